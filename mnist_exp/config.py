@@ -1,0 +1,287 @@
+"""The schema of the configuration: plain dataclasses, no Hydra.
+
+Hydra composes `conf/` against these types (`mnist_exp.app.schemas` registers them) and
+`OmegaConf.to_object` turns the result into them once. The dataclasses stay mutable because a
+frozen one makes its config node read-only; nobody changes them after composition.
+Meaning is checked in `mnist_exp.checks`, not here.
+"""
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+#: What OmegaConf reads as "no value yet"; spelt out so that this module needs no OmegaConf.
+MISSING: Any = "???"
+
+
+class Stage(str, Enum):
+    """What one call of `mnist-exp` does."""
+
+    compute = "compute"
+    train = "train"
+    sweep = "sweep"
+    register = "register"
+    deploy = "deploy"
+    invoke = "invoke"
+    cleanup = "cleanup"
+    all = "all"
+
+
+class WorkspaceType(str, Enum):
+    """Where the experiment runs."""
+
+    local = "local"
+    azure = "azure"
+
+
+class DataType(str, Enum):
+    """Where the digits come from."""
+
+    sample = "sample"
+    mnist = "mnist"
+    folder = "folder"
+
+
+class ComputeType(str, Enum):
+    """What jobs run on; `amlcompute` and `serverless` are Azure ML's words."""
+
+    local = "local"
+    amlcompute = "amlcompute"
+    serverless = "serverless"
+
+
+class ComputeTier(str, Enum):
+    """Azure ML's priority of a cluster's nodes."""
+
+    dedicated = "dedicated"
+    low_priority = "low_priority"
+
+
+class EnvType(str, Enum):
+    """How a job's software is named."""
+
+    curated = "curated"
+    conda = "conda"
+    local = "local"
+
+
+class Identity(str, Enum):
+    """Whose credentials a job on Azure uses to reach data."""
+
+    user = "user"
+    managed = "managed"
+
+
+class AuthMode(str, Enum):
+    """How an endpoint's callers prove who they are."""
+
+    key = "key"
+
+
+@dataclass
+class WorkspaceConfig:
+    """Which workspace acts on the experiment."""
+
+    type: WorkspaceType = MISSING
+    # The three below are read by the azure workspace alone.
+    subscription_id: str | None = None
+    resource_group: str | None = None
+    workspace_name: str | None = None
+    # Azure ML's config.json, looked for here and in the parent folders.
+    config_file: str | None = None
+
+
+@dataclass
+class ComputeConfig:
+    """What jobs run on."""
+
+    type: ComputeType = MISSING
+    name: str = MISSING
+    # VM size; None for local and for the service's choice.
+    size: str | None = None
+    # Nodes kept when idle, and at most.
+    min_instances: int = 0
+    max_instances: int = 1
+    # Seconds a node stays up after its last job.
+    idle_time_before_scale_down: int = 120
+    tier: ComputeTier = ComputeTier.dedicated
+
+
+@dataclass
+class EnvConfig:
+    """The software of a job or a deployment."""
+
+    type: EnvType = MISSING
+    # Curated environment, `NAME@latest` or `azureml://registries/...`.
+    name: str | None = None
+    # Docker image and conda file of a custom environment.
+    image: str | None = None
+    conda_file: str | None = None
+
+
+@dataclass
+class DataConfig:
+    """The digits."""
+
+    type: DataType = MISSING
+    # Folder with the four IDX files, searched recursively (type folder).
+    path: str | None = None
+    # Base address of a mirror that is asked before the well-known ones (type mnist).
+    url: str | None = None
+    # What jobs on Azure mount instead; None uploads the local files.
+    azure_path: str | None = None
+    # Where downloaded and generated files are kept; None is the user's cache folder.
+    cache_dir: str | None = None
+
+
+@dataclass
+class ModelConfig:
+    """The network and how it is trained."""
+
+    # Neurons.
+    first_layer_neurons: int = MISSING
+    second_layer_neurons: int = MISSING
+    # Images a step.
+    batch_size: int = MISSING
+    learning_rate: float = MISSING
+    # Passes over the training images.
+    epochs: int = MISSING
+
+
+@dataclass
+class JobConfig:
+    """What runs."""
+
+    experiment_name: str = MISSING
+    display_name: str | None = None
+    # Folder that is shipped to the compute, relative to the YAML that names it.
+    code: str | None = None
+    # A Python script in `code`; gets each input and output as `--name-with-dashes value`.
+    script: str | None = None
+    # A shell command instead of a script, with `{{inputs.x}}` and `{{outputs.x}}`.
+    command: str | None = None
+    # Name -> literal, or {type: uri_folder|uri_file, path, mode}.
+    inputs: dict[str, Any] = field(default_factory=dict)
+    # Name -> {type: uri_folder|uri_file, mode}.
+    outputs: dict[str, Any] = field(default_factory=dict)
+    environment_variables: dict[str, str] = field(default_factory=dict)
+    identity: Identity | None = None
+    # Seconds; None lets the job run on.
+    timeout: int | None = None
+    # Figure and progress of a single job follow this metric.
+    primary_metric: str = MISSING
+
+
+@dataclass
+class ObjectiveConfig:
+    """What a sweep looks for."""
+
+    # Exactly the name that the script logs.
+    primary_metric: str = MISSING
+    # maximize or minimize.
+    goal: str = MISSING
+
+
+@dataclass
+class LimitsConfig:
+    """When a sweep ends."""
+
+    # Trials, 1-1000.
+    max_total_trials: int = MISSING
+    # Trials at once; None is max_total_trials.
+    max_concurrent_trials: int | None = None
+    # Seconds, whole sweep; None is Azure ML's 60 days.
+    timeout: int | None = None
+    # Seconds, each trial; None lets trials run on.
+    trial_timeout: int | None = None
+
+
+@dataclass
+class SweepConfig:
+    """A hyperparameter search in Azure ML's words."""
+
+    # {type: random|grid, seed, rule: random|sobol, logbase}
+    sampling_algorithm: dict[str, Any] = field(default_factory=dict)
+    # Input name -> {type: choice|uniform|loguniform|..., ...}; free to Hydra, typed by our parser.
+    search_space: dict[str, Any] = field(default_factory=dict)
+    objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
+    limits: LimitsConfig = field(default_factory=LimitsConfig)
+    # {type: bandit, ...}; None lets every trial run to its end.
+    early_termination: dict[str, Any] | None = None
+
+
+@dataclass
+class RegistrationConfig:
+    """The model asset that `register` makes."""
+
+    name: str = MISSING
+    description: str = ""
+    type: str = "custom_model"
+    # What of the job's files becomes the model.
+    path: str = "outputs/model"
+
+
+@dataclass
+class RequestSettingsConfig:
+    """Azure ML's request settings of a deployment."""
+
+    # Milliseconds until an unanswered request gets 408; at most 180000.
+    request_timeout_ms: int = 5000
+    max_concurrent_requests_per_instance: int = 1
+
+
+@dataclass
+class DeploymentConfig:
+    """One deployment behind an endpoint."""
+
+    name: str = MISSING
+    # Folder with the scoring script, relative to the YAML that names it.
+    code: str = MISSING
+    scoring_script: str = MISSING
+    environment: EnvConfig = field(default_factory=EnvConfig)
+    environment_variables: dict[str, str] = field(default_factory=dict)
+    instance_type: str = MISSING
+    instance_count: int = 1
+    request_settings: RequestSettingsConfig = field(default_factory=RequestSettingsConfig)
+
+
+@dataclass
+class EndpointConfig:
+    """A managed online endpoint."""
+
+    # None: generated when it is created (`name_prefix` and 8 hex digits) and remembered.
+    name: str | None = None
+    name_prefix: str = MISSING
+    description: str = ""
+    auth_mode: AuthMode = AuthMode.key
+    deployment: DeploymentConfig = field(default_factory=DeploymentConfig)
+    # Deployment name -> percent; sums to 0 or 100.
+    traffic: dict[str, int] = field(default_factory=dict)
+    # A request body of one's own instead of sample digits.
+    request_file: str | None = None
+    # Sample digits that `invoke` sends.
+    samples: int = 30
+    # Port on 127.0.0.1 of the local deployment; None takes a free one.
+    port: int | None = None
+
+
+@dataclass
+class ExperimentConfig:
+    """The whole experiment: `conf/config.yaml` composed."""
+
+    stage: Stage = MISSING
+    # A record to go on from: `register run=<sweep>`, `deploy run=<register>`; None is the latest.
+    run: str | None = None
+    # Seed of the data split, of the weights and of the order of images.
+    seed: int = MISSING
+    # Where everything that a run leaves is kept, relative to the current folder.
+    outputs_dir: str = MISSING
+    workspace: WorkspaceConfig = field(default_factory=WorkspaceConfig)
+    compute: ComputeConfig = field(default_factory=ComputeConfig)
+    env: EnvConfig = field(default_factory=EnvConfig)
+    data: DataConfig = field(default_factory=DataConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    job: JobConfig = field(default_factory=JobConfig)
+    sweep: SweepConfig = field(default_factory=SweepConfig)
+    registration: RegistrationConfig = field(default_factory=RegistrationConfig)
+    endpoint: EndpointConfig = field(default_factory=EndpointConfig)

@@ -1,0 +1,172 @@
+"""Run records: `run.json`, what a stage leaves for the next one and for people.
+
+A record is written when its stage starts (status Running) and again when it ends, each time
+under a temporary name that is then renamed. `index.jsonl` in the outputs folder lists where the
+records are, one line for each, appended when a stage starts; the status is always read from
+the record itself. The schema is documented in docs/run-record.md.
+"""
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from mnist_exp.config import Stage
+from mnist_exp.errors import NotFoundError
+from mnist_exp.workspaces.base import JobStatus
+
+__all__ = ["SCHEMA_VERSION", "Record", "RecordIndex", "load_record", "write_json"]
+
+#: Raised when a field changes its meaning or goes; a new field alone does not raise it.
+SCHEMA_VERSION = 1
+
+RECORD_NAME = "run.json"
+INDEX_NAME = "index.jsonl"
+
+
+@dataclass(frozen=True)
+class Record:
+    """What one stage did; times are ISO 8601 in UTC, durations in seconds.
+
+    Attributes:
+        name: The job's, model's or endpoint's name; what `run=` takes.
+        metrics: Metric name -> last value; of a sweep, its best trial's.
+        trials: Of a sweep: name, status, parameters, best, last, why.
+        best: Of a sweep: the best trial's name, value and parameters.
+        model: Of register and deploy: name, version, path.
+        endpoint: Of deploy and invoke: name, scoring_uri, deployments.
+        paths: What a reader may want to open: folder, log, figures.
+        why: Why the stage failed or was canceled, in one line.
+    """
+
+    stage: Stage
+    name: str
+    status: JobStatus
+    started: str
+    schema_version: int = SCHEMA_VERSION
+    workspace: str = "local"
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    trials: Sequence[Mapping[str, Any]] = ()
+    best: Mapping[str, Any] | None = None
+    model: Mapping[str, Any] | None = None
+    endpoint: Mapping[str, Any] | None = None
+    compute: Mapping[str, Any] | None = None
+    predictions: Mapping[str, Any] | None = None
+    paths: Mapping[str, str] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+    git_commit: str | None = None
+    seed: int | None = None
+    duration_s: float | None = None
+    why: str = ""
+    warnings: Sequence[str] = ()
+
+    def with_changes(self, **changes: Any) -> "Record":
+        """Return a copy with some fields set."""
+        return replace(self, **changes)
+
+    def save(self, folder: Path) -> Path:
+        """Write `run.json` into `folder`, whole or not at all, and return its path."""
+        path = folder / RECORD_NAME
+        write_json(path, asdict(self))
+        return path
+
+
+def write_json(path: Path, value: object, mode: int = 0o644) -> None:
+    """Write `value` as JSON under a temporary name beside `path`, then rename it.
+
+    Not-a-number and infinite floats become null: JSON has no word for them.
+    """
+    text = json.dumps(_finite(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(mode)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def load_record(path: Path) -> Record:
+    """Read a `run.json`.
+
+    Raises:
+        NotFoundError: There is none, it is damaged, or a newer version wrote it.
+    """
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+        version = raw["schema_version"]
+        if version > SCHEMA_VERSION:
+            raise NotFoundError(
+                f"{path}: schema_version must be at most {SCHEMA_VERSION}, got {version}; "
+                "read it with the newer mnist-exp that wrote it"
+            )
+        known = {name: raw[name] for name in Record.__dataclass_fields__ if name in raw}
+        known["stage"] = Stage(known["stage"])
+        known["status"] = JobStatus(known["status"])
+        return Record(**known)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise NotFoundError(f"{path}: not a readable run record ({error})") from error
+
+
+class RecordIndex:
+    """Where the records of an outputs folder are.
+
+    Args:
+        outputs: The outputs folder; it need not exist yet.
+    """
+
+    def __init__(self, outputs: Path) -> None:
+        self._path = outputs / INDEX_NAME
+
+    def add(self, record: Record, folder: Path) -> None:
+        """Append a line that says where the record is."""
+        entry = {"name": record.name, "stage": record.stage.value, "folder": str(folder.resolve())}
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(entry, ensure_ascii=False) + "\n")
+
+    def newest_first(self, *stages: Stage) -> Iterator[tuple[Record, Path]]:
+        """Yield the records of these stages that can still be read, and their folders."""
+        wanted = {stage.value for stage in stages}
+        for entry in reversed(self._entries()):
+            if entry.get("stage") in wanted:
+                folder = Path(entry.get("folder", ""))
+                try:
+                    yield load_record(folder / RECORD_NAME), folder
+                except NotFoundError:
+                    continue
+
+    def _entries(self) -> list[dict[str, str]]:
+        try:
+            lines = self._path.read_text(encoding="utf-8").splitlines()
+        except OSError:
+            return []
+        return [entry for entry in map(_parsed, lines) if entry]
+
+
+def _parsed(line: str) -> dict[str, str]:
+    # A kill may leave the last line half-written: it names a record that never was.
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        return {}
+    return entry if isinstance(entry, dict) else {}
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if value - value == 0 else None
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return value

@@ -1,0 +1,233 @@
+"""What to do, as frozen values: the only thing that a workspace sees.
+
+Built from the config by `mnist_exp.build` (pure), acted on by a `Workspace`.
+Field names are Azure ML's; templates keep our spelling (`{{inputs.x}}`) until a workspace
+renders them (local) or translates them to `${{inputs.x}}` (azure).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mnist_exp.config import (
+    AuthMode,
+    ComputeTier,
+    ComputeType,
+    DataType,
+    EnvType,
+    Identity,
+)
+from mnist_exp.sweeps.policies import Policy
+from mnist_exp.sweeps.ranking import Goal
+from mnist_exp.sweeps.sampling import Sampling
+from mnist_exp.sweeps.search_space import Expression
+
+__all__ = [
+    "CommandJob",
+    "ComputeSpec",
+    "DataSpec",
+    "DeploymentSpec",
+    "EndpointSpec",
+    "EnvironmentSpec",
+    "Limits",
+    "Literal",
+    "ModelSpec",
+    "Objective",
+    "OutputSpec",
+    "PathInput",
+    "RequestSettings",
+    "SweepJob",
+]
+
+Literal = str | int | float | bool
+
+
+@dataclass(frozen=True)
+class DataSpec:
+    """The digits, before anyone has fetched them."""
+
+    type: DataType
+    seed: int
+    path: Path | None = None
+    url: str | None = None
+    azure_path: str | None = None
+    cache_dir: Path | None = None
+
+
+@dataclass(frozen=True)
+class PathInput:
+    """A job input that is a file or a folder.
+
+    `path` is a local path, a URI, or the data group's digits.
+    """
+
+    path: Path | str | DataSpec
+    type: str = "uri_folder"
+    mode: str = "ro_mount"
+
+
+@dataclass(frozen=True)
+class OutputSpec:
+    """A named output of a job: a folder or file that the workspace keeps."""
+
+    type: str = "uri_folder"
+    mode: str = "rw_mount"
+
+
+@dataclass(frozen=True)
+class EnvironmentSpec:
+    """The software of a job or deployment."""
+
+    type: EnvType
+    name: str | None = None
+    image: str | None = None
+    conda_file: Path | None = None
+
+
+@dataclass(frozen=True)
+class ComputeSpec:
+    """A compute target; `idle_time_before_scale_down` in seconds."""
+
+    type: ComputeType
+    name: str
+    size: str | None = None
+    min_instances: int = 0
+    max_instances: int = 1
+    idle_time_before_scale_down: int = 120
+    tier: ComputeTier = ComputeTier.dedicated
+
+
+@dataclass(frozen=True)
+class CommandJob:
+    """One run of a command: Azure ML's command job.
+
+    Attributes:
+        name: Unique in the workspace; made before the job is sent.
+        command: With `{{inputs.x}}`, `{{outputs.x}}` and `[[optional {{inputs.y}}]]`.
+        quoted: Whether the local workspace shell-quotes what it inserts. True for commands that
+            we derived from a script; Azure ML itself never quotes.
+        timeout: Seconds of running.
+    """
+
+    name: str
+    experiment_name: str
+    display_name: str
+    command: str
+    quoted: bool
+    compute: ComputeSpec
+    environment: EnvironmentSpec
+    code: Path | None = None
+    inputs: Mapping[str, Literal | PathInput] = field(default_factory=dict)
+    outputs: Mapping[str, OutputSpec] = field(default_factory=dict)
+    environment_variables: Mapping[str, str] = field(default_factory=dict)
+    identity: Identity | None = None
+    timeout: int | None = None
+
+
+@dataclass(frozen=True)
+class Objective:
+    """The metric that a sweep looks at."""
+
+    primary_metric: str
+    goal: Goal
+
+
+@dataclass(frozen=True)
+class Limits:
+    """When a sweep ends; times in seconds."""
+
+    max_total_trials: int
+    max_concurrent_trials: int
+    timeout: int | None = None
+    trial_timeout: int | None = None
+
+
+@dataclass(frozen=True)
+class SweepJob:
+    """A hyperparameter search over a command job: Azure ML's sweep job.
+
+    `trial.command` refers to swept inputs as `{{search_space.x}}`.
+    """
+
+    name: str
+    trial: CommandJob
+    search_space: Mapping[str, Expression]
+    sampling: Sampling
+    objective: Objective
+    limits: Limits
+    early_termination: Policy | None = None
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """A model asset to register from the files of a finished job.
+
+    Attributes:
+        job: The job whose files become the model.
+        path: Relative to the job's kept files, e.g. `outputs/model`.
+    """
+
+    name: str
+    job: str
+    path: str
+    type: str = "custom_model"
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class RequestSettings:
+    """Azure ML's limits of a deployment's requests."""
+
+    request_timeout_ms: int = 5000
+    max_concurrent_requests_per_instance: int = 1
+
+
+@dataclass(frozen=True)
+class EndpointSpec:
+    """An online endpoint.
+
+    Attributes:
+        traffic: Deployment name -> percent; empty, or a sum of 0 or 100.
+    """
+
+    name: str
+    auth_mode: AuthMode = AuthMode.key
+    description: str = ""
+    traffic: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class DeploymentSpec:
+    """A deployment of a registered model behind an endpoint.
+
+    Attributes:
+        model: `name:version` of a registered model.
+        code: Folder that holds the scoring script.
+        port: Port on 127.0.0.1 for a local deployment; None takes a free one.
+    """
+
+    name: str
+    endpoint: str
+    model: str
+    code: Path
+    scoring_script: str
+    environment: EnvironmentSpec
+    instance_type: str
+    instance_count: int = 1
+    environment_variables: Mapping[str, str] = field(default_factory=dict)
+    request_settings: RequestSettings = field(default_factory=RequestSettings)
+    port: int | None = None
+
+
+def parse_model_reference(reference: str) -> tuple[str, str]:
+    """Split `name:version`.
+
+    Raises:
+        ValueError: There is no version.
+    """
+    name, separator, version = reference.rpartition(":")
+    if not separator or not name or not version:
+        raise ValueError(f"a model reference is name:version, got {reference!r}")
+    return name, version
+
+

@@ -1,0 +1,223 @@
+"""The `Workspace` interface: what a stage may ask of the place where the experiment runs."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Protocol
+
+from mnist_exp.specs import (
+    CommandJob,
+    ComputeSpec,
+    DataSpec,
+    DeploymentSpec,
+    EndpointSpec,
+    Literal,
+    ModelSpec,
+    SweepJob,
+)
+
+__all__ = [
+    "Compute",
+    "Deployment",
+    "Endpoint",
+    "JobResult",
+    "JobStatus",
+    "MetricPoint",
+    "Observer",
+    "RegisteredModel",
+    "TrialResult",
+    "Workspace",
+]
+
+
+class JobStatus(str, Enum):
+    """Azure ML's words for where a job is.
+
+    https://learn.microsoft.com/python/api/azure-ai-ml/azure.ai.ml.entities.job
+    """
+
+    NOT_STARTED = "NotStarted"
+    STARTING = "Starting"
+    PREPARING = "Preparing"
+    QUEUED = "Queued"
+    RUNNING = "Running"
+    FINALIZING = "Finalizing"
+    CANCEL_REQUESTED = "CancelRequested"
+    COMPLETED = "Completed"
+    FAILED = "Failed"
+    CANCELED = "Canceled"
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the job will not change any more."""
+        return self in {JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELED}
+
+
+@dataclass(frozen=True)
+class MetricPoint:
+    """One log event of a metric."""
+
+    value: float
+    step: int
+
+
+@dataclass(frozen=True)
+class TrialResult:
+    """A trial of a sweep, running or ended.
+
+    Attributes:
+        parameters: The values drawn from the search space.
+        best: Best value of the primary metric in the trial's whole history; None: never logged.
+        last: The latest value.
+        events: How many times the primary metric was logged: Azure ML's intervals.
+        why: Why it ended as it did, in plain words; empty when it just completed.
+        metrics: Name -> every log event, in order of arrival.
+    """
+
+    name: str
+    status: JobStatus
+    parameters: Mapping[str, Literal]
+    best: float | None = None
+    last: float | None = None
+    events: int = 0
+    why: str = ""
+    metrics: Mapping[str, Sequence[MetricPoint]] = field(default_factory=dict)
+    duration_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class JobResult:
+    """A job or sweep, running or ended.
+
+    Attributes:
+        metrics: Name -> every log event, in order of arrival. For a sweep: its best trial's.
+        why: Why it failed or was canceled.
+        folder: Where its files are kept (`outputs/`, `logs/`, `user_logs/`); a path or a URI.
+        log: Its console log, if it has one.
+        log_tail: The last lines of that log.
+        trials: A sweep's trials by index.
+        best: The name of a sweep's best trial; None when no trial logged the primary metric.
+        warnings: What the user should know though the job ended.
+    """
+
+    name: str
+    status: JobStatus
+    parameters: Mapping[str, Literal] = field(default_factory=dict)
+    metrics: Mapping[str, Sequence[MetricPoint]] = field(default_factory=dict)
+    why: str = ""
+    folder: str | None = None
+    log: str | None = None
+    log_tail: Sequence[str] = ()
+    trials: Sequence[TrialResult] = ()
+    best: str | None = None
+    warnings: Sequence[str] = ()
+
+    @property
+    def last_metrics(self) -> dict[str, float]:
+        """Name -> last value, as `run.json` has it."""
+        return {name: points[-1].value for name, points in self.metrics.items() if points}
+
+    @property
+    def best_trial(self) -> TrialResult | None:
+        """The winner of a sweep."""
+        return next((trial for trial in self.trials if trial.name == self.best), None)
+
+
+@dataclass(frozen=True)
+class Compute:
+    """A compute target as the workspace has it."""
+
+    name: str
+    type: str
+    size: str | None = None
+    created: bool = False
+    notes: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class RegisteredModel:
+    """A version of a registered model; `path` is where its files are, `job` where it came from."""
+
+    name: str
+    version: str
+    path: str
+    job: str
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """A deployment as the workspace has it; `provisioning_state` in Azure ML's words."""
+
+    name: str
+    provisioning_state: str
+    model: str
+    scoring_uri: str | None = None
+    log: str | None = None
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """An endpoint as the workspace has it."""
+
+    name: str
+    provisioning_state: str
+    scoring_uri: str | None
+    traffic: Mapping[str, int] = field(default_factory=dict)
+    deployments: Sequence[Deployment] = ()
+
+
+class Observer(Protocol):
+    """Hears of progress while a workspace watches a job; all calls come from one thread."""
+
+    def job_changed(self, job: JobResult) -> None:
+        """The job, or one of a sweep's trials, has a new status or a new metric."""
+
+    def message(self, text: str) -> None:
+        """Something worth a line: a decision, a download, a retry."""
+
+
+class Workspace(Protocol):
+    """Where an experiment runs. Every verb raises `mnist_exp.errors.MnistExpError` alone."""
+
+    def get_or_create_compute(self, spec: ComputeSpec) -> Compute:
+        """Return the compute target of that name, made first if there is none."""
+
+    def submit(self, job: CommandJob | SweepJob) -> str:
+        """Accept a job and return its name; `watch` sees it through."""
+
+    def watch(self, name: str, observer: Observer) -> JobResult:
+        """Follow a job until it ends; on KeyboardInterrupt cancel it and re-raise."""
+
+    def register_model(self, spec: ModelSpec) -> RegisteredModel:
+        """Register a finished job's files as a new version of a model."""
+
+    def create_or_update_endpoint(self, spec: EndpointSpec) -> Endpoint:
+        """Make the endpoint, or set the traffic and description of the one there is."""
+
+    def create_or_update_deployment(self, spec: DeploymentSpec) -> Deployment:
+        """Make or replace a deployment and wait until it answers.
+
+        A deployment that fails to start leaves the one before it untouched.
+        """
+
+    def get_endpoint(self, name: str) -> Endpoint:
+        """Return the endpoint, with its deployments as they are now."""
+
+    def invoke(self, endpoint: str, body: bytes, deployment: str | None = None) -> object:
+        """Send one scoring request and return the parsed answer.
+
+        Without `deployment` the endpoint's traffic decides.
+        """
+
+    def logs(self, endpoint: str, deployment: str, lines: int = 50) -> Sequence[str]:
+        """Return the last lines that a deployment printed."""
+
+    def delete_endpoint(self, name: str) -> None:
+        """Delete the endpoint with all its deployments, and return when that is done."""
+
+    def sample_folder(self, data: DataSpec) -> Path:
+        """Return a local folder with the digits, fetched first if need be."""
+
+    def download(self, job: str, path: str) -> Path | None:
+        """Return a local copy of one of a job's kept files; None if it has no such file."""
