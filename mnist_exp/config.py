@@ -255,8 +255,10 @@ class EndpointConfig:
     description: str = ""
     auth_mode: AuthMode = AuthMode.key
     deployment: DeploymentConfig = field(default_factory=DeploymentConfig)
-    # Deployment name -> percent; sums to 0 or 100.
-    traffic: dict[str, int] = field(default_factory=dict)
+    # Deploy to the endpoint that was deployed last instead of making a new one.
+    reuse: bool = False
+    # Deployment name -> percent, a sum of 0 or 100; None: all to this deployment.
+    traffic: dict[str, int] | None = None
     # A request body of one's own instead of sample digits.
     request_file: str | None = None
     # Sample digits that `invoke` sends.

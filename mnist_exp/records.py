@@ -40,6 +40,7 @@ class Record:
         endpoint: Of deploy and invoke: name, scoring_uri, deployments.
         paths: What a reader may want to open: folder, log, figures.
         why: Why the stage failed or was canceled, in one line.
+        log_tail: Of a job that failed: the last lines of its log.
     """
 
     stage: Stage
@@ -62,6 +63,7 @@ class Record:
     seed: int | None = None
     duration_s: float | None = None
     why: str = ""
+    log_tail: Sequence[str] = ()
     warnings: Sequence[str] = ()
 
     def with_changes(self, **changes: Any) -> "Record":

@@ -47,7 +47,6 @@ class DataSpec:
     """The digits, before anyone has fetched them."""
 
     type: DataType
-    seed: int
     path: Path | None = None
     url: str | None = None
     azure_path: str | None = None

@@ -216,7 +216,10 @@ class Workspace(Protocol):
     def delete_endpoint(self, name: str) -> None:
         """Delete the endpoint with all its deployments, and return when that is done."""
 
-    def sample_folder(self, data: DataSpec) -> Path:
+    def check(self, job: CommandJob, observer: Observer) -> None:
+        """Fetch and validate what a job reads, before anything is started."""
+
+    def sample_folder(self, data: DataSpec, observer: Observer) -> Path:
         """Return a local folder with the digits, fetched first if need be."""
 
     def download(self, job: str, path: str) -> Path | None:

@@ -1,0 +1,31 @@
+"""How fast this machine multiplies matrices: the ceiling under which training can be fast."""
+
+import json
+import os
+import time
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import tensorflow as tf
+
+_SECONDS = 1.5
+
+
+def sgemm(rows: int, inner: int, columns: int) -> float:
+    """GFLOP/s of TensorFlow's float32 matrix product of this shape; the best of many tries."""
+    left, right = tf.random.normal((rows, inner)), tf.random.normal((inner, columns))
+    repeats = max(1, int(2e8 / (rows * inner * columns)))
+    best = 0.0
+    end = time.perf_counter() + _SECONDS
+    while time.perf_counter() < end:
+        start = time.perf_counter()
+        for _ in range(repeats):
+            product = tf.matmul(left, right)
+        product.numpy()
+        flops = 2 * repeats * rows * inner * columns
+        best = max(best, flops / (time.perf_counter() - start) / 1e9)
+    return best
+
+
+if __name__ == "__main__":
+    print(json.dumps({"large": sgemm(2048, 2048, 2048), "batch_64": sgemm(64, 784, 256)}))

@@ -1,0 +1,82 @@
+"""Results as a table for people and as JSON for programs."""
+
+import json
+import os
+import platform
+import statistics
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+__all__ = ["Spread", "environment", "save", "show", "spread"]
+
+_RESULTS = Path(__file__).parent / "results"
+_PACKAGES = ("tensorflow", "keras", "numpy", "mlflow", "torch", "jax")
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Seconds: the median of several runs, the fastest and the slowest."""
+
+    median: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.median:.2f} ({self.low:.2f}-{self.high:.2f})"
+
+
+def spread(values: Sequence[float]) -> Spread:
+    return Spread(statistics.median(values), min(values), max(values))
+
+
+def environment() -> dict[str, Any]:
+    """What a reader must know to judge the figures."""
+    return {
+        "when": datetime.now(UTC).isoformat(timespec="seconds"),
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "processor": _processor(),
+        "cores": len(os.sched_getaffinity(0)),
+        "versions": {name: found for name in _PACKAGES if (found := _version(name))},
+    }
+
+
+def save(name: str, results: dict[str, Any]) -> Path:
+    """Writes results and environment to `benchmarks/results/<name>-<time>.json`."""
+    _RESULTS.mkdir(exist_ok=True)
+    stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    path = _RESULTS / f"{name}-{stamp}.json"
+    content = {"benchmark": name, "environment": environment(), **results}
+    path.write_text(json.dumps(content, indent=2, default=asdict) + "\n", encoding="utf-8")
+    return path
+
+
+def show(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    table = Table(title=title, title_justify="left", title_style="bold")
+    for number, column in enumerate(columns):
+        table.add_column(column, justify="right" if number else "left")
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.split(": ")[1] for line in lines if line.startswith("model name")), "")

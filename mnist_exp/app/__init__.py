@@ -1,0 +1,1 @@
+"""The command line: Hydra in, exit code out. Hydra and OmegaConf are imported only here."""

@@ -1,0 +1,25 @@
+"""Hydra's hook before a run: everything is checked while nothing has been written yet."""
+
+from typing import Any
+
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig
+
+from mnist_exp.app.execution import check, report_errors, split
+
+__all__ = ["CheckBeforeRun"]
+
+
+class CheckBeforeRun(Callback):
+    """Checks config, data, records and ports before Hydra makes the run folder."""
+
+    def on_run_start(self, config: DictConfig, **_: Any) -> None:
+        """Check, and leave the program with one line an error.
+
+        Raises:
+            SystemExit: With status 1; Hydra swallows any `Exception` that a callback raises.
+        """
+        with report_errors() as outcome:
+            check(*split(config))
+        if outcome.exit_code:
+            raise SystemExit(outcome.exit_code)

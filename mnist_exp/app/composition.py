@@ -1,0 +1,107 @@
+"""Which file of the composition named a relative path, so that the path can be read from there.
+
+A path in a YAML file is relative to that file; one from the command line is relative to the
+current folder.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+__all__ = ["resolve_paths"]
+
+#: Config keys that hold local paths.
+PATH_KEYS = (
+    "job.code",
+    "env.conda_file",
+    "data.path",
+    "data.cache_dir",
+    "endpoint.deployment.code",
+    "endpoint.deployment.environment.conda_file",
+    "endpoint.request_file",
+    "workspace.config_file",
+)
+
+GLOBAL_PACKAGE = "# @package _global_"
+
+
+def resolve_paths(composed: DictConfig, hydra_config: DictConfig) -> None:
+    """Replace each relative path in `composed` by an absolute one."""
+    for key in (*PATH_KEYS, *_input_paths(composed)):
+        value = OmegaConf.select(composed, key, throw_on_missing=False)
+        if isinstance(value, str) and value != "":
+            folder = _folder_of(key, value, hydra_config)
+            resolved = (folder / Path(value).expanduser()).resolve()
+            OmegaConf.update(composed, key, str(resolved))
+
+
+def _input_paths(composed: DictConfig) -> Iterator[str]:
+    """Yield the keys of job inputs that are local paths, not URIs and not `{{data}}`."""
+    for name, value in composed.job.inputs.items():
+        if isinstance(value, DictConfig) and isinstance(value.get("path"), str):
+            path = value["path"]
+            if "{{" not in path and not path.startswith("azureml:") and "://" not in path:
+                yield f"job.inputs.{name}.path"
+
+
+def _folder_of(key: str, value: str, hydra_config: DictConfig) -> Path:
+    """Return the folder that a relative `value` of `key` is relative to."""
+    if not any(_overrides(str(override), key) for override in hydra_config.overrides.task):
+        for path, package in _config_files(hydra_config):
+            if _names(path, package, key, value):
+                return path.parent
+    return Path.cwd()
+
+
+def _overrides(override: str, key: str) -> bool:
+    name = override.partition("=")[0].lstrip("+~")
+    return name == key or (key.startswith(f"{name}.") and "{" in override)
+
+
+def _config_files(hydra_config: DictConfig) -> Iterator[tuple[Path, str]]:
+    """Yield the files that were composed with the key they fill in, the strongest first."""
+    sources = [
+        Path(source.path)
+        for source in hydra_config.runtime.config_sources
+        if source.schema == "file"
+    ]
+    choices: dict[str, Any] = dict(hydra_config.runtime.choices)
+    for group in reversed([group for group in choices if not group.startswith("hydra/")]):
+        option = choices[group]
+        if isinstance(option, str):
+            yield from _with_defaults(sources, group, option)
+    yield from _with_defaults(sources, "", hydra_config.job.config_name)
+
+
+def _with_defaults(sources: Sequence[Path], group: str, option: str) -> Iterator[tuple[Path, str]]:
+    """Yield the file of a group's option, then the files of the group that it builds on."""
+    name = option if option.endswith(".yaml") else f"{option}.yaml"
+    path = next((file for source in sources if (file := source / group / name).is_file()), None)
+    if path is None:
+        return
+    is_global = path.read_text(encoding="utf-8").lstrip().startswith(GLOBAL_PACKAGE)
+    yield path, "" if is_global else group.replace("/", ".")
+    for entry in reversed(_load(path).get("defaults") or []):
+        if isinstance(entry, str) and entry != "_self_" and group:
+            yield from _with_defaults(sources, group, entry)
+
+
+def _names(path: Path, package: str, key: str, value: str) -> bool:
+    """Whether the file, which fills in `package`, sets `key` to this very value."""
+    if package and not key.startswith(f"{package}."):
+        return False
+    content: Any = _load(path)
+    for part in key.removeprefix(f"{package}.").split("."):
+        content = content.get(part) if isinstance(content, dict) else None
+    return bool(content == value)
+
+
+def _load(path: Path) -> dict[Any, Any]:
+    try:
+        content = OmegaConf.to_container(OmegaConf.load(path))
+    except (OSError, OmegaConfBaseException, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}

@@ -1,0 +1,168 @@
+"""From a composed config to a stage that has run: checks first, then the stage in its folder."""
+
+import errno
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from mnist_exp import checks
+from mnist_exp.app.display import RichDisplay
+from mnist_exp.app.hydra_errors import FOREIGN, explain, missing_stage
+from mnist_exp.app.schemas import to_config
+from mnist_exp.build import command_job, deployment_spec
+from mnist_exp.config import ExperimentConfig, Stage
+from mnist_exp.errors import ConfigError, JobError, MnistExpError, OutputsError
+from mnist_exp.lazy import open_workspace
+from mnist_exp.records import Record, RecordIndex
+from mnist_exp.stages import RUNNERS, StageContext, StageRunner, run_stage
+from mnist_exp.stages.all import AllStages
+
+__all__ = ["FULL_ERROR", "Outcome", "check", "execute", "report_errors", "split"]
+
+FULL_ERROR = "MNIST_EXP_FULL_ERROR"
+INTERRUPTED = 130
+
+#: What the operating system says when the outputs folder cannot take what is written.
+UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EPERM, errno.EFBIG}
+
+
+@dataclass
+class Outcome:
+    """How a command, or a variant of a multirun, ended."""
+
+    exit_code: int = 0
+    why: str = ""
+
+
+def split(composed: DictConfig) -> tuple[DictConfig, DictConfig]:
+    """Split a composed config with its `hydra` node into the task's part and Hydra's."""
+    hydra_config = composed.hydra
+    task = composed.copy()
+    with open_dict(task):
+        OmegaConf.set_readonly(task, False)
+        del task["hydra"]
+    return task, hydra_config
+
+
+def check(composed: DictConfig, hydra_config: DictConfig) -> None:
+    """Check everything that can be checked while nothing has been written.
+
+    Raises:
+        MnistExpError: Something does not hold.
+    """
+    if OmegaConf.is_missing(composed, "stage"):
+        raise ConfigError([missing_stage()])
+    config = to_config(composed, hydra_config)
+    if faults := checks.faults(config):
+        raise ConfigError(faults)
+    display = RichDisplay()
+    for line in checks.warnings(config):
+        display.warning(line)
+    context = _context(config, Path(config.outputs_dir), display)
+    if faults := _runner(config.stage).faults(context):
+        raise ConfigError(faults)
+    _check_specs(context)
+    _probe(Path(config.outputs_dir))
+
+
+def execute(composed: DictConfig) -> Record:
+    """Run the stage that the config names in Hydra's run folder, and return its record.
+
+    Raises:
+        MnistExpError: What went wrong.
+    """
+    hydra_config = HydraConfig.get()
+    config = to_config(composed, OmegaConf.create(hydra_config))
+    folder = Path(hydra_config.runtime.output_dir)
+    return run_stage(_runner(config.stage), _context(config, folder, RichDisplay()))
+
+
+@contextmanager
+def report_errors() -> Iterator[Outcome]:
+    """Print what goes wrong in the block, a line a fault, and note the exit code.
+
+    With HYDRA_FULL_ERROR set by the user errors pass through with their traceback.
+    """
+    outcome = Outcome()
+    try:
+        yield outcome
+    except KeyboardInterrupt:
+        outcome.exit_code, outcome.why = INTERRUPTED, "canceled by the user"
+        print("canceled: what was running has been ended", file=sys.stderr)
+    except (MnistExpError, *FOREIGN, OSError) as error:
+        if os.environ.get(FULL_ERROR):
+            raise
+        lines = _lines(error)
+        if lines is None:
+            raise
+        outcome.exit_code, outcome.why = 1, lines[0]
+        for line in lines:
+            print(f"error: {line}", file=sys.stderr)
+
+
+def _lines(error: BaseException) -> tuple[str, ...] | None:
+    """Return what to print for an error; None for one that is a fault of ours."""
+    if isinstance(error, JobError):
+        return (*error.lines, *(f"  | {line}" for line in error.log_tail))
+    if isinstance(error, MnistExpError):
+        return error.lines
+    if isinstance(error, FOREIGN):
+        return (explain(error),)
+    if isinstance(error, OSError) and error.errno in UNWRITABLE:
+        return (_unwritable(Path(error.filename or "."), error),)
+    return None
+
+
+def _runner(stage: Stage) -> StageRunner:
+    return AllStages() if stage is Stage.all else RUNNERS[stage]
+
+
+def _context(config: ExperimentConfig, folder: Path, display: RichDisplay) -> StageContext:
+    outputs = Path(config.outputs_dir)
+    return StageContext(
+        config=config,
+        folder=folder,
+        workspace=open_workspace(config, outputs),
+        index=RecordIndex(outputs),
+        display=display,
+    )
+
+
+def _check_specs(context: StageContext) -> None:
+    """Have the workspace look at what the stage will give it."""
+    config = context.config
+    with context.display.watching(None, "") as observer:
+        if config.stage in checks.TRAINING:
+            context.workspace.check(command_job(config, "check"), observer)
+        if config.stage in (Stage.deploy, Stage.all):
+            context.workspace.check(deployment_spec(config, "check", "check:0"), observer)
+
+
+def _probe(folder: Path) -> None:
+    """Write a little into the outputs folder, and leave it as it was if that fails."""
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"\0" * 65536)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        for path in made:
+            if path.is_dir():
+                path.rmdir()
+        raise OutputsError(_unwritable(folder, error)) from error
+
+
+def _unwritable(path: Path, error: OSError) -> str:
+    return (
+        f"outputs_dir: must be a folder that can be written, got {path} "
+        f"({os.strerror(error.errno or 0)}); free space, or choose another with outputs_dir=DIR"
+    )

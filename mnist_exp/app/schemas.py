@@ -1,0 +1,32 @@
+"""Registers the config schema with Hydra and turns a composed config into its types."""
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import DictConfig, OmegaConf
+
+from mnist_exp.app.composition import resolve_paths
+from mnist_exp.config import ExperimentConfig
+
+__all__ = ["register_schemas", "to_config"]
+
+
+def register_schemas() -> None:
+    """Make `experiment_schema` known to conf/config.yaml's defaults list."""
+    ConfigStore.instance().store(name="experiment_schema", node=ExperimentConfig)
+
+
+def to_config(composed: DictConfig, hydra_config: DictConfig) -> ExperimentConfig:
+    """Turn what Hydra composed into plain dataclasses, relative paths made absolute.
+
+    Args:
+        composed: The task's config, without the `hydra` node.
+        hydra_config: The `hydra` node: where each config file came from.
+
+    Raises:
+        omegaconf.errors.OmegaConfBaseException: A mandatory value is missing.
+    """
+    composed = composed.copy()
+    resolve_paths(composed, hydra_config)
+    config = OmegaConf.to_object(composed)
+    if not isinstance(config, ExperimentConfig):
+        raise TypeError(f"the composed config is no ExperimentConfig but a {type(config)}")
+    return config

@@ -1,0 +1,14 @@
+"""The digits on this machine: made, downloaded or found, and always checked."""
+
+from mnist_exp.datasets.digits import sample_digits, test_digits, validate_folder
+from mnist_exp.datasets.idx import read_images, read_labels
+from mnist_exp.datasets.sources import materialize
+
+__all__ = [
+    "materialize",
+    "read_images",
+    "read_labels",
+    "sample_digits",
+    "test_digits",
+    "validate_folder",
+]

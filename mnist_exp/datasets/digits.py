@@ -1,0 +1,91 @@
+"""Digits out of a folder: all of it checked, or the test part read."""
+
+from pathlib import Path
+
+import numpy as np
+
+from mnist_exp.datasets.files import (
+    TEST_IMAGES,
+    TEST_LABELS,
+    TRAIN_IMAGES,
+    TRAIN_LABELS,
+    find_files,
+)
+from mnist_exp.datasets.idx import Bytes, read_images, read_labels
+from mnist_exp.errors import DataError
+
+__all__ = ["sample_digits", "test_digits", "validate_folder"]
+
+
+def validate_folder(folder: Path, key: str = "data.path") -> dict[str, int]:
+    """Read all four files, and refuse them if one is missing, damaged or short of a label.
+
+    Args:
+        folder: Searched recursively.
+        key: The config key that a fault is put down to.
+
+    Returns:
+        How many digits there are in `train` and in `test`.
+
+    Raises:
+        DataError: One line with every fault, each naming its file.
+    """
+    files = find_files(folder, key)
+    counts: dict[str, int] = {}
+    faults: list[str] = []
+    for part, images, labels in (
+        ("train", TRAIN_IMAGES, TRAIN_LABELS),
+        ("test", TEST_IMAGES, TEST_LABELS),
+    ):
+        try:
+            counts[part] = len(_read_pair(files[images], files[labels])[0])
+        except DataError as error:
+            faults.append(str(error))
+    if faults:
+        raise DataError(f"{key}: {'; '.join(faults)}")
+    return counts
+
+
+def test_digits(folder: Path, key: str = "data.path") -> tuple[Bytes, Bytes]:
+    """Read the test part of a folder.
+
+    Returns:
+        Images, shape (n, 784), pixels from 0 to 255; and their labels, shape (n,).
+
+    Raises:
+        DataError: One of the files is missing or damaged.
+    """
+    files = find_files(folder, key)
+    return _read_pair(files[TEST_IMAGES], files[TEST_LABELS])
+
+
+# pytest would take the name for a test's wherever the function is imported.
+test_digits.__test__ = False  # type: ignore[attr-defined]
+
+
+def sample_digits(folder: Path, n: int, seed: int) -> tuple[Bytes, Bytes]:
+    """Draw `n` different test digits; the same seed draws the same ones.
+
+    Returns:
+        Images, shape (n, 784), pixels from 0 to 255; and their labels, shape (n,).
+
+    Raises:
+        DataError: The files are missing or damaged, or there are fewer than `n` digits.
+    """
+    images, labels = test_digits(folder)
+    if not 1 <= n <= len(labels):
+        raise DataError(
+            f"endpoint.samples: must be 1 to {len(labels)}, the test digits of {folder}, got {n}"
+        )
+    chosen = np.random.default_rng(seed).choice(len(labels), size=n, replace=False)
+    return images[chosen], labels[chosen]
+
+
+def _read_pair(images_path: Path, labels_path: Path) -> tuple[Bytes, Bytes]:
+    images, labels = read_images(images_path), read_labels(labels_path)
+    if len(images) != len(labels):
+        raise DataError(
+            f"{labels_path}: must hold a label for each of the {len(images)} images of "
+            f"{images_path.name}, got {len(labels)}"
+        )
+    return images, labels

@@ -1,0 +1,105 @@
+"""All 70,000 digits of MNIST, downloaded once, checked, and kept."""
+
+import gzip
+import hashlib
+import tempfile
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from mnist_exp.datasets.files import TEST_IMAGES, TEST_LABELS, TRAIN_IMAGES, TRAIN_LABELS
+from mnist_exp.datasets.mirrors import MirrorError, fetch, shown
+from mnist_exp.errors import DataError
+
+__all__ = ["MIRRORS", "MNIST", "download"]
+
+#: Asked in this order: the tutorial's, TensorFlow's, PyTorch's.
+MIRRORS = (
+    "https://azureopendatastorage.blob.core.windows.net/mnist/",
+    "https://storage.googleapis.com/cvdf-datasets/mnist/",
+    "https://ossci-datasets.s3.amazonaws.com/mnist/",
+)
+
+#: File -> sha256 of its unpacked content: mirrors have compressed the same content differently.
+MNIST = {
+    TRAIN_IMAGES: "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+    TRAIN_LABELS: "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+    TEST_IMAGES: "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+    TEST_LABELS: "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+}
+
+_CHUNK_BYTES = 1 << 20
+
+
+def download(
+    folder: Path,
+    mirrors: Sequence[str],
+    message: Callable[[str], None],
+    registry: Mapping[str, str] = MNIST,
+    timeout: float = 20.0,
+) -> Path:
+    """Make sure that `folder` holds the files of `registry`, each fetched only if need be.
+
+    A file appears under its name only when it is whole and right, so an interrupted download
+    goes on where it stopped, and several at once do no harm.
+
+    Args:
+        folder: Where the files are kept; made if there is none.
+        mirrors: Addresses to ask, in order of preference.
+        message: Told of each download and each mirror that failed.
+        registry: File name -> sha256 of its unpacked content.
+        timeout: Seconds to wait for a connection, and then for each further piece.
+
+    Raises:
+        DataError: No mirror has one of the files, or has it unchanged.
+        OSError: The folder cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    order = list(mirrors)
+    for name, checksum in registry.items():
+        if _content_sha256(folder / name) != checksum:
+            order = _fetch_checked(folder / name, checksum, order, message, timeout)
+    return folder
+
+
+def _fetch_checked(
+    path: Path, checksum: str, mirrors: list[str], message: Callable[[str], None], timeout: float
+) -> list[str]:
+    """Fetch one file and return the mirrors in the order to ask for the next one."""
+    faults: list[str] = []
+    for position, mirror in enumerate(mirrors):
+        message(f"data: downloading {path.name} from {shown(mirror)}")
+        try:
+            _fetch_from(mirror, path, checksum, timeout)
+        except MirrorError as error:
+            faults.append(f"{shown(mirror)}: {error}")
+            message(f"data: {faults[-1]}")
+        else:
+            # Those that just failed come last: nobody waits for a dead one four times.
+            return mirrors[position:] + mirrors[:position]
+    raise DataError(
+        f"data.url: no mirror gave {path.name} ({'; '.join(faults)}); take data=sample, "
+        "data=folder data.path=FOLDER, or data.url=ADDRESS of a mirror that you can reach"
+    )
+
+
+def _fetch_from(mirror: str, path: Path, checksum: str, timeout: float) -> None:
+    # A folder of its own beside the target: one file system, and nothing is left behind.
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".download-") as temporary:
+        incoming = Path(temporary, path.name)
+        fetch(mirror, path.name, incoming, timeout)
+        if _content_sha256(incoming) != checksum:
+            raise MirrorError("what it sent is damaged or not MNIST's (checksum)")
+        incoming.replace(path)
+
+
+def _content_sha256(path: Path) -> str | None:
+    """Return the checksum of the unpacked content; None if there is none."""
+    digest = hashlib.sha256()
+    try:
+        with gzip.open(path) as file:
+            while chunk := file.read(_CHUNK_BYTES):
+                digest.update(chunk)
+    except (OSError, EOFError, zlib.error):
+        return None
+    return digest.hexdigest()

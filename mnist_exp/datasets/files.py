@@ -1,0 +1,76 @@
+"""MNIST's four files: their names, and where they lie in somebody's folder."""
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from mnist_exp.errors import DataError
+
+__all__ = ["NAMES", "find_files", "narrowest_folder"]
+
+TRAIN_IMAGES = "train-images-idx3-ubyte.gz"
+TRAIN_LABELS = "train-labels-idx1-ubyte.gz"
+TEST_IMAGES = "t10k-images-idx3-ubyte.gz"
+TEST_LABELS = "t10k-labels-idx1-ubyte.gz"
+
+#: The files as their publishers name them.
+NAMES = (TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS)
+
+_SHOWN = 5
+
+
+def find_files(folder: Path, key: str = "data.path") -> dict[str, Path]:
+    """Find the four files in `folder` or below it, gzipped or not, spelt with a dash or a dot.
+
+    Of several copies the least deep one counts, then the first by name: the trainer's rule.
+
+    Args:
+        folder: Where to look.
+        key: The config key that a fault is put down to.
+
+    Returns:
+        One of `NAMES` -> path.
+
+    Raises:
+        DataError: The folder or one of the files is missing.
+    """
+    if not folder.is_dir():
+        fault = "must be a folder, got a file" if folder.exists() else "no such folder"
+        raise DataError(f"{key}: {folder}: {fault}")
+    found: dict[str, Path] = {}
+    others: list[str] = []
+    for path in _files_below(folder):
+        name = _published_name(path.name)
+        if name is None:
+            others.append(path.name)
+        else:
+            found.setdefault(name, path)
+    if missing := [name for name in NAMES if name not in found]:
+        seen = [path.name for path in found.values()] + others
+        raise DataError(
+            f"{key}: {folder}: no {', '.join(missing)} in it or below it; "
+            f"found {_shortened(seen)}; take data=sample if you have no MNIST files"
+        )
+    return found
+
+
+def narrowest_folder(files: Mapping[str, Path]) -> Path:
+    """Return the deepest folder with all the files in or below it: nothing else need travel."""
+    return Path(os.path.commonpath([path.parent for path in files.values()]))
+
+
+def _files_below(folder: Path) -> Iterator[Path]:
+    paths = sorted(folder.rglob("*"), key=lambda path: (len(path.parts), path))
+    return (path for path in paths if path.is_file())
+
+
+def _published_name(name: str) -> str | None:
+    dashed = name.removesuffix(".gz").replace(".idx", "-idx") + ".gz"
+    return dashed if dashed in NAMES else None
+
+
+def _shortened(names: list[str]) -> str:
+    if not names:
+        return "no file at all"
+    rest = len(names) - _SHOWN
+    return ", ".join(names[:_SHOWN]) + (f" and {rest} more" if rest > 0 else "")

@@ -1,0 +1,59 @@
+"""From the data group's description to a folder with the four IDX files."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pooch
+
+from mnist_exp.config import DataType
+from mnist_exp.datasets.digits import validate_folder
+from mnist_exp.datasets.download import MIRRORS, download
+from mnist_exp.datasets.files import find_files, narrowest_folder
+from mnist_exp.datasets.mirrors import check_address
+from mnist_exp.datasets.sample import write_sample
+from mnist_exp.errors import DataError
+from mnist_exp.specs import DataSpec
+
+__all__ = ["materialize"]
+
+
+def materialize(spec: DataSpec, message: Callable[[str], None]) -> Path:
+    """Return a local folder with the four IDX files in it or below it, all of them checked.
+
+    `sample` and `mnist` are kept in `spec.cache_dir` and made or downloaded only once; `folder`
+    is used where it stands.
+
+    Args:
+        spec: The data group.
+        message: Told what takes time, one line each.
+
+    Raises:
+        DataError: The data is missing, damaged or cannot be fetched or kept.
+    """
+    if spec.type is DataType.folder:
+        return _users_folder(spec.path)
+    cache = spec.cache_dir or Path(pooch.os_cache("mnist_exp"))
+    try:
+        if spec.type is DataType.sample:
+            return write_sample(cache / "sample")
+        return download(cache / "mnist", _mirrors(spec.url), message)
+    except OSError as error:
+        raise DataError(
+            f"data.cache_dir: {error.filename or cache} cannot be written ({error.strerror}); "
+            "name another folder with data.cache_dir=FOLDER"
+        ) from error
+
+
+def _mirrors(url: str | None) -> Sequence[str]:
+    if not url:
+        return MIRRORS
+    check_address(url)
+    return (url, *MIRRORS)
+
+
+def _users_folder(path: Path | None) -> Path:
+    if path is None:
+        raise DataError("data.path: data=folder needs a folder with the four IDX files, got none")
+    folder = narrowest_folder(find_files(path))
+    validate_folder(folder)
+    return folder

@@ -1,0 +1,44 @@
+"""The one place of late imports: what only some commands need, and is slow to import.
+
+`mnist-exp --help` and `--cfg job` import none of azure, mlflow, numpy and matplotlib.
+"""
+
+from pathlib import Path
+from types import ModuleType
+
+from mnist_exp.config import ExperimentConfig, WorkspaceType
+from mnist_exp.workspaces.base import Workspace
+
+# Importing inside functions is what this module is for.
+# ruff: noqa: PLC0415
+
+__all__ = ["datasets", "figures", "open_workspace"]
+
+
+def open_workspace(config: ExperimentConfig, outputs: Path) -> Workspace:
+    """Return the workspace that the config chooses; nothing is written yet.
+
+    Raises:
+        UnsupportedError: The azure workspace is not there.
+    """
+    if config.workspace.type is WorkspaceType.azure:
+        from mnist_exp.workspaces.azure import open_azure_workspace
+
+        return open_azure_workspace(config.workspace)
+    from mnist_exp.workspaces.local.workspace import LocalWorkspace
+
+    return LocalWorkspace(outputs)
+
+
+def figures() -> ModuleType:
+    """Return `mnist_exp.report.figures`: matplotlib."""
+    from mnist_exp.report import figures as module
+
+    return module
+
+
+def datasets() -> ModuleType:
+    """Return `mnist_exp.datasets`: numpy and pooch."""
+    from mnist_exp import datasets as module
+
+    return module

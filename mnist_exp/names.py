@@ -1,0 +1,44 @@
+"""Names: Azure's rules for them, and new ones for jobs and endpoints.
+
+https://learn.microsoft.com/azure/machine-learning/how-to-manage-quotas
+"""
+
+import re
+import secrets
+from datetime import UTC, datetime
+
+__all__ = ["compute_name_fault", "endpoint_name_fault", "input_name_fault", "new_job_name"]
+
+#: Endpoints and deployments alike.
+ENDPOINT_NAME = re.compile(r"[a-zA-Z]([-a-zA-Z0-9]*[a-zA-Z0-9])?")
+COMPUTE_NAME = re.compile(r"[a-zA-Z][-a-zA-Z0-9]*")
+INPUT_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*(\.[a-zA-Z_][a-zA-Z0-9_]*)*")
+
+
+def endpoint_name_fault(name: str) -> str | None:
+    """Return the rule that an endpoint's or deployment's name breaks, None if it breaks none."""
+    if 3 <= len(name) <= 32 and ENDPOINT_NAME.fullmatch(name):
+        return None
+    return (
+        "must be 3 to 32 letters, digits and hyphens, begin with a letter "
+        f"and not end with a hyphen, got {name!r}"
+    )
+
+
+def compute_name_fault(name: str) -> str | None:
+    """Return the rule that a compute target's name breaks, None if it breaks none."""
+    if 3 <= len(name) <= 24 and COMPUTE_NAME.fullmatch(name):
+        return None
+    return f"must be 3 to 24 letters, digits and hyphens and begin with a letter, got {name!r}"
+
+
+def input_name_fault(name: str) -> str | None:
+    """Return the rule that an input's or output's name breaks, None if it breaks none."""
+    if INPUT_NAME.fullmatch(name):
+        return None
+    return f"must be letters, digits and underscores and not begin with a digit, got {name!r}"
+
+
+def new_job_name(stage: str) -> str:
+    """Return a name for a job: sorted by time, unique without asking anyone."""
+    return f"{stage}_{datetime.now(UTC):%Y%m%d_%H%M%S}_{secrets.token_hex(3)}"

@@ -1,0 +1,8 @@
+"""Figures, where people would rather look than read; each is written whole or not at all."""
+
+from mnist_exp.report.figures.confusion import confusion_matrix
+from mnist_exp.report.figures.curves import learning_curves
+from mnist_exp.report.figures.digits import predictions
+from mnist_exp.report.figures.sweep import sweep_figure
+
+__all__ = ["confusion_matrix", "learning_curves", "predictions", "sweep_figure"]

@@ -1,0 +1,100 @@
+"""The sheet that all figures are drawn on: colours, axes, and the file.
+
+Figures are made without pyplot, which would keep them alive and look for a display.
+"""
+
+import os
+import tempfile
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from mnist_exp.errors import OutputsError
+
+__all__ = [
+    "BLUE",
+    "CYCLE",
+    "GREY",
+    "INK",
+    "PINK",
+    "VERMILLION",
+    "new_figure",
+    "note",
+    "save",
+    "style",
+]
+
+# Told apart by colour-blind people too: https://jfly.uni-koeln.de/color/
+BLUE = "#0072B2"
+VERMILLION = "#D55E00"
+GREEN = "#009E73"
+PINK = "#CC79A7"
+SKY = "#56B4E9"
+AMBER = "#E69F00"
+INK = "#1f2328"
+GREY = "#7d8590"
+_PALE = "#e4e7eb"
+CYCLE = (BLUE, VERMILLION, GREEN, PINK, AMBER, SKY, INK, GREY)
+
+_DPI = 150
+
+
+def new_figure(width: float, height: float, title: str, subtitle: str = "") -> Figure:
+    """Return an empty sheet, `width` by `height` inches, with its title."""
+    figure = Figure(figsize=(width, height), dpi=_DPI, layout="constrained", facecolor="white")
+    text = f"{title}\n" if subtitle else title
+    figure.suptitle(text, fontsize=14, fontweight="bold", color=INK, parse_math=False)
+    if subtitle:
+        # One blank line of the title is kept free for it: a title has one font only.
+        figure.text(
+            0.5,
+            1 - 0.36 / height,
+            subtitle,
+            fontsize=9,
+            color=GREY,
+            ha="center",
+            va="top",
+            parse_math=False,
+        )
+    return figure
+
+
+def style(axes: Axes, xlabel: str = "", ylabel: str = "") -> None:
+    """Take away what distracts from the data and name the axes."""
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(GREY)
+    axes.tick_params(colors=INK, labelsize=9)
+    axes.grid(color=_PALE, linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.set_xlabel(xlabel, fontsize=10, color=INK, parse_math=False)
+    axes.set_ylabel(ylabel, fontsize=10, color=INK, parse_math=False)
+
+
+def note(figure: Figure, text: str) -> None:
+    """Say why there is nothing to draw."""
+    axes = figure.subplots()
+    axes.set_axis_off()
+    axes.text(0.5, 0.5, text, ha="center", va="center", fontsize=12, color=GREY, parse_math=False)
+
+
+def save(figure: Figure, path: Path) -> Path:
+    """Write the figure as PNG and return its path.
+
+    Raises:
+        OutputsError: The file cannot be written.
+    """
+    temporary: Path | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        temporary = Path(name)
+        with os.fdopen(handle, "wb") as file:
+            figure.savefig(file, format="png")
+        temporary.chmod(0o644)
+        return temporary.replace(path)
+    except OSError as error:
+        raise OutputsError(f"{path}: the figure cannot be written ({error.strerror})") from error
+    finally:
+        if temporary:
+            temporary.unlink(missing_ok=True)

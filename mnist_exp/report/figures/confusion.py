@@ -1,0 +1,84 @@
+"""The confusion matrix: which digits were taken for which."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
+
+from mnist_exp.report.figures.canvas import BLUE, GREY, INK, VERMILLION, new_figure, save
+from mnist_exp.report.words import plain
+
+__all__ = ["confusion_matrix"]
+
+_RIGHT = LinearSegmentedColormap.from_list("right", ["white", BLUE])
+_WRONG = LinearSegmentedColormap.from_list("wrong", ["white", VERMILLION])
+#: From this share on a cell is dark enough for white figures.
+_DARK = 0.6
+_MAX_ANNOTATED = 30
+
+
+def confusion_matrix(counts: npt.ArrayLike, classes: Sequence[object], path: Path) -> Path:
+    """Draw how often each class was taken for each other.
+
+    The diagonal is blue, errors are orange, each by the square root of its share in the row:
+    a few errors among hundreds would be white otherwise.
+
+    Args:
+        counts: Shape (k, k), rows the actual class, columns the predicted one.
+        classes: The k names.
+        path: The PNG file to write.
+
+    Returns:
+        `path`.
+
+    Raises:
+        OutputsError: The file cannot be written.
+        ValueError: `counts` is not k by k.
+    """
+    table = np.asarray(counts)
+    size = len(classes)
+    if table.shape != (size, size):
+        raise ValueError(f"counts must be {size} x {size} for {size} classes, got {table.shape}")
+    right, total = int(table.trace()), int(table.sum())
+    accuracy = f"{right / total:.4f}" if total else "-"
+    side = max(6.4, 0.56 * min(size, _MAX_ANNOTATED) + 1.6)
+    figure = new_figure(side, side, f"Accuracy {accuracy}", f"{right:,} of {total:,} right")
+    axes = figure.subplots()
+    shares = np.sqrt(table / np.maximum(table.sum(axis=1, keepdims=True), 1))
+    colours = np.where(np.eye(size, dtype=bool)[..., None], _RIGHT(shares), _WRONG(shares))
+    axes.imshow(colours)
+    if size <= _MAX_ANNOTATED:
+        _annotate(axes, table, shares)
+    _label(axes, [plain(str(name)) for name in classes])
+    return save(figure, path)
+
+
+def _annotate(axes: Axes, table: npt.NDArray[np.int64], shares: npt.NDArray[np.float64]) -> None:
+    for row, column in np.argwhere(table > 0):
+        axes.text(
+            column,
+            row,
+            f"{table[row, column]}",
+            ha="center",
+            va="center",
+            fontsize=10 if table.max() < 1000 else 8,
+            fontweight="bold" if row == column else "normal",
+            color="white" if shares[row, column] > _DARK else INK,
+        )
+
+
+def _label(axes: Axes, names: Sequence[str]) -> None:
+    ticks = range(len(names))
+    long_names = max(map(len, names), default=0) > 3
+    axes.set_xticks(ticks, names, rotation=90 if long_names else 0, parse_math=False)
+    axes.set_yticks(ticks, names, parse_math=False)
+    axes.set_xticks(np.arange(len(names) + 1) - 0.5, minor=True)
+    axes.set_yticks(np.arange(len(names) + 1) - 0.5, minor=True)
+    axes.grid(which="minor", color="#d0d7de", linewidth=0.6)
+    axes.tick_params(which="both", length=0, labelsize=10, colors=INK)
+    axes.spines[:].set_color(GREY)
+    axes.set_xlabel("predicted", fontsize=11, color=INK)
+    axes.set_ylabel("actual", fontsize=11, color=INK)

@@ -1,0 +1,96 @@
+"""The tutorial's last figure: digits with what the endpoint took them for."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from mnist_exp.report.figures.canvas import INK, new_figure, save
+from mnist_exp.report.words import plain
+
+__all__ = ["predictions"]
+
+#: The tutorial's red; far from black for colour-blind people too, and the image is inverted.
+_RED = "#e5000b"
+_SIDE = 28
+_GAP = 4
+#: Pixels above a digit for its prediction, and below for what it really is.
+_ABOVE = 15
+_BELOW = 13
+_PER_ROW = 30
+_PIXELS_PER_INCH = 46
+
+
+def predictions(
+    images: npt.NDArray[np.uint8],
+    predicted: Sequence[object],
+    actual: Sequence[object] | None,
+    path: Path,
+) -> Path:
+    """Draw digits in rows of 30, the predicted one above each.
+
+    A wrong one has a red prediction, is inverted (white on black), and shows below what it is.
+
+    Args:
+        images: Shape (n, 784), pixels from 0 (background) to 255.
+        predicted: What the endpoint answered, n values.
+        actual: What they are, n values; None if nobody knows, then none is wrong.
+        path: The PNG file to write.
+
+    Returns:
+        `path`.
+
+    Raises:
+        OutputsError: The file cannot be written.
+        ValueError: The lengths differ, or there is no digit.
+    """
+    truth = predicted if actual is None else actual
+    count = len(images)
+    if not count or len(predicted) != count or len(truth) != count:
+        raise ValueError(f"{count} images need as many labels: {len(predicted)}, {len(truth)}")
+    wrong = [str(a) != str(b) for a, b in zip(predicted, truth, strict=True)]
+    columns, rows = min(count, _PER_ROW), math.ceil(count / _PER_ROW)
+    width, height = columns * (_SIDE + _GAP) + _GAP, rows * (_ABOVE + _SIDE + _BELOW)
+    title = "Predictions" if actual is None else f"{count - sum(wrong)} of {count} right"
+    figure = new_figure(
+        max(width / _PIXELS_PER_INCH, 4) + 0.2, height / _PIXELS_PER_INCH + 0.6, title
+    )
+    axes = figure.subplots()
+    axes.set_axis_off()
+    # One picture of all digits: hundreds of axes would take minutes.
+    sheet = np.full((height, width), 255, np.uint8)
+    for index, image in enumerate(images):
+        top, left = _corner(index)
+        picture = image.reshape(_SIDE, _SIDE)
+        sheet[top : top + _SIDE, left : left + _SIDE] = picture if wrong[index] else 255 - picture
+        colour, middle = (_RED if wrong[index] else INK), left + (_SIDE - 1) / 2
+        axes.text(
+            middle,
+            top - 2,
+            plain(str(predicted[index])),
+            fontsize=15,
+            color=colour,
+            ha="center",
+            va="bottom",
+            parse_math=False,
+        )
+        if wrong[index]:
+            axes.text(
+                middle,
+                top + _SIDE + 1,
+                f"is {plain(str(truth[index]))}",
+                fontsize=11,
+                color=_RED,
+                ha="center",
+                va="top",
+                parse_math=False,
+            )
+    axes.imshow(sheet, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+    return save(figure, path)
+
+
+def _corner(index: int) -> tuple[int, int]:
+    row, column = divmod(index, _PER_ROW)
+    return row * (_ABOVE + _SIDE + _BELOW) + _ABOVE, column * (_SIDE + _GAP) + _GAP

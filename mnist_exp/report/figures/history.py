@@ -1,0 +1,138 @@
+"""The upper half of the sweep's figure: the primary metric of every trial by log event."""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from matplotlib import patheffects
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from mnist_exp.report.figures.canvas import style
+from mnist_exp.report.figures.trials import Look, look_of, looks
+from mnist_exp.report.words import number, trial_label
+from mnist_exp.workspaces.base import JobResult, TrialResult
+
+__all__ = ["draw_history"]
+
+#: More trials than these are not told apart by number.
+_MAX_LABELLED = 16
+#: Distance that keeps two numbers apart, as a share of the axis.
+_LABEL_GAP = 0.045
+#: Distance of a number from its curve, as a share of the axis.
+_LABEL_SHIFT = 0.012
+#: Enough to spread the labels that there can be.
+_ROUNDS = 100
+
+
+class _End(NamedTuple):
+    """Where a trial's curve ends."""
+
+    trial: TrialResult
+    x: int
+    y: float
+
+
+def draw_history(axes: Axes, job: JobResult, metric: str) -> None:
+    """Draw a curve for each trial, with a mark that says how it ended."""
+    ends: list[_End] = []
+    for trial in job.trials:
+        values = [point.value for point in trial.metrics.get(metric, ())]
+        if finite := [index for index, value in enumerate(values) if math.isfinite(value)]:
+            _draw_trial(axes, look_of(trial, job), values, trial.best, len(job.trials))
+            ends.append(_End(trial, finite[-1] + 1, values[finite[-1]]))
+    style(axes, "log event (interval)", metric)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    axes.margins(x=0.03)
+    if len(ends) <= _MAX_LABELLED:
+        _label_ends(axes, ends, job)
+    _add_legend(axes, job)
+
+
+def _draw_trial(
+    axes: Axes, look: Look, values: Sequence[float], best: float | None, trials: int
+) -> None:
+    finite = [value if math.isfinite(value) else math.nan for value in values]
+    # The winner's star stands where it was best, the other marks where a trial ended.
+    starred = look is Look.BEST and best in values
+    axes.plot(
+        range(1, len(finite) + 1),
+        finite,
+        color=look.colour,
+        linewidth=look.width,
+        alpha=look.alpha(trials),
+        marker=look.marker,
+        markevery=[next(i for i, v in enumerate(values) if v == best) if starred else -1],
+        markersize=look.marker_size,
+        zorder=look.zorder,
+    )
+
+
+def _label_ends(axes: Axes, ends: Sequence[_End], job: JobResult) -> None:
+    bottom, top = axes.get_ylim()
+    for x in {end.x for end in ends}:
+        there = sorted((end for end in ends if end.x == x), key=lambda end: end.y)
+        heights = _spread([end.y for end in there], _LABEL_GAP * (top - bottom))
+        for end, height in zip(there, heights, strict=True):
+            _label(axes, end, height, job)
+
+
+def _label(axes: Axes, end: _End, height: float, job: JobResult) -> None:
+    colour = look_of(end.trial, job).colour
+    axes.annotate(
+        trial_label(end.trial.name, job.name),
+        (end.x, end.y),
+        xytext=(end.x + _LABEL_SHIFT * axes.get_xlim()[1], height),
+        va="center",
+        fontsize=9,
+        color=colour,
+        fontweight="bold" if end.trial.name == job.best else "normal",
+        path_effects=[patheffects.withStroke(linewidth=2.5, foreground="white")],
+        arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.6, "shrinkA": 1},
+        annotation_clip=False,
+        zorder=9,
+        parse_math=False,
+    )
+
+
+def _spread(heights: Sequence[float], gap: float) -> list[float]:
+    """Push ascending heights apart until neighbours are `gap` apart, each as little as may be."""
+    spread = list(heights)
+    for _ in range(_ROUNDS):
+        for index in range(len(spread) - 1):
+            if (lack := gap - (spread[index + 1] - spread[index])) > 0:
+                spread[index] -= lack / 2
+                spread[index + 1] += lack / 2
+    return spread
+
+
+def _add_legend(axes: Axes, job: JobResult) -> None:
+    handles = [
+        Line2D(
+            [],
+            [],
+            color=look.colour,
+            linewidth=look.width,
+            marker=look.marker,
+            markersize=look.marker_size,
+            label=_words(look, trials, job),
+        )
+        for look, trials in looks(job).items()
+    ]
+    axes.legend(
+        handles=handles,
+        frameon=False,
+        fontsize=10,
+        loc="lower left",
+        bbox_to_anchor=(0, 1.0),
+        ncols=5,
+        columnspacing=2,
+    )
+
+
+def _words(look: Look, trials: Sequence[TrialResult], job: JobResult) -> str:
+    if look is Look.BEST:
+        label = trial_label(trials[0].name, job.name)
+        return f"best: trial {label}, {number(trials[0].best)}"
+    return f"{look.value} ({len(trials)})"

@@ -1,0 +1,114 @@
+"""One panel of the sweep's figure: the best value of every trial by one parameter."""
+
+import math
+from collections.abc import Mapping, Sequence
+from statistics import median
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.ticker import LogFormatterSciNotation, LogLocator, MaxNLocator, NullFormatter
+
+from mnist_exp.report.figures.canvas import style
+from mnist_exp.report.figures.trials import looks
+from mnist_exp.report.words import number, plain
+from mnist_exp.workspaces.base import JobResult
+
+__all__ = ["draw_parameter"]
+
+#: A parameter with more values than these is drawn on a scale, not as categories.
+_MAX_CATEGORIES = 8
+_LOG_RATIO = 20
+_MAX_CHARACTERS = 12
+
+
+def draw_parameter(axes: Axes, job: JobResult, name: str) -> None:
+    """Draw the trials' best values by the parameter `name`.
+
+    Few values stand side by side as categories; numbers over more than a decade or so get a
+    logarithmic axis.
+    """
+    values = [trial.parameters[name] for trial in job.trials if name in trial.parameters]
+    positions = _positions(values)
+    spread = _jitter(len(job.trials)) if positions else 0.0
+    for look, trials in looks(job).items():
+        shown = [
+            (index, trial.parameters[name], trial.best)
+            for index, trial in enumerate(trials)
+            if name in trial.parameters and trial.best is not None and math.isfinite(trial.best)
+        ]
+        axes.scatter(
+            [
+                positions[_key(value)] + spread * (index % 7 - 3) if positions else float(value)
+                for index, value, _ in shown
+            ],
+            [best for _, _, best in shown],
+            s=look.marker_size**2 * 0.9,
+            color=look.colour,
+            marker=look.marker,
+            alpha=look.alpha(len(job.trials)),
+            zorder=look.zorder,
+        )
+    style(axes, name)
+    _scale(axes, values, positions)
+
+
+def _positions(values: Sequence[Any]) -> Mapping[str, int]:
+    """Return the place of each category; empty for a parameter on a scale."""
+    numeric = all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
+    distinct = {_key(value): value for value in values}
+    if numeric:
+        whole = all(isinstance(value, int) for value in values)
+        repeated = len(distinct) <= len(values) / 2
+        if len(distinct) > _MAX_CATEGORIES or not (whole or repeated):
+            return {}
+        ordered = sorted(distinct, key=lambda key: distinct[key])
+    else:
+        ordered = sorted(distinct)
+    return {key: place for place, key in enumerate(ordered)}
+
+
+def _scale(axes: Axes, values: Sequence[Any], positions: Mapping[str, int]) -> None:
+    if positions:
+        labels = [_shortened(key) for key in positions]
+        crowded = sum(map(len, labels)) > 30
+        axes.set_xticks(
+            range(len(labels)),
+            labels,
+            rotation=35 if crowded else 0,
+            ha="right" if crowded else "center",
+            rotation_mode="anchor",
+            parse_math=False,
+        )
+        axes.set_xlim(-0.6, len(labels) - 0.4)
+        axes.grid(visible=False, axis="x")
+    elif _is_log(values):
+        axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(numticks=6))
+        axes.xaxis.set_major_formatter(LogFormatterSciNotation())
+        axes.xaxis.set_minor_formatter(NullFormatter())
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=5))
+
+
+def _is_log(values: Sequence[float]) -> bool:
+    """Whether the values cover decades, and lie evenly there rather than on a plain scale."""
+    low, high = min(values), max(values)
+    if low <= 0 or high / low < _LOG_RATIO:
+        return False
+    middle = median(values)
+    in_decades = (math.log(middle) - math.log(low)) / (math.log(high) - math.log(low))
+    return abs(in_decades - 0.5) < abs((middle - low) / (high - low) - 0.5)
+
+
+def _jitter(trials: int) -> float:
+    # Dots of equal choices would hide each other.
+    return 0.02 if trials <= 20 else 0.05
+
+
+def _key(value: Any) -> str:
+    return number(value)
+
+
+def _shortened(text: str) -> str:
+    text = plain(text)
+    return text if len(text) <= _MAX_CHARACTERS else f"{text[: _MAX_CHARACTERS - 1]}…"

@@ -1,0 +1,65 @@
+"""A sweep at a glance: how each trial went, and what its parameters had to do with it."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+from matplotlib.figure import SubFigure
+
+from mnist_exp.report.figures.canvas import new_figure, note, save
+from mnist_exp.report.figures.history import draw_history
+from mnist_exp.report.figures.parameters import draw_parameter
+from mnist_exp.report.words import plain
+from mnist_exp.sweeps.ranking import Goal
+from mnist_exp.workspaces.base import JobResult
+
+__all__ = ["sweep_figure"]
+
+_COLUMNS = 4
+#: Inches.
+_WIDTH, _HISTORY_HEIGHT, _ROW_HEIGHT = 13.0, 5.0, 2.9
+
+
+def sweep_figure(job: JobResult, primary_metric: str, goal: Goal | str, path: Path) -> Path:
+    """Draw the primary metric of every trial by log event, and its best value by parameter.
+
+    The best trial stands out, those that early termination cut end in a cross.
+
+    Args:
+        job: A sweep with its trials.
+        primary_metric: The metric that the sweep looked at.
+        goal: Whether higher or lower is better.
+        path: The PNG file to write.
+
+    Returns:
+        `path`.
+
+    Raises:
+        OutputsError: The file cannot be written.
+    """
+    subtitle = f"{job.name} · {len(job.trials)} trials · {Goal(goal).value} {primary_metric}"
+    names = list(dict.fromkeys(name for trial in job.trials for name in trial.parameters))
+    if not any(trial.metrics.get(primary_metric) for trial in job.trials):
+        figure = new_figure(_WIDTH, _HISTORY_HEIGHT, "Sweep", plain(subtitle))
+        note(figure, f"No trial logged {plain(primary_metric)}.")
+        return save(figure, path)
+    heights = [_HISTORY_HEIGHT, *[_ROW_HEIGHT * math.ceil(len(names) / _COLUMNS)][: len(names)]]
+    figure = new_figure(_WIDTH, sum(heights), "Sweep", plain(subtitle))
+    parts = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)
+    draw_history(parts[0, 0].subplots(), job, primary_metric)
+    if names:
+        _draw_parameters(parts[1, 0], job, names, primary_metric)
+    return save(figure, path)
+
+
+def _draw_parameters(
+    part: SubFigure, job: JobResult, names: Sequence[str], primary_metric: str
+) -> None:
+    columns = min(len(names), _COLUMNS)
+    grid = part.subplots(math.ceil(len(names) / columns), columns, squeeze=False, sharey=True)
+    for axes, name in zip(grid.flat, names, strict=False):
+        draw_parameter(axes, job, name)
+    for axes in grid.flat[len(names) :]:
+        axes.set_axis_off()
+    for axes in grid[:, 0]:
+        axes.set_ylabel(f"best {plain(primary_metric)}", parse_math=False)

@@ -1,0 +1,53 @@
+"""Numbers, durations, names and paths as people like to read them."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+__all__ = ["duration", "number", "pairs", "plain", "relative", "trial_label"]
+
+# Colours and cursor movements that a job printed; tabs and the like become blanks.
+_ESCAPES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b.")
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f]+")
+
+
+def number(value: Any) -> str:
+    """Return a value in a few characters: floats with 4 significant digits, None as a dash."""
+    if value is None:
+        return "-"
+    return f"{value:.4g}" if isinstance(value, float) else plain(str(value))
+
+
+def pairs(values: Mapping[str, Any], separator: str = " ") -> str:
+    """Return `name=value` for each entry, with short numbers."""
+    return separator.join(f"{plain(name)}={number(value)}" for name, value in values.items())
+
+
+def duration(seconds: float | None) -> str:
+    """Return seconds as `8.3 s`, `2 min 05 s` or `1 h 02 min`."""
+    if seconds is None:
+        return "-"
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"
+
+
+def trial_label(trial: str, sweep: str) -> str:
+    """Return what tells a trial from its siblings: `sweep_12` of the sweep `sweep` is `12`."""
+    return plain(trial.removeprefix(f"{sweep}_") or trial)
+
+
+def plain(text: str) -> str:
+    """Return one line without control codes, whatever a job had to say."""
+    return _CONTROLS.sub(" ", _ESCAPES.sub("", text)).strip()
+
+
+def relative(path: str) -> str:
+    """Return a path from the current folder, if it lies there; else (or for a URI) as it is."""
+    try:
+        return str(Path(path).relative_to(Path.cwd()))
+    except ValueError:
+        return path

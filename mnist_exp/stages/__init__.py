@@ -1,0 +1,25 @@
+"""The stages of an experiment, in the order of the tutorial."""
+
+from mnist_exp.config import Stage
+from mnist_exp.stages.cleanup import CleanupStage
+from mnist_exp.stages.compute import ComputeStage
+from mnist_exp.stages.context import Display, StageContext, StageRunner, Watching, run_stage
+from mnist_exp.stages.deploy import DeployStage
+from mnist_exp.stages.invoke import InvokeStage
+from mnist_exp.stages.jobs import SweepStage, TrainStage
+from mnist_exp.stages.register import RegisterStage
+
+__all__ = ["RUNNERS", "Display", "StageContext", "StageRunner", "Watching", "run_stage"]
+
+RUNNERS: dict[Stage, StageRunner] = {
+    runner.stage: runner
+    for runner in (
+        ComputeStage(),
+        TrainStage(),
+        SweepStage(),
+        RegisterStage(),
+        DeployStage(),
+        InvokeStage(),
+        CleanupStage(),
+    )
+}

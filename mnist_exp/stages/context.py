@@ -1,0 +1,150 @@
+"""What a stage is given, and the frame that every stage runs in."""
+
+import platform
+import subprocess
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Protocol
+
+from mnist_exp.config import ExperimentConfig, Stage
+from mnist_exp.errors import JobError, MnistExpError
+from mnist_exp.records import Record, RecordIndex
+from mnist_exp.workspaces.base import JobStatus, Observer, Workspace
+
+__all__ = ["Display", "StageContext", "StageRunner", "run_stage"]
+
+#: Packages whose versions decide what a run gives.
+RECORDED_PACKAGES = ("mnist-exp", "tensorflow", "keras", "mlflow", "numpy", "azure-ai-ml")
+
+
+class Display(Protocol):
+    """Where a stage shows what it does."""
+
+    def stage_started(self, record: Record) -> None:
+        """A stage begins."""
+
+    def watching(self, total_events: int | None, primary_metric: str) -> "Watching":
+        """Return a context manager whose observer shows a job's progress."""
+
+    def message(self, text: str) -> None:
+        """A line worth reading."""
+
+    def stage_ended(self, record: Record) -> None:
+        """A stage has ended; its summary."""
+
+
+class Watching(Protocol):
+    """Shows progress while it is entered."""
+
+    def __enter__(self) -> Observer: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+
+@dataclass(frozen=True)
+class StageContext:
+    """What a stage works with.
+
+    Attributes:
+        folder: The stage's run folder: `run.json` and `figures/` go there.
+        produced: Records of stages that ran before in the same command (`stage=all`).
+    """
+
+    config: ExperimentConfig
+    folder: Path
+    workspace: Workspace
+    index: RecordIndex
+    display: Display
+    produced: Mapping[Stage, Record] = field(default_factory=dict)
+
+    def figure(self, name: str) -> Path:
+        """Return the path for a figure of this stage."""
+        return self.folder / "figures" / f"{name}.png"
+
+
+class StageRunner(Protocol):
+    """One stage: what must hold before it, its name, and what it does."""
+
+    stage: Stage
+
+    def faults(self, context: StageContext) -> list[str]:
+        """Return one line for each thing that keeps the stage from starting; change nothing."""
+
+    def name(self, context: StageContext) -> str:
+        """Return the name of what the stage makes or acts on, before it does."""
+
+    def run(self, context: StageContext, record: Record) -> Record:
+        """Do it, and return the record with what came of it."""
+
+
+def run_stage(runner: StageRunner, context: StageContext) -> Record:
+    """Run a stage in its frame: record before and after, summary, errors recorded.
+
+    Raises:
+        MnistExpError: What went wrong; the record has it in `why`.
+        KeyboardInterrupt: The user stopped it; the record says Canceled.
+    """
+    began = time.monotonic()
+    record = Record(
+        stage=runner.stage,
+        name=runner.name(context),
+        status=JobStatus.RUNNING,
+        started=datetime.now(UTC).isoformat(timespec="seconds"),
+        workspace=context.config.workspace.type.value,
+        versions=_versions(),
+        git_commit=_git_commit(),
+        seed=context.config.seed,
+    )
+    record.save(context.folder)
+    context.index.add(record, context.folder)
+    context.display.stage_started(record)
+    try:
+        record = runner.run(context, record)
+        if not record.status.is_finished:
+            record = record.with_changes(status=JobStatus.COMPLETED)
+    except KeyboardInterrupt:
+        record = record.with_changes(status=JobStatus.CANCELED, why="canceled by the user")
+        raise
+    except MnistExpError as error:
+        record = record.with_changes(status=JobStatus.FAILED, why=error.lines[0])
+        raise
+    except BaseException as error:
+        record = record.with_changes(status=JobStatus.FAILED, why=f"{type(error).__name__}: {error}")
+        raise
+    finally:
+        record = record.with_changes(duration_s=round(time.monotonic() - began, 3))
+        record.save(context.folder)
+    context.display.stage_ended(record)
+    if record.status is not JobStatus.COMPLETED:
+        raise _failure(record)
+    return record
+
+
+def _failure(record: Record) -> JobError:
+    log = f"; its log: {record.paths['log']}" if "log" in record.paths else ""
+    return JobError(f"{record.stage.value} {record.name}: {record.why}{log}", record.log_tail)
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for package in RECORDED_PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _git_commit() -> str | None:
+    """Return the commit that the current folder is at, None outside a repository."""
+    try:
+        done = subprocess.run(
+            ["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True, timeout=10
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()

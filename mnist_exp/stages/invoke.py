@@ -1,0 +1,66 @@
+"""stage=invoke: send sample digits, or a request of one's own, and draw the predictions."""
+
+from pathlib import Path
+
+from mnist_exp.build import data_spec
+from mnist_exp.config import Stage
+from mnist_exp.errors import EndpointError, NotFoundError
+from mnist_exp.lazy import datasets, figures
+from mnist_exp.records import Record, write_json
+from mnist_exp.stages.context import StageContext
+from mnist_exp.stages.deploy import endpoint_entry
+from mnist_exp.stages.lookup import deployed_endpoint
+
+__all__ = ["InvokeStage"]
+
+
+class InvokeStage:
+    """Asks the endpoint what digits it sees."""
+
+    stage = Stage.invoke
+
+    def faults(self, context: StageContext) -> list[str]:
+        """There must be an endpoint."""
+        try:
+            context.workspace.get_endpoint(deployed_endpoint(context))
+        except NotFoundError as error:
+            return list(error.lines)
+        return []
+
+    def name(self, context: StageContext) -> str:
+        """Return the endpoint's name."""
+        return deployed_endpoint(context)
+
+    def run(self, context: StageContext, record: Record) -> Record:
+        """Send one request, and keep question and answer."""
+        endpoint = context.workspace.get_endpoint(record.name)
+        record = record.with_changes(endpoint=endpoint_entry(endpoint))
+        if context.config.endpoint.request_file is not None:
+            return self._send_file(context, record, Path(context.config.endpoint.request_file))
+        return self._send_samples(context, record)
+
+    def _send_file(self, context: StageContext, record: Record, path: Path) -> Record:
+        answer = context.workspace.invoke(record.name, path.read_bytes())
+        return record.with_changes(predictions={"request_file": str(path), "answer": answer})
+
+    def _send_samples(self, context: StageContext, record: Record) -> Record:
+        config = context.config
+        with context.display.watching(None, "") as observer:
+            folder = context.workspace.sample_folder(data_spec(config.data), observer)
+        images, labels = datasets().sample_digits(folder, config.endpoint.samples, config.seed)
+        request = context.folder / "request.json"
+        write_json(request, {"data": images.tolist()})
+        answer = context.workspace.invoke(record.name, request.read_bytes())
+        actual = [int(label) for label in labels]
+        if not isinstance(answer, list) or len(answer) != len(actual):
+            raise EndpointError(
+                f"endpoint {record.name}: the answer must be a list of {len(actual)} digits, "
+                f"got {str(answer)[:80]}; the scoring script decides what it returns"
+            )
+        wrong = sum(found != true for found, true in zip(answer, actual, strict=True))
+        path = figures().predictions(images, answer, labels, context.figure("predictions"))
+        return record.with_changes(
+            predictions={"predicted": answer, "actual": actual, "wrong": wrong},
+            metrics={"sample_accuracy": 1 - wrong / len(actual)},
+            paths={"request": str(request), "predictions": str(path)},
+        )

@@ -1,0 +1,151 @@
+"""stage=train and stage=sweep: submit a job, watch it, keep what it gave."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mnist_exp.build import command_job, sweep_job
+from mnist_exp.config import Stage
+from mnist_exp.lazy import figures
+from mnist_exp.names import new_job_name
+from mnist_exp.records import Record
+from mnist_exp.specs import CommandJob, SweepJob
+from mnist_exp.stages.context import StageContext
+from mnist_exp.workspaces.base import JobResult, TrialResult
+
+__all__ = ["SweepStage", "TrainStage", "keep_confusion_matrix"]
+
+#: The trainer's own account of how the model did on the test digits.
+EVALUATION = "outputs/evaluation.json"
+
+
+class TrainStage:
+    """Runs the job once."""
+
+    stage = Stage.train
+
+    def faults(self, context: StageContext) -> list[str]:
+        """Nothing beyond the config's own rules; the data are looked at by the workspace."""
+        return []
+
+    def name(self, context: StageContext) -> str:
+        """Return a new job name."""
+        return new_job_name("train")
+
+    def run(self, context: StageContext, record: Record) -> Record:
+        """Submit, watch, and draw the learning curves."""
+        job = command_job(context.config, record.name)
+        result = _submit_and_watch(context, job, context.config.job.primary_metric)
+        record = _with_result(record, result)
+        record.save(context.folder)
+        paths = dict(record.paths)
+        if any(len(points) > 1 for points in result.metrics.values()):
+            path = figures().learning_curves(result, context.figure("learning_curves"))
+            paths["learning_curves"] = str(path)
+        paths |= keep_confusion_matrix(context, result.name)
+        return record.with_changes(paths=paths)
+
+
+class SweepStage:
+    """Searches for hyperparameters."""
+
+    stage = Stage.sweep
+
+    def faults(self, context: StageContext) -> list[str]:
+        """Nothing beyond the config's own rules."""
+        return []
+
+    def name(self, context: StageContext) -> str:
+        """Return a new job name; trials append their index."""
+        return new_job_name("sweep")
+
+    def run(self, context: StageContext, record: Record) -> Record:
+        """Submit, watch, and draw the trials."""
+        job = sweep_job(context.config, record.name)
+        result = _submit_and_watch(context, job, job.objective.primary_metric)
+        record = _with_result(record, result).with_changes(
+            trials=[_trial(trial) for trial in result.trials], best=_best(result)
+        )
+        record.save(context.folder)
+        objective = job.objective
+        paths = dict(record.paths)
+        if any(trial.events for trial in result.trials):
+            path = figures().sweep_figure(
+                result, objective.primary_metric, objective.goal.value, context.figure("sweep")
+            )
+            paths["sweep"] = str(path)
+        if result.best is not None:
+            path = figures().learning_curves(result, context.figure("best_learning_curves"))
+            paths["best_learning_curves"] = str(path)
+            paths |= keep_confusion_matrix(context, result.best)
+        return record.with_changes(paths=paths)
+
+
+def keep_confusion_matrix(context: StageContext, job: str) -> dict[str, str]:
+    """Draw a job's confusion matrix, if its script left one, and return its path by name."""
+    evaluation = context.workspace.download(job, EVALUATION)
+    counts = _counts(evaluation)
+    if counts is None:
+        return {}
+    path = figures().confusion_matrix(*counts, context.figure("confusion_matrix"))
+    return {"confusion_matrix": str(path)}
+
+
+def _counts(evaluation: Path | None) -> tuple[Any, Any] | None:
+    # A user's own script may leave any file of that name.
+    try:
+        content = json.loads(evaluation.read_text(encoding="utf-8")) if evaluation else {}
+        return content["confusion_matrix"], content["classes"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _submit_and_watch(
+    context: StageContext, job: CommandJob | SweepJob, primary_metric: str
+) -> JobResult:
+    command = job.trial if isinstance(job, SweepJob) else job
+    epochs = command.inputs.get("epochs")
+    total = epochs if isinstance(epochs, int) else None
+    name = context.workspace.submit(job)
+    with context.display.watching(total, primary_metric) as observer:
+        return context.workspace.watch(name, observer)
+
+
+def _with_result(record: Record, result: JobResult) -> Record:
+    paths = {"folder": result.folder, "log": result.log}
+    return record.with_changes(
+        status=result.status,
+        parameters=dict(result.parameters),
+        metrics=result.last_metrics,
+        paths={key: path for key, path in paths.items() if path},
+        why=result.why,
+        log_tail=list(result.log_tail),
+        warnings=list(result.warnings),
+    )
+
+
+def _trial(trial: TrialResult) -> Mapping[str, Any]:
+    return {
+        "name": trial.name,
+        "status": trial.status.value,
+        "parameters": dict(trial.parameters),
+        "best": trial.best,
+        "last": trial.last,
+        "events": trial.events,
+        "why": trial.why,
+        "duration_s": round(trial.duration_s, 3),
+    }
+
+
+def _best(result: JobResult) -> Mapping[str, Any] | None:
+    best = result.best_trial
+    if best is None:
+        return None
+    last = {name: points[-1].value for name, points in best.metrics.items() if points}
+    return {
+        "name": best.name,
+        "value": best.best,
+        "parameters": dict(best.parameters),
+        "metrics": last,
+    }

@@ -1,0 +1,86 @@
+"""Which earlier record a stage goes on from: the one in this command, the one named, the latest."""
+
+from mnist_exp.config import Stage
+from mnist_exp.errors import NotFoundError
+from mnist_exp.records import Record
+from mnist_exp.stages.context import StageContext
+from mnist_exp.workspaces.base import JobStatus
+
+__all__ = ["deployed_endpoint", "registered_model", "source_job"]
+
+
+def source_job(context: StageContext) -> Record:
+    """Return the sweep or training run to register.
+
+    Raises:
+        NotFoundError: None has been completed, or none has the name.
+    """
+    if Stage.sweep in context.produced:
+        return context.produced[Stage.sweep]
+    wanted = context.config.run
+    stages = (Stage.sweep,) if wanted is None else (Stage.sweep, Stage.train)
+    record = _newest(context, wanted, *stages)
+    if record is None and wanted is not None:
+        raise NotFoundError(
+            f"run: must name a completed sweep or training run, got {wanted}; "
+            "run.json of each run has its name"
+        )
+    if record is None:
+        raise NotFoundError(
+            f"run: no completed sweep in {context.config.outputs_dir}; "
+            "run mnist-exp stage=sweep first, or name a training run with run=NAME"
+        )
+    if record.stage is Stage.sweep and record.best is None:
+        raise NotFoundError(
+            f"run: sweep {record.name} has no best trial, since none logged its primary metric; "
+            "run another sweep or name another run with run=NAME"
+        )
+    return record
+
+
+def registered_model(context: StageContext) -> Record:
+    """Return the record of the model to deploy.
+
+    Raises:
+        NotFoundError: None has been registered, or none has the name.
+    """
+    if Stage.register in context.produced:
+        return context.produced[Stage.register]
+    record = _newest(context, context.config.run, Stage.register)
+    if record is None:
+        given = context.config.run
+        what = f"no registered model named {given}" if given else "no registered model"
+        raise NotFoundError(
+            f"run: {what} in {context.config.outputs_dir}; "
+            "register one with mnist-exp stage=register"
+        )
+    return record
+
+
+def deployed_endpoint(context: StageContext) -> str:
+    """Return the name of the endpoint to call, change or delete.
+
+    Raises:
+        NotFoundError: None is deployed.
+    """
+    if context.config.endpoint.name is not None:
+        return context.config.endpoint.name
+    if Stage.deploy in context.produced:
+        return context.produced[Stage.deploy].name
+    deleted = set()
+    for record, _ in context.index.newest_first(Stage.deploy, Stage.cleanup):
+        if record.stage is Stage.cleanup:
+            deleted.add(record.name)
+        elif record.name not in deleted and context.config.run in (None, record.name):
+            return record.name
+    raise NotFoundError(
+        f"endpoint.name: no endpoint is deployed from {context.config.outputs_dir}; "
+        "deploy one with mnist-exp stage=deploy, or name one with endpoint.name=NAME"
+    )
+
+
+def _newest(context: StageContext, name: str | None, *stages: Stage) -> Record | None:
+    for record, _ in context.index.newest_first(*stages):
+        if record.status is JobStatus.COMPLETED and name in (None, record.name):
+            return record
+    return None

@@ -1,0 +1,44 @@
+"""stage=register: register the model of the best trial, or of a training run."""
+
+from dataclasses import asdict
+
+from mnist_exp.build import model_spec
+from mnist_exp.config import Stage
+from mnist_exp.errors import NotFoundError
+from mnist_exp.records import Record
+from mnist_exp.stages.context import StageContext
+from mnist_exp.stages.lookup import source_job
+
+__all__ = ["RegisterStage"]
+
+
+class RegisterStage:
+    """Registers a finished job's model."""
+
+    stage = Stage.register
+
+    def faults(self, context: StageContext) -> list[str]:
+        """There must be a completed job to register from."""
+        try:
+            source_job(context)
+        except NotFoundError as error:
+            return list(error.lines)
+        return []
+
+    def name(self, context: StageContext) -> str:
+        """Return the model's name; its version is known when it is registered."""
+        return context.config.registration.name
+
+    def run(self, context: StageContext, record: Record) -> Record:
+        """Register the best trial's model, or that of the training run."""
+        source = source_job(context)
+        job = str(source.best["name"]) if source.best else source.name
+        model = context.workspace.register_model(model_spec(context.config, job))
+        metrics = source.best["metrics"] if source.best else source.metrics
+        parameters = source.best["parameters"] if source.best else source.parameters
+        return record.with_changes(
+            name=f"{model.name}:{model.version}",
+            model=asdict(model),
+            metrics=dict(metrics),
+            parameters=dict(parameters),
+        )

@@ -1,0 +1,114 @@
+"""Reading one mapping of the config, and collecting every fault on the way."""
+
+import difflib
+import sys
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from enum import Enum
+from typing import Any, TypeVar
+
+__all__ = ["Fields", "did_you_mean"]
+
+E = TypeVar("E", bound=Enum)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return `; did you mean 'x'?` for the known name nearest to `name`, or nothing."""
+    # Case is the commonest slip, and difflib counts it as a difference.
+    spelt = {candidate.lower(): candidate for candidate in known}
+    near = difflib.get_close_matches(name.lower(), spelt, n=1)
+    return f"; did you mean {spelt[near[0]]!r}?" if near else ""
+
+
+class Fields:
+    """A mapping of the config, read field by field.
+
+    A field that is None counts as not given, as `null` does in Azure ML's YAML. Each reader
+    returns None when it has noted a fault or the field is not given.
+
+    Args:
+        raw: The mapping, as composed.
+        where: Its config key, e.g. `sweep.limits`.
+    """
+
+    def __init__(self, raw: Mapping[str, Any], where: str) -> None:
+        self.raw = {str(key): value for key, value in raw.items() if value is not None}
+        self.where = where
+        self.faults: list[str] = []
+
+    def fault(self, name: str, text: str) -> None:
+        """Note a fault of one field; of the whole mapping when `name` is empty."""
+        self.faults.append(f"{self.where}.{name}: {text}" if name else f"{self.where}: {text}")
+
+    def required(self, names: Iterable[str], kind: str) -> None:
+        """Note each name that is not given."""
+        for name in names:
+            if name not in self.raw:
+                self.fault(name, f"{kind} needs it, got nothing; set {self.where}.{name}=...")
+
+    def only(self, known: Sequence[str], kind: str) -> None:
+        """Note each field that `kind` does not have.
+
+        Hydra merges dicts, so a changed type keeps the fields of the one before: the remedy is
+        the override that removes them.
+        """
+        for name in self.raw:
+            if name not in known:
+                takes = ", ".join(known) or "nothing"
+                remedy = f"remove it with ~{self.where}.{name}"
+                self.fault(
+                    name,
+                    f"{kind} takes {takes}, got {name}={self.raw[name]!r}; {remedy}"
+                    f"{did_you_mean(name, set(known) - set(self.raw))}",
+                )
+
+    def number(self, name: str) -> float | None:
+        """Return a finite number."""
+        value = self.raw.get(name)
+        if value is None:
+            return None
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            self.fault(name, f"must be a number, got {value!r}")
+            return None
+        if not _is_finite(value):
+            self.fault(name, f"must be a finite number, got {value!r}")
+            return None
+        return float(value)
+
+    def positive(self, name: str) -> float | None:
+        """Return a finite number above 0."""
+        value = self.number(name)
+        if value is not None and value <= 0:
+            self.fault(name, f"must be above 0, got {self.raw[name]!r}")
+            return None
+        return value
+
+    def integer(self, name: str, low: int, high: int | None = None) -> int | None:
+        """Return a whole number of at least `low`, and at most `high`."""
+        value = self.raw.get(name)
+        if value is None:
+            return None
+        rule = f"at least {low}" if high is None else f"from {low} to {high}"
+        # 2.0 is let through: a value that Hydra or a shell has rewritten means the same.
+        whole = isinstance(value, int | float) and _is_finite(value) and value == int(value)
+        if isinstance(value, bool) or not whole or value < low or (high or value) < value:
+            self.fault(name, f"must be a whole number, {rule}, got {value!r}")
+            return None
+        return int(value)
+
+    def member(self, name: str, kinds: type[E], known: Collection[E] | None = None) -> E | None:
+        """Return the member of a string enum that the text spells, whatever its case."""
+        value = self.raw.get(name)
+        if value is None:
+            return None
+        words = [str(kind.value) for kind in (known or kinds)]
+        text = str(value.value if isinstance(value, Enum) else value)
+        if text.lower() in words:
+            return kinds(text.lower())
+        listed = ", ".join(words)
+        self.fault(name, f"must be one of {listed}, got {text!r}{did_you_mean(text, words)}")
+        return None
+
+
+def _is_finite(value: float) -> bool:
+    # math.isfinite raises for an integer that no float can hold.
+    return abs(value) <= sys.float_info.max

@@ -1,0 +1,59 @@
+"""When a sweep ends.
+
+https://learn.microsoft.com/azure/machine-learning/reference-yaml-job-sweep#limits
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mnist_exp.sweeps.fields import Fields
+
+__all__ = ["MOST_TRIALS", "Limits", "parse_limits"]
+
+#: Azure ML's upper bound of max_total_trials and max_concurrent_trials.
+MOST_TRIALS = 1000
+
+
+@dataclass(frozen=True)
+class Limits:
+    """When a sweep ends; times in seconds.
+
+    Attributes:
+        timeout: For the whole sweep, from its start.
+        trial_timeout: For each trial, from when it runs.
+    """
+
+    max_total_trials: int
+    max_concurrent_trials: int
+    timeout: int | None = None
+    trial_timeout: int | None = None
+
+
+def parse_limits(
+    raw: Mapping[str, Any], where: str = "sweep.limits"
+) -> tuple[Limits | None, list[str]]:
+    """Read a sweep's limits; without max_concurrent_trials all run at once, as in Azure ML.
+
+    A timeout of 0 is refused: the SDK passes it on, and nobody says what it means.
+
+    Returns:
+        The limits, None when they have faults, and a line for every fault.
+    """
+    part = Fields(raw, where)
+    part.only(
+        ["max_total_trials", "max_concurrent_trials", "timeout", "trial_timeout"],
+        "a sweep's limits",
+    )
+    part.required(["max_total_trials"], "a sweep")
+    total = part.integer("max_total_trials", 1, MOST_TRIALS)
+    concurrent = part.integer("max_concurrent_trials", 1, MOST_TRIALS)
+    if total and concurrent and concurrent > total:
+        part.fault(
+            "max_concurrent_trials",
+            f"must not be above max_total_trials, got {concurrent} and {total}",
+        )
+    timeout, trial_timeout = part.integer("timeout", 1), part.integer("trial_timeout", 1)
+    if part.faults or total is None:
+        return None, part.faults
+    return Limits(total, concurrent or total, timeout, trial_timeout), part.faults

@@ -1,0 +1,110 @@
+"""A sweep's config, read and checked as a whole."""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from mnist_exp.sweeps.expressions import Choice, Expression, LogUniform, Randint
+from mnist_exp.sweeps.limits import Limits, parse_limits
+from mnist_exp.sweeps.policies import Policy, parse_policy
+from mnist_exp.sweeps.ranking import Objective, parse_objective
+from mnist_exp.sweeps.sampling import Sampling, SamplingType, check_sampling, parse_sampling
+from mnist_exp.sweeps.search_space import parse_search_space
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+__all__ = ["SweepPlan", "parse_sweep"]
+
+_KEYS = ("sampling_algorithm", "search_space", "objective", "limits", "early_termination")
+
+
+@dataclass(frozen=True)
+class SweepPlan:
+    """What a sweep tries, how, until when and to what end.
+
+    Attributes:
+        warnings: Lines about what is allowed but probably not meant.
+    """
+
+    search_space: Mapping[str, Expression]
+    sampling: Sampling
+    objective: Objective
+    limits: Limits
+    early_termination: Policy | None = None
+    warnings: tuple[str, ...] = ()
+
+
+def parse_sweep(
+    config: "DataclassInstance | Mapping[str, Any]", where: str = "sweep"
+) -> tuple[SweepPlan | None, list[str]]:
+    """Read a sweep's config and find every fault in one go.
+
+    Args:
+        config: A dataclass or mapping with `sampling_algorithm`, `search_space`, `objective`,
+            `limits` and `early_termination`.
+        where: The config key of the sweep.
+
+    Returns:
+        The plan, None when there are faults, and a line for every fault.
+    """
+    raw = config if isinstance(config, Mapping) else asdict(config)
+    at = {key: f"{where}.{key}" for key in _KEYS}
+    part = {key: raw.get(key) or {} for key in _KEYS}
+    sampling, faults = parse_sampling(part["sampling_algorithm"], at["sampling_algorithm"])
+    space, space_faults = parse_search_space(
+        part["search_space"], at["search_space"], sampling.logbase if sampling else math.e
+    )
+    if sampling:
+        faults += check_sampling(sampling, space, at["sampling_algorithm"], at["search_space"])
+    objective, objective_faults = parse_objective(part["objective"], at["objective"])
+    limits, limits_faults = parse_limits(part["limits"], at["limits"])
+    # An empty policy is a mistake, none is not.
+    policy, policy_faults = parse_policy(raw.get("early_termination"), at["early_termination"])
+    faults += space_faults + objective_faults + limits_faults + policy_faults
+    if faults or sampling is None or objective is None or limits is None:
+        return None, faults
+    warnings = tuple(_warnings(space, sampling, limits, where))
+    return SweepPlan(space, sampling, objective, limits, policy, warnings), []
+
+
+def _warnings(
+    space: Mapping[str, Expression], sampling: Sampling, limits: Limits, where: str
+) -> Iterator[str]:
+    for key, expression in space.items():
+        # Within a factor of e a logarithm is hardly worth it: these were meant as actual bounds.
+        if (
+            isinstance(expression, LogUniform)
+            and expression.min_value >= 0
+            and expression.max_value <= 1
+        ):
+            low, high = expression.value(0.0), expression.value(1.0)
+            yield (
+                f"{where}.search_space.{key}: values will be from {low:.4g} to {high:.4g}; "
+                "min_value and max_value are logarithms, low and high are actual bounds"
+            )
+    size, trials = _size(space), limits.max_total_trials
+    if sampling.type is SamplingType.GRID and size is not None and size > trials:
+        yield (
+            f"{where}.limits.max_total_trials: the grid has {size} configurations, "
+            f"{trials} of them will run"
+        )
+    if sampling.type is SamplingType.RANDOM and size is not None and size < trials:
+        yield (
+            f"{where}.limits.max_total_trials: the space has {size} configurations, so some of "
+            f"{trials} trials will repeat one; sampling_algorithm.type=grid tries each once"
+        )
+
+
+def _size(space: Mapping[str, Expression]) -> int | None:
+    """Return how many configurations a space has; None when they are not countable."""
+    size = 1
+    for expression in space.values():
+        if isinstance(expression, Choice) and not expression.has_subspace:
+            size *= len(expression.values)
+        elif isinstance(expression, Randint):
+            size *= expression.upper
+        else:
+            return None
+    return size

@@ -1,0 +1,69 @@
+"""Early-termination policies, read from the config.
+
+https://learn.microsoft.com/azure/machine-learning/reference-yaml-job-sweep#early-termination
+"""
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+from mnist_exp.sweeps.bandit import BanditPolicy
+from mnist_exp.sweeps.fields import Fields, did_you_mean
+from mnist_exp.sweeps.median_stopping import MedianStoppingPolicy
+from mnist_exp.sweeps.policy import Cut, Policy
+from mnist_exp.sweeps.truncation_selection import TruncationSelectionPolicy
+
+__all__ = [
+    "POLICIES",
+    "BanditPolicy",
+    "Cut",
+    "MedianStoppingPolicy",
+    "Policy",
+    "TruncationSelectionPolicy",
+    "parse_policy",
+]
+
+#: Azure ML's word -> the policy.
+POLICIES: Mapping[str, type[Policy]] = {
+    kind.type: kind for kind in (BanditPolicy, MedianStoppingPolicy, TruncationSelectionPolicy)
+}
+
+_REQUIRED = {"truncation_selection": ["truncation_percentage"]}
+_WHOLE = {"evaluation_interval", "delay_evaluation", "truncation_percentage"}
+
+
+def parse_policy(
+    raw: Mapping[str, Any] | None, where: str = "sweep.early_termination"
+) -> tuple[Policy | None, list[str]]:
+    """Read an early-termination policy.
+
+    Args:
+        raw: Mapping with `type` and its fields; None lets every trial run to its end.
+        where: The config key of the policy.
+
+    Returns:
+        The policy, None without one or when it has faults, and a line for every fault.
+    """
+    if raw is None:
+        return None, []
+    part = Fields(raw, where)
+    known, kind = ", ".join(POLICIES), part.raw.pop("type", None)
+    if not isinstance(kind, str) or kind not in POLICIES:
+        near = did_you_mean(kind, POLICIES) if isinstance(kind, str) else ""
+        remedy = f"for no policy set {where}=null"
+        part.fault("type", f"must be one of {known}, got {kind!r}; {remedy}{near}")
+        return None, part.faults
+    names = [field.name for field in fields(POLICIES[kind])]
+    part.only(names, kind)
+    part.required(_REQUIRED.get(kind, []), kind)
+    values = {
+        name: part.integer(name, 0) if name in _WHOLE else part.number(name)
+        for name in names
+        if name in part.raw
+    }
+    if part.faults:
+        return None, part.faults
+    policy = POLICIES[kind](**values)  # type: ignore[arg-type]
+    for name, text in policy.faults():
+        part.fault(name, text)
+    return (None if part.faults else policy), part.faults

@@ -1,0 +1,142 @@
+"""How configurations are drawn from a search space.
+
+https://learn.microsoft.com/azure/machine-learning/how-to-tune-hyperparameters
+"""
+
+import math
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any, Protocol
+
+from mnist_exp.sweeps.expressions import Choice, Expression, Uniform
+from mnist_exp.sweeps.fields import Fields
+
+__all__ = [
+    "Configurations",
+    "Parameters",
+    "Sampling",
+    "SamplingRule",
+    "SamplingType",
+    "check_sampling",
+    "parse_sampling",
+    "with_seed",
+]
+
+#: Search-space key -> the value drawn; a mapping that was chosen is its JSON text.
+Parameters = Mapping[str, int | float | str]
+
+# Seeds of SDK and service are 32-bit integers.
+_LARGEST_SEED = 2**31 - 1
+# What the local workspace cannot draw yet.
+_UNAVAILABLE = ("bayesian",)
+
+
+class SamplingType(StrEnum):
+    """Azure ML's sampling algorithms."""
+
+    RANDOM = "random"
+    GRID = "grid"
+    BAYESIAN = "bayesian"
+
+
+class SamplingRule(StrEnum):
+    """Where random sampling takes its uniform numbers from."""
+
+    RANDOM = "random"
+    SOBOL = "sobol"
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """A sampling algorithm.
+
+    Attributes:
+        seed: Repeats the sequence; None draws a seed when the sweep is created.
+        rule: Independent draws, or a Sobol sequence that spreads evenly.
+        logbase: Base of the logarithmic expressions.
+    """
+
+    type: SamplingType
+    seed: int | None = None
+    rule: SamplingRule = SamplingRule.RANDOM
+    logbase: float = math.e
+
+
+class Configurations(Protocol):
+    """The configurations of a sweep by trial index.
+
+    `configurations[i]` depends on the space, the sampling and i alone, and raises IndexError when
+    the space is exhausted; so a `for` loop works, and so does going on in the middle.
+    """
+
+    def __getitem__(self, index: int, /) -> Parameters:
+        """Return the configuration of trial `index`."""
+
+
+def with_seed(sampling: Sampling) -> Sampling:
+    """Return the sampling with a seed, drawn now if it has none.
+
+    To be called once, when a sweep is created, and recorded with it.
+    """
+    if sampling.seed is not None:
+        return sampling
+    return replace(sampling, seed=random.SystemRandom().randint(0, _LARGEST_SEED))
+
+
+def parse_sampling(
+    raw: Mapping[str, Any], where: str = "sweep.sampling_algorithm"
+) -> tuple[Sampling | None, list[str]]:
+    """Read `{type, seed, rule, logbase}`; the second item has a line for every fault."""
+    part = Fields(raw, where)
+    part.required(["type"], "a sampling algorithm")
+    kind = part.member("type", SamplingType)
+    if kind is None:
+        return None, part.faults
+    extra = ["seed", "rule", "logbase"] if kind is SamplingType.RANDOM else []
+    part.only(["type", *extra], kind.value)
+    seed = part.integer("seed", 0, _LARGEST_SEED)
+    rule = part.member("rule", SamplingRule) or SamplingRule.RANDOM
+    logbase = _logbase(part)
+    return (None if part.faults else Sampling(kind, seed, rule, logbase)), part.faults
+
+
+def _logbase(part: Fields) -> float:
+    if part.raw.get("logbase") in {None, "e"}:
+        return math.e
+    base = part.positive("logbase")
+    if base is not None and base <= 1:
+        part.fault("logbase", f"must be 'e' or a number above 1, got {base:g}")
+    return base or math.e
+
+
+def check_sampling(
+    sampling: Sampling,
+    space: Mapping[str, Expression],
+    sampling_where: str = "sweep.sampling_algorithm",
+    space_where: str = "sweep.search_space",
+) -> list[str]:
+    """Find expressions that the algorithm cannot draw; a line for every fault."""
+    faults = []
+    if sampling.type.value in _UNAVAILABLE:
+        faults.append(
+            f"{sampling_where}.type: {sampling.type.value} is not available on the local workspace "
+            "yet, use random or grid"
+        )
+    for key, expression in space.items():
+        fault = _unfit(sampling.type, expression)
+        if fault:
+            faults.append(f"{space_where}.{key}: {fault}; use sampling_algorithm.type=random")
+    return faults
+
+
+def _unfit(kind: SamplingType, expression: Expression) -> str | None:
+    if kind is SamplingType.GRID and not isinstance(expression, Choice):
+        return f"grid sampling takes choice alone, got {expression.type}"
+    # A quniform is a Uniform, the logarithmic ones are not.
+    if kind is SamplingType.BAYESIAN and not isinstance(expression, Choice | Uniform):
+        return f"bayesian sampling takes choice, uniform and quniform alone, got {expression.type}"
+    if kind is not SamplingType.RANDOM and getattr(expression, "has_subspace", False):
+        return f"{kind.value} sampling takes no expressions inside a choice's values"
+    return None

@@ -1,0 +1,65 @@
+"""Command templates: `{{inputs.x}}`, `{{outputs.x}}`, `{{search_space.x}}`, `[[optional]]`.
+
+Azure ML's own spelling, `${{inputs.x}}` and `$[[...]]`, would be read by Hydra as an
+interpolation, so config files leave out the dollar sign.
+https://learn.microsoft.com/azure/machine-learning/reference-yaml-job-command
+"""
+
+import re
+from collections.abc import Callable, Mapping
+
+__all__ = ["azure_form", "references", "render", "swept"]
+
+REFERENCE = re.compile(r"\{\{\s*(inputs|outputs|search_space)\.([A-Za-z_][A-Za-z0-9_.]*)\s*\}\}")
+OPTIONAL = re.compile(r"\[\[(.*?)\]\]", re.DOTALL)
+
+
+def references(command: str) -> dict[tuple[str, str], bool]:
+    """Return each (kind, name) that the command refers to, and whether it is required.
+
+    A name that stands only inside `[[...]]` is not required.
+    """
+    required = {match.groups() for match in REFERENCE.finditer(OPTIONAL.sub("", command))}
+    every = {match.groups() for match in REFERENCE.finditer(command)}
+    return {(str(kind), str(name)): (kind, name) in required for kind, name in every}
+
+
+def swept(command: str, names: Mapping[str, object]) -> str:
+    """Turn `{{inputs.x}}` into `{{search_space.x}}` for each swept name, as the SDK does."""
+
+    def replaced(match: re.Match[str]) -> str:
+        kind, name = match.groups()
+        return f"{{{{search_space.{name}}}}}" if kind == "inputs" and name in names else match[0]
+
+    return REFERENCE.sub(replaced, command)
+
+
+def render(
+    command: str, values: Mapping[tuple[str, str], str], quote: Callable[[str], str] = str
+) -> str:
+    """Fill in a command for a shell.
+
+    Args:
+        command: The template.
+        values: (kind, name) -> text. An optional part with a name that is missing disappears.
+        quote: Applied to each inserted text. Azure ML inserts it as it is.
+
+    Raises:
+        KeyError: A required reference has no value.
+    """
+
+    def optional(match: re.Match[str]) -> str:
+        named = {found.groups() for found in REFERENCE.finditer(match[1])}
+        return match[1] if all(name in values for name in named) else ""
+
+    def value(match: re.Match[str]) -> str:
+        kind, name = match.groups()
+        return quote(values[kind, name])
+
+    return REFERENCE.sub(value, OPTIONAL.sub(optional, command))
+
+
+def azure_form(command: str) -> str:
+    """Return the command in Azure ML's own spelling."""
+    marked = REFERENCE.sub(lambda match: f"${{{{{match[1]}.{match[2]}}}}}", command)
+    return OPTIONAL.sub(lambda match: f"$[[{match[1]}]]", marked)

@@ -1,0 +1,65 @@
+"""Runs one job's command in a process group of its own and ends the group whatever happens.
+
+Started as a script by `processes.py`, with the standard library alone so that it is there in
+milliseconds. Its standard input is a pipe that nobody writes to: when the process that started
+it goes away, even by SIGKILL, the pipe closes and the job ends. SIGTERM ends the job too:
+terminate, wait for the grace period, kill. Exits with the job's exit code, or with 128 plus the
+number of the signal that ended it.
+
+    python supervisor.py GRACE_SECONDS PROGRAM [ARGUMENT ...]
+"""
+
+import contextlib
+import os
+import selectors
+import signal
+import subprocess
+import sys
+
+EXIT_BY_SIGNAL = 128
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command until it ends, or the starter is gone, or SIGTERM asks to stop."""
+    grace = float(arguments[0])
+    # Signals arrive as bytes in this pipe, so that one select waits for all there is.
+    wakeup_read, wakeup_write = os.pipe()
+    os.set_blocking(wakeup_write, False)
+    for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda *_: None)
+    signal.set_wakeup_fd(wakeup_write)
+    child = subprocess.Popen(arguments[1:], stdin=subprocess.DEVNULL, start_new_session=True)
+    try:
+        _wait(child, wakeup_read)
+        if child.poll() is None:
+            _terminate(child, wakeup_read, grace)
+    finally:
+        # What the command left running in its group goes with it.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
+    code = child.wait()
+    return EXIT_BY_SIGNAL - code if code < 0 else code
+
+
+def _wait(child: subprocess.Popen[bytes], wakeup: int) -> None:
+    """Return when the child has ended, the starter has gone or a signal asks to stop."""
+    with selectors.DefaultSelector() as selector:
+        selector.register(wakeup, selectors.EVENT_READ)
+        selector.register(sys.stdin.fileno(), selectors.EVENT_READ)
+        while child.poll() is None:
+            for key, _ in selector.select():
+                if key.fd != wakeup:
+                    return
+                if set(os.read(wakeup, 256)) - {signal.SIGCHLD}:
+                    return
+
+
+def _terminate(child: subprocess.Popen[bytes], wakeup: int, grace: float) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGTERM)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        child.wait(timeout=grace)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

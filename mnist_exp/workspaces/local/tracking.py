@@ -1,0 +1,164 @@
+"""The MLflow store of an outputs folder: one run a job, nested runs for trials, the registry.
+
+The store is a sqlite file, since MLflow refuses its file store from 3.14 on. A run's artifact
+folder is a link to the job's own folder, so that `mlflow ui` shows a job's files without a copy.
+"""
+
+import getpass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+
+from mlflow import MlflowClient
+from mlflow.entities import Metric, Param, RunTag
+from mlflow.exceptions import MlflowException
+from sqlalchemy.exc import SQLAlchemyError
+
+from mnist_exp.errors import NotFoundError, OutputsError
+from mnist_exp.specs import ModelSpec
+from mnist_exp.workspaces.base import JobStatus, MetricPoint, RegisteredModel
+from mnist_exp.workspaces.local.environment import TrackedRun
+
+__all__ = ["Tracking"]
+
+STORE_NAME = "mlflow.db"
+ARTIFACTS_NAME = "mlartifacts"
+
+#: MLflow's word for how a run ended.
+MLFLOW_STATUS = {
+    JobStatus.COMPLETED: "FINISHED",
+    JobStatus.FAILED: "FAILED",
+    JobStatus.CANCELED: "KILLED",
+}
+
+
+class Tracking:
+    """The MLflow store below `outputs`, made on first use.
+
+    Every method raises `OutputsError` when the store cannot be opened, read or written.
+    """
+
+    def __init__(self, outputs: Path) -> None:
+        self._outputs = outputs
+        self.uri = f"sqlite:///{outputs / STORE_NAME}"
+
+    @cached_property
+    def _client(self) -> MlflowClient:
+        self._outputs.mkdir(parents=True, exist_ok=True)
+        return MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
+
+    def start(
+        self, experiment: str, name: str, folder: Path, tags: Mapping[str, str]
+    ) -> TrackedRun:
+        """Make a run whose artifacts are the files in `folder`."""
+        with self._mapped():
+            experiment_id = self._experiment(experiment)
+            given = {
+                "mlflow.user": getpass.getuser(),
+                "mlflow.source.name": "mnist-exp",
+                "mlflow.source.type": "LOCAL",
+                **tags,
+            }
+            run = self._client.create_run(experiment_id, tags=given, run_name=name)
+        artifacts = Path(str(run.info.artifact_uri).removeprefix("file://"))
+        artifacts.parent.mkdir(parents=True, exist_ok=True)
+        artifacts.symlink_to(folder.resolve(), target_is_directory=True)
+        return TrackedRun(self.uri, run.info.run_id, experiment_id)
+
+    def log_missing_parameters(self, run_id: str, parameters: Mapping[str, object]) -> None:
+        """Log the parameters that the script did not log itself; MLflow lets none change."""
+        with self._mapped():
+            known = self._client.get_run(run_id).data.params
+            params = [
+                Param(name, str(value)) for name, value in parameters.items() if name not in known
+            ]
+            self._client.log_batch(run_id, params=params)
+
+    def log_metrics(self, run_id: str, metrics: Mapping[str, float], timestamp_ms: int) -> None:
+        """Log one value for each metric."""
+        entries = [Metric(name, value, timestamp_ms, 0) for name, value in metrics.items()]
+        with self._mapped():
+            self._client.log_batch(run_id, metrics=entries)
+
+    def set_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
+        """Set tags on a run."""
+        with self._mapped():
+            self._client.log_batch(
+                run_id, tags=[RunTag(name, value) for name, value in tags.items()]
+            )
+
+    def end(self, run_id: str, status: JobStatus) -> None:
+        """Set how a run ended: the exit code decides, whatever the script's MLflow said."""
+        with self._mapped():
+            self._client.set_terminated(run_id, MLFLOW_STATUS[status])
+
+    def history(self, run_id: str, metric: str) -> list[MetricPoint]:
+        """Return every log event of one metric in order of arrival."""
+        with self._mapped():
+            points = self._client.get_metric_history(run_id, metric)
+        ordered = sorted(points, key=lambda point: (point.timestamp, point.step))
+        return [MetricPoint(point.value, point.step) for point in ordered]
+
+    def histories(self, run_id: str) -> dict[str, list[MetricPoint]]:
+        """Return every log event of every metric of a run."""
+        with self._mapped():
+            names = sorted(self._client.get_run(run_id).data.metrics)
+        return {name: self.history(run_id, name) for name in names}
+
+    def register(self, spec: ModelSpec, run_id: str, source: Path) -> RegisteredModel:
+        """Make a new version of a registered model; MLflow counts the versions."""
+        with self._mapped():
+            try:
+                self._client.get_registered_model(spec.name)
+            except MlflowException:
+                self._client.create_registered_model(spec.name, description=spec.description)
+            version = self._client.create_model_version(
+                spec.name,
+                source=str(source.resolve()),
+                run_id=run_id,
+                tags={"azureml.job": spec.job, "azureml.type": spec.type},
+                description=spec.description,
+            )
+        return RegisteredModel(spec.name, str(version.version), str(source.resolve()), spec.job)
+
+    def registered(self, name: str, version: str) -> RegisteredModel:
+        """Return a version of a registered model.
+
+        Raises:
+            NotFoundError: There is none.
+        """
+        try:
+            found = self._client.get_model_version(name, version)
+        except MlflowException as error:
+            raise NotFoundError(
+                f"run: no registered model {name}:{version} in {self._outputs}; "
+                "register one with stage=register"
+            ) from error
+        return RegisteredModel(name, version, str(found.source), found.tags.get("azureml.job", ""))
+
+    def _experiment(self, name: str) -> str:
+        found = self._client.get_experiment_by_name(name)
+        if found is not None:
+            return str(found.experiment_id)
+        location = (self._outputs / ARTIFACTS_NAME).resolve()
+        try:
+            return str(self._client.create_experiment(name, artifact_location=str(location)))
+        except MlflowException:
+            # Another command made it in between.
+            found = self._client.get_experiment_by_name(name)
+            if found is None:
+                raise
+            return str(found.experiment_id)
+
+    @contextmanager
+    def _mapped(self) -> Iterator[None]:
+        """Turn MLflow's and the database's errors into ours."""
+        try:
+            yield
+        except (MlflowException, SQLAlchemyError) as error:
+            text = " ".join(str(error).split())[:300]
+            raise OutputsError(
+                f"outputs_dir: the MLflow store {self._outputs / STORE_NAME} failed: {text}; "
+                "free space or choose another folder with outputs_dir="
+            ) from error

@@ -1,0 +1,160 @@
+"""The local workspace: processes, an MLflow store and files below the outputs folder."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from mnist_exp.config import ComputeType
+from mnist_exp.datasets import materialize
+from mnist_exp.errors import ConflictError, JobError
+from mnist_exp.specs import (
+    CommandJob,
+    ComputeSpec,
+    DataSpec,
+    DeploymentSpec,
+    EndpointSpec,
+    ModelSpec,
+    PathInput,
+    SweepJob,
+    parse_model_reference,
+)
+from mnist_exp.workspaces.base import (
+    Compute,
+    Deployment,
+    Endpoint,
+    JobResult,
+    JobStatus,
+    Observer,
+    RegisteredModel,
+)
+from mnist_exp.workspaces.local.endpoints import Endpoints
+from mnist_exp.workspaces.local.inputs import local_path
+from mnist_exp.workspaces.local.jobs import JobFolder, RunningJob, start_job
+from mnist_exp.workspaces.local.sweep import run_sweep
+from mnist_exp.workspaces.local.tracking import Tracking
+
+__all__ = ["LocalWorkspace"]
+
+#: Seconds between two looks at a job's metrics.
+POLL_S = 0.25
+
+
+class LocalWorkspace:
+    """Azure ML's semantics on one machine, with no account.
+
+    Args:
+        outputs: Everything is kept below this folder.
+    """
+
+    def __init__(self, outputs: Path) -> None:
+        self._outputs = outputs.resolve()
+        self._jobs = self._outputs / "jobs"
+        self._tracking = Tracking(self._outputs)
+        self._endpoints = Endpoints(self._outputs / "endpoints")
+        self._submitted: dict[str, CommandJob | SweepJob] = {}
+
+    def get_or_create_compute(self, spec: ComputeSpec) -> Compute:
+        """Return this machine under the name that was asked for."""
+        if spec.type is ComputeType.local:
+            return Compute(spec.name, spec.type.value)
+        note = f"{spec.name} ({spec.size or 'any size'}) is played by this machine"
+        return Compute(spec.name, spec.type.value, spec.size, notes=(note,))
+
+    def submit(self, job: CommandJob | SweepJob) -> str:
+        """Accept a job; it runs while it is watched, since nothing here outlives the command."""
+        if job.name in self._submitted or JobFolder(self._jobs, job.name).path.exists():
+            raise ConflictError(f"run: a job named {job.name} exists; names are used once")
+        self._submitted[job.name] = job
+        return job.name
+
+    def watch(self, name: str, observer: Observer) -> JobResult:
+        """Run a submitted job to its end; on KeyboardInterrupt it is canceled."""
+        job = self._submitted.pop(name, None)
+        if job is None:
+            raise JobError(f"run: no job {name} was submitted here; submit it first")
+        if isinstance(job, SweepJob):
+            return run_sweep(job, self._jobs, self._tracking, observer)
+        return _watch_command(job, self._jobs, self._tracking, observer)
+
+    def register_model(self, spec: ModelSpec) -> RegisteredModel:
+        """Register a job's kept files in MLflow's model registry."""
+        folder = JobFolder(self._jobs, spec.job)
+        source = folder.path / spec.path
+        if not source.exists():
+            raise JobError(
+                f"registration.path: must be among the files of job {spec.job}, got {spec.path}; "
+                f"its files are in {folder.path}"
+            )
+        return self._tracking.register(spec, folder.run_id, source)
+
+    def create_or_update_endpoint(self, spec: EndpointSpec) -> Endpoint:
+        """Make the endpoint, or set the traffic and description of the one there is."""
+        return self._endpoints.create_or_update(spec)
+
+    def create_or_update_deployment(self, spec: DeploymentSpec) -> Deployment:
+        """Make or replace a deployment and wait until it answers."""
+        name, version = parse_model_reference(spec.model)
+        model = self._tracking.registered(name, version)
+        return self._endpoints.deploy(spec, Path(model.path), name, version)
+
+    def get_endpoint(self, name: str) -> Endpoint:
+        """Return the endpoint, with its deployments as they are now."""
+        return self._endpoints.get(name)
+
+    def invoke(self, endpoint: str, body: bytes, deployment: str | None = None) -> object:
+        """Send one scoring request and return the parsed answer."""
+        return self._endpoints.invoke(endpoint, body, deployment)
+
+    def logs(self, endpoint: str, deployment: str, lines: int = 50) -> Sequence[str]:
+        """Return the last lines that a deployment printed."""
+        return self._endpoints.logs(endpoint, deployment, lines)
+
+    def delete_endpoint(self, name: str) -> None:
+        """Delete the endpoint with all its processes, and return when they have ended."""
+        self._endpoints.delete(name)
+
+    def sample_folder(self, data: DataSpec, observer: Observer) -> Path:
+        """Return a local folder with the digits, fetched first if need be."""
+        return materialize(data, observer.message)
+
+    def download(self, job: str, path: str) -> Path | None:
+        """Return the path of one of a job's kept files, None if it has no such file."""
+        found = JobFolder(self._jobs, job).path / path
+        return found if found.exists() else None
+
+    def check(self, job: CommandJob, observer: Observer) -> None:
+        """Fetch and validate what a job reads, before anything is started."""
+        for name, value in job.inputs.items():
+            if isinstance(value, PathInput):
+                local_path(name, value.path, observer.message)
+
+
+def _watch_command(
+    job: CommandJob, root: Path, tracking: Tracking, observer: Observer
+) -> JobResult:
+    running = start_job(job, root, tracking, observer.message)
+    canceled: str | None = "canceled by the user"
+    try:
+        canceled = _follow(running, observer)
+    finally:
+        result = running.close(canceled)
+    observer.job_changed(result)
+    return result
+
+
+def _follow(running: RunningJob, observer: Observer) -> str | None:
+    """Return when the job has ended: None, or why it had to be canceled."""
+    timeout = running.job.timeout
+    seen: dict[str, int] = {}
+    observer.job_changed(running.snapshot(JobStatus.RUNNING, {}))
+    while running.poll() is None:
+        if timeout is not None and time.monotonic() - running.started > timeout:
+            running.terminate()
+            return f"canceled after job.timeout ({timeout} s)"
+        metrics = running.histories()
+        counts = {name: len(points) for name, points in metrics.items()}
+        if counts != seen:
+            seen = counts
+            observer.job_changed(running.snapshot(JobStatus.RUNNING, metrics))
+        running.wait(POLL_S)
+    return None

@@ -1,0 +1,155 @@
+"""Metrics to MLflow, written by a thread of their own so that training never waits for them.
+
+Where they go is told by the environment, as Azure ML sets it inside a job:
+https://learn.microsoft.com/azure/machine-learning/how-to-use-mlflow-configure-tracking
+"""
+
+import importlib.util
+import os
+import queue
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from errors import TrackingError
+from records import Record
+
+if TYPE_CHECKING:
+    from tracked_run import TrackedRun
+
+__all__ = ["Tracker", "tracked", "tracking_uri"]
+
+_LOCAL_STORE = "sqlite:///mlflow.db"
+_RETRY_SECONDS = 1.0
+_LAST_TRIES = 5
+
+Parameters = Mapping[str, str | int | float]
+
+
+def tracking_uri() -> str | None:
+    """Where metrics go: what MLFLOW_TRACKING_URI says, or a file in the current folder.
+
+    Returns:
+        None where there is no MLflow, or only mlflow-skinny, which knows no local store.
+    """
+    if importlib.util.find_spec("mlflow") is None:
+        return None
+    if uri := os.environ.get("MLFLOW_TRACKING_URI"):
+        return uri
+    complete = all(importlib.util.find_spec(name) for name in ("sqlalchemy", "alembic"))
+    return _LOCAL_STORE if complete else None
+
+
+@contextmanager
+def tracked(uri: str | None, parameters: Parameters) -> Iterator["Tracker"]:
+    """Lends a tracker and closes it with the status that fits how the block ended.
+
+    Raises:
+        TrackingError: The block went well and its metrics could not be written. Where the block
+            itself failed, that is said on stderr, and the block's own error goes on.
+    """
+    tracker = Tracker(uri, parameters)
+    try:
+        yield tracker
+    except BaseException as fault:
+        try:
+            tracker.close("FAILED" if isinstance(fault, Exception) else "KILLED")
+        except TrackingError as error:
+            print(f"warning: {error}", file=sys.stderr)
+        raise
+    tracker.close("FINISHED")
+
+
+class Tracker:
+    """Logs to one MLflow run, in the background: the caller never waits until `close`.
+
+    MLflow itself is imported in the background too, so start this after the imports that the
+    training needs. A store that fails is tried again; nothing is dropped before `close`.
+
+    Args:
+        uri: The MLflow store; None logs nothing.
+        parameters: Logged first; those that the run has already are left as they are.
+    """
+
+    def __init__(self, uri: str | None, parameters: Parameters) -> None:
+        self._uri = uri
+        self._queue: queue.SimpleQueue[Record | None] = queue.SimpleQueue()
+        self._fault: Exception | None = None
+        self._unwritten = 0
+        self._status = "FAILED"
+        self._thread = threading.Thread(
+            target=self._work, args=(uri, dict(parameters)), name="mlflow", daemon=True
+        )
+        if uri:
+            self._thread.start()
+
+    def log(self, metrics: Mapping[str, float], step: int) -> None:
+        """Hands metrics over and returns at once."""
+        now = int(time.time() * 1000)
+        for key, value in metrics.items():
+            self._queue.put(Record(key, value, step, now))
+
+    def close(self, status: str) -> None:
+        """Waits until everything is written.
+
+        Args:
+            status: MLflow's word for how the run ended (FINISHED, FAILED, KILLED); it is written
+                only where the run is this process's own, not one given by MLFLOW_RUN_ID.
+
+        Raises:
+            TrackingError: Something could not be written, in spite of several tries.
+        """
+        if not self._uri:
+            return
+        self._status = status
+        self._queue.put(None)
+        self._thread.join()
+        if self._fault:
+            reason = " ".join(str(self._fault).split())
+            raise TrackingError(
+                f"{self._unwritten} metrics could not be written to {self._uri}: {reason}"
+            )
+
+    def _work(self, uri: str, parameters: Parameters) -> None:
+        pending: list[Record] = []
+        run: TrackedRun | None = None
+        open_end, tries_left = True, _LAST_TRIES
+        while open_end or pending or run is None:
+            if open_end:
+                open_end = self._collect(pending, wait=run is not None and self._fault is None)
+            try:
+                run = run or _open(uri, parameters)
+                run.write(pending)
+                pending.clear()
+                self._fault = None
+            except Exception as fault:  # whatever a store's client may raise
+                self._fault = fault
+                self._unwritten = len(pending)
+                tries_left -= not open_end
+                if not tries_left:
+                    return
+                time.sleep(_RETRY_SECONDS)
+        run.finish(self._status)
+
+    def _collect(self, pending: list[Record], *, wait: bool) -> bool:
+        """Moves what waits in the queue to `pending`; False when the end has come."""
+        while True:
+            try:
+                record = self._queue.get(block=wait)
+            except queue.Empty:
+                return True
+            if record is None:
+                return False
+            pending.append(record)
+            wait = False
+
+
+def _open(uri: str, parameters: Parameters) -> "TrackedRun":
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    # Here and not above: MLflow takes more than a second to import, beside the training.
+    from tracked_run import TrackedRun  # noqa: PLC0415
+
+    return TrackedRun.open(uri, parameters)
