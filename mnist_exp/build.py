@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from mnist_exp.config import DataConfig, EnvConfig, ExperimentConfig
+from mnist_exp.errors import ConfigError
 from mnist_exp.specs import (
     CommandJob,
     ComputeSpec,
@@ -85,8 +86,14 @@ def command_job(config: ExperimentConfig, name: str) -> CommandJob:
 
 
 def sweep_job(config: ExperimentConfig, name: str) -> SweepJob:
-    """Return the sweep over the training job; a search-space key replaces that input."""
-    parsed, _ = parse_sweep(config.sweep)
+    """Return the sweep over the training job; a search-space key replaces that input.
+
+    Raises:
+        ConfigError: The sweep has faults.
+    """
+    parsed, faults = parse_sweep(config.sweep)
+    if parsed is None:
+        raise ConfigError(faults)
     trial = command_job(config, name)
     command = trial.command
     if config.job.command is None:

@@ -7,14 +7,14 @@ Meaning is checked in `mnist_exp.checks`, not here.
 """
 
 from dataclasses import dataclass, field
-from enum import Enum
+from enum import StrEnum
 from typing import Any
 
 #: What OmegaConf reads as "no value yet"; spelt out so that this module needs no OmegaConf.
 MISSING: Any = "???"
 
 
-class Stage(str, Enum):
+class Stage(StrEnum):
     """What one call of `mnist-exp` does."""
 
     compute = "compute"
@@ -27,14 +27,14 @@ class Stage(str, Enum):
     all = "all"
 
 
-class WorkspaceType(str, Enum):
+class WorkspaceType(StrEnum):
     """Where the experiment runs."""
 
     local = "local"
     azure = "azure"
 
 
-class DataType(str, Enum):
+class DataType(StrEnum):
     """Where the digits come from."""
 
     sample = "sample"
@@ -42,7 +42,7 @@ class DataType(str, Enum):
     folder = "folder"
 
 
-class ComputeType(str, Enum):
+class ComputeType(StrEnum):
     """What jobs run on; `amlcompute` and `serverless` are Azure ML's words."""
 
     local = "local"
@@ -50,14 +50,14 @@ class ComputeType(str, Enum):
     serverless = "serverless"
 
 
-class ComputeTier(str, Enum):
+class ComputeTier(StrEnum):
     """Azure ML's priority of a cluster's nodes."""
 
     dedicated = "dedicated"
     low_priority = "low_priority"
 
 
-class EnvType(str, Enum):
+class EnvType(StrEnum):
     """How a job's software is named."""
 
     curated = "curated"
@@ -65,14 +65,14 @@ class EnvType(str, Enum):
     local = "local"
 
 
-class Identity(str, Enum):
+class Identity(StrEnum):
     """Whose credentials a job on Azure uses to reach data."""
 
     user = "user"
     managed = "managed"
 
 
-class AuthMode(str, Enum):
+class AuthMode(StrEnum):
     """How an endpoint's callers prove who they are."""
 
     key = "key"

@@ -17,10 +17,11 @@ from mnist_exp.config import (
     EnvType,
     Identity,
 )
+from mnist_exp.sweeps.expressions import Expression
+from mnist_exp.sweeps.limits import Limits
 from mnist_exp.sweeps.policies import Policy
-from mnist_exp.sweeps.ranking import Goal
+from mnist_exp.sweeps.ranking import Objective
 from mnist_exp.sweeps.sampling import Sampling
-from mnist_exp.sweeps.search_space import Expression
 
 __all__ = [
     "CommandJob",
@@ -29,14 +30,13 @@ __all__ = [
     "DeploymentSpec",
     "EndpointSpec",
     "EnvironmentSpec",
-    "Limits",
     "Literal",
     "ModelSpec",
-    "Objective",
     "OutputSpec",
     "PathInput",
     "RequestSettings",
     "SweepJob",
+    "parse_model_reference",
 ]
 
 Literal = str | int | float | bool
@@ -121,24 +121,6 @@ class CommandJob:
     environment_variables: Mapping[str, str] = field(default_factory=dict)
     identity: Identity | None = None
     timeout: int | None = None
-
-
-@dataclass(frozen=True)
-class Objective:
-    """The metric that a sweep looks at."""
-
-    primary_metric: str
-    goal: Goal
-
-
-@dataclass(frozen=True)
-class Limits:
-    """When a sweep ends; times in seconds."""
-
-    max_total_trials: int
-    max_concurrent_trials: int
-    timeout: int | None = None
-    trial_timeout: int | None = None
 
 
 @dataclass(frozen=True)
@@ -228,5 +210,3 @@ def parse_model_reference(reference: str) -> tuple[str, str]:
     if not separator or not name or not version:
         raise ValueError(f"a model reference is name:version, got {reference!r}")
     return name, version
-
-

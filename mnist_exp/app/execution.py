@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from mnist_exp import checks
@@ -39,6 +38,11 @@ class Outcome:
 
     exit_code: int = 0
     why: str = ""
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether the user pressed Ctrl-C."""
+        return self.exit_code == INTERRUPTED
 
 
 def split(composed: DictConfig) -> tuple[DictConfig, DictConfig]:
@@ -72,14 +76,13 @@ def check(composed: DictConfig, hydra_config: DictConfig) -> None:
     _probe(Path(config.outputs_dir))
 
 
-def execute(composed: DictConfig) -> Record:
+def execute(composed: DictConfig, hydra_config: DictConfig) -> Record:
     """Run the stage that the config names in Hydra's run folder, and return its record.
 
     Raises:
         MnistExpError: What went wrong.
     """
-    hydra_config = HydraConfig.get()
-    config = to_config(composed, OmegaConf.create(hydra_config))
+    config = to_config(composed, hydra_config)
     folder = Path(hydra_config.runtime.output_dir)
     return run_stage(_runner(config.stage), _context(config, folder, RichDisplay()))
 

@@ -2,19 +2,21 @@
 
 import os
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import hydra
-from omegaconf import DictConfig
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
 
 from mnist_exp.app.display import RichDisplay
 from mnist_exp.app.execution import FULL_ERROR, check, execute, report_errors
 from mnist_exp.app.schemas import register_schemas
 from mnist_exp.config import Stage
-from mnist_exp.records import Record
+from mnist_exp.errors import NotFoundError
+from mnist_exp.records import RECORD_NAME, Record, load_record
 from mnist_exp.workspaces.base import JobStatus
-from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
 
 __all__ = ["main"]
 
@@ -22,53 +24,72 @@ PACKAGE = Path(__file__).resolve().parent.parent
 
 
 def main() -> None:
-    """Run `mnist-exp`."""
-    # Hydra prints errors in its own way unless this variable is set: we print them in ours.
+    """Run `mnist-exp` and leave with its exit code."""
+    # Hydra prints errors in a way of its own unless this is set; we print them in ours.
     if os.environ.get("HYDRA_FULL_ERROR"):
         os.environ[FULL_ERROR] = "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"
     register_schemas()
     command = _Command()
     entry = hydra.main(version_base="1.3", config_path=str(_conf()), config_name="config")
-    with report_errors() as outcome:
-        entry(command)()
-    if len(command.records) > 1 or command.is_multirun:
-        RichDisplay().comparison(command.records)
+    try:
+        with report_errors() as outcome:
+            entry(command)()
+    finally:
+        if command.variants:
+            RichDisplay().comparison(command.variants)
     sys.exit(max(outcome.exit_code, command.exit_code))
 
 
 class _Command:
     """What Hydra calls for the run, or for each variant of a multirun."""
 
-    # Hydra names the job after its function.
+    # Hydra names a job after its function and looks for the module that defines it.
     __name__ = "mnist_exp"
     __qualname__ = "mnist_exp"
 
     def __init__(self) -> None:
-        self.records: list[Record] = []
+        self.variants: list[tuple[str, Record]] = []
         self.exit_code = 0
-        self.is_multirun = False
 
     def __call__(self, composed: DictConfig) -> None:
-        hydra_config = HydraConfig.get()
-        self.is_multirun = hydra_config.mode is RunMode.MULTIRUN
-        if not self.is_multirun:
-            self.records.append(execute(composed))
-            return
-        self._run_variant(composed, hydra_config)
-
-    def _run_variant(self, composed: DictConfig, hydra_config: DictConfig) -> None:
-        """Run one variant; its failure is a row of the table, and the others still run."""
-        RichDisplay().variant(hydra_config)
+        hydra_config = OmegaConf.create(HydraConfig.get())
+        is_variant = hydra_config.mode == RunMode.MULTIRUN
+        record: Record | None = None
+        # No error may reach Hydra: it would print it its own way, and end a multirun.
         with report_errors() as outcome:
-            check(composed, hydra_config)
-            self.records.append(execute(composed))
-        if outcome.exit_code:
-            self.exit_code = max(self.exit_code, outcome.exit_code)
-            self.records.append(self._failed(composed, hydra_config, outcome.why))
+            if is_variant:
+                RichDisplay().variant(hydra_config.job.num, _changes(hydra_config))
+                check(composed, hydra_config)
+            record = execute(composed, hydra_config)
+        self.exit_code = max(self.exit_code, outcome.exit_code)
+        if is_variant:
+            shown = record or _failed(composed, hydra_config, outcome.why)
+            self.variants.append((" ".join(_changes(hydra_config)), shown))
+        if outcome.interrupted:
+            raise SystemExit(outcome.exit_code)
+
+
+def _changes(hydra_config: DictConfig) -> list[str]:
+    """Return what this command or variant was given, less the stage."""
+    return [text for text in hydra_config.overrides.task if not text.startswith("stage=")]
+
+
+def _failed(composed: DictConfig, hydra_config: DictConfig, why: str) -> Record:
+    """Return the record that a failed variant left, or one that says why it left none."""
+    try:
+        return load_record(Path(hydra_config.runtime.output_dir) / RECORD_NAME)
+    except NotFoundError:
+        return Record(
+            stage=Stage(composed.stage),
+            name="",
+            status=JobStatus.FAILED,
+            started=datetime.now(UTC).isoformat(timespec="seconds"),
+            why=why,
+        )
 
 
 def _conf() -> Path:
-    """Return the config folder: inside the package when installed, else at the repository's top."""
+    """Return the config folder: inside the installed package, or beside it in the repository."""
     installed = PACKAGE / "conf"
     return installed if installed.is_dir() else PACKAGE.parent / "conf"

@@ -42,7 +42,7 @@ class Leash:
             return
 
     def watch(self, leave: Callable[[str], None]) -> None:
-        """Call `leave` with the reason, once, from a thread, when the reason to be here has gone."""
+        """Call `leave` once, from a thread, when the reason to be here has gone."""
         threading.Thread(target=self._watch, args=[leave], name="leash", daemon=True).start()
 
     def _watch(self, leave: Callable[[str], None]) -> None:

@@ -24,6 +24,7 @@ class RequestIds:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
         request_id = str(uuid.uuid4())
         scope.setdefault("state", {})["request_id"] = request_id
         client_id = Headers(scope=scope).get(CLIENT_ID, "")

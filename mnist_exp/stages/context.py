@@ -113,7 +113,8 @@ def run_stage(runner: StageRunner, context: StageContext) -> Record:
         record = record.with_changes(status=JobStatus.FAILED, why=error.lines[0])
         raise
     except BaseException as error:
-        record = record.with_changes(status=JobStatus.FAILED, why=f"{type(error).__name__}: {error}")
+        why = f"{type(error).__name__}: {error}"
+        record = record.with_changes(status=JobStatus.FAILED, why=why)
         raise
     finally:
         record = record.with_changes(duration_s=round(time.monotonic() - began, 3))

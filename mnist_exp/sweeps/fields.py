@@ -6,9 +6,12 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from enum import Enum
 from typing import Any, TypeVar
 
-__all__ = ["Fields", "did_you_mean"]
+__all__ = ["Fields", "did_you_mean", "shown"]
 
 E = TypeVar("E", bound=Enum)
+
+# Characters of a quoted value: a message is one line.
+_LONGEST = 60
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
@@ -17,6 +20,12 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     spelt = {candidate.lower(): candidate for candidate in known}
     near = difflib.get_close_matches(name.lower(), spelt, n=1)
     return f"; did you mean {spelt[near[0]]!r}?" if near else ""
+
+
+def shown(value: object) -> str:
+    """Return a value as a message quotes it: its repr, cut when it is long."""
+    text = repr(value)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
 
 class Fields:
@@ -43,7 +52,7 @@ class Fields:
         """Note each name that is not given."""
         for name in names:
             if name not in self.raw:
-                self.fault(name, f"{kind} needs it, got nothing; set {self.where}.{name}=...")
+                self.fault(name, f"{kind} needs it, got nothing; add ++{self.where}.{name}=...")
 
     def only(self, known: Sequence[str], kind: str) -> None:
         """Note each field that `kind` does not have.
@@ -57,7 +66,7 @@ class Fields:
                 remedy = f"remove it with ~{self.where}.{name}"
                 self.fault(
                     name,
-                    f"{kind} takes {takes}, got {name}={self.raw[name]!r}; {remedy}"
+                    f"{kind} takes {takes}, got {name}={shown(self.raw[name])}; {remedy}"
                     f"{did_you_mean(name, set(known) - set(self.raw))}",
                 )
 
@@ -67,10 +76,10 @@ class Fields:
         if value is None:
             return None
         if isinstance(value, bool) or not isinstance(value, int | float):
-            self.fault(name, f"must be a number, got {value!r}")
+            self.fault(name, f"must be a number, got {shown(value)}")
             return None
         if not _is_finite(value):
-            self.fault(name, f"must be a finite number, got {value!r}")
+            self.fault(name, f"must be a finite number, got {shown(value)}")
             return None
         return float(value)
 
@@ -78,7 +87,7 @@ class Fields:
         """Return a finite number above 0."""
         value = self.number(name)
         if value is not None and value <= 0:
-            self.fault(name, f"must be above 0, got {self.raw[name]!r}")
+            self.fault(name, f"must be above 0, got {shown(self.raw[name])}")
             return None
         return value
 
@@ -91,7 +100,7 @@ class Fields:
         # 2.0 is let through: a value that Hydra or a shell has rewritten means the same.
         whole = isinstance(value, int | float) and _is_finite(value) and value == int(value)
         if isinstance(value, bool) or not whole or value < low or (high or value) < value:
-            self.fault(name, f"must be a whole number, {rule}, got {value!r}")
+            self.fault(name, f"must be a whole number, {rule}, got {shown(value)}")
             return None
         return int(value)
 
@@ -105,7 +114,7 @@ class Fields:
         if text.lower() in words:
             return kinds(text.lower())
         listed = ", ".join(words)
-        self.fault(name, f"must be one of {listed}, got {text!r}{did_you_mean(text, words)}")
+        self.fault(name, f"must be one of {listed}, got {shown(text)}{did_you_mean(text, words)}")
         return None
 
 

@@ -8,7 +8,7 @@ from dataclasses import fields
 from typing import Any
 
 from mnist_exp.sweeps.bandit import BanditPolicy
-from mnist_exp.sweeps.fields import Fields, did_you_mean
+from mnist_exp.sweeps.fields import Fields, did_you_mean, shown
 from mnist_exp.sweeps.median_stopping import MedianStoppingPolicy
 from mnist_exp.sweeps.policy import Cut, Policy
 from mnist_exp.sweeps.truncation_selection import TruncationSelectionPolicy
@@ -51,7 +51,7 @@ def parse_policy(
     if not isinstance(kind, str) or kind not in POLICIES:
         near = did_you_mean(kind, POLICIES) if isinstance(kind, str) else ""
         remedy = f"for no policy set {where}=null"
-        part.fault("type", f"must be one of {known}, got {kind!r}; {remedy}{near}")
+        part.fault("type", f"must be one of {known}, got {shown(kind)}; {remedy}{near}")
         return None, part.faults
     names = [field.name for field in fields(POLICIES[kind])]
     part.only(names, kind)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from mnist_exp.sweeps.fields import Fields, did_you_mean
+from mnist_exp.sweeps.fields import Fields, did_you_mean, shown
 
 __all__ = ["Goal", "Objective", "missing_metric_hint", "parse_objective", "rank"]
 
@@ -74,7 +74,9 @@ def parse_objective(
     part.required(["primary_metric", "goal"], "an objective")
     name = part.raw.get("primary_metric")
     if name is not None and (not isinstance(name, str) or not name.strip() or name != name.strip()):
-        part.fault("primary_metric", f"must be a metric's name without blanks around, got {name!r}")
+        part.fault(
+            "primary_metric", f"must be a metric's name without blanks around, got {shown(name)}"
+        )
     goal = part.member("goal", Goal)
     if part.faults or name is None or goal is None:
         return None, part.faults

@@ -94,8 +94,10 @@ def parse_sampling(
     kind = part.member("type", SamplingType)
     if kind is None:
         return None, part.faults
-    extra = ["seed", "rule", "logbase"] if kind is SamplingType.RANDOM else []
-    part.only(["type", *extra], kind.value)
+    if kind is not SamplingType.RANDOM:
+        part.only(["type"], kind.value)
+        return (None if part.faults else Sampling(kind)), part.faults
+    part.only(["type", "seed", "rule", "logbase"], kind.value)
     seed = part.integer("seed", 0, _LARGEST_SEED)
     rule = part.member("rule", SamplingRule) or SamplingRule.RANDOM
     logbase = _logbase(part)

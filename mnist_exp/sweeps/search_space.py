@@ -22,7 +22,7 @@ from mnist_exp.sweeps.expressions import (
     Randint,
     Uniform,
 )
-from mnist_exp.sweeps.fields import Fields, did_you_mean
+from mnist_exp.sweeps.fields import Fields, did_you_mean, shown
 from mnist_exp.sweeps.names import name_fault
 
 __all__ = [
@@ -121,14 +121,14 @@ def _expression(entry: object, where: str, logbase: float, faults: list[str]) ->
     known = ", ".join(EXPRESSIONS)
     if not isinstance(entry, Mapping):
         faults.append(
-            f"{where}: must be a mapping with a type, got {entry!r}; "
+            f"{where}: must be a mapping with a type, got {shown(entry)}; "
             f"write {{type: choice, values: [...]}} or another of {known}"
         )
         return None
     kind = entry.get("type")
     if not isinstance(kind, str) or kind not in EXPRESSIONS:
         near = did_you_mean(kind, EXPRESSIONS) if isinstance(kind, str) else ""
-        faults.append(f"{where}.type: must be one of {known}, got {kind!r}{near}")
+        faults.append(f"{where}.type: must be one of {known}, got {shown(kind)}{near}")
         return None
     part = Fields({name: value for name, value in entry.items() if name != "type"}, where)
     expression = _read(EXPRESSIONS[kind], part, logbase)
@@ -168,7 +168,7 @@ def _take_logarithms(part: Fields, logbase: float) -> None:
         part.fault(
             name,
             "is the logarithm of what low and high say as it is, so only one pair may be given, "
-            f"got {part.raw.pop(name)!r}; remove it with ~{part.where}.{name}",
+            f"got {shown(part.raw.pop(name))}; remove it with ~{part.where}.{name}",
         )
     part.required(["low", "high"], "a pair of actual bounds")
     low, high = part.positive("low"), part.positive("high")
@@ -202,9 +202,9 @@ def _option(value: object, index: int, part: Fields, logbase: float) -> Any:
     if isinstance(value, bool):
         part.fault(where, f"Azure ML takes no booleans, got {value}; write {str(value).lower()!r}")
     elif not isinstance(value, int | float | str):
-        part.fault(where, f"must be a number, a string or a mapping, got {value!r}")
+        part.fault(where, f"must be a number, a string or a mapping, got {shown(value)}")
     elif isinstance(value, float) and not math.isfinite(value):
-        part.fault(where, f"must be a finite number, got {value!r}")
+        part.fault(where, f"must be a finite number, got {shown(value)}")
     return value
 
 
@@ -212,5 +212,5 @@ def _suboption(value: object, name: str, part: Fields, logbase: float) -> Any:
     if isinstance(value, Mapping) and "type" in value:
         return _expression(value, f"{part.where}.{name}", logbase, part.faults)
     if isinstance(value, Mapping):
-        part.fault(name, f"must be a value or an expression with a type, got {value!r}")
+        part.fault(name, f"must be a value or an expression with a type, got {shown(value)}")
     return value

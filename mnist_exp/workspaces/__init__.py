@@ -1,0 +1,1 @@
+"""Where an experiment runs: one interface, two implementations."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 
-class JobStatus(str, Enum):
+class JobStatus(StrEnum):
     """Azure ML's words for where a job is.
 
     https://learn.microsoft.com/python/api/azure-ai-ml/azure.ai.ml.entities.job

@@ -17,13 +17,13 @@ from mnist_exp.workspaces.base import JobResult, TrialResult
 __all__ = ["draw_history"]
 
 #: More trials than these are not told apart by number.
-_MAX_LABELLED = 16
+_MAX_LABELLED = 12
 #: Distance that keeps two numbers apart, as a share of the axis.
 _LABEL_GAP = 0.045
 #: Distance of a number from its curve, as a share of the axis.
-_LABEL_SHIFT = 0.012
+_LABEL_SHIFT = 0.018
 #: Enough to spread the labels that there can be.
-_ROUNDS = 100
+_ROUNDS = 300
 
 
 class _End(NamedTuple):
@@ -73,17 +73,18 @@ def _label_ends(axes: Axes, ends: Sequence[_End], job: JobResult) -> None:
     bottom, top = axes.get_ylim()
     for x in {end.x for end in ends}:
         there = sorted((end for end in ends if end.x == x), key=lambda end: end.y)
-        heights = _spread([end.y for end in there], _LABEL_GAP * (top - bottom))
+        heights = _spread([end.y for end in there], _LABEL_GAP * (top - bottom), top)
         for end, height in zip(there, heights, strict=True):
             _label(axes, end, height, job)
 
 
 def _label(axes: Axes, end: _End, height: float, job: JobResult) -> None:
+    left, right = axes.get_xlim()
     colour = look_of(end.trial, job).colour
     axes.annotate(
         trial_label(end.trial.name, job.name),
         (end.x, end.y),
-        xytext=(end.x + _LABEL_SHIFT * axes.get_xlim()[1], height),
+        xytext=(end.x + _LABEL_SHIFT * (right - left), height),
         va="center",
         fontsize=9,
         color=colour,
@@ -96,14 +97,15 @@ def _label(axes: Axes, end: _End, height: float, job: JobResult) -> None:
     )
 
 
-def _spread(heights: Sequence[float], gap: float) -> list[float]:
-    """Push ascending heights apart until neighbours are `gap` apart, each as little as may be."""
+def _spread(heights: Sequence[float], gap: float, top: float) -> list[float]:
+    """Push ascending heights apart, neighbours by `gap` and none above `top`."""
     spread = list(heights)
     for _ in range(_ROUNDS):
         for index in range(len(spread) - 1):
             if (lack := gap - (spread[index + 1] - spread[index])) > 0:
                 spread[index] -= lack / 2
                 spread[index + 1] += lack / 2
+        spread[-1] = min(spread[-1], top)
     return spread
 
 

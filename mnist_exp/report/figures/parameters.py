@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from statistics import median
+from statistics import median_low
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -19,6 +19,8 @@ __all__ = ["draw_parameter"]
 _MAX_CATEGORIES = 8
 _LOG_RATIO = 20
 _MAX_CHARACTERS = 12
+# Dots of equal choices would hide each other.
+_OFFSETS = (0, 1, -1, 2, -2, 3, -3)
 
 
 def draw_parameter(axes: Axes, job: JobResult, name: str) -> None:
@@ -29,7 +31,7 @@ def draw_parameter(axes: Axes, job: JobResult, name: str) -> None:
     """
     values = [trial.parameters[name] for trial in job.trials if name in trial.parameters]
     positions = _positions(values)
-    spread = _jitter(len(job.trials)) if positions else 0.0
+    spread = 0.02 if len(job.trials) <= 20 else 0.05
     for look, trials in looks(job).items():
         shown = [
             (index, trial.parameters[name], trial.best)
@@ -38,7 +40,9 @@ def draw_parameter(axes: Axes, job: JobResult, name: str) -> None:
         ]
         axes.scatter(
             [
-                positions[_key(value)] + spread * (index % 7 - 3) if positions else float(value)
+                positions[number(value)] + spread * _OFFSETS[index % len(_OFFSETS)]
+                if positions
+                else float(value)
                 for index, value, _ in shown
             ],
             [best for _, _, best in shown],
@@ -55,7 +59,7 @@ def draw_parameter(axes: Axes, job: JobResult, name: str) -> None:
 def _positions(values: Sequence[Any]) -> Mapping[str, int]:
     """Return the place of each category; empty for a parameter on a scale."""
     numeric = all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
-    distinct = {_key(value): value for value in values}
+    distinct = {number(value): value for value in values}
     if numeric:
         whole = all(isinstance(value, int) for value in values)
         repeated = len(distinct) <= len(values) / 2
@@ -95,18 +99,9 @@ def _is_log(values: Sequence[float]) -> bool:
     low, high = min(values), max(values)
     if low <= 0 or high / low < _LOG_RATIO:
         return False
-    middle = median(values)
+    middle = median_low(values)
     in_decades = (math.log(middle) - math.log(low)) / (math.log(high) - math.log(low))
     return abs(in_decades - 0.5) < abs((middle - low) / (high - low) - 0.5)
-
-
-def _jitter(trials: int) -> float:
-    # Dots of equal choices would hide each other.
-    return 0.02 if trials <= 20 else 0.05
-
-
-def _key(value: Any) -> str:
-    return number(value)
 
 
 def _shortened(text: str) -> str:

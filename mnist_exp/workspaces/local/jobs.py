@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from mnist_exp.errors import JobError
@@ -26,7 +27,7 @@ from mnist_exp.workspaces.local.processes import JobProcess
 from mnist_exp.workspaces.local.snapshot import copy_snapshot
 from mnist_exp.workspaces.local.tracking import Tracking
 
-__all__ = ["JobFolder", "RunningJob", "start_job"]
+__all__ = ["JobFolder", "RunningJob", "TrialOf", "start_job"]
 
 KEPT = ("outputs", "logs")
 TAIL_LINES = 20
@@ -113,7 +114,10 @@ class RunningJob:
         outputs = make_outputs(self.job.outputs, self.folder.path / "named_outputs")
         values = {("inputs", name): text for name, text in texts.items()}
         values |= {("outputs", name): text for name, text in outputs.items()}
-        values |= {("search_space", name): str(value) for name, value in self.parameters.items()}
+        if root is not None:
+            values |= {
+                ("search_space", name): str(value) for name, value in self.parameters.items()
+            }
         command = render(self.job.command, values, shlex.quote if self.job.quoted else str)
         environment = job_environment(self.job, self.run, self.folder.work, root)
         if root is not None:
@@ -144,11 +148,11 @@ class RunningJob:
         """Return every log event of one metric so far."""
         return self._tracking.history(self.run.run_id, metric)
 
-    def snapshot(self, status: JobStatus, metrics: Mapping[str, Sequence[MetricPoint]]) -> JobResult:
+    def running(self, metrics: Mapping[str, Sequence[MetricPoint]]) -> JobResult:
         """Return the job as it stands, with what the caller knows of its metrics."""
         return JobResult(
             name=self.job.name,
-            status=status,
+            status=JobStatus.RUNNING,
             parameters=self.parameters,
             metrics=metrics,
             folder=str(self.folder.path),
@@ -207,14 +211,21 @@ class RunningJob:
         }
 
 
+@dataclass(frozen=True)
+class TrialOf:
+    """What makes a job a trial: the sweep, its MLflow run, and the values drawn."""
+
+    sweep: str
+    run_id: str
+    parameters: Mapping[str, Literal]
+
+
 def start_job(
     job: CommandJob,
     root: Path,
     tracking: Tracking,
     message: Callable[[str], None],
-    *,
-    parameters: Mapping[str, Literal] | None = None,
-    sweep: tuple[str, str] | None = None,
+    trial: TrialOf | None = None,
 ) -> RunningJob:
     """Start a job in a folder of its own below `root`.
 
@@ -223,8 +234,7 @@ def start_job(
         root: `<outputs>/jobs`.
         tracking: Where it is tracked.
         message: Told of downloads.
-        parameters: A trial's drawn values.
-        sweep: Name and MLflow run of the sweep that a trial belongs to.
+        trial: The sweep that it is part of, if it is.
 
     Raises:
         MnistExpError: It could not be started; nothing of it runs.
@@ -234,15 +244,15 @@ def start_job(
         raise JobError(f"run: a job named {job.name} exists in {root}; names are used once")
     folder.path.mkdir(parents=True)
     tags = {"azureml.job": job.name, "azureml.displayName": job.display_name}
-    if sweep is not None:
-        tags |= {"mlflow.parentRunId": sweep[1], "azureml.sweep": sweep[0]}
+    if trial is not None:
+        tags |= {"mlflow.parentRunId": trial.run_id, "azureml.sweep": trial.sweep}
     run = tracking.start(job.experiment_name, job.name, folder.path, tags)
     literals = {name: value for name, value in job.inputs.items() if isinstance(value, Literal)}
-    shown = {**literals, **(parameters or {})} if sweep is None else dict(parameters or {})
+    shown = trial.parameters if trial else literals
     running = RunningJob(job, shown, folder, run, tracking)
     running.describe(JobStatus.STARTING)
     try:
-        running.start(sweep[0] if sweep else None, message)
+        running.start(trial.sweep if trial else None, message)
     except BaseException as error:
         running.close(canceled=f"could not be started: {error}")
         raise

@@ -32,7 +32,7 @@ def main(arguments: list[str]) -> int:
     try:
         _wait(child, wakeup_read)
         if child.poll() is None:
-            _terminate(child, wakeup_read, grace)
+            _terminate(child, grace)
     finally:
         # What the command left running in its group goes with it.
         with contextlib.suppress(ProcessLookupError):
@@ -54,7 +54,7 @@ def _wait(child: subprocess.Popen[bytes], wakeup: int) -> None:
                     return
 
 
-def _terminate(child: subprocess.Popen[bytes], wakeup: int, grace: float) -> None:
+def _terminate(child: subprocess.Popen[bytes], grace: float) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(child.pid, signal.SIGTERM)
     with contextlib.suppress(subprocess.TimeoutExpired):

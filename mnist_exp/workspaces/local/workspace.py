@@ -146,7 +146,7 @@ def _follow(running: RunningJob, observer: Observer) -> str | None:
     """Return when the job has ended: None, or why it had to be canceled."""
     timeout = running.job.timeout
     seen: dict[str, int] = {}
-    observer.job_changed(running.snapshot(JobStatus.RUNNING, {}))
+    observer.job_changed(running.running({}))
     while running.poll() is None:
         if timeout is not None and time.monotonic() - running.started > timeout:
             running.terminate()
@@ -155,6 +155,6 @@ def _follow(running: RunningJob, observer: Observer) -> str | None:
         counts = {name: len(points) for name, points in metrics.items()}
         if counts != seen:
             seen = counts
-            observer.job_changed(running.snapshot(JobStatus.RUNNING, metrics))
+            observer.job_changed(running.running(metrics))
         running.wait(POLL_S)
     return None

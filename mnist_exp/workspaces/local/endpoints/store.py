@@ -3,11 +3,11 @@
 import fcntl
 import json
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from mnist_exp.errors import ConflictError, NotFoundError, OutputsError
 from mnist_exp.records import write_json
@@ -21,6 +21,8 @@ __all__ = [
     "Keys",
     "outputs_errors",
 ]
+
+T = TypeVar("T")
 
 #: Bytes of randomness in a key; 64 characters.
 KEY_BYTES = 48
@@ -86,11 +88,7 @@ class DeploymentFolder:
 
     def load(self) -> DeploymentRecord | None:
         """Return the record; None while the first revision is being made."""
-        raw = _read(self.record_file)
-        if raw is None:
-            return None
-        process = ProcessId(**raw["process"]) if raw["process"] else None
-        return DeploymentRecord(**raw | {"process": process})
+        return _load(self.record_file, _deployment_record)
 
     def save(self, record: DeploymentRecord) -> None:
         """Write the record: from now on its process is the one that serves."""
@@ -121,8 +119,8 @@ class DeploymentFolder:
     @property
     def is_claimed(self) -> bool:
         """Whether a command that still runs is making a revision."""
-        raw = _read(self._claim_file)
-        return raw is not None and ProcessId(**raw).is_alive
+        deployer = _load(self._claim_file, lambda raw: ProcessId(**raw))
+        return deployer is not None and deployer.is_alive
 
 
 class EndpointFolder:
@@ -140,8 +138,7 @@ class EndpointFolder:
 
     def load(self) -> EndpointRecord | None:
         """Return the record, None if there is no such endpoint."""
-        raw = _read(self.record_file)
-        return None if raw is None else EndpointRecord(**raw)
+        return _load(self.record_file, lambda raw: EndpointRecord(**raw))
 
     def save(self, record: EndpointRecord) -> None:
         """Write the record, and keys if there are none yet."""
@@ -156,10 +153,10 @@ class EndpointFolder:
         Raises:
             NotFoundError: Somebody removed the file.
         """
-        raw = _read(self.keys_file)
-        if raw is None:
+        keys = _load(self.keys_file, lambda raw: Keys(**raw))
+        if keys is None:
             raise NotFoundError(f"{self.keys_file}: gone; delete the endpoint and make it again")
-        return Keys(**raw)
+        return keys
 
     def deployment(self, name: str) -> DeploymentFolder:
         """Return a deployment's folder, whether it exists or not."""
@@ -206,15 +203,19 @@ def outputs_errors(where: Path) -> Iterator[None]:
         ) from error
 
 
-def _read(path: Path) -> dict[str, Any] | None:
+def _deployment_record(raw: dict[str, Any]) -> DeploymentRecord:
+    process = ProcessId(**raw["process"]) if raw["process"] else None
+    return DeploymentRecord(**raw | {"process": process})
+
+
+def _load(path: Path, build: Callable[[dict[str, Any]], T]) -> T | None:
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
+        return build(json.loads(path.read_text(encoding="utf-8")))
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except ValueError as error:
+    except (ValueError, TypeError, KeyError) as error:
+        # Not the content: the file may be the one with the keys.
         raise NotFoundError(
-            f"{path}: must be JSON as mnist-exp wrote it ({error}); delete the endpoint"
-        ) from error
-    if not isinstance(raw, dict):
-        raise NotFoundError(f"{path}: must be a JSON object; delete the endpoint")
-    return raw
+            f"{path}: must be a file as mnist-exp wrote it ({type(error).__name__} on reading); "
+            "delete the endpoint and deploy again"
+        ) from None

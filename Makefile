@@ -1,0 +1,53 @@
+# make run     set up .venv and run the whole experiment on this machine
+# make test    lint, types and every test, as CI does
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ARGS ?=
+WORKERS ?= 2
+
+.DEFAULT_GOAL := run
+.PHONY: run test lint types format bench test-soak test-compat clean
+
+run: $(VENV)/.installed
+	$(BIN)/mnist-exp stage=all $(ARGS)
+
+test: lint types
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not soak" $(ARGS)
+
+# Long kill, soak and fault runs; their short forms are part of `make test`.
+test-soak: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest -m soak $(ARGS)
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.installed-dev
+	$(BIN)/mypy
+	cd trainer && ../$(BIN)/mypy --strict --config-file ../pyproject.toml .
+
+format: $(VENV)/.installed-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# DATA: a folder with the MNIST files; without it the sample digits are used.
+DATA ?=
+bench: $(VENV)/.installed-dev
+	$(BIN)/python -m benchmarks $(if $(DATA),--data $(DATA)) $(ARGS)
+
+# A stamp that is newer than what it was made of: a second `make` starts at once.
+$(VENV)/.installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
+		|| { echo "error: PYTHON: must be Python 3.11 to 3.13, got $$($(PYTHON) --version 2>&1); name one with make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) \
+		|| { rm -rf $(VENV); echo "error: venv: $(PYTHON) cannot make a virtual environment; on Debian: apt install python3-venv" >&2; exit 1; }
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[azure]"
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[azure,dev]"
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,35 @@
+"""Every decision is told once, whether a workspace says it or only a trial's `why` does."""
+
+from mnist_exp.report.words import plain, trial_label
+from mnist_exp.workspaces.base import JobResult
+
+__all__ = ["Decisions"]
+
+
+class Decisions:
+    """Remembers what has been told."""
+
+    def __init__(self) -> None:
+        self._texts: list[str] = []
+        self._ended: set[str] = set()
+
+    def is_news(self, text: str) -> bool:
+        """Whether a message says more than what has been told; from now on it has been."""
+        text = plain(text)
+        known = any(told in text for told in self._texts)
+        self._texts.append(text)
+        return not known
+
+    def ended(self, job: JobResult) -> list[str]:
+        """Return a line for each trial that has just ended for a reason nobody has told."""
+        lines = []
+        for trial in job.trials:
+            if not trial.status.is_finished or trial.name in self._ended:
+                continue
+            self._ended.add(trial.name)
+            why = plain(trial.why)
+            if why and not any(why in told for told in self._texts):
+                self._texts.append(why)
+                label = trial_label(trial.name, job.name)
+                lines.append(f"trial {label} {trial.status.value}: {why}")
+        return lines

@@ -1,0 +1,70 @@
+"""The live table of a sweep's trials."""
+
+from collections.abc import Sequence
+
+from rich.table import Table
+from rich.text import Text
+
+from mnist_exp.report.columns import ParameterColumns, new_table
+from mnist_exp.report.consoles import styled_status
+from mnist_exp.report.words import duration, number, plain, trial_label
+from mnist_exp.workspaces.base import JobResult, JobStatus, TrialResult
+
+__all__ = ["trial_table", "visible_trials"]
+
+#: Characters of the columns beside the parameters, and of the reasons where there is room.
+_FIXED_WIDTH = 49
+_WHY_WIDTH = 40
+
+
+def trial_table(job: JobResult, width: int, height: int, total: int | None = None) -> Table:
+    """Return the table of a sweep as it is now, fitted to a terminal.
+
+    Args:
+        job: The sweep.
+        width: Characters in a line.
+        height: Lines that may be used; trials that do not fit are counted below the table.
+        total: Log events of a trial that runs to its end.
+    """
+    shown = visible_trials(job, height)
+    with_why = width >= 110 and any(trial.why for trial in job.trials)
+    parameters = ParameterColumns(
+        [trial.parameters for trial in job.trials],
+        width - _FIXED_WIDTH - (_WHY_WIDTH if with_why else 0),
+    )
+    table = new_table()
+    table.add_column("trial", justify="right")
+    table.add_column("status", no_wrap=True)
+    parameters.add_to(table)
+    for heading in ("last", "best", "interval", "time"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    if with_why:
+        table.add_column("why", overflow="ellipsis", no_wrap=True, max_width=_WHY_WIDTH)
+    for trial in shown:
+        is_best = trial.name == job.best
+        table.add_row(
+            Text(("*" if is_best else "") + trial_label(trial.name, job.name)),
+            styled_status(trial.status.value),
+            *parameters.cells(trial.parameters),
+            number(trial.last),
+            number(trial.best),
+            f"{trial.events}/{total}" if total else str(trial.events),
+            duration(trial.duration_s),
+            *([Text(plain(trial.why))] if with_why else []),
+            style="bold" if is_best else "",
+        )
+    if hidden := len(job.trials) - len(shown):
+        table.caption = Text(f"{hidden} more that have ended")
+    return table
+
+
+def visible_trials(job: JobResult, height: int) -> Sequence[TrialResult]:
+    """Choose the trials to show: those that run, the best one, and then the latest."""
+
+    def rank(indexed: tuple[int, TrialResult]) -> tuple[bool, bool, int]:
+        index, trial = indexed
+        return trial.status is not JobStatus.RUNNING, trial.name != job.best, -index
+
+    room = max(height, 1)
+    chosen = sorted(enumerate(job.trials), key=rank)[:room]
+    return [trial for _, trial in sorted(chosen, key=lambda indexed: indexed[0])]

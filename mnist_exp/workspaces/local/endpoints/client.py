@@ -1,0 +1,89 @@
+"""One scoring request to a deployment, as any HTTP client would send it."""
+
+import json
+from dataclasses import dataclass, field
+
+import httpx
+
+from mnist_exp.errors import EndpointError
+
+__all__ = ["Call", "ServiceError", "send"]
+
+#: Seconds beyond the deployment's own limit, after which nothing will come any more.
+MARGIN_S = 10.0
+
+
+class ServiceError(Exception):
+    """The service answered with another status than 200.
+
+    Args:
+        status: The HTTP status.
+        message: The service's own words.
+        request_id: By which the request is found in the log.
+    """
+
+    def __init__(self, status: int, message: str, request_id: str) -> None:
+        super().__init__(f"{status}: {message}")
+        self.request_id = request_id
+
+
+@dataclass(frozen=True)
+class Call:
+    """A scoring request.
+
+    Attributes:
+        where: How an error names the deployment.
+        timeout_s: The deployment's own limit.
+    """
+
+    where: str
+    uri: str
+    deployment: str
+    timeout_s: float
+    key: str = field(repr=False)
+    body: bytes = field(repr=False)
+
+
+def send(call: Call) -> object:
+    """Send the request and return the parsed answer.
+
+    Raises:
+        ServiceError: The service refused or failed.
+        EndpointError: There was no answer.
+    """
+    headers = {
+        "authorization": f"Bearer {call.key}",
+        "content-type": "application/json",
+        "azureml-model-deployment": call.deployment,
+    }
+    try:
+        # Without the environment's proxies: they do not know our 127.0.0.1.
+        with httpx.Client(trust_env=False, timeout=call.timeout_s + MARGIN_S) as client:
+            reply = client.post(call.uri, content=call.body, headers=headers)
+    except httpx.TimeoutException as error:
+        raise EndpointError(f"{call.where}: no answer from {call.uri}; see its log") from error
+    # The text of the error names neither headers nor body.
+    except httpx.TransportError as error:
+        raise EndpointError(
+            f"{call.where}: the connection to {call.uri} failed ({error}); see its log, and "
+            "deploy again if its process is gone"
+        ) from error
+    if reply.status_code != httpx.codes.OK:
+        request_id = reply.headers.get("x-ms-request-id", "")
+        raise ServiceError(reply.status_code, _message(reply), request_id)
+    return _parsed(reply, call.where)
+
+
+def _message(reply: httpx.Response) -> str:
+    try:
+        return str(reply.json()["message"])
+    except (ValueError, KeyError, TypeError):
+        return " ".join(reply.text[:200].split()) or reply.reason_phrase
+
+
+def _parsed(reply: httpx.Response, where: str) -> object:
+    try:
+        parsed: object = json.loads(reply.content)
+    except ValueError as error:
+        raise EndpointError(f"{where}: the answer must be JSON ({error})") from error
+    return parsed

@@ -1,0 +1,115 @@
+"""A backend on a virtual clock: sweeps of hours pass in milliseconds, the same way each time."""
+
+import heapq
+import itertools
+
+import pytest
+from hypothesis import settings
+
+from mnist_exp.errors import JobError
+from mnist_exp.sweeps.backend import MetricLogged, TrialEnded
+
+# Draws repeat from run to run, and a slow machine is no fault.
+settings.register_profile("sweeps", derandomize=True, deadline=None, max_examples=100)
+settings.load_profile("sweeps")
+
+
+class Script:
+    """What a simulated trial does: a value every `every` seconds, then an exit code."""
+
+    def __init__(self, values=(), every=1.0, exit_code=0, metric="acc", startable=True):
+        self.values = values
+        self.every = every
+        self.exit_code = exit_code
+        self.metric = metric
+        self.startable = startable
+
+
+class SimulatedBackend:
+    """Plays scripts; a canceled trial is gone `cancel_s` later."""
+
+    def __init__(self, script_of, cancel_s=0.1):
+        self.script_of = script_of
+        self.cancel_s = cancel_s
+        self.time = 0.0
+        self.started = []
+        self.canceled = []
+        self.alive = set()
+        self.most_alive = 0
+        self._queue = []
+        self._order = itertools.count()
+
+    def start(self, trial, parameters):
+        script = self.script_of(trial)
+        if not script.startable:
+            raise JobError("no such script: train.py")
+        self.started.append((self.time, trial, parameters))
+        self.alive.add(trial)
+        self.most_alive = max(self.most_alive, len(self.alive))
+        at = self.time
+        for value in script.values:
+            at += script.every
+            self._push(at, MetricLogged(trial, script.metric, value))
+        self._push(at + script.every, TrialEnded(trial, script.exit_code))
+
+    def poll(self, timeout_s):
+        until = self.time + timeout_s
+        while self._queue:
+            at, _, event = self._queue[0]
+            if at > until:
+                break
+            heapq.heappop(self._queue)
+            if event.trial not in self.alive:
+                continue
+            self.time = at
+            if isinstance(event, TrialEnded):
+                self.alive.discard(event.trial)
+            return [event]
+        self.time = until
+        return []
+
+    def cancel(self, trial):
+        self.canceled.append((self.time, trial))
+        if trial in self.alive:
+            self._push(self.time + self.cancel_s, TrialEnded(trial, -15))
+
+    def now(self):
+        return self.time
+
+    def _push(self, at, event):
+        heapq.heappush(self._queue, (at, next(self._order), event))
+
+
+class Log:
+    """A listener that remembers."""
+
+    def __init__(self):
+        self.messages = []
+        self.changes = []
+
+    def trial_changed(self, trial):
+        self.changes.append((trial.index, trial.status.value))
+
+    def message(self, text):
+        self.messages.append(text)
+
+
+@pytest.fixture
+def script():
+    return Script
+
+
+@pytest.fixture
+def simulate():
+    """Return a maker of simulated backends: a list of scripts, or a function of the index."""
+
+    def make(scripts, **options):
+        script_of = scripts if callable(scripts) else scripts.__getitem__
+        return SimulatedBackend(script_of, **options)
+
+    return make
+
+
+@pytest.fixture
+def log():
+    return Log()
