@@ -13,7 +13,7 @@ run: $(VENV)/.installed
 	$(BIN)/mnist-exp stage=all $(ARGS)
 
 test: lint types
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not soak" $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not soak" $(ARGS)
 
 # Long kill, soak and fault runs; their short forms are part of `make test`.
 test-soak: $(VENV)/.installed-dev

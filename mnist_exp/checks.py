@@ -188,7 +188,7 @@ def _command(config: ExperimentConfig) -> Iterator[str]:
     known = {
         "inputs": {*job.inputs},
         "outputs": {*job.outputs},
-        "search_space": {*config.sweep.search_space} if needs_sweep(config.stage) else set(),
+        "search_space": _swept(config) if needs_sweep(config.stage) else set(),
     }
     for (kind, name), required in sorted(references(job.command).items()):
         if required and name not in known[kind]:
@@ -202,11 +202,16 @@ def _sweep(config: ExperimentConfig) -> Iterator[str]:
     inputs = config.job.inputs
     command = config.job.command or script_command("", inputs, {})
     used = {name for kind, name in references(command) if kind in ("inputs", "search_space")}
-    for name in config.sweep.search_space:
+    for name in sorted(_swept(config)):
         close = get_close_matches(name, inputs, n=1, cutoff=0.8)
         if name not in used and (close or config.job.command is not None):
             hint = f"did you mean {close[0]}?" if close else "the command does not use it"
             yield f"sweep.search_space.{name}: no input of the job has this name; {hint}"
+
+
+def _swept(config: ExperimentConfig) -> set[str]:
+    plan, _ = parse_sweep(config.sweep)
+    return set(plan.search_space) if plan else set()
 
 
 def _registration(config: ExperimentConfig) -> Iterator[str]:
@@ -234,7 +239,7 @@ def _endpoint(config: ExperimentConfig) -> Iterator[str]:
             f"endpoint.request_file: must be a file, got {endpoint.request_file}, "
             "which does not exist"
         )
-    yield from _traffic(endpoint.traffic or {})
+    yield from _traffic(endpoint.traffic)
 
 
 def _traffic(traffic: Mapping[str, int]) -> Iterator[str]:

@@ -206,8 +206,8 @@ class SweepConfig:
     search_space: dict[str, Any] = field(default_factory=dict)
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
     limits: LimitsConfig = field(default_factory=LimitsConfig)
-    # {type: bandit, ...}; None lets every trial run to its end.
-    early_termination: dict[str, Any] | None = None
+    # {type: bandit|median_stopping|truncation_selection, ...}; empty lets every trial run on.
+    early_termination: dict[str, Any] | None = field(default_factory=dict)
 
 
 @dataclass
@@ -257,8 +257,8 @@ class EndpointConfig:
     deployment: DeploymentConfig = field(default_factory=DeploymentConfig)
     # Deploy to the endpoint that was deployed last instead of making a new one.
     reuse: bool = False
-    # Deployment name -> percent, a sum of 0 or 100; None: all to this deployment.
-    traffic: dict[str, int] | None = None
+    # Deployment name -> percent, a sum of 0 or 100; empty: all to this deployment.
+    traffic: dict[str, int] = field(default_factory=dict)
     # A request body of one's own instead of sample digits.
     request_file: str | None = None
     # Sample digits that `invoke` sends.

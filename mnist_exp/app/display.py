@@ -1,16 +1,62 @@
 """The terminal: results on standard output, progress on standard error."""
 
+from collections.abc import Sequence
+
+from mnist_exp.config import Stage
 from mnist_exp.records import Record
-class _Obs:
-    def __enter__(self): return self
-    def __exit__(self,*_): ...
-    def job_changed(self, job): print(job.status, job.last_metrics, [(t.name[-2:],t.status.value,t.best) for t in job.trials])
-    def message(self,t): print(t)
+from mnist_exp.report.comparison import print_comparison
+from mnist_exp.report.consoles import print_line, progress_console, results_console
+from mnist_exp.report.live import LiveObserver
+from mnist_exp.report.summary import print_overview, print_summary
+
+__all__ = ["RichDisplay"]
+
+#: Overrides that the command after this one needs too.
+CARRIED = ("outputs_dir=", "workspace=", "profile=")
+
+
 class RichDisplay:
-    def stage_started(self, record): print("start", record.stage, record.name)
-    def watching(self,*a): return _Obs()
-    def message(self,t): print(t)
-    def warning(self,t): print("warning:",t)
-    def stage_ended(self, record): print("ended", record.stage, record.name, record.status, record.metrics, record.paths)
-    def comparison(self, records): print(records)
-    def variant(self, n, h): print(n, h)
+    """Shows stages in a terminal, or as plain lines in a pipe or log.
+
+    Args:
+        overrides: What this command was given; the next one is proposed with what it needs.
+    """
+
+    def __init__(self, overrides: Sequence[str] = ()) -> None:
+        self._carried = [text for text in overrides if text.startswith(CARRIED)]
+        self._results = results_console()
+        self._progress = progress_console()
+        self._records: list[Record] = []
+
+    def stage_started(self, record: Record) -> None:
+        """Say what begins."""
+        print_line(self._progress, f"{record.stage.value}  {record.name}", "bold")
+
+    def watching(self, total_events: int | None, primary_metric: str) -> LiveObserver:
+        """Return an observer that shows a job while it is entered."""
+        return LiveObserver(self._progress, primary_metric, total_events)
+
+    def message(self, text: str) -> None:
+        """Print a line of progress."""
+        print_line(self._progress, f"  {text}")
+
+    def warning(self, text: str) -> None:
+        """Print a warning."""
+        print_line(self._progress, f"warning: {text}", "yellow")
+
+    def stage_ended(self, record: Record) -> None:
+        """Print a stage's summary; of `stage=all`, a table of its stages first."""
+        if record.stage is Stage.all:
+            print_overview(self._records, self._results)
+        self._records.append(record)
+        print_summary(record, self._results, self._carried)
+
+    def variant(self, number: int, changes: Sequence[str]) -> None:
+        """Say which variant of a multirun begins."""
+        print_line(self._progress, f"\nvariant {number}: {' '.join(changes)}", "bold")
+
+    def comparison(self, variants: Sequence[tuple[str, Record]]) -> None:
+        """Print the table of a multirun."""
+        print_comparison(
+            [record for _, record in variants], self._results, [text for text, _ in variants]
+        )

@@ -7,13 +7,14 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from mnist_exp import checks
 from mnist_exp.app.display import RichDisplay
-from mnist_exp.app.hydra_errors import FOREIGN, explain, missing_stage
+from mnist_exp.app.hydra_errors import FOREIGN, explain
 from mnist_exp.app.schemas import to_config
 from mnist_exp.build import command_job, deployment_spec
 from mnist_exp.config import ExperimentConfig, Stage
@@ -61,8 +62,6 @@ def check(composed: DictConfig, hydra_config: DictConfig) -> None:
     Raises:
         MnistExpError: Something does not hold.
     """
-    if OmegaConf.is_missing(composed, "stage"):
-        raise ConfigError([missing_stage()])
     config = to_config(composed, hydra_config)
     if faults := checks.faults(config):
         raise ConfigError(faults)
@@ -84,7 +83,8 @@ def execute(composed: DictConfig, hydra_config: DictConfig) -> Record:
     """
     config = to_config(composed, hydra_config)
     folder = Path(hydra_config.runtime.output_dir)
-    return run_stage(_runner(config.stage), _context(config, folder, RichDisplay()))
+    display = RichDisplay(list(hydra_config.overrides.task))
+    return run_stage(_runner(config.stage), _context(config, folder, display))
 
 
 @contextmanager
@@ -99,7 +99,7 @@ def report_errors() -> Iterator[Outcome]:
     except KeyboardInterrupt:
         outcome.exit_code, outcome.why = INTERRUPTED, "canceled by the user"
         print("canceled: what was running has been ended", file=sys.stderr)
-    except (MnistExpError, *FOREIGN, OSError) as error:
+    except Exception as error:
         if os.environ.get(FULL_ERROR):
             raise
         lines = _lines(error)
@@ -116,7 +116,8 @@ def _lines(error: BaseException) -> tuple[str, ...] | None:
         return (*error.lines, *(f"  | {line}" for line in error.log_tail))
     if isinstance(error, MnistExpError):
         return error.lines
-    if isinstance(error, FOREIGN):
+    # OmegaConf gives its context to whatever is raised inside it.
+    if isinstance(error, FOREIGN) or hasattr(error, "full_key"):
         return (explain(error),)
     if isinstance(error, OSError) and error.errno in UNWRITABLE:
         return (_unwritable(Path(error.filename or "."), error),)
@@ -132,7 +133,7 @@ def _context(config: ExperimentConfig, folder: Path, display: RichDisplay) -> St
     return StageContext(
         config=config,
         folder=folder,
-        workspace=open_workspace(config, outputs),
+        opener=cache(partial(open_workspace, config, outputs)),
         index=RecordIndex(outputs),
         display=display,
     )
@@ -145,7 +146,8 @@ def _check_specs(context: StageContext) -> None:
         if config.stage in checks.TRAINING:
             context.workspace.check(command_job(config, "check"), observer)
         if config.stage in (Stage.deploy, Stage.all):
-            context.workspace.check(deployment_spec(config, "check", "check:0"), observer)
+            endpoint = RUNNERS[Stage.deploy].name(context)
+            context.workspace.check(deployment_spec(config, endpoint, "unknown:0"), observer)
 
 
 def _probe(folder: Path) -> None:

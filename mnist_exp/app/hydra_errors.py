@@ -19,17 +19,12 @@ from omegaconf.errors import (
     OmegaConfBaseException,
 )
 
-from mnist_exp.config import ExperimentConfig, Stage
+from mnist_exp.config import ExperimentConfig
 
-__all__ = ["FOREIGN", "explain", "missing_stage"]
+__all__ = ["FOREIGN", "explain"]
 
 #: What Hydra raises on bad input.
 FOREIGN = (HydraException, OmegaConfBaseException)
-
-
-def missing_stage() -> str:
-    """Return the line for a command without a stage."""
-    return f"stage: must be one of {_listing(stage.value for stage in Stage)}; add e.g. stage=all"
 
 
 def explain(error: BaseException) -> str:
@@ -44,6 +39,8 @@ def explain(error: BaseException) -> str:
     cause = _root_cause(error)
     if isinstance(cause, OmegaConfBaseException):
         return _explain_value(cause)
+    if hasattr(cause, "full_key"):
+        return f"{cause.full_key}: cannot be changed so ({_one_line(str(cause))})"
     return _explain_text(str(error))
 
 
@@ -58,7 +55,7 @@ def _explain_option(error: MissingConfigException) -> str:
 def _explain_value(error: OmegaConfBaseException) -> str:
     key = error.full_key or error.key or ""
     if isinstance(error, MissingMandatoryValue):
-        return missing_stage() if key == "stage" else f"{key}: must be given; add {key}=..."
+        return f"{key}: must be given; add {key}=..."
     if isinstance(error, InterpolationResolutionError):
         return f"{key}: {_one_line(error.msg or str(error))}"
     kind = _type_at(str(key))

@@ -8,7 +8,7 @@ from pathlib import Path
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from mnist_exp.app.display import RichDisplay
 from mnist_exp.app.execution import FULL_ERROR, check, execute, report_errors
@@ -53,7 +53,7 @@ class _Command:
         self.exit_code = 0
 
     def __call__(self, composed: DictConfig) -> None:
-        hydra_config = OmegaConf.create(HydraConfig.get())
+        hydra_config = DictConfig(HydraConfig.get())
         is_variant = hydra_config.mode == RunMode.MULTIRUN
         record: Record | None = None
         # No error may reach Hydra: it would print it its own way, and end a multirun.

@@ -4,7 +4,8 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
 
 from mnist_exp.app.composition import resolve_paths
-from mnist_exp.config import ExperimentConfig
+from mnist_exp.config import ExperimentConfig, Stage
+from mnist_exp.errors import ConfigError
 
 __all__ = ["register_schemas", "to_config"]
 
@@ -22,11 +23,20 @@ def to_config(composed: DictConfig, hydra_config: DictConfig) -> ExperimentConfi
         hydra_config: The `hydra` node: where each config file came from.
 
     Raises:
-        omegaconf.errors.OmegaConfBaseException: A mandatory value is missing.
+        ConfigError: Mandatory values are missing.
     """
+    if missing := sorted(OmegaConf.missing_keys(composed)):
+        raise ConfigError([_missing(key) for key in missing])
     composed = composed.copy()
     resolve_paths(composed, hydra_config)
     config = OmegaConf.to_object(composed)
     if not isinstance(config, ExperimentConfig):
         raise TypeError(f"the composed config is no ExperimentConfig but a {type(config)}")
     return config
+
+
+def _missing(key: str) -> str:
+    if key == "stage":
+        listed = ", ".join(stage.value for stage in Stage)
+        return f"stage: must be one of {listed}; add e.g. stage=all"
+    return f"{key}: must be given; add {key}=..."

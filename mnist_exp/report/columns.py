@@ -30,16 +30,20 @@ class ParameterColumns:
     Args:
         rows: The parameters of each row.
         width: Characters that the columns may take.
+        one_line: Cut what does not fit, instead of folding it.
     """
 
-    def __init__(self, rows: Sequence[Mapping[str, Any]], width: int) -> None:
+    def __init__(
+        self, rows: Sequence[Mapping[str, Any]], width: int, *, one_line: bool = False
+    ) -> None:
+        self._width = max(width - 2, 1) if one_line else None
         self._names = list(dict.fromkeys(name for row in rows for name in row))
-        self._joined = sum(self._width(name, rows) for name in self._names) > width
+        self._joined = sum(_needed(name, rows) for name in self._names) > width
 
     def add_to(self, table: Table) -> None:
         """Add the columns to a table."""
         if self._joined:
-            table.add_column("parameters", ratio=1, overflow="fold")
+            table.add_column("parameters", overflow="fold", no_wrap=self._width is not None)
             return
         for name in self._names:
             table.add_column(_folded(name), justify="right", overflow="fold")
@@ -47,16 +51,19 @@ class ParameterColumns:
     def cells(self, parameters: Mapping[str, Any]) -> Iterable[Text]:
         """Return the cells of one row."""
         if self._joined:
-            return [Text(pairs(parameters))]
+            joined = Text(pairs(parameters))
+            if self._width is not None:
+                joined.truncate(self._width, overflow="ellipsis")
+            return [joined]
         return [
             Text(number(parameters[name]) if name in parameters else "") for name in self._names
         ]
 
-    @staticmethod
-    def _width(name: str, rows: Sequence[Mapping[str, Any]]) -> int:
-        values = [number(row[name]) for row in rows if name in row]
-        heading = str(_folded(name)).split("\n")
-        return max(map(len, [*values, *heading])) + 1
+
+def _needed(name: str, rows: Sequence[Mapping[str, Any]]) -> int:
+    """Return the characters that a parameter's column takes, with the blanks around it."""
+    values = [number(row[name]) for row in rows if name in row]
+    return max(map(len, [*values, *str(_folded(name)).split("\n")])) + 2
 
 
 def _folded(name: str) -> Text:

@@ -10,15 +10,15 @@ class Decisions:
     """Remembers what has been told."""
 
     def __init__(self) -> None:
-        self._texts: list[str] = []
+        self._messages: list[str] = []
+        self._reasons: list[str] = []
         self._ended: set[str] = set()
 
     def is_news(self, text: str) -> bool:
-        """Whether a message says more than what has been told; from now on it has been."""
+        """Whether a message gives no reason that has been told; from now on it is told."""
         text = plain(text)
-        known = any(told in text for told in self._texts)
-        self._texts.append(text)
-        return not known
+        self._messages.append(text)
+        return not any(reason in text for reason in self._reasons)
 
     def ended(self, job: JobResult) -> list[str]:
         """Return a line for each trial that has just ended for a reason nobody has told."""
@@ -28,8 +28,8 @@ class Decisions:
                 continue
             self._ended.add(trial.name)
             why = plain(trial.why)
-            if why and not any(why in told for told in self._texts):
-                self._texts.append(why)
+            if why and not any(why in message for message in self._messages):
+                self._reasons.append(why)
                 label = trial_label(trial.name, job.name)
                 lines.append(f"trial {label} {trial.status.value}: {why}")
         return lines

@@ -35,10 +35,9 @@ class LiveObserver:
         total: int | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        # A dumb terminal cannot move its cursor.
         self._view: TerminalView | PlainView = (
             TerminalView(console, primary_metric, total)
-            if console.is_interactive and not console.is_dumb_terminal
+            if console.is_interactive
             else PlainView(console, primary_metric, total, clock)
         )
 

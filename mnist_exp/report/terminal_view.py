@@ -40,9 +40,8 @@ class TerminalView:
         )
 
     def start(self) -> None:
-        """Begin to draw."""
+        """Wait for a job; until then the terminal is left to downloads and their bars."""
         self._began = time.monotonic()
-        self._live.start()
 
     def stop(self, *, failed: bool) -> None:
         """Stop drawing; the last picture stays only where it helps to see what went wrong."""
@@ -57,13 +56,14 @@ class TerminalView:
     def job_changed(self, job: JobResult) -> None:
         """Draw the job as it is from now on, and print why trials ended."""
         self._job = job
+        self._live.start()
         for line in self._decisions.ended(job):
             print_line(self._console, line)
 
     def _render(self) -> RenderableType:
         job = self._job
         if job is None:
-            return self._spinner
+            return Text()
         if job.trials:
             height = self._console.height - _SPARE_LINES
             table = trial_table(job, self._console.width, height, self._total)

@@ -12,9 +12,10 @@ from mnist_exp.workspaces.base import JobResult, JobStatus, TrialResult
 
 __all__ = ["trial_table", "visible_trials"]
 
-#: Characters of the columns beside the parameters, and of the reasons where there is room.
-_FIXED_WIDTH = 49
-_WHY_WIDTH = 40
+#: Characters of the columns beside the parameters, and of those that only wide terminals get.
+_FIXED_WIDTH = 43
+_TIME_WIDTH = 12
+_WHY_WIDTH = 42
 
 
 def trial_table(job: JobResult, width: int, height: int, total: int | None = None) -> Table:
@@ -27,19 +28,20 @@ def trial_table(job: JobResult, width: int, height: int, total: int | None = Non
         total: Log events of a trial that runs to its end.
     """
     shown = visible_trials(job, height)
-    with_why = width >= 110 and any(trial.why for trial in job.trials)
+    with_time = width >= 90
+    with_why = width >= 120 and any(trial.why for trial in job.trials)
+    used = _FIXED_WIDTH + with_time * _TIME_WIDTH + with_why * _WHY_WIDTH
     parameters = ParameterColumns(
-        [trial.parameters for trial in job.trials],
-        width - _FIXED_WIDTH - (_WHY_WIDTH if with_why else 0),
+        [trial.parameters for trial in job.trials], width - used, one_line=True
     )
     table = new_table()
     table.add_column("trial", justify="right")
-    table.add_column("status", no_wrap=True)
+    table.add_column("status", no_wrap=True, max_width=len(JobStatus.COMPLETED.value))
     parameters.add_to(table)
-    for heading in ("last", "best", "interval", "time"):
+    for heading in ("last", "best", "interval", *(["time"] if with_time else [])):
         table.add_column(heading, justify="right", no_wrap=True)
     if with_why:
-        table.add_column("why", overflow="ellipsis", no_wrap=True, max_width=_WHY_WIDTH)
+        table.add_column("why", overflow="ellipsis", no_wrap=True, max_width=_WHY_WIDTH - 2)
     for trial in shown:
         is_best = trial.name == job.best
         table.add_row(
@@ -49,7 +51,7 @@ def trial_table(job: JobResult, width: int, height: int, total: int | None = Non
             number(trial.last),
             number(trial.best),
             f"{trial.events}/{total}" if total else str(trial.events),
-            duration(trial.duration_s),
+            *([duration(trial.duration_s)] if with_time else []),
             *([Text(plain(trial.why))] if with_why else []),
             style="bold" if is_best else "",
         )

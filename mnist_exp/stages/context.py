@@ -3,11 +3,12 @@
 import platform
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from types import TracebackType
 from typing import Protocol
 
 from mnist_exp.config import ExperimentConfig, Stage
@@ -42,7 +43,12 @@ class Watching(Protocol):
 
     def __enter__(self) -> Observer: ...
 
-    def __exit__(self, *_: object) -> None: ...
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -51,15 +57,21 @@ class StageContext:
 
     Attributes:
         folder: The stage's run folder: `run.json` and `figures/` go there.
+        opener: Returns the workspace, always the same one; the first call may take seconds.
         produced: Records of stages that ran before in the same command (`stage=all`).
     """
 
     config: ExperimentConfig
     folder: Path
-    workspace: Workspace
+    opener: Callable[[], Workspace]
     index: RecordIndex
     display: Display
     produced: Mapping[Stage, Record] = field(default_factory=dict)
+
+    @property
+    def workspace(self) -> Workspace:
+        """Where the experiment runs."""
+        return self.opener()
 
     def figure(self, name: str) -> Path:
         """Return the path for a figure of this stage."""

@@ -23,7 +23,7 @@ class DeployStage:
 
     def faults(self, context: StageContext) -> list[str]:
         """There must be a model, a free port, and the endpoint that is to be used again."""
-        found = []
+        found: list[str] = []
         for needed in (registered_model, self.name):
             try:
                 needed(context)
@@ -50,9 +50,7 @@ class DeployStage:
         spec = deployment_spec(config, record.name, f"{model['name']}:{model['version']}")
         made = workspace.create_or_update_deployment(spec)
         context.display.message(f"deployment {made.name}: {made.provisioning_state}")
-        traffic = config.endpoint.traffic
-        if traffic is None:
-            traffic = {deployment: 100}
+        traffic = config.endpoint.traffic or {deployment: 100}
         endpoint = workspace.create_or_update_endpoint(endpoint_spec(config, record.name, traffic))
         paths = {"log": made.log} if made.log else {}
         return record.with_changes(model=model, endpoint=endpoint_entry(endpoint), paths=paths)

@@ -88,7 +88,11 @@ def keep_confusion_matrix(context: StageContext, job: str) -> dict[str, str]:
     counts = _counts(evaluation)
     if counts is None:
         return {}
-    path = figures().confusion_matrix(*counts, context.figure("confusion_matrix"))
+    try:
+        path = figures().confusion_matrix(*counts, context.figure("confusion_matrix"))
+    except ValueError as error:
+        context.display.message(f"no confusion matrix of {EVALUATION}: {error}")
+        return {}
     return {"confusion_matrix": str(path)}
 
 

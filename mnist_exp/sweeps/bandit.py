@@ -33,7 +33,7 @@ class BanditPolicy(Policy):
 
     def reason_to_cut(self, standing: Standing) -> str | None:
         """Compare the trial's best with the leader's, both up to the interval."""
-        best, value = standing.best(standing.leader), standing.best(standing.trial)
+        best, value = standing.bests[standing.leader], standing.bests[standing.trial]
         operator, slack, bound = self._bound(best, standing.goal)
         if not standing.goal.is_better(bound, value):
             return None
@@ -66,9 +66,9 @@ class BanditPolicy(Policy):
 
     def caution(self, value: float) -> str | None:
         """Warn of a ratio of a value that is not above 0."""
-        if not self.slack_factor or value > 0:
-            return None
-        return (
-            f"a bandit's slack_factor is a ratio and the primary metric was {value:g}, not above "
-            "0: trials will be cut that are close to the best; use slack_amount"
-        )
+        if self.slack_factor and value <= 0:
+            return (
+                f"a bandit's slack_factor is a ratio and the primary metric was {value:g}, not "
+                "above 0: trials will be cut that are close to the best; use slack_amount"
+            )
+        return None

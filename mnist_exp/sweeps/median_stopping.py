@@ -22,7 +22,7 @@ class MedianStoppingPolicy(Policy):
     def reason_to_cut(self, standing: Standing) -> str | None:
         """Compare the trial's best with the median, both up to the interval."""
         averages = [standing.goal.mean(values) for values in standing.histories.values()]
-        median, value = statistics.median(averages), standing.best(standing.trial)
+        median, value = statistics.median(averages), standing.bests[standing.trial]
         if not standing.goal.is_better(median, value):
             return None
         shown, limit = readable(value, median)

@@ -60,8 +60,10 @@ def parse_sweep(
         faults += check_sampling(sampling, space, at["sampling_algorithm"], at["search_space"])
     objective, objective_faults = parse_objective(part["objective"], at["objective"])
     limits, limits_faults = parse_limits(part["limits"], at["limits"])
-    # An empty policy is a mistake, none is not.
-    policy, policy_faults = parse_policy(raw.get("early_termination"), at["early_termination"])
+    # Empty is none: a null cannot be overridden by a mapping on Hydra's command line.
+    policy, policy_faults = parse_policy(
+        raw.get("early_termination") or None, at["early_termination"]
+    )
     faults += space_faults + objective_faults + limits_faults + policy_faults
     if faults or sampling is None or objective is None or limits is None:
         return None, faults

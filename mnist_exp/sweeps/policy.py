@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from mnist_exp.sweeps.ranking import Goal, rank
+from mnist_exp.sweeps.ranking import Goal
 
 __all__ = ["Cut", "Policy", "Standing", "readable"]
 
@@ -36,18 +36,16 @@ class Standing:
         trial: The index of the trial that is judged.
         histories: Trial index -> its first `interval` values, for every trial that has so many;
             the judged one among them.
+        bests: Trial index -> its best value up to this interval.
         leader: The index of the trial with the best value among them.
     """
 
     trial: int
     interval: int
     histories: Histories
+    bests: Mapping[int, float]
     goal: Goal
     leader: int
-
-    def best(self, trial: int) -> float:
-        """Return a trial's best value up to this interval."""
-        return self.goal.best_or_worst(self.histories[trial])
 
     @property
     def sign(self) -> str:
@@ -93,13 +91,14 @@ class Policy(ABC):
             return None
         peers = {
             index: values[:interval]
-            for index, values in sorted(histories.items())
+            for index, values in histories.items()
             if len(values) >= interval
         }
-        standing = Standing(trial, interval, peers, goal, rank(peers, goal)[0])
-        if not goal.is_better(standing.best(standing.leader), standing.best(trial)):
+        bests = {index: goal.best_or_worst(values) for index, values in peers.items()}
+        leader = min(bests, key=lambda index: goal.place(bests[index], index))
+        if not goal.is_better(bests[leader], bests[trial]):
             return None
-        reason = self.reason_to_cut(standing)
+        reason = self.reason_to_cut(Standing(trial, interval, peers, bests, goal, leader))
         return Cut(interval, reason) if reason else None
 
     @abstractmethod
@@ -110,7 +109,7 @@ class Policy(ABC):
         """Yield `(field, broken rule)`; the field is empty when several are at odds."""
         yield from ()
 
-    def caution(self, value: float) -> str | None:  # noqa: ARG002
+    def caution(self, value: float) -> str | None:
         """Say why a value of the primary metric does not suit this policy, or None."""
         return None
 

@@ -9,7 +9,7 @@ loss that became NaN is worse than any number.
 
 import math
 import statistics
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -39,21 +39,25 @@ class Goal(StrEnum):
         """Whether `value` is strictly better than `other`."""
         return value > other if self is Goal.MAXIMIZE else value < other
 
-    def best(self, values: Iterable[float]) -> float | None:
+    def place(self, score: float, trial: int) -> tuple[float, int]:
+        """Return a key that sorts trials from the best to the worst; ties by index."""
+        return (-score if self is Goal.MAXIMIZE else score), trial
+
+    def best(self, values: Sequence[float]) -> float | None:
         """Return the best finite value; None if there is none."""
-        finite = [value for value in values if math.isfinite(value)]
+        finite = _finite(values)
         if not finite:
             return None
         return max(finite) if self is Goal.MAXIMIZE else min(finite)
 
-    def best_or_worst(self, values: Iterable[float]) -> float:
+    def best_or_worst(self, values: Sequence[float]) -> float:
         """Return the best finite value, or `worst` if there is none."""
         best = self.best(values)
         return self.worst if best is None else best
 
-    def mean(self, values: Iterable[float]) -> float:
+    def mean(self, values: Sequence[float]) -> float:
         """Return the mean of the finite values, or `worst` if there is none."""
-        finite = [value for value in values if math.isfinite(value)]
+        finite = _finite(values)
         return statistics.fmean(finite) if finite else self.worst
 
 
@@ -93,8 +97,9 @@ def rank(histories: Mapping[int, Sequence[float]], goal: Goal) -> list[int]:
     Returns:
         The indices; those that never logged a finite value come last, by index.
     """
-    sign = -1 if goal is Goal.MAXIMIZE else 1
-    return sorted(histories, key=lambda trial: (sign * goal.best_or_worst(histories[trial]), trial))
+    return sorted(
+        histories, key=lambda trial: goal.place(goal.best_or_worst(histories[trial]), trial)
+    )
 
 
 def missing_metric_hint(primary_metric: str, logged: Collection[str]) -> str:
@@ -110,3 +115,10 @@ def missing_metric_hint(primary_metric: str, logged: Collection[str]) -> str:
         f"no trial logged {primary_metric!r}, so there is no best one; logged were: {listed}"
         f"{near or '; set sweep.objective.primary_metric to one of them'}"
     )
+
+
+def _finite(values: Sequence[float]) -> Sequence[float]:
+    # A sum is finite only if every value is: the common case, without a loop in Python.
+    if math.isfinite(sum(values)):
+        return values
+    return [value for value in values if math.isfinite(value)]

@@ -42,6 +42,7 @@ class Tuner:
     backend: Backend
     listener: Listener
     _trials: list[Trial] = field(default_factory=list, init=False)
+    _alive: dict[int, Trial] = field(default_factory=dict, init=False)
     _logged: set[str] = field(default_factory=set, init=False)
     _warnings: list[str] = field(default_factory=list, init=False)
     _started: float = field(default=0.0, init=False)
@@ -79,19 +80,15 @@ class Tuner:
         try:
             self._stop(why)
             deadline = self.backend.now() + _GRACE_S
-            while self._active and self.backend.now() < deadline:
+            while self._alive and self.backend.now() < deadline:
                 self._take_events(_POLL_S)
         finally:
-            for trial in self._active:
+            for trial in list(self._alive.values()):
                 self._end(trial, TrialStatus.CANCELED, why)
 
     @property
-    def _active(self) -> list[Trial]:
-        return [trial for trial in self._trials if not trial.status.is_finished]
-
-    @property
     def _running(self) -> list[Trial]:
-        return [trial for trial in self._trials if trial.status is TrialStatus.RUNNING]
+        return [one for one in self._alive.values() if one.status is TrialStatus.RUNNING]
 
     @property
     def _has_more(self) -> bool:
@@ -104,13 +101,13 @@ class Tuner:
     def _loop(self) -> None:
         while True:
             self._refill()
-            if not self._active:
+            if not self._alive:
                 return
             self._take_events(self._patience())
             self._enforce_timeouts()
 
     def _refill(self) -> None:
-        while self._has_more and len(self._active) < self.limits.max_concurrent_trials:
+        while self._has_more and len(self._alive) < self.limits.max_concurrent_trials:
             self._start(len(self._trials))
 
     def _start(self, index: int) -> None:
@@ -129,6 +126,7 @@ class Tuner:
             return
         trial.started = self.backend.now()
         self._trials.append(trial)
+        self._alive[index] = trial
         self.listener.trial_changed(trial)
 
     def _patience(self) -> float:
@@ -180,6 +178,7 @@ class Tuner:
 
     def _end(self, trial: Trial, status: TrialStatus, why: str) -> None:
         trial.status, trial.why, trial.ended = status, why, self.backend.now()
+        self._alive.pop(trial.index, None)
         if status is TrialStatus.FAILED:
             self.listener.message(f"trial {trial.index} failed: {why}")
         self.listener.trial_changed(trial)
@@ -193,7 +192,7 @@ class Tuner:
     def _enforce_timeouts(self) -> None:
         now, limits = self.backend.now(), self.limits
         expired = limits.timeout is not None and now - self._started >= limits.timeout
-        if expired and not self._why and (self._active or self._has_more):
+        if expired and not self._why and (self._alive or self._has_more):
             self._stop(f"sweep timeout of {limits.timeout} s")
         for trial in self._running:
             if limits.trial_timeout is not None and now - trial.started >= limits.trial_timeout:

@@ -216,8 +216,8 @@ class Workspace(Protocol):
     def delete_endpoint(self, name: str) -> None:
         """Delete the endpoint with all its deployments, and return when that is done."""
 
-    def check(self, job: CommandJob, observer: Observer) -> None:
-        """Fetch and validate what a job reads, before anything is started."""
+    def check(self, spec: CommandJob | DeploymentSpec, observer: Observer) -> None:
+        """Look at what the spec needs, fetching data if need be, before anything is started."""
 
     def sample_folder(self, data: DataSpec, observer: Observer) -> Path:
         """Return a local folder with the digits, fetched first if need be."""

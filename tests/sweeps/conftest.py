@@ -94,12 +94,12 @@ class Log:
         self.messages.append(text)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def script():
     return Script
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def simulate():
     """Return a maker of simulated backends: a list of scripts, or a function of the index."""
 

@@ -126,7 +126,9 @@ def test_randint_is_below_upper(u, upper):
 
 
 def test_a_chosen_mapping_draws_its_own_expressions():
-    space = Choice(({"name": "sgd"}, {"name": "momentum", "beta": Uniform(0.5, 1), "k": Randint(9)}))
+    space = Choice(
+        ({"name": "sgd"}, {"name": "momentum", "beta": Uniform(0.5, 1), "k": Randint(9)})
+    )
     assert space.value(0.2) == {"name": "sgd"}
     first, second = space.value(0.6), space.value(0.61)
     assert first["name"] == "momentum"

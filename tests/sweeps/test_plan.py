@@ -123,7 +123,5 @@ def test_reading_a_sweep_loads_neither_numpy_nor_scipy():
         "import sys, mnist_exp.sweeps, mnist_exp.sweeps.tuner\n"
         "print({'numpy', 'scipy'} & set(sys.modules))"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"

@@ -57,7 +57,9 @@ def test_a_broken_rule_is_reported(raw, part):
 )
 def test_each_algorithm_takes_the_expressions_that_azure_lets_it(kind, fits):
     for word, expression in SAMPLE.items():
-        faults = [line for line in check_sampling(Sampling(kind), {"x": expression}) if ".x" in line]
+        faults = [
+            line for line in check_sampling(Sampling(kind), {"x": expression}) if ".x" in line
+        ]
         assert (not faults) == (word in fits)
 
 

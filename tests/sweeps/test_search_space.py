@@ -82,14 +82,20 @@ def test_the_same_key_nested_and_dotted_is_a_fault():
 
 
 def test_a_choice_may_hold_a_subspace():
-    entry = {"type": "choice", "values": [{"beta": {"type": "uniform", "min_value": 0, "max_value": 1}}]}
+    entry = {
+        "type": "choice",
+        "values": [{"beta": {"type": "uniform", "min_value": 0, "max_value": 1}}],
+    }
     space, faults = parse_search_space({"x": entry})
     assert faults == []
     assert space["x"] == Choice(({"beta": Uniform(0, 1)},))
 
 
 def test_a_fault_in_a_subspace_is_located():
-    entry = {"type": "choice", "values": [{"beta": {"type": "uniform", "min_value": 1, "max_value": 0}}]}
+    entry = {
+        "type": "choice",
+        "values": [{"beta": {"type": "uniform", "min_value": 1, "max_value": 0}}],
+    }
     assert faults_of(entry) == [
         "sweep.search_space.x.values[0].beta: min_value must be below max_value, got 1 and 0"
     ]

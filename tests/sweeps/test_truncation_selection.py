@@ -10,9 +10,7 @@ def policy(percentage, **fields):
 
 def cut_trials(percentage, histories, interval=1, goal=Goal.MAXIMIZE):
     return {
-        trial
-        for trial in histories
-        if policy(percentage).decide(trial, interval, histories, goal)
+        trial for trial in histories if policy(percentage).decide(trial, interval, histories, goal)
     }
 
 

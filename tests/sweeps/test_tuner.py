@@ -233,6 +233,25 @@ def test_a_second_interrupt_still_leaves_finished_states(tune, simulate, script)
     assert statuses(tuner.result()) == ["Canceled", "Canceled"]
 
 
+def test_an_interrupt_after_the_timeout_keeps_the_first_reason(tune, simulate, script):
+    backend = simulate(lambda _: script([0.5] * 30), cancel_s=5)
+    tuner = tune(backend, Limits(2, 2, timeout=3))
+    poll = backend.poll
+
+    def interrupted(timeout_s):
+        if tuner.result().status is TrialStatus.CANCEL_REQUESTED:
+            backend.poll = poll
+            raise KeyboardInterrupt
+        return poll(timeout_s)
+
+    backend.poll = interrupted
+    with pytest.raises(KeyboardInterrupt):
+        tuner.run()
+    assert tuner.result().why == "sweep timeout of 3 s"
+    assert statuses(tuner.result()) == ["Canceled", "Canceled"]
+    assert len(backend.canceled) == 2
+
+
 def test_trials_that_will_not_die_are_given_up_after_a_minute(tune, simulate, script):
     backend = simulate(lambda _: script([0.5], every=1e9), cancel_s=1e9)
     tuner = tune(backend, Limits(1, 1))
@@ -275,9 +294,7 @@ def test_a_ratio_of_negative_values_is_warned_about_once(tune, simulate, script,
     assert log.messages.count(result.warnings[0]) == 1
 
 
-def test_an_event_of_a_trial_that_has_ended_is_recorded_and_decides_nothing(
-    tune, simulate, script
-):
+def test_an_event_of_a_trial_that_has_ended_is_recorded_and_decides_nothing(tune, simulate, script):
     backend = simulate([script([0.9, 0.9, 0.9]), script([0.1])])
     tuner = tune(backend, Limits(2, 1), BANDIT)
     tuner.run()
@@ -286,24 +303,31 @@ def test_an_event_of_a_trial_that_has_ended_is_recorded_and_decides_nothing(
     assert backend.canceled == []
 
 
+class Deaf:
+    def trial_changed(self, trial):
+        pass
+
+    def message(self, text):
+        pass
+
+
 @given(
-    st.lists(
+    plays=st.lists(
         st.tuples(
             st.lists(st.floats(0, 1), max_size=6), st.floats(0.1, 3), st.sampled_from([0, 0, 0, 1])
         ),
         min_size=1,
         max_size=10,
     ),
-    st.integers(1, 4),
-    st.sampled_from([None, BANDIT, TruncationSelectionPolicy(truncation_percentage=40)]),
+    concurrent=st.integers(1, 4),
+    policy=st.sampled_from([None, BANDIT, TruncationSelectionPolicy(truncation_percentage=40)]),
 )
-def test_any_sweep_ends_with_every_trial_finished_and_its_bounds_kept(plays, concurrent, policy):
-    # Fixtures and @given do not mix; the helpers are plain classes.
-    backend = _SIMULATED(
-        lambda i: _SCRIPT(plays[i][0], every=plays[i][1], exit_code=plays[i][2])
-    )
+def test_any_sweep_ends_with_every_trial_finished_and_its_bounds_kept(
+    simulate, script, plays, concurrent, policy
+):
+    backend = simulate(lambda i: script(plays[i][0], every=plays[i][1], exit_code=plays[i][2]))
     limits = Limits(len(plays), min(concurrent, len(plays)))
-    result = Tuner(UNBOUNDED, limits, MAXIMIZE, policy, backend, _LOG()).run()
+    result = Tuner(UNBOUNDED, limits, MAXIMIZE, policy, backend, Deaf()).run()
     assert len(result.trials) == len(plays)
     assert all(trial.status.is_finished for trial in result.trials)
     assert backend.most_alive <= limits.max_concurrent_trials

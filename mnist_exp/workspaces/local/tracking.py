@@ -5,13 +5,14 @@ folder is a link to the job's own folder, so that `mlflow ui` shows a job's file
 """
 
 import getpass
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Param, RunTag
+from mlflow.entities import Metric
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -21,6 +22,10 @@ from mnist_exp.workspaces.base import JobStatus, MetricPoint, RegisteredModel
 from mnist_exp.workspaces.local.environment import TrackedRun
 
 __all__ = ["Tracking"]
+
+# What goes wrong in the store is raised, and told once by whoever catches it.
+for _name in ("alembic", "mlflow"):
+    logging.getLogger(_name).setLevel(logging.CRITICAL)
 
 STORE_NAME = "mlflow.db"
 ARTIFACTS_NAME = "mlartifacts"
@@ -70,10 +75,9 @@ class Tracking:
         """Log the parameters that the script did not log itself; MLflow lets none change."""
         with self._mapped():
             known = self._client.get_run(run_id).data.params
-            params = [
-                Param(name, str(value)) for name, value in parameters.items() if name not in known
-            ]
-            self._client.log_batch(run_id, params=params)
+            for name, value in parameters.items():
+                if name not in known:
+                    self._client.log_param(run_id, name, str(value))
 
     def log_metrics(self, run_id: str, metrics: Mapping[str, float], timestamp_ms: int) -> None:
         """Log one value for each metric."""
@@ -84,9 +88,8 @@ class Tracking:
     def set_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
         """Set tags on a run."""
         with self._mapped():
-            self._client.log_batch(
-                run_id, tags=[RunTag(name, value) for name, value in tags.items()]
-            )
+            for name, value in tags.items():
+                self._client.set_tag(run_id, name, value)
 
     def end(self, run_id: str, status: JobStatus) -> None:
         """Set how a run ended: the exit code decides, whatever the script's MLflow said."""

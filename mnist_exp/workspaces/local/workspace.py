@@ -23,7 +23,6 @@ from mnist_exp.workspaces.base import (
     Deployment,
     Endpoint,
     JobResult,
-    JobStatus,
     Observer,
     RegisteredModel,
 )
@@ -122,9 +121,12 @@ class LocalWorkspace:
         found = JobFolder(self._jobs, job).path / path
         return found if found.exists() else None
 
-    def check(self, job: CommandJob, observer: Observer) -> None:
-        """Fetch and validate what a job reads, before anything is started."""
-        for name, value in job.inputs.items():
+    def check(self, spec: CommandJob | DeploymentSpec, observer: Observer) -> None:
+        """Fetch and validate what a job reads; see that a deployment's port is free."""
+        if isinstance(spec, DeploymentSpec):
+            self._endpoints.check_port(spec)
+            return
+        for name, value in spec.inputs.items():
             if isinstance(value, PathInput):
                 local_path(name, value.path, observer.message)
 

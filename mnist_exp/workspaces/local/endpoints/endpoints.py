@@ -11,6 +11,7 @@ from mnist_exp.specs import DeploymentSpec, EndpointSpec
 from mnist_exp.workspaces.base import Deployment, Endpoint
 from mnist_exp.workspaces.local.endpoints.invocation import invoke_endpoint
 from mnist_exp.workspaces.local.endpoints.rollout import Rollout, end_deployment
+from mnist_exp.workspaces.local.endpoints.sockets import listen
 from mnist_exp.workspaces.local.endpoints.staging import ModelFiles
 from mnist_exp.workspaces.local.endpoints.state import current_state, deployment_now, endpoint_now
 from mnist_exp.workspaces.local.endpoints.store import (
@@ -96,6 +97,17 @@ class Endpoints:
         with outputs_errors(folder.path), folder.locked():
             Rollout(folder, spec, model, self._ready_timeout_s).run()
         return deployment_now(spec.name, folder.deployment(spec.name))
+
+    def check_port(self, spec: DeploymentSpec) -> None:
+        """See that the port which a deployment asks for is free, or its own already.
+
+        Raises:
+            ConflictError: Something else listens there.
+        """
+        record = self._folder(spec.endpoint).deployment(spec.name).load()
+        if spec.port is None or (record and record.is_alive and record.port == spec.port):
+            return
+        listen(spec.port).close()
 
     def get(self, name: str) -> Endpoint:
         """Return the endpoint as it is now: a deployment whose process is gone has Failed."""

@@ -76,5 +76,5 @@ def _cause(log: Path, request_id: str) -> str:
     pattern = re.compile(rf"request {re.escape(request_id)} failed: (.*)")
     for line in reversed(last_lines(log, SEARCHED_LINES)):
         if found := pattern.search(line):
-            return f" run() raised {found[1]}"
+            return f"; run() raised {found[1]}"
     return ""

@@ -68,8 +68,8 @@ class Rollout:
             ConflictError: The port is taken.
             MnistExpError: Code or model are not what they must be.
         """
+        number = self._next_number()
         self._remove_leftovers()
-        number = max(self._folder.revisions(), default=0) + 1
         revision = self._folder.revision(number)
         revision.mkdir(parents=True)
         try:
@@ -81,6 +81,11 @@ class Rollout:
                 raise self._failure(number, error) from error
             raise
         self._retire()
+
+    def _next_number(self) -> int:
+        # Never one again that the record names, though its files may have gone.
+        recorded = [self._before.revision] if self._before else []
+        return max([0, *recorded, *self._folder.revisions()]) + 1
 
     def _start(self, number: int, revision: Path) -> None:
         settings = self._settings()

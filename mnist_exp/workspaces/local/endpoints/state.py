@@ -55,12 +55,14 @@ def current_state(folder: DeploymentFolder) -> tuple[ProvisioningState, str]:
 def deployment_now(name: str, folder: DeploymentFolder) -> Deployment:
     """Return a deployment as it is now."""
     record = folder.load()
+    log = folder.log(record.revision) if record else None
     return Deployment(
         name=name,
         provisioning_state=current_state(folder)[0].value,
         model=record.model if record else "",
         scoring_uri=scoring_uri(record) if record else None,
-        log=str(folder.log(record.revision)) if record else None,
+        # One that failed before there was a process has printed nothing.
+        log=str(log) if log and log.is_file() else None,
     )
 
 

@@ -1,0 +1,68 @@
+"""What to type next: the following stage, or a call of an endpoint."""
+
+import shlex
+from collections.abc import Sequence
+
+from mnist_exp.config import Stage
+from mnist_exp.records import Record
+from mnist_exp.report.words import relative
+from mnist_exp.workspaces.base import JobStatus
+
+__all__ = ["how_to_call", "next_command"]
+
+_NEXT = {
+    Stage.compute: Stage.train,
+    Stage.train: Stage.register,
+    Stage.sweep: Stage.register,
+    Stage.register: Stage.deploy,
+    Stage.deploy: Stage.invoke,
+    Stage.invoke: Stage.cleanup,
+    Stage.all: Stage.deploy,
+}
+#: Stages whose records the next one names; the others are found by themselves.
+_NAMED = frozenset({Stage.train, Stage.sweep, Stage.register})
+
+
+def next_command(record: Record, overrides: Sequence[str] = ()) -> str:
+    """Return the command that goes on from a record; empty if there is nothing to go on from."""
+    following = _NEXT.get(record.stage)
+    useless = record.stage is Stage.sweep and record.best is None
+    if following is None or useless or record.status is not JobStatus.COMPLETED:
+        return ""
+    words = ["mnist-exp", f"stage={following.value}"]
+    if record.stage in _NAMED:
+        words.append(f"run={record.name}")
+    if record.workspace != "local":
+        words.append(f"workspace={record.workspace}")
+    given = {word.partition("=")[0] for word in words}
+    words += [override for override in overrides if override.partition("=")[0] not in given]
+    return shlex.join(words)
+
+
+def how_to_call(record: Record) -> list[str]:
+    """Return shell lines that call a deployed endpoint; the key itself is never in them.
+
+    `paths` of the record may name `keys` (a JSON file with `primary`) and `request` (a body).
+    """
+    endpoint = record.endpoint or {}
+    address = endpoint.get("scoring_uri")
+    if record.stage is not Stage.deploy or not address:
+        return []
+    body = shlex.quote("@" + relative(record.paths.get("request", "request.json")))
+    curl = (
+        'curl -H "Authorization: Bearer $KEY" -H "Content-Type: application/json" '
+        f"-d {body} {shlex.quote(str(address))}"
+    )
+    return [*_fetch_key(record), curl]
+
+
+def _fetch_key(record: Record) -> list[str]:
+    name = shlex.quote(record.name)
+    if record.workspace == "azure":
+        show = f"az ml online-endpoint get-credentials --name {name} --query primaryKey -o tsv"
+        return [f"KEY=$({show})"]
+    if "keys" not in record.paths:
+        return []
+    path = shlex.quote(relative(record.paths["keys"]))
+    script = "'import json, sys; print(json.load(sys.stdin)[\"primary\"])'"
+    return [f"KEY=$(python3 -c {script} < {path})"]

@@ -1,0 +1,98 @@
+"""The variants of a multirun, side by side."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from mnist_exp.records import Record
+from mnist_exp.report.columns import ParameterColumns, new_table
+from mnist_exp.report.consoles import print_line, styled_status
+from mnist_exp.report.words import duration, number, plain
+
+__all__ = ["comparison_table", "print_comparison"]
+
+#: Characters of a metric's column, and of those that every table has.
+_METRIC_WIDTH = 9
+_FIXED_WIDTH = 30
+_MAX_METRICS = 6
+#: What is said about a model in the end comes before what is said on the way.
+_FIRST = ("test", "final", "best", "val")
+
+
+def print_comparison(
+    records: Sequence[Record], console: Console, variants: Sequence[str] = ()
+) -> None:
+    """Print the table of a multirun and, below it, why variants failed."""
+    console.print()
+    console.print(comparison_table(records, variants, console.width))
+    for index, record in enumerate(records):
+        if record.why:
+            print_line(console, f"  {index} {record.status.value}: {plain(record.why)}")
+
+
+def comparison_table(
+    records: Sequence[Record], variants: Sequence[str] = (), width: int = 80
+) -> Table:
+    """Return a table with a row for each variant: what differs, status, metrics, duration.
+
+    Args:
+        records: One for each variant, those that failed too.
+        variants: What was asked for, e.g. `model=small`; without it, the parameters that differ.
+        width: Characters in a line.
+    """
+    differing = [{"": ""} for _ in records] if variants else _differing(records)
+    metrics = _metrics(records)[: _room_for_metrics(width)]
+    parameters = ParameterColumns(differing, width - _FIXED_WIDTH - _METRIC_WIDTH * len(metrics))
+    table = new_table()
+    table.add_column("", justify="right")
+    if variants:
+        table.add_column("variant", ratio=1, overflow="fold")
+    else:
+        parameters.add_to(table)
+    table.add_column("status", no_wrap=True)
+    for name in metrics:
+        table.add_column(Text(plain(name).replace("_", "_\n")), justify="right", no_wrap=True)
+    table.add_column("time", justify="right", no_wrap=True)
+    for index, record in enumerate(records):
+        what = [Text(plain(variants[index]))] if variants else parameters.cells(differing[index])
+        table.add_row(
+            str(index),
+            *what,
+            styled_status(record.status.value),
+            *(number(_values(record).get(name)) for name in metrics),
+            duration(record.duration_s),
+        )
+    return table
+
+
+def _differing(records: Sequence[Record]) -> list[Mapping[str, Any]]:
+    rows = [{"stage": record.stage.value, **record.parameters} for record in records]
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    # A variant that failed early has no parameters: it does not make all the others differ.
+    known = {name: [row[name] for row in rows if name in row] for name in names}
+    differ = [name for name in names if any(value != known[name][0] for value in known[name])]
+    return [{name: row[name] for name in differ if name in row} for row in rows]
+
+
+def _metrics(records: Sequence[Record]) -> list[str]:
+    """Return the names of metrics, those first that most variants have and that come last."""
+    counts = Counter(name for record in records for name in _values(record))
+
+    def rank(name: str) -> tuple[int, int]:
+        places = [place for place, start in enumerate(_FIRST) if name.startswith(start)]
+        return -counts[name], min(places, default=len(_FIRST))
+
+    return sorted(counts, key=rank)
+
+
+def _values(record: Record) -> dict[str, Any]:
+    best = {"best": record.best.get("value")} if record.best else {}
+    return {**best, **record.metrics}
+
+
+def _room_for_metrics(width: int) -> int:
+    return max(1, min(_MAX_METRICS, (width - _FIXED_WIDTH) // 2 // _METRIC_WIDTH))

@@ -1,0 +1,145 @@
+"""What a stage did, in a few lines at its end."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from mnist_exp.config import Stage
+from mnist_exp.records import Record
+from mnist_exp.report.advice import how_to_call, next_command
+from mnist_exp.report.columns import new_table
+from mnist_exp.report.consoles import print_line, styled_status
+from mnist_exp.report.ranking import ranking_table
+from mnist_exp.report.words import duration, number, pairs, plain, relative, trial_label
+
+__all__ = ["print_overview", "print_summary"]
+
+#: Characters of the words at the left.
+_LABEL_WIDTH = 12
+
+
+def print_summary(record: Record, console: Console, overrides: Sequence[str] = ()) -> None:
+    """Print what a stage did, where its files are, and what to type next.
+
+    Args:
+        record: Of a stage that has ended.
+        console: Where to print.
+        overrides: Hydra overrides that the next command needs too, e.g. `outputs_dir=mine`.
+    """
+    console.print()
+    print_line(console, _headline(record))
+    facts = list(_facts(record))
+    width = max([_LABEL_WIDTH, *(len(label) + 2 for label, _ in facts)])
+    for label, value in facts:
+        print_line(console, _labelled(label, value, width=width))
+    if record.trials:
+        _print_trials(record, console)
+    for warning in record.warnings:
+        print_line(console, _labelled("warning", plain(warning), "yellow", width))
+    if command := next_command(record, overrides):
+        print_line(console, _labelled("next", command, "bold", width))
+
+
+def print_overview(records: Sequence[Record], console: Console) -> None:
+    """Print a table of the stages of one command, and the figures that they left."""
+    table = new_table()
+    for heading in ("stage", "status", "time"):
+        table.add_column(heading, no_wrap=True, justify="right" if heading == "time" else "left")
+    table.add_column("result", ratio=1, overflow="fold")
+    for record in records:
+        table.add_row(
+            record.stage.value,
+            styled_status(record.status.value),
+            duration(record.duration_s),
+            Text(plain(record.why) or _result(record)),
+        )
+    console.print()
+    console.print(table)
+    figures = [path for record in records for path in _figures(record)]
+    for index, path in enumerate(figures):
+        print_line(console, _labelled("" if index else "figures", path))
+
+
+def _headline(record: Record) -> Text:
+    return Text.assemble(
+        (record.stage.value, "bold"),
+        "  ",
+        styled_status(record.status.value),
+        f" in {duration(record.duration_s)}  " if record.duration_s is not None else "  ",
+        (plain(record.name), "dim"),
+    )
+
+
+def _labelled(label: str, value: str, style: str = "", width: int = _LABEL_WIDTH) -> Text:
+    return Text.assemble((f"  {label:<{width}}", "dim"), (value, style))
+
+
+def _facts(record: Record) -> Iterator[tuple[str, str]]:
+    if record.why:
+        yield "why", plain(record.why)
+    if record.compute:
+        yield "compute", pairs({k: v for k, v in record.compute.items() if v not in (None, [], ())})
+    if record.best:
+        yield "best", f"{_result(record)} with {pairs(record.best.get('parameters', {}))}"
+    elif record.parameters:
+        yield "parameters", pairs(record.parameters)
+    if record.metrics:
+        yield "metrics", pairs(record.metrics)
+    if record.model:
+        yield "model", _model(record.model)
+    if record.endpoint and record.stage is not Stage.all:
+        yield "endpoint", _endpoint(record.endpoint)
+    if record.predictions:
+        yield "predictions", _predictions(record.predictions)
+    for name, path in record.paths.items():
+        yield plain(name).replace("_", " "), relative(path)
+    for index, line in enumerate(how_to_call(record)):
+        yield "" if index else "call it", line
+
+
+def _model(model: Mapping[str, Any]) -> str:
+    return plain(f"{model.get('name')}:{model.get('version')}")
+
+
+def _endpoint(endpoint: Mapping[str, Any]) -> str:
+    traffic = ", ".join(f"{name} {share} %" for name, share in endpoint.get("traffic", {}).items())
+    shares = f" ({traffic})" if traffic else ""
+    return plain(f"{endpoint.get('name')}{shares} {endpoint.get('scoring_uri') or ''}")
+
+
+def _predictions(predictions: Mapping[str, Any]) -> str:
+    if "predicted" not in predictions:
+        return plain(str(predictions.get("answer", "")))[:200]
+    predicted, actual = predictions["predicted"], predictions.get("actual") or ()
+    answers = " ".join(str(answer) for answer in predicted)
+    right = sum(str(a) == str(b) for a, b in zip(predicted, actual, strict=False))
+    return plain(f"{answers}  ({right} of {len(actual)} right)" if actual else answers)
+
+
+def _result(record: Record) -> str:
+    """Return the one thing worth knowing about a stage that went well."""
+    if record.best:
+        label = trial_label(str(record.best["name"]), record.name)
+        return f"trial {label}: {number(record.best.get('value'))}"
+    if record.stage is Stage.cleanup:
+        return f"{plain(record.name)} deleted"
+    if record.metrics:
+        return _model(record.model) if record.model else pairs(record.metrics)
+    if record.endpoint:
+        return _endpoint(record.endpoint)
+    return plain(record.name)
+
+
+def _figures(record: Record) -> list[str]:
+    return [relative(path) for path in record.paths.values() if path.endswith(".png")]
+
+
+def _print_trials(record: Record, console: Console) -> None:
+    console.print()
+    console.print(ranking_table(record, console.width))
+    for trial in record.trials:
+        if why := plain(str(trial.get("why") or "")):
+            label = trial_label(str(trial["name"]), record.name)
+            print_line(console, f"  trial {label}: {why}", "dim")

@@ -1,0 +1,100 @@
+"""A user's own experiment: a script that logs to MLflow, and the YAML files that name it."""
+
+import contextlib
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+#: Logs a metric that rises with `lr`, fails where it is told to, and leaves a file.
+SCRIPT = """\
+import argparse, pathlib, sys
+import mlflow
+
+parser = argparse.ArgumentParser()
+parser.add_argument("--lr", type=float)
+parser.add_argument("--fail-above", type=float)
+arguments = parser.parse_args()
+with mlflow.start_run():
+    for step in range(1, 4):
+        mlflow.log_metric("score", arguments.lr * step, step=step)
+pathlib.Path("outputs", "model").mkdir()
+pathlib.Path("outputs", "model", "weight.txt").write_text(str(arguments.lr))
+if arguments.lr > arguments.fail_above:
+    print("the weights went away")
+    sys.exit(1)
+"""
+
+SCORE = """\
+import json, os, pathlib
+
+
+def init():
+    global weight
+    weight = float(pathlib.Path(os.environ["AZUREML_MODEL_DIR"], "model", "weight.txt").read_text())
+
+
+def run(raw_data):
+    return [weight for _ in json.loads(raw_data)["data"]]
+"""
+
+JOB = """\
+experiment_name: mine
+code: ../code
+script: fit.py
+inputs: {lr: 0.5, fail_above: 10}
+primary_metric: score
+"""
+
+SWEEP = """\
+sampling_algorithm: {type: grid}
+search_space:
+  lr: {type: choice, values: [0.25, 2.0, 11.0]}
+objective: {primary_metric: score, goal: maximize}
+limits: {max_total_trials: 3, max_concurrent_trials: 2}
+early_termination: null
+"""
+
+ENDPOINT = """\
+defaults: [tutorial, _self_]
+deployment: {code: ../code, scoring_script: score.py}
+"""
+
+
+@pytest.fixture(scope="session")
+def mine(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A config folder for `--config-dir`, with its code beside it."""
+    root = tmp_path_factory.mktemp("experiment of mine")
+    files = {
+        "code/fit.py": SCRIPT,
+        "code/score.py": SCORE,
+        "conf/job/mine.yaml": JOB,
+        "conf/sweep/mine.yaml": SWEEP,
+        "conf/endpoint/mine.yaml": ENDPOINT,
+    }
+    for name, text in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    return root / "conf"
+
+
+@pytest.fixture
+def small_disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A full file system of one megabyte; only root may make one."""
+    folder = tmp_path_factory.mktemp("disk")
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)],
+        capture_output=True,
+        check=False,
+    )
+    if mounted.returncode:
+        pytest.skip("only root can mount a small file system")
+    try:
+        with contextlib.suppress(OSError), (folder / "full").open("wb", buffering=0) as file:
+            while True:
+                file.write(b"\0" * 4096)
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)

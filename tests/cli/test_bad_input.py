@@ -1,0 +1,144 @@
+"""Bad input: one line with key, rule, value and remedy, exit 1, and nothing left behind."""
+
+import gzip
+import socket
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Cli
+
+BAD_INPUT = {
+    "no stage": ([], "stage: must be one of compute, train, sweep"),
+    "unknown stage": (["stage=trian"], "stage: must be one of compute, train, sweep"),
+    "unknown option": (["stage=train", "model=huge"], "model: must be one of dnn_300_100, small"),
+    "misspelt key": (["stage=train", "model.lerning_rate=1"], "did you mean learning_rate?"),
+    "misspelt group": (["stage=train", "modle=small"], "modle: no such"),
+    "wrong type": (["stage=train", "model.epochs=many"], "model.epochs: must be a whole number"),
+    "negative": (["stage=train", "model.batch_size=-1"], "model.batch_size: must be a whole"),
+    "zero": (["stage=train", "model.epochs=0"], "model.epochs: must be a whole number of at least"),
+    "nan": (["stage=train", "model.learning_rate=nan"], "model.learning_rate: must be a finite"),
+    "unreadable override": (["stage=train", "model.epochs=[1"], "not a readable override"),
+    "several values": (["stage=train", "model=small,wide"], "--multirun"),
+    "min above max": (
+        ["stage=sweep", "sweep.search_space.learning_rate.min_value=0"],
+        "sweep.search_space.learning_rate: min_value must be below max_value",
+    ),
+    "grid of a continuous space": (
+        [
+            "stage=sweep",
+            "sweep=grid",
+            "+sweep.search_space.x={type: uniform, min_value: 0, max_value: 1}",
+        ],
+        "grid sampling takes choice alone",
+    ),
+    "field of another type": (
+        ["stage=sweep", "sweep.search_space.learning_rate.type=choice"],
+        "min_value",
+    ),
+    "search-space key of no input": (
+        ["stage=sweep", "+sweep.search_space.lerning_rate={type: choice, values: [1]}"],
+        "did you mean learning_rate?",
+    ),
+    "missing data": (["stage=train", "data=folder", "data.path=nowhere"], "data.path: must be a"),
+    "data path not given": (
+        ["stage=train", "data=folder"],
+        "data.path: must be given; add data.path=",
+    ),
+    "endpoint name": (["stage=deploy", "endpoint.name=9lives"], "endpoint.name: must be 3 to 32"),
+    "invoke without endpoint": (["stage=invoke"], "endpoint.name: no endpoint is deployed"),
+    "cleanup without endpoint": (["stage=cleanup"], "endpoint.name: no endpoint is deployed"),
+    "register without run": (["stage=register"], "run: no completed sweep in"),
+    "register of an unknown run": (["stage=register", "run=nobody"], "run: must name a completed"),
+    "deploy without model": (["stage=deploy"], "run: no registered model in"),
+    "traffic": (
+        ["stage=deploy", "endpoint.traffic={tff-blue: 90}"],
+        "must sum to 0 or 100, got 90",
+    ),
+    "script that is not there": (
+        ["stage=train", "job.script=nope.py"],
+        "job.script: must be a file",
+    ),
+    "azure": (["stage=train", "workspace=azure"], "workspace: must be local in this version"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "expected"), BAD_INPUT.values(), ids=BAD_INPUT.keys())
+def test_one_line_and_nothing_left(cli: Cli, arguments: list[str], expected: str) -> None:
+    done = cli(*arguments)
+    assert done.returncode == 1
+    assert expected in done.stderr
+    assert all(line.startswith("error: ") for line in done.stderr.splitlines()), done.stderr
+    assert done.stdout == ""
+    assert list(cli.folder.iterdir()) == []
+
+
+def test_all_faults_at_once(cli: Cli) -> None:
+    done = cli("stage=train", "model.epochs=0", "model.batch_size=0", "model.learning_rate=-1")
+    assert len(done.stderr.splitlines()) == 3
+
+
+def test_full_traceback_on_request(cli: Cli) -> None:
+    done = cli("stage=train", "model=huge", env={"HYDRA_FULL_ERROR": "1"})
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr
+
+
+def test_corrupt_data_are_named(cli: Cli) -> None:
+    folder = cli.folder / "digits"
+    folder.mkdir()
+    for name in ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1"):
+        (folder / f"{name}-ubyte.gz").write_bytes(gzip.compress(b"not digits at all"))
+    done = cli("stage=train", "data=folder", "data.path=digits")
+    assert done.returncode == 1
+    assert "ubyte.gz" in done.stderr
+    assert done.stderr.startswith("error: data.path")
+    assert len(done.stderr.splitlines()) == 1
+    assert not cli.outputs.exists()
+
+
+def test_outputs_in_the_way_of_a_file(cli: Cli) -> None:
+    (cli.folder / "outputs").write_text("a file", encoding="utf-8")
+    done = cli("stage=compute")
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: outputs_dir: must be a folder that can be written")
+    assert [path.name for path in cli.folder.iterdir()] == ["outputs"]
+
+
+def test_outputs_that_cannot_be_made(cli: Cli) -> None:
+    done = cli("stage=compute", "outputs_dir=/proc/outputs")
+    assert done.returncode == 1
+    assert "error: outputs_dir: must be a folder that can be written" in done.stderr
+
+
+def test_port_taken(cli: Cli) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        done = cli("stage=all", f"endpoint.port={port}")
+    assert done.returncode == 1
+    assert f"endpoint.port: must be a free port of 127.0.0.1, got {port}" in done.stderr
+    assert not cli.outputs.exists()
+
+
+def test_retired_size_is_a_warning_with_date_and_successor(cli: Cli) -> None:
+    done = cli("stage=compute", "compute=gpu_cluster", "compute.size=STANDARD_NC6")
+    assert done.returncode == 0
+    assert "2023-08-31" in done.stderr
+    assert "STANDARD_NC4AS_T4_V3" in done.stderr
+
+
+def test_removed_environment_is_a_warning_with_successor(cli: Cli) -> None:
+    name = "AzureML-tensorflow-2.7-ubuntu20.04-py38-cuda11-gpu@latest"
+    done = cli("stage=compute", "env=curated", f"env.name={name}")
+    assert done.returncode == 0
+    assert "AzureML-tensorflow-2.16-cuda12@latest" in done.stderr
+
+
+def test_a_disk_without_space(cli: Cli, small_disk: Path) -> None:
+    done = cli("stage=compute", f"outputs_dir={small_disk / 'outputs'}")
+    assert done.returncode == 1
+    assert "error: outputs_dir: must be a folder that can be written" in done.stderr
+    assert "No space left on device" in done.stderr
+    assert list(small_disk.iterdir()) == [small_disk / "full"]

@@ -1,0 +1,85 @@
+"""What tests of the command line and of whole processes share."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+#: Seconds after which a command is taken to hang.
+PATIENCE_S = 240
+
+
+class Cli:
+    """Runs `python -m mnist_exp` as a user would, in a folder of its own."""
+
+    def __init__(self, folder: Path, cache: Path) -> None:
+        self.folder = folder
+        self.environment = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("AZURE", "HYDRA", "MLFLOW", "MNIST_EXP", "PYTHON"))
+        } | {"XDG_CACHE_HOME": str(cache), "COLUMNS": "120", "PYTHONDONTWRITEBYTECODE": "1"}
+
+    @property
+    def outputs(self) -> Path:
+        """The outputs folder below the folder that commands run in."""
+        return self.folder / "outputs"
+
+    def command(self, *arguments: str) -> list[str]:
+        """Return the argument list of a call."""
+        return [sys.executable, "-m", "mnist_exp", *arguments]
+
+    def __call__(
+        self, *arguments: str, env: Mapping[str, str] | None = None
+    ) -> "subprocess.CompletedProcess[str]":
+        """Run a command to its end."""
+        return subprocess.run(
+            self.command(*arguments),
+            cwd=self.folder,
+            env={**self.environment, **(env or {})},
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_S,
+            check=False,
+        )
+
+    def ok(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        """Run a command that must succeed."""
+        done = self(*arguments)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done
+
+    def records(self, stage: str) -> list[dict[str, Any]]:
+        """Return the records of a stage, oldest first."""
+        lines = (self.outputs / "index.jsonl").read_text(encoding="utf-8").splitlines()
+        entries = [json.loads(line) for line in lines]
+        return [
+            json.loads(Path(entry["folder"], "run.json").read_text(encoding="utf-8"))
+            for entry in entries
+            if entry["stage"] == stage
+        ]
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache folder that the tests of one worker share."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def cli(tmp_path: Path, cache: Path) -> Cli:
+    """The command line, in an empty folder."""
+    return Cli(tmp_path, cache)
+
+
+@pytest.fixture(scope="session")
+def make_cli(cache: Path) -> Callable[[Path], Cli]:
+    """For fixtures of a wider scope: the command line in a folder of the caller's."""
+    return lambda folder: Cli(folder, cache)

@@ -1,0 +1,192 @@
+import re
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from rich.console import Console
+
+from mnist_exp.report.live import LiveObserver
+from mnist_exp.report.trial_table import trial_table, visible_trials
+from mnist_exp.workspaces.base import JobResult, JobStatus
+from tests.report.samples import (
+    METRIC,
+    WHY,
+    at_interval,
+    command_job,
+    pipe,
+    sweep_job,
+    terminal,
+    written,
+)
+
+CODES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+
+
+def ticking(step: float) -> Callable[[], float]:
+    """A clock that goes on by `step` seconds whenever it is read."""
+    now = [0.0]
+
+    def clock() -> float:
+        now[0] += step
+        return now[0]
+
+    return clock
+
+
+def run_job(console: Console, clock: Callable[[], float], epochs: int = 20) -> list[str]:
+    with LiveObserver(console, METRIC, epochs, clock) as observer:
+        for status in (JobStatus.QUEUED, JobStatus.PREPARING):
+            observer.job_changed(JobResult("train_1", status))
+        for epoch in range(1, epochs + 1):
+            job = command_job(epochs, JobStatus.RUNNING)
+            metrics = {name: points[:epoch] for name, points in job.metrics.items()}
+            observer.job_changed(replace(job, metrics=metrics))
+        observer.job_changed(command_job(epochs))
+    return written(console).splitlines()
+
+
+def run_sweep(console: Console, clock: Callable[[], float]) -> list[str]:
+    job = sweep_job()
+    with LiveObserver(console, METRIC, 20, clock) as observer:
+        for interval in range(1, 21):
+            observer.job_changed(at_interval(job, interval))
+        observer.job_changed(job)
+    return written(console).splitlines()
+
+
+def test_a_pipe_gets_a_line_for_each_status_and_for_epochs_now_and_then():
+    lines = run_job(pipe(), ticking(0.5))
+    assert lines[:3] == ["train_1: Queued", "train_1: Preparing", "train_1: Running"]
+    assert lines[-1].startswith("train_1: Completed: training_acc=")
+    assert "test_acc=0.94" in lines[-1]
+    epochs = [int(match[1]) for line in lines if (match := re.search(r"epoch (\d+)/20", line))]
+    assert epochs[:3] == [1, 5, 9]
+
+
+def test_a_slow_jobs_every_epoch_is_told():
+    lines = run_job(pipe(), ticking(5))
+    assert sum("epoch" in line for line in lines) == 20
+
+
+def test_a_pipe_gets_no_control_codes_and_no_line_is_broken():
+    for lines in (run_job(pipe(40), ticking(0.5)), run_sweep(pipe(40), ticking(0.5))):
+        assert not any("\x1b" in line or "\r" in line for line in lines)
+        assert any(len(line) > 40 for line in lines)
+
+
+def test_a_pipe_hears_of_each_trials_start_decision_and_end():
+    lines = run_sweep(pipe(), ticking(0.5))
+    assert lines[0] == "sweep_1: Running"
+    assert lines[-1].startswith("sweep_1: Completed")
+    assert "trial 0: Running: batch_size=" in "\n".join(lines)
+    # The first of the two that were cut says why; the reason is the same for both.
+    assert f"trial 3 Canceled: {WHY}" in lines
+    assert "trial 5 Failed: exit code 1" in lines
+    assert [line for line in lines if line.startswith("trial 0: Completed: best 0.")]
+    assert [line for line in lines if re.match(r"trial \d: interval \d+/20: validation_acc", line)]
+
+
+def test_a_decision_that_the_workspace_told_is_not_told_again():
+    console, job = pipe(), sweep_job(4)
+    with LiveObserver(console, METRIC) as observer:
+        observer.message(f"trial 3 {WHY}")
+        observer.job_changed(job)
+    assert written(console).count(WHY) == 1
+    console = pipe()
+    with LiveObserver(console, METRIC) as observer:
+        observer.job_changed(job)
+        observer.message(f"trial 3 {WHY}")
+    assert written(console).count(WHY) == 1
+
+
+@pytest.mark.parametrize("make", [pipe, terminal])
+def test_messages_are_printed_as_they_are(make: Callable[[], Console]):
+    console = make()
+    text = "data: [bold]not markup[/bold] :smile: " + "x" * 90
+    with LiveObserver(console) as observer:
+        observer.message("")
+        observer.message(f"{text}\x1b[2J")
+        observer.message(text)
+    assert CODES.sub("", written(console)).splitlines() == ["", text, text]
+
+
+def test_a_failed_job_says_why():
+    console = pipe()
+    with LiveObserver(console, METRIC) as observer:
+        observer.job_changed(JobResult("train_1", JobStatus.FAILED, why="exit code 1"))
+    assert written(console) == "train_1: Failed: exit code 1\n"
+
+
+def test_a_terminal_gets_a_bar_that_is_gone_at_the_end():
+    console = terminal()
+    run_job(console, ticking(1))
+    text = written(console)
+    assert "20/20 epochs" in text
+    assert "validation_acc=0.949" in text
+    # The cursor is hidden, shown again, and the last picture is erased.
+    assert text.index("\x1b[?25l") < text.index("\x1b[?25h")
+    assert text.rstrip().endswith("\x1b[2K")
+
+
+def test_a_terminal_keeps_the_picture_when_an_error_ends_the_job():
+    console = terminal()
+    with pytest.raises(KeyboardInterrupt), LiveObserver(console, METRIC, 20) as observer:
+        observer.job_changed(command_job(5, JobStatus.RUNNING))
+        raise KeyboardInterrupt
+    assert not written(console).rstrip().endswith("\x1b[2K")
+    assert "5/20 epochs" in written(console)
+
+
+def test_a_terminal_shows_trials_in_a_table_and_decisions_above():
+    console = terminal()
+    run_sweep(console, ticking(1))
+    text = CODES.sub("", written(console))
+    assert f"trial 3 Canceled: {WHY}" in text
+    assert "8 of 8 started trials have ended, best: trial" in text
+    assert re.search(r"\n +5 +Failed +\d+", text)
+
+
+def test_a_dumb_terminal_gets_plain_lines():
+    console = terminal(environ={"TERM": "dumb"})
+    lines = run_job(console, ticking(1))
+    assert lines[0] == "train_1: Queued"
+    assert not CODES.search(written(console))
+
+
+def test_no_color_leaves_the_words():
+    console = terminal(no_color=True)
+    run_sweep(console, ticking(1))
+    assert "\x1b[32m" not in written(console)
+    assert "Completed" in written(console)
+
+
+@pytest.mark.parametrize("width", [60, 80, 120, 200])
+@pytest.mark.parametrize("trials", [8, 100])
+def test_the_live_table_fits_the_terminal(width: int, trials: int):
+    console = pipe(width)
+    console.print(trial_table(sweep_job(trials), width, 15, 20))
+    lines = written(console).splitlines()
+    assert max(map(len, lines)) <= width
+    assert len(lines) <= 15 + 5
+    assert ("more that have ended" in lines[-1]) == (trials > 15)
+    assert any(WHY[:20] in line for line in lines) == (width >= 120)
+
+
+def test_the_tutorials_parameters_have_columns_in_80_characters():
+    console = pipe(80)
+    console.print(trial_table(sweep_job(), 80, 15, 20))
+    assert "learning_" in written(console)
+    assert "learning_rate=" not in written(console)
+
+
+def test_running_trials_and_the_best_are_shown_before_others():
+    job = sweep_job(50)
+    running = {7, 11}
+    trials = [
+        replace(trial, status=JobStatus.RUNNING) if index in running else trial
+        for index, trial in enumerate(job.trials)
+    ]
+    job = replace(job, trials=trials, best="sweep_1_2")
+    names = [trial.name for trial in visible_trials(job, 5)]
+    assert names == ["sweep_1_2", "sweep_1_7", "sweep_1_11", "sweep_1_48", "sweep_1_49"]
+    assert len(visible_trials(job, 0)) == 1

@@ -1,0 +1,172 @@
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from mnist_exp.config import Stage
+from mnist_exp.records import Record
+from mnist_exp.report.summary import print_overview, print_summary
+from mnist_exp.workspaces.base import JobStatus
+from tests.report.samples import WHY, pipe, record, sweep_record, terminal, written
+
+ENDPOINT = {
+    "name": "tff-dnn-endpoint-0123abcd",
+    "scoring_uri": "http://127.0.0.1:5001/score",
+    "traffic": {"tff-blue": 100},
+    "deployments": [],
+}
+
+
+def summary(ended: Record, overrides: Sequence[str] = (), width: int = 80) -> str:
+    console = pipe(width)
+    print_summary(ended, console, overrides)
+    return written(console)
+
+
+def test_a_training_run_in_a_few_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    text = summary(
+        record(
+            parameters={"batch_size": 64, "learning_rate": 0.0123456},
+            metrics={"validation_acc": 0.95, "test_acc": 0.9412345},
+            paths={"log": "/var/log.txt", "learning_curves": str(tmp_path / "outputs/curves.png")},
+            warnings=["NC6 is retired [since] 2023"],
+        )
+    )
+    assert text.splitlines() == [
+        "",
+        "train  Completed in 12.3 s  train_1",
+        "  parameters       batch_size=64 learning_rate=0.01235",
+        "  metrics          validation_acc=0.95 test_acc=0.9412",
+        "  log              /var/log.txt",
+        "  learning curves  outputs/curves.png",
+        "  warning          NC6 is retired [since] 2023",
+        "  next             mnist-exp stage=register run=train_1",
+    ]
+
+
+def test_a_failed_stage_says_why_and_suggests_nothing():
+    text = summary(
+        record(status=JobStatus.FAILED, why="exit code 1: \x1b[31mboom", paths={"log": "/x/log"})
+    )
+    assert "train  Failed in 12.3 s" in text
+    assert "exit code 1: boom" in text
+    assert "/x/log" in text
+    assert "next" not in text
+
+
+def test_a_sweep_ranks_its_trials_and_tells_why_some_were_cut():
+    text = summary(sweep_record())
+    lines = text.splitlines()
+    assert "  best        trial " in text
+    start = next(index for index, line in enumerate(lines) if line.startswith("rank"))
+    rows = [line.split() for line in lines[start + 2 : start + 10]]
+    assert [row[0] for row in rows] == [str(place) for place in range(1, 9)]
+    best = [float(row[-2]) for row in rows]
+    assert best == sorted(best, reverse=True)
+    assert f"  trial 3: {WHY}" in lines
+    assert "  trial 5: exit code 1" in lines
+    assert lines[-1].endswith("mnist-exp stage=register run=sweep_1")
+    assert max(len(line) for line in lines[start : start + 10]) <= 80
+
+
+def test_a_minimized_metric_is_ranked_from_below_and_ties_keep_their_order():
+    entries = [
+        {"name": f"sweep_1_{i}", "status": "Completed", "parameters": {}, "best": value, "last": 1}
+        for i, value in enumerate([0.5, None, 0.2, 0.2])
+    ]
+    best = {"name": "sweep_1_2", "value": 0.2, "parameters": {}}
+    text = summary(record(Stage.sweep, trials=entries, best=best))
+    rows = [line.split()[:2] for line in text.splitlines() if "Completed " in line][1:]
+    assert rows == [["1", "2"], ["2", "3"], ["3", "0"], ["-", "1"]]
+
+
+def test_a_sweep_without_a_best_trial_cannot_be_registered():
+    text = summary(sweep_record().with_changes(best=None))
+    assert "rank" in text
+    assert "next" not in text
+
+
+def test_a_deployment_shows_how_to_call_it_without_its_key():
+    text = summary(
+        record(
+            Stage.deploy,
+            name=ENDPOINT["name"],
+            model={"name": "run-model-example", "version": "3"},
+            endpoint=ENDPOINT,
+            paths={"keys": "/data/my keys.json", "request": "/data/request.json"},
+        )
+    )
+    assert "run-model-example:3" in text
+    assert "tff-dnn-endpoint-0123abcd (tff-blue 100 %) http://127.0.0.1:5001/score" in text
+    assert "[\"primary\"])' < '/data/my keys.json')" in text
+    assert 'curl -H "Authorization: Bearer $KEY"' in text
+    assert "-d @/data/request.json http://127.0.0.1:5001/score" in text
+    assert text.splitlines()[-1].endswith("mnist-exp stage=invoke")
+
+
+def test_on_azure_the_key_is_asked_of_azure():
+    text = summary(record(Stage.deploy, name="mine", workspace="azure", endpoint=ENDPOINT))
+    assert "KEY=$(az ml online-endpoint get-credentials --name mine" in text
+    assert text.splitlines()[-1].endswith("mnist-exp stage=invoke workspace=azure")
+
+
+def test_predictions_are_counted():
+    predictions = {"predicted": [7, 2, 1], "actual": [7, 2, 4], "wrong": 1}
+    text = summary(record(Stage.invoke, endpoint=ENDPOINT, predictions=predictions))
+    assert "7 2 1  (2 of 3 right)" in text
+    assert "stage=cleanup" in text
+    own = summary(record(Stage.invoke, predictions={"answer": {"label": "seven"}}))
+    assert "{'label': 'seven'}" in own
+
+
+def test_a_compute_target_and_a_cleanup_are_named():
+    compute = {"name": "gpu-cluster", "type": "amlcompute", "size": None, "notes": []}
+    text = summary(record(Stage.compute, compute=compute))
+    assert "name=gpu-cluster type=amlcompute\n" in text
+    assert "next" not in summary(record(Stage.cleanup, endpoint=ENDPOINT))
+
+
+def test_the_next_command_repeats_the_overrides_that_matter():
+    text = summary(record(), ["outputs_dir=my runs", "run=other", "stage=train"])
+    assert "mnist-exp stage=register run=train_1 'outputs_dir=my runs'\n" in text
+
+
+def test_long_lines_are_not_broken_for_copying():
+    path = "/" + "very_long_folder/" * 12 + "curves.png"
+    assert path in summary(record(paths={"curves": path}), width=40)
+
+
+def test_colours_are_for_terminals_that_want_them():
+    assert "\x1b" not in summary(sweep_record())
+    colours, none = terminal(), terminal(no_color=True)
+    for console in (colours, none):
+        print_summary(record(), console)
+    assert "\x1b[32mCompleted" in written(colours)
+    assert "\x1b[32m" not in written(none)
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_the_overview_has_a_row_for_each_stage_and_all_figures(width: int):
+    console = pipe(width)
+    records = [
+        record(Stage.compute, compute={"name": "local"}, name="local"),
+        record(metrics={"test_acc": 0.94}, paths={"curves": "/x/curves.png", "log": "/x/log"}),
+        sweep_record(paths={"sweep": "/x/sweep.png"}),
+        record(Stage.register, model={"name": "m", "version": "1"}, metrics={"test_acc": 0.9}),
+        record(Stage.deploy, endpoint=ENDPOINT),
+        record(Stage.invoke, status=JobStatus.FAILED, why="endpoint: no answer"),
+        record(Stage.cleanup, name="tff", endpoint=ENDPOINT),
+    ]
+    print_overview(records, console)
+    lines = written(console).splitlines()
+    text = "\n".join(lines)
+    assert [line.split()[0] for line in lines if " s " in line] == [
+        one.stage.value for one in records
+    ]
+    for words in ("test_acc=0.94", "trial ", "m:1", "(tff-blue 100 %)", "no answer", "tff deleted"):
+        assert words in text
+    assert "  figures     /x/curves.png" in lines
+    assert "              /x/sweep.png" in lines
+    assert "/x/log" not in text
+    assert max(map(len, lines)) <= width

@@ -1,0 +1,45 @@
+from pathlib import Path
+
+import pytest
+
+from mnist_exp.report import words
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(None, "-"), (64, "64"), (0.012345, "0.01235"), (0.9812, "0.9812"), (True, "True")],
+)
+def test_numbers_are_short(value: object, text: str):
+    assert words.number(value) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (None, "-"),
+        (0.04, "0.0 s"),
+        (59.94, "59.9 s"),
+        (59.96, "1 min 00 s"),
+        (125.4, "2 min 05 s"),
+        (3725, "1 h 02 min"),
+    ],
+)
+def test_durations_have_the_unit_that_suits(seconds: float | None, text: str):
+    assert words.duration(seconds) == text
+
+
+def test_a_trial_is_told_by_what_its_sweep_does_not_say():
+    assert words.trial_label("sweep_1_12", "sweep_1") == "12"
+    assert words.trial_label("other_12", "sweep_1") == "other_12"
+    assert words.trial_label("sweep_1", "sweep_1") == "sweep_1"
+
+
+def test_what_a_job_says_cannot_move_the_cursor():
+    assert words.plain("\x1b[31mred\x1b[0m\r\n\x1b[2Ktext\x1b]0;title\x07 end") == "red text end"
+
+
+def test_paths_are_shown_from_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    assert words.relative(str(tmp_path / "outputs" / "a.png")) == str(Path("outputs/a.png"))
+    assert words.relative("/elsewhere/a.png") == "/elsewhere/a.png"
+    assert words.relative("azureml://jobs/x") == "azureml://jobs/x"

@@ -1,0 +1,216 @@
+"""The statuses of a managed online endpoint, over real sockets."""
+
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from pathlib import Path
+
+import pytest
+
+from mnist_exp.serving.app import PAYLOAD_LIMIT
+from tests.serving.service import Service
+
+FAILED = "An unexpected error occurred in scoring script. Check the logs for more info."
+
+
+@pytest.mark.parametrize(
+    ("body", "answer"),
+    [
+        ("list", b'[1,"zwei",null,{"drei":3.5}]'),
+        ("text", rb'"{\"a\": 1}"'),
+        ("none", b"null"),
+        ("numpy", b'{"digit":7,"row":[0.0,1.0,2.0]}'),
+        ("int keys", b'{"1":2}'),
+        ("größer", b'{"type":"str","size":6}'),
+        ("", b'{"type":"str","size":0}'),
+    ],
+)
+def test_the_result_of_run_is_json(service: Service, body: str, answer: bytes):
+    reply = service.score(body)
+    assert (reply.status_code, reply.content) == (200, answer)
+    assert reply.headers["content-type"] == "application/json"
+
+
+@pytest.mark.parametrize("content_type", ["text/plain", "application/octet-stream"])
+def test_the_body_reaches_run_as_text_whatever_its_type(service: Service, content_type: str):
+    assert service.score(b"x", **{"content-type": content_type}).json()["type"] == "str"
+
+
+@pytest.mark.parametrize("path", ["/", "/health"])
+def test_health_needs_no_key(service: Service, path: str):
+    with service.client as client:
+        reply = client.get(path, headers={"authorization": ""})
+    assert (reply.status_code, reply.text) == (200, "Healthy")
+
+
+def test_either_key_opens(service: Service):
+    for key in (service.keys.primary, service.keys.secondary):
+        for scheme in ("Bearer", "bearer"):
+            assert service.score("none", authorization=f"{scheme} {key}").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "header", ["", "Bearer", "Bearer wrong", "Bearer é", "{key}", "Basic {key}"]
+)
+def test_without_the_key_it_is_401(service: Service, header: str):
+    header = header.format(key=service.keys.primary)
+    reply = service.score("none", authorization=header)
+    assert reply.status_code == 401
+    assert service.keys.primary not in reply.text
+
+
+def test_a_key_that_is_cut_or_longer_is_401(service: Service):
+    key = service.keys.primary
+    for wrong in (key[:-1], key + "x", key[:10], key.swapcase()):
+        assert service.score("none", authorization=f"Bearer {wrong}").status_code == 401
+
+
+def test_no_header_at_all_is_401(service: Service):
+    with service.client as client:
+        del client.headers["authorization"]
+        assert client.post("/score").status_code == 401
+
+
+def test_unknown_paths_are_404_and_other_methods_405(service: Service):
+    with service.client as client:
+        assert client.post("/other").status_code == 404
+        assert client.get("/../keys.json").status_code == 404
+        for method in ("GET", "PUT", "DELETE", "OPTIONS"):
+            reply = client.request(method, "/score")
+            assert (reply.status_code, reply.headers["allow"]) == (405, "POST")
+            assert reply.json() == {"message": "Method Not Allowed"}
+
+
+def test_the_deployment_header_of_another_is_404(service: Service):
+    header = "azureml-model-deployment"
+    assert service.score("none", **{header: "blue"}).status_code == 200
+    reply = service.score("none", **{header: "green"})
+    assert (reply.status_code, "no deployment 'green'" in reply.text) == (404, True)
+
+
+def test_a_body_that_is_not_utf8_is_400(service: Service):
+    assert service.score(b"\xff\xfe").status_code == 400
+
+
+def test_a_body_up_to_the_limit_is_taken_and_beyond_it_413(service: Service):
+    assert service.score(b"x" * PAYLOAD_LIMIT).json()["size"] == PAYLOAD_LIMIT
+    assert service.score(b"x" * (PAYLOAD_LIMIT + 1)).status_code == 413
+
+
+def test_a_body_of_unknown_length_is_413_as_soon_as_it_is_too_large(service: Service):
+    def chunks() -> Iterator[bytes]:
+        for _ in range(12):
+            yield b"x" * 1024 * 1024
+
+    with service.client as client:
+        assert client.post("/score", content=chunks()).status_code == 413
+        # The rest was discarded: the connection goes on.
+        assert client.post("/score", content="none").status_code == 200
+
+
+@pytest.mark.parametrize("body", ["fail", "leave", "object"])
+def test_a_script_that_fails_is_424_with_the_containers_500(service: Service, body: str):
+    reply = service.score(body)
+    assert (reply.status_code, reply.json()) == (424, {"message": FAILED})
+    assert reply.headers["ms-azureml-model-error-statuscode"] == "500"
+    assert reply.headers["ms-azureml-model-error-reason"] == "model_error"
+    assert service.score("none").status_code == 200
+
+
+def test_what_the_script_raised_is_in_the_log_alone_under_the_requests_id(service: Service):
+    reply = service.score("fail")
+    log = service.log.read_text()
+    request_id = reply.headers["x-request-id"]
+    assert f"request {request_id} failed: ValueError: a secret of the script" in log
+    assert 'score.py", line 17, in fail' in log.split(request_id)[1]
+    assert "secret" not in reply.text
+
+
+def test_ids_are_given_and_the_clients_is_echoed(service: Service):
+    first = service.score("none", **{"x-ms-client-request-id": "mine"})
+    second = service.score("none", authorization="")
+    for reply in (first, second):
+        assert reply.headers["x-request-id"] == reply.headers["x-ms-request-id"]
+    assert first.headers["x-request-id"] != second.headers["x-request-id"]
+    assert first.headers["x-ms-client-request-id"] == "mine"
+    assert "x-ms-client-request-id" not in second.headers
+
+
+def test_a_client_id_of_more_than_100_characters_is_431(service: Service):
+    assert service.score("none", **{"x-ms-client-request-id": "x" * 100}).status_code == 200
+    reply = service.score("none", **{"x-ms-client-request-id": "x" * 101})
+    assert reply.status_code == 431
+    assert reply.headers["x-request-id"]
+
+
+def test_with_one_call_at_a_time_init_and_run_share_a_thread(service: Service):
+    assert service.score("thread").json() is True
+
+
+def test_as_many_calls_at_a_time_as_allowed(pair: Service):
+    with ThreadPoolExecutor() as pool:
+        assert [reply.json() for reply in pool.map(pair.score, ["meet"] * 2)] == ["met"] * 2
+
+
+def test_more_than_twice_as_many_pending_requests_are_429(blocked: Service):
+    with ThreadPoolExecutor(3) as pool:
+        replies = [pool.submit(blocked.score, "wait") for _ in range(3)]
+        done, waiting = wait(replies, timeout=60, return_when=FIRST_COMPLETED)
+        assert [reply.result().status_code for reply in done] == [429]
+        (blocked.gate / "open").touch()
+        assert [reply.result().json() for reply in waiting] == ["waited"] * 2
+    assert blocked.score("none").status_code == 200
+
+
+def test_no_answer_in_time_is_408_and_the_process_lives_on(hasty: Service):
+    reply = hasty.score("wait")
+    assert (reply.status_code, "request_timeout_ms, 300" in reply.text) == (408, True)
+    # It waits for the one that still runs, and is given up in its turn.
+    assert hasty.score("list").status_code == 408
+    (hasty.gate / "open").touch()
+    while hasty.score("none").status_code == 408:
+        pass
+    assert hasty.score("list").status_code == 200
+
+
+def test_a_slow_sender_is_408_and_blocks_nobody(hasty: Service):
+    key = hasty.keys.primary.encode()
+    head = b"POST /score HTTP/1.1\r\nhost: x\r\nauthorization: Bearer " + key
+    with socket.create_connection(("127.0.0.1", hasty.port), timeout=60) as slow:
+        slow.sendall(head + b"\r\ncontent-length: 100\r\n\r\nlist")
+        assert hasty.score("list").status_code == 200
+        assert slow.recv(100).startswith(b"HTTP/1.1 408")
+
+
+def test_what_is_not_http_is_400_and_harms_nobody(service: Service):
+    with socket.create_connection(("127.0.0.1", service.port), timeout=60) as wild:
+        wild.sendall(b"\x16\x03\x01 nonsense\r\n\r\n")
+        assert wild.recv(100).startswith(b"HTTP/1.1 400")
+    assert service.score("none").status_code == 200
+
+
+def test_nothing_listens_on_any_address_but_loopback(service: Service):
+    port = f":{service.port:04X}"
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    rows += [line.split() for line in Path("/proc/net/tcp6").read_text().splitlines()[1:]]
+    listening = [row[1] for row in rows if row[1].endswith(port) and row[3] == "0A"]
+    assert listening == [f"0100007F{port}"]
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
+def test_curl_gets_the_same(service: Service, tmp_path: Path):
+    large = tmp_path / "large"
+    large.write_bytes(b"x" * (PAYLOAD_LIMIT + 1))
+    key = f"Authorization: Bearer {service.keys.primary}"
+    assert curl(service, "-d", "list", "-H", key).startswith('[1,"zwei",null,{"drei":3.5}]')
+    assert curl(service, "-d", "list").endswith(" 401")
+    assert curl(service, "-d", f"@{large}", "-H", key).endswith(" 413")
+    assert curl(service, "-d", "fail", "-H", key).endswith(" 424")
+
+
+def curl(service: Service, *arguments: str) -> str:
+    command = ["curl", "-sS", "--noproxy", "*", "-w", " %{http_code}", service.uri + "/score"]
+    done = subprocess.run([*command, *arguments], capture_output=True, text=True, check=True)
+    return done.stdout
