@@ -1,12 +1,26 @@
 """Every error that ends a training run with one line and an exit code.
 
-TrainerError          exit code 1: its text is the line that the user reads
-├── DataError         a file is missing, damaged or not what it should be
-├── SettingsError     settings that do not fit the data or each other
-└── TrackingError     metrics could not be written to the MLflow store
+    TrainerError          exit code 1: its text is the line that the user reads
+    ├── DataError         a file is missing, damaged or not what it should be
+    ├── SettingsError     settings that do not fit the data, the cluster or each other
+    ├── CheckpointError   a checkpoint is damaged, another run's or a newer trainer's
+    ├── DivergedError     the loss is no number any more
+    ├── ClusterError      another worker of the job was lost
+    └── TrackingError     metrics could not be written to the MLflow store
+
+    Stopped               exit code 143: SIGTERM asked the run to end
 """
 
-__all__ = ["DataError", "SettingsError", "TrackingError", "TrainerError"]
+__all__ = [
+    "CheckpointError",
+    "ClusterError",
+    "DataError",
+    "DivergedError",
+    "SettingsError",
+    "Stopped",
+    "TrackingError",
+    "TrainerError",
+]
 
 
 class TrainerError(Exception):
@@ -20,8 +34,27 @@ class DataError(TrainerError):
 
 
 class SettingsError(TrainerError):
-    """Settings that do not fit the data or each other."""
+    """Settings that do not fit the data, the cluster or each other."""
+
+
+class CheckpointError(TrainerError):
+    """A checkpoint is damaged, another run's or a newer trainer's; names file and fault."""
+
+
+class DivergedError(TrainerError):
+    """The loss is no number any more; names the epoch and the parameters."""
+
+
+class ClusterError(TrainerError):
+    """Another worker of the job was lost."""
 
 
 class TrackingError(TrainerError):
     """Metrics could not be written to the MLflow store."""
+
+
+class Stopped(BaseException):
+    """SIGTERM asked the run to end; not an error, so nothing that catches errors catches it."""
+
+    # 128 + 15, as a shell reports a process that SIGTERM ended.
+    exit_code = 143

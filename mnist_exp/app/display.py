@@ -27,9 +27,11 @@ class RichDisplay:
         self._results = results_console()
         self._progress = progress_console()
         self._records: list[Record] = []
+        self._is_all = False
 
     def stage_started(self, record: Record) -> None:
         """Say what begins."""
+        self._is_all = self._is_all or record.stage is Stage.all
         print_line(self._progress, f"{record.stage.value}  {record.name}", "bold")
 
     def watching(self, total_events: int | None, primary_metric: str) -> LiveObserver:
@@ -49,7 +51,7 @@ class RichDisplay:
         if record.stage is Stage.all:
             print_overview(self._records, self._results)
         self._records.append(record)
-        print_summary(record, self._results, self._carried)
+        print_summary(record, self._results, None if self._is_all else self._carried)
 
     def variant(self, number: int, changes: Sequence[str]) -> None:
         """Say which variant of a multirun begins."""

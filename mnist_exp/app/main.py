@@ -20,6 +20,7 @@ from mnist_exp.workspaces.base import JobStatus
 
 __all__ = ["main"]
 
+MULTIRUN_FLAGS = ("-m", "--multirun")
 PACKAGE = Path(__file__).resolve().parent.parent
 
 
@@ -29,6 +30,8 @@ def main() -> None:
     if os.environ.get("HYDRA_FULL_ERROR"):
         os.environ[FULL_ERROR] = "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"
+    # Hydra's parser takes the flag before or after all overrides, but not between two of them.
+    sys.argv[1:] = sorted(sys.argv[1:], key=lambda word: word not in MULTIRUN_FLAGS)
     register_schemas()
     command = _Command()
     entry = hydra.main(version_base="1.3", config_path=str(_conf()), config_name="config")

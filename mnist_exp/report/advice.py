@@ -17,7 +17,6 @@ _NEXT = {
     Stage.register: Stage.deploy,
     Stage.deploy: Stage.invoke,
     Stage.invoke: Stage.cleanup,
-    Stage.all: Stage.deploy,
 }
 #: Stages whose records the next one names; the others are found by themselves.
 _NAMED = frozenset({Stage.train, Stage.sweep, Stage.register})

@@ -20,13 +20,16 @@ __all__ = ["print_overview", "print_summary"]
 _LABEL_WIDTH = 12
 
 
-def print_summary(record: Record, console: Console, overrides: Sequence[str] = ()) -> None:
+def print_summary(
+    record: Record, console: Console, overrides: Sequence[str] | None = ()
+) -> None:
     """Print what a stage did, where its files are, and what to type next.
 
     Args:
         record: Of a stage that has ended.
         console: Where to print.
-        overrides: Hydra overrides that the next command needs too, e.g. `outputs_dir=mine`.
+        overrides: Hydra overrides that the next command needs too, e.g. `outputs_dir=mine`;
+            None proposes no next command.
     """
     console.print()
     print_line(console, _headline(record))
@@ -38,7 +41,7 @@ def print_summary(record: Record, console: Console, overrides: Sequence[str] = (
         _print_trials(record, console)
     for warning in record.warnings:
         print_line(console, _labelled("warning", plain(warning), "yellow", width))
-    if command := next_command(record, overrides):
+    if overrides is not None and (command := next_command(record, overrides)):
         print_line(console, _labelled("next", command, "bold", width))
 
 

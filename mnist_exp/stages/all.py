@@ -44,7 +44,7 @@ class AllStages:
         finally:
             if self._left_endpoint(context, produced):
                 produced[Stage.cleanup] = self._run_one(context, Stage.cleanup, produced)
-        return _summary(record, produced)
+        return _summary(record, produced).with_changes(paths={"folder": str(context.folder)})
 
     def _run_one(
         self, context: StageContext, stage: Stage, produced: dict[Stage, Record]
@@ -61,7 +61,7 @@ class AllStages:
 
 
 def _summary(record: Record, produced: dict[Stage, Record]) -> Record:
-    """Return the record of the whole: the winner, its model, and where each stage's record is."""
+    """Return the record of the whole: the winner, its model, its endpoint."""
     sweep, register = produced[Stage.sweep], produced[Stage.register]
     return record.with_changes(
         parameters=dict(register.parameters),
@@ -69,9 +69,4 @@ def _summary(record: Record, produced: dict[Stage, Record]) -> Record:
         best=sweep.best,
         model=register.model,
         endpoint=produced[Stage.deploy].endpoint,
-        paths={
-            f"{stage.value}/{name}": path
-            for stage, one in produced.items()
-            for name, path in one.paths.items()
-        },
     )

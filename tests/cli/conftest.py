@@ -41,7 +41,7 @@ def run(raw_data):
 
 JOB = """\
 experiment_name: mine
-code: ../code
+code: ../../code
 script: fit.py
 inputs: {lr: 0.5, fail_above: 10}
 primary_metric: score
@@ -58,7 +58,7 @@ early_termination: null
 
 ENDPOINT = """\
 defaults: [tutorial, _self_]
-deployment: {code: ../code, scoring_script: score.py}
+deployment: {code: ../../code, scoring_script: score.py}
 """
 
 

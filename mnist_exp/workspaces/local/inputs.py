@@ -7,7 +7,7 @@ https://learn.microsoft.com/azure/machine-learning/how-to-read-write-data-v2
 """
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from mnist_exp.datasets import materialize
@@ -73,7 +73,8 @@ class MountedInputs:
     def close(self) -> None:
         """Remove the copies."""
         for path in [self._folder, *self._folder.rglob("*")]:
-            if path.is_dir():
+            # Not through a link: a job may have left one to anywhere.
+            if path.is_dir() and not path.is_symlink():
                 path.chmod(0o755)
         shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -82,11 +83,15 @@ class MountedInputs:
         if value.mode == "direct":
             return str(source)
         target = self._folder / name
-        if source.is_dir():
-            shutil.copytree(source, target)
-        else:
-            target.mkdir(parents=True)
-            shutil.copy2(source, target / source.name)
+        try:
+            _copy(source, target)
+        except OSError as error:
+            # shutil gathers what failed as (source, target, reason).
+            first = error.args[0][0][2] if isinstance(error, shutil.Error) else error
+            raise JobError(
+                f"job.inputs.{name}.path: {source} could not be copied for the job ({first}); "
+                "free space, or hand it over as it is with mode=direct"
+            ) from error
         if value.mode == "ro_mount":
             for path in [*target.rglob("*"), target]:
                 path.chmod(0o555 if path.is_dir() else 0o444)
@@ -104,12 +109,34 @@ def make_outputs(outputs: Mapping[str, OutputSpec], folder: Path) -> dict[str, s
     return paths
 
 
-def _listing(folder: Path) -> Listing:
+def _copy(source: Path, target: Path) -> None:
+    if source.is_dir():
+        shutil.copytree(source, target, ignore=_loops, ignore_dangling_symlinks=True)
+    else:
+        target.mkdir(parents=True)
+        shutil.copy2(source, target / source.name)
+
+
+def _loops(folder: str, names: Sequence[str]) -> set[str]:
+    """Return the links in a folder to that folder or one above it."""
+    above = {path.resolve() for path in (Path(folder), *Path(folder).parents)}
+    links = [name for name in names if Path(folder, name).is_symlink()]
+    # Two links that name each other have no end to resolve to.
     return {
-        str(path.relative_to(folder)): (path.stat().st_size, path.stat().st_mtime_ns)
-        for path in folder.rglob("*")
-        if path.is_file()
+        name
+        for name in links
+        if Path(folder, name).exists() and Path(folder, name).resolve() in above
     }
+
+
+def _listing(folder: Path) -> Listing:
+    return {str(path.relative_to(folder)): _state(path) for path in folder.rglob("*")}
+
+
+def _state(path: Path) -> tuple[int, int]:
+    # A folder's own time changes with what is in it, which is listed itself.
+    state = path.lstat()
+    return (0, 0) if path.is_dir() else (state.st_size, state.st_mtime_ns)
 
 
 def _text(value: Literal) -> str:

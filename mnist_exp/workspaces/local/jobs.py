@@ -20,14 +20,15 @@ from mnist_exp.errors import JobError
 from mnist_exp.records import write_json
 from mnist_exp.specs import CommandJob, Literal
 from mnist_exp.templates import render
-from mnist_exp.workspaces.base import JobResult, JobStatus, MetricPoint
+from mnist_exp.workspaces.base import JobResult, JobStatus, MetricPoint, Observer
 from mnist_exp.workspaces.local.environment import TrackedRun, job_environment, sweep_variables
 from mnist_exp.workspaces.local.inputs import MountedInputs, make_outputs
+from mnist_exp.workspaces.local.interrupts import Interrupts
 from mnist_exp.workspaces.local.processes import JobProcess
 from mnist_exp.workspaces.local.snapshot import copy_snapshot
 from mnist_exp.workspaces.local.tracking import Tracking
 
-__all__ = ["JobFolder", "RunningJob", "TrialOf", "start_job"]
+__all__ = ["JobFolder", "RunningJob", "Site", "TrialOf", "start_job"]
 
 KEPT = ("outputs", "logs")
 TAIL_LINES = 20
@@ -220,39 +221,48 @@ class TrialOf:
     parameters: Mapping[str, Literal]
 
 
-def start_job(
-    job: CommandJob,
-    root: Path,
-    tracking: Tracking,
-    message: Callable[[str], None],
-    trial: TrialOf | None = None,
-) -> RunningJob:
-    """Start a job in a folder of its own below `root`.
+@dataclass(frozen=True)
+class Site:
+    """Where jobs run, and who hears of it.
+
+    Attributes:
+        root: `<outputs>/jobs`.
+        tracking: The MLflow store.
+        observer: Told of progress.
+        interrupts: Whether the user wants to stop.
+    """
+
+    root: Path
+    tracking: Tracking
+    observer: Observer
+    interrupts: Interrupts
+
+
+def start_job(job: CommandJob, site: Site, trial: TrialOf | None = None) -> RunningJob:
+    """Start a job in a folder of its own.
 
     Args:
         job: What runs.
-        root: `<outputs>/jobs`.
-        tracking: Where it is tracked.
-        message: Told of downloads.
+        site: Where it runs.
         trial: The sweep that it is part of, if it is.
 
     Raises:
         MnistExpError: It could not be started; nothing of it runs.
     """
-    folder = JobFolder(root, job.name)
+    folder = JobFolder(site.root, job.name)
     if folder.path.exists():
-        raise JobError(f"run: a job named {job.name} exists in {root}; names are used once")
+        raise JobError(f"run: a job named {job.name} exists in {site.root}; names are used once")
     folder.path.mkdir(parents=True)
     tags = {"azureml.job": job.name, "azureml.displayName": job.display_name}
     if trial is not None:
         tags |= {"mlflow.parentRunId": trial.run_id, "azureml.sweep": trial.sweep}
-    run = tracking.start(job.experiment_name, job.name, folder.path, tags)
+    run = site.tracking.start(job.experiment_name, job.name, folder.path, tags)
     literals = {name: value for name, value in job.inputs.items() if isinstance(value, Literal)}
     shown = trial.parameters if trial else literals
-    running = RunningJob(job, shown, folder, run, tracking)
+    running = RunningJob(job, shown, folder, run, site.tracking)
     running.describe(JobStatus.STARTING)
     try:
-        running.start(trial.sweep if trial else None, message)
+        running.start(trial.sweep if trial else None, site.observer.message)
     except BaseException as error:
         running.close(canceled=f"could not be started: {error}")
         raise

@@ -1,12 +1,12 @@
 """The code snapshot: which files of a code folder travel to a job, and their hash.
 
 As Azure ML does it: an `.amlignore` at the root of the folder replaces its `.gitignore`; ignore
-files of parent folders are not read; symbolic links are followed.
+files of parent folders are not read; symbolic links are followed. Ours alone: a link to a folder
+that it stands in is left out, and so is the outputs folder, which may stand in the code folder.
 https://learn.microsoft.com/azure/machine-learning/how-to-train-model
 """
 
 import hashlib
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,34 +20,40 @@ __all__ = ["copy_snapshot", "snapshot_files", "snapshot_hash"]
 IGNORE_FILES = (".amlignore", ".gitignore")
 
 
-def snapshot_files(source: Path) -> list[Path]:
+def snapshot_files(source: Path, leave_out: Path | None = None) -> list[Path]:
     """Return the files that travel, relative to `source`, in a stable order.
+
+    Args:
+        source: The code folder.
+        leave_out: A folder whose files do not travel wherever it stands: the outputs folder.
 
     Raises:
         JobError: `source` is no folder.
     """
     if not source.is_dir():
         raise JobError(f"job.code: must be a folder, got {source}; name one that exists")
-    ignored = _ignore_rules(source)
-    return sorted(path for path in _walk(source) if not ignored.match_file(path.as_posix()))
+    skipped = frozenset() if leave_out is None else frozenset({leave_out.resolve()})
+    return sorted(
+        path.relative_to(source) for path in _walk(source, source, _ignore_rules(source), skipped)
+    )
 
 
-def snapshot_hash(source: Path) -> str:
+def snapshot_hash(source: Path, leave_out: Path | None = None) -> str:
     """Return a SHA-256 over names and contents: the same code, the same hash."""
     digest = hashlib.sha256()
-    for path in snapshot_files(source):
+    for path in snapshot_files(source, leave_out):
         content = hashlib.sha256((source / path).read_bytes()).hexdigest()
-        digest.update(f"{path.as_posix()}\0{content}\n".encode())
+        digest.update(f"{path.as_posix()}\0{content}\n".encode(errors="surrogateescape"))
     return digest.hexdigest()
 
 
-def copy_snapshot(source: Path, target: Path) -> None:
+def copy_snapshot(source: Path, target: Path, leave_out: Path | None = None) -> None:
     """Copy the files that travel into `target`, which is made if need be.
 
     Raises:
         JobError: `source` is no folder.
     """
-    files = snapshot_files(source)
+    files = snapshot_files(source, leave_out)
     target.mkdir(parents=True, exist_ok=True)
     for path in files:
         copy = target / path
@@ -63,16 +69,24 @@ def _ignore_rules(source: Path) -> GitIgnoreSpec:
     return GitIgnoreSpec.from_lines([])
 
 
-def _walk(source: Path) -> Iterator[Path]:
-    """Yield every file below `source`, following links but no link twice into the same folder."""
-    seen = set()
-    for folder, subfolders, files in os.walk(source, followlinks=True):
-        real = Path(folder).resolve()
-        if real in seen:
-            subfolders.clear()
-            continue
-        seen.add(real)
-        for name in files:
-            path = Path(folder, name)
-            if path.is_file():
-                yield path.relative_to(source)
+def _walk(
+    source: Path, folder: Path, ignored: GitIgnoreSpec, skipped: frozenset[Path]
+) -> Iterator[Path]:
+    """Yield every file below `folder` that is not ignored.
+
+    Args:
+        source: What the ignore rules are relative to.
+        folder: Where to look.
+        ignored: The rules.
+        skipped: Folders, links resolved, that are not entered: those above, so that loops end.
+    """
+    real = folder.resolve()
+    if real in skipped:
+        return
+    for path in folder.iterdir():
+        name = path.relative_to(source).as_posix()
+        if path.is_dir():
+            if not ignored.match_file(f"{name}/"):
+                yield from _walk(source, path, ignored, skipped | {real})
+        elif path.is_file() and not ignored.match_file(name):
+            yield path

@@ -3,7 +3,7 @@
 Started as a script by `processes.py`, with the standard library alone so that it is there in
 milliseconds. Its standard input is a pipe that nobody writes to: when the process that started
 it goes away, even by SIGKILL, the pipe closes and the job ends. SIGTERM ends the job too:
-terminate, wait for the grace period, kill. Exits with the job's exit code, or with 128 plus the
+terminate, wait for the whole group until the grace period is over, kill. Exits with the job's exit code, or with 128 plus the
 number of the signal that ended it.
 
     python supervisor.py GRACE_SECONDS PROGRAM [ARGUMENT ...]
@@ -15,8 +15,13 @@ import selectors
 import signal
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 EXIT_BY_SIGNAL = 128
+
+#: Seconds between two looks at what a terminated shell has left behind.
+LOOK_S = 0.02
 
 
 def main(arguments: list[str]) -> int:
@@ -55,10 +60,24 @@ def _wait(child: subprocess.Popen[bytes], wakeup: int) -> None:
 
 
 def _terminate(child: subprocess.Popen[bytes], grace: float) -> None:
+    deadline = time.monotonic() + grace
     with contextlib.suppress(ProcessLookupError):
         os.killpg(child.pid, signal.SIGTERM)
     with contextlib.suppress(subprocess.TimeoutExpired):
         child.wait(timeout=grace)
+    # A shell dies at once, and what it had started may still have something to save.
+    while _is_alive(child.pid) and time.monotonic() < deadline:
+        time.sleep(LOOK_S)
+
+
+def _is_alive(group: int) -> bool:
+    """Whether a process of the group still runs; one that nobody has reaped does not."""
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            state, _, its_group = path.read_text(errors="replace").rpartition(")")[2].split()[:3]
+            if int(its_group) == group and state not in "ZX":
+                return True
+    return False
 
 
 if __name__ == "__main__":

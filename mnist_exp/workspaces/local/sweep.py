@@ -4,7 +4,6 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from mnist_exp.records import write_json
 from mnist_exp.specs import SweepJob
@@ -15,7 +14,7 @@ from mnist_exp.sweeps.trial import SweepResult, Trial, TrialStatus
 from mnist_exp.sweeps.tuner import Tuner
 from mnist_exp.workspaces.base import JobResult, JobStatus, MetricPoint, Observer, TrialResult
 from mnist_exp.workspaces.local.environment import TrackedRun
-from mnist_exp.workspaces.local.jobs import JobFolder, RunningJob, TrialOf, start_job
+from mnist_exp.workspaces.local.jobs import JobFolder, RunningJob, Site, TrialOf, start_job
 from mnist_exp.workspaces.local.tracking import Tracking
 
 __all__ = ["run_sweep"]
@@ -24,25 +23,23 @@ __all__ = ["run_sweep"]
 POLL_S = 0.1
 
 
-def run_sweep(job: SweepJob, root: Path, tracking: Tracking, observer: Observer) -> JobResult:
+def run_sweep(job: SweepJob, site: Site) -> JobResult:
     """Run a sweep to its end.
 
     Args:
         job: The sweep.
-        root: `<outputs>/jobs`; trials are `<sweep>_<index>` there.
-        tracking: Where it is tracked: a parent run, and a nested run for each trial.
-        observer: Hears of every trial and every decision.
+        site: Where it runs; trials are jobs named `<sweep>_<index>`, with runs nested in its own.
 
     Raises:
         KeyboardInterrupt: The user stopped it; all trials have ended and are recorded.
     """
-    folder = JobFolder(root, job.name)
+    folder = JobFolder(site.root, job.name)
     folder.path.mkdir(parents=True)
     tags = {"azureml.job": job.name, "azureml.runType": "sweep"}
-    run = tracking.start(job.trial.experiment_name, job.name, folder.path, tags)
+    run = site.tracking.start(job.trial.experiment_name, job.name, folder.path, tags)
     write_json(folder.path / "job.json", {"name": job.name, "mlflow_run_id": run.run_id})
-    backend = TrialBackend(job, root, tracking, run, observer)
-    listener = _Listener(job, backend, observer)
+    backend = TrialBackend(job, site, run)
+    listener = _Listener(job, backend, site.observer)
     tuner = Tuner(
         configurations(job.search_space, with_seed(job.sampling)),
         job.limits,
@@ -57,8 +54,8 @@ def run_sweep(job: SweepJob, root: Path, tracking: Tracking, observer: Observer)
     finally:
         backend.close()
         result = _job_result(job, folder, tuner.result(), backend)
-        _track_end(result, run, tracking, job)
-    observer.job_changed(result)
+        _track_end(result, run, site.tracking, job)
+    site.observer.job_changed(result)
     return result
 
 
@@ -67,27 +64,16 @@ class TrialBackend:
 
     Args:
         job: The sweep.
-        root: `<outputs>/jobs`.
-        tracking: The MLflow store.
+        site: Where they run.
         run: The sweep's own run, parent of the trials' runs.
-        observer: Told of downloads.
     """
 
-    def __init__(
-        self,
-        job: SweepJob,
-        root: Path,
-        tracking: Tracking,
-        run: TrackedRun,
-        observer: Observer,
-    ) -> None:
+    def __init__(self, job: SweepJob, site: Site, run: TrackedRun) -> None:
         self.results: dict[int, JobResult] = {}
         self.running: dict[int, RunningJob] = {}
         self._job = job
-        self._root = root
-        self._tracking = tracking
+        self._site = site
         self._run = run
-        self._observer = observer
         self._seen: dict[tuple[int, str], int] = {}
 
     def start(self, trial: int, parameters: Parameters) -> None:
@@ -95,9 +81,7 @@ class TrialBackend:
         name = f"{self._job.name}_{trial}"
         self.running[trial] = start_job(
             replace(self._job.trial, name=name, display_name=name),
-            self._root,
-            self._tracking,
-            self._observer.message,
+            self._site,
             TrialOf(self._job.name, self._run.run_id, parameters),
         )
 
@@ -105,6 +89,7 @@ class TrialBackend:
         """Return new metric values and ends, in order of arrival for each trial."""
         deadline = time.monotonic() + timeout_s
         while True:
+            self._site.interrupts.check()
             events = [event for trial in list(self.running) for event in self._look(trial)]
             remaining = deadline - time.monotonic()
             if events or remaining <= 0:

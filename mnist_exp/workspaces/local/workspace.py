@@ -28,7 +28,8 @@ from mnist_exp.workspaces.base import (
 )
 from mnist_exp.workspaces.local.endpoints import Endpoints
 from mnist_exp.workspaces.local.inputs import local_path
-from mnist_exp.workspaces.local.jobs import JobFolder, RunningJob, start_job
+from mnist_exp.workspaces.local.interrupts import noted_interrupts
+from mnist_exp.workspaces.local.jobs import JobFolder, RunningJob, Site, start_job
 from mnist_exp.workspaces.local.sweep import run_sweep
 from mnist_exp.workspaces.local.tracking import Tracking
 
@@ -71,9 +72,11 @@ class LocalWorkspace:
         job = self._submitted.pop(name, None)
         if job is None:
             raise JobError(f"run: no job {name} was submitted here; submit it first")
-        if isinstance(job, SweepJob):
-            return run_sweep(job, self._jobs, self._tracking, observer)
-        return _watch_command(job, self._jobs, self._tracking, observer)
+        with noted_interrupts() as interrupts:
+            site = Site(self._jobs, self._tracking, observer, interrupts)
+            if isinstance(job, SweepJob):
+                return run_sweep(job, site)
+            return _watch_command(job, site)
 
     def register_model(self, spec: ModelSpec) -> RegisteredModel:
         """Register a job's kept files in MLflow's model registry."""
@@ -131,25 +134,24 @@ class LocalWorkspace:
                 local_path(name, value.path, observer.message)
 
 
-def _watch_command(
-    job: CommandJob, root: Path, tracking: Tracking, observer: Observer
-) -> JobResult:
-    running = start_job(job, root, tracking, observer.message)
+def _watch_command(job: CommandJob, site: Site) -> JobResult:
+    running = start_job(job, site)
     canceled: str | None = "canceled by the user"
     try:
-        canceled = _follow(running, observer)
+        canceled = _follow(running, site)
     finally:
         result = running.close(canceled)
-    observer.job_changed(result)
+    site.observer.job_changed(result)
     return result
 
 
-def _follow(running: RunningJob, observer: Observer) -> str | None:
+def _follow(running: RunningJob, site: Site) -> str | None:
     """Return when the job has ended: None, or why it had to be canceled."""
     timeout = running.job.timeout
     seen: dict[str, int] = {}
-    observer.job_changed(running.running({}))
+    site.observer.job_changed(running.running({}))
     while running.poll() is None:
+        site.interrupts.check()
         if timeout is not None and time.monotonic() - running.started > timeout:
             running.terminate()
             return f"canceled after job.timeout ({timeout} s)"
@@ -157,6 +159,6 @@ def _follow(running: RunningJob, observer: Observer) -> str | None:
         counts = {name: len(points) for name, points in metrics.items()}
         if counts != seen:
             seen = counts
-            observer.job_changed(running.running(metrics))
+            site.observer.job_changed(running.running(metrics))
         running.wait(POLL_S)
     return None

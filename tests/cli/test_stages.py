@@ -1,0 +1,211 @@
+"""Each stage by itself, with a user's own script: what it prints, leaves, and goes on from."""
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from tests.conftest import PATIENCE_S, Cli
+
+pytestmark = pytest.mark.xdist_group("own-script")
+
+Own = tuple[Cli, list[str]]
+
+
+@pytest.fixture(scope="module")
+def own(
+    tmp_path_factory: pytest.TempPathFactory, make_cli: Callable[[Path], Cli], mine: Path
+) -> Own:
+    """A folder in which a sweep of a user's own script has been run, and the arguments for it."""
+    cli = make_cli(tmp_path_factory.mktemp("a folder"))
+    arguments = ["--config-dir", str(mine), "job=mine", "sweep=mine", "endpoint=mine"]
+    cli.ok(*arguments, "stage=sweep")
+    return cli, arguments
+
+
+def servers(cli: Cli) -> list[int]:
+    """Return the ids of the server processes that belong to a folder's endpoints."""
+    found = []
+    for process in psutil.process_iter(["cmdline"]):
+        words = " ".join(process.info["cmdline"] or [])
+        if "mnist_exp.serving" in words and str(cli.folder) in words:
+            found.append(process.pid)
+    return found
+
+
+def test_train_runs_the_script_and_records_what_it_logged(own: Own) -> None:
+    cli, arguments = own
+    done = cli.ok(*arguments, "stage=train", "job.inputs.lr=0.75")
+    record = cli.records("train")[-1]
+    assert record["schema_version"] == 1
+    assert record["status"] == "Completed"
+    assert record["metrics"] == {"score": 2.25}
+    assert record["parameters"] == {"lr": 0.75, "fail_above": 10}
+    assert record["versions"]["mlflow"]
+    assert record["duration_s"] > 0
+    assert Path(record["paths"]["folder"], "outputs", "model", "weight.txt").read_text() == "0.75"
+    assert Path(record["paths"]["learning_curves"]).stat().st_size > 5_000
+    assert record["name"] in done.stdout
+    assert "next" in done.stdout
+
+
+def test_sweep_with_a_failed_trial_is_completed_and_has_a_best(own: Own) -> None:
+    cli, _ = own
+    record = cli.records("sweep")[-1]
+    assert record["status"] == "Completed"
+    by_value = {trial["parameters"]["lr"]: trial for trial in record["trials"]}
+    assert by_value[11.0]["status"] == "Failed"
+    assert by_value[11.0]["why"] == "exit code 1"
+    # Azure ML ranks what was logged, whatever the exit code; a warning says so.
+    assert record["best"]["parameters"] == {"lr": 11.0}
+    assert any("failed" in line for line in record["warnings"])
+    assert [trial["best"] for trial in record["trials"]] == [0.75, 6.0, 33.0]
+    assert set(by_value[2.0]) >= {"name", "status", "parameters", "best", "last", "why"}
+
+
+def test_the_flow_from_register_to_cleanup(own: Own) -> None:
+    cli, arguments = own
+    cli.ok(*arguments, "stage=train", "job.inputs.lr=3")
+    train = cli.records("train")[-1]["name"]
+
+    cli.ok(*arguments, "stage=register", f"run={train}")
+    model = cli.records("register")[-1]["model"]
+    assert (model["name"], model["job"]) == ("run-model-example", train)
+
+    cli.ok(*arguments, "stage=deploy")
+    endpoint = cli.records("deploy")[-1]["endpoint"]
+    assert endpoint["name"].startswith("tff-dnn-endpoint-")
+    assert endpoint["traffic"] == {"tff-blue": 100}
+    assert len(servers(cli)) == 1
+    assert httpx.post(endpoint["scoring_uri"], json={"data": [1]}).status_code == 401
+
+    request = cli.folder / "request.json"
+    request.write_text('{"data": [1, 2]}', encoding="utf-8")
+    cli.ok(*arguments, "stage=invoke", "endpoint.request_file=request.json")
+    assert cli.records("invoke")[-1]["predictions"]["answer"] == [3.0, 3.0]
+
+    cli.ok(*arguments, "stage=deploy", "endpoint.reuse=true", "endpoint.deployment.name=tff-green")
+    deployments = cli.records("deploy")[-1]["endpoint"]["deployments"]
+    assert {one["name"] for one in deployments} == {"tff-blue", "tff-green"}
+    assert len(servers(cli)) == 2
+
+    done = cli.ok(*arguments, "stage=cleanup")
+    assert "tff-blue" in done.stderr
+    assert "tff-green" in done.stderr
+    assert servers(cli) == []
+    again = cli(*arguments, "stage=invoke")
+    assert again.returncode == 1
+    assert "no endpoint is deployed" in again.stderr
+
+
+def test_no_key_in_records_or_output(own: Own) -> None:
+    cli, arguments = own
+    cli.ok(*arguments, "stage=train")
+    cli.ok(*arguments, "stage=register", f"run={cli.records('train')[-1]['name']}")
+    done = cli.ok(*arguments, "stage=deploy")
+    try:
+        (keys,) = cli.outputs.glob("endpoints/*/keys.json")
+        assert keys.stat().st_mode & 0o777 == 0o600
+        secrets = [str(value) for value in json.loads(keys.read_text()).values()]
+        for path in cli.outputs.rglob("*"):
+            if path.is_file() and path != keys:
+                assert not any(secret.encode() in path.read_bytes() for secret in secrets), path
+        assert not any(secret in done.stdout + done.stderr for secret in secrets)
+    finally:
+        cli.ok(*arguments, "stage=cleanup")
+
+
+def test_a_failed_script_shows_its_last_lines_and_its_log(own: Own) -> None:
+    cli, arguments = own
+    done = cli(*arguments, "stage=train", "job.inputs.lr=11")
+    assert done.returncode == 1
+    assert "the weights went away" in done.stderr
+    assert "exit code 1" in done.stderr
+    assert "std_log.txt" in done.stderr
+    assert "Traceback" not in done.stderr
+    record = cli.records("train")[-1]
+    assert record["status"] == "Failed"
+    assert record["metrics"] == {"score": 33.0}
+    assert record["log_tail"][-1] == "the weights went away"
+
+
+def test_multirun_compares_variants_and_a_failed_one_is_a_row(own: Own) -> None:
+    cli, arguments = own
+    done = cli(*arguments, "-m", "stage=train", "job.inputs.lr=0.5,11,1.5")
+    assert done.returncode == 1
+    rows = [line for line in done.stdout.splitlines() if "job.inputs.lr=" in line or "lr" in line]
+    assert any("Failed" in line for line in done.stdout.splitlines())
+    assert done.stdout.count("Completed") >= 2
+    assert rows
+    assert [record["status"] for record in cli.records("train")[-3:]] == [
+        "Completed",
+        "Failed",
+        "Completed",
+    ]
+
+
+def test_multirun_goes_on_after_a_variant_that_breaks_a_rule(own: Own) -> None:
+    cli, arguments = own
+    before = len(cli.records("train"))
+    done = cli(*arguments, "-m", "stage=train", "model.learning_rate=nan,0.01")
+    assert done.returncode == 1
+    assert "error: model.learning_rate: must be a finite number" in done.stderr
+    assert len(cli.records("train")) == before + 1
+
+
+def test_outputs_dir_moves_everything(own: Own) -> None:
+    cli, arguments = own
+    before = {path.name for path in cli.folder.iterdir()}
+    cli.ok(*arguments, "stage=train", "outputs_dir=elsewhere/deep")
+    moved = cli.folder / "elsewhere" / "deep"
+    assert {path.name for path in moved.iterdir()} >= {"index.jsonl", "jobs", "mlflow.db", "runs"}
+    assert {path.name for path in cli.folder.iterdir()} == before | {"elsewhere"}
+
+
+def test_interrupt_cancels_the_job_and_leaves_no_process(own: Own) -> None:
+    cli, arguments = own
+    hold = 'python -c "import time; print(12345, flush=True); time.sleep(600)"'
+    process = subprocess.Popen(
+        cli.command(*arguments, "stage=train", "job.script=null", f"job.command='{hold}'"),
+        cwd=cli.folder,
+        env=cli.environment,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stderr is not None
+        assert any("Running" in line for line in process.stderr)
+        jobs = psutil.Process(process.pid).children(recursive=True)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=PATIENCE_S)
+    finally:
+        process.kill()
+    assert process.returncode == 130
+    assert jobs
+    assert not any(job.is_running() and job.status() != psutil.STATUS_ZOMBIE for job in jobs)
+    assert cli.records("train")[-1]["status"] == "Canceled"
+
+
+def test_kill_leaves_no_process(own: Own) -> None:
+    cli, arguments = own
+    process = subprocess.Popen(
+        cli.command(*arguments, "stage=train", "job.script=null", "job.command='sleep 600'"),
+        cwd=cli.folder,
+        env=cli.environment,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    assert any("Running" in line for line in process.stderr)
+    jobs = psutil.Process(process.pid).children(recursive=True)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate(timeout=PATIENCE_S)
+    _, alive = psutil.wait_procs(jobs, timeout=60)
+    assert jobs
+    assert alive == []

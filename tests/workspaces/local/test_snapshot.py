@@ -1,0 +1,170 @@
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mnist_exp.errors import JobError
+from mnist_exp.workspaces.local.snapshot import copy_snapshot, snapshot_files, snapshot_hash
+
+Write = Callable[..., Path]
+
+
+@pytest.fixture
+def code(tmp_path: Path) -> Path:
+    folder = tmp_path / "repository" / "code"
+    folder.mkdir(parents=True)
+    return folder
+
+
+@pytest.fixture
+def write(code: Path) -> Write:
+    def write_one(name: str, text: str = "", below: Path = code) -> Path:
+        path = below / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return write_one
+
+
+def names(code: Path) -> list[str]:
+    return [path.as_posix() for path in snapshot_files(code)]
+
+
+def test_everything_travels_without_an_ignore_file(code: Path, write: Write) -> None:
+    for name in ("train.py", ".hidden", "sub/deep/data.txt", "with blank.py"):
+        write(name)
+    assert names(code) == [".hidden", "sub/deep/data.txt", "train.py", "with blank.py"]
+
+
+def test_gitignore_is_heeded(code: Path, write: Write) -> None:
+    write(".gitignore", "*.log\n/build/\n# a comment\n")
+    for name in ("train.py", "a.log", "sub/b.log", "build/x", "sub/build/y"):
+        write(name)
+    assert names(code) == [".gitignore", "sub/build/y", "train.py"]
+
+
+def test_amlignore_replaces_gitignore(code: Path, write: Write) -> None:
+    write(".gitignore", "*.log\n")
+    write(".amlignore", "*.csv\n")
+    for name in ("train.py", "a.log", "b.csv"):
+        write(name)
+    assert names(code) == [".amlignore", ".gitignore", "a.log", "train.py"]
+
+
+def test_an_empty_amlignore_replaces_gitignore_too(code: Path, write: Write) -> None:
+    write(".gitignore", "*.log\n")
+    write(".amlignore")
+    write("a.log")
+    assert "a.log" in names(code)
+
+
+def test_ignore_files_of_other_folders_are_not_read(code: Path, write: Write) -> None:
+    write(".amlignore", "train.py\n", below=code.parent)
+    write(".gitignore", "*.py\n", below=code.parent)
+    write("sub/.gitignore", "*.py\n")
+    write("train.py")
+    write("sub/model.py")
+    assert names(code) == ["sub/.gitignore", "sub/model.py", "train.py"]
+
+
+def test_negation_takes_a_file_back(code: Path, write: Write) -> None:
+    write(".amlignore", "*.txt\n!keep.txt\n/data/*\n!/data/small/\n")
+    for name in ("a.txt", "keep.txt", "sub/keep.txt", "data/big.bin", "data/small/x.bin"):
+        write(name)
+    assert names(code) == [".amlignore", "data/small/x.bin", "keep.txt", "sub/keep.txt"]
+
+
+def test_everything_ignored_but_some(code: Path, write: Write) -> None:
+    write(".amlignore", "*\n!*/\n!*.py\n")
+    for name in ("train.py", "sub/model.py", "notes.md"):
+        write(name)
+    assert names(code) == ["sub/model.py", "train.py"]
+
+
+def test_links_are_followed(code: Path, write: Write, tmp_path: Path) -> None:
+    shared = write("shared/util.py", "shared", below=tmp_path)
+    (code / "lib").symlink_to(shared.parent, target_is_directory=True)
+    (code / "util.py").symlink_to(shared)
+    copy_snapshot(code, tmp_path / "copy")
+    for name in ("lib/util.py", "util.py"):
+        copied = tmp_path / "copy" / name
+        assert copied.read_text(encoding="utf-8") == "shared"
+        assert not copied.is_symlink()
+    assert not (tmp_path / "copy" / "lib").is_symlink()
+
+
+def test_a_folder_and_links_to_it_all_travel(code: Path, write: Write) -> None:
+    write("real/a.py")
+    (code / "another").symlink_to("real", target_is_directory=True)
+    (code / "zlast").symlink_to("real", target_is_directory=True)
+    assert names(code) == ["another/a.py", "real/a.py", "zlast/a.py"]
+
+
+def test_loops_and_broken_links_are_left_out(code: Path, write: Write) -> None:
+    write("sub/a.py")
+    (code / "sub" / "up").symlink_to("..", target_is_directory=True)
+    (code / "self").symlink_to("self")
+    (code / "broken").symlink_to("nowhere")
+    write("b/x.py")
+    write("c/y.py")
+    (code / "b" / "c").symlink_to("../c", target_is_directory=True)
+    (code / "c" / "b").symlink_to("../b", target_is_directory=True)
+    assert names(code) == ["b/c/y.py", "b/x.py", "c/b/x.py", "c/y.py", "sub/a.py"]
+
+
+def test_the_outputs_folder_does_not_travel(code: Path, write: Write, tmp_path: Path) -> None:
+    write("train.py")
+    outputs = write("results/jobs/old/model.bin").parent.parent.parent
+    copy_snapshot(code, outputs / "jobs" / "new" / "wd", leave_out=outputs)
+    assert os.listdir(outputs / "jobs" / "new" / "wd") == ["train.py"]
+
+
+def test_modes_are_kept_and_pipes_are_not_read(code: Path, write: Write, tmp_path: Path) -> None:
+    write("run.sh").chmod(0o755)
+    os.mkfifo(code / "pipe")
+    copy_snapshot(code, tmp_path / "copy")
+    assert os.access(tmp_path / "copy" / "run.sh", os.X_OK)
+    assert names(code) == ["run.sh"]
+
+
+def test_no_folder_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(JobError, match=r"job\.code: must be a folder, got .*nowhere"):
+        snapshot_files(tmp_path / "nowhere")
+
+
+def test_hash_is_of_names_and_contents_alone(code: Path, write: Write, tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    for folder, order in ((first, ("a.py", "sub/b.py")), (second, ("sub/b.py", "a.py"))):
+        for name in order:
+            write(name, f"content of {name}", below=folder)
+    os.utime(first / "a.py", (1, 1))
+    assert snapshot_hash(first) == snapshot_hash(second)
+
+
+def test_hash_does_not_see_what_is_ignored(code: Path, write: Write) -> None:
+    write(".amlignore", "*.log\n")
+    before = snapshot_hash(code)
+    write("a.log", "noise")
+    assert snapshot_hash(code) == before
+
+
+@pytest.mark.parametrize("change", ["content", "name", "moved"])
+def test_hash_sees_every_change_that_matters(code: Path, write: Write, change: str) -> None:
+    path = write("a.py", "1")
+    write("b.py", "2")
+    before = snapshot_hash(code)
+    if change == "content":
+        path.write_text("3", encoding="utf-8")
+    elif change == "name":
+        path.rename(code / "c.py")
+    else:
+        path.write_text("2", encoding="utf-8")
+        write("b.py", "1")
+    assert snapshot_hash(code) != before
+
+
+def test_a_name_that_is_not_text_is_no_obstacle(code: Path) -> None:
+    Path(os.fsdecode(os.fsencode(code) + b"/\xff.py")).write_text("", encoding="utf-8")
+    assert len(snapshot_hash(code)) == 64

@@ -1,0 +1,163 @@
+"""Checkpoints: all that a run needs to go on as if it had never been stopped.
+
+A checkpoint is one file, `epoch-0003.npz`: arrays of weights and of the optimiser's state, and a
+JSON text (the array `about`) with the rest. It is written aside, flushed to the disk and renamed,
+so a file of that name is whole; damage from elsewhere is found by the checksums of the format.
+Order and split of the images are drawn from (seed, epoch), so these two are the random state.
+"""
+
+import json
+import os
+import re
+import zipfile
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from errors import CheckpointError
+from files import replaced_file
+
+__all__ = ["FORMAT_VERSION", "Checkpoint", "CheckpointFolder", "read_checkpoint"]
+
+FORMAT_VERSION = 1
+_NAME = re.compile(r"epoch-(\d{4,})\.npz")
+# What reading a damaged archive of arrays can raise.
+_DAMAGE = (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile, zlib.error)
+
+State = Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A run at the end of an epoch.
+
+    Attributes:
+        epoch: How many epochs are done.
+        parameters: What the run was asked for, by MLflow's names.
+        data: A fingerprint of the training images.
+        history: For each epoch that this run trained, `epoch` and its metrics.
+        run_id: The MLflow run, where it is known.
+        state: Weights and the optimiser's variables.
+    """
+
+    epoch: int
+    parameters: dict[str, str | int | float]
+    data: str
+    history: list[dict[str, float]]
+    run_id: str | None = None
+    state: State = field(default_factory=dict)
+
+    @property
+    def best(self) -> dict[str, float]:
+        """The epoch with the highest validation accuracy, the first of equals; {} without one."""
+        return max(self.history, key=lambda row: row["validation_acc"], default={})
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """Reads a checkpoint whole.
+
+    Raises:
+        CheckpointError: It is damaged, no checkpoint at all, or of a newer format.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            about = json.loads(str(arrays["about"]))
+            version = about.pop("format_version")
+            if version > FORMAT_VERSION:
+                raise CheckpointError(
+                    f"{path}: written by a newer trainer, in format {version}; this one reads"
+                    f" {FORMAT_VERSION}"
+                )
+            state = {name: arrays[name] for name in arrays if name != "about"}
+            names = ("epoch", "parameters", "data", "history", "run_id")
+            return Checkpoint(**{name: about[name] for name in names}, state=state)
+    except _DAMAGE as error:
+        raise CheckpointError(f"{path}: damaged or not a checkpoint: {error}") from error
+
+
+class CheckpointFolder:
+    """The checkpoints of one run: the newest two are kept.
+
+    Args:
+        folder: Where they lie; made when the first is written.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._own: list[Path] = []
+
+    def latest(
+        self, check: Callable[[Path, Checkpoint], None], warn: Callable[[str], None]
+    ) -> Checkpoint | None:
+        """Finds the newest good checkpoint.
+
+        Args:
+            check: Raises CheckpointError for a checkpoint that cannot be used.
+            warn: Told of each file that was passed over.
+
+        Raises:
+            CheckpointError: There are checkpoints, and none can be used. To start over would bury
+                them under the new run's.
+        """
+        found: Checkpoint | None = None
+        refusals: list[CheckpointError] = []
+        for path in reversed(self._files()):
+            try:
+                checkpoint = read_checkpoint(path)
+                check(path, checkpoint)
+            except CheckpointError as refusal:
+                refusals.append(refusal)
+                continue
+            self._own.insert(0, path)
+            found = found or checkpoint
+        if refusals and not found:
+            raise CheckpointError(f"{refusals[0]} (move it away, or name another --checkpoints)")
+        for refusal in refusals:
+            warn(f"passed over {refusal}")
+        return found
+
+    def save(self, checkpoint: Checkpoint) -> None:
+        """Writes a checkpoint, then drops the oldest ones of this run.
+
+        Raises:
+            OSError: It could not be written; those before it are as they were.
+        """
+        path = self.folder / f"epoch-{checkpoint.epoch:04}.npz"
+        with replaced_file(path) as aside:
+            with aside.open("wb") as file:
+                np.savez(file, about=np.array(_about(checkpoint)), **checkpoint.state)  # type: ignore[arg-type]
+                file.flush()
+                os.fsync(file.fileno())
+            if path.exists() and path not in self._own:
+                path.rename(_free_name(path))
+        self._own = [*(own for own in self._own if own != path), path]
+        for old in self._own[:-2]:
+            old.unlink(missing_ok=True)
+        del self._own[:-2]
+
+    def _files(self) -> list[Path]:
+        if not self.folder.is_dir():
+            return []
+        matches = ((_NAME.fullmatch(path.name), path) for path in self.folder.iterdir())
+        return [path for _, path in sorted((int(match[1]), path) for match, path in matches if match)]
+
+
+def _about(checkpoint: Checkpoint) -> str:
+    about: dict[str, Any] = asdict(checkpoint)
+    del about["state"]
+    about["format_version"] = FORMAT_VERSION
+    about["best"] = checkpoint.best
+    about["random_state"] = {"seed": checkpoint.parameters["seed"], "epochs_drawn": checkpoint.epoch}
+    return json.dumps(about)
+
+
+def _free_name(path: Path) -> Path:
+    """A name beside a refused file, under which it can stay."""
+    number = 1
+    while (free := path.with_name(f"{path.name}.refused-{number}")).exists():
+        number += 1
+    return free
