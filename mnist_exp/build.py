@@ -4,13 +4,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mnist_exp.config import DataConfig, EnvConfig, ExperimentConfig
+from mnist_exp.config import DataConfig, DistributionConfig, EnvConfig, ExperimentConfig
 from mnist_exp.errors import ConfigError
 from mnist_exp.specs import (
     CommandJob,
     ComputeSpec,
     DataSpec,
     DeploymentSpec,
+    Distribution,
     EndpointSpec,
     EnvironmentSpec,
     Literal,
@@ -49,6 +50,7 @@ def compute_spec(config: ExperimentConfig) -> ComputeSpec:
         max_instances=compute.max_instances,
         idle_time_before_scale_down=compute.idle_time_before_scale_down,
         tier=compute.tier,
+        evict_after_epochs=compute.evict_after_epochs,
     )
 
 
@@ -82,6 +84,7 @@ def command_job(config: ExperimentConfig, name: str) -> CommandJob:
         environment_variables=dict(job.environment_variables),
         identity=job.identity,
         timeout=job.timeout,
+        distribution=_distribution(job.distribution),
     )
 
 
@@ -179,6 +182,12 @@ def _input(value: Any, data: DataConfig) -> Literal | PathInput:
     return PathInput(
         path=source, type=value.get("type", "uri_folder"), mode=value.get("mode", "ro_mount")
     )
+
+
+def _distribution(distribution: DistributionConfig) -> Distribution | None:
+    if distribution.type is None:
+        return None
+    return Distribution(distribution.type, distribution.worker_count)
 
 
 def _environment(env: EnvConfig) -> EnvironmentSpec:

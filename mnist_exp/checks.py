@@ -13,8 +13,10 @@ from typing import Any
 from mnist_exp.build import script_command
 from mnist_exp.catalog import environment_warning, size_warning
 from mnist_exp.config import (
+    ComputeTier,
     ComputeType,
     DataType,
+    DistributionConfig,
     EnvConfig,
     EnvType,
     ExperimentConfig,
@@ -59,7 +61,14 @@ def warnings(config: ExperimentConfig) -> list[str]:
         environment_warning(config.env.name or ""),
         environment_warning(config.endpoint.deployment.environment.name or ""),
     ]
+    if config.stage in TRAINING and config.job.distribution.type is not None:
+        found.append(
+            "job.distribution: TensorFlow's gRPC server listens on every address of this machine, "
+            "not on 127.0.0.1 alone; use it in networks that you trust"
+        )
     if config.stage in SWEEPING:
+        if config.compute.evict_after_epochs is not None:
+            found.append("compute.evict_after_epochs: trials of a sweep are not evicted")
         parsed, _ = parse_sweep(config.sweep)
         found += parsed.warnings if parsed else []
     return [line for line in found if line]
@@ -88,6 +97,17 @@ def _compute(config: ExperimentConfig) -> Iterator[str]:
             "compute.max_instances: must be at least 1 and at least compute.min_instances "
             f"({compute.min_instances}), got {compute.max_instances}"
         )
+    if compute.evict_after_epochs is not None:
+        if compute.evict_after_epochs < 1:
+            yield (
+                "compute.evict_after_epochs: must be at least 1, "
+                f"got {compute.evict_after_epochs}; null evicts nothing"
+            )
+        if compute.tier is not ComputeTier.low_priority:
+            yield (
+                "compute.evict_after_epochs: nodes of low priority alone are taken away; "
+                "add compute=low_priority"
+            )
     if compute.idle_time_before_scale_down < 0:
         yield (
             "compute.idle_time_before_scale_down: must be 0 seconds or more, "
@@ -141,11 +161,29 @@ def _job(config: ExperimentConfig) -> Iterator[str]:
         yield "job.experiment_name: must not be empty"
     if job.timeout is not None and job.timeout < 1:
         yield f"job.timeout: must be at least 1 second, got {job.timeout}"
+    yield from _distribution(job.distribution)
     for name, value in job.inputs.items():
         yield from _job_input(name, value)
     for name, value in job.outputs.items():
         yield from _path_fields(f"job.outputs.{name}", name, value or {}, OUTPUT_MODES)
     yield from _command(config)
+
+
+def _distribution(distribution: DistributionConfig) -> Iterator[str]:
+    where = "job.distribution"
+    if not 1 <= distribution.worker_count <= 100:
+        yield f"{where}.worker_count: must be from 1 to 100, got {distribution.worker_count}"
+    if distribution.type is None and distribution.worker_count > 1:
+        yield (
+            f"{where}.type: {distribution.worker_count} workers need a type; "
+            f"add {where}.type=tensorflow"
+        )
+    if distribution.parameter_server_count:
+        yield (
+            f"{where}.parameter_server_count: must be 0, got "
+            f"{distribution.parameter_server_count}; with parameter servers workers update "
+            "weights out of step, and a run would not repeat; raise worker_count instead"
+        )
 
 
 def _job_input(name: str, value: Any) -> Iterator[str]:

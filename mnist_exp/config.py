@@ -72,6 +72,27 @@ class Identity(StrEnum):
     managed = "managed"
 
 
+class Architecture(StrEnum):
+    """The networks that the trainer builds."""
+
+    dnn = "dnn"
+    cnn = "cnn"
+
+
+class Optimizer(StrEnum):
+    """How the trainer goes down the gradient."""
+
+    sgd = "sgd"
+    momentum = "momentum"
+    adam = "adam"
+
+
+class DistributionType(StrEnum):
+    """Azure ML's distribution types that a TensorFlow trainer can use."""
+
+    tensorflow = "tensorflow"
+
+
 class AuthMode(StrEnum):
     """How an endpoint's callers prove who they are."""
 
@@ -105,6 +126,8 @@ class ComputeConfig:
     # Seconds a node stays up after its last job.
     idle_time_before_scale_down: int = 120
     tier: ComputeTier = ComputeTier.dedicated
+    # A drill on the local workspace: take the node of the first attempt away after so many epochs.
+    evict_after_epochs: int | None = None
 
 
 @dataclass
@@ -146,6 +169,23 @@ class ModelConfig:
     learning_rate: float = MISSING
     # Passes over the training images.
     epochs: int = MISSING
+    # dnn: two dense layers; cnn: convolutions, which have no use for the layers' neurons.
+    architecture: Architecture = Architecture.dnn
+    # sgd, momentum (0.9) or adam.
+    optimizer: Optimizer = Optimizer.sgd
+
+
+@dataclass
+class DistributionConfig:
+    """How the processes of a training job work together."""
+
+    # None runs one process. tensorflow: MultiWorkerMirroredStrategy from TF_CONFIG; its gRPC
+    # server listens on every address of the machine.
+    type: DistributionType | None = None
+    # Processes; on Azure nodes.
+    worker_count: int = 1
+    # Kept for its error: parameter servers are refused.
+    parameter_server_count: int = 0
 
 
 @dataclass
@@ -166,6 +206,7 @@ class JobConfig:
     outputs: dict[str, Any] = field(default_factory=dict)
     environment_variables: dict[str, str] = field(default_factory=dict)
     identity: Identity | None = None
+    distribution: DistributionConfig = field(default_factory=DistributionConfig)
     # Seconds; None lets the job run on.
     timeout: int | None = None
     # Figure and progress of a single job follow this metric.

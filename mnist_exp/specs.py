@@ -14,6 +14,7 @@ from mnist_exp.config import (
     ComputeTier,
     ComputeType,
     DataType,
+    DistributionType,
     EnvType,
     Identity,
 )
@@ -28,6 +29,7 @@ __all__ = [
     "ComputeSpec",
     "DataSpec",
     "DeploymentSpec",
+    "Distribution",
     "EndpointSpec",
     "EnvironmentSpec",
     "Literal",
@@ -85,7 +87,11 @@ class EnvironmentSpec:
 
 @dataclass(frozen=True)
 class ComputeSpec:
-    """A compute target; `idle_time_before_scale_down` in seconds."""
+    """A compute target; `idle_time_before_scale_down` in seconds.
+
+    `evict_after_epochs` is a drill of the local workspace: the first attempt of a training job is
+    evicted when it has logged its metrics so many times.
+    """
 
     type: ComputeType
     name: str
@@ -94,6 +100,15 @@ class ComputeSpec:
     max_instances: int = 1
     idle_time_before_scale_down: int = 120
     tier: ComputeTier = ComputeTier.dedicated
+    evict_after_epochs: int | None = None
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """How a job's processes work together, in Azure ML's words."""
+
+    type: DistributionType
+    worker_count: int
 
 
 @dataclass(frozen=True)
@@ -121,6 +136,12 @@ class CommandJob:
     environment_variables: Mapping[str, str] = field(default_factory=dict)
     identity: Identity | None = None
     timeout: int | None = None
+    distribution: Distribution | None = None
+
+    @property
+    def worker_count(self) -> int:
+        """How many processes run the command."""
+        return self.distribution.worker_count if self.distribution else 1
 
 
 @dataclass(frozen=True)

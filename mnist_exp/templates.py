@@ -1,14 +1,15 @@
 """Command templates: `{{inputs.x}}`, `{{outputs.x}}`, `{{search_space.x}}`, `[[optional]]`.
 
 Azure ML's own spelling, `${{inputs.x}}` and `$[[...]]`, would be read by Hydra as an
-interpolation, so config files leave out the dollar sign.
+interpolation, so config files leave out the dollar sign. Double brackets without a reference
+inside are bash's own (`[[ -f model.h5 ]]`) and stay; a bash test of a reference is `test ...`.
 https://learn.microsoft.com/azure/machine-learning/reference-yaml-job-command
 """
 
 import re
 from collections.abc import Callable, Mapping
 
-__all__ = ["azure_form", "references", "render", "swept"]
+__all__ = ["azure_form", "literal_text", "references", "render", "swept"]
 
 REFERENCE = re.compile(r"\{\{\s*(inputs|outputs|search_space)\.([A-Za-z_][A-Za-z0-9_.]*)\s*\}\}")
 OPTIONAL = re.compile(r"\[\[(.*?)\]\]", re.DOTALL)
@@ -50,6 +51,8 @@ def render(
 
     def optional(match: re.Match[str]) -> str:
         named = {found.groups() for found in REFERENCE.finditer(match[1])}
+        if not named:
+            return match[0]
         return match[1] if all(name in values for name in named) else ""
 
     def value(match: re.Match[str]) -> str:
@@ -61,5 +64,14 @@ def render(
 
 def azure_form(command: str) -> str:
     """Return the command in Azure ML's own spelling."""
-    marked = REFERENCE.sub(lambda match: f"${{{{{match[1]}.{match[2]}}}}}", command)
-    return OPTIONAL.sub(lambda match: f"$[[{match[1]}]]", marked)
+
+    def optional(match: re.Match[str]) -> str:
+        return f"${match[0]}" if REFERENCE.search(match[1]) else match[0]
+
+    marked = OPTIONAL.sub(optional, command)
+    return REFERENCE.sub(lambda match: f"${{{{{match[1]}.{match[2]}}}}}", marked)
+
+
+def literal_text(value: str | int | float | bool) -> str:
+    """Return a value as YAML and Azure ML spell it, which is not always as Python does."""
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -12,7 +12,7 @@ import re
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ __all__ = ["FORMAT_VERSION", "Checkpoint", "CheckpointFolder", "read_checkpoint"
 
 FORMAT_VERSION = 1
 _NAME = re.compile(r"epoch-(\d{4,})\.npz")
+_FIELDS = ("epoch", "parameters", "data", "history", "run_id")
 # What reading a damaged archive of arrays can raise.
 _DAMAGE = (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile, zlib.error)
 
@@ -73,8 +74,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
                     f" {FORMAT_VERSION}"
                 )
             state = {name: arrays[name] for name in arrays if name != "about"}
-            names = ("epoch", "parameters", "data", "history", "run_id")
-            return Checkpoint(**{name: about[name] for name in names}, state=state)
+            return Checkpoint(**{name: about[name] for name in _FIELDS}, state=state)
     except _DAMAGE as error:
         raise CheckpointError(f"{path}: damaged or not a checkpoint: {error}") from error
 
@@ -116,8 +116,8 @@ class CheckpointFolder:
             found = found or checkpoint
         if refusals and not found:
             raise CheckpointError(f"{refusals[0]} (move it away, or name another --checkpoints)")
-        for refusal in refusals:
-            warn(f"passed over {refusal}")
+        for passed_over in refusals:
+            warn(f"passed over {passed_over}")
         return found
 
     def save(self, checkpoint: Checkpoint) -> None:
@@ -143,15 +143,19 @@ class CheckpointFolder:
         if not self.folder.is_dir():
             return []
         matches = ((_NAME.fullmatch(path.name), path) for path in self.folder.iterdir())
-        return [path for _, path in sorted((int(match[1]), path) for match, path in matches if match)]
+        return [
+            path for _, path in sorted((int(match[1]), path) for match, path in matches if match)
+        ]
 
 
 def _about(checkpoint: Checkpoint) -> str:
-    about: dict[str, Any] = asdict(checkpoint)
-    del about["state"]
+    about: dict[str, Any] = {name: getattr(checkpoint, name) for name in _FIELDS}
     about["format_version"] = FORMAT_VERSION
     about["best"] = checkpoint.best
-    about["random_state"] = {"seed": checkpoint.parameters["seed"], "epochs_drawn": checkpoint.epoch}
+    about["random_state"] = {
+        "seed": checkpoint.parameters["seed"],
+        "epochs_drawn": checkpoint.epoch,
+    }
     return json.dumps(about)
 
 

@@ -4,7 +4,7 @@ The gradients are written out, the weights travel through the loop as values, an
 the device until the loop ends: Python is asked once for a stretch of steps, not once a step.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,27 +13,26 @@ import tensorflow as tf
 from compute import Progress
 from data import Digits
 from idx import CLASSES, PIXELS, Bytes
-from model import PIXEL_SCALE, Floats
+from model import PIXEL_SCALE, Floats, initial_weights
 from settings import Settings
 
-__all__ = ["CompiledEpoch"]
+__all__ = ["CompiledPath"]
 
 _EVALUATION_ROWS = 2000
 
 
-class CompiledEpoch:
+class CompiledPath:
     """Trains a dense ReLU network by plain SGD on softmax cross-entropy.
 
     Args:
-        settings: Batch size and learning rate.
+        settings: The network's widths, batch size and learning rate.
         digits: What to train with.
-        weights: Kernels and biases in turns, as `model.initial_weights` gives them.
     """
 
-    name = "compiled epoch (XLA, explicit gradients)"
+    name = "compiled path (XLA, explicit gradients, sgd)"
 
-    def __init__(self, settings: Settings, digits: Digits, weights: Sequence[Floats]) -> None:
-        self._weights = [tf.constant(weight) for weight in weights]
+    def __init__(self, settings: Settings, digits: Digits) -> None:
+        self._weights = [tf.constant(weight) for weight in initial_weights(settings)]
         self._images = tf.constant(digits.images)
         self._labels = tf.constant(digits.labels)
         self._batch_size = settings.batch_size
@@ -65,6 +64,14 @@ class CompiledEpoch:
         ]
         return np.concatenate([part.numpy() for part in parts])
 
+    def state(self) -> dict[str, np.ndarray]:
+        """The weights, by name; plain SGD remembers nothing else."""
+        return {f"weight_{i}": weight.numpy() for i, weight in enumerate(self._weights)}
+
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
+        """Takes over what `state` gave."""
+        self._weights = [tf.constant(state[f"weight_{i}"]) for i in range(len(self._weights))]
+
     def dense_weights(self) -> list[Floats]:
         """Kernels and biases in turns, as they are now."""
         return [weight.numpy() for weight in self._weights]
@@ -72,6 +79,10 @@ class CompiledEpoch:
     def serving(self) -> Any:
         """A tf.Module whose `serve` turns pixels (count, 784) into probabilities (count, 10)."""
         return _Served(self._weights)
+
+    def mean(self, values: list[float]) -> list[float]:
+        """The values themselves: this path has no colleagues."""
+        return values
 
     def _loop(self, order: tf.Tensor, first: tf.Tensor, last: tf.Tensor, *carried: Any) -> Any:
         _, *results = tf.while_loop(

@@ -1,5 +1,6 @@
 """What a way of computing owes to the training loop."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -44,6 +45,15 @@ class ComputePath(Protocol):
 
     def predict(self, images: Bytes) -> np.ndarray:
         """The digits that the network sees in the images."""
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Weights and the optimiser's variables, by name: what a checkpoint keeps."""
+
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
+        """Takes over what `state` gave, here or in another process."""
+
+    def mean(self, values: list[float]) -> list[float]:
+        """The mean over all workers of the job, the same bits in each; all have to ask."""
 
     def dense_weights(self) -> list[Floats] | None:
         """Kernels and biases in turns, where the network is nothing but dense ReLU layers."""

@@ -1,14 +1,14 @@
 """Every error that ends a training run with one line and an exit code.
 
-    TrainerError          exit code 1: its text is the line that the user reads
-    ├── DataError         a file is missing, damaged or not what it should be
-    ├── SettingsError     settings that do not fit the data, the cluster or each other
-    ├── CheckpointError   a checkpoint is damaged, another run's or a newer trainer's
-    ├── DivergedError     the loss is no number any more
-    ├── ClusterError      another worker of the job was lost
-    └── TrackingError     metrics could not be written to the MLflow store
+TrainerError          exit code 1: its text is the line that the user reads
+├── DataError         a file is missing, damaged or not what it should be
+├── SettingsError     settings that do not fit the data, the cluster or each other
+├── CheckpointError   a checkpoint is damaged, another run's or a newer trainer's
+├── DivergedError     the loss is no number any more
+├── ClusterError      another worker of the job was lost
+└── TrackingError     metrics could not be written to the MLflow store
 
-    Stopped               exit code 143: SIGTERM asked the run to end
+Stopped               exit code 143: SIGTERM asked the run to end
 """
 
 __all__ = [

@@ -9,11 +9,12 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 __all__ = ["import_tensorflow"]
 
+_LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 _EXTRAS = ("matplotlib", "pandas", "sklearn")
 
 
@@ -26,8 +27,10 @@ def import_tensorflow(*, keras: bool) -> Any:
     Returns:
         The module `tensorflow`.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with _absent(*_EXTRAS, *(() if keras else ("keras",))), _quiet_stderr():
+    # Whoever asked for TensorFlow's messages gets them all.
+    quiet = nullcontext() if _LOG_LEVEL in os.environ else _quiet_stderr()
+    os.environ.setdefault(_LOG_LEVEL, "3")
+    with _absent(*_EXTRAS, *(() if keras else ("keras",))), quiet:
         import tensorflow as tf  # noqa: PLC0415
     return tf
 

@@ -38,7 +38,7 @@ class Start:
 
 def data_fingerprint(digits: Digits) -> str:
     """A short text that differs for other training data."""
-    return f"{len(digits)}-{zlib.crc32(digits.labels, zlib.crc32(digits.images)):08x}"
+    return f"{len(digits)}-{zlib.crc32(digits.labels.data, zlib.crc32(digits.images.data)):08x}"
 
 
 def find_start(
@@ -61,6 +61,11 @@ def find_start(
     if not settings.resume_from:
         return Start()
     checkpoint = _named(settings.resume_from, _NetworkRule(settings), say)
+    if checkpoint.epoch >= settings.epochs:
+        raise CheckpointError(
+            f"--epochs must be above {checkpoint.epoch}, the epoch of {settings.resume_from},"
+            f" got {settings.epochs}"
+        )
     others = _differences(settings, checkpoint, set(settings.parameters()) - {"epochs"})
     note = f" (it was trained with another {others})" if others else ""
     say(f"resuming from epoch {checkpoint.epoch} of {settings.resume_from}{note}")

@@ -1,26 +1,32 @@
 """One training run, from the digits to the exported model."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import tensorflow as tf
 
-from compiled import CompiledEpoch
+from checkpoints import Checkpoint, CheckpointFolder
+from cluster import Cluster, join_cluster
 from compute import ComputePath
-from data import Digits, split
+from data import Digits, Split, split
+from errors import ClusterError
 from export import Evaluation, evaluate, export_evaluation, export_model
-from model import initial_weights
+from paths import choose_path
+from resume import Start, data_fingerprint, find_start
 from settings import Settings
+from stopping import stoppable
 from tracking import Tracker, tracked, tracking_uri
-from training import Epoch, TrainingLoop
+from training import TrainingLoop
 
 __all__ = ["OUTPUTS", "run"]
 
-# Azure ML keeps this folder of a job: https://learn.microsoft.com/azure/machine-learning/how-to-save-write-experiment-files
+# Azure ML keeps this folder of a job:
+# https://learn.microsoft.com/azure/machine-learning/how-to-save-write-experiment-files
 OUTPUTS = Path("outputs")
 
 
 def run(settings: Settings, digits: Digits, test: Digits) -> None:
-    """Trains, tracks, evaluates and exports, and says so on stdout.
+    """Trains, tracks, keeps checkpoints, evaluates and exports, and says so on stdout.
 
     Args:
         settings: What was asked for.
@@ -29,47 +35,119 @@ def run(settings: Settings, digits: Digits, test: Digits) -> None:
 
     Raises:
         TrainerError: The run cannot start or came to nothing; the text says why.
+        Stopped: SIGTERM ended it.
     """
     parts = split(digits, test, settings.validation_fraction, settings.seed)
-    uri = tracking_uri()
-    _say(f"tracking: {uri or 'off (no tracking URI, and mlflow-skinny knows no local store)'}")
-    with tracked(uri, settings.parameters()) as tracker:
-        path = CompiledEpoch(settings, parts.training, initial_weights(settings))
-        loop = TrainingLoop(path, settings, parts)
-        final = _train(loop, tracker, settings.epochs)
-        evaluation = evaluate(path, test)
-        ends = {"final_acc": final.metrics["validation_acc"], "test_acc": evaluation["test_acc"]}
-        tracker.log(ends, final.number)
-        export_evaluation(evaluation, OUTPUTS)
-        export_model(path, test, OUTPUTS)
-        _summarise(path, loop, settings, evaluation)
+    cluster = join_cluster(settings.batch_size)
+    with stoppable() as stop:
+        path = choose_path(settings, parts.training, cluster.strategy)
+        loop = TrainingLoop(path, settings, parts, stop)
+        _Run(settings, parts, cluster, path, loop).go()
 
 
-def _train(loop: TrainingLoop, tracker: Tracker, epochs: int) -> Epoch:
-    for epoch in loop.epochs():
-        tracker.log(epoch.metrics, epoch.number)
-        values = "  ".join(f"{name} {value:.4f}" for name, value in epoch.metrics.items())
-        _say(f"epoch {epoch.number:>{len(str(epochs))}}/{epochs}  {values}  {epoch.seconds:.2f} s")
-    return epoch
+class _Run:
+    """The parts of a run that work together, and what they have come to."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        parts: Split,
+        cluster: Cluster,
+        path: ComputePath,
+        loop: TrainingLoop,
+    ) -> None:
+        self.settings = settings
+        self.parts = parts
+        self.cluster = cluster
+        self.path = path
+        self.loop = loop
+        self.data = ""
+        self.own: CheckpointFolder | None = None
+        if settings.checkpoints:
+            self.own = CheckpointFolder(settings.checkpoints)
+            self.data = data_fingerprint(parts.training)
+        self.history: list[dict[str, float]] = []
+        self.kept_epoch = 0
+
+    def go(self) -> None:
+        start = find_start(self.settings, self.own, self.data, _say)
+        if start.checkpoint:
+            self.path.restore(start.checkpoint.state)
+        self.history, self.kept_epoch = list(start.history), start.epoch
+        uri = tracking_uri() if self.cluster.is_chief else None
+        _say(f"tracking: {uri or 'off (no tracking URI, and no MLflow with a local store)'}")
+        with tracked(uri, self.settings.parameters(), start.run_id) as tracker:
+            for row in start.history:
+                tracker.log(_metrics(row), int(row["epoch"]))
+            self._train(start, tracker)
+            self._finish(tracker)
+
+    def _train(self, start: Start, tracker: Tracker) -> None:
+        epochs = self.settings.epochs
+        try:
+            for epoch in self.loop.epochs(start.epoch):
+                tracker.log(epoch.metrics, epoch.number)
+                self.history.append({"epoch": epoch.number, **epoch.metrics})
+                _say(_line(epoch.number, epochs, epoch.metrics, epoch.seconds))
+                if epoch.number % self.settings.checkpoint_every == 0 or epoch.number == epochs:
+                    self._keep(epoch.number, tracker.run_id)
+        except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError) as e:
+            reason = str(e.message).splitlines()[0]
+            raise ClusterError(f"another worker of this job was lost: {reason}") from e
+
+    def _keep(self, epoch: int, run_id: str | None) -> None:
+        if not (self.own and self.cluster.is_chief):
+            return
+        checkpoint = Checkpoint(
+            epoch,
+            self.settings.parameters(),
+            self.data,
+            self.history,
+            run_id,
+            self.path.state(),
+        )
+        try:
+            self.own.save(checkpoint)
+            self.kept_epoch = epoch
+        except OSError as error:
+            # Training is worth more than a checkpoint: the next one may find room again.
+            kept = (
+                f"that of epoch {self.kept_epoch} is kept" if self.kept_epoch else "there is none"
+            )
+            _say(f"warning: no checkpoint of epoch {epoch}, {kept}: {error}")
+
+    def _finish(self, tracker: Tracker) -> None:
+        evaluation = evaluate(self.path, self.parts.test)
+        last = self.history[-1]
+        ends = {"final_acc": last["validation_acc"], "test_acc": evaluation["test_acc"]}
+        tracker.log(ends, int(last["epoch"]))
+        if self.cluster.is_chief:
+            export_evaluation(evaluation, OUTPUTS)
+            export_model(self.path, self.parts.test, OUTPUTS)
+        self._summarise(evaluation)
+
+    def _summarise(self, evaluation: Evaluation) -> None:
+        pace = self.loop.pace
+        best = max(self.history, key=lambda row: row["validation_acc"])
+        _say(
+            f"test_acc {evaluation['test_acc']:.4f} on {evaluation['test_count']} images;"
+            f" best validation_acc {best['validation_acc']:.4f} in epoch {best['epoch']}"
+        )
+        if pace.steps:
+            rate = pace.steps * self.settings.batch_size / pace.seconds
+            _say(f"{rate:,.0f} images/s on {self.cluster.description}, {self.path.name}")
+            _say(f"first step done {pace.seconds_to_first_step:.1f} s after the process started")
+        if self.cluster.is_chief:
+            _say(f"model in {OUTPUTS / 'model'}")
 
 
-def _summarise(
-    path: ComputePath, loop: TrainingLoop, settings: Settings, evaluation: Evaluation
-) -> None:
-    pace = loop.pace
-    rate = pace.steps * settings.batch_size / pace.seconds if pace.steps else 0
-    _say(f"test_acc {evaluation['test_acc']:.4f} on {evaluation['test_count']} images")
-    _say(f"{rate:,.0f} images/s on {_device()}, {path.name}")
-    _say(f"first step {pace.seconds_to_first_step:.1f} s after the process started")
-    _say(f"model in {OUTPUTS / 'model'}")
+def _metrics(row: Mapping[str, float]) -> dict[str, float]:
+    return {name: value for name, value in row.items() if name != "epoch"}
 
 
-def _device() -> str:
-    gpus = tf.config.list_physical_devices("GPU")
-    if not gpus:
-        return "CPU"
-    details = tf.config.experimental.get_device_details(gpus[0])
-    return f"{len(gpus)} GPU, {details.get('device_name', 'unknown')}"
+def _line(number: int, epochs: int, metrics: Mapping[str, float], seconds: float) -> str:
+    values = "  ".join(f"{name} {value:.4f}" for name, value in metrics.items())
+    return f"epoch {number:>{len(str(epochs))}}/{epochs}  {values}  {seconds:.2f} s"
 
 
 def _say(line: str) -> None:

@@ -44,11 +44,14 @@ class Settings:
     validation_fraction: float = 0.1
     architecture: Architecture = Architecture.DNN
     optimizer: Optimizer = Optimizer.SGD
+    checkpoints: Path | None = None
+    checkpoint_every: int = 1
+    resume_from: Path | None = None
 
     @property
-    def needs_keras(self) -> bool:
-        """Whether Keras builds the network or takes the steps."""
-        return not (self.architecture is Architecture.DNN and self.optimizer is Optimizer.SGD)
+    def is_dense_sgd(self) -> bool:
+        """Whether this is what the compiled path can do: dense layers, plain SGD."""
+        return self.architecture is Architecture.DNN and self.optimizer is Optimizer.SGD
 
     def parameters(self) -> dict[str, str | int | float]:
         """The values that decide the result, by the names under which MLflow keeps them."""
@@ -121,6 +124,17 @@ def _parser() -> argparse.ArgumentParser:
         type=_member(Optimizer),
         default=Optimizer.SGD,
         help="sgd, momentum (0.9) or adam",
+    )
+    add(
+        "--checkpoints",
+        type=Path,
+        help="folder for checkpoints; a run that finds its own there goes on from the last one",
+    )
+    add("--checkpoint-every", type=_positive_int, default=1, help="epochs between checkpoints")
+    add(
+        "--resume-from",
+        type=Path,
+        help="checkpoint of another run, or folder of them, to go on from if there is no own one",
     )
     return parser
 

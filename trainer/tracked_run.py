@@ -4,7 +4,8 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from mlflow.entities import Metric, Param
+from mlflow.entities import Metric, Param, Run
+from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from records import Record
@@ -14,25 +15,38 @@ __all__ = ["TrackedRun"]
 
 @dataclass
 class TrackedRun:
-    """A run in an MLflow store: the one that MLFLOW_RUN_ID names, or a new one."""
+    """A run in an MLflow store: that of MLFLOW_RUN_ID, or of an earlier attempt, or a new one."""
 
     client: MlflowClient
     run_id: str
     is_own: bool
+    is_new: bool
+    has_begun: bool = False
     written: dict[str, set[int]] = field(default_factory=dict)
 
     @classmethod
-    def open(cls, uri: str, parameters: Mapping[str, str | int | float]) -> "TrackedRun":
-        """Opens the run and logs the parameters that it does not have yet."""
+    def open(cls, uri: str, earlier: str | None) -> "TrackedRun":
+        """Opens the run.
+
+        Args:
+            uri: The store.
+            earlier: The run in which an earlier attempt logged, if that is known.
+        """
         client = MlflowClient(uri)
         given = os.environ.get("MLFLOW_RUN_ID")
-        run = client.get_run(given) if given else client.create_run(_experiment(client))
-        known = run.data.params
-        client.log_batch(
-            run.info.run_id,
-            params=[Param(k, str(v)) for k, v in parameters.items() if k not in known],
-        )
-        return cls(client, run.info.run_id, is_own=not given)
+        run = client.get_run(given) if given else _reopened(client, earlier)
+        is_new = run is None
+        run = run or client.create_run(_experiment(client))
+        return cls(client, run.info.run_id, is_own=not given, is_new=is_new)
+
+    def begin(self, parameters: Mapping[str, str | int | float]) -> None:
+        """Logs the parameters that the run does not have yet; once is enough."""
+        if self.has_begun:
+            return
+        known = {} if self.is_new else self.client.get_run(self.run_id).data.params
+        fresh = [Param(key, str(value)) for key, value in parameters.items() if key not in known]
+        self.client.log_batch(self.run_id, params=fresh)
+        self.has_begun = True
 
     def write(self, records: Sequence[Record]) -> None:
         """Logs the values in one call, less those of steps that the run has already."""
@@ -51,9 +65,21 @@ class TrackedRun:
     def _steps(self, key: str) -> set[int]:
         """The steps of a metric that the run has: MLflow would keep a second value beside."""
         if key not in self.written:
-            history = [] if self.is_own else self.client.get_metric_history(self.run_id, key)
+            history = [] if self.is_new else self.client.get_metric_history(self.run_id, key)
             self.written[key] = {metric.step for metric in history}
         return self.written[key]
+
+
+def _reopened(client: MlflowClient, run_id: str | None) -> Run | None:
+    if not run_id:
+        return None
+    try:
+        run = client.get_run(run_id)
+    except MlflowException:
+        # Another store than that of the earlier attempt, or it was deleted there.
+        return None
+    client.update_run(run_id, "RUNNING")
+    return run
 
 
 def _experiment(client: MlflowClient) -> str:

@@ -44,14 +44,21 @@ def tracking_uri() -> str | None:
 
 
 @contextmanager
-def tracked(uri: str | None, parameters: Parameters) -> Iterator["Tracker"]:
+def tracked(
+    uri: str | None, parameters: Parameters, earlier: str | None = None
+) -> Iterator["Tracker"]:
     """Lends a tracker and closes it with the status that fits how the block ended.
+
+    Args:
+        uri: The MLflow store; None logs nothing.
+        parameters: What the run was asked for.
+        earlier: The MLflow run of an earlier attempt, which is gone on with if the store has it.
 
     Raises:
         TrackingError: The block went well and its metrics could not be written. Where the block
             itself failed, that is said on stderr, and the block's own error goes on.
     """
-    tracker = Tracker(uri, parameters)
+    tracker = Tracker(uri, parameters, earlier)
     try:
         yield tracker
     except BaseException as fault:
@@ -72,16 +79,21 @@ class Tracker:
     Args:
         uri: The MLflow store; None logs nothing.
         parameters: Logged first; those that the run has already are left as they are.
+        earlier: The MLflow run of an earlier attempt.
+
+    Attributes:
+        run_id: The MLflow run, as soon as it is known.
     """
 
-    def __init__(self, uri: str | None, parameters: Parameters) -> None:
+    def __init__(self, uri: str | None, parameters: Parameters, earlier: str | None = None) -> None:
+        self.run_id = earlier
         self._uri = uri
         self._queue: queue.SimpleQueue[Record | None] = queue.SimpleQueue()
         self._fault: Exception | None = None
         self._unwritten = 0
         self._status = "FAILED"
         self._thread = threading.Thread(
-            target=self._work, args=(uri, dict(parameters)), name="mlflow", daemon=True
+            target=self._work, args=(uri, parameters), name="mlflow", daemon=True
         )
         if uri:
             self._thread.start()
@@ -117,22 +129,26 @@ class Tracker:
         pending: list[Record] = []
         run: TrackedRun | None = None
         open_end, tries_left = True, _LAST_TRIES
-        while open_end or pending or run is None:
+        while tries_left:
             if open_end:
                 open_end = self._collect(pending, wait=run is not None and self._fault is None)
             try:
-                run = run or _open(uri, parameters)
+                run = run or _open(uri, self.run_id)
+                self.run_id = run.run_id
+                run.begin(parameters)
                 run.write(pending)
                 pending.clear()
+                if not open_end:
+                    run.finish(self._status)
                 self._fault = None
             except Exception as fault:  # whatever a store's client may raise
                 self._fault = fault
                 self._unwritten = len(pending)
                 tries_left -= not open_end
-                if not tries_left:
-                    return
                 time.sleep(_RETRY_SECONDS)
-        run.finish(self._status)
+            else:
+                if not open_end:
+                    return
 
     def _collect(self, pending: list[Record], *, wait: bool) -> bool:
         """Moves what waits in the queue to `pending`; False when the end has come."""
@@ -147,9 +163,9 @@ class Tracker:
             wait = False
 
 
-def _open(uri: str, parameters: Parameters) -> "TrackedRun":
+def _open(uri: str, earlier: str | None) -> "TrackedRun":
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     # Here and not above: MLflow takes more than a second to import, beside the training.
     from tracked_run import TrackedRun  # noqa: PLC0415
 
-    return TrackedRun.open(uri, parameters)
+    return TrackedRun.open(uri, earlier)

@@ -1,14 +1,16 @@
 """Trains a network on handwritten digits: `python train.py --data-folder FOLDER`.
 
-What it writes: `./outputs/model` and `./outputs/evaluation.json` (see export.py); metrics go to
-MLflow (see tracking.py). Exit codes: 0 done, 1 failed (one line on stderr says why), 2 a wrong
-command line.
+What it writes: `./outputs/model` and `./outputs/evaluation.json` (see export.py), checkpoints
+where `--checkpoints` says (see checkpoints.py); metrics go to MLflow (see tracking.py).
+
+Exit codes: 0 done, 1 failed (one line on stderr says why), 2 a wrong command line, 130
+interrupted, 143 stopped by SIGTERM: started again with the same `--checkpoints`, it goes on.
 """
 
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
-from errors import TrainerError
+from errors import Stopped, TrainerError
 from settings import Settings, parse_arguments
 
 
@@ -18,11 +20,14 @@ def main() -> int:
     try:
         _start(settings)
     except TrainerError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
+        return _fail(f"error: {error}", error.exit_code)
     except OSError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+        return _fail(f"error: {error}", TrainerError.exit_code)
+    except Stopped as stop:
+        kept = "go on from its last checkpoint" if settings.checkpoints else "begin again"
+        return _fail(f"{stop}; started again, the run will {kept}", stop.exit_code)
+    except KeyboardInterrupt:
+        return _fail("interrupted", 130)
     return 0
 
 
@@ -31,14 +36,20 @@ def _start(settings: Settings) -> None:
     # unpacked (which needs no interpreter) while TensorFlow loads.
     from data import load  # noqa: PLC0415
     from lean import import_tensorflow  # noqa: PLC0415
+    from paths import needs_keras  # noqa: PLC0415
 
     with ThreadPoolExecutor(1) as reader:
         digits = reader.submit(load, settings.data_folder)
-        import_tensorflow(keras=settings.needs_keras)
+        import_tensorflow(keras=needs_keras(settings))
 
         from run import run  # noqa: PLC0415
 
         run(settings, *digits.result())
+
+
+def _fail(line: str, code: int) -> int:
+    print(line, file=sys.stderr)
+    return code
 
 
 if __name__ == "__main__":

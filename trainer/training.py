@@ -1,5 +1,6 @@
 """The training loop: epochs of compiled steps, and between them what people want to know."""
 
+import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,8 +10,9 @@ import numpy as np
 from clock import seconds_since_process_start
 from compute import ComputePath, Progress
 from data import Digits, Split
-from errors import SettingsError
+from errors import DivergedError, SettingsError, Stopped
 from settings import Settings
+from stopping import StopRequest
 
 __all__ = ["Epoch", "Pace", "TrainingLoop", "accuracy", "epoch_order"]
 
@@ -45,12 +47,15 @@ class TrainingLoop:
         path: The network, and how it is computed.
         settings: Batch size, epochs, seed.
         digits: What to train and to validate with.
+        stop: Asked between two stretches of steps.
 
     Raises:
         SettingsError: The batch is larger than the training part.
     """
 
-    def __init__(self, path: ComputePath, settings: Settings, digits: Split) -> None:
+    def __init__(
+        self, path: ComputePath, settings: Settings, digits: Split, stop: StopRequest
+    ) -> None:
         count = len(digits.training)
         if settings.batch_size > count:
             raise SettingsError(
@@ -61,10 +66,19 @@ class TrainingLoop:
         self._path = path
         self._settings = settings
         self._digits = digits
+        self._stop = stop
 
-    def epochs(self) -> Iterator[Epoch]:
-        """Trains, and yields after every epoch."""
-        for number in range(1, self._settings.epochs + 1):
+    def epochs(self, done: int = 0) -> Iterator[Epoch]:
+        """Trains, and yields after every epoch.
+
+        Args:
+            done: How many epochs lie behind already.
+
+        Raises:
+            DivergedError: The loss is no number any more.
+            Stopped: SIGTERM came, to this worker or to a colleague.
+        """
+        for number in range(done + 1, self._settings.epochs + 1):
             start = time.perf_counter()
             progress = self._train(number)
             images = progress.steps * self._settings.batch_size
@@ -78,10 +92,29 @@ class TrainingLoop:
     def _train(self, number: int) -> Progress:
         count = len(self._digits.training)
         order = epoch_order(self._settings.seed, number, count)
+        steps = count // self._settings.batch_size
         progress = Progress()
-        for last in self.pace.stretches(count // self._settings.batch_size):
-            progress = self._path.train(order, progress, last)
+        while progress.steps < steps:
+            last = min(steps, progress.steps + self.pace.stretch())
+            start = time.perf_counter()
+            further = self._path.train(order, progress, last)
+            taken = time.perf_counter() - start
+            # Workers must agree on both, or one would wait for the others for ever.
+            seconds, stop = self._path.mean([taken, float(self._stop.is_set)])
+            self.pace.learn(last - progress.steps, seconds)
+            progress = further
+            self._check(number, progress.loss)
+            if stop:
+                raise Stopped(f"stopped by SIGTERM in epoch {number}")
         return progress
+
+    def _check(self, number: int, loss: float) -> None:
+        if not math.isfinite(loss):
+            parameters = " ".join(f"{k}={v}" for k, v in self._settings.parameters().items())
+            raise DivergedError(
+                f"the loss became {loss} in epoch {number}: training has diverged; a smaller"
+                f" --learning-rate may help ({parameters})"
+            )
 
 
 def epoch_order(seed: int, number: int, count: int) -> np.ndarray:
@@ -96,7 +129,7 @@ def accuracy(path: ComputePath, digits: Digits) -> float:
 
 
 class Pace:
-    """Cuts epochs into stretches of steps, short enough to hear a signal in time.
+    """How fast the steps go, and so how many fit in a stretch.
 
     Attributes:
         seconds_to_first_step: From the process's start to the end of the first step, which waits
@@ -110,24 +143,16 @@ class Pace:
         self.steps = 0
         self.seconds = 0.0
 
-    def stretches(self, steps: int) -> Iterator[int]:
-        """The numbers of steps after which an epoch of so many steps pauses."""
-        first = 0
-        while first < steps:
-            last = min(steps, first + self._length())
-            start = time.perf_counter()
-            yield last
-            self._learn(last - first, time.perf_counter() - start)
-            first = last
-
-    def _length(self) -> int:
+    def stretch(self) -> int:
+        """How many steps to take before looking up."""
         if not self.seconds_to_first_step:
             return 1
         if not self.steps:
             return _FIRST_STRETCH
         return max(1, int(_STRETCH_SECONDS * self.steps / self.seconds))
 
-    def _learn(self, steps: int, seconds: float) -> None:
+    def learn(self, steps: int, seconds: float) -> None:
+        """Notes how long some steps took."""
         if not self.seconds_to_first_step:
             self.seconds_to_first_step = seconds_since_process_start()
             return

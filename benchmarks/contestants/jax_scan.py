@@ -1,5 +1,6 @@
 """JAX: value_and_grad in a `lax.scan` over the epoch, compiled whole."""
 
+from itertools import pairwise
 from typing import Any
 
 import jax
@@ -25,7 +26,7 @@ def build(work: Work) -> Epoch:
     sizes = (work.images.shape[1], *work.hidden, 10)
     glorot = jax.nn.initializers.glorot_uniform()
     weights = []
-    for inputs, outputs in zip(sizes, sizes[1:], strict=False):
+    for inputs, outputs in pairwise(sizes):
         key, used = jax.random.split(key)
         weights.append((glorot(used, (inputs, outputs)), jnp.zeros(outputs)))
     images = jnp.asarray(work.images, jnp.float32) / 255

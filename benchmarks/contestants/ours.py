@@ -1,15 +1,14 @@
 """The trainer's own paths, called as its training loop calls them."""
 
 from benchmarks.contestants import Epoch, Work
-from compiled import CompiledEpoch
-from compute import Progress
+from compute import ComputePath, Progress
 from data import Digits
-from model import initial_weights
+from paths import choose_path
 from settings import Settings
 from training import accuracy, epoch_order
 
 
-def build(work: Work) -> Epoch:
+def build(work: Work, general: int = 0) -> Epoch:
     settings = Settings(
         data_folder=None,  # type: ignore[arg-type]
         batch_size=work.batch_size,
@@ -20,7 +19,7 @@ def build(work: Work) -> Epoch:
     )
     digits = Digits(work.images, work.labels)
     test = Digits(work.test_images, work.test_labels)
-    path = CompiledEpoch(settings, digits, initial_weights(settings))
+    path = _path(settings, digits, general)
     number = 0
 
     def epoch() -> float:
@@ -31,3 +30,11 @@ def build(work: Work) -> Epoch:
         return accuracy(path, test)
 
     return epoch
+
+
+def _path(settings: Settings, digits: Digits, general: int) -> ComputePath:
+    if not general:
+        return choose_path(settings, digits, None)
+    from general import GeneralPath  # noqa: PLC0415
+
+    return GeneralPath(settings, digits)

@@ -1,5 +1,6 @@
 """The terminal: results on standard output, progress on standard error."""
 
+import shlex
 from collections.abc import Sequence
 
 from mnist_exp.config import Stage
@@ -23,6 +24,7 @@ class RichDisplay:
     """
 
     def __init__(self, overrides: Sequence[str] = ()) -> None:
+        self._overrides = overrides
         self._carried = [text for text in overrides if text.startswith(CARRIED)]
         self._results = results_console()
         self._progress = progress_console()
@@ -45,6 +47,12 @@ class RichDisplay:
     def warning(self, text: str) -> None:
         """Print a warning."""
         print_line(self._progress, f"warning: {text}", "yellow")
+
+    def resumable(self, record: Record) -> None:
+        """Say how to go on with a job that has not been completed."""
+        given = [text for text in self._overrides if not text.startswith(("stage=", "run="))]
+        words = ["mnist-exp", f"stage={record.stage.value}", f"run={record.name}", *given]
+        self.message(f"go on with it: {shlex.join(words)}")
 
     def stage_ended(self, record: Record) -> None:
         """Print a stage's summary; of `stage=all`, a table of its stages first."""

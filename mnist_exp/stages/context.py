@@ -34,6 +34,9 @@ class Display(Protocol):
     def message(self, text: str) -> None:
         """A line worth reading."""
 
+    def resumable(self, record: Record) -> None:
+        """Say how to go on with a job that has not been completed."""
+
     def stage_ended(self, record: Record) -> None:
         """A stage has ended; its summary."""
 

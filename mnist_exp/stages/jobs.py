@@ -7,12 +7,14 @@ from typing import Any
 
 from mnist_exp.build import command_job, sweep_job
 from mnist_exp.config import Stage
+from mnist_exp.errors import NotFoundError
 from mnist_exp.lazy import figures
 from mnist_exp.names import new_job_name
 from mnist_exp.records import Record
 from mnist_exp.specs import CommandJob, SweepJob
 from mnist_exp.stages.context import StageContext
-from mnist_exp.workspaces.base import JobResult, TrialResult
+from mnist_exp.stages.lookup import unfinished_training
+from mnist_exp.workspaces.base import JobResult, JobStatus, TrialResult
 
 __all__ = ["SweepStage", "TrainStage", "keep_confusion_matrix"]
 
@@ -26,18 +28,29 @@ class TrainStage:
     stage = Stage.train
 
     def faults(self, context: StageContext) -> list[str]:
-        """Nothing beyond the config's own rules; the data are looked at by the workspace."""
+        """A run that is to be gone on with must be there, and not completed."""
+        try:
+            unfinished_training(context)
+        except NotFoundError as error:
+            return list(error.lines)
         return []
 
     def name(self, context: StageContext) -> str:
-        """Return a new job name."""
-        return new_job_name("train")
+        """Return a new job name, or that of the run to go on with."""
+        before = unfinished_training(context)
+        return before.name if before else new_job_name("train")
 
     def run(self, context: StageContext, record: Record) -> Record:
         """Submit, watch, and draw the learning curves."""
         job = command_job(context.config, record.name)
-        result = _submit_and_watch(context, job, context.config.job.primary_metric)
+        try:
+            result = _submit_and_watch(context, job, context.config.job.primary_metric)
+        except KeyboardInterrupt:
+            context.display.resumable(record)
+            raise
         record = _with_result(record, result)
+        if job.outputs and result.status is JobStatus.FAILED:
+            context.display.resumable(record)
         record.save(context.folder)
         paths = dict(record.paths)
         if any(len(points) > 1 for points in result.metrics.values()):

@@ -6,7 +6,7 @@ from mnist_exp.records import Record
 from mnist_exp.stages.context import StageContext
 from mnist_exp.workspaces.base import JobStatus
 
-__all__ = ["deployed_endpoint", "registered_model", "source_job"]
+__all__ = ["deployed_endpoint", "registered_model", "source_job", "unfinished_training"]
 
 
 def source_job(context: StageContext) -> Record:
@@ -36,6 +36,28 @@ def source_job(context: StageContext) -> Record:
             "run another sweep or name another run with run=NAME"
         )
     return record
+
+
+def unfinished_training(context: StageContext) -> Record | None:
+    """Return the training run to go on with, None to begin a new one.
+
+    Raises:
+        NotFoundError: The run that is named is not there, or has been completed.
+    """
+    config = context.config
+    if config.stage is not Stage.train or config.run is None:
+        return None
+    for record, _ in context.index.newest_first(Stage.train):
+        if record.name == config.run:
+            if record.status is JobStatus.COMPLETED:
+                raise NotFoundError(
+                    f"run: must name a training run that was not completed, got {config.run}, "
+                    "which is Completed; leave run= out to train anew"
+                )
+            return record
+    raise NotFoundError(
+        f"run: no training run {config.run} in {config.outputs_dir}; leave run= out to train anew"
+    )
 
 
 def registered_model(context: StageContext) -> Record:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mnist_exp.specs import CommandJob, PathInput
+from mnist_exp.templates import literal_text
 
 __all__ = ["TrackedRun", "job_environment"]
 
@@ -69,7 +70,7 @@ def job_environment(
         "MLFLOW_EXPERIMENT_NAME": job.experiment_name,
     }
     environment |= {
-        f"AZUREML_PARAMETER_{name}": str(value)
+        f"AZUREML_PARAMETER_{name}": literal_text(value)
         for name, value in job.inputs.items()
         if not isinstance(value, PathInput)
     }

@@ -13,6 +13,7 @@ from pathlib import Path
 from mnist_exp.datasets import materialize
 from mnist_exp.errors import JobError
 from mnist_exp.specs import DataSpec, Literal, OutputSpec, PathInput
+from mnist_exp.templates import literal_text
 
 __all__ = ["MountedInputs", "local_path"]
 
@@ -58,7 +59,7 @@ class MountedInputs:
         return {
             name: self._mount_one(name, value, message)
             if isinstance(value, PathInput)
-            else _text(value)
+            else literal_text(value)
             for name, value in inputs.items()
         }
 
@@ -137,8 +138,3 @@ def _state(path: Path) -> tuple[int, int]:
     # A folder's own time changes with what is in it, which is listed itself.
     state = path.lstat()
     return (0, 0) if path.is_dir() else (state.st_size, state.st_mtime_ns)
-
-
-def _text(value: Literal) -> str:
-    # As YAML and Azure ML spell them, not as Python does.
-    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,215 +1,30 @@
-"""One job on this machine, from its folder to its exit code.
+"""One job on this machine, from its folder to its exit code, in one or more attempts."""
 
-A job's folder, `<outputs>/jobs/<name>`, keeps what Azure ML would keep: `outputs/`, `logs/`,
-`user_logs/std_log.txt`, `named_outputs/<name>/`, and `job.json` about it. The command runs in
-`wd/`, a copy of the code in which `outputs` and `logs` are links to the kept folders; whatever
-else it writes there is gone when it ends.
-"""
-
-import contextlib
-import json
+import re
 import shlex
-import shutil
-import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from mnist_exp.errors import JobError
-from mnist_exp.records import write_json
+from mnist_exp.errors import ConflictError
 from mnist_exp.specs import CommandJob, Literal
 from mnist_exp.templates import render
 from mnist_exp.workspaces.base import JobResult, JobStatus, MetricPoint, Observer
 from mnist_exp.workspaces.local.environment import TrackedRun, job_environment, sweep_variables
+from mnist_exp.workspaces.local.folders import JobFolder
 from mnist_exp.workspaces.local.inputs import MountedInputs, make_outputs
 from mnist_exp.workspaces.local.interrupts import Interrupts
-from mnist_exp.workspaces.local.processes import JobProcess
-from mnist_exp.workspaces.local.snapshot import copy_snapshot
 from mnist_exp.workspaces.local.tracking import Tracking
+from mnist_exp.workspaces.local.workers import Workers, worker_environments
 
-__all__ = ["JobFolder", "RunningJob", "Site", "TrialOf", "start_job"]
+__all__ = ["RunningJob", "Site", "TrialOf", "start_job"]
 
-KEPT = ("outputs", "logs")
-TAIL_LINES = 20
-
-
-class JobFolder:
-    """The folder of one job.
-
-    Args:
-        root: `<outputs>/jobs`.
-        name: The job's name.
-    """
-
-    def __init__(self, root: Path, name: str) -> None:
-        self.path = root / name
-        self.work = self.path / "wd"
-        self.inputs = self.path / "inputs"
-        self.log = self.path / "user_logs" / "std_log.txt"
-
-    @property
-    def run_id(self) -> str:
-        """The MLflow run of the job.
-
-        Raises:
-            JobError: There is no such job.
-        """
-        try:
-            description = json.loads((self.path / "job.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise JobError(f"run: no job {self.path.name} in {self.path.parent}") from error
-        return str(description["mlflow_run_id"])
-
-    def prepare(self, code: Path | None) -> None:
-        """Make the folder and the working copy of the code."""
-        self.log.parent.mkdir(parents=True)
-        self.work.mkdir()
-        if code is not None:
-            copy_snapshot(code, self.work)
-        for name in KEPT:
-            kept, link = self.path / name, self.work / name
-            # A snapshot may bring a folder of that name along.
-            if link.is_dir():
-                link.rename(kept)
-            kept.mkdir(exist_ok=True)
-            link.symlink_to(kept, target_is_directory=True)
-
-    def tail(self, lines: int = TAIL_LINES) -> list[str]:
-        """Return the last lines of the console log."""
-        try:
-            return self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:]
-        except OSError:
-            return []
-
-    def clean(self) -> None:
-        """Remove what a job does not keep."""
-        shutil.rmtree(self.work, ignore_errors=True)
-
-
-class RunningJob:
-    """A job whose process has been started."""
-
-    def __init__(
-        self,
-        job: CommandJob,
-        parameters: Mapping[str, Literal],
-        folder: JobFolder,
-        run: TrackedRun,
-        tracking: Tracking,
-    ) -> None:
-        self.job = job
-        self.run = run
-        self.folder = folder
-        self.started = time.monotonic()
-        self.parameters = parameters
-        self.warnings: list[str] = []
-        self._tracking = tracking
-        self._inputs = MountedInputs(folder.inputs)
-        self._process: JobProcess | None = None
-
-    def start(self, root: str | None, message: Callable[[str], None]) -> None:
-        """Lay out the folder and start the process."""
-        self.folder.prepare(self.job.code)
-        texts = self._inputs.mount(self.job.inputs, message)
-        outputs = make_outputs(self.job.outputs, self.folder.path / "named_outputs")
-        values = {("inputs", name): text for name, text in texts.items()}
-        values |= {("outputs", name): text for name, text in outputs.items()}
-        if root is not None:
-            values |= {
-                ("search_space", name): str(value) for name, value in self.parameters.items()
-            }
-        command = render(self.job.command, values, shlex.quote if self.job.quoted else str)
-        environment = job_environment(self.job, self.run, self.folder.work, root)
-        if root is not None:
-            environment |= sweep_variables(self.parameters)
-        self._process = JobProcess(command, self.folder.work, environment, self.folder.log)
-        self.started = time.monotonic()
-
-    def poll(self) -> int | None:
-        """Return the exit code, None while it runs."""
-        return self._process.poll() if self._process else None
-
-    def terminate(self) -> None:
-        """Ask it to end; returns at once."""
-        if self._process:
-            self._process.terminate()
-
-    def wait(self, timeout_s: float) -> None:
-        """Return when it has ended or the time is over."""
-        if self._process:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(timeout_s)
-
-    def histories(self) -> dict[str, list[MetricPoint]]:
-        """Return every log event of every metric so far."""
-        return self._tracking.histories(self.run.run_id)
-
-    def history(self, metric: str) -> list[MetricPoint]:
-        """Return every log event of one metric so far."""
-        return self._tracking.history(self.run.run_id, metric)
-
-    def running(self, metrics: Mapping[str, Sequence[MetricPoint]]) -> JobResult:
-        """Return the job as it stands, with what the caller knows of its metrics."""
-        return JobResult(
-            name=self.job.name,
-            status=JobStatus.RUNNING,
-            parameters=self.parameters,
-            metrics=metrics,
-            folder=str(self.folder.path),
-            log=str(self.folder.log),
-        )
-
-    def close(self, canceled: str | None = None) -> JobResult:
-        """End the process if it runs, set the run's status, and return how the job ended.
-
-        Args:
-            canceled: Why it was canceled, if it was.
-        """
-        code = self.poll()
-        if self._process:
-            self._process.close()
-        status = JobStatus.COMPLETED if code == 0 else JobStatus.FAILED
-        if canceled is not None:
-            status = JobStatus.CANCELED
-        self._tracking.log_missing_parameters(self.run.run_id, self.parameters)
-        self._tracking.end(self.run.run_id, status)
-        for name in self._inputs.written():
-            self.warnings.append(
-                f"the script wrote to its input {name}; Azure ML mounts it read-only, "
-                "so the same script fails there"
-            )
-        self._inputs.close()
-        self.folder.clean()
-        why = canceled or ("" if code == 0 else f"the script ended with exit code {code}")
-        result = JobResult(
-            name=self.job.name,
-            status=status,
-            parameters=self.parameters,
-            metrics=self._tracking.histories(self.run.run_id),
-            why=why,
-            folder=str(self.folder.path),
-            log=str(self.folder.log),
-            log_tail=self.folder.tail() if status is JobStatus.FAILED else (),
-            warnings=tuple(self.warnings),
-        )
-        self.describe(status, why)
-        return result
-
-    def describe(self, status: JobStatus, why: str = "") -> None:
-        """Write `job.json`: what a later command needs to know of this job."""
-        write_json(self.folder.path / "job.json", self._description(status, why))
-
-    def _description(self, status: JobStatus, why: str) -> dict[str, object]:
-        return {
-            "name": self.job.name,
-            "status": status.value,
-            "why": why,
-            "experiment_name": self.job.experiment_name,
-            "command": self.job.command,
-            "parameters": dict(self.parameters),
-            "mlflow_run_id": self.run.run_id,
-        }
+#: What a script prints after an epoch, e.g. `epoch 3/20`; ours does.
+EPOCH = re.compile(r"^epoch +(\d+)/\d+", re.MULTILINE)
+#: What a script prints when it goes on from a checkpoint; ours does.
+RESUMING = re.compile(r"resuming from epoch (\d+)")
 
 
 @dataclass(frozen=True)
@@ -238,8 +53,193 @@ class Site:
     interrupts: Interrupts
 
 
+class RunningJob:
+    """A job whose processes have been started.
+
+    Args:
+        job: What runs.
+        site: Where it runs.
+        folder: Its folder, locked by the caller.
+        run: Its MLflow run.
+        trial: The sweep that it is part of, if it is.
+    """
+
+    def __init__(
+        self,
+        job: CommandJob,
+        site: Site,
+        folder: JobFolder,
+        run: TrackedRun,
+        trial: TrialOf | None = None,
+    ) -> None:
+        self.job = job
+        self.run = run
+        self.folder = folder
+        self.started = time.monotonic()
+        literals = {name: value for name, value in job.inputs.items() if isinstance(value, Literal)}
+        self.parameters = trial.parameters if trial else literals
+        self.resources = ExitStack()
+        self._warnings: list[str] = []
+        self._site = site
+        self._trial = trial
+        self._inputs = MountedInputs(folder.inputs)
+        self._workers: Workers | None = None
+
+    def start(self) -> None:
+        """Lay out the folder and start an attempt."""
+        job, trial = self.job, self._trial
+        self.folder.prepare(job.code)
+        texts = self._inputs.mount(job.inputs, self._site.observer.message)
+        values = {("inputs", name): text for name, text in texts.items()}
+        outputs = make_outputs(job.outputs, self.folder.named_outputs)
+        values |= {("outputs", name): text for name, text in outputs.items()}
+        root = trial.sweep if trial else None
+        environment = job_environment(job, self.run, self.folder.work, root)
+        if trial:
+            drawn = trial.parameters.items()
+            values |= {("search_space", name): str(value) for name, value in drawn}
+            environment |= sweep_variables(trial.parameters)
+        command = render(job.command, values, shlex.quote if job.quoted else str)
+        environments = worker_environments(environment, job.worker_count)
+        self._workers = Workers(command, self.folder.work, environments, self.folder.logs)
+        self.started = time.monotonic()
+
+    def evict(self) -> None:
+        """Take its node away as Azure does with one of low priority, and start it again.
+
+        SIGTERM, grace, SIGKILL; then a fresh folder in which only the named outputs are as they
+        were. https://learn.microsoft.com/azure/machine-learning/how-to-manage-optimize-cost
+        """
+        began, ran = time.monotonic(), time.monotonic() - self.started
+        self._end_attempt()
+        text = (
+            f"evicted after {self.epochs()} epochs and {ran:.1f} s, "
+            f"ended in {time.monotonic() - began:.1f} s"
+        )
+        self._site.observer.message(f"{text}; starts again in a fresh folder")
+        self._warnings.append(text)
+        self.folder.note(text)
+        self._inputs.close()
+        self.start()
+
+    def epochs(self) -> int:
+        """Return how many epochs are done: as the script prints them, or logs its metrics.
+
+        The console comes first: metrics may be on their way to the store for a while.
+        """
+        printed = EPOCH.findall("\n".join(self.folder.tail(self.folder.log, lines=2)))
+        logged = 0 if printed else max(map(len, self.histories().values()), default=0)
+        return max([logged, *map(int, printed)])
+
+    def poll(self) -> int | None:
+        """Return the exit code, None while it runs."""
+        return self._workers.poll() if self._workers else None
+
+    def terminate(self) -> None:
+        """Ask it to end; returns at once."""
+        if self._workers:
+            self._workers.terminate()
+
+    def wait(self, timeout_s: float) -> None:
+        """Return when it has ended or the time is over."""
+        if self._workers:
+            self._workers.wait(timeout_s)
+
+    def histories(self) -> dict[str, list[MetricPoint]]:
+        """Return every log event of every metric so far."""
+        return self._site.tracking.histories(self.run.run_id)
+
+    def history(self, metric: str) -> list[MetricPoint]:
+        """Return every log event of one metric so far."""
+        return self._site.tracking.history(self.run.run_id, metric)
+
+    def running(self, metrics: Mapping[str, Sequence[MetricPoint]]) -> JobResult:
+        """Return the job as it stands, with what the caller knows of its metrics."""
+        return JobResult(
+            name=self.job.name,
+            status=JobStatus.RUNNING,
+            parameters=self.parameters,
+            metrics=metrics,
+            folder=str(self.folder.path),
+            log=str(self.folder.log),
+        )
+
+    def close(self, canceled: str | None = None, failed: str | None = None) -> JobResult:
+        """End the processes if they run, set the run's status, and return how the job ended.
+
+        Args:
+            canceled: Why it was canceled, if it was.
+            failed: Why it failed, if not by its exit code.
+        """
+        with self.resources:
+            return self._close(canceled, failed)
+
+    def _close(self, canceled: str | None, reason: str | None) -> JobResult:
+        code = self.poll()
+        self._end_attempt()
+        status, why = JobStatus.COMPLETED, ""
+        if canceled is not None:
+            status, why = JobStatus.CANCELED, canceled
+        elif code != 0:
+            status = JobStatus.FAILED
+            why = reason or f"the script ended with exit code {code}"
+        warnings = self._all_warnings()
+        # Tidy even where the store then fails.
+        self._inputs.close()
+        self.folder.clean()
+        self.describe(status, why)
+        tracking = self._site.tracking
+        tracking.log_missing_parameters(self.run.run_id, self.parameters)
+        tracking.end(self.run.run_id, status)
+        failed = status is JobStatus.FAILED
+        log = self._workers.failed_log if self._workers and failed else self.folder.log
+        return JobResult(
+            name=self.job.name,
+            status=status,
+            parameters=self.parameters,
+            metrics=self.histories(),
+            why=why,
+            folder=str(self.folder.path),
+            log=str(log),
+            log_tail=self.folder.tail(log) if failed else (),
+            warnings=warnings,
+        )
+
+    def describe(self, status: JobStatus, why: str = "") -> None:
+        """Write `job.json`: what a later command needs to know of this job."""
+        self.folder.describe(
+            {
+                "name": self.job.name,
+                "status": status.value,
+                "why": why,
+                "experiment_name": self.job.experiment_name,
+                "command": self.job.command,
+                "parameters": dict(self.parameters),
+                "mlflow_run_id": self.run.run_id,
+                "mlflow_experiment_id": self.run.experiment_id,
+            }
+        )
+
+    def _end_attempt(self) -> None:
+        if self._workers:
+            self._workers.close()
+
+    def _all_warnings(self) -> list[str]:
+        text = "\n".join(self.folder.tail(self.folder.log, lines=10_000))
+        resumed = RESUMING.findall(text.rpartition("==== evicted")[2])
+        went_on = f"went on from epoch {resumed[0]}" if resumed else "began again at the beginning"
+        found = [f"{line}; the second attempt {went_on}" for line in self._warnings]
+        return found + [
+            f"the script wrote to its input {name}; Azure ML mounts it read-only, "
+            "so the same script fails there"
+            for name in self._inputs.written()
+        ]
+
+
 def start_job(job: CommandJob, site: Site, trial: TrialOf | None = None) -> RunningJob:
-    """Start a job in a folder of its own.
+    """Start a job in a folder of its own, or go on with one that has not been completed.
+
+    Going on keeps the named outputs, with the checkpoints in them, and the MLflow run.
 
     Args:
         job: What runs.
@@ -249,21 +249,39 @@ def start_job(job: CommandJob, site: Site, trial: TrialOf | None = None) -> Runn
     Raises:
         MnistExpError: It could not be started; nothing of it runs.
     """
-    folder = JobFolder(site.root, job.name)
-    if folder.path.exists():
-        raise JobError(f"run: a job named {job.name} exists in {site.root}; names are used once")
-    folder.path.mkdir(parents=True)
+    folder = JobFolder(site.root, job.name, job.worker_count)
+    with ExitStack() as stack:
+        stack.enter_context(folder.locked())
+        run = _again(folder, site) if folder.exists else _first(job, site, folder, trial)
+        running = RunningJob(job, site, folder, run, trial)
+        running.describe(JobStatus.STARTING)
+        running.resources = stack.pop_all()
+    try:
+        running.start()
+    except KeyboardInterrupt:
+        running.close(canceled="canceled by the user")
+        raise
+    except BaseException as error:
+        running.close(failed=f"could not be started: {error}")
+        raise
+    return running
+
+
+def _first(job: CommandJob, site: Site, folder: JobFolder, trial: TrialOf | None) -> TrackedRun:
     tags = {"azureml.job": job.name, "azureml.displayName": job.display_name}
     if trial is not None:
         tags |= {"mlflow.parentRunId": trial.run_id, "azureml.sweep": trial.sweep}
-    run = site.tracking.start(job.experiment_name, job.name, folder.path, tags)
-    literals = {name: value for name, value in job.inputs.items() if isinstance(value, Literal)}
-    shown = trial.parameters if trial else literals
-    running = RunningJob(job, shown, folder, run, site.tracking)
-    running.describe(JobStatus.STARTING)
-    try:
-        running.start(trial.sweep if trial else None, site.observer.message)
-    except BaseException as error:
-        running.close(canceled=f"could not be started: {error}")
-        raise
-    return running
+    return site.tracking.start(job.experiment_name, job.name, folder.path, tags)
+
+
+def _again(folder: JobFolder, site: Site) -> TrackedRun:
+    description = folder.description()
+    if description["status"] == JobStatus.COMPLETED.value:
+        raise ConflictError(
+            f"run: a job named {folder.path.name} exists in {site.root} and is Completed; "
+            "names are used once"
+        )
+    run_id = str(description["mlflow_run_id"])
+    site.tracking.resume(run_id)
+    folder.note(f"started again, {description['status']} before")
+    return TrackedRun(site.tracking.uri, run_id, str(description["mlflow_experiment_id"]))

@@ -86,7 +86,13 @@ def _walk(
     for path in folder.iterdir():
         name = path.relative_to(source).as_posix()
         if path.is_dir():
-            if not ignored.match_file(f"{name}/"):
+            if not _is_ignored_whole(f"{name}/", ignored):
                 yield from _walk(source, path, ignored, skipped | {real})
         elif path.is_file() and not ignored.match_file(name):
             yield path
+
+
+def _is_ignored_whole(name: str, ignored: GitIgnoreSpec) -> bool:
+    """Whether nothing below a folder can travel; saves a walk through `.venv` and the like."""
+    negated = any(pattern.include is False for pattern in ignored.patterns)
+    return not negated and ignored.match_file(name)

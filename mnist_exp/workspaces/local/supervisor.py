@@ -3,8 +3,8 @@
 Started as a script by `processes.py`, with the standard library alone so that it is there in
 milliseconds. Its standard input is a pipe that nobody writes to: when the process that started
 it goes away, even by SIGKILL, the pipe closes and the job ends. SIGTERM ends the job too:
-terminate, wait for the whole group until the grace period is over, kill. Exits with the job's exit code, or with 128 plus the
-number of the signal that ended it.
+terminate, wait for the whole group until the grace period is over, kill. Exits with the job's
+exit code, or with 128 plus the number of the signal that ended it.
 
     python supervisor.py GRACE_SECONDS PROGRAM [ARGUMENT ...]
 """

@@ -5,7 +5,6 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from mnist_exp.records import write_json
 from mnist_exp.specs import SweepJob
 from mnist_exp.sweeps.backend import MetricLogged, TrialEnded, TrialEvent
 from mnist_exp.sweeps.drawing import configurations
@@ -14,7 +13,8 @@ from mnist_exp.sweeps.trial import SweepResult, Trial, TrialStatus
 from mnist_exp.sweeps.tuner import Tuner
 from mnist_exp.workspaces.base import JobResult, JobStatus, MetricPoint, Observer, TrialResult
 from mnist_exp.workspaces.local.environment import TrackedRun
-from mnist_exp.workspaces.local.jobs import JobFolder, RunningJob, Site, TrialOf, start_job
+from mnist_exp.workspaces.local.folders import JobFolder
+from mnist_exp.workspaces.local.jobs import RunningJob, Site, TrialOf, start_job
 from mnist_exp.workspaces.local.tracking import Tracking
 
 __all__ = ["run_sweep"]
@@ -37,7 +37,7 @@ def run_sweep(job: SweepJob, site: Site) -> JobResult:
     folder.path.mkdir(parents=True)
     tags = {"azureml.job": job.name, "azureml.runType": "sweep"}
     run = site.tracking.start(job.trial.experiment_name, job.name, folder.path, tags)
-    write_json(folder.path / "job.json", {"name": job.name, "mlflow_run_id": run.run_id})
+    folder.describe({"name": job.name, "mlflow_run_id": run.run_id})
     backend = TrialBackend(job, site, run)
     listener = _Listener(job, backend, site.observer)
     tuner = Tuner(

@@ -6,6 +6,7 @@ folder is a link to the job's own folder, so that `mlflow ui` shows a job's file
 
 import getpass
 import logging
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
@@ -46,7 +47,9 @@ class Tracking:
 
     def __init__(self, outputs: Path) -> None:
         self._outputs = outputs
-        self.uri = f"sqlite:///{outputs / STORE_NAME}"
+        # SQLAlchemy reads the path as part of an address.
+        path = str(outputs / STORE_NAME).replace("%", "%25").replace("?", "%3F")
+        self.uri = f"sqlite:///{path}"
 
     @cached_property
     def _client(self) -> MlflowClient:
@@ -60,7 +63,7 @@ class Tracking:
         with self._mapped():
             experiment_id = self._experiment(experiment)
             given = {
-                "mlflow.user": getpass.getuser(),
+                "mlflow.user": _user(),
                 "mlflow.source.name": "mnist-exp",
                 "mlflow.source.type": "LOCAL",
                 **tags,
@@ -70,6 +73,11 @@ class Tracking:
         artifacts.parent.mkdir(parents=True, exist_ok=True)
         artifacts.symlink_to(folder.resolve(), target_is_directory=True)
         return TrackedRun(self.uri, run.info.run_id, experiment_id)
+
+    def resume(self, run_id: str) -> None:
+        """Say that a run which had ended runs again."""
+        with self._mapped():
+            self._client.update_run(run_id, status="RUNNING")
 
     def log_missing_parameters(self, run_id: str, parameters: Mapping[str, object]) -> None:
         """Log the parameters that the script did not log itself; MLflow lets none change."""
@@ -131,13 +139,14 @@ class Tracking:
         Raises:
             NotFoundError: There is none.
         """
-        try:
-            found = self._client.get_model_version(name, version)
-        except MlflowException as error:
-            raise NotFoundError(
-                f"run: no registered model {name}:{version} in {self._outputs}; "
-                "register one with stage=register"
-            ) from error
+        with self._mapped():
+            try:
+                found = self._client.get_model_version(name, version)
+            except MlflowException as error:
+                raise NotFoundError(
+                    f"run: no registered model {name}:{version} in {self._outputs}; "
+                    "register one with stage=register"
+                ) from error
         return RegisteredModel(name, version, str(found.source), found.tags.get("azureml.job", ""))
 
     def _experiment(self, name: str) -> str:
@@ -165,3 +174,11 @@ class Tracking:
                 f"outputs_dir: the MLflow store {self._outputs / STORE_NAME} failed: {text}; "
                 "free space or choose another folder with outputs_dir="
             ) from error
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (ImportError, KeyError, OSError):
+        # A container may run under a number that has no name.
+        return str(os.getuid())

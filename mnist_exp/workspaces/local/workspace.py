@@ -27,9 +27,10 @@ from mnist_exp.workspaces.base import (
     RegisteredModel,
 )
 from mnist_exp.workspaces.local.endpoints import Endpoints
+from mnist_exp.workspaces.local.folders import JobFolder
 from mnist_exp.workspaces.local.inputs import local_path
 from mnist_exp.workspaces.local.interrupts import noted_interrupts
-from mnist_exp.workspaces.local.jobs import JobFolder, RunningJob, Site, start_job
+from mnist_exp.workspaces.local.jobs import RunningJob, Site, start_job
 from mnist_exp.workspaces.local.sweep import run_sweep
 from mnist_exp.workspaces.local.tracking import Tracking
 
@@ -37,6 +38,8 @@ __all__ = ["LocalWorkspace"]
 
 #: Seconds between two looks at a job's metrics.
 POLL_S = 0.25
+#: While an eviction is due after a certain epoch, and epochs may take milliseconds.
+DRILL_POLL_S = 0.002
 
 
 class LocalWorkspace:
@@ -62,8 +65,8 @@ class LocalWorkspace:
 
     def submit(self, job: CommandJob | SweepJob) -> str:
         """Accept a job; it runs while it is watched, since nothing here outlives the command."""
-        if job.name in self._submitted or JobFolder(self._jobs, job.name).path.exists():
-            raise ConflictError(f"run: a job named {job.name} exists; names are used once")
+        if job.name in self._submitted:
+            raise ConflictError(f"run: a job named {job.name} is submitted; names are used once")
         self._submitted[job.name] = job
         return job.name
 
@@ -136,11 +139,15 @@ class LocalWorkspace:
 
 def _watch_command(job: CommandJob, site: Site) -> JobResult:
     running = start_job(job, site)
-    canceled: str | None = "canceled by the user"
     try:
         canceled = _follow(running, site)
-    finally:
-        result = running.close(canceled)
+    except KeyboardInterrupt:
+        running.close("canceled by the user")
+        raise
+    except BaseException as error:
+        running.close(f"no longer watched: {error}")
+        raise
+    result = running.close(canceled)
     site.observer.job_changed(result)
     return result
 
@@ -150,6 +157,7 @@ def _follow(running: RunningJob, site: Site) -> str | None:
     timeout = running.job.timeout
     seen: dict[str, int] = {}
     site.observer.job_changed(running.running({}))
+    drill = running.job.compute.evict_after_epochs
     while running.poll() is None:
         site.interrupts.check()
         if timeout is not None and time.monotonic() - running.started > timeout:
@@ -160,5 +168,18 @@ def _follow(running: RunningJob, site: Site) -> str | None:
         if counts != seen:
             seen = counts
             site.observer.job_changed(running.running(metrics))
+        if drill is not None and _wait_for_epoch(running, drill):
+            running.evict()
+            drill = None
         running.wait(POLL_S)
     return None
+
+
+def _wait_for_epoch(running: RunningJob, epoch: int) -> bool:
+    """Wait a moment for an epoch to be done, and return whether it is."""
+    deadline = time.monotonic() + POLL_S
+    while time.monotonic() < deadline:
+        if running.epochs() >= epoch:
+            return True
+        time.sleep(DRILL_POLL_S)
+    return False

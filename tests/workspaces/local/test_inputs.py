@@ -46,9 +46,7 @@ def test_literals_are_spelt_as_in_yaml(inputs: MountedInputs) -> None:
 
 
 @pytest.mark.parametrize("mode", ["ro_mount", "download"])
-def test_a_folder_is_a_copy_of_the_jobs_own(
-    inputs: MountedInputs, source: Path, mode: str
-) -> None:
+def test_a_folder_is_a_copy_of_the_jobs_own(inputs: MountedInputs, source: Path, mode: str) -> None:
     copy = mount(inputs, source, mode)
     assert copy != source
     assert (copy / "sub" / "a.bin").read_bytes() == b"abc"
@@ -165,7 +163,12 @@ def test_what_cannot_be_copied_is_one_line(inputs: MountedInputs, source: Path) 
 
 @pytest.mark.parametrize(
     "address",
-    ["https://example.com/x", "azureml:digits:1", "wasbs://a@b/c", "azureml://datastores/d/paths/p"],
+    [
+        "https://example.com/x",
+        "azureml:digits:1",
+        "wasbs://a@b/c",
+        "azureml://datastores/d/paths/p",
+    ],
 )
 def test_places_on_azure_are_refused(address: str) -> None:
     with pytest.raises(JobError, match=r"job\.inputs\.data\.path: the local workspace reads local"):

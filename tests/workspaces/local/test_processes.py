@@ -150,9 +150,7 @@ def test_each_process_of_the_job_has_the_grace_period(
     assert process.poll() == 128 + signal.SIGTERM
 
 
-def test_grandchildren_are_ended_with_the_job(
-    start: Callable[..., JobProcess], pipe: Pipe
-) -> None:
+def test_grandchildren_are_ended_with_the_job(start: Callable[..., JobProcess], pipe: Pipe) -> None:
     process = start(
         f"exec 9> {pipe}; (trap '' TERM; {FOREVER}) & bash -c '{FOREVER} & echo here >&9; wait'",
         grace_s=0.1,

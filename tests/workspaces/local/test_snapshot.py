@@ -78,7 +78,7 @@ def test_negation_takes_a_file_back(code: Path, write: Write) -> None:
 
 def test_everything_ignored_but_some(code: Path, write: Write) -> None:
     write(".amlignore", "*\n!*/\n!*.py\n")
-    for name in ("train.py", "sub/model.py", "notes.md"):
+    for name in ("train.py", "sub/model.py", "sub/notes.md", "notes.md"):
         write(name)
     assert names(code) == ["sub/model.py", "train.py"]
 
@@ -117,8 +117,9 @@ def test_loops_and_broken_links_are_left_out(code: Path, write: Write) -> None:
 def test_the_outputs_folder_does_not_travel(code: Path, write: Write, tmp_path: Path) -> None:
     write("train.py")
     outputs = write("results/jobs/old/model.bin").parent.parent.parent
-    copy_snapshot(code, outputs / "jobs" / "new" / "wd", leave_out=outputs)
-    assert os.listdir(outputs / "jobs" / "new" / "wd") == ["train.py"]
+    work = outputs / "jobs" / "new" / "wd"
+    copy_snapshot(code, work, leave_out=outputs)
+    assert [path.name for path in work.iterdir()] == ["train.py"]
 
 
 def test_modes_are_kept_and_pipes_are_not_read(code: Path, write: Write, tmp_path: Path) -> None:

@@ -1,0 +1,144 @@
+"""The folder of a job: what is laid out before it runs and what is kept after.
+
+`<outputs>/jobs/<name>` keeps what Azure ML would keep: `outputs/`, `logs/`, the console logs in
+`user_logs/`, `named_outputs/<name>/`, and `job.json` about it. The command runs in `wd/`, a copy of
+the code in which `outputs` and `logs` are links to the kept folders; whatever else it writes there
+is gone when it ends.
+"""
+
+import fcntl
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from mnist_exp.errors import ConflictError, JobError
+from mnist_exp.records import write_json
+from mnist_exp.workspaces.local.snapshot import copy_snapshot
+
+__all__ = ["JobFolder"]
+
+KEPT = ("outputs", "logs")
+TAIL_LINES = 20
+
+
+class JobFolder:
+    """The folder of one job.
+
+    Args:
+        root: `<outputs>/jobs`.
+        name: The job's name.
+        workers: Processes of the job; each has a console log.
+    """
+
+    def __init__(self, root: Path, name: str, workers: int = 1) -> None:
+        self.path = root / name
+        self.work = self.path / "wd"
+        self.inputs = self.path / "inputs"
+        self.named_outputs = self.path / "named_outputs"
+        names = ["std_log.txt"]
+        if workers > 1:
+            names = [f"std_log_process_{index}.txt" for index in range(workers)]
+        self.logs = [self.path / "user_logs" / name for name in names]
+        self._description = self.path / "job.json"
+
+    @property
+    def log(self) -> Path:
+        """The console log, of the first process if there are several."""
+        return self.logs[0]
+
+    @property
+    def exists(self) -> bool:
+        """Whether there has been a job of that name."""
+        return self._description.exists()
+
+    def describe(self, description: dict[str, object]) -> None:
+        """Write `job.json`: what a later command needs to know of this job."""
+        write_json(self._description, description)
+
+    def description(self) -> dict[str, Any]:
+        """Return `job.json`.
+
+        Raises:
+            JobError: There is no such job.
+        """
+        try:
+            content = json.loads(self._description.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise JobError(f"run: no job {self.path.name} in {self.path.parent}") from error
+        return dict(content)
+
+    @property
+    def run_id(self) -> str:
+        """The MLflow run of the job.
+
+        Raises:
+            JobError: There is no such job.
+        """
+        return str(self.description()["mlflow_run_id"])
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other commands from running the same job; a lock dies with its process.
+
+        Raises:
+            ConflictError: Another command runs it.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        with (self.path / ".lock").open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise ConflictError(
+                    f"run: {self.path.name} is being run by another command; wait for it"
+                ) from error
+            yield
+
+    def prepare(self, code: Path | None) -> None:
+        """Lay out a fresh working copy; of an attempt before only the named outputs stay.
+
+        Azure ML starts a job whose node was taken away in the same way.
+        """
+        self.clean()
+        for name in KEPT:
+            shutil.rmtree(self.path / name, ignore_errors=True)
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        self.work.mkdir()
+        if code is not None:
+            copy_snapshot(code, self.work, leave_out=self.path.parent.parent)
+        for name in KEPT:
+            kept, link = self.path / name, self.work / name
+            # A snapshot may bring a folder of that name along.
+            if link.is_dir():
+                link.rename(kept)
+            elif link.exists():
+                raise JobError(
+                    f"job.code: {name} must be a folder, since what a job writes there is kept, "
+                    f"got the file {code}/{name}; rename it"
+                )
+            kept.mkdir(exist_ok=True)
+            link.symlink_to(kept, target_is_directory=True)
+
+    def note(self, text: str) -> None:
+        """Write a line of ours into the console logs, before an attempt adds its own."""
+        for path in self.logs:
+            with path.open("a", encoding="utf-8") as file:
+                file.write(f"==== {text} ====\n")
+
+    def tail(self, log: Path, lines: int = TAIL_LINES) -> list[str]:
+        """Return the last lines of a console log."""
+        try:
+            return log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:]
+        except OSError:
+            return []
+
+    def clean(self) -> None:
+        """Remove what a job does not keep."""
+        for name in KEPT:
+            made_anew = self.work / name
+            # A script may have removed the link to have an empty folder.
+            if made_anew.is_dir() and not made_anew.is_symlink():
+                shutil.copytree(made_anew, self.path / name, symlinks=True, dirs_exist_ok=True)
+        shutil.rmtree(self.work, ignore_errors=True)

@@ -1,0 +1,104 @@
+import shlex
+import subprocess
+
+import pytest
+
+from mnist_exp.templates import azure_form, literal_text, references, render, swept
+
+VALUES = {
+    ("inputs", "lr"): "0.1",
+    ("inputs", "model.dropout"): "0.5",
+    ("outputs", "model"): "/out/model",
+    ("search_space", "batch"): "32",
+}
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        ("train {{inputs.lr}}", "train 0.1"),
+        ("train {{ inputs.lr }}", "train 0.1"),
+        ("x={{inputs.model.dropout}}", "x=0.5"),
+        ("{{inputs.lr}}{{outputs.model}}{{search_space.batch}}", "0.1/out/model32"),
+        ("awk '{print $1}' ${HOME} {{other.x}}", "awk '{print $1}' ${HOME} {{other.x}}"),
+        ("no reference", "no reference"),
+    ],
+)
+def test_references_are_filled_in(command: str, expected: str) -> None:
+    assert render(command, VALUES) == expected
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        ("train [[--lr {{inputs.lr}}]] end", "train --lr 0.1 end"),
+        ("train [[--mu {{inputs.mu}}]] end", "train  end"),
+        ("[[--lr {{inputs.lr}} --mu {{inputs.mu}}]]|", "|"),
+        ("[[{{inputs.mu}}]][[{{inputs.lr}}]]", "0.1"),
+        ("[[--lr\n{{inputs.lr}}]]", "--lr\n0.1"),
+    ],
+)
+def test_an_optional_part_stands_or_falls_with_its_values(command: str, expected: str) -> None:
+    assert render(command, VALUES) == expected
+
+
+@pytest.mark.parametrize("test", ["[[ -f model.h5 ]]", '[[ "$a" == "b" ]]'])
+def test_a_test_of_bash_keeps_its_brackets(test: str) -> None:
+    command = f"if {test}; then train [[--lr {{{{inputs.lr}}}}]]; fi"
+    assert render(command, VALUES) == f"if {test}; then train --lr 0.1; fi"
+    assert azure_form(command) == f"if {test}; then train $[[--lr ${{{{inputs.lr}}}}]]; fi"
+    assert references(command) == {("inputs", "lr"): False}
+
+
+def test_a_required_value_that_is_missing_is_an_error() -> None:
+    with pytest.raises(KeyError):
+        render("{{inputs.mu}}", VALUES)
+
+
+def test_values_are_not_templates() -> None:
+    values = {("inputs", "a"): "{{inputs.b}} [[x]] \\1", ("inputs", "b"): "no"}
+    assert render("{{inputs.a}}", values) == "{{inputs.b}} [[x]] \\1"
+
+
+@pytest.mark.parametrize("value", ["a b", "it's", "$HOME", "`id`; $(id)", "*", "", "-n", "a\nb", "ü"])
+def test_a_quoted_value_reaches_the_program_as_it_is(value: str) -> None:
+    command = render("printf %s {{inputs.x}}", {("inputs", "x"): value}, shlex.quote)
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
+    assert done.stdout == value
+
+
+def test_unquoted_values_are_split_by_the_shell() -> None:
+    command = render("printf '<%s>' {{inputs.x}}", {("inputs", "x"): "a  b"})
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
+    assert done.stdout == "<a><b>"
+
+
+def test_references_say_which_are_required() -> None:
+    command = "{{inputs.a}} [[{{inputs.a}} {{inputs.b}}]] {{outputs.c}} {{search_space.d.e}}"
+    assert references(command) == {
+        ("inputs", "a"): True,
+        ("inputs", "b"): False,
+        ("outputs", "c"): True,
+        ("search_space", "d.e"): True,
+    }
+
+
+def test_swept_inputs_move_to_the_search_space() -> None:
+    command = "{{inputs.lr}} {{inputs.epochs}} {{outputs.lr}} {{search_space.x}}"
+    assert swept(command, {"lr": 0, "x": 0}) == (
+        "{{search_space.lr}} {{inputs.epochs}} {{outputs.lr}} {{search_space.x}}"
+    )
+
+
+def test_azure_form_is_azures_spelling() -> None:
+    command = "t --a {{inputs.a}} [[--b {{ inputs.b }}]] {{outputs.c}} {{search_space.d}}"
+    assert azure_form(command) == (
+        "t --a ${{inputs.a}} $[[--b ${{inputs.b}}]] ${{outputs.c}} ${{search_space.d}}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(True, "true"), (False, "false"), (1, "1"), (0.5, "0.5"), ("True", "True")]
+)
+def test_literals_are_spelt_as_yaml_spells_them(value: object, text: str) -> None:
+    assert literal_text(value) == text  # type: ignore[arg-type]

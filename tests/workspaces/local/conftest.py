@@ -1,0 +1,58 @@
+"""A workspace whose MLflow store is a copy of an empty one: to make one takes a second."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mnist_exp.workspaces.local.tracking import STORE_NAME, Tracking
+from mnist_exp.workspaces.local.workspace import LocalWorkspace
+from tests.workspaces.local.factories import LOGGER
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An MLflow store without runs."""
+    folder = tmp_path_factory.mktemp("store")
+    (folder / "artifacts").mkdir()
+    Tracking(folder).start("empty", "empty", folder / "artifacts", {})
+    return folder / STORE_NAME
+
+
+@pytest.fixture
+def outputs(tmp_path: Path, empty_store: Path) -> Path:
+    """An outputs folder with a blank and a quote in its name."""
+    folder = tmp_path / "it's out"
+    folder.mkdir()
+    shutil.copyfile(empty_store, folder / STORE_NAME)
+    return folder
+
+
+@pytest.fixture
+def tracking(outputs: Path) -> Tracking:
+    """The MLflow store below `outputs`."""
+    return Tracking(outputs)
+
+
+@pytest.fixture
+def workspace(outputs: Path) -> LocalWorkspace:
+    """A local workspace."""
+    return LocalWorkspace(outputs)
+
+
+@pytest.fixture
+def code(tmp_path: Path) -> Callable[..., Path]:
+    """Makes a code folder with a script that can log metrics."""
+
+    def make(script: str, **files: str) -> Path:
+        folder = tmp_path / "my code"
+        folder.mkdir()
+        contents = {"script.py": script, "logger.py": LOGGER, **files}
+        for name, text in contents.items():
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        return folder
+
+    return make

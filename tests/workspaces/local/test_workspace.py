@@ -1,0 +1,502 @@
+import json
+import os
+import signal
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+from mnist_exp.config import ComputeType
+from mnist_exp.errors import ConflictError, JobError, NotFoundError, OutputsError
+from mnist_exp.specs import ComputeSpec, ModelSpec, OutputSpec, PathInput
+from mnist_exp.workspaces.base import JobResult, JobStatus
+from mnist_exp.workspaces.local.tracking import Tracking
+from mnist_exp.workspaces.local.workspace import LocalWorkspace
+from tests.workspaces.local.factories import Watcher, command_job, description, files_below
+
+Code = Callable[..., Path]
+
+#: Ends itself only when it is told to; ends at once then.
+WAITING = "tail -f /dev/null & wait"
+
+
+class Bench:
+    """A workspace with the store beside it."""
+
+    def __init__(self, workspace: LocalWorkspace, outputs: Path, uri: str) -> None:
+        self.workspace = workspace
+        self.outputs = outputs
+        self.uri = uri
+        self.client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+        self.watcher = Watcher()
+
+    def run(self, command: str, name: str = "job", **changes: object) -> JobResult:
+        """Run a job to its end."""
+        self.workspace.submit(command_job(command, name, **changes))
+        return self.workspace.watch(name, self.watcher)
+
+    def folder(self, name: str = "job") -> Path:
+        """The folder of a job."""
+        return self.outputs / "jobs" / name
+
+    def tracked(self, name: str = "job") -> Run:
+        """The MLflow run of a job."""
+        return self.client.get_run(description(self.folder(name))["mlflow_run_id"])
+
+    def log(self, name: str = "job") -> str:
+        """What a job printed."""
+        return (self.folder(name) / "user_logs" / "std_log.txt").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def bench(workspace: LocalWorkspace, outputs: Path, tracking: Tracking) -> Bench:
+    return Bench(workspace, outputs, tracking.uri)
+
+
+# How a job ends.
+
+
+def test_a_job_that_exits_0_is_completed(bench: Bench) -> None:
+    result = bench.run("echo fine")
+    assert (result.status, result.why, result.log_tail) == (JobStatus.COMPLETED, "", ())
+    assert bench.tracked().info.status == "FINISHED"
+    assert description(bench.folder())["status"] == "Completed"
+    assert bench.log() == "fine\n"
+
+
+def test_a_job_that_exits_otherwise_is_failed_with_its_last_lines(bench: Bench) -> None:
+    result = bench.run("seq 100; exit 3")
+    assert result.status is JobStatus.FAILED
+    assert result.why == "the script ended with exit code 3"
+    assert list(result.log_tail) == [str(number) for number in range(81, 101)]
+    assert result.log == str(bench.folder() / "user_logs" / "std_log.txt")
+    assert bench.tracked().info.status == "FAILED"
+
+
+def test_metrics_of_a_failed_job_are_kept(bench: Bench, code: Code) -> None:
+    folder = code(
+        "from logger import log_metric\n"
+        "log_metric('score', 0.5)\n"
+        "log_metric('score', 0.25)\n"
+        "log_metric('loss', 2.0, 7)\n"
+        "raise SystemExit(3)\n"
+    )
+    result = bench.run("script.py", code=folder)
+    assert result.status is JobStatus.FAILED
+    assert [point.value for point in result.metrics["score"]] == [0.5, 0.25]
+    assert [(point.value, point.step) for point in result.metrics["loss"]] == [(2.0, 7)]
+    assert result.last_metrics == {"score": 0.25, "loss": 2.0}
+
+
+REAL_MLFLOW = """\
+import sys
+import mlflow
+
+with mlflow.start_run() as run:
+    mlflow.log_param("lr", "mine")
+    mlflow.log_metric("score", 0.5)
+    mlflow.log_metric("score", float("nan"))
+    mlflow.log_text("hello", "note.txt")
+mlflow.end_run()
+print(run.info.run_id, run.info.experiment_id)
+client = mlflow.MlflowClient()
+client.set_terminated(run.info.run_id, sys.argv[1])
+sys.exit(int(sys.argv[2]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("said", "code_", "status", "stored"),
+    [
+        ("FINISHED", 3, JobStatus.FAILED, "FAILED"),
+        ("FAILED", 0, JobStatus.COMPLETED, "FINISHED"),
+    ],
+)
+def test_the_exit_code_decides_whatever_mlflow_says(
+    bench: Bench, code: Code, said: str, code_: int, status: JobStatus, stored: str
+) -> None:
+    command = f"python script.py {said} {code_}"
+    result = bench.run(command, code=code(REAL_MLFLOW), inputs={"lr": 0.5, "epochs": 3})
+    assert result.status is status, bench.log()
+    run = bench.tracked()
+    assert run.info.status == stored
+    # mlflow.start_run() took up the job's own run, in the job's experiment.
+    assert bench.log().splitlines()[-1] == f"{run.info.run_id} {run.info.experiment_id}"
+    assert bench.client.get_experiment(run.info.experiment_id).name == "experiment"
+    assert result.metrics["score"][0].value == 0.5
+    assert len(result.metrics["score"]) == 2
+    # What the script logged stands; what it did not log is added.
+    assert run.data.params == {"lr": "mine", "epochs": "3"}
+    assert {entry.path for entry in bench.client.list_artifacts(run.info.run_id)} >= {"note.txt"}
+
+
+def test_parameters_are_logged_for_a_script_that_does_not(bench: Bench, tmp_path: Path) -> None:
+    inputs = {"lr": 0.5, "name": "x", "data": PathInput(tmp_path, mode="direct")}
+    result = bench.run("true", inputs=inputs)
+    assert bench.tracked().data.params == {"lr": "0.5", "name": "x"}
+    assert result.parameters == {"lr": 0.5, "name": "x"}
+
+
+def test_job_timeout_cancels(bench: Bench) -> None:
+    result = bench.run(f"echo here; {WAITING}", timeout=1)
+    assert result.status is JobStatus.CANCELED
+    assert result.why == "canceled after job.timeout (1 s)"
+    assert bench.tracked().info.status == "KILLED"
+
+
+class Interrupting(Watcher):
+    """Presses Ctrl-C as soon as a metric is there."""
+
+    def job_changed(self, job: JobResult) -> None:
+        super().job_changed(job)
+        if job.metrics and not job.status.is_finished:
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_an_interrupt_cancels_and_is_recorded(bench: Bench, code: Code) -> None:
+    bench.watcher = Interrupting()
+    folder = code(
+        "import os, signal\n"
+        "from logger import log_metric\n"
+        "log_metric('score', 0.5)\n"
+        "open('outputs/pid', 'w').write(str(os.getpid()))\n"
+        "signal.pause()\n"
+    )
+    with pytest.raises(KeyboardInterrupt):
+        bench.run("script.py", code=folder)
+    assert description(bench.folder())["status"] == "Canceled"
+    assert description(bench.folder())["why"] == "canceled by the user"
+    assert bench.tracked().info.status == "KILLED"
+    assert files_below(bench.folder()) == [".lock", "job.json", "outputs/pid", "user_logs/std_log.txt"]
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((bench.folder() / "outputs" / "pid").read_text()), 0)
+
+
+class Faulty(Watcher):
+    """Breaks at the first word."""
+
+    def job_changed(self, job: JobResult) -> None:
+        raise ValueError("no display")
+
+
+def test_a_job_that_can_no_longer_be_watched_is_ended_and_says_why(bench: Bench) -> None:
+    bench.watcher = Faulty()
+    with pytest.raises(ValueError, match="no display"):
+        bench.run(WAITING)
+    assert description(bench.folder())["status"] == "Canceled"
+    assert description(bench.folder())["why"] == "no longer watched: no display"
+
+
+def test_progress_is_shown_from_running_to_the_end(bench: Bench) -> None:
+    bench.run("true")
+    statuses = [job.status for job in bench.watcher.seen]
+    assert statuses[0] is JobStatus.RUNNING
+    assert statuses[-1] is JobStatus.COMPLETED
+
+
+# What a job keeps.
+
+
+def test_outputs_and_logs_are_kept_and_all_else_is_gone(bench: Bench, code: Code) -> None:
+    folder = code("", **{"sub/data.txt": "x"})
+    bench.run(
+        "echo 1 > outputs/a; mkdir outputs/model; echo 2 > outputs/model/b; echo 3 > logs/c; "
+        "echo 4 > elsewhere; mkdir more; echo 5 > more/d",
+        code=folder,
+    )
+    assert files_below(bench.folder()) == [
+        ".lock",
+        "job.json",
+        "logs/c",
+        "outputs/a",
+        "outputs/model/b",
+        "user_logs/std_log.txt",
+    ]
+    assert sorted(path.name for path in bench.folder().iterdir()) == [
+        ".lock",
+        "job.json",
+        "logs",
+        "outputs",
+        "user_logs",
+    ]
+    assert sorted(path.name for path in folder.iterdir()) == ["logger.py", "script.py", "sub"]
+
+
+def test_the_artifacts_of_the_run_are_the_files_of_the_job(bench: Bench) -> None:
+    bench.run("mkdir outputs/model; echo 2 > outputs/model/b; echo 3 > logs/c")
+    run_id = bench.tracked().info.run_id
+
+    def listed(path: str | None = None) -> set[str]:
+        return {entry.path for entry in bench.client.list_artifacts(run_id, path)}
+
+    assert listed() >= {"logs", "outputs", "user_logs"}
+    assert listed("outputs/model") == {"outputs/model/b"}
+    assert listed("user_logs") == {"user_logs/std_log.txt"}
+
+
+def test_the_code_may_bring_an_outputs_folder_of_its_own(bench: Bench, code: Code) -> None:
+    folder = code("", **{"outputs/old": "old", "logs/sub/x": "x"})
+    bench.run("cat outputs/old; echo new > outputs/new; echo over > outputs/old", code=folder)
+    assert bench.log() == "old\n"
+    assert (bench.folder() / "outputs" / "new").read_text() == "new\n"
+    assert (bench.folder() / "logs" / "sub" / "x").read_text() == "x"
+    assert (folder / "outputs" / "old").read_text() == "old"
+    assert not (folder / "outputs" / "new").exists()
+
+
+def test_a_file_in_the_place_of_a_kept_folder_is_an_error(bench: Bench, code: Code) -> None:
+    with pytest.raises(JobError, match=r"^job\.code: outputs must be a folder"):
+        bench.run("true", code=code("", outputs="a file"))
+    assert description(bench.folder())["status"] == "Failed"
+
+
+def test_a_script_may_make_its_outputs_folder_anew(bench: Bench) -> None:
+    bench.run("rm -rf outputs; mkdir outputs; echo 1 > outputs/a")
+    assert (bench.folder() / "outputs" / "a").read_text() == "1\n"
+
+
+def test_code_that_holds_the_outputs_folder_does_not_ship_it(bench: Bench, tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text("", encoding="utf-8")
+    bench.run("echo 1 > outputs/a", "first", code=tmp_path)
+    bench.run("ls -A", "second", code=tmp_path)
+    assert bench.log("second").split() == ["logs", "outputs", "script.py"]
+    assert list((bench.folder("second") / "outputs").iterdir()) == []
+
+
+def test_named_outputs_are_kept(bench: Bench) -> None:
+    bench.run(
+        "echo 1 > {{outputs.model}}/weights; echo 2 > {{outputs.table}}",
+        outputs={"model": OutputSpec(), "table": OutputSpec(type="uri_file")},
+    )
+    kept = bench.folder() / "named_outputs"
+    assert (kept / "model" / "weights").read_text() == "1\n"
+    assert (kept / "table").read_text() == "2\n"
+
+
+def test_a_kept_file_is_found_again(bench: Bench) -> None:
+    bench.run("echo 1 > outputs/a")
+    assert bench.workspace.download("job", "outputs/a") == bench.folder() / "outputs" / "a"
+    assert bench.workspace.download("job", "outputs/b") is None
+    assert bench.workspace.download("nobody", "outputs/a") is None
+
+
+def test_writing_to_a_mounted_input_is_a_warning(bench: Bench, tmp_path: Path) -> None:
+    data = tmp_path / "my data"
+    data.mkdir()
+    (data / "a").write_text("1", encoding="utf-8")
+    result = bench.run(
+        "chmod u+w {{inputs.data}}; echo 2 > {{inputs.data}}/b; cat {{inputs.data}}/a",
+        inputs={"data": PathInput(data)},
+    )
+    assert bench.log() == "1"
+    assert len(result.warnings) == 1
+    assert "the script wrote to its input data" in result.warnings[0]
+    assert [path.name for path in data.iterdir()] == ["a"]
+
+
+# The command.
+
+
+NASTY = ["a b", "it's", '"', "$(touch injected)", "; touch injected", "`touch injected`", "*", ""]
+
+
+@pytest.mark.parametrize("value", NASTY)
+def test_values_of_a_script_are_neither_split_nor_run(bench: Bench, code: Code, value: str) -> None:
+    folder = code("import os, sys\nprint(sys.argv[1:], os.path.exists('injected'))\n")
+    result = bench.run("script.py --x {{inputs.x}}", code=folder, inputs={"x": value})
+    assert result.status is JobStatus.COMPLETED
+    assert bench.log() == f"{['--x', value]} False\n"
+
+
+def test_a_command_is_a_line_of_bash(bench: Bench) -> None:
+    bench.run(
+        "[[ -d outputs ]] && set -- {{inputs.words}} && echo $# $AZUREML_PARAMETER_words "
+        "[[--mu {{inputs.mu}}]]; false || echo ${0##*/}",
+        quoted=False,
+        inputs={"words": "one two"},
+    )
+    assert bench.log() == "2 one two\nbash\n"
+
+
+def test_without_code_the_folder_is_empty(bench: Bench) -> None:
+    bench.run("ls -A; pwd -P")
+    *names, folder = bench.log().splitlines()
+    assert names == ["logs", "outputs"]
+    assert folder == str(bench.folder() / "wd")
+
+
+def test_the_environment_is_azures(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AZURE_CLIENT_SECRET", "hush")
+    bench.run("env", environment_variables={"MINE": "a b"})
+    seen = dict(line.split("=", 1) for line in bench.log().splitlines())
+    assert seen["AZUREML_RUN_ID"] == seen["AZUREML_ROOT_RUN_ID"] == "job"
+    assert seen["MLFLOW_RUN_ID"] == bench.tracked().info.run_id
+    assert seen["MLFLOW_TRACKING_URI"] == bench.uri
+    assert seen["MINE"] == "a b"
+    assert "AZURE_CLIENT_SECRET" not in seen
+
+
+# Faults.
+
+
+def test_a_name_is_used_once(bench: Bench) -> None:
+    bench.workspace.submit(command_job("true"))
+    with pytest.raises(ConflictError, match="names are used once"):
+        bench.workspace.submit(command_job("true"))
+    bench.workspace.watch("job", bench.watcher)
+    with pytest.raises(ConflictError, match="names are used once"):
+        Bench(LocalWorkspace(bench.outputs), bench.outputs, bench.uri).run("true")
+    assert description(bench.folder())["status"] == "Completed"
+
+
+def test_what_was_not_submitted_cannot_be_watched(bench: Bench) -> None:
+    with pytest.raises(JobError, match="no job ghost was submitted"):
+        bench.workspace.watch("ghost", bench.watcher)
+
+
+def test_a_job_that_cannot_be_started_is_failed_and_says_why(bench: Bench, tmp_path: Path) -> None:
+    inputs = {"data": PathInput(tmp_path / "nowhere")}
+    with pytest.raises(JobError, match=r"job\.inputs\.data\.path: must exist"):
+        bench.run("true", inputs=inputs)
+    assert description(bench.folder())["status"] == "Failed"
+    assert "must exist" in description(bench.folder())["why"]
+    assert bench.tracked().info.status == "FAILED"
+    assert not (bench.folder() / "wd").exists()
+
+
+def test_check_looks_at_the_inputs_and_makes_nothing(bench: Bench, tmp_path: Path) -> None:
+    job = command_job("true", inputs={"data": PathInput(tmp_path / "nowhere"), "lr": 1})
+    before = files_below(tmp_path)
+    with pytest.raises(JobError, match="must exist"):
+        bench.workspace.check(job, bench.watcher)
+    assert files_below(tmp_path) == before
+
+
+def test_a_store_that_is_no_database_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "mlflow.db").write_text("not a database, however long it is" * 100)
+    workspace = LocalWorkspace(tmp_path)
+    workspace.submit(command_job("true"))
+    with pytest.raises(OutputsError, match=r"^outputs_dir: the MLflow store .* failed") as caught:
+        workspace.watch("job", Watcher())
+    assert len(caught.value.lines) == 1
+
+
+@pytest.mark.parametrize("name", ["50% done", "what?", "a#b", "ü&;"])
+def test_an_outputs_folder_may_have_any_name(tmp_path: Path, empty_store: Path, name: str) -> None:
+    outputs = tmp_path / name
+    outputs.mkdir()
+    (outputs / "mlflow.db").write_bytes(empty_store.read_bytes())
+    tracking = Tracking(outputs)
+    bench = Bench(LocalWorkspace(outputs), outputs, tracking.uri)
+    bench.run("echo 1 > outputs/a")
+    run = bench.tracked()
+    assert run.info.status == "FINISHED"
+    assert "outputs" in {one.path for one in bench.client.list_artifacts(run.info.run_id)}
+    with sqlite3.connect(outputs / "mlflow.db") as database:
+        assert database.execute("SELECT status FROM runs WHERE name = 'job'").fetchall() == [
+            ("FINISHED",)
+        ]
+    database.close()
+
+
+# Compute and models.
+
+
+def test_this_machine_plays_every_compute_target(workspace: LocalWorkspace) -> None:
+    local = workspace.get_or_create_compute(ComputeSpec(ComputeType.local, "local"))
+    assert (local.name, local.type, local.notes) == ("local", "local", ())
+    spec = ComputeSpec(ComputeType.amlcompute, "gpu-cluster", "STANDARD_NC4AS_T4_V3")
+    cluster = workspace.get_or_create_compute(spec)
+    assert cluster.notes == ("gpu-cluster (STANDARD_NC4AS_T4_V3) is played by this machine",)
+
+
+def model(path: str = "outputs/model") -> ModelSpec:
+    return ModelSpec("digits", "job", path, description="of a test")
+
+
+def test_a_folder_is_registered_with_its_lineage(bench: Bench) -> None:
+    bench.run("mkdir outputs/model; echo 1 > outputs/model/a")
+    first = bench.workspace.register_model(model())
+    second = bench.workspace.register_model(model())
+    assert (first.name, first.version, second.version) == ("digits", "1", "2")
+    assert first.job == "job"
+    assert first.path == str(bench.folder() / "outputs" / "model")
+    stored = bench.client.get_model_version("digits", "1")
+    assert stored.run_id == bench.tracked().info.run_id
+    assert stored.tags == {"azureml.job": "job", "azureml.type": "custom_model"}
+    assert Tracking(bench.outputs).registered("digits", "2") == second
+
+
+def test_a_file_is_registered(bench: Bench) -> None:
+    bench.run("echo 1 > outputs/model.bin")
+    registered = bench.workspace.register_model(model("outputs/model.bin"))
+    assert Path(registered.path).read_text() == "1\n"
+
+
+def test_registering_what_is_not_there_names_the_folder(bench: Bench) -> None:
+    bench.run("true")
+    with pytest.raises(JobError, match=r"^registration\.path: .* got outputs/model; its files are"):
+        bench.workspace.register_model(model())
+    with pytest.raises(JobError, match=r"registration\.path"):
+        bench.workspace.register_model(ModelSpec("digits", "ghost", "outputs"))
+
+
+def test_an_unknown_model_version_is_not_found(bench: Bench, tracking: Tracking) -> None:
+    with pytest.raises(NotFoundError, match="no registered model digits:3"):
+        tracking.registered("digits", "3")
+
+
+def test_a_damaged_job_folder_is_one_line(bench: Bench) -> None:
+    bench.run("mkdir outputs/model")
+    (bench.folder() / "job.json").write_text("{", encoding="utf-8")
+    with pytest.raises(JobError, match="no job job in"):
+        bench.workspace.register_model(model())
+
+
+def test_order_of_arrival_is_kept_within_a_step(bench: Bench, code: Code) -> None:
+    # Azure ML's tutorial logs every epoch at step 0.
+    values = [0.5, 0.1, 0.9, 0.2]
+    folder = code(f"from logger import log_metric\nfor v in {values}: log_metric('score', v)\n")
+    result = bench.run("script.py", code=folder)
+    assert [point.value for point in result.metrics["score"]] == values
+
+
+def test_a_user_without_a_name_can_run_jobs(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("pwd.getpwuid", lambda number: {}[number])
+    assert bench.run("true").status is JobStatus.COMPLETED
+    assert bench.tracked().data.tags["mlflow.user"] == str(os.getuid())
+
+
+def test_two_experiments_share_a_store(bench: Bench) -> None:
+    bench.run("true", "first")
+    bench.run("true", "second", experiment_name="another")
+    bench.run("true", "third")
+    ids = {name: bench.tracked(name).info.experiment_id for name in ("first", "second", "third")}
+    assert ids["first"] == ids["third"] != ids["second"]
+
+
+def test_the_description_of_a_job_names_its_command(bench: Bench) -> None:
+    bench.run("echo {{inputs.x}}", inputs={"x": 1})
+    content = json.loads((bench.folder() / "job.json").read_text(encoding="utf-8"))
+    assert content["command"] == "echo {{inputs.x}}"
+    assert content["parameters"] == {"x": 1}
+
+
+def test_the_stores_rows_are_those_that_mlflow_writes(bench: Bench, code: Code) -> None:
+    # The stand-in for `import mlflow` in these tests has to do what MLflow does.
+    bench.run(
+        "script.py", code=code("from logger import log_metric\nlog_metric('score', 0.5, 3)\n")
+    )
+    run_id = bench.tracked().info.run_id
+    bench.client.log_metric(run_id, "score", 0.75, step=4)
+    with sqlite3.connect(bench.outputs / "mlflow.db") as database:
+        rows = database.execute("SELECT key, value, step, is_nan FROM metrics").fetchall()
+        latest = database.execute("SELECT key, value, step FROM latest_metrics").fetchall()
+    database.close()
+    assert rows == [("score", 0.5, 3, 0), ("score", 0.75, 4, 0)]
+    assert latest == [("score", 0.75, 4)]

@@ -1,0 +1,94 @@
+"""The machines and GPUs that a job runs on, and TensorFlow's strategy to use them together.
+
+Azure ML tells a worker of its colleagues by TF_CONFIG:
+https://learn.microsoft.com/azure/machine-learning/how-to-train-distributed-gpu#tensorflow
+"""
+
+import json
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import tensorflow as tf
+
+from errors import SettingsError
+
+__all__ = ["Cluster", "join_cluster"]
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """What this process works with.
+
+    Attributes:
+        strategy: How several GPUs or workers work together; None where there is but one device.
+        is_chief: Whether this process is the one that logs, keeps checkpoints and exports.
+        description: The devices, for people.
+    """
+
+    strategy: Any
+    is_chief: bool
+    description: str
+
+
+def join_cluster(batch_size: int) -> Cluster:
+    """Makes the strategy that fits the devices. Must come before any other use of TensorFlow.
+
+    Raises:
+        SettingsError: The batch cannot be dealt out evenly, or TF_CONFIG is not usable.
+    """
+    gpus = tf.config.list_physical_devices("GPU")
+    for gpu in gpus:
+        # Otherwise a process takes all the memory of a GPU that others may share.
+        tf.config.experimental.set_memory_growth(gpu, True)
+    if gpus:
+        # Some of a GPU's sums come out in another order each time.
+        tf.config.experimental.enable_op_determinism()
+    config = _tf_config()
+    workers = len(_workers(config))
+    if workers > 1:
+        options = tf.distribute.experimental.CommunicationOptions(
+            implementation=tf.distribute.experimental.CommunicationImplementation.AUTO
+        )
+        strategy = tf.distribute.MultiWorkerMirroredStrategy(communication_options=options)
+    else:
+        strategy = tf.distribute.MirroredStrategy() if len(gpus) > 1 else None
+    replicas = strategy.num_replicas_in_sync if strategy else 1
+    if batch_size % replicas:
+        raise SettingsError(
+            f"--batch-size must be a multiple of the {replicas} devices, got {batch_size}"
+        )
+    is_chief = config.get("task", {}).get("index", 0) == 0
+    return Cluster(strategy, is_chief, _description(gpus, workers))
+
+
+def _tf_config() -> dict[str, Any]:
+    text = os.environ.get("TF_CONFIG") or "{}"
+    try:
+        config: dict[str, Any] = json.loads(text)
+        cluster, task = config.get("cluster", {}), config.get("task", {})
+        index, hosts = int(task.get("index", 0)), cluster.get("worker", [])
+    except (ValueError, TypeError, AttributeError) as error:
+        raise SettingsError(f"TF_CONFIG cannot be read: {error}") from error
+    if cluster.get("ps") or task.get("type", "worker") != "worker":
+        raise SettingsError(
+            "TF_CONFIG asks for parameter servers; this trainer's workers update together"
+            " (MultiWorkerMirroredStrategy), so parameter_server_count must be 0"
+        )
+    if hosts and not 0 <= index < len(hosts):
+        raise SettingsError(f"TF_CONFIG: task.index must be below {len(hosts)}, got {index}")
+    return config
+
+
+def _workers(config: dict[str, Any]) -> list[str]:
+    hosts: list[str] = config.get("cluster", {}).get("worker", [])
+    return hosts or ["this process"]
+
+
+def _description(gpus: list[Any], workers: int) -> str:
+    if gpus:
+        details = tf.config.experimental.get_device_details(gpus[0])
+        device = f"{len(gpus)} x GPU {details.get('device_name', 'of unknown make')}"
+    else:
+        device = f"CPU ({len(os.sched_getaffinity(0))} cores)"
+    return f"{workers} workers, each {device}" if workers > 1 else device
