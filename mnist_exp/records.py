@@ -18,7 +18,7 @@ from mnist_exp.config import Stage
 from mnist_exp.errors import NotFoundError
 from mnist_exp.workspaces.base import JobStatus
 
-__all__ = ["SCHEMA_VERSION", "Record", "RecordIndex", "load_record", "write_json"]
+__all__ = ["RECORD_NAME", "SCHEMA_VERSION", "Record", "RecordIndex", "load_record", "write_json"]
 
 #: Raised when a field changes its meaning or goes; a new field alone does not raise it.
 SCHEMA_VERSION = 1
@@ -133,8 +133,10 @@ class RecordIndex:
         """Append a line that says where the record is."""
         entry = {"name": record.name, "stage": record.stage.value, "folder": str(folder.resolve())}
         self._path.parent.mkdir(parents=True, exist_ok=True)
+        # A line that a kill has left half-written must not swallow this one.
+        start = "\n" if self._ends_within_a_line() else ""
         with self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(entry, ensure_ascii=False) + "\n")
+            file.write(f"{start}{json.dumps(entry)}\n")
 
     def newest_first(self, *stages: Stage) -> Iterator[tuple[Record, Path]]:
         """Yield the records of these stages that can still be read, and their folders."""
@@ -147,9 +149,18 @@ class RecordIndex:
                 except NotFoundError:
                     continue
 
+    def _ends_within_a_line(self) -> bool:
+        try:
+            with self._path.open("rb") as file:
+                file.seek(-1, os.SEEK_END)
+                return file.read() != b"\n"
+        except OSError:
+            # There is no file, or nothing in it.
+            return False
+
     def _entries(self) -> list[dict[str, str]]:
         try:
-            lines = self._path.read_text(encoding="utf-8").splitlines()
+            lines = self._path.read_text(encoding="utf-8", errors="replace").splitlines()
         except OSError:
             return []
         return [entry for entry in map(_parsed, lines) if entry]
@@ -161,7 +172,8 @@ def _parsed(line: str) -> dict[str, str]:
         entry = json.loads(line)
     except ValueError:
         return {}
-    return entry if isinstance(entry, dict) else {}
+    is_one = isinstance(entry, dict) and all(isinstance(value, str) for value in entry.values())
+    return entry if is_one else {}
 
 
 def _finite(value: Any) -> Any:

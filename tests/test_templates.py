@@ -60,7 +60,9 @@ def test_values_are_not_templates() -> None:
     assert render("{{inputs.a}}", values) == "{{inputs.b}} [[x]] \\1"
 
 
-@pytest.mark.parametrize("value", ["a b", "it's", "$HOME", "`id`; $(id)", "*", "", "-n", "a\nb", "ü"])
+@pytest.mark.parametrize(
+    "value", ["a b", "it's", "$HOME", "`id`; $(id)", "*", "", "-n", "a\nb", "ü"]
+)
 def test_a_quoted_value_reaches_the_program_as_it_is(value: str) -> None:
     command = render("printf %s {{inputs.x}}", {("inputs", "x"): value}, shlex.quote)
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)

@@ -65,7 +65,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
         CheckpointError: It is damaged, no checkpoint at all, or of a newer format.
     """
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             about = json.loads(str(arrays["about"]))
             version = about.pop("format_version")
             if version > FORMAT_VERSION:

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 from mnist_exp.config import Stage
 from mnist_exp.names import new_job_name
-from mnist_exp.records import Record
+from mnist_exp.errors import NotFoundError
+from mnist_exp.records import RECORD_NAME, Record, load_record
 from mnist_exp.stages import RUNNERS
 from mnist_exp.stages.context import StageContext, run_stage
 
@@ -42,8 +43,7 @@ class AllStages:
             for stage in ORDER:
                 produced[stage] = self._run_one(context, stage, produced)
         finally:
-            if self._left_endpoint(context, produced):
-                produced[Stage.cleanup] = self._run_one(context, Stage.cleanup, produced)
+            self._clean_up(context, produced)
         return _summary(record, produced).with_changes(paths={"folder": str(context.folder)})
 
     def _run_one(
@@ -52,12 +52,16 @@ class AllStages:
         inner = replace(context, folder=context.folder / stage.value, produced=dict(produced))
         return run_stage(RUNNERS[stage], inner)
 
-    def _left_endpoint(self, context: StageContext, produced: dict[Stage, Record]) -> bool:
-        """Whether this command has begun an endpoint, finished or not."""
-        if Stage.deploy in produced:
-            return True
-        path = context.folder / Stage.deploy.value / "run.json"
-        return path.exists() and not RUNNERS[Stage.cleanup].faults(context)
+    def _clean_up(self, context: StageContext, produced: dict[Stage, Record]) -> None:
+        """Delete the endpoint that this command has begun, finished or not."""
+        try:
+            begun = load_record(context.folder / Stage.deploy.value / RECORD_NAME)
+        except NotFoundError:
+            return
+        produced.setdefault(Stage.deploy, begun)
+        inner = replace(context, produced=produced)
+        if not RUNNERS[Stage.cleanup].faults(inner):
+            produced[Stage.cleanup] = self._run_one(context, Stage.cleanup, produced)
 
 
 def _summary(record: Record, produced: dict[Stage, Record]) -> Record:

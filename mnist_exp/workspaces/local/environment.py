@@ -64,6 +64,7 @@ def job_environment(
         "AZUREML_CR_EXECUTION_WORKING_DIR_PATH": str(folder),
         "AZUREML_CR_NODE_RANK": "0",
         "AZUREML_NODE_COUNT": "1",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_TRACKING_URI": run.tracking_uri,
         "MLFLOW_RUN_ID": run.run_id,
         "MLFLOW_EXPERIMENT_ID": run.experiment_id,

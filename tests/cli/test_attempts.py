@@ -1,0 +1,158 @@
+"""Jobs that are taken away and start again, and jobs of several processes."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Cli
+
+#: Writes a checkpoint, fails at the first attempt, and tells what it found at the second.
+TWO_ATTEMPTS = """\
+import argparse, pathlib, sys
+
+parser = argparse.ArgumentParser()
+parser.add_argument("--checkpoints", type=pathlib.Path)
+folder = parser.parse_args().checkpoints
+found = sorted(path.name for path in folder.iterdir())
+print("found", found, "and", sorted(path.name for path in pathlib.Path("outputs").iterdir()))
+pathlib.Path("outputs", "half").write_text("made before the end")
+(folder / "epoch-1").write_text("1")
+sys.exit(0 if found else 1)
+"""
+
+#: The second worker fails; the first would wait for it forever.
+CLUSTER = """\
+import json, os, sys, time
+
+config = json.loads(os.environ["TF_CONFIG"])
+print("worker", config["task"]["index"], "of", len(config["cluster"]["worker"]), flush=True)
+print("rank", os.environ["AZUREML_CR_NODE_RANK"], "of", os.environ["AZUREML_NODE_COUNT"])
+if config["task"]["index"] == 1:
+    print("the link is down")
+    sys.exit(3)
+time.sleep(600)
+"""
+
+JOB = """\
+experiment_name: attempts
+code: ../../code
+script: {script}
+outputs: {outputs}
+primary_metric: score
+"""
+
+
+@pytest.fixture
+def own(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], list[str]]:
+    """Return arguments that run a script as a job."""
+
+    def make(text: str, outputs: str = "{}") -> list[str]:
+        root = tmp_path_factory.mktemp("own")
+        (root / "code").mkdir()
+        (root / "code" / "script.py").write_text(text, encoding="utf-8")
+        (root / "conf" / "job").mkdir(parents=True)
+        job = JOB.format(script="script.py", outputs=outputs)
+        (root / "conf" / "job" / "own.yaml").write_text(job, encoding="utf-8")
+        return ["--config-dir", str(root / "conf"), "job=own"]
+
+    return make
+
+
+def test_a_failed_run_is_gone_on_with(cli: Cli, own: Callable[..., list[str]]) -> None:
+    arguments = own(TWO_ATTEMPTS, "{checkpoints: {type: uri_folder}}")
+    failed = cli(*arguments, "stage=train")
+    name = cli.records("train")[0]["name"]
+    assert failed.returncode == 1
+    assert f"run={name}" in failed.stderr
+
+    cli.ok(*arguments, "stage=train", f"run={name}")
+    first, second = cli.records("train")
+    assert (first["status"], second["status"]) == ("Failed", "Completed")
+    assert first["name"] == second["name"]
+    # Named outputs stay, ./outputs of the attempt that failed does not come back.
+    assert "found ['epoch-1'] and []" in Path(second["paths"]["log"]).read_text(encoding="utf-8")
+
+    again = cli(*arguments, "stage=train", f"run={name}")
+    assert again.returncode == 1
+    assert "which is Completed" in again.stderr
+
+
+def test_an_unknown_run_cannot_be_gone_on_with(cli: Cli) -> None:
+    done = cli("stage=train", "run=nobody")
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: run: no training run nobody in outputs")
+
+
+def test_one_worker_dying_ends_the_job_with_its_log(
+    cli: Cli, own: Callable[..., list[str]]
+) -> None:
+    cluster = ["job.distribution.type=tensorflow", "job.distribution.worker_count=2"]
+    done = cli(*own(CLUSTER), "stage=train", *cluster)
+    assert done.returncode == 1
+    assert "exit code 3" in done.stderr
+    assert "the link is down" in done.stderr
+    assert "std_log_process_1.txt" in done.stderr
+    logs = Path(cli.records("train")[0]["paths"]["folder"], "user_logs")
+    text = (logs / "std_log_process_1.txt").read_text(encoding="utf-8")
+    assert "worker 1 of 2" in text
+    assert "rank 1 of 2" in text
+    assert "worker 0 of 2" in (logs / "std_log_process_0.txt").read_text(encoding="utf-8")
+
+
+def test_parameter_servers_are_refused_with_a_reason(cli: Cli) -> None:
+    done = cli("stage=train", "job.distribution.parameter_server_count=1")
+    assert done.returncode == 1
+    assert (
+        "job.distribution.parameter_server_count: must be 0, got 1; with parameter" in done.stderr
+    )
+
+
+def test_eviction_needs_nodes_that_can_be_taken_away(cli: Cli) -> None:
+    done = cli("stage=train", "compute.evict_after_epochs=3")
+    assert done.returncode == 1
+    assert "add compute=low_priority" in done.stderr
+
+
+@pytest.fixture(scope="module")
+def undisturbed(
+    tmp_path_factory: pytest.TempPathFactory, make_cli: Callable[[Path], Cli]
+) -> dict[str, object]:
+    """The metrics of a short run that nobody disturbs."""
+    cli = make_cli(tmp_path_factory.mktemp("undisturbed"))
+    cli.ok("stage=train", "model.epochs=8")
+    return dict(cli.records("train")[0]["metrics"])
+
+
+@pytest.mark.xdist_group("attempts")
+def test_an_evicted_run_loses_nothing_and_tells(cli: Cli, undisturbed: dict[str, object]) -> None:
+    done = cli.ok(
+        "stage=train", "model.epochs=8", "compute=low_priority", "compute.evict_after_epochs=3"
+    )
+    record = cli.records("train")[0]
+    told = re.search(
+        r"evicted after (\d+) epochs.* went on from epoch (\d+)", record["warnings"][0]
+    )
+    assert told is not None
+    assert int(told[1]) >= 3
+    assert abs(int(told[1]) - int(told[2])) <= 1
+    assert "evicted after" in done.stdout + done.stderr
+    assert record["metrics"] == undisturbed
+    evaluation = Path(record["paths"]["folder"], "outputs", "evaluation.json")
+    assert json.loads(evaluation.read_text())["test_acc"] == undisturbed["test_acc"]
+
+
+@pytest.mark.xdist_group("attempts")
+def test_two_workers_are_as_good_as_one(cli: Cli, undisturbed: dict[str, float]) -> None:
+    cli.ok(
+        "stage=train",
+        "model.epochs=8",
+        "job.distribution.type=tensorflow",
+        "job.distribution.worker_count=2",
+    )
+    record = cli.records("train")[0]
+    assert record["metrics"]["test_acc"] == pytest.approx(undisturbed["test_acc"], abs=0.01)
+    log = Path(record["paths"]["log"]).read_text(encoding="utf-8")
+    assert "2 workers" in log

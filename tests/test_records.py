@@ -1,0 +1,201 @@
+import json
+import math
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from mnist_exp.config import Stage
+from mnist_exp.errors import NotFoundError
+from mnist_exp.records import SCHEMA_VERSION, Record, RecordIndex, load_record, write_json
+from mnist_exp.workspaces.base import JobStatus
+
+
+def record(name: str = "train_1", stage: Stage = Stage.train, **changes: object) -> Record:
+    given = {"status": JobStatus.COMPLETED, "started": "2026-11-01T10:00:00+00:00", **changes}
+    return Record(stage=stage, name=name, **given)  # type: ignore[arg-type]
+
+
+def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:
+    written = record(
+        parameters={"lr": 0.5, "name": "ü"},
+        metrics={"validation_acc": 0.9},
+        trials=[{"name": "t_0", "best": 0.5}],
+        best={"name": "t_0", "value": 0.5},
+        log_tail=["one", "two"],
+        seed=42,
+        duration_s=1.5,
+    )
+    path = written.save(tmp_path / "new" / "folder")
+    assert path == tmp_path / "new" / "folder" / "run.json"
+    read = load_record(path)
+    assert json.loads(json.dumps(asdict(read))) == json.loads(json.dumps(asdict(written)))
+    assert read.stage is Stage.train
+    assert read.status is JobStatus.COMPLETED
+
+
+def test_the_words_are_azures(tmp_path: Path) -> None:
+    content = json.loads(record().save(tmp_path).read_text(encoding="utf-8"))
+    assert content["schema_version"] == SCHEMA_VERSION
+    assert (content["stage"], content["status"]) == ("train", "Completed")
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_what_is_not_finite_is_null(tmp_path: Path, value: float) -> None:
+    path = record(metrics={"loss": value, "acc": 1.0}, trials=[{"best": [value]}]).save(tmp_path)
+    content = json.loads(path.read_text(encoding="utf-8"), parse_constant=pytest.fail)
+    assert content["metrics"] == {"loss": None, "acc": 1.0}
+    assert content["trials"] == [{"best": [None]}]
+
+
+def test_a_failed_write_leaves_the_old_file_alone(tmp_path: Path) -> None:
+    path = tmp_path / "run.json"
+    write_json(path, {"old": 1})
+    with pytest.raises(TypeError):
+        write_json(path, {"new": object()})
+    assert json.loads(path.read_text(encoding="utf-8")) == {"old": 1}
+    assert list(tmp_path.iterdir()) == [path]
+
+
+KILLED = """\
+import os, signal, sys
+from pathlib import Path
+from mnist_exp import records
+
+# Killed where it hurts: the text is on the disk, the file has not got its name yet.
+os.fsync = lambda number: os.kill(os.getpid(), signal.SIGKILL)
+records.write_json(Path(sys.argv[1]), {"new": "x" * 100_000})
+"""
+
+
+def test_a_kill_leaves_the_old_file_whole(tmp_path: Path) -> None:
+    path = tmp_path / "run.json"
+    write_json(path, {"old": 1})
+    done = subprocess.run([sys.executable, "-c", KILLED, path], check=False)
+    assert done.returncode == -9
+    assert json.loads(path.read_text(encoding="utf-8")) == {"old": 1}
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_written_files_have_the_mode_that_was_asked_for(tmp_path: Path) -> None:
+    write_json(tmp_path / "plain", 1)
+    write_json(tmp_path / "secret", 1, mode=0o600)
+    assert (tmp_path / "plain").stat().st_mode & 0o777 == 0o644
+    assert (tmp_path / "secret").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
+    path = record(schema_version=SCHEMA_VERSION + 1).save(tmp_path)
+    with pytest.raises(NotFoundError, match=r"schema_version must be at most \d+, got \d+; read"):
+        load_record(path)
+
+
+def test_a_field_of_a_later_minor_change_is_passed_over(tmp_path: Path) -> None:
+    content = asdict(record())
+    write_json(tmp_path / "run.json", {**content, "from_the_future": 1})
+    assert load_record(tmp_path / "run.json").name == "train_1"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "null",
+        "[]",
+        "{}",
+        '{"schema_version": 1}',
+        '{"schema_version": "one"}',
+        '{"schema_version": 1, "stage": "dance", "status": "Completed", "name": "", "started": ""}',
+        '{"schema_version": 1, "stage": "train", "status": "Fine", "name": "", "started": ""}',
+        "\udcff",
+    ],
+)
+def test_a_damaged_record_is_not_found(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "run.json"
+    path.write_bytes(text.encode(errors="surrogateescape"))
+    with pytest.raises(NotFoundError, match=r"run\.json: not a readable run record"):
+        load_record(path)
+
+
+def test_a_missing_record_is_not_found(tmp_path: Path) -> None:
+    with pytest.raises(NotFoundError, match="not a readable run record"):
+        load_record(tmp_path / "run.json")
+
+
+class Outputs:
+    """An outputs folder with records in it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.index = RecordIndex(folder)
+        self.lines = folder / "index.jsonl"
+
+    def add(self, name: str, stage: Stage = Stage.train) -> None:
+        """Add a record in a folder of its own."""
+        one = record(name, stage)
+        folder = self.folder / "runs" / name
+        one.save(folder)
+        self.index.add(one, folder)
+
+    def names(self, *stages: Stage) -> list[str]:
+        """The names of the records, as the index has them."""
+        return [one.name for one, _ in self.index.newest_first(*stages)]
+
+
+@pytest.fixture
+def outputs(tmp_path: Path) -> Outputs:
+    return Outputs(tmp_path / "out puts ü")
+
+
+def test_an_empty_index_has_nothing(outputs: Outputs) -> None:
+    assert outputs.names(Stage.train) == []
+    assert not outputs.folder.exists()
+
+
+def test_the_newest_is_first_and_only_the_stages_asked_for(outputs: Outputs) -> None:
+    for name, stage in (("a", Stage.train), ("b", Stage.sweep), ("c", Stage.train)):
+        outputs.add(name, stage)
+    assert outputs.names(Stage.train) == ["c", "a"]
+    assert outputs.names(Stage.train, Stage.sweep) == ["c", "b", "a"]
+    assert outputs.names(Stage.deploy) == []
+    (_, folder), *_ = outputs.index.newest_first(Stage.train)
+    assert folder == (outputs.folder / "runs" / "c").resolve()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        b'{"name": "x", "stage": "tra',
+        b"\n\n",
+        b"null\n",
+        b"3\n",
+        b'["train"]\n',
+        b'{"name": "x", "stage": "train", "folder": 5}\n',
+        b'{"name": "x", "stage": "train"}\n',
+        b'{"name": "x", "stage": ["train"], "folder": "x"}\n',
+        b"\xff\xfe\n",
+    ],
+)
+def test_damaged_lines_are_skipped(outputs: Outputs, damage: bytes) -> None:
+    outputs.add("before")
+    with outputs.lines.open("ab") as file:
+        file.write(damage)
+    outputs.add("after")
+    assert outputs.names(Stage.train) == ["after", "before"]
+
+
+def test_records_that_are_gone_are_skipped(outputs: Outputs) -> None:
+    outputs.add("a")
+    outputs.add("b")
+    (outputs.folder / "runs" / "b" / "run.json").unlink()
+    assert outputs.names(Stage.train) == ["a"]
+
+
+def test_the_status_is_that_of_the_record_not_of_the_index(outputs: Outputs) -> None:
+    outputs.add("a")
+    record("a", status=JobStatus.FAILED).save(outputs.folder / "runs" / "a")
+    ((found, _),) = outputs.index.newest_first(Stage.train)
+    assert found.status is JobStatus.FAILED

@@ -1,0 +1,119 @@
+"""Fixtures of the trainer's tests: real digits, and runs of the real script."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from lean import import_tensorflow
+
+# As train.py does, and before any test module asks for TensorFlow in its own way.
+import_tensorflow(keras=True)
+
+import keras  # noqa: E402, F401 - optional packages are hidden only in this moment
+from benchmarks.sample import write_sample  # noqa: E402
+from data import Split, load, split  # noqa: E402
+from mlflow.tracking import MlflowClient  # noqa: E402
+from settings import Settings  # noqa: E402
+
+TRAINER = Path(__file__).parents[2] / "trainer"
+
+
+@pytest.fixture(scope="session")
+def sample(tmp_path_factory) -> Path:
+    """A folder with 4,000 + 1,000 real digits."""
+    folder = tmp_path_factory.mktemp("sample")
+    write_sample(folder)
+    return folder
+
+
+@pytest.fixture
+def settings(sample) -> Settings:
+    return Settings(sample)
+
+
+@pytest.fixture(scope="session")
+def parts(sample) -> Split:
+    digits, test = load(sample)
+    return split(digits, test, 0.1, 42)
+
+
+@dataclass
+class Job:
+    """A run of train.py in a folder of its own, with an MLflow run of its own."""
+
+    folder: Path
+    store: str
+    run_id: str
+    arguments: list[str]
+
+    def start(self, *more: str, **environment: str) -> subprocess.Popen[str]:
+        variables = {
+            **os.environ,
+            "MLFLOW_TRACKING_URI": self.store,
+            "MLFLOW_RUN_ID": self.run_id,
+            **environment,
+        }
+        return subprocess.Popen(
+            [sys.executable, str(TRAINER / "train.py"), *self.arguments, *more],
+            cwd=self.folder,
+            env=variables,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def finish(self, *more: str, **environment: str) -> "Result":
+        started = time.monotonic()
+        process = self.start(*more, **environment)
+        out, err = process.communicate()
+        return Result(process.returncode, out, err, time.monotonic() - started)
+
+    def history(self) -> dict[str, list[tuple[int, float]]]:
+        """Every value of every metric in MLflow, in the order of the steps."""
+        client = MlflowClient(self.store)
+        return {
+            key: sorted((m.step, m.value) for m in client.get_metric_history(self.run_id, key))
+            for key in client.get_run(self.run_id).data.metrics
+        }
+
+
+@dataclass
+class Result:
+    code: int
+    out: str
+    err: str
+    seconds: float
+
+
+@pytest.fixture(scope="session")
+def new_job(tmp_path_factory, sample) -> Callable[..., Job]:
+    """Makes jobs that share one MLflow store."""
+    store = f"sqlite:///{tmp_path_factory.mktemp('store') / 'mlflow.db'}"
+    client = MlflowClient(store)
+
+    def new(*arguments: str) -> Job:
+        folder = tmp_path_factory.mktemp("job")
+        run = client.create_run("0")
+        return Job(folder, store, run.info.run_id, ["--data-folder", str(sample), *arguments])
+
+    return new
+
+
+@pytest.fixture(scope="session")
+def long_arguments() -> list[str]:
+    """Enough epochs to be stopped in the midst of."""
+    return ["--epochs", "40", "--checkpoints", "checkpoints", "--learning-rate", "0.05"]
+
+
+@pytest.fixture(scope="session")
+def trained(new_job, long_arguments) -> tuple[Job, Result]:
+    """A run that nothing stopped."""
+    job = new_job(*long_arguments)
+    result = job.finish()
+    assert result.code == 0, result.err
+    return job, result
