@@ -1,5 +1,6 @@
 """From config to specs: pure functions that a stage calls with a config that has been checked."""
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -116,7 +117,7 @@ def sweep_job(config: ExperimentConfig, name: str) -> SweepJob:
 
 def script_command(script: str, inputs: Mapping[str, Any], outputs: Mapping[str, Any]) -> str:
     """Return the command that hands each input and output to a script as `--its-name value`."""
-    words = [f"python {script}"]
+    words = [f"python {shlex.quote(script)}"]
     words += [f"--{key.replace('_', '-')} {{{{inputs.{key}}}}}" for key in inputs]
     words += [f"--{key.replace('_', '-')} {{{{outputs.{key}}}}}" for key in outputs]
     return " ".join(words)

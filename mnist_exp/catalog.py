@@ -45,14 +45,19 @@ def size_warning(size: str) -> str | None:
     return None
 
 
-def environment_warning(name: str) -> str | None:
-    """Return one line if the curated environment is gone, None if it is not known to be."""
+def environment_warning(name: str, where: str = "env") -> str | None:
+    """Return one line if the curated environment is gone, None if it is not known to be.
+
+    Args:
+        name: The environment's name.
+        where: The config key of the environment.
+    """
     found = OLD_TENSORFLOW.search(name)
     if found is None or int(found[1]) >= OLDEST_TENSORFLOW_MINOR:
         return None
     return (
-        f"env.name: the curated environment {name} was removed from Azure ML; "
-        f"use env.name={CURATED_SUCCESSOR}"
+        f"{where}.name: the curated environment {name} was removed from Azure ML; "
+        f"use {where}.name={CURATED_SUCCESSOR}"
     )
 
 

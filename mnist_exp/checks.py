@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from mnist_exp.build import script_command
+from mnist_exp.build import DATA_REFERENCE, script_command
 from mnist_exp.catalog import environment_warning, size_warning
 from mnist_exp.config import (
     ComputeTier,
@@ -59,7 +59,9 @@ def warnings(config: ExperimentConfig) -> list[str]:
     found = [
         size_warning(config.compute.size or ""),
         environment_warning(config.env.name or ""),
-        environment_warning(config.endpoint.deployment.environment.name or ""),
+        environment_warning(
+            config.endpoint.deployment.environment.name or "", "endpoint.deployment.environment"
+        ),
     ]
     if config.stage in TRAINING and config.job.distribution.type is not None:
         found.append(
@@ -155,7 +157,9 @@ def _job(config: ExperimentConfig) -> Iterator[str]:
         yield f"job.code: must be the folder that holds job.script ({job.script}), got null"
     elif job.code is not None and not Path(job.code).is_dir():
         yield f"job.code: must be a folder, got {job.code}, which does not exist"
-    elif job.script is not None and not Path(job.code or "", job.script).is_file():
+    elif job.script is not None and (
+        _leaves(job.script) or not Path(job.code or "", job.script).is_file()
+    ):
         yield f"job.script: must be a file in job.code ({job.code}), got {job.script}"
     if not job.experiment_name.strip():
         yield "job.experiment_name: must not be empty"
@@ -165,7 +169,13 @@ def _job(config: ExperimentConfig) -> Iterator[str]:
     for name, value in job.inputs.items():
         yield from _job_input(name, value)
     for name, value in job.outputs.items():
-        yield from _path_fields(f"job.outputs.{name}", name, value or {}, OUTPUT_MODES)
+        if isinstance(value, Mapping | None):
+            yield from _path_fields(f"job.outputs.{name}", name, value or {}, OUTPUT_MODES)
+        else:
+            yield f"job.outputs.{name}: must be {{type, mode}}, got {value!r}"
+    for name in job.environment_variables:
+        if not name or "=" in name:
+            yield f"job.environment_variables: a name must not be empty nor hold =, got {name!r}"
     yield from _command(config)
 
 
@@ -190,15 +200,29 @@ def _job_input(name: str, value: Any) -> Iterator[str]:
     where = f"job.inputs.{name}"
     if isinstance(value, Mapping):
         yield from _path_fields(where, name, value, INPUT_MODES, "path")
-        path = str(value.get("path", ""))
-        local = path and "{{" not in path and "://" not in path and not path.startswith("azureml:")
-        if local and not Path(path).exists():
-            yield f"{where}.path: must exist, got {path}"
+        yield from _input_path(f"{where}.path", value.get("path"))
         return
     if fault := input_name_fault(name):
         yield f"{where}: a name {fault}"
     if not isinstance(value, str | int | float | bool):
         yield f"{where}: must be a literal or {{type, path, mode}}, got {value!r}"
+
+
+def _input_path(where: str, path: Any) -> Iterator[str]:
+    if not path:
+        return
+    if not isinstance(path, str):
+        yield f"{where}: must be text, got {path!r}"
+    elif "{{" in path:
+        if path != DATA_REFERENCE:
+            yield f"{where}: the only reference is {DATA_REFERENCE}, got {path}"
+    elif "://" not in path and not path.startswith("azureml:") and not Path(path).exists():
+        yield f"{where}: must exist, got {path}"
+
+
+def _leaves(path: str) -> bool:
+    """Whether a path leads out of the folder that it is relative to."""
+    return Path(path).is_absolute() or ".." in Path(path).parts
 
 
 def _path_fields(
@@ -223,13 +247,14 @@ def _command(config: ExperimentConfig) -> Iterator[str]:
     job = config.job
     if job.command is None:
         return
-    known = {
-        "inputs": {*job.inputs},
-        "outputs": {*job.outputs},
-        "search_space": _swept(config) if needs_sweep(config.stage) else set(),
-    }
+    # stage=all runs the command by itself too, before any value is drawn.
+    drawn = _swept(config) if config.stage is Stage.sweep else set()
+    known = {"inputs": {*job.inputs, *drawn}, "outputs": {*job.outputs}, "search_space": drawn}
+    if config.stage is Stage.sweep and not drawn:
+        # The sweep has faults of its own, which come first.
+        del known["search_space"]
     for (kind, name), required in sorted(references(job.command).items()):
-        if required and name not in known[kind]:
+        if required and name not in known.get(kind, {name}):
             listed = ", ".join(sorted(known[kind])) or "none"
             yield f"job.command: {{{{{kind}.{name}}}}} is not defined; there are {listed}"
 
@@ -258,7 +283,7 @@ def _registration(config: ExperimentConfig) -> Iterator[str]:
         yield f"registration.name: must not be empty nor hold / : or \\, got {asset.name!r}"
     if asset.type not in MODEL_TYPES:
         yield f"registration.type: must be one of {', '.join(MODEL_TYPES)}, got {asset.type}"
-    if Path(asset.path).is_absolute() or ".." in Path(asset.path).parts:
+    if _leaves(asset.path):
         yield f"registration.path: must be relative to the job's files, got {asset.path}"
 
 

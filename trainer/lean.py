@@ -28,9 +28,8 @@ def import_tensorflow(*, keras: bool) -> Any:
     Returns:
         The module `tensorflow`.
     """
-    # Whoever asked for TensorFlow's messages gets them all.
-    quiet = nullcontext() if _LOG_LEVEL in os.environ else _quiet_stderr()
-    os.environ.setdefault(_LOG_LEVEL, "3")
+    # Whoever asked for TensorFlow's messages, by a level below that of errors, gets them all.
+    quiet = _quiet_stderr() if os.environ.setdefault(_LOG_LEVEL, "3") >= "2" else nullcontext()
     with _absent(*_EXTRAS, *(() if keras else ("keras",))), quiet, _no_collections():
         import tensorflow as tf  # noqa: PLC0415
     return tf

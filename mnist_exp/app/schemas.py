@@ -10,9 +10,22 @@ from mnist_exp.errors import ConfigError
 __all__ = ["register_schemas", "to_config"]
 
 
+#: Mappings that take new keys from the command line without a `+`.
+FREE_MAPPINGS = (
+    "job.environment_variables",
+    "sweep.sampling_algorithm",
+    "sweep.early_termination",
+    "endpoint.traffic",
+    "endpoint.deployment.environment_variables",
+)
+
+
 def register_schemas() -> None:
     """Make `experiment_schema` known to conf/config.yaml's defaults list."""
-    ConfigStore.instance().store(name="experiment_schema", node=ExperimentConfig)
+    schema = OmegaConf.structured(ExperimentConfig)
+    for key in FREE_MAPPINGS:
+        OmegaConf.set_struct(OmegaConf.select(schema, key), False)
+    ConfigStore.instance().store(name="experiment_schema", node=schema)
 
 
 def to_config(composed: DictConfig, hydra_config: DictConfig) -> ExperimentConfig:

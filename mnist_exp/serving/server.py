@@ -1,5 +1,6 @@
 """The server process: an app in front of a worker, on a leash."""
 
+import asyncio
 import logging
 import os
 import signal
@@ -24,6 +25,8 @@ logger = logging.getLogger(__name__)
 
 #: Exit code when the script cannot be imported or `init` raises; Azure ML's server has the same.
 INIT_FAILED = 3
+#: Seconds between connecting and sending that a caller is granted.
+MOMENT_S = 0.1
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
@@ -54,6 +57,14 @@ class Server(uvicorn.Server):
         """Accept requests, and say so."""
         await super().startup(sockets)
         self._leash.say(READY)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take no new connection, answer what has been sent, and end."""
+        for listening in self.servers:
+            listening.close()
+        # Uvicorn closes every silent connection, so one made just now gets time to send.
+        await asyncio.sleep(MOMENT_S)
+        await super().shutdown(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """End on a signal."""

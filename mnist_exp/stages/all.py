@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 from mnist_exp.config import Stage
-from mnist_exp.names import new_job_name
 from mnist_exp.errors import NotFoundError
+from mnist_exp.names import new_job_name
 from mnist_exp.records import RECORD_NAME, Record, load_record
 from mnist_exp.stages import RUNNERS
 from mnist_exp.stages.context import StageContext, run_stage
@@ -27,9 +27,13 @@ class AllStages:
     stage = Stage.all
 
     def faults(self, context: StageContext) -> list[str]:
-        """Only an endpoint that is to be used again must be there before."""
-        if context.config.endpoint.reuse:
-            return RUNNERS[Stage.cleanup].faults(context)
+        """The endpoint must be one that may be deleted at the end."""
+        endpoint = context.config.endpoint
+        rule = "stage=all deletes its endpoint at the end, so it must make a new one"
+        if endpoint.reuse:
+            return [f"endpoint.reuse: {rule}, got true; add endpoint.reuse=false, or stage=deploy"]
+        if endpoint.name is not None and not RUNNERS[Stage.cleanup].faults(context):
+            return [f"endpoint.name: {rule}, got {endpoint.name}, which exists; name another"]
         return []
 
     def name(self, context: StageContext) -> str:

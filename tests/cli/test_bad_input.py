@@ -11,7 +11,10 @@ from tests.conftest import Cli
 BAD_INPUT = {
     "no stage": ([], "stage: must be one of compute, train, sweep"),
     "unknown stage": (["stage=trian"], "stage: must be one of compute, train, sweep"),
-    "unknown option": (["stage=train", "model=huge"], "model: must be one of dnn_300_100, small"),
+    "unknown option": (
+        ["stage=train", "model=huge"],
+        "model: must be one of cnn, dnn_300_100, small",
+    ),
     "misspelt key": (["stage=train", "model.lerning_rate=1"], "did you mean learning_rate?"),
     "misspelt group": (["stage=train", "modle=small"], "modle: no such"),
     "wrong type": (["stage=train", "model.epochs=many"], "model.epochs: must be a whole number"),
@@ -43,7 +46,11 @@ BAD_INPUT = {
     "missing data": (["stage=train", "data=folder", "data.path=nowhere"], "data.path: must be a"),
     "data path not given": (
         ["stage=train", "data=folder"],
-        "data.path: must be given; add data.path=",
+        "data.path: data=folder needs a folder",
+    ),
+    "endpoint that all would delete": (
+        ["stage=all", "endpoint=blue_green"],
+        "endpoint.reuse: stage=all deletes its endpoint at the end",
     ),
     "endpoint name": (["stage=deploy", "endpoint.name=9lives"], "endpoint.name: must be 3 to 32"),
     "invoke without endpoint": (["stage=invoke"], "endpoint.name: no endpoint is deployed"),

@@ -24,6 +24,12 @@ TRAINER = Path(__file__).parents[2] / "trainer"
 
 
 @pytest.fixture(scope="session")
+def trainer() -> Path:
+    """The folder that is shipped to a compute."""
+    return TRAINER
+
+
+@pytest.fixture(scope="session")
 def sample(tmp_path_factory) -> Path:
     """A folder with 4,000 + 1,000 real digits."""
     folder = tmp_path_factory.mktemp("sample")

@@ -7,7 +7,7 @@ import httpx
 
 from mnist_exp.errors import EndpointError
 
-__all__ = ["Call", "ServiceError", "send"]
+__all__ = ["Call", "ServiceError", "UnreachedError", "send"]
 
 #: Seconds beyond the deployment's own limit, after which nothing will come any more.
 MARGIN_S = 10.0
@@ -25,6 +25,10 @@ class ServiceError(Exception):
     def __init__(self, status: int, message: str, request_id: str) -> None:
         super().__init__(f"{status}: {message}")
         self.request_id = request_id
+
+
+class UnreachedError(EndpointError):
+    """No process took the request and answered it."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,8 @@ def send(call: Call) -> object:
 
     Raises:
         ServiceError: The service refused or failed.
-        EndpointError: There was no answer.
+        UnreachedError: The connection failed, or ended without an answer.
+        EndpointError: No answer came in time, or it was not JSON.
     """
     headers = {
         "authorization": f"Bearer {call.key}",
@@ -64,7 +69,7 @@ def send(call: Call) -> object:
         raise EndpointError(f"{call.where}: no answer from {call.uri}; see its log") from error
     # The text of the error names neither headers nor body.
     except httpx.TransportError as error:
-        raise EndpointError(
+        raise UnreachedError(
             f"{call.where}: the connection to {call.uri} failed ({error}); see its log, and "
             "deploy again if its process is gone"
         ) from error

@@ -5,9 +5,18 @@ import re
 from pathlib import Path
 
 from mnist_exp.errors import EndpointError
-from mnist_exp.workspaces.local.endpoints.client import Call, ServiceError, send
+from mnist_exp.workspaces.local.endpoints.client import (
+    Call,
+    ServiceError,
+    UnreachedError,
+    send,
+)
 from mnist_exp.workspaces.local.endpoints.state import current_state, scoring_uri
-from mnist_exp.workspaces.local.endpoints.store import EndpointFolder, EndpointRecord
+from mnist_exp.workspaces.local.endpoints.store import (
+    DeploymentFolder,
+    EndpointFolder,
+    EndpointRecord,
+)
 from mnist_exp.workspaces.local.endpoints.tail import last_lines
 from mnist_exp.workspaces.local.endpoints.traffic import draw
 
@@ -28,7 +37,20 @@ def invoke_endpoint(
         EndpointError: There is nobody to answer, or the answer is an error.
     """
     chosen = deployment or _drawn(folder, record)
-    call, log = _call(folder, record.name, chosen, body)
+    files = _files(folder, record.name, chosen)
+    before = files.load()
+    try:
+        return _answer(folder, record.name, files, body)
+    except UnreachedError:
+        # Replaced while we asked: the old process answers what it has taken before it ends, so
+        # it had not taken this one.
+        if files.load() == before:
+            raise
+        return _answer(folder, record.name, files, body)
+
+
+def _answer(folder: EndpointFolder, name: str, files: DeploymentFolder, body: bytes) -> object:
+    call, log = _call(folder, name, files, body)
     try:
         return send(call)
     except ServiceError as error:
@@ -47,17 +69,29 @@ def _drawn(folder: EndpointFolder, record: EndpointRecord) -> str:
     return chosen
 
 
-def _call(folder: EndpointFolder, name: str, deployment: str, body: bytes) -> tuple[Call, Path]:
-    where = f"endpoint {name}, deployment {deployment}"
+def _files(folder: EndpointFolder, name: str, deployment: str) -> DeploymentFolder:
     known = folder.deployments()
     if deployment not in known:
         listed = ", ".join(known) or "none"
-        raise EndpointError(f"{where}: 404, no such deployment; there are: {listed}")
-    files = folder.deployment(deployment)
+        raise EndpointError(
+            f"{_where(name, deployment)}: 404, no such deployment; there are: {listed}"
+        )
+    return folder.deployment(deployment)
+
+
+def _where(name: str, deployment: str) -> str:
+    return f"endpoint {name}, deployment {deployment}"
+
+
+def _call(
+    folder: EndpointFolder, name: str, files: DeploymentFolder, body: bytes
+) -> tuple[Call, Path]:
+    deployment = files.path.name
+    where = _where(name, deployment)
     record = files.load()
     # Asked before anything is sent: the port may be another program's by now, and the key is not.
     if record is None or not record.is_alive:
-        raise EndpointError(f"{where}: does not answer: {current_state(files)[1]}")
+        raise UnreachedError(f"{where}: does not answer: {current_state(files)[1]}")
     call = Call(
         where=where,
         uri=scoring_uri(record) or "",

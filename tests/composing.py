@@ -1,0 +1,42 @@
+"""Composes the experiment's config in this process, as the command line would."""
+
+import copy
+import functools
+from pathlib import Path
+
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import DictConfig
+
+from mnist_exp.app.execution import split
+from mnist_exp.app.schemas import register_schemas, to_config
+from mnist_exp.config import ExperimentConfig
+from tests.conftest import REPOSITORY
+
+__all__ = ["CONF", "composed", "config", "fresh_config"]
+
+CONF = REPOSITORY / "conf"
+
+
+def composed(*overrides: str, config_dir: Path | None = None) -> DictConfig:
+    """Return what Hydra composes, with its own node; `config_dir` is `--config-dir`."""
+    register_schemas()
+    more = [f"hydra.searchpath=[file://{config_dir}]"] if config_dir else []
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return compose("config", [*overrides, *more], return_hydra_config=True)
+
+
+def config(*overrides: str, config_dir: Path | None = None) -> ExperimentConfig:
+    """Return the typed config."""
+    return to_config(*split(composed(*overrides, config_dir=config_dir)))
+
+
+@functools.cache
+def _kept(overrides: tuple[str, ...]) -> ExperimentConfig:
+    return config(*overrides)
+
+
+def fresh_config(*overrides: str) -> ExperimentConfig:
+    """Return a config of the caller's own to change; composed only once."""
+    return copy.deepcopy(_kept(overrides))

@@ -1,0 +1,26 @@
+import subprocess
+import sys
+
+import pytest
+
+CODE = """
+import sys
+from lean import import_tensorflow
+tf = import_tensorflow(keras={keras})
+names = ("matplotlib", "pandas", "sklearn", "keras")
+print(tf.constant([1.0]).numpy().tolist(), *(name for name in names if name in sys.modules))
+import {later}
+print({later}.__name__)
+"""
+
+
+@pytest.mark.parametrize(
+    ("keras", "loaded", "later"), [(False, "[1.0]", "keras"), (True, "[1.0] keras", "sklearn")]
+)
+def test_loads_only_what_is_needed_and_the_rest_when_asked(trainer, keras, loaded, later):
+    code = CODE.format(keras=keras, later=later)
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=trainer, capture_output=True, check=True, text=True
+    )
+    assert result.stdout.splitlines() == [loaded, later]
+    assert result.stderr == ""

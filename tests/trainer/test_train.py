@@ -1,0 +1,175 @@
+"""The script as a user runs it: real processes, a real MLflow store."""
+
+import json
+import random
+import signal
+import socket
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+
+def weights(job, epoch) -> dict[str, np.ndarray]:
+    with np.load(job.folder / "checkpoints" / f"epoch-{epoch:04}.npz") as arrays:
+        return {name: arrays[name] for name in arrays if name.startswith("weight_")}
+
+
+def assert_same_run(one, other, epoch) -> None:
+    first, second = weights(one, epoch), weights(other, epoch)
+    assert first.keys() == second.keys()
+    assert all(np.array_equal(first[name], second[name]) for name in first)
+    assert one.history() == other.history()
+
+
+def read_until(process, text) -> None:
+    for line in process.stdout:
+        if text in line:
+            return
+    pytest.fail(f"ended before {text!r}: {process.stderr.read()}")
+
+
+def test_logs_every_epoch_and_prints_a_summary(trained):
+    job, result = trained
+    history = job.history()
+    for key in ("loss", "training_acc", "validation_acc"):
+        assert [step for step, _ in history[key]] == list(range(1, 41))
+    assert history["final_acc"] == history["validation_acc"][-1:]
+    assert history["test_acc"][0][1] > 0.9
+    lines = result.out.splitlines()
+    epochs = [line for line in lines if line.startswith("epoch ")]
+    assert len(epochs) == 40
+    assert epochs[0].startswith("epoch  1/40  loss ")
+    assert "images/s on CPU" in result.out
+    assert "s after the process started" in result.out
+    assert result.err == ""
+
+
+def test_leaves_model_evaluation_and_two_checkpoints(trained):
+    job, _ = trained
+    outputs = job.folder / "outputs"
+    evaluation = json.loads((outputs / "evaluation.json").read_text())
+    assert evaluation["test_acc"] == job.history()["test_acc"][0][1]
+    assert sorted(path.name for path in outputs.iterdir()) == ["evaluation.json", "model"]
+    assert (outputs / "model" / "assets.extra" / "dense.npz").is_file()
+    assert sorted(path.name for path in (job.folder / "checkpoints").iterdir()) == [
+        "epoch-0039.npz",
+        "epoch-0040.npz",
+    ]
+
+
+def test_the_same_seed_repeats_a_run_exactly(trained, new_job, long_arguments):
+    again = new_job(*long_arguments)
+    assert again.finish().code == 0
+    assert_same_run(trained[0], again, 40)
+
+
+def kill_at_moments(job, moments) -> None:
+    for moment in moments:
+        process = job.start()
+        try:
+            process.communicate(timeout=moment)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+
+
+@pytest.mark.parametrize(
+    ("kills", "seed"),
+    [pytest.param(3, 1, id="3-kills"), pytest.param(20, 2, id="20-kills", marks=pytest.mark.soak)],
+)
+def test_a_run_killed_at_random_moments_ends_as_if_it_had_not_been(
+    trained, new_job, long_arguments, kills, seed
+):
+    whole, result = trained
+    dice = random.Random(seed)
+    # From the first imports to the export; most moments hit the training between them.
+    moments = [dice.uniform(0.3, 1.0) * result.seconds for _ in range(kills)]
+    # A kill at each moment, in jobs of three: a job that is killed more often sees little new.
+    for start in range(0, kills, 3):
+        job = new_job(*long_arguments)
+        kill_at_moments(job, moments[start : start + 3])
+        last = job.finish()
+        assert last.code == 0, last.err
+        assert_same_run(whole, job, 40)
+
+
+def test_sigterm_ends_it_in_order_and_another_run_can_go_on_from_there(new_job):
+    job = new_job("--epochs", "100000", "--checkpoints", "checkpoints")
+    process = job.start()
+    read_until(process, "epoch      5/100000")
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate()
+    assert process.returncode == 143
+    assert "stopped by SIGTERM in epoch" in err
+    kept = max((job.folder / "checkpoints").glob("epoch-*.npz"))
+    done = int(kept.stem.removeprefix("epoch-"))
+    assert len(job.history()["loss"]) == done
+
+    other = new_job("--epochs", str(done + 2), "--resume-from", str(kept), "--batch-size", "32")
+    result = other.finish()
+    assert result.code == 0, result.err
+    assert f"resuming from epoch {done} of {kept} (it was trained with another" in result.out
+    assert [step for step, _ in other.history()["loss"]] == [done + 1, done + 2]
+
+
+def free_ports(count) -> list[int]:
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
+
+
+def test_two_workers_train_as_one_and_the_chief_alone_writes(new_job):
+    arguments = ("--epochs", "5", "--checkpoints", "checkpoints", "--learning-rate", "0.05")
+    workers = [f"127.0.0.1:{port}" for port in free_ports(2)]
+    jobs = [new_job(*arguments) for _ in workers]
+    processes = [
+        job.start(
+            TF_CONFIG=json.dumps(
+                {"cluster": {"worker": workers}, "task": {"type": "worker", "index": index}}
+            )
+        )
+        for index, job in enumerate(jobs)
+    ]
+    results = [process.communicate() for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], results
+    assert "on 2 workers" in results[0][0]
+    alone = new_job(*arguments)
+    assert alone.finish().code == 0
+    together, single = jobs[0].history(), alone.history()
+    assert [step for step, _ in together["loss"]] == [1, 2, 3, 4, 5]
+    for key, values in single.items():
+        assert [v for _, v in together[key]] == pytest.approx([v for _, v in values], abs=2e-3)
+    assert jobs[1].history() == {}
+    assert list(jobs[1].folder.iterdir()) == []
+
+
+def test_bad_data_is_one_line_and_exit_1(new_job, sample, tmp_path):
+    for path in sample.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes()[:-100])
+    job = new_job("--data-folder", str(tmp_path))
+    result = job.finish()
+    assert result.code == 1
+    (line,) = result.err.splitlines()
+    assert line.startswith(f"error: {tmp_path}/train-images-idx3-ubyte.gz: ")
+    assert list(job.folder.iterdir()) == []
+
+
+def test_help_and_wrong_flags_load_nothing_heavy(trainer):
+    code = (
+        "import sys; sys.argv = ['train.py', {flag!r}]; import train\n"
+        "try: train.main()\n"
+        "except SystemExit as end: print(end.code, {{'numpy', 'tensorflow'}} & set(sys.modules))"
+    )
+    for flag, answer in (("--help", "0 set()"), ("--epochs=0", "2 set()")):
+        result = subprocess.run(
+            [sys.executable, "-c", code.format(flag=flag)],
+            cwd=trainer,
+            capture_output=True,
+            check=True,
+            text=True,
+        )
+        assert result.stdout.splitlines()[-1] == answer
