@@ -103,10 +103,13 @@ class AuthMode(StrEnum):
 class WorkspaceConfig:
     """Which workspace acts on the experiment."""
 
+    # local or azure.
     type: WorkspaceType = MISSING
-    # The three below are read by the azure workspace alone.
+    # Azure subscription; this and what follows is read by the azure workspace alone.
     subscription_id: str | None = None
+    # Azure resource group.
     resource_group: str | None = None
+    # Azure ML workspace.
     workspace_name: str | None = None
     # Azure ML's config.json, looked for here and in the parent folders.
     config_file: str | None = None
@@ -116,15 +119,19 @@ class WorkspaceConfig:
 class ComputeConfig:
     """What jobs run on."""
 
+    # local, amlcompute or serverless.
     type: ComputeType = MISSING
+    # 3 to 24 letters, digits and hyphens.
     name: str = MISSING
     # VM size; None for local and for the service's choice.
     size: str | None = None
     # Nodes kept when idle, and at most.
     min_instances: int = 0
+    # Nodes at most.
     max_instances: int = 1
     # Seconds a node stays up after its last job.
     idle_time_before_scale_down: int = 120
+    # dedicated, or low_priority: cheaper nodes that Azure may take back.
     tier: ComputeTier = ComputeTier.dedicated
     # A drill on the local workspace: take the node of the first attempt away after so many epochs.
     evict_after_epochs: int | None = None
@@ -134,11 +141,13 @@ class ComputeConfig:
 class EnvConfig:
     """The software of a job or a deployment."""
 
+    # curated, conda or local.
     type: EnvType = MISSING
     # Curated environment, `NAME@latest` or `azureml://registries/...`.
     name: str | None = None
     # Docker image and conda file of a custom environment.
     image: str | None = None
+    # Conda file on top of the image, relative to the YAML that names it.
     conda_file: str | None = None
 
 
@@ -146,6 +155,7 @@ class EnvConfig:
 class DataConfig:
     """The digits."""
 
+    # sample, mnist or folder.
     type: DataType = MISSING
     # Folder with the four IDX files, searched recursively (type folder).
     path: str | None = None
@@ -163,9 +173,11 @@ class ModelConfig:
 
     # Neurons.
     first_layer_neurons: int = MISSING
+    # Neurons.
     second_layer_neurons: int = MISSING
     # Images a step.
     batch_size: int = MISSING
+    # Step of the optimizer; above 0.
     learning_rate: float = MISSING
     # Passes over the training images.
     epochs: int = MISSING
@@ -192,7 +204,9 @@ class DistributionConfig:
 class JobConfig:
     """What runs."""
 
+    # Experiment in the tracking store that runs are listed under.
     experiment_name: str = MISSING
+    # Shown beside the job's name; None shows the name.
     display_name: str | None = None
     # Folder that is shipped to the compute, relative to the YAML that names it.
     code: str | None = None
@@ -204,7 +218,9 @@ class JobConfig:
     inputs: dict[str, Any] = field(default_factory=dict)
     # Name -> {type: uri_folder|uri_file, mode}.
     outputs: dict[str, Any] = field(default_factory=dict)
+    # Name -> text; nothing is inherited from the shell.
     environment_variables: dict[str, str] = field(default_factory=dict)
+    # user or managed: whose credentials reach data on Azure; None is the default of Azure.
     identity: Identity | None = None
     distribution: DistributionConfig = field(default_factory=DistributionConfig)
     # Seconds; None lets the job run on.
@@ -255,8 +271,11 @@ class SweepConfig:
 class RegistrationConfig:
     """The model asset that `register` makes."""
 
+    # Registered model; versions count up.
     name: str = MISSING
+    # Text shown with the model.
     description: str = ""
+    # custom_model, mlflow_model or triton_model.
     type: str = "custom_model"
     # What of the job's files becomes the model.
     path: str = "outputs/model"
@@ -268,6 +287,7 @@ class RequestSettingsConfig:
 
     # Milliseconds until an unanswered request gets 408; at most 180000.
     request_timeout_ms: int = 5000
+    # Requests at once, of each instance.
     max_concurrent_requests_per_instance: int = 1
 
 
@@ -275,13 +295,18 @@ class RequestSettingsConfig:
 class DeploymentConfig:
     """One deployment behind an endpoint."""
 
+    # 3 to 32 letters, digits and hyphens.
     name: str = MISSING
     # Folder with the scoring script, relative to the YAML that names it.
     code: str = MISSING
+    # Python file in `code` with init() and run().
     scoring_script: str = MISSING
     environment: EnvConfig = field(default_factory=EnvConfig)
+    # Name -> text, for the scoring script.
     environment_variables: dict[str, str] = field(default_factory=dict)
+    # VM size on Azure.
     instance_type: str = MISSING
+    # Instances, 1-50.
     instance_count: int = 1
     request_settings: RequestSettingsConfig = field(default_factory=RequestSettingsConfig)
 
@@ -292,8 +317,11 @@ class EndpointConfig:
 
     # None: generated when it is created (`name_prefix` and 8 hex digits) and remembered.
     name: str | None = None
+    # Up to 24 letters, digits and hyphens; begins with a letter.
     name_prefix: str = MISSING
+    # Text shown with the endpoint.
     description: str = ""
+    # key: callers send one of two keys.
     auth_mode: AuthMode = AuthMode.key
     deployment: DeploymentConfig = field(default_factory=DeploymentConfig)
     # Deploy to the endpoint that was deployed last instead of making a new one.
@@ -312,6 +340,7 @@ class EndpointConfig:
 class ExperimentConfig:
     """The whole experiment: `conf/config.yaml` composed."""
 
+    # compute, train, sweep, register, deploy, invoke, cleanup or all.
     stage: Stage = MISSING
     # A record to go on from: `register run=<sweep>`, `deploy run=<register>`; None is the latest.
     run: str | None = None

@@ -86,7 +86,11 @@ def _with_defaults(sources: Sequence[Path], group: str, option: str) -> Iterator
     yield path, "" if is_global else group.replace("/", ".")
     for entry in reversed(_load(path).get("defaults") or []):
         if isinstance(entry, str) and entry != "_self_" and group:
-            yield from _with_defaults(sources, group, entry)
+            name = entry.partition("@")[0]
+            named_group, _, base = name.removeprefix("/").rpartition("/")
+            if not name.startswith("/"):
+                named_group, base = group, name
+            yield from _with_defaults(sources, named_group, base)
 
 
 def _names(path: Path, package: str, key: str, value: str) -> bool:

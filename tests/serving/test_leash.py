@@ -9,7 +9,6 @@ import pytest
 
 from mnist_exp.serving.leash import READY, Leash
 
-
 #: Twenty looks at the record.
 PERIODS_S = 0.2
 

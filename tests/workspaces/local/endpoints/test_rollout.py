@@ -1,4 +1,6 @@
 import re
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
 import pytest
@@ -7,7 +9,7 @@ from mnist_exp.errors import ConfigError, ConflictError, JobError, NotFoundError
 from mnist_exp.specs import EndpointSpec
 from mnist_exp.workspaces.local.endpoints import Endpoints
 from mnist_exp.workspaces.local.endpoints.processes import end_processes
-from tests.workspaces.local.endpoints.bench import Bench
+from tests.workspaces.local.endpoints.bench import ECHO, Bench
 
 NAME = "digits-endpoint"
 SECOND = "def init():\n    pass\n\ndef run(raw_data):\n    return 'second'\n"
@@ -31,6 +33,26 @@ def test_an_update_takes_over_the_address_and_ends_the_process_before(bench: Ben
     assert bench.servers() == [bench.record().process]
     assert bench.endpoints.invoke(NAME, b"1", "blue") == "second"
     assert bench.deployment().revisions() == [2]
+
+
+def test_no_request_is_lost_while_it_updates(bench: Bench):
+    bench.deploy()
+    done = threading.Event()
+
+    def answers() -> list[object]:
+        found = []
+        while not done.is_set():
+            found.append(bench.endpoints.invoke(NAME, b'"first"', "blue"))
+        return found
+
+    with ThreadPoolExecutor() as pool:
+        callers = [pool.submit(answers) for _ in range(2)]
+        try:
+            for source in (ECHO, SECOND):
+                bench.deploy(source)
+        finally:
+            done.set()
+        assert {answer for caller in callers for answer in caller.result()} <= {"first", "second"}
 
 
 @pytest.mark.parametrize("kind", BROKEN)

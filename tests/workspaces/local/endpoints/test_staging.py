@@ -97,7 +97,7 @@ def test_nothing_is_inherited_but_what_a_program_needs(
     spec = bench.spec(environment_variables={"MINE": "1", "AZUREML_MODEL_DIR": "/elsewhere"})
     model = ModelFiles(bench.model, "digits", "3")
     variables = server_environment(spec, model, bench.folder / "1")
-    assert variables["MINE"] == "1"
+    assert (variables["MINE"], variables["OMP_NUM_THREADS"]) == ("1", "1")
     assert variables["AZUREML_MODEL_DIR"] == str(bench.folder / "1/azureml-models/digits/3")
     assert variables["AML_APP_ROOT"] == str(bench.folder / "1/code")
     assert variables["AZUREML_ENTRY_SCRIPT"] == "score.py"

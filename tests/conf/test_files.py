@@ -1,0 +1,138 @@
+"""Every file in conf/ is an option that works, and says how it is used."""
+
+import ast
+import dataclasses
+from pathlib import Path
+
+import pytest
+from omegaconf import OmegaConf
+
+from mnist_exp import checks, config as schema
+from mnist_exp.config import Stage
+from tests.composing import CONF, config
+
+FILES = sorted(path.relative_to(CONF).as_posix() for path in CONF.rglob("*.yaml"))
+GROUPS = sorted({path.partition("/")[0] for path in FILES if "/" in path} - {"hydra"})
+OPTIONS = [path.removesuffix(".yaml").rsplit("/", 1) for path in FILES if path.count("/") == 1]
+
+
+def overrides_for(group: str, option: str, folder: Path) -> list[str]:
+    """Return what an option needs beside itself."""
+    given = [f"{group}={option}"]
+    # Data of one's own need a place.
+    if (group, option) == ("data", "folder"):
+        given.append(f"data.path={folder}")
+    return given
+
+
+def test_nothing_was_overlooked() -> None:
+    assert len(OPTIONS) > 20
+    assert {"compute", "data", "endpoint", "env", "job", "model", "sweep", "workspace"} <= set(
+        GROUPS
+    )
+    assert not list(CONF.rglob("*.yml"))
+
+
+@pytest.mark.parametrize(("group", "option"), OPTIONS)
+def test_every_option_composes_and_breaks_no_rule(group: str, option: str, tmp_path: Path) -> None:
+    composed = config("stage=all", *overrides_for(group, option, tmp_path))
+    assert checks.faults(composed) == []
+    assert checks.warnings(composed) == []
+
+
+@pytest.mark.parametrize("stage", list(Stage))
+def test_every_stage_composes(stage: Stage) -> None:
+    composed = config(f"stage={stage.value}")
+    assert composed.stage is stage
+    assert checks.faults(composed) == []
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_file_begins_by_saying_how_it_is_used(name: str) -> None:
+    lines = (CONF / name).read_text(encoding="utf-8").splitlines()
+    comments = [line for line in lines[:2] if not line.startswith("# @package")]
+    assert comments[0].startswith("# ")
+    group, _, option = name.removesuffix(".yaml").rpartition("/")
+    if group in GROUPS:
+        assert comments[0].startswith(f"# {group}={option}")
+    else:
+        assert comments[0].startswith("# mnist-exp ")
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_number_with_a_unit_says_which(name: str) -> None:
+    lines = (CONF / name).read_text(encoding="utf-8").splitlines()
+    for number, line in enumerate(lines):
+        key = line.strip().partition(":")[0]
+        if key in {"timeout", "trial_timeout", "idle_time_before_scale_down"}:
+            above = "\n".join(lines[max(0, number - 2) : number])
+            assert "Seconds" in above, f"{name}:{number + 1}"
+
+
+def test_every_group_is_in_the_defaults_and_in_the_schema() -> None:
+    entries = OmegaConf.load(CONF / "config.yaml").defaults
+    named = {key for entry in entries if not isinstance(entry, str) for key in entry}
+    fields = {field.name for field in dataclasses.fields(schema.ExperimentConfig)}
+    assert set(GROUPS) <= named
+    # The overlay fills in other groups.
+    assert set(GROUPS) - {"profile"} <= fields
+
+
+def uncommented_fields() -> list[str]:
+    """Return the fields of the schema that no comment stands above."""
+    source = Path(schema.__file__).read_text(encoding="utf-8")
+    lines = source.splitlines()
+    found = []
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.ClassDef) and dataclasses.is_dataclass(getattr(schema, node.name)):
+            kinds = {
+                field.name: field.type for field in dataclasses.fields(getattr(schema, node.name))
+            }
+            for statement in node.body:
+                if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
+                    name = statement.target.id
+                    # A group of fields has its class's docstring.
+                    is_group = dataclasses.is_dataclass(kinds[name])
+                    above = lines[statement.lineno - 2].lstrip()
+                    if not is_group and not above.startswith("#"):
+                        found.append(f"{node.name}.{name}")
+    return found
+
+
+def test_every_field_of_the_schema_has_a_comment() -> None:
+    assert uncommented_fields() == []
+
+
+def test_the_swap_to_azure_is_one_overlay_or_a_few_overrides() -> None:
+    overlay = config("stage=all", "profile=azure")
+    overrides = config(
+        "stage=all", "workspace=azure", "compute=gpu_cluster", "env=curated", "data=mnist"
+    )
+    assert overlay == overrides
+    assert overlay.workspace.type is schema.WorkspaceType.azure
+
+
+def test_the_azure_workspace_is_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = {
+        "AZURE_SUBSCRIPTION_ID": "the-id",
+        "AZURE_RESOURCE_GROUP": "the-group",
+        "AZUREML_WORKSPACE_NAME": "the-name",
+    }
+    for name in names:
+        monkeypatch.delenv(name, raising=False)
+    empty = config("stage=all", "workspace=azure").workspace
+    assert (empty.subscription_id, empty.resource_group, empty.workspace_name) == (None,) * 3
+    for name, value in names.items():
+        monkeypatch.setenv(name, value)
+    found = config("stage=all", "workspace=azure").workspace
+    assert [found.subscription_id, found.resource_group, found.workspace_name] == list(
+        names.values()
+    )
+
+
+def test_an_option_changes_what_it_says_and_nothing_else() -> None:
+    tutorial, wide = config("stage=all"), config("stage=all", "model=wide")
+    assert (wide.model.first_layer_neurons, wide.model.second_layer_neurons) == (512, 256)
+    assert wide.model.learning_rate == tutorial.model.learning_rate
+    assert wide.job.inputs["first_layer_neurons"] == 512
+    assert wide.sweep == tutorial.sweep

@@ -1,0 +1,280 @@
+"""Who may import whom: the tables below are the rule, and every import statement is held to it."""
+
+import ast
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import REPOSITORY
+
+#: Part of the package -> the parts that it may import; the lowest first.
+MAY_IMPORT = {
+    "errors": set(),
+    "config": set(),
+    "names": set(),
+    "catalog": set(),
+    "templates": set(),
+    "serving": set(),
+    "sweeps": {"errors", "config"},
+    "specs": {"config", "sweeps"},
+    "datasets": {"errors", "config", "specs"},
+    "workspaces.base": {"specs"},
+    "records": {"errors", "config", "workspaces.base"},
+    "build": {"errors", "config", "sweeps", "specs", "templates"},
+    "checks": {"build", "catalog", "config", "names", "sweeps", "templates"},
+    # Neither of the two workspaces may know stages, report, app or the other one.
+    "workspaces.local": {
+        "errors",
+        "config",
+        "names",
+        "templates",
+        "sweeps",
+        "specs",
+        "records",
+        "datasets",
+        "serving",
+        "workspaces.base",
+    },
+    "workspaces.azure": {
+        "errors",
+        "config",
+        "names",
+        "templates",
+        "sweeps",
+        "specs",
+        "records",
+        "datasets",
+        "workspaces.base",
+    },
+    "report": {"errors", "config", "sweeps", "workspaces.base", "records"},
+    "lazy": {
+        "config",
+        "datasets",
+        "report",
+        "workspaces.base",
+        "workspaces.local",
+        "workspaces.azure",
+    },
+    "stages": {
+        "errors",
+        "config",
+        "names",
+        "build",
+        "specs",
+        "records",
+        "lazy",
+        "workspaces.base",
+    },
+    "app": {
+        "errors",
+        "config",
+        "build",
+        "checks",
+        "lazy",
+        "records",
+        "report",
+        "stages",
+        "workspaces.base",
+    },
+    "__main__": {"app"},
+    # What stands in the packages' own __init__.py.
+    "": set(),
+    "workspaces": set(),
+}
+
+#: Library -> the modules that may import it, with all below them.
+LIBRARIES = {
+    "azure": {"mnist_exp.workspaces.azure"},
+    "azureml": {"mnist_exp.workspaces.azure"},
+    "httpx": {"mnist_exp.workspaces.local.endpoints", "mnist_exp.workspaces.azure"},
+    "hydra": {"mnist_exp.app"},
+    "keras": {"trainer"},
+    "matplotlib": {"mnist_exp.report.figures"},
+    "mlflow": {
+        "trainer",
+        "mnist_exp.workspaces.local.tracking",
+        "mnist_exp.workspaces.azure",
+    },
+    "mlxtend": {"mnist_exp.datasets"},
+    "numpy": {"trainer", "mnist_exp.datasets", "mnist_exp.report.figures"},
+    "omegaconf": {"mnist_exp.app"},
+    "orjson": {"trainer", "mnist_exp.serving"},
+    "pathspec": {"mnist_exp.workspaces.local.snapshot"},
+    "pooch": {"mnist_exp.datasets"},
+    "requests": {"mnist_exp.datasets"},
+    "rich": {"mnist_exp.report", "mnist_exp.datasets"},
+    "scipy": {"mnist_exp.sweeps"},
+    "sqlalchemy": {"mnist_exp.workspaces.local.tracking"},
+    "starlette": {"mnist_exp.serving"},
+    "tensorflow": {"trainer"},
+    "uvicorn": {"mnist_exp.serving"},
+}
+
+#: Where imports may stand inside functions. In the trainer the docstrings say why.
+LATE = {
+    "mnist_exp.lazy",
+    "trainer.lean",
+    "trainer.paths",
+    "trainer.score",
+    "trainer.tracking",
+    "trainer.train",
+}
+
+
+@dataclass(frozen=True)
+class Import:
+    """One imported name, and where it is imported."""
+
+    importer: str
+    line: int
+    name: str
+    is_late: bool
+
+    def __str__(self) -> str:
+        return f"{self.importer}:{self.line} imports {self.name}"
+
+    @property
+    def library(self) -> str:
+        """The top-level package."""
+        return self.name.partition(".")[0]
+
+
+def module_name(path: Path) -> str:
+    name = ".".join(path.relative_to(REPOSITORY).with_suffix("").parts)
+    return name.removesuffix(".__init__")
+
+
+MODULES = {
+    module_name(path): path
+    for root in ("mnist_exp", "trainer")
+    for path in sorted((REPOSITORY / root).rglob("*.py"))
+}
+TRAINER = {name.removeprefix("trainer.") for name in MODULES if name.startswith("trainer.")}
+
+
+def imports_of(importer: str, tree: ast.Module) -> Iterator[Import]:
+    late = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        for inner in ast.walk(node)
+    }
+    # Names that only a type checker looks up are no imports.
+    unread = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+        for inner in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if id(node) in unread:
+            continue
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{importer}: relative import"
+            # `from mnist_exp import checks` imports a module, `from mnist_exp.x import f` a name.
+            names = [
+                full if (full := f"{node.module}.{alias.name}") in MODULES else str(node.module)
+                for alias in node.names
+            ]
+        else:
+            continue
+        yield from (Import(importer, node.lineno, name, id(node) in late) for name in set(names))
+
+
+IMPORTS = [
+    found
+    for name, path in MODULES.items()
+    for found in imports_of(name, ast.parse(path.read_text(encoding="utf-8")))
+]
+
+
+def part_of(name: str) -> str:
+    """Return the part of the package that a module belongs to, in the words of MAY_IMPORT."""
+    parts = name.split(".")[1:]
+    if parts[:1] == ["workspaces"]:
+        return ".".join(parts[:2])
+    return parts[0] if parts else ""
+
+
+def is_below(name: str, allowed: set[str]) -> bool:
+    return any(name == one or name.startswith(f"{one}.") for one in allowed)
+
+
+def test_there_is_something_to_look_at() -> None:
+    assert len(MODULES) > 50
+    assert len(IMPORTS) > 300
+    assert any(found.is_late for found in IMPORTS)
+
+
+def test_every_part_is_in_the_table() -> None:
+    parts = {part_of(name) for name in MODULES if name.startswith("mnist_exp")}
+    assert parts == set(MAY_IMPORT)
+
+
+def test_the_table_has_no_cycle() -> None:
+    seen: set[str] = set()
+    while len(seen) < len(MAY_IMPORT):
+        ready = {part for part, below in MAY_IMPORT.items() if part not in seen and below <= seen}
+        assert ready, f"a cycle among {set(MAY_IMPORT) - seen}"
+        seen |= ready
+
+
+def test_parts_import_only_what_stands_below_them() -> None:
+    wrong = [
+        str(found)
+        for found in IMPORTS
+        if found.importer.startswith("mnist_exp") and found.library == "mnist_exp"
+        # The package itself holds nothing but its version.
+        and part_of(found.name) not in {"", part_of(found.importer)}
+        and part_of(found.name) not in MAY_IMPORT[part_of(found.importer)]
+    ]
+    assert wrong == []
+
+
+def test_libraries_are_imported_only_where_they_belong() -> None:
+    wrong = [
+        str(found)
+        for found in IMPORTS
+        if found.library in LIBRARIES and not is_below(found.importer, LIBRARIES[found.library])
+    ]
+    assert wrong == []
+
+
+def test_every_library_is_in_the_table() -> None:
+    ours = {"mnist_exp", "trainer", *LIBRARIES, *sys.stdlib_module_names}
+    strange = [
+        str(found)
+        for found in IMPORTS
+        if found.library not in ours
+        and not (found.importer.startswith("trainer") and found.library in TRAINER)
+    ]
+    assert strange == []
+
+
+def test_trainer_and_package_do_not_know_each_other() -> None:
+    wrong = [
+        str(found)
+        for found in IMPORTS
+        if (found.importer.startswith("trainer") and found.library == "mnist_exp")
+        or (found.importer.startswith("mnist_exp") and found.library == "trainer")
+    ]
+    assert wrong == []
+
+
+def test_imports_inside_functions_stand_in_few_places() -> None:
+    assert {found.importer for found in IMPORTS if found.is_late} <= LATE
+
+
+@pytest.mark.parametrize("name", sorted(LATE - {"mnist_exp.lazy"}))
+def test_the_trainers_late_imports_are_explained(name: str) -> None:
+    # A comment or docstring that speaks of importing.
+    assert "import" in "\n".join(
+        line
+        for line in MODULES[name].read_text(encoding="utf-8").splitlines()
+        if not line.lstrip().startswith(("import ", "from "))
+    )
