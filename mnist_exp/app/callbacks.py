@@ -1,11 +1,12 @@
 """Hydra's hook before a run: everything is checked while nothing has been written yet."""
 
+from pathlib import Path
 from typing import Any
 
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
-from mnist_exp.app.execution import check, report_errors, split
+from mnist_exp.app.execution import check, probe, report_errors, split
 
 __all__ = ["CheckBeforeRun"]
 
@@ -21,5 +22,16 @@ class CheckBeforeRun(Callback):
         """
         with report_errors() as outcome:
             check(*split(config))
+        if outcome.exit_code:
+            raise SystemExit(outcome.exit_code)
+
+    def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
+        """See that Hydra can make the multirun's folder; each variant is checked by itself.
+
+        Raises:
+            SystemExit: With status 1.
+        """
+        with report_errors() as outcome:
+            probe(Path(config.hydra.sweep.dir), "hydra.sweep.dir")
         if outcome.exit_code:
             raise SystemExit(outcome.exit_code)

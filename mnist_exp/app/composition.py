@@ -53,7 +53,7 @@ def _folder_of(key: str, value: str, hydra_config: DictConfig) -> Path:
         for path, package in _config_files(hydra_config):
             if _names(path, package, key, value):
                 return path.parent
-    return Path.cwd()
+    return Path(hydra_config.runtime.cwd)
 
 
 def _overrides(override: str, key: str) -> bool:

@@ -5,16 +5,17 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from mnist_exp import checks
 from mnist_exp.app.display import RichDisplay
-from mnist_exp.app.hydra_errors import FOREIGN, explain
+from mnist_exp.app.hydra_errors import explain, is_foreign
 from mnist_exp.app.schemas import to_config
 from mnist_exp.build import command_job, deployment_spec
 from mnist_exp.config import ExperimentConfig, Stage
@@ -24,7 +25,7 @@ from mnist_exp.records import Record, RecordIndex
 from mnist_exp.stages import RUNNERS, StageContext, StageRunner, run_stage
 from mnist_exp.stages.all import AllStages
 
-__all__ = ["FULL_ERROR", "Outcome", "check", "execute", "report_errors", "split"]
+__all__ = ["FULL_ERROR", "Outcome", "check", "execute", "probe", "report_errors", "split"]
 
 FULL_ERROR = "MNIST_EXP_FULL_ERROR"
 INTERRUPTED = 130
@@ -72,7 +73,9 @@ def check(composed: DictConfig, hydra_config: DictConfig) -> None:
     if faults := _runner(config.stage).faults(context):
         raise ConfigError(faults)
     _check_specs(context)
-    _probe(Path(config.outputs_dir))
+    probe(Path(config.outputs_dir))
+    if hydra_config.mode == RunMode.RUN:
+        probe(Path(hydra_config.run.dir), "hydra.run.dir")
 
 
 def execute(composed: DictConfig, hydra_config: DictConfig) -> Record:
@@ -116,8 +119,7 @@ def _lines(error: BaseException) -> tuple[str, ...] | None:
         return (*error.lines, *(f"  | {line}" for line in error.log_tail))
     if isinstance(error, MnistExpError):
         return error.lines
-    # OmegaConf gives its context to whatever is raised inside it.
-    if isinstance(error, FOREIGN) or hasattr(error, "full_key"):
+    if is_foreign(error):
         return (explain(error),)
     if isinstance(error, OSError) and error.errno in UNWRITABLE:
         return (_unwritable(Path(error.filename or "."), error),)
@@ -140,18 +142,26 @@ def _context(config: ExperimentConfig, folder: Path, display: RichDisplay) -> St
 
 
 def _check_specs(context: StageContext) -> None:
-    """Have the workspace look at what the stage will give it."""
-    config = context.config
+    """Have the workspace look at what the stage will give it; one that is not there says so."""
+    config, workspace = context.config, context.workspace
     with context.display.watching(None, "") as observer:
         if config.stage in checks.TRAINING:
-            context.workspace.check(command_job(config, "check"), observer)
+            workspace.check(command_job(config, "check"), observer)
         if config.stage in (Stage.deploy, Stage.all):
             endpoint = RUNNERS[Stage.deploy].name(context)
-            context.workspace.check(deployment_spec(config, endpoint, "unknown:0"), observer)
+            workspace.check(deployment_spec(config, endpoint, "unknown:0"), observer)
 
 
-def _probe(folder: Path) -> None:
-    """Write a little into the outputs folder, and leave it as it was if that fails."""
+def probe(folder: Path, key: str = "outputs_dir") -> None:
+    """Write a little into a folder, made if need be, and leave everything as it was.
+
+    Args:
+        folder: The folder.
+        key: The config key that names it.
+
+    Raises:
+        OutputsError: It cannot be written.
+    """
     made = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -160,14 +170,16 @@ def _probe(folder: Path) -> None:
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
+        raise OutputsError(_unwritable(folder, error, key)) from error
+    finally:
         for path in made:
-            if path.is_dir():
+            # Another command may use it by now.
+            with suppress(OSError):
                 path.rmdir()
-        raise OutputsError(_unwritable(folder, error)) from error
 
 
-def _unwritable(path: Path, error: OSError) -> str:
+def _unwritable(path: Path, error: OSError, key: str = "outputs_dir") -> str:
     return (
-        f"outputs_dir: must be a folder that can be written, got {path} "
-        f"({os.strerror(error.errno or 0)}); free space, or choose another with outputs_dir=DIR"
+        f"{key}: must be a folder that can be written, got {path} "
+        f"({os.strerror(error.errno or 0)}); free space, or choose another with {key}=DIR"
     )

@@ -4,31 +4,35 @@ Their messages span several lines and quote internals; each is rebuilt here as k
 and remedy. What is not recognised keeps its own words, joined into one line.
 """
 
-import difflib
 import re
-from collections.abc import Iterable
-from dataclasses import fields, is_dataclass
-from enum import Enum
-from typing import Any, get_args, get_type_hints
 
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf.errors import ConfigKeyError as OmegaConfKeyError
 from omegaconf.errors import (
     InterpolationResolutionError,
+    InterpolationToMissingValueError,
     MissingMandatoryValue,
     OmegaConfBaseException,
 )
 
-from mnist_exp.config import ExperimentConfig
+from mnist_exp.app.schema_keys import describe, explain_key, keys_at, listing, similar, type_at
 
-__all__ = ["FOREIGN", "explain"]
+__all__ = ["explain", "is_foreign"]
 
-#: What Hydra raises on bad input.
-FOREIGN = (HydraException, OmegaConfBaseException)
+#: Hydra says so with a bare ValueError, and does not say which group.
+NO_OPTION = "Config group override must be a string or a list"
+
+
+def is_foreign(error: BaseException) -> bool:
+    """Whether an exception is how Hydra or OmegaConf speaks of bad input."""
+    if isinstance(error, HydraException | OmegaConfBaseException):
+        return True
+    # OmegaConf gives its context to whatever is raised inside it.
+    return hasattr(error, "full_key") or (isinstance(error, ValueError) and NO_OPTION in str(error))
 
 
 def explain(error: BaseException) -> str:
-    """Return one line for an exception of `FOREIGN`."""
+    """Return one line for an exception that is foreign."""
     if isinstance(error, MissingConfigException):
         return _explain_option(error)
     if isinstance(error, OverrideParseException):
@@ -38,7 +42,8 @@ def explain(error: BaseException) -> str:
         )
     cause = _root_cause(error)
     if isinstance(cause, OmegaConfBaseException):
-        return _explain_value(cause)
+        override = re.match(r"Error merging override (.*)", str(error))
+        return _explain_value(cause, override.group(1) if override else "")
     if hasattr(cause, "full_key"):
         return f"{cause.full_key}: cannot be changed so ({_one_line(str(cause))})"
     return _explain_text(str(error))
@@ -49,36 +54,50 @@ def _explain_option(error: MissingConfigException) -> str:
     options = [name for name in error.options or () if name]
     if not group or not options:
         return _one_line(str(error))
-    return f"{group}: must be one of {_listing(options)}, got {option}{_similar(option, options)}"
+    return f"{group}: must be one of {listing(options)}, got {option}{similar(option, options)}"
 
 
-def _explain_value(error: OmegaConfBaseException) -> str:
-    key = error.full_key or error.key or ""
+def _explain_value(error: OmegaConfBaseException, override: str) -> str:
+    key = str(error.full_key or error.key or "")
+    said = (error.msg or str(error)).partition("\n")[0]
     if isinstance(error, MissingMandatoryValue):
-        return f"{key}: must be given; add {key}=..."
+        return _explain_missing(key)
+    if isinstance(error, InterpolationToMissingValueError):
+        named = re.search(r"Missing mandatory value: (\S+)", said)
+        return _explain_missing(named.group(1) if named else key)
     if isinstance(error, InterpolationResolutionError):
-        return f"{key}: {_one_line(error.msg or str(error))}"
-    kind = _type_at(str(key))
-    if _is_unknown_key(error) or kind is None:
-        return _explain_key(str(key))
-    got = re.search(r"[Vv]alue '(.*?)'", error.msg or "")
-    return f"{key}: must be {_describe(kind)}, got {got.group(1) if got else 'something else'}"
+        return f"{key}: {_one_line(said)}"
+    if "does not support deletion" in said:
+        return f"~{key}: cannot be deleted, only set; write {key}=..."
+    kind = type_at(re.sub(r"\[\d+\]", "", key))
+    if isinstance(error, OmegaConfKeyError) or "not in" in said or kind is None:
+        return explain_key(key)
+    return f"{key}: must be {describe(kind)}, {_got(key, said, override)}"
 
 
-def _is_unknown_key(error: OmegaConfBaseException) -> bool:
-    return isinstance(error, OmegaConfKeyError) or "not in" in (error.msg or "")
+def _got(key: str, said: str, override: str) -> str:
+    """Return what a key was given: from the override, or else from OmegaConf's words."""
+    name, _, value = override.partition("=")
+    name = name.lstrip("+~")
+    if name == key:
+        return f"got {value or repr(value)}"
+    if name.startswith(f"{key}."):
+        return f"which has no keys of its own, got {override}"
+    quoted = re.search(r"[Vv]alue '(.*?)'", said)
+    if quoted:
+        return f"got {quoted.group(1)}"
+    return "got null" if "is not Optional" in said else f"got something else ({_one_line(said)})"
 
 
-def _explain_key(key: str) -> str:
-    parent, _, name = key.rpartition(".")
-    known = _keys_at(parent)
-    if known is None:
-        return f"{key}: no such key"
-    where = parent or "the config"
-    return f"{key}: no such key{_similar(name, known)}; {where} has {_listing(known)}"
+def _explain_missing(key: str) -> str:
+    return f"{key}: must be given; add {key}=..."
 
 
 def _explain_text(text: str) -> str:
+    if NO_OPTION in text:
+        return (
+            "a group takes the name of one of its options, e.g. model=small; got a number or null"
+        )
     unknown = re.search(r"Could not override '([^']+)'", text)
     if unknown:
         return _explain_override(unknown.group(1))
@@ -99,56 +118,15 @@ def _explain_text(text: str) -> str:
 
 def _explain_override(key: str) -> str:
     group, _, option = key.partition("=")
-    if option and _keys_at(group) is None:
-        return f"{group}: no such group or key{_similar(group, _keys_at('') or [])}"
-    return _explain_key(group)
+    if option and keys_at(group) is None:
+        return f"{group}: no such group or key{similar(group, keys_at('') or [])}"
+    return explain_key(group)
 
 
 def _root_cause(error: BaseException) -> BaseException:
     while error.__cause__ is not None:
         error = error.__cause__
     return error
-
-
-def _type_at(key: str) -> Any | None:
-    """Return the type that the schema has for a dotted key, None if it has none."""
-    current: Any = ExperimentConfig
-    for part in re.sub(r"\[\d+\]", "", key).split("."):
-        if not (isinstance(current, type) and is_dataclass(current)):
-            return current if current is not None else None
-        current = get_type_hints(current).get(part)
-    return current
-
-
-def _keys_at(key: str) -> list[str] | None:
-    kind = _type_at(key) if key else ExperimentConfig
-    if not (isinstance(kind, type) and is_dataclass(kind)):
-        return None
-    return [field.name for field in fields(kind)]
-
-
-def _describe(kind: Any) -> str:
-    options = [option for option in get_args(kind) or (kind,) if option is not type(None)]
-    words = " or ".join(_describe_one(option) for option in options)
-    return f"{words} or null" if len(options) < len(get_args(kind)) else words
-
-
-def _describe_one(kind: Any) -> str:
-    if isinstance(kind, type) and issubclass(kind, Enum):
-        return f"one of {_listing(member.value for member in kind)}"
-    plain = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
-    if kind in plain:
-        return plain[kind]
-    return "a group of keys" if is_dataclass(kind) else "a mapping"
-
-
-def _similar(name: str, known: Iterable[str]) -> str:
-    matches = difflib.get_close_matches(name, list(known), n=1)
-    return f" (did you mean {matches[0]}?)" if matches else ""
-
-
-def _listing(names: Iterable[str]) -> str:
-    return ", ".join(names)
 
 
 def _one_line(text: str) -> str:

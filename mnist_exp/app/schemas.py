@@ -4,6 +4,7 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
 
 from mnist_exp.app.composition import resolve_paths
+from mnist_exp.app.schema_keys import explain_key, unknown_keys
 from mnist_exp.config import ExperimentConfig, Stage
 from mnist_exp.errors import ConfigError
 
@@ -36,8 +37,10 @@ def to_config(composed: DictConfig, hydra_config: DictConfig) -> ExperimentConfi
         hydra_config: The `hydra` node: where each config file came from.
 
     Raises:
-        ConfigError: Mandatory values are missing.
+        ConfigError: There are keys that the schema does not have, or mandatory values are missing.
     """
+    if unknown := list(unknown_keys(composed)):
+        raise ConfigError([explain_key(key) for key in unknown])
     if missing := sorted(OmegaConf.missing_keys(composed)):
         raise ConfigError([_missing(key) for key in missing])
     composed = composed.copy()

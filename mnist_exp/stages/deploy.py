@@ -16,6 +16,10 @@ from mnist_exp.workspaces.base import Endpoint
 __all__ = ["DeployStage", "endpoint_entry"]
 
 
+#: A request body that the trainer leaves beside the model.
+EXAMPLE = "input_example.json"
+
+
 class DeployStage:
     """Creates the endpoint and the deployment, and gives it traffic."""
 
@@ -52,8 +56,13 @@ class DeployStage:
         context.display.message(f"deployment {made.name}: {made.provisioning_state}")
         traffic = config.endpoint.traffic or {deployment: 100}
         endpoint = workspace.create_or_update_endpoint(endpoint_spec(config, record.name, traffic))
-        paths = {"log": made.log} if made.log else {}
-        return record.with_changes(model=model, endpoint=endpoint_entry(endpoint), paths=paths)
+        example = workspace.download(model["job"], f"{config.registration.path}/{EXAMPLE}")
+        paths = {"log": made.log, "keys": endpoint.keys, "request": example and str(example)}
+        return record.with_changes(
+            model=model,
+            endpoint=endpoint_entry(endpoint),
+            paths={name: path for name, path in paths.items() if path},
+        )
 
     def _endpoint(self, context: StageContext, name: str) -> Endpoint:
         """Return the endpoint as it is, made first if there is none."""

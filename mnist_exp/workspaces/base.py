@@ -158,13 +158,18 @@ class Deployment:
 
 @dataclass(frozen=True)
 class Endpoint:
-    """An endpoint as the workspace has it."""
+    """An endpoint as the workspace has it.
+
+    Attributes:
+        keys: Where its keys can be read: a path that only its owner can open; None if nowhere.
+    """
 
     name: str
     provisioning_state: str
     scoring_uri: str | None
     traffic: Mapping[str, int] = field(default_factory=dict)
     deployments: Sequence[Deployment] = ()
+    keys: str | None = None
 
 
 class Observer(Protocol):

@@ -77,4 +77,5 @@ def endpoint_now(folder: EndpointFolder, record: EndpointRecord) -> Endpoint:
         scoring_uri=addresses.get(busiest(record.traffic) or ""),
         traffic=dict(record.traffic),
         deployments=deployments,
+        keys=str(folder.keys_file),
     )

@@ -1,0 +1,157 @@
+"""Every kind of fault that Hydra or OmegaConf finds becomes one line."""
+
+import pytest
+
+from mnist_exp.app.execution import report_errors
+from tests.composing import config
+
+MESSAGES: dict[str, tuple[list[str], str]] = {
+    "stage": (
+        ["stage=trian"],
+        "stage: must be one of compute, train, sweep, register, deploy, invoke, cleanup, all, "
+        "got trian",
+    ),
+    "option": (
+        ["workspace=aws"],
+        "workspace: must be one of azure, local, got aws",
+    ),
+    "option nearly right": (["model=tutoral"], "got tutoral (did you mean tutorial?)"),
+    "group": (["modle=small"], "modle: no such key (did you mean model?); the config has stage,"),
+    "key": (
+        ["model.lerning_rate=1"],
+        "model.lerning_rate: no such key (did you mean learning_rate?); model has first_layer",
+    ),
+    "key at the top": (["sed=1"], "sed: no such key (did you mean seed?); the config has"),
+    "key of a strange group": (["early.x=1"], "early: no such key; the config has"),
+    "nested key": (
+        ["sweep.limits.max_trials=5"],
+        "sweep.limits.max_trials: no such key (did you mean max_total_trials?)",
+    ),
+    "key in a mapping": (["job={nope: 2}"], "job.nope: no such key; job has experiment_name"),
+    "added key": (["+model.epoch=3"], "model.epoch: no such key (did you mean epochs?)"),
+    "forced key": (["++model.epoch=3"], "model.epoch: no such key (did you mean epochs?)"),
+    "added key at the top": (["+epochs=3"], "epochs: no such key; the config has"),
+    "key of a free mapping": (
+        ["job.inputs.momentum=1"],
+        "job.inputs.momentum: no such key; add it with +job.inputs.momentum=...",
+    ),
+    "field of an expression": (
+        ["sweep.search_space.learning_rate.q=1"],
+        "add it with +sweep.search_space.learning_rate.q=...",
+    ),
+    "whole number": (["model.epochs=many"], "model.epochs: must be a whole number, got many"),
+    "fraction": (["model.epochs=1.5"], "model.epochs: must be a whole number, got 1.5"),
+    "nothing": (["model.epochs="], "model.epochs: must be a whole number, got ''"),
+    "list": (["model.epochs=[1]"], "model.epochs: must be a whole number, got [1]"),
+    "mapping": (["seed={a: 1}"], "seed: must be a whole number, got {a: 1}"),
+    "null": (["model.epochs=null"], "model.epochs: must be a whole number, got null"),
+    "number": (["model.learning_rate=x"], "model.learning_rate: must be a number, got x"),
+    "truth": (["endpoint.reuse=maybe"], "endpoint.reuse: must be true or false, got maybe"),
+    "text": (["outputs_dir=null"], "outputs_dir: must be text, got null"),
+    "optional number": (
+        ["endpoint.port=x"],
+        "endpoint.port: must be a whole number or null, got x",
+    ),
+    "enum": (
+        ["compute.tier=fast"],
+        "compute.tier: must be one of dedicated, low_priority, got fast",
+    ),
+    "optional enum": (
+        ["job.identity=me"],
+        "job.identity: must be one of user, managed or null, got me",
+    ),
+    "value of a mapping": (
+        ["endpoint.traffic.a=x"],
+        "endpoint.traffic.a: must be a whole number, got x",
+    ),
+    "value in a mapping": (
+        ["endpoint.traffic={a: x}"],
+        "endpoint.traffic.a: must be a whole number, got x",
+    ),
+    "number for a mapping": (["endpoint.traffic=5"], "endpoint.traffic: must be a mapping, got 5"),
+    "number for keys": (["sweep.limits=5"], "sweep.limits: must be a group of keys, got 5"),
+    "null for keys": (["sweep.limits=null"], "sweep.limits: must be a group of keys, got null"),
+    "key below a null": (
+        ["job.command.x=1"],
+        "job.command: must be text or null, which has no keys of its own, got job.command.x=1",
+    ),
+    "null for a group": (["model=null"], "a group takes the name of one of its options"),
+    "bracket": (["model.epochs=[1"], "model.epochs=[1: not a readable override; write key=value"),
+    "no equals sign": (["train"], "train: not a readable override; write key=value"),
+    "several values": (
+        ["model=small,wide"],
+        "model=small,wide: several values need --multirun (-m)",
+    ),
+    "added again": (
+        ["+model.epochs=3"],
+        "+model.epochs: is set already; write model.epochs=... without the +",
+    ),
+    "deleted but not there": (["~model.nope"], "~model.nope: no such key to delete"),
+    "deleted but needed": (
+        ["~model.epochs"],
+        "~model.epochs: cannot be deleted, only set; write model.epochs=...",
+    ),
+    "missing value": (
+        ["registration.name=???"],
+        "registration.name: must be given; add registration.name=...",
+    ),
+    "missing value that others use": (
+        ["model.epochs=???"],
+        "model.epochs: must be given; add model.epochs=...",
+    ),
+    "interpolation": (["seed=${nope}"], "seed: Interpolation key 'nope' not found"),
+    "variable that is not set": (
+        ["seed=${oc.env:NO_SUCH_VARIABLE}"],
+        "Environment variable 'NO_SUCH_VARIABLE' not found",
+    ),
+}
+
+
+@pytest.mark.parametrize(("overrides", "expected"), MESSAGES.values(), ids=MESSAGES.keys())
+def test_a_fault_is_one_line(
+    overrides: list[str], expected: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stage = [] if overrides[0].startswith("stage") else ["stage=all"]
+    with report_errors() as outcome:
+        config(*stage, *overrides)
+    assert outcome.exit_code == 1
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    (line,) = printed.err.splitlines()
+    assert line.startswith("error: ")
+    assert expected in line
+    for internal in ("full_key", "object_type", "DictConfig", "ConfigStore", "HYDRA_FULL_ERROR"):
+        assert internal not in line
+
+
+def test_every_missing_value_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with report_errors():
+        config("registration.name=???")
+    assert capsys.readouterr().err.splitlines() == [
+        "error: registration.name: must be given; add registration.name=...",
+        "error: stage: must be one of compute, train, sweep, register, deploy, invoke, cleanup, "
+        "all; add e.g. stage=all",
+    ]
+
+
+def test_every_unknown_key_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with report_errors():
+        config("stage=all", "+model.a=1", "+job.b=2", "+c=3")
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split(":")[1].strip() for line in lines] == ["model.a", "job.b", "c"]
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["+job.inputs.momentum=0.9"],
+        ["job.environment_variables.A=1"],
+        ["endpoint.traffic={tff-blue: 100}"],
+        ["sweep=grid", "sweep.early_termination.type=bandit"],
+        ["+sweep.search_space.x={type: choice, values: [1]}"],
+        ["job.identity=null"],
+        ["compute=cpu_cluster", "compute.tier=low_priority"],
+    ],
+)
+def test_what_is_right_passes(overrides: list[str]) -> None:
+    config("stage=all", *overrides)
