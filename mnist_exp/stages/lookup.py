@@ -8,18 +8,19 @@ from mnist_exp.workspaces.base import JobStatus
 
 __all__ = ["deployed_endpoint", "registered_model", "source_job", "unfinished_training"]
 
+#: Stages whose `run=` names the record of a deployment.
+CALLING = (Stage.invoke, Stage.cleanup)
+
 
 def source_job(context: StageContext) -> Record:
     """Return the sweep or training run to register.
 
     Raises:
-        NotFoundError: None has been completed, or none has the name.
+        NotFoundError: None has been completed, none has the name, or it has no best trial.
     """
-    if Stage.sweep in context.produced:
-        return context.produced[Stage.sweep]
     wanted = context.config.run
     stages = (Stage.sweep,) if wanted is None else (Stage.sweep, Stage.train)
-    record = _newest(context, wanted, *stages)
+    record = context.produced.get(Stage.sweep) or _newest(context, wanted, *stages)
     if record is None and wanted is not None:
         raise NotFoundError(
             f"run: must name a completed sweep or training run, got {wanted}; "
@@ -89,11 +90,15 @@ def deployed_endpoint(context: StageContext) -> str:
         return context.config.endpoint.name
     if Stage.deploy in context.produced:
         return context.produced[Stage.deploy].name
+    # What `run=` names is the model when deploying.
+    named = context.config.run if context.config.stage in CALLING else None
     deleted = set()
     for record, _ in context.index.newest_first(Stage.deploy, Stage.cleanup):
         if record.stage is Stage.cleanup:
-            deleted.add(record.name)
-        elif record.name not in deleted and context.config.run in (None, record.name):
+            # One that failed, or was killed, may have left the endpoint where it was.
+            if record.status is JobStatus.COMPLETED:
+                deleted.add(record.name)
+        elif record.name not in deleted and named in (None, record.name):
             return record.name
     raise NotFoundError(
         f"endpoint.name: no endpoint is deployed from {context.config.outputs_dir}; "

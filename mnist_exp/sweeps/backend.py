@@ -25,11 +25,13 @@ class TrialEnded:
 
     Attributes:
         why: What the backend knows beyond the exit code.
+        by_itself: Whether it had ended before anyone asked it to.
     """
 
     trial: int
     exit_code: int
     why: str = ""
+    by_itself: bool = False
 
 
 TrialEvent = MetricLogged | TrialEnded

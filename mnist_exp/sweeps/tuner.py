@@ -169,8 +169,11 @@ class Tuner:
 
     def _take_end(self, trial: Trial, event: TrialEnded) -> None:
         trial.exit_code = event.exit_code
-        if trial.status is TrialStatus.CANCEL_REQUESTED:
+        if trial.status is TrialStatus.CANCEL_REQUESTED and not event.by_itself:
             self._end(trial, TrialStatus.CANCELED, trial.why)
+        elif trial.status is TrialStatus.CANCEL_REQUESTED and event.exit_code == 0:
+            # What it logged arrived late: it was through when the decision was taken.
+            self._end(trial, TrialStatus.COMPLETED, f"was through before it was {trial.why}")
         elif event.exit_code == 0:
             self._end(trial, TrialStatus.COMPLETED, event.why)
         else:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mnist_exp.sweeps.backend import MetricLogged
+from mnist_exp.sweeps.backend import MetricLogged, TrialEnded
 from mnist_exp.sweeps.limits import Limits
 from mnist_exp.sweeps.policies import BanditPolicy, TruncationSelectionPolicy
 from mnist_exp.sweeps.ranking import Goal, Objective
@@ -339,3 +339,44 @@ def test_any_sweep_ends_with_every_trial_finished_and_its_bounds_kept(
     assert all(trial.status is TrialStatus.CANCELED for trial in cut)
     if policy is None:
         assert cut == []
+
+
+class LateBackend:
+    """Reports all of a trial at its end, as where metrics are slower than the script."""
+
+    def __init__(self, values, exit_code=0, by_itself=True):
+        self.values = values
+        self.exit_code = exit_code
+        self.by_itself = by_itself
+        self.alive = []
+
+    def start(self, trial, parameters):
+        self.alive.append(trial)
+
+    def poll(self, timeout_s):
+        trial = self.alive.pop(0)
+        logged = [MetricLogged(trial, "acc", value) for value in self.values[trial]]
+        return [*logged, TrialEnded(trial, self.exit_code, by_itself=self.by_itself)]
+
+    def cancel(self, trial):
+        """It has ended already."""
+
+    def now(self):
+        return 0.0
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "by_itself", "status", "why"),
+    [
+        (0, True, "Completed", "was through before it was cut at interval 2"),
+        (0, False, "Canceled", "cut at interval 2"),
+        (1, True, "Failed", "exit code 1"),
+    ],
+)
+def test_a_trial_that_was_through_before_the_cut_is_not_canceled(
+    tune, exit_code, by_itself, status, why
+):
+    backend = LateBackend([[0.9, 0.9], [0.1, 0.1]], exit_code, by_itself)
+    result = tune(backend, Limits(2, 1), BANDIT).run()
+    assert result.trials[1].status.value == status
+    assert result.trials[1].why.startswith(why)

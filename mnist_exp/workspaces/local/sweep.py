@@ -75,6 +75,7 @@ class TrialBackend:
         self._site = site
         self._run = run
         self._seen: dict[tuple[int, str], int] = {}
+        self._asked_to_end: set[int] = set()
 
     def start(self, trial: int, parameters: Parameters) -> None:
         """Start a trial as a job of its own."""
@@ -98,7 +99,8 @@ class TrialBackend:
 
     def cancel(self, trial: int) -> None:
         """Ask a trial to end; `poll` reports its end."""
-        if trial in self.running:
+        if trial in self.running and self.running[trial].poll() is None:
+            self._asked_to_end.add(trial)
             self.running[trial].terminate()
 
     def now(self) -> float:
@@ -125,7 +127,7 @@ class TrialBackend:
             for name, points in histories.items()
             for event in self._new_values(trial, name, points)
         ]
-        return [*events, TrialEnded(trial, code)]
+        return [*events, TrialEnded(trial, code, by_itself=trial not in self._asked_to_end)]
 
     def _new_values(self, trial: int, name: str, points: Sequence[MetricPoint]) -> list[TrialEvent]:
         seen = self._seen.get((trial, name), 0)
