@@ -19,6 +19,10 @@ test: lint types
 test-soak: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -m soak $(ARGS)
 
+# The trainer alone on the TensorFlow of Azure's image and on the newest; downloads both.
+test-compat: $(VENV)/.installed-dev
+	$(BIN)/python tests/compat.py $(ARGS)
+
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

@@ -228,7 +228,8 @@ def test_parts_import_only_what_stands_below_them() -> None:
     wrong = [
         str(found)
         for found in IMPORTS
-        if found.importer.startswith("mnist_exp") and found.library == "mnist_exp"
+        if found.importer.startswith("mnist_exp")
+        and found.library == "mnist_exp"
         # The package itself holds nothing but its version.
         and part_of(found.name) not in {"", part_of(found.importer)}
         and part_of(found.name) not in MAY_IMPORT[part_of(found.importer)]

@@ -43,8 +43,10 @@ def test_it_runs_installed_and_writes_below_the_current_folder(
 ) -> None:
     target = tmp_path_factory.mktemp("site")
     subprocess.run(
-        [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index"]
-        + ["--target", target, wheel],
+        [
+            *(sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index"),
+            *("--target", target, wheel),
+        ],
         check=True,
         capture_output=True,
     )

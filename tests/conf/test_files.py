@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
-from mnist_exp import checks, config as schema
+from mnist_exp import checks
+from mnist_exp import config as schema
 from mnist_exp.config import Stage
 from tests.composing import CONF, config
 

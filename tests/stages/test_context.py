@@ -120,5 +120,5 @@ def test_a_canceled_job_is_an_error_too(bench: Bench) -> None:
     def work(context: StageContext, record: Record) -> Record:
         return record.with_changes(status=JobStatus.CANCELED, why="after job.timeout")
 
-    with pytest.raises(JobError, match="^train stub: after job.timeout$"):
+    with pytest.raises(JobError, match=r"^train stub: after job\.timeout$"):
         run_stage(Stub(work), bench.context(Stage.train))

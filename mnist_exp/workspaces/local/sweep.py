@@ -203,9 +203,10 @@ def _job_result(
     trials = [_trial_result(job, trial, backend) for trial in result.trials]
     best = None if result.best is None else trials[result.best]
     warnings = list(result.warnings)
-    for ended in backend.results.values():
+    by_index = [backend.results[index] for index in sorted(backend.results)]
+    for ended in by_index:
         warnings += [line for line in ended.warnings if line not in warnings]
-    failed = next((one for one in backend.results.values() if one.log_tail), None)
+    failed = next((one for one in by_index if one.log_tail), None)
     status = JobStatus(result.status.value)
     why = result.why
     if status is JobStatus.FAILED:

@@ -13,7 +13,16 @@ from mnist_exp.specs import CommandJob, ComputeSpec, EnvironmentSpec, SweepJob
 from mnist_exp.sweeps import parse_sweep
 from mnist_exp.workspaces.base import JobResult
 
-__all__ = ["LOGGER", "Watcher", "command_job", "sweep_job"]
+__all__ = [
+    "LOGGER",
+    "PYTHON",
+    "Watcher",
+    "choice",
+    "command_job",
+    "description",
+    "files_below",
+    "sweep_job",
+]
 
 #: Logs as MLflow does, by the rows that it writes: `import mlflow` takes two seconds a process.
 LOGGER = """\
@@ -122,7 +131,7 @@ def description(folder: Path) -> dict[str, Any]:
 def files_below(folder: Path) -> Sequence[str]:
     """Return every file below a folder, links not followed."""
     return sorted(
-        os.path.relpath(os.path.join(path, name), folder)
+        Path(path, name).relative_to(folder).as_posix()
         for path, _, names in os.walk(folder)
         for name in names
     )

@@ -12,7 +12,7 @@ from mlflow.entities import Run
 from mnist_exp.workspaces.base import JobResult, JobStatus
 from mnist_exp.workspaces.local.tracking import Tracking
 from mnist_exp.workspaces.local.workspace import LocalWorkspace
-from tests.workspaces.local.factories import Watcher, choice, description, sweep_job
+from tests.workspaces.local.factories import PYTHON, Watcher, choice, description, sweep_job
 
 Code = Callable[..., Path]
 
@@ -116,15 +116,16 @@ def test_a_seed_repeats_the_values(bench: Bench, rule: str) -> None:
 
 
 def test_no_more_trials_at_once_than_allowed(bench: Bench, tmp_path: Path) -> None:
-    # Each trial waits for a second one to have begun, so that two do run side by side.
+    # Each trial waits for a second one to have begun, so that two do run side by side, and then
+    # takes so long that a third one would begin if it could.
     events = tmp_path / "events"
     events.write_text("")
     command = (
         f"echo + >> {events}; until [ $(grep -c + {events}) -ge 2 ]; do :; done; "
-        f"for i in 1 2 3 4 5; do true $(:); done; echo - >> {events}; : {{{{search_space.x}}}}"
+        f"sleep 0.4; echo - >> {events}; : {{{{search_space.x}}}}"
     )
-    result = bench.run({"x": choice(*range(7))}, command)
-    assert statuses(result) == ["Completed"] * 7
+    result = bench.run({"x": choice(*range(4))}, command)
+    assert statuses(result) == ["Completed"] * 4
     running = most = 0
     for event in events.read_text().split():
         running += 1 if event == "+" else -1
@@ -176,7 +177,13 @@ def test_a_failed_trial_that_logged_can_be_best_and_is_pointed_out(bench: Bench)
 
 
 def test_when_all_fail_the_sweep_shows_the_first_ones_log(bench: Bench) -> None:
-    result = bench.trials("0.5", "0.6", end="3")
+    # The first one goes on only when the other has been put away.
+    result = bench.run(
+        {"score": choice("0.5", "0.6"), "end": choice("3")},
+        command="[ {{search_space.score}} != 0.5 ] || until [ -e ../../sweep_1/outputs/end ] "
+        "&& [ ! -e ../../sweep_1/wd ]; do :; done; "
+        f"{PYTHON} {COMMAND}; code=$?; touch outputs/end; exit $code",
+    )
     assert (result.status, statuses(result)) == (JobStatus.FAILED, ["Failed", "Failed"])
     assert result.why == "all 2 trials failed; the first: exit code 3"
     assert list(result.log_tail) == ["the last word of 0.5"]
