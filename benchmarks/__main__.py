@@ -1,30 +1,25 @@
-"""The command line: `python -m benchmarks training --data FOLDER`; without a name, all there are."""
+"""Measures the trainer: `python -m benchmarks training --data FOLDER`; without a name, all."""
 
 import argparse
 import sys
 import tempfile
 from pathlib import Path
 
+from benchmarks.accuracy import accuracy
 from benchmarks.contestants import CONTESTANTS
+from benchmarks.process import process
 from benchmarks.sample import write_sample
-from benchmarks.training import training
-from data import load
+from benchmarks.training import Race, training
 
-_NAMES = ("training",)
+_NAMES = {
+    "training": "images/s of the trainer and its rivals, epoch by epoch in turns",
+    "process": "wall time of a whole run, imports to export, against an eager script",
+    "accuracy": "test accuracy over five seeds",
+}
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(_NAMES)}")
-    parser.add_argument("--data", type=Path, help="folder with MNIST's four files")
-    parser.add_argument("--batch-sizes", type=int, nargs="+", default=[64, 512])
-    parser.add_argument("--rounds", type=int, default=5, help="measured epochs of each contestant")
-    parser.add_argument(
-        "--contestants", nargs="+", choices=CONTESTANTS, default=list(CONTESTANTS), metavar="NAME"
-    )
-    arguments = parser.parse_args()
-    if unknown := set(arguments.names) - set(_NAMES):
-        parser.error(f"no such benchmark: {', '.join(sorted(unknown))}; of {', '.join(_NAMES)}")
+    arguments = _arguments()
     with tempfile.TemporaryDirectory() as folder:
         data = arguments.data
         if data is None or not data.is_dir():
@@ -35,18 +30,44 @@ def main() -> int:
     return 0
 
 
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description=__doc__,
+        epilog="; ".join(f"{name}: {what}" for name, what in _NAMES.items()),
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    add = parser.add_argument
+    add("names", nargs="*", metavar="NAME", help=f"of {', '.join(_NAMES)}")
+    add("--data", type=Path, help="folder with MNIST's four files")
+    add("--batch-sizes", type=int, nargs="+", default=[64, 512], help="for training")
+    add("--rounds", type=int, default=5, help="measured epochs of each contestant, for training")
+    add("--epochs", type=int, default=20, help="of a whole run, for process")
+    add("--processes", type=int, default=2, help="whole runs of each, for process")
+    add("--seeds", type=int, default=5, help="how many, for accuracy")
+    add(
+        "--contestants",
+        nargs="+",
+        choices=CONTESTANTS,
+        default=list(CONTESTANTS),
+        metavar="NAME",
+        help=f"for training, of {', '.join(CONTESTANTS)}; those not installed are left out",
+    )
+    arguments = parser.parse_args()
+    if unknown := set(arguments.names) - set(_NAMES):
+        parser.error(f"no such benchmark: {', '.join(sorted(unknown))}; of {', '.join(_NAMES)}")
+    return arguments
+
+
 def _run(arguments: argparse.Namespace, data: Path) -> None:
-    wanted = arguments.names or _NAMES
-    digits, test = load(data)
+    wanted = arguments.names or list(_NAMES)
     if "training" in wanted:
-        training(
-            data,
-            len(digits),
-            len(test),
-            arguments.batch_sizes,
-            arguments.rounds,
-            arguments.contestants,
-        )
+        race = Race(data, arguments.rounds, tuple(arguments.contestants))
+        training(race, arguments.batch_sizes)
+    if "process" in wanted:
+        process(data, arguments.epochs, arguments.processes)
+    if "accuracy" in wanted:
+        accuracy(data, 3, range(arguments.seeds))
 
 
 if __name__ == "__main__":

@@ -6,14 +6,16 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from benchmarks.contestants import CONTESTANTS
 from benchmarks.report import save, show, spread
 from benchmarks.rivals import Rival, installed
+from data import load
 
-__all__ = ["training"]
+__all__ = ["Race", "training"]
 
 _ROOT = Path(__file__).parents[1]
 _BASE = "eager"
@@ -23,69 +25,68 @@ _FORWARD = 2 * _WEIGHTS
 _TRAINING = 3 * _FORWARD - 2 * 784 * 256  # the first layer passes no error on
 
 
-def training(
-    data: Path,
-    images: int,
-    validation_images: int,
-    batch_sizes: Sequence[int],
-    rounds: int,
-    names: Sequence[str],
-) -> None:
-    """Measures images/s; prints a table for each batch size and writes one JSON file.
+@dataclass(frozen=True)
+class Race:
+    """Who trains what, and how often.
 
-    Args:
+    Attributes:
         data: A folder with MNIST's files.
-        images: How many images an epoch trains with,
-        validation_images: and how many it validates with.
-        batch_sizes: To be measured one after another.
         rounds: How many epochs of each contestant count; one more goes before, for compilers.
         names: The contestants; those not installed are left out.
     """
-    present = installed(tuple(names))
+
+    data: Path
+    rounds: int
+    names: tuple[str, ...]
+
+
+def training(race: Race, batch_sizes: Sequence[int]) -> None:
+    """Measures images/s; prints a table for each batch size and writes one JSON file.
+
+    An epoch trains with all training images and validates with all test images.
+    """
+    digits, test = load(race.data)
+    flops = _TRAINING * len(digits) + _FORWARD * len(test)
     peaks = [_peak()]
     results = {}
     for batch_size in batch_sizes:
-        seconds, accuracies = _race(present, data, batch_size, rounds)
+        seconds, accuracies = _race(race, batch_size)
         results[str(batch_size)] = {
             name: {
                 "label": CONTESTANTS[name].label,
-                "seconds": seconds[name],
-                "spread": spread(seconds[name]),
-                "images_per_second": images / spread(seconds[name]).median,
+                "seconds": values,
+                "spread": spread(values),
+                "images_per_second": len(digits) / spread(values).median,
                 "accuracy": accuracies[name],
             }
-            for name in present
+            for name, values in seconds.items()
         }
     peaks.append(_peak())
     peak = {shape: max(found[shape] for found in peaks) for shape in peaks[0]}
-    flops = _TRAINING * images + _FORWARD * validation_images
-    for batch_size, rows in results.items():
-        _show(batch_size, rows, flops, peak["large"], rounds)
+    for size, rows in results.items():
+        _show(f"Training at batch {size}, {race.rounds} rounds", rows, flops, peak["large"])
     print(f"sgemm, GFLOP/s: {peak['large']:.0f} large, {peak['batch_64']:.0f} at batch 64")
     path = save("training", {"batch_sizes": results, "sgemm_gflops": peak, "epoch_flops": flops})
     print(f"written: {path}")
 
 
-def _race(
-    names: Sequence[str], data: Path, batch_size: int, rounds: int
-) -> tuple[dict[str, list[float]], dict[str, float]]:
+def _race(race: Race, batch_size: int) -> tuple[dict[str, list[float]], dict[str, float]]:
+    names = installed(race.names)
     turns = random.Random(0)
     seconds: dict[str, list[float]] = {name: [] for name in names}
     accuracies = {}
     with ExitStack() as stack:
-        rivals = [stack.enter_context(Rival(name, data, batch_size)) for name in names]
+        rivals = [stack.enter_context(Rival(name, race.data, batch_size)) for name in names]
         for rival in rivals:
             rival.epoch()
-        for _ in range(rounds):
+        for _ in range(race.rounds):
             for rival in turns.sample(rivals, len(rivals)):
                 took, accuracies[rival.name] = rival.epoch()
                 seconds[rival.name].append(took)
     return seconds, accuracies
 
 
-def _show(
-    batch_size: str, rows: dict[str, dict[str, Any]], flops: float, peak: float, rounds: int
-) -> None:
+def _show(title: str, rows: dict[str, dict[str, Any]], flops: float, peak: float) -> None:
     base = rows.get(_BASE)
     cells = []
     for row in rows.values():
@@ -97,7 +98,7 @@ def _show(
             [row["label"], str(row["spread"]), rate, ratio, share, f"{row['accuracy']:.4f}"]
         )
     show(
-        f"Training at batch {batch_size}, {rounds} rounds",
+        title,
         ["", "s/epoch (spread)", "images/s", "x eager", "of sgemm peak", "accuracy"],
         cells,
     )

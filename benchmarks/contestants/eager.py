@@ -18,30 +18,36 @@ class Network(keras.Model):  # type: ignore[misc]
         return self.out(self.second(self.first(pixels)))
 
 
-def build(work: Work) -> Epoch:
-    keras.utils.set_random_seed(work.seed)
-    network = Network(work.hidden)
-    optimizer = keras.optimizers.SGD(work.learning_rate)
-    images = (work.images / 255).astype(np.float32)
-    labels = work.labels.astype(np.int64)
-    test_images = (work.test_images / 255).astype(np.float32)
+class EagerTraining:
+    """Each epoch shuffles by copying the whole training set, as those loops do."""
 
-    def step(pixels: np.ndarray, digits: np.ndarray) -> None:
+    def __init__(self, work: Work) -> None:
+        keras.utils.set_random_seed(work.seed)
+        self.work = work
+        self.network = Network(work.hidden)
+        self.optimizer = keras.optimizers.SGD(work.learning_rate)
+        self.images = (work.images / 255).astype(np.float32)
+        self.labels = work.labels.astype(np.int64)
+        self.test_images = (work.test_images / 255).astype(np.float32)
+
+    def step(self, pixels: np.ndarray, digits: np.ndarray) -> None:
         with tf.GradientTape() as tape:
-            logits = network(pixels)
+            logits = self.network(pixels)
             losses = tf.nn.sparse_softmax_cross_entropy_with_logits(digits, logits)
             loss = tf.reduce_mean(losses)
-        weights = network.trainable_variables
-        optimizer.apply_gradients(zip(tape.gradient(loss, weights), weights, strict=True))
+        weights = self.network.trainable_variables
+        gradients = tape.gradient(loss, weights)
+        self.optimizer.apply_gradients(zip(gradients, weights, strict=True))
 
-    def epoch() -> float:
-        nonlocal images, labels
-        order = np.random.permutation(len(images))
-        images, labels = images[order], labels[order]
-        size = work.batch_size
-        for start in range(0, len(images) - size + 1, size):
-            step(images[start : start + size], labels[start : start + size])
-        predictions = tf.argmax(network(test_images), 1).numpy()
-        return float(np.mean(predictions == work.test_labels))
+    def epoch(self) -> float:
+        order = np.random.permutation(len(self.images))
+        self.images, self.labels = self.images[order], self.labels[order]
+        size = self.work.batch_size
+        for start in range(0, len(self.images) - size + 1, size):
+            self.step(self.images[start : start + size], self.labels[start : start + size])
+        predictions = tf.argmax(self.network(self.test_images), 1).numpy()
+        return float(np.mean(predictions == self.work.test_labels))
 
-    return epoch
+
+def build(work: Work) -> Epoch:
+    return EagerTraining(work).epoch

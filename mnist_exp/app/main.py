@@ -8,7 +8,7 @@ from pathlib import Path
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from mnist_exp.app.display import RichDisplay
 from mnist_exp.app.execution import FULL_ERROR, check, execute, report_errors
@@ -84,7 +84,8 @@ def _failed(composed: DictConfig, hydra_config: DictConfig, why: str) -> Record:
         return load_record(Path(hydra_config.runtime.output_dir) / RECORD_NAME)
     except NotFoundError:
         return Record(
-            stage=Stage(composed.stage),
+            # Without a stage, which is then the fault, it stands for whatever there is.
+            stage=Stage.all if OmegaConf.is_missing(composed, "stage") else Stage(composed.stage),
             name="",
             status=JobStatus.FAILED,
             started=datetime.now(UTC).isoformat(timespec="seconds"),

@@ -9,15 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
 from lean import import_tensorflow
 
 # As train.py does, and before any test module asks for TensorFlow in its own way.
 import_tensorflow(keras=True)
 
 import keras  # noqa: E402, F401 - optional packages are hidden only in this moment
+from mlflow.tracking import MlflowClient  # noqa: E402
+
 from benchmarks.sample import write_sample  # noqa: E402
 from data import Split, load, split  # noqa: E402
-from mlflow.tracking import MlflowClient  # noqa: E402
 from settings import Settings  # noqa: E402
 
 TRAINER = Path(__file__).parents[2] / "trainer"

@@ -4,6 +4,7 @@ import signal
 
 import numpy as np
 import pytest
+
 from checkpoints import FORMAT_VERSION, Checkpoint, CheckpointFolder, read_checkpoint
 from errors import CheckpointError
 

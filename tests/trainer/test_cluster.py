@@ -1,6 +1,7 @@
 import json
 
 import pytest
+
 from cluster import join_cluster
 from errors import SettingsError
 

@@ -3,6 +3,7 @@ import shutil
 
 import numpy as np
 import pytest
+
 from benchmarks.sample import write_idx
 from data import load, split
 from errors import DataError, SettingsError
@@ -22,12 +23,12 @@ def test_finds_the_files_at_any_depth_and_by_other_names(sample, tmp_path):
 
 def test_says_which_files_are_missing(sample, tmp_path):
     shutil.copy(sample / "train-images-idx3-ubyte.gz", tmp_path)
-    with pytest.raises(DataError, match="no train-labels-idx1-ubyte.gz, t10k-images.*, t10k-l"):
+    with pytest.raises(DataError, match=r"no train-labels-idx1-ubyte.gz, t10k-images.*, t10k-l"):
         load(tmp_path)
 
 
 def test_the_data_folder_must_be_a_folder(tmp_path):
-    with pytest.raises(DataError, match="--data-folder must be a folder, got .*nowhere"):
+    with pytest.raises(DataError, match=r"--data-folder must be a folder, got .*nowhere"):
         load(tmp_path / "nowhere")
 
 

@@ -3,8 +3,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import score
 import tensorflow as tf
+
+import score
 from compute import Progress
 from export import evaluate, export_evaluation, export_model
 from paths import choose_path

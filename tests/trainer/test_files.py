@@ -1,4 +1,5 @@
 import pytest
+
 from files import replaced_file, replaced_folder
 
 

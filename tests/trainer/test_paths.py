@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+
 from compiled import CompiledPath
 from compute import Progress
 from general import GeneralPath
@@ -52,9 +53,7 @@ CASES = [
 def test_learns_and_goes_on_from_its_state_bit_for_bit(
     settings, parts, architecture, optimizer, rate
 ):
-    chosen = replace(
-        settings, architecture=architecture, optimizer=optimizer, learning_rate=rate
-    )
+    chosen = replace(settings, architecture=architecture, optimizer=optimizer, learning_rate=rate)
     count = len(parts.training)
     whole, first = (choose_path(chosen, parts.training, None) for _ in range(2))
     expected = train(whole, chosen, count, (1, 2, 3))

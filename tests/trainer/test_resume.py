@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+
 from checkpoints import Checkpoint, CheckpointFolder
 from data import Digits
 from errors import CheckpointError
@@ -73,9 +74,7 @@ def test_goes_on_from_another_run_with_other_parameters(settings, own, said, tmp
         ({"seed": 1, "batch_size": 2}, r"another batch_size \(2, not 64\), seed \(1, not 42\)"),
     ],
 )
-def test_refuses_to_take_another_runs_checkpoints_for_its_own(
-    settings, own, said, change, reason
-):
+def test_refuses_to_take_another_runs_checkpoints_for_its_own(settings, own, said, change, reason):
     save(own.folder, replace(settings, **change), 3)
     with pytest.raises(CheckpointError, match=rf"epoch-0003.npz: .*{reason} \(move it away"):
         find_start(settings, own, DATA, said.append)
@@ -101,7 +100,7 @@ def test_refuses_to_resume_from_another_network(settings, said, tmp_path):
 
 def test_refuses_to_resume_from_where_nothing_is_left_to_do(settings, said, tmp_path):
     save(tmp_path, settings, 20)
-    with pytest.raises(CheckpointError, match="--epochs must be above 20, .* got 20"):
+    with pytest.raises(CheckpointError, match=r"--epochs must be above 20, .* got 20"):
         find_start(replace(settings, resume_from=tmp_path), None, DATA, said.append)
 
 

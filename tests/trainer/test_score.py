@@ -4,6 +4,7 @@ import sys
 
 import numpy as np
 import pytest
+
 import score
 
 ROW = [0] * 784
@@ -55,9 +56,7 @@ def test_bytes_are_read_as_text_is():
     ],
 )
 @pytest.mark.parametrize("reader", ["orjson", "json"])
-def test_a_bad_request_is_told_what_is_wrong_in_one_line(
-    request_body, fault, reader, monkeypatch
-):
+def test_a_bad_request_is_told_what_is_wrong_in_one_line(request_body, fault, reader, monkeypatch):
     if reader == "json":
         monkeypatch.setattr(score, "_loads", json.loads)
     with pytest.raises(score.BadRequestError, match=fault) as caught:
@@ -88,7 +87,11 @@ def write_dense(folder) -> None:
 def test_scores_a_dense_network_without_tensorflow(tmp_path, trainer, place):
     write_dense(tmp_path / place)
     request = body(*([digit, *ROW[1:]] for digit in (7, 0, 3)))
-    code = f"import score, sys; score.init(); print(score.run({request!r}), 'tensorflow' in sys.modules)"
+    code = f"""
+import score, sys
+score.init()
+print(score.run({request!r}), "tensorflow" in sys.modules)
+"""
     result = subprocess.run(
         [sys.executable, "-c", code],
         cwd=trainer,

@@ -3,11 +3,17 @@ import subprocess
 import sys
 
 import pytest
-from errors import TrackingError
 from mlflow.tracking import MlflowClient
+
+from errors import TrackingError
 from tracking import Tracker, tracked, tracking_uri
 
-VARIABLES = ("MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME")
+VARIABLES = (
+    "MLFLOW_TRACKING_URI",
+    "MLFLOW_RUN_ID",
+    "MLFLOW_EXPERIMENT_ID",
+    "MLFLOW_EXPERIMENT_NAME",
+)
 
 
 @pytest.fixture(autouse=True)
@@ -114,9 +120,7 @@ def test_metrics_that_cannot_be_written_are_an_error(store, monkeypatch):
         tracker.close("FINISHED")
 
 
-def test_metrics_that_cannot_be_written_do_not_hide_why_the_run_failed(
-    store, monkeypatch, capsys
-):
+def test_metrics_that_cannot_be_written_do_not_hide_why_the_run_failed(store, monkeypatch, capsys):
     monkeypatch.setenv("MLFLOW_RUN_ID", "0" * 32)
     monkeypatch.setattr("tracking._RETRY_SECONDS", 0)
     with pytest.raises(ValueError, match="broken"), tracked(store, {}):

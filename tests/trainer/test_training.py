@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+
 from clock import seconds_since_process_start
 from compiled import CompiledPath
 from errors import DivergedError, SettingsError, Stopped
@@ -39,7 +40,7 @@ def test_metrics_do_not_depend_on_where_an_epoch_is_cut(quick, parts, monkeypatc
 
 
 def test_a_batch_larger_than_the_data_is_an_error(quick, parts):
-    with pytest.raises(SettingsError, match="--batch-size must be at most the 3600 .* got 3601"):
+    with pytest.raises(SettingsError, match=r"--batch-size must be at most the 3600 .* got 3601"):
         loop_of(replace(quick, batch_size=3601), parts)
 
 

@@ -35,7 +35,10 @@ def start(tmp_path: Path, log: Path) -> Iterator[Callable[..., JobProcess]]:
     yield start_one
     for process in started:
         if process.poll() is None:
-            os.kill(process.pid, signal.SIGKILL)
+            # The job itself: a killed supervisor would leave it running.
+            children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
+            for child in children.split():
+                os.killpg(int(child), signal.SIGKILL)
         process.close()
 
 

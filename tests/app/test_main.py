@@ -1,0 +1,30 @@
+"""Multiruns in a process of their own: every variant is a row, and no error is Hydra's."""
+
+from tests.conftest import Cli
+
+
+def test_variants_without_a_stage_are_rows_that_say_so(cli: Cli) -> None:
+    done = cli("-m", "model=small,wide")
+    assert done.returncode == 1
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 2
+    assert all(line.startswith("error: stage: must be one of compute, train") for line in errors)
+    assert "Error executing job" not in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout.count("Failed: stage: must be one of") == 2
+
+
+def test_a_key_that_no_variant_has_is_said_by_each(cli: Cli) -> None:
+    done = cli("-m", "stage=compute", "+model.x=1,2")
+    assert done.returncode == 1
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert [line.partition(";")[0] for line in errors] == ["error: model.x: no such key"] * 2
+
+
+def test_a_folder_that_hydra_cannot_make_is_one_line(cli: Cli) -> None:
+    for key, arguments in (("run", ["seed=1"]), ("sweep", ["-m", "seed=1,2"])):
+        done = cli("stage=compute", *arguments, f"hydra.{key}.dir=/proc/nowhere")
+        assert done.returncode == 1
+        (line,) = done.stderr.splitlines()
+        assert line.startswith(f"error: hydra.{key}.dir: must be a folder that can be written")
+        assert list(cli.folder.iterdir()) == []
