@@ -21,7 +21,7 @@ test-soak: $(VENV)/.installed-dev
 
 # The trainer alone on the TensorFlow of Azure's image and on the newest; downloads both.
 test-compat: $(VENV)/.installed-dev
-	$(BIN)/python tests/compat.py $(ARGS)
+	$(BIN)/python tests/trainer/compat.py --environment build/compat $(ARGS)
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

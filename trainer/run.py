@@ -92,8 +92,9 @@ class _Run:
                 if epoch.number % self.settings.checkpoint_every == 0 or epoch.number == epochs:
                     self._keep(epoch.number, tracker.run_id)
         except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError) as e:
-            reason = str(e.message).splitlines()[0]
-            raise ClusterError(f"another worker of this job was lost: {reason}") from e
+            # The first lines tell of the graph; what happened stands at the end.
+            reason = [line for line in str(e.message).splitlines() if line.strip()][-1]
+            raise ClusterError(f"another worker of this job was lost: {reason[:300]}") from e
 
     def _keep(self, epoch: int, run_id: str | None) -> None:
         if not (self.own and self.cluster.is_chief):

@@ -44,7 +44,11 @@ class TrackedRun:
         if self.has_begun:
             return
         known = {} if self.is_new else self.client.get_run(self.run_id).data.params
-        fresh = [Param(key, str(value)) for key, value in parameters.items() if key not in known]
+        fresh = [
+            Param(key, str(value))  # type: ignore[no-untyped-call]
+            for key, value in parameters.items()
+            if key not in known
+        ]
         self.client.log_batch(self.run_id, params=fresh)
         self.has_begun = True
 

@@ -35,7 +35,7 @@ def build(work: Work) -> Epoch:
     test_labels = jnp.asarray(work.test_labels, jnp.int32)
     steps = len(images) // work.batch_size
 
-    @jax.jit
+    @jax.jit  # type: ignore[untyped-decorator]
     def train(weights: Any, key: Any, images: Any, labels: Any) -> Any:
         order = jax.random.permutation(key, len(images))[: steps * work.batch_size]
 
@@ -46,7 +46,7 @@ def build(work: Work) -> Epoch:
 
         return jax.lax.scan(step, weights, order.reshape(steps, work.batch_size))
 
-    @jax.jit
+    @jax.jit  # type: ignore[untyped-decorator]
     def accuracy(weights: Any, images: Any, labels: Any) -> Any:
         return jnp.mean(jnp.argmax(_logits(weights, images), axis=1) == labels)
 

@@ -29,6 +29,8 @@ from mlflow.tracking import MlflowClient  # noqa: E402
 
 from benchmarks.sample import write_sample  # noqa: E402
 
+# A free port of it.
+LOOPBACK = ("127.0.0.1", 0)
 SCORE = """
 import json, sys
 import score
@@ -122,7 +124,7 @@ def trains_a_convolutional_network(case: Case) -> None:
 
 
 def trains_with_two_workers(case: Case) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("", 0)) as two:
+    with socket.create_server(LOOPBACK) as one, socket.create_server(LOOPBACK) as two:
         hosts = [f"127.0.0.1:{each.getsockname()[1]}" for each in (one, two)]
     workers = [
         case.start(
@@ -173,7 +175,7 @@ def prepared(environment: Path) -> Path:
 @contextmanager
 def tracking_server(folder: Path) -> Iterator[str]:
     """An MLflow server on a free port of 127.0.0.1, over a new store."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
+    with socket.create_server(LOOPBACK) as probe:
         port = probe.getsockname()[1]
     store = f"sqlite:///{folder / 'mlflow.db'}"
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", store]

@@ -10,6 +10,9 @@ import sys
 import numpy as np
 import pytest
 
+# The run that the others are compared with is made once.
+pytestmark = pytest.mark.xdist_group("trained")
+
 
 def weights(job, epoch) -> dict[str, np.ndarray]:
     with np.load(job.folder / "checkpoints" / f"epoch-{epoch:04}.npz") as arrays:
@@ -122,18 +125,37 @@ def free_ports(count) -> list[int]:
     return ports
 
 
+def start_workers(jobs) -> list[subprocess.Popen]:
+    workers = [f"127.0.0.1:{port}" for port in free_ports(len(jobs))]
+    configs = [
+        {"cluster": {"worker": workers}, "task": {"type": "worker", "index": index}}
+        for index in range(len(jobs))
+    ]
+    return [
+        job.start(TF_CONFIG=json.dumps(config)) for job, config in zip(jobs, configs, strict=True)
+    ]
+
+
+@pytest.mark.soak
+def test_a_lost_worker_ends_the_other_and_a_restart_goes_on(new_job, tmp_path):
+    jobs = [new_job("--epochs", "30", "--checkpoints", str(tmp_path)) for _ in range(2)]
+    processes = start_workers(jobs)
+    read_until(processes[0], "epoch  3/30")
+    processes[1].kill()
+    _, err = processes[0].communicate()
+    processes[1].communicate()
+    assert processes[0].returncode == 1
+    assert err.splitlines()[-1].startswith("error: another worker of this job was lost: ")
+    results = [process.communicate() for process in start_workers(jobs)]
+    assert "resuming from epoch" in results[0][0]
+    assert "resuming from epoch" in results[1][0]
+    assert [step for step, _ in jobs[0].history()["loss"]] == list(range(1, 31))
+
+
 def test_two_workers_train_as_one_and_the_chief_alone_writes(new_job):
     arguments = ("--epochs", "5", "--checkpoints", "checkpoints", "--learning-rate", "0.05")
-    workers = [f"127.0.0.1:{port}" for port in free_ports(2)]
-    jobs = [new_job(*arguments) for _ in workers]
-    processes = [
-        job.start(
-            TF_CONFIG=json.dumps(
-                {"cluster": {"worker": workers}, "task": {"type": "worker", "index": index}}
-            )
-        )
-        for index, job in enumerate(jobs)
-    ]
+    jobs = [new_job(*arguments) for _ in range(2)]
+    processes = start_workers(jobs)
     results = [process.communicate() for process in processes]
     assert [process.returncode for process in processes] == [0, 0], results
     assert "on 2 workers" in results[0][0]
