@@ -47,10 +47,7 @@ def join_cluster(batch_size: int) -> Cluster:
     config = _tf_config()
     workers = len(_workers(config))
     if workers > 1:
-        options = tf.distribute.experimental.CommunicationOptions(
-            implementation=tf.distribute.experimental.CommunicationImplementation.AUTO
-        )
-        strategy = tf.distribute.MultiWorkerMirroredStrategy(communication_options=options)
+        strategy = tf.distribute.MultiWorkerMirroredStrategy()
     else:
         strategy = tf.distribute.MirroredStrategy() if len(gpus) > 1 else None
     replicas = strategy.num_replicas_in_sync if strategy else 1

@@ -57,10 +57,12 @@ def export_model(path: ComputePath, test: Digits, outputs: Path) -> None:
         path: The trained network.
         test: The first of these digits become the input example.
         outputs: The folder to write to.
+
+    Raises:
+        OSError: The disk is full or the folder is not writable; an older model is as it was.
     """
     with replaced_folder(outputs / "model") as folder:
-        module = path.serving()
-        tf.saved_model.save(module, str(folder), signatures={"serving_default": module.serve})
+        _save(path, folder)
         example = {"data": test.images[:_EXAMPLE_ROWS].tolist()}
         (folder / "input_example.json").write_text(json.dumps(example) + "\n", encoding="utf-8")
         if weights := path.dense_weights():
@@ -71,3 +73,12 @@ def export_model(path: ComputePath, test: Digits, outputs: Path) -> None:
                 f"{kinds[i % 2]}_{i // 2}": weight for i, weight in enumerate(weights)
             }
             np.savez(extra / "dense.npz", scale=np.float32(PIXEL_SCALE), **arrays)
+
+
+def _save(path: ComputePath, folder: Path) -> None:
+    module = path.serving()
+    try:
+        tf.saved_model.save(module, str(folder), signatures={"serving_default": module.serve})
+    except tf.errors.OpError as error:
+        # TensorFlow has words of its own for a full disk.
+        raise OSError(f"{folder}: the model cannot be saved: {error.message}") from error

@@ -120,7 +120,7 @@ class Tracker:
         self._queue.put(None)
         self._thread.join()
         if self._fault:
-            reason = " ".join(str(self._fault).split())
+            reason = " ".join(str(self._fault).split())[:300]
             raise TrackingError(
                 f"{self._unwritten} metrics could not be written to {self._uri}: {reason}"
             )

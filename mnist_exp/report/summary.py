@@ -20,9 +20,7 @@ __all__ = ["print_overview", "print_summary"]
 _LABEL_WIDTH = 12
 
 
-def print_summary(
-    record: Record, console: Console, overrides: Sequence[str] | None = ()
-) -> None:
+def print_summary(record: Record, console: Console, overrides: Sequence[str] | None = ()) -> None:
     """Print what a stage did, where its files are, and what to type next.
 
     Args:

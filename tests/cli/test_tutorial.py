@@ -70,6 +70,7 @@ def test_nothing_still_runs_and_no_endpoint_is_left(whole: Cli) -> None:
 def test_only_what_a_job_keeps_is_left_of_it(whole: Cli) -> None:
     folder = Path(record(whole, "train")["paths"]["folder"])
     assert {path.name for path in folder.iterdir()} <= {
+        ".lock",
         "job.json",
         "logs",
         "outputs",

@@ -56,9 +56,9 @@ def test_a_dataclass_is_read_as_well():
     assert parse_sweep(Config(**TUTORIAL)) == parse_sweep(TUTORIAL)
 
 
-def test_no_policy_is_fine_and_an_empty_one_is_not():
+def test_no_policy_and_an_empty_one_are_the_same():
     assert parse_sweep(changed(early_termination=None))[0].early_termination is None
-    assert "must be one of" in parse_sweep({**TUTORIAL, "early_termination": {}})[1][0]
+    assert parse_sweep({**TUTORIAL, "early_termination": {}})[0].early_termination is None
 
 
 def test_every_part_is_missed_when_there_is_nothing():
