@@ -89,6 +89,7 @@ class _Run:
                 tracker.log(epoch.metrics, epoch.number)
                 self.history.append({"epoch": epoch.number, **epoch.metrics})
                 _say(_line(epoch.number, epochs, epoch.metrics, epoch.seconds))
+                tracker.wait_until_written()
                 if epoch.number % self.settings.checkpoint_every == 0 or epoch.number == epochs:
                     self._keep(epoch.number, tracker.run_id)
         except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError) as e:

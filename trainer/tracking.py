@@ -92,6 +92,7 @@ class Tracker:
         self._fault: Exception | None = None
         self._unwritten = 0
         self._status = "FAILED"
+        self._written_once = threading.Event()
         self._thread = threading.Thread(
             target=self._work, args=(uri, parameters), name="mlflow", daemon=True
         )
@@ -103,6 +104,16 @@ class Tracker:
         now = int(time.time() * 1000)
         for key, value in metrics.items():
             self._queue.put(Record(key, value, step, now))
+
+    def wait_until_written(self) -> None:
+        """Waits until the first metrics are in the store, or the store has failed.
+
+        MLflow is still being imported when the first epoch of a small run is done. A sweep can
+        only end a trial early if it sees what the trial logs while it runs; from here on each
+        epoch is written as it comes.
+        """
+        if self._uri:
+            self._written_once.wait()
 
     def close(self, status: str) -> None:
         """Waits until everything is written.
@@ -137,12 +148,15 @@ class Tracker:
                 self.run_id = run.run_id
                 run.begin(parameters)
                 run.write(pending)
+                if pending:
+                    self._written_once.set()
                 pending.clear()
                 if not open_end:
                     run.finish(self._status)
                 self._fault = None
             except Exception as fault:  # whatever a store's client may raise
                 self._fault = fault
+                self._written_once.set()
                 self._unwritten = len(pending)
                 tries_left -= not open_end
                 time.sleep(_RETRY_SECONDS)

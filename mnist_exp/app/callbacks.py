@@ -1,5 +1,7 @@
 """Hydra's hook before a run: everything is checked while nothing has been written yet."""
 
+import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +22,7 @@ class CheckBeforeRun(Callback):
         Raises:
             SystemExit: With status 1; Hydra swallows any `Exception` that a callback raises.
         """
-        with report_errors() as outcome:
-            check(*split(config))
-        if outcome.exit_code:
-            raise SystemExit(outcome.exit_code)
+        _leave_on_error(lambda: check(*split(config)))
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         """See that Hydra can make the multirun's folder; each variant is checked by itself.
@@ -31,7 +30,16 @@ class CheckBeforeRun(Callback):
         Raises:
             SystemExit: With status 1.
         """
+        _leave_on_error(lambda: probe(Path(config.hydra.sweep.dir), "hydra.sweep.dir"))
+
+
+def _leave_on_error(step: Callable[[], None]) -> None:
+    try:
         with report_errors() as outcome:
-            probe(Path(config.hydra.sweep.dir), "hydra.sweep.dir")
-        if outcome.exit_code:
-            raise SystemExit(outcome.exit_code)
+            step()
+    except Exception as error:
+        # With HYDRA_FULL_ERROR set; Hydra would swallow it and begin the run all the same.
+        traceback.print_exc()
+        raise SystemExit(1) from error
+    if outcome.exit_code:
+        raise SystemExit(outcome.exit_code)

@@ -122,7 +122,7 @@ def _lines(error: BaseException) -> tuple[str, ...] | None:
     if is_foreign(error):
         return (explain(error),)
     if isinstance(error, OSError) and error.errno in UNWRITABLE:
-        return (_unwritable(Path(error.filename or "."), error),)
+        return (_unwritable(Path(error.filename2 or error.filename or "."), error),)
     return None
 
 

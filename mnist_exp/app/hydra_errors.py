@@ -14,6 +14,7 @@ from omegaconf.errors import (
     MissingMandatoryValue,
     OmegaConfBaseException,
 )
+from yaml import YAMLError  # type: ignore[import-untyped]
 
 from mnist_exp.app.schema_keys import describe, explain_key, keys_at, listing, similar, type_at
 
@@ -25,7 +26,7 @@ NO_OPTION = "Config group override must be a string or a list"
 
 def is_foreign(error: BaseException) -> bool:
     """Whether an exception is how Hydra or OmegaConf speaks of bad input."""
-    if isinstance(error, HydraException | OmegaConfBaseException):
+    if isinstance(error, HydraException | OmegaConfBaseException | YAMLError):
         return True
     # OmegaConf gives its context to whatever is raised inside it.
     return hasattr(error, "full_key") or (isinstance(error, ValueError) and NO_OPTION in str(error))
@@ -33,6 +34,8 @@ def is_foreign(error: BaseException) -> bool:
 
 def explain(error: BaseException) -> str:
     """Return one line for an exception that is foreign."""
+    if isinstance(error, YAMLError):
+        return f"a config file is no valid YAML: {_one_line(str(error))}"
     if isinstance(error, MissingConfigException):
         return _explain_option(error)
     if isinstance(error, OverrideParseException):

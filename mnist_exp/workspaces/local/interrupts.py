@@ -13,7 +13,7 @@ from types import FrameType
 
 __all__ = ["Interrupts", "noted_interrupts"]
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupts:
@@ -39,7 +39,7 @@ class Interrupts:
 
 @contextmanager
 def noted_interrupts() -> Iterator[Interrupts]:
-    """Note SIGINT and SIGTERM while the block runs; only the main thread can."""
+    """Note SIGINT, SIGTERM and SIGHUP while the block runs; only the main thread can."""
     interrupts = Interrupts()
     if threading.current_thread() is not threading.main_thread():
         yield interrupts

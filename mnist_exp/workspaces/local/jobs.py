@@ -88,6 +88,8 @@ class RunningJob:
     def start(self) -> None:
         """Lay out the folder and start an attempt."""
         job, trial = self.job, self._trial
+        # What an attempt left that was killed.
+        self._inputs.close()
         self.folder.prepare(job.code)
         texts = self._inputs.mount(job.inputs, self._site.observer.message)
         values = {("inputs", name): text for name, text in texts.items()}

@@ -4,6 +4,7 @@ The store is a sqlite file, since MLflow refuses its file store from 3.14 on. A 
 folder is a link to the job's own folder, so that `mlflow ui` shows a job's files without a copy.
 """
 
+import fcntl
 import getpass
 import logging
 import os
@@ -47,14 +48,30 @@ class Tracking:
 
     def __init__(self, outputs: Path) -> None:
         self._outputs = outputs
-        # SQLAlchemy reads the path as part of an address.
-        path = str(outputs / STORE_NAME).replace("%", "%25").replace("?", "%3F")
-        self.uri = f"sqlite:///{path}"
+        self.uri = _sqlite_uri(outputs / STORE_NAME)
 
     @cached_property
     def _client(self) -> MlflowClient:
         self._outputs.mkdir(parents=True, exist_ok=True)
+        self._make_store()
         return MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
+
+    def _make_store(self) -> None:
+        """Make the store aside and rename it, while other commands wait.
+
+        MLflow takes a second to make its tables. A command that came in between would make them
+        too, and one that was killed would leave a store that nobody can open any more.
+        """
+        store = self._outputs / STORE_NAME
+        with (self._outputs / f".{STORE_NAME}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if store.exists():
+                return
+            aside = self._outputs / f".{STORE_NAME}.new"
+            aside.unlink(missing_ok=True)
+            uri = _sqlite_uri(aside)
+            MlflowClient(tracking_uri=uri, registry_uri=uri).search_experiments(max_results=1)
+            aside.rename(store)
 
     def start(
         self, experiment: str, name: str, folder: Path, tags: Mapping[str, str]
@@ -174,6 +191,11 @@ class Tracking:
                 f"outputs_dir: the MLflow store {self._outputs / STORE_NAME} failed: {text}; "
                 "free space or choose another folder with outputs_dir="
             ) from error
+
+
+def _sqlite_uri(path: Path) -> str:
+    # SQLAlchemy reads the path as part of an address.
+    return "sqlite:///" + str(path).replace("%", "%25").replace("?", "%3F")
 
 
 def _user() -> str:
