@@ -121,6 +121,7 @@ LATE = {
     "trainer.score",
     "trainer.tracking",
     "trainer.train",
+    "yaml": {"mnist_exp.app"},
 }
 
 
