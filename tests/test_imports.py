@@ -111,6 +111,7 @@ LIBRARIES = {
     "starlette": {"mnist_exp.serving"},
     "tensorflow": {"trainer"},
     "uvicorn": {"mnist_exp.serving"},
+    "yaml": {"mnist_exp.app"},
 }
 
 #: Where imports may stand inside functions. In the trainer the docstrings say why.
@@ -121,7 +122,6 @@ LATE = {
     "trainer.score",
     "trainer.tracking",
     "trainer.train",
-    "yaml": {"mnist_exp.app"},
 }
 
 
