@@ -285,6 +285,48 @@ RULES: dict[str, tuple[str, Change, str]] = {
         "sweep.search_space.lerning_rate: no input of the job has this name; "
         "did you mean learning_rate?",
     ),
+    "swept batch size of none": (
+        "sweep",
+        setting(sweep__search_space={"batch_size": {"type": "choice", "values": [0, -1]}}),
+        "sweep.search_space.batch_size: may draw 0, and model.batch_size must be a whole number "
+        "of at least 1",
+    ),
+    "swept batch size that is a word": (
+        "sweep",
+        setting(sweep__search_space={"batch_size": {"type": "choice", "values": [32, "abc"]}}),
+        "sweep.search_space.batch_size: may draw abc, and",
+    ),
+    "swept batch size that is broken": (
+        "sweep",
+        setting(
+            sweep__search_space={"batch_size": {"type": "uniform", "min_value": 1, "max_value": 9}}
+        ),
+        "sweep.search_space.batch_size: may draw 4.056, and",
+    ),
+    "swept epochs from none on": (
+        "all",
+        setting(sweep__search_space={"epochs": {"type": "randint", "upper": 3}}),
+        "sweep.search_space.epochs: may draw 0, and model.epochs must be",
+    ),
+    "swept learning rate below zero": (
+        "sweep",
+        setting(
+            sweep__search_space={
+                "learning_rate": {"type": "uniform", "min_value": -1, "max_value": 0}
+            }
+        ),
+        "sweep.search_space.learning_rate: may draw -1, and model.learning_rate must be a finite",
+    ),
+    "swept learning rate that may fall below zero": (
+        "sweep",
+        setting(sweep__search_space={"learning_rate": {"type": "normal", "mu": 0.1, "sigma": 0.1}}),
+        "sweep.search_space.learning_rate: may draw -0.20",
+    ),
+    "swept optimizer that does not exist": (
+        "sweep",
+        setting(sweep__search_space={"optimizer": {"type": "choice", "values": ["sgd", "adan"]}}),
+        "sweep.search_space.optimizer: may draw adan, and model.optimizer must be one of sgd, ",
+    ),
     "swept name that a command does not use": (
         "sweep",
         setting(
@@ -485,6 +527,29 @@ def test_a_faulty_sweep_is_not_blamed_on_the_command() -> None:
 def test_a_script_may_sweep_what_is_no_input() -> None:
     config = fresh_config("stage=sweep")
     config.sweep.search_space = {"dropout": LR}
+    assert checks.faults(config) == []
+
+
+@pytest.mark.parametrize(
+    "space",
+    [
+        {"batch_size": {"type": "choice", "values": [32, "64"]}},
+        {"batch_size": {"type": "qloguniform", "low": 8, "high": 256, "q": 8}},
+        {"learning_rate": {"type": "lognormal", "mu": -3, "sigma": 1}},
+        {"optimizer": {"type": "choice", "values": ["sgd", "adam"]}},
+    ],
+    ids=str,
+)
+def test_what_the_model_takes_may_be_drawn(space: dict[str, Any]) -> None:
+    config = fresh_config("stage=sweep")
+    config.sweep.search_space = space
+    assert checks.faults(config) == []
+
+
+def test_an_input_of_ones_own_is_not_held_to_the_models_rules() -> None:
+    config = fresh_config("stage=sweep")
+    config.job.inputs["batch_size"] = 7
+    config.sweep.search_space = {"batch_size": {"type": "choice", "values": [0, 1]}}
     assert checks.faults(config) == []
 
 

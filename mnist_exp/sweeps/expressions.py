@@ -33,6 +33,8 @@ _LARGEST_LOG = math.log(3.4028234663852886e38)
 # The end of the unit interval that draws are kept away from, and where that leaves a normal draw.
 _TAIL = 2.0**-53
 _WIDEST_DRAW = -NormalDist().inv_cdf(_TAIL)
+# Where examples are taken: at the lower bound, somewhere between, and near the upper end.
+_EXAMPLES = (0.0, 0.382, 0.999)
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,10 @@ class Expression(ABC):
     def faults(self) -> Iterator[tuple[str, str]]:
         """Yield `(field, broken rule)`; the field is empty when several are at odds."""
         yield from ()
+
+    def examples(self) -> tuple[Any, ...]:
+        """Return values that show what may be drawn: about both ends, and one between them."""
+        return tuple(self.value(u) for u in _EXAMPLES)
 
 
 @dataclass(frozen=True)
@@ -77,6 +83,10 @@ class Choice(Expression):
             else part
             for name, part in chosen.items()
         }
+
+    def examples(self) -> tuple[Any, ...]:
+        """Return each element that is not a mapping."""
+        return tuple(value for value in self.values if not isinstance(value, Mapping))
 
     @property
     def has_subspace(self) -> bool:
@@ -193,6 +203,10 @@ class Normal(Expression):
     def value(self, u: float) -> float:
         """Return the normal quantile at u."""
         return _quantile(self.mu, self.sigma, u)
+
+    def examples(self) -> tuple[float, ...]:
+        """Return values within about three sigmas: beyond, hardly a draw falls."""
+        return tuple(self.value(u) for u in (0.001, 0.382, 0.999))
 
     def faults(self) -> Iterator[tuple[str, str]]:
         """Sigma above 0, and no draw beyond what a float holds."""

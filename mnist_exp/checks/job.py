@@ -1,0 +1,107 @@
+"""The job group: code, inputs, outputs, distribution."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from mnist_exp.build import DATA_REFERENCE
+from mnist_exp.checks.command import command_faults
+from mnist_exp.checks.paths import leads_out
+from mnist_exp.config import DistributionConfig, ExperimentConfig
+from mnist_exp.names import input_name_fault
+
+__all__ = ["job_faults"]
+
+PATH_TYPES = ("uri_folder", "uri_file")
+INPUT_MODES = ("ro_mount", "download", "direct")
+OUTPUT_MODES = ("rw_mount", "upload")
+
+
+def job_faults(config: ExperimentConfig) -> Iterator[str]:
+    """What runs must be there, and be named as Azure ML allows."""
+    job = config.job
+    if (job.script is None) == (job.command is None):
+        yield "job.script: name either a Python script or a job.command, not both and not neither"
+    if job.code is None and job.script is not None:
+        yield f"job.code: must be the folder that holds job.script ({job.script}), got null"
+    elif job.code is not None and not Path(job.code).is_dir():
+        yield f"job.code: must be a folder, got {job.code}, which does not exist"
+    elif job.script is not None and (
+        leads_out(job.script) or not Path(job.code or "", job.script).is_file()
+    ):
+        yield f"job.script: must be a file in job.code ({job.code}), got {job.script}"
+    if not job.experiment_name.strip():
+        yield "job.experiment_name: must not be empty"
+    if job.timeout is not None and job.timeout < 1:
+        yield f"job.timeout: must be at least 1 second, got {job.timeout}"
+    yield from _distribution(job.distribution)
+    for name, value in job.inputs.items():
+        yield from _job_input(name, value)
+    for name, value in job.outputs.items():
+        if isinstance(value, Mapping | None):
+            yield from _path_fields(f"job.outputs.{name}", name, value or {}, OUTPUT_MODES)
+        else:
+            yield f"job.outputs.{name}: must be {{type, mode}}, got {value!r}"
+    for name in job.environment_variables:
+        if not name or "=" in name:
+            yield f"job.environment_variables: a name must not be empty nor hold =, got {name!r}"
+    yield from command_faults(config)
+
+
+def _distribution(distribution: DistributionConfig) -> Iterator[str]:
+    where = "job.distribution"
+    if not 1 <= distribution.worker_count <= 100:
+        yield f"{where}.worker_count: must be from 1 to 100, got {distribution.worker_count}"
+    if distribution.type is None and distribution.worker_count > 1:
+        yield (
+            f"{where}.type: {distribution.worker_count} workers need a type; "
+            f"add {where}.type=tensorflow"
+        )
+    if distribution.parameter_server_count:
+        yield (
+            f"{where}.parameter_server_count: must be 0, got "
+            f"{distribution.parameter_server_count}; with parameter servers workers update "
+            "weights out of step, and a run would not repeat; raise worker_count instead"
+        )
+
+
+def _job_input(name: str, value: Any) -> Iterator[str]:
+    where = f"job.inputs.{name}"
+    if isinstance(value, Mapping):
+        yield from _path_fields(where, name, value, INPUT_MODES, "path")
+        yield from _input_path(f"{where}.path", value.get("path"))
+        return
+    if fault := input_name_fault(name):
+        yield f"{where}: a name {fault}"
+    if not isinstance(value, str | int | float | bool):
+        yield f"{where}: must be a literal or {{type, path, mode}}, got {value!r}"
+
+
+def _input_path(where: str, path: Any) -> Iterator[str]:
+    if not path:
+        return
+    if not isinstance(path, str):
+        yield f"{where}: must be text, got {path!r}"
+    elif "{{" in path:
+        if path != DATA_REFERENCE:
+            yield f"{where}: the only reference is {DATA_REFERENCE}, got {path}"
+    elif "://" not in path and not path.startswith("azureml:") and not Path(path).exists():
+        yield f"{where}: must exist, got {path}"
+
+
+def _path_fields(
+    where: str, name: str, value: Mapping[str, Any], modes: tuple[str, ...], *required: str
+) -> Iterator[str]:
+    if fault := input_name_fault(name):
+        yield f"{where}: a name {fault}"
+    known = {"type", "mode", *required}
+    for key in value:
+        if key not in known:
+            yield f"{where}.{key}: no such key; it has {', '.join(sorted(known))}"
+    for key in required:
+        if not value.get(key):
+            yield f"{where}.{key}: must be given"
+    if value.get("type", PATH_TYPES[0]) not in PATH_TYPES:
+        yield f"{where}.type: must be one of {', '.join(PATH_TYPES)}, got {value['type']}"
+    if value.get("mode", modes[0]) not in modes:
+        yield f"{where}.mode: must be one of {', '.join(modes)}, got {value['mode']}"

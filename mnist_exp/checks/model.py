@@ -1,0 +1,73 @@
+"""The model group, and what a sweep may draw for its fields."""
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from enum import StrEnum
+from typing import Any
+
+from mnist_exp.config import Architecture, ExperimentConfig, ModelConfig, Optimizer
+
+__all__ = ["model_faults", "model_field", "value_rule"]
+
+
+def model_faults(config: ExperimentConfig) -> Iterator[str]:
+    """Every field's rule."""
+    for name in RULES:
+        value = getattr(config.model, name)
+        if rule := value_rule(name, value):
+            hint = "; the tutorial's is 0.01" if name == "learning_rate" else ""
+            yield f"model.{name}: must be {rule}, got {value}{hint}"
+
+
+def model_field(key: str, inputs: Mapping[str, Any], model: ModelConfig) -> str | None:
+    """Return the field of the model group that a key of a search space stands for, if any.
+
+    A plain key does when the job gets the field's value under that name, a dotted one
+    (`model.batch_size`) always.
+    """
+    field = key.removeprefix("model.")
+    if field not in RULES:
+        return None
+    return field if key != field or inputs.get(field) == getattr(model, field) else None
+
+
+def value_rule(name: str, value: Any) -> str | None:
+    """Return the rule of a field that a value breaks; None when it keeps it.
+
+    Numbers may come as text or, from a sweep, whole ones as floats: the trainer reads both.
+    """
+    rule, keeps = RULES[name]
+    return None if keeps(value) else rule
+
+
+def _number(value: Any) -> float:
+    try:
+        return math.nan if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError):
+        return math.nan
+
+
+def _is_count(value: Any) -> bool:
+    number = _number(value)
+    return number.is_integer() and number >= 1
+
+
+def _is_positive(value: Any) -> bool:
+    number = _number(value)
+    return math.isfinite(number) and number > 0
+
+
+def _one_of(kind: type[StrEnum]) -> tuple[str, Callable[[Any], bool]]:
+    return f"one of {', '.join(kind)}", lambda value: value in set(kind)
+
+
+_COUNT = ("a whole number of at least 1", _is_count)
+RULES: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
+    "first_layer_neurons": _COUNT,
+    "second_layer_neurons": _COUNT,
+    "batch_size": _COUNT,
+    "epochs": _COUNT,
+    "learning_rate": ("a finite number above 0", _is_positive),
+    "architecture": _one_of(Architecture),
+    "optimizer": _one_of(Optimizer),
+}

@@ -1,0 +1,57 @@
+"""The sweep group: its own rules, and whether the job can use what it draws."""
+
+from collections.abc import Iterator
+from difflib import get_close_matches
+
+from mnist_exp.build import script_command
+from mnist_exp.checks.model import model_field, value_rule
+from mnist_exp.config import ExperimentConfig
+from mnist_exp.sweeps import parse_sweep
+from mnist_exp.sweeps.search_space import Expression
+from mnist_exp.templates import references
+
+__all__ = ["sweep_faults", "swept_names"]
+
+
+def sweep_faults(config: ExperimentConfig) -> Iterator[str]:
+    """Faults of the sweep, keys that the job does not know, values that its model refuses."""
+    _, found = parse_sweep(config.sweep)
+    yield from found
+    yield from _unused_names(config)
+    for key, expression in sorted(_search_space(config).items()):
+        yield from _refused_values(key, expression, config)
+
+
+def swept_names(config: ExperimentConfig) -> set[str]:
+    """Return the keys of the search space; none when the sweep has faults."""
+    return set(_search_space(config))
+
+
+def _search_space(config: ExperimentConfig) -> dict[str, Expression]:
+    plan, _ = parse_sweep(config.sweep)
+    return dict(plan.search_space) if plan else {}
+
+
+def _unused_names(config: ExperimentConfig) -> Iterator[str]:
+    inputs = config.job.inputs
+    command = config.job.command or script_command("", inputs, {})
+    used = {name for kind, name in references(command) if kind in ("inputs", "search_space")}
+    for name in sorted(swept_names(config)):
+        close = get_close_matches(name, inputs, n=1, cutoff=0.8)
+        if name not in used and (close or config.job.command is not None):
+            hint = f"did you mean {close[0]}?" if close else "the command does not use it"
+            yield f"sweep.search_space.{name}: no input of the job has this name; {hint}"
+
+
+def _refused_values(key: str, expression: Expression, config: ExperimentConfig) -> Iterator[str]:
+    field = model_field(key, config.job.inputs, config.model)
+    if field is None:
+        return
+    for value in expression.examples():
+        if rule := value_rule(field, value):
+            shown = f"{value:g}" if type(value) is float else str(value)
+            yield (
+                f"sweep.search_space.{key}: may draw {shown}, and model.{field} must be {rule}; "
+                f"take other values or bounds"
+            )
+            return
