@@ -102,7 +102,7 @@ LIBRARIES = {
     "numpy": {"trainer", "mnist_exp.datasets", "mnist_exp.report.figures"},
     "omegaconf": {"mnist_exp.app"},
     "orjson": {"trainer", "mnist_exp.serving"},
-    "pathspec": {"mnist_exp.workspaces.local.snapshot"},
+    "pathspec": {"mnist_exp.snapshot"},
     "pooch": {"mnist_exp.datasets"},
     "requests": {"mnist_exp.datasets"},
     "rich": {"mnist_exp.report", "mnist_exp.datasets"},

@@ -18,7 +18,7 @@ from typing import Any
 
 from mnist_exp.errors import ConflictError, JobError
 from mnist_exp.records import write_json
-from mnist_exp.workspaces.local.snapshot import copy_snapshot
+from mnist_exp.snapshot import copy_snapshot
 
 __all__ = ["JobFolder"]
 

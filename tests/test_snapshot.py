@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from mnist_exp.errors import JobError
-from mnist_exp.workspaces.local.snapshot import copy_snapshot, snapshot_files, snapshot_hash
+from mnist_exp.snapshot import copy_snapshot, snapshot_files, snapshot_hash
 
 Write = Callable[..., Path]
 

@@ -1,0 +1,291 @@
+"""Azure Machine Learning on loopback: the server, and what its parts share."""
+
+import contextlib
+import re
+import secrets
+import socket
+import ssl
+import struct
+import threading
+import time
+import urllib.parse
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+from tests.azure_emulator import routes
+from tests.azure_emulator.certificates import Certificates
+from tests.azure_emulator.engines import Engine
+from tests.azure_emulator.faults import Action, Faults
+from tests.azure_emulator.operations import Operations
+from tests.azure_emulator.rules import Quota
+from tests.azure_emulator.store import Store
+from tests.azure_emulator.wire import ROUTES, Call, Refusal, Reply, Route
+
+__all__ = ["Emulator", "Recorded"]
+
+SUBSCRIPTION = "00000000-0000-0000-0000-000000000001"
+GROUP = "group"
+WORKSPACE = "workspace"
+LOCATION = "eastus"
+
+#: Kinds of requests that carry no bearer token of ours.
+OPEN = ("metadata", "token", "discovery", "blob", "log", "score")
+#: Seconds that a stalled answer keeps its caller waiting, unless the emulator closes.
+STALL_S = 30.0
+
+STATUSES = {
+    Action.UNAUTHORIZED: (401, "ExpiredAuthenticationToken", "The access token has expired."),
+    Action.FORBIDDEN: (
+        403,
+        "AuthorizationFailed",
+        "The client does not have authorization to perform action.",
+    ),
+    Action.NOT_FOUND: (404, "ResourceNotFound", "The resource was not found."),
+    Action.CONFLICT: (409, "Conflict", "Another operation on this resource is in progress."),
+    Action.THROTTLED: (429, "TooManyRequests", "The request was throttled."),
+    Action.BROKEN: (500, "InternalServerError", "An internal error occurred."),
+}
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A request that arrived, its kind, and the status of the answer."""
+
+    kind: str
+    method: str
+    path: str
+    query: Mapping[str, str]
+    body: Any
+    headers: Mapping[str, str] = field(repr=False)
+    status: int = 0
+
+
+class Emulator:
+    """One workspace of Azure ML, empty at first.
+
+    Args:
+        certificates: Of the server.
+        engine: Runs jobs and deployments.
+        folder: Where the engine keeps files.
+    """
+
+    def __init__(self, certificates: Certificates, engine: Engine, folder: Path) -> None:
+        self.certificates = certificates
+        self.engine = engine
+        self.folder = folder
+        self.faults = Faults()
+        self.store = Store()
+        self.quota = Quota()
+        self.operations = Operations(self.faults)
+        self.requests: list[Recorded] = []
+        #: Address of a folder in somebody's storage account -> local folder.
+        self.mounts: dict[str, Path] = {}
+        #: Roles that the caller lacks, as prefixes of kinds of requests.
+        self.forbidden: set[str] = set()
+        self.page_size = 100
+        self.lock = threading.RLock()
+        self.closing = threading.Event()
+        routes.load()
+        self._server = _Server(("127.0.0.1", 0), self._handler())
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificates.chain)
+        self._server.context = context
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
+        self._thread.start()
+        engine.attach(self)
+
+    @property
+    def port(self) -> int:
+        """The port on 127.0.0.1."""
+        return int(self._server.server_address[1])
+
+    @property
+    def url(self) -> str:
+        """The address of everything: resource manager, history, storage, scoring."""
+        return f"https://127.0.0.1:{self.port}"
+
+    @property
+    def ws(self) -> str:
+        """The resource id of the workspace."""
+        return (
+            f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{GROUP}/providers/"
+            f"Microsoft.MachineLearningServices/workspaces/{WORKSPACE}"
+        )
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a program needs in its environment to take this for Azure."""
+        return {
+            "ARM_CLOUD_METADATA_URL": f"{self.url}/metadata/endpoints?api-version=2019-05-01",
+            "REQUESTS_CA_BUNDLE": str(self.certificates.authority),
+            "IDENTITY_ENDPOINT": f"{self.url}/msi/token",
+            "IDENTITY_HEADER": "x",
+            "AZUREML_RUN_POLLING_INTERVAL_MIN": "1",
+            "AZURE_SUBSCRIPTION_ID": SUBSCRIPTION,
+            "AZURE_RESOURCE_GROUP": GROUP,
+            "AZUREML_WORKSPACE_NAME": WORKSPACE,
+        }
+
+    def close(self) -> None:
+        """End everything."""
+        self.closing.set()
+        self.engine.close()
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+    def recorded(self, *kinds: str) -> list[Recorded]:
+        """Return the requests of these kinds, oldest first."""
+        return [one for one in self.requests if one.kind in kinds]
+
+    def answer(self, call: Call) -> Reply | None:
+        """Answer a request; None drops the connection."""
+        found = _find(call)
+        if found is None:
+            refusal = Refusal(404, "UnknownRoute", f"nothing answers {call.method} {call.path}")
+            return self._recorded("unknown", call, refusal.reply)
+        call.names = found[1]
+        kind = found[0].kind
+        action = self.faults.due(
+            kind, *STATUSES, Action.RESET_BEFORE, Action.RESET_AFTER, Action.STALL
+        )
+        if action is Action.STALL:
+            self.closing.wait(STALL_S)
+            return None
+        if action is Action.RESET_BEFORE:
+            return None
+        try:
+            if action in STATUSES:
+                status, code, message = STATUSES[action]
+                raise Refusal(status, code, message, **_hints(action))
+            self._admit(kind, call)
+            reply = found[0].answer(call)
+        except Refusal as refusal:
+            reply = refusal.reply
+        if action is Action.RESET_AFTER:
+            self._recorded(kind, call, reply)
+            return None
+        return self._recorded(kind, call, reply)
+
+    def _admit(self, kind: str, call: Call) -> None:
+        if kind.split(".")[0] in OPEN:
+            return
+        if not call.headers.get("authorization", "").startswith("Bearer "):
+            raise Refusal(401, "AuthenticationFailed", "Authentication failed: no token.")
+        if any(kind.startswith(prefix) for prefix in self.forbidden):
+            raise Refusal(403, "AuthorizationFailed", f"no role allows {kind}")
+        names = call.names
+        if "ws" in names and (names["ws"].lower(), names["group"].lower()) != (WORKSPACE, GROUP):
+            raise Refusal(404, "ResourceNotFound", f"no workspace {names['ws']}")
+
+    def _recorded(self, kind: str, call: Call, reply: Reply) -> Reply:
+        body: Any = None
+        with contextlib.suppress(ValueError):
+            body = call.json if not kind.startswith("blob") else len(call.body)
+        one = Recorded(
+            kind, call.method, call.path, call.query, body, dict(call.headers), reply.status
+        )
+        self.requests.append(one)
+        reply.headers.setdefault("x-ms-request-id", secrets.token_hex(8))
+        return reply
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        emulator = self
+
+        class Handler(_Handler):
+            def handle_one(self, call: Call) -> Reply | None:
+                return emulator.answer(call)
+
+            def call(self) -> Call:
+                split = urllib.parse.urlsplit(self.path)
+                # Requests with ids of several parts have two slashes here and there.
+                path = re.sub("/{2,}", "/", urllib.parse.unquote(split.path))
+                query = {
+                    name.lower(): value
+                    for name, value in urllib.parse.parse_qsl(split.query, keep_blank_values=True)
+                }
+                headers = {name.lower(): value for name, value in self.headers.items()}
+                body = self.rfile.read(int(headers.get("content-length", 0)))
+                return Call(emulator, self.command, path, query, headers, body)
+
+        return Handler
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    context: ssl.SSLContext
+    # Or a burst of connections is refused.
+    request_queue_size = 64
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        connection, address = super().get_request()
+        # The handshake is the handler thread's: a client that says nothing blocks nobody else.
+        wrapped = self.context.wrap_socket(
+            connection, server_side=True, do_handshake_on_connect=False
+        )
+        return wrapped, address
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that goes away is nothing to talk about."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    # Headers and body in one packet: unbuffered writes cost 40 ms each.
+    disable_nagle_algorithm = True
+    wbufsize = -1
+    timeout = 60
+
+    def handle_one(self, call: Call) -> Reply | None:
+        raise NotImplementedError
+
+    def call(self) -> Call:
+        raise NotImplementedError
+
+    def _serve(self) -> None:
+        call = self.call()
+        reply = self.handle_one(call)
+        if reply is None:
+            self._drop()
+            return
+        body = reply.encoded()
+        self.send_response(reply.status)
+        for name, value in reply.headers.items():
+            self.send_header(name, value)
+        if reply.status != 204:
+            self.send_header("Content-Length", reply.headers.get("x-length", str(len(body))))
+        self.end_headers()
+        if call.method != "HEAD" and reply.status != 204:
+            self.wfile.write(body)
+
+    def _drop(self) -> None:
+        # Linger for no time: the client sees a reset, as from a broken connection.
+        self.connection.setsockopt(
+            socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+        )
+        self.close_connection = True
+        self.connection.close()
+
+    do_GET = do_PUT = do_POST = do_DELETE = do_PATCH = do_HEAD = _serve  # noqa: N815
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing: requests are recorded."""
+
+
+def _find(call: Call) -> tuple[Route, dict[str, str]] | None:
+    for route in ROUTES:
+        if route.method == call.method and (found := route.pattern.fullmatch(call.path)):
+            return route, {name: value or "" for name, value in found.groupdict().items()}
+    return None
+
+
+def _hints(action: Action) -> dict[str, str]:
+    return {"x_ms_retry_after_ms": "20"} if action is Action.THROTTLED else {}
+
+
+def now() -> str:
+    """Return the time as Azure writes it."""
+    return time.strftime("%Y-%m-%dT%H:%M:%S.0000000Z", time.gmtime())

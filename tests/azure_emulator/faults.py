@@ -1,0 +1,76 @@
+"""What can go wrong between us and Azure, injected once where a test asks for it."""
+
+import threading
+from dataclasses import dataclass
+from enum import StrEnum
+
+__all__ = ["Action", "Fault", "Faults"]
+
+
+class Action(StrEnum):
+    """The kinds of faults."""
+
+    UNAUTHORIZED = "401"
+    FORBIDDEN = "403"
+    NOT_FOUND = "404"
+    CONFLICT = "409"
+    THROTTLED = "429"
+    BROKEN = "500"
+    RESET_BEFORE = "reset"
+    RESET_AFTER = "reset after"
+    STALL = "stall"
+    OPERATION_FAILED = "operation failed"
+    JOB_FAILED = "job failed"
+    PREEMPTED = "preempted"
+
+
+@dataclass
+class Fault:
+    """One fault.
+
+    Attributes:
+        kind: Of the requests that it hits, e.g. `compute.put`.
+        skip: How many of them pass before.
+        count: How many it hits then; -1 for all.
+    """
+
+    kind: str
+    action: Action
+    skip: int = 0
+    count: int = 1
+
+
+class Faults:
+    """The faults that are still to come."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._waiting: list[Fault] = []
+        self.hits: list[Fault] = []
+
+    def inject(self, fault: Fault) -> None:
+        """Let a fault happen."""
+        with self._lock:
+            self._waiting.append(fault)
+
+    def clear(self) -> None:
+        """Let no more faults happen."""
+        with self._lock:
+            self._waiting.clear()
+            self.hits.clear()
+
+    def due(self, kind: str, *actions: Action) -> Action | None:
+        """Return the fault that hits this request, if one does; only of `actions` if given."""
+        with self._lock:
+            for fault in self._waiting:
+                if fault.kind != kind or (actions and fault.action not in actions):
+                    continue
+                if not fault.count:
+                    continue
+                if fault.skip:
+                    fault.skip -= 1
+                    continue
+                fault.count -= 1
+                self.hits.append(fault)
+                return fault.action
+        return None

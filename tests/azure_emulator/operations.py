@@ -1,0 +1,62 @@
+"""Long-running operations: begun by a PUT or DELETE, polled until they have ended."""
+
+import secrets
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tests.azure_emulator.faults import Action, Faults
+from tests.azure_emulator.wire import Refusal
+
+__all__ = ["Operation", "Operations"]
+
+
+@dataclass
+class Operation:
+    """One operation; `status` in Azure's words."""
+
+    status: str = "InProgress"
+    code: str = ""
+    message: str = ""
+
+
+class Operations:
+    """All operations.
+
+    Args:
+        faults: May let one fail.
+    """
+
+    def __init__(self, faults: Faults) -> None:
+        self._faults = faults
+        self.all: dict[str, Operation] = {}
+
+    def begin(
+        self, kind: str, work: Callable[[], None], failed: Callable[[str], None] | None = None
+    ) -> str:
+        """Do the work in a thread of its own and return the operation's id.
+
+        Args:
+            kind: Of the request that began it; faults are injected by it.
+            work: What to do; a Refusal ends the operation as Failed.
+            failed: Told the reason when it has failed.
+        """
+        name = secrets.token_hex(6)
+        operation = self.all[name] = Operation()
+
+        def run() -> None:
+            try:
+                if self._faults.due(kind, Action.OPERATION_FAILED):
+                    raise Refusal(500, "InternalError", "The operation failed on the service side.")
+                work()
+            except Refusal as refusal:
+                error = refusal.reply.content["error"]
+                operation.code, operation.message = error["code"], error["message"]
+                if failed:
+                    failed(operation.message)
+                operation.status = "Failed"
+            else:
+                operation.status = "Succeeded"
+
+        threading.Thread(target=run, daemon=True).start()
+        return name

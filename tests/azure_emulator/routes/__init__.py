@@ -1,0 +1,13 @@
+"""The calls that the emulator answers."""
+
+import importlib
+
+__all__ = ["load"]
+
+MODULES = ("identity", "workspace", "computes", "assets", "jobs", "history", "tracking", "storage", "endpoints")
+
+
+def load() -> None:
+    """Fill the table of routes, once."""
+    for name in MODULES:
+        importlib.import_module(f"tests.azure_emulator.routes.{name}")

@@ -1,0 +1,42 @@
+"""Answers of the same form in several places."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from tests.azure_emulator.wire import Call, Refusal, Reply
+
+__all__ = ["accepted", "created", "not_found", "paged"]
+
+#: In whole seconds the standard header would make each operation take one.
+SOON = {"x-ms-retry-after-ms": "50"}
+
+
+def created(call: Call, content: Any, operation: str) -> Reply:
+    """Answer a PUT that goes on in the background."""
+    return Reply(201, content, {"Azure-AsyncOperation": _address(call, operation), **SOON})
+
+
+def accepted(call: Call, operation: str) -> Reply:
+    """Answer a DELETE that goes on in the background."""
+    address = _address(call, operation)
+    return Reply(202, None, {"Azure-AsyncOperation": address, "Location": address, **SOON})
+
+
+def not_found(kind: str, name: str) -> Reply:
+    """Say that there is no such thing."""
+    raise Refusal(404, "ResourceNotFound", f"The {kind} {name} was not found.")
+
+
+def paged(call: Call, items: Sequence[Any], size: int | None = None) -> Reply:
+    """Answer with a page of a list, and where the next one is."""
+    size = size or call.emulator.page_size
+    start = int(call.query.get("$skip", 0))
+    content: dict[str, Any] = {"value": list(items[start : start + size])}
+    if start + size < len(items):
+        kept = "&".join(f"{k}={v}" for k, v in call.query.items() if k != "$skip")
+        content["nextLink"] = f"{call.emulator.url}{call.path}?{kept}&$skip={start + size}"
+    return Reply(content=content)
+
+
+def _address(call: Call, operation: str) -> str:
+    return f"{call.emulator.url}/operations/{operation}?api-version=1"

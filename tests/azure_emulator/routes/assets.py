@@ -1,0 +1,115 @@
+"""Versioned assets: code, environments, models. A version never changes once it is there."""
+
+import secrets
+from typing import Any
+
+from tests.azure_emulator.routes.answers import not_found, paged
+from tests.azure_emulator.rules import check_name
+from tests.azure_emulator.wire import WS, Call, Refusal, Reply, route
+
+KINDS = r"(?P<kind>codes|environments|models)"
+CONTAINER = rf"{WS}/{KINDS}/(?P<name>[^/]+)"
+VERSIONS = f"{CONTAINER}/versions"
+VERSION = rf"{VERSIONS}/(?P<version>[^/]+)"
+
+
+def _assets(call: Call) -> dict[tuple[str, str], dict[str, Any]]:
+    found = getattr(call.emulator.store, call.names["kind"].lower())
+    assert isinstance(found, dict)
+    return found
+
+
+def _versions(call: Call) -> list[dict[str, Any]]:
+    """Return the versions of a name, the newest first."""
+    name = call.names["name"]
+    return [asset for (one, _), asset in reversed(_assets(call).items()) if one == name]
+
+
+@route("GET", CONTAINER, "asset.get")
+def container(call: Call) -> Reply:
+    """Describe all versions together: the next one's number."""
+    numbers = [int(one["name"]) for one in _versions(call) if one["name"].isdigit()]
+    if not _versions(call):
+        return not_found(call.names["kind"], call.names["name"])
+    properties = {"latestVersion": str(max(numbers)), "nextVersion": str(max(numbers) + 1)}
+    return Reply(content={"name": call.names["name"], "properties": properties})
+
+
+@route("GET", VERSIONS, "asset.versions")
+def versions(call: Call) -> Reply:
+    """List versions; code is looked for by its hash."""
+    found = _versions(call)
+    if wanted := call.query.get("hash"):
+        found = [
+            one
+            for one in found
+            if one["properties"].get("properties", {}).get("hash_sha256") == wanted
+        ]
+    if top := call.query.get("$top"):
+        return Reply(content={"value": found[: int(top)]})
+    return paged(call, found)
+
+
+@route("GET", VERSION, "asset.version")
+def version(call: Call) -> Reply:
+    """Describe a version."""
+    found = _assets(call).get((call.names["name"], call.names["version"]))
+    return Reply(content=found) if found else not_found(call.names["kind"], call.names["name"])
+
+
+@route("POST", f"{VERSION}/startPendingUpload", "asset.upload")
+def upload(call: Call) -> Reply:
+    """Say where the files may be put."""
+    place = f"upload-{call.names['name']}-{call.names['version']}-{secrets.token_hex(3)}"
+    uri = f"{call.emulator.url}/wirestore.blob.localhost/{place}"
+    return Reply(
+        content={
+            "blobReferenceForConsumption": {
+                "blobUri": uri,
+                "storageAccountArmId": "/subscriptions/s",
+                "credential": {"credentialType": "SAS", "sasUri": f"{uri}?sv=1&sig=secret"},
+            },
+            "pendingUploadId": place,
+            "pendingUploadType": "TemporaryBlobReference",
+        }
+    )
+
+
+@route("PUT", VERSION, "asset.put")
+def put_version(call: Call) -> Reply:
+    """Create a version; the same once more is fine, another is not."""
+    name, number, assets = call.names["name"], call.names["version"], _assets(call)
+    kind, sent = call.names["kind"].lower(), call.json["properties"]
+    before = assets.get((name, number))
+    if before:
+        if before["sent"] != sent:
+            raise Refusal(409, "Conflict", f"{name}:{number} exists and cannot be changed")
+        return Reply(200, before)
+    properties = dict(sent)
+    if kind == "models":
+        check_name("model", name)
+        call.emulator.engine.register(name, number, sent)
+        properties = {**sent, "flavors": sent.get("flavors") or {}, "modelUri": _moved(call, sent)}
+    if kind == "codes" and "codeUri" not in sent:
+        raise Refusal(400, "BadArgument", "code needs files")
+    assets[name, number] = {
+        "id": f"{call.emulator.ws}/{kind}/{name}/versions/{number}",
+        "name": number,
+        "type": f"Microsoft.MachineLearningServices/workspaces/{kind}/versions",
+        "properties": properties,
+        "systemData": {"createdAt": "2026-11-23T00:00:00Z", "createdBy": "caller"},
+        "sent": sent,
+    }
+    return Reply(201, assets[name, number])
+
+
+def _moved(call: Call, sent: dict[str, Any]) -> str:
+    """Return the address of a job's files as the service shows it: in its datastore."""
+    uri = str(sent.get("modelUri", ""))
+    if not uri.startswith("azureml://jobs/"):
+        return uri
+    job, _, path = uri.removeprefix("azureml://jobs/").partition("/outputs/artifacts/paths/")
+    return (
+        f"azureml:/{call.emulator.ws}/datastores/workspaceartifactstore/paths/"
+        f"ExperimentRun/dcid.{job}/{path}"
+    )

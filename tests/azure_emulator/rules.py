@@ -1,0 +1,89 @@
+"""What the service refuses though the SDK lets it through. Each is listed in ASSUMPTIONS.md."""
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.azure_emulator.wire import Refusal
+
+__all__ = ["CURATED", "SIZES", "Quota", "check_name", "check_traffic", "size_of"]
+
+#: VM size -> (family, cores).
+SIZES = {
+    "standard_nc4as_t4_v3": ("Standard NCASv3_T4 Family Cluster Dedicated vCPUs", 4),
+    "standard_nc24ads_a100_v4": ("Standard NCADSA100v4 Family Cluster Dedicated vCPUs", 24),
+    "standard_ds3_v2": ("Standard DSv2 Family Cluster Dedicated vCPUs", 4),
+    "standard_ds2_v2": ("Standard DSv2 Family Cluster Dedicated vCPUs", 2),
+}
+CURATED = ("AzureML-tensorflow-2.16-cuda12",)
+
+COMPUTE_NAME = re.compile(r"[a-zA-Z][-a-zA-Z0-9]{2,23}")
+ENDPOINT_NAME = re.compile(r"[a-zA-Z][-a-zA-Z0-9]{1,30}[a-zA-Z0-9]")
+JOB_NAME = re.compile(r"[a-zA-Z0-9][-\w]{0,254}")
+MODEL_NAME = re.compile(r"[a-zA-Z0-9][-\w.]{0,254}")
+NAMES = {
+    "compute": COMPUTE_NAME,
+    "endpoint": ENDPOINT_NAME,
+    "deployment": ENDPOINT_NAME,
+    "job": JOB_NAME,
+    "model": MODEL_NAME,
+}
+
+
+@dataclass
+class Quota:
+    """Cores that the subscription may use in the region, by family."""
+
+    limits: dict[str, int] = field(
+        default_factory=lambda: {family: 100 for family, _ in SIZES.values()}
+    )
+    used: dict[str, int] = field(default_factory=dict)
+
+    def take(self, size: str, instances: int) -> None:
+        """Take the cores of a deployment: a fifth more than it runs on, for upgrades."""
+        family, cores = size_of(size)
+        needed = math.ceil(1.2 * instances) * cores
+        free = self.limits[family] - self.used.get(family, 0)
+        if needed > free:
+            raise Refusal(
+                400,
+                "OutOfQuota",
+                f"Not enough quota available for {size} in SubscriptionId. Current usage/limit: "
+                f"{self.used.get(family, 0)}/{self.limits[family]}. Additional needed: {needed}",
+            )
+        self.used[family] = self.used.get(family, 0) + needed
+
+    def give_back(self, size: str, instances: int) -> None:
+        """Give them back."""
+        family, cores = size_of(size)
+        self.used[family] -= math.ceil(1.2 * instances) * cores
+
+
+def size_of(size: str) -> tuple[str, int]:
+    """Return a VM size's family and cores."""
+    if size.lower() not in SIZES:
+        raise Refusal(400, "BadRequest", f"The VM size {size} is not available in this region.")
+    return SIZES[size.lower()]
+
+
+def check_name(kind: str, name: str) -> None:
+    """Hold a name to the rule of its kind."""
+    if not NAMES[kind].fullmatch(name):
+        raise Refusal(400, "BadArgument", f"{name} is not a valid {kind} name")
+
+
+def check_traffic(traffic: Mapping[str, int], deployments: set[str]) -> None:
+    """Hold traffic to its rules: a sum of 0 or 100, existing deployments only."""
+    if unknown := {name for name, percent in traffic.items() if percent} - deployments:
+        raise Refusal(400, "BadArgument", f"traffic names no deployment: {sorted(unknown)}")
+    if sum(traffic.values()) not in (0, 100):
+        raise Refusal(400, "BadArgument", f"traffic sums to {sum(traffic.values())}")
+
+
+def check_same(before: Mapping[str, Any], after: Mapping[str, Any], *names: str) -> None:
+    """Refuse to change what cannot be changed."""
+    changed = [name for name in names if before.get(name) != after.get(name)]
+    if changed:
+        raise Refusal(409, "Conflict", f"these cannot be changed: {', '.join(changed)}")
