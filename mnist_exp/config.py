@@ -24,6 +24,7 @@ class Stage(StrEnum):
     deploy = "deploy"
     invoke = "invoke"
     cleanup = "cleanup"
+    doctor = "doctor"
     all = "all"
 
 
@@ -32,6 +33,24 @@ class WorkspaceType(StrEnum):
 
     local = "local"
     azure = "azure"
+
+
+class Credential(StrEnum):
+    """How the azure workspace signs in."""
+
+    default = "default"
+    interactive = "interactive"
+    cli = "cli"
+    managed_identity = "managed_identity"
+    environment = "environment"
+
+
+class Cloud(StrEnum):
+    """Azure's clouds, by the names that Azure's own tools have for them."""
+
+    AzureCloud = "AzureCloud"
+    AzureUSGovernment = "AzureUSGovernment"
+    AzureChinaCloud = "AzureChinaCloud"
 
 
 class DataType(StrEnum):
@@ -113,6 +132,10 @@ class WorkspaceConfig:
     workspace_name: str | None = None
     # Azure ML's config.json, looked for here and in the parent folders.
     config_file: str | None = None
+    # default, interactive, cli, managed_identity or environment.
+    credential: Credential = Credential.default
+    # A sovereign cloud; None is what the environment says, or the public one.
+    cloud: Cloud | None = None
 
 
 @dataclass
@@ -133,6 +156,8 @@ class ComputeConfig:
     idle_time_before_scale_down: int = 120
     # dedicated, or low_priority: cheaper nodes that Azure may take back.
     tier: ComputeTier = ComputeTier.dedicated
+    # cleanup deletes the target too.
+    delete_on_cleanup: bool = False
     # A drill on the local workspace: take the node of the first attempt away after so many epochs.
     evict_after_epochs: int | None = None
 
@@ -340,8 +365,12 @@ class EndpointConfig:
 class ExperimentConfig:
     """The whole experiment: `conf/config.yaml` composed."""
 
-    # compute, train, sweep, register, deploy, invoke, cleanup or all.
+    # compute, train, sweep, register, deploy, invoke, cleanup, doctor or all.
     stage: Stage = MISSING
+    # Show what would be done, as Azure ML's YAML, and do nothing.
+    dry_run: bool = False
+    # false submits a job to Azure and does not follow it.
+    wait: bool = True
     # A record to go on from: `register run=<sweep>`, `deploy run=<register>`; None is the latest.
     run: str | None = None
     # Seed of the data split, of the weights and of the order of images.

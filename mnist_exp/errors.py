@@ -8,7 +8,12 @@
     ├── NotFoundError             no such record, model, endpoint or deployment
     ├── ConflictError             the name or port is taken, or the thing is in use
     ├── EndpointError             an endpoint refused, or did not answer
-    └── UnsupportedError          asked of a workspace that cannot do it
+    ├── UnsupportedError          asked of a workspace that cannot do it
+    ├── AuthenticationError       nobody is signed in, or the service does not know us
+    ├── AccessError               signed in, and a role is missing
+    ├── QuotaError                the service has no more machines for us
+    ├── ThrottledError            the service wants fewer requests
+    └── ServiceError              the service failed, refused, or cannot be reached
 
 A message is one line: where (a config key or a path), the rule, the value, the remedy.
 """
@@ -16,6 +21,8 @@ A message is one line: where (a config key or a path), the rule, the value, the 
 from collections.abc import Sequence
 
 __all__ = [
+    "AccessError",
+    "AuthenticationError",
     "ConfigError",
     "ConflictError",
     "DataError",
@@ -24,6 +31,9 @@ __all__ = [
     "MnistExpError",
     "NotFoundError",
     "OutputsError",
+    "QuotaError",
+    "ServiceError",
+    "ThrottledError",
     "UnsupportedError",
 ]
 
@@ -89,3 +99,23 @@ class EndpointError(MnistExpError):
 
 class UnsupportedError(MnistExpError):
     """The chosen workspace cannot do what was asked."""
+
+
+class AuthenticationError(MnistExpError):
+    """Nobody is signed in, or the service does not accept who we are."""
+
+
+class AccessError(MnistExpError):
+    """We are known, and a role is missing."""
+
+
+class QuotaError(MnistExpError):
+    """The service has no more machines, or cores, for us."""
+
+
+class ThrottledError(MnistExpError):
+    """The service wants fewer requests."""
+
+
+class ServiceError(MnistExpError):
+    """The service failed, refused what was asked, or cannot be reached."""

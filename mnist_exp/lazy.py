@@ -24,7 +24,7 @@ def open_workspace(config: ExperimentConfig, outputs: Path) -> Workspace:
     if config.workspace.type is WorkspaceType.azure:
         from mnist_exp.workspaces.azure import open_azure_workspace
 
-        return open_azure_workspace(config.workspace)
+        return open_azure_workspace(config.workspace, outputs)
     from mnist_exp.workspaces.local.workspace import LocalWorkspace
 
     return LocalWorkspace(outputs)

@@ -1,6 +1,6 @@
 """The `Workspace` interface: what a stage may ask of the place where the experiment runs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -20,9 +20,12 @@ from mnist_exp.specs import (
 __all__ = [
     "Compute",
     "Deployment",
+    "Detached",
     "Endpoint",
+    "Finding",
     "JobResult",
     "JobStatus",
+    "Level",
     "MetricPoint",
     "Observer",
     "RegisteredModel",
@@ -172,6 +175,27 @@ class Endpoint:
     keys: str | None = None
 
 
+class Detached(KeyboardInterrupt):
+    """The user stopped watching a job that goes on where it runs; its name is the argument."""
+
+
+class Level(StrEnum):
+    """How a finding of the doctor bears on the experiment."""
+
+    OK = "ok"
+    WARN = "warn"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at: `what` is a config key or a word, `text` has the remedy."""
+
+    level: Level
+    what: str
+    text: str
+
+
 class Observer(Protocol):
     """Hears of progress while a workspace watches a job; all calls come from one thread."""
 
@@ -183,16 +207,32 @@ class Observer(Protocol):
 
 
 class Workspace(Protocol):
-    """Where an experiment runs. Every verb raises `mnist_exp.errors.MnistExpError` alone."""
+    """Where an experiment runs. Every verb raises `mnist_exp.errors.MnistExpError` alone.
+
+    Attributes:
+        outlives_command: Whether jobs go on when the command that submitted them is gone.
+    """
+
+    outlives_command: bool
 
     def get_or_create_compute(self, spec: ComputeSpec) -> Compute:
         """Return the compute target of that name, made first if there is none."""
 
+    def delete_compute(self, name: str) -> bool:
+        """Delete a compute target and wait for that; return whether there was one."""
+
     def submit(self, job: CommandJob | SweepJob) -> str:
         """Accept a job and return its name; `watch` sees it through."""
 
+    def find_job(self, name: str) -> JobStatus | None:
+        """Return where a submitted job is; None if there is none that goes on by itself."""
+
     def watch(self, name: str, observer: Observer) -> JobResult:
-        """Follow a job until it ends; on KeyboardInterrupt cancel it and re-raise."""
+        """Follow a job until it ends.
+
+        On KeyboardInterrupt a job that would outlive the command goes on (`Detached`), any other
+        is canceled and the interrupt raised again.
+        """
 
     def register_model(self, spec: ModelSpec) -> RegisteredModel:
         """Register a finished job's files as a new version of a model."""
@@ -220,6 +260,12 @@ class Workspace(Protocol):
 
     def delete_endpoint(self, name: str) -> None:
         """Delete the endpoint with all its deployments, and return when that is done."""
+
+    def costs(self) -> Sequence[str]:
+        """Return a line for each thing that costs money as it stands."""
+
+    def diagnose(self, compute: ComputeSpec, deployment: DeploymentSpec) -> Iterator[Finding]:
+        """Yield what stands between the config and the place where it is to run."""
 
     def check(self, spec: CommandJob | DeploymentSpec, observer: Observer) -> None:
         """Look at what the spec needs, fetching data if need be, before anything is started."""

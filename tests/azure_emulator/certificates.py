@@ -46,9 +46,7 @@ def make_certificates(folder: Path) -> Certificates:
     )
     pem = serialization.Encoding.PEM
     made.authority.write_bytes(authority.public_bytes(pem))
-    secret = key.private_bytes(
-        pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
+    secret = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     made.chain.write_bytes(server.public_bytes(pem) + secret)
     return made
 

@@ -171,7 +171,7 @@ class Emulator:
         return self._recorded(kind, call, reply)
 
     def _admit(self, kind: str, call: Call) -> None:
-        if kind.split(".")[0] in OPEN:
+        if kind.split(".", maxsplit=1)[0] in OPEN:
             return
         if not call.headers.get("authorization", "").startswith("Bearer "):
             raise Refusal(401, "AuthenticationFailed", "Authentication failed: no token.")
@@ -263,9 +263,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _drop(self) -> None:
         # Linger for no time: the client sees a reset, as from a broken connection.
-        self.connection.setsockopt(
-            socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
-        )
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.close_connection = True
         self.connection.close()
 

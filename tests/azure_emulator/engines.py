@@ -342,5 +342,3 @@ def _first(expression: Any) -> Any:
 
 def _now_ms() -> int:
     return int(time.time() * 1000)
-
-

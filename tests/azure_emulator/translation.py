@@ -118,9 +118,7 @@ def deployment_spec(
         instance_type=body["instanceType"],
         environment_variables=body.get("environmentVariables") or {},
         request_settings=RequestSettings(
-            max_concurrent_requests_per_instance=settings.get(
-                "maxConcurrentRequestsPerInstance", 1
-            )
+            max_concurrent_requests_per_instance=settings.get("maxConcurrentRequestsPerInstance", 1)
         ),
     )
 
@@ -170,5 +168,9 @@ def _limits(sent: Mapping[str, Any]) -> dict[str, Any]:
 def _policy(sent: Mapping[str, Any]) -> dict[str, Any]:
     kind, names = POLICIES[sent["policyType"]]
     shared = ["evaluationInterval", "delayEvaluation"]
-    snake = {re.sub("([A-Z])", r"_\1", key).lower(): sent[key] for key in [*names, *shared] if sent.get(key)}
+    snake = {
+        re.sub("([A-Z])", r"_\1", key).lower(): sent[key]
+        for key in [*names, *shared]
+        if sent.get(key)
+    }
     return {"type": kind, **json.loads(json.dumps(snake))}

@@ -54,7 +54,7 @@ class Reply:
         return json.dumps(self.content).encode()
 
 
-class Refusal(Exception):
+class Refusal(Exception):  # noqa: N818 - an answer, not a fault of ours
     """An error answer, in the form of Azure's resource manager."""
 
     def __init__(self, status: int, code: str, message: str, **headers: str) -> None:

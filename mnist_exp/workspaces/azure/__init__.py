@@ -1,19 +1,18 @@
 """The azure workspace: Azure Machine Learning through azure-ai-ml."""
 
+from pathlib import Path
+
 from mnist_exp.config import WorkspaceConfig
-from mnist_exp.errors import UnsupportedError
+from mnist_exp.workspaces.azure.workspace import AzureWorkspace
 from mnist_exp.workspaces.base import Workspace
 
 __all__ = ["open_azure_workspace"]
 
 
-def open_azure_workspace(config: WorkspaceConfig) -> Workspace:
-    """Refuse: this version translates nothing yet.
+def open_azure_workspace(config: WorkspaceConfig, outputs: Path) -> Workspace:
+    """Return the workspace that the config names; nothing is sent yet.
 
     Raises:
-        UnsupportedError: Always.
+        ConfigError: Subscription, group or name is missing.
     """
-    raise UnsupportedError(
-        f"workspace: must be local in this version, got {config.type.value}, which is not built "
-        "yet; the same experiment runs on this machine with workspace=local"
-    )
+    return AzureWorkspace(config, outputs)

@@ -1,7 +1,7 @@
 """The local workspace: processes, an MLflow store and files below the outputs folder."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from mnist_exp.config import ComputeType
@@ -22,7 +22,10 @@ from mnist_exp.workspaces.base import (
     Compute,
     Deployment,
     Endpoint,
+    Finding,
     JobResult,
+    JobStatus,
+    Level,
     Observer,
     RegisteredModel,
 )
@@ -49,6 +52,8 @@ class LocalWorkspace:
         outputs: Everything is kept below this folder.
     """
 
+    outlives_command = False
+
     def __init__(self, outputs: Path) -> None:
         self._outputs = outputs.resolve()
         self._jobs = self._outputs / "jobs"
@@ -62,6 +67,14 @@ class LocalWorkspace:
             return Compute(spec.name, spec.type.value)
         note = f"{spec.name} ({spec.size or 'any size'}) is played by this machine"
         return Compute(spec.name, spec.type.value, spec.size, notes=(note,))
+
+    def delete_compute(self, name: str) -> bool:
+        """There is nothing to delete: it is this machine."""
+        return False
+
+    def find_job(self, name: str) -> JobStatus | None:
+        """Jobs here end with the command that watches them."""
+        return None
 
     def submit(self, job: CommandJob | SweepJob) -> str:
         """Accept a job; it runs while it is watched, since nothing here outlives the command."""
@@ -117,6 +130,14 @@ class LocalWorkspace:
     def delete_endpoint(self, name: str) -> None:
         """Delete the endpoint with all its processes, and return when they have ended."""
         self._endpoints.delete(name)
+
+    def costs(self) -> Sequence[str]:
+        """Nothing costs money here."""
+        return ()
+
+    def diagnose(self, compute: ComputeSpec, deployment: DeploymentSpec) -> Iterator[Finding]:
+        """What the config itself does not tell is there: this machine."""
+        yield Finding(Level.OK, "workspace", f"this machine, outputs in {self._outputs}")
 
     def sample_folder(self, data: DataSpec, observer: Observer) -> Path:
         """Return a local folder with the digits, fetched first if need be."""

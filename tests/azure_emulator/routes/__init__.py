@@ -4,7 +4,17 @@ import importlib
 
 __all__ = ["load"]
 
-MODULES = ("identity", "workspace", "computes", "assets", "jobs", "history", "tracking", "storage", "endpoints")
+MODULES = (
+    "identity",
+    "workspace",
+    "computes",
+    "assets",
+    "jobs",
+    "history",
+    "tracking",
+    "storage",
+    "endpoints",
+)
 
 
 def load() -> None:

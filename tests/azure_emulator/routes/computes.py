@@ -1,7 +1,7 @@
 """Compute targets."""
 
-from tests.azure_emulator.rules import check_name, check_same, size_of
 from tests.azure_emulator.routes.answers import accepted, created, not_found, paged
+from tests.azure_emulator.rules import check_name, check_same, size_of
 from tests.azure_emulator.wire import WS, Call, Refusal, Reply, route
 
 COMPUTE = rf"{WS}/computes/(?P<name>[^/]+)"
@@ -75,5 +75,3 @@ def operation(call: Call) -> Reply:
     if found.code:
         content["error"] = {"code": found.code, "message": found.message}
     return Reply(content=content, headers={"x-ms-retry-after-ms": "50"})
-
-

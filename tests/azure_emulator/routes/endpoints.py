@@ -109,7 +109,9 @@ def deployments(call: Call) -> Reply:
     """List an endpoint's deployments."""
     _endpoint(call)
     store = call.emulator.store
-    return paged(call, [one for (name, _), one in store.deployments.items() if name == call.names["name"]])
+    return paged(
+        call, [one for (name, _), one in store.deployments.items() if name == call.names["name"]]
+    )
 
 
 @route("GET", DEPLOYMENT, "deployment.get")
@@ -231,4 +233,4 @@ def _drawn(endpoint: dict[str, Any]) -> str | None:
     traffic = {name: part for name, part in endpoint["properties"]["traffic"].items() if part}
     if not traffic:
         return None
-    return random.choices(list(traffic), list(traffic.values()))[0]  # noqa: S311
+    return random.choices(list(traffic), list(traffic.values()))[0]

@@ -136,8 +136,7 @@ def _dto(call: Call, job: EmulatedJob) -> dict[str, Any]:
             job.body.get("outputs") or {},
             default={
                 "jobOutputType": "uri_folder",
-                "uri": "azureml://datastores/workspaceartifactstore/"
-                f"ExperimentRun/dcid.{job.name}",
+                "uri": f"azureml://datastores/workspaceartifactstore/ExperimentRun/dcid.{job.name}",
                 "mode": "ReadWriteMount",
             },
         ),

@@ -35,7 +35,8 @@ IDENTITIES = {
 def job_entity(job: CommandJob | SweepJob, resolve: Resolve) -> CommandEntity | SweepEntity:
     """Return a job of either kind."""
     if isinstance(job, SweepJob):
-        return sweep_entity(job, _trial_entity(job.trial, resolve))
+        trial = _trial_entity(job.trial, resolve)
+        return sweep_entity(job, trial, _identity(job.trial))
     return command_entity(job, resolve)
 
 
@@ -51,17 +52,13 @@ def command_entity(job: CommandJob, resolve: Resolve) -> CommandEntity:
     Raises:
         UnsupportedError: Azure has no such compute target or environment.
     """
-    resources = _resources(job)
-    return command(
-        **_parts(job, resolve),
-        instance_type=resources.instance_type if resources else None,
-        instance_count=resources.instance_count if resources else None,
-        timeout=job.timeout,
-    )
+    return command(**_parts(job, resolve), **_machines(job), timeout=job.timeout)
 
 
 def _trial_entity(job: CommandJob, resolve: Resolve) -> TrialEntity:
-    return TrialEntity(**_parts(job, resolve), resources=_resources(job))
+    machines = _machines(job)
+    resources = JobResourceConfiguration(**machines) if machines else None
+    return TrialEntity(**_parts(job, resolve), resources=resources)
 
 
 def _parts(job: CommandJob, resolve: Resolve) -> dict[str, Any]:
@@ -77,8 +74,12 @@ def _parts(job: CommandJob, resolve: Resolve) -> dict[str, Any]:
         "environment_variables": dict(job.environment_variables),
         "compute": _compute_name(job.compute),
         "distribution": _distribution(job),
-        "identity": IDENTITIES[job.identity]() if job.identity else None,
+        "identity": _identity(job),
     }
+
+
+def _identity(job: CommandJob) -> Any:
+    return IDENTITIES[job.identity]() if job.identity else None
 
 
 def _compute_name(spec: ComputeSpec) -> str | None:
@@ -91,11 +92,12 @@ def _compute_name(spec: ComputeSpec) -> str | None:
     return None if spec.type is ComputeType.serverless else spec.name
 
 
-def _resources(job: CommandJob) -> JobResourceConfiguration | None:
+def _machines(job: CommandJob) -> dict[str, Any]:
+    """Return what the job itself says of machines; a cluster has said the rest."""
     size = job.compute.size if job.compute.type is ComputeType.serverless else None
     if size is None and job.distribution is None:
-        return None
-    return JobResourceConfiguration(instance_type=size, instance_count=job.worker_count)
+        return {}
+    return {"instance_type": size, "instance_count": job.worker_count}
 
 
 def _distribution(job: CommandJob) -> TensorFlowDistribution | None:

@@ -35,7 +35,7 @@ POLICIES = {
 }
 
 
-def sweep_entity(job: SweepJob, trial: TrialEntity) -> sdk.SweepJob:
+def sweep_entity(job: SweepJob, trial: TrialEntity, identity: Any) -> sdk.SweepJob:
     """Return the sweep over a command job.
 
     What belongs to the whole stands on the sweep: experiment, compute, identity, inputs and
@@ -50,7 +50,7 @@ def sweep_entity(job: SweepJob, trial: TrialEntity) -> sdk.SweepJob:
         inputs=trial.inputs,
         outputs=trial.outputs,
         compute=trial.compute,
-        identity=trial.identity,
+        identity=identity,
         sampling_algorithm=_sampling(job.sampling),
         search_space={name: _expression(space) for name, space in job.search_space.items()},
         objective=sdk.Objective(
@@ -90,9 +90,7 @@ def _sampling(sampling: Sampling) -> Any:
     if sampling.type is SamplingType.BAYESIAN:
         return sdk.BayesianSamplingAlgorithm()
     base = None if sampling.logbase == math.e else str(sampling.logbase)
-    return sdk.RandomSamplingAlgorithm(
-        seed=sampling.seed, rule=sampling.rule.value, logbase=base
-    )
+    return sdk.RandomSamplingAlgorithm(seed=sampling.seed, rule=sampling.rule.value, logbase=base)
 
 
 def _policy(policy: Policy | None) -> Any:

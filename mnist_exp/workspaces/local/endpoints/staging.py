@@ -10,9 +10,9 @@ from pathlib import Path
 from mnist_exp.errors import ConfigError, NotFoundError
 from mnist_exp.records import write_json
 from mnist_exp.serving.settings import CODE_FOLDER, SETTINGS_FILE, Settings
+from mnist_exp.snapshot import copy_snapshot
 from mnist_exp.specs import DeploymentSpec
 from mnist_exp.workspaces.local.environment import INHERITED
-from mnist_exp.snapshot import copy_snapshot
 
 __all__ = ["ModelFiles", "server_environment", "stage_revision"]
 

@@ -1,0 +1,134 @@
+"""Which workspace, as whom: the client of the SDK."""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from azure.ai.ml import MLClient
+from azure.core.credentials import TokenCredential
+from azure.identity import (
+    AzureAuthorityHosts,
+    AzureCliCredential,
+    DefaultAzureCredential,
+    EnvironmentCredential,
+    InteractiveBrowserCredential,
+    ManagedIdentityCredential,
+)
+
+from mnist_exp.config import Cloud, Credential, WorkspaceConfig
+from mnist_exp.errors import ConfigError
+from mnist_exp.workspaces.azure.quiet import quiet, silence_loggers
+
+__all__ = ["Connection", "connect"]
+
+CONFIG_FILES = ("config.json", ".azureml/config.json")
+#: Our key -> the key of Azure ML's config.json.
+KEYS = {
+    "subscription_id": "subscription_id",
+    "resource_group": "resource_group",
+    "workspace_name": "workspace_name",
+}
+AUTHORITIES = {
+    Cloud.AzureCloud: AzureAuthorityHosts.AZURE_PUBLIC_CLOUD,
+    Cloud.AzureUSGovernment: AzureAuthorityHosts.AZURE_GOVERNMENT,
+    Cloud.AzureChinaCloud: AzureAuthorityHosts.AZURE_CHINA,
+}
+#: Seconds without an answer after which a request is made again.
+READ_TIMEOUT_S = 120
+
+
+@dataclass(frozen=True)
+class Connection:
+    """The SDK's client, whose it is, and the workspace's place."""
+
+    client: MLClient
+    credential: TokenCredential
+    subscription_id: str
+    resource_group: str
+    workspace_name: str
+
+
+def connect(config: WorkspaceConfig, options: Mapping[str, Any]) -> Connection:
+    """Make the client; nothing is sent yet.
+
+    Args:
+        config: Names, or where to read them.
+        options: Passed on to MLClient.
+
+    Raises:
+        ConfigError: A name is missing.
+    """
+    silence_loggers()
+    place = _place(config)
+    credential = _credential(config)
+    named_cloud = {"cloud": config.cloud.value} if config.cloud else {}
+    with quiet():
+        client = MLClient(
+            credential,
+            place["subscription_id"],
+            place["resource_group"],
+            place["workspace_name"],
+            enable_telemetry=False,
+            show_progress=False,
+            **{"read_timeout": READ_TIMEOUT_S, **named_cloud, **options},
+        )
+    return Connection(client, credential, **place)
+
+
+def _place(config: WorkspaceConfig) -> dict[str, str]:
+    given = {key: getattr(config, key) for key in KEYS}
+    if not all(given.values()):
+        path = _config_file(config)
+        content = _read(path) if path else {}
+        given = {key: value or content.get(KEYS[key]) for key, value in given.items()}
+    missing = [key for key, value in given.items() if not value]
+    if missing:
+        variables = {
+            "subscription_id": "AZURE_SUBSCRIPTION_ID",
+            "resource_group": "AZURE_RESOURCE_GROUP",
+            "workspace_name": "AZUREML_WORKSPACE_NAME",
+        }
+        raise ConfigError(
+            [
+                f"workspace.{key}: must be given; set workspace.{key}=..., {variables[key]}, or "
+                "put config.json from the Azure portal here"
+                for key in missing
+            ]
+        )
+    return {key: str(value) for key, value in given.items()}
+
+
+def _config_file(config: WorkspaceConfig) -> Path | None:
+    if config.config_file:
+        return Path(config.config_file)
+    here = Path.cwd()
+    candidates = (folder / name for folder in (here, *here.parents) for name in CONFIG_FILES)
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            [f"workspace.config_file: must be Azure ML's config.json, got {path} ({error})"]
+        ) from error
+    return content if isinstance(content, dict) else {}
+
+
+def _credential(config: WorkspaceConfig) -> TokenCredential:
+    authority = {"authority": AUTHORITIES[config.cloud]} if config.cloud else {}
+    match config.credential:
+        case Credential.interactive:
+            return InteractiveBrowserCredential(**authority)
+        case Credential.cli:
+            return AzureCliCredential()
+        case Credential.managed_identity:
+            return ManagedIdentityCredential(client_id=os.environ.get("AZURE_CLIENT_ID"))
+        case Credential.environment:
+            return EnvironmentCredential(**authority)
+        case Credential.default:
+            return DefaultAzureCredential(**authority)

@@ -1,0 +1,105 @@
+"""Azure's exceptions in our words: what happened, what to do, and the request's id."""
+
+import re
+
+from azure.ai.ml.exceptions import MlException
+from azure.core.exceptions import (
+    ClientAuthenticationError,
+    HttpResponseError,
+    ResourceExistsError,
+    ResourceNotFoundError,
+    ServiceRequestError,
+    ServiceResponseError,
+)
+from azure.identity import CredentialUnavailableError
+
+from mnist_exp.errors import (
+    AccessError,
+    AuthenticationError,
+    ConflictError,
+    MnistExpError,
+    NotFoundError,
+    QuotaError,
+    ServiceError,
+    ThrottledError,
+)
+
+__all__ = ["error_text", "mapped"]
+
+#: What must never be seen: signatures and keys in addresses, tokens in headers.
+SECRETS = re.compile(r"(?i)\b(sig|skoid|key|token|secret|password)=[^&\s\"']+|Bearer\s+[\w.~+/=-]+")
+QUOTA = re.compile(r"(?i)quota|OutOfCapacity|not enough cores|SkuNotAvailable")
+LONGEST = 400
+
+SIGN_IN = "run `az login`, or choose another workspace.credential"
+ROLE = (
+    "ask for the role AzureML Data Scientist on the workspace "
+    "(AzureML Compute Operator to create computes)"
+)
+AGAIN = "run the same command again later; what has been made is found and used"
+
+
+def mapped(error: Exception, doing: str) -> MnistExpError:
+    """Return our error for one of Azure's.
+
+    Args:
+        error: Azure's.
+        doing: What failed: a config key or a name.
+    """
+    if isinstance(error, CredentialUnavailableError):
+        return AuthenticationError(
+            f"workspace.credential: no way to sign in was found ({error_text(error)}); {SIGN_IN}"
+        )
+    if isinstance(error, MlException):
+        cause = error.__cause__ or error.__context__
+        if isinstance(cause, HttpResponseError | ServiceRequestError | ServiceResponseError):
+            return mapped(cause, doing)
+        return ServiceError(f"{doing}: the SDK refused: {_details(error_text(error))}")
+    if isinstance(error, HttpResponseError):
+        return _of_status(error, doing)
+    return ServiceError(
+        f"{doing}: Azure cannot be reached ({error_text(error)}); see that the network is there, "
+        f"then {AGAIN}"
+    )
+
+
+def error_text(error: Exception) -> str:
+    """Return an exception's message on one line, without secrets."""
+    inner = getattr(error, "error", None)
+    text = str(getattr(inner, "message", None) or getattr(error, "message", None) or error)
+    return SECRETS.sub("[hidden]", " ".join(text.split()))[:LONGEST]
+
+
+def _of_status(error: HttpResponseError, doing: str) -> MnistExpError:
+    said = f"{error_text(error)}{_request(error)}"
+    status = error.status_code
+    if isinstance(error, ClientAuthenticationError) or status == 401:
+        return AuthenticationError(f"{doing}: Azure did not accept who we are: {said}; {SIGN_IN}")
+    if status == 403:
+        return AccessError(f"{doing}: Azure does not allow it: {said}; {ROLE}")
+    if QUOTA.search(said):
+        return QuotaError(
+            f"{doing}: {said}; ask for more quota in Azure ML studio, or take a smaller size or "
+            "fewer instances; mnist-exp stage=doctor shows what is left"
+        )
+    if isinstance(error, ResourceNotFoundError) or status == 404:
+        return NotFoundError(f"{doing}: {said}")
+    if isinstance(error, ResourceExistsError) or status in (409, 412):
+        return ConflictError(f"{doing}: {said}; wait for what is under way, or choose another name")
+    if status == 429:
+        return ThrottledError(f"{doing}: Azure throttles us: {said}; {AGAIN}")
+    if status is not None and status >= 500:
+        return ServiceError(f"{doing}: Azure failed with status {status}: {said}; {AGAIN}")
+    return ServiceError(f"{doing}: Azure refused: {said}")
+
+
+def _request(error: HttpResponseError) -> str:
+    headers = getattr(error.response, "headers", None) or {}
+    name = headers.get("x-ms-request-id") or headers.get("x-ms-client-request-id")
+    return f" (request {name})" if name else ""
+
+
+def _details(text: str) -> str:
+    """Return the faults of the SDK's long explanation, or all of it."""
+    found = re.findall(r"\(x\) (.*?)(?= \(x\) | Resolutions:|$)", text)
+    return "; ".join(found) or text

@@ -1,0 +1,79 @@
+"""A scoring request through the SDK, and what its errors mean to a person."""
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from azure.ai.ml.constants._endpoint import EndpointInvokeFields
+from azure.core.exceptions import HttpResponseError
+
+from mnist_exp.errors import EndpointError
+from mnist_exp.workspaces.azure.connection import Connection
+from mnist_exp.workspaces.azure.errors import error_text
+from mnist_exp.workspaces.azure.retrying import Retrying
+
+__all__ = ["invoke_endpoint"]
+
+#: https://learn.microsoft.com/azure/machine-learning/how-to-troubleshoot-online-endpoints
+MEANINGS = {
+    401: "the key was not accepted",
+    403: "the caller lacks a role",
+    404: "no deployment has traffic, or none has that name; set endpoint.traffic",
+    408: "no answer in time; raise endpoint.deployment.request_settings.request_timeout_ms",
+    424: "the scoring script failed; its log says why",
+    429: "too many requests at once; raise endpoint.deployment.instance_count",
+}
+
+
+def invoke_endpoint(
+    connection: Connection, retrying: Retrying, endpoint: str, body: bytes, deployment: str | None
+) -> object:
+    """Send one scoring request and return the parsed answer.
+
+    Raises:
+        EndpointError: The answer is an error, or cannot be parsed.
+    """
+    where = f"endpoint {endpoint}" + (f", deployment {deployment}" if deployment else "")
+
+    def send() -> str:
+        # The SDK leaves the key and the deployment's name in a table that later calls share.
+        shared = dict(EndpointInvokeFields.DEFAULT_HEADER)
+        try:
+            return _send(connection, endpoint, body, deployment)
+        except HttpResponseError as error:
+            request: Any = getattr(error.response, "request", None)
+            # What the resource manager refuses on the way there is none of the endpoint's.
+            if "/score" not in str(getattr(request, "url", "")):
+                raise
+            raise _refused(where, error) from error
+        finally:
+            EndpointInvokeFields.DEFAULT_HEADER.clear()
+            EndpointInvokeFields.DEFAULT_HEADER.update(shared)
+
+    text = retrying.call(where, send)
+    try:
+        answer: object = json.loads(text)
+    except ValueError as error:
+        raise EndpointError(f"{where}: the answer is no JSON: {text[:80]}") from error
+    return answer
+
+
+def _send(connection: Connection, endpoint: str, body: bytes, deployment: str | None) -> str:
+    with tempfile.NamedTemporaryFile(suffix=".json") as file:
+        file.write(body)
+        file.flush()
+        return str(
+            connection.client.online_endpoints.invoke(
+                endpoint, request_file=str(Path(file.name)), deployment_name=deployment
+            )
+        )
+
+
+def _refused(where: str, error: HttpResponseError) -> EndpointError:
+    status = error.status_code or 0
+    headers = getattr(error.response, "headers", {})
+    reason = headers.get("ms-azureml-model-error-reason")
+    inner = f" ({headers.get('ms-azureml-model-error-statuscode')}, {reason})" if reason else ""
+    meaning = MEANINGS.get(status) or error_text(error)
+    return EndpointError(f"{where}: answered {status}{inner}: {meaning}")

@@ -1,0 +1,105 @@
+"""Keeps the SDK's own remarks out of our output: warnings of experiments, dots, upload bars.
+
+The SDK prints to `sys.stdout`, for the process as a whole; here each thread's prints go where that
+thread wants them.
+"""
+
+import io
+import logging
+import sys
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TextIO
+
+__all__ = ["captured", "quiet", "silence_loggers"]
+
+LOGGERS = ("azure", "azureml", "mlflow", "msrest", "urllib3", "marshmallow", "msal")
+
+
+class _Lines(io.TextIOBase):
+    """Hands over whole lines."""
+
+    def __init__(self, line: Callable[[str], None]) -> None:
+        self._line = line
+        self._rest = ""
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        *lines, self._rest = (self._rest + text).split("\n")
+        for line in lines:
+            self._line(line)
+        return len(text)
+
+
+class _ByThread:
+    """Writes where the current thread's prints go, or else to `usual`, and is `usual` otherwise."""
+
+    def __init__(self, usual: TextIO) -> None:
+        self.usual = usual
+        self.users = 0
+
+    def write(self, text: str) -> int:
+        """Write."""
+        return int((getattr(_sinks, "sink", None) or self.usual).write(text))
+
+    def flush(self) -> None:
+        """Flush."""
+        (getattr(_sinks, "sink", None) or self.usual).flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.usual, name)
+
+
+_sinks = threading.local()
+_lock = threading.Lock()
+
+
+def silence_loggers() -> None:
+    """Have the SDK's loggers say nothing: what goes wrong is raised, and told once."""
+    for name in LOGGERS:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+        warnings.filterwarnings("ignore", module=name)
+
+
+@contextmanager
+def captured(line: Callable[[str], None]) -> Iterator[None]:
+    """Hand the lines that this thread prints in the block to `line`."""
+    before = getattr(_sinks, "sink", None)
+    _sinks.sink = _Lines(line)
+    _install("stdout")
+    _install("stderr")
+    try:
+        yield
+    finally:
+        _sinks.sink = before
+        _uninstall("stdout")
+        _uninstall("stderr")
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Drop what this thread prints in the block."""
+    with captured(lambda _: None):
+        yield
+
+
+def _install(name: str) -> None:
+    with _lock:
+        stream = getattr(sys, name)
+        if not isinstance(stream, _ByThread):
+            stream = _ByThread(stream)
+            setattr(sys, name, stream)
+        stream.users += 1
+
+
+def _uninstall(name: str) -> None:
+    with _lock:
+        stream = getattr(sys, name)
+        if isinstance(stream, _ByThread):
+            stream.users -= 1
+            if not stream.users:
+                setattr(sys, name, stream.usual)

@@ -1,0 +1,76 @@
+"""What jobs log: the workspace's MLflow server, through azureml-mlflow."""
+
+import os
+
+from azureml.mlflow._internal.service_context_loader import _AzureMLServiceContextLoader
+from azureml.mlflow._internal.utils import ServiceContext
+from mlflow import MlflowClient
+from mlflow.entities import Run
+from mlflow.exceptions import MlflowException
+
+from mnist_exp.errors import ServiceError
+from mnist_exp.workspaces.azure.connection import Connection
+from mnist_exp.workspaces.azure.errors import error_text
+from mnist_exp.workspaces.azure.quiet import quiet
+from mnist_exp.workspaces.azure.retrying import Retrying
+from mnist_exp.workspaces.base import MetricPoint
+
+__all__ = ["Tracking"]
+
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+
+
+class Tracking:
+    """The metrics and parameters of runs; the client is made on first use."""
+
+    def __init__(self, connection: Connection, retrying: Retrying) -> None:
+        self._connection = connection
+        self._retrying = retrying
+        self._client: MlflowClient | None = None
+
+    def run(self, name: str) -> Run | None:
+        """Return the MLflow run of a job; None while there is none."""
+        try:
+            with quiet():
+                return self._opened().get_run(name)
+        except MlflowException as error:
+            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+                return None
+            raise _failed(error) from error
+
+    def histories(self, run: Run) -> dict[str, list[MetricPoint]]:
+        """Return every log event of every metric of a run, in order of arrival."""
+        return {name: self._history(run.info.run_id, name) for name in sorted(run.data.metrics)}
+
+    def _history(self, run_id: str, name: str) -> list[MetricPoint]:
+        try:
+            with quiet():
+                points = self._opened().get_metric_history(run_id, name)
+        except MlflowException as error:
+            raise _failed(error) from error
+        ordered = sorted(points, key=lambda point: (point.timestamp, point.step))
+        return [MetricPoint(point.value, point.step) for point in ordered]
+
+    def _opened(self) -> MlflowClient:
+        if self._client is None:
+            connection = self._connection
+            workspace = self._retrying.call(
+                "workspace",
+                lambda: connection.client.workspaces.get(connection.workspace_name),
+            )
+            uri = str(workspace.mlflow_tracking_uri)
+            # Without this the plugin signs in by itself, and not as the config says.
+            context = ServiceContext(
+                host_url="https://" + uri.removeprefix("azureml://").partition("/")[0],
+                subscription_id=connection.subscription_id,
+                workspace_name=connection.workspace_name,
+                resource_group_name=connection.resource_group,
+                auth=connection.credential,
+            )
+            _AzureMLServiceContextLoader.add_service_context(uri, context)
+            self._client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+        return self._client
+
+
+def _failed(error: MlflowException) -> ServiceError:
+    return ServiceError(f"metrics: the workspace's MLflow failed: {error_text(error)}")
