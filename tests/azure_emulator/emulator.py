@@ -22,7 +22,7 @@ from tests.azure_emulator.faults import Action, Faults
 from tests.azure_emulator.operations import Operations
 from tests.azure_emulator.rules import Quota
 from tests.azure_emulator.store import Store
-from tests.azure_emulator.wire import ROUTES, Call, Refusal, Reply, Route
+from tests.azure_emulator.wire import ROUTES, Call, RefusalError, Reply, Route
 
 __all__ = ["Emulator", "Recorded"]
 
@@ -145,7 +145,9 @@ class Emulator:
         """Answer a request; None drops the connection."""
         found = _find(call)
         if found is None:
-            refusal = Refusal(404, "UnknownRoute", f"nothing answers {call.method} {call.path}")
+            refusal = RefusalError(
+                404, "UnknownRoute", f"nothing answers {call.method} {call.path}"
+            )
             return self._recorded("unknown", call, refusal.reply)
         call.names = found[1]
         kind = found[0].kind
@@ -160,10 +162,10 @@ class Emulator:
         try:
             if action in STATUSES:
                 status, code, message = STATUSES[action]
-                raise Refusal(status, code, message, **_hints(action))
+                raise RefusalError(status, code, message, **_hints(action))
             self._admit(kind, call)
             reply = found[0].answer(call)
-        except Refusal as refusal:
+        except RefusalError as refusal:
             reply = refusal.reply
         if action is Action.RESET_AFTER:
             self._recorded(kind, call, reply)
@@ -174,12 +176,12 @@ class Emulator:
         if kind.split(".", maxsplit=1)[0] in OPEN:
             return
         if not call.headers.get("authorization", "").startswith("Bearer "):
-            raise Refusal(401, "AuthenticationFailed", "Authentication failed: no token.")
+            raise RefusalError(401, "AuthenticationFailed", "Authentication failed: no token.")
         if any(kind.startswith(prefix) for prefix in self.forbidden):
-            raise Refusal(403, "AuthorizationFailed", f"no role allows {kind}")
+            raise RefusalError(403, "AuthorizationFailed", f"no role allows {kind}")
         names = call.names
         if "ws" in names and (names["ws"].lower(), names["group"].lower()) != (WORKSPACE, GROUP):
-            raise Refusal(404, "ResourceNotFound", f"no workspace {names['ws']}")
+            raise RefusalError(404, "ResourceNotFound", f"no workspace {names['ws']}")
 
     def _recorded(self, kind: str, call: Call, reply: Reply) -> Reply:
         body: Any = None

@@ -15,7 +15,7 @@ from mnist_exp.workspaces.local.workspace import LocalWorkspace
 from tests.azure_emulator import translation
 from tests.azure_emulator.faults import Action
 from tests.azure_emulator.store import EmulatedJob
-from tests.azure_emulator.wire import Refusal
+from tests.azure_emulator.wire import RefusalError
 
 if TYPE_CHECKING:
     from tests.azure_emulator.emulator import Emulator
@@ -38,7 +38,7 @@ class Engine(Protocol):
         """Take note of a model."""
 
     def deploy(self, endpoint: str, deployment: str, sent: dict[str, Any]) -> None:
-        """Start a deployment and return when it answers; a Refusal if it does not."""
+        """Start a deployment and return when it answers; a RefusalError if it does not."""
 
     def score(self, endpoint: str, deployment: str, body: bytes) -> Any:
         """Answer a scoring request."""
@@ -169,12 +169,12 @@ class LocalEngine(_Shared):
         uri = sent["modelUri"]
         job, _, path = uri.removeprefix("azureml://jobs/").partition("/outputs/artifacts/paths/")
         if job not in self.emulator.store.jobs:
-            raise Refusal(400, "UserError", f"no job {job}")
+            raise RefusalError(400, "UserError", f"no job {job}")
         spec = ModelSpec(name, job, path.strip("/"))
         try:
             made = LocalWorkspace(self._outputs).register_model(spec)
         except MnistExpError as error:
-            raise Refusal(400, "UserError", str(error)) from error
+            raise RefusalError(400, "UserError", str(error)) from error
         self._models[name, version] = f"{made.name}:{made.version}"
 
     def deploy(self, endpoint: str, deployment: str, sent: dict[str, Any]) -> None:
@@ -190,14 +190,14 @@ class LocalEngine(_Shared):
                 self._deployed.add(endpoint)
             workspace.create_or_update_deployment(spec)
         except MnistExpError as error:
-            raise Refusal(400, "ImageBuildFailure", str(error)) from error
+            raise RefusalError(400, "ImageBuildFailure", str(error)) from error
 
     def score(self, endpoint: str, deployment: str, body: bytes) -> Any:
         """Ask the local endpoint."""
         try:
             return LocalWorkspace(self._outputs).invoke(endpoint, body, deployment)
         except MnistExpError as error:
-            raise Refusal(500, "ModelError", str(error)) from error
+            raise RefusalError(500, "ModelError", str(error)) from error
 
     def logs(self, endpoint: str, deployment: str, lines: int) -> Sequence[str]:
         """Return what the local deployment printed."""
@@ -315,7 +315,7 @@ class StubEngine(_Shared):
         """Any files will do, if the job is there."""
         job = sent["modelUri"].removeprefix("azureml://jobs/").partition("/")[0]
         if job not in self.emulator.store.jobs:
-            raise Refusal(400, "UserError", f"no job {job}")
+            raise RefusalError(400, "UserError", f"no job {job}")
 
     def deploy(self, endpoint: str, deployment: str, sent: dict[str, Any]) -> None:
         """Nothing to start."""

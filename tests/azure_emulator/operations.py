@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tests.azure_emulator.faults import Action, Faults
-from tests.azure_emulator.wire import Refusal
+from tests.azure_emulator.wire import RefusalError
 
 __all__ = ["Operation", "Operations"]
 
@@ -38,7 +38,7 @@ class Operations:
 
         Args:
             kind: Of the request that began it; faults are injected by it.
-            work: What to do; a Refusal ends the operation as Failed.
+            work: What to do; a RefusalError ends the operation as Failed.
             failed: Told the reason when it has failed.
         """
         name = secrets.token_hex(6)
@@ -47,9 +47,11 @@ class Operations:
         def run() -> None:
             try:
                 if self._faults.due(kind, Action.OPERATION_FAILED):
-                    raise Refusal(500, "InternalError", "The operation failed on the service side.")
+                    raise RefusalError(
+                        500, "InternalError", "The operation failed on the service side."
+                    )
                 work()
-            except Refusal as refusal:
+            except RefusalError as refusal:
                 error = refusal.reply.content["error"]
                 operation.code, operation.message = error["code"], error["message"]
                 if failed:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.azure_emulator.wire import Refusal
+from tests.azure_emulator.wire import RefusalError
 
 __all__ = ["CURATED", "SIZES", "Quota", "check_name", "check_traffic", "size_of"]
 
@@ -47,7 +47,7 @@ class Quota:
         needed = math.ceil(1.2 * instances) * cores
         free = self.limits[family] - self.used.get(family, 0)
         if needed > free:
-            raise Refusal(
+            raise RefusalError(
                 400,
                 "OutOfQuota",
                 f"Not enough quota available for {size} in SubscriptionId. Current usage/limit: "
@@ -64,26 +64,28 @@ class Quota:
 def size_of(size: str) -> tuple[str, int]:
     """Return a VM size's family and cores."""
     if size.lower() not in SIZES:
-        raise Refusal(400, "BadRequest", f"The VM size {size} is not available in this region.")
+        raise RefusalError(
+            400, "BadRequest", f"The VM size {size} is not available in this region."
+        )
     return SIZES[size.lower()]
 
 
 def check_name(kind: str, name: str) -> None:
     """Hold a name to the rule of its kind."""
     if not NAMES[kind].fullmatch(name):
-        raise Refusal(400, "BadArgument", f"{name} is not a valid {kind} name")
+        raise RefusalError(400, "BadArgument", f"{name} is not a valid {kind} name")
 
 
 def check_traffic(traffic: Mapping[str, int], deployments: set[str]) -> None:
     """Hold traffic to its rules: a sum of 0 or 100, existing deployments only."""
     if unknown := {name for name, percent in traffic.items() if percent} - deployments:
-        raise Refusal(400, "BadArgument", f"traffic names no deployment: {sorted(unknown)}")
+        raise RefusalError(400, "BadArgument", f"traffic names no deployment: {sorted(unknown)}")
     if sum(traffic.values()) not in (0, 100):
-        raise Refusal(400, "BadArgument", f"traffic sums to {sum(traffic.values())}")
+        raise RefusalError(400, "BadArgument", f"traffic sums to {sum(traffic.values())}")
 
 
 def check_same(before: Mapping[str, Any], after: Mapping[str, Any], *names: str) -> None:
     """Refuse to change what cannot be changed."""
     changed = [name for name in names if before.get(name) != after.get(name)]
     if changed:
-        raise Refusal(409, "Conflict", f"these cannot be changed: {', '.join(changed)}")
+        raise RefusalError(409, "Conflict", f"these cannot be changed: {', '.join(changed)}")

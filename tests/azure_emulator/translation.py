@@ -19,7 +19,7 @@ from mnist_exp.specs import (
 )
 from mnist_exp.sweeps import parse_sweep
 from mnist_exp.sweeps.plan import SweepPlan
-from tests.azure_emulator.wire import Refusal
+from tests.azure_emulator.wire import RefusalError
 
 __all__ = ["command_job", "deployment_spec", "sweep_job", "sweep_plan"]
 
@@ -63,7 +63,7 @@ def sweep_plan(body: Mapping[str, Any]) -> SweepPlan:
         }
     )
     if plan is None:
-        raise Refusal(400, "UserError", "; ".join(faults))
+        raise RefusalError(400, "UserError", "; ".join(faults))
     return plan
 
 
@@ -129,7 +129,7 @@ def seconds(duration: str | None) -> int | None:
         return None
     found = re.fullmatch(r"P(?:(\d+)D)?T?(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?", duration)
     if not found:
-        raise Refusal(400, "BadArgument", f"{duration} is no duration")
+        raise RefusalError(400, "BadArgument", f"{duration} is no duration")
     days, hours, minutes, rest = (int(part or 0) for part in found.groups())
     return ((days * 24 + hours) * 60 + minutes) * 60 + rest
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tests.azure_emulator.emulator import Emulator
 
-__all__ = ["ROUTES", "WS", "Call", "Refusal", "Reply", "Route", "route"]
+__all__ = ["ROUTES", "WS", "Call", "RefusalError", "Reply", "Route", "route"]
 
 #: The workspace's part of a path; Azure's resource manager does not look at the case.
 WS = (
@@ -54,7 +54,7 @@ class Reply:
         return json.dumps(self.content).encode()
 
 
-class Refusal(Exception):  # noqa: N818 - an answer, not a fault of ours
+class RefusalError(Exception):
     """An error answer, in the form of Azure's resource manager."""
 
     def __init__(self, status: int, code: str, message: str, **headers: str) -> None:

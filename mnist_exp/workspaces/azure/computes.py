@@ -49,9 +49,10 @@ class Computes:
 
         def get() -> AmlCompute | None:
             try:
-                return self._operations.get(name)
+                found: AmlCompute = self._operations.get(name)
             except ResourceNotFoundError:
                 return None
+            return found
 
         return self._retrying.call(f"compute {name}", get)
 

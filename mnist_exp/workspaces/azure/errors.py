@@ -6,8 +6,6 @@ from azure.ai.ml.exceptions import MlException
 from azure.core.exceptions import (
     ClientAuthenticationError,
     HttpResponseError,
-    ResourceExistsError,
-    ResourceNotFoundError,
     ServiceRequestError,
     ServiceResponseError,
 )
@@ -37,6 +35,16 @@ ROLE = (
     "(AzureML Compute Operator to create computes)"
 )
 AGAIN = "run the same command again later; what has been made is found and used"
+
+IN_USE = "wait for what is under way, or choose another name"
+#: HTTP status -> what it is to us, and what to do.
+STATUSES: dict[int, tuple[type[MnistExpError], str]] = {
+    403: (AccessError, f"; {ROLE}"),
+    404: (NotFoundError, ""),
+    409: (ConflictError, f"; {IN_USE}"),
+    412: (ConflictError, f"; {IN_USE}"),
+    429: (ThrottledError, f"; {AGAIN}"),
+}
 
 
 def mapped(error: Exception, doing: str) -> MnistExpError:
@@ -72,25 +80,22 @@ def error_text(error: Exception) -> str:
 
 def _of_status(error: HttpResponseError, doing: str) -> MnistExpError:
     said = f"{error_text(error)}{_request(error)}"
-    status = error.status_code
-    if isinstance(error, ClientAuthenticationError) or status == 401:
+    status = error.status_code or 0
+    if isinstance(error, ClientAuthenticationError):
         return AuthenticationError(f"{doing}: Azure did not accept who we are: {said}; {SIGN_IN}")
-    if status == 403:
-        return AccessError(f"{doing}: Azure does not allow it: {said}; {ROLE}")
     if QUOTA.search(said):
         return QuotaError(
             f"{doing}: {said}; ask for more quota in Azure ML studio, or take a smaller size or "
             "fewer instances; mnist-exp stage=doctor shows what is left"
         )
-    if isinstance(error, ResourceNotFoundError) or status == 404:
-        return NotFoundError(f"{doing}: {said}")
-    if isinstance(error, ResourceExistsError) or status in (409, 412):
-        return ConflictError(f"{doing}: {said}; wait for what is under way, or choose another name")
-    if status == 429:
-        return ThrottledError(f"{doing}: Azure throttles us: {said}; {AGAIN}")
-    if status is not None and status >= 500:
-        return ServiceError(f"{doing}: Azure failed with status {status}: {said}; {AGAIN}")
-    return ServiceError(f"{doing}: Azure refused: {said}")
+    kind, remedy = STATUSES.get(status, (ServiceError, ""))
+    if kind is ServiceError:
+        return ServiceError(f"{doing}: Azure {_failing(status)}: {said}")
+    return kind(f"{doing}: {said}{remedy}")
+
+
+def _failing(status: int) -> str:
+    return f"failed with status {status}, {AGAIN}" if status >= 500 else "refused"
 
 
 def _request(error: HttpResponseError) -> str:

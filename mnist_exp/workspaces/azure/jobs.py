@@ -32,7 +32,7 @@ class Jobs:
     """
 
     def __init__(self, connection: Connection, retrying: Retrying, tracking: Tracking) -> None:
-        self._operations = connection.client.jobs
+        self._operations: Any = connection.client.jobs
         self._retrying = retrying
         self._tracking = tracking
         self._ended: dict[str, TrialResult] = {}
@@ -52,15 +52,19 @@ class Jobs:
 
         def get() -> Job | None:
             try:
-                return self._operations.get(name)
+                found: Job = self._operations.get(name)
             except ResourceNotFoundError:
                 return None
+            return found
 
         return self._retrying.call(f"job {name}", get)
 
     def get(self, name: str) -> Job:
         """Return a job that has been submitted."""
-        return self._retrying.call(f"job {name}", lambda: self._operations.get(name), settling=True)
+        found: Job = self._retrying.call(
+            f"job {name}", lambda: self._operations.get(name), settling=True
+        )
+        return found
 
     def result(self, job: Job) -> JobResult:
         """Return a job as it stands, with its metrics and trials."""
@@ -180,4 +184,4 @@ def _index_of(child: Job) -> tuple[int, str]:
 def _duration(run: Any) -> float:
     if run is None or not run.info.end_time:
         return 0.0
-    return max(0.0, (run.info.end_time - run.info.start_time) / 1000)
+    return max(0.0, float(run.info.end_time - run.info.start_time) / 1000)

@@ -150,10 +150,10 @@ class AzureWorkspace:
             deployment_entity(spec)
             return
         job_entity(spec, lambda _: "")
-        for value in spec.inputs.values():
-            if isinstance(value, PathInput) and isinstance(value.path, DataSpec):
-                if value.path.azure_path is None:
-                    materialize(value.path, observer.message)
+        sources = [value.path for value in spec.inputs.values() if isinstance(value, PathInput)]
+        for source in sources:
+            if isinstance(source, DataSpec) and source.azure_path is None:
+                materialize(source, observer.message)
 
     def sample_folder(self, data: DataSpec, observer: Observer) -> Path:
         """Return a local folder with digits for a request.

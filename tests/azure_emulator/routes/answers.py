@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from tests.azure_emulator.wire import Call, Refusal, Reply
+from tests.azure_emulator.wire import Call, RefusalError, Reply
 
 __all__ = ["accepted", "created", "not_found", "paged"]
 
@@ -24,7 +24,7 @@ def accepted(call: Call, operation: str) -> Reply:
 
 def not_found(kind: str, name: str) -> Reply:
     """Say that there is no such thing."""
-    raise Refusal(404, "ResourceNotFound", f"The {kind} {name} was not found.")
+    raise RefusalError(404, "ResourceNotFound", f"The {kind} {name} was not found.")
 
 
 def paged(call: Call, items: Sequence[Any], size: int | None = None) -> Reply:

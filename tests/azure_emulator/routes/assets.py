@@ -5,7 +5,7 @@ from typing import Any
 
 from tests.azure_emulator.routes.answers import not_found, paged
 from tests.azure_emulator.rules import check_name
-from tests.azure_emulator.wire import WS, Call, Refusal, Reply, route
+from tests.azure_emulator.wire import WS, Call, RefusalError, Reply, route
 
 KINDS = r"(?P<kind>codes|environments|models)"
 CONTAINER = rf"{WS}/{KINDS}/(?P<name>[^/]+)"
@@ -83,7 +83,7 @@ def put_version(call: Call) -> Reply:
     before = assets.get((name, number))
     if before:
         if before["sent"] != sent:
-            raise Refusal(409, "Conflict", f"{name}:{number} exists and cannot be changed")
+            raise RefusalError(409, "Conflict", f"{name}:{number} exists and cannot be changed")
         return Reply(200, before)
     properties = dict(sent)
     if kind == "models":
@@ -91,7 +91,7 @@ def put_version(call: Call) -> Reply:
         call.emulator.engine.register(name, number, sent)
         properties = {**sent, "flavors": sent.get("flavors") or {}, "modelUri": _moved(call, sent)}
     if kind == "codes" and "codeUri" not in sent:
-        raise Refusal(400, "BadArgument", "code needs files")
+        raise RefusalError(400, "BadArgument", "code needs files")
     assets[name, number] = {
         "id": f"{call.emulator.ws}/{kind}/{name}/versions/{number}",
         "name": number,

@@ -2,7 +2,7 @@
 
 from tests.azure_emulator.routes.answers import accepted, created, not_found, paged
 from tests.azure_emulator.rules import check_name, check_same, size_of
-from tests.azure_emulator.wire import WS, Call, Refusal, Reply, route
+from tests.azure_emulator.wire import WS, Call, RefusalError, Reply, route
 
 COMPUTE = rf"{WS}/computes/(?P<name>[^/]+)"
 
@@ -30,7 +30,7 @@ def put_compute(call: Call) -> Reply:
     size_of(asked["vmSize"])
     scale = asked["scaleSettings"]
     if not 0 <= scale["minNodeCount"] <= scale["maxNodeCount"] or scale["maxNodeCount"] < 1:
-        raise Refusal(400, "BadArgument", f"scale settings are not in order: {scale}")
+        raise RefusalError(400, "BadArgument", f"scale settings are not in order: {scale}")
     before = store.computes.get(name)
     if before:
         check_same(before["properties"]["properties"], asked, "vmSize", "vmPriority")
@@ -70,7 +70,7 @@ def operation(call: Call) -> Reply:
     """Say how an operation stands."""
     found = call.emulator.operations.all.get(call.names["id"])
     if found is None:
-        raise Refusal(404, "ResourceNotFound", "no such operation")
+        raise RefusalError(404, "ResourceNotFound", "no such operation")
     content: dict[str, object] = {"status": found.status, "name": call.names["id"]}
     if found.code:
         content["error"] = {"code": found.code, "message": found.message}

@@ -9,7 +9,7 @@ from tests.azure_emulator.emulator import LOCATION, now
 from tests.azure_emulator.routes.answers import accepted, created, not_found, paged
 from tests.azure_emulator.routes.jobs import _asset
 from tests.azure_emulator.rules import check_name, check_same, check_traffic, size_of
-from tests.azure_emulator.wire import WS, Call, Refusal, Reply, route
+from tests.azure_emulator.wire import WS, Call, RefusalError, Reply, route
 
 ENDPOINTS = f"{WS}/onlineEndpoints"
 ENDPOINT = rf"{ENDPOINTS}/(?P<name>[^/]+)"
@@ -129,12 +129,12 @@ def put_deployment(call: Call) -> Reply:
     emulator, sent = call.emulator, call.json
     check_name("deployment", deployment)
     if _endpoint(call)["properties"]["provisioningState"] != "Succeeded":
-        raise Refusal(409, "Conflict", f"endpoint {name} is not ready")
+        raise RefusalError(409, "Conflict", f"endpoint {name} is not ready")
     asked = sent["properties"]
     _check(call, asked)
     count = sent["sku"]["capacity"]
     if not 1 <= count <= 50:
-        raise Refusal(400, "BadArgument", f"instance count {count}")
+        raise RefusalError(400, "BadArgument", f"instance count {count}")
     before = emulator.store.deployments.get((name, deployment))
     if before:
         check_same(before["properties"], asked, "instanceType", "endpointComputeType")
@@ -170,11 +170,11 @@ def _check(call: Call, asked: dict[str, Any]) -> None:
     store = call.emulator.store
     size_of(asked["instanceType"])
     if _asset(asked["model"]) not in store.models:
-        raise Refusal(400, "BadArgument", f"no model {asked['model']}")
+        raise RefusalError(400, "BadArgument", f"no model {asked['model']}")
     if _asset(asked["codeConfiguration"]["codeId"]) not in store.codes:
-        raise Refusal(400, "BadArgument", "no such code")
+        raise RefusalError(400, "BadArgument", "no such code")
     if _asset(asked["environmentId"]) not in store.environments:
-        raise Refusal(400, "BadArgument", f"no environment {asked['environmentId']}")
+        raise RefusalError(400, "BadArgument", f"no environment {asked['environmentId']}")
 
 
 @route("DELETE", DEPLOYMENT, "deployment.delete")
@@ -182,7 +182,7 @@ def delete_deployment(call: Call) -> Reply:
     """Delete a deployment that has no traffic."""
     deployment = call.names["deployment"]
     if (_endpoint(call)["properties"].get("traffic") or {}).get(deployment):
-        raise Refusal(400, "BadArgument", f"deployment {deployment} has traffic")
+        raise RefusalError(400, "BadArgument", f"deployment {deployment} has traffic")
     if deployment not in _names(call):
         return Reply(204)
     operation = call.emulator.operations.begin(
@@ -217,7 +217,7 @@ def score(call: Call) -> Reply:
         return Reply(404, b'{"message": "no deployment answers"}')
     try:
         answer = call.emulator.engine.score(name, chosen, call.body)
-    except Refusal as refusal:
+    except RefusalError as refusal:
         return Reply(
             424,
             b'{"message": "An unexpected error occurred in scoring script."}',

@@ -4,7 +4,7 @@ import base64
 import json
 import time
 
-from tests.azure_emulator.wire import Call, Refusal, Reply, route
+from tests.azure_emulator.wire import Call, RefusalError, Reply, route
 
 
 @route("GET", "/metadata/endpoints", "metadata")
@@ -29,7 +29,7 @@ def metadata(call: Call) -> Reply:
 def token(call: Call) -> Reply:
     """Give a token to whoever sends the header that the environment names."""
     if call.headers.get("x-identity-header") != "x":
-        raise Refusal(401, "Unauthorized", "the identity header is missing")
+        raise RefusalError(401, "Unauthorized", "the identity header is missing")
     resource = call.query["resource"]
     expires = int(time.time()) + 86_400
     claims = {"aud": resource.rstrip("/"), "tid": "tenant", "oid": "object", "exp": expires}

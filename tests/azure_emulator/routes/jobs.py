@@ -9,7 +9,7 @@ from tests.azure_emulator.routes.answers import not_found, paged
 from tests.azure_emulator.rules import CURATED, check_name, check_same, size_of
 from tests.azure_emulator.store import EmulatedJob
 from tests.azure_emulator.translation import sweep_plan
-from tests.azure_emulator.wire import WS, Call, Refusal, Reply, route
+from tests.azure_emulator.wire import WS, Call, RefusalError, Reply, route
 
 JOB = rf"{WS}/jobs/(?P<name>[^/]+)"
 REFERENCE = re.compile(r"\$\{\{\s*(inputs|outputs|search_space)\.([\w.]+)\s*\}\}")
@@ -66,7 +66,7 @@ def _check(call: Call, body: dict[str, Any]) -> None:
     _check_compute(call, body, trial)
     _check_environment(call, trial.get("environmentId") or "")
     if "codeId" in trial and _asset(trial["codeId"]) not in call.emulator.store.codes:
-        raise Refusal(400, "UserError", f"no code {trial['codeId']}")
+        raise RefusalError(400, "UserError", f"no code {trial['codeId']}")
     drawn = set(sweep_plan(body).search_space) if is_sweep else set()
     known = {
         "inputs": set(body.get("inputs") or {}),
@@ -75,7 +75,9 @@ def _check(call: Call, body: dict[str, Any]) -> None:
     }
     for kind, name in REFERENCE.findall(trial["command"]):
         if name not in known[kind]:
-            raise Refusal(400, "UserError", f"the command refers to {kind}.{name}, not defined")
+            raise RefusalError(
+                400, "UserError", f"the command refers to {kind}.{name}, not defined"
+            )
     for name, value in (body.get("inputs") or {}).items():
         _check_input(call, name, value)
 
@@ -90,9 +92,9 @@ def _check_compute(call: Call, body: dict[str, Any], trial: dict[str, Any]) -> N
     name = target.rpartition("/")[2]
     found = call.emulator.store.computes.get(name)
     if found is None:
-        raise Refusal(400, "UserError", f"Unknown compute target '{name}'.")
+        raise RefusalError(400, "UserError", f"Unknown compute target '{name}'.")
     if found["properties"]["provisioningState"] != "Succeeded":
-        raise Refusal(400, "UserError", f"compute target '{name}' is not ready")
+        raise RefusalError(400, "UserError", f"compute target '{name}' is not ready")
 
 
 def _check_environment(call: Call, environment: str) -> None:
@@ -102,18 +104,20 @@ def _check_environment(call: Call, environment: str) -> None:
             return
     elif any(name == f"{one}@latest" or f"/{one[8:]}/labels/latest" in name for one in CURATED):
         return
-    raise Refusal(400, "UserError", f"No environment {environment} exists.")
+    raise RefusalError(400, "UserError", f"No environment {environment} exists.")
 
 
 def _check_input(call: Call, name: str, value: dict[str, Any]) -> None:
     if value["jobInputType"] == "literal":
         if not isinstance(value["value"], str):
-            raise Refusal(400, "UserError", f"input {name}: a literal is text")
+            raise RefusalError(400, "UserError", f"input {name}: a literal is text")
         return
     try:
         call.emulator.engine.folder_of(value["uri"])
     except KeyError as error:
-        raise Refusal(400, "UserError", f"input {name}: {value['uri']} cannot be read") from error
+        raise RefusalError(
+            400, "UserError", f"input {name}: {value['uri']} cannot be read"
+        ) from error
 
 
 def _asset(identifier: str) -> tuple[str, str]:

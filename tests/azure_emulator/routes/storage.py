@@ -2,7 +2,7 @@
 
 from xml.sax.saxutils import escape
 
-from tests.azure_emulator.wire import Call, Refusal, Reply, route
+from tests.azure_emulator.wire import Call, RefusalError, Reply, route
 
 CONTAINER = r"/wirestore\.blob\.localhost/(?P<container>[^/]+)"
 BLOB = rf"{CONTAINER}/(?P<name>.+)"
@@ -110,8 +110,8 @@ def _described(call: Call, content: bytes) -> dict[str, str]:
     }
 
 
-def _error(status: int, code: str, message: str) -> Refusal:
-    refusal = Refusal(status, code, message)
+def _error(status: int, code: str, message: str) -> RefusalError:
+    refusal = RefusalError(status, code, message)
     refusal.reply.headers["x-ms-error-code"] = code
     refusal.reply.content = (
         f'<?xml version="1.0"?><Error><Code>{code}</Code><Message>{message}</Message></Error>'

@@ -3,7 +3,7 @@
 from typing import Any
 
 from tests.azure_emulator.store import EmulatedJob
-from tests.azure_emulator.wire import WS, Call, Refusal, Reply, route
+from tests.azure_emulator.wire import WS, Call, RefusalError, Reply, route
 
 API = rf"/mlflow/v[12]\.0{WS}/api/2\.0/mlflow"
 STATUSES = {"Completed": "FINISHED", "Failed": "FAILED", "Canceled": "KILLED"}
@@ -12,7 +12,7 @@ STATUSES = {"Completed": "FINISHED", "Failed": "FAILED", "Canceled": "KILLED"}
 def _job(call: Call) -> EmulatedJob:
     found = call.emulator.store.jobs.get(call.query.get("run_id", ""))
     if found is None:
-        raise Refusal(404, "RESOURCE_DOES_NOT_EXIST", "no such run")
+        raise RefusalError(404, "RESOURCE_DOES_NOT_EXIST", "no such run")
     return found
 
 

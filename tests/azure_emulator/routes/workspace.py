@@ -4,7 +4,7 @@ import base64
 
 from tests.azure_emulator.emulator import LOCATION, WORKSPACE
 from tests.azure_emulator.rules import SIZES
-from tests.azure_emulator.wire import WS, Call, Refusal, Reply, route
+from tests.azure_emulator.wire import WS, Call, RefusalError, Reply, route
 
 REGION = (
     r"/subscriptions/(?P<sub>[^/]+)/providers/Microsoft\.MachineLearningServices/"
@@ -111,7 +111,7 @@ def secrets(call: Call) -> Reply:
 
 def _datastore(call: Call, name: str) -> dict[str, object]:
     if name not in CONTAINERS:
-        raise Refusal(404, "ResourceNotFound", f"no datastore {name}")
+        raise RefusalError(404, "ResourceNotFound", f"no datastore {name}")
     host = call.emulator.url.removeprefix("https://")
     return {
         "id": f"{call.emulator.ws}/datastores/{name}",
