@@ -7,6 +7,7 @@ from pathlib import Path
 from types import ModuleType
 
 from mnist_exp.config import ExperimentConfig, WorkspaceType
+from mnist_exp.errors import UnsupportedError
 from mnist_exp.workspaces.base import Workspace
 
 # Importing inside functions is what this module is for.
@@ -19,11 +20,16 @@ def open_workspace(config: ExperimentConfig, outputs: Path) -> Workspace:
     """Return the workspace that the config chooses; nothing is written yet.
 
     Raises:
-        UnsupportedError: The azure workspace is not there.
+        UnsupportedError: Azure's packages are not installed.
     """
     if config.workspace.type is WorkspaceType.azure:
-        from mnist_exp.workspaces.azure import open_azure_workspace
-
+        try:
+            from mnist_exp.workspaces.azure import open_azure_workspace
+        except ModuleNotFoundError as error:
+            raise UnsupportedError(
+                f"workspace: azure needs the package {error.name}, which is not installed; "
+                'pip install "mnist-exp[azure]"'
+            ) from error
         return open_azure_workspace(config.workspace, outputs)
     from mnist_exp.workspaces.local.workspace import LocalWorkspace
 

@@ -39,6 +39,7 @@ class Record:
         model: Of register and deploy: name, version, path.
         endpoint: Of deploy and invoke: name, scoring_uri, deployments.
         paths: What a reader may want to open: folder, log, figures.
+        fingerprint: A hash of what decides what the stage makes; the same asks for the same.
         why: Why the stage failed or was canceled, in one line.
         log_tail: Of a job that failed: the last lines of its log.
     """
@@ -62,6 +63,7 @@ class Record:
     git_commit: str | None = None
     seed: int | None = None
     duration_s: float | None = None
+    fingerprint: str = ""
     why: str = ""
     log_tail: Sequence[str] = ()
     warnings: Sequence[str] = ()

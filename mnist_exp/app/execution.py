@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from mnist_exp import checks
 from mnist_exp.app.display import RichDisplay
+from mnist_exp.app.dry_run import show_dry_run
 from mnist_exp.app.hydra_errors import explain, is_foreign
 from mnist_exp.app.schemas import to_config
 from mnist_exp.build import command_job, deployment_spec
@@ -24,6 +25,7 @@ from mnist_exp.lazy import open_workspace
 from mnist_exp.records import Record, RecordIndex
 from mnist_exp.stages import RUNNERS, StageContext, StageRunner, run_stage
 from mnist_exp.stages.all import AllStages
+from mnist_exp.workspaces.base import Detached
 
 __all__ = ["FULL_ERROR", "Outcome", "check", "execute", "probe", "report_errors", "split"]
 
@@ -66,11 +68,15 @@ def check(composed: DictConfig, hydra_config: DictConfig) -> None:
         MnistExpError: Something does not hold.
     """
     config = to_config(composed, hydra_config)
-    if faults := checks.faults(config):
+    # The doctor tells what is wrong itself, with all the rest.
+    if config.stage is not Stage.doctor and (faults := checks.faults(config)):
         raise ConfigError(faults)
     display = RichDisplay()
     for line in checks.warnings(config):
         display.warning(line)
+    if config.dry_run:
+        # Everything below may ask the network.
+        return
     context = _context(config, Path(config.outputs_dir), display)
     if faults := _runner(config.stage).faults(context):
         raise ConfigError(faults)
@@ -88,6 +94,8 @@ def execute(composed: DictConfig, hydra_config: DictConfig) -> Record:
     """
     config = to_config(composed, hydra_config)
     folder = Path(hydra_config.runtime.output_dir)
+    if config.dry_run:
+        return show_dry_run(config, folder)
     display = RichDisplay(list(hydra_config.overrides.task), _flags(hydra_config))
     return run_stage(_runner(config.stage), _context(config, folder, display))
 
@@ -111,6 +119,9 @@ def report_errors() -> Iterator[Outcome]:
     outcome = Outcome()
     try:
         yield outcome
+    except Detached as detached:
+        outcome.exit_code, outcome.why = INTERRUPTED, "detached by the user"
+        print(f"detached: {detached} goes on where it runs", file=sys.stderr)
     except KeyboardInterrupt:
         outcome.exit_code, outcome.why = INTERRUPTED, "canceled by the user"
         print("canceled: what was running has been ended", file=sys.stderr)

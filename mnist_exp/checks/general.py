@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from mnist_exp.config import ExperimentConfig, Stage
+from mnist_exp.config import ExperimentConfig, Stage, WorkspaceType
 
 __all__ = ["general_faults"]
 
 #: Stages that always begin anew.
-FRESH = (Stage.compute, Stage.sweep, Stage.all)
+FRESH = (Stage.compute, Stage.sweep, Stage.doctor, Stage.all)
 
 
 def general_faults(config: ExperimentConfig) -> Iterator[str]:
@@ -26,7 +26,15 @@ def general_faults(config: ExperimentConfig) -> Iterator[str]:
             "outputs_dir: MLflow opens no store in a path with both ' and \", "
             f"got {Path(config.outputs_dir).absolute()}; choose another with outputs_dir=DIR"
         )
-    if config.run is not None and config.stage in FRESH:
+    if config.workspace.type is WorkspaceType.local and not config.wait:
+        yield (
+            "wait: jobs on this machine end with the command that watches them; "
+            "leave wait=false out, or add workspace=azure"
+        )
+    if config.stage is Stage.all and not config.wait:
+        yield "wait: stage=all goes on from each result; leave wait=false out, or take one stage"
+    is_watched_again = config.stage is Stage.sweep and config.workspace.type is WorkspaceType.azure
+    if config.run is not None and config.stage in FRESH and not is_watched_again:
         yield (
             f"run: stage={config.stage.value} goes on from no record, got {config.run}; "
             "leave run= out"

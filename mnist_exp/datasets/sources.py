@@ -14,7 +14,7 @@ from mnist_exp.datasets.sample import write_sample
 from mnist_exp.errors import DataError
 from mnist_exp.specs import DataSpec
 
-__all__ = ["materialize"]
+__all__ = ["local_folder", "materialize"]
 
 
 def materialize(spec: DataSpec, message: Callable[[str], None]) -> Path:
@@ -32,16 +32,23 @@ def materialize(spec: DataSpec, message: Callable[[str], None]) -> Path:
     """
     if spec.type is DataType.folder:
         return _users_folder(spec.path)
-    cache = spec.cache_dir or Path(pooch.os_cache("mnist_exp"))
+    folder = local_folder(spec)
     try:
         if spec.type is DataType.sample:
-            return write_sample(cache / "sample")
-        return download(cache / "mnist", _mirrors(spec.url), message)
+            return write_sample(folder)
+        return download(folder, _mirrors(spec.url), message)
     except OSError as error:
         raise DataError(
-            f"data.cache_dir: {error.filename or cache} cannot be written ({error.strerror}); "
+            f"data.cache_dir: {error.filename or folder} cannot be written ({error.strerror}); "
             "name another folder with data.cache_dir=FOLDER"
         ) from error
+
+
+def local_folder(spec: DataSpec) -> Path:
+    """Return the folder where the digits are or will be; nothing is looked at or fetched."""
+    if spec.type is DataType.folder:
+        return spec.path or Path()
+    return (spec.cache_dir or Path(pooch.os_cache("mnist_exp"))) / spec.type.value
 
 
 def _mirrors(url: str | None) -> Sequence[str]:

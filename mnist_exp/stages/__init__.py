@@ -5,6 +5,7 @@ from mnist_exp.stages.cleanup import CleanupStage
 from mnist_exp.stages.compute import ComputeStage
 from mnist_exp.stages.context import Display, StageContext, StageRunner, Watching, run_stage
 from mnist_exp.stages.deploy import DeployStage
+from mnist_exp.stages.doctor import DoctorStage
 from mnist_exp.stages.invoke import InvokeStage
 from mnist_exp.stages.jobs import SweepStage, TrainStage
 from mnist_exp.stages.register import RegisterStage
@@ -21,5 +22,6 @@ RUNNERS: dict[Stage, StageRunner] = {
         DeployStage(),
         InvokeStage(),
         CleanupStage(),
+        DoctorStage(),
     )
 }

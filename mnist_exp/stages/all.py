@@ -3,10 +3,11 @@
 from dataclasses import replace
 
 from mnist_exp.config import Stage
-from mnist_exp.errors import NotFoundError
+from mnist_exp.errors import MnistExpError, NotFoundError
 from mnist_exp.names import new_job_name
 from mnist_exp.records import RECORD_NAME, Record, load_record
 from mnist_exp.stages import RUNNERS
+from mnist_exp.stages.again import begun_endpoint, earlier_stages
 from mnist_exp.stages.context import StageContext, run_stage
 
 __all__ = ["AllStages"]
@@ -32,6 +33,8 @@ class AllStages:
         rule = "stage=all deletes its endpoint at the end, so it must make a new one"
         if endpoint.reuse:
             return [f"endpoint.reuse: {rule}, got true; add endpoint.reuse=false, or stage=deploy"]
+        if endpoint.name is not None and endpoint.name == begun_endpoint(context):
+            return []
         if endpoint.name is not None and not RUNNERS[Stage.cleanup].faults(context):
             return [f"endpoint.name: {rule}, got {endpoint.name}, which exists; name another"]
         return []
@@ -42,19 +45,41 @@ class AllStages:
 
     def run(self, context: StageContext, record: Record) -> Record:
         """Run the stages; once there is an endpoint it is deleted, whatever happens after."""
-        produced: dict[Stage, Record] = {}
+        produced = self._taken_over(context)
         try:
             for stage in ORDER:
-                produced[stage] = self._run_one(context, stage, produced)
-        finally:
-            self._clean_up(context, produced)
+                if stage not in produced:
+                    produced[stage] = self._run_one(context, stage, produced)
+        except BaseException:
+            self._clean_up_after_failure(context, produced)
+            raise
+        self._clean_up(context, produced)
         return _summary(record, produced).with_changes(paths={"folder": str(context.folder)})
+
+    def _taken_over(self, context: StageContext) -> dict[Stage, Record]:
+        """Return what the same command has completed before it was cut short."""
+        found = earlier_stages(context)
+        for stage, record in found.items():
+            context.display.message(
+                f"{stage.value}: found {record.name}, done by an earlier command"
+            )
+            record.save(context.folder / stage.value)
+        return found
 
     def _run_one(
         self, context: StageContext, stage: Stage, produced: dict[Stage, Record]
     ) -> Record:
         inner = replace(context, folder=context.folder / stage.value, produced=dict(produced))
         return run_stage(RUNNERS[stage], inner)
+
+    def _clean_up_after_failure(self, context: StageContext, produced: dict[Stage, Record]) -> None:
+        """Clean up, and let nothing that goes wrong hide what went wrong first."""
+        try:
+            self._clean_up(context, produced)
+        except MnistExpError as error:
+            for line in error.lines:
+                context.display.message(line)
+            context.display.message("delete what is left with mnist-exp stage=cleanup")
 
     def _clean_up(self, context: StageContext, produced: dict[Stage, Record]) -> None:
         """Delete the endpoint that this command has begun, finished or not."""

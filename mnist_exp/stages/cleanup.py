@@ -11,12 +11,14 @@ __all__ = ["CleanupStage"]
 
 
 class CleanupStage:
-    """Deletes the endpoint and all that runs for it."""
+    """Deletes the endpoint and all that runs for it; the compute target too, if asked."""
 
     stage = Stage.cleanup
 
     def faults(self, context: StageContext) -> list[str]:
-        """There must be an endpoint."""
+        """There must be something to delete."""
+        if context.config.compute.delete_on_cleanup:
+            return []
         try:
             context.workspace.get_endpoint(deployed_endpoint(context))
         except NotFoundError as error:
@@ -24,12 +26,31 @@ class CleanupStage:
         return []
 
     def name(self, context: StageContext) -> str:
-        """Return the endpoint's name."""
-        return deployed_endpoint(context)
+        """Return the endpoint's name; the compute target's where that alone is to be deleted."""
+        try:
+            return deployed_endpoint(context)
+        except NotFoundError:
+            return context.config.compute.name
 
     def run(self, context: StageContext, record: Record) -> Record:
+        """Delete what there is, wait for that, and tell what still costs money."""
+        record = self._delete_endpoint(context, record)
+        compute = context.config.compute
+        if compute.delete_on_cleanup and context.workspace.delete_compute(compute.name):
+            context.display.message(f"deleted compute {compute.name}")
+        left = list(context.workspace.costs())
+        for line in left:
+            context.display.message(f"still costs money: {line}")
+        return record.with_changes(warnings=left)
+
+    def _delete_endpoint(self, context: StageContext, record: Record) -> Record:
         """Show the deployments, then delete the endpoint and wait for that."""
-        endpoint = context.workspace.get_endpoint(record.name)
+        try:
+            endpoint = context.workspace.get_endpoint(record.name)
+        except NotFoundError:
+            if not context.config.compute.delete_on_cleanup:
+                raise
+            return record
         for deployment in endpoint.deployments:
             percent = endpoint.traffic.get(deployment.name, 0)
             context.display.message(

@@ -14,12 +14,15 @@ from typing import Protocol
 from mnist_exp.config import ExperimentConfig, Stage
 from mnist_exp.errors import JobError, MnistExpError
 from mnist_exp.records import Record, RecordIndex
-from mnist_exp.workspaces.base import JobStatus, Observer, Workspace
+from mnist_exp.stages.fingerprint import fingerprint
+from mnist_exp.workspaces.base import Detached, JobStatus, Observer, Workspace
 
 __all__ = ["Display", "StageContext", "StageRunner", "run_stage"]
 
 #: Packages whose versions decide what a run gives.
 RECORDED_PACKAGES = ("mnist-exp", "tensorflow", "keras", "mlflow", "numpy", "azure-ai-ml")
+
+ENDED_BADLY = (JobStatus.FAILED, JobStatus.CANCELED)
 
 
 class Display(Protocol):
@@ -113,14 +116,18 @@ def run_stage(runner: StageRunner, context: StageContext) -> Record:
         versions=_versions(),
         git_commit=_git_commit(),
         seed=context.config.seed,
+        fingerprint=fingerprint(context.config, runner.stage),
     )
     record.save(context.folder)
     context.index.add(record, context.folder)
     context.display.stage_started(record)
     try:
         record = runner.run(context, record)
-        if not record.status.is_finished:
+        if record.status is JobStatus.RUNNING:
             record = record.with_changes(status=JobStatus.COMPLETED)
+    except Detached:
+        record = record.with_changes(why="detached by the user; the job goes on")
+        raise
     except KeyboardInterrupt:
         record = record.with_changes(status=JobStatus.CANCELED, why="canceled by the user")
         raise
@@ -135,7 +142,7 @@ def run_stage(runner: StageRunner, context: StageContext) -> Record:
         record = record.with_changes(duration_s=round(time.monotonic() - began, 3))
         record.save(context.folder)
     context.display.stage_ended(record)
-    if record.status is not JobStatus.COMPLETED:
+    if record.status in ENDED_BADLY:
         raise _failure(record)
     return record
 

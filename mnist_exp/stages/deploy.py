@@ -9,6 +9,7 @@ from mnist_exp.build import deployment_spec, endpoint_spec
 from mnist_exp.config import Stage
 from mnist_exp.errors import NotFoundError
 from mnist_exp.records import Record
+from mnist_exp.stages.again import begun_endpoint
 from mnist_exp.stages.context import StageContext
 from mnist_exp.stages.lookup import deployed_endpoint, registered_model
 from mnist_exp.workspaces.base import Endpoint
@@ -42,6 +43,8 @@ class DeployStage:
             return endpoint.name
         if endpoint.reuse:
             return deployed_endpoint(context)
+        if begun := begun_endpoint(context):
+            return begun
         return f"{endpoint.name_prefix}{secrets.token_hex(4)}"
 
     def run(self, context: StageContext, record: Record) -> Record:
@@ -67,9 +70,14 @@ class DeployStage:
     def _endpoint(self, context: StageContext, name: str) -> Endpoint:
         """Return the endpoint as it is, made first if there is none."""
         try:
-            return context.workspace.get_endpoint(name)
+            found = context.workspace.get_endpoint(name)
+            # One that was cut short is finished by the same call that made it.
+            if found.provisioning_state == "Succeeded":
+                return found
         except NotFoundError:
-            return context.workspace.create_or_update_endpoint(endpoint_spec(context.config, name))
+            pass
+
+        return context.workspace.create_or_update_endpoint(endpoint_spec(context.config, name))
 
 
 def endpoint_entry(endpoint: Endpoint) -> Mapping[str, Any]:

@@ -12,9 +12,10 @@ from mnist_exp.lazy import figures
 from mnist_exp.names import new_job_name
 from mnist_exp.records import Record
 from mnist_exp.specs import CommandJob, SweepJob
+from mnist_exp.stages.again import begun_job
 from mnist_exp.stages.context import StageContext
-from mnist_exp.stages.lookup import unfinished_training
-from mnist_exp.workspaces.base import JobResult, JobStatus, TrialResult
+from mnist_exp.stages.lookup import unfinished_sweep, unfinished_training
+from mnist_exp.workspaces.base import Detached, JobResult, JobStatus, TrialResult
 
 __all__ = ["SweepStage", "TrainStage", "keep_confusion_matrix"]
 
@@ -38,7 +39,7 @@ class TrainStage:
     def name(self, context: StageContext) -> str:
         """Return a new job name, or that of the run to go on with."""
         before = unfinished_training(context)
-        return before.name if before else new_job_name("train")
+        return before.name if before else begun_job(context, self.stage) or new_job_name("train")
 
     def run(self, context: StageContext, record: Record) -> Record:
         """Submit, watch, and draw the learning curves."""
@@ -48,6 +49,9 @@ class TrainStage:
         except KeyboardInterrupt:
             context.display.resumable(record)
             raise
+        if result is None:
+            context.display.resumable(record)
+            return record.with_changes(status=JobStatus.NOT_STARTED)
         record = _with_result(record, result)
         if job.outputs and result.status is JobStatus.FAILED:
             context.display.resumable(record)
@@ -66,17 +70,29 @@ class SweepStage:
     stage = Stage.sweep
 
     def faults(self, context: StageContext) -> list[str]:
-        """Nothing beyond the config's own rules."""
+        """A sweep that is to be watched again must be there, and not completed."""
+        try:
+            unfinished_sweep(context)
+        except NotFoundError as error:
+            return list(error.lines)
         return []
 
     def name(self, context: StageContext) -> str:
-        """Return a new job name; trials append their index."""
-        return new_job_name("sweep")
+        """Return a new job name, or that of the sweep to go on with; trials append their index."""
+        before = unfinished_sweep(context)
+        return before.name if before else begun_job(context, self.stage) or new_job_name("sweep")
 
     def run(self, context: StageContext, record: Record) -> Record:
         """Submit, watch, and draw the trials."""
         job = sweep_job(context.config, record.name)
-        result = _submit_and_watch(context, job, job.objective.primary_metric)
+        try:
+            result = _submit_and_watch(context, job, job.objective.primary_metric)
+        except Detached:
+            context.display.resumable(record)
+            raise
+        if result is None:
+            context.display.resumable(record)
+            return record.with_changes(status=JobStatus.NOT_STARTED)
         record = _with_result(record, result).with_changes(
             trials=[_trial(trial) for trial in result.trials], best=_best(result)
         )
@@ -120,13 +136,19 @@ def _counts(evaluation: Path | None) -> tuple[Any, Any] | None:
 
 def _submit_and_watch(
     context: StageContext, job: CommandJob | SweepJob, primary_metric: str
-) -> JobResult:
+) -> JobResult | None:
+    """Return how the job ended; None if it is only to be submitted."""
+    workspace = context.workspace
+    if status := workspace.find_job(job.name):
+        context.display.message(f"found {job.name} ({status.value}), goes on with it")
     command = job.trial if isinstance(job, SweepJob) else job
     epochs = command.inputs.get("epochs")
     total = epochs if isinstance(epochs, int) else None
-    name = context.workspace.submit(job)
+    name = workspace.submit(job)
+    if not context.config.wait:
+        return None
     with context.display.watching(total, primary_metric) as observer:
-        return context.workspace.watch(name, observer)
+        return workspace.watch(name, observer)
 
 
 def _with_result(record: Record, result: JobResult) -> Record:

@@ -6,7 +6,13 @@ from mnist_exp.records import Record
 from mnist_exp.stages.context import StageContext
 from mnist_exp.workspaces.base import JobStatus
 
-__all__ = ["deployed_endpoint", "registered_model", "source_job", "unfinished_training"]
+__all__ = [
+    "deployed_endpoint",
+    "registered_model",
+    "source_job",
+    "unfinished_sweep",
+    "unfinished_training",
+]
 
 #: Stages whose `run=` names the record of a deployment.
 CALLING = (Stage.invoke, Stage.cleanup)
@@ -45,19 +51,32 @@ def unfinished_training(context: StageContext) -> Record | None:
     Raises:
         NotFoundError: The run that is named is not there, or has been completed.
     """
+    return _unfinished(context, Stage.train, "training run", "train")
+
+
+def unfinished_sweep(context: StageContext) -> Record | None:
+    """Return the sweep to go on with, None to begin a new one.
+
+    Raises:
+        NotFoundError: The sweep that is named is not there, or has been completed.
+    """
+    return _unfinished(context, Stage.sweep, "sweep", "sweep")
+
+
+def _unfinished(context: StageContext, stage: Stage, noun: str, verb: str) -> Record | None:
     config = context.config
-    if config.stage is not Stage.train or config.run is None:
+    if config.stage is not stage or config.run is None:
         return None
-    for record, _ in context.index.newest_first(Stage.train):
+    for record, _ in context.index.newest_first(stage):
         if record.name == config.run:
             if record.status is JobStatus.COMPLETED:
                 raise NotFoundError(
-                    f"run: must name a training run that was not completed, got {config.run}, "
-                    "which is Completed; leave run= out to train anew"
+                    f"run: must name a {noun} that was not completed, got {config.run}, "
+                    f"which is Completed; leave run= out to {verb} anew"
                 )
             return record
     raise NotFoundError(
-        f"run: no training run {config.run} in {config.outputs_dir}; leave run= out to train anew"
+        f"run: no {noun} {config.run} in {config.outputs_dir}; leave run= out to {verb} anew"
     )
 
 

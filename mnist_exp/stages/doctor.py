@@ -1,0 +1,102 @@
+"""stage=doctor: what would go wrong, line by line, before anything costs money."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from importlib.metadata import PackageNotFoundError, requires, version
+
+from packaging.requirements import Requirement
+
+from mnist_exp import checks
+from mnist_exp.build import compute_spec, deployment_spec
+from mnist_exp.config import Stage
+from mnist_exp.errors import MnistExpError
+from mnist_exp.records import Record
+from mnist_exp.stages.context import StageContext
+from mnist_exp.workspaces.base import Finding, JobStatus, Level
+
+__all__ = ["DoctorStage", "config_findings", "version_findings"]
+
+#: Packages that hold each other to versions: azureml-mlflow is behind MLflow.
+TIED = ("azureml-mlflow", "azure-ai-ml")
+
+
+class DoctorStage:
+    """Looks at config, packages and workspace, and changes nothing."""
+
+    stage = Stage.doctor
+
+    def faults(self, context: StageContext) -> list[str]:
+        """Whatever is wrong is a finding."""
+        return []
+
+    def name(self, context: StageContext) -> str:
+        """Return the workspace that is looked at."""
+        return context.config.workspace.type.value
+
+    def run(self, context: StageContext, record: Record) -> Record:
+        """Show each finding; a failing one fails the stage."""
+        findings = []
+        for finding in self._findings(context):
+            findings.append(finding)
+            context.display.message(f"{finding.level.value:4}  {finding.what}: {finding.text}")
+        failing = [finding for finding in findings if finding.level is Level.FAIL]
+        warned = [finding for finding in findings if finding.level is Level.WARN]
+        lines = [f"{finding.what}: {finding.text}" for finding in (*failing, *warned)]
+        if failing:
+            why = f"{len(failing)} of {len(findings)} things looked at would fail; see above"
+            record = record.with_changes(status=JobStatus.FAILED, why=why)
+        return record.with_changes(warnings=lines)
+
+    def _findings(self, context: StageContext) -> Iterator[Finding]:
+        yield from config_findings(context)
+        yield from version_findings()
+        config = context.config
+        try:
+            deployment = deployment_spec(config, "endpoint", "model:1")
+            yield from context.workspace.diagnose(compute_spec(config), deployment)
+        except MnistExpError as error:
+            yield from (Finding(Level.FAIL, "workspace", line) for line in error.lines)
+
+
+def config_findings(context: StageContext) -> Iterator[Finding]:
+    """Yield what the rules and the table of what is retired say of the whole experiment."""
+    whole = replace(context.config, stage=Stage.all)
+    faults, warnings = checks.faults(whole), checks.warnings(whole)
+    yield from (Finding(Level.FAIL, *_split(line)) for line in faults)
+    yield from (Finding(Level.WARN, *_split(line)) for line in warnings)
+    if not faults:
+        yield Finding(Level.OK, "config", "keeps every rule: names, sizes, search space, limits")
+
+
+def version_findings() -> Iterator[Finding]:
+    """Yield where installed packages are not what others need: MLflow above all."""
+    for package in TIED:
+        try:
+            needed = [Requirement(line) for line in requires(package) or ()]
+        except PackageNotFoundError:
+            yield Finding(
+                Level.WARN, package, 'not installed; for Azure: pip install "mnist-exp[azure]"'
+            )
+            continue
+        clashes = [line for requirement in needed if (line := _clash(requirement))]
+        for line in clashes:
+            yield Finding(Level.FAIL, package, f"{line}; pip install -c constraints.txt ...")
+        if not clashes:
+            yield Finding(Level.OK, package, f"{version(package)}, with all that it needs")
+
+
+def _clash(requirement: Requirement) -> str | None:
+    if requirement.marker and not requirement.marker.evaluate({"extra": ""}):
+        return None
+    try:
+        found = version(requirement.name)
+    except PackageNotFoundError:
+        return f"needs {requirement}, which is not installed"
+    if requirement.specifier.contains(found, prereleases=True):
+        return None
+    return f"needs {requirement}, got {found}"
+
+
+def _split(line: str) -> tuple[str, str]:
+    what, _, text = line.partition(": ")
+    return what, text

@@ -1,0 +1,115 @@
+"""dry_run=true: what a command would do, written down, with no network and nothing done."""
+
+import secrets
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mnist_exp.build import (
+    command_job,
+    compute_spec,
+    deployment_spec,
+    endpoint_spec,
+    model_spec,
+    sweep_job,
+)
+from mnist_exp.cli_yaml import (
+    command_yaml,
+    compute_yaml,
+    deployment_yaml,
+    endpoint_yaml,
+    model_yaml,
+    sweep_yaml,
+)
+from mnist_exp.config import ComputeType, ExperimentConfig, Stage
+from mnist_exp.lazy import datasets
+from mnist_exp.names import new_job_name
+from mnist_exp.snapshot import snapshot_files
+from mnist_exp.specs import DataSpec
+
+__all__ = ["Document", "Snapshot", "planned", "snapshots"]
+
+
+@dataclass(frozen=True)
+class Document:
+    """One thing that would be made: its kind, its name, and its YAML's content."""
+
+    kind: str
+    name: str
+    content: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The files of a code folder that would travel, and their bytes together."""
+
+    key: str
+    folder: Path
+    files: tuple[Path, ...]
+    size: int
+
+
+def planned(config: ExperimentConfig) -> list[Document]:
+    """Return what the stage would make, in that order; the names that are drawn are examples."""
+    return [document for maker in MAKERS.get(config.stage, ()) for document in maker(config)]
+
+
+def snapshots(config: ExperimentConfig) -> Iterator[Snapshot]:
+    """Yield the code folders that would be sent."""
+    outputs = Path(config.outputs_dir)
+    if config.stage in (Stage.train, Stage.sweep, Stage.all) and config.job.code:
+        yield _snapshot("job.code", Path(config.job.code), outputs)
+    if config.stage in (Stage.deploy, Stage.all):
+        code = Path(config.endpoint.deployment.code)
+        yield _snapshot("endpoint.deployment.code", code, outputs)
+
+
+def _snapshot(key: str, folder: Path, outputs: Path) -> Snapshot:
+    files = tuple(snapshot_files(folder, outputs))
+    return Snapshot(key, folder, files, sum((folder / path).stat().st_size for path in files))
+
+
+def _compute(config: ExperimentConfig) -> Iterator[Document]:
+    if config.compute.type is ComputeType.amlcompute:
+        spec = compute_spec(config)
+        yield Document("compute", spec.name, compute_yaml(spec))
+
+
+def _train(config: ExperimentConfig) -> Iterator[Document]:
+    job = command_job(config, new_job_name("train"))
+    yield Document("train", job.name, command_yaml(job, _locate))
+
+
+def _sweep(config: ExperimentConfig) -> Iterator[Document]:
+    job = sweep_job(config, new_job_name("sweep"))
+    yield Document("sweep", job.name, sweep_yaml(job, _locate))
+
+
+def _register(config: ExperimentConfig) -> Iterator[Document]:
+    spec = model_spec(config, config.run or "BEST_TRIAL")
+    yield Document("model", spec.name, model_yaml(spec))
+
+
+def _deploy(config: ExperimentConfig) -> Iterator[Document]:
+    endpoint = config.endpoint
+    name = endpoint.name or f"{endpoint.name_prefix}{secrets.token_hex(4)}"
+    yield Document("endpoint", name, endpoint_yaml(endpoint_spec(config, name)))
+    spec = deployment_spec(config, name, f"{config.registration.name}:1")
+    yield Document("deployment", spec.name, deployment_yaml(spec))
+
+
+MAKERS: dict[Stage, tuple[Callable[[ExperimentConfig], Iterator[Document]], ...]] = {
+    Stage.compute: (_compute,),
+    Stage.train: (_train,),
+    Stage.sweep: (_sweep,),
+    Stage.register: (_register,),
+    Stage.deploy: (_deploy,),
+    Stage.all: (_compute, _train, _sweep, _register, _deploy),
+}
+
+
+def _locate(source: Path | str | DataSpec) -> str:
+    if isinstance(source, DataSpec):
+        return source.azure_path or str(datasets().local_folder(source))
+    return str(source)
