@@ -10,7 +10,8 @@ from tests.composing import config
 MESSAGES: dict[str, tuple[list[str], str]] = {
     "stage": (
         ["stage=trian"],
-        "stage: must be one of compute, train, sweep, register, deploy, invoke, cleanup, all, "
+        "stage: must be one of compute, train, sweep, register, deploy, invoke, cleanup, doctor, "
+        "all, "
         "got trian",
     ),
     "option": (
@@ -192,7 +193,7 @@ def test_every_missing_value_is_told(capsys: pytest.CaptureFixture[str]) -> None
     assert capsys.readouterr().err.splitlines() == [
         "error: registration.name: must be given; add registration.name=...",
         "error: stage: must be one of compute, train, sweep, register, deploy, invoke, cleanup, "
-        "all; add e.g. stage=all",
+        "doctor, all; add e.g. stage=all",
     ]
 
 

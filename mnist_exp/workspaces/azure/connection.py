@@ -61,7 +61,6 @@ def connect(config: WorkspaceConfig, options: Mapping[str, Any]) -> Connection:
     Raises:
         ConfigError: A name is missing.
     """
-    silence_loggers()
     place = _place(config)
     credential = _credential(config)
     named_cloud = {"cloud": config.cloud.value} if config.cloud else {}
@@ -75,6 +74,7 @@ def connect(config: WorkspaceConfig, options: Mapping[str, Any]) -> Connection:
             show_progress=False,
             **{"read_timeout": READ_TIMEOUT_S, **named_cloud, **options},
         )
+    silence_loggers()
     return Connection(client, credential, **place)
 
 

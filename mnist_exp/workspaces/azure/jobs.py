@@ -146,10 +146,11 @@ def address_of(job: str) -> str:
 
 
 def _literals(job: Any) -> dict[str, Any]:
-    # What went over the wire as text comes back as text.
+    # What went over the wire as text comes back as text, inside the SDK's own wrapper.
+    values = {name: getattr(value, "_data", value) for name, value in (job.inputs or {}).items()}
     return {
         name: _typed(str(value))
-        for name, value in (job.inputs or {}).items()
+        for name, value in values.items()
         if isinstance(value, str | int | float | bool)
     }
 

@@ -36,7 +36,11 @@ class _Lines(io.TextIOBase):
 
 
 class _ByThread:
-    """Writes where the current thread's prints go, or else to `usual`, and is `usual` otherwise."""
+    """Writes where the current thread's prints go, and is `usual` otherwise.
+
+    The main thread's go to `usual` unless it says otherwise; those of threads that the SDK starts
+    (it prints dots while it polls) go nowhere.
+    """
 
     def __init__(self, usual: TextIO) -> None:
         self.usual = usual
@@ -44,11 +48,16 @@ class _ByThread:
 
     def write(self, text: str) -> int:
         """Write."""
-        return int((getattr(_sinks, "sink", None) or self.usual).write(text))
+        return int(self._target().write(text))
 
     def flush(self) -> None:
         """Flush."""
-        (getattr(_sinks, "sink", None) or self.usual).flush()
+        self._target().flush()
+
+    def _target(self) -> Any:
+        sink = getattr(_sinks, "sink", None)
+        is_ours = threading.current_thread() is threading.main_thread()
+        return sink or (self.usual if is_ours else _Lines(lambda _: None))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.usual, name)
@@ -63,6 +72,10 @@ def silence_loggers() -> None:
     for name in LOGGERS:
         logging.getLogger(name).setLevel(logging.CRITICAL)
         warnings.filterwarnings("ignore", module=name)
+    # Some of the SDK's modules give themselves a handler and a level of their own.
+    for name, logger in list(logging.root.manager.loggerDict.items()):
+        if name.startswith(LOGGERS) and isinstance(logger, logging.Logger):
+            logger.setLevel(logging.CRITICAL)
 
 
 @contextmanager

@@ -58,10 +58,10 @@ def details(call: Call) -> Reply:
 
 @route("GET", rf"{HISTORY}/runs/(?P<run>[^/]+)/children", "run.children")
 def children(call: Call) -> Reply:
-    """List a sweep's trials; a few on a page."""
+    """List a sweep's trials, all of them: the service pages only where `$top` is given."""
     store = call.emulator.store
     trials = [_run(call, store.jobs[name]) for name in _job(call).trials]
-    return paged(call, trials, min(call.emulator.page_size, 3))
+    return paged(call, trials, len(trials) + 1)
 
 
 @route("POST", rf"{HISTORY}/rundata", "run.data")
