@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from tests.azure_emulator.certificates import Certificates, make_certificates
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 #: Seconds after which a command is taken to hang.
@@ -65,6 +67,12 @@ class Cli:
             for entry in entries
             if entry["stage"] == stage
         ]
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    """An authority of this run and a certificate for 127.0.0.1, for the emulator of Azure."""
+    return make_certificates(tmp_path_factory.mktemp("certificates"))
 
 
 @pytest.fixture(scope="session")

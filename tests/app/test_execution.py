@@ -137,7 +137,7 @@ def checked(*overrides: str) -> None:
             ["stage=compute", "hydra.run.dir=/proc/out", "hydra.mode=RUN"],
             "hydra.run.dir: must be a folder that can be written",
         ),
-        (["stage=compute", "workspace=azure"], "workspace: must be local"),
+        (["stage=train", "wait=false"], "wait: jobs on this machine end with the command"),
     ],
 )
 def test_a_check_that_fails_leaves_nothing_behind(

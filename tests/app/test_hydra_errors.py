@@ -11,8 +11,7 @@ MESSAGES: dict[str, tuple[list[str], str]] = {
     "stage": (
         ["stage=trian"],
         "stage: must be one of compute, train, sweep, register, deploy, invoke, cleanup, doctor, "
-        "all, "
-        "got trian",
+        "all, got trian",
     ),
     "option": (
         ["workspace=aws"],

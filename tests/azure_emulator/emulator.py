@@ -150,7 +150,7 @@ class Emulator:
             )
             return self._recorded("unknown", call, refusal.reply)
         call.names = found[1]
-        kind = found[0].kind
+        kind = found[0].kind.format(**{key: name.lower() for key, name in found[1].items()})
         action = self.faults.due(
             kind, *STATUSES, Action.RESET_BEFORE, Action.RESET_AFTER, Action.STALL
         )

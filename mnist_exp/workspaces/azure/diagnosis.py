@@ -1,7 +1,9 @@
 """What stands between a config and Azure: looked at without changing anything."""
 
 import math
+import re
 from collections.abc import Iterator
+from typing import Any
 
 from mnist_exp.config import ComputeType
 from mnist_exp.errors import MnistExpError
@@ -78,10 +80,14 @@ def _quota(
         yield Finding(Level.WARN, "quota", str(error))
         return
     known = {
-        str(size.name).lower(): (str(size.family), int(getattr(size, "v_cp_us", 0) or 0))
+        str(size.name).lower(): (_plain(size.family), int(_field(size, "vCPUs", "v_cp_us") or 0))
         for size in sizes
     }
-    free = {str(_name(one)): int(one.limit or 0) - int(one.current_value or 0) for one in usages}
+    free = {
+        _plain(_name(one)): int(_field(one, "limit", "limit") or 0)
+        - int(_field(one, "currentValue", "current_value") or 0)
+        for one in usages
+    }
     asked = [
         ("compute.max_instances", compute.size, compute.max_instances),
         (
@@ -103,10 +109,11 @@ def _fits(
             Level.FAIL, key, f"{size} is not offered in this region; choose another size"
         )
     family, cores = known[size.lower()]
-    if family not in free:
-        return Finding(Level.WARN, key, f"no quota is told for {family}")
-    needed, left = count * cores, free[family]
-    text = f"{count} x {size} take {needed} cores of {family}, {left} are left"
+    left = next((value for name, value in free.items() if name.startswith(family)), None)
+    if left is None or not cores:
+        return Finding(Level.WARN, key, f"no quota is told for {size}; look in the studio")
+    needed = count * cores
+    text = f"{count} x {size} take {needed} cores of its family, {left} are left"
     if needed <= left:
         return Finding(Level.OK, key, text)
     remedy = "ask for more quota in the studio, or take fewer or smaller machines"
@@ -116,3 +123,13 @@ def _fits(
 def _name(usage: object) -> object:
     name = getattr(usage, "name", None)
     return name.get("value") if isinstance(name, dict) else getattr(name, "value", name)
+
+
+def _field(entity: object, sent: str, documented: str) -> Any:
+    """Return a field: the SDK leaves the documented one empty and sets one named as it was sent."""
+    return getattr(entity, sent, None) or getattr(entity, documented, None)
+
+
+def _plain(name: object) -> str:
+    """Return a family's name so that `standardDSv2Family` begins `Standard DSv2 Family ...`."""
+    return re.sub(r"[^a-z0-9]", "", str(name).lower())

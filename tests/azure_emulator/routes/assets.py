@@ -25,7 +25,7 @@ def _versions(call: Call) -> list[dict[str, Any]]:
     return [asset for (one, _), asset in reversed(_assets(call).items()) if one == name]
 
 
-@route("GET", CONTAINER, "asset.get")
+@route("GET", CONTAINER, "{kind}.get")
 def container(call: Call) -> Reply:
     """Describe all versions together: the next one's number."""
     numbers = [int(one["name"]) for one in _versions(call) if one["name"].isdigit()]
@@ -35,7 +35,7 @@ def container(call: Call) -> Reply:
     return Reply(content={"name": call.names["name"], "properties": properties})
 
 
-@route("GET", VERSIONS, "asset.versions")
+@route("GET", VERSIONS, "{kind}.versions")
 def versions(call: Call) -> Reply:
     """List versions; code is looked for by its hash."""
     found = _versions(call)
@@ -50,14 +50,14 @@ def versions(call: Call) -> Reply:
     return paged(call, found)
 
 
-@route("GET", VERSION, "asset.version")
+@route("GET", VERSION, "{kind}.version")
 def version(call: Call) -> Reply:
     """Describe a version."""
     found = _assets(call).get((call.names["name"], call.names["version"]))
     return Reply(content=found) if found else not_found(call.names["kind"], call.names["name"])
 
 
-@route("POST", f"{VERSION}/startPendingUpload", "asset.upload")
+@route("POST", f"{VERSION}/startPendingUpload", "{kind}.upload")
 def upload(call: Call) -> Reply:
     """Say where the files may be put."""
     place = f"upload-{call.names['name']}-{call.names['version']}-{secrets.token_hex(3)}"
@@ -75,7 +75,7 @@ def upload(call: Call) -> Reply:
     )
 
 
-@route("PUT", VERSION, "asset.put")
+@route("PUT", VERSION, "{kind}.put")
 def put_version(call: Call) -> Reply:
     """Create a version; the same once more is fine, another is not."""
     name, number, assets = call.names["name"], call.names["version"], _assets(call)

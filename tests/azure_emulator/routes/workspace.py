@@ -74,7 +74,7 @@ def sizes(call: Call) -> Reply:
             "value": [
                 {
                     "name": name,
-                    "family": family,
+                    "family": family.partition(" Cluster")[0].replace(" ", ""),
                     "vCPUs": cores,
                     "gpus": 1 if "_nc" in name else 0,
                     "osVhdSizeMB": 1,

@@ -1,0 +1,74 @@
+"""Emulators, and the environment that has the SDK take them for Azure."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from azureml.mlflow._common._cloud import cloud
+
+from mnist_exp.config import DataType
+from mnist_exp.datasets import materialize
+from mnist_exp.specs import DataSpec
+from tests.azure_emulator.certificates import Certificates
+from tests.azure_emulator.emulator import Emulator
+from tests.azure_emulator.engines import Engine, StubEngine
+from tests.workspaces.azure.bench import MNIST, Bench
+
+Make = Callable[[Engine], Emulator]
+
+
+@pytest.fixture(scope="session")
+def digits(cache: Path) -> Path:
+    """The sample digits, which stand for what is mounted from somebody's storage account."""
+    return materialize(DataSpec(DataType.sample, cache_dir=cache / "mnist_exp"), lambda _: None)
+
+
+class Sketches:
+    """Figures that take no time: what they show is tested where they are drawn."""
+
+    def __getattr__(self, name: str) -> Callable[..., Path]:
+        return lambda *arguments: Path(arguments[-1])
+
+
+@pytest.fixture(autouse=True)
+def no_drawing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw nothing."""
+    for module in ("jobs", "invoke"):
+        monkeypatch.setattr(f"mnist_exp.stages.{module}.figures", Sketches)
+
+
+@pytest.fixture
+def start(
+    certificates: Certificates, digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Make]:
+    """Start an emulator; this process takes it for Azure from then on."""
+    started: list[Emulator] = []
+    # The SDK writes it, and takes it for the cloud from then on.
+    monkeypatch.setenv("AZUREML_CURRENT_CLOUD", "set aside")
+    monkeypatch.delenv("AZUREML_CURRENT_CLOUD")
+
+    def make(engine: Engine) -> Emulator:
+        emulator = Emulator(certificates, engine, tmp_path / "emulator")
+        emulator.mounts[MNIST] = digits
+        started.append(emulator)
+        for name, value in emulator.environment.items():
+            monkeypatch.setenv(name, value)
+        # The plugin looks for clouds once, when it is imported.
+        monkeypatch.setattr(cloud, "KNOWN_CLOUDS", cloud.get_known_clouds())
+        return emulator
+
+    yield make
+    for emulator in started:
+        emulator.close()
+
+
+@pytest.fixture
+def emulator(start: Make) -> Emulator:
+    """An emulator whose jobs are done at once."""
+    return start(StubEngine())
+
+
+@pytest.fixture
+def bench(emulator: Emulator, tmp_path: Path, digits: Path) -> Bench:
+    """A workspace on it."""
+    return Bench(emulator, tmp_path / "outputs", digits.parent)

@@ -1,0 +1,264 @@
+"""The azure workspace over the wire, with jobs that are done at once."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from mnist_exp.config import Stage
+from mnist_exp.errors import (
+    AccessError,
+    ConfigError,
+    ConflictError,
+    EndpointError,
+    JobError,
+    NotFoundError,
+    QuotaError,
+    UnsupportedError,
+)
+from mnist_exp.workspaces.base import Detached, JobStatus
+from tests.azure_emulator.engines import StubEngine
+from tests.azure_emulator.faults import Action, Fault
+from tests.azure_emulator.rules import SIZES
+from tests.workspaces.azure.bench import Bench
+from tests.workspaces.azure.conftest import Make
+
+
+def test_a_cluster_is_created_once_and_then_found(bench: Bench) -> None:
+    assert bench.run(Stage.compute).compute["created"] is True
+    again = bench.run(Stage.compute)
+    assert again.compute["created"] is False
+    assert len(bench.emulator.recorded("compute.put")) == 1
+    assert any("found gpu-cluster" in line for line in bench.display.messages)
+
+
+def test_a_cluster_of_another_size_is_told_and_not_used(bench: Bench) -> None:
+    bench.run(Stage.compute)
+    with pytest.raises(ConflictError, match=r"compute\.size: gpu-cluster exists with"):
+        bench.run(Stage.compute, "compute.size=STANDARD_DS3_V2")
+
+
+def test_what_one_may_not_see_is_not_taken_for_missing(bench: Bench) -> None:
+    bench.emulator.forbidden = {"compute.get"}
+    with pytest.raises(AccessError, match=r"compute gpu-cluster: .*request \w+.*role"):
+        bench.run(Stage.compute)
+    assert bench.emulator.recorded("compute.put") == []
+
+
+def test_serverless_creates_nothing(bench: Bench) -> None:
+    bench.run(Stage.compute, "compute=serverless")
+    assert bench.emulator.store.computes == {}
+
+
+@pytest.mark.parametrize("override", ["compute=local", "env=local"])
+def test_this_machine_is_refused(bench: Bench, override: str) -> None:
+    from mnist_exp.build import command_job  # noqa: PLC0415
+
+    config = bench.config(Stage.train, override)
+    with pytest.raises(UnsupportedError, match=override.partition("=")[0]):
+        bench.workspace().check(command_job(config, "check"), bench.display)
+
+
+def test_names_that_are_missing_are_told_at_once(bench: Bench, tmp_path: Path) -> None:
+    config = bench.config(Stage.compute)
+    config.workspace.subscription_id = config.workspace.workspace_name = None
+    config.workspace.config_file = str(tmp_path / "config.json")
+    (tmp_path / "config.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        bench.workspace(config)
+    assert len(caught.value.faults) == 2
+    content = {"subscription_id": "s", "workspace_name": "w"}
+    (tmp_path / "config.json").write_text(json.dumps(content), encoding="utf-8")
+    bench.workspace(config)
+
+
+def test_train_shows_link_log_and_metrics(bench: Bench) -> None:
+    bench.run(Stage.compute)
+    record = bench.run(Stage.train)
+    assert record.status is JobStatus.COMPLETED
+    assert record.metrics == {"validation_acc": 0.7}
+    assert record.parameters["batch_size"] == 64
+    assert record.parameters["architecture"] == "dnn"
+    assert any("https://ml.azure.com/runs/" in line for line in bench.display.messages)
+
+
+def test_wait_false_only_submits_and_the_same_command_goes_on(bench: Bench) -> None:
+    bench.run(Stage.compute)
+    submitted = bench.run(Stage.train, "wait=false")
+    assert submitted.status is JobStatus.NOT_STARTED
+    assert any(line == f"resumable {submitted.name}" for line in bench.display.messages)
+    followed = bench.run(Stage.train, f"run={submitted.name}")
+    assert (followed.name, followed.status) == (submitted.name, JobStatus.COMPLETED)
+    other = bench.run(Stage.train, "wait=false", "model=small")
+    assert bench.run(Stage.train, "model=small").name == other.name
+    assert len(bench.emulator.recorded("job.put")) == 2
+
+
+def test_a_second_training_after_a_completed_one_is_new(bench: Bench) -> None:
+    bench.run(Stage.compute)
+    assert bench.run(Stage.train).name != bench.run(Stage.train).name
+
+
+def test_ctrl_c_detaches_and_the_job_goes_on(start: Make, tmp_path: Path, digits: Path) -> None:
+    class Interrupted(StubEngine):
+        """Leaves a job running."""
+
+        def start(self, job, action):
+            job.status = "Running"
+
+    emulator = start(Interrupted())
+    bench = Bench(emulator, tmp_path / "outputs", digits.parent)
+    bench.run(Stage.compute)
+    job = bench.run(Stage.train, "wait=false")
+
+    class Impatient:
+        """Presses Ctrl-C when the job runs."""
+
+        def job_changed(self, _: object) -> None:
+            raise KeyboardInterrupt
+
+        def message(self, _: str) -> None:
+            pass
+
+    with pytest.raises(Detached, match=job.name):
+        bench.workspace().watch(job.name, Impatient())
+    assert emulator.store.jobs[job.name].status == "Running"
+    assert emulator.recorded("job.cancel") == []
+
+
+def test_a_failed_job_tells_why(bench: Bench) -> None:
+    bench.run(Stage.compute)
+    bench.emulator.faults.inject(Fault("job.put", Action.JOB_FAILED))
+    with pytest.raises(JobError, match=r"exit code 1|its log is in the studio"):
+        bench.run(Stage.train)
+
+
+def test_a_sweep_shows_its_trials_and_the_best(bench: Bench) -> None:
+    bench.run(Stage.compute)
+    record = bench.run(Stage.sweep)
+    assert [trial["best"] for trial in record.trials] == pytest.approx(
+        [0.7 + 0.01 * index for index in range(8)]
+    )
+    assert record.best["name"] == f"{record.name}_7"
+    assert set(record.best["parameters"]) == {
+        "batch_size",
+        "first_layer_neurons",
+        "second_layer_neurons",
+        "learning_rate",
+    }
+
+
+def test_the_same_job_is_registered_once(bench: Bench) -> None:
+    for stage in (Stage.compute, Stage.sweep, Stage.register):
+        bench.run(stage)
+    again = bench.run(Stage.register)
+    assert again.name == "run-model-example:1"
+    assert list(bench.emulator.store.models) == [("run-model-example", "1")]
+    train = bench.run(Stage.train)
+    assert bench.run(Stage.register, f"run={train.name}").name == "run-model-example:2"
+
+
+def test_deploy_invoke_cleanup(bench: Bench) -> None:
+    for stage in (Stage.compute, Stage.sweep, Stage.register):
+        bench.run(stage)
+    deployed = bench.run(Stage.deploy)
+    assert deployed.endpoint["traffic"] == {"tff-blue": 100}
+    assert deployed.endpoint["deployments"][0]["model"] == "run-model-example:1"
+    assert bench.run(Stage.invoke).predictions["predicted"] == [0] * 30
+    workspace = bench.workspace()
+    assert any(deployed.name in line for line in workspace.costs())
+    bench.run(Stage.cleanup, "compute.delete_on_cleanup=true")
+    assert (bench.emulator.store.endpoints, bench.emulator.store.computes) == ({}, {})
+    assert list(workspace.costs()) == []
+    with pytest.raises(NotFoundError):
+        workspace.get_endpoint(deployed.name)
+
+
+def test_the_deployments_name_does_not_leak_into_the_next_call(bench: Bench) -> None:
+    for stage in (Stage.compute, Stage.sweep, Stage.register, Stage.deploy):
+        bench.run(stage)
+    name = bench.run(Stage.invoke).name
+    workspace = bench.workspace()
+    body = b'{"data": [1]}'
+    workspace.invoke(name, body, "tff-blue")
+    workspace.invoke(name, body)
+    first, second = bench.emulator.recorded("score")[-2:]
+    assert first.headers["azureml-model-deployment"] == "tff-blue"
+    assert "azureml-model-deployment" not in second.headers
+
+
+def test_a_failing_script_is_424_with_its_meaning(
+    start: Make, tmp_path: Path, digits: Path
+) -> None:
+    from tests.azure_emulator.wire import RefusalError  # noqa: PLC0415
+
+    class Broken(StubEngine):
+        """Has a scoring script that raises."""
+
+        def score(self, endpoint, deployment, body):
+            raise RefusalError(500, "ModelError", "boom")
+
+    bench = Bench(start(Broken()), tmp_path / "outputs", digits.parent)
+    for stage in (Stage.compute, Stage.sweep, Stage.register, Stage.deploy):
+        bench.run(stage)
+    with pytest.raises(EndpointError, match=r"answered 424 \(500, model_error\).*scoring script"):
+        bench.run(Stage.invoke)
+
+
+def test_a_deployment_that_fails_shows_its_log_and_what_to_do(bench: Bench) -> None:
+    for stage in (Stage.compute, Stage.sweep, Stage.register):
+        bench.run(stage)
+    bench.emulator.faults.inject(Fault("deployment.put", Action.OPERATION_FAILED))
+    with pytest.raises(JobError, match=r"no module named missing.*stage=cleanup") as caught:
+        bench.run(Stage.deploy)
+    assert caught.value.log_tail
+    bench.run(Stage.deploy)
+    assert len(bench.emulator.store.endpoints) == 1
+
+
+def test_quota_counts_a_fifth_more(bench: Bench) -> None:
+    for stage in (Stage.compute, Stage.sweep, Stage.register):
+        bench.run(stage)
+    family, _ = SIZES["standard_ds3_v2"]
+    bench.emulator.quota.limits[family] = 6
+    with pytest.raises(QuotaError, match="Additional needed: 8"):
+        bench.run(Stage.deploy)
+
+
+def test_doctor_tells_all(bench: Bench) -> None:
+    family, _ = SIZES["standard_ds3_v2"]
+    bench.emulator.quota.limits[family] = 6
+    with pytest.raises(JobError, match="1 of"):
+        bench.run(Stage.doctor)
+    text = "\n".join(bench.display.messages)
+    assert "ok    workspace: workspace in eastus" in text
+    assert "warn  compute: gpu-cluster is not there" in text
+    assert "fail  endpoint.deployment: 2 x Standard_DS3_v2 take 8 cores" in text
+    assert "ok    azureml-mlflow" in text
+    bench.emulator.quota.limits[family] = 8
+    bench.run(Stage.compute)
+    bench.run(Stage.doctor)
+
+
+def test_doctor_without_a_role_says_so_and_stops_there(bench: Bench) -> None:
+    bench.emulator.forbidden = {"workspace.get"}
+    with pytest.raises(JobError):
+        bench.run(Stage.doctor)
+    assert any("fail  workspace: workspace: " in line for line in bench.display.messages)
+    assert not any("quota" in line for line in bench.display.messages)
+
+
+def test_the_sdk_prints_nothing(bench: Bench, capfd: pytest.CaptureFixture[str]) -> None:
+    bench.run(Stage.all)
+    printed = capfd.readouterr()
+    assert (printed.out, printed.err) == ("", "")
+
+
+def test_nothing_secret_is_kept(bench: Bench) -> None:
+    for stage in (Stage.compute, Stage.sweep, Stage.register, Stage.deploy, Stage.invoke):
+        bench.run(stage)
+    secrets = [*bench.emulator.store.keys.values(), "sig=secret", "eyJ"]
+    for path in bench.outputs.rglob("*"):
+        if path.is_file() and path.suffix != ".png":
+            content = path.read_text(encoding="utf-8", errors="replace")
+            assert not any(secret in content for secret in secrets), path
