@@ -7,17 +7,26 @@ ARGS ?=
 WORKERS ?= 2
 
 .DEFAULT_GOAL := run
-.PHONY: run test lint types format bench test-soak test-compat clean
+.PHONY: run test lint types format bench test-soak test-azure test-azure-faults test-compat clean
 
 run: $(VENV)/.installed
 	$(BIN)/mnist-exp stage=all $(ARGS)
 
 test: lint types
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not soak" $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not soak and not faults" $(ARGS)
 
 # Long kill, soak and fault runs; their short forms are part of `make test`.
 test-soak: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -m soak $(ARGS)
+
+# What has to do with Azure: the emulator, the workspace on it, contracts, commands.
+test-azure: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not soak and not faults" \
+		tests/workspaces/azure tests/contracts tests/cli/test_azure.py $(ARGS)
+
+# Every fault at every kind of request; `make test` has a seeded forty of them.
+test-azure-faults: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest -n $(WORKERS) tests/workspaces/azure/test_faults.py $(ARGS)
 
 # The trainer alone on the TensorFlow of Azure's image and on the newest; downloads both.
 test-compat: $(VENV)/.installed-dev

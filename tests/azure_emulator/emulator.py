@@ -34,7 +34,7 @@ LOCATION = "eastus"
 #: Kinds of requests that carry no bearer token of ours.
 OPEN = ("metadata", "token", "discovery", "blob", "log", "score")
 #: Seconds that a stalled answer keeps its caller waiting, unless the emulator closes.
-STALL_S = 30.0
+STALL_S = 4.0
 
 STATUSES = {
     Action.UNAUTHORIZED: (401, "ExpiredAuthenticationToken", "The access token has expired."),

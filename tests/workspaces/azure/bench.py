@@ -24,7 +24,7 @@ __all__ = ["MNIST", "Bench", "State", "quick_options"]
 #: The address that the tutorial's digits are mounted from.
 MNIST = "wasbs://mnist@azureopendatastorage.blob.core.windows.net/"
 #: Seconds; long enough for a loaded machine, short enough to wait for.
-READ_TIMEOUT_S = 3
+READ_TIMEOUT_S = 2
 
 
 def quick_options() -> Options:

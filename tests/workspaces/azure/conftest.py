@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from azure.storage.blob._shared.policies import StorageRetryPolicy
 from azureml.mlflow._common._cloud import cloud
 
 from mnist_exp.config import DataType
@@ -37,24 +38,31 @@ def no_drawing(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(f"mnist_exp.stages.{module}.figures", Sketches)
 
 
+def taken_for_azure(emulator: Emulator, digits: Path, patch: pytest.MonkeyPatch) -> None:
+    """Have this process take an emulator for Azure."""
+    # The SDK writes it, and takes it for the cloud from then on.
+    patch.setenv("AZUREML_CURRENT_CLOUD", "set aside")
+    patch.delenv("AZUREML_CURRENT_CLOUD")
+    emulator.mounts[MNIST] = digits
+    for name, value in emulator.environment.items():
+        patch.setenv(name, value)
+    # Storage has retries of its own, half a minute apart, that the SDK gives no handle to.
+    patch.setattr(StorageRetryPolicy, "sleep", lambda *_: None)
+    # The plugin looks for clouds once, when it is imported.
+    patch.setattr(cloud, "KNOWN_CLOUDS", cloud.get_known_clouds())
+
+
 @pytest.fixture
 def start(
     certificates: Certificates, digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Make]:
     """Start an emulator; this process takes it for Azure from then on."""
     started: list[Emulator] = []
-    # The SDK writes it, and takes it for the cloud from then on.
-    monkeypatch.setenv("AZUREML_CURRENT_CLOUD", "set aside")
-    monkeypatch.delenv("AZUREML_CURRENT_CLOUD")
 
     def make(engine: Engine) -> Emulator:
         emulator = Emulator(certificates, engine, tmp_path / "emulator")
-        emulator.mounts[MNIST] = digits
         started.append(emulator)
-        for name, value in emulator.environment.items():
-            monkeypatch.setenv(name, value)
-        # The plugin looks for clouds once, when it is imported.
-        monkeypatch.setattr(cloud, "KNOWN_CLOUDS", cloud.get_known_clouds())
+        taken_for_azure(emulator, digits, monkeypatch)
         return emulator
 
     yield make

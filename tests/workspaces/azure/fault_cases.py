@@ -1,0 +1,97 @@
+"""Which faults are injected where: every kind of request that `stage=all` makes."""
+
+import random
+from dataclasses import dataclass
+
+from tests.azure_emulator.faults import Action
+
+__all__ = ["CASES", "SEEDED", "STATES", "Case"]
+
+#: What may happen to any request.
+ANY = (
+    Action.UNAUTHORIZED,
+    Action.FORBIDDEN,
+    Action.THROTTLED,
+    Action.BROKEN,
+    Action.RESET_BEFORE,
+    Action.RESET_AFTER,
+    Action.STALL,
+)
+#: What else may happen to a request that reads what has just been made, or that makes something.
+READ = (Action.NOT_FOUND,)
+WRITE = (Action.CONFLICT,)
+LONG = (*WRITE, Action.OPERATION_FAILED)
+
+#: State -> the request that fails for good in the command that leaves it.
+STATES = {
+    "nothing": "",
+    "before the job": "job.put",
+    "before the model": "models.put",
+    "before the endpoint": "endpoint.put",
+}
+
+#: State -> kind of request -> what else than ANY may happen to it.
+KINDS: dict[str, dict[str, tuple[Action, ...]]] = {
+    "nothing": {
+        "compute.get": READ,
+        "compute.put": LONG,
+        "operation.get": READ,
+        "workspace.get": (),
+    },
+    "before the job": {
+        "codes.versions": (),
+        "codes.upload": (),
+        "blob.head": (),
+        "blob.put": (),
+        "codes.put": WRITE,
+        "job.get": READ,
+        "job.put": (*WRITE, Action.JOB_FAILED, Action.PREEMPTED),
+        "run.details": READ,
+        "run.children": READ,
+        "mlflow.run": READ,
+        "mlflow.history": (),
+        "run.data": (),
+        "datastore.get": (),
+        "datastore.list": (),
+        "datastore.secrets": (),
+        "blob.list": (),
+        "blob.get": (),
+    },
+    "before the model": {"models.versions": READ, "models.put": WRITE},
+    "before the endpoint": {
+        "endpoint.get": READ,
+        "endpoint.put": LONG,
+        "endpoint.list": (),
+        "environments.put": WRITE,
+        "deployment.put": LONG,
+        "deployment.list": READ,
+        "endpoint.keys": READ,
+        "score": READ,
+        "endpoint.delete": LONG,
+        "compute.list": (),
+        "compute.delete": LONG,
+    },
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One fault: it hits the first such request after the state."""
+
+    state: str
+    kind: str
+    action: Action
+
+    def __str__(self) -> str:
+        return f"{self.kind}-{self.action.value}".replace(" ", "_")
+
+
+CASES = [
+    Case(state, kind, action)
+    for state, kinds in KINDS.items()
+    for kind, more in kinds.items()
+    for action in (*ANY, *more)
+]
+
+#: What the normal suite runs: the same forty each time.
+SEEDED = set(map(str, random.Random(6).sample(CASES, 40)))
