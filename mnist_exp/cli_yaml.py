@@ -188,7 +188,7 @@ def _place(job: CommandJob) -> Document:
     if machines:
         place["resources"] = machines
     if job.identity:
-        place["identity"] = {"type": job.identity.value}
+        place["identity"] = {"type": f"{job.identity.value}_identity"}
     return place
 
 

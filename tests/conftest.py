@@ -18,6 +18,11 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 PATIENCE_S = 240
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Take options of single modules."""
+    parser.addoption("--rewrite-wire", action="store_true", help="see tests/workspaces/azure")
+
+
 class Cli:
     """Runs `python -m mnist_exp` as a user would, in a folder of its own."""
 

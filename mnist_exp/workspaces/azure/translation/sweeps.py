@@ -89,7 +89,7 @@ def _sampling(sampling: Sampling) -> Any:
         return sdk.GridSamplingAlgorithm()
     if sampling.type is SamplingType.BAYESIAN:
         return sdk.BayesianSamplingAlgorithm()
-    base = None if sampling.logbase == math.e else str(sampling.logbase)
+    base = None if sampling.logbase == math.e else sampling.logbase
     return sdk.RandomSamplingAlgorithm(seed=sampling.seed, rule=sampling.rule.value, logbase=base)
 
 
