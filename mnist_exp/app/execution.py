@@ -80,7 +80,8 @@ def check(composed: DictConfig, hydra_config: DictConfig) -> None:
     context = _context(config, Path(config.outputs_dir), display)
     if faults := _runner(config.stage).faults(context):
         raise ConfigError(faults)
-    _check_specs(context)
+    if config.stage is not Stage.doctor:
+        _check_specs(context)
     probe(Path(config.outputs_dir))
     if hydra_config.mode == RunMode.RUN:
         probe(Path(hydra_config.run.dir), "hydra.run.dir")

@@ -116,6 +116,14 @@ class Emulator:
         )
 
     @property
+    def datastores(self) -> str:
+        """The address of the datastores, in the form that files are named by."""
+        return (
+            f"azureml://subscriptions/{SUBSCRIPTION}/resourcegroups/{GROUP}/"
+            f"workspaces/{WORKSPACE}/datastores"
+        )
+
+    @property
     def environment(self) -> dict[str, str]:
         """What a program needs in its environment to take this for Azure."""
         return {

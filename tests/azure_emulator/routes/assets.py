@@ -110,6 +110,5 @@ def _moved(call: Call, sent: dict[str, Any]) -> str:
         return uri
     job, _, path = uri.removeprefix("azureml://jobs/").partition("/outputs/artifacts/paths/")
     return (
-        f"azureml:/{call.emulator.ws}/datastores/workspaceartifactstore/paths/"
-        f"ExperimentRun/dcid.{job}/{path}"
+        f"{call.emulator.datastores}/workspaceartifactstore/paths/ExperimentRun/dcid.{job}/{path}"
     )

@@ -37,10 +37,7 @@ def _run(call: Call, job: EmulatedJob) -> dict[str, Any]:
 
 
 def _artifacts(call: Call, job: EmulatedJob) -> str:
-    return (
-        f"azureml:/{call.emulator.ws}/datastores/workspaceartifactstore/paths/"
-        f"ExperimentRun/dcid.{job.name}/"
-    )
+    return f"{call.emulator.datastores}/workspaceartifactstore/paths/ExperimentRun/dcid.{job.name}/"
 
 
 def _error(job: EmulatedJob) -> dict[str, Any] | None:

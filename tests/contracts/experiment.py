@@ -1,0 +1,158 @@
+"""A small experiment, as specs, that every workspace must run alike."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from mnist_exp.config import ComputeType, EnvType
+from mnist_exp.specs import (
+    CommandJob,
+    ComputeSpec,
+    DeploymentSpec,
+    EnvironmentSpec,
+    Literal,
+    PathInput,
+    SweepJob,
+)
+from mnist_exp.sweeps import parse_sweep
+from mnist_exp.workspaces.base import JobResult, Workspace
+
+__all__ = ["Place", "Watcher"]
+
+#: Logs a metric that rises with `lr`, reads a folder, fails where it is told to, leaves files.
+SCRIPT = """\
+import argparse, pathlib, sys
+import mlflow
+
+parser = argparse.ArgumentParser()
+parser.add_argument("--lr", type=float)
+parser.add_argument("--fail-above", type=float)
+parser.add_argument("--data")
+arguments = parser.parse_args()
+print("it reads", pathlib.Path(arguments.data, "digits.txt").read_text())
+with mlflow.start_run():
+    for step in range(1, 4):
+        mlflow.log_metric("score", arguments.lr * step, step=step)
+pathlib.Path("outputs", "model").mkdir()
+pathlib.Path("outputs", "model", "weight.txt").write_text(str(arguments.lr))
+pathlib.Path("lost.txt").write_text("not kept")
+if arguments.lr > arguments.fail_above:
+    print("the weights went away")
+    sys.exit(1)
+"""
+
+SCORE = """\
+import json, os, pathlib
+
+
+def init():
+    global weight
+    weight = float(pathlib.Path(os.environ["AZUREML_MODEL_DIR"], "model", "weight.txt").read_text())
+
+
+def run(raw_data):
+    return [weight * 1 for _ in json.loads(raw_data)["data"]]
+"""
+
+CURATED = EnvironmentSpec(EnvType.curated, name="AzureML-tensorflow-2.16-cuda12@latest")
+
+
+class Watcher:
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.seen: list[JobResult] = []
+        self.lines: list[str] = []
+
+    def job_changed(self, job: JobResult) -> None:
+        """Keep it."""
+        self.seen.append(job)
+
+    def message(self, text: str) -> None:
+        """Keep it."""
+        self.lines.append(text)
+
+
+@dataclass
+class Place:
+    """A workspace, opened anew like by another command, and the experiment's files.
+
+    Attributes:
+        name: `local` or `azure`.
+        folder: Of this test.
+    """
+
+    name: str
+    folder: Path
+    opener: Callable[[], Workspace]
+
+    @property
+    def compute(self) -> ComputeSpec:
+        """A cluster; the local workspace plays it."""
+        return ComputeSpec(ComputeType.amlcompute, "cpu-cluster", "STANDARD_DS3_V2")
+
+    @property
+    def code(self) -> Path:
+        """The code folder."""
+        code = self.folder / "code"
+        code.mkdir(exist_ok=True)
+        (code / "fit.py").write_text(SCRIPT, encoding="utf-8")
+        (code / "score.py").write_text(SCORE, encoding="utf-8")
+        data = self.folder / "data"
+        data.mkdir(exist_ok=True)
+        (data / "digits.txt").write_text("some digits", encoding="utf-8")
+        return code
+
+    def job(self, name: str, **inputs: Literal) -> CommandJob:
+        """Return the training job."""
+        given: Mapping[str, Literal] = {"lr": 0.5, "fail_above": 10, **inputs}
+        return CommandJob(
+            name=name,
+            experiment_name="contract",
+            display_name=name,
+            command="python fit.py --lr {{inputs.lr}} --fail-above {{inputs.fail_above}} "
+            "--data {{inputs.data}}",
+            quoted=True,
+            compute=self.compute,
+            environment=CURATED,
+            code=self.code,
+            inputs={**given, "data": PathInput(self.folder / "data")},
+        )
+
+    def sweep(self, name: str, *values: float) -> SweepJob:
+        """Return a sweep over `lr`."""
+        plan, faults = parse_sweep(
+            {
+                "sampling_algorithm": {"type": "grid"},
+                "search_space": {"lr": {"type": "choice", "values": list(values)}},
+                "objective": {"primary_metric": "score", "goal": "maximize"},
+                "limits": {"max_total_trials": len(values), "max_concurrent_trials": 2},
+            }
+        )
+        assert plan, faults
+        trial = self.job(name)
+        inputs = {key: value for key, value in trial.inputs.items() if key != "lr"}
+        command = trial.command.replace("inputs.lr", "search_space.lr")
+        changed = CommandJob(**{**vars(trial), "command": command, "inputs": inputs})
+        return SweepJob(
+            name, changed, plan.search_space, plan.sampling, plan.objective, plan.limits
+        )
+
+    def deployment(self, endpoint: str, name: str, model: str) -> DeploymentSpec:
+        """Return a deployment of a model."""
+        return DeploymentSpec(
+            name=name,
+            endpoint=endpoint,
+            model=model,
+            code=self.code,
+            scoring_script="score.py",
+            environment=EnvironmentSpec(
+                EnvType.conda, image="mcr.microsoft.com/azureml/minimal-py311-inference:latest"
+            ),
+            instance_type="Standard_DS3_v2",
+        )
+
+    def run(self, job: CommandJob | SweepJob) -> tuple[JobResult, Watcher]:
+        """Submit a job and see it through."""
+        workspace, watcher = self.opener(), Watcher()
+        return workspace.watch(workspace.submit(job), watcher), watcher
