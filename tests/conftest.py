@@ -4,18 +4,33 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.azure_emulator.certificates import Certificates, make_certificates
+from tests.guard.sitecustomize import LOG_VARIABLE, install
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
+GUARD = REPOSITORY / "tests" / "guard"
+
 #: Seconds after which a command is taken to hang.
 PATIENCE_S = 240
+
+
+@pytest.fixture(scope="session", autouse=True)
+def socket_guard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Let no test, and no command that a test runs, reach out to anything but loopback."""
+    log = tmp_path_factory.mktemp("guard") / "attempts.txt"
+    os.environ[LOG_VARIABLE] = str(log)
+    install()
+    yield
+    del os.environ[LOG_VARIABLE]
+    attempts = log.read_text(encoding="utf-8") if log.exists() else ""
+    assert not attempts, f"something tried to leave loopback:\n{attempts}"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -33,6 +48,8 @@ class Cli:
             for name, value in os.environ.items()
             if not name.startswith(("AZURE", "HYDRA", "MLFLOW", "MNIST_EXP", "PYTHON"))
         } | {"XDG_CACHE_HOME": str(cache), "COLUMNS": "120", "PYTHONDONTWRITEBYTECODE": "1"}
+        # Commands stay on loopback as the tests themselves do.
+        self.environment |= {"PYTHONPATH": str(GUARD), LOG_VARIABLE: os.environ[LOG_VARIABLE]}
 
     @property
     def outputs(self) -> Path:

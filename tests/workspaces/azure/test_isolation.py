@@ -1,0 +1,33 @@
+"""What a local run must not load, and what no error may show."""
+
+import subprocess
+import sys
+
+from azure.core.exceptions import HttpResponseError
+
+from mnist_exp.workspaces.azure.errors import error_text
+
+SCRIPT = """
+import pathlib, sys
+from mnist_exp.lazy import open_workspace
+from mnist_exp.config import ExperimentConfig, WorkspaceConfig, WorkspaceType
+config = ExperimentConfig(workspace=WorkspaceConfig(WorkspaceType.local))
+open_workspace(config, pathlib.Path("nowhere"))
+# MLflow itself loads its plugin azureml-mlflow, and with it azure.core.
+print([name for name in sys.modules if name.startswith(("azure.ai", "mnist_exp.workspaces.azure"))])
+"""
+
+
+def test_the_local_workspace_loads_no_sdk() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def test_signatures_and_tokens_are_hidden() -> None:
+    error = HttpResponseError("PUT https://a/b?sv=1&sig=abc%3D failed, Bearer eyJ0.eyJ1.x; key=k")
+    text = error_text(error)
+    assert "abc" not in text
+    assert "eyJ" not in text
+    assert "key=k" not in text
