@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from mnist_exp.specs import (
     ModelSpec,
     OutputSpec,
     PathInput,
+    ProbeSettings,
     RequestSettings,
     SweepJob,
 )
@@ -132,14 +134,22 @@ def model_spec(config: ExperimentConfig, job: str) -> ModelSpec:
 
 
 def endpoint_spec(
-    config: ExperimentConfig, name: str, traffic: Mapping[str, int] | None = None
+    config: ExperimentConfig,
+    name: str,
+    traffic: Mapping[str, int] | None = None,
+    mirror_traffic: Mapping[str, int] | None = None,
 ) -> EndpointSpec:
     """Return the endpoint, without traffic until its deployment is there."""
+    endpoint = config.endpoint
     return EndpointSpec(
         name=name,
-        auth_mode=config.endpoint.auth_mode,
-        description=config.endpoint.description,
+        auth_mode=endpoint.auth_mode,
+        description=endpoint.description,
         traffic=traffic or {},
+        mirror_traffic=mirror_traffic or {},
+        token_lifetime=endpoint.token_lifetime,
+        ttl=endpoint.ttl,
+        port=endpoint.port,
     )
 
 
@@ -151,7 +161,7 @@ def deployment_spec(config: ExperimentConfig, endpoint: str, model: str) -> Depl
         name=deployment.name,
         endpoint=endpoint,
         model=model,
-        code=Path(deployment.code),
+        code=_path(deployment.code),
         scoring_script=deployment.scoring_script,
         environment=_environment(deployment.environment),
         instance_type=deployment.instance_type,
@@ -161,7 +171,8 @@ def deployment_spec(config: ExperimentConfig, endpoint: str, model: str) -> Depl
             request_timeout_ms=settings.request_timeout_ms,
             max_concurrent_requests_per_instance=settings.max_concurrent_requests_per_instance,
         ),
-        port=config.endpoint.port,
+        liveness_probe=ProbeSettings(**asdict(deployment.liveness_probe)),
+        readiness_probe=ProbeSettings(**asdict(deployment.readiness_probe)),
     )
 
 

@@ -9,6 +9,7 @@ from mnist_exp.report.comparison import print_comparison
 from mnist_exp.report.consoles import print_line, progress_console, results_console
 from mnist_exp.report.live import LiveObserver
 from mnist_exp.report.summary import print_overview, print_summary
+from mnist_exp.report.words import plain
 
 __all__ = ["RichDisplay"]
 
@@ -43,6 +44,10 @@ class RichDisplay:
     def message(self, text: str) -> None:
         """Print a line of progress."""
         print_line(self._progress, f"  {text}")
+
+    def result(self, text: str) -> None:
+        """Print a line of what was asked for."""
+        print_line(self._results, plain(text))
 
     def warning(self, text: str) -> None:
         """Print a warning."""

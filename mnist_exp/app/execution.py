@@ -17,7 +17,7 @@ from mnist_exp import checks
 from mnist_exp.app.display import RichDisplay
 from mnist_exp.app.hydra_errors import explain, is_foreign
 from mnist_exp.app.schemas import to_config
-from mnist_exp.build import command_job, deployment_spec
+from mnist_exp.build import command_job, endpoint_spec
 from mnist_exp.config import ExperimentConfig, Stage
 from mnist_exp.errors import ConfigError, JobError, MnistExpError, OutputsError
 from mnist_exp.lazy import open_workspace
@@ -149,7 +149,7 @@ def _check_specs(context: StageContext) -> None:
             workspace.check(command_job(config, "check"), observer)
         if config.stage in (Stage.deploy, Stage.all):
             endpoint = RUNNERS[Stage.deploy].name(context)
-            workspace.check(deployment_spec(config, endpoint, "unknown:0"), observer)
+            workspace.check(endpoint_spec(config, endpoint), observer)
 
 
 def probe(folder: Path, key: str = "outputs_dir") -> None:

@@ -17,6 +17,7 @@ FREE_MAPPINGS = (
     "sweep.sampling_algorithm",
     "sweep.early_termination",
     "endpoint.traffic",
+    "endpoint.mirror_traffic",
     "endpoint.deployment.environment_variables",
 )
 

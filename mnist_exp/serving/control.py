@@ -61,9 +61,7 @@ class Control:
         if self._server is not None:
             self._server.close()
 
-    async def _converse(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
+    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         prepared: set[str] = set()
         try:
             await self._take_wishes(reader, writer, prepared)

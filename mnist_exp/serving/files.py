@@ -1,12 +1,12 @@
 """The files of an endpoint that commands write and its front reads.
 
-    endpoint.json                      EndpointRecord
-    keys.json                          Credentials; mode 0600
-    front.json                         which process is the front
-    front.sock                         where the front takes a command's wishes
-    deployments/<name>/deployment.json what is to serve: its revision
-                       failure.json    why the front has given a revision up
-                       revisions/<n>/  code, model, settings and log of a revision
+endpoint.json                      EndpointRecord
+keys.json                          Credentials; mode 0600
+front.json                         which process is the front
+front.sock                         where the front takes a command's wishes
+deployments/<name>/deployment.json what is to serve: its revision
+failure.json    why the front has given a revision up
+revisions/<n>/  code, model, settings and log of a revision
 """
 
 import json
@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 __all__ = [
+    "DELETED",
     "DEPLOYMENTS_FOLDER",
     "DEPLOYMENT_FILE",
     "ENDPOINT_FILE",
@@ -45,6 +46,8 @@ DEPLOYMENTS_FOLDER = "deployments"
 DEPLOYMENT_FILE = "deployment.json"
 FAILURE_FILE = "failure.json"
 REVISIONS_FOLDER = "revisions"
+#: Begins the name of a folder that is being deleted; no endpoint's name begins with a dot.
+DELETED = ".deleted-"
 #: The provisioning state of a deployment whose revision is to serve.
 SUCCEEDED = "Succeeded"
 

@@ -20,8 +20,8 @@ __all__ = [
     "READY",
     "READY_FOR_HEADERS",
     "REPLY_HEAD",
-    "Request",
     "Reply",
+    "Request",
     "packed_reply",
     "read_request",
 ]

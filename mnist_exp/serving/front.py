@@ -5,10 +5,8 @@ The files are the truth. What commands change there, the front takes over when i
 """
 
 import asyncio
-import json
 import logging
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -216,9 +214,7 @@ class Front:
 
     def _note_failure(self, deployment: str, group: Group, why: str) -> None:
         try:
-            replace_json(
-                self._failure_file(deployment), {"revision": group.number, "why": why}
-            )
+            replace_json(self._failure_file(deployment), {"revision": group.number, "why": why})
         except OSError:
             logger.exception("%s: why it failed cannot be written", deployment)
 

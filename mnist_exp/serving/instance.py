@@ -34,9 +34,7 @@ class Instance:
         new_slot: Makes the protocol for each connection.
     """
 
-    def __init__(
-        self, revision: Path, settings: Settings, new_slot: Callable[[], Slot]
-    ) -> None:
+    def __init__(self, revision: Path, settings: Settings, new_slot: Callable[[], Slot]) -> None:
         self._revision = revision
         self._settings = settings
         self._new_slot = new_slot
@@ -73,7 +71,8 @@ class Instance:
                 await self._ready()
                 await self._open_slots()
         except TimeoutError:
-            raise StartError(f"init() must be through within {patience_s:g} s, and is not") from None
+            late = f"init() must be through within {patience_s:g} s, and is not"
+            raise StartError(late) from None
 
     async def live(self) -> None:
         """Return when the worker has gone; end one that gives no sign of life any more."""
@@ -90,7 +89,9 @@ class Instance:
 
     async def end(self) -> None:
         """End the worker and what it has started, and return when they are gone."""
-        for connection in (*self.slots, *self._unopened):
+        for slot in self.slots:
+            slot.close()
+        for connection in self._unopened:
             connection.close()
         if self._control is not None:
             self._control[1].close()

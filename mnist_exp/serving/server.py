@@ -19,16 +19,14 @@ import uvicorn
 
 from mnist_exp.serving.app import Application
 from mnist_exp.serving.control import Control
-from mnist_exp.serving.files import FRONT_FILE, LOCK_FILE, read_json, replace_json
+from mnist_exp.serving.files import DELETED, FRONT_FILE, LOCK_FILE, read_json, replace_json
 from mnist_exp.serving.front import Front
 from mnist_exp.serving.http import LimitedProtocol
 
-__all__ = ["DELETED", "serve"]
+__all__ = ["serve"]
 
 logger = logging.getLogger(__name__)
 
-#: Begins the name of a folder that is being deleted; no endpoint's name begins with a dot.
-DELETED = ".deleted-"
 #: Seconds between two looks at the files.
 PERIOD_S = 0.5
 #: Seconds between connecting and sending that a caller is granted.

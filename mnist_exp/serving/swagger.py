@@ -33,7 +33,7 @@ def swagger(endpoint: str, version: int) -> dict[str, Any]:
 
 
 def _version_2(info: dict[str, str]) -> dict[str, Any]:
-    body = {"in": "body", "name": "body", "required": True, "schema": {}}
+    body: dict[str, Any] = {"in": "body", "name": "body", "required": True, "schema": {}}
     operation = {
         "operationId": "RunMLService",
         "description": _DESCRIPTION,
@@ -55,7 +55,7 @@ def _version_2(info: dict[str, str]) -> dict[str, Any]:
 
 
 def _version_3(info: dict[str, str]) -> dict[str, Any]:
-    content = {"application/json": {"schema": {}}}
+    content: dict[str, Any] = {"application/json": {"schema": {}}}
     operation = {
         "operationId": "RunMLService",
         "description": _DESCRIPTION,

@@ -5,6 +5,7 @@ from mnist_exp.stages.cleanup import CleanupStage
 from mnist_exp.stages.compute import ComputeStage
 from mnist_exp.stages.context import Display, StageContext, StageRunner, Watching, run_stage
 from mnist_exp.stages.deploy import DeployStage
+from mnist_exp.stages.inspection import LogsStage, StatusStage
 from mnist_exp.stages.invoke import InvokeStage
 from mnist_exp.stages.jobs import SweepStage, TrainStage
 from mnist_exp.stages.register import RegisterStage
@@ -20,6 +21,8 @@ RUNNERS: dict[Stage, StageRunner] = {
         RegisterStage(),
         DeployStage(),
         InvokeStage(),
+        StatusStage(),
+        LogsStage(),
         CleanupStage(),
     )
 }

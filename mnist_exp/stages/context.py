@@ -34,6 +34,9 @@ class Display(Protocol):
     def message(self, text: str) -> None:
         """A line worth reading."""
 
+    def result(self, text: str) -> None:
+        """What the stage was asked for, for people and for pipes."""
+
     def resumable(self, record: Record) -> None:
         """Say how to go on with a job that has not been completed."""
 

@@ -6,10 +6,18 @@ from mnist_exp.records import Record
 from mnist_exp.stages.context import StageContext
 from mnist_exp.workspaces.base import JobStatus
 
-__all__ = ["deployed_endpoint", "registered_model", "source_job", "unfinished_training"]
+__all__ = [
+    "deployed_endpoint",
+    "missing_endpoint",
+    "registered_model",
+    "source_job",
+    "unfinished_training",
+]
 
 #: Stages whose `run=` names the record of a deployment.
-CALLING = (Stage.invoke, Stage.cleanup)
+CALLING = (Stage.invoke, Stage.status, Stage.logs, Stage.cleanup)
+#: Stages that look at an endpoint, or remove it, even when its deployment has failed.
+LOOKING = (Stage.status, Stage.logs, Stage.cleanup, Stage.all)
 
 
 def source_job(context: StageContext) -> Record:
@@ -98,12 +106,23 @@ def deployed_endpoint(context: StageContext) -> str:
             # One that failed, or was killed, may have left the endpoint where it was.
             if record.status is JobStatus.COMPLETED:
                 deleted.add(record.name)
-        elif record.name not in deleted and named in (None, record.name):
+        elif record.name in deleted or named not in (None, record.name):
+            continue
+        elif record.status is not JobStatus.FAILED or context.config.stage in LOOKING:
             return record.name
     raise NotFoundError(
         f"endpoint.name: no endpoint is deployed from {context.config.outputs_dir}; "
         "deploy one with mnist-exp stage=deploy, or name one with endpoint.name=NAME"
     )
+
+
+def missing_endpoint(context: StageContext) -> list[str]:
+    """Return why there is no endpoint to call, look at or delete; empty if there is one."""
+    try:
+        context.workspace.get_endpoint(deployed_endpoint(context))
+    except NotFoundError as error:
+        return list(error.lines)
+    return []
 
 
 def _newest(context: StageContext, name: str | None, *stages: Stage) -> Record | None:

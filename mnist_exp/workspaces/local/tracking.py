@@ -148,7 +148,8 @@ class Tracking:
                 tags={"azureml.job": spec.job, "azureml.type": spec.type},
                 description=spec.description,
             )
-        return RegisteredModel(spec.name, str(version.version), str(source.resolve()), spec.job)
+        where = str(source.resolve())
+        return RegisteredModel(spec.name, str(version.version), where, spec.job, spec.type)
 
     def registered(self, name: str, version: str) -> RegisteredModel:
         """Return a version of a registered model.
@@ -164,7 +165,8 @@ class Tracking:
                     f"run: no registered model {name}:{version} in {self._outputs}; "
                     "register one with stage=register"
                 ) from error
-        return RegisteredModel(name, version, str(found.source), found.tags.get("azureml.job", ""))
+        job, kind = found.tags.get("azureml.job", ""), found.tags.get("azureml.type", "")
+        return RegisteredModel(name, version, str(found.source), job, kind or "custom_model")
 
     def _experiment(self, name: str) -> str:
         found = self._client.get_experiment_by_name(name)

@@ -10,8 +10,7 @@ from typing import Any
 
 from mnist_exp.errors import ConfigError, ConflictError, NotFoundError
 from mnist_exp.names import endpoint_name_fault
-from mnist_exp.serving.files import Credentials, EndpointRecord
-from mnist_exp.serving.server import DELETED
+from mnist_exp.serving.files import DELETED, Credentials, EndpointRecord
 from mnist_exp.specs import DeploymentSpec, EndpointSpec
 from mnist_exp.workspaces.base import Deployment, DeploymentStatistics, Endpoint
 from mnist_exp.workspaces.local.endpoints.deployments import Update

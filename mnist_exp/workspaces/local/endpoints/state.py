@@ -5,13 +5,10 @@ https://learn.microsoft.com/rest/api/azureml/online-deployments/get
 
 from enum import StrEnum
 
+from mnist_exp.serving.files import EndpointRecord
 from mnist_exp.workspaces.base import Deployment, Endpoint
 from mnist_exp.workspaces.local.endpoints.sockets import LOOPBACK
-from mnist_exp.workspaces.local.endpoints.store import (
-    DeploymentFolder,
-    EndpointFolder,
-    EndpointRecord,
-)
+from mnist_exp.workspaces.local.endpoints.store import DeploymentFolder, EndpointFolder
 
 __all__ = ["ProvisioningState", "deployment_now", "endpoint_now", "scoring_uri"]
 

@@ -154,10 +154,11 @@ class EndpointFolder:
 
     def regenerate(self, which: str) -> None:
         """Make one of the keys anew; with the primary key all tokens go."""
-        changed = replace(self.keys(), **{which: _new_key()})
-        if which == "primary":
-            changed = replace(changed, token="", token_expires=0)
-        self._save_keys(changed)
+        keys = self.keys()
+        if which == "secondary":
+            self._save_keys(replace(keys, secondary=_new_key()))
+        else:
+            self._save_keys(Credentials(_new_key(), keys.secondary))
 
     def _renewed(self, keys: Credentials, record: EndpointRecord) -> Credentials:
         expires = time.time() + record.token_lifetime
