@@ -1,7 +1,7 @@
 """Who may ask: keys that never expire, or tokens that do.
 
 A token is signed with the primary key, so regenerating that key takes every token back. Its text
-is `<expires>.<random>.<signature>`; the endpoint's name is signed too.
+is `<expires>.<random>.<signature>`, the first in milliseconds; the endpoint's name is signed too.
 """
 
 import hashlib
@@ -32,7 +32,7 @@ def access_check(auth_mode: str, endpoint: str, credentials: Credentials) -> Acc
 
 def new_token(primary: str, endpoint: str, expires: float) -> str:
     """Return a token that opens the endpoint until `expires`, in seconds of Unix time."""
-    claim = f"{int(expires)}.{secrets.token_urlsafe(12)}"
+    claim = f"{int(expires * 1000)}.{secrets.token_urlsafe(12)}"
     return f"{claim}.{_signature(claim, endpoint, primary)}"
 
 
@@ -53,7 +53,7 @@ def _is_token(offered: bytes, endpoint: str, primary: str) -> bool:
     expected = _signature(claim, endpoint, primary).encode()
     is_ours = hmac.compare_digest(signature.encode("latin-1"), expected)
     # Only a claim of ours is read.
-    return is_ours and time.time() < int(claim.partition(".")[0])
+    return is_ours and time.time() * 1000 < int(claim.partition(".")[0])
 
 
 def _signature(claim: str, endpoint: str, primary: str) -> str:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from mnist_exp.errors import EndpointError
 from mnist_exp.serving.control import connected_socket
@@ -30,9 +30,9 @@ ANSWER_S = 900.0
 class FrontLine:
     """A connection to the front; what is prepared over it is given up when it closes."""
 
-    def __init__(self, connection: socket.socket) -> None:
+    def __init__(self, connection: socket.socket, stream: BinaryIO) -> None:
         self._connection = connection
-        self._stream = connection.makefile("rb")
+        self._stream = stream
 
     def prepare(self, deployment: str, revision: int) -> str:
         """Have a revision started beside the running one; return why it is not ready, or ''."""
@@ -70,7 +70,8 @@ def front_line(folder: EndpointFolder) -> Iterator[FrontLine]:
     ensure_front(folder)
     with connected_socket(folder.path) as connection:
         connection.settimeout(ANSWER_S)
-        yield FrontLine(connection)
+        with connection.makefile("rb") as stream:
+            yield FrontLine(connection, stream)
 
 
 def ensure_front(folder: EndpointFolder) -> bool:
