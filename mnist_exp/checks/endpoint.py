@@ -144,8 +144,8 @@ def _request_settings(where: str, deployment: DeploymentConfig) -> Iterator[str]
     concurrent = settings.max_concurrent_requests_per_instance
     if not 1 <= concurrent <= MOST_CONCURRENT:
         yield (
-            f"{where}.max_concurrent_requests_per_instance: must be at least 1 and at most "
-            f"{MOST_CONCURRENT}, got {concurrent}"
+            f"{where}.max_concurrent_requests_per_instance: must be from 1 to {MOST_CONCURRENT}, "
+            f"got {concurrent}"
         )
 
 

@@ -8,7 +8,7 @@ from tests.composing import config
 MESSAGES: dict[str, tuple[list[str], str]] = {
     "stage": (
         ["stage=trian"],
-        "stage: must be one of compute, train, sweep, register, deploy, invoke, cleanup, all, "
+        "stage: must be one of compute, train, sweep, register, deploy, invoke, status, logs, cleanup, all, "
         "got trian",
     ),
     "option": (

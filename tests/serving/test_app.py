@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mnist_exp.serving.app import PAYLOAD_LIMIT
-from mnist_exp.serving.http import HEAD_LIMIT
+from mnist_exp.serving.protocol import HEAD_LIMIT
 from tests.serving.service import Service
 
 FAILED = "An unexpected error occurred in scoring script. Check the logs for more info."

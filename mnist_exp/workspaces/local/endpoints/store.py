@@ -168,7 +168,9 @@ class EndpointFolder:
         return renewed
 
     def _save_keys(self, keys: Credentials) -> None:
-        write_json(self.keys_file, asdict(keys), 0o600)
+        # Without a token there is no word of one.
+        known = {name: value for name, value in asdict(keys).items() if value}
+        write_json(self.keys_file, known, 0o600)
 
     def front(self) -> ProcessId | None:
         """Return the front's process, None if it does not run."""
