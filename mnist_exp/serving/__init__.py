@@ -6,7 +6,7 @@ user's script and nothing else of this program, so that they are ready in a frac
 
     front        one process for each endpoint: the address, keys, traffic, status codes
       server     uvicorn, on the endpoint's socket, until the endpoint goes
-      http       what the web server is not asked: the size and slowness of headers
+      protocol   what the web server is not asked: the size and slowness of headers
       app        the contract of a request
       access     keys and tokens
       routing    which deployment answers, and which gets a copy
@@ -16,7 +16,7 @@ user's script and nothing else of this program, so that they are ready in a frac
       slot       the front's end of a connection to a worker's thread
       statistics what blue-green rollouts decide by
     worker       one process for each instance: the user's script
-      script     the scoring script; `mlflow_script` for a model that needs none
+      script     the scoring script; `no_code` for a model that brings none
     frames       what front and worker say to each other
     files        the endpoint's files that both commands and front read
     settings     what a revision is run with

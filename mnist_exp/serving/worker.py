@@ -48,7 +48,7 @@ LOG_FORMAT = "%(asctime)s %(levelname)s [%(process)d] %(message)s"
 #: The words of Azure ML's server.
 SCRIPT_FAILED = "An unexpected error occurred in scoring script. Check the logs for more info."
 #: Serves a model that is registered as mlflow_model and has no script.
-MLFLOW_SCRIPT = Path(__file__).with_name("mlflow_script.py")
+MLFLOW_SCRIPT = Path(__file__).parent / "no_code" / "mlflow_script.py"
 
 
 def main(arguments: list[str]) -> None:

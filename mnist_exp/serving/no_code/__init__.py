@@ -1,1 +1,1 @@
-"""Scoring scripts for models that bring none; a folder of their own, since scripts import theirs."""
+"""Scoring scripts for models that bring none; scripts may import what is beside them."""
