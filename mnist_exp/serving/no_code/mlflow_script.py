@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from mlflow import pyfunc
+from mlflow.utils.proto_json_utils import dataframe_from_parsed_json
 
 MODEL_FILE = "MLmodel"
 INPUT = "input_data"
@@ -53,12 +54,15 @@ def run(raw_data: str) -> Any:
 
 
 def _model_input(given: Any) -> Any:
-    if isinstance(given, dict) and {"columns", "data"} <= given.keys():
-        return pd.DataFrame(given["data"], given.get("index"), given["columns"])
     schema = _Model.loaded.metadata.get_input_schema()
     if schema is not None and schema.is_tensor_spec():
         return _tensors(given, schema.inputs)
-    return pd.DataFrame(given)
+    if isinstance(given, dict) and {"columns", "data"} <= given.keys():
+        table = {name: given[name] for name in ("columns", "index", "data") if name in given}
+    else:
+        table = pd.DataFrame(given).to_dict("split")
+    # MLflow's own reading: JSON's 1 is a 1.0 where the model takes numbers with a point.
+    return dataframe_from_parsed_json(table, "split", schema)
 
 
 def _tensors(given: Any, inputs: Any) -> Any:
