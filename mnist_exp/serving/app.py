@@ -3,6 +3,7 @@
 | status | when |
 |---|---|
 | 200 | the result of `run` as JSON; `/` and `/health`: `Healthy`; `/swagger.json` |
+| 400 | what was sent is not HTTP |
 | 401 | the key or token is missing or wrong |
 | 404 | no such path; no deployment has traffic; `azureml-model-deployment` names none that exists |
 | 405 | `/score` takes GET and POST, the others GET |
@@ -10,6 +11,7 @@
 | 413 | the body is larger than 10 MB |
 | 424 | the container's answer was not 200: two headers say what it was |
 | 429 | 2 * max_concurrent_requests_per_instance * instance_count requests are unanswered |
+| 431 | first line and headers are larger than 64 kB |
 | 502 | two workers, one after the other, ended under the request |
 | 503 | the deployment has failed; `/` and `/health`: one that has traffic has |
 

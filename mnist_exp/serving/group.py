@@ -61,7 +61,8 @@ class Group:
         self._keepers: list[asyncio.Task[None]] = []
         self._idle: list[Slot] = []
         self._waiting: deque[Ticket] = deque()
-        self._crashes = 0
+        # Of each instance: how often it has ended in a row before it was stable.
+        self._crashes = [0] * self.settings.instance_count
 
     @property
     def number(self) -> int:
@@ -150,12 +151,12 @@ class Group:
             ready = time.monotonic()
             await self._instances[index].live()
             await self._instances[index].end()
-            self._count_crash(time.monotonic() - ready)
+            self._count_crash(index, time.monotonic() - ready)
             while not self.failure:
-                await asyncio.sleep(self._delay_s)
+                await asyncio.sleep(self._delay_s(index))
                 if await self._restarted(index):
                     break
-                self._count_crash(0)
+                self._count_crash(index, 0)
 
     async def _restarted(self, index: int) -> bool:
         instance = self._instances[index] = self._new_instance()
@@ -169,15 +170,15 @@ class Group:
             return False
         return True
 
-    @property
-    def _delay_s(self) -> float:
-        return FIRST_DELAY_S * 2 ** (self._crashes - 2) if self._crashes > 1 else 0.0
+    def _delay_s(self, index: int) -> float:
+        crashes = self._crashes[index]
+        return FIRST_DELAY_S * 2.0 ** (crashes - 2) if crashes > 1 else 0.0
 
-    def _count_crash(self, lived_s: float) -> None:
-        self._crashes = 1 if lived_s >= STABLE_S else self._crashes + 1
-        if self._crashes >= CRASHES and not self.failure:
+    def _count_crash(self, index: int, lived_s: float) -> None:
+        self._crashes[index] = 1 if lived_s >= STABLE_S else self._crashes[index] + 1
+        if self._crashes[index] >= CRASHES and not self.failure:
             last = last_words(self.revision / LOG_FILE)
-            self.failure = f"its workers ended {CRASHES} times in a row{last}"
+            self.failure = f"a worker ended {CRASHES} times in a row{last}"
             logger.error("%s: given up: %s", self.revision, self.failure)
             self._on_failure(self.failure)
             self._give_up_waiting(GroupFailedError(self.failure))

@@ -51,6 +51,14 @@ class LimitedProtocol(HttpToolsProtocol):
             self.transport.write(_TOO_LARGE)
             self.transport.close()
 
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Answer a caller that has ended its sending, then close; uvicorn would just close."""
+        is_asked = self.cycle is not None and not self.cycle.response_complete
+        if not is_asked or self.cycle.more_body:
+            return False
+        self.cycle.keep_alive = False
+        return True
+
     def on_message_begin(self) -> None:
         """Count the head of the next request."""
         if self._head_deadline is None:

@@ -12,6 +12,7 @@ __all__ = ["ANSWERS", "swagger"]
 #: Status -> when; everything that `/score` answers.
 ANSWERS = {
     200: "The result of run().",
+    400: "What was sent is not HTTP.",
     401: "The key or token is missing or wrong.",
     404: "No deployment has traffic, or the one that is named does not exist.",
     405: "Another method than GET and POST.",

@@ -129,8 +129,8 @@ def test_every_missing_value_is_told(capsys: pytest.CaptureFixture[str]) -> None
         config("registration.name=???")
     assert capsys.readouterr().err.splitlines() == [
         "error: registration.name: must be given; add registration.name=...",
-        "error: stage: must be one of compute, train, sweep, register, deploy, invoke, status, logs, "
-        "cleanup, all; add e.g. stage=all",
+        "error: stage: must be one of compute, train, sweep, register, deploy, invoke, status, "
+        "logs, cleanup, all; add e.g. stage=all",
     ]
 
 

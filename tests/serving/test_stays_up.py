@@ -101,7 +101,7 @@ def test_a_crash_loop_is_failed_with_its_last_words_and_503(own: Service):
     (own.gate / "die").touch()
     eventually(lambda: own.endpoints.get(NAME).deployments[0].provisioning_state == "Failed")
     (deployment,) = own.endpoints.get(NAME).deployments
-    assert "5 times in a row; its last words: farewell" in deployment.why
+    assert "a worker ended 5 times in a row; its last words: farewell" in deployment.why
     eventually(lambda: not workers(own))
     assert own.score("none").status_code == 503
     with own.client as client:

@@ -62,7 +62,7 @@ def _model_input(given: Any) -> Any:
     else:
         table = pd.DataFrame(given).to_dict("split")
     # MLflow's own reading: JSON's 1 is a 1.0 where the model takes numbers with a point.
-    return dataframe_from_parsed_json(table, "split", schema)
+    return dataframe_from_parsed_json(table, "split", schema)  # type: ignore[no-untyped-call]
 
 
 def _tensors(given: Any, inputs: Any) -> Any:
