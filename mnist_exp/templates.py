@@ -9,10 +9,13 @@ https://learn.microsoft.com/azure/machine-learning/reference-yaml-job-command
 import re
 from collections.abc import Callable, Mapping
 
-__all__ = ["azure_form", "literal_text", "references", "render", "swept"]
+__all__ = ["azure_form", "literal_text", "references", "render", "swept", "unreadable"]
 
 REFERENCE = re.compile(r"\{\{\s*(inputs|outputs|search_space)\.([A-Za-z_][A-Za-z0-9_.]*)\s*\}\}")
 OPTIONAL = re.compile(r"\[\[(.*?)\]\]", re.DOTALL)
+MISREAD = re.compile(r"\{\{\s*[A-Za-z_][\w.-]*\s*\}\}")
+# Bash's own test has a blank behind its brackets.
+UNCLOSED = re.compile(r"\[\[[^\s\[]\S*")
 
 
 def references(command: str) -> dict[tuple[str, str], bool]:
@@ -23,6 +26,17 @@ def references(command: str) -> dict[tuple[str, str], bool]:
     required = {match.groups() for match in REFERENCE.finditer(OPTIONAL.sub("", command))}
     every = {match.groups() for match in REFERENCE.finditer(command)}
     return {(str(kind), str(name)): (kind, name) in required for kind, name in every}
+
+
+def unreadable(command: str) -> list[str]:
+    """Return the parts of a command that were meant as references, and are none.
+
+    Words in double braces that begin with a letter (`{{input.x}}`, `{{x}}`), and optional parts
+    that are not closed. Other programs' templates (`{{.Names}}`) are theirs.
+    """
+    rest = REFERENCE.sub("", command)
+    unclosed = UNCLOSED.findall(OPTIONAL.sub("", command))
+    return [*MISREAD.findall(rest), *(f"{part}..." for part in unclosed)]
 
 
 def swept(command: str, names: Mapping[str, object]) -> str:

@@ -285,6 +285,26 @@ RULES: dict[str, tuple[str, Change, str]] = {
         "sweep.search_space.lerning_rate: no input of the job has this name; "
         "did you mean learning_rate?",
     ),
+    "reference that is none": (
+        "train",
+        command("t {{input.x}}"),
+        "job.command: {{input.x}} is no reference; write {{inputs.x}}, {{outputs.x}} or",
+    ),
+    "home folder": (
+        "train",
+        setting(outputs_dir="~/out"),
+        f"outputs_dir: ~ is not understood here; write outputs_dir={Path.home()}/out",
+    ),
+    "both quotes": (
+        "train",
+        setting(outputs_dir="""a'b"c"""),
+        "outputs_dir: MLflow opens no store in a path with both",
+    ),
+    "record of a stage that begins anew": (
+        "all",
+        setting(run="sweep_1"),
+        "run: stage=all goes on from no record, got sweep_1; leave run= out",
+    ),
     "swept batch size of none": (
         "sweep",
         setting(sweep__search_space={"batch_size": {"type": "choice", "values": [0, -1]}}),
@@ -595,3 +615,19 @@ def test_distribution_and_eviction_have_cautions() -> None:
 
 def test_needs_sweep() -> None:
     assert [stage for stage in Stage if checks.needs_sweep(stage)] == [Stage.sweep, Stage.all]
+
+
+def test_a_data_key_that_another_option_reads_is_a_warning() -> None:
+    config = fresh_config("stage=train", "data.path=/digits", "data.url=https://example.com")
+    path, url = checks.warnings(config)
+    assert path == "data.path: changes nothing with data=sample; data=folder alone reads it"
+    assert url.startswith("data.url: changes nothing with data=sample; data=mnist")
+    config.stage = Stage.deploy
+    assert checks.warnings(config) == []
+
+
+def test_a_script_is_told_which_flags_it_must_take() -> None:
+    config = fresh_config("stage=sweep")
+    config.sweep.search_space = {"drop_out": LR}
+    (line,) = checks.warnings(config)
+    assert "drop_out: no inputs of the job; train.py must take --drop-out" in line

@@ -3,7 +3,7 @@ import subprocess
 
 import pytest
 
-from mnist_exp.templates import azure_form, literal_text, references, render, swept
+from mnist_exp.templates import azure_form, literal_text, references, render, swept, unreadable
 
 VALUES = {
     ("inputs", "lr"): "0.1",
@@ -104,3 +104,18 @@ def test_azure_form_is_azures_spelling() -> None:
 )
 def test_literals_are_spelt_as_yaml_spells_them(value: object, text: str) -> None:
     assert literal_text(value) == text  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        ("t {{inputs.x}} [[--y {{inputs.y}}]]", []),
+        ("t {{input.x}} {{ x }}", ["{{input.x}}", "{{ x }}"]),
+        ("t {{inputs.}}", ["{{inputs.}}"]),
+        ("t [[--y {{inputs.y}} end", ["[[--y..."]),
+        ("docker ps --format '{{.Names}}'", []),
+        ("if [[ -f x ]]; then awk '{print $1}'; fi", []),
+    ],
+)
+def test_what_was_meant_as_a_reference_is_found(command: str, expected: list[str]) -> None:
+    assert unreadable(command) == expected

@@ -80,5 +80,6 @@ def _save(path: ComputePath, folder: Path) -> None:
     try:
         tf.saved_model.save(module, str(folder), signatures={"serving_default": module.serve})
     except tf.errors.OpError as error:
-        # TensorFlow has words of its own for a full disk.
-        raise OSError(f"{folder}: the model cannot be saved: {error.message}") from error
+        # TensorFlow has words of its own for a full disk, behind the names of its parts.
+        reason = error.message.rpartition("; ")[2].partition(" [Op:")[0]
+        raise OSError(f"{folder.parent}: the model cannot be saved: {reason}") from error

@@ -1,5 +1,6 @@
 """The run in the MLflow store. Importing this imports MLflow."""
 
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +12,9 @@ from mlflow.tracking import MlflowClient
 from records import Record
 
 __all__ = ["TrackedRun"]
+
+# MLflow logs the traceback of each failed write; the tracker tries again, and says it once.
+logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 
 
 @dataclass

@@ -131,7 +131,8 @@ class Tracker:
         self._queue.put(None)
         self._thread.join()
         if self._fault:
-            reason = " ".join(str(self._fault).split())[:300]
+            # What follows the first line is SQL.
+            reason = str(self._fault).strip().partition("\n")[0][:300]
             raise TrackingError(
                 f"{self._unwritten} metrics could not be written to {self._uri}: {reason}"
             )

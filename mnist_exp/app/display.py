@@ -14,7 +14,10 @@ from mnist_exp.report.words import plain
 __all__ = ["RichDisplay"]
 
 #: Overrides that the command after this one needs too.
-CARRIED = ("outputs_dir=", "workspace=", "profile=")
+CARRIED = (
+    *("outputs_dir=", "workspace=", "workspace.", "profile="),
+    *("registration=", "registration.", "endpoint=", "endpoint."),
+)
 
 
 class RichDisplay:
@@ -22,11 +25,13 @@ class RichDisplay:
 
     Args:
         overrides: What this command was given; the next one is proposed with what it needs.
+        flags: Hydra's own flags that it was given, for every proposal.
     """
 
-    def __init__(self, overrides: Sequence[str] = ()) -> None:
+    def __init__(self, overrides: Sequence[str] = (), flags: Sequence[str] = ()) -> None:
         self._overrides = overrides
-        self._carried = [text for text in overrides if text.startswith(CARRIED)]
+        self._flags = flags
+        self._carried = [*flags, *(text for text in overrides if text.startswith(CARRIED))]
         self._results = results_console()
         self._progress = progress_console()
         self._records: list[Record] = []
@@ -56,7 +61,13 @@ class RichDisplay:
     def resumable(self, record: Record) -> None:
         """Say how to go on with a job that has not been completed."""
         given = [text for text in self._overrides if not text.startswith(("stage=", "run="))]
-        words = ["mnist-exp", f"stage={record.stage.value}", f"run={record.name}", *given]
+        words = [
+            "mnist-exp",
+            *self._flags,
+            f"stage={record.stage.value}",
+            f"run={record.name}",
+            *given,
+        ]
         self.message(f"go on with it: {shlex.join(words)}")
 
     def stage_ended(self, record: Record) -> None:

@@ -86,8 +86,18 @@ def execute(composed: DictConfig, hydra_config: DictConfig) -> Record:
     """
     config = to_config(composed, hydra_config)
     folder = Path(hydra_config.runtime.output_dir)
-    display = RichDisplay(list(hydra_config.overrides.task))
+    display = RichDisplay(list(hydra_config.overrides.task), _flags(hydra_config))
     return run_stage(_runner(config.stage), _context(config, folder, display))
+
+
+def _flags(hydra_config: DictConfig) -> list[str]:
+    """Return Hydra's flag for the user's own config folder, if it was given."""
+    return [
+        word
+        for source in hydra_config.runtime.config_sources
+        if source.provider == "command-line"
+        for word in ("--config-dir", os.path.relpath(source.path))
+    ]
 
 
 @contextmanager

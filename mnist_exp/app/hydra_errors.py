@@ -6,9 +6,15 @@ and remedy. What is not recognised keeps its own words, joined into one line.
 
 import re
 
-from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from hydra.errors import (
+    ConfigCompositionException,
+    HydraException,
+    MissingConfigException,
+    OverrideParseException,
+)
 from omegaconf.errors import ConfigKeyError as OmegaConfKeyError
 from omegaconf.errors import (
+    GrammarParseError,
     InterpolationResolutionError,
     InterpolationToMissingValueError,
     MissingMandatoryValue,
@@ -22,6 +28,13 @@ __all__ = ["explain", "is_foreign"]
 
 #: Hydra says so with a bare ValueError, and does not say which group.
 NO_OPTION = "Config group override must be a string or a list"
+
+#: Azure ML's own references, which Hydra takes for its interpolations.
+AZURE_REFERENCE = re.compile(r"\$(\{\{|\[\[)")
+WITHOUT_DOLLAR = (
+    "${{...}} is Azure ML's spelling, which Hydra would read as its own; "
+    "leave out the dollar sign: {{inputs.x}}, {{outputs.x}}, {{search_space.x}}"
+)
 
 
 def is_foreign(error: BaseException) -> bool:
@@ -39,14 +52,13 @@ def explain(error: BaseException) -> str:
     if isinstance(error, MissingConfigException):
         return _explain_option(error)
     if isinstance(error, OverrideParseException):
-        return (
-            f"{error.override}: not a readable override; write key=value, "
-            "and quote what holds spaces, commas or braces: 'key=\"a, b\"'"
-        )
+        return _explain_override_text(str(error.override))
     cause = _root_cause(error)
     if isinstance(cause, OmegaConfBaseException):
         override = re.match(r"Error merging override (.*)", str(error))
-        return _explain_value(cause, override.group(1) if override else "")
+        told = _explain_value(cause, override.group(1) if override else "")
+        file = re.match(r"In '(.+?)': ", str(error))
+        return f"{told} (in {file.group(1)}.yaml)" if file else told
     if hasattr(cause, "full_key"):
         return f"{cause.full_key}: cannot be changed so ({_one_line(str(cause))})"
     return _explain_text(str(error))
@@ -60,6 +72,16 @@ def _explain_option(error: MissingConfigException) -> str:
     return f"{group}: must be one of {listing(options)}, got {option}{similar(option, options)}"
 
 
+def _explain_override_text(override: str) -> str:
+    if AZURE_REFERENCE.search(override):
+        return f"{override.partition('=')[0]}: {WITHOUT_DOLLAR}"
+    quoted = "'key=\"a, b\"'"
+    return (
+        f"{override}: not a readable override; write key=value, "
+        f"and quote what holds spaces, commas or braces: {quoted}"
+    )
+
+
 def _explain_value(error: OmegaConfBaseException, override: str) -> str:
     key = str(error.full_key or error.key or "")
     said = (error.msg or str(error)).partition("\n")[0]
@@ -68,14 +90,21 @@ def _explain_value(error: OmegaConfBaseException, override: str) -> str:
     if isinstance(error, InterpolationToMissingValueError):
         named = re.search(r"Missing mandatory value: (\S+)", said)
         return _explain_missing(named.group(1) if named else key)
-    if isinstance(error, InterpolationResolutionError):
-        return f"{key}: {_one_line(said)}"
+    if isinstance(error, InterpolationResolutionError | GrammarParseError):
+        return f"{key}: {_explain_interpolation(error, _one_line(said))}"
     if "does not support deletion" in said:
         return f"~{key}: cannot be deleted, only set; write {key}=..."
     kind = type_at(re.sub(r"\[\d+\]", "", key))
     if isinstance(error, OmegaConfKeyError) or "not in" in said or kind is None:
         return explain_key(key)
     return f"{key}: must be {describe(kind)}, {_got(key, said, override)}"
+
+
+def _explain_interpolation(error: OmegaConfBaseException, said: str) -> str:
+    if not isinstance(error, GrammarParseError):
+        return said
+    # OmegaConf tells of the first letter that it could not read, not of the value.
+    return WITHOUT_DOLLAR if "'{'" in said else f"not a readable ${{...}} ({said})"
 
 
 def _got(key: str, said: str, override: str) -> str:
@@ -127,9 +156,13 @@ def _explain_override(key: str) -> str:
 
 
 def _root_cause(error: BaseException) -> BaseException:
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return error
+    while True:
+        cause = error.__cause__
+        if cause is None and isinstance(error, ConfigCompositionException):
+            cause = error.__context__  # Hydra composes a message of its own, and names no cause.
+        if cause is None:
+            return error
+        error = cause
 
 
 def _one_line(text: str) -> str:

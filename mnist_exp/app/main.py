@@ -1,6 +1,7 @@
 """The entry point: Hydra composes, we check, run and report."""
 
 import os
+import signal
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +11,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from mnist_exp import __version__
 from mnist_exp.app.display import RichDisplay
 from mnist_exp.app.execution import FULL_ERROR, check, execute, report_errors
 from mnist_exp.app.schemas import register_schemas
@@ -32,6 +34,10 @@ def main() -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"
     # Hydra's parser takes the flag before or after all overrides, but not between two of them.
     sys.argv[1:] = sorted(sys.argv[1:], key=lambda word: word not in MULTIRUN_FLAGS)
+    if sys.argv[1:] == ["--version"]:
+        print(f"mnist-exp {__version__}")
+        return
+    _interrupt_on_signals()
     register_schemas()
     command = _Command()
     entry = hydra.main(version_base="1.3", config_path=str(_conf()), config_name="config")
@@ -40,8 +46,15 @@ def main() -> None:
             entry(command)()
     finally:
         if command.variants:
-            RichDisplay().comparison(command.variants)
+            RichDisplay().comparison(_labelled(command.variants))
     sys.exit(max(outcome.exit_code, command.exit_code))
+
+
+def _interrupt_on_signals() -> None:
+    """Have SIGTERM and SIGHUP do what Ctrl-C does, unless they are ignored (as under nohup)."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler)
 
 
 class _Command:
@@ -52,7 +65,7 @@ class _Command:
     __qualname__ = "mnist_exp"
 
     def __init__(self) -> None:
-        self.variants: list[tuple[str, Record]] = []
+        self.variants: list[tuple[list[str], Record]] = []
         self.exit_code = 0
 
     def __call__(self, composed: DictConfig) -> None:
@@ -68,14 +81,25 @@ class _Command:
         self.exit_code = max(self.exit_code, outcome.exit_code)
         if is_variant:
             shown = record or _failed(composed, hydra_config, outcome.why)
-            self.variants.append((" ".join(_changes(hydra_config)), shown))
+            self.variants.append((_changes(hydra_config), shown))
         if outcome.interrupted:
             raise SystemExit(outcome.exit_code)
 
 
 def _changes(hydra_config: DictConfig) -> list[str]:
-    """Return what this command or variant was given, less the stage."""
-    return [text for text in hydra_config.overrides.task if not text.startswith("stage=")]
+    """Return what this variant was given."""
+    return [str(text) for text in hydra_config.overrides.task]
+
+
+def _labelled(variants: list[tuple[list[str], Record]]) -> list[tuple[str, Record]]:
+    """Name each variant by what tells it from the others; one alone by all that it was given."""
+    common = set.intersection(*(set(words) for words, _ in variants))
+    if len(variants) == 1:
+        common = {word for word in common if word.startswith("stage=")}
+    return [
+        (" ".join(word for word in words if word not in common), record)
+        for words, record in variants
+    ]
 
 
 def _failed(composed: DictConfig, hydra_config: DictConfig, why: str) -> Record:

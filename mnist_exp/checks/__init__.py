@@ -7,14 +7,14 @@ group has a module of its own here.
 
 from mnist_exp.catalog import environment_warning, size_warning
 from mnist_exp.checks.compute import compute_faults
-from mnist_exp.checks.data import data_faults
+from mnist_exp.checks.data import data_faults, data_warnings
 from mnist_exp.checks.endpoint import deployment_faults, endpoint_faults
 from mnist_exp.checks.environment import environment_faults
 from mnist_exp.checks.general import general_faults
 from mnist_exp.checks.job import job_faults
 from mnist_exp.checks.model import model_faults
 from mnist_exp.checks.registration import registration_faults
-from mnist_exp.checks.sweep import sweep_faults
+from mnist_exp.checks.sweep import sweep_faults, sweep_warnings
 from mnist_exp.config import ExperimentConfig, Stage
 from mnist_exp.sweeps import parse_sweep
 
@@ -61,6 +61,8 @@ def warnings(config: ExperimentConfig) -> list[str]:
             config.endpoint.deployment.environment.name or "", "endpoint.deployment.environment"
         ),
     ]
+    if config.stage in TRAINING:
+        found += data_warnings(config)
     if config.stage in TRAINING and config.job.distribution.type is not None:
         found.append(
             "job.distribution: TensorFlow's gRPC server listens on every address of this machine, "
@@ -71,6 +73,7 @@ def warnings(config: ExperimentConfig) -> list[str]:
             found.append("compute.evict_after_epochs: trials of a sweep are not evicted")
         parsed, _ = parse_sweep(config.sweep)
         found += parsed.warnings if parsed else []
+        found += sweep_warnings(config)
     return [line for line in found if line]
 
 

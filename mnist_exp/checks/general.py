@@ -1,15 +1,33 @@
 """What belongs to no group."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
-from mnist_exp.config import ExperimentConfig
+from mnist_exp.config import ExperimentConfig, Stage
 
 __all__ = ["general_faults"]
 
+#: Stages that always begin anew.
+FRESH = (Stage.compute, Stage.sweep, Stage.all)
+
 
 def general_faults(config: ExperimentConfig) -> Iterator[str]:
-    """The seed and the outputs folder."""
+    """The seed, the outputs folder and the record to go on from."""
     if not 0 <= config.seed < 2**31:
         yield f"seed: must be from 0 to 2147483647, got {config.seed}"
     if not config.outputs_dir.strip():
         yield "outputs_dir: must be a folder, got ''; the default is outputs"
+    if config.outputs_dir.startswith("~"):
+        # Hydra makes folders of its own below it, and takes the sign for a letter.
+        meant = Path(config.outputs_dir).expanduser()
+        yield f"outputs_dir: ~ is not understood here; write outputs_dir={meant}"
+    if {"'", '"'} <= set(str(Path(config.outputs_dir).absolute())):
+        yield (
+            "outputs_dir: MLflow opens no store in a path with both ' and \", "
+            f"got {Path(config.outputs_dir).absolute()}; choose another with outputs_dir=DIR"
+        )
+    if config.run is not None and config.stage in FRESH:
+        yield (
+            f"run: stage={config.stage.value} goes on from no record, got {config.run}; "
+            "leave run= out"
+        )

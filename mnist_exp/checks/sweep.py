@@ -10,7 +10,7 @@ from mnist_exp.sweeps import parse_sweep
 from mnist_exp.sweeps.search_space import Expression
 from mnist_exp.templates import references
 
-__all__ = ["sweep_faults", "swept_names"]
+__all__ = ["sweep_faults", "sweep_warnings", "swept_names"]
 
 
 def sweep_faults(config: ExperimentConfig) -> Iterator[str]:
@@ -20,6 +20,18 @@ def sweep_faults(config: ExperimentConfig) -> Iterator[str]:
     yield from _unused_names(config)
     for key, expression in sorted(_search_space(config).items()):
         yield from _refused_values(key, expression, config)
+
+
+def sweep_warnings(config: ExperimentConfig) -> Iterator[str]:
+    """A script that has no such input gets the drawn value all the same, and may refuse it."""
+    job = config.job
+    strange = sorted(swept_names(config) - {*job.inputs})
+    if job.script is not None and strange:
+        flags = ", ".join(f"--{name.replace('_', '-')}" for name in strange)
+        yield (
+            f"sweep.search_space: {', '.join(strange)}: no inputs of the job; "
+            f"{job.script} must take {flags}"
+        )
 
 
 def swept_names(config: ExperimentConfig) -> set[str]:

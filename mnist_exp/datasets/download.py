@@ -5,6 +5,7 @@ import hashlib
 import tempfile
 import zlib
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from mnist_exp.datasets.files import TEST_IMAGES, TEST_LABELS, TRAIN_IMAGES, TRAIN_LABELS
@@ -56,9 +57,15 @@ def download(
     """
     folder.mkdir(parents=True, exist_ok=True)
     order = list(mirrors)
-    for name, checksum in registry.items():
-        if _content_sha256(folder / name) != checksum:
-            order = _fetch_checked(folder / name, checksum, order, message, timeout)
+    try:
+        for name, checksum in registry.items():
+            if _content_sha256(folder / name) != checksum:
+                order = _fetch_checked(folder / name, checksum, order, message, timeout)
+    except DataError:
+        # One that holds nothing is of no use; one that holds files is not empty.
+        with suppress(OSError):
+            folder.rmdir()
+        raise
     return folder
 
 

@@ -82,8 +82,8 @@ def registered_model(context: StageContext) -> Record:
         given = context.config.run
         what = f"no registered model named {given}" if given else "no registered model"
         raise NotFoundError(
-            f"run: {what} in {context.config.outputs_dir}; "
-            "register one with mnist-exp stage=register"
+            f"run: {what} in {context.config.outputs_dir}"
+            f"{_there_are(context, Stage.register)}; register one with mnist-exp stage=register"
         )
     return record
 
@@ -110,6 +110,11 @@ def deployed_endpoint(context: StageContext) -> str:
             continue
         elif record.status is not JobStatus.FAILED or context.config.stage in LOOKING:
             return record.name
+    if named is not None:
+        raise NotFoundError(
+            f"run: no endpoint {named} is deployed from {context.config.outputs_dir}; "
+            "leave run= out for the latest, or name one with endpoint.name=NAME"
+        )
     raise NotFoundError(
         f"endpoint.name: no endpoint is deployed from {context.config.outputs_dir}; "
         "deploy one with mnist-exp stage=deploy, or name one with endpoint.name=NAME"
@@ -125,8 +130,20 @@ def missing_endpoint(context: StageContext) -> list[str]:
     return []
 
 
+def _there_are(context: StageContext, stage: Stage) -> str:
+    """Return the newest few names that could be meant."""
+    found = [
+        record.name
+        for record, _ in context.index.newest_first(stage)
+        if record.status is JobStatus.COMPLETED
+    ]
+    return f", which has {', '.join(found[:5])}" if found else ""
+
+
 def _newest(context: StageContext, name: str | None, *stages: Stage) -> Record | None:
     for record, _ in context.index.newest_first(*stages):
-        if record.status is JobStatus.COMPLETED and name in (None, record.name):
+        # A model may be named without its version.
+        names = (None, record.name, record.name.partition(":")[0])
+        if record.status is JobStatus.COMPLETED and name in names:
             return record
     return None

@@ -2,8 +2,6 @@
 
 from collections.abc import Sequence
 
-from scipy.stats import qmc
-
 from mnist_exp.sweeps.limits import MOST_TRIALS
 
 __all__ = ["sobol_points"]
@@ -25,6 +23,9 @@ def sobol_points(dimensions: int, seed: int) -> Sequence[Sequence[float]]:
     Returns:
         Shape (1024, dimensions), each in [0, 1).
     """
+    # Here and not above: scipy takes half a second to import, and most sweeps draw without it.
+    from scipy.stats import qmc  # noqa: PLC0415
+
     points: Sequence[Sequence[float]] = (
         qmc.Sobol(dimensions, scramble=True, rng=seed).random_base2(_EXPONENT).tolist()
     )

@@ -1,5 +1,7 @@
 """Every kind of fault that Hydra or OmegaConf finds becomes one line."""
 
+from pathlib import Path
+
 import pytest
 
 from mnist_exp.app.execution import report_errors
@@ -99,6 +101,15 @@ MESSAGES: dict[str, tuple[list[str], str]] = {
         ["model.epochs=???"],
         "model.epochs: must be given; add model.epochs=...",
     ),
+    "Azure ML's own reference": (
+        ["job.script=null", "job.command=python t.py ${{inputs.x}}"],
+        "job.command: ${{...}} is Azure ML's spelling, which Hydra would read as its own; "
+        "leave out the dollar sign",
+    ),
+    "Azure ML's own reference in quotes": (
+        ['job.command="t ${{inputs.x}}"'],
+        "job.command: ${{...}} is Azure ML's spelling",
+    ),
     "interpolation": (["seed=${nope}"], "seed: Interpolation key 'nope' not found"),
     "variable that is not set": (
         ["seed=${oc.env:NO_SUCH_VARIABLE}"],
@@ -118,10 +129,52 @@ def test_a_fault_is_one_line(
     printed = capsys.readouterr()
     assert printed.out == ""
     (line,) = printed.err.splitlines()
+    assert_helps(line, expected)
+
+
+def assert_helps(line: str, expected: str) -> None:
     assert line.startswith("error: ")
     assert expected in line
     for internal in ("full_key", "object_type", "DictConfig", "ConfigStore", "HYDRA_FULL_ERROR"):
         assert internal not in line
+
+
+FILES = {
+    "misspelt key": (
+        "model",
+        "defaults: [tutorial, _self_]\nlerning_rate: 0.1",
+        "model.lerning_rate: no such key (did you mean learning_rate?); model has first_layer",
+    ),
+    "wrong type": (
+        "model",
+        "defaults: [tutorial, _self_]\nepochs: many",
+        "model.epochs: must be a whole number, got many (in model/mine.yaml)",
+    ),
+    "Azure ML's own reference": (
+        "job",
+        "defaults: [tutorial, _self_]\nscript: null\ncommand: t ${{inputs.x}}",
+        "command: ${{...}} is Azure ML's spelling, which Hydra would read as its own",
+    ),
+    "interpolation that is not closed": (
+        "job",
+        'defaults: [tutorial, _self_]\ndisplay_name: "${seed"',
+        "display_name: not a readable ${...}",
+    ),
+    "broken YAML": ("model", "a: [1\nb: 2", "a config file is no valid YAML"),
+}
+
+
+@pytest.mark.parametrize(("group", "text", "expected"), FILES.values(), ids=FILES.keys())
+def test_a_fault_in_a_file_of_ones_own_is_one_line(
+    group: str, text: str, expected: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / group).mkdir()
+    (tmp_path / group / "mine.yaml").write_text(text, encoding="utf-8")
+    with report_errors() as outcome:
+        config("stage=all", f"{group}=mine", config_dir=tmp_path)
+    assert outcome.exit_code == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert_helps(line, expected)
 
 
 def test_every_missing_value_is_told(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,5 +1,6 @@
 """Multiruns in a process of their own: every variant is a row, and no error is Hydra's."""
 
+from mnist_exp import __version__
 from tests.conftest import Cli
 
 
@@ -28,3 +29,24 @@ def test_a_folder_that_hydra_cannot_make_is_one_line(cli: Cli) -> None:
         (line,) = done.stderr.splitlines()
         assert line.startswith(f"error: hydra.{key}.dir: must be a folder that can be written")
         assert list(cli.folder.iterdir()) == []
+
+
+def test_a_full_traceback_on_request_leaves_nothing_either(cli: Cli) -> None:
+    done = cli("stage=train", "model.epochs=0", env={"HYDRA_FULL_ERROR": "1"})
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr
+    assert "model.epochs: must be a whole number" in done.stderr
+    assert list(cli.folder.iterdir()) == []
+
+
+def test_the_version(cli: Cli) -> None:
+    assert cli.ok("--version").stdout == f"mnist-exp {__version__}\n"
+    assert list(cli.folder.iterdir()) == []
+
+
+def test_variants_over_stages_can_be_told_apart(cli: Cli) -> None:
+    done = cli("-m", "stage=register,deploy", "seed=1")
+    rows = done.stdout.splitlines()
+    assert any(line.split()[:2] == ["0", "stage=register"] for line in rows), done.stdout
+    assert any(line.split()[:2] == ["1", "stage=deploy"] for line in rows)
+    assert "seed=1" not in done.stdout

@@ -2,6 +2,10 @@
 
 import json
 import re
+import signal
+import socket
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -156,3 +160,47 @@ def test_two_workers_are_as_good_as_one(cli: Cli, undisturbed: dict[str, float])
     assert record["metrics"]["test_acc"] == pytest.approx(undisturbed["test_acc"], abs=0.01)
     log = Path(record["paths"]["log"]).read_text(encoding="utf-8")
     assert "2 workers" in log
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_signal_while_nothing_runs_is_an_interrupt_too(cli: Cli, number: int) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}/"
+        arguments = ["stage=train", "data=mnist", f"data.url={address}", "data.cache_dir=digits"]
+        process = subprocess.Popen(
+            cli.command(*arguments),
+            cwd=cli.folder,
+            env=cli.environment,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        # It has begun to download, and waits for an answer.
+        silent.settimeout(60)
+        connection, _ = silent.accept()
+        with connection:
+            process.send_signal(number)
+            _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "canceled" in said
+    assert "Traceback" not in said
+    assert not list((cli.folder / "outputs").rglob("run.json"))
+
+
+def test_a_hangup_is_ignored_under_nohup(cli: Cli, own: Callable[..., list[str]]) -> None:
+    script = "import os, signal; os.kill(int(os.environ['MAIN']), signal.SIGHUP)"
+    ignoring = (
+        "import os, signal, sys; signal.signal(signal.SIGHUP, signal.SIG_IGN); "
+        "main = f\"job.environment_variables.MAIN='{os.getpid()}'\"; "
+        "os.execv(sys.argv[1], [*sys.argv[1:], main])"
+    )
+    command = cli.command(*own(script), "stage=train")
+    done = subprocess.run(
+        [sys.executable, "-c", ignoring, *command],
+        cwd=cli.folder,
+        env=cli.environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr

@@ -2,6 +2,7 @@
 
 import ast
 import dataclasses
+import re
 from pathlib import Path
 
 import pytest
@@ -60,14 +61,26 @@ def test_every_file_begins_by_saying_how_it_is_used(name: str) -> None:
         assert comments[0].startswith("# mnist-exp ")
 
 
+@pytest.mark.parametrize("name", [name for name in FILES if not name.startswith("hydra/")])
+def test_every_field_has_a_comment(name: str) -> None:
+    # Beside it or right above; what Hydra reads itself is Hydra's.
+    own = (CONF / name).read_text(encoding="utf-8").partition("\nhydra:")[0].splitlines()[1:]
+    above = ""
+    for number, line in enumerate(own, start=2):
+        is_field = re.match(r" *[a-z_]+:", line) and "defaults:" not in line
+        told = "  # " in line or (above.lstrip().startswith("#") and "@package" not in above)
+        assert told or not is_field, f"{name}:{number}: {line.strip()}"
+        above = line
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_every_number_with_a_unit_says_which(name: str) -> None:
     lines = (CONF / name).read_text(encoding="utf-8").splitlines()
     for number, line in enumerate(lines):
         key = line.strip().partition(":")[0]
         if key in {"timeout", "trial_timeout", "idle_time_before_scale_down"}:
-            above = "\n".join(lines[max(0, number - 2) : number])
-            assert "Seconds" in above, f"{name}:{number + 1}"
+            above = lines[number - 1] if lines[number - 1].lstrip().startswith("#") else ""
+            assert "seconds" in (line + above).lower(), f"{name}:{number + 1}"
 
 
 def test_every_group_is_in_the_defaults_and_in_the_schema() -> None:

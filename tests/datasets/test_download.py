@@ -97,7 +97,7 @@ def test_wrong_content_never_gets_its_name(fetch: Fetch, mirror: Mirror, tmp_pat
     mirror.files[TRAIN_IMAGES] = gzip.compress(b"another data set")
     with pytest.raises(DataError, match="checksum"):
         fetch(mirror.url)
-    assert list((tmp_path / "mnist").iterdir()) == []
+    assert not (tmp_path / "mnist").exists()
 
 
 @pytest.mark.parametrize("page", [b"<html>sign in</html>", b""])
@@ -132,6 +132,14 @@ def test_when_all_fail_one_line_says_why_and_what_to_do(fetch: Fetch, mirror: Mi
     for remedy in ("data=sample", "data=folder data.path=", "data.url="):
         assert remedy in text
     assert "\n" not in text
+
+
+def test_a_download_that_brought_nothing_leaves_no_folder(
+    fetch: Fetch, refused: str, tmp_path: Path
+):
+    with pytest.raises(DataError):
+        fetch(refused)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_signature_stays_behind_the_name_and_out_of_sight(fetch: Fetch, mirror: Mirror):

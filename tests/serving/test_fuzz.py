@@ -97,6 +97,10 @@ tricks = st.lists(
 )
 
 
+# A body of a hundred kilobytes is what this is about.
+pytestmark = pytest.mark.filterwarnings("ignore:Generating overly large repr")
+
+
 @pytest.fixture(scope="module")
 def digits(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     yield from serve_digits(tmp_path_factory.mktemp("digits"), RequestSettings(2_000, 4))

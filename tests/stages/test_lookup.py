@@ -107,6 +107,7 @@ def test_the_latest_registered_model_is_deployed(bench: Bench) -> None:
     bench.add(Stage.register, "model", JobStatus.FAILED)
     assert registered_model(bench.context(Stage.deploy)).name == "model:2"
     assert registered_model(bench.context(Stage.deploy, "run=model:1")).name == "model:1"
+    assert registered_model(bench.context(Stage.deploy, "run=model")).name == "model:2"
 
 
 def test_a_model_of_the_same_command_comes_first(bench: Bench) -> None:
@@ -121,6 +122,9 @@ def test_a_model_that_is_not_there(bench: Bench) -> None:
         registered_model(bench.context(Stage.deploy))
     with pytest.raises(NotFoundError, match="no registered model named model:9 in"):
         registered_model(bench.context(Stage.deploy, "run=model:9"))
+    bench.add(Stage.register, "model:1")
+    with pytest.raises(NotFoundError, match="named model:9 in outputs, which has model:1; reg"):
+        registered_model(bench.context(Stage.deploy, "run=model:9"))
 
 
 # What is called and deleted.
@@ -131,6 +135,13 @@ def test_the_latest_endpoint_is_called(bench: Bench) -> None:
     bench.add(Stage.deploy, "second")
     assert deployed_endpoint(bench.context(Stage.invoke)) == "second"
     assert deployed_endpoint(bench.context(Stage.invoke, "run=first")) == "first"
+
+
+@pytest.mark.parametrize("stage", [Stage.invoke, Stage.cleanup])
+def test_an_endpoint_that_no_record_names(bench: Bench, stage: Stage) -> None:
+    bench.add(Stage.deploy, "first")
+    with pytest.raises(NotFoundError, match=r"^run: no endpoint other is deployed from"):
+        deployed_endpoint(bench.context(stage, "run=other"))
 
 
 def test_an_endpoint_that_was_cleaned_up_is_not_found_again(bench: Bench) -> None:

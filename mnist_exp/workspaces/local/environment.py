@@ -61,6 +61,12 @@ def job_environment(
         "AZUREML_ROOT_RUN_ID": root or job.name,
         "AZUREML_EXPERIMENT_ID": run.experiment_id,
         "AZUREML_ARM_PROJECT_NAME": job.experiment_name,
+        # Scripts print or tag these; no script can do anything with them here.
+        "AZUREML_ARM_SUBSCRIPTION": "local",
+        "AZUREML_ARM_RESOURCEGROUP": "local",
+        "AZUREML_ARM_WORKSPACE_NAME": "local",
+        "AZUREML_WORKSPACE_ID": "local",
+        "AZ_BATCH_MASTER_NODE": "127.0.0.1:6000",
         "AZUREML_CR_EXECUTION_WORKING_DIR_PATH": str(folder),
         "AZUREML_CR_NODE_RANK": "0",
         "AZUREML_NODE_COUNT": "1",

@@ -6,8 +6,10 @@ the code in which `outputs` and `logs` are links to the kept folders; whatever e
 is gone when it ends.
 """
 
+import errno
 import fcntl
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +24,8 @@ __all__ = ["JobFolder"]
 
 KEPT = ("outputs", "logs")
 TAIL_LINES = 20
+#: How the operating system and SQLite say so.
+FULL_DISK = (os.strerror(errno.ENOSPC), "database or disk is full")
 
 
 class JobFolder:
@@ -133,6 +137,13 @@ class JobFolder:
             return log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:]
         except OSError:
             return []
+
+    def full_disk(self) -> str:
+        """Return words to add to why a job failed, if its script said that the disk is full."""
+        told = " ".join(self.tail(self.log))
+        if not any(words in told for words in FULL_DISK):
+            return ""
+        return f"; no space is left for {self.path}: free some, or choose another outputs_dir"
 
     def clean(self) -> None:
         """Remove what a job does not keep."""

@@ -39,12 +39,19 @@ class Interrupts:
 
 @contextmanager
 def noted_interrupts() -> Iterator[Interrupts]:
-    """Note SIGINT, SIGTERM and SIGHUP while the block runs; only the main thread can."""
+    """Note SIGINT, SIGTERM and SIGHUP while the block runs; only the main thread can.
+
+    A signal that is ignored, as SIGHUP is under nohup, stays so.
+    """
     interrupts = Interrupts()
     if threading.current_thread() is not threading.main_thread():
         yield interrupts
         return
-    before = {number: signal.signal(number, interrupts.note) for number in SIGNALS}
+    before = {
+        number: signal.signal(number, interrupts.note)
+        for number in SIGNALS
+        if signal.getsignal(number) is not signal.SIG_IGN
+    }
     try:
         yield interrupts
     finally:

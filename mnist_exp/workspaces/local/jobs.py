@@ -184,7 +184,7 @@ class RunningJob:
             status, why = JobStatus.CANCELED, canceled
         elif code != 0:
             status = JobStatus.FAILED
-            why = reason or f"the script ended with exit code {code}"
+            why = reason or f"the script ended with exit code {code}{self.folder.full_disk()}"
         warnings = self._all_warnings()
         # Tidy even where the store then fails.
         self._inputs.close()

@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import signal
@@ -74,6 +75,17 @@ def test_a_job_that_exits_otherwise_is_failed_with_its_last_lines(bench: Bench) 
     assert list(result.log_tail) == [str(number) for number in range(81, 101)]
     assert result.log == str(bench.folder() / "user_logs" / "std_log.txt")
     assert bench.tracked().info.status == "FAILED"
+
+
+@pytest.mark.parametrize(
+    "words", [os.strerror(errno.ENOSPC), "(sqlite3.OperationalError) database or disk is full"]
+)
+def test_a_job_that_found_the_disk_full_says_what_to_do(bench: Bench, words: str) -> None:
+    result = bench.run(f"echo '{words}: x' >&2; exit 1")
+    assert result.why == (
+        f"the script ended with exit code 1; no space is left for {bench.folder()}: "
+        "free some, or choose another outputs_dir"
+    )
 
 
 def test_metrics_of_a_failed_job_are_kept(bench: Bench, code: Code) -> None:
