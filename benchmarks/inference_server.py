@@ -27,13 +27,14 @@ import numpy as np
 import tensorflow as tf
 
 def init():
-    global model
+    global loaded, model, name
     loaded = tf.saved_model.load(os.path.join(os.environ["AZUREML_MODEL_DIR"], "model"))
     model = loaded.signatures["serving_default"]
+    (name,) = model.structured_input_signature[1]
 
 def run(raw_data):
     data = np.array(json.loads(raw_data)["data"], dtype=np.float32)
-    out = next(iter(model(tf.constant(data)).values())).numpy()
+    out = next(iter(model(**{name: tf.constant(data)}).values())).numpy()
     return np.argmax(out, axis=1).tolist()
 """
 _PATIENCE_S = 180
@@ -109,6 +110,10 @@ class InferenceServer:
             try:
                 with urllib.request.urlopen(self.uri, body, timeout=10):
                     return
+            except urllib.error.HTTPError as error:
+                # It is up, and the script fails: that does not get better.
+                log = (self._folder / "inference-server.log").read_text(errors="replace")
+                raise RuntimeError(f"answered {error.code}: {log[-2000:]}") from error
             except (urllib.error.URLError, ConnectionError, TimeoutError):
                 time.sleep(0.01)
         raise RuntimeError(f"it did not start; see {self._folder / 'inference-server.log'}")

@@ -52,7 +52,8 @@ class RichDisplay:
 
     def result(self, text: str) -> None:
         """Print a line of what was asked for."""
-        print_line(self._results, plain(text))
+        indent = " " * (len(text) - len(text.lstrip(" ")))
+        print_line(self._results, indent + plain(text))
 
     def warning(self, text: str) -> None:
         """Print a warning."""

@@ -160,6 +160,7 @@ def endpoint_entry(endpoint: Endpoint) -> Mapping[str, Any]:
     return {
         "name": endpoint.name,
         "provisioning_state": endpoint.provisioning_state,
+        "auth_mode": endpoint.auth_mode,
         "scoring_uri": endpoint.scoring_uri,
         "traffic": dict(endpoint.traffic),
         "mirror_traffic": dict(endpoint.mirror_traffic),

@@ -203,6 +203,7 @@ class Endpoint:
     keys: str | None = None
     mirror_traffic: Mapping[str, int] = field(default_factory=dict)
     why: str = ""
+    auth_mode: str = "key"
 
 
 class Observer(Protocol):

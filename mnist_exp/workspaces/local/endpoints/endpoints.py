@@ -73,6 +73,8 @@ class Endpoints:
             folder.save(record)
             if spec.regenerate_key is not None:
                 folder.regenerate(spec.regenerate_key.value)
+            # Makes the token of aml_token, for those who read it from the file.
+            folder.keys()
             with front_line(folder) as front:
                 front.apply()
         return self.get(spec.name)

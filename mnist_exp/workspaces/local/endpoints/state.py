@@ -61,6 +61,7 @@ def endpoint_now(folder: EndpointFolder, record: EndpointRecord) -> Endpoint:
         keys=str(folder.keys_file),
         mirror_traffic=dict(record.mirror_traffic),
         why="" if is_up else FRONT_GONE,
+        auth_mode=record.auth_mode,
     )
 
 
