@@ -105,10 +105,12 @@ class InferenceServer:
     def _wait(self) -> None:
         """Return with the first answer."""
         body = json.dumps({"data": [[0] * 784]}).encode()
+        # As a form, which is urllib's default, it would not reach the script.
+        request = urllib.request.Request(self.uri, body, {"Content-Type": "application/json"})
         deadline = time.monotonic() + _PATIENCE_S
         while time.monotonic() < deadline and self._process.poll() is None:
             try:
-                with urllib.request.urlopen(self.uri, body, timeout=10):
+                with urllib.request.urlopen(request, timeout=10):
                     return
             except urllib.error.HTTPError as error:
                 # It is up, and the script fails: that does not get better.
