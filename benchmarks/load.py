@@ -1,4 +1,4 @@
-"""Requests over kept connections, as fast as they are answered: `python -m benchmarks.load ...`.
+"""Requests over connections that are kept where the server keeps them, as fast as it answers.
 
 Prints one JSON object: seconds of each request, and how long all of them took together. Plain
 sockets, since a client library would cost as much as the server that it measures.
@@ -42,15 +42,26 @@ def _message(path: str, key_file: Path, body: bytes) -> bytes:
 
 
 def _call(address: tuple[str, int], message: bytes, until: float, took: list[float]) -> None:
-    with socket.create_connection(address) as connection:
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        while (began := time.perf_counter()) < until:
-            connection.sendall(message)
-            _read_answer(connection)
-            took.append(time.perf_counter() - began)
+    connection = None
+    while (began := time.perf_counter()) < until:
+        # A server that closes after each answer makes its callers pay for the next connection.
+        connection = connection or _connected(address)
+        connection.sendall(message)
+        is_kept = _read_answer(connection)
+        took.append(time.perf_counter() - began)
+        if not is_kept:
+            connection.close()
+            connection = None
 
 
-def _read_answer(connection: socket.socket) -> None:
+def _connected(address: tuple[str, int]) -> socket.socket:
+    connection = socket.create_connection(address)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return connection
+
+
+def _read_answer(connection: socket.socket) -> bool:
+    """Read an answer, and return whether the connection can be used again."""
     received = b""
     while _END not in received:
         received += _more(connection)
@@ -60,6 +71,7 @@ def _read_answer(connection: socket.socket) -> None:
     length = int(head.lower().partition(b"content-length:")[2].split(b"\r\n")[0])
     while len(body) < length:
         body += _more(connection)
+    return b"connection: close" not in head.lower()
 
 
 def _more(connection: socket.socket) -> bytes:
