@@ -102,6 +102,12 @@ RULES: dict[str, tuple[str, Change, str]] = {
         "model.second_layer_neurons: must be",
     ),
     "batch size": ("train", setting(model__batch_size=0), "model.batch_size: must be a whole"),
+    "epochs without end": (
+        "train",
+        setting(model__epochs=10**20),
+        "model.epochs: must be at most 1000000, got 100000000000000000000",
+    ),
+    "name of this machine": ("compute", setting(compute__name="x"), "compute.name: must be 3 to"),
     "epochs": ("train", setting(model__epochs=0), "model.epochs: must be a whole number"),
     "learning rate nan": (
         "train",
@@ -611,10 +617,6 @@ def test_distribution_and_eviction_have_cautions() -> None:
     assert any("listens on every address" in line for line in checks.warnings(config))
     config = fresh_config("stage=sweep", "compute=low_priority", "compute.evict_after_epochs=2")
     assert any("trials of a sweep are not evicted" in line for line in checks.warnings(config))
-
-
-def test_needs_sweep() -> None:
-    assert [stage for stage in Stage if checks.needs_sweep(stage)] == [Stage.sweep, Stage.all]
 
 
 def test_a_data_key_that_another_option_reads_is_a_warning() -> None:

@@ -1,4 +1,4 @@
-"""Which file of the composition named a relative path, so that the path can be read from there.
+"""What Hydra's composition leaves to do: relative paths, and mappings that were emptied.
 
 A path in a YAML file is relative to that file; one from the command line is relative to the
 current folder.
@@ -11,7 +11,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-__all__ = ["resolve_paths"]
+__all__ = ["empty_mappings", "resolve_paths"]
 
 #: Config keys that hold local paths.
 PATH_KEYS = (
@@ -36,6 +36,24 @@ def resolve_paths(composed: DictConfig, hydra_config: DictConfig) -> None:
             folder = _folder_of(key, value, hydra_config)
             resolved = (folder / Path(value).expanduser()).resolve()
             OmegaConf.update(composed, key, str(resolved))
+
+
+def empty_mappings(composed: DictConfig, overrides: Sequence[str]) -> None:
+    """Have `key={}` leave nothing in a mapping but what later overrides put there.
+
+    Hydra merges it with what is there, and so does nothing at all.
+    """
+    for place, override in enumerate(overrides):
+        key, _, value = override.lstrip("+").partition("=")
+        if value.replace(" ", "") != "{}":
+            continue
+        node = OmegaConf.select(composed, key)
+        if isinstance(node, DictConfig):
+            later = [text.lstrip("+").partition("=")[0] for text in overrides[place + 1 :]]
+            kept = {name.removeprefix(f"{key}.").partition(".")[0] for name in later}
+            OmegaConf.set_struct(node, False)
+            for name in [name for name in node if name not in kept]:
+                del node[name]
 
 
 def _input_paths(composed: DictConfig) -> Iterator[str]:

@@ -13,11 +13,10 @@ from mnist_exp.report.words import plain
 
 __all__ = ["RichDisplay"]
 
-#: Overrides that the command after this one needs too.
-CARRIED = (
-    *("outputs_dir=", "workspace=", "workspace.", "profile="),
-    *("registration=", "registration.", "endpoint=", "endpoint."),
-)
+#: Keys, and groups with their keys, that the stages after this one need too.
+CARRIED = ("outputs_dir", "profile", "workspace", "data", "registration", "endpoint")
+#: What is said once, not again in the next command.
+ONCE = ("stage", "run")
 
 
 class RichDisplay:
@@ -29,9 +28,8 @@ class RichDisplay:
     """
 
     def __init__(self, overrides: Sequence[str] = (), flags: Sequence[str] = ()) -> None:
-        self._overrides = overrides
         self._flags = flags
-        self._carried = [*flags, *(text for text in overrides if text.startswith(CARRIED))]
+        self._given = [text for text in overrides if _key(text) not in ONCE]
         self._results = results_console()
         self._progress = progress_console()
         self._records: list[Record] = []
@@ -61,14 +59,8 @@ class RichDisplay:
 
     def resumable(self, record: Record) -> None:
         """Say how to go on with a job that has not been completed."""
-        given = [text for text in self._overrides if not text.startswith(("stage=", "run="))]
-        words = [
-            "mnist-exp",
-            *self._flags,
-            f"stage={record.stage.value}",
-            f"run={record.name}",
-            *given,
-        ]
+        named = [f"stage={record.stage.value}", f"run={record.name}"]
+        words = ["mnist-exp", *self._flags, *named, *self._given]
         self.message(f"go on with it: {shlex.join(words)}")
 
     def stage_ended(self, record: Record) -> None:
@@ -76,7 +68,14 @@ class RichDisplay:
         if record.stage is Stage.all:
             print_overview(self._records, self._results)
         self._records.append(record)
-        print_summary(record, self._results, None if self._is_all else self._carried)
+        carried = None if self._is_all else self._carried(record)
+        print_summary(record, self._results, carried, self._flags)
+
+    def _carried(self, record: Record) -> list[str]:
+        """Return what the stage after this one needs; training and sweeps need all there is."""
+        if record.stage is Stage.compute:
+            return self._given
+        return [text for text in self._given if _key(text).partition(".")[0] in CARRIED]
 
     def variant(self, number: int, changes: Sequence[str]) -> None:
         """Say which variant of a multirun begins."""
@@ -87,3 +86,7 @@ class RichDisplay:
         print_comparison(
             [record for _, record in variants], self._results, [text for text, _ in variants]
         )
+
+
+def _key(override: str) -> str:
+    return override.partition("=")[0].lstrip("+~")

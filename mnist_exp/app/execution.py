@@ -29,6 +29,8 @@ __all__ = ["FULL_ERROR", "Outcome", "check", "execute", "probe", "report_errors"
 
 FULL_ERROR = "MNIST_EXP_FULL_ERROR"
 INTERRUPTED = 130
+#: Before each of a failed job's last words.
+QUOTED = "  | "
 
 #: What the operating system says when the outputs folder cannot take what is written.
 UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EPERM, errno.EFBIG}
@@ -120,13 +122,13 @@ def report_errors() -> Iterator[Outcome]:
             raise
         outcome.exit_code, outcome.why = 1, lines[0]
         for line in lines:
-            print(f"error: {line}", file=sys.stderr)
+            print(line if line.startswith(QUOTED) else f"error: {line}", file=sys.stderr)
 
 
 def _lines(error: BaseException) -> tuple[str, ...] | None:
     """Return what to print for an error; None for one that is a fault of ours."""
     if isinstance(error, JobError):
-        return (*error.lines, *(f"  | {line}" for line in error.log_tail))
+        return (*error.lines, *(f"{QUOTED}{line}" for line in error.log_tail))
     if isinstance(error, MnistExpError):
         return error.lines
     if is_foreign(error):

@@ -39,7 +39,7 @@ WITHOUT_DOLLAR = (
 
 def is_foreign(error: BaseException) -> bool:
     """Whether an exception is how Hydra or OmegaConf speaks of bad input."""
-    if isinstance(error, HydraException | OmegaConfBaseException | YAMLError):
+    if isinstance(error, HydraException | OmegaConfBaseException | YAMLError | UnicodeDecodeError):
         return True
     # OmegaConf gives its context to whatever is raised inside it.
     return hasattr(error, "full_key") or (isinstance(error, ValueError) and NO_OPTION in str(error))
@@ -47,8 +47,9 @@ def is_foreign(error: BaseException) -> bool:
 
 def explain(error: BaseException) -> str:
     """Return one line for an exception that is foreign."""
-    if isinstance(error, YAMLError):
-        return f"a config file is no valid YAML: {_one_line(str(error))}"
+    if isinstance(error, YAMLError | UnicodeDecodeError):
+        kind = "valid YAML" if isinstance(error, YAMLError) else "UTF-8 text"
+        return f"a config file is no {kind}: {_one_line(str(error))}"
     if isinstance(error, MissingConfigException):
         return _explain_option(error)
     if isinstance(error, OverrideParseException):
@@ -58,7 +59,7 @@ def explain(error: BaseException) -> str:
         override = re.match(r"Error merging override (.*)", str(error))
         told = _explain_value(cause, override.group(1) if override else "")
         file = re.match(r"In '(.+?)': ", str(error))
-        return f"{told} (in {file.group(1)}.yaml)" if file else told
+        return _in_file(told, file.group(1)) if file else told
     if hasattr(cause, "full_key"):
         return f"{cause.full_key}: cannot be changed so ({_one_line(str(cause))})"
     return _explain_text(str(error))
@@ -72,13 +73,18 @@ def _explain_option(error: MissingConfigException) -> str:
     return f"{group}: must be one of {listing(options)}, got {option}{similar(option, options)}"
 
 
+def _in_file(told: str, option: str) -> str:
+    return f"{option}.yaml: {told}" if told.startswith("must be") else f"{told} (in {option}.yaml)"
+
+
 def _explain_override_text(override: str) -> str:
     if AZURE_REFERENCE.search(override):
         return f"{override.partition('=')[0]}: {WITHOUT_DOLLAR}"
-    quoted = "'key=\"a, b\"'"
+    key, equals, value = override.partition("=")
+    quoted = f"'{key}=\"{value}\"'" if equals and '"' not in value else "'key=\"a, b\"'"
     return (
         f"{override}: not a readable override; write key=value, "
-        f"and quote what holds spaces, commas or braces: {quoted}"
+        f"and quote what holds spaces, commas, braces or = : {quoted}"
     )
 
 
@@ -93,7 +99,14 @@ def _explain_value(error: OmegaConfBaseException, override: str) -> str:
     if isinstance(error, InterpolationResolutionError | GrammarParseError):
         return f"{key}: {_explain_interpolation(error, _one_line(said))}"
     if "does not support deletion" in said:
-        return f"~{key}: cannot be deleted, only set; write {key}=..."
+        value = "{}" if "mapping" in describe(type_at(key)) else "..."
+        return f"~{key}: cannot be deleted, only set; write {key}={value}"
+    return _explain_type(error, key, said, override)
+
+
+def _explain_type(error: OmegaConfBaseException, key: str, said: str, override: str) -> str:
+    if not key:
+        return "must be a mapping of keys, got a list or a value"
     kind = type_at(re.sub(r"\[\d+\]", "", key))
     if isinstance(error, OmegaConfKeyError) or "not in" in said or kind is None:
         return explain_key(key)
@@ -141,11 +154,17 @@ def _explain_text(text: str) -> str:
         return f"+{appended.group(1)}: is set already; write {appended.group(1)}=... without the +"
     ambiguous = re.search(r"Ambiguous value for argument '([^']+)'", text)
     if ambiguous:
+        key, _, value = ambiguous.group(1).partition("=")
         return (
-            f"{ambiguous.group(1)}: several values need --multirun (-m), or brackets for a list: "
-            f"'{ambiguous.group(1).replace('=', '=[', 1)}]'"
+            f"{key}={value}: several values need --multirun (-m), or brackets for a list: "
+            f"'{key}=[{value}]', or quotes for a text: '{key}=\"{value}\"'"
         )
-    return _one_line(text)
+    return _explain_folder(text) or _one_line(text)
+
+
+def _explain_folder(text: str) -> str | None:
+    missing = re.search(r"Additional config directory '([^']+)' not found", text)
+    return f"--config-dir: must be a folder, got {missing.group(1)}" if missing else None
 
 
 def _explain_override(key: str) -> str:

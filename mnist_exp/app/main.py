@@ -12,6 +12,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from mnist_exp import __version__
+from mnist_exp.app.arguments import ordered
 from mnist_exp.app.display import RichDisplay
 from mnist_exp.app.execution import FULL_ERROR, check, execute, report_errors
 from mnist_exp.app.schemas import register_schemas
@@ -22,7 +23,6 @@ from mnist_exp.workspaces.base import JobStatus
 
 __all__ = ["main"]
 
-MULTIRUN_FLAGS = ("-m", "--multirun")
 PACKAGE = Path(__file__).resolve().parent.parent
 
 
@@ -32,8 +32,10 @@ def main() -> None:
     if os.environ.get("HYDRA_FULL_ERROR"):
         os.environ[FULL_ERROR] = "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"
-    # Hydra's parser takes the flag before or after all overrides, but not between two of them.
-    sys.argv[1:] = sorted(sys.argv[1:], key=lambda word: word not in MULTIRUN_FLAGS)
+    with report_errors() as outcome:
+        sys.argv[1:] = ordered(sys.argv[1:])
+    if outcome.exit_code:
+        sys.exit(outcome.exit_code)
     if sys.argv[1:] == ["--version"]:
         print(f"mnist-exp {__version__}")
         return

@@ -18,7 +18,7 @@ from mnist_exp.checks.sweep import sweep_faults, sweep_warnings
 from mnist_exp.config import ExperimentConfig, Stage
 from mnist_exp.sweeps import parse_sweep
 
-__all__ = ["faults", "needs_sweep", "warnings"]
+__all__ = ["faults", "warnings"]
 
 TRAINING = (Stage.train, Stage.sweep, Stage.all)
 SWEEPING = (Stage.sweep, Stage.all)
@@ -75,8 +75,3 @@ def warnings(config: ExperimentConfig) -> list[str]:
         found += parsed.warnings if parsed else []
         found += sweep_warnings(config)
     return [line for line in found if line]
-
-
-def needs_sweep(stage: Stage) -> bool:
-    """Whether the stage runs a sweep."""
-    return stage in SWEEPING

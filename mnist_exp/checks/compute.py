@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from mnist_exp.config import ComputeTier, ComputeType, ExperimentConfig
+from mnist_exp.config import ComputeTier, ExperimentConfig
 from mnist_exp.names import compute_name_fault
 
 __all__ = ["compute_faults"]
@@ -11,7 +11,7 @@ __all__ = ["compute_faults"]
 def compute_faults(config: ExperimentConfig) -> Iterator[str]:
     """The name, the numbers of nodes and the eviction drill."""
     compute = config.compute
-    if compute.type is not ComputeType.local and (fault := compute_name_fault(compute.name)):
+    if fault := compute_name_fault(compute.name):
         yield f"compute.name: {fault}"
     if compute.min_instances < 0:
         yield f"compute.min_instances: must be 0 or more, got {compute.min_instances}"

@@ -10,6 +10,10 @@ from mnist_exp.config import Architecture, ExperimentConfig, ModelConfig, Optimi
 __all__ = ["model_faults", "model_field", "value_rule"]
 
 
+#: Beyond it a count is a slip of the finger, or does not fit the trainer's 32 bits.
+MOST = 1_000_000
+
+
 def model_faults(config: ExperimentConfig) -> Iterator[str]:
     """Every field's rule."""
     for name in RULES:
@@ -37,6 +41,8 @@ def value_rule(name: str, value: Any) -> str | None:
     Numbers may come as text or, from a sweep, whole ones as floats: the trainer reads both.
     """
     rule, keeps = RULES[name]
+    if keeps is _is_count and _number(value) > MOST:
+        return f"at most {MOST}"
     return None if keeps(value) else rule
 
 

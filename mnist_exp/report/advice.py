@@ -22,13 +22,13 @@ _NEXT = {
 _NAMED = frozenset({Stage.train, Stage.sweep, Stage.register})
 
 
-def next_command(record: Record, overrides: Sequence[str] = ()) -> str:
+def next_command(record: Record, overrides: Sequence[str] = (), flags: Sequence[str] = ()) -> str:
     """Return the command that goes on from a record; empty if there is nothing to go on from."""
     following = _NEXT.get(record.stage)
     useless = record.stage is Stage.sweep and record.best is None
     if following is None or useless or record.status is not JobStatus.COMPLETED:
         return ""
-    words = ["mnist-exp", f"stage={following.value}"]
+    words = ["mnist-exp", *flags, f"stage={following.value}"]
     if record.stage in _NAMED:
         words.append(f"run={record.name}")
     if record.workspace != "local":

@@ -20,7 +20,12 @@ __all__ = ["print_overview", "print_summary"]
 _LABEL_WIDTH = 12
 
 
-def print_summary(record: Record, console: Console, overrides: Sequence[str] | None = ()) -> None:
+def print_summary(
+    record: Record,
+    console: Console,
+    overrides: Sequence[str] | None = (),
+    flags: Sequence[str] = (),
+) -> None:
     """Print what a stage did, where its files are, and what to type next.
 
     Args:
@@ -28,6 +33,7 @@ def print_summary(record: Record, console: Console, overrides: Sequence[str] | N
         console: Where to print.
         overrides: Hydra overrides that the next command needs too, e.g. `outputs_dir=mine`;
             None proposes no next command.
+        flags: Hydra's flags that the next command needs too.
     """
     console.print()
     print_line(console, _headline(record))
@@ -39,7 +45,7 @@ def print_summary(record: Record, console: Console, overrides: Sequence[str] | N
         _print_trials(record, console)
     for warning in record.warnings:
         print_line(console, _labelled("warning", plain(warning), "yellow", width))
-    if overrides is not None and (command := next_command(record, overrides)):
+    if overrides is not None and (command := next_command(record, overrides, flags)):
         print_line(console, _labelled("next", command, "bold", width))
 
 
@@ -81,7 +87,7 @@ def _facts(record: Record) -> Iterator[tuple[str, str]]:
     if record.why:
         yield "why", plain(record.why)
     if record.compute:
-        yield "compute", pairs({k: v for k, v in record.compute.items() if v not in (None, [], ())})
+        yield "compute", pairs({k: v for k, v in record.compute.items() if _is_plain(v)})
     if record.best:
         yield "best", f"{_result(record)} with {pairs(record.best.get('parameters', {}))}"
     elif record.parameters:
@@ -98,6 +104,11 @@ def _facts(record: Record) -> Iterator[tuple[str, str]]:
         yield plain(name).replace("_", " "), relative(path)
     for index, line in enumerate(how_to_call(record)):
         yield "" if index else "call it", line
+
+
+def _is_plain(value: Any) -> bool:
+    # Notes are lists, and have been printed when they came.
+    return value is not None and not isinstance(value, list | tuple)
 
 
 def _model(model: Mapping[str, Any]) -> str:

@@ -36,7 +36,13 @@ def duration(seconds: float | None) -> str:
 
 
 def trial_label(trial: str, sweep: str) -> str:
-    """Return what tells a trial from its siblings: `sweep_12` of the sweep `sweep` is `12`."""
+    """Return what tells a trial from its siblings: `sweep_12` of the sweep `sweep` is `12`.
+
+    A record of `stage=all` has a name of its own; its sweep's is the trial's, less the index.
+    """
+    rest, _, index = trial.rpartition("_")
+    if rest.startswith("sweep_") and index.isdigit() and not trial.startswith(f"{sweep}_"):
+        return index
     return plain(trial.removeprefix(f"{sweep}_") or trial)
 
 

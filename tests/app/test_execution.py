@@ -48,8 +48,8 @@ def test_a_failed_job_shows_its_last_words(here: Path, capsys: pytest.CaptureFix
     assert (code, why) == (1, "train t: exit code 3; its log: /log")
     assert lines == [
         "error: train t: exit code 3; its log: /log",
-        "error:   | Traceback",
-        "error:   | ValueError: no",
+        "  | Traceback",
+        "  | ValueError: no",
     ]
 
 

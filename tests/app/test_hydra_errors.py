@@ -89,6 +89,14 @@ MESSAGES: dict[str, tuple[list[str], str]] = {
         "+model.epochs: is set already; write model.epochs=... without the +",
     ),
     "deleted but not there": (["~model.nope"], "~model.nope: no such key to delete"),
+    "mapping deleted": (
+        ["~sweep.early_termination"],
+        "~sweep.early_termination: cannot be deleted, only set; write sweep.early_termination={}",
+    ),
+    "text with an equals sign": (
+        ["outputs_dir=a=b"],
+        "and quote what holds spaces, commas, braces or = : 'outputs_dir=\"a=b\"'",
+    ),
     "deleted but needed": (
         ["~model.epochs"],
         "~model.epochs: cannot be deleted, only set; write model.epochs=...",
@@ -160,6 +168,7 @@ FILES = {
         'defaults: [tutorial, _self_]\ndisplay_name: "${seed"',
         "display_name: not a readable ${...}",
     ),
+    "list": ("job", "- a\n- b", "job/mine.yaml: must be a mapping of keys, got a list or a value"),
     "broken YAML": ("model", "a: [1\nb: 2", "a config file is no valid YAML"),
 }
 
@@ -208,3 +217,41 @@ def test_every_unknown_key_is_told(capsys: pytest.CaptureFixture[str]) -> None:
 )
 def test_what_is_right_passes(overrides: list[str]) -> None:
     config("stage=all", *overrides)
+
+
+def test_a_file_that_is_not_utf8_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "job").mkdir()
+    (tmp_path / "job" / "mine.yaml").write_bytes(b"experiment_name: caf\xe9\n")
+    with report_errors() as outcome:
+        config("stage=all", "job=mine", config_dir=tmp_path)
+    assert outcome.exit_code == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert_helps(line, "a config file is no UTF-8 text")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [
+        (["sweep.search_space={}"], set()),
+        (["sweep.search_space={ }", "+sweep.search_space.x={type: choice, values: [1]}"], {"x"}),
+        (
+            [
+                "sweep.search_space={}",
+                "+sweep.search_space.x={type: choice, values: [1]}",
+                "sweep.search_space.batch_size.values=[8]",
+            ],
+            {"x", "batch_size"},
+        ),
+    ],
+)
+def test_an_emptied_mapping_has_only_what_came_later(
+    overrides: list[str], expected: set[str]
+) -> None:
+    assert set(config("stage=sweep", *overrides).sweep.search_space) == expected
+
+
+def test_early_termination_can_be_switched_off() -> None:
+    assert config("stage=sweep", "sweep.early_termination={}").sweep.early_termination == {}
+    assert config("stage=sweep", "++job.outputs={}").job.outputs == {}

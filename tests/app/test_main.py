@@ -1,4 +1,6 @@
-"""Multiruns in a process of their own: every variant is a row, and no error is Hydra's."""
+"""The command in a process of its own: multiruns, flags, and no error that is Hydra's."""
+
+import shlex
 
 from mnist_exp import __version__
 from tests.conftest import Cli
@@ -50,3 +52,23 @@ def test_variants_over_stages_can_be_told_apart(cli: Cli) -> None:
     assert any(line.split()[:2] == ["0", "stage=register"] for line in rows), done.stdout
     assert any(line.split()[:2] == ["1", "stage=deploy"] for line in rows)
     assert "seed=1" not in done.stdout
+
+
+def test_a_config_folder_that_is_not_there(cli: Cli) -> None:
+    done = cli("stage=compute", "--config-dir", "nope", "seed=1")
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: --config-dir: must be a folder, got ")
+
+
+def test_the_next_command_can_be_pasted(cli: Cli) -> None:
+    (cli.folder / "my conf").mkdir()
+    done = cli.ok("stage=compute", "--config-dir", "my conf", "outputs_dir=else where", "seed=3")
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("  next")]
+    words = shlex.split(line.removeprefix("  next"))
+    expected = ["mnist-exp", "--config-dir", "my conf", "stage=train", "seed=3"]
+    assert sorted(words) == sorted([*expected, "outputs_dir=else where"])
+    # The parser takes them; the config is as it was asked for.
+    shown = cli.ok(*words[1:], "--cfg", "job").stdout
+    assert "outputs_dir: else where" in shown
+    assert "stage: train" in shown

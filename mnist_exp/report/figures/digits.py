@@ -19,7 +19,7 @@ _GAP = 4
 #: Pixels above a digit for its prediction, and below for what it really is.
 _ABOVE = 15
 _BELOW = 13
-_PER_ROW = 30
+_PER_ROW = 10
 _PIXELS_PER_INCH = 46
 
 
@@ -29,7 +29,7 @@ def predictions(
     actual: Sequence[object] | None,
     path: Path,
 ) -> Path:
-    """Draw digits in rows of 30, the predicted one above each.
+    """Draw digits in rows of 10, the predicted one above each.
 
     A wrong one has a red prediction, is inverted (white on black), and shows below what it is.
 
