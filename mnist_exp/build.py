@@ -112,6 +112,7 @@ def sweep_job(config: ExperimentConfig, name: str) -> SweepJob:
         objective=parsed.objective,
         limits=parsed.limits,
         early_termination=parsed.early_termination,
+        fail_fast=config.sweep.fail_fast,
     )
 
 

@@ -265,6 +265,8 @@ class SweepConfig:
     limits: LimitsConfig = field(default_factory=LimitsConfig)
     # {type: bandit|median_stopping|truncation_selection, ...}; empty lets every trial run on.
     early_termination: dict[str, Any] | None = field(default_factory=dict)
+    # Whether a trial that fails ends the sweep; Azure ML has no such thing.
+    fail_fast: bool = False
 
 
 @dataclass
@@ -344,6 +346,8 @@ class ExperimentConfig:
     stage: Stage = MISSING
     # A record to go on from: `register run=<sweep>`, `deploy run=<register>`; None is the latest.
     run: str | None = None
+    # last: go on with the latest sweep that has not ended, as `run=` does with the one it names.
+    resume: str | None = None
     # Seed of the data split, of the weights and of the order of images.
     seed: int = MISSING
     # Where everything that a run leaves is kept, relative to the current folder.

@@ -2,18 +2,19 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from mnist_exp.build import command_job, sweep_job
 from mnist_exp.config import Stage
-from mnist_exp.errors import NotFoundError
+from mnist_exp.errors import NotFoundError, OutputsError
 from mnist_exp.lazy import figures
 from mnist_exp.names import new_job_name
-from mnist_exp.records import Record
+from mnist_exp.records import Record, write_json
 from mnist_exp.specs import CommandJob, SweepJob
 from mnist_exp.stages.context import StageContext
-from mnist_exp.stages.lookup import unfinished_training
+from mnist_exp.stages.lookup import CONFIG_NAME, unfinished_sweep, unfinished_training
 from mnist_exp.workspaces.base import JobResult, JobStatus, TrialResult
 
 __all__ = ["SweepStage", "TrainStage", "keep_confusion_matrix"]
@@ -66,17 +67,28 @@ class SweepStage:
     stage = Stage.sweep
 
     def faults(self, context: StageContext) -> list[str]:
-        """Nothing beyond the config's own rules."""
+        """A sweep that is to be gone on with must be there, and not have ended."""
+        if context.config.stage is Stage.sweep and context.config.run is not None:
+            try:
+                unfinished_sweep(context.index, context.config.run)
+            except NotFoundError as error:
+                return list(error.lines)
         return []
 
     def name(self, context: StageContext) -> str:
-        """Return a new job name; trials append their index."""
-        return new_job_name("sweep")
+        """Return a new job name, to which trials append their index, or that of the sweep named."""
+        is_named = context.config.stage is Stage.sweep and context.config.run is not None
+        return str(context.config.run) if is_named else new_job_name("sweep")
 
     def run(self, context: StageContext, record: Record) -> Record:
         """Submit, watch, and draw the trials."""
         job = sweep_job(context.config, record.name)
-        result = _submit_and_watch(context, job, job.objective.primary_metric)
+        write_json(context.folder / CONFIG_NAME, asdict(context.config))
+        try:
+            result = _submit_and_watch(context, job, job.objective.primary_metric)
+        except (KeyboardInterrupt, OutputsError):
+            context.display.resumable(record)
+            raise
         record = _with_result(record, result).with_changes(
             trials=[_trial(trial) for trial in result.trials], best=_best(result)
         )
