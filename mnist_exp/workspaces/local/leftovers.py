@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-__all__ = ["MARKER", "end_leftovers", "of_job", "of_sweep"]
+__all__ = ["MARKER", "end_leftovers", "find_processes", "of_job", "of_sweep"]
 
 #: The variable, as Azure ML names it.
 MARKER = "AZUREML_CR_EXECUTION_WORKING_DIR_PATH"
@@ -44,18 +44,19 @@ def of_sweep(folder: Path) -> Belongs:
 
 def end_leftovers(belongs: Belongs, patience_s: float = PATIENCE_S) -> int:
     """Ask what is left to end, kill what stays, and return how many processes there were."""
-    first = found = _find(belongs)
+    first = found = find_processes(belongs)
     deadline = time.monotonic() + patience_s
     _send(found, signal.SIGTERM)
     while found:
         if time.monotonic() > deadline:
             _send(found, signal.SIGKILL)
         time.sleep(LOOK_S)
-        found = _find(belongs)
+        found = find_processes(belongs)
     return len(first)
 
 
-def _find(belongs: Belongs) -> list[int]:
+def find_processes(belongs: Belongs) -> list[int]:
+    """Return the ids of the processes that belong; of those that this user may look at."""
     return [
         int(folder.name)
         for folder in Path("/proc").glob("[0-9]*")
