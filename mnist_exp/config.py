@@ -216,6 +216,8 @@ class JobConfig:
     command: str | None = None
     # Name -> literal, or {type: uri_folder|uri_file, path, mode}.
     inputs: dict[str, Any] = field(default_factory=dict)
+    # Input name -> the config key that it takes its value from; filled in by composition.
+    sources: dict[str, str] = field(default_factory=dict)
     # Name -> {type: uri_folder|uri_file, mode}.
     outputs: dict[str, Any] = field(default_factory=dict)
     # Name -> text; nothing is inherited from the shell.

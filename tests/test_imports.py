@@ -101,6 +101,7 @@ LIBRARIES = {
     "mlxtend": {"mnist_exp.datasets"},
     "numpy": {"trainer", "mnist_exp.datasets", "mnist_exp.report.figures"},
     "omegaconf": {"mnist_exp.app"},
+    "optuna": {"mnist_exp.sweeps"},
     "orjson": {"trainer", "mnist_exp.serving"},
     "pathspec": {"mnist_exp.workspaces.local.snapshot"},
     "pooch": {"mnist_exp.datasets"},

@@ -15,7 +15,7 @@ __all__ = ["RichDisplay"]
 #: Keys, and groups with their keys, that the stages after this one need too.
 CARRIED = ("outputs_dir", "profile", "workspace", "data", "registration", "endpoint")
 #: What is said once, not again in the next command.
-ONCE = ("stage", "run")
+ONCE = ("stage", "run", "resume")
 
 
 class RichDisplay:

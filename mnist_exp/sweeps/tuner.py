@@ -25,7 +25,7 @@ from mnist_exp.sweeps.journal import (
 from mnist_exp.sweeps.limits import Limits
 from mnist_exp.sweeps.policy import Policy
 from mnist_exp.sweeps.ranking import Objective
-from mnist_exp.sweeps.sampling import Configurations
+from mnist_exp.sweeps.sampling import Configurations, Learner
 from mnist_exp.sweeps.trial import SweepResult, Trial, TrialStatus, summarize
 
 __all__ = ["Tuner"]
@@ -50,6 +50,7 @@ class Tuner:
         journal: Is told of everything before anyone else is.
         history: What the journal of a sweep that goes on has.
         fail_fast: Whether a trial that fails ends the sweep.
+        learner: Is told what came of each trial.
     """
 
     configurations: Configurations
@@ -61,6 +62,7 @@ class Tuner:
     journal: Journal = NO_JOURNAL
     history: History | None = None
     fail_fast: bool = False
+    learner: Learner | None = None
     _trials: list[Trial] = field(default_factory=list, init=False)
     _alive: dict[int, Trial] = field(default_factory=dict, init=False)
     _logged: set[str] = field(default_factory=set, init=False)
@@ -234,6 +236,8 @@ class Tuner:
         self._alive.pop(trial.index, None)
         if not self._is_for_now(trial):
             self._note(Ended(trial.index, status.value, trial.exit_code, why))
+            if self.learner:
+                self.learner.tell(trial.index, trial.best(self.objective.goal))
         if status is TrialStatus.FAILED:
             self.listener.message(f"trial {trial.index} failed: {why}")
         self.listener.trial_changed(trial)

@@ -8,10 +8,11 @@ from typing import Any
 
 from mnist_exp.errors import ConflictError
 from mnist_exp.specs import SweepJob
+from mnist_exp.sweeps.bayesian import BayesianConfigurations
 from mnist_exp.sweeps.drawing import configurations
 from mnist_exp.sweeps.history import History, read_history
 from mnist_exp.sweeps.journal import Created, Resumed
-from mnist_exp.sweeps.sampling import with_seed
+from mnist_exp.sweeps.sampling import SamplingType, with_seed
 from mnist_exp.sweeps.trial import TrialStatus
 from mnist_exp.sweeps.tuner import Tuner
 from mnist_exp.workspaces.base import JobResult
@@ -126,8 +127,14 @@ class _Sweep:
         if history:
             backend.settle([one for one in history.trials if one.status is not TrialStatus.RUNNING])
         listener = SweepListener(job, backend, self._site.observer)
+        trials = history.trials if history else ()
+        learner = None
+        if job.sampling.type is SamplingType.BAYESIAN:
+            learner = BayesianConfigurations(
+                job.search_space, job.sampling, job.objective.goal, trials
+            )
         tuner = Tuner(
-            configurations(job.search_space, job.sampling),
+            learner or configurations(job.search_space, job.sampling),
             job.limits,
             job.objective,
             job.early_termination,
@@ -136,6 +143,7 @@ class _Sweep:
             self._journal,
             history,
             job.fail_fast,
+            learner,
         )
         try:
             tuner.run()
