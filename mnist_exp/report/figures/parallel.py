@@ -18,8 +18,8 @@ __all__ = ["parallel_coordinates"]
 #: Inches.
 _WIDTH, _HEIGHT = 13.0, 5.5
 _LOG_RATIO = 20
-#: Values that are all written at their axis.
-_MAX_TICKS = 8
+#: Distance that keeps two values apart that are written at their axis, as a share of it.
+_TICK_GAP = 0.04
 
 
 class _Scale:
@@ -44,10 +44,12 @@ class _Scale:
 
     @property
     def ticks(self) -> Sequence[Any]:
-        """The values to write."""
-        if len(self._order) <= _MAX_TICKS:
-            return self._order
-        return [self._order[0], self._order[len(self._order) // 2], self._order[-1]]
+        """The values to write: the ends, and what does not lie too close to another."""
+        shown = list(dict.fromkeys([self._order[0], self._order[-1]]))
+        for value in self._order:
+            if all(abs(self(value) - self(other)) >= _TICK_GAP for other in shown):
+                shown.append(value)
+        return shown
 
     @staticmethod
     def _share(value: float, low: float, high: float) -> float:

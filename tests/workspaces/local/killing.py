@@ -113,10 +113,10 @@ class Victim:
             assert time.monotonic() < deadline, "the sweep does not come so far"
             time.sleep(0.001)
 
-    def kill(self, seed: int) -> None:
+    def kill(self, seed: int, latest: int = 60) -> None:
         """Kill it, with SIGKILL, at a moment that the seed decides: after so many entries."""
         moment = random.Random(seed)
-        entries, further = moment.randrange(1, 60), moment.uniform(0, 0.03)
+        entries, further = moment.randrange(1, latest), moment.uniform(0, 0.03)
         self.wait_for(lambda found: len(found) >= entries)
         time.sleep(further)
         self.process.kill()
