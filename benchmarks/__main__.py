@@ -9,12 +9,15 @@ from benchmarks.accuracy import accuracy
 from benchmarks.contestants import CONTESTANTS
 from benchmarks.process import process
 from benchmarks.sample import write_sample
+from benchmarks.sweep import SWEEP_RIVALS, overhead, sweep
 from benchmarks.training import Race, training
 
 _NAMES = {
     "training": "images/s of the trainer and its rivals, epoch by epoch in turns",
     "process": "wall time of a whole run, imports to export, against an eager script",
     "accuracy": "test accuracy over five seeds",
+    "sweep": "wall time of eight trials of a sweep and its rivals",
+    "overhead": "what a trial costs beside its script, and how soon its values are heard of",
 }
 
 
@@ -45,6 +48,17 @@ def _arguments() -> argparse.Namespace:
     add("--epochs", type=int, default=20, help="of a whole run, for process")
     add("--processes", type=int, default=2, help="whole runs of each, for process")
     add("--seeds", type=int, default=5, help="how many, for accuracy")
+    add("--sweep-epochs", type=int, default=3, help="of each trial, for sweep")
+    add("--sweep-rounds", type=int, default=3, help="sweeps of each, for sweep")
+    add(
+        "--sweep-rivals",
+        nargs="+",
+        choices=SWEEP_RIVALS,
+        default=["ours", "process per trial", "optuna threads"],
+        metavar="NAME",
+        help=f"for sweep, of {', '.join(SWEEP_RIVALS)}",
+    )
+    add("--trials", type=int, nargs="+", default=[10, 100, 1000], help="for overhead")
     add(
         "--contestants",
         nargs="+",
@@ -68,6 +82,10 @@ def _run(arguments: argparse.Namespace, data: Path) -> None:
         process(data, arguments.epochs, arguments.processes)
     if "accuracy" in wanted:
         accuracy(data, 3, range(arguments.seeds))
+    if "sweep" in wanted:
+        sweep(data, arguments.sweep_epochs, arguments.sweep_rounds, arguments.sweep_rivals)
+    if "overhead" in wanted:
+        overhead(arguments.trials)
 
 
 if __name__ == "__main__":
