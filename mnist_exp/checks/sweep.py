@@ -25,7 +25,7 @@ def sweep_faults(config: ExperimentConfig) -> Iterator[str]:
 def sweep_warnings(config: ExperimentConfig) -> Iterator[str]:
     """A script that has no such input gets the drawn value all the same, and may refuse it."""
     job = config.job
-    strange = sorted(swept_names(config) - {*job.inputs})
+    strange = sorted(swept_names(config) - {*job.inputs, *job.sources.values()})
     if job.script is not None and strange:
         flags = ", ".join(f"--{name.replace('_', '-')}" for name in strange)
         yield (
