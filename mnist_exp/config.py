@@ -259,7 +259,7 @@ class LimitsConfig:
 class SweepConfig:
     """A hyperparameter search in Azure ML's words."""
 
-    # {type: random|grid, seed, rule: random|sobol, logbase}
+    # {type: random|grid|bayesian, seed, rule: random|sobol, logbase}
     sampling_algorithm: dict[str, Any] = field(default_factory=dict)
     # Input name -> {type: choice|uniform|loguniform|..., ...}; free to Hydra, typed by our parser.
     search_space: dict[str, Any] = field(default_factory=dict)
