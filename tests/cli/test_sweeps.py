@@ -73,13 +73,16 @@ def test_a_sweep_that_was_left_goes_on(cli: Cli, tmp_path: Path, number: int) ->
         stderr=subprocess.PIPE,
         text=True,
     )
-    deadline = time.monotonic() + PATIENCE_S
-    while not has_logged(cli, 2):
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    os.kill(process.pid, number)
-    _, errors = process.communicate(timeout=PATIENCE_S)
+    try:
+        deadline = time.monotonic() + PATIENCE_S
+        while not has_logged(cli, 2):
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        os.kill(process.pid, number)
+        _, errors = process.communicate(timeout=PATIENCE_S)
+    finally:
+        process.kill()
     name = cli.records("sweep")[0]["name"]
     if number == signal.SIGINT:
         assert process.returncode == 130

@@ -51,6 +51,7 @@ class Tracking:
     def __init__(self, outputs: Path) -> None:
         self._outputs = outputs
         self.uri = _sqlite_uri(outputs / STORE_NAME)
+        self._experiments: dict[str, str] = {}
 
     @cached_property
     def _client(self) -> MlflowClient:
@@ -80,7 +81,9 @@ class Tracking:
     ) -> TrackedRun:
         """Make a run whose artifacts are the files in `folder`."""
         with self._mapped():
-            experiment_id = self._experiment(experiment)
+            if experiment not in self._experiments:
+                self._experiments[experiment] = self._experiment(experiment)
+            experiment_id = self._experiments[experiment]
             given = {
                 "mlflow.user": _user(),
                 "mlflow.source.name": "mnist-exp",
