@@ -10,6 +10,7 @@ from benchmarks.contestants import CONTESTANTS
 from benchmarks.process import process
 from benchmarks.sample import write_sample
 from benchmarks.serving import serving
+from benchmarks.sweep import SWEEP_RIVALS, overhead, sweep
 from benchmarks.training import Race, training
 
 _NAMES = {
@@ -17,6 +18,8 @@ _NAMES = {
     "process": "wall time of a whole run, imports to export, against an eager script",
     "accuracy": "test accuracy over five seeds",
     "serving": "requests/s and latency of an endpoint, against Azure ML's inference server",
+    "sweep": "wall time of eight trials of a sweep and its rivals",
+    "overhead": "what a trial costs beside its script, and how soon its values are heard of",
 }
 
 
@@ -49,6 +52,17 @@ def _arguments() -> argparse.Namespace:
     add("--seconds", type=float, default=5.0, help="of each measurement, for serving")
     add("--alone", action="store_true", help="no inference server to compare with, for serving")
     add("--seeds", type=int, default=5, help="how many, for accuracy")
+    add("--sweep-epochs", type=int, default=3, help="of each trial, for sweep")
+    add("--sweep-rounds", type=int, default=3, help="sweeps of each, for sweep")
+    add(
+        "--sweep-rivals",
+        nargs="+",
+        choices=SWEEP_RIVALS,
+        default=["ours", "process per trial", "optuna threads"],
+        metavar="NAME",
+        help=f"for sweep, of {', '.join(SWEEP_RIVALS)}",
+    )
+    add("--trials", type=int, nargs="+", default=[10, 100, 1000], help="for overhead")
     add(
         "--contestants",
         nargs="+",
@@ -74,6 +88,10 @@ def _run(arguments: argparse.Namespace, data: Path) -> None:
         accuracy(data, 3, range(arguments.seeds))
     if "serving" in wanted:
         serving(data, arguments.rounds, arguments.seconds, not arguments.alone)
+    if "sweep" in wanted:
+        sweep(data, arguments.sweep_epochs, arguments.sweep_rounds, arguments.sweep_rivals)
+    if "overhead" in wanted:
+        overhead(arguments.trials)
 
 
 if __name__ == "__main__":

@@ -226,6 +226,8 @@ class JobConfig:
     command: str | None = None
     # Name -> literal, or {type: uri_folder|uri_file, path, mode}.
     inputs: dict[str, Any] = field(default_factory=dict)
+    # Input name -> the config key that it takes its value from; filled in by composition.
+    sources: dict[str, str] = field(default_factory=dict)
     # Name -> {type: uri_folder|uri_file, mode}.
     outputs: dict[str, Any] = field(default_factory=dict)
     # Name -> text; nothing is inherited from the shell.
@@ -267,7 +269,7 @@ class LimitsConfig:
 class SweepConfig:
     """A hyperparameter search in Azure ML's words."""
 
-    # {type: random|grid, seed, rule: random|sobol, logbase}
+    # {type: random|grid|bayesian, seed, rule: random|sobol, logbase}
     sampling_algorithm: dict[str, Any] = field(default_factory=dict)
     # Input name -> {type: choice|uniform|loguniform|..., ...}; free to Hydra, typed by our parser.
     search_space: dict[str, Any] = field(default_factory=dict)
@@ -275,6 +277,8 @@ class SweepConfig:
     limits: LimitsConfig = field(default_factory=LimitsConfig)
     # {type: bandit|median_stopping|truncation_selection, ...}; empty lets every trial run on.
     early_termination: dict[str, Any] | None = field(default_factory=dict)
+    # Whether a trial that fails ends the sweep; Azure ML has no such thing.
+    fail_fast: bool = False
 
 
 @dataclass
@@ -403,6 +407,8 @@ class ExperimentConfig:
     stage: Stage = MISSING
     # A record to go on from: `register run=<sweep>`, `deploy run=<register>`; None is the latest.
     run: str | None = None
+    # last: go on with the latest sweep that has not ended, as `run=` does with the one it names.
+    resume: str | None = None
     # Seed of the data split, of the weights and of the order of images.
     seed: int = MISSING
     # Where everything that a run leaves is kept, relative to the current folder.

@@ -151,6 +151,9 @@ class SweepJob:
     """A hyperparameter search over a command job: Azure ML's sweep job.
 
     `trial.command` refers to swept inputs as `{{search_space.x}}`.
+
+    Attributes:
+        fail_fast: Whether a trial that fails ends the sweep; ours, Azure ML has no such thing.
     """
 
     name: str
@@ -160,6 +163,7 @@ class SweepJob:
     objective: Objective
     limits: Limits
     early_termination: Policy | None = None
+    fail_fast: bool = False
 
 
 @dataclass(frozen=True)

@@ -39,12 +39,18 @@ def unreadable(command: str) -> list[str]:
     return [*MISREAD.findall(rest), *(f"{part}..." for part in unclosed)]
 
 
-def swept(command: str, names: Mapping[str, object]) -> str:
-    """Turn `{{inputs.x}}` into `{{search_space.x}}` for each swept name, as the SDK does."""
+def swept(command: str, names: Mapping[str, str]) -> str:
+    """Turn `{{inputs.x}}` into `{{search_space.key}}` for each swept input, as the SDK does.
+
+    Args:
+        command: The template.
+        names: Input -> its key in the search space; mostly the same.
+    """
 
     def replaced(match: re.Match[str]) -> str:
         kind, name = match.groups()
-        return f"{{{{search_space.{name}}}}}" if kind == "inputs" and name in names else match[0]
+        is_swept = kind == "inputs" and name in names
+        return f"{{{{search_space.{names[name]}}}}}" if is_swept else match[0]
 
     return REFERENCE.sub(replaced, command)
 

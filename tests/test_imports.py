@@ -109,6 +109,7 @@ LIBRARIES = {
         "mnist_exp.serving.no_code",
     },
     "omegaconf": {"mnist_exp.app"},
+    "optuna": {"mnist_exp.sweeps"},
     "orjson": {"trainer", "mnist_exp.serving"},
     "pandas": {"mnist_exp.serving.no_code"},
     "pathspec": {"mnist_exp.workspaces.local.snapshot"},

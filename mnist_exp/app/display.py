@@ -16,7 +16,7 @@ __all__ = ["RichDisplay"]
 #: Keys, and groups with their keys, that the stages after this one need too.
 CARRIED = ("outputs_dir", "profile", "workspace", "data", "registration", "endpoint")
 #: What is said once, not again in the next command.
-ONCE = ("stage", "run")
+ONCE = ("stage", "run", "resume")
 
 
 class RichDisplay:
@@ -61,6 +61,10 @@ class RichDisplay:
         """Say how to go on with a job that has not been completed."""
         named = [f"stage={record.stage.value}", f"run={record.name}"]
         words = ["mnist-exp", *self._flags, *named, *self._given]
+        if record.stage is Stage.sweep:
+            # It keeps the config that it was made with.
+            kept = [text for text in self._given if _key(text) == "outputs_dir"]
+            words = ["mnist-exp", *named, *kept]
         self.message(f"go on with it: {shlex.join(words)}")
 
     def stage_ended(self, record: Record) -> None:

@@ -16,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from mnist_exp import checks
 from mnist_exp.app.display import RichDisplay
 from mnist_exp.app.hydra_errors import explain, is_foreign
+from mnist_exp.app.resumption import with_kept_config
 from mnist_exp.app.schemas import to_config
 from mnist_exp.build import command_job, endpoint_spec
 from mnist_exp.config import ExperimentConfig, Stage
@@ -65,7 +66,7 @@ def check(composed: DictConfig, hydra_config: DictConfig) -> None:
     Raises:
         MnistExpError: Something does not hold.
     """
-    config = to_config(composed, hydra_config)
+    config = _config(composed, hydra_config)
     if faults := checks.faults(config):
         raise ConfigError(faults)
     display = RichDisplay()
@@ -86,7 +87,7 @@ def execute(composed: DictConfig, hydra_config: DictConfig) -> Record:
     Raises:
         MnistExpError: What went wrong.
     """
-    config = to_config(composed, hydra_config)
+    config = _config(composed, hydra_config)
     folder = Path(hydra_config.runtime.output_dir)
     display = RichDisplay(list(hydra_config.overrides.task), _flags(hydra_config))
     return run_stage(_runner(config.stage), _context(config, folder, display))
@@ -100,6 +101,11 @@ def _flags(hydra_config: DictConfig) -> list[str]:
         if source.provider == "command-line"
         for word in ("--config-dir", os.path.relpath(source.path))
     ]
+
+
+def _config(composed: DictConfig, hydra_config: DictConfig) -> ExperimentConfig:
+    config = to_config(composed, hydra_config)
+    return with_kept_config(config, list(hydra_config.overrides.task))
 
 
 @contextmanager

@@ -8,11 +8,11 @@ from mnist_exp.config import ExperimentConfig, Stage
 __all__ = ["general_faults"]
 
 #: Stages that always begin anew.
-FRESH = (Stage.compute, Stage.sweep, Stage.all)
+FRESH = (Stage.compute, Stage.all)
 
 
 def general_faults(config: ExperimentConfig) -> Iterator[str]:
-    """The seed, the outputs folder and the record to go on from."""
+    """The seed, the outputs folder, and what to go on from."""
     if not 0 <= config.seed < 2**31:
         yield f"seed: must be from 0 to 2147483647, got {config.seed}"
     if not config.outputs_dir.strip():
@@ -31,3 +31,9 @@ def general_faults(config: ExperimentConfig) -> Iterator[str]:
             f"run: stage={config.stage.value} goes on from no record, got {config.run}; "
             "leave run= out"
         )
+    if config.resume not in (None, "last"):
+        yield f"resume: must be last, got {config.resume!r}; run=NAME names a run to go on with"
+    elif config.resume and config.run:
+        yield f"resume: run={config.run} names the sweep already; give one of the two"
+    elif config.resume and config.stage is not Stage.sweep:
+        yield f"resume: only stage=sweep takes it, got stage={config.stage}; use run=NAME"

@@ -92,6 +92,7 @@ def _facts(record: Record) -> Iterator[tuple[str, str]]:
         yield "best", f"{_result(record)} with {pairs(record.best.get('parameters', {}))}"
     elif record.parameters:
         yield "parameters", pairs(record.parameters)
+    yield from _insights(record.insights)
     if record.metrics:
         yield "metrics", pairs(record.metrics)
     if record.model:
@@ -109,6 +110,16 @@ def _facts(record: Record) -> Iterator[tuple[str, str]]:
 def _is_plain(value: Any) -> bool:
     # Notes are lists, and have been printed when they came.
     return value is not None and not isinstance(value, list | tuple)
+
+
+def _insights(insights: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    if winner := insights.get("winner"):
+        yield "won with", plain(str(winner))
+    if savings := insights.get("savings"):
+        yield "saved", plain(str(savings))
+    if importance := insights.get("importance"):
+        shares = (f"{plain(name)} {share:.0%}" for name, share in importance.items())
+        yield "importance", ", ".join(shares)
 
 
 def _model(model: Mapping[str, Any]) -> str:

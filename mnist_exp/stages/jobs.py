@@ -2,18 +2,19 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from mnist_exp.build import command_job, sweep_job
 from mnist_exp.config import Stage
-from mnist_exp.errors import NotFoundError
-from mnist_exp.lazy import figures
+from mnist_exp.errors import NotFoundError, OutputsError
+from mnist_exp.lazy import figures, insights
 from mnist_exp.names import new_job_name
-from mnist_exp.records import Record
+from mnist_exp.records import Record, write_json
 from mnist_exp.specs import CommandJob, SweepJob
 from mnist_exp.stages.context import StageContext
-from mnist_exp.stages.lookup import unfinished_training
+from mnist_exp.stages.lookup import CONFIG_NAME, unfinished_sweep, unfinished_training
 from mnist_exp.workspaces.base import JobResult, JobStatus, TrialResult
 
 __all__ = ["SweepStage", "TrainStage", "keep_confusion_matrix"]
@@ -66,19 +67,34 @@ class SweepStage:
     stage = Stage.sweep
 
     def faults(self, context: StageContext) -> list[str]:
-        """Nothing beyond the config's own rules."""
+        """A sweep that is to be gone on with must be there, and not have ended."""
+        if context.config.stage is Stage.sweep and context.config.run is not None:
+            try:
+                unfinished_sweep(context.index, context.config.run)
+            except NotFoundError as error:
+                return list(error.lines)
         return []
 
     def name(self, context: StageContext) -> str:
-        """Return a new job name; trials append their index."""
-        return new_job_name("sweep")
+        """Return a new job name, to which trials append their index, or that of the sweep named."""
+        is_named = context.config.stage is Stage.sweep and context.config.run is not None
+        return str(context.config.run) if is_named else new_job_name("sweep")
 
     def run(self, context: StageContext, record: Record) -> Record:
         """Submit, watch, and draw the trials."""
         job = sweep_job(context.config, record.name)
-        result = _submit_and_watch(context, job, job.objective.primary_metric)
+        write_json(context.folder / CONFIG_NAME, asdict(context.config))
+        try:
+            result = _submit_and_watch(context, job, job.objective.primary_metric)
+        except (KeyboardInterrupt, OutputsError):
+            context.display.resumable(record)
+            raise
         record = _with_result(record, result).with_changes(
-            trials=[_trial(trial) for trial in result.trials], best=_best(result)
+            trials=[_trial(trial) for trial in result.trials],
+            best=_best(result),
+            insights=insights().sweep_insights(
+                result, job.objective.primary_metric, _epochs(job.trial)
+            ),
         )
         record.save(context.folder)
         objective = job.objective
@@ -88,6 +104,13 @@ class SweepStage:
                 result, objective.primary_metric, objective.goal.value, context.figure("sweep")
             )
             paths["sweep"] = str(path)
+            path = figures().parallel_coordinates(
+                result,
+                objective.primary_metric,
+                objective.goal.value,
+                context.figure("parallel_coordinates"),
+            )
+            paths["parallel_coordinates"] = str(path)
         if result.best is not None:
             path = figures().learning_curves(result, context.figure("best_learning_curves"))
             paths["best_learning_curves"] = str(path)
@@ -122,11 +145,14 @@ def _submit_and_watch(
     context: StageContext, job: CommandJob | SweepJob, primary_metric: str
 ) -> JobResult:
     command = job.trial if isinstance(job, SweepJob) else job
-    epochs = command.inputs.get("epochs")
-    total = epochs if isinstance(epochs, int) else None
     name = context.workspace.submit(job)
-    with context.display.watching(total, primary_metric) as observer:
+    with context.display.watching(_epochs(command), primary_metric) as observer:
         return context.workspace.watch(name, observer)
+
+
+def _epochs(job: CommandJob) -> int | None:
+    epochs = job.inputs.get("epochs")
+    return epochs if isinstance(epochs, int) else None
 
 
 def _with_result(record: Record, result: JobResult) -> Record:
@@ -150,6 +176,7 @@ def _trial(trial: TrialResult) -> Mapping[str, Any]:
         "best": trial.best,
         "last": trial.last,
         "events": trial.events,
+        "cut": trial.cut,
         "why": trial.why,
         "duration_s": round(trial.duration_s, 3),
     }

@@ -1,18 +1,25 @@
 """Which earlier record a stage goes on from: the one in this command, the one named, the latest."""
 
+from pathlib import Path
+
 from mnist_exp.config import Stage
 from mnist_exp.errors import NotFoundError
-from mnist_exp.records import Record
+from mnist_exp.records import Record, RecordIndex
 from mnist_exp.stages.context import StageContext
 from mnist_exp.workspaces.base import JobStatus
 
 __all__ = [
+    "CONFIG_NAME",
     "deployed_endpoint",
     "missing_endpoint",
     "registered_model",
     "source_job",
+    "unfinished_sweep",
     "unfinished_training",
 ]
+
+#: The file in a sweep's run folder with the config that it was made with.
+CONFIG_NAME = "config.json"
 
 #: Stages whose `run=` names the record of a deployment.
 CALLING = (Stage.invoke, Stage.status, Stage.logs, Stage.cleanup)
@@ -67,6 +74,32 @@ def unfinished_training(context: StageContext) -> Record | None:
     raise NotFoundError(
         f"run: no training run {config.run} in {config.outputs_dir}; leave run= out to train anew"
     )
+
+
+def unfinished_sweep(index: RecordIndex, name: str | None) -> tuple[Record, Path]:
+    """Return the record and the run folder of a sweep to go on with; the latest without a name.
+
+    Raises:
+        NotFoundError: There is none, or the sweep has ended.
+    """
+    ended = set()
+    found: dict[str, tuple[Record, Path]] = {}
+    for record, folder in index.newest_first(Stage.sweep):
+        # A sweep that was left before its end has a record without trials.
+        if record.status is JobStatus.COMPLETED or record.trials:
+            ended.add(record.name)
+        elif (folder / CONFIG_NAME).is_file():
+            found.setdefault(record.name, (record, folder))
+    if name in ended:
+        raise NotFoundError(
+            f"run: must name a sweep that has not ended, got {name}, which has; "
+            "leave run= out to begin another"
+        )
+    left = [one for known, one in found.items() if known not in ended and name in (None, known)]
+    if left:
+        return left[0]
+    what = f"no sweep {name}" if name else "no sweep that has not ended"
+    raise NotFoundError(f"run: {what} to go on with; leave run= and resume= out to begin another")
 
 
 def registered_model(context: StageContext) -> Record:

@@ -74,6 +74,7 @@ class TrialResult:
         events: How many times the primary metric was logged: Azure ML's intervals.
         why: Why it ended as it did, in plain words; empty when it just completed.
         metrics: Name -> every log event, in order of arrival.
+        cut: The interval at which early termination cut it; None if it did not.
     """
 
     name: str
@@ -85,6 +86,7 @@ class TrialResult:
     why: str = ""
     metrics: Mapping[str, Sequence[MetricPoint]] = field(default_factory=dict)
     duration_s: float = 0.0
+    cut: int | None = None
 
 
 @dataclass(frozen=True)
