@@ -64,6 +64,7 @@ MAY_IMPORT = {
         "names",
         "build",
         "specs",
+        "sweeps",
         "records",
         "lazy",
         "workspaces.base",

@@ -18,13 +18,14 @@ from mnist_exp.app.display import RichDisplay
 from mnist_exp.app.hydra_errors import explain, is_foreign
 from mnist_exp.app.resumption import with_kept_config
 from mnist_exp.app.schemas import to_config
-from mnist_exp.build import command_job, endpoint_spec
+from mnist_exp.build import command_job, endpoint_spec, model_spec
 from mnist_exp.config import ExperimentConfig, Stage
 from mnist_exp.errors import ConfigError, JobError, MnistExpError, OutputsError
 from mnist_exp.lazy import open_workspace
 from mnist_exp.records import Record, RecordIndex
 from mnist_exp.stages import RUNNERS, StageContext, StageRunner, run_stage
 from mnist_exp.stages.all import AllStages
+from mnist_exp.stages.lookup import model_source
 
 __all__ = ["FULL_ERROR", "Outcome", "check", "execute", "probe", "report_errors", "split"]
 
@@ -164,7 +165,12 @@ def _check_specs(context: StageContext) -> None:
     config, workspace = context.config, context.workspace
     with context.display.watching(None, "") as observer:
         if config.stage in checks.TRAINING:
-            workspace.check(command_job(config, "check"), observer)
+            # A new job's name is drawn when it starts; an old one's files are looked at.
+            is_again = config.stage is Stage.train and config.run is not None
+            name = RUNNERS[Stage.train].name(context) if is_again else "check"
+            workspace.check(command_job(config, name), observer)
+        if config.stage is Stage.register:
+            workspace.check(model_spec(config, model_source(context)), observer)
         if config.stage in (Stage.deploy, Stage.all):
             endpoint = RUNNERS[Stage.deploy].name(context)
             workspace.check(endpoint_spec(config, endpoint), observer)

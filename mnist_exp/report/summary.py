@@ -162,7 +162,10 @@ def _figures(record: Record) -> list[str]:
 def _print_trials(record: Record, console: Console) -> None:
     console.print()
     console.print(ranking_table(record, console.width))
+    told: dict[str, list[str]] = {}
     for trial in record.trials:
         if why := plain(str(trial.get("why") or "")):
-            label = trial_label(str(trial["name"]), record.name)
-            print_line(console, f"  trial {label}: {why}", "dim")
+            told.setdefault(why, []).append(trial_label(str(trial["name"]), record.name))
+    for why, labels in told.items():
+        word = "trial" if len(labels) == 1 else "trials"
+        print_line(console, f"  {word} {', '.join(labels)}: {why}", "dim")

@@ -16,7 +16,7 @@ from mnist_exp.errors import JobError, MnistExpError
 from mnist_exp.records import Record, RecordIndex
 from mnist_exp.workspaces.base import JobStatus, Observer, Workspace
 
-__all__ = ["Display", "StageContext", "StageRunner", "run_stage"]
+__all__ = ["Display", "StageContext", "StageInterrupted", "StageRunner", "run_stage"]
 
 #: Packages whose versions decide what a run gives.
 RECORDED_PACKAGES = ("mnist-exp", "tensorflow", "keras", "mlflow", "numpy", "azure-ai-ml")
@@ -55,6 +55,18 @@ class Watching(Protocol):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None: ...
+
+
+class StageInterrupted(KeyboardInterrupt):
+    """The user stopped a stage that had something to show by then.
+
+    Attributes:
+        record: The stage's record with it.
+    """
+
+    def __init__(self, record: Record) -> None:
+        super().__init__()
+        self.record = record
 
 
 @dataclass(frozen=True)
@@ -124,7 +136,9 @@ def run_stage(runner: StageRunner, context: StageContext) -> Record:
         record = runner.run(context, record)
         if not record.status.is_finished:
             record = record.with_changes(status=JobStatus.COMPLETED)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
+        if isinstance(interrupt, StageInterrupted):
+            record = interrupt.record
         record = record.with_changes(status=JobStatus.CANCELED, why="canceled by the user")
         raise
     except MnistExpError as error:

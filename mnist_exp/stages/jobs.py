@@ -13,9 +13,10 @@ from mnist_exp.lazy import figures, insights
 from mnist_exp.names import new_job_name
 from mnist_exp.records import Record, write_json
 from mnist_exp.specs import CommandJob, SweepJob
-from mnist_exp.stages.context import StageContext
+from mnist_exp.stages.context import StageContext, StageInterrupted
 from mnist_exp.stages.lookup import CONFIG_NAME, unfinished_sweep, unfinished_training
-from mnist_exp.workspaces.base import JobResult, JobStatus, TrialResult
+from mnist_exp.sweeps.ranking import logged_instead
+from mnist_exp.workspaces.base import JobInterrupted, JobResult, JobStatus, TrialResult
 
 __all__ = ["SweepStage", "TrainStage", "keep_confusion_matrix"]
 
@@ -46,10 +47,11 @@ class TrainStage:
         job = command_job(context.config, record.name)
         try:
             result = _submit_and_watch(context, job, context.config.job.primary_metric)
-        except KeyboardInterrupt:
+        except JobInterrupted as interrupt:
             context.display.resumable(record)
-            raise
+            raise StageInterrupted(_with_result(record, interrupt.result)) from None
         record = _with_result(record, result)
+        record = record.with_changes(warnings=[*record.warnings, *_unlogged(context, result)])
         if job.outputs and result.status is JobStatus.FAILED:
             context.display.resumable(record)
         record.save(context.folder)
@@ -86,12 +88,13 @@ class SweepStage:
         write_json(context.folder / CONFIG_NAME, asdict(context.config))
         try:
             result = _submit_and_watch(context, job, job.objective.primary_metric)
-        except (KeyboardInterrupt, OutputsError):
+        except JobInterrupted as interrupt:
+            context.display.resumable(record)
+            raise StageInterrupted(_with_trials(record, interrupt.result)) from None
+        except OutputsError:
             context.display.resumable(record)
             raise
-        record = _with_result(record, result).with_changes(
-            trials=[_trial(trial) for trial in result.trials],
-            best=_best(result),
+        record = _with_trials(record, result).with_changes(
             insights=insights().sweep_insights(
                 result, job.objective.primary_metric, _epochs(job.trial)
             ),
@@ -166,6 +169,20 @@ def _with_result(record: Record, result: JobResult) -> Record:
         log_tail=list(result.log_tail),
         warnings=list(result.warnings),
     )
+
+
+def _with_trials(record: Record, result: JobResult) -> Record:
+    trials = [_trial(trial) for trial in result.trials]
+    return _with_result(record, result).with_changes(trials=trials, best=_best(result))
+
+
+def _unlogged(context: StageContext, result: JobResult) -> list[str]:
+    """Return a warning if the script logged metrics, and the primary one is not among them."""
+    wanted = context.config.job.primary_metric
+    if result.status is not JobStatus.COMPLETED or not result.metrics or wanted in result.metrics:
+        return []
+    near = logged_instead(wanted, result.metrics, "job.primary_metric")
+    return [f"job.primary_metric: the script did not log {wanted!r}; {near}"]
 
 
 def _trial(trial: TrialResult) -> Mapping[str, Any]:

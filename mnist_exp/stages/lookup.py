@@ -12,6 +12,7 @@ __all__ = [
     "CONFIG_NAME",
     "deployed_endpoint",
     "missing_endpoint",
+    "model_source",
     "registered_model",
     "source_job",
     "unfinished_sweep",
@@ -52,6 +53,16 @@ def source_job(context: StageContext) -> Record:
             "run another sweep or name another run with run=NAME"
         )
     return record
+
+
+def model_source(context: StageContext) -> str:
+    """Return the job whose model is registered: a sweep's best trial, or a training run.
+
+    Raises:
+        NotFoundError: As for `source_job`.
+    """
+    source = source_job(context)
+    return str(source.best["name"]) if source.best else source.name
 
 
 def unfinished_training(context: StageContext) -> Record | None:

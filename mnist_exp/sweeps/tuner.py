@@ -285,4 +285,4 @@ class Tuner:
     def _warn(self, text: str | None) -> None:
         if text and not self._warnings:
             self._warnings.append(text)
-            self.listener.message(text)
+            self.listener.message(f"warning: {text}")

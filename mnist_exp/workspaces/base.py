@@ -22,6 +22,7 @@ __all__ = [
     "Deployment",
     "DeploymentStatistics",
     "Endpoint",
+    "JobInterrupted",
     "JobResult",
     "JobStatus",
     "MetricPoint",
@@ -125,6 +126,18 @@ class JobResult:
     def best_trial(self) -> TrialResult | None:
         """The winner of a sweep."""
         return next((trial for trial in self.trials if trial.name == self.best), None)
+
+
+class JobInterrupted(KeyboardInterrupt):
+    """The user stopped a job, or a sweep, that was being watched.
+
+    Attributes:
+        result: How it ended.
+    """
+
+    def __init__(self, result: JobResult) -> None:
+        super().__init__()
+        self.result = result
 
 
 @dataclass(frozen=True)
@@ -263,7 +276,7 @@ class Workspace(Protocol):
     def delete_endpoint(self, name: str) -> None:
         """Delete the endpoint with all its deployments, and return when that is done."""
 
-    def check(self, spec: CommandJob | EndpointSpec, observer: Observer) -> None:
+    def check(self, spec: CommandJob | EndpointSpec | ModelSpec, observer: Observer) -> None:
         """Look at what the spec needs, fetching data if need be, before anything is started."""
 
     def sample_folder(self, data: DataSpec, observer: Observer) -> Path:

@@ -25,7 +25,7 @@ from mnist_exp.workspaces.local.workers import (
     worker_environments,
 )
 
-__all__ = ["Launcher", "RunningJob", "Site", "TrialOf", "start_job"]
+__all__ = ["Launcher", "RunningJob", "Site", "TrialOf", "check_again", "start_job"]
 
 #: Starts a job's processes: command, folder, an environment for each, a log for each.
 Launcher = Callable[[str, Path, Sequence[Mapping[str, str]], Sequence[Path]], Processes]
@@ -308,6 +308,23 @@ def start_job(
         running.close(failed=f"could not be started: {error}")
         raise
     return running
+
+
+def check_again(folder: JobFolder, job: CommandJob) -> None:
+    """See that a job that is to be gone on with is the one that was begun.
+
+    Raises:
+        ConflictError: It ran another command, or in another experiment.
+    """
+    if not folder.exists:
+        return
+    kept = folder.description()
+    for key, value in (("experiment_name", job.experiment_name), ("command", job.command)):
+        if kept[key] != value:
+            raise ConflictError(
+                f"run: job {job.name} was begun with the {key} {kept[key]!r}, got {value!r}; "
+                "give the overrides that it was begun with, job= above all"
+            )
 
 
 def _first(job: CommandJob, site: Site, folder: JobFolder, trial: TrialOf | None) -> TrackedRun:

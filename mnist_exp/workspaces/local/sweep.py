@@ -15,7 +15,7 @@ from mnist_exp.sweeps.journal import Created, Resumed
 from mnist_exp.sweeps.sampling import SamplingType, with_seed
 from mnist_exp.sweeps.trial import TrialStatus
 from mnist_exp.sweeps.tuner import Tuner
-from mnist_exp.workspaces.base import JobResult
+from mnist_exp.workspaces.base import JobInterrupted, JobResult
 from mnist_exp.workspaces.local.environment import TrackedRun
 from mnist_exp.workspaces.local.folders import JobFolder
 from mnist_exp.workspaces.local.jobs import Site
@@ -145,12 +145,17 @@ class _Sweep:
             job.fail_fast,
             learner,
         )
+        interrupted = False
         try:
             tuner.run()
+        except KeyboardInterrupt:
+            interrupted = True
         finally:
             backend.close()
             result = sweep_result(job, self._folder, tuner.result(), backend)
             track_end(result, run, self._site.tracking, job)
+        if interrupted:
+            raise JobInterrupted(result)
         self._site.observer.job_changed(result)
         return result
 

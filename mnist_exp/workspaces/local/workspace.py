@@ -23,6 +23,7 @@ from mnist_exp.workspaces.base import (
     Deployment,
     DeploymentStatistics,
     Endpoint,
+    JobInterrupted,
     JobResult,
     Observer,
     RegisteredModel,
@@ -31,7 +32,7 @@ from mnist_exp.workspaces.local.endpoints import Endpoints, ModelFiles
 from mnist_exp.workspaces.local.folders import JobFolder
 from mnist_exp.workspaces.local.inputs import local_path
 from mnist_exp.workspaces.local.interrupts import noted_interrupts
-from mnist_exp.workspaces.local.jobs import RunningJob, Site, start_job
+from mnist_exp.workspaces.local.jobs import RunningJob, Site, check_again, start_job
 from mnist_exp.workspaces.local.sweep import run_sweep
 from mnist_exp.workspaces.local.tracking import Tracking
 
@@ -84,14 +85,18 @@ class LocalWorkspace:
 
     def register_model(self, spec: ModelSpec) -> RegisteredModel:
         """Register a job's kept files in MLflow's model registry."""
-        folder = JobFolder(self._jobs, spec.job)
-        source = folder.path / spec.path
+        source = self._model_source(spec)
+        return self._tracking.register(spec, JobFolder(self._jobs, spec.job).run_id, source)
+
+    def _model_source(self, spec: ModelSpec) -> Path:
+        folder = JobFolder(self._jobs, spec.job).path
+        source = folder / spec.path
         if not source.exists():
             raise JobError(
                 f"registration.path: must be among the files of job {spec.job}, got {spec.path}; "
-                f"its files are in {folder.path}"
+                f"its files are in {folder}"
             )
-        return self._tracking.register(spec, folder.run_id, source)
+        return source
 
     def create_or_update_endpoint(self, spec: EndpointSpec) -> Endpoint:
         """Make the endpoint, or change traffic, keys and description of the one there is."""
@@ -136,11 +141,15 @@ class LocalWorkspace:
         found = JobFolder(self._jobs, job).path / path
         return found if found.exists() else None
 
-    def check(self, spec: CommandJob | EndpointSpec, observer: Observer) -> None:
-        """Fetch and validate what a job reads; see that an endpoint's port is free."""
+    def check(self, spec: CommandJob | EndpointSpec | ModelSpec, observer: Observer) -> None:
+        """Fetch and validate what a job reads; see that a port is free, and a model there."""
         if isinstance(spec, EndpointSpec):
             self._endpoints.check_port(spec.name, spec.port)
             return
+        if isinstance(spec, ModelSpec):
+            self._model_source(spec)
+            return
+        check_again(JobFolder(self._jobs, spec.name), spec)
         for name, value in spec.inputs.items():
             if isinstance(value, PathInput):
                 local_path(name, value.path, observer.message)
@@ -151,8 +160,7 @@ def _watch_command(job: CommandJob, site: Site) -> JobResult:
     try:
         canceled = _follow(running, site)
     except KeyboardInterrupt:
-        running.close("canceled by the user")
-        raise
+        raise JobInterrupted(running.close("canceled by the user")) from None
     except BaseException as error:
         running.close(f"no longer watched: {error}")
         raise
