@@ -1,4 +1,4 @@
-"""Measures the trainer: `python -m benchmarks training --data FOLDER`; without a name, all."""
+"""Measures trainer and endpoint: `python -m benchmarks training --data FOLDER`; no name, all."""
 
 import argparse
 import sys
@@ -9,12 +9,17 @@ from benchmarks.accuracy import accuracy
 from benchmarks.contestants import CONTESTANTS
 from benchmarks.process import process
 from benchmarks.sample import write_sample
+from benchmarks.serving import serving
+from benchmarks.sweep import SWEEP_RIVALS, overhead, sweep
 from benchmarks.training import Race, training
 
 _NAMES = {
     "training": "images/s of the trainer and its rivals, epoch by epoch in turns",
     "process": "wall time of a whole run, imports to export, against an eager script",
     "accuracy": "test accuracy over five seeds",
+    "serving": "requests/s and latency of an endpoint, against Azure ML's inference server",
+    "sweep": "wall time of eight trials of a sweep and its rivals",
+    "overhead": "what a trial costs beside its script, and how soon its values are heard of",
 }
 
 
@@ -44,7 +49,20 @@ def _arguments() -> argparse.Namespace:
     add("--rounds", type=int, default=5, help="measured epochs of each contestant, for training")
     add("--epochs", type=int, default=20, help="of a whole run, for process")
     add("--processes", type=int, default=2, help="whole runs of each, for process")
+    add("--seconds", type=float, default=5.0, help="of each measurement, for serving")
+    add("--alone", action="store_true", help="no inference server to compare with, for serving")
     add("--seeds", type=int, default=5, help="how many, for accuracy")
+    add("--sweep-epochs", type=int, default=3, help="of each trial, for sweep")
+    add("--sweep-rounds", type=int, default=3, help="sweeps of each, for sweep")
+    add(
+        "--sweep-rivals",
+        nargs="+",
+        choices=SWEEP_RIVALS,
+        default=["ours", "process per trial", "optuna threads"],
+        metavar="NAME",
+        help=f"for sweep, of {', '.join(SWEEP_RIVALS)}",
+    )
+    add("--trials", type=int, nargs="+", default=[10, 100, 1000], help="for overhead")
     add(
         "--contestants",
         nargs="+",
@@ -68,6 +86,12 @@ def _run(arguments: argparse.Namespace, data: Path) -> None:
         process(data, arguments.epochs, arguments.processes)
     if "accuracy" in wanted:
         accuracy(data, 3, range(arguments.seeds))
+    if "serving" in wanted:
+        serving(data, arguments.rounds, arguments.seconds, not arguments.alone)
+    if "sweep" in wanted:
+        sweep(data, arguments.sweep_epochs, arguments.sweep_rounds, arguments.sweep_rivals)
+    if "overhead" in wanted:
+        overhead(arguments.trials)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from mnist_exp.specs import (
     ModelSpec,
     OutputSpec,
     PathInput,
+    ProbeSettings,
     RequestSettings,
     SweepJob,
 )
@@ -32,6 +34,7 @@ __all__ = [
     "data_spec",
     "deployment_spec",
     "endpoint_spec",
+    "inputs_of",
     "model_spec",
     "sweep_job",
 ]
@@ -92,6 +95,8 @@ def command_job(config: ExperimentConfig, name: str) -> CommandJob:
 def sweep_job(config: ExperimentConfig, name: str) -> SweepJob:
     """Return the sweep over the training job; a search-space key replaces that input.
 
+    A dotted key (`model.learning_rate`) replaces the inputs that take their value from it.
+
     Raises:
         ConfigError: The sweep has faults.
     """
@@ -100,19 +105,32 @@ def sweep_job(config: ExperimentConfig, name: str) -> SweepJob:
         raise ConfigError(faults)
     trial = command_job(config, name)
     command = trial.command
+    keys = {
+        name: key
+        for key in parsed.search_space
+        for name in inputs_of(key, trial.inputs, config.job.sources)
+    }
     if config.job.command is None:
-        inputs = {**trial.inputs, **dict.fromkeys(parsed.search_space, "")}
+        inputs = {**trial.inputs, **dict.fromkeys(keys, "")}
         command = script_command(config.job.script or "", inputs, trial.outputs)
-    kept = {key: value for key, value in trial.inputs.items() if key not in parsed.search_space}
+    kept = {name: value for name, value in trial.inputs.items() if name not in keys}
     return SweepJob(
         name=name,
-        trial=_with_command(trial, swept(command, parsed.search_space), kept),
+        trial=_with_command(trial, swept(command, keys), kept),
         search_space=parsed.search_space,
         sampling=parsed.sampling,
         objective=parsed.objective,
         limits=parsed.limits,
         early_termination=parsed.early_termination,
+        fail_fast=config.sweep.fail_fast,
     )
+
+
+def inputs_of(key: str, inputs: Mapping[str, Any], sources: Mapping[str, str]) -> list[str]:
+    """Return the inputs that a key of a search space stands for; a new one if there is none."""
+    if key in inputs:
+        return [key]
+    return [name for name, source in sources.items() if source == key and name in inputs] or [key]
 
 
 def script_command(script: str, inputs: Mapping[str, Any], outputs: Mapping[str, Any]) -> str:
@@ -132,14 +150,22 @@ def model_spec(config: ExperimentConfig, job: str) -> ModelSpec:
 
 
 def endpoint_spec(
-    config: ExperimentConfig, name: str, traffic: Mapping[str, int] | None = None
+    config: ExperimentConfig,
+    name: str,
+    traffic: Mapping[str, int] | None = None,
+    mirror_traffic: Mapping[str, int] | None = None,
 ) -> EndpointSpec:
     """Return the endpoint, without traffic until its deployment is there."""
+    endpoint = config.endpoint
     return EndpointSpec(
         name=name,
-        auth_mode=config.endpoint.auth_mode,
-        description=config.endpoint.description,
+        auth_mode=endpoint.auth_mode,
+        description=endpoint.description,
         traffic=traffic or {},
+        mirror_traffic=mirror_traffic or {},
+        token_lifetime=endpoint.token_lifetime,
+        ttl=endpoint.ttl,
+        port=endpoint.port,
     )
 
 
@@ -151,7 +177,7 @@ def deployment_spec(config: ExperimentConfig, endpoint: str, model: str) -> Depl
         name=deployment.name,
         endpoint=endpoint,
         model=model,
-        code=Path(deployment.code),
+        code=_path(deployment.code),
         scoring_script=deployment.scoring_script,
         environment=_environment(deployment.environment),
         instance_type=deployment.instance_type,
@@ -161,7 +187,8 @@ def deployment_spec(config: ExperimentConfig, endpoint: str, model: str) -> Depl
             request_timeout_ms=settings.request_timeout_ms,
             max_concurrent_requests_per_instance=settings.max_concurrent_requests_per_instance,
         ),
-        port=config.endpoint.port,
+        liveness_probe=ProbeSettings(**asdict(deployment.liveness_probe)),
+        readiness_probe=ProbeSettings(**asdict(deployment.readiness_probe)),
     )
 
 

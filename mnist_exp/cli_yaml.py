@@ -23,13 +23,14 @@ from mnist_exp.specs import (
     ModelSpec,
     OutputSpec,
     PathInput,
+    ProbeSettings,
     RequestSettings,
     SweepJob,
 )
 from mnist_exp.sweeps.expressions import Choice, Expression
 from mnist_exp.sweeps.policies import Policy
 from mnist_exp.sweeps.sampling import Sampling, SamplingType
-from mnist_exp.templates import azure_form, literal_text
+from mnist_exp.templates import azure_form, azure_key, literal_text
 
 __all__ = [
     "command_yaml",
@@ -87,7 +88,9 @@ def sweep_yaml(job: SweepJob, locate: Locate) -> Document:
         "outputs": _outputs(trial.outputs),
         **place,
         "sampling_algorithm": _sampling(job.sampling),
-        "search_space": {name: _expression(one) for name, one in job.search_space.items()},
+        "search_space": {
+            azure_key(name): _expression(one) for name, one in job.search_space.items()
+        },
         "objective": {
             "primary_metric": job.objective.primary_metric,
             "goal": job.objective.goal.value,
@@ -130,25 +133,39 @@ def endpoint_yaml(spec: EndpointSpec) -> Document:
         "auth_mode": spec.auth_mode.value,
         "description": spec.description,
         **({"traffic": dict(spec.traffic)} if spec.traffic else {}),
+        **({"mirror_traffic": dict(spec.mirror_traffic)} if spec.mirror_traffic else {}),
     }
 
 
 def deployment_yaml(spec: DeploymentSpec) -> Document:
     """Return a deployment."""
-    settings: Document = {}
-    if spec.request_settings != RequestSettings():
-        settings = {"request_settings": dict(vars(spec.request_settings))}
+    parts = {
+        "request_settings": (spec.request_settings, RequestSettings()),
+        "liveness_probe": (spec.liveness_probe, ProbeSettings()),
+        "readiness_probe": (spec.readiness_probe, ProbeSettings()),
+    }
+    # Azure ML's defaults need not be said.
+    settings = {key: dict(vars(one)) for key, (one, default) in parts.items() if one != default}
     return {
         "$schema": f"{SCHEMAS}managedOnlineDeployment.schema.json",
         "name": spec.name,
         "endpoint_name": spec.endpoint,
         "model": f"azureml:{spec.model}",
-        "code_configuration": {"code": str(spec.code), "scoring_script": spec.scoring_script},
-        "environment": _environment(spec.environment),
+        **_scoring(spec),
         "environment_variables": dict(spec.environment_variables),
         "instance_type": spec.instance_type,
         "instance_count": spec.instance_count,
         **settings,
+    }
+
+
+def _scoring(spec: DeploymentSpec) -> Document:
+    if spec.scoring_script is None:
+        # A model of type mlflow_model brings its own.
+        return {}
+    return {
+        "code_configuration": {"code": str(spec.code), "scoring_script": spec.scoring_script},
+        "environment": _environment(spec.environment),
     }
 
 
@@ -242,7 +259,7 @@ def _choice(value: Any) -> Any:
     if not isinstance(value, Mapping):
         return value
     return {
-        name: _expression(part) if isinstance(part, Expression) else part
+        azure_key(name): _expression(part) if isinstance(part, Expression) else part
         for name, part in value.items()
     }
 

@@ -23,6 +23,8 @@ class Stage(StrEnum):
     register = "register"
     deploy = "deploy"
     invoke = "invoke"
+    status = "status"
+    logs = "logs"
     cleanup = "cleanup"
     doctor = "doctor"
     all = "all"
@@ -116,6 +118,14 @@ class AuthMode(StrEnum):
     """How an endpoint's callers prove who they are."""
 
     key = "key"
+    aml_token = "aml_token"  # noqa: S105
+
+
+class KeyName(StrEnum):
+    """The two keys of an endpoint."""
+
+    primary = "primary"
+    secondary = "secondary"
 
 
 @dataclass
@@ -241,6 +251,8 @@ class JobConfig:
     command: str | None = None
     # Name -> literal, or {type: uri_folder|uri_file, path, mode}.
     inputs: dict[str, Any] = field(default_factory=dict)
+    # Input name -> the config key that it takes its value from; filled in by composition.
+    sources: dict[str, str] = field(default_factory=dict)
     # Name -> {type: uri_folder|uri_file, mode}.
     outputs: dict[str, Any] = field(default_factory=dict)
     # Name -> text; nothing is inherited from the shell.
@@ -282,7 +294,7 @@ class LimitsConfig:
 class SweepConfig:
     """A hyperparameter search in Azure ML's words."""
 
-    # {type: random|grid, seed, rule: random|sobol, logbase}
+    # {type: random|grid|bayesian, seed, rule: random|sobol, logbase}
     sampling_algorithm: dict[str, Any] = field(default_factory=dict)
     # Input name -> {type: choice|uniform|loguniform|..., ...}; free to Hydra, typed by our parser.
     search_space: dict[str, Any] = field(default_factory=dict)
@@ -290,6 +302,8 @@ class SweepConfig:
     limits: LimitsConfig = field(default_factory=LimitsConfig)
     # {type: bandit|median_stopping|truncation_selection, ...}; empty lets every trial run on.
     early_termination: dict[str, Any] | None = field(default_factory=dict)
+    # Whether a trial that fails ends the sweep; Azure ML has no such thing.
+    fail_fast: bool = False
 
 
 @dataclass
@@ -317,15 +331,31 @@ class RequestSettingsConfig:
 
 
 @dataclass
+class ProbeConfig:
+    """Azure ML's probe of a container."""
+
+    # Seconds before the first look; a local deployment that is ready earlier is not held up.
+    initial_delay: int = 10
+    # Seconds between two looks.
+    period: int = 10
+    # Seconds that a sign of life may take.
+    timeout: int = 2
+    # Signs in a row until it counts as well.
+    success_threshold: int = 1
+    # Missing signs in a row until it is given up.
+    failure_threshold: int = 30
+
+
+@dataclass
 class DeploymentConfig:
     """One deployment behind an endpoint."""
 
     # 3 to 32 letters, digits and hyphens.
     name: str = MISSING
     # Folder with the scoring script, relative to the YAML that names it.
-    code: str = MISSING
-    # Python file in `code` with init() and run().
-    scoring_script: str = MISSING
+    code: str | None = None
+    # Python file in `code` with init() and run(); null for a model of type mlflow_model.
+    scoring_script: str | None = None
     environment: EnvConfig = field(default_factory=EnvConfig)
     # Name -> text, for the scoring script.
     environment_variables: dict[str, str] = field(default_factory=dict)
@@ -334,6 +364,28 @@ class DeploymentConfig:
     # Instances, 1-50.
     instance_count: int = 1
     request_settings: RequestSettingsConfig = field(default_factory=RequestSettingsConfig)
+    # Replaces a worker that gives no sign of life any more.
+    liveness_probe: ProbeConfig = field(default_factory=ProbeConfig)
+    # How long init() may take: initial_delay + period * failure_threshold.
+    readiness_probe: ProbeConfig = field(default_factory=ProbeConfig)
+
+
+@dataclass
+class RolloutConfig:
+    """How a new deployment takes over the traffic of the one before it."""
+
+    # Percents of the traffic, one after the other, the last 100; empty: no rollout.
+    steps: list[int] = field(default_factory=list)
+    # Percent of the traffic that is copied to it before it gets any; at most 50.
+    mirror: int = 0
+    # Requests that are sent to old and new at each step, besides what others send.
+    samples: int = 20
+    # Seconds that each step is watched at least.
+    seconds: float = 1.0
+    # It is rolled back when its share of failed requests is higher by more than this.
+    failure_margin: float = 0.01
+    # It is rolled back when its p95 is slower by more milliseconds than this.
+    latency_margin_ms: float = 50.0
 
 
 @dataclass
@@ -346,26 +398,37 @@ class EndpointConfig:
     name_prefix: str = MISSING
     # Text shown with the endpoint.
     description: str = ""
-    # key: callers send one of two keys.
+    # key: callers send one of two keys. aml_token: a token that expires.
     auth_mode: AuthMode = AuthMode.key
+    # Seconds that a token is good for (aml_token on this machine).
+    token_lifetime: int = 3600
+    # primary or secondary: deploy makes that key anew and does nothing else.
+    regenerate_key: KeyName | None = None
+    # Seconds after which the endpoint deletes itself, on this machine; None: never.
+    ttl: int | None = None
     deployment: DeploymentConfig = field(default_factory=DeploymentConfig)
     # Deploy to the endpoint that was deployed last instead of making a new one.
     reuse: bool = False
     # Deployment name -> percent, a sum of 0 or 100; empty: all to this deployment.
     traffic: dict[str, int] = field(default_factory=dict)
+    # Deployment name -> percent of the requests that it gets a copy of: one name, at most 50.
+    mirror_traffic: dict[str, int] = field(default_factory=dict)
+    rollout: RolloutConfig = field(default_factory=RolloutConfig)
     # A request body of one's own instead of sample digits.
     request_file: str | None = None
     # Sample digits that `invoke` sends.
     samples: int = 30
-    # Port on 127.0.0.1 of the local deployment; None takes a free one.
+    # Port on 127.0.0.1 of a new local endpoint; None takes a free one.
     port: int | None = None
+    # Lines of each deployment's log that stage=logs shows.
+    log_lines: int = 50
 
 
 @dataclass
 class ExperimentConfig:
     """The whole experiment: `conf/config.yaml` composed."""
 
-    # compute, train, sweep, register, deploy, invoke, cleanup, doctor or all.
+    # compute, train, sweep, register, deploy, invoke, status, logs, cleanup, doctor or all.
     stage: Stage = MISSING
     # Show what would be done, as Azure ML's YAML, and do nothing.
     dry_run: bool = False
@@ -373,6 +436,8 @@ class ExperimentConfig:
     wait: bool = True
     # A record to go on from: `register run=<sweep>`, `deploy run=<register>`; None is the latest.
     run: str | None = None
+    # last: go on with the latest sweep that has not ended, as `run=` does with the one it names.
+    resume: str | None = None
     # Seed of the data split, of the weights and of the order of images.
     seed: int = MISSING
     # Where everything that a run leaves is kept, relative to the current folder.

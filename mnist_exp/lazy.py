@@ -13,7 +13,7 @@ from mnist_exp.workspaces.base import Workspace
 # Importing inside functions is what this module is for.
 # ruff: noqa: PLC0415
 
-__all__ = ["datasets", "figures", "open_workspace"]
+__all__ = ["datasets", "figures", "insights", "open_workspace"]
 
 
 def open_workspace(config: ExperimentConfig, outputs: Path) -> Workspace:
@@ -39,6 +39,13 @@ def open_workspace(config: ExperimentConfig, outputs: Path) -> Workspace:
 def figures() -> ModuleType:
     """Return `mnist_exp.report.figures`: matplotlib."""
     from mnist_exp.report import figures as module
+
+    return module
+
+
+def insights() -> ModuleType:
+    """Return `mnist_exp.report.insights`: optuna."""
+    from mnist_exp.report import insights as module
 
     return module
 

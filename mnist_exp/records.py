@@ -36,6 +36,7 @@ class Record:
         metrics: Metric name -> last value; of a sweep, its best trial's.
         trials: Of a sweep: name, status, parameters, best, last, why.
         best: Of a sweep: the best trial's name, value and parameters.
+        insights: Of a sweep: why the best one won, what was saved, which parameters mattered.
         model: Of register and deploy: name, version, path.
         endpoint: Of deploy and invoke: name, scoring_uri, deployments.
         paths: What a reader may want to open: folder, log, figures.
@@ -54,6 +55,7 @@ class Record:
     metrics: Mapping[str, float] = field(default_factory=dict)
     trials: Sequence[Mapping[str, Any]] = ()
     best: Mapping[str, Any] | None = None
+    insights: Mapping[str, Any] = field(default_factory=dict)
     model: Mapping[str, Any] | None = None
     endpoint: Mapping[str, Any] | None = None
     compute: Mapping[str, Any] | None = None

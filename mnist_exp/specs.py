@@ -17,6 +17,7 @@ from mnist_exp.config import (
     DistributionType,
     EnvType,
     Identity,
+    KeyName,
 )
 from mnist_exp.sweeps.expressions import Expression
 from mnist_exp.sweeps.limits import Limits
@@ -36,6 +37,7 @@ __all__ = [
     "ModelSpec",
     "OutputSpec",
     "PathInput",
+    "ProbeSettings",
     "RequestSettings",
     "SweepJob",
     "parse_model_reference",
@@ -149,6 +151,9 @@ class SweepJob:
     """A hyperparameter search over a command job: Azure ML's sweep job.
 
     `trial.command` refers to swept inputs as `{{search_space.x}}`.
+
+    Attributes:
+        fail_fast: Whether a trial that fails ends the sweep; ours, Azure ML has no such thing.
     """
 
     name: str
@@ -158,6 +163,7 @@ class SweepJob:
     objective: Objective
     limits: Limits
     early_termination: Policy | None = None
+    fail_fast: bool = False
 
 
 @dataclass(frozen=True)
@@ -185,17 +191,39 @@ class RequestSettings:
 
 
 @dataclass(frozen=True)
+class ProbeSettings:
+    """Azure ML's probe of a container; seconds, and looks in a row."""
+
+    initial_delay: float = 10
+    period: float = 10
+    timeout: float = 2
+    success_threshold: int = 1
+    failure_threshold: int = 30
+
+
+@dataclass(frozen=True)
 class EndpointSpec:
     """An online endpoint.
 
     Attributes:
-        traffic: Deployment name -> percent; empty, or a sum of 0 or 100.
+        traffic: Deployment name -> percent; a sum of 0 or 100. Empty leaves it as it is.
+        mirror_traffic: One deployment -> percent of the requests that it gets a copy of, at most
+            50. Empty leaves it as it is; 0 ends it.
+        regenerate_key: This key is made anew.
+        token_lifetime: Seconds, for aml_token.
+        ttl: Seconds from now after which the endpoint deletes itself; None changes nothing.
+        port: Port on 127.0.0.1 of a local endpoint; None takes a free one.
     """
 
     name: str
     auth_mode: AuthMode = AuthMode.key
     description: str = ""
     traffic: Mapping[str, int] = field(default_factory=dict)
+    mirror_traffic: Mapping[str, int] = field(default_factory=dict)
+    regenerate_key: KeyName | None = None
+    token_lifetime: int = 3600
+    ttl: int | None = None
+    port: int | None = None
 
 
 @dataclass(frozen=True)
@@ -205,20 +233,21 @@ class DeploymentSpec:
     Attributes:
         model: `name:version` of a registered model.
         code: Folder that holds the scoring script.
-        port: Port on 127.0.0.1 for a local deployment; None takes a free one.
+        scoring_script: None for a model of type mlflow_model, which needs none.
     """
 
     name: str
     endpoint: str
     model: str
-    code: Path
-    scoring_script: str
+    code: Path | None
+    scoring_script: str | None
     environment: EnvironmentSpec
     instance_type: str
     instance_count: int = 1
     environment_variables: Mapping[str, str] = field(default_factory=dict)
     request_settings: RequestSettings = field(default_factory=RequestSettings)
-    port: int | None = None
+    liveness_probe: ProbeSettings = field(default_factory=ProbeSettings)
+    readiness_probe: ProbeSettings = field(default_factory=ProbeSettings)
 
 
 def parse_model_reference(reference: str) -> tuple[str, str]:

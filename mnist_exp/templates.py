@@ -9,7 +9,16 @@ https://learn.microsoft.com/azure/machine-learning/reference-yaml-job-command
 import re
 from collections.abc import Callable, Mapping
 
-__all__ = ["azure_form", "literal_text", "references", "render", "swept", "unreadable"]
+__all__ = [
+    "azure_form",
+    "azure_key",
+    "literal_text",
+    "own_key",
+    "references",
+    "render",
+    "swept",
+    "unreadable",
+]
 
 REFERENCE = re.compile(r"\{\{\s*(inputs|outputs|search_space)\.([A-Za-z_][A-Za-z0-9_.]*)\s*\}\}")
 OPTIONAL = re.compile(r"\[\[(.*?)\]\]", re.DOTALL)
@@ -39,12 +48,18 @@ def unreadable(command: str) -> list[str]:
     return [*MISREAD.findall(rest), *(f"{part}..." for part in unclosed)]
 
 
-def swept(command: str, names: Mapping[str, object]) -> str:
-    """Turn `{{inputs.x}}` into `{{search_space.x}}` for each swept name, as the SDK does."""
+def swept(command: str, names: Mapping[str, str]) -> str:
+    """Turn `{{inputs.x}}` into `{{search_space.key}}` for each swept input, as the SDK does.
+
+    Args:
+        command: The template.
+        names: Input -> its key in the search space; mostly the same.
+    """
 
     def replaced(match: re.Match[str]) -> str:
         kind, name = match.groups()
-        return f"{{{{search_space.{name}}}}}" if kind == "inputs" and name in names else match[0]
+        is_swept = kind == "inputs" and name in names
+        return f"{{{{search_space.{names[name]}}}}}" if is_swept else match[0]
 
     return REFERENCE.sub(replaced, command)
 
@@ -82,8 +97,21 @@ def azure_form(command: str) -> str:
     def optional(match: re.Match[str]) -> str:
         return f"${match[0]}" if REFERENCE.search(match[1]) else match[0]
 
-    marked = OPTIONAL.sub(optional, command)
-    return REFERENCE.sub(lambda match: f"${{{{{match[1]}.{match[2]}}}}}", marked)
+    def reference(match: re.Match[str]) -> str:
+        name = azure_key(match[2]) if match[1] == "search_space" else match[2]
+        return f"${{{{{match[1]}.{name}}}}}"
+
+    return REFERENCE.sub(reference, OPTIONAL.sub(optional, command))
+
+
+def azure_key(key: str) -> str:
+    """Return a search-space key as Azure ML takes it, which has no dots in names."""
+    return key.replace(".", "__")
+
+
+def own_key(name: str) -> str:
+    """Return the search-space key that `azure_key` wrote."""
+    return name.replace("__", ".")
 
 
 def literal_text(value: str | int | float | bool) -> str:

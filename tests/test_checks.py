@@ -451,7 +451,7 @@ RULES: dict[str, tuple[str, Change, str]] = {
     "concurrent requests": (
         "deploy",
         setting(endpoint__deployment__request_settings__max_concurrent_requests_per_instance=0),
-        "max_concurrent_requests_per_instance: must be at least 1, got 0",
+        "max_concurrent_requests_per_instance: must be from 1 to 1000, got 0",
     ),
     "deployment environment": (
         "deploy",

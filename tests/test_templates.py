@@ -87,7 +87,7 @@ def test_references_say_which_are_required() -> None:
 
 def test_swept_inputs_move_to_the_search_space() -> None:
     command = "{{inputs.lr}} {{inputs.epochs}} {{outputs.lr}} {{search_space.x}}"
-    assert swept(command, {"lr": 0, "x": 0}) == (
+    assert swept(command, {"lr": "lr", "x": "model.x"}) == (
         "{{search_space.lr}} {{inputs.epochs}} {{outputs.lr}} {{search_space.x}}"
     )
 

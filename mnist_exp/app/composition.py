@@ -4,6 +4,7 @@ A path in a YAML file is relative to that file; one from the command line is rel
 current folder.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-__all__ = ["empty_mappings", "resolve_paths"]
+__all__ = ["empty_mappings", "input_sources", "resolve_paths"]
 
 #: Config keys that hold local paths.
 PATH_KEYS = (
@@ -26,6 +27,22 @@ PATH_KEYS = (
 )
 
 GLOBAL_PACKAGE = "# @package _global_"
+
+
+_REFERENCE = re.compile(r"\$\{([A-Za-z_][\w.]*)\}")
+
+
+def input_sources(composed: DictConfig) -> dict[str, str]:
+    """Return for each job input that is a reference the config key that it refers to.
+
+    A search space may then name the key, as in `model.learning_rate`.
+    """
+    inputs = OmegaConf.to_container(composed.job.inputs, resolve=False)
+    found = {}
+    for name, value in inputs.items() if isinstance(inputs, dict) else ():
+        if isinstance(value, str) and (match := _REFERENCE.fullmatch(value)):
+            found[str(name)] = match[1]
+    return found
 
 
 def resolve_paths(composed: DictConfig, hydra_config: DictConfig) -> None:

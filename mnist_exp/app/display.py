@@ -9,13 +9,14 @@ from mnist_exp.report.comparison import print_comparison
 from mnist_exp.report.consoles import print_line, progress_console, results_console
 from mnist_exp.report.live import LiveObserver
 from mnist_exp.report.summary import print_overview, print_summary
+from mnist_exp.report.words import plain
 
 __all__ = ["RichDisplay"]
 
 #: Keys, and groups with their keys, that the stages after this one need too.
 CARRIED = ("outputs_dir", "profile", "workspace", "data", "registration", "endpoint")
 #: What is said once, not again in the next command.
-ONCE = ("stage", "run")
+ONCE = ("stage", "run", "resume")
 
 
 class RichDisplay:
@@ -47,6 +48,11 @@ class RichDisplay:
         """Print a line of progress."""
         print_line(self._progress, f"  {text}")
 
+    def result(self, text: str) -> None:
+        """Print a line of what was asked for."""
+        indent = " " * (len(text) - len(text.lstrip(" ")))
+        print_line(self._results, indent + plain(text))
+
     def warning(self, text: str) -> None:
         """Print a warning."""
         print_line(self._progress, f"warning: {text}", "yellow")
@@ -55,6 +61,10 @@ class RichDisplay:
         """Say how to go on with a job that has not been completed."""
         named = [f"stage={record.stage.value}", f"run={record.name}"]
         words = ["mnist-exp", *self._flags, *named, *self._given]
+        if record.stage is Stage.sweep:
+            # It keeps the config that it was made with.
+            kept = [text for text in self._given if _key(text) == "outputs_dir"]
+            words = ["mnist-exp", *named, *kept]
         self.message(f"go on with it: {shlex.join(words)}")
 
     def stage_ended(self, record: Record) -> None:

@@ -17,14 +17,16 @@ from mnist_exp import checks
 from mnist_exp.app.display import RichDisplay
 from mnist_exp.app.dry_run import show_dry_run
 from mnist_exp.app.hydra_errors import explain, is_foreign
+from mnist_exp.app.resumption import with_kept_config
 from mnist_exp.app.schemas import to_config
-from mnist_exp.build import command_job, deployment_spec
+from mnist_exp.build import command_job, deployment_spec, endpoint_spec, model_spec
 from mnist_exp.config import ExperimentConfig, Stage
 from mnist_exp.errors import ConfigError, JobError, MnistExpError, OutputsError
 from mnist_exp.lazy import open_workspace
 from mnist_exp.records import Record, RecordIndex
 from mnist_exp.stages import RUNNERS, StageContext, StageRunner, run_stage
 from mnist_exp.stages.all import AllStages
+from mnist_exp.stages.lookup import model_source
 from mnist_exp.workspaces.base import Detached
 
 __all__ = ["FULL_ERROR", "Outcome", "check", "execute", "probe", "report_errors", "split"]
@@ -67,7 +69,7 @@ def check(composed: DictConfig, hydra_config: DictConfig) -> None:
     Raises:
         MnistExpError: Something does not hold.
     """
-    config = to_config(composed, hydra_config)
+    config = _config(composed, hydra_config)
     # The doctor tells what is wrong itself, with all the rest.
     if config.stage is not Stage.doctor and (faults := checks.faults(config)):
         raise ConfigError(faults)
@@ -93,7 +95,7 @@ def execute(composed: DictConfig, hydra_config: DictConfig) -> Record:
     Raises:
         MnistExpError: What went wrong.
     """
-    config = to_config(composed, hydra_config)
+    config = _config(composed, hydra_config)
     folder = Path(hydra_config.runtime.output_dir)
     if config.dry_run:
         return show_dry_run(config, folder)
@@ -109,6 +111,11 @@ def _flags(hydra_config: DictConfig) -> list[str]:
         if source.provider == "command-line"
         for word in ("--config-dir", os.path.relpath(source.path))
     ]
+
+
+def _config(composed: DictConfig, hydra_config: DictConfig) -> ExperimentConfig:
+    config = to_config(composed, hydra_config)
+    return with_kept_config(config, list(hydra_config.overrides.task))
 
 
 @contextmanager
@@ -170,9 +177,15 @@ def _check_specs(context: StageContext) -> None:
     config, workspace = context.config, context.workspace
     with context.display.watching(None, "") as observer:
         if config.stage in checks.TRAINING:
-            workspace.check(command_job(config, "check"), observer)
+            # A new job's name is drawn when it starts; an old one's files are looked at.
+            is_again = config.stage is Stage.train and config.run is not None
+            name = RUNNERS[Stage.train].name(context) if is_again else "check"
+            workspace.check(command_job(config, name), observer)
+        if config.stage is Stage.register:
+            workspace.check(model_spec(config, model_source(context)), observer)
         if config.stage in (Stage.deploy, Stage.all):
             endpoint = RUNNERS[Stage.deploy].name(context)
+            workspace.check(endpoint_spec(config, endpoint), observer)
             workspace.check(deployment_spec(config, endpoint, "unknown:0"), observer)
 
 

@@ -3,7 +3,7 @@
 from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
 
-from mnist_exp.app.composition import empty_mappings, resolve_paths
+from mnist_exp.app.composition import empty_mappings, input_sources, resolve_paths
 from mnist_exp.app.schema_keys import explain_key, unknown_keys
 from mnist_exp.config import ExperimentConfig, Stage
 from mnist_exp.errors import ConfigError
@@ -17,6 +17,7 @@ FREE_MAPPINGS = (
     "sweep.sampling_algorithm",
     "sweep.early_termination",
     "endpoint.traffic",
+    "endpoint.mirror_traffic",
     "endpoint.deployment.environment_variables",
 )
 
@@ -45,6 +46,7 @@ def to_config(composed: DictConfig, hydra_config: DictConfig) -> ExperimentConfi
         raise ConfigError([_missing(key) for key in missing])
     composed = composed.copy()
     empty_mappings(composed, hydra_config.overrides.task)
+    OmegaConf.update(composed, "job.sources", input_sources(composed), force_add=True)
     resolve_paths(composed, hydra_config)
     config = OmegaConf.to_object(composed)
     if not isinstance(config, ExperimentConfig):

@@ -22,7 +22,14 @@ __all__ = ["faults", "warnings"]
 
 TRAINING = (Stage.train, Stage.sweep, Stage.all)
 SWEEPING = (Stage.sweep, Stage.all)
-SERVING = (Stage.deploy, Stage.invoke, Stage.cleanup, Stage.all)
+SERVING = (
+    Stage.deploy,
+    Stage.invoke,
+    Stage.status,
+    Stage.logs,
+    Stage.cleanup,
+    Stage.all,
+)
 
 
 def faults(config: ExperimentConfig) -> list[str]:

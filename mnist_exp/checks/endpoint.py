@@ -1,32 +1,65 @@
 """The endpoint group: the endpoint and its deployment."""
 
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from mnist_exp.checks.environment import environment_faults
-from mnist_exp.config import ExperimentConfig
+from mnist_exp.config import (
+    DeploymentConfig,
+    EndpointConfig,
+    ExperimentConfig,
+    ProbeConfig,
+    RolloutConfig,
+)
 from mnist_exp.names import endpoint_name_fault
 
 __all__ = ["deployment_faults", "endpoint_faults"]
 
+#: Percent of the live traffic that may be copied.
+MOST_MIRRORED = 50
+#: Each is a thread of its own in a worker.
+MOST_CONCURRENT = 1000
+
 
 def endpoint_faults(config: ExperimentConfig) -> Iterator[str]:
-    """The name, the request and the traffic."""
+    """The name, the request, the traffic and how it is shifted."""
     endpoint = config.endpoint
     name = endpoint.name if endpoint.name is not None else f"{endpoint.name_prefix}00000000"
     if fault := endpoint_name_fault(name):
         key = "name" if endpoint.name is not None else "name_prefix"
         yield f"endpoint.{key}: {fault}; Azure allows nothing else"
-    if endpoint.samples < 1:
-        yield f"endpoint.samples: must be at least 1, got {endpoint.samples}"
     if endpoint.port is not None and not 1024 <= endpoint.port <= 65535:
         yield f"endpoint.port: must be from 1024 to 65535, got {endpoint.port}"
-    if endpoint.request_file and not Path(endpoint.request_file).is_file():
-        yield (
-            f"endpoint.request_file: must be a file, got {endpoint.request_file}, "
-            "which does not exist"
-        )
+    for key, value in _at_least_one(endpoint):
+        if value < 1:
+            yield f"endpoint.{key}: must be at least 1, got {value}"
+    yield from _request_file(endpoint.request_file)
     yield from _traffic(endpoint.traffic)
+    yield from _mirror_traffic(endpoint.mirror_traffic, endpoint.traffic)
+    yield from _rollout(endpoint)
+
+
+def _at_least_one(endpoint: EndpointConfig) -> Iterator[tuple[str, int]]:
+    yield "samples", endpoint.samples
+    yield "log_lines", endpoint.log_lines
+    yield "token_lifetime", endpoint.token_lifetime
+    if endpoint.ttl is not None:
+        yield "ttl", endpoint.ttl
+
+
+def _request_file(path: str | None) -> Iterator[str]:
+    if not path:
+        return
+    where = "endpoint.request_file"
+    if not Path(path).is_file():
+        yield f"{where}: must be a file, got {path}, which does not exist"
+        return
+    try:
+        json.loads(Path(path).read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        reason = " ".join(str(error).split())[:100]
+        yield f"{where}: must be a file with JSON, got {path} ({reason})"
 
 
 def _traffic(traffic: Mapping[str, int]) -> Iterator[str]:
@@ -37,30 +70,88 @@ def _traffic(traffic: Mapping[str, int]) -> Iterator[str]:
         yield f"endpoint.traffic: must sum to 0 or 100, got {sum(traffic.values())}"
 
 
+def _mirror_traffic(mirror: Mapping[str, int], traffic: Mapping[str, int]) -> Iterator[str]:
+    where = "endpoint.mirror_traffic"
+    mirrored = [name for name, percent in mirror.items() if percent]
+    if len(mirrored) > 1:
+        yield f"{where}: must name one deployment, got {', '.join(mirrored)}"
+    for name, percent in mirror.items():
+        if not 0 <= percent <= MOST_MIRRORED:
+            yield f"{where}.{name}: must be from 0 to {MOST_MIRRORED} percent, got {percent}"
+        if percent and traffic.get(name):
+            yield f"{where}.{name}: must have no live traffic, got {traffic[name]} percent"
+
+
+def _rollout(endpoint: EndpointConfig) -> Iterator[str]:
+    where, rollout = "endpoint.rollout", endpoint.rollout
+    steps = rollout.steps
+    if not steps:
+        return
+    if steps != sorted(set(steps)) or steps[-1] != 100 or steps[0] < 1:
+        yield f"{where}.steps: must be rising percents that end with 100, got {steps}"
+    if not 0 <= rollout.mirror <= MOST_MIRRORED:
+        yield f"{where}.mirror: must be from 0 to {MOST_MIRRORED} percent, got {rollout.mirror}"
+    if endpoint.traffic or endpoint.mirror_traffic:
+        yield f"{where}: shifts the traffic itself; leave endpoint.traffic and mirror_traffic out"
+    yield from _rollout_numbers(where, rollout)
+
+
+def _rollout_numbers(where: str, rollout: RolloutConfig) -> Iterator[str]:
+    for key in ("samples", "seconds", "failure_margin", "latency_margin_ms"):
+        value = getattr(rollout, key)
+        if not 0 <= value < float("inf"):
+            yield f"{where}.{key}: must be 0 or more, got {value}"
+
+
 def deployment_faults(config: ExperimentConfig) -> Iterator[str]:
-    """The code, the instances and the request settings of the deployment."""
+    """The code, the instances, the request settings and the probes of the deployment."""
     deployment = config.endpoint.deployment
     where = "endpoint.deployment"
     if fault := endpoint_name_fault(deployment.name):
         yield f"{where}.name: {fault}; Azure allows nothing else"
-    if not Path(deployment.code).is_dir():
+    yield from _script(where, deployment)
+    if not 1 <= deployment.instance_count <= 50:
+        yield f"{where}.instance_count: must be from 1 to 50, got {deployment.instance_count}"
+    for name in deployment.environment_variables:
+        if not name or "=" in name:
+            rule = "a name must not be empty nor hold ="
+            yield f"{where}.environment_variables: {rule}, got {name!r}"
+    yield from _request_settings(f"{where}.request_settings", deployment)
+    yield from _probe(f"{where}.liveness_probe", deployment.liveness_probe)
+    yield from _probe(f"{where}.readiness_probe", deployment.readiness_probe)
+    yield from environment_faults(f"{where}.environment", deployment.environment)
+
+
+def _script(where: str, deployment: DeploymentConfig) -> Iterator[str]:
+    if deployment.scoring_script is None:
+        return
+    if not Path(deployment.code or "").is_dir() or deployment.code is None:
         yield f"{where}.code: must be a folder, got {deployment.code}, which does not exist"
     elif not Path(deployment.code, deployment.scoring_script).is_file():
         yield (
             f"{where}.scoring_script: must be a file in {where}.code ({deployment.code}), "
             f"got {deployment.scoring_script}"
         )
-    if not 1 <= deployment.instance_count <= 50:
-        yield f"{where}.instance_count: must be from 1 to 50, got {deployment.instance_count}"
+
+
+def _request_settings(where: str, deployment: DeploymentConfig) -> Iterator[str]:
     settings = deployment.request_settings
     if not 1 <= settings.request_timeout_ms <= 180_000:
         yield (
-            f"{where}.request_settings.request_timeout_ms: must be from 1 to 180000, "
+            f"{where}.request_timeout_ms: must be from 1 to 180000, "
             f"got {settings.request_timeout_ms}"
         )
-    if settings.max_concurrent_requests_per_instance < 1:
+    concurrent = settings.max_concurrent_requests_per_instance
+    if not 1 <= concurrent <= MOST_CONCURRENT:
         yield (
-            f"{where}.request_settings.max_concurrent_requests_per_instance: must be at least 1, "
-            f"got {settings.max_concurrent_requests_per_instance}"
+            f"{where}.max_concurrent_requests_per_instance: must be from 1 to {MOST_CONCURRENT}, "
+            f"got {concurrent}"
         )
-    yield from environment_faults(f"{where}.environment", deployment.environment)
+
+
+def _probe(where: str, probe: ProbeConfig) -> Iterator[str]:
+    if probe.initial_delay < 0:
+        yield f"{where}.initial_delay: must be 0 seconds or more, got {probe.initial_delay}"
+    for key in ("period", "timeout", "success_threshold", "failure_threshold"):
+        if getattr(probe, key) < 1:
+            yield f"{where}.{key}: must be at least 1, got {getattr(probe, key)}"

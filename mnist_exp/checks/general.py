@@ -8,11 +8,11 @@ from mnist_exp.config import ExperimentConfig, Stage, WorkspaceType
 __all__ = ["general_faults"]
 
 #: Stages that always begin anew.
-FRESH = (Stage.compute, Stage.sweep, Stage.doctor, Stage.all)
+FRESH = (Stage.compute, Stage.doctor, Stage.all)
 
 
 def general_faults(config: ExperimentConfig) -> Iterator[str]:
-    """The seed, the outputs folder and the record to go on from."""
+    """The seed, the outputs folder, and what to go on from."""
     if not 0 <= config.seed < 2**31:
         yield f"seed: must be from 0 to 2147483647, got {config.seed}"
     if not config.outputs_dir.strip():
@@ -33,9 +33,14 @@ def general_faults(config: ExperimentConfig) -> Iterator[str]:
         )
     if config.stage is Stage.all and not config.wait:
         yield "wait: stage=all goes on from each result; leave wait=false out, or take one stage"
-    is_watched_again = config.stage is Stage.sweep and config.workspace.type is WorkspaceType.azure
-    if config.run is not None and config.stage in FRESH and not is_watched_again:
+    if config.run is not None and config.stage in FRESH:
         yield (
             f"run: stage={config.stage.value} goes on from no record, got {config.run}; "
             "leave run= out"
         )
+    if config.resume not in (None, "last"):
+        yield f"resume: must be last, got {config.resume!r}; run=NAME names a run to go on with"
+    elif config.resume and config.run:
+        yield f"resume: run={config.run} names the sweep already; give one of the two"
+    elif config.resume and config.stage is not Stage.sweep:
+        yield f"resume: only stage=sweep takes it, got stage={config.stage}; use run=NAME"

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from difflib import get_close_matches
 
-from mnist_exp.build import script_command
+from mnist_exp.build import inputs_of, script_command
 from mnist_exp.checks.model import model_field, value_rule
 from mnist_exp.config import ExperimentConfig
 from mnist_exp.sweeps import parse_sweep
@@ -25,7 +25,7 @@ def sweep_faults(config: ExperimentConfig) -> Iterator[str]:
 def sweep_warnings(config: ExperimentConfig) -> Iterator[str]:
     """A script that has no such input gets the drawn value all the same, and may refuse it."""
     job = config.job
-    strange = sorted(swept_names(config) - {*job.inputs})
+    strange = sorted(swept_names(config) - {*job.inputs, *job.sources.values()})
     if job.script is not None and strange:
         flags = ", ".join(f"--{name.replace('_', '-')}" for name in strange)
         yield (
@@ -45,10 +45,27 @@ def _search_space(config: ExperimentConfig) -> dict[str, Expression]:
 
 
 def _unused_names(config: ExperimentConfig) -> Iterator[str]:
-    inputs = config.job.inputs
+    inputs, sources = config.job.inputs, config.job.sources
     command = config.job.command or script_command("", inputs, {})
     used = {name for kind, name in references(command) if kind in ("inputs", "search_space")}
+    replaced: dict[str, str] = {}
     for name in sorted(swept_names(config)):
+        for input_name in inputs_of(name, inputs, sources):
+            if other := replaced.get(input_name):
+                yield (
+                    f"sweep.search_space.{name}: gives job.inputs.{input_name} its value, and so "
+                    f"does {other}; keep one of them"
+                )
+            replaced[input_name] = name
+        if name in sources.values():
+            continue
+        if "." in name and hasattr(config, name.partition(".")[0]) and name not in used:
+            known = ", ".join(sorted(set(sources.values())))
+            yield (
+                f"sweep.search_space.{name}: no input of the job takes its value from this key; "
+                f"there are {known}"
+            )
+            continue
         close = get_close_matches(name, inputs, n=1, cutoff=0.8)
         if name not in used and (close or config.job.command is not None):
             hint = f"did you mean {close[0]}?" if close else "the command does not use it"

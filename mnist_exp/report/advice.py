@@ -63,5 +63,7 @@ def _fetch_key(record: Record) -> list[str]:
     if "keys" not in record.paths:
         return []
     path = shlex.quote(relative(record.paths["keys"]))
-    script = "'import json, sys; print(json.load(sys.stdin)[\"primary\"])'"
+    uses_tokens = (record.endpoint or {}).get("auth_mode") == "aml_token"
+    field = "token" if uses_tokens else "primary"
+    script = f"'import json, sys; print(json.load(sys.stdin)[\"{field}\"])'"
     return [f"KEY=$(python3 -c {script} < {path})"]

@@ -92,6 +92,7 @@ def _facts(record: Record) -> Iterator[tuple[str, str]]:
         yield "best", f"{_result(record)} with {pairs(record.best.get('parameters', {}))}"
     elif record.parameters:
         yield "parameters", pairs(record.parameters)
+    yield from _insights(record.insights)
     if record.metrics:
         yield "metrics", pairs(record.metrics)
     if record.model:
@@ -109,6 +110,16 @@ def _facts(record: Record) -> Iterator[tuple[str, str]]:
 def _is_plain(value: Any) -> bool:
     # Notes are lists, and have been printed when they came.
     return value is not None and not isinstance(value, list | tuple)
+
+
+def _insights(insights: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    if winner := insights.get("winner"):
+        yield "won with", plain(str(winner))
+    if savings := insights.get("savings"):
+        yield "saved", plain(str(savings))
+    if importance := insights.get("importance"):
+        shares = (f"{plain(name)} {share:.0%}" for name, share in importance.items())
+        yield "importance", ", ".join(shares)
 
 
 def _model(model: Mapping[str, Any]) -> str:
@@ -151,7 +162,10 @@ def _figures(record: Record) -> list[str]:
 def _print_trials(record: Record, console: Console) -> None:
     console.print()
     console.print(ranking_table(record, console.width))
+    told: dict[str, list[str]] = {}
     for trial in record.trials:
         if why := plain(str(trial.get("why") or "")):
-            label = trial_label(str(trial["name"]), record.name)
-            print_line(console, f"  trial {label}: {why}", "dim")
+            told.setdefault(why, []).append(trial_label(str(trial["name"]), record.name))
+    for why, labels in told.items():
+        word = "trial" if len(labels) == 1 else "trials"
+        print_line(console, f"  {word} {', '.join(labels)}: {why}", "dim")

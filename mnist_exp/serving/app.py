@@ -1,127 +1,315 @@
-"""The endpoint in front of a worker: what Azure ML's front door says, and when.
+"""The contract of a request: what Azure ML's front door says, and when.
 
 | status | when |
 |---|---|
-| 200 | the result of `run` as JSON; `/` and `/health`: `Healthy`, as soon as `init` is through |
-| 400 | the body is not UTF-8 |
-| 401 | the key is missing or wrong |
-| 404 | no such path; `azureml-model-deployment` names another deployment |
-| 405 | `/score` takes POST, the health routes GET |
+| 200 | the result of `run` as JSON; `/` and `/health`: `Healthy`; `/swagger.json` |
+| 400 | what was sent is not HTTP |
+| 401 | the key or token is missing or wrong |
+| 404 | no such path; no deployment has traffic; `azureml-model-deployment` names none that exists |
+| 405 | `/score` takes GET and POST, the others GET |
 | 408 | no answer within request_timeout_ms, the sending of the body included |
 | 413 | the body is larger than 10 MB |
-| 424 | `run` raised: the container's status 500, in two headers |
+| 424 | the container's answer was not 200: two headers say what it was |
 | 429 | 2 * max_concurrent_requests_per_instance * instance_count requests are unanswered |
-| 431 | `x-ms-client-request-id` is longer than 100 characters |
+| 431 | first line and headers are larger than 64 kB |
+| 502 | two workers, one after the other, ended under the request |
+| 503 | the deployment has failed; `/` and `/health`: one that has traffic has |
 
-What `run` raised is in the log and not in the answer, whatever its type: on Azure ML no caller
-sees it, and a client must not learn to rely on it here.
+The container answers 500 when `run` raises, 400 when the body is not UTF-8, and 431 when
+`x-ms-client-request-id` is longer than 100 characters. What `run` raised is in the log and not in
+the answer, whatever its type: on Azure ML no caller sees it, and a client must not learn to rely
+on it here. A plain ASGI application, since a framework would cost as much time as scoring does.
 https://learn.microsoft.com/azure/machine-learning/how-to-troubleshoot-online-endpoints
 """
 
 import asyncio
+import json
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from typing import Any, Protocol
+from urllib.parse import parse_qsl
 
-from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import Route
-from starlette.types import ASGIApp
+import orjson
 
-from mnist_exp.serving.keys import KeyCheck
-from mnist_exp.serving.request_ids import RequestIds
-from mnist_exp.serving.settings import Settings
-from mnist_exp.serving.worker import ScoringError, Worker
+from mnist_exp.serving.frames import Reply, Request
+from mnist_exp.serving.group import Group, GroupFailedError, OverloadError
+from mnist_exp.serving.slot import WorkerLostError
+from mnist_exp.serving.swagger import swagger
 
-__all__ = ["PAYLOAD_LIMIT", "create_app"]
+__all__ = ["PAYLOAD_LIMIT", "Application", "Endpoint"]
 
 #: Bytes of a request's body: a managed online endpoint's 10 MB.
 #: https://learn.microsoft.com/azure/machine-learning/how-to-manage-quotas
 PAYLOAD_LIMIT = 10 * 1024 * 1024
+#: Azure ML's inference server refuses longer ones of `x-ms-client-request-id`.
+LONGEST_CLIENT_ID = 100
+DEPLOYMENT = b"azureml-model-deployment"
+CLIENT_ID = b"x-ms-client-request-id"
+JSON = (b"content-type", b"application/json")
+TEXT = (b"content-type", b"text/plain; charset=utf-8")
 
-#: The container's words for a script that raised, and the endpoint's headers about it.
-SCRIPT_FAILED = "An unexpected error occurred in scoring script. Check the logs for more info."
-CONTAINER_FAILED = {
-    "ms-azureml-model-error-statuscode": "500",
-    "ms-azureml-model-error-reason": "model_error",
-}
-DEPLOYMENT_HEADER = "azureml-model-deployment"
-
-
-def create_app(settings: Settings, worker: Worker, keys: KeyCheck) -> ASGIApp:
-    """Return the endpoint's application; `worker` has been started when requests come."""
-    score = _Score(settings, worker, keys)
-    routes = [
-        Route("/", _health),
-        Route("/health", _health),
-        Route("/score", score.answer, methods=["POST"]),
-    ]
-    handlers = {HTTPException: _refusal, Exception: _internal_error}
-    # Outermost, so that refusals and our own faults carry the ids too.
-    return RequestIds(Starlette(routes=routes, exception_handlers=handlers))
+Header = tuple[bytes, bytes]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
-class _Score:
-    """The route `/score`."""
+class Endpoint(Protocol):
+    """What the application asks of the front."""
 
-    def __init__(self, settings: Settings, worker: Worker, keys: KeyCheck) -> None:
-        self._settings = settings
-        self._worker = worker
-        self._keys = keys
-        self._pending = 0
+    name: str
 
-    async def answer(self, request: Request) -> Response:
-        if not self._keys.accepts(request.headers.get("authorization")):
-            raise HTTPException(401, "the key is missing or wrong: send Authorization: Bearer KEY")
-        own = self._settings.deployment
-        if (named := request.headers.get(DEPLOYMENT_HEADER, own)) != own:
-            raise HTTPException(404, f"no deployment {named!r} at this address, which is {own}'s")
-        limit_ms = self._settings.request_timeout_ms
+    def opens(self, authorization: bytes) -> bool:
+        """Whether an `Authorization` header opens the endpoint."""
+
+    def chosen(self) -> str | None:
+        """Return the deployment that the traffic gives the next request to."""
+
+    def mirror(self) -> str | None:
+        """Return the deployment that gets a copy of it."""
+
+    def group(self, deployment: str) -> Group | None:
+        """Return the workers of a deployment, None if there is no such deployment."""
+
+    def failed(self) -> list[str]:
+        """Return the deployments that have traffic and have failed."""
+
+    def count(self, deployment: str, is_success: bool, seconds: float) -> None:
+        """Keep how a request went."""
+
+
+class RefusalError(Exception):
+    """An answer that is not 200.
+
+    Args:
+        status: The HTTP status.
+        message: What the body says.
+        headers: Beyond those that every answer has.
+    """
+
+    def __init__(self, status: int, message: str, headers: Iterable[Header] = ()) -> None:
+        super().__init__(message)
+        self.status = status
+        self.headers = list(headers)
+
+
+class Exchange:
+    """One request, and how to answer it.
+
+    Attributes:
+        headers: The request's, in lower case; of those sent twice the last.
+    """
+
+    __slots__ = ("headers", "id", "receive", "scope", "send")
+
+    def __init__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
+        self.scope = scope
+        self.receive = receive
+        self.send = send
+        self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        self.id = str(uuid.uuid4()).encode()
+
+    async def answer(self, status: int, body: bytes, *headers: Header) -> None:
+        """Send an answer with the ids by which it is found again in the log."""
+        ids = [(b"x-request-id", self.id), (b"x-ms-request-id", self.id)]
+        length = (b"content-length", str(len(body)).encode())
+        all_headers = [*headers, *ids, length]
+        await self.send({"type": "http.response.start", "status": status, "headers": all_headers})
+        await self.send({"type": "http.response.body", "body": body})
+
+    async def refuse(self, error: RefusalError) -> None:
+        """Send a refusal."""
+        body = orjson.dumps({"message": str(error)})
+        await self.answer(error.status, body, JSON, *error.headers)
+
+
+class Application:
+    """The ASGI application of an endpoint."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+        self._mirrored: set[asyncio.Task[None]] = set()
+
+    async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        exchange = Exchange(scope, receive, send)
         try:
-            async with asyncio.timeout(limit_ms / 1000):
-                return await self._score(await _text(request), request.state.request_id)
+            await self._answer(exchange)
+        except RefusalError as error:
+            await exchange.refuse(error)
+        except ConnectionError:
+            # The caller has gone: nobody is there to be answered.
+            return
+
+    async def _answer(self, exchange: Exchange) -> None:
+        path, method = exchange.scope["path"], exchange.scope["method"]
+        if path == "/score":
+            if method not in ("POST", "GET"):
+                raise _not_allowed("GET, POST")
+            await self._score(exchange)
+        elif path in ("/", "/health", "/swagger.json"):
+            if method not in ("GET", "HEAD"):
+                raise _not_allowed("GET")
+            await (self._swagger if path == "/swagger.json" else self._health)(exchange)
+        else:
+            raise RefusalError(404, "no such path: requests go to /score")
+
+    async def _health(self, exchange: Exchange) -> None:
+        failed = self._endpoint.failed()
+        text = f"Unhealthy: {', '.join(failed)} failed" if failed else "Healthy"
+        await exchange.answer(503 if failed else 200, text.encode(), TEXT)
+
+    async def _swagger(self, exchange: Exchange) -> None:
+        self._check_access(exchange.headers)
+        query = dict(parse_qsl(exchange.scope["query_string"].decode("latin-1")))
+        version = query.get("version", "2")
+        if version not in ("2", "3"):
+            raise RefusalError(404, "swagger.json has version 2 and version 3")
+        await exchange.answer(200, orjson.dumps(swagger(self._endpoint.name, int(version))), JSON)
+
+    async def _score(self, exchange: Exchange) -> None:
+        headers = exchange.headers
+        self._check_access(headers)
+        client_id = headers.get(CLIENT_ID, b"")
+        if len(client_id) > LONGEST_CLIENT_ID:
+            message = f"{CLIENT_ID.decode()} must be at most {LONGEST_CLIENT_ID} characters"
+            raise RefusalError(424, message, _container_said(431))
+        deployment, mirror = self._route(headers)
+        group = self._group(deployment)
+        named = (DEPLOYMENT, deployment.encode())
+        began = time.perf_counter()
+        try:
+            reply = await self._scored(exchange, group, mirror)
+        except RefusalError as error:
+            # What is no fault of the deployment says nothing about it.
+            if error.status != 413:
+                self._endpoint.count(deployment, False, time.perf_counter() - began)
+            error.headers.append(named)
+            raise
+        self._endpoint.count(deployment, reply.status == 200, time.perf_counter() - began)
+        extra = [(CLIENT_ID, client_id)] if client_id else []
+        if reply.status != 200:
+            extra += _container_said(reply.status)
+        took = (b"x-ms-run-fn-exec-ms", b"%.3f" % (reply.microseconds / 1000))
+        status = 200 if reply.status == 200 else 424
+        await exchange.answer(status, reply.body, JSON, named, took, *extra)
+
+    def _check_access(self, headers: Mapping[bytes, bytes]) -> None:
+        if not self._endpoint.opens(headers.get(b"authorization", b"")):
+            raise RefusalError(
+                401, "the key or token is missing or wrong: send Authorization: Bearer KEY"
+            )
+
+    def _route(self, headers: Mapping[bytes, bytes]) -> tuple[str, str | None]:
+        """Return who answers and who gets a copy; the header goes past split and mirror."""
+        named = headers.get(DEPLOYMENT)
+        if named is not None:
+            return named.decode("latin-1"), None
+        chosen = self._endpoint.chosen()
+        if chosen is None:
+            raise RefusalError(404, "no deployment has traffic: set endpoint.traffic")
+        return chosen, self._endpoint.mirror()
+
+    def _group(self, deployment: str) -> Group:
+        group = self._endpoint.group(deployment)
+        if group is None:
+            # Not the name as it was sent: a header may hold anything.
+            raise RefusalError(404, "no such deployment at this endpoint")
+        return group
+
+    async def _scored(self, exchange: Exchange, group: Group, mirror: str | None) -> Reply:
+        limit_s = group.settings.request_timeout_ms / 1000
+        deadline = time.monotonic() + limit_s
+        try:
+            body = await _body(exchange, limit_s)
+            request = _request(exchange, body, group)
+            if mirror is not None:
+                self._copy(exchange, body, mirror)
+            return await group.score(request, deadline - time.monotonic())
         except TimeoutError:
-            raise HTTPException(408, f"no answer within request_timeout_ms, {limit_ms}") from None
+            ms = group.settings.request_timeout_ms
+            raise RefusalError(408, f"no answer within request_timeout_ms, {ms}") from None
+        except OverloadError:
+            limit = group.settings.pending_limit
+            raise RefusalError(429, f"too many requests: {limit} at a time are allowed") from None
+        except GroupFailedError:
+            raise RefusalError(503, "the deployment has failed; see its log") from None
+        except WorkerLostError:
+            raise RefusalError(502, "the workers ended under this request; see the log") from None
 
-    async def _score(self, raw_data: str, request_id: str) -> Response:
-        limit = self._settings.pending_limit
-        if self._pending >= limit:
-            raise HTTPException(429, f"too many requests: {limit} at a time are allowed")
-        self._pending += 1
+    def _copy(self, exchange: Exchange, body: bytes, deployment: str) -> None:
+        """Send a copy to another deployment; nobody waits for what comes of it."""
+        group = self._endpoint.group(deployment)
+        if group is None:
+            return
+        task = asyncio.ensure_future(self._discard(_request(exchange, body, group), group))
+        # The loop itself holds tasks only weakly.
+        self._mirrored.add(task)
+        task.add_done_callback(self._mirrored.discard)
+
+    async def _discard(self, request: Request, group: Group) -> None:
+        began = time.perf_counter()
         try:
-            result = await self._worker.score(raw_data, request_id)
-        except ScoringError:
-            return JSONResponse({"message": SCRIPT_FAILED}, 424, CONTAINER_FAILED)
-        finally:
-            self._pending -= 1
-        return Response(result, media_type="application/json")
+            reply = await group.score(request, group.settings.request_timeout_ms / 1000)
+            is_success = reply.status == 200
+        except (TimeoutError, OverloadError, GroupFailedError, WorkerLostError):
+            is_success = False
+        name = group.settings.deployment
+        self._endpoint.count(name, is_success, time.perf_counter() - began)
 
 
-async def _text(request: Request) -> str:
-    """Return the body; the server discards what is still sent after a refusal."""
-    too_large = HTTPException(413, f"the body must be at most {PAYLOAD_LIMIT} bytes")
+async def _body(exchange: Exchange, limit_s: float) -> bytes:
+    """Return the request's body; of a GET its query as JSON, as Azure ML's server has it."""
+    if exchange.scope["method"] == "GET":
+        query = parse_qsl(exchange.scope["query_string"].decode("latin-1"))
+        return orjson.dumps(dict(query))
+    length = exchange.headers.get(b"content-length", b"0")
     # The HTTP parser let through nothing but digits.
-    if int(request.headers.get("content-length", 0)) > PAYLOAD_LIMIT:
-        raise too_large
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > PAYLOAD_LIMIT:
-            raise too_large
-    try:
-        return body.decode()
-    except UnicodeDecodeError as error:
-        raise HTTPException(400, f"the body must be UTF-8: {error.reason}") from None
+    if int(length) > PAYLOAD_LIMIT:
+        raise _too_large()
+    async with asyncio.timeout(limit_s):
+        message = await exchange.receive()
+        if not message.get("more_body"):
+            return _chunk(message)
+        parts = bytearray(_chunk(message))
+        while message.get("more_body"):
+            message = await exchange.receive()
+            parts += _chunk(message)
+            if len(parts) > PAYLOAD_LIMIT:
+                raise _too_large()
+    return bytes(parts)
 
 
-async def _health(_request: Request) -> Response:
-    return PlainTextResponse("Healthy")
+def _chunk(message: Mapping[str, Any]) -> bytes:
+    if message["type"] == "http.disconnect":
+        raise ConnectionError
+    chunk: bytes = message.get("body", b"")
+    return chunk
 
 
-async def _refusal(_request: Request, error: Exception) -> Response:
-    if not isinstance(error, HTTPException):
-        raise error
-    return JSONResponse({"message": error.detail}, error.status_code, error.headers)
+def _request(exchange: Exchange, body: bytes, group: Group) -> Request:
+    if not group.wants_headers:
+        return Request(exchange.id, b"", body)
+    headers = {
+        name.decode("latin-1"): value.decode("latin-1")
+        for name, value in exchange.headers.items()
+        # The container never sees what opens the endpoint.
+        if name != b"authorization"
+    }
+    return Request(exchange.id, json.dumps(headers).encode(), body)
 
 
-async def _internal_error(_request: Request, _error: Exception) -> Response:
-    return JSONResponse({"message": "Internal server error"}, 500)
+def _container_said(status: int) -> list[Header]:
+    """Return the two headers with which 424 says what the container answered."""
+    return [
+        (b"ms-azureml-model-error-statuscode", str(status).encode()),
+        (b"ms-azureml-model-error-reason", b"model_error"),
+    ]
+
+
+def _not_allowed(methods: str) -> RefusalError:
+    return RefusalError(405, "Method not allowed", [(b"allow", methods.encode())])
+
+
+def _too_large() -> RefusalError:
+    return RefusalError(413, f"the body must be at most {PAYLOAD_LIMIT} bytes")

@@ -1,36 +1,58 @@
-"""What a server needs to know, written by the command that starts it."""
+"""What a revision of a deployment is run with, written by the command that makes it."""
 
 import json
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-__all__ = ["CODE_FOLDER", "SETTINGS_FILE", "Settings", "load_settings"]
+__all__ = ["CODE_FOLDER", "LOG_FILE", "SETTINGS_FILE", "Probe", "Settings", "load_settings"]
 
-#: In the folder that is the server's one argument.
+#: In the revision's folder, which is a worker's first argument.
 SETTINGS_FILE = "server.json"
 CODE_FOLDER = "code"
+LOG_FILE = "console.log"
+
+
+@dataclass(frozen=True)
+class Probe:
+    """When a container counts as ready, or as dead; in seconds and in numbers of looks.
+
+    https://learn.microsoft.com/azure/machine-learning/reference-yaml-deployment-managed-online
+    """
+
+    initial_delay: float = 10
+    period: float = 10
+    timeout: float = 2
+    success_threshold: int = 1
+    failure_threshold: int = 30
+
+    @property
+    def patience_s(self) -> float:
+        """Seconds after which a container that was never ready is given up."""
+        return self.initial_delay + self.period * self.failure_threshold
 
 
 @dataclass(frozen=True)
 class Settings:
-    """A server's settings; no secret among them.
+    """A revision's settings.
 
     Attributes:
-        entry_script: The scoring script, relative to the code folder.
-        keys_file: Holds the endpoint's keys.
-        record_file: Names the process that serves the deployment; one that it does not name ends.
+        entry_script: Relative to the code folder; None serves an MLflow model without a script.
+        variables: All environment variables of a worker: nothing is inherited.
         request_timeout_ms: Until an unanswered request gets status 408.
     """
 
     endpoint: str
     deployment: str
-    entry_script: str
-    keys_file: str
-    record_file: str
+    entry_script: str | None
     request_timeout_ms: int
     max_concurrent_requests_per_instance: int
     instance_count: int
+    variables: Mapping[str, str] = field(default_factory=dict, repr=False)
+    liveness_probe: Probe = Probe()
+    readiness_probe: Probe = Probe()
 
     @property
     def pending_limit(self) -> int:
@@ -46,6 +68,8 @@ class Settings:
         return math.ceil(self.request_timeout_ms / 1000) + 1
 
 
-def load_settings(folder: Path) -> Settings:
-    """Read the settings in a server's folder."""
-    return Settings(**json.loads((folder / SETTINGS_FILE).read_text(encoding="utf-8")))
+def load_settings(revision: Path) -> Settings:
+    """Read the settings in a revision's folder."""
+    raw: dict[str, Any] = json.loads((revision / SETTINGS_FILE).read_text(encoding="utf-8"))
+    probes = {name: Probe(**raw[name]) for name in ("liveness_probe", "readiness_probe")}
+    return Settings(**raw | probes)

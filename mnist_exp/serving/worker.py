@@ -1,67 +1,92 @@
 """The container of a deployment: runs the scoring script, as Azure ML's inference server does.
 
-It knows nothing of keys, traffic or HTTP. One process whatever `instance_count` says: on this
-machine instances would share the same cores.
+    python -P -m mnist_exp.serving.worker REVISION CONTROL_FD SLOT_FD...
+
+A thread for each slot; it knows nothing of keys, traffic or HTTP. With one slot, the default,
+`init` and every `run` happen in the same thread, which is what a script may expect whose
+libraries tie objects to threads. When the front goes, however that happens, the process ends with
+everything that it has started.
+
+| status | when |
+|---|---|
+| 200 | the result of `run` as JSON |
+| 400 | the body is not UTF-8 |
+| 500 | `run` raised, or its result is not JSON; the details are in the log alone |
 """
 
-import asyncio
 import logging
-from concurrent.futures import ThreadPoolExecutor
+import os
+import queue
+import signal
+import socket
+import sys
+import threading
+import time
+from pathlib import Path
 
 import orjson
 
+from mnist_exp.serving.frames import (
+    PING,
+    PONG,
+    READY,
+    READY_FOR_HEADERS,
+    Request,
+    packed_reply,
+    read_request,
+)
 from mnist_exp.serving.script import ScoringScript
+from mnist_exp.serving.settings import CODE_FOLDER, load_settings
 
-__all__ = ["ScoringError", "Worker", "encode"]
+__all__ = ["INIT_FAILED", "SCRIPT_FAILED", "answer", "encode", "main"]
 
 logger = logging.getLogger(__name__)
 
+#: Exit code when the script cannot be imported or `init` raises; Azure ML's server has the same.
+INIT_FAILED = 3
+LOG_FORMAT = "%(asctime)s %(levelname)s [%(process)d] %(message)s"
+#: The words of Azure ML's server.
+SCRIPT_FAILED = "An unexpected error occurred in scoring script. Check the logs for more info."
+#: Serves a model that is registered as mlflow_model and has no script.
+MLFLOW_SCRIPT = Path(__file__).parent / "no_code" / "mlflow_script.py"
 
-class ScoringError(Exception):
-    """`run` raised, or its result is not JSON; the details are in the log alone."""
+
+def main(arguments: list[str]) -> None:
+    """Serve a revision until the front closes the control connection."""
+    revision = Path(arguments[0])
+    control, *slots = (socket.socket(fileno=int(number)) for number in arguments[1:])
+    # What the script starts must not keep connections open.
+    for connection in (control, *slots):
+        connection.set_inheritable(False)
+    logging.basicConfig(level=logging.INFO, format=LOG_FORMAT, stream=sys.stdout)
+    script = _script(revision, load_settings(revision).entry_script)
+    started: queue.SimpleQueue[bool] = queue.SimpleQueue()
+    _in_thread(_start_and_serve, script, slots[0], started)
+    _in_thread(_watch, control)
+    if not started.get():
+        _leave(INIT_FAILED)
+    for slot in slots[1:]:
+        _in_thread(_serve, script, slot)
+    control.sendall(READY_FOR_HEADERS if script.wants_headers else READY)
+    # The main thread is free for the signals that a script may have claimed.
+    while True:
+        signal.pause()
 
 
-class Worker:
-    """A scoring script and the threads that call it.
-
-    With one thread, the default, `init` and every `run` happen in the same thread, which is what
-    a script may expect whose libraries tie objects to threads.
-
-    Args:
-        script: The user's script.
-        threads: How many calls of `run` may happen at a time.
-    """
-
-    def __init__(self, script: ScoringScript, threads: int) -> None:
-        self._script = script
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="scoring")
-
-    def start(self) -> None:
-        """Import the script and call its `init`; raises whatever they raise."""
-        init = self._script.load()
-        self._pool.submit(init).result()
-
-    async def score(self, raw_data: str, request_id: str) -> bytes:
-        """Return `run`'s result as JSON.
-
-        Cancelled before its turn has come, the call does not happen; once it has begun, it runs
-        to its end and keeps its thread: a thread cannot be stopped.
-
-        Raises:
-            ScoringError: There is no result.
-        """
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._pool, self._score, raw_data, request_id)
-
-    def _score(self, raw_data: str, request_id: str) -> bytes:
-        try:
-            return encode(self._script.run(raw_data))
-        # Even SystemExit: a request must not end the process for all the others.
-        except BaseException as error:
-            # The one line is what `Endpoints.invoke` looks for.
-            cause = " ".join(f"{type(error).__name__}: {error}".split())
-            logger.exception("request %s failed: %s", request_id, cause)
-            raise ScoringError(request_id) from None
+def answer(script: ScoringScript, request: Request) -> tuple[int, bytes]:
+    """Return the status and the body for a request."""
+    try:
+        raw_data = request.body.decode()
+    except UnicodeDecodeError as error:
+        return 400, orjson.dumps({"message": f"the body must be UTF-8: {error.reason}"})
+    try:
+        return 200, encode(script.run(raw_data, request.headers))
+    # Even SystemExit: a request must not end the process for all the others.
+    except BaseException as error:
+        # The one line is what `invoke` looks for.
+        cause = " ".join(f"{type(error).__name__}: {error}".split())
+        logger.exception("request %s failed: %s", request.id.decode(), cause)
+        return 500, orjson.dumps({"message": SCRIPT_FAILED})
 
 
 def encode(result: object) -> bytes:
@@ -77,3 +102,63 @@ def encode(result: object) -> bytes:
         return orjson.dumps(result)
     except TypeError:
         return orjson.dumps(result, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS)
+
+
+def _script(revision: Path, entry_script: str | None) -> ScoringScript:
+    if entry_script is None:
+        return ScoringScript(MLFLOW_SCRIPT.parent, MLFLOW_SCRIPT.name)
+    return ScoringScript(revision / CODE_FOLDER, entry_script)
+
+
+def _in_thread(target: object, *arguments: object) -> None:
+    threading.Thread(target=target, args=arguments, daemon=True).start()  # type: ignore[arg-type]
+
+
+def _start_and_serve(
+    script: ScoringScript, slot: socket.socket, started: "queue.SimpleQueue[bool]"
+) -> None:
+    try:
+        script.load()()
+    # Even SystemExit: the log must say why there is no deployment.
+    except BaseException:
+        logger.exception("%s: import or init() failed", script.name)
+        started.put(False)
+        return
+    logger.info("%s: init() is through", script.name)
+    started.put(True)
+    _serve(script, slot)
+
+
+def _serve(script: ScoringScript, slot: socket.socket) -> None:
+    stream = slot.makefile("rb")
+    while (request := read_request(stream)) is not None:
+        began = time.perf_counter()
+        status, body = answer(script, request)
+        try:
+            slot.sendall(packed_reply(status, time.perf_counter() - began, body))
+        except OSError:
+            return
+
+
+def _watch(control: socket.socket) -> None:
+    """Give signs of life; end when the front has closed the connection, or is gone."""
+    try:
+        while control.recv(1) == PING:
+            control.sendall(PONG)
+    except OSError:
+        pass
+    _leave(0)
+
+
+def _leave(code: int) -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if code == 0:
+        # The whole process group is ours: what the script has started goes as well.
+        os.killpg(0, signal.SIGKILL)
+    # Not by returning: a thread that the script left behind must not keep the process alive.
+    os._exit(code)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

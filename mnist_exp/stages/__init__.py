@@ -6,6 +6,7 @@ from mnist_exp.stages.compute import ComputeStage
 from mnist_exp.stages.context import Display, StageContext, StageRunner, Watching, run_stage
 from mnist_exp.stages.deploy import DeployStage
 from mnist_exp.stages.doctor import DoctorStage
+from mnist_exp.stages.inspection import LogsStage, StatusStage
 from mnist_exp.stages.invoke import InvokeStage
 from mnist_exp.stages.jobs import SweepStage, TrainStage
 from mnist_exp.stages.register import RegisterStage
@@ -21,6 +22,8 @@ RUNNERS: dict[Stage, StageRunner] = {
         RegisterStage(),
         DeployStage(),
         InvokeStage(),
+        StatusStage(),
+        LogsStage(),
         CleanupStage(),
         DoctorStage(),
     )

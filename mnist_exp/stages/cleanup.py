@@ -1,11 +1,13 @@
 """stage=cleanup: delete the endpoint, after showing what is deployed behind it."""
 
+from typing import Any
+
 from mnist_exp.config import Stage
 from mnist_exp.errors import NotFoundError
 from mnist_exp.records import Record
 from mnist_exp.stages.context import StageContext
 from mnist_exp.stages.deploy import endpoint_entry
-from mnist_exp.stages.lookup import deployed_endpoint
+from mnist_exp.stages.lookup import deployed_endpoint, missing_endpoint
 
 __all__ = ["CleanupStage"]
 
@@ -17,13 +19,7 @@ class CleanupStage:
 
     def faults(self, context: StageContext) -> list[str]:
         """There must be something to delete."""
-        if context.config.compute.delete_on_cleanup:
-            return []
-        try:
-            context.workspace.get_endpoint(deployed_endpoint(context))
-        except NotFoundError as error:
-            return list(error.lines)
-        return []
+        return [] if context.config.compute.delete_on_cleanup else missing_endpoint(context)
 
     def name(self, context: StageContext) -> str:
         """Return the endpoint's name; the compute target's where that alone is to be deleted."""
@@ -58,4 +54,11 @@ class CleanupStage:
                 f"traffic, {deployment.provisioning_state})"
             )
         context.workspace.delete_endpoint(record.name)
-        return record.with_changes(endpoint=endpoint_entry(endpoint))
+        # What nobody can call any more has neither address nor traffic.
+        gone: dict[str, Any] = {"scoring_uri": None, "traffic": {}, "mirror_traffic": {}}
+        states = [
+            {**one, "provisioning_state": "Deleted", "scoring_uri": None}
+            for one in endpoint_entry(endpoint)["deployments"]
+        ]
+        entry = {**endpoint_entry(endpoint), **gone, "deployments": states}
+        return record.with_changes(endpoint=entry)

@@ -17,7 +17,7 @@ from mnist_exp.records import Record, RecordIndex
 from mnist_exp.stages.fingerprint import fingerprint
 from mnist_exp.workspaces.base import Detached, JobStatus, Observer, Workspace
 
-__all__ = ["Display", "StageContext", "StageRunner", "run_stage"]
+__all__ = ["Display", "StageContext", "StageInterrupted", "StageRunner", "run_stage"]
 
 #: Packages whose versions decide what a run gives.
 RECORDED_PACKAGES = ("mnist-exp", "tensorflow", "keras", "mlflow", "numpy", "azure-ai-ml")
@@ -37,6 +37,9 @@ class Display(Protocol):
     def message(self, text: str) -> None:
         """A line worth reading."""
 
+    def result(self, text: str) -> None:
+        """What the stage was asked for, for people and for pipes."""
+
     def resumable(self, record: Record) -> None:
         """Say how to go on with a job that has not been completed."""
 
@@ -55,6 +58,18 @@ class Watching(Protocol):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None: ...
+
+
+class StageInterrupted(KeyboardInterrupt):
+    """The user stopped a stage that had something to show by then.
+
+    Attributes:
+        record: The stage's record with it.
+    """
+
+    def __init__(self, record: Record) -> None:
+        super().__init__()
+        self.record = record
 
 
 @dataclass(frozen=True)
@@ -128,7 +143,9 @@ def run_stage(runner: StageRunner, context: StageContext) -> Record:
     except Detached:
         record = record.with_changes(why="detached by the user; the job goes on")
         raise
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
+        if isinstance(interrupt, StageInterrupted):
+            record = interrupt.record
         record = record.with_changes(status=JobStatus.CANCELED, why="canceled by the user")
         raise
     except MnistExpError as error:

@@ -60,9 +60,9 @@ def snapshots(config: ExperimentConfig) -> Iterator[Snapshot]:
     outputs = Path(config.outputs_dir)
     if config.stage in (Stage.train, Stage.sweep, Stage.all) and config.job.code:
         yield _snapshot("job.code", Path(config.job.code), outputs)
-    if config.stage in (Stage.deploy, Stage.all):
-        code = Path(config.endpoint.deployment.code)
-        yield _snapshot("endpoint.deployment.code", code, outputs)
+    deployment = config.endpoint.deployment
+    if config.stage in (Stage.deploy, Stage.all) and deployment.scoring_script is not None:
+        yield _snapshot("endpoint.deployment.code", Path(deployment.code or ""), outputs)
 
 
 def _snapshot(key: str, folder: Path, outputs: Path) -> Snapshot:

@@ -11,7 +11,7 @@ from mnist_exp.snapshot import snapshot_hash
 __all__ = ["fingerprint"]
 
 #: How a command is run, not what it makes.
-MANNER = ("stage", "run", "wait", "dry_run", "outputs_dir")
+MANNER = ("stage", "run", "resume", "wait", "dry_run", "outputs_dir")
 #: Groups that have no say in a stage.
 IRRELEVANT = {
     Stage.train: ("sweep", "registration", "endpoint"),

@@ -4,12 +4,12 @@ from pathlib import Path
 
 from mnist_exp.build import data_spec
 from mnist_exp.config import Stage
-from mnist_exp.errors import EndpointError, NotFoundError
+from mnist_exp.errors import EndpointError
 from mnist_exp.lazy import datasets, figures
 from mnist_exp.records import Record, write_json
 from mnist_exp.stages.context import StageContext
 from mnist_exp.stages.deploy import endpoint_entry
-from mnist_exp.stages.lookup import deployed_endpoint
+from mnist_exp.stages.lookup import deployed_endpoint, missing_endpoint
 
 __all__ = ["InvokeStage"]
 
@@ -21,11 +21,7 @@ class InvokeStage:
 
     def faults(self, context: StageContext) -> list[str]:
         """There must be an endpoint."""
-        try:
-            context.workspace.get_endpoint(deployed_endpoint(context))
-        except NotFoundError as error:
-            return list(error.lines)
-        return []
+        return missing_endpoint(context)
 
     def name(self, context: StageContext) -> str:
         """Return the endpoint's name."""

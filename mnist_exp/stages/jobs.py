@@ -2,20 +2,28 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from mnist_exp.build import command_job, sweep_job
 from mnist_exp.config import Stage
-from mnist_exp.errors import NotFoundError
-from mnist_exp.lazy import figures
+from mnist_exp.errors import NotFoundError, OutputsError
+from mnist_exp.lazy import figures, insights
 from mnist_exp.names import new_job_name
-from mnist_exp.records import Record
+from mnist_exp.records import Record, write_json
 from mnist_exp.specs import CommandJob, SweepJob
 from mnist_exp.stages.again import begun_job
-from mnist_exp.stages.context import StageContext
-from mnist_exp.stages.lookup import unfinished_sweep, unfinished_training
-from mnist_exp.workspaces.base import Detached, JobResult, JobStatus, TrialResult
+from mnist_exp.stages.context import StageContext, StageInterrupted
+from mnist_exp.stages.lookup import CONFIG_NAME, unfinished_sweep, unfinished_training
+from mnist_exp.sweeps.ranking import logged_instead
+from mnist_exp.workspaces.base import (
+    Detached,
+    JobInterrupted,
+    JobResult,
+    JobStatus,
+    TrialResult,
+)
 
 __all__ = ["SweepStage", "TrainStage", "keep_confusion_matrix"]
 
@@ -46,13 +54,17 @@ class TrainStage:
         job = command_job(context.config, record.name)
         try:
             result = _submit_and_watch(context, job, context.config.job.primary_metric)
-        except KeyboardInterrupt:
+        except JobInterrupted as interrupt:
+            context.display.resumable(record)
+            raise StageInterrupted(_with_result(record, interrupt.result)) from None
+        except Detached:
             context.display.resumable(record)
             raise
         if result is None:
             context.display.resumable(record)
             return record.with_changes(status=JobStatus.NOT_STARTED)
         record = _with_result(record, result)
+        record = record.with_changes(warnings=[*record.warnings, *_unlogged(context, result)])
         if job.outputs and result.status is JobStatus.FAILED:
             context.display.resumable(record)
         record.save(context.folder)
@@ -70,31 +82,39 @@ class SweepStage:
     stage = Stage.sweep
 
     def faults(self, context: StageContext) -> list[str]:
-        """A sweep that is to be watched again must be there, and not completed."""
-        try:
-            unfinished_sweep(context)
-        except NotFoundError as error:
-            return list(error.lines)
+        """A sweep that is to be gone on with must be there, and not have ended."""
+        if _is_sweep_named(context):
+            try:
+                unfinished_sweep(context.index, context.config.run)
+            except NotFoundError as error:
+                return list(error.lines)
         return []
 
     def name(self, context: StageContext) -> str:
         """Return a new job name, or that of the sweep to go on with; trials append their index."""
-        before = unfinished_sweep(context)
-        return before.name if before else begun_job(context, self.stage) or new_job_name("sweep")
+        if _is_sweep_named(context):
+            return str(context.config.run)
+        return begun_job(context, self.stage) or new_job_name("sweep")
 
     def run(self, context: StageContext, record: Record) -> Record:
         """Submit, watch, and draw the trials."""
         job = sweep_job(context.config, record.name)
+        write_json(context.folder / CONFIG_NAME, asdict(context.config))
         try:
             result = _submit_and_watch(context, job, job.objective.primary_metric)
-        except Detached:
+        except JobInterrupted as interrupt:
+            context.display.resumable(record)
+            raise StageInterrupted(_with_trials(record, interrupt.result)) from None
+        except (Detached, OutputsError):
             context.display.resumable(record)
             raise
         if result is None:
             context.display.resumable(record)
             return record.with_changes(status=JobStatus.NOT_STARTED)
-        record = _with_result(record, result).with_changes(
-            trials=[_trial(trial) for trial in result.trials], best=_best(result)
+        record = _with_trials(record, result).with_changes(
+            insights=insights().sweep_insights(
+                result, job.objective.primary_metric, _epochs(job.trial)
+            ),
         )
         record.save(context.folder)
         objective = job.objective
@@ -104,6 +124,13 @@ class SweepStage:
                 result, objective.primary_metric, objective.goal.value, context.figure("sweep")
             )
             paths["sweep"] = str(path)
+            path = figures().parallel_coordinates(
+                result,
+                objective.primary_metric,
+                objective.goal.value,
+                context.figure("parallel_coordinates"),
+            )
+            paths["parallel_coordinates"] = str(path)
         if result.best is not None:
             path = figures().learning_curves(result, context.figure("best_learning_curves"))
             paths["best_learning_curves"] = str(path)
@@ -134,6 +161,10 @@ def _counts(evaluation: Path | None) -> tuple[Any, Any] | None:
         return None
 
 
+def _is_sweep_named(context: StageContext) -> bool:
+    return context.config.stage is Stage.sweep and context.config.run is not None
+
+
 def _submit_and_watch(
     context: StageContext, job: CommandJob | SweepJob, primary_metric: str
 ) -> JobResult | None:
@@ -142,13 +173,16 @@ def _submit_and_watch(
     if status := workspace.find_job(job.name):
         context.display.message(f"found {job.name} ({status.value}), goes on with it")
     command = job.trial if isinstance(job, SweepJob) else job
-    epochs = command.inputs.get("epochs")
-    total = epochs if isinstance(epochs, int) else None
     name = workspace.submit(job)
     if not context.config.wait:
         return None
-    with context.display.watching(total, primary_metric) as observer:
+    with context.display.watching(_epochs(command), primary_metric) as observer:
         return workspace.watch(name, observer)
+
+
+def _epochs(job: CommandJob) -> int | None:
+    epochs = job.inputs.get("epochs")
+    return epochs if isinstance(epochs, int) else None
 
 
 def _with_result(record: Record, result: JobResult) -> Record:
@@ -164,6 +198,20 @@ def _with_result(record: Record, result: JobResult) -> Record:
     )
 
 
+def _with_trials(record: Record, result: JobResult) -> Record:
+    trials = [_trial(trial) for trial in result.trials]
+    return _with_result(record, result).with_changes(trials=trials, best=_best(result))
+
+
+def _unlogged(context: StageContext, result: JobResult) -> list[str]:
+    """Return a warning if the script logged metrics, and the primary one is not among them."""
+    wanted = context.config.job.primary_metric
+    if result.status is not JobStatus.COMPLETED or not result.metrics or wanted in result.metrics:
+        return []
+    near = logged_instead(wanted, result.metrics, "job.primary_metric")
+    return [f"job.primary_metric: the script did not log {wanted!r}; {near}"]
+
+
 def _trial(trial: TrialResult) -> Mapping[str, Any]:
     return {
         "name": trial.name,
@@ -172,6 +220,7 @@ def _trial(trial: TrialResult) -> Mapping[str, Any]:
         "best": trial.best,
         "last": trial.last,
         "events": trial.events,
+        "cut": trial.cut,
         "why": trial.why,
         "duration_s": round(trial.duration_s, 3),
     }

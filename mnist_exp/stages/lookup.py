@@ -1,21 +1,31 @@
 """Which earlier record a stage goes on from: the one in this command, the one named, the latest."""
 
+from pathlib import Path
+
 from mnist_exp.config import Stage
 from mnist_exp.errors import NotFoundError
-from mnist_exp.records import Record
+from mnist_exp.records import Record, RecordIndex
 from mnist_exp.stages.context import StageContext
 from mnist_exp.workspaces.base import JobStatus
 
 __all__ = [
+    "CONFIG_NAME",
     "deployed_endpoint",
+    "missing_endpoint",
+    "model_source",
     "registered_model",
     "source_job",
     "unfinished_sweep",
     "unfinished_training",
 ]
 
+#: The file in a sweep's run folder with the config that it was made with.
+CONFIG_NAME = "config.json"
+
 #: Stages whose `run=` names the record of a deployment.
-CALLING = (Stage.invoke, Stage.cleanup)
+CALLING = (Stage.invoke, Stage.status, Stage.logs, Stage.cleanup)
+#: Stages that look at an endpoint, or remove it, even when its deployment has failed.
+LOOKING = (Stage.status, Stage.logs, Stage.cleanup, Stage.all)
 
 
 def source_job(context: StageContext) -> Record:
@@ -45,39 +55,62 @@ def source_job(context: StageContext) -> Record:
     return record
 
 
+def model_source(context: StageContext) -> str:
+    """Return the job whose model is registered: a sweep's best trial, or a training run.
+
+    Raises:
+        NotFoundError: As for `source_job`.
+    """
+    source = source_job(context)
+    return str(source.best["name"]) if source.best else source.name
+
+
 def unfinished_training(context: StageContext) -> Record | None:
     """Return the training run to go on with, None to begin a new one.
 
     Raises:
         NotFoundError: The run that is named is not there, or has been completed.
     """
-    return _unfinished(context, Stage.train, "training run", "train")
-
-
-def unfinished_sweep(context: StageContext) -> Record | None:
-    """Return the sweep to go on with, None to begin a new one.
-
-    Raises:
-        NotFoundError: The sweep that is named is not there, or has been completed.
-    """
-    return _unfinished(context, Stage.sweep, "sweep", "sweep")
-
-
-def _unfinished(context: StageContext, stage: Stage, noun: str, verb: str) -> Record | None:
     config = context.config
-    if config.stage is not stage or config.run is None:
+    if config.stage is not Stage.train or config.run is None:
         return None
-    for record, _ in context.index.newest_first(stage):
+    for record, _ in context.index.newest_first(Stage.train):
         if record.name == config.run:
             if record.status is JobStatus.COMPLETED:
                 raise NotFoundError(
-                    f"run: must name a {noun} that was not completed, got {config.run}, "
-                    f"which is Completed; leave run= out to {verb} anew"
+                    f"run: must name a training run that was not completed, got {config.run}, "
+                    "which is Completed; leave run= out to train anew"
                 )
             return record
     raise NotFoundError(
-        f"run: no {noun} {config.run} in {config.outputs_dir}; leave run= out to {verb} anew"
+        f"run: no training run {config.run} in {config.outputs_dir}; leave run= out to train anew"
     )
+
+
+def unfinished_sweep(index: RecordIndex, name: str | None) -> tuple[Record, Path]:
+    """Return the record and the run folder of a sweep to go on with; the latest without a name.
+
+    Raises:
+        NotFoundError: There is none, or the sweep has ended.
+    """
+    ended = set()
+    found: dict[str, tuple[Record, Path]] = {}
+    for record, folder in index.newest_first(Stage.sweep):
+        # A sweep that was left before its end has a record without trials.
+        if record.status is JobStatus.COMPLETED or record.trials:
+            ended.add(record.name)
+        elif (folder / CONFIG_NAME).is_file():
+            found.setdefault(record.name, (record, folder))
+    if name in ended:
+        raise NotFoundError(
+            f"run: must name a sweep that has not ended, got {name}, which has; "
+            "leave run= out to begin another"
+        )
+    left = [one for known, one in found.items() if known not in ended and name in (None, known)]
+    if left:
+        return left[0]
+    what = f"no sweep {name}" if name else "no sweep that has not ended"
+    raise NotFoundError(f"run: {what} to go on with; leave run= and resume= out to begin another")
 
 
 def registered_model(context: StageContext) -> Record:
@@ -117,7 +150,9 @@ def deployed_endpoint(context: StageContext) -> str:
             # One that failed, or was killed, may have left the endpoint where it was.
             if record.status is JobStatus.COMPLETED:
                 deleted.add(record.name)
-        elif record.name not in deleted and named in (None, record.name):
+        elif record.name in deleted or named not in (None, record.name):
+            continue
+        elif record.status is not JobStatus.FAILED or context.config.stage in LOOKING:
             return record.name
     if named is not None:
         raise NotFoundError(
@@ -128,6 +163,15 @@ def deployed_endpoint(context: StageContext) -> str:
         f"endpoint.name: no endpoint is deployed from {context.config.outputs_dir}; "
         "deploy one with mnist-exp stage=deploy, or name one with endpoint.name=NAME"
     )
+
+
+def missing_endpoint(context: StageContext) -> list[str]:
+    """Return why there is no endpoint to call, look at or delete; empty if there is one."""
+    try:
+        context.workspace.get_endpoint(deployed_endpoint(context))
+    except NotFoundError as error:
+        return list(error.lines)
+    return []
 
 
 def _there_are(context: StageContext, stage: Stage) -> str:

@@ -7,7 +7,7 @@ from mnist_exp.config import Stage
 from mnist_exp.errors import NotFoundError
 from mnist_exp.records import Record
 from mnist_exp.stages.context import StageContext
-from mnist_exp.stages.lookup import source_job
+from mnist_exp.stages.lookup import model_source, source_job
 
 __all__ = ["RegisterStage"]
 
@@ -32,8 +32,8 @@ class RegisterStage:
     def run(self, context: StageContext, record: Record) -> Record:
         """Register the best trial's model, or that of the training run."""
         source = source_job(context)
-        job = str(source.best["name"]) if source.best else source.name
-        model = context.workspace.register_model(model_spec(context.config, job))
+        spec = model_spec(context.config, model_source(context))
+        model = context.workspace.register_model(spec)
         metrics = source.best["metrics"] if source.best else source.metrics
         parameters = source.best["parameters"] if source.best else source.parameters
         return record.with_changes(

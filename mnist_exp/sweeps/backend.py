@@ -12,11 +12,17 @@ __all__ = ["Backend", "Listener", "MetricLogged", "TrialEnded", "TrialEvent"]
 
 @dataclass(frozen=True)
 class MetricLogged:
-    """A trial has logged a value of some metric; any name, since hints list them all."""
+    """A trial has logged a value of some metric; any name, since hints list them all.
+
+    Attributes:
+        row: Where the store has it; counts up over all trials.
+    """
 
     trial: int
     name: str
     value: float
+    step: int = 0
+    row: int = 0
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from mnist_exp.sweeps.sampling import (
 )
 from mnist_exp.sweeps.sobol import sobol_points
 
-__all__ = ["configurations"]
+__all__ = ["configurations", "flat"]
 
 
 def configurations(space: Mapping[str, Expression], sampling: Sampling) -> Configurations:
@@ -59,7 +59,7 @@ class RandomConfigurations:
     def __getitem__(self, index: int) -> Parameters:
         """Draw each parameter from a generator of its own, seeded by seed, index and key."""
         return {
-            key: _flat(expression.value(self._uniform(index, key)))
+            key: flat(expression.value(self._uniform(index, key)))
             for key, expression in self._space.items()
         }
 
@@ -80,7 +80,7 @@ class SobolConfigurations:
         """Draw from the point of that index; there are more points than trials can be."""
         point = self._points[index]
         return {
-            key: _flat(expression.value(point[self._dimensions[key]]))
+            key: flat(expression.value(point[self._dimensions[key]]))
             for key, expression in self._space.items()
         }
 
@@ -103,12 +103,12 @@ class GridConfigurations:
         chosen = {}
         for key, values in reversed(self._options.items()):
             index, place = divmod(index, len(values))
-            chosen[key] = _flat(values[place])
+            chosen[key] = flat(values[place])
         return {key: chosen[key] for key in self._options}
 
 
-def _flat(value: Any) -> int | float | str:
-    """Return a mapping as the JSON text that a command line can carry."""
+def flat(value: Any) -> int | float | str:
+    """Return what a command line can carry: a mapping as its JSON text, all else as it is."""
     if isinstance(value, Mapping):
         return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
     return value  # type: ignore[no-any-return]

@@ -57,7 +57,7 @@ def parse_sweep(
         part["search_space"], at["search_space"], sampling.logbase if sampling else math.e
     )
     if sampling:
-        faults += check_sampling(sampling, space, at["sampling_algorithm"], at["search_space"])
+        faults += check_sampling(sampling, space, at["search_space"])
     objective, objective_faults = parse_objective(part["objective"], at["objective"])
     limits, limits_faults = parse_limits(part["limits"], at["limits"])
     # Empty is none: a null cannot be overridden by a mapping on Hydra's command line.
@@ -87,6 +87,11 @@ def _warnings(
                 "min_value and max_value are logarithms, low and high are actual bounds"
             )
     size, trials = _size(space), limits.max_total_trials
+    if sampling.type is SamplingType.BAYESIAN and trials < 20 * len(space):
+        yield (
+            f"{where}.limits.max_total_trials: bayesian sampling learns from trial to trial; "
+            f"Azure ML advises 20 trials for each parameter, {20 * len(space)}, got {trials}"
+        )
     if sampling.type is SamplingType.GRID and size is not None and size > trials:
         yield (
             f"{where}.limits.max_total_trials: the grid has {size} configurations, "

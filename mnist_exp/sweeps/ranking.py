@@ -16,7 +16,7 @@ from typing import Any
 
 from mnist_exp.sweeps.fields import Fields, did_you_mean, shown
 
-__all__ = ["Goal", "Objective", "missing_metric_hint", "parse_objective", "rank"]
+__all__ = ["Goal", "Objective", "logged_instead", "missing_metric_hint", "parse_objective", "rank"]
 
 
 class Goal(StrEnum):
@@ -109,12 +109,20 @@ def missing_metric_hint(primary_metric: str, logged: Collection[str]) -> str:
             f"no trial logged {primary_metric!r}, nor any other metric; "
             f"log it with mlflow.log_metric({primary_metric!r}, value)"
         )
-    listed = ", ".join(sorted(logged))
-    near = did_you_mean(primary_metric, logged)
-    return (
-        f"no trial logged {primary_metric!r}, so there is no best one; logged were: {listed}"
-        f"{near or '; set sweep.objective.primary_metric to one of them'}"
-    )
+    near = logged_instead(primary_metric, logged, "sweep.objective.primary_metric")
+    return f"no trial logged {primary_metric!r}, so there is no best one; {near}"
+
+
+def logged_instead(primary_metric: str, logged: Collection[str], key: str) -> str:
+    """Say what was logged instead of a metric, and what could be meant.
+
+    Args:
+        primary_metric: The metric that is missing.
+        logged: Those that are there, at least one.
+        key: The config key that names the metric.
+    """
+    near = did_you_mean(primary_metric, logged) or f"; set {key} to one of them"
+    return f"logged were: {', '.join(sorted(logged))}{near}"
 
 
 def _finite(values: Sequence[float]) -> Sequence[float]:

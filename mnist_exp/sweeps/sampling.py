@@ -15,6 +15,7 @@ from mnist_exp.sweeps.fields import Fields
 
 __all__ = [
     "Configurations",
+    "Learner",
     "Parameters",
     "Sampling",
     "SamplingRule",
@@ -29,8 +30,6 @@ Parameters = Mapping[str, int | float | str]
 
 # Seeds of SDK and service are 32-bit integers.
 _LARGEST_SEED = 2**31 - 1
-# What the local workspace cannot draw yet.
-_UNAVAILABLE = ("bayesian",)
 
 
 class SamplingType(StrEnum):
@@ -62,6 +61,13 @@ class Sampling:
     seed: int | None = None
     rule: SamplingRule = SamplingRule.RANDOM
     logbase: float = math.e
+
+
+class Learner(Protocol):
+    """Configurations that depend on what came of those before."""
+
+    def tell(self, trial: int, value: float | None, /) -> None:
+        """A trial has ended; its best value, None without a finite one."""
 
 
 class Configurations(Protocol):
@@ -116,16 +122,10 @@ def _logbase(part: Fields) -> float:
 def check_sampling(
     sampling: Sampling,
     space: Mapping[str, Expression],
-    sampling_where: str = "sweep.sampling_algorithm",
     space_where: str = "sweep.search_space",
 ) -> list[str]:
     """Find expressions that the algorithm cannot draw; a line for every fault."""
     faults = []
-    if sampling.type.value in _UNAVAILABLE:
-        faults.append(
-            f"{sampling_where}.type: {sampling.type.value} is not available on the local workspace "
-            "yet, use random or grid"
-        )
     for key, expression in space.items():
         fault = _unfit(sampling.type, expression)
         if fault:

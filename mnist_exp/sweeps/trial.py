@@ -39,6 +39,7 @@ class Trial:
         values: Every value of the primary metric, in order of arrival.
         why: Why it did not just complete, in plain words.
         cut: The early-termination policy's decision, if it made one.
+        decided: Whether it was asked to end for good, by a policy or a timeout.
     """
 
     index: int
@@ -50,6 +51,7 @@ class Trial:
     exit_code: int | None = None
     why: str = ""
     cut: Cut | None = None
+    decided: bool = False
 
     def best(self, goal: Goal) -> float | None:
         """Return the best value of the whole history; None without a finite one."""

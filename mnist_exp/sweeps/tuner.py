@@ -4,14 +4,28 @@ It knows no process: a `Backend` runs trials, and every decision follows from th
 reports and the time at which they arrive.
 """
 
+import time
 from dataclasses import dataclass, field, replace
 
 from mnist_exp.errors import JobError
 from mnist_exp.sweeps.backend import Backend, Listener, MetricLogged, TrialEnded, TrialEvent
+from mnist_exp.sweeps.history import History
+from mnist_exp.sweeps.journal import (
+    NO_JOURNAL,
+    Decided,
+    Ended,
+    Entry,
+    Finished,
+    Interrupted,
+    Journal,
+    Logged,
+    Sampled,
+    Started,
+)
 from mnist_exp.sweeps.limits import Limits
 from mnist_exp.sweeps.policy import Policy
 from mnist_exp.sweeps.ranking import Objective
-from mnist_exp.sweeps.sampling import Configurations
+from mnist_exp.sweeps.sampling import Configurations, Learner
 from mnist_exp.sweeps.trial import SweepResult, Trial, TrialStatus, summarize
 
 __all__ = ["Tuner"]
@@ -29,10 +43,14 @@ class Tuner:
     https://learn.microsoft.com/azure/machine-learning/how-to-tune-hyperparameters
 
     A trial keeps its slot until its process is gone, and the slot is filled again at once. The
-    sweep's timeout counts from `run`, a trial's from its start.
+    sweep's timeout counts the time that commands have spent on it, a trial's from its start.
 
     Attributes:
         policy: Early termination; None lets every trial run to its end.
+        journal: Is told of everything before anyone else is.
+        history: What the journal of a sweep that goes on has.
+        fail_fast: Whether a trial that fails ends the sweep.
+        learner: Is told what came of each trial.
     """
 
     configurations: Configurations
@@ -41,6 +59,10 @@ class Tuner:
     policy: Policy | None
     backend: Backend
     listener: Listener
+    journal: Journal = NO_JOURNAL
+    history: History | None = None
+    fail_fast: bool = False
+    learner: Learner | None = None
     _trials: list[Trial] = field(default_factory=list, init=False)
     _alive: dict[int, Trial] = field(default_factory=dict, init=False)
     _logged: set[str] = field(default_factory=set, init=False)
@@ -48,6 +70,8 @@ class Tuner:
     _started: float = field(default=0.0, init=False)
     _exhausted: bool = field(default=False, init=False)
     _why: str = field(default="", init=False)
+    _is_interrupted: bool = field(default=False, init=False)
+    _has_failed_fast: bool = field(default=False, init=False)
 
     def run(self) -> SweepResult:
         """See the sweep through.
@@ -57,6 +81,8 @@ class Tuner:
         """
         self._started = self.backend.now()
         try:
+            if self.history:
+                self._go_on(self.history)
             self._loop()
         except KeyboardInterrupt:
             self.cancel_all("interrupted")
@@ -64,20 +90,28 @@ class Tuner:
         except BaseException as error:
             self.cancel_all(f"stopped by {type(error).__name__}")
             raise
-        return self.result()
+        result = self.result()
+        self._note(Finished(result.status.value, result.best, result.why))
+        return result
 
     def result(self) -> SweepResult:
         """Return how the sweep stands, at any time."""
         found = summarize(self._trials, self.objective, self._logged, self._why)
+        if self._has_failed_fast and found.status.is_finished:
+            found = replace(found, status=TrialStatus.FAILED)
         return replace(found, warnings=(*self._warnings, *found.warnings))
 
     def cancel_all(self, why: str) -> None:
         """Cancel the running trials, start no more, and wait until all are gone.
 
+        In the journal they have not ended: a sweep that is left in this way can be gone on with.
         Trials that are still there after a minute, or at a second interrupt, are recorded as
         Canceled nonetheless.
         """
         try:
+            if not self._is_interrupted:
+                self._is_interrupted = True
+                self._note(Interrupted(why))
             self._stop(why)
             deadline = self.backend.now() + _GRACE_S
             while self._alive and self.backend.now() < deadline:
@@ -110,6 +144,18 @@ class Tuner:
         while self._has_more and len(self._alive) < self.limits.max_concurrent_trials:
             self._start(len(self._trials))
 
+    def _go_on(self, history: History) -> None:
+        """Take over what there was, and start again what had not ended."""
+        self._started -= history.elapsed
+        self._trials = history.trials
+        self._logged |= history.logged
+        for trial in self._trials:
+            if trial.status is TrialStatus.CANCEL_REQUESTED:
+                # The decision stands; nobody was left to see what came of it.
+                self._end(trial, TrialStatus.CANCELED, trial.why)
+            elif not trial.status.is_finished:
+                self._launch(trial)
+
     def _start(self, index: int) -> None:
         try:
             parameters = self.configurations[index]
@@ -118,15 +164,19 @@ class Tuner:
             self.listener.message(f"all {index} configurations of the search space were tried")
             return
         trial = Trial(index, parameters, self.backend.now())
+        self._trials.append(trial)
+        self._note(Sampled(index, parameters))
+        self._launch(trial)
+
+    def _launch(self, trial: Trial) -> None:
         try:
-            self.backend.start(index, parameters)
+            self.backend.start(trial.index, trial.parameters)
         except JobError as error:
-            self._trials.append(trial)
             self._end(trial, TrialStatus.FAILED, str(error))
             return
         trial.started = self.backend.now()
-        self._trials.append(trial)
-        self._alive[index] = trial
+        self._alive[trial.index] = trial
+        self._note(Started(trial.index))
         self.listener.trial_changed(trial)
 
     def _patience(self) -> float:
@@ -150,6 +200,7 @@ class Tuner:
         if isinstance(event, TrialEnded):
             self._take_end(trial, event)
             return
+        self._note(Logged(event.trial, event.name, event.value, event.step, event.row))
         self._logged.add(event.name)
         if event.name == self.objective.primary_metric:
             self._take_value(trial, event)
@@ -164,7 +215,8 @@ class Tuner:
         histories = {other.index: other.values for other in self._trials}
         cut = self.policy.decide(trial.index, len(trial.values), histories, self.objective.goal)
         if cut:
-            trial.cut = cut
+            trial.cut, trial.decided = cut, True
+            self._note(Decided(trial.index, cut.interval, cut.reason))
             self._cancel(trial, f"cut at interval {cut.interval}: {cut.reason}")
 
     def _take_end(self, trial: Trial, event: TrialEnded) -> None:
@@ -182,9 +234,20 @@ class Tuner:
     def _end(self, trial: Trial, status: TrialStatus, why: str) -> None:
         trial.status, trial.why, trial.ended = status, why, self.backend.now()
         self._alive.pop(trial.index, None)
+        if not self._is_for_now(trial):
+            self._note(Ended(trial.index, status.value, trial.exit_code, why))
+            if self.learner:
+                self.learner.tell(trial.index, trial.best(self.objective.goal))
         if status is TrialStatus.FAILED:
             self.listener.message(f"trial {trial.index} failed: {why}")
         self.listener.trial_changed(trial)
+        if status is TrialStatus.FAILED and self.fail_fast and not self._why:
+            self._has_failed_fast = True
+            self._stop(f"trial {trial.index} failed ({why}), and sweep.fail_fast is set")
+
+    def _is_for_now(self, trial: Trial) -> bool:
+        """Whether a trial was ended only because the command had to leave."""
+        return self._is_interrupted and trial.status is TrialStatus.CANCELED and not trial.decided
 
     def _cancel(self, trial: Trial, why: str) -> None:
         trial.status, trial.why = TrialStatus.CANCEL_REQUESTED, why
@@ -199,16 +262,27 @@ class Tuner:
             self._stop(f"sweep timeout of {limits.timeout} s")
         for trial in self._running:
             if limits.trial_timeout is not None and now - trial.started >= limits.trial_timeout:
-                self._cancel(trial, f"canceled: trial timeout of {limits.trial_timeout} s")
+                self._decide(trial, f"canceled: trial timeout of {limits.trial_timeout} s")
 
     def _stop(self, why: str) -> None:
         if not self._why:
             self._why = why
             self.listener.message(f"sweep canceled: {why}")
         for trial in self._running:
-            self._cancel(trial, f"canceled: {why}")
+            if self._is_interrupted:
+                self._cancel(trial, f"canceled: {why}")
+            else:
+                self._decide(trial, f"canceled: {why}")
+
+    def _decide(self, trial: Trial, why: str) -> None:
+        self._note(Decided(trial.index, None, why))
+        trial.decided = True
+        self._cancel(trial, why)
+
+    def _note(self, entry: Entry) -> None:
+        self.journal.append(replace(entry, at=time.time()))
 
     def _warn(self, text: str | None) -> None:
         if text and not self._warnings:
             self._warnings.append(text)
-            self.listener.message(text)
+            self.listener.message(f"warning: {text}")

@@ -20,9 +20,11 @@ from mnist_exp.specs import (
 __all__ = [
     "Compute",
     "Deployment",
+    "DeploymentStatistics",
     "Detached",
     "Endpoint",
     "Finding",
+    "JobInterrupted",
     "JobResult",
     "JobStatus",
     "Level",
@@ -76,6 +78,7 @@ class TrialResult:
         events: How many times the primary metric was logged: Azure ML's intervals.
         why: Why it ended as it did, in plain words; empty when it just completed.
         metrics: Name -> every log event, in order of arrival.
+        cut: The interval at which early termination cut it; None if it did not.
     """
 
     name: str
@@ -87,6 +90,7 @@ class TrialResult:
     why: str = ""
     metrics: Mapping[str, Sequence[MetricPoint]] = field(default_factory=dict)
     duration_s: float = 0.0
+    cut: int | None = None
 
 
 @dataclass(frozen=True)
@@ -127,6 +131,18 @@ class JobResult:
         return next((trial for trial in self.trials if trial.name == self.best), None)
 
 
+class JobInterrupted(KeyboardInterrupt):
+    """The user stopped a job, or a sweep, that was being watched.
+
+    Attributes:
+        result: How it ended.
+    """
+
+    def __init__(self, result: JobResult) -> None:
+        super().__init__()
+        self.result = result
+
+
 @dataclass(frozen=True)
 class Compute:
     """A compute target as the workspace has it."""
@@ -140,23 +156,52 @@ class Compute:
 
 @dataclass(frozen=True)
 class RegisteredModel:
-    """A version of a registered model; `path` is where its files are, `job` where it came from."""
+    """A version of a registered model; `path` is where its files are, `job` where it came from.
+
+    `type` is Azure ML's: custom_model, mlflow_model or triton_model.
+    """
 
     name: str
     version: str
     path: str
     job: str
+    type: str = "custom_model"
 
 
 @dataclass(frozen=True)
 class Deployment:
-    """A deployment as the workspace has it; `provisioning_state` in Azure ML's words."""
+    """A deployment as the workspace has it.
+
+    Attributes:
+        provisioning_state: In Azure ML's words: Creating, Updating, Succeeded, Failed, Deleting.
+        log: Its console log, if it can be read on this machine.
+        why: Why it has Failed, and what to do.
+    """
 
     name: str
     provisioning_state: str
     model: str
     scoring_uri: str | None = None
     log: str | None = None
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class DeploymentStatistics:
+    """How a deployment has done so far; two of them, one taken from the other, tell of a time.
+
+    Attributes:
+        times_ms: Milliseconds -> how many of the successful requests took no longer, and longer
+            than the next smaller bound.
+        processes: Who works for it, where that can be said.
+        restarts: How often a worker had to be replaced.
+    """
+
+    requests: int = 0
+    failures: int = 0
+    times_ms: Mapping[float, int] = field(default_factory=dict)
+    processes: Sequence[int] = ()
+    restarts: int = 0
 
 
 @dataclass(frozen=True)
@@ -165,6 +210,7 @@ class Endpoint:
 
     Attributes:
         keys: Where its keys can be read: a path that only its owner can open; None if nowhere.
+        why: Why it has Failed, and what to do.
     """
 
     name: str
@@ -173,6 +219,9 @@ class Endpoint:
     traffic: Mapping[str, int] = field(default_factory=dict)
     deployments: Sequence[Deployment] = ()
     keys: str | None = None
+    mirror_traffic: Mapping[str, int] = field(default_factory=dict)
+    why: str = ""
+    auth_mode: str = "key"
 
 
 class Detached(KeyboardInterrupt):
@@ -238,7 +287,7 @@ class Workspace(Protocol):
         """Register a finished job's files as a new version of a model."""
 
     def create_or_update_endpoint(self, spec: EndpointSpec) -> Endpoint:
-        """Make the endpoint, or set the traffic and description of the one there is."""
+        """Make the endpoint, or change traffic, keys and description of the one there is."""
 
     def create_or_update_deployment(self, spec: DeploymentSpec) -> Deployment:
         """Make or replace a deployment and wait until it answers.
@@ -248,6 +297,12 @@ class Workspace(Protocol):
 
     def get_endpoint(self, name: str) -> Endpoint:
         """Return the endpoint, with its deployments as they are now."""
+
+    def list_endpoints(self) -> Sequence[Endpoint]:
+        """Return all endpoints, by name."""
+
+    def statistics(self, endpoint: str) -> Mapping[str, DeploymentStatistics]:
+        """Return how each deployment has done; empty where that is not known."""
 
     def invoke(self, endpoint: str, body: bytes, deployment: str | None = None) -> object:
         """Send one scoring request and return the parsed answer.
@@ -267,7 +322,9 @@ class Workspace(Protocol):
     def diagnose(self, compute: ComputeSpec, deployment: DeploymentSpec) -> Iterator[Finding]:
         """Yield what stands between the config and the place where it is to run."""
 
-    def check(self, spec: CommandJob | DeploymentSpec, observer: Observer) -> None:
+    def check(
+        self, spec: CommandJob | DeploymentSpec | EndpointSpec | ModelSpec, observer: Observer
+    ) -> None:
         """Look at what the spec needs, fetching data if need be, before anything is started."""
 
     def sample_folder(self, data: DataSpec, observer: Observer) -> Path:

@@ -10,8 +10,8 @@ from tests.composing import config
 MESSAGES: dict[str, tuple[list[str], str]] = {
     "stage": (
         ["stage=trian"],
-        "stage: must be one of compute, train, sweep, register, deploy, invoke, cleanup, doctor, "
-        "all, got trian",
+        "stage: must be one of compute, train, sweep, register, deploy, invoke, status, logs, "
+        "cleanup, doctor, all, got trian",
     ),
     "option": (
         ["workspace=aws"],
@@ -191,8 +191,8 @@ def test_every_missing_value_is_told(capsys: pytest.CaptureFixture[str]) -> None
         config("registration.name=???")
     assert capsys.readouterr().err.splitlines() == [
         "error: registration.name: must be given; add registration.name=...",
-        "error: stage: must be one of compute, train, sweep, register, deploy, invoke, cleanup, "
-        "doctor, all; add e.g. stage=all",
+        "error: stage: must be one of compute, train, sweep, register, deploy, invoke, status, "
+        "logs, cleanup, doctor, all; add e.g. stage=all",
     ]
 
 

@@ -84,6 +84,75 @@ def test_a_failed_run_is_gone_on_with(cli: Cli, own: Callable[..., list[str]]) -
     assert "which is Completed" in again.stderr
 
 
+def test_a_run_is_gone_on_with_by_the_job_that_began_it(
+    cli: Cli, own: Callable[..., list[str]]
+) -> None:
+    arguments = own(TWO_ATTEMPTS, "{checkpoints: {type: uri_folder}}")
+    cli(*arguments, "stage=train")
+    name = cli.records("train")[0]["name"]
+    other = cli("stage=train", f"run={name}")
+    assert other.returncode == 1
+    assert other.stderr.startswith(
+        f"error: run: job {name} was begun with the experiment_name 'attempts', got 'tf-dnn-image"
+    )
+    assert len(cli.records("train")) == 1
+
+
+METRIC = """\
+import mlflow, os, signal
+mlflow.log_metric("accuracy", 0.5)
+"""
+
+
+def test_a_primary_metric_that_was_not_logged_is_a_warning(
+    cli: Cli, own: Callable[..., list[str]]
+) -> None:
+    done = cli.ok(*own(METRIC), "stage=train", "job.primary_metric=acuracy")
+    (warning,) = cli.records("train")[0]["warnings"]
+    assert warning.startswith("job.primary_metric: the script did not log 'acuracy'; logged were")
+    assert "did you mean" in warning
+    assert "did not log" in done.stdout
+
+
+def test_a_job_without_a_model_cannot_be_registered(
+    cli: Cli, own: Callable[..., list[str]]
+) -> None:
+    arguments = own("print('no model')")
+    cli.ok(*arguments, "stage=train")
+    name = cli.records("train")[0]["name"]
+    done = cli(*arguments, "stage=register", f"run={name}")
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"error: registration.path: must be among the files of job {name}")
+    assert cli.records("register") == []
+
+
+def test_an_interrupted_run_keeps_what_it_had(cli: Cli, own: Callable[..., list[str]]) -> None:
+    script = f"{METRIC}os.kill(int(os.environ['MAIN']), signal.SIGINT); signal.pause()"
+    arguments = own(script)
+    naming = (
+        "import os, signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "main = f\"job.environment_variables.MAIN='{os.getpid()}'\"; "
+        "os.execv(sys.argv[1], [*sys.argv[1:], main])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", naming, *cli.command(*arguments, "stage=train", "+job.inputs.x=1")],
+        cwd=cli.folder,
+        env=cli.environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 130, done.stderr
+    (record,) = cli.records("train")
+    assert record["status"] == "Canceled"
+    assert record["metrics"] == {"accuracy": 0.5}
+    assert record["parameters"] == {"x": 1}
+    assert Path(record["paths"]["log"]).is_file()
+    assert f"run={record['name']}" in done.stderr
+
+
 def test_an_unknown_run_cannot_be_gone_on_with(cli: Cli) -> None:
     done = cli("stage=train", "run=nobody")
     assert done.returncode == 1

@@ -30,7 +30,7 @@ def own(
 
 
 def servers(cli: Cli) -> list[int]:
-    """Return the ids of the server processes that belong to a folder's endpoints."""
+    """Return the ids of the fronts and workers that belong to a folder's endpoints."""
     found = []
     for process in psutil.process_iter(["cmdline"]):
         words = " ".join(process.info["cmdline"] or [])
@@ -82,7 +82,7 @@ def test_the_flow_from_register_to_cleanup(own: Own) -> None:
     endpoint = cli.records("deploy")[-1]["endpoint"]
     assert endpoint["name"].startswith("tff-dnn-endpoint-")
     assert endpoint["traffic"] == {"tff-blue": 100}
-    assert len(servers(cli)) == 1
+    assert len(servers(cli)) == 2
     assert httpx.post(endpoint["scoring_uri"], json={"data": [1]}).status_code == 401
 
     request = cli.folder / "request.json"
@@ -93,7 +93,25 @@ def test_the_flow_from_register_to_cleanup(own: Own) -> None:
     cli.ok(*arguments, "stage=deploy", "endpoint.reuse=true", "endpoint.deployment.name=tff-green")
     deployments = cli.records("deploy")[-1]["endpoint"]["deployments"]
     assert {one["name"] for one in deployments} == {"tff-blue", "tff-green"}
-    assert len(servers(cli)) == 2
+    assert len(servers(cli)) == 3
+
+    keys = Path(cli.records("deploy")[-1]["paths"]["keys"])
+    before = json.loads(keys.read_text(encoding="utf-8"))
+    half = "endpoint.traffic={tff-blue: 50, tff-green: 50}"
+    cli.ok(*arguments, "stage=deploy", half, "endpoint.regenerate_key=primary")
+    after = json.loads(keys.read_text(encoding="utf-8"))
+    assert before["primary"] != after["primary"]
+    assert before["secondary"] == after["secondary"]
+    assert cli.records("deploy")[-1]["endpoint"]["traffic"] == {"tff-blue": 50, "tff-green": 50}
+    assert len(servers(cli)) == 3
+
+    (front,) = (pid for pid in servers(cli) if "worker" not in psutil.Process(pid).cmdline()[3])
+    psutil.Process(front).kill()
+    done = cli.ok(*arguments, "stage=status")
+    assert "front process is gone" in done.stdout
+    cli.ok(*arguments, "stage=invoke", "endpoint.request_file=request.json")
+    assert "tff-green  Succeeded" in cli.ok(*arguments, "stage=status").stdout
+    assert "init() is through" in cli.ok(*arguments, "stage=logs").stdout
 
     done = cli.ok(*arguments, "stage=cleanup")
     assert "tff-blue" in done.stderr

@@ -1,4 +1,4 @@
-"""Deployments that the tests of a module share."""
+"""Endpoints that the tests of a module share."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +25,12 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 def blocked(tmp_path: Path) -> Iterator[Service]:
     """One call at a time, to be blocked by the test."""
     yield from serve(tmp_path, RequestSettings(20_000, 1))
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[Service]:
+    """An endpoint that the test may change."""
+    yield from serve(tmp_path, RequestSettings(20_000, 4))
 
 
 @pytest.fixture(scope="module")

@@ -1,18 +1,19 @@
-"""A real server process behind a scoring script that does what the request says."""
+"""A real endpoint behind a scoring script that does what the request says."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import httpx
 
 from mnist_exp.config import EnvType
+from mnist_exp.serving.files import Credentials
 from mnist_exp.specs import DeploymentSpec, EndpointSpec, EnvironmentSpec, RequestSettings
-from mnist_exp.workspaces.local.endpoints import Endpoints, Keys
+from mnist_exp.workspaces.local.endpoints import Endpoints, ModelFiles
 
 NAME = "digits-endpoint"
 SCRIPT = """
-import os, pathlib, threading, time
+import json, os, pathlib, signal, threading, time
 import numpy
 
 GATE = pathlib.Path(os.environ["GATE"])
@@ -33,6 +34,7 @@ def leave():
     raise SystemExit(1)
 
 def wait():
+    (GATE / f"begun-{os.environ['COLOUR']}").touch()
     while not (GATE / "open").exists():
         time.sleep(0.01)
     return "waited"
@@ -41,6 +43,11 @@ def meet():
     PAIR.wait(30)
     return "met"
 
+def note():
+    with (GATE / f"noted-{os.environ['COLOUR']}").open("a") as file:
+        file.write("x")
+    return os.environ["COLOUR"]
+
 ACTIONS = {
     "list": lambda: [1, "zwei", None, {"drei": 3.5}],
     "text": lambda: '{"a": 1}',
@@ -48,10 +55,15 @@ ACTIONS = {
     "numpy": lambda: {"digit": numpy.int64(7), "row": numpy.arange(3, dtype=numpy.float32)},
     "int keys": lambda: {1: 2},
     "object": lambda: object(),
+    '{"a":"1","b":"x y"}': lambda: "asked",
     "fail": fail,
     "leave": leave,
+    "die": lambda: os.kill(os.getpid(), signal.SIGKILL),
     "wait": wait,
     "meet": meet,
+    "note": note,
+    "pid": os.getpid,
+    "environment": lambda: dict(os.environ),
     "thread": lambda: threading.get_ident() == INIT_THREAD,
 }
 """
@@ -59,51 +71,77 @@ ACTIONS = {
 
 @dataclass
 class Service:
-    """A deployment and a client that has its key."""
+    """An endpoint and a client that has its key."""
 
+    folder: Path
+    endpoints: Endpoints
     uri: str
-    keys: Keys
-    gate: Path
-    log: Path
+
+    @property
+    def keys(self) -> Credentials:
+        return self.endpoints.keys(NAME)
+
+    @property
+    def gate(self) -> Path:
+        return self.folder / "gate"
+
+    @property
+    def log(self) -> Path:
+        (deployment,) = self.endpoints.get(NAME).deployments
+        assert deployment.log
+        return Path(deployment.log)
 
     @property
     def client(self) -> httpx.Client:
         headers = {"authorization": f"Bearer {self.keys.primary}"}
         return httpx.Client(base_url=self.uri, headers=headers, trust_env=False, timeout=60)
 
+    @property
+    def port(self) -> int:
+        return httpx.URL(self.uri).port or 0
+
     def score(self, body: bytes | str, **headers: str) -> httpx.Response:
         with self.client as client:
             raw = [(name.encode(), value.encode()) for name, value in headers.items()]
             return client.post("/score", content=body, headers=raw)
 
-    @property
-    def port(self) -> int:
-        return httpx.URL(self.uri).port or 0
+    def deploy(self, name: str = "blue", script: str = SCRIPT, **fields: object) -> None:
+        (self.folder / "code" / "score.py").write_text(script)
+        spec = DeploymentSpec(
+            name=name,
+            endpoint=NAME,
+            model="digits:1",
+            code=self.folder / "code",
+            scoring_script="score.py",
+            environment=EnvironmentSpec(EnvType.local),
+            instance_type="Standard_DS3_v2",
+            environment_variables={"GATE": str(self.gate), "COLOUR": name},
+            request_settings=RequestSettings(20_000, 4),
+        )
+        model = ModelFiles(self.folder / "model", "digits", "1")
+        self.endpoints.deploy(replace(spec, **fields), model)  # type: ignore[arg-type]
+
+    def update(self, **fields: object) -> None:
+        self.endpoints.create_or_update(EndpointSpec(NAME, **fields))  # type: ignore[arg-type]
+
+    def noted(self, colour: str) -> int:
+        """How many times a deployment has noted a request."""
+        file = self.gate / f"noted-{colour}"
+        return len(file.read_text()) if file.exists() else 0
 
 
 def serve(folder: Path, settings: RequestSettings) -> Iterator[Service]:
-    code, model, gate = folder / "code", folder / "model", folder / "gate"
-    for path in (code, model, gate):
-        path.mkdir()
-    (code / "score.py").write_text(SCRIPT)
+    """Yield an endpoint whose deployment blue has all the traffic."""
+    for name in ("code", "model", "gate"):
+        (folder / name).mkdir()
     endpoints = Endpoints(folder / "endpoints")
-    endpoints.create_or_update(EndpointSpec(NAME))
-    spec = DeploymentSpec(
-        name="blue",
-        endpoint=NAME,
-        model="digits:1",
-        code=code,
-        scoring_script="score.py",
-        environment=EnvironmentSpec(EnvType.local),
-        instance_type="Standard_DS3_v2",
-        environment_variables={"GATE": str(gate)},
-        request_settings=settings,
-    )
+    uri = endpoints.create_or_update(EndpointSpec(NAME)).scoring_uri
+    assert uri
+    service = Service(folder, endpoints, uri.removesuffix("/score"))
     try:
-        deployment = endpoints.deploy(spec, model, "digits", "1")
-        assert deployment.scoring_uri and deployment.log
-        uri = deployment.scoring_uri.removesuffix("/score")
-        yield Service(uri, endpoints.keys(NAME), gate, Path(deployment.log))
+        service.deploy(request_settings=settings)
+        service.update(traffic={"blue": 100})
+        yield service
     finally:
-        (gate / "open").touch()
+        (folder / "gate" / "open").touch()
         endpoints.delete(NAME)

@@ -1,11 +1,14 @@
 import subprocess
 import sys
 
+import pytest
+
 FOREIGN = {"hydra", "mlflow", "numpy", "omegaconf", "httpx", "pathspec", "tensorflow"}
 
 
-def test_the_server_imports_the_web_server_and_nothing_else_of_this_program():
-    code = "import sys, mnist_exp.serving.__main__; print('\\n'.join(sys.modules))"
+@pytest.mark.parametrize("module", ["__main__", "worker"])
+def test_a_process_imports_what_it_needs_and_nothing_else_of_this_program(module: str):
+    code = f"import sys, mnist_exp.serving.{module}; print('\\n'.join(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     modules = done.stdout.split()
     assert not {module.partition(".")[0] for module in modules} & FOREIGN

@@ -36,6 +36,10 @@ class Listener:
         """Keep it."""
         self.messages.append(text)
 
+    def result(self, text: str) -> None:
+        """Keep it."""
+        self.messages.append(text)
+
     def resumable(self, record: Record) -> None:
         """Keep its name."""
         self.messages.append(f"resumable {record.name}")

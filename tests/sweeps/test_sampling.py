@@ -75,12 +75,9 @@ def test_a_grid_takes_no_expressions_inside_a_choice():
     assert "inside a choice" in check_sampling(Sampling(SamplingType.GRID), space)[0]
 
 
-def test_bayesian_is_refused_for_now():
-    faults = check_sampling(Sampling(SamplingType.BAYESIAN), {"x": QUniform(0, 1, 0.1)})
-    assert faults == [
-        "sweep.sampling_algorithm.type: bayesian is not available on the local workspace yet, "
-        "use random or grid"
-    ]
+def test_bayesian_takes_choice_uniform_and_quniform():
+    space = {"x": QUniform(0, 1, 0.1), "y": Uniform(0, 1), "z": Choice((1, 2))}
+    assert check_sampling(Sampling(SamplingType.BAYESIAN), space) == []
 
 
 def test_a_missing_seed_is_drawn_once_and_a_given_one_kept():

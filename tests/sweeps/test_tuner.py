@@ -291,7 +291,7 @@ def test_a_ratio_of_negative_values_is_warned_about_once(tune, simulate, script,
     result = tune(backend, Limits(2, 2), BANDIT).run()
     assert len(result.warnings) == 1
     assert "use slack_amount" in result.warnings[0]
-    assert log.messages.count(result.warnings[0]) == 1
+    assert log.messages.count(f"warning: {result.warnings[0]}") == 1
 
 
 def test_an_event_of_a_trial_that_has_ended_is_recorded_and_decides_nothing(tune, simulate, script):

@@ -3,6 +3,13 @@
 from mnist_exp.report.figures.confusion import confusion_matrix
 from mnist_exp.report.figures.curves import learning_curves
 from mnist_exp.report.figures.digits import predictions
+from mnist_exp.report.figures.parallel import parallel_coordinates
 from mnist_exp.report.figures.sweep import sweep_figure
 
-__all__ = ["confusion_matrix", "learning_curves", "predictions", "sweep_figure"]
+__all__ = [
+    "confusion_matrix",
+    "learning_curves",
+    "parallel_coordinates",
+    "predictions",
+    "sweep_figure",
+]

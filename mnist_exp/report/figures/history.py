@@ -35,10 +35,11 @@ class _End(NamedTuple):
 
 
 def draw_history(axes: Axes, job: JobResult, metric: str) -> None:
-    """Draw a curve for each trial, with a mark that says how it ended."""
+    """Draw a curve for each trial, to where it was cut, with a mark that says how it ended."""
     ends: list[_End] = []
     for trial in job.trials:
-        values = [point.value for point in trial.metrics.get(metric, ())]
+        # What a trial still logs while it is being ended lies behind its cut.
+        values = [point.value for point in trial.metrics.get(metric, ())][: trial.cut]
         if finite := [index for index, value in enumerate(values) if math.isfinite(value)]:
             _draw_trial(axes, look_of(trial, job), values, trial.best, len(job.trials))
             ends.append(_End(trial, finite[-1] + 1, values[finite[-1]]))

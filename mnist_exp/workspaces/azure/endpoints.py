@@ -1,6 +1,7 @@
 """Online endpoints: created, deployed to, asked, deleted."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from azure.core.exceptions import ResourceNotFoundError
@@ -26,15 +27,18 @@ class Endpoints:
         self._retrying = retrying
 
     def create_or_update(self, spec: EndpointSpec) -> Endpoint:
-        """Make the endpoint, or set the traffic and description of the one there is."""
-        self._retrying.call(
-            f"endpoint {spec.name}",
-            lambda: self._endpoints.begin_create_or_update(endpoint_entity(spec)).result(),
-            settling=True,
-        )
-        return self._retrying.call(
-            f"endpoint {spec.name}", lambda: self._read(spec.name), settling=True
-        )
+        """Make the endpoint, or change traffic, keys and description of the one there is."""
+        doing = f"endpoint {spec.name}"
+        if spec.regenerate_key is not None:
+            self._regenerate(doing, spec)
+        if spec.regenerate_key is None or spec.traffic or spec.mirror_traffic:
+            whole = self._with_kept_traffic(doing, spec)
+            self._retrying.call(
+                doing,
+                lambda: self._endpoints.begin_create_or_update(endpoint_entity(whole)).result(),
+                settling=True,
+            )
+        return self._retrying.call(doing, lambda: self._read(spec.name), settling=True)
 
     def deploy(self, spec: DeploymentSpec) -> Deployment:
         """Make or replace a deployment and wait until it answers.
@@ -67,6 +71,11 @@ class Endpoints:
             NotFoundError: There is none.
         """
         return self._retrying.call(f"endpoint.name {name}", lambda: self._read(name))
+
+    def listed(self) -> Sequence[Endpoint]:
+        """Return all endpoints, by name."""
+        found = self._retrying.call("endpoint", lambda: list(self._endpoints.list()))
+        return [self.get(str(name)) for name in sorted(one.name for one in found)]
 
     def logs(self, endpoint: str, deployment: str, lines: int) -> Sequence[str]:
         """Return the last lines that a deployment printed."""
@@ -101,6 +110,29 @@ class Endpoints:
             for one in found
         ]
 
+    def _regenerate(self, doing: str, spec: EndpointSpec) -> None:
+        kind = str(spec.regenerate_key)
+        self._retrying.call(
+            f"{doing}, {kind} key",
+            lambda: self._endpoints.begin_regenerate_keys(spec.name, key_type=kind).result(),
+        )
+
+    def _with_kept_traffic(self, doing: str, spec: EndpointSpec) -> EndpointSpec:
+        """Return the endpoint with the traffic that it has where none is given.
+
+        What is sent replaces all there is, and an endpoint without traffic answers nobody.
+        """
+        if spec.traffic and spec.mirror_traffic:
+            return spec
+        found = self._retrying.call(doing, self._unless_gone(spec.name, self._endpoints.get))
+        if found is None:
+            return spec
+        return replace(
+            spec,
+            traffic=spec.traffic or _shares(found.traffic),
+            mirror_traffic=spec.mirror_traffic or _shares(found.mirror_traffic),
+        )
+
     def _delete_now(self, name: str) -> Any:
         return self._endpoints.begin_delete(name).result()
 
@@ -120,7 +152,9 @@ class Endpoints:
             name=name,
             provisioning_state=_text(found.provisioning_state),
             scoring_uri=found.scoring_uri,
-            traffic={key: percent for key, percent in (found.traffic or {}).items() if percent},
+            traffic=_shares(found.traffic),
+            mirror_traffic=_shares(found.mirror_traffic),
+            auth_mode=_text(found.auth_mode),
             deployments=[
                 Deployment(
                     name=one.name,
@@ -144,6 +178,10 @@ class Endpoints:
             f"stage=cleanup endpoint.name={spec.endpoint}: until then it costs money",
             tail,
         )
+
+
+def _shares(traffic: Mapping[str, int] | None) -> dict[str, int]:
+    return {name: percent for name, percent in (traffic or {}).items() if percent}
 
 
 def _text(state: Any) -> str:

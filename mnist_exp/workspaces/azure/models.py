@@ -32,7 +32,9 @@ class Models:
                 f"registration.name {spec.name}:{version}",
                 lambda: self._operations.create_or_update(model_entity(spec, version)),
             )
-        return RegisteredModel(spec.name, str(found.version), job_path(spec), spec.job)
+        return RegisteredModel(
+            spec.name, str(found.version), job_path(spec), spec.job, str(found.type or spec.type)
+        )
 
     def _versions(self, name: str) -> list[Any]:
         def listed() -> list[Any]:

@@ -33,6 +33,7 @@ from mnist_exp.workspaces.azure.watching import watch_job
 from mnist_exp.workspaces.base import (
     Compute,
     Deployment,
+    DeploymentStatistics,
     Endpoint,
     Finding,
     JobResult,
@@ -117,7 +118,7 @@ class AzureWorkspace:
         return self._models.register(spec)
 
     def create_or_update_endpoint(self, spec: EndpointSpec) -> Endpoint:
-        """Make the endpoint, or set the traffic and description of the one there is."""
+        """Make the endpoint, or change traffic, keys and description of the one there is."""
         return self._endpoints.create_or_update(spec)
 
     def create_or_update_deployment(self, spec: DeploymentSpec) -> Deployment:
@@ -127,6 +128,14 @@ class AzureWorkspace:
     def get_endpoint(self, name: str) -> Endpoint:
         """Return the endpoint, with its deployments as they are now."""
         return self._endpoints.get(name)
+
+    def list_endpoints(self) -> Sequence[Endpoint]:
+        """Return all endpoints, by name."""
+        return self._endpoints.listed()
+
+    def statistics(self, endpoint: str) -> Mapping[str, DeploymentStatistics]:
+        """Return nothing: requests are counted in Azure Monitor, which the SDK does not ask."""
+        return {}
 
     def invoke(self, endpoint: str, body: bytes, deployment: str | None = None) -> object:
         """Send one scoring request and return the parsed answer."""
@@ -144,10 +153,13 @@ class AzureWorkspace:
         """Return a line for each thing in the workspace that costs money as it stands."""
         return [*self._endpoints.costly(), *self._computes.costly()]
 
-    def check(self, spec: CommandJob | DeploymentSpec, observer: Observer) -> None:
+    def check(
+        self, spec: CommandJob | DeploymentSpec | EndpointSpec | ModelSpec, observer: Observer
+    ) -> None:
         """See that Azure has what the spec names; fetch data that has to be sent there."""
         if isinstance(spec, DeploymentSpec):
             deployment_entity(spec)
+        if not isinstance(spec, CommandJob):
             return
         job_entity(spec, lambda _: "")
         sources = [value.path for value in spec.inputs.values() if isinstance(value, PathInput)]

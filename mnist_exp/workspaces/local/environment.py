@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mnist_exp.specs import CommandJob, PathInput
+from mnist_exp.sweeps.names import azure_name
 from mnist_exp.templates import literal_text
 
 __all__ = ["TrackedRun", "job_environment"]
@@ -85,5 +86,5 @@ def job_environment(
 
 
 def sweep_variables(parameters: Mapping[str, object]) -> dict[str, str]:
-    """Return the variables by which a trial sees its drawn values."""
-    return {f"AZUREML_SWEEP_{name}": str(value) for name, value in parameters.items()}
+    """Return the variables by which a trial sees its drawn values, under Azure ML's names."""
+    return {f"AZUREML_SWEEP_{azure_name(name)}": str(value) for name, value in parameters.items()}

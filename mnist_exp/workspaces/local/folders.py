@@ -19,6 +19,7 @@ from typing import Any
 from mnist_exp.errors import ConflictError, JobError
 from mnist_exp.records import write_json
 from mnist_exp.snapshot import copy_snapshot
+from mnist_exp.workspaces.local.processes import EXIT_CODE_NAME
 
 __all__ = ["JobFolder"]
 
@@ -52,6 +53,23 @@ class JobFolder:
     def log(self) -> Path:
         """The console log, of the first process if there are several."""
         return self.logs[0]
+
+    @property
+    def exit_code(self) -> int | None:
+        """The exit code of the last attempt, if it ended by itself, whoever saw it."""
+        try:
+            return int((self.path / EXIT_CODE_NAME).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+
+    def forget_exit_code(self) -> None:
+        """Remove it: the job is described by now, or starts again."""
+        (self.path / EXIT_CODE_NAME).unlink(missing_ok=True)
+
+    @property
+    def has_outputs(self) -> bool:
+        """Whether an attempt has left something in the named outputs, such as a checkpoint."""
+        return any(not path.is_dir() for path in self.named_outputs.rglob("*"))
 
     @property
     def exists(self) -> bool:
@@ -106,6 +124,7 @@ class JobFolder:
         Azure ML starts a job whose node was taken away in the same way.
         """
         self.clean()
+        self.forget_exit_code()
         for name in KEPT:
             shutil.rmtree(self.path / name, ignore_errors=True)
         self.log.parent.mkdir(parents=True, exist_ok=True)

@@ -3,9 +3,9 @@
 import re
 import shlex
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mnist_exp.errors import ConflictError
@@ -16,10 +16,19 @@ from mnist_exp.workspaces.local.environment import TrackedRun, job_environment, 
 from mnist_exp.workspaces.local.folders import JobFolder
 from mnist_exp.workspaces.local.inputs import MountedInputs, make_outputs
 from mnist_exp.workspaces.local.interrupts import Interrupts
+from mnist_exp.workspaces.local.leftovers import end_leftovers, of_job
 from mnist_exp.workspaces.local.tracking import Tracking
-from mnist_exp.workspaces.local.workers import Workers, worker_environments
+from mnist_exp.workspaces.local.workers import (
+    EndedUnseen,
+    Processes,
+    Workers,
+    worker_environments,
+)
 
-__all__ = ["RunningJob", "Site", "TrialOf", "start_job"]
+__all__ = ["Launcher", "RunningJob", "Site", "TrialOf", "check_again", "start_job"]
+
+#: Starts a job's processes: command, folder, an environment for each, a log for each.
+Launcher = Callable[[str, Path, Sequence[Mapping[str, str]], Sequence[Path]], Processes]
 
 #: What a script prints after an epoch, e.g. `epoch 3/20`; ours does.
 EPOCH = re.compile(r"^epoch +(\d+)/\d+", re.MULTILINE)
@@ -29,11 +38,16 @@ RESUMING = re.compile(r"resuming from epoch (\d+)")
 
 @dataclass(frozen=True)
 class TrialOf:
-    """What makes a job a trial: the sweep, its MLflow run, and the values drawn."""
+    """What makes a job a trial: the sweep, its MLflow run, and the values drawn.
+
+    Attributes:
+        begins_again: Whether what an attempt before has logged is put aside.
+    """
 
     sweep: str
     run_id: str
     parameters: Mapping[str, Literal]
+    begins_again: bool = False
 
 
 @dataclass(frozen=True)
@@ -45,12 +59,14 @@ class Site:
         tracking: The MLflow store.
         observer: Told of progress.
         interrupts: Whether the user wants to stop.
+        launcher: Starts the processes of a job.
     """
 
     root: Path
     tracking: Tracking
     observer: Observer
     interrupts: Interrupts
+    launcher: Launcher = Workers
 
 
 class RunningJob:
@@ -83,7 +99,7 @@ class RunningJob:
         self._site = site
         self._trial = trial
         self._inputs = MountedInputs(folder.inputs)
-        self._workers: Workers | None = None
+        self._workers: Processes | None = None
 
     def start(self) -> None:
         """Lay out the folder and start an attempt."""
@@ -103,8 +119,13 @@ class RunningJob:
             environment |= sweep_variables(trial.parameters)
         command = render(job.command, values, shlex.quote if job.quoted else str)
         environments = worker_environments(environment, job.worker_count)
-        self._workers = Workers(command, self.folder.work, environments, self.folder.logs)
+        work, logs = self.folder.work, self.folder.logs
+        self._workers = self._site.launcher(command, work, environments, logs)
         self.started = time.monotonic()
+
+    def ended_unseen(self, code: int) -> None:
+        """Take over an attempt that ended by itself when nobody was there."""
+        self._workers = EndedUnseen(code, self.folder.log)
 
     def evict(self) -> None:
         """Take its node away as Azure does with one of low priority, and start it again.
@@ -133,6 +154,11 @@ class RunningJob:
         logged = 0 if printed else max(map(len, self.histories().values()), default=0)
         return max([logged, *map(int, printed)])
 
+    @property
+    def handles(self) -> Sequence[int]:
+        """What becomes readable when it has ended; may be empty."""
+        return self._workers.handles if self._workers else ()
+
     def poll(self) -> int | None:
         """Return the exit code, None while it runs."""
         return self._workers.poll() if self._workers else None
@@ -151,10 +177,6 @@ class RunningJob:
         """Return every log event of every metric so far."""
         return self._site.tracking.histories(self.run.run_id)
 
-    def history(self, metric: str) -> list[MetricPoint]:
-        """Return every log event of one metric so far."""
-        return self._site.tracking.history(self.run.run_id, metric)
-
     def running(self, metrics: Mapping[str, Sequence[MetricPoint]]) -> JobResult:
         """Return the job as it stands, with what the caller knows of its metrics."""
         return JobResult(
@@ -166,15 +188,22 @@ class RunningJob:
             log=str(self.folder.log),
         )
 
-    def close(self, canceled: str | None = None, failed: str | None = None) -> JobResult:
+    def close(
+        self,
+        canceled: str | None = None,
+        failed: str | None = None,
+        metrics: Mapping[str, Sequence[MetricPoint]] | None = None,
+    ) -> JobResult:
         """End the processes if they run, set the run's status, and return how the job ended.
 
         Args:
             canceled: Why it was canceled, if it was.
             failed: Why it failed, if not by its exit code.
+            metrics: Every log event, where the caller has them; else the store is asked.
         """
         with self.resources:
-            return self._close(canceled, failed)
+            result = self._close(canceled, failed)
+            return replace(result, metrics=self.histories() if metrics is None else metrics)
 
     def _close(self, canceled: str | None, reason: str | None) -> JobResult:
         code = self.poll()
@@ -190,6 +219,7 @@ class RunningJob:
         self._inputs.close()
         self.folder.clean()
         self.describe(status, why)
+        self.folder.forget_exit_code()
         tracking = self._site.tracking
         tracking.log_missing_parameters(self.run.run_id, self.parameters)
         tracking.end(self.run.run_id, status)
@@ -199,7 +229,6 @@ class RunningJob:
             name=self.job.name,
             status=status,
             parameters=self.parameters,
-            metrics=self.histories(),
             why=why,
             folder=str(self.folder.path),
             log=str(log),
@@ -238,7 +267,9 @@ class RunningJob:
         ]
 
 
-def start_job(job: CommandJob, site: Site, trial: TrialOf | None = None) -> RunningJob:
+def start_job(
+    job: CommandJob, site: Site, trial: TrialOf | None = None, ended: int | None = None
+) -> RunningJob:
     """Start a job in a folder of its own, or go on with one that has not been completed.
 
     Going on keeps the named outputs, with the checkpoints in them, and the MLflow run.
@@ -247,6 +278,7 @@ def start_job(job: CommandJob, site: Site, trial: TrialOf | None = None) -> Runn
         job: What runs.
         site: Where it runs.
         trial: The sweep that it is part of, if it is.
+        ended: The exit code of an attempt that has ended by itself: nothing is started then.
 
     Raises:
         MnistExpError: It could not be started; nothing of it runs.
@@ -254,12 +286,21 @@ def start_job(job: CommandJob, site: Site, trial: TrialOf | None = None) -> Runn
     folder = JobFolder(site.root, job.name, job.worker_count)
     with ExitStack() as stack:
         stack.enter_context(folder.locked())
-        run = _again(folder, site) if folder.exists else _first(job, site, folder, trial)
+        if folder.exists:
+            # Of a supervisor that was killed together with the command before.
+            end_leftovers(of_job(folder.work))
+        if folder.exists and not (trial and trial.begins_again):
+            run = _again(folder, site)
+        else:
+            run = _first(job, site, folder, trial)
         running = RunningJob(job, site, folder, run, trial)
         running.describe(JobStatus.STARTING)
         running.resources = stack.pop_all()
     try:
-        running.start()
+        if ended is None:
+            running.start()
+        else:
+            running.ended_unseen(ended)
     except KeyboardInterrupt:
         running.close(canceled="canceled by the user")
         raise
@@ -269,7 +310,26 @@ def start_job(job: CommandJob, site: Site, trial: TrialOf | None = None) -> Runn
     return running
 
 
+def check_again(folder: JobFolder, job: CommandJob) -> None:
+    """See that a job that is to be gone on with is the one that was begun.
+
+    Raises:
+        ConflictError: It ran another command, or in another experiment.
+    """
+    if not folder.exists:
+        return
+    kept = folder.description()
+    for key, value in (("experiment_name", job.experiment_name), ("command", job.command)):
+        if kept[key] != value:
+            raise ConflictError(
+                f"run: job {job.name} was begun with the {key} {kept[key]!r}, got {value!r}; "
+                "give the overrides that it was begun with, job= above all"
+            )
+
+
 def _first(job: CommandJob, site: Site, folder: JobFolder, trial: TrialOf | None) -> TrackedRun:
+    if folder.exists:
+        site.tracking.discard(folder.run_id)
     tags = {"azureml.job": job.name, "azureml.displayName": job.display_name}
     if trial is not None:
         tags |= {"mlflow.parentRunId": trial.run_id, "azureml.sweep": trial.sweep}

@@ -1,16 +1,22 @@
 """A job's process on this machine: started under the supervisor, watched, ended."""
 
+import contextlib
+import os
 import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 from mnist_exp.workspaces.local import supervisor
+from mnist_exp.workspaces.local.leftovers import end_leftovers, of_job
 
-__all__ = ["JobProcess"]
+__all__ = ["EXIT_CODE_NAME", "GRACE_S", "JobProcess"]
 
 #: Seconds between SIGTERM and SIGKILL, for a job to save what it has.
 GRACE_S = 10.0
+
+#: The file beside a job's working folder that has the exit code of a command that ended by itself.
+EXIT_CODE_NAME = "exit_code"
 
 
 class JobProcess:
@@ -32,9 +38,11 @@ class JobProcess:
         log: Path,
         grace_s: float = GRACE_S,
     ) -> None:
+        self._folder = folder
         log.parent.mkdir(parents=True, exist_ok=True)
         # -I: neither the job's folder nor its PYTHON* variables reach the supervisor itself.
         arguments = [sys.executable, "-I", "-S", supervisor.__file__, str(grace_s)]
+        arguments.append(str(folder.parent / EXIT_CODE_NAME))
         with log.open("ab") as output:
             self._process = subprocess.Popen(
                 [*arguments, "bash", "-c", command],
@@ -47,6 +55,11 @@ class JobProcess:
                 start_new_session=True,
             )
 
+        #: Becomes readable when it has ended; None where the system has no such thing.
+        self.handle: int | None = None
+        with contextlib.suppress(OSError):
+            self.handle = os.pidfd_open(self._process.pid)
+
     @property
     def pid(self) -> int:
         """The supervisor's process id."""
@@ -54,7 +67,8 @@ class JobProcess:
 
     def poll(self) -> int | None:
         """Return the exit code, None while it runs; 128 + n for a job that signal n ended."""
-        return self._process.poll()
+        code = self._process.poll()
+        return None if code is None else self._ended(code)
 
     def wait(self, timeout_s: float | None = None) -> int:
         """Wait for the end and return the exit code.
@@ -62,7 +76,7 @@ class JobProcess:
         Raises:
             subprocess.TimeoutExpired: It still runs.
         """
-        return self._process.wait(timeout=timeout_s)
+        return self._ended(self._process.wait(timeout=timeout_s))
 
     def terminate(self) -> None:
         """Ask it to end; it is killed when its grace period is over. Returns at once."""
@@ -72,6 +86,16 @@ class JobProcess:
     def close(self) -> None:
         """End it if it still runs, and wait for that."""
         self.terminate()
-        self._process.wait()
+        self.wait()
         if self._process.stdin is not None:
             self._process.stdin.close()
+        if self.handle is not None:
+            os.close(self.handle)
+            self.handle = None
+
+    def _ended(self, code: int) -> int:
+        if code >= 0:
+            return code
+        # The supervisor itself was killed: what it looked after is ended here.
+        end_leftovers(of_job(self._folder), patience_s=0)
+        return supervisor.EXIT_BY_SIGNAL - code

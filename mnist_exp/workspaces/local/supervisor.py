@@ -4,12 +4,17 @@ Started as a script by `processes.py`, with the standard library alone so that i
 milliseconds. Its standard input is a pipe that nobody writes to: when the process that started
 it goes away, even by SIGKILL, the pipe closes and the job ends. SIGTERM ends the job too:
 terminate, wait for the whole group until the grace period is over, kill. Exits with the job's
-exit code, or with 128 plus the number of the signal that ended it.
+exit code, or with 128 plus the number of the signal that ended it. When it is killed itself, the
+system kills the command.
 
-    python supervisor.py GRACE_SECONDS PROGRAM [ARGUMENT ...]
+EXIT_FILE gets the exit code of a command that ended by itself: whoever started this may be gone
+by then, and must not run again what has been done.
+
+    python supervisor.py GRACE_SECONDS EXIT_FILE PROGRAM [ARGUMENT ...]
 """
 
 import contextlib
+import ctypes
 import os
 import selectors
 import signal
@@ -20,28 +25,52 @@ from pathlib import Path
 
 EXIT_BY_SIGNAL = 128
 
+#: https://man7.org/linux/man-pages/man2/PR_SET_PDEATHSIG.2const.html
+PR_SET_PDEATHSIG = 1
+
 #: Seconds between two looks at what a terminated shell has left behind.
 LOOK_S = 0.02
 
 
 def main(arguments: list[str]) -> int:
     """Run the command until it ends, or the starter is gone, or SIGTERM asks to stop."""
-    grace = float(arguments[0])
+    grace, exit_file = float(arguments[0]), arguments[1]
     # Signals arrive as bytes in this pipe, so that one select waits for all there is.
     wakeup_read, wakeup_write = os.pipe()
     os.set_blocking(wakeup_write, False)
     for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: None)
     signal.set_wakeup_fd(wakeup_write)
-    child = subprocess.Popen(arguments[1:], stdin=subprocess.DEVNULL, start_new_session=True)
+    libc = ctypes.CDLL(None)
+    child = subprocess.Popen(
+        arguments[2:],
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+        # Nothing runs in this process that a fork could catch in the middle.
+        preexec_fn=lambda: libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL),  # noqa: PLW1509
+    )
     try:
         _wait(child, wakeup_read)
         if child.poll() is None:
             _terminate(child, grace)
+        else:
+            keep_exit_code(Path(exit_file), _exit_code(child))
     finally:
         # What the command left running in its group goes with it.
         with contextlib.suppress(ProcessLookupError):
             os.killpg(child.pid, signal.SIGKILL)
+    return _exit_code(child)
+
+
+def keep_exit_code(path: Path, code: int) -> None:
+    """Write the exit code of a command that ended by itself, whole or not at all."""
+    with contextlib.suppress(OSError):
+        aside = path.with_suffix(".new")
+        aside.write_text(str(code))
+        aside.replace(path)
+
+
+def _exit_code(child: subprocess.Popen[bytes]) -> int:
     code = child.wait()
     return EXIT_BY_SIGNAL - code if code < 0 else code
 
@@ -66,11 +95,11 @@ def _terminate(child: subprocess.Popen[bytes], grace: float) -> None:
     with contextlib.suppress(subprocess.TimeoutExpired):
         child.wait(timeout=grace)
     # A shell dies at once, and what it had started may still have something to save.
-    while _is_alive(child.pid) and time.monotonic() < deadline:
+    while is_alive(child.pid) and time.monotonic() < deadline:
         time.sleep(LOOK_S)
 
 
-def _is_alive(group: int) -> bool:
+def is_alive(group: int) -> bool:
     """Whether a process of the group still runs; one that nobody has reaped does not."""
     for path in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):

@@ -2,240 +2,213 @@
 
 import json
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from typing import Any
 
+from mnist_exp.errors import ConflictError
 from mnist_exp.specs import SweepJob
-from mnist_exp.sweeps.backend import MetricLogged, TrialEnded, TrialEvent
+from mnist_exp.sweeps.bayesian import BayesianConfigurations
 from mnist_exp.sweeps.drawing import configurations
-from mnist_exp.sweeps.sampling import Parameters, with_seed
-from mnist_exp.sweeps.trial import SweepResult, Trial, TrialStatus
+from mnist_exp.sweeps.history import History, read_history
+from mnist_exp.sweeps.journal import Created, Resumed
+from mnist_exp.sweeps.sampling import SamplingType, with_seed
+from mnist_exp.sweeps.trial import TrialStatus
 from mnist_exp.sweeps.tuner import Tuner
-from mnist_exp.workspaces.base import JobResult, JobStatus, MetricPoint, Observer, TrialResult
+from mnist_exp.workspaces.base import JobInterrupted, JobResult
 from mnist_exp.workspaces.local.environment import TrackedRun
 from mnist_exp.workspaces.local.folders import JobFolder
-from mnist_exp.workspaces.local.jobs import RunningJob, Site, TrialOf, start_job
-from mnist_exp.workspaces.local.tracking import Tracking
+from mnist_exp.workspaces.local.jobs import Site
+from mnist_exp.workspaces.local.journal_file import JournalFile
+from mnist_exp.workspaces.local.launching import cores
+from mnist_exp.workspaces.local.leftovers import end_leftovers, of_sweep
+from mnist_exp.workspaces.local.sweep_results import SweepListener, sweep_result, track_end
+from mnist_exp.workspaces.local.trials import Restart, TrialBackend
 
 __all__ = ["run_sweep"]
 
-#: Seconds between two looks at the metrics of running trials.
-POLL_S = 0.1
-
 
 def run_sweep(job: SweepJob, site: Site) -> JobResult:
-    """Run a sweep to its end.
+    """Run a sweep to its end, or go on with one of that name that has not ended.
 
     Args:
         job: The sweep.
         site: Where it runs; trials are jobs named `<sweep>_<index>`, with runs nested in its own.
 
     Raises:
+        ConflictError: Another command runs it, it has ended, or it was made with other rules.
         KeyboardInterrupt: The user stopped it; all trials have ended and are recorded.
     """
     folder = JobFolder(site.root, job.name)
-    folder.path.mkdir(parents=True)
-    tags = {"azureml.job": job.name, "azureml.runType": "sweep"}
-    run = site.tracking.start(job.trial.experiment_name, job.name, folder.path, tags)
-    folder.describe({"name": job.name, "mlflow_run_id": run.run_id})
-    backend = TrialBackend(job, site, run)
-    listener = _Listener(job, backend, site.observer)
-    tuner = Tuner(
-        configurations(job.search_space, with_seed(job.sampling)),
-        job.limits,
-        job.objective,
-        job.early_termination,
-        backend,
-        listener,
-    )
-    listener.tuner = tuner
-    try:
-        tuner.run()
-    finally:
-        backend.close()
-        result = _job_result(job, folder, tuner.result(), backend)
-        _track_end(result, run, site.tracking, job)
-    site.observer.job_changed(result)
-    return result
+    with folder.locked():
+        _warn_of_crowding(job, site)
+        journal = JournalFile(folder.path)
+        try:
+            return _Sweep(job, site, folder, journal).run()
+        finally:
+            journal.close()
 
 
-class TrialBackend:
-    """Runs the tuner's trials as jobs, and reads what they log from the MLflow store.
+class _Sweep:
+    """One sweep, from its journal to its result."""
 
-    Args:
-        job: The sweep.
-        site: Where they run.
-        run: The sweep's own run, parent of the trials' runs.
-    """
-
-    def __init__(self, job: SweepJob, site: Site, run: TrackedRun) -> None:
-        self.results: dict[int, JobResult] = {}
-        self.running: dict[int, RunningJob] = {}
+    def __init__(self, job: SweepJob, site: Site, folder: JobFolder, journal: JournalFile) -> None:
+        entries = list(journal.entries())
+        self._history: History | None = None
+        if entries:
+            self._history = read_history(entries, job.objective.primary_metric)
+            job = _gone_on_with(job, self._history)
+        else:
+            job = replace(job, sampling=with_seed(job.sampling))
         self._job = job
         self._site = site
-        self._run = run
-        self._seen: dict[tuple[int, str], int] = {}
-        self._asked_to_end: set[int] = set()
+        self._folder = folder
+        self._journal = journal
 
-    def start(self, trial: int, parameters: Parameters) -> None:
-        """Start a trial as a job of its own."""
-        name = f"{self._job.name}_{trial}"
-        self.running[trial] = start_job(
-            replace(self._job.trial, name=name, display_name=name),
-            self._site,
-            TrialOf(self._job.name, self._run.run_id, parameters),
-        )
+    def run(self) -> JobResult:
+        """See it to its end."""
+        if self._history:
+            # A command that was killed leaves its trials to a process that is ending them.
+            end_leftovers(of_sweep(self._folder.path))
+        run = self._tracked()
+        restart = self._restart()
+        if not self._history:
+            self._journal.append(Created(description(self._job), at=time.time()))
+        backend = TrialBackend(self._job, self._site, run, self._folder, restart)
+        try:
+            return self._tune(backend, run)
+        finally:
+            backend.close()
 
-    def poll(self, timeout_s: float) -> Sequence[TrialEvent]:
-        """Return new metric values and ends, in order of arrival for each trial."""
-        deadline = time.monotonic() + timeout_s
-        while True:
-            self._site.interrupts.check()
-            events = [event for trial in list(self.running) for event in self._look(trial)]
-            remaining = deadline - time.monotonic()
-            if events or remaining <= 0:
-                return events
-            time.sleep(min(POLL_S, remaining))
-
-    def cancel(self, trial: int) -> None:
-        """Ask a trial to end; `poll` reports its end."""
-        if trial in self.running and self.running[trial].poll() is None:
-            self._asked_to_end.add(trial)
-            self.running[trial].terminate()
-
-    def now(self) -> float:
-        """Return seconds of the monotonic clock."""
-        return time.monotonic()
-
-    def close(self) -> None:
-        """End whatever still runs: nothing outlives the sweep."""
-        for trial, running in list(self.running.items()):
-            running.terminate()
-            self.results[trial] = running.close("canceled with its sweep")
-            del self.running[trial]
-
-    def _look(self, trial: int) -> list[TrialEvent]:
-        running = self.running[trial]
-        # Looked at before the metrics: whatever a process has logged is there once it has ended.
-        code = running.poll()
-        primary = self._job.objective.primary_metric
-        if code is None:
-            return self._new_values(trial, primary, running.history(primary))
-        histories = running.histories()
-        events = [
-            event
-            for name, points in histories.items()
-            for event in self._new_values(trial, name, points)
-        ]
-        return [*events, TrialEnded(trial, code, by_itself=trial not in self._asked_to_end)]
-
-    def _new_values(self, trial: int, name: str, points: Sequence[MetricPoint]) -> list[TrialEvent]:
-        seen = self._seen.get((trial, name), 0)
-        self._seen[trial, name] = len(points)
-        return [MetricLogged(trial, name, point.value) for point in points[seen:]]
-
-    def finish(self, trial: Trial) -> None:
-        """Close a trial that the tuner has taken off its list."""
-        running = self.running.pop(trial.index, None)
-        if running is None:
-            return
-        why = trial.why if trial.status is TrialStatus.CANCELED else None
-        self.results[trial.index] = running.close(why)
-
-
-class _Listener:
-    """Passes on what the tuner says, as the workspace's observers expect it."""
-
-    tuner: Tuner
-
-    def __init__(self, job: SweepJob, backend: TrialBackend, observer: Observer) -> None:
-        self._job = job
-        self._backend = backend
-        self._observer = observer
-
-    def trial_changed(self, trial: Trial) -> None:
-        """Close what has ended, and show the sweep as it stands."""
-        if trial.status.is_finished:
-            self._backend.finish(trial)
-        result = self.tuner.result()
-        trials = [_trial_result(self._job, one, self._backend) for one in result.trials]
-        self._observer.job_changed(
-            JobResult(
-                name=self._job.name,
-                status=JobStatus.RUNNING,
-                trials=trials,
-                best=None if result.best is None else trials[result.best].name,
+    def _tracked(self) -> TrackedRun:
+        """Return the sweep's MLflow run: that of the command before, if it had made one."""
+        folder, tracking = self._folder, self._site.tracking
+        if folder.exists:
+            kept = folder.description()
+            tracking.resume(kept["mlflow_run_id"])
+            return TrackedRun(
+                tracking.uri, kept["mlflow_run_id"], str(kept["mlflow_experiment_id"])
             )
-        )
-
-    def message(self, text: str) -> None:
-        """Pass a decision on."""
-        self._observer.message(text)
-
-
-def _trial_result(job: SweepJob, trial: Trial, backend: TrialBackend) -> TrialResult:
-    ended = backend.results.get(trial.index)
-    metrics: Mapping[str, Sequence[MetricPoint]] = (
-        ended.metrics
-        if ended
-        else {
-            job.objective.primary_metric: [
-                MetricPoint(value, step) for step, value in enumerate(trial.values, 1)
-            ]
+        tags = {
+            "azureml.job": self._job.name,
+            "azureml.runType": "sweep",
+            "runTemplate": "HyperDrive",
         }
-    )
-    return TrialResult(
-        name=f"{job.name}_{trial.index}",
-        status=JobStatus(trial.status.value),
-        parameters=dict(trial.parameters),
-        best=trial.best(job.objective.goal),
-        last=trial.values[-1] if trial.values else None,
-        events=len(trial.values),
-        why=trial.why,
-        metrics=metrics,
-        duration_s=(trial.ended or backend.now()) - trial.started,
-    )
+        name = self._job.trial.experiment_name
+        run = tracking.start(name, self._job.name, folder.path, tags)
+        folder.describe(
+            {
+                "name": self._job.name,
+                "mlflow_run_id": run.run_id,
+                "mlflow_experiment_id": run.experiment_id,
+            }
+        )
+        return run
+
+    def _restart(self) -> Restart | None:
+        if not self._history:
+            return None
+        unfinished = [trial.index for trial in self._history.unfinished]
+        root, name = self._site.root, self._job.name
+        folders = {index: JobFolder(root, f"{name}_{index}") for index in unfinished}
+        restart = Restart(self._history, folders)
+        self._journal.append(Resumed(restart.kept, restart.again, at=time.time()))
+        for trial in restart.again:
+            self._history.begin_again(trial)
+        ended = sum(trial.status.is_finished for trial in self._history.trials)
+        self._site.observer.message(
+            f"goes on: {ended} trials had ended, {len(restart.kept)} go on where they stood, "
+            f"{len(restart.again)} begin again"
+        )
+        return restart
+
+    def _tune(self, backend: TrialBackend, run: TrackedRun) -> JobResult:
+        job, history = self._job, self._history
+        if history:
+            backend.settle([one for one in history.trials if one.status is not TrialStatus.RUNNING])
+        listener = SweepListener(job, backend, self._site.observer)
+        trials = history.trials if history else ()
+        learner = None
+        if job.sampling.type is SamplingType.BAYESIAN:
+            learner = BayesianConfigurations(
+                job.search_space, job.sampling, job.objective.goal, trials
+            )
+        tuner = Tuner(
+            learner or configurations(job.search_space, job.sampling),
+            job.limits,
+            job.objective,
+            job.early_termination,
+            backend,
+            listener,
+            self._journal,
+            history,
+            job.fail_fast,
+            learner,
+        )
+        interrupted = False
+        try:
+            tuner.run()
+        except KeyboardInterrupt:
+            interrupted = True
+        finally:
+            backend.close()
+            result = sweep_result(job, self._folder, tuner.result(), backend)
+            track_end(result, run, self._site.tracking, job)
+        if interrupted:
+            raise JobInterrupted(result)
+        self._site.observer.job_changed(result)
+        return result
 
 
-def _job_result(
-    job: SweepJob, folder: JobFolder, result: SweepResult, backend: TrialBackend
-) -> JobResult:
-    trials = [_trial_result(job, trial, backend) for trial in result.trials]
-    best = None if result.best is None else trials[result.best]
-    warnings = list(result.warnings)
-    by_index = [backend.results[index] for index in sorted(backend.results)]
-    for ended in by_index:
-        warnings += [line for line in ended.warnings if line not in warnings]
-    failed = next((one for one in by_index if one.log_tail), None)
-    status = JobStatus(result.status.value)
-    why = result.why
-    if status is JobStatus.FAILED:
-        why = f"all {len(trials)} trials failed; the first: {trials[0].why}"
-    return JobResult(
-        name=job.name,
-        status=status,
-        parameters=dict(best.parameters) if best else {},
-        metrics=best.metrics if best else {},
-        why=why,
-        folder=str(folder.path),
-        log=failed.log if failed and status is JobStatus.FAILED else None,
-        log_tail=failed.log_tail if failed and status is JobStatus.FAILED else (),
-        trials=trials,
-        best=best.name if best else None,
-        warnings=warnings,
-    )
+def description(job: SweepJob) -> dict[str, Any]:
+    """Return what the journal keeps of a sweep: its rules, with the seed that was drawn."""
+    policy = job.early_termination
+    content = {
+        "name": job.name,
+        "command": job.trial.command,
+        "sampling_algorithm": asdict(job.sampling),
+        "search_space": {
+            key: {"type": expression.type, **asdict(expression)}
+            for key, expression in job.search_space.items()
+        },
+        "objective": asdict(job.objective),
+        "limits": asdict(job.limits),
+        "early_termination": {"type": policy.type, **asdict(policy)} if policy else None,
+    }
+    # As it will be read: tuples are lists there.
+    found: dict[str, Any] = json.loads(json.dumps(content))
+    return found
 
 
-def _track_end(result: JobResult, run: TrackedRun, tracking: Tracking, job: SweepJob) -> None:
-    """Leave on the parent run what Azure ML's sweep leaves in its properties."""
-    best = result.best_trial
-    tags = {"primary_metric_config": json.dumps({"name": job.objective.primary_metric})}
-    if best is not None:
-        tags |= {"best_child_run_id": best.name, "score": str(best.best)}
-    tracking.set_tags(run.run_id, tags)
-    if best is not None and best.best is not None:
-        now_ms = int(time.time() * 1000)
-        tracking.log_metrics(run.run_id, {job.objective.primary_metric: best.best}, now_ms)
-    tracking.log_missing_parameters(run.run_id, result.parameters)
-    status = result.status if result.status.is_finished else JobStatus.CANCELED
-    tracking.end(run.run_id, status)
+def _gone_on_with(job: SweepJob, history: History) -> SweepJob:
+    """Return the job with the seed that it was made with.
+
+    Raises:
+        ConflictError: It has ended, or was made with other rules.
+    """
+    if history.is_finished:
+        raise ConflictError(
+            f"run: sweep {job.name} has ended, there is nothing to go on with; "
+            "leave run= out to begin another"
+        )
+    kept: Mapping[str, Any] = history.sweep
+    if job.sampling.seed is None:
+        seed = kept.get("sampling_algorithm", {}).get("seed")
+        job = replace(job, sampling=replace(job.sampling, seed=seed))
+    now = description(job)
+    for part in ("command", "sampling_algorithm", "search_space", "objective", "early_termination"):
+        if now[part] != kept.get(part):
+            raise ConflictError(
+                f"run: sweep {job.name} was made with another {part}, {kept.get(part)}, "
+                f"got {now[part]}; leave run= out to begin another"
+            )
+    return job
+
+
+def _warn_of_crowding(job: SweepJob, site: Site) -> None:
+    concurrent = job.limits.max_concurrent_trials
+    if concurrent > cores() and job.limits.max_total_trials > cores():
+        site.observer.message(
+            f"{concurrent} trials at once on {cores()} cores only slow each other; "
+            f"sweep.limits.max_concurrent_trials={cores()} would be as fast"
+        )

@@ -8,13 +8,13 @@ import fcntl
 import getpass
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 
 from mlflow import MlflowClient
-from mlflow.entities import Metric
+from mlflow.entities import Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -31,6 +31,8 @@ for _name in ("alembic", "mlflow"):
 
 STORE_NAME = "mlflow.db"
 ARTIFACTS_NAME = "mlartifacts"
+#: That MLflow takes at once.
+MOST_TAGS = 100
 
 #: MLflow's word for how a run ended.
 MLFLOW_STATUS = {
@@ -49,6 +51,7 @@ class Tracking:
     def __init__(self, outputs: Path) -> None:
         self._outputs = outputs
         self.uri = _sqlite_uri(outputs / STORE_NAME)
+        self._experiments: dict[str, str] = {}
 
     @cached_property
     def _client(self) -> MlflowClient:
@@ -78,7 +81,9 @@ class Tracking:
     ) -> TrackedRun:
         """Make a run whose artifacts are the files in `folder`."""
         with self._mapped():
-            experiment_id = self._experiment(experiment)
+            if experiment not in self._experiments:
+                self._experiments[experiment] = self._experiment(experiment)
+            experiment_id = self._experiments[experiment]
             given = {
                 "mlflow.user": _user(),
                 "mlflow.source.name": "mnist-exp",
@@ -96,13 +101,39 @@ class Tracking:
         with self._mapped():
             self._client.update_run(run_id, status="RUNNING")
 
+    def discard(self, run_id: str) -> None:
+        """Put aside a run whose job begins again; `mlflow` can restore it."""
+        with self._mapped():
+            self._client.delete_run(run_id)
+
+    def discard_strays(self, parent: TrackedRun, known: Collection[str]) -> None:
+        """Put aside the nested runs that a kill has left between the store and their job."""
+        with self._mapped():
+            nested = f"tags.`mlflow.parentRunId` = '{parent.run_id}'"
+            found = self._client.search_runs([parent.experiment_id], nested, max_results=5000)
+        for run in found:
+            if run.info.run_id not in known:
+                self.discard(run.info.run_id)
+
+    @property
+    def store(self) -> Path:
+        """The store's file, made if need be."""
+        with self._mapped():
+            # The first use makes it.
+            self._client  # noqa: B018
+        return self._outputs / STORE_NAME
+
     def log_missing_parameters(self, run_id: str, parameters: Mapping[str, object]) -> None:
         """Log the parameters that the script did not log itself; MLflow lets none change."""
         with self._mapped():
             known = self._client.get_run(run_id).data.params
-            for name, value in parameters.items():
-                if name not in known:
-                    self._client.log_param(run_id, name, str(value))
+            missing = [
+                Param(name, str(value))  # type: ignore[no-untyped-call]
+                for name, value in parameters.items()
+                if name not in known
+            ]
+            if missing:
+                self._client.log_batch(run_id, params=missing)
 
     def log_metrics(self, run_id: str, metrics: Mapping[str, float], timestamp_ms: int) -> None:
         """Log one value for each metric."""
@@ -112,9 +143,10 @@ class Tracking:
 
     def set_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
         """Set tags on a run."""
+        entries = [RunTag(name, value) for name, value in tags.items()]  # type: ignore[no-untyped-call]
         with self._mapped():
-            for name, value in tags.items():
-                self._client.set_tag(run_id, name, value)
+            for start in range(0, len(entries), MOST_TAGS):
+                self._client.log_batch(run_id, tags=entries[start : start + MOST_TAGS])
 
     def end(self, run_id: str, status: JobStatus) -> None:
         """Set how a run ended: the exit code decides, whatever the script's MLflow said."""
@@ -148,7 +180,8 @@ class Tracking:
                 tags={"azureml.job": spec.job, "azureml.type": spec.type},
                 description=spec.description,
             )
-        return RegisteredModel(spec.name, str(version.version), str(source.resolve()), spec.job)
+        where = str(source.resolve())
+        return RegisteredModel(spec.name, str(version.version), where, spec.job, spec.type)
 
     def registered(self, name: str, version: str) -> RegisteredModel:
         """Return a version of a registered model.
@@ -164,7 +197,8 @@ class Tracking:
                     f"run: no registered model {name}:{version} in {self._outputs}; "
                     "register one with stage=register"
                 ) from error
-        return RegisteredModel(name, version, str(found.source), found.tags.get("azureml.job", ""))
+        job, kind = found.tags.get("azureml.job", ""), found.tags.get("azureml.type", "")
+        return RegisteredModel(name, version, str(found.source), job, kind or "custom_model")
 
     def _experiment(self, name: str) -> str:
         found = self._client.get_experiment_by_name(name)

@@ -11,14 +11,63 @@ import socket
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from mnist_exp.workspaces.local.processes import JobProcess
 
-__all__ = ["Workers", "worker_environments"]
+__all__ = ["EndedUnseen", "Processes", "Workers", "worker_environments"]
 
 LOOPBACK = "127.0.0.1"
 POLL_S = 0.05
+
+
+class Processes(Protocol):
+    """The processes of a job, which end together."""
+
+    @property
+    def failed_log(self) -> Path:
+        """The console log to look at when the job has failed."""
+
+    @property
+    def handles(self) -> Sequence[int]:
+        """What becomes readable when one has ended; may be empty."""
+
+    def poll(self) -> int | None:
+        """Return the job's exit code, None while it runs."""
+
+    def wait(self, timeout_s: float) -> int | None:
+        """Return the exit code as soon as all have ended, None when the time is over."""
+
+    def terminate(self) -> None:
+        """Ask all to end; they are killed when their grace period is over. Returns at once."""
+
+    def close(self) -> None:
+        """End what still runs, and wait for that."""
+
+
+@dataclass(frozen=True)
+class EndedUnseen:
+    """The processes of a job that ended while nobody watched."""
+
+    code: int
+    failed_log: Path
+    handles: Sequence[int] = ()
+
+    def poll(self) -> int | None:
+        """Return the exit code."""
+        return self.code
+
+    def wait(self, timeout_s: float) -> int | None:
+        """Return the exit code."""
+        return self.code
+
+    def terminate(self) -> None:
+        """There is nothing to end."""
+
+    def close(self) -> None:
+        """There is nothing to end."""
 
 
 class Workers:
@@ -49,6 +98,11 @@ class Workers:
         #: The console log to look at when the job has failed: of the first process that failed.
         self.failed_log = logs[0]
         self._code: int | None = None
+
+    @property
+    def handles(self) -> Sequence[int]:
+        """What becomes readable when a process has ended."""
+        return [process.handle for process in self._processes if process.handle is not None]
 
     def poll(self) -> int | None:
         """Return the job's exit code, None while it runs.

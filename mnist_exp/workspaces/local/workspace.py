@@ -1,7 +1,7 @@
 """The local workspace: processes, an MLflow store and files below the outputs folder."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from mnist_exp.config import ComputeType
@@ -21,19 +21,21 @@ from mnist_exp.specs import (
 from mnist_exp.workspaces.base import (
     Compute,
     Deployment,
+    DeploymentStatistics,
     Endpoint,
     Finding,
+    JobInterrupted,
     JobResult,
     JobStatus,
     Level,
     Observer,
     RegisteredModel,
 )
-from mnist_exp.workspaces.local.endpoints import Endpoints
+from mnist_exp.workspaces.local.endpoints import Endpoints, ModelFiles
 from mnist_exp.workspaces.local.folders import JobFolder
 from mnist_exp.workspaces.local.inputs import local_path
 from mnist_exp.workspaces.local.interrupts import noted_interrupts
-from mnist_exp.workspaces.local.jobs import RunningJob, Site, start_job
+from mnist_exp.workspaces.local.jobs import RunningJob, Site, check_again, start_job
 from mnist_exp.workspaces.local.sweep import run_sweep
 from mnist_exp.workspaces.local.tracking import Tracking
 
@@ -58,7 +60,7 @@ class LocalWorkspace:
         self._outputs = outputs.resolve()
         self._jobs = self._outputs / "jobs"
         self._tracking = Tracking(self._outputs)
-        self._endpoints = Endpoints(self._outputs / "endpoints")
+        self._endpoints = Endpoints(self._outputs / "endpoints", leave_out=self._outputs)
         self._submitted: dict[str, CommandJob | SweepJob] = {}
 
     def get_or_create_compute(self, spec: ComputeSpec) -> Compute:
@@ -96,28 +98,40 @@ class LocalWorkspace:
 
     def register_model(self, spec: ModelSpec) -> RegisteredModel:
         """Register a job's kept files in MLflow's model registry."""
-        folder = JobFolder(self._jobs, spec.job)
-        source = folder.path / spec.path
+        source = self._model_source(spec)
+        return self._tracking.register(spec, JobFolder(self._jobs, spec.job).run_id, source)
+
+    def _model_source(self, spec: ModelSpec) -> Path:
+        folder = JobFolder(self._jobs, spec.job).path
+        source = folder / spec.path
         if not source.exists():
             raise JobError(
                 f"registration.path: must be among the files of job {spec.job}, got {spec.path}; "
-                f"its files are in {folder.path}"
+                f"its files are in {folder}"
             )
-        return self._tracking.register(spec, folder.run_id, source)
+        return source
 
     def create_or_update_endpoint(self, spec: EndpointSpec) -> Endpoint:
-        """Make the endpoint, or set the traffic and description of the one there is."""
+        """Make the endpoint, or change traffic, keys and description of the one there is."""
         return self._endpoints.create_or_update(spec)
 
     def create_or_update_deployment(self, spec: DeploymentSpec) -> Deployment:
         """Make or replace a deployment and wait until it answers."""
         name, version = parse_model_reference(spec.model)
         model = self._tracking.registered(name, version)
-        return self._endpoints.deploy(spec, Path(model.path), name, version)
+        return self._endpoints.deploy(spec, ModelFiles(Path(model.path), name, version, model.type))
 
     def get_endpoint(self, name: str) -> Endpoint:
         """Return the endpoint, with its deployments as they are now."""
         return self._endpoints.get(name)
+
+    def list_endpoints(self) -> Sequence[Endpoint]:
+        """Return all endpoints, by name."""
+        return self._endpoints.list()
+
+    def statistics(self, endpoint: str) -> Mapping[str, DeploymentStatistics]:
+        """Return how each deployment has done since the endpoint's front process began."""
+        return self._endpoints.statistics(endpoint)
 
     def invoke(self, endpoint: str, body: bytes, deployment: str | None = None) -> object:
         """Send one scoring request and return the parsed answer."""
@@ -148,11 +162,19 @@ class LocalWorkspace:
         found = JobFolder(self._jobs, job).path / path
         return found if found.exists() else None
 
-    def check(self, spec: CommandJob | DeploymentSpec, observer: Observer) -> None:
-        """Fetch and validate what a job reads; see that a deployment's port is free."""
-        if isinstance(spec, DeploymentSpec):
-            self._endpoints.check_port(spec)
+    def check(
+        self, spec: CommandJob | DeploymentSpec | EndpointSpec | ModelSpec, observer: Observer
+    ) -> None:
+        """Fetch and validate what a job reads; see that a port is free, and a model there."""
+        if isinstance(spec, EndpointSpec):
+            self._endpoints.check_port(spec.name, spec.port)
             return
+        if isinstance(spec, ModelSpec):
+            self._model_source(spec)
+            return
+        if isinstance(spec, DeploymentSpec):
+            return
+        check_again(JobFolder(self._jobs, spec.name), spec)
         for name, value in spec.inputs.items():
             if isinstance(value, PathInput):
                 local_path(name, value.path, observer.message)
@@ -163,8 +185,7 @@ def _watch_command(job: CommandJob, site: Site) -> JobResult:
     try:
         canceled = _follow(running, site)
     except KeyboardInterrupt:
-        running.close("canceled by the user")
-        raise
+        raise JobInterrupted(running.close("canceled by the user")) from None
     except BaseException as error:
         running.close(f"no longer watched: {error}")
         raise

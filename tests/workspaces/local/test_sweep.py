@@ -213,7 +213,10 @@ def test_runs_are_nested_and_the_parent_says_what_came_out(bench: Bench) -> None
     assert parent.data.tags["azureml.runType"] == "sweep"
     assert parent.data.tags["best_child_run_id"] == "sweep_1"
     assert parent.data.tags["score"] == "0.6"
-    assert json.loads(parent.data.tags["primary_metric_config"]) == {"name": "score"}
+    assert json.loads(parent.data.tags["primary_metric_config"]) == {
+        "name": "score",
+        "goal": "maximize",
+    }
     assert parent.data.metrics == {"score": 0.6}
     assert parent.data.params == {"score": "0.6", "end": "0"}
     for index, score in enumerate(("0.5", "0.6")):

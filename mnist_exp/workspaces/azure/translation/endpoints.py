@@ -1,13 +1,19 @@
 """Endpoints and deployments as azure-ai-ml's entities."""
 
+from dataclasses import asdict
+from typing import Any
+
 from azure.ai.ml.entities import (
     CodeConfiguration,
     ManagedOnlineDeployment,
     ManagedOnlineEndpoint,
     OnlineRequestSettings,
 )
+from azure.ai.ml.entities import (
+    ProbeSettings as ProbeEntity,
+)
 
-from mnist_exp.specs import DeploymentSpec, EndpointSpec, RequestSettings
+from mnist_exp.specs import DeploymentSpec, EndpointSpec, ProbeSettings, RequestSettings
 from mnist_exp.workspaces.azure.translation.assets import environment_of
 
 __all__ = ["deployment_entity", "endpoint_entity"]
@@ -23,6 +29,8 @@ def endpoint_entity(spec: EndpointSpec) -> ManagedOnlineEndpoint:
         auth_mode=spec.auth_mode.value,
         description=spec.description,
         traffic=dict(spec.traffic) or None,
+        mirror_traffic={name: share for name, share in spec.mirror_traffic.items() if share}
+        or None,
     )
 
 
@@ -38,15 +46,31 @@ def deployment_entity(spec: DeploymentSpec) -> ManagedOnlineDeployment:
         name=spec.name,
         endpoint_name=spec.endpoint,
         model=f"azureml:{spec.model}",
-        code_configuration=CodeConfiguration(
-            code=str(spec.code), scoring_script=spec.scoring_script
-        ),
-        environment=environment_of(spec.environment, "endpoint.deployment.environment"),
+        **_scoring(spec),
         environment_variables=dict(spec.environment_variables),
         instance_type=spec.instance_type,
         instance_count=spec.instance_count,
         request_settings=_settings(spec.request_settings),
+        liveness_probe=_probe(spec.liveness_probe),
+        readiness_probe=_probe(spec.readiness_probe),
     )
+
+
+def _scoring(spec: DeploymentSpec) -> dict[str, Any]:
+    """Return script and environment; a model of type mlflow_model brings its own."""
+    if spec.scoring_script is None:
+        return {}
+    return {
+        "code_configuration": CodeConfiguration(
+            code=str(spec.code), scoring_script=spec.scoring_script
+        ),
+        "environment": environment_of(spec.environment, "endpoint.deployment.environment"),
+    }
+
+
+def _probe(probe: ProbeSettings) -> ProbeEntity | None:
+    """Return None for Azure ML's own defaults."""
+    return None if probe == ProbeSettings() else ProbeEntity(**asdict(probe))
 
 
 def _settings(settings: RequestSettings) -> OnlineRequestSettings | None:

@@ -1,4 +1,4 @@
-"""One scoring request to a deployment, as any HTTP client would send it."""
+"""One scoring request to an endpoint, as any HTTP client would send it."""
 
 import json
 from dataclasses import dataclass, field
@@ -11,6 +11,7 @@ __all__ = ["Call", "ServiceError", "UnreachedError", "send"]
 
 #: Seconds beyond the deployment's own limit, after which nothing will come any more.
 MARGIN_S = 10.0
+DEPLOYMENT_HEADER = "azureml-model-deployment"
 
 
 class ServiceError(Exception):
@@ -20,11 +21,13 @@ class ServiceError(Exception):
         status: The HTTP status.
         message: The service's own words.
         request_id: By which the request is found in the log.
+        deployment: Who answered; empty if none did.
     """
 
-    def __init__(self, status: int, message: str, request_id: str) -> None:
+    def __init__(self, status: int, message: str, request_id: str, deployment: str) -> None:
         super().__init__(f"{status}: {message}")
         self.request_id = request_id
+        self.deployment = deployment
 
 
 class UnreachedError(EndpointError):
@@ -36,13 +39,14 @@ class Call:
     """A scoring request.
 
     Attributes:
-        where: How an error names the deployment.
-        timeout_s: The deployment's own limit.
+        where: How an error names the endpoint.
+        deployment: Who is to answer; None leaves that to the traffic.
+        timeout_s: The longest limit of its deployments.
     """
 
     where: str
     uri: str
-    deployment: str
+    deployment: str | None
     timeout_s: float
     key: str = field(repr=False)
     body: bytes = field(repr=False)
@@ -59,8 +63,9 @@ def send(call: Call) -> object:
     headers = {
         "authorization": f"Bearer {call.key}",
         "content-type": "application/json",
-        "azureml-model-deployment": call.deployment,
     }
+    if call.deployment is not None:
+        headers[DEPLOYMENT_HEADER] = call.deployment
     try:
         # Without the environment's proxies: they do not know our 127.0.0.1.
         with httpx.Client(trust_env=False, timeout=call.timeout_s + MARGIN_S) as client:
@@ -70,12 +75,12 @@ def send(call: Call) -> object:
     # The text of the error names neither headers nor body.
     except httpx.TransportError as error:
         raise UnreachedError(
-            f"{call.where}: the connection to {call.uri} failed ({error}); see its log, and "
-            "deploy again if its process is gone"
+            f"{call.where}: the connection to {call.uri} failed ({error}); see its log"
         ) from error
     if reply.status_code != httpx.codes.OK:
         request_id = reply.headers.get("x-ms-request-id", "")
-        raise ServiceError(reply.status_code, _message(reply), request_id)
+        deployment = reply.headers.get(DEPLOYMENT_HEADER, "")
+        raise ServiceError(reply.status_code, _message(reply), request_id, deployment)
     return _parsed(reply, call.where)
 
 

@@ -2,34 +2,39 @@
 
 import secrets
 import shutil
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from mnist_exp.errors import ConfigError, NotFoundError
+from mnist_exp.errors import ConfigError, ConflictError, NotFoundError
 from mnist_exp.names import endpoint_name_fault
+from mnist_exp.serving.files import DELETED, Credentials, EndpointRecord
 from mnist_exp.specs import DeploymentSpec, EndpointSpec
-from mnist_exp.workspaces.base import Deployment, Endpoint
+from mnist_exp.workspaces.base import Deployment, DeploymentStatistics, Endpoint
+from mnist_exp.workspaces.local.endpoints.deployments import Update
+from mnist_exp.workspaces.local.endpoints.front import ensure_front, front_line
 from mnist_exp.workspaces.local.endpoints.invocation import invoke_endpoint
-from mnist_exp.workspaces.local.endpoints.rollout import Rollout, end_deployment
+from mnist_exp.workspaces.local.endpoints.processes import end_processes, servers_below
 from mnist_exp.workspaces.local.endpoints.sockets import listen
-from mnist_exp.workspaces.local.endpoints.staging import ModelFiles
-from mnist_exp.workspaces.local.endpoints.state import current_state, deployment_now, endpoint_now
+from mnist_exp.workspaces.local.endpoints.staging import ModelFiles, fingerprint
+from mnist_exp.workspaces.local.endpoints.state import deployment_now, endpoint_now
 from mnist_exp.workspaces.local.endpoints.store import (
     DeploymentFolder,
     EndpointFolder,
-    EndpointRecord,
-    Keys,
     outputs_errors,
 )
 from mnist_exp.workspaces.local.endpoints.tail import last_lines
-from mnist_exp.workspaces.local.endpoints.traffic import traffic_faults
+from mnist_exp.workspaces.local.endpoints.traffic import mirror_faults, traffic_faults
 
 __all__ = ["Endpoints"]
 
-#: Azure's probes give up after about five minutes too: 10 s, then 30 times 10 s.
-READY_TIMEOUT_S = 310.0
-#: A folder that is being deleted; no endpoint's name begins with a dot.
-DELETED = ".deleted-"
+#: Seconds that a front gets beyond its longest request, before it is killed.
+PARTING_S = 10.0
+#: Azure ML's limit of deployments behind an endpoint.
+#: https://learn.microsoft.com/azure/machine-learning/how-to-manage-quotas
+MOST_DEPLOYMENTS = 20
 
 
 class Endpoints:
@@ -40,97 +45,98 @@ class Endpoints:
 
     Args:
         root: Holds a folder for each endpoint; it need not exist yet.
-        ready_timeout_s: Seconds that a deployment has to get ready.
+        leave_out: A folder whose files are no part of any code: the outputs folder.
     """
 
-    def __init__(self, root: Path, ready_timeout_s: float = READY_TIMEOUT_S) -> None:
+    def __init__(self, root: Path, leave_out: Path | None = None) -> None:
         # Processes are recognised by this path.
         self._root = root.resolve()
-        self._ready_timeout_s = ready_timeout_s
+        self._leave_out = leave_out
 
     def create_or_update(self, spec: EndpointSpec) -> Endpoint:
-        """Make the endpoint with its keys, or update the one there is.
+        """Make the endpoint with its address and keys, or update the one there is.
 
         An empty description or traffic leaves what there is, so that a deployment can be updated
         without an interruption; a traffic of 0 for a name takes it all away.
 
         Raises:
             ConfigError: The name or the traffic breaks Azure's rules.
+            ConflictError: The port is taken.
         """
         folder = self._folder(spec.name)
+        self._remove_expired(folder)
         with outputs_errors(folder.path), folder.locked():
-            before = folder.load() or EndpointRecord(spec.name)
-            traffic = {name: percent for name, percent in spec.traffic.items() if percent}
-            if faults := traffic_faults(spec.traffic, folder.deployments()):
-                raise ConfigError(faults)
-            record = EndpointRecord(
-                spec.name,
-                spec.auth_mode.value,
-                spec.description or before.description,
-                traffic if spec.traffic else before.traffic,
-            )
+            before = folder.load()
+            record = self._updated(folder, spec, before or EndpointRecord(spec.name))
+            if before is None:
+                record = replace(record, port=_free_port(spec.port))
             folder.save(record)
+            if spec.regenerate_key is not None:
+                folder.regenerate(spec.regenerate_key.value)
+            # Makes the token of aml_token, for those who read it from the file.
+            folder.keys()
+            with front_line(folder) as front:
+                front.apply()
         return self.get(spec.name)
 
-    def deploy(
-        self, spec: DeploymentSpec, model_dir: Path, model_name: str, model_version: str
-    ) -> Deployment:
+    def deploy(self, spec: DeploymentSpec, model: ModelFiles) -> Deployment:
         """Make the deployment, or replace it, and return when it answers.
 
-        One process serves whatever `instance_count` says; the count raises the number of
-        requests that may wait, as on Azure.
-
-        Args:
-            spec: What to deploy.
-            model_dir: The registered artefact root, a file or a folder.
-            model_name: The model's registered name.
-            model_version: The model's registered version.
+        What is deployed already, with the same code, model and settings, is left as it is.
 
         Raises:
             JobError: The new one did not get ready; the one before it still serves.
-            ConflictError: The port is taken.
         """
         folder, _ = self._existing(spec.endpoint)
-        if fault := endpoint_name_fault(spec.name):
-            raise ConfigError([f"endpoint.deployment.name: {fault}"])
-        model = ModelFiles(model_dir, model_name, model_version)
+        self._check_deployment(folder, spec.name)
         with outputs_errors(folder.path), folder.locked():
-            Rollout(folder, spec, model, self._ready_timeout_s).run()
-        return deployment_now(spec.name, folder.deployment(spec.name))
+            if not self._serves(folder, spec, model):
+                Update(folder, spec, model, self._leave_out).run()
+        return deployment_now(folder, spec.name)
 
-    def check_port(self, spec: DeploymentSpec) -> None:
-        """See that the port which a deployment asks for is free, or its own already.
+    def check_port(self, endpoint: str, port: int | None) -> None:
+        """See that the port which a new endpoint asks for is free.
 
         Raises:
-            ConflictError: Something else listens there.
+            ConflictError: Something else listens there, or the endpoint has another port.
         """
-        record = self._folder(spec.endpoint).deployment(spec.name).load()
-        if spec.port is None or (record and record.is_alive and record.port == spec.port):
+        if port is None:
             return
-        listen(spec.port).close()
+        record = self._folder(endpoint).load()
+        if record is None:
+            listen(port).close()
+        elif record.port != port:
+            raise _port_conflict(record, port)
 
     def get(self, name: str) -> Endpoint:
-        """Return the endpoint as it is now: a deployment whose process is gone has Failed."""
+        """Return the endpoint as it is now: nothing claims to run that does not."""
         folder, record = self._existing(name)
         return endpoint_now(folder, record)
 
     def list(self) -> tuple[Endpoint, ...]:
         """Return all endpoints, by name."""
+        for name in self._names():
+            self._remove_expired(EndpointFolder(self._root / name))
         return tuple(self.get(name) for name in self._names())
 
-    def why(self, name: str, deployment: str) -> str:
-        """Return why a deployment has Failed; empty if it has not."""
-        return current_state(self._deployment(name, deployment))[1]
+    def statistics(self, name: str) -> Mapping[str, DeploymentStatistics]:
+        """Return how each deployment has done since the front began, and who works for it."""
+        folder, _ = self._existing(name)
+        if folder.front() is None:
+            return {}
+        with front_line(folder) as front:
+            report = front.report()
+        return {deployment: _statistics(raw) for deployment, raw in report.items()}
 
-    def keys(self, name: str) -> Keys:
-        """Return the endpoint's keys; never print or record them."""
+    def keys(self, name: str) -> Credentials:
+        """Return what opens the endpoint; never print or record it."""
         return self._existing(name)[0].keys()
 
     def invoke(self, name: str, body: bytes, deployment: str | None = None) -> object:
         """Send one scoring request and return the parsed answer.
 
         Args:
-            name: The endpoint.
+            name: The endpoint; its front is started again if it was killed.
             body: The request's body, as it is.
             deployment: Who answers; None leaves that to the traffic.
 
@@ -148,6 +154,10 @@ class Endpoints:
         with outputs_errors(folder.path):
             return last_lines(folder.log(record.revision), lines) if record else []
 
+    def revive(self, name: str) -> bool:
+        """Start the endpoint's front if it does not run; return whether it had to be."""
+        return ensure_front(self._existing(name)[0])
+
     def delete(self, name: str) -> None:
         """End every process of the endpoint, after its last answer, and remove its files.
 
@@ -159,12 +169,65 @@ class Endpoints:
             raise self._unknown(name)
         with outputs_errors(folder.path):
             with folder.locked():
-                for deployment in folder.deployments():
-                    end_deployment(folder.deployment(deployment))
+                self._end(folder)
                 # At once or not at all: no half-deleted endpoint has a name.
                 folder.path.rename(self._root / f"{DELETED}{name}-{secrets.token_hex(4)}")
             for leftover in self._root.glob(f"{DELETED}*"):
                 shutil.rmtree(leftover)
+
+    def _end(self, folder: EndpointFolder) -> None:
+        """End front and workers; a damaged record is no obstacle to deleting what is broken."""
+        try:
+            records = [folder.deployment(name).load() for name in folder.deployments()]
+            front = folder.front()
+        except NotFoundError:
+            records, front = [], None
+        longest = max((one.request_timeout_ms for one in records if one), default=0)
+        fronts = [front] if front else servers_below(folder.path)
+        # The front answers what is under way, and ends its workers.
+        end_processes(fronts, longest / 1000 + PARTING_S)
+        end_processes(servers_below(folder.path), grace_s=0)
+
+    def _updated(
+        self, folder: EndpointFolder, spec: EndpointSpec, before: EndpointRecord
+    ) -> EndpointRecord:
+        if before.port and spec.port not in (None, before.port):
+            raise _port_conflict(before, spec.port)
+        live = _shares(spec.traffic, before.traffic)
+        mirrored = _shares(spec.mirror_traffic, before.mirror_traffic)
+        known = folder.deployments()
+        asked = spec.mirror_traffic or before.mirror_traffic
+        faults = traffic_faults(spec.traffic, known) + mirror_faults(asked, live, known)
+        if faults:
+            raise ConfigError(faults)
+        return replace(
+            before,
+            auth_mode=spec.auth_mode.value,
+            description=spec.description or before.description,
+            traffic=live,
+            mirror_traffic=mirrored,
+            token_lifetime=spec.token_lifetime,
+            expires=before.expires if spec.ttl is None else time.time() + spec.ttl,
+        )
+
+    def _serves(self, folder: EndpointFolder, spec: DeploymentSpec, model: ModelFiles) -> bool:
+        """Whether just this is what the deployment serves already."""
+        record = folder.deployment(spec.name).load()
+        if record is None or deployment_now(folder, spec.name).provisioning_state != "Succeeded":
+            return False
+        if spec.code is not None and not spec.code.is_dir():
+            return False
+        return record.fingerprint == fingerprint(spec, model, self._leave_out)
+
+    def _check_deployment(self, folder: EndpointFolder, name: str) -> None:
+        where = "endpoint.deployment.name"
+        if fault := endpoint_name_fault(name):
+            raise ConfigError([f"{where}: {fault}"])
+        known = folder.deployments()
+        if name not in known and len(known) >= MOST_DEPLOYMENTS:
+            raise ConfigError(
+                [f"{where}: an endpoint has at most {MOST_DEPLOYMENTS} deployments; update one"]
+            )
 
     def _folder(self, name: str) -> EndpointFolder:
         # Before the name touches the disk.
@@ -174,11 +237,18 @@ class Endpoints:
 
     def _existing(self, name: str) -> tuple[EndpointFolder, EndpointRecord]:
         folder = self._folder(name)
+        self._remove_expired(folder)
         with outputs_errors(folder.path):
             record = folder.load()
-        if record is None:
+        if record is None or _is_expired(record):
             raise self._unknown(name)
         return folder, record
+
+    def _remove_expired(self, folder: EndpointFolder) -> None:
+        """Remove an endpoint whose time is over and whose front is not there to do it."""
+        record = folder.load()
+        if record is not None and _is_expired(record) and folder.front() is None:
+            self.delete(record.name)
 
     def _deployment(self, endpoint: str, name: str) -> DeploymentFolder:
         folder, _ = self._existing(endpoint)
@@ -203,3 +273,32 @@ class Endpoints:
     def _unknown(self, name: str) -> NotFoundError:
         listed = ", ".join(self._names()) or "none; mnist-exp stage=deploy makes one"
         return NotFoundError(f"endpoint.name: no endpoint {name!r} here; there are: {listed}")
+
+
+def _shares(asked: Mapping[str, int], before: Mapping[str, int]) -> dict[str, int]:
+    """Return the shares from now on: what is asked for, or what there was, without zeros."""
+    return {name: percent for name, percent in (asked or before).items() if percent}
+
+
+def _free_port(wanted: int | None) -> int:
+    with listen(wanted) as listener:
+        port: int = listener.getsockname()[1]
+    return port
+
+
+def _port_conflict(record: EndpointRecord, port: int | None) -> ConflictError:
+    return ConflictError(
+        f"endpoint.port: endpoint {record.name} stays at {record.port}, got {port}; "
+        "leave endpoint.port out, or make another endpoint"
+    )
+
+
+def _is_expired(record: EndpointRecord) -> bool:
+    return record.expires is not None and time.time() >= record.expires
+
+
+def _statistics(raw: Mapping[str, Any]) -> DeploymentStatistics:
+    times = {float(bound): count for bound, count in raw["times_ms"].items()}
+    return DeploymentStatistics(
+        raw["requests"], raw["failures"], times, raw["instances"], raw["restarts"]
+    )

@@ -1,31 +1,20 @@
-"""A request to an endpoint: who answers it, and what its errors mean to a person."""
+"""A request to an endpoint, and what its errors mean to a person."""
 
-import random
 import re
 from pathlib import Path
 
 from mnist_exp.errors import EndpointError
-from mnist_exp.workspaces.local.endpoints.client import (
-    Call,
-    ServiceError,
-    UnreachedError,
-    send,
-)
-from mnist_exp.workspaces.local.endpoints.state import current_state, scoring_uri
-from mnist_exp.workspaces.local.endpoints.store import (
-    DeploymentFolder,
-    EndpointFolder,
-    EndpointRecord,
-)
+from mnist_exp.serving.files import EndpointRecord
+from mnist_exp.workspaces.local.endpoints.client import Call, ServiceError, UnreachedError, send
+from mnist_exp.workspaces.local.endpoints.front import ensure_front
+from mnist_exp.workspaces.local.endpoints.state import deployment_now, scoring_uri
+from mnist_exp.workspaces.local.endpoints.store import EndpointFolder
 from mnist_exp.workspaces.local.endpoints.tail import last_lines
-from mnist_exp.workspaces.local.endpoints.traffic import draw
 
 __all__ = ["invoke_endpoint"]
 
 #: Lines of the log among which the reason of a failed request is looked for.
 SEARCHED_LINES = 1000
-
-_generator = random.SystemRandom()
 
 
 def invoke_endpoint(
@@ -36,71 +25,68 @@ def invoke_endpoint(
     Raises:
         EndpointError: There is nobody to answer, or the answer is an error.
     """
-    chosen = deployment or _drawn(folder, record)
-    files = _files(folder, record.name, chosen)
-    before = files.load()
+    known = folder.deployments()
+    where = f"endpoint {record.name}"
+    if deployment is not None and deployment not in known:
+        listed = ", ".join(known) or "none"
+        raise EndpointError(
+            f"{where}, deployment {deployment}: 404, no such deployment; there are: {listed}"
+        )
+    if deployment is None and not record.traffic:
+        example = next(iter(known), "<deployment>")
+        raise EndpointError(
+            f"{where}: 404, no deployment has traffic; "
+            f"set endpoint.traffic={{{example}: 100}}, or name a deployment"
+        )
     try:
-        return _answer(folder, record.name, files, body)
+        return _answer(folder, record, body, deployment)
     except UnreachedError:
-        # Replaced while we asked: the old process answers what it has taken before it ends, so
-        # it had not taken this one.
-        if files.load() == before:
+        # The front was killed while it was asked: what it had not answered, nobody has heard.
+        if not ensure_front(folder):
             raise
-        return _answer(folder, record.name, files, body)
+        return _answer(folder, record, body, deployment)
 
 
-def _answer(folder: EndpointFolder, name: str, files: DeploymentFolder, body: bytes) -> object:
-    call, log = _call(folder, name, files, body)
+def _answer(
+    folder: EndpointFolder, record: EndpointRecord, body: bytes, deployment: str | None
+) -> object:
+    # Before anything is sent: the port may be another program's by now, and the key is not.
+    ensure_front(folder)
+    call = Call(
+        where=f"endpoint {record.name}",
+        uri=scoring_uri(record),
+        deployment=deployment,
+        timeout_s=_longest_timeout_s(folder),
+        key=_key(folder, record),
+        body=body,
+    )
     try:
         return send(call)
     except ServiceError as error:
-        cause = _cause(log, error.request_id)
-        raise EndpointError(f"{call.where}: answered {error}{cause}; log: {log}") from error
+        raise EndpointError(_explained(folder, record.name, error)) from error
 
 
-def _drawn(folder: EndpointFolder, record: EndpointRecord) -> str:
-    chosen = draw(record.traffic, _generator)
-    if chosen is None:
-        example = next(iter(folder.deployments()), "<deployment>")
-        raise EndpointError(
-            f"endpoint {record.name}: 404, no deployment has traffic; "
-            f"set endpoint.traffic={{{example}: 100}}, or name a deployment"
-        )
-    return chosen
+def _key(folder: EndpointFolder, record: EndpointRecord) -> str:
+    keys = folder.keys()
+    return keys.primary if record.auth_mode == "key" else keys.token
 
 
-def _files(folder: EndpointFolder, name: str, deployment: str) -> DeploymentFolder:
-    known = folder.deployments()
-    if deployment not in known:
-        listed = ", ".join(known) or "none"
-        raise EndpointError(
-            f"{_where(name, deployment)}: 404, no such deployment; there are: {listed}"
-        )
-    return folder.deployment(deployment)
+def _longest_timeout_s(folder: EndpointFolder) -> float:
+    records = [folder.deployment(name).load() for name in folder.deployments()]
+    return max((one.request_timeout_ms for one in records if one), default=5000) / 1000
 
 
-def _where(name: str, deployment: str) -> str:
-    return f"endpoint {name}, deployment {deployment}"
-
-
-def _call(
-    folder: EndpointFolder, name: str, files: DeploymentFolder, body: bytes
-) -> tuple[Call, Path]:
-    deployment = files.path.name
-    where = _where(name, deployment)
-    record = files.load()
-    # Asked before anything is sent: the port may be another program's by now, and the key is not.
-    if record is None or not record.is_alive:
-        raise UnreachedError(f"{where}: does not answer: {current_state(files)[1]}")
-    call = Call(
-        where=where,
-        uri=scoring_uri(record) or "",
-        deployment=deployment,
-        timeout_s=record.request_timeout_ms / 1000,
-        key=folder.keys().primary,
-        body=body,
+def _explained(folder: EndpointFolder, name: str, error: ServiceError) -> str:
+    answered = f"endpoint {name}: answered {error}"
+    if error.deployment not in folder.deployments():
+        return answered
+    deployment = deployment_now(folder, error.deployment)
+    log = deployment.log or ""
+    cause = _cause(Path(log), error.request_id) or (deployment.why and f"; {deployment.why}")
+    return (
+        f"endpoint {name}, deployment {deployment.name}: answered {error}{cause}; "
+        f"log: {log or folder.front_log}"
     )
-    return call, files.log(record.revision)
 
 
 def _cause(log: Path, request_id: str) -> str:

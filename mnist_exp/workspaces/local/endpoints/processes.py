@@ -74,7 +74,8 @@ def _serves(entry: Path, folder: Path) -> bool:
         arguments = (entry / "cmdline").read_bytes().split(b"\0")
     except OSError:
         return False
-    if SERVER_MODULE.encode() not in arguments[:4]:
+    # The front, or its workers: `mnist_exp.serving` and `mnist_exp.serving.worker`.
+    if not any(argument.startswith(SERVER_MODULE.encode()) for argument in arguments[:4]):
         return False
     return any(Path(os.fsdecode(argument)).is_relative_to(folder) for argument in arguments[4:5])
 

@@ -1,5 +1,7 @@
 """The files of a revision, laid out as in Azure ML's inference container."""
 
+import hashlib
+import json
 import os
 import re
 import shutil
@@ -9,12 +11,12 @@ from pathlib import Path
 
 from mnist_exp.errors import ConfigError, NotFoundError
 from mnist_exp.records import write_json
-from mnist_exp.serving.settings import CODE_FOLDER, SETTINGS_FILE, Settings
-from mnist_exp.snapshot import copy_snapshot
-from mnist_exp.specs import DeploymentSpec
+from mnist_exp.serving.settings import CODE_FOLDER, SETTINGS_FILE, Probe, Settings
+from mnist_exp.snapshot import copy_snapshot, snapshot_hash
+from mnist_exp.specs import DeploymentSpec, ProbeSettings
 from mnist_exp.workspaces.local.environment import INHERITED
 
-__all__ = ["ModelFiles", "server_environment", "stage_revision"]
+__all__ = ["ModelFiles", "fingerprint", "stage_revision", "worker_variables"]
 
 MODELS_FOLDER = "azureml-models"
 #: Becomes a folder's name.
@@ -27,11 +29,13 @@ class ModelFiles:
 
     Attributes:
         path: The artefact root: the file or folder that was registered.
+        type: Azure ML's: custom_model, or mlflow_model, which needs no scoring script.
     """
 
     path: Path
     name: str
     version: str
+    type: str = "custom_model"
 
     @property
     def reference(self) -> str:
@@ -44,21 +48,45 @@ class ModelFiles:
 
 
 def stage_revision(
-    revision: Path, spec: DeploymentSpec, model: ModelFiles, settings: Settings
+    revision: Path, spec: DeploymentSpec, model: ModelFiles, leave_out: Path | None = None
 ) -> None:
     """Copy code and model, so that later changes elsewhere do not reach the deployment.
+
+    Args:
+        revision: The folder to fill.
+        spec: What is deployed.
+        model: Its model.
+        leave_out: A folder that is no part of the code wherever it stands: the outputs folder.
 
     Raises:
         ConfigError: The code lacks the scoring script.
         NotFoundError: The model's files are gone.
     """
-    _copy_code(spec, revision / CODE_FOLDER)
+    (revision / CODE_FOLDER).mkdir(parents=True, exist_ok=True)
+    if spec.scoring_script is None:
+        _check_mlflow(model)
+    else:
+        _copy_code(spec, spec.scoring_script, revision / CODE_FOLDER, leave_out)
     _copy_model(model, model.folder(revision))
-    write_json(revision / SETTINGS_FILE, asdict(settings))
+    settings = Settings(
+        endpoint=spec.endpoint,
+        deployment=spec.name,
+        entry_script=spec.scoring_script,
+        request_timeout_ms=spec.request_settings.request_timeout_ms,
+        max_concurrent_requests_per_instance=(
+            spec.request_settings.max_concurrent_requests_per_instance
+        ),
+        instance_count=spec.instance_count,
+        variables=worker_variables(spec, model, revision),
+        liveness_probe=_probe(spec.liveness_probe),
+        readiness_probe=_probe(spec.readiness_probe),
+    )
+    # Variables may be secrets of the user's.
+    write_json(revision / SETTINGS_FILE, asdict(settings), 0o600)
 
 
-def server_environment(spec: DeploymentSpec, model: ModelFiles, revision: Path) -> dict[str, str]:
-    """Return all environment variables of the server: nothing else is inherited.
+def worker_variables(spec: DeploymentSpec, model: ModelFiles, revision: Path) -> dict[str, str]:
+    """Return all environment variables of a worker: nothing else is inherited.
 
     Names: https://learn.microsoft.com/azure/machine-learning/how-to-deploy-online-endpoints
     """
@@ -73,23 +101,57 @@ def server_environment(spec: DeploymentSpec, model: ModelFiles, revision: Path) 
         # A linear-algebra thread for each core makes small requests wait for one another: with
         # 30 digits a request, one thread answers three times as many. Set it to change that.
         "OMP_NUM_THREADS": "1",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
         **spec.environment_variables,
         "AML_APP_ROOT": str(revision / CODE_FOLDER),
-        "AZUREML_ENTRY_SCRIPT": spec.scoring_script,
+        "AZUREML_ENTRY_SCRIPT": spec.scoring_script or "",
         "AZUREML_MODEL_DIR": str(model.folder(revision)),
     }
 
 
-def _copy_code(spec: DeploymentSpec, target: Path) -> None:
-    if not spec.code.is_dir():
+def fingerprint(spec: DeploymentSpec, model: ModelFiles, leave_out: Path | None = None) -> str:
+    """Return a hash of all that a revision is made of: the same, and there is nothing to do."""
+    code = snapshot_hash(spec.code, leave_out) if spec.code and spec.scoring_script else ""
+    parts = [
+        code,
+        model.reference,
+        spec.scoring_script,
+        spec.instance_count,
+        dict(spec.environment_variables),
+        asdict(spec.request_settings),
+        asdict(spec.liveness_probe),
+        asdict(spec.readiness_probe),
+    ]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _probe(settings: ProbeSettings) -> Probe:
+    return Probe(**asdict(settings))
+
+
+def _check_mlflow(model: ModelFiles) -> None:
+    if model.type != "mlflow_model":
+        raise ConfigError(
+            [
+                "endpoint.deployment.scoring_script: only a model that is registered with "
+                f"registration.type=mlflow_model needs none, and {model.reference} is a "
+                f"{model.type}; name the script"
+            ]
+        )
+
+
+def _copy_code(
+    spec: DeploymentSpec, scoring_script: str, target: Path, leave_out: Path | None
+) -> None:
+    if spec.code is None or not spec.code.is_dir():
         raise ConfigError([f"endpoint.deployment.code: must be a folder, got {spec.code}"])
-    copy_snapshot(spec.code, target)
-    script = (target / spec.scoring_script).resolve()
+    copy_snapshot(spec.code, target, leave_out)
+    script = (target / scoring_script).resolve()
     if not script.is_file() or not script.is_relative_to(target.resolve()):
         raise ConfigError(
             [
                 "endpoint.deployment.scoring_script: must be a file in the code folder that its "
-                f".amlignore does not leave out, got {spec.scoring_script!r} in {spec.code}"
+                f".amlignore does not leave out, got {scoring_script!r} in {spec.code}"
             ]
         )
 

@@ -5,21 +5,16 @@ https://learn.microsoft.com/rest/api/azureml/online-deployments/get
 
 from enum import StrEnum
 
+from mnist_exp.serving.files import EndpointRecord
 from mnist_exp.workspaces.base import Deployment, Endpoint
 from mnist_exp.workspaces.local.endpoints.sockets import LOOPBACK
-from mnist_exp.workspaces.local.endpoints.store import (
-    DeploymentFolder,
-    DeploymentRecord,
-    EndpointFolder,
-    EndpointRecord,
-)
-from mnist_exp.workspaces.local.endpoints.traffic import busiest
+from mnist_exp.workspaces.local.endpoints.store import DeploymentFolder, EndpointFolder
 
-__all__ = ["ProvisioningState", "current_state", "deployment_now", "endpoint_now", "scoring_uri"]
+__all__ = ["ProvisioningState", "deployment_now", "endpoint_now", "scoring_uri"]
 
 
 class ProvisioningState(StrEnum):
-    """Azure ML's words for where a deployment is."""
+    """Azure ML's words for where an endpoint or a deployment is."""
 
     CREATING = "Creating"
     UPDATING = "Updating"
@@ -27,55 +22,61 @@ class ProvisioningState(StrEnum):
     FAILED = "Failed"
 
 
-def scoring_uri(record: DeploymentRecord) -> str | None:
-    """Return where a deployment answers, or would answer; None if it never did."""
-    return f"http://{LOOPBACK}:{record.port}/score" if record.port else None
+FRONT_GONE = "the endpoint's front process is gone; stage=invoke or stage=deploy brings it back"
+AGAIN = "deploy it again"
 
 
-def current_state(folder: DeploymentFolder) -> tuple[ProvisioningState, str]:
-    """Return a deployment's state and, if it has Failed, why.
-
-    Nothing claims to run that does not: the process is looked for.
-    """
-    record = folder.load()
-    alive = record is not None and record.is_alive
-    if folder.is_claimed:
-        return ProvisioningState.UPDATING if alive else ProvisioningState.CREATING, ""
-    if alive:
-        return ProvisioningState.SUCCEEDED, ""
-    if record is None:
-        why = "the command that deployed it was ended before it was through"
-    elif record.process is None:
-        why = record.why
-    else:
-        why = f"its process {record.process.pid} is gone: it crashed, or this machine was restarted"
-    return ProvisioningState.FAILED, f"{why}; deploy it again"
+def scoring_uri(record: EndpointRecord) -> str:
+    """Return where an endpoint answers."""
+    return f"http://{LOOPBACK}:{record.port}/score"
 
 
-def deployment_now(name: str, folder: DeploymentFolder) -> Deployment:
+def deployment_now(endpoint: EndpointFolder, name: str) -> Deployment:
     """Return a deployment as it is now."""
-    record = folder.load()
+    folder = endpoint.deployment(name)
+    record, address = folder.load(), endpoint.load()
+    state, why = _state(folder, is_up=endpoint.front() is not None)
     log = folder.log(record.revision) if record else None
     return Deployment(
         name=name,
-        provisioning_state=current_state(folder)[0].value,
+        provisioning_state=state.value,
         model=record.model if record else "",
-        scoring_uri=scoring_uri(record) if record else None,
+        scoring_uri=scoring_uri(address) if address else None,
         # One that failed before there was a process has printed nothing.
         log=str(log) if log and log.is_file() else None,
+        why=why,
     )
 
 
 def endpoint_now(folder: EndpointFolder, record: EndpointRecord) -> Endpoint:
-    """Return an endpoint as it is now; its address is that of the busiest deployment."""
-    deployments = [deployment_now(name, folder.deployment(name)) for name in folder.deployments()]
-    addresses = {deployment.name: deployment.scoring_uri for deployment in deployments}
+    """Return an endpoint as it is now: nothing claims to run that does not."""
+    is_up = folder.front() is not None
+    state = ProvisioningState.SUCCEEDED if is_up else ProvisioningState.FAILED
     return Endpoint(
         name=record.name,
-        # An endpoint is files: it is there or it is not.
-        provisioning_state=ProvisioningState.SUCCEEDED.value,
-        scoring_uri=addresses.get(busiest(record.traffic) or ""),
+        provisioning_state=state.value,
+        scoring_uri=scoring_uri(record),
         traffic=dict(record.traffic),
-        deployments=deployments,
+        deployments=[deployment_now(folder, name) for name in folder.deployments()],
         keys=str(folder.keys_file),
+        mirror_traffic=dict(record.mirror_traffic),
+        why="" if is_up else FRONT_GONE,
+        auth_mode=record.auth_mode,
     )
+
+
+def _state(folder: DeploymentFolder, is_up: bool) -> tuple[ProvisioningState, str]:
+    record = folder.load()
+    serves = record is not None and record.provisioning_state == ProvisioningState.SUCCEEDED
+    if folder.is_claimed:
+        return ProvisioningState.UPDATING if serves else ProvisioningState.CREATING, ""
+    if record is None:
+        why = "the command that deployed it was ended before it was through"
+        return ProvisioningState.FAILED, f"{why}; {AGAIN}"
+    if not serves:
+        return ProvisioningState.FAILED, f"{record.why}; {AGAIN}"
+    if not is_up:
+        return ProvisioningState.FAILED, FRONT_GONE
+    if failure := folder.failure(record.revision):
+        return ProvisioningState.FAILED, f"{failure}; mend it and {AGAIN}"
+    return ProvisioningState.SUCCEEDED, ""

@@ -3,24 +3,33 @@
 import fcntl
 import json
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from mnist_exp.errors import ConflictError, NotFoundError, OutputsError
 from mnist_exp.records import write_json
+from mnist_exp.serving.access import AML_TOKEN, new_token
+from mnist_exp.serving.files import (
+    DEPLOYMENT_FILE,
+    DEPLOYMENTS_FOLDER,
+    ENDPOINT_FILE,
+    FAILURE_FILE,
+    FRONT_FILE,
+    FRONT_LOG,
+    KEYS_FILE,
+    LOCK_FILE,
+    REVISIONS_FOLDER,
+    Credentials,
+    EndpointRecord,
+)
+from mnist_exp.serving.settings import LOG_FILE
 from mnist_exp.workspaces.local.endpoints.processes import ProcessId
 
-__all__ = [
-    "DeploymentFolder",
-    "DeploymentRecord",
-    "EndpointFolder",
-    "EndpointRecord",
-    "Keys",
-    "outputs_errors",
-]
+__all__ = ["DeploymentFolder", "DeploymentRecord", "EndpointFolder", "outputs_errors"]
 
 T = TypeVar("T")
 
@@ -29,49 +38,24 @@ KEY_BYTES = 48
 
 
 @dataclass(frozen=True)
-class Keys:
-    """An endpoint's keys; either opens it. Never shown by `repr`."""
-
-    primary: str = field(repr=False)
-    secondary: str = field(repr=False)
-
-
-@dataclass(frozen=True)
-class EndpointRecord:
-    """`endpoint.json`."""
-
-    name: str
-    auth_mode: str = "key"
-    description: str = ""
-    traffic: Mapping[str, int] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
 class DeploymentRecord:
-    """`deployment.json`: what serves, or why nothing does.
+    """`deployment.json`: what is to serve, or why nothing does.
 
     Attributes:
         model: `name:version`.
         revision: The folder of the revision below `revisions`.
-        process: The server; None if none ever got ready.
         why: Why `provisioning_state` is Failed.
-        drain_s: Seconds that its requests under way get before it is killed.
+        fingerprint: Of all that the revision was made of.
     """
 
     name: str
     provisioning_state: str
     model: str
     revision: int
-    port: int | None = None
-    process: ProcessId | None = None
+    instance_count: int = 1
+    request_timeout_ms: int = 5000
     why: str = ""
-    request_timeout_ms: int = 0
-    drain_s: int = 0
-
-    @property
-    def is_alive(self) -> bool:
-        """Whether its process runs."""
-        return self.process is not None and self.process.is_alive
+    fingerprint: str = ""
 
 
 class DeploymentFolder:
@@ -83,28 +67,33 @@ class DeploymentFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.record_file = path / "deployment.json"
+        self.record_file = path / DEPLOYMENT_FILE
         self._claim_file = path / "deploying.json"
 
     def load(self) -> DeploymentRecord | None:
         """Return the record; None while the first revision is being made."""
-        return _load(self.record_file, _deployment_record)
+        return _load(self.record_file, lambda raw: DeploymentRecord(**raw))
 
     def save(self, record: DeploymentRecord) -> None:
-        """Write the record: from now on its process is the one that serves."""
+        """Write the record: its revision is the one that is to serve."""
         write_json(self.record_file, asdict(record))
+
+    def failure(self, number: int) -> str:
+        """Return why the front has given a revision up; empty if it has not."""
+        raw = _load(self.path / FAILURE_FILE, dict)
+        return str(raw["why"]) if raw and raw.get("revision") == number else ""
 
     def revision(self, number: int) -> Path:
         """Return a revision's folder."""
-        return self.path / "revisions" / str(number)
+        return self.path / REVISIONS_FOLDER / str(number)
 
     def log(self, number: int) -> Path:
         """Return a revision's console log."""
-        return self.revision(number) / "console.log"
+        return self.revision(number) / LOG_FILE
 
     def revisions(self) -> list[int]:
         """Return the numbers of the revisions that have left files."""
-        folder = self.path / "revisions"
+        folder = self.path / REVISIONS_FOLDER
         return sorted(int(path.name) for path in folder.iterdir()) if folder.is_dir() else []
 
     @contextmanager
@@ -132,9 +121,10 @@ class EndpointFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.record_file = path / "endpoint.json"
-        self.keys_file = path / "keys.json"
-        self._deployments = path / "deployments"
+        self.record_file = path / ENDPOINT_FILE
+        self.keys_file = path / KEYS_FILE
+        self.front_log = path / FRONT_LOG
+        self._deployments = path / DEPLOYMENTS_FOLDER
 
     def load(self) -> EndpointRecord | None:
         """Return the record, None if there is no such endpoint."""
@@ -143,20 +133,49 @@ class EndpointFolder:
     def save(self, record: EndpointRecord) -> None:
         """Write the record, and keys if there are none yet."""
         if not self.keys_file.exists():
-            keys = Keys(secrets.token_urlsafe(KEY_BYTES), secrets.token_urlsafe(KEY_BYTES))
-            write_json(self.keys_file, asdict(keys), 0o600)
+            self._save_keys(Credentials(_new_key(), _new_key()))
         write_json(self.record_file, asdict(record))
 
-    def keys(self) -> Keys:
-        """Return the keys.
+    def keys(self) -> Credentials:
+        """Return what opens the endpoint; a token that has half its life behind it is renewed.
 
         Raises:
             NotFoundError: Somebody removed the file.
         """
-        keys = _load(self.keys_file, lambda raw: Keys(**raw))
+        keys = _load(self.keys_file, lambda raw: Credentials(**raw))
         if keys is None:
             raise NotFoundError(f"{self.keys_file}: gone; delete the endpoint and make it again")
-        return keys
+        record = self.load()
+        if record is None or record.auth_mode != AML_TOKEN:
+            return keys
+        if keys.token_expires - time.time() > record.token_lifetime / 2:
+            return keys
+        return self._renewed(keys, record)
+
+    def regenerate(self, which: str) -> None:
+        """Make one of the keys anew; with the primary key all tokens go."""
+        keys = self.keys()
+        if which == "secondary":
+            self._save_keys(replace(keys, secondary=_new_key()))
+        else:
+            self._save_keys(Credentials(_new_key(), keys.secondary))
+
+    def _renewed(self, keys: Credentials, record: EndpointRecord) -> Credentials:
+        expires = time.time() + record.token_lifetime
+        token = new_token(keys.primary, record.name, expires)
+        renewed = replace(keys, token=token, token_expires=expires)
+        self._save_keys(renewed)
+        return renewed
+
+    def _save_keys(self, keys: Credentials) -> None:
+        # Without a token there is no word of one.
+        known = {name: value for name, value in asdict(keys).items() if value}
+        write_json(self.keys_file, known, 0o600)
+
+    def front(self) -> ProcessId | None:
+        """Return the front's process, None if it does not run."""
+        process = _load(self.path / FRONT_FILE, lambda raw: ProcessId(**raw))
+        return process if process is not None and process.is_alive else None
 
     def deployment(self, name: str) -> DeploymentFolder:
         """Return a deployment's folder, whether it exists or not."""
@@ -176,7 +195,7 @@ class EndpointFolder:
             ConflictError: Another command is changing it.
         """
         self.path.mkdir(parents=True, exist_ok=True)
-        with (self.path / ".lock").open("a") as file:
+        with (self.path / LOCK_FILE).open("a") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
@@ -184,6 +203,13 @@ class EndpointFolder:
                     f"{self.path}: another command is changing this endpoint; "
                     "wait until it is through, or end it"
                 ) from error
+            yield
+
+    @contextmanager
+    def starting(self) -> Iterator[None]:
+        """Let one command at a time start the front; others wait for it."""
+        with (self.path / ".starting").open("a") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
 
@@ -203,9 +229,8 @@ def outputs_errors(where: Path) -> Iterator[None]:
         ) from error
 
 
-def _deployment_record(raw: dict[str, Any]) -> DeploymentRecord:
-    process = ProcessId(**raw["process"]) if raw["process"] else None
-    return DeploymentRecord(**raw | {"process": process})
+def _new_key() -> str:
+    return secrets.token_urlsafe(KEY_BYTES)
 
 
 def _load(path: Path, build: Callable[[dict[str, Any]], T]) -> T | None:

@@ -1,48 +1,57 @@
-"""Who answers: percentages of an endpoint's requests, by deployment.
+"""The rules of an endpoint's traffic, live and mirrored.
 
 https://learn.microsoft.com/azure/machine-learning/concept-endpoints-online
 """
 
-import random
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 
-__all__ = ["busiest", "draw", "traffic_faults"]
+__all__ = ["MOST_MIRRORED", "mirror_faults", "traffic_faults"]
+
+#: Percent of the live traffic that may be copied.
+MOST_MIRRORED = 50
 
 
 def traffic_faults(traffic: Mapping[str, int], deployments: Collection[str]) -> list[str]:
     """Return the rules that `traffic` breaks for an endpoint with these deployments."""
-    known = ", ".join(sorted(deployments)) or "none yet: deploy first, then set traffic"
-    faults = [
-        f"endpoint.traffic.{name}: must name a deployment of the endpoint; there are: {known}"
-        for name in traffic
-        if name not in deployments
-    ]
-    faults += [
-        f"endpoint.traffic.{name}: must be a whole number from 0 to 100 percent, got {percent!r}"
-        for name, percent in traffic.items()
-        if not _is_percent(percent)
-    ]
+    faults = _faults("endpoint.traffic", traffic, deployments)
     if not faults and (total := sum(traffic.values())) not in (0, 100):
         faults.append(f"endpoint.traffic: must sum to 0 or 100, got {total}")
     return faults
 
 
-def busiest(traffic: Mapping[str, int]) -> str | None:
-    """Return the deployment with the most traffic; None if none has any."""
-    served = _served(traffic)
-    return max(served, key=lambda name: traffic[name]) if served else None
+def mirror_faults(
+    mirror: Mapping[str, int], traffic: Mapping[str, int], deployments: Collection[str]
+) -> list[str]:
+    """Return the rules that mirrored traffic breaks beside this live traffic."""
+    where = "endpoint.mirror_traffic"
+    faults = _faults(where, mirror, deployments)
+    mirrored = sorted(name for name, percent in mirror.items() if percent)
+    if len(mirrored) > 1:
+        faults.append(f"{where}: must name one deployment, got {', '.join(mirrored)}")
+    for name in mirrored:
+        if mirror[name] > MOST_MIRRORED:
+            faults.append(f"{where}.{name}: must be at most {MOST_MIRRORED}, got {mirror[name]}")
+        if traffic.get(name):
+            faults.append(
+                f"{where}.{name}: must name a deployment without live traffic, and it has "
+                f"{traffic[name]} percent; take that away first"
+            )
+    return faults
 
 
-def draw(traffic: Mapping[str, int], generator: random.Random) -> str | None:
-    """Return the deployment that gets the next request; None if none has traffic."""
-    served = _served(traffic)
-    if not served:
-        return None
-    return generator.choices(served, [traffic[name] for name in served])[0]
-
-
-def _served(traffic: Mapping[str, int]) -> Sequence[str]:
-    return sorted(name for name, percent in traffic.items() if percent > 0)
+def _faults(where: str, shares: Mapping[str, int], deployments: Collection[str]) -> list[str]:
+    known = ", ".join(sorted(deployments)) or "none yet: deploy first, then set traffic"
+    faults = [
+        f"{where}.{name}: must name a deployment of the endpoint; there are: {known}"
+        for name in shares
+        if name not in deployments
+    ]
+    faults += [
+        f"{where}.{name}: must be a whole number from 0 to 100 percent, got {percent!r}"
+        for name, percent in shares.items()
+        if not _is_percent(percent)
+    ]
+    return faults
 
 
 def _is_percent(value: object) -> bool:

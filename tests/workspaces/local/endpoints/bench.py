@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mnist_exp.config import EnvType
-from mnist_exp.serving.settings import Settings
 from mnist_exp.specs import DeploymentSpec, EnvironmentSpec, RequestSettings
 from mnist_exp.workspaces.base import Deployment
-from mnist_exp.workspaces.local.endpoints import Endpoints
+from mnist_exp.workspaces.local.endpoints import Endpoints, ModelFiles
 from mnist_exp.workspaces.local.endpoints.processes import (
     ProcessId,
     servers_below,
@@ -95,12 +94,16 @@ class Bench:
 
     def deploy(self, source: str = ECHO, name: str = "blue", **fields: object) -> Deployment:
         spec = self.spec(source, name, **fields)
-        return self.endpoints.deploy(spec, self.model, "digits", "3")
+        return self.endpoints.deploy(spec, ModelFiles(self.model, "digits", "3"))
 
-    def settings(self) -> Settings:
-        folder = self.root / ENDPOINT
-        record = str(folder / "deployments" / "blue" / "deployment.json")
-        return Settings(ENDPOINT, "blue", "score.py", str(folder / "keys.json"), record, 1000, 1, 1)
+    @property
+    def front(self) -> ProcessId:
+        process = EndpointFolder(self.root / ENDPOINT).front()
+        assert process is not None
+        return process
+
+    def workers(self, name: str = "blue") -> list[int]:
+        return list(self.endpoints.statistics(ENDPOINT)[name].processes)
 
     def deployment(self, name: str = "blue") -> DeploymentFolder:
         return EndpointFolder(self.root / ENDPOINT).deployment(name)

@@ -14,7 +14,7 @@ from tests.workspaces.local.endpoints.bench import ENDPOINT, Bench
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[Bench]:
     """An endpoint without a deployment, below a path with a blank in it."""
-    bench = Bench(tmp_path, Endpoints(tmp_path / "out puts" / "endpoints", ready_timeout_s=60))
+    bench = Bench(tmp_path, Endpoints(tmp_path / "out puts" / "endpoints"))
     bench.gate.mkdir()
     bench.endpoints.create_or_update(EndpointSpec(ENDPOINT))
     yield bench

@@ -1,5 +1,6 @@
 import json
 import os
+import socket
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -16,10 +17,13 @@ from tests.workspaces.local.endpoints.bench import Bench
 NAME = "digits-endpoint"
 
 
-def test_a_fresh_endpoint_has_keys_and_no_traffic(bench: Bench):
+def test_a_fresh_endpoint_has_an_address_keys_and_no_traffic(bench: Bench):
     endpoint = bench.endpoints.get(NAME)
-    assert (endpoint.provisioning_state, endpoint.scoring_uri) == ("Succeeded", None)
+    assert endpoint.provisioning_state == "Succeeded"
     assert endpoint.traffic == {}
+    key = bench.endpoints.keys(NAME).primary
+    headers = {"authorization": f"Bearer {key}"}
+    assert httpx.post(endpoint.scoring_uri, trust_env=False, headers=headers).status_code == 404
     keys = bench.endpoints.keys(NAME)
     assert len({keys.primary, keys.secondary}) == 2
     assert min(len(keys.primary), len(keys.secondary)) >= 43
@@ -38,7 +42,7 @@ def test_traffic_can_be_taken_away(bench: Bench):
     bench.deploy()
     bench.endpoints.create_or_update(EndpointSpec(NAME, traffic={"blue": 100}))
     endpoint = bench.endpoints.create_or_update(EndpointSpec(NAME, traffic={"blue": 0}))
-    assert (endpoint.traffic, endpoint.scoring_uri) == ({}, None)
+    assert endpoint.traffic == {}
 
 
 @pytest.mark.parametrize("traffic", [{"blue": 90}, {"green": 100}])
@@ -49,12 +53,36 @@ def test_wrong_traffic_changes_nothing(bench: Bench, traffic: dict[str, int]):
     assert bench.endpoints.get(NAME).traffic == {}
 
 
-def test_two_deployments_and_the_address_of_the_busier(bench: Bench):
+def test_two_deployments_have_the_endpoints_one_address(bench: Bench):
     blue, green = bench.deploy(), bench.deploy(name="green")
-    traffic = {"blue": 10, "green": 90}
-    endpoint = bench.endpoints.create_or_update(EndpointSpec(NAME, traffic=traffic))
+    endpoint = bench.endpoints.get(NAME)
     assert [deployment.name for deployment in endpoint.deployments] == ["blue", "green"]
-    assert endpoint.scoring_uri == green.scoring_uri != blue.scoring_uri
+    assert endpoint.scoring_uri == green.scoring_uri == blue.scoring_uri
+
+
+def test_the_port_asked_for_stays(bench: Bench):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    bench.endpoints.check_port("another", port)
+    first = bench.endpoints.create_or_update(EndpointSpec("another", port=port))
+    assert first.scoring_uri == f"http://127.0.0.1:{port}/score"
+    assert bench.endpoints.create_or_update(EndpointSpec("another", port=port)) == first
+    for change in (
+        lambda: bench.endpoints.create_or_update(EndpointSpec("another", port=port + 1)),
+        lambda: bench.endpoints.check_port("another", port + 1),
+        lambda: bench.endpoints.create_or_update(EndpointSpec("third", port=port)),
+        lambda: bench.endpoints.check_port("third", port),
+    ):
+        with pytest.raises(ConflictError, match=r"^endpoint\.port: "):
+            change()
+
+
+def test_an_endpoint_has_at_most_twenty_deployments(bench: Bench):
+    for number in range(20):
+        bench.deployment(f"number-{number}").path.mkdir(parents=True)
+    with pytest.raises(ConfigError, match="at most 20 deployments"):
+        bench.deploy(name="one-more")
 
 
 @pytest.mark.parametrize(
@@ -102,13 +130,14 @@ def test_logs_are_what_the_deployment_printed(bench: Bench):
 
 
 def test_delete_ends_every_process_and_leaves_no_file(bench: Bench):
-    uris = [bench.deploy().scoring_uri, bench.deploy(name="green").scoring_uri]
+    uri = bench.deploy().scoring_uri
+    bench.deploy(name="green")
+    assert len(bench.servers()) == 3
     bench.endpoints.delete(NAME)
     assert bench.servers() == []
     assert list(bench.root.iterdir()) == []
-    for uri in uris:
-        with pytest.raises(httpx.ConnectError):
-            httpx.get(uri, trust_env=False)
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(uri, trust_env=False)
 
 
 def test_delete_waits_for_the_answers_under_way(bench: Bench):

@@ -1,12 +1,11 @@
-import os
 import socket
-from dataclasses import replace
+from urllib.parse import urlsplit
 
 import pytest
 
-from mnist_exp.errors import EndpointError
+from mnist_exp.errors import ConflictError, EndpointError
 from mnist_exp.specs import EndpointSpec, RequestSettings
-from mnist_exp.workspaces.local.endpoints.processes import end_processes, process_id
+from mnist_exp.workspaces.local.endpoints.processes import end_processes
 from tests.workspaces.local.endpoints.bench import Bench
 
 NAME = "digits-endpoint"
@@ -59,28 +58,28 @@ def test_another_refusal_has_status_and_reason(bench: Bench):
         bench.endpoints.invoke(NAME, b"", "blue")
 
 
-def test_a_dead_process_has_failed_and_the_error_says_how_to_bring_it_back(bench: Bench):
-    bench.deploy()
+def test_a_front_that_is_gone_comes_back_with_the_next_request(bench: Bench):
+    before = bench.deploy()
     end_processes(bench.servers(), grace_s=0)
-    assert bench.endpoints.get(NAME).deployments[0].provisioning_state == "Failed"
-    assert "crashed, or this machine was restarted" in bench.endpoints.why(NAME, "blue")
-    with pytest.raises(EndpointError, match=r"its process .* is gone: .*; deploy it again"):
-        bench.endpoints.invoke(NAME, b"1", "blue")
+    endpoint = bench.endpoints.get(NAME)
+    assert endpoint.provisioning_state == "Failed"
+    assert "stage=invoke or stage=deploy brings it back" in endpoint.deployments[0].why
+    assert bench.endpoints.invoke(NAME, b"[1]", "blue") == [1]
+    assert bench.endpoints.get(NAME).deployments == [before]
 
 
-def test_a_process_that_dies_while_it_answers_is_an_error_that_says_so(bench: Bench):
+def test_workers_that_die_while_they_answer_are_an_error_that_says_so(bench: Bench):
     bench.deploy("import os\ndef init(): pass\ndef run(raw_data): os._exit(1)")
-    with pytest.raises(EndpointError, match=r"the connection to http://127.* failed"):
+    with pytest.raises(EndpointError, match="502: the workers ended under this request"):
         bench.endpoints.invoke(NAME, b"1", "blue")
 
 
 def test_the_key_goes_to_no_other_program_that_has_the_port_by_now(bench: Bench):
-    with socket.create_server(("127.0.0.1", 0)) as other:
-        bench.deploy()
-        record = bench.record()
-        stranger = replace(record, port=other.getsockname()[1], process=recycled(os.getpid()))
-        bench.deployment().save(stranger)
-        with pytest.raises(EndpointError, match="is gone"):
+    bench.deploy()
+    port = urlsplit(bench.endpoints.get(NAME).scoring_uri).port
+    end_processes(bench.servers(), grace_s=0)
+    with socket.create_server(("127.0.0.1", port)) as other:
+        with pytest.raises(ConflictError, match=rf"^endpoint\.port: .*got {port}"):
             bench.endpoints.invoke(NAME, b"1", "blue")
         other.setblocking(False)
         with pytest.raises(BlockingIOError):
@@ -92,7 +91,3 @@ def test_a_proxy_of_the_environment_is_not_asked(bench: Bench, monkeypatch: pyte
     monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
     bench.deploy()
     assert bench.endpoints.invoke(NAME, b'{"a": null}', "blue") == {"a": None}
-
-
-def recycled(pid: int):
-    return replace(process_id(pid), started=1)

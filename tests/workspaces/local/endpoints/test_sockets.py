@@ -21,14 +21,9 @@ def test_a_taken_port_is_a_conflict_that_names_the_key():
             listen(port)
 
 
-def test_another_deployments_port_is_taken_too():
+def test_another_endpoints_port_is_taken_too():
     with listen(None) as ours, pytest.raises(ConflictError):
         listen(ours.getsockname()[1])
-
-
-def test_a_port_is_shared_with_the_revision_before():
-    with listen(None) as old, listen(old.getsockname()[1], shared=True) as new:
-        assert new.getsockname() == old.getsockname()
 
 
 def test_no_port_at_all_is_a_conflict():

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -6,8 +7,8 @@ from mnist_exp.errors import ConfigError, NotFoundError
 from mnist_exp.specs import DeploymentSpec
 from mnist_exp.workspaces.local.endpoints.staging import (
     ModelFiles,
-    server_environment,
     stage_revision,
+    worker_variables,
 )
 from tests.workspaces.local.endpoints.bench import Bench
 
@@ -31,7 +32,7 @@ def test_a_folder_model_stands_in_the_model_dir_under_its_own_name(bench: Bench)
 def test_a_file_model_stands_in_the_model_dir(bench: Bench):
     file = bench.folder / "model.onnx"
     file.write_text("onnx")
-    bench.endpoints.deploy(bench.spec(SHOWS_FILES), file, "digits", "1")
+    bench.endpoints.deploy(bench.spec(SHOWS_FILES), ModelFiles(file, "digits", "1"))
     assert bench.endpoints.invoke("digits-endpoint", b"", "blue") == ["model.onnx"]
 
 
@@ -57,6 +58,24 @@ def test_amlignore_of_the_code_folder_is_honoured(bench: Bench):
     (spec.code / "secret.txt").write_text("x")
     stage(bench, spec)
     assert not (bench.folder / "1/code/secret.txt").exists()
+
+
+def test_the_outputs_folder_is_no_part_of_the_code(bench: Bench):
+    spec = bench.spec()
+    (spec.code / "outputs").mkdir()
+    (spec.code / "outputs" / "large").write_text("x")
+    stage(bench, spec, leave_out=spec.code / "outputs")
+    assert sorted(path.name for path in (bench.folder / "1/code").iterdir()) == ["score.py"]
+
+
+def test_settings_may_hold_secrets_of_the_user_and_are_readable_to_nobody_else(bench: Bench):
+    stage(bench)
+    assert (bench.folder / "1/server.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_without_a_script_only_an_mlflow_model_can_be_deployed(bench: Bench):
+    with pytest.raises(ConfigError, match=r"scoring_script: only a model .*mlflow_model"):
+        stage(bench, bench.spec(scoring_script=None, code=None))
 
 
 def test_the_deployment_keeps_its_files_when_the_originals_change(bench: Bench):
@@ -96,7 +115,7 @@ def test_nothing_is_inherited_but_what_a_program_needs(
     monkeypatch.setenv("PYTHONPATH", "/elsewhere")
     spec = bench.spec(environment_variables={"MINE": "1", "AZUREML_MODEL_DIR": "/elsewhere"})
     model = ModelFiles(bench.model, "digits", "3")
-    variables = server_environment(spec, model, bench.folder / "1")
+    variables = worker_variables(spec, model, bench.folder / "1")
     assert (variables["MINE"], variables["OMP_NUM_THREADS"]) == ("1", "1")
     assert variables["AZUREML_MODEL_DIR"] == str(bench.folder / "1/azureml-models/digits/3")
     assert variables["AML_APP_ROOT"] == str(bench.folder / "1/code")
@@ -104,8 +123,13 @@ def test_nothing_is_inherited_but_what_a_program_needs(
     assert not {"AZURE_CLIENT_SECRET", "PYTHONPATH"} & variables.keys()
 
 
-def stage(bench: Bench, spec: DeploymentSpec | None = None, model: ModelFiles | None = None):
+def stage(
+    bench: Bench,
+    spec: DeploymentSpec | None = None,
+    model: ModelFiles | None = None,
+    leave_out: Path | None = None,
+):
     revision = bench.folder / "1"
     revision.mkdir()
     model = model or ModelFiles(bench.model, "digits", "1")
-    stage_revision(revision, spec or bench.spec(), model, bench.settings())
+    stage_revision(revision, spec or bench.spec(), model, leave_out)

@@ -1,8 +1,6 @@
-import random
-
 import pytest
 
-from mnist_exp.workspaces.local.endpoints.traffic import busiest, draw, traffic_faults
+from mnist_exp.workspaces.local.endpoints.traffic import mirror_faults, traffic_faults
 
 NAMES = ["blue", "green"]
 
@@ -32,15 +30,20 @@ def test_without_deployments_the_fault_says_to_deploy_first():
     assert "deploy first" in traffic_faults({"blue": 100}, [])[0]
 
 
-def test_the_busiest_has_most_traffic_and_nobody_is_without_any():
-    assert busiest({"blue": 10, "green": 90}) == "green"
-    assert busiest({"blue": 0}) is None
-    assert busiest({}) is None
+@pytest.mark.parametrize(
+    ("mirror", "traffic", "fault"),
+    [
+        ({"green": 51}, {"blue": 100}, "endpoint.mirror_traffic.green: must be at most 50, got 51"),
+        ({"green": 5, "blue": 5}, {}, "must name one deployment, got blue, green"),
+        ({"blue": 5}, {"blue": 100}, "must name a deployment without live traffic"),
+        ({"red": 5}, {"blue": 100}, "endpoint.mirror_traffic.red: must name a deployment"),
+        ({"green": -5}, {"blue": 100}, "must be a whole number"),
+    ],
+)
+def test_a_fault_of_the_mirror(mirror: dict[str, int], traffic: dict[str, int], fault: str):
+    assert fault in " ".join(mirror_faults(mirror, traffic, NAMES))
 
 
-def test_requests_are_drawn_by_weight_and_never_for_0_percent():
-    generator = random.Random(1)
-    drawn = [draw({"blue": 90, "green": 10, "red": 0}, generator) for _ in range(10_000)]
-    assert 0.08 < drawn.count("green") / len(drawn) < 0.12
-    assert "red" not in drawn
-    assert draw({"blue": 0}, generator) is None
+@pytest.mark.parametrize("mirror", [{}, {"green": 50}, {"green": 0}, {"blue": 0, "green": 1}])
+def test_a_mirror_that_is_allowed(mirror: dict[str, int]):
+    assert mirror_faults(mirror, {"blue": 100}, NAMES) == []

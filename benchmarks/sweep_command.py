@@ -1,0 +1,66 @@
+"""Our sweep as a process of its own: `python -m benchmarks.sweep_command SPEC`.
+
+SPEC is JSON: what `main` reads. The answer is JSON too: seconds of the sweep itself (without
+Python's start and our imports), and the peak of this process's memory.
+"""
+
+import json
+import resource
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from mnist_exp.config import ComputeType, EnvType
+from mnist_exp.specs import (
+    CommandJob,
+    ComputeSpec,
+    EnvironmentSpec,
+    OutputSpec,
+    PathInput,
+    SweepJob,
+)
+from mnist_exp.sweeps import parse_sweep
+from mnist_exp.workspaces.base import JobResult
+from mnist_exp.workspaces.local.workspace import LocalWorkspace
+
+
+class _Nobody:
+    def job_changed(self, job: JobResult) -> None:
+        pass
+
+    def message(self, text: str) -> None:
+        pass
+
+
+def main(spec: dict[str, Any]) -> None:
+    plan, faults = parse_sweep(spec["sweep"])
+    if plan is None:
+        raise SystemExit("\n".join(faults))
+    inputs = {"data_folder": PathInput(Path(spec["data"]), mode="direct")} if spec["data"] else {}
+    trial = CommandJob(
+        name="sweep",
+        experiment_name="benchmark",
+        display_name="sweep",
+        command=spec["command"],
+        quoted=True,
+        compute=ComputeSpec(ComputeType.local, "local"),
+        environment=EnvironmentSpec(EnvType.local),
+        code=Path(spec["code"]),
+        inputs=inputs,
+        outputs={"checkpoints": OutputSpec()} if "outputs." in spec["command"] else {},
+    )
+    job = SweepJob("sweep", trial, plan.search_space, plan.sampling, plan.objective, plan.limits)
+    workspace = LocalWorkspace(Path("outputs"))
+    start = time.perf_counter()
+    workspace.submit(job)
+    result = workspace.watch("sweep", _Nobody())
+    seconds = time.perf_counter() - start
+    if any(not trial.events for trial in result.trials):
+        raise SystemExit(f"a trial logged nothing: {result.why} {result.trials}")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    print(json.dumps({"seconds": seconds, "peak_bytes": peak, "trials": len(result.trials)}))
+
+
+if __name__ == "__main__":
+    main(json.loads(sys.argv[1]))

@@ -1,0 +1,73 @@
+"""Going on with a sweep: its config is the one that it was made with, whatever is typed now."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from mnist_exp.config import ExperimentConfig, Stage
+from mnist_exp.errors import ConfigError, NotFoundError
+from mnist_exp.records import RecordIndex
+from mnist_exp.stages.lookup import CONFIG_NAME, unfinished_sweep
+
+__all__ = ["with_kept_config"]
+
+#: What a command that goes on with a sweep may say.
+_ALLOWED = ("stage", "run", "resume", "outputs_dir", "wait", "dry_run")
+
+
+def with_kept_config(config: ExperimentConfig, overrides: Sequence[str]) -> ExperimentConfig:
+    """Return the config of the sweep that the command goes on with; else the config as it is.
+
+    Args:
+        config: What was composed.
+        overrides: What the command was given.
+
+    Raises:
+        NotFoundError: There is no such sweep, or it has ended.
+        ConfigError: The command wants to change it.
+    """
+    named, last = config.run is not None, config.resume == "last"
+    # Both at once, and any other text, are faults that the checks tell of.
+    if config.stage is not Stage.sweep or named == last:
+        return config
+    record, folder = unfinished_sweep(RecordIndex(Path(config.outputs_dir)), config.run)
+    if changes := [text for text in overrides if _key(text) not in _ALLOWED]:
+        raise ConfigError(
+            [
+                f"{_key(text)}: sweep {record.name} goes on with the config that it was made "
+                f"with, got {text}; leave it out, or leave run= and resume= out to begin another"
+                for text in changes
+            ]
+        )
+    kept = _read(folder / CONFIG_NAME)
+    return replace(
+        kept,
+        stage=Stage.sweep,
+        run=record.name,
+        resume=None,
+        outputs_dir=config.outputs_dir,
+        wait=config.wait,
+        dry_run=config.dry_run,
+    )
+
+
+def _key(override: str) -> str:
+    return override.partition("=")[0].lstrip("+~")
+
+
+def _read(path: Path) -> ExperimentConfig:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        merged = OmegaConf.merge(OmegaConf.structured(ExperimentConfig), content)
+        config = OmegaConf.to_object(merged)
+    except (OSError, ValueError, OmegaConfBaseException) as error:
+        raise NotFoundError(
+            f"run: the sweep's config cannot be read from {path} ({error}); begin another sweep"
+        ) from error
+    if not isinstance(config, ExperimentConfig):
+        raise TypeError(f"{path} gives no ExperimentConfig but a {type(config)}")
+    return config

@@ -1,0 +1,122 @@
+"""Parallel coordinates: a line for each trial through its parameters to what came of it."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from matplotlib.axes import Axes
+
+from mnist_exp.report.figures.canvas import GREY, INK, new_figure, note, save, style
+from mnist_exp.report.figures.trials import look_of
+from mnist_exp.report.words import number, plain
+from mnist_exp.sweeps.ranking import Goal
+from mnist_exp.workspaces.base import JobResult
+
+__all__ = ["parallel_coordinates"]
+
+#: Inches.
+_WIDTH, _HEIGHT = 13.0, 5.5
+_LOG_RATIO = 20
+#: Distance that keeps two values apart that are written at their axis, as a share of it.
+_TICK_GAP = 0.04
+
+
+class _Scale:
+    """Where the values of one axis lie, from 0 to 1."""
+
+    def __init__(self, values: Sequence[Any]) -> None:
+        self._numeric = all(
+            isinstance(value, int | float) and math.isfinite(value) for value in values
+        )
+        self._order: list[Any] = sorted(set(values if self._numeric else map(str, values)))
+        low, high = self._order[0], self._order[-1]
+        self._log = self._numeric and low > 0 and high / low >= _LOG_RATIO
+
+    def __call__(self, value: Any) -> float:
+        """Return the height of a value."""
+        if not self._numeric:
+            return self._share(self._order.index(str(value)), 0, len(self._order) - 1)
+        low, high = float(self._order[0]), float(self._order[-1])
+        if self._log:
+            return self._share(math.log(value), math.log(low), math.log(high))
+        return self._share(float(value), low, high)
+
+    @property
+    def ticks(self) -> Sequence[Any]:
+        """The values to write: the ends, and what does not lie too close to another."""
+        shown = list(dict.fromkeys([self._order[0], self._order[-1]]))
+        for value in self._order:
+            if all(abs(self(value) - self(other)) >= _TICK_GAP for other in shown):
+                shown.append(value)
+        return shown
+
+    @staticmethod
+    def _share(value: float, low: float, high: float) -> float:
+        return (value - low) / (high - low) if high > low else 0.5
+
+
+def parallel_coordinates(job: JobResult, primary_metric: str, goal: Goal | str, path: Path) -> Path:
+    """Draw each trial as a line through its parameters to its best value.
+
+    Args:
+        job: A sweep with its trials.
+        primary_metric: The metric that the sweep looked at.
+        goal: Whether higher or lower is better.
+        path: The PNG file to write.
+
+    Returns:
+        `path`.
+
+    Raises:
+        OutputsError: The file cannot be written.
+    """
+    subtitle = plain(f"{job.name} · {Goal(goal).value} {primary_metric}")
+    figure = new_figure(_WIDTH, _HEIGHT, "Parameters of the trials", subtitle)
+    trials = [one for one in job.trials if one.best is not None and math.isfinite(one.best)]
+    names = list(dict.fromkeys(name for trial in trials for name in trial.parameters))
+    rows = [
+        ([*(trial.parameters.get(name, "") for name in names), trial.best], look_of(trial, job))
+        for trial in trials
+    ]
+    if not rows:
+        note(figure, f"No trial logged {plain(primary_metric)}.")
+        return save(figure, path)
+    axes = figure.subplots()
+    scales = [_Scale([values[place] for values, _ in rows]) for place in range(len(names) + 1)]
+    for values, look in rows:
+        axes.plot(
+            range(len(scales)),
+            [scale(value) for scale, value in zip(scales, values, strict=True)],
+            color=look.colour,
+            linewidth=look.width,
+            alpha=look.alpha(len(rows)),
+            zorder=look.zorder,
+        )
+    _draw_scales(axes, scales, [*names, f"best {primary_metric}"])
+    return save(figure, path)
+
+
+def _draw_scales(axes: Axes, scales: Sequence[_Scale], names: Sequence[str]) -> None:
+    style(axes)
+    axes.grid(visible=False)
+    axes.spines[["left", "bottom"]].set_visible(False)
+    axes.set_yticks([])
+    axes.set_xticks(range(len(names)), [plain(name) for name in names], parse_math=False)
+    axes.margins(x=0.06)
+    for place, scale in enumerate(scales):
+        axes.axvline(place, color=GREY, linewidth=0.8, zorder=1)
+        for value in scale.ticks:
+            axes.annotate(
+                number(value),
+                (place, scale(value)),
+                xytext=(-5, 0),
+                textcoords="offset points",
+                ha="right",
+                va="center",
+                fontsize=8,
+                color=INK,
+                zorder=9,
+                bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.8},
+                parse_math=False,
+            )

@@ -1,0 +1,75 @@
+"""What a sweep has taught: why its winner won, what early termination saved, what mattered."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mnist_exp.report.words import number, trial_label
+from mnist_exp.sweeps.importance import parameter_importance
+from mnist_exp.workspaces.base import JobResult, TrialResult
+
+__all__ = ["sweep_insights"]
+
+
+def sweep_insights(job: JobResult, primary_metric: str, epochs: int | None) -> dict[str, Any]:
+    """Return what is worth knowing of a sweep that has ended.
+
+    Args:
+        job: The sweep with its trials.
+        primary_metric: The metric that it looked at.
+        epochs: How often a trial that runs to its end logs it; None when nobody knows.
+
+    Returns:
+        `winner` in words; `saved` (epochs, of, trials) and `savings` in words, where trials were
+        cut; `importance`: parameter -> share.
+    """
+    found: dict[str, Any] = {}
+    unit = "epoch" if epochs or _has_epochs(job.trials) else "log event"
+    if job.best_trial is not None:
+        found["winner"] = _winner(job, job.best_trial, primary_metric, unit)
+    if saved := _saved(job.trials, epochs):
+        found["saved"] = saved
+        found["savings"] = (
+            f"{saved['trials']} of {len(job.trials)} trials were cut early, which saved "
+            f"{saved['epochs']} of {saved['of']} {unit}s ({saved['epochs'] / saved['of']:.0%})"
+        )
+    scored = [(trial.parameters, trial.best) for trial in job.trials if trial.best is not None]
+    if importance := parameter_importance(scored):
+        found["importance"] = importance
+    return found
+
+
+def _winner(job: JobResult, best: TrialResult, metric: str, unit: str) -> str:
+    values = [point.value for point in best.metrics.get(metric, ())]
+    where = f" at {unit} {values.index(best.best) + 1}" if best.best in values else ""
+    words = f"{best.best:.4f}{where}, last {number(best.last)}" if best.best is not None else ""
+    others = [t for t in job.trials if t.best is not None and t.name != best.name]
+    if not others or best.best is None:
+        return words
+    second = min(others, key=lambda trial: abs(float(trial.best or 0.0) - float(best.best or 0.0)))
+    label = trial_label(second.name, job.name)
+    if second.best == best.best:
+        return f"{words}; trial {label} has the same value and a higher number"
+    return f"{words}; next is trial {label} with {second.best:.4f}"
+
+
+def _saved(trials: Sequence[TrialResult], epochs: int | None) -> Mapping[str, int] | None:
+    """Return the epochs that were not run, of those that all trials together would have run."""
+    longest = max((trial.events for trial in trials), default=0)
+
+    def planned(trial: TrialResult) -> int:
+        own = trial.parameters.get("epochs")
+        whole = int(own) if isinstance(own, int | float) else epochs or longest
+        return max(whole, trial.events)
+
+    cut = [trial for trial in trials if trial.cut is not None and trial.status.is_finished]
+    if not cut:
+        return None
+    return {
+        "epochs": sum(planned(trial) - trial.events for trial in cut),
+        "of": sum(planned(trial) for trial in trials),
+        "trials": len(cut),
+    }
+
+
+def _has_epochs(trials: Sequence[TrialResult]) -> bool:
+    return any("epochs" in trial.parameters for trial in trials)

@@ -1,0 +1,61 @@
+"""Who may ask: keys that never expire, or tokens that do.
+
+A token is signed with the primary key, so regenerating that key takes every token back. Its text
+is `<expires>.<random>.<signature>`, the first in milliseconds; the endpoint's name is signed too.
+"""
+
+import hashlib
+import hmac
+import secrets
+import time
+from collections.abc import Callable
+
+from mnist_exp.serving.files import Credentials
+
+__all__ = ["AML_TOKEN", "access_check", "new_token"]
+
+#: Azure ML's name of the mode.
+AML_TOKEN = "aml_token"  # noqa: S105
+
+#: Whether a value of the `Authorization` header opens the endpoint.
+AccessCheck = Callable[[bytes], bool]
+
+
+def access_check(auth_mode: str, endpoint: str, credentials: Credentials) -> AccessCheck:
+    """Return what compares an `Authorization` header with the credentials, in constant time."""
+    if auth_mode == AML_TOKEN:
+        primary = credentials.primary
+        return lambda header: _is_token(_bearer(header), endpoint, primary)
+    keys = (credentials.primary.encode(), credentials.secondary.encode())
+    return lambda header: _is_key(_bearer(header), keys)
+
+
+def new_token(primary: str, endpoint: str, expires: float) -> str:
+    """Return a token that opens the endpoint until `expires`, in seconds of Unix time."""
+    claim = f"{int(expires * 1000)}.{secrets.token_urlsafe(12)}"
+    return f"{claim}.{_signature(claim, endpoint, primary)}"
+
+
+def _bearer(header: bytes) -> bytes:
+    """Return what follows `Bearer`; empty, which opens nothing, for any other scheme."""
+    scheme, _, offered = header.partition(b" ")
+    return offered.strip() if scheme.lower() == b"bearer" else b""
+
+
+def _is_key(offered: bytes, keys: tuple[bytes, bytes]) -> bool:
+    # Both are always compared, so that the time taken says nothing of either.
+    matches = [hmac.compare_digest(offered, key) for key in keys]
+    return any(matches)
+
+
+def _is_token(offered: bytes, endpoint: str, primary: str) -> bool:
+    claim, _, signature = offered.decode("latin-1").rpartition(".")
+    expected = _signature(claim, endpoint, primary).encode()
+    is_ours = hmac.compare_digest(signature.encode("latin-1"), expected)
+    # Only a claim of ours is read.
+    return is_ours and time.time() * 1000 < int(claim.partition(".")[0])
+
+
+def _signature(claim: str, endpoint: str, primary: str) -> str:
+    signed = f"{endpoint}\n{claim}".encode()
+    return hmac.new(primary.encode(), signed, hashlib.sha256).hexdigest()

@@ -1,0 +1,236 @@
+"""The worker processes of one revision, and the requests that wait for them.
+
+A worker that ends is replaced: at once when it had been up for a while, later and later when it
+had not, and after a few such ends in a row the revision is given up (a crash loop). A request
+whose worker ended under it goes to the next free worker, once.
+"""
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from mnist_exp.serving.frames import Reply, Request
+from mnist_exp.serving.instance import Instance, StartError
+from mnist_exp.serving.settings import LOG_FILE, load_settings
+from mnist_exp.serving.slot import Slot, Ticket, WorkerLostError
+
+__all__ = ["CRASHES", "Group", "GroupFailedError", "OverloadError", "last_words"]
+
+logger = logging.getLogger(__name__)
+
+#: A worker that was up for so many seconds is replaced at once, and what was before is forgotten.
+STABLE_S = 4.0
+#: So many ends in a row, none after STABLE_S, are a crash loop.
+CRASHES = 5
+#: Seconds before the second start in a row; twice as long before each further one.
+FIRST_DELAY_S = 0.2
+#: How many workers a request is given to.
+ATTEMPTS = 2
+#: Bytes of the log's end that say why a revision was given up.
+LOG_END = 2000
+
+
+class OverloadError(Exception):
+    """As many requests as allowed are unanswered."""
+
+
+class GroupFailedError(Exception):
+    """The revision has been given up; the text says why."""
+
+
+class Group:
+    """A revision's workers.
+
+    Args:
+        revision: Its folder.
+        on_failure: Called with the reason when the revision is given up.
+    """
+
+    def __init__(self, revision: Path, on_failure: Callable[[str], None]) -> None:
+        self.revision = revision
+        self.settings = load_settings(revision)
+        self.failure = ""
+        self.restarts = 0
+        self.pending = 0
+        self._on_failure = on_failure
+        self._instances: list[Instance] = []
+        self._keepers: list[asyncio.Task[None]] = []
+        self._idle: list[Slot] = []
+        self._waiting: deque[Ticket] = deque()
+        # Of each instance: how often it has ended in a row before it was stable.
+        self._crashes = [0] * self.settings.instance_count
+
+    @property
+    def number(self) -> int:
+        """The revision's number."""
+        return int(self.revision.name)
+
+    @property
+    def pids(self) -> list[int]:
+        """The workers that run."""
+        return [instance.pid for instance in self._instances if instance.pid is not None]
+
+    @property
+    def wants_headers(self) -> bool:
+        """Whether the script's `run` takes the request's headers."""
+        return any(instance.wants_headers for instance in self._instances)
+
+    async def start(self) -> None:
+        """Start all instances, and return when they are ready.
+
+        Raises:
+            StartError: One did not get ready; then none runs.
+        """
+        self._instances = [self._new_instance() for _ in range(self.settings.instance_count)]
+        starts = [asyncio.ensure_future(one.start()) for one in self._instances]
+        try:
+            await asyncio.gather(*starts)
+        except BaseException:
+            for start in starts:
+                start.cancel()
+            await self._end_instances()
+            raise
+        self._keepers = [
+            asyncio.ensure_future(self._keep(index)) for index in range(len(self._instances))
+        ]
+
+    async def score(self, request: Request, timeout_s: float) -> Reply:
+        """Return a worker's answer.
+
+        A request that is not answered in time is taken back when it still waits; once a worker
+        has it, it runs to its end there: a thread cannot be stopped.
+
+        Raises:
+            OverloadError: Too many requests are unanswered.
+            GroupFailedError: There is no worker, nor will there be one.
+            WorkerLostError: Its workers ended under it.
+            TimeoutError: No answer came in time.
+        """
+        if self.failure:
+            raise GroupFailedError(self.failure)
+        if self.pending >= self.settings.pending_limit:
+            raise OverloadError
+        loop = asyncio.get_running_loop()
+        ticket = Ticket(request, loop.create_future())
+        expiry = loop.call_later(timeout_s, _expire, ticket)
+        self.pending += 1
+        try:
+            self._place(ticket)
+            return await ticket.answer
+        finally:
+            self.pending -= 1
+            expiry.cancel()
+
+    async def drain(self) -> None:
+        """Return when every request has its answer, or none can come any more."""
+        deadline = time.monotonic() + self.settings.drain_s
+        while self.pending and time.monotonic() < deadline:
+            await asyncio.sleep(0.02)
+
+    async def end(self) -> None:
+        """End all workers, and return when they are gone."""
+        for keeper in self._keepers:
+            keeper.cancel()
+        await asyncio.gather(*self._keepers, return_exceptions=True)
+        await self._end_instances()
+        self._give_up_waiting(WorkerLostError())
+
+    def _new_instance(self) -> Instance:
+        return Instance(self.revision, self.settings, partial(Slot, self._freed, self._lost))
+
+    async def _end_instances(self) -> None:
+        await asyncio.gather(*(instance.end() for instance in self._instances))
+
+    async def _keep(self, index: int) -> None:
+        """See that an instance is there."""
+        while not self.failure:
+            ready = time.monotonic()
+            await self._instances[index].live()
+            await self._instances[index].end()
+            self._count_crash(index, time.monotonic() - ready)
+            while not self.failure:
+                await asyncio.sleep(self._delay_s(index))
+                if await self._restarted(index):
+                    break
+                self._count_crash(index, 0)
+
+    async def _restarted(self, index: int) -> bool:
+        instance = self._instances[index] = self._new_instance()
+        self.restarts += 1
+        logger.warning("%s: starting a worker in place of one that ended", self.revision)
+        try:
+            await instance.start()
+        except StartError as error:
+            logger.warning("%s: %s", self.revision, error)
+            await instance.end()
+            return False
+        return True
+
+    def _delay_s(self, index: int) -> float:
+        crashes = self._crashes[index]
+        return FIRST_DELAY_S * 2.0 ** (crashes - 2) if crashes > 1 else 0.0
+
+    def _count_crash(self, index: int, lived_s: float) -> None:
+        self._crashes[index] = 1 if lived_s >= STABLE_S else self._crashes[index] + 1
+        if self._crashes[index] >= CRASHES and not self.failure:
+            last = last_words(self.revision / LOG_FILE)
+            self.failure = f"a worker ended {CRASHES} times in a row{last}"
+            logger.error("%s: given up: %s", self.revision, self.failure)
+            self._on_failure(self.failure)
+            self._give_up_waiting(GroupFailedError(self.failure))
+
+    def _place(self, ticket: Ticket) -> None:
+        """Give a request to the slot that was busy last, or let it wait."""
+        if self._idle:
+            self._idle.pop().ask(ticket)
+        else:
+            self._waiting.append(ticket)
+
+    def _freed(self, slot: Slot) -> None:
+        while self._waiting:
+            ticket = self._waiting.popleft()
+            if not ticket.answer.done():
+                slot.ask(ticket)
+                return
+        self._idle.append(slot)
+
+    def _lost(self, slot: Slot, ticket: Ticket | None) -> None:
+        if slot in self._idle:
+            self._idle.remove(slot)
+        if ticket is None or ticket.answer.done():
+            return
+        if self.failure:
+            ticket.answer.set_exception(GroupFailedError(self.failure))
+        elif ticket.attempts >= ATTEMPTS:
+            ticket.answer.set_exception(WorkerLostError())
+        elif self._idle:
+            self._idle.pop().ask(ticket)
+        else:
+            self._waiting.appendleft(ticket)
+
+    def _give_up_waiting(self, error: Exception) -> None:
+        while self._waiting:
+            ticket = self._waiting.popleft()
+            if not ticket.answer.done():
+                ticket.answer.set_exception(error)
+
+
+def last_words(log: Path) -> str:
+    """Return the last line of a log, to be put behind a reason; empty if there is none."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - LOG_END))
+            lines = file.read().decode("utf-8", errors="replace").split("\n")
+    except OSError:
+        return ""
+    spoken = [line.strip() for line in lines if line.strip()]
+    return f"; its last words: {spoken[-1]}" if spoken else ""
+
+
+def _expire(ticket: Ticket) -> None:
+    if not ticket.answer.done():
+        ticket.answer.set_exception(TimeoutError())

@@ -1,0 +1,1 @@
+"""Scoring scripts for models that bring none; scripts may import what is beside them."""

@@ -1,0 +1,106 @@
+"""stage=status and stage=logs: how endpoints are, and what their deployments printed."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from mnist_exp.config import Stage
+from mnist_exp.records import Record
+from mnist_exp.stages.context import StageContext
+from mnist_exp.stages.deploy import endpoint_entry
+from mnist_exp.stages.lookup import deployed_endpoint, missing_endpoint
+from mnist_exp.workspaces.base import Deployment, DeploymentStatistics, Endpoint
+
+__all__ = ["LogsStage", "StatusStage"]
+
+
+class StatusStage:
+    """Tells how endpoints and their deployments are now; changes nothing."""
+
+    stage = Stage.status
+
+    def faults(self, context: StageContext) -> list[str]:
+        """An endpoint that is named must be there."""
+        return missing_endpoint(context) if _is_one_named(context) else []
+
+    def name(self, context: StageContext) -> str:
+        """Return the endpoint's name, or that it is about all of them."""
+        return deployed_endpoint(context) if _is_one_named(context) else "all endpoints"
+
+    def run(self, context: StageContext, record: Record) -> Record:
+        """Print the state of each endpoint and deployment."""
+        endpoints = self._endpoints(context)
+        for endpoint in endpoints:
+            statistics = context.workspace.statistics(endpoint.name)
+            for line in _endpoint_lines(endpoint, statistics):
+                context.display.result(line)
+        if not endpoints:
+            context.display.result("no endpoint; mnist-exp stage=deploy makes one")
+        only = endpoint_entry(endpoints[0]) if len(endpoints) == 1 else None
+        return record.with_changes(endpoint=only)
+
+    def _endpoints(self, context: StageContext) -> Sequence[Endpoint]:
+        if _is_one_named(context):
+            return [context.workspace.get_endpoint(deployed_endpoint(context))]
+        return context.workspace.list_endpoints()
+
+
+class LogsStage:
+    """Shows the last lines that an endpoint's deployments printed."""
+
+    stage = Stage.logs
+
+    def faults(self, context: StageContext) -> list[str]:
+        """There must be an endpoint."""
+        return missing_endpoint(context)
+
+    def name(self, context: StageContext) -> str:
+        """Return the endpoint's name."""
+        return deployed_endpoint(context)
+
+    def run(self, context: StageContext, record: Record) -> Record:
+        """Print the end of each deployment's log."""
+        endpoint = context.workspace.get_endpoint(record.name)
+        paths = {}
+        for deployment in endpoint.deployments:
+            count = context.config.endpoint.log_lines
+            lines = context.workspace.logs(endpoint.name, deployment.name, count)
+            where = deployment.log or ("its last lines" if lines else "no log")
+            context.display.result(f"{deployment.name}: {where}")
+            for line in lines:
+                context.display.result(f"  {line}")
+            if deployment.log:
+                paths[deployment.name] = deployment.log
+        return record.with_changes(endpoint=endpoint_entry(endpoint), paths=paths)
+
+
+def _is_one_named(context: StageContext) -> bool:
+    config = context.config
+    return config.endpoint.name is not None or config.run is not None
+
+
+def _endpoint_lines(
+    endpoint: Endpoint, statistics: Mapping[str, DeploymentStatistics]
+) -> Iterator[str]:
+    why = f": {endpoint.why}" if endpoint.why else ""
+    yield f"{endpoint.name}  {endpoint.provisioning_state}{why}"
+    yield f"  {endpoint.scoring_uri}"
+    for deployment in endpoint.deployments:
+        yield f"  {_deployment_line(endpoint, deployment, statistics.get(deployment.name))}"
+
+
+def _deployment_line(
+    endpoint: Endpoint, deployment: Deployment, statistics: DeploymentStatistics | None
+) -> str:
+    parts = [f"{deployment.name}  {deployment.provisioning_state}"]
+    if deployment.model:
+        parts.append(deployment.model)
+    parts.append(f"{endpoint.traffic.get(deployment.name, 0)} % of the traffic")
+    if mirrored := endpoint.mirror_traffic.get(deployment.name):
+        parts.append(f"{mirrored} % mirrored")
+    if statistics is not None:
+        processes = ", ".join(map(str, statistics.processes)) or "none"
+        parts.append(f"processes {processes}")
+        parts.append(f"{statistics.restarts} restarts")
+        parts.append(f"{statistics.requests} requests, {statistics.failures} failed")
+    if deployment.why:
+        parts.append(deployment.why)
+    return ", ".join(parts)

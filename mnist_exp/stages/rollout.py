@@ -1,0 +1,184 @@
+"""endpoint=blue_green: the traffic goes to a new deployment in steps, and back if it does worse.
+
+At each step requests are sent to the old and to the new one, and what all callers met since the
+step began is compared: the share of failed requests, and the time within which 95 of 100 were
+answered. Azure ML leaves this to its users; these are the steps of its guide.
+https://learn.microsoft.com/azure/machine-learning/how-to-safely-rollout-online-endpoints
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from mnist_exp.config import RolloutConfig
+from mnist_exp.errors import EndpointError
+from mnist_exp.specs import EndpointSpec
+from mnist_exp.workspaces.base import DeploymentStatistics, Workspace
+
+__all__ = ["BlueGreen", "Window", "worse"]
+
+#: Of the successful requests, so many in a hundred set the time that is compared.
+PERCENTILE = 95
+
+
+@dataclass
+class Window:
+    """What one deployment met during a step; times in milliseconds -> how many."""
+
+    requests: int = 0
+    failures: int = 0
+    times_ms: dict[float, int] = field(default_factory=dict)
+
+    @property
+    def failure_rate(self) -> float:
+        """The share of requests that failed."""
+        return self.failures / self.requests if self.requests else 0.0
+
+    @property
+    def p95_ms(self) -> float:
+        """The time within which 95 of 100 successful requests were answered; 0 without any."""
+        left = sum(self.times_ms.values()) * PERCENTILE / 100
+        for bound in sorted(self.times_ms):
+            left -= self.times_ms[bound]
+            if left <= 0:
+                return bound
+        return 0.0
+
+    def __str__(self) -> str:
+        return f"{self.requests} requests, {self.failures} failed, p95 {self.p95_ms:.3g} ms"
+
+
+def worse(new: Window, old: Window, limits: RolloutConfig) -> str:
+    """Return in which respect the new one is worse by more than the margin; empty if in none."""
+    if new.failure_rate > old.failure_rate + limits.failure_margin:
+        return (
+            f"{new.failure_rate:.1%} of its requests failed, against {old.failure_rate:.1%} "
+            f"(endpoint.rollout.failure_margin {limits.failure_margin:g})"
+        )
+    if old.times_ms and new.p95_ms > old.p95_ms + limits.latency_margin_ms:
+        return (
+            f"its p95 was {new.p95_ms:.3g} ms, against {old.p95_ms:.3g} ms "
+            f"(endpoint.rollout.latency_margin_ms {limits.latency_margin_ms:g})"
+        )
+    return ""
+
+
+@dataclass(frozen=True)
+class BlueGreen:
+    """A rollout of one deployment.
+
+    Attributes:
+        new: The deployment that is to take over; it has no traffic yet.
+        before: The traffic as it is.
+        endpoint: The endpoint, to which traffic is added.
+        limits: Steps and margins.
+        sample: A request for both; None sends none.
+        say: Prints a line.
+    """
+
+    workspace: Workspace
+    endpoint: Callable[[Mapping[str, int], Mapping[str, int]], EndpointSpec]
+    name: str
+    new: str
+    before: Mapping[str, int]
+    limits: RolloutConfig
+    sample: bytes | None
+    say: Callable[[str], None]
+
+    def run(self) -> None:
+        """Shift the traffic step by step.
+
+        Raises:
+            EndpointError: The new deployment did worse; the traffic is as it was before.
+        """
+        try:
+            self._probe()
+            if self.limits.mirror:
+                self._step(0, self.limits.mirror)
+            for percent in self.limits.steps:
+                self._step(percent, 0)
+        except BaseException as error:
+            # Whatever the reason: nobody is there any more to look after half a rollout.
+            self._set(self.before, 0)
+            self.say(f"rolled back: {_shares(self.before)}, {self.new} stays without traffic")
+            if isinstance(error, _WorseError):
+                raise EndpointError(
+                    f"endpoint {self.name}, deployment {self.new}: rolled back, {error}; "
+                    "see stage=logs, mend it and roll it out again"
+                ) from error
+            raise
+
+    @property
+    def _old(self) -> str:
+        return max(self.before, key=lambda name: self.before[name])
+
+    def _probe(self) -> None:
+        if self.sample is None:
+            self.say(f"{self.new} at 0 %: no sample request to probe it with")
+            return
+        try:
+            self.workspace.invoke(self.name, self.sample, self.new)
+        except EndpointError as error:
+            raise _WorseError(f"it does not answer the sample request: {error}") from error
+        self.say(f"{self.new} at 0 %: answers the sample request")
+
+    def _step(self, percent: int, mirrored: int) -> None:
+        self._set(self._shifted(percent), mirrored)
+        what = f"mirrors {mirrored} % to" if mirrored else f"gives {percent} % to"
+        self.say(f"{what} {self.new} and watches")
+        began = time.monotonic()
+        start = self.workspace.statistics(self.name)
+        counted = self._send_samples()
+        # Not to wait for something, but to watch what others send.
+        time.sleep(max(0.0, self.limits.seconds - (time.monotonic() - began)))
+        end = self.workspace.statistics(self.name) or {}
+        new = _window(start.get(self.new), end.get(self.new)) if end else counted[self.new]
+        old = _window(start.get(self._old), end.get(self._old)) if end else counted[self._old]
+        self.say(f"{self.new}: {new}; {self._old}: {old}")
+        if reason := worse(new, old, self.limits):
+            raise _WorseError(reason)
+
+    def _send_samples(self) -> dict[str, Window]:
+        """Send the sample to both in turns, and return what we met ourselves."""
+        met = {self._old: Window(), self.new: Window()}
+        for _ in range(self.limits.samples if self.sample is not None else 0):
+            for name, window in met.items():
+                began = time.perf_counter()
+                window.requests += 1
+                try:
+                    self.workspace.invoke(self.name, self.sample or b"", name)
+                except EndpointError:
+                    window.failures += 1
+                    continue
+                took = round((time.perf_counter() - began) * 1000, 1)
+                window.times_ms[took] = window.times_ms.get(took, 0) + 1
+        return met
+
+    def _shifted(self, percent: int) -> dict[str, int]:
+        """Return the traffic with `percent` for the new one, the rest in the old proportions."""
+        rest = 100 - percent
+        shares = {name: share * rest // 100 for name, share in self.before.items()}
+        shares[self._old] += rest - sum(shares.values())
+        return {**shares, self.new: percent}
+
+    def _set(self, traffic: Mapping[str, int], mirrored: int) -> None:
+        live = {self.new: 0, **traffic}
+        self.workspace.create_or_update_endpoint(self.endpoint(live, {self.new: mirrored}))
+
+
+class _WorseError(Exception):
+    """The new deployment did worse; the text says how."""
+
+
+def _window(start: DeploymentStatistics | None, end: DeploymentStatistics | None) -> Window:
+    start, end = start or DeploymentStatistics(), end or DeploymentStatistics()
+    times = {
+        bound: count - start.times_ms.get(bound, 0)
+        for bound, count in end.times_ms.items()
+        if count > start.times_ms.get(bound, 0)
+    }
+    return Window(end.requests - start.requests, end.failures - start.failures, times)
+
+
+def _shares(traffic: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {percent} %" for name, percent in traffic.items())

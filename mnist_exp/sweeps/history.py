@@ -1,0 +1,107 @@
+"""What a journal says of a sweep: how far it had come when its command was gone."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from mnist_exp.sweeps.journal import (
+    Created,
+    Decided,
+    Ended,
+    Entry,
+    Finished,
+    Logged,
+    Resumed,
+    Sampled,
+    Started,
+)
+from mnist_exp.sweeps.policy import Cut
+from mnist_exp.sweeps.trial import Trial, TrialStatus
+
+__all__ = ["History", "read_history"]
+
+
+@dataclass
+class History:
+    """A sweep that may be gone on with.
+
+    Attributes:
+        sweep: How it was described when it was made.
+        trials: By index; those that had not ended are Running, or CancelRequested where their
+            end was decided.
+        points: Trial -> metric -> (value, step) of each log event that counts.
+        logged: The names of all metrics.
+        row: The last row of the store that the journal has.
+        elapsed: Seconds that commands have spent on the sweep.
+        is_finished: Whether it has ended for good.
+    """
+
+    sweep: Mapping[str, Any] = field(default_factory=dict)
+    trials: list[Trial] = field(default_factory=list)
+    points: dict[int, dict[str, list[tuple[float, int]]]] = field(default_factory=dict)
+    logged: set[str] = field(default_factory=set)
+    row: int = 0
+    elapsed: float = 0.0
+    is_finished: bool = False
+
+    @property
+    def unfinished(self) -> list[Trial]:
+        """The trials that have to be seen to their end."""
+        return [trial for trial in self.trials if trial.status is TrialStatus.RUNNING]
+
+    def begin_again(self, trial: int) -> None:
+        """Forget what a trial has logged."""
+        self.points[trial] = {}
+        self.trials[trial].values.clear()
+
+    def take(self, entry: Entry, primary_metric: str) -> None:
+        """Take in the next entry of the journal."""
+        if isinstance(entry, Created):
+            self.sweep = entry.sweep
+        elif isinstance(entry, Sampled):
+            self.trials.append(Trial(entry.trial, entry.parameters, entry.at))
+            self.points[entry.trial] = {}
+        elif isinstance(entry, Resumed):
+            for trial in entry.again:
+                self.begin_again(trial)
+        elif isinstance(entry, Started):
+            self.trials[entry.trial].started = entry.at
+        elif isinstance(entry, Logged):
+            self._log(entry, primary_metric)
+        elif isinstance(entry, Decided | Ended):
+            self._change(entry)
+        elif isinstance(entry, Finished):
+            self.is_finished = True
+
+    def _log(self, entry: Logged, primary_metric: str) -> None:
+        self.row = max(self.row, entry.row)
+        self.logged.add(entry.name)
+        points = self.points[entry.trial].setdefault(entry.name, [])
+        points.append((entry.value, entry.step))
+        if entry.name == primary_metric:
+            self.trials[entry.trial].values.append(entry.value)
+
+    def _change(self, entry: Decided | Ended) -> None:
+        trial = self.trials[entry.trial]
+        if isinstance(entry, Ended):
+            trial.status = TrialStatus(entry.status)
+            trial.exit_code, trial.why, trial.ended = entry.exit_code, entry.why, entry.at
+            return
+        trial.status, trial.why, trial.decided = TrialStatus.CANCEL_REQUESTED, entry.reason, True
+        if entry.interval is not None:
+            trial.cut = Cut(entry.interval, entry.reason)
+            trial.why = f"cut at interval {entry.interval}: {entry.reason}"
+
+
+def read_history(entries: Iterable[Entry], primary_metric: str) -> History:
+    """Rebuild a sweep from the entries of its journal."""
+    history = History()
+    began = last = 0.0
+    for entry in entries:
+        if isinstance(entry, Created | Resumed):
+            history.elapsed += last - began
+            began = entry.at
+        last = entry.at
+        history.take(entry, primary_metric)
+    history.elapsed += last - began
+    return history

@@ -1,0 +1,63 @@
+"""How much each parameter had to do with how good a trial became: Optuna's fANOVA.
+
+https://optuna.readthedocs.io/en/stable/reference/generated/optuna.importance.FanovaImportanceEvaluator.html
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import optuna
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+)
+from optuna.importance import FanovaImportanceEvaluator, get_param_importances
+
+__all__ = ["parameter_importance"]
+
+#: Fewer trials say nothing.
+LEAST_TRIALS = 4
+_LOG_RATIO = 20
+
+
+def parameter_importance(
+    trials: Sequence[tuple[Mapping[str, Any], float]], seed: int = 0
+) -> dict[str, float]:
+    """Return the share of the variance that each parameter explains, the largest first.
+
+    Args:
+        trials: Parameters and best value of each trial that has one.
+        seed: Of the forest that fANOVA grows.
+
+    Returns:
+        Parameter -> share, which sum to 1; empty when there are too few trials, or when no
+        parameter or no value differs.
+    """
+    finite = [(parameters, value) for parameters, value in trials if math.isfinite(value)]
+    if len(finite) < LEAST_TRIALS or len({value for _, value in finite}) < 2:
+        return {}
+    names = [
+        name
+        for name in finite[0][0]
+        if all(name in parameters for parameters, _ in finite)
+        and len({str(parameters[name]) for parameters, _ in finite}) > 1
+    ]
+    if len(names) < 2:
+        return dict.fromkeys(names, 1.0)
+    distributions = {name: _distribution([one[name] for one, _ in finite]) for name in names}
+    study = optuna.create_study()
+    for parameters, value in finite:
+        given = {name: parameters[name] for name in names}
+        study.add_trial(optuna.create_trial(params=given, distributions=distributions, value=value))
+    found = get_param_importances(study, evaluator=FanovaImportanceEvaluator(seed=seed))
+    return {str(name): float(share) for name, share in found.items()}
+
+
+def _distribution(values: Sequence[Any]) -> BaseDistribution:
+    """Return a distribution that has all values; numbers over decades are seen as logarithms."""
+    if not all(isinstance(value, int | float) for value in values):
+        return CategoricalDistribution(tuple(dict.fromkeys(values)))
+    low, high = float(min(values)), float(max(values))
+    return FloatDistribution(low, high, log=low > 0 and high / low >= _LOG_RATIO)

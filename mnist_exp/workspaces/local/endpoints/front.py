@@ -1,0 +1,130 @@
+"""The front of an endpoint as a command sees it: started when it is not there, told and asked."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from mnist_exp.errors import EndpointError
+from mnist_exp.serving.control import connected_socket
+from mnist_exp.workspaces.local.endpoints.processes import SERVER_MODULE
+from mnist_exp.workspaces.local.endpoints.sockets import listen
+from mnist_exp.workspaces.local.endpoints.store import EndpointFolder
+from mnist_exp.workspaces.local.endpoints.tail import last_lines
+from mnist_exp.workspaces.local.environment import INHERITED
+
+__all__ = ["FrontLine", "ensure_front", "front_line"]
+
+#: Seconds until a front that starts everything that is deployed must answer: more than the
+#: longest that Azure's probes wait for a container.
+START_S = 900.0
+#: Seconds until the front has done what a command wants.
+ANSWER_S = 900.0
+
+
+class FrontLine:
+    """A connection to the front; what is prepared over it is given up when it closes."""
+
+    def __init__(self, connection: socket.socket, stream: BinaryIO) -> None:
+        self._connection = connection
+        self._stream = stream
+
+    def prepare(self, deployment: str, revision: int) -> str:
+        """Have a revision started beside the running one; return why it is not ready, or ''."""
+        answer = self._ask(verb="prepare", deployment=deployment, revision=revision)
+        return "" if answer["ready"] else str(answer["why"])
+
+    def apply(self) -> None:
+        """Have the files read again; return when what they say is so."""
+        self._ask(verb="apply")
+
+    def report(self) -> Mapping[str, Any]:
+        """Return workers and statistics by deployment."""
+        return self._ask(verb="report")
+
+    def _ask(self, **wish: object) -> Mapping[str, Any]:
+        try:
+            self._connection.sendall(json.dumps(wish).encode() + b"\n")
+            line = self._stream.readline()
+        except OSError as error:
+            raise EndpointError(f"endpoint: its front process did not answer ({error})") from error
+        if not line:
+            raise EndpointError("endpoint: its front process has ended; run the command again")
+        answer: Mapping[str, Any] = json.loads(line)
+        return answer
+
+
+@contextmanager
+def front_line(folder: EndpointFolder) -> Iterator[FrontLine]:
+    """Yield a connection to the endpoint's front, which is started if it does not run.
+
+    Raises:
+        EndpointError: It cannot be started.
+        ConflictError: Something else has taken its port.
+    """
+    ensure_front(folder)
+    with connected_socket(folder.path) as connection:
+        connection.settimeout(ANSWER_S)
+        with connection.makefile("rb") as stream:
+            yield FrontLine(connection, stream)
+
+
+def ensure_front(folder: EndpointFolder) -> bool:
+    """Start the front with all that is deployed, unless it runs; return whether it had to be.
+
+    Raises:
+        EndpointError: It cannot be started.
+        ConflictError: Something else has taken its port.
+    """
+    if folder.front() is not None:
+        return False
+    with folder.starting():
+        # Another command may have started it while this one waited.
+        if folder.front() is not None:
+            return False
+        record = folder.load()
+        listener = listen(record.port if record else None)
+        _start(folder, listener)
+        return True
+
+
+def _start(folder: EndpointFolder, listener: socket.socket) -> None:
+    ours, theirs = socket.socketpair()
+    with ours:
+        with theirs, listener:
+            _spawn(folder.path, (listener.fileno(), theirs.fileno()))
+        ours.settimeout(START_S)
+        try:
+            is_ready = bool(ours.recv(1))
+        except OSError:
+            is_ready = False
+    if not is_ready:
+        tail = last_lines(folder.front_log, 1)
+        said = f": {tail[0].strip()}" if tail else ""
+        raise EndpointError(
+            f"endpoint {folder.path.name}: its front process did not start{said}; "
+            f"log: {folder.front_log}"
+        )
+
+
+def _spawn(folder: Path, descriptors: tuple[int, int]) -> None:
+    # -P: a file in the current folder must not stand in for a library of the server.
+    command = [sys.executable, "-P", "-m", SERVER_MODULE, str(folder), *map(str, descriptors)]
+    with EndpointFolder(folder).front_log.open("ab") as log:
+        # The command forks and returns at once: the front is no child of ours.
+        subprocess.run(
+            command,
+            cwd="/",
+            env={name: os.environ[name] for name in INHERITED if name in os.environ},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            pass_fds=descriptors,
+            start_new_session=True,
+            check=False,
+        )

@@ -1,0 +1,76 @@
+"""Which installed libraries a script will import, found without running it."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+__all__ = ["libraries_of"]
+
+#: Slow to import, and safe to be forked afterwards.
+_SLOW = ("numpy", "pandas", "scipy", "sklearn", "torch", "keras", "tensorflow")
+#: What MLflow imports at the first call.
+_TRACKING = ("mlflow", "mlflow.tracking.fluent", "mlflow.store.tracking.sqlalchemy_store")
+_KERAS = "keras"
+
+
+def libraries_of(code: Path, script: str) -> list[str]:
+    """Return what to import beforehand, in `server.py`'s words.
+
+    Modules beside the script are followed by their imports at the top, the script itself by those
+    inside its functions too; MLflow is looked for in all of them everywhere, since whoever logs
+    needs it sooner or later. TensorFlow is imported without Keras, which takes as long again,
+    unless one of them speaks of Keras.
+
+    Args:
+        code: The folder that the job runs in.
+        script: Relative to it.
+    """
+    found, everywhere = _Names(code), _Names(code, late=True)
+    found.follow(Path(script), late=True)
+    everywhere.follow(Path(script), late=True)
+    own = {path.stem for path in code.glob("*.py")} | {path.name for path in code.glob("*/")}
+    wanted = [name for name in _SLOW if name in found.libraries and name not in own]
+    if "tensorflow" in wanted and _KERAS not in found.libraries:
+        wanted[wanted.index("tensorflow")] = f"tensorflow~{_KERAS}"
+    return [*wanted, *(_TRACKING if "mlflow" in everywhere.libraries - own else ())]
+
+
+class _Names:
+    """Collects the libraries that a folder's modules import; with `late`, inside functions too."""
+
+    def __init__(self, code: Path, *, late: bool = False) -> None:
+        self.libraries: set[str] = set()
+        self._late = late
+        self._code = code
+        self._seen: set[Path] = set()
+
+    def follow(self, path: Path, *, late: bool = False) -> None:
+        """Take in a module's imports; with `late`, those inside functions too."""
+        if path in self._seen:
+            return
+        self._seen.add(path)
+        try:
+            tree = ast.parse((self._code / path).read_bytes())
+        except (OSError, SyntaxError, ValueError):
+            # The script will say so itself.
+            return
+        for name in _imports(tree, late=late):
+            top = name.partition(".")[0]
+            self.libraries.add(top)
+            self.follow(path.parent / f"{top}.py", late=self._late)
+        if any(isinstance(node, ast.Attribute) and node.attr == _KERAS for node in ast.walk(tree)):
+            self.libraries.add(_KERAS)
+
+
+def _imports(tree: ast.Module, *, late: bool) -> Iterator[str]:
+    nodes: list[ast.AST] = list(tree.body)
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            if any(alias.name == _KERAS for alias in node.names):
+                yield _KERAS
+        elif late or not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            nodes += ast.iter_child_nodes(node)

@@ -1,0 +1,83 @@
+"""Processes of a job that nobody looks after any more.
+
+A job's supervisor ends it whatever happens to us, but a supervisor can be killed too. What it
+leaves is found by a variable that every process of a job inherits: where the job runs.
+"""
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+__all__ = ["MARKER", "end_leftovers", "find_processes", "of_job", "of_sweep"]
+
+#: The variable, as Azure ML names it.
+MARKER = "AZUREML_CR_EXECUTION_WORKING_DIR_PATH"
+
+#: Seconds between two looks.
+LOOK_S = 0.05
+#: How long processes get to end in order before they are killed.
+PATIENCE_S = 12.0
+
+#: Whether a process that carries this path is one of those that are looked for.
+Belongs = Callable[[str], bool]
+
+
+def of_job(work: Path) -> Belongs:
+    """Return what tells the processes of a job by its working folder."""
+    return str(work).__eq__
+
+
+def of_sweep(folder: Path) -> Belongs:
+    """Return what tells the processes of a sweep and of its trials by the sweep's folder."""
+
+    def belongs(path: str) -> bool:
+        if path == str(folder):
+            return True
+        index = path.removeprefix(f"{folder}_").removesuffix("/wd")
+        return index.isdecimal() and path == f"{folder}_{index}/wd"
+
+    return belongs
+
+
+def end_leftovers(belongs: Belongs, patience_s: float = PATIENCE_S) -> int:
+    """Ask what is left to end, kill what stays, and return how many processes there were."""
+    first = found = find_processes(belongs)
+    deadline = time.monotonic() + patience_s
+    _send(found, signal.SIGTERM)
+    while found:
+        if time.monotonic() > deadline:
+            _send(found, signal.SIGKILL)
+        time.sleep(LOOK_S)
+        found = find_processes(belongs)
+    return len(first)
+
+
+def find_processes(belongs: Belongs) -> list[int]:
+    """Return the ids of the processes that belong; of those that this user may look at."""
+    return [
+        int(folder.name)
+        for folder in Path("/proc").glob("[0-9]*")
+        if (path := _marker(folder)) is not None
+        and belongs(path)
+        # We may have been started by a job ourselves.
+        and int(folder.name) != os.getpid()
+    ]
+
+
+def _marker(folder: Path) -> str | None:
+    # Processes of others cannot be read, and those that nobody has reaped have no environment.
+    with contextlib.suppress(OSError):
+        for entry in (folder / "environ").read_bytes().split(b"\0"):
+            name, _, value = entry.partition(b"=")
+            if name == MARKER.encode():
+                return os.fsdecode(value)
+    return None
+
+
+def _send(processes: list[int], number: signal.Signals) -> None:
+    for process in processes:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, number)

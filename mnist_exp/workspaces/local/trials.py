@@ -1,0 +1,224 @@
+"""The tuner's trials as jobs on this machine."""
+
+import selectors
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+
+from mnist_exp.specs import SweepJob
+from mnist_exp.sweeps.backend import MetricLogged, TrialEnded, TrialEvent
+from mnist_exp.sweeps.history import History
+from mnist_exp.sweeps.sampling import Parameters
+from mnist_exp.sweeps.trial import Trial, TrialStatus
+from mnist_exp.workspaces.base import JobResult, JobStatus, MetricPoint
+from mnist_exp.workspaces.local.environment import TrackedRun
+from mnist_exp.workspaces.local.folders import JobFolder
+from mnist_exp.workspaces.local.jobs import RunningJob, Site, TrialOf, start_job
+from mnist_exp.workspaces.local.launching import TrialLauncher, thread_variables
+from mnist_exp.workspaces.local.metric_rows import MetricRow, MetricRows, StoreWatch
+
+__all__ = ["Restart", "TrialBackend"]
+
+#: The longest sleep: an interrupt does not wake us, and not every end has a handle.
+NAP_S = 0.1
+
+
+class Restart:
+    """What becomes of the trials that a sweep which goes on finds unfinished.
+
+    One that ended unseen has its exit code; one that has left something in its named outputs goes
+    on from there; any other begins again at the beginning.
+
+    Args:
+        history: What there was before.
+        folders: The folder of each unfinished trial.
+    """
+
+    def __init__(self, history: History, folders: Mapping[int, JobFolder]) -> None:
+        self.history = history
+        codes = {trial: folder.exit_code for trial, folder in folders.items()}
+        self.ended = {trial: code for trial, code in codes.items() if code is not None}
+        self.kept = tuple(
+            trial
+            for trial, folder in folders.items()
+            if trial in self.ended or (folder.exists and folder.has_outputs)
+        )
+        self.again = tuple(trial for trial in folders if trial not in self.kept)
+
+
+class TrialBackend:
+    """Runs the tuner's trials as jobs, and hears what they log from the MLflow store.
+
+    Args:
+        job: The sweep.
+        site: Where they run.
+        run: The sweep's own run, parent of the trials' runs.
+        folder: The sweep's folder.
+        restart: What there was before, where the sweep goes on.
+    """
+
+    def __init__(
+        self,
+        job: SweepJob,
+        site: Site,
+        run: TrackedRun,
+        folder: JobFolder,
+        restart: Restart | None = None,
+    ) -> None:
+        self.results: dict[int, JobResult] = {}
+        self.running: dict[int, RunningJob] = {}
+        self.points: dict[int, dict[str, list[MetricPoint]]] = {}
+        self._launcher = TrialLauncher(folder.path, site.observer.message)
+        self._site = replace(site, launcher=self._launcher)
+        threads = thread_variables(job.limits.max_concurrent_trials)
+        variables = threads | dict(job.trial.environment_variables)
+        self._job = replace(job, trial=replace(job.trial, environment_variables=variables))
+        self._run = run
+        self._restart = restart or Restart(History(), {})
+        store = site.tracking.store
+        self._watch = StoreWatch(store)
+        self._rows = MetricRows(store)
+        self._row = self._rows.last()
+        self._trials: dict[str, int] = {}
+        self._replayed: dict[int, dict[str, set[int]]] = {}
+        self._asked_to_end: set[int] = set()
+        self._has_ended: set[int] = set()
+        if restart:
+            self._take_over(restart.history)
+
+    def start(self, trial: int, parameters: Parameters) -> None:
+        """Start a trial as a job of its own."""
+        again, ended = trial in self._restart.again, self._restart.ended.get(trial)
+        running = self._start_job(trial, parameters, again, ended)
+        self.running[trial] = running
+        self.points.setdefault(trial, {})
+        self._trials[running.run.run_id] = trial
+
+    def poll(self, timeout_s: float) -> Sequence[TrialEvent]:
+        """Return new metric values and ends, in order of arrival."""
+        deadline = time.monotonic() + timeout_s
+        while True:
+            self._site.interrupts.check()
+            events = self._events()
+            remaining = deadline - time.monotonic()
+            if events or remaining <= 0:
+                return events
+            self._sleep(min(NAP_S, remaining))
+
+    def cancel(self, trial: int) -> None:
+        """Ask a trial to end; `poll` reports its end."""
+        if trial in self.running and self.running[trial].poll() is None:
+            self._asked_to_end.add(trial)
+            self.running[trial].terminate()
+
+    def now(self) -> float:
+        """Return seconds of the monotonic clock."""
+        return time.monotonic()
+
+    def finish(self, trial: Trial) -> None:
+        """Close a trial that the tuner has taken off its list."""
+        running = self.running.pop(trial.index, None)
+        if running is not None:
+            self._close(trial, running)
+
+    def settle(self, trials: Sequence[Trial]) -> None:
+        """Close the trials of a sweep that goes on whose end only the journal had seen."""
+        for trial in trials:
+            folder = self._folder(trial.index)
+            if folder.exists and not JobStatus(folder.description()["status"]).is_finished:
+                code = trial.exit_code or 0
+                running = self._start_job(trial.index, trial.parameters, again=False, ended=code)
+                self._close(trial, running)
+        known = [self._folder(trial.index) for trial in trials]
+        known += [self._folder(trial) for trial in self._restart.kept]
+        known += [self._folder(trial) for trial in self._restart.again]
+        ids = {folder.run_id for folder in known if folder.exists}
+        self._site.tracking.discard_strays(self._run, ids)
+
+    def close(self) -> None:
+        """End whatever still runs: nothing outlives the sweep."""
+        for running in self.running.values():
+            running.terminate()
+        for trial, running in list(self.running.items()):
+            self.results[trial] = running.close("canceled with its sweep", None, self.points[trial])
+            del self.running[trial]
+        self._launcher.close()
+        self._watch.close()
+        self._rows.close()
+
+    def _take_over(self, history: History) -> None:
+        self._row = history.row
+        for trial, metrics in history.points.items():
+            self.points[trial] = {
+                name: [MetricPoint(value, step) for value, step in points]
+                for name, points in metrics.items()
+            }
+        for trial in self._restart.kept:
+            # A script that goes on a little before the point at which it was killed logs some
+            # values a second time; those of scripts that count no steps cannot be told.
+            self._replayed[trial] = {
+                name: steps
+                for name, points in self.points[trial].items()
+                if len(steps := {point.step for point in points}) == len(points) and steps != {0}
+            }
+
+    def _start_job(
+        self, trial: int, parameters: Parameters, again: bool, ended: int | None
+    ) -> RunningJob:
+        name = f"{self._job.name}_{trial}"
+        job = replace(self._job.trial, name=name, display_name=name)
+        of = TrialOf(self._job.name, self._run.run_id, parameters, begins_again=again)
+        return start_job(job, self._site, of, ended)
+
+    def _close(self, trial: Trial, running: RunningJob) -> None:
+        is_canceled = trial.status in {TrialStatus.CANCELED, TrialStatus.CANCEL_REQUESTED}
+        why = trial.why if is_canceled else None
+        self.results[trial.index] = running.close(why, None, self.points[trial.index])
+
+    def _folder(self, trial: int) -> JobFolder:
+        return JobFolder(self._site.root, f"{self._job.name}_{trial}")
+
+    def _events(self) -> list[TrialEvent]:
+        # Looked at before the rows: whatever a process has logged is there once it has ended.
+        codes = {
+            trial: code
+            for trial, running in self.running.items()
+            if trial not in self._has_ended and (code := running.poll()) is not None
+        }
+        self._has_ended |= set(codes)
+        events: list[TrialEvent] = []
+        if self._watch.has_changed() or codes:
+            events += filter(None, map(self._value, self._rows.after(self._row)))
+        by_itself = {trial: trial not in self._asked_to_end for trial in codes}
+        return events + [
+            TrialEnded(trial, code, by_itself=by_itself[trial]) for trial, code in codes.items()
+        ]
+
+    def _value(self, row: MetricRow) -> MetricLogged | None:
+        """Take in a row of the store; None when it is nothing new, or none of our trials'."""
+        self._row = row.row
+        trial = self._trials.get(row.run_id)
+        if trial is None or trial not in self.running:
+            return None
+        steps = self._replayed.get(trial, {}).get(row.name)
+        if steps is not None:
+            if row.step in steps:
+                return None
+            steps.add(row.step)
+        point = MetricPoint(row.value, row.step)
+        self.points[trial].setdefault(row.name, []).append(point)
+        return MetricLogged(trial, row.name, row.value, row.step, row.row)
+
+    def _sleep(self, seconds: float) -> None:
+        """Sleep until the store changes, a trial ends or the time is over."""
+        handles = [*self._watch.handles, *self._launcher.handles]
+        for running in self.running.values():
+            handles += running.handles
+        # Without news of the store its file is looked at, often enough for any policy.
+        nap = seconds if self._watch.handles else min(seconds, 0.02)
+        with selectors.DefaultSelector() as selector:
+            for handle in handles:
+                with suppress(ValueError, KeyError, OSError):
+                    selector.register(handle, selectors.EVENT_READ)
+            selector.select(nap)

@@ -1,0 +1,138 @@
+"""Sweeps from the command line: left and gone on with, compared, of a script of one's own."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import PATIENCE_S, Cli
+
+#: Logs as MLflow does, slowly enough to be interrupted.
+SLOW = """\
+import argparse, pathlib, time
+import mlflow
+
+parser = argparse.ArgumentParser()
+parser.add_argument("--lr", type=float)
+lr = parser.parse_args().lr
+gate = pathlib.Path({gate!r})
+for step in range(3):
+    mlflow.log_metric("score", lr * step, step=step)
+    while lr > 1 and not gate.exists():
+        time.sleep(0.02)
+"""
+
+JOB = """\
+experiment_name: mine
+code: ../../code
+script: fit.py
+inputs: {lr: 0.5}
+primary_metric: score
+"""
+
+SWEEP = """\
+sampling_algorithm: {type: grid}
+search_space:
+  lr: {type: choice, values: [0.25, 0.5, 2.0]}
+objective: {primary_metric: score, goal: maximize}
+limits: {max_total_trials: 3, max_concurrent_trials: 2}
+early_termination: null
+"""
+
+
+def journal(cli: Cli) -> list[dict[str, object]]:
+    paths = list(cli.outputs.glob("jobs/*/journal.jsonl"))
+    return [json.loads(line) for path in paths for line in path.read_text().splitlines()]
+
+
+def has_logged(cli: Cli, trial: int) -> bool:
+    return any(one["event"] == "logged" and one["trial"] == trial for one in journal(cli))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_a_sweep_that_was_left_goes_on(cli: Cli, tmp_path: Path, number: int) -> None:
+    gate = tmp_path / "gate"
+    files = {
+        "own/code/fit.py": SLOW.format(gate=str(gate)),
+        "own/conf/job/own.yaml": JOB,
+        "own/conf/sweep/own.yaml": SWEEP,
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    arguments = ["--config-dir", "own/conf", "stage=sweep", "job=own", "sweep=own"]
+    process = subprocess.Popen(
+        cli.command(*arguments),
+        cwd=cli.folder,
+        env=cli.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        deadline = time.monotonic() + PATIENCE_S
+        while not has_logged(cli, 2):
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        os.kill(process.pid, number)
+        _, errors = process.communicate(timeout=PATIENCE_S)
+    finally:
+        process.kill()
+    name = cli.records("sweep")[0]["name"]
+    if number == signal.SIGINT:
+        assert process.returncode == 130
+        assert f"go on with it: mnist-exp stage=sweep run={name}" in errors
+    gate.touch()
+
+    if number == signal.SIGINT:
+        changed = cli("stage=sweep", f"run={name}", "seed=3")
+        assert changed.returncode == 1
+        assert (
+            f"error: seed: sweep {name} goes on with the config that it was made" in changed.stderr
+        )
+    done = cli.ok("stage=sweep", "resume=last")
+    assert "2 trials had ended" in done.stderr
+    record = cli.records("sweep")[-1]
+    assert (record["name"], record["status"]) == (name, "Completed")
+    assert [trial["status"] for trial in record["trials"]] == ["Completed"] * 3
+    assert [trial["last"] for trial in record["trials"]] == [0.5, 1.0, 4.0]
+    # Each of the first two has run once, the last one twice.
+    started = [one["trial"] for one in journal(cli) if one["event"] == "started"]
+    assert sorted(started) == [0, 1, 2, 2]
+    if number == signal.SIGINT:
+        again = cli("stage=sweep", f"run={name}")
+        assert again.returncode == 1
+        assert f"run: must name a sweep that has not ended, got {name}, which has" in again.stderr
+
+
+@pytest.mark.parametrize(
+    ("argument", "fault"),
+    [
+        ("run=nobody", "run: no sweep nobody to go on with"),
+        ("resume=last", "run: no sweep that has not ended to go on with"),
+        ("resume=first", "resume: must be last, got 'first'"),
+    ],
+)
+def test_what_is_not_there_cannot_be_gone_on_with(cli: Cli, argument: str, fault: str) -> None:
+    done = cli("stage=sweep", argument)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"error: {fault}")
+    assert not cli.outputs.exists()
+
+
+def test_rules_of_sampling_are_compared(cli: Cli, mine: Path) -> None:
+    lr = "sweep.search_space.lr"
+    done = cli.ok(
+        *("--config-dir", str(mine), "-m", "stage=sweep", "job=mine", "sweep=mine"),
+        *(f"~{lr}.values", f"{lr}.type=uniform", f"+{lr}.min_value=0.1", f"+{lr}.max_value=1"),
+        "sweep.sampling_algorithm.type=random,bayesian",
+    )
+    first, second = cli.records("sweep")
+    assert (first["status"], second["status"]) == ("Completed", "Completed")
+    assert "sampling_algorithm.type=bayesian" in done.stdout
+    assert first["insights"]["winner"].count("log event 3") == 1

@@ -1,0 +1,133 @@
+"""A stream of requests while green is rolled out, workers are killed and a key changes."""
+
+import http.client
+import itertools
+import os
+import random
+import signal
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+import psutil
+import pytest
+
+from mnist_exp.config import KeyName
+from mnist_exp.serving.swagger import ANSWERS
+from mnist_exp.specs import RequestSettings
+from mnist_exp.workspaces.local.endpoints.processes import servers_below
+from tests.serving.service import NAME, Service, serve
+
+CONNECTIONS = 8
+#: Answers with what it was asked: an answer to another's request is seen.
+ECHO = "import json\ndef init(): pass\ndef run(raw_data): return [json.loads(raw_data), '{}']\n"
+SETTINGS = RequestSettings(20_000, 16)
+
+
+@dataclass
+class Met:
+    """What the callers met."""
+
+    statuses: Counter[int] = field(default_factory=Counter)
+    colours: Counter[str] = field(default_factory=Counter)
+    wrong: list[str] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
+    #: Bytes of the front, in the order of time.
+    memory: list[int] = field(default_factory=list)
+
+
+@pytest.fixture
+def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    for service in serve(tmp_path_factory.mktemp("soak"), SETTINGS):
+        service.deploy("blue", ECHO.format("blue"), instance_count=2, request_settings=SETTINGS)
+        yield service
+
+
+def run(service: Service, requests: int, kill_every_s: float) -> Met:
+    met, numbers, done = Met(), itertools.count(), threading.Event()
+    secret = service.keys.secondary
+
+    def call() -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=60)
+        headers = {"authorization": f"Bearer {secret}"}
+        while (number := next(numbers)) < requests:
+            try:
+                connection.request("POST", "/score", str(number), headers)
+                reply = connection.getresponse()
+                body = reply.read().decode()
+            except (OSError, http.client.HTTPException) as error:
+                met.lost.append(repr(error))
+                connection.close()
+                continue
+            met.statuses[reply.status] += 1
+            if reply.status == 200:
+                colour = body.rpartition(",")[2].strip('"]')
+                met.colours[colour] += 1
+                if body != f'[{number},"{colour}"]':
+                    met.wrong.append(body)
+        connection.close()
+
+    def kill() -> None:
+        chosen = random.Random(1)
+        while not done.wait(kill_every_s):
+            statistics = service.endpoints.statistics(NAME).values()
+            pids = sorted(pid for one in statistics for pid in one.processes)
+            if pids:
+                with suppress(ProcessLookupError):
+                    os.kill(chosen.choice(pids), signal.SIGKILL)
+
+    def watch() -> None:
+        busy = {pid for one in service.endpoints.statistics(NAME).values() for pid in one.processes}
+        (front,) = {process.pid for process in servers_below(service.folder)} - busy
+        while not done.wait(0.2):
+            met.memory.append(psutil.Process(front).memory_info().rss)
+
+    with ThreadPoolExecutor() as pool:
+        around = [pool.submit(watch), pool.submit(kill), pool.submit(change, service, done)]
+        callers = [pool.submit(call) for _ in range(CONNECTIONS)]
+        try:
+            for caller in callers:
+                caller.result()
+        finally:
+            done.set()
+        for other in around:
+            other.result()
+    return met
+
+
+def change(service: Service, done: threading.Event) -> None:
+    """Roll green out, and make the key anew that the callers do not use."""
+    service.deploy("green", ECHO.format("green"), instance_count=2, request_settings=SETTINGS)
+    service.update(mirror_traffic={"green": 50})
+    service.update(regenerate_key=KeyName.primary)
+    for percent in itertools.cycle((10, 50, 100, 40)):
+        traffic = {"blue": 100 - percent, "green": percent}
+        service.update(traffic=traffic, mirror_traffic={"green": 0})
+        if done.wait(1):
+            return
+
+
+def check(met: Met, requests: int) -> None:
+    assert met.wrong == []
+    assert met.lost == []
+    assert sum(met.statuses.values()) == requests
+    assert set(met.statuses) <= set(ANSWERS)
+    assert requests - met.statuses[200] < requests / 1000, met.statuses
+    assert set(met.colours) == {"blue", "green"}
+
+
+def test_nothing_is_lost_while_things_are_killed_and_changed(two: Service):
+    check(run(two, 10_000, kill_every_s=2), 10_000)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1800)
+def test_nothing_is_lost_for_long_and_memory_is_flat(two: Service):
+    met = run(two, 100_000, kill_every_s=5)
+    check(met, 100_000)
+    quarter = len(met.memory) // 4
+    second, last = max(met.memory[quarter : 2 * quarter]), max(met.memory[-quarter:])
+    assert last < second * 1.05, (second, last)

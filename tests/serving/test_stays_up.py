@@ -1,0 +1,195 @@
+"""Crashes and kills: what comes back, what is answered meanwhile, and what is left."""
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import psutil
+import pytest
+
+from mnist_exp.errors import EndpointError
+from mnist_exp.specs import EndpointSpec, ProbeSettings, RequestSettings
+from mnist_exp.workspaces.local.endpoints.processes import servers_below
+from tests.serving.service import NAME, Service
+from tests.workspaces.local.endpoints.bench import Bench
+
+eventually: Callable[[Callable[[], object]], None] = Bench.eventually
+DIES_LATER = """
+import os, pathlib, threading
+
+def init():
+    print("I will not last")
+    gate = pathlib.Path(os.environ["GATE"], "die")
+    def die():
+        while not gate.exists():
+            pass
+        print("farewell", flush=True)
+        os._exit(9)
+    threading.Thread(target=die, daemon=True).start()
+
+def run(raw_data):
+    return 1
+"""
+
+
+def workers(service: Service) -> list[int]:
+    return list(service.endpoints.statistics(NAME)["blue"].processes)
+
+
+def front(service: Service) -> int:
+    pids = {process.pid for process in servers_below(service.folder)}
+    (found,) = pids - set(workers(service))
+    return found
+
+
+def test_a_killed_worker_is_replaced(own: Service):
+    (before,) = workers(own)
+    os.kill(before, signal.SIGKILL)
+    assert own.score("none").status_code == 200
+    (after,) = workers(own)
+    assert after != before
+    assert own.endpoints.statistics(NAME)["blue"].restarts == 1
+
+
+def test_a_request_whose_worker_is_killed_goes_to_the_next(own: Service):
+    with ThreadPoolExecutor() as pool:
+        answer = pool.submit(own.score, "wait")
+        eventually((own.gate / "begun-blue").exists)
+        (own.gate / "begun-blue").unlink()
+        os.kill(workers(own)[0], signal.SIGKILL)
+        eventually((own.gate / "begun-blue").exists)
+        (own.gate / "open").touch()
+        assert answer.result().json() == "waited"
+
+
+def test_a_request_that_kills_two_workers_is_502_and_the_rest_is_answered(own: Service):
+    reply = own.score("die")
+    assert (reply.status_code, reply.headers["azureml-model-deployment"]) == (502, "blue")
+    assert own.score("none").status_code == 200
+
+
+def test_instances_are_processes_and_one_works_while_the_other_is_replaced(own: Service):
+    own.deploy(instance_count=2, request_settings=RequestSettings(20_000, 1))
+    assert len(workers(own)) == 2
+    with ThreadPoolExecutor() as pool:
+        held = pool.submit(own.score, "wait")
+        eventually((own.gate / "begun-blue").exists)
+        busy = {process.pid for process in map(psutil.Process, workers(own))}
+        free = own.score("pid").json()
+        (other,) = busy - {free}
+        os.kill(free, signal.SIGKILL)
+        assert own.score("none").status_code == 200
+        assert other in workers(own)
+        (own.gate / "open").touch()
+        assert held.result().json() == "waited"
+
+
+def test_as_many_pending_requests_as_all_instances_together_may_have(own: Service):
+    own.deploy(instance_count=2, request_settings=RequestSettings(20_000, 1))
+    with ThreadPoolExecutor(5) as pool:
+        replies = [pool.submit(own.score, "wait") for _ in range(5)]
+        eventually(lambda: any(reply.done() for reply in replies))
+        (own.gate / "open").touch()
+        statuses = sorted(reply.result().status_code for reply in replies)
+    assert statuses == [200, 200, 200, 200, 429]
+
+
+def test_a_crash_loop_is_failed_with_its_last_words_and_503(own: Service):
+    own.deploy(script=DIES_LATER)
+    (own.gate / "die").touch()
+    eventually(lambda: own.endpoints.get(NAME).deployments[0].provisioning_state == "Failed")
+    (deployment,) = own.endpoints.get(NAME).deployments
+    assert "a worker ended 5 times in a row; its last words: farewell" in deployment.why
+    eventually(lambda: not workers(own))
+    assert own.score("none").status_code == 503
+    with own.client as client:
+        assert client.get("/health").status_code == 503
+    with pytest.raises(EndpointError, match="farewell"):
+        own.endpoints.invoke(NAME, b"none")
+    own.deploy()
+    assert own.score("none").status_code == 200
+    assert own.endpoints.get(NAME).deployments[0].provisioning_state == "Succeeded"
+
+
+def test_a_worker_that_gives_no_sign_of_life_is_replaced(own: Service):
+    own.deploy(liveness_probe=ProbeSettings(0.05, 0.05, 0.5, 1, 2))
+    (before,) = workers(own)
+    os.kill(before, signal.SIGSTOP)
+    assert own.score("none").status_code == 200
+    assert before not in workers(own)
+
+
+def test_when_the_front_is_killed_nothing_claims_to_run_and_nothing_does(own: Service):
+    os.kill(front(own), signal.SIGKILL)
+    eventually(lambda: not servers_below(own.folder))
+    endpoint = own.endpoints.get(NAME)
+    assert endpoint.provisioning_state == endpoint.deployments[0].provisioning_state == "Failed"
+    assert "front process is gone" in endpoint.why
+    assert own.endpoints.statistics(NAME) == {}
+
+
+def test_the_next_invoke_brings_the_front_back_as_it_was(own: Service):
+    own.deploy("green")
+    own.update(traffic={"blue": 50, "green": 50})
+    before, keys = own.endpoints.get(NAME), own.keys
+    os.kill(front_of_two(own), signal.SIGKILL)
+    eventually(lambda: not servers_below(own.folder))
+    assert own.endpoints.invoke(NAME, b"none") is None
+    assert own.endpoints.get(NAME) == before
+    assert own.keys == keys
+    assert {own.score("note").json() for _ in range(50)} == {"blue", "green"}
+
+
+def test_the_next_update_brings_the_front_back(own: Service):
+    os.kill(front(own), signal.SIGKILL)
+    own.update(traffic={"blue": 100})
+    assert own.score("none").status_code == 200
+
+
+def test_two_that_bring_it_back_at_once_start_one(own: Service):
+    os.kill(front(own), signal.SIGKILL)
+    eventually(lambda: not servers_below(own.folder))
+    with ThreadPoolExecutor() as pool:
+        answers = [pool.submit(own.endpoints.invoke, NAME, b"none") for _ in range(4)]
+        assert [answer.result() for answer in answers] == [None] * 4
+    assert len(servers_below(own.folder)) == 2
+
+
+def test_what_the_script_started_ends_with_its_worker(own: Service):
+    script = (
+        "import subprocess\nchild = None\n"
+        "def init():\n    global child\n    child = subprocess.Popen(['sleep', '600'])\n"
+        "def run(raw_data): return child.pid\n"
+    )
+    own.deploy(script=script)
+    child = psutil.Process(own.score("x").json())
+    os.kill(front(own), signal.SIGKILL)
+    eventually(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE)
+
+
+def test_an_endpoint_expires_when_the_command_is_long_gone(own: Service):
+    own.update(ttl=1)
+    root = own.folder / "endpoints"
+    eventually(lambda: not list(root.iterdir()))
+    eventually(lambda: not servers_below(own.folder))
+    own.endpoints.create_or_update(EndpointSpec(NAME))
+
+
+def test_one_that_expired_while_nothing_ran_is_gone_when_asked_for(own: Service):
+    own.update(ttl=1)
+    os.kill(front(own), signal.SIGKILL)
+    eventually(lambda: not servers_below(own.folder))
+    deadline = time.monotonic() + 30
+    while own.endpoints.list():
+        assert time.monotonic() < deadline
+    assert not list((own.folder / "endpoints").iterdir())
+    own.endpoints.create_or_update(EndpointSpec(NAME))
+
+
+def front_of_two(service: Service) -> int:
+    statistics = service.endpoints.statistics(NAME).values()
+    busy = {pid for one in statistics for pid in one.processes}
+    (found,) = {process.pid for process in servers_below(service.folder)} - busy
+    return found

@@ -1,0 +1,159 @@
+"""Blue-green rollouts: the comparison by itself, and the steps at a real endpoint."""
+
+from collections.abc import Iterator, Mapping
+
+import pytest
+
+from mnist_exp.config import RolloutConfig
+from mnist_exp.errors import EndpointError
+from mnist_exp.specs import EndpointSpec, RequestSettings
+from mnist_exp.stages.rollout import BlueGreen, Window, worse
+from mnist_exp.workspaces.base import DeploymentStatistics, Endpoint
+from tests.serving.service import NAME, Service, serve
+
+#: Of times alone the one test asks that is about them: others may need the machine.
+PATIENT = RolloutConfig([10, 100], 10, 10, 0, failure_margin=0.1, latency_margin_ms=60_000)
+LIMITS = RolloutConfig([10, 100], 10, samples=10, seconds=0, failure_margin=0.1)
+FAILS_LATER = """
+calls = 0
+
+def init(): pass
+
+def run(raw_data):
+    global calls
+    calls += 1
+    if calls > 5:
+        raise ValueError("enough")
+    return "green"
+"""
+SLOW = "import time\ndef init(): pass\ndef run(raw_data): time.sleep(0.2)"
+RAISES = "def init(): pass\ndef run(raw_data): raise ValueError('never')"
+
+
+class OfEndpoints:
+    """The verbs that a rollout uses."""
+
+    def __init__(self, service: Service, sees_statistics: bool = True) -> None:
+        self._endpoints = service.endpoints
+        self._sees_statistics = sees_statistics
+        self.specs: list[EndpointSpec] = []
+
+    def create_or_update_endpoint(self, spec: EndpointSpec) -> Endpoint:
+        self.specs.append(spec)
+        return self._endpoints.create_or_update(spec)
+
+    def statistics(self, endpoint: str) -> Mapping[str, DeploymentStatistics]:
+        return self._endpoints.statistics(endpoint) if self._sees_statistics else {}
+
+    def invoke(self, endpoint: str, body: bytes, deployment: str | None = None) -> object:
+        return self._endpoints.invoke(endpoint, body, deployment)
+
+
+@pytest.fixture(scope="module")
+def blue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    yield from serve(tmp_path_factory.mktemp("blue"), RequestSettings(20_000, 4))
+
+
+def roll_out(
+    service: Service, workspace: OfEndpoints, limits: RolloutConfig = PATIENT
+) -> list[str]:
+    said: list[str] = []
+    rollout = BlueGreen(
+        workspace=workspace,  # type: ignore[arg-type]
+        endpoint=lambda live, mirror: EndpointSpec(NAME, traffic=live, mirror_traffic=mirror),
+        name=NAME,
+        new="green",
+        before={"blue": 100},
+        limits=limits,
+        sample=b"note",
+        say=said.append,
+    )
+    try:
+        rollout.run()
+    except EndpointError as error:
+        said.append(f"error: {error}")
+    return said
+
+
+@pytest.fixture(autouse=True)
+def as_before(request: pytest.FixtureRequest) -> Iterator[None]:
+    yield
+    if "blue" in request.fixturenames:
+        service = request.getfixturevalue("blue")
+        service.update(traffic={"blue": 100, "green": 0}, mirror_traffic={"green": 0})
+
+
+@pytest.mark.parametrize("sees_statistics", [True, False])
+def test_a_good_one_takes_over_in_steps(blue: Service, sees_statistics: bool) -> None:
+    blue.deploy("green")
+    workspace = OfEndpoints(blue, sees_statistics)
+    said = roll_out(blue, workspace)
+    assert blue.endpoints.get(NAME).traffic == {"green": 100}
+    assert blue.endpoints.get(NAME).mirror_traffic == {}
+    assert [spec.traffic["green"] for spec in workspace.specs] == [0, 10, 100]
+    assert [spec.mirror_traffic["green"] for spec in workspace.specs] == [10, 0, 0]
+    assert [line for line in said if "watches" in line] == [
+        "mirrors 10 % to green and watches",
+        "gives 10 % to green and watches",
+        "gives 100 % to green and watches",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("script", "reason", "limits"),
+    [
+        (RAISES, "does not answer the sample request", PATIENT),
+        (FAILS_LATER, "of its requests failed, against 0.0%", PATIENT),
+        (SLOW, "its p95 was", LIMITS),
+    ],
+)
+def test_a_bad_one_is_rolled_back(
+    blue: Service, script: str, reason: str, limits: RolloutConfig
+) -> None:
+    blue.deploy("green", script)
+    said = roll_out(blue, OfEndpoints(blue), limits)
+    endpoint = blue.endpoints.get(NAME)
+    assert (endpoint.traffic, endpoint.mirror_traffic) == ({"blue": 100}, {})
+    assert said[-2] == "rolled back: blue 100 %, green stays without traffic"
+    assert said[-1].startswith(f"error: endpoint {NAME}, deployment green: rolled back, ")
+    assert reason in said[-1]
+
+
+def test_an_interrupted_one_is_rolled_back(blue: Service) -> None:
+    class Interrupted(OfEndpoints):
+        def statistics(self, endpoint: str) -> Mapping[str, DeploymentStatistics]:
+            raise KeyboardInterrupt
+
+    blue.deploy("green")
+    with pytest.raises(KeyboardInterrupt):
+        roll_out(blue, Interrupted(blue))
+    assert blue.endpoints.get(NAME).traffic == {"blue": 100}
+
+
+@pytest.mark.parametrize(
+    ("new", "old", "expected"),
+    [
+        (Window(100, 0, {1.0: 100}), Window(100, 0, {1.0: 100}), ""),
+        (Window(100, 10, {1.0: 90}), Window(100, 0, {1.0: 100}), ""),
+        (Window(100, 11, {1.0: 89}), Window(100, 0, {1.0: 100}), "11.0% of its requests failed"),
+        (Window(100, 11, {1.0: 89}), Window(100, 5, {1.0: 95}), ""),
+        (Window(100, 0, {51.0: 100}), Window(100, 0, {1.0: 100}), ""),
+        (Window(100, 0, {52.0: 100}), Window(100, 0, {1.0: 100}), "its p95 was 52 ms"),
+        (Window(100, 0, {1.0: 95, 900.0: 5}), Window(100, 0, {1.0: 100}), ""),
+        (Window(), Window(100, 0, {1.0: 100}), ""),
+        (Window(5, 0, {900.0: 5}), Window(), ""),
+    ],
+)
+def test_what_counts_as_worse(new: Window, old: Window, expected: str) -> None:
+    found = worse(new, old, LIMITS)
+    assert found.startswith(expected) if expected else found == ""
+
+
+def test_the_rest_of_the_traffic_keeps_its_proportions() -> None:
+    before = {"blue": 70, "red": 30}
+    rollout = BlueGreen(None, None, "x", "green", before, LIMITS, None, print)  # type: ignore[arg-type]
+    for percent in (10, 33, 100):
+        shares = rollout._shifted(percent)
+        assert sum(shares.values()) == 100
+        assert shares["green"] == percent
+        assert abs(shares["blue"] - 0.7 * (100 - percent)) <= 1

@@ -1,0 +1,218 @@
+"""Scripts in forks: each is its own process, as if it had been started by itself."""
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from mnist_exp.workspaces.local.forking.client import ForkedScript, ForkServer
+from mnist_exp.workspaces.local.leftovers import MARKER, find_processes
+from tests.workspaces.local.pipes import Pipe
+
+PATIENCE_S = 60.0
+LONG_GRACE_S = 200.0
+#: A signal that comes just before a longer sleep would be heard only after it.
+FOREVER = "import time\nwhile True: time.sleep(0.01)\n"
+
+
+class Bench:
+    """A fork server, and scripts to run in it."""
+
+    def __init__(self, folder: Path, grace_s: float = LONG_GRACE_S, **variables: str) -> None:
+        self.folder = folder / "server"
+        self.folder.mkdir()
+        self.scripts = folder
+        self.log = folder / "log.txt"
+        environment = {"PATH": os.environ["PATH"], "PYTHONUNBUFFERED": "1", **variables}
+        log = folder / "server.txt"
+        self.server = ForkServer(["json", "no_such_module"], self.folder, environment, log, grace_s)
+        self._count = 0
+
+    def start(self, text: str, *arguments: str, **variables: str) -> ForkedScript:
+        """Run a script in a folder of its own."""
+        self._count += 1
+        work = self.scripts / f"job_{self._count}" / "wd"
+        work.mkdir(parents=True)
+        (work / "script.py").write_text(text, encoding="utf-8")
+        environment = {MARKER: str(work), **variables}
+        argv = ["script.py", *arguments]
+        return ForkedScript(self.server, argv, work, environment, self.log)
+
+    def output(self, text: str, *arguments: str, **variables: str) -> list[str]:
+        """Run a script to its end and return what it printed."""
+        script = self.start(text, *arguments, **variables)
+        assert script.wait(PATIENCE_S) == 0, self.log.read_text()
+        return self.log.read_text(encoding="utf-8").splitlines()
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Iterator[Callable[..., Bench]]:
+    made = []
+
+    def make_one(grace_s: float = LONG_GRACE_S, **variables: str) -> Bench:
+        made.append(Bench(tmp_path, grace_s, **variables))
+        return made[-1]
+
+    yield make_one
+    for one in made:
+        if not one.server.is_gone:
+            os.kill(one.server.pid, signal.SIGKILL)
+        one.server.close()
+
+
+@pytest.fixture
+def bench(make: Callable[..., Bench]) -> Bench:
+    return make()
+
+
+@pytest.fixture
+def pipe(tmp_path: Path) -> Iterator[Pipe]:
+    pipe = Pipe(tmp_path / "pipe")
+    yield pipe
+    pipe.close()
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("", 0),
+        ("import sys; sys.exit(3)", 3),
+        ("raise SystemExit('a word')", 1),
+        ("1 / 0", 1),
+        ("1 +", 1),
+        ("import os; os._exit(9)", 9),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", 137),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGTERM)", 143),
+    ],
+)
+def test_exit_code_is_the_scripts(bench: Bench, text: str, code: int) -> None:
+    assert bench.start(text).wait(PATIENCE_S) == code
+
+
+def test_a_script_sees_what_a_process_of_its_own_would_see(bench: Bench) -> None:
+    lines = bench.output(
+        "import os, sys\n"
+        "print(sys.argv, __name__, __file__, sys.path[0] == os.getcwd())\n"
+        "print(os.getcwd() == os.environ['HOME_OF_MINE'], sorted(os.environ)[:1])\n"
+        "print(os.getpid() == os.getsid(0) == os.getpgid(0), sys.stdin.read() == '')\n"
+        "print(sys.modules['__main__'].__dict__ is globals(), 'json' in sys.modules)\n",
+        "--lr",
+        "0.1 2",
+        HOME_OF_MINE=str(bench.scripts / "job_1" / "wd"),
+    )
+    assert lines == [
+        "['script.py', '--lr', '0.1 2'] __main__ script.py True",
+        f"True ['{MARKER}']",
+        "True True",
+        "True True",
+    ]
+
+
+def test_both_outputs_are_in_the_log_and_children_see_the_environment(bench: Bench) -> None:
+    lines = bench.output(
+        "import subprocess, sys\n"
+        "print('one'); print('two', file=sys.stderr)\n"
+        "subprocess.run(['sh', '-c', 'echo $MINE'], check=True)\n",
+        MINE="three",
+        PATH=os.environ["PATH"],
+    )
+    assert lines == ["one", "two", "three"]
+
+
+def test_an_error_shows_the_scripts_own_lines_alone(bench: Bench) -> None:
+    assert bench.start("def f():\n    raise ValueError('no')\nf()\n").wait(PATIENCE_S) == 1
+    text = bench.log.read_text(encoding="utf-8")
+    assert 'File "script.py", line 3, in <module>' in text
+    assert text.splitlines()[-1] == "ValueError: no"
+    assert "forking" not in text
+
+
+def test_what_is_to_run_at_exit_does_run(bench: Bench) -> None:
+    text = "import atexit, threading\natexit.register(print, 'at exit')\n"
+    text += "threading.Thread(target=print, args=('thread',)).start()\n"
+    assert bench.output(text) == ["thread", "at exit"]
+
+
+def test_a_module_of_the_users_own_comes_before_an_installed_one(
+    make: Callable[..., Bench], tmp_path: Path
+) -> None:
+    bench = make()
+    work = tmp_path / "job_1" / "wd"
+    work.mkdir(parents=True)
+    # The server has imported this package of ours, and ours is not meant.
+    (work / "mnist_exp.py").write_text("word = 'mine'", encoding="utf-8")
+    (work / "script.py").write_text("import mnist_exp; print(mnist_exp.word)", encoding="utf-8")
+    script = ForkedScript(bench.server, ["script.py"], work, {}, bench.log)
+    assert script.wait(PATIENCE_S) == 0, bench.log.read_text()
+    assert bench.log.read_text() == "mine\n"
+
+
+def test_random_numbers_differ_from_fork_to_fork(bench: Bench) -> None:
+    first = bench.output("import random; print(random.random())")
+    assert len(set(bench.output("import random; print(random.random())"))) == 2, first
+
+
+def test_the_exit_code_is_kept_for_whoever_comes_later(bench: Bench) -> None:
+    bench.start("raise SystemExit(4)").wait(PATIENCE_S)
+    assert (bench.scripts / "job_1" / "exit_code").read_text() == "4"
+
+
+def test_terminate_asks_first_and_what_was_asked_has_not_ended_by_itself(
+    bench: Bench, pipe: Pipe
+) -> None:
+    script = bench.start(
+        "import signal, sys\n"
+        "signal.signal(signal.SIGTERM, lambda *_: (print('saved'), sys.exit(5)))\n"
+        f"with open({str(pipe)!r}, 'w') as out: out.write('here\\n')\n{FOREVER}"
+    )
+    assert pipe.line() == "here"
+    assert script.poll() is None
+    script.terminate()
+    assert script.wait(PATIENCE_S) == 5
+    assert bench.log.read_text() == "saved\n"
+    assert not (bench.scripts / "job_1" / "exit_code").exists()
+
+
+def test_a_script_that_ignores_sigterm_is_killed_with_its_children(
+    make: Callable[..., Bench], pipe: Pipe
+) -> None:
+    bench = make(grace_s=0.1)
+    script = bench.start(
+        "import signal, subprocess\n"
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        f"out = open({str(pipe)!r}, 'w'); out.write('here\\n'); out.flush()\n"
+        "subprocess.Popen(['tail', '-f', '/dev/null'], pass_fds=[out.fileno()])\n" + FOREVER,
+        PATH=os.environ["PATH"],
+    )
+    assert pipe.line() == "here"
+    script.close()
+    assert script.poll() == 137
+    assert pipe.wait_for_end() == ""
+
+
+def test_a_killed_server_takes_its_scripts_along(bench: Bench, pipe: Pipe) -> None:
+    script = bench.start(
+        "import subprocess\n"
+        f"out = open({str(pipe)!r}, 'w'); out.write('here\\n'); out.flush()\n"
+        "subprocess.Popen(['tail', '-f', '/dev/null'], pass_fds=[out.fileno()])\n" + FOREVER,
+        PATH=os.environ["PATH"],
+        **{MARKER: str(bench.scripts / "job_1" / "wd")},
+    )
+    assert pipe.line() == "here"
+    os.kill(bench.server.pid, signal.SIGKILL)
+    assert script.wait(PATIENCE_S) == 137
+    assert bench.server.is_gone
+    assert pipe.wait_for_end() == ""
+    assert find_processes(str(bench.folder).__eq__) == []
+
+
+def test_a_library_that_cannot_be_imported_is_left_to_the_script(bench: Bench) -> None:
+    assert bench.server.wait_until_ready()
+    assert "no_such_module cannot be imported" in (bench.scripts / "server.txt").read_text()
+
+
+def test_the_folder_of_the_server_is_no_place_to_import_from(bench: Bench) -> None:
+    text = "import sys; print([p for p in sys.path if p.endswith('forking')])"
+    assert bench.output(text) == ["[]"]

@@ -1,0 +1,151 @@
+"""A sweep whose trials keep checkpoints, run in a process of its own that tests may kill."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from mnist_exp.specs import OutputSpec, SweepJob
+from mnist_exp.sweeps.journal import Decided, Entry, Logged
+from mnist_exp.workspaces.base import JobResult
+from mnist_exp.workspaces.local.journal_file import JournalFile
+from mnist_exp.workspaces.local.leftovers import find_processes, of_sweep
+from mnist_exp.workspaces.local.workspace import LocalWorkspace
+from tests.conftest import REPOSITORY
+from tests.workspaces.local.factories import Watcher, sweep_job
+
+__all__ = ["SCRIPT", "Victim", "decided", "histories", "rules", "run_here", "table"]
+
+#: Logs a curve that `--lr` decides, keeps a checkpoint of each step, and takes a while over it.
+SCRIPT = """\
+import argparse, pathlib, time
+from logger import log_metric
+
+parser = argparse.ArgumentParser()
+parser.add_argument("--lr", type=float)
+parser.add_argument("--checkpoints", type=pathlib.Path)
+arguments = parser.parse_args()
+kept = arguments.checkpoints / "step"
+done = int(kept.read_text()) if kept.exists() else 0
+print("from", done, flush=True)
+for step in range(done + 1, 9):
+    time.sleep(0.03)
+    log_metric("score", arguments.lr * step, step)
+    aside = kept.with_suffix(".new")
+    aside.write_text(str(step))
+    aside.replace(kept)
+"""
+
+COMMAND = "{python} script.py --lr {{search_space.lr}} --checkpoints {{outputs.checkpoints}}"
+TRIALS = 6
+#: A process takes so long at most to do what a test waits for.
+PATIENCE_S = 60.0
+
+RUNNER = """\
+import sys
+from pathlib import Path
+from tests.workspaces.local.killing import run_here, rules
+run_here(Path(sys.argv[1]), rules(Path(sys.argv[2]), sys.argv[3], sys.argv[4] == "bandit"))
+"""
+
+
+def rules(code: Path, python: str, with_bandit: bool = False) -> SweepJob:
+    """Return the sweep: random, seeded, two trials at once."""
+    bandit = {"type": "bandit", "slack_factor": 0.2, "evaluation_interval": 2}
+    sweep: dict[str, Any] = {
+        "sampling_algorithm": {"type": "random", "seed": 5},
+        "early_termination": bandit if with_bandit else None,
+    }
+    return sweep_job(
+        COMMAND.replace("{python}", python),
+        {"lr": {"type": "uniform", "min_value": 0.1, "max_value": 1.0}},
+        sweep=sweep,
+        limits={"max_total_trials": TRIALS},
+        code=code,
+        outputs={"checkpoints": OutputSpec()},
+    )
+
+
+def run_here(outputs: Path, job: SweepJob) -> JobResult:
+    """Run the sweep, or go on with it, in this process."""
+    workspace = LocalWorkspace(outputs)
+    workspace.submit(job)
+    return workspace.watch(job.name, Watcher())
+
+
+def table(result: JobResult) -> list[tuple[Any, ...]]:
+    """Return what must not depend on whether a sweep was disturbed."""
+    return [
+        (trial.name, trial.status, trial.parameters, trial.best, trial.last, trial.events)
+        for trial in result.trials
+    ]
+
+
+class Victim:
+    """A command that runs the sweep, to be killed.
+
+    Args:
+        outputs: Its outputs folder.
+        arguments: Code folder, program that runs Python scripts, and "bandit" or "none".
+    """
+
+    def __init__(self, outputs: Path, *arguments: str) -> None:
+        self.folder = outputs / "jobs" / "sweep"
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", RUNNER, str(outputs), *arguments],
+            cwd=REPOSITORY,
+            stdout=subprocess.DEVNULL,
+        )
+
+    def entries(self) -> list[Entry]:
+        """Return the journal as it is now."""
+        return list(JournalFile(self.folder).entries())
+
+    def wait_for(self, what: Callable[[list[Entry]], bool]) -> None:
+        """Wait until the journal has come so far, or the command has ended."""
+        deadline = time.monotonic() + PATIENCE_S
+        while not what(self.entries()) and self.process.poll() is None:
+            assert time.monotonic() < deadline, "the sweep does not come so far"
+            time.sleep(0.001)
+
+    def kill(self, seed: int, latest: int = 60) -> None:
+        """Kill it, with SIGKILL, at a moment that the seed decides: after so many entries."""
+        moment = random.Random(seed)
+        entries, further = moment.randrange(1, latest), moment.uniform(0, 0.03)
+        self.wait_for(lambda found: len(found) >= entries)
+        time.sleep(further)
+        self.process.kill()
+        self.process.wait()
+
+    def kill_with_its_helpers(self) -> None:
+        """Kill it and the process that forks its trials, the one right after the other."""
+        helpers = find_processes(str(self.folder).__eq__)
+        for pid in (self.process.pid, *helpers):
+            os.kill(pid, signal.SIGKILL)
+        self.process.wait()
+
+    def left_behind(self) -> list[int]:
+        """Return the processes that are still there when all have had time to go."""
+        deadline = time.monotonic() + PATIENCE_S
+        while (found := find_processes(of_sweep(self.folder))) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        return found
+
+
+def decided(entries: list[Entry]) -> list[tuple[int, int | None, str]]:
+    """Return the early terminations that a journal has."""
+    return [
+        (entry.trial, entry.interval, entry.reason)
+        for entry in entries
+        if isinstance(entry, Decided) and entry.interval is not None
+    ]
+
+
+def histories(entries: list[Entry], trial: int) -> list[float]:
+    """Return the values that a trial logged."""
+    return [one.value for one in entries if isinstance(one, Logged) and one.trial == trial]

@@ -1,0 +1,124 @@
+"""A sweep that is killed at any moment goes on as if nothing had happened."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mnist_exp.errors import ConflictError
+from mnist_exp.sweeps.journal import Ended, Sampled, Started, decisions_of
+from mnist_exp.workspaces.base import JobResult, JobStatus
+from mnist_exp.workspaces.local.tracking import STORE_NAME
+from tests.workspaces.local.factories import PYTHON
+from tests.workspaces.local.killing import (
+    SCRIPT,
+    TRIALS,
+    Victim,
+    decided,
+    histories,
+    rules,
+    run_here,
+    table,
+)
+
+#: Forked from a process with libraries, and a process of its own.
+WAYS = ("python", PYTHON)
+
+
+@pytest.fixture
+def folder(code: Callable[..., Path]) -> Path:
+    return code(SCRIPT)
+
+
+@pytest.fixture
+def undisturbed(tmp_path: Path, empty_store: Path, folder: Path) -> JobResult:
+    outputs = tmp_path / "undisturbed"
+    outputs.mkdir()
+    shutil.copyfile(empty_store, outputs / STORE_NAME)
+    return run_here(outputs, rules(folder, "python"))
+
+
+def check_as_if_undisturbed(
+    victim: Victim, outputs: Path, job_rules: tuple[Path, str], undisturbed: JobResult
+) -> None:
+    seen = {entry.trial for entry in victim.entries() if isinstance(entry, Ended)}
+    starts = [entry.trial for entry in victim.entries() if isinstance(entry, Started)]
+    assert victim.left_behind() == []
+    result = run_here(outputs, rules(*job_rules))
+    assert (result.status, result.best) == (JobStatus.COMPLETED, undisturbed.best)
+    assert table(result) == table(undisturbed)
+    assert [trial.metrics for trial in result.trials] == [
+        trial.metrics for trial in undisturbed.trials
+    ]
+    again = [entry.trial for entry in victim.entries() if isinstance(entry, Started)]
+    # Nothing that had finished is run again.
+    assert seen.isdisjoint(again[len(starts) :])
+    assert victim.left_behind() == []
+
+
+@pytest.mark.parametrize(
+    ("seed", "python"),
+    [
+        (1, WAYS[0]),
+        (2, WAYS[1]),
+        *(pytest.param(seed, WAYS[seed % 2], marks=pytest.mark.soak) for seed in range(3, 18)),
+    ],
+)
+def test_a_killed_sweep_ends_like_an_undisturbed_one(
+    seed: int, python: str, outputs: Path, folder: Path, undisturbed: JobResult
+) -> None:
+    victim = Victim(outputs, str(folder), python, "none")
+    victim.kill(seed)
+    check_as_if_undisturbed(victim, outputs, (folder, python), undisturbed)
+
+
+@pytest.mark.parametrize(
+    "seed", [4, *(pytest.param(seed, marks=pytest.mark.soak) for seed in range(20, 25))]
+)
+def test_with_a_policy_every_decision_can_be_taken_again(
+    seed: int, outputs: Path, folder: Path, undisturbed: JobResult
+) -> None:
+    victim = Victim(outputs, str(folder), "python", "bandit")
+    # Cut trials make short journals.
+    victim.kill(seed, latest=22)
+    job = rules(folder, "python", with_bandit=True)
+    result = run_here(outputs, job)
+    entries = victim.entries()
+    assert [entry.parameters for entry in entries if isinstance(entry, Sampled)] == [
+        trial.parameters for trial in undisturbed.trials
+    ]
+    for index, trial in enumerate(undisturbed.trials):
+        values = [point.value for point in trial.metrics["score"]]
+        found = histories(entries, index)
+        assert found == values[: len(found)]
+    assert job.early_termination is not None
+    taken_again = decisions_of(entries, job.early_termination, job.objective)
+    assert decided(entries) == [(trial, cut.interval, cut.reason) for trial, cut in taken_again]
+    assert len(result.trials) == TRIALS
+    assert result.best == undisturbed.best
+
+
+def test_no_process_outlives_the_helpers_that_were_to_end_it(outputs: Path, folder: Path) -> None:
+    victim = Victim(outputs, str(folder), "python", "none")
+    victim.wait_for(lambda entries: any(isinstance(entry, Started) for entry in entries))
+    victim.kill_with_its_helpers()
+    assert victim.left_behind() == []
+
+
+def test_a_second_command_on_the_same_sweep_is_refused(outputs: Path, folder: Path) -> None:
+    victim = Victim(outputs, str(folder), "python", "none")
+    victim.wait_for(lambda entries: any(isinstance(entry, Started) for entry in entries))
+    with pytest.raises(ConflictError, match="is being run by another command"):
+        run_here(outputs, rules(folder, "python"))
+    # The first one never notices.
+    assert victim.process.wait(timeout=60) == 0
+    with pytest.raises(ConflictError, match="has ended, there is nothing to go on with"):
+        run_here(outputs, rules(folder, "python"))
+
+
+def test_a_sweep_does_not_go_on_with_other_rules(outputs: Path, folder: Path) -> None:
+    victim = Victim(outputs, str(folder), "python", "none")
+    victim.kill(1)
+    with pytest.raises(ConflictError, match="made with another early_termination"):
+        run_here(outputs, rules(folder, "python", with_bandit=True))
