@@ -170,7 +170,7 @@ class LocalEngine(_Shared):
         job, _, path = uri.removeprefix("azureml://jobs/").partition("/outputs/artifacts/paths/")
         if job not in self.emulator.store.jobs:
             raise RefusalError(400, "UserError", f"no job {job}")
-        spec = ModelSpec(name, job, path.strip("/"))
+        spec = ModelSpec(name, job, path.strip("/"), sent["modelType"])
         try:
             made = LocalWorkspace(self._outputs).register_model(spec)
         except MnistExpError as error:
@@ -180,7 +180,8 @@ class LocalEngine(_Shared):
     def deploy(self, endpoint: str, deployment: str, sent: dict[str, Any]) -> None:
         """Deploy on the local workspace."""
         parts = sent["model"].split("/")
-        code = self.code_folder(sent["codeConfiguration"]["codeId"])
+        scoring = sent.get("codeConfiguration")
+        code = self.code_folder(scoring["codeId"]) if scoring else None
         model = self._models[parts[-3], parts[-1]]
         workspace = LocalWorkspace(self._outputs)
         spec = translation.deployment_spec(endpoint, deployment, sent, code, model)

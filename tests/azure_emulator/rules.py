@@ -2,13 +2,23 @@
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from tests.azure_emulator.wire import RefusalError
 
-__all__ = ["CURATED", "SIZES", "Quota", "check_name", "check_traffic", "size_of"]
+__all__ = [
+    "CURATED",
+    "SIZES",
+    "Quota",
+    "check_mirror",
+    "check_name",
+    "check_same",
+    "check_search_space",
+    "check_traffic",
+    "size_of",
+]
 
 #: VM size -> (family, cores).
 SIZES = {
@@ -23,6 +33,7 @@ COMPUTE_NAME = re.compile(r"[a-zA-Z][-a-zA-Z0-9]{2,23}")
 ENDPOINT_NAME = re.compile(r"[a-zA-Z][-a-zA-Z0-9]{1,30}[a-zA-Z0-9]")
 JOB_NAME = re.compile(r"[a-zA-Z0-9][-\w]{0,254}")
 MODEL_NAME = re.compile(r"[a-zA-Z0-9][-\w.]{0,254}")
+SWEPT_NAME = re.compile(r"[a-zA-Z_]\w*")
 NAMES = {
     "compute": COMPUTE_NAME,
     "endpoint": ENDPOINT_NAME,
@@ -82,6 +93,24 @@ def check_traffic(traffic: Mapping[str, int], deployments: set[str]) -> None:
         raise RefusalError(400, "BadArgument", f"traffic names no deployment: {sorted(unknown)}")
     if sum(traffic.values()) not in (0, 100):
         raise RefusalError(400, "BadArgument", f"traffic sums to {sum(traffic.values())}")
+
+
+def check_mirror(
+    mirror: Mapping[str, int], traffic: Mapping[str, int], deployments: set[str]
+) -> None:
+    """Hold mirrored traffic to its rules: one deployment without live traffic, at most half."""
+    if not mirror:
+        return
+    name, percent = next(iter(mirror.items()))
+    if len(mirror) > 1 or not 0 <= percent <= 50 or name not in deployments or traffic.get(name):
+        raise RefusalError(400, "BadArgument", f"mirror traffic cannot be {dict(mirror)}")
+
+
+def check_search_space(names: Iterable[str]) -> None:
+    """Hold the names of what is swept to their rule: a command could not refer to others."""
+    for name in names:
+        if not SWEPT_NAME.fullmatch(name):
+            raise RefusalError(400, "UserError", f"{name} is not a valid name in a search space")
 
 
 def check_same(before: Mapping[str, Any], after: Mapping[str, Any], *names: str) -> None:

@@ -53,7 +53,7 @@ class Store:
     jobs: dict[str, EmulatedJob] = field(default_factory=dict)
     endpoints: dict[str, dict[str, Any]] = field(default_factory=dict)
     deployments: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
-    keys: dict[str, str] = field(default_factory=dict)
+    keys: dict[str, list[str]] = field(default_factory=dict)
     #: (container, name) -> content.
     blobs: dict[tuple[str, str], bytes] = field(default_factory=dict)
     blob_metadata: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)

@@ -19,6 +19,7 @@ from mnist_exp.specs import (
 )
 from mnist_exp.sweeps import parse_sweep
 from mnist_exp.sweeps.plan import SweepPlan
+from tests.azure_emulator.rules import check_search_space
 from tests.azure_emulator.wire import RefusalError
 
 __all__ = ["command_job", "deployment_spec", "sweep_job", "sweep_plan"]
@@ -50,6 +51,7 @@ FolderOf = Callable[[str], Path]
 def sweep_plan(body: Mapping[str, Any]) -> SweepPlan:
     """Read the sweep's part of a job; what the service would refuse is refused."""
     policy = body.get("earlyTermination")
+    check_search_space(body["searchSpace"])
     plan, faults = parse_sweep(
         {
             "sampling_algorithm": _sampling(body["samplingAlgorithm"]),
@@ -104,7 +106,7 @@ def command_job(
 
 
 def deployment_spec(
-    endpoint: str, name: str, body: Mapping[str, Any], code: Path, model: str
+    endpoint: str, name: str, body: Mapping[str, Any], code: Path | None, model: str
 ) -> DeploymentSpec:
     """Return the deployment."""
     settings = body.get("requestSettings") or {}
@@ -113,7 +115,7 @@ def deployment_spec(
         endpoint=endpoint,
         model=model,
         code=code,
-        scoring_script=body["codeConfiguration"]["scoringScript"],
+        scoring_script=body["codeConfiguration"]["scoringScript"] if code else None,
         environment=PYTHON,
         instance_type=body["instanceType"],
         environment_variables=body.get("environmentVariables") or {},

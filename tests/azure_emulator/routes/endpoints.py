@@ -3,16 +3,19 @@
 import json
 import random
 import secrets
+import time
 from typing import Any
 
 from tests.azure_emulator.emulator import LOCATION, now
 from tests.azure_emulator.routes.answers import accepted, created, not_found, paged
 from tests.azure_emulator.routes.jobs import _asset
-from tests.azure_emulator.rules import check_name, check_same, check_traffic, size_of
+from tests.azure_emulator.rules import check_mirror, check_name, check_same, check_traffic, size_of
 from tests.azure_emulator.wire import WS, Call, RefusalError, Reply, route
 
 ENDPOINTS = f"{WS}/onlineEndpoints"
 ENDPOINT = rf"{ENDPOINTS}/(?P<name>[^/]+)"
+#: In this order.
+KEYS = ("Primary", "Secondary")
 DEPLOYMENTS = f"{ENDPOINT}/deployments"
 DEPLOYMENT = rf"{DEPLOYMENTS}/(?P<deployment>[^/]+)"
 
@@ -47,13 +50,16 @@ def put_endpoint(call: Call) -> Reply:
     name, store, sent = call.names["name"], call.emulator.store, call.json
     check_name("endpoint", name)
     traffic = sent["properties"].get("traffic") or {}
+    mirror = sent["properties"].get("mirrorTraffic") or {}
     check_traffic(traffic, _names(call))
+    check_mirror(mirror, traffic, _names(call))
     before = store.endpoints.get(name)
     if before:
         check_same(before["properties"], sent["properties"], "authMode")
     properties = {
         **sent["properties"],
         "traffic": traffic,
+        "mirrorTraffic": mirror,
         "provisioningState": "Updating" if before else "Creating",
         "scoringUri": f"{call.emulator.url}/score/{name}",
         "swaggerUri": f"{call.emulator.url}/score/{name}/swagger.json",
@@ -69,7 +75,7 @@ def put_endpoint(call: Call) -> Reply:
         "kind": "Managed",
         "properties": properties,
     }
-    store.keys.setdefault(name, secrets.token_urlsafe(24))
+    store.keys.setdefault(name, [secrets.token_urlsafe(24) for _ in KEYS])
     operation = call.emulator.operations.begin(
         "endpoint.put",
         lambda: properties.update(provisioningState="Succeeded"),
@@ -100,8 +106,36 @@ def delete_endpoint(call: Call) -> Reply:
 def keys(call: Call) -> Reply:
     """Hand out both keys."""
     _endpoint(call)
-    key = call.emulator.store.keys[call.names["name"]]
-    return Reply(content={"primaryKey": key, "secondaryKey": f"{key}2"})
+    first, second = call.emulator.store.keys[call.names["name"]]
+    return Reply(content={"primaryKey": first, "secondaryKey": second})
+
+
+@route("POST", f"{ENDPOINT}/token", "endpoint.token")
+def token(call: Call) -> Reply:
+    """Hand out a token."""
+    _endpoint(call)
+    later = int(time.time()) + 3600
+    text = f"token-{call.emulator.store.keys[call.names['name']][0]}"
+    return Reply(
+        content={
+            "accessToken": text,
+            "expiryTimeUtc": later,
+            "refreshAfterTimeUtc": later,
+            "tokenType": "Bearer",
+        }
+    )
+
+
+@route("POST", f"{ENDPOINT}/regenerateKeys", "endpoint.regenerate")
+def regenerate_keys(call: Call) -> Reply:
+    """Make one of the keys anew."""
+    _endpoint(call)
+    keys = call.emulator.store.keys[call.names["name"]]
+
+    def work() -> None:
+        keys[KEYS.index(call.json["keyType"])] = secrets.token_urlsafe(24)
+
+    return accepted(call, call.emulator.operations.begin("endpoint.regenerate", work))
 
 
 @route("GET", DEPLOYMENTS, "deployment.list")
@@ -169,8 +203,13 @@ def put_deployment(call: Call) -> Reply:
 def _check(call: Call, asked: dict[str, Any]) -> None:
     store = call.emulator.store
     size_of(asked["instanceType"])
-    if _asset(asked["model"]) not in store.models:
+    model = store.models.get(_asset(asked["model"]))
+    if model is None:
         raise RefusalError(400, "BadArgument", f"no model {asked['model']}")
+    if not asked.get("codeConfiguration"):
+        if model["properties"]["modelType"] != "mlflow_model":
+            raise RefusalError(400, "BadArgument", "only a model of mlflow_model needs no script")
+        return
     if _asset(asked["codeConfiguration"]["codeId"]) not in store.codes:
         raise RefusalError(400, "BadArgument", "no such code")
     if _asset(asked["environmentId"]) not in store.environments:
@@ -210,7 +249,7 @@ def score(call: Call) -> Reply:
     name, store = call.names["name"], call.emulator.store
     if name not in store.endpoints:
         return Reply(404, b"no such endpoint")
-    if call.headers.get("authorization") != f"Bearer {store.keys[name]}":
+    if call.headers.get("authorization") not in _accepted(call):
         return Reply(401, b'{"message": "key_auth_access_denied"}')
     chosen = call.headers.get("azureml-model-deployment") or _drawn(store.endpoints[name])
     if chosen not in _names(call):
@@ -227,6 +266,13 @@ def score(call: Call) -> Reply:
             },
         )
     return Reply(200, json.dumps(answer).encode(), {"Content-Type": "application/json"})
+
+
+def _accepted(call: Call) -> list[str]:
+    """Return what callers may show: either key, or the token alone where tokens are asked for."""
+    keys = call.emulator.store.keys[call.names["name"]]
+    is_token = _endpoint(call)["properties"]["authMode"] == "AMLToken"
+    return [f"Bearer {one}" for one in ([f"token-{keys[0]}"] if is_token else keys)]
 
 
 def _drawn(endpoint: dict[str, Any]) -> str | None:
