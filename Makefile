@@ -13,13 +13,15 @@ run: $(VENV)/.installed
 	$(BIN)/mnist-exp stage=all $(ARGS)
 
 test: lint types
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not soak and not faults" $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup \
+		-m "not soak and not azure and not faults" $(ARGS)
 
 # Long kill, soak and fault runs; their short forms are part of `make test`.
 test-soak: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -m soak $(ARGS)
 
-# What has to do with Azure: the emulator, the workspace on it, contracts, commands.
+# What has to do with Azure: the emulator, the workspace on it, contracts, commands; also what
+# takes longer than `make test` has time for.
 test-azure: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not soak and not faults" \
 		tests/workspaces/azure tests/contracts tests/cli/test_azure.py $(ARGS)

@@ -28,9 +28,10 @@ from mnist_exp.specs import (
     SweepJob,
 )
 from mnist_exp.sweeps.expressions import Choice, Expression
+from mnist_exp.sweeps.names import azure_name
 from mnist_exp.sweeps.policies import Policy
 from mnist_exp.sweeps.sampling import Sampling, SamplingType
-from mnist_exp.templates import azure_form, azure_key, literal_text
+from mnist_exp.templates import azure_form, literal_text
 
 __all__ = [
     "command_yaml",
@@ -89,7 +90,7 @@ def sweep_yaml(job: SweepJob, locate: Locate) -> Document:
         **place,
         "sampling_algorithm": _sampling(job.sampling),
         "search_space": {
-            azure_key(name): _expression(one) for name, one in job.search_space.items()
+            azure_name(name): _expression(one) for name, one in job.search_space.items()
         },
         "objective": {
             "primary_metric": job.objective.primary_metric,
@@ -259,7 +260,7 @@ def _choice(value: Any) -> Any:
     if not isinstance(value, Mapping):
         return value
     return {
-        azure_key(name): _expression(part) if isinstance(part, Expression) else part
+        azure_name(name): _expression(part) if isinstance(part, Expression) else part
         for name, part in value.items()
     }
 

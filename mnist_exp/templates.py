@@ -9,16 +9,9 @@ https://learn.microsoft.com/azure/machine-learning/reference-yaml-job-command
 import re
 from collections.abc import Callable, Mapping
 
-__all__ = [
-    "azure_form",
-    "azure_key",
-    "literal_text",
-    "own_key",
-    "references",
-    "render",
-    "swept",
-    "unreadable",
-]
+from mnist_exp.sweeps.names import azure_name
+
+__all__ = ["azure_form", "literal_text", "references", "render", "swept", "unreadable"]
 
 REFERENCE = re.compile(r"\{\{\s*(inputs|outputs|search_space)\.([A-Za-z_][A-Za-z0-9_.]*)\s*\}\}")
 OPTIONAL = re.compile(r"\[\[(.*?)\]\]", re.DOTALL)
@@ -98,20 +91,10 @@ def azure_form(command: str) -> str:
         return f"${match[0]}" if REFERENCE.search(match[1]) else match[0]
 
     def reference(match: re.Match[str]) -> str:
-        name = azure_key(match[2]) if match[1] == "search_space" else match[2]
+        name = azure_name(match[2]) if match[1] == "search_space" else match[2]
         return f"${{{{{match[1]}.{name}}}}}"
 
     return REFERENCE.sub(reference, OPTIONAL.sub(optional, command))
-
-
-def azure_key(key: str) -> str:
-    """Return a search-space key as Azure ML takes it, which has no dots in names."""
-    return key.replace(".", "__")
-
-
-def own_key(name: str) -> str:
-    """Return the search-space key that `azure_key` wrote."""
-    return name.replace("__", ".")
 
 
 def literal_text(value: str | int | float | bool) -> str:

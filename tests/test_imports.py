@@ -16,7 +16,7 @@ MAY_IMPORT = {
     "config": set(),
     "names": set(),
     "catalog": set(),
-    "templates": set(),
+    "templates": {"sweeps"},
     "serving": set(),
     "sweeps": {"errors", "config"},
     "specs": {"config", "sweeps"},

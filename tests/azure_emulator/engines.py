@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from mnist_exp.errors import MnistExpError
 from mnist_exp.specs import EndpointSpec, ModelSpec
+from mnist_exp.sweeps.names import azure_name
 from mnist_exp.workspaces.base import JobResult, TrialResult
 from mnist_exp.workspaces.local.workspace import LocalWorkspace
 from tests.azure_emulator import translation
@@ -255,7 +256,7 @@ class _Watcher:
 
 
 def _take_over(job: EmulatedJob, metrics: Any, parameters: Any) -> None:
-    job.parameters = dict(parameters)
+    job.parameters = {azure_name(key): value for key, value in parameters.items()}
     for name, points in metrics.items():
         kept = job.metrics.setdefault(name, [])
         kept += [(point.value, point.step, _now_ms()) for point in points[len(kept) :]]

@@ -18,6 +18,7 @@ from mnist_exp.specs import (
     SweepJob,
 )
 from mnist_exp.sweeps import parse_sweep
+from mnist_exp.sweeps.names import hydra_key
 from mnist_exp.sweeps.plan import SweepPlan
 from tests.azure_emulator.rules import check_search_space
 from tests.azure_emulator.wire import RefusalError
@@ -55,7 +56,7 @@ def sweep_plan(body: Mapping[str, Any]) -> SweepPlan:
     plan, faults = parse_sweep(
         {
             "sampling_algorithm": _sampling(body["samplingAlgorithm"]),
-            "search_space": {k: _expression(v) for k, v in body["searchSpace"].items()},
+            "search_space": {hydra_key(k): _expression(v) for k, v in body["searchSpace"].items()},
             "objective": {
                 "primary_metric": body["objective"]["primaryMetric"],
                 "goal": body["objective"]["goal"],
@@ -93,7 +94,7 @@ def command_job(
         name=name,
         experiment_name=body.get("experimentName") or "Default",
         display_name=body.get("displayName") or name,
-        command=re.sub(r"\$(\{\{|\[\[)", r"\1", body["command"]),
+        command=_own_command(body["command"]),
         quoted=False,
         compute=HERE,
         environment=PYTHON,
@@ -103,6 +104,12 @@ def command_job(
         environment_variables=body.get("environmentVariables") or {},
         timeout=seconds((body.get("limits") or {}).get("timeout")),
     )
+
+
+def _own_command(command: str) -> str:
+    """Return a command with our spelling of references, and of names in a search space."""
+    plain = re.sub(r"\$(\{\{|\[\[)", r"\1", command)
+    return re.sub(r"(?<=\{\{search_space\.)\w+", lambda found: hydra_key(found[0]), plain)
 
 
 def deployment_spec(

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,13 +12,14 @@ import pytest
 from azure.ai.ml import MLClient
 from azure.identity import DefaultAzureCredential
 
+from mnist_exp.config import Stage
 from mnist_exp.workspaces.azure.quiet import quiet
 from tests.azure_emulator.certificates import Certificates
 from tests.azure_emulator.emulator import GROUP, SUBSCRIPTION, WORKSPACE, Emulator
 from tests.azure_emulator.engines import Engine, LocalEngine, StubEngine
 from tests.cli.tutorial_calls import follow_the_tutorial
 from tests.conftest import REPOSITORY, Cli
-from tests.workspaces.azure.bench import MNIST
+from tests.workspaces.azure.bench import MNIST, Bench
 from tests.workspaces.azure.conftest import digits, taken_for_azure
 
 __all__ = ["digits"]
@@ -139,6 +141,7 @@ def flat(value: Any, at: str = "") -> dict[str, Any]:
     return {} if value in (None, {}, [], "") else {at: value}
 
 
+@pytest.mark.azure
 def test_the_whole_flow_trains_and_answers_over_the_wire(
     azure: Callable[[Engine], Emulator], cli: Cli, tmp_path: Path
 ) -> None:
@@ -152,46 +155,70 @@ def test_the_whole_flow_trains_and_answers_over_the_wire(
     assert (emulator.store.endpoints, emulator.store.deployments) == ({}, {})
 
 
+@pytest.mark.parametrize("workspace", ["azure", pytest.param("local", marks=pytest.mark.azure)])
 def test_a_dry_run_asks_nobody_on_either_workspace(
-    azure: Callable[[Engine], Emulator], cli: Cli
+    azure: Callable[[Engine], Emulator], cli: Cli, workspace: str
 ) -> None:
     emulator = azure(StubEngine())
-    for workspace in ("azure", "local"):
-        done = cli.ok(*TUTORIAL, f"workspace={workspace}", "dry_run=true")
-        for kind in ("compute", "train", "sweep", "model", "endpoint", "deployment"):
-            assert f"--- # {kind} " in done.stdout
-        assert re.search(r"# job\.code: \d+ files, \d+ bytes", done.stdout)
-        assert "#   train.py" in done.stdout
-        assert "__pycache__" not in done.stdout
+    done = cli.ok(*TUTORIAL, f"workspace={workspace}", "dry_run=true")
+    for kind in ("compute", "train", "sweep", "model", "endpoint", "deployment"):
+        assert f"--- # {kind} " in done.stdout
+    assert re.search(r"# job\.code: \d+ files, \d+ bytes", done.stdout)
+    assert "#   train.py" in done.stdout
+    assert "__pycache__" not in done.stdout
     assert emulator.requests == []
     assert not (cli.outputs / "index.jsonl").exists()
 
 
 def test_doctor_offline_tells_what_can_be_told(cli: Cli) -> None:
-    done = cli("stage=doctor", "compute=gpu_cluster", "compute.size=STANDARD_NC6")
-    assert done.returncode == 0, done.stderr
+    done = cli("stage=doctor", "workspace=azure", "compute.size=STANDARD_NC6", "model.epochs=0")
+    assert done.returncode == 1
     assert "warn  compute.size: STANDARD_NC6 was retired" in done.stderr
+    assert "fail  model.epochs: must be a whole number" in done.stderr
     assert "ok    azureml-mlflow" in done.stderr
-    bad = cli("stage=doctor", "workspace=azure", "model.epochs=0")
-    assert bad.returncode == 1
-    assert "fail  model.epochs: must be a whole number" in bad.stderr
-    assert "fail  workspace: workspace.subscription_id: must be given" in bad.stderr
-    assert "Traceback" not in bad.stderr
+    assert "fail  workspace: workspace.subscription_id: must be given" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
-def test_what_is_submitted_is_followed_later(azure: Callable[[Engine], Emulator], cli: Cli) -> None:
+@pytest.mark.azure
+def test_doctor_finds_nothing_on_this_machine(cli: Cli) -> None:
+    done = cli.ok("stage=doctor", "compute=gpu_cluster")
+    assert "ok    workspace: this machine" in done.stderr
+
+
+def test_a_multirun_submits_all_its_variants_at_once(
+    azure: Callable[[Engine], Emulator],
+    cli: Cli,
+    digits: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     emulator = azure(StubEngine())
-    cli.ok("profile=azure", "stage=compute")
+    taken_for_azure(emulator, digits, monkeypatch)
+    Bench(emulator, tmp_path / "before", digits.parent).run(Stage.compute)
     arguments = ["profile=azure", "stage=train", "wait=false", "model=small,wide"]
     done = cli.ok("-m", *arguments)
     names = [record["name"] for record in cli.records("train")]
     assert len(emulator.store.jobs) == len(names) == 2
     assert all(f"run={name}" in done.stderr for name in names)
-    cli.ok("profile=azure", "stage=train", "model=small", f"run={names[0]}")
-    assert len(emulator.recorded("job.put")) == 2
-    assert cli.records("train")[-1]["status"] == "Completed"
+    assert [record["status"] for record in cli.records("train")] == ["NotStarted"] * 2
 
 
+@pytest.mark.azure
+def test_a_sweep_that_is_submitted_is_followed_with_the_line_that_was_printed(
+    azure: Callable[[Engine], Emulator], cli: Cli
+) -> None:
+    emulator = azure(StubEngine())
+    cli.ok("profile=azure", "stage=compute")
+    done = cli.ok("profile=azure", "stage=sweep", "sweep=quick", "wait=false")
+    found = re.search(r"go on with it: mnist-exp (.+)", done.stderr)
+    assert found, done.stderr
+    cli.ok(*shlex.split(found[1]))
+    assert len(emulator.recorded("job.put")) == 1
+    assert cli.records("sweep")[-1]["status"] == "Completed"
+
+
+@pytest.mark.azure
 def test_a_stranger_is_told_what_to_do_in_one_line(
     azure: Callable[[Engine], Emulator], cli: Cli
 ) -> None:

@@ -34,7 +34,7 @@ def test_a_job_completes_with_its_metrics_parameters_and_files(place: Place) -> 
 
 def test_a_job_that_fails_says_so_and_keeps_its_metrics(place: Place) -> None:
     place.opener().get_or_create_compute(place.compute)
-    result, _ = place.run(place.job("train_1", lr=11.0))
+    result, _ = place.run(place.job("train_2", lr=11.0))
     assert result.status is JobStatus.FAILED
     assert "exit code 1" in result.why
     assert result.last_metrics == {"score": 33.0}

@@ -8,7 +8,7 @@ from azure.ai.ml.entities import Job
 from azure.core.exceptions import ResourceNotFoundError
 
 from mnist_exp.specs import CommandJob, SweepJob
-from mnist_exp.templates import own_key
+from mnist_exp.sweeps.names import hydra_key
 from mnist_exp.workspaces.azure.connection import Connection
 from mnist_exp.workspaces.azure.retrying import Retrying
 from mnist_exp.workspaces.azure.tracking import Tracking
@@ -164,7 +164,7 @@ def _drawn(sweep: Any, trial: str, logged: Mapping[str, str]) -> dict[str, Any]:
     except (KeyError, ValueError):
         given = {name: _typed(logged[name]) for name in names if name in logged}
     return {
-        own_key(name): _typed(given[name]) if isinstance(given[name], str) else given[name]
+        hydra_key(name): _typed(given[name]) if isinstance(given[name], str) else given[name]
         for name in names
         if name in given
     }

@@ -94,10 +94,12 @@ class Bench:
             raise MnistExpError(faults[0])
         return run_stage(runner, context)
 
-    def snapshot(self) -> State:
-        """Return the state as it is; the outputs folder must not be written to any more."""
+    def snapshot(self, folder: Path) -> State:
+        """Return the state as it is; the outputs are copied to a folder."""
         store = copy.deepcopy(self.emulator.store)
-        return State(store, dict(self.emulator.quota.used), self.outputs)
+        if self.outputs.exists():
+            shutil.copytree(self.outputs, folder)
+        return State(store, dict(self.emulator.quota.used), folder)
 
     def restore(self, state: State) -> None:
         """Go back to a state."""

@@ -7,13 +7,13 @@ import pytest
 from azure.storage.blob._shared.policies import StorageRetryPolicy
 from azureml.mlflow._common._cloud import cloud
 
-from mnist_exp.config import DataType
+from mnist_exp.config import DataType, Stage
 from mnist_exp.datasets import materialize
 from mnist_exp.specs import DataSpec
 from tests.azure_emulator.certificates import Certificates
 from tests.azure_emulator.emulator import Emulator
 from tests.azure_emulator.engines import Engine, StubEngine
-from tests.workspaces.azure.bench import MNIST, Bench
+from tests.workspaces.azure.bench import MNIST, Bench, State
 
 Make = Callable[[Engine], Emulator]
 
@@ -31,11 +31,16 @@ class Sketches:
         return lambda *arguments: Path(arguments[-1])
 
 
+def draw_nothing(patch: pytest.MonkeyPatch) -> None:
+    """Have stages draw nothing."""
+    for module in ("jobs", "invoke"):
+        patch.setattr(f"mnist_exp.stages.{module}.figures", Sketches)
+
+
 @pytest.fixture(autouse=True)
 def no_drawing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Draw nothing."""
-    for module in ("jobs", "invoke"):
-        monkeypatch.setattr(f"mnist_exp.stages.{module}.figures", Sketches)
+    draw_nothing(monkeypatch)
 
 
 def taken_for_azure(emulator: Emulator, digits: Path, patch: pytest.MonkeyPatch) -> None:
@@ -70,6 +75,27 @@ def start(
         emulator.close()
 
 
+@pytest.fixture(scope="session")
+def states(
+    certificates: Certificates, digits: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, State]:
+    """What is there when the cluster is made, and when a model is registered."""
+    folder = tmp_path_factory.mktemp("states")
+    found = {}
+    with pytest.MonkeyPatch.context() as patch:
+        draw_nothing(patch)
+        emulator = Emulator(certificates, StubEngine(), folder / "emulator")
+        taken_for_azure(emulator, digits, patch)
+        bench = Bench(emulator, folder / "outputs", digits.parent)
+        bench.run(Stage.compute)
+        found["ready"] = bench.snapshot(folder / "ready")
+        bench.run(Stage.sweep, "sweep=quick")
+        bench.run(Stage.register)
+        found["registered"] = bench.snapshot(folder / "registered")
+        emulator.close()
+    return found
+
+
 @pytest.fixture
 def emulator(start: Make) -> Emulator:
     """An emulator whose jobs are done at once."""
@@ -80,3 +106,17 @@ def emulator(start: Make) -> Emulator:
 def bench(emulator: Emulator, tmp_path: Path, digits: Path) -> Bench:
     """A workspace on it."""
     return Bench(emulator, tmp_path / "outputs", digits.parent)
+
+
+@pytest.fixture
+def ready(bench: Bench, states: dict[str, State]) -> Bench:
+    """A workspace whose cluster is made."""
+    bench.restore(states["ready"])
+    return bench
+
+
+@pytest.fixture
+def registered(bench: Bench, states: dict[str, State]) -> Bench:
+    """A workspace that has a model."""
+    bench.restore(states["registered"])
+    return bench

@@ -26,7 +26,7 @@ OVERRIDES = ("sweep=quick", "compute.delete_on_cleanup=true")
 
 
 @pytest.fixture(scope="module")
-def states(
+def cut_short(
     certificates: Certificates, tmp_path_factory: pytest.TempPathFactory, digits: Path
 ) -> Iterator[dict[str, State]]:
     """What is there after a command that failed for good at some request, by state."""
@@ -41,7 +41,7 @@ def states(
                 emulator.faults.inject(Fault(kind, Action.FORBIDDEN, count=-1))
                 with pytest.raises(MnistExpError):
                     bench.run(Stage.all, *OVERRIDES)
-            found[name] = bench.snapshot()
+            found[name] = bench.snapshot(folder / "kept")
             emulator.close()
         yield found
 
@@ -52,8 +52,8 @@ def marked(case: Case):
 
 
 @pytest.mark.parametrize("case", [marked(case) for case in CASES])
-def test_a_fault(case: Case, states: dict[str, State], bench: Bench) -> None:
-    bench.restore(states[case.state])
+def test_a_fault(case: Case, cut_short: dict[str, State], bench: Bench) -> None:
+    bench.restore(cut_short[case.state])
     bench.emulator.faults.inject(Fault(case.kind, case.action))
     try:
         bench.run(Stage.all, *OVERRIDES)

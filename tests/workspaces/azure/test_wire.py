@@ -6,6 +6,8 @@ difference before you commit it.
 
 import json
 import re
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,7 @@ from azure.ai.ml import (
 
 from mnist_exp import build, cli_yaml
 from mnist_exp.config import AuthMode, Stage
-from mnist_exp.specs import CommandJob, EndpointSpec, ModelSpec, SweepJob
+from mnist_exp.specs import CommandJob, EndpointSpec, ModelSpec, ProbeSettings, SweepJob
 from mnist_exp.workspaces.azure.translation import (
     compute_entity,
     deployment_entity,
@@ -29,8 +31,14 @@ from mnist_exp.workspaces.azure.translation import (
     job_entity,
     model_entity,
 )
-from tests.azure_emulator.emulator import Recorded
+from mnist_exp.workspaces.azure.workspace import AzureWorkspace
+from tests.azure_emulator.certificates import Certificates
+from tests.azure_emulator.emulator import Emulator, Recorded
+from tests.azure_emulator.engines import StubEngine
 from tests.workspaces.azure.bench import MNIST, Bench
+from tests.workspaces.azure.conftest import taken_for_azure
+
+pytestmark = pytest.mark.xdist_group("azure-wire")
 
 WIRE = Path(__file__).parent / "wire"
 
@@ -89,6 +97,11 @@ JOBS = {
         Stage.sweep,
         ["sweep.early_termination.slack_factor=0", "+sweep.early_termination.slack_amount=0.2"],
     ),
+    "sweep-bayesian": (Stage.sweep, ["sweep=bayesian"]),
+    "sweep-dotted": (
+        Stage.sweep,
+        ["sweep=quick", "+sweep.search_space.model.epochs={type: choice, values: [2, 3]}"],
+    ),
     "sweep-serverless": (Stage.sweep, ["compute=serverless", "compute.size=STANDARD_DS3_V2"]),
     "sweep-expressions": (
         Stage.sweep,
@@ -117,29 +130,30 @@ def check(request: pytest.FixtureRequest, name: str, recorded: Recorded) -> None
     assert text == path.read_text(encoding="utf-8")
 
 
-@pytest.fixture
-def ready(bench: Bench) -> Bench:
-    """A bench whose cluster is there."""
+@pytest.fixture(scope="module")
+def shared(
+    certificates: Certificates, digits: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Bench, AzureWorkspace]]:
+    """A bench whose cluster is there, and one workspace for all jobs."""
+    folder = tmp_path_factory.mktemp("wire")
+    emulator = Emulator(certificates, StubEngine(), folder / "emulator")
+    with pytest.MonkeyPatch.context() as patch:
+        taken_for_azure(emulator, digits, patch)
+        bench = Bench(emulator, folder / "outputs", digits.parent)
+        bench.run(Stage.compute)
+        yield bench, bench.workspace()
+    emulator.close()
+
+
+def test_a_cluster(request: pytest.FixtureRequest, bench: Bench) -> None:
     bench.run(Stage.compute)
-    return bench
-
-
-@pytest.mark.parametrize("case", list(JOBS))
-def test_a_job(request: pytest.FixtureRequest, ready: Bench, case: str) -> None:
-    spec = spec_of(ready, case)
-    ready.workspace().submit(spec)
-    check(request, case, ready.emulator.recorded("job.put")[-1])
-
-
-def test_a_cluster(request: pytest.FixtureRequest, ready: Bench) -> None:
-    check(request, "compute-tutorial", ready.emulator.recorded("compute.put")[-1])
-    ready.run(Stage.compute, "compute=low_priority")
-    check(request, "compute-low-priority", ready.emulator.recorded("compute.put")[-1])
+    check(request, "compute-tutorial", bench.emulator.recorded("compute.put")[-1])
+    bench.run(Stage.compute, "compute=low_priority")
+    check(request, "compute-low-priority", bench.emulator.recorded("compute.put")[-1])
 
 
 def test_model_endpoint_and_deployment(request: pytest.FixtureRequest, ready: Bench) -> None:
-    for stage in (Stage.train, Stage.sweep):
-        ready.run(stage)
+    ready.run(Stage.sweep, "sweep=quick")
     model = ready.run(Stage.register)
     body = ready.emulator.recorded("models.put")[-1]
     text = json.dumps(body.body).replace(model.model["job"], "JOB")
@@ -164,23 +178,28 @@ def dumped(entity: Any, path: Path) -> str:
 
 
 @pytest.mark.parametrize("case", list(JOBS))
-def test_the_yaml_of_a_job_says_what_goes_over_the_wire(
-    ready: Bench, case: str, tmp_path: Path
+def test_a_job_and_its_yaml_say_the_same(
+    request: pytest.FixtureRequest,
+    shared: tuple[Bench, AzureWorkspace],
+    case: str,
+    tmp_path: Path,
 ) -> None:
-    spec = spec_of(ready, case)
+    bench, workspace = shared
+    spec = spec_of(bench, case)
+    workspace.submit(spec)
+    ours = bench.emulator.recorded("job.put")[-1]
+    check(request, case, ours)
+    bench.emulator.store.jobs.clear()
     maker = cli_yaml.sweep_yaml if isinstance(spec, SweepJob) else cli_yaml.command_yaml
     path = tmp_path / "job.yaml"
     path.write_text(yaml.safe_dump(maker(spec, lambda _: MNIST)), encoding="utf-8")
     loaded = load_job(path)
     first = dumped(loaded, tmp_path / "first.yaml")
     assert dumped(load_job(tmp_path / "first.yaml"), tmp_path / "second.yaml") == first
-    client = ready.workspace()._connection.client
-    client.jobs.create_or_update(load_job(path))
-    by_yaml = ready.emulator.recorded("job.put")[-1].body
-    ready.emulator.store.jobs.clear()
-    ready.workspace().submit(spec)
-    ours = ready.emulator.recorded("job.put")[-1].body
-    assert comparable(by_yaml) == comparable(ours)
+    workspace._connection.client.jobs.create_or_update(load_job(path))
+    by_yaml = bench.emulator.recorded("job.put")[-1]
+    bench.emulator.store.jobs.clear()
+    assert comparable(by_yaml.body) == comparable(ours.body)
     assert job_entity(spec, lambda _: MNIST).name == loaded.name
 
 
@@ -204,20 +223,23 @@ def without(value: Any) -> Any:
     return [without(item) for item in value] if isinstance(value, list) else value
 
 
-def test_the_other_yamls_load(bench: Bench, tmp_path: Path) -> None:
-    config = bench.config(Stage.all)
+def test_the_other_yamls_load(shared: tuple[Bench, AzureWorkspace], tmp_path: Path) -> None:
+    config = shared[0].config(Stage.all)
     model = ModelSpec("m", "job", "outputs/model")
-    endpoint = EndpointSpec("endpoint-1", AuthMode.key, "d")
+    endpoint = EndpointSpec(
+        "endpoint-1", AuthMode.key, "d", traffic={"a": 100}, mirror_traffic={"b": 10}
+    )
     deployment = build.deployment_spec(config, "endpoint-1", "m:1")
+    probed = replace(deployment, liveness_probe=ProbeSettings(period=3))
+    bare = replace(deployment, code=None, scoring_script=None)
     cluster = build.compute_spec(config)
     for load, document, entity in (
         (load_compute, cli_yaml.compute_yaml(cluster), compute_entity(cluster)),
         (load_model, cli_yaml.model_yaml(model), model_entity(model, "1")),
         (load_online_endpoint, cli_yaml.endpoint_yaml(endpoint), endpoint_entity(endpoint)),
-        (
-            load_online_deployment,
-            cli_yaml.deployment_yaml(deployment),
-            deployment_entity(deployment),
+        *(
+            (load_online_deployment, cli_yaml.deployment_yaml(one), deployment_entity(one))
+            for one in (deployment, probed, bare)
         ),
     ):
         path = tmp_path / "one.yaml"

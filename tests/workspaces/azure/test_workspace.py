@@ -12,6 +12,7 @@ from mnist_exp.errors import (
     ConflictError,
     EndpointError,
     JobError,
+    MnistExpError,
     NotFoundError,
     QuotaError,
     UnsupportedError,
@@ -20,8 +21,10 @@ from mnist_exp.workspaces.base import Detached, JobStatus
 from tests.azure_emulator.engines import StubEngine
 from tests.azure_emulator.faults import Action, Fault
 from tests.azure_emulator.rules import SIZES
-from tests.workspaces.azure.bench import Bench
+from tests.workspaces.azure.bench import Bench, State
 from tests.workspaces.azure.conftest import Make
+
+pytestmark = pytest.mark.xdist_group("azure-workspace")
 
 
 def test_a_cluster_is_created_once_and_then_found(bench: Bench) -> None:
@@ -72,8 +75,8 @@ def test_names_that_are_missing_are_told_at_once(bench: Bench, tmp_path: Path) -
     bench.workspace(config)
 
 
-def test_train_shows_link_log_and_metrics(bench: Bench) -> None:
-    bench.run(Stage.compute)
+def test_train_shows_link_log_and_metrics(ready: Bench) -> None:
+    bench = ready
     record = bench.run(Stage.train)
     assert record.status is JobStatus.COMPLETED
     assert record.metrics == {"validation_acc": 0.7}
@@ -82,8 +85,8 @@ def test_train_shows_link_log_and_metrics(bench: Bench) -> None:
     assert any("https://ml.azure.com/runs/" in line for line in bench.display.messages)
 
 
-def test_wait_false_only_submits_and_the_same_command_goes_on(bench: Bench) -> None:
-    bench.run(Stage.compute)
+def test_wait_false_only_submits_and_the_same_command_goes_on(ready: Bench) -> None:
+    bench = ready
     submitted = bench.run(Stage.train, "wait=false")
     assert submitted.status is JobStatus.NOT_STARTED
     assert any(line == f"resumable {submitted.name}" for line in bench.display.messages)
@@ -94,12 +97,14 @@ def test_wait_false_only_submits_and_the_same_command_goes_on(bench: Bench) -> N
     assert len(bench.emulator.recorded("job.put")) == 2
 
 
-def test_a_second_training_after_a_completed_one_is_new(bench: Bench) -> None:
-    bench.run(Stage.compute)
+def test_a_second_training_after_a_completed_one_is_new(ready: Bench) -> None:
+    bench = ready
     assert bench.run(Stage.train).name != bench.run(Stage.train).name
 
 
-def test_ctrl_c_detaches_and_the_job_goes_on(start: Make, tmp_path: Path, digits: Path) -> None:
+def test_ctrl_c_detaches_and_the_job_goes_on(
+    start: Make, tmp_path: Path, digits: Path, states: dict[str, State]
+) -> None:
     class Interrupted(StubEngine):
         """Leaves a job running."""
 
@@ -108,7 +113,7 @@ def test_ctrl_c_detaches_and_the_job_goes_on(start: Make, tmp_path: Path, digits
 
     emulator = start(Interrupted())
     bench = Bench(emulator, tmp_path / "outputs", digits.parent)
-    bench.run(Stage.compute)
+    bench.restore(states["ready"])
     job = bench.run(Stage.train, "wait=false")
 
     class Impatient:
@@ -126,15 +131,15 @@ def test_ctrl_c_detaches_and_the_job_goes_on(start: Make, tmp_path: Path, digits
     assert emulator.recorded("job.cancel") == []
 
 
-def test_a_failed_job_tells_why(bench: Bench) -> None:
-    bench.run(Stage.compute)
+def test_a_failed_job_tells_why(ready: Bench) -> None:
+    bench = ready
     bench.emulator.faults.inject(Fault("job.put", Action.JOB_FAILED))
     with pytest.raises(JobError, match=r"exit code 1|its log is in the studio"):
         bench.run(Stage.train)
 
 
-def test_a_sweep_shows_its_trials_and_the_best(bench: Bench) -> None:
-    bench.run(Stage.compute)
+def test_a_sweep_shows_its_trials_and_the_best(ready: Bench) -> None:
+    bench = ready
     record = bench.run(Stage.sweep)
     assert [trial["best"] for trial in record.trials] == pytest.approx(
         [0.7 + 0.01 * index for index in range(8)]
@@ -148,9 +153,8 @@ def test_a_sweep_shows_its_trials_and_the_best(bench: Bench) -> None:
     }
 
 
-def test_the_same_job_is_registered_once(bench: Bench) -> None:
-    for stage in (Stage.compute, Stage.sweep, Stage.register):
-        bench.run(stage)
+def test_the_same_job_is_registered_once(registered: Bench) -> None:
+    bench = registered
     again = bench.run(Stage.register)
     assert again.name == "run-model-example:1"
     assert list(bench.emulator.store.models) == [("run-model-example", "1")]
@@ -158,9 +162,8 @@ def test_the_same_job_is_registered_once(bench: Bench) -> None:
     assert bench.run(Stage.register, f"run={train.name}").name == "run-model-example:2"
 
 
-def test_deploy_invoke_cleanup(bench: Bench) -> None:
-    for stage in (Stage.compute, Stage.sweep, Stage.register):
-        bench.run(stage)
+def test_deploy_invoke_cleanup(registered: Bench) -> None:
+    bench = registered
     deployed = bench.run(Stage.deploy)
     assert deployed.endpoint["traffic"] == {"tff-blue": 100}
     assert deployed.endpoint["deployments"][0]["model"] == "run-model-example:1"
@@ -174,9 +177,9 @@ def test_deploy_invoke_cleanup(bench: Bench) -> None:
         workspace.get_endpoint(deployed.name)
 
 
-def test_the_deployments_name_does_not_leak_into_the_next_call(bench: Bench) -> None:
-    for stage in (Stage.compute, Stage.sweep, Stage.register, Stage.deploy):
-        bench.run(stage)
+def test_the_deployments_name_does_not_leak_into_the_next_call(registered: Bench) -> None:
+    bench = registered
+    bench.run(Stage.deploy)
     name = bench.run(Stage.invoke).name
     workspace = bench.workspace()
     body = b'{"data": [1]}'
@@ -188,7 +191,7 @@ def test_the_deployments_name_does_not_leak_into_the_next_call(bench: Bench) -> 
 
 
 def test_a_failing_script_is_424_with_its_meaning(
-    start: Make, tmp_path: Path, digits: Path
+    start: Make, tmp_path: Path, digits: Path, states: dict[str, State]
 ) -> None:
     from tests.azure_emulator.wire import RefusalError  # noqa: PLC0415
 
@@ -199,15 +202,14 @@ def test_a_failing_script_is_424_with_its_meaning(
             raise RefusalError(500, "ModelError", "boom")
 
     bench = Bench(start(Broken()), tmp_path / "outputs", digits.parent)
-    for stage in (Stage.compute, Stage.sweep, Stage.register, Stage.deploy):
-        bench.run(stage)
+    bench.restore(states["registered"])
+    bench.run(Stage.deploy)
     with pytest.raises(EndpointError, match=r"answered 424 \(500, model_error\).*scoring script"):
         bench.run(Stage.invoke)
 
 
-def test_a_deployment_that_fails_shows_its_log_and_what_to_do(bench: Bench) -> None:
-    for stage in (Stage.compute, Stage.sweep, Stage.register):
-        bench.run(stage)
+def test_a_deployment_that_fails_shows_its_log_and_what_to_do(registered: Bench) -> None:
+    bench = registered
     bench.emulator.faults.inject(Fault("deployment.put", Action.OPERATION_FAILED))
     with pytest.raises(JobError, match=r"no module named missing.*stage=cleanup") as caught:
         bench.run(Stage.deploy)
@@ -216,9 +218,8 @@ def test_a_deployment_that_fails_shows_its_log_and_what_to_do(bench: Bench) -> N
     assert len(bench.emulator.store.endpoints) == 1
 
 
-def test_quota_counts_a_fifth_more(bench: Bench) -> None:
-    for stage in (Stage.compute, Stage.sweep, Stage.register):
-        bench.run(stage)
+def test_quota_counts_a_fifth_more(registered: Bench) -> None:
+    bench = registered
     family, _ = SIZES["standard_ds3_v2"]
     bench.emulator.quota.limits[family] = 6
     with pytest.raises(QuotaError, match="Additional needed: 8"):
@@ -249,13 +250,14 @@ def test_doctor_without_a_role_says_so_and_stops_there(bench: Bench) -> None:
 
 
 def test_the_sdk_prints_nothing(bench: Bench, capfd: pytest.CaptureFixture[str]) -> None:
-    bench.run(Stage.all)
+    bench.run(Stage.all, "sweep=quick")
     printed = capfd.readouterr()
     assert (printed.out, printed.err) == ("", "")
 
 
-def test_nothing_secret_is_kept(bench: Bench) -> None:
-    for stage in (Stage.compute, Stage.sweep, Stage.register, Stage.deploy, Stage.invoke):
+def test_nothing_secret_is_kept(registered: Bench) -> None:
+    bench = registered
+    for stage in (Stage.deploy, Stage.invoke):
         bench.run(stage)
     keys = [key for both in bench.emulator.store.keys.values() for key in both]
     secrets = [*keys, "sig=secret", "eyJ"]
@@ -263,3 +265,71 @@ def test_nothing_secret_is_kept(bench: Bench) -> None:
         if path.is_file() and path.suffix != ".png":
             content = path.read_text(encoding="utf-8", errors="replace")
             assert not any(secret in content for secret in secrets), path
+
+
+def test_a_sweep_is_submitted_and_gone_on_with_under_its_name(ready: Bench) -> None:
+    submitted = ready.run(Stage.sweep, "sweep=quick", "wait=false")
+    assert submitted.status is JobStatus.NOT_STARTED
+    followed = ready.run(Stage.sweep, "sweep=quick", f"run={submitted.name}")
+    assert (followed.name, followed.status) == (submitted.name, JobStatus.COMPLETED)
+    assert len(ready.emulator.recorded("job.put")) == 1
+    with pytest.raises(MnistExpError, match="which has"):
+        ready.run(Stage.sweep, "sweep=quick", f"run={submitted.name}")
+
+
+def test_dotted_keys_come_back_dotted(ready: Bench) -> None:
+    swept = "+sweep.search_space.model.epochs={type: choice, values: [2, 3]}"
+    record = ready.run(Stage.sweep, "sweep=quick", swept)
+    sent = ready.emulator.recorded("job.put")[-1].body["properties"]
+    assert "model__epochs" in sent["searchSpace"]
+    assert "${{search_space.model__epochs}}" in sent["trial"]["command"]
+    assert record.best["parameters"]["model.epochs"] == 2
+
+
+def test_a_second_deployment_takes_over_in_steps(registered: Bench) -> None:
+    first = registered.run(Stage.deploy)
+    quick = ["endpoint.rollout.seconds=0", "endpoint.rollout.samples=2"]
+    second = registered.run(Stage.deploy, "endpoint=blue_green", *quick)
+    assert second.name == first.name
+    assert second.endpoint["traffic"] == {"tff-green": 100}
+    sent = [one.body["properties"] for one in registered.emulator.recorded("endpoint.put")]
+    steps = [(one.get("traffic"), one.get("mirrorTraffic")) for one in sent[2:]]
+    assert steps[0] == ({"tff-blue": 100}, {"tff-green": 10})
+    assert [live for live, _ in steps[1:]] == [
+        {"tff-blue": 90, "tff-green": 10},
+        {"tff-blue": 50, "tff-green": 50},
+        {"tff-green": 100},
+    ]
+    assert not any(mirror for _, mirror in steps[1:])
+
+
+def test_new_keys_leave_the_traffic_and_status_and_logs_tell(registered: Bench) -> None:
+    name = registered.run(Stage.deploy).name
+    before = list(registered.emulator.store.keys[name])
+    changed = registered.run(Stage.deploy, "endpoint.regenerate_key=primary")
+    assert changed.endpoint["traffic"] == {"tff-blue": 100}
+    after = registered.emulator.store.keys[name]
+    assert (after[0] == before[0], after[1] == before[1]) == (False, True)
+    registered.run(Stage.status)
+    registered.run(Stage.logs)
+    text = "\n".join(registered.display.messages)
+    assert f"{name}  Succeeded" in text
+    assert "no module named missing" in text
+
+
+def test_an_endpoint_with_tokens_answers(registered: Bench) -> None:
+    deployed = registered.run(Stage.deploy, "endpoint.auth_mode=aml_token")
+    assert deployed.endpoint["auth_mode"] == "aml_token"
+    assert registered.run(Stage.invoke).predictions["predicted"] == [0] * 30
+    assert registered.emulator.recorded("endpoint.token")
+
+
+def test_an_mlflow_model_needs_no_script(registered: Bench) -> None:
+    train = registered.run(Stage.train)
+    model = registered.run(Stage.register, f"run={train.name}", "registration=mlflow_model",
+                           "registration.path=outputs/model")  # fmt: skip
+    assert model.model["type"] == "mlflow_model"
+    registered.run(Stage.deploy, "endpoint=mlflow")
+    sent = registered.emulator.recorded("deployment.put")[-1].body["properties"]
+    assert not sent.get("codeConfiguration")
+    assert not sent.get("environmentId")

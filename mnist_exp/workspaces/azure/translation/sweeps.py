@@ -10,9 +10,9 @@ from azure.ai.ml.entities import CommandJob as TrialEntity
 
 from mnist_exp.specs import SweepJob
 from mnist_exp.sweeps.expressions import Choice, Expression
+from mnist_exp.sweeps.names import azure_name
 from mnist_exp.sweeps.policies import Policy
 from mnist_exp.sweeps.sampling import Sampling, SamplingType
-from mnist_exp.templates import azure_key
 
 __all__ = ["sweep_entity"]
 
@@ -54,7 +54,7 @@ def sweep_entity(job: SweepJob, trial: TrialEntity, identity: Any) -> sdk.SweepJ
         identity=identity,
         sampling_algorithm=_sampling(job.sampling),
         search_space={
-            azure_key(name): _expression(space) for name, space in job.search_space.items()
+            azure_name(name): _expression(space) for name, space in job.search_space.items()
         },
         objective=sdk.Objective(
             goal=job.objective.goal.value, primary_metric=job.objective.primary_metric
@@ -82,7 +82,7 @@ def _choice(value: Any) -> Any:
     if not isinstance(value, Mapping):
         return value
     return {
-        azure_key(name): _expression(part) if isinstance(part, Expression) else part
+        azure_name(name): _expression(part) if isinstance(part, Expression) else part
         for name, part in value.items()
     }
 
