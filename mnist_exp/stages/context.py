@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import TracebackType
@@ -128,7 +129,7 @@ def run_stage(runner: StageRunner, context: StageContext) -> Record:
         status=JobStatus.RUNNING,
         started=datetime.now(UTC).isoformat(timespec="seconds"),
         workspace=context.config.workspace.type.value,
-        versions=_versions(),
+        versions=dict(_versions()),
         git_commit=_git_commit(),
         seed=context.config.seed,
         fingerprint=fingerprint(context.config, runner.stage),
@@ -169,7 +170,8 @@ def _failure(record: Record) -> JobError:
     return JobError(f"{record.stage.value} {record.name}: {record.why}{log}", record.log_tail)
 
 
-def _versions() -> dict[str, str]:
+@cache
+def _versions() -> Mapping[str, str]:
     found = {"python": platform.python_version()}
     for package in RECORDED_PACKAGES:
         try:

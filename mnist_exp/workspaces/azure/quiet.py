@@ -70,12 +70,15 @@ _lock = threading.Lock()
 def silence_loggers() -> None:
     """Have the SDK's loggers say nothing: what goes wrong is raised, and told once."""
     for name in LOGGERS:
-        logging.getLogger(name).setLevel(logging.CRITICAL)
+        if logging.getLogger(name).level != logging.CRITICAL:
+            logging.getLogger(name).setLevel(logging.CRITICAL)
         warnings.filterwarnings("ignore", module=name)
     # Some of the SDK's modules give themselves a handler and a level of their own.
     for name, logger in list(logging.root.manager.loggerDict.items()):
-        if name.startswith(LOGGERS) and isinstance(logger, logging.Logger):
-            logger.setLevel(logging.CRITICAL)
+        # Setting one clears what all loggers have cached: only where it makes a difference.
+        has_own = isinstance(logger, logging.Logger) and 0 < logger.level < logging.CRITICAL
+        if has_own and name.startswith(LOGGERS):
+            logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 @contextmanager

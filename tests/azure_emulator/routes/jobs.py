@@ -67,7 +67,7 @@ def _check(call: Call, body: dict[str, Any]) -> None:
     _check_environment(call, trial.get("environmentId") or "")
     if "codeId" in trial and _asset(trial["codeId"]) not in call.emulator.store.codes:
         raise RefusalError(400, "UserError", f"no code {trial['codeId']}")
-    drawn = set(sweep_plan(body).search_space) if is_sweep else set()
+    drawn = set(body["searchSpace"]) if is_sweep and sweep_plan(body) else set()
     known = {
         "inputs": set(body.get("inputs") or {}),
         "outputs": set(body.get("outputs") or {}),

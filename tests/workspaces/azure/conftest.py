@@ -1,9 +1,11 @@
 """Emulators, and the environment that has the SDK take them for Azure."""
 
 from collections.abc import Callable, Iterator
+from functools import cache as cached
 from pathlib import Path
 
 import pytest
+from azure.ai.ml import _azure_environments as clouds
 from azure.storage.blob._shared.policies import StorageRetryPolicy
 from azureml.mlflow._common._cloud import cloud
 
@@ -14,6 +16,8 @@ from tests.azure_emulator.certificates import Certificates
 from tests.azure_emulator.emulator import Emulator
 from tests.azure_emulator.engines import Engine, StubEngine
 from tests.workspaces.azure.bench import MNIST, Bench, State
+
+KNOWN_CLOUDS = clouds._get_clouds_by_metadata_url
 
 Make = Callable[[Engine], Emulator]
 
@@ -31,10 +35,19 @@ class Sketches:
         return lambda *arguments: Path(arguments[-1])
 
 
+class NoInsights:
+    """Nothing to say of a sweep's trials."""
+
+    def sweep_insights(self, *_: object) -> dict[str, object]:
+        """Say nothing."""
+        return {}
+
+
 def draw_nothing(patch: pytest.MonkeyPatch) -> None:
-    """Have stages draw nothing."""
+    """Have stages draw and explain nothing."""
     for module in ("jobs", "invoke"):
         patch.setattr(f"mnist_exp.stages.{module}.figures", Sketches)
+    patch.setattr("mnist_exp.stages.jobs.insights", NoInsights)
 
 
 @pytest.fixture(autouse=True)
@@ -53,6 +66,8 @@ def taken_for_azure(emulator: Emulator, digits: Path, patch: pytest.MonkeyPatch)
         patch.setenv(name, value)
     # Storage has retries of its own, half a minute apart, that the SDK gives no handle to.
     patch.setattr(StorageRetryPolicy, "sleep", lambda *_: None)
+    # It asks what clouds there are before every other call.
+    patch.setattr(clouds, "_get_clouds_by_metadata_url", cached(KNOWN_CLOUDS))
     # The plugin looks for clouds once, when it is imported.
     patch.setattr(cloud, "KNOWN_CLOUDS", cloud.get_known_clouds())
 

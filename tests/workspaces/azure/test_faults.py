@@ -16,7 +16,7 @@ from tests.azure_emulator.emulator import Emulator
 from tests.azure_emulator.engines import StubEngine
 from tests.azure_emulator.faults import Action, Fault
 from tests.workspaces.azure.bench import Bench, State
-from tests.workspaces.azure.conftest import taken_for_azure
+from tests.workspaces.azure.conftest import draw_nothing, taken_for_azure
 from tests.workspaces.azure.fault_cases import CASES, SEEDED, STATES, Case
 
 pytestmark = pytest.mark.xdist_group("faults")
@@ -32,6 +32,7 @@ def cut_short(
     """What is there after a command that failed for good at some request, by state."""
     found = {}
     with pytest.MonkeyPatch.context() as patch:
+        draw_nothing(patch)
         for number, (name, kind) in enumerate(STATES.items()):
             folder = tmp_path_factory.mktemp("state")
             emulator = Emulator(certificates, StubEngine(), folder / "emulator")
