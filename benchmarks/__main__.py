@@ -31,9 +31,10 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         data = arguments.data
         if data is None or not data.is_dir():
+            why = "no --data was given" if data is None else f"--data {data} is no folder"
+            print(f"{why}: 4,000 sample digits instead of MNIST")
             data = Path(folder)
             write_sample(data)
-            print(f"--data {arguments.data} is no folder: 4,000 sample digits instead of MNIST")
         _run(arguments, data.resolve())
     return 0
 
