@@ -1,6 +1,7 @@
 """Measures trainer and endpoint: `python -m benchmarks training --data FOLDER`; no name, all."""
 
 import argparse
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -25,12 +26,15 @@ _NAMES = {
 
 def main() -> int:
     arguments = _arguments()
+    # Whatever ends it, the servers and processes that it started end with it.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with tempfile.TemporaryDirectory() as folder:
         data = arguments.data
         if data is None or not data.is_dir():
+            why = "no --data was given" if data is None else f"--data {data} is no folder"
+            print(f"{why}: 4,000 sample digits instead of MNIST")
             data = Path(folder)
             write_sample(data)
-            print(f"--data {arguments.data} is no folder: 4,000 sample digits instead of MNIST")
         _run(arguments, data.resolve())
     return 0
 

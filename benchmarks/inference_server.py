@@ -13,6 +13,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -38,6 +39,13 @@ def run(raw_data):
     return np.argmax(out, axis=1).tolist()
 """
 _PATIENCE_S = 180
+# Its own command listens on every address of the machine, and has no option for that.
+_LAUNCH = """\
+from azureml_inference_server_http import constants
+constants.DEFAULT_HOST = "127.0.0.1"
+from azureml_inference_server_http.amlserver import run
+run()
+"""
 
 
 def rival_environment() -> Path:
@@ -72,7 +80,7 @@ class InferenceServer:
         script = self._folder / "tutorial_score.py"
         script.write_text(_SCRIPT, encoding="utf-8")
         programs = rival_environment()
-        command = [str(programs / "azmlinfsrv"), "--entry_script", str(script)]
+        command = [str(programs / "python"), "-c", _LAUNCH, "--entry_script", str(script)]
         command += ["--model_dir", str(self._model), "--port", str(self.port)]
         began = time.perf_counter()
         with (self._folder / "inference-server.log").open("wb") as log:
@@ -89,7 +97,11 @@ class InferenceServer:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        self._wait()
+        try:
+            self._wait()
+        except BaseException:
+            self._end()
+            raise
         self.ready_s = time.perf_counter() - began
         return self
 
@@ -99,7 +111,11 @@ class InferenceServer:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        os.killpg(self._process.pid, signal.SIGTERM)
+        self._end()
+
+    def _end(self) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGTERM)
         self._process.wait()
 
     def _wait(self) -> None:

@@ -16,7 +16,8 @@ from rich.table import Table
 
 __all__ = ["Spread", "environment", "save", "show", "spread"]
 
-_RESULTS = Path(__file__).parent / "results"
+# Below the current folder, as all that a command leaves.
+_RESULTS = Path("benchmarks", "results")
 _PACKAGES = ("tensorflow", "keras", "numpy", "mlflow", "torch", "jax")
 
 
@@ -50,7 +51,7 @@ def environment() -> dict[str, Any]:
 
 def save(name: str, results: dict[str, Any]) -> Path:
     """Writes results and environment to `benchmarks/results/<name>-<time>.json`."""
-    _RESULTS.mkdir(exist_ok=True)
+    _RESULTS.mkdir(parents=True, exist_ok=True)
     stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
     path = _RESULTS / f"{name}-{stamp}.json"
     content = {"benchmark": name, "environment": environment(), **results}

@@ -27,7 +27,7 @@ from mnist_exp.records import Record, RecordIndex
 from mnist_exp.stages import RUNNERS, StageContext, StageRunner, run_stage
 from mnist_exp.stages.all import AllStages
 from mnist_exp.stages.lookup import model_source
-from mnist_exp.workspaces.base import Detached
+from mnist_exp.workspaces.base import BY_THE_USER, Detached
 
 __all__ = ["FULL_ERROR", "Outcome", "check", "execute", "probe", "report_errors", "split"]
 
@@ -131,7 +131,7 @@ def report_errors() -> Iterator[Outcome]:
         outcome.exit_code, outcome.why = INTERRUPTED, "detached by the user"
         print(f"detached: {detached} goes on where it runs", file=sys.stderr)
     except KeyboardInterrupt:
-        outcome.exit_code, outcome.why = INTERRUPTED, "canceled by the user"
+        outcome.exit_code, outcome.why = INTERRUPTED, BY_THE_USER
         print("canceled: what was running has been ended", file=sys.stderr)
     except Exception as error:
         if os.environ.get(FULL_ERROR):

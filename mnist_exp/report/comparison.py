@@ -19,8 +19,8 @@ __all__ = ["comparison_table", "print_comparison"]
 _METRIC_WIDTH = 9
 _FIXED_WIDTH = 30
 _MAX_METRICS = 6
-#: What is said about a model in the end comes before what is said on the way.
-_FIRST = ("test", "final", "best", "val")
+#: A sweep's best value, then what is said about a model in the end, then what on the way.
+_FIRST = ("best", "test", "final", "val")
 
 
 def print_comparison(

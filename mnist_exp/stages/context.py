@@ -16,7 +16,7 @@ from mnist_exp.config import ExperimentConfig, Stage
 from mnist_exp.errors import JobError, MnistExpError
 from mnist_exp.records import Record, RecordIndex
 from mnist_exp.stages.fingerprint import fingerprint
-from mnist_exp.workspaces.base import Detached, JobStatus, Observer, Workspace
+from mnist_exp.workspaces.base import BY_THE_USER, Detached, JobStatus, Observer, Workspace
 
 __all__ = ["Display", "StageContext", "StageInterrupted", "StageRunner", "run_stage"]
 
@@ -147,7 +147,7 @@ def run_stage(runner: StageRunner, context: StageContext) -> Record:
     except KeyboardInterrupt as interrupt:
         if isinstance(interrupt, StageInterrupted):
             record = interrupt.record
-        record = record.with_changes(status=JobStatus.CANCELED, why="canceled by the user")
+        record = record.with_changes(status=JobStatus.CANCELED, why=BY_THE_USER)
         raise
     except MnistExpError as error:
         record = record.with_changes(status=JobStatus.FAILED, why=error.lines[0])

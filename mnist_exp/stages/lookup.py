@@ -6,7 +6,7 @@ from mnist_exp.config import Stage
 from mnist_exp.errors import NotFoundError
 from mnist_exp.records import Record, RecordIndex
 from mnist_exp.stages.context import StageContext
-from mnist_exp.workspaces.base import JobStatus
+from mnist_exp.workspaces.base import BY_THE_USER, JobStatus
 
 __all__ = [
     "CONFIG_NAME",
@@ -96,8 +96,8 @@ def unfinished_sweep(index: RecordIndex, name: str | None) -> tuple[Record, Path
     ended = set()
     found: dict[str, tuple[Record, Path]] = {}
     for record, folder in index.newest_first(Stage.sweep):
-        # A sweep that was left before its end has a record without trials.
-        if record.status is JobStatus.COMPLETED or record.trials:
+        # One that was killed has no trials in its record, one that the user stopped may go on.
+        if record.status is JobStatus.COMPLETED or (record.trials and record.why != BY_THE_USER):
             ended.add(record.name)
         elif (folder / CONFIG_NAME).is_file():
             found.setdefault(record.name, (record, folder))

@@ -18,6 +18,7 @@ from mnist_exp.specs import (
 )
 
 __all__ = [
+    "BY_THE_USER",
     "Compute",
     "Deployment",
     "DeploymentStatistics",
@@ -34,6 +35,10 @@ __all__ = [
     "TrialResult",
     "Workspace",
 ]
+
+
+#: Why something is Canceled that a signal, Ctrl-C above all, has ended.
+BY_THE_USER = "canceled by the user"
 
 
 class JobStatus(StrEnum):

@@ -57,7 +57,7 @@ def test_predictions_are_mostly_right_and_drawn(whole: Cli) -> None:
         for path in record(whole, stage)["paths"].values()
         if path.endswith(".png")
     ]
-    assert len(figures) == 6
+    assert len(figures) == 7
     assert all(Path(path).read_bytes().startswith(PNG) for path in figures)
 
 

@@ -30,7 +30,7 @@ def test_a_regenerated_key_is_another_and_the_other_key_stays(own: Service, whic
 
 
 def test_a_key_is_regenerated_without_an_interruption_for_the_other(own: Service):
-    secret, done = own.keys.secondary, Event()
+    secret, begun, done = own.keys.secondary, Event(), Event()
 
     def statuses() -> set[int]:
         found = set()
@@ -38,10 +38,12 @@ def test_a_key_is_regenerated_without_an_interruption_for_the_other(own: Service
             while not done.is_set():
                 headers = {"authorization": f"Bearer {secret}"}
                 found.add(client.post("/score", content="none", headers=headers).status_code)
+                begun.set()
         return found
 
     with ThreadPoolExecutor() as pool:
         caller = pool.submit(statuses)
+        assert begun.wait(30)
         for _ in range(3):
             own.update(regenerate_key=KeyName.primary)
         done.set()

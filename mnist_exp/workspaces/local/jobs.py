@@ -11,7 +11,7 @@ from pathlib import Path
 from mnist_exp.errors import ConflictError
 from mnist_exp.specs import CommandJob, Literal
 from mnist_exp.templates import render
-from mnist_exp.workspaces.base import JobResult, JobStatus, MetricPoint, Observer
+from mnist_exp.workspaces.base import BY_THE_USER, JobResult, JobStatus, MetricPoint, Observer
 from mnist_exp.workspaces.local.environment import TrackedRun, job_environment, sweep_variables
 from mnist_exp.workspaces.local.folders import JobFolder
 from mnist_exp.workspaces.local.inputs import MountedInputs, make_outputs
@@ -302,7 +302,7 @@ def start_job(
         else:
             running.ended_unseen(ended)
     except KeyboardInterrupt:
-        running.close(canceled="canceled by the user")
+        running.close(canceled=BY_THE_USER)
         raise
     except BaseException as error:
         running.close(failed=f"could not be started: {error}")

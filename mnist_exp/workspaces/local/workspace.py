@@ -19,6 +19,7 @@ from mnist_exp.specs import (
     parse_model_reference,
 )
 from mnist_exp.workspaces.base import (
+    BY_THE_USER,
     Compute,
     Deployment,
     DeploymentStatistics,
@@ -185,7 +186,7 @@ def _watch_command(job: CommandJob, site: Site) -> JobResult:
     try:
         canceled = _follow(running, site)
     except KeyboardInterrupt:
-        raise JobInterrupted(running.close("canceled by the user")) from None
+        raise JobInterrupted(running.close(BY_THE_USER)) from None
     except BaseException as error:
         running.close(f"no longer watched: {error}")
         raise
