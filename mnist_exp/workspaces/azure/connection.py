@@ -71,7 +71,9 @@ def connect(config: WorkspaceConfig, options: Mapping[str, Any]) -> Connection:
             place["resource_group"],
             place["workspace_name"],
             enable_telemetry=False,
-            show_progress=False,
+            # Without its bars the SDK looks at no upload's error, and waits for the file for ever;
+            # `quiet` drops what they print.
+            show_progress=True,
             **{"read_timeout": READ_TIMEOUT_S, **named_cloud, **options},
         )
     silence_loggers()
