@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -12,6 +13,15 @@ import pytest
 
 from tests.azure_emulator.certificates import Certificates, make_certificates
 from tests.guard.sitecustomize import LOG_VARIABLE, install
+
+# A shell that starts this in the background has it ignore these, and so would every command that is
+# tested; a handler, unlike that, is not handed on.
+for _number, _usual in (
+    (signal.SIGINT, signal.default_int_handler),
+    (signal.SIGHUP, signal.SIG_DFL),
+):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, _usual)
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 

@@ -66,7 +66,7 @@ BAD_INPUT = {
         ["stage=train", "job.script=nope.py"],
         "job.script: must be a file",
     ),
-    "azure": (["stage=train", "workspace=azure"], "workspace: must be local in this version"),
+    "azure": (["stage=train", "workspace=azure"], "workspace.subscription_id: must be given; set"),
 }
 
 
