@@ -14,7 +14,7 @@ from mnist_exp.serving.files import DELETED, Credentials, EndpointRecord
 from mnist_exp.specs import DeploymentSpec, EndpointSpec
 from mnist_exp.workspaces.base import Deployment, DeploymentStatistics, Endpoint
 from mnist_exp.workspaces.local.endpoints.deployments import Update
-from mnist_exp.workspaces.local.endpoints.front import ensure_front, front_line
+from mnist_exp.workspaces.local.endpoints.front import apply_files, ensure_front, front_line
 from mnist_exp.workspaces.local.endpoints.invocation import invoke_endpoint
 from mnist_exp.workspaces.local.endpoints.processes import end_processes, servers_below
 from mnist_exp.workspaces.local.endpoints.sockets import listen
@@ -75,8 +75,7 @@ class Endpoints:
                 folder.regenerate(spec.regenerate_key.value)
             # Makes the token of aml_token, for those who read it from the file.
             folder.keys()
-            with front_line(folder) as front:
-                front.apply()
+            apply_files(folder)
         return self.get(spec.name)
 
     def deploy(self, spec: DeploymentSpec, model: ModelFiles) -> Deployment:

@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,13 +19,19 @@ from mnist_exp.workspaces.local.endpoints.store import EndpointFolder
 from mnist_exp.workspaces.local.endpoints.tail import last_lines
 from mnist_exp.workspaces.local.environment import INHERITED
 
-__all__ = ["FrontLine", "ensure_front", "front_line"]
+__all__ = ["FrontLine", "apply_files", "ensure_front", "front_line"]
 
 #: Seconds until a front that starts everything that is deployed must answer: more than the
 #: longest that Azure's probes wait for a container.
 START_S = 900.0
 #: Seconds until the front has done what a command wants.
 ANSWER_S = 900.0
+#: Seconds in which a front that was killed is gone, and another takes its place.
+LOST_S = 10.0
+
+
+class FrontLostError(EndpointError):
+    """The front ended while it was asked."""
 
 
 class FrontLine:
@@ -52,9 +59,9 @@ class FrontLine:
             self._connection.sendall(json.dumps(wish).encode() + b"\n")
             line = self._stream.readline()
         except OSError as error:
-            raise EndpointError(f"endpoint: its front process did not answer ({error})") from error
+            raise FrontLostError(f"endpoint: its front process did not answer ({error})") from error
         if not line:
-            raise EndpointError("endpoint: its front process has ended; run the command again")
+            raise FrontLostError("endpoint: its front process has ended; run the command again")
         answer: Mapping[str, Any] = json.loads(line)
         return answer
 
@@ -68,10 +75,34 @@ def front_line(folder: EndpointFolder) -> Iterator[FrontLine]:
         ConflictError: Something else has taken its port.
     """
     ensure_front(folder)
-    with connected_socket(folder.path) as connection:
+    try:
+        connected = connected_socket(folder.path)
+    except OSError as error:
+        raise FrontLostError(f"endpoint: its front process cannot be reached ({error})") from error
+    with connected as connection:
         connection.settimeout(ANSWER_S)
         with connection.makefile("rb") as stream:
             yield FrontLine(connection, stream)
+
+
+def apply_files(folder: EndpointFolder) -> None:
+    """Have the front read the files again; one that is just ending is waited for and replaced.
+
+    Raises:
+        EndpointError: It cannot be started, or ends again and again.
+        ConflictError: Something else has taken its port.
+    """
+    deadline = time.monotonic() + LOST_S
+    while True:
+        try:
+            with front_line(folder) as front:
+                front.apply()
+        except FrontLostError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+        else:
+            return
 
 
 def ensure_front(folder: EndpointFolder) -> bool:
