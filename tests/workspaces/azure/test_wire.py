@@ -117,14 +117,23 @@ def spec_of(bench: Bench, case: str) -> CommandJob | SweepJob:
     return maker(config, case.replace("-", "_"))
 
 
+def without_git(body: object) -> object:
+    """A body without what the SDK tells of the checkout, which differs from one to the next."""
+    if isinstance(body, dict):
+        return {
+            key: without_git(value)
+            for key, value in body.items()
+            if not key.startswith(("mlflow.source.git", "azureml.git"))
+        }
+    return [without_git(item) for item in body] if isinstance(body, list) else body
+
+
 def check(request: pytest.FixtureRequest, name: str, recorded: Recorded) -> None:
     """Compare a request's body with the one that was reviewed, ids and tokens aside."""
     path = WIRE / f"{name}.json"
-    text = json.dumps(recorded.body, indent=1, sort_keys=True) + "\n"
+    text = json.dumps(without_git(recorded.body), indent=1, sort_keys=True) + "\n"
     text = re.sub(r"/codes/[-0-9a-f]{36}/", "/codes/{guid}/", text)
     text = re.sub(r"AnonymousEnvironment/versions/[0-9a-f]+", "AnonymousEnvironment/{hash}", text)
-    text = re.sub(r'"(mlflow\.source\.git|azureml\.git)[^\n]*\n', "", text)
-    text = re.sub(r",(\s*\})", r"\1", text)
     if request.config.getoption("--rewrite-wire"):
         path.write_text(text, encoding="utf-8")
     assert text == path.read_text(encoding="utf-8")
