@@ -1,0 +1,90 @@
+"""What the documentation tells the reader to type is there and breaks no rule."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from mnist_exp import checks
+from mnist_exp.app.arguments import ordered
+from tests.composing import config
+from tests.conftest import REPOSITORY
+
+PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\(([^)#:]+)\)")
+FLAGS = ["-m", "--multirun"]
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    found = BLOCK.findall(page.read_text(encoding="utf-8"))
+    return [text for kind, text in found if kind == language]
+
+
+def commands(program: str) -> list[str]:
+    """Return each line of a shell block that runs a program, without its comment."""
+    lines = [line for page in PAGES for text in blocks(page, "sh") for line in text.splitlines()]
+    return [shlex.join(words) for line in lines if (words := shlex.split(line, comments=True))
+            and words[0] == program]  # fmt: skip
+
+
+@pytest.fixture
+def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with what README has its reader write."""
+    (job,) = blocks(PAGES[0], "yaml")
+    for name, text in {"mine/job/mine.yaml": job, "mine/code/fit.py": "", "DIR/x": ""}.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    for name in ("AZURE_SUBSCRIPTION_ID", "AZURE_RESOURCE_GROUP", "AZUREML_WORKSPACE_NAME"):
+        monkeypatch.setenv(name, "00000000-0000-0000-0000-000000000001")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_there_is_something_to_type() -> None:
+    assert len(commands("mnist-exp")) > 40
+
+
+@pytest.mark.parametrize("command", sorted(set(commands("mnist-exp"))))
+def test_a_command_composes_and_breaks_no_rule(command: str, reader: Path) -> None:
+    flags, overrides = [], []
+    for word in ordered(shlex.split(command)[1:]):
+        # Words with `=` are overrides; a flag's value here never has one.
+        (overrides if "=" in word else flags).append(word)
+    config_dir = (
+        reader / flags[flags.index("--config-dir") + 1] if "--config-dir" in flags else None
+    )
+    if any(flag in flags for flag in FLAGS):
+        variants = [_variant(overrides, number) for number in range(2)]
+    else:
+        variants = [overrides]
+    for variant in variants:
+        assert checks.faults(config(*variant, config_dir=config_dir)) == []
+
+
+def _variant(overrides: list[str], number: int) -> list[str]:
+    """Return one of a multirun's choices; none of them has a comma of its own."""
+    choices = [override.partition("=")[::2] for override in overrides]
+    return [
+        f"{key}={values[min(number, len(values) - 1)]}"
+        for key, text in choices
+        if (values := text.split(","))
+    ]
+
+
+@pytest.mark.parametrize("target", sorted({
+    (page.relative_to(REPOSITORY).as_posix(), target)
+    for page in [*PAGES, REPOSITORY / "CONTRIBUTING.md"]
+    for target in LINK.findall(page.read_text(encoding="utf-8"))
+}))  # fmt: skip
+def test_a_link_leads_somewhere(target: tuple[str, str]) -> None:
+    page, path = target
+    assert (REPOSITORY / page).parent.joinpath(path).exists()
+
+
+@pytest.mark.parametrize("command", sorted(set(commands("make"))))
+def test_a_make_target_exists(command: str) -> None:
+    makefile = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
+    targets = [word for word in shlex.split(command)[1:] if "=" not in word]
+    assert all(re.search(rf"^{re.escape(target)}:", makefile, re.MULTILINE) for target in targets)
