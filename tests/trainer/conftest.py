@@ -15,12 +15,17 @@ from lean import import_tensorflow
 # As train.py does, and before any test module asks for TensorFlow in its own way.
 import_tensorflow(keras=True)
 
+# MLflow decides while it is imported whether it reports its use; runs decide for themselves.
+os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+
 import keras  # noqa: E402, F401 - optional packages are hidden only in this moment
 from mlflow.tracking import MlflowClient  # noqa: E402
 
 from benchmarks.sample import write_sample  # noqa: E402
 from data import Split, load, split  # noqa: E402
 from settings import Settings  # noqa: E402
+
+del os.environ["MLFLOW_DISABLE_TELEMETRY"]
 
 TRAINER = Path(__file__).parents[2] / "trainer"
 
