@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +10,7 @@ from tests.azure_emulator.wire import RefusalError
 
 __all__ = [
     "CURATED",
+    "INFERENCE",
     "SIZES",
     "Quota",
     "check_mirror",
@@ -17,6 +18,7 @@ __all__ = [
     "check_same",
     "check_search_space",
     "check_traffic",
+    "is_environment",
     "size_of",
 ]
 
@@ -27,7 +29,9 @@ SIZES = {
     "standard_ds3_v2": ("Standard DSv2 Family Cluster Dedicated vCPUs", 4),
     "standard_ds2_v2": ("Standard DSv2 Family Cluster Dedicated vCPUs", 2),
 }
+#: Curated environments for training, and those for inference.
 CURATED = ("AzureML-tensorflow-2.16-cuda12",)
+INFERENCE = ("AzureML-minimal-py311-inference", "AzureML-mlflow-py312-inference")
 
 COMPUTE_NAME = re.compile(r"[a-zA-Z][-a-zA-Z0-9]{2,23}")
 ENDPOINT_NAME = re.compile(r"[a-zA-Z][-a-zA-Z0-9]{1,30}[a-zA-Z0-9]")
@@ -79,6 +83,17 @@ def size_of(size: str) -> tuple[str, int]:
             400, "BadRequest", f"The VM size {size} is not available in this region."
         )
     return SIZES[size.lower()]
+
+
+def is_environment(
+    identifier: str, versions: Container[tuple[str, str]], curated: Iterable[str]
+) -> bool:
+    """Whether an environment exists: a version of the workspace's, or a curated one's latest."""
+    name = identifier.removeprefix("azureml:")
+    if "/environments/" in name and "/versions/" in name:
+        parts = name.split("/")
+        return (parts[-3], parts[-1]) in versions
+    return any(name == f"{one}@latest" or f"/{one[8:]}/labels/latest" in name for one in curated)
 
 
 def check_name(kind: str, name: str) -> None:

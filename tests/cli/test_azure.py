@@ -1,164 +1,41 @@
 """`workspace=azure` in a process of its own, which environment variables alone lead here."""
 
-import json
 import re
 import shlex
-import shutil
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from azure.ai.ml import MLClient
-from azure.identity import DefaultAzureCredential
 
 from mnist_exp.config import Stage
-from mnist_exp.workspaces.azure.quiet import quiet
-from tests.azure_emulator.certificates import Certificates
-from tests.azure_emulator.emulator import GROUP, SUBSCRIPTION, WORKSPACE, Emulator
-from tests.azure_emulator.engines import Engine, LocalEngine, StubEngine
-from tests.cli.tutorial_calls import follow_the_tutorial
-from tests.conftest import REPOSITORY, Cli
-from tests.workspaces.azure.bench import MNIST, Bench
-from tests.workspaces.azure.conftest import digits, taken_for_azure
+from tests.azure_emulator.engines import LocalEngine, StubEngine
+from tests.cli.emulated import TUTORIAL, Start, azure, digits
+from tests.conftest import Cli
+from tests.workspaces.azure.bench import Bench
+from tests.workspaces.azure.conftest import taken_for_azure
 
-__all__ = ["digits"]
+__all__ = ["azure", "digits"]
 
 pytestmark = pytest.mark.xdist_group("azure-commands")
-
-TUTORIAL = ["workspace=azure", "compute=gpu_cluster", "env=curated", "data=mnist", "stage=all"]
-
-#: What we send otherwise than the tutorial does, and why.
-DIFFERENCES = {
-    "job.put properties.command": "more inputs, and checkpoints that outlive an eviction",
-    "job.put properties.trial.command": "the same",
-    "job.put properties.inputs.epochs.value": "an input here, fixed in the tutorial's script",
-    "job.put properties.inputs.architecture.value": "the same",
-    "job.put properties.inputs.optimizer.value": "the same",
-    "job.put properties.inputs.seed.value": "runs repeat",
-    "job.put properties.inputs.epochs.jobInputType": "the same",
-    "job.put properties.inputs.architecture.jobInputType": "the same",
-    "job.put properties.inputs.optimizer.jobInputType": "the same",
-    "job.put properties.inputs.seed.jobInputType": "the same",
-    "job.put properties.outputs.checkpoints.jobOutputType": "where an evicted job goes on from",
-    "job.put properties.samplingAlgorithm.seed": "sweeps repeat",
-    "job.put properties.samplingAlgorithm.rule": "as the config names it",
-    "job.put properties.earlyTermination.slackAmount": "0, which is unset",
-    "job.put properties.experimentName": "the SDK drops it from the tutorial's sweep",
-    "job.put properties.displayName": "the same",
-    "models.put properties.description": "a text of ours",
-    "models.put properties.tags.mnist_exp.job": "by which a version is found again",
-    "models.put properties.tags.mnist_exp.path": "the same",
-    "endpoint.put properties.description": "a text of ours",
-    "endpoint.put properties.traffic.tff-blue": "the tutorial never gives its deployment traffic",
-}
-
-
-@pytest.fixture
-def azure(
-    certificates: Certificates, digits: Path, tmp_path: Path, cli: Cli
-) -> Iterator[Callable[[Engine], Emulator]]:
-    """Start an emulator; commands take it for Azure from then on."""
-    started: list[Emulator] = []
-
-    def make(engine: Engine) -> Emulator:
-        emulator = Emulator(certificates, engine, tmp_path / "emulator")
-        emulator.mounts[MNIST] = digits
-        started.append(emulator)
-        cli.environment.update(emulator.environment)
-        return emulator
-
-    yield make
-    for emulator in started:
-        emulator.close()
-
-
-def test_the_tutorial_as_it_is_sends_what_the_tutorial_sends(
-    azure: Callable[[Engine], Emulator],
-    cli: Cli,
-    digits: Path,
-    tmp_path: Path,
-    certificates: Certificates,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    ours = azure(StubEngine())
-    done = cli.ok(*TUTORIAL)
-    assert "experimental" not in done.stderr
-    assert ours.store.endpoints == {}
-    assert list(ours.store.computes) == ["gpu-cluster"]
-    assert [job.is_sweep for job in ours.store.jobs.values() if not job.parent] == [False, True]
-
-    theirs = Emulator(certificates, StubEngine(), tmp_path / "tutorial")
-    try:
-        taken_for_azure(theirs, digits, monkeypatch)
-        client = MLClient(
-            DefaultAzureCredential(), SUBSCRIPTION, GROUP, WORKSPACE, enable_telemetry=False
-        )
-        shutil.copytree(REPOSITORY / "trainer", tmp_path / "copy" / "trainer")
-        with quiet():
-            follow_the_tutorial(client, tmp_path / "copy" / "trainer", MNIST)
-    finally:
-        theirs.close()
-    found = set()
-    for kind in ("compute.put", "job.put", "models.put", "endpoint.put", "deployment.put"):
-        for mine, its in zip(sent(ours, kind), sent(theirs, kind), strict=False):
-            found |= {f"{kind} {path}" for path in mine.keys() | its.keys()
-                      if mine.get(path) != its.get(path)}  # fmt: skip
-    assert len(sent(ours, "job.put")) == len(sent(theirs, "job.put")) == 2
-    assert found <= set(DIFFERENCES), found - set(DIFFERENCES)
-    assert [one.kind for one in ours.requests if one.kind in ORDER] == ORDER
-
-
-#: The tutorial's steps, and the traffic that it forgets.
-ORDER = [
-    "compute.put",
-    "job.put",
-    "job.put",
-    "models.put",
-    "endpoint.put",
-    "deployment.put",
-    "endpoint.put",
-    "score",
-    "endpoint.delete",
-]
-
-
-def sent(emulator: Emulator, kind: str) -> list[dict[str, Any]]:
-    """Return the bodies of these requests as path -> value, ids aside."""
-    return [flat(json.loads(neutral(json.dumps(one.body)))) for one in emulator.recorded(kind)]
-
-
-def neutral(text: str) -> str:
-    text = re.sub(r"/codes/[-0-9a-f]{36}/", "/codes/guid/", text)
-    text = re.sub(r'"(mlflow|azureml)\.[\w.]*git[\w.]*": "[^"]*"', '"git": ""', text)
-    return re.sub(r"azureml://jobs/\w+?_7/", "azureml://jobs/best/", text)
-
-
-def flat(value: Any, at: str = "") -> dict[str, Any]:
-    if isinstance(value, dict) and value:
-        parts = (flat(item, f"{at}.{key}" if at else key) for key, item in value.items())
-        return {path: leaf for part in parts for path, leaf in part.items()}
-    return {} if value in (None, {}, [], "") else {at: value}
 
 
 @pytest.mark.azure
 def test_the_whole_flow_trains_and_answers_over_the_wire(
-    azure: Callable[[Engine], Emulator], cli: Cli, tmp_path: Path
+    azure: Start, cli: Cli, tmp_path: Path
 ) -> None:
     emulator = azure(LocalEngine(tmp_path / "engine"))
-    done = cli.ok(*TUTORIAL, "sweep=quick", "model.epochs=3")
+    done = cli.ok(*TUTORIAL)
     invoke = cli.records("invoke")[-1]
-    assert invoke["metrics"]["sample_accuracy"] > 0.5
-    assert cli.records("sweep")[-1]["best"]["value"] > 0.8
+    assert invoke["metrics"]["sample_accuracy"] > 0.8
+    (sweep,) = cli.records("sweep")
+    assert len(sweep["trials"]) == 8
+    assert sweep["best"]["value"] > 0.9
     assert cli.records("all")[-1]["status"] == "Completed"
-    assert "epoch 3/3" in done.stderr
+    assert "epoch 20/20" in done.stderr
     assert (emulator.store.endpoints, emulator.store.deployments) == ({}, {})
 
 
 @pytest.mark.parametrize("workspace", ["azure", pytest.param("local", marks=pytest.mark.azure)])
-def test_a_dry_run_asks_nobody_on_either_workspace(
-    azure: Callable[[Engine], Emulator], cli: Cli, workspace: str
-) -> None:
+def test_a_dry_run_asks_nobody_on_either_workspace(azure: Start, cli: Cli, workspace: str) -> None:
     emulator = azure(StubEngine())
     done = cli.ok(*TUTORIAL, f"workspace={workspace}", "dry_run=true")
     for kind in ("compute", "train", "sweep", "model", "endpoint", "deployment"):
@@ -187,7 +64,7 @@ def test_doctor_finds_nothing_on_this_machine(cli: Cli) -> None:
 
 
 def test_a_multirun_submits_all_its_variants_at_once(
-    azure: Callable[[Engine], Emulator],
+    azure: Start,
     cli: Cli,
     digits: Path,
     tmp_path: Path,
@@ -206,7 +83,7 @@ def test_a_multirun_submits_all_its_variants_at_once(
 
 @pytest.mark.azure
 def test_a_sweep_that_is_submitted_is_followed_with_the_line_that_was_printed(
-    azure: Callable[[Engine], Emulator], cli: Cli
+    azure: Start, cli: Cli
 ) -> None:
     emulator = azure(StubEngine())
     cli.ok("profile=azure", "stage=compute")
@@ -219,9 +96,7 @@ def test_a_sweep_that_is_submitted_is_followed_with_the_line_that_was_printed(
 
 
 @pytest.mark.azure
-def test_a_stranger_is_told_what_to_do_in_one_line(
-    azure: Callable[[Engine], Emulator], cli: Cli
-) -> None:
+def test_a_stranger_is_told_what_to_do_in_one_line(azure: Start, cli: Cli) -> None:
     emulator = azure(StubEngine())
     emulator.forbidden = {"compute"}
     done = cli("profile=azure", "stage=compute")

@@ -1,9 +1,10 @@
-"""The calls of Microsoft's tutorial, as its reader would type them.
+"""The calls of Microsoft's tutorial, with its values, as its reader would have typed them.
 
-Its cluster's size and its environment are gone, as its notebook's are; their successors stand here
-in their place, and its files and names are those of this project's trainer.
+https://learn.microsoft.com/azure/machine-learning/how-to-train-tensorflow
+What it names and Azure has retired since is sent as it stands there.
 """
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,24 +12,33 @@ from azure.ai.ml import Input, MLClient, command
 from azure.ai.ml.entities import (
     AmlCompute,
     CodeConfiguration,
-    Environment,
     ManagedOnlineDeployment,
     ManagedOnlineEndpoint,
     Model,
-    UserIdentityConfiguration,
 )
 from azure.ai.ml.sweep import BanditPolicy, Choice, LogUniform
 
-__all__ = ["follow_the_tutorial"]
+__all__ = ["CURATED", "SIZE", "WEB_PATH", "follow_the_tutorial"]
 
-SIZE = "STANDARD_NC4AS_T4_V3"
-CURATED = "AzureML-tensorflow-2.16-cuda12@latest"
+SIZE = "STANDARD_NC6"
+CURATED = "AzureML-tensorflow-2.7-ubuntu20.04-py38-cuda11-gpu"
+WEB_PATH = "wasbs://datasets@azuremlexamples.blob.core.windows.net/mnist/"
+CLUSTER = "gpu-cluster"
+ENDPOINT = "tff-dnn-endpoint-12345678"
 
 
-def follow_the_tutorial(client: MLClient, trainer: Path, web_path: str) -> None:
-    """Make every call, in the tutorial's order."""
+def follow_the_tutorial(client: MLClient, source: Path) -> None:
+    """Make every call, in the tutorial's order.
+
+    Args:
+        client: Signed in.
+        source: Its folder `src`, which this fills.
+    """
+    source.mkdir()
+    (source / "tf_mnist.py").write_text("", encoding="utf-8")
+    (source / "score.py").write_text("def init(): ...\n\n\ndef run(raw): ...\n", encoding="utf-8")
     cluster = AmlCompute(
-        name="gpu-cluster",
+        name=CLUSTER,
         type="amlcompute",
         size=SIZE,
         min_instances=0,
@@ -37,29 +47,9 @@ def follow_the_tutorial(client: MLClient, trainer: Path, web_path: str) -> None:
         tier="Dedicated",
     )
     client.begin_create_or_update(cluster).result()
-    job = command(
-        inputs={
-            "data_folder": Input(type="uri_folder", path=web_path),
-            "batch_size": 64,
-            "first_layer_neurons": 256,
-            "second_layer_neurons": 128,
-            "learning_rate": 0.01,
-        },
-        compute="gpu-cluster",
-        environment=CURATED,
-        code=str(trainer),
-        command="python train.py --data-folder ${{inputs.data_folder}} "
-        "--batch-size ${{inputs.batch_size}} "
-        "--first-layer-neurons ${{inputs.first_layer_neurons}} "
-        "--second-layer-neurons ${{inputs.second_layer_neurons}} "
-        "--learning-rate ${{inputs.learning_rate}}",
-        experiment_name="tf-dnn-image-classify",
-        display_name="tensorflow-classify-mnist-digit-images-with-dnn",
-        identity=UserIdentityConfiguration(),
-    )
+    job = _job(source)
     client.jobs.create_or_update(job)
-    sweep = _sweep(job)
-    returned = client.create_or_update(sweep)
+    returned = client.create_or_update(_sweep(job))
     client.jobs.stream(returned.name)
     returned = client.jobs.get(name=returned.name)
     best = returned.properties["best_child_run_id"]
@@ -69,7 +59,29 @@ def follow_the_tutorial(client: MLClient, trainer: Path, web_path: str) -> None:
         description="Model created from run.",
         type="custom_model",
     )
-    _deploy(client, client.models.create_or_update(model), trainer)
+    _deploy(client, client.models.create_or_update(model), source)
+
+
+def _job(source: Path) -> Any:
+    return command(
+        inputs={
+            "data_folder": Input(type="uri_folder", path=WEB_PATH),
+            "batch_size": 64,
+            "first_layer_neurons": 256,
+            "second_layer_neurons": 128,
+            "learning_rate": 0.01,
+        },
+        compute=CLUSTER,
+        environment=f"{CURATED}@latest",
+        code=str(source),
+        command="python tf_mnist.py --data-folder ${{inputs.data_folder}} "
+        "--batch-size ${{inputs.batch_size}} "
+        "--first-layer-neurons ${{inputs.first_layer_neurons}} "
+        "--second-layer-neurons ${{inputs.second_layer_neurons}} "
+        "--learning-rate ${{inputs.learning_rate}}",
+        experiment_name="tf-dnn-image-classify",
+        display_name="tensorflow-classify-mnist-digit-images-with-dnn",
+    )
 
 
 def _sweep(job: Any) -> Any:
@@ -80,7 +92,7 @@ def _sweep(job: Any) -> Any:
         learning_rate=LogUniform(min_value=-6, max_value=-1),
     )
     return drawn.sweep(
-        compute="gpu-cluster",
+        compute=CLUSTER,
         sampling_algorithm="random",
         primary_metric="validation_acc",
         goal="Maximize",
@@ -90,33 +102,29 @@ def _sweep(job: Any) -> Any:
     )
 
 
-def _deploy(client: MLClient, model: Any, trainer: Path) -> None:
+def _deploy(client: MLClient, model: Any, source: Path) -> None:
     endpoint = ManagedOnlineEndpoint(
-        name="tff-dnn-endpoint-12345678",
-        description="Classify handwritten digits with a deep neural network",
+        name=ENDPOINT,
+        description=(
+            "Classify handwritten digits using a deep neural network (DNN) using TensorFlow"
+        ),
         auth_mode="key",
     )
     client.begin_create_or_update(endpoint).result()
-    # The tutorial takes the training image; nothing but an inference image serves on Azure today.
-    environment = Environment(
-        image="mcr.microsoft.com/azureml/minimal-py311-inference:latest",
-        conda_file=trainer / "conda-score.yaml",
-    )
+    client.online_endpoints.get(name=ENDPOINT)
     deployment = ManagedOnlineDeployment(
         name="tff-blue",
-        endpoint_name="tff-dnn-endpoint-12345678",
+        endpoint_name=ENDPOINT,
         model=model,
-        code_configuration=CodeConfiguration(code=str(trainer), scoring_script="score.py"),
-        environment=environment,
+        code_configuration=CodeConfiguration(code=str(source), scoring_script="score.py"),
+        environment=f"{CURATED}@latest",
         instance_type="Standard_DS3_v2",
         instance_count=1,
     )
     client.begin_create_or_update(deployment).result()
-    request = trainer.parent / "request.json"
-    request.write_text('{"data": [[0]]}', encoding="utf-8")
+    request = source.parent / "sample-request.json"
+    request.write_text(json.dumps({"data": [[0.0] * 784] * 30}), encoding="utf-8")
     client.online_endpoints.invoke(
-        endpoint_name="tff-dnn-endpoint-12345678",
-        request_file=str(request),
-        deployment_name="tff-blue",
+        endpoint_name=ENDPOINT, request_file=str(request), deployment_name="tff-blue"
     )
-    client.online_endpoints.begin_delete(name="tff-dnn-endpoint-12345678").result()
+    client.online_endpoints.begin_delete(name=ENDPOINT).result()

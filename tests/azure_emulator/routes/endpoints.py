@@ -9,7 +9,15 @@ from typing import Any
 from tests.azure_emulator.emulator import LOCATION, now
 from tests.azure_emulator.routes.answers import accepted, created, not_found, paged
 from tests.azure_emulator.routes.jobs import _asset
-from tests.azure_emulator.rules import check_mirror, check_name, check_same, check_traffic, size_of
+from tests.azure_emulator.rules import (
+    INFERENCE,
+    check_mirror,
+    check_name,
+    check_same,
+    check_traffic,
+    is_environment,
+    size_of,
+)
 from tests.azure_emulator.wire import WS, Call, RefusalError, Reply, route
 
 ENDPOINTS = f"{WS}/onlineEndpoints"
@@ -212,7 +220,7 @@ def _check(call: Call, asked: dict[str, Any]) -> None:
         return
     if _asset(asked["codeConfiguration"]["codeId"]) not in store.codes:
         raise RefusalError(400, "BadArgument", "no such code")
-    if _asset(asked["environmentId"]) not in store.environments:
+    if not is_environment(asked["environmentId"], store.environments, INFERENCE):
         raise RefusalError(400, "BadArgument", f"no environment {asked['environmentId']}")
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.azure_emulator.faults import Action
 from tests.azure_emulator.routes.answers import not_found, paged
-from tests.azure_emulator.rules import CURATED, check_name, check_same, size_of
+from tests.azure_emulator.rules import CURATED, check_name, check_same, is_environment, size_of
 from tests.azure_emulator.store import EmulatedJob
 from tests.azure_emulator.translation import sweep_plan
 from tests.azure_emulator.wire import WS, Call, RefusalError, Reply, route
@@ -98,13 +98,8 @@ def _check_compute(call: Call, body: dict[str, Any], trial: dict[str, Any]) -> N
 
 
 def _check_environment(call: Call, environment: str) -> None:
-    name = environment.removeprefix("azureml:")
-    if "/environments/" in name and "/versions/" in name:
-        if _asset(name) in call.emulator.store.environments:
-            return
-    elif any(name == f"{one}@latest" or f"/{one[8:]}/labels/latest" in name for one in CURATED):
-        return
-    raise RefusalError(400, "UserError", f"No environment {environment} exists.")
+    if not is_environment(environment, call.emulator.store.environments, CURATED):
+        raise RefusalError(400, "UserError", f"No environment {environment} exists.")
 
 
 def _check_input(call: Call, name: str, value: dict[str, Any]) -> None:
