@@ -3,6 +3,8 @@
 `mnist-exp --help` and `--cfg job` import none of azure, mlflow, numpy and matplotlib.
 """
 
+import sys
+import warnings
 from pathlib import Path
 from types import ModuleType
 
@@ -23,6 +25,7 @@ def open_workspace(config: ExperimentConfig, outputs: Path) -> Workspace:
         UnsupportedError: Azure's packages are not installed.
     """
     if config.workspace.type is WorkspaceType.azure:
+        _show_plugin()
         try:
             from mnist_exp.workspaces.azure import open_azure_workspace
         except ModuleNotFoundError as error:
@@ -31,9 +34,28 @@ def open_workspace(config: ExperimentConfig, outputs: Path) -> Workspace:
                 'pip install "mnist-exp[azure]"'
             ) from error
         return open_azure_workspace(config.workspace, outputs)
+    _hide_plugin()
     from mnist_exp.workspaces.local.workspace import LocalWorkspace
 
     return LocalWorkspace(outputs)
+
+
+#: What MLflow loads whenever it is imported where it is installed, and the package azure with it.
+PLUGIN = "azureml.mlflow"
+
+
+def _hide_plugin() -> None:
+    """Have MLflow go without its plugin for Azure, which a store on this machine never needs."""
+    # None in sys.modules makes an import raise ModuleNotFoundError:
+    # https://docs.python.org/3/reference/import.html#the-module-cache
+    sys.modules.setdefault(PLUGIN, None)  # type: ignore[arg-type]
+    warnings.filterwarnings("ignore", "Failure attempting to register", UserWarning)
+
+
+def _show_plugin() -> None:
+    """Undo that: another variant of the same command may have run on this machine."""
+    if sys.modules.get(PLUGIN, sys) is None:
+        del sys.modules[PLUGIN]
 
 
 def figures() -> ModuleType:

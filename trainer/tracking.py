@@ -10,6 +10,7 @@ import queue
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -180,7 +181,17 @@ class Tracker:
 
 def _open(uri: str, earlier: str | None) -> "TrackedRun":
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    if not uri.startswith("azureml"):
+        _hide_plugin()
     # Here and not above: MLflow takes more than a second to import, beside the training.
     from tracked_run import TrackedRun  # noqa: PLC0415
 
     return TrackedRun.open(uri, earlier)
+
+
+def _hide_plugin() -> None:
+    # MLflow loads its plugin for Azure ML wherever that is installed, and half of Azure's SDK with
+    # it. None in sys.modules makes an import raise ModuleNotFoundError:
+    # https://docs.python.org/3/reference/import.html#the-module-cache
+    sys.modules.setdefault("azureml.mlflow", None)  # type: ignore[arg-type]
+    warnings.filterwarnings("ignore", "Failure attempting to register", UserWarning)

@@ -6,6 +6,7 @@ group has a module of its own here.
 """
 
 from mnist_exp.catalog import environment_warning, size_warning
+from mnist_exp.checks.azure import azure_warnings
 from mnist_exp.checks.compute import compute_faults
 from mnist_exp.checks.data import data_faults, data_warnings
 from mnist_exp.checks.endpoint import deployment_faults, endpoint_faults
@@ -74,4 +75,5 @@ def warnings(config: ExperimentConfig) -> list[str]:
         parsed, _ = parse_sweep(config.sweep)
         found += parsed.warnings if parsed else []
         found += sweep_warnings(config)
+    found += azure_warnings(config)
     return [line for line in found if line]

@@ -10,7 +10,9 @@ from tests.azure_emulator.wire import RefusalError
 
 __all__ = [
     "CURATED",
+    "DEDICATED",
     "INFERENCE",
+    "LOW_PRIORITY",
     "SIZES",
     "Quota",
     "check_mirror",
@@ -29,6 +31,9 @@ SIZES = {
     "standard_ds3_v2": ("Standard DSv2 Family Cluster Dedicated vCPUs", 4),
     "standard_ds2_v2": ("Standard DSv2 Family Cluster Dedicated vCPUs", 2),
 }
+#: Cores of all families together; those of nodes of low priority count towards no family.
+DEDICATED = "Total Cluster Dedicated Regional vCPUs"
+LOW_PRIORITY = "Total Cluster Low Priority Regional vCPUs"
 #: Curated environments for training, and those for inference.
 CURATED = ("AzureML-tensorflow-2.16-cuda12",)
 INFERENCE = ("AzureML-minimal-py311-inference", "AzureML-mlflow-py312-inference")
@@ -52,7 +57,11 @@ class Quota:
     """Cores that the subscription may use in the region, by family."""
 
     limits: dict[str, int] = field(
-        default_factory=lambda: {family: 100 for family, _ in SIZES.values()}
+        default_factory=lambda: {
+            **{family: 100 for family, _ in SIZES.values()},
+            DEDICATED: 200,
+            LOW_PRIORITY: 100,
+        }
     )
     used: dict[str, int] = field(default_factory=dict)
 

@@ -82,6 +82,21 @@ def test_a_multirun_submits_all_its_variants_at_once(
 
 
 @pytest.mark.azure
+def test_a_variant_on_this_machine_leaves_the_next_one_its_metrics_on_azure(
+    azure: Start, cli: Cli, digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    emulator = azure(StubEngine())
+    taken_for_azure(emulator, digits, monkeypatch)
+    Bench(emulator, tmp_path / "before", digits.parent).run(Stage.compute)
+    places = ["workspace=local,azure", "compute=gpu_cluster", "env=curated"]
+    cli.ok("-m", "stage=train", "model.epochs=1", *places)
+    here, there = cli.records("train")
+    assert (here["workspace"], there["workspace"]) == ("local", "azure")
+    assert here["metrics"]["validation_acc"] > 0
+    assert there["metrics"] == {"validation_acc": 0.7}
+
+
+@pytest.mark.azure
 def test_a_sweep_that_is_submitted_is_followed_with_the_line_that_was_printed(
     azure: Start, cli: Cli
 ) -> None:

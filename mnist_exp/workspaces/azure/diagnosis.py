@@ -2,10 +2,11 @@
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from mnist_exp.config import ComputeType
+from mnist_exp.config import ComputeTier, ComputeType
 from mnist_exp.errors import MnistExpError
 from mnist_exp.specs import ComputeSpec, DeploymentSpec
 from mnist_exp.workspaces.azure.computes import Computes
@@ -18,6 +19,40 @@ __all__ = ["diagnose"]
 #: Managed endpoints keep a fifth more for upgrades.
 #: https://learn.microsoft.com/azure/machine-learning/how-to-manage-quotas
 RESERVE = 1.2
+#: Cores of all families together, for dedicated nodes; and for those of low priority, which count
+#: towards no family. Names as `_plain` has them.
+REGIONAL = {
+    ComputeTier.dedicated: "totalclusterdedicatedregionalvcpus",
+    ComputeTier.low_priority: "totalclusterlowpriorityregionalvcpus",
+}
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """Machines that the config asks for under a key."""
+
+    key: str
+    size: str
+    count: int
+    tier: ComputeTier = ComputeTier.dedicated
+
+
+@dataclass(frozen=True)
+class _Offered:
+    """What the region has: size -> (family, cores), and usage name -> cores that are left."""
+
+    sizes: Mapping[str, tuple[str, int]]
+    left: Mapping[str, int]
+
+    def pools(self, asked: _Asked) -> Mapping[str, int | None]:
+        """Return, by what it is called, how many cores are left in each pool that it draws on."""
+        whole = self.left.get(REGIONAL[asked.tier])
+        if asked.tier is ComputeTier.low_priority:
+            return {"low priority in the region": whole}
+        family = self.sizes[asked.size.lower()][0]
+        own = next((left for name, left in self.left.items() if name.startswith(family)), None)
+        # A region that tells no total has none.
+        return {"its family": own} | ({} if whole is None else {"the region": whole})
 
 
 def diagnose(
@@ -79,45 +114,49 @@ def _quota(
     except MnistExpError as error:
         yield Finding(Level.WARN, "quota", str(error))
         return
-    known = {
-        str(size.name).lower(): (_plain(size.family), int(_field(size, "vCPUs", "v_cp_us") or 0))
-        for size in sizes
-    }
-    free = {
-        _plain(_name(one)): int(_field(one, "limit", "limit") or 0)
-        - int(_field(one, "currentValue", "current_value") or 0)
-        for one in usages
-    }
-    asked = [
-        ("compute.max_instances", compute.size, compute.max_instances),
-        (
-            "endpoint.deployment",
-            deployment.instance_type,
-            math.ceil(RESERVE * deployment.instance_count),
-        ),
-    ]
-    for key, size, count in asked:
-        if size:
-            yield _fits(key, size, count, known, free)
+    offered = _Offered(
+        {
+            str(size.name).lower(): (
+                _plain(size.family),
+                int(_field(size, "vCPUs", "v_cp_us") or 0),
+            )
+            for size in sizes
+        },
+        {
+            _plain(_name(one)): int(_field(one, "limit", "limit") or 0)
+            - int(_field(one, "currentValue", "current_value") or 0)
+            for one in usages
+        },
+    )
+    for asked in _all_asked(compute, deployment):
+        yield from _fits(asked, offered)
 
 
-def _fits(
-    key: str, size: str, count: int, known: dict[str, tuple[str, int]], free: dict[str, int]
-) -> Finding:
-    if size.lower() not in known:
-        return Finding(
-            Level.FAIL, key, f"{size} is not offered in this region; choose another size"
-        )
-    family, cores = known[size.lower()]
-    left = next((value for name, value in free.items() if name.startswith(family)), None)
-    if left is None or not cores:
-        return Finding(Level.WARN, key, f"no quota is told for {size}; look in the studio")
-    needed = count * cores
-    text = f"{count} x {size} take {needed} cores of its family, {left} are left"
-    if needed <= left:
-        return Finding(Level.OK, key, text)
-    remedy = "ask for more quota in the studio, or take fewer or smaller machines"
-    return Finding(Level.FAIL, key, f"{text}; {remedy}")
+def _all_asked(compute: ComputeSpec, deployment: DeploymentSpec) -> Iterator[_Asked]:
+    if compute.size:
+        yield _Asked("compute.max_instances", compute.size, compute.max_instances, compute.tier)
+    count = math.ceil(RESERVE * deployment.instance_count)
+    yield _Asked("endpoint.deployment", deployment.instance_type, count)
+
+
+def _fits(asked: _Asked, offered: _Offered) -> Iterator[Finding]:
+    key, size = asked.key, asked.size
+    if size.lower() not in offered.sizes:
+        yield Finding(Level.FAIL, key, f"{size} is not offered in this region; choose another size")
+        return
+    _, cores = offered.sizes[size.lower()]
+    needed = asked.count * cores
+    for pool, left in offered.pools(asked).items():
+        if left is None or not cores:
+            text = f"no quota of {pool} is told for {size}; look in the studio"
+            yield Finding(Level.WARN, key, text)
+            continue
+        text = f"{asked.count} x {size} take {needed} cores of {pool}, {left} are left"
+        if needed <= left:
+            yield Finding(Level.OK, key, text)
+        else:
+            remedy = "ask for more quota in the studio, or take fewer or smaller machines"
+            yield Finding(Level.FAIL, key, f"{text}; {remedy}")
 
 
 def _name(usage: object) -> object:

@@ -1,12 +1,14 @@
 """What jobs log: the workspace's MLflow server, through azureml-mlflow."""
 
 import os
+from typing import Any
 
 from azureml.mlflow._internal.service_context_loader import _AzureMLServiceContextLoader
 from azureml.mlflow._internal.utils import ServiceContext
 from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
+from mlflow.tracking._tracking_service.utils import _tracking_store_registry
 
 from mnist_exp.errors import ServiceError
 from mnist_exp.workspaces.azure.connection import Connection
@@ -18,6 +20,9 @@ from mnist_exp.workspaces.base import MetricPoint
 __all__ = ["Tracking"]
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+# MLflow did so when it was imported, unless that was for a variant on this machine.
+_registry: Any = _tracking_store_registry
+_registry.register_entrypoints()
 
 
 class Tracking:

@@ -20,7 +20,7 @@ from mnist_exp.errors import (
 from mnist_exp.workspaces.base import Detached, JobStatus
 from tests.azure_emulator.engines import StubEngine
 from tests.azure_emulator.faults import Action, Fault
-from tests.azure_emulator.rules import SIZES
+from tests.azure_emulator.rules import DEDICATED, LOW_PRIORITY, SIZES
 from tests.workspaces.azure.bench import Bench, State
 from tests.workspaces.azure.conftest import Make
 
@@ -239,6 +239,28 @@ def test_doctor_tells_all(bench: Bench) -> None:
     bench.emulator.quota.limits[family] = 8
     bench.run(Stage.compute)
     bench.run(Stage.doctor)
+
+
+def test_doctor_counts_low_priority_apart(bench: Bench) -> None:
+    bench.emulator.quota.limits[LOW_PRIORITY] = 8
+    with pytest.raises(JobError, match="1 of"):
+        bench.run(Stage.doctor, "compute=low_priority")
+    (line,) = [line for line in bench.display.messages if "compute.max_instances" in line]
+    assert line.startswith("fail")
+    assert "4 x STANDARD_NC4AS_T4_V3 take 16 cores of low priority in the region, 8 are" in line
+    # What the family has left is of no matter to it.
+    family, _ = SIZES["standard_nc4as_t4_v3"]
+    bench.emulator.quota.limits |= {LOW_PRIORITY: 16, family: 0}
+    bench.run(Stage.doctor, "compute=low_priority")
+
+
+def test_doctor_counts_the_region_beside_the_family(bench: Bench) -> None:
+    bench.emulator.quota.limits[DEDICATED] = 12
+    with pytest.raises(JobError, match="1 of"):
+        bench.run(Stage.doctor)
+    failing = [line for line in bench.display.messages if line.startswith("fail")]
+    assert [line.split(":")[0] for line in failing] == ["fail  compute.max_instances"]
+    assert "take 16 cores of the region, 12 are left" in failing[0]
 
 
 def test_doctor_without_a_role_says_so_and_stops_there(bench: Bench) -> None:

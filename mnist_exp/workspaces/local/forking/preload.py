@@ -11,6 +11,8 @@ _SLOW = ("numpy", "pandas", "scipy", "sklearn", "torch", "keras", "tensorflow")
 #: What MLflow imports at the first call.
 _TRACKING = ("mlflow", "mlflow.tracking.fluent", "mlflow.store.tracking.sqlalchemy_store")
 _KERAS = "keras"
+#: MLflow loads it wherever it is installed; a store on this machine never needs it.
+_AZURE, _PLUGIN = "azureml", "azureml.mlflow"
 
 
 def libraries_of(code: Path, script: str) -> list[str]:
@@ -19,7 +21,8 @@ def libraries_of(code: Path, script: str) -> list[str]:
     Modules beside the script are followed by their imports at the top, the script itself by those
     inside its functions too; MLflow is looked for in all of them everywhere, since whoever logs
     needs it sooner or later. TensorFlow is imported without Keras, which takes as long again,
-    unless one of them speaks of Keras.
+    unless one of them speaks of Keras; MLflow without its plugin for Azure, unless one of them
+    speaks of that.
 
     Args:
         code: The folder that the job runs in.
@@ -32,7 +35,10 @@ def libraries_of(code: Path, script: str) -> list[str]:
     wanted = [name for name in _SLOW if name in found.libraries and name not in own]
     if "tensorflow" in wanted and _KERAS not in found.libraries:
         wanted[wanted.index("tensorflow")] = f"tensorflow~{_KERAS}"
-    return [*wanted, *(_TRACKING if "mlflow" in everywhere.libraries - own else ())]
+    if "mlflow" not in everywhere.libraries - own:
+        return wanted
+    hidden = "" if _AZURE in everywhere.libraries else f"~{_PLUGIN}"
+    return [*wanted, *(f"{name}{hidden}" for name in _TRACKING)]
 
 
 class _Names:
@@ -58,8 +64,11 @@ class _Names:
             top = name.partition(".")[0]
             self.libraries.add(top)
             self.follow(path.parent / f"{top}.py", late=self._late)
-        if any(isinstance(node, ast.Attribute) and node.attr == _KERAS for node in ast.walk(tree)):
-            self.libraries.add(_KERAS)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Attribute) and node.attr == _KERAS:
+                self.libraries.add(_KERAS)
+            if isinstance(node, ast.Constant) and f"{_AZURE}:" in str(node.value):
+                self.libraries.add(_AZURE)
 
 
 def _imports(tree: ast.Module, *, late: bool) -> Iterator[str]:

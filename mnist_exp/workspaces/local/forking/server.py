@@ -218,7 +218,10 @@ def preload(modules: list[str]) -> None:
         # https://docs.python.org/3/reference/import.html#the-module-cache
         sys.modules.update(dict.fromkeys(absent))  # type: ignore[arg-type]
         try:
-            importlib.import_module(name)
+            with warnings.catch_warnings():
+                # Of what is hidden, above all.
+                warnings.simplefilter("ignore")
+                importlib.import_module(name)
         except Exception as error:
             # Whatever a library may raise.
             print(f"{name} cannot be imported here: {error}", file=sys.stderr, flush=True)

@@ -6,7 +6,8 @@ import pytest
 from mnist_exp.workspaces.local.forking.preload import libraries_of
 from tests.conftest import REPOSITORY
 
-TRACKING = ["mlflow", "mlflow.tracking.fluent", "mlflow.store.tracking.sqlalchemy_store"]
+MLFLOW = ["mlflow", "mlflow.tracking.fluent", "mlflow.store.tracking.sqlalchemy_store"]
+TRACKING = [f"{name}~azureml.mlflow" for name in MLFLOW]
 
 
 @pytest.fixture
@@ -28,6 +29,15 @@ def test_what_a_script_and_its_modules_import_is_found(code: Callable[..., Path]
 def test_mlflow_is_found_wherever_it_hides(code: Callable[..., Path]) -> None:
     folder = code("import helper", helper="def log():\n    import mlflow")
     assert libraries_of(folder, "script.py") == TRACKING
+
+
+@pytest.mark.parametrize(
+    "script", ["import mlflow, azureml.mlflow", "import mlflow\nmlflow.log('azureml://somewhere')"]
+)
+def test_mlflow_keeps_its_plugin_for_those_who_speak_of_it(
+    code: Callable[..., Path], script: str
+) -> None:
+    assert libraries_of(code(script), "script.py") == MLFLOW
 
 
 def test_late_imports_of_the_script_itself_count(code: Callable[..., Path]) -> None:
