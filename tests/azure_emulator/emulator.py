@@ -194,7 +194,7 @@ class Emulator:
     def _recorded(self, kind: str, call: Call, reply: Reply) -> Reply:
         body: Any = None
         with contextlib.suppress(ValueError):
-            body = call.json if not kind.startswith("blob") else len(call.body)
+            body = _read(kind, call)
         one = Recorded(
             kind, call.method, call.path, call.query, body, dict(call.headers), reply.status
         )
@@ -288,6 +288,12 @@ def _find(call: Call) -> tuple[Route, dict[str, str]] | None:
         if route.method == call.method and (found := route.pattern.fullmatch(call.path)):
             return route, {name: value or "" for name, value in found.groupdict().items()}
     return None
+
+
+def _read(kind: str, call: Call) -> Any:
+    if kind.startswith("blob"):
+        return len(call.body)
+    return call.form if kind == "token.secret" else call.json
 
 
 def _hints(action: Action) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import urllib.parse
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -34,6 +35,11 @@ class Call:
     def json(self) -> Any:
         """The body, read as JSON."""
         return json.loads(self.body or b"{}")
+
+    @property
+    def form(self) -> dict[str, str]:
+        """The body, read as a form."""
+        return dict(urllib.parse.parse_qsl(self.body.decode()))
 
 
 @dataclass

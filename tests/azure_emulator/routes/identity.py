@@ -1,4 +1,4 @@
-"""Who the caller is, and where things are: managed identity and the cloud's metadata."""
+"""Who the caller is, and where things are: identities and the cloud's metadata."""
 
 import base64
 import json
@@ -31,16 +31,45 @@ def token(call: Call) -> Reply:
     if call.headers.get("x-identity-header") != "x":
         raise RefusalError(401, "Unauthorized", "the identity header is missing")
     resource = call.query["resource"]
-    expires = int(time.time()) + 86_400
-    claims = {"aud": resource.rstrip("/"), "tid": "tenant", "oid": "object", "exp": expires}
+    text, expires = _signed_in(resource)
     return Reply(
         content={
-            "access_token": f"{_part({'alg': 'none', 'typ': 'JWT'})}.{_part(claims)}.",
+            "access_token": text,
             "expires_on": str(expires),
             "resource": resource,
             "token_type": "Bearer",
         }
     )
+
+
+@route("GET", r"/adfs/\.well-known/openid-configuration", "metadata.openid")
+def openid(call: Call) -> Reply:
+    """Say where a service principal signs in."""
+    authority = f"{call.emulator.url}/adfs"
+    return Reply(
+        content={
+            "issuer": authority,
+            "authorization_endpoint": f"{authority}/oauth2/authorize",
+            "token_endpoint": f"{authority}/oauth2/token",
+        }
+    )
+
+
+@route("POST", "/adfs/oauth2/token", "token.secret")
+def secret(call: Call) -> Reply:
+    """Give a token to a service principal that sends a secret."""
+    form = call.form
+    if form.get("grant_type") != "client_credentials" or not form.get("client_secret"):
+        raise RefusalError(401, "invalid_client", "the secret is missing")
+    text, _ = _signed_in(form["scope"].removesuffix("/.default"))
+    return Reply(content={"access_token": text, "expires_in": 86_400, "token_type": "Bearer"})
+
+
+def _signed_in(resource: str) -> tuple[str, int]:
+    """Return a token for a resource, and when it expires."""
+    expires = int(time.time()) + 86_400
+    claims = {"aud": resource.rstrip("/"), "tid": "tenant", "oid": "object", "exp": expires}
+    return f"{_part({'alg': 'none', 'typ': 'JWT'})}.{_part(claims)}.", expires
 
 
 def _part(value: object) -> str:

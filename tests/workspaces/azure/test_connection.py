@@ -1,0 +1,193 @@
+"""Who we sign in as, at which authority, and for which cloud's resource manager."""
+
+import io
+import json
+import os
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from azure.core.pipeline.transport import RequestsTransport
+from azure.identity import (
+    AzureCliCredential,
+    DefaultAzureCredential,
+    EnvironmentCredential,
+    InteractiveBrowserCredential,
+    ManagedIdentityCredential,
+)
+from azureml.mlflow._common._cloud.cloud import _get_cloud_or_default
+from requests.adapters import HTTPAdapter
+from urllib3 import HTTPResponse
+
+from mnist_exp.config import Cloud, Credential, Stage, WorkspaceConfig, WorkspaceType
+from mnist_exp.errors import AuthenticationError
+from mnist_exp.workspaces.azure.computes import Computes
+from mnist_exp.workspaces.azure.connection import Connection, connect
+from mnist_exp.workspaces.azure.retrying import Retrying
+from tests.azure_emulator.emulator import Emulator
+from tests.workspaces.azure.bench import Bench
+
+#: Cloud -> its authority and its resource manager.
+PLACES = {
+    None: ("https://login.microsoftonline.com", "https://management.azure.com"),
+    Cloud.AzureCloud: ("https://login.microsoftonline.com", "https://management.azure.com"),
+    Cloud.AzureUSGovernment: (
+        "https://login.microsoftonline.us",
+        "https://management.usgovcloudapi.net",
+    ),
+    Cloud.AzureChinaCloud: (
+        "https://login.chinacloudapi.cn",
+        "https://management.chinacloudapi.cn",
+    ),
+}
+CLASSES = {
+    Credential.default: DefaultAzureCredential,
+    Credential.interactive: InteractiveBrowserCredential,
+    Credential.cli: AzureCliCredential,
+    Credential.managed_identity: ManagedIdentityCredential,
+    Credential.environment: EnvironmentCredential,
+}
+#: Prints a token as `az account get-access-token` does, and keeps what it was asked.
+AZ = """\
+#!/bin/sh
+echo "$@" > "{asked}"
+echo '{{"accessToken": "from-az", "expires_on": 4102444800}}'
+"""
+
+
+class Nobody(HTTPAdapter):
+    """Answers 404 to everything, without a socket."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[requests.PreparedRequest] = []
+
+    def send(self, request: requests.PreparedRequest, **_: Any) -> requests.Response:
+        self.asked.append(request)
+        body = json.dumps({"error": {"code": "NotFound", "message": "nothing is here"}}).encode()
+        headers = {"content-type": "application/json"}
+        raw = HTTPResponse(io.BytesIO(body), headers, 404, preload_content=False)
+        return self.build_response(request, raw)
+
+
+@pytest.fixture(autouse=True)
+def nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No variable says who or where we are; what the SDK writes is taken back."""
+    monkeypatch.setenv("AZUREML_CURRENT_CLOUD", "set aside")
+    for name in list(os.environ):
+        if name.startswith(("AZURE", "IDENTITY", "ARM_", "MSI")):
+            monkeypatch.delenv(name)
+
+
+def config(credential: Credential, cloud: Cloud | None) -> WorkspaceConfig:
+    return WorkspaceConfig(
+        WorkspaceType.azure, "s", "group", "workspace", credential=credential, cloud=cloud
+    )
+
+
+def looked_for(connection_config: WorkspaceConfig) -> tuple[Connection, requests.PreparedRequest]:
+    """Look for a compute target, and return the one request that was made for it."""
+    session, nobody = requests.Session(), Nobody()
+    session.mount("https://", nobody)
+    transport = RequestsTransport(session=session, session_owner=False)
+    connection = connect(connection_config, {"transport": transport})
+    assert Computes(connection, Retrying(tries=1)).find("gpu-cluster") is None
+    (request,) = nobody.asked
+    return connection, request
+
+
+def service_principal(patch: pytest.MonkeyPatch, **more: str) -> None:
+    given = {"AZURE_CLIENT_ID": "c", "AZURE_CLIENT_SECRET": "hush", "AZURE_TENANT_ID": "t", **more}
+    for name, value in given.items():
+        patch.setenv(name, value)
+
+
+@pytest.mark.parametrize("cloud", PLACES)
+@pytest.mark.parametrize("credential", Credential)
+def test_the_credential_is_the_one_of_the_config_at_its_clouds_authority(
+    credential: Credential, cloud: Cloud | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service_principal(monkeypatch)
+    found = connect(config(credential, cloud), {}).credential
+    assert type(found) is CLASSES[credential]
+    authorities = set(authorities_of(parts_of(found)))
+    # The others are told where they are by whoever made them: `az cloud set`, the machine.
+    expected = {PLACES[cloud][0]} if credential not in TOLD_BY_OTHERS else set()
+    assert authorities == expected
+
+
+TOLD_BY_OTHERS = (Credential.cli, Credential.managed_identity)
+
+
+def authorities_of(parts: Mapping[str, Any]) -> list[str]:
+    """Return the authorities of a credential, and of those that it is made of."""
+    own = [value for name, value in parts.items() if name == "_authority" and value]
+    inner = [*parts.get("credentials", ()), parts.get("_credential")]
+    return own + [found for one in inner if one for found in authorities_of(parts_of(one))]
+
+
+def parts_of(thing: object) -> Mapping[str, Any]:
+    return getattr(thing, "__dict__", {})
+
+
+@pytest.mark.parametrize("cloud", PLACES)
+def test_az_is_asked_for_the_clouds_resource_manager(
+    cloud: Cloud | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    az, asked = tmp_path / "az", tmp_path / "asked"
+    az.write_text(AZ.format(asked=asked), encoding="utf-8")
+    az.chmod(az.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    manager = PLACES[cloud][1]
+    _, request = looked_for(config(Credential.cli, cloud))
+    words = asked.read_text(encoding="utf-8").split()
+    assert words[:2] == ["account", "get-access-token"]
+    assert words[words.index("--resource") + 1] == manager
+    assert request.url is not None
+    assert request.url.startswith(f"{manager}/subscriptions/s/resourceGroups/group/")
+    assert request.headers["Authorization"] == "Bearer from-az"
+    # The metrics' plugin reads which cloud it is in from what the SDK notes.
+    assert _get_cloud_or_default()._get_default_scope() == f"{manager}/.default"
+
+
+@pytest.mark.parametrize("cloud", [Cloud.AzureUSGovernment, Cloud.AzureChinaCloud])
+def test_the_machines_identity_is_asked_for_the_clouds_resource_manager(
+    cloud: Cloud, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("ARM_CLOUD_METADATA_URL", "AZUREML_CURRENT_CLOUD"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AZURE_CLIENT_ID", "of-a-user-assigned-identity")
+    _, request = looked_for(config(Credential.managed_identity, cloud))
+    (asked,) = emulator.recorded("token")
+    assert asked.query["resource"] == PLACES[cloud][1]
+    assert asked.query["client_id"] == "of-a-user-assigned-identity"
+    assert str(request.url).startswith(PLACES[cloud][1])
+
+
+def test_a_service_principal_signs_in_with_its_secret(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    emulator = bench.emulator
+    # The tenant of AD FS: for it nobody asks Microsoft whether the authority is a real one.
+    service_principal(monkeypatch, AZURE_TENANT_ID="adfs", AZURE_AUTHORITY_HOST=emulator.url)
+    for name in ("IDENTITY_ENDPOINT", "IDENTITY_HEADER"):
+        monkeypatch.delenv(name)
+    record = bench.run(Stage.compute, "workspace.credential=environment")
+    assert record.compute is not None
+    assert record.compute["created"]
+    form = emulator.recorded("token.secret")[0].body
+    assert (form["client_id"], form["client_secret"]) == ("c", "hush")
+    assert form["scope"] == f"{emulator.url}/.default"
+    assert emulator.recorded("token") == []
+
+
+@pytest.mark.parametrize("credential", [Credential.environment, Credential.cli])
+def test_who_cannot_sign_in_is_told_what_to_do(
+    credential: Credential, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(AuthenticationError, match=r"no way to sign in.*workspace\.credential"):
+        looked_for(config(credential, None))
