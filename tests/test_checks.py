@@ -628,6 +628,14 @@ def test_a_data_key_that_another_option_reads_is_a_warning() -> None:
     assert checks.warnings(config) == []
 
 
+def test_a_jobs_limit_is_none_of_its_trials() -> None:
+    config = fresh_config("stage=sweep", "job.timeout=60")
+    (line,) = checks.warnings(config)
+    assert line.startswith("job.timeout: is none of the trials'")
+    config.sweep.limits.trial_timeout = 60
+    assert checks.warnings(config) == []
+
+
 def test_a_script_is_told_which_flags_it_must_take() -> None:
     config = fresh_config("stage=sweep")
     config.sweep.search_space = {"drop_out": LR}

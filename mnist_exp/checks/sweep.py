@@ -23,8 +23,10 @@ def sweep_faults(config: ExperimentConfig) -> Iterator[str]:
 
 
 def sweep_warnings(config: ExperimentConfig) -> Iterator[str]:
-    """A script that has no such input gets the drawn value all the same, and may refuse it."""
+    """Inputs that the script has not, which get drawn values all the same; a limit of one job."""
     job = config.job
+    if job.timeout is not None and config.sweep.limits.trial_timeout is None:
+        yield "job.timeout: is none of the trials'; theirs is sweep.limits.trial_timeout"
     strange = sorted(swept_names(config) - {*job.inputs, *job.sources.values()})
     if job.script is not None and strange:
         flags = ", ".join(f"--{name.replace('_', '-')}" for name in strange)

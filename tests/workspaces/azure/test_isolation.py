@@ -13,8 +13,7 @@ from mnist_exp.lazy import open_workspace
 from mnist_exp.config import ExperimentConfig, WorkspaceConfig, WorkspaceType
 config = ExperimentConfig(workspace=WorkspaceConfig(WorkspaceType.local))
 open_workspace(config, pathlib.Path("nowhere"))
-# MLflow itself loads its plugin azureml-mlflow, and with it azure.core.
-print([name for name in sys.modules if name.startswith(("azure.ai", "mnist_exp.workspaces.azure"))])
+print([name for name in sys.modules if name.startswith(("azure.", "mnist_exp.workspaces.azure"))])
 """
 
 

@@ -75,7 +75,19 @@ JOBS = {
             "job.environment_variables={LEVEL: '3'}",
         ],
     ),
+    "train-modes": (
+        Stage.train,
+        ["job.inputs.data_folder.mode=download", "job.outputs.checkpoints.mode=upload"],
+    ),
     "sweep-tutorial": (Stage.sweep, []),
+    "sweep-distributed": (
+        Stage.sweep,
+        ["job.distribution.type=tensorflow", "job.distribution.worker_count=2"],
+    ),
+    "sweep-limits": (
+        Stage.sweep,
+        ["sweep.limits.timeout=30", "sweep.limits.trial_timeout=90", "job.timeout=600"],
+    ),
     "sweep-sobol": (Stage.sweep, ["sweep=sobol", "sweep.sampling_algorithm.logbase=10"]),
     "sweep-grid": (Stage.sweep, ["sweep=grid", "sweep.limits.timeout=7200"]),
     "sweep-median": (
@@ -177,6 +189,31 @@ def test_model_endpoint_and_deployment(request: pytest.FixtureRequest, ready: Be
         check(request, name, ready.emulator.recorded(kind)[which])
 
 
+def test_what_an_endpoint_and_a_deployment_may_be_told(
+    request: pytest.FixtureRequest, registered: Bench
+) -> None:
+    bench = registered
+    bench.run(
+        Stage.deploy,
+        "endpoint.name=endpoint-1",
+        "endpoint.auth_mode=aml_token",
+        "endpoint.deployment.instance_count=2",
+        "+endpoint.deployment.environment_variables.LEVEL='3'",
+        "endpoint.deployment.request_settings.request_timeout_ms=90000",
+        "endpoint.deployment.request_settings.max_concurrent_requests_per_instance=4",
+        "endpoint.deployment.liveness_probe.period=5",
+        "endpoint.deployment.readiness_probe.initial_delay=60",
+    )
+    quick = ["endpoint.rollout.seconds=0", "endpoint.rollout.samples=2"]
+    bench.run(Stage.deploy, "endpoint=blue_green", "endpoint.auth_mode=aml_token", *quick)
+    for kind, which, name in (
+        ("endpoint.put", 0, "endpoint-token"),
+        ("deployment.put", 0, "deployment-settings"),
+        ("endpoint.put", 2, "endpoint-mirror"),
+    ):
+        check(request, name, bench.emulator.recorded(kind)[which])
+
+
 def dumped(entity: Any, path: Path) -> str:
     # A command is loaded as what it would be inside a pipeline, and dumped in a form of that kind
     # which is no job any more.
@@ -198,6 +235,8 @@ def test_a_job_and_its_yaml_say_the_same(
     workspace.submit(spec)
     ours = bench.emulator.recorded("job.put")[-1]
     check(request, case, ours)
+    if case == "train-conda":
+        check(request, "environment-train", bench.emulator.recorded("environments.put")[-1])
     bench.emulator.store.jobs.clear()
     maker = cli_yaml.sweep_yaml if isinstance(spec, SweepJob) else cli_yaml.command_yaml
     path = tmp_path / "job.yaml"
