@@ -325,6 +325,24 @@ def test_a_second_deployment_takes_over_in_steps(registered: Bench) -> None:
     assert not any(mirror for _, mirror in steps[1:])
 
 
+def test_traffic_by_hand_deploys_nothing(registered: Bench) -> None:
+    registered.run(Stage.deploy)
+    quick = ["endpoint.rollout.seconds=0", "endpoint.rollout.samples=2"]
+    registered.run(Stage.deploy, "endpoint=blue_green", *quick)
+    before = len(registered.emulator.recorded("deployment.put"))
+    split = registered.run(Stage.deploy, "endpoint.traffic={tff-blue: 50, tff-green: 50}")
+    assert split.endpoint["traffic"] == {"tff-blue": 50, "tff-green": 50}
+    mirrored = registered.run(
+        Stage.deploy,
+        "endpoint.reuse=true",
+        "endpoint.traffic={tff-blue: 100, tff-green: 0}",
+        "endpoint.mirror_traffic={tff-green: 10}",
+    )
+    assert mirrored.endpoint["traffic"] == {"tff-blue": 100}
+    assert mirrored.endpoint["mirror_traffic"] == {"tff-green": 10}
+    assert len(registered.emulator.recorded("deployment.put")) == before
+
+
 def test_new_keys_leave_the_traffic_and_status_and_logs_tell(registered: Bench) -> None:
     name = registered.run(Stage.deploy).name
     before = list(registered.emulator.store.keys[name])
