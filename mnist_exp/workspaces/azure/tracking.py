@@ -1,6 +1,5 @@
 """What jobs log: the workspace's MLflow server, through azureml-mlflow."""
 
-import os
 from typing import Any
 
 from azureml.mlflow._internal.service_context_loader import _AzureMLServiceContextLoader
@@ -19,7 +18,6 @@ from mnist_exp.workspaces.base import MetricPoint
 
 __all__ = ["Tracking"]
 
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 # MLflow did so when it was imported, unless that was for a variant on this machine.
 _registry: Any = _tracking_store_registry
 _registry.register_entrypoints()

@@ -1,5 +1,6 @@
 """What a local run must not load, and what no error may show."""
 
+import os
 import subprocess
 import sys
 
@@ -22,6 +23,21 @@ def test_the_local_workspace_loads_no_sdk() -> None:
         [sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_mlflow_reports_no_use_of_either_workspace() -> None:
+    for name in ("azure.workspace", "local.workspace"):
+        code = (
+            f"import mnist_exp.workspaces.{name}\n"
+            "from mlflow.telemetry import get_telemetry_client\n"
+            "print(get_telemetry_client())"
+        )
+        # MLflow reports nothing in a test or on a server of that kind, which this is to be neither.
+        usual = {key: os.environ[key] for key in ("PATH", "HOME") if key in os.environ}
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=usual
+        )
+        assert done.stdout.strip() == "None"
 
 
 def test_signatures_and_tokens_are_hidden() -> None:
