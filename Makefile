@@ -16,9 +16,9 @@ test: lint types
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup \
 		-m "not soak and not azure and not faults" $(ARGS)
 
-# Long kill, soak and fault runs; their short forms are part of `make test`.
+# Long kill, soak and fault runs; their short forms are part of `make test`. DATA: as for bench.
 test-soak: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -m soak $(ARGS)
+	$(BIN)/python -m pytest -m soak $(if $(DATA),--data $(DATA)) $(ARGS)
 
 # What has to do with Azure: the emulator, the workspace on it, contracts, commands; also what
 # takes longer than `make test` has time for.

@@ -46,6 +46,7 @@ def socket_guard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Take options of single modules."""
     parser.addoption("--rewrite-wire", action="store_true", help="see tests/workspaces/azure")
+    parser.addoption("--data", type=Path, help="folder with MNIST's four files, for soak tests")
 
 
 class Cli:

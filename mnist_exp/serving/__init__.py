@@ -17,6 +17,7 @@ user's script and nothing else of this program, so that they are ready in a frac
       statistics what blue-green rollouts decide by
     worker       one process for each instance: the user's script
       script     the scoring script; `no_code` for a model that brings none
+      calling    what its `run` is called with
     frames       what front and worker say to each other
     files        the endpoint's files that both commands and front read
     settings     what a revision is run with

@@ -15,8 +15,9 @@
 | 502 | two workers, one after the other, ended under the request |
 | 503 | the deployment has failed; `/` and `/health`: one that has traffic has |
 
-The container answers 500 when `run` raises, 400 when the body is not UTF-8, and 431 when
-`x-ms-client-request-id` is longer than 100 characters. What `run` raised is in the log and not in
+The container answers 500 when `run` raises, 400 when the body is not UTF-8, 431 when
+`x-ms-client-request-id` is longer than 100 characters, and of a `run` with `@input_schema` 415 and
+400 when the body is not its JSON. What `run` raised is in the log and not in
 the answer, whatever its type: on Azure ML no caller sees it, and a client must not learn to rely
 on it here. A plain ASGI application, since a framework would cost as much time as scoring does.
 https://learn.microsoft.com/azure/machine-learning/how-to-troubleshoot-online-endpoints
@@ -32,7 +33,7 @@ from urllib.parse import parse_qsl
 
 import orjson
 
-from mnist_exp.serving.frames import Reply, Request
+from mnist_exp.serving.frames import METHOD, Reply, Request
 from mnist_exp.serving.group import Group, GroupFailedError, OverloadError
 from mnist_exp.serving.slot import WorkerLostError
 from mnist_exp.serving.swagger import swagger
@@ -261,8 +262,7 @@ class Application:
 async def _body(exchange: Exchange, limit_s: float) -> bytes:
     """Return the request's body; of a GET its query as JSON, as Azure ML's server has it."""
     if exchange.scope["method"] == "GET":
-        query = parse_qsl(exchange.scope["query_string"].decode("latin-1"))
-        return orjson.dumps(dict(query))
+        return _query(exchange.scope["query_string"].decode("latin-1"))
     length = exchange.headers.get(b"content-length", b"0")
     # The HTTP parser let through nothing but digits.
     if int(length) > PAYLOAD_LIMIT:
@@ -280,6 +280,23 @@ async def _body(exchange: Exchange, limit_s: float) -> bytes:
     return bytes(parts)
 
 
+def _query(text: str) -> bytes:
+    """Return a query as JSON: values that are JSON as such, of one that comes twice a list."""
+    values: dict[str, list[object]] = {}
+    for name, value in parse_qsl(text, keep_blank_values=True):
+        values.setdefault(name, []).append(_json_or_text(value))
+    return orjson.dumps({name: all_ if len(all_) > 1 else all_[0] for name, all_ in values.items()})
+
+
+def _json_or_text(value: str) -> object:
+    try:
+        orjson.loads(value)
+    except ValueError:
+        return value
+    # As it was sent: reading and writing again would lose digits of long numbers.
+    return orjson.Fragment(value)
+
+
 def _chunk(message: Mapping[str, Any]) -> bytes:
     if message["type"] == "http.disconnect":
         raise ConnectionError
@@ -290,8 +307,9 @@ def _chunk(message: Mapping[str, Any]) -> bytes:
 def _request(exchange: Exchange, body: bytes, group: Group) -> Request:
     if not group.wants_headers:
         return Request(exchange.id, b"", body)
-    headers = {
-        name.decode("latin-1"): value.decode("latin-1")
+    # Names are written as Azure ML's server has them: Content-Type.
+    headers = {METHOD: exchange.scope["method"]} | {
+        name.decode("latin-1").title(): value.decode("latin-1")
         for name, value in exchange.headers.items()
         # The container never sees what opens the endpoint.
         if name != b"authorization"

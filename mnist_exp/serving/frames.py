@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import BinaryIO
 
 __all__ = [
+    "METHOD",
     "PING",
     "PONG",
     "READY",
@@ -26,6 +27,8 @@ __all__ = [
     "read_request",
 ]
 
+#: Among the headers the request's method, under a name that no header can have.
+METHOD = ":method"
 READY = b"r"
 #: Ready, and `run` wants the request's headers.
 READY_FOR_HEADERS = b"h"

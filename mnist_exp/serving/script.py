@@ -4,23 +4,21 @@ https://learn.microsoft.com/azure/machine-learning/how-to-inference-server-http
 """
 
 import importlib.util
-import inspect
-import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
+from mnist_exp.serving.calling import Calling, calling, missing_fault
+
 __all__ = ["ScoringScript"]
 
 #: Not the file's own name, which could hide an installed package from the script itself.
 MODULE_NAME = "entry_script"
-#: `run` may take the request's headers under this name.
-HEADERS = "request_headers"
 
 
 class ScoringScript:
-    """A module with `init()` and `run(raw_data)`, or `run(raw_data, request_headers)`.
+    """A module with `init()` and `run(raw_data)`, or another form of `run` (see `calling`).
 
     Args:
         code: The deployment's code folder; the script may import what stands in it.
@@ -29,21 +27,26 @@ class ScoringScript:
 
     def __init__(self, code: Path, name: str) -> None:
         self.name = name
-        self.wants_headers = False
         self._code = code
         self._path = code / name
-        self._run: Callable[..., object] | None = None
+        self._run: Calling | None = None
+
+    @property
+    def wants_headers(self) -> bool:
+        """Whether the headers must come with each request; known when it is loaded."""
+        return self._run is not None and self._run.needs_headers
 
     def load(self) -> Callable[[], object]:
         """Import the script and return its `init`.
 
         Raises:
             AttributeError: It lacks `init` or `run`.
+            TypeError: `run` is none that Azure ML would call, or none that is called here.
+            ImportError: It needs something that is not here.
         """
         sys.path[:0] = list(dict.fromkeys([str(self._path.parent), str(self._code)]))
         module = _imported(self._path)
-        self._run = _function(module, "run")
-        self.wants_headers = _takes_headers(self._run)
+        self._run = calling(_function(module, "run"))
         return _function(module, "init")
 
     def run(self, raw_data: str, headers: bytes = b"") -> object:
@@ -55,9 +58,7 @@ class ScoringScript:
         """
         if self._run is None:
             raise RuntimeError("load() comes first")
-        if self.wants_headers:
-            return self._run(raw_data, **{HEADERS: json.loads(headers or b"{}")})
-        return self._run(raw_data)
+        return self._run(raw_data, headers)
 
 
 def _imported(path: Path) -> ModuleType:
@@ -67,7 +68,12 @@ def _imported(path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     # Pickle and dataclasses look a module up by its name.
     sys.modules[MODULE_NAME] = module
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except ModuleNotFoundError as error:
+        if fault := missing_fault(error.name or ""):
+            raise ImportError(fault) from error
+        raise
     return module
 
 
@@ -76,11 +82,3 @@ def _function(module: ModuleType, name: str) -> Callable[..., object]:
     if not callable(function):
         raise AttributeError(f"the scoring script must define {name}(); Azure ML calls it")
     return function  # type: ignore[no-any-return]
-
-
-def _takes_headers(run: Callable[..., object]) -> bool:
-    try:
-        return HEADERS in inspect.signature(run).parameters
-    except ValueError:
-        # Something written in C does not tell.
-        return False

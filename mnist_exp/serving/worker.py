@@ -10,7 +10,8 @@ everything that it has started.
 | status | when |
 |---|---|
 | 200 | the result of `run` as JSON |
-| 400 | the body is not UTF-8 |
+| 400 | the body is not UTF-8, or not what a `run` with `@input_schema` takes |
+| 415 | it takes JSON, and the content type is another |
 | 500 | `run` raised, or its result is not JSON; the details are in the log alone |
 """
 
@@ -26,6 +27,7 @@ from pathlib import Path
 
 import orjson
 
+from mnist_exp.serving.calling import BadInputError
 from mnist_exp.serving.frames import (
     PING,
     PONG,
@@ -81,6 +83,8 @@ def answer(script: ScoringScript, request: Request) -> tuple[int, bytes]:
         return 400, orjson.dumps({"message": f"the body must be UTF-8: {error.reason}"})
     try:
         return 200, encode(script.run(raw_data, request.headers))
+    except BadInputError as error:
+        return error.status, orjson.dumps({"message": str(error)})
     # Even SystemExit: a request must not end the process for all the others.
     except BaseException as error:
         # The one line is what `invoke` looks for.

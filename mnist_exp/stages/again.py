@@ -31,17 +31,24 @@ def begun_job(context: StageContext, stage: Stage) -> str | None:
 
 
 def begun_endpoint(context: StageContext) -> str | None:
-    """Return the endpoint that an earlier command was making, or made and could not delete."""
-    deleted = set()
+    """Return the endpoint that an earlier command was making, or made and could not delete.
+
+    One whose first deployment failed is such a one, and one that has ever been through is not.
+    """
+    begun: list[str] = []
+    settled = set()
     for record, folder in context.index.newest_first(Stage.deploy, Stage.cleanup):
-        if record.workspace != context.config.workspace.type.value:
+        if record.workspace != context.config.workspace.type.value or record.name in settled:
             continue
-        if record.stage is Stage.cleanup:
-            if record.status is JobStatus.COMPLETED:
-                deleted.add(record.name)
-        elif record.name not in deleted and _is_unfinished(record, folder):
-            return record.name if context.workspace.outlives_command else None
-    return None
+        if record.stage is Stage.deploy and _is_unfinished(record, folder):
+            begun.append(record.name)
+        elif record.stage is Stage.deploy:
+            settled.add(record.name)
+            # Later deployments to it failed, but it had one that was through.
+            begun = [name for name in begun if name != record.name]
+        elif record.status is JobStatus.COMPLETED:
+            settled.add(record.name)
+    return next((name for name in begun if _may_be_there(context, name)), None)
 
 
 def earlier_stages(context: StageContext) -> dict[Stage, Record]:
@@ -78,6 +85,17 @@ def _is_unfinished(record: Record, folder: Path) -> bool:
         return True
     whole = _load(folder.parent)
     return whole is not None and whole.stage is Stage.all
+
+
+def _may_be_there(context: StageContext, endpoint: str) -> bool:
+    """Whether it is worth going on with an endpoint: on Azure it is made anew if it has gone."""
+    if context.workspace.outlives_command:
+        return True
+    try:
+        context.workspace.get_endpoint(endpoint)
+    except NotFoundError:
+        return False
+    return True
 
 
 def _load(folder: Path) -> Record | None:

@@ -82,7 +82,8 @@ def _endpoint_lines(
 ) -> Iterator[str]:
     why = f": {endpoint.why}" if endpoint.why else ""
     yield f"{endpoint.name}  {endpoint.provisioning_state}{why}"
-    yield f"  {endpoint.scoring_uri}"
+    unheard = "" if endpoint.traffic else "  answers 404: no deployment has traffic"
+    yield f"  {endpoint.scoring_uri}{unheard}"
     for deployment in endpoint.deployments:
         yield f"  {_deployment_line(endpoint, deployment, statistics.get(deployment.name))}"
 

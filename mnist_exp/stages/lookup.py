@@ -144,7 +144,7 @@ def deployed_endpoint(context: StageContext) -> str:
         return context.produced[Stage.deploy].name
     # What `run=` names is the model when deploying.
     named = context.config.run if context.config.stage in CALLING else None
-    deleted = set()
+    deleted, failed = set(), []
     for record, _ in context.index.newest_first(Stage.deploy, Stage.cleanup):
         if record.stage is Stage.cleanup:
             # One that failed, or was killed, may have left the endpoint where it was.
@@ -154,6 +154,13 @@ def deployed_endpoint(context: StageContext) -> str:
             continue
         elif record.status is not JobStatus.FAILED or context.config.stage in LOOKING:
             return record.name
+        else:
+            failed.append(record.name)
+    if failed:
+        raise NotFoundError(
+            f"endpoint.name: the deployment of endpoint {failed[0]} failed, so nobody answers; "
+            "see stage=logs, mend it and run stage=deploy again"
+        )
     if named is not None:
         raise NotFoundError(
             f"run: no endpoint {named} is deployed from {context.config.outputs_dir}; "

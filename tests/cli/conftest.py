@@ -39,6 +39,9 @@ def run(raw_data):
     return [weight for _ in json.loads(raw_data)["data"]]
 """
 
+#: A scoring script that never gets ready.
+BROKEN = "def init(): raise OSError('no weights')\ndef run(raw_data): return 1\n"
+
 JOB = """\
 experiment_name: mine
 code: ../../code
@@ -69,6 +72,7 @@ def mine(tmp_path_factory: pytest.TempPathFactory) -> Path:
     files = {
         "code/fit.py": SCRIPT,
         "code/score.py": SCORE,
+        "code/broken.py": BROKEN,
         "conf/job/mine.yaml": JOB,
         "conf/sweep/mine.yaml": SWEEP,
         "conf/endpoint/mine.yaml": ENDPOINT,

@@ -69,6 +69,22 @@ def test_sweep_with_a_failed_trial_is_completed_and_has_a_best(own: Own) -> None
     assert set(by_value[2.0]) >= {"name", "status", "parameters", "best", "last", "why"}
 
 
+def endpoint_of_a_failed_deployment(own: Own) -> str:
+    """Fail to deploy; as on Azure the endpoint stays, and the next deployment goes there."""
+    cli, arguments = own
+    broken = cli(*arguments, "stage=deploy", "endpoint.deployment.scoring_script=broken.py")
+    assert broken.returncode == 1
+    begun: str = cli.records("deploy")[-1]["name"]
+    for text in ("OSError: no weights; mend it", f"until then endpoint {begun} answers 404"):
+        assert text in broken.stderr
+    status = cli.ok(*arguments, "stage=status").stdout
+    assert "answers 404: no deployment has traffic" in status
+    assert "tff-blue  Failed" in status
+    assert "OSError: no weights; mend it and deploy it again" in status
+    assert "mend it and run stage=deploy again" in cli(*arguments, "stage=invoke").stderr
+    return begun
+
+
 def test_the_flow_from_register_to_cleanup(own: Own) -> None:
     cli, arguments = own
     cli.ok(*arguments, "stage=train", "job.inputs.lr=3")
@@ -78,8 +94,10 @@ def test_the_flow_from_register_to_cleanup(own: Own) -> None:
     model = cli.records("register")[-1]["model"]
     assert (model["name"], model["job"]) == ("run-model-example", train)
 
+    begun = endpoint_of_a_failed_deployment(own)
     cli.ok(*arguments, "stage=deploy")
     endpoint = cli.records("deploy")[-1]["endpoint"]
+    assert endpoint["name"] == begun
     assert endpoint["name"].startswith("tff-dnn-endpoint-")
     assert endpoint["traffic"] == {"tff-blue": 100}
     assert len(servers(cli)) == 2

@@ -55,7 +55,7 @@ ACTIONS = {
     "numpy": lambda: {"digit": numpy.int64(7), "row": numpy.arange(3, dtype=numpy.float32)},
     "int keys": lambda: {1: 2},
     "object": lambda: object(),
-    '{"a":"1","b":"x y"}': lambda: "asked",
+    '{"a":1,"b":"x y","c":[true,"t"],"d":""}': lambda: "asked",
     "fail": fail,
     "leave": leave,
     "die": lambda: os.kill(os.getpid(), signal.SIGKILL),

@@ -64,6 +64,8 @@ paths = st.sampled_from(
         b"/../../keys.json",
         b"/%2e%2e/keys.json",
         b"/score?a=%00&a",
+        b"/score?a=" + b"[" * 5000 + b"]" * 5000,
+        b"/score?a=1&a=%7B&a=[NaN]&a=" + b"9" * 5000,
         b"*",
         b"http://x/score",
         b"",

@@ -24,7 +24,8 @@ def test_a_script_may_import_what_stands_beside_it_and_at_the_root(tmp_path: Pat
     (tmp_path / "at_the_root.py").write_text("A = 1")
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub" / "beside_it.py").write_text("B = 2")
-    source = "import at_the_root as a, beside_it as b\ndef init(): return a.A + b.B\nrun = len"
+    source = "import at_the_root as a, beside_it as b\ndef init(): return a.A + b.B\n"
+    source += "def run(raw): return len(raw)"
     scoring = script(tmp_path, source, "sub/score.py")
     assert scoring.load()() == 3
     assert scoring.run("four") == 4
@@ -38,7 +39,7 @@ def test_its_classes_can_be_found_by_module_name(tmp_path: Path):
 
 @pytest.mark.parametrize("missing", ["init", "run"])
 def test_without_init_or_run_it_is_an_error_that_names_it(tmp_path: Path, missing: str):
-    source = {"init": "run = len", "run": "init = len"}[missing]
+    source = {"init": "def run(raw): pass", "run": "def init(): pass"}[missing]
     with pytest.raises(AttributeError, match=rf"must define {missing}\(\)"):
         script(tmp_path, source).load()
 
@@ -51,3 +52,23 @@ def test_another_file_than_python_is_an_error(tmp_path: Path):
 def test_run_before_load_is_an_error(tmp_path: Path):
     with pytest.raises(RuntimeError, match="load"):
         script(tmp_path, "").run("x")
+
+
+@pytest.mark.parametrize(
+    ("source", "remedy"),
+    [
+        ("from azureml.contrib.services.aml_request import rawhttp", r"@rawhttp.*run\(raw_data\)"),
+        ("from azureml_inference_server_http.api import aml_response", r"write run\(raw_data\)"),
+        (
+            "from inference_schema.schema_decorators import input_schema",
+            "pip install inference-sch",
+        ),
+        ("import no_such_package", "No module named 'no_such_package'"),
+    ],
+)
+def test_a_missing_package_of_azures_is_told_with_the_remedy(
+    tmp_path: Path, source: str, remedy: str
+):
+    with pytest.raises(ImportError, match=remedy) as caught:
+        script(tmp_path, source).load()
+    assert "\n" not in str(caught.value)

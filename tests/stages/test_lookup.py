@@ -2,7 +2,9 @@ import pytest
 
 from mnist_exp.config import Stage
 from mnist_exp.errors import NotFoundError
+from mnist_exp.specs import EndpointSpec
 from mnist_exp.stages import RUNNERS
+from mnist_exp.stages.again import begun_endpoint
 from mnist_exp.stages.lookup import (
     deployed_endpoint,
     registered_model,
@@ -10,6 +12,7 @@ from mnist_exp.stages.lookup import (
     unfinished_training,
 )
 from mnist_exp.workspaces.base import JobStatus
+from mnist_exp.workspaces.local.workspace import LocalWorkspace
 from tests.stages.bench import Bench
 
 # What is registered.
@@ -175,6 +178,12 @@ def test_an_endpoint_whose_deployment_failed_can_be_cleaned_up(bench: Bench) -> 
     assert deployed_endpoint(bench.context(Stage.cleanup)) == "broken"
 
 
+def test_an_endpoint_whose_deployment_failed_is_not_called(bench: Bench) -> None:
+    bench.add(Stage.deploy, "broken", JobStatus.FAILED)
+    with pytest.raises(NotFoundError, match=r"endpoint broken failed.*run stage=deploy again"):
+        deployed_endpoint(bench.context(Stage.invoke))
+
+
 def test_a_named_endpoint_needs_no_record(bench: Bench) -> None:
     assert deployed_endpoint(bench.context(Stage.invoke, "endpoint.name=elsewhere")) == "elsewhere"
 
@@ -193,6 +202,31 @@ def test_a_new_endpoint_has_a_new_name(bench: Bench) -> None:
     names = {RUNNERS[Stage.deploy].name(bench.context(Stage.deploy)) for _ in range(20)}
     assert len(names) == 20
     assert all(name.startswith("tff-dnn-endpoint-") and len(name) == 25 for name in names)
+
+
+@pytest.mark.parametrize("status", [JobStatus.FAILED, JobStatus.RUNNING])
+def test_an_endpoint_whose_first_deployment_was_not_through_is_gone_on_with(
+    bench: Bench, status: JobStatus
+) -> None:
+    bench.add(Stage.deploy, "begun", status, workspace="local")
+    workspace = LocalWorkspace(bench.outputs)
+    context = bench.context(Stage.deploy, opener=lambda: workspace)
+    assert begun_endpoint(context) is None
+    workspace.create_or_update_endpoint(EndpointSpec("begun"))
+    try:
+        assert begun_endpoint(context) == "begun"
+    finally:
+        workspace.delete_endpoint("begun")
+    assert begun_endpoint(context) is None
+
+
+def test_an_endpoint_that_was_through_or_is_deleted_is_not_gone_on_with(bench: Bench) -> None:
+    for status in (JobStatus.FAILED, JobStatus.COMPLETED, JobStatus.FAILED):
+        bench.add(Stage.deploy, "through", status, workspace="local")
+    bench.add(Stage.deploy, "deleted", JobStatus.FAILED, workspace="local")
+    bench.add(Stage.cleanup, "deleted", workspace="local")
+    # The workspace is not even asked.
+    assert begun_endpoint(bench.context(Stage.deploy)) is None
 
 
 def test_a_second_deployment_joins_the_latest_endpoint_whatever_model_is_named(

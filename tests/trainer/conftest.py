@@ -44,6 +44,15 @@ def sample(tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def mnist(request) -> Path:
+    """The folder with all of MNIST that `--data` names."""
+    folder = request.config.getoption("--data")
+    if folder is None:
+        pytest.skip("needs MNIST's files: make test-soak DATA=FOLDER")
+    return folder.resolve()
+
+
 @pytest.fixture
 def settings(sample) -> Settings:
     return Settings(sample)

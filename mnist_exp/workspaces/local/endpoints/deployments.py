@@ -114,7 +114,9 @@ class Update:
             if path != folder.log(number):
                 _remove(path)
         if before is None or before.provisioning_state != "Succeeded":
-            failed = replace(self._failed(number), why=_reason(error))
+            tail = last_lines(folder.log(number), 1) if isinstance(error, NotReadyError) else []
+            why = "; its last words: ".join([_reason(error), *(line.strip() for line in tail)])
+            failed = replace(self._failed(number), why=why)
             folder.save(failed)
 
     def _failed(self, number: int) -> DeploymentRecord:
@@ -127,12 +129,18 @@ class Update:
         tail = last_lines(log, TAIL_LINES)
         last = f": {tail[-1].strip()}" if tail else ""
         serves = before is not None and before.provisioning_state == "Succeeded"
-        rest = "; the deployment before it still serves" if serves else ""
+        rest = "; the deployment before it still serves" if serves else self._consequence()
         return JobError(
             f"endpoint.deployment {self.spec.name}: must get ready to be deployed, but "
             f"{error}{last}; mend it and deploy again, log: {log}{rest}",
             tail,
         )
+
+    def _consequence(self) -> str:
+        """Return what the failure of a first deployment means, as on Azure: the endpoint stays."""
+        record = self.endpoint.load()
+        has_traffic = record is not None and record.traffic
+        return "" if has_traffic else f"; until then endpoint {self.spec.endpoint} answers 404"
 
     def _remove_leftovers(self) -> None:
         """Remove the revisions that are not to serve: replaced, failed or cut short."""

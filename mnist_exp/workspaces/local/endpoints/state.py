@@ -74,7 +74,7 @@ def _state(folder: DeploymentFolder, is_up: bool) -> tuple[ProvisioningState, st
         why = "the command that deployed it was ended before it was through"
         return ProvisioningState.FAILED, f"{why}; {AGAIN}"
     if not serves:
-        return ProvisioningState.FAILED, f"{record.why}; {AGAIN}"
+        return ProvisioningState.FAILED, f"{record.why}; mend it and {AGAIN}"
     if not is_up:
         return ProvisioningState.FAILED, FRONT_GONE
     if failure := folder.failure(record.revision):

@@ -1,10 +1,11 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+import httpx
 import pytest
 
 from mnist_exp.errors import ConfigError, JobError, NotFoundError
-from mnist_exp.specs import ProbeSettings, RequestSettings
+from mnist_exp.specs import EndpointSpec, ProbeSettings, RequestSettings
 from mnist_exp.workspaces.local.endpoints import ModelFiles
 from tests.workspaces.local.endpoints.bench import ECHO, Bench
 
@@ -69,6 +70,30 @@ def test_the_error_says_what_init_raised(bench: Bench):
     with pytest.raises(JobError, match="OSError: no weights; mend it") as caught:
         bench.deploy(BROKEN["init raises"])
     assert caught.value.log_tail[-1] == "OSError: no weights"
+    (deployment,) = bench.endpoints.get(NAME).deployments
+    assert deployment.why.endswith(
+        "its last words: OSError: no weights; mend it and deploy it again"
+    )
+
+
+def test_after_a_failed_first_deployment_the_endpoint_stays_and_a_good_one_takes_its_place(
+    bench: Bench,
+):
+    with pytest.raises(JobError, match=f"until then endpoint {NAME} answers 404"):
+        bench.deploy(BROKEN["init raises"])
+    endpoint = bench.endpoints.get(NAME)
+    assert (endpoint.provisioning_state, endpoint.traffic) == ("Succeeded", {})
+    reply = httpx.post(
+        endpoint.scoring_uri,
+        content=b"[1]",
+        headers={"authorization": f"Bearer {bench.endpoints.keys(NAME).primary}"},
+        trust_env=False,
+    )
+    assert reply.status_code == 404
+    assert bench.deploy().provisioning_state == "Succeeded"
+    bench.endpoints.create_or_update(EndpointSpec(NAME, traffic={"blue": 100}))
+    assert bench.endpoints.invoke(NAME, b"[1]") == [1]
+    assert bench.endpoints.get(NAME).scoring_uri == endpoint.scoring_uri
 
 
 @pytest.mark.parametrize("kind", ["init raises", "dies"])
