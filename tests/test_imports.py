@@ -105,6 +105,8 @@ LIBRARIES = {
     "mlflow": {
         "trainer",
         "mnist_exp.workspaces.local.tracking",
+        # In the process that trials are forked from; no module imports it.
+        "mnist_exp.workspaces.local.forking.rehearsal",
         "mnist_exp.workspaces.azure",
         # In the place of the user's script, which no module imports.
         "mnist_exp.serving.no_code",
@@ -126,7 +128,10 @@ LIBRARIES = {
     "requests": {"mnist_exp.datasets", "mnist_exp.workspaces.azure"},
     "rich": {"mnist_exp.report", "mnist_exp.datasets"},
     "scipy": {"mnist_exp.sweeps"},
-    "sqlalchemy": {"mnist_exp.workspaces.local.tracking"},
+    "sqlalchemy": {
+        "mnist_exp.workspaces.local.tracking",
+        "mnist_exp.workspaces.local.forking.rehearsal",
+    },
     "tensorflow": {"trainer"},
     "uvicorn": {"mnist_exp.serving"},
     "yaml": {"mnist_exp.app"},

@@ -16,6 +16,7 @@ from pathlib import Path
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, ErrorCode
 from sqlalchemy.exc import SQLAlchemyError
 
 from mnist_exp.errors import NotFoundError, OutputsError
@@ -33,6 +34,9 @@ STORE_NAME = "mlflow.db"
 ARTIFACTS_NAME = "mlartifacts"
 #: That MLflow takes at once.
 MOST_TAGS = 100
+
+#: What MLflow says to another value of a parameter that a run has.
+_CHANGED = ErrorCode.Name(INVALID_PARAMETER_VALUE)
 
 #: MLflow's word for how a run ended.
 MLFLOW_STATUS = {
@@ -125,15 +129,17 @@ class Tracking:
 
     def log_missing_parameters(self, run_id: str, parameters: Mapping[str, object]) -> None:
         """Log the parameters that the script did not log itself; MLflow lets none change."""
+        wanted = {name: str(value) for name, value in parameters.items()}
         with self._mapped():
-            known = self._client.get_run(run_id).data.params
-            missing = [
-                Param(name, str(value))  # type: ignore[no-untyped-call]
-                for name, value in parameters.items()
-                if name not in known
-            ]
-            if missing:
-                self._client.log_batch(run_id, params=missing)
+            try:
+                # Those that it has logged alike are passed over: most often there is no more to do.
+                self._log_parameters(run_id, wanted)
+            except MlflowException as error:
+                if error.error_code != _CHANGED:
+                    raise
+                known = self._client.get_run(run_id).data.params
+                missing = {name: text for name, text in wanted.items() if name not in known}
+                self._log_parameters(run_id, missing)
 
     def log_metrics(self, run_id: str, metrics: Mapping[str, float], timestamp_ms: int) -> None:
         """Log one value for each metric."""
@@ -199,6 +205,11 @@ class Tracking:
                 ) from error
         job, kind = found.tags.get("azureml.job", ""), found.tags.get("azureml.type", "")
         return RegisteredModel(name, version, str(found.source), job, kind or "custom_model")
+
+    def _log_parameters(self, run_id: str, parameters: Mapping[str, str]) -> None:
+        entries = [Param(name, text) for name, text in parameters.items()]  # type: ignore[no-untyped-call]
+        if entries:
+            self._client.log_batch(run_id, params=entries)
 
     def _experiment(self, name: str) -> str:
         found = self._client.get_experiment_by_name(name)

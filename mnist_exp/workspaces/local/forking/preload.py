@@ -9,7 +9,11 @@ __all__ = ["libraries_of"]
 #: Slow to import, and safe to be forked afterwards.
 _SLOW = ("numpy", "pandas", "scipy", "sklearn", "torch", "keras", "tensorflow")
 #: What MLflow imports at the first call.
-_TRACKING = ("mlflow", "mlflow.tracking.fluent", "mlflow.store.tracking.sqlalchemy_store")
+_TRACKING = (
+    "mlflow",
+    "mlflow.tracking.fluent",
+    "mnist_exp.workspaces.local.forking.rehearsal:rehearse",
+)
 _KERAS = "keras"
 #: MLflow loads it wherever it is installed; a store on this machine never needs it.
 _AZURE, _PLUGIN = "azureml", "azureml.mlflow"

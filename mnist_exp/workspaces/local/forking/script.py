@@ -6,12 +6,14 @@ import sys
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NoReturn
+
+from mnist_exp.workspaces.local.forking.leaving import leave
 
 __all__ = ["run"]
 
 
-def run(argv: list[str], folder: str, environment: dict[str, str], log: str) -> None:
+def run(argv: list[str], folder: str, environment: dict[str, str], log: str) -> NoReturn:
     """Run a script in this process, as its main program.
 
     Args:
@@ -20,8 +22,7 @@ def run(argv: list[str], folder: str, environment: dict[str, str], log: str) -> 
         environment: All of its environment.
         log: Gets standard output and error, appended.
 
-    Raises:
-        SystemExit: As the script has it, or with 1 when it raised something else.
+    The process ends with the script.
     """
     output = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
     for handle in (1, 2):
@@ -41,14 +42,17 @@ def run(argv: list[str], folder: str, environment: dict[str, str], log: str) -> 
     own = Path(argv[0]).resolve().parent
     sys.path.insert(0, str(own))
     _forget_namesakes(own)
-    _execute(source, argv[0])
+    modules = len(sys.modules)
+    leave(_execute(source, argv[0]), own, modules)
 
 
 def _forget_namesakes(folder: Path) -> None:
     """Let the script's own modules come before installed ones that have been imported already."""
     own = {path.name.partition(".")[0] for path in folder.iterdir()} - sys.stdlib_module_names
-    for name in list(sys.modules):
-        if name.partition(".")[0] in own:
+    # To look through all that is there would copy the memory in which it is shared.
+    taken = {name for name in own if name in sys.modules}
+    for name in list(sys.modules) if taken else ():
+        if name.partition(".")[0] in taken:
             del sys.modules[name]
 
 
@@ -59,7 +63,8 @@ def _reseed() -> None:
         numpy_random.seed()
 
 
-def _execute(source: bytes, path: str) -> None:
+def _execute(source: bytes, path: str) -> object:
+    """Run the script, and return what it wants to leave with."""
     module = ModuleType("__main__")
     module.__dict__.update(
         __file__=path,
@@ -71,10 +76,13 @@ def _execute(source: bytes, path: str) -> None:
     sys.modules["__forked_from__"], sys.modules["__main__"] = sys.modules["__main__"], module
     try:
         exec(compile(source, path, "exec"), module.__dict__)  # noqa: S102
-    except (SystemExit, KeyboardInterrupt):
+    except KeyboardInterrupt:
         raise
+    except SystemExit as end:
+        return end.code
     except BaseException as error:
         # Without the line above: the script's own lines are what its author knows.
         trace = error.__traceback__.tb_next if error.__traceback__ else None
         sys.excepthook(type(error), error.with_traceback(trace), trace)
-        raise SystemExit(1) from None
+        return 1
+    return 0

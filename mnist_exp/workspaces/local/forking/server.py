@@ -221,7 +221,10 @@ def preload(modules: list[str]) -> None:
             with warnings.catch_warnings():
                 # Of what is hidden, above all.
                 warnings.simplefilter("ignore")
-                importlib.import_module(name)
+                module, _, function = name.partition(":")
+                imported = importlib.import_module(module)
+                if function:
+                    getattr(imported, function)()
         except Exception as error:
             # Whatever a library may raise.
             print(f"{name} cannot be imported here: {error}", file=sys.stderr, flush=True)

@@ -6,7 +6,11 @@ import pytest
 from mnist_exp.workspaces.local.forking.preload import libraries_of
 from tests.conftest import REPOSITORY
 
-MLFLOW = ["mlflow", "mlflow.tracking.fluent", "mlflow.store.tracking.sqlalchemy_store"]
+MLFLOW = [
+    "mlflow",
+    "mlflow.tracking.fluent",
+    "mnist_exp.workspaces.local.forking.rehearsal:rehearse",
+]
 TRACKING = [f"{name}~azureml.mlflow" for name in MLFLOW]
 
 

@@ -1,0 +1,46 @@
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+
+from mnist_exp.workspaces.local.forking.rehearsal import rehearse
+from mnist_exp.workspaces.local.metric_rows import MetricRows
+from mnist_exp.workspaces.local.tracking import STORE_NAME, Tracking
+
+
+def open_files() -> set[str]:
+    found = set()
+    for handle in Path("/proc/self/fd").iterdir():
+        if handle.is_symlink():
+            found.add(str(handle.readlink()))
+    return found
+
+
+def test_the_store_sees_nothing_and_is_the_one_that_is_logged_to_afterwards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outputs = tmp_path / "out% ?puts"
+    made = Tracking(outputs).start("experiment", "run", tmp_path / "job", {})
+    # Spelt otherwise, so that this process has no client of it yet.
+    uri = made.tracking_uri.replace("sqlite:///", "sqlite:////")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    before = (outputs / STORE_NAME).read_bytes()
+    opened = open_files()
+
+    rehearse()
+
+    assert (outputs / STORE_NAME).read_bytes() == before
+    assert open_files() <= opened
+    rows = MetricRows(outputs / STORE_NAME)
+    assert rows.last() == 0
+    MlflowClient(uri).log_metric(made.run_id, "score", 0.5)
+    assert [(row.run_id, row.value) for row in rows.after(0)] == [(made.run_id, 0.5)]
+    rows.close()
+
+
+def test_other_stores_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Nobody listens there.
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    rehearse()
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    rehearse()
