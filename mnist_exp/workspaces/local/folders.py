@@ -71,6 +71,13 @@ class JobFolder:
         """Whether an attempt has left something in the named outputs, such as a checkpoint."""
         return any(not path.is_dir() for path in self.named_outputs.rglob("*"))
 
+    def put_outputs_aside(self) -> None:
+        """Give an attempt that begins again empty named outputs; the last ones are kept beside."""
+        if self.named_outputs.exists():
+            beside = self.path / "named_outputs_before"
+            shutil.rmtree(beside, ignore_errors=True)
+            self.named_outputs.rename(beside)
+
     @property
     def exists(self) -> bool:
         """Whether there has been a job of that name."""

@@ -330,6 +330,7 @@ def check_again(folder: JobFolder, job: CommandJob) -> None:
 def _first(job: CommandJob, site: Site, folder: JobFolder, trial: TrialOf | None) -> TrackedRun:
     if folder.exists:
         site.tracking.discard(folder.run_id)
+        folder.put_outputs_aside()
     tags = {"azureml.job": job.name, "azureml.displayName": job.display_name}
     if trial is not None:
         tags |= {"mlflow.parentRunId": trial.run_id, "azureml.sweep": trial.sweep}

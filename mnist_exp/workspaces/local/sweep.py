@@ -111,7 +111,8 @@ class _Sweep:
         unfinished = [trial.index for trial in self._history.unfinished]
         root, name = self._site.root, self._job.name
         folders = {index: JobFolder(root, f"{name}_{index}") for index in unfinished}
-        restart = Restart(self._history, folders)
+        metric = self._job.objective.primary_metric
+        restart = Restart(self._history, folders, metric)
         self._journal.append(Resumed(restart.kept, restart.again, at=time.time()))
         for trial in restart.again:
             self._history.begin_again(trial)
@@ -120,6 +121,11 @@ class _Sweep:
             f"goes on: {ended} trials had ended, {len(restart.kept)} go on where they stood, "
             f"{len(restart.again)} begin again"
         )
+        for trial in restart.stepless:
+            self._site.observer.message(
+                f"trial {trial} begins again though it left outputs: it logs {metric} without "
+                "steps, so what it logs twice could not be told; log with step= to go on instead"
+            )
         return restart
 
     def _tune(self, backend: TrialBackend, run: TrackedRun) -> JobResult:

@@ -1,6 +1,7 @@
 """The tuner's trials as jobs on this machine."""
 
 import selectors
+import shutil
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -15,7 +16,11 @@ from mnist_exp.workspaces.base import JobResult, JobStatus, MetricPoint
 from mnist_exp.workspaces.local.environment import TrackedRun
 from mnist_exp.workspaces.local.folders import JobFolder
 from mnist_exp.workspaces.local.jobs import RunningJob, Site, TrialOf, start_job
-from mnist_exp.workspaces.local.launching import TrialLauncher, thread_variables
+from mnist_exp.workspaces.local.launching import (
+    PROGRAMS_VARIABLE,
+    TrialLauncher,
+    thread_variables,
+)
 from mnist_exp.workspaces.local.metric_rows import MetricRow, MetricRows, StoreWatch
 
 __all__ = ["Restart", "TrialBackend"]
@@ -28,23 +33,42 @@ class Restart:
     """What becomes of the trials that a sweep which goes on finds unfinished.
 
     One that ended unseen has its exit code; one that has left something in its named outputs goes
-    on from there; any other begins again at the beginning.
+    on from there; any other begins again at the beginning. So does one that logs the primary
+    metric without steps: nobody could tell what it logs a second time, and that would count twice.
 
     Args:
         history: What there was before.
         folders: The folder of each unfinished trial.
+        primary_metric: What the sweep looks at.
     """
 
-    def __init__(self, history: History, folders: Mapping[int, JobFolder]) -> None:
+    def __init__(
+        self, history: History, folders: Mapping[int, JobFolder], primary_metric: str
+    ) -> None:
         self.history = history
         codes = {trial: folder.exit_code for trial, folder in folders.items()}
         self.ended = {trial: code for trial, code in codes.items() if code is not None}
         self.kept = tuple(
             trial
             for trial, folder in folders.items()
-            if trial in self.ended or (folder.exists and folder.has_outputs)
+            if trial in self.ended
+            or (
+                folder.exists
+                and folder.has_outputs
+                and _has_steps(history.points[trial].get(primary_metric, ()))
+            )
         )
         self.again = tuple(trial for trial in folders if trial not in self.kept)
+        #: Those of them that have outputs to go on from.
+        self.stepless = tuple(
+            trial for trial in self.again if folders[trial].exists and folders[trial].has_outputs
+        )
+
+
+def _has_steps(points: Sequence[tuple[float, int]]) -> bool:
+    """Whether each value has a step of its own; a 0 alone is what MLflow fills in."""
+    steps = {step for _, step in points}
+    return len(steps) == len(points) and steps != {0}
 
 
 class TrialBackend:
@@ -72,10 +96,14 @@ class TrialBackend:
         self._launcher = TrialLauncher(folder.path, site.observer.message)
         self._site = replace(site, launcher=self._launcher)
         threads = thread_variables(job.limits.max_concurrent_trials)
-        variables = threads | dict(job.trial.environment_variables)
+        # Trials that differ in nothing that is compiled compile it once.
+        self._programs = folder.path / "programs"
+        ours = {**threads, PROGRAMS_VARIABLE: str(self._programs)}
+        variables = ours | dict(job.trial.environment_variables)
         self._job = replace(job, trial=replace(job.trial, environment_variables=variables))
         self._run = run
-        self._restart = restart or Restart(History(), {})
+        metric = job.objective.primary_metric
+        self._restart = restart or Restart(History(), {}, metric)
         store = site.tracking.store
         self._watch = StoreWatch(store)
         self._rows = MetricRows(store)
@@ -144,6 +172,7 @@ class TrialBackend:
             self.results[trial] = running.close("canceled with its sweep", None, self.points[trial])
             del self.running[trial]
         self._launcher.close()
+        shutil.rmtree(self._programs, ignore_errors=True)
         self._watch.close()
         self._rows.close()
 
@@ -156,11 +185,11 @@ class TrialBackend:
             }
         for trial in self._restart.kept:
             # A script that goes on a little before the point at which it was killed logs some
-            # values a second time; those of scripts that count no steps cannot be told.
+            # values a second time.
             self._replayed[trial] = {
-                name: steps
-                for name, points in self.points[trial].items()
-                if len(steps := {point.step for point in points}) == len(points) and steps != {0}
+                name: {step for _, step in points}
+                for name, points in history.points[trial].items()
+                if _has_steps(points)
             }
 
     def _start_job(

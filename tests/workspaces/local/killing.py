@@ -92,12 +92,13 @@ class Victim:
     Args:
         outputs: Its outputs folder.
         arguments: Code folder, program that runs Python scripts, and "bandit" or "none".
+        runner: The program; it gets the outputs folder and the arguments.
     """
 
-    def __init__(self, outputs: Path, *arguments: str) -> None:
+    def __init__(self, outputs: Path, *arguments: str, runner: str = RUNNER) -> None:
         self.folder = outputs / "jobs" / "sweep"
         self.process = subprocess.Popen(
-            [sys.executable, "-c", RUNNER, str(outputs), *arguments],
+            [sys.executable, "-c", runner, str(outputs), *arguments],
             cwd=REPOSITORY,
             stdout=subprocess.DEVNULL,
         )

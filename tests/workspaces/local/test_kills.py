@@ -7,7 +7,14 @@ from pathlib import Path
 import pytest
 
 from mnist_exp.errors import ConflictError
-from mnist_exp.sweeps.journal import Ended, Sampled, Started, decisions_of
+from mnist_exp.sweeps.journal import (
+    Ended,
+    Logged,
+    Resumed,
+    Sampled,
+    Started,
+    decisions_of,
+)
 from mnist_exp.workspaces.base import JobResult, JobStatus
 from mnist_exp.workspaces.local.tracking import STORE_NAME
 from tests.workspaces.local.factories import PYTHON
@@ -122,3 +129,44 @@ def test_a_sweep_does_not_go_on_with_other_rules(outputs: Path, folder: Path) ->
     victim.kill(1)
     with pytest.raises(ConflictError, match="made with another early_termination"):
         run_here(outputs, rules(folder, "python", with_bandit=True))
+
+
+#: Logs without steps, and leaves something that it could go on from; waits in the middle once.
+STEPLESS = """\
+import argparse, pathlib, time
+from logger import log_metric
+
+parser = argparse.ArgumentParser()
+parser.add_argument("--lr", type=float)
+parser.add_argument("--checkpoints", type=pathlib.Path)
+arguments = parser.parse_args()
+kept = arguments.checkpoints / "step"
+print("found", kept.exists(), flush=True)
+for step in range(1, 5):
+    log_metric("score", arguments.lr * step)
+    kept.write_text(str(step))
+    while step == 3 and not pathlib.Path({gate!r}).exists():
+        time.sleep(0.01)
+"""
+
+
+def test_values_without_steps_do_not_count_twice(
+    outputs: Path, tmp_path: Path, code: Callable[..., Path]
+) -> None:
+    gate = tmp_path / "gate"
+    folder = code(STEPLESS.replace("{gate!r}", repr(str(gate))))
+    victim = Victim(outputs, str(folder), "python", "none")
+    victim.wait_for(lambda found: sum(isinstance(entry, Logged) for entry in found) >= 6)
+    victim.process.kill()
+    victim.process.wait()
+    assert victim.left_behind() == []
+    gate.touch()
+    result = run_here(outputs, rules(folder, "python"))
+    assert [trial.events for trial in result.trials] == [4] * TRIALS
+    for trial in result.trials:
+        values = [point.value for point in trial.metrics["score"]]
+        assert values == [trial.parameters["lr"] * step for step in range(1, 5)]
+    again = [entry.again for entry in victim.entries() if isinstance(entry, Resumed)]
+    assert again == [(0, 1)]
+    beside = outputs / "jobs" / "sweep_0" / "named_outputs_before" / "checkpoints" / "step"
+    assert beside.read_text() == "3"
