@@ -1,0 +1,103 @@
+from collections.abc import Mapping
+from dataclasses import replace
+
+import pytest
+
+from mnist_exp.report.insights import sweep_insights
+from mnist_exp.workspaces.base import JobResult, JobStatus, TrialResult
+from tests.report.samples import METRIC, points
+
+
+def trial(
+    index: int, *values: float, cut: int | None = None, parameters: Mapping[str, object] = {}
+) -> TrialResult:
+    return TrialResult(
+        name=f"sweep_{index}",
+        status=JobStatus.CANCELED if cut else JobStatus.COMPLETED,
+        parameters=dict(parameters),
+        best=max(values, default=None),
+        last=values[-1] if values else None,
+        events=len(values),
+        metrics={METRIC: points(values)},
+        cut=cut,
+    )
+
+
+def sweep(best: int | None, *trials: TrialResult) -> JobResult:
+    name = None if best is None else f"sweep_{best}"
+    return JobResult("sweep", JobStatus.COMPLETED, trials=trials, best=name)
+
+
+@pytest.mark.parametrize(
+    ("best", "trials", "epochs", "words"),
+    [
+        (
+            0,
+            [trial(0, 0.5, 0.9812, 0.979), trial(1, 0.4, 0.95), trial(2, 0.3)],
+            3,
+            "0.9812 at epoch 2, last 0.979; next is trial 1 with 0.9500",
+        ),
+        # Without the number of epochs nobody knows that what is logged is an epoch.
+        (1, [trial(0, 0.1), trial(1, 0.7)], None, "0.7000 at log event 1, last 0.7; next is trial"),
+        # A lower value is the nearer one where less is better.
+        (0, [trial(0, 0.1), trial(1, 0.9), trial(2, 0.2)], 1, "next is trial 2 with 0.2000"),
+        (0, [trial(0, 0.7), trial(1, 0.2, 0.7)], 2, "trial 1 has the same value and a higher nu"),
+        (0, [trial(0, 0.7)], 1, "0.7000 at epoch 1, last 0.7"),
+    ],
+)
+def test_why_the_winner_won(
+    best: int, trials: list[TrialResult], epochs: int | None, words: str
+) -> None:
+    assert words in sweep_insights(sweep(best, *trials), METRIC, epochs)["winner"]
+
+
+def test_a_sweep_without_values_has_taught_nothing() -> None:
+    assert sweep_insights(sweep(None, trial(0), trial(1)), METRIC, 3) == {}
+
+
+def test_what_early_termination_saved() -> None:
+    found = sweep_insights(
+        sweep(0, trial(0, *[0.9] * 10), trial(1, *[0.1] * 2, cut=2), trial(2, *[0.1] * 4, cut=4)),
+        METRIC,
+        10,
+    )
+    assert found["saved"] == {"epochs": 14, "of": 30, "trials": 2}
+    assert found["savings"] == ("2 of 3 trials were cut early, which saved 14 of 30 epochs (47%)")
+
+
+def test_without_the_number_of_epochs_the_longest_trial_tells() -> None:
+    found = sweep_insights(sweep(0, trial(0, 0.9, 0.9, 0.9), trial(1, 0.1, cut=1)), METRIC, None)
+    assert found["saved"] == {"epochs": 2, "of": 6, "trials": 1}
+    assert "2 of 6 log events (33%)" in found["savings"]
+
+
+def test_a_trials_own_number_of_epochs_comes_first() -> None:
+    trials = [
+        trial(0, *[0.9] * 5, parameters={"epochs": 5}),
+        trial(1, 0.1, cut=1, parameters={"epochs": 20}),
+    ]
+    found = sweep_insights(sweep(0, *trials), METRIC, None)
+    assert found["saved"] == {"epochs": 19, "of": 25, "trials": 1}
+    assert found["savings"].endswith("19 of 25 epochs (76%)")
+    assert " at epoch 1, " in found["winner"]
+
+
+def test_what_was_canceled_without_a_decision_of_the_policy_saved_nothing() -> None:
+    canceled = replace(trial(1, 0.1), status=JobStatus.CANCELED, why="canceled: trial timeout")
+    assert "saved" not in sweep_insights(sweep(0, trial(0, 0.9, 0.9), canceled), METRIC, 2)
+    # One that logs on while it is ended has not saved less than nothing.
+    late = trial(1, *[0.1] * 4, cut=1)
+    found = sweep_insights(sweep(0, trial(0, 0.9, 0.9), late), METRIC, 2)
+    assert found["saved"] == {"epochs": 0, "of": 6, "trials": 1}
+
+
+def test_which_parameter_mattered() -> None:
+    trials = [
+        trial(index, rate, parameters={"learning_rate": rate, "seed": index % 2, "same": 1})
+        for index, rate in enumerate([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8])
+    ]
+    found = sweep_insights(sweep(7, *trials, trial(8)), METRIC, 1)["importance"]
+    assert list(found) == ["learning_rate", "seed"]
+    assert found["learning_rate"] > 0.8
+    assert sum(found.values()) == pytest.approx(1)
+    assert "importance" not in sweep_insights(sweep(0, *trials[:3]), METRIC, 1)
