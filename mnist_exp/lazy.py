@@ -1,4 +1,4 @@
-"""The one place of late imports: what only some commands need, and is slow to import.
+"""Late imports: what only some commands need, and is slow to import.
 
 `mnist-exp --help` and `--cfg job` import none of azure, mlflow, numpy and matplotlib.
 """

@@ -33,7 +33,8 @@ def commands(program: str) -> list[str]:
 def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with what README has its reader write."""
     (job,) = blocks(PAGES[0], "yaml")
-    for name, text in {"mine/job/mine.yaml": job, "mine/code/fit.py": "", "DIR/x": ""}.items():
+    written = {"mine/job/mine.yaml": job, "mine/code/fit.py": "", "DIR/x": "", "request.json": "{}"}
+    for name, text in written.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text, encoding="utf-8")
     for name in ("AZURE_SUBSCRIPTION_ID", "AZURE_RESOURCE_GROUP", "AZUREML_WORKSPACE_NAME"):

@@ -71,3 +71,11 @@ def test_looking_and_misspelling_load_nothing_slow(
     assert {"mnist_exp", "hydra"} <= loaded
     assert loaded & SLOW == set()
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("stage", ["compute", "status"])
+def test_a_stage_that_needs_no_store_does_not_wait_for_mlflow(tmp_path: Path, stage: str) -> None:
+    _, loaded, exit_code = loaded_by([f"stage={stage}"], tmp_path)
+    assert exit_code == 0
+    assert "mnist_exp" in loaded
+    assert loaded & {"azure", "matplotlib", "mlflow", "pandas", "sqlalchemy", "tensorflow"} == set()

@@ -6,6 +6,7 @@ current folder.
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +139,7 @@ def _names(path: Path, package: str, key: str, value: str) -> bool:
     return bool(content == value)
 
 
+@cache
 def _load(path: Path) -> dict[Any, Any]:
     try:
         content = OmegaConf.to_container(OmegaConf.load(path))

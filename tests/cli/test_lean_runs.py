@@ -9,6 +9,9 @@ import pytest
 
 from tests.conftest import REPOSITORY, Cli
 
+#: One run serves all of these.
+pytestmark = pytest.mark.xdist_group("lean-runs")
+
 REPORT = """\
 import atexit, sys
 

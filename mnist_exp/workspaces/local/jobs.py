@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mnist_exp.errors import ConflictError
 from mnist_exp.specs import CommandJob, Literal
@@ -17,13 +18,15 @@ from mnist_exp.workspaces.local.folders import JobFolder
 from mnist_exp.workspaces.local.inputs import MountedInputs, make_outputs
 from mnist_exp.workspaces.local.interrupts import Interrupts
 from mnist_exp.workspaces.local.leftovers import end_leftovers, of_job
-from mnist_exp.workspaces.local.tracking import Tracking
 from mnist_exp.workspaces.local.workers import (
     EndedUnseen,
     Processes,
     Workers,
     worker_environments,
 )
+
+if TYPE_CHECKING:
+    from mnist_exp.workspaces.local.tracking import Tracking
 
 __all__ = ["Launcher", "RunningJob", "Site", "TrialOf", "check_again", "start_job"]
 
@@ -63,7 +66,7 @@ class Site:
     """
 
     root: Path
-    tracking: Tracking
+    tracking: "Tracking"
     observer: Observer
     interrupts: Interrupts
     launcher: Launcher = Workers

@@ -2,6 +2,7 @@
 
 import json
 import time
+from typing import TYPE_CHECKING
 
 from mnist_exp.specs import SweepJob
 from mnist_exp.sweeps.names import azure_name
@@ -9,8 +10,10 @@ from mnist_exp.sweeps.trial import SweepResult, Trial
 from mnist_exp.workspaces.base import JobResult, JobStatus, MetricPoint, Observer, TrialResult
 from mnist_exp.workspaces.local.environment import TrackedRun
 from mnist_exp.workspaces.local.folders import JobFolder
-from mnist_exp.workspaces.local.tracking import Tracking
 from mnist_exp.workspaces.local.trials import TrialBackend
+
+if TYPE_CHECKING:
+    from mnist_exp.workspaces.local.tracking import Tracking
 
 __all__ = ["SweepListener", "sweep_result", "track_end"]
 
@@ -113,7 +116,7 @@ def sweep_result(
     )
 
 
-def track_end(result: JobResult, run: TrackedRun, tracking: Tracking, job: SweepJob) -> None:
+def track_end(result: JobResult, run: TrackedRun, tracking: "Tracking", job: SweepJob) -> None:
     """Leave on the parent run what Azure ML's sweep leaves in its properties and tags."""
     best = result.best_trial
     primary = {"name": job.objective.primary_metric, "goal": job.objective.goal.value}

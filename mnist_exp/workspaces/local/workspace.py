@@ -2,7 +2,9 @@
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mnist_exp.config import ComputeType
 from mnist_exp.datasets import materialize
@@ -38,7 +40,9 @@ from mnist_exp.workspaces.local.inputs import local_path
 from mnist_exp.workspaces.local.interrupts import noted_interrupts
 from mnist_exp.workspaces.local.jobs import RunningJob, Site, check_again, start_job
 from mnist_exp.workspaces.local.sweep import run_sweep
-from mnist_exp.workspaces.local.tracking import Tracking
+
+if TYPE_CHECKING:
+    from mnist_exp.workspaces.local.tracking import Tracking
 
 __all__ = ["LocalWorkspace"]
 
@@ -60,9 +64,15 @@ class LocalWorkspace:
     def __init__(self, outputs: Path) -> None:
         self._outputs = outputs.resolve()
         self._jobs = self._outputs / "jobs"
-        self._tracking = Tracking(self._outputs)
         self._endpoints = Endpoints(self._outputs / "endpoints", leave_out=self._outputs)
         self._submitted: dict[str, CommandJob | SweepJob] = {}
+
+    @cached_property
+    def _tracking(self) -> "Tracking":
+        # MLflow takes longer to import than most stages take, and half of them never ask for it.
+        from mnist_exp.workspaces.local.tracking import Tracking  # noqa: PLC0415
+
+        return Tracking(self._outputs)
 
     def get_or_create_compute(self, spec: ComputeSpec) -> Compute:
         """Return this machine under the name that was asked for."""
