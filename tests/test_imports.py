@@ -141,6 +141,7 @@ LIBRARIES = {
 LATE = {
     "mnist_exp.lazy",
     "mnist_exp.sweeps.sobol",
+    "mnist_exp.workspaces.local.workspace",
     "trainer.lean",
     "trainer.paths",
     "trainer.score",
