@@ -22,6 +22,7 @@ from mnist_exp.specs import (
 )
 from mnist_exp.sweeps import parse_sweep
 from mnist_exp.workspaces.base import JobResult
+from mnist_exp.workspaces.local import tracking  # noqa: F401 - MLflow, else imported when asked for
 from mnist_exp.workspaces.local.workspace import LocalWorkspace
 
 

@@ -44,8 +44,7 @@ class CompiledPath:
         self._labels = tf.constant(digits.labels)
         self._shuffled = (self._images, self._labels)
         self._batch_size = settings.batch_size
-        # A value, not a part of the program: runs at other rates share what was compiled.
-        self._learning_rate = tf.constant(settings.learning_rate, tf.float32)
+        self._learning_rate = settings.learning_rate
         self._steps = tf.function(self._loop, jit_compile=True, autograph=False)
         self._classify = tf.function(
             lambda images, weights: tf.argmax(_layers(_scaled(images), weights)[-1], 1),
@@ -60,7 +59,6 @@ class CompiledPath:
             self._shuffled = tf.gather(self._images, order), tf.gather(self._labels, order)
         loss, correct, *self._weights = self._steps(
             self._shuffled,
-            self._learning_rate,
             tf.constant(progress.steps, tf.int32),
             tf.constant(last, tf.int32),
             tf.constant(progress.loss, tf.float32),
@@ -106,12 +104,10 @@ class CompiledPath:
         carried = [self._first_kernel[self._lit], *others]
         self._weights = [tf.constant(weight) for weight in carried]
 
-    def _loop(
-        self, digits: Any, rate: tf.Tensor, first: tf.Tensor, last: tf.Tensor, *carried: Any
-    ) -> Any:
+    def _loop(self, digits: Any, first: tf.Tensor, last: tf.Tensor, *carried: Any) -> Any:
         _, *results = tf.while_loop(
             lambda step, *_: step < last,
-            lambda step, *carried: (step + 1, *self._step(digits, rate, step, *carried)),
+            lambda step, *carried: (step + 1, *self._step(digits, step, *carried)),
             (first, *carried),
         )
         return results
@@ -119,7 +115,6 @@ class CompiledPath:
     def _step(
         self,
         digits: tuple[tf.Tensor, tf.Tensor],
-        rate: tf.Tensor,
         step: tf.Tensor,
         loss: tf.Tensor,
         correct: tf.Tensor,
@@ -137,11 +132,9 @@ class CompiledPath:
         hits = tf.equal(tf.argmax(layers[-1], 1, tf.int32), tf.cast(labels, tf.int32))
         correct += tf.reduce_sum(tf.cast(hits, tf.int32))
         error = (tf.exp(log_probabilities) - truth) / self._batch_size
-        return loss, correct, *self._descended(rate, weights, layers, error)
+        return loss, correct, *self._descended(weights, layers, error)
 
-    def _descended(
-        self, rate: Any, weights: Sequence[Any], layers: Sequence[Any], error: Any
-    ) -> list[Any]:
+    def _descended(self, weights: Sequence[Any], layers: Sequence[Any], error: Any) -> list[Any]:
         """The weights one SGD step further: back-propagation, from the last layer to the first."""
         updated: list[Any] = []
         for number in reversed(range(len(weights) // 2)):
@@ -149,8 +142,8 @@ class CompiledPath:
             kernel_gradient = tf.matmul(layers[number], error, transpose_a=True)
             bias_gradient = tf.reduce_sum(error, 0)
             updated[:0] = [
-                kernel - rate * kernel_gradient,
-                bias - rate * bias_gradient,
+                kernel - self._learning_rate * kernel_gradient,
+                bias - self._learning_rate * bias_gradient,
             ]
             if number:
                 open_gates = tf.cast(layers[number] > 0, tf.float32)

@@ -11,7 +11,6 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 
 from errors import Stopped, TrainerError
-from programs import share_programs
 from settings import Settings, parse_arguments
 
 
@@ -39,7 +38,6 @@ def _start(settings: Settings) -> None:
     from lean import import_tensorflow  # noqa: PLC0415
     from paths import needs_keras  # noqa: PLC0415
 
-    share_programs()
     with ThreadPoolExecutor(1) as reader:
         digits = reader.submit(load, settings.data_folder)
         import_tensorflow(keras=needs_keras(settings))

@@ -11,10 +11,7 @@ from mnist_exp.workspaces.local.forking.client import ForkedScript, ForkServer
 from mnist_exp.workspaces.local.forking.preload import libraries_of
 from mnist_exp.workspaces.local.workers import Processes, Workers
 
-__all__ = ["PROGRAMS_VARIABLE", "TrialLauncher", "cores", "thread_variables"]
-
-#: Names a folder that a script may keep compiled programs in; ours does.
-PROGRAMS_VARIABLE = "XLA_PROGRAMS_FOLDER"
+__all__ = ["TrialLauncher", "cores", "thread_variables"]
 
 #: What libraries read to find out how many threads they may compute with.
 _THREADS = (

@@ -1,7 +1,6 @@
 """The tuner's trials as jobs on this machine."""
 
 import selectors
-import shutil
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -16,11 +15,7 @@ from mnist_exp.workspaces.base import JobResult, JobStatus, MetricPoint
 from mnist_exp.workspaces.local.environment import TrackedRun
 from mnist_exp.workspaces.local.folders import JobFolder
 from mnist_exp.workspaces.local.jobs import RunningJob, Site, TrialOf, start_job
-from mnist_exp.workspaces.local.launching import (
-    PROGRAMS_VARIABLE,
-    TrialLauncher,
-    thread_variables,
-)
+from mnist_exp.workspaces.local.launching import TrialLauncher, thread_variables
 from mnist_exp.workspaces.local.metric_rows import MetricRow, MetricRows, StoreWatch
 
 __all__ = ["Restart", "TrialBackend"]
@@ -96,10 +91,7 @@ class TrialBackend:
         self._launcher = TrialLauncher(folder.path, site.observer.message)
         self._site = replace(site, launcher=self._launcher)
         threads = thread_variables(job.limits.max_concurrent_trials)
-        # Trials that differ in nothing that is compiled compile it once.
-        self._programs = folder.path / "programs"
-        ours = {**threads, PROGRAMS_VARIABLE: str(self._programs)}
-        variables = ours | dict(job.trial.environment_variables)
+        variables = threads | dict(job.trial.environment_variables)
         self._job = replace(job, trial=replace(job.trial, environment_variables=variables))
         self._run = run
         metric = job.objective.primary_metric
@@ -172,7 +164,6 @@ class TrialBackend:
             self.results[trial] = running.close("canceled with its sweep", None, self.points[trial])
             del self.running[trial]
         self._launcher.close()
-        shutil.rmtree(self._programs, ignore_errors=True)
         self._watch.close()
         self._rows.close()
 
