@@ -4,6 +4,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -114,9 +115,12 @@ class Endpoints:
 
     def list(self) -> tuple[Endpoint, ...]:
         """Return all endpoints, by name."""
+        found = []
         for name in self._names():
-            self._remove_expired(EndpointFolder(self._root / name))
-        return tuple(self.get(name) for name in self._names())
+            # One that expires, or that another command deletes, may go at any moment.
+            with suppress(NotFoundError):
+                found.append(self.get(name))
+        return tuple(found)
 
     def statistics(self, name: str) -> Mapping[str, DeploymentStatistics]:
         """Return how each deployment has done since the front began, and who works for it."""
