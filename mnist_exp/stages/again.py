@@ -11,7 +11,6 @@ from mnist_exp.workspaces.base import JobStatus
 
 __all__ = ["begun_endpoint", "begun_job", "earlier_stages"]
 
-ENDED_BADLY = (JobStatus.FAILED, JobStatus.CANCELED)
 #: Stages of `stage=all` whose results a later command can take over.
 LASTING = (Stage.train, Stage.sweep, Stage.register)
 
@@ -22,12 +21,13 @@ def begun_job(context: StageContext, stage: Stage) -> str | None:
     It counts if that command asked for the same, was not there when the job completed, and the
     job has not failed since.
     """
+    if not context.workspace.outlives_command:
+        return None
     record, _ = _newest_alike(context, stage)
     if record is None or record.status is JobStatus.COMPLETED:
         return None
-    if not context.workspace.outlives_command:
-        return None
-    return None if context.workspace.find_job(record.name) in ENDED_BADLY else record.name
+    status = context.workspace.find_job(record.name)
+    return None if status is not None and status.ended_badly else record.name
 
 
 def begun_endpoint(context: StageContext) -> str | None:
@@ -53,10 +53,12 @@ def begun_endpoint(context: StageContext) -> str | None:
 
 def earlier_stages(context: StageContext) -> dict[Stage, Record]:
     """Return what the newest `stage=all` has completed, if it was the same and did not end."""
+    if not context.workspace.outlives_command:
+        return {}
     record, folder = _newest_alike(context, Stage.all)
     if record is None or folder is None or record.status is JobStatus.COMPLETED:
         return {}
-    return _completed(folder) if context.workspace.outlives_command else {}
+    return _completed(folder)
 
 
 def _newest_alike(context: StageContext, stage: Stage) -> tuple[Record | None, Path | None]:

@@ -23,8 +23,6 @@ __all__ = ["Display", "StageContext", "StageInterrupted", "StageRunner", "run_st
 #: Packages whose versions decide what a run gives.
 RECORDED_PACKAGES = ("mnist-exp", "tensorflow", "keras", "mlflow", "numpy", "azure-ai-ml")
 
-ENDED_BADLY = (JobStatus.FAILED, JobStatus.CANCELED)
-
 
 class Display(Protocol):
     """Where a stage shows what it does."""
@@ -160,7 +158,7 @@ def run_stage(runner: StageRunner, context: StageContext) -> Record:
         record = record.with_changes(duration_s=round(time.monotonic() - began, 3))
         record.save(context.folder)
     context.display.stage_ended(record)
-    if record.status in ENDED_BADLY:
+    if record.status.ended_badly:
         raise _failure(record)
     return record
 

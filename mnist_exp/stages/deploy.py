@@ -159,7 +159,6 @@ class DeployStage:
                 return found
         except NotFoundError:
             pass
-
         return context.workspace.create_or_update_endpoint(endpoint_spec(context.config, name))
 
 

@@ -61,7 +61,12 @@ class JobStatus(StrEnum):
     @property
     def is_finished(self) -> bool:
         """Whether the job will not change any more."""
-        return self in {JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELED}
+        return self is JobStatus.COMPLETED or self.ended_badly
+
+    @property
+    def ended_badly(self) -> bool:
+        """Whether the job has ended, and not as it should."""
+        return self in {JobStatus.FAILED, JobStatus.CANCELED}
 
 
 @dataclass(frozen=True)

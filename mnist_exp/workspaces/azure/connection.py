@@ -25,11 +25,11 @@ from mnist_exp.workspaces.azure.quiet import quiet, silence_loggers
 __all__ = ["Connection", "connect"]
 
 CONFIG_FILES = ("config.json", ".azureml/config.json")
-#: Our key -> the key of Azure ML's config.json.
-KEYS = {
-    "subscription_id": "subscription_id",
-    "resource_group": "resource_group",
-    "workspace_name": "workspace_name",
+#: What names a workspace, here and in Azure ML's config.json, and the usual variable for it.
+VARIABLES = {
+    "subscription_id": "AZURE_SUBSCRIPTION_ID",
+    "resource_group": "AZURE_RESOURCE_GROUP",
+    "workspace_name": "AZUREML_WORKSPACE_NAME",
 }
 AUTHORITIES = {
     Cloud.AzureCloud: AzureAuthorityHosts.AZURE_PUBLIC_CLOUD,
@@ -81,21 +81,16 @@ def connect(config: WorkspaceConfig, options: Mapping[str, Any]) -> Connection:
 
 
 def _place(config: WorkspaceConfig) -> dict[str, str]:
-    given = {key: getattr(config, key) for key in KEYS}
+    given = {key: getattr(config, key) for key in VARIABLES}
     if not all(given.values()):
         path = _config_file(config)
         content = _read(path) if path else {}
-        given = {key: value or content.get(KEYS[key]) for key, value in given.items()}
+        given = {key: value or content.get(key) for key, value in given.items()}
     missing = [key for key, value in given.items() if not value]
     if missing:
-        variables = {
-            "subscription_id": "AZURE_SUBSCRIPTION_ID",
-            "resource_group": "AZURE_RESOURCE_GROUP",
-            "workspace_name": "AZUREML_WORKSPACE_NAME",
-        }
         raise ConfigError(
             [
-                f"workspace.{key}: must be given; set workspace.{key}=..., {variables[key]}, or "
+                f"workspace.{key}: must be given; set workspace.{key}=..., {VARIABLES[key]}, or "
                 "put config.json from the Azure portal here"
                 for key in missing
             ]

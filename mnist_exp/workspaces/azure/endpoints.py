@@ -6,7 +6,7 @@ from typing import Any
 
 from azure.core.exceptions import ResourceNotFoundError
 
-from mnist_exp.errors import JobError, MnistExpError, NotFoundError, QuotaError, ServiceError
+from mnist_exp.errors import JobError, MnistExpError, ServiceError
 from mnist_exp.specs import DeploymentSpec, EndpointSpec
 from mnist_exp.workspaces.azure.connection import Connection
 from mnist_exp.workspaces.azure.retrying import Retrying
@@ -53,8 +53,6 @@ class Endpoints:
                 lambda: self._deployments.begin_create_or_update(deployment_entity(spec)).result(),
                 settling=True,
             )
-        except (QuotaError, NotFoundError):
-            raise
         except ServiceError as error:
             raise self._failure(spec, error) from error
         return Deployment(
