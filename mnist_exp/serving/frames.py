@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import BinaryIO
 
 __all__ = [
+    "AWAKE_S",
     "METHOD",
     "PING",
     "PONG",
@@ -34,6 +35,11 @@ READY = b"r"
 READY_FOR_HEADERS = b"h"
 PING = b"?"
 PONG = b"!"
+
+#: Seconds for which either side looks for the other's message again and again before it sleeps.
+#: To be woken on another core takes longer than a small answer: one connection, asking digit after
+#: digit, gets half as many again.
+AWAKE_S = 300e-6
 
 REQUEST_HEAD = struct.Struct("<III")
 REPLY_HEAD = struct.Struct("<HII")

@@ -1,10 +1,11 @@
 """The front's end of a connection to one thread of a worker."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import cast
 
-from mnist_exp.serving.frames import REPLY_HEAD, Reply, Request
+from mnist_exp.serving.frames import AWAKE_S, REPLY_HEAD, Reply, Request
 
 __all__ = ["Slot", "Ticket", "WorkerLostError"]
 
@@ -57,6 +58,7 @@ class Slot(asyncio.Protocol):
         ticket.attempts += 1
         if self._transport is not None:
             self._transport.write(ticket.request.packed())
+            self._stay_awake(time.perf_counter() + AWAKE_S)
 
     def data_received(self, data: bytes) -> None:
         """Take what has come of the answer."""
@@ -79,6 +81,11 @@ class Slot(asyncio.Protocol):
         """Hand back what was not answered."""
         ticket, self._ticket = self._ticket, None
         self._on_lost(self, ticket)
+
+    def _stay_awake(self, until: float) -> None:
+        """Keep the loop turning, for all connections, while an answer may come soon."""
+        if self._ticket is not None and time.perf_counter() < until:
+            asyncio.get_running_loop().call_soon(self._stay_awake, until)
 
     def close(self) -> None:
         """Let go of the worker."""
