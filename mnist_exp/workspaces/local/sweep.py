@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -22,6 +23,7 @@ from mnist_exp.workspaces.local.jobs import Site
 from mnist_exp.workspaces.local.journal_file import JournalFile
 from mnist_exp.workspaces.local.launching import cores
 from mnist_exp.workspaces.local.leftovers import end_leftovers, of_sweep
+from mnist_exp.workspaces.local.metric_rows import MetricRows
 from mnist_exp.workspaces.local.sweep_results import SweepListener, sweep_result, track_end
 from mnist_exp.workspaces.local.trials import Restart, TrialBackend
 
@@ -112,7 +114,9 @@ class _Sweep:
         root, name = self._site.root, self._job.name
         folders = {index: JobFolder(root, f"{name}_{index}") for index in unfinished}
         metric = self._job.objective.primary_metric
-        restart = Restart(self._history, folders, metric)
+        with closing(MetricRows(self._site.tracking.store)) as rows:
+            unheard = rows.after(self._history.row)
+        restart = Restart(self._history, folders, metric, unheard)
         self._journal.append(Resumed(restart.kept, restart.again, at=time.time()))
         for trial in restart.again:
             self._history.begin_again(trial)

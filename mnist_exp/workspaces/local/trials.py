@@ -35,23 +35,35 @@ class Restart:
         history: What there was before.
         folders: The folder of each unfinished trial.
         primary_metric: What the sweep looks at.
+        unheard: What they logged and the history has not.
     """
 
     def __init__(
-        self, history: History, folders: Mapping[int, JobFolder], primary_metric: str
+        self,
+        history: History,
+        folders: Mapping[int, JobFolder],
+        primary_metric: str,
+        unheard: Sequence[MetricRow] = (),
     ) -> None:
         self.history = history
+        logged = {
+            trial: [
+                *history.points[trial].get(primary_metric, ()),
+                *(
+                    (row.value, row.step)
+                    for row in unheard
+                    if row.name == primary_metric and folder.exists and row.run_id == folder.run_id
+                ),
+            ]
+            for trial, folder in folders.items()
+        }
         codes = {trial: folder.exit_code for trial, folder in folders.items()}
         self.ended = {trial: code for trial, code in codes.items() if code is not None}
         self.kept = tuple(
             trial
             for trial, folder in folders.items()
             if trial in self.ended
-            or (
-                folder.exists
-                and folder.has_outputs
-                and _has_steps(history.points[trial].get(primary_metric, ()))
-            )
+            or (folder.exists and folder.has_outputs and _has_steps(logged[trial]))
         )
         self.again = tuple(trial for trial in folders if trial not in self.kept)
         #: Those of them that have outputs to go on from.

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,16 @@ from mnist_exp.workspaces.local.workspace import LocalWorkspace
 from tests.conftest import REPOSITORY
 from tests.workspaces.local.factories import Watcher, sweep_job
 
-__all__ = ["SCRIPT", "Victim", "decided", "histories", "rules", "run_here", "table"]
+__all__ = [
+    "SCRIPT",
+    "Victim",
+    "decided",
+    "histories",
+    "rules",
+    "run_here",
+    "table",
+    "wait_for_text",
+]
 
 #: Logs a curve that `--lr` decides, keeps a checkpoint of each step, and takes a while over it.
 SCRIPT = """\
@@ -114,6 +123,10 @@ class Victim:
             assert time.monotonic() < deadline, "the sweep does not come so far"
             time.sleep(0.001)
 
+    def stop(self) -> None:
+        """Keep the command from hearing anything more; its trials go on."""
+        os.kill(self.process.pid, signal.SIGSTOP)
+
     def kill(self, seed: int, latest: int = 60) -> None:
         """Kill it, with SIGKILL, at a moment that the seed decides: after so many entries."""
         moment = random.Random(seed)
@@ -136,6 +149,14 @@ class Victim:
         while (found := find_processes(of_sweep(self.folder))) and time.monotonic() < deadline:
             time.sleep(0.01)
         return found
+
+
+def wait_for_text(files: Sequence[Path], text: str) -> None:
+    """Wait until each of the files holds a text."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not all(file.exists() and file.read_text() == text for file in files):
+        assert time.monotonic() < deadline, "what trials keep does not come so far"
+        time.sleep(0.01)
 
 
 def decided(entries: list[Entry]) -> list[tuple[int, int | None, str]]:

@@ -27,6 +27,7 @@ from tests.workspaces.local.killing import (
     rules,
     run_here,
     table,
+    wait_for_text,
 )
 
 #: Forked from a process with libraries, and a process of its own.
@@ -131,6 +132,8 @@ def test_a_sweep_does_not_go_on_with_other_rules(outputs: Path, folder: Path) ->
         run_here(outputs, rules(folder, "python", with_bandit=True))
 
 
+#: What a trial goes on from, in its folder.
+KEPT = Path("named_outputs", "checkpoints", "step")
 #: Logs without steps, and leaves something that it could go on from; waits in the middle once.
 STEPLESS = """\
 import argparse, pathlib, time
@@ -142,6 +145,8 @@ parser.add_argument("--checkpoints", type=pathlib.Path)
 arguments = parser.parse_args()
 kept = arguments.checkpoints / "step"
 print("found", kept.exists(), flush=True)
+while not pathlib.Path({begin!r}).exists():
+    time.sleep(0.01)
 for step in range(1, 5):
     log_metric("score", arguments.lr * step)
     kept.write_text(str(step))
@@ -150,13 +155,24 @@ for step in range(1, 5):
 """
 
 
+@pytest.mark.parametrize("is_heard", [True, False])
 def test_values_without_steps_do_not_count_twice(
-    outputs: Path, tmp_path: Path, code: Callable[..., Path]
+    outputs: Path, tmp_path: Path, code: Callable[..., Path], *, is_heard: bool
 ) -> None:
-    gate = tmp_path / "gate"
-    folder = code(STEPLESS.replace("{gate!r}", repr(str(gate))))
+    begin, gate = tmp_path / "begin", tmp_path / "gate"
+    folder = code(
+        STEPLESS.replace("{begin!r}", repr(str(begin))).replace("{gate!r}", repr(str(gate)))
+    )
     victim = Victim(outputs, str(folder), "python", "none")
-    victim.wait_for(lambda found: sum(isinstance(entry, Logged) for entry in found) >= 6)
+    if is_heard:
+        begin.touch()
+        victim.wait_for(lambda found: sum(isinstance(entry, Logged) for entry in found) >= 6)
+    else:
+        victim.wait_for(lambda found: sum(isinstance(entry, Started) for entry in found) == 2)
+        victim.stop()
+        begin.touch()
+        wait_for_text([victim.folder.with_name(f"sweep_{trial}") / KEPT for trial in (0, 1)], "3")
+        assert not any(isinstance(entry, Logged) for entry in victim.entries())
     victim.process.kill()
     victim.process.wait()
     assert victim.left_behind() == []
