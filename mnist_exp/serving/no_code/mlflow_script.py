@@ -8,9 +8,18 @@ https://learn.microsoft.com/azure/machine-learning/how-to-deploy-mlflow-models-o
 
 import json
 import os
+import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
+# A model on this machine needs nothing of Azure: without this MLflow would load its plugin for
+# Azure where it is installed, and half of Azure's SDK with it. None in sys.modules makes an import
+# raise ModuleNotFoundError: https://docs.python.org/3/reference/import.html#the-module-cache
+sys.modules.setdefault("azureml.mlflow", None)  # type: ignore[arg-type]
+warnings.filterwarnings("ignore", "Failure attempting to register", UserWarning)
+
+# ruff: noqa: E402
 import numpy as np
 import pandas as pd
 from mlflow import pyfunc
