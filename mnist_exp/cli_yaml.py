@@ -27,7 +27,8 @@ from mnist_exp.specs import (
     RequestSettings,
     SweepJob,
 )
-from mnist_exp.sweeps.expressions import Choice, Expression
+from mnist_exp.sweeps.azure_form import azure_arguments
+from mnist_exp.sweeps.expressions import Expression
 from mnist_exp.sweeps.names import azure_name
 from mnist_exp.sweeps.policies import Policy
 from mnist_exp.sweeps.sampling import Sampling, SamplingType
@@ -248,21 +249,7 @@ def _sampling(sampling: Sampling) -> Document:
 
 
 def _expression(space: Expression) -> Document:
-    values = {field.name: getattr(space, field.name) for field in fields(space)}
-    # The base of logarithms is the sampling algorithm's on Azure.
-    values.pop("base", None)
-    if isinstance(space, Choice):
-        values = {"values": [_choice(value) for value in space.values]}
-    return {"type": space.type, **values}
-
-
-def _choice(value: Any) -> Any:
-    if not isinstance(value, Mapping):
-        return value
-    return {
-        azure_name(name): _expression(part) if isinstance(part, Expression) else part
-        for name, part in value.items()
-    }
+    return {"type": space.type, **azure_arguments(space, _expression)}
 
 
 def _policy(policy: Policy) -> Document:

@@ -35,7 +35,7 @@ from mnist_exp.workspaces.azure.workspace import AzureWorkspace
 from tests.azure_emulator.certificates import Certificates
 from tests.azure_emulator.emulator import Emulator, Recorded
 from tests.azure_emulator.engines import StubEngine
-from tests.workspaces.azure.bench import MNIST, Bench
+from tests.workspaces.azure.bench import MNIST, QUICK_ROLLOUT, Bench
 from tests.workspaces.azure.conftest import taken_for_azure
 
 pytestmark = pytest.mark.xdist_group("azure-wire")
@@ -204,8 +204,7 @@ def test_what_an_endpoint_and_a_deployment_may_be_told(
         "endpoint.deployment.liveness_probe.period=5",
         "endpoint.deployment.readiness_probe.initial_delay=60",
     )
-    quick = ["endpoint.rollout.seconds=0", "endpoint.rollout.samples=2"]
-    bench.run(Stage.deploy, "endpoint=blue_green", "endpoint.auth_mode=aml_token", *quick)
+    bench.run(Stage.deploy, *QUICK_ROLLOUT, "endpoint.auth_mode=aml_token")
     for kind, which, name in (
         ("endpoint.put", 0, "endpoint-token"),
         ("deployment.put", 0, "deployment-settings"),

@@ -21,7 +21,7 @@ from mnist_exp.workspaces.base import Detached, JobStatus
 from tests.azure_emulator.engines import StubEngine
 from tests.azure_emulator.faults import Action, Fault
 from tests.azure_emulator.rules import DEDICATED, LOW_PRIORITY, SIZES
-from tests.workspaces.azure.bench import Bench, State
+from tests.workspaces.azure.bench import QUICK_ROLLOUT, Bench, State
 from tests.workspaces.azure.conftest import Make
 
 pytestmark = pytest.mark.xdist_group("azure-workspace")
@@ -310,8 +310,7 @@ def test_dotted_keys_come_back_dotted(ready: Bench) -> None:
 
 def test_a_second_deployment_takes_over_in_steps(registered: Bench) -> None:
     first = registered.run(Stage.deploy)
-    quick = ["endpoint.rollout.seconds=0", "endpoint.rollout.samples=2"]
-    second = registered.run(Stage.deploy, "endpoint=blue_green", *quick)
+    second = registered.run(Stage.deploy, *QUICK_ROLLOUT)
     assert second.name == first.name
     assert second.endpoint["traffic"] == {"tff-green": 100}
     sent = [one.body["properties"] for one in registered.emulator.recorded("endpoint.put")]
@@ -327,8 +326,7 @@ def test_a_second_deployment_takes_over_in_steps(registered: Bench) -> None:
 
 def test_traffic_by_hand_deploys_nothing(registered: Bench) -> None:
     registered.run(Stage.deploy)
-    quick = ["endpoint.rollout.seconds=0", "endpoint.rollout.samples=2"]
-    registered.run(Stage.deploy, "endpoint=blue_green", *quick)
+    registered.run(Stage.deploy, *QUICK_ROLLOUT)
     before = len(registered.emulator.recorded("deployment.put"))
     split = registered.run(Stage.deploy, "endpoint.traffic={tff-blue: 50, tff-green: 50}")
     assert split.endpoint["traffic"] == {"tff-blue": 50, "tff-green": 50}

@@ -1,7 +1,6 @@
 """Sweeps as azure-ai-ml's entities."""
 
 import math
-from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
@@ -9,7 +8,8 @@ from azure.ai.ml import sweep as sdk
 from azure.ai.ml.entities import CommandJob as TrialEntity
 
 from mnist_exp.specs import SweepJob
-from mnist_exp.sweeps.expressions import Choice, Expression
+from mnist_exp.sweeps.azure_form import azure_arguments
+from mnist_exp.sweeps.expressions import Expression
 from mnist_exp.sweeps.names import azure_name
 from mnist_exp.sweeps.policies import Policy
 from mnist_exp.sweeps.sampling import Sampling, SamplingType
@@ -70,21 +70,7 @@ def sweep_entity(job: SweepJob, trial: TrialEntity, identity: Any) -> sdk.SweepJ
 
 
 def _expression(space: Expression) -> Any:
-    if isinstance(space, Choice):
-        return sdk.Choice([_choice(value) for value in space.values])
-    values = {field.name: getattr(space, field.name) for field in fields(space)}
-    # The base of logarithms is the sampling algorithm's on Azure.
-    values.pop("base", None)
-    return EXPRESSIONS[space.type](**values)
-
-
-def _choice(value: Any) -> Any:
-    if not isinstance(value, Mapping):
-        return value
-    return {
-        azure_name(name): _expression(part) if isinstance(part, Expression) else part
-        for name, part in value.items()
-    }
+    return EXPRESSIONS[space.type](**azure_arguments(space, _expression))
 
 
 def _sampling(sampling: Sampling) -> Any:
