@@ -21,7 +21,7 @@ from mnist_exp.specs import (
     SweepJob,
 )
 from mnist_exp.sweeps import parse_sweep
-from mnist_exp.workspaces.base import JobResult
+from mnist_exp.workspaces.entities import JobResult
 from mnist_exp.workspaces.local import tracking  # noqa: F401 - MLflow, else imported when asked for
 from mnist_exp.workspaces.local.workspace import LocalWorkspace
 

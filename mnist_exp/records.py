@@ -16,7 +16,7 @@ from typing import Any
 
 from mnist_exp.config import Stage
 from mnist_exp.errors import NotFoundError
-from mnist_exp.workspaces.base import JobStatus
+from mnist_exp.workspaces.entities import JobStatus
 
 __all__ = ["RECORD_NAME", "SCHEMA_VERSION", "Record", "RecordIndex", "load_record", "write_json"]
 

@@ -8,7 +8,7 @@ import yaml  # type: ignore[import-untyped]
 from mnist_exp.config import ExperimentConfig
 from mnist_exp.records import Record
 from mnist_exp.stages.dry_run import planned, snapshots
-from mnist_exp.workspaces.base import JobStatus
+from mnist_exp.workspaces.entities import JobStatus
 
 __all__ = ["show_dry_run"]
 

@@ -19,7 +19,7 @@ from mnist_exp.app.schemas import register_schemas
 from mnist_exp.config import Stage
 from mnist_exp.errors import NotFoundError
 from mnist_exp.records import RECORD_NAME, Record, load_record
-from mnist_exp.workspaces.base import JobStatus
+from mnist_exp.workspaces.entities import JobStatus
 
 __all__ = ["main"]
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from mnist_exp.config import Stage
 from mnist_exp.records import Record
 from mnist_exp.report.words import relative
-from mnist_exp.workspaces.base import JobStatus
+from mnist_exp.workspaces.entities import JobStatus
 
 __all__ = ["how_to_call", "next_command"]
 

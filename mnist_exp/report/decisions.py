@@ -1,7 +1,7 @@
 """Every decision is told once, whether a workspace says it or only a trial's `why` does."""
 
 from mnist_exp.report.words import plain, trial_label
-from mnist_exp.workspaces.base import JobResult
+from mnist_exp.workspaces.entities import JobResult
 
 __all__ = ["Decisions"]
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from mnist_exp.report.words import number, trial_label
 from mnist_exp.sweeps.importance import parameter_importance
-from mnist_exp.workspaces.base import JobResult, TrialResult
+from mnist_exp.workspaces.entities import JobResult, TrialResult
 
 __all__ = ["sweep_insights"]
 

@@ -7,7 +7,7 @@ from rich.console import Console
 from mnist_exp.report.consoles import print_line
 from mnist_exp.report.decisions import Decisions
 from mnist_exp.report.words import number, pairs, plain, trial_label
-from mnist_exp.workspaces.base import JobResult, TrialResult
+from mnist_exp.workspaces.entities import JobResult, TrialResult
 
 __all__ = ["PlainView"]
 

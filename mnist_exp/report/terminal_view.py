@@ -13,7 +13,7 @@ from mnist_exp.report.consoles import print_line, styled_status
 from mnist_exp.report.decisions import Decisions
 from mnist_exp.report.trial_table import trial_table
 from mnist_exp.report.words import duration, number, pairs, plain, trial_label
-from mnist_exp.workspaces.base import JobResult
+from mnist_exp.workspaces.entities import JobResult
 
 __all__ = ["TerminalView"]
 

@@ -8,7 +8,7 @@ from rich.text import Text
 from mnist_exp.report.columns import ParameterColumns, new_table
 from mnist_exp.report.consoles import styled_status
 from mnist_exp.report.words import duration, number, plain, trial_label
-from mnist_exp.workspaces.base import JobResult, JobStatus, TrialResult
+from mnist_exp.workspaces.entities import JobResult, JobStatus, TrialResult
 
 __all__ = ["trial_table", "visible_trials"]
 

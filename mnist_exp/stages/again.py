@@ -7,7 +7,7 @@ from mnist_exp.errors import NotFoundError
 from mnist_exp.records import RECORD_NAME, Record, load_record
 from mnist_exp.stages.context import StageContext
 from mnist_exp.stages.fingerprint import fingerprint
-from mnist_exp.workspaces.base import JobStatus
+from mnist_exp.workspaces.entities import JobStatus
 
 __all__ = ["begun_endpoint", "begun_job", "earlier_stages"]
 

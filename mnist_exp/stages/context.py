@@ -16,7 +16,8 @@ from mnist_exp.config import ExperimentConfig, Stage
 from mnist_exp.errors import JobError, MnistExpError
 from mnist_exp.records import Record, RecordIndex
 from mnist_exp.stages.fingerprint import fingerprint
-from mnist_exp.workspaces.base import BY_THE_USER, Detached, JobStatus, Observer, Workspace
+from mnist_exp.workspaces.base import BY_THE_USER, Detached, Observer, Workspace
+from mnist_exp.workspaces.entities import JobStatus
 
 __all__ = ["Display", "StageContext", "StageInterrupted", "StageRunner", "run_stage"]
 

@@ -14,7 +14,7 @@ from mnist_exp.stages.again import begun_endpoint
 from mnist_exp.stages.context import StageContext
 from mnist_exp.stages.lookup import deployed_endpoint, registered_model
 from mnist_exp.stages.rollout import BlueGreen
-from mnist_exp.workspaces.base import Endpoint
+from mnist_exp.workspaces.entities import Endpoint
 
 __all__ = ["DeployStage", "endpoint_entry"]
 

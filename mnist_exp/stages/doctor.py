@@ -12,7 +12,7 @@ from mnist_exp.config import Stage
 from mnist_exp.errors import MnistExpError
 from mnist_exp.records import Record
 from mnist_exp.stages.context import StageContext
-from mnist_exp.workspaces.base import Finding, JobStatus, Level
+from mnist_exp.workspaces.entities import Finding, JobStatus, Level
 
 __all__ = ["DoctorStage", "config_findings", "version_findings"]
 

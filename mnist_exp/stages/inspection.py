@@ -7,7 +7,7 @@ from mnist_exp.records import Record
 from mnist_exp.stages.context import StageContext
 from mnist_exp.stages.deploy import endpoint_entry
 from mnist_exp.stages.lookup import deployed_endpoint, missing_endpoint
-from mnist_exp.workspaces.base import Deployment, DeploymentStatistics, Endpoint
+from mnist_exp.workspaces.entities import Deployment, DeploymentStatistics, Endpoint
 
 __all__ = ["LogsStage", "StatusStage"]
 

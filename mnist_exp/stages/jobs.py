@@ -17,13 +17,8 @@ from mnist_exp.stages.again import begun_job
 from mnist_exp.stages.context import StageContext, StageInterrupted
 from mnist_exp.stages.lookup import CONFIG_NAME, unfinished_sweep, unfinished_training
 from mnist_exp.sweeps.ranking import logged_instead
-from mnist_exp.workspaces.base import (
-    Detached,
-    JobInterrupted,
-    JobResult,
-    JobStatus,
-    TrialResult,
-)
+from mnist_exp.workspaces.base import Detached, JobInterrupted
+from mnist_exp.workspaces.entities import JobResult, JobStatus, TrialResult
 
 __all__ = ["SweepStage", "TrainStage", "keep_confusion_matrix"]
 

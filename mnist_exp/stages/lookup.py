@@ -6,7 +6,8 @@ from mnist_exp.config import Stage
 from mnist_exp.errors import NotFoundError
 from mnist_exp.records import Record, RecordIndex
 from mnist_exp.stages.context import StageContext
-from mnist_exp.workspaces.base import BY_THE_USER, JobStatus
+from mnist_exp.workspaces.base import BY_THE_USER
+from mnist_exp.workspaces.entities import JobStatus
 
 __all__ = [
     "CONFIG_NAME",

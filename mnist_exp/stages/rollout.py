@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from mnist_exp.config import RolloutConfig
 from mnist_exp.errors import EndpointError
 from mnist_exp.specs import EndpointSpec
-from mnist_exp.workspaces.base import DeploymentStatistics, Workspace
+from mnist_exp.workspaces.base import Workspace
+from mnist_exp.workspaces.entities import DeploymentStatistics
 
 __all__ = ["BlueGreen", "Window", "worse"]
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from mnist_exp.errors import MnistExpError
 from mnist_exp.specs import EndpointSpec, ModelSpec
 from mnist_exp.sweeps.names import azure_name
-from mnist_exp.workspaces.base import JobResult, TrialResult
+from mnist_exp.workspaces.entities import JobResult, TrialResult
 from mnist_exp.workspaces.local.workspace import LocalWorkspace
 from tests.azure_emulator import translation
 from tests.azure_emulator.faults import Action

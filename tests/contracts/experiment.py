@@ -15,7 +15,8 @@ from mnist_exp.specs import (
     SweepJob,
 )
 from mnist_exp.sweeps import parse_sweep
-from mnist_exp.workspaces.base import JobResult, Workspace
+from mnist_exp.workspaces.base import Workspace
+from mnist_exp.workspaces.entities import JobResult
 
 __all__ = ["Place", "Watcher"]
 

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from mnist_exp.config import Stage
 from mnist_exp.records import Record
-from mnist_exp.workspaces.base import JobResult, JobStatus, MetricPoint, TrialResult
+from mnist_exp.workspaces.entities import JobResult, JobStatus, MetricPoint, TrialResult
 
 METRIC = "validation_acc"
 WHY = "cut at interval 4: 0.612 < 0.801 / 1.1 = 0.728 (best: trial 5)"

@@ -14,7 +14,7 @@ from mnist_exp.report.figures import (
     sweep_figure,
 )
 from mnist_exp.sweeps.ranking import Goal
-from mnist_exp.workspaces.base import JobResult, JobStatus, MetricPoint, TrialResult
+from mnist_exp.workspaces.entities import JobResult, JobStatus, MetricPoint, TrialResult
 from tests.report.samples import METRIC, command_job, points, sweep_job
 
 BLUE = (0x00, 0x72, 0xB2)

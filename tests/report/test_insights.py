@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 
 from mnist_exp.report.insights import sweep_insights
-from mnist_exp.workspaces.base import JobResult, JobStatus, TrialResult
+from mnist_exp.workspaces.entities import JobResult, JobStatus, TrialResult
 from tests.report.samples import METRIC, points
 
 

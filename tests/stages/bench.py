@@ -9,7 +9,8 @@ from typing import Any
 from mnist_exp.config import ExperimentConfig, Stage
 from mnist_exp.records import Record, RecordIndex
 from mnist_exp.stages import StageContext
-from mnist_exp.workspaces.base import JobResult, JobStatus, Workspace
+from mnist_exp.workspaces.base import Workspace
+from mnist_exp.workspaces.entities import JobResult, JobStatus
 from tests.composing import fresh_config
 
 __all__ = ["Bench", "Listener"]

@@ -11,7 +11,7 @@ from mnist_exp.stages.lookup import (
     source_job,
     unfinished_training,
 )
-from mnist_exp.workspaces.base import JobStatus
+from mnist_exp.workspaces.entities import JobStatus
 from mnist_exp.workspaces.local.workspace import LocalWorkspace
 from tests.stages.bench import Bench
 

@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 
 from mnist_exp.report.figures.canvas import CYCLE, new_figure, note, save, style
 from mnist_exp.report.words import number, plain
-from mnist_exp.workspaces.base import JobResult, MetricPoint
+from mnist_exp.workspaces.entities import JobResult, MetricPoint
 
 __all__ = ["learning_curves"]
 

@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from mnist_exp.report.figures.canvas import style
 from mnist_exp.report.figures.trials import Look, look_of, looks
 from mnist_exp.report.words import number, trial_label
-from mnist_exp.workspaces.base import JobResult, TrialResult
+from mnist_exp.workspaces.entities import JobResult, TrialResult
 
 __all__ = ["draw_history"]
 

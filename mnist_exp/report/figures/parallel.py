@@ -11,7 +11,7 @@ from mnist_exp.report.figures.canvas import GREY, INK, new_figure, note, save, s
 from mnist_exp.report.figures.trials import look_of
 from mnist_exp.report.words import number, plain
 from mnist_exp.sweeps.ranking import Goal
-from mnist_exp.workspaces.base import JobResult
+from mnist_exp.workspaces.entities import JobResult
 
 __all__ = ["parallel_coordinates"]
 

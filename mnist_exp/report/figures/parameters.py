@@ -11,7 +11,7 @@ from matplotlib.ticker import LogFormatterSciNotation, LogLocator, MaxNLocator, 
 from mnist_exp.report.figures.canvas import style
 from mnist_exp.report.figures.trials import looks
 from mnist_exp.report.words import number, plain
-from mnist_exp.workspaces.base import JobResult
+from mnist_exp.workspaces.entities import JobResult
 
 __all__ = ["draw_parameter"]
 

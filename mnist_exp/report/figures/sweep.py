@@ -11,7 +11,7 @@ from mnist_exp.report.figures.history import draw_history
 from mnist_exp.report.figures.parameters import draw_parameter
 from mnist_exp.report.words import plain
 from mnist_exp.sweeps.ranking import Goal
-from mnist_exp.workspaces.base import JobResult
+from mnist_exp.workspaces.entities import JobResult
 
 __all__ = ["sweep_figure"]
 

@@ -3,7 +3,7 @@
 from enum import Enum
 
 from mnist_exp.report.figures.canvas import BLUE, GREY, PINK, VERMILLION
-from mnist_exp.workspaces.base import JobResult, JobStatus, TrialResult
+from mnist_exp.workspaces.entities import JobResult, JobStatus, TrialResult
 
 __all__ = ["Look", "look_of", "looks"]
 

@@ -9,7 +9,7 @@ from mnist_exp.specs import ComputeSpec
 from mnist_exp.workspaces.azure.connection import Connection
 from mnist_exp.workspaces.azure.retrying import Retrying
 from mnist_exp.workspaces.azure.translation import compute_entity
-from mnist_exp.workspaces.base import Compute
+from mnist_exp.workspaces.entities import Compute
 
 __all__ = ["Computes"]
 

@@ -12,7 +12,7 @@ from mnist_exp.specs import ComputeSpec, DeploymentSpec
 from mnist_exp.workspaces.azure.computes import Computes
 from mnist_exp.workspaces.azure.connection import Connection
 from mnist_exp.workspaces.azure.retrying import Retrying
-from mnist_exp.workspaces.base import Finding, Level
+from mnist_exp.workspaces.entities import Finding, Level
 
 __all__ = ["diagnose"]
 

@@ -11,7 +11,7 @@ from mnist_exp.specs import DeploymentSpec, EndpointSpec
 from mnist_exp.workspaces.azure.connection import Connection
 from mnist_exp.workspaces.azure.retrying import Retrying
 from mnist_exp.workspaces.azure.translation import deployment_entity, endpoint_entity
-from mnist_exp.workspaces.base import Deployment, Endpoint
+from mnist_exp.workspaces.entities import Deployment, Endpoint
 
 __all__ = ["Endpoints"]
 

@@ -14,7 +14,7 @@ from mnist_exp.workspaces.azure.retrying import Retrying
 from mnist_exp.workspaces.azure.tracking import Tracking
 from mnist_exp.workspaces.azure.translation import job_entity
 from mnist_exp.workspaces.azure.translation.inputs import Resolve
-from mnist_exp.workspaces.base import JobResult, JobStatus, TrialResult
+from mnist_exp.workspaces.entities import JobResult, JobStatus, TrialResult
 
 __all__ = ["Jobs"]
 

@@ -9,7 +9,7 @@ from mnist_exp.workspaces.azure.connection import Connection
 from mnist_exp.workspaces.azure.retrying import Retrying
 from mnist_exp.workspaces.azure.translation import model_entity
 from mnist_exp.workspaces.azure.translation.assets import JOB_TAG, PATH_TAG, job_path
-from mnist_exp.workspaces.base import RegisteredModel
+from mnist_exp.workspaces.entities import RegisteredModel
 
 __all__ = ["Models"]
 

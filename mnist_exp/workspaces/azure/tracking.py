@@ -14,7 +14,7 @@ from mnist_exp.workspaces.azure.connection import Connection
 from mnist_exp.workspaces.azure.errors import error_text
 from mnist_exp.workspaces.azure.quiet import quiet
 from mnist_exp.workspaces.azure.retrying import Retrying
-from mnist_exp.workspaces.base import MetricPoint
+from mnist_exp.workspaces.entities import MetricPoint
 
 __all__ = ["Tracking"]
 

@@ -21,7 +21,8 @@ from requests.exceptions import RequestException
 from mnist_exp.workspaces.azure.errors import error_text
 from mnist_exp.workspaces.azure.jobs import Jobs, status_of
 from mnist_exp.workspaces.azure.quiet import captured
-from mnist_exp.workspaces.base import Detached, JobResult, JobStatus, Observer
+from mnist_exp.workspaces.base import Detached, Observer
+from mnist_exp.workspaces.entities import JobResult, JobStatus
 
 __all__ = ["watch_job"]
 

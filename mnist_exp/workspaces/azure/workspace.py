@@ -30,7 +30,8 @@ from mnist_exp.workspaces.azure.retrying import Retrying
 from mnist_exp.workspaces.azure.tracking import Tracking
 from mnist_exp.workspaces.azure.translation import deployment_entity, job_entity
 from mnist_exp.workspaces.azure.watching import watch_job
-from mnist_exp.workspaces.base import (
+from mnist_exp.workspaces.base import Observer
+from mnist_exp.workspaces.entities import (
     Compute,
     Deployment,
     DeploymentStatistics,
@@ -38,7 +39,6 @@ from mnist_exp.workspaces.base import (
     Finding,
     JobResult,
     JobStatus,
-    Observer,
     RegisteredModel,
 )
 

@@ -16,14 +16,15 @@ from mnist_exp.sweeps.journal import Created, Resumed
 from mnist_exp.sweeps.sampling import SamplingType, with_seed
 from mnist_exp.sweeps.trial import TrialStatus
 from mnist_exp.sweeps.tuner import Tuner
-from mnist_exp.workspaces.base import JobInterrupted, JobResult
+from mnist_exp.workspaces.base import JobInterrupted
+from mnist_exp.workspaces.entities import JobResult
 from mnist_exp.workspaces.local.environment import TrackedRun
 from mnist_exp.workspaces.local.folders import JobFolder
-from mnist_exp.workspaces.local.jobs import Site
 from mnist_exp.workspaces.local.journal_file import JournalFile
 from mnist_exp.workspaces.local.launching import cores
 from mnist_exp.workspaces.local.leftovers import end_leftovers, of_sweep
 from mnist_exp.workspaces.local.metric_rows import MetricRows
+from mnist_exp.workspaces.local.running import Site
 from mnist_exp.workspaces.local.sweep_results import SweepListener, sweep_result, track_end
 from mnist_exp.workspaces.local.trials import Restart, TrialBackend
 

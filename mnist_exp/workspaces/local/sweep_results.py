@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from mnist_exp.specs import SweepJob
 from mnist_exp.sweeps.names import azure_name
 from mnist_exp.sweeps.trial import SweepResult, Trial
-from mnist_exp.workspaces.base import JobResult, JobStatus, MetricPoint, Observer, TrialResult
+from mnist_exp.workspaces.base import Observer
+from mnist_exp.workspaces.entities import JobResult, JobStatus, MetricPoint, TrialResult
 from mnist_exp.workspaces.local.environment import TrackedRun
 from mnist_exp.workspaces.local.folders import JobFolder
 from mnist_exp.workspaces.local.trials import TrialBackend

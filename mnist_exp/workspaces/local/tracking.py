@@ -21,7 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from mnist_exp.errors import NotFoundError, OutputsError
 from mnist_exp.specs import ModelSpec
-from mnist_exp.workspaces.base import JobStatus, MetricPoint, RegisteredModel
+from mnist_exp.workspaces.entities import JobStatus, MetricPoint, RegisteredModel
 from mnist_exp.workspaces.local.environment import TrackedRun
 
 __all__ = ["Tracking"]

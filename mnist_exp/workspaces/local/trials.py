@@ -11,12 +11,13 @@ from mnist_exp.sweeps.backend import MetricLogged, TrialEnded, TrialEvent
 from mnist_exp.sweeps.history import History
 from mnist_exp.sweeps.sampling import Parameters
 from mnist_exp.sweeps.trial import Trial, TrialStatus
-from mnist_exp.workspaces.base import JobResult, JobStatus, MetricPoint
+from mnist_exp.workspaces.entities import JobResult, JobStatus, MetricPoint
 from mnist_exp.workspaces.local.environment import TrackedRun
 from mnist_exp.workspaces.local.folders import JobFolder
-from mnist_exp.workspaces.local.jobs import RunningJob, Site, TrialOf, start_job
+from mnist_exp.workspaces.local.jobs import start_job
 from mnist_exp.workspaces.local.launching import TrialLauncher, thread_variables
 from mnist_exp.workspaces.local.metric_rows import MetricRow, MetricRows, StoreWatch
+from mnist_exp.workspaces.local.running import RunningJob, Site, TrialOf
 
 __all__ = ["Restart", "TrialBackend"]
 

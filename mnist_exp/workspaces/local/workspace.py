@@ -20,25 +20,24 @@ from mnist_exp.specs import (
     SweepJob,
     parse_model_reference,
 )
-from mnist_exp.workspaces.base import (
-    BY_THE_USER,
+from mnist_exp.workspaces.base import BY_THE_USER, JobInterrupted, Observer
+from mnist_exp.workspaces.entities import (
     Compute,
     Deployment,
     DeploymentStatistics,
     Endpoint,
     Finding,
-    JobInterrupted,
     JobResult,
     JobStatus,
     Level,
-    Observer,
     RegisteredModel,
 )
 from mnist_exp.workspaces.local.endpoints import Endpoints, ModelFiles
 from mnist_exp.workspaces.local.folders import JobFolder
 from mnist_exp.workspaces.local.inputs import local_path
 from mnist_exp.workspaces.local.interrupts import noted_interrupts
-from mnist_exp.workspaces.local.jobs import RunningJob, Site, check_again, start_job
+from mnist_exp.workspaces.local.jobs import check_again, start_job
+from mnist_exp.workspaces.local.running import RunningJob, Site
 from mnist_exp.workspaces.local.sweep import run_sweep
 
 if TYPE_CHECKING:

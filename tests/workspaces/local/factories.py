@@ -11,7 +11,7 @@ from typing import Any
 from mnist_exp.config import ComputeType, EnvType
 from mnist_exp.specs import CommandJob, ComputeSpec, EnvironmentSpec, SweepJob
 from mnist_exp.sweeps import parse_sweep
-from mnist_exp.workspaces.base import JobResult
+from mnist_exp.workspaces.entities import JobResult
 
 __all__ = [
     "LOGGER",

@@ -12,7 +12,7 @@ from typing import Any
 
 from mnist_exp.specs import OutputSpec, SweepJob
 from mnist_exp.sweeps.journal import Decided, Entry, Logged
-from mnist_exp.workspaces.base import JobResult
+from mnist_exp.workspaces.entities import JobResult
 from mnist_exp.workspaces.local.journal_file import JournalFile
 from mnist_exp.workspaces.local.leftovers import find_processes, of_sweep
 from mnist_exp.workspaces.local.workspace import LocalWorkspace

@@ -15,7 +15,7 @@ from mnist_exp.sweeps.journal import (
     Started,
     decisions_of,
 )
-from mnist_exp.workspaces.base import JobResult, JobStatus
+from mnist_exp.workspaces.entities import JobResult, JobStatus
 from mnist_exp.workspaces.local.tracking import STORE_NAME
 from tests.workspaces.local.factories import PYTHON
 from tests.workspaces.local.killing import (

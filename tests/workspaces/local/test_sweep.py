@@ -9,7 +9,7 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from mnist_exp.workspaces.base import JobResult, JobStatus
+from mnist_exp.workspaces.entities import JobResult, JobStatus
 from mnist_exp.workspaces.local.tracking import Tracking
 from mnist_exp.workspaces.local.workspace import LocalWorkspace
 from tests.workspaces.local.factories import PYTHON, Watcher, choice, description, sweep_job

@@ -13,7 +13,7 @@ from mlflow.entities import Run
 from mnist_exp.config import ComputeType
 from mnist_exp.errors import ConflictError, JobError, NotFoundError, OutputsError
 from mnist_exp.specs import ComputeSpec, ModelSpec, OutputSpec, PathInput
-from mnist_exp.workspaces.base import JobResult, JobStatus
+from mnist_exp.workspaces.entities import JobResult, JobStatus
 from mnist_exp.workspaces.local.tracking import Tracking
 from mnist_exp.workspaces.local.workspace import LocalWorkspace
 from tests.workspaces.local.factories import Watcher, command_job, description, files_below

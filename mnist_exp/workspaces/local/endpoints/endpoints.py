@@ -13,7 +13,7 @@ from mnist_exp.errors import ConfigError, ConflictError, NotFoundError
 from mnist_exp.names import endpoint_name_fault
 from mnist_exp.serving.files import DELETED, Credentials, EndpointRecord
 from mnist_exp.specs import DeploymentSpec, EndpointSpec
-from mnist_exp.workspaces.base import Deployment, DeploymentStatistics, Endpoint
+from mnist_exp.workspaces.entities import Deployment, DeploymentStatistics, Endpoint
 from mnist_exp.workspaces.local.endpoints.deployments import Update
 from mnist_exp.workspaces.local.endpoints.front import apply_files, ensure_front, front_line
 from mnist_exp.workspaces.local.endpoints.invocation import invoke_endpoint

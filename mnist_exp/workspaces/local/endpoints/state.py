@@ -6,7 +6,7 @@ https://learn.microsoft.com/rest/api/azureml/online-deployments/get
 from enum import StrEnum
 
 from mnist_exp.serving.files import EndpointRecord
-from mnist_exp.workspaces.base import Deployment, Endpoint
+from mnist_exp.workspaces.entities import Deployment, Endpoint
 from mnist_exp.workspaces.local.endpoints.sockets import LOOPBACK
 from mnist_exp.workspaces.local.endpoints.store import DeploymentFolder, EndpointFolder
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mnist_exp.config import EnvType
 from mnist_exp.specs import DeploymentSpec, EnvironmentSpec, RequestSettings
-from mnist_exp.workspaces.base import Deployment
+from mnist_exp.workspaces.entities import Deployment
 from mnist_exp.workspaces.local.endpoints import Endpoints, ModelFiles
 from mnist_exp.workspaces.local.endpoints.processes import (
     ProcessId,

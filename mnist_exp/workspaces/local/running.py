@@ -1,0 +1,269 @@
+"""A job whose processes run on this machine: its attempts, and how it ends."""
+
+import re
+import shlex
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mnist_exp.specs import CommandJob, Literal
+from mnist_exp.templates import render
+from mnist_exp.workspaces.base import Observer
+from mnist_exp.workspaces.entities import JobResult, JobStatus, MetricPoint
+from mnist_exp.workspaces.local.environment import TrackedRun, job_environment, sweep_variables
+from mnist_exp.workspaces.local.folders import JobFolder
+from mnist_exp.workspaces.local.inputs import MountedInputs, make_outputs
+from mnist_exp.workspaces.local.interrupts import Interrupts
+from mnist_exp.workspaces.local.workers import (
+    EndedUnseen,
+    Processes,
+    Workers,
+    worker_environments,
+)
+
+if TYPE_CHECKING:
+    from mnist_exp.workspaces.local.tracking import Tracking
+
+__all__ = ["Launcher", "RunningJob", "Site", "TrialOf"]
+
+#: Starts a job's processes: command, folder, an environment for each, a log for each.
+Launcher = Callable[[str, Path, Sequence[Mapping[str, str]], Sequence[Path]], Processes]
+
+#: What a script prints after an epoch, e.g. `epoch 3/20`; ours does.
+EPOCH = re.compile(r"^epoch +(\d+)/\d+", re.MULTILINE)
+#: What a script prints when it goes on from a checkpoint; ours does.
+RESUMING = re.compile(r"resuming from epoch (\d+)")
+
+
+@dataclass(frozen=True)
+class TrialOf:
+    """What makes a job a trial: the sweep, its MLflow run, and the values drawn.
+
+    Attributes:
+        begins_again: Whether what an attempt before has logged is put aside.
+    """
+
+    sweep: str
+    run_id: str
+    parameters: Mapping[str, Literal]
+    begins_again: bool = False
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where jobs run, and who hears of it.
+
+    Attributes:
+        root: `<outputs>/jobs`.
+        tracking: The MLflow store.
+        observer: Told of progress.
+        interrupts: Whether the user wants to stop.
+        launcher: Starts the processes of a job.
+    """
+
+    root: Path
+    tracking: "Tracking"
+    observer: Observer
+    interrupts: Interrupts
+    launcher: Launcher = Workers
+
+
+class RunningJob:
+    """A job whose processes have been started.
+
+    Args:
+        job: What runs.
+        site: Where it runs.
+        folder: Its folder, locked by the caller.
+        run: Its MLflow run.
+        trial: The sweep that it is part of, if it is.
+    """
+
+    def __init__(
+        self,
+        job: CommandJob,
+        site: Site,
+        folder: JobFolder,
+        run: TrackedRun,
+        trial: TrialOf | None = None,
+    ) -> None:
+        self.job = job
+        self.run = run
+        self.folder = folder
+        self.started = time.monotonic()
+        literals = {name: value for name, value in job.inputs.items() if isinstance(value, Literal)}
+        self.parameters = trial.parameters if trial else literals
+        self.resources = ExitStack()
+        self._warnings: list[str] = []
+        self._site = site
+        self._trial = trial
+        self._inputs = MountedInputs(folder.inputs)
+        self._workers: Processes | None = None
+
+    def start(self) -> None:
+        """Lay out the folder and start an attempt."""
+        job, trial = self.job, self._trial
+        # What an attempt left that was killed.
+        self._inputs.close()
+        self.folder.prepare(job.code)
+        texts = self._inputs.mount(job.inputs, self._site.observer.message)
+        values = {("inputs", name): text for name, text in texts.items()}
+        outputs = make_outputs(job.outputs, self.folder.named_outputs)
+        values |= {("outputs", name): text for name, text in outputs.items()}
+        root = trial.sweep if trial else None
+        environment = job_environment(job, self.run, self.folder.work, root)
+        if trial:
+            drawn = trial.parameters.items()
+            values |= {("search_space", name): str(value) for name, value in drawn}
+            environment |= sweep_variables(trial.parameters)
+        command = render(job.command, values, shlex.quote if job.quoted else str)
+        environments = worker_environments(environment, job.worker_count)
+        work, logs = self.folder.work, self.folder.logs
+        self._workers = self._site.launcher(command, work, environments, logs)
+        self.started = time.monotonic()
+
+    def ended_unseen(self, code: int) -> None:
+        """Take over an attempt that ended by itself when nobody was there."""
+        self._workers = EndedUnseen(code, self.folder.log)
+
+    def evict(self) -> None:
+        """Take its node away as Azure does with one of low priority, and start it again.
+
+        SIGTERM, grace, SIGKILL; then a fresh folder in which only the named outputs are as they
+        were. https://learn.microsoft.com/azure/machine-learning/how-to-manage-optimize-cost
+        """
+        began, ran = time.monotonic(), time.monotonic() - self.started
+        self._end_attempt()
+        text = (
+            f"evicted after {self.epochs()} epochs and {ran:.1f} s, "
+            f"ended in {time.monotonic() - began:.1f} s"
+        )
+        self._site.observer.message(f"{text}; starts again in a fresh folder")
+        self._warnings.append(text)
+        self.folder.note(text)
+        self._inputs.close()
+        self.start()
+
+    def epochs(self) -> int:
+        """Return how many epochs are done: as the script prints them, or logs its metrics.
+
+        The console comes first: metrics may be on their way to the store for a while.
+        """
+        printed = EPOCH.findall("\n".join(self.folder.tail(self.folder.log, lines=2)))
+        logged = 0 if printed else max(map(len, self.histories().values()), default=0)
+        return max([logged, *map(int, printed)])
+
+    @property
+    def handles(self) -> Sequence[int]:
+        """What becomes readable when it has ended; may be empty."""
+        return self._workers.handles if self._workers else ()
+
+    def poll(self) -> int | None:
+        """Return the exit code, None while it runs."""
+        return self._workers.poll() if self._workers else None
+
+    def terminate(self) -> None:
+        """Ask it to end; returns at once."""
+        if self._workers:
+            self._workers.terminate()
+
+    def wait(self, timeout_s: float) -> None:
+        """Return when it has ended or the time is over."""
+        if self._workers:
+            self._workers.wait(timeout_s)
+
+    def histories(self) -> dict[str, list[MetricPoint]]:
+        """Return every log event of every metric so far."""
+        return self._site.tracking.histories(self.run.run_id)
+
+    def running(self, metrics: Mapping[str, Sequence[MetricPoint]]) -> JobResult:
+        """Return the job as it stands, with what the caller knows of its metrics."""
+        return JobResult(
+            name=self.job.name,
+            status=JobStatus.RUNNING,
+            parameters=self.parameters,
+            metrics=metrics,
+            folder=str(self.folder.path),
+            log=str(self.folder.log),
+        )
+
+    def close(
+        self,
+        canceled: str | None = None,
+        failed: str | None = None,
+        metrics: Mapping[str, Sequence[MetricPoint]] | None = None,
+    ) -> JobResult:
+        """End the processes if they run, set the run's status, and return how the job ended.
+
+        Args:
+            canceled: Why it was canceled, if it was.
+            failed: Why it failed, if not by its exit code.
+            metrics: Every log event, where the caller has them; else the store is asked.
+        """
+        with self.resources:
+            result = self._close(canceled, failed)
+            return replace(result, metrics=self.histories() if metrics is None else metrics)
+
+    def _close(self, canceled: str | None, reason: str | None) -> JobResult:
+        code = self.poll()
+        self._end_attempt()
+        status, why = JobStatus.COMPLETED, ""
+        if canceled is not None:
+            status, why = JobStatus.CANCELED, canceled
+        elif code != 0:
+            status = JobStatus.FAILED
+            why = reason or f"the script ended with exit code {code}{self.folder.full_disk()}"
+        warnings = self._all_warnings()
+        # Tidy even where the store then fails.
+        self._inputs.close()
+        self.folder.clean()
+        self.describe(status, why)
+        self.folder.forget_exit_code()
+        tracking = self._site.tracking
+        tracking.log_missing_parameters(self.run.run_id, self.parameters)
+        tracking.end(self.run.run_id, status)
+        failed = status is JobStatus.FAILED
+        log = self._workers.failed_log if self._workers and failed else self.folder.log
+        return JobResult(
+            name=self.job.name,
+            status=status,
+            parameters=self.parameters,
+            why=why,
+            folder=str(self.folder.path),
+            log=str(log),
+            log_tail=self.folder.tail(log) if failed else (),
+            warnings=warnings,
+        )
+
+    def describe(self, status: JobStatus, why: str = "") -> None:
+        """Write `job.json`: what a later command needs to know of this job."""
+        self.folder.describe(
+            {
+                "name": self.job.name,
+                "status": status.value,
+                "why": why,
+                "experiment_name": self.job.experiment_name,
+                "command": self.job.command,
+                "parameters": dict(self.parameters),
+                "mlflow_run_id": self.run.run_id,
+                "mlflow_experiment_id": self.run.experiment_id,
+            }
+        )
+
+    def _end_attempt(self) -> None:
+        if self._workers:
+            self._workers.close()
+
+    def _all_warnings(self) -> list[str]:
+        text = "\n".join(self.folder.tail(self.folder.log, lines=10_000))
+        resumed = RESUMING.findall(text.rpartition("==== evicted")[2])
+        went_on = f"went on from epoch {resumed[0]}" if resumed else "began again at the beginning"
+        found = [f"{line}; the second attempt {went_on}" for line in self._warnings]
+        return found + [
+            f"the script wrote to its input {name}; Azure ML mounts it read-only, "
+            "so the same script fails there"
+            for name in self._inputs.written()
+        ]
