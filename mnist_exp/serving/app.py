@@ -24,35 +24,26 @@ https://learn.microsoft.com/azure/machine-learning/how-to-troubleshoot-online-en
 """
 
 import asyncio
-import json
 import time
-import uuid
-from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from collections.abc import Mapping
 from typing import Any, Protocol
 from urllib.parse import parse_qsl
 
 import orjson
 
-from mnist_exp.serving.frames import METHOD, Reply, Request
+from mnist_exp.serving.exchange import JSON, Exchange, Header, Receive, RefusalError, Send
+from mnist_exp.serving.frames import Reply, Request
 from mnist_exp.serving.group import Group, GroupFailedError, OverloadError
 from mnist_exp.serving.slot import WorkerLostError
 from mnist_exp.serving.swagger import swagger
 
-__all__ = ["PAYLOAD_LIMIT", "Application", "Endpoint"]
+__all__ = ["Application", "Endpoint"]
 
-#: Bytes of a request's body: a managed online endpoint's 10 MB.
-#: https://learn.microsoft.com/azure/machine-learning/how-to-manage-quotas
-PAYLOAD_LIMIT = 10 * 1024 * 1024
 #: Azure ML's inference server refuses longer ones of `x-ms-client-request-id`.
 LONGEST_CLIENT_ID = 100
 DEPLOYMENT = b"azureml-model-deployment"
 CLIENT_ID = b"x-ms-client-request-id"
-JSON = (b"content-type", b"application/json")
 TEXT = (b"content-type", b"text/plain; charset=utf-8")
-
-Header = tuple[bytes, bytes]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
 class Endpoint(Protocol):
@@ -77,51 +68,6 @@ class Endpoint(Protocol):
 
     def count(self, deployment: str, is_success: bool, seconds: float) -> None:
         """Keep how a request went."""
-
-
-class RefusalError(Exception):
-    """An answer that is not 200.
-
-    Args:
-        status: The HTTP status.
-        message: What the body says.
-        headers: Beyond those that every answer has.
-    """
-
-    def __init__(self, status: int, message: str, headers: Iterable[Header] = ()) -> None:
-        super().__init__(message)
-        self.status = status
-        self.headers = list(headers)
-
-
-class Exchange:
-    """One request, and how to answer it.
-
-    Attributes:
-        headers: The request's, in lower case; of those sent twice the last.
-    """
-
-    __slots__ = ("headers", "id", "receive", "scope", "send")
-
-    def __init__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
-        self.scope = scope
-        self.receive = receive
-        self.send = send
-        self.headers: dict[bytes, bytes] = dict(scope["headers"])
-        self.id = str(uuid.uuid4()).encode()
-
-    async def answer(self, status: int, body: bytes, *headers: Header) -> None:
-        """Send an answer with the ids by which it is found again in the log."""
-        ids = [(b"x-request-id", self.id), (b"x-ms-request-id", self.id)]
-        length = (b"content-length", str(len(body)).encode())
-        all_headers = [*headers, *ids, length]
-        await self.send({"type": "http.response.start", "status": status, "headers": all_headers})
-        await self.send({"type": "http.response.body", "body": body})
-
-    async def refuse(self, error: RefusalError) -> None:
-        """Send a refusal."""
-        body = orjson.dumps({"message": str(error)})
-        await self.answer(error.status, body, JSON, *error.headers)
 
 
 class Application:
@@ -222,8 +168,8 @@ class Application:
         limit_s = group.settings.request_timeout_ms / 1000
         deadline = time.monotonic() + limit_s
         try:
-            body = await _body(exchange, limit_s)
-            request = _request(exchange, body, group)
+            body = await exchange.body(limit_s)
+            request = exchange.request(body, with_headers=group.wants_headers)
             if mirror is not None:
                 self._copy(exchange, body, mirror)
             return await group.score(request, deadline - time.monotonic())
@@ -243,7 +189,9 @@ class Application:
         group = self._endpoint.group(deployment)
         if group is None:
             return
-        task = asyncio.ensure_future(self._discard(_request(exchange, body, group), group))
+        task = asyncio.ensure_future(
+            self._discard(exchange.request(body, with_headers=group.wants_headers), group)
+        )
         # The loop itself holds tasks only weakly.
         self._mirrored.add(task)
         task.add_done_callback(self._mirrored.discard)
@@ -259,64 +207,6 @@ class Application:
         self._endpoint.count(name, is_success, time.perf_counter() - began)
 
 
-async def _body(exchange: Exchange, limit_s: float) -> bytes:
-    """Return the request's body; of a GET its query as JSON, as Azure ML's server has it."""
-    if exchange.scope["method"] == "GET":
-        return _query(exchange.scope["query_string"].decode("latin-1"))
-    length = exchange.headers.get(b"content-length", b"0")
-    # The HTTP parser let through nothing but digits.
-    if int(length) > PAYLOAD_LIMIT:
-        raise _too_large()
-    async with asyncio.timeout(limit_s):
-        message = await exchange.receive()
-        if not message.get("more_body"):
-            return _chunk(message)
-        parts = bytearray(_chunk(message))
-        while message.get("more_body"):
-            message = await exchange.receive()
-            parts += _chunk(message)
-            if len(parts) > PAYLOAD_LIMIT:
-                raise _too_large()
-    return bytes(parts)
-
-
-def _query(text: str) -> bytes:
-    """Return a query as JSON: values that are JSON as such, of one that comes twice a list."""
-    values: dict[str, list[object]] = {}
-    for name, value in parse_qsl(text, keep_blank_values=True):
-        values.setdefault(name, []).append(_json_or_text(value))
-    return orjson.dumps({name: all_ if len(all_) > 1 else all_[0] for name, all_ in values.items()})
-
-
-def _json_or_text(value: str) -> object:
-    try:
-        orjson.loads(value)
-    except ValueError:
-        return value
-    # As it was sent: reading and writing again would lose digits of long numbers.
-    return orjson.Fragment(value)
-
-
-def _chunk(message: Mapping[str, Any]) -> bytes:
-    if message["type"] == "http.disconnect":
-        raise ConnectionError
-    chunk: bytes = message.get("body", b"")
-    return chunk
-
-
-def _request(exchange: Exchange, body: bytes, group: Group) -> Request:
-    if not group.wants_headers:
-        return Request(exchange.id, b"", body)
-    # Names are written as Azure ML's server has them: Content-Type.
-    headers = {METHOD: exchange.scope["method"]} | {
-        name.decode("latin-1").title(): value.decode("latin-1")
-        for name, value in exchange.headers.items()
-        # The container never sees what opens the endpoint.
-        if name != b"authorization"
-    }
-    return Request(exchange.id, json.dumps(headers).encode(), body)
-
-
 def _container_said(status: int) -> list[Header]:
     """Return the two headers with which 424 says what the container answered."""
     return [
@@ -327,7 +217,3 @@ def _container_said(status: int) -> list[Header]:
 
 def _not_allowed(methods: str) -> RefusalError:
     return RefusalError(405, "Method not allowed", [(b"allow", methods.encode())])
-
-
-def _too_large() -> RefusalError:
-    return RefusalError(413, f"the body must be at most {PAYLOAD_LIMIT} bytes")

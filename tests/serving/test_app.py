@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mnist_exp.serving.app import PAYLOAD_LIMIT
+from mnist_exp.serving.exchange import PAYLOAD_LIMIT
 from mnist_exp.serving.protocol import HEAD_LIMIT
 from tests.serving.service import Service
 

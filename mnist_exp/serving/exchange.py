@@ -1,0 +1,135 @@
+"""One HTTP request at an endpoint, and its answer."""
+
+import asyncio
+import json
+import uuid
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from typing import Any
+from urllib.parse import parse_qsl
+
+import orjson
+
+from mnist_exp.serving.frames import METHOD, Request
+
+__all__ = ["JSON", "PAYLOAD_LIMIT", "Exchange", "Header", "Receive", "RefusalError", "Send"]
+
+#: Bytes of a request's body: a managed online endpoint's 10 MB.
+#: https://learn.microsoft.com/azure/machine-learning/how-to-manage-quotas
+PAYLOAD_LIMIT = 10 * 1024 * 1024
+JSON = (b"content-type", b"application/json")
+
+Header = tuple[bytes, bytes]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+
+class RefusalError(Exception):
+    """An answer that is not 200.
+
+    Args:
+        status: The HTTP status.
+        message: What the body says.
+        headers: Beyond those that every answer has.
+    """
+
+    def __init__(self, status: int, message: str, headers: Iterable[Header] = ()) -> None:
+        super().__init__(message)
+        self.status = status
+        self.headers = list(headers)
+
+
+class Exchange:
+    """One request, and how to answer it.
+
+    Attributes:
+        headers: The request's, in lower case; of those sent twice the last.
+    """
+
+    __slots__ = ("headers", "id", "receive", "scope", "send")
+
+    def __init__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
+        self.scope = scope
+        self.receive = receive
+        self.send = send
+        self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        self.id = str(uuid.uuid4()).encode()
+
+    async def answer(self, status: int, body: bytes, *headers: Header) -> None:
+        """Send an answer with the ids by which it is found again in the log."""
+        ids = [(b"x-request-id", self.id), (b"x-ms-request-id", self.id)]
+        length = (b"content-length", str(len(body)).encode())
+        all_headers = [*headers, *ids, length]
+        await self.send({"type": "http.response.start", "status": status, "headers": all_headers})
+        await self.send({"type": "http.response.body", "body": body})
+
+    async def refuse(self, error: RefusalError) -> None:
+        """Send a refusal."""
+        body = orjson.dumps({"message": str(error)})
+        await self.answer(error.status, body, JSON, *error.headers)
+
+    async def body(self, limit_s: float) -> bytes:
+        """Return the request's body; of a GET its query as JSON, as Azure ML's server has it.
+
+        Raises:
+            RefusalError: It is larger than allowed.
+            TimeoutError: It has not come in time.
+            ConnectionError: The caller has gone.
+        """
+        if self.scope["method"] == "GET":
+            return _query(self.scope["query_string"].decode("latin-1"))
+        length = self.headers.get(b"content-length", b"0")
+        # The HTTP parser let through nothing but digits.
+        if int(length) > PAYLOAD_LIMIT:
+            raise _too_large()
+        async with asyncio.timeout(limit_s):
+            message = await self.receive()
+            if not message.get("more_body"):
+                return _chunk(message)
+            parts = bytearray(_chunk(message))
+            while message.get("more_body"):
+                message = await self.receive()
+                parts += _chunk(message)
+                if len(parts) > PAYLOAD_LIMIT:
+                    raise _too_large()
+        return bytes(parts)
+
+    def request(self, body: bytes, *, with_headers: bool) -> Request:
+        """Return it as the container gets it, with headers where the script wants them."""
+        if not with_headers:
+            return Request(self.id, b"", body)
+        # Names are written as Azure ML's server has them: Content-Type.
+        headers = {METHOD: self.scope["method"]} | {
+            name.decode("latin-1").title(): value.decode("latin-1")
+            for name, value in self.headers.items()
+            # The container never sees what opens the endpoint.
+            if name != b"authorization"
+        }
+        return Request(self.id, json.dumps(headers).encode(), body)
+
+
+def _query(text: str) -> bytes:
+    """Return a query as JSON: values that are JSON as such, of one that comes twice a list."""
+    values: dict[str, list[object]] = {}
+    for name, value in parse_qsl(text, keep_blank_values=True):
+        values.setdefault(name, []).append(_json_or_text(value))
+    return orjson.dumps({name: all_ if len(all_) > 1 else all_[0] for name, all_ in values.items()})
+
+
+def _json_or_text(value: str) -> object:
+    try:
+        orjson.loads(value)
+    except ValueError:
+        return value
+    # As it was sent: reading and writing again would lose digits of long numbers.
+    return orjson.Fragment(value)
+
+
+def _chunk(message: Mapping[str, Any]) -> bytes:
+    if message["type"] == "http.disconnect":
+        raise ConnectionError
+    chunk: bytes = message.get("body", b"")
+    return chunk
+
+
+def _too_large() -> RefusalError:
+    return RefusalError(413, f"the body must be at most {PAYLOAD_LIMIT} bytes")
