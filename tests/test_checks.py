@@ -181,6 +181,12 @@ RULES: dict[str, tuple[str, Change, str]] = {
         setting(job__environment_variables={"A=B": "1"}),
         "job.environment_variables: a name must not be empty nor hold =, got 'A=B'",
     ),
+    "server's setting": (
+        "deploy",
+        setting(endpoint__deployment__environment_variables={"SCORING_TIMEOUT_MS": "1s"}),
+        "endpoint.deployment.environment_variables.SCORING_TIMEOUT_MS: must be a whole number "
+        "above 0, got '1s'",
+    ),
     "input name": (
         "train",
         setting(job__inputs={"a-b": 1}),

@@ -18,6 +18,9 @@ __all__ = ["deployment_faults", "endpoint_faults"]
 
 #: Percent of the live traffic that may be copied.
 MOST_MIRRORED = 50
+#: Variables with which Azure ML's server is set; here they mean the same.
+#: https://learn.microsoft.com/azure/machine-learning/how-to-inference-server-http
+SERVER_SETTINGS = ("WORKER_COUNT", "WORKER_TIMEOUT", "SCORING_TIMEOUT_MS")
 #: Each is a thread of its own in a worker.
 MOST_CONCURRENT = 1000
 
@@ -112,14 +115,19 @@ def deployment_faults(config: ExperimentConfig) -> Iterator[str]:
     yield from _script(where, deployment)
     if not 1 <= deployment.instance_count <= 50:
         yield f"{where}.instance_count: must be from 1 to 50, got {deployment.instance_count}"
-    for name in deployment.environment_variables:
-        if not name or "=" in name:
-            rule = "a name must not be empty nor hold ="
-            yield f"{where}.environment_variables: {rule}, got {name!r}"
+    yield from _variables(f"{where}.environment_variables", deployment.environment_variables)
     yield from _request_settings(f"{where}.request_settings", deployment)
     yield from _probe(f"{where}.liveness_probe", deployment.liveness_probe)
     yield from _probe(f"{where}.readiness_probe", deployment.readiness_probe)
     yield from environment_faults(f"{where}.environment", deployment.environment)
+
+
+def _variables(where: str, variables: Mapping[str, str]) -> Iterator[str]:
+    for name, value in variables.items():
+        if not name or "=" in name:
+            yield f"{where}: a name must not be empty nor hold =, got {name!r}"
+        if name in SERVER_SETTINGS and not (value.isascii() and value.isdigit() and int(value) > 0):
+            yield f"{where}.{name}: must be a whole number above 0, got {value!r}"
 
 
 def _script(where: str, deployment: DeploymentConfig) -> Iterator[str]:

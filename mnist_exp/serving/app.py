@@ -175,7 +175,9 @@ class Application:
             return await group.score(request, deadline - time.monotonic())
         except TimeoutError:
             ms = group.settings.request_timeout_ms
-            raise RefusalError(408, f"no answer within request_timeout_ms, {ms}") from None
+            # Whoever is so slow would go on sending.
+            more = [] if exchange.is_read else [(b"connection", b"close")]
+            raise RefusalError(408, f"no answer within request_timeout_ms, {ms}", more) from None
         except OverloadError:
             limit = group.settings.pending_limit
             raise RefusalError(429, f"too many requests: {limit} at a time are allowed") from None
@@ -208,11 +210,12 @@ class Application:
 
 
 def _container_said(status: int) -> list[Header]:
-    """Return the two headers with which 424 says what the container answered."""
-    return [
+    """Return the headers with which 424 says what the container answered."""
+    headers = [
         (b"ms-azureml-model-error-statuscode", str(status).encode()),
         (b"ms-azureml-model-error-reason", b"model_error"),
     ]
+    return [*headers, (b"x-ms-run-function-failed", b"True")] if status == 500 else headers
 
 
 def _not_allowed(methods: str) -> RefusalError:

@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl
 
 import orjson
 
+from mnist_exp import __version__
 from mnist_exp.serving.frames import METHOD, Request
 
 __all__ = ["JSON", "PAYLOAD_LIMIT", "Exchange", "Header", "Receive", "RefusalError", "Send"]
@@ -16,6 +17,7 @@ __all__ = ["JSON", "PAYLOAD_LIMIT", "Exchange", "Header", "Receive", "RefusalErr
 #: Bytes of a request's body: a managed online endpoint's 10 MB.
 #: https://learn.microsoft.com/azure/machine-learning/how-to-manage-quotas
 PAYLOAD_LIMIT = 10 * 1024 * 1024
+SERVER = (b"x-ms-server-version", f"mnist-exp/{__version__}".encode())
 JSON = (b"content-type", b"application/json")
 
 Header = tuple[bytes, bytes]
@@ -43,9 +45,10 @@ class Exchange:
 
     Attributes:
         headers: The request's, in lower case; of those sent twice the last.
+        is_read: Whether the whole body has come.
     """
 
-    __slots__ = ("headers", "id", "receive", "scope", "send")
+    __slots__ = ("headers", "id", "is_read", "receive", "scope", "send")
 
     def __init__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         self.scope = scope
@@ -53,10 +56,11 @@ class Exchange:
         self.send = send
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.id = str(uuid.uuid4()).encode()
+        self.is_read = False
 
     async def answer(self, status: int, body: bytes, *headers: Header) -> None:
         """Send an answer with the ids by which it is found again in the log."""
-        ids = [(b"x-request-id", self.id), (b"x-ms-request-id", self.id)]
+        ids = [(b"x-request-id", self.id), (b"x-ms-request-id", self.id), SERVER]
         length = (b"content-length", str(len(body)).encode())
         all_headers = [*headers, *ids, length]
         await self.send({"type": "http.response.start", "status": status, "headers": all_headers})
@@ -76,6 +80,7 @@ class Exchange:
             ConnectionError: The caller has gone.
         """
         if self.scope["method"] == "GET":
+            self.is_read = True
             return _query(self.scope["query_string"].decode("latin-1"))
         length = self.headers.get(b"content-length", b"0")
         # The HTTP parser let through nothing but digits.
@@ -83,14 +88,20 @@ class Exchange:
             raise _too_large()
         async with asyncio.timeout(limit_s):
             message = await self.receive()
-            if not message.get("more_body"):
-                return _chunk(message)
-            parts = bytearray(_chunk(message))
-            while message.get("more_body"):
-                message = await self.receive()
-                parts += _chunk(message)
-                if len(parts) > PAYLOAD_LIMIT:
-                    raise _too_large()
+            body = _chunk(message)
+            if message.get("more_body"):
+                body = await self._rest(body)
+        self.is_read = True
+        return body
+
+    async def _rest(self, start: bytes) -> bytes:
+        parts, more = bytearray(start), True
+        while more:
+            message = await self.receive()
+            parts += _chunk(message)
+            if len(parts) > PAYLOAD_LIMIT:
+                raise _too_large()
+            more = message.get("more_body", False)
         return bytes(parts)
 
     def request(self, body: bytes, *, with_headers: bool) -> Request:

@@ -61,8 +61,9 @@ class Group:
         self._keepers: list[asyncio.Task[None]] = []
         self._idle: list[Slot] = []
         self._waiting: deque[Ticket] = deque()
-        # Of each instance: how often it has ended in a row before it was stable.
-        self._crashes = [0] * self.settings.instance_count
+        # Of each process: how often it has ended in a row before it was stable.
+        count = self.settings.instance_count * self.settings.processes_per_instance
+        self._crashes = [0] * count
 
     @property
     def number(self) -> int:
@@ -85,7 +86,7 @@ class Group:
         Raises:
             StartError: One did not get ready; then none runs.
         """
-        self._instances = [self._new_instance() for _ in range(self.settings.instance_count)]
+        self._instances = [self._new_instance() for _ in self._crashes]
         starts = [asyncio.ensure_future(one.start()) for one in self._instances]
         try:
             await asyncio.gather(*starts)
@@ -178,7 +179,8 @@ class Group:
         self._crashes[index] = 1 if lived_s >= STABLE_S else self._crashes[index] + 1
         if self._crashes[index] >= CRASHES and not self.failure:
             last = last_words(self.revision / LOG_FILE)
-            self.failure = f"a worker ended {CRASHES} times in a row{last}"
+            how = self._instances[index].ending or "did not get ready"
+            self.failure = f"a worker ended {CRASHES} times in a row ({how}){last}"
             logger.error("%s: given up: %s", self.revision, self.failure)
             self._on_failure(self.failure)
             self._give_up_waiting(GroupFailedError(self.failure))

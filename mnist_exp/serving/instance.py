@@ -50,14 +50,21 @@ class Instance:
         """The worker's process id, None before it is started and when it has gone."""
         return self._process.pid if self._process and not self.gone.is_set() else None
 
+    @property
+    def ending(self) -> str:
+        """How the worker ended: `exit code 3`, `SIGKILL`; empty while it runs."""
+        code = self._process.returncode if self._process else None
+        if code is None:
+            return ""
+        return f"exit code {code}" if code >= 0 else signal.Signals(-code).name
+
     async def start(self) -> None:
         """Start the worker and return when `init` is through.
 
         Raises:
             StartError: It did not come to that.
         """
-        count = self._settings.max_concurrent_requests_per_instance
-        pairs = [socket.socketpair() for _ in range(count + 1)]
+        pairs = [socket.socketpair() for _ in range(self._settings.slots + 1)]
         self._unopened = [ours for ours, _ in pairs]
         try:
             self._spawn([theirs for _, theirs in pairs])
@@ -142,7 +149,10 @@ class Instance:
     async def _ready(self) -> None:
         said = await self._heard()
         if said not in (READY, READY_FOR_HEADERS):
-            raise StartError("the scoring script failed on import or in init()")
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.gone.wait(), PARTING_S)
+            how = f" ({self.ending})" if self.ending else ""
+            raise StartError(f"the scoring script failed on import or in init(){how}")
         self.wants_headers = said == READY_FOR_HEADERS
         probe = self._settings.readiness_probe
         for _ in range(probe.success_threshold - 1):

@@ -40,7 +40,9 @@ class Settings:
 
     Attributes:
         entry_script: Relative to the code folder; None serves an MLflow model without a script.
-        variables: All environment variables of a worker: nothing is inherited.
+        variables: All environment variables of a worker: nothing is inherited. Three of them are
+            settings of Azure ML's server, with its defaults.
+            https://learn.microsoft.com/azure/machine-learning/how-to-inference-server-http
         request_timeout_ms: Until an unanswered request gets status 408.
     """
 
@@ -53,6 +55,26 @@ class Settings:
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
     liveness_probe: Probe = Probe()
     readiness_probe: Probe = Probe()
+
+    @property
+    def processes_per_instance(self) -> int:
+        """How many processes share an instance's requests."""
+        return int(self.variables.get("WORKER_COUNT", "1"))
+
+    @property
+    def slots(self) -> int:
+        """How many requests each process takes at a time."""
+        return math.ceil(self.max_concurrent_requests_per_instance / self.processes_per_instance)
+
+    @property
+    def scoring_timeout_ms(self) -> int:
+        """Milliseconds after which a `run` is given up."""
+        return int(self.variables.get("SCORING_TIMEOUT_MS", "3600000"))
+
+    @property
+    def worker_timeout_s(self) -> float:
+        """Seconds after which a process in which `run` hangs is replaced."""
+        return float(self.variables.get("WORKER_TIMEOUT", "300"))
 
     @property
     def pending_limit(self) -> int:

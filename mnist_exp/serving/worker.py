@@ -2,8 +2,8 @@
 
     python -P -m mnist_exp.serving.worker REVISION CONTROL_FD SLOT_FD...
 
-A thread for each slot; it knows nothing of keys, traffic or HTTP. With one slot, the default,
-`init` and every `run` happen in the same thread, which is what a script may expect whose
+A thread for each slot (see `lane`); it knows nothing of keys, traffic or HTTP. With one slot, the
+default, `init` and every `run` happen in the same thread, which is what a script may expect whose
 libraries tie objects to threads. When the front goes, however that happens, the process ends with
 everything that it has started.
 
@@ -13,6 +13,7 @@ everything that it has started.
 | 400 | the body is not UTF-8, or not what a `run` with `@input_schema` takes |
 | 415 | it takes JSON, and the content type is another |
 | 500 | `run` raised, or its result is not JSON; the details are in the log alone |
+| 500 | `run` took longer than SCORING_TIMEOUT_MS |
 """
 
 import logging
@@ -22,30 +23,23 @@ import signal
 import socket
 import sys
 import threading
-import time
-from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import orjson
 
 from mnist_exp.serving.calling import BadInputError
-from mnist_exp.serving.frames import (
-    AWAKE_S,
-    PING,
-    PONG,
-    READY,
-    READY_FOR_HEADERS,
-    Request,
-    packed_reply,
-    read_request,
-)
+from mnist_exp.serving.frames import PING, PONG, READY, READY_FOR_HEADERS, Request
+from mnist_exp.serving.lane import Lane, watch_lanes
 from mnist_exp.serving.script import ScoringScript
 from mnist_exp.serving.settings import CODE_FOLDER, load_settings
 
-__all__ = ["INIT_FAILED", "SCRIPT_FAILED", "answer", "encode", "main"]
+__all__ = ["INIT_FAILED", "SCRIPT_FAILED", "answer", "encode", "main", "model_tree"]
 
 logger = logging.getLogger(__name__)
 
+#: So much of a model's folder is listed when `init` has failed.
+MOST_LINES = 100
 #: Exit code when the script cannot be imported or `init` raises; Azure ML's server has the same.
 INIT_FAILED = 3
 LOG_FORMAT = "%(asctime)s %(levelname)s [%(process)d] %(message)s"
@@ -63,14 +57,17 @@ def main(arguments: list[str]) -> None:
     for connection in (control, *slots):
         connection.set_inheritable(False)
     logging.basicConfig(level=logging.INFO, format=LOG_FORMAT, stream=sys.stdout)
-    script = _script(revision, load_settings(revision).entry_script)
+    settings = load_settings(revision)
+    script = _script(revision, settings.entry_script)
     started: queue.SimpleQueue[bool] = queue.SimpleQueue()
-    _in_thread(_start_and_serve, script, slots[0], started)
+    lanes = [Lane(slot, partial(answer, script)) for slot in slots]
+    _in_thread(_start_and_serve, script, lanes[0], started)
     _in_thread(_watch, control)
     if not started.get():
         _leave(INIT_FAILED)
-    for slot in slots[1:]:
-        _in_thread(_serve, script, slot)
+    for lane in lanes[1:]:
+        _in_thread(lane.serve)
+    _in_thread(watch_lanes, lanes, settings.scoring_timeout_ms, settings.worker_timeout_s)
     control.sendall(READY_FOR_HEADERS if script.wants_headers else READY)
     # The main thread is free for the signals that a script may have claimed.
     while True:
@@ -110,6 +107,20 @@ def encode(result: object) -> bytes:
         return orjson.dumps(result, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS)
 
 
+def model_tree(folder: str) -> str:
+    """Return what a folder holds, a line each: most scripts fail for a path that is not there."""
+    root = Path(folder)
+    below = sorted(path for path in root.rglob("*"))
+    lines = [f"{root}/", *(_indented(path, root) for path in below[:MOST_LINES])]
+    left = len(below) - MOST_LINES
+    return "\n".join([*lines, f"  and {left} more"] if left > 0 else lines)
+
+
+def _indented(path: Path, root: Path) -> str:
+    depth = len(path.relative_to(root).parts)
+    return f"{'  ' * depth}{path.name}{'/' if path.is_dir() else ''}"
+
+
 def _script(revision: Path, entry_script: str | None) -> ScoringScript:
     if entry_script is None:
         return ScoringScript(MLFLOW_SCRIPT.parent, MLFLOW_SCRIPT.name)
@@ -120,42 +131,19 @@ def _in_thread(target: object, *arguments: object) -> None:
     threading.Thread(target=target, args=arguments, daemon=True).start()  # type: ignore[arg-type]
 
 
-def _start_and_serve(
-    script: ScoringScript, slot: socket.socket, started: "queue.SimpleQueue[bool]"
-) -> None:
+def _start_and_serve(script: ScoringScript, lane: Lane, started: "queue.SimpleQueue[bool]") -> None:
     try:
         script.load()()
     # Even SystemExit: the log must say why there is no deployment.
     except BaseException:
+        # Before the reason, which is looked for at the end of the log.
+        logger.error("AZUREML_MODEL_DIR holds:\n%s", model_tree(os.environ["AZUREML_MODEL_DIR"]))
         logger.exception("%s: import or init() failed", script.name)
         started.put(False)
         return
     logger.info("%s: init() is through", script.name)
     started.put(True)
-    _serve(script, slot)
-
-
-def _serve(script: ScoringScript, slot: socket.socket) -> None:
-    stream = slot.makefile("rb")
-    while (request := read_request(stream)) is not None:
-        began = time.perf_counter()
-        status, body = answer(script, request)
-        try:
-            slot.sendall(packed_reply(status, time.perf_counter() - began, body))
-            _stay_awake(slot)
-        except OSError:
-            return
-
-
-def _stay_awake(slot: socket.socket) -> None:
-    """Return when the next request has come, or not soon."""
-    until = time.perf_counter() + AWAKE_S
-    while time.perf_counter() < until:
-        with suppress(BlockingIOError):
-            slot.recv(1, socket.MSG_DONTWAIT | socket.MSG_PEEK)
-            return
-        # Whoever has work on this core goes first.
-        os.sched_yield()
+    lane.serve()
 
 
 def _watch(control: socket.socket) -> None:

@@ -13,7 +13,7 @@ from mnist_exp.workspaces.local.endpoints import Endpoints, ModelFiles
 
 NAME = "digits-endpoint"
 SCRIPT = """
-import json, os, pathlib, signal, threading, time
+import json, os, pathlib, re, signal, subprocess, threading, time
 import numpy
 
 GATE = pathlib.Path(os.environ["GATE"])
@@ -39,6 +39,11 @@ def wait():
         time.sleep(0.01)
     return "waited"
 
+def hog():
+    (GATE / "hogs").write_text(str(subprocess.Popen(["sleep", "600"], start_new_session=True).pid))
+    # Python lets nothing else run meanwhile, which is as good as for ever.
+    re.match("(a+)+$", "a" * 64 + "b")
+
 def meet():
     PAIR.wait(30)
     return "met"
@@ -61,6 +66,7 @@ ACTIONS = {
     "die": lambda: os.kill(os.getpid(), signal.SIGKILL),
     "wait": wait,
     "meet": meet,
+    "hog": hog,
     "note": note,
     "pid": os.getpid,
     "environment": lambda: dict(os.environ),

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from mnist_exp import __version__
 from mnist_exp.serving.exchange import PAYLOAD_LIMIT
 from mnist_exp.serving.protocol import HEAD_LIMIT
 from tests.serving.service import Service
@@ -126,7 +127,11 @@ def test_a_script_that_fails_is_424_with_the_containers_500(service: Service, bo
     assert (reply.status_code, reply.json()) == (424, {"message": FAILED})
     assert reply.headers["ms-azureml-model-error-statuscode"] == "500"
     assert reply.headers["ms-azureml-model-error-reason"] == "model_error"
-    assert service.score("none").status_code == 200
+    assert reply.headers["x-ms-run-function-failed"] == "True"
+    good = service.score("none")
+    assert good.status_code == 200
+    assert "x-ms-run-function-failed" not in good.headers
+    assert good.headers["x-ms-server-version"] == f"mnist-exp/{__version__}"
 
 
 def test_what_the_script_raised_is_in_the_log_alone_under_the_requests_id(service: Service):
@@ -212,6 +217,9 @@ def test_a_slow_sender_is_408_and_blocks_nobody(hasty: Service):
         slow.sendall(head + b"\r\ncontent-length: 100\r\n\r\nlist")
         assert hasty.score("list").status_code == 200
         assert slow.recv(100).startswith(b"HTTP/1.1 408")
+        # It is hung up on: what it has not sent nobody wants any more.
+        while slow.recv(1000):
+            pass
 
 
 def test_what_is_not_http_is_400_and_harms_nobody(service: Service):
@@ -256,10 +264,38 @@ def test_curl_gets_the_same(service: Service, tmp_path: Path):
     assert curl(service, "-d", "list", "-H", key).startswith('[1,"zwei",null,{"drei":3.5}]')
     assert curl(service, "-d", "list").endswith(" 401")
     assert curl(service, "-d", f"@{large}", "-H", key).endswith(" 413")
-    assert curl(service, "-d", "fail", "-H", key).endswith(" 424")
+    assert curl(service, "-d", "fail", "-H", key, "-D", str(tmp_path / "head")).endswith(" 424")
+    head = (tmp_path / "head").read_text().lower()
+    assert "ms-azureml-model-error-statuscode: 500" in head
+    assert "ms-azureml-model-error-reason: model_error" in head
+    assert curl(service, "-X", "PUT", "-d", "list", "-H", key).endswith(" 405")
+    nobody = "azureml-model-deployment: nobody"
+    assert curl(service, "-d", "list", "-H", key, "-H", nobody).endswith(" 404")
+    assert curl(service, path="/").endswith("Healthy 200")
 
 
-def curl(service: Service, *arguments: str) -> str:
-    command = ["curl", "-sS", "--noproxy", "*", "-w", " %{http_code}", service.uri + "/score"]
+@pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
+def test_curl_hears_of_requests_that_are_too_many(blocked: Service):
+    key = f"Authorization: Bearer {blocked.keys.primary}"
+    with ThreadPoolExecutor(3) as pool:
+        replies = [pool.submit(curl, blocked, "-d", "wait", "-H", key) for _ in range(3)]
+        wait(replies, return_when=FIRST_COMPLETED)
+        (blocked.gate / "open").touch()
+        statuses = sorted(reply.result()[-3:] for reply in replies)
+    assert statuses == ["200", "200", "429"]
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
+def test_curl_hears_of_a_request_that_takes_too_long(hasty: Service):
+    (hasty.gate / "open").unlink(missing_ok=True)
+    key = f"Authorization: Bearer {hasty.keys.primary}"
+    assert curl(hasty, "-d", "wait", "-H", key).endswith(" 408")
+    (hasty.gate / "open").touch()
+    while hasty.score("none").status_code != 200:
+        pass
+
+
+def curl(service: Service, *arguments: str, path: str = "/score") -> str:
+    command = ["curl", "-sS", "--noproxy", "*", "-w", " %{http_code}", service.uri + path]
     done = subprocess.run([*command, *arguments], capture_output=True, text=True, check=True)
     return done.stdout

@@ -6,12 +6,13 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+import httpx
 import psutil
 import pytest
 
 from mnist_exp.errors import EndpointError
 from mnist_exp.specs import EndpointSpec, ProbeSettings, RequestSettings
-from mnist_exp.workspaces.local.endpoints.processes import servers_below
+from mnist_exp.workspaces.local.endpoints.processes import left_below, servers_below
 from tests.serving.service import NAME, Service
 from tests.workspaces.local.endpoints.bench import Bench
 
@@ -109,7 +110,9 @@ def test_a_crash_loop_is_failed_with_its_last_words_and_503(own: Service):
     (own.gate / "die").touch()
     eventually(lambda: own.endpoints.get(NAME).deployments[0].provisioning_state == "Failed")
     (deployment,) = own.endpoints.get(NAME).deployments
-    assert "a worker ended 5 times in a row; its last words: farewell" in deployment.why
+    assert (
+        "a worker ended 5 times in a row (exit code 9); its last words: farewell" in deployment.why
+    )
     eventually(lambda: not workers(own))
     assert own.score("none").status_code == 503
     with own.client as client:
@@ -175,6 +178,24 @@ def test_what_the_script_started_ends_with_its_worker(own: Service):
     child = psutil.Process(own.score("x").json())
     os.kill(front(own), signal.SIGKILL)
     eventually(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE)
+
+
+@pytest.mark.parametrize("way", ["invoke", "delete"])
+def test_a_worker_that_lets_nothing_run_does_not_outlive_the_front(own: Service, way: str):
+    with ThreadPoolExecutor() as pool:
+        lost = pool.submit(own.score, "hog")
+        hogs = own.gate / "hogs"
+        eventually(lambda: hogs.exists() and hogs.read_text())
+        before = left_below(own.folder)
+        os.kill(front(own), signal.SIGKILL)
+        assert isinstance(lost.exception(), httpx.TransportError)
+    if way == "invoke":
+        assert own.endpoints.invoke(NAME, b"none") is None
+    else:
+        own.endpoints.delete(NAME)
+    assert len(before) == 3
+    assert not set(before) & set(left_below(own.folder))
+    own.endpoints.create_or_update(EndpointSpec(NAME))
 
 
 def test_an_endpoint_expires_when_the_command_is_long_gone(own: Service):

@@ -17,7 +17,11 @@ from mnist_exp.workspaces.entities import Deployment, DeploymentStatistics, Endp
 from mnist_exp.workspaces.local.endpoints.deployments import Update
 from mnist_exp.workspaces.local.endpoints.front import apply_files, ensure_front, front_line
 from mnist_exp.workspaces.local.endpoints.invocation import invoke_endpoint
-from mnist_exp.workspaces.local.endpoints.processes import end_processes, servers_below
+from mnist_exp.workspaces.local.endpoints.processes import (
+    end_left_below,
+    end_processes,
+    servers_below,
+)
 from mnist_exp.workspaces.local.endpoints.sockets import listen
 from mnist_exp.workspaces.local.endpoints.staging import ModelFiles, fingerprint
 from mnist_exp.workspaces.local.endpoints.state import deployment_now, endpoint_now
@@ -65,7 +69,7 @@ class Endpoints:
             ConflictError: The port is taken.
         """
         folder = self._folder(spec.name)
-        self._remove_expired(folder)
+        self._unexpired(folder)
         with outputs_errors(folder.path), folder.locked():
             before = folder.load()
             record = self._updated(folder, spec, before or EndpointRecord(spec.name))
@@ -189,7 +193,7 @@ class Endpoints:
         fronts = [front] if front else servers_below(folder.path)
         # The front answers what is under way, and ends its workers.
         end_processes(fronts, longest / 1000 + PARTING_S)
-        end_processes(servers_below(folder.path), grace_s=0)
+        end_left_below(folder.path)
 
     def _updated(
         self, folder: EndpointFolder, spec: EndpointSpec, before: EndpointRecord
@@ -240,18 +244,20 @@ class Endpoints:
 
     def _existing(self, name: str) -> tuple[EndpointFolder, EndpointRecord]:
         folder = self._folder(name)
-        self._remove_expired(folder)
         with outputs_errors(folder.path):
-            record = folder.load()
-        if record is None or _is_expired(record):
+            record = self._unexpired(folder)
+        if record is None:
             raise self._unknown(name)
         return folder, record
 
-    def _remove_expired(self, folder: EndpointFolder) -> None:
-        """Remove an endpoint whose time is over and whose front is not there to do it."""
+    def _unexpired(self, folder: EndpointFolder) -> EndpointRecord | None:
+        """Return the endpoint unless its time is over; its front removes it then, or else we do."""
         record = folder.load()
-        if record is not None and _is_expired(record) and folder.front() is None:
+        if record is None or not _is_expired(record):
+            return record
+        if folder.front() is None:
             self.delete(record.name)
+        return None
 
     def _deployment(self, endpoint: str, name: str) -> DeploymentFolder:
         folder, _ = self._existing(endpoint)

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 
 from mnist_exp.errors import EndpointError
 from mnist_exp.serving.control import connected_socket
-from mnist_exp.workspaces.local.endpoints.processes import SERVER_MODULE
+from mnist_exp.workspaces.local.endpoints.processes import SERVER_MODULE, end_left_below
 from mnist_exp.workspaces.local.endpoints.sockets import listen
 from mnist_exp.workspaces.local.endpoints.store import EndpointFolder
 from mnist_exp.workspaces.local.endpoints.tail import last_lines
@@ -118,6 +118,8 @@ def ensure_front(folder: EndpointFolder) -> bool:
         # Another command may have started it while this one waited.
         if folder.front() is not None:
             return False
+        # Of a front that was killed; a script that lets nothing else run does not notice that.
+        end_left_below(folder.path)
         record = folder.load()
         listener = listen(record.port if record else None)
         _start(folder, listener)

@@ -8,20 +8,30 @@ import os
 import select
 import signal
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from mnist_exp.errors import EndpointError
 
-__all__ = ["SERVER_MODULE", "ProcessId", "end_processes", "process_id", "servers_below"]
+__all__ = [
+    "SERVER_MODULE",
+    "ProcessId",
+    "end_left_below",
+    "end_processes",
+    "left_below",
+    "process_id",
+    "servers_below",
+]
 
 #: By its arguments a server is found that no record names.
 SERVER_MODULE = "mnist_exp.serving"
 #: Seconds until the kernel has ended a process that got SIGKILL.
 KILL_S = 10.0
 
+#: A variable that every worker has, and whatever it starts inherits: its model's folder.
+_MARKER = b"AZUREML_MODEL_DIR"
 _PROC = Path("/proc")
 _BOOT = _PROC / "sys/kernel/random/boot_id"
 #: In /proc/<pid>/stat after the name: the state is first, the start time is field 22 of proc(5).
@@ -62,11 +72,38 @@ def process_id(pid: int) -> ProcessId | None:
 
 def servers_below(folder: Path) -> list[ProcessId]:
     """Return every server process whose folder is `folder` or lies in it, recorded or not."""
-    found = []
-    for entry in _PROC.iterdir():
-        if entry.name.isdigit() and _serves(entry, folder) and (who := process_id(int(entry.name))):
-            found.append(who)
-    return found
+    return _processes(lambda entry: _serves(entry, folder))
+
+
+def left_below(folder: Path) -> list[ProcessId]:
+    """Return those processes, and what scoring scripts have started that is still there."""
+    return _processes(lambda entry: _serves(entry, folder) or _is_started_by_script(entry, folder))
+
+
+def end_left_below(folder: Path) -> None:
+    """End all of them; one that was being started at the time as well.
+
+    Raises:
+        EndpointError: One is still there, or is not ours to end.
+    """
+    while left := left_below(folder):
+        end_processes(left, grace_s=0)
+
+
+def _processes(belongs: Callable[[Path], bool]) -> list[ProcessId]:
+    entries = [entry for entry in _PROC.iterdir() if entry.name.isdigit() and belongs(entry)]
+    found = [process_id(int(entry.name)) for entry in entries if int(entry.name) != os.getpid()]
+    return [process for process in found if process is not None]
+
+
+def _is_started_by_script(entry: Path, folder: Path) -> bool:
+    # Processes of others cannot be read, and those that nobody has reaped have no environment.
+    with suppress(OSError):
+        for variable in (entry / "environ").read_bytes().split(b"\0"):
+            name, _, value = variable.partition(b"=")
+            if name == _MARKER:
+                return Path(os.fsdecode(value)).is_relative_to(folder)
+    return False
 
 
 def _serves(entry: Path, folder: Path) -> bool:

@@ -70,6 +70,11 @@ def test_the_error_says_what_init_raised(bench: Bench):
     with pytest.raises(JobError, match="OSError: no weights; mend it") as caught:
         bench.deploy(BROKEN["init raises"])
     assert caught.value.log_tail[-1] == "OSError: no weights"
+    # What Azure ML's server does: most scripts fail for a path that is not there.
+    assert "(exit code 3)" in str(caught.value)
+    log = "\n".join(bench.endpoints.logs(NAME, "blue", 100))
+    assert "AZUREML_MODEL_DIR holds:" in log
+    assert "\n  model/\n" in log
     (deployment,) = bench.endpoints.get(NAME).deployments
     assert deployment.why.endswith(
         "its last words: OSError: no weights; mend it and deploy it again"

@@ -5,7 +5,7 @@ import pytest
 
 from mnist_exp.errors import ConflictError, EndpointError
 from mnist_exp.specs import EndpointSpec, RequestSettings
-from mnist_exp.workspaces.local.endpoints.processes import end_processes
+from mnist_exp.workspaces.local.endpoints.processes import end_left_below
 from tests.workspaces.local.endpoints.bench import Bench
 
 NAME = "digits-endpoint"
@@ -60,7 +60,7 @@ def test_another_refusal_has_status_and_reason(bench: Bench):
 
 def test_a_front_that_is_gone_comes_back_with_the_next_request(bench: Bench):
     before = bench.deploy()
-    end_processes(bench.servers(), grace_s=0)
+    end_left_below(bench.folder)
     endpoint = bench.endpoints.get(NAME)
     assert endpoint.provisioning_state == "Failed"
     assert "stage=invoke or stage=deploy brings it back" in endpoint.deployments[0].why
@@ -77,7 +77,7 @@ def test_workers_that_die_while_they_answer_are_an_error_that_says_so(bench: Ben
 def test_the_key_goes_to_no_other_program_that_has_the_port_by_now(bench: Bench):
     bench.deploy()
     port = urlsplit(bench.endpoints.get(NAME).scoring_uri).port
-    end_processes(bench.servers(), grace_s=0)
+    end_left_below(bench.folder)
     with socket.create_server(("127.0.0.1", port)) as other:
         with pytest.raises(ConflictError, match=rf"^endpoint\.port: .*got {port}"):
             bench.endpoints.invoke(NAME, b"1", "blue")

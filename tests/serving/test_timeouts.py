@@ -1,0 +1,56 @@
+"""A `run` that takes too long: the limits that Azure ML's own server has."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mnist_exp.specs import RequestSettings
+from tests.serving.service import NAME, Service, serve
+
+
+@pytest.fixture
+def variables() -> dict[str, str]:
+    return {}
+
+
+@pytest.fixture
+def limited(tmp_path: Path, variables: dict[str, str]) -> Iterator[Service]:
+    for service in serve(tmp_path, RequestSettings(20_000, 2)):
+        service.deploy(
+            request_settings=RequestSettings(20_000, 2),
+            environment_variables={"GATE": str(service.gate), "COLOUR": "blue", **variables},
+        )
+        yield service
+
+
+@pytest.mark.parametrize("variables", [{"SCORING_TIMEOUT_MS": "300"}])
+def test_a_run_that_takes_too_long_is_given_up(limited: Service):
+    before = limited.score("pid").json()
+    # More of them than there are slots.
+    for _ in range(3):
+        reply = limited.score("wait")
+        assert (reply.status_code, reply.json()) == (
+            424,
+            {"message": "Scoring timeout after 300 ms"},
+        )
+        assert reply.headers["ms-azureml-model-error-statuscode"] == "500"
+    assert limited.score("pid").json() == before
+    assert "run() was given up after 300 ms (SCORING_TIMEOUT_MS)" in limited.log.read_text()
+
+
+@pytest.mark.parametrize("variables", [{"WORKER_TIMEOUT": "1"}])
+def test_a_worker_in_which_a_run_hangs_is_replaced(limited: Service):
+    before = limited.score("pid").json()
+    # It goes to another worker once.
+    assert limited.score("wait").status_code == 502
+    assert limited.score("pid").json() != before
+    assert "run() has hung for 1 s (WORKER_TIMEOUT)" in limited.log.read_text()
+
+
+@pytest.mark.parametrize("variables", [{"WORKER_COUNT": "2"}])
+def test_an_instance_may_have_several_workers(limited: Service):
+    statistics = limited.endpoints.statistics(NAME)["blue"]
+    assert len(set(statistics.processes)) == 2
+    # Two requests at a time are one for each.
+    assert limited.score("thread").json() is True
