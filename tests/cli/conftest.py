@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.scripts import SCORE
+
 #: Logs a metric that rises with `lr`, fails where it is told to, and leaves a file.
 SCRIPT = """\
 import argparse, pathlib, sys
@@ -24,19 +26,6 @@ pathlib.Path("outputs", "model", "weight.txt").write_text(str(arguments.lr))
 if arguments.lr > arguments.fail_above:
     print("the weights went away")
     sys.exit(1)
-"""
-
-SCORE = """\
-import json, os, pathlib
-
-
-def init():
-    global weight
-    weight = float(pathlib.Path(os.environ["AZUREML_MODEL_DIR"], "model", "weight.txt").read_text())
-
-
-def run(raw_data):
-    return [weight for _ in json.loads(raw_data)["data"]]
 """
 
 #: A scoring script that never gets ready.

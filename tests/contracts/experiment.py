@@ -17,6 +17,7 @@ from mnist_exp.specs import (
 from mnist_exp.sweeps import parse_sweep
 from mnist_exp.workspaces.base import Workspace
 from mnist_exp.workspaces.entities import JobResult
+from tests.scripts import SCORE
 
 __all__ = ["Place", "Watcher"]
 
@@ -40,19 +41,6 @@ pathlib.Path("lost.txt").write_text("not kept")
 if arguments.lr > arguments.fail_above:
     print("the weights went away")
     sys.exit(1)
-"""
-
-SCORE = """\
-import json, os, pathlib
-
-
-def init():
-    global weight
-    weight = float(pathlib.Path(os.environ["AZUREML_MODEL_DIR"], "model", "weight.txt").read_text())
-
-
-def run(raw_data):
-    return [weight * 1 for _ in json.loads(raw_data)["data"]]
 """
 
 CURATED = EnvironmentSpec(EnvType.curated, name="AzureML-tensorflow-2.16-cuda12@latest")

@@ -1,0 +1,17 @@
+"""Scripts that several suites send to a workspace."""
+
+__all__ = ["SCORE"]
+
+#: Answers each row with the weight that the experiment's own script has left in its model.
+SCORE = """\
+import json, os, pathlib
+
+
+def init():
+    global weight
+    weight = float(pathlib.Path(os.environ["AZUREML_MODEL_DIR"], "model", "weight.txt").read_text())
+
+
+def run(raw_data):
+    return [weight for _ in json.loads(raw_data)["data"]]
+"""
