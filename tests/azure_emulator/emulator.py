@@ -11,6 +11,7 @@ import time
 import urllib.parse
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -89,7 +90,7 @@ class Emulator:
         self.lock = threading.RLock()
         self.closing = threading.Event()
         routes.load()
-        self._server = _Server(("127.0.0.1", 0), self._handler())
+        self._server = _Server(("127.0.0.1", 0), partial(_Handler, self))
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificates.chain)
         self._server.context = context
@@ -202,27 +203,6 @@ class Emulator:
         reply.headers.setdefault("x-ms-request-id", secrets.token_hex(8))
         return reply
 
-    def _handler(self) -> type[BaseHTTPRequestHandler]:
-        emulator = self
-
-        class Handler(_Handler):
-            def handle_one(self, call: Call) -> Reply | None:
-                return emulator.answer(call)
-
-            def call(self) -> Call:
-                split = urllib.parse.urlsplit(self.path)
-                # Requests with ids of several parts have two slashes here and there.
-                path = re.sub("/{2,}", "/", urllib.parse.unquote(split.path))
-                query = {
-                    name.lower(): value
-                    for name, value in urllib.parse.parse_qsl(split.query, keep_blank_values=True)
-                }
-                headers = {name.lower(): value for name, value in self.headers.items()}
-                body = self.rfile.read(int(headers.get("content-length", 0)))
-                return Call(emulator, self.command, path, query, headers, body)
-
-        return Handler
-
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
@@ -249,15 +229,26 @@ class _Handler(BaseHTTPRequestHandler):
     wbufsize = -1
     timeout = 60
 
-    def handle_one(self, call: Call) -> Reply | None:
-        raise NotImplementedError
+    def __init__(self, emulator: Emulator, *arguments: Any) -> None:
+        self._emulator = emulator
+        # It answers the request at once.
+        super().__init__(*arguments)
 
-    def call(self) -> Call:
-        raise NotImplementedError
+    def _call(self) -> Call:
+        split = urllib.parse.urlsplit(self.path)
+        # Requests with ids of several parts have two slashes here and there.
+        path = re.sub("/{2,}", "/", urllib.parse.unquote(split.path))
+        query = {
+            name.lower(): value
+            for name, value in urllib.parse.parse_qsl(split.query, keep_blank_values=True)
+        }
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        body = self.rfile.read(int(headers.get("content-length", 0)))
+        return Call(self._emulator, self.command, path, query, headers, body)
 
     def _serve(self) -> None:
-        call = self.call()
-        reply = self.handle_one(call)
+        call = self._call()
+        reply = self._emulator.answer(call)
         if reply is None:
             self._drop()
             return
