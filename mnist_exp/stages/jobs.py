@@ -1,8 +1,9 @@
 """stage=train and stage=sweep: submit a job, watch it, keep what it gave."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from mnist_exp.specs import CommandJob, SweepJob
 from mnist_exp.stages.again import begun_job
 from mnist_exp.stages.context import StageContext, StageInterrupted
 from mnist_exp.stages.lookup import CONFIG_NAME, unfinished_sweep, unfinished_training
-from mnist_exp.sweeps.ranking import logged_instead
+from mnist_exp.sweeps.ranking import Objective, logged_instead
 from mnist_exp.workspaces.base import Detached, JobInterrupted
 from mnist_exp.workspaces.entities import JobResult, JobStatus, TrialResult
 
@@ -63,12 +64,11 @@ class TrainStage:
         if job.outputs and result.status is JobStatus.FAILED:
             context.display.resumable(record)
         record.save(context.folder)
-        paths = dict(record.paths)
         if any(len(points) > 1 for points in result.metrics.values()):
-            path = figures().learning_curves(result, context.figure("learning_curves"))
-            paths["learning_curves"] = str(path)
-        paths |= keep_confusion_matrix(context, result.name)
-        return record.with_changes(paths=paths)
+            curves = partial(figures().learning_curves, result)
+            record = _drawn(context, record, "learning_curves", curves)
+        matrix = keep_confusion_matrix(context, result.name)
+        return record.with_changes(paths=dict(record.paths) | matrix)
 
 
 class SweepStage:
@@ -111,26 +111,38 @@ class SweepStage:
                 result, job.objective.primary_metric, _epochs(job.trial)
             ),
         )
-        record.save(context.folder)
-        objective = job.objective
-        paths = dict(record.paths)
+        return self._with_figures(context, job.objective, result, record)
+
+    def _with_figures(
+        self, context: StageContext, objective: Objective, result: JobResult, record: Record
+    ) -> Record:
+        metric, goal = objective.primary_metric, objective.goal.value
+        # Nothing is saved before: a sweep whose command is killed here is told of again.
         if any(trial.events for trial in result.trials):
-            path = figures().sweep_figure(
-                result, objective.primary_metric, objective.goal.value, context.figure("sweep")
-            )
-            paths["sweep"] = str(path)
-            path = figures().parallel_coordinates(
-                result,
-                objective.primary_metric,
-                objective.goal.value,
-                context.figure("parallel_coordinates"),
-            )
-            paths["parallel_coordinates"] = str(path)
+            for name, draw in (
+                ("sweep", figures().sweep_figure),
+                ("parallel_coordinates", figures().parallel_coordinates),
+            ):
+                record = _drawn(context, record, name, partial(draw, result, metric, goal))
         if result.best is not None:
-            path = figures().learning_curves(result, context.figure("best_learning_curves"))
-            paths["best_learning_curves"] = str(path)
-            paths |= keep_confusion_matrix(context, result.best)
-        return record.with_changes(paths=paths)
+            curves = partial(figures().learning_curves, result)
+            record = _drawn(context, record, "best_learning_curves", curves)
+            matrix = keep_confusion_matrix(context, result.best)
+            record = record.with_changes(paths=dict(record.paths) | matrix)
+        return record
+
+
+def _drawn(
+    context: StageContext, record: Record, name: str, draw: Callable[[Path], Path]
+) -> Record:
+    """Draw a figure; one that cannot be drawn is a warning, since no result is worth less."""
+    try:
+        path = draw(context.figure(name))
+    except Exception as error:
+        # Whatever matplotlib may raise over what a script may log.
+        warning = f"no figure {name}: {type(error).__name__}: {error}"
+        return record.with_changes(warnings=[*record.warnings, warning])
+    return record.with_changes(paths=dict(record.paths) | {name: str(path)})
 
 
 def keep_confusion_matrix(context: StageContext, job: str) -> dict[str, str]:

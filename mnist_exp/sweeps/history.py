@@ -33,7 +33,7 @@ class History:
         logged: The names of all metrics.
         row: The last row of the store that the journal has.
         elapsed: Seconds that commands have spent on the sweep.
-        is_finished: Whether it has ended for good.
+        finished: How it ended for good; None if it has not.
     """
 
     sweep: Mapping[str, Any] = field(default_factory=dict)
@@ -42,7 +42,7 @@ class History:
     logged: set[str] = field(default_factory=set)
     row: int = 0
     elapsed: float = 0.0
-    is_finished: bool = False
+    finished: Finished | None = None
 
     @property
     def unfinished(self) -> list[Trial]:
@@ -71,7 +71,7 @@ class History:
         elif isinstance(entry, Decided | Ended):
             self._change(entry)
         elif isinstance(entry, Finished):
-            self.is_finished = True
+            self.finished = entry
 
     def _log(self, entry: Logged, primary_metric: str) -> None:
         self.row = max(self.row, entry.row)

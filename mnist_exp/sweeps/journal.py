@@ -202,9 +202,15 @@ class _Judge:
     values: dict[int, list[float]] = field(default_factory=dict)
     silent: set[int] = field(default_factory=set)
     is_leaving: bool = False
+    found: list[tuple[int, Cut]] = field(default_factory=list)
+    # Whether the last entry made the policy cut: the next one says whether anybody was there.
+    is_fresh: bool = False
 
-    def decide(self, entry: Entry) -> tuple[int, Cut] | None:
-        """Take in an entry, and return the trial that it makes the policy cut."""
+    def take(self, entry: Entry) -> None:
+        """Take in an entry, and decide as the tuner has to."""
+        if self.is_fresh and isinstance(entry, Resumed | Interrupted):
+            self.withdraw()
+        self.is_fresh = False
         if isinstance(entry, Sampled):
             self.values[entry.trial] = []
         elif isinstance(entry, Interrupted):
@@ -216,19 +222,24 @@ class _Judge:
         elif isinstance(entry, Ended | Decided):
             self.silent.add(entry.trial)
         elif isinstance(entry, Logged) and entry.name == self.objective.primary_metric:
-            return self._value(entry)
-        return None
+            self._value(entry)
 
-    def _value(self, entry: Logged) -> tuple[int, Cut] | None:
+    def withdraw(self) -> None:
+        """Take back a decision that the tuner was killed over."""
+        trial, _ = self.found.pop()
+        self.silent.discard(trial)
+        self.is_fresh = False
+
+    def _value(self, entry: Logged) -> None:
         values = self.values[entry.trial]
         values.append(entry.value)
         if self.is_leaving or entry.trial in self.silent:
-            return None
+            return
         cut = self.policy.decide(entry.trial, len(values), self.values, self.objective.goal)
-        if cut is None:
-            return None
-        self.silent.add(entry.trial)
-        return entry.trial, cut
+        if cut is not None:
+            self.silent.add(entry.trial)
+            self.found.append((entry.trial, cut))
+            self.is_fresh = True
 
 
 def decisions_of(
@@ -236,8 +247,14 @@ def decisions_of(
 ) -> list[tuple[int, Cut]]:
     """Take every early termination again, from the values that the journal has.
 
+    One that a kill fell before, so that nobody took it, is left out: the trial went on.
+
     Returns:
         Trial and cut, in the order in which they were decided.
     """
     judge = _Judge(policy, objective)
-    return [found for entry in entries if (found := judge.decide(entry))]
+    for entry in entries:
+        judge.take(entry)
+    if judge.is_fresh:
+        judge.withdraw()
+    return judge.found

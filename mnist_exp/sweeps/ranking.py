@@ -58,7 +58,11 @@ class Goal(StrEnum):
     def mean(self, values: Sequence[float]) -> float:
         """Return the mean of the finite values, or `worst` if there is none."""
         finite = _finite(values)
-        return statistics.fmean(finite) if finite else self.worst
+        try:
+            return statistics.fmean(finite) if finite else self.worst
+        except OverflowError:
+            # Of numbers near the largest there is; the mean itself is no larger than they are.
+            return math.fsum(value / len(finite) for value in finite)
 
 
 @dataclass(frozen=True)

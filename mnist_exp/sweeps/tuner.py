@@ -80,6 +80,8 @@ class Tuner:
         trials and is raised again; `result` then tells what there is.
         """
         self._started = self.backend.now()
+        if self.history and self.history.finished:
+            return self._look_back(self.history, self.history.finished)
         try:
             if self.history:
                 self._go_on(self.history)
@@ -155,6 +157,12 @@ class Tuner:
                 self._end(trial, TrialStatus.CANCELED, trial.why)
             elif not trial.status.is_finished:
                 self._launch(trial)
+
+    def _look_back(self, history: History, finished: Finished) -> SweepResult:
+        """Take over a sweep that has ended: nothing is started, nor noted again."""
+        self._trials, self._logged, self._why = history.trials, history.logged, finished.why
+        self._has_failed_fast = self.fail_fast and finished.status == TrialStatus.FAILED
+        return self.result()
 
     def _start(self, index: int) -> None:
         try:

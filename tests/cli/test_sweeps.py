@@ -5,6 +5,8 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -55,9 +57,9 @@ def only_the_last_runs(cli: Cli) -> bool:
     return seen >= {("ended", 0), ("ended", 1), ("logged", 2)}
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
-def test_a_sweep_that_was_left_goes_on(cli: Cli, tmp_path: Path, number: int) -> None:
-    gate = tmp_path / "gate"
+@contextmanager
+def slow_sweep(cli: Cli, tmp_path: Path, gate: Path) -> Iterator["subprocess.Popen[str]"]:
+    """A command with a sweep whose last trial waits for the gate."""
     files = {
         "own/code/fit.py": SLOW.format(gate=str(gate)),
         "own/conf/job/own.yaml": JOB,
@@ -66,25 +68,55 @@ def test_a_sweep_that_was_left_goes_on(cli: Cli, tmp_path: Path, number: int) ->
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text, encoding="utf-8")
-    arguments = ["--config-dir", "own/conf", "stage=sweep", "job=own", "sweep=own"]
-    process = subprocess.Popen(
-        cli.command(*arguments),
+    with subprocess.Popen(
+        cli.command("--config-dir", "own/conf", "stage=sweep", "job=own", "sweep=own"),
         cwd=cli.folder,
         env=cli.environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-    )
-    try:
-        deadline = time.monotonic() + PATIENCE_S
-        while not only_the_last_runs(cli):
-            assert process.poll() is None, process.communicate()
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def wait_until(condition: Callable[[], bool], process: "subprocess.Popen[str]") -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_a_sweep_whose_command_was_killed_over_its_figures_is_told_of_again(
+    cli: Cli, tmp_path: Path
+) -> None:
+    gate = tmp_path / "gate"
+    gate.touch()
+    with slow_sweep(cli, tmp_path, gate) as process:
+        wait_until(lambda: "finished" in {one["event"] for one in journal(cli)}, process)
+        process.kill()
+    assert cli.records("sweep")[0]["status"] == "Running"
+    before = journal(cli)
+    cli.ok("stage=sweep", "resume=last")
+    record = cli.records("sweep")[-1]
+    assert (record["name"], record["status"]) == (cli.records("sweep")[0]["name"], "Completed")
+    assert [trial["last"] for trial in record["trials"]] == [0.5, 1.0, 4.0]
+    assert record["best"]["value"] == 4.0
+    assert all(Path(record["paths"][name]).is_file() for name in ("sweep", "parallel_coordinates"))
+    # Nothing ran again.
+    assert journal(cli) == before
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_a_sweep_that_was_left_goes_on(cli: Cli, tmp_path: Path, number: int) -> None:
+    gate = tmp_path / "gate"
+    with slow_sweep(cli, tmp_path, gate) as process:
+        wait_until(lambda: only_the_last_runs(cli), process)
         os.kill(process.pid, number)
         _, errors = process.communicate(timeout=PATIENCE_S)
-    finally:
-        process.kill()
     name = cli.records("sweep")[0]["name"]
     if number == signal.SIGINT:
         assert process.returncode == 130

@@ -133,6 +133,38 @@ def test_decisions_follow_from_the_journal_alone(tune, simulate, script):
     assert [(trial, cut.interval, cut.reason) for trial, cut in again] == noted
 
 
+def test_a_decision_that_nobody_was_left_to_take_is_not_taken_again():
+    entries = [
+        Sampled(0, {"x": 0}),
+        Sampled(1, {"x": 1}),
+        *(Logged(0, "acc", 0.9) for _ in range(4)),
+        Logged(1, "acc", 0.1),
+        Logged(1, "acc", 0.1),
+        # Killed here, before the decision.
+        Resumed((0, 1)),
+        Logged(1, "acc", 0.2),
+        Logged(1, "acc", 0.1),
+    ]
+    assert decisions_of(entries[:8], BANDIT, MAXIMIZE) == []
+    assert decisions_of(entries[:10], BANDIT, MAXIMIZE) == []
+    # Somebody was there this time, and did not take it.
+    (found,) = decisions_of([*entries, Logged(0, "acc", 0.9)], BANDIT, MAXIMIZE)
+    assert (found[0], found[1].interval) == (1, 4)
+
+
+def test_a_sweep_that_has_ended_is_told_of_again(tune, simulate, script):
+    pages = Pages()
+    scripts = [script([0.9, 0.8]), script([0.95])]
+    result = tune(simulate(scripts), Limits(2, 1, timeout=3), pages)
+    assert result.why
+    before = list(pages.entries)
+    backend = simulate(scripts)
+    again = tune(backend, Limits(2, 1, timeout=3), pages)
+    assert (again.status, again.why, again.best) == (result.status, result.why, result.best)
+    assert [trial.values for trial in again.trials] == [trial.values for trial in result.trials]
+    assert (backend.started, pages.entries) == ([], before)
+
+
 def test_a_decided_trial_is_not_run_again(tune, simulate, script):
     pages = Pages(
         [
@@ -171,7 +203,7 @@ def test_an_interrupt_leaves_trials_unfinished_in_the_journal(tune, simulate, sc
     assert isinstance(pages.entries[-1], Interrupted | Logged)
     history = read_history(pages.entries, "acc")
     assert [trial.index for trial in history.unfinished] == [0]
-    assert not history.is_finished
+    assert history.finished is None
 
 
 def test_time_spent_by_earlier_commands_counts_toward_the_timeout(tune, simulate, script):
@@ -211,4 +243,4 @@ def test_a_failing_trial_ends_the_sweep_where_that_is_asked_for(tune, simulate, 
     assert result.status is TrialStatus.FAILED
     assert result.why == "trial 1 failed (exit code 3), and sweep.fail_fast is set"
     assert result.best == 0
-    assert read_history(pages.entries, "acc").is_finished
+    assert read_history(pages.entries, "acc").finished is not None

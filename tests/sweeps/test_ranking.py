@@ -78,3 +78,8 @@ def test_the_hint_lists_what_was_logged_and_guesses():
     )
     assert "set sweep.objective.primary_metric" in missing_metric_hint("xyz", ["loss"])
     assert "nor any other metric" in missing_metric_hint("xyz", [])
+
+
+def test_the_mean_of_huge_numbers_is_a_number():
+    assert Goal.MAXIMIZE.mean([1.5e308, 1.5e308, -math.inf]) == 1.5e308
+    assert Goal.MAXIMIZE.mean([1.0, 2.0]) == 1.5

@@ -10,6 +10,7 @@ import ctypes
 import math
 import os
 import sqlite3
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -17,7 +18,7 @@ from urllib.parse import quote
 
 from mnist_exp.errors import OutputsError
 
-__all__ = ["MetricRow", "MetricRows", "StoreWatch"]
+__all__ = ["MetricRow", "MetricRows", "StoreWatch", "as_logged"]
 
 _QUERY = """
 SELECT rowid, run_uuid, key, value, step, is_nan FROM metrics WHERE rowid > ? ORDER BY rowid
@@ -28,6 +29,14 @@ _BUSY_S = 20.0
 #: https://man7.org/linux/man-pages/man7/inotify.7.html
 _IN_MODIFY, _IN_DELETE, _IN_NONBLOCK, _IN_CLOEXEC = 0x2, 0x200, 0o4000, 0o2000000
 _EVENT_HEAD = 16
+
+
+def as_logged(value: float) -> float:
+    """Return the value that a script logged, given what the store has of it.
+
+    SQL has no infinity: MLflow keeps the largest number in its place.
+    """
+    return math.copysign(math.inf, value) if abs(value) >= sys.float_info.max else value
 
 
 class MetricRow(NamedTuple):
@@ -59,7 +68,7 @@ class MetricRows:
         with self._mapped():
             found = self._connection.execute(_QUERY, (row,)).fetchall()
         return [
-            MetricRow(number, run_id, name, math.nan if is_nan else value, step)
+            MetricRow(number, run_id, name, math.nan if is_nan else as_logged(value), step)
             for number, run_id, name, value, step, is_nan in found
         ]
 

@@ -32,14 +32,14 @@ __all__ = ["run_sweep"]
 
 
 def run_sweep(job: SweepJob, site: Site) -> JobResult:
-    """Run a sweep to its end, or go on with one of that name that has not ended.
+    """Run a sweep to its end, or go on with one of that name; of one that has ended tell how.
 
     Args:
         job: The sweep.
         site: Where it runs; trials are jobs named `<sweep>_<index>`, with runs nested in its own.
 
     Raises:
-        ConflictError: Another command runs it, it has ended, or it was made with other rules.
+        ConflictError: Another command runs it, or it was made with other rules.
         KeyboardInterrupt: The user stopped it; all trials have ended and are recorded.
     """
     folder = JobFolder(site.root, job.name)
@@ -110,6 +110,9 @@ class _Sweep:
 
     def _restart(self) -> Restart | None:
         if not self._history:
+            return None
+        if self._history.finished:
+            self._site.observer.message("all trials had ended: nothing runs, its result is read")
             return None
         unfinished = [trial.index for trial in self._history.unfinished]
         root, name = self._site.root, self._job.name
@@ -195,13 +198,8 @@ def _gone_on_with(job: SweepJob, history: History) -> SweepJob:
     """Return the job with the seed that it was made with.
 
     Raises:
-        ConflictError: It has ended, or was made with other rules.
+        ConflictError: It was made with other rules.
     """
-    if history.is_finished:
-        raise ConflictError(
-            f"run: sweep {job.name} has ended, there is nothing to go on with; "
-            "leave run= out to begin another"
-        )
     kept: Mapping[str, Any] = history.sweep
     if job.sampling.seed is None:
         seed = kept.get("sampling_algorithm", {}).get("seed")

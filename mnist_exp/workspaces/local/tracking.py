@@ -23,6 +23,7 @@ from mnist_exp.errors import NotFoundError, OutputsError
 from mnist_exp.specs import ModelSpec
 from mnist_exp.workspaces.entities import JobStatus, MetricPoint, RegisteredModel
 from mnist_exp.workspaces.local.environment import TrackedRun
+from mnist_exp.workspaces.local.metric_rows import as_logged
 
 __all__ = ["Tracking"]
 
@@ -164,7 +165,7 @@ class Tracking:
         with self._mapped():
             points = self._client.get_metric_history(run_id, metric)
         ordered = sorted(points, key=lambda point: (point.timestamp, point.step))
-        return [MetricPoint(point.value, point.step) for point in ordered]
+        return [MetricPoint(as_logged(point.value), point.step) for point in ordered]
 
     def histories(self, run_id: str) -> dict[str, list[MetricPoint]]:
         """Return every log event of every metric of a run."""

@@ -111,6 +111,7 @@ with mlflow.start_run() as run:
     mlflow.log_param("lr", "mine")
     mlflow.log_metric("score", 0.5)
     mlflow.log_metric("score", float("nan"))
+    mlflow.log_metric("loss", float("-inf"))
     mlflow.log_text("hello", "note.txt")
 mlflow.end_run()
 print(run.info.run_id, run.info.experiment_id)
@@ -140,6 +141,7 @@ def test_the_exit_code_decides_whatever_mlflow_says(
     assert bench.client.get_experiment(run.info.experiment_id).name == "experiment"
     assert result.metrics["score"][0].value == 0.5
     assert len(result.metrics["score"]) == 2
+    assert [point.value for point in result.metrics["loss"]] == [float("-inf")]
     # What the script logged stands; what it did not log is added.
     assert run.data.params == {"lr": "mine", "epochs": "3"}
     assert {entry.path for entry in bench.client.list_artifacts(run.info.run_id)} >= {"note.txt"}
