@@ -2,15 +2,14 @@
 
 A checkpoint is one file, `epoch-0003.npz`: arrays of weights and of the optimiser's state, and a
 JSON text (the array `about`) with the rest. It is written aside, flushed to the disk and renamed,
-so a file of that name is whole; damage from elsewhere is found by the checksums of the format.
+so a file of that name is whole. Damage from elsewhere is found by the checksums of the format, and
+by the list of its arrays: the checksums do not cover the archive's directory.
 Order and split of the images are drawn from (seed, epoch), so these two are the random state.
 """
 
 import json
 import os
 import re
-import zipfile
-import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,8 +25,6 @@ __all__ = ["FORMAT_VERSION", "Checkpoint", "CheckpointFolder", "read_checkpoint"
 FORMAT_VERSION = 1
 _NAME = re.compile(r"epoch-(\d{4,})\.npz")
 _FIELDS = ("epoch", "parameters", "data", "history", "run_id")
-# What reading a damaged archive of arrays can raise.
-_DAMAGE = (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile, zlib.error)
 
 State = Mapping[str, np.ndarray]
 
@@ -74,8 +71,15 @@ def read_checkpoint(path: Path) -> Checkpoint:
                     f" {FORMAT_VERSION}"
                 )
             state = {name: arrays[name] for name in arrays if name != "about"}
+            if _shapes(state) != about["arrays"]:
+                raise ValueError(
+                    f"it holds {_shapes(state)}, it was written with {about['arrays']}"
+                )
             return Checkpoint(**{name: about[name] for name in _FIELDS}, state=state)
-    except _DAMAGE as error:
+    except CheckpointError:
+        raise
+    except Exception as error:
+        # Damaged bytes may make zipfile, NumPy and json raise nearly anything.
         raise CheckpointError(f"{path}: damaged or not a checkpoint: {error}") from error
 
 
@@ -140,8 +144,10 @@ class CheckpointFolder:
         del self._own[:-2]
 
     def _files(self) -> list[Path]:
-        if not self.folder.is_dir():
+        if not self.folder.exists():
             return []
+        if not self.folder.is_dir():
+            raise CheckpointError(f"--checkpoints must be a folder, got the file {self.folder}")
         matches = ((_NAME.fullmatch(path.name), path) for path in self.folder.iterdir())
         return [
             path for _, path in sorted((int(match[1]), path) for match, path in matches if match)
@@ -151,12 +157,18 @@ class CheckpointFolder:
 def _about(checkpoint: Checkpoint) -> str:
     about: dict[str, Any] = {name: getattr(checkpoint, name) for name in _FIELDS}
     about["format_version"] = FORMAT_VERSION
+    about["arrays"] = _shapes(checkpoint.state)
     about["best"] = checkpoint.best
     about["random_state"] = {
         "seed": checkpoint.parameters["seed"],
         "epochs_drawn": checkpoint.epoch,
     }
     return json.dumps(about)
+
+
+def _shapes(state: State) -> dict[str, str]:
+    """What kind of array is kept under each name, such as `float32 (256, 128)`."""
+    return {name: f"{array.dtype} {array.shape}" for name, array in sorted(state.items())}
 
 
 def _free_name(path: Path) -> Path:

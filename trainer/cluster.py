@@ -67,6 +67,11 @@ def _tf_config() -> dict[str, Any]:
         index, hosts = int(task.get("index", 0)), cluster.get("worker", [])
     except (ValueError, TypeError, AttributeError) as error:
         raise SettingsError(f"TF_CONFIG cannot be read: {error}") from error
+    if task.get("type", "worker") == "chief" or cluster.get("chief"):
+        raise SettingsError(
+            "TF_CONFIG names a chief of its own; as on Azure ML all must be of type worker, of"
+            " which the first is the chief"
+        )
     if cluster.get("ps") or task.get("type", "worker") != "worker":
         raise SettingsError(
             "TF_CONFIG asks for parameter servers; this trainer's workers update together"
@@ -85,7 +90,8 @@ def _workers(config: dict[str, Any]) -> list[str]:
 def _description(gpus: list[Any], workers: int) -> str:
     if gpus:
         details = tf.config.experimental.get_device_details(gpus[0])
-        device = f"{len(gpus)} x GPU {details.get('device_name', 'of unknown make')}"
+        make = details.get("device_name", "of unknown make")
+        device = f"{len(gpus)} x GPU {make} (memory growth)"
     else:
         device = f"CPU ({len(os.sched_getaffinity(0))} cores)"
     return f"{workers} workers, each {device}" if workers > 1 else device

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from compute import Progress
+from compute import Progress, digits_of
 from data import Digits
 from idx import CLASSES, PIXELS, Bytes
 from model import PIXEL_SCALE, Floats, initial_weights
@@ -47,7 +47,7 @@ class CompiledPath:
         self._learning_rate = settings.learning_rate
         self._steps = tf.function(self._loop, jit_compile=True, autograph=False)
         self._classify = tf.function(
-            lambda images, weights: tf.argmax(_layers(_scaled(images), weights)[-1], 1),
+            lambda images, weights: digits_of(_layers(_scaled(images), weights)[-1]),
             autograph=False,
             reduce_retracing=True,
         )
@@ -68,7 +68,7 @@ class CompiledPath:
         return Progress(last, float(loss), int(correct))
 
     def predict(self, images: Bytes) -> np.ndarray:
-        """The digits that the network sees in (count, 784) pixels."""
+        """The digits that the network sees in (count, 784) pixels; see `ComputePath.predict`."""
         weights = [tf.constant(weight) for weight in self.dense_weights()]
         parts = [
             self._classify(tf.constant(images[start : start + _EVALUATION_ROWS]), weights)

@@ -5,11 +5,15 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
+import tensorflow as tf
 
 from idx import Bytes
 from model import Floats
 
-__all__ = ["ComputePath", "Progress"]
+__all__ = ["UNSEEN", "ComputePath", "Progress", "digits_of"]
+
+# In place of a digit, where the outputs are no numbers.
+UNSEEN = -1
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,7 @@ class ComputePath(Protocol):
         """
 
     def predict(self, images: Bytes) -> np.ndarray:
-        """The digits that the network sees in the images."""
+        """The digits that the network sees in the images, `UNSEEN` where its outputs are nan."""
 
     def state(self) -> dict[str, np.ndarray]:
         """Weights and the optimiser's variables, by name: what a checkpoint keeps."""
@@ -60,3 +64,9 @@ class ComputePath(Protocol):
 
     def serving(self) -> Any:
         """A tf.Module whose `serve` turns pixels into {"probabilities": (count, 10)}."""
+
+
+def digits_of(logits: tf.Tensor) -> Any:
+    """The digits that logits (count, 10) stand for, `UNSEEN` where they are not finite."""
+    is_sound = tf.reduce_all(tf.math.is_finite(logits), 1)
+    return tf.where(is_sound, tf.argmax(logits, 1), UNSEEN)

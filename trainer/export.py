@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from compute import ComputePath
+from compute import UNSEEN, ComputePath
 from data import Digits
 from files import replaced_file, replaced_folder
 from idx import CLASSES
@@ -35,7 +35,7 @@ def evaluate(path: ComputePath, test: Digits) -> Evaluation:
     """
     predictions = path.predict(test.images)
     pairs = test.labels.astype(np.int64) * CLASSES + predictions
-    cells = np.bincount(pairs, minlength=CLASSES * CLASSES)
+    cells = np.bincount(pairs[predictions != UNSEEN], minlength=CLASSES * CLASSES)
     return {
         "test_acc": float(np.mean(predictions == test.labels)),
         "test_count": len(test),

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from compute import Progress
+from compute import Progress, digits_of
 from data import Digits
 from idx import PIXELS, Bytes
 from model import PIXEL_SCALE, Floats
@@ -45,7 +45,7 @@ class GeneralPath:
         compiled = strategy is None and _gains_from_xla(settings)
         self._steps = tf.function(self._loop, jit_compile=compiled or None, autograph=False)
         self._classify = tf.function(
-            lambda images: tf.argmax(self._network(_scaled(images), training=False), 1),
+            lambda images: digits_of(self._network(_scaled(images), training=False)),
             autograph=False,
             reduce_retracing=True,
         )
@@ -66,7 +66,7 @@ class GeneralPath:
         return Progress(last, float(loss), int(correct))
 
     def predict(self, images: Bytes) -> np.ndarray:
-        """The digits that the network sees in (count, 784) pixels."""
+        """The digits that the network sees in (count, 784) pixels; see `ComputePath.predict`."""
         parts = [
             self._classify(tf.constant(images[start : start + _EVALUATION_ROWS]))
             for start in range(0, len(images), _EVALUATION_ROWS)

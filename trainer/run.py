@@ -9,7 +9,7 @@ from checkpoints import Checkpoint, CheckpointFolder
 from cluster import Cluster, join_cluster
 from compute import ComputePath
 from data import Digits, Split, split
-from errors import ClusterError
+from errors import ClusterError, Stopped
 from export import Evaluation, evaluate, export_evaluation, export_model
 from paths import choose_path
 from resume import Start, data_fingerprint, find_start
@@ -68,6 +68,7 @@ class _Run:
             self.data = data_fingerprint(parts.training)
         self.history: list[dict[str, float]] = []
         self.kept_epoch = 0
+        self.held: Checkpoint | None = None
 
     def go(self) -> None:
         start = find_start(self.settings, self.own, self.data, _say)
@@ -75,7 +76,10 @@ class _Run:
             self.path.restore(start.checkpoint.state)
         self.history, self.kept_epoch = list(start.history), start.epoch
         uri = tracking_uri() if self.cluster.is_chief else None
-        _say(f"tracking: {uri or 'off (no tracking URI, and no MLflow with a local store)'}")
+        why_not = "no tracking URI, and no MLflow with a local store"
+        if not self.cluster.is_chief:
+            why_not = "the chief, worker 0, tracks for all"
+        _say(f"tracking: {uri or f'off ({why_not})'}")
         with tracked(uri, self.settings.parameters(), start.run_id) as tracker:
             for row in start.history:
                 tracker.log(_metrics(row), int(row["epoch"]))
@@ -90,33 +94,42 @@ class _Run:
                 self.history.append({"epoch": epoch.number, **epoch.metrics})
                 _say(_line(epoch.number, epochs, epoch.metrics, epoch.seconds))
                 tracker.wait_until_written()
+                self._hold(epoch.number, tracker.run_id)
                 if epoch.number % self.settings.checkpoint_every == 0 or epoch.number == epochs:
-                    self._keep(epoch.number, tracker.run_id)
+                    self._keep()
+        except Stopped:
+            self._keep()
+            raise
         except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError) as e:
             # The first lines tell of the graph; what happened stands at the end.
             reason = [line for line in str(e.message).splitlines() if line.strip()][-1]
             raise ClusterError(f"another worker of this job was lost: {reason[:300]}") from e
 
-    def _keep(self, epoch: int, run_id: str | None) -> None:
-        if not (self.own and self.cluster.is_chief):
+    def _hold(self, epoch: int, run_id: str | None) -> None:
+        """Has a checkpoint of this epoch at hand, whether it is its turn or not."""
+        if self.own and self.cluster.is_chief:
+            self.held = Checkpoint(
+                epoch,
+                self.settings.parameters(),
+                self.data,
+                list(self.history),
+                run_id,
+                self.path.state(),
+            )
+
+    def _keep(self) -> None:
+        """Writes the checkpoint at hand, if it is not written yet."""
+        if not (self.own and self.held and self.held.epoch > self.kept_epoch):
             return
-        checkpoint = Checkpoint(
-            epoch,
-            self.settings.parameters(),
-            self.data,
-            self.history,
-            run_id,
-            self.path.state(),
-        )
         try:
-            self.own.save(checkpoint)
-            self.kept_epoch = epoch
+            self.own.save(self.held)
+            self.kept_epoch = self.held.epoch
         except OSError as error:
             # Training is worth more than a checkpoint: the next one may find room again.
             kept = (
                 f"that of epoch {self.kept_epoch} is kept" if self.kept_epoch else "there is none"
             )
-            _say(f"warning: no checkpoint of epoch {epoch}, {kept}: {error}")
+            _say(f"warning: no checkpoint of epoch {self.held.epoch}, {kept}: {error}")
 
     def _finish(self, tracker: Tracker) -> None:
         evaluation = evaluate(self.path, self.parts.test)

@@ -26,6 +26,7 @@ __all__ = ["Tracker", "tracked", "tracking_uri"]
 _LOCAL_STORE = "sqlite:///mlflow.db"
 _RETRY_SECONDS = 1.0
 _LAST_TRIES = 5
+_PARTING_SECONDS = 4.0
 
 Parameters = Mapping[str, str | int | float]
 
@@ -64,7 +65,11 @@ def tracked(
         yield tracker
     except BaseException as fault:
         try:
-            tracker.close("FAILED" if isinstance(fault, Exception) else "KILLED")
+            if isinstance(fault, Exception):
+                tracker.close("FAILED")
+            else:
+                # Whoever stops us kills us soon; what is not written is when the run goes on.
+                tracker.close("KILLED", _PARTING_SECONDS)
         except TrackingError as error:
             print(f"warning: {error}", file=sys.stderr)
         raise
@@ -116,10 +121,11 @@ class Tracker:
         if self._uri:
             self._written_once.wait()
 
-    def close(self, status: str) -> None:
+    def close(self, status: str, patience_s: float | None = None) -> None:
         """Waits until everything is written.
 
         Args:
+            patience_s: How long to wait at most; None is as long as it takes.
             status: MLflow's word for how the run ended (FINISHED, FAILED, KILLED); it is written
                 only where the run is this process's own, not one given by MLFLOW_RUN_ID.
 
@@ -130,7 +136,9 @@ class Tracker:
             return
         self._status = status
         self._queue.put(None)
-        self._thread.join()
+        self._thread.join(patience_s)
+        if self._thread.is_alive():
+            raise TrackingError(f"{self._uri} does not answer: the last metrics may be missing")
         if self._fault:
             # What follows the first line is SQL.
             reason = str(self._fault).strip().partition("\n")[0][:300]

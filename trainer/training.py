@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from clock import seconds_since_process_start
-from compute import ComputePath, Progress
+from compute import UNSEEN, ComputePath, Progress
 from data import Digits, Split
 from errors import DivergedError, SettingsError, Stopped
 from settings import Settings
@@ -18,7 +18,6 @@ __all__ = ["Epoch", "Pace", "TrainingLoop", "accuracy", "epoch_order"]
 
 # A signal is heard only between two stretches of compiled steps.
 _STRETCH_SECONDS = 0.5
-_FIRST_STRETCH = 32
 
 
 @dataclass(frozen=True)
@@ -67,6 +66,7 @@ class TrainingLoop:
         self._settings = settings
         self._digits = digits
         self._stop = stop
+        self._is_stopping = False
 
     def epochs(self, done: int = 0) -> Iterator[Epoch]:
         """Trains, and yields after every epoch.
@@ -75,17 +75,19 @@ class TrainingLoop:
             done: How many epochs lie behind already.
 
         Raises:
-            DivergedError: The loss is no number any more.
+            DivergedError: The loss, or an output, is no number any more.
             Stopped: SIGTERM came, to this worker or to a colleague.
         """
         for number in range(done + 1, self._settings.epochs + 1):
+            if self._is_stopping:
+                raise Stopped(f"stopped by SIGTERM after epoch {number - 1}")
             start = time.perf_counter()
             progress = self._train(number)
             images = progress.steps * self._settings.batch_size
             metrics = {
                 "loss": progress.loss / images,
                 "training_acc": progress.correct / images,
-                "validation_acc": accuracy(self._path, self._digits.validation),
+                "validation_acc": self._validation_accuracy(number),
             }
             yield Epoch(number, metrics, time.perf_counter() - start)
 
@@ -103,18 +105,27 @@ class TrainingLoop:
             seconds, stop = self._path.mean([taken, float(self._stop.is_set)])
             self.pace.learn(last - progress.steps, seconds)
             progress = further
-            self._check(number, progress.loss)
-            if stop:
+            if not math.isfinite(progress.loss):
+                raise self._diverged(number, f"the loss became {progress.loss}")
+            # An epoch that is through is kept.
+            self._is_stopping = bool(stop)
+            if stop and progress.steps < steps:
                 raise Stopped(f"stopped by SIGTERM in epoch {number}")
         return progress
 
-    def _check(self, number: int, loss: float) -> None:
-        if not math.isfinite(loss):
-            parameters = " ".join(f"{k}={v}" for k, v in self._settings.parameters().items())
-            raise DivergedError(
-                f"the loss became {loss} in epoch {number}: training has diverged; a smaller"
-                f" --learning-rate may help ({parameters})"
-            )
+    def _validation_accuracy(self, number: int) -> float:
+        seen = self._path.predict(self._digits.validation.images)
+        # The losses were all taken before the last step changed the weights.
+        if (seen == UNSEEN).any():
+            raise self._diverged(number, "outputs became inf or nan")
+        return float(np.mean(seen == self._digits.validation.labels))
+
+    def _diverged(self, number: int, what: str) -> DivergedError:
+        parameters = " ".join(f"{k}={v}" for k, v in self._settings.parameters().items())
+        return DivergedError(
+            f"{what} in epoch {number}: training has diverged; a smaller"
+            f" --learning-rate may help ({parameters})"
+        )
 
 
 def epoch_order(seed: int, number: int, count: int) -> np.ndarray:
@@ -145,11 +156,11 @@ class Pace:
 
     def stretch(self) -> int:
         """How many steps to take before looking up."""
-        if not self.seconds_to_first_step:
-            return 1
         if not self.steps:
-            return _FIRST_STRETCH
-        return max(1, int(_STRETCH_SECONDS * self.steps / self.seconds))
+            return 1
+        # Nobody knows yet how long the first steps of a large network take.
+        most = 2 * self.steps
+        return max(1, min(most, int(_STRETCH_SECONDS * self.steps / self.seconds)))
 
     def learn(self, steps: int, seconds: float) -> None:
         """Notes how long some steps took."""

@@ -1,4 +1,5 @@
 import json
+import random
 import resource
 import signal
 
@@ -98,6 +99,46 @@ def test_flipped_bytes_are_found(folder):
         read_checkpoint(path)
 
 
+def content(found: Checkpoint) -> object:
+    state = {name: array.tolist() for name, array in found.state.items()}
+    return found.epoch, found.parameters, found.data, found.history, found.run_id, state
+
+
+def test_damage_anywhere_is_refused_or_does_no_harm(folder):
+    folder.save(checkpoint(1))
+    path = folder.folder / "epoch-0001.npz"
+    whole, good = path.read_bytes(), content(read_checkpoint(path))
+    draw = random.Random(1)
+    refused = 0
+    for place in range(len(whole)):
+        damaged = bytearray(whole)
+        damaged[place] ^= 1 << draw.randrange(8)
+        path.write_bytes(damaged)
+        try:
+            assert content(read_checkpoint(path)) == good
+        except CheckpointError:
+            refused += 1
+    assert refused > len(whole) / 2
+
+
+def test_an_array_that_is_missing_is_damage(folder):
+    folder.save(checkpoint(1))
+    path = folder.folder / "epoch-0001.npz"
+    with np.load(path) as arrays:
+        rest = {name: arrays[name] for name in arrays if name != "weight_0"}
+    np.savez(path, **rest)
+    with pytest.raises(CheckpointError, match=r"epoch-0001.npz: damaged .*weight_0"):
+        read_checkpoint(path)
+
+
+def test_a_file_is_no_folder_of_checkpoints(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(
+        CheckpointError, match=r"--checkpoints must be a folder, got the file .*file"
+    ):
+        CheckpointFolder(tmp_path / "file").latest(accept, print)
+
+
 def test_what_was_passed_over_is_not_overwritten(folder):
     for epoch in (1, 2):
         folder.save(checkpoint(epoch))
@@ -128,7 +169,7 @@ def test_a_newer_format_is_refused(folder):
         read_checkpoint(path)
 
 
-@pytest.mark.parametrize("about", ["{}", "[]", "no json"])
+@pytest.mark.parametrize("about", ["{}", "[]", "no json", '"text"', "3", "null"])
 def test_other_archives_are_no_checkpoints(tmp_path, about):
     np.savez(tmp_path / "epoch-0001.npz", about=np.array(about))
     with pytest.raises(CheckpointError, match="damaged or not a checkpoint"):

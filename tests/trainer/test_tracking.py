@@ -1,11 +1,13 @@
 import os
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 
 import pytest
 from mlflow.tracking import MlflowClient
 
-from errors import TrackingError
+from errors import Stopped, TrackingError
 from tracking import Tracker, tracked, tracking_uri
 
 VARIABLES = (
@@ -126,6 +128,21 @@ def test_metrics_that_cannot_be_written_do_not_hide_why_the_run_failed(store, mo
     with pytest.raises(ValueError, match="broken"), tracked(store, {}):
         raise ValueError("broken")
     assert "could not be written" in capsys.readouterr().err
+
+
+def test_a_store_that_does_not_answer_does_not_hold_up_who_is_to_stop(
+    tmp_path, monkeypatch, capsys
+):
+    store = tmp_path / "locked.db"
+    with tracked(f"sqlite:///{store}", {}):
+        pass
+    monkeypatch.setattr("tracking._PARTING_SECONDS", 0.1)
+    with closing(sqlite3.connect(store)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(Stopped), tracked(f"sqlite:///{store}", {}) as tracker:
+            tracker.log({"loss": 1.0}, 1)
+            raise Stopped
+    assert "locked.db does not answer: the last metrics may be missing" in capsys.readouterr().err
 
 
 def test_without_a_store_nothing_is_written(tmp_path, monkeypatch):

@@ -99,13 +99,15 @@ def test_a_run_killed_at_random_moments_ends_as_if_it_had_not_been(
 
 
 def test_sigterm_ends_it_in_order_and_another_run_can_go_on_from_there(new_job):
-    job = new_job("--epochs", "100000", "--checkpoints", "checkpoints")
+    # The last epoch that was through is kept, whether it was its turn or not.
+    words = ("--checkpoints", "checkpoints", "--checkpoint-every", "1000")
+    job = new_job("--epochs", "100000", *words)
     process = job.start()
     read_until(process, "epoch      5/100000")
     process.send_signal(signal.SIGTERM)
     _, err = process.communicate()
     assert process.returncode == 143
-    assert "stopped by SIGTERM in epoch" in err
+    assert "stopped by SIGTERM" in err
     kept = max((job.folder / "checkpoints").glob("epoch-*.npz"))
     done = int(kept.stem.removeprefix("epoch-"))
     assert len(job.history()["loss"]) == done

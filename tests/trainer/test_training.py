@@ -50,7 +50,25 @@ def test_a_diverging_loss_ends_the_run_with_epoch_and_parameters(quick, parts):
         next(loop.epochs())
 
 
-def test_stops_between_two_stretches(quick, parts):
+def test_a_network_that_the_last_step_ruined_ends_the_run(quick, parts):
+    # One step an epoch: its loss is that of the weights before it.
+    loop = loop_of(replace(quick, batch_size=3600, learning_rate=1e38), parts)
+    with pytest.raises(DivergedError, match="outputs became inf or nan in epoch 1"):
+        next(loop.epochs())
+
+
+def test_an_epoch_that_is_through_is_not_lost_to_a_signal(quick, parts):
+    with stoppable() as stop:
+        loop = loop_of(replace(quick, batch_size=3600), parts, stop)
+        stop.receive(15, None)
+        epochs = loop.epochs()
+        assert next(epochs).number == 1
+        with pytest.raises(Stopped, match="SIGTERM after epoch 1"):
+            next(epochs)
+
+
+def test_stops_between_two_stretches(quick, parts, monkeypatch):
+    monkeypatch.setattr("training._STRETCH_SECONDS", 0)
     with stoppable() as stop:
         loop = loop_of(quick, parts, stop)
         epochs = loop.epochs()
@@ -71,11 +89,23 @@ def test_every_epoch_has_an_order_of_its_own_that_the_seed_decides():
 def test_stretches_fit_the_time_between_two_looks_at_the_signals():
     pace = Pace()
     assert pace.stretch() == 1
+    # The first step waits for the compiler, which says nothing of the others.
     pace.learn(1, 20.0)
-    assert pace.stretch() == 32
-    pace.learn(32, 0.032)
+    assert pace.stretch() == 1
+    pace.learn(1, 0.001)
+    assert pace.stretch() == 2
+    pace.learn(2, 0.002)
+    assert pace.stretch() == 6
+    pace.learn(997, 0.997)
     assert pace.stretch() == 500
     pace.learn(500, 500.0)
+    assert pace.stretch() == 1
+
+
+def test_steps_that_take_long_are_taken_one_by_one():
+    pace = Pace()
+    pace.learn(1, 20.0)
+    pace.learn(1, 0.8)
     assert pace.stretch() == 1
 
 

@@ -34,6 +34,8 @@ Launcher = Callable[[str, Path, Sequence[Mapping[str, str]], Sequence[Path]], Pr
 
 #: What a script prints after an epoch, e.g. `epoch 3/20`; ours does.
 EPOCH = re.compile(r"^epoch +(\d+)/\d+", re.MULTILINE)
+#: How a script's last line says why it failed; ours does.
+ERROR = re.compile(r"(error|\w*(Error|Exception)): ")
 #: What a script prints when it goes on from a checkpoint; ours does.
 RESUMING = re.compile(r"resuming from epoch (\d+)")
 
@@ -98,6 +100,8 @@ class RunningJob:
         self.parameters = trial.parameters if trial else literals
         self.resources = ExitStack()
         self._warnings: list[str] = []
+        # When it was evicted.
+        self._epochs_done = 0
         self._site = site
         self._trial = trial
         self._inputs = MountedInputs(folder.inputs)
@@ -137,8 +141,9 @@ class RunningJob:
         """
         began, ran = time.monotonic(), time.monotonic() - self.started
         self._end_attempt()
+        self._epochs_done = self.epochs()
         text = (
-            f"evicted after {self.epochs()} epochs and {ran:.1f} s, "
+            f"evicted after {self._epochs_done} epochs and {ran:.1f} s, "
             f"ended in {time.monotonic() - began:.1f} s"
         )
         self._site.observer.message(f"{text}; starts again in a fresh folder")
@@ -215,7 +220,8 @@ class RunningJob:
             status, why = JobStatus.CANCELED, canceled
         elif code != 0:
             status = JobStatus.FAILED
-            why = reason or f"the script ended with exit code {code}{self.folder.full_disk()}"
+            details = self.folder.full_disk() or self._said()
+            why = reason or f"the script ended with exit code {code}{details}"
         warnings = self._all_warnings()
         # Tidy even where the store then fails.
         self._inputs.close()
@@ -257,11 +263,25 @@ class RunningJob:
         if self._workers:
             self._workers.close()
 
-    def _all_warnings(self) -> list[str]:
+    def _said(self) -> str:
+        """Return what the script gave as its reason, if its last line is one."""
+        lines = self.folder.tail(self._workers.failed_log, lines=1) if self._workers else ()
+        return f": {lines[-1].strip()}" if lines and ERROR.match(lines[-1]) else ""
+
+    def _loss(self) -> str:
+        """Return what an eviction has cost."""
         text = "\n".join(self.folder.tail(self.folder.log, lines=10_000))
         resumed = RESUMING.findall(text.rpartition("==== evicted")[2])
+        lost = self._epochs_done - (int(resumed[0]) if resumed else 0)
         went_on = f"went on from epoch {resumed[0]}" if resumed else "began again at the beginning"
-        found = [f"{line}; the second attempt {went_on}" for line in self._warnings]
+        return f"the second attempt {went_on}, {max(0, lost)} epochs were lost"
+
+    def _all_warnings(self) -> list[str]:
+        drill = self.job.compute.evict_after_epochs
+        if drill is not None and not self._warnings:
+            found = [f"not evicted: it ended before compute.evict_after_epochs, {drill}, had come"]
+        else:
+            found = [f"{line}; {self._loss()}" for line in self._warnings]
         return found + [
             f"the script wrote to its input {name}; Azure ML mounts it read-only, "
             "so the same script fails there"
