@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from compute import Progress, digits_of
+from classes import digits_of
+from compute import Progress
 from data import Digits
 from idx import CLASSES, PIXELS, Bytes
 from model import PIXEL_SCALE, Floats, initial_weights

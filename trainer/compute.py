@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
-import tensorflow as tf
 
 from idx import Bytes
 from model import Floats
 
-__all__ = ["UNSEEN", "ComputePath", "Progress", "digits_of"]
+__all__ = ["UNSEEN", "ComputePath", "Progress"]
 
 # In place of a digit, where the outputs are no numbers.
 UNSEEN = -1
@@ -64,9 +63,3 @@ class ComputePath(Protocol):
 
     def serving(self) -> Any:
         """A tf.Module whose `serve` turns pixels into {"probabilities": (count, 10)}."""
-
-
-def digits_of(logits: tf.Tensor) -> Any:
-    """The digits that logits (count, 10) stand for, `UNSEEN` where they are not finite."""
-    is_sound = tf.reduce_all(tf.math.is_finite(logits), 1)
-    return tf.where(is_sound, tf.argmax(logits, 1), UNSEEN)

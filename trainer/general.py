@@ -11,7 +11,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from compute import Progress, digits_of
+from classes import digits_of
+from compute import Progress
 from data import Digits
 from idx import PIXELS, Bytes
 from model import PIXEL_SCALE, Floats
