@@ -414,6 +414,8 @@ class EndpointConfig:
     # Deployment name -> percent of the requests that it gets a copy of: one name, at most 50.
     mirror_traffic: dict[str, int] = field(default_factory=dict)
     rollout: RolloutConfig = field(default_factory=RolloutConfig)
+    # Deployment that `invoke` asks, past the traffic; None leaves that to the traffic.
+    invoke_deployment: str | None = None
     # A request body of one's own instead of sample digits.
     request_file: str | None = None
     # Sample digits that `invoke` sends.

@@ -107,6 +107,11 @@ def _about_others(endpoint: EndpointConfig) -> Iterator[str]:
                     f"endpoint.{key}.{name}: must be {own}, since stage=all makes a new endpoint "
                     "with that deployment alone; use stage=deploy"
                 )
+    if endpoint.invoke_deployment not in (None, own):
+        yield (
+            f"endpoint.invoke_deployment: must be {own}, since stage=all makes a new endpoint with "
+            f"that deployment alone, got {endpoint.invoke_deployment}; use stage=invoke"
+        )
     if endpoint.regenerate_key is not None:
         yield (
             "endpoint.regenerate_key: must be left out, since stage=all makes a new endpoint with "

@@ -14,6 +14,7 @@ from mnist_exp.config import RolloutConfig
 from mnist_exp.errors import EndpointError
 from mnist_exp.specs import EndpointSpec
 from mnist_exp.stages.traffic import shares_text
+from mnist_exp.stages.words import counted
 from mnist_exp.workspaces.base import Workspace
 from mnist_exp.workspaces.entities import DeploymentStatistics, Endpoint
 
@@ -47,7 +48,8 @@ class Window:
         return 0.0
 
     def __str__(self) -> str:
-        return f"{self.requests} requests, {self.failures} failed, p95 {self.p95_ms:.3g} ms"
+        asked = counted(self.requests, "request")
+        return f"{asked}, {self.failures} failed, p95 {self.p95_ms:.3g} ms"
 
 
 def worse(new: Window, old: Window, limits: RolloutConfig) -> str:
