@@ -409,7 +409,7 @@ class EndpointConfig:
     deployment: DeploymentConfig = field(default_factory=DeploymentConfig)
     # Deploy to the endpoint that was deployed last instead of making a new one.
     reuse: bool = False
-    # Deployment name -> percent, a sum of 0 or 100; empty: all to this deployment.
+    # Deployment name -> percent, a sum of 0 or 100; empty: as it is, all to the first deployment.
     traffic: dict[str, int] = field(default_factory=dict)
     # Deployment name -> percent of the requests that it gets a copy of: one name, at most 50.
     mirror_traffic: dict[str, int] = field(default_factory=dict)
