@@ -33,6 +33,7 @@ __all__ = [
     "compute_spec",
     "data_spec",
     "deployment_spec",
+    "endpoint_change",
     "endpoint_spec",
     "inputs_of",
     "model_spec",
@@ -164,6 +165,24 @@ def endpoint_spec(
         traffic=traffic or {},
         mirror_traffic=mirror_traffic or {},
         token_lifetime=endpoint.token_lifetime,
+        ttl=endpoint.ttl,
+        port=endpoint.port,
+    )
+
+
+def endpoint_change(
+    config: ExperimentConfig,
+    name: str,
+    traffic: Mapping[str, int],
+    mirror_traffic: Mapping[str, int],
+) -> EndpointSpec:
+    """Return a change of traffic alone: what else the endpoint is, it stays."""
+    endpoint = config.endpoint
+    # Neither of the two is composed unless it is given.
+    return EndpointSpec(
+        name=name,
+        traffic=traffic,
+        mirror_traffic=mirror_traffic,
         ttl=endpoint.ttl,
         port=endpoint.port,
     )

@@ -11,7 +11,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from mnist_exp.config import ComputeType, EnvType
+from mnist_exp.config import AuthMode, ComputeType, EnvType
 from mnist_exp.specs import (
     CommandJob,
     ComputeSpec,
@@ -132,7 +132,7 @@ def endpoint_yaml(spec: EndpointSpec) -> Document:
     return {
         "$schema": f"{SCHEMAS}managedOnlineEndpoint.schema.json",
         "name": spec.name,
-        "auth_mode": spec.auth_mode.value,
+        "auth_mode": (spec.auth_mode or AuthMode.key).value,
         "description": spec.description,
         **({"traffic": dict(spec.traffic)} if spec.traffic else {}),
         **({"mirror_traffic": dict(spec.mirror_traffic)} if spec.mirror_traffic else {}),

@@ -409,11 +409,13 @@ class EndpointConfig:
     deployment: DeploymentConfig = field(default_factory=DeploymentConfig)
     # Deploy to the endpoint that was deployed last instead of making a new one.
     reuse: bool = False
-    # Deployment name -> percent, a sum of 0 or 100; empty: all to this deployment.
+    # Deployment name -> percent, a sum of 0 or 100; empty: as it is, all to the first deployment.
     traffic: dict[str, int] = field(default_factory=dict)
     # Deployment name -> percent of the requests that it gets a copy of: one name, at most 50.
     mirror_traffic: dict[str, int] = field(default_factory=dict)
     rollout: RolloutConfig = field(default_factory=RolloutConfig)
+    # Deployment that `invoke` asks, past the traffic; None leaves that to the traffic.
+    invoke_deployment: str | None = None
     # A request body of one's own instead of sample digits.
     request_file: str | None = None
     # Sample digits that `invoke` sends.

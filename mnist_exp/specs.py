@@ -203,25 +203,27 @@ class ProbeSettings:
 
 @dataclass(frozen=True)
 class EndpointSpec:
-    """An online endpoint.
+    """An online endpoint; what is None or empty stays as it is, or gets Azure ML's default.
 
     Attributes:
+        auth_mode: None is key for a new endpoint.
+        description: Text shown with the endpoint.
         traffic: Deployment name -> percent; a sum of 0 or 100. Empty leaves it as it is.
         mirror_traffic: One deployment -> percent of the requests that it gets a copy of, at most
             50. Empty leaves it as it is; 0 ends it.
         regenerate_key: This key is made anew.
-        token_lifetime: Seconds, for aml_token.
+        token_lifetime: Seconds, for aml_token; None is an hour for a new endpoint.
         ttl: Seconds from now after which the endpoint deletes itself; None changes nothing.
         port: Port on 127.0.0.1 of a local endpoint; None takes a free one.
     """
 
     name: str
-    auth_mode: AuthMode = AuthMode.key
+    auth_mode: AuthMode | None = None
     description: str = ""
     traffic: Mapping[str, int] = field(default_factory=dict)
     mirror_traffic: Mapping[str, int] = field(default_factory=dict)
     regenerate_key: KeyName | None = None
-    token_lifetime: int = 3600
+    token_lifetime: int | None = None
     ttl: int | None = None
     port: int | None = None
 

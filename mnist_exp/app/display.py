@@ -16,7 +16,15 @@ __all__ = ["RichDisplay"]
 #: Keys, and groups with their keys, that the stages after this one need too.
 CARRIED = ("outputs_dir", "profile", "workspace", "data", "registration", "endpoint")
 #: What is said once, not again in the next command.
-ONCE = ("stage", "run", "resume")
+ONCE = (
+    "stage",
+    "run",
+    "resume",
+    "endpoint.regenerate_key",
+    "endpoint.traffic",
+    "endpoint.mirror_traffic",
+    "endpoint.invoke_deployment",
+)
 
 
 class RichDisplay:
@@ -29,7 +37,7 @@ class RichDisplay:
 
     def __init__(self, overrides: Sequence[str] = (), flags: Sequence[str] = ()) -> None:
         self._flags = flags
-        self._given = [text for text in overrides if _key(text) not in ONCE]
+        self._given = [text for text in overrides if not _is_said_once(text)]
         self._results = results_console()
         self._progress = progress_console()
         self._records: list[Record] = []
@@ -94,3 +102,9 @@ class RichDisplay:
 
 def _key(override: str) -> str:
     return override.partition("=")[0].lstrip("+~")
+
+
+def _is_said_once(override: str) -> bool:
+    key = _key(override)
+    # A mapping may be given name by name.
+    return any(key == once or key.startswith(f"{once}.") for once in ONCE)

@@ -41,6 +41,9 @@ def next_command(record: Record, overrides: Sequence[str] = (), flags: Sequence[
 def how_to_call(record: Record) -> list[str]:
     """Return shell lines that call a deployed endpoint; the key itself is never in them.
 
+    Nor is it among the arguments of a process, which everybody on the machine can read: `printf`
+    is the shell's own, and curl reads the header from its standard input.
+
     `paths` of the record may name `keys` (a JSON file with `primary`) and `request` (a body).
     """
     endpoint = record.endpoint or {}
@@ -49,7 +52,8 @@ def how_to_call(record: Record) -> list[str]:
         return []
     body = shlex.quote("@" + relative(record.paths.get("request", "request.json")))
     curl = (
-        'curl -H "Authorization: Bearer $KEY" -H "Content-Type: application/json" '
+        "printf 'Authorization: Bearer %s' \"$KEY\" | "
+        'curl -H @- -H "Content-Type: application/json" '
         f"-d {body} {shlex.quote(str(address))}"
     )
     return [*_fetch_key(record), curl]

@@ -1,5 +1,6 @@
 """What a stage did, in a few lines at its end."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -134,11 +135,16 @@ def _endpoint(endpoint: Mapping[str, Any]) -> str:
 
 def _predictions(predictions: Mapping[str, Any]) -> str:
     if "predicted" not in predictions:
-        return plain(str(predictions.get("answer", "")))[:200]
+        return plain(_json(predictions.get("answer", "")))[:200]
     predicted, actual = predictions["predicted"], predictions.get("actual") or ()
-    answers = " ".join(str(answer) for answer in predicted)
+    answers = " ".join(_json(answer) for answer in predicted)
     right = sum(str(a) == str(b) for a, b in zip(predicted, actual, strict=False))
     return plain(f"{answers}  ({right} of {len(actual)} right)" if actual else answers)
+
+
+def _json(answer: Any) -> str:
+    """Return an answer as it came; of text, the text itself."""
+    return answer if isinstance(answer, str) else json.dumps(answer, ensure_ascii=False)
 
 
 def _result(record: Record) -> str:

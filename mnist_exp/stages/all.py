@@ -1,8 +1,9 @@
 """stage=all: every stage, one after the other, each with a record of its own."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 
-from mnist_exp.config import Stage
+from mnist_exp.config import EndpointConfig, Stage
 from mnist_exp.errors import MnistExpError, NotFoundError
 from mnist_exp.names import new_job_name
 from mnist_exp.records import RECORD_NAME, Record, load_record
@@ -29,6 +30,9 @@ class AllStages:
 
     def faults(self, context: StageContext) -> list[str]:
         """The endpoint must be one that may be deleted at the end."""
+        return [*_about_others(context.config.endpoint), *self._endpoint_faults(context)]
+
+    def _endpoint_faults(self, context: StageContext) -> list[str]:
         endpoint = context.config.endpoint
         rule = "stage=all deletes its endpoint at the end, so it must make a new one"
         if endpoint.reuse:
@@ -91,6 +95,28 @@ class AllStages:
         inner = replace(context, produced=produced)
         if not RUNNERS[Stage.cleanup].faults(inner):
             produced[Stage.cleanup] = self._run_one(context, Stage.cleanup, produced)
+
+
+def _about_others(endpoint: EndpointConfig) -> Iterator[str]:
+    """Keys and traffic of an endpoint that is there: this one is new, with one deployment."""
+    own = endpoint.deployment.name
+    for key in ("traffic", "mirror_traffic"):
+        for name in getattr(endpoint, key):
+            if name != own:
+                yield (
+                    f"endpoint.{key}.{name}: must be {own}, since stage=all makes a new endpoint "
+                    "with that deployment alone; use stage=deploy"
+                )
+    if endpoint.invoke_deployment not in (None, own):
+        yield (
+            f"endpoint.invoke_deployment: must be {own}, since stage=all makes a new endpoint with "
+            f"that deployment alone, got {endpoint.invoke_deployment}; use stage=invoke"
+        )
+    if endpoint.regenerate_key is not None:
+        yield (
+            "endpoint.regenerate_key: must be left out, since stage=all makes a new endpoint with "
+            f"new keys, got {endpoint.regenerate_key.value}; use stage=deploy"
+        )
 
 
 def _summary(record: Record, produced: dict[Stage, Record]) -> Record:

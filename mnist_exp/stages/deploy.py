@@ -6,14 +6,15 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from mnist_exp.build import deployment_spec, endpoint_spec
+from mnist_exp.build import deployment_spec, endpoint_change, endpoint_spec
 from mnist_exp.config import Stage
-from mnist_exp.errors import JobError, NotFoundError
+from mnist_exp.errors import ConfigError, JobError, NotFoundError
 from mnist_exp.records import Record
 from mnist_exp.stages.again import begun_endpoint
 from mnist_exp.stages.context import StageContext
 from mnist_exp.stages.lookup import deployed_endpoint, registered_model
 from mnist_exp.stages.rollout import BlueGreen
+from mnist_exp.stages.traffic import asks_what_is_there, how_to_give_some, traffic_faults
 from mnist_exp.workspaces.entities import Endpoint
 
 __all__ = ["DeployStage", "endpoint_entry"]
@@ -34,18 +35,15 @@ class DeployStage:
 
     def faults(self, context: StageContext) -> list[str]:
         """There must be a model, unless none is deployed, and the endpoint that is to be used."""
-        found: list[str] = []
+        current = None
         try:
-            self.name(context)
-            if self._changes_settings_alone(context):
-                return []
+            current = _there_already(context, self.name(context))
+            found = traffic_faults(context.config.endpoint, current)
         except NotFoundError as error:
-            found += error.lines
-        try:
-            found += self._model_faults(context)
-        except NotFoundError as error:
-            found = [*error.lines, *found]
-        return found
+            found = list(error.lines)
+        if _changes_settings_alone(context, current):
+            return found
+        return [*self._model_faults(context), *found]
 
     def name(self, context: StageContext) -> str:
         """Return the endpoint's name, new unless one is named or used again."""
@@ -60,18 +58,21 @@ class DeployStage:
 
     def run(self, context: StageContext, record: Record) -> Record:
         """Make endpoint and deployment, then set the traffic; or change keys or traffic alone."""
-        if self._changes_settings_alone(context):
-            return self._change_settings(context, record)
         workspace, config = context.workspace, context.config
+        found = _there_already(context, record.name)
+        # The endpoint may have changed since it was looked at.
+        if faults := traffic_faults(config.endpoint, found):
+            raise ConfigError(faults)
+        if found is not None and _changes_settings_alone(context, found):
+            return self._change_settings(context, record, found)
         model = registered_model(context).model or {}
         current = self._endpoint(context, record.name)
         context.display.message(f"endpoint {current.name}: {current.provisioning_state}")
-        before = {one.name for one in current.deployments if one.provisioning_state == "Succeeded"}
         spec = deployment_spec(config, record.name, f"{model['name']}:{model['version']}")
         made = workspace.create_or_update_deployment(spec)
         context.display.message(f"deployment {made.name}: {made.provisioning_state}")
         example = workspace.download(model["job"], f"{config.registration.path}/{EXAMPLE}")
-        endpoint = self._give_traffic(context, current, _sample(context, example), before)
+        endpoint = self._give_traffic(context, current, _sample(context, example))
         paths = {"log": made.log, "keys": endpoint.keys, "request": example and str(example)}
         return record.with_changes(
             model=model,
@@ -80,67 +81,64 @@ class DeployStage:
         )
 
     def _give_traffic(
-        self, context: StageContext, current: Endpoint, sample: bytes | None, before: set[str]
+        self, context: StageContext, current: Endpoint, sample: bytes | None
     ) -> Endpoint:
+        """Leave the traffic as it is, as Azure ML does, unless there is none or some is named."""
         config, workspace = context.config, context.workspace
-        new = config.endpoint.deployment.name
-        live = {name: share for name, share in current.traffic.items() if name in before}
-        if config.endpoint.rollout.steps and live and new not in live:
+        new, mirrored = config.endpoint.deployment.name, config.endpoint.mirror_traffic
+        if config.endpoint.rollout.steps and current.traffic:
             self._roll_out(context, current, sample)
             return workspace.get_endpoint(current.name)
         if config.endpoint.rollout.steps:
-            context.display.message(f"no other deployment has traffic: {new} gets all of it")
-        mirrored = config.endpoint.mirror_traffic
+            context.display.message(f"no deployment has traffic yet: {new} gets all of it")
+        _say_auth_mode(context, current, "gets")
         # A deployment that is only to get copies must not take the traffic.
-        traffic = config.endpoint.traffic or ({} if new in mirrored else {new: 100})
-        return workspace.create_or_update_endpoint(
+        first = {} if current.traffic or new in mirrored else {new: 100}
+        traffic = config.endpoint.traffic or first
+        changed = workspace.create_or_update_endpoint(
             endpoint_spec(config, current.name, traffic, mirrored)
         )
+        if not traffic and new not in mirrored and not changed.traffic.get(new):
+            context.display.message(how_to_give_some(changed, new))
+        return changed
 
     def _roll_out(self, context: StageContext, current: Endpoint, sample: bytes | None) -> None:
         config = context.config
+        _say_auth_mode(context, current, "keeps")
         BlueGreen(
             workspace=context.workspace,
-            endpoint=lambda live, mirror: endpoint_spec(config, current.name, live, mirror),
-            name=current.name,
+            endpoint=lambda live, mirror: endpoint_change(config, current.name, live, mirror),
+            current=current,
             new=config.endpoint.deployment.name,
-            before=current.traffic,
             limits=config.endpoint.rollout,
             sample=sample,
             say=context.display.message,
         ).run()
 
-    def _changes_settings_alone(self, context: StageContext) -> bool:
+    def _change_settings(self, context: StageContext, record: Record, current: Endpoint) -> Record:
         endpoint = context.config.endpoint
-        if endpoint.regenerate_key is not None:
-            return True
-        named = {*endpoint.traffic, *endpoint.mirror_traffic}
-        if not named or context.config.stage is Stage.all:
-            return False
-        try:
-            current = context.workspace.get_endpoint(self.name(context))
-        except NotFoundError:
-            return False
-        return named <= {one.name for one in current.deployments}
-
-    def _change_settings(self, context: StageContext, record: Record) -> Record:
-        config = context.config
-        endpoint = config.endpoint
-        # An endpoint that is not there must not come into being without a deployment.
-        context.workspace.get_endpoint(record.name)
-        spec = endpoint_spec(config, record.name, endpoint.traffic, endpoint.mirror_traffic)
+        _say_auth_mode(context, current, "keeps")
+        spec = endpoint_change(
+            context.config, record.name, endpoint.traffic, endpoint.mirror_traffic
+        )
         changed = context.workspace.create_or_update_endpoint(
             replace(spec, regenerate_key=endpoint.regenerate_key)
         )
         if endpoint.regenerate_key is not None:
             context.display.message(f"the {endpoint.regenerate_key.value} key is a new one")
-        if endpoint.traffic or endpoint.mirror_traffic:
-            context.display.message("the traffic is changed; no deployment is")
+        what = "the traffic is changed, " if endpoint.traffic or endpoint.mirror_traffic else ""
+        context.display.message(
+            f"{what}no deployment is: for code and settings of {endpoint.deployment.name} run "
+            f"stage=deploy endpoint.name={record.name} without keys and traffic"
+        )
         paths = {"keys": changed.keys} if changed.keys else {}
         return record.with_changes(endpoint=endpoint_entry(changed), paths=paths)
 
     def _model_faults(self, context: StageContext) -> list[str]:
-        model = registered_model(context).model or {}
+        try:
+            model = registered_model(context).model or {}
+        except NotFoundError as error:
+            return list(error.lines)
         is_mlflow = model.get("type") == "mlflow_model"
         if context.config.endpoint.deployment.scoring_script is None and not is_mlflow:
             return [
@@ -154,12 +152,13 @@ class DeployStage:
         """Return the endpoint as it is, made first if there is none."""
         try:
             found = context.workspace.get_endpoint(name)
-            # One that was cut short is finished by the same call that made it.
-            if found.provisioning_state == "Succeeded":
-                return found
         except NotFoundError:
-            pass
-        return context.workspace.create_or_update_endpoint(endpoint_spec(context.config, name))
+            return context.workspace.create_or_update_endpoint(endpoint_spec(context.config, name))
+        if found.provisioning_state == "Succeeded":
+            return found
+        # One that was cut short is finished by the call that made it.
+        change = endpoint_change(context.config, name, {}, {})
+        return context.workspace.create_or_update_endpoint(change)
 
 
 def endpoint_entry(endpoint: Endpoint) -> Mapping[str, Any]:
@@ -173,6 +172,47 @@ def endpoint_entry(endpoint: Endpoint) -> Mapping[str, Any]:
         "mirror_traffic": dict(endpoint.mirror_traffic),
         "deployments": [asdict(deployment) for deployment in endpoint.deployments],
     }
+
+
+def _there_already(context: StageContext, name: str) -> Endpoint | None:
+    """Return the endpoint where what is asked for depends on it; None if it is still to be made.
+
+    Raises:
+        NotFoundError: It is to get new keys, and is not there.
+    """
+    if not asks_what_is_there(context.config.endpoint):
+        return None
+    try:
+        return context.workspace.get_endpoint(name)
+    except NotFoundError:
+        # An endpoint that is not there must not come into being without a deployment.
+        if context.config.endpoint.regenerate_key is not None:
+            raise
+        return None
+
+
+def _changes_settings_alone(context: StageContext, current: Endpoint | None) -> bool:
+    """Whether keys or traffic are changed, and nothing is deployed."""
+    endpoint = context.config.endpoint
+    if endpoint.regenerate_key is not None:
+        return True
+    named = {*endpoint.traffic, *endpoint.mirror_traffic}
+    if not named or current is None or context.config.stage is Stage.all:
+        return False
+    return named <= {one.name for one in current.deployments}
+
+
+def _say_auth_mode(context: StageContext, current: Endpoint, verb: str) -> None:
+    """Say which auth_mode the endpoint gets, or keeps, where the config has another one."""
+    has, asked = current.auth_mode, context.config.endpoint.auth_mode.value
+    if has == asked:
+        return
+    rest = (
+        f"gets {asked} instead of {has}; keep that with endpoint.auth_mode={has}"
+        if verb == "gets"
+        else f"keeps {has}, not {asked}; a deployment without rollout changes it"
+    )
+    context.display.message(f"endpoint.auth_mode: endpoint {current.name} {rest}")
 
 
 def _is_about_others(context: StageContext) -> bool:

@@ -1,12 +1,14 @@
 """stage=status and stage=logs: how endpoints are, and what their deployments printed."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 
 from mnist_exp.config import Stage
 from mnist_exp.records import Record
 from mnist_exp.stages.context import StageContext
 from mnist_exp.stages.deploy import endpoint_entry
 from mnist_exp.stages.lookup import deployed_endpoint, missing_endpoint
+from mnist_exp.stages.words import counted
 from mnist_exp.workspaces.entities import Deployment, DeploymentStatistics, Endpoint
 
 __all__ = ["LogsStage", "StatusStage"]
@@ -84,8 +86,16 @@ def _endpoint_lines(
     yield f"{endpoint.name}  {endpoint.provisioning_state}{why}"
     unheard = "" if endpoint.traffic else "  answers 404: no deployment has traffic"
     yield f"  {endpoint.scoring_uri}{unheard}"
+    yield f"  auth_mode {endpoint.auth_mode}{_expiry(endpoint)}"
     for deployment in endpoint.deployments:
         yield f"  {_deployment_line(endpoint, deployment, statistics.get(deployment.name))}"
+
+
+def _expiry(endpoint: Endpoint) -> str:
+    if endpoint.expires is None:
+        return ""
+    when = datetime.fromtimestamp(endpoint.expires, UTC).isoformat(timespec="seconds")
+    return f", deletes itself at {when} (endpoint.ttl)"
 
 
 def _deployment_line(
@@ -100,8 +110,9 @@ def _deployment_line(
     if statistics is not None:
         processes = ", ".join(map(str, statistics.processes)) or "none"
         parts.append(f"processes {processes}")
-        parts.append(f"{statistics.restarts} restarts")
-        parts.append(f"{statistics.requests} requests, {statistics.failures} failed")
+        parts.append(counted(statistics.restarts, "restart"))
+        asked = counted(statistics.requests, "request")
+        parts.append(f"{asked}, {statistics.failures} failed")
     if deployment.why:
         parts.append(deployment.why)
     return ", ".join(parts)

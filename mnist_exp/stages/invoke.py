@@ -1,5 +1,6 @@
 """stage=invoke: send sample digits, or a request of one's own, and draw the predictions."""
 
+import json
 from pathlib import Path
 
 from mnist_exp.build import data_spec
@@ -10,6 +11,7 @@ from mnist_exp.records import Record, write_json
 from mnist_exp.stages.context import StageContext
 from mnist_exp.stages.deploy import endpoint_entry
 from mnist_exp.stages.lookup import deployed_endpoint, missing_endpoint
+from mnist_exp.sweeps.fields import did_you_mean
 
 __all__ = ["InvokeStage"]
 
@@ -20,8 +22,19 @@ class InvokeStage:
     stage = Stage.invoke
 
     def faults(self, context: StageContext) -> list[str]:
-        """There must be an endpoint."""
-        return missing_endpoint(context)
+        """There must be an endpoint, with the deployment that is named."""
+        wanted = context.config.endpoint.invoke_deployment
+        if (missing := missing_endpoint(context)) or wanted is None:
+            return missing
+        endpoint = context.workspace.get_endpoint(deployed_endpoint(context))
+        known = [one.name for one in endpoint.deployments]
+        if wanted in known:
+            return []
+        return [
+            f"endpoint.invoke_deployment: must name a deployment of endpoint {endpoint.name}, got "
+            f"{wanted}; there are: {', '.join(known) or 'none; deploy first'}"
+            f"{did_you_mean(wanted, known)}"
+        ]
 
     def name(self, context: StageContext) -> str:
         """Return the endpoint's name."""
@@ -36,7 +49,7 @@ class InvokeStage:
         return self._send_samples(context, record)
 
     def _send_file(self, context: StageContext, record: Record, path: Path) -> Record:
-        answer = context.workspace.invoke(record.name, path.read_bytes())
+        answer = _ask(context, record, path.read_bytes())
         return record.with_changes(predictions={"request_file": str(path), "answer": answer})
 
     def _send_samples(self, context: StageContext, record: Record) -> Record:
@@ -46,12 +59,12 @@ class InvokeStage:
         images, labels = datasets().sample_digits(folder, config.endpoint.samples, config.seed)
         request = context.folder / "request.json"
         write_json(request, {"data": images.tolist()})
-        answer = context.workspace.invoke(record.name, request.read_bytes())
+        answer = _ask(context, record, request.read_bytes())
         actual = [int(label) for label in labels]
         if not isinstance(answer, list) or len(answer) != len(actual):
             raise EndpointError(
                 f"endpoint {record.name}: the answer must be a list of {len(actual)} digits, "
-                f"got {str(answer)[:80]}; the scoring script decides what it returns"
+                f"got {json.dumps(answer)[:80]}; the scoring script decides what it returns"
             )
         wrong = sum(found != true for found, true in zip(answer, actual, strict=True))
         path = figures().predictions(images, answer, labels, context.figure("predictions"))
@@ -60,3 +73,7 @@ class InvokeStage:
             metrics={"sample_accuracy": 1 - wrong / len(actual)},
             paths={"request": str(request), "predictions": str(path)},
         )
+
+
+def _ask(context: StageContext, record: Record, body: bytes) -> object:
+    return context.workspace.invoke(record.name, body, context.config.endpoint.invoke_deployment)

@@ -13,8 +13,10 @@ from dataclasses import dataclass, field
 from mnist_exp.config import RolloutConfig
 from mnist_exp.errors import EndpointError
 from mnist_exp.specs import EndpointSpec
+from mnist_exp.stages.traffic import shares_text
+from mnist_exp.stages.words import counted
 from mnist_exp.workspaces.base import Workspace
-from mnist_exp.workspaces.entities import DeploymentStatistics
+from mnist_exp.workspaces.entities import DeploymentStatistics, Endpoint
 
 __all__ = ["BlueGreen", "Window", "worse"]
 
@@ -46,7 +48,8 @@ class Window:
         return 0.0
 
     def __str__(self) -> str:
-        return f"{self.requests} requests, {self.failures} failed, p95 {self.p95_ms:.3g} ms"
+        asked = counted(self.requests, "request")
+        return f"{asked}, {self.failures} failed, p95 {self.p95_ms:.3g} ms"
 
 
 def worse(new: Window, old: Window, limits: RolloutConfig) -> str:
@@ -70,8 +73,8 @@ class BlueGreen:
 
     Attributes:
         new: The deployment that is to take over; it has no traffic yet.
-        before: The traffic as it is.
-        endpoint: The endpoint, to which traffic is added.
+        current: The endpoint as it is, with live and mirrored traffic.
+        endpoint: A change of live and mirrored traffic.
         limits: Steps and margins.
         sample: A request for both; None sends none.
         say: Prints a line.
@@ -79,9 +82,8 @@ class BlueGreen:
 
     workspace: Workspace
     endpoint: Callable[[Mapping[str, int], Mapping[str, int]], EndpointSpec]
-    name: str
+    current: Endpoint
     new: str
-    before: Mapping[str, int]
     limits: RolloutConfig
     sample: bytes | None
     say: Callable[[str], None]
@@ -100,39 +102,48 @@ class BlueGreen:
                 self._step(percent, 0)
         except BaseException as error:
             # Whatever the reason: nobody is there any more to look after half a rollout.
-            self._set(self.before, 0)
-            self.say(f"rolled back: {_shares(self.before)}, {self.new} stays without traffic")
+            self._set(self._before, self.current.mirror_traffic)
+            self.say(f"rolled back: {shares_text(self._before)}, {self.new} stays without traffic")
             if isinstance(error, _WorseError):
                 raise EndpointError(
-                    f"endpoint {self.name}, deployment {self.new}: rolled back, {error}; "
+                    f"endpoint {self._name}, deployment {self.new}: rolled back, {error}; "
                     "see stage=logs, mend it and roll it out again"
                 ) from error
             raise
 
     @property
+    def _name(self) -> str:
+        return self.current.name
+
+    @property
+    def _before(self) -> Mapping[str, int]:
+        return self.current.traffic
+
+    @property
     def _old(self) -> str:
-        return max(self.before, key=lambda name: self.before[name])
+        return max(self._before, key=lambda name: self._before[name])
 
     def _probe(self) -> None:
         if self.sample is None:
             self.say(f"{self.new} at 0 %: no sample request to probe it with")
             return
         try:
-            self.workspace.invoke(self.name, self.sample, self.new)
+            self.workspace.invoke(self._name, self.sample, self.new)
         except EndpointError as error:
             raise _WorseError(f"it does not answer the sample request: {error}") from error
         self.say(f"{self.new} at 0 %: answers the sample request")
 
     def _step(self, percent: int, mirrored: int) -> None:
-        self._set(self._shifted(percent), mirrored)
+        copies = {self.new: mirrored} if mirrored else self._copies_of_others
+        self._set(self._shifted(percent), copies)
         what = f"mirrors {mirrored} % to" if mirrored else f"gives {percent} % to"
         self.say(f"{what} {self.new} and watches")
         began = time.monotonic()
-        start = self.workspace.statistics(self.name)
+        start = self.workspace.statistics(self._name)
         counted = self._send_samples()
         # Not to wait for something, but to watch what others send.
         time.sleep(max(0.0, self.limits.seconds - (time.monotonic() - began)))
-        end = self.workspace.statistics(self.name) or {}
+        end = self.workspace.statistics(self._name) or {}
         new = _window(start.get(self.new), end.get(self.new)) if end else counted[self.new]
         old = _window(start.get(self._old), end.get(self._old)) if end else counted[self._old]
         self.say(f"{self.new}: {new}; {self._old}: {old}")
@@ -147,7 +158,7 @@ class BlueGreen:
                 began = time.perf_counter()
                 window.requests += 1
                 try:
-                    self.workspace.invoke(self.name, self.sample or b"", name)
+                    self.workspace.invoke(self._name, self.sample or b"", name)
                 except EndpointError:
                     window.failures += 1
                     continue
@@ -158,13 +169,21 @@ class BlueGreen:
     def _shifted(self, percent: int) -> dict[str, int]:
         """Return the traffic with `percent` for the new one, the rest in the old proportions."""
         rest = 100 - percent
-        shares = {name: share * rest // 100 for name, share in self.before.items()}
+        shares = {name: share * rest // 100 for name, share in self._before.items()}
         shares[self._old] += rest - sum(shares.values())
         return {**shares, self.new: percent}
 
-    def _set(self, traffic: Mapping[str, int], mirrored: int) -> None:
-        live = {self.new: 0, **traffic}
-        self.workspace.create_or_update_endpoint(self.endpoint(live, {self.new: mirrored}))
+    @property
+    def _copies_of_others(self) -> dict[str, int]:
+        """The mirrored traffic as it was, without the deployment that gets live traffic."""
+        mirrored = self.current.mirror_traffic.items()
+        return {name: percent for name, percent in mirrored if name != self.new}
+
+    def _set(self, live: Mapping[str, int], mirrored: Mapping[str, int]) -> None:
+        # Empty would leave what there is; a share of 0 ends it.
+        self.workspace.create_or_update_endpoint(
+            self.endpoint({self.new: 0, **live}, mirrored or {self.new: 0})
+        )
 
 
 class _WorseError(Exception):
@@ -179,7 +198,3 @@ def _window(start: DeploymentStatistics | None, end: DeploymentStatistics | None
         if count > start.times_ms.get(bound, 0)
     }
     return Window(end.requests - start.requests, end.failures - start.failures, times)
-
-
-def _shares(traffic: Mapping[str, int]) -> str:
-    return ", ".join(f"{name} {percent} %" for name, percent in traffic.items())

@@ -189,6 +189,7 @@ class Endpoint:
     Attributes:
         keys: Where its keys can be read: a path that only its owner can open; None if nowhere.
         why: Why it has Failed, and what to do.
+        expires: When it deletes itself, in seconds of Unix time; None: never.
     """
 
     name: str
@@ -200,6 +201,7 @@ class Endpoint:
     mirror_traffic: Mapping[str, int] = field(default_factory=dict)
     why: str = ""
     auth_mode: str = "key"
+    expires: float | None = None
 
 
 class Level(StrEnum):

@@ -8,6 +8,7 @@ from unittest.mock import ANY
 
 import pytest
 from azure.ai.ml import MLClient
+from azure.ai.ml.constants._endpoint import EndpointInvokeFields
 from azure.identity import DefaultAzureCredential
 
 from mnist_exp.workspaces.azure.quiet import quiet
@@ -164,6 +165,9 @@ def back_then(patch: pytest.MonkeyPatch) -> None:
     patch.setitem(rules.SIZES, tutorial_calls.SIZE.lower(), ("Standard NC Family", 6))
     patch.setattr(jobs, "CURATED", (tutorial_calls.CURATED,))
     patch.setattr(endpoints, "INFERENCE", (tutorial_calls.CURATED,))
+    # The SDK leaves the deployment that is named in a table that later calls share.
+    shared = dict(EndpointInvokeFields.DEFAULT_HEADER)
+    patch.setattr(EndpointInvokeFields, "DEFAULT_HEADER", shared)
 
 
 def sent(emulator: Emulator) -> list[tuple[str, dict[str, Any]]]:

@@ -103,7 +103,7 @@ def test_a_deployment_shows_how_to_call_it_without_its_key():
     assert "run-model-example:3" in text
     assert "tff-dnn-endpoint-0123abcd (tff-blue 100 %) http://127.0.0.1:5001/score" in text
     assert "[\"primary\"])' < '/data/my keys.json')" in text
-    assert 'curl -H "Authorization: Bearer $KEY"' in text
+    assert "printf 'Authorization: Bearer %s' \"$KEY\" | curl -H @- " in text
     assert "-d @/data/request.json http://127.0.0.1:5001/score" in text
     assert text.splitlines()[-1].endswith("mnist-exp stage=invoke")
 
@@ -119,8 +119,10 @@ def test_predictions_are_counted():
     text = summary(record(Stage.invoke, endpoint=ENDPOINT, predictions=predictions))
     assert "7 2 1  (2 of 3 right)" in text
     assert "stage=cleanup" in text
-    own = summary(record(Stage.invoke, predictions={"answer": {"label": "seven"}}))
-    assert "{'label': 'seven'}" in own
+    own = summary(record(Stage.invoke, predictions={"answer": {"label": "sieben", "sure": True}}))
+    assert '{"label": "sieben", "sure": true}' in own
+    several = summary(record(Stage.invoke, predictions={"predicted": [{"a": None}, "b", 3]}))
+    assert '{"a": null} b 3' in several
 
 
 def test_a_compute_target_and_a_cleanup_are_named():

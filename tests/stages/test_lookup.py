@@ -236,8 +236,10 @@ def test_a_second_deployment_joins_the_latest_endpoint_whatever_model_is_named(
     bench.add(Stage.deploy, "mine")
     bench.add(Stage.register, "model:2")
     deploy = RUNNERS[Stage.deploy]
+    workspace = LocalWorkspace(bench.outputs)
     for overrides in ([], ["run=model:1"]):
-        context = bench.context(Stage.deploy, "endpoint=blue_green", *overrides)
+        words = ["endpoint=blue_green", *overrides]
+        context = bench.context(Stage.deploy, *words, opener=lambda: workspace)
         assert deploy.faults(context) == []
         assert deploy.name(context) == "mine"
 

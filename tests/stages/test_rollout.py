@@ -9,7 +9,7 @@ from mnist_exp.errors import EndpointError
 from mnist_exp.specs import EndpointSpec, RequestSettings
 from mnist_exp.stages.rollout import BlueGreen, Window, worse
 from mnist_exp.workspaces.entities import DeploymentStatistics, Endpoint
-from tests.serving.service import NAME, Service, serve
+from tests.serving.service import NAME, SCRIPT, Service, serve
 
 #: Of times alone the one test asks that is about them: others may need the machine.
 PATIENT = RolloutConfig([10, 100], 10, 10, 0, failure_margin=0.1, latency_margin_ms=60_000)
@@ -61,9 +61,8 @@ def roll_out(
     rollout = BlueGreen(
         workspace=workspace,  # type: ignore[arg-type]
         endpoint=lambda live, mirror: EndpointSpec(NAME, traffic=live, mirror_traffic=mirror),
-        name=NAME,
+        current=service.endpoints.get(NAME),
         new="green",
-        before={"blue": 100},
         limits=limits,
         sample=b"note",
         say=said.append,
@@ -80,7 +79,7 @@ def as_before(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
     if "blue" in request.fixturenames:
         service = request.getfixturevalue("blue")
-        service.update(traffic={"blue": 100, "green": 0}, mirror_traffic={"green": 0})
+        service.update(traffic={"blue": 100}, mirror_traffic={"blue": 0})
 
 
 @pytest.mark.parametrize("sees_statistics", [True, False])
@@ -119,6 +118,22 @@ def test_a_bad_one_is_rolled_back(
     assert reason in said[-1]
 
 
+@pytest.mark.parametrize(
+    ("script", "during"),
+    [(SCRIPT, [{"green": 10}, {"red": 5}, {"red": 5}]), (RAISES, [{"red": 5}])],
+)
+def test_what_is_mirrored_to_others_is_again_as_it_was(
+    blue: Service, script: str, during: list[dict[str, int]]
+) -> None:
+    blue.deploy("red")
+    blue.deploy("green", script)
+    blue.update(mirror_traffic={"red": 5})
+    workspace = OfEndpoints(blue)
+    roll_out(blue, workspace)
+    assert [spec.mirror_traffic for spec in workspace.specs] == during
+    assert blue.endpoints.get(NAME).mirror_traffic == {"red": 5}
+
+
 def test_an_interrupted_one_is_rolled_back(blue: Service) -> None:
     class Interrupted(OfEndpoints):
         def statistics(self, endpoint: str) -> Mapping[str, DeploymentStatistics]:
@@ -150,8 +165,8 @@ def test_what_counts_as_worse(new: Window, old: Window, expected: str) -> None:
 
 
 def test_the_rest_of_the_traffic_keeps_its_proportions() -> None:
-    before = {"blue": 70, "red": 30}
-    rollout = BlueGreen(None, None, "x", "green", before, LIMITS, None, print)  # type: ignore[arg-type]
+    current = Endpoint("x", "Succeeded", None, {"blue": 70, "red": 30})
+    rollout = BlueGreen(None, None, current, "green", LIMITS, None, print)  # type: ignore[arg-type]
     for percent in (10, 33, 100):
         shares = rollout._shifted(percent)
         assert sum(shares.values()) == 100

@@ -1,7 +1,6 @@
 """Online endpoints: created, deployed to, asked, deleted."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from azure.core.exceptions import ResourceNotFoundError
@@ -32,10 +31,11 @@ class Endpoints:
         if spec.regenerate_key is not None:
             self._regenerate(doing, spec)
         if spec.regenerate_key is None or spec.traffic or spec.mirror_traffic:
-            whole = self._with_kept_traffic(doing, spec)
+            found = self._retrying.call(doing, self._unless_gone(spec.name, self._endpoints.get))
+            whole = endpoint_entity(spec, found)
             self._retrying.call(
                 doing,
-                lambda: self._endpoints.begin_create_or_update(endpoint_entity(whole)).result(),
+                lambda: self._endpoints.begin_create_or_update(whole).result(),
                 settling=True,
             )
         return self._retrying.call(doing, lambda: self._read(spec.name), settling=True)
@@ -113,22 +113,6 @@ class Endpoints:
         self._retrying.call(
             f"{doing}, {kind} key",
             lambda: self._endpoints.begin_regenerate_keys(spec.name, key_type=kind).result(),
-        )
-
-    def _with_kept_traffic(self, doing: str, spec: EndpointSpec) -> EndpointSpec:
-        """Return the endpoint with the traffic that it has where none is given.
-
-        What is sent replaces all there is, and an endpoint without traffic answers nobody.
-        """
-        if spec.traffic and spec.mirror_traffic:
-            return spec
-        found = self._retrying.call(doing, self._unless_gone(spec.name, self._endpoints.get))
-        if found is None:
-            return spec
-        return replace(
-            spec,
-            traffic=spec.traffic or _shares(found.traffic),
-            mirror_traffic=spec.mirror_traffic or _shares(found.mirror_traffic),
         )
 
     def _delete_now(self, name: str) -> Any:

@@ -19,7 +19,10 @@ __all__ = ["invoke_endpoint"]
 MEANINGS = {
     401: "the key was not accepted",
     403: "the caller lacks a role",
-    404: "no deployment has traffic, or none has that name; set endpoint.traffic",
+    404: (
+        "no deployment has traffic; deploy first, give one some with stage=deploy and "
+        "endpoint.traffic, or ask one past the traffic with endpoint.invoke_deployment"
+    ),
     408: "no answer in time; raise endpoint.deployment.request_settings.request_timeout_ms",
     424: "the scoring script failed; its log says why",
     429: "too many requests at once; raise endpoint.deployment.instance_count",

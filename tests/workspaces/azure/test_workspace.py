@@ -325,6 +325,38 @@ def test_a_second_deployment_takes_over_in_steps(registered: Bench) -> None:
     assert not any(mirror for _, mirror in steps[1:])
 
 
+def test_a_rollout_never_replaces_what_has_traffic(registered: Bench) -> None:
+    registered.run(Stage.deploy)
+    registered.run(Stage.deploy, *QUICK_ROLLOUT)
+    before = len(registered.emulator.recorded("deployment.put", "endpoint.put"))
+    with pytest.raises(MnistExpError, match="got tff-green with 100 %; name tff-blue, which has"):
+        registered.run(Stage.deploy, *QUICK_ROLLOUT)
+    with pytest.raises(MnistExpError, match=r"endpoint\.traffic\.tff-gren: .* mean 'tff-green'"):
+        registered.run(Stage.deploy, "endpoint.traffic={tff-gren: 100}")
+    assert len(registered.emulator.recorded("deployment.put", "endpoint.put")) == before
+    back = registered.run(Stage.deploy, *QUICK_ROLLOUT, "endpoint.deployment.name=tff-blue")
+    assert back.endpoint["traffic"] == {"tff-blue": 100}
+
+
+def test_what_else_an_endpoint_is_outlasts_traffic_and_rollouts(registered: Bench) -> None:
+    mine = ["endpoint.auth_mode=aml_token", "endpoint.description=mine"]
+    name = registered.run(Stage.deploy, *mine).name
+    registered.emulator.store.endpoints[name]["tags"]["team"] = "blue"
+    for words in (QUICK_ROLLOUT, ["endpoint.traffic={tff-blue: 100, tff-green: 0}"]):
+        registered.run(Stage.deploy, *words)
+        found = registered.emulator.store.endpoints[name]
+        about = found["properties"]
+        assert (about["authMode"], about["description"]) == ("AMLToken", "mine")
+        assert found["tags"] == {"team": "blue"}
+
+
+def test_a_second_deployment_gets_traffic_only_when_asked(registered: Bench) -> None:
+    registered.run(Stage.deploy)
+    second = ["endpoint.reuse=true", "endpoint.deployment.name=tff-green"]
+    assert registered.run(Stage.deploy, *second).endpoint["traffic"] == {"tff-blue": 100}
+    assert registered.display.messages[-1].startswith("tff-green has no traffic, ")
+
+
 def test_traffic_by_hand_deploys_nothing(registered: Bench) -> None:
     registered.run(Stage.deploy)
     registered.run(Stage.deploy, *QUICK_ROLLOUT)

@@ -1,5 +1,6 @@
 """Endpoints and deployments as azure-ai-ml's entities."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -7,30 +8,40 @@ from azure.ai.ml.entities import (
     CodeConfiguration,
     ManagedOnlineDeployment,
     ManagedOnlineEndpoint,
+    OnlineEndpoint,
     OnlineRequestSettings,
 )
 from azure.ai.ml.entities import (
     ProbeSettings as ProbeEntity,
 )
 
+from mnist_exp.config import AuthMode
 from mnist_exp.specs import DeploymentSpec, EndpointSpec, ProbeSettings, RequestSettings
 from mnist_exp.workspaces.azure.translation.assets import environment_of
 
 __all__ = ["deployment_entity", "endpoint_entity"]
 
 
-def endpoint_entity(spec: EndpointSpec) -> ManagedOnlineEndpoint:
+def endpoint_entity(spec: EndpointSpec, before: OnlineEndpoint | None = None) -> OnlineEndpoint:
     """Return the endpoint.
 
     https://learn.microsoft.com/azure/machine-learning/reference-yaml-endpoint-online
+
+    Args:
+        spec: What it is to be.
+        before: What it is, if it is there already: what is sent replaces all there is, and an
+            endpoint without traffic answers nobody.
     """
+    kept = before or ManagedOnlineEndpoint(name=spec.name, auth_mode=AuthMode.key.value)
     return ManagedOnlineEndpoint(
         name=spec.name,
-        auth_mode=spec.auth_mode.value,
-        description=spec.description,
-        traffic=dict(spec.traffic) or None,
-        mirror_traffic={name: share for name, share in spec.mirror_traffic.items() if share}
-        or None,
+        auth_mode=spec.auth_mode.value if spec.auth_mode else str(kept.auth_mode),
+        description=spec.description or kept.description,
+        traffic=dict(spec.traffic) or _shares(kept.traffic) or None,
+        mirror_traffic=_shares(spec.mirror_traffic or kept.mirror_traffic) or None,
+        tags=kept.tags,
+        identity=kept.identity,
+        public_network_access=getattr(kept, "public_network_access", None),
     )
 
 
@@ -81,3 +92,7 @@ def _settings(settings: RequestSettings) -> OnlineRequestSettings | None:
         request_timeout_ms=settings.request_timeout_ms,
         max_concurrent_requests_per_instance=settings.max_concurrent_requests_per_instance,
     )
+
+
+def _shares(traffic: Mapping[str, int] | None) -> dict[str, int]:
+    return {name: percent for name, percent in (traffic or {}).items() if percent}

@@ -128,13 +128,22 @@ class Update:
         log = self.endpoint.deployment(self.spec.name).log(number)
         tail = last_lines(log, TAIL_LINES)
         last = f": {tail[-1].strip()}" if tail else ""
-        serves = before is not None and before.provisioning_state == "Succeeded"
-        rest = "; the deployment before it still serves" if serves else self._consequence()
+        has_one = before is not None and before.provisioning_state == "Succeeded"
+        rest = self._what_is_left(before) if before and has_one else self._consequence()
         return JobError(
             f"endpoint.deployment {self.spec.name}: must get ready to be deployed, but "
             f"{error}{last}; mend it and deploy again, log: {log}{rest}",
             tail,
         )
+
+    def _what_is_left(self, before: DeploymentRecord) -> str:
+        """Return what became of the revision that was to be replaced: nothing."""
+        if self.endpoint.deployment(self.spec.name).failure(before.revision):
+            return "; the deployment before it has failed too"
+        record = self.endpoint.load()
+        if record is None or not record.traffic.get(self.spec.name):
+            return "; the deployment before it is still there, without traffic"
+        return "; the deployment before it still serves"
 
     def _consequence(self) -> str:
         """Return what the failure of a first deployment means, as on Azure: the endpoint stays."""

@@ -61,8 +61,8 @@ class Endpoints:
     def create_or_update(self, spec: EndpointSpec) -> Endpoint:
         """Make the endpoint with its address and keys, or update the one there is.
 
-        An empty description or traffic leaves what there is, so that a deployment can be updated
-        without an interruption; a traffic of 0 for a name takes it all away.
+        What is None or empty leaves what there is, so that a deployment can be updated without
+        an interruption; a traffic of 0 for a name takes it all away.
 
         Raises:
             ConfigError: The name or the traffic breaks Azure's rules.
@@ -209,11 +209,11 @@ class Endpoints:
             raise ConfigError(faults)
         return replace(
             before,
-            auth_mode=spec.auth_mode.value,
+            auth_mode=spec.auth_mode.value if spec.auth_mode else before.auth_mode,
             description=spec.description or before.description,
             traffic=live,
             mirror_traffic=mirrored,
-            token_lifetime=spec.token_lifetime,
+            token_lifetime=spec.token_lifetime or before.token_lifetime,
             expires=before.expires if spec.ttl is None else time.time() + spec.ttl,
         )
 

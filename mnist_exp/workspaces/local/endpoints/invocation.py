@@ -28,15 +28,20 @@ def invoke_endpoint(
     known = folder.deployments()
     where = f"endpoint {record.name}"
     if deployment is not None and deployment not in known:
-        listed = ", ".join(known) or "none"
+        listed = ", ".join(known) or "none; deploy first"
         raise EndpointError(
             f"{where}, deployment {deployment}: 404, no such deployment; there are: {listed}"
         )
-    if deployment is None and not record.traffic:
-        example = next(iter(known), "<deployment>")
+    if not known:
         raise EndpointError(
-            f"{where}: 404, no deployment has traffic; "
-            f"set endpoint.traffic={{{example}: 100}}, or name a deployment"
+            f"{where}: 404, nothing is deployed; "
+            f"deploy first with mnist-exp stage=deploy endpoint.name={record.name}"
+        )
+    if deployment is None and not record.traffic:
+        raise EndpointError(
+            f"{where}: 404, no deployment has traffic; set some with stage=deploy "
+            f"'endpoint.traffic={{{known[0]}: 100}}', or ask one past the traffic with "
+            f"endpoint.invoke_deployment={known[0]}"
         )
     try:
         return _answer(folder, record, body, deployment)

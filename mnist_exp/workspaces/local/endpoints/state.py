@@ -62,6 +62,7 @@ def endpoint_now(folder: EndpointFolder, record: EndpointRecord) -> Endpoint:
         mirror_traffic=dict(record.mirror_traffic),
         why="" if is_up else FRONT_GONE,
         auth_mode=record.auth_mode,
+        expires=record.expires,
     )
 
 

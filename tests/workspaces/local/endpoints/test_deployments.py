@@ -11,6 +11,16 @@ from tests.workspaces.local.endpoints.bench import ECHO, Bench
 
 NAME = "digits-endpoint"
 SECOND = "def init():\n    pass\n\ndef run(raw_data):\n    return 'second'\n"
+#: Gets ready, and ends again and again.
+ENDS_SOON = """
+import os, threading
+
+def init():
+    threading.Timer(0.3, os._exit, [1]).start()
+
+def run(raw_data):
+    return 1
+"""
 BROKEN = {
     "import": "import no_such_package",
     "syntax": "def init(:",
@@ -104,6 +114,7 @@ def test_after_a_failed_first_deployment_the_endpoint_stays_and_a_good_one_takes
 @pytest.mark.parametrize("kind", ["init raises", "dies"])
 def test_a_broken_update_leaves_the_one_before_answering(bench: Bench, kind: str):
     before = bench.deploy()
+    bench.endpoints.create_or_update(EndpointSpec(NAME, traffic={"blue": 100}))
     workers = bench.workers()
     with pytest.raises(JobError, match="the deployment before it still serves"):
         bench.deploy(BROKEN[kind])
@@ -111,6 +122,17 @@ def test_a_broken_update_leaves_the_one_before_answering(bench: Bench, kind: str
     assert bench.workers() == workers
     assert len(bench.servers()) == 2
     assert bench.endpoints.invoke(NAME, b"[1]", "blue") == [1]
+
+
+def test_a_broken_update_of_what_serves_nobody_does_not_say_that_it_serves(bench: Bench):
+    bench.deploy()
+    with pytest.raises(JobError, match=r"before it is still there, without traffic$"):
+        bench.deploy(BROKEN["init raises"])
+    bench.endpoints.create_or_update(EndpointSpec(NAME, traffic={"blue": 100}))
+    bench.deploy(ENDS_SOON)
+    bench.eventually(lambda: bench.endpoints.get(NAME).deployments[0].why != "")
+    with pytest.raises(JobError, match=r"the deployment before it has failed too$"):
+        bench.deploy(BROKEN["init raises"])
 
 
 def test_a_script_that_is_not_through_in_time_is_ended(bench: Bench):

@@ -24,6 +24,12 @@ def test_without_traffic_it_is_404_and_the_error_says_how_to_set_it(bench: Bench
         bench.endpoints.invoke(NAME, b"1")
 
 
+def test_with_nothing_deployed_the_error_says_to_deploy_first(bench: Bench):
+    bench.endpoints.create_or_update(EndpointSpec(NAME))
+    with pytest.raises(EndpointError, match=f"nothing is deployed; deploy first .*name={NAME}$"):
+        bench.endpoints.invoke(NAME, b"1")
+
+
 def test_traffic_decides_who_answers(bench: Bench):
     bench.deploy("def init(): pass\ndef run(raw_data): return 'blue'")
     bench.deploy("def init(): pass\ndef run(raw_data): return 'green'", "green")

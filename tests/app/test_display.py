@@ -1,0 +1,33 @@
+"""What the terminal proposes to type next."""
+
+import pytest
+
+from mnist_exp.app.display import RichDisplay
+from mnist_exp.config import Stage
+from tests.report.samples import record
+
+
+@pytest.mark.parametrize(
+    "once",
+    [
+        "endpoint.regenerate_key=primary",
+        "endpoint.traffic={tff-blue: 100}",
+        "+endpoint.traffic.tff-blue=100",
+        "endpoint.mirror_traffic={tff-green: 10}",
+        "endpoint.invoke_deployment=tff-green",
+        "run=model:1",
+    ],
+)
+def test_what_is_said_once_is_not_proposed_again(
+    capsys: pytest.CaptureFixture[str], once: str
+) -> None:
+    display = RichDisplay(["stage=deploy", once, "endpoint.name=mine", "outputs_dir=here"])
+    display.stage_ended(record(Stage.deploy))
+    line = capsys.readouterr().out.splitlines()[-1]
+    assert line.split() == [
+        "next",
+        "mnist-exp",
+        "stage=invoke",
+        "endpoint.name=mine",
+        "outputs_dir=here",
+    ]

@@ -1,0 +1,116 @@
+"""Real endpoints for the deploy stage, without jobs and without MLflow's store."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from mnist_exp.config import Stage
+from mnist_exp.errors import ConfigError
+from mnist_exp.records import Record
+from mnist_exp.specs import DeploymentSpec, EndpointSpec
+from mnist_exp.stages import RUNNERS, StageContext, run_stage
+from mnist_exp.workspaces.entities import Deployment, Endpoint
+from mnist_exp.workspaces.local.endpoints import ModelFiles
+from mnist_exp.workspaces.local.workspace import LocalWorkspace
+from tests.stages.bench import Bench
+
+__all__ = ["NAME", "QUICK", "Deploying", "deploying"]
+
+NAME = "digits-endpoint"
+SCRIPT = "def init(): pass\ndef run(raw_data): return {'digits': [7]}\n"
+#: A rollout that does not wait, and that a loaded machine does not roll back.
+QUICK = (
+    "endpoint=blue_green",
+    "endpoint.rollout.seconds=0",
+    "endpoint.rollout.samples=2",
+    "endpoint.rollout.latency_margin_ms=60000",
+)
+
+
+class WithoutJobs(LocalWorkspace):
+    """This machine, with one model of which nobody asks where it came from."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder / "outputs")
+        self._model = folder / "model"
+
+    def create_or_update_deployment(self, spec: DeploymentSpec) -> Deployment:
+        """Deploy the one model."""
+        return self._endpoints.deploy(spec, ModelFiles(self._model, "digits", "1"))
+
+    def download(self, job: str, path: str) -> None:
+        """Nothing lies beside the model."""
+
+
+@dataclass
+class Deploying:
+    """An outputs folder with a registered model, and commands that deploy it."""
+
+    folder: Path
+    bench: Bench
+    workspace: LocalWorkspace
+
+    @property
+    def now(self) -> Endpoint:
+        """The endpoint as it is."""
+        return self.workspace.get_endpoint(NAME)
+
+    @property
+    def said(self) -> list[str]:
+        """What the latest command printed."""
+        return self.bench.display.messages
+
+    def processes(self, deployment: str) -> list[int]:
+        """Who works for a deployment: others, as soon as it is replaced."""
+        return list(self.workspace.statistics(NAME)[deployment].processes)
+
+    def script(self, text: str) -> None:
+        """Write the scoring script that is deployed next."""
+        (self.folder / "code" / "score.py").write_text(text, encoding="utf-8")
+
+    def faults(self, *overrides: str, stage: Stage = Stage.deploy) -> list[str]:
+        """Return what keeps a command from starting."""
+        return RUNNERS[stage].faults(self._context(stage, *overrides))
+
+    def run(self, *overrides: str, stage: Stage = Stage.deploy) -> Record:
+        """Run a command as a terminal does: its checks, then itself."""
+        if faults := self.faults(*overrides, stage=stage):
+            raise ConfigError(faults)
+        return self.run_unchecked(*overrides, stage=stage)
+
+    def run_unchecked(self, *overrides: str, stage: Stage = Stage.deploy) -> Record:
+        """Run a command whose checks were through before something changed."""
+        return run_stage(RUNNERS[stage], self._context(stage, *overrides))
+
+    def update(self, **fields: object) -> None:
+        """Change the endpoint past the stage."""
+        spec = EndpointSpec(NAME, **fields)  # type: ignore[arg-type]
+        self.workspace.create_or_update_endpoint(spec)
+
+    def _context(self, stage: Stage, *overrides: str) -> StageContext:
+        self.bench.display.messages.clear()
+        given = {text.partition("=")[0] for text in overrides}
+        usual = {
+            "endpoint.name": NAME,
+            "endpoint.deployment.code": self.folder / "code",
+            "endpoint.request_file": self.folder / "request.json",
+        }
+        words = [f"{key}={value}" for key, value in usual.items() if key not in given]
+        return self.bench.context(stage, *overrides, *words, opener=lambda: self.workspace)
+
+
+def deploying(folder: Path) -> Iterator[Deploying]:
+    """Yield a folder with a registered model, and end what was deployed from it."""
+    for name in ("code", "model"):
+        (folder / name).mkdir()
+    (folder / "request.json").write_text("{}", encoding="utf-8")
+    bench = Bench(folder / "outputs")
+    model = {"name": "digits", "version": "1", "job": "training", "type": "custom_model"}
+    bench.add(Stage.register, "digits:1", model=model)
+    made = Deploying(folder, bench, WithoutJobs(folder))
+    made.script(SCRIPT)
+    try:
+        yield made
+    finally:
+        for endpoint in made.workspace.list_endpoints():
+            made.workspace.delete_endpoint(endpoint.name)

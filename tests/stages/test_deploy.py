@@ -1,0 +1,221 @@
+"""stage=deploy at an endpoint that is there already, with real processes behind it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from mnist_exp.config import AuthMode, Stage
+from mnist_exp.errors import ConfigError, EndpointError
+from mnist_exp.stages.all import AllStages
+from tests.stages.bench import Bench
+from tests.stages.deploying import NAME, QUICK, SCRIPT, Deploying, deploying
+
+BOTH = "endpoint.traffic={tff-blue: 50, tff-green: 50}"
+RAISES = "def init(): pass\ndef run(raw_data): raise ValueError('never')\n"
+
+
+@pytest.fixture(scope="module")
+def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deploying]:
+    """An endpoint with tff-blue and tff-green."""
+    for made in deploying(tmp_path_factory.mktemp("deployed")):
+        made.run()
+        made.run("endpoint.deployment.name=tff-green")
+        yield made
+
+
+@pytest.fixture
+def two(deployed: Deploying) -> Deploying:
+    """The two deployments, all traffic with tff-blue."""
+    deployed.update(
+        auth_mode=AuthMode.key, traffic={"tff-blue": 100}, mirror_traffic={"tff-blue": 0}
+    )
+    deployed.script(SCRIPT)
+    return deployed
+
+
+# What has traffic is not replaced by a rollout.
+
+
+@pytest.mark.parametrize(
+    ("traffic", "new", "remedy"),
+    [
+        (
+            {"tff-green": 100},
+            "tff-green with 100 %",
+            "name tff-blue, which has none, with endpoint.deployment.name=tff-blue",
+        ),
+        (
+            {"tff-blue": 90, "tff-green": 10},
+            "tff-green with 10 %",
+            f"finish the rollout before with stage=deploy endpoint.name={NAME} "
+            "'endpoint.traffic={tff-green: 100}', or undo it with "
+            "'endpoint.traffic={tff-blue: 100}'",
+        ),
+    ],
+)
+def test_a_rollout_never_replaces_what_has_traffic(
+    two: Deploying, traffic: dict[str, int], new: str, remedy: str
+) -> None:
+    two.update(traffic=traffic)
+    two.script(RAISES)
+    before = two.processes("tff-green")
+    line = f"endpoint.deployment.name: must name a deployment without traffic for a rollout, got {new}; {remedy}"  # noqa: E501
+    assert two.faults(*QUICK) == [line]
+    # Nor when it got its traffic after the checks.
+    with pytest.raises(ConfigError, match="must name a deployment without traffic"):
+        two.run_unchecked(*QUICK)
+    assert two.processes("tff-green") == before
+    assert two.now.traffic == traffic
+
+
+def test_without_an_idle_deployment_a_new_one_is_to_be_named(tmp_path: Path) -> None:
+    for made in deploying(tmp_path):
+        made.run(*QUICK)
+        assert "no deployment has traffic yet: tff-green gets all of it" in "\n".join(made.said)
+        (line,) = made.faults(*QUICK)
+        assert line.endswith("; name a new one with endpoint.deployment.name=NAME")
+        made.run(*QUICK, "endpoint.deployment.name=tff-blue")
+        assert made.now.traffic == {"tff-blue": 100}
+
+
+def test_a_rollout_is_one_too_when_the_front_was_killed(two: Deploying) -> None:
+    (worker,) = two.processes("tff-blue")
+    psutil.Process(worker).parent().kill()  # type: ignore[union-attr]
+    two.script(RAISES)
+    with pytest.raises(EndpointError, match="rolled back"):
+        two.run(*QUICK)
+    assert two.now.traffic == {"tff-blue": 100}
+
+
+# Names.
+
+
+@pytest.mark.parametrize("key", ["traffic", "mirror_traffic"])
+def test_a_name_that_is_nobodys_is_found_before_anything_is_deployed(
+    two: Deploying, key: str
+) -> None:
+    before = two.processes("tff-blue")
+    two.script(RAISES)
+    wrong = f"endpoint.{key}={{tff-gren: 0, red: 0}}"
+    assert two.faults(wrong) == [
+        f"endpoint.{key}.tff-gren: must name a deployment of the endpoint, or the one that is "
+        "being made; there are: tff-blue, tff-green; did you mean 'tff-green'?",
+        f"endpoint.{key}.red: must name a deployment of the endpoint, or the one that is "
+        "being made; there are: tff-blue, tff-green",
+    ]
+    with pytest.raises(ConfigError, match="tff-gren"):
+        two.run_unchecked(wrong)
+    assert two.processes("tff-blue") == before
+
+
+def test_all_faults_are_told_at_once(two: Deploying) -> None:
+    lines = two.faults("endpoint.traffic={tff-gren: 0}", "endpoint.deployment.scoring_script=null")
+    assert [line.partition(":")[0] for line in lines] == [
+        "endpoint.deployment.scoring_script",
+        "endpoint.traffic.tff-gren",
+    ]
+
+
+def test_with_a_new_key_nothing_is_being_made(two: Deploying) -> None:
+    words = ["endpoint.regenerate_key=primary", "endpoint.deployment.name=tff-red"]
+    (line,) = two.faults(*words, "endpoint.traffic={tff-red: 100}")
+    assert line.startswith("endpoint.traffic.tff-red: must name a deployment of the endpoint")
+    (line,) = two.faults("endpoint.regenerate_key=primary", "endpoint.name=nobodys")
+    assert line.startswith("endpoint.name: no endpoint 'nobodys' here")
+
+
+def test_live_and_mirrored_traffic_are_not_for_the_same(two: Deploying) -> None:
+    two.update(mirror_traffic={"tff-green": 10})
+    (line,) = two.faults(BOTH)
+    assert line.startswith("endpoint.mirror_traffic.tff-green: must name a deployment without live")
+
+
+@pytest.mark.parametrize(
+    ("override", "line"),
+    [
+        ("endpoint.traffic={red: 100}", "endpoint.traffic.red: must be tff-blue"),
+        ("endpoint.mirror_traffic={red: 10}", "endpoint.mirror_traffic.red: must be tff-blue"),
+        ("endpoint.regenerate_key=primary", "endpoint.regenerate_key: must be left out"),
+    ],
+)
+def test_the_whole_tutorial_is_about_no_other_endpoint(
+    bench: Bench, override: str, line: str
+) -> None:
+    (fault,) = AllStages().faults(bench.context(Stage.all, override))
+    assert fault.startswith(line)
+
+
+# What else the endpoint is.
+
+
+@pytest.mark.parametrize("override", ["endpoint.regenerate_key=primary", BOTH])
+def test_keys_and_traffic_alone_change_nothing_else(two: Deploying, override: str) -> None:
+    two.update(auth_mode=AuthMode.aml_token, token_lifetime=60, description="mine")
+    record = two.run(override)
+    assert record.endpoint is not None
+    assert record.endpoint["auth_mode"] == "aml_token"
+    assert kept(two) == ("aml_token", 60, "mine")
+    assert any("keeps aml_token, not key" in line for line in two.said)
+
+
+def test_a_rollout_keeps_what_the_endpoint_is(two: Deploying) -> None:
+    two.update(auth_mode=AuthMode.aml_token, token_lifetime=60, description="mine")
+    two.run(*QUICK)
+    assert kept(two) == ("aml_token", 60, "mine")
+    assert two.now.traffic == {"tff-green": 100}
+
+
+def test_a_deployment_that_changes_the_auth_mode_says_so(two: Deploying) -> None:
+    two.update(auth_mode=AuthMode.aml_token)
+    two.run()
+    assert two.now.auth_mode == "key"
+    line = f"endpoint.auth_mode: endpoint {NAME} gets key instead of aml_token; keep that with endpoint.auth_mode=aml_token"  # noqa: E501
+    assert line in two.said
+
+
+def kept(two: Deploying) -> tuple[str, int, str]:
+    record = two.workspace._endpoints._existing(NAME)[1]
+    return record.auth_mode, record.token_lifetime, record.description
+
+
+# Traffic that nobody asked for.
+
+
+def test_a_deployment_that_is_updated_keeps_its_share(two: Deploying) -> None:
+    two.update(traffic={"tff-blue": 50, "tff-green": 50})
+    before = two.processes("tff-blue")
+    two.script(SCRIPT + "\n# other")
+    two.run()
+    assert two.processes("tff-blue") != before
+    assert two.now.traffic == {"tff-blue": 50, "tff-green": 50}
+
+
+def test_a_second_deployment_gets_traffic_only_when_asked(two: Deploying) -> None:
+    two.run("endpoint.deployment.name=tff-green")
+    assert two.now.traffic == {"tff-blue": 100}
+    assert two.said[-1] == (
+        "tff-green has no traffic, and an endpoint that has some keeps it as it is (tff-blue "
+        f"100 %); give it some with stage=deploy endpoint.name={NAME} "
+        "'endpoint.traffic={tff-blue: 90, tff-green: 10}'"
+    )
+    two.run("endpoint.traffic={tff-blue: 90, tff-green: 10}")
+    assert two.now.traffic == {"tff-blue": 90, "tff-green": 10}
+
+
+def test_what_has_no_traffic_at_all_gets_it_from_the_next_deployment(two: Deploying) -> None:
+    two.update(traffic={"tff-blue": 0})
+    two.run("endpoint.deployment.name=tff-green")
+    assert two.now.traffic == {"tff-green": 100}
+
+
+def test_traffic_by_hand_says_that_nothing_is_deployed(two: Deploying) -> None:
+    before = two.processes("tff-green")
+    two.script(RAISES)
+    two.run(BOTH, "endpoint.deployment.name=tff-green")
+    assert two.said[-1] == (
+        "the traffic is changed, no deployment is: for code and settings of tff-green run "
+        f"stage=deploy endpoint.name={NAME} without keys and traffic"
+    )
+    assert two.processes("tff-green") == before

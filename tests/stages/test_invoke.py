@@ -1,0 +1,83 @@
+"""stage=invoke and stage=status at an endpoint with two deployments, with real processes."""
+
+import re
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from mnist_exp.config import AuthMode, Stage
+from mnist_exp.errors import EndpointError
+from mnist_exp.stages.all import AllStages
+from tests.stages.bench import Bench
+from tests.stages.deploying import NAME, Deploying, deploying
+
+SAYS = "def init(): pass\ndef run(raw_data): return {'by': '%s'}\n"
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deploying]:
+    """tff-blue with all traffic, tff-green with none."""
+    for made in deploying(tmp_path_factory.mktemp("two")):
+        for name in ("tff-blue", "tff-green"):
+            made.script(SAYS % name)
+            made.run(f"endpoint.deployment.name={name}")
+        yield made
+
+
+def answer(two: Deploying, *overrides: str) -> object:
+    predictions = two.run(*overrides, stage=Stage.invoke).predictions
+    assert predictions is not None
+    return predictions["answer"]
+
+
+def test_one_without_traffic_is_asked_by_its_name(two: Deploying) -> None:
+    assert answer(two) == {"by": "tff-blue"}
+    assert answer(two, "endpoint.invoke_deployment=tff-green") == {"by": "tff-green"}
+    # That it would be deployed under this name says nothing of who is asked.
+    assert answer(two, "endpoint.deployment.name=tff-green") == {"by": "tff-blue"}
+
+
+def test_a_name_that_is_nobodys_is_told_before_anything_is_sent(two: Deploying) -> None:
+    assert two.faults("endpoint.invoke_deployment=tff-gren", stage=Stage.invoke) == [
+        f"endpoint.invoke_deployment: must name a deployment of endpoint {NAME}, got tff-gren; "
+        "there are: tff-blue, tff-green; did you mean 'tff-green'?"
+    ]
+
+
+def test_what_the_error_without_traffic_proposes_works(two: Deploying) -> None:
+    two.update(traffic={"tff-blue": 0})
+    try:
+        with pytest.raises(EndpointError) as caught:
+            two.run(stage=Stage.invoke)
+        proposed = re.findall(r"endpoint\.[\w.]+=(?:\{.*?\}|\S+)", str(caught.value))
+        assert len(proposed) == 2
+        assert answer(two, proposed[1]) == {"by": "tff-blue"}
+        two.run(proposed[0])
+        assert answer(two) == {"by": "tff-blue"}
+    finally:
+        two.update(traffic={"tff-blue": 100})
+
+
+def test_the_whole_tutorial_asks_its_own_deployment(bench: Bench) -> None:
+    context = bench.context(Stage.all, "endpoint.invoke_deployment=red")
+    (fault,) = AllStages().faults(context)
+    assert fault.startswith("endpoint.invoke_deployment: must be tff-blue")
+
+
+def test_status_tells_auth_mode_and_expiry(two: Deploying) -> None:
+    two.run(stage=Stage.status)
+    assert "  auth_mode key" in two.said
+    two.update(auth_mode=AuthMode.aml_token, ttl=3600)
+    two.run(stage=Stage.status)
+    (line,) = [line for line in two.said if "auth_mode" in line]
+    day = time.strftime("%Y-%m-%dT", time.gmtime(two.now.expires))
+    assert line.startswith(f"  auth_mode aml_token, deletes itself at {day}")
+
+
+def test_one_request_is_not_many(tmp_path_factory: pytest.TempPathFactory) -> None:
+    for made in deploying(tmp_path_factory.mktemp("one")):
+        made.run()
+        made.run(stage=Stage.invoke)
+        made.run(stage=Stage.status)
+        assert any(line.endswith("0 restarts, 1 request, 0 failed") for line in made.said)
