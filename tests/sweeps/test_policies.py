@@ -99,7 +99,9 @@ def test_a_trial_without_a_number_is_worse_than_any():
         TruncationSelectionPolicy(truncation_percentage=40),
     ):
         for goal in Goal:
-            assert policy.decide(0, 2, histories, goal)
+            cut = policy.decide(0, 2, histories, goal)
+            assert cut
+            assert cut.reason.startswith("nan")
 
 
 def test_an_interval_that_the_trial_has_not_reached_decides_nothing():
