@@ -1,6 +1,7 @@
 """The entry point: Hydra composes, we check, run and report."""
 
 import os
+import select
 import signal
 import sys
 from collections.abc import Callable
@@ -31,6 +32,28 @@ PACKAGE = Path(__file__).resolve().parent.parent
 
 def main() -> None:
     """Run `mnist-exp` and leave with its exit code."""
+    try:
+        try:
+            _main()
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()
+    except BrokenPipeError:
+        if not _reader_has_gone():
+            raise
+        # Python writes what is left once more when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(128 + signal.SIGPIPE)
+
+
+def _reader_has_gone() -> bool:
+    """Whether standard output is a pipe that nobody reads any more, as behind `| head -1`."""
+    poll = select.poll()
+    poll.register(sys.stdout, 0)
+    return bool(poll.poll(0))
+
+
+def _main() -> None:
     # Hydra prints errors in a way of its own unless this is set; we print them in ours.
     if os.environ.get("HYDRA_FULL_ERROR"):
         os.environ[FULL_ERROR] = "1"
