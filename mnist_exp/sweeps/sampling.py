@@ -8,7 +8,7 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Protocol
 
 from mnist_exp.sweeps.expressions import Choice, Expression, Uniform
 from mnist_exp.sweeps.fields import Fields
@@ -92,15 +92,15 @@ def with_seed(sampling: Sampling) -> Sampling:
 
 
 def parse_sampling(
-    raw: Mapping[str, Any], where: str = "sweep.sampling_algorithm"
+    raw: object, where: str = "sweep.sampling_algorithm"
 ) -> tuple[Sampling | None, list[str]]:
-    """Read `{type, seed, rule, logbase}`.
+    """Read `{type, seed, rule, logbase}`, or a type alone, which is Azure ML's short form.
 
     Returns:
         The algorithm, with defaults for what could not be read, or None when its type could not
         be; and a line for every fault.
     """
-    part = Fields(raw, where)
+    part = Fields(raw if isinstance(raw, Mapping) else {"type": raw}, where)
     part.required(["type"], "a sampling algorithm")
     kind = part.member("type", SamplingType)
     if kind in {SamplingType.GRID, SamplingType.BAYESIAN}:
