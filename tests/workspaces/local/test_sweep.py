@@ -213,6 +213,8 @@ def test_runs_are_nested_and_the_parent_says_what_came_out(bench: Bench) -> None
     assert parent.data.tags["azureml.runType"] == "sweep"
     assert parent.data.tags["best_child_run_id"] == "sweep_1"
     assert parent.data.tags["score"] == "0.6"
+    assert parent.data.tags["space_size"] == "2"
+    assert parent.data.tags["best_data_container_id"] == "dcid.sweep_1"
     assert json.loads(parent.data.tags["primary_metric_config"]) == {
         "name": "score",
         "goal": "maximize",
