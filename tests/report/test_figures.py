@@ -116,10 +116,13 @@ def test_parameters_of_every_kind_get_a_panel(tmp_path: Path):
     assert picture.shape[0] > 1000
 
 
-def test_a_sweep_without_its_metric_says_so(tmp_path: Path):
-    trials = [TrialResult("s_0", JobStatus.FAILED, {})]
+@pytest.mark.parametrize("values", [[], [math.nan]])
+def test_a_sweep_without_its_metric_says_so(tmp_path: Path, values: list[float]):
+    trials = [TrialResult("s_0", JobStatus.FAILED, {"x": 1}, metrics={"f1": points(values)})]
     job = JobResult("s", JobStatus.FAILED, trials=trials)
-    assert not is_blank(pixels(sweep_figure(job, "f1", "minimize", tmp_path / "sweep.png")))
+    picture = pixels(sweep_figure(job, "f1", "minimize", tmp_path / "sweep.png"))
+    assert not is_blank(picture)
+    assert picture.shape[0] == 750
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 1.7e308])
