@@ -294,8 +294,8 @@ class LimitsConfig:
 class SweepConfig:
     """A hyperparameter search in Azure ML's words."""
 
-    # {type: random|grid|bayesian, seed, rule: random|sobol, logbase}
-    sampling_algorithm: dict[str, Any] = field(default_factory=dict)
+    # {type: random|grid|bayesian, seed, rule: random|sobol, logbase}, or the type alone.
+    sampling_algorithm: Any = field(default_factory=dict)
     # Input name -> {type: choice|uniform|loguniform|..., ...}; free to Hydra, typed by our parser.
     search_space: dict[str, Any] = field(default_factory=dict)
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)

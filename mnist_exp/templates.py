@@ -11,7 +11,15 @@ from collections.abc import Callable, Mapping
 
 from mnist_exp.sweeps.names import azure_name
 
-__all__ = ["azure_form", "literal_text", "references", "render", "swept", "unreadable"]
+__all__ = [
+    "azure_form",
+    "drawn_text",
+    "literal_text",
+    "references",
+    "render",
+    "swept",
+    "unreadable",
+]
 
 REFERENCE = re.compile(r"\{\{\s*(inputs|outputs|search_space)\.([A-Za-z_][A-Za-z0-9_.]*)\s*\}\}")
 OPTIONAL = re.compile(r"\[\[(.*?)\]\]", re.DOTALL)
@@ -100,3 +108,12 @@ def azure_form(command: str) -> str:
 def literal_text(value: str | int | float | bool) -> str:
     """Return a value as YAML and Azure ML spell it, which is not always as Python does."""
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def drawn_text(value: object) -> str:
+    """Return a drawn value as a trial gets it: a whole number without a fraction.
+
+    Runs on Azure ML show a quniform's 65.0 as `65` on the command line. Of other expressions
+    nothing is published: the same is done, so that the text depends on the value alone.
+    """
+    return str(value).removesuffix(".0") if isinstance(value, float) else str(value)

@@ -556,6 +556,25 @@ def test_a_faulty_sweep_is_not_blamed_on_the_command() -> None:
     assert line.startswith("sweep.search_space.lr: min_value must be below max_value")
 
 
+def test_faults_of_the_sweep_hide_none_of_its_search_space() -> None:
+    config = fresh_config("stage=sweep")
+    config.sweep.limits.max_total_trials = 0
+    config.sweep.sampling_algorithm = {"type": "grid", "seed": 1}
+    config.sweep.search_space = {
+        "lerning_rate": {"type": "uniform", "min_value": 0, "max_value": 1},
+        "batch_size": {"type": "choice", "values": [0]},
+        "model__epochs": {"type": "choice", "values": [1]},
+    }
+    assert [line.partition(": ")[0] for line in checks.faults(config)] == [
+        "sweep.sampling_algorithm.seed",
+        "sweep.search_space.lerning_rate",
+        "sweep.search_space",
+        "sweep.limits.max_total_trials",
+        "sweep.search_space.lerning_rate",
+        "sweep.search_space.batch_size",
+    ]
+
+
 def test_a_script_may_sweep_what_is_no_input() -> None:
     config = fresh_config("stage=sweep")
     config.sweep.search_space = {"dropout": LR}

@@ -3,7 +3,15 @@ import subprocess
 
 import pytest
 
-from mnist_exp.templates import azure_form, literal_text, references, render, swept, unreadable
+from mnist_exp.templates import (
+    azure_form,
+    drawn_text,
+    literal_text,
+    references,
+    render,
+    swept,
+    unreadable,
+)
 
 VALUES = {
     ("inputs", "lr"): "0.1",
@@ -104,6 +112,14 @@ def test_azure_form_is_azures_spelling() -> None:
 )
 def test_literals_are_spelt_as_yaml_spells_them(value: object, text: str) -> None:
     assert literal_text(value) == text  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(65.0, "65"), (-0.5, "-0.5"), (100, "100"), ("1.0", "1.0"), ('{"x":65.0}', '{"x":65.0}')],
+)
+def test_whole_numbers_are_drawn_without_a_fraction(value: object, text: str) -> None:
+    assert drawn_text(value) == text
 
 
 @pytest.mark.parametrize(

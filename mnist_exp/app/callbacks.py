@@ -8,13 +8,21 @@ from typing import Any
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
-from mnist_exp.app.execution import check, probe, report_errors, split
+from mnist_exp.app.execution import check, config_faults, probe, report_errors, split
+from mnist_exp.app.further_faults import FaultsFound
 
 __all__ = ["CheckBeforeRun"]
 
 
 class CheckBeforeRun(Callback):
-    """Checks config, data, records and ports before Hydra makes the run folder."""
+    """Checks config, data, records and ports before Hydra makes the run folder.
+
+    Args:
+        only_faults: Leave with the config's faults, whether there are any or not.
+    """
+
+    def __init__(self, *, only_faults: bool = False) -> None:
+        self._only_faults = only_faults
 
     def on_run_start(self, config: DictConfig, **_: Any) -> None:
         """Check, and leave the program with one line an error.
@@ -22,6 +30,8 @@ class CheckBeforeRun(Callback):
         Raises:
             SystemExit: With status 1; Hydra swallows any `Exception` that a callback raises.
         """
+        if self._only_faults:
+            raise FaultsFound(config_faults(*split(config)))
         _leave_on_error(lambda: check(*split(config)))
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:

@@ -4,7 +4,7 @@ import errno
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache, partial
@@ -29,7 +29,16 @@ from mnist_exp.stages.all import AllStages
 from mnist_exp.stages.lookup import model_source
 from mnist_exp.workspaces.base import BY_THE_USER, Detached
 
-__all__ = ["FULL_ERROR", "Outcome", "check", "execute", "probe", "report_errors", "split"]
+__all__ = [
+    "FULL_ERROR",
+    "Outcome",
+    "check",
+    "config_faults",
+    "execute",
+    "probe",
+    "report_errors",
+    "split",
+]
 
 FULL_ERROR = "MNIST_EXP_FULL_ERROR"
 INTERRUPTED = 130
@@ -61,6 +70,18 @@ def split(composed: DictConfig) -> tuple[DictConfig, DictConfig]:
         OmegaConf.set_readonly(task, False)
         del task["hydra"]
     return task, hydra_config
+
+
+def config_faults(composed: DictConfig, hydra_config: DictConfig) -> Sequence[str]:
+    """Return a line for each fault of a composed config, whatever else a command needs."""
+    try:
+        config = _config(composed, hydra_config)
+    except Exception as error:
+        lines = _lines(error)
+        if lines is None:
+            raise
+        return lines
+    return [] if config.stage is Stage.doctor else checks.faults(config)
 
 
 def check(composed: DictConfig, hydra_config: DictConfig) -> None:

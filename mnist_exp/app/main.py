@@ -1,8 +1,10 @@
 """The entry point: Hydra composes, we check, run and report."""
 
 import os
+import select
 import signal
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,9 +17,11 @@ from mnist_exp import __version__
 from mnist_exp.app.arguments import ordered
 from mnist_exp.app.display import RichDisplay
 from mnist_exp.app.execution import FULL_ERROR, check, execute, report_errors
+from mnist_exp.app.further_faults import all_faults
+from mnist_exp.app.hydra_errors import is_foreign
 from mnist_exp.app.schemas import register_schemas
 from mnist_exp.config import Stage
-from mnist_exp.errors import NotFoundError
+from mnist_exp.errors import ConfigError, NotFoundError
 from mnist_exp.records import RECORD_NAME, Record, load_record
 from mnist_exp.workspaces.entities import JobStatus
 
@@ -28,6 +32,28 @@ PACKAGE = Path(__file__).resolve().parent.parent
 
 def main() -> None:
     """Run `mnist-exp` and leave with its exit code."""
+    try:
+        try:
+            _main()
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()
+    except BrokenPipeError:
+        if not _reader_has_gone():
+            raise
+        # Python writes what is left once more when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(128 + signal.SIGPIPE)
+
+
+def _reader_has_gone() -> bool:
+    """Whether standard output is a pipe that nobody reads any more, as behind `| head -1`."""
+    poll = select.poll()
+    poll.register(sys.stdout, 0)
+    return bool(poll.poll(0))
+
+
+def _main() -> None:
     # Hydra prints errors in a way of its own unless this is set; we print them in ours.
     if os.environ.get("HYDRA_FULL_ERROR"):
         os.environ[FULL_ERROR] = "1"
@@ -45,11 +71,20 @@ def main() -> None:
     entry = hydra.main(version_base="1.3", config_path=str(_conf()), config_name="config")
     try:
         with report_errors() as outcome:
-            entry(command)()
+            _run(entry(command))
     finally:
         if command.variants:
             RichDisplay().comparison(_labelled(command.variants))
     sys.exit(max(outcome.exit_code, command.exit_code))
+
+
+def _run(command: Callable[[], None]) -> None:
+    try:
+        command()
+    except Exception as error:
+        if os.environ.get(FULL_ERROR) or not is_foreign(error):
+            raise
+        raise ConfigError(all_faults(error, command)) from error
 
 
 def _interrupt_on_signals() -> None:

@@ -7,7 +7,9 @@ from mnist_exp.build import inputs_of, script_command
 from mnist_exp.checks.model import model_field, value_rule
 from mnist_exp.config import ExperimentConfig
 from mnist_exp.sweeps import parse_sweep
-from mnist_exp.sweeps.search_space import Expression
+from mnist_exp.sweeps.names import name_fault
+from mnist_exp.sweeps.plan import readable_space
+from mnist_exp.sweeps.search_space import Expression, space_keys
 from mnist_exp.templates import references
 
 __all__ = ["sweep_faults", "sweep_warnings", "swept_names"]
@@ -18,7 +20,10 @@ def sweep_faults(config: ExperimentConfig) -> Iterator[str]:
     _, found = parse_sweep(config.sweep)
     yield from found
     yield from _unused_names(config)
-    for key, expression in sorted(_search_space(config).items()):
+    sweep = config.sweep
+    for key, expression in sorted(
+        readable_space(sweep.search_space, sweep.sampling_algorithm).items()
+    ):
         yield from _refused_values(key, expression, config)
 
 
@@ -37,13 +42,8 @@ def sweep_warnings(config: ExperimentConfig) -> Iterator[str]:
 
 
 def swept_names(config: ExperimentConfig) -> set[str]:
-    """Return the keys of the search space; none when the sweep has faults."""
-    return set(_search_space(config))
-
-
-def _search_space(config: ExperimentConfig) -> dict[str, Expression]:
-    plan, _ = parse_sweep(config.sweep)
-    return dict(plan.search_space) if plan else {}
+    """Return the keys of the search space, faulty ones too."""
+    return set(space_keys(config.sweep.search_space))
 
 
 def _unused_names(config: ExperimentConfig) -> Iterator[str]:
@@ -51,7 +51,7 @@ def _unused_names(config: ExperimentConfig) -> Iterator[str]:
     command = config.job.command or script_command("", inputs, {})
     used = {name for kind, name in references(command) if kind in ("inputs", "search_space")}
     replaced: dict[str, str] = {}
-    for name in sorted(swept_names(config)):
+    for name in sorted(name for name in swept_names(config) if not name_fault(name)):
         for input_name in inputs_of(name, inputs, sources):
             if other := replaced.get(input_name):
                 yield (

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from mnist_exp.report.words import number, pairs, plain
 
-__all__ = ["ParameterColumns", "new_table"]
+__all__ = ["ParameterColumns", "folded", "new_table"]
 
 
 def new_table(title: str = "") -> Table:
@@ -38,19 +38,32 @@ class ParameterColumns:
     ) -> None:
         self._width = max(width - 2, 1) if one_line else None
         self._names = list(dict.fromkeys(name for row in rows for name in row))
-        self._joined = sum(_needed(name, rows) for name in self._names) > width
+        values = {name: _widest(name, rows) for name in self._names}
+        # Names are folded only where there is no room for them as they are.
+        layouts = [
+            {name: Text(plain(name)) for name in self._names},
+            {name: folded(name, values[name]) for name in self._names},
+        ]
+        self._headings = next(
+            (headings for headings in layouts if _needed(headings, values) <= width), None
+        )
+
+    @property
+    def are_joined(self) -> bool:
+        """Whether there is one column for all."""
+        return self._headings is None
 
     def add_to(self, table: Table) -> None:
         """Add the columns to a table."""
-        if self._joined:
+        if self._headings is None:
             table.add_column("parameters", overflow="fold", no_wrap=self._width is not None)
             return
-        for name in self._names:
-            table.add_column(_folded(name), justify="right", overflow="fold")
+        for heading in self._headings.values():
+            table.add_column(heading, justify="right", overflow="fold")
 
     def cells(self, parameters: Mapping[str, Any]) -> Iterable[Text]:
         """Return the cells of one row."""
-        if self._joined:
+        if self._headings is None:
             joined = Text(pairs(parameters))
             if self._width is not None:
                 joined.truncate(self._width, overflow="ellipsis")
@@ -60,12 +73,19 @@ class ParameterColumns:
         ]
 
 
-def _needed(name: str, rows: Sequence[Mapping[str, Any]]) -> int:
-    """Return the characters that a parameter's column takes, with the blanks around it."""
-    values = [number(row[name]) for row in rows if name in row]
-    return max(map(len, [*values, *str(_folded(name)).split("\n")])) + 2
+def folded(name: str, width: int) -> Text:
+    """Return a name, with a line for each of its words if it is longer than `width`."""
+    text = plain(name)
+    return Text(text if len(text) <= width else text.replace("_", "_\n"))
 
 
-def _folded(name: str) -> Text:
-    """Return a name with a line for each of its words: values are shorter than names."""
-    return Text(plain(name).replace("_", "_\n"))
+def _widest(name: str, rows: Sequence[Mapping[str, Any]]) -> int:
+    return max(len(number(row[name])) for row in rows if name in row)
+
+
+def _needed(headings: Mapping[str, Text], values: Mapping[str, int]) -> int:
+    """Return the characters that all columns take, with the blanks around them."""
+    return sum(
+        max(values[name], *map(len, heading.plain.split("\n"))) + 2
+        for name, heading in headings.items()
+    )

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mnist_exp.records import Record
-from mnist_exp.report.columns import ParameterColumns, new_table
+from mnist_exp.report.columns import ParameterColumns, folded, new_table
 from mnist_exp.report.consoles import print_line, styled_status
 from mnist_exp.report.words import duration, number, plain
 
@@ -55,7 +55,7 @@ def comparison_table(
         parameters.add_to(table)
     table.add_column("status", no_wrap=True)
     for name in metrics:
-        table.add_column(Text(plain(name).replace("_", "_\n")), justify="right", no_wrap=True)
+        table.add_column(folded(name, _METRIC_WIDTH), justify="right", no_wrap=True)
     table.add_column("time", justify="right", no_wrap=True)
     for index, record in enumerate(records):
         what = [Text(plain(variants[index]))] if variants else parameters.cells(differing[index])

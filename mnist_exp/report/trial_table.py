@@ -16,6 +16,9 @@ __all__ = ["trial_table", "visible_trials"]
 _FIXED_WIDTH = 43
 _TIME_WIDTH = 12
 _WHY_WIDTH = 42
+#: Longer words, such as CancelRequested, are cut where there is little room.
+_WIDE = 100
+_STATUS_WIDTH = len(JobStatus.COMPLETED.value)
 
 
 def trial_table(job: JobResult, width: int, height: int, total: int | None = None) -> Table:
@@ -31,12 +34,16 @@ def trial_table(job: JobResult, width: int, height: int, total: int | None = Non
     with_time = width >= 90
     with_why = width >= 120 and any(trial.why for trial in job.trials)
     used = _FIXED_WIDTH + with_time * _TIME_WIDTH + with_why * _WHY_WIDTH
-    parameters = ParameterColumns(
-        [trial.parameters for trial in job.trials], width - used, one_line=True
-    )
+    rows = [trial.parameters for trial in job.trials]
+    status_width = max([_STATUS_WIDTH, *(len(trial.status.value) for trial in job.trials)])
+    room = width - used - (status_width - _STATUS_WIDTH)
+    parameters = ParameterColumns(rows, room, one_line=True)
+    if parameters.are_joined and width < _WIDE:
+        status_width = _STATUS_WIDTH
+        parameters = ParameterColumns(rows, width - used, one_line=True)
     table = new_table()
     table.add_column("trial", justify="right")
-    table.add_column("status", no_wrap=True, max_width=len(JobStatus.COMPLETED.value))
+    table.add_column("status", no_wrap=True, max_width=status_width)
     parameters.add_to(table)
     for heading in ("last", "best", "interval", *(["time"] if with_time else [])):
         table.add_column(heading, justify="right", no_wrap=True)

@@ -1,11 +1,12 @@
 """Numbers, durations, names and paths as people like to read them."""
 
+import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-__all__ = ["duration", "number", "pairs", "plain", "relative", "trial_label"]
+__all__ = ["duration", "number", "pairs", "plain", "relative", "shortened", "trial_label"]
 
 # Colours and cursor movements that a job printed; tabs and the like become blanks.
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b.")
@@ -13,15 +14,26 @@ _CONTROLS = re.compile(r"[\x00-\x1f\x7f]+")
 
 
 def number(value: Any) -> str:
-    """Return a value in a few characters: floats with 4 significant digits, None as a dash."""
+    """Return a value in a few characters: floats with 4 significant digits, None as a dash.
+
+    A mapping that was drawn, which is JSON text, is read `{kind=a x=0.79}`.
+    """
     if value is None:
         return "-"
+    if isinstance(value, str) and value.startswith("{") and (drawn := _mapping(value)):
+        return f"{{{pairs(drawn)}}}"
     return f"{value:.4g}" if isinstance(value, float) else plain(str(value))
 
 
 def pairs(values: Mapping[str, Any], separator: str = " ") -> str:
     """Return `name=value` for each entry, with short numbers."""
     return separator.join(f"{plain(name)}={number(value)}" for name, value in values.items())
+
+
+def shortened(text: str, most: int) -> str:
+    """Return at most so many characters of one line."""
+    text = plain(text)
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def duration(seconds: float | None) -> str:
@@ -49,6 +61,14 @@ def trial_label(trial: str, sweep: str) -> str:
 def plain(text: str) -> str:
     """Return one line without control codes, whatever a job had to say."""
     return _CONTROLS.sub(" ", _ESCAPES.sub("", text)).strip()
+
+
+def _mapping(text: str) -> dict[str, Any] | None:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
 
 
 def relative(path: str) -> str:

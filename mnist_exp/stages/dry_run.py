@@ -51,7 +51,7 @@ class Snapshot:
 
 
 def planned(config: ExperimentConfig) -> list[Document]:
-    """Return what the stage would make, in that order; the names that are drawn are examples."""
+    """Return what the stage would make, in that order; new names are examples."""
     return [document for maker in MAKERS.get(config.stage, ()) for document in maker(config)]
 
 
@@ -77,12 +77,12 @@ def _compute(config: ExperimentConfig) -> Iterator[Document]:
 
 
 def _train(config: ExperimentConfig) -> Iterator[Document]:
-    job = command_job(config, new_job_name("train"))
+    job = command_job(config, config.run or new_job_name("train"))
     yield Document("train", job.name, command_yaml(job, _locate))
 
 
 def _sweep(config: ExperimentConfig) -> Iterator[Document]:
-    job = sweep_job(config, new_job_name("sweep"))
+    job = sweep_job(config, config.run or new_job_name("sweep"))
     yield Document("sweep", job.name, sweep_yaml(job, _locate))
 
 

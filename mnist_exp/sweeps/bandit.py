@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
-from mnist_exp.sweeps.policy import Policy, Standing, readable
+from mnist_exp.sweeps.policy import Policy, Standing
 from mnist_exp.sweeps.ranking import Goal
 
 __all__ = ["BanditPolicy"]
@@ -33,11 +33,11 @@ class BanditPolicy(Policy):
 
     def reason_to_cut(self, standing: Standing) -> str | None:
         """Compare the trial's best with the leader's, both up to the interval."""
-        best, value = standing.bests[standing.leader], standing.bests[standing.trial]
+        best = standing.bests[standing.leader]
         operator, slack, bound = self._bound(best, standing.goal)
-        if not standing.goal.is_better(bound, value):
+        if not standing.is_behind(bound, best, slack):
             return None
-        shown, limit, leading = readable(value, bound, best)
+        shown, limit, leading = standing.shown(bound, best)
         return (
             f"{shown} {standing.sign} {leading} {operator} {slack:g} = {limit} "
             f"(best: trial {standing.leader})"

@@ -35,6 +35,7 @@ def parse_limits(
 ) -> tuple[Limits | None, list[str]]:
     """Read a sweep's limits; without max_concurrent_trials all run at once, as in Azure ML.
 
+    More at once than there are trials is no fault: Azure ML documents a range for each alone.
     A timeout of 0 is refused: the SDK passes it on, and nobody says what it means.
 
     Returns:
@@ -48,12 +49,7 @@ def parse_limits(
     part.required(["max_total_trials"], "a sweep")
     total = part.integer("max_total_trials", 1, MOST_TRIALS)
     concurrent = part.integer("max_concurrent_trials", 1, MOST_TRIALS)
-    if total and concurrent and concurrent > total:
-        part.fault(
-            "max_concurrent_trials",
-            f"must not be above max_total_trials, got {concurrent} and {total}",
-        )
     timeout, trial_timeout = part.integer("timeout", 1), part.integer("trial_timeout", 1)
     if part.faults or total is None:
         return None, part.faults
-    return Limits(total, concurrent or total, timeout, trial_timeout), part.faults
+    return Limits(total, min(concurrent or total, total), timeout, trial_timeout), part.faults

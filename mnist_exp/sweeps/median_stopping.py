@@ -4,7 +4,7 @@ import statistics
 from dataclasses import dataclass
 from typing import ClassVar
 
-from mnist_exp.sweeps.policy import Policy, Standing, readable
+from mnist_exp.sweeps.policy import Policy, Standing
 
 __all__ = ["MedianStoppingPolicy"]
 
@@ -22,10 +22,10 @@ class MedianStoppingPolicy(Policy):
     def reason_to_cut(self, standing: Standing) -> str | None:
         """Compare the trial's best with the median, both up to the interval."""
         averages = [standing.goal.mean(values) for values in standing.histories.values()]
-        median, value = statistics.median(averages), standing.bests[standing.trial]
-        if not standing.goal.is_better(median, value):
+        median = statistics.median(averages)
+        if not standing.is_behind(median):
             return None
-        shown, limit = readable(value, median)
+        shown, limit = standing.shown(median)
         return (
             f"{shown} {standing.sign} {limit}, the median of the running averages "
             f"of {len(averages)} trials (best: trial {standing.leader})"

@@ -15,7 +15,7 @@ from mnist_exp.sweeps.search_space import parse_search_space
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-__all__ = ["SweepPlan", "parse_sweep"]
+__all__ = ["SweepPlan", "parse_sweep", "readable_space", "space_size"]
 
 _KEYS = ("sampling_algorithm", "search_space", "objective", "limits", "early_termination")
 
@@ -65,10 +65,18 @@ def parse_sweep(
         raw.get("early_termination") or None, at["early_termination"]
     )
     faults += space_faults + objective_faults + limits_faults + policy_faults
-    if faults or sampling is None or objective is None or limits is None:
+    if faults or not (sampling and objective and limits):
         return None, faults
     warnings = tuple(_warnings(space, sampling, limits, where))
     return SweepPlan(space, sampling, objective, limits, policy, warnings), []
+
+
+def readable_space(
+    search_space: Mapping[str, Any], sampling_algorithm: object
+) -> dict[str, Expression]:
+    """Return the expressions that have no fault, whatever faults there are elsewhere."""
+    sampling, _ = parse_sampling(sampling_algorithm)
+    return parse_search_space(search_space, logbase=sampling.logbase if sampling else math.e)[0]
 
 
 def _warnings(
@@ -86,7 +94,7 @@ def _warnings(
                 f"{where}.search_space.{key}: values will be from {low:.4g} to {high:.4g}; "
                 "min_value and max_value are logarithms, low and high are actual bounds"
             )
-    size, trials = _size(space), limits.max_total_trials
+    size, trials = space_size(space), limits.max_total_trials
     if sampling.type is SamplingType.BAYESIAN and trials < 20 * len(space):
         yield (
             f"{where}.limits.max_total_trials: bayesian sampling learns from trial to trial; "
@@ -104,7 +112,7 @@ def _warnings(
         )
 
 
-def _size(space: Mapping[str, Expression]) -> int | None:
+def space_size(space: Mapping[str, Expression]) -> int | None:
     """Return how many configurations a space has; None when they are not countable."""
     size = 1
     for expression in space.values():

@@ -52,6 +52,8 @@ def parse_policy(
         near = did_you_mean(kind, POLICIES) if isinstance(kind, str) else ""
         remedy = f"for no policy set {where}=null"
         part.fault("type", f"must be one of {known}, got {shown(kind)}; {remedy}{near}")
+        for name in sorted(_WHOLE):
+            part.integer(name, 0)
         return None, part.faults
     names = [field.name for field in fields(POLICIES[kind])]
     part.only(names, kind)
@@ -61,9 +63,12 @@ def parse_policy(
         for name in names
         if name in part.raw
     }
-    if part.faults:
+    read = {name: value for name, value in values.items() if value is not None}
+    if not all(name in read for name in _REQUIRED.get(kind, [])):
         return None, part.faults
-    policy = POLICIES[kind](**values)  # type: ignore[arg-type]
+    policy = POLICIES[kind](**read)  # type: ignore[arg-type]
     for name, text in policy.faults():
-        part.fault(name, text)
+        # How numbers stand to each other is not known of those that could not be read.
+        if name or values.keys() - read.keys() <= _WHOLE:
+            part.fault(name, text)
     return (None if part.faults else policy), part.faults

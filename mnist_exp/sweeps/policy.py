@@ -3,6 +3,7 @@
 https://learn.microsoft.com/azure/machine-learning/how-to-tune-hyperparameters#early-termination
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,9 @@ from typing import ClassVar
 from mnist_exp.sweeps.ranking import Goal
 
 __all__ = ["Cut", "Policy", "Standing", "readable"]
+
+#: Units in the last place by which the rounding of a few terms can move a result.
+_ULPS = 4
 
 Histories = Mapping[int, Sequence[float]]
 
@@ -46,6 +50,28 @@ class Standing:
     bests: Mapping[int, float]
     goal: Goal
     leader: int
+
+    def is_behind(self, bound: float, *terms: float) -> bool:
+        """Whether the judged trial's best is worse than a bound, by more than rounding explains.
+
+        Decimal numbers are no floats: 0.8 - 0.1 is a little more than 0.7.
+
+        Args:
+            bound: What the best is compared with.
+            terms: What the bound was computed from.
+        """
+        value = self.bests[self.trial]
+        if not self.goal.is_better(bound, value) or not math.isfinite(value):
+            return self.goal.is_better(bound, value)
+        return abs(bound - value) > _ULPS * max(map(math.ulp, (value, bound, *terms)))
+
+    def shown(self, *bounds: float) -> list[str]:
+        """Format the judged trial's best and what it is compared with."""
+        value = self.bests[self.trial]
+        if math.isfinite(value):
+            return readable(value, *bounds)
+        # It never logged a number: what it did log says more than the number worse than any.
+        return [f"{self.histories[self.trial][-1]}", *readable(*bounds)]
 
     @property
     def sign(self) -> str:

@@ -8,7 +8,7 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Protocol
 
 from mnist_exp.sweeps.expressions import Choice, Expression, Uniform
 from mnist_exp.sweeps.fields import Fields
@@ -92,22 +92,25 @@ def with_seed(sampling: Sampling) -> Sampling:
 
 
 def parse_sampling(
-    raw: Mapping[str, Any], where: str = "sweep.sampling_algorithm"
+    raw: object, where: str = "sweep.sampling_algorithm"
 ) -> tuple[Sampling | None, list[str]]:
-    """Read `{type, seed, rule, logbase}`; the second item has a line for every fault."""
-    part = Fields(raw, where)
+    """Read `{type, seed, rule, logbase}`, or a type alone, which is Azure ML's short form.
+
+    Returns:
+        The algorithm, with defaults for what could not be read, or None when its type could not
+        be; and a line for every fault.
+    """
+    part = Fields(raw if isinstance(raw, Mapping) else {"type": raw}, where)
     part.required(["type"], "a sampling algorithm")
     kind = part.member("type", SamplingType)
-    if kind is None:
-        return None, part.faults
-    if kind is not SamplingType.RANDOM:
+    if kind in {SamplingType.GRID, SamplingType.BAYESIAN}:
         part.only(["type"], kind.value)
-        return (None if part.faults else Sampling(kind)), part.faults
-    part.only(["type", "seed", "rule", "logbase"], kind.value)
+        return Sampling(kind), part.faults
+    part.only(["type", "seed", "rule", "logbase"], kind.value if kind else "a sampling algorithm")
     seed = part.integer("seed", 0, _LARGEST_SEED)
     rule = part.member("rule", SamplingRule) or SamplingRule.RANDOM
     logbase = _logbase(part)
-    return (None if part.faults else Sampling(kind, seed, rule, logbase)), part.faults
+    return (Sampling(kind, seed, rule, logbase) if kind else None), part.faults
 
 
 def _logbase(part: Fields) -> float:
@@ -116,6 +119,7 @@ def _logbase(part: Fields) -> float:
     base = part.positive("logbase")
     if base is not None and base <= 1:
         part.fault("logbase", f"must be 'e' or a number above 1, got {base:g}")
+        return math.e
     return base or math.e
 
 

@@ -39,6 +39,7 @@ __all__ = [
     "Randint",
     "Uniform",
     "parse_search_space",
+    "space_keys",
 ]
 
 #: Azure ML's word -> the expression.
@@ -58,6 +59,8 @@ EXPRESSIONS: Mapping[str, type[Expression]] = {
     )
 }
 
+#: What stands for a number that could not be read, while the others are checked.
+_STAND_INS = {"min_value": 0.0, "max_value": 1.0, "mu": 0.0, "sigma": 1.0, "q": 1.0}
 # Up to here a float tells whole numbers apart.
 _LARGEST_UPPER = 2**53
 
@@ -98,6 +101,11 @@ def parse_search_space(
     return space, faults
 
 
+def space_keys(raw: Mapping[str, Any]) -> list[str]:
+    """Return the dotted keys of a search space, faulty ones too."""
+    return [key for key, _ in _flat(raw)]
+
+
 def _flat(raw: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
     entries: list[tuple[str, Any]] = []
     for key, entry in raw.items():
@@ -132,9 +140,6 @@ def _expression(entry: object, where: str, logbase: float, faults: list[str]) ->
         return None
     part = Fields({name: value for name, value in entry.items() if name != "type"}, where)
     expression = _read(EXPRESSIONS[kind], part, logbase)
-    if expression:
-        for name, text in expression.faults():
-            part.fault(name, text)
     faults += part.faults
     return None if part.faults else expression
 
@@ -148,21 +153,28 @@ def _read(kind: type[Expression], part: Fields, logbase: float) -> Expression | 
         upper = part.integer("upper", 1, _LARGEST_UPPER)
         return Randint(upper) if upper is not None else None
     names = [field.name for field in fields(kind) if field.name != "base"]
-    if issubclass(kind, LogUniform):
-        _take_logarithms(part, logbase)
+    told = _take_logarithms(part, logbase) if issubclass(kind, LogUniform) else set()
     part.only(names, kind.type)
-    part.required(names, kind.type)
+    part.required([name for name in names if name not in told], kind.type)
     numbers = {name: part.number(name) for name in names}
-    if part.faults:
-        return None
     base = {"base": logbase} if issubclass(kind, LogUniform | LogNormal) else {}
-    return kind(**numbers, **base)
+    unread = {name for name, number in numbers.items() if number is None}
+    expression = kind(**{**numbers, **{name: _STAND_INS[name] for name in unread}}, **base)
+    for name, text in expression.faults():
+        # How the others stand to each other is not known when one of them could not be read.
+        if name not in unread if name else unread <= {"q"}:
+            part.fault(name, text)
+    return expression
 
 
-def _take_logarithms(part: Fields, logbase: float) -> None:
-    """Replace `low` and `high` by the `min_value` and `max_value` that they stand for."""
+def _take_logarithms(part: Fields, logbase: float) -> set[str]:
+    """Replace `low` and `high` by the `min_value` and `max_value` that they stand for.
+
+    Returns:
+        Those of them that are not known, because of faults that have been told.
+    """
     if not {"low", "high"} & set(part.raw):
-        return
+        return set()
     both = [name for name in ("min_value", "max_value") if name in part.raw]
     for name in both:
         part.fault(
@@ -172,12 +184,16 @@ def _take_logarithms(part: Fields, logbase: float) -> None:
         )
     part.required(["low", "high"], "a pair of actual bounds")
     low, high = part.positive("low"), part.positive("high")
+    for actual in ("low", "high"):
+        part.raw.pop(actual, None)
     if low and high and low >= high:
         part.fault("", f"low must be below high, got {low:g} and {high:g}")
-    for actual, name, bound in (("low", "min_value", low), ("high", "max_value", high)):
-        part.raw.pop(actual, None)
-        # A faulty bound has been reported; the 0 keeps it from being reported as missing too.
-        part.raw[name] = math.log(bound) / math.log(logbase) if bound else 0.0
+    if not (low and high and low < high):
+        return {"min_value", "max_value"}
+    part.raw["min_value"], part.raw["max_value"] = (
+        math.log(bound) / math.log(logbase) for bound in (low, high)
+    )
+    return set()
 
 
 def _choice(part: Fields, logbase: float) -> Choice | None:

@@ -212,6 +212,8 @@ def test_every_unknown_key_is_told(capsys: pytest.CaptureFixture[str]) -> None:
         ["sweep=grid", "sweep.early_termination.type=bandit"],
         ["+sweep.search_space.x={type: choice, values: [1]}"],
         ["job.identity=null"],
+        ["sweep.sampling_algorithm=random"],
+        ["sweep.sampling_algorithm.logbase=10"],
         ["compute=cpu_cluster", "compute.tier=low_priority"],
     ],
 )

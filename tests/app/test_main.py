@@ -1,6 +1,9 @@
 """The command in a process of its own: multiruns, flags, and no error that is Hydra's."""
 
+import os
 import shlex
+import signal
+import subprocess
 
 from mnist_exp import __version__
 from tests.conftest import Cli
@@ -44,6 +47,21 @@ def test_a_full_traceback_on_request_leaves_nothing_either(cli: Cli) -> None:
 def test_the_version(cli: Cli) -> None:
     assert cli.ok("--version").stdout == f"mnist-exp {__version__}\n"
     assert list(cli.folder.iterdir()) == []
+
+
+def test_a_reader_that_leaves_early_is_no_error(cli: Cli) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "wb") as pipe:
+        done = subprocess.run(
+            cli.command("--help"),
+            cwd=cli.folder,
+            env=cli.environment,
+            stdout=pipe,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (128 + signal.SIGPIPE, b"")
 
 
 def test_variants_over_stages_can_be_told_apart(cli: Cli) -> None:

@@ -85,6 +85,26 @@ def test_all_faults_at_once(cli: Cli) -> None:
     assert len(done.stderr.splitlines()) == 3
 
 
+def test_what_hydra_stops_at_hides_nothing(cli: Cli) -> None:
+    done = cli(
+        "stage=sweep",
+        "sweep.limits.max_total_trials=abc",
+        "model.epohcs=1",
+        "model.learning_rate=[1",
+        "sweep.sampling_algorithm.seed=x",
+        "+sweep.search_space.model__epochs={type: choice, values: [1]}",
+    )
+    told = {line.removeprefix("error: ").partition(":")[0] for line in done.stderr.splitlines()}
+    assert told == {
+        "sweep.limits.max_total_trials",
+        "model.epohcs",
+        "model.learning_rate=[1",
+        "sweep.sampling_algorithm.seed",
+        "sweep.search_space",
+    }
+    assert (done.returncode, done.stdout, list(cli.folder.iterdir())) == (1, "", [])
+
+
 def test_full_traceback_on_request(cli: Cli) -> None:
     done = cli("stage=train", "model=huge", env={"HYDRA_FULL_ERROR": "1"})
     assert done.returncode == 1

@@ -4,15 +4,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from mnist_exp.errors import OutputsError
 from mnist_exp.report.figures import (
     confusion_matrix,
     learning_curves,
+    parallel_coordinates,
     predictions,
     sweep_figure,
 )
+from mnist_exp.report.figures.history import draw_history
+from mnist_exp.report.figures.legend import above
 from mnist_exp.sweeps.ranking import Goal
 from mnist_exp.workspaces.entities import JobResult, JobStatus, MetricPoint, TrialResult
 from tests.report.samples import METRIC, command_job, points, sweep_job
@@ -112,10 +116,47 @@ def test_parameters_of_every_kind_get_a_panel(tmp_path: Path):
     assert picture.shape[0] > 1000
 
 
-def test_a_sweep_without_its_metric_says_so(tmp_path: Path):
-    trials = [TrialResult("s_0", JobStatus.FAILED, {})]
+@pytest.mark.parametrize("values", [[], [math.nan]])
+def test_a_sweep_without_its_metric_says_so(tmp_path: Path, values: list[float]):
+    trials = [TrialResult("s_0", JobStatus.FAILED, {"x": 1}, metrics={"f1": points(values)})]
     job = JobResult("s", JobStatus.FAILED, trials=trials)
-    assert not is_blank(pixels(sweep_figure(job, "f1", "minimize", tmp_path / "sweep.png")))
+    picture = pixels(sweep_figure(job, "f1", "minimize", tmp_path / "sweep.png"))
+    assert not is_blank(picture)
+    assert picture.shape[0] == 750
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 1.7e308])
+def test_numbers_that_no_axis_holds_are_left_out(tmp_path: Path, value: float):
+    trials = [
+        TrialResult(
+            f"s_{index}",
+            JobStatus.COMPLETED,
+            {"x": parameter},
+            best=best,
+            metrics={METRIC: [MetricPoint(one, step) for step, one in enumerate(values)]},
+        )
+        for index, (parameter, best, values) in enumerate(
+            [(1.0, 0.5, [0.5, value]), (10**400, value, [value]), (value, -value, [-value, 0.1])]
+        )
+    ]
+    job = JobResult("s", JobStatus.COMPLETED, trials=trials, best="s_0", metrics=trials[0].metrics)
+    for draw in (sweep_figure, parallel_coordinates):
+        assert not is_blank(pixels(draw(job, METRIC, "maximize", tmp_path / "sweep.png")))
+    assert not is_blank(pixels(learning_curves(job, tmp_path / "curves.png")))
+
+
+def test_a_curve_that_ends_in_nan_has_its_mark_at_the_last_number():
+    trial = TrialResult("s_0", JobStatus.FAILED, {}, metrics={METRIC: points([0.2, 0.5, math.nan])})
+    axes = Figure().subplots()
+    draw_history(axes, JobResult("s", JobStatus.FAILED, trials=[trial]), METRIC)
+    assert axes.get_lines()[0].get_markevery() == [1]
+
+
+def test_a_legend_stands_clear_of_what_is_taken_out_of_large_numbers():
+    for values, height in (([0.1, 0.2], 1), ([1795421696.6, 1795421697.9], 1.06)):
+        axes = Figure().subplots()
+        axes.plot(values)
+        assert above(axes) == (0, height)
 
 
 def test_a_sweep_of_nothing_but_seeds_has_its_history_alone(tmp_path: Path):

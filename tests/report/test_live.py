@@ -190,3 +190,19 @@ def test_running_trials_and_the_best_are_shown_before_others():
     names = [trial.name for trial in visible_trials(job, 5)]
     assert names == ["sweep_1_2", "sweep_1_7", "sweep_1_11", "sweep_1_48", "sweep_1_49"]
     assert len(visible_trials(job, 0)) == 1
+
+
+def test_no_status_is_cut_and_no_name_folded_where_there_is_room():
+    job = sweep_job(2)
+    trials = [
+        replace(
+            trial,
+            status=JobStatus.CANCEL_REQUESTED,
+            parameters={"lr_x": 0.0123, "sub": '{"kind":"a","x":0.7899228425858561}'},
+        )
+        for trial in job.trials
+    ]
+    console = pipe(80)
+    console.print(trial_table(replace(job, trials=trials), 80, 20))
+    for words in ("CancelRequested", "lr_x", "{kind=a x=0.7899}"):
+        assert words in written(console)

@@ -76,6 +76,13 @@ def test_each_trial_is_a_line_through_its_values_to_what_came_of_it(draw: Draw) 
     assert ticks(axes, 1) == pytest.approx({"a": 0, "b": 0.5, "c": 1})
     assert ticks(axes, 2) == pytest.approx({"0.5": 0, "0.7": 0.5, "0.9": 1})
     assert "sweep · maximize acc" in [text.get_text() for text in figure.texts]
+    legend = axes.get_legend()
+    assert legend is not None
+    assert [text.get_text() for text in legend.get_texts()] == [
+        "best: trial 0, 0.9",
+        "completed (1)",
+        "cut early (1)",
+    ]
 
 
 def test_the_best_one_lies_on_top_and_is_the_thickest(draw: Draw) -> None:
@@ -112,6 +119,12 @@ def test_values_are_not_written_over_each_other(draw: Draw) -> None:
         assert len(heights) > 10
         assert np.diff(heights).min() >= 0.039
         assert (heights[0], heights[-1]) == (0, 1)
+
+
+def test_a_mapping_that_was_drawn_is_written_in_short(draw: Draw) -> None:
+    long = '{"kind":"a","x":0.7899228425858561,"momentum":0.9}'
+    (axes,) = draw(trial(0, 0.5, {"sub": long}), trial(1, 0.6, {"sub": '{"kind":"b"}'})).axes
+    assert set(ticks(axes, 0)) == {"{kind=a x=0.7899 moment…", "{kind=b}"}
 
 
 def test_trials_without_a_value_have_no_line(draw: Draw) -> None:

@@ -86,3 +86,22 @@ def test_a_ratio_of_a_value_that_is_not_positive_is_cautioned_against():
     assert BanditPolicy(slack_factor=0.1).caution(0.5) is None
     assert BanditPolicy(slack_factor=0.1).caution(float("nan")) is None
     assert BanditPolicy(slack_amount=0.1).caution(-0.5) is None
+
+
+@pytest.mark.parametrize(
+    ("policy", "best", "value", "goal"),
+    [
+        (BanditPolicy(slack_amount=0.1), 0.8, 0.7, Goal.MAXIMIZE),
+        (BanditPolicy(slack_amount=0.1), 0.7, 0.8, Goal.MINIMIZE),
+        (BanditPolicy(slack_factor=0.1), 1.1, 1.0, Goal.MAXIMIZE),
+        (BanditPolicy(slack_factor=0.1), 0.3, 0.33, Goal.MINIMIZE),
+    ],
+)
+def test_on_the_bound_is_within_the_slack_however_floats_round(policy, best, value, goal):
+    assert policy.decide(1, 1, {0: [best], 1: [value]}, goal) is None
+    beyond = value - 1e-9 if goal is Goal.MAXIMIZE else value + 1e-9
+    reason = policy.decide(1, 1, {0: [best], 1: [beyond]}, goal).reason
+    sign = "<" if goal is Goal.MAXIMIZE else ">"
+    shown, bound = float(reason.split()[0]), float(reason.split(" = ")[1].split()[0])
+    assert shown < bound if sign == "<" else shown > bound
+    assert len(reason) < 70

@@ -99,7 +99,9 @@ def test_a_trial_without_a_number_is_worse_than_any():
         TruncationSelectionPolicy(truncation_percentage=40),
     ):
         for goal in Goal:
-            assert policy.decide(0, 2, histories, goal)
+            cut = policy.decide(0, 2, histories, goal)
+            assert cut
+            assert cut.reason.startswith("nan")
 
 
 def test_an_interval_that_the_trial_has_not_reached_decides_nothing():
@@ -170,3 +172,21 @@ def test_a_faulty_policy_is_reported(raw, part):
     policy, faults = parse_policy(raw)
     assert policy is None
     assert any(part in line for line in faults)
+
+
+@pytest.mark.parametrize(
+    ("raw", "parts"),
+    [
+        (
+            {"slack_factor": -1, "evaluation_interval": "x", "slack_amount": 0.2},
+            ["evaluation_interval: must", "slack_factor: must be above 0", "one of them"],
+        ),
+        ({"slack_factor": 0, "slack": 1}, ["slack: bandit takes", "one of them"]),
+        ({"slack_factor": "x", "slack_amount": -1}, ["factor: must be a number", "above 0"]),
+        ({"type": "bandt", "delay_evaluation": "x"}, ["delay_evaluation: must"]),
+    ],
+)
+def test_no_fault_hides_another(raw, parts):
+    faults = parse_policy({"type": "bandit", **raw})[1]
+    assert all(any(part in line for line in faults) for part in parts)
+    assert len(faults) == len(parts) + ("type" in raw)

@@ -42,9 +42,19 @@ def test_a_sampling_algorithm_is_read_with_its_defaults():
     ],
 )
 def test_a_broken_rule_is_reported(raw, part):
-    sampling, faults = parse_sampling(raw)
-    assert sampling is None
-    assert part in faults[0]
+    assert part in parse_sampling(raw)[1][0]
+
+
+def test_a_type_alone_is_azures_short_form():
+    assert parse_sampling("Grid") == (Sampling(SamplingType.GRID), [])
+    for wrong in ("gird", 5, ["grid"]):
+        assert "must be one of random, grid, bayesian" in parse_sampling(wrong)[1][0]
+
+
+def test_what_can_be_read_beside_a_fault_is():
+    sampling, faults = parse_sampling({"type": "grid", "seed": "x"})
+    assert (sampling, len(faults)) == (Sampling(SamplingType.GRID), 1)
+    assert len(parse_sampling({"type": "randm", "seed": "x", "rule": "y"})[1]) == 3
 
 
 @pytest.mark.parametrize(

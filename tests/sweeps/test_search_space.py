@@ -184,3 +184,18 @@ def test_every_fault_comes_in_one_go_and_good_entries_survive():
     )
     assert space == {"c": Randint(4)}
     assert len(faults) == 2
+
+
+@pytest.mark.parametrize(
+    ("entry", "count"),
+    [
+        ({"type": "uniform", "min_value": 1, "max_value": 0, "x": 1}, 2),
+        ({"type": "quniform", "min_value": 1, "max_value": 0, "q": "x"}, 2),
+        ({"type": "quniform", "min_value": "x", "max_value": 0, "q": -1}, 2),
+        ({"type": "qlognormal", "mu": "x", "sigma": -1, "q": -1}, 3),
+        ({"type": "qloguniform", "low": 2, "high": 1, "q": 0}, 2),
+        ({"type": "qloguniform", "low": 0, "high": "x"}, 3),
+    ],
+)
+def test_no_fault_of_an_expression_hides_another(entry, count):
+    assert len(faults_of(entry)) == count

@@ -19,6 +19,7 @@ __all__ = [
     "INK",
     "PINK",
     "VERMILLION",
+    "drawable",
     "new_figure",
     "note",
     "save",
@@ -38,6 +39,8 @@ _PALE = "#e4e7eb"
 CYCLE = (BLUE, VERMILLION, GREEN, PINK, AMBER, SKY, INK, GREY)
 
 _DPI = 150
+#: Far beyond it the arithmetic of an axis overflows.
+_LARGEST = 1e150
 
 
 def new_figure(width: float, height: float, title: str, subtitle: str = "") -> Figure:
@@ -69,6 +72,11 @@ def style(axes: Axes, xlabel: str = "", ylabel: str = "") -> None:
     axes.set_axisbelow(True)
     axes.set_xlabel(xlabel, fontsize=10, color=INK, parse_math=False)
     axes.set_ylabel(ylabel, fontsize=10, color=INK, parse_math=False)
+
+
+def drawable(value: object) -> bool:
+    """Whether a value can be put on an axis: neither text, nor nan, infinite or about so."""
+    return isinstance(value, int | float) and abs(value) < _LARGEST
 
 
 def note(figure: Figure, text: str) -> None:

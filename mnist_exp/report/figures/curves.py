@@ -9,7 +9,8 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from mnist_exp.report.figures.canvas import CYCLE, new_figure, note, save, style
+from mnist_exp.report.figures.canvas import CYCLE, drawable, new_figure, note, save, style
+from mnist_exp.report.figures.legend import above
 from mnist_exp.report.words import number, plain
 from mnist_exp.workspaces.entities import JobResult, MetricPoint
 
@@ -64,7 +65,7 @@ def _panels(metrics: _Metrics) -> dict[str, _Metrics]:
 def _draw(axes: Axes, ending: str, metrics: _Metrics) -> None:
     by_step = all(_is_increasing(points) for points in metrics.values())
     for index, (name, points) in enumerate(metrics.items()):
-        values = [point.value if math.isfinite(point.value) else math.nan for point in points]
+        values = [point.value if drawable(point.value) else math.nan for point in points]
         axes.plot(
             [point.step for point in points] if by_step else range(1, len(points) + 1),
             values,
@@ -81,7 +82,7 @@ def _draw(axes: Axes, ending: str, metrics: _Metrics) -> None:
         frameon=False,
         fontsize=9,
         loc="lower left",
-        bbox_to_anchor=(0, 1.0),
+        bbox_to_anchor=above(axes),
         ncols=2,
         borderaxespad=0.2,
         handlelength=1.6,

@@ -6,12 +6,12 @@ from typing import NamedTuple
 
 from matplotlib import patheffects
 from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from mnist_exp.report.figures.canvas import style
-from mnist_exp.report.figures.trials import Look, look_of, looks
-from mnist_exp.report.words import number, trial_label
+from mnist_exp.report.figures.canvas import drawable, style
+from mnist_exp.report.figures.legend import add_legend
+from mnist_exp.report.figures.trials import Look, look_of
+from mnist_exp.report.words import trial_label
 from mnist_exp.workspaces.entities import JobResult, TrialResult
 
 __all__ = ["draw_history"]
@@ -40,7 +40,7 @@ def draw_history(axes: Axes, job: JobResult, metric: str) -> None:
     for trial in job.trials:
         # What a trial still logs while it is being ended lies behind its cut.
         values = [point.value for point in trial.metrics.get(metric, ())][: trial.cut]
-        if finite := [index for index, value in enumerate(values) if math.isfinite(value)]:
+        if finite := [index for index, value in enumerate(values) if drawable(value)]:
             _draw_trial(axes, look_of(trial, job), values, trial.best, len(job.trials))
             ends.append(_End(trial, finite[-1] + 1, values[finite[-1]]))
     style(axes, "log event (interval)", metric)
@@ -48,15 +48,16 @@ def draw_history(axes: Axes, job: JobResult, metric: str) -> None:
     axes.margins(x=0.03)
     if len(ends) <= _MAX_LABELLED:
         _label_ends(axes, ends, job)
-    _add_legend(axes, job)
+    add_legend(axes, job)
 
 
 def _draw_trial(
     axes: Axes, look: Look, values: Sequence[float], best: float | None, trials: int
 ) -> None:
-    finite = [value if math.isfinite(value) else math.nan for value in values]
+    finite = [value if drawable(value) else math.nan for value in values]
     # The winner's star stands where it was best, the other marks where a trial ended.
-    starred = look is Look.BEST and best in values
+    starred = look is Look.BEST and best in finite
+    ends = [index for index, value in enumerate(values) if drawable(value)][-1]
     axes.plot(
         range(1, len(finite) + 1),
         finite,
@@ -64,7 +65,7 @@ def _draw_trial(
         linewidth=look.width,
         alpha=look.alpha(trials),
         marker=look.marker,
-        markevery=[next(i for i, v in enumerate(values) if v == best) if starred else -1],
+        markevery=[next(i for i, v in enumerate(values) if v == best) if starred else ends],
         markersize=look.marker_size,
         zorder=look.zorder,
     )
@@ -108,34 +109,3 @@ def _spread(heights: Sequence[float], gap: float, top: float) -> list[float]:
                 spread[index + 1] += lack / 2
         spread[-1] = min(spread[-1], top)
     return spread
-
-
-def _add_legend(axes: Axes, job: JobResult) -> None:
-    handles = [
-        Line2D(
-            [],
-            [],
-            color=look.colour,
-            linewidth=look.width,
-            marker=look.marker,
-            markersize=look.marker_size,
-            label=_words(look, trials, job),
-        )
-        for look, trials in looks(job).items()
-    ]
-    axes.legend(
-        handles=handles,
-        frameon=False,
-        fontsize=10,
-        loc="lower left",
-        bbox_to_anchor=(0, 1.0),
-        ncols=5,
-        columnspacing=2,
-    )
-
-
-def _words(look: Look, trials: Sequence[TrialResult], job: JobResult) -> str:
-    if look is Look.BEST:
-        label = trial_label(trials[0].name, job.name)
-        return f"best: trial {label}, {number(trials[0].best)}"
-    return f"{look.value} ({len(trials)})"

@@ -2,14 +2,16 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from matplotlib.axes import Axes
 
-from mnist_exp.report.figures.canvas import GREY, INK, new_figure, note, save, style
+from mnist_exp.report.figures.canvas import GREY, INK, drawable, new_figure, note, save, style
+from mnist_exp.report.figures.legend import add_legend
 from mnist_exp.report.figures.trials import look_of
-from mnist_exp.report.words import number, plain
+from mnist_exp.report.words import number, plain, shortened
 from mnist_exp.sweeps.ranking import Goal
 from mnist_exp.workspaces.entities import JobResult
 
@@ -20,15 +22,14 @@ _WIDTH, _HEIGHT = 13.0, 5.5
 _LOG_RATIO = 20
 #: Distance that keeps two values apart that are written at their axis, as a share of it.
 _TICK_GAP = 0.04
+_MAX_CHARACTERS = 24
 
 
 class _Scale:
     """Where the values of one axis lie, from 0 to 1."""
 
     def __init__(self, values: Sequence[Any]) -> None:
-        self._numeric = all(
-            isinstance(value, int | float) and math.isfinite(value) for value in values
-        )
+        self._numeric = all(map(drawable, values))
         self._order: list[Any] = sorted(set(values if self._numeric else map(str, values)))
         low, high = self._order[0], self._order[-1]
         self._log = self._numeric and low > 0 and high / low >= _LOG_RATIO
@@ -73,7 +74,7 @@ def parallel_coordinates(job: JobResult, primary_metric: str, goal: Goal | str, 
     """
     subtitle = plain(f"{job.name} · {Goal(goal).value} {primary_metric}")
     figure = new_figure(_WIDTH, _HEIGHT, "Parameters of the trials", subtitle)
-    trials = [one for one in job.trials if one.best is not None and math.isfinite(one.best)]
+    trials = [one for one in job.trials if drawable(one.best)]
     names = list(dict.fromkeys(name for trial in trials for name in trial.parameters))
     rows = [
         ([*(trial.parameters.get(name, "") for name in names), trial.best], look_of(trial, job))
@@ -94,6 +95,7 @@ def parallel_coordinates(job: JobResult, primary_metric: str, goal: Goal | str, 
             zorder=look.zorder,
         )
     _draw_scales(axes, scales, [*names, f"best {primary_metric}"])
+    add_legend(axes, replace(job, trials=trials), marked=False)
     return save(figure, path)
 
 
@@ -108,15 +110,15 @@ def _draw_scales(axes: Axes, scales: Sequence[_Scale], names: Sequence[str]) -> 
         axes.axvline(place, color=GREY, linewidth=0.8, zorder=1)
         for value in scale.ticks:
             axes.annotate(
-                number(value),
+                shortened(number(value), _MAX_CHARACTERS),
                 (place, scale(value)),
-                xytext=(-5, 0),
+                xytext=(-6, 0),
                 textcoords="offset points",
                 ha="right",
                 va="center",
                 fontsize=8,
                 color=INK,
                 zorder=9,
-                bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.8},
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.2},
                 parse_math=False,
             )

@@ -8,9 +8,9 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.ticker import LogFormatterSciNotation, LogLocator, MaxNLocator, NullFormatter
 
-from mnist_exp.report.figures.canvas import style
+from mnist_exp.report.figures.canvas import drawable, style
 from mnist_exp.report.figures.trials import looks
-from mnist_exp.report.words import number, plain
+from mnist_exp.report.words import number, shortened
 from mnist_exp.workspaces.entities import JobResult
 
 __all__ = ["draw_parameter"]
@@ -18,7 +18,7 @@ __all__ = ["draw_parameter"]
 #: A parameter with more values than these is drawn on a scale, not as categories.
 _MAX_CATEGORIES = 8
 _LOG_RATIO = 20
-_MAX_CHARACTERS = 12
+_MAX_CHARACTERS = 18
 # Dots of equal choices would hide each other.
 _OFFSETS = (0, 1, -1, 2, -2, 3, -3)
 
@@ -36,7 +36,7 @@ def draw_parameter(axes: Axes, job: JobResult, name: str) -> None:
         shown = [
             (index, trial.parameters[name], trial.best)
             for index, trial in enumerate(trials)
-            if name in trial.parameters and trial.best is not None and math.isfinite(trial.best)
+            if name in trial.parameters and trial.best is not None and drawable(trial.best)
         ]
         axes.scatter(
             [
@@ -58,7 +58,7 @@ def draw_parameter(axes: Axes, job: JobResult, name: str) -> None:
 
 def _positions(values: Sequence[Any]) -> Mapping[str, int]:
     """Return the place of each category; empty for a parameter on a scale."""
-    numeric = all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
+    numeric = all(drawable(v) and not isinstance(v, bool) for v in values)
     distinct = {number(value): value for value in values}
     if numeric:
         whole = all(isinstance(value, int) for value in values)
@@ -73,7 +73,7 @@ def _positions(values: Sequence[Any]) -> Mapping[str, int]:
 
 def _scale(axes: Axes, values: Sequence[Any], positions: Mapping[str, int]) -> None:
     if positions:
-        labels = [_shortened(key) for key in positions]
+        labels = [shortened(key, _MAX_CHARACTERS) for key in positions]
         crowded = sum(map(len, labels)) > 30
         axes.set_xticks(
             range(len(labels)),
@@ -102,8 +102,3 @@ def _is_log(values: Sequence[float]) -> bool:
     middle = median_low(values)
     in_decades = (math.log(middle) - math.log(low)) / (math.log(high) - math.log(low))
     return abs(in_decades - 0.5) < abs((middle - low) / (high - low) - 0.5)
-
-
-def _shortened(text: str) -> str:
-    text = plain(text)
-    return text if len(text) <= _MAX_CHARACTERS else f"{text[: _MAX_CHARACTERS - 1]}…"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from matplotlib.figure import SubFigure
 
-from mnist_exp.report.figures.canvas import new_figure, note, save
+from mnist_exp.report.figures.canvas import drawable, new_figure, note, save
 from mnist_exp.report.figures.history import draw_history
 from mnist_exp.report.figures.parameters import draw_parameter
 from mnist_exp.report.words import plain
@@ -39,9 +39,11 @@ def sweep_figure(job: JobResult, primary_metric: str, goal: Goal | str, path: Pa
     """
     subtitle = f"{job.name} · {len(job.trials)} trials · {Goal(goal).value} {primary_metric}"
     names = list(dict.fromkeys(name for trial in job.trials for name in trial.parameters))
-    if not any(trial.metrics.get(primary_metric) for trial in job.trials):
+    values = [point.value for one in job.trials for point in one.metrics.get(primary_metric, ())]
+    if not any(map(drawable, values)):
         figure = new_figure(_WIDTH, _HISTORY_HEIGHT, "Sweep", plain(subtitle))
-        note(figure, f"No trial logged {plain(primary_metric)}.")
+        what = "a number as " if values else ""
+        note(figure, f"No trial logged {what}{plain(primary_metric)}.")
         return save(figure, path)
     heights = [_HISTORY_HEIGHT, *[_ROW_HEIGHT * math.ceil(len(names) / _COLUMNS)][: len(names)]]
     figure = new_figure(_WIDTH, sum(heights), "Sweep", plain(subtitle))

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from mnist_exp.specs import CommandJob, PathInput
 from mnist_exp.sweeps.names import azure_name
-from mnist_exp.templates import literal_text
+from mnist_exp.templates import drawn_text, literal_text
 
 __all__ = ["TrackedRun", "job_environment"]
 
@@ -87,4 +87,6 @@ def job_environment(
 
 def sweep_variables(parameters: Mapping[str, object]) -> dict[str, str]:
     """Return the variables by which a trial sees its drawn values, under Azure ML's names."""
-    return {f"AZUREML_SWEEP_{azure_name(name)}": str(value) for name, value in parameters.items()}
+    return {
+        f"AZUREML_SWEEP_{azure_name(name)}": drawn_text(value) for name, value in parameters.items()
+    }

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mnist_exp.specs import CommandJob, Literal
-from mnist_exp.templates import render
+from mnist_exp.templates import drawn_text, render
 from mnist_exp.workspaces.base import Observer
 from mnist_exp.workspaces.entities import JobResult, JobStatus, MetricPoint
 from mnist_exp.workspaces.local.environment import TrackedRun, job_environment, sweep_variables
@@ -121,7 +121,7 @@ class RunningJob:
         environment = job_environment(job, self.run, self.folder.work, root)
         if trial:
             drawn = trial.parameters.items()
-            values |= {("search_space", name): str(value) for name, value in drawn}
+            values |= {("search_space", name): drawn_text(value) for name, value in drawn}
             environment |= sweep_variables(trial.parameters)
         command = render(job.command, values, shlex.quote if job.quoted else str)
         environments = worker_environments(environment, job.worker_count)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from mnist_exp.specs import SweepJob
 from mnist_exp.sweeps.names import azure_name
+from mnist_exp.sweeps.plan import space_size
 from mnist_exp.sweeps.trial import SweepResult, Trial
 from mnist_exp.workspaces.base import Observer
 from mnist_exp.workspaces.entities import JobResult, JobStatus, MetricPoint, TrialResult
@@ -121,7 +122,11 @@ def track_end(result: JobResult, run: TrackedRun, tracking: "Tracking", job: Swe
     """Leave on the parent run what Azure ML's sweep leaves in its properties and tags."""
     best = result.best_trial
     primary = {"name": job.objective.primary_metric, "goal": job.objective.goal.value}
-    tags = {"primary_metric_config": json.dumps(primary)}
+    size = space_size(job.search_space)
+    tags = {
+        "primary_metric_config": json.dumps(primary),
+        "space_size": "infinite_space_size" if size is None else str(size),
+    }
     tags |= {
         f"_aml_system_{trial.name}": json.dumps(
             {azure_name(name): value for name, value in trial.parameters.items()}
@@ -131,6 +136,8 @@ def track_end(result: JobResult, run: TrackedRun, tracking: "Tracking", job: Swe
     if best is not None:
         tags |= {
             "best_child_run_id": best.name,
+            # Azure ML's name for where a run's data is; here it names the trial alone.
+            "best_data_container_id": f"dcid.{best.name}",
             "best_metric_status": "Succeeded",
             "score": str(best.best),
         }

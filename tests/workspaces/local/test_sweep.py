@@ -213,6 +213,8 @@ def test_runs_are_nested_and_the_parent_says_what_came_out(bench: Bench) -> None
     assert parent.data.tags["azureml.runType"] == "sweep"
     assert parent.data.tags["best_child_run_id"] == "sweep_1"
     assert parent.data.tags["score"] == "0.6"
+    assert parent.data.tags["space_size"] == "2"
+    assert parent.data.tags["best_data_container_id"] == "dcid.sweep_1"
     assert json.loads(parent.data.tags["primary_metric_config"]) == {
         "name": "score",
         "goal": "maximize",
@@ -229,13 +231,19 @@ def test_runs_are_nested_and_the_parent_says_what_came_out(bench: Bench) -> None
 
 
 def test_a_trials_environment_names_its_sweep_and_its_values(bench: Bench) -> None:
-    bench.run({"lr": choice(0.5)}, "env", inputs={"epochs": 3})
+    space = {"lr": choice(0.5), "model.neurons": choice(65.0)}
+    result = bench.run(
+        space, "env; echo typed={{search_space.model.neurons}}", inputs={"epochs": 3}
+    )
     log = (bench.jobs / "sweep_0" / "user_logs" / "std_log.txt").read_text()
     seen = dict(line.split("=", 1) for line in log.splitlines() if "=" in line)
     assert seen["AZUREML_RUN_ID"] == "sweep_0"
     assert seen["AZUREML_ROOT_RUN_ID"] == "sweep"
     assert seen["AZUREML_SWEEP_lr"] == "0.5"
     assert seen["AZUREML_PARAMETER_epochs"] == "3"
+    # What a quniform draws is a float, and a script reads it as a whole number.
+    assert (seen["typed"], seen["AZUREML_SWEEP_model__neurons"]) == ("65", "65")
+    assert repr(result.trials[0].parameters["model.neurons"]) == "65.0"
     assert seen["MLFLOW_RUN_ID"] == bench.tracked("sweep_0").info.run_id
 
 

@@ -1,0 +1,60 @@
+"""What the colours of a sweep's figures mean, above the axes."""
+
+from collections.abc import Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+
+from mnist_exp.report.figures.trials import Look, looks
+from mnist_exp.report.words import number, trial_label
+from mnist_exp.workspaces.entities import JobResult, TrialResult
+
+__all__ = ["above", "add_legend"]
+
+#: Height of what matplotlib takes out of large numbers (`1e9`), as a share of the axes.
+_OFFSET = 0.06
+
+
+def add_legend(axes: Axes, job: JobResult, *, marked: bool = True) -> None:
+    """Say how the trials ended that are drawn.
+
+    Args:
+        axes: Where they are drawn.
+        job: The sweep, with the trials that are drawn.
+        marked: Whether curves end in a mark.
+    """
+    handles = [
+        Line2D(
+            [],
+            [],
+            color=look.colour,
+            linewidth=look.width,
+            marker=look.marker if marked else "",
+            markersize=look.marker_size,
+            label=_words(look, trials, job),
+        )
+        for look, trials in looks(job).items()
+    ]
+    axes.legend(
+        handles=handles,
+        frameon=False,
+        fontsize=10,
+        loc="lower left",
+        bbox_to_anchor=above(axes),
+        ncols=5,
+        columnspacing=2,
+    )
+
+
+def above(axes: Axes) -> tuple[float, float]:
+    """Return where a legend stands clear of the axes, and of what stands above its numbers."""
+    formatter = axes.yaxis.get_major_formatter()
+    formatter.format_ticks(list(axes.get_yticks()))
+    return 0, 1 + (_OFFSET if formatter.get_offset() else 0)
+
+
+def _words(look: Look, trials: Sequence[TrialResult], job: JobResult) -> str:
+    if look is Look.BEST:
+        label = trial_label(trials[0].name, job.name)
+        return f"best: trial {label}, {number(trials[0].best)}"
+    return f"{look.value} ({len(trials)})"

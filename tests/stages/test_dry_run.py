@@ -1,0 +1,12 @@
+import pytest
+
+from mnist_exp.stages.dry_run import planned
+from tests.composing import config
+
+
+@pytest.mark.parametrize("stage", ["train", "sweep"])
+def test_a_run_that_goes_on_keeps_its_name(stage: str) -> None:
+    (document,) = planned(config(f"stage={stage}", f"run={stage}_20250102"))
+    assert document.name == f"{stage}_20250102"
+    (new,) = planned(config(f"stage={stage}"))
+    assert new.name != document.name
