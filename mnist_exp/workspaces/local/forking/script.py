@@ -37,13 +37,16 @@ def run(argv: list[str], folder: str, environment: dict[str, str], log: str) -> 
         # Python itself says best what is wrong with it.
         os.execvp("python", ["python", *argv])  # noqa: S606
     _reseed()
+    _tell_multiprocessing()
     sys.argv = list(argv)
     sys.orig_argv = ["python", *argv]
-    own = Path(argv[0]).resolve().parent
+    # As Python itself names a script, so that it is found from any folder.
+    path = os.path.join(os.getcwd(), argv[0])  # noqa: PTH109, PTH118
+    own = Path(path).resolve().parent
     sys.path.insert(0, str(own))
     _forget_namesakes(own)
     modules = len(sys.modules)
-    leave(_execute(source, argv[0]), own, modules)
+    leave(_execute(source, path), own, modules)
 
 
 def _forget_namesakes(folder: Path) -> None:
@@ -63,6 +66,13 @@ def _reseed() -> None:
         numpy_random.seed()
 
 
+def _tell_multiprocessing() -> None:
+    """Let processes that a script spawns start where the script did, not where the server did."""
+    process: Any = sys.modules.get("multiprocessing.process")
+    if process is not None:
+        process.ORIGINAL_DIR = os.getcwd()  # noqa: PTH109
+
+
 def _execute(source: bytes, path: str) -> object:
     """Run the script, and return what it wants to leave with."""
     module = ModuleType("__main__")
@@ -75,7 +85,7 @@ def _execute(source: bytes, path: str) -> object:
     # The module that was there has to outlive its name: its functions run.
     sys.modules["__forked_from__"], sys.modules["__main__"] = sys.modules["__main__"], module
     try:
-        exec(compile(source, path, "exec"), module.__dict__)  # noqa: S102
+        exec(compile(source, path, "exec", dont_inherit=True), module.__dict__)  # noqa: S102
     except KeyboardInterrupt:
         raise
     except SystemExit as end:

@@ -2,8 +2,11 @@
 
 import os
 import signal
-from collections.abc import Callable, Iterator
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,14 +23,20 @@ FOREVER = "import time\nwhile True: time.sleep(0.01)\n"
 class Bench:
     """A fork server, and scripts to run in it."""
 
-    def __init__(self, folder: Path, grace_s: float = LONG_GRACE_S, **variables: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        grace_s: float = LONG_GRACE_S,
+        preload: Sequence[str] = ("json", "no_such_module"),
+        **variables: str,
+    ) -> None:
         self.folder = folder / "server"
         self.folder.mkdir()
         self.scripts = folder
         self.log = folder / "log.txt"
         environment = {"PATH": os.environ["PATH"], "PYTHONUNBUFFERED": "1", **variables}
         log = folder / "server.txt"
-        self.server = ForkServer(["json", "no_such_module"], self.folder, environment, log, grace_s)
+        self.server = ForkServer(preload, self.folder, environment, log, grace_s)
         self._count = 0
 
     def start(self, text: str, *arguments: str, **variables: str) -> ForkedScript:
@@ -51,8 +60,8 @@ class Bench:
 def make(tmp_path: Path) -> Iterator[Callable[..., Bench]]:
     made = []
 
-    def make_one(grace_s: float = LONG_GRACE_S, **variables: str) -> Bench:
-        made.append(Bench(tmp_path, grace_s, **variables))
+    def make_one(**given: Any) -> Bench:
+        made.append(Bench(tmp_path, **given))
         return made[-1]
 
     yield make_one
@@ -102,8 +111,9 @@ def test_a_script_sees_what_a_process_of_its_own_would_see(bench: Bench) -> None
         "0.1 2",
         HOME_OF_MINE=str(bench.scripts / "job_1" / "wd"),
     )
+    path = bench.scripts / "job_1" / "wd" / "script.py"
     assert lines == [
-        "['script.py', '--lr', '0.1 2'] __main__ script.py True",
+        f"['script.py', '--lr', '0.1 2'] __main__ {path} True",
         f"True ['{MARKER}']",
         "True True",
         "True True",
@@ -124,9 +134,52 @@ def test_both_outputs_are_in_the_log_and_children_see_the_environment(bench: Ben
 def test_an_error_shows_the_scripts_own_lines_alone(bench: Bench) -> None:
     assert bench.start("def f():\n    raise ValueError('no')\nf()\n").wait(PATIENCE_S) == 1
     text = bench.log.read_text(encoding="utf-8")
-    assert 'File "script.py", line 3, in <module>' in text
+    path = bench.scripts / "job_1" / "wd" / "script.py"
+    assert f'File "{path}", line 3, in <module>' in text
     assert text.splitlines()[-1] == "ValueError: no"
     assert "forking" not in text
+
+
+#: Each says something of how it was started.
+TELLING = [
+    "import os, pathlib, sys\nfrom multiprocessing import process\nos.chdir('/')\n"
+    "here = pathlib.Path(__file__)\n"
+    "print(here, here.is_file(), __loader__.path, sys._getframe().f_code.co_filename)\n"
+    "print(process.ORIGINAL_DIR, sys.argv, sys.path[0])\n",
+    "import os\nos.chdir('/')\ndef f():\n    return 1 / 0\nf()\n",
+    "print(\n",
+]
+
+
+@pytest.mark.parametrize("text", TELLING)
+def test_a_script_tells_the_same_of_itself_as_in_a_process_of_its_own(
+    make: Callable[..., Bench], text: str
+) -> None:
+    bench = make(preload=["multiprocessing.process"])
+    code = bench.start(text).wait(PATIENCE_S)
+    plain = subprocess.run(
+        [sys.executable, "script.py"],
+        cwd=bench.scripts / "job_1" / "wd",
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert (code, bench.log.read_text(encoding="utf-8")) == (plain.returncode, plain.stdout)
+
+
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+def test_a_script_can_start_processes_of_its_own_in_every_way(
+    make: Callable[..., Bench], method: str
+) -> None:
+    text = (
+        "import multiprocessing, os\ndef double(x): return 2 * x\n"
+        "if __name__ == '__main__':\n    os.chdir('/')\n"
+        f"    with multiprocessing.get_context({method!r}).Pool(1) as pool:\n"
+        "        print(pool.map(double, [1, 2]))\n"
+    )
+    bench = make(preload=["multiprocessing.process"])
+    assert bench.output(text, PATH=os.environ["PATH"]) == ["[2, 4]"]
 
 
 def test_what_is_to_run_at_exit_does_run(bench: Bench) -> None:
