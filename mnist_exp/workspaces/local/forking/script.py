@@ -8,7 +8,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
 
-from mnist_exp.workspaces.local.forking.leaving import leave
+from mnist_exp.workspaces.local.forking.leaving import INTERRUPTED, leave
 
 __all__ = ["run"]
 
@@ -86,13 +86,11 @@ def _execute(source: bytes, path: str) -> object:
     sys.modules["__forked_from__"], sys.modules["__main__"] = sys.modules["__main__"], module
     try:
         exec(compile(source, path, "exec", dont_inherit=True), module.__dict__)  # noqa: S102
-    except KeyboardInterrupt:
-        raise
     except SystemExit as end:
         return end.code
     except BaseException as error:
         # Without the line above: the script's own lines are what its author knows.
         trace = error.__traceback__.tb_next if error.__traceback__ else None
         sys.excepthook(type(error), error.with_traceback(trace), trace)
-        return 1
+        return INTERRUPTED if isinstance(error, KeyboardInterrupt) else 1
     return 0
