@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import Any, NoReturn
 
 from mnist_exp.workspaces.local.forking.leaving import INTERRUPTED, leave
+from mnist_exp.workspaces.local.forking.namesakes import own_modules
 
 __all__ = ["run"]
 
@@ -35,7 +36,7 @@ def run(argv: list[str], folder: str, environment: dict[str, str], log: str) -> 
         source = Path(argv[0]).read_bytes()
     except OSError:
         # Python itself says best what is wrong with it.
-        os.execvp("python", ["python", *argv])  # noqa: S606
+        _start_python(argv)
     _reseed()
     _tell_multiprocessing()
     sys.argv = list(argv)
@@ -43,19 +44,26 @@ def run(argv: list[str], folder: str, environment: dict[str, str], log: str) -> 
     # As Python itself names a script, so that it is found from any folder.
     path = os.path.join(os.getcwd(), argv[0])  # noqa: PTH109, PTH118
     own = Path(path).resolve().parent
+    # To look through all that has been imported would copy the memory in which it is shared.
+    namesakes = {name for name in own_modules(own) if name in sys.modules}
+    if namesakes & sys.stdlib_module_names:
+        # Python's own modules are too deep in all others to be imported anew.
+        _start_python(argv)
     sys.path.insert(0, str(own))
-    _forget_namesakes(own)
+    _forget(namesakes)
     modules = len(sys.modules)
     leave(_execute(source, path), own, modules)
 
 
-def _forget_namesakes(folder: Path) -> None:
+def _start_python(argv: list[str]) -> NoReturn:
+    """Become the plain process that this would be without a server to be forked from."""
+    os.execvp("python", ["python", *argv])  # noqa: S606
+
+
+def _forget(names: set[str]) -> None:
     """Let the script's own modules come before installed ones that have been imported already."""
-    own = {path.name.partition(".")[0] for path in folder.iterdir()} - sys.stdlib_module_names
-    # To look through all that is there would copy the memory in which it is shared.
-    taken = {name for name in own if name in sys.modules}
-    for name in list(sys.modules) if taken else ():
-        if name.partition(".")[0] in taken:
+    for name in list(sys.modules) if names else ():
+        if name.partition(".")[0] in names:
             del sys.modules[name]
 
 

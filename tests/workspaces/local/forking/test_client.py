@@ -43,7 +43,7 @@ class Bench:
         """Run a script in a folder of its own."""
         self._count += 1
         work = self.scripts / f"job_{self._count}" / "wd"
-        work.mkdir(parents=True)
+        work.mkdir(parents=True, exist_ok=True)
         (work / "script.py").write_text(text, encoding="utf-8")
         environment = {MARKER: str(work), **variables}
         argv = ["script.py", *arguments]
@@ -203,6 +203,34 @@ def test_a_module_of_the_users_own_comes_before_an_installed_one(
     script = ForkedScript(bench.server, ["script.py"], work, {}, bench.log)
     assert script.wait(PATIENCE_S) == 0, bench.log.read_text()
     assert bench.log.read_text() == "mine\n"
+
+
+def test_a_module_named_like_one_of_pythons_own_is_what_python_makes_of_it(
+    make: Callable[..., Bench], tmp_path: Path
+) -> None:
+    bench = make(preload=["calendar"])
+    work = tmp_path / "job_1" / "wd"
+    work.mkdir(parents=True)
+    (work / "calendar.py").write_text("word = 'mine'", encoding="utf-8")
+    (work / "script.py").write_text("import calendar; print(calendar.word)", encoding="utf-8")
+    path = {"PATH": os.environ["PATH"]}
+    script = ForkedScript(bench.server, ["script.py"], work, path, bench.log)
+    assert script.wait(PATIENCE_S) == 0, bench.log.read_text()
+    assert bench.log.read_text() == "mine\n"
+
+
+@pytest.mark.parametrize("beside", ["sample_module.md", "sample_module", "sample_module/notes.py"])
+def test_what_is_only_named_like_a_library_leaves_it_imported(
+    make: Callable[..., Bench], tmp_path: Path, beside: str
+) -> None:
+    (tmp_path / "installed").mkdir()
+    (tmp_path / "installed" / "sample_module.py").write_text("import os; pid = os.getpid()")
+    bench = make(preload=["sample_module"], PYTHONPATH=str(tmp_path / "installed"))
+    path = tmp_path / "job_1" / "wd" / beside
+    path.parent.mkdir(parents=True)
+    path.touch()
+    text = "import os, sample_module; print(sample_module.pid == os.getppid())"
+    assert bench.output(text) == ["True"]
 
 
 def test_random_numbers_differ_from_fork_to_fork(bench: Bench) -> None:
