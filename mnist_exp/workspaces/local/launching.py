@@ -9,6 +9,7 @@ from pathlib import Path
 from mnist_exp.workspaces.local.forking.calls import python_call
 from mnist_exp.workspaces.local.forking.client import ForkedScript, ForkServer
 from mnist_exp.workspaces.local.forking.preload import libraries_of
+from mnist_exp.workspaces.local.leftovers import end_leftovers
 from mnist_exp.workspaces.local.workers import Processes, Workers
 
 __all__ = ["TrialLauncher", "cores", "thread_variables"]
@@ -50,6 +51,8 @@ class TrialLauncher:
         self._folder = folder
         self._message = message
         self._server: ForkServer | None = None
+        self._is_lost = False
+        self._works = {str(folder)}
 
     def __call__(
         self,
@@ -59,6 +62,7 @@ class TrialLauncher:
         logs: Sequence[Path],
     ) -> Processes:
         """Start the processes of one trial."""
+        self._works.add(str(folder))
         argv = self._call_of(command, environments)
         if argv is not None and (server := self._server_for(argv[0], folder, environments[0])):
             return ForkedScript(server, argv, folder, environments[0], logs[0])
@@ -70,9 +74,10 @@ class TrialLauncher:
         return [self._server.fileno()] if self._server and not self._server.is_gone else []
 
     def close(self) -> None:
-        """End the server; no trial runs any more."""
+        """End the server, and whatever a trial has left; no trial runs any more."""
         if self._server:
             self._server.close()
+        end_leftovers(self._works.__contains__, patience_s=0)
 
     def _call_of(
         self, command: str, environments: Sequence[Mapping[str, str]]

@@ -1,5 +1,6 @@
 """Scripts in forks: each is its own process, as if it had been started by itself."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from mnist_exp.workspaces.local.forking.client import ForkedScript, ForkServer
-from mnist_exp.workspaces.local.leftovers import MARKER, find_processes
+from mnist_exp.workspaces.local.leftovers import MARKER, find_processes, of_job
 from tests.workspaces.local.pipes import Pipe
 
 PATIENCE_S = 60.0
@@ -66,7 +67,8 @@ def make(tmp_path: Path) -> Iterator[Callable[..., Bench]]:
 
     yield make_one
     for one in made:
-        if not one.server.is_gone:
+        # A test may have closed it.
+        with contextlib.suppress(ProcessLookupError):
             os.kill(one.server.pid, signal.SIGKILL)
         one.server.close()
 
@@ -290,6 +292,36 @@ def test_a_killed_server_takes_its_scripts_along(bench: Bench, pipe: Pipe) -> No
     assert bench.server.is_gone
     assert pipe.wait_for_end() == ""
     assert find_processes(str(bench.folder).__eq__) == []
+
+
+#: Starts a process in a session of its own, as daemons are.
+APART = "import subprocess\nsubprocess.Popen(['tail', '-f', '/dev/null'], start_new_session=True)\n"
+
+
+def test_what_a_script_has_started_apart_ends_with_it(bench: Bench, pipe: Pipe) -> None:
+    path = {"PATH": os.environ["PATH"]}
+    say = f"with open({str(pipe)!r}, 'w') as out: print('here', file=out)\n"
+    bench.start(APART + say + FOREVER, **path)
+    assert pipe.line() == "here"
+    assert bench.start(APART, **path).wait(PATIENCE_S) == 0
+    assert find_processes(of_job(bench.scripts / "job_2" / "wd")) == []
+    # Of a script that still runs.
+    assert len(find_processes(of_job(bench.scripts / "job_1" / "wd"))) == 1
+    bench.server.close()
+    assert find_processes(of_job(bench.scripts / "job_1" / "wd")) == []
+
+
+#: Never starts another program: nothing tells whose it is but what the server was started with.
+FORKED_APART = (
+    "import os, time\nif not os.fork():\n    os.setsid()\n    while True: time.sleep(1)\n"
+)
+
+
+def test_what_a_script_has_only_forked_ends_with_the_server(bench: Bench) -> None:
+    assert bench.start(FORKED_APART).wait(PATIENCE_S) == 0
+    assert len(find_processes(of_job(bench.folder))) == 2
+    bench.server.close()
+    assert find_processes(of_job(bench.folder)) == []
 
 
 def test_a_library_that_cannot_be_imported_is_left_to_the_script(bench: Bench) -> None:
