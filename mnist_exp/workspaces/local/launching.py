@@ -90,10 +90,15 @@ class TrialLauncher:
     def _server_for(
         self, script: str, folder: Path, environment: Mapping[str, str]
     ) -> ForkServer | None:
+        if self._is_lost:
+            return None
+        log = self._folder / "user_logs" / "fork_server.txt"
         if self._server is None:
-            log = self._folder / "user_logs" / "fork_server.txt"
             modules = libraries_of(folder, script)
             self._server = ForkServer(modules, self._folder, environment, log)
-            if not self._server.wait_until_ready():
-                self._message(f"trials cannot be forked, each imports its libraries itself: {log}")
-        return None if self._server.is_gone else self._server
+        if self._server.wait_until_ready():
+            return self._server
+        self._is_lost = True
+        why = self._server.loss or "trials cannot be forked"
+        self._message(f"{why}; each trial from here on imports its libraries itself: {log}")
+        return None

@@ -289,6 +289,7 @@ def test_a_killed_server_takes_its_scripts_along(bench: Bench, pipe: Pipe) -> No
     assert pipe.line() == "here"
     os.kill(bench.server.pid, signal.SIGKILL)
     assert script.wait(PATIENCE_S) == 137
+    assert script.loss == "the process that trials are forked from was killed by signal 9"
     assert bench.server.is_gone
     assert pipe.wait_for_end() == ""
     assert find_processes(str(bench.folder).__eq__) == []
