@@ -9,6 +9,7 @@ from pathlib import Path
 from mnist_exp.workspaces.local.forking.calls import python_call
 from mnist_exp.workspaces.local.forking.client import ForkedScript, ForkServer
 from mnist_exp.workspaces.local.forking.preload import libraries_of
+from mnist_exp.workspaces.local.leftovers import end_leftovers
 from mnist_exp.workspaces.local.workers import Processes, Workers
 
 __all__ = ["TrialLauncher", "cores", "thread_variables"]
@@ -50,6 +51,8 @@ class TrialLauncher:
         self._folder = folder
         self._message = message
         self._server: ForkServer | None = None
+        self._is_lost = False
+        self._works = {str(folder)}
 
     def __call__(
         self,
@@ -59,6 +62,7 @@ class TrialLauncher:
         logs: Sequence[Path],
     ) -> Processes:
         """Start the processes of one trial."""
+        self._works.add(str(folder))
         argv = self._call_of(command, environments)
         if argv is not None and (server := self._server_for(argv[0], folder, environments[0])):
             return ForkedScript(server, argv, folder, environments[0], logs[0])
@@ -70,9 +74,10 @@ class TrialLauncher:
         return [self._server.fileno()] if self._server and not self._server.is_gone else []
 
     def close(self) -> None:
-        """End the server; no trial runs any more."""
+        """End the server, and whatever a trial has left; no trial runs any more."""
         if self._server:
             self._server.close()
+        end_leftovers(self._works.__contains__, patience_s=0)
 
     def _call_of(
         self, command: str, environments: Sequence[Mapping[str, str]]
@@ -85,10 +90,15 @@ class TrialLauncher:
     def _server_for(
         self, script: str, folder: Path, environment: Mapping[str, str]
     ) -> ForkServer | None:
+        if self._is_lost:
+            return None
+        log = self._folder / "user_logs" / "fork_server.txt"
         if self._server is None:
-            log = self._folder / "user_logs" / "fork_server.txt"
             modules = libraries_of(folder, script)
             self._server = ForkServer(modules, self._folder, environment, log)
-            if not self._server.wait_until_ready():
-                self._message(f"trials cannot be forked, each imports its libraries itself: {log}")
-        return None if self._server.is_gone else self._server
+        if self._server.wait_until_ready():
+            return self._server
+        self._is_lost = True
+        why = self._server.loss or "trials cannot be forked"
+        self._message(f"{why}; each trial from here on imports its libraries itself: {log}")
+        return None

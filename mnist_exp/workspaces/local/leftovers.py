@@ -1,7 +1,9 @@
 """Processes of a job that nobody looks after any more.
 
 A job's supervisor ends it whatever happens to us, but a supervisor can be killed too. What it
-leaves is found by a variable that every process of a job inherits: where the job runs.
+leaves is found by a variable that every process of a job inherits: where the job runs. A fork has
+the variables of the process that it was forked from, until it starts another program: what a forked
+trial has only forked is known as its sweep's.
 """
 
 import contextlib
@@ -11,10 +13,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-__all__ = ["MARKER", "end_leftovers", "find_processes", "of_job", "of_sweep"]
+from mnist_exp.workspaces.local.supervisor import MARKER, environments
 
-#: The variable, as Azure ML names it.
-MARKER = "AZUREML_CR_EXECUTION_WORKING_DIR_PATH"
+__all__ = ["MARKER", "end_leftovers", "find_processes", "of_job", "of_sweep"]
 
 #: Seconds between two looks.
 LOOK_S = 0.05
@@ -57,24 +58,18 @@ def end_leftovers(belongs: Belongs, patience_s: float = PATIENCE_S) -> int:
 
 def find_processes(belongs: Belongs) -> list[int]:
     """Return the ids of the processes that belong; of those that this user may look at."""
+    mark = f"{MARKER}=".encode()
     return [
-        int(folder.name)
-        for folder in Path("/proc").glob("[0-9]*")
-        if (path := _marker(folder)) is not None
-        and belongs(path)
+        process
+        for process, entries in environments()
+        if any(
+            belongs(os.fsdecode(entry.removeprefix(mark)))
+            for entry in entries
+            if entry.startswith(mark)
+        )
         # We may have been started by a job ourselves.
-        and int(folder.name) != os.getpid()
+        and process != os.getpid()
     ]
-
-
-def _marker(folder: Path) -> str | None:
-    # Processes of others cannot be read, and those that nobody has reaped have no environment.
-    with contextlib.suppress(OSError):
-        for entry in (folder / "environ").read_bytes().split(b"\0"):
-            name, _, value = entry.partition(b"=")
-            if name == MARKER.encode():
-                return os.fsdecode(value)
-    return None
 
 
 def _send(processes: list[int], number: signal.Signals) -> None:

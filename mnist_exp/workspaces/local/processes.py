@@ -42,7 +42,7 @@ class JobProcess:
         log.parent.mkdir(parents=True, exist_ok=True)
         # -I: neither the job's folder nor its PYTHON* variables reach the supervisor itself.
         arguments = [sys.executable, "-I", "-S", supervisor.__file__, str(grace_s)]
-        arguments.append(str(folder.parent / EXIT_CODE_NAME))
+        arguments += [str(folder.parent / EXIT_CODE_NAME), str(folder)]
         with log.open("ab") as output:
             self._process = subprocess.Popen(
                 [*arguments, "bash", "-c", command],
@@ -64,6 +64,12 @@ class JobProcess:
     def pid(self) -> int:
         """The supervisor's process id."""
         return self._process.pid
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether its supervisor was killed, and it with it."""
+        code = self._process.poll()
+        return code is not None and code < 0
 
     def poll(self) -> int | None:
         """Return the exit code, None while it runs; 128 + n for a job that signal n ended."""

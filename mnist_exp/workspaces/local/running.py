@@ -166,6 +166,11 @@ class RunningJob:
         """What becomes readable when it has ended; may be empty."""
         return self._workers.handles if self._workers else ()
 
+    @property
+    def loss(self) -> str:
+        """Why it ended, where that was not the script's own doing; else empty."""
+        return self._workers.loss if self._workers else ""
+
     def poll(self) -> int | None:
         """Return the exit code, None while it runs."""
         return self._workers.poll() if self._workers else None
@@ -221,7 +226,7 @@ class RunningJob:
         elif code != 0:
             status = JobStatus.FAILED
             details = self.folder.full_disk() or self._said()
-            why = reason or f"the script ended with exit code {code}{details}"
+            why = reason or self.loss or f"the script ended with exit code {code}{details}"
         warnings = self._all_warnings()
         # Tidy even where the store then fails.
         self._inputs.close()

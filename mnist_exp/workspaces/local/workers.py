@@ -31,6 +31,10 @@ class Processes(Protocol):
         """The console log to look at when the job has failed."""
 
     @property
+    def loss(self) -> str:
+        """Why it ended, where that was not the job's own doing; else empty."""
+
+    @property
     def handles(self) -> Sequence[int]:
         """What becomes readable when one has ended; may be empty."""
 
@@ -53,6 +57,7 @@ class EndedUnseen:
 
     code: int
     failed_log: Path
+    loss: str = ""
     handles: Sequence[int] = ()
 
     def poll(self) -> int | None:
@@ -98,6 +103,12 @@ class Workers:
         #: The console log to look at when the job has failed: of the first process that failed.
         self.failed_log = logs[0]
         self._code: int | None = None
+
+    @property
+    def loss(self) -> str:
+        """Why it ended, where that was not the job's own doing; else empty."""
+        is_lost = any(process.is_lost for process in self._processes)
+        return "the process that watches over it was killed" if is_lost else ""
 
     @property
     def handles(self) -> Sequence[int]:

@@ -136,6 +136,13 @@ class Victim:
         self.process.kill()
         self.process.wait()
 
+    def kill_fork_server(self) -> None:
+        """Kill the process that forks its trials, and that alone."""
+        pid = self.process.pid
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        (server,) = set(map(int, children)) & set(find_processes(str(self.folder).__eq__))
+        os.kill(server, signal.SIGKILL)
+
     def kill_with_its_helpers(self) -> None:
         """Kill it and the process that forks its trials, the one right after the other."""
         helpers = find_processes(str(self.folder).__eq__)

@@ -17,7 +17,7 @@ from mnist_exp.sweeps.journal import (
 )
 from mnist_exp.workspaces.entities import JobResult, JobStatus
 from mnist_exp.workspaces.local.tracking import STORE_NAME
-from tests.workspaces.local.factories import PYTHON
+from tests.workspaces.local.factories import PYTHON, description
 from tests.workspaces.local.killing import (
     SCRIPT,
     TRIALS,
@@ -111,6 +111,33 @@ def test_no_process_outlives_the_helpers_that_were_to_end_it(outputs: Path, fold
     victim = Victim(outputs, str(folder), "python", "none")
     victim.wait_for(lambda entries: any(isinstance(entry, Started) for entry in entries))
     victim.kill_with_its_helpers()
+    assert victim.left_behind() == []
+
+
+def test_trials_that_are_lost_with_the_fork_server_say_so(outputs: Path, folder: Path) -> None:
+    victim = Victim(outputs, str(folder), "python", "none")
+    victim.wait_for(lambda entries: any(isinstance(entry, Logged) for entry in entries))
+    victim.kill_fork_server()
+    assert victim.process.wait(timeout=60) == 0
+    ended = [entry for entry in victim.entries() if isinstance(entry, Ended)]
+    assert len(ended) == TRIALS
+    lost = [entry for entry in ended if entry.exit_code == 137]
+    assert {entry.why for entry in lost} == {
+        "the process that trials are forked from was killed by signal 9"
+    }
+    whys = {description(outputs / "jobs" / f"sweep_{entry.trial}")["why"] for entry in lost}
+    assert whys == {entry.why for entry in lost}
+
+
+@pytest.mark.parametrize("python", WAYS)
+def test_what_trials_started_apart_does_not_outlive_a_killed_sweep(
+    python: str, outputs: Path, code: Callable[..., Path]
+) -> None:
+    apart = "import subprocess\nsubprocess.Popen(['sleep', '600'], start_new_session=True)\n"
+    victim = Victim(outputs, str(code(apart + SCRIPT)), python, "none")
+    victim.wait_for(lambda entries: any(isinstance(entry, Logged) for entry in entries))
+    victim.process.kill()
+    victim.process.wait()
     assert victim.left_behind() == []
 
 

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from mnist_exp.workspaces.local.leftovers import MARKER, find_processes, of_job
 from mnist_exp.workspaces.local.processes import JobProcess
+from mnist_exp.workspaces.local.supervisor import RANK
 from tests.workspaces.local.pipes import Pipe
 
 ENVIRONMENT = {"PATH": os.environ["PATH"]}
@@ -16,6 +18,8 @@ ENVIRONMENT = {"PATH": os.environ["PATH"]}
 LONG_GRACE_S = 200.0
 #: A child that no test waits out, holding whatever pipe it was given.
 FOREVER = "tail -f /dev/null"
+#: The same in a session of its own, and there when the next command runs.
+APART = f"mkfifo apart; setsid bash -c 'echo > apart; exec {FOREVER}' & read < apart"
 
 
 @pytest.fixture
@@ -171,6 +175,27 @@ def test_what_a_finished_command_left_running_is_ended(
     assert pipe.wait_for_end() == ""
 
 
+def test_what_a_finished_command_left_in_another_session_is_ended(
+    start: Callable[..., JobProcess], tmp_path: Path
+) -> None:
+    variables = {MARKER: str(tmp_path), RANK: "0"}
+    # Another worker of the same job goes on.
+    other = start(f"exec {FOREVER}", **variables | {RANK: "1"})
+    assert start(f"{APART}; exit 6", **variables).wait() == 6
+    assert other.poll() is None
+    other.close()
+    assert find_processes(of_job(tmp_path)) == []
+
+
+def test_a_killed_supervisor_is_told_from_a_killed_command(
+    start: Callable[..., JobProcess],
+) -> None:
+    process = start("kill -9 $$")
+    assert (process.wait(), process.is_lost) == (137, False)
+    process = start("kill -9 $PPID; exec " + FOREVER)
+    assert (process.wait(), process.is_lost) == (137, True)
+
+
 def test_close_ends_it_and_can_be_repeated(start: Callable[..., JobProcess], pipe: Pipe) -> None:
     process = start(f"exec 9> {pipe}; echo here >&9; {FOREVER}")
     pipe.line()
@@ -188,10 +213,11 @@ def test_a_killed_parent_takes_its_job_along(tmp_path: Path, pipe: Pipe) -> None
             "-c",
             "import pathlib, sys, os\n"
             "from mnist_exp.workspaces.local.processes import JobProcess\n"
-            f"job = JobProcess(sys.argv[1], pathlib.Path({str(tmp_path)!r}), dict(os.environ), "
+            f"environment = {{**os.environ, {MARKER!r}: {str(tmp_path)!r}}}\n"
+            f"job = JobProcess(sys.argv[1], pathlib.Path({str(tmp_path)!r}), environment, "
             f"pathlib.Path({str(tmp_path / 'log')!r}), 0.1)\n"
             "job.wait()",
-            f"exec 9> {pipe}; (trap '' TERM; {FOREVER}) & echo here >&9; {FOREVER}",
+            f"exec 9> {pipe}; (trap '' TERM; {FOREVER}) & {APART}; echo here >&9; {FOREVER}",
         ]
     )
     try:

@@ -44,6 +44,7 @@ class ForkServer:
         self._grace_s = grace_s
         self._codes: dict[int, int | None] = {}
         self._works: dict[int, Path] = {}
+        self._lost: set[int] = set()
         self._received = b""
         self._is_ready = False
         self.is_gone = False
@@ -75,9 +76,23 @@ class ForkServer:
     def wait_until_ready(self) -> bool:
         """Wait until the modules are there; False when the server is not going to run anything."""
         deadline = time.monotonic() + READY_S
+        self._wait(0)
         while not (self._is_ready or self.is_gone) and time.monotonic() < deadline:
             self._wait(deadline - time.monotonic())
         return self._is_ready and not self.is_gone
+
+    @property
+    def loss(self) -> str:
+        """How the server was lost; empty as long as it runs."""
+        if not self.is_gone:
+            return ""
+        code = self._process.wait()
+        how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
+        return f"the process that trials are forked from {how}"
+
+    def has_lost(self, number: int) -> bool:
+        """Whether a script was lost together with the server."""
+        return number in self._lost
 
     def start(
         self, argv: Sequence[str], folder: Path, environment: Mapping[str, str], log: Path
@@ -149,10 +164,10 @@ class ForkServer:
         """The server is gone, and with it what it ran; see that nothing of that is left."""
         self.is_gone = True
         self._process.wait()
-        lost = [number for number, code in self._codes.items() if code is None]
-        paths = {str(self._folder), *(str(self._works[number]) for number in lost)}
+        self._lost = {number for number, code in self._codes.items() if code is None}
+        paths = {str(self._folder), *(str(self._works[number]) for number in self._lost)}
         end_leftovers(paths.__contains__, patience_s=0)
-        self._codes |= dict.fromkeys(lost, EXIT_BY_SIGNAL + SIGKILL)
+        self._codes |= dict.fromkeys(self._lost, EXIT_BY_SIGNAL + SIGKILL)
 
 
 class ForkedScript:
@@ -177,6 +192,11 @@ class ForkedScript:
         self.failed_log = log
         self._server = server
         self._number = server.start(argv, folder, environment, log)
+
+    @property
+    def loss(self) -> str:
+        """Why it ended, where that was not its own doing."""
+        return self._server.loss if self._server.has_lost(self._number) else ""
 
     @property
     def handles(self) -> Sequence[int]:

@@ -12,6 +12,7 @@ import gc
 import io
 import itertools
 import os
+import signal
 import sys
 import threading
 from collections.abc import Callable
@@ -19,7 +20,12 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any, NoReturn
 
-__all__ = ["leave"]
+from mnist_exp.workspaces.local.supervisor import EXIT_BY_SIGNAL
+
+__all__ = ["INTERRUPTED", "leave"]
+
+#: In the place of an exit code: of a script that a KeyboardInterrupt has ended.
+INTERRUPTED = object()
 
 _WRITERS = (io.TextIOWrapper, io.BufferedWriter, io.BufferedRandom)
 #: Libraries that keep what a script has written in buffers of their own until they are taken apart.
@@ -32,11 +38,15 @@ def leave(code: object, folder: Path, modules: int) -> NoReturn:
     """End this process.
 
     Args:
-        code: That of a SystemExit: None, a number, or a last word for standard error.
+        code: That of a SystemExit: None, a number, or a last word for standard error;
+            or INTERRUPTED.
         folder: Where the script's own modules are.
         modules: How many modules there were before the script.
     """
-    if code is not None and not isinstance(code, int):
+    is_interrupted = code is INTERRUPTED
+    if is_interrupted:
+        code = EXIT_BY_SIGNAL + signal.SIGINT
+    elif code is not None and not isinstance(code, int):
         print(code, file=sys.stderr)
         code = 1
     number = int(code or 0)
@@ -47,6 +57,10 @@ def leave(code: object, folder: Path, modules: int) -> NoReturn:
     if threading.active_count() == 1:
         _let_go(folder, modules)
         is_written = _flush() and is_written
+    if is_interrupted:
+        # As Python does, for whoever asks how it ended.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGINT)
     os._exit(number & 0xFF if is_written else number or _UNWRITTEN)
 
 

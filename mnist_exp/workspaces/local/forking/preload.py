@@ -4,6 +4,8 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
+from mnist_exp.workspaces.local.forking.namesakes import own_modules
+
 __all__ = ["libraries_of"]
 
 #: Slow to import, and safe to be forked afterwards.
@@ -35,7 +37,7 @@ def libraries_of(code: Path, script: str) -> list[str]:
     found, everywhere = _Names(code), _Names(code, late=True)
     found.follow(Path(script), late=True)
     everywhere.follow(Path(script), late=True)
-    own = {path.stem for path in code.glob("*.py")} | {path.name for path in code.glob("*/")}
+    own = own_modules((code / script).parent)
     wanted = [name for name in _SLOW if name in found.libraries and name not in own]
     if "tensorflow" in wanted and _KERAS not in found.libraries:
         wanted[wanted.index("tensorflow")] = f"tensorflow~{_KERAS}"

@@ -1,8 +1,9 @@
 """A process that imports libraries once and then forks itself for each trial.
 
-Started as a script by `client.py`. It ends each trial's whole process group whatever happens:
-when a trial has ended, when it is asked to (terminate, wait, kill), and when its socket closes
-because whoever started it is gone. When it is killed itself, the system kills the trials.
+Started as a script by `client.py`. It ends each trial's whole process group, and what has left that
+for a session of its own, whatever happens: when a trial has ended, when it is asked to (terminate,
+wait, kill), and when its socket closes because whoever started it is gone. When it is killed
+itself, the system kills the trials.
 
     python -P server.py SOCKET GRACE_SECONDS [MODULE ...]
 
@@ -31,7 +32,9 @@ from mnist_exp.workspaces.local.forking import script
 from mnist_exp.workspaces.local.supervisor import (
     EXIT_BY_SIGNAL,
     LOOK_S,
+    MARKER,
     PR_SET_PDEATHSIG,
+    end_strays,
     is_alive,
     keep_exit_code,
 )
@@ -64,6 +67,7 @@ class Child:
     """A trial that runs, or whose group still has to go."""
 
     pid: int
+    folder: str
     exit_file: Path
     code: int | None = None
     deadline: float | None = None
@@ -115,6 +119,9 @@ class Server:
                 if not self._is_open and self._connection.fileno() in selector.get_map():
                     selector.unregister(self._connection)
                 self._look()
+        if MARKER in os.environ:
+            # What no trial can be told by: see leftovers.py.
+            end_strays({MARKER: os.environ[MARKER]})
         return None
 
     def _take_signals(self) -> None:
@@ -160,7 +167,7 @@ class Server:
             pid = os.fork()
         if pid:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-            self._children[call.start] = Child(pid, Path(call.exit_file))
+            self._children[call.start] = Child(pid, call.folder, Path(call.exit_file))
             return False
         self._become_a_trial(server)
         return True
@@ -196,6 +203,7 @@ class Server:
     def _ended(self, index: int, child: Child, code: int) -> None:
         if child.deadline is None:
             keep_exit_code(child.exit_file, code)
+        end_strays({MARKER: child.folder})
         del self._children[index]
         self.send({"ended": index, "code": code})
 

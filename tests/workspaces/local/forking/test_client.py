@@ -1,14 +1,18 @@
 """Scripts in forks: each is its own process, as if it had been started by itself."""
 
+import contextlib
 import os
 import signal
-from collections.abc import Callable, Iterator
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mnist_exp.workspaces.local.forking.client import ForkedScript, ForkServer
-from mnist_exp.workspaces.local.leftovers import MARKER, find_processes
+from mnist_exp.workspaces.local.leftovers import MARKER, find_processes, of_job
 from tests.workspaces.local.pipes import Pipe
 
 PATIENCE_S = 60.0
@@ -20,21 +24,27 @@ FOREVER = "import time\nwhile True: time.sleep(0.01)\n"
 class Bench:
     """A fork server, and scripts to run in it."""
 
-    def __init__(self, folder: Path, grace_s: float = LONG_GRACE_S, **variables: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        grace_s: float = LONG_GRACE_S,
+        preload: Sequence[str] = ("json", "no_such_module"),
+        **variables: str,
+    ) -> None:
         self.folder = folder / "server"
         self.folder.mkdir()
         self.scripts = folder
         self.log = folder / "log.txt"
         environment = {"PATH": os.environ["PATH"], "PYTHONUNBUFFERED": "1", **variables}
         log = folder / "server.txt"
-        self.server = ForkServer(["json", "no_such_module"], self.folder, environment, log, grace_s)
+        self.server = ForkServer(preload, self.folder, environment, log, grace_s)
         self._count = 0
 
     def start(self, text: str, *arguments: str, **variables: str) -> ForkedScript:
         """Run a script in a folder of its own."""
         self._count += 1
         work = self.scripts / f"job_{self._count}" / "wd"
-        work.mkdir(parents=True)
+        work.mkdir(parents=True, exist_ok=True)
         (work / "script.py").write_text(text, encoding="utf-8")
         environment = {MARKER: str(work), **variables}
         argv = ["script.py", *arguments]
@@ -51,13 +61,14 @@ class Bench:
 def make(tmp_path: Path) -> Iterator[Callable[..., Bench]]:
     made = []
 
-    def make_one(grace_s: float = LONG_GRACE_S, **variables: str) -> Bench:
-        made.append(Bench(tmp_path, grace_s, **variables))
+    def make_one(**given: Any) -> Bench:
+        made.append(Bench(tmp_path, **given))
         return made[-1]
 
     yield make_one
     for one in made:
-        if not one.server.is_gone:
+        # A test may have closed it.
+        with contextlib.suppress(ProcessLookupError):
             os.kill(one.server.pid, signal.SIGKILL)
         one.server.close()
 
@@ -85,6 +96,7 @@ def pipe(tmp_path: Path) -> Iterator[Pipe]:
         ("import os; os._exit(9)", 9),
         ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", 137),
         ("import os, signal; os.kill(os.getpid(), signal.SIGTERM)", 143),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGINT)", 130),
     ],
 )
 def test_exit_code_is_the_scripts(bench: Bench, text: str, code: int) -> None:
@@ -102,8 +114,9 @@ def test_a_script_sees_what_a_process_of_its_own_would_see(bench: Bench) -> None
         "0.1 2",
         HOME_OF_MINE=str(bench.scripts / "job_1" / "wd"),
     )
+    path = bench.scripts / "job_1" / "wd" / "script.py"
     assert lines == [
-        "['script.py', '--lr', '0.1 2'] __main__ script.py True",
+        f"['script.py', '--lr', '0.1 2'] __main__ {path} True",
         f"True ['{MARKER}']",
         "True True",
         "True True",
@@ -124,9 +137,54 @@ def test_both_outputs_are_in_the_log_and_children_see_the_environment(bench: Ben
 def test_an_error_shows_the_scripts_own_lines_alone(bench: Bench) -> None:
     assert bench.start("def f():\n    raise ValueError('no')\nf()\n").wait(PATIENCE_S) == 1
     text = bench.log.read_text(encoding="utf-8")
-    assert 'File "script.py", line 3, in <module>' in text
+    path = bench.scripts / "job_1" / "wd" / "script.py"
+    assert f'File "{path}", line 3, in <module>' in text
     assert text.splitlines()[-1] == "ValueError: no"
     assert "forking" not in text
+
+
+#: Each says something of how it was started.
+TELLING = [
+    "import os, pathlib, sys\nfrom multiprocessing import process\nos.chdir('/')\n"
+    "here = pathlib.Path(__file__)\n"
+    "print(here, here.is_file(), __loader__.path, sys._getframe().f_code.co_filename)\n"
+    "print(process.ORIGINAL_DIR, sys.argv, sys.path[0])\n",
+    "import os\nos.chdir('/')\ndef f():\n    return 1 / 0\nf()\n",
+    "print(\n",
+    "import atexit\natexit.register(print, 'at exit')\nraise KeyboardInterrupt\n",
+]
+
+
+@pytest.mark.parametrize("text", TELLING)
+def test_a_script_tells_the_same_of_itself_as_in_a_process_of_its_own(
+    make: Callable[..., Bench], text: str
+) -> None:
+    bench = make(preload=["multiprocessing.process"])
+    code = bench.start(text).wait(PATIENCE_S)
+    plain = subprocess.run(
+        [sys.executable, "script.py"],
+        cwd=bench.scripts / "job_1" / "wd",
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    theirs = plain.returncode if plain.returncode >= 0 else 128 - plain.returncode
+    assert (code, bench.log.read_text(encoding="utf-8")) == (theirs, plain.stdout)
+
+
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+def test_a_script_can_start_processes_of_its_own_in_every_way(
+    make: Callable[..., Bench], method: str
+) -> None:
+    text = (
+        "import multiprocessing, os\ndef double(x): return 2 * x\n"
+        "if __name__ == '__main__':\n    os.chdir('/')\n"
+        f"    with multiprocessing.get_context({method!r}).Pool(1) as pool:\n"
+        "        print(pool.map(double, [1, 2]))\n"
+    )
+    bench = make(preload=["multiprocessing.process"])
+    assert bench.output(text, PATH=os.environ["PATH"]) == ["[2, 4]"]
 
 
 def test_what_is_to_run_at_exit_does_run(bench: Bench) -> None:
@@ -147,6 +205,34 @@ def test_a_module_of_the_users_own_comes_before_an_installed_one(
     script = ForkedScript(bench.server, ["script.py"], work, {}, bench.log)
     assert script.wait(PATIENCE_S) == 0, bench.log.read_text()
     assert bench.log.read_text() == "mine\n"
+
+
+def test_a_module_named_like_one_of_pythons_own_is_what_python_makes_of_it(
+    make: Callable[..., Bench], tmp_path: Path
+) -> None:
+    bench = make(preload=["calendar"])
+    work = tmp_path / "job_1" / "wd"
+    work.mkdir(parents=True)
+    (work / "calendar.py").write_text("word = 'mine'", encoding="utf-8")
+    (work / "script.py").write_text("import calendar; print(calendar.word)", encoding="utf-8")
+    path = {"PATH": os.environ["PATH"]}
+    script = ForkedScript(bench.server, ["script.py"], work, path, bench.log)
+    assert script.wait(PATIENCE_S) == 0, bench.log.read_text()
+    assert bench.log.read_text() == "mine\n"
+
+
+@pytest.mark.parametrize("beside", ["sample_module.md", "sample_module", "sample_module/notes.py"])
+def test_what_is_only_named_like_a_library_leaves_it_imported(
+    make: Callable[..., Bench], tmp_path: Path, beside: str
+) -> None:
+    (tmp_path / "installed").mkdir()
+    (tmp_path / "installed" / "sample_module.py").write_text("import os; pid = os.getpid()")
+    bench = make(preload=["sample_module"], PYTHONPATH=str(tmp_path / "installed"))
+    path = tmp_path / "job_1" / "wd" / beside
+    path.parent.mkdir(parents=True)
+    path.touch()
+    text = "import os, sample_module; print(sample_module.pid == os.getppid())"
+    assert bench.output(text) == ["True"]
 
 
 def test_random_numbers_differ_from_fork_to_fork(bench: Bench) -> None:
@@ -203,9 +289,40 @@ def test_a_killed_server_takes_its_scripts_along(bench: Bench, pipe: Pipe) -> No
     assert pipe.line() == "here"
     os.kill(bench.server.pid, signal.SIGKILL)
     assert script.wait(PATIENCE_S) == 137
+    assert script.loss == "the process that trials are forked from was killed by signal 9"
     assert bench.server.is_gone
     assert pipe.wait_for_end() == ""
     assert find_processes(str(bench.folder).__eq__) == []
+
+
+#: Starts a process in a session of its own, as daemons are.
+APART = "import subprocess\nsubprocess.Popen(['tail', '-f', '/dev/null'], start_new_session=True)\n"
+
+
+def test_what_a_script_has_started_apart_ends_with_it(bench: Bench, pipe: Pipe) -> None:
+    path = {"PATH": os.environ["PATH"]}
+    say = f"with open({str(pipe)!r}, 'w') as out: print('here', file=out)\n"
+    bench.start(APART + say + FOREVER, **path)
+    assert pipe.line() == "here"
+    assert bench.start(APART, **path).wait(PATIENCE_S) == 0
+    assert find_processes(of_job(bench.scripts / "job_2" / "wd")) == []
+    # Of a script that still runs.
+    assert len(find_processes(of_job(bench.scripts / "job_1" / "wd"))) == 1
+    bench.server.close()
+    assert find_processes(of_job(bench.scripts / "job_1" / "wd")) == []
+
+
+#: Never starts another program: nothing tells whose it is but what the server was started with.
+FORKED_APART = (
+    "import os, time\nif not os.fork():\n    os.setsid()\n    while True: time.sleep(1)\n"
+)
+
+
+def test_what_a_script_has_only_forked_ends_with_the_server(bench: Bench) -> None:
+    assert bench.start(FORKED_APART).wait(PATIENCE_S) == 0
+    assert len(find_processes(of_job(bench.folder))) == 2
+    bench.server.close()
+    assert find_processes(of_job(bench.folder)) == []
 
 
 def test_a_library_that_cannot_be_imported_is_left_to_the_script(bench: Bench) -> None:

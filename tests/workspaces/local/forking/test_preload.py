@@ -68,6 +68,13 @@ def test_modules_of_the_users_own_are_no_libraries(code: Callable[..., Path]) ->
     assert libraries_of(code("import scipy, mlflow", scipy="", mlflow=""), "script.py") == []
 
 
+def test_other_files_named_like_libraries_hide_none(code: Callable[..., Path]) -> None:
+    folder = code("import scipy, mlflow")
+    (folder / "mlflow.db").touch()
+    (folder / "scipy").mkdir()
+    assert libraries_of(folder, "script.py") == ["scipy", *TRACKING]
+
+
 def test_a_broken_script_is_left_to_python(code: Callable[..., Path]) -> None:
     assert libraries_of(code("import numpy\n1 +"), "script.py") == []
     assert libraries_of(code(""), "nowhere.py") == []
