@@ -14,6 +14,7 @@ from mnist_exp.sweeps import parse_sweep
 from mnist_exp.workspaces.entities import JobResult
 
 __all__ = [
+    "FORKED_APART",
     "LOGGER",
     "PYTHON",
     "Watcher",
@@ -47,6 +48,20 @@ def log_metric(name, value, step=0):
                 row,
             )
     database.close()
+"""
+
+#: A script that leaves a process in a session of its own, which never starts another program.
+FORKED_APART = """\
+import os
+import time
+
+read, write = os.pipe()
+if not os.fork():
+    os.setsid()
+    os.write(write, b"there")
+    while True:
+        time.sleep(1)
+os.read(read, 5)
 """
 
 #: Without the site packages Python is there in a few milliseconds.

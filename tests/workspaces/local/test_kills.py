@@ -129,12 +129,11 @@ def test_trials_that_are_lost_with_the_fork_server_say_so(outputs: Path, folder:
     assert whys == {entry.why for entry in lost}
 
 
-@pytest.mark.parametrize("python", WAYS)
 def test_what_trials_started_apart_does_not_outlive_a_killed_sweep(
-    python: str, outputs: Path, code: Callable[..., Path]
+    outputs: Path, code: Callable[..., Path]
 ) -> None:
     apart = "import subprocess\nsubprocess.Popen(['sleep', '600'], start_new_session=True)\n"
-    victim = Victim(outputs, str(code(apart + SCRIPT)), python, "none")
+    victim = Victim(outputs, str(code(apart + SCRIPT)), "python", "none")
     victim.wait_for(lambda entries: any(isinstance(entry, Logged) for entry in entries))
     victim.process.kill()
     victim.process.wait()

@@ -11,11 +11,10 @@ import pytest
 from mnist_exp.workspaces.local.launching import TrialLauncher
 from mnist_exp.workspaces.local.leftovers import MARKER, find_processes, of_sweep
 from mnist_exp.workspaces.local.workers import Processes
+from tests.workspaces.local.factories import FORKED_APART
 
 PATIENCE_S = 60.0
 PATH = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-#: A daemon that never starts another program.
-FORKED_APART = "import os, time\nif not os.fork():\n    os.setsid()\n    time.sleep(600)\n"
 
 
 class Bench:

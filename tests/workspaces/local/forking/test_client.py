@@ -13,6 +13,7 @@ import pytest
 
 from mnist_exp.workspaces.local.forking.client import ForkedScript, ForkServer
 from mnist_exp.workspaces.local.leftovers import MARKER, find_processes, of_job
+from tests.workspaces.local.factories import FORKED_APART
 from tests.workspaces.local.pipes import Pipe
 
 PATIENCE_S = 60.0
@@ -310,12 +311,6 @@ def test_what_a_script_has_started_apart_ends_with_it(bench: Bench, pipe: Pipe) 
     assert len(find_processes(of_job(bench.scripts / "job_1" / "wd"))) == 1
     bench.server.close()
     assert find_processes(of_job(bench.scripts / "job_1" / "wd")) == []
-
-
-#: Never starts another program: nothing tells whose it is but what the server was started with.
-FORKED_APART = (
-    "import os, time\nif not os.fork():\n    os.setsid()\n    while True: time.sleep(1)\n"
-)
 
 
 def test_what_a_script_has_only_forked_ends_with_the_server(bench: Bench) -> None:
