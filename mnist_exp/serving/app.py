@@ -122,11 +122,12 @@ class Application:
             message = f"{CLIENT_ID.decode()} must be at most {LONGEST_CLIENT_ID} characters"
             raise RefusalError(424, message, _container_said(431))
         deployment, mirror = self._route(headers)
-        group = self._group(deployment)
+        # Before anything is counted: a header may hold any name.
+        self._group(deployment)
         named = (DEPLOYMENT, deployment.encode())
         began = time.perf_counter()
         try:
-            reply = await self._scored(exchange, group, mirror)
+            reply = await self._scored(exchange, deployment, mirror)
         except RefusalError as error:
             # What is no fault of the deployment says nothing about it.
             if error.status != 413:
@@ -164,11 +165,14 @@ class Application:
             raise RefusalError(404, "no such deployment at this endpoint")
         return group
 
-    async def _scored(self, exchange: Exchange, group: Group, mirror: str | None) -> Reply:
+    async def _scored(self, exchange: Exchange, deployment: str, mirror: str | None) -> Reply:
+        group = self._group(deployment)
         limit_s = group.settings.request_timeout_ms / 1000
         deadline = time.monotonic() + limit_s
         try:
             body = await exchange.body(limit_s)
+            # While it came, an update may have replaced those who were to answer.
+            group = self._group(deployment)
             request = exchange.request(body, with_headers=group.wants_headers)
             if mirror is not None:
                 self._copy(exchange, body, mirror)

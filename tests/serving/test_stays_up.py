@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -166,6 +167,19 @@ def test_two_that_bring_it_back_at_once_start_one(own: Service):
         answers = [pool.submit(own.endpoints.invoke, NAME, b"none") for _ in range(4)]
         assert [answer.result() for answer in answers] == [None] * 4
     assert len(servers_below(own.folder)) == 2
+
+
+def test_a_request_that_comes_slowly_is_answered_by_what_an_update_has_put_there(own: Service):
+    key = own.keys.primary.encode()
+    head = b"POST /score HTTP/1.1\r\nhost: x\r\nauthorization: Bearer " + key
+    with socket.create_connection(("127.0.0.1", own.port), timeout=60) as slow:
+        slow.sendall(head + b"\r\ncontent-length: 4\r\n\r\nno")
+        own.score("none")
+        own.deploy(script="def init(): pass\ndef run(raw_data): return 'new'\n")
+        slow.sendall(b"ne")
+        answer = slow.recv(1000)
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert answer.endswith(b'"new"')
 
 
 def test_what_the_script_started_ends_with_its_worker(own: Service):
