@@ -13,9 +13,16 @@ from mnist_exp.app.schemas import register_schemas, to_config
 from mnist_exp.config import ExperimentConfig
 from tests.conftest import REPOSITORY
 
-__all__ = ["CONF", "composed", "config", "fresh_config"]
+__all__ = ["CONF", "QUICK_ROLLOUT", "composed", "config", "fresh_config"]
 
 CONF = REPOSITORY / "conf"
+#: A rollout that does not wait, and that a loaded machine does not roll back.
+QUICK_ROLLOUT = (
+    "endpoint=blue_green",
+    "endpoint.rollout.seconds=0",
+    "endpoint.rollout.samples=2",
+    "endpoint.rollout.latency_margin_ms=60000",
+)
 
 
 def composed(*overrides: str, config_dir: Path | None = None) -> DictConfig:

@@ -22,7 +22,7 @@ from files import replaced_file
 
 __all__ = ["FORMAT_VERSION", "Checkpoint", "CheckpointFolder", "read_checkpoint"]
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 _NAME = re.compile(r"epoch-(\d{4,})\.npz")
 _FIELDS = ("epoch", "parameters", "data", "history", "run_id")
 
@@ -59,15 +59,16 @@ def read_checkpoint(path: Path) -> Checkpoint:
     """Reads a checkpoint whole.
 
     Raises:
-        CheckpointError: It is damaged, no checkpoint at all, or of a newer format.
+        CheckpointError: It is damaged, no checkpoint at all, or of another format.
     """
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             about = json.loads(str(arrays["about"]))
             version = about.pop("format_version")
-            if version > FORMAT_VERSION:
+            if version != FORMAT_VERSION:
+                age = "a newer" if version > FORMAT_VERSION else "an older"
                 raise CheckpointError(
-                    f"{path}: written by a newer trainer, in format {version}; this one reads"
+                    f"{path}: written by {age} trainer, in format {version}; this one reads"
                     f" {FORMAT_VERSION}"
                 )
             state = {name: arrays[name] for name in arrays if name != "about"}

@@ -9,12 +9,12 @@ import numpy as np
 
 from clock import seconds_since_process_start
 from compute import UNSEEN, ComputePath, Progress
-from data import Digits, Split
+from data import Split
 from errors import DivergedError, SettingsError, Stopped
 from settings import Settings
 from stopping import StopRequest
 
-__all__ = ["Epoch", "Pace", "TrainingLoop", "accuracy", "epoch_order"]
+__all__ = ["Epoch", "Pace", "TrainingLoop", "epoch_order"]
 
 # A signal is heard only between two stretches of compiled steps.
 _STRETCH_SECONDS = 0.5
@@ -132,11 +132,6 @@ def epoch_order(seed: int, number: int, count: int) -> np.ndarray:
     """The order in which an epoch sees the images: the same for the same seed and number."""
     random = np.random.default_rng([seed, 2, number])
     return random.permutation(count).astype(np.int32)
-
-
-def accuracy(path: ComputePath, digits: Digits) -> float:
-    """The share of digits that the network recognises."""
-    return float(np.mean(path.predict(digits.images) == digits.labels))
 
 
 class Pace:

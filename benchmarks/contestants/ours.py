@@ -3,9 +3,10 @@
 from benchmarks.contestants import Epoch, Work
 from compute import ComputePath, Progress
 from data import Digits
+from export import evaluate
 from paths import choose_path
 from settings import Settings
-from training import accuracy, epoch_order
+from training import epoch_order
 
 
 def build(work: Work, general: int = 0) -> Epoch:
@@ -27,7 +28,7 @@ def build(work: Work, general: int = 0) -> Epoch:
         number += 1
         order = epoch_order(settings.seed, number, len(digits))
         path.train(order, Progress(), len(digits) // settings.batch_size)
-        return accuracy(path, test)
+        return evaluate(path, test)["test_acc"]
 
     return epoch
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from mnist_exp.errors import ConfigError
 
-__all__ = ["ordered"]
+__all__ = ["ordered", "override_key"]
 
 #: Flags with a value of their own.
 VALUED = {
@@ -64,3 +64,8 @@ def _unknown(word: str, rest: list[str]) -> str:
         f"{word}: no such flag; values are given without dashes, {key}={value or '...'}, "
         "and mnist-exp --hydra-help lists the flags"
     )
+
+
+def override_key(override: str) -> str:
+    """Return the key, or the group, that an override is for."""
+    return override.partition("=")[0].lstrip("+~")

@@ -30,9 +30,7 @@ class CheckBeforeRun(Callback):
         Raises:
             SystemExit: With status 1; Hydra swallows any `Exception` that a callback raises.
         """
-        if self._only_faults:
-            raise FaultsFound(config_faults(*split(config)))
-        _leave_on_error(lambda: check(*split(config)))
+        _leave_on_error(lambda: self._check(config))
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         """See that Hydra can make the multirun's folder; each variant is checked by itself.
@@ -40,7 +38,14 @@ class CheckBeforeRun(Callback):
         Raises:
             SystemExit: With status 1.
         """
+        if self._only_faults:
+            raise FaultsFound(())
         _leave_on_error(lambda: probe(Path(config.hydra.sweep.dir), "hydra.sweep.dir"))
+
+    def _check(self, config: DictConfig) -> None:
+        if self._only_faults:
+            raise FaultsFound(config_faults(*split(config)))
+        check(*split(config))
 
 
 def _leave_on_error(step: Callable[[], None]) -> None:

@@ -13,6 +13,8 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from mnist_exp.app.arguments import override_key
+
 __all__ = ["empty_mappings", "input_sources", "resolve_paths"]
 
 #: Config keys that hold local paths.
@@ -93,7 +95,7 @@ def _folder_of(key: str, value: str, hydra_config: DictConfig) -> Path:
 
 
 def _overrides(override: str, key: str) -> bool:
-    name = override.partition("=")[0].lstrip("+~")
+    name = override_key(override)
     return name == key or (key.startswith(f"{name}.") and "{" in override)
 
 

@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Sequence
 
+from mnist_exp.app.arguments import override_key
 from mnist_exp.config import Stage
 from mnist_exp.records import Record
 from mnist_exp.report.comparison import print_comparison
@@ -71,7 +72,7 @@ class RichDisplay:
         words = ["mnist-exp", *self._flags, *named, *self._given]
         if record.stage is Stage.sweep:
             # It keeps the config that it was made with.
-            kept = [text for text in self._given if _key(text) == "outputs_dir"]
+            kept = [text for text in self._given if override_key(text) == "outputs_dir"]
             words = ["mnist-exp", *named, *kept]
         self.message(f"go on with it: {shlex.join(words)}")
 
@@ -87,7 +88,7 @@ class RichDisplay:
         """Return what the stage after this one needs; training and sweeps need all there is."""
         if record.stage is Stage.compute:
             return self._given
-        return [text for text in self._given if _key(text).partition(".")[0] in CARRIED]
+        return [text for text in self._given if override_key(text).partition(".")[0] in CARRIED]
 
     def variant(self, number: int, changes: Sequence[str]) -> None:
         """Say which variant of a multirun begins."""
@@ -100,11 +101,7 @@ class RichDisplay:
         )
 
 
-def _key(override: str) -> str:
-    return override.partition("=")[0].lstrip("+~")
-
-
 def _is_said_once(override: str) -> bool:
-    key = _key(override)
+    key = override_key(override)
     # A mapping may be given name by name.
     return any(key == once or key.startswith(f"{once}.") for once in ONCE)

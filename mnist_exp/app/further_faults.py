@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from hydra.errors import OverrideParseException
 
+from mnist_exp.app.arguments import override_key
 from mnist_exp.app.hydra_errors import explain, is_foreign
 
 __all__ = ["ONLY_FAULTS", "FaultsFound", "all_faults"]
@@ -41,7 +42,7 @@ def all_faults(error: BaseException, compose: Callable[[], None]) -> list[str]:
     told, keys, words = [explain(error)], set(), list(sys.argv[1:])
     while override := _override(error, words):
         words.remove(override)
-        keys.add(_key(override))
+        keys.add(override_key(override))
         sys.argv[1:] = [*words, ONLY_FAULTS]
         try:
             compose()
@@ -66,10 +67,7 @@ def _override(error: BaseException, words: Sequence[str]) -> str | None:
     else:
         found = filter(None, (pattern.search(str(error)) for pattern in _NAMED))
         named = next((match[1] for match in found), "")
+    keys = {word: override_key(word) for word in words}
     return next(
-        (word for word in words if named in (word, _key(word)) and _key(word) != "stage"), None
+        (word for word, key in keys.items() if key != "stage" and named in (word, key)), None
     )
-
-
-def _key(override: str) -> str:
-    return override.partition("=")[0].lstrip("+~")

@@ -71,20 +71,24 @@ def _main() -> None:
     entry = hydra.main(version_base="1.3", config_path=str(_conf()), config_name="config")
     try:
         with report_errors() as outcome:
-            _run(entry(command))
+            _run(entry(command), without_a_stage=entry(_nothing))
     finally:
         if command.variants:
             RichDisplay().comparison(_labelled(command.variants))
     sys.exit(max(outcome.exit_code, command.exit_code))
 
 
-def _run(command: Callable[[], None]) -> None:
+def _run(command: Callable[[], None], without_a_stage: Callable[[], None]) -> None:
     try:
         command()
     except Exception as error:
         if os.environ.get(FULL_ERROR) or not is_foreign(error):
             raise
-        raise ConfigError(all_faults(error, command)) from error
+        raise ConfigError(all_faults(error, without_a_stage)) from error
+
+
+def _nothing(_: DictConfig) -> None:
+    """Stands for the command where its words are only composed."""
 
 
 def _interrupt_on_signals() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from mnist_exp.app.arguments import override_key
 from mnist_exp.config import ExperimentConfig, Stage
 from mnist_exp.errors import ConfigError, NotFoundError
 from mnist_exp.records import RecordIndex
@@ -35,11 +36,12 @@ def with_kept_config(config: ExperimentConfig, overrides: Sequence[str]) -> Expe
     if config.stage is not Stage.sweep or named == last:
         return config
     record, folder = unfinished_sweep(RecordIndex(Path(config.outputs_dir)), config.run)
-    if changes := [text for text in overrides if _key(text) not in _ALLOWED]:
+    if changes := [text for text in overrides if override_key(text) not in _ALLOWED]:
         raise ConfigError(
             [
-                f"{_key(text)}: sweep {record.name} goes on with the config that it was made "
-                f"with, got {text}; leave it out, or leave run= and resume= out to begin another"
+                f"{override_key(text)}: sweep {record.name} goes on with the config that it was "
+                f"made with, got {text}; leave it out, or leave run= and resume= out to begin "
+                "another"
                 for text in changes
             ]
         )
@@ -53,10 +55,6 @@ def with_kept_config(config: ExperimentConfig, overrides: Sequence[str]) -> Expe
         wait=config.wait,
         dry_run=config.dry_run,
     )
-
-
-def _key(override: str) -> str:
-    return override.partition("=")[0].lstrip("+~")
 
 
 def _read(path: Path) -> ExperimentConfig:

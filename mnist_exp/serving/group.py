@@ -61,9 +61,10 @@ class Group:
         self._keepers: list[asyncio.Task[None]] = []
         self._idle: list[Slot] = []
         self._waiting: deque[Ticket] = deque()
-        # Of each process: how often it has ended in a row before it was stable.
-        count = self.settings.instance_count * self.settings.processes_per_instance
-        self._crashes = [0] * count
+        # Of each process: how many requests it takes at a time, and how often it has ended in a
+        # row before it was stable.
+        self._slots = self.settings.slots * self.settings.instance_count
+        self._crashes = [0] * len(self._slots)
 
     @property
     def number(self) -> int:
@@ -86,7 +87,7 @@ class Group:
         Raises:
             StartError: One did not get ready; then none runs.
         """
-        self._instances = [self._new_instance() for _ in self._crashes]
+        self._instances = [self._new_instance(index) for index in range(len(self._slots))]
         starts = [asyncio.ensure_future(one.start()) for one in self._instances]
         try:
             await asyncio.gather(*starts)
@@ -103,7 +104,7 @@ class Group:
         """Return a worker's answer.
 
         A request that is not answered in time is taken back when it still waits; once a worker
-        has it, it runs to its end there: a thread cannot be stopped.
+        has it, it runs there to its end, or until the worker gives it up (see `lane`).
 
         Raises:
             OverloadError: Too many requests are unanswered.
@@ -140,8 +141,9 @@ class Group:
         await self._end_instances()
         self._give_up_waiting(WorkerLostError())
 
-    def _new_instance(self) -> Instance:
-        return Instance(self.revision, self.settings, partial(Slot, self._freed, self._lost))
+    def _new_instance(self, index: int) -> Instance:
+        new_slot = partial(Slot, self._freed, self._lost)
+        return Instance(self.revision, self.settings, self._slots[index], new_slot)
 
     async def _end_instances(self) -> None:
         await asyncio.gather(*(instance.end() for instance in self._instances))
@@ -152,34 +154,31 @@ class Group:
             ready = time.monotonic()
             await self._instances[index].live()
             await self._instances[index].end()
-            self._count_crash(index, time.monotonic() - ready)
+            self._count_crash(index, time.monotonic() - ready, self._instances[index].ending)
             while not self.failure:
                 await asyncio.sleep(self._delay_s(index))
-                if await self._restarted(index):
+                try:
+                    await self._restart(index)
                     break
-                self._count_crash(index, 0)
+                except StartError as error:
+                    logger.warning("%s: %s", self.revision, error)
+                    await self._instances[index].end()
+                    self._count_crash(index, 0, self._instances[index].ending or str(error))
 
-    async def _restarted(self, index: int) -> bool:
-        instance = self._instances[index] = self._new_instance()
+    async def _restart(self, index: int) -> None:
+        instance = self._instances[index] = self._new_instance(index)
         self.restarts += 1
         logger.warning("%s: starting a worker in place of one that ended", self.revision)
-        try:
-            await instance.start()
-        except StartError as error:
-            logger.warning("%s: %s", self.revision, error)
-            await instance.end()
-            return False
-        return True
+        await instance.start()
 
     def _delay_s(self, index: int) -> float:
         crashes = self._crashes[index]
         return FIRST_DELAY_S * 2.0 ** (crashes - 2) if crashes > 1 else 0.0
 
-    def _count_crash(self, index: int, lived_s: float) -> None:
+    def _count_crash(self, index: int, lived_s: float, how: str) -> None:
         self._crashes[index] = 1 if lived_s >= STABLE_S else self._crashes[index] + 1
         if self._crashes[index] >= CRASHES and not self.failure:
             last = last_words(self.revision / LOG_FILE)
-            how = self._instances[index].ending or "did not get ready"
             self.failure = f"a worker ended {CRASHES} times in a row ({how}){last}"
             logger.error("%s: given up: %s", self.revision, self.failure)
             self._on_failure(self.failure)

@@ -31,12 +31,16 @@ class Instance:
     Args:
         revision: The revision's folder.
         settings: Its settings.
+        slots: How many requests it takes at a time.
         new_slot: Makes the protocol for each connection.
     """
 
-    def __init__(self, revision: Path, settings: Settings, new_slot: Callable[[], Slot]) -> None:
+    def __init__(
+        self, revision: Path, settings: Settings, slots: int, new_slot: Callable[[], Slot]
+    ) -> None:
         self._revision = revision
         self._settings = settings
+        self._count = slots
         self._new_slot = new_slot
         self._process: subprocess.Popen[bytes] | None = None
         self._control: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
@@ -44,6 +48,8 @@ class Instance:
         self.wants_headers = False
         self.slots: list[Slot] = []
         self.gone = asyncio.Event()
+        # Why it was ended by us; empty where it ended by itself.
+        self._fault = ""
 
     @property
     def pid(self) -> int | None:
@@ -52,11 +58,13 @@ class Instance:
 
     @property
     def ending(self) -> str:
-        """How the worker ended: `exit code 3`, `SIGKILL`; empty while it runs."""
+        """How the worker ended: `exit code 3`, `SIGKILL`, or our reason; empty while it runs."""
         code = self._process.returncode if self._process else None
         if code is None:
             return ""
-        return f"exit code {code}" if code >= 0 else signal.Signals(-code).name
+        if self._fault:
+            return self._fault
+        return f"exit code {code}" if code >= 0 else _signal_name(-code)
 
     async def start(self) -> None:
         """Start the worker and return when `init` is through.
@@ -64,7 +72,7 @@ class Instance:
         Raises:
             StartError: It did not come to that.
         """
-        pairs = [socket.socketpair() for _ in range(self._settings.slots + 1)]
+        pairs = [socket.socketpair() for _ in range(self._count + 1)]
         self._unopened = [ours for ours, _ in pairs]
         try:
             self._spawn([theirs for _, theirs in pairs])
@@ -78,8 +86,8 @@ class Instance:
                 await self._ready()
                 await self._open_slots()
         except TimeoutError:
-            late = f"init() must be through within {patience_s:g} s, and is not"
-            raise StartError(late) from None
+            self._fault = f"init() must be through within {patience_s:g} s, and is not"
+            raise StartError(self._fault) from None
 
     async def live(self) -> None:
         """Return when the worker has gone; end one that gives no sign of life any more."""
@@ -90,6 +98,7 @@ class Instance:
         while not self.gone.is_set():
             failures = 0 if await self._is_alive(probe.timeout) else failures + 1
             if failures >= probe.failure_threshold:
+                self._fault = "it gave no sign of life"
                 self.kill()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self.gone.wait(), probe.period)
@@ -184,3 +193,9 @@ class Instance:
             return await self._control[0].read(1)
         except OSError:
             return b""
+
+
+def _signal_name(number: int) -> str:
+    # Of the real-time signals Python names the first and the last.
+    names = {int(one): one.name for one in signal.Signals}
+    return names.get(number, f"signal {number}")

@@ -44,14 +44,16 @@ class Lane:
         self._stream = slot.makefile("rb")
         self._answer = answer
         self._changing = threading.Lock()
-        # Who serves: a thread's number, and which of those that served one after the other.
-        self._thread = 0
+        # Who serves: a thread, and which of those that served one after the other.
+        self._thread = threading.current_thread()
         self._turn = 0
         self._began: float | None = None
+        # Those that were given up, with when their `run` began.
+        self._given_up: list[tuple[threading.Thread, float]] = []
 
     def serve(self) -> None:
         """Answer requests until the front has gone, or this thread has been given up."""
-        turn, self._thread = self._turn, threading.get_ident()
+        turn, self._thread = self._turn, threading.current_thread()
         with suppress(ScoringTimeoutError):
             while (request := read_request(self._stream)) is not None:
                 self._began = time.perf_counter()
@@ -66,6 +68,13 @@ class Lane:
         began = self._began
         return 0.0 if began is None else time.perf_counter() - began
 
+    @property
+    def hanging_s(self) -> float:
+        """Seconds that the longest `run` has taken so far, those that were given up among them."""
+        self._given_up = [(thread, began) for thread, began in self._given_up if thread.is_alive()]
+        now = time.perf_counter()
+        return max([self.running_s, *(now - began for _, began in self._given_up)])
+
     def give_up(self, after_ms: int) -> None:
         """Answer in place of a `run` that has taken so long, and have another thread serve."""
         body = orjson.dumps({"message": f"Scoring timeout after {after_ms} ms"})
@@ -73,11 +82,14 @@ class Lane:
             if self.running_s * 1000 < after_ms:
                 return
             stuck = self._thread
+            self._given_up.append((stuck, time.perf_counter() - self.running_s))
             self._send(500, body)
             self._turn += 1
+            # As long as this lock is held its thread cannot end, and its number is no other's.
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(
+                ctypes.c_ulong(stuck.ident or 0), ctypes.py_object(ScoringTimeoutError)
+            )
         logger.error("run() was given up after %d ms (SCORING_TIMEOUT_MS)", after_ms)
-        set_exception = ctypes.pythonapi.PyThreadState_SetAsyncExc
-        set_exception(ctypes.c_ulong(stuck), ctypes.py_object(ScoringTimeoutError))
         threading.Thread(target=self.serve, daemon=True).start()
 
     def _reply(self, turn: int, status: int, body: bytes) -> bool:
@@ -98,7 +110,7 @@ def watch_lanes(lanes: Sequence[Lane], scoring_timeout_ms: int, worker_timeout_s
     while True:
         time.sleep(min(scoring_timeout_ms / 1000, worker_timeout_s) / LOOKS)
         for lane in lanes:
-            if lane.running_s >= worker_timeout_s:
+            if lane.hanging_s >= worker_timeout_s:
                 why = "run() has hung for %g s (WORKER_TIMEOUT): the worker ends"
                 logger.error(why, worker_timeout_s)
                 os._exit(1)

@@ -57,14 +57,15 @@ class Settings:
     readiness_probe: Probe = Probe()
 
     @property
-    def processes_per_instance(self) -> int:
-        """How many processes share an instance's requests."""
-        return int(self.variables.get("WORKER_COUNT", "1"))
+    def slots(self) -> list[int]:
+        """How many requests each process of an instance takes at a time.
 
-    @property
-    def slots(self) -> int:
-        """How many requests each process takes at a time."""
-        return math.ceil(self.max_concurrent_requests_per_instance / self.processes_per_instance)
+        WORKER_COUNT processes share what the instance takes; one without a share is not needed.
+        """
+        limit = self.max_concurrent_requests_per_instance
+        processes = min(int(self.variables.get("WORKER_COUNT", "1")), limit)
+        share, rest = divmod(limit, processes)
+        return [share + (index < rest) for index in range(processes)]
 
     @property
     def scoring_timeout_ms(self) -> int:

@@ -23,6 +23,7 @@ import signal
 import socket
 import sys
 import threading
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -61,7 +62,9 @@ def main(arguments: list[str]) -> None:
     script = _script(revision, settings.entry_script)
     started: queue.SimpleQueue[bool] = queue.SimpleQueue()
     lanes = [Lane(slot, partial(answer, script)) for slot in slots]
-    _in_thread(_start_and_serve, script, lanes[0], started)
+    # Before the script, which may change its environment.
+    model = os.environ["AZUREML_MODEL_DIR"]
+    _in_thread(_start_and_serve, script, lanes[0], started, model)
     _in_thread(_watch, control)
     if not started.get():
         _leave(INIT_FAILED)
@@ -110,7 +113,7 @@ def encode(result: object) -> bytes:
 def model_tree(folder: str) -> str:
     """Return what a folder holds, a line each: most scripts fail for a path that is not there."""
     root = Path(folder)
-    below = sorted(path for path in root.rglob("*"))
+    below = sorted(root.rglob("*"))
     lines = [f"{root}/", *(_indented(path, root) for path in below[:MOST_LINES])]
     left = len(below) - MOST_LINES
     return "\n".join([*lines, f"  and {left} more"] if left > 0 else lines)
@@ -131,13 +134,17 @@ def _in_thread(target: object, *arguments: object) -> None:
     threading.Thread(target=target, args=arguments, daemon=True).start()  # type: ignore[arg-type]
 
 
-def _start_and_serve(script: ScoringScript, lane: Lane, started: "queue.SimpleQueue[bool]") -> None:
+def _start_and_serve(
+    script: ScoringScript, lane: Lane, started: "queue.SimpleQueue[bool]", model: str
+) -> None:
     try:
         script.load()()
     # Even SystemExit: the log must say why there is no deployment.
     except BaseException:
-        # Before the reason, which is looked for at the end of the log.
-        logger.error("AZUREML_MODEL_DIR holds:\n%s", model_tree(os.environ["AZUREML_MODEL_DIR"]))
+        # Before the reason, which is looked for at the end of the log. A script may have changed
+        # the folder, and may be at it still.
+        with suppress(OSError):
+            logger.error("AZUREML_MODEL_DIR holds:\n%s", model_tree(model))
         logger.exception("%s: import or init() failed", script.name)
         started.put(False)
         return

@@ -37,7 +37,9 @@ class DeployStage:
         """There must be a model, unless none is deployed, and the endpoint that is to be used."""
         current = None
         try:
-            current = _there_already(context, self.name(context))
+            name = self.name(context)
+            if asks_what_is_there(context.config.endpoint):
+                current = _there_already(context, name)
             found = traffic_faults(context.config.endpoint, current)
         except NotFoundError as error:
             found = list(error.lines)
@@ -66,7 +68,7 @@ class DeployStage:
         if found is not None and _changes_settings_alone(context, found):
             return self._change_settings(context, record, found)
         model = registered_model(context).model or {}
-        current = self._endpoint(context, record.name)
+        current = self._ready(context, record.name, found)
         context.display.message(f"endpoint {current.name}: {current.provisioning_state}")
         spec = deployment_spec(config, record.name, f"{model['name']}:{model['version']}")
         made = workspace.create_or_update_deployment(spec)
@@ -148,11 +150,9 @@ class DeployStage:
             ]
         return []
 
-    def _endpoint(self, context: StageContext, name: str) -> Endpoint:
-        """Return the endpoint as it is, made first if there is none."""
-        try:
-            found = context.workspace.get_endpoint(name)
-        except NotFoundError:
+    def _ready(self, context: StageContext, name: str, found: Endpoint | None) -> Endpoint:
+        """Return the endpoint that was found, made first if there is none."""
+        if found is None:
             return context.workspace.create_or_update_endpoint(endpoint_spec(context.config, name))
         if found.provisioning_state == "Succeeded":
             return found
@@ -175,13 +175,11 @@ def endpoint_entry(endpoint: Endpoint) -> Mapping[str, Any]:
 
 
 def _there_already(context: StageContext, name: str) -> Endpoint | None:
-    """Return the endpoint where what is asked for depends on it; None if it is still to be made.
+    """Return the endpoint; None if it is still to be made.
 
     Raises:
         NotFoundError: It is to get new keys, and is not there.
     """
-    if not asks_what_is_there(context.config.endpoint):
-        return None
     try:
         return context.workspace.get_endpoint(name)
     except NotFoundError:

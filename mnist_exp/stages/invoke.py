@@ -5,7 +5,7 @@ from pathlib import Path
 
 from mnist_exp.build import data_spec
 from mnist_exp.config import Stage
-from mnist_exp.errors import EndpointError
+from mnist_exp.errors import EndpointError, NotFoundError
 from mnist_exp.lazy import datasets, figures
 from mnist_exp.records import Record, write_json
 from mnist_exp.stages.context import StageContext
@@ -24,9 +24,12 @@ class InvokeStage:
     def faults(self, context: StageContext) -> list[str]:
         """There must be an endpoint, with the deployment that is named."""
         wanted = context.config.endpoint.invoke_deployment
-        if (missing := missing_endpoint(context)) or wanted is None:
-            return missing
-        endpoint = context.workspace.get_endpoint(deployed_endpoint(context))
+        if wanted is None:
+            return missing_endpoint(context)
+        try:
+            endpoint = context.workspace.get_endpoint(deployed_endpoint(context))
+        except NotFoundError as error:
+            return list(error.lines)
         known = [one.name for one in endpoint.deployments]
         if wanted in known:
             return []

@@ -21,7 +21,7 @@ from mnist_exp.sweeps.ranking import Objective, logged_instead
 from mnist_exp.workspaces.base import Detached, JobInterrupted
 from mnist_exp.workspaces.entities import JobResult, JobStatus, TrialResult
 
-__all__ = ["SweepStage", "TrainStage", "keep_confusion_matrix"]
+__all__ = ["SweepStage", "TrainStage"]
 
 #: The trainer's own account of how the model did on the test digits.
 EVALUATION = "outputs/evaluation.json"
@@ -67,8 +67,7 @@ class TrainStage:
         if any(len(points) > 1 for points in result.metrics.values()):
             curves = partial(figures().learning_curves, result)
             record = _drawn(context, record, "learning_curves", curves)
-        matrix = keep_confusion_matrix(context, result.name)
-        return record.with_changes(paths=dict(record.paths) | matrix)
+        return _with_confusion_matrix(context, record, result.name)
 
 
 class SweepStage:
@@ -127,8 +126,7 @@ class SweepStage:
         if result.best is not None:
             curves = partial(figures().learning_curves, result)
             record = _drawn(context, record, "best_learning_curves", curves)
-            matrix = keep_confusion_matrix(context, result.best)
-            record = record.with_changes(paths=dict(record.paths) | matrix)
+            record = _with_confusion_matrix(context, record, result.best)
         return record
 
 
@@ -145,18 +143,12 @@ def _drawn(
     return record.with_changes(paths=dict(record.paths) | {name: str(path)})
 
 
-def keep_confusion_matrix(context: StageContext, job: str) -> dict[str, str]:
-    """Draw a job's confusion matrix, if its script left one, and return its path by name."""
-    evaluation = context.workspace.download(job, EVALUATION)
-    counts = _counts(evaluation)
+def _with_confusion_matrix(context: StageContext, record: Record, job: str) -> Record:
+    """Draw a job's confusion matrix, if its script left one."""
+    counts = _counts(context.workspace.download(job, EVALUATION))
     if counts is None:
-        return {}
-    try:
-        path = figures().confusion_matrix(*counts, context.figure("confusion_matrix"))
-    except ValueError as error:
-        context.display.message(f"no confusion matrix of {EVALUATION}: {error}")
-        return {}
-    return {"confusion_matrix": str(path)}
+        return record
+    return _drawn(context, record, "confusion_matrix", partial(figures().confusion_matrix, *counts))
 
 
 def _counts(evaluation: Path | None) -> tuple[Any, Any] | None:

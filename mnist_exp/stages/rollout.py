@@ -140,12 +140,12 @@ class BlueGreen:
         self.say(f"{what} {self.new} and watches")
         began = time.monotonic()
         start = self.workspace.statistics(self._name)
-        counted = self._send_samples()
+        sampled = self._send_samples()
         # Not to wait for something, but to watch what others send.
         time.sleep(max(0.0, self.limits.seconds - (time.monotonic() - began)))
         end = self.workspace.statistics(self._name) or {}
-        new = _window(start.get(self.new), end.get(self.new)) if end else counted[self.new]
-        old = _window(start.get(self._old), end.get(self._old)) if end else counted[self._old]
+        new = _window(start.get(self.new), end.get(self.new)) if end else sampled[self.new]
+        old = _window(start.get(self._old), end.get(self._old)) if end else sampled[self._old]
         self.say(f"{self.new}: {new}; {self._old}: {old}")
         if reason := worse(new, old, self.limits):
             raise _WorseError(reason)

@@ -228,7 +228,6 @@ class _Judge:
         """Take back a decision that the tuner was killed over."""
         trial, _ = self.found.pop()
         self.silent.discard(trial)
-        self.is_fresh = False
 
     def _value(self, entry: Logged) -> None:
         values = self.values[entry.trial]

@@ -61,9 +61,10 @@ class Standing:
             terms: What the bound was computed from.
         """
         value = self.bests[self.trial]
-        if not self.goal.is_better(bound, value) or not math.isfinite(value):
-            return self.goal.is_better(bound, value)
-        return abs(bound - value) > _ULPS * max(map(math.ulp, (value, bound, *terms)))
+        if not self.goal.is_better(bound, value):
+            return False
+        rounding = _ULPS * max(map(math.ulp, (value, bound, *terms)))
+        return not math.isfinite(value) or abs(bound - value) > rounding
 
     def shown(self, *bounds: float) -> list[str]:
         """Format the judged trial's best and what it is compared with."""

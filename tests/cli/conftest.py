@@ -23,6 +23,9 @@ with mlflow.start_run():
         mlflow.log_metric("score", arguments.lr * step, step=step)
 pathlib.Path("outputs", "model").mkdir()
 pathlib.Path("outputs", "model", "weight.txt").write_text(str(arguments.lr))
+# Called as the trainer's is, with other things in it.
+odd = '{"confusion_matrix": [["a"]], "classes": 3}'
+pathlib.Path("outputs", "evaluation.json").write_text(odd)
 if arguments.lr > arguments.fail_above:
     print("the weights went away")
     sys.exit(1)

@@ -105,6 +105,12 @@ def test_what_hydra_stops_at_hides_nothing(cli: Cli) -> None:
     assert (done.returncode, done.stdout, list(cli.folder.iterdir())) == (1, "", [])
 
 
+def test_nothing_runs_for_the_sake_of_further_faults(cli: Cli) -> None:
+    done = cli("stage=compute", "modle.x=1", "hydra.mode=MULTIRUN")
+    assert done.stderr.startswith("error: modle")
+    assert (done.returncode, done.stdout, cli.outputs.exists()) == (1, "", False)
+
+
 def test_full_traceback_on_request(cli: Cli) -> None:
     done = cli("stage=train", "model=huge", env={"HYDRA_FULL_ERROR": "1"})
     assert done.returncode == 1

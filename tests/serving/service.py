@@ -65,6 +65,7 @@ ACTIONS = {
     "leave": leave,
     "die": lambda: os.kill(os.getpid(), signal.SIGKILL),
     "wait": wait,
+    "sleep": lambda: time.sleep(600),
     "meet": meet,
     "hog": hog,
     "note": note,
@@ -136,7 +137,7 @@ class Service:
         return len(file.read_text()) if file.exists() else 0
 
 
-def serve(folder: Path, settings: RequestSettings) -> Iterator[Service]:
+def serve(folder: Path, settings: RequestSettings, **fields: object) -> Iterator[Service]:
     """Yield an endpoint whose deployment blue has all the traffic."""
     for name in ("code", "model", "gate"):
         (folder / name).mkdir()
@@ -145,7 +146,7 @@ def serve(folder: Path, settings: RequestSettings) -> Iterator[Service]:
     assert uri
     service = Service(folder, endpoints, uri.removesuffix("/score"))
     try:
-        service.deploy(request_settings=settings)
+        service.deploy(request_settings=settings, **fields)
         service.update(traffic={"blue": 100})
         yield service
     finally:

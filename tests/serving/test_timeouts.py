@@ -1,12 +1,16 @@
 """A `run` that takes too long: the limits that Azure ML's own server has."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from mnist_exp.serving.settings import Settings
 from mnist_exp.specs import RequestSettings
 from tests.serving.service import NAME, Service, serve
+from tests.workspaces.local.endpoints.bench import Bench
+
+eventually: Callable[[Callable[[], object]], None] = Bench.eventually
 
 
 @pytest.fixture
@@ -16,12 +20,8 @@ def variables() -> dict[str, str]:
 
 @pytest.fixture
 def limited(tmp_path: Path, variables: dict[str, str]) -> Iterator[Service]:
-    for service in serve(tmp_path, RequestSettings(20_000, 2)):
-        service.deploy(
-            request_settings=RequestSettings(20_000, 2),
-            environment_variables={"GATE": str(service.gate), "COLOUR": "blue", **variables},
-        )
-        yield service
+    given = {"GATE": str(tmp_path / "gate"), "COLOUR": "blue", **variables}
+    yield from serve(tmp_path, RequestSettings(20_000, 2), environment_variables=given)
 
 
 @pytest.mark.parametrize("variables", [{"SCORING_TIMEOUT_MS": "300"}])
@@ -46,6 +46,26 @@ def test_a_worker_in_which_a_run_hangs_is_replaced(limited: Service):
     assert limited.score("wait").status_code == 502
     assert limited.score("pid").json() != before
     assert "run() has hung for 1 s (WORKER_TIMEOUT)" in limited.log.read_text()
+
+
+@pytest.mark.parametrize("variables", [{"SCORING_TIMEOUT_MS": "300", "WORKER_TIMEOUT": "2"}])
+def test_a_run_that_no_exception_reaches_ends_its_worker_in_time(limited: Service):
+    before = limited.score("pid").json()
+    assert limited.score("sleep").json() == {"message": "Scoring timeout after 300 ms"}
+    # Another thread answers meanwhile.
+    assert limited.score("pid").json() == before
+    eventually(lambda: "run() has hung for 2 s (WORKER_TIMEOUT)" in limited.log.read_text())
+    eventually(lambda: limited.score("pid").status_code == 200)
+    assert limited.score("pid").json() != before
+
+
+@pytest.mark.parametrize(
+    ("count", "limit", "slots"),
+    [("1", 4, [4]), ("2", 4, [2, 2]), ("2", 3, [2, 1]), ("3", 1, [1]), ("9", 2, [1, 1])],
+)
+def test_the_workers_of_an_instance_share_its_limit(count: str, limit: int, slots: list[int]):
+    settings = Settings("e", "d", None, 5000, limit, 1, {"WORKER_COUNT": count})
+    assert settings.slots == slots
 
 
 @pytest.mark.parametrize("variables", [{"WORKER_COUNT": "2"}])

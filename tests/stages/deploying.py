@@ -14,17 +14,10 @@ from mnist_exp.workspaces.local.endpoints import ModelFiles
 from mnist_exp.workspaces.local.workspace import LocalWorkspace
 from tests.stages.bench import Bench
 
-__all__ = ["NAME", "QUICK", "Deploying", "deploying"]
+__all__ = ["NAME", "Deploying", "deploying"]
 
 NAME = "digits-endpoint"
 SCRIPT = "def init(): pass\ndef run(raw_data): return {'digits': [7]}\n"
-#: A rollout that does not wait, and that a loaded machine does not roll back.
-QUICK = (
-    "endpoint=blue_green",
-    "endpoint.rollout.seconds=0",
-    "endpoint.rollout.samples=2",
-    "endpoint.rollout.latency_margin_ms=60000",
-)
 
 
 class WithoutJobs(LocalWorkspace):

@@ -9,8 +9,9 @@ import pytest
 from mnist_exp.config import AuthMode, Stage
 from mnist_exp.errors import ConfigError, EndpointError
 from mnist_exp.stages.all import AllStages
+from tests.composing import QUICK_ROLLOUT
 from tests.stages.bench import Bench
-from tests.stages.deploying import NAME, QUICK, SCRIPT, Deploying, deploying
+from tests.stages.deploying import NAME, SCRIPT, Deploying, deploying
 
 BOTH = "endpoint.traffic={tff-blue: 50, tff-green: 50}"
 RAISES = "def init(): pass\ndef run(raw_data): raise ValueError('never')\n"
@@ -62,21 +63,21 @@ def test_a_rollout_never_replaces_what_has_traffic(
     two.script(RAISES)
     before = two.processes("tff-green")
     line = f"endpoint.deployment.name: must name a deployment without traffic for a rollout, got {new}; {remedy}"  # noqa: E501
-    assert two.faults(*QUICK) == [line]
+    assert two.faults(*QUICK_ROLLOUT) == [line]
     # Nor when it got its traffic after the checks.
     with pytest.raises(ConfigError, match="must name a deployment without traffic"):
-        two.run_unchecked(*QUICK)
+        two.run_unchecked(*QUICK_ROLLOUT)
     assert two.processes("tff-green") == before
     assert two.now.traffic == traffic
 
 
 def test_without_an_idle_deployment_a_new_one_is_to_be_named(tmp_path: Path) -> None:
     for made in deploying(tmp_path):
-        made.run(*QUICK)
+        made.run(*QUICK_ROLLOUT)
         assert "no deployment has traffic yet: tff-green gets all of it" in "\n".join(made.said)
-        (line,) = made.faults(*QUICK)
+        (line,) = made.faults(*QUICK_ROLLOUT)
         assert line.endswith("; name a new one with endpoint.deployment.name=NAME")
-        made.run(*QUICK, "endpoint.deployment.name=tff-blue")
+        made.run(*QUICK_ROLLOUT, "endpoint.deployment.name=tff-blue")
         assert made.now.traffic == {"tff-blue": 100}
 
 
@@ -85,7 +86,7 @@ def test_a_rollout_is_one_too_when_the_front_was_killed(two: Deploying) -> None:
     psutil.Process(worker).parent().kill()  # type: ignore[union-attr]
     two.script(RAISES)
     with pytest.raises(EndpointError, match="rolled back"):
-        two.run(*QUICK)
+        two.run(*QUICK_ROLLOUT)
     assert two.now.traffic == {"tff-blue": 100}
 
 
@@ -162,7 +163,7 @@ def test_keys_and_traffic_alone_change_nothing_else(two: Deploying, override: st
 
 def test_a_rollout_keeps_what_the_endpoint_is(two: Deploying) -> None:
     two.update(auth_mode=AuthMode.aml_token, token_lifetime=60, description="mine")
-    two.run(*QUICK)
+    two.run(*QUICK_ROLLOUT)
     assert kept(two) == ("aml_token", 60, "mine")
     assert two.now.traffic == {"tff-green": 100}
 

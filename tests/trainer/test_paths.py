@@ -5,10 +5,11 @@ import pytest
 
 from compiled import CompiledPath
 from compute import Progress
+from export import evaluate
 from general import GeneralPath
 from paths import choose_path, needs_keras
 from settings import Architecture, Optimizer
-from training import accuracy, epoch_order
+from training import epoch_order
 
 
 def train(path, settings, count, epochs) -> list[Progress]:
@@ -63,4 +64,4 @@ def test_learns_and_goes_on_from_its_state_bit_for_bit(
     assert train(second, chosen, count, (2, 3)) == expected[1:]
     for name, values in whole.state().items():
         assert np.array_equal(second.state()[name], values), name
-    assert accuracy(whole, parts.test) > 0.85
+    assert evaluate(whole, parts.test)["test_acc"] > 0.85

@@ -41,7 +41,7 @@ def draw_history(axes: Axes, job: JobResult, metric: str) -> None:
         # What a trial still logs while it is being ended lies behind its cut.
         values = [point.value for point in trial.metrics.get(metric, ())][: trial.cut]
         if finite := [index for index, value in enumerate(values) if drawable(value)]:
-            _draw_trial(axes, look_of(trial, job), values, trial.best, len(job.trials))
+            _draw_trial(axes, job, trial, values, finite[-1])
             ends.append(_End(trial, finite[-1] + 1, values[finite[-1]]))
     style(axes, "log event (interval)", metric)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
@@ -52,20 +52,20 @@ def draw_history(axes: Axes, job: JobResult, metric: str) -> None:
 
 
 def _draw_trial(
-    axes: Axes, look: Look, values: Sequence[float], best: float | None, trials: int
+    axes: Axes, job: JobResult, trial: TrialResult, values: Sequence[float], end: int
 ) -> None:
+    look = look_of(trial, job)
     finite = [value if drawable(value) else math.nan for value in values]
     # The winner's star stands where it was best, the other marks where a trial ended.
-    starred = look is Look.BEST and best in finite
-    ends = [index for index, value in enumerate(values) if drawable(value)][-1]
+    starred = look is Look.BEST and trial.best in finite
     axes.plot(
         range(1, len(finite) + 1),
         finite,
         color=look.colour,
         linewidth=look.width,
-        alpha=look.alpha(trials),
+        alpha=look.alpha(len(job.trials)),
         marker=look.marker,
-        markevery=[next(i for i, v in enumerate(values) if v == best) if starred else ends],
+        markevery=[values.index(trial.best) if starred else end],
         markersize=look.marker_size,
         zorder=look.zorder,
     )

@@ -1,6 +1,6 @@
 """Online endpoints: created, deployed to, asked, deleted."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from azure.core.exceptions import ResourceNotFoundError
@@ -9,7 +9,7 @@ from mnist_exp.errors import JobError, MnistExpError, ServiceError
 from mnist_exp.specs import DeploymentSpec, EndpointSpec
 from mnist_exp.workspaces.azure.connection import Connection
 from mnist_exp.workspaces.azure.retrying import Retrying
-from mnist_exp.workspaces.azure.translation import deployment_entity, endpoint_entity
+from mnist_exp.workspaces.azure.translation import deployment_entity, endpoint_entity, shares
 from mnist_exp.workspaces.entities import Deployment, Endpoint
 
 __all__ = ["Endpoints"]
@@ -134,8 +134,8 @@ class Endpoints:
             name=name,
             provisioning_state=_text(found.provisioning_state),
             scoring_uri=found.scoring_uri,
-            traffic=_shares(found.traffic),
-            mirror_traffic=_shares(found.mirror_traffic),
+            traffic=shares(found.traffic),
+            mirror_traffic=shares(found.mirror_traffic),
             auth_mode=_text(found.auth_mode),
             deployments=[
                 Deployment(
@@ -160,10 +160,6 @@ class Endpoints:
             f"stage=cleanup endpoint.name={spec.endpoint}: until then it costs money",
             tail,
         )
-
-
-def _shares(traffic: Mapping[str, int] | None) -> dict[str, int]:
-    return {name: percent for name, percent in (traffic or {}).items() if percent}
 
 
 def _text(state: Any) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from mnist_exp.workspaces.local.forking.calls import python_call
 from mnist_exp.workspaces.local.forking.client import ForkedScript, ForkServer
 from mnist_exp.workspaces.local.forking.preload import libraries_of
-from mnist_exp.workspaces.local.leftovers import end_leftovers
+from mnist_exp.workspaces.local.leftovers import end_leftovers, of_sweep
 from mnist_exp.workspaces.local.workers import Processes, Workers
 
 __all__ = ["TrialLauncher", "cores", "thread_variables"]
@@ -52,7 +52,6 @@ class TrialLauncher:
         self._message = message
         self._server: ForkServer | None = None
         self._is_lost = False
-        self._works = {str(folder)}
 
     def __call__(
         self,
@@ -62,7 +61,6 @@ class TrialLauncher:
         logs: Sequence[Path],
     ) -> Processes:
         """Start the processes of one trial."""
-        self._works.add(str(folder))
         argv = self._call_of(command, environments)
         if argv is not None and (server := self._server_for(argv[0], folder, environments[0])):
             return ForkedScript(server, argv, folder, environments[0], logs[0])
@@ -77,7 +75,7 @@ class TrialLauncher:
         """End the server, and whatever a trial has left; no trial runs any more."""
         if self._server:
             self._server.close()
-        end_leftovers(self._works.__contains__, patience_s=0)
+        end_leftovers(of_sweep(self._folder), patience_s=0)
 
     def _call_of(
         self, command: str, environments: Sequence[Mapping[str, str]]

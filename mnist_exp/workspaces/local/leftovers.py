@@ -56,9 +56,9 @@ def end_leftovers(belongs: Belongs, patience_s: float = PATIENCE_S) -> int:
     return len(first)
 
 
-def find_processes(belongs: Belongs) -> list[int]:
-    """Return the ids of the processes that belong; of those that this user may look at."""
-    mark = f"{MARKER}=".encode()
+def find_processes(belongs: Belongs, variable: str = MARKER) -> list[int]:
+    """Return the ids of the processes that belong by a variable; of those that we may look at."""
+    mark = f"{variable}=".encode()
     return [
         process
         for process, entries in environments()

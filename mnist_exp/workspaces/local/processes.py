@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -68,8 +69,8 @@ class JobProcess:
     @property
     def is_lost(self) -> bool:
         """Whether its supervisor was killed, and it with it."""
-        code = self._process.poll()
-        return code is not None and code < 0
+        # By no other signal: one that ends it on request before it listens says nothing of this.
+        return self._process.poll() == -signal.SIGKILL
 
     def poll(self) -> int | None:
         """Return the exit code, None while it runs; 128 + n for a job that signal n ended."""

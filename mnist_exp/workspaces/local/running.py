@@ -273,7 +273,7 @@ class RunningJob:
         lines = self.folder.tail(self._workers.failed_log, lines=1) if self._workers else ()
         return f": {lines[-1].strip()}" if lines and ERROR.match(lines[-1]) else ""
 
-    def _loss(self) -> str:
+    def _cost_of_eviction(self) -> str:
         """Return what an eviction has cost."""
         text = "\n".join(self.folder.tail(self.folder.log, lines=10_000))
         resumed = RESUMING.findall(text.rpartition("==== evicted")[2])
@@ -286,7 +286,7 @@ class RunningJob:
         if drill is not None and not self._warnings:
             found = [f"not evicted: it ended before compute.evict_after_epochs, {drill}, had come"]
         else:
-            found = [f"{line}; {self._loss()}" for line in self._warnings]
+            found = [f"{line}; {self._cost_of_eviction()}" for line in self._warnings]
         return found + [
             f"the script wrote to its input {name}; Azure ML mounts it read-only, "
             "so the same script fails there"

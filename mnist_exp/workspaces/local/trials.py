@@ -2,6 +2,7 @@
 
 import selectors
 import time
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -47,14 +48,14 @@ class Restart:
         unheard: Sequence[MetricRow] = (),
     ) -> None:
         self.history = history
+        heard_since: dict[str, list[tuple[float, int]]] = defaultdict(list)
+        for row in unheard:
+            if row.name == primary_metric:
+                heard_since[row.run_id].append((row.value, row.step))
         logged = {
             trial: [
                 *history.points[trial].get(primary_metric, ()),
-                *(
-                    (row.value, row.step)
-                    for row in unheard
-                    if row.name == primary_metric and folder.exists and row.run_id == folder.run_id
-                ),
+                *(heard_since[folder.run_id] if folder.exists else ()),
             ]
             for trial, folder in folders.items()
         }

@@ -19,17 +19,10 @@ from tests.azure_emulator.store import Store
 from tests.composing import fresh_config
 from tests.stages.bench import Listener
 
-__all__ = ["MNIST", "QUICK_ROLLOUT", "Bench", "State", "quick_options"]
+__all__ = ["MNIST", "Bench", "State", "quick_options"]
 
 #: The address that the tutorial's digits are mounted from.
 MNIST = "wasbs://mnist@azureopendatastorage.blob.core.windows.net/"
-#: A rollout that does not wait, and that a loaded machine does not roll back.
-QUICK_ROLLOUT = (
-    "endpoint=blue_green",
-    "endpoint.rollout.seconds=0",
-    "endpoint.rollout.samples=2",
-    "endpoint.rollout.latency_margin_ms=60000",
-)
 #: Seconds; long enough for a loaded machine, short enough to wait for.
 READ_TIMEOUT_S = 2
 

@@ -35,7 +35,8 @@ from mnist_exp.workspaces.azure.workspace import AzureWorkspace
 from tests.azure_emulator.certificates import Certificates
 from tests.azure_emulator.emulator import Emulator, Recorded
 from tests.azure_emulator.engines import StubEngine
-from tests.workspaces.azure.bench import MNIST, QUICK_ROLLOUT, Bench
+from tests.composing import QUICK_ROLLOUT
+from tests.workspaces.azure.bench import MNIST, Bench
 from tests.workspaces.azure.conftest import taken_for_azure
 
 pytestmark = pytest.mark.xdist_group("azure-wire")

@@ -22,7 +22,8 @@ from mnist_exp.workspaces.entities import JobStatus
 from tests.azure_emulator.engines import StubEngine
 from tests.azure_emulator.faults import Action, Fault
 from tests.azure_emulator.rules import DEDICATED, LOW_PRIORITY, SIZES
-from tests.workspaces.azure.bench import QUICK_ROLLOUT, Bench, State
+from tests.composing import QUICK_ROLLOUT
+from tests.workspaces.azure.bench import Bench, State
 from tests.workspaces.azure.conftest import Make
 
 pytestmark = pytest.mark.xdist_group("azure-workspace")

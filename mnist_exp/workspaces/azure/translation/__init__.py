@@ -2,7 +2,11 @@
 
 from mnist_exp.workspaces.azure.translation.assets import model_entity
 from mnist_exp.workspaces.azure.translation.compute import compute_entity
-from mnist_exp.workspaces.azure.translation.endpoints import deployment_entity, endpoint_entity
+from mnist_exp.workspaces.azure.translation.endpoints import (
+    deployment_entity,
+    endpoint_entity,
+    shares,
+)
 from mnist_exp.workspaces.azure.translation.jobs import command_entity, job_entity
 from mnist_exp.workspaces.azure.translation.sweeps import sweep_entity
 
@@ -13,5 +17,6 @@ __all__ = [
     "endpoint_entity",
     "job_entity",
     "model_entity",
+    "shares",
     "sweep_entity",
 ]

@@ -19,7 +19,7 @@ from mnist_exp.config import AuthMode
 from mnist_exp.specs import DeploymentSpec, EndpointSpec, ProbeSettings, RequestSettings
 from mnist_exp.workspaces.azure.translation.assets import environment_of
 
-__all__ = ["deployment_entity", "endpoint_entity"]
+__all__ = ["deployment_entity", "endpoint_entity", "shares"]
 
 
 def endpoint_entity(spec: EndpointSpec, before: OnlineEndpoint | None = None) -> OnlineEndpoint:
@@ -37,8 +37,8 @@ def endpoint_entity(spec: EndpointSpec, before: OnlineEndpoint | None = None) ->
         name=spec.name,
         auth_mode=spec.auth_mode.value if spec.auth_mode else str(kept.auth_mode),
         description=spec.description or kept.description,
-        traffic=dict(spec.traffic) or _shares(kept.traffic) or None,
-        mirror_traffic=_shares(spec.mirror_traffic or kept.mirror_traffic) or None,
+        traffic=dict(spec.traffic) or shares(kept.traffic) or None,
+        mirror_traffic=shares(spec.mirror_traffic or kept.mirror_traffic) or None,
         tags=kept.tags,
         identity=kept.identity,
         public_network_access=getattr(kept, "public_network_access", None),
@@ -94,5 +94,6 @@ def _settings(settings: RequestSettings) -> OnlineRequestSettings | None:
     )
 
 
-def _shares(traffic: Mapping[str, int] | None) -> dict[str, int]:
+def shares(traffic: Mapping[str, int] | None) -> dict[str, int]:
+    """Return the traffic of those that have any: Azure tells of the others as well."""
     return {name: percent for name, percent in (traffic or {}).items() if percent}

@@ -8,12 +8,13 @@ import os
 import select
 import signal
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from mnist_exp.errors import EndpointError
+from mnist_exp.workspaces.local.leftovers import find_processes
 
 __all__ = [
     "SERVER_MODULE",
@@ -31,7 +32,7 @@ SERVER_MODULE = "mnist_exp.serving"
 KILL_S = 10.0
 
 #: A variable that every worker has, and whatever it starts inherits: its model's folder.
-_MARKER = b"AZUREML_MODEL_DIR"
+_MARKER = "AZUREML_MODEL_DIR"
 _PROC = Path("/proc")
 _BOOT = _PROC / "sys/kernel/random/boot_id"
 #: In /proc/<pid>/stat after the name: the state is first, the start time is field 22 of proc(5).
@@ -72,12 +73,15 @@ def process_id(pid: int) -> ProcessId | None:
 
 def servers_below(folder: Path) -> list[ProcessId]:
     """Return every server process whose folder is `folder` or lies in it, recorded or not."""
-    return _processes(lambda entry: _serves(entry, folder))
+    entries = [entry for entry in _PROC.iterdir() if entry.name.isdigit()]
+    found = [process_id(int(entry.name)) for entry in entries if _serves(entry, folder)]
+    return [process for process in found if process is not None]
 
 
 def left_below(folder: Path) -> list[ProcessId]:
     """Return those processes, and what scoring scripts have started that is still there."""
-    return _processes(lambda entry: _serves(entry, folder) or _is_started_by_script(entry, folder))
+    started = find_processes(lambda path: Path(path).is_relative_to(folder), _MARKER)
+    return list({*servers_below(folder), *filter(None, map(process_id, started))})
 
 
 def end_left_below(folder: Path) -> None:
@@ -88,22 +92,6 @@ def end_left_below(folder: Path) -> None:
     """
     while left := left_below(folder):
         end_processes(left, grace_s=0)
-
-
-def _processes(belongs: Callable[[Path], bool]) -> list[ProcessId]:
-    entries = [entry for entry in _PROC.iterdir() if entry.name.isdigit() and belongs(entry)]
-    found = [process_id(int(entry.name)) for entry in entries if int(entry.name) != os.getpid()]
-    return [process for process in found if process is not None]
-
-
-def _is_started_by_script(entry: Path, folder: Path) -> bool:
-    # Processes of others cannot be read, and those that nobody has reaped have no environment.
-    with suppress(OSError):
-        for variable in (entry / "environ").read_bytes().split(b"\0"):
-            name, _, value = variable.partition(b"=")
-            if name == _MARKER:
-                return Path(os.fsdecode(value)).is_relative_to(folder)
-    return False
 
 
 def _serves(entry: Path, folder: Path) -> bool:

@@ -91,6 +91,13 @@ def test_the_error_says_what_init_raised(bench: Bench):
     )
 
 
+def test_a_script_that_clears_its_environment_has_its_reason_told(bench: Bench):
+    script = "import os\ndef init():\n os.environ.clear()\n raise OSError('no weights')\n"
+    with pytest.raises(JobError, match="OSError: no weights; mend it"):
+        bench.deploy(script + "def run(raw_data): pass\n")
+    assert "AZUREML_MODEL_DIR holds:" in "\n".join(bench.endpoints.logs(NAME, "blue", 100))
+
+
 def test_after_a_failed_first_deployment_the_endpoint_stays_and_a_good_one_takes_its_place(
     bench: Bench,
 ):
