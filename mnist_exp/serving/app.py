@@ -129,8 +129,8 @@ class Application:
         try:
             reply = await self._scored(exchange, deployment, mirror)
         except RefusalError as error:
-            # What is no fault of the deployment says nothing about it.
-            if error.status != 413:
+            # What never came whole says nothing about the deployment.
+            if exchange.is_read:
                 self._endpoint.count(deployment, False, time.perf_counter() - began)
             error.headers.append(named)
             raise

@@ -12,7 +12,17 @@ import orjson
 from mnist_exp import __version__
 from mnist_exp.serving.frames import METHOD, Request
 
-__all__ = ["JSON", "PAYLOAD_LIMIT", "Exchange", "Header", "Receive", "RefusalError", "Send"]
+__all__ = [
+    "JSON",
+    "PAYLOAD_LIMIT",
+    "Exchange",
+    "Header",
+    "Receive",
+    "RefusalError",
+    "Send",
+    "common_headers",
+    "new_id",
+]
 
 #: Bytes of a request's body: a managed online endpoint's 10 MB.
 #: https://learn.microsoft.com/azure/machine-learning/how-to-manage-quotas
@@ -23,6 +33,21 @@ JSON = (b"content-type", b"application/json")
 Header = tuple[bytes, bytes]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+
+def new_id() -> bytes:
+    """Return what a request is called in headers and log."""
+    return str(uuid.uuid4()).encode()
+
+
+def common_headers(request: bytes, body: bytes) -> list[Header]:
+    """Return the headers that every answer has; the ids find the request again in the log."""
+    return [
+        (b"x-request-id", request),
+        (b"x-ms-request-id", request),
+        SERVER,
+        (b"content-length", str(len(body)).encode()),
+    ]
 
 
 class RefusalError(Exception):
@@ -55,14 +80,12 @@ class Exchange:
         self.receive = receive
         self.send = send
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
-        self.id = str(uuid.uuid4()).encode()
+        self.id = new_id()
         self.is_read = False
 
     async def answer(self, status: int, body: bytes, *headers: Header) -> None:
-        """Send an answer with the ids by which it is found again in the log."""
-        ids = [(b"x-request-id", self.id), (b"x-ms-request-id", self.id), SERVER]
-        length = (b"content-length", str(len(body)).encode())
-        all_headers = [*headers, *ids, length]
+        """Send an answer."""
+        all_headers = [*headers, *common_headers(self.id, body)]
         await self.send({"type": "http.response.start", "status": status, "headers": all_headers})
         await self.send({"type": "http.response.body", "body": body})
 

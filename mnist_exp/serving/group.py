@@ -1,8 +1,9 @@
 """The worker processes of one revision, and the requests that wait for them.
 
 A worker that ends is replaced: at once when it had been up for a while, later and later when it
-had not, and after a few such ends in a row the revision is given up (a crash loop). A request
-whose worker ended under it goes to the next free worker, once.
+had not, and when all of them have ended so a few times in a row the revision is given up (a crash
+loop). A request whose worker ended under it goes to the next free worker, once; such an end does
+not count, or callers could take a deployment down.
 """
 
 import asyncio
@@ -26,8 +27,9 @@ logger = logging.getLogger(__name__)
 STABLE_S = 4.0
 #: So many ends in a row, none after STABLE_S, are a crash loop.
 CRASHES = 5
-#: Seconds before the second start in a row; twice as long before each further one.
+#: Seconds before the second start in a row; twice as long before each further one, up to a limit.
 FIRST_DELAY_S = 0.2
+LONGEST_DELAY_S = 10.0
 #: How many workers a request is given to.
 ATTEMPTS = 2
 #: Bytes of the log's end that say why a revision was given up.
@@ -150,11 +152,17 @@ class Group:
 
     async def _keep(self, index: int) -> None:
         """See that an instance is there."""
+        loop = asyncio.get_running_loop()
         while not self.failure:
-            ready = time.monotonic()
-            await self._instances[index].live()
-            await self._instances[index].end()
-            self._count_crash(index, time.monotonic() - ready, self._instances[index].ending)
+            instance = self._instances[index]
+            stable = loop.call_later(STABLE_S, self._forget_crashes, index)
+            await instance.live()
+            stable.cancel()
+            await instance.end()
+            # It must have been noticed by now that the connections are closed.
+            await asyncio.sleep(0)
+            if not instance.is_cut:
+                self._count_crash(index, instance.ending)
             while not self.failure:
                 await asyncio.sleep(self._delay_s(index))
                 try:
@@ -163,7 +171,7 @@ class Group:
                 except StartError as error:
                     logger.warning("%s: %s", self.revision, error)
                     await self._instances[index].end()
-                    self._count_crash(index, 0, self._instances[index].ending or str(error))
+                    self._count_crash(index, self._instances[index].ending or str(error))
 
     async def _restart(self, index: int) -> None:
         instance = self._instances[index] = self._new_instance(index)
@@ -173,11 +181,15 @@ class Group:
 
     def _delay_s(self, index: int) -> float:
         crashes = self._crashes[index]
-        return FIRST_DELAY_S * 2.0 ** (crashes - 2) if crashes > 1 else 0.0
+        return min(FIRST_DELAY_S * 2.0 ** (crashes - 2), LONGEST_DELAY_S) if crashes > 1 else 0.0
 
-    def _count_crash(self, index: int, lived_s: float, how: str) -> None:
-        self._crashes[index] = 1 if lived_s >= STABLE_S else self._crashes[index] + 1
-        if self._crashes[index] >= CRASHES and not self.failure:
+    def _forget_crashes(self, index: int) -> None:
+        self._crashes[index] = 0
+
+    def _count_crash(self, index: int, how: str) -> None:
+        self._crashes[index] += 1
+        # As long as one works, the others are tried again.
+        if min(self._crashes) >= CRASHES and not self.failure:
             last = last_words(self.revision / LOG_FILE)
             self.failure = f"a worker ended {CRASHES} times in a row ({how}){last}"
             logger.error("%s: given up: %s", self.revision, self.failure)

@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from mnist_exp.serving.frames import PING, READY, READY_FOR_HEADERS
+from mnist_exp.serving.orphans import end_orphans
 from mnist_exp.serving.settings import CODE_FOLDER, LOG_FILE, Settings
 from mnist_exp.serving.slot import Slot
 
@@ -19,6 +20,9 @@ __all__ = ["Instance", "StartError"]
 WORKER_MODULE = "mnist_exp.serving.worker"
 #: Seconds that a worker has to end by itself when its connections close.
 PARTING_S = 2.0
+
+#: The workers of this process: its other children are what workers have left.
+_running: set[int] = set()
 
 
 class StartError(Exception):
@@ -65,6 +69,11 @@ class Instance:
         if self._fault:
             return self._fault
         return f"exit code {code}" if code >= 0 else _signal_name(-code)
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether the worker ended under a request."""
+        return any(slot.is_cut for slot in self.slots)
 
     async def start(self) -> None:
         """Start the worker and return when `init` is through.
@@ -117,6 +126,7 @@ class Instance:
             await asyncio.wait_for(self.gone.wait(), PARTING_S)
         self.kill()
         await self.gone.wait()
+        await end_orphans(_running)
 
     def kill(self) -> None:
         """End the worker now."""
@@ -143,6 +153,7 @@ class Instance:
         except OSError as error:
             raise StartError(f"the worker cannot be started ({error})") from error
         self._process = process
+        _running.add(process.pid)
         handle = os.pidfd_open(process.pid)
         asyncio.get_running_loop().add_reader(handle, self._reap, process, handle)
 
@@ -153,6 +164,7 @@ class Instance:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+        _running.discard(process.pid)
         self.gone.set()
 
     async def _ready(self) -> None:

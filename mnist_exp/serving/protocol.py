@@ -1,9 +1,13 @@
 """What the web server is not asked about by its options: the size and the slowness of headers."""
 
 import asyncio
+from http import HTTPStatus
 from typing import Any
 
+import orjson
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from mnist_exp.serving.exchange import JSON, common_headers, new_id
 
 __all__ = ["HEAD_LIMIT", "HEAD_TIMEOUT_S", "LimitedProtocol"]
 
@@ -11,12 +15,6 @@ __all__ = ["HEAD_LIMIT", "HEAD_TIMEOUT_S", "LimitedProtocol"]
 HEAD_LIMIT = 64 * 1024
 #: Seconds in which they must have come; uvicorn would wait for ever.
 HEAD_TIMEOUT_S = 30.0
-
-_MESSAGE = b'{"message":"the headers must be at most %d bytes"}' % HEAD_LIMIT
-_TOO_LARGE = (
-    b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-type: application/json\r\n"
-    b"content-length: %d\r\nconnection: close\r\n\r\n%b" % (len(_MESSAGE), _MESSAGE)
-)
 
 
 class LimitedProtocol(HttpToolsProtocol):
@@ -48,8 +46,12 @@ class LimitedProtocol(HttpToolsProtocol):
             return
         self._head += len(data)
         if self._head > HEAD_LIMIT and not self.transport.is_closing():
-            self.transport.write(_TOO_LARGE)
-            self.transport.close()
+            message = f"the headers must be at most {HEAD_LIMIT} bytes"
+            self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, message)
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is not HTTP, as everything else is answered."""
+        self._refuse(HTTPStatus.BAD_REQUEST, msg)
 
     def eof_received(self) -> bool:  # type: ignore[override]
         """Answer a caller that has ended its sending, then close; uvicorn would just close."""
@@ -77,6 +79,15 @@ class LimitedProtocol(HttpToolsProtocol):
         self._is_between = True
         self._head = 0
         super().on_message_complete()
+
+    def _refuse(self, status: HTTPStatus, message: str) -> None:
+        """Answer before there is a request, and close."""
+        body = orjson.dumps({"message": message})
+        head = [JSON, *common_headers(new_id(), body), (b"connection", b"close")]
+        lines = [b"HTTP/1.1 %d %b" % (status, status.phrase.encode())]
+        lines += [b"%b: %b" % header for header in head]
+        self.transport.write(b"\r\n".join([*lines, b"", body]))
+        self.transport.close()
 
     def _wait_for_head(self) -> None:
         self._head_deadline = self.loop.call_later(HEAD_TIMEOUT_S, self._give_up)

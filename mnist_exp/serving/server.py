@@ -21,6 +21,7 @@ from mnist_exp.serving.app import Application
 from mnist_exp.serving.control import Control
 from mnist_exp.serving.files import DELETED, FRONT_FILE, LOCK_FILE, read_json, replace_json
 from mnist_exp.serving.front import Front
+from mnist_exp.serving.orphans import adopt_orphans
 from mnist_exp.serving.protocol import LimitedProtocol
 
 __all__ = ["serve"]
@@ -141,6 +142,7 @@ def serve(folder: Path, listener: socket.socket, ready: socket.socket) -> None:
         listener: Bound to the endpoint's port.
         ready: To the command that starts this process.
     """
+    adopt_orphans()
     logging.basicConfig(level=logging.INFO, format=LOG_FORMAT, stream=sys.stdout)
     for name in ("uvicorn", "asyncio"):
         logging.getLogger(name).setLevel(logging.ERROR)

@@ -36,6 +36,9 @@ class Slot(asyncio.Protocol):
     Args:
         on_idle: Called with the slot when it can take the next request.
         on_lost: Called when the worker has gone, with what it had not answered.
+
+    Attributes:
+        is_cut: Whether the worker has gone and had not answered.
     """
 
     def __init__(
@@ -46,6 +49,7 @@ class Slot(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._ticket: Ticket | None = None
         self._received = bytearray()
+        self.is_cut = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Be ready for a request."""
@@ -80,6 +84,7 @@ class Slot(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Hand back what was not answered."""
         ticket, self._ticket = self._ticket, None
+        self.is_cut = ticket is not None
         self._on_lost(self, ticket)
 
     def _stay_awake(self, until: float) -> None:

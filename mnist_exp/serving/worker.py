@@ -32,6 +32,7 @@ import orjson
 from mnist_exp.serving.calling import BadInputError
 from mnist_exp.serving.frames import PING, PONG, READY, READY_FOR_HEADERS, Request
 from mnist_exp.serving.lane import Lane, watch_lanes
+from mnist_exp.serving.orphans import adopt_orphans, end_children
 from mnist_exp.serving.script import ScoringScript
 from mnist_exp.serving.settings import CODE_FOLDER, load_settings
 
@@ -52,6 +53,7 @@ MLFLOW_SCRIPT = Path(__file__).parent / "no_code" / "mlflow_script.py"
 
 def main(arguments: list[str]) -> None:
     """Serve a revision until the front closes the control connection."""
+    adopt_orphans()
     revision = Path(arguments[0])
     control, *slots = (socket.socket(fileno=int(number)) for number in arguments[1:])
     # What the script starts must not keep connections open.
@@ -167,7 +169,8 @@ def _leave(code: int) -> None:
     sys.stdout.flush()
     sys.stderr.flush()
     if code == 0:
-        # The whole process group is ours: what the script has started goes as well.
+        # What the script has started goes as well: all of it, then the process group with us.
+        end_children()
         os.killpg(0, signal.SIGKILL)
     # Not by returning: a thread that the script left behind must not keep the process alive.
     os._exit(code)

@@ -1,10 +1,13 @@
 """A real endpoint behind a scoring script that does what the request says."""
 
+import shutil
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import httpx
+import pytest
 
 from mnist_exp.config import EnvType
 from mnist_exp.serving.files import Credentials
@@ -111,6 +114,20 @@ class Service:
         with self.client as client:
             raw = [(name.encode(), value.encode()) for name, value in headers.items()]
             return client.post("/score", content=body, headers=raw)
+
+    def curl(self, *arguments: str, path: str = "/score") -> str:
+        """What curl prints, with the status behind it."""
+        if shutil.which("curl") is None:
+            pytest.skip("needs curl")
+        key = f"authorization: Bearer {self.keys.primary}"
+        command = ["curl", "-sS", "--noproxy", "*", "-w", " %{http_code}", self.uri + path]
+        # Of a header that is given twice curl sends both.
+        given = [word for word in arguments if word.startswith("authorization:")]
+        more = [] if given else ["-H", key]
+        done = subprocess.run(
+            [*command, *more, *arguments], capture_output=True, text=True, check=True
+        )
+        return done.stdout
 
     def deploy(self, name: str = "blue", script: str = SCRIPT, **fields: object) -> None:
         (self.folder / "code" / "score.py").write_text(script)

@@ -136,6 +136,8 @@ def test_an_endpoint_serves_a_script_with_a_schema(own: Service):
         reply = own.score(body, **{"content-type": kind})
         found = reply.status_code, reply.headers["ms-azureml-model-error-statuscode"]
         assert found == (424, status)
+    answer = own.curl("-i", "-H", "content-type: text/plain", "-d", '{"data": [1]}')
+    assert "ms-azureml-model-error-statuscode: 415" in answer
 
 
 def test_an_endpoint_gives_the_headers_but_not_the_key(own: Service):

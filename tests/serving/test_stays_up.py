@@ -6,12 +6,14 @@ import socket
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import httpx
 import psutil
 import pytest
 
 from mnist_exp.errors import EndpointError
+from mnist_exp.serving.group import CRASHES, FIRST_DELAY_S
 from mnist_exp.specs import EndpointSpec, ProbeSettings, RequestSettings
 from mnist_exp.workspaces.local.endpoints.processes import left_below, servers_below
 from tests.serving.service import NAME, Service
@@ -41,6 +43,43 @@ def die():
 
 def run(raw_data):
     return 1
+"""
+#: The others end, when the gate says so, as soon as they have started.
+ONE_STAYS = """
+import os, pathlib, threading, time
+
+FOLDER = pathlib.Path(os.environ["GATE"])
+answer = "the first"
+
+def init():
+    global answer
+    try:
+        (FOLDER / "first").touch(exist_ok=False)
+    except FileExistsError:
+        answer = "another"
+        threading.Thread(target=wait_and_die, daemon=True).start()
+
+def wait_and_die():
+    while not (FOLDER / "die").exists():
+        time.sleep(0.01)
+    os._exit(9)
+
+def run(raw_data):
+    return answer
+"""
+#: Children of all sorts; the last leaves no trace of where it comes from.
+CHILDREN = """
+import subprocess
+pids = []
+
+def init():
+    for more in ({}, {"start_new_session": True}, {"start_new_session": True, "env": {}}):
+        pids.append(subprocess.Popen(["/bin/sleep", "600"], **more).pid)
+    leave = "/bin/sleep 600 > /dev/null & echo $!"
+    pids.append(int(subprocess.check_output(["/bin/sh", "-c", leave], start_new_session=True)))
+
+def run(raw_data):
+    return pids
 """
 
 
@@ -80,6 +119,22 @@ def test_a_request_that_kills_two_workers_is_502_and_the_rest_is_answered(own: S
     assert own.score("none").status_code == 200
 
 
+def test_callers_cannot_take_a_deployment_down(own: Service):
+    # Six workers ended, one after the other.
+    assert [own.score("die").status_code for _ in range(3)] == [502] * 3
+    assert own.score("none").status_code == 200
+    assert own.endpoints.get(NAME).deployments[0].provisioning_state == "Succeeded"
+
+
+def test_one_worker_in_a_crash_loop_does_not_end_the_others(own: Service):
+    # Whoever comes first stays, and all that come after it end.
+    own.deploy(script=ONE_STAYS, instance_count=2)
+    (own.gate / "die").touch()
+    eventually(lambda: own.endpoints.statistics(NAME)["blue"].restarts > CRASHES)
+    assert own.score("x").json() == "the first"
+    assert own.endpoints.get(NAME).deployments[0].provisioning_state == "Succeeded"
+
+
 def test_instances_are_processes_and_one_works_while_the_other_is_replaced(own: Service):
     own.deploy(instance_count=2, request_settings=RequestSettings(20_000, 1))
     assert len(workers(own)) == 2
@@ -108,16 +163,20 @@ def test_as_many_pending_requests_as_all_instances_together_may_have(own: Servic
 
 def test_a_crash_loop_is_failed_with_its_last_words_and_503(own: Service):
     own.deploy(script=DIES_LATER)
+    began = time.monotonic()
     (own.gate / "die").touch()
     eventually(lambda: own.endpoints.get(NAME).deployments[0].provisioning_state == "Failed")
     (deployment,) = own.endpoints.get(NAME).deployments
     assert (
         "a worker ended 5 times in a row (exit code 9); its last words: farewell" in deployment.why
     )
+    # Later and later: before the second new start 0.2 s, then twice as long each time.
+    assert time.monotonic() - began > FIRST_DELAY_S * (1 + 2 + 4)
     eventually(lambda: not workers(own))
     assert own.score("none").status_code == 503
     with own.client as client:
         assert client.get("/health").status_code == 503
+    assert own.curl("-d", "none").endswith(" 503")
     with pytest.raises(EndpointError, match="farewell"):
         own.endpoints.invoke(NAME, b"none")
     own.deploy()
@@ -131,6 +190,17 @@ def test_a_worker_that_gives_no_sign_of_life_is_replaced(own: Service):
     os.kill(before, signal.SIGSTOP)
     assert own.score("none").status_code == 200
     assert before not in workers(own)
+
+
+def test_the_delays_of_probes_are_kept(own: Service):
+    began = time.monotonic()
+    # Two more signs of life, each after a period; then none is asked for until the delay is over.
+    readiness, liveness = ProbeSettings(10, 0.7, 2, 3, 30), ProbeSettings(3, 0.05, 0.2, 1, 1)
+    own.deploy(readiness_probe=readiness, liveness_probe=liveness)
+    assert time.monotonic() - began > 2 * 0.7
+    os.kill(workers(own)[0], signal.SIGSTOP)
+    assert own.score("none").status_code == 200
+    assert time.monotonic() - began > 2 * 0.7 + 3
 
 
 def test_when_the_front_is_killed_nothing_claims_to_run_and_nothing_does(own: Service):
@@ -177,21 +247,32 @@ def test_a_request_that_comes_slowly_is_answered_by_what_an_update_has_put_there
         own.score("none")
         own.deploy(script="def init(): pass\ndef run(raw_data): return 'new'\n")
         slow.sendall(b"ne")
-        answer = slow.recv(1000)
+        answer = b""
+        while not answer.endswith(b'"new"'):
+            more = slow.recv(1000)
+            assert more, answer
+            answer += more
     assert answer.startswith(b"HTTP/1.1 200")
-    assert answer.endswith(b'"new"')
 
 
-def test_what_the_script_started_ends_with_its_worker(own: Service):
-    script = (
-        "import subprocess\nchild = None\n"
-        "def init():\n    global child\n    child = subprocess.Popen(['sleep', '600'])\n"
-        "def run(raw_data): return child.pid\n"
-    )
-    own.deploy(script=script)
-    child = psutil.Process(own.score("x").json())
-    os.kill(front(own), signal.SIGKILL)
-    eventually(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE)
+@pytest.mark.parametrize("way", ["worker", "front", "update"])
+def test_what_the_script_started_ends_with_its_worker(own: Service, way: str):
+    own.deploy(script=CHILDREN)
+    children = [psutil.Process(pid) for pid in own.score("x").json()]
+    assert len(children) == 4
+    if way == "worker":
+        os.kill(workers(own)[0], signal.SIGKILL)
+    elif way == "front":
+        os.kill(front(own), signal.SIGKILL)
+    else:
+        own.deploy()
+    eventually(lambda: not any(map(is_there, children)))
+
+
+def is_there(process: psutil.Process) -> bool:
+    with suppress(psutil.NoSuchProcess):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False
 
 
 @pytest.mark.parametrize("way", ["invoke", "delete"])

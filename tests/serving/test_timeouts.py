@@ -36,6 +36,8 @@ def test_a_run_that_takes_too_long_is_given_up(limited: Service):
         )
         assert reply.headers["ms-azureml-model-error-statuscode"] == "500"
     assert limited.score("pid").json() == before
+    answer = limited.curl("-d", "wait")
+    assert answer == '{"message":"Scoring timeout after 300 ms"} 424'
     assert "run() was given up after 300 ms (SCORING_TIMEOUT_MS)" in limited.log.read_text()
 
 
