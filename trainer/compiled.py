@@ -4,8 +4,9 @@ The gradients are written out, the weights travel through the loop as values, an
 the device until the loop ends: Python is asked once for a stretch of steps, not once a step.
 """
 
+import os
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -19,16 +20,46 @@ from settings import Settings
 
 __all__ = ["CompiledPath"]
 
-_EVALUATION_ROWS = 2000
+_EVALUATION_ROWS = 5000
 # float32 numbers in the widest vector registers, AVX-512's.
 _VECTOR = 16
+
+
+class _Part(NamedTuple):
+    """Neurons of the first layer, with all that only they are concerned with.
+
+    Attributes:
+        kernel: (lit pixels, neurons).
+        bias: (neurons,).
+        onward: (neurons, second layer): the rows of the second kernel that take their values.
+    """
+
+    kernel: Any
+    bias: Any
+    onward: Any
+
+
+class _Weights(NamedTuple):
+    """What travels through the loop.
+
+    Attributes:
+        parts: The first layer and the second kernel, in as many parts as there are cores to use.
+        bias: The second layer's.
+        others: Kernels and biases in turns, from the third layer on.
+    """
+
+    parts: tuple[_Part, ...]
+    bias: Any
+    others: tuple[Any, ...]
 
 
 class CompiledPath:
     """Trains a dense ReLU network by plain SGD on softmax cross-entropy.
 
     The images of an epoch are laid in its order before it begins, and pixels that are dark in all
-    of them are left out of the first layer.
+    of them are left out of the first layer. That layer is computed in two halves where there are
+    two cores or more: all three products of a half, and its update, wait for nothing of the
+    other's, so that each core has work of its own and the cores meet only at the second layer.
 
     Args:
         settings: The network's widths, batch size and learning rate.
@@ -39,7 +70,6 @@ class CompiledPath:
 
     def __init__(self, settings: Settings, digits: Digits) -> None:
         self._lit = _lit_pixels(digits.images)
-        self._weights: list[Any] = []
         self._take(initial_weights(settings))
         self._images = tf.constant(digits.images.take(self._lit, axis=1))
         self._labels = tf.constant(digits.labels)
@@ -48,7 +78,7 @@ class CompiledPath:
         self._learning_rate = settings.learning_rate
         self._steps = tf.function(self._loop, jit_compile=True, autograph=False)
         self._classify = tf.function(
-            lambda images, weights: digits_of(_layers(_scaled(images), weights)[-1]),
+            lambda images, weights: digits_of(_outputs(_scaled(images), weights)),
             autograph=False,
             reduce_retracing=True,
         )
@@ -58,13 +88,13 @@ class CompiledPath:
         if not progress.steps:
             # One copy an epoch is cheaper than to gather bytes for every batch.
             self._shuffled = tf.gather(self._images, order), tf.gather(self._labels, order)
-        loss, correct, *self._weights = self._steps(
+        loss, correct, self._weights = self._steps(
             self._shuffled,
             tf.constant(progress.steps, tf.int32),
             tf.constant(last, tf.int32),
             tf.constant(progress.loss, tf.float32),
             tf.constant(progress.correct, tf.int32),
-            *self._weights,
+            self._weights,
         )
         return Progress(last, float(loss), int(correct))
 
@@ -87,10 +117,11 @@ class CompiledPath:
 
     def dense_weights(self) -> list[Floats]:
         """Kernels and biases in turns, as they are now."""
-        first, *others = (weight.numpy() for weight in self._weights)
+        kernels, biases, onward = zip(*self._weights.parts, strict=True)
         kernel = self._first_kernel.copy()
-        kernel[self._lit] = first
-        return [kernel, *others]
+        kernel[self._lit] = np.concatenate(kernels, axis=1)
+        others = [weight.numpy() for weight in (self._weights.bias, *self._weights.others)]
+        return [kernel, np.concatenate(biases), np.concatenate(onward), *others]
 
     def serving(self) -> Any:
         """A tf.Module whose `serve` turns pixels (count, 784) into probabilities (count, 10)."""
@@ -101,9 +132,17 @@ class CompiledPath:
         return values
 
     def _take(self, weights: Sequence[Floats]) -> None:
-        self._first_kernel, *others = weights
-        carried = [self._first_kernel[self._lit], *others]
-        self._weights = [tf.constant(weight) for weight in carried]
+        self._first_kernel, first_bias, second_kernel, bias, *others = weights
+        columns = np.array_split(np.arange(len(first_bias)), min(_threads(), 2, len(first_bias)))
+        lit = self._first_kernel[self._lit]
+        self._weights = tf.nest.map_structure(
+            tf.constant,
+            _Weights(
+                tuple(_Part(lit[:, own], first_bias[own], second_kernel[own]) for own in columns),
+                bias,
+                tuple(others),
+            ),
+        )
 
     def _loop(self, digits: Any, first: tf.Tensor, last: tf.Tensor, *carried: Any) -> Any:
         _, *results = tf.while_loop(
@@ -119,37 +158,67 @@ class CompiledPath:
         step: tf.Tensor,
         loss: tf.Tensor,
         correct: tf.Tensor,
-        *weights: tf.Tensor,
-    ) -> Any:
+        weights: _Weights,
+    ) -> tuple[tf.Tensor, tf.Tensor, _Weights]:
         images, labels = digits
         start = step * self._batch_size
         # Pixels stay bytes until here: a quarter of the memory to fetch them from.
-        pixels = tf.slice(images, [start, 0], [self._batch_size, len(self._lit)])
+        pixels = _scaled(tf.slice(images, [start, 0], [self._batch_size, len(self._lit)]))
         labels = tf.slice(labels, [start], [self._batch_size])
-        layers = _layers(_scaled(pixels), weights)
+        hidden = [tf.nn.relu(pixels @ part.kernel + part.bias) for part in weights.parts]
+        shares = [values @ part.onward for values, part in zip(hidden, weights.parts, strict=True)]
+        layers = _layers(tf.add_n(shares) + weights.bias, weights.others)
         log_probabilities = tf.nn.log_softmax(layers[-1])
         truth = tf.one_hot(labels, CLASSES)
         loss -= tf.reduce_sum(log_probabilities * truth)
         hits = tf.equal(tf.argmax(layers[-1], 1, tf.int32), tf.cast(labels, tf.int32))
         correct += tf.reduce_sum(tf.cast(hits, tf.int32))
         error = (tf.exp(log_probabilities) - truth) / self._batch_size
-        return loss, correct, *self._descended(weights, layers, error)
+        error, others = self._descended(weights.others, layers, error)
+        parts = tuple(
+            self._descended_part(part, pixels, values, error)
+            for part, values in zip(weights.parts, hidden, strict=True)
+        )
+        return loss, correct, _Weights(parts, self._less(weights.bias, error), others)
 
-    def _descended(self, weights: Sequence[Any], layers: Sequence[Any], error: Any) -> list[Any]:
-        """The weights one SGD step further: back-propagation, from the last layer to the first."""
+    def _descended(
+        self, weights: Sequence[Any], layers: Sequence[Any], error: Any
+    ) -> tuple[Any, tuple[Any, ...]]:
+        """Back-propagation, from the last layer to the second.
+
+        Returns:
+            The error of the second layer's sums, and the weights after it one SGD step further.
+        """
         updated: list[Any] = []
         for number in reversed(range(len(weights) // 2)):
             kernel, bias = weights[2 * number : 2 * number + 2]
-            kernel_gradient = tf.matmul(layers[number], error, transpose_a=True)
-            bias_gradient = tf.reduce_sum(error, 0)
             updated[:0] = [
-                kernel - self._learning_rate * kernel_gradient,
-                bias - self._learning_rate * bias_gradient,
+                self._less_product(kernel, layers[number], error),
+                self._less(bias, error),
             ]
-            if number:
-                open_gates = tf.cast(layers[number] > 0, tf.float32)
-                error = tf.matmul(error, kernel, transpose_b=True) * open_gates
-        return updated
+            error = tf.matmul(error, kernel, transpose_b=True) * _open_gates(layers[number])
+        return error, tuple(updated)
+
+    def _descended_part(self, part: _Part, pixels: Any, hidden: Any, error: Any) -> _Part:
+        """A part of the first layer, one SGD step further."""
+        own_error = tf.matmul(error, part.onward, transpose_b=True) * _open_gates(hidden)
+        return _Part(
+            self._less_product(part.kernel, pixels, own_error),
+            self._less(part.bias, own_error),
+            self._less_product(part.onward, hidden, error),
+        )
+
+    def _less_product(self, kernel: Any, inputs: Any, error: Any) -> Any:
+        return kernel - self._learning_rate * tf.matmul(inputs, error, transpose_a=True)
+
+    def _less(self, bias: Any, error: Any) -> Any:
+        return bias - self._learning_rate * tf.reduce_sum(error, 0)
+
+
+def _threads() -> int:
+    """How many threads TensorFlow computes an operation with, by the rules that it has for that."""
+    asked_for = tf.config.threading.get_intra_op_parallelism_threads()
+    return asked_for or int(os.environ.get("TF_NUM_INTRAOP_THREADS") or os.cpu_count() or 1)
 
 
 def _lit_pixels(images: Bytes) -> np.ndarray:
@@ -168,14 +237,23 @@ def _scaled(images: tf.Tensor) -> Any:
     return tf.cast(images, tf.float32) * PIXEL_SCALE
 
 
-def _layers(inputs: tf.Tensor, weights: Sequence[tf.Tensor]) -> list[Any]:
-    """The values of every layer, from the input to the logits (count, 10)."""
-    layers = [inputs]
+def _open_gates(values: tf.Tensor) -> Any:
+    """The derivative of ReLU: 1 where it let something through."""
+    return tf.cast(values > 0, tf.float32)
+
+
+def _layers(sums: tf.Tensor, weights: Sequence[tf.Tensor]) -> list[Any]:
+    """The values of every layer, from a hidden one, given by its sums, to the logits."""
+    layers: list[Any] = []
     for number in range(0, len(weights), 2):
-        outputs = layers[-1] @ weights[number] + weights[number + 1]
-        is_last = number + 2 == len(weights)
-        layers.append(outputs if is_last else tf.nn.relu(outputs))
-    return layers
+        layers.append(tf.nn.relu(sums))
+        sums = layers[-1] @ weights[number] + weights[number + 1]
+    return [*layers, sums]
+
+
+def _outputs(inputs: tf.Tensor, weights: Sequence[tf.Tensor]) -> Any:
+    """The logits (count, 10)."""
+    return _layers(inputs @ weights[0] + weights[1], weights[2:])[-1]
 
 
 class _Served(tf.Module):  # type: ignore[misc]
@@ -189,4 +267,4 @@ class _Served(tf.Module):  # type: ignore[misc]
         input_signature=[tf.TensorSpec((None, PIXELS), tf.float32, "pixels")], autograph=False
     )
     def serve(self, pixels: tf.Tensor) -> dict[str, Any]:
-        return {"probabilities": tf.nn.softmax(_layers(pixels * PIXEL_SCALE, self.weights)[-1])}
+        return {"probabilities": tf.nn.softmax(_outputs(pixels * PIXEL_SCALE, self.weights))}
