@@ -70,6 +70,7 @@ class CompiledPath:
 
     def __init__(self, settings: Settings, digits: Digits) -> None:
         self._lit = _lit_pixels(digits.images)
+        self._weights: _Weights
         self._take(initial_weights(settings))
         self._images = tf.constant(digits.images.take(self._lit, axis=1))
         self._labels = tf.constant(digits.labels)
