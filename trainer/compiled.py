@@ -219,7 +219,8 @@ class CompiledPath:
 def _threads() -> int:
     """How many threads TensorFlow computes an operation with, by the rules that it has for that."""
     asked_for = tf.config.threading.get_intra_op_parallelism_threads()
-    return asked_for or int(os.environ.get("TF_NUM_INTRAOP_THREADS") or os.cpu_count() or 1)
+    named = os.environ.get("TF_NUM_INTRAOP_THREADS", "")
+    return asked_for or (int(named) if named.isdecimal() else 0) or os.cpu_count() or 1
 
 
 def _lit_pixels(images: Bytes) -> np.ndarray:
