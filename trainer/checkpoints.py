@@ -120,7 +120,7 @@ class CheckpointFolder:
             self._own.insert(0, path)
             found = found or checkpoint
         if refusals and not found:
-            raise CheckpointError(f"{refusals[0]} (move it away, or name another --checkpoints)")
+            raise CheckpointError(f"{refusals[0]} (move it away, or name another folder)")
         for passed_over in refusals:
             warn(f"passed over {passed_over}")
         return found

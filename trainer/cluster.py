@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from errors import SettingsError
 
-__all__ = ["Cluster", "join_cluster"]
+__all__ = ["Cluster", "cores", "join_cluster"]
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,11 @@ def join_cluster(batch_size: int) -> Cluster:
     return Cluster(strategy, is_chief, _description(gpus, workers))
 
 
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
 def _tf_config() -> dict[str, Any]:
     text = os.environ.get("TF_CONFIG") or "{}"
     try:
@@ -93,5 +98,5 @@ def _description(gpus: list[Any], workers: int) -> str:
         make = details.get("device_name", "of unknown make")
         device = f"{len(gpus)} x GPU {make} (memory growth)"
     else:
-        device = f"CPU ({len(os.sched_getaffinity(0))} cores)"
+        device = f"CPU ({cores()} core{'s' if cores() > 1 else ''})"
     return f"{workers} workers, each {device}" if workers > 1 else device

@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from classes import digits_of
+from cluster import cores
 from compute import Progress
 from data import Digits
 from idx import CLASSES, PIXELS, Bytes
@@ -220,7 +221,7 @@ def _threads() -> int:
     """How many threads TensorFlow computes an operation with, by the rules that it has for that."""
     asked_for = tf.config.threading.get_intra_op_parallelism_threads()
     named = os.environ.get("TF_NUM_INTRAOP_THREADS", "")
-    return asked_for or (int(named) if named.isdecimal() else 0) or os.cpu_count() or 1
+    return asked_for or (int(named) if named.isdecimal() else 0) or cores()
 
 
 def _lit_pixels(images: Bytes) -> np.ndarray:

@@ -3,7 +3,7 @@
 outputs/model/                            a SavedModel; serving_default takes pixels
 outputs/model/assets.extra/dense.npz      a dense network's weights, for scoring by numpy alone
 outputs/model/input_example.json          a request for the endpoint
-outputs/evaluation.json                   test accuracy and confusion matrix
+outputs/evaluation.json                   test accuracy, confusion matrix, speed
 """
 
 import json

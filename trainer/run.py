@@ -93,10 +93,10 @@ class _Run:
                 tracker.log(epoch.metrics, epoch.number)
                 self.history.append({"epoch": epoch.number, **epoch.metrics})
                 _say(_line(epoch.number, epochs, epoch.metrics, epoch.seconds))
-                tracker.wait_until_written()
                 self._hold(epoch.number, tracker.run_id)
                 if epoch.number % self.settings.checkpoint_every == 0 or epoch.number == epochs:
                     self._keep()
+                tracker.let_a_sweep_see(self.loop.stop)
         except Stopped:
             self._keep()
             raise
@@ -132,7 +132,7 @@ class _Run:
             _say(f"warning: no checkpoint of epoch {self.held.epoch}, {kept}: {error}")
 
     def _finish(self, tracker: Tracker) -> None:
-        evaluation = evaluate(self.path, self.parts.test)
+        evaluation = evaluate(self.path, self.parts.test) | {"speed": self._speed()}
         last = self.history[-1]
         ends = {"final_acc": last["validation_acc"], "test_acc": evaluation["test_acc"]}
         tracker.log(ends, int(last["epoch"]))
@@ -142,18 +142,26 @@ class _Run:
         self._summarise(evaluation)
 
     def _summarise(self, evaluation: Evaluation) -> None:
-        pace = self.loop.pace
         best = max(self.history, key=lambda row: row["validation_acc"])
         _say(
             f"test_acc {evaluation['test_acc']:.4f} on {evaluation['test_count']} images;"
             f" best validation_acc {best['validation_acc']:.4f} in epoch {best['epoch']}"
         )
-        if pace.steps:
-            rate = pace.steps * self.settings.batch_size / pace.seconds
-            _say(f"{rate:,.0f} images/s on {self.cluster.description}, {self.path.name}")
-            _say(f"first step done {pace.seconds_to_first_step:.1f} s after the process started")
+        for line in evaluation["speed"]:
+            _say(line)
         if self.cluster.is_chief:
             _say(f"model in {OUTPUTS / 'model'}")
+
+    def _speed(self) -> list[str]:
+        """How fast it was and on what, in lines; nothing where too little was trained to tell."""
+        pace = self.loop.pace
+        if not pace.steps:
+            return []
+        rate = pace.steps * self.settings.batch_size / pace.seconds
+        return [
+            f"{rate:,.0f} images/s on {self.cluster.description}, {self.path.name}",
+            f"first step done {pace.seconds_to_first_step:.1f} s after the process started",
+        ]
 
 
 def _metrics(row: Mapping[str, float]) -> dict[str, float]:

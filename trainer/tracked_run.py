@@ -44,7 +44,10 @@ class TrackedRun:
         return cls(client, run.info.run_id, is_own=not given, is_new=is_new)
 
     def begin(self, parameters: Mapping[str, str | int | float]) -> None:
-        """Logs the parameters that the run does not have yet; once is enough."""
+        """Logs the parameters that the run does not have yet; once is enough.
+
+        One that it has with another value becomes a tag beside it.
+        """
         if self.has_begun:
             return
         known = {} if self.is_new else self.client.get_run(self.run_id).data.params
@@ -54,6 +57,11 @@ class TrackedRun:
             if key not in known
         ]
         self.client.log_batch(self.run_id, params=fresh)
+        for key, value in parameters.items():
+            if known.get(key, str(value)) != str(value):
+                # MLflow changes no parameter of a run.
+                print(f"warning: MLflow keeps {key}={known[key]}, the run goes on with {value}")
+                self.client.set_tag(self.run_id, f"goes_on_with.{key}", str(value))
         self.has_begun = True
 
     def write(self, records: Sequence[Record]) -> None:

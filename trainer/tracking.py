@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from errors import TrackingError
 from records import Record
+from stopping import StopRequest
 
 if TYPE_CHECKING:
     from tracked_run import TrackedRun
@@ -24,9 +25,16 @@ if TYPE_CHECKING:
 __all__ = ["Tracker", "tracked", "tracking_uri"]
 
 _LOCAL_STORE = "sqlite:///mlflow.db"
+# Azure ML tells a trial of its drawn values by them.
+_SWEEP_VARIABLES = "AZUREML_SWEEP_"
 _RETRY_SECONDS = 1.0
 _LAST_TRIES = 5
+_CLOSING_SECONDS = 120.0
 _PARTING_SECONDS = 4.0
+_SWEEP_SECONDS = 5.0
+_LOOK_SECONDS = 0.05
+# Less patient than MLflow is by itself, with 120 s and 7 retries to a call: we try again anyway.
+_PATIENCE = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "20", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2"}
 
 Parameters = Mapping[str, str | int | float]
 
@@ -66,18 +74,18 @@ def tracked(
     except BaseException as fault:
         try:
             if isinstance(fault, Exception):
-                tracker.close("FAILED")
+                tracker.close("FAILED", _CLOSING_SECONDS)
             else:
                 # Whoever stops us kills us soon; what is not written is when the run goes on.
                 tracker.close("KILLED", _PARTING_SECONDS)
         except TrackingError as error:
             print(f"warning: {error}", file=sys.stderr)
         raise
-    tracker.close("FINISHED")
+    tracker.close("FINISHED", _CLOSING_SECONDS)
 
 
 class Tracker:
-    """Logs to one MLflow run, in the background: the caller never waits until `close`.
+    """Logs to one MLflow run, in the background: training does not wait before `close`.
 
     MLflow itself is imported in the background too, so start this after the imports that the
     training needs. A store that fails is tried again; nothing is dropped before `close`.
@@ -111,15 +119,21 @@ class Tracker:
         for key, value in metrics.items():
             self._queue.put(Record(key, value, step, now))
 
-    def wait_until_written(self) -> None:
-        """Waits until the first metrics are in the store, or the store has failed.
+    def let_a_sweep_see(self, stop: StopRequest) -> None:
+        """Where this is a trial of a sweep, gives the first metrics a moment to be in the store.
 
         MLflow is still being imported when the first epoch of a small run is done. A sweep can
         only end a trial early if it sees what the trial logs while it runs; from here on each
         epoch is written as it comes.
+
+        Args:
+            stop: Ends the wait.
         """
-        if self._uri:
-            self._written_once.wait()
+        is_trial = any(name.startswith(_SWEEP_VARIABLES) for name in os.environ)
+        deadline = time.monotonic() + _SWEEP_SECONDS
+        while self._uri and is_trial and not stop.is_set and time.monotonic() < deadline:
+            if self._written_once.wait(_LOOK_SECONDS):
+                return
 
     def close(self, status: str, patience_s: float | None = None) -> None:
         """Waits until everything is written.
@@ -165,6 +179,8 @@ class Tracker:
                     run.finish(self._status)
                 self._fault = None
             except Exception as fault:  # whatever a store's client may raise
+                if self._fault is None and open_end:
+                    print(f"warning: {uri} does not answer; it is tried again", file=sys.stderr)
                 self._fault = fault
                 self._written_once.set()
                 self._unwritten = len(pending)
@@ -189,6 +205,8 @@ class Tracker:
 
 def _open(uri: str, earlier: str | None) -> "TrackedRun":
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    for name, value in _PATIENCE.items():
+        os.environ.setdefault(name, value)
     if not uri.startswith("azureml"):
         _hide_plugin()
     # Here and not above: MLflow takes more than a second to import, beside the training.

@@ -7,8 +7,10 @@ Exit codes: 0 done, 1 failed (one line on stderr says why), 2 a wrong command li
 interrupted, 143 stopped by SIGTERM: started again with the same `--checkpoints`, it goes on.
 """
 
+import signal
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from types import FrameType
 
 from errors import Stopped, TrainerError
 from settings import Settings, parse_arguments
@@ -18,14 +20,17 @@ def main() -> int:
     """Runs the command line; the result is the process's exit code."""
     settings = parse_arguments()
     try:
+        # Until training has begun there is nothing to end in order.
+        signal.signal(signal.SIGTERM, _stop_at_once)
         _start(settings)
     except TrainerError as error:
         return _fail(f"error: {error}", error.exit_code)
     except OSError as error:
         return _fail(f"error: {error}", TrainerError.exit_code)
     except Stopped as stop:
-        kept = "go on from its last checkpoint" if settings.checkpoints else "begin again"
-        return _fail(f"{stop}; started again, the run will {kept}", stop.exit_code)
+        kept = list(settings.checkpoints.glob("epoch-*.npz")) if settings.checkpoints else []
+        then = "go on from its last checkpoint" if kept else "begin again"
+        return _fail(f"{stop}; started again, the run will {then}", stop.exit_code)
     except KeyboardInterrupt:
         return _fail("interrupted", 130)
     return 0
@@ -45,6 +50,10 @@ def _start(settings: Settings) -> None:
         from run import run  # noqa: PLC0415
 
         run(settings, *digits.result())
+
+
+def _stop_at_once(_signal: int, _frame: FrameType | None) -> None:
+    raise Stopped("stopped by SIGTERM")
 
 
 def _fail(line: str, code: int) -> int:

@@ -65,7 +65,7 @@ class TrainingLoop:
         self._path = path
         self._settings = settings
         self._digits = digits
-        self._stop = stop
+        self.stop = stop
         self._is_stopping = False
 
     def epochs(self, done: int = 0) -> Iterator[Epoch]:
@@ -102,7 +102,7 @@ class TrainingLoop:
             further = self._path.train(order, progress, last)
             taken = time.perf_counter() - start
             # Workers must agree on both, or one would wait for the others for ever.
-            seconds, stop = self._path.mean([taken, float(self._stop.is_set)])
+            seconds, stop = self._path.mean([taken, float(self.stop.is_set)])
             self.pace.learn(last - progress.steps, seconds)
             progress = further
             if not math.isfinite(progress.loss):

@@ -57,9 +57,7 @@ def _saved(trials: Sequence[TrialResult], epochs: int | None) -> Mapping[str, in
     longest = max((trial.events for trial in trials), default=0)
 
     def planned(trial: TrialResult) -> int:
-        own = trial.parameters.get("epochs")
-        whole = int(own) if isinstance(own, int | float) else epochs or longest
-        return max(whole, trial.events)
+        return max(_epochs_of(trial) or epochs or longest, trial.events)
 
     cut = [trial for trial in trials if trial.cut is not None and trial.status.is_finished]
     if not cut:
@@ -72,4 +70,10 @@ def _saved(trials: Sequence[TrialResult], epochs: int | None) -> Mapping[str, in
 
 
 def _has_epochs(trials: Sequence[TrialResult]) -> bool:
-    return any("epochs" in trial.parameters for trial in trials)
+    return any(_epochs_of(trial) for trial in trials)
+
+
+def _epochs_of(trial: TrialResult) -> int | None:
+    """Return what was drawn for the trial's epochs, by whichever key: `model.epochs` as well."""
+    drawn = [value for key, value in trial.parameters.items() if key.split(".")[-1] == "epochs"]
+    return int(drawn[0]) if drawn and isinstance(drawn[0], int | float) else None

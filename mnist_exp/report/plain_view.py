@@ -6,7 +6,7 @@ from rich.console import Console
 
 from mnist_exp.report.consoles import print_line
 from mnist_exp.report.decisions import Decisions
-from mnist_exp.report.words import number, pairs, plain, trial_label
+from mnist_exp.report.words import epochs_done, number, pairs, plain, trial_label
 from mnist_exp.workspaces.entities import JobResult, TrialResult
 
 __all__ = ["PlainView"]
@@ -69,7 +69,7 @@ class PlainView:
             print_line(self._console, f"{label}: interval {self._progress(trial.events)}: {values}")
 
     def _tell_metrics(self, job: JobResult) -> None:
-        events = len(job.metrics.get(self._metric, ()))
+        events = epochs_done(job.metrics.get(self._metric, ()), self._total)
         if self._is_due(job.name, events):
             metrics = pairs(job.last_metrics)
             print_line(self._console, f"{job.name}: epoch {self._progress(events)}: {metrics}")

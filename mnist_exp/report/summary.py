@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -118,6 +119,8 @@ def _insights(insights: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "won with", plain(str(winner))
     if savings := insights.get("savings"):
         yield "saved", plain(str(savings))
+    for line in insights.get("speed", ()):
+        yield "speed", plain(line)
     if importance := insights.get("importance"):
         shares = (f"{plain(name)} {share:.0%}" for name, share in importance.items())
         yield "importance", ", ".join(shares)
@@ -175,3 +178,6 @@ def _print_trials(record: Record, console: Console) -> None:
     for why, labels in told.items():
         word = "trial" if len(labels) == 1 else "trials"
         print_line(console, f"  {word} {', '.join(labels)}: {why}", "dim")
+    if told and (folder := record.paths.get("folder")):
+        log = Path(folder).with_name(f"{Path(folder).name}_N") / "user_logs" / "std_log.txt"
+        print_line(console, f"  the log of trial N: {relative(str(log))}", "dim")

@@ -12,7 +12,7 @@ from rich.text import Text
 from mnist_exp.report.consoles import print_line, styled_status
 from mnist_exp.report.decisions import Decisions
 from mnist_exp.report.trial_table import trial_table
-from mnist_exp.report.words import duration, number, pairs, plain, trial_label
+from mnist_exp.report.words import duration, epochs_done, number, pairs, plain, trial_label
 from mnist_exp.workspaces.entities import JobResult
 
 __all__ = ["TerminalView"]
@@ -71,7 +71,7 @@ class TerminalView:
         return Group(self._bar(job), Text(pairs(job.last_metrics, "  "), "dim", no_wrap=True))
 
     def _bar(self, job: JobResult) -> Table:
-        events = len(job.metrics.get(self._metric, ()))
+        events = epochs_done(job.metrics.get(self._metric, ()), self._total)
         line = Table.grid(padding=(0, 1))
         line.add_row(
             self._spinner,

@@ -2,11 +2,22 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-__all__ = ["duration", "number", "pairs", "plain", "relative", "shortened", "trial_label"]
+from mnist_exp.workspaces.entities import MetricPoint
+
+__all__ = [
+    "duration",
+    "epochs_done",
+    "number",
+    "pairs",
+    "plain",
+    "relative",
+    "shortened",
+    "trial_label",
+]
 
 # Colours and cursor movements that a job printed; tabs and the like become blanks.
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b.")
@@ -34,6 +45,18 @@ def shortened(text: str, most: int) -> str:
     """Return at most so many characters of one line."""
     text = plain(text)
     return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def epochs_done(points: Sequence[MetricPoint], total: int | None) -> int:
+    """Return how far a job is: its last step, where that can be an epoch, else its log events.
+
+    Args:
+        points: Of one metric.
+        total: The epochs that the job is to run; None when nobody knows.
+    """
+    count = len(points)
+    last = points[-1].step if points else 0
+    return last if total is not None and count < last <= total else count
 
 
 def duration(seconds: float | None) -> str:

@@ -67,7 +67,10 @@ class TrainStage:
         if any(len(points) > 1 for points in result.metrics.values()):
             curves = partial(figures().learning_curves, result)
             record = _drawn(context, record, "learning_curves", curves)
-        return _with_confusion_matrix(context, record, result.name)
+        evaluation = _evaluation(context, result.name)
+        if speed := _speed(evaluation):
+            record = record.with_changes(insights={"speed": speed})
+        return _with_confusion_matrix(context, record, evaluation)
 
 
 class SweepStage:
@@ -126,7 +129,8 @@ class SweepStage:
         if result.best is not None:
             curves = partial(figures().learning_curves, result)
             record = _drawn(context, record, "best_learning_curves", curves)
-            record = _with_confusion_matrix(context, record, result.best)
+            evaluation = _evaluation(context, result.best)
+            record = _with_confusion_matrix(context, record, evaluation)
         return record
 
 
@@ -143,21 +147,33 @@ def _drawn(
     return record.with_changes(paths=dict(record.paths) | {name: str(path)})
 
 
-def _with_confusion_matrix(context: StageContext, record: Record, job: str) -> Record:
+def _evaluation(context: StageContext, job: str) -> Mapping[str, Any]:
+    """Return what a job's script left of how good it is; empty where it left nothing of the kind.
+
+    A user's own script may leave any file of that name.
+    """
+    path = context.workspace.download(job, EVALUATION)
+    try:
+        content = json.loads(path.read_text(encoding="utf-8")) if path else {}
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _with_confusion_matrix(
+    context: StageContext, record: Record, evaluation: Mapping[str, Any]
+) -> Record:
     """Draw a job's confusion matrix, if its script left one."""
-    counts = _counts(context.workspace.download(job, EVALUATION))
-    if counts is None:
+    if "confusion_matrix" not in evaluation or "classes" not in evaluation:
         return record
+    counts = evaluation["confusion_matrix"], evaluation["classes"]
     return _drawn(context, record, "confusion_matrix", partial(figures().confusion_matrix, *counts))
 
 
-def _counts(evaluation: Path | None) -> tuple[Any, Any] | None:
-    # A user's own script may leave any file of that name.
-    try:
-        content = json.loads(evaluation.read_text(encoding="utf-8")) if evaluation else {}
-        return content["confusion_matrix"], content["classes"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+def _speed(evaluation: Mapping[str, Any]) -> list[str]:
+    lines = evaluation.get("speed")
+    is_told = isinstance(lines, list) and all(isinstance(line, str) for line in lines)
+    return lines if isinstance(lines, list) and is_told else []
 
 
 def _is_sweep_named(context: StageContext) -> bool:

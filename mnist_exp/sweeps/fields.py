@@ -12,13 +12,21 @@ E = TypeVar("E", bound=Enum)
 
 # Characters of a quoted value: a message is one line.
 _LONGEST = 60
+# Characters of a name that can be taken for an abbreviation.
+_SHORTEST = 3
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return `; did you mean 'x'?` for the known name nearest to `name`, or nothing."""
     # Case is the commonest slip, and difflib counts it as a difference.
     spelt = {candidate.lower(): candidate for candidate in known}
-    near = difflib.get_close_matches(name.lower(), spelt, n=1)
+    near = difflib.get_close_matches(name.lower(), spelt, n=1) or [
+        # An abbreviation is near to people, not to difflib.
+        candidate
+        for candidate in spelt
+        if min(len(name), len(candidate)) >= _SHORTEST
+        and (candidate.startswith(name.lower()) or name.lower().startswith(candidate))
+    ]
     return f"; did you mean {spelt[near[0]]!r}?" if near else ""
 
 

@@ -82,6 +82,16 @@ def test_a_trials_own_number_of_epochs_comes_first() -> None:
     assert " at epoch 1, " in found["winner"]
 
 
+def test_epochs_are_known_by_their_dotted_key_too() -> None:
+    trials = [
+        trial(0, *[0.9] * 4, parameters={"model.epochs": 4}),
+        trial(1, 0.1, cut=1, parameters={"model.epochs": 8}),
+    ]
+    found = sweep_insights(sweep(0, *trials), METRIC, 20)
+    assert found["saved"] == {"epochs": 7, "of": 12, "trials": 1}
+    assert " at epoch 1, " in found["winner"]
+
+
 def test_what_was_canceled_without_a_decision_of_the_policy_saved_nothing() -> None:
     canceled = replace(trial(1, 0.1), status=JobStatus.CANCELED, why="canceled: trial timeout")
     assert "saved" not in sweep_insights(sweep(0, trial(0, 0.9, 0.9), canceled), METRIC, 2)

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from mnist_exp.report import words
+from mnist_exp.workspaces.entities import MetricPoint
 
 
 @pytest.mark.parametrize(
@@ -26,6 +27,24 @@ def test_numbers_are_short(value: object, text: str):
 )
 def test_durations_have_the_unit_that_suits(seconds: float | None, text: str):
     assert words.duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("steps", "total", "done"),
+    [
+        ([], 20, 0),
+        ([1, 2, 3], 20, 3),
+        # It goes on from the checkpoint of another run.
+        ([21], 22, 21),
+        # Steps that are no epochs, and no steps at all.
+        ([100, 200], 20, 2),
+        ([0, 0, 0], None, 3),
+    ],
+)
+def test_progress_is_the_last_step_where_that_can_be_an_epoch(
+    steps: list[int], total: int | None, done: int
+):
+    assert words.epochs_done([MetricPoint(0.5, step) for step in steps], total) == done
 
 
 def test_a_trial_is_told_by_what_its_sweep_does_not_say():

@@ -44,7 +44,10 @@ def test_a_whole_float_is_an_integer():
 
 def test_did_you_mean_ignores_case_and_says_nothing_about_strangers():
     assert did_you_mean("Val_Acc", ["val_acc", "loss"]) == "; did you mean 'val_acc'?"
+    assert did_you_mean("accuracy", ["acc", "loss"]) == "; did you mean 'acc'?"
+    assert did_you_mean("acc", ["Accuracy", "loss"]) == "; did you mean 'Accuracy'?"
     assert did_you_mean("zzz", ["val_acc", "loss"]) == ""
+    assert did_you_mean("z", ["zebra"]) == ""
 
 
 def test_a_long_value_is_cut_so_that_a_message_stays_one_line():

@@ -98,6 +98,17 @@ def test_goes_on_with_the_run_of_an_earlier_attempt(store, client):
     assert values(client, first.run_id, "loss") == [(1, 1.0), (2, 0.5)]
 
 
+def test_what_goes_on_with_another_value_says_so_beside_the_one_that_mlflow_keeps(store, client):
+    with tracked(store, {"learning_rate": 0.5, "seed": 1}) as first:
+        pass
+    with tracked(store, {"learning_rate": 0.1, "seed": 1}, first.run_id):
+        pass
+    run = client.get_run(first.run_id)
+    assert run.data.params == {"learning_rate": "0.5", "seed": "1"}
+    assert run.data.tags["goes_on_with.learning_rate"] == "0.1"
+    assert "goes_on_with.seed" not in run.data.tags
+
+
 def test_an_earlier_run_that_is_gone_is_replaced(store, client):
     with tracked(store, {}, "0" * 32) as tracker:
         pass

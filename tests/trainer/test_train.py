@@ -119,6 +119,33 @@ def test_sigterm_ends_it_in_order_and_another_run_can_go_on_from_there(new_job):
     assert [step for step, _ in other.history()["loss"]] == [done + 1, done + 2]
 
 
+def test_a_tracking_server_that_never_answers_holds_up_neither_training_nor_the_stop(new_job):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        uri = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        job = new_job("--epochs", "100000", "--checkpoints", "checkpoints")
+        process = job.start(MLFLOW_TRACKING_URI=uri)
+        read_until(process, "epoch      5/100000")
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate()
+    assert process.returncode == 143
+    assert "started again, the run will go on from its last checkpoint" in err
+    assert list((job.folder / "checkpoints").glob("epoch-*.npz"))
+
+
+def test_sigterm_before_training_begins_has_the_same_exit_code(new_job):
+    job = new_job("--checkpoints", "checkpoints")
+    process = job.start(PYTHONVERBOSE="1")
+    # Python tells of each import: that of TensorFlow comes next, and takes seconds.
+    while not (line := process.stderr.readline()).startswith("import 'lean'"):
+        if not line:
+            process.communicate()
+            pytest.fail("it ended before it imported TensorFlow")
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate()
+    assert process.returncode == 143
+    assert "stopped by SIGTERM; started again, the run will begin again" in err
+
+
 def free_ports(count) -> list[int]:
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     ports = [each.getsockname()[1] for each in sockets]

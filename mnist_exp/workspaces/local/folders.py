@@ -151,6 +151,15 @@ class JobFolder:
             kept.mkdir(exist_ok=True)
             link.symlink_to(kept, target_is_directory=True)
 
+    def keep_code(self, code: Path) -> Path:
+        """Keep a snapshot of the code, unless there is one, and return its folder."""
+        kept, aside = self.path / "code", self.path / "code.part"
+        if not kept.exists():
+            shutil.rmtree(aside, ignore_errors=True)
+            copy_snapshot(code, aside, leave_out=self.path.parent.parent)
+            aside.rename(kept)
+        return kept
+
     def note(self, text: str) -> None:
         """Write a line of ours into the console logs, before an attempt adds its own."""
         for path in self.logs:

@@ -133,6 +133,10 @@ class RunningJob:
         """Take over an attempt that ended by itself when nobody was there."""
         self._workers = EndedUnseen(code, self.folder.log)
 
+    def failure(self, code: int) -> str:
+        """Return why it failed, in one line."""
+        return self.loss or f"exit code {code}{self._said()}"
+
     def evict(self) -> None:
         """Take its node away as Azure does with one of low priority, and start it again.
 

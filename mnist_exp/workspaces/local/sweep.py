@@ -9,6 +9,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from mnist_exp.errors import ConflictError
+from mnist_exp.snapshot import snapshot_hash
 from mnist_exp.specs import SweepJob
 from mnist_exp.sweeps.bayesian import BayesianConfigurations
 from mnist_exp.sweeps.drawing import configurations
@@ -74,17 +75,35 @@ class _Sweep:
         if self._history:
             # A command that was killed leaves its trials to a process that is ending them.
             end_leftovers(of_sweep(self._folder.path))
+        job = self._with_kept_code()
         run = self._tracked()
         restart = self._restart()
         if not self._history:
             self._journal.append(Created(description(self._job), at=time.time()))
-        backend = TrialBackend(self._job, self._site, run, self._folder, restart)
+        backend = TrialBackend(job, self._site, run, self._folder, restart)
         # To look for garbage among all the libraries takes 0.15 s, in which no value is heard.
         gc.freeze()
         try:
             return self._tune(backend, run)
         finally:
             backend.close()
+
+    def _with_kept_code(self) -> SweepJob:
+        """Return the job with the code that all its trials run: as it was when the sweep began.
+
+        Azure ML takes one snapshot of a sweep's code as well, when it is submitted.
+        """
+        trial = self._job.trial
+        if trial.code is None:
+            return self._job
+        kept = self._folder.keep_code(trial.code)
+        outputs = self._site.root.parent
+        if trial.code.is_dir() and snapshot_hash(trial.code, outputs) != snapshot_hash(kept):
+            self._site.observer.message(
+                f"the sweep goes on with the code that it began with, in {kept}; {trial.code} has "
+                "been changed since"
+            )
+        return replace(self._job, trial=replace(trial, code=kept))
 
     def _tracked(self) -> TrackedRun:
         """Return the sweep's MLflow run: that of the command before, if it had made one."""

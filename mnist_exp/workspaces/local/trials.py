@@ -226,7 +226,12 @@ class TrialBackend:
             events += filter(None, map(self._value, self._rows.after(self._row)))
         by_itself = {trial: trial not in self._asked_to_end for trial in codes}
         return events + [
-            TrialEnded(trial, code, self.running[trial].loss, by_itself=by_itself[trial])
+            TrialEnded(
+                trial,
+                code,
+                self.running[trial].failure(code) if code else "",
+                by_itself=by_itself[trial],
+            )
             for trial, code in codes.items()
         ]
 

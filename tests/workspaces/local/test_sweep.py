@@ -9,6 +9,7 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
+from mnist_exp.errors import JobError
 from mnist_exp.workspaces.entities import JobResult, JobStatus
 from mnist_exp.workspaces.local.tracking import Tracking
 from mnist_exp.workspaces.local.workspace import LocalWorkspace
@@ -303,10 +304,18 @@ def test_an_interrupt_cancels_all_trials_and_is_recorded(bench: Bench) -> None:
         assert not (bench.jobs / f"sweep_{index}" / "wd").exists()
 
 
+def test_a_sweep_without_its_code_begins_nothing(bench: Bench) -> None:
+    with pytest.raises(JobError, match=r"job\.code: must be a folder"):
+        bench.run({"x": choice(1)}, "true", code=bench.code / "nowhere")
+    assert not (bench.jobs / "sweep" / "journal.jsonl").exists()
+
+
 def test_a_trial_that_cannot_be_started_is_failed(bench: Bench) -> None:
-    result = bench.run({"x": choice(1)}, "true", code=bench.code / "nowhere")
+    # What a job writes to `outputs` is kept: it cannot be a file.
+    (bench.code / "outputs").write_text("")
+    result = bench.run({"x": choice(1)}, "true")
     assert (result.status, statuses(result)) == (JobStatus.FAILED, ["Failed"])
-    assert "job.code: must be a folder" in result.trials[0].why
+    assert "job.code: outputs must be a folder" in result.trials[0].why
 
 
 def test_the_observer_sees_trials_come_and_go(bench: Bench) -> None:
@@ -319,3 +328,32 @@ def test_the_observer_sees_trials_come_and_go(bench: Bench) -> None:
     assert seen[-1] == [("Completed", 1), ("Completed", 1)]
     assert bench.watcher.seen[-1].status is JobStatus.COMPLETED
     assert all(job.status is JobStatus.RUNNING for job in bench.watcher.seen[:-1])
+
+
+#: Logs what it is, and then changes the script that the user has.
+CHANGING = """\
+import sys
+from pathlib import Path
+from logger import log_metric
+
+log_metric("score", 1.0)
+own = Path(sys.argv[2])
+own.write_text(own.read_text().replace("1.0", "2.0"))
+"""
+
+
+def test_all_trials_run_the_code_that_the_sweep_began_with(bench: Bench) -> None:
+    script = bench.code / "script.py"
+    script.write_text(CHANGING)
+    space = {"n": choice(1, 2, 3)}
+    command = "script.py --own {{inputs.own}} {{search_space.n}}"
+    result = bench.run(space, command, inputs={"own": str(script)})
+    assert [trial.best for trial in result.trials] == [1.0, 1.0, 1.0]
+    assert "2.0" in script.read_text()
+
+
+def test_a_failed_trial_says_why(bench: Bench) -> None:
+    script = bench.code / "script.py"
+    script.write_text('import sys\nprint("error: no such digit")\nsys.exit(3)\n')
+    result = bench.run({"n": choice(1, 2)}, "script.py {{search_space.n}}")
+    assert result.trials[0].why == "exit code 3: error: no such digit"

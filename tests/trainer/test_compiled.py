@@ -1,0 +1,39 @@
+import numpy as np
+import pytest
+
+from compiled import CompiledPath
+from compute import Progress
+from data import Digits
+from settings import parse_arguments
+from training import epoch_order
+
+
+def trained(widths=(17, 5)) -> list[np.ndarray]:
+    first, second = map(str, widths)
+    words = ["--data-folder", ".", "--batch-size", "4", "--learning-rate", "0.1"]
+    words += ["--first-layer-neurons", first, "--second-layer-neurons", second]
+    settings = parse_arguments(words)
+    dice = np.random.default_rng(0)
+    images = dice.integers(0, 256, (32, 784), dtype=np.uint8)
+    digits = Digits(images, dice.integers(0, 10, 32, dtype=np.uint8))
+    path = CompiledPath(settings, digits)
+    for number in (1, 2):
+        path.train(epoch_order(1, number, len(digits)), Progress(), 8)
+    return path.dense_weights()
+
+
+@pytest.mark.parametrize("widths", [(1, 1), (2, 3), (17, 5)])
+def test_a_layer_computed_in_halves_learns_what_a_whole_one_does(monkeypatch, widths):
+    monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "1")
+    whole = trained(widths)
+    monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "2")
+    halves = trained(widths)
+    assert [weight.shape for weight in halves] == [weight.shape for weight in whole]
+    for one, other in zip(whole, halves, strict=True):
+        assert np.abs(one - other).max() < 1e-5
+
+
+@pytest.mark.parametrize("named", ["0", "-1", "2.0", "two", ""])
+def test_a_number_of_threads_that_is_none_is_as_good_as_none(monkeypatch, named):
+    monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", named)
+    assert trained((2, 2))
