@@ -49,9 +49,11 @@ class RichDisplay:
         self._is_all = self._is_all or record.stage is Stage.all
         print_line(self._progress, f"{record.stage.value}  {record.name}", "bold")
 
-    def watching(self, total_events: int | None, primary_metric: str) -> LiveObserver:
+    def watching(
+        self, total_events: int | None, primary_metric: str, trials: int | None = None
+    ) -> LiveObserver:
         """Return an observer that shows a job while it is entered."""
-        return LiveObserver(self._progress, primary_metric, total_events)
+        return LiveObserver(self._progress, primary_metric, total_events, trials)
 
     def message(self, text: str) -> None:
         """Print a line of progress."""

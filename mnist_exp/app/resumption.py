@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from omegaconf import OmegaConf
@@ -36,7 +36,10 @@ def with_kept_config(config: ExperimentConfig, overrides: Sequence[str]) -> Expe
     if config.stage is not Stage.sweep or named == last:
         return config
     record, folder = unfinished_sweep(RecordIndex(Path(config.outputs_dir)), config.run)
-    if changes := [text for text in overrides if override_key(text) not in _ALLOWED]:
+    kept = _read(folder / CONFIG_NAME)
+    changes = [text for text in overrides if override_key(text) not in _ALLOWED]
+    # Whoever repeats what the sweep was begun with changes nothing.
+    if changes and _fixed(config) != _fixed(kept):
         raise ConfigError(
             [
                 f"{override_key(text)}: sweep {record.name} goes on with the config that it was "
@@ -45,7 +48,6 @@ def with_kept_config(config: ExperimentConfig, overrides: Sequence[str]) -> Expe
                 for text in changes
             ]
         )
-    kept = _read(folder / CONFIG_NAME)
     return replace(
         kept,
         stage=Stage.sweep,
@@ -55,6 +57,12 @@ def with_kept_config(config: ExperimentConfig, overrides: Sequence[str]) -> Expe
         wait=config.wait,
         dry_run=config.dry_run,
     )
+
+
+def _fixed(config: ExperimentConfig) -> str:
+    """Return as text what a command that goes on with a sweep may not change."""
+    fixed = {key: value for key, value in asdict(config).items() if key not in _ALLOWED}
+    return json.dumps(fixed, sort_keys=True, default=str)
 
 
 def _read(path: Path) -> ExperimentConfig:

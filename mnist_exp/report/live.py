@@ -25,6 +25,7 @@ class LiveObserver:
         console: Where to show it.
         primary_metric: The metric whose log events count as progress; may be empty.
         total: Log events of a job, or of each trial of a sweep, that runs to its end.
+        trials: How many trials a sweep may have.
         clock: Seconds; for tests.
     """
 
@@ -33,10 +34,11 @@ class LiveObserver:
         console: Console,
         primary_metric: str = "",
         total: int | None = None,
+        trials: int | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._view: TerminalView | PlainView = (
-            TerminalView(console, primary_metric, total)
+            TerminalView(console, primary_metric, total, trials)
             if console.is_interactive
             else PlainView(console, primary_metric, total, clock)
         )

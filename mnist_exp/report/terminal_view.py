@@ -27,10 +27,13 @@ class TerminalView:
     `Live` draws it from a thread of its own: what that reads is replaced, never changed.
     """
 
-    def __init__(self, console: Console, primary_metric: str, total: int | None) -> None:
+    def __init__(
+        self, console: Console, primary_metric: str, total: int | None, trials: int | None
+    ) -> None:
         self._console = console
         self._metric = primary_metric
         self._total = total
+        self._trials = trials
         self._decisions = Decisions()
         self._job: JobResult | None = None
         self._began = 0.0
@@ -84,7 +87,8 @@ class TerminalView:
 
     def _sweep_line(self, job: JobResult) -> Table:
         ended = sum(trial.status.is_finished for trial in job.trials)
-        words = f"{ended} of {len(job.trials)} started trials have ended"
+        most = f", {self._trials} at most" if self._trials else ""
+        words = f"{ended} of {len(job.trials)} started trials have ended{most}"
         if best := job.best_trial:
             words += f", best: trial {trial_label(best.name, job.name)} ({number(best.best)})"
         line = Table.grid(padding=(0, 1))

@@ -31,7 +31,9 @@ class Display(Protocol):
     def stage_started(self, record: Record) -> None:
         """A stage begins."""
 
-    def watching(self, total_events: int | None, primary_metric: str) -> "Watching":
+    def watching(
+        self, total_events: int | None, primary_metric: str, trials: int | None = None
+    ) -> "Watching":
         """Return a context manager whose observer shows a job's progress."""
 
     def message(self, text: str) -> None:

@@ -191,7 +191,8 @@ def _submit_and_watch(
     name = workspace.submit(job)
     if not context.config.wait:
         return None
-    with context.display.watching(_epochs(command), primary_metric) as observer:
+    trials = job.limits.max_total_trials if isinstance(job, SweepJob) else None
+    with context.display.watching(_epochs(command), primary_metric, trials) as observer:
         return workspace.watch(name, observer)
 
 

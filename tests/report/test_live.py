@@ -34,7 +34,7 @@ def ticking(step: float) -> Callable[[], float]:
 
 
 def run_job(console: Console, clock: Callable[[], float], epochs: int = 20) -> list[str]:
-    with LiveObserver(console, METRIC, epochs, clock) as observer:
+    with LiveObserver(console, METRIC, epochs, clock=clock) as observer:
         for status in (JobStatus.QUEUED, JobStatus.PREPARING):
             observer.job_changed(JobResult("train_1", status))
         for epoch in range(1, epochs + 1):
@@ -47,7 +47,7 @@ def run_job(console: Console, clock: Callable[[], float], epochs: int = 20) -> l
 
 def run_sweep(console: Console, clock: Callable[[], float]) -> list[str]:
     job = sweep_job()
-    with LiveObserver(console, METRIC, 20, clock) as observer:
+    with LiveObserver(console, METRIC, 20, clock=clock) as observer:
         for interval in range(1, 21):
             observer.job_changed(at_interval(job, interval))
         observer.job_changed(job)
@@ -206,3 +206,11 @@ def test_no_status_is_cut_and_no_name_folded_where_there_is_room():
     console.print(trial_table(replace(job, trials=trials), 80, 20))
     for words in ("CancelRequested", "lr_x", "{kind=a x=0.7899}"):
         assert words in written(console)
+
+
+def test_a_terminal_says_how_many_trials_there_may_be():
+    console, job = terminal(), sweep_job(4)
+    with LiveObserver(console, METRIC, 20, trials=9) as observer:
+        observer.job_changed(replace(job, status=JobStatus.RUNNING))
+    ended = sum(trial.status.is_finished for trial in job.trials)
+    assert f"{ended} of 4 started trials have ended, 9 at most" in CODES.sub("", written(console))

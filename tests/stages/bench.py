@@ -45,7 +45,9 @@ class Listener:
         """Keep its name."""
         self.messages.append(f"resumable {record.name}")
 
-    def watching(self, total_events: int | None, primary_metric: str) -> "Listener":
+    def watching(
+        self, total_events: int | None, primary_metric: str, trials: int | None = None
+    ) -> "Listener":
         """Return the observer."""
         return self
 

@@ -36,6 +36,8 @@ Launcher = Callable[[str, Path, Sequence[Mapping[str, str]], Sequence[Path]], Pr
 EPOCH = re.compile(r"^epoch +(\d+)/\d+", re.MULTILINE)
 #: How a script's last line says why it failed; ours does.
 ERROR = re.compile(r"(error|\w*(Error|Exception)): ")
+#: How a script warns; ours does.
+WARNING = re.compile(r"^warning: (.+)", re.MULTILINE)
 #: What a script prints when it goes on from a checkpoint; ours does.
 RESUMING = re.compile(r"resuming from epoch (\d+)")
 
@@ -230,7 +232,7 @@ class RunningJob:
         elif code != 0:
             status = JobStatus.FAILED
             details = self.folder.full_disk() or self._said()
-            why = reason or self.loss or f"the script ended with exit code {code}{details}"
+            why = reason or self.loss or f"{self._who()} ended with exit code {code}{details}"
         warnings = self._all_warnings()
         # Tidy even where the store then fails.
         self._inputs.close()
@@ -272,6 +274,11 @@ class RunningJob:
         if self._workers:
             self._workers.close()
 
+    def _who(self) -> str:
+        if self._workers is None or self._workers.failed_log not in self.folder.logs[1:]:
+            return "the script"
+        return f"the script of worker {self.folder.logs.index(self._workers.failed_log)}"
+
     def _said(self) -> str:
         """Return what the script gave as its reason, if its last line is one."""
         lines = self.folder.tail(self._workers.failed_log, lines=1) if self._workers else ()
@@ -291,6 +298,9 @@ class RunningJob:
             found = [f"not evicted: it ended before compute.evict_after_epochs, {drill}, had come"]
         else:
             found = [f"{line}; {self._cost_of_eviction()}" for line in self._warnings]
+        # The last one tells of the others, where it is the same again and again.
+        told = WARNING.findall("\n".join(self.folder.tail(self.folder.log, lines=10_000)))
+        found += [f"the script's last warning: {told[-1]}"] if told else []
         return found + [
             f"the script wrote to its input {name}; Azure ML mounts it read-only, "
             "so the same script fails there"

@@ -5,7 +5,7 @@ import json
 import time
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from typing import Any
 
 from mnist_exp.errors import ConflictError
@@ -13,6 +13,7 @@ from mnist_exp.snapshot import snapshot_hash
 from mnist_exp.specs import SweepJob
 from mnist_exp.sweeps.bayesian import BayesianConfigurations
 from mnist_exp.sweeps.drawing import configurations
+from mnist_exp.sweeps.expressions import Expression
 from mnist_exp.sweeps.history import History, read_history
 from mnist_exp.sweeps.journal import Created, Resumed
 from mnist_exp.sweeps.sampling import SamplingType, with_seed
@@ -203,10 +204,7 @@ def description(job: SweepJob) -> dict[str, Any]:
         "name": job.name,
         "command": job.trial.command,
         "sampling_algorithm": asdict(job.sampling),
-        "search_space": {
-            key: {"type": expression.type, **asdict(expression)}
-            for key, expression in job.search_space.items()
-        },
+        "search_space": _described(job.search_space),
         "objective": asdict(job.objective),
         "limits": asdict(job.limits),
         "early_termination": {"type": policy.type, **asdict(policy)} if policy else None,
@@ -214,6 +212,18 @@ def description(job: SweepJob) -> dict[str, Any]:
     # As it will be read: tuples are lists there.
     found: dict[str, Any] = json.loads(json.dumps(content))
     return found
+
+
+def _described(value: Any) -> Any:
+    """Return expressions as they are written, those within a choice as well."""
+    if isinstance(value, Expression):
+        own = {field.name: _described(getattr(value, field.name)) for field in fields(value)}
+        return {"type": value.type, **own}
+    if isinstance(value, Mapping):
+        return {key: _described(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_described(part) for part in value]
+    return value
 
 
 def _gone_on_with(job: SweepJob, history: History) -> SweepJob:

@@ -352,6 +352,14 @@ def test_all_trials_run_the_code_that_the_sweep_began_with(bench: Bench) -> None
     assert "2.0" in script.read_text()
 
 
+def test_the_journal_has_expressions_within_a_choice_whole(bench: Bench) -> None:
+    own = {"kind": "a", "rate": {"type": "uniform", "min_value": 0, "max_value": 1}}
+    random = {"sampling_algorithm": {"type": "random"}}
+    bench.run({"n": choice(own)}, "true", sweep=random, limits={"max_total_trials": 1})
+    created = json.loads((bench.jobs / "sweep" / "journal.jsonl").read_text().splitlines()[0])
+    assert created["sweep"]["search_space"]["n"]["values"] == [own]
+
+
 def test_a_failed_trial_says_why(bench: Bench) -> None:
     script = bench.code / "script.py"
     script.write_text('import sys\nprint("error: no such digit")\nsys.exit(3)\n')

@@ -10,9 +10,9 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from mnist_exp.config import ComputeType
+from mnist_exp.config import ComputeType, DistributionType
 from mnist_exp.errors import ConflictError, JobError, NotFoundError, OutputsError
-from mnist_exp.specs import ComputeSpec, ModelSpec, OutputSpec, PathInput
+from mnist_exp.specs import ComputeSpec, Distribution, ModelSpec, OutputSpec, PathInput
 from mnist_exp.workspaces.entities import JobResult, JobStatus
 from mnist_exp.workspaces.local.tracking import Tracking
 from mnist_exp.workspaces.local.workspace import LocalWorkspace
@@ -75,6 +75,17 @@ def test_a_job_that_exits_otherwise_is_failed_with_its_last_lines(bench: Bench) 
     assert list(result.log_tail) == [str(number) for number in range(81, 101)]
     assert result.log == str(bench.folder() / "user_logs" / "std_log.txt")
     assert bench.tracked().info.status == "FAILED"
+
+
+def test_a_worker_that_fails_is_named(bench: Bench) -> None:
+    command = 'case "$TF_CONFIG" in *\'"index": 1\'*) exit 3;; *) sleep 60;; esac'
+    result = bench.run(command, distribution=Distribution(DistributionType.tensorflow, 2))
+    assert result.why == "the script of worker 1 ended with exit code 3"
+
+
+def test_the_last_warning_of_a_script_is_told(bench: Bench) -> None:
+    result = bench.run("echo warning: one; echo warning: two; echo no warning: three")
+    assert result.warnings == ["the script's last warning: two"]
 
 
 @pytest.mark.parametrize(
