@@ -153,7 +153,9 @@ def test_the_whole_load_is_not_held_against_the_new_one(blue: Service) -> None:
     with ThreadPoolExecutor(6) as pool:
         callers = [pool.submit(call) for _ in range(6)]
         try:
-            said = roll_out(blue, OfEndpoints(blue), replace(PATIENT, seconds=0.5, samples=2))
+            # Of a few calls many more may fail by chance; without callers the old one has none.
+            limits = replace(PATIENT, seconds=0.5, samples=2, failure_margin=0.35)
+            said = roll_out(blue, OfEndpoints(blue), limits)
         finally:
             is_over.set()
     blue.deploy(request_settings=RequestSettings(20_000, 4))

@@ -80,7 +80,14 @@ class Endpoints:
                 folder.regenerate(spec.regenerate_key.value)
             # Makes the token of aml_token, for those who read it from the file.
             folder.keys()
-            apply_files(folder)
+            try:
+                apply_files(folder)
+            except ConflictError:
+                if before is not None or spec.port:
+                    raise
+                # Some other program was quicker to take the port that was free.
+                folder.save(replace(record, port=_free_port(None)))
+                apply_files(folder)
         return self.get(spec.name)
 
     def deploy(self, spec: DeploymentSpec, model: ModelFiles) -> Deployment:
