@@ -134,6 +134,8 @@ class Tracker:
         while self._uri and is_trial and not stop.is_set and time.monotonic() < deadline:
             if self._written_once.wait(_LOOK_SECONDS):
                 return
+        # Once is enough: a store that does not answer holds up one epoch, not each.
+        self._written_once.set()
 
     def close(self, status: str, patience_s: float | None = None) -> None:
         """Waits until everything is written.

@@ -1,9 +1,10 @@
 """Going on with a sweep: its config is the one that it was made with, whatever is typed now."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -37,9 +38,13 @@ def with_kept_config(config: ExperimentConfig, overrides: Sequence[str]) -> Expe
         return config
     record, folder = unfinished_sweep(RecordIndex(Path(config.outputs_dir)), config.run)
     kept = _read(folder / CONFIG_NAME)
-    changes = [text for text in overrides if override_key(text) not in _ALLOWED]
     # Whoever repeats what the sweep was begun with changes nothing.
-    if changes and _fixed(config) != _fixed(kept):
+    changes = [
+        text
+        for text in overrides
+        if (key := override_key(text)) not in _ALLOWED and _at(config, key) != _at(kept, key)
+    ]
+    if changes:
         raise ConfigError(
             [
                 f"{override_key(text)}: sweep {record.name} goes on with the config that it was "
@@ -59,10 +64,14 @@ def with_kept_config(config: ExperimentConfig, overrides: Sequence[str]) -> Expe
     )
 
 
-def _fixed(config: ExperimentConfig) -> str:
-    """Return as text what a command that goes on with a sweep may not change."""
-    fixed = {key: value for key, value in asdict(config).items() if key not in _ALLOWED}
-    return json.dumps(fixed, sort_keys=True, default=str)
+def _at(config: ExperimentConfig, key: str) -> str:
+    """Return as text what stands at a dotted key, or as near to it as the config goes."""
+    value: Any = asdict(config)
+    for name in key.split("."):
+        if not isinstance(value, Mapping) or name not in value:
+            break
+        value = value[name]
+    return json.dumps(value, sort_keys=True, default=str)
 
 
 def _read(path: Path) -> ExperimentConfig:

@@ -57,7 +57,7 @@ class EndpointRecord:
     """`endpoint.json`.
 
     Attributes:
-        port: On 127.0.0.1, the same as long as the endpoint is there.
+        port: On 127.0.0.1, the same as long as the endpoint is there; 0 until it first listens.
         traffic: Deployment -> percent of the requests, none that is 0.
         mirror_traffic: Deployment -> percent of the requests that it gets a copy of.
         token_lifetime: Seconds for which a token opens the endpoint.

@@ -298,9 +298,10 @@ class RunningJob:
             found = [f"not evicted: it ended before compute.evict_after_epochs, {drill}, had come"]
         else:
             found = [f"{line}; {self._cost_of_eviction()}" for line in self._warnings]
-        # The last one tells of the others, where it is the same again and again.
-        told = WARNING.findall("\n".join(self.folder.tail(self.folder.log, lines=10_000)))
-        found += [f"the script's last warning: {told[-1]}"] if told else []
+        if self._trial is None:
+            # The last one tells of the others, where it is the same again and again.
+            told = WARNING.findall("\n".join(self.folder.tail(self.folder.log, lines=10_000)))
+            found += [f"the script's last warning: {told[-1]}"] if told else []
         return found + [
             f"the script wrote to its input {name}; Azure ML mounts it read-only, "
             "so the same script fails there"

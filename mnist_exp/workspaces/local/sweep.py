@@ -87,6 +87,7 @@ class _Sweep:
         try:
             return self._tune(backend, run)
         finally:
+            gc.unfreeze()
             backend.close()
 
     def _with_kept_code(self) -> SweepJob:

@@ -74,20 +74,16 @@ class Endpoints:
             before = folder.load()
             record = self._updated(folder, spec, before or EndpointRecord(spec.name))
             if before is None:
-                record = replace(record, port=_free_port(spec.port))
+                if spec.port:
+                    listen(spec.port).close()
+                # Any other is known when the front listens there.
+                record = replace(record, port=spec.port or 0)
             folder.save(record)
             if spec.regenerate_key is not None:
                 folder.regenerate(spec.regenerate_key.value)
             # Makes the token of aml_token, for those who read it from the file.
             folder.keys()
-            try:
-                apply_files(folder)
-            except ConflictError:
-                if before is not None or spec.port:
-                    raise
-                # Some other program was quicker to take the port that was free.
-                folder.save(replace(record, port=_free_port(None)))
-                apply_files(folder)
+            apply_files(folder)
         return self.get(spec.name)
 
     def deploy(self, spec: DeploymentSpec, model: ModelFiles) -> Deployment:
@@ -294,12 +290,6 @@ class Endpoints:
 def _shares(asked: Mapping[str, int], before: Mapping[str, int]) -> dict[str, int]:
     """Return the shares from now on: what is asked for, or what there was, without zeros."""
     return {name: percent for name, percent in (asked or before).items() if percent}
-
-
-def _free_port(wanted: int | None) -> int:
-    with listen(wanted) as listener:
-        port: int = listener.getsockname()[1]
-    return port
 
 
 def _port_conflict(record: EndpointRecord, port: int | None) -> ConflictError:

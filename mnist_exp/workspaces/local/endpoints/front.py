@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -122,6 +123,8 @@ def ensure_front(folder: EndpointFolder) -> bool:
         end_left_below(folder.path)
         record = folder.load()
         listener = listen(record.port if record else None)
+        if record and not record.port:
+            folder.save(replace(record, port=listener.getsockname()[1]))
         _start(folder, listener)
         return True
 

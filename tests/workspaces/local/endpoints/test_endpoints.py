@@ -10,7 +10,6 @@ import pytest
 from mnist_exp.errors import ConfigError, ConflictError, NotFoundError, OutputsError
 from mnist_exp.specs import EndpointSpec, RequestSettings
 from mnist_exp.workspaces.local.endpoints import Endpoints
-from mnist_exp.workspaces.local.endpoints.endpoints import _free_port
 from mnist_exp.workspaces.local.endpoints.processes import process_id
 from mnist_exp.workspaces.local.endpoints.store import EndpointFolder
 from tests.workspaces.local.endpoints.bench import Bench
@@ -28,18 +27,6 @@ def test_a_fresh_endpoint_has_an_address_keys_and_no_traffic(bench: Bench):
     keys = bench.endpoints.keys(NAME)
     assert len({keys.primary, keys.secondary}) == 2
     assert min(len(keys.primary), len(keys.secondary)) >= 43
-
-
-def test_a_port_that_another_program_takes_in_the_last_moment_is_replaced(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-):
-    module = "mnist_exp.workspaces.local.endpoints.endpoints"
-    with socket.create_server(("127.0.0.1", 0)) as other:
-        taken, free = other.getsockname()[1], _free_port(None)
-        found = iter([taken, free])
-        monkeypatch.setattr(f"{module}._free_port", lambda _wanted: next(found))
-        endpoint = bench.endpoints.create_or_update(EndpointSpec("second"))
-    assert endpoint.scoring_uri == f"http://127.0.0.1:{free}/score"
 
 
 def test_an_update_keeps_keys_traffic_and_what_it_does_not_name(bench: Bench):
