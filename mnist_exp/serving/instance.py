@@ -10,8 +10,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from mnist_exp.orphans import LOOK_S, STUCK_S, kill_children
 from mnist_exp.serving.frames import PING, READY, READY_FOR_HEADERS
-from mnist_exp.serving.orphans import end_orphans
 from mnist_exp.serving.settings import CODE_FOLDER, LOG_FILE, Settings
 from mnist_exp.serving.slot import Slot
 
@@ -126,7 +126,14 @@ class Instance:
             await asyncio.wait_for(self.gone.wait(), PARTING_S)
         self.kill()
         await self.gone.wait()
-        await end_orphans(_running)
+        await self._end_leftovers()
+
+    async def _end_leftovers(self) -> None:
+        """Kill what workers have left, and return when it is gone."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(STUCK_S):
+                while kill_children(_running.__contains__):
+                    await asyncio.sleep(LOOK_S)
 
     def kill(self) -> None:
         """End the worker now."""

@@ -17,11 +17,11 @@ from types import FrameType
 
 import uvicorn
 
+from mnist_exp.orphans import adopt_orphans
 from mnist_exp.serving.app import Application
 from mnist_exp.serving.control import Control
 from mnist_exp.serving.files import DELETED, FRONT_FILE, LOCK_FILE, read_json, replace_json
 from mnist_exp.serving.front import Front
-from mnist_exp.serving.orphans import adopt_orphans
 from mnist_exp.serving.protocol import LimitedProtocol
 
 __all__ = ["serve"]

@@ -29,10 +29,10 @@ from pathlib import Path
 
 import orjson
 
+from mnist_exp.orphans import adopt_orphans, end_children
 from mnist_exp.serving.calling import BadInputError
 from mnist_exp.serving.frames import PING, PONG, READY, READY_FOR_HEADERS, Request
 from mnist_exp.serving.lane import Lane, watch_lanes
-from mnist_exp.serving.orphans import adopt_orphans, end_children
 from mnist_exp.serving.script import ScoringScript
 from mnist_exp.serving.settings import CODE_FOLDER, load_settings
 

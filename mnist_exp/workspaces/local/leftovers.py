@@ -3,20 +3,21 @@
 A job's supervisor ends it whatever happens to us, but a supervisor can be killed too. What it
 leaves is found by a variable that every process of a job inherits: where the job runs. A fork has
 the variables of the process that it was forked from, until it starts another program: what a forked
-trial has only forked is known as its sweep's.
+trial has only forked is known as its sweep's. What has cleared its environment is not found so; as
+long as supervisors live they find all (see orphans.py).
 """
 
 import contextlib
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-
-from mnist_exp.workspaces.local.supervisor import MARKER, environments
 
 __all__ = ["MARKER", "end_leftovers", "find_processes", "of_job", "of_sweep"]
 
+#: What every process of a job inherits, as Azure ML names it: the folder that the job runs in.
+MARKER = "AZUREML_CR_EXECUTION_WORKING_DIR_PATH"
 #: Seconds between two looks.
 LOOK_S = 0.05
 #: How long processes get to end in order before they are killed.
@@ -61,7 +62,7 @@ def find_processes(belongs: Belongs, variable: str = MARKER) -> list[int]:
     mark = f"{variable}=".encode()
     return [
         process
-        for process, entries in environments()
+        for process, entries in _environments()
         if any(
             belongs(os.fsdecode(entry.removeprefix(mark)))
             for entry in entries
@@ -70,6 +71,14 @@ def find_processes(belongs: Belongs, variable: str = MARKER) -> list[int]:
         # We may have been started by a job ourselves.
         and process != os.getpid()
     ]
+
+
+def _environments() -> Iterator[tuple[int, list[bytes]]]:
+    """Yield each process with the variables that it was started with."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        # Processes of others cannot be read; those that nobody has reaped have no environment.
+        with contextlib.suppress(OSError):
+            yield int(folder.name), (folder / "environ").read_bytes().split(b"\0")
 
 
 def _send(processes: list[int], number: signal.Signals) -> None:

@@ -43,7 +43,7 @@ class JobProcess:
         log.parent.mkdir(parents=True, exist_ok=True)
         # -I: neither the job's folder nor its PYTHON* variables reach the supervisor itself.
         arguments = [sys.executable, "-I", "-S", supervisor.__file__, str(grace_s)]
-        arguments += [str(folder.parent / EXIT_CODE_NAME), str(folder)]
+        arguments += [str(folder.parent / EXIT_CODE_NAME)]
         with log.open("ab") as output:
             self._process = subprocess.Popen(
                 [*arguments, "bash", "-c", command],

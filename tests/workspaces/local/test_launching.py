@@ -12,6 +12,7 @@ from mnist_exp.workspaces.local.launching import TrialLauncher
 from mnist_exp.workspaces.local.leftovers import MARKER, find_processes, of_sweep
 from mnist_exp.workspaces.local.workers import Processes
 from tests.workspaces.local.factories import FORKED_APART
+from tests.workspaces.local.pipes import Pipe
 
 PATIENCE_S = 60.0
 PATH = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
@@ -62,9 +63,15 @@ def test_without_the_server_trials_are_plain_processes_and_it_is_said_once(bench
     ]
 
 
-def test_a_launcher_that_closes_leaves_nothing_though_the_server_was_killed(bench: Bench) -> None:
-    assert bench.start(0, FORKED_APART).wait(PATIENCE_S) == 0
+def test_a_launcher_that_closes_leaves_nothing_though_the_server_was_killed(
+    bench: Bench, tmp_path: Path
+) -> None:
+    pipe = Pipe(tmp_path / "pipe")
+    say = f"with open({str(pipe)!r}, 'w') as out: print('here', file=out)\n"
+    bench.start(0, FORKED_APART + say + "while True: time.sleep(0.01)\n")
+    assert pipe.line() == "here"
     bench.kill_server()
-    assert len(find_processes(of_sweep(bench.folder))) == 1
+    assert find_processes(of_sweep(bench.folder))
     bench.launcher.close()
+    pipe.close()
     assert find_processes(of_sweep(bench.folder)) == []

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from mnist_exp.workspaces.local.leftovers import MARKER, find_processes, of_job
+from mnist_exp.workspaces.local.leftovers import MARKER
 from mnist_exp.workspaces.local.processes import JobProcess
-from mnist_exp.workspaces.local.supervisor import RANK
 from tests.workspaces.local.pipes import Pipe
 
 ENVIRONMENT = {"PATH": os.environ["PATH"]}
@@ -18,8 +17,9 @@ ENVIRONMENT = {"PATH": os.environ["PATH"]}
 LONG_GRACE_S = 200.0
 #: A child that no test waits out, holding whatever pipe it was given.
 FOREVER = "tail -f /dev/null"
-#: The same in a session of its own, and there when the next command runs.
-APART = f"mkfifo apart; setsid bash -c 'echo > apart; exec {FOREVER}' & read < apart"
+#: The same in a session of its own, with nothing of the job's environment, and there when the
+#: next command runs.
+APART = f"mkfifo apart; env -i setsid bash -c 'echo > apart; exec {FOREVER}' & read < apart"
 
 
 @pytest.fixture
@@ -176,15 +176,33 @@ def test_what_a_finished_command_left_running_is_ended(
 
 
 def test_what_a_finished_command_left_in_another_session_is_ended(
-    start: Callable[..., JobProcess], tmp_path: Path
+    start: Callable[..., JobProcess], pipe: Pipe
 ) -> None:
-    variables = {MARKER: str(tmp_path), RANK: "0"}
     # Another worker of the same job goes on.
-    other = start(f"exec {FOREVER}", **variables | {RANK: "1"})
-    assert start(f"{APART}; exit 6", **variables).wait() == 6
+    other = start(f"exec {FOREVER}")
+    assert start(f"exec 9> {pipe}; {APART}; exit 6").wait() == 6
+    assert pipe.wait_for_end() == ""
     assert other.poll() is None
-    other.close()
-    assert find_processes(of_job(tmp_path)) == []
+
+
+def test_what_a_terminated_command_left_in_another_session_is_ended(
+    start: Callable[..., JobProcess], pipe: Pipe
+) -> None:
+    process = start(f"exec 9> {pipe}; {APART}; echo here >&9; {FOREVER}", grace_s=0.1)
+    assert pipe.line() == "here"
+    process.close()
+    assert pipe.wait_for_end() == ""
+
+
+def test_orphans_that_end_while_the_job_runs_are_let_go(
+    start: Callable[..., JobProcess], pipe: Pipe
+) -> None:
+    # The inner shells end at once, so the supervisor becomes the parent of what they have started.
+    process = start(f"exec 9> {pipe}; (true & echo $! >&9); (true & echo >&9); {FOREVER}")
+    orphan = int(pipe.line())
+    pipe.line()
+    while Path(f"/proc/{orphan}").exists():
+        assert process.poll() is None
 
 
 def test_a_killed_supervisor_is_told_from_a_killed_command(

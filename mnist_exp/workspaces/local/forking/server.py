@@ -1,9 +1,9 @@
 """A process that imports libraries once and then forks itself for each trial.
 
 Started as a script by `client.py`. It ends each trial's whole process group, and what has left that
-for a session of its own, whatever happens: when a trial has ended, when it is asked to (terminate,
-wait, kill), and when its socket closes because whoever started it is gone. When it is killed
-itself, the system kills the trials.
+for a session of its own (see orphans.py), whatever happens: when a trial has ended, when it is
+asked to (terminate, wait, kill), and when its socket closes because whoever started it is gone.
+When it is killed itself, the system kills the trials.
 
     python -P server.py SOCKET GRACE_SECONDS [MODULE ...]
 
@@ -28,13 +28,12 @@ import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
+from mnist_exp.orphans import adopt_orphans, end_children
 from mnist_exp.workspaces.local.forking import script
 from mnist_exp.workspaces.local.supervisor import (
     EXIT_BY_SIGNAL,
     LOOK_S,
-    MARKER,
     PR_SET_PDEATHSIG,
-    end_strays,
     is_alive,
     keep_exit_code,
 )
@@ -67,7 +66,6 @@ class Child:
     """A trial that runs, or whose group still has to go."""
 
     pid: int
-    folder: str
     exit_file: Path
     code: int | None = None
     deadline: float | None = None
@@ -88,6 +86,7 @@ class Server:
         self._received = b""
         self._is_open = True
         self._libc = ctypes.CDLL(None)
+        adopt_orphans()
         self._wakeup, self._wakeup_write = os.pipe()
         for handle in (self._wakeup, self._wakeup_write):
             os.set_blocking(handle, False)
@@ -119,9 +118,6 @@ class Server:
                 if not self._is_open and self._connection.fileno() in selector.get_map():
                     selector.unregister(self._connection)
                 self._look()
-        if MARKER in os.environ:
-            # What no trial can be told by: see leftovers.py.
-            end_strays({MARKER: os.environ[MARKER]})
         return None
 
     def _take_signals(self) -> None:
@@ -167,7 +163,7 @@ class Server:
             pid = os.fork()
         if pid:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-            self._children[call.start] = Child(pid, call.folder, Path(call.exit_file))
+            self._children[call.start] = Child(pid, Path(call.exit_file))
             return False
         self._become_a_trial(server)
         return True
@@ -175,6 +171,7 @@ class Server:
     def _become_a_trial(self, server: int) -> None:
         os.setsid()
         self._libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        adopt_orphans()
         if os.getppid() != server:
             os._exit(EXIT_BY_SIGNAL + signal.SIGKILL)
         signal.set_wakeup_fd(-1)
@@ -203,9 +200,19 @@ class Server:
     def _ended(self, index: int, child: Child, code: int) -> None:
         if child.deadline is None:
             keep_exit_code(child.exit_file, code)
-        end_strays({MARKER: child.folder})
         del self._children[index]
+        end_children(self._is_of_a_trial)
         self.send({"ended": index, "code": code})
+
+    def _is_of_a_trial(self, pid: int) -> bool:
+        """Whether one of our children is a trial, or of a trial's group that may still end itself.
+
+        Trials adopt their own orphans, so what else becomes our child was left by one that ended.
+        """
+        trials = {child.pid for child in self._children.values()}
+        with contextlib.suppress(ProcessLookupError):
+            return pid in trials or os.getpgid(pid) in trials
+        return False
 
 
 def _kill(child: Child, number: signal.Signals) -> None:

@@ -296,28 +296,47 @@ def test_a_killed_server_takes_its_scripts_along(bench: Bench, pipe: Pipe) -> No
     assert find_processes(str(bench.folder).__eq__) == []
 
 
-#: Starts a process in a session of its own, as daemons are.
-APART = "import subprocess\nsubprocess.Popen(['tail', '-f', '/dev/null'], start_new_session=True)\n"
+#: Starts a process in a session of its own, as daemons are, with nothing of the environment that
+#: tells whose it is; its parent is gone at once.
+APART = (
+    "import subprocess\n"
+    "out = open({pipe!r}, 'w')\n"
+    "apart = ['sh', '-c', 'setsid tail -f /dev/null &']\n"
+    "subprocess.run(apart, env={path!r}, pass_fds=[out.fileno()], check=True)\n"
+    "print('here', file=out, flush=True)\n"
+)
 
 
-def test_what_a_script_has_started_apart_ends_with_it(bench: Bench, pipe: Pipe) -> None:
+def test_what_a_script_has_started_apart_ends_with_it(
+    bench: Bench, pipe: Pipe, tmp_path: Path
+) -> None:
     path = {"PATH": os.environ["PATH"]}
-    say = f"with open({str(pipe)!r}, 'w') as out: print('here', file=out)\n"
-    bench.start(APART + say + FOREVER, **path)
-    assert pipe.line() == "here"
-    assert bench.start(APART, **path).wait(PATIENCE_S) == 0
-    assert find_processes(of_job(bench.scripts / "job_2" / "wd")) == []
+    other = Pipe(tmp_path / "other")
+    script = bench.start(APART.format(pipe=str(other), path=path) + FOREVER)
+    assert other.line() == "here"
+    assert bench.start(APART.format(pipe=str(pipe), path=path)).wait(PATIENCE_S) == 0
+    assert pipe.wait_for_end() == "here\n"
     # Of a script that still runs.
-    assert len(find_processes(of_job(bench.scripts / "job_1" / "wd"))) == 1
+    assert script.poll() is None
+    assert len(_with_open(other.path)) == 2
     bench.server.close()
-    assert find_processes(of_job(bench.scripts / "job_1" / "wd")) == []
+    assert other.wait_for_end() == ""
+    other.close()
 
 
-def test_what_a_script_has_only_forked_ends_with_the_server(bench: Bench) -> None:
+def _with_open(path: Path) -> list[str]:
+    """Return the processes that have a file open, but for this one."""
+    found = set()
+    for link in Path("/proc").glob("[0-9]*/fd/*"):
+        with contextlib.suppress(OSError):
+            if link.readlink() == path:
+                found.add(link.parts[2])
+    return sorted(found - {str(os.getpid())})
+
+
+def test_what_a_script_has_only_forked_ends_with_it(bench: Bench) -> None:
     assert bench.start(FORKED_APART).wait(PATIENCE_S) == 0
-    assert len(find_processes(of_job(bench.folder))) == 2
-    bench.server.close()
-    assert find_processes(of_job(bench.folder)) == []
+    assert len(find_processes(of_job(bench.folder))) == 1
 
 
 def test_a_library_that_cannot_be_imported_is_left_to_the_script(bench: Bench) -> None:
