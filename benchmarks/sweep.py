@@ -15,7 +15,8 @@ from typing import Any
 
 from benchmarks.report import save, show, spread
 from mnist_exp.sweeps.journal import Ended, Entry, Logged, read_entries
-from mnist_exp.workspaces.local.tracking import STORE_NAME, Tracking
+from mnist_exp.workspaces.local.store import STORE_NAME
+from mnist_exp.workspaces.local.tracking import Tracking
 
 __all__ = ["SPACE", "SWEEP_RIVALS", "overhead", "sweep"]
 

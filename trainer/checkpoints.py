@@ -11,6 +11,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ __all__ = ["FORMAT_VERSION", "Checkpoint", "CheckpointFolder", "read_checkpoint"
 
 FORMAT_VERSION = 2
 _NAME = re.compile(r"epoch-(\d{4,})\.npz")
+# The MLflow run, which may become known only after the first checkpoints are written.
+_RUN_FILE = "mlflow_run_id"
 _FIELDS = ("epoch", "parameters", "data", "history", "run_id")
 
 State = Mapping[str, np.ndarray]
@@ -124,6 +127,19 @@ class CheckpointFolder:
         for passed_over in refusals:
             warn(f"passed over {passed_over}")
         return found
+
+    @property
+    def run_id(self) -> str | None:
+        """The MLflow run that was noted last."""
+        try:
+            return (self.folder / _RUN_FILE).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError):
+            return None
+
+    def note_run(self, run_id: str) -> None:
+        """Notes in which MLflow run this run logs; a disk that is full is nothing to end it for."""
+        with suppress(OSError), replaced_file(self.folder / _RUN_FILE) as aside:
+            aside.write_text(run_id, encoding="utf-8")
 
     def save(self, checkpoint: Checkpoint) -> None:
         """Writes a checkpoint, then drops the oldest ones of this run.

@@ -44,7 +44,7 @@ class _Weights(NamedTuple):
     """What travels through the loop.
 
     Attributes:
-        parts: The first layer and the second kernel, in as many parts as there are cores to use.
+        parts: The first layer and the second kernel, in one part or two.
         bias: The second layer's.
         others: Kernels and biases in turns, from the third layer on.
     """
@@ -65,12 +65,14 @@ class CompiledPath:
     Args:
         settings: The network's widths, batch size and learning rate.
         digits: What to train with.
+        parts: How many parts to compute the first layer in; None is as many as help.
     """
 
     name = "compiled path (XLA, explicit gradients, sgd)"
 
-    def __init__(self, settings: Settings, digits: Digits) -> None:
+    def __init__(self, settings: Settings, digits: Digits, parts: int | None = None) -> None:
         self._lit = _lit_pixels(digits.images)
+        self._parts = min(parts or _useful_parts(), settings.first_layer_neurons)
         self._weights: _Weights
         self._take(initial_weights(settings))
         self._images = tf.constant(digits.images.take(self._lit, axis=1))
@@ -135,7 +137,7 @@ class CompiledPath:
 
     def _take(self, weights: Sequence[Floats]) -> None:
         self._first_kernel, first_bias, second_kernel, bias, *others = weights
-        columns = np.array_split(np.arange(len(first_bias)), min(_threads(), 2, len(first_bias)))
+        columns = np.array_split(np.arange(len(first_bias)), self._parts)
         lit = self._first_kernel[self._lit]
         self._weights = tf.nest.map_structure(
             tf.constant,
@@ -215,6 +217,11 @@ class CompiledPath:
 
     def _less(self, bias: Any, error: Any) -> Any:
         return bias - self._learning_rate * tf.reduce_sum(error, 0)
+
+
+def _useful_parts() -> int:
+    """Two where two cores compute; a GPU has enough to do with one."""
+    return 1 if tf.config.list_physical_devices("GPU") else min(_threads(), 2)
 
 
 def _threads() -> int:

@@ -3,7 +3,7 @@
 TrainerError          exit code 1: its text is the line that the user reads
 ├── DataError         a file is missing, damaged or not what it should be
 ├── SettingsError     settings that do not fit the data, the cluster or each other
-├── CheckpointError   a checkpoint is damaged, another run's or a newer trainer's
+├── CheckpointError   a checkpoint is damaged, another run's or in another format
 ├── DivergedError     the loss is no number any more
 ├── ClusterError      another worker of the job was lost
 └── TrackingError     metrics could not be written to the MLflow store
@@ -38,7 +38,7 @@ class SettingsError(TrainerError):
 
 
 class CheckpointError(TrainerError):
-    """A checkpoint is damaged, another run's or a newer trainer's; names file and fault."""
+    """A checkpoint is damaged, another run's or in another format; names file and fault."""
 
 
 class DivergedError(TrainerError):

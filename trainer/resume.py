@@ -57,7 +57,7 @@ def find_start(
     """
     if own and (checkpoint := own.latest(_OwnRule(settings, data), say)):
         say(f"resuming from epoch {checkpoint.epoch}, checkpoint in {own.folder}")
-        return Start(checkpoint, tuple(checkpoint.history), checkpoint.run_id)
+        return Start(checkpoint, tuple(checkpoint.history), checkpoint.run_id or own.run_id)
     if not settings.resume_from:
         return Start()
     checkpoint = _named(settings.resume_from, _NetworkRule(settings), say)

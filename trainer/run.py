@@ -80,7 +80,8 @@ class _Run:
         if not self.cluster.is_chief:
             why_not = "the chief, worker 0, tracks for all"
         _say(f"tracking: {uri or f'off ({why_not})'}")
-        with tracked(uri, self.settings.parameters(), start.run_id) as tracker:
+        noted = self.own.note_run if self.own and not start.run_id else None
+        with tracked(uri, self.settings.parameters(), start.run_id, noted) as tracker:
             for row in start.history:
                 tracker.log(_metrics(row), int(row["epoch"]))
             self._train(start, tracker)
@@ -96,7 +97,7 @@ class _Run:
                 self._hold(epoch.number, tracker.run_id)
                 if epoch.number % self.settings.checkpoint_every == 0 or epoch.number == epochs:
                     self._keep()
-                tracker.let_a_sweep_see(self.loop.stop)
+                tracker.wait_once(lambda: self.loop.stop.is_set)
         except Stopped:
             self._keep()
             raise

@@ -58,10 +58,10 @@ class TrackedRun:
         ]
         self.client.log_batch(self.run_id, params=fresh)
         for key, value in parameters.items():
-            if known.get(key, str(value)) != str(value):
+            if key in known and not _means(known[key], value):
                 # MLflow changes no parameter of a run.
-                print(f"warning: MLflow keeps {key}={known[key]}, the run goes on with {value}")
                 self.client.set_tag(self.run_id, f"goes_on_with.{key}", str(value))
+                print(f"warning: MLflow keeps {key}={known[key]}, the run goes on with {value}")
         self.has_begun = True
 
     def write(self, records: Sequence[Record]) -> None:
@@ -84,6 +84,14 @@ class TrackedRun:
             history = [] if self.is_new else self.client.get_metric_history(self.run_id, key)
             self.written[key] = {metric.step for metric in history}
         return self.written[key]
+
+
+def _means(text: str, value: str | int | float) -> bool:
+    """Whether a parameter as it was written is this value, however it was spelt: 0.010 is 0.01."""
+    try:
+        return type(value)(text) == value
+    except ValueError:
+        return False
 
 
 def _reopened(client: MlflowClient, run_id: str | None) -> Run | None:

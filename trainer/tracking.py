@@ -1,4 +1,4 @@
-"""Metrics to MLflow, written by a thread of their own so that training never waits for them.
+"""Metrics to MLflow, written by a thread of their own so that training does not wait for them.
 
 Where they go is told by the environment, as Azure ML sets it inside a job:
 https://learn.microsoft.com/azure/machine-learning/how-to-use-mlflow-configure-tracking
@@ -7,17 +7,17 @@ https://learn.microsoft.com/azure/machine-learning/how-to-use-mlflow-configure-t
 import importlib.util
 import os
 import queue
+import re
 import sys
 import threading
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from errors import TrackingError
 from records import Record
-from stopping import StopRequest
 
 if TYPE_CHECKING:
     from tracked_run import TrackedRun
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["Tracker", "tracked", "tracking_uri"]
 
 _LOCAL_STORE = "sqlite:///mlflow.db"
+_SECRETS = re.compile(r"//[^/@]*@")
 # Azure ML tells a trial of its drawn values by them.
 _SWEEP_VARIABLES = "AZUREML_SWEEP_"
 _RETRY_SECONDS = 1.0
@@ -55,7 +56,10 @@ def tracking_uri() -> str | None:
 
 @contextmanager
 def tracked(
-    uri: str | None, parameters: Parameters, earlier: str | None = None
+    uri: str | None,
+    parameters: Parameters,
+    earlier: str | None = None,
+    on_open: Callable[[str], None] | None = None,
 ) -> Iterator["Tracker"]:
     """Lends a tracker and closes it with the status that fits how the block ended.
 
@@ -63,12 +67,13 @@ def tracked(
         uri: The MLflow store; None logs nothing.
         parameters: What the run was asked for.
         earlier: The MLflow run of an earlier attempt, which is gone on with if the store has it.
+        on_open: Told of another run's id, by the thread that has opened it.
 
     Raises:
         TrackingError: The block went well and its metrics could not be written. Where the block
             itself failed, that is said on stderr, and the block's own error goes on.
     """
-    tracker = Tracker(uri, parameters, earlier)
+    tracker = Tracker(uri, parameters, earlier, on_open)
     try:
         yield tracker
     except BaseException as fault:
@@ -85,7 +90,9 @@ def tracked(
 
 
 class Tracker:
-    """Logs to one MLflow run, in the background: training does not wait before `close`.
+    """Logs to one MLflow run, in the background.
+
+    Training waits for it at `close`, and a trial of a sweep once before (see `wait_once`).
 
     MLflow itself is imported in the background too, so start this after the imports that the
     training needs. A store that fails is tried again; nothing is dropped before `close`.
@@ -94,19 +101,29 @@ class Tracker:
         uri: The MLflow store; None logs nothing.
         parameters: Logged first; those that the run has already are left as they are.
         earlier: The MLflow run of an earlier attempt.
+        on_open: Told of another run's id, by the thread that has opened it.
 
     Attributes:
         run_id: The MLflow run, as soon as it is known.
     """
 
-    def __init__(self, uri: str | None, parameters: Parameters, earlier: str | None = None) -> None:
+    def __init__(
+        self,
+        uri: str | None,
+        parameters: Parameters,
+        earlier: str | None = None,
+        on_open: Callable[[str], None] | None = None,
+    ) -> None:
         self.run_id = earlier
+        self._on_open = on_open or (lambda _: None)
         self._uri = uri
         self._queue: queue.SimpleQueue[Record | None] = queue.SimpleQueue()
         self._fault: Exception | None = None
         self._unwritten = 0
         self._status = "FAILED"
         self._written_once = threading.Event()
+        # Where this is a trial of a sweep.
+        self._has_to_wait = bool(uri) and any(map(_is_swept, os.environ))
         self._thread = threading.Thread(
             target=self._work, args=(uri, parameters), name="mlflow", daemon=True
         )
@@ -119,31 +136,28 @@ class Tracker:
         for key, value in metrics.items():
             self._queue.put(Record(key, value, step, now))
 
-    def let_a_sweep_see(self, stop: StopRequest) -> None:
+    def wait_once(self, is_over: Callable[[], bool]) -> None:
         """Where this is a trial of a sweep, gives the first metrics a moment to be in the store.
 
         MLflow is still being imported when the first epoch of a small run is done. A sweep can
         only end a trial early if it sees what the trial logs while it runs; from here on each
-        epoch is written as it comes.
+        epoch is written as it comes. A store that does not answer holds up one epoch, not each.
 
         Args:
-            stop: Ends the wait.
+            is_over: Ends the wait.
         """
-        is_trial = any(name.startswith(_SWEEP_VARIABLES) for name in os.environ)
         deadline = time.monotonic() + _SWEEP_SECONDS
-        while self._uri and is_trial and not stop.is_set and time.monotonic() < deadline:
-            if self._written_once.wait(_LOOK_SECONDS):
-                return
-        # Once is enough: a store that does not answer holds up one epoch, not each.
-        self._written_once.set()
+        while self._has_to_wait and not is_over() and time.monotonic() < deadline:
+            self._has_to_wait = not self._written_once.wait(_LOOK_SECONDS)
+        self._has_to_wait = False
 
-    def close(self, status: str, patience_s: float | None = None) -> None:
+    def close(self, status: str, patience_s: float) -> None:
         """Waits until everything is written.
 
         Args:
-            patience_s: How long to wait at most; None is as long as it takes.
             status: MLflow's word for how the run ended (FINISHED, FAILED, KILLED); it is written
                 only where the run is this process's own, not one given by MLFLOW_RUN_ID.
+            patience_s: How long to wait at most.
 
         Raises:
             TrackingError: Something could not be written, in spite of several tries.
@@ -154,12 +168,12 @@ class Tracker:
         self._queue.put(None)
         self._thread.join(patience_s)
         if self._thread.is_alive():
-            raise TrackingError(f"{self._uri} does not answer: the last metrics may be missing")
+            where = _shown(self._uri)
+            raise TrackingError(f"{where} does not answer: the last metrics may be missing")
         if self._fault:
-            # What follows the first line is SQL.
-            reason = str(self._fault).strip().partition("\n")[0][:300]
             raise TrackingError(
-                f"{self._unwritten} metrics could not be written to {self._uri}: {reason}"
+                f"{self._unwritten} metrics could not be written to {_shown(self._uri)}:"
+                f" {_first_line(self._fault)}"
             )
 
     def _work(self, uri: str, parameters: Parameters) -> None:
@@ -171,7 +185,9 @@ class Tracker:
                 open_end = self._collect(pending, wait=run is not None and self._fault is None)
             try:
                 run = run or _open(uri, self.run_id)
-                self.run_id = run.run_id
+                if self.run_id != run.run_id:
+                    self.run_id = run.run_id
+                    self._on_open(run.run_id)
                 run.begin(parameters)
                 run.write(pending)
                 if pending:
@@ -182,8 +198,10 @@ class Tracker:
                 self._fault = None
             except Exception as fault:  # whatever a store's client may raise
                 if self._fault is None and open_end:
-                    print(f"warning: {uri} does not answer; it is tried again", file=sys.stderr)
+                    why = f"{_shown(uri)} does not take metrics: {_first_line(fault)}"
+                    print(f"warning: {why}; it is tried again", file=sys.stderr)
                 self._fault = fault
+                # Nobody needs to wait for this.
                 self._written_once.set()
                 self._unwritten = len(pending)
                 tries_left -= not open_end
@@ -203,6 +221,20 @@ class Tracker:
                 return False
             pending.append(record)
             wait = False
+
+
+def _is_swept(variable: str) -> bool:
+    return variable.startswith(_SWEEP_VARIABLES)
+
+
+def _first_line(fault: Exception) -> str:
+    # What follows the first line is SQL.
+    return _shown(str(fault).strip().partition("\n")[0])[:300]
+
+
+def _shown(text: str) -> str:
+    """The text without names and passwords that are part of addresses."""
+    return _SECRETS.sub("//", text)
 
 
 def _open(uri: str, earlier: str | None) -> "TrackedRun":

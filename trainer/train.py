@@ -33,6 +33,9 @@ def main() -> int:
         return _fail(f"{stop}; started again, the run will {then}", stop.exit_code)
     except KeyboardInterrupt:
         return _fail("interrupted", 130)
+    finally:
+        # What there was to save is saved, and Python's own end is no place for an exception.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
     return 0
 
 

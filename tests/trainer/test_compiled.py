@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+import compiled
 from compiled import CompiledPath
 from compute import Progress
 from data import Digits
@@ -8,7 +9,7 @@ from settings import parse_arguments
 from training import epoch_order
 
 
-def trained(widths=(17, 5)) -> list[np.ndarray]:
+def trained(widths, parts) -> list[np.ndarray]:
     first, second = map(str, widths)
     words = ["--data-folder", ".", "--batch-size", "4", "--learning-rate", "0.1"]
     words += ["--first-layer-neurons", first, "--second-layer-neurons", second]
@@ -16,24 +17,37 @@ def trained(widths=(17, 5)) -> list[np.ndarray]:
     dice = np.random.default_rng(0)
     images = dice.integers(0, 256, (32, 784), dtype=np.uint8)
     digits = Digits(images, dice.integers(0, 10, 32, dtype=np.uint8))
-    path = CompiledPath(settings, digits)
+    path = CompiledPath(settings, digits, parts)
     for number in (1, 2):
         path.train(epoch_order(1, number, len(digits)), Progress(), 8)
     return path.dense_weights()
 
 
 @pytest.mark.parametrize("widths", [(1, 1), (2, 3), (17, 5)])
-def test_a_layer_computed_in_halves_learns_what_a_whole_one_does(monkeypatch, widths):
-    monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "1")
-    whole = trained(widths)
-    monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "2")
-    halves = trained(widths)
-    assert [weight.shape for weight in halves] == [weight.shape for weight in whole]
-    for one, other in zip(whole, halves, strict=True):
-        assert np.abs(one - other).max() < 1e-5
+def test_a_layer_computed_in_parts_learns_what_a_whole_one_does(widths):
+    whole = trained(widths, 1)
+    for parts in (2, 3):
+        apart = trained(widths, parts)
+        assert [weight.shape for weight in apart] == [weight.shape for weight in whole]
+        for one, other in zip(whole, apart, strict=True):
+            assert np.abs(one - other).max() < 1e-5
+
+
+@pytest.mark.parametrize(("named", "parts"), [("1", 1), ("2", 2), ("16", 2)])
+def test_a_layer_has_as_many_parts_as_there_are_threads_but_two_at_most(monkeypatch, named, parts):
+    monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", named)
+    assert compiled._useful_parts() == parts
 
 
 @pytest.mark.parametrize("named", ["0", "-1", "2.0", "two", ""])
 def test_a_number_of_threads_that_is_none_is_as_good_as_none(monkeypatch, named):
+    monkeypatch.delenv("TF_NUM_INTRAOP_THREADS", raising=False)
+    by_itself = compiled._threads()
     monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", named)
-    assert trained((2, 2))
+    assert compiled._threads() == by_itself
+
+
+def test_a_gpu_computes_a_layer_whole(monkeypatch):
+    monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "2")
+    monkeypatch.setattr(compiled.tf.config, "list_physical_devices", lambda _: ["a GPU"])
+    assert compiled._useful_parts() == 1

@@ -11,9 +11,9 @@ from resume import data_fingerprint, find_start
 DATA = "4-abc"
 
 
-def save(folder, settings, epoch, data=DATA) -> None:
+def save(folder, settings, epoch, data=DATA, run_id="run") -> None:
     history = [{"epoch": epoch, "validation_acc": 0.5}]
-    CheckpointFolder(folder).save(Checkpoint(epoch, settings.parameters(), data, history, "run"))
+    CheckpointFolder(folder).save(Checkpoint(epoch, settings.parameters(), data, history, run_id))
 
 
 @pytest.fixture
@@ -39,6 +39,13 @@ def test_goes_on_from_its_own_checkpoint_and_says_so(settings, own, said):
     assert start.run_id == "run"
     assert [row["epoch"] for row in start.history] == [3]
     assert said == [f"resuming from epoch 3, checkpoint in {own.folder}"]
+
+
+def test_goes_on_in_the_mlflow_run_that_became_known_after_the_checkpoint(settings, own, said):
+    save(own.folder, settings, 3, run_id=None)
+    assert find_start(settings, own, DATA, said.append).run_id is None
+    CheckpointFolder(own.folder).note_run("run")
+    assert find_start(settings, own, DATA, said.append).run_id == "run"
 
 
 def test_more_epochs_are_the_same_run(settings, own, said):

@@ -73,6 +73,8 @@ def test_goes_on_with_the_jobs_run_and_leaves_its_end_to_the_job(store, client, 
     run = client.get_run(run_id)
     assert run.info.status == "RUNNING"
     assert run.data.params == {"learning_rate": "0.010", "epochs": "2"}
+    # The same number, spelt otherwise.
+    assert "goes_on_with.learning_rate" not in run.data.tags
 
 
 def test_logs_no_step_twice_and_leaves_none_out(store, client, monkeypatch):
@@ -109,6 +111,16 @@ def test_what_goes_on_with_another_value_says_so_beside_the_one_that_mlflow_keep
     assert "goes_on_with.seed" not in run.data.tags
 
 
+def test_a_run_is_told_of_once_it_is_open_where_nobody_knows_it_yet(store):
+    told = []
+    with tracked(store, {}, on_open=told.append) as first:
+        pass
+    assert told == [first.run_id]
+    with tracked(store, {}, first.run_id, told.append):
+        pass
+    assert told == [first.run_id]
+
+
 def test_an_earlier_run_that_is_gone_is_replaced(store, client):
     with tracked(store, {}, "0" * 32) as tracker:
         pass
@@ -130,7 +142,39 @@ def test_metrics_that_cannot_be_written_are_an_error(store, monkeypatch):
     tracker = Tracker(store, {})
     tracker.log({"loss": 1.0, "validation_acc": 0.5}, 1)
     with pytest.raises(TrackingError, match=f"2 metrics could not be written to {store}: .*000"):
-        tracker.close("FINISHED")
+        tracker.close("FINISHED", 60.0)
+
+
+def test_a_store_that_fails_is_told_of_with_the_reason_and_without_the_password(
+    monkeypatch, capsys
+):
+    monkeypatch.setattr("tracking._RETRY_SECONDS", 0)
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    # Nobody listens there.
+    tracker = Tracker("http://ann:secret@127.0.0.1:9", {})
+    with pytest.raises(TrackingError, match="//127.0.0.1:9") as caught:
+        tracker.close("FINISHED", 60.0)
+    said = str(caught.value) + capsys.readouterr().err
+    assert "Max retries exceeded" in said
+    assert "secret" not in said
+
+
+def test_a_trial_of_a_sweep_waits_until_its_first_metrics_are_written_and_once(store, monkeypatch):
+    monkeypatch.setenv("AZUREML_SWEEP_batch_size", "64")
+    with tracked(store, {}) as tracker:
+        tracker.log({"loss": 1.0}, 1)
+        tracker.wait_once(lambda: False)
+        assert values(MlflowClient(store), tracker.run_id, "loss") == [(1, 1.0)]
+        asked = []
+        tracker.wait_once(lambda: bool(asked.append(1)))
+        assert asked == []
+
+
+def test_the_wait_for_the_first_metrics_ends_with_a_stop(monkeypatch):
+    monkeypatch.setenv("AZUREML_SWEEP_batch_size", "64")
+    # Nobody listens there, and MLflow would ask for minutes.
+    tracker = Tracker("http://127.0.0.1:9", {})
+    tracker.wait_once(lambda: True)
 
 
 def test_metrics_that_cannot_be_written_do_not_hide_why_the_run_failed(store, monkeypatch, capsys):

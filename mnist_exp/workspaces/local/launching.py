@@ -39,8 +39,8 @@ def thread_variables(concurrent: int) -> dict[str, str]:
 class TrialLauncher:
     """Starts the processes of a sweep's trials.
 
-    `python SCRIPT.py ...` runs in a fork of a process that has the script's libraries imported;
-    it is started with the first such trial. Everything else is started as a plain job.
+    `python SCRIPT.py ...` runs in a fork of a process that has the script's libraries imported.
+    Everything else is started as a plain job.
 
     Args:
         folder: The sweep's folder.
@@ -50,8 +50,21 @@ class TrialLauncher:
     def __init__(self, folder: Path, message: Callable[[str], None]) -> None:
         self._folder = folder
         self._message = message
+        self._log = folder / "user_logs" / "fork_server.txt"
         self._server: ForkServer | None = None
         self._is_lost = False
+
+    def prepare(self, command: str, code: Path, environment: Mapping[str, str]) -> None:
+        """Have the libraries imported meanwhile, where trials can be forked.
+
+        Args:
+            command: With anything in the place of what differs from trial to trial.
+            code: The folder with the scripts.
+            environment: What the libraries are imported with.
+        """
+        argv = self._call_of(command, [environment])
+        if argv is not None:
+            self._start_server(argv[0], code, environment)
 
     def __call__(
         self,
@@ -90,13 +103,17 @@ class TrialLauncher:
     ) -> ForkServer | None:
         if self._is_lost:
             return None
-        log = self._folder / "user_logs" / "fork_server.txt"
-        if self._server is None:
-            modules = libraries_of(folder, script)
-            self._server = ForkServer(modules, self._folder, environment, log)
-        if self._server.wait_until_ready():
-            return self._server
+        server = self._server or self._start_server(script, folder, environment)
+        if server.wait_until_ready():
+            return server
         self._is_lost = True
-        why = self._server.loss or "trials cannot be forked"
-        self._message(f"{why}; each trial from here on imports its libraries itself: {log}")
+        why = server.loss or "trials cannot be forked"
+        self._message(f"{why}; each trial from here on imports its libraries itself: {self._log}")
         return None
+
+    def _start_server(
+        self, script: str, folder: Path, environment: Mapping[str, str]
+    ) -> ForkServer:
+        modules = libraries_of(folder, script)
+        self._server = ForkServer(modules, self._folder, environment, self._log)
+        return self._server

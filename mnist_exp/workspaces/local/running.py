@@ -62,17 +62,22 @@ class Site:
 
     Attributes:
         root: `<outputs>/jobs`.
-        tracking: The MLflow store.
+        opener: Returns the MLflow store, always the same one; the first call imports MLflow.
         observer: Told of progress.
         interrupts: Whether the user wants to stop.
         launcher: Starts the processes of a job.
     """
 
     root: Path
-    tracking: "Tracking"
+    opener: "Callable[[], Tracking]"
     observer: Observer
     interrupts: Interrupts
     launcher: Launcher = Workers
+
+    @property
+    def tracking(self) -> "Tracking":
+        """The MLflow store."""
+        return self.opener()
 
 
 class RunningJob:

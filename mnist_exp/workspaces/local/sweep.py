@@ -10,7 +10,7 @@ from typing import Any
 
 from mnist_exp.errors import ConflictError
 from mnist_exp.snapshot import snapshot_hash
-from mnist_exp.specs import SweepJob
+from mnist_exp.specs import CommandJob, SweepJob
 from mnist_exp.sweeps.bayesian import BayesianConfigurations
 from mnist_exp.sweeps.drawing import configurations
 from mnist_exp.sweeps.expressions import Expression
@@ -19,15 +19,17 @@ from mnist_exp.sweeps.journal import Created, Resumed
 from mnist_exp.sweeps.sampling import SamplingType, with_seed
 from mnist_exp.sweeps.trial import TrialStatus
 from mnist_exp.sweeps.tuner import Tuner
+from mnist_exp.templates import references, render
 from mnist_exp.workspaces.base import JobInterrupted
 from mnist_exp.workspaces.entities import JobResult
-from mnist_exp.workspaces.local.environment import TrackedRun
+from mnist_exp.workspaces.local.environment import TrackedRun, job_environment
 from mnist_exp.workspaces.local.folders import JobFolder
 from mnist_exp.workspaces.local.journal_file import JournalFile
-from mnist_exp.workspaces.local.launching import cores
+from mnist_exp.workspaces.local.launching import TrialLauncher, cores, thread_variables
 from mnist_exp.workspaces.local.leftovers import end_leftovers, of_sweep
 from mnist_exp.workspaces.local.metric_rows import MetricRows
 from mnist_exp.workspaces.local.running import Site
+from mnist_exp.workspaces.local.store import STORE_NAME, store_uri
 from mnist_exp.workspaces.local.sweep_results import SweepListener, sweep_result, track_end
 from mnist_exp.workspaces.local.trials import Restart, TrialBackend
 
@@ -76,28 +78,41 @@ class _Sweep:
         if self._history:
             # A command that was killed leaves its trials to a process that is ending them.
             end_leftovers(of_sweep(self._folder.path))
-        job = self._with_kept_code()
-        run = self._tracked()
-        restart = self._restart()
-        if not self._history:
-            self._journal.append(Created(description(self._job), at=time.time()))
-        backend = TrialBackend(job, self._site, run, self._folder, restart)
-        # To look for garbage among all the libraries takes 0.15 s, in which no value is heard.
-        gc.freeze()
-        try:
-            return self._tune(backend, run)
-        finally:
-            gc.unfreeze()
-            backend.close()
+        job = self._as_it_runs()
+        with closing(TrialLauncher(self._folder.path, self._site.observer.message)) as launcher:
+            self._prepare(launcher, job.trial)
+            run = self._tracked()
+            restart = self._restart()
+            if not self._history:
+                self._journal.append(Created(description(self._job), at=time.time()))
+            backend = TrialBackend(job, self._site, run, launcher, restart)
+            # To look for garbage among all the libraries takes 0.15 s, in which no value is heard.
+            gc.freeze()
+            try:
+                return self._tune(backend, run)
+            finally:
+                gc.unfreeze()
+                backend.close()
 
-    def _with_kept_code(self) -> SweepJob:
-        """Return the job with the code that all its trials run: as it was when the sweep began.
+    def _prepare(self, launcher: TrialLauncher, trial: CommandJob) -> None:
+        """Have the trials' libraries imported while MLflow is imported here."""
+        store = self._site.root.parent / STORE_NAME
+        if trial.code is not None and not (self._history and self._history.finished):
+            command = render(trial.command, dict.fromkeys(references(trial.command), "x"))
+            nobody = TrackedRun(store_uri(store), "", "")
+            environment = job_environment(trial, nobody, self._folder.path)
+            launcher.prepare(command, trial.code, environment)
+
+    def _as_it_runs(self) -> SweepJob:
+        """Return the job with the threads that trials may have, and the code that it began with.
 
         Azure ML takes one snapshot of a sweep's code as well, when it is submitted.
         """
-        trial = self._job.trial
+        threads = thread_variables(self._job.limits.max_concurrent_trials)
+        variables = threads | dict(self._job.trial.environment_variables)
+        trial = replace(self._job.trial, environment_variables=variables)
         if trial.code is None:
-            return self._job
+            return replace(self._job, trial=trial)
         kept = self._folder.keep_code(trial.code)
         outputs = self._site.root.parent
         if trial.code.is_dir() and snapshot_hash(trial.code, outputs) != snapshot_hash(kept):

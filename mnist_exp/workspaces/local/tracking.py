@@ -24,6 +24,7 @@ from mnist_exp.specs import ModelSpec
 from mnist_exp.workspaces.entities import JobStatus, MetricPoint, RegisteredModel
 from mnist_exp.workspaces.local.environment import TrackedRun
 from mnist_exp.workspaces.local.metric_rows import as_logged
+from mnist_exp.workspaces.local.store import STORE_NAME, store_uri
 
 __all__ = ["Tracking"]
 
@@ -31,7 +32,6 @@ __all__ = ["Tracking"]
 for _name in ("alembic", "mlflow"):
     logging.getLogger(_name).setLevel(logging.CRITICAL)
 
-STORE_NAME = "mlflow.db"
 ARTIFACTS_NAME = "mlartifacts"
 #: That MLflow takes at once.
 MOST_TAGS = 100
@@ -55,7 +55,7 @@ class Tracking:
 
     def __init__(self, outputs: Path) -> None:
         self._outputs = outputs
-        self.uri = _sqlite_uri(outputs / STORE_NAME)
+        self.uri = store_uri(outputs / STORE_NAME)
         self._experiments: dict[str, str] = {}
 
     @cached_property
@@ -77,7 +77,7 @@ class Tracking:
                 return
             aside = self._outputs / f".{STORE_NAME}.new"
             aside.unlink(missing_ok=True)
-            uri = _sqlite_uri(aside)
+            uri = store_uri(aside)
             MlflowClient(tracking_uri=uri, registry_uri=uri).search_experiments(max_results=1)
             aside.rename(store)
 
@@ -237,11 +237,6 @@ class Tracking:
                 f"outputs_dir: the MLflow store {self._outputs / STORE_NAME} failed: {text}; "
                 "free space or choose another folder with outputs_dir="
             ) from error
-
-
-def _sqlite_uri(path: Path) -> str:
-    # SQLAlchemy reads the path as part of an address.
-    return "sqlite:///" + str(path).replace("%", "%25").replace("?", "%3F")
 
 
 def _user() -> str:

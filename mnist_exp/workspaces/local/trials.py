@@ -16,7 +16,7 @@ from mnist_exp.workspaces.entities import JobResult, JobStatus, MetricPoint
 from mnist_exp.workspaces.local.environment import TrackedRun
 from mnist_exp.workspaces.local.folders import JobFolder
 from mnist_exp.workspaces.local.jobs import start_job
-from mnist_exp.workspaces.local.launching import TrialLauncher, thread_variables
+from mnist_exp.workspaces.local.launching import TrialLauncher
 from mnist_exp.workspaces.local.metric_rows import MetricRow, MetricRows, StoreWatch
 from mnist_exp.workspaces.local.running import RunningJob, Site, TrialOf
 
@@ -87,7 +87,7 @@ class TrialBackend:
         job: The sweep.
         site: Where they run.
         run: The sweep's own run, parent of the trials' runs.
-        folder: The sweep's folder.
+        launcher: Starts their processes.
         restart: What there was before, where the sweep goes on.
     """
 
@@ -96,17 +96,15 @@ class TrialBackend:
         job: SweepJob,
         site: Site,
         run: TrackedRun,
-        folder: JobFolder,
+        launcher: TrialLauncher,
         restart: Restart | None = None,
     ) -> None:
         self.results: dict[int, JobResult] = {}
         self.running: dict[int, RunningJob] = {}
         self.points: dict[int, dict[str, list[MetricPoint]]] = {}
-        self._launcher = TrialLauncher(folder.path, site.observer.message)
-        self._site = replace(site, launcher=self._launcher)
-        threads = thread_variables(job.limits.max_concurrent_trials)
-        variables = threads | dict(job.trial.environment_variables)
-        self._job = replace(job, trial=replace(job.trial, environment_variables=variables))
+        self._launcher = launcher
+        self._site = replace(site, launcher=launcher)
+        self._job = job
         self._run = run
         metric = job.objective.primary_metric
         self._restart = restart or Restart(History(), {}, metric)
@@ -177,7 +175,6 @@ class TrialBackend:
         for trial, running in list(self.running.items()):
             self.results[trial] = running.close("canceled with its sweep", None, self.points[trial])
             del self.running[trial]
-        self._launcher.close()
         self._watch.close()
         self._rows.close()
 

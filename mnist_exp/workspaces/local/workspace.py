@@ -101,7 +101,7 @@ class LocalWorkspace:
         if job is None:
             raise JobError(f"run: no job {name} was submitted here; submit it first")
         with noted_interrupts() as interrupts:
-            site = Site(self._jobs, self._tracking, observer, interrupts)
+            site = Site(self._jobs, lambda: self._tracking, observer, interrupts)
             if isinstance(job, SweepJob):
                 return run_sweep(job, site)
             return _watch_command(job, site)

@@ -16,7 +16,7 @@ from mnist_exp.sweeps.journal import (
     decisions_of,
 )
 from mnist_exp.workspaces.entities import JobResult, JobStatus
-from mnist_exp.workspaces.local.tracking import STORE_NAME
+from mnist_exp.workspaces.local.store import STORE_NAME
 from tests.workspaces.local.factories import PYTHON, description
 from tests.workspaces.local.killing import (
     SCRIPT,

@@ -128,6 +128,9 @@ class ForkServer:
     def close(self) -> None:
         """End the server and what it runs, and wait for that."""
         self._connection.close()
+        if not self._is_ready:
+            # Nobody has asked it for anything, and it hears nothing while it imports.
+            self._process.kill()
         self._process.wait()
 
     def _send(self, message: Mapping[str, object]) -> None:

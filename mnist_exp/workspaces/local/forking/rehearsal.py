@@ -12,6 +12,7 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Any
 
 from mlflow import MlflowClient
@@ -25,6 +26,9 @@ __all__ = ["rehearse"]
 _DIALECT = "sqlite"
 #: As long as one connection is open, all connections of this process see the same tables.
 _COPY = "file:rehearsal?mode=memory&cache=shared"
+#: Seconds that whoever has started this may take to make the store; meanwhile it imports MLflow.
+_PATIENCE_S = 15.0
+_LOOK_S = 0.02
 _TABLES = "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%'"
 
 
@@ -33,12 +37,18 @@ def rehearse() -> None:
     uri = os.environ.get("MLFLOW_TRACKING_URI", "")
     if not uri.startswith(_DIALECT):
         return
+    store = Path(str(make_url(uri).database))
+    deadline = time.monotonic() + _PATIENCE_S
+    while not store.exists():
+        if time.monotonic() > deadline:
+            return
+        time.sleep(_LOOK_S)
     with closing(sqlite3.connect(_COPY, uri=True)) as copy, _redirected():
-        _copy_tables(str(make_url(uri).database), copy)
+        _copy_tables(store, copy)
         _call(MlflowClient(uri))
 
 
-def _copy_tables(store: str, copy: sqlite3.Connection) -> None:
+def _copy_tables(store: Path, copy: sqlite3.Connection) -> None:
     with closing(sqlite3.connect(store)) as kept:
         for (statement,) in kept.execute(_TABLES).fetchall():
             copy.execute(statement)

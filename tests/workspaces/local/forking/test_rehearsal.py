@@ -5,7 +5,8 @@ from mlflow import MlflowClient
 
 from mnist_exp.workspaces.local.forking.rehearsal import rehearse
 from mnist_exp.workspaces.local.metric_rows import MetricRows
-from mnist_exp.workspaces.local.tracking import STORE_NAME, Tracking
+from mnist_exp.workspaces.local.store import STORE_NAME
+from mnist_exp.workspaces.local.tracking import Tracking
 
 
 def open_files() -> set[str]:
