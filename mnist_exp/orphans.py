@@ -65,6 +65,12 @@ def reap_children(but: int) -> None:
 def _children() -> set[int]:
     if os.getpid() not in _adopting:
         return set()
+    # A look may miss one while another ends, so there are two:
+    # https://man7.org/linux/man-pages/man5/proc_pid_task.5.html
+    return _one_look() | _one_look()
+
+
+def _one_look() -> set[int]:
     return {child for task in Path("/proc/self/task").iterdir() for child in _children_of(task)}
 
 

@@ -39,10 +39,11 @@ def with_kept_config(config: ExperimentConfig, overrides: Sequence[str]) -> Expe
     record, folder = unfinished_sweep(RecordIndex(Path(config.outputs_dir)), config.run)
     kept = _read(folder / CONFIG_NAME)
     # Whoever repeats what the sweep was begun with changes nothing.
+    now, then = _fixed(config), _fixed(kept)
     changes = [
         text
         for text in overrides
-        if (key := override_key(text)) not in _ALLOWED and _at(config, key) != _at(kept, key)
+        if (key := override_key(text)) not in _ALLOWED and _at(now, key) != _at(then, key)
     ]
     if changes:
         raise ConfigError(
@@ -64,14 +65,20 @@ def with_kept_config(config: ExperimentConfig, overrides: Sequence[str]) -> Expe
     )
 
 
-def _at(config: ExperimentConfig, key: str) -> str:
-    """Return as text what stands at a dotted key, or as near to it as the config goes."""
-    value: Any = asdict(config)
+def _fixed(config: ExperimentConfig) -> Any:
+    """Return what a command that goes on with a sweep may not change, as the kept file has it."""
+    return json.loads(
+        json.dumps({key: value for key, value in asdict(config).items() if key not in _ALLOWED})
+    )
+
+
+def _at(content: Any, key: str) -> Any:
+    """Return what stands at a dotted key, or as near to it as the config goes."""
     for name in key.split("."):
-        if not isinstance(value, Mapping) or name not in value:
+        if not isinstance(content, Mapping) or name not in content:
             break
-        value = value[name]
-    return json.dumps(value, sort_keys=True, default=str)
+        content = content[name]
+    return content
 
 
 def _read(path: Path) -> ExperimentConfig:

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -15,6 +14,7 @@ from mnist_exp.report.columns import new_table
 from mnist_exp.report.consoles import print_line, styled_status
 from mnist_exp.report.ranking import ranking_table
 from mnist_exp.report.words import duration, number, pairs, plain, relative, trial_label
+from mnist_exp.workspaces.entities import JobStatus
 
 __all__ = ["print_overview", "print_summary"]
 
@@ -171,13 +171,13 @@ def _figures(record: Record) -> list[str]:
 def _print_trials(record: Record, console: Console) -> None:
     console.print()
     console.print(ranking_table(record, console.width))
-    told: dict[str, list[str]] = {}
+    told: dict[str, list[Mapping[str, Any]]] = {}
     for trial in record.trials:
         if why := plain(str(trial.get("why") or "")):
-            told.setdefault(why, []).append(trial_label(str(trial["name"]), record.name))
-    for why, labels in told.items():
+            told.setdefault(why, []).append(trial)
+    for why, trials in told.items():
+        labels = [trial_label(str(trial["name"]), record.name) for trial in trials]
         word = "trial" if len(labels) == 1 else "trials"
         print_line(console, f"  {word} {', '.join(labels)}: {why}", "dim")
-    if told and (folder := record.paths.get("folder")):
-        log = Path(folder).with_name(f"{Path(folder).name}_N") / "user_logs" / "std_log.txt"
-        print_line(console, f"  the log of trial N: {relative(str(log))}", "dim")
+        if trials[0]["status"] == JobStatus.FAILED.value and (log := trials[0].get("log")):
+            print_line(console, f"    the log of trial {labels[0]}: {relative(log)}", "dim")

@@ -2,8 +2,8 @@
 
 A worker that ends is replaced: at once when it had been up for a while, later and later when it
 had not, and when all of them have ended so a few times in a row the revision is given up (a crash
-loop). A request whose worker ended under it goes to the next free worker, once; such an end does
-not count, or callers could take a deployment down.
+loop). A request whose worker ended under it goes to the next free worker, once. Such an end does
+not count, nor that of a worker in which a request hangs, or callers could take a deployment down.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from mnist_exp.serving.instance import Instance, StartError
 from mnist_exp.serving.settings import LOG_FILE, load_settings
 from mnist_exp.serving.slot import Slot, Ticket, WorkerLostError
 
-__all__ = ["CRASHES", "Group", "GroupFailedError", "OverloadError", "last_words"]
+__all__ = ["CRASHES", "Group", "GroupFailedError", "OverloadError", "delay_s", "last_words"]
 
 logger = logging.getLogger(__name__)
 
@@ -64,9 +64,10 @@ class Group:
         self._idle: list[Slot] = []
         self._waiting: deque[Ticket] = deque()
         # Of each process: how many requests it takes at a time, and how often it has ended in a
-        # row before it was stable.
+        # row before it was stable, by itself and altogether.
         self._slots = self.settings.slots * self.settings.instance_count
         self._crashes = [0] * len(self._slots)
+        self._ends = [0] * len(self._slots)
 
     @property
     def number(self) -> int:
@@ -101,6 +102,8 @@ class Group:
         self._keepers = [
             asyncio.ensure_future(self._keep(index)) for index in range(len(self._instances))
         ]
+        for keeper in self._keepers:
+            keeper.add_done_callback(self._kept)
 
     async def score(self, request: Request, timeout_s: float) -> Reply:
         """Return a worker's answer.
@@ -155,23 +158,29 @@ class Group:
         loop = asyncio.get_running_loop()
         while not self.failure:
             instance = self._instances[index]
-            stable = loop.call_later(STABLE_S, self._forget_crashes, index)
+            stable = loop.call_later(STABLE_S, self._forget_ends, index)
             await instance.live()
             stable.cancel()
             await instance.end()
             # It must have been noticed by now that the connections are closed.
             await asyncio.sleep(0)
-            if not instance.is_cut:
-                self._count_crash(index, instance.ending)
+            # What a request has done to a worker is not held against the script.
+            self._count_end(index, instance.ending, is_crash=not instance.is_cut)
             while not self.failure:
-                await asyncio.sleep(self._delay_s(index))
+                await asyncio.sleep(delay_s(self._ends[index]))
                 try:
                     await self._restart(index)
                     break
-                except StartError as error:
+                except (StartError, OSError) as error:
                     logger.warning("%s: %s", self.revision, error)
                     await self._instances[index].end()
-                    self._count_crash(index, self._instances[index].ending or str(error))
+                    why = self._instances[index].ending or str(error)
+                    self._count_end(index, why, is_crash=True)
+
+    def _kept(self, keeper: asyncio.Task[None]) -> None:
+        """See that no worker is missed in silence: nobody waits for its keeper."""
+        if not keeper.cancelled() and (fault := keeper.exception()) and not self.failure:
+            self._give_up(f"its workers cannot be looked after ({fault!r})")
 
     async def _restart(self, index: int) -> None:
         instance = self._instances[index] = self._new_instance(index)
@@ -179,22 +188,22 @@ class Group:
         logger.warning("%s: starting a worker in place of one that ended", self.revision)
         await instance.start()
 
-    def _delay_s(self, index: int) -> float:
-        crashes = self._crashes[index]
-        return min(FIRST_DELAY_S * 2.0 ** (crashes - 2), LONGEST_DELAY_S) if crashes > 1 else 0.0
+    def _forget_ends(self, index: int) -> None:
+        self._crashes[index] = self._ends[index] = 0
 
-    def _forget_crashes(self, index: int) -> None:
-        self._crashes[index] = 0
-
-    def _count_crash(self, index: int, how: str) -> None:
-        self._crashes[index] += 1
+    def _count_end(self, index: int, how: str, *, is_crash: bool) -> None:
+        self._ends[index] += 1
+        self._crashes[index] += is_crash
         # As long as one works, the others are tried again.
         if min(self._crashes) >= CRASHES and not self.failure:
             last = last_words(self.revision / LOG_FILE)
-            self.failure = f"a worker ended {CRASHES} times in a row ({how}){last}"
-            logger.error("%s: given up: %s", self.revision, self.failure)
-            self._on_failure(self.failure)
-            self._give_up_waiting(GroupFailedError(self.failure))
+            self._give_up(f"a worker ended {CRASHES} times in a row ({how}){last}")
+
+    def _give_up(self, why: str) -> None:
+        self.failure = why
+        logger.error("%s: given up: %s", self.revision, why)
+        self._on_failure(why)
+        self._give_up_waiting(GroupFailedError(why))
 
     def _place(self, ticket: Ticket) -> None:
         """Give a request to the slot that was busy last, or let it wait."""
@@ -230,6 +239,12 @@ class Group:
             ticket = self._waiting.popleft()
             if not ticket.answer.done():
                 ticket.answer.set_exception(error)
+
+
+def delay_s(ends: int) -> float:
+    """Return the seconds before a worker is started again that has ended so often in a row."""
+    # Doubled so often at most, or the number would be too large to be one.
+    return min(FIRST_DELAY_S * 2.0 ** min(ends - 2, 30), LONGEST_DELAY_S) if ends > 1 else 0.0
 
 
 def last_words(log: Path) -> str:

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from mnist_exp.orphans import LOOK_S, STUCK_S, kill_children
-from mnist_exp.serving.frames import PING, READY, READY_FOR_HEADERS
+from mnist_exp.serving.frames import HUNG, PING, READY, READY_FOR_HEADERS
 from mnist_exp.serving.settings import CODE_FOLDER, LOG_FILE, Settings
 from mnist_exp.serving.slot import Slot
 
@@ -72,8 +72,9 @@ class Instance:
 
     @property
     def is_cut(self) -> bool:
-        """Whether the worker ended under a request."""
-        return any(slot.is_cut for slot in self.slots)
+        """Whether the worker ended under a request, or because of one that it had given up."""
+        is_hung = self._process is not None and self._process.returncode == HUNG
+        return is_hung or any(slot.is_cut for slot in self.slots)
 
     async def start(self) -> None:
         """Start the worker and return when `init` is through.

@@ -17,7 +17,7 @@ from contextlib import suppress
 
 import orjson
 
-from mnist_exp.serving.frames import AWAKE_S, Request, packed_reply, read_request
+from mnist_exp.serving.frames import AWAKE_S, HUNG, Request, packed_reply, read_request
 
 __all__ = ["Lane", "watch_lanes"]
 
@@ -68,9 +68,8 @@ class Lane:
         began = self._began
         return 0.0 if began is None else time.perf_counter() - began
 
-    @property
-    def hanging_s(self) -> float:
-        """Seconds that the longest `run` has taken so far, those that were given up among them."""
+    def longest_s(self) -> float:
+        """Return the seconds of the `run` that has taken longest; those given up count too."""
         self._given_up = [(thread, began) for thread, began in self._given_up if thread.is_alive()]
         now = time.perf_counter()
         return max([self.running_s, *(now - began for _, began in self._given_up)])
@@ -81,8 +80,8 @@ class Lane:
         with self._changing:
             if self.running_s * 1000 < after_ms:
                 return
-            stuck = self._thread
-            self._given_up.append((stuck, time.perf_counter() - self.running_s))
+            stuck, began = self._thread, self._began or time.perf_counter()
+            self._given_up.append((stuck, began))
             self._send(500, body)
             self._turn += 1
             # As long as this lock is held its thread cannot end, and its number is no other's.
@@ -110,10 +109,10 @@ def watch_lanes(lanes: Sequence[Lane], scoring_timeout_ms: int, worker_timeout_s
     while True:
         time.sleep(min(scoring_timeout_ms / 1000, worker_timeout_s) / LOOKS)
         for lane in lanes:
-            if lane.hanging_s >= worker_timeout_s:
+            if lane.longest_s() >= worker_timeout_s:
                 why = "run() has hung for %g s (WORKER_TIMEOUT): the worker ends"
                 logger.error(why, worker_timeout_s)
-                os._exit(1)
+                os._exit(HUNG)
             if lane.running_s * 1000 >= scoring_timeout_ms:
                 lane.give_up(scoring_timeout_ms)
 

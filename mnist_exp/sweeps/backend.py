@@ -30,7 +30,7 @@ class TrialEnded:
     """A trial's process is gone, and all that it logged has been reported before.
 
     Attributes:
-        why: What the backend knows beyond the exit code.
+        why: Why it failed, where the backend can say more than the exit code.
         by_itself: Whether it had ended before anyone asked it to.
     """
 

@@ -69,6 +69,7 @@ class TrialResult:
         why: Why it ended as it did, in plain words; empty when it just completed.
         metrics: Name -> every log event, in order of arrival.
         cut: The interval at which early termination cut it; None if it did not.
+        log: Its console log, where that is a file on this machine.
     """
 
     name: str
@@ -81,6 +82,7 @@ class TrialResult:
     metrics: Mapping[str, Sequence[MetricPoint]] = field(default_factory=dict)
     duration_s: float = 0.0
     cut: int | None = None
+    log: str | None = None
 
 
 @dataclass(frozen=True)

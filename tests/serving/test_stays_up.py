@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from mnist_exp.errors import EndpointError
-from mnist_exp.serving.group import CRASHES, FIRST_DELAY_S
+from mnist_exp.serving.group import CRASHES, FIRST_DELAY_S, delay_s
 from mnist_exp.specs import EndpointSpec, ProbeSettings, RequestSettings
 from mnist_exp.workspaces.local.endpoints.processes import left_below, servers_below
 from tests.serving.service import NAME, Service
@@ -124,6 +124,13 @@ def test_callers_cannot_take_a_deployment_down(own: Service):
     assert [own.score("die").status_code for _ in range(3)] == [502] * 3
     assert own.score("none").status_code == 200
     assert own.endpoints.get(NAME).deployments[0].provisioning_state == "Succeeded"
+
+
+@pytest.mark.parametrize(
+    ("ends", "seconds"), [(0, 0), (1, 0), (2, 0.2), (3, 0.4), (6, 3.2), (8, 10), (5_000, 10)]
+)
+def test_a_worker_that_ends_again_and_again_is_started_later_and_later(ends, seconds):
+    assert delay_s(ends) == pytest.approx(seconds)
 
 
 def test_one_worker_in_a_crash_loop_does_not_end_the_others(own: Service):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from mnist_exp.serving.group import CRASHES
 from mnist_exp.serving.settings import Settings
 from mnist_exp.specs import RequestSettings
 from tests.serving.service import NAME, Service, serve
@@ -48,6 +49,18 @@ def test_a_worker_in_which_a_run_hangs_is_replaced(limited: Service):
     assert limited.score("wait").status_code == 502
     assert limited.score("pid").json() != before
     assert "run() has hung for 1 s (WORKER_TIMEOUT)" in limited.log.read_text()
+
+
+@pytest.mark.parametrize("variables", [{"SCORING_TIMEOUT_MS": "300", "WORKER_TIMEOUT": "0.6"}])
+def test_callers_whose_requests_hang_cannot_take_a_deployment_down(limited: Service):
+    for number in range(CRASHES):
+        assert limited.score("sleep").status_code == 424
+        # No worker is up for as long as one has to be to count as stable.
+        eventually(
+            lambda number=number: limited.endpoints.statistics(NAME)["blue"].restarts > number
+        )
+    assert limited.endpoints.get(NAME).deployments[0].provisioning_state == "Succeeded"
+    assert limited.score("none").status_code == 200
 
 
 @pytest.mark.parametrize("variables", [{"SCORING_TIMEOUT_MS": "300", "WORKER_TIMEOUT": "2"}])

@@ -152,7 +152,7 @@ def test_a_store_that_fails_is_told_of_with_the_reason_and_without_the_password(
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     # Nobody listens there.
     tracker = Tracker("http://ann:secret@127.0.0.1:9", {})
-    with pytest.raises(TrackingError, match="//127.0.0.1:9") as caught:
+    with pytest.raises(TrackingError, match=r"//127\.0\.0\.1:9") as caught:
         tracker.close("FINISHED", 60.0)
     said = str(caught.value) + capsys.readouterr().err
     assert "Max retries exceeded" in said

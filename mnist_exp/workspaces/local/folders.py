@@ -6,10 +6,8 @@ the code in which `outputs` and `logs` are links to the kept folders; whatever e
 is gone when it ends.
 """
 
-import errno
 import fcntl
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,14 +17,12 @@ from typing import Any
 from mnist_exp.errors import ConflictError, JobError
 from mnist_exp.records import write_json
 from mnist_exp.snapshot import copy_snapshot
+from mnist_exp.workspaces.local.console import Console
 from mnist_exp.workspaces.local.processes import EXIT_CODE_NAME
 
 __all__ = ["JobFolder"]
 
 KEPT = ("outputs", "logs")
-TAIL_LINES = 20
-#: How the operating system and SQLite say so.
-FULL_DISK = (os.strerror(errno.ENOSPC), "database or disk is full")
 
 
 class JobFolder:
@@ -47,6 +43,7 @@ class JobFolder:
         if workers > 1:
             names = [f"std_log_process_{index}.txt" for index in range(workers)]
         self.logs = [self.path / "user_logs" / name for name in names]
+        self.console = Console(self.logs)
         self._description = self.path / "job.json"
 
     @property
@@ -137,17 +134,12 @@ class JobFolder:
         self.log.parent.mkdir(parents=True, exist_ok=True)
         self.work.mkdir()
         if code is not None:
-            copy_snapshot(code, self.work, leave_out=self.path.parent.parent)
+            self._copy(code, self.work)
         for name in KEPT:
             kept, link = self.path / name, self.work / name
             # A snapshot may bring a folder of that name along.
             if link.is_dir():
                 link.rename(kept)
-            elif link.exists():
-                raise JobError(
-                    f"job.code: {name} must be a folder, since what a job writes there is kept, "
-                    f"got the file {code}/{name}; rename it"
-                )
             kept.mkdir(exist_ok=True)
             link.symlink_to(kept, target_is_directory=True)
 
@@ -155,30 +147,22 @@ class JobFolder:
         """Keep a snapshot of the code, unless there is one, and return its folder."""
         kept, aside = self.path / "code", self.path / "code.part"
         if not kept.exists():
-            shutil.rmtree(aside, ignore_errors=True)
-            copy_snapshot(code, aside, leave_out=self.path.parent.parent)
-            aside.rename(kept)
+            try:
+                shutil.rmtree(aside, ignore_errors=True)
+                self._copy(code, aside)
+                aside.rename(kept)
+            finally:
+                shutil.rmtree(aside, ignore_errors=True)
         return kept
 
-    def note(self, text: str) -> None:
-        """Write a line of ours into the console logs, before an attempt adds its own."""
-        for path in self.logs:
-            with path.open("a", encoding="utf-8") as file:
-                file.write(f"==== {text} ====\n")
-
-    def tail(self, log: Path, lines: int = TAIL_LINES) -> list[str]:
-        """Return the last lines of a console log."""
-        try:
-            return log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:]
-        except OSError:
-            return []
-
-    def full_disk(self) -> str:
-        """Return words to add to why a job failed, if its script said that the disk is full."""
-        told = " ".join(self.tail(self.log))
-        if not any(words in told for words in FULL_DISK):
-            return ""
-        return f"; no space is left for {self.path}: free some, or choose another outputs_dir"
+    def _copy(self, code: Path, to: Path) -> None:
+        copy_snapshot(code, to, leave_out=self.path.parent.parent)
+        for name in KEPT:
+            if (to / name).is_file():
+                raise JobError(
+                    f"job.code: {name} must be a folder, since what a job writes there is kept, "
+                    f"got the file {code / name}; rename it"
+                )
 
     def clean(self) -> None:
         """Remove what a job does not keep."""

@@ -93,5 +93,5 @@ def _again(folder: JobFolder, site: Site) -> TrackedRun:
         )
     run_id = str(description["mlflow_run_id"])
     site.tracking.resume(run_id)
-    folder.note(f"started again, {description['status']} before")
+    folder.console.note(f"started again, {description['status']} before")
     return TrackedRun(site.tracking.uri, run_id, str(description["mlflow_experiment_id"]))

@@ -1,6 +1,5 @@
 """A job whose processes run on this machine: its attempts, and how it ends."""
 
-import re
 import shlex
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -31,15 +30,6 @@ __all__ = ["Launcher", "RunningJob", "Site", "TrialOf"]
 
 #: Starts a job's processes: command, folder, an environment for each, a log for each.
 Launcher = Callable[[str, Path, Sequence[Mapping[str, str]], Sequence[Path]], Processes]
-
-#: What a script prints after an epoch, e.g. `epoch 3/20`; ours does.
-EPOCH = re.compile(r"^epoch +(\d+)/\d+", re.MULTILINE)
-#: How a script's last line says why it failed; ours does.
-ERROR = re.compile(r"(error|\w*(Error|Exception)): ")
-#: How a script warns; ours does.
-WARNING = re.compile(r"^warning: (.+)", re.MULTILINE)
-#: What a script prints when it goes on from a checkpoint; ours does.
-RESUMING = re.compile(r"resuming from epoch (\d+)")
 
 
 @dataclass(frozen=True)
@@ -106,9 +96,8 @@ class RunningJob:
         literals = {name: value for name, value in job.inputs.items() if isinstance(value, Literal)}
         self.parameters = trial.parameters if trial else literals
         self.resources = ExitStack()
-        self._warnings: list[str] = []
-        # When it was evicted.
-        self._epochs_done = 0
+        # What was said of it -> how many epochs were done.
+        self._evictions: dict[str, int] = {}
         self._site = site
         self._trial = trial
         self._inputs = MountedInputs(folder.inputs)
@@ -141,8 +130,9 @@ class RunningJob:
         self._workers = EndedUnseen(code, self.folder.log)
 
     def failure(self, code: int) -> str:
-        """Return why it failed, in one line."""
-        return self.loss or f"exit code {code}{self._said()}"
+        """Return why an attempt failed, in one line."""
+        log = self._workers.failed_log if self._workers else self.folder.log
+        return self.loss or f"exit code {code}{self.folder.console.reason(log, self.folder.path)}"
 
     def evict(self) -> None:
         """Take its node away as Azure does with one of low priority, and start it again.
@@ -152,14 +142,14 @@ class RunningJob:
         """
         began, ran = time.monotonic(), time.monotonic() - self.started
         self._end_attempt()
-        self._epochs_done = self.epochs()
+        epochs = self.epochs()
         text = (
-            f"evicted after {self._epochs_done} epochs and {ran:.1f} s, "
+            f"evicted after {epochs} epochs and {ran:.1f} s, "
             f"ended in {time.monotonic() - began:.1f} s"
         )
         self._site.observer.message(f"{text}; starts again in a fresh folder")
-        self._warnings.append(text)
-        self.folder.note(text)
+        self._evictions[text] = epochs
+        self.folder.console.note(text)
         self._inputs.close()
         self.start()
 
@@ -168,9 +158,8 @@ class RunningJob:
 
         The console comes first: metrics may be on their way to the store for a while.
         """
-        printed = EPOCH.findall("\n".join(self.folder.tail(self.folder.log, lines=2)))
-        logged = 0 if printed else max(map(len, self.histories().values()), default=0)
-        return max([logged, *map(int, printed)])
+        printed = self.folder.console.epochs()
+        return printed or max(map(len, self.histories().values()), default=0)
 
     @property
     def handles(self) -> Sequence[int]:
@@ -236,8 +225,7 @@ class RunningJob:
             status, why = JobStatus.CANCELED, canceled
         elif code != 0:
             status = JobStatus.FAILED
-            details = self.folder.full_disk() or self._said()
-            why = reason or self.loss or f"{self._who()} ended with exit code {code}{details}"
+            why = reason or self.loss or f"{self._who()} ended with {self.failure(code or 0)}"
         warnings = self._all_warnings()
         # Tidy even where the store then fails.
         self._inputs.close()
@@ -256,7 +244,7 @@ class RunningJob:
             why=why,
             folder=str(self.folder.path),
             log=str(log),
-            log_tail=self.folder.tail(log) if failed else (),
+            log_tail=self.folder.console.tail(log) if failed else (),
             warnings=warnings,
         )
 
@@ -280,33 +268,27 @@ class RunningJob:
             self._workers.close()
 
     def _who(self) -> str:
-        if self._workers is None or self._workers.failed_log not in self.folder.logs[1:]:
+        logs = self.folder.logs
+        if self._workers is None or len(logs) == 1:
             return "the script"
-        return f"the script of worker {self.folder.logs.index(self._workers.failed_log)}"
+        return f"the script of worker {logs.index(self._workers.failed_log)}"
 
-    def _said(self) -> str:
-        """Return what the script gave as its reason, if its last line is one."""
-        lines = self.folder.tail(self._workers.failed_log, lines=1) if self._workers else ()
-        return f": {lines[-1].strip()}" if lines and ERROR.match(lines[-1]) else ""
-
-    def _cost_of_eviction(self) -> str:
+    def _cost_of_eviction(self, note: str, epochs: int) -> str:
         """Return what an eviction has cost."""
-        text = "\n".join(self.folder.tail(self.folder.log, lines=10_000))
-        resumed = RESUMING.findall(text.rpartition("==== evicted")[2])
-        lost = self._epochs_done - (int(resumed[0]) if resumed else 0)
-        went_on = f"went on from epoch {resumed[0]}" if resumed else "began again at the beginning"
-        return f"the second attempt {went_on}, {max(0, lost)} epochs were lost"
+        resumed = self.folder.console.resumed_from(note)
+        went_on = f"went on from epoch {resumed}" if resumed else "began again at the beginning"
+        lost = max(0, epochs - (resumed or 0))
+        return f"{note}; the second attempt {went_on}, {lost} epochs were lost"
 
     def _all_warnings(self) -> list[str]:
         drill = self.job.compute.evict_after_epochs
-        if drill is not None and not self._warnings:
+        if drill is not None and not self._evictions:
             found = [f"not evicted: it ended before compute.evict_after_epochs, {drill}, had come"]
         else:
-            found = [f"{line}; {self._cost_of_eviction()}" for line in self._warnings]
-        if self._trial is None:
-            # The last one tells of the others, where it is the same again and again.
-            told = WARNING.findall("\n".join(self.folder.tail(self.folder.log, lines=10_000)))
-            found += [f"the script's last warning: {told[-1]}"] if told else []
+            found = [self._cost_of_eviction(*eviction) for eviction in self._evictions.items()]
+        # A log is read for the job itself, not for each of a hundred trials.
+        if self._trial is None and (last := self.folder.console.last_warning()):
+            found.append(f"the script's last warning: {last}")
         return found + [
             f"the script wrote to its input {name}; Azure ML mounts it read-only, "
             "so the same script fails there"

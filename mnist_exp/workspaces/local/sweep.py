@@ -111,11 +111,13 @@ class _Sweep:
         threads = thread_variables(self._job.limits.max_concurrent_trials)
         variables = threads | dict(self._job.trial.environment_variables)
         trial = replace(self._job.trial, environment_variables=variables)
-        if trial.code is None:
+        if trial.code is None or (self._history and self._history.finished):
             return replace(self._job, trial=trial)
         kept = self._folder.keep_code(trial.code)
         outputs = self._site.root.parent
-        if trial.code.is_dir() and snapshot_hash(trial.code, outputs) != snapshot_hash(kept):
+        # Whoever has just begun has just copied it.
+        is_there = bool(self._history) and trial.code.is_dir()
+        if is_there and snapshot_hash(trial.code, outputs) != snapshot_hash(kept):
             self._site.observer.message(
                 f"the sweep goes on with the code that it began with, in {kept}; {trial.code} has "
                 "been changed since"

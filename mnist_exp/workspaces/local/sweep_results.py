@@ -85,6 +85,7 @@ def trial_result(job: SweepJob, trial: Trial, backend: TrialBackend) -> TrialRes
         else {metric: [MetricPoint(value, step) for step, value in enumerate(trial.values, 1)]},
         duration_s=(trial.ended or backend.now()) - trial.started,
         cut=trial.cut.interval if trial.cut else None,
+        log=str(backend.log(trial.index)),
     )
 
 

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 
 from mnist_exp.specs import SweepJob
 from mnist_exp.sweeps.backend import MetricLogged, TrialEnded, TrialEvent
@@ -207,6 +208,10 @@ class TrialBackend:
         why = trial.why if is_canceled else None
         self.results[trial.index] = running.close(why, None, self.points[trial.index])
 
+    def log(self, trial: int) -> Path:
+        """Return the console log of a trial."""
+        return self._folder(trial).log
+
     def _folder(self, trial: int) -> JobFolder:
         return JobFolder(self._site.root, f"{self._job.name}_{trial}")
 
@@ -226,7 +231,7 @@ class TrialBackend:
             TrialEnded(
                 trial,
                 code,
-                self.running[trial].failure(code) if code else "",
+                self.running[trial].failure(code) if code and by_itself[trial] else "",
                 by_itself=by_itself[trial],
             )
             for trial, code in codes.items()

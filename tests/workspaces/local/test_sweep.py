@@ -10,6 +10,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from mnist_exp.errors import JobError
+from mnist_exp.specs import PathInput
 from mnist_exp.workspaces.entities import JobResult, JobStatus
 from mnist_exp.workspaces.local.tracking import Tracking
 from mnist_exp.workspaces.local.workspace import LocalWorkspace
@@ -311,11 +312,20 @@ def test_a_sweep_without_its_code_begins_nothing(bench: Bench) -> None:
 
 
 def test_a_trial_that_cannot_be_started_is_failed(bench: Bench) -> None:
+    gone = {"data": PathInput(bench.code / "gone", mode="direct")}
+    result = bench.run({"x": choice(1)}, "true", inputs=gone)
+    assert (result.status, statuses(result)) == (JobStatus.FAILED, ["Failed"])
+    assert str(bench.code / "gone") in result.trials[0].why
+
+
+def test_code_that_no_trial_could_run_refuses_the_sweep(bench: Bench) -> None:
     # What a job writes to `outputs` is kept: it cannot be a file.
     (bench.code / "outputs").write_text("")
-    result = bench.run({"x": choice(1)}, "true")
-    assert (result.status, statuses(result)) == (JobStatus.FAILED, ["Failed"])
-    assert "job.code: outputs must be a folder" in result.trials[0].why
+    with pytest.raises(JobError) as caught:
+        bench.run({"x": choice(1)}, "true")
+    assert str(caught.value).startswith("job.code: outputs must be a folder")
+    assert f"got the file {bench.code / 'outputs'}; rename it" in str(caught.value)
+    assert not list((bench.jobs / "sweep").glob("code*"))
 
 
 def test_the_observer_sees_trials_come_and_go(bench: Bench) -> None:

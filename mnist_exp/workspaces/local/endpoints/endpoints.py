@@ -74,10 +74,7 @@ class Endpoints:
             before = folder.load()
             record = self._updated(folder, spec, before or EndpointRecord(spec.name))
             if before is None:
-                if spec.port:
-                    listen(spec.port).close()
-                # Any other is known when the front listens there.
-                record = replace(record, port=spec.port or 0)
+                self.check_port(spec.name, spec.port)
             folder.save(record)
             if spec.regenerate_key is not None:
                 folder.regenerate(spec.regenerate_key.value)
@@ -110,7 +107,7 @@ class Endpoints:
         if port is None:
             return
         record = self._folder(endpoint).load()
-        if record is None:
+        if record is None or not record.port:
             listen(port).close()
         elif record.port != port:
             raise _port_conflict(record, port)
@@ -212,6 +209,8 @@ class Endpoints:
             raise ConfigError(faults)
         return replace(
             before,
+            # Which one it is otherwise is known when the front listens.
+            port=before.port or spec.port or 0,
             auth_mode=spec.auth_mode.value if spec.auth_mode else before.auth_mode,
             description=spec.description or before.description,
             traffic=live,

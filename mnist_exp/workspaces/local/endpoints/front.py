@@ -122,17 +122,17 @@ def ensure_front(folder: EndpointFolder) -> bool:
         # Of a front that was killed; a script that lets nothing else run does not notice that.
         end_left_below(folder.path)
         record = folder.load()
-        listener = listen(record.port if record else None)
-        if record and not record.port:
-            folder.save(replace(record, port=listener.getsockname()[1]))
-        _start(folder, listener)
+        with listen(record.port if record else None) as listener:
+            if record and not record.port:
+                folder.save(replace(record, port=listener.getsockname()[1]))
+            _start(folder, listener)
         return True
 
 
 def _start(folder: EndpointFolder, listener: socket.socket) -> None:
     ours, theirs = socket.socketpair()
     with ours:
-        with theirs, listener:
+        with theirs:
             _spawn(folder.path, (listener.fileno(), theirs.fileno()))
         ours.settimeout(START_S)
         try:

@@ -41,7 +41,7 @@ def deployment_now(endpoint: EndpointFolder, name: str) -> Deployment:
         name=name,
         provisioning_state=state.value,
         model=record.model if record else "",
-        scoring_uri=scoring_uri(address) if address else None,
+        scoring_uri=scoring_uri(address) if address and address.port else None,
         # One that failed before there was a process has printed nothing.
         log=str(log) if log and log.is_file() else None,
         why=why,
@@ -55,7 +55,8 @@ def endpoint_now(folder: EndpointFolder, record: EndpointRecord) -> Endpoint:
     return Endpoint(
         name=record.name,
         provisioning_state=state.value,
-        scoring_uri=scoring_uri(record),
+        # As long as it has listened nowhere there is none.
+        scoring_uri=scoring_uri(record) if record.port else None,
         traffic=dict(record.traffic),
         deployments=[deployment_now(folder, name) for name in folder.deployments()],
         keys=str(folder.keys_file),

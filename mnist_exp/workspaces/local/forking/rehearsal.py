@@ -26,8 +26,8 @@ __all__ = ["rehearse"]
 _DIALECT = "sqlite"
 #: As long as one connection is open, all connections of this process see the same tables.
 _COPY = "file:rehearsal?mode=memory&cache=shared"
-#: Seconds that whoever has started this may take to make the store; meanwhile it imports MLflow.
-_PATIENCE_S = 15.0
+#: Seconds that whoever has started this may yet take to make the store: it imports MLflow too.
+_PATIENCE_S = 3.0
 _LOOK_S = 0.02
 _TABLES = "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%'"
 

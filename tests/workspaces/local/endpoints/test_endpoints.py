@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from mnist_exp.errors import ConfigError, ConflictError, NotFoundError, OutputsError
+from mnist_exp.serving.files import EndpointRecord
 from mnist_exp.specs import EndpointSpec, RequestSettings
 from mnist_exp.workspaces.local.endpoints import Endpoints
 from mnist_exp.workspaces.local.endpoints.processes import process_id
@@ -27,6 +28,19 @@ def test_a_fresh_endpoint_has_an_address_keys_and_no_traffic(bench: Bench):
     keys = bench.endpoints.keys(NAME)
     assert len({keys.primary, keys.secondary}) == 2
     assert min(len(keys.primary), len(keys.secondary)) >= 43
+
+
+def test_an_endpoint_whose_command_was_killed_before_it_had_a_port_gets_one(bench: Bench):
+    folder = EndpointFolder(bench.root / "killed")
+    with folder.locked():
+        folder.save(EndpointRecord("killed"))
+    assert bench.endpoints.get("killed").scoring_uri is None
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    bench.endpoints.check_port("killed", port)
+    endpoint = bench.endpoints.create_or_update(EndpointSpec("killed", port=port))
+    assert endpoint.scoring_uri == f"http://127.0.0.1:{port}/score"
 
 
 def test_an_update_keeps_keys_traffic_and_what_it_does_not_name(bench: Bench):
