@@ -34,7 +34,7 @@ class Record:
     Attributes:
         name: The job's, model's or endpoint's name; what `run=` takes.
         metrics: Metric name -> last value; of a sweep, its best trial's.
-        trials: Of a sweep: name, status, parameters, best, last, why.
+        trials: Of a sweep: name, status, parameters, best, last, why, log.
         best: Of a sweep: the best trial's name, value and parameters.
         insights: Of a sweep: why the best one won, what was saved, which parameters mattered.
         model: Of register and deploy: name, version, path.

@@ -238,6 +238,7 @@ def _trial(trial: TrialResult) -> Mapping[str, Any]:
         "events": trial.events,
         "cut": trial.cut,
         "why": trial.why,
+        "log": trial.log,
         "duration_s": round(trial.duration_s, 3),
     }
 

@@ -57,6 +57,7 @@ def trial(index: int, random: np.random.Generator, epochs: int) -> TrialResult:
         last=float(values[-1]),
         events=len(values),
         why=why,
+        log=f"/jobs/sweep_1_{index}/user_logs/std_log.txt",
         metrics={METRIC: points(values)},
         duration_s=10.0 + index,
     )
@@ -114,6 +115,7 @@ def sweep_record(**changes: Any) -> Record:
             "best": one.best,
             "last": one.last,
             "why": one.why,
+            "log": one.log,
         }
         for one in job.trials
     ]

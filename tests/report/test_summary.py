@@ -68,7 +68,12 @@ def test_a_sweep_ranks_its_trials_and_tells_why_some_were_cut():
     (cut,) = [line for line in lines if line.endswith(f": {WHY}")]
     assert cut.startswith("  trials ")
     assert "3" in cut.partition(":")[0]
-    assert "  trial 5: exit code 1" in lines
+    failed = lines.index("  trial 5: exit code 1")
+    assert lines[failed + 1].split() == [
+        *"the log of trial 5:".split(),
+        "/jobs/sweep_1_5/user_logs/std_log.txt",
+    ]
+    assert sum("the log of" in line for line in lines) == 1
     assert lines[-1].endswith("mnist-exp stage=register run=sweep_1")
     assert max(len(line) for line in lines[start : start + 10]) <= 80
 

@@ -77,10 +77,11 @@ def test_a_job_that_exits_otherwise_is_failed_with_its_last_lines(bench: Bench) 
     assert bench.tracked().info.status == "FAILED"
 
 
-def test_a_worker_that_fails_is_named(bench: Bench) -> None:
-    command = 'case "$TF_CONFIG" in *\'"index": 1\'*) exit 3;; *) sleep 60;; esac'
+@pytest.mark.parametrize("index", [0, 1])
+def test_a_worker_that_fails_is_named(bench: Bench, index: int) -> None:
+    command = f"case \"$TF_CONFIG\" in *'\"index\": {index}'*) exit 3;; *) sleep 60;; esac"
     result = bench.run(command, distribution=Distribution(DistributionType.tensorflow, 2))
-    assert result.why == "the script of worker 1 ended with exit code 3"
+    assert result.why == f"the script of worker {index} ended with exit code 3"
 
 
 def test_the_last_warning_of_a_script_is_told(bench: Bench) -> None:
