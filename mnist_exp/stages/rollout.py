@@ -98,7 +98,7 @@ class BlueGreen:
     limits: RolloutConfig
     sample: bytes | None
     say: Callable[[str], None]
-    olds: list[Window] = field(default_factory=list)
+    olds: list[Window] = field(default_factory=list, init=False)
 
     def run(self) -> None:
         """Shift the traffic step by step.

@@ -158,7 +158,8 @@ def test_the_whole_load_is_not_held_against_the_new_one(blue: Service) -> None:
             said = roll_out(blue, OfEndpoints(blue), limits)
         finally:
             is_over.set()
-    blue.deploy(request_settings=RequestSettings(20_000, 4))
+            # Other tests share it.
+            blue.deploy(request_settings=RequestSettings(20_000, 4))
     assert all(caller.result() is None for caller in callers)
     # It had failures at last, when the old one had none any more.
     assert re.match(r"green: .*, [1-9]\d* failed, .*; blue: .*, 0 failed, ", said[-1]), said

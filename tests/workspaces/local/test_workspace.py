@@ -79,7 +79,7 @@ def test_a_job_that_exits_otherwise_is_failed_with_its_last_lines(bench: Bench) 
 
 @pytest.mark.parametrize("index", [0, 1])
 def test_a_worker_that_fails_is_named(bench: Bench, index: int) -> None:
-    command = f"case \"$TF_CONFIG\" in *'\"index\": {index}'*) exit 3;; *) sleep 60;; esac"
+    command = f'case "$TF_CONFIG" in *\'"index": {index}\'*) exit 3;; *) sleep 60;; esac'
     result = bench.run(command, distribution=Distribution(DistributionType.tensorflow, 2))
     assert result.why == f"the script of worker {index} ended with exit code 3"
 
