@@ -70,7 +70,7 @@ def test_a_sweep_ranks_its_trials_and_tells_why_some_were_cut():
     assert "3" in cut.partition(":")[0]
     failed = lines.index("  trial 5: exit code 1")
     assert lines[failed + 1].split() == [
-        *"the log of trial 5:".split(),
+        *["the", "log", "of", "trial", "5:"],
         "/jobs/sweep_1_5/user_logs/std_log.txt",
     ]
     assert sum("the log of" in line for line in lines) == 1
