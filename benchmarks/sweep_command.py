@@ -33,6 +33,9 @@ class _Nobody:
     def message(self, text: str) -> None:
         pass
 
+    def idle(self) -> None:
+        pass
+
 
 def main(spec: dict[str, Any]) -> None:
     plan, faults = parse_sweep(spec["sweep"])

@@ -2,9 +2,11 @@
 
 import shlex
 from collections.abc import Sequence
+from contextlib import suppress
 
 from mnist_exp.app.arguments import override_key
 from mnist_exp.config import Stage
+from mnist_exp.lazy import figures, insights
 from mnist_exp.records import Record
 from mnist_exp.report.comparison import print_comparison
 from mnist_exp.report.consoles import print_line, progress_console, results_console
@@ -53,7 +55,7 @@ class RichDisplay:
         self, total_events: int | None, primary_metric: str, trials: int | None = None
     ) -> LiveObserver:
         """Return an observer that shows a job while it is entered."""
-        return LiveObserver(self._progress, primary_metric, total_events, trials)
+        return _Preparing(self._progress, primary_metric, total_events, trials)
 
     def message(self, text: str) -> None:
         """Print a line of progress."""
@@ -101,6 +103,16 @@ class RichDisplay:
         print_comparison(
             [record for _, record in variants], self._results, [text for text, _ in variants]
         )
+
+
+class _Preparing(LiveObserver):
+    """Imports, while a job starts, what its results will be told with: that takes seconds."""
+
+    def idle(self) -> None:
+        """What cannot be imported is told of when it is needed."""
+        with suppress(Exception):
+            figures()
+            insights()
 
 
 def _is_said_once(override: str) -> bool:

@@ -62,3 +62,6 @@ class LiveObserver:
     def message(self, text: str) -> None:
         """Show something worth a line, once."""
         self._view.message(text)
+
+    def idle(self) -> None:
+        """Nothing is shown of it."""

@@ -56,6 +56,9 @@ class Observer(Protocol):
     def message(self, text: str) -> None:
         """Something worth a line: a decision, a download, a retry."""
 
+    def idle(self) -> None:
+        """The job starts, and there is nothing to hear of it for a second or more."""
+
 
 class Workspace(Protocol):
     """Where an experiment runs. Every verb raises `mnist_exp.errors.MnistExpError` alone.

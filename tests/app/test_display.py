@@ -1,5 +1,8 @@
 """What the terminal proposes to type next."""
 
+import subprocess
+import sys
+
 import pytest
 
 from mnist_exp.app.display import RichDisplay
@@ -31,3 +34,18 @@ def test_what_is_said_once_is_not_proposed_again(
         "endpoint.name=mine",
         "outputs_dir=here",
     ]
+
+
+def test_what_the_results_are_told_with_is_imported_while_a_job_starts() -> None:
+    program = (
+        "import sys\n"
+        "from mnist_exp.app.display import RichDisplay\n"
+        "with RichDisplay([]).watching(None, 'acc', 8) as observer:\n"
+        "    print('matplotlib' in sys.modules, 'sklearn' in sys.modules)\n"
+        "    observer.idle()\n"
+        "    print('matplotlib' in sys.modules, 'sklearn' in sys.modules)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines() == ["False False", "True True"]

@@ -239,6 +239,9 @@ class _Watcher:
             content = Path(job.log).read_bytes()
             self._engine.artifact(self._job.name, "user_logs/std_log.txt", content)
 
+    def idle(self) -> None:
+        """Do nothing."""
+
     def _take_over_trial(self, trial: TrialResult) -> None:
         jobs = self._engine.emulator.store.jobs
         if trial.name not in jobs:

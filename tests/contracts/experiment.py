@@ -52,6 +52,7 @@ class Watcher:
     def __init__(self) -> None:
         self.seen: list[JobResult] = []
         self.lines: list[str] = []
+        self.idles = 0
 
     def job_changed(self, job: JobResult) -> None:
         """Keep it."""
@@ -60,6 +61,10 @@ class Watcher:
     def message(self, text: str) -> None:
         """Keep it."""
         self.lines.append(text)
+
+    def idle(self) -> None:
+        """Count it."""
+        self.idles += 1
 
 
 @dataclass

@@ -55,6 +55,9 @@ class Listener:
         """Keep it."""
         self.seen.append(job)
 
+    def idle(self) -> None:
+        """Do nothing."""
+
     def __enter__(self) -> "Listener":
         return self
 

@@ -44,6 +44,7 @@ def watch_job(
     try:
         job = jobs.get(name)
         observer.message(f"in the studio: {job.studio_url}")
+        observer.idle()
         stream = _Stream(client, name)
         status: JobStatus | None = None
         for lines in stream.lines(poll_s):

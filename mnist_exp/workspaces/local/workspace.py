@@ -209,6 +209,7 @@ def _follow(running: RunningJob, site: Site) -> str | None:
     timeout = running.job.timeout
     seen: dict[str, int] = {}
     site.observer.job_changed(running.running({}))
+    site.observer.idle()
     drill = running.job.compute.evict_after_epochs
     while running.poll() is None:
         site.interrupts.check()

@@ -127,6 +127,9 @@ def test_ctrl_c_detaches_and_the_job_goes_on(
         def message(self, _: str) -> None:
             pass
 
+        def idle(self) -> None:
+            pass
+
     with pytest.raises(Detached, match=job.name):
         bench.workspace().watch(job.name, Impatient())
     assert emulator.store.jobs[job.name].status == "Running"

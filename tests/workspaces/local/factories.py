@@ -127,6 +127,7 @@ class Watcher:
     def __init__(self) -> None:
         self.seen: list[JobResult] = []
         self.messages: list[str] = []
+        self.idles = 0
 
     def job_changed(self, job: JobResult) -> None:
         """Keep it."""
@@ -135,6 +136,10 @@ class Watcher:
     def message(self, text: str) -> None:
         """Keep it."""
         self.messages.append(text)
+
+    def idle(self) -> None:
+        """Count it."""
+        self.idles += 1
 
 
 def description(folder: Path) -> dict[str, Any]:
