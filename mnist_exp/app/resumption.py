@@ -1,7 +1,7 @@
 """Going on with a sweep: its config is the one that it was made with, whatever is typed now."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -39,19 +39,13 @@ def with_kept_config(config: ExperimentConfig, overrides: Sequence[str]) -> Expe
     record, folder = unfinished_sweep(RecordIndex(Path(config.outputs_dir)), config.run)
     kept = _read(folder / CONFIG_NAME)
     # Whoever repeats what the sweep was begun with changes nothing.
-    now, then = _fixed(config), _fixed(kept)
-    changes = [
-        text
-        for text in overrides
-        if (key := override_key(text)) not in _ALLOWED and _at(now, key) != _at(then, key)
-    ]
-    if changes:
+    if changes := _changes(_fixed(config), _fixed(kept), overrides):
         raise ConfigError(
             [
-                f"{override_key(text)}: sweep {record.name} goes on with the config that it was "
-                f"made with, got {text}; leave it out, or leave run= and resume= out to begin "
+                f"{key}: sweep {record.name} goes on with what it was made with, {then}, got {now} "
+                f"({text}); leave {override_key(text)} out, or leave run= and resume= out to begin "
                 "another"
-                for text in changes
+                for text, (key, then, now) in changes.items()
             ]
         )
     return replace(
@@ -72,13 +66,35 @@ def _fixed(config: ExperimentConfig) -> Any:
     )
 
 
-def _at(content: Any, key: str) -> Any:
-    """Return what stands at a dotted key, or as near to it as the config goes."""
+def _changes(now: Any, then: Any, overrides: Sequence[str]) -> dict[str, tuple[str, str, str]]:
+    """Return the first thing that each override changes: its key, what it was, what it would be."""
+    given = {override_key(text): text for text in overrides}
+    # A group is chosen before its keys are set, and a profile (no key of the config) before all.
+    chosen = [key for key in given if key.partition(".")[0] not in {*now, *_ALLOWED, "hydra"}]
+    found: dict[str, tuple[str, str, str]] = {}
+    for key in _differences(now, then):
+        parts = key.split(".")
+        prefixes = [".".join(parts[:count]) for count in range(len(parts), 0, -1)]
+        by = next((one for one in (*prefixes, *chosen) if one in given), None)
+        if by is not None:
+            found.setdefault(given[by], (key, _shown(then, key), _shown(now, key)))
+    return found
+
+
+def _differences(now: Any, then: Any, where: str = "") -> Iterator[str]:
+    """Yield the keys at which two configs differ, as deep as both have keys."""
+    if not (isinstance(now, Mapping) and isinstance(then, Mapping)):
+        if now != then:
+            yield where
+        return
+    for name in {**then, **now}:
+        yield from _differences(now.get(name), then.get(name), f"{where}.{name}".lstrip("."))
+
+
+def _shown(content: Any, key: str) -> str:
     for name in key.split("."):
-        if not isinstance(content, Mapping) or name not in content:
-            break
-        content = content[name]
-    return content
+        content = content.get(name) if isinstance(content, Mapping) else None
+    return json.dumps(content)
 
 
 def _read(path: Path) -> ExperimentConfig:

@@ -1,6 +1,6 @@
 """The sweep group: its own rules, and whether the job can use what it draws."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 
 from mnist_exp.build import inputs_of, script_command
@@ -59,6 +59,11 @@ def _unused_names(config: ExperimentConfig) -> Iterator[str]:
                     f"does {other}; keep one of them"
                 )
             replaced[input_name] = name
+            if isinstance(inputs.get(input_name), Mapping):
+                yield (
+                    f"sweep.search_space.{name}: job.inputs.{input_name} is a file or a folder, "
+                    "and a sweep draws numbers and words; leave it out of the search space"
+                )
         if name in sources.values():
             continue
         if "." in name and hasattr(config, name.partition(".")[0]) and name not in used:

@@ -36,7 +36,8 @@ class ParameterColumns:
     def __init__(
         self, rows: Sequence[Mapping[str, Any]], width: int, *, one_line: bool = False
     ) -> None:
-        self._width = max(width - 2, 1) if one_line else None
+        self._width = max(width - 2, 1)
+        self._one_line = one_line
         self._names = list(dict.fromkeys(name for row in rows for name in row))
         values = {name: _widest(name, rows) for name in self._names}
         # Names are folded only where there is no room for them as they are.
@@ -56,7 +57,7 @@ class ParameterColumns:
     def add_to(self, table: Table) -> None:
         """Add the columns to a table."""
         if self._headings is None:
-            table.add_column("parameters", overflow="fold", no_wrap=self._width is not None)
+            table.add_column("parameters", overflow="fold", no_wrap=self._one_line)
             return
         for heading in self._headings.values():
             table.add_column(heading, justify="right", overflow="fold")
@@ -64,13 +65,19 @@ class ParameterColumns:
     def cells(self, parameters: Mapping[str, Any]) -> Iterable[Text]:
         """Return the cells of one row."""
         if self._headings is None:
+            if not self._one_line:
+                return [Text("\n".join(map(self._pair, parameters, parameters.values())))]
             joined = Text(pairs(parameters))
-            if self._width is not None:
-                joined.truncate(self._width, overflow="ellipsis")
+            joined.truncate(self._width, overflow="ellipsis")
             return [joined]
         return [
             Text(number(parameters[name]) if name in parameters else "") for name in self._names
         ]
+
+    def _pair(self, name: str, value: object) -> str:
+        """Return `name=value`, the value in a line of its own where it would be broken in two."""
+        pair = f"{plain(name)}={number(value)}"
+        return pair if len(pair) <= self._width else f"{plain(name)}\n={number(value)}"
 
 
 def folded(name: str, width: int) -> Text:

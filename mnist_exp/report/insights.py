@@ -29,8 +29,8 @@ def sweep_insights(job: JobResult, primary_metric: str, epochs: int | None) -> d
     if saved := _saved(job.trials, epochs):
         found["saved"] = saved
         found["savings"] = (
-            f"{saved['trials']} of {len(job.trials)} trials were cut early, which saved "
-            f"{saved['epochs']} of {saved['of']} {unit}s ({saved['epochs'] / saved['of']:.0%})"
+            f"{saved['epochs']} of {saved['of']} {unit}s ({saved['epochs'] / saved['of']:.0%}), "
+            f"by cutting {saved['trials']} of {len(job.trials)} trials"
         )
     scored = [(trial.parameters, trial.best) for trial in job.trials if trial.best is not None]
     if importance := parameter_importance(scored):
@@ -41,7 +41,7 @@ def sweep_insights(job: JobResult, primary_metric: str, epochs: int | None) -> d
 def _winner(job: JobResult, best: TrialResult, metric: str, unit: str) -> str:
     values = [point.value for point in best.metrics.get(metric, ())]
     where = f" at {unit} {values.index(best.best) + 1}" if best.best in values else ""
-    words = f"{best.best:.4f}{where}, last {number(best.last)}" if best.best is not None else ""
+    words = f"{number(best.best)}{where}, last {number(best.last)}" if best.best is not None else ""
     others = [t for t in job.trials if t.best is not None and t.name != best.name]
     if not others or best.best is None:
         return words
@@ -49,7 +49,7 @@ def _winner(job: JobResult, best: TrialResult, metric: str, unit: str) -> str:
     label = trial_label(second.name, job.name)
     if second.best == best.best:
         return f"{words}; trial {label} has the same value and a higher number"
-    return f"{words}; next is trial {label} with {second.best:.4f}"
+    return f"{words}; next is trial {label} with {number(second.best)}"
 
 
 def _saved(trials: Sequence[TrialResult], epochs: int | None) -> Mapping[str, int] | None:

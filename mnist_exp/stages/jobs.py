@@ -108,12 +108,17 @@ class SweepStage:
         if result is None:
             context.display.resumable(record)
             return record.with_changes(status=JobStatus.NOT_STARTED)
-        record = _with_trials(record, result).with_changes(
-            insights=insights().sweep_insights(
-                result, job.objective.primary_metric, _epochs(job.trial)
-            ),
-        )
-        return self._with_figures(context, job.objective, result, record)
+        try:
+            record = _with_trials(record, result).with_changes(
+                insights=insights().sweep_insights(
+                    result, job.objective.primary_metric, _epochs(job.trial)
+                ),
+            )
+            return self._with_figures(context, job.objective, result, record)
+        except KeyboardInterrupt:
+            # All trials have ended; to go on is to have the result told.
+            context.display.resumable(record)
+            raise
 
     def _with_figures(
         self, context: StageContext, objective: Objective, result: JobResult, record: Record

@@ -1,5 +1,6 @@
 """Bandit: end a trial that is too far behind the best one."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
@@ -66,7 +67,7 @@ class BanditPolicy(Policy):
 
     def caution(self, value: float) -> str | None:
         """Warn of a ratio of a value that is not above 0."""
-        if self.slack_factor and value <= 0:
+        if self.slack_factor and -math.inf < value <= 0:
             return (
                 f"a bandit's slack_factor is a ratio and the primary metric was {value:g}, not "
                 "above 0: trials will be cut that are close to the best; use slack_amount"

@@ -14,20 +14,32 @@ E = TypeVar("E", bound=Enum)
 _LONGEST = 60
 # Characters of a name that can be taken for an abbreviation.
 _SHORTEST = 3
+#: How near, of 1, a name is to one that was mistyped.
+_SLIP = 0.85
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return `; did you mean 'x'?` for the known name nearest to `name`, or nothing."""
     # Case is the commonest slip, and difflib counts it as a difference.
     spelt = {candidate.lower(): candidate for candidate in known}
-    near = difflib.get_close_matches(name.lower(), spelt, n=1) or [
-        # An abbreviation is near to people, not to difflib.
-        candidate
-        for candidate in spelt
-        if min(len(name), len(candidate)) >= _SHORTEST
-        and (candidate.startswith(name.lower()) or name.lower().startswith(candidate))
-    ]
+    # An abbreviation is near to people, not to difflib.
+    near = [one for one in spelt if _abbreviates(name.lower(), one)]
+    if not near or name.lower() in spelt:
+        near = difflib.get_close_matches(name.lower(), spelt, n=1) or near
     return f"; did you mean {spelt[near[0]]!r}?" if near else ""
+
+
+def _abbreviates(one: str, other: str) -> bool:
+    """Whether one is the other cut short, or with words cut short: `val_acc`, `validation_acc`."""
+    pairs = list(zip(one.split("_"), other.split("_"), strict=False))
+    return _is_start(one, other) or (
+        one.count("_") == other.count("_") and all(_is_start(*pair) for pair in pairs)
+    )
+
+
+def _is_start(one: str, other: str) -> bool:
+    shorter, longer = sorted((one, other), key=len)
+    return len(shorter) >= _SHORTEST and longer.startswith(shorter)
 
 
 def shown(value: object) -> str:
@@ -72,10 +84,12 @@ class Fields:
             if name not in known:
                 takes = ", ".join(known) or "nothing"
                 remedy = f"remove it with ~{self.where}.{name}"
+                # One that is given already is meant only by a slip of the finger.
+                slips = difflib.get_close_matches(name, known, n=1, cutoff=_SLIP)
+                near = did_you_mean(name, slips or set(known) - set(self.raw))
                 self.fault(
                     name,
-                    f"{kind} takes {takes}, got {name}={shown(self.raw[name])}; {remedy}"
-                    f"{did_you_mean(name, set(known) - set(self.raw))}",
+                    f"{kind} takes {takes}, got {name}={shown(self.raw[name])}; {remedy}{near}",
                 )
 
     def number(self, name: str) -> float | None:

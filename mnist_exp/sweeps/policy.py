@@ -72,7 +72,8 @@ class Standing:
         if math.isfinite(value):
             return readable(value, *bounds)
         # It never logged a number: what it did log says more than the number worse than any.
-        return [f"{self.histories[self.trial][-1]}", *readable(*bounds)]
+        last = self.histories[self.trial][-1]
+        return [f"{last}, which is worse than any number,", *readable(*bounds)]
 
     @property
     def sign(self) -> str:

@@ -113,6 +113,8 @@ def missing_metric_hint(primary_metric: str, logged: Collection[str]) -> str:
             f"no trial logged {primary_metric!r}, nor any other metric; "
             f"log it with mlflow.log_metric({primary_metric!r}, value)"
         )
+    if primary_metric in logged:
+        return f"no trial logged a finite {primary_metric!r}, so there is no best one"
     near = logged_instead(primary_metric, logged, "sweep.objective.primary_metric")
     return f"no trial logged {primary_metric!r}, so there is no best one; {near}"
 

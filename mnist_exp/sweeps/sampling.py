@@ -133,7 +133,7 @@ def check_sampling(
     for key, expression in space.items():
         fault = _unfit(sampling.type, expression)
         if fault:
-            faults.append(f"{space_where}.{key}: {fault}; use sampling_algorithm.type=random")
+            faults.append(f"{space_where}.{key}: {fault}; use sweep.sampling_algorithm.type=random")
     return faults
 
 

@@ -102,6 +102,9 @@ def summarize(
     warnings = []
     if best is None and (logged or status is not TrialStatus.FAILED) and status.is_finished:
         warnings.append(missing_metric_hint(objective.primary_metric, logged))
+    failed = [trial.index for trial in trials if trial.status is TrialStatus.FAILED]
+    if failed and status is TrialStatus.COMPLETED:
+        warnings.append(f"{len(failed)} of {len(trials)} trials failed, the first: {failed[0]}")
     if best and best.status is TrialStatus.FAILED:
         warnings.append(
             f"the best trial, {best.index}, failed ({best.why}): it may have left no model"

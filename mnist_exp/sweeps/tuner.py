@@ -169,7 +169,7 @@ class Tuner:
             parameters = self.configurations[index]
         except IndexError:
             self._exhausted = True
-            self.listener.message(f"all {index} configurations of the search space were tried")
+            self.listener.message("the search space has no further configuration")
             return
         trial = Trial(index, parameters, self.backend.now())
         self._trials.append(trial)

@@ -127,7 +127,8 @@ def test_a_sweep_that_was_left_goes_on(cli: Cli, tmp_path: Path, number: int) ->
         changed = cli("stage=sweep", f"run={name}", "seed=3")
         assert changed.returncode == 1
         assert (
-            f"error: seed: sweep {name} goes on with the config that it was made" in changed.stderr
+            f"error: seed: sweep {name} goes on with what it was made with, 42, got 3 (seed=3); "
+            "leave seed out" in changed.stderr
         )
     # Whoever types it all again changes nothing.
     begun = ["--config-dir", "own/conf", "job=own", "sweep=own"] if number == signal.SIGKILL else []

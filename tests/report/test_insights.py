@@ -35,14 +35,14 @@ def sweep(best: int | None, *trials: TrialResult) -> JobResult:
             0,
             [trial(0, 0.5, 0.9812, 0.979), trial(1, 0.4, 0.95), trial(2, 0.3)],
             3,
-            "0.9812 at epoch 2, last 0.979; next is trial 1 with 0.9500",
+            "0.9812 at epoch 2, last 0.979; next is trial 1 with 0.95",
         ),
         # Without the number of epochs nobody knows that what is logged is an epoch.
-        (1, [trial(0, 0.1), trial(1, 0.7)], None, "0.7000 at log event 1, last 0.7; next is trial"),
+        (1, [trial(0, 0.1), trial(1, 0.7)], None, "0.7 at log event 1, last 0.7; next is trial"),
         # A lower value is the nearer one where less is better.
-        (0, [trial(0, 0.1), trial(1, 0.9), trial(2, 0.2)], 1, "next is trial 2 with 0.2000"),
+        (0, [trial(0, 0.1), trial(1, 0.9), trial(2, 0.2)], 1, "next is trial 2 with 0.2"),
         (0, [trial(0, 0.7), trial(1, 0.2, 0.7)], 2, "trial 1 has the same value and a higher nu"),
-        (0, [trial(0, 0.7)], 1, "0.7000 at epoch 1, last 0.7"),
+        (0, [trial(0, 0.7)], 1, "0.7 at epoch 1, last 0.7"),
     ],
 )
 def test_why_the_winner_won(
@@ -62,7 +62,7 @@ def test_what_early_termination_saved() -> None:
         10,
     )
     assert found["saved"] == {"epochs": 14, "of": 30, "trials": 2}
-    assert found["savings"] == ("2 of 3 trials were cut early, which saved 14 of 30 epochs (47%)")
+    assert found["savings"] == "14 of 30 epochs (47%), by cutting 2 of 3 trials"
 
 
 def test_without_the_number_of_epochs_the_longest_trial_tells() -> None:
@@ -78,7 +78,7 @@ def test_a_trials_own_number_of_epochs_comes_first() -> None:
     ]
     found = sweep_insights(sweep(0, *trials), METRIC, None)
     assert found["saved"] == {"epochs": 19, "of": 25, "trials": 1}
-    assert found["savings"].endswith("19 of 25 epochs (76%)")
+    assert found["savings"].startswith("19 of 25 epochs (76%), ")
     assert " at epoch 1, " in found["winner"]
 
 

@@ -90,7 +90,7 @@ def test_a_grid_over_a_continuous_space_is_refused():
     raw = {**TUTORIAL, "sampling_algorithm": {"type": "grid"}}
     assert parse_sweep(raw)[1] == [
         "sweep.search_space.learning_rate: grid sampling takes choice alone, got loguniform; "
-        "use sampling_algorithm.type=random"
+        "use sweep.sampling_algorithm.type=random"
     ]
 
 

@@ -78,6 +78,12 @@ def test_the_hint_lists_what_was_logged_and_guesses():
     )
     assert "set sweep.objective.primary_metric" in missing_metric_hint("xyz", ["loss"])
     assert "nor any other metric" in missing_metric_hint("xyz", [])
+    # One that is logged, and was never a number.
+    assert missing_metric_hint("acc", ["acc", "loss"]) == (
+        "no trial logged a finite 'acc', so there is no best one"
+    )
+    shortened = missing_metric_hint("val_acc", ["final_acc", "validation_acc"])
+    assert shortened.endswith("; did you mean 'validation_acc'?")
 
 
 def test_the_mean_of_huge_numbers_is_a_number():

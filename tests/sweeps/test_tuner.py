@@ -122,7 +122,8 @@ def test_a_failed_trial_can_be_best_and_a_warning_says_so(tune, simulate, script
     scripts = [script([0.9], exit_code=1), script([0.5])]
     result = tune(simulate(scripts), Limits(2, 1)).run()
     assert result.best == 0
-    assert "may have left no model" in result.warnings[0]
+    assert result.warnings[0] == "1 of 2 trials failed, the first: 0"
+    assert "may have left no model" in result.warnings[1]
 
 
 def test_a_sweep_fails_when_every_trial_does(tune, simulate, script):
@@ -161,7 +162,7 @@ def test_an_exhausted_grid_ends_the_sweep_early(tune, simulate, script, log):
     result = tune(backend, Limits(10, 2), configurations=UNBOUNDED[:3]).run()
     assert len(result.trials) == 3
     assert result.status is TrialStatus.COMPLETED
-    assert log.messages == ["all 3 configurations of the search space were tried"]
+    assert log.messages == ["the search space has no further configuration"]
 
 
 def test_the_sweeps_timeout_cancels_what_runs_and_starts_no_more(tune, simulate, script, log):

@@ -5,6 +5,7 @@ Figures are made without pyplot, which would keep them alive and look for a disp
 
 import os
 import tempfile
+import warnings
 from pathlib import Path
 
 from matplotlib.axes import Axes
@@ -97,7 +98,9 @@ def save(figure: Figure, path: Path) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         temporary = Path(name)
-        with os.fdopen(handle, "wb") as file:
+        with os.fdopen(handle, "wb") as file, warnings.catch_warnings():
+            # A glyph that no font has is a box; to say so once more for each helps nobody.
+            warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)
             figure.savefig(file, format="png")
         temporary.chmod(0o644)
         return temporary.replace(path)

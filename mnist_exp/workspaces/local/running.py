@@ -95,6 +95,8 @@ class RunningJob:
         self.started = time.monotonic()
         literals = {name: value for name, value in job.inputs.items() if isinstance(value, Literal)}
         self.parameters = trial.parameters if trial else literals
+        # Sweeps that differ in what is fixed can be told apart, too.
+        self._logged = {**literals, **self.parameters}
         self.resources = ExitStack()
         # What was said of it -> how many epochs were done.
         self._evictions: dict[str, int] = {}
@@ -233,7 +235,7 @@ class RunningJob:
         self.describe(status, why)
         self.folder.forget_exit_code()
         tracking = self._site.tracking
-        tracking.log_missing_parameters(self.run.run_id, self.parameters)
+        tracking.log_missing_parameters(self.run.run_id, self._logged)
         tracking.end(self.run.run_id, status)
         failed = status is JobStatus.FAILED
         log = self._workers.failed_log if self._workers and failed else self.folder.log

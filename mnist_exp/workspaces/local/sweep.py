@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import asdict, fields, replace
 from typing import Any
 
-from mnist_exp.errors import ConflictError
+from mnist_exp.errors import ConflictError, OutputsError
 from mnist_exp.snapshot import snapshot_hash
 from mnist_exp.specs import CommandJob, SweepJob
 from mnist_exp.sweeps.bayesian import BayesianConfigurations
@@ -64,7 +64,13 @@ class _Sweep:
         entries = list(journal.entries())
         self._history: History | None = None
         if entries:
-            self._history = read_history(entries, job.objective.primary_metric)
+            try:
+                self._history = read_history(entries, job.objective.primary_metric)
+            except (LookupError, ValueError) as error:
+                raise OutputsError(
+                    f"run: the journal {journal.path} of sweep {job.name} is damaged; put back a "
+                    "copy of it, or leave run= and resume= out to begin another sweep"
+                ) from error
             job = _gone_on_with(job, self._history)
         else:
             job = replace(job, sampling=with_seed(job.sampling))
@@ -155,7 +161,8 @@ class _Sweep:
             return None
         if self._history.finished:
             self._site.observer.message("all trials had ended: nothing runs, its result is read")
-            return None
+            metric = self._job.objective.primary_metric
+            return Restart(self._history, {}, metric)
         unfinished = [trial.index for trial in self._history.unfinished]
         root, name = self._site.root, self._job.name
         folders = {index: JobFolder(root, f"{name}_{index}") for index in unfinished}

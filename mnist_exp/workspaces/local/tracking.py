@@ -232,10 +232,12 @@ class Tracking:
         try:
             yield
         except (MlflowException, SQLAlchemyError) as error:
-            text = " ".join(str(error).split())[:300]
+            # What follows is SQL.
+            text = " ".join(str(error).partition("[SQL")[0].split())[:300]
             raise OutputsError(
                 f"outputs_dir: the MLflow store {self._outputs / STORE_NAME} failed: {text}; "
-                "free space or choose another folder with outputs_dir="
+                "free space, put the store back that belongs to these outputs, or choose another "
+                "folder with outputs_dir="
             ) from error
 
 
