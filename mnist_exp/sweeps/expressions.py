@@ -58,6 +58,27 @@ class Expression(ABC):
 
 
 @dataclass(frozen=True)
+class _Stepped(Expression):
+    """A q-expression: stands among the bases before the one whose draws it rounds."""
+
+    q: float
+
+    def value(self, u: float) -> float:
+        """Return the multiple of q nearest to the draw."""
+        # Abstract in Expression alone; the next of the bases has it.
+        draw: float = super().value(u)  # type: ignore[safe-super]
+        steps = draw / self.q
+        # From 2**53 on every float is whole, and infinity cannot be rounded.
+        return draw if abs(steps) >= 2.0**53 else round(steps) * self.q
+
+    def faults(self) -> Iterator[tuple[str, str]]:
+        """Those of the draw, and q above 0."""
+        yield from super().faults()
+        if self.q <= 0:
+            yield "q", f"must be above 0, got {self.q:g}"
+
+
+@dataclass(frozen=True)
 class Choice(Expression):
     """One of `values`, each as likely: integers, floats, strings or mappings.
 
@@ -128,20 +149,10 @@ class Uniform(Expression):
 
 
 @dataclass(frozen=True)
-class QUniform(Uniform):
+class QUniform(_Stepped, Uniform):
     """`round(uniform / q) * q`; rounding may step over a bound by up to q / 2."""
 
     type: ClassVar[str] = "quniform"
-    q: float
-
-    def value(self, u: float) -> float:
-        """Return the multiple of q nearest to the uniform draw."""
-        return _nearest_multiple(super().value(u), self.q)
-
-    def faults(self) -> Iterator[tuple[str, str]]:
-        """The bounds in order, q above 0."""
-        yield from super().faults()
-        yield from _step_faults(self.q)
 
 
 @dataclass(frozen=True)
@@ -176,20 +187,10 @@ class LogUniform(Expression):
 
 
 @dataclass(frozen=True)
-class QLogUniform(LogUniform):
+class QLogUniform(_Stepped, LogUniform):
     """`round(loguniform / q) * q`."""
 
     type: ClassVar[str] = "qloguniform"
-    q: float
-
-    def value(self, u: float) -> float:
-        """Return the multiple of q nearest to the loguniform draw."""
-        return _nearest_multiple(super().value(u), self.q)
-
-    def faults(self) -> Iterator[tuple[str, str]]:
-        """Those of a loguniform, and q above 0."""
-        yield from super().faults()
-        yield from _step_faults(self.q)
 
 
 @dataclass(frozen=True)
@@ -216,20 +217,10 @@ class Normal(Expression):
 
 
 @dataclass(frozen=True)
-class QNormal(Normal):
+class QNormal(_Stepped, Normal):
     """`round(normal / q) * q`."""
 
     type: ClassVar[str] = "qnormal"
-    q: float
-
-    def value(self, u: float) -> float:
-        """Return the multiple of q nearest to the normal draw."""
-        return _nearest_multiple(super().value(u), self.q)
-
-    def faults(self) -> Iterator[tuple[str, str]]:
-        """Those of a normal, and q above 0."""
-        yield from super().faults()
-        yield from _step_faults(self.q)
 
 
 @dataclass(frozen=True)
@@ -258,20 +249,10 @@ class LogNormal(Expression):
 
 
 @dataclass(frozen=True)
-class QLogNormal(LogNormal):
+class QLogNormal(_Stepped, LogNormal):
     """`round(lognormal / q) * q`."""
 
     type: ClassVar[str] = "qlognormal"
-    q: float
-
-    def value(self, u: float) -> float:
-        """Return the multiple of q nearest to the lognormal draw."""
-        return _nearest_multiple(super().value(u), self.q)
-
-    def faults(self) -> Iterator[tuple[str, str]]:
-        """Those of a lognormal, and q above 0."""
-        yield from super().faults()
-        yield from _step_faults(self.q)
 
 
 def _between(low: float, high: float, u: float) -> float:
@@ -288,19 +269,8 @@ def _power(base: float, exponent: float) -> float:
     return math.exp(exponent * math.log(base))
 
 
-def _nearest_multiple(value: float, q: float) -> float:
-    steps = value / q
-    # From here on every float is whole, and infinity cannot be rounded.
-    return value if abs(steps) >= 2.0**53 else round(steps) * q
-
-
 def _order(low: str, high: str, low_value: float, high_value: float) -> str:
     return f"{low} must be below {high}, got {low_value:g} and {high_value:g}"
-
-
-def _step_faults(q: float) -> Iterator[tuple[str, str]]:
-    if q <= 0:
-        yield "q", f"must be above 0, got {q:g}"
 
 
 def _spread_faults(sigma: float) -> Iterator[tuple[str, str]]:

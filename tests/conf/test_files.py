@@ -16,6 +16,7 @@ from tests.composing import CONF, config
 FILES = sorted(path.relative_to(CONF).as_posix() for path in CONF.rglob("*.yaml"))
 GROUPS = sorted({path.partition("/")[0] for path in FILES if "/" in path} - {"hydra"})
 OPTIONS = [path.removesuffix(".yaml").rsplit("/", 1) for path in FILES if path.count("/") == 1]
+SCHEMA_FILES = sorted(Path(schema.__file__).parent.glob("*.py"))
 
 
 def overrides_for(group: str, option: str, folder: Path) -> list[str]:
@@ -92,9 +93,9 @@ def test_every_group_is_in_the_defaults_and_in_the_schema() -> None:
     assert set(GROUPS) - {"profile"} <= fields
 
 
-def uncommented_fields() -> list[str]:
-    """Return the fields of the schema that no comment stands above."""
-    source = Path(schema.__file__).read_text(encoding="utf-8")
+def uncommented_fields(path: Path) -> list[str]:
+    """Return the fields of a file of the schema that no comment stands above."""
+    source = path.read_text(encoding="utf-8")
     lines = source.splitlines()
     found = []
     for node in ast.parse(source).body:
@@ -113,8 +114,9 @@ def uncommented_fields() -> list[str]:
     return found
 
 
-def test_every_field_of_the_schema_has_a_comment() -> None:
-    assert uncommented_fields() == []
+@pytest.mark.parametrize("path", SCHEMA_FILES, ids=lambda path: path.stem)
+def test_every_field_of_the_schema_has_a_comment(path: Path) -> None:
+    assert uncommented_fields(path) == []
 
 
 def test_the_swap_to_azure_is_one_overlay_or_a_few_overrides() -> None:

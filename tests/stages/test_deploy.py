@@ -177,7 +177,7 @@ def test_a_deployment_that_changes_the_auth_mode_says_so(two: Deploying) -> None
 
 
 def kept(two: Deploying) -> tuple[str, int, str]:
-    record = two.workspace._endpoints._existing(NAME)[1]
+    record = two.workspace._endpoints._registry.existing(NAME)[1]
     return record.auth_mode, record.token_lifetime, record.description
 
 

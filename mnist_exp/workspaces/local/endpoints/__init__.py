@@ -1,6 +1,8 @@
 """Online endpoints on this machine: Azure ML's contract, a front process for each.
 
     endpoints   the verbs: create, deploy, invoke, delete
+    registry    which there are: found, listed, removed
+    changes     what a command changes of an endpoint's record: pure
     deployments a new revision of a deployment beside the running one, then the switch
     staging     the files of a revision: code, model, settings
     front       the front process: started when it is not there, told and asked

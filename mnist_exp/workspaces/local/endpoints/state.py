@@ -3,14 +3,16 @@
 https://learn.microsoft.com/rest/api/azureml/online-deployments/get
 """
 
+from collections.abc import Mapping
 from enum import StrEnum
+from typing import Any
 
 from mnist_exp.serving.files import EndpointRecord
-from mnist_exp.workspaces.entities import Deployment, Endpoint
+from mnist_exp.workspaces.entities import Deployment, DeploymentStatistics, Endpoint
 from mnist_exp.workspaces.local.endpoints.sockets import LOOPBACK
 from mnist_exp.workspaces.local.endpoints.store import DeploymentFolder, EndpointFolder
 
-__all__ = ["ProvisioningState", "deployment_now", "endpoint_now", "scoring_uri"]
+__all__ = ["ProvisioningState", "deployment_now", "endpoint_now", "scoring_uri", "statistics_of"]
 
 
 class ProvisioningState(StrEnum):
@@ -64,6 +66,14 @@ def endpoint_now(folder: EndpointFolder, record: EndpointRecord) -> Endpoint:
         why="" if is_up else FRONT_GONE,
         auth_mode=record.auth_mode,
         expires=record.expires,
+    )
+
+
+def statistics_of(raw: Mapping[str, Any]) -> DeploymentStatistics:
+    """Return how a deployment has done, from what the front reports of it."""
+    times = {float(bound): count for bound, count in raw["times_ms"].items()}
+    return DeploymentStatistics(
+        raw["requests"], raw["failures"], times, raw["instances"], raw["restarts"]
     )
 
 
