@@ -7,7 +7,14 @@ from typing import Any
 import pytest
 
 from mnist_exp import checks
-from mnist_exp.config import ComputeTier, ComputeType, EnvType, ExperimentConfig, Stage
+from mnist_exp.config import (
+    ComputeTier,
+    ComputeType,
+    DistributionType,
+    EnvType,
+    ExperimentConfig,
+    Stage,
+)
 from tests.composing import fresh_config
 
 Change = Callable[[ExperimentConfig], object]
@@ -90,6 +97,14 @@ RULES: dict[str, tuple[str, Change, str]] = {
         "compute",
         setting(env__type=EnvType.conda, env__image="i", env__conda_file="/nowhere.yaml"),
         "env.conda_file: must be a file, got /nowhere.yaml",
+    ),
+    "shares": (
+        "train",
+        setting(
+            job__distribution__type=DistributionType.tensorflow, job__distribution__worker_count=3
+        ),
+        "model.batch_size: must be a multiple of job.distribution.worker_count, 3, for equal "
+        "shares of a step, got 64",
     ),
     "neurons": (
         "train",

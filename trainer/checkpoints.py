@@ -10,6 +10,7 @@ Order and split of the images are drawn from (seed, epoch), so these two are the
 import json
 import os
 import re
+import zipfile
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -65,6 +66,8 @@ def read_checkpoint(path: Path) -> Checkpoint:
         CheckpointError: It is damaged, no checkpoint at all, or of another format.
     """
     try:
+        if not zipfile.is_zipfile(path):
+            raise ValueError("no npz archive, or cut short")
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             about = json.loads(str(arrays["about"]))
             version = about.pop("format_version")
@@ -82,6 +85,8 @@ def read_checkpoint(path: Path) -> Checkpoint:
             return Checkpoint(**{name: about[name] for name in _FIELDS}, state=state)
     except CheckpointError:
         raise
+    except PermissionError as error:
+        raise CheckpointError(f"{path}: cannot be read: {error.strerror}") from error
     except Exception as error:
         # Damaged bytes may make zipfile, NumPy and json raise nearly anything.
         raise CheckpointError(f"{path}: damaged or not a checkpoint: {error}") from error
@@ -123,9 +128,11 @@ class CheckpointFolder:
             self._own.insert(0, path)
             found = found or checkpoint
         if refusals and not found:
-            raise CheckpointError(f"{refusals[0]} (move it away, or name another folder)")
+            raise CheckpointError(
+                f"{refusals[0]} (go on with what it was begun with, or name another folder)"
+            )
         for passed_over in refusals:
-            warn(f"passed over {passed_over}")
+            warn(f"warning: passed over {passed_over}")
         return found
 
     @property

@@ -6,6 +6,8 @@ https://learn.microsoft.com/azure/machine-learning/how-to-train-distributed-gpu#
 
 import json
 import os
+import socket
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +16,8 @@ import tensorflow as tf
 from errors import SettingsError
 
 __all__ = ["Cluster", "cores", "join_cluster"]
+
+_LOOK_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,7 @@ def join_cluster(batch_size: int) -> Cluster:
     config = _tf_config()
     workers = len(_workers(config))
     if workers > 1:
+        _wait_for_all(_workers(config), int(config["task"].get("index", 0)))
         strategy = tf.distribute.MultiWorkerMirroredStrategy()
     else:
         strategy = tf.distribute.MirroredStrategy() if len(gpus) > 1 else None
@@ -62,6 +67,37 @@ def join_cluster(batch_size: int) -> Cluster:
 def cores() -> int:
     """How many cores this process may use."""
     return len(os.sched_getaffinity(0))
+
+
+def _wait_for_all(workers: list[str], index: int) -> None:
+    """Returns when every worker is there.
+
+    TensorFlow would wait as well, but in C++, where no signal is heard: so each worker listens at
+    its address until all do, and only then TensorFlow takes over.
+    """
+    missing = [worker for worker in workers if worker != workers[index]]
+    try:
+        beacon = socket.create_server(_address(workers[index]))
+    except OSError:
+        # TensorFlow says best what is wrong with the address.
+        return
+    print(f"worker {index} of {len(workers)}: waits for {', '.join(missing)}", flush=True)
+    with beacon:
+        while missing := [worker for worker in missing if not _answers(worker)]:
+            time.sleep(_LOOK_SECONDS)
+
+
+def _answers(worker: str) -> bool:
+    try:
+        socket.create_connection(_address(worker), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+def _address(worker: str) -> tuple[str, int]:
+    host, _, port = worker.rpartition(":")
+    return host, int(port)
 
 
 def _tf_config() -> dict[str, Any]:
@@ -82,9 +118,16 @@ def _tf_config() -> dict[str, Any]:
             "TF_CONFIG asks for parameter servers; this trainer's workers update together"
             " (MultiWorkerMirroredStrategy), so parameter_server_count must be 0"
         )
+    if wrong := [host for host in hosts if not _is_address(host)]:
+        raise SettingsError(f"TF_CONFIG: must name workers as HOST:PORT, got {wrong[0]!r}")
     if hosts and not 0 <= index < len(hosts):
         raise SettingsError(f"TF_CONFIG: task.index must be below {len(hosts)}, got {index}")
     return config
+
+
+def _is_address(text: Any) -> bool:
+    host, _, port = str(text).rpartition(":")
+    return bool(host) and port.isdecimal() and 0 < int(port) < 2**16
 
 
 def _workers(config: dict[str, Any]) -> list[str]:

@@ -9,7 +9,7 @@ from checkpoints import Checkpoint, CheckpointFolder
 from cluster import Cluster, join_cluster
 from compute import ComputePath
 from data import Digits, Split, split
-from errors import ClusterError, Stopped
+from errors import ClusterError, SettingsError, Stopped
 from export import Evaluation, evaluate, export_evaluation, export_model
 from paths import choose_path
 from resume import Start, data_fingerprint, find_start
@@ -39,10 +39,23 @@ def run(settings: Settings, digits: Digits, test: Digits) -> None:
     """
     parts = split(digits, test, settings.validation_fraction, settings.seed)
     cluster = join_cluster(settings.batch_size)
+    if cluster.is_chief:
+        _make_outputs()
     with stoppable() as stop:
         path = choose_path(settings, parts.training, cluster.strategy)
         loop = TrainingLoop(path, settings, parts, stop)
         _Run(settings, parts, cluster, path, loop).go()
+
+
+def _make_outputs() -> None:
+    """Sees before the training that its model can be kept."""
+    try:
+        OUTPUTS.mkdir(exist_ok=True)
+    except OSError as error:
+        raise SettingsError(
+            f"the model goes to {OUTPUTS.absolute()}, which cannot be made ({error.strerror});"
+            " start where that can be written"
+        ) from error
 
 
 class _Run:
@@ -81,7 +94,8 @@ class _Run:
             why_not = "the chief, worker 0, tracks for all"
         _say(f"tracking: {uri or f'off ({why_not})'}")
         noted = self.own.note_run if self.own and not start.run_id else None
-        with tracked(uri, self.settings.parameters(), start.run_id, noted) as tracker:
+        parameters = self.settings.parameters()
+        with tracked(uri, parameters, start.run_id, noted, self._is_stopping) as tracker:
             for row in start.history:
                 tracker.log(_metrics(row), int(row["epoch"]))
             self._train(start, tracker)
@@ -97,7 +111,7 @@ class _Run:
                 self._hold(epoch.number, tracker.run_id)
                 if epoch.number % self.settings.checkpoint_every == 0 or epoch.number == epochs:
                     self._keep()
-                tracker.wait_once(lambda: self.loop.stop.is_set)
+                tracker.wait_once(self._is_stopping)
         except Stopped:
             self._keep()
             raise
@@ -105,6 +119,9 @@ class _Run:
             # The first lines tell of the graph; what happened stands at the end.
             reason = [line for line in str(e.message).splitlines() if line.strip()][-1]
             raise ClusterError(f"another worker of this job was lost: {reason[:300]}") from e
+
+    def _is_stopping(self) -> bool:
+        return self.loop.stop.is_set
 
     def _hold(self, epoch: int, run_id: str | None) -> None:
         """Has a checkpoint of this epoch at hand, whether it is its turn or not."""

@@ -14,6 +14,11 @@ __all__ = ["Architecture", "Optimizer", "Settings", "parse_arguments"]
 
 _Kind = TypeVar("_Kind", bound=StrEnum)
 
+# Beyond it a count is a slip of the finger, or does not fit 32 bits.
+_MOST = 1_000_000
+# What Keras takes.
+_LAST_SEED = 2**32 - 1
+
 
 class Architecture(StrEnum):
     """The networks that this trainer builds."""
@@ -149,20 +154,23 @@ def _number(text: str, rule: str) -> float:
     return value
 
 
-def _whole(text: str, rule: str, low: int) -> int:
+def _whole(text: str, low: int, high: int) -> int:
+    rule = f"a whole number of at least {low}"
     # A sweep may send 64 as 64.0.
     value = _number(text, rule)
     if value != int(value) or value < low:
         raise argparse.ArgumentTypeError(f"must be {rule}, got {text!r}")
+    if value > high:
+        raise argparse.ArgumentTypeError(f"must be at most {high}, got {text!r}")
     return int(value)
 
 
 def _positive_int(text: str) -> int:
-    return _whole(text, "a whole number of at least 1", 1)
+    return _whole(text, 1, _MOST)
 
 
 def _seed(text: str) -> int:
-    return _whole(text, "a whole number of at least 0", 0)
+    return _whole(text, 0, _LAST_SEED)
 
 
 def _positive_float(text: str) -> float:

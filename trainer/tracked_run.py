@@ -1,9 +1,11 @@
 """The run in the MLflow store. Importing this imports MLflow."""
 
+import fcntl
 import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from mlflow.entities import Metric, Param, Run
 from mlflow.exceptions import MlflowException
@@ -36,6 +38,7 @@ class TrackedRun:
             uri: The store.
             earlier: The run in which an earlier attempt logged, if that is known.
         """
+        _make_store(uri)
         client = MlflowClient(uri)
         given = os.environ.get("MLFLOW_RUN_ID")
         run = client.get_run(given) if given else _reopened(client, earlier)
@@ -84,6 +87,31 @@ class TrackedRun:
             history = [] if self.is_new else self.client.get_metric_history(self.run_id, key)
             self.written[key] = {metric.step for metric in history}
         return self.written[key]
+
+
+def _make_store(uri: str) -> None:
+    """Makes a store in a local file aside, and renames it.
+
+    MLflow takes seconds to make its tables, and a process that is killed meanwhile leaves a store
+    that nobody can open any more.
+    """
+    if not uri.startswith("sqlite:"):
+        return
+    # As MLflow itself reads it; mlflow-skinny has no SQLAlchemy, and knows no such store.
+    from sqlalchemy.engine import make_url  # noqa: PLC0415
+
+    store = Path(make_url(uri).database or "")
+    if not store.parent.is_dir() or store.exists():
+        return
+    with (store.parent / f".{store.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if store.exists():
+            return
+        aside = store.with_name(f".{store.name}.new")
+        aside.unlink(missing_ok=True)
+        address = str(aside).replace("%", "%25").replace("?", "%3F")
+        MlflowClient(f"sqlite:///{address}").search_experiments(max_results=1)
+        aside.rename(store)
 
 
 def _means(text: str, value: str | int | float) -> bool:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from errors import TrackingError
+from errors import Stopped, TrackingError
 from records import Record
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ def tracked(
     parameters: Parameters,
     earlier: str | None = None,
     on_open: Callable[[str], None] | None = None,
+    is_over: Callable[[], bool] = lambda: False,
 ) -> Iterator["Tracker"]:
     """Lends a tracker and closes it with the status that fits how the block ended.
 
@@ -68,8 +69,10 @@ def tracked(
         parameters: What the run was asked for.
         earlier: The MLflow run of an earlier attempt, which is gone on with if the store has it.
         on_open: Told of another run's id, by the thread that has opened it.
+        is_over: Whether the process is to end, while the last metrics are written.
 
     Raises:
+        Stopped: The block went well, and SIGTERM came before its metrics were written.
         TrackingError: The block went well and its metrics could not be written. Where the block
             itself failed, that is said on stderr, and the block's own error goes on.
     """
@@ -86,7 +89,12 @@ def tracked(
         except TrackingError as error:
             print(f"warning: {error}", file=sys.stderr)
         raise
-    tracker.close("FINISHED", _CLOSING_SECONDS)
+    try:
+        tracker.close("FINISHED", _CLOSING_SECONDS, is_over)
+    except TrackingError as error:
+        if is_over():
+            raise Stopped(f"stopped by SIGTERM after the last epoch: {error}") from error
+        raise
 
 
 class Tracker:
@@ -151,13 +159,16 @@ class Tracker:
             self._has_to_wait = not self._written_once.wait(_LOOK_SECONDS)
         self._has_to_wait = False
 
-    def close(self, status: str, patience_s: float) -> None:
+    def close(
+        self, status: str, patience_s: float, is_over: Callable[[], bool] = lambda: False
+    ) -> None:
         """Waits until everything is written.
 
         Args:
             status: MLflow's word for how the run ended (FINISHED, FAILED, KILLED); it is written
                 only where the run is this process's own, not one given by MLFLOW_RUN_ID.
             patience_s: How long to wait at most.
+            is_over: Once it says so, the wait is over in seconds.
 
         Raises:
             TrackingError: Something could not be written, in spite of several tries.
@@ -166,7 +177,12 @@ class Tracker:
             return
         self._status = status
         self._queue.put(None)
-        self._thread.join(patience_s)
+        deadline = time.monotonic() + patience_s
+        while self._thread.is_alive() and time.monotonic() < deadline:
+            self._thread.join(_LOOK_SECONDS)
+            if is_over():
+                deadline = min(deadline, time.monotonic() + _PARTING_SECONDS)
+                is_over = _never
         if self._thread.is_alive():
             where = _shown(self._uri)
             raise TrackingError(f"{where} does not answer: the last metrics may be missing")
@@ -187,7 +203,9 @@ class Tracker:
                 run = run or _open(uri, self.run_id)
                 if self.run_id != run.run_id:
                     self.run_id = run.run_id
-                    self._on_open(run.run_id)
+                    # One that was given is given again.
+                    if run.is_own:
+                        self._on_open(run.run_id)
                 run.begin(parameters)
                 run.write(pending)
                 if pending:
@@ -221,6 +239,10 @@ class Tracker:
                 return False
             pending.append(record)
             wait = False
+
+
+def _never() -> bool:
+    return False
 
 
 def _is_swept(variable: str) -> bool:

@@ -25,8 +25,8 @@ def main() -> int:
         _start(settings)
     except TrainerError as error:
         return _fail(f"error: {error}", error.exit_code)
-    except OSError as error:
-        return _fail(f"error: {error}", TrainerError.exit_code)
+    except (OSError, MemoryError) as error:
+        return _fail(f"error: {str(error) or 'out of memory'}", TrainerError.exit_code)
     except Stopped as stop:
         kept = list(settings.checkpoints.glob("epoch-*.npz")) if settings.checkpoints else []
         then = "go on from its last checkpoint" if kept else "begin again"
@@ -48,11 +48,22 @@ def _start(settings: Settings) -> None:
 
     with ThreadPoolExecutor(1) as reader:
         digits = reader.submit(load, settings.data_folder)
-        import_tensorflow(keras=needs_keras(settings))
-
-        from run import run  # noqa: PLC0415
+        try:
+            import_tensorflow(keras=needs_keras(settings))
+            from run import run  # noqa: PLC0415
+        except ImportError as error:
+            # An extension that an interrupt has met in the midst of its import says only this.
+            if _was_interrupted(error):
+                raise KeyboardInterrupt from error
+            raise
 
         run(settings, *digits.result())
+
+
+def _was_interrupted(error: BaseException | None) -> bool:
+    while error and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def _stop_at_once(_signal: int, _frame: FrameType | None) -> None:

@@ -6,8 +6,9 @@ from typing import Any
 
 from mnist_exp.build import DATA_REFERENCE
 from mnist_exp.checks.command import command_faults
+from mnist_exp.checks.model import model_field, share_rule
 from mnist_exp.checks.paths import leads_out
-from mnist_exp.config import DistributionConfig, ExperimentConfig
+from mnist_exp.config import ExperimentConfig
 from mnist_exp.names import input_name_fault
 
 __all__ = ["job_faults"]
@@ -34,7 +35,7 @@ def job_faults(config: ExperimentConfig) -> Iterator[str]:
         yield "job.experiment_name: must not be empty"
     if job.timeout is not None and job.timeout < 1:
         yield f"job.timeout: must be at least 1 second, got {job.timeout}"
-    yield from _distribution(job.distribution)
+    yield from _distribution(config)
     for name, value in job.inputs.items():
         yield from _job_input(name, value)
     for name, value in job.outputs.items():
@@ -48,8 +49,13 @@ def job_faults(config: ExperimentConfig) -> Iterator[str]:
     yield from command_faults(config)
 
 
-def _distribution(distribution: DistributionConfig) -> Iterator[str]:
-    where = "job.distribution"
+def _distribution(config: ExperimentConfig) -> Iterator[str]:
+    where, distribution = "job.distribution", config.job.distribution
+    batch_size = config.model.batch_size
+    if model_field("batch_size", config.job.inputs, config.model) and (
+        rule := share_rule(batch_size, distribution.worker_count)
+    ):
+        yield f"model.batch_size: must be {rule}, got {batch_size}"
     if not 1 <= distribution.worker_count <= 100:
         yield f"{where}.worker_count: must be from 1 to 100, got {distribution.worker_count}"
     if distribution.type is None and distribution.worker_count > 1:

@@ -7,7 +7,7 @@ from typing import Any
 
 from mnist_exp.config import Architecture, ExperimentConfig, ModelConfig, Optimizer
 
-__all__ = ["model_faults", "model_field", "value_rule"]
+__all__ = ["model_faults", "model_field", "share_rule", "value_rule"]
 
 
 #: Beyond it a count is a slip of the finger, or does not fit the trainer's 32 bits.
@@ -44,6 +44,13 @@ def value_rule(name: str, value: Any) -> str | None:
     if keeps is _is_count and _number(value) > MOST:
         return f"at most {MOST}"
     return None if keeps(value) else rule
+
+
+def share_rule(batch_size: Any, workers: int) -> str | None:
+    """Return the rule that a batch size breaks which workers cannot share; None if they can."""
+    if workers < 1 or not _is_count(batch_size) or _number(batch_size) % workers == 0:
+        return None
+    return f"a multiple of job.distribution.worker_count, {workers}, for equal shares of a step"
 
 
 def _number(value: Any) -> float:

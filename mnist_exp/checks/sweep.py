@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 
 from mnist_exp.build import inputs_of, script_command
-from mnist_exp.checks.model import model_field, value_rule
+from mnist_exp.checks.model import model_field, share_rule, value_rule
 from mnist_exp.config import ExperimentConfig
 from mnist_exp.sweeps import parse_sweep
 from mnist_exp.sweeps.names import name_fault
@@ -84,7 +84,10 @@ def _refused_values(key: str, expression: Expression, config: ExperimentConfig) 
     if field is None:
         return
     for value in expression.examples():
-        if rule := value_rule(field, value):
+        rule = value_rule(field, value)
+        if field == "batch_size" and not rule:
+            rule = share_rule(value, config.job.distribution.worker_count)
+        if rule:
             shown = f"{value:g}" if type(value) is float else str(value)
             yield (
                 f"sweep.search_space.{key}: may draw {shown}, and model.{field} must be {rule}; "

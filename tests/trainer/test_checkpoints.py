@@ -153,7 +153,7 @@ def test_what_was_passed_over_is_not_overwritten(folder):
 def test_checkpoints_of_which_none_is_good_are_an_error_and_stay(folder):
     folder.save(checkpoint(1, wide=True))
     before = (folder.folder / "epoch-0001.npz").read_bytes()
-    with pytest.raises(CheckpointError, match=r"too wide \(move it away, or name another"):
+    with pytest.raises(CheckpointError, match=r"too wide \(go on with what it was begun"):
         CheckpointFolder(folder.folder).latest(refuse_wide, print)
     assert (folder.folder / "epoch-0001.npz").read_bytes() == before
 

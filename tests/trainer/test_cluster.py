@@ -26,6 +26,7 @@ def test_one_process_alone_has_no_strategy(monkeypatch):
         ("[]", "TF_CONFIG cannot be read"),
         (config(worker=["a:1"], ps=["b:1"]), "parameter_server_count must be 0"),
         (config(2, worker=["a:1", "b:1"]), "task.index must be below 2, got 2"),
+        (config(worker=["a:1", "b:70000"]), "must name workers as HOST:PORT, got 'b:70000'"),
     ],
 )
 def test_a_cluster_that_it_cannot_join_is_an_error(monkeypatch, text, fault):

@@ -83,7 +83,7 @@ def test_goes_on_from_another_run_with_other_parameters(settings, own, said, tmp
 )
 def test_refuses_to_take_another_runs_checkpoints_for_its_own(settings, own, said, change, reason):
     save(own.folder, replace(settings, **change), 3)
-    with pytest.raises(CheckpointError, match=rf"epoch-0003.npz: .*{reason} \(move it away"):
+    with pytest.raises(CheckpointError, match=rf"epoch-0003.npz: .*{reason} \(go on with"):
         find_start(settings, own, DATA, said.append)
 
 

@@ -51,6 +51,8 @@ def test_a_sweep_may_send_whole_numbers_as_decimals():
         ("--learning-rate", "nan", "must be a finite number above 0, got 'nan'"),
         ("--learning-rate", "0", "must be a finite number above 0, got '0'"),
         ("--seed", "-1", "must be a whole number of at least 0, got '-1'"),
+        ("--seed", "4294967296", "must be at most 4294967295, got '4294967296'"),
+        ("--first-layer-neurons", "1000001", "must be at most 1000000, got '1000001'"),
         ("--validation-fraction", "1", "must be above 0 and below 1, got '1'"),
         ("--optimizer", "sdg", "must be one of sgd, momentum, adam, got 'sdg'"),
         ("--architecture", "rnn", "must be one of dnn, cnn, got 'rnn'"),

@@ -9,9 +9,12 @@ import sys
 
 import numpy as np
 import pytest
+from mlflow.tracking import MlflowClient
 
 # The run that the others are compared with is made once.
 pytestmark = pytest.mark.xdist_group("trained")
+
+PATIENCE_S = 60
 
 
 def weights(job, epoch) -> dict[str, np.ndarray]:
@@ -224,3 +227,51 @@ def test_help_and_wrong_flags_load_nothing_heavy(trainer):
             text=True,
         )
         assert result.stdout.splitlines()[-1] == answer
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_worker_that_waits_for_another_says_so_and_hears_a_stop(new_job, number, code):
+    missing, ours = (f"127.0.0.1:{port}" for port in free_ports(2))
+    task = {"type": "worker", "index": 1}
+    config = json.dumps({"cluster": {"worker": [missing, ours]}, "task": task})
+    with new_job("--epochs", "1").start(TF_CONFIG=config) as process:
+        read_until(process, f"worker 1 of 2: waits for {missing}")
+        process.send_signal(number)
+        process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == code
+
+
+def test_a_stop_while_the_last_metrics_are_written_is_heard(new_job):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        uri = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        with new_job("--epochs", "1").start(MLFLOW_TRACKING_URI=uri) as process:
+            read_until(process, "model in")
+            process.terminate()
+            _, said = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 143
+    assert said.startswith("stopped by SIGTERM after the last epoch: ")
+
+
+def test_a_kill_while_the_store_is_made_leaves_one_that_can_be_used(new_job):
+    job = new_job("--epochs", "2", "--checkpoints", "checkpoints")
+    store = job.folder / "mlflow.db"
+    with job.start(MLFLOW_TRACKING_URI="", MLFLOW_RUN_ID="") as process:
+        # Its tables are being made: so far under another name.
+        while not (job.folder / ".mlflow.db.new").exists():
+            assert process.poll() is None
+        process.kill()
+    assert not store.exists()
+    result = job.finish(MLFLOW_TRACKING_URI="", MLFLOW_RUN_ID="")
+    assert result.code == 0, result.err
+    (run,) = MlflowClient(f"sqlite:///{store}").search_runs(["0"])
+    history = MlflowClient(f"sqlite:///{store}").get_metric_history(run.info.run_id, "loss")
+    assert [metric.step for metric in history] == [1, 2]
+
+
+def test_a_folder_that_cannot_be_written_is_told_of_before_any_training(new_job):
+    job = new_job("--epochs", "1")
+    (job.folder / "outputs").write_text("")
+    result = job.finish()
+    assert result.code == 1
+    assert result.err.startswith(f"error: the model goes to {job.folder / 'outputs'}, which cannot")
+    assert "epoch" not in result.out

@@ -21,6 +21,7 @@ WARNING = re.compile(r"^warning: (.+)", re.MULTILINE)
 RESUMING = re.compile(r"resuming from epoch (\d+)")
 #: How a line of ours begins and ends.
 NOTE = "==== {} ===="
+NOTED = re.compile(r"^==== .* ====$\n?", re.MULTILINE)
 #: How the operating system and SQLite say so.
 FULL_DISK = (os.strerror(errno.ENOSPC), "database or disk is full")
 
@@ -42,11 +43,12 @@ class Console:
                 file.write(NOTE.format(text) + "\n")
 
     def tail(self, log: Path, lines: int = TAIL_LINES) -> list[str]:
-        """Return the last lines of one of the logs."""
+        """Return the last lines of the last attempt in one of the logs."""
         try:
-            return log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:]
+            text = log.read_text(encoding="utf-8", errors="replace")
         except OSError:
             return []
+        return NOTED.split(text)[-1].splitlines()[-lines:]
 
     def epochs(self) -> int:
         """Return the number of the last epoch that was told of; 0 when none was."""
@@ -72,7 +74,11 @@ class Console:
 
     def resumed_from(self, note: str) -> int | None:
         """Return the epoch from which the script went on after a note of ours, if it did."""
-        resumed = RESUMING.findall(self._end().rpartition(NOTE.format(note))[2])
+        try:
+            text = self._logs[0].read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return None
+        resumed = RESUMING.findall(text.rpartition(NOTE.format(note))[2])
         return int(resumed[0]) if resumed else None
 
     def _end(self, lines: int = END_LINES) -> str:
