@@ -105,6 +105,8 @@ def test_a_sweep_whose_command_was_killed_over_its_figures_is_told_of_again(
     assert (record["name"], record["status"]) == (cli.records("sweep")[0]["name"], "Completed")
     assert [trial["last"] for trial in record["trials"]] == [0.5, 1.0, 4.0]
     assert record["best"]["value"] == 4.0
+    assert record["metrics"] == record["best"]["metrics"] != {}
+    assert record["insights"]["winner"].startswith("4 at log event 3, last 4;")
     assert all(Path(record["paths"][name]).is_file() for name in ("sweep", "parallel_coordinates"))
     # Nothing ran again.
     assert journal(cli) == before
