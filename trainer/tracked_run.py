@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import quote, unquote
 
 from mlflow.entities import Metric, Param, Run
 from mlflow.exceptions import MlflowException
@@ -14,6 +15,9 @@ from mlflow.tracking import MlflowClient
 from records import Record
 
 __all__ = ["TrackedRun"]
+
+# An address of SQLAlchemy's; a path follows.
+_SQLITE = "sqlite:///"
 
 # MLflow logs the traceback of each failed write; the tracker tries again, and says it once.
 logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
@@ -95,13 +99,10 @@ def _make_store(uri: str) -> None:
     MLflow takes seconds to make its tables, and a process that is killed meanwhile leaves a store
     that nobody can open any more.
     """
-    if not uri.startswith("sqlite:"):
+    if not uri.startswith(_SQLITE):
         return
-    # As MLflow itself reads it; mlflow-skinny has no SQLAlchemy, and knows no such store.
-    from sqlalchemy.engine import make_url  # noqa: PLC0415
-
-    store = Path(make_url(uri).database or "")
-    if not store.parent.is_dir() or store.exists():
+    store = Path(unquote(uri.removeprefix(_SQLITE).partition("?")[0]))
+    if not store.name or not store.parent.is_dir() or store.exists():
         return
     with (store.parent / f".{store.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -109,8 +110,7 @@ def _make_store(uri: str) -> None:
             return
         aside = store.with_name(f".{store.name}.new")
         aside.unlink(missing_ok=True)
-        address = str(aside).replace("%", "%25").replace("?", "%3F")
-        MlflowClient(f"sqlite:///{address}").search_experiments(max_results=1)
+        MlflowClient(_SQLITE + quote(str(aside))).search_experiments(max_results=1)
         aside.rename(store)
 
 

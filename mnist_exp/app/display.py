@@ -55,7 +55,9 @@ class RichDisplay:
         self, total_events: int | None, primary_metric: str, trials: int | None = None
     ) -> LiveObserver:
         """Return an observer that shows a job while it is entered."""
-        return _Preparing(self._progress, primary_metric, total_events, trials)
+        observer = _Preparing(self._progress, primary_metric, total_events, trials)
+        observer.is_sweep = trials is not None
+        return observer
 
     def message(self, text: str) -> None:
         """Print a line of progress."""
@@ -108,11 +110,14 @@ class RichDisplay:
 class _Preparing(LiveObserver):
     """Imports, while a job starts, what its results will be told with: that takes seconds."""
 
+    is_sweep = False
+
     def idle(self) -> None:
         """What cannot be imported is told of when it is needed."""
         with suppress(Exception):
             figures()
-            insights()
+            if self.is_sweep:
+                insights()
 
 
 def _is_said_once(override: str) -> bool:

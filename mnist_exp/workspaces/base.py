@@ -57,7 +57,7 @@ class Observer(Protocol):
         """Something worth a line: a decision, a download, a retry."""
 
     def idle(self) -> None:
-        """The job starts, and there is nothing to hear of it for a second or more."""
+        """The job starts, and there may be nothing to hear of it for a second or more."""
 
 
 class Workspace(Protocol):

@@ -52,7 +52,6 @@ class Watcher:
     def __init__(self) -> None:
         self.seen: list[JobResult] = []
         self.lines: list[str] = []
-        self.idles = 0
 
     def job_changed(self, job: JobResult) -> None:
         """Keep it."""
@@ -63,8 +62,7 @@ class Watcher:
         self.lines.append(text)
 
     def idle(self) -> None:
-        """Count it."""
-        self.idles += 1
+        """Do nothing."""
 
 
 @dataclass

@@ -23,7 +23,6 @@ def test_a_job_completes_with_its_metrics_parameters_and_files(place: Place) -> 
     assert result.last_metrics == {"score": 1.5}
     assert result.parameters == {"lr": 0.5, "fail_above": 10}
     assert watcher.seen[-1].status is JobStatus.COMPLETED
-    assert watcher.idles == 1
     weight = workspace.download("train_1", "outputs/model/weight.txt")
     assert weight is not None
     assert weight.read_text(encoding="utf-8") == "0.5"

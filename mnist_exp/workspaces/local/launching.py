@@ -80,6 +80,11 @@ class TrialLauncher:
         return Workers(command, folder, environments, logs)
 
     @property
+    def is_loading(self) -> bool:
+        """Whether libraries are being imported, which takes a second or more."""
+        return self._server is not None and self._server.is_loading
+
+    @property
     def handles(self) -> Sequence[int]:
         """What becomes readable when a fork has ended."""
         return [self._server.fileno()] if self._server and not self._server.is_gone else []

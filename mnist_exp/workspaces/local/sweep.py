@@ -92,7 +92,8 @@ class _Sweep:
             if not self._history:
                 self._journal.append(Created(description(self._job), at=time.time()))
             backend = TrialBackend(job, self._site, run, launcher, restart)
-            self._site.observer.idle()
+            if launcher.is_loading:
+                self._site.observer.idle()
             # To look for garbage among all the libraries takes 0.15 s, in which no value is heard.
             gc.freeze()
             try:

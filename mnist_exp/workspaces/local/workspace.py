@@ -209,7 +209,7 @@ def _follow(running: RunningJob, site: Site) -> str | None:
     timeout = running.job.timeout
     seen: dict[str, int] = {}
     site.observer.job_changed(running.running({}))
-    site.observer.idle()
+    was_idle = False
     drill = running.job.compute.evict_after_epochs
     while running.poll() is None:
         site.interrupts.check()
@@ -225,6 +225,10 @@ def _follow(running: RunningJob, site: Site) -> str | None:
             running.evict()
             drill = None
         running.wait(POLL_S)
+        if not was_idle and running.poll() is None:
+            # It is no script that is done in a moment.
+            was_idle = True
+            site.observer.idle()
     return None
 
 

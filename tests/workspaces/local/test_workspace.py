@@ -84,6 +84,19 @@ def test_a_worker_that_fails_is_named(bench: Bench, index: int) -> None:
     assert result.why == f"the script of worker {index} ended with exit code 3"
 
 
+@pytest.mark.parametrize(("command", "idles"), [("true", 0), ("while ! [ -e go ]; do :; done", 1)])
+def test_the_observer_is_idle_once_while_a_job_runs_that_is_not_done_in_a_moment(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, command: str, idles: int
+) -> None:
+    def idle() -> None:
+        bench.watcher.idles += 1
+        (bench.folder() / "wd" / "go").touch()
+
+    monkeypatch.setattr(bench.watcher, "idle", idle)
+    assert bench.run(command).status is JobStatus.COMPLETED
+    assert bench.watcher.idles == idles
+
+
 def test_the_last_warning_of_a_script_is_told(bench: Bench) -> None:
     result = bench.run("echo warning: one; echo warning: two; echo no warning: three")
     assert result.warnings == ["the script's last warning: two"]

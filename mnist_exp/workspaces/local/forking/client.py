@@ -82,6 +82,12 @@ class ForkServer:
         return self._is_ready and not self.is_gone
 
     @property
+    def is_loading(self) -> bool:
+        """Whether it still imports."""
+        self._wait(0)
+        return not (self._is_ready or self.is_gone)
+
+    @property
     def loss(self) -> str:
         """How the server was lost; empty as long as it runs."""
         if not self.is_gone:
