@@ -36,7 +36,8 @@ class Record:
         metrics: Metric name -> last value; of a sweep, its best trial's.
         trials: Of a sweep: name, status, parameters, best, last, why, log.
         best: Of a sweep: the best trial's name, value and parameters.
-        insights: Of a sweep: why the best one won, what was saved, which parameters mattered.
+        insights: Of a sweep: why the best one won, what was saved, which parameters mattered; of a
+            training: how fast it was, and from which epoch it went on.
         model: Of register and deploy: name, version, path.
         endpoint: Of deploy and invoke: name, scoring_uri, deployments.
         paths: What a reader may want to open: folder, log, figures.

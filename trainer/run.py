@@ -80,7 +80,7 @@ class _Run:
             self.own = CheckpointFolder(settings.checkpoints)
             self.data = data_fingerprint(parts.training)
         self.history: list[dict[str, float]] = []
-        self.kept_epoch = 0
+        self.kept_epoch = self.resumed_from = 0
         self.held: Checkpoint | None = None
 
     def go(self) -> None:
@@ -88,6 +88,7 @@ class _Run:
         if start.checkpoint:
             self.path.restore(start.checkpoint.state)
         self.history, self.kept_epoch = list(start.history), start.epoch
+        self.resumed_from = start.epoch
         uri = tracking_uri() if self.cluster.is_chief else None
         why_not = "no tracking URI, and no MLflow with a local store"
         if not self.cluster.is_chief:
@@ -151,6 +152,8 @@ class _Run:
 
     def _finish(self, tracker: Tracker) -> None:
         evaluation = evaluate(self.path, self.parts.test) | {"speed": self._speed()}
+        if self.resumed_from:
+            evaluation["resumed_from"] = self.resumed_from
         last = self.history[-1]
         ends = {"final_acc": last["validation_acc"], "test_acc": evaluation["test_acc"]}
         tracker.log(ends, int(last["epoch"]))
@@ -165,21 +168,25 @@ class _Run:
             f"test_acc {evaluation['test_acc']:.4f} on {evaluation['test_count']} images;"
             f" best validation_acc {best['validation_acc']:.4f} in epoch {best['epoch']}"
         )
-        for line in evaluation["speed"]:
-            _say(line)
+        if speed := evaluation["speed"]:
+            _say(
+                f"{speed['images_per_second']:,.0f} images/s on {speed['device']}, {speed['path']};"
+                f" first step {speed['seconds_to_first_step']:.1f} s after the process started"
+            )
         if self.cluster.is_chief:
             _say(f"model in {OUTPUTS / 'model'}")
 
-    def _speed(self) -> list[str]:
-        """How fast it was and on what, in lines; nothing where too little was trained to tell."""
+    def _speed(self) -> dict[str, str | float]:
+        """How fast it was and on what; nothing where too little was trained to tell."""
         pace = self.loop.pace
         if not pace.steps:
-            return []
-        rate = pace.steps * self.settings.batch_size / pace.seconds
-        return [
-            f"{rate:,.0f} images/s on {self.cluster.description}, {self.path.name}",
-            f"first step done {pace.seconds_to_first_step:.1f} s after the process started",
-        ]
+            return {}
+        return {
+            "images_per_second": pace.steps * self.settings.batch_size / pace.seconds,
+            "device": self.cluster.description,
+            "path": self.path.name,
+            "seconds_to_first_step": pace.seconds_to_first_step,
+        }
 
 
 def _metrics(row: Mapping[str, float]) -> dict[str, float]:

@@ -24,7 +24,7 @@ from mnist_exp.config import ExperimentConfig, Stage
 from mnist_exp.errors import ConfigError, JobError, MnistExpError, OutputsError
 from mnist_exp.lazy import open_workspace
 from mnist_exp.records import Record, RecordIndex
-from mnist_exp.report.words import plain
+from mnist_exp.report.words import printable
 from mnist_exp.stages import RUNNERS, StageContext, StageRunner, run_stage
 from mnist_exp.stages.all import AllStages
 from mnist_exp.stages.lookup import model_source
@@ -169,7 +169,7 @@ def report_errors() -> Iterator[Outcome]:
 def _lines(error: BaseException) -> tuple[str, ...] | None:
     """Return what to print for an error; None for one that is a fault of ours."""
     if isinstance(error, JobError):
-        return (*error.lines, *(f"{QUOTED}{plain(line)}" for line in error.log_tail))
+        return (*error.lines, *(f"{QUOTED}{printable(line)}" for line in error.log_tail))
     if isinstance(error, MnistExpError):
         return error.lines
     if is_foreign(error):

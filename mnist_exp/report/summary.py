@@ -119,11 +119,24 @@ def _insights(insights: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "won with", plain(str(winner))
     if savings := insights.get("savings"):
         yield "saved", plain(str(savings))
-    for line in insights.get("speed", ()):
-        yield "speed", plain(line)
+    if isinstance(epoch := insights.get("resumed_from"), int):
+        yield "resumed", f"from epoch {epoch}"
+    if speed := _speed(insights.get("speed")):
+        yield "speed", speed
     if importance := insights.get("importance"):
         shares = (f"{plain(name)} {share:.0%}" for name, share in importance.items())
         yield "importance", ", ".join(shares)
+
+
+def _speed(speed: Any) -> str:
+    """Return how fast a script of ours says that it was; another's may have said anything there."""
+    try:
+        return plain(
+            f"{speed['images_per_second']:,.0f} images/s on {speed['device']}, {speed['path']}; "
+            f"first step {speed['seconds_to_first_step']:.1f} s after the process started"
+        )
+    except (TypeError, LookupError, ValueError):
+        return ""
 
 
 def _model(model: Mapping[str, Any]) -> str:

@@ -14,6 +14,7 @@ __all__ = [
     "number",
     "pairs",
     "plain",
+    "printable",
     "relative",
     "shortened",
     "trial_label",
@@ -82,8 +83,13 @@ def trial_label(trial: str, sweep: str) -> str:
 
 
 def plain(text: str) -> str:
-    """Return one line without control codes, whatever a job had to say."""
-    return _CONTROLS.sub(" ", _ESCAPES.sub("", text)).strip()
+    """Return one line without control codes and blanks around it, whatever a job had to say."""
+    return printable(text).strip()
+
+
+def printable(line: str) -> str:
+    """Return a line without control codes, indented as it was."""
+    return _CONTROLS.sub(" ", _ESCAPES.sub("", line)).rstrip()
 
 
 def _mapping(text: str) -> dict[str, Any] | None:

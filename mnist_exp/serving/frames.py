@@ -35,8 +35,8 @@ READY = b"r"
 READY_FOR_HEADERS = b"h"
 PING = b"?"
 PONG = b"!"
-#: Exit code of a worker in which a `run` hangs that nothing could end.
-HUNG = 75
+#: Exit code of a worker in which a `run` hangs that nothing could end; hardly any script's own.
+HUNG = 213
 
 #: Seconds for which either side looks for the other's message again and again before it sleeps.
 #: To be woken on another core takes longer than a small answer: one connection, asking digit after

@@ -68,8 +68,8 @@ class TrainStage:
             curves = partial(figures().learning_curves, result)
             record = _drawn(context, record, "learning_curves", curves)
         evaluation = _evaluation(context, result.name)
-        if speed := _speed(evaluation):
-            record = record.with_changes(insights={"speed": speed})
+        told = {name: evaluation[name] for name in ("speed", "resumed_from") if name in evaluation}
+        record = record.with_changes(insights=told)
         return _with_confusion_matrix(context, record, evaluation)
 
 
@@ -173,12 +173,6 @@ def _with_confusion_matrix(
         return record
     counts = evaluation["confusion_matrix"], evaluation["classes"]
     return _drawn(context, record, "confusion_matrix", partial(figures().confusion_matrix, *counts))
-
-
-def _speed(evaluation: Mapping[str, Any]) -> list[str]:
-    lines = evaluation.get("speed")
-    is_told = isinstance(lines, list) and all(isinstance(line, str) for line in lines)
-    return lines if isinstance(lines, list) and is_told else []
 
 
 def _is_sweep_named(context: StageContext) -> bool:

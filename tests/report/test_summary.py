@@ -45,6 +45,28 @@ def test_a_training_run_in_a_few_lines(tmp_path: Path, monkeypatch: pytest.Monke
     ]
 
 
+def test_a_training_run_tells_its_speed_and_where_it_went_on():
+    speed = {
+        "images_per_second": 12345.6,
+        "device": "CPU (2 cores)",
+        "path": "general path",
+        "seconds_to_first_step": 1.94,
+    }
+    text = summary(record(insights={"speed": speed, "resumed_from": 27}), width=200)
+    assert "from epoch 27" in text
+    assert (
+        "12,346 images/s on CPU (2 cores), general path; first step 1.9 s after the process started"
+        in text
+    )
+
+
+@pytest.mark.parametrize("odd", ["fast", 7, [], {}, None, {"images_per_second": "many"}])
+def test_what_another_script_says_of_its_speed_is_left_alone(odd: object):
+    text = summary(record(insights={"speed": odd, "resumed_from": odd if odd != 7 else "7"}))
+    assert "speed" not in text
+    assert "resumed" not in text
+
+
 def test_a_failed_stage_says_why_and_suggests_nothing():
     text = summary(
         record(status=JobStatus.FAILED, why="exit code 1: \x1b[31mboom", paths={"log": "/x/log"})

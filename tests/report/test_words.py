@@ -57,6 +57,12 @@ def test_what_a_job_says_cannot_move_the_cursor():
     assert words.plain("\x1b[31mred\x1b[0m\r\n\x1b[2Ktext\x1b]0;title\x07 end") == "red text end"
 
 
+def test_a_line_of_a_log_keeps_its_indentation_and_loses_what_moves_the_cursor():
+    assert words.printable('    \x1b[2Jraise ValueError("\x07\x00no")  ') == (
+        '    raise ValueError(" no")'
+    )
+
+
 def test_paths_are_shown_from_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     assert words.relative(str(tmp_path / "outputs" / "a.png")) == str(Path("outputs/a.png"))

@@ -60,6 +60,11 @@ def test_leaves_model_evaluation_and_two_checkpoints(trained):
     outputs = job.folder / "outputs"
     evaluation = json.loads((outputs / "evaluation.json").read_text())
     assert evaluation["test_acc"] == job.history()["test_acc"][0][1]
+    speed = evaluation["speed"]
+    assert speed["images_per_second"] > 0
+    assert speed["seconds_to_first_step"] > 0
+    assert speed["device"].startswith("CPU")
+    assert "resumed_from" not in evaluation
     assert sorted(path.name for path in outputs.iterdir()) == ["evaluation.json", "model"]
     assert (outputs / "model" / "assets.extra" / "dense.npz").is_file()
     assert sorted(path.name for path in (job.folder / "checkpoints").iterdir()) == [
@@ -123,6 +128,8 @@ def test_sigterm_ends_it_in_order_and_another_run_can_go_on_from_there(new_job):
     assert result.code == 0, result.err
     assert f"resuming from epoch {done} of {kept} (it was trained with another" in result.out
     assert [step for step, _ in other.history()["loss"]] == [done + 1, done + 2]
+    evaluation = json.loads((other.folder / "outputs" / "evaluation.json").read_text())
+    assert evaluation["resumed_from"] == done
 
 
 def test_a_tracking_server_that_never_answers_holds_up_neither_training_nor_the_stop(new_job):

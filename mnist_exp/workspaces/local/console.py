@@ -21,7 +21,8 @@ WARNING = re.compile(r"^warning: (.+)", re.MULTILINE)
 RESUMING = re.compile(r"resuming from epoch (\d+)")
 #: How a line of ours begins and ends.
 NOTE = "==== {} ===="
-NOTED = re.compile(r"^==== .* ====$\n?", re.MULTILINE)
+#: Those that begin an attempt; a script may print lines like them.
+NOTED = re.compile(r"^==== (?:started again|evicted after)\b.* ====$\n?", re.MULTILINE)
 #: How the operating system and SQLite say so.
 FULL_DISK = (os.strerror(errno.ENOSPC), "database or disk is full")
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from mnist_exp.specs import CommandJob, PathInput
 from mnist_exp.sweeps.names import azure_name
 from mnist_exp.templates import drawn_text, literal_text
+from mnist_exp.workspaces.local.leftovers import MARKER
 
 __all__ = ["TrackedRun", "job_environment"]
 
@@ -68,7 +69,7 @@ def job_environment(
         "AZUREML_ARM_WORKSPACE_NAME": "local",
         "AZUREML_WORKSPACE_ID": "local",
         "AZ_BATCH_MASTER_NODE": "127.0.0.1:6000",
-        "AZUREML_CR_EXECUTION_WORKING_DIR_PATH": str(folder),
+        MARKER: str(folder),
         "AZUREML_CR_NODE_RANK": "0",
         "AZUREML_NODE_COUNT": "1",
         "MLFLOW_DISABLE_TELEMETRY": "true",
