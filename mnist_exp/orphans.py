@@ -11,7 +11,7 @@ import ctypes
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
 
@@ -55,9 +55,9 @@ def kill_children(may_stay: Callable[[int], bool]) -> bool:
     return bool(orphans)
 
 
-def reap_children(but: int) -> None:
-    """Let go of adopted children that have ended; of all but one, which somebody waits for."""
-    for child in _children() - {but}:
+def reap_children(but: Collection[int]) -> None:
+    """Let go of adopted children that have ended; of all but those that somebody waits for."""
+    for child in _children().difference(but):
         with suppress(OSError):
             os.waitpid(child, os.WNOHANG)
 

@@ -51,7 +51,7 @@ def join_cluster(batch_size: int) -> Cluster:
     config = _tf_config()
     workers = len(_workers(config))
     if workers > 1:
-        _wait_for_all(_workers(config), int(config["task"].get("index", 0)))
+        _wait_for_all(_workers(config), int(config["task"]["index"]))
         strategy = tf.distribute.MultiWorkerMirroredStrategy()
     else:
         strategy = tf.distribute.MirroredStrategy() if len(gpus) > 1 else None
@@ -105,7 +105,7 @@ def _tf_config() -> dict[str, Any]:
     try:
         config: dict[str, Any] = json.loads(text)
         cluster, task = config.get("cluster", {}), config.get("task", {})
-        index, hosts = int(task.get("index", 0)), cluster.get("worker", [])
+        index, hosts = int(task.get("index", 0)), list(cluster.get("worker") or [])
     except (ValueError, TypeError, AttributeError) as error:
         raise SettingsError(f"TF_CONFIG cannot be read: {error}") from error
     if task.get("type", "worker") == "chief" or cluster.get("chief"):
@@ -120,6 +120,8 @@ def _tf_config() -> dict[str, Any]:
         )
     if wrong := [host for host in hosts if not _is_address(host)]:
         raise SettingsError(f"TF_CONFIG: must name workers as HOST:PORT, got {wrong[0]!r}")
+    if len(hosts) > 1 and "index" not in task:
+        raise SettingsError(f"TF_CONFIG: must name task.index, one of {len(hosts)} workers'")
     if hosts and not 0 <= index < len(hosts):
         raise SettingsError(f"TF_CONFIG: task.index must be below {len(hosts)}, got {index}")
     return config
@@ -131,7 +133,7 @@ def _is_address(text: Any) -> bool:
 
 
 def _workers(config: dict[str, Any]) -> list[str]:
-    hosts: list[str] = config.get("cluster", {}).get("worker", [])
+    hosts: list[str] = config.get("cluster", {}).get("worker")
     return hosts or ["this process"]
 
 

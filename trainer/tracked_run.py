@@ -6,7 +6,6 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import quote, unquote
 
 from mlflow.entities import Metric, Param, Run
 from mlflow.exceptions import MlflowException
@@ -101,8 +100,10 @@ def _make_store(uri: str) -> None:
     """
     if not uri.startswith(_SQLITE):
         return
-    store = Path(unquote(uri.removeprefix(_SQLITE).partition("?")[0]))
-    if not store.name or not store.parent.is_dir() or store.exists():
+    address, _, options = uri.partition("?")
+    store = Path(address.removeprefix(_SQLITE))
+    # SQLAlchemy reads % as a character of its own from 2.1 on, and as itself before.
+    if "%" in address or not store.name or not store.parent.is_dir() or store.exists():
         return
     with (store.parent / f".{store.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -110,7 +111,8 @@ def _make_store(uri: str) -> None:
             return
         aside = store.with_name(f".{store.name}.new")
         aside.unlink(missing_ok=True)
-        MlflowClient(_SQLITE + quote(str(aside))).search_experiments(max_results=1)
+        beside = address.removesuffix(store.name) + aside.name
+        MlflowClient(f"{beside}?{options}" if options else beside).search_experiments(max_results=1)
         aside.rename(store)
 
 

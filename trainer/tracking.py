@@ -82,7 +82,7 @@ def tracked(
     except BaseException as fault:
         try:
             if isinstance(fault, Exception):
-                tracker.close("FAILED", _CLOSING_SECONDS)
+                tracker.close("FAILED", _CLOSING_SECONDS, is_over)
             else:
                 # Whoever stops us kills us soon; what is not written is when the run goes on.
                 tracker.close("KILLED", _PARTING_SECONDS)

@@ -72,29 +72,23 @@ def _changes(now: Any, then: Any, overrides: Sequence[str]) -> dict[str, tuple[s
     # A group is chosen before its keys are set, and a profile (no key of the config) before all.
     chosen = [key for key in given if key.partition(".")[0] not in {*now, *_ALLOWED, "hydra"}]
     found: dict[str, tuple[str, str, str]] = {}
-    for key in _differences(now, then):
+    for key, was, would_be in _differences(now, then):
         parts = key.split(".")
         prefixes = [".".join(parts[:count]) for count in range(len(parts), 0, -1)]
         by = next((one for one in (*prefixes, *chosen) if one in given), None)
         if by is not None:
-            found.setdefault(given[by], (key, _shown(then, key), _shown(now, key)))
+            found.setdefault(given[by], (key, json.dumps(was), json.dumps(would_be)))
     return found
 
 
-def _differences(now: Any, then: Any, where: str = "") -> Iterator[str]:
-    """Yield the keys at which two configs differ, as deep as both have keys."""
+def _differences(now: Any, then: Any, where: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Yield where two configs differ, as deep as both have keys: the key, then, now."""
     if not (isinstance(now, Mapping) and isinstance(then, Mapping)):
         if now != then:
-            yield where
+            yield where, then, now
         return
     for name in {**then, **now}:
         yield from _differences(now.get(name), then.get(name), f"{where}.{name}".lstrip("."))
-
-
-def _shown(content: Any, key: str) -> str:
-    for name in key.split("."):
-        content = content.get(name) if isinstance(content, Mapping) else None
-    return json.dumps(content)
 
 
 def _read(path: Path) -> ExperimentConfig:

@@ -37,6 +37,11 @@ def test_who_repeats_what_it_was_begun_with_changes_nothing(now, overrides):
         ),
         # A choice of numbers and words, as it is read from the file that was kept.
         ({"sweep": {}}, ["~sweep.values"], {"~sweep.values": ("sweep.values", "[1, 2]", "null")}),
+        (
+            {"sweep": {"values": [1, 2], "model.lr": 0.1}},
+            ["sweep=mine"],
+            {"sweep=mine": ("sweep.model.lr", "null", "0.1")},
+        ),
         ({"seed": 3}, ["profile=azure"], {"profile=azure": ("seed", "42", "3")}),
     ],
 )

@@ -11,7 +11,7 @@ def config(index=0, **cluster) -> str:
 
 
 def test_one_process_alone_has_no_strategy(monkeypatch):
-    for text in ("", "{}", config(worker=["127.0.0.1:1"])):
+    for text in ("", "{}", config(worker=["127.0.0.1:1"]), config(worker=None)):
         monkeypatch.setenv("TF_CONFIG", text)
         cluster = join_cluster(64)
         assert cluster.strategy is None
@@ -26,6 +26,8 @@ def test_one_process_alone_has_no_strategy(monkeypatch):
         ("[]", "TF_CONFIG cannot be read"),
         (config(worker=["a:1"], ps=["b:1"]), "parameter_server_count must be 0"),
         (config(2, worker=["a:1", "b:1"]), "task.index must be below 2, got 2"),
+        (json.dumps({"cluster": {"worker": ["a:1", "b:1"]}}), "must name task.index, one of 2"),
+        (json.dumps({"cluster": {"worker": 7}}), "TF_CONFIG cannot be read"),
         (config(worker=["a:1", "b:70000"]), "must name workers as HOST:PORT, got 'b:70000'"),
     ],
 )

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-__all__ = ["MARKER", "end_leftovers", "find_processes", "of_job", "of_sweep"]
+__all__ = ["MARKER", "carries", "end_leftovers", "find_processes", "of_job", "of_sweep"]
 
 #: What every process of a job inherits, as Azure ML names it: the folder that the job runs in.
 MARKER = "AZUREML_CR_EXECUTION_WORKING_DIR_PATH"
@@ -73,12 +73,22 @@ def find_processes(belongs: Belongs, variable: str = MARKER) -> list[int]:
     ]
 
 
+def carries(process: int, path: str) -> bool:
+    """Whether a process was started with a job's working folder in its environment."""
+    return os.fsencode(f"{MARKER}={path}") in _environment(process)
+
+
+def _environment(process: int) -> list[bytes]:
+    # Processes of others cannot be read; those that nobody has reaped have no environment.
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{process}/environ").read_bytes().split(b"\0")
+    return []
+
+
 def _environments() -> Iterator[tuple[int, list[bytes]]]:
     """Yield each process with the variables that it was started with."""
     for folder in Path("/proc").glob("[0-9]*"):
-        # Processes of others cannot be read; those that nobody has reaped have no environment.
-        with contextlib.suppress(OSError):
-            yield int(folder.name), (folder / "environ").read_bytes().split(b"\0")
+        yield int(folder.name), _environment(int(folder.name))
 
 
 def _send(processes: list[int], number: signal.Signals) -> None:

@@ -96,7 +96,7 @@ def _wait(child: subprocess.Popen[bytes], wakeup: int) -> None:
                     return
                 if set(os.read(wakeup, 256)) - {signal.SIGCHLD}:
                     return
-                reap_children(but=child.pid)
+                reap_children(but={child.pid})
 
 
 def _terminate(child: subprocess.Popen[bytes], grace: float) -> None:

@@ -105,7 +105,9 @@ class _Sweep:
     def _prepare(self, launcher: TrialLauncher, trial: CommandJob) -> None:
         """Have the trials' libraries imported while MLflow is imported here."""
         store = self._site.root.parent / STORE_NAME
-        if trial.code is not None and not (self._history and self._history.finished):
+        is_read_only = self._history is not None and self._history.finished
+        # Several workers are started as a plain job is.
+        if trial.code is not None and trial.worker_count == 1 and not is_read_only:
             command = render(trial.command, dict.fromkeys(references(trial.command), "x"))
             nobody = TrackedRun(store_uri(store), "", "")
             environment = job_environment(trial, nobody, self._folder.path)

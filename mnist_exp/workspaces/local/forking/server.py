@@ -28,8 +28,9 @@ import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
-from mnist_exp.orphans import adopt_orphans, end_children
+from mnist_exp.orphans import adopt_orphans, end_children, reap_children
 from mnist_exp.workspaces.local.forking import script
+from mnist_exp.workspaces.local.leftovers import carries
 from mnist_exp.workspaces.local.supervisor import (
     EXIT_BY_SIGNAL,
     LOOK_S,
@@ -66,6 +67,7 @@ class Child:
     """A trial that runs, or whose group still has to go."""
 
     pid: int
+    folder: str
     exit_file: Path
     code: int | None = None
     deadline: float | None = None
@@ -123,6 +125,7 @@ class Server:
     def _take_signals(self) -> None:
         if set(os.read(self._wakeup, 256)) - {signal.SIGCHLD}:
             self._leave()
+        reap_children(but={child.pid for child in self._children.values()})
 
     def _take_messages(self) -> Call | None:
         try:
@@ -163,7 +166,7 @@ class Server:
             pid = os.fork()
         if pid:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-            self._children[call.start] = Child(pid, Path(call.exit_file))
+            self._children[call.start] = Child(pid, call.folder, Path(call.exit_file))
             return False
         self._become_a_trial(server)
         return True
@@ -171,7 +174,6 @@ class Server:
     def _become_a_trial(self, server: int) -> None:
         os.setsid()
         self._libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        adopt_orphans()
         if os.getppid() != server:
             os._exit(EXIT_BY_SIGNAL + signal.SIGKILL)
         signal.set_wakeup_fd(-1)
@@ -201,18 +203,10 @@ class Server:
         if child.deadline is None:
             keep_exit_code(child.exit_file, code)
         del self._children[index]
-        end_children(self._is_of_a_trial)
+        # What it has left became ours, as what the others leave does: it is told by its
+        # environment, or else by there being no others.
+        end_children(lambda pid: bool(self._children) and not carries(pid, child.folder))
         self.send({"ended": index, "code": code})
-
-    def _is_of_a_trial(self, pid: int) -> bool:
-        """Whether one of our children is a trial, or of a trial's group that may still end itself.
-
-        Trials adopt their own orphans, so what else becomes our child was left by one that ended.
-        """
-        trials = {child.pid for child in self._children.values()}
-        with contextlib.suppress(ProcessLookupError):
-            return pid in trials or os.getpgid(pid) in trials
-        return False
 
 
 def _kill(child: Child, number: signal.Signals) -> None:

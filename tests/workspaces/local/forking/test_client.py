@@ -296,32 +296,57 @@ def test_a_killed_server_takes_its_scripts_along(bench: Bench, pipe: Pipe) -> No
     assert find_processes(str(bench.folder).__eq__) == []
 
 
-#: Starts a process in a session of its own, as daemons are, with nothing of the environment that
-#: tells whose it is; its parent is gone at once.
+#: Starts a process in a session of its own, as daemons are; its parent is gone at once.
 APART = (
-    "import subprocess\n"
+    "import os, subprocess\n"
     "out = open({pipe!r}, 'w')\n"
     "apart = ['sh', '-c', 'setsid tail -f /dev/null &']\n"
-    "subprocess.run(apart, env={path!r}, pass_fds=[out.fileno()], check=True)\n"
+    "subprocess.run(apart, env={env}, pass_fds=[out.fileno()], check=True)\n"
     "print('here', file=out, flush=True)\n"
 )
+#: With nothing of the environment that tells whose it is.
+BARE = "{'PATH': os.environ['PATH']}"
 
 
-def test_what_a_script_has_started_apart_ends_with_it(
+@pytest.mark.parametrize("env", ["os.environ", BARE])
+def test_what_a_script_has_started_apart_ends_with_it(bench: Bench, pipe: Pipe, env: str) -> None:
+    path = {"PATH": os.environ["PATH"]}
+    assert bench.start(APART.format(pipe=str(pipe), env=env), **path).wait(PATIENCE_S) == 0
+    assert pipe.wait_for_end() == "here\n"
+
+
+def test_while_others_run_it_is_told_by_its_environment(
     bench: Bench, pipe: Pipe, tmp_path: Path
 ) -> None:
     path = {"PATH": os.environ["PATH"]}
-    other = Pipe(tmp_path / "other")
-    script = bench.start(APART.format(pipe=str(other), path=path) + FOREVER)
+    other, bare = Pipe(tmp_path / "other"), Pipe(tmp_path / "bare")
+    running = bench.start(APART.format(pipe=str(other), env="os.environ") + FOREVER, **path)
     assert other.line() == "here"
-    assert bench.start(APART.format(pipe=str(pipe), path=path)).wait(PATIENCE_S) == 0
+    for where, env in ((pipe, "os.environ"), (bare, BARE)):
+        script = bench.start(APART.format(pipe=str(where), env=env), **path)
+        assert script.wait(PATIENCE_S) == 0
     assert pipe.wait_for_end() == "here\n"
-    # Of a script that still runs.
-    assert script.poll() is None
+    # The running script's own is left in peace, and nobody knows whose the bare one is.
+    assert running.poll() is None
     assert len(_with_open(other.path)) == 2
     bench.server.close()
     assert other.wait_for_end() == ""
+    assert bare.wait_for_end() == "here\n"
     other.close()
+    bare.close()
+
+
+def test_a_script_that_waits_for_its_children_does_not_wait_for_what_they_have_left(
+    bench: Bench,
+) -> None:
+    script = bench.start(
+        "import os, subprocess\n"
+        "subprocess.run('tail -f /dev/null &', shell=True)\n"
+        "try: os.wait()\n"
+        "except ChildProcessError: raise SystemExit(3)\n",
+        PATH=os.environ["PATH"],
+    )
+    assert script.wait(PATIENCE_S) == 3
 
 
 def _with_open(path: Path) -> list[str]:
@@ -334,7 +359,7 @@ def _with_open(path: Path) -> list[str]:
     return sorted(found - {str(os.getpid())})
 
 
-def test_what_a_script_has_only_forked_ends_with_it(bench: Bench) -> None:
+def test_what_a_script_has_only_forked_ends_when_no_script_runs(bench: Bench) -> None:
     assert bench.start(FORKED_APART).wait(PATIENCE_S) == 0
     assert len(find_processes(of_job(bench.folder))) == 1
 
