@@ -3,6 +3,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -42,7 +43,9 @@ def start(tmp_path: Path, log: Path) -> Iterator[Callable[..., JobProcess]]:
             # The job itself: a killed supervisor would leave it running.
             children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
             for child in children.split():
-                os.killpg(int(child), signal.SIGKILL)
+                # An adopted one leads no group.
+                with suppress(ProcessLookupError):
+                    os.killpg(int(child), signal.SIGKILL)
         process.close()
 
 
