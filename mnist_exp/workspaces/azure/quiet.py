@@ -86,14 +86,11 @@ def captured(line: Callable[[str], None]) -> Iterator[None]:
     """Hand the lines that this thread prints in the block to `line`."""
     before = getattr(_sinks, "sink", None)
     _sinks.sink = _Lines(line)
-    _install("stdout")
-    _install("stderr")
     try:
-        yield
+        with _by_thread("stdout"), _by_thread("stderr"):
+            yield
     finally:
         _sinks.sink = before
-        _uninstall("stdout")
-        _uninstall("stderr")
 
 
 @contextmanager
@@ -103,19 +100,20 @@ def quiet() -> Iterator[None]:
         yield
 
 
-def _install(name: str) -> None:
+@contextmanager
+def _by_thread(name: str) -> Iterator[None]:
+    """Have a stream ask each thread in the block; blocks of several threads share one."""
     with _lock:
         stream = getattr(sys, name)
         if not isinstance(stream, _ByThread):
             stream = _ByThread(stream)
             setattr(sys, name, stream)
         stream.users += 1
-
-
-def _uninstall(name: str) -> None:
-    with _lock:
-        stream = getattr(sys, name)
-        if isinstance(stream, _ByThread):
+    try:
+        yield
+    finally:
+        with _lock:
             stream.users -= 1
-            if not stream.users:
+            # Whoever put another one there meanwhile is left alone.
+            if not stream.users and getattr(sys, name) is stream:
                 setattr(sys, name, stream.usual)
