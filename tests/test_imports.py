@@ -132,6 +132,7 @@ LIBRARIES = {
     "packaging": {"mnist_exp.stages.doctor"},
     "pandas": {"mnist_exp.serving.no_code"},
     "pathspec": {"mnist_exp.snapshot"},
+    "platformdirs": {"mnist_exp.datasets"},
     "pooch": {"mnist_exp.datasets"},
     "requests": {"mnist_exp.datasets", "mnist_exp.workspaces.azure"},
     "rich": {"mnist_exp.report", "mnist_exp.datasets"},
@@ -147,8 +148,10 @@ LIBRARIES = {
 
 #: Where imports may stand inside functions. Their comments say why.
 LATE = {
+    "mnist_exp.datasets.mirrors",
     "mnist_exp.lazy",
     "mnist_exp.sweeps.sobol",
+    "mnist_exp.workspaces.local.sweep",
     "mnist_exp.workspaces.local.workspace",
     "trainer.lean",
     "trainer.paths",

@@ -1,20 +1,14 @@
 """Places to fetch a file from: web servers, and folders that stand in for them."""
 
-import sys
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 from urllib.request import url2pathname
-
-import pooch
-import requests
 
 from mnist_exp.errors import DataError
 
 __all__ = ["MirrorError", "check_address", "fetch", "shown"]
 
 _WEB = frozenset({"http", "https"})
-
-_CHUNK_BYTES = 1 << 16
 
 
 class MirrorError(Exception):
@@ -37,8 +31,11 @@ def fetch(mirror: str, name: str, target: Path, timeout: float) -> None:
     """
     parts = urlsplit(mirror)
     if parts.scheme in _WEB:
+        # Slow to import, and most commands fetch nothing.
+        from mnist_exp.datasets.web import download_file  # noqa: PLC0415
+
         path = f"{parts.path.rstrip('/')}/{quote(name)}"
-        _download(parts._replace(path=path).geturl(), target, timeout)
+        download_file(parts._replace(path=path).geturl(), target, timeout)
     else:
         folder = Path(url2pathname(parts.path) if parts.scheme else mirror)
         _copy(folder / name, target)
@@ -74,32 +71,3 @@ def _copy(source: Path, target: Path) -> None:
     except OSError as error:
         raise MirrorError((error.strerror or "unreadable").lower()) from error
     target.write_bytes(content)
-
-
-def _download(url: str, target: Path, timeout: float) -> None:
-    downloader = pooch.HTTPDownloader(
-        progressbar=sys.stderr.isatty(),
-        chunk_size=_CHUNK_BYTES,
-        timeout=timeout,
-        # Some servers would otherwise unpack the file or pack it once more on its way.
-        headers={"Accept-Encoding": "identity"},
-    )
-    try:
-        downloader(url, str(target), None)
-    except requests.RequestException as error:
-        raise MirrorError(_reason(error)) from error
-
-
-def _reason(error: requests.RequestException) -> str:
-    # Their own texts are long and carry the address with its signature.
-    if error.response is not None:
-        return f"answered {error.response.status_code} {error.response.reason}".rstrip()
-    reasons = {
-        requests.exceptions.ProxyError: "the proxy refused",
-        requests.exceptions.SSLError: "its certificate was refused",
-        requests.Timeout: "timed out",
-        requests.exceptions.ChunkedEncodingError: "broke off",
-        requests.ConnectionError: "no connection",
-        requests.exceptions.InvalidURL: "not a valid address",
-    }
-    return next((text for kind, text in reasons.items() if isinstance(error, kind)), "failed")

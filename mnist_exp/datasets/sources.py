@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import pooch
+from platformdirs import user_cache_path
 
 from mnist_exp.config import DataType
 from mnist_exp.datasets.digits import validate_folder
@@ -48,7 +48,7 @@ def local_folder(spec: DataSpec) -> Path:
     """Return the folder where the digits are or will be; nothing is looked at or fetched."""
     if spec.type is DataType.folder:
         return spec.path or Path()
-    return (spec.cache_dir or Path(pooch.os_cache("mnist_exp"))) / spec.type.value
+    return (spec.cache_dir or user_cache_path("mnist_exp")) / spec.type.value
 
 
 def _mirrors(url: str | None) -> Sequence[str]:

@@ -11,7 +11,6 @@ from typing import Any
 from mnist_exp.errors import ConflictError, OutputsError
 from mnist_exp.snapshot import snapshot_hash
 from mnist_exp.specs import CommandJob, SweepJob
-from mnist_exp.sweeps.bayesian import BayesianConfigurations
 from mnist_exp.sweeps.drawing import configurations
 from mnist_exp.sweeps.expressions import Expression
 from mnist_exp.sweeps.history import History, read_history
@@ -196,6 +195,9 @@ class _Sweep:
         trials = history.trials if history else ()
         learner = None
         if job.sampling.type is SamplingType.BAYESIAN:
+            # Imports Optuna, which no other sampling needs.
+            from mnist_exp.sweeps.bayesian import BayesianConfigurations  # noqa: PLC0415
+
             learner = BayesianConfigurations(
                 job.search_space, job.sampling, job.objective.goal, trials
             )
