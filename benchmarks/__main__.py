@@ -11,7 +11,7 @@ from benchmarks.contestants import CONTESTANTS
 from benchmarks.process import process
 from benchmarks.sample import write_sample
 from benchmarks.serving import serving
-from benchmarks.sweep import SWEEP_RIVALS, overhead, sweep
+from benchmarks.sweep import SWEEP_RIVALS, overhead, sweep, usual_rivals
 from benchmarks.training import Race, training
 
 _NAMES = {
@@ -62,9 +62,9 @@ def _arguments() -> argparse.Namespace:
         "--sweep-rivals",
         nargs="+",
         choices=SWEEP_RIVALS,
-        default=["ours", "process per trial", "optuna threads"],
+        default=usual_rivals(),
         metavar="NAME",
-        help=f"for sweep, of {', '.join(SWEEP_RIVALS)}",
+        help=f"for sweep, of {'; '.join(SWEEP_RIVALS)}",
     )
     add("--trials", type=int, nargs="+", default=[10, 100, 1000], help="for overhead")
     add(

@@ -1,6 +1,7 @@
 """Optuna's own way to run trials at once, in threads of one process, over our fast training.
 
-`python -m benchmarks.optuna_threads DATA EPOCHS`; nothing is tracked.
+`python -m benchmarks.optuna_threads DATA EPOCHS [FOLDER]`: with a folder that has an MLflow store
+each trial logs its epochs there and leaves a model, as our trials do; without, nothing is kept.
 """
 
 import sys
@@ -8,28 +9,27 @@ from pathlib import Path
 
 import optuna
 
-from benchmarks.contestants import Work, ours
-from benchmarks.sweep import SPACE
-from data import load
+from benchmarks.configured import SPACE, configured
+from benchmarks.contestants import ours
+from compute import ComputePath
+from data import Digits, load
+from mnist_exp.workspaces.local.store import STORE_NAME
 
 
-def main(data: Path, epochs: int) -> None:
+def main(data: Path, epochs: int, folder: Path | None) -> None:
     digits, test = load(data)
 
     def objective(trial: optuna.Trial) -> float:
         drawn = {key: trial.suggest_categorical(key, values) for key, values in SPACE.items()}
-        work = Work(
-            digits.images,
-            digits.labels,
-            test.images,
-            test.labels,
-            int(drawn["batch_size"]),
-            42,
-            (int(drawn["first_layer_neurons"]), 128),
-            float(drawn["learning_rate"]),
-        )
-        epoch = ours.build(work)
-        return [epoch() for _ in range(epochs)][-1]
+        work = configured(digits, test, drawn)
+        path = ours.path_for(work)
+        epoch = ours.epochs(path, work)
+        if folder is None:
+            return [epoch() for _ in range(epochs)][-1]
+        tracked = _Tracked(folder, trial)
+        accuracies = [tracked.logged(number, epoch()) for number in range(1, epochs + 1)]
+        tracked.keep(path, test)
+        return accuracies[-1]
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(
@@ -38,5 +38,31 @@ def main(data: Path, epochs: int) -> None:
     study.optimize(objective, n_trials=8, n_jobs=2)
 
 
+class _Tracked:
+    """What people add to an objective so that something is left of it."""
+
+    def __init__(self, folder: Path, trial: optuna.Trial) -> None:
+        from mlflow import MlflowClient  # noqa: PLC0415 - the other rival does without
+
+        self._client = MlflowClient(f"sqlite:///{folder / STORE_NAME}")
+        self._run_id = self._client.create_run("0", run_name=f"trial_{trial.number}").info.run_id
+        for name, value in trial.params.items():
+            self._client.log_param(self._run_id, name, value)
+        self._outputs = folder / f"trial_{trial.number}"
+
+    def logged(self, epoch: int, accuracy: float) -> float:
+        for name in ("loss", "training_acc", "validation_acc"):
+            self._client.log_metric(self._run_id, name, accuracy, step=epoch)
+        return accuracy
+
+    def keep(self, path: ComputePath, test: Digits) -> None:
+        from export import evaluate, export_evaluation, export_model  # noqa: PLC0415
+
+        self._outputs.mkdir()
+        export_evaluation(evaluate(path, test), self._outputs)
+        export_model(path, test, self._outputs)
+        self._client.set_terminated(self._run_id)
+
+
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))
+    main(Path(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]) if len(sys.argv) > 3 else None)

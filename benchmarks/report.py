@@ -18,7 +18,7 @@ __all__ = ["Spread", "environment", "save", "show", "spread"]
 
 # Below the current folder, as all that a command leaves.
 _RESULTS = Path("benchmarks", "results")
-_PACKAGES = ("tensorflow", "keras", "numpy", "mlflow", "torch", "jax")
+_PACKAGES = ("tensorflow", "keras", "numpy", "mlflow", "torch", "jax", "optuna", "ray")
 
 
 @dataclass(frozen=True)

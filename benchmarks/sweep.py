@@ -3,6 +3,7 @@
 import itertools
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -10,22 +11,19 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from benchmarks.configured import SPACE
 from benchmarks.report import save, show, spread
-from mnist_exp.sweeps.journal import Ended, Entry, Logged, read_entries
+from mnist_exp.sweeps.journal import Ended, Entry, Logged, Started, read_entries
 from mnist_exp.workspaces.local.store import STORE_NAME
 from mnist_exp.workspaces.local.tracking import Tracking
 
-__all__ = ["SPACE", "SWEEP_RIVALS", "overhead", "sweep"]
+__all__ = ["SWEEP_RIVALS", "overhead", "sweep", "usual_rivals"]
 
 _ROOT = Path(__file__).parents[1]
-SPACE = {
-    "batch_size": [64, 128],
-    "learning_rate": [0.01, 0.1],
-    "first_layer_neurons": [128, 256],
-}
 _CONCURRENT = 2
 _EAGER_CONCURRENT = 4
 
@@ -36,6 +34,16 @@ import mlflow
 
 mlflow.log_metric("score", float(sys.argv[1]))
 print(time.time())
+"""
+
+#: The trainer imports TensorFlow without Keras and MLflow beside the training; this does not.
+_PLAIN = """\
+import mlflow
+import tensorflow as tf
+
+import train
+
+raise SystemExit(train.main())
 """
 
 
@@ -97,22 +105,55 @@ def overhead(counts: Sequence[int]) -> None:
 
 
 def _ours(data: Path, epochs: int, folder: Path) -> float:
+    return _trainer_sweep(_ROOT / "trainer", "train.py", data, epochs, folder)
+
+
+def _ours_warm(data: Path, epochs: int, folder: Path) -> float:
+    """From the first trial on: without the imports that trials are forked from."""
+    _ours(data, epochs, folder)
+    entries = _entries(folder / "outputs" / "jobs")
+    first = next(entry.at for entry in entries if isinstance(entry, Started))
+    return entries[-1].at - first
+
+
+def _ours_plain(data: Path, epochs: int, folder: Path) -> float:
+    script = _plain_script(folder)
+    return _trainer_sweep(script.parent, script.name, data, epochs, folder)
+
+
+def _trainer_sweep(code: Path, script: str, data: Path, epochs: int, folder: Path) -> float:
     words = [f"--{key.replace('_', '-')} {{{{search_space.{key}}}}}" for key in SPACE]
     command = (
-        f"python train.py --data-folder {{{{inputs.data_folder}}}} --epochs {epochs} "
+        f"python {script} --data-folder {{{{inputs.data_folder}}}} --epochs {epochs} "
         f"--checkpoints {{{{outputs.checkpoints}}}} {' '.join(words)}"
     )
     space = {key: {"type": "choice", "values": values} for key, values in SPACE.items()}
     _prepare_store(folder / "outputs")
-    spec = _spec(command, _ROOT / "trainer", "validation_acc", "grid", space, 8)
+    spec = _spec(command, code, "validation_acc", "grid", space, 8)
     return float(_run_sweep({**spec, "data": str(data)}, folder)["seconds"])
 
 
 def _process_per_trial(data: Path, epochs: int, folder: Path) -> float:
+    return _processes(_ROOT / "trainer" / "train.py", data, epochs, folder)
+
+
+def _process_per_trial_plain(data: Path, epochs: int, folder: Path) -> float:
+    return _processes(_plain_script(folder), data, epochs, folder)
+
+
+def _plain_script(folder: Path) -> Path:
+    """The trainer behind the imports that people's own scripts begin with."""
+    shutil.copytree(_ROOT / "trainer", folder / "code")
+    script = folder / "code" / "plain.py"
+    script.write_text(_PLAIN, encoding="utf-8")
+    return script
+
+
+def _processes(script: Path, data: Path, epochs: int, folder: Path) -> float:
     _prepare_store(folder)
     commands = []
     for values in itertools.product(*SPACE.values()):
-        words = [str(_ROOT / "trainer" / "train.py"), "--data-folder", str(data)]
+        words = [str(script), "--data-folder", str(data)]
         words += ["--epochs", str(epochs), "--checkpoints", "checkpoints"]
         for key, value in zip(SPACE, values, strict=True):
             words += [f"--{key.replace('_', '-')}", str(value)]
@@ -131,20 +172,70 @@ def _eager(data: Path, epochs: int, folder: Path) -> float:
 
 
 def _optuna(data: Path, epochs: int, _folder: Path) -> float:
+    return _in_one_process("benchmarks.optuna_threads", str(data), str(epochs))[0]
+
+
+def _optuna_tracked(data: Path, epochs: int, folder: Path) -> float:
+    _prepare_store(folder)
+    words = ("benchmarks.optuna_threads", str(data), str(epochs), str(folder))
+    return _in_one_process(*words)[0]
+
+
+def _ray(data: Path, epochs: int, folder: Path) -> float:
+    return _in_one_process("benchmarks.ray_tune", str(data), str(epochs), str(folder), "1")[0]
+
+
+def _ray_again(data: Path, epochs: int, folder: Path) -> float:
+    _, output = _in_one_process("benchmarks.ray_tune", str(data), str(epochs), str(folder), "2")
+    return float(output.splitlines()[-1])
+
+
+def _in_one_process(module: str, *words: str) -> tuple[float, str]:
+    """Runs a rival that has all trials within; returns its wall time in seconds and its output."""
     start = time.perf_counter()
-    command = [sys.executable, "-m", "benchmarks.optuna_threads", str(data), str(epochs)]
-    environment = {**os.environ, "TF_NUM_INTRAOP_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
-    subprocess.run(command, cwd=_ROOT, env=environment, check=True, capture_output=True)
-    return time.perf_counter() - start
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join((str(_ROOT), str(_ROOT / "trainer"))),
+        "TF_NUM_INTRAOP_THREADS": "1",
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        # Ray tells its makers of each use otherwise.
+        "RAY_USAGE_STATS_ENABLED": "0",
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", module, *words],
+        cwd=_ROOT,
+        env=environment,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return time.perf_counter() - start, done.stdout
 
 
 #: Each returns the seconds of eight trials.
 SWEEP_RIVALS: dict[str, Callable[[Path, int, Path], float]] = {
     "ours": _ours,
+    "ours warm": _ours_warm,
+    "ours, plain imports": _ours_plain,
     "process per trial": _process_per_trial,
+    "process per trial, plain imports": _process_per_trial_plain,
     "eager script": _eager,
     "optuna threads": _optuna,
+    "optuna threads, tracked": _optuna_tracked,
+    "ray tune": _ray,
+    "ray tune warm": _ray_again,
 }
+
+
+_NEEDS_RAY = ("ray tune", "ray tune warm")
+#: They take minutes for each trial.
+_SLOW = ("eager script",)
+
+
+def usual_rivals() -> list[str]:
+    """Those that run unless others are named: all that are installed, but for the slowest."""
+    absent = () if find_spec("ray") else _NEEDS_RAY
+    return [name for name in SWEEP_RIVALS if name not in (*_SLOW, *absent)]
 
 
 def _at_once(

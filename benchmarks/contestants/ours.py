@@ -10,7 +10,38 @@ from training import epoch_order
 
 
 def build(work: Work, general: int = 0) -> Epoch:
-    settings = Settings(
+    return epochs(path_for(work, general), work)
+
+
+def path_for(work: Work, general: int = 0) -> ComputePath:
+    """An untrained network; `general` is 1 for the path that the trainer would not choose."""
+    settings = _settings(work)
+    digits = Digits(work.images, work.labels)
+    if not general:
+        return choose_path(settings, digits, None)
+    from general import GeneralPath  # noqa: PLC0415
+
+    return GeneralPath(settings, digits)
+
+
+def epochs(path: ComputePath, work: Work) -> Epoch:
+    """What trains the network by one epoch more."""
+    test = Digits(work.test_images, work.test_labels)
+    count = len(work.labels)
+    number = 0
+
+    def epoch() -> float:
+        nonlocal number
+        number += 1
+        order = epoch_order(work.seed, number, count)
+        path.train(order, Progress(), count // work.batch_size)
+        return evaluate(path, test)["test_acc"]
+
+    return epoch
+
+
+def _settings(work: Work) -> Settings:
+    return Settings(
         data_folder=None,  # type: ignore[arg-type]
         batch_size=work.batch_size,
         first_layer_neurons=work.hidden[0],
@@ -18,24 +49,3 @@ def build(work: Work, general: int = 0) -> Epoch:
         learning_rate=work.learning_rate,
         seed=work.seed,
     )
-    digits = Digits(work.images, work.labels)
-    test = Digits(work.test_images, work.test_labels)
-    path = _path(settings, digits, general)
-    number = 0
-
-    def epoch() -> float:
-        nonlocal number
-        number += 1
-        order = epoch_order(settings.seed, number, len(digits))
-        path.train(order, Progress(), len(digits) // settings.batch_size)
-        return evaluate(path, test)["test_acc"]
-
-    return epoch
-
-
-def _path(settings: Settings, digits: Digits, general: int) -> ComputePath:
-    if not general:
-        return choose_path(settings, digits, None)
-    from general import GeneralPath  # noqa: PLC0415
-
-    return GeneralPath(settings, digits)

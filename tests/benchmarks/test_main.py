@@ -37,6 +37,26 @@ def test_training_is_measured_and_written_down(tmp_path: Path) -> None:
     assert {"tensorflow", "numpy"} <= set(found["environment"]["versions"])
 
 
+def test_a_sweep_and_its_rivals_are_measured(tmp_path: Path) -> None:
+    rivals = ("ours", "optuna threads, tracked")
+    done = run(
+        tmp_path, "sweep", "--sweep-epochs", "1", "--sweep-rounds", "1", "--sweep-rivals", *rivals
+    )
+    assert done.returncode == 0, done.stderr
+    (path,) = (tmp_path / "benchmarks" / "results").iterdir()
+    found = json.loads(path.read_text(encoding="utf-8"))
+    assert {name: len(values) for name, values in found["seconds"].items()} == dict.fromkeys(
+        rivals, 1
+    )
+
+
+def test_an_unknown_rival_is_refused(tmp_path: Path) -> None:
+    done = run(tmp_path, "sweep", "--sweep-rivals", "hyperopt")
+    assert done.returncode == 2
+    assert "optuna threads" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_unknown_benchmark_is_refused(tmp_path: Path) -> None:
     done = run(tmp_path, "trainning")
     assert done.returncode == 2

@@ -1,0 +1,90 @@
+"""Ray Tune with actors that it uses again for the next trial, over our fast training.
+
+`python -m benchmarks.ray_tune DATA EPOCHS FOLDER TIMES`; nothing is tracked, Ray's results are in
+FOLDER. The last line of stdout is the seconds of the sweep alone; with TIMES 2, of a second one, in
+workers that have TensorFlow imported.
+"""
+
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray import tune
+
+from benchmarks.configured import SPACE, configured
+
+_CONCURRENT = 2
+_TRIALS = 8
+
+
+class Trial(tune.Trainable):
+    """A step is an epoch. TensorFlow is imported here, in the actor's process, and only there."""
+
+    def setup(self, config: dict[str, Any]) -> None:
+        from data import load  # noqa: PLC0415 - imports what only an actor needs
+
+        self._digits, self._test = load(Path(config["data"]))
+        self.reset_config(config)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        from benchmarks.contestants import ours  # noqa: PLC0415 - as above
+
+        self._epochs = int(new_config["epochs"])
+        self._epoch = ours.build(configured(self._digits, self._test, new_config))
+        return True
+
+    def step(self) -> dict[str, Any]:
+        accuracy = self._epoch()
+        return {"validation_acc": accuracy, "done": self.iteration + 1 >= self._epochs}
+
+    def save_checkpoint(self, checkpoint_dir: str) -> None:
+        """Ray asks for none; without this it warns at each trial."""
+
+    def load_checkpoint(self, checkpoint: Any) -> None:
+        """Nothing is kept."""
+
+
+def main(data: Path, epochs: int, folder: Path, times: int) -> None:
+    # Its defaults listen on the machine's address and tell its makers of each use.
+    ray.init(
+        num_cpus=_CONCURRENT,
+        include_dashboard=False,
+        _node_ip_address="127.0.0.1",
+        log_to_driver=False,
+        logging_level="ERROR",
+        runtime_env={"env_vars": {"TF_NUM_INTRAOP_THREADS": "1"}},
+    )
+    try:
+        seconds = [_sweep(data, epochs, folder / str(number)) for number in range(times)]
+    finally:
+        ray.shutdown()
+    print(seconds[-1])
+
+
+def _sweep(data: Path, epochs: int, folder: Path) -> float:
+    space: dict[str, Any] = {key: tune.grid_search(values) for key, values in SPACE.items()}
+    tuner = tune.Tuner(
+        Trial,
+        param_space={**space, "data": str(data), "epochs": epochs},
+        tune_config=tune.TuneConfig(
+            metric="validation_acc",
+            mode="max",
+            max_concurrent_trials=_CONCURRENT,
+            reuse_actors=True,
+        ),
+        run_config=tune.RunConfig(storage_path=str(folder), verbose=0),
+    )
+    start = time.perf_counter()
+    results = tuner.fit()
+    seconds = time.perf_counter() - start
+    if results.num_errors or len(results) != _TRIALS:
+        raise SystemExit(f"Ray ended {len(results)} trials, {results.num_errors} with an error")
+    return seconds
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    main(Path(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4]))
