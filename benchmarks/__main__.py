@@ -15,7 +15,7 @@ from benchmarks.sweep import SWEEP_RIVALS, overhead, sweep, usual_rivals
 from benchmarks.training import Race, training
 
 _NAMES = {
-    "training": "images/s of the trainer and its rivals, epoch by epoch in turns",
+    "training": "images/s of the trainer and its rivals, in turns",
     "process": "wall time of a whole run, imports to export, against an eager script",
     "accuracy": "test accuracy over five seeds",
     "serving": "requests/s and latency of an endpoint, against Azure ML's inference server",
@@ -50,7 +50,7 @@ def _arguments() -> argparse.Namespace:
     add("names", nargs="*", metavar="NAME", help=f"of {', '.join(_NAMES)}")
     add("--data", type=Path, help="folder with MNIST's four files")
     add("--batch-sizes", type=int, nargs="+", default=[64, 512], help="for training")
-    add("--rounds", type=int, default=5, help="measured epochs of each contestant, for training")
+    add("--rounds", type=int, default=5, help="turns of each contestant, for training and serving")
     add("--epochs", type=int, default=20, help="of a whole run, for process")
     add("--processes", type=int, default=2, help="whole runs of each, for process")
     add("--seconds", type=float, default=5.0, help="of each measurement, for serving")
