@@ -60,7 +60,7 @@ def join_cluster(batch_size: int) -> Cluster:
         raise SettingsError(
             f"--batch-size must be a multiple of the {replicas} devices, got {batch_size}"
         )
-    is_chief = config.get("task", {}).get("index", 0) == 0
+    is_chief = int(config.get("task", {}).get("index", 0)) == 0
     return Cluster(strategy, is_chief, _description(gpus, workers))
 
 
@@ -90,7 +90,7 @@ def _wait_for_all(workers: list[str], index: int) -> None:
 def _answers(worker: str) -> bool:
     try:
         socket.create_connection(_address(worker), timeout=1).close()
-    except OSError:
+    except (OSError, UnicodeError):
         return False
     return True
 
@@ -120,6 +120,8 @@ def _tf_config() -> dict[str, Any]:
         )
     if wrong := [host for host in hosts if not _is_address(host)]:
         raise SettingsError(f"TF_CONFIG: must name workers as HOST:PORT, got {wrong[0]!r}")
+    if twice := [host for host in hosts if hosts.count(host) > 1]:
+        raise SettingsError(f"TF_CONFIG: must name each worker once, got {twice[0]!r} twice")
     if len(hosts) > 1 and "index" not in task:
         raise SettingsError(f"TF_CONFIG: must name task.index, one of {len(hosts)} workers'")
     if hosts and not 0 <= index < len(hosts):

@@ -64,6 +64,10 @@ def _no_collections() -> Iterator[None]:
 @contextmanager
 def _quiet_stderr() -> Iterator[None]:
     # TensorFlow greets in C++ before it reads its log level; what it says counts only if it fails.
+    if sys.stderr is None:
+        # Whoever started this has closed it: nothing is said, and nothing can be kept from being.
+        yield
+        return
     sys.stderr.flush()
     kept = os.dup(2)
     with tempfile.TemporaryFile() as said:

@@ -59,7 +59,8 @@ def find_start(
         say(f"resuming from epoch {checkpoint.epoch}, checkpoint in {own.folder}")
         return Start(checkpoint, tuple(checkpoint.history), checkpoint.run_id or own.run_id)
     if not settings.resume_from:
-        return Start()
+        # One that was killed before its first checkpoint has logged nevertheless.
+        return Start(run_id=own.run_id if own else None)
     checkpoint = _named(settings.resume_from, _NetworkRule(settings), say)
     if checkpoint.epoch >= settings.epochs:
         raise CheckpointError(

@@ -94,7 +94,7 @@ class _Run:
         if not self.cluster.is_chief:
             why_not = "the chief, worker 0, tracks for all"
         _say(f"tracking: {uri or f'off ({why_not})'}")
-        noted = self.own.note_run if self.own and not start.run_id else None
+        noted = self.own.note_run if self.own else None
         parameters = self.settings.parameters()
         with tracked(uri, parameters, start.run_id, noted, self._is_stopping) as tracker:
             for row in start.history:

@@ -124,7 +124,7 @@ def _fractional(rows: list[list[Any]]) -> npt.NDArray[Any]:
     try:
         # Without a type asked for, text is not taken for numbers, nor null for NaN.
         values = np.array(rows)
-        numeric = values.dtype.kind in "iuf"
+        numeric = values.ndim == 2 and values.dtype.kind in "iuf"
     except ValueError:
         numeric = False
     if not numeric:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mlflow.entities import Metric, Param, Run
+from mlflow.entities import LifecycleStage, Metric, Param, Run
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
@@ -131,6 +131,9 @@ def _reopened(client: MlflowClient, run_id: str | None) -> Run | None:
         run = client.get_run(run_id)
     except MlflowException:
         # Another store than that of the earlier attempt, or it was deleted there.
+        return None
+    # MLflow still knows what it has deleted.
+    if run.info.lifecycle_stage == LifecycleStage.DELETED:
         return None
     client.update_run(run_id, "RUNNING")
     return run

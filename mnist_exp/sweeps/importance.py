@@ -17,6 +17,8 @@ from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 
 __all__ = ["parameter_importance"]
 
+optuna.logging.set_verbosity(optuna.logging.ERROR)
+
 #: Fewer trials say nothing.
 LEAST_TRIALS = 4
 _LOG_RATIO = 20

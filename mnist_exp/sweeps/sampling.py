@@ -114,7 +114,7 @@ def parse_sampling(
 
 
 def _logbase(part: Fields) -> float:
-    if part.raw.get("logbase") in {None, "e"}:
+    if part.raw.get("logbase") in (None, "e"):
         return math.e
     base = part.positive("logbase")
     if base is not None and base <= 1:

@@ -127,6 +127,11 @@ class Tuner:
         return [one for one in self._alive.values() if one.status is TrialStatus.RUNNING]
 
     @property
+    def _is_expired(self) -> bool:
+        limit = self.limits.timeout
+        return limit is not None and self.backend.now() - self._started >= limit
+
+    @property
     def _has_more(self) -> bool:
         return (
             not self._why
@@ -136,11 +141,11 @@ class Tuner:
 
     def _loop(self) -> None:
         while True:
+            self._enforce_timeouts()
             self._refill()
             if not self._alive:
                 return
             self._take_events(self._patience())
-            self._enforce_timeouts()
 
     def _refill(self) -> None:
         while self._has_more and len(self._alive) < self.limits.max_concurrent_trials:
@@ -151,12 +156,37 @@ class Tuner:
         self._started -= history.elapsed
         self._trials = history.trials
         self._logged |= history.logged
+        # The journal has the time of day, the backend a clock of its own.
+        shift = time.time() - self.backend.now()
+        for trial in self._trials:
+            trial.started -= shift
+            trial.ended = None if trial.ended is None else trial.ended - shift
+        self._why = self._was_stopped()
         for trial in self._trials:
             if trial.status is TrialStatus.CANCEL_REQUESTED:
                 # The decision stands; nobody was left to see what came of it.
                 self._end(trial, TrialStatus.CANCELED, trial.why)
+            elif self._why and not trial.status.is_finished:
+                why = f"canceled: {self._why}"
+                self._note(Decided(trial.index, None, why))
+                trial.decided = True
+                self._end(trial, TrialStatus.CANCELED, why)
             elif not trial.status.is_finished:
                 self._launch(trial)
+
+    def _was_stopped(self) -> str:
+        """Return why the sweep was over when the last command left it; empty where it was not."""
+        failed = next((one for one in self._trials if one.status is TrialStatus.FAILED), None)
+        is_left = self._has_more or any(not one.status.is_finished for one in self._trials)
+        if self.fail_fast and failed:
+            self._has_failed_fast = True
+            why = _failed_fast(failed)
+        elif self.limits.timeout and is_left and self._is_expired:
+            why = f"sweep timeout of {self.limits.timeout} s"
+        else:
+            return ""
+        self.listener.message(f"sweep canceled: {why}")
+        return why
 
     def _look_back(self, history: History, finished: Finished) -> SweepResult:
         """Take over a sweep that has ended: nothing is started, nor noted again."""
@@ -251,7 +281,7 @@ class Tuner:
         self.listener.trial_changed(trial)
         if status is TrialStatus.FAILED and self.fail_fast and not self._why:
             self._has_failed_fast = True
-            self._stop(f"trial {trial.index} failed ({why}), and sweep.fail_fast is set")
+            self._stop(_failed_fast(trial))
 
     def _is_for_now(self, trial: Trial) -> bool:
         """Whether a trial was ended only because the command had to leave."""
@@ -265,8 +295,7 @@ class Tuner:
 
     def _enforce_timeouts(self) -> None:
         now, limits = self.backend.now(), self.limits
-        expired = limits.timeout is not None and now - self._started >= limits.timeout
-        if expired and not self._why and (self._alive or self._has_more):
+        if self._is_expired and not self._why and (self._alive or self._has_more):
             self._stop(f"sweep timeout of {limits.timeout} s")
         for trial in self._running:
             if limits.trial_timeout is not None and now - trial.started >= limits.trial_timeout:
@@ -294,3 +323,7 @@ class Tuner:
         if text and not self._warnings:
             self._warnings.append(text)
             self.listener.message(f"warning: {text}")
+
+
+def _failed_fast(trial: Trial) -> str:
+    return f"trial {trial.index} failed ({trial.why}), and sweep.fail_fast is set"

@@ -36,3 +36,8 @@ def test_where_nothing_can_be_said_nothing_is(given):
 
 def test_a_parameter_that_never_differs_is_left_out():
     assert parameter_importance([({"x": i, "y": 1}, float(i)) for i in range(6)]) == {"x": 1.0}
+
+
+def test_it_says_nothing_of_its_own(capfd):
+    parameter_importance(trials())
+    assert capfd.readouterr() == ("", "")

@@ -244,3 +244,45 @@ def test_a_failing_trial_ends_the_sweep_where_that_is_asked_for(tune, simulate, 
     assert result.why == "trial 1 failed (exit code 3), and sweep.fail_fast is set"
     assert result.best == 0
     assert read_history(pages.entries, "acc").finished is not None
+
+
+@pytest.mark.parametrize("mark", ["\u2028", "\u2029", "\x85", "\n"])
+def test_a_text_may_hold_any_end_of_a_line(mark):
+    entries = [Sampled(0, {"x": f"a{mark}b"}), Ended(0, "Failed", 1, f"said{mark}this")]
+    assert list(read_entries("".join(map(to_line, entries)))) == entries
+
+
+def test_fail_fast_holds_when_a_sweep_goes_on(tune, simulate, script):
+    pages = Pages(
+        [
+            Created({}, at=0.0),
+            Sampled(0, {"x": 0}, at=1.0),
+            Started(0, at=1.0),
+            Sampled(1, {"x": 1}, at=1.0),
+            Started(1, at=1.0),
+            Ended(0, "Failed", 7, "exit code 7", at=2.0),
+        ]
+    )
+    backend = simulate(lambda _: script([0.5]))
+    result = tune(backend, Limits(8, 2), pages, fail_fast=True)
+    assert result.status is TrialStatus.FAILED
+    assert backend.started == []
+    assert [trial.status for trial in result.trials] == [TrialStatus.FAILED, TrialStatus.CANCELED]
+    assert all(trial.ended >= trial.started for trial in result.trials)
+
+
+def test_a_sweep_whose_time_is_over_starts_nothing_when_it_goes_on(tune, simulate, script):
+    pages = Pages(
+        [
+            Created({}, at=0.0),
+            Sampled(0, {"x": 0}, at=1.0),
+            Started(0, at=1.0),
+            Logged(0, "acc", 0.5, 1, 1, at=2.0),
+            Decided(0, None, "canceled: sweep timeout of 3 s", at=4.0),
+        ]
+    )
+    backend = simulate(lambda _: script([0.9]))
+    result = tune(backend, Limits(8, 2, timeout=3), pages)
+    assert backend.started == []
+    assert [trial.status for trial in result.trials] == [TrialStatus.CANCELED]
+    assert "sweep timeout of 3 s" in result.why

@@ -284,7 +284,8 @@ class RunningJob:
 
     def _all_warnings(self) -> list[str]:
         drill = self.job.compute.evict_after_epochs
-        if drill is not None and not self._evictions:
+        # The trials of a sweep are never evicted; the sweep has said so.
+        if drill is not None and self._trial is None and not self._evictions:
             found = [f"not evicted: it ended before compute.evict_after_epochs, {drill}, had come"]
         else:
             found = [self._cost_of_eviction(*eviction) for eviction in self._evictions.items()]

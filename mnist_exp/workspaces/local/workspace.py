@@ -235,7 +235,7 @@ def _follow(running: RunningJob, site: Site) -> str | None:
 def _wait_for_epoch(running: RunningJob, epoch: int) -> bool:
     """Wait a moment for an epoch to be done, and return whether it is."""
     deadline = time.monotonic() + POLL_S
-    while time.monotonic() < deadline:
+    while running.poll() is None and time.monotonic() < deadline:
         if running.epochs() >= epoch:
             return True
         time.sleep(DRILL_POLL_S)

@@ -8,6 +8,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from mnist_exp.errors import ConfigError, NotFoundError
@@ -113,7 +114,9 @@ class Registry:
                 # At once or not at all: no half-deleted endpoint has a name.
                 folder.path.rename(self._root / f"{DELETED}{name}-{secrets.token_hex(4)}")
             for leftover in self._root.glob(f"{DELETED}*"):
-                shutil.rmtree(leftover)
+                # Another command may be removing it just now.
+                with suppress(FileNotFoundError):
+                    shutil.rmtree(leftover)
 
     def _exists(self, name: str) -> bool:
         return EndpointFolder(self._root / name).record_file.is_file()
