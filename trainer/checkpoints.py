@@ -66,8 +66,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
         CheckpointError: It is damaged, no checkpoint at all, or of another format.
     """
     try:
-        if not zipfile.is_zipfile(path):
-            raise ValueError("no npz archive, or cut short")
+        _check_whole(path)
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             about = json.loads(str(arrays["about"]))
             version = about.pop("format_version")
@@ -90,6 +89,13 @@ def read_checkpoint(path: Path) -> Checkpoint:
     except Exception as error:
         # Damaged bytes may make zipfile, NumPy and json raise nearly anything.
         raise CheckpointError(f"{path}: damaged or not a checkpoint: {error}") from error
+
+
+def _check_whole(path: Path) -> None:
+    # Given a path in place of a file, zipfile would take one that cannot be read for damaged.
+    with path.open("rb") as file:
+        if not zipfile.is_zipfile(file):
+            raise ValueError("no npz archive, or cut short")
 
 
 class CheckpointFolder:

@@ -1,5 +1,6 @@
 """One training run, from the digits to the exported model."""
 
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -51,9 +52,12 @@ def _make_outputs() -> None:
     """Sees before the training that its model can be kept."""
     try:
         OUTPUTS.mkdir(exist_ok=True)
+        # What an older run has left may belong to somebody else.
+        with tempfile.TemporaryFile(dir=OUTPUTS):
+            pass
     except OSError as error:
         raise SettingsError(
-            f"the model goes to {OUTPUTS.absolute()}, which cannot be made ({error.strerror});"
+            f"the model goes to {OUTPUTS.absolute()}, which cannot be written ({error.strerror});"
             " start where that can be written"
         ) from error
 

@@ -26,9 +26,6 @@ __all__ = ["BayesianConfigurations"]
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
-#: Optuna's number of a parameter: the place of a choice's value, or a uniform number.
-Point = dict[str, int | float]
-
 
 class BayesianConfigurations:
     """Configurations drawn one after the other, each from what is known by then.

@@ -282,3 +282,11 @@ def test_a_folder_that_cannot_be_written_is_told_of_before_any_training(tmp_path
     (tmp_path / "outputs").write_text("")
     with pytest.raises(SettingsError, match=f"the model goes to {tmp_path / 'outputs'}, which"):
         _make_outputs()
+
+
+def test_an_outputs_folder_of_somebody_elses_is_told_of_too(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    # Nobody may write there, root included.
+    (tmp_path / "outputs").symlink_to("/proc")
+    with pytest.raises(SettingsError, match="which cannot be written"):
+        _make_outputs()

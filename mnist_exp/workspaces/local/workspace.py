@@ -206,14 +206,15 @@ def _watch_command(job: CommandJob, site: Site) -> JobResult:
 
 def _follow(running: RunningJob, site: Site) -> str | None:
     """Return when the job has ended: None, or why it had to be canceled."""
-    timeout = running.job.timeout
+    # Of the job, whatever number of attempts it takes.
+    timeout, began = running.job.timeout, time.monotonic()
     seen: dict[str, int] = {}
     site.observer.job_changed(running.running({}))
     was_idle = False
     drill = running.job.compute.evict_after_epochs
     while running.poll() is None:
         site.interrupts.check()
-        if timeout is not None and time.monotonic() - running.started > timeout:
+        if timeout is not None and time.monotonic() - began > timeout:
             running.terminate()
             return f"canceled after job.timeout ({timeout} s)"
         metrics = running.histories()

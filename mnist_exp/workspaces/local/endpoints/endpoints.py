@@ -12,7 +12,7 @@ from mnist_exp.specs import DeploymentSpec, EndpointSpec
 from mnist_exp.workspaces.entities import Deployment, DeploymentStatistics, Endpoint
 from mnist_exp.workspaces.local.endpoints.changes import port_conflict, updated
 from mnist_exp.workspaces.local.endpoints.deployments import Update
-from mnist_exp.workspaces.local.endpoints.front import apply_files, ensure_front, front_line
+from mnist_exp.workspaces.local.endpoints.front import apply_files, front_line
 from mnist_exp.workspaces.local.endpoints.invocation import invoke_endpoint
 from mnist_exp.workspaces.local.endpoints.registry import Registry
 from mnist_exp.workspaces.local.endpoints.sockets import listen
@@ -146,10 +146,6 @@ class Endpoints:
         record = folder.load()
         with outputs_errors(folder.path):
             return last_lines(folder.log(record.revision), lines) if record else []
-
-    def revive(self, name: str) -> bool:
-        """Start the endpoint's front if it does not run; return whether it had to be."""
-        return ensure_front(self._registry.existing(name)[0])
 
     def delete(self, name: str) -> None:
         """End every process of the endpoint, after its last answer, and remove its files.
