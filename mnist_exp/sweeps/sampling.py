@@ -74,7 +74,8 @@ class Configurations(Protocol):
     """The configurations of a sweep by trial index.
 
     `configurations[i]` depends on the space, the sampling and i alone, and raises IndexError when
-    the space is exhausted; so a `for` loop works, and so does going on in the middle.
+    the space is exhausted; so a `for` loop works, and so does going on in the middle. Bayesian
+    sampling alone depends on how earlier trials ended too, and answers for the next index only.
     """
 
     def __getitem__(self, index: int, /) -> Parameters:
