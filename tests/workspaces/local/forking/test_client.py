@@ -236,9 +236,12 @@ def test_what_is_only_named_like_a_library_leaves_it_imported(
     assert bench.output(text) == ["True"]
 
 
-def test_random_numbers_differ_from_fork_to_fork(bench: Bench) -> None:
-    first = bench.output("import random; print(random.random())")
-    assert len(set(bench.output("import random; print(random.random())"))) == 2, first
+@pytest.mark.parametrize("module", ["random", "numpy.random"])
+def test_random_numbers_differ_from_fork_to_fork(make: Callable[..., Bench], module: str) -> None:
+    bench = make(preload=[module])
+    text = f"import {module}; print({module}.random())"
+    first = bench.output(text)
+    assert len(set(bench.output(text))) == 2, first
 
 
 def test_the_exit_code_is_kept_for_whoever_comes_later(bench: Bench) -> None:
