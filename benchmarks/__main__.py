@@ -8,10 +8,12 @@ from pathlib import Path
 
 from benchmarks.accuracy import accuracy
 from benchmarks.contestants import CONTESTANTS
+from benchmarks.overhead import overhead
 from benchmarks.process import process
 from benchmarks.sample import write_sample
 from benchmarks.serving import serving
-from benchmarks.sweep import SWEEP_RIVALS, overhead, sweep, usual_rivals
+from benchmarks.sweep import sweep
+from benchmarks.sweep_rivals import SWEEP_RIVALS, usual_rivals
 from benchmarks.training import Race, training
 
 _NAMES = {

@@ -48,14 +48,13 @@ class Trial(tune.Trainable):
 
 
 def main(data: Path, epochs: int, folder: Path, times: int) -> None:
-    # Its defaults listen on the machine's address and tell its makers of each use.
+    # Its default listens on the machine's address.
     ray.init(
         num_cpus=_CONCURRENT,
         include_dashboard=False,
         _node_ip_address="127.0.0.1",
         log_to_driver=False,
         logging_level="ERROR",
-        runtime_env={"env_vars": {"TF_NUM_INTRAOP_THREADS": "1"}},
     )
     try:
         seconds = [_sweep(data, epochs, folder / str(number)) for number in range(times)]
@@ -86,5 +85,6 @@ def _sweep(data: Path, epochs: int, folder: Path) -> float:
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    # It tells its makers of each use otherwise.
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     main(Path(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4]))
