@@ -1,38 +1,83 @@
-"""The machines and GPUs that a job runs on, and TensorFlow's strategy to use them together.
+"""The machines and GPUs that a job runs on, and TensorFlow's strategy to use them together."""
 
-Azure ML tells a worker of its colleagues by TF_CONFIG:
-https://learn.microsoft.com/azure/machine-learning/how-to-train-distributed-gpu#tensorflow
-"""
-
-import json
 import os
 import socket
 import time
-from dataclasses import dataclass
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import tensorflow as tf
 
-from errors import SettingsError
+from errors import ClusterError, SettingsError
+from tf_config import Task, read_tf_config
 
 __all__ = ["Cluster", "cores", "join_cluster"]
 
 _LOOK_SECONDS = 0.1
+# As many bits of a checksum as float32 can add up exactly over 256 workers.
+_SUM_BITS = 0xFFFF
 
 
-@dataclass(frozen=True)
 class Cluster:
     """What this process works with.
 
-    Attributes:
+    Args:
         strategy: How several GPUs or workers work together; None where there is but one device.
-        is_chief: Whether this process is the one that logs, keeps checkpoints and exports.
+        task: What this process is among the workers.
         description: The devices, for people.
     """
 
-    strategy: Any
-    is_chief: bool
-    description: str
+    def __init__(self, strategy: Any, task: Task, description: str) -> None:
+        self.strategy = strategy
+        self.description = description
+        self.is_chief = task.index == 0
+        """Whether this process is the one that logs, keeps checkpoints and exports."""
+        self._has_colleagues = bool(task.others)
+        self._over_workers = tf.function(self._reduced, autograph=False)
+
+    def mean(self, values: list[float]) -> list[float]:
+        """The mean over all workers of the job, the same bits in each; all have to ask."""
+        if not self._has_colleagues:
+            return values
+        means: list[float] = self._over_workers(tf.constant(values, tf.float32)).numpy().tolist()
+        return means
+
+    def check_same(self, values: Mapping[str, object]) -> None:
+        """Compares what must be the same in all workers; all have to ask.
+
+        Raises:
+            ClusterError: Some value is another one elsewhere; names it, and the one of this worker.
+        """
+        sums = [float(zlib.crc32(repr(value).encode()) & _SUM_BITS) for value in values.values()]
+        means = self.mean(sums)
+        differing = [
+            f"{name} (here {value})"
+            for (name, value), own, mean in zip(values.items(), sums, means, strict=True)
+            if own != mean
+        ]
+        if differing:
+            raise ClusterError(
+                f"the workers of this job differ in {', '.join(differing)}; start all of them with"
+                " the same words, the same data and the same folder of checkpoints"
+            )
+
+    @contextmanager
+    def telling_of_losses(self) -> Iterator[None]:
+        """Turns what TensorFlow says when a colleague is gone into a ClusterError."""
+        try:
+            yield
+        except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError) as e:
+            if not self._has_colleagues:
+                raise
+            # The first lines tell of the graph; what happened stands at the end.
+            reason = [line for line in str(e.message).splitlines() if line.strip()][-1]
+            raise ClusterError(f"another worker of this job was lost: {reason[:300]}") from e
+
+    def _reduced(self, values: tf.Tensor) -> tf.Tensor:
+        same = self.strategy.run(lambda: tf.identity(values))
+        return self.strategy.reduce("MEAN", same, axis=None)
 
 
 def join_cluster(batch_size: int) -> Cluster:
@@ -40,6 +85,7 @@ def join_cluster(batch_size: int) -> Cluster:
 
     Raises:
         SettingsError: The batch cannot be dealt out evenly, or TF_CONFIG is not usable.
+        ClusterError: This worker's own address is taken.
     """
     gpus = tf.config.list_physical_devices("GPU")
     for gpu in gpus:
@@ -48,10 +94,9 @@ def join_cluster(batch_size: int) -> Cluster:
     if gpus:
         # Some of a GPU's sums come out in another order each time.
         tf.config.experimental.enable_op_determinism()
-    config = _tf_config()
-    workers = len(_workers(config))
-    if workers > 1:
-        _wait_for_all(_workers(config), int(config["task"]["index"]))
+    task = read_tf_config()
+    if task.others:
+        _wait_for_all(task)
         strategy = tf.distribute.MultiWorkerMirroredStrategy()
     else:
         strategy = tf.distribute.MirroredStrategy() if len(gpus) > 1 else None
@@ -60,8 +105,7 @@ def join_cluster(batch_size: int) -> Cluster:
         raise SettingsError(
             f"--batch-size must be a multiple of the {replicas} devices, got {batch_size}"
         )
-    is_chief = int(config.get("task", {}).get("index", 0)) == 0
-    return Cluster(strategy, is_chief, _description(gpus, workers))
+    return Cluster(strategy, task, _description(gpus, len(task.workers)))
 
 
 def cores() -> int:
@@ -69,22 +113,33 @@ def cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def _wait_for_all(workers: list[str], index: int) -> None:
+def _wait_for_all(task: Task) -> None:
     """Returns when every worker is there.
 
     TensorFlow would wait as well, but in C++, where no signal is heard: so each worker listens at
     its address until all do, and only then TensorFlow takes over.
     """
-    missing = [worker for worker in workers if worker != workers[index]]
+    missing, own = task.others, task.workers[task.index]
     try:
-        beacon = socket.create_server(_address(workers[index]))
-    except OSError:
-        # TensorFlow says best what is wrong with the address.
-        return
-    print(f"worker {index} of {len(workers)}: waits for {', '.join(missing)}", flush=True)
+        beacon = socket.create_server(_listening_address(own))
+    except OSError as error:
+        raise ClusterError(
+            f"TF_CONFIG: worker {task.index} cannot listen at {own}: {error.strerror}"
+        ) from error
+    print(f"worker {task.index} of {len(task.workers)}: waits for {', '.join(missing)}", flush=True)
     with beacon:
         while missing := [worker for worker in missing if not _answers(worker)]:
             time.sleep(_LOOK_SECONDS)
+
+
+def _listening_address(worker: str) -> tuple[str, int]:
+    """Where a worker listens that is known to its colleagues by this address.
+
+    On many machines their own name means 127.0.1.1, where nobody else can reach them; TensorFlow
+    listens on every address too.
+    """
+    host, port = _address(worker)
+    return (host if host == "localhost" or host.startswith("127.") else "", port)
 
 
 def _answers(worker: str) -> bool:
@@ -98,45 +153,6 @@ def _answers(worker: str) -> bool:
 def _address(worker: str) -> tuple[str, int]:
     host, _, port = worker.rpartition(":")
     return host, int(port)
-
-
-def _tf_config() -> dict[str, Any]:
-    text = os.environ.get("TF_CONFIG") or "{}"
-    try:
-        config: dict[str, Any] = json.loads(text)
-        cluster, task = config.get("cluster", {}), config.get("task", {})
-        index, hosts = int(task.get("index", 0)), list(cluster.get("worker") or [])
-    except (ValueError, TypeError, AttributeError) as error:
-        raise SettingsError(f"TF_CONFIG cannot be read: {error}") from error
-    if task.get("type", "worker") == "chief" or cluster.get("chief"):
-        raise SettingsError(
-            "TF_CONFIG names a chief of its own; as on Azure ML all must be of type worker, of"
-            " which the first is the chief"
-        )
-    if cluster.get("ps") or task.get("type", "worker") != "worker":
-        raise SettingsError(
-            "TF_CONFIG asks for parameter servers; this trainer's workers update together"
-            " (MultiWorkerMirroredStrategy), so parameter_server_count must be 0"
-        )
-    if wrong := [host for host in hosts if not _is_address(host)]:
-        raise SettingsError(f"TF_CONFIG: must name workers as HOST:PORT, got {wrong[0]!r}")
-    if twice := [host for host in hosts if hosts.count(host) > 1]:
-        raise SettingsError(f"TF_CONFIG: must name each worker once, got {twice[0]!r} twice")
-    if len(hosts) > 1 and "index" not in task:
-        raise SettingsError(f"TF_CONFIG: must name task.index, one of {len(hosts)} workers'")
-    if hosts and not 0 <= index < len(hosts):
-        raise SettingsError(f"TF_CONFIG: task.index must be below {len(hosts)}, got {index}")
-    return config
-
-
-def _is_address(text: Any) -> bool:
-    host, _, port = str(text).rpartition(":")
-    return bool(host) and port.isdecimal() and 0 < int(port) < 2**16
-
-
-def _workers(config: dict[str, Any]) -> list[str]:
-    hosts: list[str] = config.get("cluster", {}).get("worker")
-    return hosts or ["this process"]
 
 
 def _description(gpus: list[Any], workers: int) -> str:

@@ -131,10 +131,6 @@ class CompiledPath:
         """A tf.Module whose `serve` turns pixels (count, 784) into probabilities (count, 10)."""
         return _Served(self.dense_weights())
 
-    def mean(self, values: list[float]) -> list[float]:
-        """The values themselves: this path has no colleagues."""
-        return values
-
     def _take(self, weights: Sequence[Floats]) -> None:
         self._first_kernel, first_bias, second_kernel, bias, *others = weights
         columns = np.array_split(np.arange(len(first_bias)), self._parts)

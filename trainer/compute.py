@@ -55,9 +55,6 @@ class ComputePath(Protocol):
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
         """Takes over what `state` gave, here or in another process."""
 
-    def mean(self, values: list[float]) -> list[float]:
-        """The mean over all workers of the job, the same bits in each; all have to ask."""
-
     def dense_weights(self) -> list[Floats] | None:
         """Kernels and biases in turns, where the network is nothing but dense ReLU layers."""
 

@@ -5,7 +5,7 @@ TrainerError          exit code 1: its text is the line that the user reads
 ├── SettingsError     settings that do not fit the data, the cluster or each other
 ├── CheckpointError   a checkpoint is damaged, another run's or in another format
 ├── DivergedError     the loss is no number any more
-├── ClusterError      another worker of the job was lost
+├── ClusterError      another worker of the job was lost, or does not do the same work
 └── TrackingError     metrics could not be written to the MLflow store
 
 Stopped               exit code 143: SIGTERM asked the run to end
@@ -46,7 +46,7 @@ class DivergedError(TrainerError):
 
 
 class ClusterError(TrainerError):
-    """Another worker of the job was lost."""
+    """Another worker of the job was lost, or was started to do something else."""
 
 
 class TrackingError(TrainerError):

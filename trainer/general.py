@@ -50,7 +50,6 @@ class GeneralPath:
             autograph=False,
             reduce_retracing=True,
         )
-        self._mean = tf.function(self._over_workers, autograph=False)
         how = "XLA" if compiled else "graph"
         self.name = f"general path ({how}, GradientTape, {settings.optimizer})"
 
@@ -94,11 +93,6 @@ class GeneralPath:
         """A tf.Module whose `serve` turns pixels (count, 784) into probabilities (count, 10)."""
         return _Served(self._network)
 
-    def mean(self, values: list[float]) -> list[float]:
-        """The mean over all devices of what their processes measured."""
-        means: list[float] = self._mean(tf.constant(values, tf.float32)).numpy().tolist()
-        return means
-
     def _loop(self, digits: Any, order: tf.Tensor, last: tf.Tensor, *carried: tf.Tensor) -> Any:
         def step(number: tf.Tensor, loss: tf.Tensor, correct: tf.Tensor) -> Any:
             results = self._strategy.run(self._step, (*digits, order, number))
@@ -130,10 +124,6 @@ class GeneralPath:
         self._optimizer.apply(tape.gradient(loss, weights), weights)
         hits = tf.equal(tf.argmax(logits, 1, tf.int32), truth)
         return tf.reduce_sum(losses), tf.reduce_sum(tf.cast(hits, tf.int32))
-
-    def _over_workers(self, values: tf.Tensor) -> tf.Tensor:
-        same = self._strategy.run(lambda: tf.identity(values))
-        return self._strategy.reduce("MEAN", same, axis=None)
 
     def _on_each_device(self, values: np.ndarray) -> Any:
         def place(_: Any) -> tf.Tensor:

@@ -3,6 +3,7 @@
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
 
 from checkpoints import Checkpoint, CheckpointFolder, read_checkpoint
@@ -34,6 +35,15 @@ class Start:
     def epoch(self) -> int:
         """How many epochs are done."""
         return self.checkpoint.epoch if self.checkpoint else 0
+
+    @property
+    def fingerprint(self) -> str:
+        """A short text that differs for other weights to begin with."""
+        if not self.checkpoint:
+            return "none"
+        arrays = [array for _, array in sorted(self.checkpoint.state.items())]
+        total = reduce(lambda sum_, array: zlib.crc32(array.tobytes(), sum_), arrays, 0)
+        return f"epoch {self.epoch}, {total:08x}"
 
 
 def data_fingerprint(digits: Digits) -> str:

@@ -4,13 +4,11 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-import tensorflow as tf
-
 from checkpoints import Checkpoint, CheckpointFolder
 from cluster import Cluster, join_cluster
 from compute import ComputePath
 from data import Digits, Split, split
-from errors import ClusterError, SettingsError, Stopped
+from errors import SettingsError, Stopped
 from export import Evaluation, evaluate, export_evaluation, export_model
 from paths import choose_path
 from resume import Start, data_fingerprint, find_start
@@ -42,9 +40,9 @@ def run(settings: Settings, digits: Digits, test: Digits) -> None:
     cluster = join_cluster(settings.batch_size)
     if cluster.is_chief:
         _make_outputs()
-    with stoppable() as stop:
+    with stoppable() as stop, cluster.telling_of_losses():
         path = choose_path(settings, parts.training, cluster.strategy)
-        loop = TrainingLoop(path, settings, parts, stop)
+        loop = TrainingLoop(path, settings, parts, cluster, stop)
         _Run(settings, parts, cluster, path, loop).go()
 
 
@@ -78,17 +76,18 @@ class _Run:
         self.cluster = cluster
         self.path = path
         self.loop = loop
-        self.data = ""
-        self.own: CheckpointFolder | None = None
-        if settings.checkpoints:
-            self.own = CheckpointFolder(settings.checkpoints)
-            self.data = data_fingerprint(parts.training)
+        self.data = data_fingerprint(parts.training)
+        self.own = CheckpointFolder(settings.checkpoints) if settings.checkpoints else None
         self.history: list[dict[str, float]] = []
         self.kept_epoch = self.resumed_from = 0
         self.held: Checkpoint | None = None
 
     def go(self) -> None:
         start = find_start(self.settings, self.own, self.data, _say)
+        parameters = self.settings.parameters()
+        self.cluster.check_same(
+            {**parameters, "data": self.data, "checkpoint to begin with": start.fingerprint}
+        )
         if start.checkpoint:
             self.path.restore(start.checkpoint.state)
         self.history, self.kept_epoch = list(start.history), start.epoch
@@ -99,7 +98,6 @@ class _Run:
             why_not = "the chief, worker 0, tracks for all"
         _say(f"tracking: {uri or f'off ({why_not})'}")
         noted = self.own.note_run if self.own else None
-        parameters = self.settings.parameters()
         with tracked(uri, parameters, start.run_id, noted, self._is_stopping) as tracker:
             for row in start.history:
                 tracker.log(_metrics(row), int(row["epoch"]))
@@ -120,10 +118,6 @@ class _Run:
         except Stopped:
             self._keep()
             raise
-        except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError) as e:
-            # The first lines tell of the graph; what happened stands at the end.
-            reason = [line for line in str(e.message).splitlines() if line.strip()][-1]
-            raise ClusterError(f"another worker of this job was lost: {reason[:300]}") from e
 
     def _is_stopping(self) -> bool:
         return self.loop.stop.is_set

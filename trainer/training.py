@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from clock import seconds_since_process_start
+from cluster import Cluster
 from compute import UNSEEN, ComputePath, Progress
 from data import Split
 from errors import DivergedError, SettingsError, Stopped
@@ -46,6 +47,7 @@ class TrainingLoop:
         path: The network, and how it is computed.
         settings: Batch size, epochs, seed.
         digits: What to train and to validate with.
+        cluster: The workers that train together.
         stop: Asked between two stretches of steps.
 
     Raises:
@@ -53,7 +55,12 @@ class TrainingLoop:
     """
 
     def __init__(
-        self, path: ComputePath, settings: Settings, digits: Split, stop: StopRequest
+        self,
+        path: ComputePath,
+        settings: Settings,
+        digits: Split,
+        cluster: Cluster,
+        stop: StopRequest,
     ) -> None:
         count = len(digits.training)
         if settings.batch_size > count:
@@ -65,6 +72,7 @@ class TrainingLoop:
         self._path = path
         self._settings = settings
         self._digits = digits
+        self._cluster = cluster
         self.stop = stop
         self._is_stopping = False
 
@@ -102,7 +110,7 @@ class TrainingLoop:
             further = self._path.train(order, progress, last)
             taken = time.perf_counter() - start
             # Workers must agree on both, or one would wait for the others for ever.
-            seconds, stop = self._path.mean([taken, float(self.stop.is_set)])
+            seconds, stop = self._cluster.mean([taken, float(self.stop.is_set)])
             self.pace.learn(last - progress.steps, seconds)
             progress = further
             if not math.isfinite(progress.loss):

@@ -1,9 +1,10 @@
 import json
+import socket
 
 import pytest
 
-from cluster import join_cluster
-from errors import SettingsError
+from cluster import _listening_address, join_cluster
+from errors import ClusterError, SettingsError
 
 
 def config(index=0, **cluster) -> str:
@@ -17,6 +18,24 @@ def test_one_process_alone_has_no_strategy(monkeypatch):
         assert cluster.strategy is None
         assert cluster.is_chief
         assert "CPU" in cluster.description
+        assert cluster.mean([1.0, 2.0]) == [1.0, 2.0]
+        cluster.check_same({"seed": 1})
+
+
+def test_a_worker_whose_address_is_taken_says_so(monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = f"127.0.0.1:{other.getsockname()[1]}"
+        monkeypatch.setenv("TF_CONFIG", config(worker=[taken, "127.0.0.1:1"]))
+        with pytest.raises(ClusterError, match=f"worker 0 cannot listen at {taken}: Address"):
+            join_cluster(64)
+
+
+def test_a_worker_known_by_its_name_listens_where_the_others_reach_it():
+    # Debian gives a machine's own name the address 127.0.1.1.
+    assert _listening_address("node-1:2222") == ("", 2222)
+    assert _listening_address("10.0.0.4:2222") == ("", 2222)
+    for own in ("127.0.0.1", "localhost"):
+        assert _listening_address(f"{own}:2222") == (own, 2222)
 
 
 @pytest.mark.parametrize(

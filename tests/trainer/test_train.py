@@ -211,6 +211,18 @@ def test_two_workers_train_as_one_and_the_chief_alone_writes(new_job):
     assert list(jobs[1].folder.iterdir()) == []
 
 
+def test_workers_that_do_not_do_the_same_end_with_a_line_that_says_so(new_job):
+    jobs = [new_job("--epochs", "2", "--checkpoints", "own", "--seed", seed) for seed in "12"]
+    assert jobs[0].finish("--epochs", "1").code == 0
+    processes = start_workers(jobs)
+    ends = [process.communicate()[1].splitlines()[-1] for process in processes]
+    assert [process.returncode for process in processes] == [1, 1], ends
+    for end, seed, begin in zip(ends, "12", ("epoch 1, ", "none)"), strict=True):
+        assert f"error: the workers of this job differ in seed (here {seed}), data (here" in end
+        assert f"checkpoint to begin with (here {begin}" in end
+    assert [step for step, _ in jobs[0].history()["loss"]] == [1]
+
+
 def test_bad_data_is_one_line_and_exit_1(new_job, sample, tmp_path):
     for path in sample.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes()[:-100])

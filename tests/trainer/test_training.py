@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 
 from clock import seconds_since_process_start
+from cluster import Cluster
 from compiled import CompiledPath
 from errors import DivergedError, SettingsError, Stopped
 from stopping import StopRequest, stoppable
+from tf_config import Task
 from training import Pace, TrainingLoop, epoch_order
 
 
@@ -17,7 +19,8 @@ def quick(settings):
 
 def loop_of(settings, parts, stop=None) -> TrainingLoop:
     path = CompiledPath(settings, parts.training)
-    return TrainingLoop(path, settings, parts, stop or StopRequest())
+    alone = Cluster(None, Task(), "CPU")
+    return TrainingLoop(path, settings, parts, alone, stop or StopRequest())
 
 
 def test_learns_and_counts_epochs_from_one(quick, parts):
