@@ -74,7 +74,8 @@ def _quiet_stderr() -> Iterator[None]:
         os.dup2(said.fileno(), 2)
         try:
             yield
-        except BaseException:
+        except Exception:
+            # Only then: what ends an import from outside, a stop or an interrupt, is no failure.
             said.seek(0)
             os.write(kept, said.read())
             raise

@@ -218,6 +218,38 @@ def test_an_evicted_run_loses_nothing_and_tells(cli: Cli, undisturbed: dict[str,
     assert json.loads(evaluation.read_text())["test_acc"] == undisturbed["test_acc"]
 
 
+#: Waits to be evicted, fails at the second attempt, and is done at the third.
+THREE_ATTEMPTS = """\
+import argparse, pathlib, signal, sys
+
+parser = argparse.ArgumentParser()
+parser.add_argument("--checkpoints", type=pathlib.Path)
+folder = parser.parse_args().checkpoints
+attempts = len(list(folder.iterdir())) + 1
+(folder / str(attempts)).touch()
+print("epoch 1/1", flush=True)
+if attempts == 1:
+    signal.pause()
+sys.exit(attempts < 3)
+"""
+
+
+def test_a_job_that_goes_on_is_not_evicted_again(cli: Cli, own: Callable[..., list[str]]) -> None:
+    arguments = [
+        *own(THREE_ATTEMPTS, "{checkpoints: {type: uri_folder}}"),
+        "stage=train",
+        "compute=low_priority",
+        "compute.evict_after_epochs=1",
+    ]
+    assert "evicted after 1 epochs" in cli(*arguments).stderr
+    name = cli.records("train")[0]["name"]
+    again = cli.ok(*arguments, f"run={name}")
+    assert "goes on, and is not evicted: compute.evict_after_epochs takes the first" in again.stderr
+    first, second = cli.records("train")
+    assert [first["status"], second["status"]] == ["Failed", "Completed"]
+    assert not any("evicted" in warning for warning in second["warnings"])
+
+
 @pytest.mark.xdist_group("attempts")
 def test_two_workers_are_as_good_as_one(cli: Cli, undisturbed: dict[str, float]) -> None:
     cli.ok(

@@ -1,7 +1,11 @@
+import os
 import subprocess
 import sys
 
 import pytest
+
+from errors import Stopped
+from lean import _quiet_stderr
 
 CODE = """
 import sys
@@ -24,3 +28,11 @@ def test_loads_only_what_is_needed_and_the_rest_when_asked(trainer, keras, loade
     )
     assert result.stdout.splitlines() == [loaded, later]
     assert result.stderr == ""
+
+
+@pytest.mark.parametrize(("end", "said"), [(ImportError, "greeting\n"), (Stopped, "")])
+def test_what_an_import_says_counts_only_if_it_fails(capfd, end, said):
+    with pytest.raises(end), _quiet_stderr():
+        os.write(2, b"greeting\n")
+        raise end
+    assert capfd.readouterr().err == said

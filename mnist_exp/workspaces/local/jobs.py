@@ -1,6 +1,7 @@
 """Jobs on this machine: started in a folder of their own, or gone on with."""
 
 from contextlib import ExitStack
+from dataclasses import replace
 
 from mnist_exp.errors import ConflictError
 from mnist_exp.specs import CommandJob
@@ -37,7 +38,7 @@ def start_job(
             # Of a supervisor that was killed together with the command before.
             end_leftovers(of_job(folder.work))
         if folder.exists and not (trial and trial.begins_again):
-            run = _again(folder, site)
+            run, job = _again(folder, site), _without_drill(job, site)
         else:
             run = _first(job, site, folder, trial)
         running = RunningJob(job, site, folder, run, trial)
@@ -82,6 +83,16 @@ def _first(job: CommandJob, site: Site, folder: JobFolder, trial: TrialOf | None
     if trial is not None:
         tags |= {"mlflow.parentRunId": trial.run_id, "azureml.sweep": trial.sweep}
     return site.tracking.start(job.experiment_name, job.name, folder.path, tags)
+
+
+def _without_drill(job: CommandJob, site: Site) -> CommandJob:
+    if job.compute.evict_after_epochs is None:
+        return job
+    site.observer.message(
+        f"job {job.name} goes on, and is not evicted: compute.evict_after_epochs takes the first"
+        " attempt"
+    )
+    return replace(job, compute=replace(job.compute, evict_after_epochs=None))
 
 
 def _again(folder: JobFolder, site: Site) -> TrackedRun:
