@@ -350,6 +350,15 @@ RULES: dict[str, tuple[str, Change, str]] = {
         ),
         "sweep.search_space.batch_size: may draw 4.056, and",
     ),
+    "swept batch size with a broken step among others": (
+        "sweep",
+        setting(
+            sweep__search_space={
+                "batch_size": {"type": "quniform", "min_value": 63, "max_value": 81, "q": 12.8}
+            }
+        ),
+        "sweep.search_space.batch_size: may draw 76.8, and",
+    ),
     "swept epochs from none on": (
         "all",
         setting(sweep__search_space={"epochs": {"type": "randint", "upper": 3}}),

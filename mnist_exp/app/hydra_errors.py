@@ -29,6 +29,9 @@ __all__ = ["explain", "is_foreign"]
 #: Hydra says so with a bare ValueError, and does not say which group.
 NO_OPTION = "Config group override must be a string or a list"
 
+#: Where Hydra quotes an override that it could not merge, or not find the key of.
+OVERRIDE = re.compile(r"(?:^Error merging override |^To append to your config use \+)(.*)", re.M)
+
 #: Azure ML's own references, which Hydra takes for its interpolations.
 AZURE_REFERENCE = re.compile(r"\$(\{\{|\[\[)")
 WITHOUT_DOLLAR = (
@@ -56,7 +59,7 @@ def explain(error: BaseException) -> str:
         return _explain_override_text(str(error.override))
     cause = _root_cause(error)
     if isinstance(cause, OmegaConfBaseException):
-        override = re.match(r"Error merging override (.*)", str(error))
+        override = OVERRIDE.search(str(error))
         told = _explain_value(cause, override.group(1) if override else "")
         file = re.match(r"In '(.+?)': ", str(error))
         return _in_file(told, file.group(1)) if file else told
@@ -109,6 +112,12 @@ def _explain_type(error: OmegaConfBaseException, key: str, said: str, override: 
         return "must be a mapping of keys, got a list or a value"
     kind = type_at(re.sub(r"\[\d+\]", "", key))
     if isinstance(error, OmegaConfKeyError) or "not in" in said or kind is None:
+        above, _, value = override.partition("=")
+        if value.startswith("{") and key.startswith(f"{above}.") and keys_at(above) is None:
+            return (
+                f"{key}: no such key, and {{...}} adds to those that are there; "
+                f"replace them all: '~{above}' '+{above}={value}'"
+            )
         return explain_key(key)
     return f"{key}: must be {describe(kind)}, {_got(key, said, override)}"
 

@@ -33,8 +33,10 @@ _LARGEST_LOG = math.log(3.4028234663852886e38)
 # The end of the unit interval that draws are kept away from, and where that leaves a normal draw.
 _TAIL = 2.0**-53
 _WIDEST_DRAW = -NormalDist().inv_cdf(_TAIL)
-# Where examples are taken: at the lower bound, somewhere between, and near the upper end.
-_EXAMPLES = (0.0, 0.382, 0.999)
+# Where the examples of a normal number end, at about three sigmas: beyond, hardly a draw falls.
+_NORMAL_ENDS = (0.001, 0.999)
+# How many examples of a q-expression are taken: steps may be refused that lie among others.
+_STEPPED_EXAMPLES = 200
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,8 @@ class Expression(ABC):
 
     #: Azure ML's word for it in YAML.
     type: ClassVar[str]
+    #: Where examples end, as uniform numbers: the lower bound, and near the upper one.
+    ends: ClassVar[tuple[float, float]] = (0.0, 0.999)
 
     @abstractmethod
     def value(self, u: float) -> Any:
@@ -54,7 +58,8 @@ class Expression(ABC):
 
     def examples(self) -> tuple[Any, ...]:
         """Return values that show what may be drawn: about both ends, and one between them."""
-        return tuple(self.value(u) for u in _EXAMPLES)
+        low, high = self.ends
+        return tuple(self.value(u) for u in (low, 0.382, high))
 
 
 @dataclass(frozen=True)
@@ -76,6 +81,13 @@ class _Stepped(Expression):
         yield from super().faults()
         if self.q <= 0:
             yield "q", f"must be above 0, got {self.q:g}"
+
+    def examples(self) -> tuple[float, ...]:
+        """Return all steps that may be drawn, or a good part of them."""
+        low, high = self.ends
+        share = (high - low) / (_STEPPED_EXAMPLES - 1)
+        draws = (self.value(low + share * number) for number in range(_STEPPED_EXAMPLES))
+        return tuple(dict.fromkeys(draws))
 
 
 @dataclass(frozen=True)
@@ -198,16 +210,13 @@ class Normal(Expression):
     """A normal number with mean `mu` and standard deviation `sigma`."""
 
     type: ClassVar[str] = "normal"
+    ends = _NORMAL_ENDS
     mu: float
     sigma: float
 
     def value(self, u: float) -> float:
         """Return the normal quantile at u."""
         return _quantile(self.mu, self.sigma, u)
-
-    def examples(self) -> tuple[float, ...]:
-        """Return values within about three sigmas: beyond, hardly a draw falls."""
-        return tuple(self.value(u) for u in (0.001, 0.382, 0.999))
 
     def faults(self) -> Iterator[tuple[str, str]]:
         """Sigma above 0, and no draw beyond what a float holds."""
@@ -228,6 +237,7 @@ class LogNormal(Expression):
     """`base ** normal(mu, sigma)`; `base` as for `LogUniform`."""
 
     type: ClassVar[str] = "lognormal"
+    ends = _NORMAL_ENDS
     mu: float
     sigma: float
     base: float = field(default=math.e, kw_only=True)

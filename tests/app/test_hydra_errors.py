@@ -41,6 +41,12 @@ MESSAGES: dict[str, tuple[list[str], str]] = {
         ["sweep.search_space.learning_rate.q=1"],
         "add it with +sweep.search_space.learning_rate.q=...",
     ),
+    "another expression": (
+        ["sweep.search_space.learning_rate={type: choice, values: [1]}"],
+        "sweep.search_space.learning_rate.values: no such key, and {...} adds to those that are "
+        "there; replace them all: '~sweep.search_space.learning_rate' "
+        "'+sweep.search_space.learning_rate={type: choice, values: [1]}'",
+    ),
     "whole number": (["model.epochs=many"], "model.epochs: must be a whole number, got many"),
     "fraction": (["model.epochs=1.5"], "model.epochs: must be a whole number, got 1.5"),
     "nothing": (["model.epochs="], "model.epochs: must be a whole number, got ''"),
