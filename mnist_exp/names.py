@@ -12,6 +12,8 @@ __all__ = ["compute_name_fault", "endpoint_name_fault", "input_name_fault", "new
 #: Endpoints and deployments alike.
 ENDPOINT_NAME = re.compile(r"[a-zA-Z]([-a-zA-Z0-9]*[a-zA-Z0-9])?")
 COMPUTE_NAME = re.compile(r"[a-zA-Z][-a-zA-Z0-9]*")
+#: That an MLflow parameter's name may have: inputs and swept keys become parameters.
+MOST_LETTERS = 250
 INPUT_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*(\.[a-zA-Z_][a-zA-Z0-9_]*)*")
 
 
@@ -34,6 +36,8 @@ def compute_name_fault(name: str) -> str | None:
 
 def input_name_fault(name: str) -> str | None:
     """Return the rule that an input's or output's name breaks, None if it breaks none."""
+    if len(name) > MOST_LETTERS:
+        return f"must have at most {MOST_LETTERS} letters, as MLflow's parameters, got {len(name)}"
     if INPUT_NAME.fullmatch(name):
         return None
     return f"must be letters, digits and underscores and not begin with a digit, got {name!r}"

@@ -46,6 +46,11 @@ def test_input_names_that_break_it(name: str) -> None:
     assert repr(name) in (input_name_fault(name) or "")
 
 
+def test_a_name_that_mlflow_would_refuse_is_too_long() -> None:
+    assert input_name_fault("a" * 250) is None
+    assert "at most 250 letters" in (input_name_fault("a" * 251) or "")
+
+
 def test_new_job_names_sort_by_time_and_differ() -> None:
     names = [new_job_name("train") for _ in range(100)]
     assert len(set(names)) == 100

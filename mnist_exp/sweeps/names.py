@@ -12,6 +12,9 @@ __all__ = ["azure_name", "hydra_key", "name_fault"]
 
 _KEY = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*(\.[a-zA-Z_][a-zA-Z0-9_]*)*")
 
+# Trials log their parameters under these names.
+_MOST_LETTERS = 250
+
 
 def azure_name(key: str) -> str:
     """Return the name that Azure ML sees: `model.learning_rate` is `model__learning_rate`."""
@@ -25,6 +28,11 @@ def hydra_key(name: str) -> str:
 
 def name_fault(key: str) -> str | None:
     """Say which rule a search-space key breaks, or None."""
+    if len(key) > _MOST_LETTERS:
+        return (
+            f"a name has at most {_MOST_LETTERS} letters, as MLflow's parameters have, "
+            f"got {len(key)}; rename it"
+        )
     if not _KEY.fullmatch(key):
         return (
             "a name has letters, digits and underscores, does not begin with a digit, and may be "

@@ -12,14 +12,15 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Param, RunTag
+from mlflow.entities import LifecycleStage, Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, ErrorCode
 from sqlalchemy.exc import SQLAlchemyError
 
-from mnist_exp.errors import NotFoundError, OutputsError
+from mnist_exp.errors import ConflictError, NotFoundError, OutputsError
 from mnist_exp.specs import ModelSpec
 from mnist_exp.workspaces.entities import JobStatus, MetricPoint, RegisteredModel
 from mnist_exp.workspaces.local.environment import TrackedRun
@@ -96,14 +97,16 @@ class Tracking:
                 **tags,
             }
             run = self._client.create_run(experiment_id, tags=given, run_name=name)
-        artifacts = Path(str(run.info.artifact_uri).removeprefix("file://"))
+        artifacts = Path(unquote(urlsplit(str(run.info.artifact_uri)).path))
         artifacts.parent.mkdir(parents=True, exist_ok=True)
         artifacts.symlink_to(folder.resolve(), target_is_directory=True)
         return TrackedRun(self.uri, run.info.run_id, experiment_id)
 
     def resume(self, run_id: str) -> None:
-        """Say that a run which had ended runs again."""
+        """Say that a run which had ended runs again; one that was deleted is restored."""
         with self._mapped():
+            if self._client.get_run(run_id).info.lifecycle_stage == LifecycleStage.DELETED:
+                self._client.restore_run(run_id)
             self._client.update_run(run_id, status="RUNNING")
 
     def discard(self, run_id: str) -> None:
@@ -214,17 +217,22 @@ class Tracking:
 
     def _experiment(self, name: str) -> str:
         found = self._client.get_experiment_by_name(name)
-        if found is not None:
-            return str(found.experiment_id)
-        location = (self._outputs / ARTIFACTS_NAME).resolve()
-        try:
-            return str(self._client.create_experiment(name, artifact_location=str(location)))
-        except MlflowException:
-            # Another command made it in between.
-            found = self._client.get_experiment_by_name(name)
-            if found is None:
-                raise
-            return str(found.experiment_id)
+        if found is None:
+            location = (self._outputs / ARTIFACTS_NAME).resolve().as_uri()
+            try:
+                return str(self._client.create_experiment(name, artifact_location=location))
+            except MlflowException:
+                # Another command made it in between.
+                found = self._client.get_experiment_by_name(name)
+                if found is None:
+                    raise
+        if found.lifecycle_stage == LifecycleStage.DELETED:
+            raise ConflictError(
+                f"job.experiment_name: {name} was deleted in {self._outputs / STORE_NAME}; take "
+                f"another name, or restore it: MLFLOW_TRACKING_URI={self.uri} "
+                f"mlflow experiments restore --experiment-id {found.experiment_id}"
+            )
+        return str(found.experiment_id)
 
     @contextmanager
     def _mapped(self) -> Iterator[None]:
