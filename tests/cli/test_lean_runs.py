@@ -63,5 +63,7 @@ def test_a_job_and_a_forked_trial_load_nothing_of_azure(done: Cli) -> None:
     told = [path.read_text(encoding="utf-8") for path in logs]
     assert sum(NOTHING in text for text in told) >= 2, told
     assert not any("Failure attempting" in text for text in told)
+    # Nor does TensorFlow greet anybody there.
+    assert {text.partition(":")[0] for text in told} == {"tracking"}
     (server,) = done.outputs.glob("**/user_logs/fork_server.txt")
     assert server.read_text(encoding="utf-8") == ""
