@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from mnist_exp.sweeps.sampling import Parameters
-from mnist_exp.sweeps.trial import Trial
+from mnist_exp.sweeps.trial import Trial, TrialStatus
 
 __all__ = ["Backend", "Listener", "MetricLogged", "TrialEnded", "TrialEvent"]
 
@@ -38,6 +38,17 @@ class TrialEnded:
     exit_code: int
     why: str = ""
     by_itself: bool = False
+
+    def outcome(self, trial: Trial) -> tuple[TrialStatus, str]:
+        """Return how the trial ended, and why."""
+        is_canceled = trial.status is TrialStatus.CANCEL_REQUESTED
+        if is_canceled and not self.by_itself:
+            return TrialStatus.CANCELED, trial.why
+        if self.exit_code:
+            return TrialStatus.FAILED, self.why or f"exit code {self.exit_code}"
+        # What a canceled one logged arrived late: it was through when that was decided.
+        why = f"was through before it was {trial.why}" if is_canceled else self.why
+        return TrialStatus.COMPLETED, why
 
 
 TrialEvent = MetricLogged | TrialEnded

@@ -3,6 +3,7 @@
 https://learn.microsoft.com/azure/machine-learning/reference-yaml-job-sweep#limits
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -28,6 +29,14 @@ class Limits:
     max_concurrent_trials: int
     timeout: int | None = None
     trial_timeout: int | None = None
+
+    def left(self, elapsed: float) -> float:
+        """Return how many seconds a sweep has left."""
+        return math.inf if self.timeout is None else self.timeout - elapsed
+
+    def trial_left(self, elapsed: float) -> float:
+        """Return how many seconds a trial has left."""
+        return math.inf if self.trial_timeout is None else self.trial_timeout - elapsed
 
 
 def parse_limits(

@@ -127,11 +127,6 @@ class Tuner:
         return [one for one in self._alive.values() if one.status is TrialStatus.RUNNING]
 
     @property
-    def _is_expired(self) -> bool:
-        limit = self.limits.timeout
-        return limit is not None and self.backend.now() - self._started >= limit
-
-    @property
     def _has_more(self) -> bool:
         return (
             not self._why
@@ -141,7 +136,7 @@ class Tuner:
 
     def _loop(self) -> None:
         while True:
-            self._enforce_timeouts()
+            self._expire()
             self._refill()
             if not self._alive:
                 return
@@ -154,14 +149,13 @@ class Tuner:
     def _go_on(self, history: History) -> None:
         """Take over what there was, and start again what had not ended."""
         self._started -= history.elapsed
+        # The journal has the time of day, the backend a clock of its own.
+        history.shift_clock(self.backend.now() - time.time())
         self._trials = history.trials
         self._logged |= history.logged
-        # The journal has the time of day, the backend a clock of its own.
-        shift = time.time() - self.backend.now()
-        for trial in self._trials:
-            trial.started -= shift
-            trial.ended = None if trial.ended is None else trial.ended - shift
-        self._why = self._was_stopped()
+        # The last command may have been killed in between.
+        self._fail_fast()
+        self._expire()
         for trial in self._trials:
             if trial.status is TrialStatus.CANCEL_REQUESTED:
                 # The decision stands; nobody was left to see what came of it.
@@ -173,20 +167,6 @@ class Tuner:
                 self._end(trial, TrialStatus.CANCELED, why)
             elif not trial.status.is_finished:
                 self._launch(trial)
-
-    def _was_stopped(self) -> str:
-        """Return why the sweep was over when the last command left it; empty where it was not."""
-        failed = next((one for one in self._trials if one.status is TrialStatus.FAILED), None)
-        is_left = self._has_more or any(not one.status.is_finished for one in self._trials)
-        if self.fail_fast and failed:
-            self._has_failed_fast = True
-            why = _failed_fast(failed)
-        elif self.limits.timeout and is_left and self._is_expired:
-            why = f"sweep timeout of {self.limits.timeout} s"
-        else:
-            return ""
-        self.listener.message(f"sweep canceled: {why}")
-        return why
 
     def _look_back(self, history: History, finished: Finished) -> SweepResult:
         """Take over a sweep that has ended: nothing is started, nor noted again."""
@@ -219,14 +199,10 @@ class Tuner:
 
     def _patience(self) -> float:
         """Return how long nothing needs to be done, whatever the trials do."""
-        deadlines = [
-            trial.started + self.limits.trial_timeout
-            for trial in self._running
-            if self.limits.trial_timeout
-        ]
-        if self.limits.timeout and not self._why:
-            deadlines.append(self._started + self.limits.timeout)
-        waits = [deadline - self.backend.now() for deadline in deadlines]
+        now = self.backend.now()
+        waits = [self.limits.trial_left(now - trial.started) for trial in self._running]
+        if not self._why:
+            waits.append(self.limits.left(now - self._started))
         return max(0.0, min([_POLL_S, *waits]))
 
     def _take_events(self, timeout_s: float) -> None:
@@ -236,7 +212,8 @@ class Tuner:
     def _take(self, event: TrialEvent) -> None:
         trial = self._trials[event.trial]
         if isinstance(event, TrialEnded):
-            self._take_end(trial, event)
+            trial.exit_code = event.exit_code
+            self._end(trial, *event.outcome(trial))
             return
         self._note(Logged(event.trial, event.name, event.value, event.step, event.row))
         self._logged.add(event.name)
@@ -257,18 +234,6 @@ class Tuner:
             self._note(Decided(trial.index, cut.interval, cut.reason))
             self._cancel(trial, f"cut at interval {cut.interval}: {cut.reason}")
 
-    def _take_end(self, trial: Trial, event: TrialEnded) -> None:
-        trial.exit_code = event.exit_code
-        if trial.status is TrialStatus.CANCEL_REQUESTED and not event.by_itself:
-            self._end(trial, TrialStatus.CANCELED, trial.why)
-        elif trial.status is TrialStatus.CANCEL_REQUESTED and event.exit_code == 0:
-            # What it logged arrived late: it was through when the decision was taken.
-            self._end(trial, TrialStatus.COMPLETED, f"was through before it was {trial.why}")
-        elif event.exit_code == 0:
-            self._end(trial, TrialStatus.COMPLETED, event.why)
-        else:
-            self._end(trial, TrialStatus.FAILED, event.why or f"exit code {event.exit_code}")
-
     def _end(self, trial: Trial, status: TrialStatus, why: str) -> None:
         trial.status, trial.why, trial.ended = status, why, self.backend.now()
         self._alive.pop(trial.index, None)
@@ -279,9 +244,7 @@ class Tuner:
         if status is TrialStatus.FAILED:
             self.listener.message(f"trial {trial.index} failed: {why}")
         self.listener.trial_changed(trial)
-        if status is TrialStatus.FAILED and self.fail_fast and not self._why:
-            self._has_failed_fast = True
-            self._stop(_failed_fast(trial))
+        self._fail_fast()
 
     def _is_for_now(self, trial: Trial) -> bool:
         """Whether a trial was ended only because the command had to leave."""
@@ -293,12 +256,23 @@ class Tuner:
         self.backend.cancel(trial.index)
         self.listener.trial_changed(trial)
 
-    def _enforce_timeouts(self) -> None:
+    def _fail_fast(self) -> None:
+        """Stop the sweep where that is asked for, and a trial has failed."""
+        if self._why or not self.fail_fast:
+            return
+        failed = next((one for one in self._trials if one.status is TrialStatus.FAILED), None)
+        if failed:
+            self._has_failed_fast = True
+            self._stop(f"trial {failed.index} failed ({failed.why}), and sweep.fail_fast is set")
+
+    def _expire(self) -> None:
+        """Stop what has used up its time: the sweep, where something is left to do, and trials."""
         now, limits = self.backend.now(), self.limits
-        if self._is_expired and not self._why and (self._alive or self._has_more):
+        is_left = self._has_more or any(not one.status.is_finished for one in self._trials)
+        if is_left and not self._why and limits.left(now - self._started) <= 0:
             self._stop(f"sweep timeout of {limits.timeout} s")
         for trial in self._running:
-            if limits.trial_timeout is not None and now - trial.started >= limits.trial_timeout:
+            if limits.trial_left(now - trial.started) <= 0:
                 self._decide(trial, f"canceled: trial timeout of {limits.trial_timeout} s")
 
     def _stop(self, why: str) -> None:
@@ -323,7 +297,3 @@ class Tuner:
         if text and not self._warnings:
             self._warnings.append(text)
             self.listener.message(f"warning: {text}")
-
-
-def _failed_fast(trial: Trial) -> str:
-    return f"trial {trial.index} failed ({trial.why}), and sweep.fail_fast is set"
