@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -66,8 +66,8 @@ def read_checkpoint(path: Path) -> Checkpoint:
         CheckpointError: It is damaged, no checkpoint at all, or of another format.
     """
     try:
-        _check_whole(path)
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+        # Given a path in place of a file, zipfile would take one that cannot be read for damaged.
+        with path.open("rb") as file, _whole_archive(file) as arrays:
             about = json.loads(str(arrays["about"]))
             version = about.pop("format_version")
             if version != FORMAT_VERSION:
@@ -91,11 +91,11 @@ def read_checkpoint(path: Path) -> Checkpoint:
         raise CheckpointError(f"{path}: damaged or not a checkpoint: {error}") from error
 
 
-def _check_whole(path: Path) -> None:
-    # Given a path in place of a file, zipfile would take one that cannot be read for damaged.
-    with path.open("rb") as file:
-        if not zipfile.is_zipfile(file):
-            raise ValueError("no npz archive, or cut short")
+def _whole_archive(file: BinaryIO) -> Any:
+    if not zipfile.is_zipfile(file):
+        raise ValueError("no npz archive, or cut short")
+    file.seek(0)
+    return np.load(file, allow_pickle=False)
 
 
 class CheckpointFolder:

@@ -160,9 +160,15 @@ class Instance:
                 )
         except OSError as error:
             raise StartError(f"the worker cannot be started ({error})") from error
+        try:
+            handle = os.pidfd_open(process.pid)
+        except OSError as error:
+            # Without a descriptor left for it nobody would hear of its end.
+            process.kill()
+            process.wait()
+            raise StartError(f"the worker cannot be watched ({error})") from error
         self._process = process
         _running.add(process.pid)
-        handle = os.pidfd_open(process.pid)
         asyncio.get_running_loop().add_reader(handle, self._reap, process, handle)
 
     def _reap(self, process: "subprocess.Popen[bytes]", handle: int) -> None:

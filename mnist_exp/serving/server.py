@@ -121,7 +121,12 @@ class Server(uvicorn.Server):
 
     def _lock(self) -> bool:
         """Keep commands from changing the endpoint until this process has gone."""
-        handle = os.open(self._folder / LOCK_FILE, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o644)
+        flags = os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC
+        try:
+            handle = os.open(self._folder / LOCK_FILE, flags, 0o644)
+        except OSError:
+            # A disk in trouble, or too many connections: the next look may do better.
+            return False
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -205,6 +205,9 @@ class _WorseError(Exception):
 
 def _window(start: DeploymentStatistics | None, end: DeploymentStatistics | None) -> Window:
     start, end = start or DeploymentStatistics(), end or DeploymentStatistics()
+    if end.requests < start.requests:
+        # A front that was started again in between counts from nothing.
+        start = DeploymentStatistics()
     times = {
         bound: count - start.times_ms.get(bound, 0)
         for bound, count in end.times_ms.items()

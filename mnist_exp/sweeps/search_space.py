@@ -215,12 +215,7 @@ def _option(value: object, index: int, part: Fields, logbase: float) -> Any:
             str(name): _suboption(inner, f"{where}.{name}", part, logbase)
             for name, inner in value.items()
         }
-    if isinstance(value, bool):
-        part.fault(where, f"Azure ML takes no booleans, got {value}; write {str(value).lower()!r}")
-    elif not isinstance(value, int | float | str):
-        part.fault(where, f"must be a number, a string or a mapping, got {shown(value)}")
-    elif isinstance(value, float) and not math.isfinite(value):
-        part.fault(where, f"must be a finite number, got {shown(value)}")
+    _check_plain(value, where, part)
     return value
 
 
@@ -229,4 +224,15 @@ def _suboption(value: object, name: str, part: Fields, logbase: float) -> Any:
         return _expression(value, f"{part.where}.{name}", logbase, part.faults)
     if isinstance(value, Mapping):
         part.fault(name, f"must be a value or an expression with a type, got {shown(value)}")
+    else:
+        _check_plain(value, name, part)
     return value
+
+
+def _check_plain(value: object, where: str, part: Fields) -> None:
+    if isinstance(value, bool):
+        part.fault(where, f"Azure ML takes no booleans, got {value}; write {str(value).lower()!r}")
+    elif not isinstance(value, int | float | str):
+        part.fault(where, f"must be a number, a string or a mapping, got {shown(value)}")
+    elif isinstance(value, float) and not math.isfinite(value):
+        part.fault(where, f"must be a finite number, got {shown(value)}")

@@ -110,7 +110,7 @@ def test_a_page_instead_of_the_file_is_wrong_content(fetch: Fetch, mirror: Mirro
 def test_a_mirror_that_says_nothing_is_left(fetch: Fetch, start_mirror: Callable[[], Mirror]):
     first, second = start_mirror(), start_mirror()
     first.silent.set()
-    messages = fetch(first.url, second.url, timeout=0.2)
+    messages = fetch(first.url, second.url, timeout=1)
     assert messages[1] == f"data: {first.url}: timed out"
 
 

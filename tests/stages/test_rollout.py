@@ -11,7 +11,7 @@ import pytest
 from mnist_exp.config import RolloutConfig
 from mnist_exp.errors import EndpointError
 from mnist_exp.specs import EndpointSpec, RequestSettings
-from mnist_exp.stages.rollout import BlueGreen, Window, worse
+from mnist_exp.stages.rollout import BlueGreen, Window, _window, worse
 from mnist_exp.workspaces.entities import DeploymentStatistics, Endpoint
 from tests.serving.service import NAME, SCRIPT, Service, serve
 
@@ -201,6 +201,12 @@ def test_an_interrupted_one_is_rolled_back(blue: Service) -> None:
 def test_what_counts_as_worse(new: Window, old: Window, expected: str) -> None:
     found = worse(new, [old], LIMITS)
     assert found.startswith(expected) if expected else found == ""
+
+
+def test_a_front_that_was_started_again_counts_from_nothing() -> None:
+    start, end = DeploymentStatistics(100, 0, {5: 100}), DeploymentStatistics(20, 15, {5: 20})
+    assert _window(start, end) == Window(20, 15, {5: 20})
+    assert _window(DeploymentStatistics(4, 1, {5: 4}), end) == Window(16, 14, {5: 16})
 
 
 def test_the_rest_of_the_traffic_keeps_its_proportions() -> None:

@@ -101,6 +101,20 @@ def test_a_fault_in_a_subspace_is_located():
     ]
 
 
+@pytest.mark.parametrize(
+    ("value", "fault"),
+    [
+        (True, "Azure ML takes no booleans, got True; write 'true'"),
+        ([1], "must be a number, a string or a mapping, got [1]"),
+        (None, "must be a number, a string or a mapping, got None"),
+        (float("inf"), "must be a finite number, got inf"),
+    ],
+)
+def test_a_value_in_a_subspace_has_the_rules_of_any(value, fault):
+    entry = {"type": "choice", "values": [{"beta": value}]}
+    assert faults_of(entry) == [f"sweep.search_space.x.values[0].beta: {fault}"]
+
+
 def test_the_message_of_swapped_bounds_is_the_one_that_was_promised():
     entry = {"type": "loguniform", "min_value": 0.1, "max_value": 0.01}
     assert faults_of(entry, "learning_rate") == [

@@ -4,7 +4,7 @@ import selectors
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -173,11 +173,16 @@ class TrialBackend:
         """End whatever still runs: nothing outlives the sweep."""
         for running in self.running.values():
             running.terminate()
-        for trial, running in list(self.running.items()):
-            self.results[trial] = running.close("canceled with its sweep", None, self.points[trial])
-            del self.running[trial]
-        self._watch.close()
-        self._rows.close()
+        # Each, though the store may refuse what is to be said of one.
+        with ExitStack() as stack:
+            stack.callback(self._rows.close)
+            stack.callback(self._watch.close)
+            for trial in self.running:
+                stack.callback(self._cancel_with_sweep, trial)
+
+    def _cancel_with_sweep(self, trial: int) -> None:
+        running = self.running.pop(trial)
+        self.results[trial] = running.close("canceled with its sweep", None, self.points[trial])
 
     def _take_over(self, history: History) -> None:
         self._row = history.row

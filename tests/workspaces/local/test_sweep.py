@@ -262,10 +262,10 @@ def test_trial_timeout_cancels_that_trial_alone(bench: Bench) -> None:
         {"score": choice("0.5", "0.6"), "end": choice("wait")},
         command="script.py --score {{search_space.score}} --end "
         "$( [ {{search_space.score}} = 0.5 ] && echo {{search_space.end}} || echo 0 )",
-        limits={"trial_timeout": 2},
+        limits={"trial_timeout": 5},
     )
     assert statuses(result) == ["Canceled", "Completed"]
-    assert result.trials[0].why == "canceled: trial timeout of 2 s"
+    assert result.trials[0].why == "canceled: trial timeout of 5 s"
     assert (result.status, result.best) == (JobStatus.COMPLETED, "sweep_1")
 
 
