@@ -2,11 +2,15 @@
 
 import ast
 import sys
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from tests.conftest import REPOSITORY
 
@@ -19,7 +23,7 @@ MAY_IMPORT = {
     "templates": {"sweeps"},
     "orphans": set(),
     "serving": {"orphans"},
-    "sweeps": {"errors", "config"},
+    "sweeps": {"errors"},
     "specs": {"config", "sweeps"},
     "datasets": {"errors", "config", "specs"},
     "workspaces.entities": {"specs"},
@@ -48,11 +52,9 @@ MAY_IMPORT = {
     "workspaces.azure": {
         "errors",
         "config",
-        "names",
         "templates",
         "sweeps",
         "specs",
-        "records",
         "datasets",
         "workspaces.base",
         "workspaces.entities",
@@ -64,7 +66,6 @@ MAY_IMPORT = {
         "datasets",
         "report",
         "workspaces.base",
-        "workspaces.entities",
         "workspaces.local",
         "workspaces.azure",
     },
@@ -105,8 +106,7 @@ MAY_IMPORT = {
 LIBRARIES = {
     "azure": {"mnist_exp.workspaces.azure"},
     "azureml": {"mnist_exp.workspaces.azure"},
-    "httptools": {"mnist_exp.serving"},
-    "httpx": {"mnist_exp.workspaces.local.endpoints", "mnist_exp.workspaces.azure"},
+    "httpx": {"mnist_exp.workspaces.local.endpoints"},
     "hydra": {"mnist_exp.app"},
     "keras": {"trainer"},
     "matplotlib": {"mnist_exp.report.figures"},
@@ -135,7 +135,7 @@ LIBRARIES = {
     "platformdirs": {"mnist_exp.datasets"},
     "pooch": {"mnist_exp.datasets"},
     "requests": {"mnist_exp.datasets", "mnist_exp.workspaces.azure"},
-    "rich": {"mnist_exp.report", "mnist_exp.datasets"},
+    "rich": {"mnist_exp.report"},
     "scipy": {"mnist_exp.sweeps"},
     "sqlalchemy": {
         "mnist_exp.workspaces.local.tracking",
@@ -292,6 +292,35 @@ def test_every_library_is_in_the_table() -> None:
         and not (found.importer.startswith("trainer") and found.library in TRAINER)
     ]
     assert strange == []
+
+
+def test_the_tables_allow_nothing_that_nobody_imports() -> None:
+    parts = {(part_of(found.importer), part_of(found.name)) for found in IMPORTS}
+    below = {(part, other) for part, others in MAY_IMPORT.items() for other in others}
+    assert below - parts == set()
+    libraries = {(one, place) for one, places in LIBRARIES.items() for place in places}
+    used = {
+        (one, place)
+        for one, place in libraries
+        for found in IMPORTS
+        if found.library == one and is_below(found.importer, {place})
+    }
+    assert libraries - used == set()
+    assert {found.importer for found in IMPORTS if found.is_late} == LATE
+
+
+def test_every_library_is_declared() -> None:
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    lines = [*project["dependencies"], *project["optional-dependencies"]["azure"]]
+    declared = {canonicalize_name(Requirement(line).name) for line in lines}
+    providers = packages_distributions()
+    undeclared = [
+        library
+        for library in {found.library for found in IMPORTS} & set(LIBRARIES)
+        if not declared & {canonicalize_name(name) for name in providers[library]}
+    ]
+    # TensorFlow brings Keras, in the version that it fits.
+    assert sorted(undeclared) == ["keras"]
 
 
 def test_trainer_and_package_do_not_know_each_other() -> None:
