@@ -7,9 +7,10 @@ from mnist_exp.build import inputs_of, script_command
 from mnist_exp.checks.model import model_field, share_rule, value_rule
 from mnist_exp.config import ExperimentConfig
 from mnist_exp.sweeps import parse_sweep
+from mnist_exp.sweeps.expressions import Expression
 from mnist_exp.sweeps.names import name_fault
 from mnist_exp.sweeps.plan import readable_space
-from mnist_exp.sweeps.search_space import Expression, space_keys
+from mnist_exp.sweeps.search_space import space_keys
 from mnist_exp.templates import references
 
 __all__ = ["sweep_faults", "sweep_warnings", "swept_names"]

@@ -18,6 +18,7 @@ from mnist_exp.serving.frames import Reply, Request
 from mnist_exp.serving.instance import Instance, StartError
 from mnist_exp.serving.settings import LOG_FILE, load_settings
 from mnist_exp.serving.slot import Slot, Ticket, WorkerLostError
+from mnist_exp.serving.tail import last_lines
 
 __all__ = ["CRASHES", "Group", "GroupFailedError", "OverloadError", "delay_s", "last_words"]
 
@@ -32,8 +33,8 @@ FIRST_DELAY_S = 0.2
 LONGEST_DELAY_S = 10.0
 #: How many workers a request is given to.
 ATTEMPTS = 2
-#: Bytes of the log's end that say why a revision was given up.
-LOG_END = 2000
+#: Among so many lines at a log's end is one that says why a revision was given up.
+LOG_END = 20
 
 
 class OverloadError(Exception):
@@ -250,9 +251,7 @@ def delay_s(ends: int) -> float:
 def last_words(log: Path) -> str:
     """Return the last line of a log, to be put behind a reason; empty if there is none."""
     try:
-        with log.open("rb") as file:
-            file.seek(max(0, log.stat().st_size - LOG_END))
-            lines = file.read().decode("utf-8", errors="replace").split("\n")
+        lines = last_lines(log, LOG_END)
     except OSError:
         return ""
     spoken = [line.strip() for line in lines if line.strip()]

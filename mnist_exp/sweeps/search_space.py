@@ -25,22 +25,7 @@ from mnist_exp.sweeps.expressions import (
 from mnist_exp.sweeps.fields import Fields, did_you_mean, shown
 from mnist_exp.sweeps.names import name_fault
 
-__all__ = [
-    "EXPRESSIONS",
-    "Choice",
-    "Expression",
-    "LogNormal",
-    "LogUniform",
-    "Normal",
-    "QLogNormal",
-    "QLogUniform",
-    "QNormal",
-    "QUniform",
-    "Randint",
-    "Uniform",
-    "parse_search_space",
-    "space_keys",
-]
+__all__ = ["EXPRESSIONS", "parse_search_space", "space_keys"]
 
 #: Azure ML's word -> the expression.
 EXPRESSIONS: Mapping[str, type[Expression]] = {

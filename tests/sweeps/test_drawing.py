@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from mnist_exp.sweeps.drawing import configurations
+from mnist_exp.sweeps.expressions import Choice, LogUniform, Normal, Randint, Uniform
 from mnist_exp.sweeps.sampling import Sampling, SamplingRule, SamplingType
-from mnist_exp.sweeps.search_space import Choice, LogUniform, Normal, Randint, Uniform
 
 SPACE = {
     "batch_size": Choice((32, 64, 128)),
@@ -56,7 +56,7 @@ def test_a_configuration_is_the_same_in_every_process():
     code = (
         "from mnist_exp.sweeps.drawing import configurations as c\n"
         "from mnist_exp.sweeps.sampling import Sampling, SamplingType\n"
-        "from mnist_exp.sweeps.search_space import Choice, Uniform\n"
+        "from mnist_exp.sweeps.expressions import Choice, Uniform\n"
         "space = {'a': Uniform(0, 1), 'b': Choice(tuple('abc'))}\n"
         "print(c(space, Sampling(SamplingType.RANDOM, 5))[3])"
     )

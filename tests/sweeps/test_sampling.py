@@ -2,6 +2,7 @@ import math
 
 import pytest
 
+from mnist_exp.sweeps.expressions import Choice, QUniform, Uniform
 from mnist_exp.sweeps.sampling import (
     Sampling,
     SamplingRule,
@@ -10,7 +11,7 @@ from mnist_exp.sweeps.sampling import (
     parse_sampling,
     with_seed,
 )
-from mnist_exp.sweeps.search_space import EXPRESSIONS, Choice, QUniform, Uniform
+from mnist_exp.sweeps.search_space import EXPRESSIONS
 
 SAMPLE = {
     kind.type: kind(*[(1,) if kind is Choice else 1] * n)

@@ -2,8 +2,7 @@ import math
 
 import pytest
 
-from mnist_exp.sweeps.search_space import (
-    EXPRESSIONS,
+from mnist_exp.sweeps.expressions import (
     Choice,
     LogNormal,
     LogUniform,
@@ -14,8 +13,8 @@ from mnist_exp.sweeps.search_space import (
     QUniform,
     Randint,
     Uniform,
-    parse_search_space,
 )
+from mnist_exp.sweeps.search_space import EXPRESSIONS, parse_search_space
 
 
 def faults_of(entry, key="x"):

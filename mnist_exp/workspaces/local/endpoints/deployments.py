@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mnist_exp.errors import JobError, UnsupportedError
+from mnist_exp.serving.tail import last_lines
 from mnist_exp.specs import DeploymentSpec
 from mnist_exp.workspaces.local.endpoints.front import front_line
 from mnist_exp.workspaces.local.endpoints.processes import (
@@ -21,7 +22,6 @@ from mnist_exp.workspaces.local.endpoints.processes import (
 )
 from mnist_exp.workspaces.local.endpoints.staging import ModelFiles, fingerprint, stage_revision
 from mnist_exp.workspaces.local.endpoints.store import DeploymentRecord, EndpointFolder
-from mnist_exp.workspaces.local.endpoints.tail import last_lines
 
 __all__ = ["Update"]
 

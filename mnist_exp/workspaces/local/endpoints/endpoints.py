@@ -8,6 +8,7 @@ from pathlib import Path
 from mnist_exp.errors import ConfigError, NotFoundError
 from mnist_exp.names import endpoint_name_fault
 from mnist_exp.serving.files import Credentials, EndpointRecord
+from mnist_exp.serving.tail import last_lines
 from mnist_exp.specs import DeploymentSpec, EndpointSpec
 from mnist_exp.workspaces.entities import Deployment, DeploymentStatistics, Endpoint
 from mnist_exp.workspaces.local.endpoints.changes import port_conflict, updated
@@ -19,7 +20,6 @@ from mnist_exp.workspaces.local.endpoints.sockets import listen
 from mnist_exp.workspaces.local.endpoints.staging import ModelFiles, fingerprint
 from mnist_exp.workspaces.local.endpoints.state import deployment_now, endpoint_now, statistics_of
 from mnist_exp.workspaces.local.endpoints.store import EndpointFolder, outputs_errors
-from mnist_exp.workspaces.local.endpoints.tail import last_lines
 
 __all__ = ["Endpoints"]
 

@@ -14,10 +14,10 @@ from typing import Any, BinaryIO
 
 from mnist_exp.errors import EndpointError
 from mnist_exp.serving.control import connected_socket
+from mnist_exp.serving.tail import last_lines
 from mnist_exp.workspaces.local.endpoints.processes import SERVER_MODULE, end_left_below
 from mnist_exp.workspaces.local.endpoints.sockets import listen
 from mnist_exp.workspaces.local.endpoints.store import EndpointFolder
-from mnist_exp.workspaces.local.endpoints.tail import last_lines
 from mnist_exp.workspaces.local.environment import INHERITED
 
 __all__ = ["FrontLine", "apply_files", "ensure_front", "front_line"]

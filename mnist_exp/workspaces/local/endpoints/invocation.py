@@ -5,11 +5,11 @@ from pathlib import Path
 
 from mnist_exp.errors import EndpointError
 from mnist_exp.serving.files import EndpointRecord
+from mnist_exp.serving.tail import last_lines
 from mnist_exp.workspaces.local.endpoints.client import Call, ServiceError, UnreachedError, send
 from mnist_exp.workspaces.local.endpoints.front import ensure_front
 from mnist_exp.workspaces.local.endpoints.state import deployment_now, scoring_uri
 from mnist_exp.workspaces.local.endpoints.store import EndpointFolder
-from mnist_exp.workspaces.local.endpoints.tail import last_lines
 
 __all__ = ["invoke_endpoint"]
 

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from mnist_exp.workspaces.local.endpoints.tail import WINDOW, last_lines
+from mnist_exp.serving.tail import WINDOW, last_lines
 
 
 def test_the_last_lines_of_a_short_log(tmp_path: Path):
