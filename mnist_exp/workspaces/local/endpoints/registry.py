@@ -108,6 +108,8 @@ class Registry:
         folder = self.folder(name)
         if not folder.path.is_dir():
             raise self._unknown(name)
+        # One that was refused has left an empty folder.
+        was_made = folder.record_file.exists()
         with outputs_errors(folder.path):
             with folder.locked():
                 _end(folder)
@@ -117,6 +119,8 @@ class Registry:
                 # Another command may be removing it just now.
                 with suppress(FileNotFoundError):
                     shutil.rmtree(leftover)
+        if not was_made:
+            raise self._unknown(name)
 
     def _exists(self, name: str) -> bool:
         return EndpointFolder(self._root / name).record_file.is_file()

@@ -90,6 +90,10 @@ def test_the_port_asked_for_stays(bench: Bench):
     ):
         with pytest.raises(ConflictError, match=r"^endpoint\.port: "):
             change()
+    # What was refused is not there, nor is anything left of it.
+    with pytest.raises(NotFoundError, match="no endpoint 'third' here"):
+        bench.endpoints.delete("third")
+    assert not (bench.root / "third").exists()
 
 
 def test_an_endpoint_has_at_most_twenty_deployments(bench: Bench):
