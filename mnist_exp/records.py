@@ -132,6 +132,7 @@ class RecordIndex:
     """
 
     def __init__(self, outputs: Path) -> None:
+        self.outputs = outputs
         self._path = outputs / INDEX_NAME
 
     def add(self, record: Record, folder: Path) -> None:

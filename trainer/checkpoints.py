@@ -123,21 +123,24 @@ class CheckpointFolder:
                 them under the new run's.
         """
         found: Checkpoint | None = None
-        refusals: list[CheckpointError] = []
+        unreadable: list[CheckpointError] = []
+        others: list[CheckpointError] = []
         for path in reversed(self._files()):
+            refusals = unreadable
             try:
                 checkpoint = read_checkpoint(path)
+                refusals = others
                 check(path, checkpoint)
             except CheckpointError as refusal:
                 refusals.append(refusal)
                 continue
             self._own.insert(0, path)
             found = found or checkpoint
-        if refusals and not found:
-            raise CheckpointError(
-                f"{refusals[0]} (go on with what it was begun with, or name another folder)"
-            )
-        for passed_over in refusals:
+        refused = [str(refusal) for refusal in (*others, *unreadable)]
+        if refused and not found:
+            remedy = "go on with what it was begun with" if others else "to begin again, move them"
+            raise CheckpointError(f"{'; '.join(refused)} ({remedy}, or name another folder)")
+        for passed_over in refused:
             warn(f"warning: passed over {passed_over}")
         return found
 

@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -69,11 +70,11 @@ def empty_mappings(composed: DictConfig, overrides: Sequence[str]) -> None:
             continue
         node = OmegaConf.select(composed, key)
         if isinstance(node, DictConfig):
-            later = [text.lstrip("+").partition("=")[0] for text in overrides[place + 1 :]]
-            kept = {name.removeprefix(f"{key}.").partition(".")[0] for name in later}
             OmegaConf.set_struct(node, False)
-            for name in [name for name in node if name not in kept]:
-                del node[name]
+            node.clear()
+            for later in OverridesParser.create().parse_overrides(list(overrides[place + 1 :])):
+                if later.key_or_group.startswith(f"{key}.") and not later.is_delete():
+                    OmegaConf.update(composed, later.key_or_group, later.value(), force_add=True)
 
 
 def _input_paths(composed: DictConfig) -> Iterator[str]:

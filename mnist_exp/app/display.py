@@ -41,6 +41,7 @@ class RichDisplay:
     def __init__(self, overrides: Sequence[str] = (), flags: Sequence[str] = ()) -> None:
         self._flags = flags
         self._given = [text for text in overrides if not _is_said_once(text)]
+        self._goes_on = any(override_key(text) == "run" for text in overrides)
         self._results = results_console()
         self._progress = progress_console()
         self._records: list[Record] = []
@@ -74,13 +75,14 @@ class RichDisplay:
 
     def resumable(self, record: Record) -> None:
         """Say how to go on with a job that has not been completed."""
-        named = [f"stage={record.stage.value}", f"run={record.name}"]
-        words = ["mnist-exp", *self._flags, *named, *self._given]
-        if record.stage is Stage.sweep:
-            # It keeps the config that it was made with.
-            kept = [text for text in self._given if override_key(text) == "outputs_dir"]
-            words = ["mnist-exp", *named, *kept]
-        self.message(f"go on with it: {shlex.join(words)}")
+        words = [f"stage={record.stage.value}", f"run={record.name}"]
+        if self._goes_on and record.stage is Stage.train:
+            # What may change of it was said for that command alone.
+            words = [*self._flags, *words, *self._given]
+        else:
+            # It keeps the config that it was begun with.
+            words += [text for text in self._given if override_key(text) == "outputs_dir"]
+        self.message(f"go on with it: {shlex.join(['mnist-exp', *words])}")
 
     def stage_ended(self, record: Record) -> None:
         """Print a stage's summary; of `stage=all`, a table of its stages first."""

@@ -114,12 +114,16 @@ def _explain_type(error: OmegaConfBaseException, key: str, said: str, override: 
     if isinstance(error, OmegaConfKeyError) or "not in" in said or kind is None:
         above, _, value = override.partition("=")
         if value.startswith("{") and key.startswith(f"{above}.") and keys_at(above) is None:
-            return (
-                f"{key}: no such key, and {{...}} adds to those that are there; "
-                f"replace them all: '~{above}' '+{above}={value}'"
-            )
+            return f"{key}: no such key, and {{...}} adds to those that are there; {_anew(above)}"
         return explain_key(key)
     return f"{key}: must be {describe(kind)}, {_got(key, said, override)}"
+
+
+def _anew(above: str) -> str:
+    """Say how to replace a mapping whole."""
+    if keys_at(above.rpartition(".")[0]) is None:
+        return f"replace them all: '~{above}' '+{above}={{...}}'"
+    return f"empty it before: '{above}={{}}', and '+{above}.KEY=...' for each"
 
 
 def _explain_interpolation(error: OmegaConfBaseException, said: str) -> str:

@@ -34,20 +34,23 @@ class TrainStage:
 
     def faults(self, context: StageContext) -> list[str]:
         """A run that is to be gone on with must be there, and not completed."""
-        try:
-            unfinished_training(context)
-        except NotFoundError as error:
-            return list(error.lines)
+        if _is_named(context, self.stage):
+            try:
+                unfinished_training(context.index, str(context.config.run))
+            except NotFoundError as error:
+                return list(error.lines)
         return []
 
     def name(self, context: StageContext) -> str:
         """Return a new job name, or that of the run to go on with."""
-        before = unfinished_training(context)
-        return before.name if before else begun_job(context, self.stage) or new_job_name("train")
+        if _is_named(context, self.stage):
+            return str(context.config.run)
+        return begun_job(context, self.stage) or new_job_name("train")
 
     def run(self, context: StageContext, record: Record) -> Record:
         """Submit, watch, and draw the learning curves."""
         job = command_job(context.config, record.name)
+        write_json(context.folder / CONFIG_NAME, asdict(context.config))
         try:
             result = _submit_and_watch(context, job, context.config.job.primary_metric)
         except JobInterrupted as interrupt:
@@ -80,7 +83,7 @@ class SweepStage:
 
     def faults(self, context: StageContext) -> list[str]:
         """A sweep that is to be gone on with must be there, and not have ended."""
-        if _is_sweep_named(context):
+        if _is_named(context, self.stage):
             try:
                 unfinished_sweep(context.index, context.config.run)
             except NotFoundError as error:
@@ -89,7 +92,7 @@ class SweepStage:
 
     def name(self, context: StageContext) -> str:
         """Return a new job name, or that of the sweep to go on with; trials append their index."""
-        if _is_sweep_named(context):
+        if _is_named(context, self.stage):
             return str(context.config.run)
         return begun_job(context, self.stage) or new_job_name("sweep")
 
@@ -175,8 +178,9 @@ def _with_confusion_matrix(
     return _drawn(context, record, "confusion_matrix", partial(figures().confusion_matrix, *counts))
 
 
-def _is_sweep_named(context: StageContext) -> bool:
-    return context.config.stage is Stage.sweep and context.config.run is not None
+def _is_named(context: StageContext, stage: Stage) -> bool:
+    """Whether the command goes on with a job of this stage; the run of others is of another."""
+    return context.config.stage is stage and context.config.run is not None
 
 
 def _submit_and_watch(

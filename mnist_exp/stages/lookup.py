@@ -20,7 +20,7 @@ __all__ = [
     "unfinished_training",
 ]
 
-#: The file in a sweep's run folder with the config that it was made with.
+#: The file in a run folder with the config that its sweep or training was begun with.
 CONFIG_NAME = "config.json"
 
 #: Stages whose `run=` names the record of a deployment.
@@ -66,26 +66,24 @@ def model_source(context: StageContext) -> str:
     return str(source.best["name"]) if source.best else source.name
 
 
-def unfinished_training(context: StageContext) -> Record | None:
-    """Return the training run to go on with, None to begin a new one.
+def unfinished_training(index: RecordIndex, name: str) -> tuple[Record, Path]:
+    """Return the newest record of a training run to go on with, and its first run folder.
 
     Raises:
-        NotFoundError: The run that is named is not there, or has been completed.
+        NotFoundError: It is not there, or has been completed.
     """
-    config = context.config
-    if config.stage is not Stage.train or config.run is None:
-        return None
-    for record, _ in context.index.newest_first(Stage.train):
-        if record.name == config.run:
-            if record.status is JobStatus.COMPLETED:
-                raise NotFoundError(
-                    f"run: must name a training run that was not completed, got {config.run}, "
-                    "which is Completed; leave run= out to train anew"
-                )
-            return record
-    raise NotFoundError(
-        f"run: no training run {config.run} in {config.outputs_dir}; leave run= out to train anew"
-    )
+    found = [one for one in index.newest_first(Stage.train) if one[0].name == name]
+    if not found:
+        raise NotFoundError(
+            f"run: no training run {name} in {index.outputs}; leave run= out to train anew"
+        )
+    record, _ = found[0]
+    if record.status is JobStatus.COMPLETED:
+        raise NotFoundError(
+            f"run: must name a training run that was not completed, got {name}, "
+            "which is Completed; leave run= out to train anew"
+        )
+    return record, found[-1][1]
 
 
 def unfinished_sweep(index: RecordIndex, name: str | None) -> tuple[Record, Path]:

@@ -45,7 +45,11 @@ MESSAGES: dict[str, tuple[list[str], str]] = {
         ["sweep.search_space.learning_rate={type: choice, values: [1]}"],
         "sweep.search_space.learning_rate.values: no such key, and {...} adds to those that are "
         "there; replace them all: '~sweep.search_space.learning_rate' "
-        "'+sweep.search_space.learning_rate={type: choice, values: [1]}'",
+        "'+sweep.search_space.learning_rate={...}'",
+    ),
+    "another space": (
+        ["sweep.search_space={learning_rate: {type: choice, values: [1]}}"],
+        "there; empty it before: 'sweep.search_space={}', and '+sweep.search_space.KEY=...' for",
     ),
     "whole number": (["model.epochs=many"], "model.epochs: must be a whole number, got many"),
     "fraction": (["model.epochs=1.5"], "model.epochs: must be a whole number, got 1.5"),
@@ -262,4 +266,7 @@ def test_an_emptied_mapping_has_only_what_came_later(
 
 def test_early_termination_can_be_switched_off() -> None:
     assert config("stage=sweep", "sweep.early_termination={}").sweep.early_termination == {}
+    learning_rate = "sweep.search_space.learning_rate={type: choice, values: [0.1]}"
+    space = config("stage=sweep", "sweep.search_space={}", f"+{learning_rate}").sweep.search_space
+    assert space == {"learning_rate": {"type": "choice", "values": [0.1]}}
     assert config("stage=sweep", "++job.outputs={}").job.outputs == {}

@@ -84,18 +84,28 @@ def test_a_failed_run_is_gone_on_with(cli: Cli, own: Callable[..., list[str]]) -
     assert "which is Completed" in again.stderr
 
 
-def test_a_run_is_gone_on_with_by_the_job_that_began_it(
-    cli: Cli, own: Callable[..., list[str]]
-) -> None:
+def test_a_run_goes_on_with_what_it_was_begun_with(cli: Cli, own: Callable[..., list[str]]) -> None:
     arguments = own(TWO_ATTEMPTS, "{checkpoints: {type: uri_folder}}")
-    cli(*arguments, "stage=train")
+    began = cli(*arguments, "stage=train", "seed=7")
     name = cli.records("train")[0]["name"]
-    other = cli("stage=train", f"run={name}")
-    assert other.returncode == 1
-    assert other.stderr.startswith(
-        f"error: run: job {name} was begun with the experiment_name 'attempts', got 'tf-dnn-image"
-    )
+    assert f"go on with it: mnist-exp stage=train run={name}\n" in began.stderr
+    for changed in ("seed=8", "job=tutorial"):
+        other = cli("stage=train", f"run={name}", changed)
+        assert other.returncode == 1
+        assert f": train {name} goes on with what it was begun with, " in other.stderr
+        assert f"({changed}); leave {changed.partition('=')[0]} out, or" in other.stderr
     assert len(cli.records("train")) == 1
+    cli.ok("stage=train", f"run={name}")
+
+
+def test_how_long_a_run_lasts_may_change_when_it_goes_on(cli: Cli) -> None:
+    cli("stage=train", "model.epochs=9", "model.batch_size=32", "job.timeout=1")
+    (canceled,) = cli.records("train")
+    assert canceled["status"] == "Canceled"
+    cli.ok("stage=train", f"run={canceled['name']}", "model.epochs=3", "job.timeout=null")
+    done = cli.records("train")[-1]
+    assert (done["name"], done["status"]) == (canceled["name"], "Completed")
+    assert (done["parameters"]["epochs"], done["parameters"]["batch_size"]) == (3, 32)
 
 
 METRIC = """\

@@ -129,7 +129,7 @@ def test_a_sweep_that_was_left_goes_on(cli: Cli, tmp_path: Path, number: int) ->
         changed = cli("stage=sweep", f"run={name}", "seed=3")
         assert changed.returncode == 1
         assert (
-            f"error: seed: sweep {name} goes on with what it was made with, 42, got 3 (seed=3); "
+            f"error: seed: sweep {name} goes on with what it was begun with, 42, got 3 (seed=3); "
             "leave seed out" in changed.stderr
         )
     # Whoever types it all again changes nothing.

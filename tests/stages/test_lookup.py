@@ -79,26 +79,28 @@ def test_the_stage_reports_it_as_a_fault(bench: Bench) -> None:
 # What training goes on with.
 
 
-def test_training_begins_anew_unless_a_run_is_named(bench: Bench) -> None:
-    bench.add(Stage.train, "t", JobStatus.FAILED)
-    assert unfinished_training(bench.context(Stage.train)) is None
-    assert unfinished_training(bench.context(Stage.sweep, "run=t")) is None
-
-
 @pytest.mark.parametrize("status", [JobStatus.FAILED, JobStatus.CANCELED, JobStatus.RUNNING])
 def test_training_goes_on_with_what_was_not_completed(bench: Bench, status: JobStatus) -> None:
     bench.add(Stage.train, "t", status)
-    found = unfinished_training(bench.context(Stage.train, "run=t"))
-    assert found is not None
-    assert found.name == "t"
+    record, _ = unfinished_training(bench.context(Stage.train).index, "t")
+    assert (record.name, record.status) == ("t", status)
+
+
+def test_training_goes_on_with_what_its_first_command_kept(bench: Bench) -> None:
+    for status in (JobStatus.RUNNING, JobStatus.FAILED):
+        bench.add(Stage.train, "t", status)
+    index = bench.context(Stage.train).index
+    record, folder = unfinished_training(index, "t")
+    assert record.status is JobStatus.FAILED
+    assert folder == [folder for _, folder in index.newest_first(Stage.train)][-1]
 
 
 def test_completed_and_unknown_training_is_refused(bench: Bench) -> None:
     bench.add(Stage.train, "t")
     with pytest.raises(NotFoundError, match="which is Completed"):
-        unfinished_training(bench.context(Stage.train, "run=t"))
+        unfinished_training(bench.context(Stage.train).index, "t")
     with pytest.raises(NotFoundError, match="no training run nobody"):
-        unfinished_training(bench.context(Stage.train, "run=nobody"))
+        unfinished_training(bench.context(Stage.train).index, "nobody")
 
 
 # What is deployed.

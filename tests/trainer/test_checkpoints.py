@@ -158,6 +158,17 @@ def test_checkpoints_of_which_none_is_good_are_an_error_and_stay(folder):
     assert (folder.folder / "epoch-0001.npz").read_bytes() == before
 
 
+def test_each_refusal_is_told_and_those_that_can_be_mended_first(folder):
+    for epoch in (1, 2):
+        folder.save(checkpoint(epoch, wide=True))
+    (folder.folder / "epoch-0002.npz").write_bytes(b"rubbish")
+    with pytest.raises(CheckpointError, match=r"0001.npz: too wide; .*0002.npz: damaged .*\(go on"):
+        CheckpointFolder(folder.folder).latest(refuse_wide, print)
+    (folder.folder / "epoch-0001.npz").write_bytes(b"rubbish")
+    with pytest.raises(CheckpointError, match=r"0001.npz: damaged .* \(to begin again, move them"):
+        CheckpointFolder(folder.folder).latest(refuse_wide, print)
+
+
 @pytest.mark.parametrize(("step", "age"), [(1, "a newer"), (-1, "an older")])
 def test_another_format_is_refused(folder, step, age):
     folder.save(checkpoint(1))
