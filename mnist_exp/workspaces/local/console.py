@@ -4,16 +4,17 @@ import errno
 import os
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Console"]
+__all__ = ["Attempt", "Console"]
 
 TAIL_LINES = 20
 #: Where a script's last words are looked for.
 END_LINES = 10_000
 #: What a script prints after an epoch, e.g. `epoch 3/20`.
 EPOCH = re.compile(r"^epoch +(\d+)/\d+", re.MULTILINE)
-#: How a script's last line says why it failed.
+#: How a line says why a script failed.
 ERROR = re.compile(r"(error|\w*(Error|Exception)): ")
 #: How a script warns.
 WARNING = re.compile(r"^warning: (.+)", re.MULTILINE)
@@ -25,6 +26,24 @@ NOTE = "==== {} ===="
 NOTED = re.compile(r"^==== (?:started again|evicted after)\b.* ====$\n?", re.MULTILINE)
 #: How the operating system and SQLite say so.
 FULL_DISK = (os.strerror(errno.ENOSPC), "database or disk is full")
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """What an attempt has told of its epochs.
+
+    Attributes:
+        went_on_from: The epoch before its first; None when it told of none.
+        epoch: Its last.
+    """
+
+    went_on_from: int | None = None
+    epoch: int = 0
+
+    @property
+    def epochs(self) -> int:
+        """How many it has done."""
+        return self.epoch - (self.went_on_from or 0)
 
 
 class Console:
@@ -51,10 +70,13 @@ class Console:
             return []
         return NOTED.split(text)[-1].splitlines()[-lines:]
 
-    def epochs(self) -> int:
-        """Return the number of the last epoch that was told of; 0 when none was."""
-        printed = EPOCH.findall(self._end(lines=2))
-        return max(map(int, printed), default=0)
+    def attempt(self) -> "Attempt":
+        """Return what the last attempt has told of its epochs."""
+        text = self._end()
+        resumed, printed = RESUMING.search(text), EPOCH.findall(text)
+        if resumed:
+            return Attempt(int(resumed[1]), int(printed[-1]) if printed else int(resumed[1]))
+        return Attempt(int(printed[0]) - 1, int(printed[-1])) if printed else Attempt()
 
     def reason(self, log: Path, folder: Path) -> str:
         """Return words to add to why a script failed: what it said of it last, if it did.
@@ -66,21 +88,13 @@ class Console:
         told = " ".join(self.tail(log))
         if any(words in told for words in FULL_DISK):
             return f"; no space is left for {folder}: free some, or choose another outputs_dir"
-        lines = self.tail(log, lines=1)
-        return f": {lines[-1].strip()}" if lines and ERROR.match(lines[-1]) else ""
+        # The text of an exception may have several lines, of which the first names it.
+        said = next((line for line in reversed(self.tail(log)) if ERROR.match(line)), "")
+        return f": {said.strip()}" if said else ""
 
     def last_warning(self) -> str:
         """Return the warning that tells of the others, where it is the same again and again."""
         return str(max(WARNING.findall(self._end())[-1:], default=""))
-
-    def resumed_from(self, note: str) -> int | None:
-        """Return the epoch from which the script went on after a note of ours, if it did."""
-        try:
-            text = self._logs[0].read_text(encoding="utf-8", errors="replace")
-        except OSError:
-            return None
-        resumed = RESUMING.findall(text.rpartition(NOTE.format(note))[2])
-        return int(resumed[0]) if resumed else None
 
     def _end(self, lines: int = END_LINES) -> str:
         return "\n".join(self.tail(self._logs[0], lines))

@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 from mnist_exp.errors import OutputsError
 
-__all__ = ["MetricRow", "MetricRows", "StoreWatch", "as_logged"]
+__all__ = ["MetricRow", "MetricRows", "StoreWatch", "as_logged", "have_steps"]
 
 _QUERY = """
 SELECT rowid, run_uuid, key, value, step, is_nan FROM metrics WHERE rowid > ? ORDER BY rowid
@@ -37,6 +37,11 @@ def as_logged(value: float) -> float:
     SQL has no infinity: MLflow keeps the largest number in its place.
     """
     return math.copysign(math.inf, value) if abs(value) >= sys.float_info.max else value
+
+
+def have_steps(steps: Sequence[int]) -> bool:
+    """Whether each log event has a step of its own; a 0 alone is what MLflow fills in."""
+    return len(set(steps)) == len(steps) and set(steps) != {0}
 
 
 class MetricRow(NamedTuple):

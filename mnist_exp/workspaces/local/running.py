@@ -13,6 +13,7 @@ from mnist_exp.templates import drawn_text, render
 from mnist_exp.workspaces.base import Observer
 from mnist_exp.workspaces.entities import JobResult, JobStatus, MetricPoint
 from mnist_exp.workspaces.local.environment import TrackedRun, job_environment, sweep_variables
+from mnist_exp.workspaces.local.evictions import Eviction
 from mnist_exp.workspaces.local.folders import JobFolder
 from mnist_exp.workspaces.local.inputs import MountedInputs, make_outputs
 from mnist_exp.workspaces.local.interrupts import Interrupts
@@ -98,8 +99,7 @@ class RunningJob:
         # Sweeps that differ in what is fixed can be told apart, too.
         self._logged = {**literals, **self.parameters}
         self.resources = ExitStack()
-        # What was said of it -> how many epochs were done.
-        self._evictions: dict[str, int] = {}
+        self._eviction: Eviction | None = None
         self._site = site
         self._trial = trial
         self._inputs = MountedInputs(folder.inputs)
@@ -144,23 +144,23 @@ class RunningJob:
         """
         began, ran = time.monotonic(), time.monotonic() - self.started
         self._end_attempt()
-        epochs = self.epochs()
+        attempt, epochs = self.folder.console.attempt(), self.epochs()
         text = (
             f"evicted after {epochs} epochs and {ran:.1f} s, "
             f"ended in {time.monotonic() - began:.1f} s"
         )
         self._site.observer.message(f"{text}; starts again in a fresh folder")
-        self._evictions[text] = epochs
+        self._eviction = Eviction(text, epochs, attempt, self.histories())
         self.folder.console.note(text)
         self._inputs.close()
         self.start()
 
     def epochs(self) -> int:
-        """Return how many epochs are done: as the script prints them, or logs its metrics.
+        """Return how many epochs the attempt has done: as it prints them, or logs its metrics.
 
         The console comes first: metrics may be on their way to the store for a while.
         """
-        printed = self.folder.console.epochs()
+        printed = self.folder.console.attempt().epochs
         return printed or max(map(len, self.histories().values()), default=0)
 
     @property
@@ -275,20 +275,14 @@ class RunningJob:
             return "the script"
         return f"the script of worker {logs.index(self._workers.failed_log)}"
 
-    def _cost_of_eviction(self, note: str, epochs: int) -> str:
-        """Return what an eviction has cost."""
-        resumed = self.folder.console.resumed_from(note)
-        went_on = f"went on from epoch {resumed}" if resumed else "began again at the beginning"
-        lost = max(0, epochs - (resumed or 0))
-        return f"{note}; the second attempt {went_on}, {lost} epochs were lost"
-
     def _all_warnings(self) -> list[str]:
         drill = self.job.compute.evict_after_epochs
         # The trials of a sweep are never evicted; the sweep has said so.
-        if drill is not None and self._trial is None and not self._evictions:
+        found = []
+        if self._eviction:
+            found = [self._eviction.cost(self.folder.console.attempt(), self.histories())]
+        elif drill is not None and self._trial is None:
             found = [f"not evicted: it ended before compute.evict_after_epochs, {drill}, had come"]
-        else:
-            found = [self._cost_of_eviction(*eviction) for eviction in self._evictions.items()]
         # A log is read for the job itself, not for each of a hundred trials.
         if self._trial is None and (last := self.folder.console.last_warning()):
             found.append(f"the script's last warning: {last}")

@@ -18,7 +18,7 @@ from mnist_exp.workspaces.local.environment import TrackedRun
 from mnist_exp.workspaces.local.folders import JobFolder
 from mnist_exp.workspaces.local.jobs import start_job
 from mnist_exp.workspaces.local.launching import TrialLauncher
-from mnist_exp.workspaces.local.metric_rows import MetricRow, MetricRows, StoreWatch
+from mnist_exp.workspaces.local.metric_rows import MetricRow, MetricRows, StoreWatch, have_steps
 from mnist_exp.workspaces.local.running import RunningJob, Site, TrialOf
 
 __all__ = ["Restart", "TrialBackend"]
@@ -49,13 +49,13 @@ class Restart:
         unheard: Sequence[MetricRow] = (),
     ) -> None:
         self.history = history
-        heard_since: dict[str, list[tuple[float, int]]] = defaultdict(list)
+        heard_since: dict[str, list[int]] = defaultdict(list)
         for row in unheard:
             if row.name == primary_metric:
-                heard_since[row.run_id].append((row.value, row.step))
-        logged = {
+                heard_since[row.run_id].append(row.step)
+        steps = {
             trial: [
-                *history.points[trial].get(primary_metric, ()),
+                *(step for _, step in history.points[trial].get(primary_metric, ())),
                 *(heard_since[folder.run_id] if folder.exists else ()),
             ]
             for trial, folder in folders.items()
@@ -66,19 +66,13 @@ class Restart:
             trial
             for trial, folder in folders.items()
             if trial in self.ended
-            or (folder.exists and folder.has_outputs and _has_steps(logged[trial]))
+            or (folder.exists and folder.has_outputs and have_steps(steps[trial]))
         )
         self.again = tuple(trial for trial in folders if trial not in self.kept)
         #: Those of them that have outputs to go on from.
         self.stepless = tuple(
             trial for trial in self.again if folders[trial].exists and folders[trial].has_outputs
         )
-
-
-def _has_steps(points: Sequence[tuple[float, int]]) -> bool:
-    """Whether each value has a step of its own; a 0 alone is what MLflow fills in."""
-    steps = {step for _, step in points}
-    return len(steps) == len(points) and steps != {0}
 
 
 class TrialBackend:
@@ -197,7 +191,7 @@ class TrialBackend:
             self._replayed[trial] = {
                 name: {step for _, step in points}
                 for name, points in history.points[trial].items()
-                if _has_steps(points)
+                if have_steps([step for _, step in points])
             }
 
     def _start_job(

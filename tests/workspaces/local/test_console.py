@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mnist_exp.workspaces.local.console import Console
+from mnist_exp.workspaces.local.console import Attempt, Console
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def test_the_tail_is_that_of_the_last_attempt(console: Console, log: Path) -> No
     with log.open("a") as file:
         file.write("warning: of the second\nepoch  7/20  loss 0.1\n")
     assert console.tail(log) == ["warning: of the second", "epoch  7/20  loss 0.1"]
-    assert (console.epochs(), console.last_warning()) == (7, "of the second")
+    assert (console.attempt().epoch, console.last_warning()) == (7, "of the second")
 
 
 def test_a_scripts_own_lines_are_no_attempts(console: Console, log: Path) -> None:
@@ -32,15 +32,24 @@ def test_a_scripts_own_lines_are_no_attempts(console: Console, log: Path) -> Non
     assert console.last_warning() == "one"
 
 
-def test_where_the_script_went_on_is_what_it_said_after_the_note(
-    console: Console, log: Path
+@pytest.mark.parametrize(
+    ("printed", "attempt", "epochs"),
+    [
+        ("", Attempt(), 0),
+        ("epoch 1/9\nepoch 2/9\n", Attempt(0, 2), 2),
+        ("resuming from epoch 12 of there\n", Attempt(12, 12), 0),
+        ("resuming from epoch 12 of there\nepoch 13/20\n", Attempt(12, 13), 1),
+    ],
+)
+def test_an_attempts_epochs_are_those_after_the_one_that_it_went_on_from(
+    console: Console, log: Path, printed: str, attempt: Attempt, epochs: int
 ) -> None:
-    log.write_text("resuming from epoch 2\n")
-    console.note("evicted after 5 epochs")
-    assert console.resumed_from("evicted after 5 epochs") is None
+    log.write_text("epoch 7/9\n")
+    console.note("evicted after 7 epochs and 3.0 s")
     with log.open("a") as file:
-        file.write("resuming from epoch 4, checkpoint in x\n")
-    assert console.resumed_from("evicted after 5 epochs") == 4
+        file.write(printed)
+    assert console.attempt() == attempt
+    assert console.attempt().epochs == epochs
 
 
 @pytest.mark.parametrize(
@@ -49,17 +58,18 @@ def test_where_the_script_went_on_is_what_it_said_after_the_note(
         ("ValueError: no digit", ": ValueError: no digit"),
         ("error: no digit", ": error: no digit"),
         ("the end", ""),
+        ("RuntimeError: boom\nsecond line", ": RuntimeError: boom"),
         (
             "OSError: [Errno 28] No space left on device",
             "; no space is left for there: free some, or choose another outputs_dir",
         ),
     ],
 )
-def test_the_last_line_says_why(console: Console, log: Path, last: str, reason: str) -> None:
+def test_the_last_error_says_why(console: Console, log: Path, last: str, reason: str) -> None:
     log.write_text(f"something else\n{last}\n")
     assert console.reason(log, Path("there")) == reason
 
 
 def test_a_log_that_is_not_there_says_nothing(console: Console, log: Path) -> None:
-    assert (console.tail(log), console.epochs(), console.last_warning()) == ([], 0, "")
+    assert (console.tail(log), console.attempt(), console.last_warning()) == ([], Attempt(), "")
     assert console.resumed_from("anything") is None
