@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mnist_exp.report.words import number, trial_label
+from mnist_exp.report.words import epochs_done, number, trial_label
 from mnist_exp.sweeps.importance import parameter_importance
 from mnist_exp.workspaces.entities import JobResult, TrialResult
 
@@ -25,8 +25,9 @@ def sweep_insights(job: JobResult, primary_metric: str, epochs: int | None) -> d
     found: dict[str, Any] = {}
     unit = "epoch" if epochs or _has_epochs(job.trials) else "log event"
     if job.best_trial is not None:
-        found["winner"] = _winner(job, job.best_trial, primary_metric, unit)
-    if saved := _saved(job.trials, epochs):
+        where = _where(job.best_trial, primary_metric, epochs)
+        found["winner"] = _winner(job, job.best_trial, f" at {unit} {where}" if where else "")
+    if saved := _saved(job.trials, primary_metric, epochs):
         found["saved"] = saved
         found["savings"] = (
             f"{saved['epochs']} of {saved['of']} {unit}s ({saved['epochs'] / saved['of']:.0%}), "
@@ -38,9 +39,17 @@ def sweep_insights(job: JobResult, primary_metric: str, epochs: int | None) -> d
     return found
 
 
-def _winner(job: JobResult, best: TrialResult, metric: str, unit: str) -> str:
-    values = [point.value for point in best.metrics.get(metric, ())]
-    where = f" at {unit} {values.index(best.best) + 1}" if best.best in values else ""
+def _where(best: TrialResult, metric: str, epochs: int | None) -> int | None:
+    """Return the epoch of a trial's best value, or the number of the log event."""
+    points = best.metrics.get(metric, ())
+    place = next((place for place, one in enumerate(points) if one.value == best.best), None)
+    if place is None:
+        return None
+    are_epochs = epochs_done(points, _epochs_of(best) or epochs) > len(points)
+    return points[place].step if are_epochs else place + 1
+
+
+def _winner(job: JobResult, best: TrialResult, where: str) -> str:
     words = f"{number(best.best)}{where}, last {number(best.last)}" if best.best is not None else ""
     others = [t for t in job.trials if t.best is not None and t.name != best.name]
     if not others or best.best is None:
@@ -52,12 +61,19 @@ def _winner(job: JobResult, best: TrialResult, metric: str, unit: str) -> str:
     return f"{words}; next is trial {label} with {number(second.best)}"
 
 
-def _saved(trials: Sequence[TrialResult], epochs: int | None) -> Mapping[str, int] | None:
+def _saved(
+    trials: Sequence[TrialResult], metric: str, epochs: int | None
+) -> Mapping[str, int] | None:
     """Return the epochs that were not run, of those that all trials together would have run."""
     longest = max((trial.events for trial in trials), default=0)
 
     def planned(trial: TrialResult) -> int:
-        return max(_epochs_of(trial) or epochs or longest, trial.events)
+        """Those of another run, from whose checkpoint a trial goes on, it was never to run."""
+        total = _epochs_of(trial) or epochs or longest
+        steps = [point.step for point in trial.metrics.get(metric, ())]
+        is_each = steps == list(range(steps[0], steps[0] + len(steps))) if steps else False
+        before = steps[0] - 1 if is_each and steps[0] > 1 and steps[-1] <= total else 0
+        return max(total - before, trial.events)
 
     cut = [trial for trial in trials if trial.cut is not None and trial.status.is_finished]
     if not cut:

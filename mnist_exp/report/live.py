@@ -38,7 +38,7 @@ class LiveObserver:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._view: TerminalView | PlainView = (
-            TerminalView(console, primary_metric, total, trials)
+            TerminalView(console, primary_metric, total, trials, clock)
             if console.is_interactive
             else PlainView(console, primary_metric, total, clock)
         )

@@ -1,6 +1,7 @@
 """Progress as a picture that changes, for terminals."""
 
-import time
+from collections.abc import Callable
+from dataclasses import replace
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -28,14 +29,21 @@ class TerminalView:
     """
 
     def __init__(
-        self, console: Console, primary_metric: str, total: int | None, trials: int | None
+        self,
+        console: Console,
+        primary_metric: str,
+        total: int | None,
+        trials: int | None,
+        clock: Callable[[], float],
     ) -> None:
         self._console = console
         self._metric = primary_metric
         self._total = total
         self._trials = trials
+        self._clock = clock
         self._decisions = Decisions()
         self._job: JobResult | None = None
+        self._trials_began: dict[str, float] = {}
         self._began = 0.0
         self._spinner = Spinner("dots")
         self._live = Live(
@@ -44,7 +52,7 @@ class TerminalView:
 
     def start(self) -> None:
         """Wait for a job; until then the terminal is left to downloads and their bars."""
-        self._began = time.monotonic()
+        self._began = self._clock()
 
     def stop(self, *, failed: bool) -> None:
         """Stop drawing; the last picture stays only where it helps to see what went wrong."""
@@ -58,6 +66,9 @@ class TerminalView:
 
     def job_changed(self, job: JobResult) -> None:
         """Draw the job as it is from now on, and print why trials ended."""
+        now = self._clock()
+        began = {trial.name: now - trial.duration_s for trial in job.trials}
+        self._trials_began = began | self._trials_began
         self._job = job
         self._live.start()
         for line in self._decisions.ended(job):
@@ -69,9 +80,20 @@ class TerminalView:
             return Text()
         if job.trials:
             height = self._console.height - _SPARE_LINES
-            table = trial_table(job, self._console.width, height, self._total)
+            table = trial_table(self._as_of_now(job), self._console.width, height, self._total)
             return Group(self._sweep_line(job), table)
         return Group(self._bar(job), Text(pairs(job.last_metrics, "  "), "dim", no_wrap=True))
+
+    def _as_of_now(self, job: JobResult) -> JobResult:
+        """Return the job with the time that its running trials have taken since they were seen."""
+        now = self._clock()
+        trials = [
+            one
+            if one.status.is_finished
+            else replace(one, duration_s=now - self._trials_began[one.name])
+            for one in job.trials
+        ]
+        return replace(job, trials=trials)
 
     def _bar(self, job: JobResult) -> Table:
         events = epochs_done(job.metrics.get(self._metric, ()), self._total)
@@ -81,7 +103,7 @@ class TerminalView:
             styled_status(job.status.value),
             ProgressBar(total=self._total, completed=events, width=30, pulse=self._total is None),
             f"{events}/{self._total} epochs" if self._total else f"{events} log events",
-            duration(time.monotonic() - self._began),
+            duration(self._clock() - self._began),
         )
         return line
 
@@ -96,6 +118,6 @@ class TerminalView:
             self._spinner,
             styled_status(job.status.value),
             Text(words),
-            duration(time.monotonic() - self._began),
+            duration(self._clock() - self._began),
         )
         return line

@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 
 from mnist_exp.report.insights import sweep_insights
-from mnist_exp.workspaces.entities import JobResult, JobStatus, TrialResult
+from mnist_exp.workspaces.entities import JobResult, JobStatus, MetricPoint, TrialResult
 from tests.report.samples import METRIC, points
 
 
@@ -111,3 +111,17 @@ def test_which_parameter_mattered() -> None:
     assert found["learning_rate"] > 0.8
     assert sum(found.values()) == pytest.approx(1)
     assert "importance" not in sweep_insights(sweep(0, *trials[:3]), METRIC, 1)
+
+
+def test_the_epochs_of_a_run_that_was_gone_on_from_are_not_the_trials() -> None:
+    values = {0: [0.8, 0.9, 0.85], 1: [0.1]}
+    trials = [
+        replace(
+            trial(index, *logged, cut=1 if index else None),
+            metrics={METRIC: [MetricPoint(value, 13 + at) for at, value in enumerate(logged)]},
+        )
+        for index, logged in values.items()
+    ]
+    found = sweep_insights(sweep(0, *trials), METRIC, 15)
+    assert found["winner"].startswith("0.9 at epoch 14, last 0.85")
+    assert found["savings"] == "2 of 6 epochs (33%), by cutting 1 of 2 trials"

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from mnist_exp.report.live import LiveObserver
 from mnist_exp.report.trial_table import trial_table, visible_trials
-from mnist_exp.workspaces.entities import JobResult, JobStatus
+from mnist_exp.workspaces.entities import JobResult, JobStatus, TrialResult
 from tests.report.samples import (
     METRIC,
     WHY,
@@ -144,6 +144,22 @@ def test_a_terminal_shows_trials_in_a_table_and_decisions_above():
     assert f"trial 3 Canceled: {WHY}" in text
     assert "8 of 8 started trials have ended, best: trial" in text
     assert re.search(r"\n +5 +Failed +\d+", text)
+
+
+def test_the_time_of_a_trial_goes_on_while_it_logs_nothing():
+    now, console = [0.0], terminal(width=100)
+    trial = TrialResult("sweep_1_0", JobStatus.RUNNING, {"x": 1}, duration_s=2.0)
+    ended = TrialResult("sweep_1_1", JobStatus.COMPLETED, {"x": 1}, duration_s=3.0)
+    with (
+        pytest.raises(KeyboardInterrupt),
+        LiveObserver(console, METRIC, 20, clock=lambda: now[0]) as observer,
+    ):
+        observer.job_changed(JobResult("sweep_1", JobStatus.RUNNING, trials=[trial, ended]))
+        now[0] = 50.0
+        raise KeyboardInterrupt
+    picture = CODES.sub("", written(console)).rpartition("trial ")[2]
+    assert "52.0 s" in picture
+    assert "3.0 s" in picture
 
 
 def test_a_dumb_terminal_gets_plain_lines():

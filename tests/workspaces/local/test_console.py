@@ -72,4 +72,3 @@ def test_the_last_error_says_why(console: Console, log: Path, last: str, reason:
 
 def test_a_log_that_is_not_there_says_nothing(console: Console, log: Path) -> None:
     assert (console.tail(log), console.attempt(), console.last_warning()) == ([], Attempt(), "")
-    assert console.resumed_from("anything") is None
