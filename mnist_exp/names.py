@@ -7,7 +7,13 @@ import re
 import secrets
 from datetime import UTC, datetime
 
-__all__ = ["compute_name_fault", "endpoint_name_fault", "input_name_fault", "new_job_name"]
+__all__ = [
+    "MOST_LETTERS",
+    "compute_name_fault",
+    "endpoint_name_fault",
+    "input_name_fault",
+    "new_job_name",
+]
 
 #: Endpoints and deployments alike.
 ENDPOINT_NAME = re.compile(r"[a-zA-Z]([-a-zA-Z0-9]*[a-zA-Z0-9])?")
@@ -37,7 +43,7 @@ def compute_name_fault(name: str) -> str | None:
 def input_name_fault(name: str) -> str | None:
     """Return the rule that an input's or output's name breaks, None if it breaks none."""
     if len(name) > MOST_LETTERS:
-        return f"must have at most {MOST_LETTERS} letters, as MLflow's parameters, got {len(name)}"
+        return f"must have at most {MOST_LETTERS} letters, got {len(name)}"
     if INPUT_NAME.fullmatch(name):
         return None
     return f"must be letters, digits and underscores and not begin with a digit, got {name!r}"

@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "templates": {"sweeps"},
     "orphans": set(),
     "serving": {"orphans"},
-    "sweeps": {"errors"},
+    "sweeps": {"errors", "names"},
     "specs": {"config", "sweeps"},
     "datasets": {"errors", "config", "specs"},
     "workspaces.entities": {"specs"},

@@ -121,7 +121,7 @@ def _wait_for_all(task: Task) -> None:
     """
     missing, own = task.others, task.workers[task.index]
     try:
-        beacon = socket.create_server(_listening_address(own))
+        beacon = socket.create_server(**_listening(own))
     except OSError as error:
         raise ClusterError(
             f"TF_CONFIG: worker {task.index} cannot listen at {own}: {error.strerror}"
@@ -132,14 +132,20 @@ def _wait_for_all(task: Task) -> None:
             time.sleep(_LOOK_SECONDS)
 
 
-def _listening_address(worker: str) -> tuple[str, int]:
+def _listening(worker: str) -> dict[str, Any]:
     """Where a worker listens that is known to its colleagues by this address.
 
     On many machines their own name means 127.0.1.1, where nobody else can reach them; TensorFlow
     listens on every address too.
     """
     host, port = _address(worker)
-    return (host if host == "localhost" or host.startswith("127.") else "", port)
+    if host == "::1":
+        return {"address": (host, port), "family": socket.AF_INET6}
+    if host == "localhost" or host.startswith("127."):
+        return {"address": (host, port)}
+    if socket.has_dualstack_ipv6():
+        return {"address": ("", port), "family": socket.AF_INET6, "dualstack_ipv6": True}
+    return {"address": ("", port)}
 
 
 def _answers(worker: str) -> bool:
@@ -152,7 +158,8 @@ def _answers(worker: str) -> bool:
 
 def _address(worker: str) -> tuple[str, int]:
     host, _, port = worker.rpartition(":")
-    return host, int(port)
+    # An IPv6 address stands in brackets, so that its colons are not taken for the port's.
+    return host.removeprefix("[").removesuffix("]"), int(port)
 
 
 def _description(gpus: list[Any], workers: int) -> str:

@@ -124,8 +124,8 @@ class _OwnRule:
             raise CheckpointError(f"{path}: the checkpoint is of a run with other training data")
         if checkpoint.epoch > self.settings.epochs:
             raise CheckpointError(
-                f"{path}: the checkpoint is of epoch {checkpoint.epoch}, --epochs is"
-                f" {self.settings.epochs}"
+                f"{path}: --epochs must be at least {checkpoint.epoch}, which is the checkpoint's,"
+                f" got {self.settings.epochs}"
             )
 
 

@@ -86,7 +86,11 @@ class _Run:
         start = find_start(self.settings, self.own, self.data, _say)
         parameters = self.settings.parameters()
         self.cluster.check_same(
-            {**parameters, "data": self.data, "checkpoint to begin with": start.fingerprint}
+            {
+                **parameters,
+                "training part": self.data,
+                "checkpoint to begin with": start.fingerprint,
+            }
         )
         if start.checkpoint:
             self.path.restore(start.checkpoint.state)

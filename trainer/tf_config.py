@@ -41,9 +41,11 @@ def read_tf_config() -> Task:
         config: dict[str, Any] = json.loads(os.environ.get("TF_CONFIG") or "{}")
         cluster, own = config.get("cluster", {}), config.get("task", {})
         kind, index = own.get("type", "worker"), int(own.get("index", 0))
-        workers = tuple(cluster.get("worker") or [])
-    except (ValueError, TypeError, AttributeError) as error:
+        workers = cluster.get("worker") or []
+    except (ValueError, TypeError, AttributeError, OverflowError) as error:
         raise SettingsError(f"TF_CONFIG cannot be read: {error}") from error
+    if not isinstance(workers, list):
+        raise SettingsError(f"TF_CONFIG: cluster.worker must be a list, got {workers!r}")
     if kind == "chief" or cluster.get("chief"):
         raise SettingsError(
             "TF_CONFIG names a chief of its own; as on Azure ML all must be of type worker, of"
@@ -62,7 +64,7 @@ def read_tf_config() -> Task:
         raise SettingsError(f"TF_CONFIG: must name task.index, one of {len(workers)} workers'")
     if workers and not 0 <= index < len(workers):
         raise SettingsError(f"TF_CONFIG: task.index must be below {len(workers)}, got {index}")
-    return Task(workers, index)
+    return Task(tuple(workers), index)
 
 
 def _is_address(text: Any) -> bool:

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from mnist_exp.app.arguments import override_key
 
-__all__ = ["empty_mappings", "input_sources", "resolve_paths"]
+__all__ = ["empty_mappings", "input_sources", "resolve_paths", "task_overrides"]
 
 #: Config keys that hold local paths.
 PATH_KEYS = (
@@ -34,6 +35,12 @@ GLOBAL_PACKAGE = "# @package _global_"
 
 
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][\w.]*)\}")
+
+
+def task_overrides(hydra_config: DictConfig) -> list[str]:
+    """Return the overrides that a command was given, with the references in them as they are."""
+    words = OmegaConf.to_container(hydra_config.overrides.task, resolve=False)
+    return [str(word) for word in words] if isinstance(words, list) else []
 
 
 def input_sources(composed: DictConfig) -> dict[str, str]:
@@ -73,8 +80,21 @@ def empty_mappings(composed: DictConfig, overrides: Sequence[str]) -> None:
             OmegaConf.set_struct(node, False)
             node.clear()
             for later in OverridesParser.create().parse_overrides(list(overrides[place + 1 :])):
-                if later.key_or_group.startswith(f"{key}.") and not later.is_delete():
-                    OmegaConf.update(composed, later.key_or_group, later.value(), force_add=True)
+                _repeat(composed, later, key)
+
+
+def _repeat(composed: DictConfig, override: Override, key: str) -> None:
+    """Do again what an override does to `key` or to something in it."""
+    changed = override.key_or_group
+    if changed != key and not changed.startswith(f"{key}."):
+        return
+    if not override.is_delete():
+        OmegaConf.update(composed, changed, override.value(), force_add=True)
+        return
+    above, _, name = changed.rpartition(".")
+    node = OmegaConf.select(composed, above)
+    if isinstance(node, DictConfig):
+        node.pop(name, None)
 
 
 def _input_paths(composed: DictConfig) -> Iterator[str]:
@@ -88,7 +108,7 @@ def _input_paths(composed: DictConfig) -> Iterator[str]:
 
 def _folder_of(key: str, value: str, hydra_config: DictConfig) -> Path:
     """Return the folder that a relative `value` of `key` is relative to."""
-    if not any(_overrides(str(override), key) for override in hydra_config.overrides.task):
+    if not any(_overrides(str(override), key) for override in task_overrides(hydra_config)):
         for path, package in _config_files(hydra_config):
             if _names(path, package, key, value):
                 return path.parent

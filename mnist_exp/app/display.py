@@ -41,7 +41,6 @@ class RichDisplay:
     def __init__(self, overrides: Sequence[str] = (), flags: Sequence[str] = ()) -> None:
         self._flags = flags
         self._given = [text for text in overrides if not _is_said_once(text)]
-        self._goes_on = any(override_key(text) == "run" for text in overrides)
         self._results = results_console()
         self._progress = progress_console()
         self._records: list[Record] = []
@@ -75,14 +74,10 @@ class RichDisplay:
 
     def resumable(self, record: Record) -> None:
         """Say how to go on with a job that has not been completed."""
-        words = [f"stage={record.stage.value}", f"run={record.name}"]
-        if self._goes_on and record.stage is Stage.train:
-            # What may change of it was said for that command alone.
-            words = [*self._flags, *words, *self._given]
-        else:
-            # It keeps the config that it was begun with.
-            words += [text for text in self._given if override_key(text) == "outputs_dir"]
-        self.message(f"go on with it: {shlex.join(['mnist-exp', *words])}")
+        # It keeps the config that it was begun with.
+        kept = [text for text in self._given if override_key(text) == "outputs_dir"]
+        words = ["mnist-exp", f"stage={record.stage.value}", f"run={record.name}", *kept]
+        self.message(f"go on with it: {shlex.join(words)}")
 
     def stage_ended(self, record: Record) -> None:
         """Print a stage's summary; of `stage=all`, a table of its stages first."""

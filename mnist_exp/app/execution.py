@@ -14,6 +14,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from mnist_exp import checks
+from mnist_exp.app.composition import task_overrides
 from mnist_exp.app.display import RichDisplay
 from mnist_exp.app.dry_run import show_dry_run
 from mnist_exp.app.hydra_errors import explain, is_foreign
@@ -121,7 +122,7 @@ def execute(composed: DictConfig, hydra_config: DictConfig) -> Record:
     folder = Path(hydra_config.runtime.output_dir)
     if config.dry_run:
         return show_dry_run(config, folder)
-    display = RichDisplay(list(hydra_config.overrides.task), _flags(hydra_config))
+    display = RichDisplay(task_overrides(hydra_config), _flags(hydra_config))
     return run_stage(_runner(config.stage), _context(config, folder, display))
 
 
@@ -137,7 +138,7 @@ def _flags(hydra_config: DictConfig) -> list[str]:
 
 def _config(composed: DictConfig, hydra_config: DictConfig) -> ExperimentConfig:
     config = to_config(composed, hydra_config)
-    return with_kept_config(config, list(hydra_config.overrides.task))
+    return with_kept_config(config, task_overrides(hydra_config))
 
 
 @contextmanager

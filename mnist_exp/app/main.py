@@ -16,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from mnist_exp import __version__
 from mnist_exp.app.arguments import ordered
+from mnist_exp.app.composition import task_overrides
 from mnist_exp.app.display import RichDisplay
 from mnist_exp.app.execution import FULL_ERROR, check, execute, report_errors
 from mnist_exp.app.further_faults import all_faults
@@ -125,20 +126,15 @@ class _Command:
         # No error may reach Hydra: it would print it its own way, and end a multirun.
         with report_errors() as outcome:
             if is_variant:
-                RichDisplay().variant(hydra_config.job.num, _changes(hydra_config))
+                RichDisplay().variant(hydra_config.job.num, task_overrides(hydra_config))
                 check(composed, hydra_config)
             record = execute(composed, hydra_config)
         self.exit_code = max(self.exit_code, outcome.exit_code)
         if is_variant:
             shown = record or _failed(composed, hydra_config, outcome.why)
-            self.variants.append((_changes(hydra_config), shown))
+            self.variants.append((task_overrides(hydra_config), shown))
         if outcome.interrupted:
             raise SystemExit(outcome.exit_code)
-
-
-def _changes(hydra_config: DictConfig) -> list[str]:
-    """Return what this variant was given."""
-    return [str(text) for text in hydra_config.overrides.task]
 
 
 def _labelled(variants: list[tuple[list[str], Record]]) -> list[tuple[str, Record]]:

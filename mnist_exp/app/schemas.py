@@ -3,7 +3,7 @@
 from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
 
-from mnist_exp.app.composition import empty_mappings, input_sources, resolve_paths
+from mnist_exp.app.composition import empty_mappings, input_sources, resolve_paths, task_overrides
 from mnist_exp.app.schema_keys import explain_key, unknown_keys
 from mnist_exp.config import ExperimentConfig, Stage
 from mnist_exp.errors import ConfigError
@@ -45,7 +45,7 @@ def to_config(composed: DictConfig, hydra_config: DictConfig) -> ExperimentConfi
     if missing := sorted(OmegaConf.missing_keys(composed)):
         raise ConfigError([_missing(key) for key in missing])
     composed = composed.copy()
-    empty_mappings(composed, hydra_config.overrides.task)
+    empty_mappings(composed, task_overrides(hydra_config))
     OmegaConf.update(composed, "job.sources", input_sources(composed), force_add=True)
     resolve_paths(composed, hydra_config)
     config = OmegaConf.to_object(composed)

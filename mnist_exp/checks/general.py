@@ -41,6 +41,6 @@ def general_faults(config: ExperimentConfig) -> Iterator[str]:
     if config.resume not in (None, "last"):
         yield f"resume: must be last, got {config.resume!r}; run=NAME names a run to go on with"
     elif config.resume and config.run:
-        yield f"resume: run={config.run} names the sweep already; give one of the two"
+        yield f"resume: run={config.run} names it already; give one of the two"
     elif config.resume and config.stage is not Stage.sweep:
         yield f"resume: only stage=sweep takes it, got stage={config.stage}; use run=NAME"

@@ -91,7 +91,8 @@ class ExperimentConfig:
     dry_run: bool = False
     # false submits a job to Azure and does not follow it.
     wait: bool = True
-    # A record to go on from: `register run=<sweep>`, `deploy run=<register>`; None is the latest.
+    # What to go on from: `register run=<sweep>`, `deploy run=<register>`, the latest by default; or
+    # what to go on with: `train run=<name>`, `sweep run=<name>`, by default a new one.
     run: str | None = None
     # last: go on with the latest sweep that has not ended, as `run=` does with the one it names.
     resume: str | None = None

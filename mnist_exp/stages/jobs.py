@@ -189,7 +189,9 @@ def _submit_and_watch(
     """Return how the job ended; None if it is only to be submitted."""
     workspace = context.workspace
     if status := workspace.find_job(job.name):
-        context.display.message(f"found {job.name} ({status.value}), goes on with it")
+        context.display.message(
+            f"found {job.name} ({status.value}), goes on with it as it was submitted"
+        )
     command = job.trial if isinstance(job, SweepJob) else job
     name = workspace.submit(job)
     if not context.config.wait:

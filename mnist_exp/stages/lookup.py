@@ -67,7 +67,7 @@ def model_source(context: StageContext) -> str:
 
 
 def unfinished_training(index: RecordIndex, name: str) -> tuple[Record, Path]:
-    """Return the newest record of a training run to go on with, and its first run folder.
+    """Return the newest record of a training run to go on with, and the folder of its kept config.
 
     Raises:
         NotFoundError: It is not there, or has been completed.
@@ -77,13 +77,13 @@ def unfinished_training(index: RecordIndex, name: str) -> tuple[Record, Path]:
         raise NotFoundError(
             f"run: no training run {name} in {index.outputs}; leave run= out to train anew"
         )
-    record, _ = found[0]
+    record, folder = found[0]
     if record.status is JobStatus.COMPLETED:
         raise NotFoundError(
             f"run: must name a training run that was not completed, got {name}, "
             "which is Completed; leave run= out to train anew"
         )
-    return record, found[-1][1]
+    return record, next((one for _, one in found if (one / CONFIG_NAME).is_file()), folder)
 
 
 def unfinished_sweep(index: RecordIndex, name: str | None) -> tuple[Record, Path]:

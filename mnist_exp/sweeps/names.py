@@ -8,12 +8,11 @@ Names follow https://learn.microsoft.com/azure/machine-learning/reference-yaml-j
 
 import re
 
+from mnist_exp.names import MOST_LETTERS
+
 __all__ = ["azure_name", "hydra_key", "name_fault"]
 
 _KEY = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*(\.[a-zA-Z_][a-zA-Z0-9_]*)*")
-
-# Trials log their parameters under these names.
-_MOST_LETTERS = 250
 
 
 def azure_name(key: str) -> str:
@@ -28,11 +27,8 @@ def hydra_key(name: str) -> str:
 
 def name_fault(key: str) -> str | None:
     """Say which rule a search-space key breaks, or None."""
-    if len(key) > _MOST_LETTERS:
-        return (
-            f"a name has at most {_MOST_LETTERS} letters, as MLflow's parameters have, "
-            f"got {len(key)}; rename it"
-        )
+    if len(key) > MOST_LETTERS:
+        return f"a name has at most {MOST_LETTERS} letters, got {len(key)}; rename it"
     if not _KEY.fullmatch(key):
         return (
             "a name has letters, digits and underscores, does not begin with a digit, and may be "

@@ -256,6 +256,15 @@ def test_a_file_that_is_not_utf8_is_one_line(
             ],
             {"x", "batch_size"},
         ),
+        (
+            [
+                "sweep.search_space={}",
+                "+sweep.search_space={x: {type: choice, values: [1]}}",
+                "+sweep.search_space.y={type: choice, values: [1]}",
+                "~sweep.search_space.y",
+            ],
+            {"x"},
+        ),
     ],
 )
 def test_an_emptied_mapping_has_only_what_came_later(
@@ -270,3 +279,8 @@ def test_early_termination_can_be_switched_off() -> None:
     space = config("stage=sweep", "sweep.search_space={}", f"+{learning_rate}").sweep.search_space
     assert space == {"learning_rate": {"type": "choice", "values": [0.1]}}
     assert config("stage=sweep", "++job.outputs={}").job.outputs == {}
+
+
+def test_references_on_the_command_line_are_resolved_where_they_belong() -> None:
+    found = config("stage=train", "job.inputs={}", "+job.inputs.lr=${model.learning_rate}")
+    assert found.job.inputs == {"lr": found.model.learning_rate}

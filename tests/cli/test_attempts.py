@@ -98,16 +98,6 @@ def test_a_run_goes_on_with_what_it_was_begun_with(cli: Cli, own: Callable[..., 
     cli.ok("stage=train", f"run={name}")
 
 
-def test_how_long_a_run_lasts_may_change_when_it_goes_on(cli: Cli) -> None:
-    cli("stage=train", "model.epochs=9", "model.batch_size=32", "job.timeout=1")
-    (canceled,) = cli.records("train")
-    assert canceled["status"] == "Canceled"
-    cli.ok("stage=train", f"run={canceled['name']}", "model.epochs=3", "job.timeout=null")
-    done = cli.records("train")[-1]
-    assert (done["name"], done["status"]) == (canceled["name"], "Completed")
-    assert (done["parameters"]["epochs"], done["parameters"]["batch_size"]) == (3, 32)
-
-
 METRIC = """\
 import mlflow, os, signal
 mlflow.log_metric("accuracy", 0.5)

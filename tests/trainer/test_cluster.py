@@ -3,7 +3,7 @@ import socket
 
 import pytest
 
-from cluster import _listening_address, join_cluster
+from cluster import _listening, join_cluster
 from errors import ClusterError, SettingsError
 
 
@@ -32,10 +32,11 @@ def test_a_worker_whose_address_is_taken_says_so(monkeypatch):
 
 def test_a_worker_known_by_its_name_listens_where_the_others_reach_it():
     # Debian gives a machine's own name the address 127.0.1.1.
-    assert _listening_address("node-1:2222") == ("", 2222)
-    assert _listening_address("10.0.0.4:2222") == ("", 2222)
+    for address in ("node-1:2222", "10.0.0.4:2222", "[fd00::4]:2222"):
+        assert _listening(address)["address"] == ("", 2222)
     for own in ("127.0.0.1", "localhost"):
-        assert _listening_address(f"{own}:2222") == (own, 2222)
+        assert _listening(f"{own}:2222") == {"address": (own, 2222)}
+    assert _listening("[::1]:2222")["address"] == ("::1", 2222)
 
 
 @pytest.mark.parametrize(
@@ -46,7 +47,9 @@ def test_a_worker_known_by_its_name_listens_where_the_others_reach_it():
         (config(worker=["a:1"], ps=["b:1"]), "parameter_server_count must be 0"),
         (config(2, worker=["a:1", "b:1"]), "task.index must be below 2, got 2"),
         (json.dumps({"cluster": {"worker": ["a:1", "b:1"]}}), "must name task.index, one of 2"),
-        (json.dumps({"cluster": {"worker": 7}}), "TF_CONFIG cannot be read"),
+        (json.dumps({"cluster": {"worker": 7}}), "cluster.worker must be a list, got 7"),
+        (json.dumps({"cluster": {"worker": "a:1"}}), "cluster.worker must be a list, got 'a:1'"),
+        (json.dumps({"task": {"index": float("inf")}}), "TF_CONFIG cannot be read"),
         (config(worker=["a:1", "b:70000"]), "must name workers as HOST:PORT, got 'b:70000'"),
     ],
 )

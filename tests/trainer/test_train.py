@@ -218,7 +218,10 @@ def test_workers_that_do_not_do_the_same_end_with_a_line_that_says_so(new_job):
     ends = [process.communicate()[1].splitlines()[-1] for process in processes]
     assert [process.returncode for process in processes] == [1, 1], ends
     for end, seed, begin in zip(ends, "12", ("epoch 1, ", "none)"), strict=True):
-        assert f"error: the workers of this job differ in seed (here {seed}), data (here" in end
+        assert (
+            f"error: the workers of this job differ in seed (here {seed}), training part (here"
+            in end
+        )
         assert f"checkpoint to begin with (here {begin}" in end
     assert [step for step, _ in jobs[0].history()["loss"]] == [1]
 

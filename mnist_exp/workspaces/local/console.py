@@ -64,15 +64,11 @@ class Console:
 
     def tail(self, log: Path, lines: int = TAIL_LINES) -> list[str]:
         """Return the last lines of the last attempt in one of the logs."""
-        try:
-            text = log.read_text(encoding="utf-8", errors="replace")
-        except OSError:
-            return []
-        return NOTED.split(text)[-1].splitlines()[-lines:]
+        return self._last_attempt(log).splitlines()[-lines:]
 
     def attempt(self) -> "Attempt":
         """Return what the last attempt has told of its epochs."""
-        text = self._end()
+        text = self._last_attempt(self._logs[0])
         resumed, printed = RESUMING.search(text), EPOCH.findall(text)
         if resumed:
             return Attempt(int(resumed[1]), int(printed[-1]) if printed else int(resumed[1]))
@@ -95,6 +91,13 @@ class Console:
     def last_warning(self) -> str:
         """Return the warning that tells of the others, where it is the same again and again."""
         return str(max(WARNING.findall(self._end())[-1:], default=""))
+
+    def _last_attempt(self, log: Path) -> str:
+        try:
+            text = log.read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return ""
+        return NOTED.split(text)[-1]
 
     def _end(self, lines: int = END_LINES) -> str:
         return "\n".join(self.tail(self._logs[0], lines))

@@ -38,7 +38,9 @@ def start_job(
             # Of a supervisor that was killed together with the command before.
             end_leftovers(of_job(folder.work))
         if folder.exists and not (trial and trial.begins_again):
-            run, job = _again(folder, site), _without_drill(job, site)
+            run = _again(folder, site)
+            # The trials of a sweep are never evicted.
+            job = job if trial else _without_drill(job, site)
         else:
             run = _first(job, site, folder, trial)
         running = RunningJob(job, site, folder, run, trial)
@@ -71,7 +73,7 @@ def check_again(folder: JobFolder, job: CommandJob) -> None:
         if kept[key] != value:
             raise ConflictError(
                 f"run: job {job.name} was begun with the {key} {kept[key]!r}, got {value!r}; "
-                "give the overrides that it was begun with, job= above all"
+                "leave run= out to begin another"
             )
 
 
