@@ -6,6 +6,7 @@ from mnist_exp.specs import EndpointSpec
 from mnist_exp.stages import RUNNERS
 from mnist_exp.stages.again import begun_endpoint
 from mnist_exp.stages.lookup import (
+    CONFIG_NAME,
     deployed_endpoint,
     registered_model,
     source_job,
@@ -86,13 +87,16 @@ def test_training_goes_on_with_what_was_not_completed(bench: Bench, status: JobS
     assert (record.name, record.status) == ("t", status)
 
 
-def test_training_goes_on_with_what_its_first_command_kept(bench: Bench) -> None:
-    for status in (JobStatus.RUNNING, JobStatus.FAILED):
+def test_training_goes_on_with_the_newest_config_that_was_kept(bench: Bench) -> None:
+    for status in (JobStatus.RUNNING, JobStatus.CANCELED, JobStatus.FAILED):
         bench.add(Stage.train, "t", status)
     index = bench.context(Stage.train).index
-    record, folder = unfinished_training(index, "t")
-    assert record.status is JobStatus.FAILED
-    assert folder == [folder for _, folder in index.newest_first(Stage.train)][-1]
+    newest, second, first = [folder for _, folder in index.newest_first(Stage.train)]
+    assert unfinished_training(index, "t")[1] == newest
+    for folder in (first, second):
+        (folder / CONFIG_NAME).touch()
+    record, found = unfinished_training(index, "t")
+    assert (record.status, found) == (JobStatus.FAILED, second)
 
 
 def test_completed_and_unknown_training_is_refused(bench: Bench) -> None:

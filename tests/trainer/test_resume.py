@@ -95,7 +95,7 @@ def test_refuses_checkpoints_of_other_data(settings, own, said):
 
 def test_refuses_checkpoints_beyond_the_last_epoch(settings, own, said):
     save(own.folder, settings, 21)
-    with pytest.raises(CheckpointError, match="--epochs must be at least 21, .*, got 20"):
+    with pytest.raises(CheckpointError, match=r"--epochs must be at least 21, .*, got 20"):
         find_start(settings, own, DATA, said.append)
 
 
