@@ -59,6 +59,7 @@ IDENTITY = "the tutorial's text speaks of it, its code leaves it out"
 INPUT = "an input here, a constant of the tutorial's script"
 REPEATS = "runs repeat"
 RESUMES = "an evicted job goes on from there"
+QUIET = "TensorFlow's greetings stay out of the log"
 OUR_TEXT = "a text of ours"
 FOUND_AGAIN = "a version is found again by it"
 
@@ -93,6 +94,7 @@ DIFFERENCES: list[Differences] = [
             f"{INPUT}; {RESUMES}",
         ),
         "environmentId": (OLD, SUCCESSOR, RETIRED),
+        "environmentVariables.TF_CPP_MIN_LOG_LEVEL": (None, "3", QUIET),
     },
     BOTH_JOBS
     | {
@@ -102,6 +104,7 @@ DIFFERENCES: list[Differences] = [
             f"{INPUT}; {RESUMES}",
         ),
         "trial.environmentId": (OLD, SUCCESSOR, RETIRED),
+        "trial.environmentVariables.TF_CPP_MIN_LOG_LEVEL": (None, "3", QUIET),
         # It takes the name of the folder that Python runs in instead.
         "experimentName": (ANY, "tf-dnn-image-classify", "the SDK drops it from job(...)"),
         "samplingAlgorithm.seed": (None, 42, REPEATS),
