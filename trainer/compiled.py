@@ -18,30 +18,29 @@ from data import Digits
 from idx import CLASSES, PIXELS, Bytes
 from model import PIXEL_SCALE, Floats, initial_weights
 from settings import Settings
+from tiles import Tiles
 
 __all__ = ["CompiledPath"]
 
 _EVALUATION_ROWS = 5000
-# float32 numbers in the widest vector registers, AVX-512's.
-_VECTOR = 16
 
 
 class _Part(NamedTuple):
     """Neurons of the first layer, with all that only they are concerned with.
 
     Attributes:
-        kernel: (lit pixels, neurons).
+        kernels: (pixels, neurons) for each tile.
         bias: (neurons,).
         onward: (neurons, second layer): the rows of the second kernel that take their values.
     """
 
-    kernel: Any
+    kernels: tuple[Any, ...]
     bias: Any
     onward: Any
 
 
 class _Weights(NamedTuple):
-    """What travels through the loop.
+    """What is learned.
 
     Attributes:
         parts: The first layer and the second kernel, in one part or two.
@@ -54,13 +53,48 @@ class _Weights(NamedTuple):
     others: tuple[Any, ...]
 
 
+class _Epoch(NamedTuple):
+    """An epoch's digits in the order of its batches.
+
+    Attributes:
+        images: (batches, rows, pixels) bytes for each tile.
+        labels: (batches, batch).
+    """
+
+    images: tuple[Any, ...]
+    labels: Any
+
+
+class _Learned(NamedTuple):
+    """Sums over the images of an epoch so far, as in `Progress`, and the weights."""
+
+    loss: Any
+    correct: Any
+    weights: _Weights
+
+
+class _Seen(NamedTuple):
+    """What the first layer has made of a batch.
+
+    Attributes:
+        pixels: (rows, pixels) for each tile, from 0 to 1.
+        values: (batch, neurons) for each part, after ReLU.
+        shares: (batch, second layer) for each part: what it adds to the second layer's sums.
+    """
+
+    pixels: tuple[Any, ...]
+    values: tuple[Any, ...]
+    shares: tuple[Any, ...]
+
+
 class CompiledPath:
     """Trains a dense ReLU network by plain SGD on softmax cross-entropy.
 
     The images of an epoch are laid in its order before it begins, and pixels that are dark in all
-    of them are left out of the first layer. That layer is computed in two halves where there are
-    two cores or more: all three products of a half, and its update, wait for nothing of the
-    other's, so that each core has work of its own and the cores meet only at the second layer.
+    images of a tile are left out of the first layer, see `Tiles`. That layer is computed in two
+    halves where there are two cores or more: a half's gradient, its update and what it makes of the
+    next batch wait for nothing of the other's, so that each core has work of its own and the cores
+    meet only at the second layer.
 
     Args:
         settings: The network's widths, batch size and learning rate.
@@ -71,15 +105,15 @@ class CompiledPath:
     name = "compiled path (XLA, explicit gradients, sgd)"
 
     def __init__(self, settings: Settings, digits: Digits, parts: int | None = None) -> None:
-        self._lit = _lit_pixels(digits.images)
-        self._parts = min(parts or _useful_parts(), settings.first_layer_neurons)
-        self._weights: _Weights
-        self._take(initial_weights(settings))
-        self._images = tf.constant(digits.images.take(self._lit, axis=1))
-        self._labels = tf.constant(digits.labels)
-        self._shuffled = (self._images, self._labels)
         self._batch_size = settings.batch_size
         self._learning_rate = settings.learning_rate
+        self._parts = min(parts or _useful_parts(), settings.first_layer_neurons)
+        self._tiles = Tiles(digits.images, self._batch_size, whole=_has_gpu())
+        self._weights: _Weights
+        self._take(initial_weights(settings))
+        self._images = [tf.constant(digits.images.take(own, axis=1)) for own in self._tiles.pixels]
+        self._labels = tf.constant(digits.labels)
+        self._epoch: _Epoch
         self._steps = tf.function(self._loop, jit_compile=True, autograph=False)
         self._classify = tf.function(
             lambda images, weights: digits_of(_outputs(_scaled(images), weights)),
@@ -90,15 +124,16 @@ class CompiledPath:
     def train(self, order: np.ndarray, progress: Progress, last: int) -> Progress:
         """Goes on with an epoch; see `ComputePath.train`."""
         if not progress.steps:
-            # One copy an epoch is cheaper than to gather bytes for every batch.
-            self._shuffled = tf.gather(self._images, order), tf.gather(self._labels, order)
+            self._epoch = self._laid_out(self._tiles.batches(order))
         loss, correct, self._weights = self._steps(
-            self._shuffled,
+            self._epoch,
             tf.constant(progress.steps, tf.int32),
             tf.constant(last, tf.int32),
-            tf.constant(progress.loss, tf.float32),
-            tf.constant(progress.correct, tf.int32),
-            self._weights,
+            _Learned(
+                tf.constant(progress.loss, tf.float32),
+                tf.constant(progress.correct, tf.int32),
+                self._weights,
+            ),
         )
         return Progress(last, float(loss), int(correct))
 
@@ -123,7 +158,8 @@ class CompiledPath:
         """Kernels and biases in turns, as they are now."""
         kernels, biases, onward = zip(*self._weights.parts, strict=True)
         kernel = self._first_kernel.copy()
-        kernel[self._lit] = np.concatenate(kernels, axis=1)
+        for number, pixels in enumerate(self._tiles.pixels):
+            kernel[pixels] = np.concatenate([tiles[number] for tiles in kernels], axis=1)
         others = [weight.numpy() for weight in (self._weights.bias, *self._weights.others)]
         return [kernel, np.concatenate(biases), np.concatenate(onward), *others]
 
@@ -133,41 +169,56 @@ class CompiledPath:
 
     def _take(self, weights: Sequence[Floats]) -> None:
         self._first_kernel, first_bias, second_kernel, bias, *others = weights
-        columns = np.array_split(np.arange(len(first_bias)), self._parts)
-        lit = self._first_kernel[self._lit]
+        tiles = [self._first_kernel[pixels] for pixels in self._tiles.pixels]
+        parts = [
+            _Part(tuple(tile[:, own] for tile in tiles), first_bias[own], second_kernel[own])
+            for own in np.array_split(np.arange(len(first_bias)), self._parts)
+        ]
         self._weights = tf.nest.map_structure(
-            tf.constant,
-            _Weights(
-                tuple(_Part(lit[:, own], first_bias[own], second_kernel[own]) for own in columns),
-                bias,
-                tuple(others),
-            ),
+            tf.constant, _Weights(tuple(parts), bias, tuple(others))
         )
 
-    def _loop(self, digits: Any, first: tf.Tensor, last: tf.Tensor, *carried: Any) -> Any:
-        _, *results = tf.while_loop(
+    def _laid_out(self, batches: np.ndarray) -> _Epoch:
+        # One copy is cheaper than to gather bytes for every batch.
+        images = [
+            tf.gather(tile, batches[:, :rows])
+            for tile, rows in zip(self._images, self._tiles.rows_for(batches), strict=True)
+        ]
+        return _Epoch(tuple(images), tf.gather(self._labels, batches))
+
+    def _loop(self, epoch: _Epoch, first: tf.Tensor, last: tf.Tensor, learned: _Learned) -> Any:
+        # A batch is first looked at in the step before it, where neither core waits for the other.
+        _, _, learned = tf.while_loop(
             lambda step, *_: step < last,
-            lambda step, *carried: (step + 1, *self._step(digits, step, *carried)),
-            (first, *carried),
+            lambda step, seen, learned: (step + 1, *self._step(epoch, step, seen, learned)),
+            (first, self._look(epoch, first, learned.weights.parts), learned),
         )
-        return results
+        return learned
+
+    def _look(self, epoch: _Epoch, step: tf.Tensor, parts: Sequence[_Part]) -> _Seen:
+        """What the first layer makes of a step's batch."""
+        pixels = tuple(_scaled(_at(tile, step)) for tile in epoch.images)
+        values = tuple(tf.nn.relu(self._sums(pixels, part)) for part in parts)
+        shares = tuple(own @ part.onward for own, part in zip(values, parts, strict=True))
+        return _Seen(pixels, values, shares)
+
+    def _sums(self, pixels: Sequence[Any], part: _Part) -> Any:
+        products = [tile @ kernel for tile, kernel in zip(pixels, part.kernels, strict=True)]
+        # Images that come later in the batch are dark in that tile.
+        missing = [self._batch_size - product.shape[0] for product in products]
+        return part.bias + tf.add_n(
+            [
+                tf.pad(product, [[0, rows], [0, 0]])
+                for product, rows in zip(products, missing, strict=True)
+            ]
+        )
 
     def _step(
-        self,
-        digits: tuple[tf.Tensor, tf.Tensor],
-        step: tf.Tensor,
-        loss: tf.Tensor,
-        correct: tf.Tensor,
-        weights: _Weights,
-    ) -> tuple[tf.Tensor, tf.Tensor, _Weights]:
-        images, labels = digits
-        start = step * self._batch_size
-        # Pixels stay bytes until here: a quarter of the memory to fetch them from.
-        pixels = _scaled(tf.slice(images, [start, 0], [self._batch_size, len(self._lit)]))
-        labels = tf.slice(labels, [start], [self._batch_size])
-        hidden = [tf.nn.relu(pixels @ part.kernel + part.bias) for part in weights.parts]
-        shares = [values @ part.onward for values, part in zip(hidden, weights.parts, strict=True)]
-        layers = _layers(tf.add_n(shares) + weights.bias, weights.others)
+        self, epoch: _Epoch, step: tf.Tensor, seen: _Seen, learned: _Learned
+    ) -> tuple[_Seen, _Learned]:
+        loss, correct, weights = learned
+        labels = _at(epoch.labels, step)
+        layers = _layers(tf.add_n(seen.shares) + weights.bias, weights.others)
         log_probabilities = tf.nn.log_softmax(layers[-1])
         truth = tf.one_hot(labels, CLASSES)
         loss -= tf.reduce_sum(log_probabilities * truth)
@@ -176,10 +227,11 @@ class CompiledPath:
         error = (tf.exp(log_probabilities) - truth) / self._batch_size
         error, others = self._descended(weights.others, layers, error)
         parts = tuple(
-            self._descended_part(part, pixels, values, error)
-            for part, values in zip(weights.parts, hidden, strict=True)
+            self._descended_part(part, seen.pixels, values, error)
+            for part, values in zip(weights.parts, seen.values, strict=True)
         )
-        return loss, correct, _Weights(parts, self._less(weights.bias, error), others)
+        weights = _Weights(parts, self._less(weights.bias, error), others)
+        return self._look(epoch, step + 1, parts), _Learned(loss, correct, weights)
 
     def _descended(
         self, weights: Sequence[Any], layers: Sequence[Any], error: Any
@@ -199,13 +251,17 @@ class CompiledPath:
             error = tf.matmul(error, kernel, transpose_b=True) * _open_gates(layers[number])
         return error, tuple(updated)
 
-    def _descended_part(self, part: _Part, pixels: Any, hidden: Any, error: Any) -> _Part:
+    def _descended_part(self, part: _Part, pixels: Sequence[Any], values: Any, error: Any) -> _Part:
         """A part of the first layer, one SGD step further."""
-        own_error = tf.matmul(error, part.onward, transpose_b=True) * _open_gates(hidden)
+        own_error = tf.matmul(error, part.onward, transpose_b=True) * _open_gates(values)
+        kernels = [
+            self._less_product(kernel, tile, own_error[: tile.shape[0]])
+            for kernel, tile in zip(part.kernels, pixels, strict=True)
+        ]
         return _Part(
-            self._less_product(part.kernel, pixels, own_error),
+            tuple(kernels),
             self._less(part.bias, own_error),
-            self._less_product(part.onward, hidden, error),
+            self._less_product(part.onward, values, error),
         )
 
     def _less_product(self, kernel: Any, inputs: Any, error: Any) -> Any:
@@ -215,9 +271,13 @@ class CompiledPath:
         return bias - self._learning_rate * tf.reduce_sum(error, 0)
 
 
+def _has_gpu() -> bool:
+    return bool(tf.config.list_physical_devices("GPU"))
+
+
 def _useful_parts() -> int:
     """Two where two cores compute; a GPU has enough to do with one."""
-    return 1 if tf.config.list_physical_devices("GPU") else min(_threads(), 2)
+    return 1 if _has_gpu() else min(_threads(), 2)
 
 
 def _threads() -> int:
@@ -227,16 +287,10 @@ def _threads() -> int:
     return asked_for or (int(named) if named.isdecimal() else 0) or cores()
 
 
-def _lit_pixels(images: Bytes) -> np.ndarray:
-    """The pixels that the first layer has to be computed for: those that ever differ from 0.
-
-    A pixel that is 0 in every training image adds nothing to a sum and gets no gradient; in MNIST
-    that is one in twelve. Filled up with others to a whole number of vector registers.
-    """
-    is_lit = np.asarray(images.any(axis=0))
-    fill = -int(is_lit.sum()) % _VECTOR
-    is_lit[np.flatnonzero(~is_lit)[:fill]] = True
-    return np.flatnonzero(is_lit)
+def _at(batches: tf.Tensor, step: tf.Tensor) -> Any:
+    """A step's batch; the last one where there are no more, since XLA keeps indices within."""
+    # tf.slice would have the program compiled anew for each step that a stretch can begin with.
+    return tf.gather(batches, step)
 
 
 def _scaled(images: tf.Tensor) -> Any:
