@@ -6,8 +6,10 @@ inside are bash's own (`[[ -f model.h5 ]]`) and stay; a bash test of a reference
 https://learn.microsoft.com/azure/machine-learning/reference-yaml-job-command
 """
 
+import math
 import re
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 
 from mnist_exp.sweeps.names import azure_name
 
@@ -107,7 +109,7 @@ def azure_form(command: str) -> str:
 
 def literal_text(value: str | int | float | bool) -> str:
     """Return a value as YAML and Azure ML spell it, which is not always as Python does."""
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    return str(value).lower() if isinstance(value, bool) else _number_text(value)
 
 
 def drawn_text(value: object) -> str:
@@ -116,4 +118,11 @@ def drawn_text(value: object) -> str:
     Runs on Azure ML show a quniform's 65.0 as `65` on the command line. Of other expressions
     nothing is published: the same is done, so that the text depends on the value alone.
     """
-    return str(value).removesuffix(".0") if isinstance(value, float) else str(value)
+    text = _number_text(value)
+    return text.removesuffix(".0") if isinstance(value, float) else text
+
+
+def _number_text(value: object) -> str:
+    # A script's argparse takes -5e-05 for an option of its own, and -0.00005 for a number.
+    is_misread = isinstance(value, float) and value < 0 and math.isfinite(value)
+    return f"{Decimal(str(value)):f}" if is_misread else str(value)

@@ -108,7 +108,19 @@ def test_azure_form_is_azures_spelling() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(True, "true"), (False, "false"), (1, "1"), (0.5, "0.5"), ("True", "True")]
+    ("value", "text"),
+    [
+        (True, "true"),
+        (False, "false"),
+        (1, "1"),
+        (0.5, "0.5"),
+        ("True", "True"),
+        (1e-05, "1e-05"),
+        # What argparse takes for a number, and not for an option.
+        (-5.087e-05, "-0.00005087"),
+        (-3.0, "-3.0"),
+        (float("-inf"), "-inf"),
+    ],
 )
 def test_literals_are_spelt_as_yaml_spells_them(value: object, text: str) -> None:
     assert literal_text(value) == text  # type: ignore[arg-type]
@@ -116,7 +128,15 @@ def test_literals_are_spelt_as_yaml_spells_them(value: object, text: str) -> Non
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(65.0, "65"), (-0.5, "-0.5"), (100, "100"), ("1.0", "1.0"), ('{"x":65.0}', '{"x":65.0}')],
+    [
+        (65.0, "65"),
+        (-0.5, "-0.5"),
+        (-4.0, "-4"),
+        (-2e-07, "-0.0000002"),
+        (100, "100"),
+        ("1.0", "1.0"),
+        ('{"x":65.0}', '{"x":65.0}'),
+    ],
 )
 def test_whole_numbers_are_drawn_without_a_fraction(value: object, text: str) -> None:
     assert drawn_text(value) == text

@@ -7,6 +7,7 @@ by the list of its arrays: the checksums do not cover the archive's directory.
 Order and split of the images are drawn from (seed, epoch), so these two are the random state.
 """
 
+import errno
 import json
 import os
 import re
@@ -28,6 +29,7 @@ FORMAT_VERSION = 2
 _NAME = re.compile(r"epoch-(\d{4,})\.npz")
 # The MLflow run, which may become known only after the first checkpoints are written.
 _RUN_FILE = "mlflow_run_id"
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 _FIELDS = ("epoch", "parameters", "data", "history", "run_id")
 
 State = Mapping[str, np.ndarray]
@@ -81,7 +83,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
                 raise ValueError(
                     f"it holds {_shapes(state)}, it was written with {about['arrays']}"
                 )
-            return Checkpoint(**{name: about[name] for name in _FIELDS}, state=state)
+            return _sound(Checkpoint(**{name: about[name] for name in _FIELDS}, state=state))
     except CheckpointError:
         raise
     except PermissionError as error:
@@ -89,6 +91,21 @@ def read_checkpoint(path: Path) -> Checkpoint:
     except Exception as error:
         # Damaged bytes may make zipfile, NumPy and json raise nearly anything.
         raise CheckpointError(f"{path}: damaged or not a checkpoint: {error}") from error
+
+
+def _sound(checkpoint: Checkpoint) -> Checkpoint:
+    """The checkpoint, if its parts are what whoever goes on from it takes them for."""
+    rows = checkpoint.history
+    expected = [
+        isinstance(checkpoint.epoch, int),
+        isinstance(checkpoint.parameters, dict),
+        isinstance(checkpoint.data, str),
+        isinstance(checkpoint.run_id, str | None),
+        isinstance(rows, list) and all({"epoch", "validation_acc"} <= set(row) for row in rows),
+    ]
+    if not all(expected):
+        raise ValueError("what it says of its run is not what a trainer writes")
+    return checkpoint
 
 
 def _whole_archive(file: BinaryIO) -> Any:
@@ -160,9 +177,20 @@ class CheckpointFolder:
     def save(self, checkpoint: Checkpoint) -> None:
         """Writes a checkpoint, then drops the oldest ones of this run.
 
+        Where there is no room for it, the last but one makes room.
+
         Raises:
-            OSError: It could not be written; those before it are as they were.
+            OSError: It could not be written; the last one is as it was.
         """
+        try:
+            self._write(checkpoint)
+        except OSError as error:
+            if error.errno not in _NO_ROOM or len(self._own) < 2:
+                raise
+            self._own.pop(0).unlink(missing_ok=True)
+            self._write(checkpoint)
+
+    def _write(self, checkpoint: Checkpoint) -> None:
         path = self.folder / f"epoch-{checkpoint.epoch:04}.npz"
         with replaced_file(path) as aside:
             with aside.open("wb") as file:

@@ -71,9 +71,10 @@ class Cluster:
         except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError) as e:
             if not self._has_colleagues:
                 raise
-            # The first lines tell of the graph; what happened stands at the end.
-            reason = [line for line in str(e.message).splitlines() if line.strip()][-1]
-            raise ClusterError(f"another worker of this job was lost: {reason[:300]}") from e
+            raise ClusterError(
+                f"another worker of this job was lost: {_reason(str(e.message))};"
+                " start all workers again, they go on from the last checkpoint"
+            ) from e
 
     def _reduced(self, values: tf.Tensor) -> tf.Tensor:
         same = self.strategy.run(lambda: tf.identity(values))
@@ -111,6 +112,13 @@ def join_cluster(batch_size: int) -> Cluster:
 def cores() -> int:
     """How many cores this process may use."""
     return len(os.sched_getaffinity(0))
+
+
+def _reason(message: str) -> str:
+    """What happened, of a message that tells at length in which node of the graph it did."""
+    lines = [line.partition(" [Op:")[0].strip() for line in message.splitlines()]
+    told = [line for line in lines if line and not ("{{node" in line or line.startswith("[["))]
+    return told[-1][:300] if told else "it does not answer any more"
 
 
 def _wait_for_all(task: Task) -> None:

@@ -187,13 +187,24 @@ class CompiledPath:
         return _Epoch(tuple(images), tf.gather(self._labels, batches))
 
     def _loop(self, epoch: _Epoch, first: tf.Tensor, last: tf.Tensor, learned: _Learned) -> Any:
-        # A batch is first looked at in the step before it, where neither core waits for the other.
-        _, _, learned = tf.while_loop(
-            lambda step, *_: step < last,
-            lambda step, seen, learned: (step + 1, *self._step(epoch, step, seen, learned)),
-            (first, self._look(epoch, first, learned.weights.parts), learned),
-        )
-        return learned
+        def is_left(step: tf.Tensor, *_: Any) -> tf.Tensor:
+            return step < last
+
+        def look(step: tf.Tensor, learned: _Learned) -> _Seen:
+            return self._look(epoch, step, learned.weights.parts)
+
+        def step_on(step: tf.Tensor, learned: _Learned) -> Any:
+            return step + 1, self._step(epoch, step, look(step, learned), learned)
+
+        def step_ahead(step: tf.Tensor, learned: _Learned, seen: _Seen) -> Any:
+            # The next batch is looked at in this step, where neither core waits for the other.
+            learned = self._step(epoch, step, seen, learned)
+            return step + 1, learned, look(step + 1, learned)
+
+        # With one tile XLA spreads each product over the cores: they have enough to do as it is.
+        if len(epoch.images) == 1:
+            return tf.while_loop(is_left, step_on, (first, learned))[1]
+        return tf.while_loop(is_left, step_ahead, (first, learned, look(first, learned)))[1]
 
     def _look(self, epoch: _Epoch, step: tf.Tensor, parts: Sequence[_Part]) -> _Seen:
         """What the first layer makes of a step's batch."""
@@ -213,9 +224,8 @@ class CompiledPath:
             ]
         )
 
-    def _step(
-        self, epoch: _Epoch, step: tf.Tensor, seen: _Seen, learned: _Learned
-    ) -> tuple[_Seen, _Learned]:
+    def _step(self, epoch: _Epoch, step: tf.Tensor, seen: _Seen, learned: _Learned) -> _Learned:
+        """What is learned from a step's batch."""
         loss, correct, weights = learned
         labels = _at(epoch.labels, step)
         layers = _layers(tf.add_n(seen.shares) + weights.bias, weights.others)
@@ -230,8 +240,7 @@ class CompiledPath:
             self._descended_part(part, seen.pixels, values, error)
             for part, values in zip(weights.parts, seen.values, strict=True)
         )
-        weights = _Weights(parts, self._less(weights.bias, error), others)
-        return self._look(epoch, step + 1, parts), _Learned(loss, correct, weights)
+        return _Learned(loss, correct, _Weights(parts, self._less(weights.bias, error), others))
 
     def _descended(
         self, weights: Sequence[Any], layers: Sequence[Any], error: Any

@@ -66,6 +66,12 @@ def find_start(
         CheckpointError: There are checkpoints and none can be used.
     """
     if own and (checkpoint := own.latest(_OwnRule(settings, data), say)):
+        # An older checkpoint would fit, but the run's metrics go on to this one.
+        if checkpoint.epoch > settings.epochs:
+            raise CheckpointError(
+                f"--epochs must be at least {checkpoint.epoch}, the epoch of the last checkpoint in"
+                f" {own.folder}, got {settings.epochs}"
+            )
         say(f"resuming from epoch {checkpoint.epoch}, checkpoint in {own.folder}")
         return Start(checkpoint, tuple(checkpoint.history), checkpoint.run_id or own.run_id)
     if not settings.resume_from:
@@ -122,11 +128,6 @@ class _OwnRule:
             raise CheckpointError(f"{path}: the checkpoint is of a run with another {differences}")
         if checkpoint.data != self.data:
             raise CheckpointError(f"{path}: the checkpoint is of a run with other training data")
-        if checkpoint.epoch > self.settings.epochs:
-            raise CheckpointError(
-                f"{path}: --epochs must be at least {checkpoint.epoch}, which is the checkpoint's,"
-                f" got {self.settings.epochs}"
-            )
 
 
 def _differences(settings: Settings, checkpoint: Checkpoint, names: set[str]) -> str:

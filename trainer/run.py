@@ -1,5 +1,6 @@
 """One training run, from the digits to the exported model."""
 
+import errno
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -39,25 +40,28 @@ def run(settings: Settings, digits: Digits, test: Digits) -> None:
     parts = split(digits, test, settings.validation_fraction, settings.seed)
     cluster = join_cluster(settings.batch_size)
     if cluster.is_chief:
-        _make_outputs()
+        _make(OUTPUTS, "the model goes to", "start where that can be written")
+        if settings.checkpoints:
+            _make(settings.checkpoints, "--checkpoints:", "name a folder that can be written")
     with stoppable() as stop, cluster.telling_of_losses():
         path = choose_path(settings, parts.training, cluster.strategy)
         loop = TrainingLoop(path, settings, parts, cluster, stop)
         _Run(settings, parts, cluster, path, loop).go()
 
 
-def _make_outputs() -> None:
-    """Sees before the training that its model can be kept."""
+def _make(folder: Path, what: str, remedy: str) -> None:
+    """Sees before the training that what comes of it can be kept."""
     try:
-        OUTPUTS.mkdir(exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         # What an older run has left may belong to somebody else.
-        with tempfile.TemporaryFile(dir=OUTPUTS):
+        with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise SettingsError(
-            f"the model goes to {OUTPUTS.absolute()}, which cannot be written ({error.strerror});"
-            " start where that can be written"
-        ) from error
+        # A disk that is full may have room again when it is needed.
+        if error.errno != errno.ENOSPC:
+            raise SettingsError(
+                f"{what} {folder.absolute()}, which cannot be written ({error.strerror}); {remedy}"
+            ) from error
 
 
 class _Run:
@@ -171,24 +175,27 @@ class _Run:
             f" best validation_acc {best['validation_acc']:.4f} in epoch {best['epoch']}"
         )
         if speed := evaluation["speed"]:
+            rate = speed.get("images_per_second")
             _say(
-                f"{speed['images_per_second']:,.0f} images/s on {speed['device']}, {speed['path']};"
+                f"{f'{rate:,.0f} images/s ' if rate else ''}on {speed['device']}, {speed['path']};"
                 f" first step {speed['seconds_to_first_step']:.1f} s after the process started"
             )
         if self.cluster.is_chief:
             _say(f"model in {OUTPUTS / 'model'}")
 
     def _speed(self) -> dict[str, str | float]:
-        """How fast it was and on what; nothing where too little was trained to tell."""
+        """How fast it was and on what; no speed where one step was taken, nothing where none."""
         pace = self.loop.pace
-        if not pace.steps:
+        if not pace.seconds_to_first_step:
             return {}
-        return {
-            "images_per_second": pace.steps * self.settings.batch_size / pace.seconds,
+        speed: dict[str, str | float] = {
             "device": self.cluster.description,
             "path": self.path.name,
             "seconds_to_first_step": pace.seconds_to_first_step,
         }
+        if pace.steps:
+            speed["images_per_second"] = pace.steps * self.settings.batch_size / pace.seconds
+        return speed
 
 
 def _metrics(row: Mapping[str, float]) -> dict[str, float]:

@@ -16,6 +16,8 @@ _Kind = TypeVar("_Kind", bound=StrEnum)
 
 # Beyond it a count is a slip of the finger, or does not fit 32 bits.
 _MOST = 1_000_000
+# What training computes with: the least of float32's normal numbers, and nearly its greatest.
+_LEAST_FLOAT, _MOST_FLOAT = 1.2e-38, 3.4e38
 # What Keras takes.
 _LAST_SEED = 2**32 - 1
 
@@ -177,6 +179,9 @@ def _positive_float(text: str) -> float:
     value = _number(text, "a finite number above 0")
     if value <= 0:
         raise argparse.ArgumentTypeError(f"must be a finite number above 0, got {text!r}")
+    if not _LEAST_FLOAT <= value <= _MOST_FLOAT:
+        rule = f"from {_LEAST_FLOAT} to {_MOST_FLOAT}, as float32 holds it"
+        raise argparse.ArgumentTypeError(f"must be {rule}, got {text!r}")
     return value
 
 

@@ -67,7 +67,9 @@ class TrackedRun:
             if key in known and not _means(known[key], value):
                 # MLflow changes no parameter of a run.
                 self.client.set_tag(self.run_id, f"goes_on_with.{key}", str(value))
-                print(f"warning: MLflow keeps {key}={known[key]}, the run goes on with {value}")
+                # More epochs are what a run is gone on with for, and hide no other warning.
+                kind = "note" if key == "epochs" else "warning"
+                print(f"{kind}: MLflow keeps {key}={known[key]}, the run goes on with {value}")
         self.has_begun = True
 
     def write(self, records: Sequence[Record]) -> None:

@@ -83,7 +83,7 @@ def tracked(
         try:
             if isinstance(fault, Exception):
                 tracker.close("FAILED", _CLOSING_SECONDS, is_over)
-            else:
+            elif tracker.is_needed:
                 # Whoever stops us kills us soon; what is not written is when the run goes on.
                 tracker.close("KILLED", _PARTING_SECONDS)
         except TrackingError as error:
@@ -129,6 +129,7 @@ class Tracker:
         self._fault: Exception | None = None
         self._unwritten = 0
         self._status = "FAILED"
+        self._has_logged = self._is_open = False
         self._written_once = threading.Event()
         # Where this is a trial of a sweep.
         self._has_to_wait = bool(uri) and any(map(_is_swept, os.environ))
@@ -138,8 +139,14 @@ class Tracker:
         if uri:
             self._thread.start()
 
+    @property
+    def is_needed(self) -> bool:
+        """Whether the store has a run of ours, or is to get something to know."""
+        return self._has_logged or self._is_open
+
     def log(self, metrics: Mapping[str, float], step: int) -> None:
         """Hands metrics over and returns at once."""
+        self._has_logged = True
         now = int(time.time() * 1000)
         for key, value in metrics.items():
             self._queue.put(Record(key, value, step, now))
@@ -201,6 +208,7 @@ class Tracker:
                 open_end = self._collect(pending, wait=run is not None and self._fault is None)
             try:
                 run = run or _open(uri, self.run_id)
+                self._is_open = True
                 if self.run_id != run.run_id:
                     self.run_id = run.run_id
                     # One that was given is given again.

@@ -13,6 +13,7 @@ from mnist_exp.report.consoles import print_line, progress_console, results_cons
 from mnist_exp.report.live import LiveObserver
 from mnist_exp.report.summary import print_overview, print_summary
 from mnist_exp.report.words import plain
+from mnist_exp.workspaces.entities import JobStatus
 
 __all__ = ["RichDisplay"]
 
@@ -77,7 +78,8 @@ class RichDisplay:
         # It keeps the config that it was begun with.
         kept = [text for text in self._given if override_key(text) == "outputs_dir"]
         words = ["mnist-exp", f"stage={record.stage.value}", f"run={record.name}", *kept]
-        self.message(f"go on with it: {shlex.join(words)}")
+        condition = "once its fault is mended, " if record.status is JobStatus.FAILED else ""
+        self.message(f"{condition}go on with it: {shlex.join(words)}")
 
     def stage_ended(self, record: Record) -> None:
         """Print a stage's summary; of `stage=all`, a table of its stages first."""

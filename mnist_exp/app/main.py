@@ -68,16 +68,16 @@ def _main() -> None:
     if os.environ.get("HYDRA_FULL_ERROR"):
         os.environ[FULL_ERROR] = "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"
+    command = _Command()
     with report_errors() as outcome:
+        _interrupt_on_signals()
         sys.argv[1:] = ordered(sys.argv[1:])
+        register_schemas()
     if outcome.exit_code:
         sys.exit(outcome.exit_code)
     if sys.argv[1:] == ["--version"]:
         print(f"mnist-exp {__version__}")
         return
-    _interrupt_on_signals()
-    register_schemas()
-    command = _Command()
     entry = hydra.main(version_base="1.3", config_path=str(_conf()), config_name="config")
     try:
         with report_errors() as outcome:

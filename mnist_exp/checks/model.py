@@ -12,6 +12,8 @@ __all__ = ["model_faults", "model_field", "share_rule", "value_rule"]
 
 #: Beyond it a count is a slip of the finger, or does not fit the trainer's 32 bits.
 MOST = 1_000_000
+#: What the trainer computes with.
+LEAST_FLOAT, MOST_FLOAT = 1.2e-38, 3.4e38
 
 
 def model_faults(config: ExperimentConfig) -> Iterator[str]:
@@ -43,6 +45,8 @@ def value_rule(name: str, value: Any) -> str | None:
     rule, keeps = RULES[name]
     if keeps is _is_count and _number(value) > MOST:
         return f"at most {MOST}"
+    if keeps is _is_positive and keeps(value) and not LEAST_FLOAT <= _number(value) <= MOST_FLOAT:
+        return f"from {LEAST_FLOAT} to {MOST_FLOAT}, as float32 holds it"
     return None if keeps(value) else rule
 
 

@@ -68,7 +68,7 @@ def _unused_names(config: ExperimentConfig) -> Iterator[str]:
         if name in sources.values():
             continue
         if "." in name and hasattr(config, name.partition(".")[0]) and name not in used:
-            known = ", ".join(sorted(set(sources.values())))
+            known = ", ".join(sorted(set(sources.values()) or set(inputs)))
             yield (
                 f"sweep.search_space.{name}: no input of the job takes its value from this key; "
                 f"there are {known}"

@@ -131,8 +131,11 @@ def _insights(insights: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 def _speed(speed: Any) -> str:
     """Return how fast a script of ours says that it was; another's may have said anything there."""
     try:
+        # Of a single step there is none.
+        is_known = "images_per_second" in speed
+        rate = f"{speed['images_per_second']:,.0f} images/s " if is_known else ""
         return plain(
-            f"{speed['images_per_second']:,.0f} images/s on {speed['device']}, {speed['path']}; "
+            f"{rate}on {speed['device']}, {speed['path']}; "
             f"first step {speed['seconds_to_first_step']:.1f} s after the process started"
         )
     except (TypeError, LookupError, ValueError):

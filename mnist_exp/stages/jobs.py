@@ -105,7 +105,7 @@ class SweepStage:
         except JobInterrupted as interrupt:
             context.display.resumable(record)
             raise StageInterrupted(_with_trials(record, interrupt.result)) from None
-        except (Detached, OutputsError):
+        except (Detached, OutputsError, OSError):
             context.display.resumable(record)
             raise
         if result is None:

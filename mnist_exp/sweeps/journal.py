@@ -178,20 +178,37 @@ def to_line(entry: Entry) -> str:
 
 
 def read_entries(text: str) -> Iterator[Entry]:
-    """Yield the entries of a journal; a line that a kill has left half-written is passed over."""
+    """Yield the entries of a journal; a line that a kill has left half-written is passed over.
+
+    Raises:
+        ValueError: A line that no kill can have left so is no entry.
+    """
+    broken = 0
     # Not by splitlines: texts may hold what Unicode takes for the end of a line.
-    for line in text.split("\n"):
-        try:
-            content = json.loads(line)
-            kind = _KINDS[content.pop("event")]
-            if isinstance(content.get("value"), str):
-                content["value"] = _NOT_FINITE[content["value"]]
-            for name in ("kept", "again"):
-                if name in content:
-                    content[name] = tuple(content[name])
-            yield kind(**content)
-        except (ValueError, KeyError, TypeError, AttributeError):
+    for number, line in enumerate(text.split("\n"), 1):
+        entry = _entry(line)
+        if entry is None:
+            broken = broken or (number if line else 0)
             continue
+        # The next command began after it: nothing else is written behind a half line.
+        if broken and not isinstance(entry, Created | Resumed):
+            raise ValueError(f"line {broken} is damaged")
+        broken = 0
+        yield entry
+
+
+def _entry(line: str) -> Entry | None:
+    try:
+        content = json.loads(line)
+        kind = _KINDS[content.pop("event")]
+        if isinstance(content.get("value"), str):
+            content["value"] = _NOT_FINITE[content["value"]]
+        for name in ("kept", "again"):
+            if name in content:
+                content[name] = tuple(content[name])
+        return kind(**content)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
 
 
 @dataclass

@@ -247,8 +247,12 @@ class Tuner:
         self._fail_fast()
 
     def _is_for_now(self, trial: Trial) -> bool:
-        """Whether a trial was ended only because the command had to leave."""
-        return self._is_interrupted and trial.status is TrialStatus.CANCELED and not trial.decided
+        """Whether a trial has ended because the command had to leave, or of what made it leave.
+
+        A disk that is full fails trials too; what fails of itself fails again.
+        """
+        is_in_question = trial.status in {TrialStatus.CANCELED, TrialStatus.FAILED}
+        return self._is_interrupted and is_in_question and not trial.decided
 
     def _cancel(self, trial: Trial, why: str) -> None:
         trial.status, trial.why = TrialStatus.CANCEL_REQUESTED, why

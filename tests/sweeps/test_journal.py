@@ -80,8 +80,18 @@ def test_not_a_number_comes_back_as_it_was():
 
 def test_lines_that_a_kill_has_cut_short_are_passed_over():
     whole = to_line(Started(0))
-    text = whole + whole[:9] + "\n" + "[]\n3\n" + '{"event": "unknown"}\n' + whole + whole[:-4]
-    assert list(read_entries(text)) == [Started(0), Started(0)]
+    again = Resumed((0,))
+    text = whole + whole[:9] + "\n" + to_line(again) + whole + whole[:-4]
+    assert list(read_entries(text)) == [Started(0), again, Started(0)]
+
+
+@pytest.mark.parametrize(
+    "line", ["@@@@", "[]", "3", '{"event": "unknown"}', to_line(Started(0))[:9]]
+)
+def test_lines_that_no_kill_can_have_left_are_told_of(line):
+    whole = to_line(Started(0))
+    with pytest.raises(ValueError, match="line 2 is damaged"):
+        list(read_entries(whole + line + "\n" + whole))
 
 
 def test_everything_is_noted_in_order(tune, simulate, script):

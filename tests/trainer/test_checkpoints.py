@@ -1,4 +1,6 @@
+import errno
 import json
+import os
 import random
 import resource
 import signal
@@ -186,6 +188,43 @@ def test_other_archives_are_no_checkpoints(tmp_path, about):
     np.savez(tmp_path / "epoch-0001.npz", about=np.array(about))
     with pytest.raises(CheckpointError, match="damaged or not a checkpoint"):
         read_checkpoint(tmp_path / "epoch-0001.npz")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"epoch": "x"},
+        {"parameters": None},
+        {"history": None},
+        {"history": [{"epoch": 25}]},
+        {"run_id": 5},
+        {"data": 3},
+    ],
+)
+def test_what_no_trainer_says_of_its_run_makes_no_checkpoint(folder, change):
+    folder.save(checkpoint(1))
+    path = folder.folder / "epoch-0001.npz"
+    with np.load(path) as arrays:
+        content = dict(arrays)
+    about = json.loads(str(content["about"])) | change
+    np.savez(path, **content | {"about": np.array(json.dumps(about))})
+    with pytest.raises(CheckpointError, match="damaged or not a checkpoint: what it says"):
+        read_checkpoint(path)
+
+
+def test_where_there_is_no_room_for_three_the_oldest_makes_room(folder, monkeypatch):
+    for epoch in (1, 2):
+        folder.save(checkpoint(epoch))
+    flush = os.fsync
+
+    def with_room_for_two(handle):
+        if len(names(folder)) > 2:  # one of them is the new one, aside
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        flush(handle)
+
+    monkeypatch.setattr("checkpoints.os.fsync", with_room_for_two)
+    folder.save(checkpoint(3))
+    assert names(folder) == ["epoch-0002.npz", "epoch-0003.npz"]
 
 
 def test_a_full_disk_keeps_the_checkpoint_before(folder):

@@ -3,7 +3,7 @@ import socket
 
 import pytest
 
-from cluster import _listening, join_cluster
+from cluster import _listening, _reason, join_cluster
 from errors import ClusterError, SettingsError
 
 
@@ -57,3 +57,23 @@ def test_a_cluster_that_it_cannot_join_is_an_error(monkeypatch, text, fault):
     monkeypatch.setenv("TF_CONFIG", text)
     with pytest.raises(SettingsError, match=fault):
         join_cluster(64)
+
+
+@pytest.mark.parametrize(
+    ("message", "told"),
+    [
+        (
+            "Connection reset by peer\n\t [[{{node while/sgd/Reduce}}]] [Op:__inference_7]",
+            "Connection",
+        ),
+        (
+            "\t [[{{node while/sgd/CollectiveReduceV2}}]] [Op:__inference__loop_422]",
+            "it does not answer",
+        ),
+        ("Graph execution error:\n\nDetected at node x\nSocket closed [Op:f]", "Socket closed"),
+        ("", "it does not answer any more"),
+    ],
+)
+def test_a_lost_worker_is_told_of_without_the_graph(message, told):
+    assert _reason(message).startswith(told)
+    assert "[" not in _reason(message)

@@ -6,6 +6,7 @@ from compiled import CompiledPath
 from compute import Progress
 from data import Digits
 from settings import parse_arguments
+from tiles import Tiles
 from training import epoch_order
 
 
@@ -31,6 +32,45 @@ def test_a_layer_computed_in_parts_learns_what_a_whole_one_does(widths):
         assert [weight.shape for weight in apart] == [weight.shape for weight in whole]
         for one, other in zip(whole, apart, strict=True):
             assert np.abs(one - other).max() < 1e-5
+
+
+@pytest.fixture
+def dark_digits() -> Digits:
+    """Digits of which few light the last pixels."""
+    dice = np.random.default_rng(0)
+    lit = dice.random((640, 784)) < 0.3
+    lit[:, 400:] &= dice.random((640, 1)) < 0.1
+    images = np.where(lit, dice.integers(1, 256, lit.shape), 0).astype(np.uint8)
+    return Digits(images, dice.integers(0, 10, 640, dtype=np.uint8))
+
+
+def stretches(digits, *ends) -> tuple[Progress, list[np.ndarray]]:
+    """Two epochs, each in stretches that end at these steps."""
+    settings = parse_arguments(["--data-folder", ".", "--learning-rate", "0.1"])
+    path = CompiledPath(settings, digits, parts=2)
+    for number in (1, 2):
+        progress = Progress()
+        for end in ends:
+            progress = path.train(epoch_order(1, number, len(digits)), progress, end)
+    return progress, path.dense_weights()
+
+
+def test_dark_pixels_that_are_left_out_change_nothing(dark_digits, monkeypatch):
+    assert len(Tiles(dark_digits.images, 64).pixels) > 1
+    progress, tiled = stretches(dark_digits, 10)
+    monkeypatch.setattr("tiles._WORTH_IT", 0)
+    expected, whole = stretches(dark_digits, 10)
+    assert progress.loss == pytest.approx(expected.loss, rel=1e-5)
+    for one, other in zip(tiled, whole, strict=True):
+        assert np.abs(one - other).max() < 1e-5
+
+
+def test_weights_do_not_depend_on_where_an_epoch_is_cut(dark_digits):
+    progress, weights = stretches(dark_digits, 10)
+    expected, others = stretches(dark_digits, 1, 2, 7, 10)
+    assert progress == expected
+    for one, other in zip(weights, others, strict=True):
+        assert (one == other).all()
 
 
 @pytest.mark.parametrize(("named", "parts"), [("1", 1), ("2", 2), ("16", 2)])

@@ -49,6 +49,8 @@ def test_a_sweep_may_send_whole_numbers_as_decimals():
         ("--first-layer-neurons", "-3", "must be a whole number of at least 1, got '-3'"),
         ("--second-layer-neurons", "", "must be a whole number of at least 1, got ''"),
         ("--learning-rate", "nan", "must be a finite number above 0, got 'nan'"),
+        ("--learning-rate", "1e308", "must be from 1.2e-38 to 3.4e+38, as float32 holds it, got"),
+        ("--learning-rate", "1e-320", "must be from 1.2e-38 to 3.4e+38, as float32 holds it, got"),
         ("--learning-rate", "0", "must be a finite number above 0, got '0'"),
         ("--seed", "-1", "must be a whole number of at least 0, got '-1'"),
         ("--seed", "4294967296", "must be at most 4294967295, got '4294967296'"),

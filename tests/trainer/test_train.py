@@ -12,7 +12,7 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from errors import SettingsError
-from run import _make_outputs
+from run import OUTPUTS, _make
 
 # The run that the others are compared with is made once.
 pytestmark = pytest.mark.xdist_group("trained")
@@ -295,8 +295,8 @@ def test_a_kill_while_the_store_is_made_leaves_one_that_can_be_used(new_job):
 def test_a_folder_that_cannot_be_written_is_told_of_before_any_training(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "outputs").write_text("")
-    with pytest.raises(SettingsError, match=f"the model goes to {tmp_path / 'outputs'}, which"):
-        _make_outputs()
+    with pytest.raises(SettingsError, match=f"it goes to {tmp_path / 'outputs'}, which cannot"):
+        _make(OUTPUTS, "it goes to", "choose")
 
 
 def test_an_outputs_folder_of_somebody_elses_is_told_of_too(tmp_path, monkeypatch):
@@ -304,4 +304,4 @@ def test_an_outputs_folder_of_somebody_elses_is_told_of_too(tmp_path, monkeypatc
     # Nobody may write there, root included.
     (tmp_path / "outputs").symlink_to("/proc")
     with pytest.raises(SettingsError, match="which cannot be written"):
-        _make_outputs()
+        _make(OUTPUTS, "it goes to", "choose")

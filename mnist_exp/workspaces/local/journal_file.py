@@ -35,9 +35,7 @@ class JournalFile:
         try:
             if self._handle is None:
                 self._handle = self._open()
-            left = memoryview(to_line(entry).encode())
-            while left:
-                left = left[os.write(self._handle, left) :]
+            _write_whole(self._handle, to_line(entry).encode())
         except OSError as error:
             raise OutputsError(
                 f"outputs_dir: the sweep's journal {self.path} cannot be written "
@@ -45,7 +43,11 @@ class JournalFile:
             ) from error
 
     def entries(self) -> Iterator[Entry]:
-        """Yield what has been written; nothing when there is no journal."""
+        """Yield what has been written; nothing when there is no journal.
+
+        Raises:
+            ValueError: It is damaged.
+        """
         try:
             text = self.path.read_text(encoding="utf-8", errors="replace")
         except FileNotFoundError:
@@ -65,3 +67,15 @@ class JournalFile:
         if size and os.pread(handle, 1, size - 1) != b"\n":
             os.write(handle, b"\n")
         return handle
+
+
+def _write_whole(handle: int, line: bytes) -> None:
+    """Append a line, or nothing of it: what comes next must not be joined to a half one."""
+    size = os.fstat(handle).st_size
+    left = memoryview(line)
+    try:
+        while left:
+            left = left[os.write(handle, left) :]
+    except OSError:
+        os.ftruncate(handle, size)
+        raise

@@ -3,7 +3,7 @@
 import gc
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, fields, replace
 from typing import Any
@@ -14,7 +14,7 @@ from mnist_exp.specs import CommandJob, SweepJob
 from mnist_exp.sweeps.drawing import configurations
 from mnist_exp.sweeps.expressions import Expression
 from mnist_exp.sweeps.history import History, read_history
-from mnist_exp.sweeps.journal import Created, Resumed
+from mnist_exp.sweeps.journal import Created, Logged, Resumed
 from mnist_exp.sweeps.sampling import SamplingType, with_seed
 from mnist_exp.sweeps.trial import TrialStatus
 from mnist_exp.sweeps.tuner import Tuner
@@ -26,7 +26,7 @@ from mnist_exp.workspaces.local.folders import JobFolder
 from mnist_exp.workspaces.local.journal_file import JournalFile
 from mnist_exp.workspaces.local.launching import TrialLauncher, cores, thread_variables
 from mnist_exp.workspaces.local.leftovers import end_leftovers, of_sweep
-from mnist_exp.workspaces.local.metric_rows import MetricRows
+from mnist_exp.workspaces.local.metric_rows import MetricRow, MetricRows
 from mnist_exp.workspaces.local.running import Site
 from mnist_exp.workspaces.local.store import STORE_NAME, store_uri
 from mnist_exp.workspaces.local.sweep_results import SweepListener, sweep_result, track_end
@@ -60,16 +60,8 @@ class _Sweep:
     """One sweep, from its journal to its result."""
 
     def __init__(self, job: SweepJob, site: Site, folder: JobFolder, journal: JournalFile) -> None:
-        entries = list(journal.entries())
-        self._history: History | None = None
-        if entries:
-            try:
-                self._history = read_history(entries, job.objective.primary_metric)
-            except (LookupError, ValueError) as error:
-                raise OutputsError(
-                    f"run: the journal {journal.path} of sweep {job.name} is damaged; put back a "
-                    "copy of it, or leave run= and resume= out to begin another sweep"
-                ) from error
+        self._history = _history(job, journal)
+        if self._history:
             job = _gone_on_with(job, self._history)
         else:
             job = replace(job, sampling=with_seed(job.sampling))
@@ -175,6 +167,7 @@ class _Sweep:
         self._journal.append(Resumed(restart.kept, restart.again, at=time.time()))
         for trial in restart.again:
             self._history.begin_again(trial)
+        self._hear_last_words(self._history, unheard)
         ended = sum(trial.status.is_finished for trial in self._history.trials)
         self._site.observer.message(
             f"goes on: {ended} trials had ended, {len(restart.kept)} go on where they stood, "
@@ -186,6 +179,20 @@ class _Sweep:
                 "steps, so what it logs twice could not be told; log with step= to go on instead"
             )
         return restart
+
+    def _hear_last_words(self, history: History, unheard: Sequence[MetricRow]) -> None:
+        """Take in what trials logged that were being ended when the command was killed."""
+        for trial in history.trials:
+            folder = JobFolder(self._site.root, f"{self._job.name}_{trial.index}")
+            if trial.status is not TrialStatus.CANCEL_REQUESTED or not folder.exists:
+                continue
+            trial.exit_code = folder.exit_code
+            for row in unheard:
+                if row.run_id == folder.run_id:
+                    # Without its row: those of other trials before it are still to be read.
+                    entry = Logged(trial.index, row.name, row.value, row.step, at=time.time())
+                    self._journal.append(entry)
+                    history.take(entry, self._job.objective.primary_metric)
 
     def _tune(self, backend: TrialBackend, run: TrackedRun) -> JobResult:
         job, history = self._job, self._history
@@ -213,19 +220,41 @@ class _Sweep:
             job.fail_fast,
             learner,
         )
-        interrupted = False
+        interrupted, is_over = False, False
         try:
             tuner.run()
+            is_over = True
         except KeyboardInterrupt:
             interrupted = True
         finally:
             backend.close()
             result = sweep_result(job, self._folder, tuner.result(), backend)
-            track_end(result, run, self._site.tracking, job)
+            track_end(result, run, self._site.tracking, job, is_over=is_over)
         if interrupted:
             raise JobInterrupted(result)
         self._site.observer.job_changed(result)
         return result
+
+
+def _history(job: SweepJob, journal: JournalFile) -> History | None:
+    """Return what there was of the sweep; None when it is new.
+
+    Raises:
+        OutputsError: The journal is damaged.
+    """
+    try:
+        entries = list(journal.entries())
+        if not entries:
+            return None
+        history = read_history(entries, job.objective.primary_metric)
+        if not history.sweep:
+            raise ValueError("it does not tell how the sweep was made")
+    except (LookupError, ValueError) as error:
+        raise OutputsError(
+            f"run: the journal {journal.path} of sweep {job.name} is damaged ({error}); put back a "
+            "copy of it, or leave run= and resume= out to begin another sweep"
+        ) from error
+    return history
 
 
 def description(job: SweepJob) -> dict[str, Any]:

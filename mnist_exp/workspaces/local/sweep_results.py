@@ -119,8 +119,19 @@ def sweep_result(
     )
 
 
-def track_end(result: JobResult, run: TrackedRun, tracking: "Tracking", job: SweepJob) -> None:
-    """Leave on the parent run what Azure ML's sweep leaves in its properties and tags."""
+def track_end(
+    result: JobResult, run: TrackedRun, tracking: "Tracking", job: SweepJob, *, is_over: bool
+) -> None:
+    """Leave on the parent run what Azure ML's sweep leaves in its properties and tags.
+
+    Args:
+        result: How the sweep stands.
+        run: Its run.
+        tracking: Where that is.
+        job: The sweep.
+        is_over: Whether it has ended for good: one that goes on may find a better trial, and
+            MLflow lets no parameter change and no metric be taken back.
+    """
     best = result.best_trial
     primary = {"name": job.objective.primary_metric, "goal": job.objective.goal.value}
     size = space_size(job.search_space)
@@ -143,11 +154,11 @@ def track_end(result: JobResult, run: TrackedRun, tracking: "Tracking", job: Swe
             "score": str(best.best),
         }
     tracking.set_tags(run.run_id, tags)
-    if best is not None and best.best is not None:
-        now_ms = int(time.time() * 1000)
-        tracking.log_metrics(run.run_id, {job.objective.primary_metric: best.best}, now_ms)
-    if result.status.is_finished and result.status is not JobStatus.CANCELED:
-        # MLflow lets no parameter change: a sweep that goes on may find a better trial.
+    metric = job.objective.primary_metric
+    # One that is only told of again has it.
+    if is_over and best and best.best is not None and not tracking.history(run.run_id, metric):
+        tracking.log_metrics(run.run_id, {metric: best.best}, int(time.time() * 1000))
+    if is_over:
         tracking.log_missing_parameters(run.run_id, result.parameters)
     status = result.status if result.status.is_finished else JobStatus.CANCELED
     tracking.end(run.run_id, status)

@@ -8,6 +8,7 @@ import pytest
 
 from mnist_exp.errors import ConflictError
 from mnist_exp.sweeps.journal import (
+    Decided,
     Ended,
     Logged,
     Resumed,
@@ -105,6 +106,46 @@ def test_with_a_policy_every_decision_can_be_taken_again(
     assert decided(entries) == [(trial, cut.interval, cut.reason) for trial, cut in taken_again]
     assert len(result.trials) == TRIALS
     assert result.best == undisturbed.best
+
+
+#: Falls behind from the first value on where `--lr` is small, and is best once it is to end.
+LAST_WORDS = """\
+import argparse, pathlib, signal, sys, time
+from logger import log_metric
+
+parser = argparse.ArgumentParser()
+parser.add_argument("--lr", type=float)
+parser.add_argument("--checkpoints", type=pathlib.Path)
+lr = parser.parse_args().lr
+
+def last_words(*_):
+    time.sleep(0.5)
+    log_metric("score", 5 + lr, 9)
+    sys.exit(143)
+
+signal.signal(signal.SIGTERM, last_words)
+for step in range(1, 9):
+    log_metric("score", lr, step)
+    time.sleep(0.05)
+"""
+
+
+def test_last_words_of_a_trial_count_though_nobody_was_left_to_hear_them(
+    outputs: Path, code: Callable[..., Path]
+) -> None:
+    folder = code(LAST_WORDS)
+    victim = Victim(outputs, str(folder), "python", "bandit")
+    victim.wait_for(lambda entries: any(isinstance(entry, Decided) for entry in entries))
+    victim.process.kill()
+    victim.process.wait()
+    cut = next(entry.trial for entry in victim.entries() if isinstance(entry, Decided))
+    assert victim.left_behind() == []
+    result = run_here(outputs, rules(folder, "python", with_bandit=True))
+    trial = result.trials[cut]
+    assert trial.status is JobStatus.CANCELED
+    assert trial.best == trial.last == 5 + trial.parameters["lr"]
+    # Told once more, it is the same.
+    assert table(run_here(outputs, rules(folder, "python", with_bandit=True))) == table(result)
 
 
 def test_no_process_outlives_the_helpers_that_were_to_end_it(outputs: Path, folder: Path) -> None:
