@@ -124,6 +124,7 @@ def sweep_job(config: ExperimentConfig, name: str) -> SweepJob:
         limits=parsed.limits,
         early_termination=parsed.early_termination,
         fail_fast=config.sweep.fail_fast,
+        fail_on_failed_trials=config.sweep.fail_on_failed_trials,
     )
 
 

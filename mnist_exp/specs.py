@@ -154,6 +154,7 @@ class SweepJob:
 
     Attributes:
         fail_fast: Whether a trial that fails ends the sweep; ours, Azure ML has no such thing.
+        fail_on_failed_trials: Whether one that has failed makes the sweep Failed at its end.
     """
 
     name: str
@@ -164,6 +165,7 @@ class SweepJob:
     limits: Limits
     early_termination: Policy | None = None
     fail_fast: bool = False
+    fail_on_failed_trials: bool = False
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ TOLD = {
         "endpoint.token_lifetime: changes nothing",
     ),
     "sweep.fail_fast=true": ("sweep", "sweep.fail_fast: Azure ML has no such thing"),
+    "sweep.fail_on_failed_trials=true": ("sweep", "sweep.fail_on_failed_trials: changes nothing"),
     "sweep.limits.timeout=59": (
         "sweep",
         "sweep.limits.timeout: Azure's shortest is 60 seconds, which is sent instead of 59",

@@ -72,6 +72,8 @@ def _data_warnings(config: ExperimentConfig) -> Iterator[str]:
 def _sweep_warnings(config: ExperimentConfig) -> Iterator[str]:
     if config.sweep.fail_fast:
         yield "sweep.fail_fast: Azure ML has no such thing; the other trials run on"
+    if config.sweep.fail_on_failed_trials:
+        yield "sweep.fail_on_failed_trials: changes nothing on Azure, which decides that itself"
     limits = config.sweep.limits
     for key, seconds in (("timeout", limits.timeout), ("trial_timeout", limits.trial_timeout)):
         if seconds is not None and 0 < seconds < SHORTEST_LIMIT_S:

@@ -122,6 +122,8 @@ class SweepConfig:
     early_termination: dict[str, Any] | None = field(default_factory=dict)
     # Whether a trial that fails ends the sweep; Azure ML has no such thing.
     fail_fast: bool = False
+    # Whether a sweep of which a trial has failed is Failed at its end; Azure ML decides itself.
+    fail_on_failed_trials: bool = False
 
 
 @dataclass

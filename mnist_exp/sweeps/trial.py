@@ -84,10 +84,13 @@ def summarize(
     """Rank the trials and give the sweep its status.
 
     Canceled when something stopped it (its timeout, an interrupt), as Azure ML has it. What
-    failed trials make of a sweep is not documented: here it is Failed only when every trial
-    failed. Without the primary metric it is Completed, without a best trial. As in HyperDrive a
-    failed trial can be the best one, if it logged; since it may have left no model, a warning
-    says so.
+    failed trials make of a sweep is not documented. Users of Azure ML have met sweeps that were
+    Failed, with "errors in at least one of the child runs"; from how many on is not known. Here a
+    sweep is Failed when every trial failed, so that one odd configuration spoils no search; the
+    tuner's `fail_on_failed_trials` has it Failed with the first.
+
+    Without the primary metric it is Completed, without a best trial. As in HyperDrive a failed
+    trial can be the best one, if it logged; since it may have left no model, a warning says so.
 
     Args:
         trials: By index.

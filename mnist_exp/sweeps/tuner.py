@@ -51,6 +51,7 @@ class Tuner:
         history: What the journal of a sweep that goes on has.
         fail_fast: Whether a trial that fails ends the sweep.
         learner: Is told what came of each trial.
+        fail_on_failed_trials: Whether a trial that has failed makes the sweep Failed at its end.
     """
 
     configurations: Configurations
@@ -63,6 +64,7 @@ class Tuner:
     history: History | None = None
     fail_fast: bool = False
     learner: Learner | None = None
+    fail_on_failed_trials: bool = False
     _trials: list[Trial] = field(default_factory=list, init=False)
     _alive: dict[int, Trial] = field(default_factory=dict, init=False)
     _logged: set[str] = field(default_factory=set, init=False)
@@ -99,7 +101,9 @@ class Tuner:
     def result(self) -> SweepResult:
         """Return how the sweep stands, at any time."""
         found = summarize(self._trials, self.objective, self._logged, self._why)
-        if self._has_failed_fast and found.status.is_finished:
+        has_failed = any(trial.status is TrialStatus.FAILED for trial in self._trials)
+        is_failure = self.fail_on_failed_trials and found.status is TrialStatus.COMPLETED
+        if (self._has_failed_fast and found.status.is_finished) or (is_failure and has_failed):
             found = replace(found, status=TrialStatus.FAILED)
         return replace(found, warnings=(*self._warnings, *found.warnings))
 

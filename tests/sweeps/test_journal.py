@@ -256,6 +256,26 @@ def test_a_failing_trial_ends_the_sweep_where_that_is_asked_for(tune, simulate, 
     assert read_history(pages.entries, "acc").finished is not None
 
 
+@pytest.mark.parametrize(("is_asked_for", "status"), [(False, "Completed"), (True, "Failed")])
+def test_a_failed_trial_fails_the_whole_sweep_where_that_is_asked_for(
+    tune, simulate, script, *, is_asked_for, status
+):
+    scripts = [script([0.5]), script([0.4], exit_code=3), script([0.9])]
+    pages = Pages()
+    for _ in ("run", "told of again"):
+        options = {"fail_on_failed_trials": is_asked_for}
+        result = tune(simulate(scripts), Limits(3, 2), pages, **options)
+        # All run, and the best one is found.
+        assert [trial.status.value for trial in result.trials] == [
+            "Completed",
+            "Failed",
+            "Completed",
+        ]
+        assert (result.status.value, result.best, result.why) == (status, 2, "")
+    (finished,) = (entry for entry in pages.entries if isinstance(entry, Finished))
+    assert finished.status == status
+
+
 @pytest.mark.parametrize("mark", ["\u2028", "\u2029", "\x85", "\n"])
 def test_a_text_may_hold_any_end_of_a_line(mark):
     entries = [Sampled(0, {"x": f"a{mark}b"}), Ended(0, "Failed", 1, f"said{mark}this")]

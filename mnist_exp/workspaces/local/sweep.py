@@ -219,6 +219,7 @@ class _Sweep:
             history,
             job.fail_fast,
             learner,
+            job.fail_on_failed_trials,
         )
         interrupted, is_over = False, False
         try:

@@ -103,7 +103,9 @@ def sweep_result(
     status = JobStatus(result.status.value)
     why = result.why
     if status is JobStatus.FAILED and not why:
-        why = f"all {len(trials)} trials failed; the first: {trials[0].why}"
+        fallen = [trial for trial in trials if trial.status is JobStatus.FAILED]
+        share = "all" if len(fallen) == len(trials) else f"{len(fallen)} of"
+        why = f"{share} {len(trials)} trials failed; the first: {fallen[0].why}"
     return JobResult(
         name=job.name,
         status=status,
