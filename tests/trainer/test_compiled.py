@@ -73,6 +73,20 @@ def test_weights_do_not_depend_on_where_an_epoch_is_cut(dark_digits):
         assert (one == other).all()
 
 
+def test_goes_on_from_its_state_bit_for_bit_with_pixels_in_tiles(dark_digits):
+    settings = parse_arguments(["--data-folder", ".", "--learning-rate", "0.1"])
+    whole, first, second = (CompiledPath(settings, dark_digits, parts=2) for _ in range(3))
+    orders = [epoch_order(1, number, len(dark_digits)) for number in (1, 2, 3)]
+    for order in orders:
+        whole.train(order, Progress(), 10)
+    first.train(orders[0], Progress(), 10)
+    second.restore(first.state())
+    for order in orders[1:]:
+        second.train(order, Progress(), 10)
+    for one, other in zip(whole.dense_weights(), second.dense_weights(), strict=True):
+        assert (one == other).all()
+
+
 @pytest.mark.parametrize(("named", "parts"), [("1", 1), ("2", 2), ("16", 2)])
 def test_a_layer_has_as_many_parts_as_there_are_threads_but_two_at_most(monkeypatch, named, parts):
     monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", named)
