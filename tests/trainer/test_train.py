@@ -305,3 +305,23 @@ def test_an_outputs_folder_of_somebody_elses_is_told_of_too(tmp_path, monkeypatc
     (tmp_path / "outputs").symlink_to("/proc")
     with pytest.raises(SettingsError, match="which cannot be written"):
         _make(OUTPUTS, "it goes to", "choose")
+
+
+def test_checkpoints_that_could_never_be_written_are_told_of_before_any_training(new_job):
+    # Nobody may write there, root included.
+    result = new_job("--epochs", "1", "--checkpoints", "/proc/checkpoints").finish()
+    assert result.code == 1
+    (line,) = result.err.splitlines()
+    assert line.startswith("error: --checkpoints: /proc/checkpoints, which cannot be written (")
+    assert "epoch" not in result.out
+
+
+def test_a_run_of_one_step_tells_when_it_was_and_no_speed(new_job):
+    job = new_job("--epochs", "1", "--batch-size", "3600")
+    result = job.finish()
+    assert result.code == 0, result.err
+    speed = json.loads((job.folder / "outputs" / "evaluation.json").read_text())["speed"]
+    assert speed["seconds_to_first_step"] > 0
+    assert "images_per_second" not in speed
+    assert "\non CPU" in result.out
+    assert "s after the process started" in result.out

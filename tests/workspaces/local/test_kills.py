@@ -18,6 +18,7 @@ from mnist_exp.sweeps.journal import (
 )
 from mnist_exp.workspaces.entities import JobResult, JobStatus
 from mnist_exp.workspaces.local.store import STORE_NAME
+from mnist_exp.workspaces.local.tracking import Tracking
 from tests.workspaces.local.factories import PYTHON, description
 from tests.workspaces.local.killing import (
     SCRIPT,
@@ -144,8 +145,13 @@ def test_last_words_of_a_trial_count_though_nobody_was_left_to_hear_them(
     trial = result.trials[cut]
     assert trial.status is JobStatus.CANCELED
     assert trial.best == trial.last == 5 + trial.parameters["lr"]
-    # Told once more, it is the same.
+    # Told once more, it is the same, and its own run has the best value once.
     assert table(run_here(outputs, rules(folder, "python", with_bandit=True))) == table(result)
+    run_id = description(victim.folder)["mlflow_run_id"]
+    history = Tracking(outputs).history(run_id, "score")
+    assert [point.value for point in history] == [
+        result.best_trial.best if result.best_trial else None
+    ]
 
 
 def test_no_process_outlives_the_helpers_that_were_to_end_it(outputs: Path, folder: Path) -> None:
