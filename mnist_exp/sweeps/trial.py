@@ -1,6 +1,6 @@
 """A trial and a sweep as the tuner sees them."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -79,15 +79,20 @@ class SweepResult:
 
 
 def summarize(
-    trials: Sequence[Trial], objective: Objective, logged: Collection[str], why: str
+    trials: Sequence[Trial],
+    objective: Objective,
+    logged: Collection[str],
+    why: str,
+    *,
+    fails_with_one: bool = False,
 ) -> SweepResult:
     """Rank the trials and give the sweep its status.
 
     Canceled when something stopped it (its timeout, an interrupt), as Azure ML has it. What
     failed trials make of a sweep is not documented. Users of Azure ML have met sweeps that were
     Failed, with "errors in at least one of the child runs"; from how many on is not known. Here a
-    sweep is Failed when every trial failed, so that one odd configuration spoils no search; the
-    tuner's `fail_on_failed_trials` has it Failed with the first.
+    sweep is Failed when every trial failed, so that one odd configuration spoils no search, or with
+    one where that is asked for.
 
     Without the primary metric it is Completed, without a best trial. As in HyperDrive a failed
     trial can be the best one, if it logged; since it may have left no model, a warning says so.
@@ -97,11 +102,12 @@ def summarize(
         objective: The primary metric and its goal.
         logged: The names of all metrics that any trial logged.
         why: What stopped the sweep; empty if nothing did.
+        fails_with_one: Whether a single failed trial makes the sweep Failed.
     """
     ranking = rank({trial.index: trial.values for trial in trials}, objective.goal)
     first = trials[ranking[0]] if ranking else None
     best = first if first and first.best(objective.goal) is not None else None
-    status = _status(trials, why)
+    status = _status(trials, why, any if fails_with_one else all)
     warnings = []
     if best is None and (logged or status is not TrialStatus.FAILED) and status.is_finished:
         warnings.append(missing_metric_hint(objective.primary_metric, logged))
@@ -117,11 +123,13 @@ def summarize(
     )
 
 
-def _status(trials: Sequence[Trial], why: str) -> TrialStatus:
+def _status(
+    trials: Sequence[Trial], why: str, is_failure: Callable[[Iterable[bool]], bool]
+) -> TrialStatus:
     if any(not trial.status.is_finished for trial in trials):
         return TrialStatus.CANCEL_REQUESTED if why else TrialStatus.RUNNING
     if why:
         return TrialStatus.CANCELED
-    if trials and all(trial.status is TrialStatus.FAILED for trial in trials):
+    if trials and is_failure(trial.status is TrialStatus.FAILED for trial in trials):
         return TrialStatus.FAILED
     return TrialStatus.COMPLETED

@@ -100,10 +100,14 @@ class Tuner:
 
     def result(self) -> SweepResult:
         """Return how the sweep stands, at any time."""
-        found = summarize(self._trials, self.objective, self._logged, self._why)
-        has_failed = any(trial.status is TrialStatus.FAILED for trial in self._trials)
-        is_failure = self.fail_on_failed_trials and found.status is TrialStatus.COMPLETED
-        if (self._has_failed_fast and found.status.is_finished) or (is_failure and has_failed):
+        found = summarize(
+            self._trials,
+            self.objective,
+            self._logged,
+            self._why,
+            fails_with_one=self.fail_on_failed_trials,
+        )
+        if self._has_failed_fast and found.status.is_finished:
             found = replace(found, status=TrialStatus.FAILED)
         return replace(found, warnings=(*self._warnings, *found.warnings))
 
