@@ -1,8 +1,11 @@
+import errno
 import json
 import math
+import os
 
 import pytest
 
+from mnist_exp.sweeps.backend import TrialEnded
 from mnist_exp.sweeps.bandit import BanditPolicy
 from mnist_exp.sweeps.history import read_history
 from mnist_exp.sweeps.journal import (
@@ -191,6 +194,25 @@ def test_a_decided_trial_is_not_run_again(tune, simulate, script):
     assert result.trials[0].status is TrialStatus.CANCELED
     assert result.trials[0].why == "cut at interval 2: 0.1 < 0.7"
     assert result.trials[0].cut.interval == 2
+
+
+def test_what_a_full_disk_fails_as_the_command_leaves_is_unfinished(tune, simulate, script):
+    backend = simulate([script([0.5] * 9)])
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    answers = iter([full, [TrialEnded(0, 1, "exit code 1: no space is left", by_itself=True)]])
+
+    def poll(timeout_s):
+        answer = next(answers)
+        if isinstance(answer, OSError):
+            raise answer
+        return answer
+
+    backend.poll = poll
+    pages = Pages()
+    with pytest.raises(OSError, match="No space left"):
+        tune(backend, Limits(1, 1), pages)
+    assert not any(isinstance(entry, Ended) for entry in pages.entries)
+    assert [trial.index for trial in read_history(pages.entries, "acc").unfinished] == [0]
 
 
 def test_an_interrupt_leaves_trials_unfinished_in_the_journal(tune, simulate, script):
