@@ -25,6 +25,7 @@ import socket
 import sys
 import time
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -100,6 +101,23 @@ class Server:
         """Tell whoever started this; it may be gone."""
         with contextlib.suppress(OSError):
             self._connection.sendall(json.dumps(message).encode() + b"\n")
+
+    @contextlib.contextmanager
+    def dying_with_its_starter(self) -> Iterator[None]:
+        """Have the system kill this process with its starter: who imports hears no socket."""
+        self._libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if self._has_hung_up():
+            os._exit(EXIT_BY_SIGNAL + signal.SIGKILL)
+        yield
+        # From here on there may be trials, which are not to end without their grace.
+        self._libc.prctl(PR_SET_PDEATHSIG, 0)
+
+    def _has_hung_up(self) -> bool:
+        """Whether the starter had gone before the system was asked to watch it."""
+        try:
+            return not self._connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return False
 
     def serve(self) -> Call | None:
         """Serve until the socket closes and all trials are gone.
@@ -249,7 +267,8 @@ def preload(modules: list[str]) -> None:
 def main(arguments: list[str]) -> Call | None:
     """Serve; returns in each fork with what it is to run, and at the end with None."""
     server = Server(socket.socket(fileno=int(arguments[0])), float(arguments[1]))
-    preload(arguments[2:])
+    with server.dying_with_its_starter():
+        preload(arguments[2:])
     server.send({"ready": True})
     return server.serve()
 

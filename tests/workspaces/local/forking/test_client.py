@@ -299,6 +299,33 @@ def test_a_killed_server_takes_its_scripts_along(bench: Bench, pipe: Pipe) -> No
     assert find_processes(str(bench.folder).__eq__) == []
 
 
+def test_a_server_that_still_imports_ends_with_whoever_has_started_it(
+    tmp_path: Path, pipe: Pipe
+) -> None:
+    module = tmp_path / "slow_library.py"
+    module.write_text(
+        f"import time\nout = open({str(pipe)!r}, 'w')\nout.write('importing\\n')\nout.flush()\n"
+        "for _ in range(3000): time.sleep(0.01)\nout.write('still here')\n",
+        encoding="utf-8",
+    )
+    starter = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            "import sys\nfrom pathlib import Path\n"
+            "from mnist_exp.workspaces.local.forking.client import ForkServer\n"
+            "folder = Path(sys.argv[1])\n"
+            "variables = {'PYTHONPATH': str(folder)}\n"
+            "ForkServer(['slow_library'], folder, variables, folder / 'log').wait_until_ready()\n",
+            str(tmp_path),
+        ]
+    )
+    assert pipe.line() == "importing"
+    starter.kill()
+    starter.wait()
+    assert pipe.wait_for_end() == ""
+
+
 #: Starts a process in a session of its own, as daemons are; its parent is gone at once.
 APART = (
     "import os, subprocess\n"
