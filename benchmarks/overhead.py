@@ -8,17 +8,19 @@ from typing import Any
 
 from benchmarks.our_sweep import CONCURRENT, entries_of, prepare_store, run_sweep, sweep_spec
 from benchmarks.report import save, show
-from mnist_exp.sweeps.journal import Ended, Entry, Logged
+from mnist_exp.sweeps.journal import Ended, Logged
 
 __all__ = ["overhead"]
 
-#: Logs one value, and says when it did.
+#: Logs one value, and says when it began and when it had done so.
 _STUB = """\
-import sys, time
+import time
+begun = time.time()
+import sys
 import mlflow
 
 mlflow.log_metric("score", float(sys.argv[1]))
-print(time.time())
+print(begun, time.time())
 """
 
 
@@ -35,6 +37,7 @@ def overhead(counts: Sequence[int]) -> None:
             "trials",
             "ms a trial",
             "ms each after the first",
+            "of them beside the script",
             "MiB of the command",
             "ms to hear of a value (median, worst)",
         ],
@@ -43,6 +46,7 @@ def overhead(counts: Sequence[int]) -> None:
                 str(one["trials"]),
                 f"{one['ms_per_trial']:.0f}",
                 f"{one['ms_per_further_trial']:.0f}",
+                f"{one['ms_beside_script']:.0f}",
                 f"{one['peak_bytes'] / 2**20:.0f}",
                 f"{one['heard_ms_median']:.0f}, {one['heard_ms_worst']:.0f}",
             ]
@@ -64,22 +68,24 @@ def _stub_sweep(count: int) -> dict[str, Any]:
         spec = sweep_spec(command, code, "score", "random", space, count)
         found = run_sweep({**spec, "data": None}, folder)
         entries = entries_of(folder / "outputs" / "jobs")
-        delays = _delays(entries, folder / "outputs" / "jobs")
-        ends = [entry.at for entry in entries if isinstance(entry, Ended)]
+        spans = [_span(folder / "outputs" / "jobs" / f"sweep_{trial}") for trial in range(count)]
+    delays = [entry.at - spans[entry.trial][1] for entry in entries if isinstance(entry, Logged)]
+    ends = [entry.at for entry in entries if isinstance(entry, Ended)]
+    further = (ends[-1] - ends[0]) / max(1, count - 1)
+    own = statistics.median(done - begun for begun, done in spans)
     return {
         **found,
         "ms_per_trial": found["seconds"] / count * 1000,
         # Without the start of the process that trials are forked from, which there is once.
-        "ms_per_further_trial": (ends[-1] - ends[0]) / max(1, count - 1) * 1000,
+        "ms_per_further_trial": further * 1000,
+        "ms_script": own * 1000,
+        "ms_beside_script": (further - own / CONCURRENT) * 1000,
         "heard_ms_median": statistics.median(delays) * 1000,
         "heard_ms_worst": max(delays) * 1000,
     }
 
 
-def _delays(entries: Sequence[Entry], jobs: Path) -> list[float]:
-    """Seconds from when a script was done logging to when the journal has the value."""
-    return [
-        entry.at - float((jobs / f"sweep_{entry.trial}" / "user_logs" / "std_log.txt").read_text())
-        for entry in entries
-        if isinstance(entry, Logged)
-    ]
+def _span(job: Path) -> tuple[float, float]:
+    """Seconds since 1970: when a job's script began, and when it was done logging."""
+    begun, done = (job / "user_logs" / "std_log.txt").read_text(encoding="utf-8").split()
+    return float(begun), float(done)

@@ -1,19 +1,15 @@
 """A sweep on this machine: the tuner's trials as jobs, the sweep as their parent run in MLflow."""
 
 import gc
-import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import asdict, fields, replace
-from typing import Any
+from dataclasses import replace
 
-from mnist_exp.errors import ConflictError, OutputsError
 from mnist_exp.snapshot import snapshot_hash
 from mnist_exp.specs import CommandJob, SweepJob
 from mnist_exp.sweeps.drawing import configurations
-from mnist_exp.sweeps.expressions import Expression
-from mnist_exp.sweeps.history import History, read_history
+from mnist_exp.sweeps.history import History
 from mnist_exp.sweeps.journal import Created, Logged, Resumed
 from mnist_exp.sweeps.sampling import SamplingType, with_seed
 from mnist_exp.sweeps.trial import TrialStatus
@@ -23,6 +19,7 @@ from mnist_exp.workspaces.base import JobInterrupted
 from mnist_exp.workspaces.entities import JobResult
 from mnist_exp.workspaces.local.environment import TrackedRun, job_environment
 from mnist_exp.workspaces.local.folders import JobFolder
+from mnist_exp.workspaces.local.going_on import as_begun, description, kept_history
 from mnist_exp.workspaces.local.journal_file import JournalFile
 from mnist_exp.workspaces.local.launching import TrialLauncher, cores, thread_variables
 from mnist_exp.workspaces.local.leftovers import end_leftovers, of_sweep
@@ -60,9 +57,9 @@ class _Sweep:
     """One sweep, from its journal to its result."""
 
     def __init__(self, job: SweepJob, site: Site, folder: JobFolder, journal: JournalFile) -> None:
-        self._history = _history(job, journal)
+        self._history = kept_history(job, journal)
         if self._history:
-            job = _gone_on_with(job, self._history)
+            job = as_begun(job, self._history)
         else:
             job = replace(job, sampling=with_seed(job.sampling))
         self._job = job
@@ -235,76 +232,6 @@ class _Sweep:
             raise JobInterrupted(result)
         self._site.observer.job_changed(result)
         return result
-
-
-def _history(job: SweepJob, journal: JournalFile) -> History | None:
-    """Return what there was of the sweep; None when it is new.
-
-    Raises:
-        OutputsError: The journal is damaged.
-    """
-    try:
-        entries = list(journal.entries())
-        if not entries:
-            return None
-        history = read_history(entries, job.objective.primary_metric)
-        if not history.sweep:
-            raise ValueError("it does not tell how the sweep was made")
-    except (LookupError, ValueError) as error:
-        raise OutputsError(
-            f"run: the journal {journal.path} of sweep {job.name} is damaged ({error}); put back a "
-            "copy of it, or leave run= and resume= out to begin another sweep"
-        ) from error
-    return history
-
-
-def description(job: SweepJob) -> dict[str, Any]:
-    """Return what the journal keeps of a sweep: its rules, with the seed that was drawn."""
-    policy = job.early_termination
-    content = {
-        "name": job.name,
-        "command": job.trial.command,
-        "sampling_algorithm": asdict(job.sampling),
-        "search_space": _described(job.search_space),
-        "objective": asdict(job.objective),
-        "limits": asdict(job.limits),
-        "early_termination": {"type": policy.type, **asdict(policy)} if policy else None,
-    }
-    # As it will be read: tuples are lists there.
-    found: dict[str, Any] = json.loads(json.dumps(content))
-    return found
-
-
-def _described(value: Any) -> Any:
-    """Return expressions as they are written, those within a choice as well."""
-    if isinstance(value, Expression):
-        own = {field.name: _described(getattr(value, field.name)) for field in fields(value)}
-        return {"type": value.type, **own}
-    if isinstance(value, Mapping):
-        return {key: _described(part) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [_described(part) for part in value]
-    return value
-
-
-def _gone_on_with(job: SweepJob, history: History) -> SweepJob:
-    """Return the job with the seed that it was made with.
-
-    Raises:
-        ConflictError: It was made with other rules.
-    """
-    kept: Mapping[str, Any] = history.sweep
-    if job.sampling.seed is None:
-        seed = kept.get("sampling_algorithm", {}).get("seed")
-        job = replace(job, sampling=replace(job.sampling, seed=seed))
-    now = description(job)
-    for part in ("command", "sampling_algorithm", "search_space", "objective", "early_termination"):
-        if now[part] != kept.get(part):
-            raise ConflictError(
-                f"run: sweep {job.name} was made with another {part}, {kept.get(part)}, "
-                f"got {now[part]}; leave run= out to begin another"
-            )
-    return job
 
 
 def _warn_of_crowding(job: SweepJob, site: Site) -> None:
