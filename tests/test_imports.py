@@ -21,6 +21,7 @@ MAY_IMPORT = {
     "names": set(),
     "catalog": set(),
     "templates": {"sweeps"},
+    "absence": set(),
     "orphans": set(),
     "serving": {"orphans"},
     "sweeps": {"errors", "names"},
@@ -35,6 +36,7 @@ MAY_IMPORT = {
     "checks": {"build", "catalog", "config", "names", "sweeps", "templates"},
     # Neither of the two workspaces may know stages, report, app or the other one.
     "workspaces.local": {
+        "absence",
         "errors",
         "config",
         "names",

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
-__all__ = ["import_tensorflow"]
+__all__ = ["absent", "import_tensorflow"]
 
 _LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 _EXTRAS = ("matplotlib", "pandas", "sklearn")
@@ -30,13 +30,14 @@ def import_tensorflow(*, keras: bool) -> Any:
     """
     # Whoever asked for TensorFlow's messages, by a level below that of errors, gets them all.
     quiet = _quiet_stderr() if os.environ.setdefault(_LOG_LEVEL, "3") >= "2" else nullcontext()
-    with _absent(*_EXTRAS, *(() if keras else ("keras",))), quiet, _no_collections():
+    with absent(*_EXTRAS, *(() if keras else ("keras",))), quiet, _no_collections():
         import tensorflow as tf  # noqa: PLC0415
     return tf
 
 
 @contextmanager
-def _absent(*names: str) -> Iterator[None]:
+def absent(*names: str) -> Iterator[None]:
+    """Makes packages that are not imported yet look as if they were not installed."""
     # None in sys.modules makes an import raise ModuleNotFoundError:
     # https://docs.python.org/3/reference/import.html#the-module-cache
     hidden = [name for name in names if name not in sys.modules]
@@ -45,7 +46,7 @@ def _absent(*names: str) -> Iterator[None]:
         yield
     finally:
         for name in hidden:
-            del sys.modules[name]
+            sys.modules.pop(name, None)
 
 
 @contextmanager

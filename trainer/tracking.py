@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from errors import Stopped, TrackingError
+from lean import absent
 from records import Record
 
 if TYPE_CHECKING:
@@ -271,10 +272,14 @@ def _open(uri: str, earlier: str | None) -> "TrackedRun":
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     for name, value in _PATIENCE.items():
         os.environ.setdefault(name, value)
+    needless: tuple[str, ...] = ()
     if not uri.startswith("azureml"):
         _hide_plugin()
+        # A third of MLflow's import goes to data sets made of pandas' tables: there are none here.
+        needless = ("pandas",)
     # Here and not above: MLflow takes more than a second to import, beside the training.
-    from tracked_run import TrackedRun  # noqa: PLC0415
+    with absent(*needless):
+        from tracked_run import TrackedRun  # noqa: PLC0415
 
     return TrackedRun.open(uri, earlier)
 

@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mnist_exp.absence import absent
 from mnist_exp.config import ComputeType
 from mnist_exp.datasets import materialize
 from mnist_exp.errors import ConflictError, JobError
@@ -68,8 +69,10 @@ class LocalWorkspace:
 
     @cached_property
     def _tracking(self) -> "Tracking":
-        # MLflow takes longer to import than most stages take, and half of them never ask for it.
-        from mnist_exp.workspaces.local.tracking import Tracking  # noqa: PLC0415
+        # MLflow takes longer to import than most stages take, and half of them never ask for it;
+        # a third of that goes to data sets made of pandas' tables, which nobody here has.
+        with absent("pandas"):
+            from mnist_exp.workspaces.local.tracking import Tracking  # noqa: PLC0415
 
         return Tracking(self._outputs)
 

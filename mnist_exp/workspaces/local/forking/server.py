@@ -29,6 +29,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from mnist_exp.absence import absent
 from mnist_exp.orphans import adopt_orphans, end_children, reap_children
 from mnist_exp.workspaces.local.forking import script
 from mnist_exp.workspaces.local.leftovers import carries
@@ -241,12 +242,8 @@ def preload(modules: list[str]) -> None:
     gc.disable()
     for entry in modules:
         name, *hidden = entry.split("~")
-        absent = [other for other in hidden if other not in sys.modules]
-        # None in sys.modules makes an import raise ModuleNotFoundError:
-        # https://docs.python.org/3/reference/import.html#the-module-cache
-        sys.modules.update(dict.fromkeys(absent))  # type: ignore[arg-type]
         try:
-            with warnings.catch_warnings():
+            with warnings.catch_warnings(), absent(*hidden):
                 # Of what is hidden, above all.
                 warnings.simplefilter("ignore")
                 module, _, function = name.partition(":")
@@ -256,9 +253,6 @@ def preload(modules: list[str]) -> None:
         except Exception as error:
             # Whatever a library may raise.
             print(f"{name} cannot be imported here: {error}", file=sys.stderr, flush=True)
-        finally:
-            for other in absent:
-                sys.modules.pop(other, None)
     gc.enable()
     # What is there is shared with all forks as long as nobody writes to it.
     gc.freeze()
