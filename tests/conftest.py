@@ -1,7 +1,9 @@
 """What tests of the command line and of whole processes share."""
 
+import compileall
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from mnist_exp.workspaces.local.store import STORE_NAME
 from tests.azure_emulator.certificates import Certificates, make_certificates
 from tests.guard.sitecustomize import LOG_VARIABLE, install
 
@@ -41,6 +44,13 @@ def socket_guard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     del os.environ[LOG_VARIABLE]
     attempts = log.read_text(encoding="utf-8") if log.exists() else ""
     assert not attempts, f"something tried to leave loopback:\n{attempts}"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Compile what commands load, once: they write no bytecode themselves."""
+    if not hasattr(config, "workerinput"):
+        for name in ("mnist_exp", "trainer"):
+            compileall.compile_dir(REPOSITORY / name, quiet=1)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -118,6 +128,27 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def cli(tmp_path: Path, cache: Path) -> Cli:
     """The command line, in an empty folder."""
     return Cli(tmp_path, cache)
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An MLflow store without runs, to be copied: to make one takes seconds."""
+    folder = tmp_path_factory.mktemp("store")
+    (folder / "artifacts").mkdir()
+    # MLflow, which few of the tests that share this file need.
+    from mnist_exp.workspaces.local.tracking import Tracking  # noqa: PLC0415
+
+    Tracking(folder).start("empty", "empty", folder / "artifacts", {})
+    return folder / STORE_NAME
+
+
+@pytest.fixture
+def stored_cli(tmp_path: Path, cache: Path, empty_store: Path) -> Cli:
+    """The command line, in a folder whose outputs have an MLflow store."""
+    cli = Cli(tmp_path, cache)
+    cli.outputs.mkdir()
+    shutil.copyfile(empty_store, cli.outputs / STORE_NAME)
+    return cli
 
 
 @pytest.fixture(scope="session")

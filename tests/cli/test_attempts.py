@@ -50,6 +50,11 @@ primary_metric: score
 
 
 @pytest.fixture
+def cli(stored_cli: Cli) -> Cli:
+    return stored_cli
+
+
+@pytest.fixture
 def own(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], list[str]]:
     """Return arguments that run a script as a job."""
 

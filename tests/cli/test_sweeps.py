@@ -46,6 +46,11 @@ early_termination: null
 """
 
 
+@pytest.fixture
+def cli(stored_cli: Cli) -> Cli:
+    return stored_cli
+
+
 def journal(cli: Cli) -> list[dict[str, object]]:
     paths = list(cli.outputs.glob("jobs/*/journal.jsonl"))
     return [json.loads(line) for path in paths for line in path.read_text().splitlines()]
@@ -157,7 +162,10 @@ def test_a_sweep_that_was_left_goes_on(cli: Cli, tmp_path: Path, number: int) ->
         ("resume=first", "resume: must be last, got 'first'"),
     ],
 )
-def test_what_is_not_there_cannot_be_gone_on_with(cli: Cli, argument: str, fault: str) -> None:
+def test_what_is_not_there_cannot_be_gone_on_with(
+    tmp_path: Path, make_cli: Callable[[Path], Cli], argument: str, fault: str
+) -> None:
+    cli = make_cli(tmp_path)
     done = cli("stage=sweep", argument)
     assert done.returncode == 1
     assert done.stderr.startswith(f"error: {fault}")

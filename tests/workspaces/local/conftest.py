@@ -12,15 +12,6 @@ from mnist_exp.workspaces.local.workspace import LocalWorkspace
 from tests.workspaces.local.factories import LOGGER
 
 
-@pytest.fixture(scope="session")
-def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An MLflow store without runs."""
-    folder = tmp_path_factory.mktemp("store")
-    (folder / "artifacts").mkdir()
-    Tracking(folder).start("empty", "empty", folder / "artifacts", {})
-    return folder / STORE_NAME
-
-
 @pytest.fixture
 def outputs(tmp_path: Path, empty_store: Path) -> Path:
     """An outputs folder with a blank and a quote in its name."""
