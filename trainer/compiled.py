@@ -15,8 +15,9 @@ from classes import digits_of
 from cluster import cores
 from compute import Progress
 from data import Digits
-from idx import CLASSES, PIXELS, Bytes
-from model import PIXEL_SCALE, Floats, initial_weights
+from dense import Served, layers_from, outputs, scaled
+from idx import CLASSES, Bytes
+from model import Floats, initial_weights
 from settings import Settings
 from tiles import Tiles
 
@@ -116,7 +117,7 @@ class CompiledPath:
         self._epoch: _Epoch
         self._steps = tf.function(self._loop, jit_compile=True, autograph=False)
         self._classify = tf.function(
-            lambda images, weights: digits_of(_outputs(_scaled(images), weights)),
+            lambda images, weights: digits_of(outputs(scaled(images), weights)),
             autograph=False,
             reduce_retracing=True,
         )
@@ -165,7 +166,7 @@ class CompiledPath:
 
     def serving(self) -> Any:
         """A tf.Module whose `serve` turns pixels (count, 784) into probabilities (count, 10)."""
-        return _Served(self.dense_weights())
+        return Served(self.dense_weights())
 
     def _take(self, weights: Sequence[Floats]) -> None:
         self._first_kernel, first_bias, second_kernel, bias, *others = weights
@@ -208,7 +209,7 @@ class CompiledPath:
 
     def _look(self, epoch: _Epoch, step: tf.Tensor, parts: Sequence[_Part]) -> _Seen:
         """What the first layer makes of a step's batch."""
-        pixels = tuple(_scaled(_at(tile, step)) for tile in epoch.images)
+        pixels = tuple(scaled(_at(tile, step)) for tile in epoch.images)
         values = tuple(tf.nn.relu(self._sums(pixels, part)) for part in parts)
         shares = tuple(own @ part.onward for own, part in zip(values, parts, strict=True))
         return _Seen(pixels, values, shares)
@@ -228,7 +229,7 @@ class CompiledPath:
         """What is learned from a step's batch."""
         loss, correct, weights = learned
         labels = _at(epoch.labels, step)
-        layers = _layers(tf.add_n(seen.shares) + weights.bias, weights.others)
+        layers = layers_from(tf.add_n(seen.shares) + weights.bias, weights.others)
         log_probabilities = tf.nn.log_softmax(layers[-1])
         truth = tf.one_hot(labels, CLASSES)
         loss -= tf.reduce_sum(log_probabilities * truth)
@@ -302,38 +303,6 @@ def _at(batches: tf.Tensor, step: tf.Tensor) -> Any:
     return tf.gather(batches, step)
 
 
-def _scaled(images: tf.Tensor) -> Any:
-    return tf.cast(images, tf.float32) * PIXEL_SCALE
-
-
 def _open_gates(values: tf.Tensor) -> Any:
     """The derivative of ReLU: 1 where it let something through."""
     return tf.cast(values > 0, tf.float32)
-
-
-def _layers(sums: tf.Tensor, weights: Sequence[tf.Tensor]) -> list[Any]:
-    """The values of every layer, from a hidden one, given by its sums, to the logits."""
-    layers: list[Any] = []
-    for number in range(0, len(weights), 2):
-        layers.append(tf.nn.relu(sums))
-        sums = layers[-1] @ weights[number] + weights[number + 1]
-    return [*layers, sums]
-
-
-def _outputs(inputs: tf.Tensor, weights: Sequence[tf.Tensor]) -> Any:
-    """The logits (count, 10)."""
-    return _layers(inputs @ weights[0] + weights[1], weights[2:])[-1]
-
-
-class _Served(tf.Module):  # type: ignore[misc]
-    """The network as it is saved: pixels in, probabilities out."""
-
-    def __init__(self, weights: Sequence[tf.Tensor]) -> None:
-        super().__init__()
-        self.weights = [tf.Variable(weight) for weight in weights]
-
-    @tf.function(  # type: ignore[untyped-decorator]
-        input_signature=[tf.TensorSpec((None, PIXELS), tf.float32, "pixels")], autograph=False
-    )
-    def serve(self, pixels: tf.Tensor) -> dict[str, Any]:
-        return {"probabilities": tf.nn.softmax(_outputs(pixels * PIXEL_SCALE, self.weights))}
