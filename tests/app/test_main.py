@@ -4,6 +4,9 @@ import os
 import shlex
 import signal
 import subprocess
+import sys
+
+import pytest
 
 from mnist_exp import __version__
 from tests.conftest import Cli
@@ -90,3 +93,31 @@ def test_the_next_command_can_be_pasted(cli: Cli) -> None:
     shown = cli.ok(*words[1:], "--cfg", "job").stdout
     assert "outputs_dir: else where" in shown
     assert "stage: train" in shown
+
+
+#: Sends itself a signal as soon as the command looks for a library.
+SIGNALLED = """\
+import os, runpy, sys
+from importlib.abc import MetaPathFinder
+
+class Signal(MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name == "hydra":
+            os.kill(os.getpid(), int(sys.argv.pop()))
+
+sys.meta_path.insert(0, Signal())
+runpy.run_module("mnist_exp", run_name="__main__", alter_sys=True)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_in_the_first_moment_just_ends_it(cli: Cli, number: signal.Signals) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", SIGNALLED, "stage=compute", str(int(number))],
+        cwd=cli.folder,
+        env=cli.environment,
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (-number, b"", b"")
+    assert list(cli.folder.iterdir()) == []
