@@ -623,9 +623,64 @@ def test_what_the_model_takes_may_be_drawn(space: dict[str, Any]) -> None:
 
 def test_an_input_of_ones_own_is_not_held_to_the_models_rules() -> None:
     config = fresh_config("stage=sweep")
-    config.job.inputs["batch_size"] = 7
-    config.sweep.search_space = {"batch_size": {"type": "choice", "values": [0, 1]}}
+    # Of the same name and value, but no longer `${model.batch_size}`.
+    config.job.inputs["batch_size"] = config.model.batch_size
+    del config.job.sources["batch_size"]
+    config.sweep.search_space = {"batch_size": {"type": "choice", "values": [0, "auto"]}}
     assert checks.faults(config) == []
+
+
+@pytest.mark.parametrize(
+    ("key", "values", "fault"),
+    [
+        ("seed", [-1, 2], "seed: may draw -1, and seed must be from 0 to 2147483647;"),
+        ("batch_size", [{"a": 1}], "batch_size: may draw {'a': 1}, and model.batch_size must be a"),
+        ("batch_size", [10**400], "batch_size.values[0]: must be a number up to 1.79769e+308,"),
+        ("x", ["a\0b"], "x.values[0]: must be without a null character, got 'a\\x00b'"),
+        (
+            "x",
+            [{"type": "randint", "upper": 3}],
+            "x.values[0]: is an expression, which only a name of its own can have: "
+            "{NAME: {'type': 'randint', 'upper': 3}}",
+        ),
+        ("checkpoints", ["a"], "checkpoints: job.outputs has a folder of that name, which the"),
+    ],
+)
+def test_what_would_fail_every_trial_that_draws_it(key: str, values: list[Any], fault: str) -> None:
+    config = fresh_config("stage=sweep")
+    config.sweep.search_space = {key: {"type": "choice", "values": values}}
+    (line,) = checks.faults(config)
+    assert line.startswith(f"sweep.search_space.{fault}")
+
+
+def test_a_mapping_with_a_type_may_be_meant_as_it_is() -> None:
+    config = fresh_config("stage=sweep")
+    options = [{"type": "normal", "stddev": 0.1}, {"type": "glorot"}]
+    config.sweep.search_space = {"start": {"type": "choice", "values": options}}
+    assert checks.faults(config) == []
+
+
+def test_a_numbered_name_is_no_slip_for_another() -> None:
+    config = fresh_config("stage=sweep")
+    config.job.inputs["beta_1"] = 0.9
+    config.sweep.search_space = {"beta_2": {"type": "uniform", "min_value": 0, "max_value": 1}}
+    assert checks.faults(config) == []
+    (line,) = (line for line in checks.warnings(config) if line.startswith("sweep.search_space"))
+    assert "beta_2: no inputs of the job; train.py must take --beta-2" in line
+
+
+def test_an_input_that_the_command_does_not_name_is_a_warning() -> None:
+    config = fresh_config("stage=sweep")
+    config.job.command, config.job.script = "python fire.py", None
+    config.job.inputs = {"lr": 0.1}
+    config.job.sources = {}
+    config.sweep.search_space = {"lr": {"type": "choice", "values": [0.1, 0.2]}}
+    assert checks.faults(config) == []
+    (line,) = (line for line in checks.warnings(config) if line.startswith("sweep.search_space"))
+    assert line == (
+        "sweep.search_space.lr: job.command does not use it; "
+        "the variable AZUREML_SWEEP_lr alone has it"
+    )
 
 
 def test_places_on_azure_are_left_to_the_workspace() -> None:

@@ -5,7 +5,11 @@ from pathlib import Path
 
 from mnist_exp.config import ExperimentConfig, Stage, WorkspaceType
 
-__all__ = ["general_faults"]
+__all__ = ["SEEDS", "SEED_RULE", "general_faults"]
+
+#: Of a seed, and how a message says so.
+SEEDS = range(2**31)
+SEED_RULE = f"from {SEEDS[0]} to {SEEDS[-1]}"
 
 #: Stages that always begin anew.
 FRESH = (Stage.compute, Stage.doctor, Stage.all)
@@ -13,8 +17,8 @@ FRESH = (Stage.compute, Stage.doctor, Stage.all)
 
 def general_faults(config: ExperimentConfig) -> Iterator[str]:
     """The seed, the outputs folder, and what to go on from."""
-    if not 0 <= config.seed < 2**31:
-        yield f"seed: must be from 0 to 2147483647, got {config.seed}"
+    if config.seed not in SEEDS:
+        yield f"seed: must be {SEED_RULE}, got {config.seed}"
     if not config.outputs_dir.strip():
         yield "outputs_dir: must be a folder, got ''; the default is outputs"
     if config.outputs_dir.startswith("~"):

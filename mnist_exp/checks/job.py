@@ -52,7 +52,7 @@ def job_faults(config: ExperimentConfig) -> Iterator[str]:
 def _distribution(config: ExperimentConfig) -> Iterator[str]:
     where, distribution = "job.distribution", config.job.distribution
     batch_size = config.model.batch_size
-    if model_field("batch_size", config.job.inputs, config.model) and (
+    if model_field("batch_size", config.job.sources) and (
         rule := share_rule(batch_size, distribution.worker_count)
     ):
         yield f"model.batch_size: must be {rule}, got {batch_size}"

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
 from typing import Any
 
-from mnist_exp.config import Architecture, ExperimentConfig, ModelConfig, Optimizer
+from mnist_exp.config import Architecture, ExperimentConfig, Optimizer
 
 __all__ = ["model_faults", "model_field", "share_rule", "value_rule"]
 
@@ -25,16 +25,18 @@ def model_faults(config: ExperimentConfig) -> Iterator[str]:
             yield f"model.{name}: must be {rule}, got {value}{hint}"
 
 
-def model_field(key: str, inputs: Mapping[str, Any], model: ModelConfig) -> str | None:
+def model_field(key: str, sources: Mapping[str, str]) -> str | None:
     """Return the field of the model group that a key of a search space stands for, if any.
 
-    A plain key does when the job gets the field's value under that name, a dotted one
+    A plain key does when the job's input of that name takes its value from the field, a dotted one
     (`model.batch_size`) always.
+
+    Args:
+        key: Of the search space.
+        sources: Input -> the config key that it takes its value from.
     """
-    field = key.removeprefix("model.")
-    if field not in RULES:
-        return None
-    return field if key != field or inputs.get(field) == getattr(model, field) else None
+    field = sources.get(key, key).removeprefix("model.")
+    return field if field in RULES and (key in sources or key != field) else None
 
 
 def value_rule(name: str, value: Any) -> str | None:
@@ -60,7 +62,7 @@ def share_rule(batch_size: Any, workers: int) -> str | None:
 def _number(value: Any) -> float:
     try:
         return math.nan if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return math.nan
 
 

@@ -23,11 +23,16 @@ def sweep_insights(job: JobResult, primary_metric: str, epochs: int | None) -> d
         cut; `importance`: parameter -> share.
     """
     found: dict[str, Any] = {}
-    unit = "epoch" if epochs or _has_epochs(job.trials) else "log event"
+    planned = {trial.name: _epochs_of(trial) or epochs for trial in job.trials}
+    whole = [trial for trial in job.trials if trial.cut is None]
+    if any(trial.events > (planned[trial.name] or trial.events) for trial in whole):
+        # The script logs more often than once an epoch.
+        planned = dict.fromkeys(planned)
+    unit = "epoch" if any(planned.values()) else "log event"
     if job.best_trial is not None:
-        where = _where(job.best_trial, primary_metric, epochs)
+        where = _where(job.best_trial, primary_metric, planned[job.best_trial.name])
         found["winner"] = _winner(job, job.best_trial, f" at {unit} {where}" if where else "")
-    if saved := _saved(job.trials, primary_metric, epochs):
+    if saved := _saved(job.trials, primary_metric, planned):
         found["saved"] = saved
         found["savings"] = (
             f"{saved['epochs']} of {saved['of']} {unit}s ({saved['epochs'] / saved['of']:.0%}), "
@@ -45,7 +50,7 @@ def _where(best: TrialResult, metric: str, epochs: int | None) -> int | None:
     place = next((place for place, one in enumerate(points) if one.value == best.best), None)
     if place is None:
         return None
-    are_epochs = epochs_done(points, _epochs_of(best) or epochs) > len(points)
+    are_epochs = epochs_done(points, epochs) > len(points)
     return points[place].step if are_epochs else place + 1
 
 
@@ -62,14 +67,14 @@ def _winner(job: JobResult, best: TrialResult, where: str) -> str:
 
 
 def _saved(
-    trials: Sequence[TrialResult], metric: str, epochs: int | None
+    trials: Sequence[TrialResult], metric: str, epochs: Mapping[str, int | None]
 ) -> Mapping[str, int] | None:
     """Return the epochs that were not run, of those that all trials together would have run."""
     longest = max((trial.events for trial in trials), default=0)
 
     def planned(trial: TrialResult) -> int:
         """Those of another run, from whose checkpoint a trial goes on, it was never to run."""
-        total = _epochs_of(trial) or epochs or longest
+        total = epochs[trial.name] or longest
         steps = [point.step for point in trial.metrics.get(metric, ())]
         is_each = steps == list(range(steps[0], steps[0] + len(steps))) if steps else False
         before = steps[0] - 1 if is_each and steps[0] > 1 and steps[-1] <= total else 0
@@ -83,10 +88,6 @@ def _saved(
         "of": sum(planned(trial) for trial in trials),
         "trials": len(cut),
     }
-
-
-def _has_epochs(trials: Sequence[TrialResult]) -> bool:
-    return any(_epochs_of(trial) for trial in trials)
 
 
 def _epochs_of(trial: TrialResult) -> int | None:

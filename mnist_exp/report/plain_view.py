@@ -6,7 +6,7 @@ from rich.console import Console
 
 from mnist_exp.report.consoles import print_line
 from mnist_exp.report.decisions import Decisions
-from mnist_exp.report.words import epochs_done, number, pairs, plain, trial_label
+from mnist_exp.report.words import epochs_done, number, pairs, plain, progress, trial_label
 from mnist_exp.workspaces.entities import JobResult, TrialResult
 
 __all__ = ["PlainView"]
@@ -90,7 +90,7 @@ class PlainView:
         return True
 
     def _progress(self, events: int) -> str:
-        return f"{events}/{self._total}" if self._total else str(events)
+        return progress(events, self._total)
 
 
 def _end(job: JobResult) -> str:

@@ -13,7 +13,15 @@ from rich.text import Text
 from mnist_exp.report.consoles import print_line, styled_status
 from mnist_exp.report.decisions import Decisions
 from mnist_exp.report.trial_table import trial_table
-from mnist_exp.report.words import duration, epochs_done, number, pairs, plain, trial_label
+from mnist_exp.report.words import (
+    duration,
+    epochs_done,
+    number,
+    pairs,
+    plain,
+    progress,
+    trial_label,
+)
 from mnist_exp.workspaces.entities import JobResult
 
 __all__ = ["TerminalView"]
@@ -102,7 +110,7 @@ class TerminalView:
             self._spinner,
             styled_status(job.status.value),
             ProgressBar(total=self._total, completed=events, width=30, pulse=self._total is None),
-            f"{events}/{self._total} epochs" if self._total else f"{events} log events",
+            f"{progress(events, self._total)} {'epochs' if self._total else 'log events'}",
             duration(self._clock() - self._began),
         )
         return line

@@ -7,7 +7,7 @@ from rich.text import Text
 
 from mnist_exp.report.columns import ParameterColumns, new_table
 from mnist_exp.report.consoles import styled_status
-from mnist_exp.report.words import duration, number, plain, trial_label
+from mnist_exp.report.words import duration, number, plain, progress, trial_label
 from mnist_exp.workspaces.entities import JobResult, JobStatus, TrialResult
 
 __all__ = ["trial_table", "visible_trials"]
@@ -57,7 +57,7 @@ def trial_table(job: JobResult, width: int, height: int, total: int | None = Non
             *parameters.cells(trial.parameters),
             number(trial.last),
             number(trial.best),
-            f"{trial.events}/{total}" if total else str(trial.events),
+            progress(trial.events, total),
             *([duration(trial.duration_s)] if with_time else []),
             *([Text(plain(trial.why))] if with_why else []),
             style="bold" if is_best else "",

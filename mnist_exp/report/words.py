@@ -15,6 +15,7 @@ __all__ = [
     "pairs",
     "plain",
     "printable",
+    "progress",
     "relative",
     "shortened",
     "trial_label",
@@ -58,6 +59,12 @@ def epochs_done(points: Sequence[MetricPoint], total: int | None) -> int:
     count = len(points)
     last = points[-1].step if points else 0
     return last if total is not None and count < last <= total else count
+
+
+def progress(events: int, total: int | None) -> str:
+    """Return `3/20`, or the log events alone where nobody knows how many there will be."""
+    # A script may log more often than once an epoch.
+    return f"{events}/{total}" if events <= (total or 0) else str(events)
 
 
 def duration(seconds: float | None) -> str:

@@ -112,11 +112,7 @@ class SweepStage:
             context.display.resumable(record)
             return record.with_changes(status=JobStatus.NOT_STARTED)
         try:
-            record = _with_trials(record, result).with_changes(
-                insights=insights().sweep_insights(
-                    result, job.objective.primary_metric, _epochs(job.trial)
-                ),
-            )
+            record = _with_insights(_with_trials(record, result), job, result)
             return self._with_figures(context, job.objective, result, record)
         except KeyboardInterrupt:
             # All trials have ended; to go on is to have the result told.
@@ -140,6 +136,16 @@ class SweepStage:
             evaluation = _evaluation(context, result.best)
             record = _with_confusion_matrix(context, record, evaluation)
         return record
+
+
+def _with_insights(record: Record, job: SweepJob, result: JobResult) -> Record:
+    metric, epochs = job.objective.primary_metric, _epochs(job.trial)
+    try:
+        return record.with_changes(insights=insights().sweep_insights(result, metric, epochs))
+    except Exception as error:
+        # Whatever Optuna may raise over what a script may log: no result is worth less.
+        warning = f"no insights: {type(error).__name__}: {error}"
+        return record.with_changes(warnings=[*record.warnings, warning])
 
 
 def _drawn(

@@ -5,6 +5,7 @@ https://learn.microsoft.com/azure/machine-learning/reference-yaml-job-sweep
 """
 
 import math
+import sys
 from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
@@ -195,6 +196,12 @@ def _choice(part: Fields, logbase: float) -> Choice | None:
 
 def _option(value: object, index: int, part: Fields, logbase: float) -> Any:
     where = f"values[{index}]"
+    if isinstance(value, Mapping) and _is_expression(value, logbase):
+        part.fault(
+            where,
+            f"is an expression, which only a name of its own can have: {{NAME: {shown(value)}}}",
+        )
+        return None
     if isinstance(value, Mapping):
         return {
             str(name): _suboption(inner, f"{where}.{name}", part, logbase)
@@ -202,6 +209,12 @@ def _option(value: object, index: int, part: Fields, logbase: float) -> Any:
         }
     _check_plain(value, where, part)
     return value
+
+
+def _is_expression(value: Mapping[Any, Any], logbase: float) -> bool:
+    """Whether a mapping says what to draw; one with a `type` may be meant as it is."""
+    faults: list[str] = []
+    return "type" in value and _expression(value, "", logbase, faults) is not None and not faults
 
 
 def _suboption(value: object, name: str, part: Fields, logbase: float) -> Any:
@@ -221,3 +234,7 @@ def _check_plain(value: object, where: str, part: Fields) -> None:
         part.fault(where, f"must be a number, a string or a mapping, got {shown(value)}")
     elif isinstance(value, float) and not math.isfinite(value):
         part.fault(where, f"must be a finite number, got {shown(value)}")
+    elif isinstance(value, int) and abs(value) > sys.float_info.max:
+        part.fault(where, f"must be a number up to {sys.float_info.max:g}, got one beyond it")
+    elif isinstance(value, str) and "\0" in value:
+        part.fault(where, f"must be without a null character, got {value!r}")

@@ -39,11 +39,11 @@ def command_job(epochs: int = 20, status: JobStatus = JobStatus.COMPLETED) -> Jo
 def trial(index: int, random: np.random.Generator, epochs: int) -> TrialResult:
     rate = float(np.exp(random.uniform(-6, -1)))
     values = learning(epochs, 0.96 - 0.02 * abs(math.log(rate) + 2), 0.3)
-    status, why = JobStatus.COMPLETED, ""
+    status, why, cut = JobStatus.COMPLETED, "", None
     if index % 4 == 3:
-        values, status, why = values[:4], JobStatus.CANCELED, WHY
+        values, status, why, cut = values[:4], JobStatus.CANCELED, WHY, 4
     if index % 17 == 5:
-        values, status, why = values[:3], JobStatus.FAILED, "exit code 1"
+        values, status, why, cut = values[:3], JobStatus.FAILED, "exit code 1", None
     return TrialResult(
         name=f"sweep_1_{index}",
         status=status,
@@ -57,6 +57,7 @@ def trial(index: int, random: np.random.Generator, epochs: int) -> TrialResult:
         last=float(values[-1]),
         events=len(values),
         why=why,
+        cut=cut,
         log=f"/jobs/sweep_1_{index}/user_logs/std_log.txt",
         metrics={METRIC: points(values)},
         duration_s=10.0 + index,

@@ -101,6 +101,14 @@ def test_what_was_canceled_without_a_decision_of_the_policy_saved_nothing() -> N
     assert found["saved"] == {"epochs": 0, "of": 6, "trials": 1}
 
 
+def test_a_script_that_logs_more_often_than_once_an_epoch_has_log_events() -> None:
+    trials = [trial(0, *[0.1] * 29, 0.9), trial(1, 0.1, 0.1, cut=2)]
+    found = sweep_insights(sweep(0, *trials), METRIC, 3)
+    assert " at log event 30, " in found["winner"]
+    assert found["saved"] == {"epochs": 28, "of": 60, "trials": 1}
+    assert found["savings"].startswith("28 of 60 log events (47%)")
+
+
 def test_which_parameter_mattered() -> None:
     trials = [
         trial(index, rate, parameters={"learning_rate": rate, "seed": index % 2, "same": 1})

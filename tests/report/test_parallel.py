@@ -64,7 +64,8 @@ def test_each_trial_is_a_line_through_its_values_to_what_came_of_it(draw: Draw) 
     figure = draw(
         trial(0, 0.9, {"layers": 3, "name": "b"}),
         trial(1, 0.5, {"layers": 1, "name": "c"}),
-        trial(2, 0.7, {"layers": 2, "name": "a"}, status=JobStatus.CANCELED),
+        trial(2, 0.7, {"layers": 2, "name": "a"}, status=JobStatus.CANCELED, cut=2),
+        trial(3, 0.7, {"layers": 2, "name": "a"}, status=JobStatus.CANCELED),
     )
     (axes,) = figure.axes
     assert [text.get_text() for text in axes.get_xticklabels()] == ["layers", "name", "best acc"]
@@ -82,6 +83,8 @@ def test_each_trial_is_a_line_through_its_values_to_what_came_of_it(draw: Draw) 
         "best: trial 0, 0.9",
         "completed (1)",
         "cut early (1)",
+        # By a timeout, not by a policy.
+        "canceled (1)",
     ]
 
 

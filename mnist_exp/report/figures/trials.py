@@ -14,6 +14,7 @@ class Look(Enum):
     BEST = "best"
     COMPLETED = "completed"
     CUT = "cut early"
+    CANCELED = "canceled"
     FAILED = "failed"
     UNFINISHED = "not finished"
 
@@ -53,6 +54,7 @@ _COLOURS = {
     Look.BEST: BLUE,
     Look.COMPLETED: GREY,
     Look.CUT: VERMILLION,
+    Look.CANCELED: "#8d939b",
     Look.FAILED: PINK,
     Look.UNFINISHED: "#b8bec6",
 }
@@ -60,12 +62,13 @@ _MARKERS = {
     Look.BEST: "*",
     Look.COMPLETED: "o",
     Look.CUT: "x",
+    Look.CANCELED: "x",
     Look.FAILED: "s",
     Look.UNFINISHED: ">",
 }
 _ENDED = {
     JobStatus.COMPLETED: Look.COMPLETED,
-    JobStatus.CANCELED: Look.CUT,
+    JobStatus.CANCELED: Look.CANCELED,
     JobStatus.FAILED: Look.FAILED,
 }
 
@@ -74,6 +77,8 @@ def look_of(trial: TrialResult, job: JobResult) -> Look:
     """Return how a trial of a sweep is drawn."""
     if trial.name == job.best:
         return Look.BEST
+    if trial.cut is not None and trial.status is JobStatus.CANCELED:
+        return Look.CUT
     return _ENDED.get(trial.status, Look.UNFINISHED)
 
 

@@ -14,8 +14,8 @@ TAIL_LINES = 20
 END_LINES = 10_000
 #: What a script prints after an epoch, e.g. `epoch 3/20`.
 EPOCH = re.compile(r"^epoch +(\d+)/\d+", re.MULTILINE)
-#: How a line says why a script failed.
-ERROR = re.compile(r"(error|\w*(Error|Exception)): ")
+#: How a line says why a script failed: as ours do, as argparse does, as Python does.
+ERROR = re.compile(r"([\w.-]+\.py: )?error: |[\w.]*(Error|Exception): ")
 #: How a script warns.
 WARNING = re.compile(r"^warning: (.+)", re.MULTILINE)
 #: What a script prints when it goes on from a checkpoint.

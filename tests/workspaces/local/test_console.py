@@ -57,7 +57,10 @@ def test_an_attempts_epochs_are_those_after_the_one_that_it_went_on_from(
     [
         ("ValueError: no digit", ": ValueError: no digit"),
         ("error: no digit", ": error: no digit"),
+        ("numpy.linalg.LinAlgError: singular", ": numpy.linalg.LinAlgError: singular"),
+        ("fit.py: error: unrecognized: --x", ": fit.py: error: unrecognized: --x"),
         ("the end", ""),
+        ("no error: all is well", ""),
         ("RuntimeError: boom\nsecond line", ": RuntimeError: boom"),
         (
             "OSError: [Errno 28] No space left on device",

@@ -92,6 +92,9 @@ def _execute(source: bytes, path: str) -> object:
     )
     # The module that was there has to outlive its name: its functions run.
     sys.modules["__forked_from__"], sys.modules["__main__"] = sys.modules["__main__"], module
+    if "__mp_main__" in sys.modules:
+        # What multiprocessing names it, for what a spawned process sends back.
+        sys.modules["__mp_main__"] = module
     try:
         exec(compile(source, path, "exec", dont_inherit=True), module.__dict__)  # noqa: S102
     except SystemExit as end:

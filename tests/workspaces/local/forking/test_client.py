@@ -179,10 +179,13 @@ def test_a_script_can_start_processes_of_its_own_in_every_way(
     make: Callable[..., Bench], method: str
 ) -> None:
     text = (
-        "import multiprocessing, os\ndef double(x): return 2 * x\n"
+        "import dataclasses, multiprocessing, os\n"
+        "@dataclasses.dataclass\nclass Point:\n    x: int\n"
+        "def double(point): return Point(2 * point.x)\n"
         "if __name__ == '__main__':\n    os.chdir('/')\n"
         f"    with multiprocessing.get_context({method!r}).Pool(1) as pool:\n"
-        "        print(pool.map(double, [1, 2]))\n"
+        # What comes back is of the script's own class too.
+        "        print([point.x for point in pool.map(double, [Point(1), Point(2)])])\n"
     )
     bench = make(preload=["multiprocessing.process"])
     assert bench.output(text, PATH=os.environ["PATH"]) == ["[2, 4]"]
