@@ -65,6 +65,8 @@ class History:
         if isinstance(entry, Created):
             self.sweep = entry.sweep
         elif isinstance(entry, Sampled):
+            if entry.trial != len(self.trials):
+                raise ValueError(f"trial {entry.trial} is not the next one to be sampled")
             self.trials.append(Trial(entry.trial, entry.parameters, entry.at))
             self.points[entry.trial] = {}
         elif isinstance(entry, Resumed):
@@ -100,7 +102,11 @@ class History:
 
 
 def read_history(entries: Iterable[Entry], primary_metric: str) -> History:
-    """Rebuild a sweep from the entries of its journal."""
+    """Rebuild a sweep from the entries of its journal.
+
+    Raises:
+        LookupError, ValueError: They do not make sense together.
+    """
     history = History()
     began = last = 0.0
     for entry in entries:

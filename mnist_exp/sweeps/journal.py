@@ -166,6 +166,20 @@ _KINDS: Mapping[str, type[Entry]] = {
         Finished,
     )
 }
+#: What the fields of an entry are, where an entry has them.
+_TYPES: Mapping[str, Any] = {
+    "at": int | float,
+    "trial": int,
+    "value": int | float,
+    "step": int,
+    "row": int,
+    "parameters": dict,
+    "sweep": dict,
+    "interval": int | None,
+    "exit_code": int | None,
+    "best": int | None,
+    **dict.fromkeys(("name", "status", "reason", "why"), str),
+}
 _NOT_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
 
@@ -206,6 +220,9 @@ def _entry(line: str) -> Entry | None:
         for name in ("kept", "again"):
             if name in content:
                 content[name] = tuple(content[name])
+        types = {name: _TYPES[name] for name in content if name in _TYPES}
+        if not all(isinstance(content[name], like) for name, like in types.items()):
+            return None
         return kind(**content)
     except (ValueError, KeyError, TypeError, AttributeError):
         return None

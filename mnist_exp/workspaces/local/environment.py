@@ -16,7 +16,10 @@ from mnist_exp.sweeps.names import azure_name
 from mnist_exp.templates import drawn_text, literal_text
 from mnist_exp.workspaces.local.leftovers import MARKER
 
-__all__ = ["TrackedRun", "job_environment"]
+__all__ = ["PARENT", "TrackedRun", "job_environment"]
+
+#: The tag that MLflow nests runs by.
+PARENT = "mlflow.parentRunId"
 
 #: Where programs, libraries, accelerators and temporary files are on this machine.
 INHERITED = (

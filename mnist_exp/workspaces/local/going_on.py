@@ -14,14 +14,21 @@ from mnist_exp.workspaces.local.journal_file import JournalFile
 __all__ = ["as_begun", "description", "kept_history"]
 
 
-def kept_history(job: SweepJob, journal: JournalFile) -> History | None:
+def kept_history(job: SweepJob, journal: JournalFile, *, has_trials: bool) -> History | None:
     """Return what there was of the sweep; None when it is new.
+
+    Args:
+        job: The sweep.
+        journal: Of the sweep.
+        has_trials: Whether a trial of it has been begun.
 
     Raises:
         OutputsError: The journal is damaged.
     """
     try:
         entries = list(journal.entries())
+        if not entries and has_trials:
+            raise ValueError("it is empty, and there are trials")
         if not entries:
             return None
         history = read_history(entries, job.objective.primary_metric)

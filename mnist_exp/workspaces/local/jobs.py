@@ -7,7 +7,7 @@ from mnist_exp.errors import ConflictError
 from mnist_exp.specs import CommandJob
 from mnist_exp.workspaces.base import BY_THE_USER
 from mnist_exp.workspaces.entities import JobStatus
-from mnist_exp.workspaces.local.environment import TrackedRun
+from mnist_exp.workspaces.local.environment import PARENT, TrackedRun
 from mnist_exp.workspaces.local.folders import JobFolder
 from mnist_exp.workspaces.local.leftovers import end_leftovers, of_job
 from mnist_exp.workspaces.local.running import RunningJob, Site, TrialOf
@@ -83,7 +83,7 @@ def _first(job: CommandJob, site: Site, folder: JobFolder, trial: TrialOf | None
         folder.put_outputs_aside()
     tags = {"azureml.job": job.name, "azureml.displayName": job.display_name}
     if trial is not None:
-        tags |= {"mlflow.parentRunId": trial.run_id, "azureml.sweep": trial.sweep}
+        tags |= {PARENT: trial.run_id, "azureml.sweep": trial.sweep}
     return site.tracking.start(job.experiment_name, job.name, folder.path, tags)
 
 

@@ -232,11 +232,12 @@ class RunningJob:
         # Tidy even where the store then fails.
         self._inputs.close()
         self.folder.clean()
-        self.describe(status, why)
-        self.folder.forget_exit_code()
         tracking = self._site.tracking
         tracking.log_missing_parameters(self.run.run_id, self._logged)
         tracking.end(self.run.run_id, status)
+        # Last: whoever is killed before has left a job that is to be closed again.
+        self.describe(status, why)
+        self.folder.forget_exit_code()
         failed = status is JobStatus.FAILED
         log = self._workers.failed_log if self._workers and failed else self.folder.log
         return JobResult(

@@ -57,7 +57,9 @@ class _Sweep:
     """One sweep, from its journal to its result."""
 
     def __init__(self, job: SweepJob, site: Site, folder: JobFolder, journal: JournalFile) -> None:
-        self._history = kept_history(job, journal)
+        self._history = kept_history(
+            job, journal, has_trials=JobFolder(site.root, f"{job.name}_0").exists
+        )
         if self._history:
             job = as_begun(job, self._history)
         else:

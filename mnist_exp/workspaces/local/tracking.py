@@ -23,7 +23,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from mnist_exp.errors import ConflictError, NotFoundError, OutputsError
 from mnist_exp.specs import ModelSpec
 from mnist_exp.workspaces.entities import JobStatus, MetricPoint, RegisteredModel
-from mnist_exp.workspaces.local.environment import TrackedRun
+from mnist_exp.workspaces.local.environment import PARENT, TrackedRun
 from mnist_exp.workspaces.local.metric_rows import as_logged
 from mnist_exp.workspaces.local.store import STORE_NAME, store_uri
 
@@ -96,6 +96,8 @@ class Tracking:
                 "mlflow.source.type": "LOCAL",
                 **tags,
             }
+            if PARENT not in tags:
+                self._discard_namesakes(experiment_id, name)
             run = self._client.create_run(experiment_id, tags=given, run_name=name)
         artifacts = Path(unquote(urlsplit(str(run.info.artifact_uri)).path))
         artifacts.parent.mkdir(parents=True, exist_ok=True)
@@ -112,16 +114,24 @@ class Tracking:
     def discard(self, run_id: str) -> None:
         """Put aside a run whose job begins again; `mlflow` can restore it."""
         with self._mapped():
+            if self._client.get_run(run_id).info.status == "RUNNING":
+                self._client.set_terminated(run_id, MLFLOW_STATUS[JobStatus.CANCELED])
             self._client.delete_run(run_id)
 
     def discard_strays(self, parent: TrackedRun, known: Collection[str]) -> None:
         """Put aside the nested runs that a kill has left between the store and their job."""
         with self._mapped():
-            nested = f"tags.`mlflow.parentRunId` = '{parent.run_id}'"
+            nested = f"tags.`{PARENT}` = '{parent.run_id}'"
             found = self._client.search_runs([parent.experiment_id], nested, max_results=5000)
         for run in found:
             if run.info.run_id not in known:
                 self.discard(run.info.run_id)
+
+    def _discard_namesakes(self, experiment_id: str, name: str) -> None:
+        """Put aside what a command has left that was killed before its job knew of its run."""
+        alike = f"tags.`azureml.job` = '{name}'"
+        for run in self._client.search_runs([experiment_id], alike):
+            self.discard(run.info.run_id)
 
     @property
     def store(self) -> Path:

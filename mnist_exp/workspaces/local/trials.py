@@ -1,13 +1,15 @@
 """The tuner's trials as jobs on this machine."""
 
 import selectors
+import shutil
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 
+from mnist_exp.errors import OutputsError
 from mnist_exp.specs import SweepJob
 from mnist_exp.sweeps.backend import MetricLogged, TrialEnded, TrialEvent
 from mnist_exp.sweeps.history import History
@@ -25,6 +27,8 @@ __all__ = ["Restart", "TrialBackend"]
 
 #: The longest sleep: an interrupt does not wake us, and not every end has a handle.
 NAP_S = 0.1
+#: Bytes without which neither a trial nor its sweep can keep anything.
+LEAST_ROOM = 2**20
 
 
 class Restart:
@@ -111,6 +115,7 @@ class TrialBackend:
         self._replayed: dict[int, dict[str, set[int]]] = {}
         self._asked_to_end: set[int] = set()
         self._has_ended: set[int] = set()
+        self._has_no_room = False
         if restart:
             self._take_over(restart.history)
 
@@ -221,11 +226,12 @@ class TrialBackend:
             for trial, running in self.running.items()
             if trial not in self._has_ended and (code := running.poll()) is not None
         }
+        self._look_for_room(code for trial, code in codes.items() if not self._was_asked(trial))
         self._has_ended |= set(codes)
         events: list[TrialEvent] = []
         if self._watch.has_changed() or codes:
             events += filter(None, map(self._value, self._rows.after(self._row)))
-        by_itself = {trial: trial not in self._asked_to_end for trial in codes}
+        by_itself = {trial: not self._was_asked(trial) for trial in codes}
         return events + [
             TrialEnded(
                 trial,
@@ -235,6 +241,27 @@ class TrialBackend:
             )
             for trial, code in codes.items()
         ]
+
+    def _was_asked(self, trial: int) -> bool:
+        return trial in self._asked_to_end
+
+    def _look_for_room(self, codes: Iterable[int]) -> None:
+        """See that trials which have failed did so of themselves, and not over a full disk.
+
+        Raises:
+            OutputsError: For once: whoever ends the sweep then has to hear of its trials.
+        """
+        room = shutil.disk_usage(self._site.root).free
+        if self._has_no_room or room >= LEAST_ROOM or not any(codes):
+            return
+        self._has_no_room = True
+        for trial in self.running:
+            # What has failed now has to run again.
+            self._folder(trial).forget_exit_code()
+        raise OutputsError(
+            f"outputs_dir: {self._site.root.parent} has {room} bytes left, and a trial has failed; "
+            "free space, then go on with the sweep"
+        )
 
     def _value(self, row: MetricRow) -> MetricLogged | None:
         """Take in a row of the store; None when it is nothing new, or none of our trials'."""

@@ -90,10 +90,16 @@ def _flush() -> bool:
     for file in files:
         _is_flushed(file)
     for name, flush in _FLUSHES.items():
-        if name in sys.modules:
+        if name in sys.modules and _is_in_use():
             _call(flush, sys.modules[name])
     ctypes.CDLL(None).fflush(None)
     return _is_flushed(sys.stdout)
+
+
+def _is_in_use() -> bool:
+    """Whether TensorFlow has computed anything here: to ask it for more would begin with that."""
+    context: Any = sys.modules.get("tensorflow.python.eager.context")
+    return bool(getattr(getattr(context, "_context", None), "_initialized", context is not None))
 
 
 def _call(find: Callable[[object], Callable[[], object]], module: object) -> None:

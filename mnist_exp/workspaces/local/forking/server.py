@@ -26,7 +26,7 @@ import sys
 import time
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mnist_exp.absence import absent
@@ -237,15 +237,24 @@ def _kill(child: Child, number: signal.Signals) -> None:
             os.kill(child.pid, number)
 
 
+@contextlib.contextmanager
+def _unwarned() -> Iterator[None]:
+    """Show no warnings, of what is hidden above all; the filters that libraries set are kept."""
+    show = warnings.showwarning
+    warnings.showwarning = lambda *_, **__: None
+    try:
+        yield
+    finally:
+        warnings.showwarning = show
+
+
 def preload(modules: list[str]) -> None:
     """Import modules; one that cannot be imported is left to the script that wants it."""
     gc.disable()
     for entry in modules:
         name, *hidden = entry.split("~")
         try:
-            with warnings.catch_warnings(), absent(*hidden):
-                # Of what is hidden, above all.
-                warnings.simplefilter("ignore")
+            with _unwarned(), absent(*hidden):
                 module, _, function = name.partition(":")
                 imported = importlib.import_module(module)
                 if function:
@@ -261,10 +270,14 @@ def preload(modules: list[str]) -> None:
 def main(arguments: list[str]) -> Call | None:
     """Serve; returns in each fork with what it is to run, and at the end with None."""
     server = Server(socket.socket(fileno=int(arguments[0])), float(arguments[1]))
+    before = dict(os.environ)
     with server.dying_with_its_starter():
         preload(arguments[2:])
+    # Libraries leave notes to themselves there, which a trial's own environment would lack.
+    notes = {name: text for name, text in os.environ.items() if before.get(name) != text}
     server.send({"ready": True})
-    return server.serve()
+    call = server.serve()
+    return call and replace(call, environment=notes | call.environment)
 
 
 if __name__ == "__main__" and (call := main(sys.argv[1:])) is not None:
