@@ -338,3 +338,25 @@ def test_a_sweep_whose_time_is_over_starts_nothing_when_it_goes_on(tune, simulat
     assert backend.started == []
     assert [trial.status for trial in result.trials] == [TrialStatus.CANCELED]
     assert "sweep timeout of 3 s" in result.why
+
+
+@pytest.mark.parametrize(
+    ("entry", "name", "value"),
+    [
+        (Logged(0, "acc", 0.5), "value", None),
+        (Logged(0, "acc", 0.5), "trial", "0"),
+        (Logged(0, "acc", 0.5), "at", "yesterday"),
+        (Sampled(0, {}), "parameters", [1]),
+        (Ended(0, "Failed", 1), "exit_code", "1"),
+        (Decided(0, 1, "cut"), "reason", 1),
+    ],
+)
+def test_a_field_of_another_type_is_damage(entry, name, value):
+    line = json.dumps(json.loads(to_line(entry)) | {name: value})
+    with pytest.raises(ValueError, match="line 1 is damaged"):
+        list(read_entries(f"{line}\n{to_line(entry)}"))
+
+
+def test_a_trial_that_is_sampled_twice_is_damage():
+    with pytest.raises(ValueError, match="trial 0 is not the next one to be sampled"):
+        read_history([Created({}), Sampled(0, {}), Sampled(0, {})], "acc")

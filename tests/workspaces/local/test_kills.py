@@ -5,8 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
 
-from mnist_exp.errors import ConflictError
+from mnist_exp.errors import ConflictError, OutputsError
 from mnist_exp.sweeps.journal import (
     Decided,
     Ended,
@@ -17,9 +18,10 @@ from mnist_exp.sweeps.journal import (
     decisions_of,
 )
 from mnist_exp.workspaces.entities import JobResult, JobStatus
+from mnist_exp.workspaces.local import trials as backend
 from mnist_exp.workspaces.local.store import STORE_NAME
 from mnist_exp.workspaces.local.tracking import Tracking
-from tests.workspaces.local.factories import PYTHON, description
+from tests.workspaces.local.factories import PYTHON, choice, description, sweep_job
 from tests.workspaces.local.killing import (
     SCRIPT,
     TRIALS,
@@ -185,6 +187,70 @@ def test_what_trials_started_apart_does_not_outlive_a_killed_sweep(
     victim.process.kill()
     victim.process.wait()
     assert victim.left_behind() == []
+
+
+def test_a_sweep_whose_journal_is_gone_does_not_begin_anew(outputs: Path, folder: Path) -> None:
+    job = rules(folder, "python")
+    run_here(outputs, job)
+    journal = outputs / "jobs" / "sweep" / "journal.jsonl"
+    journal.write_text("", encoding="utf-8")
+    with pytest.raises(OutputsError, match=r"damaged \(it is empty, and there are trials\)"):
+        run_here(outputs, job)
+
+
+def states_of_runs(outputs: Path) -> set[str]:
+    """Return how the runs of the sweep and its trials ended, as MLflow has it."""
+    experiment = description(outputs / "jobs" / "sweep")["mlflow_experiment_id"]
+    found = MlflowClient(Tracking(outputs).uri).search_runs([experiment])
+    return {run.info.status for run in found}
+
+
+#: Fails where there is a file that says so, and tells that it was there.
+FAILING = """\
+import pathlib, sys
+from logger import log_metric
+
+log_metric("score", 1.0, 1)
+sys.exit(pathlib.Path({full!r}).exists())
+"""
+
+
+def test_a_trial_that_fails_over_a_full_disk_runs_again(
+    outputs: Path, tmp_path: Path, code: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = tmp_path / "full"
+    job = sweep_job(
+        f"{PYTHON} script.py {{{{search_space.x}}}}",
+        {"x": choice(1, 2, 3)},
+        code=code(FAILING.replace("{full!r}", repr(str(full)))),
+    )
+    usage = shutil.disk_usage(outputs)
+    measured = lambda _: usage._replace(free=4096 if full.exists() else usage.free)  # noqa: E731
+    monkeypatch.setattr(backend.shutil, "disk_usage", measured)
+    full.touch()
+    with pytest.raises(OutputsError, match="has 4096 bytes left, and a trial has failed; free"):
+        run_here(outputs, job)
+    full.unlink()
+    result = run_here(outputs, job)
+    assert [trial.status for trial in result.trials] == [JobStatus.COMPLETED] * 3
+    assert states_of_runs(outputs) == {"FINISHED"}
+
+
+def test_a_trial_whose_run_was_not_ended_yet_is_closed_by_the_next_command(
+    outputs: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job, end = rules(folder, "python"), Tracking.end
+
+    def killed(*_: object) -> None:
+        # As far as files tell, this is a kill.
+        monkeypatch.setattr(Tracking, "end", end)
+        raise OutputsError("killed")
+
+    monkeypatch.setattr(Tracking, "end", killed)
+    with pytest.raises(OutputsError, match="killed"):
+        run_here(outputs, job)
+    assert run_here(outputs, job).status is JobStatus.COMPLETED
+    assert states_of_runs(outputs) == {"FINISHED"}
 
 
 def test_a_second_command_on_the_same_sweep_is_refused(outputs: Path, folder: Path) -> None:

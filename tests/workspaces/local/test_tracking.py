@@ -39,3 +39,17 @@ def test_a_deleted_run_is_restored_when_its_job_goes_on(tracking: Tracking, tmp_
     tracking.resume(run.run_id)
     info = MlflowClient(tracking.uri).get_run(run.run_id).info
     assert (info.lifecycle_stage, info.status) == ("active", "RUNNING")
+
+
+def test_a_run_that_its_job_never_knew_of_is_put_aside(tracking: Tracking, tmp_path: Path) -> None:
+    tags = {"azureml.job": "sweep_1"}
+    stray = tracking.start("digits", "sweep_1", tmp_path, tags)
+    other = tracking.start("digits", "sweep_2", tmp_path, {"azureml.job": "sweep_2"})
+    run = tracking.start("digits", "sweep_1", tmp_path, tags)
+    client = MlflowClient(tracking.uri)
+    found = [client.get_run(one.run_id).info for one in (stray, other, run)]
+    assert [(info.lifecycle_stage, info.status) for info in found] == [
+        ("deleted", "KILLED"),
+        ("active", "RUNNING"),
+        ("active", "RUNNING"),
+    ]

@@ -98,8 +98,9 @@ def _flush() -> bool:
 
 def _is_in_use() -> bool:
     """Whether TensorFlow has computed anything here: to ask it for more would begin with that."""
-    context: Any = sys.modules.get("tensorflow.python.eager.context")
-    return bool(getattr(getattr(context, "_context", None), "_initialized", context is not None))
+    module: Any = sys.modules.get("tensorflow.python.eager.context")
+    context = getattr(module, "_context", None)
+    return context is not None and bool(getattr(context, "_initialized", True))
 
 
 def _call(find: Callable[[object], Callable[[], object]], module: object) -> None:

@@ -397,6 +397,27 @@ def test_what_a_script_has_only_forked_ends_when_no_script_runs(bench: Bench) ->
     assert len(find_processes(of_job(bench.folder))) == 1
 
 
+def test_what_libraries_have_set_as_they_were_imported_stays(
+    make: Callable[..., Bench], tmp_path: Path
+) -> None:
+    library = "import os, warnings\nos.environ |= {'NOTE': 'kept', 'OWN': 'theirs'}\n"
+    library += "warnings.filterwarnings('ignore', 'odd')\nwarnings.warn('seen by nobody')\n"
+    (tmp_path / "library.py").write_text(library, encoding="utf-8")
+    bench = make(preload=["library"], PYTHONPATH=str(tmp_path))
+    text = "import os, warnings\nprint(os.environ['NOTE'], os.environ['OWN'])\n"
+    assert bench.output(f"{text}warnings.warn('odd')\n", OWN="ours") == ["kept ours"]
+    assert (tmp_path / "server.txt").read_text(encoding="utf-8") == ""
+
+
+def test_a_library_that_was_only_imported_is_not_put_to_work_at_the_end(
+    make: Callable[..., Bench],
+) -> None:
+    bench = make(preload=["tensorflow~keras"], TF_CPP_MIN_LOG_LEVEL="0")
+    # TensorFlow starts threads, and greets, with its first operation.
+    text = "import atexit, os\natexit.register(lambda: print(len(os.listdir('/proc/self/task'))))\n"
+    assert bench.output(text) == ["1"]
+
+
 def test_a_library_that_cannot_be_imported_is_left_to_the_script(bench: Bench) -> None:
     assert bench.server.wait_until_ready()
     assert "no_such_module cannot be imported" in (bench.scripts / "server.txt").read_text()
