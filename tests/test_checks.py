@@ -633,7 +633,8 @@ def test_an_input_of_ones_own_is_not_held_to_the_models_rules() -> None:
 @pytest.mark.parametrize(
     ("key", "values", "fault"),
     [
-        ("seed", [-1, 2], "seed: may draw -1, and seed must be from 0 to 2147483647;"),
+        ("seed", ["7", 5.0, -1], "seed: may draw -1, and seed must be from 0 to 2147483647;"),
+        ("seed", [2, 2.5], "seed: may draw 2.5, and seed must be from 0 to 2147483647;"),
         ("batch_size", [{"a": 1}], "batch_size: may draw {'a': 1}, and model.batch_size must be a"),
         ("batch_size", [10**400], "batch_size.values[0]: must be a number up to 1.79769e+308,"),
         ("x", ["a\0b"], "x.values[0]: must be without a null character, got 'a\\x00b'"),

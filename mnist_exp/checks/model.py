@@ -7,7 +7,7 @@ from typing import Any
 
 from mnist_exp.config import Architecture, ExperimentConfig, Optimizer
 
-__all__ = ["model_faults", "model_field", "share_rule", "value_rule"]
+__all__ = ["model_faults", "model_field", "number_of", "share_rule", "value_rule"]
 
 
 #: Beyond it a count is a slip of the finger, or does not fit the trainer's 32 bits.
@@ -45,21 +45,22 @@ def value_rule(name: str, value: Any) -> str | None:
     Numbers may come as text or, from a sweep, whole ones as floats: the trainer reads both.
     """
     rule, keeps = RULES[name]
-    if keeps is _is_count and _number(value) > MOST:
+    if keeps is _is_count and number_of(value) > MOST:
         return f"at most {MOST}"
-    if keeps is _is_positive and keeps(value) and not LEAST_FLOAT <= _number(value) <= MOST_FLOAT:
+    if keeps is _is_positive and keeps(value) and not LEAST_FLOAT <= number_of(value) <= MOST_FLOAT:
         return f"from {LEAST_FLOAT} to {MOST_FLOAT}, as float32 holds it"
     return None if keeps(value) else rule
 
 
 def share_rule(batch_size: Any, workers: int) -> str | None:
     """Return the rule that a batch size breaks which workers cannot share; None if they can."""
-    if workers < 1 or not _is_count(batch_size) or _number(batch_size) % workers == 0:
+    if workers < 1 or not _is_count(batch_size) or number_of(batch_size) % workers == 0:
         return None
     return f"a multiple of job.distribution.worker_count, {workers}, for equal shares of a step"
 
 
-def _number(value: Any) -> float:
+def number_of(value: Any) -> float:
+    """Return a number that may have come as text; nan for what is none."""
     try:
         return math.nan if isinstance(value, bool) else float(value)
     except (TypeError, ValueError, OverflowError):
@@ -67,12 +68,12 @@ def _number(value: Any) -> float:
 
 
 def _is_count(value: Any) -> bool:
-    number = _number(value)
+    number = number_of(value)
     return number.is_integer() and number >= 1
 
 
 def _is_positive(value: Any) -> bool:
-    number = _number(value)
+    number = number_of(value)
     return math.isfinite(number) and number > 0
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from mnist_exp.build import inputs_of, script_command
 from mnist_exp.checks.general import SEED_RULE, SEEDS
-from mnist_exp.checks.model import model_field, share_rule, value_rule
+from mnist_exp.checks.model import model_field, number_of, share_rule, value_rule
 from mnist_exp.config import ExperimentConfig
 from mnist_exp.sweeps import parse_sweep
 from mnist_exp.sweeps.expressions import Choice, Expression
@@ -132,6 +132,8 @@ def _drawn(expression: Expression) -> tuple[Any, ...]:
 def _rule(field: str | None, value: Any, workers: int) -> str | None:
     """Return the rule that a value breaks, of a field of the model or else of the seed."""
     if field is None:
-        return None if value in SEEDS else SEED_RULE
+        number = number_of(value)
+        # A range looks for a float one by one.
+        return None if number.is_integer() and int(number) in SEEDS else SEED_RULE
     rule = value_rule(field, value)
     return share_rule(value, workers) if field == "batch_size" and not rule else rule

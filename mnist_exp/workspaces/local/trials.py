@@ -4,7 +4,7 @@ import selectors
 import shutil
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -226,7 +226,9 @@ class TrialBackend:
             for trial, running in self.running.items()
             if trial not in self._has_ended and (code := running.poll()) is not None
         }
-        self._look_for_room(code for trial, code in codes.items() if not self._was_asked(trial))
+        self._look_for_room(
+            [trial for trial, code in codes.items() if code and not self._was_asked(trial)]
+        )
         self._has_ended |= set(codes)
         events: list[TrialEvent] = []
         if self._watch.has_changed() or codes:
@@ -245,18 +247,20 @@ class TrialBackend:
     def _was_asked(self, trial: int) -> bool:
         return trial in self._asked_to_end
 
-    def _look_for_room(self, codes: Iterable[int]) -> None:
+    def _look_for_room(self, failed: Sequence[int]) -> None:
         """See that trials which have failed did so of themselves, and not over a full disk.
 
         Raises:
             OutputsError: For once: whoever ends the sweep then has to hear of its trials.
         """
+        if self._has_no_room or not failed:
+            return
         room = shutil.disk_usage(self._site.root).free
-        if self._has_no_room or room >= LEAST_ROOM or not any(codes):
+        if room >= LEAST_ROOM:
             return
         self._has_no_room = True
-        for trial in self.running:
-            # What has failed now has to run again.
+        for trial in failed:
+            # It has to run again.
             self._folder(trial).forget_exit_code()
         raise OutputsError(
             f"outputs_dir: {self._site.root.parent} has {room} bytes left, and a trial has failed; "
