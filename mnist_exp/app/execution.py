@@ -19,7 +19,7 @@ from mnist_exp.app.display import RichDisplay
 from mnist_exp.app.dry_run import show_dry_run
 from mnist_exp.app.hydra_errors import explain, is_foreign
 from mnist_exp.app.resumption import with_kept_config
-from mnist_exp.app.schemas import to_config
+from mnist_exp.app.schemas import MissingKeysError, to_config, with_stand_ins
 from mnist_exp.build import command_job, deployment_spec, endpoint_spec, model_spec
 from mnist_exp.config import ExperimentConfig, Stage
 from mnist_exp.errors import ConfigError, JobError, MnistExpError, OutputsError
@@ -92,7 +92,11 @@ def check(composed: DictConfig, hydra_config: DictConfig) -> None:
     Raises:
         MnistExpError: Something does not hold.
     """
-    config = _config(composed, hydra_config)
+    try:
+        config = _config(composed, hydra_config)
+    except MissingKeysError as missing:
+        others = _other_faults(composed, hydra_config, missing.keys)
+        raise ConfigError([*missing.lines, *others]) from None
     # The doctor tells what is wrong itself, with all the rest.
     if config.stage is not Stage.doctor and (faults := checks.faults(config)):
         raise ConfigError(faults)
@@ -110,6 +114,20 @@ def check(composed: DictConfig, hydra_config: DictConfig) -> None:
     probe(Path(config.outputs_dir))
     if hydra_config.mode == RunMode.RUN:
         probe(Path(hydra_config.run.dir), "hydra.run.dir")
+
+
+def _other_faults(
+    composed: DictConfig, hydra_config: DictConfig, missing: Sequence[str]
+) -> list[str]:
+    """Return what is wrong besides missing keys."""
+    filled = with_stand_ins(composed, missing)
+    if filled is None:
+        return []
+    try:
+        faults = checks.faults(_config(filled, hydra_config))
+    except MnistExpError as error:
+        return list(error.lines)
+    return [line for line in faults if not line.startswith(tuple(f"{key}:" for key in missing))]
 
 
 def execute(composed: DictConfig, hydra_config: DictConfig) -> Record:

@@ -1,14 +1,17 @@
 """Registers the config schema with Hydra and turns a composed config into its types."""
 
+from collections.abc import Sequence
+from typing import Any
+
 from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
 
 from mnist_exp.app.composition import empty_mappings, input_sources, resolve_paths, task_overrides
-from mnist_exp.app.schema_keys import explain_key, unknown_keys
+from mnist_exp.app.schema_keys import explain_key, type_at, unknown_keys
 from mnist_exp.config import ExperimentConfig, Stage
 from mnist_exp.errors import ConfigError
 
-__all__ = ["register_schemas", "to_config"]
+__all__ = ["MissingKeysError", "register_schemas", "to_config", "with_stand_ins"]
 
 
 #: Mappings that take new keys from the command line without a `+`.
@@ -20,6 +23,18 @@ FREE_MAPPINGS = (
     "endpoint.mirror_traffic",
     "endpoint.deployment.environment_variables",
 )
+
+
+#: Values that break no rule, by the type of their key.
+STAND_INS: dict[Any, Any] = {str: "maximize", int: 1, float: 1.0}
+
+
+class MissingKeysError(ConfigError):
+    """Mandatory keys have no value."""
+
+    def __init__(self, keys: Sequence[str]) -> None:
+        super().__init__([_missing(key) for key in keys])
+        self.keys = tuple(keys)
 
 
 def register_schemas() -> None:
@@ -38,12 +53,13 @@ def to_config(composed: DictConfig, hydra_config: DictConfig) -> ExperimentConfi
         hydra_config: The `hydra` node: where each config file came from.
 
     Raises:
-        ConfigError: There are keys that the schema does not have, or mandatory values are missing.
+        MissingKeysError: Mandatory keys have no value.
+        ConfigError: There are keys that the schema does not have.
     """
     if unknown := list(unknown_keys(composed)):
         raise ConfigError([explain_key(key) for key in unknown])
     if missing := sorted(OmegaConf.missing_keys(composed)):
-        raise ConfigError([_missing(key) for key in missing])
+        raise MissingKeysError(missing)
     composed = composed.copy()
     empty_mappings(composed, task_overrides(hydra_config))
     OmegaConf.update(composed, "job.sources", input_sources(composed), force_add=True)
@@ -52,6 +68,25 @@ def to_config(composed: DictConfig, hydra_config: DictConfig) -> ExperimentConfi
     if not isinstance(config, ExperimentConfig):
         raise TypeError(f"the composed config is no ExperimentConfig but a {type(config)}")
     return config
+
+
+def with_stand_ins(composed: DictConfig, keys: Sequence[str]) -> DictConfig | None:
+    """Return the config with something in the place of missing keys, so that it can be checked.
+
+    Args:
+        composed: As for `to_config`.
+        keys: Those that are missing.
+
+    Returns:
+        None where nothing can stand for one of them.
+    """
+    filled = composed.copy()
+    for key in keys:
+        kind = type_at(key)
+        if kind not in STAND_INS:
+            return None
+        OmegaConf.update(filled, key, STAND_INS[kind])
+    return filled
 
 
 def _missing(key: str) -> str:

@@ -175,3 +175,21 @@ def test_a_disk_without_space(cli: Cli, small_disk: Path) -> None:
     assert "error: outputs_dir: must be a folder that can be written" in done.stderr
     assert "No space left on device" in done.stderr
     assert list(small_disk.iterdir()) == [small_disk / "full"]
+
+
+def test_a_missing_key_hides_no_other_fault(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "mine" / "sweep").mkdir(parents=True)
+    (tmp_path / "mine" / "sweep" / "mine.yaml").write_text("search_space: {}\n", encoding="utf-8")
+    done = cli("--config-dir", "mine", "stage=sweep", "sweep=mine", "model.epochs=0", "seed=-1")
+    assert done.returncode == 1
+    keys = [line.removeprefix("error: ").split(":")[0] for line in done.stderr.splitlines()]
+    assert sorted(keys) == [
+        "model.epochs",
+        "seed",
+        "sweep.limits.max_total_trials",
+        "sweep.objective.goal",
+        "sweep.objective.primary_metric",
+        "sweep.sampling_algorithm.type",
+        "sweep.search_space",
+    ]
+    assert not cli.outputs.exists()
