@@ -15,8 +15,6 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
-from operator import attrgetter
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -28,8 +26,6 @@ __all__ = ["INTERRUPTED", "leave"]
 INTERRUPTED = object()
 
 _WRITERS = (io.TextIOWrapper, io.BufferedWriter, io.BufferedRandom)
-#: Libraries that keep what a script has written in buffers of their own until they are taken apart.
-_FLUSHES = {"tensorflow": attrgetter("summary.flush")}
 #: Python's own exit code when standard output cannot be written at the end.
 _UNWRITTEN = 120
 
@@ -89,23 +85,22 @@ def _flush() -> bool:
     files = [one for one in gc.get_objects() if issubclass(type(one), _WRITERS)]
     for file in files:
         _is_flushed(file)
-    for name, flush in _FLUSHES.items():
-        if name in sys.modules and _is_in_use():
-            _call(flush, sys.modules[name])
+    _flush_summaries()
     ctypes.CDLL(None).fflush(None)
     return _is_flushed(sys.stdout)
 
 
-def _is_in_use() -> bool:
-    """Whether TensorFlow has computed anything here: to ask it for more would begin with that."""
+def _flush_summaries() -> None:
+    """Have TensorFlow write what it keeps in a buffer of its own until it is taken apart.
+
+    Where it has computed nothing there is nothing, and to ask it would wake its devices.
+    """
     module: Any = sys.modules.get("tensorflow.python.eager.context")
     context = getattr(module, "_context", None)
-    return context is not None and bool(getattr(context, "_initialized", True))
-
-
-def _call(find: Callable[[object], Callable[[], object]], module: object) -> None:
+    if context is None or not getattr(context, "_initialized", True):
+        return
     try:
-        find(module)()
+        sys.modules["tensorflow"].summary.flush()
     except Exception as error:
         # Whatever a library may raise.
         print(f"what is left to be written was not: {error}", file=sys.stderr)

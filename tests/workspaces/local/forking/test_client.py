@@ -416,6 +416,12 @@ def test_a_library_that_was_only_imported_is_not_put_to_work_at_the_end(
     # TensorFlow starts threads, and greets, with its first operation.
     text = "import atexit, os\natexit.register(lambda: print(len(os.listdir('/proc/self/task'))))\n"
     assert bench.output(text) == ["1"]
+    # What a script has it keep is written.
+    writes = "import tensorflow as tf\ntf.summary.create_file_writer('logs').set_as_default()\n"
+    writes += "tf.summary.write('a name', 0.5, step=1)\n"
+    assert bench.start(writes).wait(PATIENCE_S) == 0
+    (events,) = (bench.scripts / "job_2" / "wd" / "logs").iterdir()
+    assert b"a name" in events.read_bytes()
 
 
 def test_a_library_that_cannot_be_imported_is_left_to_the_script(bench: Bench) -> None:
