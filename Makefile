@@ -24,8 +24,8 @@ test-soak: $(VENV)/.installed-dev
 # takes longer than `make test` has time for.
 test-azure: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not soak and not faults" \
-		tests/workspaces/azure tests/contracts tests/cli/test_azure.py \
-		tests/cli/test_tutorial_calls.py tests/test_azure_warnings.py $(ARGS)
+		tests/workspaces/azure tests/contracts tests/commands/test_azure.py \
+		tests/commands/test_tutorial_calls.py tests/checks/test_azure.py $(ARGS)
 
 # Every fault at every kind of request; `make test` has a seeded forty of them.
 test-azure-faults: $(VENV)/.installed-dev

@@ -8,8 +8,6 @@ from benchmarks.contestants import CONTESTANTS
 from benchmarks.report import save, show
 from benchmarks.rivals import Rival, installed
 
-__all__ = ["accuracy"]
-
 _NAMES = ("ours", "general", "eager")
 _BATCH_SIZE = 64
 

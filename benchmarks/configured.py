@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 from benchmarks.contestants import Work
 
 if TYPE_CHECKING:
-    from data import Digits
+    from digits.data import Digits
 
-__all__ = ["SPACE", "configured"]
 
 #: Two values of each: eight configurations.
 SPACE = {

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from benchmarks.contestants import Work
 from benchmarks.contestants.eager import EagerTraining
-from data import load
+from digits.data import load
 
 
 def main(data: Path, epochs: int, batch_size: int) -> None:

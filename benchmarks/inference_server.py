@@ -18,8 +18,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-__all__ = ["InferenceServer", "rival_environment"]
-
 _ROOT = Path(__file__).parents[1]
 _PACKAGES = ("azureml-inference-server-http==1.5.1", "tensorflow>=2.20,<2.22", "numpy>=2.0,<3")
 _SCRIPT = """\

@@ -11,9 +11,9 @@ import optuna
 
 from benchmarks.configured import SPACE, configured
 from benchmarks.contestants import ours
-from compute import ComputePath
-from data import Digits, load
-from mnist_exp.workspaces.local.store import STORE_NAME
+from digits.compute import ComputePath
+from digits.data import Digits, load
+from mnist_exp.workspaces.local.tracking.location import STORE_NAME
 
 
 def main(data: Path, epochs: int, folder: Path | None) -> None:
@@ -56,7 +56,7 @@ class _Tracked:
         return accuracy
 
     def keep(self, path: ComputePath, test: Digits) -> None:
-        from export import evaluate, export_evaluation, export_model  # noqa: PLC0415
+        from digits.export import evaluate, export_evaluation, export_model  # noqa: PLC0415
 
         self._outputs.mkdir()
         export_evaluation(evaluate(path, test), self._outputs)

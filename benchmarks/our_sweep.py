@@ -8,9 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mnist_exp.sweeps.journal import Entry, read_entries
-from mnist_exp.workspaces.local.tracking import Tracking
-
-__all__ = ["CONCURRENT", "ROOT", "entries_of", "prepare_store", "run_sweep", "sweep_spec"]
+from mnist_exp.workspaces.local.tracking.store import Tracking
 
 ROOT = Path(__file__).parents[1]
 #: Trials at once.

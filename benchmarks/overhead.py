@@ -10,8 +10,6 @@ from benchmarks.our_sweep import CONCURRENT, entries_of, prepare_store, run_swee
 from benchmarks.report import save, show
 from mnist_exp.sweeps.journal import Ended, Logged
 
-__all__ = ["overhead"]
-
 #: Logs one value, and says when it began and when it had done so.
 _STUB = """\
 import time

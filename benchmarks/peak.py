@@ -3,7 +3,7 @@
 import json
 import time
 
-from lean import import_tensorflow
+from digits.lean import import_tensorflow
 
 tf = import_tensorflow(keras=False)
 

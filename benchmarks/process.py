@@ -9,8 +9,6 @@ from pathlib import Path
 
 from benchmarks.report import save, show, spread
 
-__all__ = ["process"]
-
 _ROOT = Path(__file__).parents[1]
 _BATCH_SIZE = 64
 

@@ -24,7 +24,7 @@ class Trial(tune.Trainable):
     """A step is an epoch. TensorFlow is imported here, in the actor's process, and only there."""
 
     def setup(self, config: dict[str, Any]) -> None:
-        from data import load  # noqa: PLC0415 - imports what only an actor needs
+        from digits.data import load  # noqa: PLC0415 - imports what only an actor needs
 
         self._digits, self._test = load(Path(config["data"]))
         self.reset_config(config)

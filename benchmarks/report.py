@@ -14,8 +14,6 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-__all__ = ["Spread", "environment", "save", "show", "spread"]
-
 # Below the current folder, as all that a command leaves.
 _RESULTS = Path("benchmarks", "results")
 _PACKAGES = ("tensorflow", "keras", "numpy", "mlflow", "torch", "jax", "optuna", "ray")

@@ -10,8 +10,6 @@ from typing import Any, Self
 
 from benchmarks.contestants import CONTESTANTS
 
-__all__ = ["Rival", "installed"]
-
 _ROOT = Path(__file__).parents[1]
 
 

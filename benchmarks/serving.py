@@ -17,8 +17,6 @@ from mnist_exp.config import EnvType
 from mnist_exp.specs import DeploymentSpec, EndpointSpec, EnvironmentSpec, RequestSettings
 from mnist_exp.workspaces.local.endpoints import Endpoints, ModelFiles
 
-__all__ = ["serving"]
-
 _ROOT = Path(__file__).parents[1]
 _NAME = "bench-endpoint"
 _CASES = [(rows, connections) for rows in (1, 30) for connections in (1, 4)]

@@ -7,8 +7,6 @@ from pathlib import Path
 from benchmarks.report import save, show, spread
 from benchmarks.sweep_rivals import SWEEP_RIVALS
 
-__all__ = ["sweep"]
-
 
 def sweep(data: Path, epochs: int, rounds: int, names: Sequence[str]) -> None:
     """Measures the wall time of eight trials, contestants in turns.

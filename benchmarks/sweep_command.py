@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mnist_exp.config import ComputeType, EnvType
+from mnist_exp.results import JobResult
 from mnist_exp.specs import (
     CommandJob,
     ComputeSpec,
@@ -20,8 +21,9 @@ from mnist_exp.specs import (
     SweepJob,
 )
 from mnist_exp.sweeps import parse_sweep
-from mnist_exp.workspaces.entities import JobResult
-from mnist_exp.workspaces.local import tracking  # noqa: F401 - MLflow, else imported when asked for
+from mnist_exp.workspaces.local.tracking import (
+    store,  # noqa: F401 - MLflow, else imported when asked for
+)
 from mnist_exp.workspaces.local.workspace import LocalWorkspace
 
 

@@ -12,18 +12,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from benchmarks.configured import SPACE
-from benchmarks.our_sweep import (
-    CONCURRENT,
-    ROOT,
-    entries_of,
-    prepare_store,
-    run_sweep,
-    sweep_spec,
-)
+from benchmarks.our_sweep import CONCURRENT, ROOT, entries_of, prepare_store, run_sweep, sweep_spec
 from mnist_exp.sweeps.journal import Started
-from mnist_exp.workspaces.local.store import STORE_NAME
-
-__all__ = ["SWEEP_RIVALS", "usual_rivals"]
+from mnist_exp.workspaces.local.tracking.location import STORE_NAME
 
 _EAGER_CONCURRENT = 4
 

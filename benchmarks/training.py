@@ -14,9 +14,7 @@ from typing import Any
 from benchmarks.contestants import CONTESTANTS
 from benchmarks.report import save, show, spread
 from benchmarks.rivals import Rival, installed
-from data import load
-
-__all__ = ["Race", "training"]
+from digits.data import load
 
 _ROOT = Path(__file__).parents[1]
 _BASE = "eager"

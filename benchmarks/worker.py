@@ -16,7 +16,7 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from benchmarks.contestants import CONTESTANTS, Work
-from data import load
+from digits.data import load
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ _handles_interrupts = signal.getsignal(signal.SIGINT) is signal.default_int_hand
 if _handles_interrupts:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
-from mnist_exp.app.main import main  # noqa: E402
+from mnist_exp.cli.main import main  # noqa: E402
 
 if _handles_interrupts:
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -27,19 +27,6 @@ from mnist_exp.specs import (
 from mnist_exp.sweeps import parse_sweep
 from mnist_exp.templates import swept
 
-__all__ = [
-    "DATA_REFERENCE",
-    "command_job",
-    "compute_spec",
-    "data_spec",
-    "deployment_spec",
-    "endpoint_change",
-    "endpoint_spec",
-    "inputs_of",
-    "model_spec",
-    "sweep_job",
-]
-
 #: As a path input's path: the folder of the data group.
 DATA_REFERENCE = "{{data}}"
 

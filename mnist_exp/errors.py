@@ -20,23 +20,6 @@ A message is one line: where (a config key or a path), the rule, the value, the 
 
 from collections.abc import Sequence
 
-__all__ = [
-    "AccessError",
-    "AuthenticationError",
-    "ConfigError",
-    "ConflictError",
-    "DataError",
-    "EndpointError",
-    "JobError",
-    "MnistExpError",
-    "NotFoundError",
-    "OutputsError",
-    "QuotaError",
-    "ServiceError",
-    "ThrottledError",
-    "UnsupportedError",
-]
-
 
 class MnistExpError(Exception):
     """The root of the tree: catch this one to catch them all."""

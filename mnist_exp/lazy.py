@@ -15,8 +15,6 @@ from mnist_exp.workspaces.base import Workspace
 # Importing inside functions is what this module is for.
 # ruff: noqa: PLC0415
 
-__all__ = ["datasets", "figures", "insights", "open_workspace"]
-
 
 def open_workspace(config: ExperimentConfig, outputs: Path) -> Workspace:
     """Return the workspace that the config chooses; nothing is written yet.
@@ -41,21 +39,21 @@ def open_workspace(config: ExperimentConfig, outputs: Path) -> Workspace:
 
 
 #: What MLflow loads whenever it is imported where it is installed, and the package azure with it.
-PLUGIN = "azureml.mlflow"
+_PLUGIN = "azureml.mlflow"
 
 
 def _hide_plugin() -> None:
     """Have MLflow go without its plugin for Azure, which a store on this machine never needs."""
     # None in sys.modules makes an import raise ModuleNotFoundError:
     # https://docs.python.org/3/reference/import.html#the-module-cache
-    sys.modules.setdefault(PLUGIN, None)  # type: ignore[arg-type]
+    sys.modules.setdefault(_PLUGIN, None)  # type: ignore[arg-type]
     warnings.filterwarnings("ignore", "Failure attempting to register", UserWarning)
 
 
 def _show_plugin() -> None:
     """Undo that: another variant of the same command may have run on this machine."""
-    if sys.modules.get(PLUGIN, sys) is None:
-        del sys.modules[PLUGIN]
+    if sys.modules.get(_PLUGIN, sys) is None:
+        del sys.modules[_PLUGIN]
 
 
 def figures() -> ModuleType:

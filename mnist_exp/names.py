@@ -7,25 +7,17 @@ import re
 import secrets
 from datetime import UTC, datetime
 
-__all__ = [
-    "MOST_LETTERS",
-    "compute_name_fault",
-    "endpoint_name_fault",
-    "input_name_fault",
-    "new_job_name",
-]
-
 #: Endpoints and deployments alike.
-ENDPOINT_NAME = re.compile(r"[a-zA-Z]([-a-zA-Z0-9]*[a-zA-Z0-9])?")
-COMPUTE_NAME = re.compile(r"[a-zA-Z][-a-zA-Z0-9]*")
+_ENDPOINT_NAME = re.compile(r"[a-zA-Z]([-a-zA-Z0-9]*[a-zA-Z0-9])?")
+_COMPUTE_NAME = re.compile(r"[a-zA-Z][-a-zA-Z0-9]*")
 #: That an MLflow parameter's name may have: inputs and swept keys become parameters.
 MOST_LETTERS = 250
-INPUT_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*(\.[a-zA-Z_][a-zA-Z0-9_]*)*")
+_INPUT_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*(\.[a-zA-Z_][a-zA-Z0-9_]*)*")
 
 
 def endpoint_name_fault(name: str) -> str | None:
     """Return the rule that an endpoint's or deployment's name breaks, None if it breaks none."""
-    if 3 <= len(name) <= 32 and ENDPOINT_NAME.fullmatch(name):
+    if 3 <= len(name) <= 32 and _ENDPOINT_NAME.fullmatch(name):
         return None
     return (
         "must be 3 to 32 letters, digits and hyphens, begin with a letter "
@@ -35,7 +27,7 @@ def endpoint_name_fault(name: str) -> str | None:
 
 def compute_name_fault(name: str) -> str | None:
     """Return the rule that a compute target's name breaks, None if it breaks none."""
-    if 3 <= len(name) <= 24 and COMPUTE_NAME.fullmatch(name):
+    if 3 <= len(name) <= 24 and _COMPUTE_NAME.fullmatch(name):
         return None
     return f"must be 3 to 24 letters, digits and hyphens and begin with a letter, got {name!r}"
 
@@ -44,7 +36,7 @@ def input_name_fault(name: str) -> str | None:
     """Return the rule that an input's or output's name breaks, None if it breaks none."""
     if len(name) > MOST_LETTERS:
         return f"must have at most {MOST_LETTERS} letters, got {len(name)}"
-    if INPUT_NAME.fullmatch(name):
+    if _INPUT_NAME.fullmatch(name):
         return None
     return f"must be letters, digits and underscores and not begin with a digit, got {name!r}"
 

@@ -15,9 +15,7 @@ from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
 
-__all__ = ["LOOK_S", "STUCK_S", "adopt_orphans", "end_children", "kill_children", "reap_children"]
-
-PR_SET_CHILD_SUBREAPER = 36
+_PR_SET_CHILD_SUBREAPER = 36
 #: Seconds between two looks, and after which nobody waits any more: the system holds it.
 LOOK_S = 0.01
 STUCK_S = 5.0
@@ -27,7 +25,7 @@ _adopting: set[int] = set()
 
 def adopt_orphans() -> None:
     """Become the parent of every descendant whose own parent has ended."""
-    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
+    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
     _adopting.add(os.getpid())
 
 

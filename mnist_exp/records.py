@@ -16,15 +16,13 @@ from typing import Any
 
 from mnist_exp.config import Stage
 from mnist_exp.errors import NotFoundError
-from mnist_exp.workspaces.entities import JobStatus
-
-__all__ = ["RECORD_NAME", "SCHEMA_VERSION", "Record", "RecordIndex", "load_record", "write_json"]
+from mnist_exp.status import JobStatus
 
 #: Raised when a field changes its meaning or goes; a new field alone does not raise it.
 SCHEMA_VERSION = 1
 
 RECORD_NAME = "run.json"
-INDEX_NAME = "index.jsonl"
+_INDEX_NAME = "index.jsonl"
 
 
 @dataclass(frozen=True)
@@ -133,7 +131,7 @@ class RecordIndex:
 
     def __init__(self, outputs: Path) -> None:
         self.outputs = outputs
-        self._path = outputs / INDEX_NAME
+        self._path = outputs / _INDEX_NAME
 
     def add(self, record: Record, folder: Path) -> None:
         """Append a line that says where the record is."""

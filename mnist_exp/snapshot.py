@@ -15,9 +15,7 @@ from pathspec import GitIgnoreSpec
 
 from mnist_exp.errors import JobError
 
-__all__ = ["copy_snapshot", "snapshot_files", "snapshot_hash"]
-
-IGNORE_FILES = (".amlignore", ".gitignore")
+_IGNORE_FILES = (".amlignore", ".gitignore")
 
 
 def snapshot_files(source: Path, leave_out: Path | None = None) -> list[Path]:
@@ -62,7 +60,7 @@ def copy_snapshot(source: Path, target: Path, leave_out: Path | None = None) -> 
 
 
 def _ignore_rules(source: Path) -> GitIgnoreSpec:
-    for name in IGNORE_FILES:
+    for name in _IGNORE_FILES:
         path = source / name
         if path.is_file():
             return GitIgnoreSpec.from_lines(path.read_text(encoding="utf-8").splitlines())

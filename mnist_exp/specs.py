@@ -19,29 +19,11 @@ from mnist_exp.config import (
     Identity,
     KeyName,
 )
-from mnist_exp.sweeps.expressions import Expression
 from mnist_exp.sweeps.limits import Limits
-from mnist_exp.sweeps.policies import Policy
 from mnist_exp.sweeps.ranking import Objective
-from mnist_exp.sweeps.sampling import Sampling
-
-__all__ = [
-    "CommandJob",
-    "ComputeSpec",
-    "DataSpec",
-    "DeploymentSpec",
-    "Distribution",
-    "EndpointSpec",
-    "EnvironmentSpec",
-    "Literal",
-    "ModelSpec",
-    "OutputSpec",
-    "PathInput",
-    "ProbeSettings",
-    "RequestSettings",
-    "SweepJob",
-    "parse_model_reference",
-]
+from mnist_exp.sweeps.sampling.algorithms import Sampling
+from mnist_exp.sweeps.space.expressions import Expression
+from mnist_exp.sweeps.stopping.policy import Policy
 
 Literal = str | int | float | bool
 

@@ -11,23 +11,13 @@ import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 
-from mnist_exp.sweeps.names import azure_name
+from mnist_exp.sweeps.space.keys import azure_name
 
-__all__ = [
-    "azure_form",
-    "drawn_text",
-    "literal_text",
-    "references",
-    "render",
-    "swept",
-    "unreadable",
-]
-
-REFERENCE = re.compile(r"\{\{\s*(inputs|outputs|search_space)\.([A-Za-z_][A-Za-z0-9_.]*)\s*\}\}")
-OPTIONAL = re.compile(r"\[\[(.*?)\]\]", re.DOTALL)
-MISREAD = re.compile(r"\{\{\s*[A-Za-z_][\w.-]*\s*\}\}")
+_REFERENCE = re.compile(r"\{\{\s*(inputs|outputs|search_space)\.([A-Za-z_][A-Za-z0-9_.]*)\s*\}\}")
+_OPTIONAL = re.compile(r"\[\[(.*?)\]\]", re.DOTALL)
+_MISREAD = re.compile(r"\{\{\s*[A-Za-z_][\w.-]*\s*\}\}")
 # Bash's own test has a blank behind its brackets.
-UNCLOSED = re.compile(r"\[\[[^\s\[]\S*")
+_UNCLOSED = re.compile(r"\[\[[^\s\[]\S*")
 
 
 def references(command: str) -> dict[tuple[str, str], bool]:
@@ -35,8 +25,8 @@ def references(command: str) -> dict[tuple[str, str], bool]:
 
     A name that stands only inside `[[...]]` is not required.
     """
-    required = {match.groups() for match in REFERENCE.finditer(OPTIONAL.sub("", command))}
-    every = {match.groups() for match in REFERENCE.finditer(command)}
+    required = {match.groups() for match in _REFERENCE.finditer(_OPTIONAL.sub("", command))}
+    every = {match.groups() for match in _REFERENCE.finditer(command)}
     return {(str(kind), str(name)): (kind, name) in required for kind, name in every}
 
 
@@ -46,9 +36,9 @@ def unreadable(command: str) -> list[str]:
     Words in double braces that begin with a letter (`{{input.x}}`, `{{x}}`), and optional parts
     that are not closed. Other programs' templates (`{{.Names}}`) are theirs.
     """
-    rest = REFERENCE.sub("", command)
-    unclosed = UNCLOSED.findall(OPTIONAL.sub("", command))
-    return [*MISREAD.findall(rest), *(f"{part}..." for part in unclosed)]
+    rest = _REFERENCE.sub("", command)
+    unclosed = _UNCLOSED.findall(_OPTIONAL.sub("", command))
+    return [*_MISREAD.findall(rest), *(f"{part}..." for part in unclosed)]
 
 
 def swept(command: str, names: Mapping[str, str]) -> str:
@@ -64,7 +54,7 @@ def swept(command: str, names: Mapping[str, str]) -> str:
         is_swept = kind == "inputs" and name in names
         return f"{{{{search_space.{names[name]}}}}}" if is_swept else match[0]
 
-    return REFERENCE.sub(replaced, command)
+    return _REFERENCE.sub(replaced, command)
 
 
 def render(
@@ -82,7 +72,7 @@ def render(
     """
 
     def optional(match: re.Match[str]) -> str:
-        named = {found.groups() for found in REFERENCE.finditer(match[1])}
+        named = {found.groups() for found in _REFERENCE.finditer(match[1])}
         if not named:
             return match[0]
         return match[1] if all(name in values for name in named) else ""
@@ -91,20 +81,20 @@ def render(
         kind, name = match.groups()
         return quote(values[kind, name])
 
-    return REFERENCE.sub(value, OPTIONAL.sub(optional, command))
+    return _REFERENCE.sub(value, _OPTIONAL.sub(optional, command))
 
 
 def azure_form(command: str) -> str:
     """Return the command in Azure ML's own spelling."""
 
     def optional(match: re.Match[str]) -> str:
-        return f"${match[0]}" if REFERENCE.search(match[1]) else match[0]
+        return f"${match[0]}" if _REFERENCE.search(match[1]) else match[0]
 
     def reference(match: re.Match[str]) -> str:
         name = azure_name(match[2]) if match[1] == "search_space" else match[2]
         return f"${{{{{match[1]}.{name}}}}}"
 
-    return REFERENCE.sub(reference, OPTIONAL.sub(optional, command))
+    return _REFERENCE.sub(reference, _OPTIONAL.sub(optional, command))
 
 
 def literal_text(value: str | int | float | bool) -> str:

@@ -8,12 +8,10 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 
-from mnist_exp.app.execution import split
-from mnist_exp.app.schemas import register_schemas, to_config
+from mnist_exp.cli.execution import split
+from mnist_exp.cli.schemas import register_schemas, to_config
 from mnist_exp.config import ExperimentConfig
 from tests.conftest import REPOSITORY
-
-__all__ = ["CONF", "QUICK_ROLLOUT", "composed", "config", "fresh_config"]
 
 CONF = REPOSITORY / "conf"
 #: A rollout that does not wait, and that a loaded machine does not roll back.

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from mnist_exp.workspaces.local.store import STORE_NAME
+from mnist_exp.workspaces.local.tracking.location import STORE_NAME
 from tests.azure_emulator.certificates import Certificates, make_certificates
 from tests.guard.sitecustomize import LOG_VARIABLE, install
 
@@ -136,7 +136,7 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("store")
     (folder / "artifacts").mkdir()
     # MLflow, which few of the tests that share this file need.
-    from mnist_exp.workspaces.local.tracking import Tracking  # noqa: PLC0415
+    from mnist_exp.workspaces.local.tracking.store import Tracking  # noqa: PLC0415
 
     Tracking(folder).start("empty", "empty", folder / "artifacts", {})
     return folder / STORE_NAME

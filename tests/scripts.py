@@ -1,7 +1,5 @@
 """Scripts that several suites send to a workspace."""
 
-__all__ = ["SCORE"]
-
 #: Answers each row with the weight that the experiment's own script has left in its model.
 SCORE = """\
 import json, os, pathlib

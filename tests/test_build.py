@@ -15,8 +15,8 @@ from mnist_exp.build import (
 from mnist_exp.config import ComputeTier, ComputeType, DataType, EnvType, ExperimentConfig, Identity
 from mnist_exp.errors import ConfigError
 from mnist_exp.specs import CommandJob, DataSpec, ModelSpec, OutputSpec, PathInput
-from mnist_exp.sweeps.bandit import BanditPolicy
-from mnist_exp.sweeps.expressions import Choice, LogUniform
+from mnist_exp.sweeps.space.expressions import Choice, LogUniform
+from mnist_exp.sweeps.stopping.bandit import BanditPolicy
 from mnist_exp.templates import references
 from tests.composing import fresh_config
 from tests.conftest import REPOSITORY

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mnist_exp import checks
-from mnist_exp.app.arguments import ordered
+from mnist_exp.cli.arguments import ordered
 from tests.composing import config
 from tests.conftest import REPOSITORY
 

@@ -5,7 +5,7 @@ import pytest
 from mnist_exp.build import sweep_job
 from mnist_exp.checks import faults, warnings
 from mnist_exp.config import ExperimentConfig
-from mnist_exp.sweeps.names import azure_name, hydra_key
+from mnist_exp.sweeps.space.keys import azure_name, hydra_key
 from tests.composing import config
 
 ADD = "+sweep.search_space.model.epochs={type: choice, values: [2, 3]}"

@@ -2,12 +2,7 @@ import re
 
 import pytest
 
-from mnist_exp.names import (
-    compute_name_fault,
-    endpoint_name_fault,
-    input_name_fault,
-    new_job_name,
-)
+from mnist_exp.names import compute_name_fault, endpoint_name_fault, input_name_fault, new_job_name
 
 
 @pytest.mark.parametrize("name", ["abc", "tff-dnn-endpoint-0123abcd", "A1-", "a" * 32])

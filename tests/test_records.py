@@ -10,7 +10,7 @@ import pytest
 from mnist_exp.config import Stage
 from mnist_exp.errors import NotFoundError
 from mnist_exp.records import SCHEMA_VERSION, Record, RecordIndex, load_record, write_json
-from mnist_exp.workspaces.entities import JobStatus
+from mnist_exp.status import JobStatus
 
 
 def record(name: str = "train_1", stage: Stage = Stage.train, **changes: object) -> Record:

@@ -13,8 +13,8 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from types import FrameType
 
-from errors import Stopped, TrainerError
-from settings import Settings, parse_arguments
+from digits.errors import Stopped, TrainerError
+from digits.settings import Settings, parse_arguments
 
 #: What libraries make as they are imported stays: to look for garbage after every 700 objects, as
 #: Python does by itself, takes a tenth of a short run.
@@ -50,15 +50,15 @@ def main() -> int:
 def _start(settings: Settings) -> None:
     # The heavy imports stand here: a wrong command line is told of at once, and the data is
     # unpacked (which needs no interpreter) while TensorFlow loads.
-    from data import load  # noqa: PLC0415
-    from lean import import_tensorflow  # noqa: PLC0415
-    from paths import needs_keras  # noqa: PLC0415
+    from digits.data import load  # noqa: PLC0415
+    from digits.lean import import_tensorflow  # noqa: PLC0415
+    from digits.paths import needs_keras  # noqa: PLC0415
 
     with ThreadPoolExecutor(1) as reader:
         digits = reader.submit(load, settings.data_folder)
         try:
             import_tensorflow(keras=needs_keras(settings))
-            from run import run  # noqa: PLC0415
+            from digits.run import run  # noqa: PLC0415
         except ImportError as error:
             # An extension that an interrupt has met in the midst of its import says only this.
             if _was_interrupted(error):

@@ -1,12 +1,12 @@
 """The trainer's own paths, called as its training loop calls them."""
 
 from benchmarks.contestants import Epoch, Work
-from compute import ComputePath, Progress
-from data import Digits
-from export import evaluate
-from paths import choose_path
-from settings import Settings
-from training import epoch_order
+from digits.compute import ComputePath, Progress
+from digits.data import Digits
+from digits.export import evaluate
+from digits.paths import choose_path
+from digits.settings import Settings
+from digits.training import epoch_order
 
 
 def build(work: Work, general: int = 0) -> Epoch:
@@ -19,7 +19,7 @@ def path_for(work: Work, general: int = 0) -> ComputePath:
     digits = Digits(work.images, work.labels)
     if not general:
         return choose_path(settings, digits, None)
-    from general import GeneralPath  # noqa: PLC0415
+    from digits.general import GeneralPath  # noqa: PLC0415
 
     return GeneralPath(settings, digits)
 

@@ -5,7 +5,6 @@ what will probably go wrong. Both are pure but for looking whether named files e
 group has a module of its own here.
 """
 
-from mnist_exp.catalog import environment_warning, size_warning
 from mnist_exp.checks.azure import azure_warnings
 from mnist_exp.checks.compute import compute_faults
 from mnist_exp.checks.data import data_faults, data_warnings
@@ -15,6 +14,7 @@ from mnist_exp.checks.general import general_faults
 from mnist_exp.checks.job import job_faults
 from mnist_exp.checks.model import model_faults
 from mnist_exp.checks.registration import registration_faults
+from mnist_exp.checks.retired import environment_warning, size_warning
 from mnist_exp.checks.sweep import sweep_faults, sweep_warnings
 from mnist_exp.config import ExperimentConfig, Stage
 from mnist_exp.sweeps import parse_sweep

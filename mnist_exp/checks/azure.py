@@ -14,11 +14,9 @@ from mnist_exp.config import (
 )
 from mnist_exp.templates import literal_text
 
-__all__ = ["azure_warnings"]
-
 TRAINING = (Stage.train, Stage.sweep, Stage.all)
-SWEEPING = (Stage.sweep, Stage.all)
-DEPLOYING = (Stage.deploy, Stage.all)
+_SWEEPING = (Stage.sweep, Stage.all)
+_DEPLOYING = (Stage.deploy, Stage.all)
 #: Seconds; the SDK makes every limit of a sweep at least this.
 SHORTEST_LIMIT_S = 60
 
@@ -30,9 +28,9 @@ def azure_warnings(config: ExperimentConfig) -> Iterator[str]:
     if config.stage in TRAINING:
         yield from _job_warnings(config)
         yield from _data_warnings(config)
-    if config.stage in SWEEPING:
+    if config.stage in _SWEEPING:
         yield from _sweep_warnings(config)
-    if config.stage in DEPLOYING:
+    if config.stage in _DEPLOYING:
         yield from _endpoint_warnings(config.endpoint)
 
 

@@ -6,8 +6,6 @@ from mnist_exp.checks.sweep import swept_names
 from mnist_exp.config import ExperimentConfig, Stage
 from mnist_exp.templates import references, unreadable
 
-__all__ = ["command_faults"]
-
 
 def command_faults(config: ExperimentConfig) -> Iterator[str]:
     """Every reference must be readable, and every required one defined."""

@@ -5,8 +5,6 @@ from collections.abc import Iterator
 from mnist_exp.config import ComputeTier, ExperimentConfig
 from mnist_exp.names import compute_name_fault
 
-__all__ = ["compute_faults"]
-
 
 def compute_faults(config: ExperimentConfig) -> Iterator[str]:
     """The name, the numbers of nodes and the eviction drill."""

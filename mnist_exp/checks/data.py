@@ -5,8 +5,6 @@ from pathlib import Path
 
 from mnist_exp.config import DataType, ExperimentConfig
 
-__all__ = ["data_faults", "data_warnings"]
-
 
 def data_faults(config: ExperimentConfig) -> Iterator[str]:
     """A folder must be there."""

@@ -14,13 +14,11 @@ from mnist_exp.config import (
 )
 from mnist_exp.names import endpoint_name_fault
 
-__all__ = ["deployment_faults", "endpoint_faults"]
-
 #: Percent of the live traffic that may be copied.
 MOST_MIRRORED = 50
 #: Variables with which Azure ML's server is set; here they mean the same.
 #: https://learn.microsoft.com/azure/machine-learning/how-to-inference-server-http
-SERVER_SETTINGS = ("WORKER_COUNT", "WORKER_TIMEOUT", "SCORING_TIMEOUT_MS")
+_SERVER_SETTINGS = ("WORKER_COUNT", "WORKER_TIMEOUT", "SCORING_TIMEOUT_MS")
 #: Each is a thread of its own in a worker.
 MOST_CONCURRENT = 1000
 
@@ -126,7 +124,9 @@ def _variables(where: str, variables: Mapping[str, str]) -> Iterator[str]:
     for name, value in variables.items():
         if not name or "=" in name:
             yield f"{where}: a name must not be empty nor hold =, got {name!r}"
-        if name in SERVER_SETTINGS and not (value.isascii() and value.isdigit() and int(value) > 0):
+        if name in _SERVER_SETTINGS and not (
+            value.isascii() and value.isdigit() and int(value) > 0
+        ):
             yield f"{where}.{name}: must be a whole number above 0, got {value!r}"
 
 

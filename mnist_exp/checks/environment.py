@@ -5,8 +5,6 @@ from pathlib import Path
 
 from mnist_exp.config import EnvConfig, EnvType
 
-__all__ = ["environment_faults"]
-
 
 def environment_faults(where: str, env: EnvConfig) -> Iterator[str]:
     """An environment needs what its type is made of."""

@@ -5,14 +5,12 @@ from pathlib import Path
 
 from mnist_exp.config import ExperimentConfig, Stage, WorkspaceType
 
-__all__ = ["SEEDS", "SEED_RULE", "general_faults"]
-
 #: Of a seed, and how a message says so.
 SEEDS = range(2**31)
 SEED_RULE = f"from {SEEDS[0]} to {SEEDS[-1]}"
 
 #: Stages that always begin anew.
-FRESH = (Stage.compute, Stage.doctor, Stage.all)
+_FRESH = (Stage.compute, Stage.doctor, Stage.all)
 
 
 def general_faults(config: ExperimentConfig) -> Iterator[str]:
@@ -37,7 +35,7 @@ def general_faults(config: ExperimentConfig) -> Iterator[str]:
         )
     if config.stage is Stage.all and not config.wait:
         yield "wait: stage=all goes on from each result; leave wait=false out, or take one stage"
-    if config.run is not None and config.stage in FRESH:
+    if config.run is not None and config.stage in _FRESH:
         yield (
             f"run: stage={config.stage.value} goes on from no record, got {config.run}; "
             "leave run= out"

@@ -11,11 +11,9 @@ from mnist_exp.checks.paths import leads_out
 from mnist_exp.config import ExperimentConfig
 from mnist_exp.names import input_name_fault
 
-__all__ = ["job_faults"]
-
 PATH_TYPES = ("uri_folder", "uri_file")
-INPUT_MODES = ("ro_mount", "download", "direct")
-OUTPUT_MODES = ("rw_mount", "upload")
+_INPUT_MODES = ("ro_mount", "download", "direct")
+_OUTPUT_MODES = ("rw_mount", "upload")
 
 
 def job_faults(config: ExperimentConfig) -> Iterator[str]:
@@ -40,7 +38,7 @@ def job_faults(config: ExperimentConfig) -> Iterator[str]:
         yield from _job_input(name, value)
     for name, value in job.outputs.items():
         if isinstance(value, Mapping | None):
-            yield from _path_fields(f"job.outputs.{name}", name, value or {}, OUTPUT_MODES)
+            yield from _path_fields(f"job.outputs.{name}", name, value or {}, _OUTPUT_MODES)
         else:
             yield f"job.outputs.{name}: must be {{type, mode}}, got {value!r}"
     for name in job.environment_variables:
@@ -74,7 +72,7 @@ def _distribution(config: ExperimentConfig) -> Iterator[str]:
 def _job_input(name: str, value: Any) -> Iterator[str]:
     where = f"job.inputs.{name}"
     if isinstance(value, Mapping):
-        yield from _path_fields(where, name, value, INPUT_MODES, "path")
+        yield from _path_fields(where, name, value, _INPUT_MODES, "path")
         yield from _input_path(f"{where}.path", value.get("path"))
         return
     if fault := input_name_fault(name):

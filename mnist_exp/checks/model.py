@@ -7,9 +7,6 @@ from typing import Any
 
 from mnist_exp.config import Architecture, ExperimentConfig, Optimizer
 
-__all__ = ["model_faults", "model_field", "number_of", "share_rule", "value_rule"]
-
-
 #: Beyond it a count is a slip of the finger, or does not fit the trainer's 32 bits.
 MOST = 1_000_000
 #: What the trainer computes with.
@@ -18,7 +15,7 @@ LEAST_FLOAT, MOST_FLOAT = 1.2e-38, 3.4e38
 
 def model_faults(config: ExperimentConfig) -> Iterator[str]:
     """Every field's rule."""
-    for name in RULES:
+    for name in _RULES:
         value = getattr(config.model, name)
         if rule := value_rule(name, value):
             hint = "; the tutorial's is 0.01" if name == "learning_rate" else ""
@@ -36,7 +33,7 @@ def model_field(key: str, sources: Mapping[str, str]) -> str | None:
         sources: Input -> the config key that it takes its value from.
     """
     field = sources.get(key, key).removeprefix("model.")
-    return field if field in RULES and (key in sources or key != field) else None
+    return field if field in _RULES and (key in sources or key != field) else None
 
 
 def value_rule(name: str, value: Any) -> str | None:
@@ -44,7 +41,7 @@ def value_rule(name: str, value: Any) -> str | None:
 
     Numbers may come as text or, from a sweep, whole ones as floats: the trainer reads both.
     """
-    rule, keeps = RULES[name]
+    rule, keeps = _RULES[name]
     if keeps is _is_count and number_of(value) > MOST:
         return f"at most {MOST}"
     if keeps is _is_positive and keeps(value) and not LEAST_FLOAT <= number_of(value) <= MOST_FLOAT:
@@ -82,7 +79,7 @@ def _one_of(kind: type[StrEnum]) -> tuple[str, Callable[[Any], bool]]:
 
 
 _COUNT = ("a whole number of at least 1", _is_count)
-RULES: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
+_RULES: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
     "first_layer_neurons": _COUNT,
     "second_layer_neurons": _COUNT,
     "batch_size": _COUNT,

@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-__all__ = ["leads_out"]
-
 
 def leads_out(path: str) -> bool:
     """Whether a path leads out of the folder that it is relative to."""

@@ -5,8 +5,6 @@ from collections.abc import Iterator
 from mnist_exp.checks.paths import leads_out
 from mnist_exp.config import ExperimentConfig
 
-__all__ = ["registration_faults"]
-
 MODEL_TYPES = ("custom_model", "mlflow_model", "triton_model")
 
 

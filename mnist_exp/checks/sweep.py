@@ -10,13 +10,11 @@ from mnist_exp.checks.general import SEED_RULE, SEEDS
 from mnist_exp.checks.model import model_field, number_of, share_rule, value_rule
 from mnist_exp.config import ExperimentConfig
 from mnist_exp.sweeps import parse_sweep
-from mnist_exp.sweeps.expressions import Choice, Expression
-from mnist_exp.sweeps.names import name_fault
 from mnist_exp.sweeps.plan import readable_space
-from mnist_exp.sweeps.search_space import space_keys
+from mnist_exp.sweeps.space.expressions import Choice, Expression
+from mnist_exp.sweeps.space.keys import name_fault
+from mnist_exp.sweeps.space.parse import space_keys
 from mnist_exp.templates import references
-
-__all__ = ["sweep_faults", "sweep_warnings", "swept_names"]
 
 
 def sweep_faults(config: ExperimentConfig) -> Iterator[str]:

@@ -1,6 +1,6 @@
 """The schema of the configuration: plain dataclasses, no Hydra.
 
-Hydra composes `conf/` against these types (`mnist_exp.app.schemas` registers them) and
+Hydra composes `conf/` against these types (`mnist_exp.cli.schemas` registers them) and
 `OmegaConf.to_object` turns the result into them once. The dataclasses stay mutable because a
 frozen one makes its config node read-only; nobody changes them after composition.
 Meaning is checked in `mnist_exp.checks`, not here.
@@ -18,17 +18,7 @@ from mnist_exp.config.endpoints import (
     RequestSettingsConfig,
     RolloutConfig,
 )
-from mnist_exp.config.jobs import (
-    DistributionConfig,
-    JobConfig,
-    LimitsConfig,
-    ModelConfig,
-    ObjectiveConfig,
-    RegistrationConfig,
-    SweepConfig,
-)
-from mnist_exp.config.resources import ComputeConfig, DataConfig, EnvConfig, WorkspaceConfig
-from mnist_exp.config.words import (
+from mnist_exp.config.enums import (
     MISSING,
     Architecture,
     AuthMode,
@@ -45,6 +35,16 @@ from mnist_exp.config.words import (
     Stage,
     WorkspaceType,
 )
+from mnist_exp.config.jobs import (
+    DistributionConfig,
+    JobConfig,
+    LimitsConfig,
+    ModelConfig,
+    ObjectiveConfig,
+    RegistrationConfig,
+    SweepConfig,
+)
+from mnist_exp.config.resources import ComputeConfig, DataConfig, EnvConfig, WorkspaceConfig
 
 __all__ = [
     "Architecture",

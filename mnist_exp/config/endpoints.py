@@ -5,16 +5,8 @@ They stand apart from the jobs because an endpoint outlives them and is changed 
 
 from dataclasses import dataclass, field
 
+from mnist_exp.config.enums import MISSING, AuthMode, KeyName
 from mnist_exp.config.resources import EnvConfig
-from mnist_exp.config.words import MISSING, AuthMode, KeyName
-
-__all__ = [
-    "DeploymentConfig",
-    "EndpointConfig",
-    "ProbeConfig",
-    "RequestSettingsConfig",
-    "RolloutConfig",
-]
 
 
 @dataclass

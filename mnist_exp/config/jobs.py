@@ -7,17 +7,7 @@ model, and what it leaves is registered.
 from dataclasses import dataclass, field
 from typing import Any
 
-from mnist_exp.config.words import MISSING, Architecture, DistributionType, Identity, Optimizer
-
-__all__ = [
-    "DistributionConfig",
-    "JobConfig",
-    "LimitsConfig",
-    "ModelConfig",
-    "ObjectiveConfig",
-    "RegistrationConfig",
-    "SweepConfig",
-]
+from mnist_exp.config.enums import MISSING, Architecture, DistributionType, Identity, Optimizer
 
 
 @dataclass

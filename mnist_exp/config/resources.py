@@ -5,7 +5,7 @@ Jobs and endpoints share these groups; each is an option of its own in `conf/`.
 
 from dataclasses import dataclass
 
-from mnist_exp.config.words import (
+from mnist_exp.config.enums import (
     MISSING,
     Cloud,
     ComputeTier,
@@ -15,8 +15,6 @@ from mnist_exp.config.words import (
     EnvType,
     WorkspaceType,
 )
-
-__all__ = ["ComputeConfig", "DataConfig", "EnvConfig", "WorkspaceConfig"]
 
 
 @dataclass

@@ -14,8 +14,6 @@ from mnist_exp.datasets.files import (
 from mnist_exp.datasets.idx import Bytes, read_images, read_labels
 from mnist_exp.errors import DataError
 
-__all__ = ["sample_digits", "test_digits", "validate_folder"]
-
 
 def validate_folder(folder: Path, key: str = "data.path") -> dict[str, int]:
     """Read all four files, and refuse them if one is missing, damaged or short of a label.

@@ -12,8 +12,6 @@ from mnist_exp.datasets.files import TEST_IMAGES, TEST_LABELS, TRAIN_IMAGES, TRA
 from mnist_exp.datasets.mirrors import MirrorError, fetch, shown
 from mnist_exp.errors import DataError
 
-__all__ = ["MIRRORS", "MNIST", "download"]
-
 #: Asked in this order: the tutorial's, TensorFlow's, PyTorch's.
 MIRRORS = (
     "https://azureopendatastorage.blob.core.windows.net/mnist/",

@@ -6,8 +6,6 @@ from pathlib import Path
 
 from mnist_exp.errors import DataError
 
-__all__ = ["NAMES", "find_files", "narrowest_folder"]
-
 TRAIN_IMAGES = "train-images-idx3-ubyte.gz"
 TRAIN_LABELS = "train-labels-idx1-ubyte.gz"
 TEST_IMAGES = "t10k-images-idx3-ubyte.gz"

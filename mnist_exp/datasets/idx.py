@@ -16,8 +16,6 @@ import numpy.typing as npt
 
 from mnist_exp.errors import DataError
 
-__all__ = ["CLASSES", "PIXELS", "SIDE", "Bytes", "read_images", "read_labels", "write_idx"]
-
 Bytes = npt.NDArray[np.uint8]
 
 CLASSES = 10

@@ -6,8 +6,6 @@ from urllib.request import url2pathname
 
 from mnist_exp.errors import DataError
 
-__all__ = ["MirrorError", "check_address", "fetch", "shown"]
-
 _WEB = frozenset({"http", "https"})
 
 

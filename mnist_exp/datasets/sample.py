@@ -13,8 +13,6 @@ from mnist_exp.datasets.files import TEST_IMAGES, TEST_LABELS, TRAIN_IMAGES, TRA
 from mnist_exp.datasets.idx import CLASSES, SIDE, Bytes, write_idx
 from mnist_exp.errors import DataError
 
-__all__ = ["write_sample"]
-
 _COUNTS = {"train": 4000, "test": 1000}
 #: Part of the data, not of an experiment: whoever runs this has the same test digits.
 _SPLIT_SEED = 5000

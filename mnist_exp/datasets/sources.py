@@ -14,8 +14,6 @@ from mnist_exp.datasets.sample import write_sample
 from mnist_exp.errors import DataError
 from mnist_exp.specs import DataSpec
 
-__all__ = ["local_folder", "materialize"]
-
 
 def materialize(spec: DataSpec, message: Callable[[str], None]) -> Path:
     """Return a local folder with the four IDX files in it or below it, all of them checked.

@@ -8,8 +8,6 @@ import requests
 
 from mnist_exp.datasets.mirrors import MirrorError
 
-__all__ = ["download_file"]
-
 _CHUNK_BYTES = 1 << 16
 
 

@@ -5,10 +5,8 @@ from collections.abc import Sequence
 
 from mnist_exp.config import Stage
 from mnist_exp.records import Record
-from mnist_exp.report.words import relative
-from mnist_exp.workspaces.entities import JobStatus
-
-__all__ = ["how_to_call", "next_command"]
+from mnist_exp.report.format import relative
+from mnist_exp.status import JobStatus
 
 _NEXT = {
     Stage.compute: Stage.train,

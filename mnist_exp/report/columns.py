@@ -7,9 +7,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from mnist_exp.report.words import number, pairs, plain
-
-__all__ = ["ParameterColumns", "folded", "new_table"]
+from mnist_exp.report.format import number, pairs, plain
 
 
 def new_table(title: str = "") -> Table:

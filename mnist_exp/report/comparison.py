@@ -11,9 +11,7 @@ from rich.text import Text
 from mnist_exp.records import Record
 from mnist_exp.report.columns import ParameterColumns, folded, new_table
 from mnist_exp.report.consoles import print_line, styled_status
-from mnist_exp.report.words import duration, number, plain
-
-__all__ = ["comparison_table", "print_comparison"]
+from mnist_exp.report.format import duration, number, plain
 
 #: Characters of a metric's column, and of those that every table has.
 _METRIC_WIDTH = 9

@@ -3,8 +3,6 @@
 from rich.console import Console
 from rich.text import Text
 
-__all__ = ["STATUS_STYLES", "print_line", "progress_console", "results_console", "styled_status"]
-
 #: Azure ML's status words -> rich styles.
 STATUS_STYLES = {
     "Completed": "green",

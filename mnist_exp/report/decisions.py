@@ -1,9 +1,7 @@
 """Every decision is told once, whether a workspace says it or only a trial's `why` does."""
 
-from mnist_exp.report.words import plain, trial_label
-from mnist_exp.workspaces.entities import JobResult
-
-__all__ = ["Decisions"]
+from mnist_exp.report.format import plain, trial_label
+from mnist_exp.results import JobResult
 
 
 class Decisions:

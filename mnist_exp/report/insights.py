@@ -3,11 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mnist_exp.report.words import epochs_done, number, trial_label
+from mnist_exp.report.format import epochs_done, number, trial_label
+from mnist_exp.results import JobResult, TrialResult
 from mnist_exp.sweeps.importance import parameter_importance
-from mnist_exp.workspaces.entities import JobResult, TrialResult
-
-__all__ = ["sweep_insights"]
 
 
 def sweep_insights(job: JobResult, primary_metric: str, epochs: int | None) -> dict[str, Any]:

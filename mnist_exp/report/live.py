@@ -9,9 +9,7 @@ from rich.console import Console
 
 from mnist_exp.report.plain_view import PlainView
 from mnist_exp.report.terminal_view import TerminalView
-from mnist_exp.workspaces.entities import JobResult
-
-__all__ = ["LiveObserver"]
+from mnist_exp.results import JobResult
 
 
 class LiveObserver:

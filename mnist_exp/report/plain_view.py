@@ -6,10 +6,8 @@ from rich.console import Console
 
 from mnist_exp.report.consoles import print_line
 from mnist_exp.report.decisions import Decisions
-from mnist_exp.report.words import epochs_done, number, pairs, plain, progress, trial_label
-from mnist_exp.workspaces.entities import JobResult, TrialResult
-
-__all__ = ["PlainView"]
+from mnist_exp.report.format import epochs_done, number, pairs, plain, progress, trial_label
+from mnist_exp.results import JobResult, TrialResult
 
 #: Seconds between two lines about metrics; changes of status are never held back.
 _EVERY_S = 2.0

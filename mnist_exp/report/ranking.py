@@ -8,9 +8,7 @@ from rich.table import Table
 from mnist_exp.records import Record
 from mnist_exp.report.columns import ParameterColumns, new_table
 from mnist_exp.report.consoles import styled_status
-from mnist_exp.report.words import number, trial_label
-
-__all__ = ["ranking_table"]
+from mnist_exp.report.format import number, trial_label
 
 #: Characters of the columns beside the parameters.
 _FIXED_WIDTH = 40

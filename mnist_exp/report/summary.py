@@ -12,11 +12,9 @@ from mnist_exp.records import Record
 from mnist_exp.report.advice import how_to_call, next_command
 from mnist_exp.report.columns import new_table
 from mnist_exp.report.consoles import print_line, styled_status
+from mnist_exp.report.format import duration, number, pairs, plain, relative, trial_label
 from mnist_exp.report.ranking import ranking_table
-from mnist_exp.report.words import duration, number, pairs, plain, relative, trial_label
-from mnist_exp.workspaces.entities import JobStatus
-
-__all__ = ["print_overview", "print_summary"]
+from mnist_exp.status import JobStatus
 
 #: Characters of the words at the left.
 _LABEL_WIDTH = 12

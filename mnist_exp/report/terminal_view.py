@@ -12,8 +12,7 @@ from rich.text import Text
 
 from mnist_exp.report.consoles import print_line, styled_status
 from mnist_exp.report.decisions import Decisions
-from mnist_exp.report.trial_table import trial_table
-from mnist_exp.report.words import (
+from mnist_exp.report.format import (
     duration,
     epochs_done,
     number,
@@ -22,9 +21,8 @@ from mnist_exp.report.words import (
     progress,
     trial_label,
 )
-from mnist_exp.workspaces.entities import JobResult
-
-__all__ = ["TerminalView"]
+from mnist_exp.report.trial_table import trial_table
+from mnist_exp.results import JobResult
 
 #: Lines that the live table leaves free: its header, its caption, the line above it, messages.
 _SPARE_LINES = 9

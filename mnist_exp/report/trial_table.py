@@ -7,10 +7,9 @@ from rich.text import Text
 
 from mnist_exp.report.columns import ParameterColumns, new_table
 from mnist_exp.report.consoles import styled_status
-from mnist_exp.report.words import duration, number, plain, progress, trial_label
-from mnist_exp.workspaces.entities import JobResult, JobStatus, TrialResult
-
-__all__ = ["trial_table", "visible_trials"]
+from mnist_exp.report.format import duration, number, plain, progress, trial_label
+from mnist_exp.results import JobResult, TrialResult
+from mnist_exp.status import JobStatus
 
 #: Characters of the columns beside the parameters, and of those that only wide terminals get.
 _FIXED_WIDTH = 43

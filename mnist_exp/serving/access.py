@@ -12,16 +12,14 @@ from collections.abc import Callable
 
 from mnist_exp.serving.files import Credentials
 
-__all__ = ["AML_TOKEN", "access_check", "new_token"]
-
 #: Azure ML's name of the mode.
 AML_TOKEN = "aml_token"  # noqa: S105
 
 #: Whether a value of the `Authorization` header opens the endpoint.
-AccessCheck = Callable[[bytes], bool]
+_AccessCheck = Callable[[bytes], bool]
 
 
-def access_check(auth_mode: str, endpoint: str, credentials: Credentials) -> AccessCheck:
+def access_check(auth_mode: str, endpoint: str, credentials: Credentials) -> _AccessCheck:
     """Return what compares an `Authorization` header with the credentials, in constant time."""
     if auth_mode == AML_TOKEN:
         primary = credentials.primary

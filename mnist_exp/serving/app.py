@@ -31,19 +31,17 @@ from urllib.parse import parse_qsl
 
 import orjson
 
+from mnist_exp.serving.connection import WorkerLostError
 from mnist_exp.serving.exchange import JSON, Exchange, Header, Receive, RefusalError, Send
 from mnist_exp.serving.frames import Reply, Request
-from mnist_exp.serving.group import Group, GroupFailedError, OverloadError
-from mnist_exp.serving.slot import WorkerLostError
 from mnist_exp.serving.swagger import swagger
-
-__all__ = ["Application", "Endpoint"]
+from mnist_exp.serving.worker_pool import Group, GroupFailedError, OverloadError
 
 #: Azure ML's inference server refuses longer ones of `x-ms-client-request-id`.
 LONGEST_CLIENT_ID = 100
-DEPLOYMENT = b"azureml-model-deployment"
+_DEPLOYMENT = b"azureml-model-deployment"
 CLIENT_ID = b"x-ms-client-request-id"
-TEXT = (b"content-type", b"text/plain; charset=utf-8")
+_TEXT = (b"content-type", b"text/plain; charset=utf-8")
 
 
 class Endpoint(Protocol):
@@ -104,7 +102,7 @@ class Application:
     async def _health(self, exchange: Exchange) -> None:
         failed = self._endpoint.failed()
         text = f"Unhealthy: {', '.join(failed)} failed" if failed else "Healthy"
-        await exchange.answer(503 if failed else 200, text.encode(), TEXT)
+        await exchange.answer(503 if failed else 200, text.encode(), _TEXT)
 
     async def _swagger(self, exchange: Exchange) -> None:
         self._check_access(exchange.headers)
@@ -124,7 +122,7 @@ class Application:
         deployment, mirror = self._route(headers)
         # Before anything is counted: a header may hold any name.
         self._group(deployment)
-        named = (DEPLOYMENT, deployment.encode())
+        named = (_DEPLOYMENT, deployment.encode())
         began = time.perf_counter()
         try:
             reply = await self._scored(exchange, deployment, mirror)
@@ -150,7 +148,7 @@ class Application:
 
     def _route(self, headers: Mapping[bytes, bytes]) -> tuple[str, str | None]:
         """Return who answers and who gets a copy; the header goes past split and mirror."""
-        named = headers.get(DEPLOYMENT)
+        named = headers.get(_DEPLOYMENT)
         if named is not None:
             return named.decode("latin-1"), None
         chosen = self._endpoint.chosen()

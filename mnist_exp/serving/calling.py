@@ -18,24 +18,25 @@ from typing import Any
 
 from mnist_exp.serving.frames import METHOD
 
-__all__ = ["BadInputError", "Calling", "calling", "missing_fault"]
-
 #: `run` may take the request's headers under this name.
-HEADERS = "request_headers"
+_HEADERS = "request_headers"
 #: Where the decorators of `@rawhttp` are defined, in the order of their age.
-RAW_HTTP = ("azureml.contrib.services.aml_request", "azureml_inference_server_http.api.aml_request")
-RAW_HTTP_PACKAGES = ("azureml.contrib", "azureml_inference_server_http")
-NO_RAW_HTTP = (
+_RAW_HTTP = (
+    "azureml.contrib.services.aml_request",
+    "azureml_inference_server_http.api.aml_request",
+)
+_RAW_HTTP_PACKAGES = ("azureml.contrib", "azureml_inference_server_http")
+_NO_RAW_HTTP = (
     "@rawhttp, AMLRequest and AMLResponse are not supported on this machine; "
     "write run(raw_data) or run(raw_data, request_headers), which Azure ML takes too"
 )
 #: What `@input_schema` comes from; the script's environment has it or has not.
-SCHEMAS = "inference_schema.schema_util"
-NO_SCHEMAS = (
+_SCHEMAS = "inference_schema.schema_util"
+_NO_SCHEMAS = (
     "@input_schema needs a package that is not here: pip install inference-schema, "
     "or write run(raw_data) and read the JSON yourself"
 )
-NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+_NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
 
 class BadInputError(Exception):
@@ -82,7 +83,7 @@ class Calling:
         else:
             values = {self.parameters[0].name: raw_data}
         if self.takes_headers:
-            values[HEADERS] = given
+            values[_HEADERS] = given
         return self.run(**values)
 
     def _values(self, raw_data: str, method: str, content_type: str) -> dict[str, Any]:
@@ -105,11 +106,11 @@ def calling(run: Callable[..., object]) -> Calling:
     """
     _refuse_raw_http()
     parameters = inspect.signature(run).parameters.values()
-    if odd := [str(one) for one in parameters if one.kind not in NAMED]:
+    if odd := [str(one) for one in parameters if one.kind not in _NAMED]:
         raise TypeError(
             f"run() must have named parameters alone, got {', '.join(odd)}; write run(raw_data)"
         )
-    inputs = tuple(one for one in parameters if one.name != HEADERS)
+    inputs = tuple(one for one in parameters if one.name != _HEADERS)
     if not inputs:
         raise TypeError("run() must have a parameter for the request; write run(raw_data)")
     return Calling(run, inputs, len(inputs) < len(parameters), _has_schema(run))
@@ -117,21 +118,21 @@ def calling(run: Callable[..., object]) -> Calling:
 
 def missing_fault(module: str) -> str:
     """Return what to do about a module of Azure ML's that a script cannot import; '' of others."""
-    if module.startswith(RAW_HTTP_PACKAGES):
-        return NO_RAW_HTTP
-    if module.partition(".")[0] == SCHEMAS.partition(".")[0]:
-        return NO_SCHEMAS
+    if module.startswith(_RAW_HTTP_PACKAGES):
+        return _NO_RAW_HTTP
+    if module.partition(".")[0] == _SCHEMAS.partition(".")[0]:
+        return _NO_SCHEMAS
     return ""
 
 
 def _refuse_raw_http() -> None:
-    for name in RAW_HTTP:
+    for name in _RAW_HTTP:
         if getattr(sys.modules.get(name), "_rawHttpRequested", False):
-            raise TypeError(NO_RAW_HTTP)
+            raise TypeError(_NO_RAW_HTTP)
 
 
 def _has_schema(run: Callable[..., object]) -> bool:
-    schemas = sys.modules.get(SCHEMAS)
+    schemas = sys.modules.get(_SCHEMAS)
     return schemas is not None and bool(schemas.is_schema_decorated(run))
 
 

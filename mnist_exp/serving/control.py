@@ -22,12 +22,10 @@ from typing import Any
 
 from mnist_exp.serving.files import FRONT_SOCKET
 
-__all__ = ["Control", "connected_socket"]
+_logger = logging.getLogger(__name__)
 
-logger = logging.getLogger(__name__)
-
-Answer = Mapping[str, Any]
-Handler = Callable[[Mapping[str, Any]], Coroutine[Any, Any, Answer]]
+_Answer = Mapping[str, Any]
+_Handler = Callable[[Mapping[str, Any]], Coroutine[Any, Any, _Answer]]
 
 
 class Control:
@@ -40,7 +38,7 @@ class Control:
     """
 
     def __init__(
-        self, folder: Path, handle: Handler, settle: Callable[[str], Awaitable[None]]
+        self, folder: Path, handle: _Handler, settle: Callable[[str], Awaitable[None]]
     ) -> None:
         self._folder = folder
         self._handle = handle
@@ -88,8 +86,8 @@ class Control:
             await writer.drain()
 
     async def _unless_gone(
-        self, work: Coroutine[Any, Any, Answer], reader: asyncio.StreamReader
-    ) -> Answer | None:
+        self, work: Coroutine[Any, Any, _Answer], reader: asyncio.StreamReader
+    ) -> _Answer | None:
         """Give work up when the command goes that waits for it; it is None then."""
         task = asyncio.ensure_future(work)
         gone = asyncio.ensure_future(reader.read(1))

@@ -12,22 +12,10 @@ import orjson
 from mnist_exp import __version__
 from mnist_exp.serving.frames import METHOD, Request
 
-__all__ = [
-    "JSON",
-    "PAYLOAD_LIMIT",
-    "Exchange",
-    "Header",
-    "Receive",
-    "RefusalError",
-    "Send",
-    "common_headers",
-    "new_id",
-]
-
 #: Bytes of a request's body: a managed online endpoint's 10 MB.
 #: https://learn.microsoft.com/azure/machine-learning/how-to-manage-quotas
 PAYLOAD_LIMIT = 10 * 1024 * 1024
-SERVER = (b"x-ms-server-version", f"mnist-exp/{__version__}".encode())
+_SERVER = (b"x-ms-server-version", f"mnist-exp/{__version__}".encode())
 JSON = (b"content-type", b"application/json")
 
 Header = tuple[bytes, bytes]
@@ -45,7 +33,7 @@ def common_headers(request: bytes, body: bytes) -> list[Header]:
     return [
         (b"x-request-id", request),
         (b"x-ms-request-id", request),
-        SERVER,
+        _SERVER,
         (b"content-length", str(len(body)).encode()),
     ]
 

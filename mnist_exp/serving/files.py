@@ -17,25 +17,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-__all__ = [
-    "DELETED",
-    "DEPLOYMENTS_FOLDER",
-    "DEPLOYMENT_FILE",
-    "ENDPOINT_FILE",
-    "FAILURE_FILE",
-    "FRONT_FILE",
-    "FRONT_LOG",
-    "FRONT_SOCKET",
-    "KEYS_FILE",
-    "LOCK_FILE",
-    "REVISIONS_FOLDER",
-    "SUCCEEDED",
-    "Credentials",
-    "EndpointRecord",
-    "read_json",
-    "replace_json",
-]
-
 ENDPOINT_FILE = "endpoint.json"
 KEYS_FILE = "keys.json"
 LOCK_FILE = ".lock"

@@ -14,20 +14,6 @@ import struct
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-__all__ = [
-    "AWAKE_S",
-    "METHOD",
-    "PING",
-    "PONG",
-    "READY",
-    "READY_FOR_HEADERS",
-    "REPLY_HEAD",
-    "Reply",
-    "Request",
-    "packed_reply",
-    "read_request",
-]
-
 #: Among the headers the request's method, under a name that no header can have.
 METHOD = ":method"
 READY = b"r"
@@ -43,10 +29,10 @@ HUNG = 213
 #: digit, gets half as many again.
 AWAKE_S = 300e-6
 
-REQUEST_HEAD = struct.Struct("<III")
+_REQUEST_HEAD = struct.Struct("<III")
 REPLY_HEAD = struct.Struct("<HII")
 #: Microseconds that fit into the head.
-LONGEST_US = 2**32 - 1
+_LONGEST_US = 2**32 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +45,7 @@ class Request:
 
     def packed(self) -> bytes:
         """Return it as it travels."""
-        head = REQUEST_HEAD.pack(len(self.id), len(self.headers), len(self.body))
+        head = _REQUEST_HEAD.pack(len(self.id), len(self.headers), len(self.body))
         return b"".join((head, self.id, self.headers, self.body))
 
 
@@ -74,10 +60,10 @@ class Reply:
 
 def read_request(stream: BinaryIO) -> Request | None:
     """Read the next request, None when the front has gone."""
-    head = stream.read(REQUEST_HEAD.size)
-    if len(head) < REQUEST_HEAD.size:
+    head = stream.read(_REQUEST_HEAD.size)
+    if len(head) < _REQUEST_HEAD.size:
         return None
-    of_id, of_headers, of_body = REQUEST_HEAD.unpack(head)
+    of_id, of_headers, of_body = _REQUEST_HEAD.unpack(head)
     rest = stream.read(of_id + of_headers + of_body)
     if len(rest) < of_id + of_headers + of_body:
         return None
@@ -87,5 +73,5 @@ def read_request(stream: BinaryIO) -> Request | None:
 
 def packed_reply(status: int, seconds: float, body: bytes) -> bytes:
     """Return a reply as it travels."""
-    microseconds = min(LONGEST_US, int(seconds * 1e6))
+    microseconds = min(_LONGEST_US, int(seconds * 1e6))
     return REPLY_HEAD.pack(status, microseconds, len(body)) + body

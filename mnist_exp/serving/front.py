@@ -24,14 +24,12 @@ from mnist_exp.serving.files import (
     read_json,
     replace_json,
 )
-from mnist_exp.serving.group import Group
-from mnist_exp.serving.instance import StartError
 from mnist_exp.serving.routing import Routing
 from mnist_exp.serving.statistics import Statistics
+from mnist_exp.serving.worker import StartError
+from mnist_exp.serving.worker_pool import Group
 
-__all__ = ["Front"]
-
-logger = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 
 
 class Front:
@@ -216,7 +214,7 @@ class Front:
         try:
             replace_json(self._failure_file(deployment), {"revision": group.number, "why": why})
         except OSError:
-            logger.exception("%s: why it failed cannot be written", deployment)
+            _logger.exception("%s: why it failed cannot be written", deployment)
 
     def _deployment(self, name: str) -> Path:
         return self._folder / DEPLOYMENTS_FOLDER / name

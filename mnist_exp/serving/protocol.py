@@ -9,8 +9,6 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from mnist_exp.serving.exchange import JSON, common_headers, new_id
 
-__all__ = ["HEAD_LIMIT", "HEAD_TIMEOUT_S", "LimitedProtocol"]
-
 #: Bytes of a request's first line and headers; uvicorn would take any number.
 HEAD_LIMIT = 64 * 1024
 #: Seconds in which they must have come; uvicorn would wait for ever.

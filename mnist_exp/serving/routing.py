@@ -7,8 +7,6 @@ import random
 from collections.abc import Mapping
 from itertools import accumulate
 
-__all__ = ["Routing"]
-
 
 class Routing:
     """An endpoint's traffic.

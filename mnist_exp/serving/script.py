@@ -11,8 +11,6 @@ from types import ModuleType
 
 from mnist_exp.serving.calling import Calling, calling, missing_fault
 
-__all__ = ["ScoringScript"]
-
 #: Not the file's own name, which could hide an installed package from the script itself.
 MODULE_NAME = "entry_script"
 

@@ -24,19 +24,17 @@ from mnist_exp.serving.files import DELETED, FRONT_FILE, LOCK_FILE, read_json, r
 from mnist_exp.serving.front import Front
 from mnist_exp.serving.protocol import LimitedProtocol
 
-__all__ = ["serve"]
-
-logger = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 
 #: Seconds between two looks at the files.
-PERIOD_S = 0.5
+_PERIOD_S = 0.5
 #: Seconds between connecting and sending that a caller is granted.
-MOMENT_S = 0.1
+_MOMENT_S = 0.1
 #: Seconds until a connection that nobody uses is closed.
-KEEP_ALIVE_S = 60
+_KEEP_ALIVE_S = 60
 #: Seconds that workers get beyond their last answer, before the kernel ends everything.
-MARGIN_S = 8
-LOG_FORMAT = "%(asctime)s %(levelname)s %(message)s"
+_MARGIN_S = 8
+_LOG_FORMAT = "%(asctime)s %(levelname)s %(message)s"
 
 
 class Server(uvicorn.Server):
@@ -64,7 +62,7 @@ class Server(uvicorn.Server):
             access_log=False,
             server_header=False,
             date_header=False,
-            timeout_keep_alive=KEEP_ALIVE_S,
+            timeout_keep_alive=_KEEP_ALIVE_S,
         )
         super().__init__(config)
 
@@ -78,7 +76,7 @@ class Server(uvicorn.Server):
         with suppress(OSError):
             self._ready.send(b"r")
         self._ready.close()
-        logger.info("endpoint %s is at port %d", self._front.name, self._front.record.port)
+        _logger.info("endpoint %s is at port %d", self._front.name, self._front.record.port)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Take no new connection, answer what has been sent, end the workers, and end."""
@@ -89,7 +87,7 @@ class Server(uvicorn.Server):
         for listening in self.servers:
             listening.close()
         # Uvicorn closes every silent connection, so one made just now gets time to send.
-        await asyncio.sleep(MOMENT_S)
+        await asyncio.sleep(_MOMENT_S)
         self.config.timeout_graceful_shutdown = self._front.drain_s
         await super().shutdown(sockets)
         await self._front.end()
@@ -102,13 +100,13 @@ class Server(uvicorn.Server):
     async def _watch_files(self) -> None:
         """End when the endpoint has gone, belongs to another process, or has expired."""
         while not self.should_exit:
-            await asyncio.sleep(PERIOD_S)
+            await asyncio.sleep(_PERIOD_S)
             if not self._is_named():
-                logger.info("ending: the endpoint's files do not name this process")
+                _logger.info("ending: the endpoint's files do not name this process")
                 self.should_exit = True
             expires = self._front.record.expires
             if expires is not None and time.time() >= expires and self._lock():
-                logger.info("ending: endpoint.ttl is over")
+                _logger.info("ending: endpoint.ttl is over")
                 self.is_expired = self.should_exit = True
 
     def _is_named(self) -> bool:
@@ -136,7 +134,7 @@ class Server(uvicorn.Server):
 
     def _set_deadline(self) -> None:
         # The kernel ends the process then, and the workers with it, whatever a script does.
-        signal.alarm(self._front.drain_s + MARGIN_S)
+        signal.alarm(self._front.drain_s + _MARGIN_S)
 
 
 def serve(folder: Path, listener: socket.socket, ready: socket.socket) -> None:
@@ -148,7 +146,7 @@ def serve(folder: Path, listener: socket.socket, ready: socket.socket) -> None:
         ready: To the command that starts this process.
     """
     adopt_orphans()
-    logging.basicConfig(level=logging.INFO, format=LOG_FORMAT, stream=sys.stdout)
+    logging.basicConfig(level=logging.INFO, format=_LOG_FORMAT, stream=sys.stdout)
     for name in ("uvicorn", "asyncio"):
         logging.getLogger(name).setLevel(logging.ERROR)
     _allow_many_connections()

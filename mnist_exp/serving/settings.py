@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-__all__ = ["CODE_FOLDER", "LOG_FILE", "SETTINGS_FILE", "Probe", "Settings", "load_settings"]
-
 #: In the revision's folder, which is a worker's first argument.
 SETTINGS_FILE = "server.json"
 CODE_FOLDER = "code"

@@ -3,13 +3,11 @@
 import math
 from typing import Any
 
-__all__ = ["Statistics"]
-
 #: Seconds below which nothing is told apart, and the ratio of one bucket's bound to the next's.
 SHORTEST_S = 1e-4
 RATIO = 1.1
 #: Up to 180 s, the longest that a request may take, and more.
-BUCKETS = 160
+_BUCKETS = 160
 
 _LOG_RATIO = math.log(RATIO)
 
@@ -20,7 +18,7 @@ class Statistics:
     def __init__(self) -> None:
         self._requests = 0
         self._failures = 0
-        self._buckets = [0] * BUCKETS
+        self._buckets = [0] * _BUCKETS
 
     def add(self, is_success: bool, seconds: float) -> None:
         """Count a request."""
@@ -29,7 +27,7 @@ class Statistics:
             self._failures += 1
             return
         place = math.log(max(seconds, SHORTEST_S) / SHORTEST_S) / _LOG_RATIO
-        self._buckets[min(BUCKETS - 1, math.ceil(place))] += 1
+        self._buckets[min(_BUCKETS - 1, math.ceil(place))] += 1
 
     def report(self) -> dict[str, Any]:
         """Return requests, failures, and how many were answered within how many milliseconds."""

@@ -7,8 +7,6 @@ https://learn.microsoft.com/azure/machine-learning/how-to-inference-server-http
 
 from typing import Any
 
-__all__ = ["ANSWERS", "swagger"]
-
 #: Status -> when; everything that `/score` answers.
 ANSWERS = {
     200: "The result of run().",

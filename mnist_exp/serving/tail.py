@@ -3,8 +3,6 @@
 import os
 from pathlib import Path
 
-__all__ = ["last_lines"]
-
 #: Bytes that are read of a long log.
 WINDOW = 256 * 1024
 

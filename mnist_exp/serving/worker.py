@@ -1,180 +1,225 @@
-"""The container of a deployment: runs the scoring script, as Azure ML's inference server does.
+"""One worker process: started, asked for signs of life, ended."""
 
-    python -P -m mnist_exp.serving.worker REVISION CONTROL_FD SLOT_FD...
-
-A thread for each slot (see `lane`); it knows nothing of keys, traffic or HTTP. With one slot, the
-default, `init` and every `run` happen in the same thread, which is what a script may expect whose
-libraries tie objects to threads. When the front goes, however that happens, the process ends with
-everything that it has started.
-
-| status | when |
-|---|---|
-| 200 | the result of `run` as JSON |
-| 400 | the body is not UTF-8, or not what a `run` with `@input_schema` takes |
-| 415 | it takes JSON, and the content type is another |
-| 500 | `run` raised, or its result is not JSON; the details are in the log alone |
-| 500 | `run` took longer than SCORING_TIMEOUT_MS |
-"""
-
-import logging
+import asyncio
 import os
-import queue
 import signal
 import socket
+import subprocess
 import sys
-import threading
+from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 
-import orjson
+from mnist_exp.orphans import LOOK_S, STUCK_S, kill_children
+from mnist_exp.serving.connection import Slot
+from mnist_exp.serving.frames import HUNG, PING, READY, READY_FOR_HEADERS
+from mnist_exp.serving.settings import CODE_FOLDER, LOG_FILE, Settings
 
-from mnist_exp.orphans import adopt_orphans, end_children
-from mnist_exp.serving.calling import BadInputError
-from mnist_exp.serving.frames import PING, PONG, READY, READY_FOR_HEADERS, Request
-from mnist_exp.serving.lane import Lane, watch_lanes
-from mnist_exp.serving.script import ScoringScript
-from mnist_exp.serving.settings import CODE_FOLDER, load_settings
+_WORKER_MODULE = "mnist_exp.serving.worker_process"
+#: Seconds that a worker has to end by itself when its connections close.
+_PARTING_S = 2.0
 
-__all__ = ["INIT_FAILED", "SCRIPT_FAILED", "answer", "encode", "main", "model_tree"]
-
-logger = logging.getLogger(__name__)
-
-#: So much of a model's folder is listed when `init` has failed.
-MOST_LINES = 100
-#: Exit code when the script cannot be imported or `init` raises; Azure ML's server has the same.
-INIT_FAILED = 3
-LOG_FORMAT = "%(asctime)s %(levelname)s [%(process)d] %(message)s"
-#: The words of Azure ML's server.
-SCRIPT_FAILED = "An unexpected error occurred in scoring script. Check the logs for more info."
-#: Serves a model that is registered as mlflow_model and has no script.
-MLFLOW_SCRIPT = Path(__file__).parent / "no_code" / "mlflow_script.py"
+#: The workers of this process: its other children are what workers have left.
+_running: set[int] = set()
 
 
-def main(arguments: list[str]) -> None:
-    """Serve a revision until the front closes the control connection."""
-    adopt_orphans()
-    revision = Path(arguments[0])
-    control, *slots = (socket.socket(fileno=int(number)) for number in arguments[1:])
-    # What the script starts must not keep connections open.
-    for connection in (control, *slots):
-        connection.set_inheritable(False)
-    logging.basicConfig(level=logging.INFO, format=LOG_FORMAT, stream=sys.stdout)
-    settings = load_settings(revision)
-    script = _script(revision, settings.entry_script)
-    started: queue.SimpleQueue[bool] = queue.SimpleQueue()
-    lanes = [Lane(slot, partial(answer, script)) for slot in slots]
-    # Before the script, which may change its environment.
-    model = os.environ["AZUREML_MODEL_DIR"]
-    _in_thread(_start_and_serve, script, lanes[0], started, model)
-    _in_thread(_watch, control)
-    if not started.get():
-        _leave(INIT_FAILED)
-    for lane in lanes[1:]:
-        _in_thread(lane.serve)
-    _in_thread(watch_lanes, lanes, settings.scoring_timeout_ms, settings.worker_timeout_s)
-    control.sendall(READY_FOR_HEADERS if script.wants_headers else READY)
-    # The main thread is free for the signals that a script may have claimed.
-    while True:
-        signal.pause()
+class StartError(Exception):
+    """A worker ended, or did not get ready in time; the text says which."""
 
 
-def answer(script: ScoringScript, request: Request) -> tuple[int, bytes]:
-    """Return the status and the body for a request."""
-    try:
-        raw_data = request.body.decode()
-    except UnicodeDecodeError as error:
-        return 400, orjson.dumps({"message": f"the body must be UTF-8: {error.reason}"})
-    try:
-        return 200, encode(script.run(raw_data, request.headers))
-    except BadInputError as error:
-        return error.status, orjson.dumps({"message": str(error)})
-    # Even SystemExit: a request must not end the process for all the others.
-    except BaseException as error:
-        # The one line is what `invoke` looks for.
-        cause = " ".join(f"{type(error).__name__}: {error}".split())
-        logger.exception("request %s failed: %s", request.id.decode(), cause)
-        return 500, orjson.dumps({"message": SCRIPT_FAILED})
+class Instance:
+    """A worker of a revision.
 
-
-def encode(result: object) -> bytes:
-    """Return a result of `run` as JSON: text becomes a quoted string, as on Azure ML.
-
-    More than Azure ML's server takes, NumPy's numbers and arrays are taken too; not-a-number
-    becomes null, for which JSON has no word.
-
-    Raises:
-        TypeError: It is nothing that JSON can say.
+    Args:
+        revision: The revision's folder.
+        settings: Its settings.
+        slots: How many requests it takes at a time.
+        new_slot: Makes the protocol for each connection.
     """
-    try:
-        return orjson.dumps(result)
-    except TypeError:
-        return orjson.dumps(result, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS)
+
+    def __init__(
+        self, revision: Path, settings: Settings, slots: int, new_slot: Callable[[], Slot]
+    ) -> None:
+        self._revision = revision
+        self._settings = settings
+        self._count = slots
+        self._new_slot = new_slot
+        self._process: subprocess.Popen[bytes] | None = None
+        self._control: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+        self._unopened: list[socket.socket] = []
+        self.wants_headers = False
+        self.slots: list[Slot] = []
+        self.gone = asyncio.Event()
+        # Why it was ended by us; empty where it ended by itself.
+        self._fault = ""
+
+    @property
+    def pid(self) -> int | None:
+        """The worker's process id, None before it is started and when it has gone."""
+        return self._process.pid if self._process and not self.gone.is_set() else None
+
+    @property
+    def ending(self) -> str:
+        """How the worker ended: `exit code 3`, `SIGKILL`, or our reason; empty while it runs."""
+        code = self._process.returncode if self._process else None
+        if code is None:
+            return ""
+        if self._fault:
+            return self._fault
+        return f"exit code {code}" if code >= 0 else _signal_name(-code)
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether the worker ended under a request, or because of one that it had given up."""
+        is_hung = self._process is not None and self._process.returncode == HUNG
+        return is_hung or any(slot.is_cut for slot in self.slots)
+
+    async def start(self) -> None:
+        """Start the worker and return when `init` is through.
+
+        Raises:
+            StartError: It did not come to that.
+        """
+        pairs = [socket.socketpair() for _ in range(self._count + 1)]
+        self._unopened = [ours for ours, _ in pairs]
+        try:
+            self._spawn([theirs for _, theirs in pairs])
+        finally:
+            for _, theirs in pairs:
+                theirs.close()
+        self._control = await asyncio.open_unix_connection(sock=self._unopened.pop(0))
+        patience_s = self._settings.readiness_probe.patience_s
+        try:
+            async with asyncio.timeout(patience_s):
+                await self._ready()
+                await self._open_slots()
+        except TimeoutError:
+            self._fault = f"init() must be through within {patience_s:g} s, and is not"
+            raise StartError(self._fault) from None
+
+    async def live(self) -> None:
+        """Return when the worker has gone; end one that gives no sign of life any more."""
+        probe = self._settings.liveness_probe
+        failures = 0
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self.gone.wait(), probe.initial_delay)
+        while not self.gone.is_set():
+            failures = 0 if await self._is_alive(probe.timeout) else failures + 1
+            if failures >= probe.failure_threshold:
+                self._fault = "it gave no sign of life"
+                self.kill()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.gone.wait(), probe.period)
+
+    async def end(self) -> None:
+        """End the worker and what it has started, and return when they are gone."""
+        for slot in self.slots:
+            slot.close()
+        for connection in self._unopened:
+            connection.close()
+        if self._control is not None:
+            self._control[1].close()
+        if self._process is None:
+            return
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self.gone.wait(), _PARTING_S)
+        self.kill()
+        await self.gone.wait()
+        await self._end_leftovers()
+
+    async def _end_leftovers(self) -> None:
+        """Kill what workers have left, and return when it is gone."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(STUCK_S):
+                while kill_children(_running.__contains__):
+                    await asyncio.sleep(LOOK_S)
+
+    def kill(self) -> None:
+        """End the worker now."""
+        if self._process is not None and not self.gone.is_set():
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+
+    def _spawn(self, connections: list[socket.socket]) -> None:
+        descriptors = [connection.fileno() for connection in connections]
+        # -P: a file of the user's code must not stand in for a library of the worker.
+        command = [sys.executable, "-P", "-m", _WORKER_MODULE, str(self._revision)]
+        try:
+            with (self._revision / LOG_FILE).open("ab") as log:
+                process = subprocess.Popen(
+                    [*command, *map(str, descriptors)],
+                    cwd=self._revision / CODE_FOLDER,
+                    env=dict(self._settings.variables),
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    pass_fds=descriptors,
+                    start_new_session=True,
+                )
+        except OSError as error:
+            raise StartError(f"the worker cannot be started ({error})") from error
+        try:
+            handle = os.pidfd_open(process.pid)
+        except OSError as error:
+            # Without a descriptor left for it nobody would hear of its end.
+            process.kill()
+            process.wait()
+            raise StartError(f"the worker cannot be watched ({error})") from error
+        self._process = process
+        _running.add(process.pid)
+        asyncio.get_running_loop().add_reader(handle, self._reap, process, handle)
+
+    def _reap(self, process: "subprocess.Popen[bytes]", handle: int) -> None:
+        asyncio.get_running_loop().remove_reader(handle)
+        os.close(handle)
+        # Its pid is not used again before it is waited for: this hits its own children alone.
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        _running.discard(process.pid)
+        self.gone.set()
+
+    async def _ready(self) -> None:
+        said = await self._heard()
+        if said not in (READY, READY_FOR_HEADERS):
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.gone.wait(), _PARTING_S)
+            how = f" ({self.ending})" if self.ending else ""
+            raise StartError(f"the scoring script failed on import or in init(){how}")
+        self.wants_headers = said == READY_FOR_HEADERS
+        probe = self._settings.readiness_probe
+        for _ in range(probe.success_threshold - 1):
+            await asyncio.sleep(probe.period)
+            if not await self._is_alive(probe.timeout):
+                raise StartError("the worker ended as soon as it was ready")
+
+    async def _open_slots(self) -> None:
+        loop = asyncio.get_running_loop()
+        while self._unopened:
+            connection = self._unopened.pop()
+            _, slot = await loop.create_unix_connection(self._new_slot, sock=connection)
+            self.slots.append(slot)
+
+    async def _is_alive(self, timeout_s: float) -> bool:
+        if self._control is None:
+            return False
+        try:
+            self._control[1].write(PING)
+            # A late sign of an earlier question is a sign too.
+            return bool(await asyncio.wait_for(self._heard(), timeout_s))
+        except (TimeoutError, OSError):
+            return False
+
+    async def _heard(self) -> bytes:
+        if self._control is None:
+            return b""
+        try:
+            return await self._control[0].read(1)
+        except OSError:
+            return b""
 
 
-def model_tree(folder: str) -> str:
-    """Return what a folder holds, a line each: most scripts fail for a path that is not there."""
-    root = Path(folder)
-    below = sorted(root.rglob("*"))
-    lines = [f"{root}/", *(_indented(path, root) for path in below[:MOST_LINES])]
-    left = len(below) - MOST_LINES
-    return "\n".join([*lines, f"  and {left} more"] if left > 0 else lines)
-
-
-def _indented(path: Path, root: Path) -> str:
-    depth = len(path.relative_to(root).parts)
-    return f"{'  ' * depth}{path.name}{'/' if path.is_dir() else ''}"
-
-
-def _script(revision: Path, entry_script: str | None) -> ScoringScript:
-    if entry_script is None:
-        return ScoringScript(MLFLOW_SCRIPT.parent, MLFLOW_SCRIPT.name)
-    return ScoringScript(revision / CODE_FOLDER, entry_script)
-
-
-def _in_thread(target: object, *arguments: object) -> None:
-    threading.Thread(target=target, args=arguments, daemon=True).start()  # type: ignore[arg-type]
-
-
-def _start_and_serve(
-    script: ScoringScript, lane: Lane, started: "queue.SimpleQueue[bool]", model: str
-) -> None:
-    try:
-        script.load()()
-    # Even SystemExit: the log must say why there is no deployment.
-    except BaseException:
-        # Before the reason, which is looked for at the end of the log. A script may have changed
-        # the folder, and may be at it still.
-        with suppress(OSError):
-            logger.error("AZUREML_MODEL_DIR holds:\n%s", model_tree(model))
-        logger.exception("%s: import or init() failed", script.name)
-        started.put(False)
-        return
-    logger.info("%s: init() is through", script.name)
-    started.put(True)
-    lane.serve()
-
-
-def _watch(control: socket.socket) -> None:
-    """Give signs of life; end when the front has closed the connection, or is gone."""
-    try:
-        while control.recv(1) == PING:
-            control.sendall(PONG)
-    except OSError:
-        pass
-    _leave(0)
-
-
-def _leave(code: int) -> None:
-    sys.stdout.flush()
-    sys.stderr.flush()
-    if code == 0:
-        # What the script has started goes as well: all of it, then the process group with us.
-        end_children()
-        os.killpg(0, signal.SIGKILL)
-    # Not by returning: a thread that the script left behind must not keep the process alive.
-    os._exit(code)
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])
+def _signal_name(number: int) -> str:
+    # Of the real-time signals Python names the first and the last.
+    names = {int(one): one.name for one in signal.Signals}
+    return names.get(number, f"signal {number}")

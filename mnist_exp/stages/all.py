@@ -8,12 +8,10 @@ from mnist_exp.errors import MnistExpError, NotFoundError
 from mnist_exp.names import new_job_name
 from mnist_exp.records import RECORD_NAME, Record, load_record
 from mnist_exp.stages import RUNNERS
-from mnist_exp.stages.again import begun_endpoint, earlier_stages
 from mnist_exp.stages.context import StageContext, run_stage
+from mnist_exp.stages.resume import begun_endpoint, earlier_stages
 
-__all__ = ["AllStages"]
-
-ORDER = (
+_ORDER = (
     Stage.compute,
     Stage.train,
     Stage.sweep,
@@ -51,7 +49,7 @@ class AllStages:
         """Run the stages; once there is an endpoint it is deleted, whatever happens after."""
         produced = self._taken_over(context)
         try:
-            for stage in ORDER:
+            for stage in _ORDER:
                 if stage not in produced:
                     produced[stage] = self._run_one(context, stage, produced)
         except BaseException:

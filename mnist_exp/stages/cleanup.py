@@ -7,9 +7,7 @@ from mnist_exp.errors import NotFoundError
 from mnist_exp.records import Record
 from mnist_exp.stages.context import StageContext
 from mnist_exp.stages.deploy import endpoint_entry
-from mnist_exp.stages.lookup import deployed_endpoint, missing_endpoint
-
-__all__ = ["CleanupStage"]
+from mnist_exp.stages.earlier_records import deployed_endpoint, missing_endpoint
 
 
 class CleanupStage:

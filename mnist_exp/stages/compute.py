@@ -7,8 +7,6 @@ from mnist_exp.config import Stage
 from mnist_exp.records import Record
 from mnist_exp.stages.context import StageContext
 
-__all__ = ["ComputeStage"]
-
 
 class ComputeStage:
     """Gets the compute target, or creates it."""

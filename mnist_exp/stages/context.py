@@ -16,13 +16,11 @@ from mnist_exp.config import ExperimentConfig, Stage
 from mnist_exp.errors import JobError, MnistExpError
 from mnist_exp.records import Record, RecordIndex
 from mnist_exp.stages.fingerprint import fingerprint
+from mnist_exp.status import JobStatus
 from mnist_exp.workspaces.base import BY_THE_USER, Detached, Observer, Workspace
-from mnist_exp.workspaces.entities import JobStatus
-
-__all__ = ["Display", "StageContext", "StageInterrupted", "StageRunner", "run_stage"]
 
 #: Packages whose versions decide what a run gives.
-RECORDED_PACKAGES = ("mnist-exp", "tensorflow", "keras", "mlflow", "numpy", "azure-ai-ml")
+_RECORDED_PACKAGES = ("mnist-exp", "tensorflow", "keras", "mlflow", "numpy", "azure-ai-ml")
 
 
 class Display(Protocol):
@@ -174,7 +172,7 @@ def _failure(record: Record) -> JobError:
 @cache
 def _versions() -> Mapping[str, str]:
     found = {"python": platform.python_version()}
-    for package in RECORDED_PACKAGES:
+    for package in _RECORDED_PACKAGES:
         try:
             found[package] = version(package)
         except PackageNotFoundError:

@@ -10,15 +10,12 @@ from mnist_exp.build import deployment_spec, endpoint_change, endpoint_spec
 from mnist_exp.config import Stage
 from mnist_exp.errors import ConfigError, JobError, NotFoundError
 from mnist_exp.records import Record
-from mnist_exp.stages.again import begun_endpoint
+from mnist_exp.results import Endpoint
 from mnist_exp.stages.context import StageContext
-from mnist_exp.stages.lookup import deployed_endpoint, registered_model
+from mnist_exp.stages.earlier_records import deployed_endpoint, registered_model
+from mnist_exp.stages.resume import begun_endpoint
 from mnist_exp.stages.rollout import BlueGreen
 from mnist_exp.stages.traffic import asks_what_is_there, how_to_give_some, traffic_faults
-from mnist_exp.workspaces.entities import Endpoint
-
-__all__ = ["DeployStage", "endpoint_entry"]
-
 
 #: A request body that the trainer leaves beside the model.
 EXAMPLE = "input_example.json"

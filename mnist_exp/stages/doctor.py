@@ -11,13 +11,12 @@ from mnist_exp.build import compute_spec, deployment_spec
 from mnist_exp.config import Stage
 from mnist_exp.errors import MnistExpError
 from mnist_exp.records import Record
+from mnist_exp.results import Finding, Level
 from mnist_exp.stages.context import StageContext
-from mnist_exp.workspaces.entities import Finding, JobStatus, Level
-
-__all__ = ["DoctorStage", "config_findings", "version_findings"]
+from mnist_exp.status import JobStatus
 
 #: Packages that hold each other to versions: azureml-mlflow is behind MLflow.
-TIED = ("azureml-mlflow", "azure-ai-ml")
+_TIED = ("azureml-mlflow", "azure-ai-ml")
 
 
 class DoctorStage:
@@ -70,7 +69,7 @@ def config_findings(context: StageContext) -> Iterator[Finding]:
 
 def version_findings() -> Iterator[Finding]:
     """Yield where installed packages are not what others need: MLflow above all."""
-    for package in TIED:
+    for package in _TIED:
         try:
             needed = [Requirement(line) for line in requires(package) or ()]
         except PackageNotFoundError:

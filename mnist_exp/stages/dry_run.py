@@ -6,6 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mnist_exp.azure_form.job_yaml import (
+    command_yaml,
+    compute_yaml,
+    deployment_yaml,
+    endpoint_yaml,
+    model_yaml,
+    sweep_yaml,
+)
 from mnist_exp.build import (
     command_job,
     compute_spec,
@@ -14,21 +22,11 @@ from mnist_exp.build import (
     model_spec,
     sweep_job,
 )
-from mnist_exp.cli_yaml import (
-    command_yaml,
-    compute_yaml,
-    deployment_yaml,
-    endpoint_yaml,
-    model_yaml,
-    sweep_yaml,
-)
 from mnist_exp.config import ComputeType, ExperimentConfig, Stage
 from mnist_exp.lazy import datasets
 from mnist_exp.names import new_job_name
 from mnist_exp.snapshot import snapshot_files
 from mnist_exp.specs import DataSpec
-
-__all__ = ["Document", "Snapshot", "planned", "snapshots"]
 
 
 @dataclass(frozen=True)
@@ -52,7 +50,7 @@ class Snapshot:
 
 def planned(config: ExperimentConfig) -> list[Document]:
     """Return what the stage would make, in that order; new names are examples."""
-    return [document for maker in MAKERS.get(config.stage, ()) for document in maker(config)]
+    return [document for maker in _MAKERS.get(config.stage, ()) for document in maker(config)]
 
 
 def snapshots(config: ExperimentConfig) -> Iterator[Snapshot]:
@@ -99,7 +97,7 @@ def _deploy(config: ExperimentConfig) -> Iterator[Document]:
     yield Document("deployment", spec.name, deployment_yaml(spec))
 
 
-MAKERS: dict[Stage, tuple[Callable[[ExperimentConfig], Iterator[Document]], ...]] = {
+_MAKERS: dict[Stage, tuple[Callable[[ExperimentConfig], Iterator[Document]], ...]] = {
     Stage.compute: (_compute,),
     Stage.train: (_train,),
     Stage.sweep: (_sweep,),

@@ -5,13 +5,11 @@ from datetime import UTC, datetime
 
 from mnist_exp.config import Stage
 from mnist_exp.records import Record
+from mnist_exp.results import Deployment, DeploymentStatistics, Endpoint
 from mnist_exp.stages.context import StageContext
 from mnist_exp.stages.deploy import endpoint_entry
-from mnist_exp.stages.lookup import deployed_endpoint, missing_endpoint
+from mnist_exp.stages.earlier_records import deployed_endpoint, missing_endpoint
 from mnist_exp.stages.words import counted
-from mnist_exp.workspaces.entities import Deployment, DeploymentStatistics, Endpoint
-
-__all__ = ["LogsStage", "StatusStage"]
 
 
 class StatusStage:

@@ -10,10 +10,8 @@ from mnist_exp.lazy import datasets, figures
 from mnist_exp.records import Record, write_json
 from mnist_exp.stages.context import StageContext
 from mnist_exp.stages.deploy import endpoint_entry
-from mnist_exp.stages.lookup import deployed_endpoint, missing_endpoint
+from mnist_exp.stages.earlier_records import deployed_endpoint, missing_endpoint
 from mnist_exp.sweeps.fields import did_you_mean
-
-__all__ = ["InvokeStage"]
 
 
 class InvokeStage:

@@ -13,18 +13,17 @@ from mnist_exp.errors import NotFoundError, OutputsError
 from mnist_exp.lazy import figures, insights
 from mnist_exp.names import new_job_name
 from mnist_exp.records import Record, write_json
+from mnist_exp.results import JobResult, TrialResult
 from mnist_exp.specs import CommandJob, SweepJob
-from mnist_exp.stages.again import begun_job
 from mnist_exp.stages.context import StageContext, StageInterrupted
-from mnist_exp.stages.lookup import CONFIG_NAME, unfinished_sweep, unfinished_training
+from mnist_exp.stages.earlier_records import CONFIG_NAME, unfinished_sweep, unfinished_training
+from mnist_exp.stages.resume import begun_job
+from mnist_exp.status import JobStatus
 from mnist_exp.sweeps.ranking import Objective, logged_instead
 from mnist_exp.workspaces.base import Detached, JobInterrupted
-from mnist_exp.workspaces.entities import JobResult, JobStatus, TrialResult
-
-__all__ = ["SweepStage", "TrainStage"]
 
 #: The trainer's own account of how the model did on the test digits.
-EVALUATION = "outputs/evaluation.json"
+_EVALUATION = "outputs/evaluation.json"
 
 
 class TrainStage:
@@ -166,7 +165,7 @@ def _evaluation(context: StageContext, job: str) -> Mapping[str, Any]:
 
     A user's own script may leave any file of that name.
     """
-    path = context.workspace.download(job, EVALUATION)
+    path = context.workspace.download(job, _EVALUATION)
     try:
         content = json.loads(path.read_text(encoding="utf-8")) if path else {}
     except (OSError, ValueError):

@@ -7,9 +7,7 @@ from mnist_exp.config import Stage
 from mnist_exp.errors import NotFoundError
 from mnist_exp.records import Record
 from mnist_exp.stages.context import StageContext
-from mnist_exp.stages.lookup import model_source, source_job
-
-__all__ = ["RegisterStage"]
+from mnist_exp.stages.earlier_records import model_source, source_job
 
 
 class RegisterStage:

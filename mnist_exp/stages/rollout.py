@@ -14,16 +14,14 @@ from dataclasses import dataclass, field
 
 from mnist_exp.config import RolloutConfig
 from mnist_exp.errors import EndpointError
+from mnist_exp.results import DeploymentStatistics, Endpoint
 from mnist_exp.specs import EndpointSpec
 from mnist_exp.stages.traffic import shares_text
 from mnist_exp.stages.words import counted
 from mnist_exp.workspaces.base import Workspace
-from mnist_exp.workspaces.entities import DeploymentStatistics, Endpoint
-
-__all__ = ["BlueGreen", "Window", "worse"]
 
 #: Of the successful requests, so many in a hundred set the time that is compared.
-PERCENTILE = 95
+_PERCENTILE = 95
 
 
 @dataclass
@@ -42,7 +40,7 @@ class Window:
     @property
     def p95_ms(self) -> float:
         """The time within which 95 of 100 successful requests were answered; 0 without any."""
-        left = sum(self.times_ms.values()) * PERCENTILE / 100
+        left = sum(self.times_ms.values()) * _PERCENTILE / 100
         for bound in sorted(self.times_ms):
             left -= self.times_ms[bound]
             if left <= 0:

@@ -3,13 +3,11 @@
 from collections.abc import Collection, Iterator, Mapping
 
 from mnist_exp.config import EndpointConfig
+from mnist_exp.results import Endpoint
 from mnist_exp.sweeps.fields import did_you_mean
-from mnist_exp.workspaces.entities import Endpoint
-
-__all__ = ["asks_what_is_there", "how_to_give_some", "shares_text", "traffic_faults"]
 
 #: Percent of the traffic that an example gives to a deployment without any.
-SOME = 10
+_SOME = 10
 
 
 def asks_what_is_there(endpoint: EndpointConfig) -> bool:
@@ -45,7 +43,7 @@ def shares_text(traffic: Mapping[str, int]) -> str:
 def how_to_give_some(endpoint: Endpoint, name: str) -> str:
     """Return a line for a deployment that is there and has no traffic."""
     largest = _largest(endpoint.traffic)
-    some = min(SOME, endpoint.traffic[largest])
+    some = min(_SOME, endpoint.traffic[largest])
     example = {**endpoint.traffic, largest: endpoint.traffic[largest] - some, name: some}
     return (
         f"{name} has no traffic, and an endpoint that has some keeps it as it is "

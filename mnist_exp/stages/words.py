@@ -1,7 +1,5 @@
 """Words of what stages print."""
 
-__all__ = ["counted"]
-
 
 def counted(number: int, word: str) -> str:
     """Return `1 request`, `2 requests`."""

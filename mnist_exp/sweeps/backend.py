@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from mnist_exp.sweeps.sampling import Parameters
-from mnist_exp.sweeps.trial import Trial, TrialStatus
-
-__all__ = ["Backend", "Listener", "MetricLogged", "TrialEnded", "TrialEvent"]
+from mnist_exp.status import JobStatus
+from mnist_exp.sweeps.sampling.algorithms import Parameters
+from mnist_exp.sweeps.trial import Trial
 
 
 @dataclass(frozen=True)
@@ -39,16 +38,16 @@ class TrialEnded:
     why: str = ""
     by_itself: bool = False
 
-    def outcome(self, trial: Trial) -> tuple[TrialStatus, str]:
+    def outcome(self, trial: Trial) -> tuple[JobStatus, str]:
         """Return how the trial ended, and why."""
-        is_canceled = trial.status is TrialStatus.CANCEL_REQUESTED
+        is_canceled = trial.status is JobStatus.CANCEL_REQUESTED
         if is_canceled and not self.by_itself:
-            return TrialStatus.CANCELED, trial.why
+            return JobStatus.CANCELED, trial.why
         if self.exit_code:
-            return TrialStatus.FAILED, self.why or f"exit code {self.exit_code}"
+            return JobStatus.FAILED, self.why or f"exit code {self.exit_code}"
         # What a canceled one logged arrived late: it was through when that was decided.
         why = f"was through before it was {trial.why}" if is_canceled else self.why
-        return TrialStatus.COMPLETED, why
+        return JobStatus.COMPLETED, why
 
 
 TrialEvent = MetricLogged | TrialEnded

@@ -6,8 +6,6 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from enum import Enum
 from typing import Any, TypeVar
 
-__all__ = ["Fields", "did_you_mean", "shown"]
-
 E = TypeVar("E", bound=Enum)
 
 # Characters of a quoted value: a message is one line.

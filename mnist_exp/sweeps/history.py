@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from mnist_exp.status import JobStatus
 from mnist_exp.sweeps.journal import (
     Created,
     Decided,
@@ -15,10 +16,8 @@ from mnist_exp.sweeps.journal import (
     Sampled,
     Started,
 )
-from mnist_exp.sweeps.policy import Cut
-from mnist_exp.sweeps.trial import Trial, TrialStatus
-
-__all__ = ["History", "read_history"]
+from mnist_exp.sweeps.stopping.policy import Cut
+from mnist_exp.sweeps.trial import Trial
 
 
 @dataclass
@@ -47,7 +46,7 @@ class History:
     @property
     def unfinished(self) -> list[Trial]:
         """The trials that have to be seen to their end."""
-        return [trial for trial in self.trials if trial.status is TrialStatus.RUNNING]
+        return [trial for trial in self.trials if trial.status is JobStatus.RUNNING]
 
     def shift_clock(self, seconds: float) -> None:
         """Move all times, to be those of another clock."""
@@ -92,10 +91,10 @@ class History:
     def _change(self, entry: Decided | Ended) -> None:
         trial = self.trials[entry.trial]
         if isinstance(entry, Ended):
-            trial.status = TrialStatus(entry.status)
+            trial.status = JobStatus(entry.status)
             trial.exit_code, trial.why, trial.ended = entry.exit_code, entry.why, entry.at
             return
-        trial.status, trial.why, trial.decided = TrialStatus.CANCEL_REQUESTED, entry.reason, True
+        trial.status, trial.why, trial.decided = JobStatus.CANCEL_REQUESTED, entry.reason, True
         if entry.interval is not None:
             trial.cut = Cut(entry.interval, entry.reason)
             trial.why = f"cut at interval {entry.interval}: {entry.reason}"

@@ -8,19 +8,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import optuna
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-)
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 from optuna.importance import FanovaImportanceEvaluator, get_param_importances
-
-__all__ = ["parameter_importance"]
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 #: Fewer trials say nothing.
-LEAST_TRIALS = 4
+_LEAST_TRIALS = 4
 _LOG_RATIO = 20
 
 
@@ -38,7 +32,7 @@ def parameter_importance(
         parameter or no value differs.
     """
     finite = [(parameters, value) for parameters, value in trials if math.isfinite(value)]
-    if len(finite) < LEAST_TRIALS or len({value for _, value in finite}) < 2:
+    if len(finite) < _LEAST_TRIALS or len({value for _, value in finite}) < 2:
         return {}
     names = [
         name

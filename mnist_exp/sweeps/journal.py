@@ -11,27 +11,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar, Protocol
 
-from mnist_exp.sweeps.policy import Cut, Policy
 from mnist_exp.sweeps.ranking import Objective
-from mnist_exp.sweeps.sampling import Parameters
-
-__all__ = [
-    "NO_JOURNAL",
-    "Created",
-    "Decided",
-    "Ended",
-    "Entry",
-    "Finished",
-    "Interrupted",
-    "Journal",
-    "Logged",
-    "Resumed",
-    "Sampled",
-    "Started",
-    "decisions_of",
-    "read_entries",
-    "to_line",
-]
+from mnist_exp.sweeps.sampling.algorithms import Parameters
+from mnist_exp.sweeps.stopping.policy import Cut, Policy
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,8 +10,6 @@ from typing import Any
 
 from mnist_exp.sweeps.fields import Fields
 
-__all__ = ["MOST_TRIALS", "Limits", "parse_limits"]
-
 #: Azure ML's upper bound of max_total_trials and max_concurrent_trials.
 MOST_TRIALS = 1000
 

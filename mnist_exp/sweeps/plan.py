@@ -5,17 +5,22 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from mnist_exp.sweeps.expressions import Choice, Expression, LogUniform, Randint
 from mnist_exp.sweeps.limits import Limits, parse_limits
-from mnist_exp.sweeps.policies import Policy, parse_policy
 from mnist_exp.sweeps.ranking import Objective, parse_objective
-from mnist_exp.sweeps.sampling import Sampling, SamplingType, check_sampling, parse_sampling
-from mnist_exp.sweeps.search_space import parse_search_space
+from mnist_exp.sweeps.sampling.algorithms import (
+    Sampling,
+    SamplingType,
+    check_sampling,
+    parse_sampling,
+)
+from mnist_exp.sweeps.space.expressions import Choice, Expression, LogUniform, Randint
+from mnist_exp.sweeps.space.parse import parse_search_space
+from mnist_exp.sweeps.stopping.parse import parse_policy
+from mnist_exp.sweeps.stopping.policy import Policy
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-__all__ = ["SweepPlan", "parse_sweep", "readable_space", "space_size"]
 
 _KEYS = ("sampling_algorithm", "search_space", "objective", "limits", "early_termination")
 

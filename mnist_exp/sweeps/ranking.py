@@ -16,8 +16,6 @@ from typing import Any
 
 from mnist_exp.sweeps.fields import Fields, did_you_mean, shown
 
-__all__ = ["Goal", "Objective", "logged_instead", "missing_metric_hint", "parse_objective", "rank"]
-
 
 class Goal(StrEnum):
     """Which way a primary metric is better; `Goal("Maximize")` works, as in Azure ML."""

@@ -2,31 +2,11 @@
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 
-from mnist_exp.sweeps.policy import Cut
+from mnist_exp.status import JobStatus
 from mnist_exp.sweeps.ranking import Goal, Objective, missing_metric_hint, rank
-from mnist_exp.sweeps.sampling import Parameters
-
-__all__ = ["SweepResult", "Trial", "TrialStatus", "summarize"]
-
-
-class TrialStatus(StrEnum):
-    """Azure ML's words, for trials and for the sweep.
-
-    https://learn.microsoft.com/python/api/azure-ai-ml/azure.ai.ml.entities.job
-    """
-
-    RUNNING = "Running"
-    CANCEL_REQUESTED = "CancelRequested"
-    COMPLETED = "Completed"
-    FAILED = "Failed"
-    CANCELED = "Canceled"
-
-    @property
-    def is_finished(self) -> bool:
-        """Whether it will not change any more."""
-        return self not in {TrialStatus.RUNNING, TrialStatus.CANCEL_REQUESTED}
+from mnist_exp.sweeps.sampling.algorithms import Parameters
+from mnist_exp.sweeps.stopping.policy import Cut
 
 
 @dataclass
@@ -45,7 +25,7 @@ class Trial:
     index: int
     parameters: Parameters
     started: float
-    status: TrialStatus = TrialStatus.RUNNING
+    status: JobStatus = JobStatus.RUNNING
     values: list[float] = field(default_factory=list)
     ended: float | None = None
     exit_code: int | None = None
@@ -70,7 +50,7 @@ class SweepResult:
         warnings: What the user should know though the sweep ended.
     """
 
-    status: TrialStatus
+    status: JobStatus
     trials: Sequence[Trial]
     ranking: Sequence[int]
     best: int | None
@@ -109,12 +89,12 @@ def summarize(
     best = first if first and first.best(objective.goal) is not None else None
     status = _status(trials, why, any if fails_with_one else all)
     warnings = []
-    if best is None and (logged or status is not TrialStatus.FAILED) and status.is_finished:
+    if best is None and (logged or status is not JobStatus.FAILED) and status.is_finished:
         warnings.append(missing_metric_hint(objective.primary_metric, logged))
-    failed = [trial.index for trial in trials if trial.status is TrialStatus.FAILED]
-    if failed and status is TrialStatus.COMPLETED:
+    failed = [trial.index for trial in trials if trial.status is JobStatus.FAILED]
+    if failed and status is JobStatus.COMPLETED:
         warnings.append(f"{len(failed)} of {len(trials)} trials failed, the first: {failed[0]}")
-    if best and best.status is TrialStatus.FAILED:
+    if best and best.status is JobStatus.FAILED:
         warnings.append(
             f"the best trial, {best.index}, failed ({best.why}): it may have left no model"
         )
@@ -125,11 +105,11 @@ def summarize(
 
 def _status(
     trials: Sequence[Trial], why: str, is_failure: Callable[[Iterable[bool]], bool]
-) -> TrialStatus:
+) -> JobStatus:
     if any(not trial.status.is_finished for trial in trials):
-        return TrialStatus.CANCEL_REQUESTED if why else TrialStatus.RUNNING
+        return JobStatus.CANCEL_REQUESTED if why else JobStatus.RUNNING
     if why:
-        return TrialStatus.CANCELED
-    if trials and is_failure(trial.status is TrialStatus.FAILED for trial in trials):
-        return TrialStatus.FAILED
-    return TrialStatus.COMPLETED
+        return JobStatus.CANCELED
+    if trials and is_failure(trial.status is JobStatus.FAILED for trial in trials):
+        return JobStatus.FAILED
+    return JobStatus.COMPLETED

@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass, field, replace
 
 from mnist_exp.errors import JobError
+from mnist_exp.status import JobStatus
 from mnist_exp.sweeps.backend import Backend, Listener, MetricLogged, TrialEnded, TrialEvent
 from mnist_exp.sweeps.history import History
 from mnist_exp.sweeps.journal import (
@@ -23,12 +24,10 @@ from mnist_exp.sweeps.journal import (
     Started,
 )
 from mnist_exp.sweeps.limits import Limits
-from mnist_exp.sweeps.policy import Policy
 from mnist_exp.sweeps.ranking import Objective
-from mnist_exp.sweeps.sampling import Configurations, Learner
-from mnist_exp.sweeps.trial import SweepResult, Trial, TrialStatus, summarize
-
-__all__ = ["Tuner"]
+from mnist_exp.sweeps.sampling.algorithms import Configurations, Learner
+from mnist_exp.sweeps.stopping.policy import Policy
+from mnist_exp.sweeps.trial import SweepResult, Trial, summarize
 
 # The longest wait for an event: interrupts and clocks get their turn.
 _POLL_S = 1.0
@@ -108,7 +107,7 @@ class Tuner:
             fails_with_one=self.fail_on_failed_trials,
         )
         if self._has_failed_fast and found.status.is_finished:
-            found = replace(found, status=TrialStatus.FAILED)
+            found = replace(found, status=JobStatus.FAILED)
         return replace(found, warnings=(*self._warnings, *found.warnings))
 
     def cancel_all(self, why: str) -> None:
@@ -128,11 +127,11 @@ class Tuner:
                 self._take_events(_POLL_S)
         finally:
             for trial in list(self._alive.values()):
-                self._end(trial, TrialStatus.CANCELED, why)
+                self._end(trial, JobStatus.CANCELED, why)
 
     @property
     def _running(self) -> list[Trial]:
-        return [one for one in self._alive.values() if one.status is TrialStatus.RUNNING]
+        return [one for one in self._alive.values() if one.status is JobStatus.RUNNING]
 
     @property
     def _has_more(self) -> bool:
@@ -165,21 +164,21 @@ class Tuner:
         self._fail_fast()
         self._expire()
         for trial in self._trials:
-            if trial.status is TrialStatus.CANCEL_REQUESTED:
+            if trial.status is JobStatus.CANCEL_REQUESTED:
                 # The decision stands; nobody was left to see what came of it.
-                self._end(trial, TrialStatus.CANCELED, trial.why)
+                self._end(trial, JobStatus.CANCELED, trial.why)
             elif self._why and not trial.status.is_finished:
                 why = f"canceled: {self._why}"
                 self._note(Decided(trial.index, None, why))
                 trial.decided = True
-                self._end(trial, TrialStatus.CANCELED, why)
+                self._end(trial, JobStatus.CANCELED, why)
             elif not trial.status.is_finished:
                 self._launch(trial)
 
     def _look_back(self, history: History, finished: Finished) -> SweepResult:
         """Take over a sweep that has ended: nothing is started, nor noted again."""
         self._trials, self._logged, self._why = history.trials, history.logged, finished.why
-        self._has_failed_fast = self.fail_fast and finished.status == TrialStatus.FAILED
+        self._has_failed_fast = self.fail_fast and finished.status == JobStatus.FAILED
         return self.result()
 
     def _start(self, index: int) -> None:
@@ -198,7 +197,7 @@ class Tuner:
         try:
             self.backend.start(trial.index, trial.parameters)
         except JobError as error:
-            self._end(trial, TrialStatus.FAILED, str(error))
+            self._end(trial, JobStatus.FAILED, str(error))
             return
         trial.started = self.backend.now()
         self._alive[trial.index] = trial
@@ -232,7 +231,7 @@ class Tuner:
         # What a trial logs while it is being ended still counts for its best value.
         trial.values.append(event.value)
         self.listener.trial_changed(trial)
-        if self.policy is None or trial.status is not TrialStatus.RUNNING:
+        if self.policy is None or trial.status is not JobStatus.RUNNING:
             return
         self._warn(self.policy.caution(event.value))
         histories = {other.index: other.values for other in self._trials}
@@ -242,14 +241,14 @@ class Tuner:
             self._note(Decided(trial.index, cut.interval, cut.reason))
             self._cancel(trial, f"cut at interval {cut.interval}: {cut.reason}")
 
-    def _end(self, trial: Trial, status: TrialStatus, why: str) -> None:
+    def _end(self, trial: Trial, status: JobStatus, why: str) -> None:
         trial.status, trial.why, trial.ended = status, why, self.backend.now()
         self._alive.pop(trial.index, None)
         if not self._is_for_now(trial):
             self._note(Ended(trial.index, status.value, trial.exit_code, why))
             if self.learner:
                 self.learner.tell(trial.index, trial.best(self.objective.goal))
-        if status is TrialStatus.FAILED:
+        if status is JobStatus.FAILED:
             self.listener.message(f"trial {trial.index} failed: {why}")
         self.listener.trial_changed(trial)
         self._fail_fast()
@@ -259,11 +258,11 @@ class Tuner:
 
         A disk that is full fails trials too; what fails of itself fails again.
         """
-        is_in_question = trial.status in {TrialStatus.CANCELED, TrialStatus.FAILED}
+        is_in_question = trial.status in {JobStatus.CANCELED, JobStatus.FAILED}
         return self._is_interrupted and is_in_question and not trial.decided
 
     def _cancel(self, trial: Trial, why: str) -> None:
-        trial.status, trial.why = TrialStatus.CANCEL_REQUESTED, why
+        trial.status, trial.why = JobStatus.CANCEL_REQUESTED, why
         self.listener.message(f"trial {trial.index} {why}")
         self.backend.cancel(trial.index)
         self.listener.trial_changed(trial)
@@ -272,7 +271,7 @@ class Tuner:
         """Stop the sweep where that is asked for, and a trial has failed."""
         if self._why or not self.fail_fast:
             return
-        failed = next((one for one in self._trials if one.status is TrialStatus.FAILED), None)
+        failed = next((one for one in self._trials if one.status is JobStatus.FAILED), None)
         if failed:
             self._has_failed_fast = True
             self._stop(f"trial {failed.index} failed ({failed.why}), and sweep.fail_fast is set")

@@ -4,6 +4,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from mnist_exp.results import (
+    Compute,
+    Deployment,
+    DeploymentStatistics,
+    Endpoint,
+    Finding,
+    JobResult,
+    RegisteredModel,
+)
 from mnist_exp.specs import (
     CommandJob,
     ComputeSpec,
@@ -13,19 +22,7 @@ from mnist_exp.specs import (
     ModelSpec,
     SweepJob,
 )
-from mnist_exp.workspaces.entities import (
-    Compute,
-    Deployment,
-    DeploymentStatistics,
-    Endpoint,
-    Finding,
-    JobResult,
-    JobStatus,
-    RegisteredModel,
-)
-
-__all__ = ["BY_THE_USER", "Detached", "JobInterrupted", "Observer", "Workspace"]
-
+from mnist_exp.status import JobStatus
 
 #: Why something is Canceled that a signal, Ctrl-C above all, has ended.
 BY_THE_USER = "canceled by the user"

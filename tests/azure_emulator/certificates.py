@@ -9,8 +9,6 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-__all__ = ["Certificates", "make_certificates"]
-
 
 class Certificates:
     """Where the files are: `authority` for clients, `chain` (with its key) for the server."""

@@ -25,8 +25,6 @@ from tests.azure_emulator.rules import Quota
 from tests.azure_emulator.store import Store
 from tests.azure_emulator.wire import ROUTES, Call, RefusalError, Reply, Route
 
-__all__ = ["Emulator", "Recorded"]
-
 SUBSCRIPTION = "00000000-0000-0000-0000-000000000001"
 GROUP = "group"
 WORKSPACE = "workspace"

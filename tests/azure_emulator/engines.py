@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from mnist_exp.errors import MnistExpError
+from mnist_exp.results import JobResult, TrialResult
 from mnist_exp.specs import EndpointSpec, ModelSpec
-from mnist_exp.sweeps.names import azure_name
-from mnist_exp.workspaces.entities import JobResult, TrialResult
+from mnist_exp.sweeps.space.keys import azure_name
 from mnist_exp.workspaces.local.workspace import LocalWorkspace
 from tests.azure_emulator import translation
 from tests.azure_emulator.faults import Action
@@ -21,7 +21,6 @@ from tests.azure_emulator.wire import RefusalError
 if TYPE_CHECKING:
     from tests.azure_emulator.emulator import Emulator
 
-__all__ = ["Engine", "LocalEngine", "StubEngine"]
 
 ARTIFACTS = "azureml"
 

@@ -4,8 +4,6 @@ import threading
 from dataclasses import dataclass
 from enum import StrEnum
 
-__all__ = ["Action", "Fault", "Faults"]
-
 
 class Action(StrEnum):
     """The kinds of faults."""

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from tests.azure_emulator.faults import Action, Faults
 from tests.azure_emulator.wire import RefusalError
 
-__all__ = ["Operation", "Operations"]
-
 
 @dataclass
 class Operation:

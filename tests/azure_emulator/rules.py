@@ -8,22 +8,6 @@ from typing import Any
 
 from tests.azure_emulator.wire import RefusalError
 
-__all__ = [
-    "CURATED",
-    "DEDICATED",
-    "INFERENCE",
-    "LOW_PRIORITY",
-    "SIZES",
-    "Quota",
-    "check_mirror",
-    "check_name",
-    "check_same",
-    "check_search_space",
-    "check_traffic",
-    "is_environment",
-    "size_of",
-]
-
 #: VM size -> (family, cores).
 SIZES = {
     "standard_nc4as_t4_v3": ("Standard NCASv3_T4 Family Cluster Dedicated vCPUs", 4),

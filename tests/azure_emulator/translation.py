@@ -18,12 +18,10 @@ from mnist_exp.specs import (
     SweepJob,
 )
 from mnist_exp.sweeps import parse_sweep
-from mnist_exp.sweeps.names import hydra_key
 from mnist_exp.sweeps.plan import SweepPlan
+from mnist_exp.sweeps.space.keys import hydra_key
 from tests.azure_emulator.rules import check_search_space
 from tests.azure_emulator.wire import RefusalError
-
-__all__ = ["command_job", "deployment_spec", "sweep_job", "sweep_plan"]
 
 HERE = ComputeSpec(ComputeType.local, "local")
 PYTHON = EnvironmentSpec(EnvType.local)

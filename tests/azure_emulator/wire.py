@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tests.azure_emulator.emulator import Emulator
 
-__all__ = ["ROUTES", "WS", "Call", "RefusalError", "Reply", "Route", "route"]
 
 #: The workspace's part of a path; Azure's resource manager does not look at the case.
 WS = (

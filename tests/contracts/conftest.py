@@ -13,9 +13,7 @@ from tests.azure_emulator.emulator import Emulator
 from tests.azure_emulator.engines import LocalEngine
 from tests.contracts.experiment import Place
 from tests.workspaces.azure.bench import quick_options
-from tests.workspaces.azure.conftest import digits, taken_for_azure
-
-__all__ = ["digits"]
+from tests.workspaces.azure.conftest import taken_for_azure
 
 
 @pytest.fixture(scope="module", params=["local", "azure"])

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mnist_exp.config import ComputeType, EnvType
+from mnist_exp.results import JobResult
 from mnist_exp.specs import (
     CommandJob,
     ComputeSpec,
@@ -16,10 +17,7 @@ from mnist_exp.specs import (
 )
 from mnist_exp.sweeps import parse_sweep
 from mnist_exp.workspaces.base import Workspace
-from mnist_exp.workspaces.entities import JobResult
 from tests.scripts import SCORE
-
-__all__ = ["Place", "Watcher"]
 
 #: Logs a metric that rises with `lr`, reads a folder, fails where it is told to, leaves files.
 SCRIPT = """\

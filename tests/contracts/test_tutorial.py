@@ -15,7 +15,7 @@ from mnist_exp.config import Stage, WorkspaceType
 from mnist_exp.errors import NotFoundError
 from mnist_exp.records import Record, RecordIndex
 from mnist_exp.stages import RUNNERS, StageContext, run_stage
-from mnist_exp.workspaces.entities import JobStatus
+from mnist_exp.status import JobStatus
 from tests.composing import fresh_config
 from tests.contracts.experiment import Place
 from tests.stages.bench import Listener

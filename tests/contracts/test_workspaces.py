@@ -4,7 +4,7 @@ import pytest
 
 from mnist_exp.errors import EndpointError, MnistExpError, NotFoundError
 from mnist_exp.specs import EndpointSpec, ModelSpec
-from mnist_exp.workspaces.entities import JobStatus
+from mnist_exp.status import JobStatus
 from tests.contracts.experiment import Place
 
 pytestmark = pytest.mark.xdist_group("contracts")

@@ -9,8 +9,6 @@ import os
 import sys
 from typing import Any
 
-__all__ = ["LOG_VARIABLE", "install"]
-
 LOG_VARIABLE = "MNIST_EXP_SOCKET_GUARD"
 #: Events whose arguments name another host: the place of that argument.
 EVENTS = {"socket.connect": 1, "socket.sendto": 1, "socket.getaddrinfo": 0}

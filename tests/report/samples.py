@@ -11,7 +11,8 @@ from rich.console import Console
 
 from mnist_exp.config import Stage
 from mnist_exp.records import Record
-from mnist_exp.workspaces.entities import JobResult, JobStatus, MetricPoint, TrialResult
+from mnist_exp.results import JobResult, MetricPoint, TrialResult
+from mnist_exp.status import JobStatus
 
 METRIC = "validation_acc"
 WHY = "cut at interval 4: 0.612 < 0.801 / 1.1 = 0.728 (best: trial 5)"

@@ -5,7 +5,7 @@ import pytest
 from mnist_exp.config import Stage
 from mnist_exp.records import Record
 from mnist_exp.report.comparison import comparison_table, print_comparison
-from mnist_exp.workspaces.entities import JobStatus
+from mnist_exp.status import JobStatus
 from tests.report.samples import pipe, record, sweep_record, written
 
 

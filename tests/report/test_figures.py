@@ -17,8 +17,9 @@ from mnist_exp.report.figures import (
 )
 from mnist_exp.report.figures.history import draw_history
 from mnist_exp.report.figures.legend import above
+from mnist_exp.results import JobResult, MetricPoint, TrialResult
+from mnist_exp.status import JobStatus
 from mnist_exp.sweeps.ranking import Goal
-from mnist_exp.workspaces.entities import JobResult, JobStatus, MetricPoint, TrialResult
 from tests.report.samples import METRIC, command_job, points, sweep_job
 
 BLUE = (0x00, 0x72, 0xB2)

@@ -4,7 +4,8 @@ from dataclasses import replace
 import pytest
 
 from mnist_exp.report.insights import sweep_insights
-from mnist_exp.workspaces.entities import JobResult, JobStatus, MetricPoint, TrialResult
+from mnist_exp.results import JobResult, MetricPoint, TrialResult
+from mnist_exp.status import JobStatus
 from tests.report.samples import METRIC, points
 
 

@@ -7,7 +7,8 @@ from rich.console import Console
 
 from mnist_exp.report.live import LiveObserver
 from mnist_exp.report.trial_table import trial_table, visible_trials
-from mnist_exp.workspaces.entities import JobResult, JobStatus, TrialResult
+from mnist_exp.results import JobResult, TrialResult
+from mnist_exp.status import JobStatus
 from tests.report.samples import (
     METRIC,
     WHY,

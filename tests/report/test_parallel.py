@@ -14,7 +14,8 @@ from matplotlib.figure import Figure
 from mnist_exp.report.figures import parallel
 from mnist_exp.report.figures.canvas import BLUE, GREY, VERMILLION
 from mnist_exp.report.figures.parallel import parallel_coordinates
-from mnist_exp.workspaces.entities import JobResult, JobStatus, TrialResult
+from mnist_exp.results import JobResult, TrialResult
+from mnist_exp.status import JobStatus
 
 Draw = Callable[..., Figure]
 

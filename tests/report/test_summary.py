@@ -6,7 +6,7 @@ import pytest
 from mnist_exp.config import Stage
 from mnist_exp.records import Record
 from mnist_exp.report.summary import print_overview, print_summary
-from mnist_exp.workspaces.entities import JobStatus
+from mnist_exp.status import JobStatus
 from tests.report.samples import WHY, pipe, record, sweep_record, terminal, written
 
 ENDPOINT = {

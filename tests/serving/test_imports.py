@@ -9,7 +9,7 @@ from mnist_exp.serving import worker
 FOREIGN = {"hydra", "mlflow", "numpy", "omegaconf", "httpx", "pathspec", "tensorflow"}
 
 
-@pytest.mark.parametrize("module", ["__main__", "worker"])
+@pytest.mark.parametrize("module", ["__main__", "worker_process"])
 def test_a_process_imports_what_it_needs_and_nothing_else_of_this_program(module: str):
     code = f"import sys, mnist_exp.serving.{module}; print('\\n'.join(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -13,9 +13,9 @@ import psutil
 import pytest
 
 from mnist_exp.errors import EndpointError
-from mnist_exp.serving.group import CRASHES, FIRST_DELAY_S, delay_s
+from mnist_exp.serving.worker_pool import CRASHES, FIRST_DELAY_S, delay_s
 from mnist_exp.specs import EndpointSpec, ProbeSettings, RequestSettings
-from mnist_exp.workspaces.local.endpoints.processes import left_below, servers_below
+from mnist_exp.workspaces.local.endpoints.process_identity import left_below, servers_below
 from tests.serving.service import NAME, Service
 from tests.workspaces.local.endpoints.bench import Bench
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from mnist_exp.serving.group import CRASHES
 from mnist_exp.serving.settings import Settings
+from mnist_exp.serving.worker_pool import CRASHES
 from mnist_exp.specs import RequestSettings
 from tests.serving.service import NAME, Service, serve
 from tests.workspaces.local.endpoints.bench import Bench

@@ -8,12 +8,11 @@ from typing import Any
 
 from mnist_exp.config import ExperimentConfig, Stage
 from mnist_exp.records import Record, RecordIndex
+from mnist_exp.results import JobResult
 from mnist_exp.stages import StageContext
+from mnist_exp.status import JobStatus
 from mnist_exp.workspaces.base import Workspace
-from mnist_exp.workspaces.entities import JobResult, JobStatus
 from tests.composing import fresh_config
-
-__all__ = ["Bench", "Listener"]
 
 
 class Listener:

@@ -7,14 +7,12 @@ from pathlib import Path
 from mnist_exp.config import Stage
 from mnist_exp.errors import ConfigError
 from mnist_exp.records import Record
+from mnist_exp.results import Deployment, Endpoint
 from mnist_exp.specs import DeploymentSpec, EndpointSpec
 from mnist_exp.stages import RUNNERS, StageContext, run_stage
-from mnist_exp.workspaces.entities import Deployment, Endpoint
 from mnist_exp.workspaces.local.endpoints import ModelFiles
 from mnist_exp.workspaces.local.workspace import LocalWorkspace
 from tests.stages.bench import Bench
-
-__all__ = ["NAME", "Deploying", "deploying"]
 
 NAME = "digits-endpoint"
 SCRIPT = "def init(): pass\ndef run(raw_data): return {'digits': [7]}\n"

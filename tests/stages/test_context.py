@@ -9,7 +9,7 @@ from mnist_exp.config import Stage
 from mnist_exp.errors import ConfigError, EndpointError, JobError
 from mnist_exp.records import Record, load_record
 from mnist_exp.stages import StageContext, run_stage
-from mnist_exp.workspaces.entities import JobStatus
+from mnist_exp.status import JobStatus
 from tests.stages.bench import Bench
 
 Work = Callable[[StageContext, Record], Record]

@@ -2,8 +2,9 @@
 
 from mnist_exp.config import Stage
 from mnist_exp.records import Record
+from mnist_exp.results import JobResult, TrialResult
 from mnist_exp.stages.jobs import _with_insights
-from mnist_exp.workspaces.entities import JobResult, JobStatus, TrialResult
+from mnist_exp.status import JobStatus
 from tests.workspaces.local.factories import choice, sweep_job
 
 

@@ -10,9 +10,9 @@ import pytest
 
 from mnist_exp.config import RolloutConfig
 from mnist_exp.errors import EndpointError
+from mnist_exp.results import DeploymentStatistics, Endpoint
 from mnist_exp.specs import EndpointSpec, RequestSettings
 from mnist_exp.stages.rollout import BlueGreen, Window, _window, worse
-from mnist_exp.workspaces.entities import DeploymentStatistics, Endpoint
 from tests.serving.service import NAME, SCRIPT, Service, serve
 
 #: Of times alone the one test asks that is about them: others may need the machine.

@@ -1,6 +1,6 @@
 """What a sweep must do to be one of Azure ML's: numbers 1 to 8 of the list of conformance tests.
 
-The part of number 8 that needs a running job is in tests/workspaces/local/test_conformance.py.
+The part of number 8 that needs a running job: tests/workspaces/local/sweep/test_conformance.py.
 """
 
 import math
@@ -8,15 +8,15 @@ import math
 import pytest
 from scipy.stats import kstest
 
-from mnist_exp.sweeps.bandit import BanditPolicy
-from mnist_exp.sweeps.drawing import configurations
+from mnist_exp.status import JobStatus
 from mnist_exp.sweeps.limits import Limits
-from mnist_exp.sweeps.names import azure_name, hydra_key
-from mnist_exp.sweeps.policies import parse_policy
 from mnist_exp.sweeps.ranking import Goal, Objective
-from mnist_exp.sweeps.sampling import Sampling, SamplingRule, SamplingType
-from mnist_exp.sweeps.search_space import parse_search_space
-from mnist_exp.sweeps.trial import TrialStatus
+from mnist_exp.sweeps.sampling.algorithms import Sampling, SamplingRule, SamplingType
+from mnist_exp.sweeps.sampling.drawing import configurations
+from mnist_exp.sweeps.space.keys import azure_name, hydra_key
+from mnist_exp.sweeps.space.parse import parse_search_space
+from mnist_exp.sweeps.stopping.bandit import BanditPolicy
+from mnist_exp.sweeps.stopping.parse import parse_policy
 from mnist_exp.sweeps.tuner import Tuner
 from mnist_exp.templates import render
 
@@ -139,13 +139,13 @@ def test_5_best_is_of_the_history_counts_canceled_and_ties_go_to_the_lowest(
     scripts = [script([0.2] * 9), script([0.9] * 9)]
     limits = Limits(2, 2, trial_timeout=5)
     result = tune(simulate(scripts), limits)
-    assert [trial.status for trial in result.trials] == [TrialStatus.CANCELED] * 2
+    assert [trial.status for trial in result.trials] == [JobStatus.CANCELED] * 2
     assert result.best == 1
 
 
 def test_5_without_the_metric_there_is_none_and_a_hint(tune, simulate, script):
     result = tune(simulate([script([0.9], metric="Acc")]), Limits(1, 1))
-    assert (result.status, result.best) == (TrialStatus.COMPLETED, None)
+    assert (result.status, result.best) == (JobStatus.COMPLETED, None)
     assert "logged were: Acc; did you mean 'Acc'?" in result.warnings[0]
 
 
@@ -161,7 +161,7 @@ def test_7_timeouts_and_concurrency(tune, simulate, script):
     assert [trial.status.value for trial in result.trials] == ["Completed", "Canceled", "Completed"]
     result = tune(simulate(scripts), Limits(3, 3, timeout=2))
     assert [trial.status.value for trial in result.trials] == ["Canceled"] * 3
-    assert result.status is TrialStatus.CANCELED
+    assert result.status is JobStatus.CANCELED
     backend = simulate(lambda index: script([0.5], every=1 + index % 3))
     tune(backend, Limits(8, 4))
     assert backend.most_alive == 4

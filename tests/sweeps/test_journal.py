@@ -5,8 +5,8 @@ import os
 
 import pytest
 
+from mnist_exp.status import JobStatus
 from mnist_exp.sweeps.backend import TrialEnded
-from mnist_exp.sweeps.bandit import BanditPolicy
 from mnist_exp.sweeps.history import read_history
 from mnist_exp.sweeps.journal import (
     Created,
@@ -24,7 +24,7 @@ from mnist_exp.sweeps.journal import (
 )
 from mnist_exp.sweeps.limits import Limits
 from mnist_exp.sweeps.ranking import Goal, Objective
-from mnist_exp.sweeps.trial import TrialStatus
+from mnist_exp.sweeps.stopping.bandit import BanditPolicy
 from mnist_exp.sweeps.tuner import Tuner
 
 MAXIMIZE = Objective("acc", Goal.MAXIMIZE)
@@ -191,7 +191,7 @@ def test_a_decided_trial_is_not_run_again(tune, simulate, script):
     backend = simulate(lambda index: script([0.5]))
     result = tune(backend, Limits(2, 1), pages)
     assert [trial for _, trial, _ in backend.started] == [1]
-    assert result.trials[0].status is TrialStatus.CANCELED
+    assert result.trials[0].status is JobStatus.CANCELED
     assert result.trials[0].why == "cut at interval 2: 0.1 < 0.7"
     assert result.trials[0].cut.interval == 2
 
@@ -272,7 +272,7 @@ def test_a_failing_trial_ends_the_sweep_where_that_is_asked_for(tune, simulate, 
     pages = Pages()
     result = tune(simulate(scripts), Limits(3, 2), pages, fail_fast=True)
     assert [trial.status.value for trial in result.trials] == ["Canceled", "Failed"]
-    assert result.status is TrialStatus.FAILED
+    assert result.status is JobStatus.FAILED
     assert result.why == "trial 1 failed (exit code 3), and sweep.fail_fast is set"
     assert result.best == 0
     assert read_history(pages.entries, "acc").finished is not None
@@ -317,9 +317,9 @@ def test_fail_fast_holds_when_a_sweep_goes_on(tune, simulate, script):
     )
     backend = simulate(lambda _: script([0.5]))
     result = tune(backend, Limits(8, 2), pages, fail_fast=True)
-    assert result.status is TrialStatus.FAILED
+    assert result.status is JobStatus.FAILED
     assert backend.started == []
-    assert [trial.status for trial in result.trials] == [TrialStatus.FAILED, TrialStatus.CANCELED]
+    assert [trial.status for trial in result.trials] == [JobStatus.FAILED, JobStatus.CANCELED]
     assert all(trial.ended >= trial.started for trial in result.trials)
 
 
@@ -336,7 +336,7 @@ def test_a_sweep_whose_time_is_over_starts_nothing_when_it_goes_on(tune, simulat
     backend = simulate(lambda _: script([0.9]))
     result = tune(backend, Limits(8, 2, timeout=3), pages)
     assert backend.started == []
-    assert [trial.status for trial in result.trials] == [TrialStatus.CANCELED]
+    assert [trial.status for trial in result.trials] == [JobStatus.CANCELED]
     assert "sweep timeout of 3 s" in result.why
 
 

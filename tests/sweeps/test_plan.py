@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mnist_exp.sweeps import parse_sweep
-from mnist_exp.sweeps.expressions import Choice, LogUniform
 from mnist_exp.sweeps.limits import Limits
-from mnist_exp.sweeps.policies import BanditPolicy
 from mnist_exp.sweeps.ranking import Goal, Objective
-from mnist_exp.sweeps.sampling import Sampling, SamplingType
+from mnist_exp.sweeps.sampling.algorithms import Sampling, SamplingType
+from mnist_exp.sweeps.space.expressions import Choice, LogUniform
+from mnist_exp.sweeps.stopping.parse import BanditPolicy
 
 TUTORIAL = {
     "sampling_algorithm": {"type": "random", "seed": 1, "rule": "random"},

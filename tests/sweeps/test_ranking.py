@@ -4,13 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mnist_exp.sweeps.ranking import (
-    Goal,
-    Objective,
-    missing_metric_hint,
-    parse_objective,
-    rank,
-)
+from mnist_exp.sweeps.ranking import Goal, Objective, missing_metric_hint, parse_objective, rank
 
 NAN = math.nan
 

@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mnist_exp.status import JobStatus
 from mnist_exp.sweeps.backend import MetricLogged, TrialEnded
 from mnist_exp.sweeps.limits import Limits
-from mnist_exp.sweeps.policies import BanditPolicy, TruncationSelectionPolicy
 from mnist_exp.sweeps.ranking import Goal, Objective
-from mnist_exp.sweeps.trial import TrialStatus
+from mnist_exp.sweeps.stopping.parse import BanditPolicy, TruncationSelectionPolicy
 from mnist_exp.sweeps.tuner import Tuner
 
 MAXIMIZE = Objective("acc", Goal.MAXIMIZE)
@@ -32,7 +32,7 @@ def statuses(result):
 def test_trials_complete_and_the_best_of_the_whole_history_wins(tune, simulate, script):
     backend = simulate([script([0.5, 0.9, 0.6]), script([0.7, 0.8, 0.8])])
     result = tune(backend, Limits(2, 2)).run()
-    assert result.status is TrialStatus.COMPLETED
+    assert result.status is JobStatus.COMPLETED
     assert statuses(result) == ["Completed", "Completed"]
     assert result.best == 0
     assert result.ranking == (0, 1)
@@ -70,7 +70,7 @@ def test_a_trial_is_cut_and_says_why(tune, simulate, script, log):
     assert result.trials[1].why == text
     assert result.trials[1].cut.interval == 4
     assert result.trials[1].values == [0.7, 0.71, 0.6, 0.6]
-    assert result.status is TrialStatus.COMPLETED
+    assert result.status is JobStatus.COMPLETED
     assert (1, "CancelRequested") in log.changes
     assert log.changes[-1] == (1, "Canceled")
 
@@ -114,7 +114,7 @@ def test_a_failing_trial_keeps_its_metric_and_stops_nobody(tune, simulate, scrip
     assert result.trials[0].values == [0.3]
     assert result.trials[0].exit_code == 1
     assert log.messages == ["trial 0 failed: exit code 1"]
-    assert result.status is TrialStatus.COMPLETED
+    assert result.status is JobStatus.COMPLETED
     assert result.best == 1
 
 
@@ -128,7 +128,7 @@ def test_a_failed_trial_can_be_best_and_a_warning_says_so(tune, simulate, script
 
 def test_a_sweep_fails_when_every_trial_does(tune, simulate, script):
     result = tune(simulate(lambda _: script(exit_code=2)), Limits(3, 2)).run()
-    assert result.status is TrialStatus.FAILED
+    assert result.status is JobStatus.FAILED
     assert result.best is None
     assert result.warnings == ()
 
@@ -144,7 +144,7 @@ def test_a_trial_that_cannot_be_started_is_failed_and_the_next_takes_its_slot(
 
 def test_a_metric_that_nobody_logged_is_completed_with_a_hint(tune, simulate, script):
     result = tune(simulate(lambda _: script([0.5], metric="Acc")), Limits(2, 2)).run()
-    assert result.status is TrialStatus.COMPLETED
+    assert result.status is JobStatus.COMPLETED
     assert result.best is None
     assert result.warnings[0].endswith("logged were: Acc; did you mean 'Acc'?")
 
@@ -161,7 +161,7 @@ def test_an_exhausted_grid_ends_the_sweep_early(tune, simulate, script, log):
     backend = simulate(lambda _: script([0.5]))
     result = tune(backend, Limits(10, 2), configurations=UNBOUNDED[:3]).run()
     assert len(result.trials) == 3
-    assert result.status is TrialStatus.COMPLETED
+    assert result.status is JobStatus.COMPLETED
     assert log.messages == ["the search space has no further configuration"]
 
 
@@ -169,7 +169,7 @@ def test_the_sweeps_timeout_cancels_what_runs_and_starts_no_more(tune, simulate,
     backend = simulate(lambda _: script([0.5] * 30))
     result = tune(backend, Limits(8, 3, timeout=10)).run()
     assert statuses(result) == ["Canceled"] * 3
-    assert result.status is TrialStatus.CANCELED
+    assert result.status is JobStatus.CANCELED
     assert result.why == "sweep timeout of 10 s"
     assert result.best == 0
     assert backend.time == pytest.approx(10.1)
@@ -178,7 +178,7 @@ def test_the_sweeps_timeout_cancels_what_runs_and_starts_no_more(tune, simulate,
 
 def test_a_sweep_that_is_done_in_time_is_completed(tune, simulate, script):
     result = tune(simulate([script([0.5] * 9)]), Limits(1, 1, timeout=10)).run()
-    assert result.status is TrialStatus.COMPLETED
+    assert result.status is JobStatus.COMPLETED
 
 
 def test_a_trials_timeout_counts_from_its_start_and_hits_it_alone(tune, simulate, script, log):
@@ -188,7 +188,7 @@ def test_a_trials_timeout_counts_from_its_start_and_hits_it_alone(tune, simulate
     assert statuses(result) == ["Completed", "Canceled", "Completed"]
     assert backend.canceled == [(4 + 10, 1)]
     assert log.messages == ["trial 1 canceled: trial timeout of 10 s"]
-    assert result.status is TrialStatus.COMPLETED
+    assert result.status is JobStatus.COMPLETED
     assert result.best == 1
 
 
@@ -214,7 +214,7 @@ def test_an_interrupt_cancels_all_and_leaves_a_result(tune, simulate, script, lo
         tuner.run()
     result = tuner.result()
     assert backend.alive == set()
-    assert result.status is TrialStatus.CANCELED
+    assert result.status is JobStatus.CANCELED
     assert statuses(result) == ["Canceled", "Canceled"]
     assert result.why == "interrupted"
     assert result.best == 0
@@ -240,7 +240,7 @@ def test_an_interrupt_after_the_timeout_keeps_the_first_reason(tune, simulate, s
     poll = backend.poll
 
     def interrupted(timeout_s):
-        if tuner.result().status is TrialStatus.CANCEL_REQUESTED:
+        if tuner.result().status is JobStatus.CANCEL_REQUESTED:
             backend.poll = poll
             raise KeyboardInterrupt
         return poll(timeout_s)
@@ -283,7 +283,7 @@ def test_a_running_sweep_can_be_asked_how_it_stands(tune, simulate, script):
     backend = simulate(lambda _: script([0.5] * 3))
     tuner = tune(backend, Limits(2, 2))
     tuner._refill()
-    assert tuner.result().status is TrialStatus.RUNNING
+    assert tuner.result().status is JobStatus.RUNNING
     assert tuner.result().warnings == ()
 
 
@@ -337,7 +337,7 @@ def test_any_sweep_ends_with_every_trial_finished_and_its_bounds_kept(
     if values:
         assert max(values) in result.trials[result.best].values
     cut = [trial for trial in result.trials if trial.cut]
-    assert all(trial.status is TrialStatus.CANCELED for trial in cut)
+    assert all(trial.status is JobStatus.CANCELED for trial in cut)
     if policy is None:
         assert cut == []
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lean import import_tensorflow
+from digits.lean import import_tensorflow
 
 # As train.py does, and before any test module asks for TensorFlow in its own way.
 import_tensorflow(keras=True)
@@ -22,8 +22,8 @@ import keras  # noqa: E402, F401 - optional packages are hidden only in this mom
 from mlflow.tracking import MlflowClient  # noqa: E402
 
 from benchmarks.sample import write_sample  # noqa: E402
-from data import Split, load, split  # noqa: E402
-from settings import Settings  # noqa: E402
+from digits.data import Split, load, split  # noqa: E402
+from digits.settings import Settings  # noqa: E402
 
 del os.environ["MLFLOW_DISABLE_TELEMETRY"]
 

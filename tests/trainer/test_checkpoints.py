@@ -8,8 +8,8 @@ import signal
 import numpy as np
 import pytest
 
-from checkpoints import FORMAT_VERSION, Checkpoint, CheckpointFolder, read_checkpoint
-from errors import CheckpointError
+from digits.checkpoints import FORMAT_VERSION, Checkpoint, CheckpointFolder, read_checkpoint
+from digits.errors import CheckpointError
 
 
 def checkpoint(epoch: int, **parameters) -> Checkpoint:

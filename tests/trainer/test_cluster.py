@@ -3,8 +3,8 @@ import socket
 
 import pytest
 
-from cluster import _listening, _reason, join_cluster
-from errors import ClusterError, SettingsError
+from digits.cluster import _listening, _reason, join_cluster
+from digits.errors import ClusterError, SettingsError
 
 
 def config(index=0, **cluster) -> str:

@@ -1,13 +1,13 @@
 import numpy as np
 import pytest
 
-import compiled
-from compiled import CompiledPath
-from compute import Progress
-from data import Digits
-from settings import parse_arguments
-from tiles import Tiles
-from training import epoch_order
+from digits import compiled
+from digits.compiled import CompiledPath
+from digits.compute import Progress
+from digits.data import Digits
+from digits.settings import parse_arguments
+from digits.tiles import Tiles
+from digits.training import epoch_order
 
 
 def trained(widths, parts) -> list[np.ndarray]:

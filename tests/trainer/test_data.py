@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from benchmarks.sample import write_idx
-from data import load, split
-from errors import DataError, SettingsError
+from digits.data import load, split
+from digits.errors import DataError, SettingsError
 
 
 def test_finds_the_files_at_any_depth_and_by_other_names(sample, tmp_path):

@@ -5,7 +5,7 @@ import sys
 # Two devices of one process, as two GPUs are; TensorFlow divides its processor for us.
 CODE = """
 import json
-from lean import import_tensorflow
+from digits.lean import import_tensorflow
 
 tf = import_tensorflow(keras=False)
 processor = tf.config.list_physical_devices("CPU")[0]
@@ -14,12 +14,12 @@ tf.config.set_logical_device_configuration(
 )
 
 import numpy as np
-from compiled import CompiledPath
-from compute import Progress
-from data import Digits
-from general import GeneralPath
-from settings import parse_arguments
-from training import epoch_order
+from digits.compiled import CompiledPath
+from digits.compute import Progress
+from digits.data import Digits
+from digits.general import GeneralPath
+from digits.settings import parse_arguments
+from digits.training import epoch_order
 
 settings = parse_arguments(["--data-folder", ".", "--batch-size", "8", "--learning-rate", "0.1"])
 random = np.random.default_rng(0)

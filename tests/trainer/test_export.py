@@ -6,17 +6,17 @@ import pytest
 import tensorflow as tf
 
 import score
-from compute import Progress
-from export import evaluate, export_evaluation, export_model
-from paths import choose_path
-from settings import Architecture, Optimizer
-from training import epoch_order
+from digits.compute import Progress
+from digits.export import evaluate, export_evaluation, export_model
+from digits.paths import choose_path
+from digits.settings import Architecture, Optimizer
+from digits.training import epoch_order
 
 
 @pytest.fixture(scope="session", params=[Architecture.DNN, Architecture.CNN])
 def exported(request, sample, parts, tmp_path_factory):
     """A trained path, and the folder that it was exported to."""
-    from settings import Settings  # noqa: PLC0415
+    from digits.settings import Settings  # noqa: PLC0415
 
     settings = replace(
         Settings(sample),

@@ -1,6 +1,6 @@
 import pytest
 
-from files import replaced_file, replaced_folder
+from digits.files import replaced_file, replaced_folder
 
 
 def test_a_file_appears_only_when_it_is_whole(tmp_path):

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from benchmarks.sample import write_idx
-from errors import DataError
-from idx import read_images, read_labels
+from digits.errors import DataError
+from digits.idx import read_images, read_labels
 
 
 @pytest.fixture

@@ -4,12 +4,12 @@ import sys
 
 import pytest
 
-from errors import Stopped
-from lean import _quiet_stderr
+from digits.errors import Stopped
+from digits.lean import _quiet_stderr
 
 CODE = """
 import sys
-from lean import import_tensorflow
+from digits.lean import import_tensorflow
 tf = import_tensorflow(keras={keras})
 names = ("matplotlib", "pandas", "sklearn", "keras")
 print(tf.constant([1.0]).numpy().tolist(), *(name for name in names if name in sys.modules))

@@ -9,13 +9,13 @@ import pytest
 import tensorflow as tf
 
 import score
-from compute import Progress
-from data import Digits, load, split
-from export import evaluate, export_model
-from paths import choose_path
-from settings import Architecture, Optimizer, Settings
+from digits.compute import Progress
+from digits.data import Digits, load, split
+from digits.export import evaluate, export_model
+from digits.paths import choose_path
+from digits.settings import Architecture, Optimizer, Settings
+from digits.training import epoch_order
 from tests.composing import CONF, fresh_config
-from training import epoch_order
 
 #: How far two probabilities of a digit may be apart.
 TOLERANCE = 1e-5

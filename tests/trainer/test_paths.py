@@ -3,13 +3,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from compiled import CompiledPath
-from compute import Progress
-from export import evaluate
-from general import GeneralPath
-from paths import choose_path, needs_keras
-from settings import Architecture, Optimizer
-from training import epoch_order
+from digits.compiled import CompiledPath
+from digits.compute import Progress
+from digits.export import evaluate
+from digits.general import GeneralPath
+from digits.paths import choose_path, needs_keras
+from digits.settings import Architecture, Optimizer
+from digits.training import epoch_order
 
 
 def train(path, settings, count, epochs) -> list[Progress]:

@@ -3,10 +3,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from checkpoints import Checkpoint, CheckpointFolder
-from data import Digits
-from errors import CheckpointError
-from resume import data_fingerprint, find_start
+from digits.checkpoints import Checkpoint, CheckpointFolder
+from digits.data import Digits
+from digits.errors import CheckpointError
+from digits.resume import data_fingerprint, find_start
 
 DATA = "4-abc"
 

@@ -1,6 +1,6 @@
 import pytest
 
-from settings import Architecture, Optimizer, parse_arguments
+from digits.settings import Architecture, Optimizer, parse_arguments
 
 
 def test_defaults_are_the_tutorials():

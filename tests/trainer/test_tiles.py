@@ -3,10 +3,10 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-import tiles
-from data import load
-from tiles import Tiles
-from training import epoch_order
+from digits import tiles
+from digits.data import load
+from digits.tiles import Tiles
+from digits.training import epoch_order
 
 
 def sparse(count=400, seed=0) -> np.ndarray:

@@ -7,8 +7,8 @@ from contextlib import closing
 import pytest
 from mlflow.tracking import MlflowClient
 
-from errors import Stopped, TrackingError
-from tracking import Tracker, tracked, tracking_uri
+from digits.errors import Stopped, TrackingError
+from digits.tracking import Tracker, tracked, tracking_uri
 
 VARIABLES = (
     "MLFLOW_TRACKING_URI",
@@ -217,7 +217,7 @@ def test_needs_an_mlflow_that_knows_local_stores(trainer, absent, expected):
 import importlib.util
 find = importlib.util.find_spec
 importlib.util.find_spec = lambda name: None if name == {absent!r} else find(name)
-from tracking import tracking_uri
+from digits.tracking import tracking_uri
 print(tracking_uri())
 """
     environment = {k: v for k, v in os.environ.items() if k not in VARIABLES}

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from mlflow.tracking import MlflowClient
 
-from errors import SettingsError
-from run import OUTPUTS, _make
+from digits.errors import SettingsError
+from digits.run import OUTPUTS, _make
 
 # The run that the others are compared with is made once.
 pytestmark = pytest.mark.xdist_group("trained")

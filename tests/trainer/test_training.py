@@ -3,13 +3,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from clock import seconds_since_process_start
-from cluster import Cluster
-from compiled import CompiledPath
-from errors import DivergedError, SettingsError, Stopped
-from stopping import StopRequest, stoppable
-from tf_config import Task
-from training import Pace, TrainingLoop, epoch_order
+from digits.clock import seconds_since_process_start
+from digits.cluster import Cluster
+from digits.compiled import CompiledPath
+from digits.errors import DivergedError, SettingsError, Stopped
+from digits.stopping import StopRequest, stoppable
+from digits.tf_config import Task
+from digits.training import Pace, TrainingLoop, epoch_order
 
 
 @pytest.fixture

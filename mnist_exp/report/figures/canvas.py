@@ -13,31 +13,17 @@ from matplotlib.figure import Figure
 
 from mnist_exp.errors import OutputsError
 
-__all__ = [
-    "BLUE",
-    "CYCLE",
-    "GREY",
-    "INK",
-    "PINK",
-    "VERMILLION",
-    "drawable",
-    "new_figure",
-    "note",
-    "save",
-    "style",
-]
-
 # Told apart by colour-blind people too: https://jfly.uni-koeln.de/color/
 BLUE = "#0072B2"
 VERMILLION = "#D55E00"
-GREEN = "#009E73"
+_GREEN = "#009E73"
 PINK = "#CC79A7"
-SKY = "#56B4E9"
-AMBER = "#E69F00"
+_SKY = "#56B4E9"
+_AMBER = "#E69F00"
 INK = "#1f2328"
 GREY = "#7d8590"
 _PALE = "#e4e7eb"
-CYCLE = (BLUE, VERMILLION, GREEN, PINK, AMBER, SKY, INK, GREY)
+CYCLE = (BLUE, VERMILLION, _GREEN, PINK, _AMBER, _SKY, INK, GREY)
 
 _DPI = 150
 #: Far beyond it the arithmetic of an axis overflows.

@@ -9,9 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 
 from mnist_exp.report.figures.canvas import BLUE, GREY, INK, VERMILLION, new_figure, save
-from mnist_exp.report.words import plain
-
-__all__ = ["confusion_matrix"]
+from mnist_exp.report.format import plain
 
 _RIGHT = LinearSegmentedColormap.from_list("right", ["white", BLUE])
 _WRONG = LinearSegmentedColormap.from_list("wrong", ["white", VERMILLION])

@@ -11,10 +11,8 @@ from matplotlib.ticker import MaxNLocator
 
 from mnist_exp.report.figures.canvas import CYCLE, drawable, new_figure, note, save, style
 from mnist_exp.report.figures.legend import above
-from mnist_exp.report.words import number, plain
-from mnist_exp.workspaces.entities import JobResult, MetricPoint
-
-__all__ = ["learning_curves"]
+from mnist_exp.report.format import number, plain
+from mnist_exp.results import JobResult, MetricPoint
 
 _Metrics = Mapping[str, Sequence[MetricPoint]]
 

@@ -8,9 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mnist_exp.report.figures.canvas import INK, new_figure, save
-from mnist_exp.report.words import plain
-
-__all__ = ["predictions"]
+from mnist_exp.report.format import plain
 
 #: The tutorial's red; far from black for colour-blind people too, and the image is inverted.
 _RED = "#e5000b"

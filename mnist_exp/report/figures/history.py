@@ -11,10 +11,8 @@ from matplotlib.ticker import MaxNLocator
 from mnist_exp.report.figures.canvas import drawable, style
 from mnist_exp.report.figures.legend import add_legend
 from mnist_exp.report.figures.trials import Look, look_of
-from mnist_exp.report.words import trial_label
-from mnist_exp.workspaces.entities import JobResult, TrialResult
-
-__all__ = ["draw_history"]
+from mnist_exp.report.format import trial_label
+from mnist_exp.results import JobResult, TrialResult
 
 #: More trials than these are not told apart by number.
 _MAX_LABELLED = 12

@@ -6,10 +6,8 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from mnist_exp.report.figures.trials import Look, looks
-from mnist_exp.report.words import number, trial_label
-from mnist_exp.workspaces.entities import JobResult, TrialResult
-
-__all__ = ["above", "add_legend"]
+from mnist_exp.report.format import number, trial_label
+from mnist_exp.results import JobResult, TrialResult
 
 #: Height of what matplotlib takes out of large numbers (`1e9`), as a share of the axes.
 _OFFSET = 0.06

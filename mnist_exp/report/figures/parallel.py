@@ -11,11 +11,9 @@ from matplotlib.axes import Axes
 from mnist_exp.report.figures.canvas import GREY, INK, drawable, new_figure, note, save, style
 from mnist_exp.report.figures.legend import add_legend
 from mnist_exp.report.figures.trials import look_of
-from mnist_exp.report.words import number, plain, shortened
+from mnist_exp.report.format import number, plain, shortened
+from mnist_exp.results import JobResult
 from mnist_exp.sweeps.ranking import Goal
-from mnist_exp.workspaces.entities import JobResult
-
-__all__ = ["parallel_coordinates"]
 
 #: Inches.
 _WIDTH, _HEIGHT = 13.0, 5.5

@@ -10,10 +10,8 @@ from matplotlib.ticker import LogFormatterSciNotation, LogLocator, MaxNLocator, 
 
 from mnist_exp.report.figures.canvas import drawable, style
 from mnist_exp.report.figures.trials import looks
-from mnist_exp.report.words import number, shortened
-from mnist_exp.workspaces.entities import JobResult
-
-__all__ = ["draw_parameter"]
+from mnist_exp.report.format import number, shortened
+from mnist_exp.results import JobResult
 
 #: A parameter with more values than these is drawn on a scale, not as categories.
 _MAX_CATEGORIES = 8

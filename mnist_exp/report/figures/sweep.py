@@ -9,11 +9,9 @@ from matplotlib.figure import SubFigure
 from mnist_exp.report.figures.canvas import drawable, new_figure, note, save
 from mnist_exp.report.figures.history import draw_history
 from mnist_exp.report.figures.parameters import draw_parameter
-from mnist_exp.report.words import plain
+from mnist_exp.report.format import plain
+from mnist_exp.results import JobResult
 from mnist_exp.sweeps.ranking import Goal
-from mnist_exp.workspaces.entities import JobResult
-
-__all__ = ["sweep_figure"]
 
 _COLUMNS = 4
 #: Inches.

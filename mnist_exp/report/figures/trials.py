@@ -3,9 +3,8 @@
 from enum import Enum
 
 from mnist_exp.report.figures.canvas import BLUE, GREY, PINK, VERMILLION
-from mnist_exp.workspaces.entities import JobResult, JobStatus, TrialResult
-
-__all__ = ["Look", "look_of", "looks"]
+from mnist_exp.results import JobResult, TrialResult
+from mnist_exp.status import JobStatus
 
 
 class Look(Enum):

@@ -5,13 +5,11 @@ from azure.core.exceptions import ResourceNotFoundError
 
 from mnist_exp.config import ComputeType
 from mnist_exp.errors import ConflictError, UnsupportedError
+from mnist_exp.results import Compute
 from mnist_exp.specs import ComputeSpec
 from mnist_exp.workspaces.azure.connection import Connection
 from mnist_exp.workspaces.azure.retrying import Retrying
 from mnist_exp.workspaces.azure.translation import compute_entity
-from mnist_exp.workspaces.entities import Compute
-
-__all__ = ["Computes"]
 
 
 class Computes:

@@ -22,22 +22,20 @@ from mnist_exp.config import Cloud, Credential, WorkspaceConfig
 from mnist_exp.errors import ConfigError
 from mnist_exp.workspaces.azure.quiet import quiet, silence_loggers
 
-__all__ = ["Connection", "connect"]
-
-CONFIG_FILES = ("config.json", ".azureml/config.json")
+_CONFIG_FILES = ("config.json", ".azureml/config.json")
 #: What names a workspace, here and in Azure ML's config.json, and the usual variable for it.
 VARIABLES = {
     "subscription_id": "AZURE_SUBSCRIPTION_ID",
     "resource_group": "AZURE_RESOURCE_GROUP",
     "workspace_name": "AZUREML_WORKSPACE_NAME",
 }
-AUTHORITIES = {
+_AUTHORITIES = {
     Cloud.AzureCloud: AzureAuthorityHosts.AZURE_PUBLIC_CLOUD,
     Cloud.AzureUSGovernment: AzureAuthorityHosts.AZURE_GOVERNMENT,
     Cloud.AzureChinaCloud: AzureAuthorityHosts.AZURE_CHINA,
 }
 #: Seconds without an answer after which a request is made again.
-READ_TIMEOUT_S = 120
+_READ_TIMEOUT_S = 120
 
 
 @dataclass(frozen=True)
@@ -74,7 +72,7 @@ def connect(config: WorkspaceConfig, options: Mapping[str, Any]) -> Connection:
             # Without its bars the SDK looks at no upload's error, and waits for the file for ever;
             # `quiet` drops what they print.
             show_progress=True,
-            **{"read_timeout": READ_TIMEOUT_S, **named_cloud, **options},
+            **{"read_timeout": _READ_TIMEOUT_S, **named_cloud, **options},
         )
     silence_loggers()
     return Connection(client, credential, **place)
@@ -102,7 +100,7 @@ def _config_file(config: WorkspaceConfig) -> Path | None:
     if config.config_file:
         return Path(config.config_file)
     here = Path.cwd()
-    candidates = (folder / name for folder in (here, *here.parents) for name in CONFIG_FILES)
+    candidates = (folder / name for folder in (here, *here.parents) for name in _CONFIG_FILES)
     return next((path for path in candidates if path.is_file()), None)
 
 
@@ -117,7 +115,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _credential(config: WorkspaceConfig) -> TokenCredential:
-    authority = {"authority": AUTHORITIES[config.cloud]} if config.cloud else {}
+    authority = {"authority": _AUTHORITIES[config.cloud]} if config.cloud else {}
     match config.credential:
         case Credential.interactive:
             return InteractiveBrowserCredential(**authority)

@@ -8,20 +8,18 @@ from typing import Any
 
 from mnist_exp.config import ComputeTier, ComputeType
 from mnist_exp.errors import MnistExpError
+from mnist_exp.results import Finding, Level
 from mnist_exp.specs import ComputeSpec, DeploymentSpec
 from mnist_exp.workspaces.azure.computes import Computes
 from mnist_exp.workspaces.azure.connection import Connection
 from mnist_exp.workspaces.azure.retrying import Retrying
-from mnist_exp.workspaces.entities import Finding, Level
-
-__all__ = ["diagnose"]
 
 #: Managed endpoints keep a fifth more for upgrades.
 #: https://learn.microsoft.com/azure/machine-learning/how-to-manage-quotas
-RESERVE = 1.2
+_RESERVE = 1.2
 #: Cores of all families together, for dedicated nodes; and for those of low priority, which count
 #: towards no family. Names as `_plain` has them.
-REGIONAL = {
+_REGIONAL = {
     ComputeTier.dedicated: "totalclusterdedicatedregionalvcpus",
     ComputeTier.low_priority: "totalclusterlowpriorityregionalvcpus",
 }
@@ -46,7 +44,7 @@ class _Offered:
 
     def pools(self, asked: _Asked) -> Mapping[str, int | None]:
         """Return, by what it is called, how many cores are left in each pool that it draws on."""
-        whole = self.left.get(REGIONAL[asked.tier])
+        whole = self.left.get(_REGIONAL[asked.tier])
         if asked.tier is ComputeTier.low_priority:
             return {"low priority in the region": whole}
         family = self.sizes[asked.size.lower()][0]
@@ -135,7 +133,7 @@ def _quota(
 def _all_asked(compute: ComputeSpec, deployment: DeploymentSpec) -> Iterator[_Asked]:
     if compute.size:
         yield _Asked("compute.max_instances", compute.size, compute.max_instances, compute.tier)
-    count = math.ceil(RESERVE * deployment.instance_count)
+    count = math.ceil(_RESERVE * deployment.instance_count)
     yield _Asked("endpoint.deployment", deployment.instance_type, count)
 
 

@@ -8,10 +8,8 @@ from azure.ai.ml import MLClient
 
 from mnist_exp.workspaces.azure.retrying import Retrying
 
-__all__ = ["Downloads"]
-
 #: The SDK puts what a job kept into a folder of this name.
-ARTIFACTS = "artifacts"
+_ARTIFACTS = "artifacts"
 
 
 class Downloads:
@@ -40,6 +38,6 @@ class Downloads:
         self._root.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=self._root, prefix=".download-") as temporary:
             self._client.jobs.download(job, download_path=temporary)
-            incoming = Path(temporary, ARTIFACTS)
+            incoming = Path(temporary, _ARTIFACTS)
             incoming.mkdir(exist_ok=True)
             shutil.move(incoming, folder)

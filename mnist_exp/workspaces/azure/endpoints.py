@@ -6,15 +6,13 @@ from typing import Any
 from azure.core.exceptions import ResourceNotFoundError
 
 from mnist_exp.errors import JobError, MnistExpError, ServiceError
+from mnist_exp.results import Deployment, Endpoint
 from mnist_exp.specs import DeploymentSpec, EndpointSpec
 from mnist_exp.workspaces.azure.connection import Connection
 from mnist_exp.workspaces.azure.retrying import Retrying
 from mnist_exp.workspaces.azure.translation import deployment_entity, endpoint_entity, shares
-from mnist_exp.workspaces.entities import Deployment, Endpoint
 
-__all__ = ["Endpoints"]
-
-TAIL_LINES = 20
+_TAIL_LINES = 20
 
 
 class Endpoints:
@@ -151,7 +149,7 @@ class Endpoints:
     def _failure(self, spec: DeploymentSpec, error: MnistExpError) -> JobError:
         """Return what the deployment's own log says of its failure."""
         try:
-            tail = [line for line in self.logs(spec.endpoint, spec.name, TAIL_LINES) if line]
+            tail = [line for line in self.logs(spec.endpoint, spec.name, _TAIL_LINES) if line]
         except MnistExpError:
             tail = []
         last = f": {tail[-1].strip()}" if tail else ""

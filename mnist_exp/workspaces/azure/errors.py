@@ -22,12 +22,12 @@ from mnist_exp.errors import (
     ThrottledError,
 )
 
-__all__ = ["error_text", "mapped"]
-
 #: What must never be seen: signatures and keys in addresses, tokens in headers.
-SECRETS = re.compile(r"(?i)\b(sig|skoid|key|token|secret|password)=[^&\s\"']+|Bearer\s+[\w.~+/=-]+")
-QUOTA = re.compile(r"(?i)quota|OutOfCapacity|not enough cores|SkuNotAvailable")
-LONGEST = 400
+_SECRETS = re.compile(
+    r"(?i)\b(sig|skoid|key|token|secret|password)=[^&\s\"']+|Bearer\s+[\w.~+/=-]+"
+)
+_QUOTA = re.compile(r"(?i)quota|OutOfCapacity|not enough cores|SkuNotAvailable")
+_LONGEST = 400
 
 SIGN_IN = "run `az login`, or choose another workspace.credential"
 ROLE = (
@@ -38,7 +38,7 @@ AGAIN = "run the same command again later; what has been made is found and used"
 
 IN_USE = "wait for what is under way, or choose another name"
 #: HTTP status -> what it is to us, and what to do.
-STATUSES: dict[int, tuple[type[MnistExpError], str]] = {
+_STATUSES: dict[int, tuple[type[MnistExpError], str]] = {
     403: (AccessError, f"; {ROLE}"),
     404: (NotFoundError, ""),
     409: (ConflictError, f"; {IN_USE}"),
@@ -75,7 +75,7 @@ def error_text(error: Exception) -> str:
     """Return an exception's message on one line, without secrets."""
     inner = getattr(error, "error", None)
     text = str(getattr(inner, "message", None) or getattr(error, "message", None) or error)
-    return SECRETS.sub("[hidden]", " ".join(text.split()))[:LONGEST]
+    return _SECRETS.sub("[hidden]", " ".join(text.split()))[:_LONGEST]
 
 
 def _of_status(error: HttpResponseError, doing: str) -> MnistExpError:
@@ -83,12 +83,12 @@ def _of_status(error: HttpResponseError, doing: str) -> MnistExpError:
     status = error.status_code or 0
     if isinstance(error, ClientAuthenticationError):
         return AuthenticationError(f"{doing}: Azure did not accept who we are: {said}; {SIGN_IN}")
-    if QUOTA.search(said):
+    if _QUOTA.search(said):
         return QuotaError(
             f"{doing}: {said}; ask for more quota in Azure ML studio, or take a smaller size or "
             "fewer instances; mnist-exp stage=doctor shows what is left"
         )
-    kind, remedy = STATUSES.get(status, (ServiceError, ""))
+    kind, remedy = _STATUSES.get(status, (ServiceError, ""))
     if kind is ServiceError:
         return ServiceError(f"{doing}: Azure {_failing(status)}: {said}")
     return kind(f"{doing}: {said}{remedy}")

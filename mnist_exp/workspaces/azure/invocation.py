@@ -13,10 +13,8 @@ from mnist_exp.workspaces.azure.connection import Connection
 from mnist_exp.workspaces.azure.errors import error_text
 from mnist_exp.workspaces.azure.retrying import Retrying
 
-__all__ = ["invoke_endpoint"]
-
 #: https://learn.microsoft.com/azure/machine-learning/how-to-troubleshoot-online-endpoints
-MEANINGS = {
+_MEANINGS = {
     401: "the key was not accepted",
     403: "the caller lacks a role",
     404: (
@@ -78,5 +76,5 @@ def _refused(where: str, error: HttpResponseError) -> EndpointError:
     headers = getattr(error.response, "headers", {})
     reason = headers.get("ms-azureml-model-error-reason")
     inner = f" ({headers.get('ms-azureml-model-error-statuscode')}, {reason})" if reason else ""
-    meaning = MEANINGS.get(status) or error_text(error)
+    meaning = _MEANINGS.get(status) or error_text(error)
     return EndpointError(f"{where}: answered {status}{inner}: {meaning}")

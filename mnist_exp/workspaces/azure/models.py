@@ -4,14 +4,12 @@ from typing import Any
 
 from azure.core.exceptions import ResourceNotFoundError
 
+from mnist_exp.results import RegisteredModel
 from mnist_exp.specs import ModelSpec
 from mnist_exp.workspaces.azure.connection import Connection
 from mnist_exp.workspaces.azure.retrying import Retrying
 from mnist_exp.workspaces.azure.translation import model_entity
 from mnist_exp.workspaces.azure.translation.assets import JOB_TAG, PATH_TAG, job_path
-from mnist_exp.workspaces.entities import RegisteredModel
-
-__all__ = ["Models"]
 
 
 class Models:

@@ -13,9 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TextIO
 
-__all__ = ["captured", "quiet", "silence_loggers"]
-
-LOGGERS = ("azure", "azureml", "mlflow", "msrest", "urllib3", "marshmallow", "msal")
+_LOGGERS = ("azure", "azureml", "mlflow", "msrest", "urllib3", "marshmallow", "msal")
 
 
 class _Lines(io.TextIOBase):
@@ -69,7 +67,7 @@ _lock = threading.Lock()
 
 def silence_loggers() -> None:
     """Have the SDK's loggers say nothing: what goes wrong is raised, and told once."""
-    for name in LOGGERS:
+    for name in _LOGGERS:
         if logging.getLogger(name).level != logging.CRITICAL:
             logging.getLogger(name).setLevel(logging.CRITICAL)
         warnings.filterwarnings("ignore", module=name)
@@ -77,7 +75,7 @@ def silence_loggers() -> None:
     for name, logger in list(logging.root.manager.loggerDict.items()):
         # Setting one clears what all loggers have cached: only where it makes a difference.
         has_own = isinstance(logger, logging.Logger) and 0 < logger.level < logging.CRITICAL
-        if has_own and name.startswith(LOGGERS):
+        if has_own and name.startswith(_LOGGERS):
             logging.getLogger(name).setLevel(logging.CRITICAL)
 
 

@@ -26,12 +26,10 @@ from requests.exceptions import RequestException
 from mnist_exp.workspaces.azure.errors import mapped
 from mnist_exp.workspaces.azure.quiet import quiet
 
-__all__ = ["Retrying"]
-
 T = TypeVar("T")
 
 #: HTTP statuses that another try may heal.
-PASSING = (408, 429, 500, 502, 503, 504)
+_PASSING = (408, 429, 500, 502, 503, 504)
 
 
 @dataclass(frozen=True)
@@ -85,7 +83,7 @@ def _may_pass(error: Exception, attempt: int, settling: bool) -> bool:
     if isinstance(error, ResourceExistsError):
         return "progress" in str(error).lower()
     if isinstance(error, HttpResponseError):
-        return error.status_code in PASSING
+        return error.status_code in _PASSING
     if isinstance(error, MlException):
         cause = error.__cause__ or error.__context__
         return isinstance(cause, Exception) and _may_pass(cause, attempt, settling)

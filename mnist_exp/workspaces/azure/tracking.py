@@ -10,13 +10,11 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking._tracking_service.utils import _tracking_store_registry
 
 from mnist_exp.errors import ServiceError
+from mnist_exp.results import MetricPoint
 from mnist_exp.workspaces.azure.connection import Connection
 from mnist_exp.workspaces.azure.errors import error_text
 from mnist_exp.workspaces.azure.quiet import quiet
 from mnist_exp.workspaces.azure.retrying import Retrying
-from mnist_exp.workspaces.entities import MetricPoint
-
-__all__ = ["Tracking"]
 
 # MLflow did so when it was imported, unless that was for a variant on this machine.
 _registry: Any = _tracking_store_registry

@@ -18,19 +18,18 @@ from azure.ai.ml.exceptions import JobException
 from azure.core.exceptions import AzureError
 from requests.exceptions import RequestException
 
+from mnist_exp.results import JobResult
+from mnist_exp.status import JobStatus
 from mnist_exp.workspaces.azure.errors import error_text
-from mnist_exp.workspaces.azure.jobs import Jobs, status_of
 from mnist_exp.workspaces.azure.quiet import captured
+from mnist_exp.workspaces.azure.submission import Jobs, status_of
 from mnist_exp.workspaces.base import Detached, Observer
-from mnist_exp.workspaces.entities import JobResult, JobStatus
 
-__all__ = ["watch_job"]
-
-TAIL_LINES = 20
+_TAIL_LINES = 20
 #: How often a stream that breaks is taken up again.
-STREAMS = 4
+_STREAMS = 4
 #: What the SDK prints around a job's own lines.
-FRAME = re.compile(r"RunId: |Web View: |Execution Summary|=+$|Streaming \S+$|$")
+_FRAME = re.compile(r"RunId: |Web View: |Execution Summary|=+$|Streaming \S+$|$")
 
 
 def watch_job(
@@ -110,16 +109,16 @@ class _Stream:
         lines = []
         while not self._queue.empty():
             lines.append(self._queue.get())
-        self.tail = [*self.tail, *lines][-TAIL_LINES:]
+        self.tail = [*self.tail, *lines][-_TAIL_LINES:]
         return lines
 
     def _run(self) -> None:
-        for attempt in range(STREAMS):
+        for attempt in range(_STREAMS):
             seen = 0
 
             def line(text: str) -> None:
                 nonlocal seen
-                if FRAME.match(text):
+                if _FRAME.match(text):
                     return
                 seen += 1
                 # A stream that is taken up again begins at the beginning.

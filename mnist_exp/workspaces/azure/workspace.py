@@ -8,6 +8,15 @@ from typing import Any
 
 from mnist_exp.config import DataType, WorkspaceConfig
 from mnist_exp.datasets import materialize
+from mnist_exp.results import (
+    Compute,
+    Deployment,
+    DeploymentStatistics,
+    Endpoint,
+    Finding,
+    JobResult,
+    RegisteredModel,
+)
 from mnist_exp.specs import (
     CommandJob,
     ComputeSpec,
@@ -18,38 +27,27 @@ from mnist_exp.specs import (
     PathInput,
     SweepJob,
 )
+from mnist_exp.status import JobStatus
 from mnist_exp.workspaces.azure.computes import Computes
 from mnist_exp.workspaces.azure.connection import connect
 from mnist_exp.workspaces.azure.diagnosis import diagnose
 from mnist_exp.workspaces.azure.downloads import Downloads
 from mnist_exp.workspaces.azure.endpoints import Endpoints
 from mnist_exp.workspaces.azure.invocation import invoke_endpoint
-from mnist_exp.workspaces.azure.jobs import Jobs, status_of
 from mnist_exp.workspaces.azure.models import Models
 from mnist_exp.workspaces.azure.retrying import Retrying
+from mnist_exp.workspaces.azure.submission import Jobs, status_of
 from mnist_exp.workspaces.azure.tracking import Tracking
 from mnist_exp.workspaces.azure.translation import deployment_entity, job_entity
 from mnist_exp.workspaces.azure.watching import watch_job
 from mnist_exp.workspaces.base import Observer
-from mnist_exp.workspaces.entities import (
-    Compute,
-    Deployment,
-    DeploymentStatistics,
-    Endpoint,
-    Finding,
-    JobResult,
-    JobStatus,
-    RegisteredModel,
-)
-
-__all__ = ["AzureWorkspace", "Options"]
 
 #: The SDK's own setting of how often a job is asked, in whole seconds.
-POLL_VARIABLE = "AZUREML_RUN_POLLING_INTERVAL_MIN"
+_POLL_VARIABLE = "AZUREML_RUN_POLLING_INTERVAL_MIN"
 
 
 def _poll_s() -> float:
-    return float(os.environ.get(POLL_VARIABLE) or 5)
+    return float(os.environ.get(_POLL_VARIABLE) or 5)
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,20 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mnist_exp.absence import absent
 from mnist_exp.config import ComputeType
 from mnist_exp.datasets import materialize
 from mnist_exp.errors import ConflictError, JobError
+from mnist_exp.hidden_imports import absent
+from mnist_exp.results import (
+    Compute,
+    Deployment,
+    DeploymentStatistics,
+    Endpoint,
+    Finding,
+    JobResult,
+    Level,
+    RegisteredModel,
+)
 from mnist_exp.specs import (
     CommandJob,
     ComputeSpec,
@@ -21,35 +31,24 @@ from mnist_exp.specs import (
     SweepJob,
     parse_model_reference,
 )
+from mnist_exp.status import JobStatus
 from mnist_exp.workspaces.base import BY_THE_USER, JobInterrupted, Observer
-from mnist_exp.workspaces.entities import (
-    Compute,
-    Deployment,
-    DeploymentStatistics,
-    Endpoint,
-    Finding,
-    JobResult,
-    JobStatus,
-    Level,
-    RegisteredModel,
-)
 from mnist_exp.workspaces.local.endpoints import Endpoints, ModelFiles
-from mnist_exp.workspaces.local.folders import JobFolder
-from mnist_exp.workspaces.local.inputs import local_path
-from mnist_exp.workspaces.local.interrupts import noted_interrupts
-from mnist_exp.workspaces.local.jobs import check_again, start_job
-from mnist_exp.workspaces.local.running import RunningJob, Site
-from mnist_exp.workspaces.local.sweep import run_sweep
+from mnist_exp.workspaces.local.jobs.folder import JobFolder
+from mnist_exp.workspaces.local.jobs.inputs import local_path
+from mnist_exp.workspaces.local.jobs.interrupts import noted_interrupts
+from mnist_exp.workspaces.local.jobs.running_job import RunningJob, Site
+from mnist_exp.workspaces.local.jobs.start import check_again, start_job
+from mnist_exp.workspaces.local.sweep.run import run_sweep
 
 if TYPE_CHECKING:
-    from mnist_exp.workspaces.local.tracking import Tracking
+    from mnist_exp.workspaces.local.tracking.store import Tracking
 
-__all__ = ["LocalWorkspace"]
 
 #: Seconds between two looks at a job's metrics.
-POLL_S = 0.25
+_POLL_S = 0.25
 #: While an eviction is due after a certain epoch, and epochs may take milliseconds.
-DRILL_POLL_S = 0.002
+_DRILL_POLL_S = 0.002
 
 
 class LocalWorkspace:
@@ -72,7 +71,7 @@ class LocalWorkspace:
         # MLflow takes longer to import than most stages take, and half of them never ask for it;
         # a third of that goes to data sets made of pandas' tables, which nobody here has.
         with absent("pandas"):
-            from mnist_exp.workspaces.local.tracking import Tracking  # noqa: PLC0415
+            from mnist_exp.workspaces.local.tracking.store import Tracking  # noqa: PLC0415
 
         return Tracking(self._outputs)
 
@@ -228,7 +227,7 @@ def _follow(running: RunningJob, site: Site) -> str | None:
         if drill is not None and _wait_for_epoch(running, drill):
             running.evict()
             drill = None
-        running.wait(POLL_S)
+        running.wait(_POLL_S)
         if not was_idle and running.poll() is None:
             # It is no script that is done in a moment.
             was_idle = True
@@ -238,9 +237,9 @@ def _follow(running: RunningJob, site: Site) -> str | None:
 
 def _wait_for_epoch(running: RunningJob, epoch: int) -> bool:
     """Wait a moment for an epoch to be done, and return whether it is."""
-    deadline = time.monotonic() + POLL_S
+    deadline = time.monotonic() + _POLL_S
     while running.poll() is None and time.monotonic() < deadline:
         if running.epochs() >= epoch:
             return True
-        time.sleep(DRILL_POLL_S)
+        time.sleep(_DRILL_POLL_S)
     return False

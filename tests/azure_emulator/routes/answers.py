@@ -5,8 +5,6 @@ from typing import Any
 
 from tests.azure_emulator.wire import Call, RefusalError, Reply
 
-__all__ = ["accepted", "created", "not_found", "paged"]
-
 #: In whole seconds the standard header would make each operation take one.
 SOON = {"x-ms-retry-after-ms": "50"}
 

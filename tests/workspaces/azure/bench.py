@@ -19,8 +19,6 @@ from tests.azure_emulator.store import Store
 from tests.composing import fresh_config
 from tests.stages.bench import Listener
 
-__all__ = ["MNIST", "Bench", "State", "quick_options"]
-
 #: The address that the tutorial's digits are mounted from.
 MNIST = "wasbs://mnist@azureopendatastorage.blob.core.windows.net/"
 #: Seconds; long enough for a loaded machine, short enough to wait for.

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 
 from tests.azure_emulator.faults import Action
 
-__all__ = ["CASES", "SEEDED", "STATES", "Case"]
-
 #: What may happen to any request.
 ANY = (
     Action.UNAUTHORIZED,

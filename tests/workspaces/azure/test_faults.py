@@ -10,7 +10,7 @@ import pytest
 
 from mnist_exp.config import Stage
 from mnist_exp.errors import MnistExpError
-from mnist_exp.workspaces.entities import JobStatus
+from mnist_exp.status import JobStatus
 from tests.azure_emulator.certificates import Certificates
 from tests.azure_emulator.emulator import Emulator
 from tests.azure_emulator.engines import StubEngine

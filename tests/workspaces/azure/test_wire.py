@@ -21,7 +21,8 @@ from azure.ai.ml import (
     load_online_endpoint,
 )
 
-from mnist_exp import build, cli_yaml
+from mnist_exp import build
+from mnist_exp.azure_form import job_yaml
 from mnist_exp.config import AuthMode, Stage
 from mnist_exp.specs import CommandJob, EndpointSpec, ModelSpec, ProbeSettings, SweepJob
 from mnist_exp.workspaces.azure.translation import (
@@ -238,7 +239,7 @@ def test_a_job_and_its_yaml_say_the_same(
     if case == "train-conda":
         check(request, "environment-train", bench.emulator.recorded("environments.put")[-1])
     bench.emulator.store.jobs.clear()
-    maker = cli_yaml.sweep_yaml if isinstance(spec, SweepJob) else cli_yaml.command_yaml
+    maker = job_yaml.sweep_yaml if isinstance(spec, SweepJob) else cli_yaml.command_yaml
     path = tmp_path / "job.yaml"
     path.write_text(yaml.safe_dump(maker(spec, lambda _: MNIST)), encoding="utf-8")
     loaded = load_job(path)
@@ -282,11 +283,11 @@ def test_the_other_yamls_load(shared: tuple[Bench, AzureWorkspace], tmp_path: Pa
     bare = replace(deployment, code=None, scoring_script=None)
     cluster = build.compute_spec(config)
     for load, document, entity in (
-        (load_compute, cli_yaml.compute_yaml(cluster), compute_entity(cluster)),
-        (load_model, cli_yaml.model_yaml(model), model_entity(model, "1")),
-        (load_online_endpoint, cli_yaml.endpoint_yaml(endpoint), endpoint_entity(endpoint)),
+        (load_compute, job_yaml.compute_yaml(cluster), compute_entity(cluster)),
+        (load_model, job_yaml.model_yaml(model), model_entity(model, "1")),
+        (load_online_endpoint, job_yaml.endpoint_yaml(endpoint), endpoint_entity(endpoint)),
         *(
-            (load_online_deployment, cli_yaml.deployment_yaml(one), deployment_entity(one))
+            (load_online_deployment, job_yaml.deployment_yaml(one), deployment_entity(one))
             for one in (deployment, probed, bare)
         ),
     ):

@@ -17,8 +17,8 @@ from mnist_exp.errors import (
     QuotaError,
     UnsupportedError,
 )
+from mnist_exp.status import JobStatus
 from mnist_exp.workspaces.base import Detached
-from mnist_exp.workspaces.entities import JobStatus
 from tests.azure_emulator.engines import StubEngine
 from tests.azure_emulator.faults import Action, Fault
 from tests.azure_emulator.rules import DEDICATED, LOW_PRIORITY, SIZES

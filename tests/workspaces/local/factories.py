@@ -9,21 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from mnist_exp.config import ComputeType, EnvType
+from mnist_exp.results import JobResult
 from mnist_exp.specs import CommandJob, ComputeSpec, EnvironmentSpec, SweepJob
 from mnist_exp.sweeps import parse_sweep
-from mnist_exp.workspaces.entities import JobResult
-
-__all__ = [
-    "FORKED_APART",
-    "LOGGER",
-    "PYTHON",
-    "Watcher",
-    "choice",
-    "command_job",
-    "description",
-    "files_below",
-    "sweep_job",
-]
 
 #: Logs as MLflow does, by the rows that it writes: `import mlflow` takes two seconds a process.
 LOGGER = """\

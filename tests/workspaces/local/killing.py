@@ -10,25 +10,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from mnist_exp.results import JobResult
 from mnist_exp.specs import OutputSpec, SweepJob
 from mnist_exp.sweeps.journal import Decided, Entry, Logged
-from mnist_exp.workspaces.entities import JobResult
-from mnist_exp.workspaces.local.journal_file import JournalFile
-from mnist_exp.workspaces.local.leftovers import find_processes, of_sweep
+from mnist_exp.workspaces.local.processes.job_orphans import find_processes, of_sweep
+from mnist_exp.workspaces.local.sweep.journal_file import JournalFile
 from mnist_exp.workspaces.local.workspace import LocalWorkspace
 from tests.conftest import REPOSITORY
 from tests.workspaces.local.factories import Watcher, sweep_job
-
-__all__ = [
-    "SCRIPT",
-    "Victim",
-    "decided",
-    "histories",
-    "rules",
-    "run_here",
-    "table",
-    "wait_for_text",
-]
 
 #: Logs a curve that `--lr` decides, keeps a checkpoint of each step, and takes a while over it.
 SCRIPT = """\

@@ -3,8 +3,6 @@
 import os
 from pathlib import Path
 
-__all__ = ["Pipe"]
-
 
 class Pipe:
     """A named pipe that processes under test write to.

@@ -12,9 +12,10 @@ from mlflow.entities import Run
 
 from mnist_exp.config import ComputeType, DistributionType
 from mnist_exp.errors import ConflictError, JobError, NotFoundError, OutputsError
+from mnist_exp.results import JobResult
 from mnist_exp.specs import ComputeSpec, Distribution, ModelSpec, OutputSpec, PathInput
-from mnist_exp.workspaces.entities import JobResult, JobStatus
-from mnist_exp.workspaces.local.tracking import Tracking
+from mnist_exp.status import JobStatus
+from mnist_exp.workspaces.local.tracking.store import Tracking
 from mnist_exp.workspaces.local.workspace import LocalWorkspace
 from tests.workspaces.local.factories import Watcher, command_job, description, files_below
 

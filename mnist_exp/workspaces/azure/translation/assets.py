@@ -6,8 +6,6 @@ from mnist_exp.config import EnvType
 from mnist_exp.errors import UnsupportedError
 from mnist_exp.specs import EnvironmentSpec, ModelSpec
 
-__all__ = ["JOB_TAG", "PATH_TAG", "environment_of", "job_path", "model_entity"]
-
 #: By these a version is found again that an earlier command has registered.
 JOB_TAG = "mnist_exp.job"
 PATH_TAG = "mnist_exp.path"

@@ -4,8 +4,6 @@ from azure.ai.ml.entities import AmlCompute
 
 from mnist_exp.specs import ComputeSpec
 
-__all__ = ["compute_entity"]
-
 
 def compute_entity(spec: ComputeSpec) -> AmlCompute:
     """Return the cluster; `size` None leaves the choice to the SDK.

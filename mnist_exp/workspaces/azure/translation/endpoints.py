@@ -11,15 +11,11 @@ from azure.ai.ml.entities import (
     OnlineEndpoint,
     OnlineRequestSettings,
 )
-from azure.ai.ml.entities import (
-    ProbeSettings as ProbeEntity,
-)
+from azure.ai.ml.entities import ProbeSettings as ProbeEntity
 
 from mnist_exp.config import AuthMode
 from mnist_exp.specs import DeploymentSpec, EndpointSpec, ProbeSettings, RequestSettings
 from mnist_exp.workspaces.azure.translation.assets import environment_of
-
-__all__ = ["deployment_entity", "endpoint_entity", "shares"]
 
 
 def endpoint_entity(spec: EndpointSpec, before: OnlineEndpoint | None = None) -> OnlineEndpoint:

@@ -12,13 +12,11 @@ from azure.ai.ml import Input, Output
 from mnist_exp.specs import DataSpec, Literal, OutputSpec, PathInput
 from mnist_exp.templates import literal_text
 
-__all__ = ["Resolve", "inputs_of", "outputs_of"]
-
 #: Returns the address or local folder of a path input.
 Resolve = Callable[[Path | str | DataSpec], str]
 
-DEFAULT_INPUT_MODE = "ro_mount"
-DEFAULT_OUTPUT_MODE = "rw_mount"
+_DEFAULT_INPUT_MODE = "ro_mount"
+_DEFAULT_OUTPUT_MODE = "rw_mount"
 
 
 def inputs_of(
@@ -31,14 +29,14 @@ def inputs_of(
 def outputs_of(outputs: Mapping[str, OutputSpec]) -> dict[str, Output]:
     """Return outputs by name; the service decides where they are kept."""
     return {
-        name: Output(type=spec.type, mode=_unless(spec.mode, DEFAULT_OUTPUT_MODE))
+        name: Output(type=spec.type, mode=_unless(spec.mode, _DEFAULT_OUTPUT_MODE))
         for name, spec in outputs.items()
     }
 
 
 def _input(value: Literal | PathInput, resolve: Resolve) -> Input | str | int | float:
     if isinstance(value, PathInput):
-        mode = _unless(value.mode, DEFAULT_INPUT_MODE)
+        mode = _unless(value.mode, _DEFAULT_INPUT_MODE)
         return Input(type=value.type, path=resolve(value.path), mode=mode)
     # The SDK would write 1 and 0 for a bool, and does not know a config's enums.
     return literal_text(value) if isinstance(value, bool | str) else value

@@ -3,12 +3,8 @@
 from typing import Any
 
 from azure.ai.ml import TensorFlowDistribution, command
-from azure.ai.ml.entities import (
-    Command as CommandEntity,
-)
-from azure.ai.ml.entities import (
-    CommandJob as TrialEntity,
-)
+from azure.ai.ml.entities import Command as CommandEntity
+from azure.ai.ml.entities import CommandJob as TrialEntity
 from azure.ai.ml.entities import (
     JobResourceConfiguration,
     ManagedIdentityConfiguration,
@@ -24,9 +20,7 @@ from mnist_exp.workspaces.azure.translation.assets import environment_of
 from mnist_exp.workspaces.azure.translation.inputs import Resolve, inputs_of, outputs_of
 from mnist_exp.workspaces.azure.translation.sweeps import sweep_entity
 
-__all__ = ["command_entity", "job_entity"]
-
-IDENTITIES = {
+_IDENTITIES = {
     Identity.user: UserIdentityConfiguration,
     Identity.managed: ManagedIdentityConfiguration,
 }
@@ -79,7 +73,7 @@ def _parts(job: CommandJob, resolve: Resolve) -> dict[str, Any]:
 
 
 def _identity(job: CommandJob) -> Any:
-    return IDENTITIES[job.identity]() if job.identity else None
+    return _IDENTITIES[job.identity]() if job.identity else None
 
 
 def _compute_name(spec: ComputeSpec) -> str | None:

@@ -7,14 +7,12 @@ from typing import Any
 from azure.ai.ml import sweep as sdk
 from azure.ai.ml.entities import CommandJob as TrialEntity
 
+from mnist_exp.azure_form.expressions import azure_arguments
 from mnist_exp.specs import SweepJob
-from mnist_exp.sweeps.azure_form import azure_arguments
-from mnist_exp.sweeps.expressions import Expression
-from mnist_exp.sweeps.names import azure_name
-from mnist_exp.sweeps.policies import Policy
-from mnist_exp.sweeps.sampling import Sampling, SamplingType
-
-__all__ = ["sweep_entity"]
+from mnist_exp.sweeps.sampling.algorithms import Sampling, SamplingType
+from mnist_exp.sweeps.space.expressions import Expression
+from mnist_exp.sweeps.space.keys import azure_name
+from mnist_exp.sweeps.stopping.policy import Policy
 
 EXPRESSIONS = {
     "choice": sdk.Choice,

@@ -11,8 +11,6 @@ from mnist_exp.serving.files import EndpointRecord
 from mnist_exp.specs import EndpointSpec
 from mnist_exp.workspaces.local.endpoints.traffic import mirror_faults, traffic_faults
 
-__all__ = ["port_conflict", "updated"]
-
 
 def updated(
     before: EndpointRecord, spec: EndpointSpec, deployments: Collection[str], now: float

@@ -7,11 +7,9 @@ import httpx
 
 from mnist_exp.errors import EndpointError
 
-__all__ = ["Call", "ServiceError", "UnreachedError", "send"]
-
 #: Seconds beyond the deployment's own limit, after which nothing will come any more.
-MARGIN_S = 10.0
-DEPLOYMENT_HEADER = "azureml-model-deployment"
+_MARGIN_S = 10.0
+_DEPLOYMENT_HEADER = "azureml-model-deployment"
 
 
 class ServiceError(Exception):
@@ -65,10 +63,10 @@ def send(call: Call) -> object:
         "content-type": "application/json",
     }
     if call.deployment is not None:
-        headers[DEPLOYMENT_HEADER] = call.deployment
+        headers[_DEPLOYMENT_HEADER] = call.deployment
     try:
         # Without the environment's proxies: they do not know our 127.0.0.1.
-        with httpx.Client(trust_env=False, timeout=call.timeout_s + MARGIN_S) as client:
+        with httpx.Client(trust_env=False, timeout=call.timeout_s + _MARGIN_S) as client:
             reply = client.post(call.uri, content=call.body, headers=headers)
     except httpx.TimeoutException as error:
         raise EndpointError(f"{call.where}: no answer from {call.uri}; see its log") from error
@@ -79,7 +77,7 @@ def send(call: Call) -> object:
         ) from error
     if reply.status_code != httpx.codes.OK:
         request_id = reply.headers.get("x-ms-request-id", "")
-        deployment = reply.headers.get(DEPLOYMENT_HEADER, "")
+        deployment = reply.headers.get(_DEPLOYMENT_HEADER, "")
         raise ServiceError(reply.status_code, _message(reply), request_id, deployment)
     return _parsed(reply, call.where)
 

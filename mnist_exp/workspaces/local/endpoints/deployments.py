@@ -13,23 +13,21 @@ from pathlib import Path
 from mnist_exp.errors import JobError, UnsupportedError
 from mnist_exp.serving.tail import last_lines
 from mnist_exp.specs import DeploymentSpec
-from mnist_exp.workspaces.local.endpoints.front import front_line
-from mnist_exp.workspaces.local.endpoints.processes import (
+from mnist_exp.workspaces.local.endpoints.front_client import front_line
+from mnist_exp.workspaces.local.endpoints.process_identity import (
     ProcessId,
     end_processes,
     process_id,
     servers_below,
 )
 from mnist_exp.workspaces.local.endpoints.staging import ModelFiles, fingerprint, stage_revision
-from mnist_exp.workspaces.local.endpoints.store import DeploymentRecord, EndpointFolder
-
-__all__ = ["Update"]
+from mnist_exp.workspaces.local.endpoints.state_files import DeploymentRecord, EndpointFolder
 
 #: Lines of the log that an error shows.
-TAIL_LINES = 20
+_TAIL_LINES = 20
 
 
-class NotReadyError(Exception):
+class _NotReadyError(Exception):
     """The new revision did not get ready; the text says why."""
 
 
@@ -67,7 +65,7 @@ class Update:
                 self._replace(number, revision)
         except BaseException as error:
             self._abandon(number, before, error)
-            if isinstance(error, NotReadyError):
+            if isinstance(error, _NotReadyError):
                 raise self._failure(number, before, error) from error
             raise
         self._remove_leftovers()
@@ -83,7 +81,7 @@ class Update:
         folder = self.endpoint.deployment(self.spec.name)
         with front_line(self.endpoint) as front:
             if why := front.prepare(self.spec.name, number):
-                raise NotReadyError(why)
+                raise _NotReadyError(why)
             folder.save(self._record(number))
             front.apply()
 
@@ -114,7 +112,7 @@ class Update:
             if path != folder.log(number):
                 _remove(path)
         if before is None or before.provisioning_state != "Succeeded":
-            tail = last_lines(folder.log(number), 1) if isinstance(error, NotReadyError) else []
+            tail = last_lines(folder.log(number), 1) if isinstance(error, _NotReadyError) else []
             why = "; its last words: ".join([_reason(error), *(line.strip() for line in tail)])
             failed = replace(self._failed(number), why=why)
             folder.save(failed)
@@ -123,10 +121,10 @@ class Update:
         return DeploymentRecord(self.spec.name, "Failed", self.model.reference, number)
 
     def _failure(
-        self, number: int, before: DeploymentRecord | None, error: NotReadyError
+        self, number: int, before: DeploymentRecord | None, error: _NotReadyError
     ) -> JobError:
         log = self.endpoint.deployment(self.spec.name).log(number)
-        tail = last_lines(log, TAIL_LINES)
+        tail = last_lines(log, _TAIL_LINES)
         last = f": {tail[-1].strip()}" if tail else ""
         has_one = before is not None and before.provisioning_state == "Succeeded"
         rest = self._what_is_left(before) if before and has_one else self._consequence()

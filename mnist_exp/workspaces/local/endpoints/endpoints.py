@@ -7,21 +7,19 @@ from pathlib import Path
 
 from mnist_exp.errors import ConfigError, NotFoundError
 from mnist_exp.names import endpoint_name_fault
+from mnist_exp.results import Deployment, DeploymentStatistics, Endpoint
 from mnist_exp.serving.files import Credentials, EndpointRecord
 from mnist_exp.serving.tail import last_lines
 from mnist_exp.specs import DeploymentSpec, EndpointSpec
-from mnist_exp.workspaces.entities import Deployment, DeploymentStatistics, Endpoint
 from mnist_exp.workspaces.local.endpoints.changes import port_conflict, updated
 from mnist_exp.workspaces.local.endpoints.deployments import Update
-from mnist_exp.workspaces.local.endpoints.front import apply_files, front_line
+from mnist_exp.workspaces.local.endpoints.front_client import apply_files, front_line
 from mnist_exp.workspaces.local.endpoints.invocation import invoke_endpoint
+from mnist_exp.workspaces.local.endpoints.readout import deployment_now, endpoint_now, statistics_of
 from mnist_exp.workspaces.local.endpoints.registry import Registry
 from mnist_exp.workspaces.local.endpoints.sockets import listen
 from mnist_exp.workspaces.local.endpoints.staging import ModelFiles, fingerprint
-from mnist_exp.workspaces.local.endpoints.state import deployment_now, endpoint_now, statistics_of
-from mnist_exp.workspaces.local.endpoints.store import EndpointFolder, outputs_errors
-
-__all__ = ["Endpoints"]
+from mnist_exp.workspaces.local.endpoints.state_files import EndpointFolder, outputs_errors
 
 #: Azure ML's limit of deployments behind an endpoint.
 #: https://learn.microsoft.com/azure/machine-learning/how-to-manage-quotas

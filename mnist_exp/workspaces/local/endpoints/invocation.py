@@ -7,14 +7,12 @@ from mnist_exp.errors import EndpointError
 from mnist_exp.serving.files import EndpointRecord
 from mnist_exp.serving.tail import last_lines
 from mnist_exp.workspaces.local.endpoints.client import Call, ServiceError, UnreachedError, send
-from mnist_exp.workspaces.local.endpoints.front import ensure_front
-from mnist_exp.workspaces.local.endpoints.state import deployment_now, scoring_uri
-from mnist_exp.workspaces.local.endpoints.store import EndpointFolder
-
-__all__ = ["invoke_endpoint"]
+from mnist_exp.workspaces.local.endpoints.front_client import ensure_front
+from mnist_exp.workspaces.local.endpoints.readout import deployment_now, scoring_uri
+from mnist_exp.workspaces.local.endpoints.state_files import EndpointFolder
 
 #: Lines of the log among which the reason of a failed request is looked for.
-SEARCHED_LINES = 1000
+_SEARCHED_LINES = 1000
 
 
 def invoke_endpoint(
@@ -99,7 +97,7 @@ def _cause(log: Path, request_id: str) -> str:
     if not request_id:
         return ""
     pattern = re.compile(rf"request {re.escape(request_id)} failed: (.*)")
-    for line in reversed(last_lines(log, SEARCHED_LINES)):
+    for line in reversed(last_lines(log, _SEARCHED_LINES)):
         if found := pattern.search(line):
             return f"; run() raised {found[1]}"
     return ""

@@ -14,21 +14,19 @@ from pathlib import Path
 from mnist_exp.errors import ConfigError, NotFoundError
 from mnist_exp.names import endpoint_name_fault
 from mnist_exp.serving.files import DELETED, EndpointRecord
-from mnist_exp.workspaces.local.endpoints.processes import (
+from mnist_exp.workspaces.local.endpoints.process_identity import (
     end_left_below,
     end_processes,
     servers_below,
 )
-from mnist_exp.workspaces.local.endpoints.store import (
+from mnist_exp.workspaces.local.endpoints.state_files import (
     DeploymentFolder,
     EndpointFolder,
     outputs_errors,
 )
 
-__all__ = ["Registry"]
-
 #: Seconds that a front gets beyond its longest request, before it is killed.
-PARTING_S = 10.0
+_PARTING_S = 10.0
 
 
 class Registry:
@@ -144,5 +142,5 @@ def _end(folder: EndpointFolder) -> None:
     longest = max((one.request_timeout_ms for one in records if one), default=0)
     fronts = [front] if front else servers_below(folder.path)
     # The front answers what is under way, and ends its workers.
-    end_processes(fronts, longest / 1000 + PARTING_S)
+    end_processes(fronts, longest / 1000 + _PARTING_S)
     end_left_below(folder.path)

@@ -4,8 +4,6 @@ import socket
 
 from mnist_exp.errors import ConflictError
 
-__all__ = ["LOOPBACK", "listen"]
-
 LOOPBACK = "127.0.0.1"
 
 

@@ -14,13 +14,11 @@ from mnist_exp.records import write_json
 from mnist_exp.serving.settings import CODE_FOLDER, SETTINGS_FILE, Probe, Settings
 from mnist_exp.snapshot import copy_snapshot, snapshot_hash
 from mnist_exp.specs import DeploymentSpec, ProbeSettings
-from mnist_exp.workspaces.local.environment import INHERITED
+from mnist_exp.workspaces.local.jobs.environment import INHERITED
 
-__all__ = ["ModelFiles", "fingerprint", "stage_revision", "worker_variables"]
-
-MODELS_FOLDER = "azureml-models"
+_MODELS_FOLDER = "azureml-models"
 #: Becomes a folder's name.
-ASSET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_ASSET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 @dataclass(frozen=True)
@@ -44,7 +42,7 @@ class ModelFiles:
 
     def folder(self, revision: Path) -> Path:
         """Return what AZUREML_MODEL_DIR names: the folder that contains the artefact root."""
-        return revision / MODELS_FOLDER / self.name / self.version
+        return revision / _MODELS_FOLDER / self.name / self.version
 
 
 def stage_revision(
@@ -158,7 +156,7 @@ def _copy_code(
 
 def _copy_model(model: ModelFiles, target: Path) -> None:
     for key, value in (("name", model.name), ("version", model.version)):
-        if not ASSET_NAME.fullmatch(value):
+        if not _ASSET_NAME.fullmatch(value):
             raise ConfigError(
                 [
                     f"registration.{key}: must be letters, digits, dots, hyphens and underscores "

@@ -5,8 +5,6 @@ https://learn.microsoft.com/azure/machine-learning/concept-endpoints-online
 
 from collections.abc import Collection, Mapping
 
-__all__ = ["MOST_MIRRORED", "mirror_faults", "traffic_faults"]
-
 #: Percent of the live traffic that may be copied.
 MOST_MIRRORED = 50
 

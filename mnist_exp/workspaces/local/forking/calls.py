@@ -4,8 +4,6 @@ import re
 import shlex
 from collections.abc import Mapping
 
-__all__ = ["python_call"]
-
 #: Text that means the same to a shell as to `shlex.split`, outside of single quotes.
 _PLAIN = re.compile(r"[\w@%+=:,./\-\s]*", re.ASCII)
 _QUOTED = re.compile(r"'[^']*'")

@@ -12,14 +12,12 @@ from pathlib import Path
 from signal import SIGKILL
 
 from mnist_exp.workspaces.local.forking import server
-from mnist_exp.workspaces.local.leftovers import MARKER, end_leftovers
-from mnist_exp.workspaces.local.processes import EXIT_CODE_NAME, GRACE_S
-from mnist_exp.workspaces.local.supervisor import EXIT_BY_SIGNAL
-
-__all__ = ["ForkServer", "ForkedScript"]
+from mnist_exp.workspaces.local.processes.job_orphans import MARKER, end_leftovers
+from mnist_exp.workspaces.local.processes.supervised import EXIT_CODE_NAME, GRACE_S
+from mnist_exp.workspaces.local.processes.supervisor import EXIT_BY_SIGNAL
 
 #: How long libraries may take to be imported.
-READY_S = 120.0
+_READY_S = 120.0
 
 
 class ForkServer:
@@ -75,7 +73,7 @@ class ForkServer:
 
     def wait_until_ready(self) -> bool:
         """Wait until the modules are there; False when the server is not going to run anything."""
-        deadline = time.monotonic() + READY_S
+        deadline = time.monotonic() + _READY_S
         self._wait(0)
         while not (self._is_ready or self.is_gone) and time.monotonic() < deadline:
             self._wait(deadline - time.monotonic())

@@ -18,9 +18,7 @@ import threading
 from pathlib import Path
 from typing import Any, NoReturn
 
-from mnist_exp.workspaces.local.supervisor import EXIT_BY_SIGNAL
-
-__all__ = ["INTERRUPTED", "leave"]
+from mnist_exp.workspaces.local.processes.supervisor import EXIT_BY_SIGNAL
 
 #: In the place of an exit code: of a script that a KeyboardInterrupt has ended.
 INTERRUPTED = object()

@@ -3,8 +3,6 @@
 from importlib.machinery import all_suffixes
 from pathlib import Path
 
-__all__ = ["own_modules"]
-
 
 def own_modules(folder: Path) -> set[str]:
     """Return the names of the modules and packages in a folder.

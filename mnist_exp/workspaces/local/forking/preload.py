@@ -6,8 +6,6 @@ from pathlib import Path
 
 from mnist_exp.workspaces.local.forking.namesakes import own_modules
 
-__all__ = ["libraries_of"]
-
 #: Slow to import, and safe to be forked afterwards.
 _SLOW = ("numpy", "pandas", "scipy", "sklearn", "torch", "keras", "tensorflow")
 #: What MLflow imports at the first call.

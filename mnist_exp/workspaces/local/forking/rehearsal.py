@@ -21,8 +21,6 @@ from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from sqlalchemy import event
 from sqlalchemy.engine import Engine, make_url
 
-__all__ = ["rehearse"]
-
 _DIALECT = "sqlite"
 #: As long as one connection is open, all connections of this process see the same tables.
 _COPY = "file:rehearsal?mode=memory&cache=shared"

@@ -11,8 +11,6 @@ from typing import Any, NoReturn
 from mnist_exp.workspaces.local.forking.leaving import INTERRUPTED, leave
 from mnist_exp.workspaces.local.forking.namesakes import own_modules
 
-__all__ = ["run"]
-
 
 def run(argv: list[str], folder: str, environment: dict[str, str], log: str) -> NoReturn:
     """Run a script in this process, as its main program.

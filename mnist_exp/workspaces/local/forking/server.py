@@ -29,11 +29,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mnist_exp.absence import absent
+from mnist_exp.hidden_imports import absent
 from mnist_exp.orphans import adopt_orphans, end_children, reap_children
 from mnist_exp.workspaces.local.forking import script
-from mnist_exp.workspaces.local.leftovers import carries
-from mnist_exp.workspaces.local.supervisor import (
+from mnist_exp.workspaces.local.processes.job_orphans import carries
+from mnist_exp.workspaces.local.processes.supervisor import (
     EXIT_BY_SIGNAL,
     LOOK_S,
     PR_SET_PDEATHSIG,

@@ -7,14 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mnist_exp.config import EnvType
+from mnist_exp.results import Deployment
 from mnist_exp.specs import DeploymentSpec, EnvironmentSpec, RequestSettings
-from mnist_exp.workspaces.entities import Deployment
 from mnist_exp.workspaces.local.endpoints import Endpoints, ModelFiles
-from mnist_exp.workspaces.local.endpoints.processes import (
-    ProcessId,
-    servers_below,
-)
-from mnist_exp.workspaces.local.endpoints.store import (
+from mnist_exp.workspaces.local.endpoints.process_identity import ProcessId, servers_below
+from mnist_exp.workspaces.local.endpoints.state_files import (
     DeploymentFolder,
     DeploymentRecord,
     EndpointFolder,

@@ -7,7 +7,7 @@ import pytest
 
 from mnist_exp.specs import EndpointSpec
 from mnist_exp.workspaces.local.endpoints import Endpoints
-from mnist_exp.workspaces.local.endpoints.processes import end_processes, servers_below
+from mnist_exp.workspaces.local.endpoints.process_identity import end_processes, servers_below
 from tests.workspaces.local.endpoints.bench import ENDPOINT, Bench
 
 

@@ -11,8 +11,8 @@ from mnist_exp.errors import ConfigError, ConflictError, NotFoundError, OutputsE
 from mnist_exp.serving.files import EndpointRecord
 from mnist_exp.specs import EndpointSpec, RequestSettings
 from mnist_exp.workspaces.local.endpoints import Endpoints
-from mnist_exp.workspaces.local.endpoints.processes import process_id
-from mnist_exp.workspaces.local.endpoints.store import EndpointFolder
+from mnist_exp.workspaces.local.endpoints.process_identity import process_id
+from mnist_exp.workspaces.local.endpoints.state_files import EndpointFolder
 from tests.workspaces.local.endpoints.bench import Bench
 
 NAME = "digits-endpoint"

@@ -5,7 +5,7 @@ import pytest
 
 from mnist_exp.errors import ConflictError, EndpointError
 from mnist_exp.specs import EndpointSpec, RequestSettings
-from mnist_exp.workspaces.local.endpoints.processes import end_left_below
+from mnist_exp.workspaces.local.endpoints.process_identity import end_left_below
 from tests.workspaces.local.endpoints.bench import Bench
 
 NAME = "digits-endpoint"

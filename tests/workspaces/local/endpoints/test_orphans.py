@@ -123,7 +123,7 @@ def test_after_an_interrupt_the_files_of_the_revision_are_gone_but_its_log(
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    saving = "mnist_exp.workspaces.local.endpoints.store.DeploymentFolder.save"
+    saving = "mnist_exp.workspaces.local.endpoints.state_files.DeploymentFolder.save"
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(saving, interrupted)
         bench.deploy()
@@ -140,7 +140,7 @@ def test_a_command_killed_after_the_switch_has_deployed(
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    applying = "mnist_exp.workspaces.local.endpoints.front.FrontLine.apply"
+    applying = "mnist_exp.workspaces.local.endpoints.front_client.FrontLine.apply"
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(applying, interrupted)
         bench.deploy("def init(): pass\ndef run(raw_data): return 'second'")
@@ -155,7 +155,7 @@ def test_nothing_is_left_of_an_endpoint_that_vanished_while_it_was_deployed(
         shutil.rmtree(bench.root)
         raise OSError("disk full")
 
-    saving = "mnist_exp.workspaces.local.endpoints.store.DeploymentFolder.save"
+    saving = "mnist_exp.workspaces.local.endpoints.state_files.DeploymentFolder.save"
     monkeypatch.setattr(saving, vanishes)
     with pytest.raises(MnistExpError):
         bench.deploy()

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from mnist_exp.workspaces.local.forking.client import ForkedScript, ForkServer
-from mnist_exp.workspaces.local.leftovers import MARKER, find_processes, of_job
+from mnist_exp.workspaces.local.processes.job_orphans import MARKER, find_processes, of_job
 from tests.workspaces.local.factories import FORKED_APART
 from tests.workspaces.local.pipes import Pipe
 

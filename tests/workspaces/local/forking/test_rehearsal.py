@@ -4,9 +4,9 @@ import pytest
 from mlflow import MlflowClient
 
 from mnist_exp.workspaces.local.forking.rehearsal import rehearse
-from mnist_exp.workspaces.local.metric_rows import MetricRows
-from mnist_exp.workspaces.local.store import STORE_NAME
-from mnist_exp.workspaces.local.tracking import Tracking
+from mnist_exp.workspaces.local.tracking.location import STORE_NAME
+from mnist_exp.workspaces.local.tracking.metric_rows import MetricRows
+from mnist_exp.workspaces.local.tracking.store import Tracking
 
 
 def open_files() -> set[str]:

@@ -1,0 +1,201 @@
+"""Turns what Hydra and OmegaConf raise on bad input into one line that helps.
+
+Their messages span several lines and quote internals; each is rebuilt here as key, rule, value
+and remedy. What is not recognised keeps its own words, joined into one line.
+"""
+
+import re
+
+from hydra.errors import (
+    ConfigCompositionException,
+    HydraException,
+    MissingConfigException,
+    OverrideParseException,
+)
+from omegaconf.errors import ConfigKeyError as OmegaConfKeyError
+from omegaconf.errors import (
+    GrammarParseError,
+    InterpolationResolutionError,
+    InterpolationToMissingValueError,
+    MissingMandatoryValue,
+    OmegaConfBaseException,
+)
+from yaml import YAMLError  # type: ignore[import-untyped]
+
+from mnist_exp.cli.schema_keys import describe, explain_key, keys_at, listing, similar, type_at
+
+#: Hydra says so with a bare ValueError, and does not say which group.
+_NO_OPTION = "Config group override must be a string or a list"
+
+#: Where Hydra quotes an override that it could not merge, or not find the key of.
+_OVERRIDE = re.compile(r"(?:^Error merging override |^To append to your config use \+)(.*)", re.M)
+
+#: Azure ML's own references, which Hydra takes for its interpolations.
+_AZURE_REFERENCE = re.compile(r"\$(\{\{|\[\[)")
+WITHOUT_DOLLAR = (
+    "${{...}} is Azure ML's spelling, which Hydra would read as its own; "
+    "leave out the dollar sign: {{inputs.x}}, {{outputs.x}}, {{search_space.x}}"
+)
+
+
+def is_foreign(error: BaseException) -> bool:
+    """Whether an exception is how Hydra or OmegaConf speaks of bad input."""
+    if isinstance(error, HydraException | OmegaConfBaseException | YAMLError | UnicodeDecodeError):
+        return True
+    # OmegaConf gives its context to whatever is raised inside it.
+    return hasattr(error, "full_key") or (
+        isinstance(error, ValueError) and _NO_OPTION in str(error)
+    )
+
+
+def explain(error: BaseException) -> str:
+    """Return one line for an exception that is foreign."""
+    if isinstance(error, YAMLError | UnicodeDecodeError):
+        kind = "valid YAML" if isinstance(error, YAMLError) else "UTF-8 text"
+        return f"a config file is no {kind}: {_one_line(str(error))}"
+    if isinstance(error, MissingConfigException):
+        return _explain_option(error)
+    if isinstance(error, OverrideParseException):
+        return _explain_override_text(str(error.override))
+    cause = _root_cause(error)
+    if isinstance(cause, OmegaConfBaseException):
+        override = _OVERRIDE.search(str(error))
+        told = _explain_value(cause, override.group(1) if override else "")
+        file = re.match(r"In '(.+?)': ", str(error))
+        return _in_file(told, file.group(1)) if file else told
+    if hasattr(cause, "full_key"):
+        return f"{cause.full_key}: cannot be changed so ({_one_line(str(cause))})"
+    return _explain_text(str(error))
+
+
+def _explain_option(error: MissingConfigException) -> str:
+    group, _, option = (error.missing_cfg_file or "").rpartition("/")
+    options = [name for name in error.options or () if name]
+    if not group or not options:
+        return _one_line(str(error))
+    return f"{group}: must be one of {listing(options)}, got {option}{similar(option, options)}"
+
+
+def _in_file(told: str, option: str) -> str:
+    return f"{option}.yaml: {told}" if told.startswith("must be") else f"{told} (in {option}.yaml)"
+
+
+def _explain_override_text(override: str) -> str:
+    if _AZURE_REFERENCE.search(override):
+        return f"{override.partition('=')[0]}: {WITHOUT_DOLLAR}"
+    key, equals, value = override.partition("=")
+    quoted = f"'{key}=\"{value}\"'" if equals and '"' not in value else "'key=\"a, b\"'"
+    return (
+        f"{override}: not a readable override; write key=value, "
+        f"and quote what holds spaces, commas, braces or = : {quoted}"
+    )
+
+
+def _explain_value(error: OmegaConfBaseException, override: str) -> str:
+    key = str(error.full_key or error.key or "")
+    said = (error.msg or str(error)).partition("\n")[0]
+    if isinstance(error, MissingMandatoryValue):
+        return _explain_missing(key)
+    if isinstance(error, InterpolationToMissingValueError):
+        named = re.search(r"Missing mandatory value: (\S+)", said)
+        return _explain_missing(named.group(1) if named else key)
+    if isinstance(error, InterpolationResolutionError | GrammarParseError):
+        return f"{key}: {_explain_interpolation(error, _one_line(said))}"
+    if "does not support deletion" in said:
+        value = "{}" if "mapping" in describe(type_at(key)) else "..."
+        return f"~{key}: cannot be deleted, only set; write {key}={value}"
+    return _explain_type(error, key, said, override)
+
+
+def _explain_type(error: OmegaConfBaseException, key: str, said: str, override: str) -> str:
+    if not key:
+        return "must be a mapping of keys, got a list or a value"
+    kind = type_at(re.sub(r"\[\d+\]", "", key))
+    if isinstance(error, OmegaConfKeyError) or "not in" in said or kind is None:
+        above, _, value = override.partition("=")
+        if value.startswith("{") and key.startswith(f"{above}.") and keys_at(above) is None:
+            return f"{key}: no such key, and {{...}} adds to those that are there; {_anew(above)}"
+        return explain_key(key)
+    return f"{key}: must be {describe(kind)}, {_got(key, said, override)}"
+
+
+def _anew(above: str) -> str:
+    """Say how to replace a mapping whole."""
+    if keys_at(above.rpartition(".")[0]) is None:
+        return f"replace them all: '~{above}' '+{above}={{...}}'"
+    return f"empty it before: '{above}={{}}', and '+{above}.KEY=...' for each"
+
+
+def _explain_interpolation(error: OmegaConfBaseException, said: str) -> str:
+    if not isinstance(error, GrammarParseError):
+        return said
+    # OmegaConf tells of the first letter that it could not read, not of the value.
+    return WITHOUT_DOLLAR if "'{'" in said else f"not a readable ${{...}} ({said})"
+
+
+def _got(key: str, said: str, override: str) -> str:
+    """Return what a key was given: from the override, or else from OmegaConf's words."""
+    name, _, value = override.partition("=")
+    name = name.lstrip("+~")
+    if name == key:
+        return f"got {value or repr(value)}"
+    if name.startswith(f"{key}."):
+        return f"which has no keys of its own, got {override}"
+    quoted = re.search(r"[Vv]alue '(.*?)'", said)
+    if quoted:
+        return f"got {quoted.group(1)}"
+    return "got null" if "is not Optional" in said else f"got something else ({_one_line(said)})"
+
+
+def _explain_missing(key: str) -> str:
+    return f"{key}: must be given; add {key}=..."
+
+
+def _explain_text(text: str) -> str:
+    if _NO_OPTION in text:
+        return (
+            "a group takes the name of one of its options, e.g. model=small; got a number or null"
+        )
+    unknown = re.search(r"Could not override '([^']+)'", text)
+    if unknown:
+        return _explain_override(unknown.group(1))
+    deleted = re.search(r"Could not delete from config\. '([^']+)' does not exist", text)
+    if deleted:
+        return f"~{deleted.group(1)}: no such key to delete"
+    appended = re.search(r"Could not append to config\. An item is already at '([^']+)'", text)
+    if appended:
+        return f"+{appended.group(1)}: is set already; write {appended.group(1)}=... without the +"
+    ambiguous = re.search(r"Ambiguous value for argument '([^']+)'", text)
+    if ambiguous:
+        key, _, value = ambiguous.group(1).partition("=")
+        return (
+            f"{key}={value}: several values need --multirun (-m), or brackets for a list: "
+            f"'{key}=[{value}]', or quotes for a text: '{key}=\"{value}\"'"
+        )
+    return _explain_folder(text) or _one_line(text)
+
+
+def _explain_folder(text: str) -> str | None:
+    missing = re.search(r"Additional config directory '([^']+)' not found", text)
+    return f"--config-dir: must be a folder, got {missing.group(1)}" if missing else None
+
+
+def _explain_override(key: str) -> str:
+    group, _, option = key.partition("=")
+    if option and keys_at(group) is None:
+        return f"{group}: no such group or key{similar(group, keys_at('') or [])}"
+    return explain_key(group)
+
+
+def _root_cause(error: BaseException) -> BaseException:
+    while True:
+        cause = error.__cause__
+        if cause is None and isinstance(error, ConfigCompositionException):
+            cause = error.__context__  # Hydra composes a message of its own, and names no cause.
+        if cause is None:
+            return error
+        error = cause
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

@@ -1,0 +1,31 @@
+"""The status of a job, a trial or a sweep, in Azure ML's words."""
+
+from enum import StrEnum
+
+
+class JobStatus(StrEnum):
+    """Azure ML's words for where a job is.
+
+    https://learn.microsoft.com/python/api/azure-ai-ml/azure.ai.ml.entities.job
+    """
+
+    NOT_STARTED = "NotStarted"
+    STARTING = "Starting"
+    PREPARING = "Preparing"
+    QUEUED = "Queued"
+    RUNNING = "Running"
+    FINALIZING = "Finalizing"
+    CANCEL_REQUESTED = "CancelRequested"
+    COMPLETED = "Completed"
+    FAILED = "Failed"
+    CANCELED = "Canceled"
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the job will not change any more."""
+        return self is JobStatus.COMPLETED or self.ended_badly
+
+    @property
+    def ended_badly(self) -> bool:
+        """Whether the job has ended, and not as it should."""
+        return self in {JobStatus.FAILED, JobStatus.CANCELED}

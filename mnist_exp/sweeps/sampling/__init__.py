@@ -1,0 +1,1 @@
+"""Sampling: how configurations are drawn from a search space."""

@@ -1,0 +1,1 @@
+"""The search space: expressions, and how the config is read into them."""

@@ -1,0 +1,238 @@
+"""A search space as the config has it, read into expressions.
+
+Azure ML's client lets nearly every mistake through to the service, so all of them are found here:
+https://learn.microsoft.com/azure/machine-learning/reference-yaml-job-sweep
+"""
+
+import math
+import sys
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+from mnist_exp.sweeps.fields import Fields, did_you_mean, shown
+from mnist_exp.sweeps.space.expressions import (
+    Choice,
+    Expression,
+    LogNormal,
+    LogUniform,
+    Normal,
+    QLogNormal,
+    QLogUniform,
+    QNormal,
+    QUniform,
+    Randint,
+    Uniform,
+)
+from mnist_exp.sweeps.space.keys import name_fault
+
+#: Azure ML's word -> the expression.
+EXPRESSIONS: Mapping[str, type[Expression]] = {
+    kind.type: kind
+    for kind in (
+        Choice,
+        Randint,
+        Uniform,
+        QUniform,
+        LogUniform,
+        QLogUniform,
+        Normal,
+        QNormal,
+        LogNormal,
+        QLogNormal,
+    )
+}
+
+#: What stands for a number that could not be read, while the others are checked.
+_STAND_INS = {"min_value": 0.0, "max_value": 1.0, "mu": 0.0, "sigma": 1.0, "q": 1.0}
+# Up to here a float tells whole numbers apart.
+_LARGEST_UPPER = 2**53
+
+
+def parse_search_space(
+    raw: Mapping[str, Any], where: str = "sweep.search_space", logbase: float = math.e
+) -> tuple[dict[str, Expression], list[str]]:
+    """Read a search space.
+
+    Keys may be dotted, or nested as Hydra's command line nests them
+    (`+sweep.search_space.model.learning_rate={...}`). `loguniform` and `qloguniform` take their
+    bounds as logarithms (`min_value`, `max_value`) or as they are (`low`, `high`).
+
+    Args:
+        raw: Key -> mapping with `type` and its fields.
+        where: The config key of the space.
+        logbase: Base of the logarithmic expressions: the sampling algorithm's.
+
+    Returns:
+        The expressions that could be read, and a line for every fault.
+    """
+    space: dict[str, Expression] = {}
+    faults: list[str] = []
+    for key, entry in _flat(raw):
+        rule = name_fault(key)
+        if rule:
+            faults.append(f"{where}: {rule}")
+        elif key in space:
+            faults.append(f"{where}.{key}: given twice, nested and dotted; keep one of them")
+        expression = _expression(entry, f"{where}.{key}", logbase, faults)
+        if expression and not rule:
+            space[key] = expression
+    if not raw:
+        faults.append(
+            f"{where}: at least one parameter is needed, got none; "
+            f"add one, e.g. +{where}.batch_size={{type: choice, values: [32, 64]}}"
+        )
+    return space, faults
+
+
+def space_keys(raw: Mapping[str, Any]) -> list[str]:
+    """Return the dotted keys of a search space, faulty ones too."""
+    return [key for key, _ in _flat(raw)]
+
+
+def _flat(raw: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    entries: list[tuple[str, Any]] = []
+    for key, entry in raw.items():
+        if _is_group(entry):
+            entries += _flat(entry, f"{prefix}{key}.")
+        else:
+            entries.append((f"{prefix}{key}", entry))
+    return entries
+
+
+def _is_group(entry: object) -> bool:
+    # A parameter may itself be called `type` (model.type), and is then a mapping.
+    return (
+        isinstance(entry, Mapping)
+        and bool(entry)
+        and all(isinstance(part, Mapping) for part in entry.values())
+    )
+
+
+def _expression(entry: object, where: str, logbase: float, faults: list[str]) -> Expression | None:
+    known = ", ".join(EXPRESSIONS)
+    if not isinstance(entry, Mapping):
+        faults.append(
+            f"{where}: must be a mapping with a type, got {shown(entry)}; "
+            f"write {{type: choice, values: [...]}} or another of {known}"
+        )
+        return None
+    kind = entry.get("type")
+    if not isinstance(kind, str) or kind not in EXPRESSIONS:
+        near = did_you_mean(kind, EXPRESSIONS) if isinstance(kind, str) else ""
+        faults.append(f"{where}.type: must be one of {known}, got {shown(kind)}{near}")
+        return None
+    part = Fields({name: value for name, value in entry.items() if name != "type"}, where)
+    expression = _read(EXPRESSIONS[kind], part, logbase)
+    faults += part.faults
+    return None if part.faults else expression
+
+
+def _read(kind: type[Expression], part: Fields, logbase: float) -> Expression | None:
+    if kind is Choice:
+        return _choice(part, logbase)
+    if kind is Randint:
+        part.only(["upper"], kind.type)
+        part.required(["upper"], kind.type)
+        upper = part.integer("upper", 1, _LARGEST_UPPER)
+        return Randint(upper) if upper is not None else None
+    names = [field.name for field in fields(kind) if field.name != "base"]
+    told = _take_logarithms(part, logbase) if issubclass(kind, LogUniform) else set()
+    part.only(names, kind.type)
+    part.required([name for name in names if name not in told], kind.type)
+    numbers = {name: part.number(name) for name in names}
+    base = {"base": logbase} if issubclass(kind, LogUniform | LogNormal) else {}
+    unread = {name for name, number in numbers.items() if number is None}
+    expression = kind(**{**numbers, **{name: _STAND_INS[name] for name in unread}}, **base)
+    for name, text in expression.faults():
+        # How the others stand to each other is not known when one of them could not be read.
+        if name not in unread if name else unread <= {"q"}:
+            part.fault(name, text)
+    return expression
+
+
+def _take_logarithms(part: Fields, logbase: float) -> set[str]:
+    """Replace `low` and `high` by the `min_value` and `max_value` that they stand for.
+
+    Returns:
+        Those of them that are not known, because of faults that have been told.
+    """
+    if not {"low", "high"} & set(part.raw):
+        return set()
+    both = [name for name in ("min_value", "max_value") if name in part.raw]
+    for name in both:
+        part.fault(
+            name,
+            "is the logarithm of what low and high say as it is, so only one pair may be given, "
+            f"got {shown(part.raw.pop(name))}; remove it with ~{part.where}.{name}",
+        )
+    part.required(["low", "high"], "a pair of actual bounds")
+    low, high = part.positive("low"), part.positive("high")
+    for actual in ("low", "high"):
+        part.raw.pop(actual, None)
+    if low and high and low >= high:
+        part.fault("", f"low must be below high, got {low:g} and {high:g}")
+    if not (low and high and low < high):
+        return {"min_value", "max_value"}
+    part.raw["min_value"], part.raw["max_value"] = (
+        math.log(bound) / math.log(logbase) for bound in (low, high)
+    )
+    return set()
+
+
+def _choice(part: Fields, logbase: float) -> Choice | None:
+    part.only(["values"], Choice.type)
+    part.required(["values"], Choice.type)
+    values = part.raw.get("values")
+    if values is None:
+        return None
+    if not isinstance(values, list | tuple) or not values:
+        part.fault("values", f"must be a list with at least one value, got {values!r}")
+        return None
+    return Choice(tuple(_option(value, index, part, logbase) for index, value in enumerate(values)))
+
+
+def _option(value: object, index: int, part: Fields, logbase: float) -> Any:
+    where = f"values[{index}]"
+    if isinstance(value, Mapping) and _is_expression(value, logbase):
+        part.fault(
+            where,
+            f"is an expression, which only a name of its own can have: {{NAME: {shown(value)}}}",
+        )
+        return None
+    if isinstance(value, Mapping):
+        return {
+            str(name): _suboption(inner, f"{where}.{name}", part, logbase)
+            for name, inner in value.items()
+        }
+    _check_plain(value, where, part)
+    return value
+
+
+def _is_expression(value: Mapping[Any, Any], logbase: float) -> bool:
+    """Whether a mapping says what to draw; one with a `type` may be meant as it is."""
+    faults: list[str] = []
+    return "type" in value and _expression(value, "", logbase, faults) is not None and not faults
+
+
+def _suboption(value: object, name: str, part: Fields, logbase: float) -> Any:
+    if isinstance(value, Mapping) and "type" in value:
+        return _expression(value, f"{part.where}.{name}", logbase, part.faults)
+    if isinstance(value, Mapping):
+        part.fault(name, f"must be a value or an expression with a type, got {shown(value)}")
+    else:
+        _check_plain(value, name, part)
+    return value
+
+
+def _check_plain(value: object, where: str, part: Fields) -> None:
+    if isinstance(value, bool):
+        part.fault(where, f"Azure ML takes no booleans, got {value}; write {str(value).lower()!r}")
+    elif not isinstance(value, int | float | str):
+        part.fault(where, f"must be a number, a string or a mapping, got {shown(value)}")
+    elif isinstance(value, float) and not math.isfinite(value):
+        part.fault(where, f"must be a finite number, got {shown(value)}")
+    elif isinstance(value, int) and abs(value) > sys.float_info.max:
+        part.fault(where, f"must be a number up to {sys.float_info.max:g}, got one beyond it")
+    elif isinstance(value, str) and "\0" in value:
+        part.fault(where, f"must be without a null character, got {value!r}")

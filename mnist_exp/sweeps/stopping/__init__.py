@@ -1,0 +1,1 @@
+"""Early termination: the policies, and how the config is read into them."""

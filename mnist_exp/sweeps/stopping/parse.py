@@ -1,0 +1,64 @@
+"""Early-termination policies, read from the config.
+
+https://learn.microsoft.com/azure/machine-learning/reference-yaml-job-sweep#early-termination
+"""
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+from mnist_exp.sweeps.fields import Fields, did_you_mean, shown
+from mnist_exp.sweeps.stopping.bandit import BanditPolicy
+from mnist_exp.sweeps.stopping.median_stopping import MedianStoppingPolicy
+from mnist_exp.sweeps.stopping.policy import Policy
+from mnist_exp.sweeps.stopping.truncation_selection import TruncationSelectionPolicy
+
+#: Azure ML's word -> the policy.
+POLICIES: Mapping[str, type[Policy]] = {
+    kind.type: kind for kind in (BanditPolicy, MedianStoppingPolicy, TruncationSelectionPolicy)
+}
+
+_REQUIRED = {"truncation_selection": ["truncation_percentage"]}
+_WHOLE = {"evaluation_interval", "delay_evaluation", "truncation_percentage"}
+
+
+def parse_policy(
+    raw: Mapping[str, Any] | None, where: str = "sweep.early_termination"
+) -> tuple[Policy | None, list[str]]:
+    """Read an early-termination policy.
+
+    Args:
+        raw: Mapping with `type` and its fields; None lets every trial run to its end.
+        where: The config key of the policy.
+
+    Returns:
+        The policy, None without one or when it has faults, and a line for every fault.
+    """
+    if raw is None:
+        return None, []
+    part = Fields(raw, where)
+    known, kind = ", ".join(POLICIES), part.raw.pop("type", None)
+    if not isinstance(kind, str) or kind not in POLICIES:
+        near = did_you_mean(kind, POLICIES) if isinstance(kind, str) else ""
+        remedy = f"for no policy set {where}=null"
+        part.fault("type", f"must be one of {known}, got {shown(kind)}; {remedy}{near}")
+        for name in sorted(_WHOLE):
+            part.integer(name, 0)
+        return None, part.faults
+    names = [field.name for field in fields(POLICIES[kind])]
+    part.only(names, kind)
+    part.required(_REQUIRED.get(kind, []), kind)
+    values = {
+        name: part.integer(name, 0) if name in _WHOLE else part.number(name)
+        for name in names
+        if name in part.raw
+    }
+    read = {name: value for name, value in values.items() if value is not None}
+    if not all(name in read for name in _REQUIRED.get(kind, [])):
+        return None, part.faults
+    policy = POLICIES[kind](**read)  # type: ignore[arg-type]
+    for name, text in policy.faults():
+        # How numbers stand to each other is not known of those that could not be read.
+        if name or values.keys() - read.keys() <= _WHOLE:
+            part.fault(name, text)
+    return (None if part.faults else policy), part.faults

@@ -1,0 +1,244 @@
+"""The state of endpoints: files, each written whole or not at all."""
+
+import fcntl
+import json
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from mnist_exp.errors import ConflictError, NotFoundError, OutputsError
+from mnist_exp.records import write_json
+from mnist_exp.serving.access import AML_TOKEN, new_token
+from mnist_exp.serving.files import (
+    DEPLOYMENT_FILE,
+    DEPLOYMENTS_FOLDER,
+    ENDPOINT_FILE,
+    FAILURE_FILE,
+    FRONT_FILE,
+    FRONT_LOG,
+    KEYS_FILE,
+    LOCK_FILE,
+    REVISIONS_FOLDER,
+    Credentials,
+    EndpointRecord,
+)
+from mnist_exp.serving.settings import LOG_FILE
+from mnist_exp.workspaces.local.endpoints.process_identity import ProcessId
+
+T = TypeVar("T")
+
+#: Bytes of randomness in a key; 64 characters.
+_KEY_BYTES = 48
+
+
+@dataclass(frozen=True)
+class DeploymentRecord:
+    """`deployment.json`: what is to serve, or why nothing does.
+
+    Attributes:
+        model: `name:version`.
+        revision: The folder of the revision below `revisions`.
+        why: Why `provisioning_state` is Failed.
+        fingerprint: Of all that the revision was made of.
+    """
+
+    name: str
+    provisioning_state: str
+    model: str
+    revision: int
+    instance_count: int = 1
+    request_timeout_ms: int = 5000
+    why: str = ""
+    fingerprint: str = ""
+
+
+class DeploymentFolder:
+    """One deployment's files.
+
+    Args:
+        path: `<endpoint>/deployments/<name>`.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.record_file = path / DEPLOYMENT_FILE
+        self._claim_file = path / "deploying.json"
+
+    def load(self) -> DeploymentRecord | None:
+        """Return the record; None while the first revision is being made."""
+        return _load(self.record_file, lambda raw: DeploymentRecord(**raw))
+
+    def save(self, record: DeploymentRecord) -> None:
+        """Write the record: its revision is the one that is to serve."""
+        write_json(self.record_file, asdict(record))
+
+    def failure(self, number: int) -> str:
+        """Return why the front has given a revision up; empty if it has not."""
+        raw = _load(self.path / FAILURE_FILE, dict)
+        return str(raw["why"]) if raw and raw.get("revision") == number else ""
+
+    def revision(self, number: int) -> Path:
+        """Return a revision's folder."""
+        return self.path / REVISIONS_FOLDER / str(number)
+
+    def log(self, number: int) -> Path:
+        """Return a revision's console log."""
+        return self.revision(number) / LOG_FILE
+
+    def revisions(self) -> list[int]:
+        """Return the numbers of the revisions that have left files."""
+        folder = self.path / REVISIONS_FOLDER
+        return sorted(int(path.name) for path in folder.iterdir()) if folder.is_dir() else []
+
+    @contextmanager
+    def claimed(self, deployer: ProcessId) -> Iterator[None]:
+        """Say, while it lasts, that this command is making a revision."""
+        write_json(self._claim_file, asdict(deployer))
+        try:
+            yield
+        finally:
+            self._claim_file.unlink(missing_ok=True)
+
+    @property
+    def is_claimed(self) -> bool:
+        """Whether a command that still runs is making a revision."""
+        deployer = _load(self._claim_file, lambda raw: ProcessId(**raw))
+        return deployer is not None and deployer.is_alive
+
+
+class EndpointFolder:
+    """One endpoint's files.
+
+    Args:
+        path: `<root>/<name>`.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.record_file = path / ENDPOINT_FILE
+        self.keys_file = path / KEYS_FILE
+        self.front_log = path / FRONT_LOG
+        self._deployments = path / DEPLOYMENTS_FOLDER
+
+    def load(self) -> EndpointRecord | None:
+        """Return the record, None if there is no such endpoint."""
+        return _load(self.record_file, lambda raw: EndpointRecord(**raw))
+
+    def save(self, record: EndpointRecord) -> None:
+        """Write the record, and keys if there are none yet."""
+        if not self.keys_file.exists():
+            self._save_keys(Credentials(_new_key(), _new_key()))
+        write_json(self.record_file, asdict(record))
+
+    def keys(self) -> Credentials:
+        """Return what opens the endpoint; a token that has half its life behind it is renewed.
+
+        Raises:
+            NotFoundError: Somebody removed the file.
+        """
+        keys = _load(self.keys_file, lambda raw: Credentials(**raw))
+        if keys is None:
+            raise NotFoundError(f"{self.keys_file}: gone; delete the endpoint and make it again")
+        record = self.load()
+        if record is None or record.auth_mode != AML_TOKEN:
+            return keys
+        if keys.token_expires - time.time() > record.token_lifetime / 2:
+            return keys
+        return self._renewed(keys, record)
+
+    def regenerate(self, which: str) -> None:
+        """Make one of the keys anew; with the primary key all tokens go."""
+        keys = self.keys()
+        if which == "secondary":
+            self._save_keys(replace(keys, secondary=_new_key()))
+        else:
+            self._save_keys(Credentials(_new_key(), keys.secondary))
+
+    def _renewed(self, keys: Credentials, record: EndpointRecord) -> Credentials:
+        expires = time.time() + record.token_lifetime
+        token = new_token(keys.primary, record.name, expires)
+        renewed = replace(keys, token=token, token_expires=expires)
+        self._save_keys(renewed)
+        return renewed
+
+    def _save_keys(self, keys: Credentials) -> None:
+        # Without a token there is no word of one.
+        known = {name: value for name, value in asdict(keys).items() if value}
+        write_json(self.keys_file, known, 0o600)
+
+    def front(self) -> ProcessId | None:
+        """Return the front's process, None if it does not run."""
+        process = _load(self.path / FRONT_FILE, lambda raw: ProcessId(**raw))
+        return process if process is not None and process.is_alive else None
+
+    def deployment(self, name: str) -> DeploymentFolder:
+        """Return a deployment's folder, whether it exists or not."""
+        return DeploymentFolder(self._deployments / name)
+
+    def deployments(self) -> list[str]:
+        """Return the names of all deployments, also of those that never got ready."""
+        if not self._deployments.is_dir():
+            return []
+        return sorted(path.name for path in self._deployments.iterdir())
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other commands from changing the endpoint; the kernel lets go if we die.
+
+        Raises:
+            ConflictError: Another command is changing it.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        with (self.path / LOCK_FILE).open("a") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise ConflictError(
+                    f"{self.path}: another command is changing this endpoint; "
+                    "wait until it is through, or end it"
+                ) from error
+            yield
+
+    @contextmanager
+    def starting(self) -> Iterator[None]:
+        """Let one command at a time start the front; others wait for it."""
+        with (self.path / ".starting").open("a") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+
+@contextmanager
+def outputs_errors(where: Path) -> Iterator[None]:
+    """Turn what the file system refuses into an error that says where and what to do.
+
+    Raises:
+        OutputsError: Something could not be written or read.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise OutputsError(
+            f"{error.filename or where}: must be writable ({error.strerror or error}); "
+            "free some space, or move everything with outputs_dir="
+        ) from error
+
+
+def _new_key() -> str:
+    return secrets.token_urlsafe(_KEY_BYTES)
+
+
+def _load(path: Path, build: Callable[[dict[str, Any]], T]) -> T | None:
+    try:
+        return build(json.loads(path.read_text(encoding="utf-8")))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (ValueError, TypeError, KeyError) as error:
+        # Not the content: the file may be the one with the keys.
+        raise NotFoundError(
+            f"{path}: must be a file as mnist-exp wrote it ({type(error).__name__} on reading); "
+            "delete the endpoint and deploy again"
+        ) from None

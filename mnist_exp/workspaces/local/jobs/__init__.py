@@ -1,0 +1,1 @@
+"""Jobs on this machine: their folders, environments, inputs and attempts."""

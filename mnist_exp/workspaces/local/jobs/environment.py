@@ -1,0 +1,94 @@
+"""The environment variables of a job, as Azure ML sets them.
+
+Nothing is inherited from the user's shell but what a program needs to run at all; on Azure ML
+nothing is inherited either. Names: docs of the SDK and of the common runtime,
+https://learn.microsoft.com/azure/machine-learning/how-to-train-cloud
+"""
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from mnist_exp.specs import CommandJob, PathInput
+from mnist_exp.sweeps.space.keys import azure_name
+from mnist_exp.templates import drawn_text, literal_text
+from mnist_exp.workspaces.local.processes.job_orphans import MARKER
+
+#: The tag that MLflow nests runs by.
+PARENT = "mlflow.parentRunId"
+
+#: Where programs, libraries, accelerators and temporary files are on this machine.
+INHERITED = (
+    "CUDA_VISIBLE_DEVICES",
+    "HOME",
+    "LANG",
+    "LC_ALL",
+    "LD_LIBRARY_PATH",
+    "REQUESTS_CA_BUNDLE",
+    "SSL_CERT_FILE",
+    "TMPDIR",
+    "TZ",
+    "XDG_CACHE_HOME",
+)
+
+
+@dataclass(frozen=True)
+class TrackedRun:
+    """The MLflow run that a job logs to."""
+
+    tracking_uri: str
+    run_id: str
+    experiment_id: str
+
+
+def job_environment(
+    job: CommandJob, run: TrackedRun, folder: Path, root: str | None = None
+) -> dict[str, str]:
+    """Return all environment variables of a job.
+
+    Args:
+        job: What runs.
+        run: Where it logs; `mlflow.start_run()` in the job resumes this run.
+        folder: The job's working directory.
+        root: The sweep's name for a trial.
+    """
+    environment = {name: os.environ[name] for name in INHERITED if name in os.environ}
+    environment |= {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+        # A log that can be followed, and non-ASCII text in it.
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONIOENCODING": "utf-8",
+        "AZUREML_RUN_ID": job.name,
+        "AZUREML_ROOT_RUN_ID": root or job.name,
+        "AZUREML_EXPERIMENT_ID": run.experiment_id,
+        "AZUREML_ARM_PROJECT_NAME": job.experiment_name,
+        # Scripts print or tag these; no script can do anything with them here.
+        "AZUREML_ARM_SUBSCRIPTION": "local",
+        "AZUREML_ARM_RESOURCEGROUP": "local",
+        "AZUREML_ARM_WORKSPACE_NAME": "local",
+        "AZUREML_WORKSPACE_ID": "local",
+        "AZ_BATCH_MASTER_NODE": "127.0.0.1:6000",
+        MARKER: str(folder),
+        "AZUREML_CR_NODE_RANK": "0",
+        "AZUREML_NODE_COUNT": "1",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_TRACKING_URI": run.tracking_uri,
+        "MLFLOW_RUN_ID": run.run_id,
+        "MLFLOW_EXPERIMENT_ID": run.experiment_id,
+        "MLFLOW_EXPERIMENT_NAME": job.experiment_name,
+    }
+    environment |= {
+        f"AZUREML_PARAMETER_{name}": literal_text(value)
+        for name, value in job.inputs.items()
+        if not isinstance(value, PathInput)
+    }
+    return environment | dict(job.environment_variables)
+
+
+def sweep_variables(parameters: Mapping[str, object]) -> dict[str, str]:
+    """Return the variables by which a trial sees its drawn values, under Azure ML's names."""
+    return {
+        f"AZUREML_SWEEP_{azure_name(name)}": drawn_text(value) for name, value in parameters.items()
+    }

@@ -1,0 +1,172 @@
+"""The folder of a job: what is laid out before it runs and what is kept after.
+
+`<outputs>/jobs/<name>` keeps what Azure ML would keep: `outputs/`, `logs/`, the console logs in
+`user_logs/`, `named_outputs/<name>/`, and `job.json` about it. The command runs in `wd/`, a copy of
+the code in which `outputs` and `logs` are links to the kept folders; whatever else it writes there
+is gone when it ends.
+"""
+
+import fcntl
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from mnist_exp.errors import ConflictError, JobError
+from mnist_exp.records import write_json
+from mnist_exp.snapshot import copy_snapshot
+from mnist_exp.workspaces.local.jobs.console import Console
+from mnist_exp.workspaces.local.processes.supervised import EXIT_CODE_NAME
+
+_KEPT = ("outputs", "logs")
+
+
+class JobFolder:
+    """The folder of one job.
+
+    Args:
+        root: `<outputs>/jobs`.
+        name: The job's name.
+        workers: Processes of the job; each has a console log.
+    """
+
+    def __init__(self, root: Path, name: str, workers: int = 1) -> None:
+        self.path = root / name
+        self.work = self.path / "wd"
+        self.inputs = self.path / "inputs"
+        self.named_outputs = self.path / "named_outputs"
+        names = ["std_log.txt"]
+        if workers > 1:
+            names = [f"std_log_process_{index}.txt" for index in range(workers)]
+        self.logs = [self.path / "user_logs" / name for name in names]
+        self.console = Console(self.logs)
+        self._description = self.path / "job.json"
+
+    @property
+    def log(self) -> Path:
+        """The console log, of the first process if there are several."""
+        return self.logs[0]
+
+    @property
+    def exit_code(self) -> int | None:
+        """The exit code of the last attempt, if it ended by itself, whoever saw it."""
+        try:
+            return int((self.path / EXIT_CODE_NAME).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+
+    def forget_exit_code(self) -> None:
+        """Remove it: the job is described by now, or starts again."""
+        (self.path / EXIT_CODE_NAME).unlink(missing_ok=True)
+
+    @property
+    def has_outputs(self) -> bool:
+        """Whether an attempt has left something in the named outputs, such as a checkpoint."""
+        return any(not path.is_dir() for path in self.named_outputs.rglob("*"))
+
+    def put_outputs_aside(self) -> None:
+        """Give an attempt that begins again empty named outputs; the last ones are kept beside."""
+        if self.named_outputs.exists():
+            beside = self.path / "named_outputs_before"
+            shutil.rmtree(beside, ignore_errors=True)
+            self.named_outputs.rename(beside)
+
+    @property
+    def exists(self) -> bool:
+        """Whether there has been a job of that name."""
+        return self._description.exists()
+
+    def describe(self, description: dict[str, object]) -> None:
+        """Write `job.json`: what a later command needs to know of this job."""
+        write_json(self._description, description)
+
+    def description(self) -> dict[str, Any]:
+        """Return `job.json`.
+
+        Raises:
+            JobError: There is no such job.
+        """
+        try:
+            content = json.loads(self._description.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise JobError(f"run: no job {self.path.name} in {self.path.parent}") from error
+        return dict(content)
+
+    @property
+    def run_id(self) -> str:
+        """The MLflow run of the job.
+
+        Raises:
+            JobError: There is no such job.
+        """
+        return str(self.description()["mlflow_run_id"])
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other commands from running the same job; a lock dies with its process.
+
+        Raises:
+            ConflictError: Another command runs it.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        with (self.path / ".lock").open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise ConflictError(
+                    f"run: {self.path.name} is being run by another command; wait for it"
+                ) from error
+            yield
+
+    def prepare(self, code: Path | None) -> None:
+        """Lay out a fresh working copy; of an attempt before only the named outputs stay.
+
+        Azure ML starts a job whose node was taken away in the same way.
+        """
+        self.clean()
+        self.forget_exit_code()
+        for name in _KEPT:
+            shutil.rmtree(self.path / name, ignore_errors=True)
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        self.work.mkdir()
+        if code is not None:
+            self._copy(code, self.work)
+        for name in _KEPT:
+            kept, link = self.path / name, self.work / name
+            # A snapshot may bring a folder of that name along.
+            if link.is_dir():
+                link.rename(kept)
+            kept.mkdir(exist_ok=True)
+            link.symlink_to(kept, target_is_directory=True)
+
+    def keep_code(self, code: Path) -> Path:
+        """Keep a snapshot of the code, unless there is one, and return its folder."""
+        kept, aside = self.path / "code", self.path / "code.part"
+        if not kept.exists():
+            try:
+                shutil.rmtree(aside, ignore_errors=True)
+                self._copy(code, aside)
+                aside.rename(kept)
+            finally:
+                shutil.rmtree(aside, ignore_errors=True)
+        return kept
+
+    def _copy(self, code: Path, to: Path) -> None:
+        copy_snapshot(code, to, leave_out=self.path.parent.parent)
+        for name in _KEPT:
+            if (to / name).is_file():
+                raise JobError(
+                    f"job.code: {name} must be a folder, since what a job writes there is kept, "
+                    f"got the file {code / name}; rename it"
+                )
+
+    def clean(self) -> None:
+        """Remove what a job does not keep."""
+        for name in _KEPT:
+            made_anew = self.work / name
+            # A script may have removed the link to have an empty folder.
+            if made_anew.is_dir() and not made_anew.is_symlink():
+                shutil.copytree(made_anew, self.path / name, symlinks=True, dirs_exist_ok=True)
+        shutil.rmtree(self.work, ignore_errors=True)

@@ -1,0 +1,1 @@
+"""The processes of jobs: supervised, watched, ended."""

@@ -1,0 +1,122 @@
+"""How trials are started: as forks where that is possible, else as any other job."""
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from mnist_exp.workspaces.local.forking.calls import python_call
+from mnist_exp.workspaces.local.forking.client import ForkedScript, ForkServer
+from mnist_exp.workspaces.local.forking.preload import libraries_of
+from mnist_exp.workspaces.local.processes.job_orphans import end_leftovers, of_sweep
+from mnist_exp.workspaces.local.processes.workers import Processes, Workers
+
+#: What libraries read to find out how many threads they may compute with.
+_THREADS = (
+    "TF_NUM_INTRAOP_THREADS",
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+)
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def thread_variables(concurrent: int) -> dict[str, str]:
+    """Return the variables that give each of several trials one thread to compute with.
+
+    More threads than cores only slow each other; a trial that runs alone may have them all.
+    """
+    return dict.fromkeys(_THREADS, "1") if concurrent > 1 else {}
+
+
+class TrialLauncher:
+    """Starts the processes of a sweep's trials.
+
+    `python SCRIPT.py ...` runs in a fork of a process that has the script's libraries imported.
+    Everything else is started as a plain job.
+
+    Args:
+        folder: The sweep's folder.
+        message: Told when trials cannot be forked.
+    """
+
+    def __init__(self, folder: Path, message: Callable[[str], None]) -> None:
+        self._folder = folder
+        self._message = message
+        self._log = folder / "user_logs" / "fork_server.txt"
+        self._server: ForkServer | None = None
+        self._is_lost = False
+
+    def prepare(self, command: str, code: Path, environment: Mapping[str, str]) -> None:
+        """Have the libraries imported meanwhile, where trials can be forked.
+
+        Args:
+            command: With anything in the place of what differs from trial to trial.
+            code: The folder with the scripts.
+            environment: What the libraries are imported with.
+        """
+        argv = self._call_of(command, [environment])
+        if argv is not None:
+            self._start_server(argv[0], code, environment)
+
+    def __call__(
+        self,
+        command: str,
+        folder: Path,
+        environments: Sequence[Mapping[str, str]],
+        logs: Sequence[Path],
+    ) -> Processes:
+        """Start the processes of one trial."""
+        argv = self._call_of(command, environments)
+        if argv is not None and (server := self._server_for(argv[0], folder, environments[0])):
+            return ForkedScript(server, argv, folder, environments[0], logs[0])
+        return Workers(command, folder, environments, logs)
+
+    @property
+    def is_loading(self) -> bool:
+        """Whether libraries are being imported, which takes a second or more."""
+        return self._server is not None and self._server.is_loading
+
+    @property
+    def handles(self) -> Sequence[int]:
+        """What becomes readable when a fork has ended."""
+        return [self._server.fileno()] if self._server and not self._server.is_gone else []
+
+    def close(self) -> None:
+        """End the server, and whatever a trial has left; no trial runs any more."""
+        if self._server:
+            self._server.close()
+        end_leftovers(of_sweep(self._folder), patience_s=0)
+
+    def _call_of(
+        self, command: str, environments: Sequence[Mapping[str, str]]
+    ) -> Sequence[str] | None:
+        first = environments[0]
+        python = shutil.which("python", path=first.get("PATH"))
+        is_ours = python is not None and Path(python).parent == Path(sys.executable).parent
+        return python_call(command, first) if len(environments) == 1 and is_ours else None
+
+    def _server_for(
+        self, script: str, folder: Path, environment: Mapping[str, str]
+    ) -> ForkServer | None:
+        if self._is_lost:
+            return None
+        server = self._server or self._start_server(script, folder, environment)
+        if server.wait_until_ready():
+            return server
+        self._is_lost = True
+        why = server.loss or "trials cannot be forked"
+        self._message(f"{why}; each trial from here on imports its libraries itself: {self._log}")
+        return None
+
+    def _start_server(
+        self, script: str, folder: Path, environment: Mapping[str, str]
+    ) -> ForkServer:
+        modules = libraries_of(folder, script)
+        self._server = ForkServer(modules, self._folder, environment, self._log)
+        return self._server

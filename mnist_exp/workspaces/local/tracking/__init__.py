@@ -1,0 +1,1 @@
+"""The MLflow store of an outputs folder. Only `store` imports MLflow."""

@@ -1,0 +1,43 @@
+import pytest
+
+from mnist_exp.cli.arguments import ordered
+from mnist_exp.errors import ConfigError
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("stage=all seed=1", "stage=all seed=1"),
+        ("stage=train --config-dir mine job=own", "--config-dir mine stage=train job=own"),
+        ("stage=train --config-dir=mine job=own", "--config-dir=mine stage=train job=own"),
+        ("a=1 -m b=1,2", "-m a=1 b=1,2"),
+        ("~a.b +c=1 ++d=-1 --cfg job -p x", "--cfg job -p x ~a.b +c=1 ++d=-1"),
+        ("a=1 --info defaults b=2", "--info defaults a=1 b=2"),
+        ("a=1 --info b=2", "--info a=1 b=2"),
+        ("--help", "--help"),
+    ],
+)
+def test_flags_come_first_with_their_values(words: str, expected: str) -> None:
+    assert ordered(words.split()) == expected.split()
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("--stage train", "--stage: no such flag; values are given without dashes, stage=train"),
+        ("--stage=train", "--stage=train: no such flag; values are given without dashes, stage=t"),
+        ("-x seed=1", "-x: no such flag; values are given without dashes, x=..."),
+        ("stage=all --config-dir", "--config-dir: needs a value behind it"),
+    ],
+)
+def test_a_flag_that_hydra_has_not_is_told(words: str, expected: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        ordered(words.split())
+    (line,) = caught.value.lines
+    assert line.startswith(expected)
+
+
+def test_all_faults_are_told_at_once() -> None:
+    with pytest.raises(ConfigError) as caught:
+        ordered(["--stage", "train", "--seed=1", "-c"])
+    assert len(caught.value.lines) == 3

@@ -1,0 +1,51 @@
+"""What the terminal proposes to type next."""
+
+import subprocess
+import sys
+
+import pytest
+
+from mnist_exp.cli.display import RichDisplay
+from mnist_exp.config import Stage
+from tests.report.samples import record
+
+
+@pytest.mark.parametrize(
+    "once",
+    [
+        "endpoint.regenerate_key=primary",
+        "endpoint.traffic={tff-blue: 100}",
+        "+endpoint.traffic.tff-blue=100",
+        "endpoint.mirror_traffic={tff-green: 10}",
+        "endpoint.invoke_deployment=tff-green",
+        "run=model:1",
+    ],
+)
+def test_what_is_said_once_is_not_proposed_again(
+    capsys: pytest.CaptureFixture[str], once: str
+) -> None:
+    display = RichDisplay(["stage=deploy", once, "endpoint.name=mine", "outputs_dir=here"])
+    display.stage_ended(record(Stage.deploy))
+    line = capsys.readouterr().out.splitlines()[-1]
+    assert line.split() == [
+        "next",
+        "mnist-exp",
+        "stage=invoke",
+        "endpoint.name=mine",
+        "outputs_dir=here",
+    ]
+
+
+def test_what_the_results_are_told_with_is_imported_while_a_job_starts() -> None:
+    program = (
+        "import sys\n"
+        "from mnist_exp.cli.display import RichDisplay\n"
+        "with RichDisplay([]).watching(None, 'acc', 8) as observer:\n"
+        "    print('matplotlib' in sys.modules, 'sklearn' in sys.modules)\n"
+        "    observer.idle()\n"
+        "    print('matplotlib' in sys.modules, 'sklearn' in sys.modules)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines() == ["False False", "True True"]

@@ -1,0 +1,286 @@
+"""Every kind of fault that Hydra or OmegaConf finds becomes one line."""
+
+from pathlib import Path
+
+import pytest
+
+from mnist_exp.cli.execution import report_errors
+from tests.composing import config
+
+MESSAGES: dict[str, tuple[list[str], str]] = {
+    "stage": (
+        ["stage=trian"],
+        "stage: must be one of compute, train, sweep, register, deploy, invoke, status, logs, "
+        "cleanup, doctor, all, got trian",
+    ),
+    "option": (
+        ["workspace=aws"],
+        "workspace: must be one of azure, local, got aws",
+    ),
+    "option nearly right": (["model=tutoral"], "got tutoral (did you mean tutorial?)"),
+    "group": (["modle=small"], "modle: no such key (did you mean model?); the config has stage,"),
+    "key": (
+        ["model.lerning_rate=1"],
+        "model.lerning_rate: no such key (did you mean learning_rate?); model has first_layer",
+    ),
+    "key at the top": (["sed=1"], "sed: no such key (did you mean seed?); the config has"),
+    "key of a strange group": (["early.x=1"], "early: no such key; the config has"),
+    "nested key": (
+        ["sweep.limits.max_trials=5"],
+        "sweep.limits.max_trials: no such key (did you mean max_total_trials?)",
+    ),
+    "key in a mapping": (["job={nope: 2}"], "job.nope: no such key; job has experiment_name"),
+    "added key": (["+model.epoch=3"], "model.epoch: no such key (did you mean epochs?)"),
+    "forced key": (["++model.epoch=3"], "model.epoch: no such key (did you mean epochs?)"),
+    "added key at the top": (["+epochs=3"], "epochs: no such key; the config has"),
+    "key of a free mapping": (
+        ["job.inputs.momentum=1"],
+        "job.inputs.momentum: no such key; add it with +job.inputs.momentum=...",
+    ),
+    "field of an expression": (
+        ["sweep.search_space.learning_rate.q=1"],
+        "add it with +sweep.search_space.learning_rate.q=...",
+    ),
+    "another expression": (
+        ["sweep.search_space.learning_rate={type: choice, values: [1]}"],
+        "sweep.search_space.learning_rate.values: no such key, and {...} adds to those that are "
+        "there; replace them all: '~sweep.search_space.learning_rate' "
+        "'+sweep.search_space.learning_rate={...}'",
+    ),
+    "another space": (
+        ["sweep.search_space={learning_rate: {type: choice, values: [1]}}"],
+        "there; empty it before: 'sweep.search_space={}', and '+sweep.search_space.KEY=...' for",
+    ),
+    "whole number": (["model.epochs=many"], "model.epochs: must be a whole number, got many"),
+    "fraction": (["model.epochs=1.5"], "model.epochs: must be a whole number, got 1.5"),
+    "nothing": (["model.epochs="], "model.epochs: must be a whole number, got ''"),
+    "list": (["model.epochs=[1]"], "model.epochs: must be a whole number, got [1]"),
+    "mapping": (["seed={a: 1}"], "seed: must be a whole number, got {a: 1}"),
+    "null": (["model.epochs=null"], "model.epochs: must be a whole number, got null"),
+    "number": (["model.learning_rate=x"], "model.learning_rate: must be a number, got x"),
+    "truth": (["endpoint.reuse=maybe"], "endpoint.reuse: must be true or false, got maybe"),
+    "text": (["outputs_dir=null"], "outputs_dir: must be text, got null"),
+    "optional number": (
+        ["endpoint.port=x"],
+        "endpoint.port: must be a whole number or null, got x",
+    ),
+    "enum": (
+        ["compute.tier=fast"],
+        "compute.tier: must be one of dedicated, low_priority, got fast",
+    ),
+    "optional enum": (
+        ["job.identity=me"],
+        "job.identity: must be one of user, managed or null, got me",
+    ),
+    "value of a mapping": (
+        ["endpoint.traffic.a=x"],
+        "endpoint.traffic.a: must be a whole number, got x",
+    ),
+    "value in a mapping": (
+        ["endpoint.traffic={a: x}"],
+        "endpoint.traffic.a: must be a whole number, got x",
+    ),
+    "number for a mapping": (["endpoint.traffic=5"], "endpoint.traffic: must be a mapping, got 5"),
+    "number for keys": (["sweep.limits=5"], "sweep.limits: must be a group of keys, got 5"),
+    "null for keys": (["sweep.limits=null"], "sweep.limits: must be a group of keys, got null"),
+    "key below a null": (
+        ["job.command.x=1"],
+        "job.command: must be text or null, which has no keys of its own, got job.command.x=1",
+    ),
+    "null for a group": (["model=null"], "a group takes the name of one of its options"),
+    "bracket": (["model.epochs=[1"], "model.epochs=[1: not a readable override; write key=value"),
+    "no equals sign": (["train"], "train: not a readable override; write key=value"),
+    "several values": (
+        ["model=small,wide"],
+        "model=small,wide: several values need --multirun (-m)",
+    ),
+    "added again": (
+        ["+model.epochs=3"],
+        "+model.epochs: is set already; write model.epochs=... without the +",
+    ),
+    "deleted but not there": (["~model.nope"], "~model.nope: no such key to delete"),
+    "mapping deleted": (
+        ["~sweep.early_termination"],
+        "~sweep.early_termination: cannot be deleted, only set; write sweep.early_termination={}",
+    ),
+    "text with an equals sign": (
+        ["outputs_dir=a=b"],
+        "and quote what holds spaces, commas, braces or = : 'outputs_dir=\"a=b\"'",
+    ),
+    "deleted but needed": (
+        ["~model.epochs"],
+        "~model.epochs: cannot be deleted, only set; write model.epochs=...",
+    ),
+    "missing value": (
+        ["registration.name=???"],
+        "registration.name: must be given; add registration.name=...",
+    ),
+    "missing value that others use": (
+        ["model.epochs=???"],
+        "model.epochs: must be given; add model.epochs=...",
+    ),
+    "Azure ML's own reference": (
+        ["job.script=null", "job.command=python t.py ${{inputs.x}}"],
+        "job.command: ${{...}} is Azure ML's spelling, which Hydra would read as its own; "
+        "leave out the dollar sign",
+    ),
+    "Azure ML's own reference in quotes": (
+        ['job.command="t ${{inputs.x}}"'],
+        "job.command: ${{...}} is Azure ML's spelling",
+    ),
+    "interpolation": (["seed=${nope}"], "seed: Interpolation key 'nope' not found"),
+    "variable that is not set": (
+        ["seed=${oc.env:NO_SUCH_VARIABLE}"],
+        "Environment variable 'NO_SUCH_VARIABLE' not found",
+    ),
+}
+
+
+@pytest.mark.parametrize(("overrides", "expected"), MESSAGES.values(), ids=MESSAGES.keys())
+def test_a_fault_is_one_line(
+    overrides: list[str], expected: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stage = [] if overrides[0].startswith("stage") else ["stage=all"]
+    with report_errors() as outcome:
+        config(*stage, *overrides)
+    assert outcome.exit_code == 1
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    (line,) = printed.err.splitlines()
+    assert_helps(line, expected)
+
+
+def assert_helps(line: str, expected: str) -> None:
+    assert line.startswith("error: ")
+    assert expected in line
+    for internal in ("full_key", "object_type", "DictConfig", "ConfigStore", "HYDRA_FULL_ERROR"):
+        assert internal not in line
+
+
+FILES = {
+    "misspelt key": (
+        "model",
+        "defaults: [tutorial, _self_]\nlerning_rate: 0.1",
+        "model.lerning_rate: no such key (did you mean learning_rate?); model has first_layer",
+    ),
+    "wrong type": (
+        "model",
+        "defaults: [tutorial, _self_]\nepochs: many",
+        "model.epochs: must be a whole number, got many (in model/mine.yaml)",
+    ),
+    "Azure ML's own reference": (
+        "job",
+        "defaults: [tutorial, _self_]\nscript: null\ncommand: t ${{inputs.x}}",
+        "command: ${{...}} is Azure ML's spelling, which Hydra would read as its own",
+    ),
+    "interpolation that is not closed": (
+        "job",
+        'defaults: [tutorial, _self_]\ndisplay_name: "${seed"',
+        "display_name: not a readable ${...}",
+    ),
+    "list": ("job", "- a\n- b", "job/mine.yaml: must be a mapping of keys, got a list or a value"),
+    "broken YAML": ("model", "a: [1\nb: 2", "a config file is no valid YAML"),
+}
+
+
+@pytest.mark.parametrize(("group", "text", "expected"), FILES.values(), ids=FILES.keys())
+def test_a_fault_in_a_file_of_ones_own_is_one_line(
+    group: str, text: str, expected: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / group).mkdir()
+    (tmp_path / group / "mine.yaml").write_text(text, encoding="utf-8")
+    with report_errors() as outcome:
+        config("stage=all", f"{group}=mine", config_dir=tmp_path)
+    assert outcome.exit_code == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert_helps(line, expected)
+
+
+def test_every_missing_value_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with report_errors():
+        config("registration.name=???")
+    assert capsys.readouterr().err.splitlines() == [
+        "error: registration.name: must be given; add registration.name=...",
+        "error: stage: must be one of compute, train, sweep, register, deploy, invoke, status, "
+        "logs, cleanup, doctor, all; add e.g. stage=all",
+    ]
+
+
+def test_every_unknown_key_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with report_errors():
+        config("stage=all", "+model.a=1", "+job.b=2", "+c=3")
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split(":")[1].strip() for line in lines] == ["model.a", "job.b", "c"]
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["+job.inputs.momentum=0.9"],
+        ["job.environment_variables.A=1"],
+        ["endpoint.traffic={tff-blue: 100}"],
+        ["sweep=grid", "sweep.early_termination.type=bandit"],
+        ["+sweep.search_space.x={type: choice, values: [1]}"],
+        ["job.identity=null"],
+        ["sweep.sampling_algorithm=random"],
+        ["sweep.sampling_algorithm.logbase=10"],
+        ["compute=cpu_cluster", "compute.tier=low_priority"],
+    ],
+)
+def test_what_is_right_passes(overrides: list[str]) -> None:
+    config("stage=all", *overrides)
+
+
+def test_a_file_that_is_not_utf8_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "job").mkdir()
+    (tmp_path / "job" / "mine.yaml").write_bytes(b"experiment_name: caf\xe9\n")
+    with report_errors() as outcome:
+        config("stage=all", "job=mine", config_dir=tmp_path)
+    assert outcome.exit_code == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert_helps(line, "a config file is no UTF-8 text")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [
+        (["sweep.search_space={}"], set()),
+        (["sweep.search_space={ }", "+sweep.search_space.x={type: choice, values: [1]}"], {"x"}),
+        (
+            [
+                "sweep.search_space={}",
+                "+sweep.search_space.x={type: choice, values: [1]}",
+                "sweep.search_space.batch_size.values=[8]",
+            ],
+            {"x", "batch_size"},
+        ),
+        (
+            [
+                "sweep.search_space={}",
+                "+sweep.search_space={x: {type: choice, values: [1]}}",
+                "+sweep.search_space.y={type: choice, values: [1]}",
+                "~sweep.search_space.y",
+            ],
+            {"x"},
+        ),
+    ],
+)
+def test_an_emptied_mapping_has_only_what_came_later(
+    overrides: list[str], expected: set[str]
+) -> None:
+    assert set(config("stage=sweep", *overrides).sweep.search_space) == expected
+
+
+def test_early_termination_can_be_switched_off() -> None:
+    assert config("stage=sweep", "sweep.early_termination={}").sweep.early_termination == {}
+    learning_rate = "sweep.search_space.learning_rate={type: choice, values: [0.1]}"
+    space = config("stage=sweep", "sweep.search_space={}", f"+{learning_rate}").sweep.search_space
+    assert space == {"learning_rate": {"type": "choice", "values": [0.1]}}
+    assert config("stage=sweep", "++job.outputs={}").job.outputs == {}
+
+
+def test_references_on_the_command_line_are_resolved_where_they_belong() -> None:
+    found = config("stage=train", "job.inputs={}", "+job.inputs.lr=${model.learning_rate}")
+    assert found.job.inputs == {"lr": found.model.learning_rate}

@@ -1,0 +1,34 @@
+"""Commands that environment variables alone lead to an emulator of Azure."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.azure_emulator.certificates import Certificates
+from tests.azure_emulator.emulator import Emulator
+from tests.azure_emulator.engines import Engine
+from tests.conftest import Cli
+from tests.workspaces.azure.bench import MNIST
+
+#: The whole tutorial, in one command.
+TUTORIAL = ["workspace=azure", "compute=gpu_cluster", "env=curated", "data=mnist", "stage=all"]
+
+Start = Callable[[Engine], Emulator]
+
+
+@pytest.fixture
+def azure(certificates: Certificates, digits: Path, tmp_path: Path, cli: Cli) -> Iterator[Start]:
+    """Start an emulator; commands take it for Azure from then on."""
+    started: list[Emulator] = []
+
+    def make(engine: Engine) -> Emulator:
+        emulator = Emulator(certificates, engine, tmp_path / "emulator")
+        emulator.mounts[MNIST] = digits
+        started.append(emulator)
+        cli.environment.update(emulator.environment)
+        return emulator
+
+    yield make
+    for emulator in started:
+        emulator.close()

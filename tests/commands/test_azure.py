@@ -1,0 +1,118 @@
+"""`workspace=azure` in a process of its own, which environment variables alone lead here."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from mnist_exp.config import Stage
+from tests.azure_emulator.engines import LocalEngine, StubEngine
+from tests.commands.emulated import TUTORIAL, Start
+from tests.conftest import Cli
+from tests.workspaces.azure.bench import Bench
+from tests.workspaces.azure.conftest import taken_for_azure
+
+pytestmark = pytest.mark.xdist_group("azure-commands")
+
+
+@pytest.mark.azure
+def test_the_whole_flow_trains_and_answers_over_the_wire(
+    azure: Start, cli: Cli, tmp_path: Path
+) -> None:
+    emulator = azure(LocalEngine(tmp_path / "engine"))
+    done = cli.ok(*TUTORIAL)
+    invoke = cli.records("invoke")[-1]
+    assert invoke["metrics"]["sample_accuracy"] > 0.8
+    (sweep,) = cli.records("sweep")
+    assert len(sweep["trials"]) == 8
+    assert sweep["best"]["value"] > 0.9
+    assert cli.records("all")[-1]["status"] == "Completed"
+    assert "epoch 20/20" in done.stderr
+    assert (emulator.store.endpoints, emulator.store.deployments) == ({}, {})
+
+
+@pytest.mark.parametrize("workspace", ["azure", pytest.param("local", marks=pytest.mark.azure)])
+def test_a_dry_run_asks_nobody_on_either_workspace(azure: Start, cli: Cli, workspace: str) -> None:
+    emulator = azure(StubEngine())
+    done = cli.ok(*TUTORIAL, f"workspace={workspace}", "dry_run=true")
+    for kind in ("compute", "train", "sweep", "model", "endpoint", "deployment"):
+        assert f"--- # {kind} " in done.stdout
+    assert re.search(r"# job\.code: \d+ files, \d+ bytes", done.stdout)
+    assert "#   train.py" in done.stdout
+    assert "__pycache__" not in done.stdout
+    assert emulator.requests == []
+    assert not (cli.outputs / "index.jsonl").exists()
+
+
+def test_doctor_offline_tells_what_can_be_told(cli: Cli) -> None:
+    done = cli("stage=doctor", "workspace=azure", "compute.size=STANDARD_NC6", "model.epochs=0")
+    assert done.returncode == 1
+    assert "warn  compute.size: STANDARD_NC6 was retired" in done.stderr
+    assert "fail  model.epochs: must be a whole number" in done.stderr
+    assert "ok    azureml-mlflow" in done.stderr
+    assert "fail  workspace: workspace.subscription_id: must be given" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.azure
+def test_doctor_finds_nothing_on_this_machine(cli: Cli) -> None:
+    done = cli.ok("stage=doctor", "compute=gpu_cluster")
+    assert "ok    workspace: this machine" in done.stderr
+
+
+def test_a_multirun_submits_all_its_variants_at_once(
+    azure: Start,
+    cli: Cli,
+    digits: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    emulator = azure(StubEngine())
+    taken_for_azure(emulator, digits, monkeypatch)
+    Bench(emulator, tmp_path / "before", digits.parent).run(Stage.compute)
+    arguments = ["profile=azure", "stage=train", "wait=false", "model=small,wide"]
+    done = cli.ok("-m", *arguments)
+    names = [record["name"] for record in cli.records("train")]
+    assert len(emulator.store.jobs) == len(names) == 2
+    assert all(f"run={name}" in done.stderr for name in names)
+    assert [record["status"] for record in cli.records("train")] == ["NotStarted"] * 2
+
+
+@pytest.mark.azure
+def test_a_variant_on_this_machine_leaves_the_next_one_its_metrics_on_azure(
+    azure: Start, cli: Cli, digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    emulator = azure(StubEngine())
+    taken_for_azure(emulator, digits, monkeypatch)
+    Bench(emulator, tmp_path / "before", digits.parent).run(Stage.compute)
+    places = ["workspace=local,azure", "compute=gpu_cluster", "env=curated"]
+    cli.ok("-m", "stage=train", "model.epochs=1", *places)
+    here, there = cli.records("train")
+    assert (here["workspace"], there["workspace"]) == ("local", "azure")
+    assert here["metrics"]["validation_acc"] > 0
+    assert there["metrics"] == {"validation_acc": 0.7}
+
+
+@pytest.mark.azure
+def test_a_sweep_that_is_submitted_is_followed_with_the_line_that_was_printed(
+    azure: Start, cli: Cli
+) -> None:
+    emulator = azure(StubEngine())
+    cli.ok("profile=azure", "stage=compute")
+    done = cli.ok("profile=azure", "stage=sweep", "sweep=quick", "wait=false")
+    found = re.search(r"go on with it: mnist-exp (.+)", done.stderr)
+    assert found, done.stderr
+    cli.ok(*shlex.split(found[1]))
+    assert len(emulator.recorded("job.put")) == 1
+    assert cli.records("sweep")[-1]["status"] == "Completed"
+
+
+@pytest.mark.azure
+def test_a_stranger_is_told_what_to_do_in_one_line(azure: Start, cli: Cli) -> None:
+    emulator = azure(StubEngine())
+    emulator.forbidden = {"compute"}
+    done = cli("profile=azure", "stage=compute")
+    assert done.returncode == 1
+    assert re.search(r"error: compute gpu-cluster: .*\(request \w+\).*role", done.stderr)
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,77 @@
+"""What is read from a job's console logs."""
+
+from pathlib import Path
+
+import pytest
+
+from mnist_exp.workspaces.local.jobs.console import Attempt, Console
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    return tmp_path / "std_log.txt"
+
+
+@pytest.fixture
+def console(log: Path) -> Console:
+    return Console([log])
+
+
+def test_the_tail_is_that_of_the_last_attempt(console: Console, log: Path) -> None:
+    log.write_text("error: of the first\n")
+    console.note("started again, Failed before")
+    with log.open("a") as file:
+        file.write("warning: of the second\nepoch  7/20  loss 0.1\n")
+    assert console.tail(log) == ["warning: of the second", "epoch  7/20  loss 0.1"]
+    assert (console.attempt().epoch, console.last_warning()) == (7, "of the second")
+
+
+def test_a_scripts_own_lines_are_no_attempts(console: Console, log: Path) -> None:
+    log.write_text("warning: one\n==== training ====\nOSError: no digits\n==== done ====\n")
+    assert console.tail(log, lines=2) == ["OSError: no digits", "==== done ===="]
+    assert console.last_warning() == "one"
+
+
+@pytest.mark.parametrize(
+    ("printed", "attempt", "epochs"),
+    [
+        ("", Attempt(), 0),
+        ("epoch 1/9\nepoch 2/9\n", Attempt(0, 2), 2),
+        ("resuming from epoch 12 of there\n", Attempt(12, 12), 0),
+        ("resuming from epoch 12 of there\nepoch 13/20\n", Attempt(12, 13), 1),
+    ],
+)
+def test_an_attempts_epochs_are_those_after_the_one_that_it_went_on_from(
+    console: Console, log: Path, printed: str, attempt: Attempt, epochs: int
+) -> None:
+    log.write_text("epoch 7/9\n")
+    console.note("evicted after 7 epochs and 3.0 s")
+    with log.open("a") as file:
+        file.write(printed)
+    assert console.attempt() == attempt
+    assert console.attempt().epochs == epochs
+
+
+@pytest.mark.parametrize(
+    ("last", "reason"),
+    [
+        ("ValueError: no digit", ": ValueError: no digit"),
+        ("error: no digit", ": error: no digit"),
+        ("numpy.linalg.LinAlgError: singular", ": numpy.linalg.LinAlgError: singular"),
+        ("fit.py: error: unrecognized: --x", ": fit.py: error: unrecognized: --x"),
+        ("the end", ""),
+        ("no error: all is well", ""),
+        ("RuntimeError: boom\nsecond line", ": RuntimeError: boom"),
+        (
+            "OSError: [Errno 28] No space left on device",
+            "; no space is left for there: free some, or choose another outputs_dir",
+        ),
+    ],
+)
+def test_the_last_error_says_why(console: Console, log: Path, last: str, reason: str) -> None:
+    log.write_text(f"something else\n{last}\n")
+    assert console.reason(log, Path("there")) == reason
+
+
+def test_a_log_that_is_not_there_says_nothing(console: Console, log: Path) -> None:
+    assert (console.tail(log), console.attempt(), console.last_warning()) == ([], Attempt(), "")

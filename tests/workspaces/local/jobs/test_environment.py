@@ -1,0 +1,103 @@
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from mnist_exp.specs import PathInput
+from mnist_exp.workspaces.local.jobs.environment import TrackedRun, job_environment, sweep_variables
+from tests.workspaces.local.factories import command_job
+
+RUN = TrackedRun("sqlite:////store.db", "run-id", "7")
+WORK = Path("/jobs/job/wd")
+
+SHELL = {
+    "AZURE_CLIENT_SECRET": "secret",
+    "AZURE_SUBSCRIPTION_ID": "id",
+    "AZUREML_RUN_ID": "another job",
+    "AWS_SECRET_ACCESS_KEY": "secret",
+    "GITHUB_TOKEN": "secret",
+    "HYDRA_FULL_ERROR": "1",
+    "MLFLOW_TRACKING_TOKEN": "secret",
+    "MLFLOW_TRACKING_URI": "https://elsewhere",
+    "MNIST_EXP_FULL_ERROR": "1",
+    "MY_OWN": "thing",
+    "PYTHONPATH": "/somewhere",
+    "PYTHONSTARTUP": "/somewhere.py",
+    "VIRTUAL_ENV": "/venv",
+}
+
+#: Semantics of a job, section 7: the names that Azure ML documents and that mean something here.
+DOCUMENTED = {
+    "AZUREML_RUN_ID": "job",
+    "AZUREML_ROOT_RUN_ID": "job",
+    "AZUREML_EXPERIMENT_ID": "7",
+    "AZUREML_ARM_PROJECT_NAME": "experiment",
+    "AZUREML_ARM_SUBSCRIPTION": "local",
+    "AZUREML_ARM_RESOURCEGROUP": "local",
+    "AZUREML_ARM_WORKSPACE_NAME": "local",
+    "AZUREML_WORKSPACE_ID": "local",
+    "AZ_BATCH_MASTER_NODE": "127.0.0.1:6000",
+    "AZUREML_CR_EXECUTION_WORKING_DIR_PATH": str(WORK),
+    "AZUREML_CR_NODE_RANK": "0",
+    "AZUREML_NODE_COUNT": "1",
+    "MLFLOW_TRACKING_URI": "sqlite:////store.db",
+    "MLFLOW_RUN_ID": "run-id",
+    "MLFLOW_EXPERIMENT_ID": "7",
+    "MLFLOW_EXPERIMENT_NAME": "experiment",
+}
+
+
+@pytest.fixture(autouse=True)
+def shell(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in SHELL.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    monkeypatch.setenv("HOME", "/home/me")
+
+
+def test_the_documented_names_are_there() -> None:
+    environment = job_environment(command_job("true"), RUN, WORK)
+    assert {name: environment.get(name) for name in DOCUMENTED} == DOCUMENTED
+
+
+def test_nothing_of_the_shell_leaks() -> None:
+    environment = job_environment(command_job("true"), RUN, WORK)
+    leaked = {name for name, value in SHELL.items() if environment.get(name) == value}
+    assert not leaked
+    assert not [name for name in environment if name.startswith(("AZURE_", "HYDRA", "MNIST_EXP"))]
+
+
+def test_what_a_program_needs_to_run_is_there() -> None:
+    environment = job_environment(command_job("true"), RUN, WORK)
+    assert environment["CUDA_VISIBLE_DEVICES"] == "1"
+    assert environment["HOME"] == "/home/me"
+    first, *rest = environment["PATH"].split(os.pathsep)
+    assert first == str(Path(sys.executable).parent)
+    assert os.pathsep.join(rest) == os.environ["PATH"]
+
+
+def test_the_jobs_own_variables_win() -> None:
+    job = command_job("true", environment_variables={"MINE": "a b", "HOME": "/elsewhere"})
+    environment = job_environment(job, RUN, WORK)
+    assert environment["MINE"] == "a b"
+    assert environment["HOME"] == "/elsewhere"
+
+
+def test_literal_inputs_are_parameters_spelt_as_on_the_command_line() -> None:
+    inputs = {"lr": 0.5, "flag": True, "data": PathInput(Path("/data"))}
+    environment = job_environment(command_job("true", inputs=inputs), RUN, WORK)
+    parameters = {
+        name: value for name, value in environment.items() if name.startswith("AZUREML_PARAMETER_")
+    }
+    assert parameters == {"AZUREML_PARAMETER_lr": "0.5", "AZUREML_PARAMETER_flag": "true"}
+
+
+def test_a_trial_knows_its_sweep_and_its_values() -> None:
+    environment = job_environment(command_job("true", "sweep_3"), RUN, WORK, root="sweep")
+    assert environment["AZUREML_RUN_ID"] == "sweep_3"
+    assert environment["AZUREML_ROOT_RUN_ID"] == "sweep"
+    assert sweep_variables({"lr": 0.5, "batch_size": 32}) == {
+        "AZUREML_SWEEP_lr": "0.5",
+        "AZUREML_SWEEP_batch_size": "32",
+    }

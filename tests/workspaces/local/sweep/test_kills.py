@@ -1,0 +1,326 @@
+"""A sweep that is killed at any moment goes on as if nothing had happened."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+
+from mnist_exp.errors import ConflictError, OutputsError
+from mnist_exp.results import JobResult
+from mnist_exp.status import JobStatus
+from mnist_exp.sweeps.journal import Decided, Ended, Logged, Resumed, Sampled, Started, decisions_of
+from mnist_exp.workspaces.local.sweep import trial_backend as backend
+from mnist_exp.workspaces.local.tracking.location import STORE_NAME
+from mnist_exp.workspaces.local.tracking.store import Tracking
+from tests.workspaces.local.factories import PYTHON, choice, description, sweep_job
+from tests.workspaces.local.killing import (
+    SCRIPT,
+    TRIALS,
+    Victim,
+    decided,
+    histories,
+    rules,
+    run_here,
+    table,
+    wait_for_text,
+)
+
+#: Forked from a process with libraries, and a process of its own.
+WAYS = ("python", PYTHON)
+
+
+@pytest.fixture
+def folder(code: Callable[..., Path]) -> Path:
+    return code(SCRIPT)
+
+
+@pytest.fixture
+def undisturbed(tmp_path: Path, empty_store: Path, folder: Path) -> JobResult:
+    outputs = tmp_path / "undisturbed"
+    outputs.mkdir()
+    shutil.copyfile(empty_store, outputs / STORE_NAME)
+    return run_here(outputs, rules(folder, "python"))
+
+
+def check_as_if_undisturbed(
+    victim: Victim, outputs: Path, job_rules: tuple[Path, str], undisturbed: JobResult
+) -> None:
+    seen = {entry.trial for entry in victim.entries() if isinstance(entry, Ended)}
+    starts = [entry.trial for entry in victim.entries() if isinstance(entry, Started)]
+    assert victim.left_behind() == []
+    result = run_here(outputs, rules(*job_rules))
+    assert (result.status, result.best) == (JobStatus.COMPLETED, undisturbed.best)
+    assert table(result) == table(undisturbed)
+    assert [trial.metrics for trial in result.trials] == [
+        trial.metrics for trial in undisturbed.trials
+    ]
+    again = [entry.trial for entry in victim.entries() if isinstance(entry, Started)]
+    # Nothing that had finished is run again.
+    assert seen.isdisjoint(again[len(starts) :])
+    assert victim.left_behind() == []
+
+
+@pytest.mark.parametrize(
+    ("seed", "python"),
+    [
+        (1, WAYS[0]),
+        (2, WAYS[1]),
+        *(pytest.param(seed, WAYS[seed % 2], marks=pytest.mark.soak) for seed in range(3, 18)),
+    ],
+)
+def test_a_killed_sweep_ends_like_an_undisturbed_one(
+    seed: int, python: str, outputs: Path, folder: Path, undisturbed: JobResult
+) -> None:
+    victim = Victim(outputs, str(folder), python, "none")
+    victim.kill(seed)
+    check_as_if_undisturbed(victim, outputs, (folder, python), undisturbed)
+
+
+@pytest.mark.parametrize(
+    "seed", [4, *(pytest.param(seed, marks=pytest.mark.soak) for seed in range(20, 25))]
+)
+def test_with_a_policy_every_decision_can_be_taken_again(
+    seed: int, outputs: Path, folder: Path, undisturbed: JobResult
+) -> None:
+    victim = Victim(outputs, str(folder), "python", "bandit")
+    # Cut trials make short journals.
+    victim.kill(seed, latest=22)
+    job = rules(folder, "python", with_bandit=True)
+    result = run_here(outputs, job)
+    entries = victim.entries()
+    assert [entry.parameters for entry in entries if isinstance(entry, Sampled)] == [
+        trial.parameters for trial in undisturbed.trials
+    ]
+    for index, trial in enumerate(undisturbed.trials):
+        values = [point.value for point in trial.metrics["score"]]
+        found = histories(entries, index)
+        assert found == values[: len(found)]
+    assert job.early_termination is not None
+    taken_again = decisions_of(entries, job.early_termination, job.objective)
+    assert decided(entries) == [(trial, cut.interval, cut.reason) for trial, cut in taken_again]
+    assert len(result.trials) == TRIALS
+    assert result.best == undisturbed.best
+
+
+#: Falls behind from the first value on where `--lr` is small, and is best once it is to end.
+LAST_WORDS = """\
+import argparse, pathlib, signal, sys, time
+from logger import log_metric
+
+parser = argparse.ArgumentParser()
+parser.add_argument("--lr", type=float)
+parser.add_argument("--checkpoints", type=pathlib.Path)
+lr = parser.parse_args().lr
+
+def last_words(*_):
+    time.sleep(0.5)
+    log_metric("score", 5 + lr, 9)
+    sys.exit(143)
+
+signal.signal(signal.SIGTERM, last_words)
+for step in range(1, 9):
+    log_metric("score", lr, step)
+    time.sleep(0.05)
+"""
+
+
+def test_last_words_of_a_trial_count_though_nobody_was_left_to_hear_them(
+    outputs: Path, code: Callable[..., Path]
+) -> None:
+    folder = code(LAST_WORDS)
+    victim = Victim(outputs, str(folder), "python", "bandit")
+    victim.wait_for(lambda entries: any(isinstance(entry, Decided) for entry in entries))
+    victim.process.kill()
+    victim.process.wait()
+    cut = next(entry.trial for entry in victim.entries() if isinstance(entry, Decided))
+    assert victim.left_behind() == []
+    result = run_here(outputs, rules(folder, "python", with_bandit=True))
+    trial = result.trials[cut]
+    assert trial.status is JobStatus.CANCELED
+    assert trial.best == trial.last == 5 + trial.parameters["lr"]
+    # Told once more, it is the same, and its own run has the best value once.
+    assert table(run_here(outputs, rules(folder, "python", with_bandit=True))) == table(result)
+    run_id = description(victim.folder)["mlflow_run_id"]
+    history = Tracking(outputs).history(run_id, "score")
+    assert [point.value for point in history] == [
+        result.best_trial.best if result.best_trial else None
+    ]
+
+
+def test_no_process_outlives_the_helpers_that_were_to_end_it(outputs: Path, folder: Path) -> None:
+    victim = Victim(outputs, str(folder), "python", "none")
+    victim.wait_for(lambda entries: any(isinstance(entry, Started) for entry in entries))
+    victim.kill_with_its_helpers()
+    assert victim.left_behind() == []
+
+
+def test_trials_that_are_lost_with_the_fork_server_say_so(outputs: Path, folder: Path) -> None:
+    victim = Victim(outputs, str(folder), "python", "none")
+    victim.wait_for(lambda entries: any(isinstance(entry, Logged) for entry in entries))
+    victim.kill_fork_server()
+    assert victim.process.wait(timeout=60) == 0
+    ended = [entry for entry in victim.entries() if isinstance(entry, Ended)]
+    assert len(ended) == TRIALS
+    lost = [entry for entry in ended if entry.exit_code == 137]
+    assert {entry.why for entry in lost} == {
+        "the process that trials are forked from was killed by signal 9"
+    }
+    whys = {description(outputs / "jobs" / f"sweep_{entry.trial}")["why"] for entry in lost}
+    assert whys == {entry.why for entry in lost}
+
+
+def test_what_trials_started_apart_does_not_outlive_a_killed_sweep(
+    outputs: Path, code: Callable[..., Path]
+) -> None:
+    apart = "import subprocess\nsubprocess.Popen(['sleep', '600'], start_new_session=True)\n"
+    victim = Victim(outputs, str(code(apart + SCRIPT)), "python", "none")
+    victim.wait_for(lambda entries: any(isinstance(entry, Logged) for entry in entries))
+    victim.process.kill()
+    victim.process.wait()
+    assert victim.left_behind() == []
+
+
+def test_a_sweep_whose_journal_is_gone_does_not_begin_anew(outputs: Path, folder: Path) -> None:
+    job = rules(folder, "python")
+    run_here(outputs, job)
+    journal = outputs / "jobs" / "sweep" / "journal.jsonl"
+    journal.write_text("", encoding="utf-8")
+    with pytest.raises(OutputsError, match=r"damaged \(it is empty, and there are trials\)"):
+        run_here(outputs, job)
+
+
+def states_of_runs(outputs: Path) -> set[str]:
+    """Return how the runs of the sweep and its trials ended, as MLflow has it."""
+    experiment = description(outputs / "jobs" / "sweep")["mlflow_experiment_id"]
+    found = MlflowClient(Tracking(outputs).uri).search_runs([experiment])
+    return {run.info.status for run in found}
+
+
+#: Fails where there is a file that says so, and tells that it was there.
+FAILING = """\
+import pathlib, sys
+from logger import log_metric
+
+log_metric("score", 1.0, 1)
+sys.exit(pathlib.Path({full!r}).exists())
+"""
+
+
+def test_a_trial_that_fails_over_a_full_disk_runs_again(
+    outputs: Path, tmp_path: Path, code: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = tmp_path / "full"
+    job = sweep_job(
+        f"{PYTHON} script.py {{{{search_space.x}}}}",
+        {"x": choice(1, 2, 3)},
+        code=code(FAILING.replace("{full!r}", repr(str(full)))),
+    )
+    usage = shutil.disk_usage(outputs)
+    measured = lambda _: usage._replace(free=4096 if full.exists() else usage.free)  # noqa: E731
+    monkeypatch.setattr(backend.shutil, "disk_usage", measured)
+    full.touch()
+    with pytest.raises(OutputsError, match="has 4096 bytes left, and a trial has failed; free"):
+        run_here(outputs, job)
+    full.unlink()
+    result = run_here(outputs, job)
+    assert [trial.status for trial in result.trials] == [JobStatus.COMPLETED] * 3
+    assert states_of_runs(outputs) == {"FINISHED"}
+
+
+def test_a_trial_whose_run_was_not_ended_yet_is_closed_by_the_next_command(
+    outputs: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job, end = rules(folder, "python"), Tracking.end
+
+    def killed(*_: object) -> None:
+        # As far as files tell, this is a kill.
+        monkeypatch.setattr(Tracking, "end", end)
+        raise OutputsError("killed")
+
+    monkeypatch.setattr(Tracking, "end", killed)
+    with pytest.raises(OutputsError, match="killed"):
+        run_here(outputs, job)
+    assert run_here(outputs, job).status is JobStatus.COMPLETED
+    assert states_of_runs(outputs) == {"FINISHED"}
+
+
+def test_a_second_command_on_the_same_sweep_is_refused(outputs: Path, folder: Path) -> None:
+    victim = Victim(outputs, str(folder), "python", "none")
+    victim.wait_for(lambda entries: any(isinstance(entry, Started) for entry in entries))
+    with pytest.raises(ConflictError, match="is being run by another command"):
+        run_here(outputs, rules(folder, "python"))
+    # The first one never notices.
+    assert victim.process.wait(timeout=60) == 0
+    entries = victim.entries()
+    # Once it has ended it is told of again, and nothing runs.
+    assert len(run_here(outputs, rules(folder, "python")).trials) == TRIALS
+    assert victim.entries() == entries
+
+
+def test_a_sweep_does_not_go_on_with_other_rules(outputs: Path, folder: Path) -> None:
+    victim = Victim(outputs, str(folder), "python", "none")
+    victim.kill(1)
+    with pytest.raises(ConflictError, match="made with another early_termination"):
+        run_here(outputs, rules(folder, "python", with_bandit=True))
+
+
+#: What a trial goes on from, and what says that it has begun, in its folder.
+KEPT = Path("named_outputs", "checkpoints", "step")
+BEGUN = KEPT.with_name("begun")
+#: Logs without steps, and leaves something that it could go on from; waits in the middle once.
+STEPLESS = """\
+import argparse, pathlib, time
+from logger import log_metric
+
+parser = argparse.ArgumentParser()
+parser.add_argument("--lr", type=float)
+parser.add_argument("--checkpoints", type=pathlib.Path)
+arguments = parser.parse_args()
+kept = arguments.checkpoints / "step"
+print("found", kept.exists(), flush=True)
+kept.with_name("begun").write_text("yes")
+while not pathlib.Path({begin!r}).exists():
+    time.sleep(0.01)
+for step in range(1, 5):
+    log_metric("score", arguments.lr * step)
+    kept.write_text(str(step))
+    while step == 3 and not pathlib.Path({gate!r}).exists():
+        time.sleep(0.01)
+"""
+
+
+@pytest.mark.parametrize("is_heard", [True, False])
+def test_values_without_steps_do_not_count_twice(
+    outputs: Path, tmp_path: Path, code: Callable[..., Path], *, is_heard: bool
+) -> None:
+    begin, gate = tmp_path / "begin", tmp_path / "gate"
+    folder = code(
+        STEPLESS.replace("{begin!r}", repr(str(begin))).replace("{gate!r}", repr(str(gate)))
+    )
+    victim = Victim(outputs, str(folder), "python", "none")
+    trials = [victim.folder.with_name(f"sweep_{trial}") for trial in (0, 1)]
+    if is_heard:
+        begin.touch()
+        victim.wait_for(lambda found: sum(isinstance(entry, Logged) for entry in found) >= 6)
+    else:
+        # Not when the journal has their starts: a command that is stopped then never sends them.
+        wait_for_text([trial / BEGUN for trial in trials], "yes")
+        victim.stop()
+        begin.touch()
+        wait_for_text([trial / KEPT for trial in trials], "3")
+        assert not any(isinstance(entry, Logged) for entry in victim.entries())
+    victim.process.kill()
+    victim.process.wait()
+    assert victim.left_behind() == []
+    gate.touch()
+    result = run_here(outputs, rules(folder, "python"))
+    assert [trial.events for trial in result.trials] == [4] * TRIALS
+    for trial in result.trials:
+        values = [point.value for point in trial.metrics["score"]]
+        assert values == [trial.parameters["lr"] * step for step in range(1, 5)]
+    again = [entry.again for entry in victim.entries() if isinstance(entry, Resumed)]
+    assert again == [(0, 1)]
+    beside = outputs / "jobs" / "sweep_0" / "named_outputs_before" / "checkpoints" / "step"
+    assert beside.read_text() == "3"

@@ -1,0 +1,77 @@
+"""How trials are started, and what becomes of them when the process they are forked from goes."""
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mnist_exp.workspaces.local.processes.job_orphans import MARKER, find_processes, of_sweep
+from mnist_exp.workspaces.local.processes.workers import Processes
+from mnist_exp.workspaces.local.sweep.launching import TrialLauncher
+from tests.workspaces.local.factories import FORKED_APART
+from tests.workspaces.local.pipes import Pipe
+
+PATIENCE_S = 60.0
+PATH = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+
+
+class Bench:
+    """A launcher, and trials for it."""
+
+    def __init__(self, root: Path) -> None:
+        self.folder = root / "sweep"
+        self.messages: list[str] = []
+        self.launcher = TrialLauncher(self.folder, self.messages.append)
+        self.folder.mkdir()
+
+    def start(self, trial: int, text: str) -> Processes:
+        """Start a trial."""
+        work = Path(f"{self.folder}_{trial}", "wd")
+        work.mkdir(parents=True)
+        (work / "script.py").write_text(text, encoding="utf-8")
+        environment = {"PATH": PATH, MARKER: str(work)}
+        return self.launcher("python script.py", work, [environment], [work.parent / "log.txt"])
+
+    def kill_server(self) -> None:
+        """Kill the process that trials are forked from, and wait for that."""
+        server = min(find_processes(str(self.folder).__eq__))
+        os.kill(server, signal.SIGKILL)
+        os.waitid(os.P_PID, server, os.WEXITED | os.WNOWAIT)
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    bench = Bench(tmp_path)
+    yield bench
+    bench.launcher.close()
+
+
+def test_without_the_server_trials_are_plain_processes_and_it_is_said_once(bench: Bench) -> None:
+    assert bench.start(0, "").wait(PATIENCE_S) == 0
+    bench.kill_server()
+    for trial in (1, 2):
+        processes = bench.start(trial, "raise SystemExit(3)")
+        assert (processes.wait(PATIENCE_S), processes.loss) == (3, "")
+        processes.close()
+    log = bench.folder / "user_logs" / "fork_server.txt"
+    assert bench.messages == [
+        "the process that trials are forked from was killed by signal 9; "
+        f"each trial from here on imports its libraries itself: {log}"
+    ]
+
+
+def test_a_launcher_that_closes_leaves_nothing_though_the_server_was_killed(
+    bench: Bench, tmp_path: Path
+) -> None:
+    pipe = Pipe(tmp_path / "pipe")
+    say = f"with open({str(pipe)!r}, 'w') as out: print('here', file=out)\n"
+    bench.start(0, FORKED_APART + say + "while True: time.sleep(0.01)\n")
+    assert pipe.line() == "here"
+    bench.kill_server()
+    assert find_processes(of_sweep(bench.folder))
+    bench.launcher.close()
+    pipe.close()
+    assert find_processes(of_sweep(bench.folder)) == []

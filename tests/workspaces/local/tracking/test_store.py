@@ -1,0 +1,55 @@
+import shutil
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+
+from mnist_exp.errors import ConflictError
+from mnist_exp.workspaces.local.tracking.location import STORE_NAME
+from mnist_exp.workspaces.local.tracking.store import Tracking
+
+
+@pytest.mark.parametrize("name", ["a#b", "a%20b", "a?b", "ä b'c"])
+def test_a_runs_artifacts_are_its_folder_whatever_the_outputs_are_called(
+    tmp_path: Path, empty_store: Path, name: str
+) -> None:
+    outputs, folder = tmp_path / name, tmp_path / "job"
+    for made in (outputs, folder):
+        made.mkdir()
+    shutil.copyfile(empty_store, outputs / STORE_NAME)
+    (folder / "model.bin").touch()
+    run = Tracking(outputs).start("experiment", "run", folder, {})
+    found = MlflowClient(run.tracking_uri).list_artifacts(run.run_id)
+    assert [entry.path for entry in found] == ["model.bin"]
+
+
+def test_a_deleted_experiment_is_told_of_with_the_way_to_restore_it(
+    tracking: Tracking, tmp_path: Path
+) -> None:
+    run = tracking.start("digits", "run", tmp_path, {})
+    MlflowClient(tracking.uri).delete_experiment(run.experiment_id)
+    with pytest.raises(ConflictError, match="digits was deleted in") as caught:
+        Tracking(tracking.store.parent).start("digits", "run", tmp_path, {})
+    assert f"mlflow experiments restore --experiment-id {run.experiment_id}" in str(caught.value)
+
+
+def test_a_deleted_run_is_restored_when_its_job_goes_on(tracking: Tracking, tmp_path: Path) -> None:
+    run = tracking.start("digits", "run", tmp_path, {})
+    tracking.discard(run.run_id)
+    tracking.resume(run.run_id)
+    info = MlflowClient(tracking.uri).get_run(run.run_id).info
+    assert (info.lifecycle_stage, info.status) == ("active", "RUNNING")
+
+
+def test_a_run_that_its_job_never_knew_of_is_put_aside(tracking: Tracking, tmp_path: Path) -> None:
+    tags = {"azureml.job": "sweep_1"}
+    stray = tracking.start("digits", "sweep_1", tmp_path, tags)
+    other = tracking.start("digits", "sweep_2", tmp_path, {"azureml.job": "sweep_2"})
+    run = tracking.start("digits", "sweep_1", tmp_path, tags)
+    client = MlflowClient(tracking.uri)
+    found = [client.get_run(one.run_id).info for one in (stray, other, run)]
+    assert [(info.lifecycle_stage, info.status) for info in found] == [
+        ("deleted", "KILLED"),
+        ("active", "RUNNING"),
+        ("active", "RUNNING"),
+    ]

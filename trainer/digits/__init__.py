@@ -1,0 +1,1 @@
+"""The training of digit classifiers: what `train.py` and `score.py` are made of."""

@@ -1,0 +1,200 @@
+"""The command line: what can be asked of a training run, and the rules of its values."""
+
+import argparse
+import math
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import NoReturn, TypeVar
+
+_Kind = TypeVar("_Kind", bound=StrEnum)
+
+# Beyond it a count is a slip of the finger, or does not fit 32 bits.
+_MOST = 1_000_000
+# What training computes with: the least of float32's normal numbers, and nearly its greatest.
+_LEAST_FLOAT, _MOST_FLOAT = 1.2e-38, 3.4e38
+# What Keras takes.
+_LAST_SEED = 2**32 - 1
+
+
+class Architecture(StrEnum):
+    """The networks that this trainer builds."""
+
+    DNN = "dnn"
+    CNN = "cnn"
+
+
+class Optimizer(StrEnum):
+    """The ways to go down the gradient."""
+
+    SGD = "sgd"
+    MOMENTUM = "momentum"
+    ADAM = "adam"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One training run, as its command line asked for it."""
+
+    data_folder: Path
+    batch_size: int = 64
+    first_layer_neurons: int = 256
+    second_layer_neurons: int = 128
+    learning_rate: float = 0.01
+    epochs: int = 20
+    seed: int = 42
+    validation_fraction: float = 0.1
+    architecture: Architecture = Architecture.DNN
+    optimizer: Optimizer = Optimizer.SGD
+    checkpoints: Path | None = None
+    checkpoint_every: int = 1
+    resume_from: Path | None = None
+
+    @property
+    def is_dense_sgd(self) -> bool:
+        """Whether this is what the compiled path can do: dense layers, plain SGD."""
+        return self.architecture is Architecture.DNN and self.optimizer is Optimizer.SGD
+
+    def parameters(self) -> dict[str, str | int | float]:
+        """The values that decide the result, by the names under which MLflow keeps them."""
+        return {
+            "batch_size": self.batch_size,
+            "first_layer_neurons": self.first_layer_neurons,
+            "second_layer_neurons": self.second_layer_neurons,
+            "learning_rate": self.learning_rate,
+            "epochs": self.epochs,
+            "seed": self.seed,
+            "validation_fraction": self.validation_fraction,
+            "architecture": str(self.architecture),
+            "optimizer": str(self.optimizer),
+        }
+
+
+class _OneLineParser(argparse.ArgumentParser):
+    """An ArgumentParser whose errors are one line, without the usage before them."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"error: {message} (see --help)\n")
+
+
+def parse_arguments(arguments: Sequence[str] | None = None) -> Settings:
+    """Reads the command line.
+
+    Args:
+        arguments: The words after the script's name; by default the process's own.
+
+    Raises:
+        SystemExit: With code 2 after one line on stderr that names flag, rule and value.
+    """
+    return Settings(**vars(_parser().parse_args(arguments)))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _OneLineParser(
+        prog=Path(sys.argv[0]).name,
+        description="Train a network on handwritten digits in the IDX files of MNIST.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add(
+        "--data-folder",
+        type=Path,
+        required=True,
+        help="folder with MNIST's four IDX files, gzipped or not; searched recursively",
+    )
+    add("--batch-size", type=_positive_int, default=64, help="images in one step")
+    add("--first-layer-neurons", type=_positive_int, default=256, help="width of hidden layer 1")
+    add("--second-layer-neurons", type=_positive_int, default=128, help="width of hidden layer 2")
+    add("--learning-rate", type=_positive_float, default=0.01, help="size of a step")
+    add("--epochs", type=_positive_int, default=20, help="passes over the training images")
+    add("--seed", type=_seed, default=42, help="decides initial weights, split and order")
+    add(
+        "--validation-fraction",
+        type=_fraction,
+        default=0.1,
+        help="share of the training images held out, class by class, for validation",
+    )
+    add(
+        "--architecture",
+        type=_member(Architecture),
+        default=Architecture.DNN,
+        help="the network: dnn (two hidden layers) or cnn (convolutions; no hidden layer widths)",
+    )
+    add(
+        "--optimizer",
+        type=_member(Optimizer),
+        default=Optimizer.SGD,
+        help="sgd, momentum (0.9) or adam",
+    )
+    add(
+        "--checkpoints",
+        type=Path,
+        help="folder for checkpoints; a run that finds its own there goes on from the last one",
+    )
+    add("--checkpoint-every", type=_positive_int, default=1, help="epochs between checkpoints")
+    add(
+        "--resume-from",
+        type=Path,
+        help="checkpoint of another run, or folder of them, to go on from if there is no own one",
+    )
+    return parser
+
+
+def _number(text: str, rule: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"must be {rule}, got {text!r}")
+    return value
+
+
+def _whole(text: str, low: int, high: int) -> int:
+    rule = f"a whole number of at least {low}"
+    # A sweep may send 64 as 64.0.
+    value = _number(text, rule)
+    if value != int(value) or value < low:
+        raise argparse.ArgumentTypeError(f"must be {rule}, got {text!r}")
+    if value > high:
+        raise argparse.ArgumentTypeError(f"must be at most {high}, got {text!r}")
+    return int(value)
+
+
+def _positive_int(text: str) -> int:
+    return _whole(text, 1, _MOST)
+
+
+def _seed(text: str) -> int:
+    return _whole(text, 0, _LAST_SEED)
+
+
+def _positive_float(text: str) -> float:
+    value = _number(text, "a finite number above 0")
+    if value <= 0:
+        raise argparse.ArgumentTypeError(f"must be a finite number above 0, got {text!r}")
+    if not _LEAST_FLOAT <= value <= _MOST_FLOAT:
+        rule = f"from {_LEAST_FLOAT} to {_MOST_FLOAT}, as float32 holds it"
+        raise argparse.ArgumentTypeError(f"must be {rule}, got {text!r}")
+    return value
+
+
+def _fraction(text: str) -> float:
+    value = _number(text, "above 0 and below 1")
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"must be above 0 and below 1, got {text!r}")
+    return value
+
+
+def _member(kind: type[_Kind]) -> Callable[[str], _Kind]:
+    def parse(text: str) -> _Kind:
+        try:
+            return kind(text)
+        except ValueError:
+            names = ", ".join(kind)
+            raise argparse.ArgumentTypeError(f"must be one of {names}, got {text!r}") from None
+
+    return parse

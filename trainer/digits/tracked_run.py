@@ -1,0 +1,148 @@
+"""The run in the MLflow store. Importing this imports MLflow."""
+
+import fcntl
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mlflow.entities import LifecycleStage, Metric, Param, Run
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+
+from digits.records import Record
+
+# An address of SQLAlchemy's; a path follows.
+_SQLITE = "sqlite:///"
+
+# MLflow logs the traceback of each failed write; the tracker tries again, and says it once.
+logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
+
+
+@dataclass
+class TrackedRun:
+    """A run in an MLflow store: that of MLFLOW_RUN_ID, or of an earlier attempt, or a new one."""
+
+    client: MlflowClient
+    run_id: str
+    is_own: bool
+    is_new: bool
+    has_begun: bool = False
+    written: dict[str, set[int]] = field(default_factory=dict)
+
+    @classmethod
+    def open(cls, uri: str, earlier: str | None) -> "TrackedRun":
+        """Opens the run.
+
+        Args:
+            uri: The store.
+            earlier: The run in which an earlier attempt logged, if that is known.
+        """
+        _make_store(uri)
+        client = MlflowClient(uri)
+        given = os.environ.get("MLFLOW_RUN_ID")
+        run = client.get_run(given) if given else _reopened(client, earlier)
+        is_new = run is None
+        run = run or client.create_run(_experiment(client))
+        return cls(client, run.info.run_id, is_own=not given, is_new=is_new)
+
+    def begin(self, parameters: Mapping[str, str | int | float]) -> None:
+        """Logs the parameters that the run does not have yet; once is enough.
+
+        One that it has with another value becomes a tag beside it.
+        """
+        if self.has_begun:
+            return
+        known = {} if self.is_new else self.client.get_run(self.run_id).data.params
+        fresh = [
+            Param(key, str(value))  # type: ignore[no-untyped-call]
+            for key, value in parameters.items()
+            if key not in known
+        ]
+        self.client.log_batch(self.run_id, params=fresh)
+        for key, value in parameters.items():
+            if key in known and not _means(known[key], value):
+                # MLflow changes no parameter of a run.
+                self.client.set_tag(self.run_id, f"goes_on_with.{key}", str(value))
+                # More epochs are what a run is gone on with for, and hide no other warning.
+                kind = "note" if key == "epochs" else "warning"
+                print(f"{kind}: MLflow keeps {key}={known[key]}, the run goes on with {value}")
+        self.has_begun = True
+
+    def write(self, records: Sequence[Record]) -> None:
+        """Logs the values in one call, less those of steps that the run has already."""
+        fresh = [record for record in records if record.step not in self._steps(record.key)]
+        if fresh:
+            metrics = [Metric(r.key, r.value, r.timestamp, r.step) for r in fresh]
+            self.client.log_batch(self.run_id, metrics=metrics)
+        for record in fresh:
+            self.written[record.key].add(record.step)
+
+    def finish(self, status: str) -> None:
+        """Ends the run, unless whoever gave its name is to end it."""
+        if self.is_own:
+            self.client.set_terminated(self.run_id, status)
+
+    def _steps(self, key: str) -> set[int]:
+        """The steps of a metric that the run has: MLflow would keep a second value beside."""
+        if key not in self.written:
+            history = [] if self.is_new else self.client.get_metric_history(self.run_id, key)
+            self.written[key] = {metric.step for metric in history}
+        return self.written[key]
+
+
+def _make_store(uri: str) -> None:
+    """Makes a store in a local file aside, and renames it.
+
+    MLflow takes seconds to make its tables, and a process that is killed meanwhile leaves a store
+    that nobody can open any more.
+    """
+    if not uri.startswith(_SQLITE):
+        return
+    address, _, options = uri.partition("?")
+    store = Path(address.removeprefix(_SQLITE))
+    # SQLAlchemy reads % as a character of its own from 2.1 on, and as itself before.
+    if "%" in address or not store.name or not store.parent.is_dir() or store.exists():
+        return
+    with (store.parent / f".{store.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if store.exists():
+            return
+        aside = store.with_name(f".{store.name}.new")
+        aside.unlink(missing_ok=True)
+        beside = address.removesuffix(store.name) + aside.name
+        MlflowClient(f"{beside}?{options}" if options else beside).search_experiments(max_results=1)
+        aside.rename(store)
+
+
+def _means(text: str, value: str | int | float) -> bool:
+    """Whether a parameter as it was written is this value, however it was spelt: 0.010 is 0.01."""
+    try:
+        return type(value)(text) == value
+    except ValueError:
+        return False
+
+
+def _reopened(client: MlflowClient, run_id: str | None) -> Run | None:
+    if not run_id:
+        return None
+    try:
+        run = client.get_run(run_id)
+    except MlflowException:
+        # Another store than that of the earlier attempt, or it was deleted there.
+        return None
+    # MLflow still knows what it has deleted.
+    if run.info.lifecycle_stage == LifecycleStage.DELETED:
+        return None
+    client.update_run(run_id, "RUNNING")
+    return run
+
+
+def _experiment(client: MlflowClient) -> str:
+    if known := os.environ.get("MLFLOW_EXPERIMENT_ID"):
+        return known
+    name = os.environ.get("MLFLOW_EXPERIMENT_NAME", "Default")
+    if experiment := client.get_experiment_by_name(name):
+        return str(experiment.experiment_id)
+    return str(client.create_experiment(name))
