@@ -8,8 +8,8 @@ import pytest
 
 from mnist_exp.config import Stage
 from tests.azure_emulator.engines import LocalEngine, StubEngine
-from tests.commands.emulated import TUTORIAL, Start
 from tests.conftest import Cli
+from tests.support.azure_commands import TUTORIAL, Start
 from tests.workspaces.azure.bench import Bench
 from tests.workspaces.azure.conftest import taken_for_azure
 

@@ -18,8 +18,8 @@ from tests.azure_emulator.emulator import GROUP, SUBSCRIPTION, WORKSPACE, Emulat
 from tests.azure_emulator.engines import StubEngine
 from tests.azure_emulator.routes import endpoints, jobs
 from tests.commands import tutorial_calls
-from tests.commands.emulated import TUTORIAL, Start
 from tests.conftest import Cli
+from tests.support.azure_commands import TUTORIAL, Start
 from tests.workspaces.azure.bench import MNIST
 from tests.workspaces.azure.conftest import taken_for_azure
 

@@ -149,7 +149,7 @@ def test_sigterm_before_training_begins_has_the_same_exit_code(new_job):
     job = new_job("--checkpoints", "checkpoints")
     process = job.start(PYTHONVERBOSE="1")
     # Python tells of each import: that of TensorFlow comes next, and takes seconds.
-    while not (line := process.stderr.readline()).startswith("import 'lean'"):
+    while not (line := process.stderr.readline()).startswith("import 'digits.lean'"):
         if not line:
             process.communicate()
             pytest.fail("it ended before it imported TensorFlow")

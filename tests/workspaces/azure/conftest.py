@@ -9,9 +9,7 @@ from azure.ai.ml import _azure_environments as clouds
 from azure.storage.blob._shared.policies import StorageRetryPolicy
 from azureml.mlflow._common._cloud import cloud
 
-from mnist_exp.config import DataType, Stage
-from mnist_exp.datasets import materialize
-from mnist_exp.specs import DataSpec
+from mnist_exp.config import Stage
 from tests.azure_emulator.certificates import Certificates
 from tests.azure_emulator.emulator import Emulator
 from tests.azure_emulator.engines import Engine, StubEngine
@@ -20,12 +18,6 @@ from tests.workspaces.azure.bench import MNIST, Bench, State
 KNOWN_CLOUDS = clouds._get_clouds_by_metadata_url
 
 Make = Callable[[Engine], Emulator]
-
-
-@pytest.fixture(scope="session")
-def digits(cache: Path) -> Path:
-    """The sample digits, which stand for what is mounted from somebody's storage account."""
-    return materialize(DataSpec(DataType.sample, cache_dir=cache / "mnist_exp"), lambda _: None)
 
 
 class Sketches:

@@ -239,7 +239,7 @@ def test_a_job_and_its_yaml_say_the_same(
     if case == "train-conda":
         check(request, "environment-train", bench.emulator.recorded("environments.put")[-1])
     bench.emulator.store.jobs.clear()
-    maker = job_yaml.sweep_yaml if isinstance(spec, SweepJob) else cli_yaml.command_yaml
+    maker = job_yaml.sweep_yaml if isinstance(spec, SweepJob) else job_yaml.command_yaml
     path = tmp_path / "job.yaml"
     path.write_text(yaml.safe_dump(maker(spec, lambda _: MNIST)), encoding="utf-8")
     loaded = load_job(path)

@@ -1,7 +1,7 @@
 """Which installed libraries a script will import, found without running it."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from mnist_exp.workspaces.local.forking.namesakes import own_modules
@@ -32,7 +32,7 @@ def libraries_of(code: Path, script: str) -> list[str]:
         code: The folder that the job runs in.
         script: Relative to it.
     """
-    found, everywhere = _Names(code), _Names(code, late=True)
+    found, everywhere = _Names(code, Path(script)), _Names(code, Path(script), late=True)
     found.follow(Path(script), late=True)
     everywhere.follow(Path(script), late=True)
     own = own_modules((code / script).parent)
@@ -48,10 +48,12 @@ def libraries_of(code: Path, script: str) -> list[str]:
 class _Names:
     """Collects the libraries that a folder's modules import; with `late`, inside functions too."""
 
-    def __init__(self, code: Path, *, late: bool = False) -> None:
+    def __init__(self, code: Path, script: Path, *, late: bool = False) -> None:
         self.libraries: set[str] = set()
         self._late = late
         self._code = code
+        #: Python looks for modules beside the script first.
+        self._folder = script.parent
         self._seen: set[Path] = set()
 
     def follow(self, path: Path, *, late: bool = False) -> None:
@@ -64,25 +66,36 @@ class _Names:
         except (OSError, SyntaxError, ValueError):
             # The script will say so itself.
             return
-        for name in _imports(tree, late=late):
-            top = name.partition(".")[0]
-            self.libraries.add(top)
-            self.follow(path.parent / f"{top}.py", late=self._late)
+        for name in _imports(tree, path.parent.relative_to(self._folder).parts, late=late):
+            self.libraries.add(name.partition(".")[0])
+            self._follow_own(name)
         for node in ast.walk(tree):
             if isinstance(node, ast.Attribute) and node.attr == _KERAS:
                 self.libraries.add(_KERAS)
             if isinstance(node, ast.Constant) and f"{_AZURE}:" in str(node.value):
                 self.libraries.add(_AZURE)
 
+    def _follow_own(self, name: str) -> None:
+        """Follow an imported name to the files of the code folder that Python would load for it."""
+        folder = self._folder
+        for part in name.split("."):
+            self.follow(folder / f"{part}.py", late=self._late)
+            folder = folder / part
+            self.follow(folder / "__init__.py", late=self._late)
 
-def _imports(tree: ast.Module, *, late: bool) -> Iterator[str]:
+
+def _imports(tree: ast.Module, package: Sequence[str], *, late: bool) -> Iterator[str]:
+    """Yield the absolute name of all that a module of `package` imports."""
     nodes: list[ast.AST] = list(tree.body)
     while nodes:
         node = nodes.pop()
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1] if node.level else ()
+            module = [*above, *([node.module] if node.module else [])]
+            # Each name may be a module of a package.
+            yield from (".".join([*module, alias.name]) for alias in node.names)
             if any(alias.name == _KERAS for alias in node.names):
                 yield _KERAS
         elif late or not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):

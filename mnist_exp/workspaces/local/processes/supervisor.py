@@ -26,7 +26,7 @@ from pathlib import Path
 
 if not __package__:
     # Run as a file, by a Python that was told of no packages: it starts in half the time.
-    sys.path.append(str(Path(__file__).parents[3]))
+    sys.path.append(str(Path(__file__).parents[4]))
 
 from mnist_exp.orphans import adopt_orphans, end_children, reap_children
 

@@ -30,6 +30,20 @@ def test_what_a_script_and_its_modules_import_is_found(code: Callable[..., Path]
     assert libraries_of(folder, "script.py") == ["numpy", "sklearn"]
 
 
+@pytest.mark.parametrize(
+    "imports",
+    ["import pack.fit", "from pack import fit", "from pack.fit import train", "import pack"],
+)
+def test_packages_beside_the_script_are_followed(code: Callable[..., Path], imports: str) -> None:
+    folder = code(imports)
+    (folder / "pack").mkdir()
+    (folder / "pack" / "__init__.py").write_text("from . import fit", encoding="utf-8")
+    (folder / "pack" / "fit.py").write_text("from .deep import numbers", encoding="utf-8")
+    (folder / "pack" / "deep.py").write_text("import numpy, pack.data", encoding="utf-8")
+    (folder / "pack" / "data.py").write_text("import pandas", encoding="utf-8")
+    assert libraries_of(folder, "script.py") == ["numpy", "pandas"]
+
+
 def test_mlflow_is_found_wherever_it_hides(code: Callable[..., Path]) -> None:
     folder = code("import helper", helper="def log():\n    import mlflow")
     assert libraries_of(folder, "script.py") == TRACKING

@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from mnist_exp.config import DataType
+from mnist_exp.datasets import materialize
+from mnist_exp.specs import DataSpec
 from tests.azure_emulator.certificates import Certificates
 from tests.azure_emulator.emulator import Emulator
 from tests.azure_emulator.engines import Engine
@@ -15,6 +18,12 @@ from tests.workspaces.azure.bench import MNIST
 TUTORIAL = ["workspace=azure", "compute=gpu_cluster", "env=curated", "data=mnist", "stage=all"]
 
 Start = Callable[[Engine], Emulator]
+
+
+@pytest.fixture(scope="session")
+def digits(cache: Path) -> Path:
+    """The sample digits, which stand for what is mounted from somebody's storage account."""
+    return materialize(DataSpec(DataType.sample, cache_dir=cache / "mnist_exp"), lambda _: None)
 
 
 @pytest.fixture
