@@ -38,7 +38,7 @@ from mnist_exp.workspaces.local.jobs.folder import JobFolder
 from mnist_exp.workspaces.local.jobs.inputs import local_path
 from mnist_exp.workspaces.local.jobs.interrupts import noted_interrupts
 from mnist_exp.workspaces.local.jobs.running_job import RunningJob, Site
-from mnist_exp.workspaces.local.jobs.start import check_again, start_job
+from mnist_exp.workspaces.local.jobs.start import require_same_command, start_job
 from mnist_exp.workspaces.local.sweep.run import run_sweep
 
 if TYPE_CHECKING:
@@ -186,7 +186,7 @@ class LocalWorkspace:
             return
         if isinstance(spec, DeploymentSpec):
             return
-        check_again(JobFolder(self._jobs, spec.name), spec)
+        require_same_command(JobFolder(self._jobs, spec.name), spec)
         for name, value in spec.inputs.items():
             if isinstance(value, PathInput):
                 local_path(name, value.path, observer.message)

@@ -5,11 +5,15 @@ from collections.abc import Mapping
 from dataclasses import asdict, fields, replace
 from typing import Any
 
-from mnist_exp.errors import ConflictError, OutputsError
+from mnist_exp.errors import OutputsError
+from mnist_exp.same_job import START_ANOTHER, require_same_job
 from mnist_exp.specs import SweepJob
 from mnist_exp.sweeps.history import History, read_history
 from mnist_exp.sweeps.space.expressions import Expression
 from mnist_exp.workspaces.local.sweep.journal_file import JournalFile
+
+#: The parts of a sweep's description that a resumed sweep may not change.
+_RULES = ("command", "sampling_algorithm", "search_space", "objective", "early_termination")
 
 
 def kept_history(job: SweepJob, journal: JournalFile, *, has_trials: bool) -> History | None:
@@ -34,29 +38,24 @@ def kept_history(job: SweepJob, journal: JournalFile, *, has_trials: bool) -> Hi
             raise ValueError("it does not tell how the sweep was made")
     except (LookupError, ValueError) as error:
         raise OutputsError(
-            f"run: the journal {journal.path} of sweep {job.name} is damaged ({error}); put back a "
-            "copy of it, or leave run= and resume= out to begin another sweep"
+            f"run: the journal {journal.path} of sweep {job.name} is damaged ({error}); "
+            f"restore a copy of it, or {START_ANOTHER}"
         ) from error
     return history
 
 
-def as_begun(job: SweepJob, history: History) -> SweepJob:
-    """Return the job with the seed that it was made with.
+def as_submitted(job: SweepJob, history: History) -> SweepJob:
+    """Return the job with the seed that was drawn when the sweep was submitted.
 
     Raises:
-        ConflictError: It was made with other rules.
+        ConflictError: The sweep was submitted with other rules.
     """
     kept: Mapping[str, Any] = history.sweep
     if job.sampling.seed is None:
         seed = kept.get("sampling_algorithm", {}).get("seed")
         job = replace(job, sampling=replace(job.sampling, seed=seed))
-    now = description(job)
-    for part in ("command", "sampling_algorithm", "search_space", "objective", "early_termination"):
-        if now[part] != kept.get(part):
-            raise ConflictError(
-                f"run: sweep {job.name} was made with another {part}, {kept.get(part)}, "
-                f"got {now[part]}; leave run= out to begin another"
-            )
+    rules = {part: value for part, value in description(job).items() if part in _RULES}
+    require_same_job(f"sweep {job.name}", {part: kept.get(part) for part in rules}, rules)
     return job
 
 

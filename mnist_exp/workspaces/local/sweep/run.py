@@ -24,7 +24,7 @@ from mnist_exp.workspaces.local.processes.job_orphans import end_leftovers, of_s
 from mnist_exp.workspaces.local.sweep.journal_file import JournalFile
 from mnist_exp.workspaces.local.sweep.launching import TrialLauncher, cores, thread_variables
 from mnist_exp.workspaces.local.sweep.results import SweepListener, sweep_result, track_end
-from mnist_exp.workspaces.local.sweep.resume import as_begun, description, kept_history
+from mnist_exp.workspaces.local.sweep.resume import as_submitted, description, kept_history
 from mnist_exp.workspaces.local.sweep.trial_backend import Restart, TrialBackend
 from mnist_exp.workspaces.local.tracking.location import STORE_NAME, store_uri
 from mnist_exp.workspaces.local.tracking.metric_rows import MetricRow, MetricRows
@@ -59,7 +59,7 @@ class _Sweep:
             job, journal, has_trials=JobFolder(site.root, f"{job.name}_0").exists
         )
         if self._history:
-            job = as_begun(job, self._history)
+            job = as_submitted(job, self._history)
         else:
             job = replace(job, sampling=with_seed(job.sampling))
         self._job = job
