@@ -1,4 +1,4 @@
-"""The `Workspace` interface: what a stage may ask of the place where the experiment runs."""
+"""The `Workspace` interface: everything that a stage asks of a workspace."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -24,15 +24,15 @@ from mnist_exp.specs import (
 )
 from mnist_exp.status import JobStatus
 
-#: Why something is Canceled that a signal, Ctrl-C above all, has ended.
+#: Why a job is Canceled after Ctrl-C or another signal.
 BY_THE_USER = "canceled by the user"
 
 
 class JobInterrupted(KeyboardInterrupt):
-    """The user stopped a job, or a sweep, that was being watched.
+    """The user interrupted a job or a sweep while it was watched.
 
     Attributes:
-        result: How it ended.
+        result: The result of the canceled job.
     """
 
     def __init__(self, result: JobResult) -> None:
@@ -41,96 +41,97 @@ class JobInterrupted(KeyboardInterrupt):
 
 
 class Detached(KeyboardInterrupt):
-    """The user stopped watching a job that goes on where it runs; its name is the argument."""
+    """The user stopped watching a job that continues to run; its name is the argument."""
 
 
 class Observer(Protocol):
-    """Hears of progress while a workspace watches a job; all calls come from one thread."""
+    """Callbacks for the progress of a watched job; all calls come from one thread."""
 
     def job_changed(self, job: JobResult) -> None:
-        """The job, or one of a sweep's trials, has a new status or a new metric."""
+        """Show that the job, or a trial of a sweep, has a new status or a new metric."""
 
     def message(self, text: str) -> None:
-        """Something worth a line: a decision, a download, a retry."""
+        """Print a line: a decision, a download, a retry."""
 
     def idle(self) -> None:
-        """The job starts, and there may be nothing to hear of it for a second or more."""
+        """Do slow work now: the job starts, and may report nothing for a second or more."""
 
 
 class Workspace(Protocol):
-    """Where an experiment runs. Every verb raises `mnist_exp.errors.MnistExpError` alone.
+    """The place where an experiment runs. Its methods raise only `MnistExpError`.
 
     Attributes:
-        outlives_command: Whether jobs go on when the command that submitted them is gone.
+        outlives_command: Whether jobs continue when the command that submitted them has ended.
     """
 
     outlives_command: bool
 
     def get_or_create_compute(self, spec: ComputeSpec) -> Compute:
-        """Return the compute target of that name, made first if there is none."""
+        """Return the compute target of that name; create it if there is none."""
 
     def delete_compute(self, name: str) -> bool:
-        """Delete a compute target and wait for that; return whether there was one."""
+        """Delete a compute target, and return whether it existed once it is deleted."""
 
     def submit(self, job: CommandJob | SweepJob) -> str:
-        """Accept a job and return its name; `watch` sees it through."""
+        """Accept a job and return its name; `watch` then follows the job."""
 
     def find_job(self, name: str) -> JobStatus | None:
-        """Return where a submitted job is; None if there is none that goes on by itself."""
+        """Return the status of a submitted job; None if it does not exist without its command."""
 
     def watch(self, name: str, observer: Observer) -> JobResult:
         """Follow a job until it ends.
 
-        On KeyboardInterrupt a job that would outlive the command goes on (`Detached`), any other
-        is canceled and the interrupt raised again.
+        Raises:
+            Detached: The user interrupted, and the job outlives the command.
+            KeyboardInterrupt: The user interrupted, and the job was canceled.
         """
 
     def register_model(self, spec: ModelSpec) -> RegisteredModel:
-        """Register a finished job's files as a new version of a model."""
+        """Register the files of a completed job as a new version of a model."""
 
     def create_or_update_endpoint(self, spec: EndpointSpec) -> Endpoint:
-        """Make the endpoint, or change traffic, keys and description of the one there is."""
+        """Create the endpoint, or change traffic, keys and description of an existing one."""
 
     def create_or_update_deployment(self, spec: DeploymentSpec) -> Deployment:
-        """Make or replace a deployment and wait until it answers.
+        """Create or replace a deployment, and return when it answers.
 
-        A deployment that fails to start leaves the one before it untouched.
+        If the new deployment fails to start, the deployment that it replaces stays as it was.
         """
 
     def get_endpoint(self, name: str) -> Endpoint:
-        """Return the endpoint, with its deployments as they are now."""
+        """Return the endpoint with its deployments, as they are now."""
 
     def list_endpoints(self) -> Sequence[Endpoint]:
-        """Return all endpoints, by name."""
+        """Return all endpoints, sorted by name."""
 
     def statistics(self, endpoint: str) -> Mapping[str, DeploymentStatistics]:
-        """Return how each deployment has done; empty where that is not known."""
+        """Return the statistics of each deployment; empty if they are not known."""
 
     def invoke(self, endpoint: str, body: bytes, deployment: str | None = None) -> object:
         """Send one scoring request and return the parsed answer.
 
-        Without `deployment` the endpoint's traffic decides.
+        Without `deployment`, the endpoint's traffic decides which deployment answers.
         """
 
     def logs(self, endpoint: str, deployment: str, lines: int = 50) -> Sequence[str]:
-        """Return the last lines that a deployment printed."""
+        """Return the last lines of a deployment's log."""
 
     def delete_endpoint(self, name: str) -> None:
-        """Delete the endpoint with all its deployments, and return when that is done."""
+        """Delete the endpoint with all its deployments, and return when they are deleted."""
 
     def costs(self) -> Sequence[str]:
-        """Return a line for each thing that costs money as it stands."""
+        """Return a line for each thing that costs money now."""
 
     def diagnose(self, compute: ComputeSpec, deployment: DeploymentSpec) -> Iterator[Finding]:
-        """Yield what stands between the config and the place where it is to run."""
+        """Yield what the workspace finds out about itself and about these specs."""
 
     def check(
         self, spec: CommandJob | DeploymentSpec | EndpointSpec | ModelSpec, observer: Observer
     ) -> None:
-        """Look at what the spec needs, fetching data if need be, before anything is started."""
+        """Check what the spec needs before anything is started, and fetch its data if needed."""
 
     def sample_folder(self, data: DataSpec, observer: Observer) -> Path:
-        """Return a local folder with the digits, fetched first if need be."""
+        """Return a local folder with the digits, fetched first if needed."""
 
     def download(self, job: str, path: str) -> Path | None:
-        """Return a local copy of one of a job's kept files; None if it has no such file."""
+        """Return a local copy of a file that the job kept; None if there is no such file."""
