@@ -43,5 +43,5 @@ def run(raw_data: str | bytes) -> list[int]:
     Raises:
         BadRequestError: The model cannot take the request.
     """
-    digits: list[int] = _Model.network(pixels_of(raw_data)).argmax(axis=1).tolist()
-    return digits
+    answers: list[int] = _Model.network(pixels_of(raw_data)).argmax(axis=1).tolist()
+    return answers
