@@ -159,9 +159,10 @@ LATE = {
     "mnist_exp.sweeps.sampling.sobol",
     "mnist_exp.workspaces.local.sweep.run",
     "mnist_exp.workspaces.local.workspace",
+    "trainer.digits.compute",
     "trainer.digits.lean",
-    "trainer.digits.paths",
-    "trainer.score",
+    "trainer.digits.networks",
+    "trainer.digits.scoring",
     "trainer.digits.tracking",
     "trainer.train",
 }
