@@ -7,7 +7,7 @@ from typing import Any
 
 from mnist_exp.errors import ConflictError, OutputsError
 from mnist_exp.specs import SweepJob
-from mnist_exp.sweeps.history import History, read_history
+from mnist_exp.sweeps.journal import History, read_history
 from mnist_exp.sweeps.space.expressions import Expression
 from mnist_exp.workspaces.local.sweep.journal_file import JournalFile
 

@@ -12,7 +12,7 @@ from mnist_exp.results import JobResult
 from mnist_exp.status import JobStatus
 from mnist_exp.sweeps.journal import Decided, Ended, Logged, Resumed, Sampled, Started, decisions_of
 from mnist_exp.workspaces.local.sweep import trial_backend as backend
-from mnist_exp.workspaces.local.tracking.location import STORE_NAME
+from mnist_exp.workspaces.local.tracking.database import STORE_NAME
 from mnist_exp.workspaces.local.tracking.store import Tracking
 from tests.workspaces.local.factories import PYTHON, choice, description, sweep_job
 from tests.workspaces.local.killing import (
