@@ -37,7 +37,7 @@ from mnist_exp.workspaces.local.jobs.folder import JobFolder
 from mnist_exp.workspaces.local.jobs.host import JobHost
 from mnist_exp.workspaces.local.jobs.inputs import local_path
 from mnist_exp.workspaces.local.jobs.interrupts import noted_interrupts
-from mnist_exp.workspaces.local.jobs.start import check_again
+from mnist_exp.workspaces.local.jobs.start import require_same_command
 from mnist_exp.workspaces.local.jobs.watching import run_job
 from mnist_exp.workspaces.local.sweep.runner import run_sweep
 
@@ -182,7 +182,7 @@ class LocalWorkspace:
             return
         if isinstance(spec, DeploymentSpec):
             return
-        check_again(JobFolder(self._jobs, spec.name), spec)
+        require_same_command(JobFolder(self._jobs, spec.name), spec)
         for name, value in spec.inputs.items():
             if isinstance(value, PathInput):
                 local_path(name, value.path, observer.message)

@@ -4,6 +4,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 
 from mnist_exp.errors import ConflictError
+from mnist_exp.same_job import require_same_job
 from mnist_exp.specs import CommandJob
 from mnist_exp.status import JobStatus
 from mnist_exp.workspaces.base import BY_THE_USER
@@ -59,21 +60,16 @@ def start_job(
     return running
 
 
-def check_again(folder: JobFolder, job: CommandJob) -> None:
-    """See that a job that is to be gone on with is the one that was begun.
+def require_same_command(folder: JobFolder, job: CommandJob) -> None:
+    """Check that a job which is to be resumed is the job that was submitted.
 
     Raises:
         ConflictError: It ran another command, or in another experiment.
     """
-    if not folder.exists:
-        return
-    kept = folder.description()
-    for key, value in (("experiment_name", job.experiment_name), ("command", job.command)):
-        if kept[key] != value:
-            raise ConflictError(
-                f"run: job {job.name} was begun with the {key} {kept[key]!r}, got {value!r}; "
-                "leave run= out to begin another"
-            )
+    if folder.exists:
+        given = {"experiment_name": job.experiment_name, "command": job.command}
+        kept = folder.description()
+        require_same_job(f"train {job.name}", {key: kept[key] for key in given}, given)
 
 
 def _new_run(

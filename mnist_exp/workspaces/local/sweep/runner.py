@@ -28,7 +28,7 @@ from mnist_exp.workspaces.local.sweep.restart import (
     record_last_values,
     unread_points,
 )
-from mnist_exp.workspaces.local.sweep.resume import as_begun, description, kept_history
+from mnist_exp.workspaces.local.sweep.resume import as_submitted, description, kept_history
 from mnist_exp.workspaces.local.sweep.trial_backend import TrialBackend
 from mnist_exp.workspaces.local.tracking.database import STORE_NAME, store_uri
 
@@ -65,7 +65,7 @@ class _SweepRunner:
             job, journal, has_trials=JobFolder(host.root, f"{job.name}_0").exists
         )
         if self._history:
-            job = as_begun(job, self._history)
+            job = as_submitted(job, self._history)
         else:
             job = replace(job, sampling=with_seed(job.sampling))
         self._job = job

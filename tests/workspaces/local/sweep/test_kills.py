@@ -187,7 +187,7 @@ def test_a_sweep_whose_journal_is_gone_does_not_begin_anew(outputs: Path, folder
     run_here(outputs, job)
     journal = outputs / "jobs" / "sweep" / "journal.jsonl"
     journal.write_text("", encoding="utf-8")
-    with pytest.raises(OutputsError, match=r"damaged \(it is empty, and there are trials\)"):
+    with pytest.raises(OutputsError, match=r"damaged \(it is empty, although there are trials\)"):
         run_here(outputs, job)
 
 
@@ -262,7 +262,7 @@ def test_a_second_command_on_the_same_sweep_is_refused(outputs: Path, folder: Pa
 def test_a_sweep_does_not_go_on_with_other_rules(outputs: Path, folder: Path) -> None:
     victim = Victim(outputs, str(folder), "python", "none")
     victim.kill(1)
-    with pytest.raises(ConflictError, match="made with another early_termination"):
+    with pytest.raises(ConflictError, match=r"^early_termination: must stay null"):
         run_here(outputs, rules(folder, "python", with_bandit=True))
 
 
