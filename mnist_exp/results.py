@@ -4,19 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from mnist_exp.metrics import MetricPoint
 from mnist_exp.specs import Literal
 from mnist_exp.status import JobStatus
 
 #: The percentile of the response times that is compared.
 _PERCENTILE = 95
-
-
-@dataclass(frozen=True)
-class MetricPoint:
-    """One log event of a metric."""
-
-    value: float
-    step: int
 
 
 @dataclass(frozen=True)

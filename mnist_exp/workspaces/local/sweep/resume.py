@@ -1,4 +1,4 @@
-"""Whether a sweep may be gone on with, and by which rules: those that it was made with."""
+"""Whether a sweep can be resumed: its journal is whole, and its rules are the same."""
 
 import json
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from typing import Any
 from mnist_exp.errors import OutputsError
 from mnist_exp.same_job import START_ANOTHER, require_same_job
 from mnist_exp.specs import SweepJob
-from mnist_exp.sweeps.history import History, read_history
+from mnist_exp.sweeps.journal import History, read_history
 from mnist_exp.sweeps.space.expressions import Expression
 from mnist_exp.workspaces.local.sweep.journal_file import JournalFile
 
@@ -17,12 +17,12 @@ _RULES = ("command", "sampling_algorithm", "search_space", "objective", "early_t
 
 
 def kept_history(job: SweepJob, journal: JournalFile, *, has_trials: bool) -> History | None:
-    """Return what there was of the sweep; None when it is new.
+    """Return the sweep as its journal describes it; None when the sweep is new.
 
     Args:
         job: The sweep.
-        journal: Of the sweep.
-        has_trials: Whether a trial of it has been begun.
+        journal: Its journal.
+        has_trials: Whether a trial of the sweep has been started.
 
     Raises:
         OutputsError: The journal is damaged.
@@ -30,12 +30,12 @@ def kept_history(job: SweepJob, journal: JournalFile, *, has_trials: bool) -> Hi
     try:
         entries = list(journal.entries())
         if not entries and has_trials:
-            raise ValueError("it is empty, and there are trials")
+            raise ValueError("it is empty, although there are trials")
         if not entries:
             return None
         history = read_history(entries, job.objective.primary_metric)
         if not history.sweep:
-            raise ValueError("it does not tell how the sweep was made")
+            raise ValueError("it does not describe the sweep")
     except (LookupError, ValueError) as error:
         raise OutputsError(
             f"run: the journal {journal.path} of sweep {job.name} is damaged ({error}); "
@@ -60,7 +60,7 @@ def as_submitted(job: SweepJob, history: History) -> SweepJob:
 
 
 def description(job: SweepJob) -> dict[str, Any]:
-    """Return what the journal keeps of a sweep: its rules, with the seed that was drawn."""
+    """Return what the journal keeps of a sweep: its rules, and the seed that was drawn."""
     policy = job.early_termination
     content = {
         "name": job.name,
@@ -71,13 +71,13 @@ def description(job: SweepJob) -> dict[str, Any]:
         "limits": asdict(job.limits),
         "early_termination": {"type": policy.type, **asdict(policy)} if policy else None,
     }
-    # As it will be read: tuples are lists there.
+    # In the form in which it is read back: JSON turns tuples into lists.
     found: dict[str, Any] = json.loads(json.dumps(content))
     return found
 
 
 def _described(value: Any) -> Any:
-    """Return expressions as they are written, those within a choice as well."""
+    """Return expressions as mappings, also those within the values of a choice."""
     if isinstance(value, Expression):
         own = {field.name: _described(getattr(value, field.name)) for field in fields(value)}
         return {"type": value.type, **own}

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from digits.compiled import CompiledPath
-from digits.compute import Progress
+from digits.compute import Progress, choose_path
 from digits.export import evaluate
 from digits.general import GeneralPath
-from digits.paths import choose_path, needs_keras
-from digits.settings import Architecture, Optimizer
+from digits.lean import needs_keras
+from digits.networks import Architecture, Optimizer
 from digits.training import epoch_order
 
 
@@ -51,7 +51,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("architecture", "optimizer", "rate"), CASES)
-def test_learns_and_goes_on_from_its_state_bit_for_bit(
+def test_learns_and_resumes_from_its_state_bit_for_bit(
     settings, parts, architecture, optimizer, rate
 ):
     chosen = replace(settings, architecture=architecture, optimizer=optimizer, learning_rate=rate)
