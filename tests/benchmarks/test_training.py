@@ -44,4 +44,4 @@ class Learner:
 def test_accuracy_is_written_for_each_contestant_and_seed(tmp_path, written, monkeypatch):
     monkeypatch.setattr(module, "Rival", Learner)
     accuracy(tmp_path, 3, range(2))
-    assert written()["test_acc"] == dict.fromkeys(("ours", "general", "eager"), [0.03, 0.04])
+    assert written()["test_acc"] == {name: [0.03, 0.04] for name in ("ours", "general", "eager")}

@@ -208,7 +208,7 @@ def test_without_a_store_nothing_is_written(tmp_path, monkeypatch):
     [("mlflow", "None"), ("sqlalchemy", "None"), ("nothing", "sqlite:///mlflow.db")],
 )
 def test_needs_an_mlflow_that_knows_local_stores(trainer, absent, expected):
-    # A finder that hides one package, as where only mlflow-skinny is installed.
+    # This finder hides one package, as if only mlflow-skinny were installed.
     code = f"""
 import importlib.util
 find = importlib.util.find_spec
