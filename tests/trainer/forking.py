@@ -14,8 +14,6 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Self
 
-import pytest
-
 TRAINER = Path(__file__).parents[2] / "trainer"
 _CONTEXT = multiprocessing.get_context("forkserver")
 
@@ -83,7 +81,7 @@ class ForkedScript:
         for line in self.stdout:
             if text in line:
                 return
-        pytest.fail(f"ended before {text!r}: {self.stderr.read()}")
+        raise AssertionError(f"ended before {text!r}: {self.stderr.read()}")
 
     def communicate(self) -> tuple[str, str]:
         """Read the rest of the output and wait for the process's end."""
