@@ -1,7 +1,7 @@
 """Azure ML's own inference server with a scoring script like the tutorial's, for comparison.
 
-The server has a virtual environment of its own under `build/`, which the first use creates. Its
-packages and those of azure-ai-ml exclude each other.
+The server has a separate virtual environment under `build/`, which the first use creates. The
+server's packages and those of azure-ai-ml exclude each other.
 """
 
 import json
@@ -119,7 +119,7 @@ class InferenceServer:
     def _wait(self) -> None:
         """Wait for the first answer."""
         body = json.dumps({"data": [[0] * 784]}).encode()
-        # With urllib's default type, that of a form, the body would not reach the script.
+        # urllib's default type is that of a form. With it, the body would not reach the script.
         request = urllib.request.Request(self.uri, body, {"Content-Type": "application/json"})
         deadline = time.monotonic() + _PATIENCE_S
         while time.monotonic() < deadline and self._process.poll() is None:

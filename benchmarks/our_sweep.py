@@ -1,4 +1,4 @@
-"""Our sweep in a process of its own, as the benchmarks start it, and its results."""
+"""Our sweep in a separate process, as the benchmarks start it, and its results."""
 
 import json
 import os

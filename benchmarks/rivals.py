@@ -1,4 +1,4 @@
-"""Contestants in processes of their own, so that no contestant slows another down."""
+"""Contestants in separate processes, so that no contestant slows another down."""
 
 import json
 import subprocess

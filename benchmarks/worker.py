@@ -26,7 +26,7 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, required=True)
     parser.add_argument("--seed", type=int, required=True)
     arguments = parser.parse_args()
-    # Libraries print to stdout too, so the answers get a stream of their own.
+    # Libraries print to stdout too, so the answers get a separate stream.
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
     contestant = CONTESTANTS[arguments.name]

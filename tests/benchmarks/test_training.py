@@ -7,7 +7,7 @@ from benchmarks.training import Race, accuracy, training
 
 def test_training_is_measured_and_written_down(sample, written, monkeypatch, capsys):
     monkeypatch.setattr(peak, "_SECONDS", 0.0001)
-    # In this process: a process of its own would spend its time on imports.
+    # In this process: another process would spend its time on imports.
     monkeypatch.setattr(module, "_peak", lambda: {"large": peak.sgemm(64, 64, 64), "batch_64": 1})
     monkeypatch.setattr(module, "_TURN_SECONDS", 0.001)
     training(Race(sample, 1, ("ours",)), [64])

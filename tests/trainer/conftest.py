@@ -65,7 +65,7 @@ def parts(sample) -> Split:
 
 @dataclass
 class Job:
-    """A run of train.py in a folder of its own, with an MLflow run of its own."""
+    """A run of train.py with its own folder and its own MLflow run."""
 
     folder: Path
     store: str

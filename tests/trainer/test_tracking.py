@@ -112,13 +112,13 @@ def test_a_resumed_run_with_another_value_gets_a_tag(store, client):
 
 
 def test_on_open_is_called_for_a_new_run_only(store):
-    told = []
-    with tracked(store, {}, on_open=told.append) as first:
+    opened = []
+    with tracked(store, {}, on_open=opened.append) as first:
         pass
-    assert told == [first.run_id]
-    with tracked(store, {}, first.run_id, told.append):
+    assert opened == [first.run_id]
+    with tracked(store, {}, first.run_id, opened.append):
         pass
-    assert told == [first.run_id]
+    assert opened == [first.run_id]
 
 
 def test_a_missing_earlier_run_is_replaced(store, client):
