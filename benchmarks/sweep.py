@@ -16,7 +16,7 @@ from benchmarks.contestants import SPACE
 from benchmarks.our_sweep import CONCURRENT, ROOT, entries_of, prepare_store, run_sweep, sweep_spec
 from benchmarks.report import save, show, spread
 from mnist_exp.sweeps.journal import Started
-from mnist_exp.workspaces.local.tracking.location import STORE_NAME
+from mnist_exp.workspaces.local.tracking.database import STORE_NAME
 
 _EAGER_CONCURRENT = 4
 

@@ -10,7 +10,7 @@ from mnist_exp.errors import ConfigError, EndpointError, JobError
 from mnist_exp.records import Record, load_record
 from mnist_exp.stages import StageContext, run_stage
 from mnist_exp.status import JobStatus
-from tests.stages.bench import Bench
+from tests.support.recorded_outputs import RecordedOutputs
 
 Work = Callable[[StageContext, Record], Record]
 
@@ -47,26 +47,26 @@ def left(context: StageContext) -> Record:
     return load_record(context.folder / "run.json")
 
 
-def test_a_record_is_there_before_and_after(bench: Bench) -> None:
+def test_a_record_is_there_before_and_after(outputs: RecordedOutputs) -> None:
     seen = []
 
     def work(context: StageContext, record: Record) -> Record:
         seen.append(left(context).status)
         return record.with_changes(metrics={"acc": 0.5})
 
-    context = bench.context(Stage.train)
+    context = outputs.context(Stage.train)
     record = run_stage(Stub(work), context)
     assert seen == [JobStatus.RUNNING]
     assert record.status is JobStatus.COMPLETED
-    assert left(context) == load_record(record.save(bench.outputs / "copy"))
-    assert [found.name for found, _ in bench.index.newest_first(Stage.train)] == ["stub"]
-    assert [one.status for one in bench.display.started] == [JobStatus.RUNNING]
-    assert bench.display.ended == [record]
+    assert left(context) == load_record(record.save(outputs.path / "copy"))
+    assert [found.name for found, _ in outputs.index.newest_first(Stage.train)] == ["stub"]
+    assert [one.status for one in outputs.display.started] == [JobStatus.RUNNING]
+    assert outputs.display.ended == [record]
 
 
-def test_a_record_says_where_it_comes_from(bench: Bench) -> None:
-    record = run_stage(Stub(lambda _, record: record), bench.context(Stage.train, "seed=7"))
-    content = json.loads((bench.outputs / "runs" / "now" / "run.json").read_text())
+def test_a_record_says_where_it_comes_from(outputs: RecordedOutputs) -> None:
+    record = run_stage(Stub(lambda _, record: record), outputs.context(Stage.train, "seed=7"))
+    content = json.loads((outputs.path / "runs" / "now" / "run.json").read_text())
     assert content["seed"] == 7
     assert content["workspace"] == "local"
     assert set(content["versions"]) >= {"python", "tensorflow", "mlflow"}
@@ -86,18 +86,18 @@ def test_a_record_says_where_it_comes_from(bench: Bench) -> None:
         (SystemExit(3), JobStatus.FAILED, "SystemExit: 3"),
     ],
 )
-def test_what_goes_wrong_is_recorded_and_raised(
-    bench: Bench, error: BaseException, status: JobStatus, why: str
+def test_an_error_is_recorded_and_raised(
+    outputs: RecordedOutputs, error: BaseException, status: JobStatus, why: str
 ) -> None:
-    context = bench.context(Stage.train)
+    context = outputs.context(Stage.train)
     with pytest.raises(type(error)) as caught:
         run_stage(Stub(raising(error)), context)
     assert caught.value is error
     assert (left(context).status, left(context).why) == (status, why)
-    assert bench.display.ended == []
+    assert outputs.display.ended == []
 
 
-def test_a_failed_job_keeps_its_record_and_is_an_error(bench: Bench) -> None:
+def test_a_failed_job_keeps_its_record_and_is_an_error(outputs: RecordedOutputs) -> None:
     def work(context: StageContext, record: Record) -> Record:
         return record.with_changes(
             status=JobStatus.FAILED,
@@ -107,18 +107,18 @@ def test_a_failed_job_keeps_its_record_and_is_an_error(bench: Bench) -> None:
             log_tail=["last word"],
         )
 
-    context = bench.context(Stage.train)
+    context = outputs.context(Stage.train)
     with pytest.raises(JobError) as caught:
         run_stage(Stub(work), context)
     assert str(caught.value) == "train stub: exit code 3; its log: /the/log"
     assert caught.value.log_tail == ("last word",)
     assert left(context).metrics == {"acc": 0.5}
-    assert [one.status for one in bench.display.ended] == [JobStatus.FAILED]
+    assert [one.status for one in outputs.display.ended] == [JobStatus.FAILED]
 
 
-def test_a_canceled_job_is_an_error_too(bench: Bench) -> None:
+def test_a_canceled_job_is_an_error_too(outputs: RecordedOutputs) -> None:
     def work(context: StageContext, record: Record) -> Record:
         return record.with_changes(status=JobStatus.CANCELED, why="after job.timeout")
 
     with pytest.raises(JobError, match=r"^train stub: after job\.timeout$"):
-        run_stage(Stub(work), bench.context(Stage.train))
+        run_stage(Stub(work), outputs.context(Stage.train))

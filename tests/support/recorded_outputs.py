@@ -1,4 +1,4 @@
-"""An outputs folder with records written by hand, and a display that remembers."""
+"""An outputs folder with records written by hand, and a display that keeps what it is given."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -15,8 +15,8 @@ from mnist_exp.workspaces.base import Workspace
 from tests.composing import fresh_config
 
 
-class Listener:
-    """A display, and its own observer, that keeps what it is told."""
+class RecordingDisplay:
+    """A display, and its own observer, that keeps what it is given."""
 
     def __init__(self) -> None:
         self.started: list[Record] = []
@@ -25,39 +25,39 @@ class Listener:
         self.seen: list[JobResult] = []
 
     def stage_started(self, record: Record) -> None:
-        """Keep it."""
+        """Keep the argument."""
         self.started.append(record)
 
     def stage_ended(self, record: Record) -> None:
-        """Keep it."""
+        """Keep the argument."""
         self.ended.append(record)
 
     def message(self, text: str) -> None:
-        """Keep it."""
+        """Keep the argument."""
         self.messages.append(text)
 
-    def result(self, text: str) -> None:
-        """Keep it."""
+    def output(self, text: str) -> None:
+        """Keep the argument."""
         self.messages.append(text)
 
-    def resumable(self, record: Record) -> None:
-        """Keep its name."""
+    def resume_hint(self, record: Record) -> None:
+        """Keep the name of the record."""
         self.messages.append(f"resumable {record.name}")
 
     def watching(
         self, total_events: int | None, primary_metric: str, trials: int | None = None
-    ) -> "Listener":
+    ) -> "RecordingDisplay":
         """Return the observer."""
         return self
 
     def job_changed(self, job: JobResult) -> None:
-        """Keep it."""
+        """Keep the argument."""
         self.seen.append(job)
 
     def idle(self) -> None:
         """Do nothing."""
 
-    def __enter__(self) -> "Listener":
+    def __enter__(self) -> "RecordingDisplay":
         return self
 
     def __exit__(
@@ -70,17 +70,17 @@ class Listener:
 
 
 def no_workspace() -> Workspace:
-    """Say that the workspace must not be opened."""
+    """Fail: the test must not open the workspace."""
     raise AssertionError("the workspace was opened")
 
 
-class Bench:
+class RecordedOutputs:
     """An outputs folder with records in it."""
 
-    def __init__(self, outputs: Path) -> None:
-        self.outputs = outputs
-        self.index = RecordIndex(outputs)
-        self.display = Listener()
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.index = RecordIndex(path)
+        self.display = RecordingDisplay()
 
     def add(
         self,
@@ -89,12 +89,12 @@ class Bench:
         status: JobStatus = JobStatus.COMPLETED,
         **changes: Any,
     ) -> Record:
-        """Write a record, as a stage of an earlier command left it."""
+        """Write a record as a stage of an earlier command does, in a new run folder."""
         if stage is Stage.sweep:
             changes.setdefault("best", {"name": f"{name}_0", "metrics": {}, "parameters": {}})
         record = Record(stage, name, status, "2026-11-01T10:00:00+00:00", **changes)
-        count = len(list(self.outputs.glob("runs/*"))) + 1
-        folder = self.outputs / "runs" / f"{count:03}"
+        count = len(list(self.path.glob("runs/*"))) + 1
+        folder = self.path / "runs" / f"{count:03}"
         record.save(folder)
         self.index.add(record, folder)
         return record
@@ -106,10 +106,10 @@ class Bench:
         produced: Mapping[Stage, Record] | None = None,
         opener: Callable[[], Workspace] = no_workspace,
     ) -> StageContext:
-        """Return what a stage of this command works with."""
+        """Return the context of a stage of this command."""
         return StageContext(
             config=self.config(stage, *overrides),
-            folder=self.outputs / "runs" / "now",
+            folder=self.path / "runs" / "now",
             opener=opener,
             index=self.index,
             display=self.display,
@@ -117,5 +117,5 @@ class Bench:
         )
 
     def config(self, stage: Stage, *overrides: str) -> ExperimentConfig:
-        """Return a config with its outputs folder here."""
+        """Return a config; its outputs folder is only a name in messages."""
         return replace(fresh_config(f"stage={stage.value}", *overrides), outputs_dir="outputs")
