@@ -10,7 +10,7 @@ from mnist_exp.workspaces.base import BY_THE_USER
 from mnist_exp.workspaces.local.jobs.environment import PARENT, TrackedRun
 from mnist_exp.workspaces.local.jobs.folder import JobFolder
 from mnist_exp.workspaces.local.jobs.running_job import RunningJob, Site, TrialOf
-from mnist_exp.workspaces.local.processes.job_orphans import end_leftovers, of_job
+from mnist_exp.workspaces.local.processes.job_orphans import end_orphans, of_job
 
 
 def start_job(
@@ -34,7 +34,7 @@ def start_job(
         stack.enter_context(folder.locked())
         if folder.exists:
             # Of a supervisor that was killed together with the command before.
-            end_leftovers(of_job(folder.work))
+            end_orphans(of_job(folder.work))
         if folder.exists and not (trial and trial.begins_again):
             run = _again(folder, site)
             # The trials of a sweep are never evicted.

@@ -20,7 +20,7 @@ from mnist_exp.workspaces.base import JobInterrupted
 from mnist_exp.workspaces.local.jobs.environment import TrackedRun, job_environment
 from mnist_exp.workspaces.local.jobs.folder import JobFolder
 from mnist_exp.workspaces.local.jobs.running_job import Site
-from mnist_exp.workspaces.local.processes.job_orphans import end_leftovers, of_sweep
+from mnist_exp.workspaces.local.processes.job_orphans import end_orphans, of_sweep
 from mnist_exp.workspaces.local.sweep.journal_file import JournalFile
 from mnist_exp.workspaces.local.sweep.launching import TrialLauncher, cores, thread_variables
 from mnist_exp.workspaces.local.sweep.results import SweepListener, sweep_result, track_end
@@ -71,7 +71,7 @@ class _Sweep:
         """See it to its end."""
         if self._history:
             # A command that was killed leaves its trials to a process that is ending them.
-            end_leftovers(of_sweep(self._folder.path))
+            end_orphans(of_sweep(self._folder.path))
         job = self._as_it_runs()
         with closing(TrialLauncher(self._folder.path, self._site.observer.message)) as launcher:
             self._prepare(launcher, job.trial)

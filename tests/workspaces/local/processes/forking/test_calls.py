@@ -2,7 +2,7 @@ import shlex
 
 import pytest
 
-from mnist_exp.workspaces.local.forking.calls import python_call
+from mnist_exp.workspaces.local.processes.forking.analysis import python_call
 
 
 @pytest.mark.parametrize(

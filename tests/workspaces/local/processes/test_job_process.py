@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mnist_exp.workspaces.local.processes.job_orphans import MARKER
-from mnist_exp.workspaces.local.processes.supervised import JobProcess
+from mnist_exp.workspaces.local.processes.job_process import JobProcess
 from tests.workspaces.local.pipes import Pipe
 
 ENVIRONMENT = {"PATH": os.environ["PATH"]}
@@ -233,7 +233,7 @@ def test_a_killed_parent_takes_its_job_along(tmp_path: Path, pipe: Pipe) -> None
             sys.executable,
             "-c",
             "import pathlib, sys, os\n"
-            "from mnist_exp.workspaces.local.processes.supervised import JobProcess\n"
+            "from mnist_exp.workspaces.local.processes.job_process import JobProcess\n"
             f"environment = {{**os.environ, {MARKER!r}: {str(tmp_path)!r}}}\n"
             f"job = JobProcess(sys.argv[1], pathlib.Path({str(tmp_path)!r}), environment, "
             f"pathlib.Path({str(tmp_path / 'log')!r}), 0.1)\n"

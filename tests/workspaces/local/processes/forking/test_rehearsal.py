@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from mnist_exp.workspaces.local.forking.rehearsal import rehearse
+from mnist_exp.workspaces.local.processes.forking.rehearsal import rehearse
 from mnist_exp.workspaces.local.tracking.location import STORE_NAME
 from mnist_exp.workspaces.local.tracking.metric_rows import MetricRows
 from mnist_exp.workspaces.local.tracking.store import Tracking

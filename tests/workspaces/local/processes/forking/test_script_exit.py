@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mnist_exp.workspaces.local.forking.client import ForkedScript, ForkServer
+from mnist_exp.workspaces.local.processes.forking.client import ForkedScript, ForkServer
 
 PATIENCE_S = 60.0
 

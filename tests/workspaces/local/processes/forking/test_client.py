@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from mnist_exp.workspaces.local.forking.client import ForkedScript, ForkServer
+from mnist_exp.workspaces.local.processes.forking.client import ForkedScript, ForkServer
 from mnist_exp.workspaces.local.processes.job_orphans import MARKER, find_processes, of_job
 from tests.workspaces.local.factories import FORKED_APART
 from tests.workspaces.local.pipes import Pipe
@@ -316,7 +316,7 @@ def test_a_server_that_still_imports_ends_with_whoever_has_started_it(
             sys.executable,
             "-c",
             "import sys\nfrom pathlib import Path\n"
-            "from mnist_exp.workspaces.local.forking.client import ForkServer\n"
+            "from mnist_exp.workspaces.local.processes.forking.client import ForkServer\n"
             "folder = Path(sys.argv[1])\n"
             "variables = {'PYTHONPATH': str(folder)}\n"
             "ForkServer(['slow_library'], folder, variables, folder / 'log').wait_until_ready()\n",

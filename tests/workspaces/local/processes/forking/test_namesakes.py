@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mnist_exp.workspaces.local.forking.namesakes import own_modules
+from mnist_exp.workspaces.local.processes.forking.analysis import own_modules
 
 EXTENSION = importlib.machinery.EXTENSION_SUFFIXES[0]
 

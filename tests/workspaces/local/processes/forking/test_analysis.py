@@ -3,13 +3,13 @@ from pathlib import Path
 
 import pytest
 
-from mnist_exp.workspaces.local.forking.preload import libraries_of
+from mnist_exp.workspaces.local.processes.forking.analysis import libraries_of
 from tests.conftest import REPOSITORY
 
 MLFLOW = [
     "mlflow",
     "mlflow.tracking.fluent",
-    "mnist_exp.workspaces.local.forking.rehearsal:rehearse",
+    "mnist_exp.workspaces.local.processes.forking.rehearsal:rehearse",
 ]
 TRACKING = [f"{name}~azureml.mlflow" for name in MLFLOW]
 
