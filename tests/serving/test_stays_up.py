@@ -213,7 +213,7 @@ def test_when_the_front_is_killed_nothing_claims_to_run_and_nothing_does(own: Se
     eventually(lambda: not servers_below(own.folder))
     endpoint = own.endpoints.get(NAME)
     assert endpoint.provisioning_state == endpoint.deployments[0].provisioning_state == "Failed"
-    assert "front process is gone" in endpoint.why
+    assert "front process has ended" in endpoint.why
     assert own.endpoints.statistics(NAME) == {}
 
 

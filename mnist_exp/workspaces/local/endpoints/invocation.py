@@ -47,11 +47,9 @@ class _ScoringRequest:
 
     Attributes:
         where: The endpoint's name in error messages.
-        uri: The scoring URI.
         deployment: The deployment that must answer; None leaves the choice to the traffic.
         timeout_s: The longest time limit of the endpoint's deployments.
         key: The key or token.
-        body: The request's body.
     """
 
     where: str

@@ -35,7 +35,6 @@ class ProcessId:
     """The identity of a process of this machine, which may have ended.
 
     Attributes:
-        pid: The process id.
         started: The start time, in clock ticks since the boot.
         boot: The id of the boot.
     """

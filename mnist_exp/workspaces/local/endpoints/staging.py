@@ -27,8 +27,6 @@ class ModelFiles:
 
     Attributes:
         path: The artifact root: the file or folder that was registered.
-        name: The model's name.
-        version: The model's version.
         type: Azure ML's type: custom_model, or mlflow_model, which needs no scoring script.
     """
 

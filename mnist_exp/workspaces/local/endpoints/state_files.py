@@ -50,12 +50,9 @@ class DeploymentRecord:
     """`deployment.json`: the revision that serves, or why none does.
 
     Attributes:
-        name: The deployment's name.
-        provisioning_state: Succeeded or Failed, from `ProvisioningState`.
+        provisioning_state: Succeeded or Failed.
         model: The model, as `name:version`.
         revision: The revision's number, which names its folder in `revisions`.
-        instance_count: The number of workers.
-        request_timeout_ms: The time limit of a request.
         why: Why `provisioning_state` is Failed.
         fingerprint: A hash of the revision's code, model and settings.
     """
