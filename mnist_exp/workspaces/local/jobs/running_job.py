@@ -19,7 +19,7 @@ from mnist_exp.workspaces.local.jobs.folder import JobFolder
 from mnist_exp.workspaces.local.jobs.inputs import MountedInputs, make_outputs
 from mnist_exp.workspaces.local.jobs.interrupts import Interrupts
 from mnist_exp.workspaces.local.processes.workers import (
-    EndedUnseen,
+    EndedProcesses,
     Processes,
     Workers,
     worker_environments,
@@ -129,7 +129,7 @@ class RunningJob:
 
     def ended_unseen(self, code: int) -> None:
         """Take over an attempt that ended by itself when nobody was there."""
-        self._workers = EndedUnseen(code, self.folder.log)
+        self._workers = EndedProcesses(code, self.folder.log)
 
     def failure(self, code: int) -> str:
         """Return why an attempt failed, in one line."""

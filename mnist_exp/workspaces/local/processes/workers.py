@@ -51,8 +51,8 @@ class Processes(Protocol):
 
 
 @dataclass(frozen=True)
-class EndedUnseen:
-    """The processes of a job that ended while no command watched the job."""
+class EndedProcesses:
+    """The processes of a job that ended while no command ran."""
 
     code: int
     failed_log: Path
