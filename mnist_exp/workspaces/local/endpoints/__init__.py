@@ -2,8 +2,6 @@
 
     endpoints          the verbs: create, deploy, invoke, delete
     registry           which endpoints exist: found by name, listed, deleted
-    changes            how an update changes an endpoint's record (pure)
-    traffic            the rules of live and mirrored traffic (pure)
     deployment_update  a new revision of a deployment: prepared beside the running one, then swapped
     staging            the files of a revision: code, model, settings
     front_client       starts an endpoint's front process and sends it requests

@@ -1,17 +1,18 @@
 """The verbs of a local workspace for endpoints: create, deploy, invoke, delete and others."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
-from mnist_exp.errors import ConfigError, NotFoundError
+from mnist_exp.errors import ConfigError, ConflictError, NotFoundError
 from mnist_exp.names import endpoint_name_fault
 from mnist_exp.results import Deployment, DeploymentStatistics, Endpoint
 from mnist_exp.serving.files import Credentials, EndpointRecord
 from mnist_exp.serving.tail import last_lines
 from mnist_exp.specs import DeploymentSpec, EndpointSpec
-from mnist_exp.workspaces.local.endpoints.changes import port_conflict, updated
+from mnist_exp.traffic import overlap_faults, share_faults, unknown_deployment_faults
 from mnist_exp.workspaces.local.endpoints.deployment_update import DeploymentUpdate
 from mnist_exp.workspaces.local.endpoints.front_client import apply_files, connect_front, listen
 from mnist_exp.workspaces.local.endpoints.invocation import invoke_endpoint
@@ -63,7 +64,7 @@ class Endpoints:
         with outputs_errors(folder.path), folder.locked():
             before = folder.load()
             known = folder.deployments()
-            record = updated(before or EndpointRecord(spec.name), spec, known, time.time())
+            record = _updated(before or EndpointRecord(spec.name), spec, known, time.time())
             if before is None:
                 self.check_port(spec.name, spec.port)
             folder.save(record)
@@ -101,7 +102,7 @@ class Endpoints:
         if record is None or not record.port:
             listen(port).close()
         elif record.port != port:
-            raise port_conflict(record, port)
+            raise _port_conflict(record, port)
 
     def get(self, name: str) -> Endpoint:
         """Return the present state of the endpoint."""
@@ -184,3 +185,54 @@ class Endpoints:
                     f"beside {len(known)}; update an existing deployment"
                 ]
             )
+
+
+def _updated(
+    before: EndpointRecord, spec: EndpointSpec, deployments: Collection[str], now: float
+) -> EndpointRecord:
+    """Return the record after an update; fields of the spec that are None or empty change nothing.
+
+    Args:
+        before: The existing record, or a new one.
+        spec: The update.
+        deployments: The names of the endpoint's deployments.
+        now: The present time in seconds of Unix time, at which the time to live begins.
+
+    Raises:
+        ConfigError: The traffic breaks Azure's rules.
+        ConflictError: The endpoint has another port.
+    """
+    if before.port and spec.port not in (None, before.port):
+        raise _port_conflict(before, spec.port)
+    live = _shares(spec.traffic, before.traffic)
+    mirrored = _shares(spec.mirror_traffic, before.mirror_traffic)
+    faults = [
+        *unknown_deployment_faults(spec.traffic, spec.mirror_traffic, deployments),
+        *share_faults(spec.traffic, spec.mirror_traffic),
+        *overlap_faults(live, mirrored),
+    ]
+    if faults:
+        raise ConfigError(faults)
+    return replace(
+        before,
+        # 0 until the front listens and the system has picked a port.
+        port=before.port or spec.port or 0,
+        auth_mode=spec.auth_mode.value if spec.auth_mode else before.auth_mode,
+        description=spec.description or before.description,
+        traffic=live,
+        mirror_traffic=mirrored,
+        token_lifetime=spec.token_lifetime or before.token_lifetime,
+        expires=before.expires if spec.ttl is None else now + spec.ttl,
+    )
+
+
+def _port_conflict(record: EndpointRecord, port: int | None) -> ConflictError:
+    return ConflictError(
+        f"endpoint.port: endpoint {record.name} keeps its port {record.port}, got {port}; "
+        "leave endpoint.port out, or create another endpoint"
+    )
+
+
+def _shares(requested: Mapping[str, int], before: Mapping[str, int]) -> dict[str, int]:
+    """Return the requested percentages, or else the present ones, without zeros."""
+    return {name: percent for name, percent in (requested or before).items() if percent}
