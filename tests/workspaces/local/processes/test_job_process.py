@@ -104,7 +104,7 @@ def test_a_command_has_only_the_given_environment(
 
 
 def test_python_variables_do_not_reach_the_supervisor(start: Callable[..., JobProcess]) -> None:
-    # With this PYTHONHOME, Python could not start.
+    # With these variables, the supervisor itself could not start.
     assert start("exit 4", PYTHONHOME="/nowhere", PYTHONPATH="/nowhere").wait() == 4
 
 
@@ -183,7 +183,7 @@ def test_processes_of_a_finished_command_are_killed(
 def test_what_a_finished_command_left_in_another_session_is_ended(
     start: Callable[..., JobProcess], pipe: Pipe
 ) -> None:
-    # Another worker of the same job goes on.
+    # Another worker of the same job continues.
     other = start(f"exec {FOREVER}")
     assert start(f"exec 9> {pipe}; {APART}; exit 6").wait() == 6
     assert pipe.wait_for_end() == ""

@@ -18,7 +18,7 @@ from tests.workspaces.local.pipes import Pipe
 
 PATIENCE_S = 60.0
 LONG_GRACE_S = 200.0
-#: A loop of short sleeps: Python runs the handler of a signal only after a sleep.
+#: Short sleeps: a signal just before a long sleep would be handled only after this sleep.
 FOREVER = "import time\nwhile True: time.sleep(0.01)\n"
 PATH = {"PATH": os.environ["PATH"]}
 #: Imported by the server that most tests share.
