@@ -109,9 +109,10 @@ class _SharedCopy:
         self._users -= 1
 
     def find_writer(self) -> bool:
-        """Whether the trial that just found a change in a linked file made that change itself.
+        """Whether a change in a linked file must come from the trial that found the change.
 
-        A linked file is one file for all trials: with several, any of them may have written.
+        All trials share a linked file, so that any trial that runs at the same time may have
+        written to it.
         """
         self._is_doubtful = self._is_doubtful or self._users > 1
         return not self._is_doubtful
@@ -126,7 +127,7 @@ class _Mount:
     shared: _SharedCopy | None
 
     def written_by(self) -> str:
-        """Return who wrote to the folder: nobody, the script, or one of several scripts."""
+        """Return who wrote to the folder, for a warning; empty if no script did."""
         now = _manifest(self.folder)
         if now == self.manifest:
             return ""
