@@ -641,7 +641,7 @@ def test_an_input_of_ones_own_is_not_held_to_the_models_rules() -> None:
         (
             "x",
             [{"type": "randint", "upper": 3}],
-            "x.values[0]: is an expression, which only a name of its own can have: "
+            "x.values[0]: is an expression and needs a name: "
             "{NAME: {'type': 'randint', 'upper': 3}}",
         ),
         ("checkpoints", ["a"], "checkpoints: job.outputs has a folder of that name, which the"),
