@@ -7,7 +7,7 @@ change in between.
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 from mnist_exp.cli.arguments import override_key
 from mnist_exp.config import ExperimentConfig, Stage
 from mnist_exp.errors import ConfigError, NotFoundError
+from mnist_exp.experiment import Experiment
 from mnist_exp.records import Record, RecordIndex
 from mnist_exp.stages.earlier_records import CONFIG_NAME, unfinished_sweep, unfinished_training
 
@@ -38,7 +39,7 @@ class _Change(NamedTuple):
     now: Any
 
 
-def with_kept_config(config: ExperimentConfig, overrides: Sequence[str]) -> ExperimentConfig:
+def with_kept_config(config: Experiment, overrides: Sequence[str]) -> Experiment:
     """Return the config of the sweep or run that the command goes on with, else its own.
 
     Args:
@@ -66,10 +67,10 @@ def with_kept_config(config: ExperimentConfig, overrides: Sequence[str]) -> Expe
 def _gone_on_with(
     record: Record,
     folder: Path,
-    config: ExperimentConfig,
+    config: Experiment,
     overrides: Sequence[str],
     free: Sequence[str] = (),
-) -> ExperimentConfig:
+) -> Experiment:
     then, now = _fixed(_read(folder / CONFIG_NAME)), _fixed(config)
     refused: dict[str, _Change] = {}
     for change in _changes(now, then, overrides):
@@ -127,10 +128,10 @@ def _is_among(key: str, free: Sequence[str]) -> bool:
     return any(key == one or key.startswith(f"{one}.") for one in free)
 
 
-def _fixed(config: ExperimentConfig) -> Any:
+def _fixed(config: Experiment) -> Any:
     """Return what a config says of the experiment, as the kept file has it."""
     return json.loads(
-        json.dumps({key: value for key, value in asdict(config).items() if key not in _OWN})
+        json.dumps({key: value for key, value in config.content().items() if key not in _OWN})
     )
 
 
@@ -165,10 +166,10 @@ def _differences(
         yield from _differences(now.get(name), then.get(name), (*where, name))
 
 
-def _read(path: Path) -> ExperimentConfig:
+def _read(path: Path) -> Experiment:
     try:
         return _config(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError, OmegaConfBaseException) as error:
+    except (OSError, ValueError, TypeError, KeyError, OmegaConfBaseException) as error:
         said = str(error).partition("\n")[0]
         raise NotFoundError(
             f"run: the config that it was begun with cannot be read from {path} ({said}); leave "
@@ -176,12 +177,15 @@ def _read(path: Path) -> ExperimentConfig:
         ) from error
 
 
-def _config(content: Any) -> ExperimentConfig:
-    merged = OmegaConf.merge(OmegaConf.structured(ExperimentConfig), _literal(content))
+def _config(content: Any) -> Experiment:
+    job = dict(content["job"])
+    sources = job.pop("sources", {})
+    schema = OmegaConf.structured(ExperimentConfig)
+    merged = OmegaConf.merge(schema, _literal({**content, "job": job}))
     config = OmegaConf.to_object(merged)
     if not isinstance(config, ExperimentConfig):
         raise TypeError(f"no ExperimentConfig but a {type(config)}")
-    return config
+    return Experiment(**vars(config), sources=sources)
 
 
 def _literal(content: Any) -> Any:

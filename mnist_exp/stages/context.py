@@ -12,8 +12,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol
 
-from mnist_exp.config import ExperimentConfig, Stage
+from mnist_exp.config import Stage
 from mnist_exp.errors import JobError, MnistExpError
+from mnist_exp.experiment import Experiment
+from mnist_exp.names import suffix_drawn_once
 from mnist_exp.records import Record, RecordIndex
 from mnist_exp.stages.fingerprint import fingerprint
 from mnist_exp.status import JobStatus
@@ -80,14 +82,16 @@ class StageContext:
         folder: The stage's run folder: `run.json` and `figures/` go there.
         opener: Returns the workspace, always the same one; the first call may take seconds.
         produced: Records of stages that ran before in the same command (`stage=all`).
+        endpoint_suffix: Returns the end of a new endpoint's name, the same one at every call.
     """
 
-    config: ExperimentConfig
+    config: Experiment
     folder: Path
     opener: Callable[[], Workspace]
     index: RecordIndex
     display: Display
     produced: Mapping[Stage, Record] = field(default_factory=dict)
+    endpoint_suffix: Callable[[], str] = field(default_factory=suffix_drawn_once)
 
     @property
     def workspace(self) -> Workspace:

@@ -1,6 +1,5 @@
 """stage=deploy: an endpoint, a deployment of the registered model, then the traffic."""
 
-import secrets
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -53,7 +52,7 @@ class DeployStage:
             return deployed_endpoint(context)
         if begun := begun_endpoint(context):
             return begun
-        return f"{endpoint.name_prefix}{secrets.token_hex(4)}"
+        return f"{endpoint.name_prefix}{context.endpoint_suffix()}"
 
     def run(self, context: StageContext, record: Record) -> Record:
         """Make endpoint and deployment, then set the traffic; or change keys or traffic alone."""

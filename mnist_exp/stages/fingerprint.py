@@ -2,10 +2,10 @@
 
 import hashlib
 import json
-from dataclasses import asdict
 from pathlib import Path
 
-from mnist_exp.config import ExperimentConfig, Stage
+from mnist_exp.config import Stage
+from mnist_exp.experiment import Experiment
 from mnist_exp.snapshot import snapshot_hash
 
 #: How a command is run, not what it makes.
@@ -18,9 +18,9 @@ _IRRELEVANT = {
 _WITH_CODE = (Stage.train, Stage.sweep, Stage.all)
 
 
-def fingerprint(config: ExperimentConfig, stage: Stage) -> str:
+def fingerprint(config: Experiment, stage: Stage) -> str:
     """Return the hash of config, code included where it travels."""
-    content = asdict(config)
+    content = config.content()
     for key in (*_MANNER, *_IRRELEVANT.get(stage, ())):
         content.pop(key, None)
     if stage in _WITH_CODE and config.job.code:

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -49,7 +48,7 @@ class TrainStage:
     def run(self, context: StageContext, record: Record) -> Record:
         """Submit, watch, and draw the learning curves."""
         job = command_job(context.config, record.name)
-        write_json(context.folder / CONFIG_NAME, asdict(context.config))
+        write_json(context.folder / CONFIG_NAME, context.config.content())
         try:
             result = _submit_and_watch(context, job, context.config.job.primary_metric)
         except JobInterrupted as interrupt:
@@ -98,7 +97,7 @@ class SweepStage:
     def run(self, context: StageContext, record: Record) -> Record:
         """Submit, watch, and draw the trials."""
         job = sweep_job(context.config, record.name)
-        write_json(context.folder / CONFIG_NAME, asdict(context.config))
+        write_json(context.folder / CONFIG_NAME, context.config.content())
         try:
             result = _submit_and_watch(context, job, job.objective.primary_metric)
         except JobInterrupted as interrupt:

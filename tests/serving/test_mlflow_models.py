@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from mnist_exp.specs import EndpointSpec, RequestSettings
+from mnist_exp.config import RequestSettingsConfig
+from mnist_exp.specs import EndpointSpec
 from mnist_exp.workspaces.local.endpoints import Endpoints, ModelFiles
 from tests.serving.service import NAME, Service
 from tests.workspaces.local.endpoints.bench import Bench
@@ -37,7 +38,9 @@ def sums(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     subprocess.run(command, check=True, capture_output=True, cwd=folder)
     bench = Bench(folder, Endpoints(folder / "endpoints"))
     uri = bench.endpoints.create_or_update(EndpointSpec(NAME)).scoring_uri
-    spec = bench.spec(scoring_script=None, code=None, request_settings=RequestSettings(60_000, 1))
+    spec = bench.spec(
+        scoring_script=None, code=None, request_settings=RequestSettingsConfig(60_000, 1)
+    )
     try:
         bench.endpoints.deploy(spec, ModelFiles(model, "sums", "1", "mlflow_model"))
         bench.endpoints.create_or_update(EndpointSpec(NAME, traffic={"blue": 100}))

@@ -8,10 +8,10 @@ from dataclasses import replace
 
 import pytest
 
-from mnist_exp.config import RolloutConfig
+from mnist_exp.config import RequestSettingsConfig, RolloutConfig
 from mnist_exp.errors import EndpointError
 from mnist_exp.results import DeploymentStatistics, Endpoint
-from mnist_exp.specs import EndpointSpec, RequestSettings
+from mnist_exp.specs import EndpointSpec
 from mnist_exp.stages.rollout import BlueGreen, Window, _window, worse
 from tests.serving.service import NAME, SCRIPT, Service, serve
 
@@ -55,7 +55,7 @@ class OfEndpoints:
 
 @pytest.fixture(scope="module")
 def blue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    yield from serve(tmp_path_factory.mktemp("blue"), RequestSettings(20_000, 4))
+    yield from serve(tmp_path_factory.mktemp("blue"), RequestSettingsConfig(20_000, 4))
 
 
 def roll_out(
@@ -141,7 +141,7 @@ def test_what_is_mirrored_to_others_is_again_as_it_was(
 def test_the_whole_load_is_not_held_against_the_new_one(blue: Service) -> None:
     # So many callers that most are told to come back later, whoever has the traffic.
     busy = "import time\ndef init(): pass\ndef run(raw_data): time.sleep(0.02)\n"
-    few = RequestSettings(20_000, 1)
+    few = RequestSettingsConfig(20_000, 1)
     blue.deploy(script=busy, request_settings=few)
     blue.deploy("green", busy, request_settings=few)
     is_over = threading.Event()
@@ -159,7 +159,7 @@ def test_the_whole_load_is_not_held_against_the_new_one(blue: Service) -> None:
         finally:
             is_over.set()
             # Other tests share it.
-            blue.deploy(request_settings=RequestSettings(20_000, 4))
+            blue.deploy(request_settings=RequestSettingsConfig(20_000, 4))
     assert all(caller.result() is None for caller in callers)
     # It had failures at last, when the old one had none any more.
     assert re.match(r"green: .*, [1-9]\d* failed, .*; blue: .*, 0 failed, ", said[-1]), said

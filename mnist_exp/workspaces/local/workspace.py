@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mnist_exp.config import ComputeType
+from mnist_exp.config import ComputeConfig, ComputeType, DataConfig
 from mnist_exp.datasets import materialize
 from mnist_exp.errors import ConflictError, JobError
 from mnist_exp.hidden_imports import absent
@@ -22,8 +22,6 @@ from mnist_exp.results import (
 )
 from mnist_exp.specs import (
     CommandJob,
-    ComputeSpec,
-    DataSpec,
     DeploymentSpec,
     EndpointSpec,
     ModelSpec,
@@ -75,7 +73,7 @@ class LocalWorkspace:
 
         return Tracking(self._outputs)
 
-    def get_or_create_compute(self, spec: ComputeSpec) -> Compute:
+    def get_or_create_compute(self, spec: ComputeConfig) -> Compute:
         """Return this machine under the name that was asked for."""
         if spec.type is ComputeType.local:
             return Compute(spec.name, spec.type.value)
@@ -161,11 +159,11 @@ class LocalWorkspace:
         """Nothing costs money here."""
         return ()
 
-    def diagnose(self, compute: ComputeSpec, deployment: DeploymentSpec) -> Iterator[Finding]:
+    def diagnose(self, compute: ComputeConfig, deployment: DeploymentSpec) -> Iterator[Finding]:
         """What the config itself does not tell is there: this machine."""
         yield Finding(Level.OK, "workspace", f"this machine, outputs in {self._outputs}")
 
-    def sample_folder(self, data: DataSpec, observer: Observer) -> Path:
+    def sample_folder(self, data: DataConfig, observer: Observer) -> Path:
         """Return a local folder with the digits, fetched first if need be."""
         return materialize(data, observer.message)
 

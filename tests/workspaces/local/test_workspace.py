@@ -10,10 +10,10 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from mnist_exp.config import ComputeType, DistributionType
+from mnist_exp.config import ComputeConfig, ComputeType, DistributionConfig, DistributionType
 from mnist_exp.errors import ConflictError, JobError, NotFoundError, OutputsError
 from mnist_exp.results import JobResult
-from mnist_exp.specs import ComputeSpec, Distribution, ModelSpec, OutputSpec, PathInput
+from mnist_exp.specs import ModelSpec, OutputSpec, PathInput
 from mnist_exp.status import JobStatus
 from mnist_exp.workspaces.local.tracking.store import Tracking
 from mnist_exp.workspaces.local.workspace import LocalWorkspace
@@ -81,7 +81,7 @@ def test_a_job_that_exits_otherwise_is_failed_with_its_last_lines(bench: Bench) 
 @pytest.mark.parametrize("index", [0, 1])
 def test_a_worker_that_fails_is_named(bench: Bench, index: int) -> None:
     command = f'case "$TF_CONFIG" in *\'"index": {index}\'*) exit 3;; *) sleep 60;; esac'
-    result = bench.run(command, distribution=Distribution(DistributionType.tensorflow, 2))
+    result = bench.run(command, distribution=DistributionConfig(DistributionType.tensorflow, 2))
     assert result.why == f"the script of worker {index} ended with exit code 3"
 
 
@@ -451,9 +451,9 @@ def test_an_outputs_folder_may_have_any_name(tmp_path: Path, empty_store: Path, 
 
 
 def test_this_machine_plays_every_compute_target(workspace: LocalWorkspace) -> None:
-    local = workspace.get_or_create_compute(ComputeSpec(ComputeType.local, "local"))
+    local = workspace.get_or_create_compute(ComputeConfig(ComputeType.local, "local"))
     assert (local.name, local.type, local.notes) == ("local", "local", ())
-    spec = ComputeSpec(ComputeType.amlcompute, "gpu-cluster", "STANDARD_NC4AS_T4_V3")
+    spec = ComputeConfig(ComputeType.amlcompute, "gpu-cluster", "STANDARD_NC4AS_T4_V3")
     cluster = workspace.get_or_create_compute(spec)
     assert cluster.notes == ("gpu-cluster (STANDARD_NC4AS_T4_V3) is played by this machine",)
 

@@ -158,7 +158,7 @@ class Endpoints:
         record = folder.deployment(spec.name).load()
         if record is None or deployment_now(folder, spec.name).provisioning_state != "Succeeded":
             return False
-        if spec.code is not None and not spec.code.is_dir():
+        if spec.code is not None and not Path(spec.code).is_dir():
             return False
         return record.fingerprint == fingerprint(spec, model, self._leave_out)
 

@@ -10,23 +10,24 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from mnist_exp.config import DataConfig
 from mnist_exp.datasets import materialize
 from mnist_exp.errors import JobError
-from mnist_exp.specs import DataSpec, Literal, OutputSpec, PathInput
+from mnist_exp.specs import Literal, OutputSpec, PathInput
 from mnist_exp.templates import literal_text
 
 #: What a copy of an input lists: relative name -> (size, time of the last change).
 _Listing = dict[str, tuple[int, int]]
 
 
-def local_path(name: str, source: Path | str | DataSpec, message: Callable[[str], None]) -> Path:
+def local_path(name: str, source: Path | str | DataConfig, message: Callable[[str], None]) -> Path:
     """Return the folder or file that a path input names.
 
     Raises:
         DataError: The digits are missing, damaged or cannot be fetched.
         JobError: It names a place on Azure, or nothing at all.
     """
-    if isinstance(source, DataSpec):
+    if isinstance(source, DataConfig):
         return materialize(source, message)
     path = Path(str(source).removeprefix("file://"))
     if not isinstance(source, Path) and not str(source).startswith("file://"):

@@ -4,8 +4,9 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
+from mnist_exp.config import ProbeConfig, RequestSettingsConfig
 from mnist_exp.errors import ConfigError, JobError, NotFoundError
-from mnist_exp.specs import EndpointSpec, ProbeSettings, RequestSettings
+from mnist_exp.specs import EndpointSpec
 from mnist_exp.workspaces.local.endpoints import ModelFiles
 from tests.workspaces.local.endpoints.bench import ECHO, Bench
 
@@ -143,7 +144,7 @@ def test_a_broken_update_of_what_serves_nobody_does_not_say_that_it_serves(bench
 
 
 def test_a_script_that_is_not_through_in_time_is_ended(bench: Bench):
-    impatient = ProbeSettings(initial_delay=0, period=1, failure_threshold=1)
+    impatient = ProbeConfig(initial_delay=0, period=1, failure_threshold=1)
     with pytest.raises(JobError, match=r"init\(\) must be through within 1 s"):
         bench.deploy(bench.waits_in_init, readiness_probe=impatient)
     assert bench.servers() == [bench.front]
@@ -156,7 +157,7 @@ def test_the_same_again_leaves_what_is_deployed_as_it_is(bench: Bench):
     assert bench.workers() == workers
     for change in (
         {"source": SECOND},
-        {"request_settings": RequestSettings(1000, 1)},
+        {"request_settings": RequestSettingsConfig(1000, 1)},
         {"environment_variables": {"MORE": "1"}},
         {"instance_count": 2},
     ):

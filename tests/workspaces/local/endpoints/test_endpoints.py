@@ -7,9 +7,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from mnist_exp.config import RequestSettingsConfig
 from mnist_exp.errors import ConfigError, ConflictError, NotFoundError, OutputsError
 from mnist_exp.serving.files import EndpointRecord
-from mnist_exp.specs import EndpointSpec, RequestSettings
+from mnist_exp.specs import EndpointSpec
 from mnist_exp.workspaces.local.endpoints import Endpoints
 from mnist_exp.workspaces.local.endpoints.process_identity import process_id
 from mnist_exp.workspaces.local.endpoints.state_files import EndpointFolder
@@ -174,7 +175,7 @@ def test_delete_waits_for_the_answers_under_way(bench: Bench):
 
 
 def test_delete_does_not_wait_for_a_script_that_never_returns(bench: Bench):
-    bench.deploy(bench.waits_in_run, request_settings=RequestSettings(100, 1))
+    bench.deploy(bench.waits_in_run, request_settings=RequestSettingsConfig(100, 1))
     with ThreadPoolExecutor() as pool:
         answer = pool.submit(bench.endpoints.invoke, NAME, b"", "blue")
         bench.eventually(bench.begun)

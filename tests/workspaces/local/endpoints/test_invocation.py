@@ -3,8 +3,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from mnist_exp.config import RequestSettingsConfig
 from mnist_exp.errors import ConflictError, EndpointError
-from mnist_exp.specs import EndpointSpec, RequestSettings
+from mnist_exp.specs import EndpointSpec
 from mnist_exp.workspaces.local.endpoints.process_identity import end_left_below
 from tests.workspaces.local.endpoints.bench import Bench
 
@@ -59,7 +60,7 @@ def test_what_run_raised_is_shown_with_the_log(bench: Bench):
 
 
 def test_another_refusal_has_status_and_reason(bench: Bench):
-    bench.deploy(bench.waits_in_run, request_settings=RequestSettings(50, 1))
+    bench.deploy(bench.waits_in_run, request_settings=RequestSettingsConfig(50, 1))
     with pytest.raises(EndpointError, match="answered 408: no answer within request_timeout_ms"):
         bench.endpoints.invoke(NAME, b"", "blue")
 

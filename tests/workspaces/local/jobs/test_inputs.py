@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from mnist_exp.config import DataType
+from mnist_exp.config import DataConfig, DataType
 from mnist_exp.errors import DataError, JobError
-from mnist_exp.specs import DataSpec, OutputSpec, PathInput
+from mnist_exp.specs import OutputSpec, PathInput
 from mnist_exp.workspaces.local.jobs.inputs import MountedInputs, local_path, make_outputs
 
 
@@ -187,7 +187,7 @@ def test_a_missing_path_is_named(tmp_path: Path, form: "type") -> None:
 
 def test_digits_come_from_the_data_group(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"data\.path"):
-        local_path("data", DataSpec(DataType.folder, path=tmp_path), nobody)
+        local_path("data", DataConfig(DataType.folder, path=tmp_path), nobody)
 
 
 def test_outputs_are_folders_or_places_for_files(tmp_path: Path) -> None:
