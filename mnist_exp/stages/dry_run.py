@@ -55,10 +55,10 @@ def planned(config: Experiment) -> list[Document]:
 def snapshots(config: Experiment) -> Iterator[Snapshot]:
     """Yield the code folders that would be sent."""
     outputs = Path(config.outputs_dir)
-    if config.stage in (Stage.train, Stage.sweep, Stage.all) and config.job.code:
+    if config.stage.trains and config.job.code:
         yield _snapshot("job.code", Path(config.job.code), outputs)
     deployment = config.endpoint.deployment
-    if config.stage in (Stage.deploy, Stage.all) and deployment.scoring_script is not None:
+    if config.stage.deploys and deployment.scoring_script is not None:
         yield _snapshot("endpoint.deployment.code", Path(deployment.code or ""), outputs)
 
 

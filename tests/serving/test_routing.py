@@ -81,7 +81,7 @@ def test_what_the_header_routes_is_not_mirrored(two: Service):
 @pytest.mark.parametrize(
     ("mirror", "fault"),
     [
-        ({"green": 51}, "must be at most 50, got 51"),
+        ({"green": 51}, "from 0 to 50, got 51"),
         ({"blue": 10}, "without live traffic"),
         ({"red": 10}, "must name a deployment"),
     ],
