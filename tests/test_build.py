@@ -91,7 +91,7 @@ def test_a_search_space_key_of_no_input_is_added_to_a_scripts_command(
     assert "drop_out" not in trial.inputs
 
 
-def test_a_users_command_stays_his_own(tutorial: ExperimentConfig) -> None:
+def test_a_users_command_is_not_changed(tutorial: ExperimentConfig) -> None:
     tutorial.job.script, tutorial.job.command = None, "fit {{inputs.lr}} [[--mu {{inputs.mu}}]]"
     tutorial.job.inputs = {"lr": 0.1}
     tutorial.sweep.search_space = {"lr": {"type": "choice", "values": [0.1]}}

@@ -206,7 +206,7 @@ def report_errors() -> Iterator[Outcome]:
         yield outcome
     except Detached as detached:
         outcome.exit_code, outcome.why = _INTERRUPTED, "detached by the user"
-        print(f"detached: {detached} continues on Azure", file=sys.stderr)
+        print(f"detached: {detached} continues to run", file=sys.stderr)
     except KeyboardInterrupt:
         outcome.exit_code, outcome.why = _INTERRUPTED, BY_THE_USER
         print("canceled: all running jobs have been stopped", file=sys.stderr)

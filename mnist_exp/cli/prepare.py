@@ -218,7 +218,8 @@ def _run_folder(hydra_config: DictConfig) -> Path:
     """Return the run folder."""
     if _has_run_folder(hydra_config):
         return Path(hydra_config.runtime.output_dir)
-    return Path(hydra_config.run.dir).absolute()
+    # As Hydra will write it; pathlib keeps the `..` of outputs_dir=../results.
+    return Path(os.path.abspath(hydra_config.run.dir))  # noqa: PTH100
 
 
 def _has_run_folder(hydra_config: DictConfig) -> bool:

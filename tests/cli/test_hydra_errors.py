@@ -1,4 +1,4 @@
-"""Every kind of fault that Hydra or OmegaConf finds becomes one line."""
+"""Every fault that Hydra or OmegaConf finds is one line."""
 
 from pathlib import Path
 
@@ -184,7 +184,7 @@ FILES = {
 
 
 @pytest.mark.parametrize(("group", "text", "expected"), FILES.values(), ids=FILES.keys())
-def test_a_fault_in_a_file_of_ones_own_is_one_line(
+def test_a_fault_in_a_users_file_is_one_line(
     group: str, text: str, expected: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / group).mkdir()
@@ -267,9 +267,7 @@ def test_a_file_that_is_not_utf8_is_one_line(
         ),
     ],
 )
-def test_an_emptied_mapping_has_only_what_came_later(
-    overrides: list[str], expected: set[str]
-) -> None:
+def test_an_emptied_mapping_has_only_later_keys(overrides: list[str], expected: set[str]) -> None:
     assert set(config("stage=sweep", *overrides).sweep.search_space) == expected
 
 

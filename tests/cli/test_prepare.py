@@ -1,5 +1,3 @@
-import errno
-import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,10 +9,10 @@ from mnist_exp import experiment, names
 from mnist_exp.build import sweep_job
 from mnist_exp.cli import prepare as prepare_module
 from mnist_exp.cli.compose import split
-from mnist_exp.cli.display import FULL_ERROR, report_errors
+from mnist_exp.cli.display import FULL_ERROR
 from mnist_exp.cli.prepare import prepare, probe
 from mnist_exp.config import Stage
-from mnist_exp.errors import ConfigError, JobError, MnistExpError, NotFoundError, OutputsError
+from mnist_exp.errors import ConfigError, MnistExpError, OutputsError
 from mnist_exp.records import Record, RecordIndex
 from mnist_exp.stages import StageContext, StageRunner
 from tests.composing import composed
@@ -24,81 +22,11 @@ from tests.support.in_process import InProcessCli
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder that the command is given in."""
+    """Return the empty current folder of the command."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path.parent / "cache"))
     monkeypatch.delenv(FULL_ERROR, raising=False)
     return tmp_path
-
-
-# How errors are reported.
-
-
-def report(error: BaseException, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, list[str]]:
-    with report_errors() as outcome:
-        raise error
-    printed = capsys.readouterr()
-    assert printed.out == ""
-    return outcome.exit_code, outcome.why, printed.err.splitlines()
-
-
-def test_nothing_wrong_is_exit_code_0(capsys: pytest.CaptureFixture[str]) -> None:
-    with report_errors() as outcome:
-        pass
-    assert (outcome.exit_code, outcome.why, outcome.interrupted) == (0, "", False)
-    assert capsys.readouterr().err == ""
-
-
-def test_every_fault_is_a_line(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    code, why, lines = report(ConfigError(["a: one", "b: two"]), capsys)
-    assert (code, why) == (1, "a: one")
-    assert lines == ["error: a: one", "error: b: two"]
-
-
-def test_a_failed_job_shows_its_last_words(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    error = JobError("train t: exit code 3; its log: /log", ["Traceback", "ValueError: no"])
-    code, why, lines = report(error, capsys)
-    assert (code, why) == (1, "train t: exit code 3; its log: /log")
-    assert lines == [
-        "error: train t: exit code 3; its log: /log",
-        "  | Traceback",
-        "  | ValueError: no",
-    ]
-
-
-def test_an_interrupt_is_130(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with report_errors() as outcome:
-        raise KeyboardInterrupt
-    assert outcome.exit_code == 130
-    assert outcome.interrupted
-    assert outcome.why == "canceled by the user"
-    assert capsys.readouterr().err == "canceled: all running jobs have been stopped\n"
-
-
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS])
-def test_what_cannot_be_written_is_a_line(
-    here: Path, capsys: pytest.CaptureFixture[str], number: int
-) -> None:
-    error = OSError(number, os.strerror(number), "/out/run.json")
-    code, _, (line,) = report(error, capsys)
-    assert code == 1
-    assert line.startswith("error: outputs_dir: must be a folder that can be written, got /out")
-    assert os.strerror(number) in line
-
-
-@pytest.mark.parametrize("error", [ZeroDivisionError("ours"), FileNotFoundError(2, "no", "x")])
-def test_a_fault_of_ours_keeps_its_traceback(here: Path, error: Exception) -> None:
-    with pytest.raises(type(error)), report_errors():
-        raise error
-
-
-@pytest.mark.parametrize("error", [NotFoundError("run: none"), ConfigError(["x"])])
-def test_the_traceback_is_there_on_request(
-    here: Path, error: MnistExpError, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv(FULL_ERROR, "1")
-    with pytest.raises(type(error)), report_errors():
-        raise error
 
 
 # The probe.
@@ -163,7 +91,7 @@ def test_a_check_that_fails_leaves_nothing_behind(
 
 
 @pytest.mark.parametrize("stage", ["compute", "train", "sweep"])
-def test_a_check_that_passes_leaves_nothing_behind_either(here: Path, stage: str) -> None:
+def test_a_check_that_passes_leaves_nothing_behind(here: Path, stage: str) -> None:
     checked(f"stage={stage}", f"data.cache_dir={here.parent / 'cache'}")
     assert list(here.iterdir()) == []
 
@@ -202,7 +130,7 @@ WORKSPACES = {
 
 
 class Counted:
-    """Calls through to a function, and keeps what the function returned."""
+    """A function that records what it returns."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self._function = function
@@ -215,7 +143,7 @@ class Counted:
 
 @pytest.fixture
 def count(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any, str], Counted]:
-    """Count the calls of a function that a module or class has under a name."""
+    """Return a function that records the calls of a module's function."""
 
     def counted(owner: Any, name: str) -> Counted:
         calls = Counted(getattr(owner, name))
@@ -227,7 +155,7 @@ def count(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any, str], Counted]:
 
 @pytest.fixture
 def frames(monkeypatch: pytest.MonkeyPatch) -> list[tuple[StageRunner, StageContext]]:
-    """What `run_stage` is called with, in the place of running the stage."""
+    """Return the calls of `run_stage`, which runs no stage here."""
     called: list[tuple[StageRunner, StageContext]] = []
 
     def run_stage(runner: StageRunner, context: StageContext) -> Record:
@@ -294,7 +222,7 @@ def test_a_command_whose_callback_did_not_run_is_prepared_by_the_task(
     assert faulty.stderr.startswith("error: model.epochs: must be")
 
 
-def test_split_takes_hydras_part_out(here: Path) -> None:
+def test_split_separates_the_tasks_part_from_hydras(here: Path) -> None:
     task, hydra_config = split(composed("stage=train"))
     assert "hydra" not in task
     assert task.stage.value == "train"
