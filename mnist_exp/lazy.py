@@ -9,7 +9,7 @@ from pathlib import Path
 from types import ModuleType
 
 from mnist_exp.config import ExperimentConfig, WorkspaceType
-from mnist_exp.errors import UnsupportedError
+from mnist_exp.errors import RefusedError
 from mnist_exp.workspaces.base import Workspace
 
 # Importing inside functions is what this module is for.
@@ -20,14 +20,14 @@ def open_workspace(config: ExperimentConfig, outputs: Path) -> Workspace:
     """Return the config's workspace; nothing is written yet.
 
     Raises:
-        UnsupportedError: Azure's packages are not installed.
+        RefusedError: Azure's packages are not installed.
     """
     if config.workspace.type is WorkspaceType.azure:
         _show_plugin()
         try:
             from mnist_exp.workspaces.azure import open_azure_workspace
         except ModuleNotFoundError as error:
-            raise UnsupportedError(
+            raise RefusedError(
                 f"workspace: azure needs the package {error.name}, which is not installed; "
                 'pip install "mnist-exp[azure]"'
             ) from error

@@ -4,7 +4,7 @@ from azure.ai.ml.entities import AmlCompute
 from azure.core.exceptions import ResourceNotFoundError
 
 from mnist_exp.config import ComputeConfig, ComputeType
-from mnist_exp.errors import ConflictError, UnsupportedError
+from mnist_exp.errors import RefusedError
 from mnist_exp.results import Compute
 from mnist_exp.workspaces.azure.connection import Connection
 from mnist_exp.workspaces.azure.retrying import Retrying
@@ -22,10 +22,10 @@ class Computes:
         """Return the target; only one that is not there is created.
 
         Raises:
-            ConflictError: One of that name is there, and it is another kind of machine.
+            RefusedError: One of that name is there, and it is another kind of machine.
         """
         if spec.type is ComputeType.local:
-            raise UnsupportedError(
+            raise RefusedError(
                 "compute.type: local is this machine, which Azure cannot use; use "
                 "compute=gpu_cluster, cpu_cluster, low_priority or serverless"
             )
@@ -80,7 +80,7 @@ class Computes:
 
     def _check(self, found: AmlCompute, spec: ComputeConfig) -> None:
         if (found.size or "").lower() != (spec.size or found.size or "").lower():
-            raise ConflictError(
+            raise RefusedError(
                 f"compute.size: {spec.name} exists with {found.size}, got {spec.size}; name "
                 f"another target with compute.name=..., or take it with compute.size={found.size}"
             )

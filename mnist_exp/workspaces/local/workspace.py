@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mnist_exp.config import ComputeConfig, ComputeType, DataConfig
 from mnist_exp.datasets import materialize
-from mnist_exp.errors import ConflictError, JobError
+from mnist_exp.errors import JobError, RefusedError
 from mnist_exp.hidden_imports import absent
 from mnist_exp.results import (
     Compute,
@@ -85,7 +85,7 @@ class LocalWorkspace:
     def submit(self, job: CommandJob | SweepJob) -> str:
         """Accept a job; `watch` runs it, since no job here outlives the command."""
         if job.name in self._submitted:
-            raise ConflictError(
+            raise RefusedError(
                 f"run: a job named {job.name} has been submitted; names are used once"
             )
         self._submitted[job.name] = job

@@ -11,7 +11,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from mnist_exp.config import ComputeConfig, ComputeType, DistributionConfig, DistributionType
-from mnist_exp.errors import ConflictError, JobError, NotFoundError, OutputsError
+from mnist_exp.errors import JobError, NotFoundError, OutputsError, RefusedError
 from mnist_exp.results import JobResult
 from mnist_exp.specs import ModelSpec, OutputSpec, PathInput
 from mnist_exp.status import JobStatus
@@ -402,10 +402,10 @@ def test_the_environment_is_azures(jobs: LocalJobs, monkeypatch: pytest.MonkeyPa
 
 def test_a_name_is_used_once(jobs: LocalJobs) -> None:
     jobs.workspace.submit(command_job("true"))
-    with pytest.raises(ConflictError, match="names are used once"):
+    with pytest.raises(RefusedError, match="names are used once"):
         jobs.workspace.submit(command_job("true"))
     jobs.workspace.watch("job", jobs.watcher)
-    with pytest.raises(ConflictError, match="names are used once"):
+    with pytest.raises(RefusedError, match="names are used once"):
         LocalJobs(LocalWorkspace(jobs.outputs), jobs.outputs, jobs.uri).run("true")
     assert description(jobs.folder())["status"] == "Completed"
 

@@ -47,7 +47,7 @@ def deployment_entity(spec: DeploymentSpec) -> ManagedOnlineDeployment:
     https://learn.microsoft.com/azure/machine-learning/reference-yaml-deployment-managed-online
 
     Raises:
-        UnsupportedError: Azure has no such environment.
+        RefusedError: Azure has no such environment.
     """
     return ManagedOnlineDeployment(
         name=spec.name,

@@ -6,7 +6,7 @@ They stand by themselves so that every fault of an update is found before anythi
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 
-from mnist_exp.errors import ConfigError, ConflictError
+from mnist_exp.errors import ConfigError, RefusedError
 from mnist_exp.serving.files import EndpointRecord
 from mnist_exp.specs import EndpointSpec
 from mnist_exp.traffic import overlap_faults, share_faults, unknown_deployment_faults
@@ -25,7 +25,7 @@ def updated(
 
     Raises:
         ConfigError: The traffic breaks Azure's rules.
-        ConflictError: The endpoint has another port.
+        RefusedError: The endpoint has another port.
     """
     if before.port and spec.port not in (None, before.port):
         raise port_conflict(before, spec.port)
@@ -51,9 +51,9 @@ def updated(
     )
 
 
-def port_conflict(record: EndpointRecord, port: int | None) -> ConflictError:
+def port_conflict(record: EndpointRecord, port: int | None) -> RefusedError:
     """Return the error that an endpoint keeps the port it has."""
-    return ConflictError(
+    return RefusedError(
         f"endpoint.port: endpoint {record.name} stays at {record.port}, got {port}; "
         "leave endpoint.port out, or make another endpoint"
     )

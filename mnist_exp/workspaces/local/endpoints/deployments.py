@@ -10,7 +10,7 @@ import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mnist_exp.errors import JobError, UnsupportedError
+from mnist_exp.errors import JobError, RefusedError
 from mnist_exp.serving.tail import last_lines
 from mnist_exp.specs import DeploymentSpec
 from mnist_exp.workspaces.local.endpoints.front_client import front_line
@@ -164,7 +164,7 @@ class Update:
 def _this_process() -> ProcessId:
     process = process_id(os.getpid())
     if process is None:
-        raise UnsupportedError("endpoints on this machine: need Linux's /proc, and there is none")
+        raise RefusedError("endpoints on this machine: need Linux's /proc, and there is none")
     return process
 
 

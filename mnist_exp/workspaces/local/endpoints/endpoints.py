@@ -29,7 +29,7 @@ MOST_DEPLOYMENTS = 20
 class Endpoints:
     """The endpoints whose state is below one folder.
 
-    Every method raises `MnistExpError` alone. Those that change an endpoint raise `ConflictError`
+    Every method raises `MnistExpError` alone. Those that change an endpoint raise `RefusedError`
     while another command changes it.
 
     Args:
@@ -49,7 +49,7 @@ class Endpoints:
 
         Raises:
             ConfigError: The name or the traffic breaks Azure's rules.
-            ConflictError: The port is taken.
+            RefusedError: The port is taken.
         """
         folder = self._registry.folder(spec.name)
         self._registry.unexpired(folder)
@@ -86,7 +86,7 @@ class Endpoints:
         """See that the port which a new endpoint asks for is free.
 
         Raises:
-            ConflictError: Something else listens there, or the endpoint has another port.
+            RefusedError: Something else listens there, or the endpoint has another port.
         """
         if port is None:
             return

@@ -73,7 +73,7 @@ def front_line(folder: EndpointFolder) -> Iterator[FrontLine]:
 
     Raises:
         EndpointError: It cannot be started.
-        ConflictError: Something else has taken its port.
+        RefusedError: Something else has taken its port.
     """
     ensure_front(folder)
     try:
@@ -91,7 +91,7 @@ def apply_files(folder: EndpointFolder) -> None:
 
     Raises:
         EndpointError: It cannot be started, or ends again and again.
-        ConflictError: Something else has taken its port.
+        RefusedError: Something else has taken its port.
     """
     deadline = time.monotonic() + _LOST_S
     while True:
@@ -111,7 +111,7 @@ def ensure_front(folder: EndpointFolder) -> bool:
 
     Raises:
         EndpointError: It cannot be started.
-        ConflictError: Something else has taken its port.
+        RefusedError: Something else has taken its port.
     """
     if folder.front() is not None:
         return False

@@ -2,7 +2,7 @@
 
 import socket
 
-from mnist_exp.errors import ConflictError
+from mnist_exp.errors import RefusedError
 
 LOOPBACK = "127.0.0.1"
 
@@ -11,7 +11,7 @@ def listen(port: int | None) -> socket.socket:
     """Return a listening socket on a port: `port`, or a free one that the system picks.
 
     Raises:
-        ConflictError: The port is taken.
+        RefusedError: The port is taken.
     """
     listener = socket.socket()
     # Without it, connections of the process before would keep the port for a minute.
@@ -23,7 +23,7 @@ def listen(port: int | None) -> socket.socket:
     except (OSError, OverflowError) as error:
         listener.close()
         reason = getattr(error, "strerror", None) or str(error)
-        raise ConflictError(
+        raise RefusedError(
             f"endpoint.port: must be a free port of {LOOPBACK}, got {port} ({reason}); "
             "choose another, or null for any free one"
         ) from error

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from mnist_exp.errors import ConflictError, NotFoundError, OutputsError
+from mnist_exp.errors import NotFoundError, OutputsError, RefusedError
 from mnist_exp.records import write_json
 from mnist_exp.serving.access import AML_TOKEN, new_token
 from mnist_exp.serving.files import (
@@ -190,14 +190,14 @@ class EndpointFolder:
         """Keep other commands from changing the endpoint; the kernel lets go if we die.
 
         Raises:
-            ConflictError: Another command is changing it.
+            RefusedError: Another command is changing it.
         """
         self.path.mkdir(parents=True, exist_ok=True)
         with (self.path / LOCK_FILE).open("a") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
-                raise ConflictError(
+                raise RefusedError(
                     f"{self.path}: another command is changing this endpoint; "
                     "wait until it is through, or end it"
                 ) from error

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from mnist_exp.config import RequestSettingsConfig
-from mnist_exp.errors import ConfigError, ConflictError, NotFoundError, OutputsError
+from mnist_exp.errors import ConfigError, NotFoundError, OutputsError, RefusedError
 from mnist_exp.serving.files import EndpointRecord
 from mnist_exp.specs import EndpointSpec
 from mnist_exp.workspaces.local.endpoints import Endpoints
@@ -89,7 +89,7 @@ def test_the_port_asked_for_stays(bench: Bench):
         lambda: bench.endpoints.create_or_update(EndpointSpec("third", port=port)),
         lambda: bench.endpoints.check_port("third", port),
     ):
-        with pytest.raises(ConflictError, match=r"^endpoint\.port: "):
+        with pytest.raises(RefusedError, match=r"^endpoint\.port: "):
             change()
     # What was refused is not there, nor is anything left of it.
     with pytest.raises(NotFoundError, match="no endpoint 'third' here"):
@@ -205,7 +205,7 @@ def test_a_name_can_be_used_again(bench: Bench):
 def test_while_another_command_changes_the_endpoint_it_is_a_conflict(bench: Bench):
     with EndpointFolder(bench.root / NAME).locked():
         for change in (bench.deploy, lambda: bench.endpoints.delete(NAME)):
-            with pytest.raises(ConflictError, match="another command is changing this endpoint"):
+            with pytest.raises(RefusedError, match="another command is changing this endpoint"):
                 change()
     bench.endpoints.delete(NAME)
 

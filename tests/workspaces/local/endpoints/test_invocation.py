@@ -4,7 +4,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from mnist_exp.config import RequestSettingsConfig
-from mnist_exp.errors import ConflictError, EndpointError
+from mnist_exp.errors import EndpointError, RefusedError
 from mnist_exp.specs import EndpointSpec
 from mnist_exp.workspaces.local.endpoints.process_identity import end_left_below
 from tests.workspaces.local.endpoints.bench import Bench
@@ -86,7 +86,7 @@ def test_the_key_goes_to_no_other_program_that_has_the_port_by_now(bench: Bench)
     port = urlsplit(bench.endpoints.get(NAME).scoring_uri).port
     end_left_below(bench.folder)
     with socket.create_server(("127.0.0.1", port)) as other:
-        with pytest.raises(ConflictError, match=rf"^endpoint\.port: .*got {port}"):
+        with pytest.raises(RefusedError, match=rf"^endpoint\.port: .*got {port}"):
             bench.endpoints.invoke(NAME, b"1", "blue")
         other.setblocking(False)
         with pytest.raises(BlockingIOError):

@@ -2,7 +2,7 @@ import socket
 
 import pytest
 
-from mnist_exp.errors import ConflictError
+from mnist_exp.errors import RefusedError
 from mnist_exp.workspaces.local.endpoints.sockets import listen
 
 
@@ -17,15 +17,15 @@ def test_a_taken_port_is_a_conflict_that_names_the_key():
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = other.getsockname()[1]
-        with pytest.raises(ConflictError, match=rf"^endpoint\.port: .*got {port} .*choose another"):
+        with pytest.raises(RefusedError, match=rf"^endpoint\.port: .*got {port} .*choose another"):
             listen(port)
 
 
 def test_another_endpoints_port_is_taken_too():
-    with listen(None) as ours, pytest.raises(ConflictError):
+    with listen(None) as ours, pytest.raises(RefusedError):
         listen(ours.getsockname()[1])
 
 
 def test_no_port_at_all_is_a_conflict():
-    with pytest.raises(ConflictError, match="got 70000"):
+    with pytest.raises(RefusedError, match="got 70000"):
         listen(70_000)
