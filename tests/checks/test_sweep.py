@@ -24,14 +24,14 @@ RULES: dict[str, Rule] = {
     "swept batch size that is a word": (
         "sweep",
         setting(sweep__search_space={"batch_size": {"type": "choice", "values": [32, "abc"]}}),
-        "sweep.search_space.batch_size: may draw abc, and",
+        "sweep.search_space.batch_size: may draw abc, but",
     ),
     "swept batch size that is broken": (
         "sweep",
         setting(
             sweep__search_space={"batch_size": {"type": "uniform", "min_value": 1, "max_value": 9}}
         ),
-        "sweep.search_space.batch_size: may draw 4.056, and",
+        "sweep.search_space.batch_size: may draw 4.056, but",
     ),
     "swept batch size with a broken step among others": (
         "sweep",
@@ -40,7 +40,7 @@ RULES: dict[str, Rule] = {
                 "batch_size": {"type": "quniform", "min_value": 63, "max_value": 81, "q": 12.8}
             }
         ),
-        "sweep.search_space.batch_size: may draw 76.8, and",
+        "sweep.search_space.batch_size: may draw 76.8, but",
     ),
     "swept epochs from none on": (
         "all",
