@@ -120,7 +120,7 @@ def _command(config: Experiment) -> Iterator[str]:
         return
     for part in unreadable(job.command):
         yield (
-            f"job.command: {part} is no reference; write {{{{inputs.x}}}}, {{{{outputs.x}}}} "
+            f"job.command: {part} is not a reference; write {{{{inputs.x}}}}, {{{{outputs.x}}}} "
             "or {{search_space.x}}, and an optional part as [[--x {{inputs.x}}]]"
         )
     # stage=all also runs the command by itself, where no values are drawn.

@@ -52,7 +52,7 @@ def explain(error: BaseException) -> str:
     """Return one line for an exception of Hydra or OmegaConf (see `is_foreign`)."""
     if isinstance(error, YAMLError | UnicodeDecodeError):
         kind = "valid YAML" if isinstance(error, YAMLError) else "UTF-8 text"
-        return f"a config file is no {kind}: {_one_line(str(error))}"
+        return f"a config file is not {kind}: {_one_line(str(error))}"
     if isinstance(error, MissingConfigException):
         return _explain_option(error)
     if isinstance(error, OverrideParseException):

@@ -182,7 +182,7 @@ RULES: dict[str, Rule] = {
     "reference that is none": (
         "train",
         command("t {{input.x}}"),
-        "job.command: {{input.x}} is no reference; write {{inputs.x}}, {{outputs.x}} or",
+        "job.command: {{input.x}} is not a reference; write {{inputs.x}}, {{outputs.x}} or",
     ),
     "swept name that a command does not use": (
         "sweep",

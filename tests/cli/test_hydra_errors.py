@@ -179,7 +179,7 @@ FILES = {
         "display_name: not a readable ${...}",
     ),
     "list": ("job", "- a\n- b", "job/mine.yaml: must be a mapping of keys, got a list or a value"),
-    "broken YAML": ("model", "a: [1\nb: 2", "a config file is no valid YAML"),
+    "broken YAML": ("model", "a: [1\nb: 2", "a config file is not valid YAML"),
 }
 
 
@@ -240,7 +240,7 @@ def test_a_file_that_is_not_utf8_is_one_line(
         config("stage=all", "job=mine", config_dir=tmp_path)
     assert outcome.exit_code == 1
     (line,) = capsys.readouterr().err.splitlines()
-    assert_helps(line, "a config file is no UTF-8 text")
+    assert_helps(line, "a config file is not UTF-8 text")
 
 
 @pytest.mark.parametrize(
