@@ -133,7 +133,7 @@ LIBRARIES = {
         "trainer",
         "mnist_exp.workspaces.local.tracking.store",
         # In the process that trials are forked from; no module imports it.
-        "mnist_exp.workspaces.local.forking.rehearsal",
+        "mnist_exp.workspaces.local.processes.forking.rehearsal",
         "mnist_exp.workspaces.azure",
         # In the place of the user's script, which no module imports.
         "mnist_exp.serving.no_code",
@@ -158,7 +158,7 @@ LIBRARIES = {
     "scipy": {"mnist_exp.sweeps"},
     "sqlalchemy": {
         "mnist_exp.workspaces.local.tracking.store",
-        "mnist_exp.workspaces.local.forking.rehearsal",
+        "mnist_exp.workspaces.local.processes.forking.rehearsal",
     },
     "tensorflow": {"trainer"},
     "uvicorn": {"mnist_exp.serving"},

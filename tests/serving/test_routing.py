@@ -8,7 +8,7 @@ from mnist_exp.config import RequestSettingsConfig
 from mnist_exp.errors import ConfigError
 from mnist_exp.serving.routing import Routing
 from tests.serving.service import Service
-from tests.workspaces.local.endpoints.bench import Bench
+from tests.support.waiting import eventually
 
 HEADER = "azureml-model-deployment"
 
@@ -64,7 +64,7 @@ def test_copies_go_to_the_mirror_and_their_answers_nowhere(two: Service):
     with two.client as client:
         answers = {client.post("/score", content="note").json() for _ in range(200)}
     assert answers == {"blue"}
-    Bench.eventually(lambda: 50 < two.noted("green") - before < 150)
+    eventually(lambda: 50 < two.noted("green") - before < 150)
 
 
 def test_what_the_header_routes_is_not_mirrored(two: Service):

@@ -18,7 +18,7 @@ from mnist_exp.errors import JobError, RefusedError
 from mnist_exp.records import write_json
 from mnist_exp.snapshot import copy_snapshot
 from mnist_exp.workspaces.local.jobs.console import Console
-from mnist_exp.workspaces.local.processes.supervised import EXIT_CODE_NAME
+from mnist_exp.workspaces.local.processes.job_process import EXIT_CODE_NAME
 
 _KEPT = ("outputs", "logs")
 

@@ -12,7 +12,7 @@ from mnist_exp.workspaces.local.jobs.environment import PARENT, TrackedRun
 from mnist_exp.workspaces.local.jobs.folder import JobFolder
 from mnist_exp.workspaces.local.jobs.host import JobHost, TrialContext
 from mnist_exp.workspaces.local.jobs.running_job import RunningJob
-from mnist_exp.workspaces.local.processes.job_orphans import end_leftovers, of_job
+from mnist_exp.workspaces.local.processes.job_orphans import end_orphans, of_job
 
 
 def start_job(
@@ -36,7 +36,7 @@ def start_job(
         stack.enter_context(folder.locked())
         if folder.exists:
             # If the last command was killed together with its supervisor, processes are left.
-            end_leftovers(of_job(folder.work))
+            end_orphans(of_job(folder.work))
         if folder.exists and not (trial and trial.restarts):
             run = _resumed_run(folder, host)
             # Trials are never evicted.

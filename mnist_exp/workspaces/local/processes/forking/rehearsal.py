@@ -1,9 +1,9 @@
-"""MLflow's first calls, made once before the forks instead of once in each of them.
+"""MLflow's first calls, made once in the fork server instead of once in each fork.
 
-A client's first call reads all of the store's migrations, compares the tables, maps classes to
-them and compiles every query: a tenth of a second of work that does not differ from trial to
-trial. It is done here on an empty copy of the store's tables, in memory, so the store itself sees
-nothing of it and no connection to it comes into a fork, which SQLite could not bear:
+At its first call, an MLflow client reads all migrations of the store, compares the tables, maps
+classes to them and compiles every query. This takes a tenth of a second and is the same for every
+trial. The rehearsal makes these calls on an empty copy of the store's tables in memory. It writes
+nothing to the store, and no fork inherits a connection to the store, which would corrupt SQLite:
 https://www.sqlite.org/howtocorrupt.html
 """
 
@@ -22,16 +22,17 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine, make_url
 
 _DIALECT = "sqlite"
-#: As long as one connection is open, all connections of this process see the same tables.
+#: A database in memory. All connections of this process share its tables while one is open.
 _COPY = "file:rehearsal?mode=memory&cache=shared"
-#: Seconds that whoever has started this may yet take to make the store: it imports MLflow too.
+#: Seconds to wait for the store. The command that started this process creates it, and that command
+#: imports MLflow first too.
 _PATIENCE_S = 3.0
 _LOOK_S = 0.02
 _TABLES = "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%'"
 
 
 def rehearse() -> None:
-    """Make the calls on behalf of the store that the environment names."""
+    """Make the calls for the store that MLFLOW_TRACKING_URI names, if that is an SQLite file."""
     uri = os.environ.get("MLFLOW_TRACKING_URI", "")
     if not uri.startswith(_DIALECT):
         return
@@ -57,7 +58,7 @@ def _copy_tables(store: Path, copy: sqlite3.Connection) -> None:
 
 @contextmanager
 def _redirected() -> Iterator[None]:
-    """Have all connections go to the copy, and leave none open."""
+    """Redirect all new connections to the copy, and close them at the end."""
 
     def connect(*_: Any) -> sqlite3.Connection:
         return sqlite3.connect(_COPY, uri=True, check_same_thread=False)
@@ -72,7 +73,7 @@ def _redirected() -> Iterator[None]:
 
 
 def _call(client: MlflowClient) -> None:
-    """Do what scripts do."""
+    """Make each call that a trial's script makes."""
     run_id = client.create_run(client.create_experiment("rehearsal")).info.run_id
     client.update_run(run_id, status="RUNNING")
     client.log_param(run_id, "parameter", 0)

@@ -1,38 +1,31 @@
-"""Endpoints and deployments as they are now, in Azure ML's words.
+"""The present state of endpoints and deployments, as the results that a workspace returns.
 
 https://learn.microsoft.com/rest/api/azureml/online-deployments/get
 """
 
 from collections.abc import Mapping
-from enum import StrEnum
 from typing import Any
 
 from mnist_exp.results import Deployment, DeploymentStatistics, Endpoint
 from mnist_exp.serving.files import EndpointRecord
-from mnist_exp.workspaces.local.endpoints.sockets import LOOPBACK
-from mnist_exp.workspaces.local.endpoints.state_files import DeploymentFolder, EndpointFolder
+from mnist_exp.workspaces.local.endpoints.front_client import LOOPBACK
+from mnist_exp.workspaces.local.endpoints.state_files import (
+    DeploymentFolder,
+    EndpointFolder,
+    ProvisioningState,
+)
 
-
-class ProvisioningState(StrEnum):
-    """Azure ML's words for where an endpoint or a deployment is."""
-
-    CREATING = "Creating"
-    UPDATING = "Updating"
-    SUCCEEDED = "Succeeded"
-    FAILED = "Failed"
-
-
-_FRONT_GONE = "the endpoint's front process is gone; stage=invoke or stage=deploy brings it back"
-AGAIN = "deploy it again"
+_FRONT_GONE = "the endpoint's front process has ended; stage=invoke or stage=deploy restarts it"
+_REMEDY = "fix it and deploy it again"
 
 
 def scoring_uri(record: EndpointRecord) -> str:
-    """Return where an endpoint answers."""
+    """Return the URI of an endpoint that has a port."""
     return f"http://{LOOPBACK}:{record.port}/score"
 
 
-def deployment_now(endpoint: EndpointFolder, name: str) -> Deployment:
-    """Return a deployment as it is now."""
+def deployment_result(endpoint: EndpointFolder, name: str) -> Deployment:
+    """Return the present state of a deployment."""
     folder = endpoint.deployment(name)
     record, address = folder.load(), endpoint.load()
     state, why = _state(folder, is_up=endpoint.front() is not None)
@@ -42,23 +35,23 @@ def deployment_now(endpoint: EndpointFolder, name: str) -> Deployment:
         provisioning_state=state.value,
         model=record.model if record else "",
         scoring_uri=scoring_uri(address) if address and address.port else None,
-        # One that failed before there was a process has printed nothing.
+        # A deployment that failed before it had a process has no log.
         log=str(log) if log and log.is_file() else None,
         why=why,
     )
 
 
-def endpoint_now(folder: EndpointFolder, record: EndpointRecord) -> Endpoint:
-    """Return an endpoint as it is now: nothing claims to run that does not."""
+def endpoint_result(folder: EndpointFolder, record: EndpointRecord) -> Endpoint:
+    """Return the present state of an endpoint and of its deployments."""
     is_up = folder.front() is not None
     state = ProvisioningState.SUCCEEDED if is_up else ProvisioningState.FAILED
     return Endpoint(
         name=record.name,
         provisioning_state=state.value,
-        # As long as it has listened nowhere there is none.
+        # An endpoint has no port before its front has listened for the first time.
         scoring_uri=scoring_uri(record) if record.port else None,
         traffic=dict(record.traffic),
-        deployments=[deployment_now(folder, name) for name in folder.deployments()],
+        deployments=[deployment_result(folder, name) for name in folder.deployments()],
         keys=str(folder.keys_file),
         mirror_traffic=dict(record.mirror_traffic),
         why="" if is_up else _FRONT_GONE,
@@ -67,8 +60,8 @@ def endpoint_now(folder: EndpointFolder, record: EndpointRecord) -> Endpoint:
     )
 
 
-def statistics_of(raw: Mapping[str, Any]) -> DeploymentStatistics:
-    """Return how a deployment has done, from what the front reports of it."""
+def statistics_result(raw: Mapping[str, Any]) -> DeploymentStatistics:
+    """Return the statistics of a deployment from the front's report."""
     times = {float(bound): count for bound, count in raw["times_ms"].items()}
     return DeploymentStatistics(
         raw["requests"], raw["failures"], times, raw["instances"], raw["restarts"]
@@ -76,17 +69,18 @@ def statistics_of(raw: Mapping[str, Any]) -> DeploymentStatistics:
 
 
 def _state(folder: DeploymentFolder, is_up: bool) -> tuple[ProvisioningState, str]:
+    """Return the provisioning state of a deployment, and why it failed if it did."""
     record = folder.load()
-    serves = record is not None and record.provisioning_state == ProvisioningState.SUCCEEDED
+    is_deployed = record is not None and record.is_deployed
     if folder.is_claimed:
-        return ProvisioningState.UPDATING if serves else ProvisioningState.CREATING, ""
+        return ProvisioningState.UPDATING if is_deployed else ProvisioningState.CREATING, ""
     if record is None:
-        why = "the command that deployed it was ended before it was through"
-        return ProvisioningState.FAILED, f"{why}; {AGAIN}"
-    if not serves:
-        return ProvisioningState.FAILED, f"{record.why}; mend it and {AGAIN}"
+        why = "the command that deployed it ended too early; deploy it again"
+        return ProvisioningState.FAILED, why
+    if not is_deployed:
+        return ProvisioningState.FAILED, f"{record.why}; {_REMEDY}"
     if not is_up:
         return ProvisioningState.FAILED, _FRONT_GONE
     if failure := folder.failure(record.revision):
-        return ProvisioningState.FAILED, f"{failure}; mend it and {AGAIN}"
+        return ProvisioningState.FAILED, f"{failure}; {_REMEDY}"
     return ProvisioningState.SUCCEEDED, ""

@@ -1,8 +1,9 @@
-"""A new revision of a deployment: made beside the running one, then put in its place.
+"""An update of a deployment: prepares a new revision beside the running one, then swaps them.
 
-The record is the switch. What is prepared over a connection to the front is given up when that
-closes before the record names it, so whenever this is cut short, even by SIGKILL, either the old
-revision serves or the new one, and no process is left.
+The deployment's record decides which revision serves. A connection to the front holds a prepared
+revision: if the connection closes before the record names this revision, the front drops it. So if
+the command ends at any point, even by SIGKILL, either the old or the new revision serves, and no
+process of the other one stays.
 """
 
 import os
@@ -13,33 +14,37 @@ from pathlib import Path
 from mnist_exp.errors import JobError, RefusedError
 from mnist_exp.serving.tail import last_lines
 from mnist_exp.specs import DeploymentSpec
-from mnist_exp.workspaces.local.endpoints.front_client import front_line
-from mnist_exp.workspaces.local.endpoints.process_identity import (
+from mnist_exp.workspaces.local.endpoints.front_client import connect_front
+from mnist_exp.workspaces.local.endpoints.server_processes import (
     ProcessId,
     end_processes,
     process_id,
     servers_below,
 )
 from mnist_exp.workspaces.local.endpoints.staging import ModelFiles, fingerprint, stage_revision
-from mnist_exp.workspaces.local.endpoints.state_files import DeploymentRecord, EndpointFolder
+from mnist_exp.workspaces.local.endpoints.state_files import (
+    DeploymentRecord,
+    EndpointFolder,
+    ProvisioningState,
+)
 
-#: Lines of the log that an error shows.
+#: Number of log lines that an error shows.
 _TAIL_LINES = 20
 
 
 class _NotReadyError(Exception):
-    """The new revision did not get ready; the text says why."""
+    """The new revision did not get ready; the text gives the reason."""
 
 
 @dataclass(frozen=True)
-class Update:
-    """One update of one deployment, or its first revision.
+class DeploymentUpdate:
+    """One update of a deployment, or its first revision.
 
     Attributes:
-        endpoint: The endpoint, locked by the caller.
-        spec: What to deploy.
-        model: Its model.
-        leave_out: A folder whose files are no part of the code: the outputs folder.
+        endpoint: The endpoint, which the caller has locked.
+        spec: The deployment.
+        model: The model's files.
+        leave_out: A folder whose files are not part of the code: the outputs folder.
     """
 
     endpoint: EndpointFolder
@@ -48,38 +53,38 @@ class Update:
     leave_out: Path | None = None
 
     def run(self) -> None:
-        """Put the new revision in place and end the one before it.
+        """Put the new revision in place and end the previous one.
 
         Raises:
-            JobError: The new one did not get ready; the one before it still serves.
-            MnistExpError: Code or model are not what they must be.
+            JobError: The new revision did not get ready. The previous revision still serves.
+            MnistExpError: The code or the model breaks a rule.
         """
         folder = self.endpoint.deployment(self.spec.name)
         before = folder.load()
         number = self._next_number(before)
-        self._remove_leftovers()
+        self._delete_unused_revisions()
         revision = folder.revision(number)
         revision.mkdir(parents=True)
         try:
             with folder.claimed(_this_process()):
-                self._replace(number, revision)
+                self._swap(number, revision)
         except BaseException as error:
             self._abandon(number, before, error)
             if isinstance(error, _NotReadyError):
                 raise self._failure(number, before, error) from error
             raise
-        self._remove_leftovers()
+        self._delete_unused_revisions()
 
     def _next_number(self, before: DeploymentRecord | None) -> int:
-        # Never one again that the record names, though its files may have gone.
+        # The files of the recorded revision may be gone, but its number must not be used again.
         recorded = [before.revision] if before else []
         found = self.endpoint.deployment(self.spec.name).revisions()
         return max([0, *recorded, *found]) + 1
 
-    def _replace(self, number: int, revision: Path) -> None:
+    def _swap(self, number: int, revision: Path) -> None:
         stage_revision(revision, self.spec, self.model, self.leave_out)
         folder = self.endpoint.deployment(self.spec.name)
-        with front_line(self.endpoint) as front:
+        with connect_front(self.endpoint) as front:
             if why := front.prepare(self.spec.name, number):
                 raise _NotReadyError(why)
             folder.save(self._record(number))
@@ -88,7 +93,7 @@ class Update:
     def _record(self, number: int) -> DeploymentRecord:
         return DeploymentRecord(
             name=self.spec.name,
-            provisioning_state="Succeeded",
+            provisioning_state=ProvisioningState.SUCCEEDED.value,
             model=self.model.reference,
             revision=number,
             instance_count=self.spec.instance_count,
@@ -97,28 +102,29 @@ class Update:
         )
 
     def _abandon(self, number: int, before: DeploymentRecord | None, error: BaseException) -> None:
-        """Leave of the new revision nothing but its log."""
+        """Kill the new revision's processes and delete its files, except for its log."""
         folder = self.endpoint.deployment(self.spec.name)
         now = folder.load()
         if now is not None and now.revision == number:
-            # Cut short after the switch: the new one serves, the old one is ending by itself.
+            # The record names the new revision, so it serves. The front ends the previous one.
             return
         revision = folder.revision(number)
         end_processes(servers_below(revision), grace_s=0)
         if not revision.is_dir():
-            # Somebody removed the whole endpoint meanwhile, and it must not come back.
+            # Somebody deleted the endpoint's folder meanwhile. Do not create it again.
             return
         for path in revision.iterdir():
             if path != folder.log(number):
-                _remove(path)
-        if before is None or before.provisioning_state != "Succeeded":
+                _delete(path)
+        if before is None or not before.is_deployed:
             tail = last_lines(folder.log(number), 1) if isinstance(error, _NotReadyError) else []
-            why = "; its last words: ".join([_reason(error), *(line.strip() for line in tail)])
+            why = "; last log line: ".join([_reason(error), *(line.strip() for line in tail)])
             failed = replace(self._failed(number), why=why)
             folder.save(failed)
 
     def _failed(self, number: int) -> DeploymentRecord:
-        return DeploymentRecord(self.spec.name, "Failed", self.model.reference, number)
+        state = ProvisioningState.FAILED.value
+        return DeploymentRecord(self.spec.name, state, self.model.reference, number)
 
     def _failure(
         self, number: int, before: DeploymentRecord | None, error: _NotReadyError
@@ -126,53 +132,58 @@ class Update:
         log = self.endpoint.deployment(self.spec.name).log(number)
         tail = last_lines(log, _TAIL_LINES)
         last = f": {tail[-1].strip()}" if tail else ""
-        has_one = before is not None and before.provisioning_state == "Succeeded"
-        rest = self._what_is_left(before) if before and has_one else self._consequence()
+        has_previous = before is not None and before.is_deployed
+        consequence = (
+            self._previous_state(before) if before and has_previous else self._endpoint_state()
+        )
         return JobError(
             f"endpoint.deployment {self.spec.name}: must get ready to be deployed, but "
-            f"{error}{last}; mend it and deploy again, log: {log}{rest}",
+            f"{error}{last}; fix it and deploy again, log: {log}{consequence}",
             tail,
         )
 
-    def _what_is_left(self, before: DeploymentRecord) -> str:
-        """Return what became of the revision that was to be replaced: nothing."""
+    def _previous_state(self, before: DeploymentRecord) -> str:
+        """Return the state of the previous revision, as the end of an error message."""
         if self.endpoint.deployment(self.spec.name).failure(before.revision):
-            return "; the deployment before it has failed too"
+            return "; the previous revision has also failed"
         record = self.endpoint.load()
         if record is None or not record.traffic.get(self.spec.name):
-            return "; the deployment before it is still there, without traffic"
-        return "; the deployment before it still serves"
+            return "; the previous revision still runs, without traffic"
+        return "; the previous revision still serves"
 
-    def _consequence(self) -> str:
-        """Return what the failure of a first deployment means, as on Azure: the endpoint stays."""
+    def _endpoint_state(self) -> str:
+        """Return what the endpoint does after a failed first deployment. As on Azure, it stays."""
         record = self.endpoint.load()
         has_traffic = record is not None and record.traffic
         return "" if has_traffic else f"; until then endpoint {self.spec.endpoint} answers 404"
 
-    def _remove_leftovers(self) -> None:
-        """Remove the revisions that are not to serve: replaced, failed or cut short."""
+    def _delete_unused_revisions(self) -> None:
+        """Delete all revisions but the one that serves."""
         folder = self.endpoint.deployment(self.spec.name)
         now = folder.load()
-        serving = now.revision if now and now.provisioning_state == "Succeeded" else None
+        serving = now.revision if now and now.is_deployed else None
         for number in folder.revisions():
             if number != serving:
                 revision = folder.revision(number)
                 end_processes(servers_below(revision), grace_s=0)
-                _remove(revision)
+                _delete(revision)
 
 
 def _this_process() -> ProcessId:
     process = process_id(os.getpid())
     if process is None:
-        raise RefusedError("endpoints on this machine: need Linux's /proc, and there is none")
+        raise RefusedError(
+            "workspace: endpoints on this machine need Linux's /proc, which does not exist here; "
+            "deploy on Linux"
+        )
     return process
 
 
 def _reason(error: BaseException) -> str:
-    return " ".join(str(error).split()) or f"cut short by {type(error).__name__}"
+    return " ".join(str(error).split()) or f"{type(error).__name__} ended the command"
 
 
-def _remove(path: Path) -> None:
+def _delete(path: Path) -> None:
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from mnist_exp.workspaces.local.endpoints.process_identity import (
+from mnist_exp.workspaces.local.endpoints.server_processes import (
     end_processes,
     process_id,
     servers_below,
@@ -30,7 +30,7 @@ def child(request: pytest.FixtureRequest) -> Iterator[subprocess.Popen[bytes]]:
         process.kill()
 
 
-def test_a_process_is_alive_until_it_ended_even_if_nobody_has_reaped_it(
+def test_a_zombie_is_not_alive(
     child: "subprocess.Popen[bytes]",
 ):
     who = process_id(child.pid)
@@ -42,12 +42,12 @@ def test_a_process_is_alive_until_it_ended_even_if_nobody_has_reaped_it(
     assert process_id(child.pid) is None
 
 
-def test_nobody_has_a_pid_beyond_the_last(child: "subprocess.Popen[bytes]"):
+def test_a_process_id_beyond_the_last_has_no_process(child: "subprocess.Popen[bytes]"):
     assert process_id(2**22 + 1) is None
 
 
 @pytest.mark.parametrize("change", [{"started": 1}, {"boot": "another boot"}])
-def test_a_recycled_pid_is_neither_taken_for_the_process_nor_hit(
+def test_a_reused_process_id_gets_no_signal(
     child: "subprocess.Popen[bytes]", change: dict[str, Any]
 ):
     who = process_id(child.pid)
@@ -69,7 +69,7 @@ def test_a_stubborn_process_is_killed(child: "subprocess.Popen[bytes]"):
     assert child.wait() == -signal.SIGKILL
 
 
-def test_ending_one_that_has_gone_is_no_error(child: "subprocess.Popen[bytes]"):
+def test_ending_an_ended_process_is_no_error(child: "subprocess.Popen[bytes]"):
     who = process_id(child.pid)
     child.kill()
     child.wait()

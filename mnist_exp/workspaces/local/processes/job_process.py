@@ -1,4 +1,4 @@
-"""A job's process on this machine: started under the supervisor, watched, ended."""
+"""One process of a job: started under a supervisor, polled, terminated."""
 
 import contextlib
 import os
@@ -9,12 +9,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from mnist_exp.workspaces.local.processes import supervisor
-from mnist_exp.workspaces.local.processes.job_orphans import end_leftovers, of_job
+from mnist_exp.workspaces.local.processes.job_orphans import end_orphans, of_job
 
-#: Seconds between SIGTERM and SIGKILL, for a job to save what it has.
+#: Seconds between SIGTERM and SIGKILL, in which a job can save its state.
 GRACE_S = 10.0
 
-#: The file beside a job's working folder that has the exit code of a command that ended by itself.
+#: Name of the file beside a job's working folder that keeps the exit code. A command that was
+#: terminated has no such file.
 EXIT_CODE_NAME = "exit_code"
 
 
@@ -24,8 +25,8 @@ class JobProcess:
     Args:
         command: A bash command line.
         folder: The working directory.
-        environment: All of its environment: nothing is inherited.
-        log: Gets standard output and error, appended.
+        environment: All environment variables: the command inherits no others.
+        log: The file to which standard output and error are appended.
         grace_s: Seconds between SIGTERM and SIGKILL.
     """
 
@@ -39,7 +40,8 @@ class JobProcess:
     ) -> None:
         self._folder = folder
         log.parent.mkdir(parents=True, exist_ok=True)
-        # -I: neither the job's folder nor its PYTHON* variables reach the supervisor itself.
+        # -I keeps the job's folder and its PYTHON* variables away from the supervisor. -S saves the
+        # time that Python takes to find installed packages.
         arguments = [sys.executable, "-I", "-S", supervisor.__file__, str(grace_s)]
         arguments += [str(folder.parent / EXIT_CODE_NAME)]
         with log.open("ab") as output:
@@ -50,11 +52,12 @@ class JobProcess:
                 stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                # A Ctrl-C at the terminal reaches us alone; we end the jobs in order.
+                # Ctrl-C at the terminal then reaches only this program, which terminates its jobs
+                # in order.
                 start_new_session=True,
             )
 
-        #: Becomes readable when it has ended; None where the system has no such thing.
+        #: A pidfd, readable when the process has ended; None where the kernel has no pidfds.
         self.handle: int | None = None
         with contextlib.suppress(OSError):
             self.handle = os.pidfd_open(self._process.pid)
@@ -66,12 +69,13 @@ class JobProcess:
 
     @property
     def is_lost(self) -> bool:
-        """Whether its supervisor was killed, and it with it."""
-        # By no other signal: one that ends it on request before it listens says nothing of this.
+        """Whether the supervisor was killed, and the command with it."""
+        # Only SIGKILL counts. SIGTERM from `terminate` can end a supervisor that has no handler
+        # yet, and this is no loss.
         return self._process.poll() == -signal.SIGKILL
 
     def poll(self) -> int | None:
-        """Return the exit code, None while it runs; 128 + n for a job that signal n ended."""
+        """Return the exit code, None while the command runs; 128 + n if signal n ended it."""
         code = self._process.poll()
         return None if code is None else self._ended(code)
 
@@ -79,17 +83,17 @@ class JobProcess:
         """Wait for the end and return the exit code.
 
         Raises:
-            subprocess.TimeoutExpired: It still runs.
+            subprocess.TimeoutExpired: The command still runs.
         """
         return self._ended(self._process.wait(timeout=timeout_s))
 
     def terminate(self) -> None:
-        """Ask it to end; it is killed when its grace period is over. Returns at once."""
+        """Send SIGTERM, and SIGKILL after the grace period; return without waiting."""
         if self._process.poll() is None:
             self._process.terminate()
 
     def close(self) -> None:
-        """End it if it still runs, and wait for that."""
+        """Terminate the command if it still runs, and wait for its end."""
         self.terminate()
         self.wait()
         if self._process.stdin is not None:
@@ -101,6 +105,6 @@ class JobProcess:
     def _ended(self, code: int) -> int:
         if code >= 0:
             return code
-        # The supervisor itself was killed: what it looked after is ended here.
-        end_leftovers(of_job(self._folder), patience_s=0)
+        # A signal ended the supervisor, so nobody has killed the job's remaining processes.
+        end_orphans(of_job(self._folder), grace_s=0)
         return supervisor.EXIT_BY_SIGNAL - code

@@ -1,4 +1,4 @@
-"""Our end of the fork server: starts it, has it run scripts, hears how they end."""
+"""The client of the fork server: starts it, has it run scripts, receives their exit codes."""
 
 import contextlib
 import json
@@ -11,12 +11,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from signal import SIGKILL
 
-from mnist_exp.workspaces.local.forking import server
-from mnist_exp.workspaces.local.processes.job_orphans import MARKER, end_leftovers
-from mnist_exp.workspaces.local.processes.supervised import EXIT_CODE_NAME, GRACE_S
+from mnist_exp.workspaces.local.processes.forking import server
+from mnist_exp.workspaces.local.processes.job_orphans import MARKER, end_orphans
+from mnist_exp.workspaces.local.processes.job_process import EXIT_CODE_NAME, GRACE_S
 from mnist_exp.workspaces.local.processes.supervisor import EXIT_BY_SIGNAL
 
-#: How long libraries may take to be imported.
+#: Seconds that the libraries may take to be imported.
 _READY_S = 120.0
 
 
@@ -24,10 +24,12 @@ class ForkServer:
     """A running fork server.
 
     Args:
-        modules: What it imports, in `server.py`'s words.
-        folder: Its working directory; marks its processes, so no two may share one.
-        environment: What it imports the modules with.
-        log: Gets what it has to say.
+        modules: What the server imports, in the notation of `server.py`.
+        folder: The server's working directory. It identifies the server's processes, so each server
+            needs a folder of its own.
+        environment: The environment variables with which the modules are imported.
+        log: The file to which the server's own output is appended.
+        grace_s: Seconds between SIGTERM and SIGKILL of a script.
     """
 
     def __init__(
@@ -39,7 +41,6 @@ class ForkServer:
         grace_s: float = GRACE_S,
     ) -> None:
         self._folder = folder
-        self._grace_s = grace_s
         self._codes: dict[int, int | None] = {}
         self._works: dict[int, Path] = {}
         self._lost: set[int] = set()
@@ -51,7 +52,7 @@ class ForkServer:
         arguments = [str(theirs.fileno()), str(grace_s), *modules]
         with theirs, log.open("ab") as output:
             self._process = subprocess.Popen(
-                # -P: the folder of the server's own file is no place to import from.
+                # -P: without it, scripts could import the modules beside server.py.
                 [sys.executable, "-P", server.__file__, *arguments],
                 cwd=folder,
                 env={**environment, MARKER: str(folder)},
@@ -63,7 +64,7 @@ class ForkServer:
             )
 
     def fileno(self) -> int:
-        """Return what becomes readable when a script has ended."""
+        """Return a file descriptor that is readable when a script has ended."""
         return self._connection.fileno()
 
     @property
@@ -72,22 +73,22 @@ class ForkServer:
         return self._process.pid
 
     def wait_until_ready(self) -> bool:
-        """Wait until the modules are there; False when the server is not going to run anything."""
+        """Wait for the imports, and return whether the server can run scripts."""
         deadline = time.monotonic() + _READY_S
-        self._wait(0)
+        self._receive(0)
         while not (self._is_ready or self.is_gone) and time.monotonic() < deadline:
-            self._wait(deadline - time.monotonic())
+            self._receive(deadline - time.monotonic())
         return self._is_ready and not self.is_gone
 
     @property
     def is_loading(self) -> bool:
-        """Whether it still imports."""
-        self._wait(0)
+        """Whether the server still imports modules."""
+        self._receive(0)
         return not (self._is_ready or self.is_gone)
 
     @property
     def loss(self) -> str:
-        """How the server was lost; empty as long as it runs."""
+        """How the server ended; empty while it runs."""
         if not self.is_gone:
             return ""
         code = self._process.wait()
@@ -95,17 +96,17 @@ class ForkServer:
         return f"the process that trials are forked from {how}"
 
     def has_lost(self, number: int) -> bool:
-        """Whether a script was lost together with the server."""
+        """Return whether a script ended because the server ended."""
         return number in self._lost
 
     def start(
         self, argv: Sequence[str], folder: Path, environment: Mapping[str, str], log: Path
     ) -> int:
-        """Have a script run, and return its number."""
+        """Start a script, and return the number that identifies it."""
         number = len(self._codes)
         self._codes[number], self._works[number] = None, folder
         log.parent.mkdir(parents=True, exist_ok=True)
-        call = server.Call(
+        call = server.ScriptCall(
             number,
             list(argv),
             str(folder),
@@ -116,24 +117,24 @@ class ForkServer:
         self._send(vars(call))
         return number
 
-    def end(self, number: int) -> None:
-        """Ask a script to end; it is killed when its grace period is over. Returns at once."""
+    def terminate(self, number: int) -> None:
+        """Send SIGTERM to a script, and SIGKILL after the grace period; return without waiting."""
         if self._codes[number] is None:
             self._send({"end": number})
 
     def code(self, number: int, timeout_s: float = 0.0) -> int | None:
-        """Return the exit code of a script, None if it has none before the time is over."""
+        """Return a script's exit code, None if the script still runs after `timeout_s`."""
         deadline = time.monotonic() + timeout_s
-        self._wait(0)
+        self._receive(0)
         while self._codes[number] is None and (left := deadline - time.monotonic()) > 0:
-            self._wait(left)
+            self._receive(left)
         return self._codes[number]
 
     def close(self) -> None:
-        """End the server and what it runs, and wait for that."""
+        """Terminate the server and its scripts, and wait for the server's end."""
         self._connection.close()
         if not self._is_ready:
-            # Nobody has asked it for anything, and it hears nothing while it imports.
+            # The server does not read the socket while it imports, and it runs no script yet.
             self._process.kill()
         self._process.wait()
 
@@ -145,8 +146,8 @@ class ForkServer:
         except OSError:
             self._lose()
 
-    def _wait(self, timeout_s: float) -> None:
-        """Take in what has arrived, after a while if nothing has."""
+    def _receive(self, timeout_s: float) -> None:
+        """Process the messages that have arrived; wait up to `timeout_s` for the first."""
         if self.is_gone:
             return
         with selectors.DefaultSelector() as selector:
@@ -168,24 +169,24 @@ class ForkServer:
                 self._is_ready = True
 
     def _lose(self) -> None:
-        """The server is gone, and with it what it ran; see that nothing of that is left."""
+        """Note that the server has ended with its scripts, and kill their orphan processes."""
         self.is_gone = True
         self._process.wait()
         self._lost = {number for number, code in self._codes.items() if code is None}
         paths = {str(self._folder), *(str(self._works[number]) for number in self._lost)}
-        end_leftovers(paths.__contains__, patience_s=0)
+        end_orphans(paths.__contains__, grace_s=0)
         self._codes |= dict.fromkeys(self._lost, EXIT_BY_SIGNAL + SIGKILL)
 
 
 class ForkedScript:
-    """A script that a fork server runs, in the terms of a job's processes.
+    """A script that a fork server runs, with the interface of `workers.Processes`.
 
     Args:
-        server: Runs it.
+        server: The server that runs the script.
         argv: The script and its arguments.
-        folder: Its working directory.
-        environment: All of its environment.
-        log: Gets standard output and error, appended.
+        folder: The working directory.
+        environment: All environment variables of the script.
+        log: The file to which standard output and error are appended.
     """
 
     def __init__(
@@ -202,28 +203,28 @@ class ForkedScript:
 
     @property
     def loss(self) -> str:
-        """Why it ended, where that was not its own doing."""
+        """Why the script ended if the script itself did not cause it, otherwise empty."""
         return self._server.loss if self._server.has_lost(self._number) else ""
 
     @property
     def handles(self) -> Sequence[int]:
-        """What becomes readable when it has ended: the server's, which is watched anyway."""
+        """Always empty: the launcher watches the server's own file descriptor."""
         return ()
 
     def poll(self) -> int | None:
-        """Return the exit code, None while it runs."""
+        """Return the exit code, None while the script runs."""
         return self._server.code(self._number)
 
     def wait(self, timeout_s: float) -> int | None:
-        """Return the exit code as soon as it has ended, None when the time is over."""
+        """Return the exit code as soon as the script has ended, None after `timeout_s`."""
         return self._server.code(self._number, timeout_s)
 
     def terminate(self) -> None:
-        """Ask it to end; it is killed when its grace period is over. Returns at once."""
-        self._server.end(self._number)
+        """Send SIGTERM, and SIGKILL after the grace period; return without waiting."""
+        self._server.terminate(self._number)
 
     def close(self) -> None:
-        """End it if it still runs, and wait for that."""
+        """Terminate the script if it still runs, and wait for its end."""
         self.terminate()
         while self.poll() is None:
             self.wait(GRACE_S)

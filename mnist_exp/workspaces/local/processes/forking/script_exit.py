@@ -1,9 +1,10 @@
-"""A fork's end: all that Python does at its exit, but without taking itself apart.
+"""The end of a fork: does what Python does at its exit, but keeps the modules in memory.
 
-At its end Python takes every module apart, one by one. In a fork each of them is a copy yet to be
-made of memory that was shared so far, and that takes longer than to start the fork. `os._exit`
-spares that; what a script can notice of it is done here: its threads are waited for, what it has
-registered is called, its objects are let go of, and nothing that it has written stays in a buffer.
+At its exit, Python destroys every module. In a fork, this would copy the memory that the fork
+shares with the server, and the copies take longer than starting the fork. `os._exit` skips the
+destruction. A script could notice four things that are then missing, so `leave` does them: it waits
+for the script's threads, calls the functions registered with `atexit`, destroys the script's own
+objects, and writes the buffers of open files.
 """
 
 import atexit
@@ -20,11 +21,11 @@ from typing import Any, NoReturn
 
 from mnist_exp.workspaces.local.processes.supervisor import EXIT_BY_SIGNAL
 
-#: In the place of an exit code: of a script that a KeyboardInterrupt has ended.
+#: Stand-in for the exit code of a script that a KeyboardInterrupt ended.
 INTERRUPTED = object()
 
 _WRITERS = (io.TextIOWrapper, io.BufferedWriter, io.BufferedRandom)
-#: Python's own exit code when standard output cannot be written at the end.
+#: Python's exit code if it cannot write standard output at its exit.
 _UNWRITTEN = 120
 
 
@@ -32,10 +33,10 @@ def leave(code: object, folder: Path, modules: int) -> NoReturn:
     """End this process.
 
     Args:
-        code: That of a SystemExit: None, a number, or a last word for standard error;
-            or INTERRUPTED.
-        folder: Where the script's own modules are.
-        modules: How many modules there were before the script.
+        code: The code of a SystemExit (None, a number, or a text for standard error), or
+            INTERRUPTED.
+        folder: The folder of the script's own modules.
+        modules: The number of modules that were loaded before the script ran.
     """
     is_interrupted = code is INTERRUPTED
     if is_interrupted:
@@ -47,29 +48,29 @@ def leave(code: object, folder: Path, modules: int) -> NoReturn:
     threading._shutdown()  # type: ignore[attr-defined]
     atexit._run_exitfuncs()
     is_written = _flush()
-    # Threads that nobody waits for may need what the script holds until the last moment.
+    # Daemon threads may still use the script's objects until the process ends.
     if threading.active_count() == 1:
-        _let_go(folder, modules)
+        _destroy_own_modules(folder, modules)
         is_written = _flush() and is_written
     if is_interrupted:
-        # As Python does, for whoever asks how it ended.
+        # Python ends by the signal itself too, so that the parent process can see the reason.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGINT)
     os._exit(number & 0xFF if is_written else number or _UNWRITTEN)
 
 
-def _let_go(folder: Path, modules: int) -> None:
-    """Let the script's own objects end as they do when its modules go.
+def _destroy_own_modules(folder: Path, modules: int) -> None:
+    """Destroy the objects of the script and of its own modules.
 
-    Only to look at a module that was there before would copy the memory that it lies in.
+    This function does not touch modules that were loaded before the script: even reading one copies
+    the memory page of the module.
     """
     later = max(0, len(sys.modules) - modules)
-    # In the order in which they came.
     names = ["__main__"]
     names += [
         name
         for name, module in itertools.islice(reversed(sys.modules.items()), later)
-        # To ask for the file itself would load modules that are there in name only.
+        # Reading `module.__file__` would load lazy modules.
         if folder in Path(getattr(module, "__dict__", {}).get("__file__") or "").parents
     ]
     for name in names:
@@ -78,8 +79,8 @@ def _let_go(folder: Path, modules: int) -> None:
 
 
 def _flush() -> bool:
-    """Write what is left in the buffers of open files; False where standard output fails."""
-    # isinstance would ask the objects themselves, and some make a lot of that.
+    """Write the buffers of open files, and return whether standard output could be written."""
+    # isinstance() would call `__class__` of every object, and some libraries compute a lot there.
     files = [one for one in gc.get_objects() if issubclass(type(one), _WRITERS)]
     for file in files:
         _is_flushed(file)
@@ -89,9 +90,9 @@ def _flush() -> bool:
 
 
 def _flush_summaries() -> None:
-    """Have TensorFlow write what it keeps in a buffer of its own until it is taken apart.
+    """Write the summaries that TensorFlow buffers itself.
 
-    Where it has computed nothing there is nothing, and to ask it would wake its devices.
+    If TensorFlow has computed nothing, there are no summaries, and a flush would start its devices.
     """
     module: Any = sys.modules.get("tensorflow.python.eager.context")
     context = getattr(module, "_context", None)
@@ -100,13 +101,13 @@ def _flush_summaries() -> None:
     try:
         sys.modules["tensorflow"].summary.flush()
     except Exception as error:
-        # Whatever a library may raise.
-        print(f"what is left to be written was not: {error}", file=sys.stderr)
+        # TensorFlow may raise anything here, and the exit must continue.
+        print(f"TensorFlow's summaries could not be written: {error}", file=sys.stderr)
 
 
 def _is_flushed(file: Any) -> bool:
     try:
-        # A script may have put anything in the place of standard output, or nothing.
+        # A script may have replaced standard output by any object, or by None.
         if file is not None and not getattr(file, "closed", False):
             file.flush()
     except (OSError, ValueError):

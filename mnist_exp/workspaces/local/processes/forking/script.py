@@ -1,4 +1,4 @@
-"""A fork becomes the program that `python SCRIPT ...` would be."""
+"""A fork that runs a script as `python SCRIPT ...` would."""
 
 import builtins
 import os
@@ -8,20 +8,18 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
 
-from mnist_exp.workspaces.local.forking.leaving import INTERRUPTED, leave
-from mnist_exp.workspaces.local.forking.namesakes import own_modules
+from mnist_exp.workspaces.local.processes.forking.analysis import own_modules
+from mnist_exp.workspaces.local.processes.forking.script_exit import INTERRUPTED, leave
 
 
 def run(argv: list[str], folder: str, environment: dict[str, str], log: str) -> NoReturn:
-    """Run a script in this process, as its main program.
+    """Run a script in this process as its main program, and end the process.
 
     Args:
         argv: The script, relative to `folder`, and its arguments.
-        folder: Becomes the working directory.
-        environment: All of its environment.
-        log: Gets standard output and error, appended.
-
-    The process ends with the script.
+        folder: The new working directory.
+        environment: All environment variables of the script.
+        log: The file to which standard output and error are appended.
     """
     output = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
     for handle in (1, 2):
@@ -33,19 +31,19 @@ def run(argv: list[str], folder: str, environment: dict[str, str], log: str) -> 
     try:
         source = Path(argv[0]).read_bytes()
     except OSError:
-        # Python itself says best what is wrong with it.
+        # A plain Python reports the fault best.
         _start_python(argv)
     _reseed()
     _tell_multiprocessing()
     sys.argv = list(argv)
     sys.orig_argv = ["python", *argv]
-    # As Python itself names a script, so that it is found from any folder.
+    # Python also names a script by its absolute path, so that it is found from any folder.
     path = os.path.join(os.getcwd(), argv[0])  # noqa: PTH109, PTH118
     own = Path(path).resolve().parent
-    # To look through all that has been imported would copy the memory in which it is shared.
+    # Looking through `sys.modules` instead would copy the memory that all forks share.
     namesakes = {name for name in own_modules(own) if name in sys.modules}
     if namesakes & sys.stdlib_module_names:
-        # Python's own modules are too deep in all others to be imported anew.
+        # Other modules already use the standard library's module, so it cannot be replaced here.
         _start_python(argv)
     sys.path.insert(0, str(own))
     _forget(namesakes)
@@ -54,33 +52,33 @@ def run(argv: list[str], folder: str, environment: dict[str, str], log: str) -> 
 
 
 def _start_python(argv: list[str]) -> NoReturn:
-    """Become the plain process that this would be without a server to be forked from."""
+    """Replace this process by a plain `python SCRIPT ...`."""
     os.execvp("python", ["python", *argv])  # noqa: S606
 
 
 def _forget(names: set[str]) -> None:
-    """Let the script's own modules come before installed ones that have been imported already."""
+    """Remove imported libraries that have the same name as a module of the script."""
     for name in list(sys.modules) if names else ():
         if name.partition(".")[0] in names:
             del sys.modules[name]
 
 
 def _reseed() -> None:
-    """Give this process random numbers of its own; Python's own generator sees to itself."""
+    """Seed NumPy's global generator anew; Python reseeds its own generator after a fork."""
     numpy_random: Any = sys.modules.get("numpy.random")
     if numpy_random is not None:
         numpy_random.seed()
 
 
 def _tell_multiprocessing() -> None:
-    """Let processes that a script spawns start where the script did, not where the server did."""
+    """Have spawned processes start in the script's folder, not in the server's folder."""
     process: Any = sys.modules.get("multiprocessing.process")
     if process is not None:
         process.ORIGINAL_DIR = os.getcwd()  # noqa: PTH109
 
 
 def _execute(source: bytes, path: str) -> object:
-    """Run the script, and return what it wants to leave with."""
+    """Run the script, and return its exit code in the form that `leave` takes."""
     module = ModuleType("__main__")
     module.__dict__.update(
         __file__=path,
@@ -88,17 +86,17 @@ def _execute(source: bytes, path: str) -> object:
         __loader__=SourceFileLoader("__main__", path),
         __cached__=None,
     )
-    # The module that was there has to outlive its name: its functions run.
+    # Keep a reference to the server's main module: its functions are still running.
     sys.modules["__forked_from__"], sys.modules["__main__"] = sys.modules["__main__"], module
     if "__mp_main__" in sys.modules:
-        # What multiprocessing names it, for what a spawned process sends back.
+        # Spawned processes send objects of the main module back under this name.
         sys.modules["__mp_main__"] = module
     try:
         exec(compile(source, path, "exec", dont_inherit=True), module.__dict__)  # noqa: S102
     except SystemExit as end:
         return end.code
     except BaseException as error:
-        # Without the line above: the script's own lines are what its author knows.
+        # Drop this function's frame: the traceback then shows only the script's own lines.
         trace = error.__traceback__.tb_next if error.__traceback__ else None
         sys.excepthook(type(error), error.with_traceback(trace), trace)
         return INTERRUPTED if isinstance(error, KeyboardInterrupt) else 1

@@ -9,17 +9,17 @@ from pathlib import Path
 import pytest
 
 from mnist_exp.workspaces.local.processes.job_orphans import MARKER
-from mnist_exp.workspaces.local.processes.supervised import JobProcess
+from mnist_exp.workspaces.local.processes.job_process import JobProcess
 from tests.workspaces.local.pipes import Pipe
 
 ENVIRONMENT = {"PATH": os.environ["PATH"]}
 
-#: Long enough that only a kill can be in time; no test waits for it.
+#: A grace period that no test waits for: only a kill ends the process in time.
 LONG_GRACE_S = 200.0
-#: A child that no test waits out, holding whatever pipe it was given.
+#: A command that never ends, and holds every pipe that it inherits open.
 FOREVER = "tail -f /dev/null"
-#: The same in a session of its own, with nothing of the job's environment, and there when the
-#: next command runs.
+#: Starts this command in a session of its own, without the job's environment, and waits until it
+#: runs.
 APART = f"mkfifo apart; env -i setsid bash -c 'echo > apart; exec {FOREVER}' & read < apart"
 
 
@@ -40,10 +40,10 @@ def start(tmp_path: Path, log: Path) -> Iterator[Callable[..., JobProcess]]:
     yield start_one
     for process in started:
         if process.poll() is None:
-            # The job itself: a killed supervisor would leave it running.
+            # Kill the job: close() would wait for its long grace period.
             children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
             for child in children.split():
-                # An adopted one leads no group.
+                # An adopted process leads no group.
                 with suppress(ProcessLookupError):
                     os.killpg(int(child), signal.SIGKILL)
         process.close()
@@ -81,7 +81,7 @@ def test_both_outputs_are_in_the_log_in_order(start: Callable[..., JobProcess], 
     assert log.read_text(encoding="utf-8") == "one\ntwo\ndrei ü\n"
 
 
-def test_a_log_that_is_there_is_continued(start: Callable[..., JobProcess], log: Path) -> None:
+def test_an_existing_log_is_continued(start: Callable[..., JobProcess], log: Path) -> None:
     start("echo one").wait()
     start("echo two").wait()
     assert log.read_text(encoding="utf-8") == "one\ntwo\n"
@@ -91,20 +91,20 @@ def test_standard_input_is_empty(start: Callable[..., JobProcess]) -> None:
     assert start("read line").wait() == 1
 
 
-def test_its_environment_is_what_was_given(
+def test_a_command_has_only_the_given_environment(
     start: Callable[..., JobProcess], log: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SECRET_OF_THE_SHELL", "hush")
     start("env -0 | tr '\\0' '\\n'", MINE="a b").wait()
     lines = log.read_text(encoding="utf-8").splitlines()
-    # bash adds the first three; Python turns an unset locale into C.UTF-8 (PEP 538).
+    # bash adds the first three. Python sets LC_CTYPE if no locale is set (PEP 538).
     names = {line.partition("=")[0] for line in lines} - {"PWD", "SHLVL", "_", "LC_CTYPE"}
     assert names == {"PATH", "MINE"}
     assert "MINE=a b" in lines
 
 
 def test_python_variables_do_not_reach_the_supervisor(start: Callable[..., JobProcess]) -> None:
-    # A module of that name in the job's folder, or a broken PYTHONHOME, would end it at once.
+    # With these variables, the supervisor itself could not start.
     assert start("exit 4", PYTHONHOME="/nowhere", PYTHONPATH="/nowhere").wait() == 4
 
 
@@ -115,7 +115,9 @@ def test_modules_in_the_jobs_folder_do_not_reach_the_supervisor(
     assert start("exit 4").wait() == 4
 
 
-def test_terminate_asks_first(start: Callable[..., JobProcess], pipe: Pipe, log: Path) -> None:
+def test_a_terminated_command_can_save(
+    start: Callable[..., JobProcess], pipe: Pipe, log: Path
+) -> None:
     process = start(f"trap 'echo saved; exit 5' TERM; echo here > {pipe}; {FOREVER} & wait")
     pipe.line()
     process.terminate()
@@ -123,7 +125,7 @@ def test_terminate_asks_first(start: Callable[..., JobProcess], pipe: Pipe, log:
     assert log.read_text(encoding="utf-8") == "saved\n"
 
 
-def test_terminate_returns_at_once_and_repeats(
+def test_terminate_does_not_wait_and_can_be_repeated(
     start: Callable[..., JobProcess], pipe: Pipe
 ) -> None:
     process = start(f"trap '' TERM; echo here > {pipe}; {FOREVER}")
@@ -146,7 +148,7 @@ def test_a_job_that_ignores_sigterm_is_killed_after_the_grace_period(
 def test_each_process_of_the_job_has_the_grace_period(
     start: Callable[..., JobProcess], pipe: Pipe, tmp_path: Path
 ) -> None:
-    # The shell is gone at once, while its child takes a moment to save what it has.
+    # The shell ends at once, while its child takes a moment to save its state.
     (tmp_path / "child.sh").write_text(
         f"trap 'sleep 0.4; echo checkpoint > saved; exit 0' TERM\n"
         f"echo here > {pipe}\n"
@@ -170,7 +172,7 @@ def test_grandchildren_are_ended_with_the_job(start: Callable[..., JobProcess], 
     assert pipe.wait_for_end() == ""
 
 
-def test_what_a_finished_command_left_running_is_ended(
+def test_processes_of_a_finished_command_are_killed(
     start: Callable[..., JobProcess], pipe: Pipe
 ) -> None:
     process = start(f"exec 9> {pipe}; (trap '' TERM; {FOREVER}) & exit 6")
@@ -181,14 +183,14 @@ def test_what_a_finished_command_left_running_is_ended(
 def test_what_a_finished_command_left_in_another_session_is_ended(
     start: Callable[..., JobProcess], pipe: Pipe
 ) -> None:
-    # Another worker of the same job goes on.
+    # Another worker of the same job continues.
     other = start(f"exec {FOREVER}")
     assert start(f"exec 9> {pipe}; {APART}; exit 6").wait() == 6
     assert pipe.wait_for_end() == ""
     assert other.poll() is None
 
 
-def test_what_a_terminated_command_left_in_another_session_is_ended(
+def test_orphans_of_a_terminated_command_are_killed(
     start: Callable[..., JobProcess], pipe: Pipe
 ) -> None:
     process = start(f"exec 9> {pipe}; {APART}; echo here >&9; {FOREVER}", grace_s=0.1)
@@ -197,10 +199,10 @@ def test_what_a_terminated_command_left_in_another_session_is_ended(
     assert pipe.wait_for_end() == ""
 
 
-def test_orphans_that_end_while_the_job_runs_are_let_go(
+def test_orphans_that_end_while_the_job_runs_are_reaped(
     start: Callable[..., JobProcess], pipe: Pipe
 ) -> None:
-    # The inner shells end at once, so the supervisor becomes the parent of what they have started.
+    # The inner shells end at once, so the supervisor becomes the parent of their children.
     process = start(f"exec 9> {pipe}; (true & echo $! >&9); (true & echo >&9); {FOREVER}")
     orphan = int(pipe.line())
     pipe.line()
@@ -217,7 +219,9 @@ def test_a_killed_supervisor_is_told_from_a_killed_command(
     assert (process.wait(), process.is_lost) == (137, True)
 
 
-def test_close_ends_it_and_can_be_repeated(start: Callable[..., JobProcess], pipe: Pipe) -> None:
+def test_close_ends_the_command_and_can_be_repeated(
+    start: Callable[..., JobProcess], pipe: Pipe
+) -> None:
     process = start(f"exec 9> {pipe}; echo here >&9; {FOREVER}")
     pipe.line()
     process.close()
@@ -233,7 +237,7 @@ def test_a_killed_parent_takes_its_job_along(tmp_path: Path, pipe: Pipe) -> None
             sys.executable,
             "-c",
             "import pathlib, sys, os\n"
-            "from mnist_exp.workspaces.local.processes.supervised import JobProcess\n"
+            "from mnist_exp.workspaces.local.processes.job_process import JobProcess\n"
             f"environment = {{**os.environ, {MARKER!r}: {str(tmp_path)!r}}}\n"
             f"job = JobProcess(sys.argv[1], pathlib.Path({str(tmp_path)!r}), environment, "
             f"pathlib.Path({str(tmp_path / 'log')!r}), 0.1)\n"

@@ -1,4 +1,4 @@
-"""How a script in a fork ends: what anybody can notice of it is as at Python's own exit."""
+"""The end of a script in a fork: everything that a script can notice is as at Python's exit."""
 
 import os
 import subprocess
@@ -8,44 +8,44 @@ from pathlib import Path
 
 import pytest
 
-from mnist_exp.workspaces.local.forking.client import ForkedScript, ForkServer
+from mnist_exp.workspaces.local.processes.forking.client import ForkedScript, ForkServer
 
 PATIENCE_S = 60.0
 
 SCRIPTS = {
-    "a file that nobody closes is written": "file = open('kept', 'w')\nfile.write('x')\n",
-    "so is one in a function's default": (
+    "a file that is not closed is written": "file = open('kept', 'w')\nfile.write('x')\n",
+    "a file in a function's default is written": (
         "def f(file=open('kept', 'w')): return file\nf().write('x')\n"
     ),
-    "an object is let go of, and its module is whole": (
+    "an object is destroyed before its module": (
         "import os\n"
         "class Thing:\n"
         "    def __del__(self): os.mkdir('kept')\n"
         "thing = Thing(); thing.itself = thing\n"
     ),
-    "so is one in a module of the script's": "import helper\n",
-    "threads are waited for, then exits run": (
+    "an object in a module of the script is destroyed": "import helper\n",
+    "threads end before atexit functions run": (
         "import atexit, threading, time\n"
         "def work():\n"
         "    time.sleep(0.05); print('thread', flush=True)\n"
         "atexit.register(print, 'exit')\n"
         "threading.Thread(target=work).start()\n"
     ),
-    "one that nobody waits for does not stop it": (
+    "a daemon thread does not delay the end": (
         "import threading\n"
         "def work():\n"
         "    while True: word\n"
         "word = 'x'\n"
         "threading.Thread(target=work, daemon=True).start()\n"
     ),
-    "a last word is an error": "raise SystemExit('a word')\n",
+    "a text as exit code": "raise SystemExit('a word')\n",
     "a large code": "raise SystemExit(256 + 7)\n",
     "a negative code": "raise SystemExit(-1)\n",
-    "a code that is a truth": "raise SystemExit(True)\n",
-    "an error in what runs at exit": (
+    "a boolean code": "raise SystemExit(True)\n",
+    "an error in an atexit function": (
         "import atexit\n@atexit.register\ndef f(): raise ValueError('no')\n"
     ),
-    "what waits in standard output": "import sys\nsys.stdout.write('no end')\n",
+    "a buffered line without an end": "import sys\nsys.stdout.write('no end')\n",
     "a closed standard output": "import sys\nsys.stdout.close()\n",
     "no standard output": "import sys\nsys.stdout = None\n",
     "another standard output": (
@@ -58,7 +58,7 @@ SCRIPTS = {
     "a temporary folder is removed": (
         "import tempfile\nf = tempfile.TemporaryDirectory(dir='.', prefix='t')\n"
     ),
-    "the folder is another one by then": (
+    "the working folder has changed": (
         "import os\nos.mkdir('sub'); os.chdir('sub'); import helper\n"
     ),
 }
@@ -86,7 +86,7 @@ def work_folder(path: Path, script: str) -> Path:
     return path
 
 
-def left_in(path: Path) -> list[tuple[str, str]]:
+def files_in(path: Path) -> list[tuple[str, str]]:
     return sorted(
         (str(file.relative_to(path)), file.read_text() if file.is_file() else "")
         for file in path.rglob("*")
@@ -94,13 +94,13 @@ def left_in(path: Path) -> list[tuple[str, str]]:
     )
 
 
-def told(log: str) -> list[str]:
-    """Return what is in a log, less addresses and paths."""
+def comparable(log: str) -> list[str]:
+    """Return the lines of a log that contain neither addresses nor paths."""
     return [line for line in log.splitlines() if " at 0x" not in line and ".py" not in line]
 
 
 @pytest.mark.parametrize("script", SCRIPTS.values(), ids=SCRIPTS)
-def test_a_script_leaves_what_it_leaves_in_a_process_of_its_own(
+def test_a_script_ends_as_in_a_process_of_its_own(
     server: ForkServer, tmp_path: Path, script: str
 ) -> None:
     forked = work_folder(tmp_path / "forked" / "wd", script)
@@ -118,5 +118,5 @@ def test_a_script_leaves_what_it_leaves_in_a_process_of_its_own(
         check=False,
     )
     assert code == done.returncode
-    assert left_in(forked) == left_in(own)
-    assert told(log.read_text()) == told(done.stdout)
+    assert files_in(forked) == files_in(own)
+    assert comparable(log.read_text()) == comparable(done.stdout)

@@ -1,23 +1,19 @@
-"""Real server processes behind stub scoring scripts."""
+"""An endpoint with real processes, whose deployments run short scoring scripts."""
 
-import threading
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from mnist_exp.config import EnvConfig, EnvType, RequestSettingsConfig
 from mnist_exp.results import Deployment
-from mnist_exp.specs import DeploymentSpec
+from mnist_exp.specs import DeploymentSpec, EndpointSpec
 from mnist_exp.workspaces.local.endpoints import Endpoints, ModelFiles
-from mnist_exp.workspaces.local.endpoints.process_identity import ProcessId, servers_below
+from mnist_exp.workspaces.local.endpoints.server_processes import ProcessId, servers_below
 from mnist_exp.workspaces.local.endpoints.state_files import (
     DeploymentFolder,
-    DeploymentRecord,
     EndpointFolder,
 )
 
-ENDPOINT = "digits-endpoint"
+NAME = "digits-endpoint"
 ECHO = """
 import json
 
@@ -27,8 +23,9 @@ def init():
 def run(raw_data):
     return json.loads(raw_data)
 """
-#: Says that it has begun, by a file, and goes on when another file appears.
-WAITS = """
+SECOND = "def init():\n    pass\n\ndef run(raw_data):\n    return 'second'\n"
+#: Creates a file when it begins to wait, and waits for another file.
+_WAITS = """
 import os, pathlib, time
 
 FOLDER = pathlib.Path(os.environ["GATE"])
@@ -38,35 +35,30 @@ def wait():
     while not (FOLDER / "open").exists():
         time.sleep(0.01)
 """
-WAITS_IN_INIT = WAITS + "\ninit = wait\n\ndef run(raw_data):\n    return 1\n"
+WAITS_IN_INIT = _WAITS + "\ninit = wait\n\ndef run(raw_data):\n    return 1\n"
 WAITS_IN_RUN = (
-    WAITS + "\ndef init():\n    pass\n\ndef run(raw_data):\n    wait()\n    return 'late'\n"
+    _WAITS + "\ndef init():\n    pass\n\ndef run(raw_data):\n    wait()\n    return 'late'\n"
 )
 
 
 @dataclass
-class Bench:
-    """A root folder and what stands on it."""
+class ScriptedEndpoint:
+    """A folder with an endpoint, a model and the code of scoring scripts."""
 
     folder: Path
-    endpoints: Endpoints
-
-    waits_in_init = WAITS_IN_INIT
-    waits_in_run = WAITS_IN_RUN
 
     @property
     def root(self) -> Path:
+        """The root folder of the endpoints; its path contains a blank."""
         return self.folder / "out puts" / "endpoints"
+
+    @property
+    def endpoints(self) -> Endpoints:
+        return Endpoints(self.root)
 
     @property
     def gate(self) -> Path:
         return self.folder / "gate"
-
-    def code(self, source: str) -> Path:
-        folder = self.folder / "code"
-        folder.mkdir(exist_ok=True)
-        (folder / "score.py").write_text(source)
-        return folder
 
     @property
     def model(self) -> Path:
@@ -75,10 +67,16 @@ class Bench:
         (folder / "variables" / "weights").write_text("weights")
         return folder
 
+    def code(self, source: str) -> Path:
+        folder = self.folder / "code"
+        folder.mkdir(exist_ok=True)
+        (folder / "score.py").write_text(source)
+        return folder
+
     def spec(self, source: str = ECHO, name: str = "blue", **fields: object) -> DeploymentSpec:
         known: dict[str, object] = {
             "name": name,
-            "endpoint": ENDPOINT,
+            "endpoint": NAME,
             "model": "digits:3",
             "code": self.code(source),
             "scoring_script": "score.py",
@@ -89,39 +87,30 @@ class Bench:
         }
         return DeploymentSpec(**known | fields)  # type: ignore[arg-type]
 
+    def create(self) -> None:
+        """Create the endpoint, which starts its front process."""
+        self.gate.mkdir(exist_ok=True)
+        self.endpoints.create_or_update(EndpointSpec(NAME))
+
     def deploy(self, source: str = ECHO, name: str = "blue", **fields: object) -> Deployment:
         spec = self.spec(source, name, **fields)
         return self.endpoints.deploy(spec, ModelFiles(self.model, "digits", "3"))
 
     @property
     def front(self) -> ProcessId:
-        process = EndpointFolder(self.root / ENDPOINT).front()
+        process = EndpointFolder(self.root / NAME).front()
         assert process is not None
         return process
 
     def workers(self, name: str = "blue") -> list[int]:
-        return list(self.endpoints.statistics(ENDPOINT)[name].processes)
-
-    def deployment(self, name: str = "blue") -> DeploymentFolder:
-        return EndpointFolder(self.root / ENDPOINT).deployment(name)
-
-    def record(self, name: str = "blue") -> DeploymentRecord:
-        record = self.deployment(name).load()
-        assert record is not None
-        return record
+        return list(self.endpoints.statistics(NAME)[name].processes)
 
     def servers(self) -> list[ProcessId]:
         return servers_below(self.folder)
 
-    def begun(self) -> bool:
-        """Whether a waiting script has been called."""
-        return any(self.gate.glob("begun-*"))
+    def deployment(self, name: str = "blue") -> DeploymentFolder:
+        return EndpointFolder(self.root / NAME).deployment(name)
 
-    @staticmethod
-    def eventually(condition: Callable[[], object], seconds: float = 30) -> None:
-        """Wait until a condition holds."""
-        deadline = time.monotonic() + seconds
-        while not condition():
-            assert time.monotonic() < deadline, "it never came true"
-            # Between two looks; a condition that holds is not waited for.
-            threading.Event().wait(0.02)
+    def is_waiting(self) -> bool:
+        """Return whether a script that waits has been called."""
+        return any(self.gate.glob("begun-*"))

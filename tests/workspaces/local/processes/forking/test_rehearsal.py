@@ -1,9 +1,10 @@
+import shutil
 from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
 
-from mnist_exp.workspaces.local.forking.rehearsal import rehearse
+from mnist_exp.workspaces.local.processes.forking.rehearsal import rehearse
 from mnist_exp.workspaces.local.tracking.database import STORE_NAME, MetricReader
 from mnist_exp.workspaces.local.tracking.store import Tracking
 
@@ -16,12 +17,14 @@ def open_files() -> set[str]:
     return found
 
 
-def test_the_store_sees_nothing_and_is_the_one_that_is_logged_to_afterwards(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_the_rehearsal_does_not_touch_the_store_and_later_calls_do(
+    tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     outputs = tmp_path / "out% ?puts"
+    outputs.mkdir()
+    shutil.copyfile(empty_store, outputs / STORE_NAME)
     made = Tracking(outputs).start("experiment", "run", tmp_path / "job", {})
-    # Spelt otherwise, so that this process has no client of it yet.
+    # Another spelling of the URI, so that this process has no client for it yet.
     uri = made.tracking_uri.replace("sqlite:///", "sqlite:////")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     before = (outputs / STORE_NAME).read_bytes()
@@ -38,8 +41,8 @@ def test_the_store_sees_nothing_and_is_the_one_that_is_logged_to_afterwards(
     reader.close()
 
 
-def test_other_stores_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Nobody listens there.
+def test_other_stores_have_no_rehearsal(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Nothing listens on this port.
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     rehearse()
     monkeypatch.delenv("MLFLOW_TRACKING_URI")

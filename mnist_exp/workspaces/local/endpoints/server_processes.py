@@ -1,7 +1,8 @@
-"""Who a process is, and how it ends; Linux.
+"""The processes of endpoints: identified, found and killed. Linux only.
 
-A pid is reused once its process has gone. With the start time and the boot a process can be told
-from any other, and with a pidfd (pidfd_open(2)) no signal can hit a successor.
+The kernel reuses a process id after its process has ended. Therefore a process is identified by its
+id, its start time and the boot. Signals go through a pidfd (pidfd_open(2)), so that they cannot
+reach a later process with the same id.
 """
 
 import os
@@ -16,26 +17,26 @@ from pathlib import Path
 from mnist_exp.errors import EndpointError
 from mnist_exp.workspaces.local.processes.job_orphans import find_processes
 
-#: By its arguments a server is found that no record names.
+#: The module that a front process runs, and the package of the module that workers run.
 SERVER_MODULE = "mnist_exp.serving"
-#: Seconds until the kernel has ended a process that got SIGKILL.
+#: Seconds that the kernel may take to end a process after SIGKILL.
 _KILL_S = 10.0
 
-#: A variable that every worker has, and whatever it starts inherits: its model's folder.
+#: A variable that workers have and that their child processes inherit: the model's folder.
 _MARKER = "AZUREML_MODEL_DIR"
 _PROC = Path("/proc")
 _BOOT = _PROC / "sys/kernel/random/boot_id"
-#: In /proc/<pid>/stat after the name: the state is first, the start time is field 22 of proc(5).
+#: Indices among the fields of /proc/<pid>/stat after the name; proc(5) counts them as 3 and 22.
 _STATE, _STARTED = 0, 19
 
 
 @dataclass(frozen=True)
 class ProcessId:
-    """A process of this machine, running or gone.
+    """The identity of a process of this machine, which may have ended.
 
     Attributes:
-        started: Clock ticks from boot to the process's start.
-        boot: Which boot.
+        started: The start time, in clock ticks since the boot.
+        boot: The id of the boot.
     """
 
     pid: int
@@ -44,17 +45,17 @@ class ProcessId:
 
     @property
     def is_alive(self) -> bool:
-        """Whether this very process runs; one that only waits to be reaped does not."""
+        """Whether this process runs. A zombie does not."""
         return process_id(self.pid) == self
 
 
 def process_id(pid: int) -> ProcessId | None:
-    """Return who has this pid now, None if nobody has."""
+    """Return the identity of the process that has this id now, None if there is no such process."""
     try:
         stat = (_PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return None
-    # The name, in brackets, may itself hold blanks and brackets.
+    # The name in brackets may itself contain blanks and brackets.
     fields = stat.rpartition(")")[2].split()
     if fields[_STATE] in "ZX":
         return None
@@ -62,26 +63,29 @@ def process_id(pid: int) -> ProcessId | None:
 
 
 def servers_below(folder: Path) -> list[ProcessId]:
-    """Return every server process whose folder is `folder` or lies in it, recorded or not."""
+    """Return the fronts and workers whose argument is `folder` or a folder in it.
+
+    No record needs to name them.
+    """
     entries = [entry for entry in _PROC.iterdir() if entry.name.isdigit()]
     found = [process_id(int(entry.name)) for entry in entries if _serves(entry, folder)]
     return [process for process in found if process is not None]
 
 
-def left_below(folder: Path) -> list[ProcessId]:
-    """Return those processes, and what scoring scripts have started that is still there."""
+def processes_below(folder: Path) -> list[ProcessId]:
+    """Return these servers, and the processes that their scoring scripts have started."""
     started = find_processes(lambda path: Path(path).is_relative_to(folder), _MARKER)
     return list({*servers_below(folder), *filter(None, map(process_id, started))})
 
 
-def end_left_below(folder: Path) -> None:
-    """End all of them; one that was being started at the time as well.
+def kill_processes_below(folder: Path) -> None:
+    """Kill all these processes, also those that start in the meantime.
 
     Raises:
-        EndpointError: One is still there, or is not ours to end.
+        EndpointError: A process does not end, or belongs to another user.
     """
-    while left := left_below(folder):
-        end_processes(left, grace_s=0)
+    while found := processes_below(folder):
+        end_processes(found, grace_s=0)
 
 
 def _serves(entry: Path, folder: Path) -> bool:
@@ -89,17 +93,17 @@ def _serves(entry: Path, folder: Path) -> bool:
         arguments = (entry / "cmdline").read_bytes().split(b"\0")
     except OSError:
         return False
-    # The front, or its workers: `mnist_exp.serving` and `mnist_exp.serving.worker_process`.
+    # A front runs `mnist_exp.serving`, a worker a module of this package.
     if not any(argument.startswith(SERVER_MODULE.encode()) for argument in arguments[:4]):
         return False
     return any(Path(os.fsdecode(argument)).is_relative_to(folder) for argument in arguments[4:5])
 
 
 def end_processes(processes: Iterable[ProcessId], grace_s: float) -> None:
-    """Ask all to end, kill those that still run after `grace_s`, and return when all are gone.
+    """Terminate the processes, kill those that still run after `grace_s`, and wait for all.
 
     Raises:
-        EndpointError: One is still there, or is not ours to end.
+        EndpointError: A process does not end, or belongs to another user.
     """
     with ExitStack() as stack:
         handles = {}
@@ -107,11 +111,13 @@ def end_processes(processes: Iterable[ProcessId], grace_s: float) -> None:
             if (handle := _pidfd(process, stack)) is not None:
                 handles[process] = handle
         _signal(handles, signal.SIGTERM)
-        left = _wait(handles, grace_s)
-        _signal(left, signal.SIGKILL)
-        if stuck := _wait(left, _KILL_S):
+        running = _wait(handles, grace_s)
+        _signal(running, signal.SIGKILL)
+        if stuck := _wait(running, _KILL_S):
             pids = ", ".join(str(process.pid) for process in stuck)
-            raise EndpointError(f"process {pids} does not end, not even by SIGKILL; see `ps`")
+            raise EndpointError(
+                f"endpoint: process {pids} must end, but still runs after SIGKILL; see `ps {pids}`"
+            )
 
 
 def _pidfd(process: ProcessId, stack: ExitStack) -> int | None:
@@ -120,7 +126,7 @@ def _pidfd(process: ProcessId, stack: ExitStack) -> int | None:
     except ProcessLookupError:
         return None
     stack.callback(os.close, handle)
-    # Asked after opening: the handle stays with whom we look at here.
+    # Check the identity after opening: from then on the handle stays with this process.
     return handle if process.is_alive else None
 
 
@@ -131,22 +137,22 @@ def _signal(handles: dict[ProcessId, int], number: signal.Signals) -> None:
                 signal.pidfd_send_signal(handle, number)
         except PermissionError as error:
             raise EndpointError(
-                f"process {process.pid} belongs to another user; end it as that user"
+                f"endpoint: process {process.pid} belongs to another user; end it as this user"
             ) from error
 
 
 def _wait(handles: dict[ProcessId, int], seconds: float) -> dict[ProcessId, int]:
-    """Wait until all have ended; return those that have not."""
-    left = dict(handles)
+    """Wait until all processes have ended, and return those that still run after `seconds`."""
+    running = dict(handles)
     deadline = time.monotonic() + seconds
-    while left:
-        # poll() and not select(): handles may be large numbers.
+    while running:
+        # select() cannot take descriptors above 1023, poll() can.
         poll = select.poll()
-        for handle in left.values():
+        for handle in running.values():
             poll.register(handle, select.POLLIN)
         remaining = max(0.0, deadline - time.monotonic())
         ended = {handle for handle, _ in poll.poll(remaining * 1000)}
-        left = {process: handle for process, handle in left.items() if handle not in ended}
+        running = {process: handle for process, handle in running.items() if handle not in ended}
         if not ended and time.monotonic() >= deadline:
             break
-    return left
+    return running
