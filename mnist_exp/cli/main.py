@@ -19,7 +19,8 @@ from mnist_exp.cli.arguments import flags_and_overrides
 from mnist_exp.cli.compose import config_folder, register_schemas, task_overrides
 from mnist_exp.cli.display import FULL_ERROR, RichDisplay, report_errors
 from mnist_exp.cli.hydra_errors import is_foreign
-from mnist_exp.cli.prepare import all_faults, prepared_command
+from mnist_exp.cli.override_faults import all_faults
+from mnist_exp.cli.prepare import prepared_command
 from mnist_exp.config import Stage
 from mnist_exp.errors import ConfigError, NotFoundError
 from mnist_exp.records import RECORD_NAME, Record, load_record
