@@ -138,12 +138,12 @@ class _Command:
 
 def _labelled(variants: list[tuple[list[str], Record]]) -> list[tuple[str, Record]]:
     """Label each variant with the overrides that not all variants share; a single one with all."""
-    common = set.intersection(*(set(words) for words, _ in variants))
+    common = set.intersection(*(set(overrides) for overrides, _ in variants))
     if len(variants) == 1:
-        common = {word for word in common if word.startswith("stage=")}
+        common = {override for override in common if override.startswith("stage=")}
     return [
-        (" ".join(word for word in words if word not in common), record)
-        for words, record in variants
+        (" ".join(override for override in overrides if override not in common), record)
+        for overrides, record in variants
     ]
 
 
