@@ -12,20 +12,24 @@ from pathlib import Path
 from typing import Any
 
 from mnist_exp.azure_form.expressions import azure_arguments
-from mnist_exp.config import AuthMode, ComputeType, EnvType
+from mnist_exp.config import (
+    AuthMode,
+    ComputeConfig,
+    ComputeType,
+    DataConfig,
+    EnvConfig,
+    EnvType,
+    ProbeConfig,
+    RequestSettingsConfig,
+)
 from mnist_exp.specs import (
     CommandJob,
-    ComputeSpec,
-    DataSpec,
     DeploymentSpec,
     EndpointSpec,
-    EnvironmentSpec,
     Literal,
     ModelSpec,
     OutputSpec,
     PathInput,
-    ProbeSettings,
-    RequestSettings,
     SweepJob,
 )
 from mnist_exp.sweeps.sampling.algorithms import Sampling, SamplingType
@@ -37,7 +41,7 @@ from mnist_exp.templates import azure_form, literal_text
 SCHEMAS = "https://azuremlschemas.azureedge.net/latest/"
 
 Document = dict[str, Any]
-_Locate = Callable[[Path | str | DataSpec], str]
+_Locate = Callable[[Path | str | DataConfig], str]
 
 
 def command_yaml(job: CommandJob, locate: _Locate) -> Document:
@@ -93,7 +97,7 @@ def sweep_yaml(job: SweepJob, locate: _Locate) -> Document:
     }
 
 
-def compute_yaml(spec: ComputeSpec) -> Document:
+def compute_yaml(spec: ComputeConfig) -> Document:
     """Return a cluster."""
     return {
         "$schema": f"{SCHEMAS}amlCompute.schema.json",
@@ -133,9 +137,9 @@ def endpoint_yaml(spec: EndpointSpec) -> Document:
 def deployment_yaml(spec: DeploymentSpec) -> Document:
     """Return a deployment."""
     parts = {
-        "request_settings": (spec.request_settings, RequestSettings()),
-        "liveness_probe": (spec.liveness_probe, ProbeSettings()),
-        "readiness_probe": (spec.readiness_probe, ProbeSettings()),
+        "request_settings": (spec.request_settings, RequestSettingsConfig()),
+        "liveness_probe": (spec.liveness_probe, ProbeConfig()),
+        "readiness_probe": (spec.readiness_probe, ProbeConfig()),
     }
     # Azure ML's defaults need not be said.
     settings = {key: dict(vars(one)) for key, (one, default) in parts.items() if one != default}
@@ -191,7 +195,7 @@ def _place(job: CommandJob) -> Document:
     if job.distribution:
         machines["instance_count"] = job.worker_count
         place["distribution"] = {
-            "type": job.distribution.type.value,
+            "type": str(job.distribution.type),
             "worker_count": job.worker_count,
             "parameter_server_count": 0,
         }
@@ -202,7 +206,7 @@ def _place(job: CommandJob) -> Document:
     return place
 
 
-def _environment(spec: EnvironmentSpec) -> Any:
+def _environment(spec: EnvConfig) -> Any:
     if spec.type is EnvType.curated:
         name = spec.name or ""
         return name if name.startswith("azureml:") else f"azureml:{name}"

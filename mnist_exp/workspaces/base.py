@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from mnist_exp.config import ComputeConfig, DataConfig
 from mnist_exp.results import (
     Compute,
     Deployment,
@@ -13,15 +14,7 @@ from mnist_exp.results import (
     JobResult,
     RegisteredModel,
 )
-from mnist_exp.specs import (
-    CommandJob,
-    ComputeSpec,
-    DataSpec,
-    DeploymentSpec,
-    EndpointSpec,
-    ModelSpec,
-    SweepJob,
-)
+from mnist_exp.specs import CommandJob, DeploymentSpec, EndpointSpec, ModelSpec, SweepJob
 from mnist_exp.status import JobStatus
 
 #: Why a job is Canceled after Ctrl-C or another signal.
@@ -66,7 +59,7 @@ class Workspace(Protocol):
 
     outlives_command: bool
 
-    def get_or_create_compute(self, spec: ComputeSpec) -> Compute:
+    def get_or_create_compute(self, spec: ComputeConfig) -> Compute:
         """Return the compute target of that name; create it if there is none."""
 
     def delete_compute(self, name: str) -> bool:
@@ -122,7 +115,7 @@ class Workspace(Protocol):
     def costs(self) -> Sequence[str]:
         """Return a line for each thing that costs money now."""
 
-    def diagnose(self, compute: ComputeSpec, deployment: DeploymentSpec) -> Iterator[Finding]:
+    def diagnose(self, compute: ComputeConfig, deployment: DeploymentSpec) -> Iterator[Finding]:
         """Yield what the workspace finds out about itself and about these specs."""
 
     def check(
@@ -130,7 +123,7 @@ class Workspace(Protocol):
     ) -> None:
         """Check what the spec needs before anything is started, and fetch its data if needed."""
 
-    def sample_folder(self, data: DataSpec, observer: Observer) -> Path:
+    def sample_folder(self, data: DataConfig, observer: Observer) -> Path:
         """Return a local folder with the digits, fetched first if needed."""
 
     def download(self, job: str, path: str) -> Path | None:

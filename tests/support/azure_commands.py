@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from mnist_exp.config import DataType
+from mnist_exp.config import DataConfig, DataType
 from mnist_exp.datasets import materialize
-from mnist_exp.specs import DataSpec
 from tests.azure_emulator.certificates import Certificates
 from tests.azure_emulator.emulator import Emulator
 from tests.azure_emulator.engines import Engine
@@ -23,7 +22,7 @@ Start = Callable[[Engine], Emulator]
 @pytest.fixture(scope="session")
 def digits(cache: Path) -> Path:
     """The sample digits, which stand for what is mounted from somebody's storage account."""
-    return materialize(DataSpec(DataType.sample, cache_dir=cache / "mnist_exp"), lambda _: None)
+    return materialize(DataConfig(DataType.sample, cache_dir=cache / "mnist_exp"), lambda _: None)
 
 
 @pytest.fixture

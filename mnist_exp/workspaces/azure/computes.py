@@ -3,10 +3,9 @@
 from azure.ai.ml.entities import AmlCompute
 from azure.core.exceptions import ResourceNotFoundError
 
-from mnist_exp.config import ComputeType
-from mnist_exp.errors import ConflictError, UnsupportedError
+from mnist_exp.config import ComputeConfig, ComputeType
+from mnist_exp.errors import RefusedError
 from mnist_exp.results import Compute
-from mnist_exp.specs import ComputeSpec
 from mnist_exp.workspaces.azure.connection import Connection
 from mnist_exp.workspaces.azure.retrying import Retrying
 from mnist_exp.workspaces.azure.translation import compute_entity
@@ -19,14 +18,14 @@ class Computes:
         self._operations = connection.client.compute
         self._retrying = retrying
 
-    def get_or_create(self, spec: ComputeSpec) -> Compute:
+    def get_or_create(self, spec: ComputeConfig) -> Compute:
         """Return the target; only one that is not there is created.
 
         Raises:
-            ConflictError: One of that name is there, and it is another kind of machine.
+            RefusedError: One of that name is there, and it is another kind of machine.
         """
         if spec.type is ComputeType.local:
-            raise UnsupportedError(
+            raise RefusedError(
                 "compute.type: local is this machine, which Azure cannot use; use "
                 "compute=gpu_cluster, cpu_cluster, low_priority or serverless"
             )
@@ -71,7 +70,7 @@ class Computes:
             if getattr(one, "min_instances", 0)
         ]
 
-    def _create(self, spec: ComputeSpec, *notes: str) -> Compute:
+    def _create(self, spec: ComputeConfig, *notes: str) -> Compute:
         made = self._retrying.call(
             f"compute {spec.name}",
             lambda: self._operations.begin_create_or_update(compute_entity(spec)).result(),
@@ -79,14 +78,14 @@ class Computes:
         )
         return Compute(spec.name, spec.type.value, made.size, created=True, notes=notes)
 
-    def _check(self, found: AmlCompute, spec: ComputeSpec) -> None:
+    def _check(self, found: AmlCompute, spec: ComputeConfig) -> None:
         if (found.size or "").lower() != (spec.size or found.size or "").lower():
-            raise ConflictError(
+            raise RefusedError(
                 f"compute.size: {spec.name} exists with {found.size}, got {spec.size}; name "
                 f"another target with compute.name=..., or take it with compute.size={found.size}"
             )
 
-    def _notes(self, found: AmlCompute, spec: ComputeSpec) -> tuple[str, ...]:
+    def _notes(self, found: AmlCompute, spec: ComputeConfig) -> tuple[str, ...]:
         notes = [f"found {spec.name}: {found.size}, up to {found.max_instances} nodes"]
         if found.max_instances != spec.max_instances:
             notes.append(f"its nodes at most are {found.max_instances}, not {spec.max_instances}")

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mnist_exp.config import ComputeTier, ComputeType
+from mnist_exp.config import ComputeConfig, ComputeTier, ComputeType
 from mnist_exp.errors import MnistExpError
 from mnist_exp.results import Finding, Level
-from mnist_exp.specs import ComputeSpec, DeploymentSpec
+from mnist_exp.specs import DeploymentSpec
 from mnist_exp.workspaces.azure.computes import Computes
 from mnist_exp.workspaces.azure.connection import Connection
 from mnist_exp.workspaces.azure.retrying import Retrying
@@ -57,7 +57,7 @@ def diagnose(
     connection: Connection,
     retrying: Retrying,
     computes: Computes,
-    compute: ComputeSpec,
+    compute: ComputeConfig,
     deployment: DeploymentSpec,
 ) -> Iterator[Finding]:
     """Yield what is found, from signing in to quota; what follows a failure is not looked at."""
@@ -76,7 +76,7 @@ def diagnose(
     yield from _quota(connection, retrying, compute, deployment)
 
 
-def _compute(computes: Computes, spec: ComputeSpec) -> Iterator[Finding]:
+def _compute(computes: Computes, spec: ComputeConfig) -> Iterator[Finding]:
     if spec.type is not ComputeType.amlcompute:
         yield Finding(Level.OK, "compute", f"{spec.type.value}: nothing to create")
         return
@@ -102,7 +102,7 @@ def _compute(computes: Computes, spec: ComputeSpec) -> Iterator[Finding]:
 def _quota(
     connection: Connection,
     retrying: Retrying,
-    compute: ComputeSpec,
+    compute: ComputeConfig,
     deployment: DeploymentSpec,
 ) -> Iterator[Finding]:
     operations = connection.client.compute
@@ -130,7 +130,7 @@ def _quota(
         yield from _fits(asked, offered)
 
 
-def _all_asked(compute: ComputeSpec, deployment: DeploymentSpec) -> Iterator[_Asked]:
+def _all_asked(compute: ComputeConfig, deployment: DeploymentSpec) -> Iterator[_Asked]:
     if compute.size:
         yield _Asked("compute.max_instances", compute.size, compute.max_instances, compute.tier)
     count = math.ceil(_RESERVE * deployment.instance_count)

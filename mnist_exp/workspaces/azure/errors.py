@@ -11,16 +11,7 @@ from azure.core.exceptions import (
 )
 from azure.identity import CredentialUnavailableError
 
-from mnist_exp.errors import (
-    AccessError,
-    AuthenticationError,
-    ConflictError,
-    MnistExpError,
-    NotFoundError,
-    QuotaError,
-    ServiceError,
-    ThrottledError,
-)
+from mnist_exp.errors import MnistExpError, NotFoundError, RefusedError, ServiceError
 
 #: What must never be seen: signatures and keys in addresses, tokens in headers.
 _SECRETS = re.compile(
@@ -39,11 +30,11 @@ AGAIN = "run the same command again later; what has been made is found and used"
 IN_USE = "wait for what is under way, or choose another name"
 #: HTTP status -> what it is to us, and what to do.
 _STATUSES: dict[int, tuple[type[MnistExpError], str]] = {
-    403: (AccessError, f"; {ROLE}"),
+    403: (RefusedError, f"; {ROLE}"),
     404: (NotFoundError, ""),
-    409: (ConflictError, f"; {IN_USE}"),
-    412: (ConflictError, f"; {IN_USE}"),
-    429: (ThrottledError, f"; {AGAIN}"),
+    409: (RefusedError, f"; {IN_USE}"),
+    412: (RefusedError, f"; {IN_USE}"),
+    429: (RefusedError, f"; {AGAIN}"),
 }
 
 
@@ -55,7 +46,7 @@ def mapped(error: Exception, doing: str) -> MnistExpError:
         doing: What failed: a config key or a name.
     """
     if isinstance(error, CredentialUnavailableError):
-        return AuthenticationError(
+        return RefusedError(
             f"workspace.credential: no way to sign in was found ({error_text(error)}); {SIGN_IN}"
         )
     if isinstance(error, MlException):
@@ -82,9 +73,9 @@ def _of_status(error: HttpResponseError, doing: str) -> MnistExpError:
     said = f"{error_text(error)}{_request(error)}"
     status = error.status_code or 0
     if isinstance(error, ClientAuthenticationError):
-        return AuthenticationError(f"{doing}: Azure did not accept who we are: {said}; {SIGN_IN}")
+        return RefusedError(f"{doing}: Azure did not accept who we are: {said}; {SIGN_IN}")
     if _QUOTA.search(said):
-        return QuotaError(
+        return RefusedError(
             f"{doing}: {said}; ask for more quota in Azure ML studio, or take a smaller size or "
             "fewer instances; mnist-exp stage=doctor shows what is left"
         )

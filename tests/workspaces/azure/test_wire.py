@@ -23,8 +23,8 @@ from azure.ai.ml import (
 
 from mnist_exp import build
 from mnist_exp.azure_form import job_yaml
-from mnist_exp.config import AuthMode, Stage
-from mnist_exp.specs import CommandJob, EndpointSpec, ModelSpec, ProbeSettings, SweepJob
+from mnist_exp.config import AuthMode, ProbeConfig, Stage
+from mnist_exp.specs import CommandJob, EndpointSpec, ModelSpec, SweepJob
 from mnist_exp.workspaces.azure.translation import (
     compute_entity,
     deployment_entity,
@@ -279,9 +279,9 @@ def test_the_other_yamls_load(shared: tuple[Bench, AzureWorkspace], tmp_path: Pa
         "endpoint-1", AuthMode.key, "d", traffic={"a": 100}, mirror_traffic={"b": 10}
     )
     deployment = build.deployment_spec(config, "endpoint-1", "m:1")
-    probed = replace(deployment, liveness_probe=ProbeSettings(period=3))
+    probed = replace(deployment, liveness_probe=ProbeConfig(period=3))
     bare = replace(deployment, code=None, scoring_script=None)
-    cluster = build.compute_spec(config)
+    cluster = config.compute
     for load, document, entity in (
         (load_compute, job_yaml.compute_yaml(cluster), compute_entity(cluster)),
         (load_model, job_yaml.model_yaml(model), model_entity(model, "1")),

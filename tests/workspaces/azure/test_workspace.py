@@ -7,15 +7,12 @@ import pytest
 
 from mnist_exp.config import Stage
 from mnist_exp.errors import (
-    AccessError,
     ConfigError,
-    ConflictError,
     EndpointError,
     JobError,
     MnistExpError,
     NotFoundError,
-    QuotaError,
-    UnsupportedError,
+    RefusedError,
 )
 from mnist_exp.status import JobStatus
 from mnist_exp.workspaces.base import Detached
@@ -39,13 +36,13 @@ def test_a_cluster_is_created_once_and_then_found(bench: Bench) -> None:
 
 def test_a_cluster_of_another_size_is_told_and_not_used(bench: Bench) -> None:
     bench.run(Stage.compute)
-    with pytest.raises(ConflictError, match=r"compute\.size: gpu-cluster exists with"):
+    with pytest.raises(RefusedError, match=r"compute\.size: gpu-cluster exists with"):
         bench.run(Stage.compute, "compute.size=STANDARD_DS3_V2")
 
 
 def test_what_one_may_not_see_is_not_taken_for_missing(bench: Bench) -> None:
     bench.emulator.forbidden = {"compute.get"}
-    with pytest.raises(AccessError, match=r"compute gpu-cluster: .*request \w+.*role"):
+    with pytest.raises(RefusedError, match=r"compute gpu-cluster: .*request \w+.*role"):
         bench.run(Stage.compute)
     assert bench.emulator.recorded("compute.put") == []
 
@@ -60,7 +57,7 @@ def test_this_machine_is_refused(bench: Bench, override: str) -> None:
     from mnist_exp.build import command_job  # noqa: PLC0415
 
     config = bench.config(Stage.train, override)
-    with pytest.raises(UnsupportedError, match=override.partition("=")[0]):
+    with pytest.raises(RefusedError, match=override.partition("=")[0]):
         bench.workspace().check(command_job(config, "check"), bench.display)
 
 
@@ -227,7 +224,7 @@ def test_quota_counts_a_fifth_more(registered: Bench) -> None:
     bench = registered
     family, _ = SIZES["standard_ds3_v2"]
     bench.emulator.quota.limits[family] = 6
-    with pytest.raises(QuotaError, match="Additional needed: 8"):
+    with pytest.raises(RefusedError, match="Additional needed: 8"):
         bench.run(Stage.deploy)
 
 

@@ -2,26 +2,26 @@
 
 from azure.ai.ml.entities import Environment, Model
 
-from mnist_exp.config import EnvType
-from mnist_exp.errors import UnsupportedError
-from mnist_exp.specs import EnvironmentSpec, ModelSpec
+from mnist_exp.config import EnvConfig, EnvType
+from mnist_exp.errors import RefusedError
+from mnist_exp.specs import ModelSpec
 
 #: By these a version is found again that an earlier command has registered.
 JOB_TAG = "mnist_exp.job"
 PATH_TAG = "mnist_exp.path"
 
 
-def environment_of(spec: EnvironmentSpec, where: str = "env") -> str | Environment:
+def environment_of(spec: EnvConfig, where: str = "env") -> str | Environment:
     """Return a curated environment's name, or an image with its conda file.
 
     Raises:
-        UnsupportedError: It is this machine's own environment.
+        RefusedError: It is this machine's own environment.
     """
     if spec.type is EnvType.curated:
         return spec.name or ""
     if spec.type is EnvType.conda:
         return Environment(image=spec.image, conda_file=spec.conda_file)
-    raise UnsupportedError(
+    raise RefusedError(
         f"{where}.type: local is this machine's Python, which Azure does not have; "
         f"use {where}=curated or {where}=conda"
     )

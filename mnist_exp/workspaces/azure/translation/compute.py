@@ -2,10 +2,10 @@
 
 from azure.ai.ml.entities import AmlCompute
 
-from mnist_exp.specs import ComputeSpec
+from mnist_exp.config import ComputeConfig
 
 
-def compute_entity(spec: ComputeSpec) -> AmlCompute:
+def compute_entity(spec: ComputeConfig) -> AmlCompute:
     """Return the cluster; `size` None leaves the choice to the SDK.
 
     https://learn.microsoft.com/python/api/azure-ai-ml/azure.ai.ml.entities.amlcompute

@@ -13,8 +13,8 @@ from azure.ai.ml.entities import (
 )
 from azure.ai.ml.entities import ProbeSettings as ProbeEntity
 
-from mnist_exp.config import AuthMode
-from mnist_exp.specs import DeploymentSpec, EndpointSpec, ProbeSettings, RequestSettings
+from mnist_exp.config import AuthMode, ProbeConfig, RequestSettingsConfig
+from mnist_exp.specs import DeploymentSpec, EndpointSpec
 from mnist_exp.workspaces.azure.translation.assets import environment_of
 
 
@@ -47,7 +47,7 @@ def deployment_entity(spec: DeploymentSpec) -> ManagedOnlineDeployment:
     https://learn.microsoft.com/azure/machine-learning/reference-yaml-deployment-managed-online
 
     Raises:
-        UnsupportedError: Azure has no such environment.
+        RefusedError: Azure has no such environment.
     """
     return ManagedOnlineDeployment(
         name=spec.name,
@@ -75,14 +75,14 @@ def _scoring(spec: DeploymentSpec) -> dict[str, Any]:
     }
 
 
-def _probe(probe: ProbeSettings) -> ProbeEntity | None:
+def _probe(probe: ProbeConfig) -> ProbeEntity | None:
     """Return None for Azure ML's own defaults."""
-    return None if probe == ProbeSettings() else ProbeEntity(**asdict(probe))
+    return None if probe == ProbeConfig() else ProbeEntity(**asdict(probe))
 
 
-def _settings(settings: RequestSettings) -> OnlineRequestSettings | None:
+def _settings(settings: RequestSettingsConfig) -> OnlineRequestSettings | None:
     """Return None for Azure ML's own defaults."""
-    if settings == RequestSettings():
+    if settings == RequestSettingsConfig():
         return None
     return OnlineRequestSettings(
         request_timeout_ms=settings.request_timeout_ms,

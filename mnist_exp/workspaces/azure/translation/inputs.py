@@ -9,11 +9,12 @@ from pathlib import Path
 
 from azure.ai.ml import Input, Output
 
-from mnist_exp.specs import DataSpec, Literal, OutputSpec, PathInput
+from mnist_exp.config import DataConfig
+from mnist_exp.specs import Literal, OutputSpec, PathInput
 from mnist_exp.templates import literal_text
 
 #: Returns the address or local folder of a path input.
-Resolve = Callable[[Path | str | DataSpec], str]
+Resolve = Callable[[Path | str | DataConfig], str]
 
 _DEFAULT_INPUT_MODE = "ro_mount"
 _DEFAULT_OUTPUT_MODE = "rw_mount"

@@ -12,9 +12,9 @@ from azure.ai.ml.entities import (
 )
 from azure.ai.ml.sweep import SweepJob as SweepEntity
 
-from mnist_exp.config import ComputeType, Identity
-from mnist_exp.errors import UnsupportedError
-from mnist_exp.specs import CommandJob, ComputeSpec, SweepJob
+from mnist_exp.config import ComputeConfig, ComputeType, Identity
+from mnist_exp.errors import RefusedError
+from mnist_exp.specs import CommandJob, SweepJob
 from mnist_exp.templates import azure_form
 from mnist_exp.workspaces.azure.translation.assets import environment_of
 from mnist_exp.workspaces.azure.translation.inputs import Resolve, inputs_of, outputs_of
@@ -44,7 +44,7 @@ def command_entity(job: CommandJob, resolve: Resolve) -> CommandEntity:
         resolve: Returns the address or local folder of a path input.
 
     Raises:
-        UnsupportedError: Azure has no such compute target or environment.
+        RefusedError: Azure has no such compute target or environment.
     """
     return command(**_parts(job, resolve), **_machines(job), timeout=job.timeout)
 
@@ -76,10 +76,10 @@ def _identity(job: CommandJob) -> Any:
     return _IDENTITIES[job.identity]() if job.identity else None
 
 
-def _compute_name(spec: ComputeSpec) -> str | None:
+def _compute_name(spec: ComputeConfig) -> str | None:
     """Return the target's name; without one the job is serverless."""
     if spec.type is ComputeType.local:
-        raise UnsupportedError(
+        raise RefusedError(
             "compute.type: local is this machine, which Azure cannot use; "
             "use compute=gpu_cluster, cpu_cluster, low_priority or serverless"
         )
