@@ -19,7 +19,7 @@ from mnist_exp.status import JobStatus
 from tests.composing import fresh_config
 from tests.contracts.experiment import Place
 from tests.stages.bench import Listener
-from tests.workspaces.azure.conftest import draw_nothing
+from tests.support.emulated_azure import draw_nothing
 
 pytestmark = pytest.mark.xdist_group("contracts")
 
@@ -62,7 +62,7 @@ def run(place: Place, stage: Stage, digits: Path) -> Record:
     """Run a stage as a command of its own does: its checks, then itself."""
     config = fresh_config(f"stage={stage}", "compute=gpu_cluster", "env=curated", *SMALLER)
     config.outputs_dir = str(place.folder / "outputs")
-    config.data.cache_dir = str(digits.parent)
+    config.data.cache_dir = str(digits)
     config.workspace.type = WorkspaceType(place.name)
     context = StageContext(
         config=config,

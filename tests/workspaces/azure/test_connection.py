@@ -26,9 +26,9 @@ from mnist_exp.config import Cloud, Credential, Stage, WorkspaceConfig, Workspac
 from mnist_exp.errors import AuthenticationError
 from mnist_exp.workspaces.azure.computes import Computes
 from mnist_exp.workspaces.azure.connection import Connection, connect
-from mnist_exp.workspaces.azure.retrying import Retrying
+from mnist_exp.workspaces.azure.retries import RetryPolicy
 from tests.azure_emulator.emulator import Emulator
-from tests.workspaces.azure.bench import Bench
+from tests.support.emulated_azure import AzureStages
 
 #: Cloud -> its authority and its resource manager.
 PLACES = {
@@ -94,7 +94,7 @@ def looked_for(connection_config: WorkspaceConfig) -> tuple[Connection, requests
     session.mount("https://", nobody)
     transport = RequestsTransport(session=session, session_owner=False)
     connection = connect(connection_config, {"transport": transport})
-    assert Computes(connection, Retrying(tries=1)).find("gpu-cluster") is None
+    assert Computes(connection, RetryPolicy(tries=1)).find("gpu-cluster") is None
     (request,) = nobody.asked
     return connection, request
 
@@ -168,14 +168,14 @@ def test_the_machines_identity_is_asked_for_the_clouds_resource_manager(
 
 
 def test_a_service_principal_signs_in_with_its_secret(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
+    stages: AzureStages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    emulator = bench.emulator
+    emulator = stages.emulator
     # The tenant of AD FS: for it nobody asks Microsoft whether the authority is a real one.
     service_principal(monkeypatch, AZURE_TENANT_ID="adfs", AZURE_AUTHORITY_HOST=emulator.url)
     for name in ("IDENTITY_ENDPOINT", "IDENTITY_HEADER"):
         monkeypatch.delenv(name)
-    record = bench.run(Stage.compute, "workspace.credential=environment")
+    record = stages.run(Stage.compute, "workspace.credential=environment")
     assert record.compute is not None
     assert record.compute["created"]
     form = emulator.recorded("token.secret")[0].body

@@ -6,7 +6,7 @@ import sys
 
 from azure.core.exceptions import HttpResponseError
 
-from mnist_exp.workspaces.azure.errors import error_text
+from mnist_exp.workspaces.azure.error_mapping import error_text
 
 SCRIPT = """
 import pathlib, sys

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from mnist_exp.workspaces.azure.quiet import captured, quiet
+from mnist_exp.workspaces.azure.sdk_output import captured, quiet
 
 
 def test_prints_are_dropped_and_come_again_afterwards(capsys: pytest.CaptureFixture[str]) -> None:
