@@ -32,7 +32,7 @@ def test_the_whole_flow_trains_and_answers_over_the_wire(
 
 
 @pytest.mark.parametrize("workspace", ["azure", pytest.param("local", marks=pytest.mark.azure)])
-def test_a_dry_run_asks_nobody_on_either_workspace(
+def test_a_dry_run_sends_no_request_on_either_workspace(
     azure: StartEmulator, cli: Cli, workspace: str
 ) -> None:
     emulator = azure(StubEngine())
@@ -46,7 +46,7 @@ def test_a_dry_run_asks_nobody_on_either_workspace(
     assert not (cli.outputs / "index.jsonl").exists()
 
 
-def test_doctor_offline_tells_what_can_be_told(cli: Cli) -> None:
+def test_doctor_offline_reports_what_it_can_check(cli: Cli) -> None:
     done = cli("stage=doctor", "workspace=azure", "compute.size=STANDARD_NC6", "model.epochs=0")
     assert done.returncode == 1
     assert "warn  compute.size: STANDARD_NC6 was retired" in done.stderr
@@ -81,7 +81,7 @@ def test_a_multirun_submits_all_its_variants_at_once(
 
 
 @pytest.mark.azure
-def test_a_variant_on_this_machine_leaves_the_next_one_its_metrics_on_azure(
+def test_a_local_variant_does_not_hide_metrics_of_the_next_on_azure(
     azure: StartEmulator, cli: Cli, digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     emulator = azure(StubEngine())
@@ -96,9 +96,7 @@ def test_a_variant_on_this_machine_leaves_the_next_one_its_metrics_on_azure(
 
 
 @pytest.mark.azure
-def test_a_sweep_that_is_submitted_is_followed_with_the_line_that_was_printed(
-    azure: StartEmulator, cli: Cli
-) -> None:
+def test_the_printed_command_resumes_a_submitted_sweep(azure: StartEmulator, cli: Cli) -> None:
     emulator = azure(StubEngine())
     cli.ok("profile=azure", "stage=compute")
     done = cli.ok("profile=azure", "stage=sweep", "sweep=quick", "wait=false")
@@ -110,7 +108,7 @@ def test_a_sweep_that_is_submitted_is_followed_with_the_line_that_was_printed(
 
 
 @pytest.mark.azure
-def test_a_stranger_is_told_what_to_do_in_one_line(azure: StartEmulator, cli: Cli) -> None:
+def test_a_missing_role_is_one_line_with_the_remedy(azure: StartEmulator, cli: Cli) -> None:
     emulator = azure(StubEngine())
     emulator.forbidden = {"compute"}
     done = cli("profile=azure", "stage=compute")

@@ -3,6 +3,7 @@
 import copy
 import gc
 import shutil
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -141,9 +142,12 @@ class AzureStages:
         return workspace
 
     def close(self) -> None:
-        """Close every workspace."""
+        """Close every workspace, and wait for streams of logs that a command abandoned."""
         while self._opened:
             self._opened.pop().close()
+        for thread in threading.enumerate():
+            if thread.name.startswith("log of "):
+                thread.join(timeout=30)
 
     def context(self, stage: Stage, *overrides: str) -> StageContext:
         """Return the context of a stage in a new command."""

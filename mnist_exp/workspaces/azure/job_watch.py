@@ -93,7 +93,7 @@ class _LogStream:
         self._queue: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._queued = 0
         self._is_abandoned = False
-        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread = threading.Thread(target=self._run, daemon=True, name=f"log of {name}")
 
     def start(self) -> None:
         """Start streaming."""

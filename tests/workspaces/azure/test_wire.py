@@ -192,7 +192,7 @@ def test_model_endpoint_and_deployment(request: pytest.FixtureRequest, ready: Az
         check(request, name, ready.emulator.recorded(kind)[which])
 
 
-def test_what_an_endpoint_and_a_deployment_may_be_told(
+def test_all_settings_of_endpoint_and_deployment(
     request: pytest.FixtureRequest, registered: AzureStages
 ) -> None:
     stages = registered

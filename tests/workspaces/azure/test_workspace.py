@@ -1,6 +1,7 @@
-"""The azure workspace over the wire, with jobs that are done at once."""
+"""The azure workspace against the emulator, with jobs that finish at once."""
 
 import json
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -37,13 +38,13 @@ def test_a_cluster_is_created_once_and_then_found(stages: AzureStages) -> None:
     assert any("found gpu-cluster" in line for line in stages.display.messages)
 
 
-def test_a_cluster_of_another_size_is_told_and_not_used(stages: AzureStages) -> None:
+def test_a_cluster_of_another_size_is_reported_and_not_used(stages: AzureStages) -> None:
     stages.run(Stage.compute)
     with pytest.raises(ConflictError, match=r"compute\.size: gpu-cluster exists with"):
         stages.run(Stage.compute, "compute.size=STANDARD_DS3_V2")
 
 
-def test_what_one_may_not_see_is_not_taken_for_missing(stages: AzureStages) -> None:
+def test_a_compute_without_read_access_is_not_taken_for_missing(stages: AzureStages) -> None:
     stages.emulator.forbidden = {"compute.get"}
     with pytest.raises(AccessError, match=r"compute gpu-cluster: .*request \w+.*role"):
         stages.run(Stage.compute)
@@ -64,7 +65,7 @@ def test_this_machine_is_refused(stages: AzureStages, override: str) -> None:
         stages.workspace().check(command_job(config, "check"), stages.display)
 
 
-def test_names_that_are_missing_are_told_at_once(stages: AzureStages, tmp_path: Path) -> None:
+def test_all_missing_names_are_reported_at_once(stages: AzureStages, tmp_path: Path) -> None:
     config = stages.config(Stage.compute)
     config.workspace.subscription_id = config.workspace.workspace_name = None
     config.workspace.config_file = str(tmp_path / "config.json")
@@ -77,7 +78,7 @@ def test_names_that_are_missing_are_told_at_once(stages: AzureStages, tmp_path: 
     stages.workspace(config)
 
 
-def test_train_shows_link_log_and_metrics(ready: AzureStages) -> None:
+def test_train_shows_link_and_metrics(ready: AzureStages) -> None:
     stages = ready
     record = stages.run(Stage.train)
     assert record.status is JobStatus.COMPLETED
@@ -87,7 +88,7 @@ def test_train_shows_link_log_and_metrics(ready: AzureStages) -> None:
     assert any("https://ml.azure.com/runs/" in line for line in stages.display.messages)
 
 
-def test_wait_false_only_submits_and_the_same_command_goes_on(ready: AzureStages) -> None:
+def test_wait_false_only_submits_and_the_same_command_resumes(ready: AzureStages) -> None:
     stages = ready
     submitted = stages.run(Stage.train, "wait=false")
     assert submitted.status is JobStatus.NOT_STARTED
@@ -104,11 +105,11 @@ def test_a_second_training_after_a_completed_one_is_new(ready: AzureStages) -> N
     assert stages.run(Stage.train).name != stages.run(Stage.train).name
 
 
-def test_ctrl_c_detaches_and_the_job_goes_on(
+def test_ctrl_c_detaches_and_the_job_continues(
     start: StartEmulator, tmp_path: Path, digits: Path, states: dict[str, SavedState]
 ) -> None:
     class Interrupted(StubEngine):
-        """Leaves a job running."""
+        """An engine whose jobs never finish."""
 
         def start(self, job, action):
             job.status = "Running"
@@ -119,7 +120,7 @@ def test_ctrl_c_detaches_and_the_job_goes_on(
     job = stages.run(Stage.train, "wait=false")
 
     class Impatient:
-        """Presses Ctrl-C when the job runs."""
+        """An observer that presses Ctrl-C when the job runs."""
 
         def job_changed(self, _: object) -> None:
             raise KeyboardInterrupt
@@ -130,13 +131,13 @@ def test_ctrl_c_detaches_and_the_job_goes_on(
         def idle(self) -> None:
             pass
 
-    with pytest.raises(Detached, match=job.name):
+    with closing(stages), pytest.raises(Detached, match=job.name):
         stages.workspace().watch(job.name, Impatient())
     assert emulator.store.jobs[job.name].status == "Running"
     assert emulator.recorded("job.cancel") == []
 
 
-def test_a_failed_job_tells_why(ready: AzureStages) -> None:
+def test_a_failed_job_reports_its_cause(ready: AzureStages) -> None:
     stages = ready
     stages.emulator.faults.inject(Fault("job.put", Action.JOB_FAILED))
     with pytest.raises(JobError, match=r"exit code 1|its log is in the studio"):
@@ -231,7 +232,7 @@ def test_quota_counts_a_fifth_more(registered: AzureStages) -> None:
         stages.run(Stage.deploy)
 
 
-def test_doctor_tells_all(stages: AzureStages) -> None:
+def test_doctor_reports_every_finding(stages: AzureStages) -> None:
     family, _ = SIZES["standard_ds3_v2"]
     stages.emulator.quota.limits[family] = 6
     with pytest.raises(JobError, match="1 of"):
@@ -256,7 +257,7 @@ def test_doctor_counts_low_priority_apart(stages: AzureStages) -> None:
         "4 x STANDARD_NC4AS_T4_V3 need 16 cores of low priority in the region, 8 are available"
         in line
     )
-    # What the family has left is of no matter to it.
+    # Low-priority nodes do not count towards the family.
     family, _ = SIZES["standard_nc4as_t4_v3"]
     stages.emulator.quota.limits |= {LOW_PRIORITY: 16, family: 0}
     stages.run(Stage.doctor, "compute=low_priority")
@@ -271,7 +272,7 @@ def test_doctor_counts_the_region_beside_the_family(stages: AzureStages) -> None
     assert "need 16 cores of the region, 12 are available" in failing[0]
 
 
-def test_doctor_without_a_role_says_so_and_stops_there(stages: AzureStages) -> None:
+def test_doctor_without_a_role_reports_it_and_checks_no_more(stages: AzureStages) -> None:
     stages.emulator.forbidden = {"workspace.get"}
     with pytest.raises(JobError):
         stages.run(Stage.doctor)
@@ -297,7 +298,7 @@ def test_nothing_secret_is_kept(registered: AzureStages) -> None:
             assert not any(secret in content for secret in secrets), path
 
 
-def test_a_sweep_is_submitted_and_gone_on_with_under_its_name(ready: AzureStages) -> None:
+def test_a_submitted_sweep_resumes_by_its_name(ready: AzureStages) -> None:
     submitted = ready.run(Stage.sweep, "sweep=quick", "wait=false")
     assert submitted.status is JobStatus.NOT_STARTED
     followed = ready.run(Stage.sweep, "sweep=quick", f"run={submitted.name}")
@@ -332,7 +333,7 @@ def test_a_second_deployment_takes_over_in_steps(registered: AzureStages) -> Non
     assert not any(mirror for _, mirror in steps[1:])
 
 
-def test_a_rollout_never_replaces_what_has_traffic(registered: AzureStages) -> None:
+def test_a_rollout_never_replaces_a_deployment_with_traffic(registered: AzureStages) -> None:
     registered.run(Stage.deploy)
     registered.run(Stage.deploy, *QUICK_ROLLOUT)
     before = len(registered.emulator.recorded("deployment.put", "endpoint.put"))
@@ -345,7 +346,7 @@ def test_a_rollout_never_replaces_what_has_traffic(registered: AzureStages) -> N
     assert back.endpoint["traffic"] == {"tff-blue": 100}
 
 
-def test_what_else_an_endpoint_is_outlasts_traffic_and_rollouts(registered: AzureStages) -> None:
+def test_traffic_and_rollouts_keep_an_endpoints_other_fields(registered: AzureStages) -> None:
     mine = ["endpoint.auth_mode=aml_token", "endpoint.description=mine"]
     name = registered.run(Stage.deploy, *mine).name
     registered.emulator.store.endpoints[name]["tags"]["team"] = "blue"
@@ -381,7 +382,7 @@ def test_traffic_by_hand_deploys_nothing(registered: AzureStages) -> None:
     assert len(registered.emulator.recorded("deployment.put")) == before
 
 
-def test_new_keys_leave_the_traffic_and_status_and_logs_tell(registered: AzureStages) -> None:
+def test_new_keys_keep_the_traffic_and_status_and_logs_report(registered: AzureStages) -> None:
     name = registered.run(Stage.deploy).name
     before = list(registered.emulator.store.keys[name])
     changed = registered.run(Stage.deploy, "endpoint.regenerate_key=primary")
