@@ -26,8 +26,8 @@ from mnist_exp.workspaces.azure.workspace import AzureOptions, AzureWorkspace
 from tests.azure_emulator.emulator import GROUP, SUBSCRIPTION, WORKSPACE, Emulator
 from tests.azure_emulator.store import Store
 from tests.composing import fresh_config
-from tests.stages.bench import Listener
 from tests.support.azure_commands import MNIST
+from tests.support.recorded_outputs import RecordingDisplay
 
 #: Seconds; long enough for a loaded machine, short enough to wait for.
 READ_TIMEOUT_S = 2
@@ -54,7 +54,7 @@ def draw_nothing(patch: pytest.MonkeyPatch) -> None:
     """Let stages draw and explain nothing."""
     for module in ("jobs", "invoke"):
         patch.setattr(f"mnist_exp.stages.{module}.figures", _NoFigures)
-    patch.setattr("mnist_exp.stages.jobs.insights", _NoInsights)
+    patch.setattr("mnist_exp.stages.sweep.insights", _NoInsights)
 
 
 def use_emulator(emulator: Emulator, digits: Path, patch: pytest.MonkeyPatch) -> None:
@@ -119,7 +119,7 @@ class AzureStages:
     def __init__(self, emulator: Emulator, outputs: Path, digits: Path) -> None:
         self.emulator = emulator
         self.outputs = outputs
-        self.display = Listener()
+        self.display = RecordingDisplay()
         self._cache = digits.parent
         self._runs = len(list(outputs.glob("runs/*")))
         self._opened: list[AzureWorkspace] = []
