@@ -7,31 +7,18 @@ the difference before you commit it.
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from azure.ai.ml import (
-    load_compute,
-    load_job,
-    load_model,
-    load_online_deployment,
-    load_online_endpoint,
-)
+from azure.ai.ml import load_job
 
 from mnist_exp import build
 from mnist_exp.azure_form import yaml_documents
-from mnist_exp.config import AuthMode, Stage
-from mnist_exp.specs import CommandJob, EndpointSpec, ModelSpec, ProbeSettings, SweepJob
-from mnist_exp.workspaces.azure.translation import (
-    compute_entity,
-    deployment_entity,
-    endpoint_entity,
-    job_entity,
-    model_entity,
-)
+from mnist_exp.config import Stage
+from mnist_exp.specs import CommandJob, SweepJob
+from mnist_exp.workspaces.azure.translation import job_entity
 from mnist_exp.workspaces.azure.workspace import AzureWorkspace
 from tests.azure_emulator.certificates import Certificates
 from tests.azure_emulator.emulator import Emulator, Recorded
@@ -270,28 +257,3 @@ def without(value: Any) -> Any:
             if item not in ({}, None, []) and item not in DEFAULTS.get(key, ())
         }
     return [without(item) for item in value] if isinstance(value, list) else value
-
-
-def test_the_other_yamls_load(shared: tuple[AzureStages, AzureWorkspace], tmp_path: Path) -> None:
-    config = shared[0].config(Stage.all)
-    model = ModelSpec("m", "job", "outputs/model")
-    endpoint = EndpointSpec(
-        "endpoint-1", AuthMode.key, "d", traffic={"a": 100}, mirror_traffic={"b": 10}
-    )
-    deployment = build.deployment_spec(config, "endpoint-1", "m:1")
-    probed = replace(deployment, liveness_probe=ProbeSettings(period=3))
-    bare = replace(deployment, code=None, scoring_script=None)
-    cluster = build.compute_spec(config)
-    for load, document, entity in (
-        (load_compute, yaml_documents.compute_yaml(cluster), compute_entity(cluster)),
-        (load_model, yaml_documents.model_yaml(model), model_entity(model, "1")),
-        (load_online_endpoint, yaml_documents.endpoint_yaml(endpoint), endpoint_entity(endpoint)),
-        *(
-            (load_online_deployment, yaml_documents.deployment_yaml(one), deployment_entity(one))
-            for one in (deployment, probed, bare)
-        ),
-    ):
-        path = tmp_path / "one.yaml"
-        path.write_text(yaml.safe_dump(document), encoding="utf-8")
-        loaded: Any = load(path)
-        assert loaded.name == entity.name
