@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from mnist_exp.config import EnvType
-from mnist_exp.specs import ComputeSpec, EnvironmentSpec, ModelSpec
+from mnist_exp.config import ComputeConfig, EnvConfig, EnvType
+from mnist_exp.specs import ModelSpec
 
 #: A field name of Azure ML's YAML -> its value.
 Form = dict[str, Any]
@@ -12,7 +12,7 @@ Form = dict[str, Any]
 _THIS_MACHINE = "azureml:this-machine@latest"
 
 
-def compute_form(spec: ComputeSpec) -> Form:
+def compute_form(spec: ComputeConfig) -> Form:
     """Return a cluster; without `size` Azure ML chooses one."""
     return {
         "name": spec.name,
@@ -25,7 +25,7 @@ def compute_form(spec: ComputeSpec) -> Form:
     }
 
 
-def environment_form(spec: EnvironmentSpec) -> str | Form:
+def environment_form(spec: EnvConfig) -> str | Form:
     """Return the reference of a curated environment, or an image with its conda file."""
     if spec.type is EnvType.curated:
         name = spec.name or ""

@@ -4,7 +4,8 @@ A new field of a deployment needs one line in `deployment_form`. Both translatio
 """
 
 from mnist_exp.azure_form.assets import Form, environment_form
-from mnist_exp.specs import DeploymentSpec, EndpointSpec, ProbeSettings, RequestSettings
+from mnist_exp.config import ProbeConfig, RequestSettingsConfig
+from mnist_exp.specs import DeploymentSpec, EndpointSpec
 
 
 def endpoint_form(spec: EndpointSpec) -> Form:
@@ -27,9 +28,9 @@ def deployment_form(spec: DeploymentSpec) -> Form:
     https://learn.microsoft.com/azure/machine-learning/reference-yaml-deployment-managed-online
     """
     settings = {
-        "request_settings": (spec.request_settings, RequestSettings()),
-        "liveness_probe": (spec.liveness_probe, ProbeSettings()),
-        "readiness_probe": (spec.readiness_probe, ProbeSettings()),
+        "request_settings": (spec.request_settings, RequestSettingsConfig()),
+        "liveness_probe": (spec.liveness_probe, ProbeConfig()),
+        "readiness_probe": (spec.readiness_probe, ProbeConfig()),
     }
     return {
         "name": spec.name,

@@ -11,12 +11,12 @@ from mnist_exp.azure_form.sweeps import (
     search_space_form,
     sweep_limits_form,
 )
-from mnist_exp.config import ComputeType
-from mnist_exp.specs import CommandJob, DataSpec, Literal, OutputSpec, PathInput, SweepJob
+from mnist_exp.config import ComputeType, DataConfig
+from mnist_exp.specs import CommandJob, Literal, OutputSpec, PathInput, SweepJob
 from mnist_exp.templates import azure_command, literal_text
 
 #: Returns the address or the local folder of a path input.
-Locate = Callable[[Path | str | DataSpec], str]
+Locate = Callable[[Path | str | DataConfig], str]
 
 
 def command_form(job: CommandJob, locate: Locate) -> Form:
@@ -116,7 +116,7 @@ def _machines(job: CommandJob) -> Form:
     form: Form = {"resources": machines} if machines else {}
     if job.distribution:
         form["distribution"] = {
-            "type": job.distribution.type.value,
+            "type": str(job.distribution.type),
             "worker_count": job.worker_count,
             "parameter_server_count": 0,
         }

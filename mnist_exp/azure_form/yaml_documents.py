@@ -7,15 +7,8 @@ A test loads each document with the SDK and compares the request with the one th
 from mnist_exp.azure_form.assets import Form, compute_form, model_form
 from mnist_exp.azure_form.endpoints import deployment_form, endpoint_form
 from mnist_exp.azure_form.jobs import Locate, command_form, sweep_form
-from mnist_exp.config import AuthMode
-from mnist_exp.specs import (
-    CommandJob,
-    ComputeSpec,
-    DeploymentSpec,
-    EndpointSpec,
-    ModelSpec,
-    SweepJob,
-)
+from mnist_exp.config import AuthMode, ComputeConfig
+from mnist_exp.specs import CommandJob, DeploymentSpec, EndpointSpec, ModelSpec, SweepJob
 
 _SCHEMAS = "https://azuremlschemas.azureedge.net/latest"
 
@@ -30,7 +23,7 @@ def sweep_yaml(job: SweepJob, locate: Locate) -> Form:
     return {**_schema("sweepJob"), "type": "sweep", **sweep_form(job, locate)}
 
 
-def compute_yaml(spec: ComputeSpec) -> Form:
+def compute_yaml(spec: ComputeConfig) -> Form:
     """Return a cluster."""
     return {**_schema("amlCompute"), **compute_form(spec)}
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from mnist_exp.config import ComputeConfig, DataConfig
 from mnist_exp.results import (
     Compute,
     Deployment,
@@ -13,15 +14,7 @@ from mnist_exp.results import (
     JobResult,
     RegisteredModel,
 )
-from mnist_exp.specs import (
-    CommandJob,
-    ComputeSpec,
-    DataSpec,
-    DeploymentSpec,
-    EndpointSpec,
-    ModelSpec,
-    SweepJob,
-)
+from mnist_exp.specs import CommandJob, DeploymentSpec, EndpointSpec, ModelSpec, SweepJob
 from mnist_exp.status import JobStatus
 
 #: Why something is Canceled that a signal, Ctrl-C above all, has ended.
@@ -66,7 +59,7 @@ class Workspace(Protocol):
 
     outlives_command: bool
 
-    def get_or_create_compute(self, spec: ComputeSpec) -> Compute:
+    def get_or_create_compute(self, spec: ComputeConfig) -> Compute:
         """Return the compute target of that name, made first if there is none."""
 
     def delete_compute(self, name: str) -> bool:
@@ -121,7 +114,7 @@ class Workspace(Protocol):
     def costs(self) -> Sequence[str]:
         """Return a line for each thing that costs money as it stands."""
 
-    def diagnose(self, compute: ComputeSpec, deployment: DeploymentSpec) -> Iterator[Finding]:
+    def diagnose(self, compute: ComputeConfig, deployment: DeploymentSpec) -> Iterator[Finding]:
         """Yield what stands between the config and the place where it is to run."""
 
     def check(
@@ -129,7 +122,7 @@ class Workspace(Protocol):
     ) -> None:
         """Look at what the spec needs, fetching data if need be, before anything is started."""
 
-    def sample_folder(self, data: DataSpec, observer: Observer) -> Path:
+    def sample_folder(self, data: DataConfig, observer: Observer) -> Path:
         """Return a local folder with the digits, fetched first if need be."""
 
     def download(self, job: str, path: str) -> Path | None:

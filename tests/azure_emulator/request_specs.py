@@ -6,25 +6,16 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from mnist_exp.config import ComputeType, EnvType
-from mnist_exp.specs import (
-    CommandJob,
-    ComputeSpec,
-    DeploymentSpec,
-    EnvironmentSpec,
-    OutputSpec,
-    PathInput,
-    RequestSettings,
-    SweepJob,
-)
+from mnist_exp.config import ComputeConfig, ComputeType, EnvConfig, EnvType, RequestSettingsConfig
+from mnist_exp.specs import CommandJob, DeploymentSpec, OutputSpec, PathInput, SweepJob
 from mnist_exp.sweeps import parse_sweep
 from mnist_exp.sweeps.plan import SweepPlan
 from mnist_exp.sweeps.space.keys import hydra_key
 from tests.azure_emulator.rules import check_search_space
 from tests.azure_emulator.wire import RefusalError
 
-HERE = ComputeSpec(ComputeType.local, "local")
-PYTHON = EnvironmentSpec(EnvType.local)
+HERE = ComputeConfig(ComputeType.local, "local")
+PYTHON = EnvConfig(EnvType.local)
 #: Expression -> the names of the values in its list.
 FIELDS = {
     "choice": ["values"],
@@ -124,7 +115,7 @@ def deployment_spec(
         environment=PYTHON,
         instance_type=body["instanceType"],
         environment_variables=body.get("environmentVariables") or {},
-        request_settings=RequestSettings(
+        request_settings=RequestSettingsConfig(
             max_concurrent_requests_per_instance=settings.get("maxConcurrentRequestsPerInstance", 1)
         ),
     )

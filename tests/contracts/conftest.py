@@ -26,7 +26,12 @@ def sockets_are_closed() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="module", params=["local", "azure"])
+#: The places. The tests of one place share a worker, and the two places do not.
+PLACES = [pytest.param(name, marks=pytest.mark.xdist_group(f"contracts-{name}"))
+          for name in ("local", "azure")]  # fmt: skip
+
+
+@pytest.fixture(scope="module", params=PLACES)
 def place(
     request: pytest.FixtureRequest,
     certificates: Certificates,

@@ -4,17 +4,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mnist_exp.config import ComputeType, EnvType
+from mnist_exp.config import ComputeConfig, ComputeType, EnvConfig, EnvType
 from mnist_exp.results import JobResult
-from mnist_exp.specs import (
-    CommandJob,
-    ComputeSpec,
-    DeploymentSpec,
-    EnvironmentSpec,
-    Literal,
-    PathInput,
-    SweepJob,
-)
+from mnist_exp.specs import CommandJob, DeploymentSpec, Literal, PathInput, SweepJob
 from mnist_exp.sweeps import parse_sweep
 from mnist_exp.workspaces.base import Workspace
 from tests.scripts import SCORE
@@ -41,7 +33,7 @@ if arguments.lr > arguments.fail_above:
     sys.exit(1)
 """
 
-CURATED = EnvironmentSpec(EnvType.curated, name="AzureML-tensorflow-2.16-cuda12@latest")
+CURATED = EnvConfig(EnvType.curated, name="AzureML-tensorflow-2.16-cuda12@latest")
 
 
 class Watcher:
@@ -78,9 +70,9 @@ class Place:
     opener: Callable[[], Workspace]
 
     @property
-    def compute(self) -> ComputeSpec:
+    def compute(self) -> ComputeConfig:
         """A cluster. On the local workspace this machine takes its place."""
-        return ComputeSpec(ComputeType.amlcompute, "cpu-cluster", "STANDARD_DS3_V2")
+        return ComputeConfig(ComputeType.amlcompute, "cpu-cluster", "STANDARD_DS3_V2")
 
     @property
     def code(self) -> Path:
@@ -137,7 +129,7 @@ class Place:
             model=model,
             code=self.code,
             scoring_script="score.py",
-            environment=EnvironmentSpec(
+            environment=EnvConfig(
                 EnvType.conda, image="mcr.microsoft.com/azureml/minimal-py311-inference:latest"
             ),
             instance_type="Standard_DS3_v2",

@@ -22,8 +22,6 @@ from tests.contracts.experiment import Place
 from tests.support.emulated_azure import draw_nothing
 from tests.support.recorded_outputs import RecordingDisplay
 
-pytestmark = pytest.mark.xdist_group("contracts")
-
 ORDER = (
     Stage.compute,
     Stage.train,

@@ -8,11 +8,11 @@ from dataclasses import replace
 
 import pytest
 
-from mnist_exp.config import RolloutConfig
+from mnist_exp.config import RequestSettingsConfig, RolloutConfig
 from mnist_exp.errors import EndpointError
 from mnist_exp.results import DeploymentStatistics as Statistics
 from mnist_exp.results import Endpoint
-from mnist_exp.specs import EndpointSpec, RequestSettings
+from mnist_exp.specs import EndpointSpec
 from mnist_exp.stages.rollout import BlueGreen, why_worse
 from tests.serving.service import NAME, SCRIPT, Service, serve
 
@@ -56,7 +56,7 @@ class OfEndpoints:
 
 @pytest.fixture(scope="module")
 def blue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    yield from serve(tmp_path_factory.mktemp("blue"), RequestSettings(20_000, 4))
+    yield from serve(tmp_path_factory.mktemp("blue"), RequestSettingsConfig(20_000, 4))
 
 
 def roll_out(
@@ -142,7 +142,7 @@ def test_traffic_mirrored_to_others_is_restored(
 def test_failures_under_the_whole_load_do_not_roll_back(blue: Service) -> None:
     # So many callers that most are told to come back later, whoever has the traffic.
     busy = "import time\ndef init(): pass\ndef run(raw_data): time.sleep(0.02)\n"
-    few = RequestSettings(20_000, 1)
+    few = RequestSettingsConfig(20_000, 1)
     blue.deploy(script=busy, request_settings=few)
     blue.deploy("green", busy, request_settings=few)
     is_over = threading.Event()
@@ -160,7 +160,7 @@ def test_failures_under_the_whole_load_do_not_roll_back(blue: Service) -> None:
         finally:
             is_over.set()
             # Other tests share it.
-            blue.deploy(request_settings=RequestSettings(20_000, 4))
+            blue.deploy(request_settings=RequestSettingsConfig(20_000, 4))
     assert all(caller.result() is None for caller in callers)
     # It had failures at last, when the old one had none any more.
     assert re.match(r"green: .*, [1-9]\d* failed, .*; blue: .*, 0 failed, ", said[-1]), said

@@ -34,8 +34,8 @@ class TruncationSelectionPolicy(Policy):
         if place <= len(order) - count:
             return None
         return (
-            f"{latest[comparison.trial][0]:.3g} is number {place} of {len(order)} trials, among the "
-            f"worst {self.truncation_percentage} % (best: trial {comparison.leader})"
+            f"{latest[comparison.trial][0]:.3g} is number {place} of {len(order)} trials, among "
+            f"the worst {self.truncation_percentage} % (best: trial {comparison.leader})"
         )
 
     def faults(self) -> Iterator[tuple[str, str]]:

@@ -3,10 +3,9 @@
 from azure.ai.ml.entities import AmlCompute
 from azure.core.exceptions import ResourceNotFoundError
 
-from mnist_exp.config import ComputeType
-from mnist_exp.errors import ConflictError
+from mnist_exp.config import ComputeConfig, ComputeType
+from mnist_exp.errors import RefusedError
 from mnist_exp.results import Compute
-from mnist_exp.specs import ComputeSpec
 from mnist_exp.workspaces.azure.connection import Connection
 from mnist_exp.workspaces.azure.retries import RetryPolicy
 from mnist_exp.workspaces.azure.translation import compute_entity
@@ -20,12 +19,12 @@ class Computes:
         self._operations = connection.client.compute
         self._retries = retries
 
-    def get_or_create(self, spec: ComputeSpec) -> Compute:
+    def get_or_create(self, spec: ComputeConfig) -> Compute:
         """Return the target; create it only if there is none of that name.
 
         Raises:
-            ConflictError: A target of that name has another VM size.
-            UnsupportedError: The target is this machine.
+            RefusedError: A target of that name has another VM size.
+            RefusedError: The target is this machine.
         """
         refuse_local_compute(spec)
         if spec.type is ComputeType.serverless:
@@ -35,7 +34,7 @@ class Computes:
         if found is None:
             return self._create(spec)
         if not has_size(found, spec):
-            raise ConflictError(
+            raise RefusedError(
                 f"compute.size: {spec.name} exists with {found.size}, got {spec.size}; name "
                 f"another target with compute.name=..., or use it with compute.size={found.size}"
             )
@@ -73,7 +72,7 @@ class Computes:
             if getattr(one, "min_instances", 0)
         ]
 
-    def _create(self, spec: ComputeSpec, *notes: str) -> Compute:
+    def _create(self, spec: ComputeConfig, *notes: str) -> Compute:
         created = self._retries.call(
             f"compute {spec.name}",
             lambda: self._operations.begin_create_or_update(compute_entity(spec)).result(),
@@ -82,12 +81,12 @@ class Computes:
         return Compute(spec.name, spec.type.value, created.size, created=True, notes=notes)
 
 
-def has_size(found: AmlCompute, spec: ComputeSpec) -> bool:
+def has_size(found: AmlCompute, spec: ComputeConfig) -> bool:
     """Whether a target has the VM size that the spec asks for, if it asks for one."""
     return spec.size is None or (found.size or "").lower() == spec.size.lower()
 
 
-def _differences(found: AmlCompute, spec: ComputeSpec) -> tuple[str, ...]:
+def _differences(found: AmlCompute, spec: ComputeConfig) -> tuple[str, ...]:
     notes = [f"found {spec.name}: {found.size}, up to {found.max_instances} nodes"]
     if found.max_instances != spec.max_instances:
         notes.append(f"its max_instances is {found.max_instances}, not {spec.max_instances}")

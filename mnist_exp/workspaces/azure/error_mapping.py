@@ -11,16 +11,7 @@ from azure.core.exceptions import (
 )
 from azure.identity import CredentialUnavailableError
 
-from mnist_exp.errors import (
-    AccessError,
-    AuthenticationError,
-    ConflictError,
-    MnistExpError,
-    NotFoundError,
-    QuotaError,
-    ServiceError,
-    ThrottledError,
-)
+from mnist_exp.errors import MnistExpError, NotFoundError, RefusedError, ServiceError
 
 #: Secrets that no message may show: signatures and keys in addresses, tokens in headers.
 _SECRETS = re.compile(
@@ -40,11 +31,11 @@ _IN_USE = "wait until the other operation has finished, or choose another name"
 
 #: HTTP status -> our error and the remedy.
 _STATUSES: dict[int, tuple[type[MnistExpError], str]] = {
-    403: (AccessError, f"; {_ROLE}"),
+    403: (RefusedError, f"; {_ROLE}"),
     404: (NotFoundError, ""),
-    409: (ConflictError, f"; {_IN_USE}"),
-    412: (ConflictError, f"; {_IN_USE}"),
-    429: (ThrottledError, f"; {_AGAIN}"),
+    409: (RefusedError, f"; {_IN_USE}"),
+    412: (RefusedError, f"; {_IN_USE}"),
+    429: (RefusedError, f"; {_AGAIN}"),
 }
 
 
@@ -56,7 +47,7 @@ def map_error(error: Exception, subject: str) -> MnistExpError:
         subject: What the failed call was about: a config key or a name.
     """
     if isinstance(error, CredentialUnavailableError):
-        return AuthenticationError(
+        return RefusedError(
             f"workspace.credential: no way to sign in was found ({error_text(error)}); {_SIGN_IN}"
         )
     if isinstance(error, MlException):
@@ -83,11 +74,9 @@ def _map_response(error: HttpResponseError, subject: str) -> MnistExpError:
     text = f"{error_text(error)}{_request_id(error)}"
     status = error.status_code or 0
     if isinstance(error, ClientAuthenticationError):
-        return AuthenticationError(
-            f"{subject}: Azure did not accept the credential: {text}; {_SIGN_IN}"
-        )
+        return RefusedError(f"{subject}: Azure did not accept the credential: {text}; {_SIGN_IN}")
     if _QUOTA.search(text):
-        return QuotaError(
+        return RefusedError(
             f"{subject}: {text}; ask for more quota in Azure ML studio, or choose a smaller size "
             "or fewer instances; mnist-exp stage=doctor shows the available cores"
         )

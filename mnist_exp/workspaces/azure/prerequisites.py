@@ -9,10 +9,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mnist_exp.config import ComputeTier, ComputeType
+from mnist_exp.config import ComputeConfig, ComputeTier, ComputeType
 from mnist_exp.errors import MnistExpError
 from mnist_exp.results import Finding, Level
-from mnist_exp.specs import ComputeSpec, DeploymentSpec
+from mnist_exp.specs import DeploymentSpec
 from mnist_exp.workspaces.azure.computes import Computes, has_size
 from mnist_exp.workspaces.azure.connection import Connection
 from mnist_exp.workspaces.azure.retries import RetryPolicy
@@ -65,7 +65,7 @@ def check_prerequisites(
     connection: Connection,
     retries: RetryPolicy,
     computes: Computes,
-    compute: ComputeSpec,
+    compute: ComputeConfig,
     deployment: DeploymentSpec,
 ) -> Iterator[Finding]:
     """Yield the findings in order. Without access to the workspace nothing else is checked."""
@@ -84,7 +84,7 @@ def check_prerequisites(
     yield from _check_quota(connection, retries, _demands(compute, deployment))
 
 
-def _check_compute(computes: Computes, spec: ComputeSpec) -> Finding:
+def _check_compute(computes: Computes, spec: ComputeConfig) -> Finding:
     if spec.type is not ComputeType.amlcompute:
         return Finding(Level.OK, "compute", f"{spec.type.value}: nothing to create")
     try:
@@ -100,7 +100,7 @@ def _check_compute(computes: Computes, spec: ComputeSpec) -> Finding:
     return Finding(Level.OK, "compute", f"{spec.name}: {found.size}")
 
 
-def _demands(compute: ComputeSpec, deployment: DeploymentSpec) -> list[_Demand]:
+def _demands(compute: ComputeConfig, deployment: DeploymentSpec) -> list[_Demand]:
     count = math.ceil(_UPGRADE_RESERVE * deployment.instance_count)
     endpoint = _Demand("endpoint.deployment", deployment.instance_type, count)
     if not compute.size:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from mnist_exp.config import DataType, WorkspaceConfig
+from mnist_exp.config import ComputeConfig, DataConfig, DataType, WorkspaceConfig
 from mnist_exp.datasets import materialize
 from mnist_exp.results import (
     Compute,
@@ -17,16 +17,7 @@ from mnist_exp.results import (
     JobResult,
     RegisteredModel,
 )
-from mnist_exp.specs import (
-    CommandJob,
-    ComputeSpec,
-    DataSpec,
-    DeploymentSpec,
-    EndpointSpec,
-    ModelSpec,
-    PathInput,
-    SweepJob,
-)
+from mnist_exp.specs import CommandJob, DeploymentSpec, EndpointSpec, ModelSpec, PathInput, SweepJob
 from mnist_exp.status import JobStatus
 from mnist_exp.workspaces.azure.computes import Computes
 from mnist_exp.workspaces.azure.connection import connect
@@ -89,7 +80,7 @@ class AzureWorkspace:
         """Close the connections to Azure. The workspace cannot be used afterwards."""
         self._connection.close()
 
-    def get_or_create_compute(self, spec: ComputeSpec) -> Compute:
+    def get_or_create_compute(self, spec: ComputeConfig) -> Compute:
         """Return the compute target of that name; create it if there is none."""
         return self._computes.get_or_create(spec)
 
@@ -161,10 +152,10 @@ class AzureWorkspace:
         job_entity(spec, lambda _: "")
         sources = [value.path for value in spec.inputs.values() if isinstance(value, PathInput)]
         for source in sources:
-            if isinstance(source, DataSpec) and source.azure_path is None:
+            if isinstance(source, DataConfig) and source.azure_path is None:
                 materialize(source, observer.message)
 
-    def sample_folder(self, data: DataSpec, observer: Observer) -> Path:
+    def sample_folder(self, data: DataConfig, observer: Observer) -> Path:
         """Return a local folder with digits for a request.
 
         With `data=mnist` the digits are on Azure. The package's own sample of MNIST serves as
@@ -178,15 +169,15 @@ class AzureWorkspace:
         """Return a local copy of one of a job's kept files; None if it has no such file."""
         return self._files.path(job, path)
 
-    def diagnose(self, compute: ComputeSpec, deployment: DeploymentSpec) -> Iterator[Finding]:
+    def diagnose(self, compute: ComputeConfig, deployment: DeploymentSpec) -> Iterator[Finding]:
         """Yield findings about sign-in, workspace, compute target and quota."""
         return check_prerequisites(
             self._connection, self._retries, self._computes, compute, deployment
         )
 
 
-def _locate(source: Path | str | DataSpec) -> str:
+def _locate(source: Path | str | DataConfig) -> str:
     """Return the address of an input, or a local folder that the SDK uploads."""
-    if isinstance(source, DataSpec):
+    if isinstance(source, DataConfig):
         return source.azure_path or str(materialize(source, lambda _: None))
     return str(source)

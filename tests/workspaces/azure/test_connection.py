@@ -23,7 +23,7 @@ from requests.adapters import HTTPAdapter
 from urllib3 import HTTPResponse
 
 from mnist_exp.config import Cloud, Credential, Stage, WorkspaceConfig, WorkspaceType
-from mnist_exp.errors import AuthenticationError
+from mnist_exp.errors import RefusedError
 from mnist_exp.workspaces.azure.computes import Computes
 from mnist_exp.workspaces.azure.connection import Connection, connect
 from mnist_exp.workspaces.azure.retries import RetryPolicy
@@ -189,5 +189,5 @@ def test_a_failed_sign_in_names_the_remedy(
     credential: Credential, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(AuthenticationError, match=r"no way to sign in.*workspace\.credential"):
+    with pytest.raises(RefusedError, match=r"no way to sign in.*workspace\.credential"):
         looked_for(config(credential, None))

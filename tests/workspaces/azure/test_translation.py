@@ -25,7 +25,8 @@ from mnist_exp.azure_form.yaml_documents import (
     model_yaml,
     sweep_yaml,
 )
-from mnist_exp.config import AuthMode, ExperimentConfig
+from mnist_exp.config import AuthMode
+from mnist_exp.experiment import Experiment
 from mnist_exp.specs import EndpointSpec, ModelSpec
 from mnist_exp.workspaces.azure.translation import (
     compute_entity,
@@ -104,7 +105,7 @@ def test_an_endpoint_of_each_option_is_the_same(option: str, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("option", ["compute=gpu_cluster", "compute=low_priority"])
 def test_a_cluster_is_the_same(option: str, tmp_path: Path) -> None:
-    spec = build.compute_spec(fresh_config("profile=azure", option))
+    spec = fresh_config("profile=azure", option).compute
     loaded = load(load_compute, compute_yaml(spec), tmp_path)
     assert content(loaded) == content(compute_entity(spec))
 
@@ -117,7 +118,7 @@ def test_a_model_is_the_same_but_for_version_and_tags(tmp_path: Path) -> None:
     assert content(load(load_model, model_yaml(spec), tmp_path)) == entity
 
 
-def assert_same_job(experiment: ExperimentConfig, *, is_sweep: bool, folder: Path) -> None:
+def assert_same_job(experiment: Experiment, *, is_sweep: bool, folder: Path) -> None:
     """Compare what the SDK reads in the YAML with the entity."""
     locate: Locate = lambda _: MNIST  # noqa: E731
     if is_sweep:

@@ -8,15 +8,12 @@ import pytest
 
 from mnist_exp.config import Stage
 from mnist_exp.errors import (
-    AccessError,
     ConfigError,
-    ConflictError,
     EndpointError,
     JobError,
     MnistExpError,
     NotFoundError,
-    QuotaError,
-    UnsupportedError,
+    RefusedError,
 )
 from mnist_exp.status import JobStatus
 from mnist_exp.workspaces.base import Detached
@@ -40,13 +37,13 @@ def test_a_cluster_is_created_once_and_then_found(stages: AzureStages) -> None:
 
 def test_a_cluster_of_another_size_is_reported_and_not_used(stages: AzureStages) -> None:
     stages.run(Stage.compute)
-    with pytest.raises(ConflictError, match=r"compute\.size: gpu-cluster exists with"):
+    with pytest.raises(RefusedError, match=r"compute\.size: gpu-cluster exists with"):
         stages.run(Stage.compute, "compute.size=STANDARD_DS3_V2")
 
 
 def test_a_compute_without_read_access_is_not_taken_for_missing(stages: AzureStages) -> None:
     stages.emulator.forbidden = {"compute.get"}
-    with pytest.raises(AccessError, match=r"compute gpu-cluster: .*request \w+.*role"):
+    with pytest.raises(RefusedError, match=r"compute gpu-cluster: .*request \w+.*role"):
         stages.run(Stage.compute)
     assert stages.emulator.recorded("compute.put") == []
 
@@ -61,7 +58,7 @@ def test_this_machine_is_refused(stages: AzureStages, override: str) -> None:
     from mnist_exp.build import command_job  # noqa: PLC0415
 
     config = stages.config(Stage.train, override)
-    with pytest.raises(UnsupportedError, match=override.partition("=")[0]):
+    with pytest.raises(RefusedError, match=override.partition("=")[0]):
         stages.workspace().check(command_job(config, "check"), stages.display)
 
 
@@ -228,7 +225,7 @@ def test_quota_counts_a_fifth_more(registered: AzureStages) -> None:
     stages = registered
     family, _ = SIZES["standard_ds3_v2"]
     stages.emulator.quota.limits[family] = 6
-    with pytest.raises(QuotaError, match="Additional needed: 8"):
+    with pytest.raises(RefusedError, match="Additional needed: 8"):
         stages.run(Stage.deploy)
 
 

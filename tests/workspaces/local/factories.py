@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mnist_exp.config import ComputeType, EnvType
+from mnist_exp.config import ComputeConfig, ComputeType, EnvConfig, EnvType
 from mnist_exp.results import JobResult
-from mnist_exp.specs import CommandJob, ComputeSpec, EnvironmentSpec, SweepJob
+from mnist_exp.specs import CommandJob, SweepJob
 from mnist_exp.sweeps import parse_sweep
 
 #: Logs as MLflow does, by the rows that it writes: `import mlflow` takes two seconds a process.
@@ -55,8 +55,8 @@ os.read(read, 5)
 #: Without the site packages Python is there in a few milliseconds.
 PYTHON = f"{shlex.quote(sys.executable)} -E -S"
 
-LOCAL = ComputeSpec(ComputeType.local, "local")
-SOFTWARE = EnvironmentSpec(EnvType.local)
+LOCAL = ComputeConfig(ComputeType.local, "local")
+SOFTWARE = EnvConfig(EnvType.local)
 
 
 def command_job(command: str, name: str = "job", **changes: Any) -> CommandJob:

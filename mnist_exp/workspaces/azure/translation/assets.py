@@ -6,9 +6,9 @@ from typing import Any
 from azure.ai.ml.entities import AmlCompute, Environment, Model
 
 from mnist_exp.azure_form.assets import Form, compute_form, model_form
-from mnist_exp.config import ComputeType, EnvType
-from mnist_exp.errors import UnsupportedError
-from mnist_exp.specs import ComputeSpec, EnvironmentSpec, ModelSpec
+from mnist_exp.config import ComputeConfig, ComputeType, EnvConfig, EnvType
+from mnist_exp.errors import RefusedError
+from mnist_exp.specs import ModelSpec
 
 #: Tags of a model version. They name the job and the path that the version was made of.
 JOB_TAG = "mnist_exp.job"
@@ -20,7 +20,7 @@ def entities(form: Form, table: Mapping[str, Callable[[Any], Any]]) -> dict[str,
     return {name: table[name](value) if name in table else value for name, value in form.items()}
 
 
-def compute_entity(spec: ComputeSpec) -> AmlCompute:
+def compute_entity(spec: ComputeConfig) -> AmlCompute:
     """Return a cluster.
 
     https://learn.microsoft.com/python/api/azure-ai-ml/azure.ai.ml.entities.amlcompute
@@ -39,27 +39,27 @@ def model_entity(spec: ModelSpec, version: str) -> Model:
     return Model(**model_form(spec), version=version, tags=tags)
 
 
-def refuse_local_compute(spec: ComputeSpec) -> None:
+def refuse_local_compute(spec: ComputeConfig) -> None:
     """Refuse a compute target that Azure does not have.
 
     Raises:
-        UnsupportedError: The target is this machine.
+        RefusedError: The target is this machine.
     """
     if spec.type is ComputeType.local:
-        raise UnsupportedError(
+        raise RefusedError(
             "compute.type: local is this machine, which Azure cannot use; "
             "use compute=gpu_cluster, cpu_cluster, low_priority or serverless"
         )
 
 
-def refuse_local_environment(spec: EnvironmentSpec, key: str) -> None:
+def refuse_local_environment(spec: EnvConfig, key: str) -> None:
     """Refuse an environment that Azure does not have.
 
     Raises:
-        UnsupportedError: The environment is this machine's Python.
+        RefusedError: The environment is this machine's Python.
     """
     if spec.type is EnvType.local:
-        raise UnsupportedError(
+        raise RefusedError(
             f"{key}.type: local is this machine's Python, which Azure does not have; "
             f"use {key}=curated or {key}=conda"
         )

@@ -59,7 +59,7 @@ def deployment_entity(spec: DeploymentSpec) -> ManagedOnlineDeployment:
     """Return a deployment.
 
     Raises:
-        UnsupportedError: Azure does not have the environment.
+        RefusedError: Azure does not have the environment.
     """
     if spec.scoring_script is not None:
         refuse_local_environment(spec.environment, "endpoint.deployment.environment")

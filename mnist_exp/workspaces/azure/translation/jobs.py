@@ -36,7 +36,7 @@ def job_entity(job: CommandJob | SweepJob, locate: Locate) -> CommandEntity | Sw
         locate: Returns the address or the local folder of a path input.
 
     Raises:
-        UnsupportedError: Azure does not have the compute target or the environment.
+        RefusedError: Azure does not have the compute target or the environment.
     """
     trial = job.trial if isinstance(job, SweepJob) else job
     refuse_local_environment(trial.environment, "env")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from mnist_exp.errors import ConflictError, OutputsError
+from mnist_exp.errors import OutputsError, RefusedError
 from mnist_exp.results import JobResult
 from mnist_exp.status import JobStatus
 from mnist_exp.sweeps.journal import Decided, Ended, Logged, Resumed, Sampled, Started
@@ -252,7 +252,7 @@ def test_a_trial_that_was_not_closed_is_closed_by_the_next_command(
 def test_a_second_command_on_the_same_sweep_is_refused(outputs: Path, folder: Path) -> None:
     victim = Victim(outputs, str(folder), "python", "none")
     victim.wait_for(lambda entries: any(isinstance(entry, Started) for entry in entries))
-    with pytest.raises(ConflictError, match="is being run by another command"):
+    with pytest.raises(RefusedError, match="is being run by another command"):
         run_here(outputs, rules(folder, "python"))
     # The first one never notices.
     assert victim.process.wait(timeout=60) == 0
@@ -265,7 +265,7 @@ def test_a_second_command_on_the_same_sweep_is_refused(outputs: Path, folder: Pa
 def test_a_sweep_does_not_resume_with_other_rules(outputs: Path, folder: Path) -> None:
     victim = Victim(outputs, str(folder), "python", "none")
     victim.kill(1)
-    with pytest.raises(ConflictError, match=r"^early_termination: must stay null"):
+    with pytest.raises(RefusedError, match=r"^early_termination: must stay null"):
         run_here(outputs, rules(folder, "python", with_bandit=True))
 
 
