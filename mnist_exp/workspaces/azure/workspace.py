@@ -1,6 +1,7 @@
 """The azure workspace: each verb of the `Workspace` interface, by azure-ai-ml."""
 
 import os
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -71,14 +72,18 @@ class AzureWorkspace:
         options = options or AzureOptions()
         self._retries, self._poll_s = options.retries, options.poll_s
         connection = self._connection = connect(config, options.client)
+        self._finalizer = weakref.finalize(self, connection.close)
         self._computes = Computes(connection, self._retries)
         self._jobs = SubmittedJobs(connection, self._retries)
         self._endpoints = Endpoints(connection, self._retries)
         self._files = JobFiles(connection, self._retries, outputs.resolve() / "azure" / "jobs")
 
     def close(self) -> None:
-        """Close the connections to Azure. The workspace cannot be used afterwards."""
-        self._connection.close()
+        """Close the connections to Azure. The workspace cannot be used afterwards.
+
+        A workspace that nobody closes does so when it is collected, or at the end of the process.
+        """
+        self._finalizer()
 
     def get_or_create_compute(self, spec: ComputeConfig) -> Compute:
         """Return the compute target of that name; create it if there is none."""
