@@ -52,7 +52,7 @@ class _NoInsights:
 
 def draw_nothing(patch: pytest.MonkeyPatch) -> None:
     """Let stages draw and explain nothing."""
-    for module in ("jobs", "invoke"):
+    for module in ("train", "sweep", "watching", "invoke"):
         patch.setattr(f"mnist_exp.stages.{module}.figures", _NoFigures)
     patch.setattr("mnist_exp.stages.sweep.insights", _NoInsights)
 
