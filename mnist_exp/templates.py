@@ -84,7 +84,7 @@ def render(
     return _REFERENCE.sub(value, _OPTIONAL.sub(optional, command))
 
 
-def azure_form(command: str) -> str:
+def azure_command(command: str) -> str:
     """Return the command in Azure ML's spelling."""
 
     def optional(match: re.Match[str]) -> str:

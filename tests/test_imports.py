@@ -65,7 +65,6 @@ MAY_IMPORT = {
         "azure_form",
         "errors",
         "config",
-        "templates",
         "sweeps",
         "specs",
         "datasets",

@@ -4,7 +4,7 @@ import subprocess
 import pytest
 
 from mnist_exp.templates import (
-    azure_form,
+    azure_command,
     drawn_text,
     literal_text,
     references,
@@ -54,7 +54,7 @@ def test_an_optional_part_needs_all_its_values(command: str, expected: str) -> N
 def test_bashs_own_test_keeps_its_brackets(test: str) -> None:
     command = f"if {test}; then train [[--lr {{{{inputs.lr}}}}]]; fi"
     assert render(command, VALUES) == f"if {test}; then train --lr 0.1; fi"
-    assert azure_form(command) == f"if {test}; then train $[[--lr ${{{{inputs.lr}}}}]]; fi"
+    assert azure_command(command) == f"if {test}; then train $[[--lr ${{{{inputs.lr}}}}]]; fi"
     assert references(command) == {("inputs", "lr"): False}
 
 
@@ -102,7 +102,7 @@ def test_swept_inputs_move_to_the_search_space() -> None:
 
 def test_azure_form_is_azures_spelling() -> None:
     command = "t --a {{inputs.a}} [[--b {{ inputs.b }}]] {{outputs.c}} {{search_space.d}}"
-    assert azure_form(command) == (
+    assert azure_command(command) == (
         "t --a ${{inputs.a}} $[[--b ${{inputs.b}}]] ${{outputs.c}} ${{search_space.d}}"
     )
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mnist_exp.azure_form.job_yaml import (
+from mnist_exp.azure_form.yaml_documents import (
     command_yaml,
     compute_yaml,
     deployment_yaml,

@@ -1,4 +1,4 @@
-"""A small experiment, as specs, that every workspace must run alike."""
+"""The specs of a small experiment that every workspace must run alike."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from mnist_exp.sweeps import parse_sweep
 from mnist_exp.workspaces.base import Workspace
 from tests.scripts import SCORE
 
-#: Logs a metric that rises with `lr`, reads a folder, fails where it is told to, leaves files.
+#: Logs a metric that rises with `lr`, reads a folder, writes files, and fails if asked to.
 SCRIPT = """\
 import argparse, pathlib, sys
 import mlflow
@@ -37,18 +37,18 @@ CURATED = EnvConfig(EnvType.curated, name="AzureML-tensorflow-2.16-cuda12@latest
 
 
 class Watcher:
-    """Keeps what it is told."""
+    """An observer that keeps what it is given."""
 
     def __init__(self) -> None:
         self.seen: list[JobResult] = []
         self.lines: list[str] = []
 
     def job_changed(self, job: JobResult) -> None:
-        """Keep it."""
+        """Keep the argument."""
         self.seen.append(job)
 
     def message(self, text: str) -> None:
-        """Keep it."""
+        """Keep the argument."""
         self.lines.append(text)
 
     def idle(self) -> None:
@@ -57,11 +57,12 @@ class Watcher:
 
 @dataclass
 class Place:
-    """A workspace, opened anew like by another command, and the experiment's files.
+    """A workspace and the experiment's files.
 
     Attributes:
         name: `local` or `azure`.
-        folder: Of this test.
+        folder: Folder of the test module.
+        opener: Opens the workspace, as a new command does.
     """
 
     name: str
@@ -70,7 +71,7 @@ class Place:
 
     @property
     def compute(self) -> ComputeConfig:
-        """A cluster; the local workspace plays it."""
+        """A cluster. On the local workspace this machine takes its place."""
         return ComputeConfig(ComputeType.amlcompute, "cpu-cluster", "STANDARD_DS3_V2")
 
     @property
@@ -135,6 +136,6 @@ class Place:
         )
 
     def run(self, job: CommandJob | SweepJob) -> tuple[JobResult, Watcher]:
-        """Submit a job and see it through."""
+        """Submit a job and watch it until it has finished."""
         workspace, watcher = self.opener(), Watcher()
         return workspace.watch(workspace.submit(job), watcher), watcher

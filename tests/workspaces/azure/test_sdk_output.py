@@ -1,4 +1,4 @@
-"""What is printed while the SDK works: each thread's own."""
+"""Output of each thread while the SDK works."""
 
 import io
 import sys
@@ -6,10 +6,10 @@ import threading
 
 import pytest
 
-from mnist_exp.workspaces.azure.quiet import captured, quiet
+from mnist_exp.workspaces.azure.sdk_output import captured, quiet
 
 
-def test_prints_are_dropped_and_come_again_afterwards(capsys: pytest.CaptureFixture[str]) -> None:
+def test_prints_are_dropped_in_the_block_only(capsys: pytest.CaptureFixture[str]) -> None:
     usual = sys.stdout, sys.stderr
     with quiet():
         print("a remark")
@@ -19,7 +19,7 @@ def test_prints_are_dropped_and_come_again_afterwards(capsys: pytest.CaptureFixt
     assert (sys.stdout, sys.stderr) == usual
 
 
-def test_lines_are_handed_over_whole() -> None:
+def test_lines_are_passed_on_whole() -> None:
     lines: list[str] = []
     with captured(lines.append):
         print("one ", end="")
@@ -27,7 +27,7 @@ def test_lines_are_handed_over_whole() -> None:
     assert lines == ["one line"]
 
 
-def test_a_thread_that_the_sdk_starts_prints_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_thread_of_the_sdk_prints_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     with quiet():
         thread = threading.Thread(target=print, args=("a dot",))
         thread.start()
@@ -35,10 +35,10 @@ def test_a_thread_that_the_sdk_starts_prints_nothing(capsys: pytest.CaptureFixtu
     assert capsys.readouterr() == ("", "")
 
 
-def test_a_block_of_before_takes_nothing_from_one_on_other_streams(
+def test_a_late_block_keeps_the_streams_of_a_newer_block(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A stream of a log that was left to itself may end after someone put other streams there."""
+    """An abandoned stream of a log may end after other code has replaced `sys.stdout`."""
     is_in, may_end = threading.Event(), threading.Event()
 
     def left() -> None:

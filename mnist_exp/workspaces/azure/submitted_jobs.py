@@ -1,4 +1,4 @@
-"""Jobs: submitted once, whatever happens, and read back."""
+"""Jobs of the workspace: submitted once, found again, and read back with their results."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -7,48 +7,53 @@ from typing import Any
 from azure.ai.ml.entities import Job
 from azure.core.exceptions import ResourceNotFoundError
 
+from mnist_exp.azure_form.jobs import Locate
 from mnist_exp.results import JobResult, TrialResult
 from mnist_exp.specs import CommandJob, SweepJob
 from mnist_exp.status import JobStatus
 from mnist_exp.sweeps.space.keys import hydra_key
 from mnist_exp.workspaces.azure.connection import Connection
-from mnist_exp.workspaces.azure.retrying import Retrying
-from mnist_exp.workspaces.azure.tracking import Tracking
+from mnist_exp.workspaces.azure.retries import RetryPolicy
+from mnist_exp.workspaces.azure.run_metrics import RunMetrics
 from mnist_exp.workspaces.azure.translation import job_entity
-from mnist_exp.workspaces.azure.translation.inputs import Resolve
 
-#: Azure's other words for a job that is under way.
-_UNDER_WAY = {"Provisioning": JobStatus.PREPARING}
-BEST = "best_child_run_id"
+#: Statuses that only Azure has, and ours for them.
+_OTHER_STATUSES = {"Provisioning": JobStatus.PREPARING}
+#: Property of a finished sweep with the name of its best trial.
+_BEST_TRIAL = "best_child_run_id"
+#: Why a trial ended, where Azure says no more.
+_REASONS = {
+    JobStatus.CANCELED: "canceled: by the early-termination policy, a limit or a person",
+    JobStatus.FAILED: "failed; its log is in the studio",
+}
 
 
-class Jobs:
+class SubmittedJobs:
     """The workspace's jobs.
 
     Args:
         connection: The SDK's client.
-        retrying: How calls are made.
-        tracking: Where their metrics are.
+        retries: How failed calls are repeated.
     """
 
-    def __init__(self, connection: Connection, retrying: Retrying, tracking: Tracking) -> None:
+    def __init__(self, connection: Connection, retries: RetryPolicy) -> None:
         self._operations: Any = connection.client.jobs
-        self._retrying = retrying
-        self._tracking = tracking
-        self._ended: dict[str, TrialResult] = {}
+        self._retries = retries
+        self._metrics = RunMetrics(connection, retries)
+        self._finished_trials: dict[str, TrialResult] = {}
 
-    def submit(self, job: CommandJob | SweepJob, resolve: Resolve) -> str:
-        """Send a job, unless it has arrived before, and return its name."""
+    def submit(self, job: CommandJob | SweepJob, locate: Locate) -> str:
+        """Submit a job and return its name. A job of that name is not submitted again."""
         if self.find(job.name) is None:
-            # Made anew for each try: the SDK puts addresses of uploads into it.
-            self._retrying.call(
+            # Each try needs a new entity: the SDK writes addresses of uploads into it.
+            self._retries.call(
                 f"job {job.name}",
-                lambda: self._operations.create_or_update(job_entity(job, resolve)),
+                lambda: self._operations.create_or_update(job_entity(job, locate)),
             )
         return job.name
 
     def find(self, name: str) -> Job | None:
-        """Return a job, None if there is none."""
+        """Return a job; None if there is none of that name."""
 
         def get() -> Job | None:
             try:
@@ -57,96 +62,87 @@ class Jobs:
                 return None
             return found
 
-        return self._retrying.call(f"job {name}", get)
+        return self._retries.call(f"job {name}", get)
 
     def get(self, name: str) -> Job:
         """Return a job that has been submitted."""
-        found: Job = self._retrying.call(
+        found: Job = self._retries.call(
             f"job {name}", lambda: self._operations.get(name), settling=True
         )
         return found
 
     def result(self, job: Job) -> JobResult:
-        """Return a job as it stands, with its metrics and trials."""
+        """Return a job's present status, with its metrics and trials."""
         name, status = str(job.name), status_of(job)
         if job.type == "sweep":
-            return self._sweep(job, name, status)
-        run = self._tracking.run(name)
+            return self._sweep_result(job, name, status)
+        run = self._metrics.run(name)
         return JobResult(
             name=name,
             status=status,
             parameters=_literals(job),
-            metrics=self._tracking.histories(run) if run else {},
-            folder=_address_of(name),
+            metrics=self._metrics.histories(run) if run else {},
+            folder=_address(name),
             log=job.studio_url,
         )
 
-    def _sweep(self, job: Any, name: str, status: JobStatus) -> JobResult:
-        children = self._retrying.call(
+    def _sweep_result(self, job: Any, name: str, status: JobStatus) -> JobResult:
+        children = self._retries.call(
             f"job {name}", lambda: list(self._operations.list(parent_job_name=name))
         )
-        metric, goal = job.objective.primary_metric, job.objective.goal
-        trials = [
-            self._trial(job, child, metric, goal) for child in sorted(children, key=_index_of)
-        ]
-        best_name = (job.properties or {}).get(BEST)
+        trials = [self._trial_result(job, child) for child in sorted(children, key=_trial_index)]
+        best_name = (job.properties or {}).get(_BEST_TRIAL)
         best = next((trial for trial in trials if trial.name == best_name), None)
         return JobResult(
             name=name,
             status=status,
             parameters=dict(best.parameters) if best else {},
             metrics=best.metrics if best else {},
-            folder=_address_of(name),
+            folder=_address(name),
             log=job.studio_url,
             trials=trials,
             best=best.name if best else None,
         )
 
-    def _trial(self, sweep: Any, child: Job, metric: str, goal: str) -> TrialResult:
+    def _trial_result(self, sweep: Any, child: Job) -> TrialResult:
         name, status = str(child.name), status_of(child)
-        if name in self._ended:
-            return self._ended[name]
-        run = self._tracking.run(name)
-        metrics = self._tracking.histories(run) if run else {}
-        values = [point.value for point in metrics.get(metric, ())]
-        drawn = _drawn(sweep, name, run.data.params if run else {})
+        if name in self._finished_trials:
+            return self._finished_trials[name]
+        run = self._metrics.run(name)
+        metrics = self._metrics.histories(run) if run else {}
+        values = [point.value for point in metrics.get(sweep.objective.primary_metric, ())]
+        best_of = max if sweep.objective.goal.lower() == "maximize" else min
         trial = TrialResult(
             name=name,
             status=status,
-            parameters=drawn,
-            best=(max if goal.lower() == "maximize" else min)(values) if values else None,
+            parameters=_drawn_values(sweep, name, run.data.params if run else {}),
+            best=best_of(values) if values else None,
             last=values[-1] if values else None,
             events=len(values),
-            why=_WHY.get(status, ""),
+            why=_REASONS.get(status, ""),
             metrics=metrics,
-            duration_s=_duration(run),
+            duration_s=_duration_s(run),
         )
         if status.is_finished:
-            self._ended[name] = trial
+            self._finished_trials[name] = trial
         return trial
 
 
-_WHY = {
-    JobStatus.CANCELED: "canceled: by the early-termination policy, a limit or a person",
-    JobStatus.FAILED: "failed; its log is in the studio",
-}
-
-
 def status_of(job: Job) -> JobStatus:
-    """Return where a job is; what we have no word for is under way."""
+    """Return a job's status. A status that we do not know counts as Running."""
     text = str(getattr(job.status, "value", job.status))
-    if text in _UNDER_WAY:
-        return _UNDER_WAY[text]
+    if text in _OTHER_STATUSES:
+        return _OTHER_STATUSES[text]
     return JobStatus(text) if text in set(JobStatus) else JobStatus.RUNNING
 
 
-def _address_of(job: str) -> str:
+def _address(job: str) -> str:
     """Return the address of a job's kept files."""
     return f"azureml://jobs/{job}/outputs/artifacts/paths/"
 
 
 def _literals(job: Any) -> dict[str, Any]:
-    # What went over the wire as text comes back as text, inside the SDK's own wrapper.
+    # Azure returns every literal as text, and the SDK wraps the text in an object of its own.
     values = {name: getattr(value, "_data", value) for name, value in (job.inputs or {}).items()}
     return {
         name: _typed(str(value))
@@ -155,8 +151,8 @@ def _literals(job: Any) -> dict[str, Any]:
     }
 
 
-def _drawn(sweep: Any, trial: str, logged: Mapping[str, str]) -> dict[str, Any]:
-    """Return a trial's values: the sweep's tags have them, or else what the script logged."""
+def _drawn_values(sweep: Any, trial: str, logged: Mapping[str, str]) -> dict[str, Any]:
+    """Return a trial's drawn values, from the sweep's tags or else from the logged parameters."""
     names: Sequence[str] = list(sweep.search_space)
     try:
         given = json.loads((sweep.tags or {})[trial])
@@ -177,12 +173,12 @@ def _typed(text: str) -> Any:
     return value if isinstance(value, int | float | bool) else text
 
 
-def _index_of(child: Job) -> tuple[int, str]:
+def _trial_index(child: Job) -> tuple[int, str]:
     _, _, index = str(child.name).rpartition("_")
     return (int(index) if index.isdigit() else 0), str(child.name)
 
 
-def _duration(run: Any) -> float:
+def _duration_s(run: Any) -> float:
     if run is None or not run.info.end_time:
         return 0.0
     return max(0.0, float(run.info.end_time - run.info.start_time) / 1000)

@@ -1,4 +1,4 @@
-"""From what went over the wire back to the specs that the local workspace runs."""
+"""Bodies of requests as specs, which the local workspace runs."""
 
 import json
 import re
@@ -16,7 +16,7 @@ from tests.azure_emulator.wire import RefusalError
 
 HERE = ComputeConfig(ComputeType.local, "local")
 PYTHON = EnvConfig(EnvType.local)
-#: Expression -> the names of what stands in its list.
+#: Expression -> the names of the values in its list.
 FIELDS = {
     "choice": ["values"],
     "randint": ["upper"],
@@ -39,7 +39,7 @@ FolderOf = Callable[[str], Path]
 
 
 def sweep_plan(body: Mapping[str, Any]) -> SweepPlan:
-    """Read the sweep's part of a job; what the service would refuse is refused."""
+    """Return a sweep's part of a job; refuse what the service would refuse."""
     policy = body.get("earlyTermination")
     check_search_space(body["searchSpace"])
     plan, faults = parse_sweep(
@@ -72,7 +72,7 @@ def sweep_job(name: str, body: Mapping[str, Any], code: Path | None, folder: Fol
 def command_job(
     name: str, body: Mapping[str, Any], code: Path | None, folder: FolderOf
 ) -> CommandJob:
-    """Return the command job; what Azure inserts into a command it does not quote."""
+    """Return the command job. Azure does not quote the values that it inserts into a command."""
     inputs: dict[str, Any] = {}
     for key, value in (body.get("inputs") or {}).items():
         if value["jobInputType"] == "literal":
@@ -96,7 +96,7 @@ def command_job(
 
 
 def _own_command(command: str) -> str:
-    """Return a command with our spelling of references, and of names in a search space."""
+    """Return a command with our spelling of references and of names in the search space."""
     plain = re.sub(r"\$(\{\{|\[\[)", r"\1", command)
     return re.sub(r"(?<=\{\{search_space\.)\w+", lambda found: hydra_key(found[0]), plain)
 
@@ -122,7 +122,7 @@ def deployment_spec(
 
 
 def seconds(duration: str | None) -> int | None:
-    """Read an ISO 8601 duration of hours, minutes and seconds."""
+    """Return the seconds of an ISO 8601 duration of days, hours, minutes and seconds."""
     if not duration:
         return None
     found = re.fullmatch(r"P(?:(\d+)D)?T?(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?", duration)

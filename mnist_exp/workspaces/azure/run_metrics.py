@@ -1,4 +1,4 @@
-"""What jobs log: the workspace's MLflow server, through azureml-mlflow."""
+"""Metrics and parameters that jobs logged: the workspace's MLflow server, by azureml-mlflow."""
 
 from typing import Any
 
@@ -12,25 +12,26 @@ from mlflow.tracking._tracking_service.utils import _tracking_store_registry
 from mnist_exp.errors import ServiceError
 from mnist_exp.metrics import MetricPoint
 from mnist_exp.workspaces.azure.connection import Connection
-from mnist_exp.workspaces.azure.errors import error_text
-from mnist_exp.workspaces.azure.quiet import quiet
-from mnist_exp.workspaces.azure.retrying import Retrying
+from mnist_exp.workspaces.azure.error_mapping import error_text
+from mnist_exp.workspaces.azure.retries import RetryPolicy
+from mnist_exp.workspaces.azure.sdk_output import quiet
 
-# MLflow did so when it was imported, unless that was for a variant on this machine.
+# Register azureml-mlflow's store ourselves: an earlier variant on this machine may have imported
+# MLflow with the plugin hidden.
 _registry: Any = _tracking_store_registry
 _registry.register_entrypoints()
 
 
-class Tracking:
-    """The metrics and parameters of runs; the client is made on first use."""
+class RunMetrics:
+    """Reads MLflow runs. The MLflow client is created on first use."""
 
-    def __init__(self, connection: Connection, retrying: Retrying) -> None:
+    def __init__(self, connection: Connection, retries: RetryPolicy) -> None:
         self._connection = connection
-        self._retrying = retrying
+        self._retries = retries
         self._client: MlflowClient | None = None
 
     def run(self, name: str) -> Run | None:
-        """Return the MLflow run of a job; None while there is none."""
+        """Return the MLflow run of a job; None if the job has not started one."""
         try:
             with quiet():
                 return self._opened().get_run(name)
@@ -40,7 +41,7 @@ class Tracking:
             raise _failed(error) from error
 
     def histories(self, run: Run) -> dict[str, list[MetricPoint]]:
-        """Return every log event of every metric of a run, in order of arrival."""
+        """Return every log event of each metric of a run, in order of arrival."""
         return {name: self._history(run.info.run_id, name) for name in sorted(run.data.metrics)}
 
     def _history(self, run_id: str, name: str) -> list[MetricPoint]:
@@ -55,12 +56,12 @@ class Tracking:
     def _opened(self) -> MlflowClient:
         if self._client is None:
             connection = self._connection
-            workspace = self._retrying.call(
+            workspace = self._retries.call(
                 "workspace",
                 lambda: connection.client.workspaces.get(connection.workspace_name),
             )
             uri = str(workspace.mlflow_tracking_uri)
-            # Without this the plugin signs in by itself, and not as the config says.
+            # Without this context the plugin signs in by itself, not with the config's credential.
             context = ServiceContext(
                 host_url="https://" + uri.removeprefix("azureml://").partition("/")[0],
                 subscription_id=connection.subscription_id,
@@ -74,4 +75,4 @@ class Tracking:
 
 
 def _failed(error: MlflowException) -> ServiceError:
-    return ServiceError(f"metrics: the workspace's MLflow failed: {error_text(error)}")
+    return ServiceError(f"metrics: the workspace's MLflow server failed: {error_text(error)}")

@@ -1,4 +1,4 @@
-"""A scoring request through the SDK, and what its errors mean to a person."""
+"""Scoring requests through the SDK, and their errors in plain words."""
 
 import json
 import tempfile
@@ -10,16 +10,17 @@ from azure.core.exceptions import HttpResponseError
 
 from mnist_exp.errors import EndpointError
 from mnist_exp.workspaces.azure.connection import Connection
-from mnist_exp.workspaces.azure.errors import error_text
-from mnist_exp.workspaces.azure.retrying import Retrying
+from mnist_exp.workspaces.azure.error_mapping import error_text
+from mnist_exp.workspaces.azure.retries import RetryPolicy
 
+#: HTTP status -> what it means for a scoring request.
 #: https://learn.microsoft.com/azure/machine-learning/how-to-troubleshoot-online-endpoints
 _MEANINGS = {
     401: "the key was not accepted",
     403: "the caller lacks a role",
     404: (
-        "no deployment has traffic; deploy first, give one some with stage=deploy and "
-        "endpoint.traffic, or ask one past the traffic with endpoint.invoke_deployment"
+        "no deployment has traffic; deploy first, give one traffic with stage=deploy and "
+        "endpoint.traffic, or ask one directly with endpoint.invoke_deployment"
     ),
     408: "no answer in time; raise endpoint.deployment.request_settings.request_timeout_ms",
     424: "the scoring script failed; its log says why",
@@ -28,35 +29,35 @@ _MEANINGS = {
 
 
 def invoke_endpoint(
-    connection: Connection, retrying: Retrying, endpoint: str, body: bytes, deployment: str | None
+    connection: Connection, retries: RetryPolicy, endpoint: str, body: bytes, deployment: str | None
 ) -> object:
     """Send one scoring request and return the parsed answer.
 
     Raises:
-        EndpointError: The answer is an error, or cannot be parsed.
+        EndpointError: The answer is an error, or is not JSON.
     """
     where = f"endpoint {endpoint}" + (f", deployment {deployment}" if deployment else "")
 
     def send() -> str:
-        # The SDK leaves the key and the deployment's name in a table that later calls share.
+        # The SDK writes the key and the deployment's name into a dictionary that all calls share.
         shared = dict(EndpointInvokeFields.DEFAULT_HEADER)
         try:
             return _send(connection, endpoint, body, deployment)
         except HttpResponseError as error:
             request: Any = getattr(error.response, "request", None)
-            # What the resource manager refuses on the way there is none of the endpoint's.
+            # Other addresses are the resource manager's, whose errors are not the endpoint's.
             if "/score" not in str(getattr(request, "url", "")):
                 raise
-            raise _refused(where, error) from error
+            raise _endpoint_error(where, error) from error
         finally:
             EndpointInvokeFields.DEFAULT_HEADER.clear()
             EndpointInvokeFields.DEFAULT_HEADER.update(shared)
 
-    text = retrying.call(where, send)
+    text = retries.call(where, send)
     try:
         answer: object = json.loads(text)
     except ValueError as error:
-        raise EndpointError(f"{where}: the answer is no JSON: {text[:80]}") from error
+        raise EndpointError(f"{where}: the answer must be JSON, got {text[:80]}") from error
     return answer
 
 
@@ -71,7 +72,7 @@ def _send(connection: Connection, endpoint: str, body: bytes, deployment: str | 
         )
 
 
-def _refused(where: str, error: HttpResponseError) -> EndpointError:
+def _endpoint_error(where: str, error: HttpResponseError) -> EndpointError:
     status = error.status_code or 0
     headers = getattr(error.response, "headers", {})
     reason = headers.get("ms-azureml-model-error-reason")
