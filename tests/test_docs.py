@@ -8,8 +8,8 @@ import pytest
 
 from mnist_exp import checks
 from mnist_exp.cli.arguments import ordered
-from tests.composing import config
-from tests.conftest import REPOSITORY
+from tests.support.configs import config
+from tests.support.paths import REPOSITORY
 
 PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import GUARD
 from tests.guard.sitecustomize import LOG_VARIABLE
+from tests.support.paths import GUARD
 
 #: Of a range that is nobody's: https://www.rfc-editor.org/rfc/rfc5737
 NOBODY = "192.0.2.1"

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import REPOSITORY, Cli
+from tests.support.command_line import Cli
+from tests.support.paths import REPOSITORY
 
 
 @pytest.fixture(scope="module")

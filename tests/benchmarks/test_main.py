@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.conftest import REPOSITORY
+from tests.support.paths import REPOSITORY
 
 
 def run(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":

@@ -3,7 +3,7 @@
 import pytest
 
 from mnist_exp import checks
-from tests.composing import fresh_config
+from tests.support.configs import fresh_config
 
 #: What is set -> the stage, and how the line about it begins.
 TOLD = {

@@ -15,7 +15,7 @@ from mnist_exp.config import (
     ExperimentConfig,
     Stage,
 )
-from tests.composing import fresh_config
+from tests.support.configs import fresh_config
 
 Change = Callable[[ExperimentConfig], object]
 

@@ -6,7 +6,7 @@ import pytest
 
 from mnist_exp.cli.execution import FULL_ERROR, check, probe, report_errors, split
 from mnist_exp.errors import ConfigError, JobError, MnistExpError, NotFoundError, OutputsError
-from tests.composing import composed
+from tests.support.configs import composed
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from mnist_exp.errors import ConfigError, NotFoundError
 from mnist_exp.records import write_json
 from mnist_exp.stages.earlier_records import CONFIG_NAME
 from mnist_exp.status import JobStatus
-from tests.composing import config, fresh_config
 from tests.stages.bench import Bench
+from tests.support.configs import config, fresh_config
 
 GoOn = Callable[..., ExperimentConfig]
 BEGUN = ("model.batch_size=4", "model.epochs=60", "+job.environment_variables.N='1'")

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from mnist_exp import __version__
-from tests.conftest import Cli
+from tests.support.command_line import Cli
 
 
 def test_variants_without_a_stage_are_rows_that_say_so(cli: Cli) -> None:

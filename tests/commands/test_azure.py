@@ -8,12 +8,10 @@ import pytest
 
 from mnist_exp.config import Stage
 from tests.azure_emulator.engines import LocalEngine, StubEngine
-from tests.conftest import Cli
 from tests.support.azure_commands import TUTORIAL, Start
+from tests.support.command_line import Cli
 from tests.workspaces.azure.bench import Bench
 from tests.workspaces.azure.conftest import taken_for_azure
-
-pytestmark = pytest.mark.xdist_group("azure-commands")
 
 
 @pytest.mark.azure

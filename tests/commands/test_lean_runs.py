@@ -7,10 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import REPOSITORY, Cli
-
-#: One run serves all of these.
-pytestmark = pytest.mark.xdist_group("lean-runs")
+from tests.support.command_line import Cli
+from tests.support.paths import REPOSITORY
 
 REPORT = """\
 import atexit, sys

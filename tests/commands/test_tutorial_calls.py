@@ -18,12 +18,10 @@ from tests.azure_emulator.emulator import GROUP, SUBSCRIPTION, WORKSPACE, Emulat
 from tests.azure_emulator.engines import StubEngine
 from tests.azure_emulator.routes import endpoints, jobs
 from tests.commands import tutorial_calls
-from tests.conftest import Cli
 from tests.support.azure_commands import TUTORIAL, Start
+from tests.support.command_line import Cli
 from tests.workspaces.azure.bench import MNIST
 from tests.workspaces.azure.conftest import taken_for_azure
-
-pytestmark = pytest.mark.xdist_group("azure-commands")
 
 #: What is created, asked or deleted, in the tutorial's order.
 ORDER = [

@@ -1,10 +1,13 @@
 """A small experiment, as specs, that every workspace must run alike."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from mnist_exp.config import ComputeType, EnvType
+import pytest
+
+from mnist_exp.config import ComputeType, EnvType, WorkspaceConfig, WorkspaceType
 from mnist_exp.results import JobResult
 from mnist_exp.specs import (
     CommandJob,
@@ -16,10 +19,16 @@ from mnist_exp.specs import (
     SweepJob,
 )
 from mnist_exp.sweeps import parse_sweep
+from mnist_exp.workspaces.azure.workspace import AzureWorkspace
 from mnist_exp.workspaces.base import Workspace
-from tests.scripts import SCORE
+from tests.azure_emulator.certificates import Certificates
+from tests.azure_emulator.emulator import Emulator
+from tests.azure_emulator.engines import LocalEngine
+from tests.support.scripts import SCORE
+from tests.workspaces.azure.bench import quick_options
+from tests.workspaces.azure.conftest import taken_for_azure
 
-#: Logs a metric that rises with `lr`, reads a folder, fails where it is told to, leaves files.
+#: Reads a folder, logs a metric that rises with `lr`, writes files, fails above a given `lr`.
 SCRIPT = """\
 import argparse, pathlib, sys
 import mlflow
@@ -45,7 +54,7 @@ CURATED = EnvironmentSpec(EnvType.curated, name="AzureML-tensorflow-2.16-cuda12@
 
 
 class Watcher:
-    """Keeps what it is told."""
+    """An observer that keeps the events."""
 
     def __init__(self) -> None:
         self.seen: list[JobResult] = []
@@ -65,11 +74,12 @@ class Watcher:
 
 @dataclass
 class Place:
-    """A workspace, opened anew like by another command, and the experiment's files.
+    """A workspace, and the experiment's files.
 
     Attributes:
         name: `local` or `azure`.
-        folder: Of this test.
+        folder: The folder of the tests that share the place.
+        opener: Opens the workspace, as another command would.
     """
 
     name: str
@@ -78,12 +88,12 @@ class Place:
 
     @property
     def compute(self) -> ComputeSpec:
-        """A cluster; the local workspace plays it."""
+        """A cluster. The local workspace stands in for it."""
         return ComputeSpec(ComputeType.amlcompute, "cpu-cluster", "STANDARD_DS3_V2")
 
     @property
     def code(self) -> Path:
-        """The code folder."""
+        """The code folder. The data folder is created too."""
         code = self.folder / "code"
         code.mkdir(exist_ok=True)
         (code / "fit.py").write_text(SCRIPT, encoding="utf-8")
@@ -143,6 +153,20 @@ class Place:
         )
 
     def run(self, job: CommandJob | SweepJob) -> tuple[JobResult, Watcher]:
-        """Submit a job and see it through."""
+        """Submit a job and watch it to its end."""
         workspace, watcher = self.opener(), Watcher()
         return workspace.watch(workspace.submit(job), watcher), watcher
+
+
+@contextmanager
+def azure_place(certificates: Certificates, digits: Path, folder: Path) -> Iterator[Place]:
+    """Yield a place on an emulator of Azure. This process takes the emulator for Azure."""
+    emulator = Emulator(certificates, LocalEngine(folder / "engine"), folder / "emulator")
+    with pytest.MonkeyPatch.context() as patch:
+        taken_for_azure(emulator, digits, patch)
+        parts = emulator.ws.split("/")
+        config = WorkspaceConfig(WorkspaceType.azure, parts[2], parts[4], parts[-1])
+        yield Place(
+            "azure", folder, lambda: AzureWorkspace(config, folder / "outputs", quick_options())
+        )
+    emulator.close()

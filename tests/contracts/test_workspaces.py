@@ -1,4 +1,4 @@
-"""What a stage may count on, whatever the workspace."""
+"""What every workspace promises to a stage."""
 
 import pytest
 
@@ -6,8 +6,6 @@ from mnist_exp.errors import EndpointError, MnistExpError, NotFoundError
 from mnist_exp.specs import EndpointSpec, ModelSpec
 from mnist_exp.status import JobStatus
 from tests.contracts.experiment import Place
-
-pytestmark = pytest.mark.xdist_group("contracts")
 
 
 def test_a_job_completes_with_its_metrics_parameters_and_files(place: Place) -> None:

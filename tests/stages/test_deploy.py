@@ -9,9 +9,9 @@ import pytest
 from mnist_exp.config import AuthMode, Stage
 from mnist_exp.errors import ConfigError, EndpointError
 from mnist_exp.stages.all import AllStages
-from tests.composing import QUICK_ROLLOUT
 from tests.stages.bench import Bench
 from tests.stages.deploying import NAME, SCRIPT, Deploying, deploying
+from tests.support.configs import QUICK_ROLLOUT
 
 BOTH = "endpoint.traffic={tff-blue: 50, tff-green: 50}"
 RAISES = "def init(): pass\ndef run(raw_data): raise ValueError('never')\n"

@@ -11,7 +11,7 @@ from mnist_exp.specs import DataSpec
 from tests.azure_emulator.certificates import Certificates
 from tests.azure_emulator.emulator import Emulator
 from tests.azure_emulator.engines import Engine
-from tests.conftest import Cli
+from tests.support.command_line import Cli
 from tests.workspaces.azure.bench import MNIST
 
 #: The whole tutorial, in one command.

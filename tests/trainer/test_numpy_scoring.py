@@ -15,7 +15,8 @@ from digits.export import evaluate, export_model
 from digits.paths import choose_path
 from digits.settings import Architecture, Optimizer, Settings
 from digits.training import epoch_order
-from tests.composing import CONF, fresh_config
+from tests.support.configs import fresh_config
+from tests.support.paths import CONF
 
 #: How far two probabilities of a digit may be apart.
 TOLERANCE = 1e-5

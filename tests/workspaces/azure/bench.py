@@ -16,8 +16,8 @@ from mnist_exp.workspaces.azure.retrying import Retrying
 from mnist_exp.workspaces.azure.workspace import AzureWorkspace, Options
 from tests.azure_emulator.emulator import Emulator
 from tests.azure_emulator.store import Store
-from tests.composing import fresh_config
 from tests.stages.bench import Listener
+from tests.support.configs import fresh_config
 
 #: The address that the tutorial's digits are mounted from.
 MNIST = "wasbs://mnist@azureopendatastorage.blob.core.windows.net/"

@@ -36,7 +36,7 @@ from mnist_exp.workspaces.azure.workspace import AzureWorkspace
 from tests.azure_emulator.certificates import Certificates
 from tests.azure_emulator.emulator import Emulator, Recorded
 from tests.azure_emulator.engines import StubEngine
-from tests.composing import QUICK_ROLLOUT
+from tests.support.configs import QUICK_ROLLOUT
 from tests.workspaces.azure.bench import MNIST, Bench
 from tests.workspaces.azure.conftest import taken_for_azure
 

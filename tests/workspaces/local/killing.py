@@ -16,7 +16,7 @@ from mnist_exp.sweeps.journal import Decided, Entry, Logged
 from mnist_exp.workspaces.local.processes.job_orphans import find_processes, of_sweep
 from mnist_exp.workspaces.local.sweep.journal_file import JournalFile
 from mnist_exp.workspaces.local.workspace import LocalWorkspace
-from tests.conftest import REPOSITORY
+from tests.support.paths import REPOSITORY
 from tests.workspaces.local.factories import Watcher, sweep_job
 
 #: Logs a curve that `--lr` decides, keeps a checkpoint of each step, and takes a while over it.

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from mnist_exp.workspaces.local.forking.preload import libraries_of
-from tests.conftest import REPOSITORY
+from tests.support.paths import REPOSITORY
 
 MLFLOW = [
     "mlflow",

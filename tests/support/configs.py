@@ -1,4 +1,4 @@
-"""Composes the experiment's config in this process, as the command line would."""
+"""The experiment's config, composed in this process as the command line composes it."""
 
 import copy
 import functools
@@ -11,10 +11,9 @@ from omegaconf import DictConfig
 from mnist_exp.cli.execution import split
 from mnist_exp.cli.schemas import register_schemas, to_config
 from mnist_exp.config import ExperimentConfig
-from tests.conftest import REPOSITORY
+from tests.support.paths import CONF
 
-CONF = REPOSITORY / "conf"
-#: A rollout that does not wait, and that a loaded machine does not roll back.
+#: A rollout that waits for nothing and that a busy machine does not roll back.
 QUICK_ROLLOUT = (
     "endpoint=blue_green",
     "endpoint.rollout.seconds=0",
@@ -24,7 +23,12 @@ QUICK_ROLLOUT = (
 
 
 def composed(*overrides: str, config_dir: Path | None = None) -> DictConfig:
-    """Return what Hydra composes, with its own node; `config_dir` is `--config-dir`."""
+    """Return Hydra's composed config, with the `hydra` node.
+
+    Args:
+        overrides: The command's overrides.
+        config_dir: The value of `--config-dir`.
+    """
     register_schemas()
     more = [f"hydra.searchpath=[file://{config_dir}]"] if config_dir else []
     GlobalHydra.instance().clear()
@@ -38,10 +42,10 @@ def config(*overrides: str, config_dir: Path | None = None) -> ExperimentConfig:
 
 
 @functools.cache
-def _kept(overrides: tuple[str, ...]) -> ExperimentConfig:
+def _cached_config(overrides: tuple[str, ...]) -> ExperimentConfig:
     return config(*overrides)
 
 
 def fresh_config(*overrides: str) -> ExperimentConfig:
-    """Return a config of the caller's own to change; composed only once."""
-    return copy.deepcopy(_kept(overrides))
+    """Return a config that the caller may change. Equal overrides are composed only once."""
+    return copy.deepcopy(_cached_config(overrides))
