@@ -3,6 +3,10 @@
 import subprocess
 import sys
 
+import pytest
+
+pytestmark = pytest.mark.external
+
 #: What scripts begin with. A process that is left sleeps in a session of its own, without any
 #: environment, and its parent has ended.
 PRELUDE = """

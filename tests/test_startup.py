@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.external
+
 #: None of these is needed to compose a config; together they take ten seconds to import.
 SLOW = {
     "azure",

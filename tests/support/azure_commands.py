@@ -1,4 +1,4 @@
-"""Commands that environment variables alone lead to an emulator of Azure."""
+"""Commands that use an emulator of Azure because of environment variables alone."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,13 +22,13 @@ Start = Callable[[Engine], Emulator]
 
 @pytest.fixture(scope="session")
 def digits(cache: Path) -> Path:
-    """The sample digits, which stand for what is mounted from somebody's storage account."""
+    """The sample digits. They stand in for a folder mounted from a storage account."""
     return materialize(DataSpec(DataType.sample, cache_dir=cache / "mnist_exp"), lambda _: None)
 
 
 @pytest.fixture
 def azure(certificates: Certificates, digits: Path, tmp_path: Path, cli: Cli) -> Iterator[Start]:
-    """Start an emulator; commands take it for Azure from then on."""
+    """Return a function that starts an emulator. Later commands take it for Azure."""
     started: list[Emulator] = []
 
     def make(engine: Engine) -> Emulator:

@@ -21,6 +21,8 @@ QUICK_ROLLOUT = (
     "endpoint.rollout.latency_margin_ms=60000",
 )
 
+_register_schemas_once = functools.cache(register_schemas)
+
 
 def composed(*overrides: str, config_dir: Path | None = None) -> DictConfig:
     """Return Hydra's composed config, with the `hydra` node.
@@ -29,7 +31,7 @@ def composed(*overrides: str, config_dir: Path | None = None) -> DictConfig:
         overrides: The command's overrides.
         config_dir: The value of `--config-dir`.
     """
-    register_schemas()
+    _register_schemas_once()
     more = [f"hydra.searchpath=[file://{config_dir}]"] if config_dir else []
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(CONF), version_base="1.3"):
