@@ -25,7 +25,15 @@ pytest_plugins = [
 #: A single file or test has the mark `external`. Any other test that does so fails.
 EXTERNAL_FOLDERS = tuple(
     REPOSITORY / "tests" / name
-    for name in ("benchmarks", "commands", "contracts", "serving", "trainer", "workspaces")
+    for name in [
+        "benchmarks",
+        "commands",
+        "contracts",
+        "examples",
+        "serving",
+        "trainer",
+        "workspaces",
+    ]
 )
 
 #: The command line's own setting. Python's default looks for garbage after every 700 objects,

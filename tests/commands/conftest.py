@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.in_process import InProcessCli
 from tests.support.scripts import SCORE
 
 #: Logs a metric that rises with `lr`, fails above a given `lr`, and writes a model file.
@@ -75,13 +74,6 @@ def mine(tmp_path_factory: pytest.TempPathFactory) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
     return root / "conf"
-
-
-@pytest.fixture
-def stored_cli(in_process_cli: InProcessCli, stored_outputs: Path) -> InProcessCli:
-    """The command line in this process, with an MLflow store in its outputs folder."""
-    assert stored_outputs == in_process_cli.outputs
-    return in_process_cli
 
 
 @pytest.fixture

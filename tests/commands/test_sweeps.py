@@ -129,15 +129,15 @@ def test_an_interrupted_or_killed_sweep_is_resumed(cli: Cli, tmp_path: Path, num
     name = cli.records("sweep")[0]["name"]
     if number == signal.SIGINT:
         assert process.returncode == 130
-        assert f"go on with it: mnist-exp stage=sweep run={name}" in errors
+        assert f"resume it with: mnist-exp stage=sweep run={name}" in errors
     gate.touch()
 
     if number == signal.SIGINT:
         changed = cli("stage=sweep", f"run={name}", "seed=3")
         assert changed.returncode == 1
         assert (
-            f"error: seed: sweep {name} goes on with what it was begun with, 42, got 3 (seed=3); "
-            "leave seed out" in changed.stderr
+            f"error: seed: must stay 42, as sweep {name} was submitted, got 3; leave seed out "
+            "(seed=3)" in changed.stderr
         )
     # Repeating all arguments changes nothing.
     begun = ["--config-dir", "own/conf", "job=own", "sweep=own"] if number == signal.SIGKILL else []
@@ -153,14 +153,14 @@ def test_an_interrupted_or_killed_sweep_is_resumed(cli: Cli, tmp_path: Path, num
     if number == signal.SIGINT:
         again = cli("stage=sweep", f"run={name}")
         assert again.returncode == 1
-        assert f"run: must name a sweep that has not ended, got {name}, which has" in again.stderr
+        assert f"run: must name an unfinished sweep, got {name}, which has ended" in again.stderr
 
 
 @pytest.mark.parametrize(
     ("argument", "fault"),
     [
-        ("run=nobody", "run: no sweep nobody to go on with"),
-        ("resume=last", "run: no sweep that has not ended to go on with"),
+        ("run=nobody", "run: no sweep nobody in "),
+        ("resume=last", "run: no unfinished sweep in "),
         ("resume=first", "resume: must be last, got 'first'"),
     ],
 )

@@ -20,9 +20,9 @@ from mnist_exp.status import JobStatus
 from mnist_exp.workspaces.local.workspace import LocalWorkspace
 from tests.azure_emulator.certificates import Certificates
 from tests.contracts.experiment import Place, azure_place
-from tests.stages.bench import Listener
 from tests.support.command_line import Cli
 from tests.support.configs import fresh_config
+from tests.support.recorded_outputs import RecordingDisplay
 from tests.support.tutorial import EPOCHS, TRIALS, TUTORIAL_GROUP
 from tests.workspaces.azure.conftest import draw_nothing
 
@@ -80,7 +80,7 @@ def _run(place: Place, stage: Stage, digits: Path) -> Record:
         folder=place.folder / "runs" / stage.value,
         opener=place.opener,
         index=RecordIndex(place.folder / "outputs"),
-        display=Listener(),
+        display=RecordingDisplay(),
     )
     assert RUNNERS[stage].faults(context) == []
     return run_stage(RUNNERS[stage], context)

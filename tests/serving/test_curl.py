@@ -1,6 +1,5 @@
 """The contract's rows once more, asked with curl: another client, another view of HTTP."""
 
-from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from pathlib import Path
 
@@ -9,9 +8,7 @@ import pytest
 from mnist_exp import __version__
 from mnist_exp.serving.exchange import PAYLOAD_LIMIT
 from tests.serving.service import Service
-from tests.workspaces.local.endpoints.bench import Bench
-
-eventually: Callable[[Callable[[], object]], None] = Bench.eventually
+from tests.support.waiting import eventually
 
 DEPLOYMENT = "azureml-model-deployment"
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mnist_exp.serving.swagger import ANSWERS
 from mnist_exp.specs import RequestSettings
-from mnist_exp.workspaces.local.endpoints.process_identity import servers_below
+from mnist_exp.workspaces.local.endpoints.server_processes import servers_below
 from tests.serving.digits import serve_digits
 from tests.serving.service import Service
 

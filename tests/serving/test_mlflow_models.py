@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 from mnist_exp.specs import EndpointSpec, RequestSettings
-from mnist_exp.workspaces.local.endpoints import Endpoints, ModelFiles
+from mnist_exp.workspaces.local.endpoints import ModelFiles
 from tests.serving.service import NAME, Service
-from tests.workspaces.local.endpoints.bench import Bench
+from tests.support.scripted_endpoint import ScriptedEndpoint
 
 #: Adds the columns of a table; saved in a process of its own, which alone imports MLflow.
 SAVES = """
@@ -35,15 +35,17 @@ def sums(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     model = folder / "my model"
     command = [sys.executable, "-W", "ignore", "-c", SAVES, str(model)]
     subprocess.run(command, check=True, capture_output=True, cwd=folder)
-    bench = Bench(folder, Endpoints(folder / "endpoints"))
-    uri = bench.endpoints.create_or_update(EndpointSpec(NAME)).scoring_uri
-    spec = bench.spec(scoring_script=None, code=None, request_settings=RequestSettings(60_000, 1))
+    scripted = ScriptedEndpoint(folder)
+    uri = scripted.endpoints.create_or_update(EndpointSpec(NAME)).scoring_uri
+    spec = scripted.spec(
+        scoring_script=None, code=None, request_settings=RequestSettings(60_000, 1)
+    )
     try:
-        bench.endpoints.deploy(spec, ModelFiles(model, "sums", "1", "mlflow_model"))
-        bench.endpoints.create_or_update(EndpointSpec(NAME, traffic={"blue": 100}))
-        yield Service(folder, bench.endpoints, uri.removesuffix("/score"))
+        scripted.endpoints.deploy(spec, ModelFiles(model, "sums", "1", "mlflow_model"))
+        scripted.endpoints.create_or_update(EndpointSpec(NAME, traffic={"blue": 100}))
+        yield Service(folder, scripted.endpoints, uri.removesuffix("/score"))
     finally:
-        bench.endpoints.delete(NAME)
+        scripted.endpoints.delete(NAME)
 
 
 @pytest.mark.parametrize(

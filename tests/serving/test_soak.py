@@ -18,7 +18,7 @@ import pytest
 from mnist_exp.config import KeyName
 from mnist_exp.serving.swagger import ANSWERS
 from mnist_exp.specs import RequestSettings
-from mnist_exp.workspaces.local.endpoints.process_identity import servers_below
+from mnist_exp.workspaces.local.endpoints.server_processes import servers_below
 from tests.serving.service import NAME, Service, serve
 
 CONNECTIONS = 8

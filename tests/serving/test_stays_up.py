@@ -4,7 +4,6 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
@@ -15,11 +14,10 @@ import pytest
 from mnist_exp.errors import EndpointError
 from mnist_exp.serving.worker_pool import CRASHES, FIRST_DELAY_S, delay_s
 from mnist_exp.specs import EndpointSpec, ProbeSettings, RequestSettings
-from mnist_exp.workspaces.local.endpoints.process_identity import left_below, servers_below
+from mnist_exp.workspaces.local.endpoints.server_processes import processes_below, servers_below
 from tests.serving.service import NAME, Service
-from tests.workspaces.local.endpoints.bench import Bench
+from tests.support.waiting import eventually
 
-eventually: Callable[[Callable[[], object]], None] = Bench.eventually
 #: Ends when the gate says so, and so do those that take its place; nothing is said after farewell.
 DIES_LATER = """
 import os, pathlib, threading, time
@@ -215,7 +213,7 @@ def test_when_the_front_is_killed_nothing_claims_to_run_and_nothing_does(own: Se
     eventually(lambda: not servers_below(own.folder))
     endpoint = own.endpoints.get(NAME)
     assert endpoint.provisioning_state == endpoint.deployments[0].provisioning_state == "Failed"
-    assert "front process is gone" in endpoint.why
+    assert "front process has ended" in endpoint.why
     assert own.endpoints.statistics(NAME) == {}
 
 
@@ -288,7 +286,7 @@ def test_a_worker_that_lets_nothing_run_does_not_outlive_the_front(own: Service,
         lost = pool.submit(own.score, "hog")
         hogs = own.gate / "hogs"
         eventually(lambda: hogs.exists() and hogs.read_text())
-        before = left_below(own.folder)
+        before = processes_below(own.folder)
         os.kill(front(own), signal.SIGKILL)
         assert isinstance(lost.exception(), httpx.TransportError)
     if way == "invoke":
@@ -296,7 +294,7 @@ def test_a_worker_that_lets_nothing_run_does_not_outlive_the_front(own: Service,
     else:
         own.endpoints.delete(NAME)
     assert len(before) == 3
-    assert not set(before) & set(left_below(own.folder))
+    assert not set(before) & set(processes_below(own.folder))
     own.endpoints.create_or_update(EndpointSpec(NAME))
 
 

@@ -1,6 +1,6 @@
 """A `run` that takes too long: the limits that Azure ML's own server has."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,9 +9,7 @@ from mnist_exp.serving.settings import Settings
 from mnist_exp.serving.worker_pool import CRASHES
 from mnist_exp.specs import RequestSettings
 from tests.serving.service import NAME, Service, serve
-from tests.workspaces.local.endpoints.bench import Bench
-
-eventually: Callable[[Callable[[], object]], None] = Bench.eventually
+from tests.support.waiting import eventually
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from mnist_exp.workspaces.local.tracking.location import STORE_NAME
+from mnist_exp.workspaces.local.tracking.database import STORE_NAME
 from tests.guard.sitecustomize import LOG_VARIABLE
 from tests.support.paths import GUARD
 

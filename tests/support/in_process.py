@@ -55,6 +55,13 @@ def in_process_cli(tmp_path: Path, cache: Path) -> InProcessCli:
     return InProcessCli(tmp_path, cache)
 
 
+@pytest.fixture
+def stored_cli(in_process_cli: InProcessCli, stored_outputs: Path) -> InProcessCli:
+    """The command line in this process, with an MLflow store in its outputs folder."""
+    assert stored_outputs == in_process_cli.outputs
+    return in_process_cli
+
+
 def _exit_code() -> int:
     """Run `main` and return what the process would have ended with."""
     try:

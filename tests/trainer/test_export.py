@@ -6,16 +6,15 @@ import pytest
 import tensorflow as tf
 
 import score
-from digits.compute import Progress
+from digits.compute import Progress, choose_path
 from digits.export import evaluate, export_evaluation, export_model
-from digits.paths import choose_path
-from digits.settings import Architecture, Optimizer
+from digits.networks import Architecture, Optimizer
 from digits.training import epoch_order
 
 
 @pytest.fixture(scope="session", params=[Architecture.DNN, Architecture.CNN])
 def exported(request, sample, parts, tmp_path_factory):
-    """A trained path, and the folder that it was exported to."""
+    """A trained network, and the folder that it was exported to."""
     from digits.settings import Settings  # noqa: PLC0415
 
     settings = replace(
