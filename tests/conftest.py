@@ -122,8 +122,8 @@ def _shared_fixture(item: pytest.Item) -> str | None:
     assert isinstance(item, pytest.Function)
     for name, definitions in item._fixtureinfo.name2fixturedefs.items():
         if definitions[-1].scope == "module":
-            parameters = item.callspec.params if hasattr(item, "callspec") else {}
-            return f"{item.path.relative_to(REPOSITORY)}:{name}:{parameters.get(name, '')}"
+            parameter = item.callspec.indices.get(name, "") if hasattr(item, "callspec") else ""
+            return f"{item.path.relative_to(REPOSITORY)}:{name}{parameter}"
     return None
 
 
