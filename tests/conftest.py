@@ -14,26 +14,21 @@ from tests.guard.sitecustomize import LOG_VARIABLE, install
 from tests.support.external_use import ExternalUse, leaks_found_by_collecting
 from tests.support.paths import REPOSITORY
 
+# A module stands before those that import it: pytest rewrites assertions only as it imports them.
 pytest_plugins = [
-    "tests.support.azure_commands",
     "tests.support.command_line",
     "tests.support.in_process",
     "tests.support.tutorial",
+    "tests.support.azure_commands",
 ]
 
 #: Folders whose tests are external: the tests start processes, or open MLflow stores or sockets.
 #: A single file or test has the mark `external`. Any other test that does so fails.
 EXTERNAL_FOLDERS = tuple(
     REPOSITORY / "tests" / name
-    for name in [
-        "benchmarks",
-        "commands",
-        "contracts",
-        "examples",
-        "serving",
-        "trainer",
-        "workspaces",
-    ]
+    for name in (
+        *("benchmarks", "commands", "contracts", "examples", "serving", "trainer", "workspaces"),
+    )
 )
 
 #: The command line's own setting. Python's default looks for garbage after every 700 objects,
