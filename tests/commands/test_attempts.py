@@ -214,7 +214,7 @@ def test_an_evicted_run_resumes_and_warns(cli: Cli, undisturbed: dict[str, objec
     )
     record = cli.records("train")[0]
     warned = re.search(
-        r"evicted after (\d+) epochs.* went on from epoch (\d+), ([01]) epochs were lost",
+        r"evicted after (\d+) epochs.* resumed from epoch (\d+), ([01]) epochs were lost",
         record["warnings"][0],
     )
     assert warned is not None
@@ -252,7 +252,7 @@ def test_a_resumed_job_is_not_evicted_again(cli: Cli, own_script: Callable[..., 
     assert "evicted after 1 epochs" in cli(*arguments).stderr
     name = cli.records("train")[0]["name"]
     again = cli.ok(*arguments, f"run={name}")
-    assert "goes on, and is not evicted: compute.evict_after_epochs takes the first" in again.stderr
+    assert "is not evicted: compute.evict_after_epochs applies to the first" in again.stderr
     first, second = cli.records("train")
     assert [first["status"], second["status"]] == ["Failed", "Completed"]
     assert not any("evicted" in warning for warning in second["warnings"])
