@@ -1,4 +1,4 @@
-"""Both workspaces, behind one name."""
+"""Both workspaces as places to run the same experiment."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,9 +17,10 @@ def place(
     digits: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Place]:
-    """A place to run experiments: this machine, or Azure as far as the emulator is Azure.
+    """This machine, or an emulator of Azure.
 
-    The tests of a module share it, as commands share a workspace. Each test has names of its own.
+    All tests of a module share the place, as commands share a workspace. Each test has job and
+    endpoint names of its own.
     """
     folder = tmp_path_factory.mktemp("place")
     if request.param == "local":

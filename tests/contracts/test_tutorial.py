@@ -1,4 +1,4 @@
-"""The tutorial's own experiment, stage by stage: the same trainer, values and results anywhere.
+"""The tutorial's experiment, stage by stage, with the same results on every workspace.
 
 On this machine it is the command that `tests/commands/test_tutorial.py` runs. On the emulator each
 stage runs in this process, with fewer epochs.
@@ -22,9 +22,9 @@ from tests.azure_emulator.certificates import Certificates
 from tests.contracts.experiment import Place, azure_place
 from tests.support.command_line import Cli
 from tests.support.configs import fresh_config
+from tests.support.emulated_azure import draw_nothing
 from tests.support.recorded_outputs import RecordingDisplay
 from tests.support.tutorial import EPOCHS, TRIALS, TUTORIAL_GROUP
-from tests.workspaces.azure.conftest import draw_nothing
 
 ORDER = (
     Stage.compute,
@@ -73,7 +73,7 @@ def run_on_azure(place: Place, digits: Path) -> Flow:
 def _run(place: Place, stage: Stage, digits: Path) -> Record:
     config = fresh_config(f"stage={stage}", "compute=gpu_cluster", "env=curated", *ON_AZURE)
     config.outputs_dir = str(place.folder / "outputs")
-    config.data.cache_dir = str(digits.parent)
+    config.data.cache_dir = str(digits)
     config.workspace.type = WorkspaceType.azure
     context = StageContext(
         config=config,
@@ -135,7 +135,7 @@ def test_the_job_trains_with_the_tutorials_values(flow: Flow) -> None:
     assert train.metrics["validation_acc"] > 0.5
 
 
-def test_the_sweep_draws_from_the_tutorials_space_and_its_policy_holds(flow: Flow) -> None:
+def test_the_sweep_draws_from_the_tutorials_space_and_obeys_its_policy(flow: Flow) -> None:
     sweep = flow.records[Stage.sweep]
     assert [trial["name"] for trial in sweep.trials] == [
         f"{sweep.name}_{index}" for index in range(TRIALS)
@@ -146,7 +146,7 @@ def test_the_sweep_draws_from_the_tutorials_space_and_its_policy_holds(flow: Flo
         assert all(drawn[name] in values for name, values in CHOICES.items())
         assert math.exp(-6) <= drawn["learning_rate"] <= math.exp(-1)
     for trial in sweep.trials:
-        # The policy looks after every second epoch. A trial may log once more before it ends.
+        # The policy judges after every second epoch. A canceled trial may still log another one.
         if trial["status"] == JobStatus.CANCELED:
             assert trial["events"] >= 2
         else:

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from mnist_exp.specs import EndpointSpec, RequestSettings
+from mnist_exp.config import RequestSettingsConfig
+from mnist_exp.specs import EndpointSpec
 from mnist_exp.workspaces.local.endpoints import ModelFiles
 from tests.serving.service import NAME, Service
 from tests.support.scripted_endpoint import ScriptedEndpoint
@@ -38,7 +39,7 @@ def sums(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     scripted = ScriptedEndpoint(folder)
     uri = scripted.endpoints.create_or_update(EndpointSpec(NAME)).scoring_uri
     spec = scripted.spec(
-        scoring_script=None, code=None, request_settings=RequestSettings(60_000, 1)
+        scoring_script=None, code=None, request_settings=RequestSettingsConfig(60_000, 1)
     )
     try:
         scripted.endpoints.deploy(spec, ModelFiles(model, "sums", "1", "mlflow_model"))

@@ -11,9 +11,10 @@ import httpx
 import psutil
 import pytest
 
+from mnist_exp.config import ProbeConfig, RequestSettingsConfig
 from mnist_exp.errors import EndpointError
 from mnist_exp.serving.worker_pool import CRASHES, FIRST_DELAY_S, delay_s
-from mnist_exp.specs import EndpointSpec, ProbeSettings, RequestSettings
+from mnist_exp.specs import EndpointSpec
 from mnist_exp.workspaces.local.endpoints.server_processes import processes_below, servers_below
 from tests.serving.service import NAME, Service
 from tests.support.waiting import eventually
@@ -141,7 +142,7 @@ def test_one_worker_in_a_crash_loop_does_not_end_the_others(own: Service):
 
 
 def test_instances_are_processes_and_one_works_while_the_other_is_replaced(own: Service):
-    own.deploy(instance_count=2, request_settings=RequestSettings(20_000, 1))
+    own.deploy(instance_count=2, request_settings=RequestSettingsConfig(20_000, 1))
     assert len(workers(own)) == 2
     with ThreadPoolExecutor() as pool:
         held = pool.submit(own.score, "wait")
@@ -157,7 +158,7 @@ def test_instances_are_processes_and_one_works_while_the_other_is_replaced(own: 
 
 
 def test_as_many_pending_requests_as_all_instances_together_may_have(own: Service):
-    own.deploy(instance_count=2, request_settings=RequestSettings(20_000, 1))
+    own.deploy(instance_count=2, request_settings=RequestSettingsConfig(20_000, 1))
     with ThreadPoolExecutor(5) as pool:
         replies = [pool.submit(own.score, "wait") for _ in range(5)]
         eventually(lambda: any(reply.done() for reply in replies))
@@ -190,7 +191,7 @@ def test_a_crash_loop_is_failed_with_its_last_words_and_503(own: Service):
 
 
 def test_a_worker_that_gives_no_sign_of_life_is_replaced(own: Service):
-    own.deploy(liveness_probe=ProbeSettings(0.05, 0.05, 0.5, 1, 2))
+    own.deploy(liveness_probe=ProbeConfig(0.05, 0.05, 0.5, 1, 2))
     (before,) = workers(own)
     os.kill(before, signal.SIGSTOP)
     assert own.score("none").status_code == 200
@@ -200,7 +201,7 @@ def test_a_worker_that_gives_no_sign_of_life_is_replaced(own: Service):
 def test_the_delays_of_probes_are_kept(own: Service):
     began = time.monotonic()
     # Two more signs of life, each after a period; then none is asked for until the delay is over.
-    readiness, liveness = ProbeSettings(10, 0.7, 2, 3, 30), ProbeSettings(3, 0.05, 0.2, 1, 1)
+    readiness, liveness = ProbeConfig(10, 0.7, 2, 3, 30), ProbeConfig(3, 0.05, 0.2, 1, 1)
     own.deploy(readiness_probe=readiness, liveness_probe=liveness)
     assert time.monotonic() - began > 2 * 0.7
     os.kill(workers(own)[0], signal.SIGSTOP)

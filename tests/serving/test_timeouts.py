@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from mnist_exp.config import RequestSettingsConfig
 from mnist_exp.serving.settings import Settings
 from mnist_exp.serving.worker_pool import CRASHES
-from mnist_exp.specs import RequestSettings
 from tests.serving.service import NAME, Service, serve
 from tests.support.waiting import eventually
 
@@ -20,7 +20,7 @@ def variables() -> dict[str, str]:
 @pytest.fixture
 def limited(tmp_path: Path, variables: dict[str, str]) -> Iterator[Service]:
     given = {"GATE": str(tmp_path / "gate"), "COLOUR": "blue", **variables}
-    yield from serve(tmp_path, RequestSettings(20_000, 2), environment_variables=given)
+    yield from serve(tmp_path, RequestSettingsConfig(20_000, 2), environment_variables=given)
 
 
 @pytest.mark.parametrize("variables", [{"SCORING_TIMEOUT_MS": "300"}])
