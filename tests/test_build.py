@@ -24,8 +24,8 @@ from mnist_exp.specs import CommandJob, ModelSpec, OutputSpec, PathInput
 from mnist_exp.sweeps.space.expressions import Choice, LogUniform
 from mnist_exp.sweeps.stopping.bandit import BanditPolicy
 from mnist_exp.templates import references
-from tests.composing import fresh_config
-from tests.conftest import REPOSITORY
+from tests.support.configs import fresh_config
+from tests.support.paths import REPOSITORY
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from mnist_exp.build import sweep_job
 from mnist_exp.checks import faults, warnings
 from mnist_exp.experiment import Experiment
 from mnist_exp.sweeps.space.keys import azure_name, hydra_key
-from tests.composing import config
+from tests.support.configs import config
 
 ADD = "+sweep.search_space.model.epochs={type: choice, values: [2, 3]}"
 

@@ -12,7 +12,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tests.conftest import REPOSITORY
+from tests.support.paths import REPOSITORY
 
 #: Part of the package -> the parts that it may import; the lowest first.
 MAY_IMPORT = {

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.external
+
 #: Packages that composing a config does not need; together they take ten seconds to import.
 SLOW = {
     "azure",

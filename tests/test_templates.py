@@ -68,6 +68,7 @@ def test_values_are_not_templates() -> None:
     assert render("{{inputs.a}}", values) == "{{inputs.b}} [[x]] \\1"
 
 
+@pytest.mark.external
 @pytest.mark.parametrize(
     "value", ["a b", "it's", "$HOME", "`id`; $(id)", "*", "", "-n", "a\nb", "ü"]
 )
@@ -77,6 +78,7 @@ def test_a_quoted_value_reaches_the_program_unchanged(value: str) -> None:
     assert done.stdout == value
 
 
+@pytest.mark.external
 def test_unquoted_values_are_split_by_the_shell() -> None:
     command = render("printf '<%s>' {{inputs.x}}", {("inputs", "x"): "a  b"})
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)

@@ -5,7 +5,7 @@ from typing import Any
 
 from mnist_exp import checks
 from mnist_exp.config import ExperimentConfig
-from tests.composing import fresh_config
+from tests.support.configs import fresh_config
 
 Change = Callable[[ExperimentConfig], object]
 #: The stage, the change that breaks the rule, a part of the message.

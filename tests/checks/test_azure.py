@@ -4,7 +4,7 @@ import pytest
 
 from mnist_exp import checks
 from mnist_exp.checks.azure import environment_warning, size_warning
-from tests.composing import fresh_config
+from tests.support.configs import fresh_config
 
 #: Override -> the stage, and the beginning of the warning.
 WARNINGS = {

@@ -5,7 +5,7 @@ import pytest
 from mnist_exp import checks
 from mnist_exp.config import Stage
 from tests.checks.rules import Change, setting
-from tests.composing import fresh_config
+from tests.support.configs import fresh_config
 
 
 def test_all_faults_are_reported_at_once() -> None:

@@ -7,7 +7,7 @@ import pytest
 from mnist_exp import checks
 from mnist_exp.config import DistributionType
 from tests.checks.rules import LR, Change, Rule, assert_is_one_line, command, setting
-from tests.composing import fresh_config
+from tests.support.configs import fresh_config
 
 RULES: dict[str, Rule] = {
     "shares": (

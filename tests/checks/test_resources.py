@@ -5,7 +5,7 @@ import pytest
 from mnist_exp import checks
 from mnist_exp.config import ComputeTier, ComputeType, EnvType, Stage
 from tests.checks.rules import Change, Rule, assert_is_one_line, setting
-from tests.composing import fresh_config
+from tests.support.configs import fresh_config
 
 RULES: dict[str, Rule] = {
     "compute name": (

@@ -6,7 +6,7 @@ import pytest
 
 from mnist_exp import checks
 from tests.checks.rules import LR, Change, Rule, assert_is_one_line, setting
-from tests.composing import fresh_config
+from tests.support.configs import fresh_config
 
 RULES: dict[str, Rule] = {
     "swept name of no input": (

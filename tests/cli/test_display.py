@@ -39,6 +39,7 @@ def test_an_override_for_one_command_is_not_proposed_again(
     ]
 
 
+@pytest.mark.external
 def test_the_reports_libraries_are_imported_while_a_job_starts() -> None:
     program = (
         "import sys\n"

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from mnist_exp.cli.display import report_errors
-from tests.composing import config
+from tests.support.configs import config
 
 MESSAGES: dict[str, tuple[list[str], str]] = {
     "stage": (

@@ -12,7 +12,7 @@ from mnist_exp.errors import ConfigError, NotFoundError
 from mnist_exp.records import write_json
 from mnist_exp.stages.resume import CONFIG_NAME
 from mnist_exp.status import JobStatus
-from tests.composing import config, fresh_config
+from tests.support.configs import config, fresh_config
 from tests.support.recorded_outputs import RecordedOutputs
 
 Resume = Callable[..., ExperimentConfig]

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from mnist_exp import __version__
-from tests.conftest import Cli
+from tests.support.command_line import Cli
 from tests.support.in_process import InProcessCli
 
 
@@ -53,6 +53,7 @@ def test_the_version(in_process_cli: InProcessCli) -> None:
     assert list(in_process_cli.folder.iterdir()) == []
 
 
+@pytest.mark.external
 def test_a_closed_pipe_is_no_error(cli: Cli) -> None:
     read, write = os.pipe()
     os.close(read)
@@ -113,6 +114,7 @@ runpy.run_module("mnist_exp", run_name="__main__", alter_sys=True)
 """
 
 
+@pytest.mark.external
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_during_the_imports_ends_the_process(cli: Cli, number: signal.Signals) -> None:
     done = subprocess.run(

@@ -8,11 +8,9 @@ import pytest
 
 from mnist_exp.config import Stage
 from tests.azure_emulator.engines import LocalEngine, StubEngine
-from tests.conftest import Cli
 from tests.support.azure_commands import TUTORIAL, StartEmulator
+from tests.support.command_line import Cli
 from tests.support.emulated_azure import AzureStages, use_emulator
-
-pytestmark = pytest.mark.xdist_group("azure-commands")
 
 
 @pytest.mark.azure

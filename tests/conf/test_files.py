@@ -11,7 +11,8 @@ from omegaconf import OmegaConf
 from mnist_exp import checks
 from mnist_exp import config as schema
 from mnist_exp.config import Stage
-from tests.composing import CONF, config
+from tests.support.configs import config
+from tests.support.paths import CONF
 
 FILES = sorted(path.relative_to(CONF).as_posix() for path in CONF.rglob("*.yaml"))
 GROUPS = sorted({path.partition("/")[0] for path in FILES if "/" in path} - {"hydra"})

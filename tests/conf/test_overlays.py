@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from mnist_exp import checks
-from tests.composing import CONF, config
-from tests.conftest import REPOSITORY
+from tests.support.configs import config
+from tests.support.paths import CONF, REPOSITORY
 
 Write = Callable[[str, str], Path]
 

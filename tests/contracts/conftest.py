@@ -5,33 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from mnist_exp.workspaces.azure.workspace import AzureWorkspace
 from mnist_exp.workspaces.local.workspace import LocalWorkspace
 from tests.azure_emulator.certificates import Certificates
-from tests.azure_emulator.emulator import Emulator
-from tests.azure_emulator.engines import LocalEngine
-from tests.contracts.experiment import Place
-from tests.support.emulated_azure import (
-    no_unclosed_sockets,
-    quick_options,
-    use_emulator,
-    workspace_config,
-)
+from tests.contracts.experiment import Place, azure_place
 
 
-@pytest.fixture(autouse=True)
-def sockets_are_closed() -> Iterator[None]:
-    """Fail a test that leaves a socket open, rather than a later test."""
-    with no_unclosed_sockets():
-        yield
-
-
-#: The places. The tests of one place share a worker, and the two places do not.
-PLACES = [pytest.param(name, marks=pytest.mark.xdist_group(f"contracts-{name}"))
-          for name in ("local", "azure")]  # fmt: skip
-
-
-@pytest.fixture(scope="module", params=PLACES)
+@pytest.fixture(scope="module", params=["local", "azure"])
 def place(
     request: pytest.FixtureRequest,
     certificates: Certificates,
@@ -47,16 +26,5 @@ def place(
     if request.param == "local":
         yield Place("local", folder, lambda: LocalWorkspace(folder / "outputs"))
         return
-    emulator = Emulator(certificates, LocalEngine(folder / "engine"), folder / "emulator")
-    opened: list[AzureWorkspace] = []
-
-    def open_workspace() -> AzureWorkspace:
-        opened.append(AzureWorkspace(workspace_config(), folder / "outputs", quick_options()))
-        return opened[-1]
-
-    with pytest.MonkeyPatch.context() as patch:
-        use_emulator(emulator, digits, patch)
-        yield Place("azure", folder, open_workspace)
-        for workspace in opened:
-            workspace.close()
-    emulator.close()
+    with azure_place(certificates, digits, folder) as place:
+        yield place

@@ -1,15 +1,23 @@
 """The specs of a small experiment that every workspace must run alike."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+import pytest
 
 from mnist_exp.config import ComputeConfig, ComputeType, EnvConfig, EnvType
 from mnist_exp.results import JobResult
 from mnist_exp.specs import CommandJob, DeploymentSpec, Literal, PathInput, SweepJob
 from mnist_exp.sweeps import parse_sweep
+from mnist_exp.workspaces.azure.workspace import AzureWorkspace
 from mnist_exp.workspaces.base import Workspace
-from tests.scripts import SCORE
+from tests.azure_emulator.certificates import Certificates
+from tests.azure_emulator.emulator import Emulator
+from tests.azure_emulator.engines import LocalEngine
+from tests.support.emulated_azure import quick_options, use_emulator, workspace_config
+from tests.support.scripts import SCORE
 
 #: Logs a metric that rises with `lr`, reads a folder, writes files, and fails if asked to.
 SCRIPT = """\
@@ -139,3 +147,21 @@ class Place:
         """Submit a job and watch it until it has finished."""
         workspace, watcher = self.opener(), Watcher()
         return workspace.watch(workspace.submit(job), watcher), watcher
+
+
+@contextmanager
+def azure_place(certificates: Certificates, digits: Path, folder: Path) -> Iterator[Place]:
+    """Yield a place on an emulator of Azure. This process takes the emulator for Azure."""
+    emulator = Emulator(certificates, LocalEngine(folder / "engine"), folder / "emulator")
+    opened: list[AzureWorkspace] = []
+
+    def open_workspace() -> AzureWorkspace:
+        opened.append(AzureWorkspace(workspace_config(), folder / "outputs", quick_options()))
+        return opened[-1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        use_emulator(emulator, digits, patch)
+        yield Place("azure", folder, open_workspace)
+        for workspace in opened:
+            workspace.close()
+    emulator.close()

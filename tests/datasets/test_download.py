@@ -12,6 +12,8 @@ from mnist_exp.datasets.mirrors import check_address, shown
 from mnist_exp.errors import DataError
 from tests.datasets.mirror import Mirror
 
+pytestmark = pytest.mark.external
+
 Fetch = Callable[..., list[str]]
 
 

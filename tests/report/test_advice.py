@@ -50,6 +50,7 @@ def server() -> Iterator[ThreadingHTTPServer]:
         made.shutdown()
 
 
+@pytest.mark.external
 @pytest.mark.parametrize(("shell", "field"), [("sh", "primary"), ("bash", "token")])
 def test_the_printed_lines_call_it_and_no_argument_is_the_key(
     tmp_path: Path, server: ThreadingHTTPServer, shell: str, field: str

@@ -9,8 +9,8 @@ import numpy as np
 from mnist_exp.config import EnvConfig, EnvType, RequestSettingsConfig
 from mnist_exp.specs import DeploymentSpec, EndpointSpec
 from mnist_exp.workspaces.local.endpoints import Endpoints, ModelFiles
-from tests.conftest import REPOSITORY
 from tests.serving.service import NAME, Service
+from tests.support.paths import REPOSITORY
 
 SHAPE = (784, 256, 128, 10)
 

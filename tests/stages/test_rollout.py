@@ -16,6 +16,8 @@ from mnist_exp.specs import EndpointSpec
 from mnist_exp.stages.rollout import BlueGreen, why_worse
 from tests.serving.service import NAME, SCRIPT, Service, serve
 
+pytestmark = pytest.mark.external
+
 #: Margins that ignore times, since other tests may keep the machine busy.
 PATIENT = RolloutConfig([10, 100], 10, 10, 0, failure_margin=0.1, latency_margin_ms=60_000)
 LIMITS = RolloutConfig([10, 100], 10, samples=4, seconds=0, failure_margin=0.1)

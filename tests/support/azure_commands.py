@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.azure_emulator.certificates import Certificates
-from tests.conftest import Cli
+from tests.support.command_line import Cli
 
 if TYPE_CHECKING:
     from tests.azure_emulator.emulator import Emulator

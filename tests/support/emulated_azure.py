@@ -1,11 +1,9 @@
 """Stages and workspaces that run against an emulator of Azure, in this process."""
 
 import copy
-import gc
 import shutil
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache as cached
 from pathlib import Path
@@ -25,8 +23,8 @@ from mnist_exp.workspaces.azure.retries import RetryPolicy
 from mnist_exp.workspaces.azure.workspace import AzureOptions, AzureWorkspace
 from tests.azure_emulator.emulator import GROUP, SUBSCRIPTION, WORKSPACE, Emulator
 from tests.azure_emulator.store import Store
-from tests.composing import fresh_config
 from tests.support.azure_commands import MNIST
+from tests.support.configs import fresh_config
 from tests.support.recorded_outputs import RecordingDisplay
 
 #: Seconds; long enough for a loaded machine, short enough to wait for.
@@ -82,20 +80,6 @@ def quick_options() -> AzureOptions:
     """Return options with the usual number of tries and shorter pauses between them."""
     client = {"retry_backoff_factor": 0.01, "read_timeout": READ_TIMEOUT_S}
     return AzureOptions(client, RetryPolicy(pause_s=0.02), poll_s=0.05)
-
-
-@contextmanager
-def no_unclosed_sockets() -> Iterator[None]:
-    """Collect garbage after the block, so that a socket left open fails the guilty test.
-
-    Freezing what exists before the block keeps the collection short.
-    """
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.collect()
-        gc.unfreeze()
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 
 from mnist_exp.cli.main import main
-from tests.conftest import Cli
+from tests.support.command_line import Cli
 
 #: The signals that `main` handles.
 _HANDLED = (signal.SIGTERM, signal.SIGHUP)
@@ -55,6 +55,13 @@ def in_process_cli(tmp_path: Path, cache: Path) -> InProcessCli:
     return InProcessCli(tmp_path, cache)
 
 
+@pytest.fixture
+def stored_cli(in_process_cli: InProcessCli, stored_outputs: Path) -> InProcessCli:
+    """The command line in this process, with an MLflow store in its outputs folder."""
+    assert stored_outputs == in_process_cli.outputs
+    return in_process_cli
+
+
 def _exit_code() -> int:
     """Run `main` and return what the process would have ended with."""
     try:
@@ -74,6 +81,8 @@ def _state_kept() -> Iterator[None]:
     handlers = {number: signal.getsignal(number) for number in _HANDLED}
     threshold = gc.get_threshold()
     has_plugin = _PLUGIN in sys.modules
+    # `main` freezes all objects when it ends. Garbage of this process could not be collected then.
+    freeze, gc.freeze = gc.freeze, lambda: None
     _clear_hydra()
     try:
         with warnings.catch_warnings():
@@ -82,7 +91,7 @@ def _state_kept() -> Iterator[None]:
         _clear_hydra()
         if not has_plugin and sys.modules.get(_PLUGIN, sys) is None:
             del sys.modules[_PLUGIN]
-        gc.unfreeze()
+        gc.freeze = freeze
         gc.set_threshold(*threshold)
         for number, handler in handlers.items():
             signal.signal(number, handler)

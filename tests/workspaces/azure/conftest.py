@@ -13,7 +13,6 @@ from tests.support.emulated_azure import (
     AzureStages,
     SavedState,
     draw_nothing,
-    no_unclosed_sockets,
     use_emulator,
 )
 
@@ -21,14 +20,7 @@ StartEmulator = Callable[[Engine], Emulator]
 
 
 @pytest.fixture(autouse=True)
-def sockets_are_closed() -> Iterator[None]:
-    """Fail a test that leaves a socket open, rather than a later test."""
-    with no_unclosed_sockets():
-        yield
-
-
-@pytest.fixture(autouse=True)
-def no_drawing(sockets_are_closed: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def no_drawing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let stages draw nothing."""
     draw_nothing(monkeypatch)
 

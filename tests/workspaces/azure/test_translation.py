@@ -35,9 +35,9 @@ from mnist_exp.workspaces.azure.translation import (
     job_entity,
     model_entity,
 )
-from tests.composing import CONF, config, fresh_config
-from tests.conftest import REPOSITORY
 from tests.support.azure_commands import MNIST
+from tests.support.configs import CONF, config, fresh_config
+from tests.support.paths import REPOSITORY
 
 EXAMPLES = REPOSITORY / "examples"
 

@@ -23,8 +23,8 @@ from mnist_exp.workspaces.azure.workspace import AzureWorkspace
 from tests.azure_emulator.certificates import Certificates
 from tests.azure_emulator.emulator import Emulator, Recorded
 from tests.azure_emulator.engines import StubEngine
-from tests.composing import QUICK_ROLLOUT
 from tests.support.azure_commands import MNIST
+from tests.support.configs import QUICK_ROLLOUT
 from tests.support.emulated_azure import AzureStages, use_emulator
 
 pytestmark = pytest.mark.xdist_group("azure-wire")

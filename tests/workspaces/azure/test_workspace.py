@@ -20,7 +20,7 @@ from mnist_exp.workspaces.base import Detached
 from tests.azure_emulator.engines import StubEngine
 from tests.azure_emulator.faults import Action, Fault
 from tests.azure_emulator.rules import DEDICATED, LOW_PRIORITY, SIZES
-from tests.composing import QUICK_ROLLOUT
+from tests.support.configs import QUICK_ROLLOUT
 from tests.support.emulated_azure import AzureStages, SavedState
 from tests.workspaces.azure.conftest import StartEmulator
 

@@ -17,7 +17,7 @@ from mnist_exp.specs import ModelSpec, OutputSpec, PathInput
 from mnist_exp.status import JobStatus
 from mnist_exp.workspaces.local.tracking.store import Tracking
 from mnist_exp.workspaces.local.workspace import LocalWorkspace
-from tests.workspaces.local.factories import Watcher, command_job, description, files_below
+from tests.support.small_jobs import Watcher, command_job, description, files_below
 
 Code = Callable[..., Path]
 

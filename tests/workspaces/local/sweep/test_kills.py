@@ -15,7 +15,7 @@ from mnist_exp.workspaces.local.sweep import trial_backend as backend
 from mnist_exp.workspaces.local.tracking.database import STORE_NAME
 from mnist_exp.workspaces.local.tracking.store import Tracking
 from tests.support.decisions import decisions_of
-from tests.workspaces.local.factories import LOGGER, PYTHON, choice, description, sweep_job
+from tests.support.small_jobs import LOGGER, PYTHON, choice, description, sweep_job
 from tests.workspaces.local.killing import (
     SCRIPT,
     TRIALS,

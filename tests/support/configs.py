@@ -1,4 +1,4 @@
-"""Composes the experiment's config in this process, as the command line would."""
+"""The experiment's config, composed in this process as the command line composes it."""
 
 import copy
 import functools
@@ -10,10 +10,9 @@ from omegaconf import DictConfig
 
 from mnist_exp.cli.compose import register_schemas, split, to_experiment
 from mnist_exp.experiment import Experiment
-from tests.conftest import REPOSITORY
+from tests.support.paths import CONF
 
-CONF = REPOSITORY / "conf"
-#: A rollout that does not wait, and that a loaded machine does not roll back.
+#: A rollout that waits for nothing and that a busy machine does not roll back.
 QUICK_ROLLOUT = (
     "endpoint=blue_green",
     "endpoint.rollout.seconds=0",
@@ -21,10 +20,17 @@ QUICK_ROLLOUT = (
     "endpoint.rollout.latency_margin_ms=60000",
 )
 
+_register_schemas_once = functools.cache(register_schemas)
+
 
 def composed(*overrides: str, config_dir: Path | None = None) -> DictConfig:
-    """Return what Hydra composes, with its own node; `config_dir` is `--config-dir`."""
-    register_schemas()
+    """Return Hydra's composed config, with the `hydra` node.
+
+    Args:
+        overrides: The command's overrides.
+        config_dir: The value of `--config-dir`.
+    """
+    _register_schemas_once()
     more = [f"hydra.searchpath=[file://{config_dir}]"] if config_dir else []
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(CONF), version_base="1.3"):
@@ -37,10 +43,10 @@ def config(*overrides: str, config_dir: Path | None = None) -> Experiment:
 
 
 @functools.cache
-def _kept(overrides: tuple[str, ...]) -> Experiment:
+def _cached_config(overrides: tuple[str, ...]) -> Experiment:
     return config(*overrides)
 
 
 def fresh_config(*overrides: str) -> Experiment:
-    """Return a config of the caller's own to change; composed only once."""
-    return copy.deepcopy(_kept(overrides))
+    """Return a config that the caller may change. Equal overrides are composed only once."""
+    return copy.deepcopy(_cached_config(overrides))

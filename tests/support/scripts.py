@@ -1,6 +1,6 @@
-"""Scripts that several suites send to a workspace."""
+"""Scripts that several suites deploy."""
 
-#: Answers each row with the weight that the experiment's own script has left in its model.
+#: Answers each row with the weight that the training script saved in its model.
 SCORE = """\
 import json, os, pathlib
 
