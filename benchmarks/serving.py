@@ -62,7 +62,7 @@ def _endpoint(model: Path, folder: Path, stack: ExitStack) -> tuple[str, float]:
         name="blue",
         endpoint=_NAME,
         model="digits:1",
-        code=_ROOT / "trainer",
+        code=str(_ROOT / "trainer"),
         scoring_script="score.py",
         environment=EnvConfig(EnvType.local),
         instance_type="any",

@@ -35,7 +35,7 @@ def main(spec: dict[str, Any]) -> None:
     plan, faults = parse_sweep(spec["sweep"])
     if plan is None:
         raise SystemExit("\n".join(faults))
-    # As users get it: the digits are validated, and mounted write-protected.
+    # The data group, as in users' jobs: the digits are validated and mounted write-protected.
     data = DataConfig(DataType.folder, path=spec["data"]) if spec["data"] else None
     inputs = {"data_folder": PathInput(data, mode=spec.get("mode", "ro_mount"))} if data else {}
     trial = CommandJob(
