@@ -10,11 +10,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-from mnist_exp.config import ComputeType, EnvType
+from mnist_exp.config import ComputeType, DataType, EnvType
 from mnist_exp.results import JobResult
 from mnist_exp.specs import (
     CommandJob,
     ComputeSpec,
+    DataSpec,
     EnvironmentSpec,
     OutputSpec,
     PathInput,
@@ -42,7 +43,9 @@ def main(spec: dict[str, Any]) -> None:
     plan, faults = parse_sweep(spec["sweep"])
     if plan is None:
         raise SystemExit("\n".join(faults))
-    inputs = {"data_folder": PathInput(Path(spec["data"]), mode="direct")} if spec["data"] else {}
+    # As users get it: the digits are validated, and mounted write-protected.
+    data = DataSpec(DataType.folder, path=Path(spec["data"])) if spec["data"] else None
+    inputs = {"data_folder": PathInput(data, mode=spec.get("mode", "ro_mount"))} if data else {}
     trial = CommandJob(
         name="sweep",
         experiment_name="benchmark",

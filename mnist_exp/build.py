@@ -99,10 +99,10 @@ def inputs_of(key: str, inputs: Mapping[str, Any], sources: Mapping[str, str]) -
 
 def script_command(script: str, inputs: Mapping[str, Any], outputs: Mapping[str, Any]) -> str:
     """Return the command that passes each input and output to a script as `--its-name value`."""
-    words = [f"python {shlex.quote(script)}"]
-    words += [f"--{key.replace('_', '-')} {{{{inputs.{key}}}}}" for key in inputs]
-    words += [f"--{key.replace('_', '-')} {{{{outputs.{key}}}}}" for key in outputs]
-    return " ".join(words)
+    parts = [f"python {shlex.quote(script)}"]
+    parts += [f"--{key.replace('_', '-')} {{{{inputs.{key}}}}}" for key in inputs]
+    parts += [f"--{key.replace('_', '-')} {{{{outputs.{key}}}}}" for key in outputs]
+    return " ".join(parts)
 
 
 def model_spec(config: ExperimentConfig, job: str) -> ModelSpec:
@@ -132,7 +132,7 @@ def endpoint_change(
     traffic: Mapping[str, int],
     mirror_traffic: Mapping[str, int],
 ) -> EndpointSpec:
-    """Return a change of traffic alone; everything else at the endpoint keeps its value."""
+    """Return a change of the traffic only; every other setting of the endpoint keeps its value."""
     endpoint = config.endpoint
     return EndpointSpec(
         name=name,

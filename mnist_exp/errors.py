@@ -7,7 +7,7 @@
     ├── JobError          a job failed or cannot run; holds the end of its log
     ├── NotFoundError     no record, model, endpoint or deployment of that name
     ├── EndpointError     an endpoint answered with an error, or did not answer
-    ├── RefusedError      the workspace does not allow what was asked
+    ├── RefusedError      the workspace refuses the request
     └── ServiceError      Azure failed, or cannot be reached
 
 There is a class of its own where some code catches it. A message is one line: where (a config key

@@ -1,10 +1,10 @@
 """What to do, as values: the only thing that a workspace sees.
 
-`mnist_exp.build` makes specs from the config without side effects, and a `Workspace` acts on them.
+`mnist_exp.build` builds specs from the config, and a `Workspace` acts on them.
 Field names are Azure ML's. Commands keep our spelling (`{{inputs.x}}`) until a workspace fills them
 in (local) or translates them to `${{inputs.x}}` (azure).
 
-Where a spec and a config group say the same, the spec holds the group itself: compute,
+Where a spec and a config group have the same content, the spec holds the group itself: compute,
 environment, data, distribution, request settings, probes. A new field of such a group needs no
 second definition.
 """

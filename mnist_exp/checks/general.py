@@ -20,7 +20,7 @@ def general_faults(config: ExperimentConfig) -> Iterator[str]:
     if not config.outputs_dir.strip():
         yield "outputs_dir: must be a folder, got ''; the default is outputs"
     if config.outputs_dir.startswith("~"):
-        # Hydra creates folders below it, and would create one that is called ~.
+        # Hydra does not expand the sign and would create a folder with the name ~.
         meant = Path(config.outputs_dir).expanduser()
         yield f"outputs_dir: ~ is not expanded here; write outputs_dir={meant}"
     if {"'", '"'} <= set(str(Path(config.outputs_dir).absolute())):

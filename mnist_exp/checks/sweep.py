@@ -2,18 +2,23 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import fields
 from difflib import get_close_matches
 from typing import Any
 
 from mnist_exp.build import inputs_of, script_command
 from mnist_exp.checks.general import SEED_RULE, SEEDS
 from mnist_exp.checks.model import model_field, number_of, share_rule, value_rule
+from mnist_exp.config import ExperimentConfig
 from mnist_exp.experiment import Experiment
 from mnist_exp.sweeps.plan import readable_space
 from mnist_exp.sweeps.space.expressions import Choice, Expression
 from mnist_exp.sweeps.space.keys import name_fault
 from mnist_exp.sweeps.space.parse import space_keys
 from mnist_exp.templates import references
+
+#: The config keys that a dotted key of a search space may begin with.
+_TOP_KEYS = {field.name for field in fields(ExperimentConfig)}
 
 
 def sweep_faults(config: Experiment) -> Iterator[str]:
@@ -55,41 +60,44 @@ def swept_names(config: Experiment) -> set[str]:
 
 
 def _unused_names(config: Experiment) -> Iterator[str]:
-    """Yield keys that set no input, that set an input twice, or that set an unsuitable input."""
-    inputs, sources = config.job.inputs, config.sources
-    used = _used_names(config)
+    """Yield keys that set an input twice, that set an unsuitable input, or that set none."""
     replaced: dict[str, str] = {}
     for name in sorted(name for name in swept_names(config) if not name_fault(name)):
-        for input_name in inputs_of(name, inputs, sources):
+        where = f"sweep.search_space.{name}"
+        for input_name in inputs_of(name, config.job.inputs, config.sources):
             if other := replaced.get(input_name):
                 yield (
-                    f"sweep.search_space.{name}: sets job.inputs.{input_name}, and so does "
-                    f"{other}; keep one of them"
+                    f"{where}: sets job.inputs.{input_name}, and so does {other}; keep one of them"
                 )
             replaced[input_name] = name
-            if isinstance(inputs.get(input_name), Mapping):
+            if isinstance(config.job.inputs.get(input_name), Mapping):
                 yield (
-                    f"sweep.search_space.{name}: job.inputs.{input_name} is a file or a folder, "
-                    "but a sweep draws numbers and text; leave it out of the search space"
+                    f"{where}: job.inputs.{input_name} is a file or a folder, but a sweep draws "
+                    "numbers and text; leave it out of the search space"
                 )
         if name in config.job.outputs:
             yield (
-                f"sweep.search_space.{name}: job.outputs has the same name, so the script would "
-                "get two values; rename one of them"
+                f"{where}: job.outputs has the same name, so the script would get two values; "
+                "rename one of them"
             )
-        if name in sources.values():
-            continue
-        if "." in name and hasattr(config, name.partition(".")[0]) and name not in used:
-            known = ", ".join(sorted(set(sources.values()) or set(inputs)))
-            yield (
-                f"sweep.search_space.{name}: no input of the job takes its value from this key; "
-                f"there are {known}"
-            )
-            continue
-        close = [] if name in inputs else _meant(name, inputs)
-        if name not in {*used, *inputs} and (close or config.job.command is not None):
-            hint = f"did you mean {close[0]}?" if close else "the command does not use it"
-            yield f"sweep.search_space.{name}: no input of the job has this name; {hint}"
+        if fault := _unused_name(name, config):
+            yield f"{where}: {fault}"
+
+
+def _unused_name(name: str, config: Experiment) -> str | None:
+    """Return why a key sets no input; None if it does, or if the script may accept it as new."""
+    inputs, sources = config.job.inputs, config.sources
+    used = _used_names(config)
+    if name in {*used, *inputs, *sources.values()}:
+        return None
+    if "." in name and name.partition(".")[0] in _TOP_KEYS:
+        known = ", ".join(sorted(set(sources.values()) or set(inputs)))
+        return f"no input of the job takes its value from this key; there are {known}"
+    if close := _meant(name, inputs):
+        return f"no input of the job has this name; did you mean {close[0]}?"
+    if config.job.command is not None:
+        return "no input of the job has this name; the command does not use it"
+    return None
 
 
 def _used_names(config: Experiment) -> set[str]:

@@ -87,8 +87,8 @@ def split(composed: DictConfig) -> tuple[DictConfig, DictConfig]:
 
 def task_overrides(hydra_config: DictConfig) -> list[str]:
     """Return the overrides that a command was given; references in them stay unresolved."""
-    words = OmegaConf.to_container(hydra_config.overrides.task, resolve=False)
-    return [str(word) for word in words] if isinstance(words, list) else []
+    overrides = OmegaConf.to_container(hydra_config.overrides.task, resolve=False)
+    return [str(override) for override in overrides] if isinstance(overrides, list) else []
 
 
 def to_experiment(composed: DictConfig, hydra_config: DictConfig) -> Experiment:
@@ -124,7 +124,7 @@ def with_stand_ins(composed: DictConfig, keys: Sequence[str]) -> DictConfig | No
         keys: The missing keys.
 
     Returns:
-        None if no value can be made up for one of the keys.
+        None if there is no valid value for one of the keys.
     """
     filled = composed.copy()
     for key in keys:

@@ -98,9 +98,9 @@ class RichDisplay:
         """Print the command that resumes an unfinished job."""
         # The job keeps its config: only the outputs folder must be repeated.
         kept = [text for text in self._given if override_key(text) == "outputs_dir"]
-        words = ["mnist-exp", f"stage={record.stage.value}", f"run={record.name}", *kept]
+        arguments = ["mnist-exp", f"stage={record.stage.value}", f"run={record.name}", *kept]
         condition = "after fixing the fault, " if record.status is JobStatus.FAILED else ""
-        self.message(f"{condition}resume it with: {shlex.join(words)}")
+        self.message(f"{condition}resume it with: {shlex.join(arguments)}")
 
     def stage_ended(self, record: Record) -> None:
         """Print a stage's summary, after a table of the stages for `stage=all`."""

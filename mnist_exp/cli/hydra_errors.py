@@ -93,30 +93,30 @@ def _explain_override_text(override: str) -> str:
 
 def _explain_value(error: OmegaConfBaseException, override: str) -> str:
     key = str(error.full_key or error.key or "")
-    said = (error.msg or str(error)).partition("\n")[0]
+    message = (error.msg or str(error)).partition("\n")[0]
     if isinstance(error, MissingMandatoryValue):
         return _explain_missing(key)
     if isinstance(error, InterpolationToMissingValueError):
-        named = re.search(r"Missing mandatory value: (\S+)", said)
+        named = re.search(r"Missing mandatory value: (\S+)", message)
         return _explain_missing(named.group(1) if named else key)
     if isinstance(error, InterpolationResolutionError | GrammarParseError):
-        return f"{key}: {_explain_interpolation(error, _one_line(said))}"
-    if "does not support deletion" in said:
+        return f"{key}: {_explain_interpolation(error, _one_line(message))}"
+    if "does not support deletion" in message:
         value = "{}" if "mapping" in describe(type_at(key)) else "..."
         return f"~{key}: cannot be deleted, only set; write {key}={value}"
-    return _explain_type(error, key, said, override)
+    return _explain_type(error, key, message, override)
 
 
-def _explain_type(error: OmegaConfBaseException, key: str, said: str, override: str) -> str:
+def _explain_type(error: OmegaConfBaseException, key: str, message: str, override: str) -> str:
     if not key:
         return "must be a mapping of keys, got a list or a value"
     kind = type_at(re.sub(r"\[\d+\]", "", key))
-    if isinstance(error, OmegaConfKeyError) or "not in" in said or kind is None:
+    if isinstance(error, OmegaConfKeyError) or "not in" in message or kind is None:
         above, _, value = override.partition("=")
         if value.startswith("{") and key.startswith(f"{above}.") and keys_at(above) is None:
             return f"{key}: no such key, and {{...}} adds to the existing keys; {_replacing(above)}"
         return explain_key(key)
-    return f"{key}: must be {describe(kind)}, {_got(key, said, override)}"
+    return f"{key}: must be {describe(kind)}, {_got(key, message, override)}"
 
 
 def _replacing(above: str) -> str:
@@ -126,14 +126,14 @@ def _replacing(above: str) -> str:
     return f"empty it first: '{above}={{}}', then add '+{above}.KEY=...' for each"
 
 
-def _explain_interpolation(error: OmegaConfBaseException, said: str) -> str:
+def _explain_interpolation(error: OmegaConfBaseException, message: str) -> str:
     if not isinstance(error, GrammarParseError):
-        return said
+        return message
     # OmegaConf names the first character that it could not read, not the value.
-    return _WITHOUT_DOLLAR if "'{'" in said else f"not a readable ${{...}} ({said})"
+    return _WITHOUT_DOLLAR if "'{'" in message else f"not a readable ${{...}} ({message})"
 
 
-def _got(key: str, said: str, override: str) -> str:
+def _got(key: str, message: str, override: str) -> str:
     """Return the value that a key was given, from the override or else from OmegaConf's message."""
     name, _, value = override.partition("=")
     name = name.lstrip("+~")
@@ -141,10 +141,12 @@ def _got(key: str, said: str, override: str) -> str:
         return f"got {value or repr(value)}"
     if name.startswith(f"{key}."):
         return f"which has no keys of its own, got {override}"
-    quoted = re.search(r"[Vv]alue '(.*?)'", said)
+    quoted = re.search(r"[Vv]alue '(.*?)'", message)
     if quoted:
         return f"got {quoted.group(1)}"
-    return "got null" if "is not Optional" in said else f"got something else ({_one_line(said)})"
+    return (
+        "got null" if "is not Optional" in message else f"got something else ({_one_line(message)})"
+    )
 
 
 def _explain_missing(key: str) -> str:

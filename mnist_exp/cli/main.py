@@ -19,7 +19,8 @@ from mnist_exp.cli.arguments import flags_and_overrides
 from mnist_exp.cli.compose import config_folder, register_schemas, task_overrides
 from mnist_exp.cli.display import FULL_ERROR, RichDisplay, report_errors
 from mnist_exp.cli.hydra_errors import is_foreign
-from mnist_exp.cli.prepare import all_faults, prepared_command
+from mnist_exp.cli.override_faults import all_faults
+from mnist_exp.cli.prepare import prepared_command
 from mnist_exp.config import Stage
 from mnist_exp.errors import ConfigError, NotFoundError
 from mnist_exp.records import RECORD_NAME, Record, load_record
@@ -137,12 +138,12 @@ class _Command:
 
 def _labelled(variants: list[tuple[list[str], Record]]) -> list[tuple[str, Record]]:
     """Label each variant with the overrides that not all variants share; a single one with all."""
-    common = set.intersection(*(set(words) for words, _ in variants))
+    common = set.intersection(*(set(overrides) for overrides, _ in variants))
     if len(variants) == 1:
-        common = {word for word in common if word.startswith("stage=")}
+        common = {override for override in common if override.startswith("stage=")}
     return [
-        (" ".join(word for word in words if word not in common), record)
-        for words, record in variants
+        (" ".join(override for override in overrides if override not in common), record)
+        for overrides, record in variants
     ]
 
 

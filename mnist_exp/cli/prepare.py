@@ -8,25 +8,21 @@ what the callback has prepared.
 import os
 import tempfile
 import traceback
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from hydra import compose, initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from mnist_exp import checks
 from mnist_exp.build import command_job, deployment_spec, endpoint_spec, model_spec
-from mnist_exp.cli.arguments import override_key
 from mnist_exp.cli.compose import (
     MissingKeysError,
-    config_folder,
     split,
     task_overrides,
     to_experiment,
@@ -34,12 +30,10 @@ from mnist_exp.cli.compose import (
 )
 from mnist_exp.cli.display import (
     RichDisplay,
-    error_lines,
     report_errors,
     show_dry_run,
     unwritable,
 )
-from mnist_exp.cli.hydra_errors import explain, is_foreign
 from mnist_exp.cli.kept_config import with_kept_config
 from mnist_exp.config import Stage
 from mnist_exp.errors import ConfigError, MnistExpError, OutputsError
@@ -49,13 +43,6 @@ from mnist_exp.records import Record, RecordIndex
 from mnist_exp.stages import RUNNERS, StageContext, StageRunner, run_stage
 from mnist_exp.stages.all import AllStages
 from mnist_exp.stages.earlier_records import model_source
-
-#: Hydra's flags that name where configs are -> our name for the flag.
-_PLACES = {
-    **dict.fromkeys(("--config-dir", "-cd"), "folder"),
-    **dict.fromkeys(("--config-name", "-cn"), "name"),
-    **dict.fromkeys(("--config-path", "-cp"), "path"),
-}
 
 
 @dataclass(frozen=True)
@@ -139,7 +126,7 @@ def prepare(composed: DictConfig, hydra_config: DictConfig) -> Prepared:
     Raises:
         MnistExpError: A check failed.
     """
-    experiment = _checked_experiment(composed, hydra_config)
+    experiment = checked_experiment(composed, hydra_config)
     display = RichDisplay(task_overrides(hydra_config), _flags(hydra_config))
     for line in checks.warnings(experiment):
         display.warning(line)
@@ -164,7 +151,7 @@ def prepare(composed: DictConfig, hydra_config: DictConfig) -> Prepared:
     return Prepared(runner, context)
 
 
-def _checked_experiment(composed: DictConfig, hydra_config: DictConfig) -> Experiment:
+def checked_experiment(composed: DictConfig, hydra_config: DictConfig) -> Experiment:
     """Return the experiment.
 
     Raises:
@@ -268,92 +255,3 @@ def probe(folder: Path, key: str = "outputs_dir") -> None:
             # Another command may have written to the folder meanwhile.
             with suppress(OSError):
                 path.rmdir()
-
-
-def all_faults(first: Exception, flags: Sequence[str], overrides: Sequence[str]) -> list[str]:
-    """Return a line for each fault of a command that Hydra cannot compose.
-
-    Hydra stops at the first override that does not fit. So each override is applied by itself, on
-    top of those that fit. The config that results is checked like any other.
-
-    Args:
-        first: The error that Hydra stopped with.
-        flags: Hydra's flags of the command.
-        overrides: The command's overrides.
-    """
-    places = _places(flags, overrides)
-    if places is None:
-        return [explain(first)]
-    faults: list[str] = []
-    bad_keys, fitting = set(), list[str]()
-    with _composer(places) as composed_with:
-        composed: DictConfig | None = None
-        # Hydra chooses config groups first, wherever they stand in the command.
-        for override in sorted(overrides, key=lambda text: "." in override_key(text)):
-            try:
-                composed = composed_with([*fitting, override])
-            except Exception as error:
-                if not is_foreign(error):
-                    raise
-                faults.append(explain(error))
-                bad_keys.add(override_key(override))
-            else:
-                fitting.append(override)
-    if composed is None:
-        return list(dict.fromkeys(faults)) or [explain(first)]
-    others = [line for line in _config_faults(composed) if _key(line) not in bad_keys]
-    return list(dict.fromkeys([*faults, *others]))
-
-
-def _config_faults(composed: DictConfig) -> Sequence[str]:
-    """Return a line for each fault of a composed config."""
-    try:
-        _checked_experiment(*split(composed))
-    except Exception as error:
-        lines = error_lines(error)
-        if lines is None:
-            raise
-        return lines
-    return []
-
-
-def _key(line: str) -> str:
-    """Return the key that a fault's line begins with."""
-    return line.partition(":")[0]
-
-
-def _places(flags: Sequence[str], overrides: Sequence[str]) -> dict[str, str] | None:
-    """Return the values of the flags that name where configs are.
-
-    Returns:
-        None where we cannot compose as Hydra does: the command has other flags, it sets Hydra's
-        search path itself, or its config folder does not exist.
-    """
-    places = {}
-    rest = [flag for flag in flags if flag not in ("--run", "-r")]
-    while rest:
-        name, equals, value = rest.pop(0).partition("=")
-        if name not in _PLACES:
-            return None
-        places[_PLACES[name]] = value if equals else rest.pop(0)
-    if "folder" in places and (
-        not Path(places["folder"]).is_dir() or "hydra.searchpath" in map(override_key, overrides)
-    ):
-        return None
-    return places
-
-
-@contextmanager
-def _composer(places: dict[str, str]) -> Iterator[Callable[[list[str]], DictConfig]]:
-    """Return a function that composes overrides, with the configs where the flags name them."""
-    GlobalHydra.instance().clear()
-    # Hydra takes a relative --config-path from the folder of the module with the main function.
-    folder = Path(__file__).parent / places.get("path", config_folder())
-    own = str(Path(places.get("folder", "")).absolute()).replace("'", "\\'")
-    search = [f"hydra.searchpath=['file://{own}']"] if "folder" in places else []
-    with initialize_config_dir(str(folder.resolve()), version_base="1.3"):
-        yield lambda overrides: compose(
-            places.get("name", "config"),
-            [*search, *overrides],
-            return_hydra_config=True,
-        )

@@ -58,8 +58,8 @@ def explain_key(key: str) -> str:
 def describe(kind: Any) -> str:
     """Return a description of the values that a key of this type takes."""
     options = _options(kind)
-    words = " or ".join(_describe_one(one) for one in options if one is not type(None))
-    return f"{words} or null" if type(None) in options else words
+    text = " or ".join(_describe_one(one) for one in options if one is not type(None))
+    return f"{text} or null" if type(None) in options else text
 
 
 def similar(name: str, known: Iterable[str]) -> str:

@@ -35,7 +35,7 @@ class DistributionConfig:
     type: DistributionType | None = None
     # Number of processes; number of nodes on Azure.
     worker_count: int = 1
-    # Must be 0. The key exists so that the error can say why.
+    # Must be 0; the error message explains why.
     parameter_server_count: int = 0
 
 

@@ -1,4 +1,4 @@
-"""stage=compute: get the compute target, or create it."""
+"""stage=compute: get or create the compute target."""
 
 from dataclasses import asdict
 
@@ -8,12 +8,12 @@ from mnist_exp.stages.context import StageContext
 
 
 class ComputeStage:
-    """Gets the compute target, or creates it."""
+    """The stage that gets or creates the compute target."""
 
     stage = Stage.compute
 
     def faults(self, context: StageContext) -> list[str]:
-        """Nothing beyond the config's own rules."""
+        """Return no faults: the config's own rules are enough."""
         return []
 
     def name(self, context: StageContext) -> str:
@@ -21,7 +21,7 @@ class ComputeStage:
         return context.config.compute.name
 
     def run(self, context: StageContext, record: Record) -> Record:
-        """Get or create it."""
+        """Get or create the compute target, and print the workspace's notes."""
         compute = context.workspace.get_or_create_compute(context.config.compute)
         for note in compute.notes:
             context.display.message(note)

@@ -1,4 +1,4 @@
-"""dry_run=true: what a command would do, written down, with no network and nothing done."""
+"""dry_run=true: what a command would create, as YAML; without network and without effects."""
 
 import secrets
 from collections.abc import Callable, Iterator
@@ -30,7 +30,7 @@ from mnist_exp.snapshot import snapshot_files
 
 @dataclass(frozen=True)
 class Document:
-    """One thing that would be made: its kind, its name, and its YAML's content."""
+    """One thing that the command would create: its kind, its name, and the content of its YAML."""
 
     kind: str
     name: str
@@ -39,7 +39,7 @@ class Document:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The files of a code folder that would travel, and their bytes together."""
+    """The files of a code folder that would travel, and their total size in bytes."""
 
     key: str
     folder: Path
@@ -48,12 +48,12 @@ class Snapshot:
 
 
 def planned(config: Experiment) -> list[Document]:
-    """Return what the stage would make, in that order; new names are examples."""
+    """Return what the stage would create, in order; new names are examples."""
     return [document for maker in _MAKERS.get(config.stage, ()) for document in maker(config)]
 
 
 def snapshots(config: Experiment) -> Iterator[Snapshot]:
-    """Yield the code folders that would be sent."""
+    """Yield the code folders that the stage would send."""
     outputs = Path(config.outputs_dir)
     if config.stage.trains and config.job.code:
         yield _snapshot("job.code", Path(config.job.code), outputs)

@@ -1,4 +1,4 @@
-"""The `Workspace` interface: the verbs that stages call, wherever the experiment runs."""
+"""The `Workspace` interface: everything that a stage asks of a workspace."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -17,12 +17,12 @@ from mnist_exp.results import (
 from mnist_exp.specs import CommandJob, DeploymentSpec, EndpointSpec, ModelSpec, SweepJob
 from mnist_exp.status import JobStatus
 
-#: The reason of a job or stage that a signal canceled, such as Ctrl-C.
+#: Why a job is Canceled after Ctrl-C or another signal.
 BY_THE_USER = "canceled by the user"
 
 
 class JobInterrupted(KeyboardInterrupt):
-    """The user canceled a job or a sweep that was being watched.
+    """The user interrupted a job or a sweep while it was watched.
 
     Attributes:
         result: The result of the canceled job.
@@ -34,27 +34,27 @@ class JobInterrupted(KeyboardInterrupt):
 
 
 class Detached(KeyboardInterrupt):
-    """The user stopped watching a job that continues; the argument is its name."""
+    """The user stopped watching a job that continues to run; its name is the argument."""
 
 
 class Observer(Protocol):
-    """Callbacks for a job's progress. A workspace calls them from one thread."""
+    """Callbacks for the progress of a watched job; all calls come from one thread."""
 
     def job_changed(self, job: JobResult) -> None:
-        """Take a new status or metric of the job or of one of its trials."""
+        """Show that the job, or a trial of a sweep, has a new status or a new metric."""
 
     def message(self, text: str) -> None:
-        """Take a line for the user: a decision, a download, a retry."""
+        """Print a line: a decision, a download, a retry."""
 
     def idle(self) -> None:
-        """Expect no progress for a second or more, because the job starts."""
+        """Do slow work now: the job starts, and may report nothing for a second or more."""
 
 
 class Workspace(Protocol):
-    """A place to run experiments. The only errors of its verbs are `MnistExpError`.
+    """The place where an experiment runs. Its methods raise only `MnistExpError`.
 
     Attributes:
-        outlives_command: Whether jobs continue after the command that submitted them.
+        outlives_command: Whether jobs continue when the command that submitted them has ended.
     """
 
     outlives_command: bool
@@ -63,68 +63,68 @@ class Workspace(Protocol):
         """Return the compute target of that name; create it if there is none."""
 
     def delete_compute(self, name: str) -> bool:
-        """Delete a compute target and wait until that is done; return whether there was one."""
+        """Delete a compute target, and return whether it existed once it is deleted."""
 
     def submit(self, job: CommandJob | SweepJob) -> str:
-        """Accept a job and return its name; `watch` runs or follows it."""
+        """Accept a job and return its name; `watch` then follows the job."""
 
     def find_job(self, name: str) -> JobStatus | None:
-        """Return a submitted job's status; None if no job of that name outlives its command."""
+        """Return the status of a submitted job; None if it does not exist without its command."""
 
     def watch(self, name: str, observer: Observer) -> JobResult:
-        """Watch a job until it has finished.
+        """Follow a job until it ends.
 
         Raises:
-            Detached: After Ctrl-C; the job continues, because it outlives the command.
-            JobInterrupted: After Ctrl-C; the job is canceled, because it ends with the command.
+            Detached: The user interrupted, and the job outlives the command.
+            KeyboardInterrupt: The user interrupted, and the job was canceled.
         """
 
     def register_model(self, spec: ModelSpec) -> RegisteredModel:
-        """Register a finished job's files as a new version of a model."""
+        """Register the files of a completed job as a new version of a model."""
 
     def create_or_update_endpoint(self, spec: EndpointSpec) -> Endpoint:
-        """Create the endpoint, or change the existing one's traffic, keys and description."""
+        """Create the endpoint, or change traffic, keys and description of an existing one."""
 
     def create_or_update_deployment(self, spec: DeploymentSpec) -> Deployment:
-        """Create or replace a deployment and wait until it answers.
+        """Create or replace a deployment, and return when it answers.
 
-        If the new deployment does not start, the deployment that it should replace stays.
+        If the new deployment fails to start, the deployment that it replaces stays as it was.
         """
 
     def get_endpoint(self, name: str) -> Endpoint:
-        """Return the endpoint with its deployments."""
+        """Return the endpoint with its deployments, as they are now."""
 
     def list_endpoints(self) -> Sequence[Endpoint]:
         """Return all endpoints, sorted by name."""
 
     def statistics(self, endpoint: str) -> Mapping[str, DeploymentStatistics]:
-        """Return each deployment's statistics; nothing if the workspace has none."""
+        """Return the statistics of each deployment; empty if they are not known."""
 
     def invoke(self, endpoint: str, body: bytes, deployment: str | None = None) -> object:
         """Send one scoring request and return the parsed answer.
 
-        Without `deployment` the endpoint's traffic chooses the deployment.
+        Without `deployment`, the endpoint's traffic decides which deployment answers.
         """
 
     def logs(self, endpoint: str, deployment: str, lines: int = 50) -> Sequence[str]:
-        """Return the last lines that a deployment printed."""
+        """Return the last lines of a deployment's log."""
 
     def delete_endpoint(self, name: str) -> None:
-        """Delete the endpoint with all its deployments, and wait until that is done."""
+        """Delete the endpoint with all its deployments, and return when they are deleted."""
 
     def costs(self) -> Sequence[str]:
-        """Return a line for each thing that costs money while idle."""
+        """Return a line for each thing that costs money now."""
 
     def diagnose(self, compute: ComputeConfig, deployment: DeploymentSpec) -> Iterator[Finding]:
-        """Yield findings about the workspace, for `stage=doctor`."""
+        """Yield what the workspace finds out about itself and about these specs."""
 
     def check(
         self, spec: CommandJob | DeploymentSpec | EndpointSpec | ModelSpec, observer: Observer
     ) -> None:
-        """Check that the workspace has what the spec needs; fetch data if necessary."""
+        """Check what the spec needs before anything is started, and fetch its data if needed."""
 
     def sample_folder(self, data: DataConfig, observer: Observer) -> Path:
-        """Return a local folder with the digits; fetch them if necessary."""
+        """Return a local folder with the digits, fetched first if needed."""
 
     def download(self, job: str, path: str) -> Path | None:
-        """Return a local copy of one of a job's kept files; None if it has no such file."""
+        """Return a local copy of a file that the job kept; None if there is no such file."""

@@ -140,7 +140,7 @@ def test_the_models_rules_do_not_apply_to_an_input_with_a_value_of_its_own() -> 
         (
             "x",
             [{"type": "randint", "upper": 3}],
-            "x.values[0]: is an expression, which only a name of its own can have: "
+            "x.values[0]: is an expression and needs a name: "
             "{NAME: {'type': 'randint', 'upper': 3}}",
         ),
         ("checkpoints", ["a"], "checkpoints: job.outputs has the same name, so the"),

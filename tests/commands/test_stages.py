@@ -89,7 +89,7 @@ def endpoint_of_a_failed_deployment(own: Own) -> str:
     assert "answers 404: no deployment has traffic" in status
     assert "tff-blue  Failed" in status
     assert "OSError: no weights; fix it and deploy it again" in status
-    assert "mend it and run stage=deploy again" in cli(*arguments, "stage=invoke").stderr
+    assert "fix the deployment and run stage=deploy again" in cli(*arguments, "stage=invoke").stderr
     return begun
 
 

@@ -69,9 +69,9 @@ class JobFolder:
     def put_outputs_aside(self) -> None:
         """Move the named outputs aside, so that an attempt that restarts finds none."""
         if self.named_outputs.exists():
-            beside = self.path / "named_outputs_before"
-            shutil.rmtree(beside, ignore_errors=True)
-            self.named_outputs.rename(beside)
+            aside = self.path / "named_outputs_before"
+            shutil.rmtree(aside, ignore_errors=True)
+            self.named_outputs.rename(aside)
 
     @property
     def exists(self) -> bool:

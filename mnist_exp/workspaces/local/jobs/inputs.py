@@ -109,11 +109,17 @@ class _SharedCopy:
         """Note that a trial no longer uses the files."""
         self._users -= 1
 
-    def find_writer(self) -> bool:
-        """Whether the trial that just found a change in a linked file made that change itself.
+    def is_writer_known(self, changed: set[int]) -> bool:
+        """Whether a change must come from the trial that found the change.
 
-        A linked file is one file for all trials: with several, any of them may have written.
+        All trials share a linked file, so that any trial that runs at the same time may have
+        written to it.
+
+        Args:
+            changed: The inodes of the files that have changed.
         """
+        if not changed & {inode for inode, _, _ in self._manifest.values()}:
+            return True
         self._is_doubtful = self._is_doubtful or self._users > 1
         return not self._is_doubtful
 
@@ -127,13 +133,14 @@ class _Mount:
     shared: _SharedCopy | None
 
     def written_by(self) -> str:
-        """Return who wrote to the folder: nobody, the script, or one of several scripts."""
+        """Return who wrote to the folder, for a warning; empty if no script did."""
         now = _manifest(self.folder)
         if now == self.manifest:
             return ""
-        inodes = [{path: state[0] for path, state in one.items()} for one in (now, self.manifest)]
+        files = [{path: state[0] for path, state in one.items()} for one in (now, self.manifest)]
+        changed = {state[0] for path, state in now.items() if state != self.manifest.get(path)}
         # The folder is the job's own: only its script adds, deletes or replaces files there.
-        if self.shared is None or inodes[0] != inodes[1] or self.shared.find_writer():
+        if self.shared is None or files[0] != files[1] or self.shared.is_writer_known(changed):
             return "the script"
         return "the script, or that of another trial at the same time,"
 

@@ -150,7 +150,7 @@ def test_each_process_of_the_job_has_the_grace_period(
 ) -> None:
     # The shell ends at once, while its child takes a moment to save its state.
     (tmp_path / "child.sh").write_text(
-        f"trap 'sleep 0.4; echo checkpoint > saved; exit 0' TERM\n"
+        f"trap 'sleep 0.1; echo checkpoint > saved; exit 0' TERM\n"
         f"echo here > {pipe}\n"
         f"{FOREVER} & wait\n",
         encoding="utf-8",
