@@ -19,6 +19,7 @@ from mnist_exp.errors import MnistExpError
 from mnist_exp.records import Record, RecordIndex
 from mnist_exp.stages import RUNNERS, StageContext, run_stage
 from mnist_exp.stages.all import AllStages
+from mnist_exp.stages.resume import unfinished_job
 from mnist_exp.workspaces.azure.retries import RetryPolicy
 from mnist_exp.workspaces.azure.workspace import AzureOptions, AzureWorkspace
 from tests.azure_emulator.emulator import GROUP, SUBSCRIPTION, WORKSPACE, Emulator
@@ -148,6 +149,8 @@ class AzureStages:
     def run(self, stage: Stage, *overrides: str) -> Record:
         """Run a stage as a command does: first its checks, then the stage."""
         context = self.context(stage, *overrides)
+        # A command looks for the job that it resumes when it composes its config.
+        unfinished_job(context.config, context.index)
         runner: Any = AllStages() if stage is Stage.all else RUNNERS[stage]
         if faults := runner.faults(context):
             raise MnistExpError(faults[0])

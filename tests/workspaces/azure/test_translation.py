@@ -68,25 +68,31 @@ def example_jobs() -> Iterator[Any]:
 
 @pytest.mark.parametrize("option", TRAIN)
 def test_a_job_of_each_option_is_the_same(option: str, tmp_path: Path) -> None:
-    assert_same_job(fresh_config("profile=azure", option), is_sweep=False, folder=tmp_path)
+    assert_same_job(
+        fresh_config("stage=all", "profile=azure", option), is_sweep=False, folder=tmp_path
+    )
 
 
 @pytest.mark.parametrize("option", [*SWEEPS, *options(CONF, "compute")])
 def test_a_sweep_of_each_option_is_the_same(option: str, tmp_path: Path) -> None:
-    assert_same_job(fresh_config("profile=azure", option), is_sweep=True, folder=tmp_path)
+    assert_same_job(
+        fresh_config("stage=all", "profile=azure", option), is_sweep=True, folder=tmp_path
+    )
 
 
 @pytest.mark.parametrize(("is_sweep", "overrides", "example"), list(example_jobs()))
 def test_a_job_of_each_example_is_the_same(
     is_sweep: bool, overrides: list[str], example: Path, tmp_path: Path
 ) -> None:
-    experiment = config("profile=azure", *overrides, config_dir=example)
+    experiment = config("stage=all", "profile=azure", *overrides, config_dir=example)
     assert_same_job(experiment, is_sweep=is_sweep, folder=tmp_path)
 
 
 @pytest.mark.parametrize("option", options(CONF, "endpoint"))
 def test_a_deployment_of_each_option_is_the_same(option: str, tmp_path: Path) -> None:
-    spec = build.deployment_spec(fresh_config("profile=azure", option), "endpoint-1", "m:1")
+    spec = build.deployment_spec(
+        fresh_config("stage=all", "profile=azure", option), "endpoint-1", "m:1"
+    )
     changed = replace(spec.liveness_probe, period=3)
     for one in (spec, replace(spec, liveness_probe=changed, instance_count=3)):
         loaded = load(load_online_deployment, deployment_yaml(one), tmp_path)
@@ -95,7 +101,7 @@ def test_a_deployment_of_each_option_is_the_same(option: str, tmp_path: Path) ->
 
 @pytest.mark.parametrize("option", options(CONF, "endpoint"))
 def test_an_endpoint_of_each_option_is_the_same(option: str, tmp_path: Path) -> None:
-    spec = build.endpoint_spec(fresh_config("profile=azure", option), "endpoint-1")
+    spec = build.endpoint_spec(fresh_config("stage=all", "profile=azure", option), "endpoint-1")
     traffic = replace(spec, traffic={"a": 100}, mirror_traffic={"b": 10})
     token = EndpointSpec("endpoint-1", AuthMode.aml_token)
     for one in (spec, traffic, token):
@@ -105,7 +111,7 @@ def test_an_endpoint_of_each_option_is_the_same(option: str, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("option", ["compute=gpu_cluster", "compute=low_priority"])
 def test_a_cluster_is_the_same(option: str, tmp_path: Path) -> None:
-    spec = fresh_config("profile=azure", option).compute
+    spec = fresh_config("stage=all", "profile=azure", option).compute
     loaded = load(load_compute, compute_yaml(spec), tmp_path)
     assert content(loaded) == content(compute_entity(spec))
 
