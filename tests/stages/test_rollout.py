@@ -13,7 +13,7 @@ from mnist_exp.errors import EndpointError
 from mnist_exp.results import DeploymentStatistics, Endpoint
 from mnist_exp.specs import EndpointSpec, RequestSettings
 from mnist_exp.stages.rollout import BlueGreen, Window, _window, worse
-from tests.serving.service import NAME, SCRIPT, Service, serve
+from tests.support.scoring_service import NAME, SCRIPT, Service, serve
 
 #: Of times alone the one test asks that is about them: others may need the machine.
 PATIENT = RolloutConfig([10, 100], 10, 10, 0, failure_margin=0.1, latency_margin_ms=60_000)

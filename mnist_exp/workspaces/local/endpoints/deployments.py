@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mnist_exp.errors import JobError, UnsupportedError
-from mnist_exp.serving.tail import last_lines
+from mnist_exp.serving.files import last_lines
 from mnist_exp.specs import DeploymentSpec
 from mnist_exp.workspaces.local.endpoints.front_client import front_line
 from mnist_exp.workspaces.local.endpoints.process_identity import (

@@ -8,8 +8,7 @@ from pathlib import Path
 from mnist_exp.errors import ConfigError, NotFoundError
 from mnist_exp.names import endpoint_name_fault
 from mnist_exp.results import Deployment, DeploymentStatistics, Endpoint
-from mnist_exp.serving.files import Credentials, EndpointRecord
-from mnist_exp.serving.tail import last_lines
+from mnist_exp.serving.files import Credentials, EndpointRecord, last_lines
 from mnist_exp.specs import DeploymentSpec, EndpointSpec
 from mnist_exp.workspaces.local.endpoints.changes import port_conflict, updated
 from mnist_exp.workspaces.local.endpoints.deployments import Update

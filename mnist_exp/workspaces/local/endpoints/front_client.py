@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 
 from mnist_exp.errors import EndpointError
 from mnist_exp.serving.control import connected_socket
-from mnist_exp.serving.tail import last_lines
+from mnist_exp.serving.files import last_lines
 from mnist_exp.workspaces.local.endpoints.process_identity import SERVER_MODULE, end_left_below
 from mnist_exp.workspaces.local.endpoints.sockets import listen
 from mnist_exp.workspaces.local.endpoints.state_files import EndpointFolder

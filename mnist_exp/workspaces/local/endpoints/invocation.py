@@ -4,8 +4,7 @@ import re
 from pathlib import Path
 
 from mnist_exp.errors import EndpointError
-from mnist_exp.serving.files import EndpointRecord
-from mnist_exp.serving.tail import last_lines
+from mnist_exp.serving.files import EndpointRecord, last_lines
 from mnist_exp.workspaces.local.endpoints.client import Call, ServiceError, UnreachedError, send
 from mnist_exp.workspaces.local.endpoints.front_client import ensure_front
 from mnist_exp.workspaces.local.endpoints.readout import deployment_now, scoring_uri

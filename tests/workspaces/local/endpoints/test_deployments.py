@@ -144,7 +144,7 @@ def test_a_broken_update_of_what_serves_nobody_does_not_say_that_it_serves(bench
 
 def test_a_script_that_is_not_through_in_time_is_ended(bench: Bench):
     impatient = ProbeSettings(initial_delay=0, period=1, failure_threshold=1)
-    with pytest.raises(JobError, match=r"init\(\) must be through within 1 s"):
+    with pytest.raises(JobError, match=r"init\(\) must return within 1 s"):
         bench.deploy(bench.waits_in_init, readiness_probe=impatient)
     assert bench.servers() == [bench.front]
 
