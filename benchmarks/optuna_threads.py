@@ -13,7 +13,7 @@ from benchmarks.configured import SPACE, configured
 from benchmarks.contestants import ours
 from digits.compute import ComputePath
 from digits.data import Digits, load
-from mnist_exp.workspaces.local.tracking.location import STORE_NAME
+from mnist_exp.workspaces.local.tracking.database import STORE_NAME
 
 
 def main(data: Path, epochs: int, folder: Path | None) -> None:

@@ -67,7 +67,9 @@ def _stub_sweep(count: int) -> dict[str, Any]:
         found = run_sweep({**spec, "data": None}, folder)
         entries = entries_of(folder / "outputs" / "jobs")
         spans = [_span(folder / "outputs" / "jobs" / f"sweep_{trial}") for trial in range(count)]
-    delays = [entry.at - spans[entry.trial][1] for entry in entries if isinstance(entry, Logged)]
+    delays = [
+        entry.at - spans[entry.point.trial][1] for entry in entries if isinstance(entry, Logged)
+    ]
     ends = [entry.at for entry in entries if isinstance(entry, Ended)]
     further = (ends[-1] - ends[0]) / max(1, count - 1)
     own = statistics.median(done - begun for begun, done in spans)

@@ -14,7 +14,7 @@ from pathlib import Path
 from benchmarks.configured import SPACE
 from benchmarks.our_sweep import CONCURRENT, ROOT, entries_of, prepare_store, run_sweep, sweep_spec
 from mnist_exp.sweeps.journal import Started
-from mnist_exp.workspaces.local.tracking.location import STORE_NAME
+from mnist_exp.workspaces.local.tracking.database import STORE_NAME
 
 _EAGER_CONCURRENT = 4
 

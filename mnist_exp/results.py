@@ -1,19 +1,15 @@
-"""What a workspace has, and what became of it: computes, jobs, models, endpoints."""
+"""Results: what a workspace returns about computes, jobs, models and endpoints."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from mnist_exp.metrics import MetricPoint
 from mnist_exp.specs import Literal
 from mnist_exp.status import JobStatus
 
-
-@dataclass(frozen=True)
-class MetricPoint:
-    """One log event of a metric."""
-
-    value: float
-    step: int
+#: The percentile of the response times that is compared.
+_PERCENTILE = 95
 
 
 @dataclass(frozen=True)
@@ -21,14 +17,14 @@ class TrialResult:
     """A trial of a sweep, running or ended.
 
     Attributes:
-        parameters: The values drawn from the search space.
-        best: Best value of the primary metric in the trial's whole history; None: never logged.
-        last: The latest value.
-        events: How many times the primary metric was logged: Azure ML's intervals.
-        why: Why it ended as it did, in plain words; empty when it just completed.
-        metrics: Name -> every log event, in order of arrival.
-        cut: The interval at which early termination cut it; None if it did not.
-        log: Its console log, where that is a file on this machine.
+        parameters: The values that were drawn from the search space.
+        best: The best value of the primary metric so far; None if the trial never logged it.
+        last: The latest value of the primary metric.
+        events: How often the trial logged the primary metric: Azure ML's intervals.
+        why: Why the trial failed, was canceled or was cut; empty if it completed.
+        metrics: Metric name -> every log event, in order of arrival.
+        cut: The interval at which early termination cut the trial; None if it did not.
+        log: The path of its console log, if the log is a file on this machine.
     """
 
     name: str
@@ -49,14 +45,14 @@ class JobResult:
     """A job or sweep, running or ended.
 
     Attributes:
-        metrics: Name -> every log event, in order of arrival. For a sweep: its best trial's.
-        why: Why it failed or was canceled.
-        folder: Where its files are kept (`outputs/`, `logs/`, `user_logs/`); a path or a URI.
-        log: Its console log, if it has one.
-        log_tail: The last lines of that log.
-        trials: A sweep's trials by index.
-        best: The name of a sweep's best trial; None when no trial logged the primary metric.
-        warnings: What the user should know though the job ended.
+        metrics: Metric name -> every log event, in order of arrival. Of a sweep: its best trial's.
+        why: Why the job failed or was canceled.
+        folder: Where its files are kept (`outputs/`, `logs/`, `user_logs/`): a path or a URI.
+        log: The path of its console log, if it has one.
+        log_tail: The last lines of the log.
+        trials: Of a sweep: the trials by index.
+        best: Of a sweep: the name of the best trial; None if no trial logged the primary metric.
+        warnings: What the user should know although the job ended.
     """
 
     name: str
@@ -73,12 +69,12 @@ class JobResult:
 
     @property
     def last_metrics(self) -> dict[str, float]:
-        """Name -> last value, as `run.json` has it."""
+        """Metric name -> last value, as in `run.json`."""
         return {name: points[-1].value for name, points in self.metrics.items() if points}
 
     @property
     def best_trial(self) -> TrialResult | None:
-        """The winner of a sweep."""
+        """The best trial of a sweep."""
         return next((trial for trial in self.trials if trial.name == self.best), None)
 
 
@@ -95,9 +91,12 @@ class Compute:
 
 @dataclass(frozen=True)
 class RegisteredModel:
-    """A version of a registered model; `path` is where its files are, `job` where it came from.
+    """A version of a registered model.
 
-    `type` is Azure ML's: custom_model, mlflow_model or triton_model.
+    Attributes:
+        path: Where its files are.
+        job: The job that produced its files.
+        type: Azure ML's type: custom_model, mlflow_model or triton_model.
     """
 
     name: str
@@ -112,9 +111,9 @@ class Deployment:
     """A deployment as the workspace has it.
 
     Attributes:
-        provisioning_state: In Azure ML's words: Creating, Updating, Succeeded, Failed, Deleting.
-        log: Its console log, if it can be read on this machine.
-        why: Why it has Failed, and what to do.
+        provisioning_state: Azure ML's state: Creating, Updating, Succeeded, Failed or Deleting.
+        log: The path of its console log; None if this machine cannot read it.
+        why: Why the deployment is Failed, and what to do.
     """
 
     name: str
@@ -127,13 +126,13 @@ class Deployment:
 
 @dataclass(frozen=True)
 class DeploymentStatistics:
-    """How a deployment has done so far; two of them, one taken from the other, tell of a time.
+    """What a deployment has answered, since its endpoint started or in a period of time.
 
     Attributes:
-        times_ms: Milliseconds -> how many of the successful requests took no longer, and longer
-            than the next smaller bound.
-        processes: Who works for it, where that can be said.
-        restarts: How often a worker had to be replaced.
+        times_ms: Upper bound in milliseconds -> number of successful requests that took at most
+            that long, and longer than the next smaller bound.
+        processes: The process ids of its workers, where they are known.
+        restarts: How often a worker was replaced.
     """
 
     requests: int = 0
@@ -142,15 +141,52 @@ class DeploymentStatistics:
     processes: Sequence[int] = ()
     restarts: int = 0
 
+    def __str__(self) -> str:
+        return f"{counted(self.requests, 'request')}, {self.failures} failed"
+
+    @property
+    def failure_rate(self) -> float:
+        """The share of requests that failed."""
+        return self.failures / self.requests if self.requests else 0.0
+
+    @property
+    def p95_ms(self) -> float:
+        """The time in milliseconds within which 95 % of the successful requests were answered.
+
+        0 without successful requests.
+        """
+        slower = sum(self.times_ms.values()) * _PERCENTILE / 100
+        for bound in sorted(self.times_ms):
+            slower -= self.times_ms[bound]
+            if slower <= 0:
+                return bound
+        return 0.0
+
+    def since(self, start: "DeploymentStatistics") -> "DeploymentStatistics":
+        """Return the requests, failures and times since earlier statistics."""
+        if self.requests < start.requests:
+            # The process that counts was restarted in between, and counted from 0.
+            start = DeploymentStatistics()
+        times = {
+            bound: count - start.times_ms.get(bound, 0)
+            for bound, count in self.times_ms.items()
+            if count > start.times_ms.get(bound, 0)
+        }
+        requests, failures = self.requests - start.requests, self.failures - start.failures
+        return DeploymentStatistics(requests, failures, times)
+
 
 @dataclass(frozen=True)
 class Endpoint:
     """An endpoint as the workspace has it.
 
     Attributes:
-        keys: Where its keys can be read: a path that only its owner can open; None if nowhere.
-        why: Why it has Failed, and what to do.
-        expires: When it deletes itself, in seconds of Unix time; None: never.
+        traffic: Deployment name -> percentage of the live traffic.
+        keys: The path of the file with its keys, which only its owner can read; None if there is
+            no such file.
+        mirror_traffic: Deployment name -> percentage of the requests that are copied to it.
+        why: Why the endpoint is Failed, and what to do.
+        expires: When the endpoint deletes itself, in seconds of Unix time; None: never.
     """
 
     name: str
@@ -166,7 +202,7 @@ class Endpoint:
 
 
 class Level(StrEnum):
-    """How a finding of the doctor bears on the experiment."""
+    """How serious a finding of the doctor is."""
 
     OK = "ok"
     WARN = "warn"
@@ -175,8 +211,18 @@ class Level(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at: `what` is a config key or a word, `text` has the remedy."""
+    """One thing that the doctor looked at.
+
+    Attributes:
+        what: A config key, or a word for the thing.
+        text: What was found, and what to do.
+    """
 
     level: Level
     what: str
     text: str
+
+
+def counted(number: int, word: str) -> str:
+    """Return a number with its word: `1 request`, `2 requests`."""
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from mnist_exp.workspaces.local.tracking.location import STORE_NAME
+from mnist_exp.workspaces.local.tracking.database import STORE_NAME
 from tests.azure_emulator.certificates import Certificates, make_certificates
 from tests.guard.sitecustomize import LOG_VARIABLE, install
 

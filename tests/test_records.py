@@ -36,14 +36,14 @@ def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert read.status is JobStatus.COMPLETED
 
 
-def test_the_words_are_azures(tmp_path: Path) -> None:
+def test_stage_and_status_are_azure_ml_words(tmp_path: Path) -> None:
     content = json.loads(record().save(tmp_path).read_text(encoding="utf-8"))
     assert content["schema_version"] == SCHEMA_VERSION
     assert (content["stage"], content["status"]) == ("train", "Completed")
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
-def test_what_is_not_finite_is_null(tmp_path: Path, value: float) -> None:
+def test_a_number_that_is_not_finite_is_null(tmp_path: Path, value: float) -> None:
     path = record(metrics={"loss": value, "acc": 1.0}, trials=[{"best": [value]}]).save(tmp_path)
     content = json.loads(path.read_text(encoding="utf-8"), parse_constant=pytest.fail)
     assert content["metrics"] == {"loss": None, "acc": 1.0}
@@ -79,7 +79,7 @@ def test_a_kill_leaves_the_old_file_whole(tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == 2
 
 
-def test_written_files_have_the_mode_that_was_asked_for(tmp_path: Path) -> None:
+def test_written_files_have_the_given_mode(tmp_path: Path) -> None:
     write_json(tmp_path / "plain", 1)
     write_json(tmp_path / "secret", 1, mode=0o600)
     assert (tmp_path / "plain").stat().st_mode & 0o777 == 0o644
@@ -92,7 +92,7 @@ def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
         load_record(path)
 
 
-def test_a_field_of_a_later_minor_change_is_passed_over(tmp_path: Path) -> None:
+def test_an_unknown_field_is_ignored(tmp_path: Path) -> None:
     content = asdict(record())
     write_json(tmp_path / "run.json", {**content, "from_the_future": 1})
     assert load_record(tmp_path / "run.json").name == "train_1"
@@ -150,12 +150,12 @@ def outputs(tmp_path: Path) -> Outputs:
     return Outputs(tmp_path / "out puts ü")
 
 
-def test_an_empty_index_has_nothing(outputs: Outputs) -> None:
+def test_an_empty_index_yields_nothing(outputs: Outputs) -> None:
     assert outputs.names(Stage.train) == []
     assert not outputs.folder.exists()
 
 
-def test_the_newest_is_first_and_only_the_stages_asked_for(outputs: Outputs) -> None:
+def test_the_index_yields_the_newest_records_of_the_given_stages(outputs: Outputs) -> None:
     for name, stage in (("a", Stage.train), ("b", Stage.sweep), ("c", Stage.train)):
         outputs.add(name, stage)
     assert outputs.names(Stage.train) == ["c", "a"]
@@ -187,14 +187,14 @@ def test_damaged_lines_are_skipped(outputs: Outputs, damage: bytes) -> None:
     assert outputs.names(Stage.train) == ["after", "before"]
 
 
-def test_records_that_are_gone_are_skipped(outputs: Outputs) -> None:
+def test_deleted_records_are_skipped(outputs: Outputs) -> None:
     outputs.add("a")
     outputs.add("b")
     (outputs.folder / "runs" / "b" / "run.json").unlink()
     assert outputs.names(Stage.train) == ["a"]
 
 
-def test_the_status_is_that_of_the_record_not_of_the_index(outputs: Outputs) -> None:
+def test_the_status_is_read_from_the_record(outputs: Outputs) -> None:
     outputs.add("a")
     record("a", status=JobStatus.FAILED).save(outputs.folder / "runs" / "a")
     ((found, _),) = outputs.index.newest_first(Stage.train)

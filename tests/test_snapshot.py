@@ -38,7 +38,7 @@ def test_everything_travels_without_an_ignore_file(code: Path, write: Write) -> 
     assert names(code) == [".hidden", "sub/deep/data.txt", "train.py", "with blank.py"]
 
 
-def test_gitignore_is_heeded(code: Path, write: Write) -> None:
+def test_files_in_gitignore_do_not_travel(code: Path, write: Write) -> None:
     write(".gitignore", "*.log\n/build/\n# a comment\n")
     for name in ("train.py", "a.log", "sub/b.log", "build/x", "sub/build/y"):
         write(name)
@@ -69,14 +69,14 @@ def test_ignore_files_of_other_folders_are_not_read(code: Path, write: Write) ->
     assert names(code) == ["sub/.gitignore", "sub/model.py", "train.py"]
 
 
-def test_negation_takes_a_file_back(code: Path, write: Write) -> None:
+def test_negation_brings_a_file_back(code: Path, write: Write) -> None:
     write(".amlignore", "*.txt\n!keep.txt\n/data/*\n!/data/small/\n")
     for name in ("a.txt", "keep.txt", "sub/keep.txt", "data/big.bin", "data/small/x.bin"):
         write(name)
     assert names(code) == [".amlignore", "data/small/x.bin", "keep.txt", "sub/keep.txt"]
 
 
-def test_everything_ignored_but_some(code: Path, write: Write) -> None:
+def test_a_negated_pattern_brings_single_files_back(code: Path, write: Write) -> None:
     write(".amlignore", "*\n!*/\n!*.py\n")
     for name in ("train.py", "sub/model.py", "sub/notes.md", "notes.md"):
         write(name)
@@ -130,12 +130,14 @@ def test_modes_are_kept_and_pipes_are_not_read(code: Path, write: Write, tmp_pat
     assert names(code) == ["run.sh"]
 
 
-def test_no_folder_is_an_error(tmp_path: Path) -> None:
+def test_a_missing_code_folder_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(JobError, match=r"job\.code: must be a folder, got .*nowhere"):
         snapshot_files(tmp_path / "nowhere")
 
 
-def test_hash_is_of_names_and_contents_alone(code: Path, write: Write, tmp_path: Path) -> None:
+def test_the_hash_depends_on_names_and_contents_only(
+    code: Path, write: Write, tmp_path: Path
+) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
     for folder, order in ((first, ("a.py", "sub/b.py")), (second, ("sub/b.py", "a.py"))):
         for name in order:
@@ -144,7 +146,7 @@ def test_hash_is_of_names_and_contents_alone(code: Path, write: Write, tmp_path:
     assert snapshot_hash(first) == snapshot_hash(second)
 
 
-def test_hash_does_not_see_what_is_ignored(code: Path, write: Write) -> None:
+def test_the_hash_does_not_depend_on_ignored_files(code: Path, write: Write) -> None:
     write(".amlignore", "*.log\n")
     before = snapshot_hash(code)
     write("a.log", "noise")
@@ -152,7 +154,7 @@ def test_hash_does_not_see_what_is_ignored(code: Path, write: Write) -> None:
 
 
 @pytest.mark.parametrize("change", ["content", "name", "moved"])
-def test_hash_sees_every_change_that_matters(code: Path, write: Write, change: str) -> None:
+def test_the_hash_changes_with_each_name_or_content(code: Path, write: Write, change: str) -> None:
     path = write("a.py", "1")
     write("b.py", "2")
     before = snapshot_hash(code)
@@ -166,6 +168,6 @@ def test_hash_sees_every_change_that_matters(code: Path, write: Write, change: s
     assert snapshot_hash(code) != before
 
 
-def test_a_name_that_is_not_text_is_no_obstacle(code: Path) -> None:
+def test_a_file_name_that_is_not_utf_8_travels(code: Path) -> None:
     Path(os.fsdecode(os.fsencode(code) + b"/\xff.py")).write_text("", encoding="utf-8")
     assert len(snapshot_hash(code)) == 64

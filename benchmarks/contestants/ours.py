@@ -1,10 +1,9 @@
 """The trainer's own paths, called as its training loop calls them."""
 
 from benchmarks.contestants import Epoch, Work
-from digits.compute import ComputePath, Progress
+from digits.compute import ComputePath, Progress, choose_path
 from digits.data import Digits
 from digits.export import evaluate
-from digits.paths import choose_path
 from digits.settings import Settings
 from digits.training import epoch_order
 

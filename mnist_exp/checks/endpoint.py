@@ -13,9 +13,8 @@ from mnist_exp.config import (
     RolloutConfig,
 )
 from mnist_exp.names import endpoint_name_fault
+from mnist_exp.traffic import MAX_MIRRORED, overlap_faults, share_faults
 
-#: Percent of the live traffic that may be copied.
-MOST_MIRRORED = 50
 #: Variables with which Azure ML's server is set; here they mean the same.
 #: https://learn.microsoft.com/azure/machine-learning/how-to-inference-server-http
 _SERVER_SETTINGS = ("WORKER_COUNT", "WORKER_TIMEOUT", "SCORING_TIMEOUT_MS")
@@ -36,8 +35,8 @@ def endpoint_faults(config: ExperimentConfig) -> Iterator[str]:
         if value < 1:
             yield f"endpoint.{key}: must be at least 1, got {value}"
     yield from _request_file(endpoint.request_file)
-    yield from _traffic(endpoint.traffic)
-    yield from _mirror_traffic(endpoint.mirror_traffic, endpoint.traffic)
+    yield from share_faults(endpoint.traffic, endpoint.mirror_traffic)
+    yield from overlap_faults(endpoint.traffic, endpoint.mirror_traffic)
     yield from _rollout(endpoint)
 
 
@@ -63,26 +62,6 @@ def _request_file(path: str | None) -> Iterator[str]:
         yield f"{where}: must be a file with JSON, got {path} ({reason})"
 
 
-def _traffic(traffic: Mapping[str, int]) -> Iterator[str]:
-    for name, percent in traffic.items():
-        if not 0 <= percent <= 100:
-            yield f"endpoint.traffic.{name}: must be from 0 to 100 percent, got {percent}"
-    if sum(traffic.values()) not in (0, 100):
-        yield f"endpoint.traffic: must sum to 0 or 100, got {sum(traffic.values())}"
-
-
-def _mirror_traffic(mirror: Mapping[str, int], traffic: Mapping[str, int]) -> Iterator[str]:
-    where = "endpoint.mirror_traffic"
-    mirrored = [name for name, percent in mirror.items() if percent]
-    if len(mirrored) > 1:
-        yield f"{where}: must name one deployment, got {', '.join(mirrored)}"
-    for name, percent in mirror.items():
-        if not 0 <= percent <= MOST_MIRRORED:
-            yield f"{where}.{name}: must be from 0 to {MOST_MIRRORED} percent, got {percent}"
-        if percent and traffic.get(name):
-            yield f"{where}.{name}: must have no live traffic, got {traffic[name]} percent"
-
-
 def _rollout(endpoint: EndpointConfig) -> Iterator[str]:
     where, rollout = "endpoint.rollout", endpoint.rollout
     steps = rollout.steps
@@ -90,10 +69,10 @@ def _rollout(endpoint: EndpointConfig) -> Iterator[str]:
         return
     if steps != sorted(set(steps)) or steps[-1] != 100 or steps[0] < 1:
         yield f"{where}.steps: must be rising percents that end with 100, got {steps}"
-    if not 0 <= rollout.mirror <= MOST_MIRRORED:
-        yield f"{where}.mirror: must be from 0 to {MOST_MIRRORED} percent, got {rollout.mirror}"
+    if not 0 <= rollout.mirror <= MAX_MIRRORED:
+        yield f"{where}.mirror: must be from 0 to {MAX_MIRRORED} percent, got {rollout.mirror}"
     if endpoint.traffic or endpoint.mirror_traffic:
-        yield f"{where}: shifts the traffic itself; leave endpoint.traffic and mirror_traffic out"
+        yield f"{where}: sets the traffic itself; leave endpoint.traffic and mirror_traffic out"
     yield from _rollout_numbers(where, rollout)
 
 

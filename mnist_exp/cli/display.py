@@ -62,7 +62,7 @@ class RichDisplay:
         """Print a line of progress."""
         print_line(self._progress, f"  {text}")
 
-    def result(self, text: str) -> None:
+    def output(self, text: str) -> None:
         """Print a line of what was asked for."""
         indent = " " * (len(text) - len(text.lstrip(" ")))
         print_line(self._results, indent + plain(text))
@@ -71,13 +71,13 @@ class RichDisplay:
         """Print a warning."""
         print_line(self._progress, f"warning: {text}", "yellow")
 
-    def resumable(self, record: Record) -> None:
-        """Say how to go on with a job that has not been completed."""
-        # It keeps the config that it was begun with.
+    def resume_hint(self, record: Record) -> None:
+        """Print the command that resumes an unfinished job."""
+        # The job keeps its config: only the outputs folder must be repeated.
         kept = [text for text in self._given if override_key(text) == "outputs_dir"]
         words = ["mnist-exp", f"stage={record.stage.value}", f"run={record.name}", *kept]
-        condition = "once its fault is mended, " if record.status is JobStatus.FAILED else ""
-        self.message(f"{condition}go on with it: {shlex.join(words)}")
+        condition = "after fixing the fault, " if record.status is JobStatus.FAILED else ""
+        self.message(f"{condition}resume it with: {shlex.join(words)}")
 
     def stage_ended(self, record: Record) -> None:
         """Print a stage's summary; of `stage=all`, a table of its stages first."""

@@ -1,7 +1,8 @@
-"""Going on with a sweep or a run: its config is the one that it was begun with.
+"""The config of a command that resumes a job: the config of the job, and the permitted overrides.
 
-Whatever the command says besides is either what was said then, or one of the few things that may
-change in between.
+An override is fine if it asks for what the job has, or if it sets a key that may change. What a
+job is and which keys may change stand in `mnist_exp.stages.resume`; what needs Hydra's parser or
+OmegaConf stands here.
 """
 
 import json
@@ -9,185 +10,160 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from mnist_exp.cli.arguments import override_key
-from mnist_exp.config import ExperimentConfig, Stage
+from mnist_exp.config import ExperimentConfig
 from mnist_exp.errors import ConfigError, NotFoundError
-from mnist_exp.records import Record, RecordIndex
-from mnist_exp.stages.earlier_records import CONFIG_NAME, unfinished_sweep, unfinished_training
+from mnist_exp.records import RecordIndex
+from mnist_exp.same_job import START_ANOTHER, Difference, differences
+from mnist_exp.stages.resume import COMMAND_KEYS, UnfinishedJob, unfinished_job
 
-#: What every command says for itself.
-_OWN = ("stage", "run", "resume", "outputs_dir", "wait", "dry_run")
-#: What a training that goes on may be given anew: how long it lasts, and on what it runs.
-_COMPUTE = "compute"
-_FREE = ("model.epochs", "job.timeout", "job.environment_variables", _COMPUTE)
+#: A config group that is taken as a whole: its keys do not make sense one by one.
+_WHOLE_GROUP = "compute"
 _REFERENCE = re.compile(r"(\\*)\$\{")
 
 
-class _Change(NamedTuple):
-    """What an override would change: a dotted key, what was there and what would be."""
-
-    override: str
-    key: str
-    then: Any
-    now: Any
-
-
 def with_kept_config(config: ExperimentConfig, overrides: Sequence[str]) -> ExperimentConfig:
-    """Return the config of the sweep or run that the command goes on with, else its own.
+    """Return the config of the job that the command resumes; `config` if it resumes none.
 
     Args:
-        config: What was composed.
-        overrides: What the command was given.
+        config: The composed config.
+        overrides: The command's overrides.
 
     Raises:
-        NotFoundError: There is no such sweep or run, or it has ended.
-        ConfigError: The command wants to change it.
+        NotFoundError: There is no such job, it has ended, or its config cannot be read.
+        ConfigError: The overrides would change the job.
     """
-    index = RecordIndex(Path(config.outputs_dir))
-    named, last = config.run is not None, config.resume == "last"
-    # Both at once, and any other text, are faults that the checks tell of.
-    if config.stage is Stage.sweep and named != last:
-        record, folder = unfinished_sweep(index, config.run)
-        return _gone_on_with(record, folder, config, overrides)
-    if config.stage is Stage.train and config.run is not None and config.resume is None:
-        record, folder = unfinished_training(index, config.run)
-        # An earlier version kept no config.
-        if (folder / CONFIG_NAME).is_file():
-            return _gone_on_with(record, folder, config, overrides, _FREE)
-    return config
+    job = unfinished_job(config, RecordIndex(Path(config.outputs_dir)))
+    if job is None or job.config_path is None:
+        return config
+    kept, composed = _comparable(_read(job.config_path)), _comparable(config)
+    if faults := _faults(job, kept, composed, overrides):
+        raise ConfigError(faults)
+    _apply_permitted(kept, composed, overrides, job.may_change)
+    own = {name: getattr(config, name) for name in COMMAND_KEYS}
+    return replace(_config(kept | own), run=job.record.name, resume=None)
 
 
-def _gone_on_with(
-    record: Record,
-    folder: Path,
-    config: ExperimentConfig,
-    overrides: Sequence[str],
-    free: Sequence[str] = (),
-) -> ExperimentConfig:
-    then, now = _fixed(_read(folder / CONFIG_NAME)), _fixed(config)
-    refused: dict[str, _Change] = {}
-    for change in _changes(now, then, overrides):
-        if not _is_among(change.key, free):
-            refused.setdefault(change.override, change)
-    if refused:
-        may = f"; only {', '.join(free)} may change" if free else ""
-        raise ConfigError(
-            [
-                f"{one.key}: {record.stage.value} {record.name} goes on with what it was begun "
-                f"with, {json.dumps(one.then)}, got {json.dumps(one.now)} ({one.override}); leave "
-                f"{override_key(one.override)} out, or leave run= and resume= out to begin another"
-                f"{may}"
-                for one in refused.values()
-            ]
+def _faults(job: UnfinishedJob, kept: Any, composed: Any, overrides: Sequence[str]) -> list[str]:
+    """Return a line for each override that would change the job: the first change it makes."""
+    refused: dict[str, Difference] = {}
+    for override, difference in _changes(kept, composed, overrides):
+        if not _is_among(difference.key, job.may_change):
+            refused.setdefault(override, difference)
+    may = f"; only {', '.join(job.may_change)} may change" if job.may_change else ""
+    return [
+        difference.message(
+            f"{job}",
+            f"leave {override_key(override)} out ({override}), or {START_ANOTHER}{may}",
         )
-    _take_over(now, then, overrides, free)
-    own = {name: getattr(config, name) for name in _OWN}
-    return replace(_config(then | own), run=record.name, resume=None)
+        for override, difference in refused.items()
+    ]
 
 
-def _take_over(now: Any, then: Any, overrides: Sequence[str], free: Sequence[str]) -> None:
-    """Put what the overrides say of the free keys into the kept config, as it was composed now."""
+def _changes(
+    kept: Any, composed: Any, overrides: Sequence[str]
+) -> Iterator[tuple[str, Difference]]:
+    """Yield each difference that an override causes, with this override.
+
+    Inputs that take their value from another key are left out: the other key is compared.
+    """
+    given = {override_key(text): text for text in overrides}
+    # A profile is no key of the config, but chooses config groups before any key is set.
+    keys = {*composed, *COMMAND_KEYS, "hydra"}
+    chosen = [key for key in given if key.partition(".")[0] not in keys]
+    followers = [set(one["job"].get("sources", ())) for one in (composed, kept)]
+    derived = {("job", "inputs", name) for name in set.intersection(*followers)}
+    for difference in differences(kept, composed):
+        path = difference.path
+        if path[:2] == ("job", "sources") or path in derived:
+            continue
+        prefixes = [".".join(path[:count]) for count in range(len(path), 0, -1)]
+        cause = next((key for key in (*prefixes, *chosen) if key in given), None)
+        if cause is None:
+            continue
+        # An override of the first command that this command does not repeat is no change.
+        removes = cause == difference.key or given[cause].endswith("{}")
+        if difference.given is not None or removes:
+            yield given[cause], difference
+
+
+def _apply_permitted(
+    kept: Any, composed: Any, overrides: Sequence[str], permitted: Sequence[str]
+) -> None:
+    """Set the permitted keys that the overrides name to their composed values, in `kept`."""
     for override in OverridesParser.create().parse_overrides(list(overrides)):
         key = override.key_or_group
-        if not _is_among(key, free):
+        if not _is_among(key, permitted):
             continue
         if override.is_delete():
-            _part(then, key).pop(key.rpartition(".")[2], None)
+            _parent(kept, key).pop(_name(key), None)
             continue
-        value = override.value()
-        # `{}` empties, anything else in braces adds; a group is chosen whole.
-        if key != _COMPUTE and isinstance(value, Mapping) and value:
-            keys = [f"{key}.{name}" for name in value]
-        else:
-            keys = [key]
-        for one in keys:
-            name = one.rpartition(".")[2]
-            if name in _part(now, one):
-                _part(then, one)[name] = _part(now, one)[name]
-    # The inputs had taken their values from the config before it was kept.
-    for name, source in then["job"]["sources"].items():
-        if _is_among(source, free):
-            then["job"]["inputs"][name] = _part(then, source)[source.rpartition(".")[2]]
+        for changed in _keys_set(key, override.value()):
+            if _name(changed) in _parent(composed, changed):
+                _parent(kept, changed)[_name(changed)] = _parent(composed, changed)[_name(changed)]
+    # The kept inputs have values, no references: repeat those that follow a permitted key.
+    for name, source in kept["job"]["sources"].items():
+        if _is_among(source, permitted):
+            kept["job"]["inputs"][name] = _parent(kept, source)[_name(source)]
 
 
-def _part(content: Any, key: str) -> Any:
+def _keys_set(key: str, value: Any) -> list[str]:
+    """Return the keys that an override sets: a mapping adds its entries, but `{}` empties."""
+    if key != _WHOLE_GROUP and isinstance(value, Mapping) and value:
+        return [f"{key}.{name}" for name in value]
+    return [key]
+
+
+def _parent(content: Any, key: str) -> Any:
     """Return the mapping that holds a dotted key."""
     for name in key.split(".")[:-1]:
         content = content[name]
     return content
 
 
-def _is_among(key: str, free: Sequence[str]) -> bool:
-    return any(key == one or key.startswith(f"{one}.") for one in free)
+def _name(key: str) -> str:
+    return key.rpartition(".")[2]
 
 
-def _fixed(config: ExperimentConfig) -> Any:
-    """Return what a config says of the experiment, as the kept file has it."""
-    return json.loads(
-        json.dumps({key: value for key, value in asdict(config).items() if key not in _OWN})
-    )
+def _is_among(key: str, keys: Sequence[str]) -> bool:
+    """Whether a dotted key is one of `keys`, or stands below one of them."""
+    return any(key == other or key.startswith(f"{other}.") for other in keys)
 
 
-def _changes(now: Any, then: Any, overrides: Sequence[str]) -> Iterator[_Change]:
-    """Yield what the overrides change, inputs that follow another key aside."""
-    given = {override_key(text): text for text in overrides}
-    # A group is chosen before its keys are set, and a profile (no key of the config) before all.
-    chosen = [key for key in given if key.partition(".")[0] not in {*now, *_OWN, "hydra"}]
-    followers = [set(one["job"].get("sources", ())) for one in (now, then)]
-    derived = {("job", "inputs", name) for name in set.intersection(*followers)}
-    for path, was, would_be in _differences(now, then):
-        if path[:2] == ("job", "sources") or path in derived:
-            continue
-        prefixes = [".".join(path[:count]) for count in range(len(path), 0, -1)]
-        by = next((one for one in (*prefixes, *chosen) if one in given), None)
-        if by is None:
-            continue
-        # What was said then, and is not now, is no wish to take it away.
-        if would_be is not None or by == ".".join(path) or given[by].endswith("{}"):
-            yield _Change(given[by], ".".join(path), was, would_be)
-
-
-def _differences(
-    now: Any, then: Any, where: tuple[str, ...] = ()
-) -> Iterator[tuple[tuple[str, ...], Any, Any]]:
-    """Yield where two configs differ, as deep as both have keys: the path, then, now."""
-    if not (isinstance(now, Mapping) and isinstance(then, Mapping)):
-        if now != then:
-            yield where, then, now
-        return
-    for name in {**then, **now}:
-        yield from _differences(now.get(name), then.get(name), (*where, name))
+def _comparable(config: ExperimentConfig) -> Any:
+    """Return the config as the kept file has it, without the keys of the command itself."""
+    content = {key: value for key, value in asdict(config).items() if key not in COMMAND_KEYS}
+    return json.loads(json.dumps(content))
 
 
 def _read(path: Path) -> ExperimentConfig:
     try:
         return _config(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError, OmegaConfBaseException) as error:
-        said = str(error).partition("\n")[0]
+        reason = str(error).partition("\n")[0]
         raise NotFoundError(
-            f"run: the config that it was begun with cannot be read from {path} ({said}); leave "
-            "run= and resume= out to begin another"
+            f"run: the config of the job cannot be read from {path} ({reason}); {START_ANOTHER}"
         ) from error
 
 
 def _config(content: Any) -> ExperimentConfig:
-    merged = OmegaConf.merge(OmegaConf.structured(ExperimentConfig), _literal(content))
+    merged = OmegaConf.merge(OmegaConf.structured(ExperimentConfig), _escaped(content))
     config = OmegaConf.to_object(merged)
     if not isinstance(config, ExperimentConfig):
-        raise TypeError(f"no ExperimentConfig but a {type(config)}")
+        raise TypeError(f"must be an ExperimentConfig, got {type(config)}")
     return config
 
 
-def _literal(content: Any) -> Any:
-    """Return the content so that OmegaConf resolves nothing in it: that has been done."""
+def _escaped(content: Any) -> Any:
+    """Return the content with its references escaped: they were resolved before it was kept."""
     if isinstance(content, Mapping):
-        return {name: _literal(part) for name, part in content.items()}
+        return {name: _escaped(part) for name, part in content.items()}
     if isinstance(content, list):
-        return [_literal(part) for part in content]
+        return [_escaped(part) for part in content]
     return _REFERENCE.sub(r"\1\1\\${", content) if isinstance(content, str) else content

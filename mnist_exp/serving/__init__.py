@@ -11,7 +11,7 @@ second.
       app            the contract of a request
       exchange       one HTTP request and its answer
       access         keys and tokens
-      traffic        which deployment answers, which one gets a copy, and how each has performed
+      routing        which deployment answers, which one gets a copy, and how each has performed
       swagger        the published description of the endpoint
       control        requests of commands to the front, over a socket in the endpoint's folder
       worker_pool    the workers of one revision, and the requests that wait for a worker

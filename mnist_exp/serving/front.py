@@ -25,7 +25,7 @@ from mnist_exp.serving.files import (
     read_json,
     replace_json,
 )
-from mnist_exp.serving.traffic import Routing, Statistics
+from mnist_exp.serving.routing import Routing, Statistics
 from mnist_exp.serving.worker import StartError
 from mnist_exp.serving.worker_pool import WorkerPool
 

@@ -3,15 +3,17 @@
 from mnist_exp.config import Stage
 from mnist_exp.stages.cleanup import CleanupStage
 from mnist_exp.stages.compute import ComputeStage
-from mnist_exp.stages.context import Display, StageContext, StageRunner, Watching, run_stage
+from mnist_exp.stages.context import Display, StageContext, StageRunner
 from mnist_exp.stages.deploy import DeployStage
 from mnist_exp.stages.doctor import DoctorStage
 from mnist_exp.stages.inspection import LogsStage, StatusStage
 from mnist_exp.stages.invoke import InvokeStage
-from mnist_exp.stages.jobs import SweepStage, TrainStage
+from mnist_exp.stages.recording import run_stage
 from mnist_exp.stages.register import RegisterStage
+from mnist_exp.stages.sweep import SweepStage
+from mnist_exp.stages.train import TrainStage
 
-__all__ = ["RUNNERS", "Display", "StageContext", "StageRunner", "Watching", "run_stage"]
+__all__ = ["RUNNERS", "Display", "StageContext", "StageRunner", "run_stage"]
 
 RUNNERS: dict[Stage, StageRunner] = {
     runner.stage: runner

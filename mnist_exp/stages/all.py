@@ -8,8 +8,9 @@ from mnist_exp.errors import MnistExpError, NotFoundError
 from mnist_exp.names import new_job_name
 from mnist_exp.records import RECORD_NAME, Record, load_record
 from mnist_exp.stages import RUNNERS
-from mnist_exp.stages.context import StageContext, run_stage
-from mnist_exp.stages.resume import begun_endpoint, earlier_stages
+from mnist_exp.stages.context import StageContext
+from mnist_exp.stages.recording import run_stage
+from mnist_exp.stages.resume import completed_stages, unfinished_endpoint
 
 _ORDER = (
     Stage.compute,
@@ -35,7 +36,7 @@ class AllStages:
         rule = "stage=all deletes its endpoint at the end, so it must make a new one"
         if endpoint.reuse:
             return [f"endpoint.reuse: {rule}, got true; add endpoint.reuse=false, or stage=deploy"]
-        if endpoint.name is not None and endpoint.name == begun_endpoint(context):
+        if endpoint.name is not None and endpoint.name == unfinished_endpoint(context):
             return []
         if endpoint.name is not None and not RUNNERS[Stage.cleanup].faults(context):
             return [f"endpoint.name: {rule}, got {endpoint.name}, which exists; name another"]
@@ -60,7 +61,7 @@ class AllStages:
 
     def _taken_over(self, context: StageContext) -> dict[Stage, Record]:
         """Return what the same command has completed before it was cut short."""
-        found = earlier_stages(context)
+        found = completed_stages(context)
         for stage, record in found.items():
             context.display.message(
                 f"{stage.value}: found {record.name}, done by an earlier command"

@@ -1,54 +1,48 @@
-"""What a stage is given, and the frame that every stage runs in."""
+"""What a stage is given, what a stage is, and where a stage shows what it does."""
 
-import platform
-import subprocess
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol
 
 from mnist_exp.config import ExperimentConfig, Stage
-from mnist_exp.errors import JobError, MnistExpError
 from mnist_exp.records import Record, RecordIndex
-from mnist_exp.stages.fingerprint import fingerprint
-from mnist_exp.status import JobStatus
-from mnist_exp.workspaces.base import BY_THE_USER, Detached, Observer, Workspace
-
-#: Packages whose versions decide what a run gives.
-_RECORDED_PACKAGES = ("mnist-exp", "tensorflow", "keras", "mlflow", "numpy", "azure-ai-ml")
+from mnist_exp.workspaces.base import Observer, Workspace
 
 
 class Display(Protocol):
     """Where a stage shows what it does."""
 
     def stage_started(self, record: Record) -> None:
-        """A stage begins."""
+        """Show that a stage begins."""
 
     def watching(
         self, total_events: int | None, primary_metric: str, trials: int | None = None
-    ) -> "Watching":
-        """Return a context manager whose observer shows a job's progress."""
+    ) -> "ProgressView":
+        """Return a context manager that shows a job's progress.
+
+        Args:
+            total_events: How often the job logs the primary metric; None if unknown.
+            primary_metric: The metric to show; empty for none.
+            trials: The number of trials of a sweep; None for a single job.
+        """
 
     def message(self, text: str) -> None:
-        """A line worth reading."""
+        """Print a line about the progress."""
 
-    def result(self, text: str) -> None:
-        """What the stage was asked for, for people and for pipes."""
+    def output(self, text: str) -> None:
+        """Print a line of what the stage was asked for, to standard output."""
 
-    def resumable(self, record: Record) -> None:
-        """Say how to go on with a job that has not been completed."""
+    def resume_hint(self, record: Record) -> None:
+        """Print the command that resumes an unfinished job."""
 
     def stage_ended(self, record: Record) -> None:
-        """A stage has ended; its summary."""
+        """Show the summary of a stage that has ended."""
 
 
-class Watching(Protocol):
-    """Shows progress while it is entered."""
+class ProgressView(Protocol):
+    """A context manager that shows the progress of a job."""
 
     def __enter__(self) -> Observer: ...
 
@@ -61,10 +55,10 @@ class Watching(Protocol):
 
 
 class StageInterrupted(KeyboardInterrupt):
-    """The user stopped a stage that had something to show by then.
+    """The user interrupted a stage that already had results.
 
     Attributes:
-        record: The stage's record with it.
+        record: The stage's record with these results.
     """
 
     def __init__(self, record: Record) -> None:
@@ -77,9 +71,9 @@ class StageContext:
     """What a stage works with.
 
     Attributes:
-        folder: The stage's run folder: `run.json` and `figures/` go there.
-        opener: Returns the workspace, always the same one; the first call may take seconds.
-        produced: Records of stages that ran before in the same command (`stage=all`).
+        folder: The stage's run folder, for `run.json` and `figures/`.
+        opener: Returns the workspace, always the same object; the first call may take seconds.
+        produced: The records of the stages that the same command ran before (`stage=all`).
     """
 
     config: ExperimentConfig
@@ -100,92 +94,15 @@ class StageContext:
 
 
 class StageRunner(Protocol):
-    """One stage: what must hold before it, its name, and what it does."""
+    """One stage: its conditions, its name and its work."""
 
     stage: Stage
 
     def faults(self, context: StageContext) -> list[str]:
-        """Return one line for each thing that keeps the stage from starting; change nothing."""
+        """Return a line for each reason why the stage cannot start; change nothing."""
 
     def name(self, context: StageContext) -> str:
-        """Return the name of what the stage makes or acts on, before it does."""
+        """Return the name of what the stage creates or acts on."""
 
     def run(self, context: StageContext, record: Record) -> Record:
-        """Do it, and return the record with what came of it."""
-
-
-def run_stage(runner: StageRunner, context: StageContext) -> Record:
-    """Run a stage in its frame: record before and after, summary, errors recorded.
-
-    Raises:
-        MnistExpError: What went wrong; the record has it in `why`.
-        KeyboardInterrupt: The user stopped it; the record says Canceled.
-    """
-    began = time.monotonic()
-    record = Record(
-        stage=runner.stage,
-        name=runner.name(context),
-        status=JobStatus.RUNNING,
-        started=datetime.now(UTC).isoformat(timespec="seconds"),
-        workspace=context.config.workspace.type.value,
-        versions=dict(_versions()),
-        git_commit=_git_commit(),
-        seed=context.config.seed,
-        fingerprint=fingerprint(context.config, runner.stage),
-    )
-    record.save(context.folder)
-    context.index.add(record, context.folder)
-    context.display.stage_started(record)
-    try:
-        record = runner.run(context, record)
-        if record.status is JobStatus.RUNNING:
-            record = record.with_changes(status=JobStatus.COMPLETED)
-    except Detached:
-        record = record.with_changes(why="detached by the user; the job goes on")
-        raise
-    except KeyboardInterrupt as interrupt:
-        if isinstance(interrupt, StageInterrupted):
-            record = interrupt.record
-        record = record.with_changes(status=JobStatus.CANCELED, why=BY_THE_USER)
-        raise
-    except MnistExpError as error:
-        record = record.with_changes(status=JobStatus.FAILED, why=error.lines[0])
-        raise
-    except BaseException as error:
-        why = f"{type(error).__name__}: {error}"
-        record = record.with_changes(status=JobStatus.FAILED, why=why)
-        raise
-    finally:
-        record = record.with_changes(duration_s=round(time.monotonic() - began, 3))
-        record.save(context.folder)
-    context.display.stage_ended(record)
-    if record.status.ended_badly:
-        raise _failure(record)
-    return record
-
-
-def _failure(record: Record) -> JobError:
-    log = f"; its log: {record.paths['log']}" if "log" in record.paths else ""
-    return JobError(f"{record.stage.value} {record.name}: {record.why}{log}", record.log_tail)
-
-
-@cache
-def _versions() -> Mapping[str, str]:
-    found = {"python": platform.python_version()}
-    for package in _RECORDED_PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
-
-
-def _git_commit() -> str | None:
-    """Return the commit that the current folder is at, None outside a repository."""
-    try:
-        done = subprocess.run(
-            ["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True, timeout=10
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.strip()
+        """Do the work of the stage, and return the record with its results."""

@@ -1,16 +1,10 @@
 """Which earlier record a stage goes on from: the one in this command, the one named, the latest."""
 
-from pathlib import Path
-
 from mnist_exp.config import Stage
 from mnist_exp.errors import NotFoundError
-from mnist_exp.records import Record, RecordIndex
+from mnist_exp.records import Record
 from mnist_exp.stages.context import StageContext
 from mnist_exp.status import JobStatus
-from mnist_exp.workspaces.base import BY_THE_USER
-
-#: The file in a run folder with the config that its sweep or training was begun with.
-CONFIG_NAME = "config.json"
 
 #: Stages whose `run=` names the record of a deployment.
 _CALLING = (Stage.invoke, Stage.status, Stage.logs, Stage.cleanup)
@@ -53,52 +47,6 @@ def model_source(context: StageContext) -> str:
     """
     source = source_job(context)
     return str(source.best["name"]) if source.best else source.name
-
-
-def unfinished_training(index: RecordIndex, name: str) -> tuple[Record, Path]:
-    """Return the newest record of a training run to go on with, and the folder of its kept config.
-
-    Raises:
-        NotFoundError: It is not there, or has been completed.
-    """
-    found = [one for one in index.newest_first(Stage.train) if one[0].name == name]
-    if not found:
-        raise NotFoundError(
-            f"run: no training run {name} in {index.outputs}; leave run= out to train anew"
-        )
-    record, folder = found[0]
-    if record.status is JobStatus.COMPLETED:
-        raise NotFoundError(
-            f"run: must name a training run that was not completed, got {name}, "
-            "which is Completed; leave run= out to train anew"
-        )
-    return record, next((one for _, one in found if (one / CONFIG_NAME).is_file()), folder)
-
-
-def unfinished_sweep(index: RecordIndex, name: str | None) -> tuple[Record, Path]:
-    """Return the record and the run folder of a sweep to go on with; the latest without a name.
-
-    Raises:
-        NotFoundError: There is none, or the sweep has ended.
-    """
-    ended = set()
-    found: dict[str, tuple[Record, Path]] = {}
-    for record, folder in index.newest_first(Stage.sweep):
-        # One that was killed has no trials in its record, one that the user stopped may go on.
-        if record.status is JobStatus.COMPLETED or (record.trials and record.why != BY_THE_USER):
-            ended.add(record.name)
-        elif (folder / CONFIG_NAME).is_file():
-            found.setdefault(record.name, (record, folder))
-    if name in ended:
-        raise NotFoundError(
-            f"run: must name a sweep that has not ended, got {name}, which has; "
-            "leave run= out to begin another"
-        )
-    left = [one for known, one in found.items() if known not in ended and name in (None, known)]
-    if left:
-        return left[0]
-    what = f"no sweep {name}" if name else "no sweep that has not ended"
-    raise NotFoundError(f"run: {what} to go on with; leave run= and resume= out to begin another")
 
 
 def registered_model(context: StageContext) -> Record:

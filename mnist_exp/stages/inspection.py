@@ -5,24 +5,23 @@ from datetime import UTC, datetime
 
 from mnist_exp.config import Stage
 from mnist_exp.records import Record
-from mnist_exp.results import Deployment, DeploymentStatistics, Endpoint
+from mnist_exp.results import Deployment, DeploymentStatistics, Endpoint, counted
 from mnist_exp.stages.context import StageContext
 from mnist_exp.stages.deploy import endpoint_entry
 from mnist_exp.stages.earlier_records import deployed_endpoint, missing_endpoint
-from mnist_exp.stages.words import counted
 
 
 class StatusStage:
-    """Tells how endpoints and their deployments are now; changes nothing."""
+    """The stage that prints the state of endpoints and deployments; it changes nothing."""
 
     stage = Stage.status
 
     def faults(self, context: StageContext) -> list[str]:
-        """An endpoint that is named must be there."""
+        """Return why the named endpoint does not exist."""
         return missing_endpoint(context) if _is_one_named(context) else []
 
     def name(self, context: StageContext) -> str:
-        """Return the endpoint's name, or that it is about all of them."""
+        """Return the endpoint's name, or `all endpoints`."""
         return deployed_endpoint(context) if _is_one_named(context) else "all endpoints"
 
     def run(self, context: StageContext, record: Record) -> Record:
@@ -31,9 +30,9 @@ class StatusStage:
         for endpoint in endpoints:
             statistics = context.workspace.statistics(endpoint.name)
             for line in _endpoint_lines(endpoint, statistics):
-                context.display.result(line)
+                context.display.output(line)
         if not endpoints:
-            context.display.result("no endpoint; mnist-exp stage=deploy makes one")
+            context.display.output("no endpoint; create one with mnist-exp stage=deploy")
         only = endpoint_entry(endpoints[0]) if len(endpoints) == 1 else None
         return record.with_changes(endpoint=only)
 
@@ -44,12 +43,12 @@ class StatusStage:
 
 
 class LogsStage:
-    """Shows the last lines that an endpoint's deployments printed."""
+    """The stage that prints the last log lines of an endpoint's deployments."""
 
     stage = Stage.logs
 
     def faults(self, context: StageContext) -> list[str]:
-        """There must be an endpoint."""
+        """Return why the endpoint does not exist."""
         return missing_endpoint(context)
 
     def name(self, context: StageContext) -> str:
@@ -64,9 +63,9 @@ class LogsStage:
             count = context.config.endpoint.log_lines
             lines = context.workspace.logs(endpoint.name, deployment.name, count)
             where = deployment.log or ("its last lines" if lines else "no log")
-            context.display.result(f"{deployment.name}: {where}")
+            context.display.output(f"{deployment.name}: {where}")
             for line in lines:
-                context.display.result(f"  {line}")
+                context.display.output(f"  {line}")
             if deployment.log:
                 paths[deployment.name] = deployment.log
         return record.with_changes(endpoint=endpoint_entry(endpoint), paths=paths)
@@ -82,8 +81,8 @@ def _endpoint_lines(
 ) -> Iterator[str]:
     why = f": {endpoint.why}" if endpoint.why else ""
     yield f"{endpoint.name}  {endpoint.provisioning_state}{why}"
-    unheard = "" if endpoint.traffic else "  answers 404: no deployment has traffic"
-    yield f"  {endpoint.scoring_uri}{unheard}"
+    no_traffic = "" if endpoint.traffic else "  answers 404: no deployment has traffic"
+    yield f"  {endpoint.scoring_uri}{no_traffic}"
     yield f"  auth_mode {endpoint.auth_mode}{_expiry(endpoint)}"
     for deployment in endpoint.deployments:
         yield f"  {_deployment_line(endpoint, deployment, statistics.get(deployment.name))}"
@@ -109,8 +108,7 @@ def _deployment_line(
         processes = ", ".join(map(str, statistics.processes)) or "none"
         parts.append(f"processes {processes}")
         parts.append(counted(statistics.restarts, "restart"))
-        asked = counted(statistics.requests, "request")
-        parts.append(f"{asked}, {statistics.failures} failed")
+        parts.append(str(statistics))
     if deployment.why:
         parts.append(deployment.why)
     return ", ".join(parts)

@@ -1,94 +1,227 @@
-"""What earlier commands have begun where jobs outlive them, so that nothing is made twice."""
+"""Resume: what a command continues that an earlier command began.
 
+There are two ways. With `run=NAME` or `resume=last` the user names an unfinished job: the job keeps
+its config, except for the keys of `UnfinishedJob.may_change`. Without these, and only where jobs
+outlive their command, a command continues what an earlier command with the same fingerprint
+submitted, so that nothing is created twice.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from mnist_exp.config import Stage
+from mnist_exp.config import ExperimentConfig, Stage
 from mnist_exp.errors import NotFoundError
-from mnist_exp.records import RECORD_NAME, Record, load_record
+from mnist_exp.names import new_job_name
+from mnist_exp.records import RECORD_NAME, Record, RecordIndex, load_record, write_json
+from mnist_exp.same_job import START_ANOTHER
+from mnist_exp.snapshot import snapshot_hash
 from mnist_exp.stages.context import StageContext
-from mnist_exp.stages.fingerprint import fingerprint
 from mnist_exp.status import JobStatus
+from mnist_exp.workspaces.base import BY_THE_USER
 
-#: Stages of `stage=all` whose results a later command can take over.
+#: The file in a run folder that holds the config of its sweep or training run.
+CONFIG_NAME = "config.json"
+#: Config keys that say how a command runs, not what its stage produces.
+COMMAND_KEYS = ("stage", "run", "resume", "outputs_dir", "wait", "dry_run")
+#: Config keys that a resumed job may change: how long it runs, and on which compute.
+_MAY_CHANGE: Mapping[Stage, tuple[str, ...]] = {
+    Stage.train: ("model.epochs", "job.timeout", "job.environment_variables", "compute"),
+    Stage.sweep: (),
+}
+#: Config groups that do not influence a stage.
+_IRRELEVANT = {
+    Stage.train: ("sweep", "registration", "endpoint"),
+    Stage.sweep: ("registration", "endpoint"),
+}
+#: Stages that send code to a job.
+_WITH_CODE = (Stage.train, Stage.sweep, Stage.all)
+#: Stages of `stage=all` whose results a later command can use.
 _LASTING = (Stage.train, Stage.sweep, Stage.register)
 
 
-def begun_job(context: StageContext, stage: Stage) -> str | None:
-    """Return the name of the job that an earlier command submitted, or was about to.
+@dataclass(frozen=True)
+class UnfinishedJob:
+    """A training run or a sweep that a command resumes.
 
-    It counts if that command asked for the same, was not there when the job completed, and the
-    job has not failed since.
+    Attributes:
+        record: The job's newest record.
+        folder: The run folder that holds the config of the job.
     """
-    if not context.workspace.outlives_command:
-        return None
-    record, _ = _newest_alike(context, stage)
-    if record is None or record.status is JobStatus.COMPLETED:
-        return None
-    status = context.workspace.find_job(record.name)
-    return None if status is not None and status.ended_badly else record.name
+
+    record: Record
+    folder: Path
+
+    def __str__(self) -> str:
+        return f"{self.record.stage.value} {self.record.name}"
+
+    @property
+    def config_path(self) -> Path | None:
+        """The file with the job's config; None if a version that kept no config ran the job."""
+        path = self.folder / CONFIG_NAME
+        return path if path.is_file() else None
+
+    @property
+    def may_change(self) -> tuple[str, ...]:
+        """The config keys that the command may change."""
+        return _MAY_CHANGE[self.record.stage]
 
 
-def begun_endpoint(context: StageContext) -> str | None:
-    """Return the endpoint that an earlier command was making, or made and could not delete.
+def unfinished_job(config: ExperimentConfig, index: RecordIndex) -> UnfinishedJob | None:
+    """Return the job that `run=NAME` or `resume=last` names; None if the command starts a new job.
 
-    One whose first deployment failed is such a one, and one that has ever been through is not.
+    Raises:
+        NotFoundError: There is no such job, or it has ended.
     """
-    begun: list[str] = []
+    is_named, is_last = config.run is not None, config.resume == "last"
+    # The checks report both at once, and every other value of resume.
+    if config.stage is Stage.sweep and is_named != is_last:
+        return _unfinished_sweep(index, config.run)
+    if config.stage is Stage.train and config.run is not None and config.resume is None:
+        return _unfinished_training(index, config.run)
+    return None
+
+
+def keep_config(context: StageContext) -> None:
+    """Write the config of a job into the run folder, for the commands that resume the job."""
+    write_json(context.folder / CONFIG_NAME, asdict(context.config))
+
+
+def fingerprint(config: ExperimentConfig, stage: Stage) -> str:
+    """Return a hash of everything that decides what a stage produces, code included.
+
+    Two commands with the same fingerprint ask for the same.
+    """
+    content = asdict(config)
+    for key in (*COMMAND_KEYS, *_IRRELEVANT.get(stage, ())):
+        content.pop(key, None)
+    if stage in _WITH_CODE and config.job.code:
+        content["code"] = snapshot_hash(Path(config.job.code), Path(config.outputs_dir))
+    text = json.dumps(content, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def job_name(context: StageContext, stage: Stage) -> str:
+    """Return the name of the job that the command resumes, or a new name."""
+    # In other stages, `run=` names another job.
+    if context.config.stage is stage and context.config.run is not None:
+        return context.config.run
+    return _submitted_job(context, stage) or new_job_name(stage.value)
+
+
+def unfinished_endpoint(context: StageContext) -> str | None:
+    """Return the endpoint that an earlier command created without completing a deployment to it.
+
+    An endpoint whose first deployment failed counts, and so does an endpoint that an interrupted
+    `stage=all` could not delete. An endpoint that ever had a completed deployment does not.
+    """
+    unfinished: list[str] = []
     settled = set()
     for record, folder in context.index.newest_first(Stage.deploy, Stage.cleanup):
         if record.workspace != context.config.workspace.type.value or record.name in settled:
             continue
         if record.stage is Stage.deploy and _is_unfinished(record, folder):
-            begun.append(record.name)
+            unfinished.append(record.name)
         elif record.stage is Stage.deploy:
             settled.add(record.name)
-            # Later deployments to it failed, but it had one that was through.
-            begun = [name for name in begun if name != record.name]
+            # Its later deployments failed, but this deployment was completed.
+            unfinished = [name for name in unfinished if name != record.name]
         elif record.status is JobStatus.COMPLETED:
             settled.add(record.name)
-    return next((name for name in begun if _may_be_there(context, name)), None)
+    return next((name for name in unfinished if _may_exist(context, name)), None)
 
 
-def earlier_stages(context: StageContext) -> dict[Stage, Record]:
-    """Return what the newest `stage=all` has completed, if it was the same and did not end."""
+def completed_stages(context: StageContext) -> dict[Stage, Record]:
+    """Return the stages that the newest unfinished `stage=all` with the same config completed."""
     if not context.workspace.outlives_command:
         return {}
-    record, folder = _newest_alike(context, Stage.all)
-    if record is None or folder is None or record.status is JobStatus.COMPLETED:
+    found = _newest_alike(context, Stage.all)
+    if found is None or found[0].status is JobStatus.COMPLETED:
         return {}
-    return _completed(folder)
-
-
-def _newest_alike(context: StageContext, stage: Stage) -> tuple[Record | None, Path | None]:
-    """Return the newest record that an earlier command left which asked for the same."""
-    wanted = fingerprint(context.config, stage)
-    for record, folder in context.index.newest_first(stage):
-        # This command's own record may be there already.
-        if record.fingerprint == wanted and folder != context.folder.resolve():
-            return record, folder
-    return None, None
-
-
-def _completed(folder: Path) -> dict[Stage, Record]:
-    found = {}
+    completed = {}
     for stage in _LASTING:
-        record = _load(folder / stage.value)
+        record = _load(found[1] / stage.value)
         if record is None or record.status is not JobStatus.COMPLETED:
             break
-        found[stage] = record
-    return found
+        completed[stage] = record
+    return completed
+
+
+def _unfinished_training(index: RecordIndex, name: str) -> UnfinishedJob:
+    found = [
+        UnfinishedJob(record, folder)
+        for record, folder in index.newest_first(Stage.train)
+        if record.name == name
+    ]
+    if not found:
+        raise NotFoundError(f"run: no training run {name} in {index.outputs}; {START_ANOTHER}")
+    newest = found[0]
+    if newest.record.status is JobStatus.COMPLETED:
+        raise NotFoundError(
+            f"run: must name a training run that was not completed, got {name}, "
+            f"which is Completed; {START_ANOTHER}"
+        )
+    # A command that failed early kept no config.
+    with_config = next((job for job in found if job.config_path), newest)
+    return UnfinishedJob(newest.record, with_config.folder)
+
+
+def _unfinished_sweep(index: RecordIndex, name: str | None) -> UnfinishedJob:
+    """Return the sweep of that name; without a name, the newest unfinished sweep."""
+    ended = set()
+    unfinished: dict[str, UnfinishedJob] = {}
+    for record, folder in index.newest_first(Stage.sweep):
+        job = UnfinishedJob(record, folder)
+        # The record of a killed sweep has no trials. A sweep that the user canceled may be resumed.
+        if record.status is JobStatus.COMPLETED or (record.trials and record.why != BY_THE_USER):
+            ended.add(record.name)
+        elif job.config_path:
+            unfinished.setdefault(record.name, job)
+    if name in ended:
+        raise NotFoundError(
+            f"run: must name an unfinished sweep, got {name}, which has ended; {START_ANOTHER}"
+        )
+    for known, job in unfinished.items():
+        if known not in ended and name in (None, known):
+            return job
+    what = f"no sweep {name}" if name else "no unfinished sweep"
+    raise NotFoundError(f"run: {what} in {index.outputs} to resume; {START_ANOTHER}")
+
+
+def _submitted_job(context: StageContext, stage: Stage) -> str | None:
+    """Return the job of an earlier, unfinished command with the same fingerprint."""
+    if not context.workspace.outlives_command:
+        return None
+    found = _newest_alike(context, stage)
+    if found is None or found[0].status is JobStatus.COMPLETED:
+        return None
+    name = found[0].name
+    status = context.workspace.find_job(name)
+    return None if status is not None and status.ended_badly else name
+
+
+def _newest_alike(context: StageContext, stage: Stage) -> tuple[Record, Path] | None:
+    """Return the newest record of an earlier command with the same fingerprint."""
+    wanted = fingerprint(context.config, stage)
+    for record, folder in context.index.newest_first(stage):
+        # This command's own record may already be in the index.
+        if record.fingerprint == wanted and folder != context.folder.resolve():
+            return record, folder
+    return None
 
 
 def _is_unfinished(record: Record, folder: Path) -> bool:
-    """Whether a deployment was cut short, or belongs to a `stage=all` that was."""
+    """Whether a deployment was not completed, or was part of a `stage=all`."""
     if record.status is not JobStatus.COMPLETED:
         return True
-    whole = _load(folder.parent)
-    return whole is not None and whole.stage is Stage.all
+    parent = _load(folder.parent)
+    return parent is not None and parent.stage is Stage.all
 
 
-def _may_be_there(context: StageContext, endpoint: str) -> bool:
-    """Whether it is worth going on with an endpoint: on Azure it is made anew if it has gone."""
+def _may_exist(context: StageContext, endpoint: str) -> bool:
+    """Whether an endpoint exists; assumed on Azure, where it is created again if it does not."""
     if context.workspace.outlives_command:
         return True
     try:

@@ -1,10 +1,10 @@
-"""endpoint=blue_green: the traffic goes to a new deployment in steps, and back if it does worse.
+"""endpoint=blue_green: shift the traffic to a new deployment in steps, and back if it does worse.
 
-At each step requests are sent to the old and to the new one, and what all callers met is compared:
-the share of failed requests, and the time within which 95 of 100 were answered. The new one is
-measured by what it does at this step, the old one by the worst that it did at any: it had the whole
-load at first, as the new one has at last. Azure ML leaves this to its users; these are the steps of
-its guide.
+At each step the old and the new deployment get sample requests. Then the requests of all callers
+are compared: the share that failed, and the time within which 95 % were answered. The new
+deployment is judged by this step alone. The old deployment is judged by its worst step: it had the
+whole load at the first step, as the new deployment has at the last. Azure ML leaves the comparison
+to its users; the steps are those of its guide.
 https://learn.microsoft.com/azure/machine-learning/how-to-safely-rollout-online-endpoints
 """
 
@@ -16,48 +16,18 @@ from mnist_exp.config import RolloutConfig
 from mnist_exp.errors import EndpointError
 from mnist_exp.results import DeploymentStatistics, Endpoint
 from mnist_exp.specs import EndpointSpec
-from mnist_exp.stages.traffic import shares_text
-from mnist_exp.stages.words import counted
+from mnist_exp.traffic import traffic_text
 from mnist_exp.workspaces.base import Workspace
 
-#: Of the successful requests, so many in a hundred set the time that is compared.
-_PERCENTILE = 95
 
-
-@dataclass
-class Window:
-    """What one deployment met during a step; times in milliseconds -> how many."""
-
-    requests: int = 0
-    failures: int = 0
-    times_ms: dict[float, int] = field(default_factory=dict)
-
-    @property
-    def failure_rate(self) -> float:
-        """The share of requests that failed."""
-        return self.failures / self.requests if self.requests else 0.0
-
-    @property
-    def p95_ms(self) -> float:
-        """The time within which 95 of 100 successful requests were answered; 0 without any."""
-        left = sum(self.times_ms.values()) * _PERCENTILE / 100
-        for bound in sorted(self.times_ms):
-            left -= self.times_ms[bound]
-            if left <= 0:
-                return bound
-        return 0.0
-
-    def __str__(self) -> str:
-        asked = counted(self.requests, "request")
-        return f"{asked}, {self.failures} failed, p95 {self.p95_ms:.3g} ms"
-
-
-def worse(new: Window, olds: Sequence[Window], limits: RolloutConfig) -> str:
-    """Return in which respect the new one is worse by more than the margin; empty if in none.
+def why_worse(
+    new: DeploymentStatistics, olds: Sequence[DeploymentStatistics], limits: RolloutConfig
+) -> str:
+    """Return why the new deployment is worse by more than a margin; empty if it is not.
 
     Args:
-        new: What the new one met at this step.
-        olds: What the old one met at this step and at those before.
+        new: The new deployment at this step.
+        olds: The old deployment at this step and at the steps before.
         limits: The margins.
     """
     failure_rate = max(old.failure_rate for old in olds)
@@ -80,13 +50,13 @@ class BlueGreen:
     """A rollout of one deployment.
 
     Attributes:
-        new: The deployment that is to take over; it has no traffic yet.
-        current: The endpoint as it is, with live and mirrored traffic.
-        endpoint: A change of live and mirrored traffic.
-        limits: Steps and margins.
-        sample: A request for both; None sends none.
+        new: The deployment that takes over; it has no traffic yet.
+        current: The endpoint before the rollout.
+        endpoint: Returns the spec that sets live and mirrored traffic.
+        limits: The steps and the margins.
+        sample: A request to send to both deployments; None sends none.
         say: Prints a line.
-        olds: What the old one has met so far, step by step.
+        olds: The old deployment's statistics of each step so far.
     """
 
     workspace: Workspace
@@ -96,7 +66,7 @@ class BlueGreen:
     limits: RolloutConfig
     sample: bytes | None
     say: Callable[[str], None]
-    olds: list[Window] = field(default_factory=list, init=False)
+    olds: list[DeploymentStatistics] = field(default_factory=list, init=False)
 
     def run(self) -> None:
         """Shift the traffic step by step.
@@ -106,18 +76,18 @@ class BlueGreen:
         """
         try:
             self._probe()
-            # Without copies as well: what the old one does under the whole load must be known.
+            # Even without mirrored traffic: this step measures the old deployment under full load.
             self._step(0, self.limits.mirror)
             for percent in self.limits.steps:
                 self._step(percent, 0)
         except BaseException as error:
-            # Whatever the reason: nobody is there any more to look after half a rollout.
-            self._set(self._before, self.current.mirror_traffic)
-            self.say(f"rolled back: {shares_text(self._before)}, {self.new} stays without traffic")
+            # Roll back after an interrupt too: nobody would complete the rollout.
+            self._set_traffic(self._before, self.current.mirror_traffic)
+            self.say(f"rolled back: {traffic_text(self._before)}, {self.new} stays without traffic")
             if isinstance(error, _WorseError):
                 raise EndpointError(
                     f"endpoint {self._name}, deployment {self.new}: rolled back, {error}; "
-                    "see stage=logs, mend it and roll it out again"
+                    "see stage=logs, fix the deployment and roll it out again"
                 ) from error
             raise
 
@@ -144,54 +114,60 @@ class BlueGreen:
         self.say(f"{self.new} at 0 %: answers the sample request")
 
     def _step(self, percent: int, mirrored: int) -> None:
-        copies = {self.new: mirrored} if mirrored else self._copies_of_others
-        self._set(self._shifted(percent), copies)
+        copies = {self.new: mirrored} if mirrored else self._other_mirrored
+        self._set_traffic(self._shifted(percent), copies)
         what = f"mirrors {mirrored} % to" if mirrored else f"gives {percent} % to"
         self.say(f"{what} {self.new} and watches")
         began = time.monotonic()
         start = self.workspace.statistics(self._name)
         sampled = self._send_samples()
-        # Not to wait for something, but to watch what others send.
+        # Other callers send their requests meanwhile: the sleep is the period that is measured.
         time.sleep(max(0.0, self.limits.seconds - (time.monotonic() - began)))
-        end = self.workspace.statistics(self._name) or {}
-        new = _window(start.get(self.new), end.get(self.new)) if end else sampled[self.new]
-        old = _window(start.get(self._old), end.get(self._old)) if end else sampled[self._old]
-        self.say(f"{self.new}: {new}; {self._old}: {old}")
+        end = self.workspace.statistics(self._name)
+        new, old = (
+            _period(start, end, name) if end else sampled[name] for name in (self.new, self._old)
+        )
+        self.say(f"{self.new}: {_text(new)}; {self._old}: {_text(old)}")
         self.olds.append(old)
-        if reason := worse(new, self.olds, self.limits):
+        if reason := why_worse(new, self.olds, self.limits):
             raise _WorseError(reason)
 
-    def _send_samples(self) -> dict[str, Window]:
-        """Send the sample to both in turns, and return what we met ourselves."""
-        met = {self._old: Window(), self.new: Window()}
-        for _ in range(self.limits.samples if self.sample is not None else 0):
-            for name, window in met.items():
-                began = time.perf_counter()
-                window.requests += 1
-                try:
-                    self.workspace.invoke(self._name, self.sample or b"", name)
-                except EndpointError:
-                    window.failures += 1
-                    continue
-                took = round((time.perf_counter() - began) * 1000, 1)
-                window.times_ms[took] = window.times_ms.get(took, 0) + 1
-        return met
+    def _send_samples(self) -> dict[str, DeploymentStatistics]:
+        """Send the sample to both deployments in turns, and return what came of it."""
+        count = self.limits.samples if self.sample is not None else 0
+        times: dict[str, list[float | None]] = {self._old: [], self.new: []}
+        for _ in range(count):
+            for name, found in times.items():
+                found.append(self._time_of_sample(name))
+        return {name: _statistics(found) for name, found in times.items()}
+
+    def _time_of_sample(self, deployment: str) -> float | None:
+        """Return how many milliseconds the sample request took; None if it failed."""
+        began = time.perf_counter()
+        try:
+            self.workspace.invoke(self._name, self.sample or b"", deployment)
+        except EndpointError:
+            return None
+        return round((time.perf_counter() - began) * 1000, 1)
 
     def _shifted(self, percent: int) -> dict[str, int]:
-        """Return the traffic with `percent` for the new one, the rest in the old proportions."""
+        """Return the traffic with `percent` for the new deployment.
+
+        The other deployments share the rest in the proportions that they had.
+        """
         rest = 100 - percent
         shares = {name: share * rest // 100 for name, share in self._before.items()}
         shares[self._old] += rest - sum(shares.values())
         return {**shares, self.new: percent}
 
     @property
-    def _copies_of_others(self) -> dict[str, int]:
-        """The mirrored traffic as it was, without the deployment that gets live traffic."""
+    def _other_mirrored(self) -> dict[str, int]:
+        """The mirrored traffic before the rollout, without the new deployment."""
         mirrored = self.current.mirror_traffic.items()
         return {name: percent for name, percent in mirrored if name != self.new}
 
-    def _set(self, live: Mapping[str, int], mirrored: Mapping[str, int]) -> None:
-        # Empty would leave what there is; a share of 0 ends it.
+    def _set_traffic(self, live: Mapping[str, int], mirrored: Mapping[str, int]) -> None:
+        # An empty mapping would change nothing. A share of 0 ends the traffic.
         self.workspace.create_or_update_endpoint(
             self.endpoint({self.new: 0, **live}, mirrored or {self.new: 0})
         )
@@ -201,14 +177,19 @@ class _WorseError(Exception):
     """The new deployment did worse; the text says how."""
 
 
-def _window(start: DeploymentStatistics | None, end: DeploymentStatistics | None) -> Window:
-    start, end = start or DeploymentStatistics(), end or DeploymentStatistics()
-    if end.requests < start.requests:
-        # A front that was started again in between counts from nothing.
-        start = DeploymentStatistics()
-    times = {
-        bound: count - start.times_ms.get(bound, 0)
-        for bound, count in end.times_ms.items()
-        if count > start.times_ms.get(bound, 0)
-    }
-    return Window(end.requests - start.requests, end.failures - start.failures, times)
+def _period(
+    start: Mapping[str, DeploymentStatistics], end: Mapping[str, DeploymentStatistics], name: str
+) -> DeploymentStatistics:
+    nothing = DeploymentStatistics()
+    return end.get(name, nothing).since(start.get(name, nothing))
+
+
+def _statistics(times: Sequence[float | None]) -> DeploymentStatistics:
+    """Return the statistics of requests that took these milliseconds; None for a failed request."""
+    successes = [value for value in times if value is not None]
+    counts = {value: successes.count(value) for value in successes}
+    return DeploymentStatistics(len(times), len(times) - len(successes), counts)
+
+
+def _text(statistics: DeploymentStatistics) -> str:
+    return f"{statistics}, p95 {statistics.p95_ms:.3g} ms"

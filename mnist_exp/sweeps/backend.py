@@ -1,36 +1,22 @@
-"""What the tuner needs of whatever runs trials, and what it tells whoever watches."""
+"""What the tuner needs from the backend that runs trials, and what it reports to a listener."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from mnist_exp.metrics import MetricPoint
 from mnist_exp.status import JobStatus
 from mnist_exp.sweeps.sampling.algorithms import Parameters
 from mnist_exp.sweeps.trial import Trial
 
 
 @dataclass(frozen=True)
-class MetricLogged:
-    """A trial has logged a value of some metric; any name, since hints list them all.
-
-    Attributes:
-        row: Where the store has it; counts up over all trials.
-    """
-
-    trial: int
-    name: str
-    value: float
-    step: int = 0
-    row: int = 0
-
-
-@dataclass(frozen=True)
 class TrialEnded:
-    """A trial's process is gone, and all that it logged has been reported before.
+    """The processes of a trial have ended, and all values that it logged were reported before.
 
     Attributes:
-        why: Why it failed, where the backend can say more than the exit code.
-        by_itself: Whether it had ended before anyone asked it to.
+        why: Why the trial failed, where the backend knows more than the exit code.
+        by_itself: Whether the trial ended before it was asked to end.
     """
 
     trial: int
@@ -39,18 +25,19 @@ class TrialEnded:
     by_itself: bool = False
 
     def outcome(self, trial: Trial) -> tuple[JobStatus, str]:
-        """Return how the trial ended, and why."""
+        """Return the final status of the trial, and the reason."""
         is_canceled = trial.status is JobStatus.CANCEL_REQUESTED
         if is_canceled and not self.by_itself:
             return JobStatus.CANCELED, trial.why
         if self.exit_code:
             return JobStatus.FAILED, self.why or f"exit code {self.exit_code}"
-        # What a canceled one logged arrived late: it was through when that was decided.
-        why = f"was through before it was {trial.why}" if is_canceled else self.why
+        # Its values arrived late: the trial had completed when the sweep decided to end it.
+        why = f"completed before it was {trial.why}" if is_canceled else self.why
         return JobStatus.COMPLETED, why
 
 
-TrialEvent = MetricLogged | TrialEnded
+#: What a backend reports.
+TrialEvent = MetricPoint | TrialEnded
 
 
 class Backend(Protocol):
@@ -60,19 +47,25 @@ class Backend(Protocol):
         """Start a trial; it counts as running when this returns.
 
         Raises:
-            JobError: It cannot be started. Nothing of it runs, and the sweep goes on without it.
+            JobError: The trial cannot be started. None of its processes run; the sweep continues.
         """
 
     def poll(self, timeout_s: float) -> Sequence[TrialEvent]:
-        """Return what has happened, in order of arrival: at once, or when there is something.
+        """Return the events since the last call, in order of arrival.
 
-        Returns nothing when nothing happened for `timeout_s` seconds.
+        Without an event, wait for the next one; return nothing after `timeout_s` seconds.
         """
 
     def cancel(self, trial: int) -> None:
-        """Begin to end a trial, by force in the end; does nothing if it has ended.
+        """Ask a trial to end, and kill it after a grace period; do nothing if it has ended.
 
-        Does not wait: `poll` reports the end.
+        Return at once: `poll` reports the end.
+        """
+
+    def finish(self, trial: Trial) -> None:
+        """Record the final status of a trial and release what it held.
+
+        The tuner calls this once for each trial that ends, before the listener hears of it.
         """
 
     def now(self) -> float:
@@ -80,10 +73,10 @@ class Backend(Protocol):
 
 
 class Listener(Protocol):
-    """Hears what the tuner does; all calls come from the tuner's thread."""
+    """Receives what the tuner reports; all calls come from the tuner's thread."""
 
     def trial_changed(self, trial: Trial) -> None:
         """A trial started, logged the primary metric, was asked to end, or ended."""
 
     def message(self, text: str) -> None:
-        """A decision, in plain words."""
+        """A decision in plain words."""

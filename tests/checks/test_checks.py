@@ -446,7 +446,7 @@ RULES: dict[str, tuple[str, Change, str]] = {
     "traffic of one": (
         "deploy",
         setting(endpoint__traffic={"a": 150, "b": -50}),
-        "endpoint.traffic.b: must be from 0 to 100 percent, got -50",
+        "endpoint.traffic.b: must be a whole percentage from 0 to 100, got -50",
     ),
     "traffic": (
         "deploy",

@@ -1,4 +1,4 @@
-"""What a command goes on with: the config that was kept, and the little that may change."""
+"""The config of a command that resumes a job: the kept config, and the keys that may change."""
 
 from collections.abc import Callable
 from dataclasses import asdict
@@ -11,28 +11,28 @@ from mnist_exp.cli.kept_config import with_kept_config
 from mnist_exp.config import ExperimentConfig, Stage
 from mnist_exp.errors import ConfigError, NotFoundError
 from mnist_exp.records import write_json
-from mnist_exp.stages.earlier_records import CONFIG_NAME
+from mnist_exp.stages.resume import CONFIG_NAME
 from mnist_exp.status import JobStatus
 from tests.composing import config, fresh_config
-from tests.stages.bench import Bench
+from tests.support.recorded_outputs import RecordedOutputs
 
 GoOn = Callable[..., ExperimentConfig]
 BEGUN = ("model.batch_size=4", "model.epochs=60", "+job.environment_variables.N='1'")
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Bench:
-    """An outputs folder without records."""
-    return Bench(tmp_path / "outputs")
+def outputs(tmp_path: Path) -> RecordedOutputs:
+    """Return an outputs folder without records."""
+    return RecordedOutputs(tmp_path / "outputs")
 
 
 @pytest.fixture
-def begin(bench: Bench) -> Callable[..., None]:
-    """Leaves a sweep or training that has not ended, with the config it was begun with."""
+def begin(outputs: RecordedOutputs) -> Callable[..., None]:
+    """Return a function that writes an unfinished job with its kept config."""
 
     def leave(stage: Stage, *overrides: str, change: Callable[[Any], None] | None = None) -> None:
-        bench.add(stage, "run_1", JobStatus.RUNNING)
-        _, folder = next(bench.index.newest_first(stage))
+        outputs.add(stage, "run_1", JobStatus.RUNNING)
+        _, folder = next(outputs.index.newest_first(stage))
         kept = fresh_config(f"stage={stage.value}", *overrides)
         if change:
             change(kept)
@@ -42,13 +42,13 @@ def begin(bench: Bench) -> Callable[..., None]:
 
 
 @pytest.fixture
-def go_on(bench: Bench) -> GoOn:
-    """Goes on with it as a command does that says this besides."""
+def go_on(outputs: RecordedOutputs) -> GoOn:
+    """Return a function that resumes the job with more overrides."""
 
     def with_words(stage: Stage, *overrides: str) -> ExperimentConfig:
         words = [f"stage={stage.value}", "run=run_1", *overrides]
         now = config(*words)
-        now.outputs_dir = str(bench.outputs)
+        now.outputs_dir = str(outputs.path)
         return with_kept_config(now, words)
 
     return with_words
@@ -56,7 +56,7 @@ def go_on(bench: Bench) -> GoOn:
 
 @pytest.mark.parametrize("stage", [Stage.sweep, Stage.train])
 @pytest.mark.parametrize("again", [(), BEGUN, ("job=tutorial", "model.batch_size=4")])
-def test_who_repeats_what_it_was_begun_with_changes_nothing(
+def test_repeating_the_first_overrides_changes_nothing(
     begin: Callable[..., None], go_on: GoOn, stage: Stage, again: tuple[str, ...]
 ) -> None:
     begin(stage, *BEGUN)
@@ -69,19 +69,22 @@ def test_who_repeats_what_it_was_begun_with_changes_nothing(
 @pytest.mark.parametrize(
     ("overrides", "told"),
     [
-        (["seed=3"], ["seed: train run_1 goes on with what it was begun with, 42, got 3 (seed=3)"]),
+        (["seed=3"], ["seed: must stay 42, as train run_1 was submitted, got 3; leave seed out"]),
         (
             ["model.learning_rate=0.5", "seed=3", "model.epochs=70"],
-            ["model.learning_rate: train run_1", "seed: train run_1"],
+            ["model.learning_rate: must stay 0.01,", "seed: must stay 42"],
         ),
-        (["job.primary_metric=loss"], ["(job.primary_metric=loss); leave job.primary_metric out"]),
-        (["model=wide"], ["leave model out, or leave run= and resume= out to begin another; only"]),
-        # What is chosen as a whole is told of by the first thing that it changes.
-        (["profile=azure"], [" (profile=azure); leave profile out"]),
-        (["~job.outputs.checkpoints"], [", got null (~job.outputs.checkpoints); leave"]),
+        (["job.primary_metric=loss"], ["leave job.primary_metric out (job.primary_metric=loss)"]),
+        (
+            ["model=wide"],
+            ["leave model out (model=wide), or leave run= and resume= out to start another; only"],
+        ),
+        # A choice of a config group is reported by the first key that it changes.
+        (["profile=azure"], ["leave profile out (profile=azure)"]),
+        (["~job.outputs.checkpoints"], [", got null; leave job.outputs.checkpoints out (~job."]),
     ],
 )
-def test_what_would_change_it_is_refused_by_its_words(
+def test_an_override_that_changes_the_job_is_refused(
     begin: Callable[..., None], go_on: GoOn, overrides: list[str], told: list[str]
 ) -> None:
     begin(Stage.train)
@@ -104,7 +107,7 @@ def test_what_would_change_it_is_refused_by_its_words(
         (["job=tutorial", "model.epochs=70"], {"N": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}),
     ],
 )
-def test_the_variables_of_a_training_may_change(
+def test_the_environment_variables_of_a_training_may_change(
     begin: Callable[..., None], go_on: GoOn, overrides: list[str], variables: dict[str, str]
 ) -> None:
     begin(Stage.train, *BEGUN)
@@ -127,14 +130,14 @@ def test_the_length_and_the_compute_of_a_training_may_change(
     assert (found.compute.name, found.compute.evict_after_epochs) == ("low-priority", 2)
 
 
-def test_a_sweep_may_not_change_at_all(begin: Callable[..., None], go_on: GoOn) -> None:
+def test_nothing_of_a_sweep_may_change(begin: Callable[..., None], go_on: GoOn) -> None:
     begin(Stage.sweep)
-    with pytest.raises(ConfigError, match=r"epochs: sweep run_1 goes on with .*, 20, got 70"):
+    with pytest.raises(ConfigError, match=r"epochs: must stay 20, as sweep run_1 .*, got 70"):
         go_on(Stage.sweep, "model.epochs=70")
 
 
 @pytest.mark.parametrize("text", ["echo ${HOME}", "\\${x}", "a\\\\${b}", "${{inputs.x}}", "${"])
-def test_what_was_resolved_once_is_not_resolved_again(
+def test_resolved_references_are_not_resolved_again(
     begin: Callable[..., None], go_on: GoOn, text: str
 ) -> None:
     def change(kept: ExperimentConfig) -> None:
@@ -147,17 +150,19 @@ def test_what_was_resolved_once_is_not_resolved_again(
 
 
 @pytest.mark.parametrize("text", ["no json", "[]", '{"zzz": 1}', '{"seed": "x"}'])
-def test_a_config_that_cannot_be_read_is_one_line(
-    bench: Bench, begin: Callable[..., None], go_on: GoOn, text: str
+def test_an_unreadable_config_is_a_fault_of_one_line(
+    outputs: RecordedOutputs, begin: Callable[..., None], go_on: GoOn, text: str
 ) -> None:
     begin(Stage.train)
-    _, folder = next(bench.index.newest_first(Stage.train))
+    _, folder = next(outputs.index.newest_first(Stage.train))
     (folder / CONFIG_NAME).write_text(text, encoding="utf-8")
     with pytest.raises(NotFoundError, match="cannot be read from") as caught:
         go_on(Stage.train)
     assert "\n" not in str(caught.value)
 
 
-def test_a_run_of_an_earlier_version_goes_on_with_what_is_said(bench: Bench, go_on: GoOn) -> None:
-    bench.add(Stage.train, "run_1", JobStatus.RUNNING)
+def test_a_run_without_a_kept_config_uses_the_composed_config(
+    outputs: RecordedOutputs, go_on: GoOn
+) -> None:
+    outputs.add(Stage.train, "run_1", JobStatus.RUNNING)
     assert go_on(Stage.train, "model.epochs=70").model.epochs == 70

@@ -93,12 +93,12 @@ def test_a_run_goes_on_with_what_it_was_begun_with(cli: Cli, own: Callable[..., 
     arguments = own(TWO_ATTEMPTS, "{checkpoints: {type: uri_folder}}")
     began = cli(*arguments, "stage=train", "seed=7")
     name = cli.records("train")[0]["name"]
-    assert f"go on with it: mnist-exp stage=train run={name}\n" in began.stderr
+    assert f"resume it with: mnist-exp stage=train run={name}\n" in began.stderr
     for changed in ("seed=8", "job=tutorial"):
         other = cli("stage=train", f"run={name}", changed)
         assert other.returncode == 1
-        assert f": train {name} goes on with what it was begun with, " in other.stderr
-        assert f"({changed}); leave {changed.partition('=')[0]} out, or" in other.stderr
+        assert f", as train {name} was submitted, got " in other.stderr
+        assert f"; leave {changed.partition('=')[0]} out ({changed}), or" in other.stderr
     assert len(cli.records("train")) == 1
     cli.ok("stage=train", f"run={name}")
 

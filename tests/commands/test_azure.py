@@ -101,7 +101,7 @@ def test_a_sweep_that_is_submitted_is_followed_with_the_line_that_was_printed(
     emulator = azure(StubEngine())
     cli.ok("profile=azure", "stage=compute")
     done = cli.ok("profile=azure", "stage=sweep", "sweep=quick", "wait=false")
-    found = re.search(r"go on with it: mnist-exp (.+)", done.stderr)
+    found = re.search(r"resume it with: mnist-exp (.+)", done.stderr)
     assert found, done.stderr
     cli.ok(*shlex.split(found[1]))
     assert len(emulator.recorded("job.put")) == 1

@@ -127,15 +127,15 @@ def test_a_sweep_that_was_left_goes_on(cli: Cli, tmp_path: Path, number: int) ->
     name = cli.records("sweep")[0]["name"]
     if number == signal.SIGINT:
         assert process.returncode == 130
-        assert f"go on with it: mnist-exp stage=sweep run={name}" in errors
+        assert f"resume it with: mnist-exp stage=sweep run={name}" in errors
     gate.touch()
 
     if number == signal.SIGINT:
         changed = cli("stage=sweep", f"run={name}", "seed=3")
         assert changed.returncode == 1
         assert (
-            f"error: seed: sweep {name} goes on with what it was begun with, 42, got 3 (seed=3); "
-            "leave seed out" in changed.stderr
+            f"error: seed: must stay 42, as sweep {name} was submitted, got 3; leave seed out "
+            "(seed=3)" in changed.stderr
         )
     # Whoever types it all again changes nothing.
     begun = ["--config-dir", "own/conf", "job=own", "sweep=own"] if number == signal.SIGKILL else []
@@ -151,14 +151,14 @@ def test_a_sweep_that_was_left_goes_on(cli: Cli, tmp_path: Path, number: int) ->
     if number == signal.SIGINT:
         again = cli("stage=sweep", f"run={name}")
         assert again.returncode == 1
-        assert f"run: must name a sweep that has not ended, got {name}, which has" in again.stderr
+        assert f"run: must name an unfinished sweep, got {name}, which has ended" in again.stderr
 
 
 @pytest.mark.parametrize(
     ("argument", "fault"),
     [
-        ("run=nobody", "run: no sweep nobody to go on with"),
-        ("resume=last", "run: no sweep that has not ended to go on with"),
+        ("run=nobody", "run: no sweep nobody in "),
+        ("resume=last", "run: no unfinished sweep in "),
         ("resume=first", "resume: must be last, got 'first'"),
     ],
 )

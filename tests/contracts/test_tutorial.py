@@ -18,7 +18,7 @@ from mnist_exp.stages import RUNNERS, StageContext, run_stage
 from mnist_exp.status import JobStatus
 from tests.composing import fresh_config
 from tests.contracts.experiment import Place
-from tests.stages.bench import Listener
+from tests.support.recorded_outputs import RecordingDisplay
 from tests.workspaces.azure.conftest import draw_nothing
 
 pytestmark = pytest.mark.xdist_group("contracts")
@@ -69,7 +69,7 @@ def run(place: Place, stage: Stage, digits: Path) -> Record:
         folder=place.folder / "runs" / stage.value,
         opener=place.opener,
         index=RecordIndex(place.folder / "outputs"),
-        display=Listener(),
+        display=RecordingDisplay(),
     )
     assert RUNNERS[stage].faults(context) == []
     return run_stage(RUNNERS[stage], context)

@@ -10,8 +10,9 @@ import numpy as np
 from rich.console import Console
 
 from mnist_exp.config import Stage
+from mnist_exp.metrics import MetricPoint
 from mnist_exp.records import Record
-from mnist_exp.results import JobResult, MetricPoint, TrialResult
+from mnist_exp.results import JobResult, TrialResult
 from mnist_exp.status import JobStatus
 
 METRIC = "validation_acc"
@@ -19,7 +20,7 @@ WHY = "cut at interval 4: 0.612 < 0.801 / 1.1 = 0.728 (best: trial 5)"
 
 
 def points(values: Sequence[float]) -> list[MetricPoint]:
-    return [MetricPoint(float(value), step) for step, value in enumerate(values, start=1)]
+    return [MetricPoint("metric", float(value), step) for step, value in enumerate(values, start=1)]
 
 
 def learning(epochs: int, top: float, rate: float = 0.35) -> np.ndarray:

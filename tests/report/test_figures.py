@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from mnist_exp.errors import OutputsError
+from mnist_exp.metrics import MetricPoint
 from mnist_exp.report.figures import (
     confusion_matrix,
     learning_curves,
@@ -17,7 +18,7 @@ from mnist_exp.report.figures import (
 )
 from mnist_exp.report.figures.history import draw_history
 from mnist_exp.report.figures.legend import above
-from mnist_exp.results import JobResult, MetricPoint, TrialResult
+from mnist_exp.results import JobResult, TrialResult
 from mnist_exp.status import JobStatus
 from mnist_exp.sweeps.ranking import Goal
 from tests.report.samples import METRIC, command_job, points, sweep_job
@@ -134,7 +135,7 @@ def test_numbers_that_no_axis_holds_are_left_out(tmp_path: Path, value: float):
             JobStatus.COMPLETED,
             {"x": parameter},
             best=best,
-            metrics={METRIC: [MetricPoint(one, step) for step, one in enumerate(values)]},
+            metrics={METRIC: [MetricPoint(METRIC, one, step) for step, one in enumerate(values)]},
         )
         for index, (parameter, best, values) in enumerate(
             [(1.0, 0.5, [0.5, value]), (10**400, value, [value]), (value, -value, [-value, 0.1])]

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
+from mnist_exp.metrics import MetricPoint
 from mnist_exp.report import format as words
-from mnist_exp.results import MetricPoint
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_durations_have_the_unit_that_suits(seconds: float | None, text: str):
 def test_progress_is_the_last_step_where_that_can_be_an_epoch(
     steps: list[int], total: int | None, done: int
 ):
-    assert words.epochs_done([MetricPoint(0.5, step) for step in steps], total) == done
+    assert words.epochs_done([MetricPoint("metric", 0.5, step) for step in steps], total) == done
 
 
 def test_a_trial_is_told_by_what_its_sweep_does_not_say():

@@ -3,8 +3,9 @@ from dataclasses import replace
 
 import pytest
 
+from mnist_exp.metrics import MetricPoint
 from mnist_exp.report.insights import sweep_insights
-from mnist_exp.results import JobResult, MetricPoint, TrialResult
+from mnist_exp.results import JobResult, TrialResult
 from mnist_exp.status import JobStatus
 from tests.report.samples import METRIC, points
 
@@ -127,7 +128,9 @@ def test_the_epochs_of_a_run_that_was_gone_on_from_are_not_the_trials() -> None:
     trials = [
         replace(
             trial(index, *logged, cut=1 if index else None),
-            metrics={METRIC: [MetricPoint(value, 13 + at) for at, value in enumerate(logged)]},
+            metrics={
+                METRIC: [MetricPoint(METRIC, value, 13 + at) for at, value in enumerate(logged)]
+            },
         )
         for index, logged in values.items()
     ]

@@ -2,10 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.stages.bench import Bench
+from tests.support.recorded_outputs import RecordedOutputs
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Bench:
-    """An outputs folder without records."""
-    return Bench(tmp_path / "outputs")
+def outputs(tmp_path: Path) -> RecordedOutputs:
+    """Return an outputs folder without records."""
+    return RecordedOutputs(tmp_path / "outputs")

@@ -12,7 +12,7 @@ from mnist_exp.specs import DeploymentSpec, EndpointSpec
 from mnist_exp.stages import RUNNERS, StageContext, run_stage
 from mnist_exp.workspaces.local.endpoints import ModelFiles
 from mnist_exp.workspaces.local.workspace import LocalWorkspace
-from tests.stages.bench import Bench
+from tests.support.recorded_outputs import RecordedOutputs
 
 NAME = "digits-endpoint"
 SCRIPT = "def init(): pass\ndef run(raw_data): return {'digits': [7]}\n"
@@ -38,7 +38,7 @@ class Deploying:
     """An outputs folder with a registered model, and commands that deploy it."""
 
     folder: Path
-    bench: Bench
+    outputs: RecordedOutputs
     workspace: LocalWorkspace
 
     @property
@@ -49,7 +49,7 @@ class Deploying:
     @property
     def said(self) -> list[str]:
         """What the latest command printed."""
-        return self.bench.display.messages
+        return self.outputs.display.messages
 
     def processes(self, deployment: str) -> list[int]:
         """Who works for a deployment: others, as soon as it is replaced."""
@@ -79,7 +79,7 @@ class Deploying:
         self.workspace.create_or_update_endpoint(spec)
 
     def _context(self, stage: Stage, *overrides: str) -> StageContext:
-        self.bench.display.messages.clear()
+        self.outputs.display.messages.clear()
         given = {text.partition("=")[0] for text in overrides}
         usual = {
             "endpoint.name": NAME,
@@ -87,7 +87,7 @@ class Deploying:
             "endpoint.request_file": self.folder / "request.json",
         }
         words = [f"{key}={value}" for key, value in usual.items() if key not in given]
-        return self.bench.context(stage, *overrides, *words, opener=lambda: self.workspace)
+        return self.outputs.context(stage, *overrides, *words, opener=lambda: self.workspace)
 
 
 def deploying(folder: Path) -> Iterator[Deploying]:
@@ -95,10 +95,10 @@ def deploying(folder: Path) -> Iterator[Deploying]:
     for name in ("code", "model"):
         (folder / name).mkdir()
     (folder / "request.json").write_text("{}", encoding="utf-8")
-    bench = Bench(folder / "outputs")
+    outputs = RecordedOutputs(folder / "outputs")
     model = {"name": "digits", "version": "1", "job": "training", "type": "custom_model"}
-    bench.add(Stage.register, "digits:1", model=model)
-    made = Deploying(folder, bench, WithoutJobs(folder))
+    outputs.add(Stage.register, "digits:1", model=model)
+    made = Deploying(folder, outputs, WithoutJobs(folder))
     made.script(SCRIPT)
     try:
         yield made

@@ -10,8 +10,8 @@ from mnist_exp.config import AuthMode, Stage
 from mnist_exp.errors import ConfigError, EndpointError
 from mnist_exp.stages.all import AllStages
 from tests.composing import QUICK_ROLLOUT
-from tests.stages.bench import Bench
 from tests.stages.deploying import NAME, SCRIPT, Deploying, deploying
+from tests.support.recorded_outputs import RecordedOutputs
 
 BOTH = "endpoint.traffic={tff-blue: 50, tff-green: 50}"
 RAISES = "def init(): pass\ndef run(raw_data): raise ValueError('never')\n"
@@ -45,12 +45,12 @@ def two(deployed: Deploying) -> Deploying:
         (
             {"tff-green": 100},
             "tff-green with 100 %",
-            "name tff-blue, which has none, with endpoint.deployment.name=tff-blue",
+            "use tff-blue, which has no traffic: endpoint.deployment.name=tff-blue",
         ),
         (
             {"tff-blue": 90, "tff-green": 10},
             "tff-green with 10 %",
-            f"finish the rollout before with stage=deploy endpoint.name={NAME} "
+            f"finish the last rollout with mnist-exp stage=deploy endpoint.name={NAME} "
             "'endpoint.traffic={tff-green: 100}', or undo it with "
             "'endpoint.traffic={tff-blue: 100}'",
         ),
@@ -71,17 +71,17 @@ def test_a_rollout_never_replaces_what_has_traffic(
     assert two.now.traffic == traffic
 
 
-def test_without_an_idle_deployment_a_new_one_is_to_be_named(tmp_path: Path) -> None:
+def test_without_an_idle_deployment_a_new_name_is_needed(tmp_path: Path) -> None:
     for made in deploying(tmp_path):
         made.run(*QUICK_ROLLOUT)
         assert "no deployment has traffic yet: tff-green gets all of it" in "\n".join(made.said)
         (line,) = made.faults(*QUICK_ROLLOUT)
-        assert line.endswith("; name a new one with endpoint.deployment.name=NAME")
+        assert line.endswith("; name a new deployment with endpoint.deployment.name=NAME")
         made.run(*QUICK_ROLLOUT, "endpoint.deployment.name=tff-blue")
         assert made.now.traffic == {"tff-blue": 100}
 
 
-def test_a_rollout_is_one_too_when_the_front_was_killed(two: Deploying) -> None:
+def test_a_rollout_rolls_back_after_the_front_was_killed(two: Deploying) -> None:
     (worker,) = two.processes("tff-blue")
     psutil.Process(worker).parent().kill()  # type: ignore[union-attr]
     two.script(RAISES)
@@ -94,24 +94,22 @@ def test_a_rollout_is_one_too_when_the_front_was_killed(two: Deploying) -> None:
 
 
 @pytest.mark.parametrize("key", ["traffic", "mirror_traffic"])
-def test_a_name_that_is_nobodys_is_found_before_anything_is_deployed(
-    two: Deploying, key: str
-) -> None:
+def test_an_unknown_deployment_is_found_before_deploying(two: Deploying, key: str) -> None:
     before = two.processes("tff-blue")
     two.script(RAISES)
     wrong = f"endpoint.{key}={{tff-gren: 0, red: 0}}"
     assert two.faults(wrong) == [
-        f"endpoint.{key}.tff-gren: must name a deployment of the endpoint, or the one that is "
-        "being made; there are: tff-blue, tff-green; did you mean 'tff-green'?",
-        f"endpoint.{key}.red: must name a deployment of the endpoint, or the one that is "
-        "being made; there are: tff-blue, tff-green",
+        f"endpoint.{key}.tff-gren: must name a deployment of the endpoint; there are: tff-blue, "
+        "tff-green; did you mean 'tff-green'?",
+        f"endpoint.{key}.red: must name a deployment of the endpoint; there are: tff-blue, "
+        "tff-green",
     ]
     with pytest.raises(ConfigError, match="tff-gren"):
         two.run_unchecked(wrong)
     assert two.processes("tff-blue") == before
 
 
-def test_all_faults_are_told_at_once(two: Deploying) -> None:
+def test_all_faults_are_reported_at_once(two: Deploying) -> None:
     lines = two.faults("endpoint.traffic={tff-gren: 0}", "endpoint.deployment.scoring_script=null")
     assert [line.partition(":")[0] for line in lines] == [
         "endpoint.deployment.scoring_script",
@@ -119,7 +117,7 @@ def test_all_faults_are_told_at_once(two: Deploying) -> None:
     ]
 
 
-def test_with_a_new_key_nothing_is_being_made(two: Deploying) -> None:
+def test_regenerating_a_key_creates_nothing(two: Deploying) -> None:
     words = ["endpoint.regenerate_key=primary", "endpoint.deployment.name=tff-red"]
     (line,) = two.faults(*words, "endpoint.traffic={tff-red: 100}")
     assert line.startswith("endpoint.traffic.tff-red: must name a deployment of the endpoint")
@@ -127,7 +125,7 @@ def test_with_a_new_key_nothing_is_being_made(two: Deploying) -> None:
     assert line.startswith("endpoint.name: no endpoint 'nobodys' here")
 
 
-def test_live_and_mirrored_traffic_are_not_for_the_same(two: Deploying) -> None:
+def test_a_deployment_gets_live_or_mirrored_traffic_not_both(two: Deploying) -> None:
     two.update(mirror_traffic={"tff-green": 10})
     (line,) = two.faults(BOTH)
     assert line.startswith("endpoint.mirror_traffic.tff-green: must name a deployment without live")
@@ -141,10 +139,10 @@ def test_live_and_mirrored_traffic_are_not_for_the_same(two: Deploying) -> None:
         ("endpoint.regenerate_key=primary", "endpoint.regenerate_key: must be left out"),
     ],
 )
-def test_the_whole_tutorial_is_about_no_other_endpoint(
-    bench: Bench, override: str, line: str
+def test_stage_all_concerns_no_other_endpoint(
+    outputs: RecordedOutputs, override: str, line: str
 ) -> None:
-    (fault,) = AllStages().faults(bench.context(Stage.all, override))
+    (fault,) = AllStages().faults(outputs.context(Stage.all, override))
     assert fault.startswith(line)
 
 
@@ -152,7 +150,7 @@ def test_the_whole_tutorial_is_about_no_other_endpoint(
 
 
 @pytest.mark.parametrize("override", ["endpoint.regenerate_key=primary", BOTH])
-def test_keys_and_traffic_alone_change_nothing_else(two: Deploying, override: str) -> None:
+def test_changing_keys_or_traffic_changes_nothing_else(two: Deploying, override: str) -> None:
     two.update(auth_mode=AuthMode.aml_token, token_lifetime=60, description="mine")
     record = two.run(override)
     assert record.endpoint is not None
@@ -161,18 +159,18 @@ def test_keys_and_traffic_alone_change_nothing_else(two: Deploying, override: st
     assert any("keeps aml_token, not key" in line for line in two.said)
 
 
-def test_a_rollout_keeps_what_the_endpoint_is(two: Deploying) -> None:
+def test_a_rollout_keeps_the_settings_of_the_endpoint(two: Deploying) -> None:
     two.update(auth_mode=AuthMode.aml_token, token_lifetime=60, description="mine")
     two.run(*QUICK_ROLLOUT)
     assert kept(two) == ("aml_token", 60, "mine")
     assert two.now.traffic == {"tff-green": 100}
 
 
-def test_a_deployment_that_changes_the_auth_mode_says_so(two: Deploying) -> None:
+def test_a_changed_auth_mode_is_printed(two: Deploying) -> None:
     two.update(auth_mode=AuthMode.aml_token)
     two.run()
     assert two.now.auth_mode == "key"
-    line = f"endpoint.auth_mode: endpoint {NAME} gets key instead of aml_token; keep that with endpoint.auth_mode=aml_token"  # noqa: E501
+    line = f"endpoint.auth_mode: endpoint {NAME} gets key instead of aml_token; keep aml_token with endpoint.auth_mode=aml_token"  # noqa: E501
     assert line in two.said
 
 
@@ -184,7 +182,7 @@ def kept(two: Deploying) -> tuple[str, int, str]:
 # Traffic that nobody asked for.
 
 
-def test_a_deployment_that_is_updated_keeps_its_share(two: Deploying) -> None:
+def test_an_updated_deployment_keeps_its_share(two: Deploying) -> None:
     two.update(traffic={"tff-blue": 50, "tff-green": 50})
     before = two.processes("tff-blue")
     two.script(SCRIPT + "\n# other")
@@ -197,26 +195,27 @@ def test_a_second_deployment_gets_traffic_only_when_asked(two: Deploying) -> Non
     two.run("endpoint.deployment.name=tff-green")
     assert two.now.traffic == {"tff-blue": 100}
     assert two.said[-1] == (
-        "tff-green has no traffic, and an endpoint that has some keeps it as it is (tff-blue "
-        f"100 %); give it some with stage=deploy endpoint.name={NAME} "
+        "tff-green has no traffic: the endpoint keeps its traffic (tff-blue 100 %); give "
+        f"tff-green some with mnist-exp stage=deploy endpoint.name={NAME} "
         "'endpoint.traffic={tff-blue: 90, tff-green: 10}'"
     )
     two.run("endpoint.traffic={tff-blue: 90, tff-green: 10}")
     assert two.now.traffic == {"tff-blue": 90, "tff-green": 10}
 
 
-def test_what_has_no_traffic_at_all_gets_it_from_the_next_deployment(two: Deploying) -> None:
+def test_the_next_deployment_of_an_endpoint_without_traffic_gets_all(two: Deploying) -> None:
     two.update(traffic={"tff-blue": 0})
     two.run("endpoint.deployment.name=tff-green")
     assert two.now.traffic == {"tff-green": 100}
 
 
-def test_traffic_by_hand_says_that_nothing_is_deployed(two: Deploying) -> None:
+def test_setting_traffic_says_that_nothing_is_deployed(two: Deploying) -> None:
     before = two.processes("tff-green")
     two.script(RAISES)
     two.run(BOTH, "endpoint.deployment.name=tff-green")
-    assert two.said[-1] == (
-        "the traffic is changed, no deployment is: for code and settings of tff-green run "
-        f"stage=deploy endpoint.name={NAME} without keys and traffic"
-    )
+    assert two.said[-2:] == [
+        "changed the traffic",
+        "deployed nothing; to deploy code and settings of tff-green run "
+        f"mnist-exp stage=deploy endpoint.name={NAME} without keys and traffic",
+    ]
     assert two.processes("tff-green") == before

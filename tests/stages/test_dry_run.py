@@ -5,7 +5,7 @@ from tests.composing import config
 
 
 @pytest.mark.parametrize("stage", ["train", "sweep"])
-def test_a_run_that_goes_on_keeps_its_name(stage: str) -> None:
+def test_a_resumed_run_keeps_its_name(stage: str) -> None:
     (document,) = planned(config(f"stage={stage}", f"run={stage}_20250102"))
     assert document.name == f"{stage}_20250102"
     (new,) = planned(config(f"stage={stage}"))

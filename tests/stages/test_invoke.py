@@ -9,8 +9,8 @@ import pytest
 from mnist_exp.config import AuthMode, Stage
 from mnist_exp.errors import EndpointError
 from mnist_exp.stages.all import AllStages
-from tests.stages.bench import Bench
 from tests.stages.deploying import NAME, Deploying, deploying
+from tests.support.recorded_outputs import RecordedOutputs
 
 SAYS = "def init(): pass\ndef run(raw_data): return {'by': '%s'}\n"
 
@@ -31,21 +31,21 @@ def answer(two: Deploying, *overrides: str) -> object:
     return predictions["answer"]
 
 
-def test_one_without_traffic_is_asked_by_its_name(two: Deploying) -> None:
+def test_a_deployment_without_traffic_is_called_by_its_name(two: Deploying) -> None:
     assert answer(two) == {"by": "tff-blue"}
     assert answer(two, "endpoint.invoke_deployment=tff-green") == {"by": "tff-green"}
     # That it would be deployed under this name says nothing of who is asked.
     assert answer(two, "endpoint.deployment.name=tff-green") == {"by": "tff-blue"}
 
 
-def test_a_name_that_is_nobodys_is_told_before_anything_is_sent(two: Deploying) -> None:
+def test_an_unknown_deployment_is_found_before_sending(two: Deploying) -> None:
     assert two.faults("endpoint.invoke_deployment=tff-gren", stage=Stage.invoke) == [
         f"endpoint.invoke_deployment: must name a deployment of endpoint {NAME}, got tff-gren; "
         "there are: tff-blue, tff-green; did you mean 'tff-green'?"
     ]
 
 
-def test_what_the_error_without_traffic_proposes_works(two: Deploying) -> None:
+def test_the_remedy_for_an_endpoint_without_traffic_works(two: Deploying) -> None:
     two.update(traffic={"tff-blue": 0})
     try:
         with pytest.raises(EndpointError) as caught:
@@ -59,13 +59,13 @@ def test_what_the_error_without_traffic_proposes_works(two: Deploying) -> None:
         two.update(traffic={"tff-blue": 100})
 
 
-def test_the_whole_tutorial_asks_its_own_deployment(bench: Bench) -> None:
-    context = bench.context(Stage.all, "endpoint.invoke_deployment=red")
+def test_stage_all_calls_its_own_deployment(outputs: RecordedOutputs) -> None:
+    context = outputs.context(Stage.all, "endpoint.invoke_deployment=red")
     (fault,) = AllStages().faults(context)
     assert fault.startswith("endpoint.invoke_deployment: must be tff-blue")
 
 
-def test_status_tells_auth_mode_and_expiry(two: Deploying) -> None:
+def test_status_shows_auth_mode_and_expiry(two: Deploying) -> None:
     two.run(stage=Stage.status)
     assert "  auth_mode key" in two.said
     two.update(auth_mode=AuthMode.aml_token, ttl=3600)
@@ -75,7 +75,7 @@ def test_status_tells_auth_mode_and_expiry(two: Deploying) -> None:
     assert line.startswith(f"  auth_mode aml_token, deletes itself at {day}")
 
 
-def test_one_request_is_not_many(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_one_request_is_counted_in_the_singular(tmp_path_factory: pytest.TempPathFactory) -> None:
     for made in deploying(tmp_path_factory.mktemp("one")):
         made.run()
         made.run(stage=Stage.invoke)

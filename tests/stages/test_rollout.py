@@ -10,9 +10,10 @@ import pytest
 
 from mnist_exp.config import RolloutConfig
 from mnist_exp.errors import EndpointError
-from mnist_exp.results import DeploymentStatistics, Endpoint
+from mnist_exp.results import DeploymentStatistics as Statistics
+from mnist_exp.results import Endpoint
 from mnist_exp.specs import EndpointSpec, RequestSettings
-from mnist_exp.stages.rollout import BlueGreen, Window, _window, worse
+from mnist_exp.stages.rollout import BlueGreen, why_worse
 from tests.support.scoring_service import NAME, SCRIPT, Service, serve
 
 #: Of times alone the one test asks that is about them: others may need the machine.
@@ -46,7 +47,7 @@ class OfEndpoints:
         self.specs.append(spec)
         return self._endpoints.create_or_update(spec)
 
-    def statistics(self, endpoint: str) -> Mapping[str, DeploymentStatistics]:
+    def statistics(self, endpoint: str) -> Mapping[str, Statistics]:
         return self._endpoints.statistics(endpoint) if self._sees_statistics else {}
 
     def invoke(self, endpoint: str, body: bytes, deployment: str | None = None) -> object:
@@ -87,7 +88,7 @@ def as_before(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("sees_statistics", [True, False])
-def test_a_good_one_takes_over_in_steps(blue: Service, sees_statistics: bool) -> None:
+def test_a_good_deployment_takes_over_in_steps(blue: Service, sees_statistics: bool) -> None:
     blue.deploy("green")
     workspace = OfEndpoints(blue, sees_statistics)
     said = roll_out(blue, workspace)
@@ -110,7 +111,7 @@ def test_a_good_one_takes_over_in_steps(blue: Service, sees_statistics: bool) ->
         (SLOW, "its p95 was", LIMITS),
     ],
 )
-def test_a_bad_one_is_rolled_back(
+def test_a_worse_deployment_is_rolled_back(
     blue: Service, script: str, reason: str, limits: RolloutConfig
 ) -> None:
     blue.deploy("green", script)
@@ -126,7 +127,7 @@ def test_a_bad_one_is_rolled_back(
     ("script", "during"),
     [(SCRIPT, [{"green": 10}, {"red": 5}, {"red": 5}]), (RAISES, [{"red": 5}])],
 )
-def test_what_is_mirrored_to_others_is_again_as_it_was(
+def test_traffic_mirrored_to_others_is_restored(
     blue: Service, script: str, during: list[dict[str, int]]
 ) -> None:
     blue.deploy("red")
@@ -138,7 +139,7 @@ def test_what_is_mirrored_to_others_is_again_as_it_was(
     assert blue.endpoints.get(NAME).mirror_traffic == {"red": 5}
 
 
-def test_the_whole_load_is_not_held_against_the_new_one(blue: Service) -> None:
+def test_failures_under_the_whole_load_do_not_roll_back(blue: Service) -> None:
     # So many callers that most are told to come back later, whoever has the traffic.
     busy = "import time\ndef init(): pass\ndef run(raw_data): time.sleep(0.02)\n"
     few = RequestSettings(20_000, 1)
@@ -165,7 +166,7 @@ def test_the_whole_load_is_not_held_against_the_new_one(blue: Service) -> None:
     assert re.match(r"green: .*, [1-9]\d* failed, .*; blue: .*, 0 failed, ", said[-1]), said
 
 
-def test_without_copies_the_old_one_is_watched_first(blue: Service) -> None:
+def test_without_mirroring_the_old_deployment_is_measured_first(blue: Service) -> None:
     blue.deploy("green")
     workspace = OfEndpoints(blue)
     roll_out(blue, workspace, replace(PATIENT, mirror=0))
@@ -173,9 +174,9 @@ def test_without_copies_the_old_one_is_watched_first(blue: Service) -> None:
     assert [spec.mirror_traffic["green"] for spec in workspace.specs] == [0, 0, 0]
 
 
-def test_an_interrupted_one_is_rolled_back(blue: Service) -> None:
+def test_an_interrupted_rollout_is_rolled_back(blue: Service) -> None:
     class Interrupted(OfEndpoints):
-        def statistics(self, endpoint: str) -> Mapping[str, DeploymentStatistics]:
+        def statistics(self, endpoint: str) -> Mapping[str, Statistics]:
             raise KeyboardInterrupt
 
     blue.deploy("green")
@@ -187,26 +188,24 @@ def test_an_interrupted_one_is_rolled_back(blue: Service) -> None:
 @pytest.mark.parametrize(
     ("new", "old", "expected"),
     [
-        (Window(100, 0, {1.0: 100}), Window(100, 0, {1.0: 100}), ""),
-        (Window(100, 10, {1.0: 90}), Window(100, 0, {1.0: 100}), ""),
-        (Window(100, 11, {1.0: 89}), Window(100, 0, {1.0: 100}), "11.0% of its requests failed"),
-        (Window(100, 11, {1.0: 89}), Window(100, 5, {1.0: 95}), ""),
-        (Window(100, 0, {51.0: 100}), Window(100, 0, {1.0: 100}), ""),
-        (Window(100, 0, {52.0: 100}), Window(100, 0, {1.0: 100}), "its p95 was 52 ms"),
-        (Window(100, 0, {1.0: 95, 900.0: 5}), Window(100, 0, {1.0: 100}), ""),
-        (Window(), Window(100, 0, {1.0: 100}), ""),
-        (Window(5, 0, {900.0: 5}), Window(), ""),
+        (Statistics(100, 0, {1.0: 100}), Statistics(100, 0, {1.0: 100}), ""),
+        (Statistics(100, 10, {1.0: 90}), Statistics(100, 0, {1.0: 100}), ""),
+        (
+            Statistics(100, 11, {1.0: 89}),
+            Statistics(100, 0, {1.0: 100}),
+            "11.0% of its requests failed",
+        ),
+        (Statistics(100, 11, {1.0: 89}), Statistics(100, 5, {1.0: 95}), ""),
+        (Statistics(100, 0, {51.0: 100}), Statistics(100, 0, {1.0: 100}), ""),
+        (Statistics(100, 0, {52.0: 100}), Statistics(100, 0, {1.0: 100}), "its p95 was 52 ms"),
+        (Statistics(100, 0, {1.0: 95, 900.0: 5}), Statistics(100, 0, {1.0: 100}), ""),
+        (Statistics(), Statistics(100, 0, {1.0: 100}), ""),
+        (Statistics(5, 0, {900.0: 5}), Statistics(), ""),
     ],
 )
-def test_what_counts_as_worse(new: Window, old: Window, expected: str) -> None:
-    found = worse(new, [old], LIMITS)
+def test_what_counts_as_worse(new: Statistics, old: Statistics, expected: str) -> None:
+    found = why_worse(new, [old], LIMITS)
     assert found.startswith(expected) if expected else found == ""
-
-
-def test_a_front_that_was_started_again_counts_from_nothing() -> None:
-    start, end = DeploymentStatistics(100, 0, {5: 100}), DeploymentStatistics(20, 15, {5: 20})
-    assert _window(start, end) == Window(20, 15, {5: 20})
-    assert _window(DeploymentStatistics(4, 1, {5: 4}), end) == Window(16, 14, {5: 16})
 
 
 def test_the_rest_of_the_traffic_keeps_its_proportions() -> None:

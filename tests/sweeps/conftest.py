@@ -7,7 +7,8 @@ import pytest
 from hypothesis import settings
 
 from mnist_exp.errors import JobError
-from mnist_exp.sweeps.backend import MetricLogged, TrialEnded
+from mnist_exp.metrics import MetricPoint
+from mnist_exp.sweeps.backend import TrialEnded
 
 # Draws repeat from run to run, and a slow machine is no fault.
 settings.register_profile("sweeps", derandomize=True, deadline=None, max_examples=100)
@@ -34,6 +35,7 @@ class SimulatedBackend:
         self.time = 0.0
         self.started = []
         self.canceled = []
+        self.finished = []
         self.alive = set()
         self.most_alive = 0
         self._queue = []
@@ -49,7 +51,7 @@ class SimulatedBackend:
         at = self.time
         for value in script.values:
             at += script.every
-            self._push(at, MetricLogged(trial, script.metric, value))
+            self._push(at, MetricPoint(script.metric, value, trial=trial))
         self._push(at + script.every, TrialEnded(trial, script.exit_code))
 
     def poll(self, timeout_s):
@@ -72,6 +74,9 @@ class SimulatedBackend:
         self.canceled.append((self.time, trial))
         if trial in self.alive:
             self._push(self.time + self.cancel_s, TrialEnded(trial, -15))
+
+    def finish(self, trial):
+        self.finished.append((trial.index, trial.status.value))
 
     def now(self):
         return self.time

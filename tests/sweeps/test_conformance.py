@@ -45,7 +45,14 @@ def space_of(*keys):
 def tune(log):
     def run(backend, limits, policy=None, objective=ACC):
         drawn = [{"x": index} for index in range(100)]
-        return Tuner(drawn, limits, objective, policy, backend, log).run()
+        return Tuner(
+            configurations=drawn,
+            limits=limits,
+            objective=objective,
+            policy=policy,
+            backend=backend,
+            listener=log,
+        ).run()
 
     return run
 

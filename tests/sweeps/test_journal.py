@@ -5,9 +5,9 @@ import os
 
 import pytest
 
+from mnist_exp.metrics import MetricPoint
 from mnist_exp.status import JobStatus
 from mnist_exp.sweeps.backend import TrialEnded
-from mnist_exp.sweeps.history import read_history
 from mnist_exp.sweeps.journal import (
     Created,
     Decided,
@@ -18,22 +18,27 @@ from mnist_exp.sweeps.journal import (
     Resumed,
     Sampled,
     Started,
-    decisions_of,
     read_entries,
+    read_history,
     to_line,
 )
 from mnist_exp.sweeps.limits import Limits
 from mnist_exp.sweeps.ranking import Goal, Objective
 from mnist_exp.sweeps.stopping.bandit import BanditPolicy
 from mnist_exp.sweeps.tuner import Tuner
+from tests.support.decisions import decisions_of
 
 MAXIMIZE = Objective("acc", Goal.MAXIMIZE)
 BANDIT = BanditPolicy(slack_factor=0.1, evaluation_interval=2)
 UNBOUNDED = [{"x": index} for index in range(1000)]
 
 
-class Pages:
-    """A journal in memory, which may lose everything after so many entries."""
+def logged(trial, value, step=0, row=0, at=0.0):
+    return Logged(MetricPoint("acc", value, step, trial, row), at=at)
+
+
+class MemoryJournal:
+    """A journal in memory."""
 
     def __init__(self, entries=()):
         self.entries = list(entries)
@@ -44,10 +49,18 @@ class Pages:
 
 @pytest.fixture
 def tune(log):
-    def run(backend, limits, pages, policy=None, **options):
-        history = read_history(pages.entries, "acc") if pages.entries else None
-        tuner = Tuner(UNBOUNDED, limits, MAXIMIZE, policy, backend, log, pages, history, **options)
-        return tuner.run()
+    def run(backend, limits, journal, policy=None, **options):
+        return Tuner(
+            configurations=UNBOUNDED,
+            limits=limits,
+            objective=MAXIMIZE,
+            policy=policy,
+            backend=backend,
+            listener=log,
+            journal=journal,
+            history=read_history(journal.entries, "acc") if journal.entries else None,
+            **options,
+        ).run()
 
     return run
 
@@ -59,8 +72,8 @@ def tune(log):
         Resumed((1, 2), (3,), at=2.0),
         Sampled(0, {"lr": 0.1, "name": "ü"}, at=3.0),
         Started(0),
-        Logged(0, "acc", 0.5, 3, 17),
-        Logged(0, "acc", math.inf),
+        logged(0, 0.5, 3, 17),
+        logged(0, math.inf),
         Decided(0, 4, "0.6 < 0.7"),
         Decided(0, None, "canceled: sweep timeout of 1 s"),
         Ended(0, "Failed", 3, "exit code 3"),
@@ -77,11 +90,11 @@ def test_an_entry_is_a_line_and_comes_back(entry):
 
 
 def test_not_a_number_comes_back_as_it_was():
-    (entry,) = read_entries(to_line(Logged(0, "acc", math.nan)))
-    assert math.isnan(entry.value)
+    (entry,) = read_entries(to_line(logged(0, math.nan)))
+    assert math.isnan(entry.point.value)
 
 
-def test_lines_that_a_kill_has_cut_short_are_passed_over():
+def test_lines_that_a_kill_cut_short_are_skipped():
     whole = to_line(Started(0))
     again = Resumed((0,))
     text = whole + whole[:9] + "\n" + to_line(again) + whole + whole[:-4]
@@ -91,16 +104,16 @@ def test_lines_that_a_kill_has_cut_short_are_passed_over():
 @pytest.mark.parametrize(
     "line", ["@@@@", "[]", "3", '{"event": "unknown"}', to_line(Started(0))[:9]]
 )
-def test_lines_that_no_kill_can_have_left_are_told_of(line):
+def test_lines_that_no_kill_can_leave_are_damage(line):
     whole = to_line(Started(0))
     with pytest.raises(ValueError, match="line 2 is damaged"):
         list(read_entries(whole + line + "\n" + whole))
 
 
-def test_everything_is_noted_in_order(tune, simulate, script):
-    pages = Pages()
-    tune(simulate([script([0.9, 0.8]), script([0.9], exit_code=2)]), Limits(2, 1), pages)
-    assert [to_line(entry).split(",")[0][11:-1] for entry in pages.entries] == [
+def test_every_event_is_written_in_order(tune, simulate, script):
+    journal = MemoryJournal()
+    tune(simulate([script([0.9, 0.8]), script([0.9], exit_code=2)]), Limits(2, 1), journal)
+    assert [to_line(entry).split(",")[0][11:-1] for entry in journal.entries] == [
         "sampled",
         "started",
         "logged",
@@ -112,21 +125,21 @@ def test_everything_is_noted_in_order(tune, simulate, script):
         "ended",
         "finished",
     ]
-    assert all(entry.at > 1e9 for entry in pages.entries)
+    assert all(entry.at > 1e9 for entry in journal.entries)
 
 
-def test_a_sweep_goes_on_from_every_entry_as_if_nothing_had_happened(tune, simulate, script):
+def test_a_sweep_resumed_after_any_entry_ends_like_an_undisturbed_one(tune, simulate, script):
     scripts = [script([0.9, 0.92]), script([0.1, 0.2]), script([0.95, 0.97]), script([0.5])]
-    whole = Pages()
+    whole = MemoryJournal()
     result = tune(simulate(scripts), Limits(4, 2), whole)
     for count in range(1, len(whole.entries)):
-        pages = Pages(whole.entries[:count])
-        before = read_history(pages.entries, "acc")
+        journal = MemoryJournal(whole.entries[:count])
+        before = read_history(journal.entries, "acc")
         finished = [trial.index for trial in before.trials if trial.status.is_finished]
         again = tuple(trial.index for trial in before.unfinished)
-        pages.append(Resumed((), again))
+        journal.append(Resumed((), again))
         backend = simulate(scripts)
-        found = tune(backend, Limits(4, 2), pages)
+        found = tune(backend, Limits(4, 2), journal)
         assert [(t.status, t.parameters, t.values) for t in found.trials] == [
             (t.status, t.parameters, t.values) for t in result.trials
         ]
@@ -136,67 +149,67 @@ def test_a_sweep_goes_on_from_every_entry_as_if_nothing_had_happened(tune, simul
 
 def test_decisions_follow_from_the_journal_alone(tune, simulate, script):
     scripts = [script([0.8, 0.801, 0.7, 0.7]), script([0.1] * 9), script([0.79, 0.5, 0.5, 0.9])]
-    pages = Pages()
-    tune(simulate(scripts, cancel_s=1.5), Limits(3, 2), pages, BANDIT)
-    noted = [
-        (one.trial, one.interval, one.reason) for one in pages.entries if isinstance(one, Decided)
+    journal = MemoryJournal()
+    tune(simulate(scripts, cancel_s=1.5), Limits(3, 2), journal, BANDIT)
+    written = [
+        (one.trial, one.interval, one.reason) for one in journal.entries if isinstance(one, Decided)
     ]
-    assert len(noted) == 1
-    again = decisions_of(read_entries("".join(map(to_line, pages.entries))), BANDIT, MAXIMIZE)
-    assert [(trial, cut.interval, cut.reason) for trial, cut in again] == noted
+    assert len(written) == 1
+    again = decisions_of(read_entries("".join(map(to_line, journal.entries))), BANDIT, MAXIMIZE)
+    assert [(trial, cut.interval, cut.reason) for trial, cut in again] == written
 
 
-def test_a_decision_that_nobody_was_left_to_take_is_not_taken_again():
+def test_a_decision_that_a_kill_prevented_does_not_follow_from_the_journal():
     entries = [
         Sampled(0, {"x": 0}),
         Sampled(1, {"x": 1}),
-        *(Logged(0, "acc", 0.9) for _ in range(4)),
-        Logged(1, "acc", 0.1),
-        Logged(1, "acc", 0.1),
+        *(logged(0, 0.9) for _ in range(4)),
+        logged(1, 0.1),
+        logged(1, 0.1),
         # Killed here, before the decision.
         Resumed((0, 1)),
-        Logged(1, "acc", 0.2),
-        Logged(1, "acc", 0.1),
+        logged(1, 0.2),
+        logged(1, 0.1),
     ]
     assert decisions_of(entries[:8], BANDIT, MAXIMIZE) == []
     assert decisions_of(entries[:10], BANDIT, MAXIMIZE) == []
-    # Somebody was there this time, and did not take it.
-    (found,) = decisions_of([*entries, Logged(0, "acc", 0.9)], BANDIT, MAXIMIZE)
+    # The command still ran here, and did not decide so.
+    (found,) = decisions_of([*entries, logged(0, 0.9)], BANDIT, MAXIMIZE)
     assert (found[0], found[1].interval) == (1, 4)
 
 
-def test_a_sweep_that_has_ended_is_told_of_again(tune, simulate, script):
-    pages = Pages()
+def test_the_result_of_an_ended_sweep_is_read_again(tune, simulate, script):
+    journal = MemoryJournal()
     scripts = [script([0.9, 0.8]), script([0.95])]
-    result = tune(simulate(scripts), Limits(2, 1, timeout=3), pages)
+    result = tune(simulate(scripts), Limits(2, 1, timeout=3), journal)
     assert result.why
-    before = list(pages.entries)
+    before = list(journal.entries)
     backend = simulate(scripts)
-    again = tune(backend, Limits(2, 1, timeout=3), pages)
+    again = tune(backend, Limits(2, 1, timeout=3), journal)
     assert (again.status, again.why, again.best) == (result.status, result.why, result.best)
     assert [trial.values for trial in again.trials] == [trial.values for trial in result.trials]
-    assert (backend.started, pages.entries) == ([], before)
+    assert (backend.started, journal.entries) == ([], before)
 
 
 def test_a_decided_trial_is_not_run_again(tune, simulate, script):
-    pages = Pages(
+    journal = MemoryJournal(
         [
             Sampled(0, {"x": 0}),
             Started(0),
-            Logged(0, "acc", 0.1),
+            logged(0, 0.1),
             Decided(0, 2, "0.1 < 0.7"),
             Resumed(),
         ]
     )
     backend = simulate(lambda index: script([0.5]))
-    result = tune(backend, Limits(2, 1), pages)
+    result = tune(backend, Limits(2, 1), journal)
     assert [trial for _, trial, _ in backend.started] == [1]
     assert result.trials[0].status is JobStatus.CANCELED
     assert result.trials[0].why == "cut at interval 2: 0.1 < 0.7"
     assert result.trials[0].cut.interval == 2
 
 
-def test_what_a_full_disk_fails_as_the_command_leaves_is_unfinished(tune, simulate, script):
+def test_a_trial_that_a_full_disk_fails_with_the_command_is_unfinished(tune, simulate, script):
     backend = simulate([script([0.5] * 9)])
     full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     answers = iter([full, [TrialEnded(0, 1, "exit code 1: no space is left", by_itself=True)]])
@@ -208,11 +221,11 @@ def test_what_a_full_disk_fails_as_the_command_leaves_is_unfinished(tune, simula
         return answer
 
     backend.poll = poll
-    pages = Pages()
+    journal = MemoryJournal()
     with pytest.raises(OSError, match="No space left"):
-        tune(backend, Limits(1, 1), pages)
-    assert not any(isinstance(entry, Ended) for entry in pages.entries)
-    assert [trial.index for trial in read_history(pages.entries, "acc").unfinished] == [0]
+        tune(backend, Limits(1, 1), journal)
+    assert not any(isinstance(entry, Ended) for entry in journal.entries)
+    assert [trial.index for trial in read_history(journal.entries, "acc").unfinished] == [0]
 
 
 def test_an_interrupt_leaves_trials_unfinished_in_the_journal(tune, simulate, script):
@@ -229,11 +242,11 @@ def test_an_interrupt_leaves_trials_unfinished_in_the_journal(tune, simulate, sc
                 raise KeyboardInterrupt
             return self.backend.poll(timeout_s)
 
-    pages = Pages()
+    journal = MemoryJournal()
     with pytest.raises(KeyboardInterrupt):
-        tune(Impatient(simulate([script([0.5] * 9)])), Limits(1, 1), pages)
-    assert isinstance(pages.entries[-1], Interrupted | Logged)
-    history = read_history(pages.entries, "acc")
+        tune(Impatient(simulate([script([0.5] * 9)])), Limits(1, 1), journal)
+    assert isinstance(journal.entries[-1], Interrupted | Logged)
+    history = read_history(journal.entries, "acc")
     assert [trial.index for trial in history.unfinished] == [0]
     assert history.finished is None
 
@@ -247,46 +260,55 @@ def test_time_spent_by_earlier_commands_counts_toward_the_timeout(tune, simulate
         Resumed((), (0,), at=9000.0),
     ]
     assert read_history(at, "acc").elapsed == 8.0
-    result = tune(simulate([script([0.5] * 60)]), Limits(1, 1, timeout=20), Pages(at))
+    result = tune(simulate([script([0.5] * 60)]), Limits(1, 1, timeout=20), MemoryJournal(at))
     assert result.why == "sweep timeout of 20 s"
     assert len(result.trials[0].values) == 12
 
 
-def test_values_of_a_trial_that_begins_again_do_not_count():
+def test_earlier_values_of_a_trial_that_restarts_do_not_count():
     entries = [
         Sampled(0, {"x": 0}),
         Sampled(1, {"x": 1}),
-        Logged(0, "acc", 0.9, 1, 4),
-        Logged(1, "acc", 0.8, 1, 5),
+        logged(0, 0.9, 1, 4),
+        logged(1, 0.8, 1, 5),
         Resumed((1,), (0,)),
-        Logged(0, "acc", 0.7, 1, 9),
+        logged(0, 0.7, 1, 9),
     ]
     history = read_history(entries, "acc")
     assert [trial.values for trial in history.trials] == [[0.7], [0.8]]
-    assert history.points == {0: {"acc": [(0.7, 1)]}, 1: {"acc": [(0.8, 1)]}}
+    points = [
+        (point.value, point.step) for trial in history.trials for point in trial.points("acc")
+    ]
+    assert points == [(0.7, 1), (0.8, 1)]
     assert history.row == 9
 
 
-def test_a_failing_trial_ends_the_sweep_where_that_is_asked_for(tune, simulate, script, log):
+def test_fail_fast_ends_the_sweep_at_the_first_failed_trial(tune, simulate, script, log):
     scripts = [script([0.5] * 9), script([0.4], exit_code=3), script([0.9])]
-    pages = Pages()
-    result = tune(simulate(scripts), Limits(3, 2), pages, fail_fast=True)
+    journal = MemoryJournal()
+    result = tune(simulate(scripts), Limits(3, 2), journal, fail_fast=True)
     assert [trial.status.value for trial in result.trials] == ["Canceled", "Failed"]
     assert result.status is JobStatus.FAILED
     assert result.why == "trial 1 failed (exit code 3), and sweep.fail_fast is set"
     assert result.best == 0
-    assert read_history(pages.entries, "acc").finished is not None
+    assert read_history(journal.entries, "acc").finished is not None
 
 
-@pytest.mark.parametrize(("is_asked_for", "status"), [(False, "Completed"), (True, "Failed")])
-def test_a_failed_trial_fails_the_whole_sweep_where_that_is_asked_for(
-    tune, simulate, script, *, is_asked_for, status
+@pytest.mark.parametrize(
+    ("fail_on_failed_trials", "status"), [(False, "Completed"), (True, "Failed")]
+)
+def test_fail_on_failed_trials_decides_the_status_of_the_sweep(
+    tune, simulate, script, *, fail_on_failed_trials, status
 ):
     scripts = [script([0.5]), script([0.4], exit_code=3), script([0.9])]
-    pages = Pages()
-    for _ in ("run", "told of again"):
-        options = {"fail_on_failed_trials": is_asked_for}
-        result = tune(simulate(scripts), Limits(3, 2), pages, **options)
+    journal = MemoryJournal()
+    for _ in ("run", "result read again"):
+        result = tune(
+            simulate(scripts),
+            Limits(3, 2),
+            journal,
+            fail_on_failed_trials=fail_on_failed_trials,
+        )
         # All run, and the best one is found.
         assert [trial.status.value for trial in result.trials] == [
             "Completed",
@@ -294,7 +316,7 @@ def test_a_failed_trial_fails_the_whole_sweep_where_that_is_asked_for(
             "Completed",
         ]
         assert (result.status.value, result.best, result.why) == (status, 2, "")
-    (finished,) = (entry for entry in pages.entries if isinstance(entry, Finished))
+    (finished,) = (entry for entry in journal.entries if isinstance(entry, Finished))
     assert finished.status == status
 
 
@@ -304,8 +326,8 @@ def test_a_text_may_hold_any_end_of_a_line(mark):
     assert list(read_entries("".join(map(to_line, entries)))) == entries
 
 
-def test_fail_fast_holds_when_a_sweep_goes_on(tune, simulate, script):
-    pages = Pages(
+def test_fail_fast_applies_to_a_resumed_sweep(tune, simulate, script):
+    journal = MemoryJournal(
         [
             Created({}, at=0.0),
             Sampled(0, {"x": 0}, at=1.0),
@@ -316,25 +338,25 @@ def test_fail_fast_holds_when_a_sweep_goes_on(tune, simulate, script):
         ]
     )
     backend = simulate(lambda _: script([0.5]))
-    result = tune(backend, Limits(8, 2), pages, fail_fast=True)
+    result = tune(backend, Limits(8, 2), journal, fail_fast=True)
     assert result.status is JobStatus.FAILED
     assert backend.started == []
     assert [trial.status for trial in result.trials] == [JobStatus.FAILED, JobStatus.CANCELED]
     assert all(trial.ended >= trial.started for trial in result.trials)
 
 
-def test_a_sweep_whose_time_is_over_starts_nothing_when_it_goes_on(tune, simulate, script):
-    pages = Pages(
+def test_a_resumed_sweep_whose_time_is_over_starts_nothing(tune, simulate, script):
+    journal = MemoryJournal(
         [
             Created({}, at=0.0),
             Sampled(0, {"x": 0}, at=1.0),
             Started(0, at=1.0),
-            Logged(0, "acc", 0.5, 1, 1, at=2.0),
+            logged(0, 0.5, 1, 1, at=2.0),
             Decided(0, None, "canceled: sweep timeout of 3 s", at=4.0),
         ]
     )
     backend = simulate(lambda _: script([0.9]))
-    result = tune(backend, Limits(8, 2, timeout=3), pages)
+    result = tune(backend, Limits(8, 2, timeout=3), journal)
     assert backend.started == []
     assert [trial.status for trial in result.trials] == [JobStatus.CANCELED]
     assert "sweep timeout of 3 s" in result.why
@@ -343,9 +365,9 @@ def test_a_sweep_whose_time_is_over_starts_nothing_when_it_goes_on(tune, simulat
 @pytest.mark.parametrize(
     ("entry", "name", "value"),
     [
-        (Logged(0, "acc", 0.5), "value", None),
-        (Logged(0, "acc", 0.5), "trial", "0"),
-        (Logged(0, "acc", 0.5), "at", "yesterday"),
+        (logged(0, 0.5), "value", None),
+        (logged(0, 0.5), "trial", "0"),
+        (logged(0, 0.5), "at", "yesterday"),
         (Sampled(0, {}), "parameters", [1]),
         (Ended(0, "Failed", 1), "exit_code", "1"),
         (Decided(0, 1, "cut"), "reason", 1),

@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mnist_exp.metrics import MetricPoint
 from mnist_exp.status import JobStatus
-from mnist_exp.sweeps.backend import MetricLogged, TrialEnded
+from mnist_exp.sweeps.backend import TrialEnded
 from mnist_exp.sweeps.limits import Limits
 from mnist_exp.sweeps.ranking import Goal, Objective
 from mnist_exp.sweeps.stopping.parse import BanditPolicy, TruncationSelectionPolicy
@@ -20,7 +21,14 @@ UNBOUNDED = [{"x": index} for index in range(1000)]
 @pytest.fixture
 def tune(log):
     def run(backend, limits, policy=None, configurations=UNBOUNDED, objective=MAXIMIZE):
-        return Tuner(configurations, limits, objective, policy, backend, log)
+        return Tuner(
+            configurations=configurations,
+            limits=limits,
+            objective=objective,
+            policy=policy,
+            backend=backend,
+            listener=log,
+        )
 
     return run
 
@@ -41,7 +49,7 @@ def test_trials_complete_and_the_best_of_the_whole_history_wins(tune, simulate, 
     assert (result.why, result.warnings) == ("", ())
 
 
-def test_ties_go_to_the_lowest_index_whoever_was_first(tune, simulate, script):
+def test_ties_go_to_the_lowest_index(tune, simulate, script):
     backend = simulate([script([0.9], every=9), script([0.9], every=1)])
     assert tune(backend, Limits(2, 2)).run().best == 0
 
@@ -75,6 +83,23 @@ def test_a_trial_is_cut_and_says_why(tune, simulate, script, log):
     assert log.changes[-1] == (1, "Canceled")
 
 
+def test_each_trial_is_finished_once_before_the_listener_hears_of_it(tune, simulate, script):
+    backend = simulate([script([0.9, 0.9]), script([0.1] * 9), script(startable=False)])
+    finished_at_change = []
+
+    class Listener(SilentListener):
+        def trial_changed(self, trial):
+            if trial.status.is_finished:
+                finished_at_change.append(list(backend.finished))
+
+    tuner = tune(backend, Limits(3, 1), BANDIT)
+    tuner.listener = Listener()
+    tuner.run()
+    ends = [(0, "Completed"), (1, "Canceled"), (2, "Failed")]
+    assert backend.finished == ends
+    assert finished_at_change == [ends[:1], ends[:2], ends]
+
+
 def test_a_cut_trial_frees_its_slot_when_it_is_gone(tune, simulate, script):
     scripts = [script([0.9, 0.9]), script([0.1] * 50), script([0.9, 0.9])]
     backend = simulate(scripts, cancel_s=0.5)
@@ -84,14 +109,14 @@ def test_a_cut_trial_frees_its_slot_when_it_is_gone(tune, simulate, script):
     assert backend.most_alive == 1
 
 
-def test_the_first_wave_runs_on_until_it_has_something_to_compare_with(tune, simulate, script):
+def test_trials_ahead_of_the_leader_are_not_cut(tune, simulate, script):
     # The leader is slow: when the others reach interval 2 it has logged once.
     scripts = [script([0.9, 0.9], every=5), script([0.1, 0.1, 0.1])]
     result = tune(simulate(scripts), Limits(2, 2), BANDIT).run()
     assert statuses(result) == ["Completed", "Completed"]
 
 
-def test_what_a_trial_logs_while_it_ends_still_counts(tune, simulate, script):
+def test_values_logged_while_a_trial_ends_still_count(tune, simulate, script):
     scripts = [script([0.8, 0.8]), script([0.1, 0.1, 0.95, 0.1])]
     result = tune(simulate(scripts, cancel_s=1.5), Limits(2, 1), BANDIT).run()
     assert statuses(result) == ["Completed", "Canceled"]
@@ -107,7 +132,7 @@ def test_other_metrics_are_no_intervals(tune, simulate, script):
     assert result.best == 0
 
 
-def test_a_failing_trial_keeps_its_metric_and_stops_nobody(tune, simulate, script, log):
+def test_a_failing_trial_keeps_its_metric_and_stops_no_other(tune, simulate, script, log):
     scripts = [script([0.3], exit_code=1), script([0.5]), script([0.4])]
     result = tune(simulate(scripts), Limits(3, 1)).run()
     assert statuses(result) == ["Failed", "Completed", "Completed"]
@@ -123,7 +148,7 @@ def test_a_failed_trial_can_be_best_and_a_warning_says_so(tune, simulate, script
     result = tune(simulate(scripts), Limits(2, 1)).run()
     assert result.best == 0
     assert result.warnings[0] == "1 of 2 trials failed, the first: 0"
-    assert "may have left no model" in result.warnings[1]
+    assert "may have saved no model" in result.warnings[1]
 
 
 def test_a_sweep_fails_when_every_trial_does(tune, simulate, script):
@@ -142,7 +167,7 @@ def test_a_trial_that_cannot_be_started_is_failed_and_the_next_takes_its_slot(
     assert result.trials[0].why == "no such script: train.py"
 
 
-def test_a_metric_that_nobody_logged_is_completed_with_a_hint(tune, simulate, script):
+def test_a_sweep_without_its_metric_is_completed_with_a_hint(tune, simulate, script):
     result = tune(simulate(lambda _: script([0.5], metric="Acc")), Limits(2, 2)).run()
     assert result.status is JobStatus.COMPLETED
     assert result.best is None
@@ -253,10 +278,10 @@ def test_an_interrupt_after_the_timeout_keeps_the_first_reason(tune, simulate, s
     assert len(backend.canceled) == 2
 
 
-def test_trials_that_will_not_die_are_given_up_after_a_minute(tune, simulate, script):
+def test_trials_that_do_not_end_are_given_up_after_a_minute(tune, simulate, script):
     backend = simulate(lambda _: script([0.5], every=1e9), cancel_s=1e9)
     tuner = tune(backend, Limits(1, 1))
-    tuner._refill()
+    tuner._start_next()
     tuner.cancel_all("interrupted")
     assert statuses(tuner.result()) == ["Canceled"]
     assert 60 <= backend.time < 62
@@ -279,10 +304,11 @@ def test_an_error_of_the_backend_cancels_the_trials_and_is_raised(tune, simulate
     assert backend.alive == set()
 
 
-def test_a_running_sweep_can_be_asked_how_it_stands(tune, simulate, script):
+def test_a_running_sweep_has_a_result(tune, simulate, script):
     backend = simulate(lambda _: script([0.5] * 3))
     tuner = tune(backend, Limits(2, 2))
-    tuner._refill()
+    tuner._start_next()
+    tuner._start_next()
     assert tuner.result().status is JobStatus.RUNNING
     assert tuner.result().warnings == ()
 
@@ -299,12 +325,12 @@ def test_an_event_of_a_trial_that_has_ended_is_recorded_and_decides_nothing(tune
     backend = simulate([script([0.9, 0.9, 0.9]), script([0.1])])
     tuner = tune(backend, Limits(2, 1), BANDIT)
     tuner.run()
-    tuner._take(MetricLogged(1, "acc", 0.1))
+    tuner._handle(MetricPoint("acc", 0.1, trial=1))
     assert statuses(tuner.result()) == ["Completed", "Completed"]
     assert backend.canceled == []
 
 
-class Deaf:
+class SilentListener:
     def trial_changed(self, trial):
         pass
 
@@ -328,7 +354,14 @@ def test_any_sweep_ends_with_every_trial_finished_and_its_bounds_kept(
 ):
     backend = simulate(lambda i: script(plays[i][0], every=plays[i][1], exit_code=plays[i][2]))
     limits = Limits(len(plays), min(concurrent, len(plays)))
-    result = Tuner(UNBOUNDED, limits, MAXIMIZE, policy, backend, Deaf()).run()
+    result = Tuner(
+        configurations=UNBOUNDED,
+        limits=limits,
+        objective=MAXIMIZE,
+        policy=policy,
+        backend=backend,
+        listener=SilentListener(),
+    ).run()
     assert len(result.trials) == len(plays)
     assert all(trial.status.is_finished for trial in result.trials)
     assert backend.most_alive <= limits.max_concurrent_trials
@@ -356,11 +389,14 @@ class LateBackend:
 
     def poll(self, timeout_s):
         trial = self.alive.pop(0)
-        logged = [MetricLogged(trial, "acc", value) for value in self.values[trial]]
+        logged = [MetricPoint("acc", value, trial=trial) for value in self.values[trial]]
         return [*logged, TrialEnded(trial, self.exit_code, by_itself=self.by_itself)]
 
     def cancel(self, trial):
-        """It has ended already."""
+        """Do nothing: the trial has ended."""
+
+    def finish(self, trial):
+        """Do nothing."""
 
     def now(self):
         return 0.0
@@ -369,12 +405,12 @@ class LateBackend:
 @pytest.mark.parametrize(
     ("exit_code", "by_itself", "status", "why"),
     [
-        (0, True, "Completed", "was through before it was cut at interval 2"),
+        (0, True, "Completed", "completed before it was cut at interval 2"),
         (0, False, "Canceled", "cut at interval 2"),
         (1, True, "Failed", "exit code 1"),
     ],
 )
-def test_a_trial_that_was_through_before_the_cut_is_not_canceled(
+def test_a_trial_that_completed_before_the_cut_is_not_canceled(
     tune, exit_code, by_itself, status, why
 ):
     backend = LateBackend([[0.9, 0.9], [0.1, 0.1]], exit_code, by_itself)

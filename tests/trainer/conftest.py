@@ -12,22 +12,21 @@ import pytest
 
 from digits.lean import import_tensorflow
 
-# As train.py does, and before any test module asks for TensorFlow in its own way.
+# As in train.py, and before any test module imports TensorFlow in its own way.
 import_tensorflow(keras=True)
 
-# MLflow decides while it is imported whether it reports its use; runs decide for themselves.
+# MLflow reads this variable while it is imported. Runs of the script set it themselves.
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 
-import keras  # noqa: E402, F401 - optional packages are hidden only in this moment
+import keras  # noqa: E402, F401 - the packages that slow Keras down are hidden only above
 from mlflow.tracking import MlflowClient  # noqa: E402
 
 from benchmarks.sample import write_sample  # noqa: E402
 from digits.data import Split, load, split  # noqa: E402
 from digits.settings import Settings  # noqa: E402
+from tests.trainer.forking import TRAINER, ForkedTrainer, start_fork_server  # noqa: E402
 
 del os.environ["MLFLOW_DISABLE_TELEMETRY"]
-
-TRAINER = Path(__file__).parents[2] / "trainer"
 
 
 @pytest.fixture(scope="session")
@@ -46,7 +45,7 @@ def sample(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def mnist(request) -> Path:
-    """The folder with all of MNIST that `--data` names."""
+    """The folder with all of MNIST, from `--data`."""
     folder = request.config.getoption("--data")
     if folder is None:
         pytest.skip("needs MNIST's files: make test-soak DATA=FOLDER")
@@ -73,30 +72,33 @@ class Job:
     run_id: str
     arguments: list[str]
 
-    def start(self, *more: str, **environment: str) -> subprocess.Popen[str]:
-        variables = {
-            **os.environ,
-            "MLFLOW_TRACKING_URI": self.store,
-            "MLFLOW_RUN_ID": self.run_id,
-            **environment,
-        }
+    def start(self, *more: str, **environment: str) -> ForkedTrainer:
+        """Start a run with its libraries imported already."""
+        return ForkedTrainer([*self.arguments, *more], self.folder, self._variables(environment))
+
+    def start_cold(self, *more: str, **environment: str) -> "subprocess.Popen[str]":
+        """Start a run as a user does."""
         return subprocess.Popen(
             [sys.executable, str(TRAINER / "train.py"), *self.arguments, *more],
             cwd=self.folder,
-            env=variables,
+            env=self._variables(environment),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
 
     def finish(self, *more: str, **environment: str) -> "Result":
-        started = time.monotonic()
-        process = self.start(*more, **environment)
-        out, err = process.communicate()
-        return Result(process.returncode, out, err, time.monotonic() - started)
+        return _finished(self.start(*more, **environment))
+
+    def finish_cold(self, *more: str, **environment: str) -> "Result":
+        return _finished(self.start_cold(*more, **environment))
+
+    def _variables(self, environment: dict[str, str]) -> dict[str, str]:
+        own = {"MLFLOW_TRACKING_URI": self.store, "MLFLOW_RUN_ID": self.run_id}
+        return {**os.environ, **own, **environment}
 
     def history(self) -> dict[str, list[tuple[int, float]]]:
-        """Every value of every metric in MLflow, in the order of the steps."""
+        """Return every value of every metric in MLflow, in the order of the steps."""
         client = MlflowClient(self.store)
         return {
             key: sorted((m.step, m.value) for m in client.get_metric_history(self.run_id, key))
@@ -112,9 +114,16 @@ class Result:
     seconds: float
 
 
+def _finished(process: "ForkedTrainer | subprocess.Popen[str]") -> Result:
+    started = time.monotonic()
+    out, err = process.communicate()
+    return Result(process.returncode, out, err, time.monotonic() - started)
+
+
 @pytest.fixture(scope="session")
 def new_job(tmp_path_factory, sample) -> Callable[..., Job]:
-    """Makes jobs that share one MLflow store."""
+    """Return a function that makes jobs which share one MLflow store."""
+    start_fork_server()
     store = f"sqlite:///{tmp_path_factory.mktemp('store') / 'mlflow.db'}"
     client = MlflowClient(store)
 
@@ -128,14 +137,14 @@ def new_job(tmp_path_factory, sample) -> Callable[..., Job]:
 
 @pytest.fixture(scope="session")
 def long_arguments() -> list[str]:
-    """Enough epochs to be stopped in the midst of."""
+    """So many epochs that a run can be stopped in the middle."""
     return ["--epochs", "40", "--checkpoints", "checkpoints", "--learning-rate", "0.05"]
 
 
 @pytest.fixture(scope="session")
 def trained(new_job, long_arguments) -> tuple[Job, Result]:
-    """A run that nothing stopped."""
+    """A cold run that nothing stopped."""
     job = new_job(*long_arguments)
-    result = job.finish()
+    result = job.finish_cold()
     assert result.code == 0, result.err
     return job, result

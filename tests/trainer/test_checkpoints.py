@@ -22,7 +22,7 @@ def checkpoint(epoch: int, **parameters) -> Checkpoint:
 
 
 def accept(path, found) -> None:
-    """Any checkpoint will do."""
+    """Accept any checkpoint."""
 
 
 def refuse_wide(path, found) -> None:
@@ -60,7 +60,7 @@ def test_an_empty_or_missing_folder_has_no_latest(folder):
     assert folder.latest(accept, print) is None
 
 
-def test_goes_on_pruning_after_a_restart(folder):
+def test_deletes_old_checkpoints_after_a_restart_too(folder):
     for epoch in (1, 2):
         folder.save(checkpoint(epoch))
     again = CheckpointFolder(folder.folder)
@@ -76,7 +76,7 @@ def test_epochs_beyond_four_digits_come_last(folder):
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.9, 0.999])
-def test_a_truncated_checkpoint_is_passed_over_for_the_one_before(folder, share):
+def test_a_truncated_checkpoint_is_skipped_for_the_one_before(folder, share):
     for epoch in (1, 2):
         folder.save(checkpoint(epoch))
     newest = folder.folder / "epoch-0002.npz"
@@ -106,7 +106,7 @@ def content(found: Checkpoint) -> object:
     return found.epoch, found.parameters, found.data, found.history, found.run_id, state
 
 
-def test_damage_anywhere_is_refused_or_does_no_harm(folder):
+def test_damage_anywhere_is_refused_or_harmless(folder):
     folder.save(checkpoint(1))
     path = folder.folder / "epoch-0001.npz"
     whole, good = path.read_bytes(), content(read_checkpoint(path))
@@ -141,7 +141,7 @@ def test_a_file_is_no_folder_of_checkpoints(tmp_path):
         CheckpointFolder(tmp_path / "file").latest(accept, print)
 
 
-def test_what_was_passed_over_is_not_overwritten(folder):
+def test_a_skipped_file_is_not_overwritten(folder):
     for epoch in (1, 2):
         folder.save(checkpoint(epoch))
     (folder.folder / "epoch-0002.npz").write_bytes(b"rubbish")
@@ -155,19 +155,19 @@ def test_what_was_passed_over_is_not_overwritten(folder):
 def test_checkpoints_of_which_none_is_good_are_an_error_and_stay(folder):
     folder.save(checkpoint(1, wide=True))
     before = (folder.folder / "epoch-0001.npz").read_bytes()
-    with pytest.raises(CheckpointError, match=r"too wide \(go on with what it was begun"):
+    with pytest.raises(CheckpointError, match=r"too wide \(resume with the settings and data"):
         CheckpointFolder(folder.folder).latest(refuse_wide, print)
     assert (folder.folder / "epoch-0001.npz").read_bytes() == before
 
 
-def test_each_refusal_is_told_and_those_that_can_be_mended_first(folder):
+def test_all_refusals_are_reported_and_those_with_a_remedy_first(folder):
     for epoch in (1, 2):
         folder.save(checkpoint(epoch, wide=True))
     (folder.folder / "epoch-0002.npz").write_bytes(b"rubbish")
-    with pytest.raises(CheckpointError, match=r"0001.npz: too wide; .*0002.npz: damaged .*\(go on"):
+    with pytest.raises(CheckpointError, match=r"too wide; .*0002.npz: damaged .*\(resume with"):
         CheckpointFolder(folder.folder).latest(refuse_wide, print)
     (folder.folder / "epoch-0001.npz").write_bytes(b"rubbish")
-    with pytest.raises(CheckpointError, match=r"0001.npz: damaged .* \(to begin again, move them"):
+    with pytest.raises(CheckpointError, match=r"0001.npz: damaged .* \(move them away to restart"):
         CheckpointFolder(folder.folder).latest(refuse_wide, print)
 
 
@@ -201,28 +201,28 @@ def test_other_archives_are_no_checkpoints(tmp_path, about):
         {"data": 3},
     ],
 )
-def test_what_no_trainer_says_of_its_run_makes_no_checkpoint(folder, change):
+def test_a_checkpoint_with_other_fields_is_refused(folder, change):
     folder.save(checkpoint(1))
     path = folder.folder / "epoch-0001.npz"
     with np.load(path) as arrays:
         content = dict(arrays)
     about = json.loads(str(content["about"])) | change
     np.savez(path, **content | {"about": np.array(json.dumps(about))})
-    with pytest.raises(CheckpointError, match="damaged or not a checkpoint: what it says"):
+    with pytest.raises(CheckpointError, match="damaged or not a checkpoint: the fields"):
         read_checkpoint(path)
 
 
-def test_where_there_is_no_room_for_three_the_oldest_makes_room(folder, monkeypatch):
+def test_the_oldest_checkpoint_makes_room_on_a_full_disk(folder, monkeypatch):
     for epoch in (1, 2):
         folder.save(checkpoint(epoch))
     flush = os.fsync
 
     def with_room_for_two(handle):
-        if len(names(folder)) > 2:  # one of them is the new one, aside
+        if len(names(folder)) > 2:  # one of them is the new file, under another name
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         flush(handle)
 
-    monkeypatch.setattr("checkpoints.os.fsync", with_room_for_two)
+    monkeypatch.setattr("digits.checkpoints.os.fsync", with_room_for_two)
     folder.save(checkpoint(3))
     assert names(folder) == ["epoch-0002.npz", "epoch-0003.npz"]
 

@@ -22,7 +22,7 @@ def test_one_process_alone_has_no_strategy(monkeypatch):
         cluster.check_same({"seed": 1})
 
 
-def test_a_worker_whose_address_is_taken_says_so(monkeypatch):
+def test_a_worker_whose_address_is_taken_is_an_error(monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as other:
         taken = f"127.0.0.1:{other.getsockname()[1]}"
         monkeypatch.setenv("TF_CONFIG", config(worker=[taken, "127.0.0.1:1"]))
@@ -74,6 +74,6 @@ def test_a_cluster_that_it_cannot_join_is_an_error(monkeypatch, text, fault):
         ("", "it does not answer any more"),
     ],
 )
-def test_a_lost_worker_is_told_of_without_the_graph(message, told):
+def test_a_lost_worker_is_reported_without_graph_nodes(message, told):
     assert _reason(message).startswith(told)
     assert "[" not in _reason(message)

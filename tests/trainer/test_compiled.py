@@ -58,7 +58,7 @@ def stretches(digits, *ends) -> tuple[Progress, list[np.ndarray]]:
 def test_dark_pixels_that_are_left_out_change_nothing(dark_digits, monkeypatch):
     assert len(Tiles(dark_digits.images, 64).pixels) > 1
     progress, tiled = stretches(dark_digits, 10)
-    monkeypatch.setattr("tiles._WORTH_IT", 0)
+    monkeypatch.setattr("digits.tiles._WORTH_IT", 0)
     expected, whole = stretches(dark_digits, 10)
     assert progress.loss == pytest.approx(expected.loss, rel=1e-5)
     for one, other in zip(tiled, whole, strict=True):
@@ -73,7 +73,7 @@ def test_weights_do_not_depend_on_where_an_epoch_is_cut(dark_digits):
         assert (one == other).all()
 
 
-def test_goes_on_from_its_state_bit_for_bit_with_pixels_in_tiles(dark_digits):
+def test_resumes_from_its_state_bit_for_bit_with_pixels_in_tiles(dark_digits):
     settings = parse_arguments(["--data-folder", ".", "--learning-rate", "0.1"])
     whole, first, second = (CompiledPath(settings, dark_digits, parts=2) for _ in range(3))
     orders = [epoch_order(1, number, len(dark_digits)) for number in (1, 2, 3)]
@@ -94,7 +94,7 @@ def test_a_layer_has_as_many_parts_as_there_are_threads_but_two_at_most(monkeypa
 
 
 @pytest.mark.parametrize("named", ["0", "-1", "2.0", "two", ""])
-def test_a_number_of_threads_that_is_none_is_as_good_as_none(monkeypatch, named):
+def test_an_invalid_number_of_threads_is_ignored(monkeypatch, named):
     monkeypatch.delenv("TF_NUM_INTRAOP_THREADS", raising=False)
     by_itself = compiled._threads()
     monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", named)

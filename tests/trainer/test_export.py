@@ -6,10 +6,9 @@ import pytest
 import tensorflow as tf
 
 import score
-from digits.compute import Progress
+from digits.compute import Progress, choose_path
 from digits.export import evaluate, export_evaluation, export_model
-from digits.paths import choose_path
-from digits.settings import Architecture, Optimizer
+from digits.networks import Architecture, Optimizer
 from digits.training import epoch_order
 
 

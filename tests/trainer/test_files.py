@@ -1,6 +1,7 @@
 import pytest
 
-from digits.files import replaced_file, replaced_folder
+from digits.errors import SettingsError
+from digits.files import make_writable_folder, replaced_file, replaced_folder
 
 
 def test_a_file_appears_only_when_it_is_whole(tmp_path):
@@ -40,3 +41,23 @@ def test_a_failed_folder_leaves_the_old_one(tmp_path):
         raise OSError("full")
     assert [path.name for path in target.iterdir()] == ["old"]
     assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_file_in_the_place_of_a_folder_is_an_error_with_the_remedy(tmp_path):
+    (tmp_path / "outputs").write_text("")
+    fault = f"it goes to {tmp_path / 'outputs'}, which cannot be written .*; choose"
+    with pytest.raises(SettingsError, match=fault):
+        make_writable_folder(tmp_path / "outputs", "it goes to", "choose")
+
+
+def test_a_folder_of_another_user_is_an_error(tmp_path):
+    # Nobody may write there, root included.
+    (tmp_path / "outputs").symlink_to("/proc")
+    with pytest.raises(SettingsError, match="which cannot be written"):
+        make_writable_folder(tmp_path / "outputs", "it goes to", "choose")
+
+
+def test_a_writable_folder_is_created_and_stays_empty(tmp_path):
+    folder = tmp_path / "a" / "b"
+    make_writable_folder(folder, "it goes to", "choose")
+    assert list(folder.iterdir()) == []

@@ -21,7 +21,7 @@ print({later}.__name__)
 @pytest.mark.parametrize(
     ("keras", "loaded", "later"), [(False, "[1.0]", "keras"), (True, "[1.0] keras", "sklearn")]
 )
-def test_loads_only_what_is_needed_and_the_rest_when_asked(trainer, keras, loaded, later):
+def test_loads_only_what_is_needed_and_the_rest_later(trainer, keras, loaded, later):
     code = CODE.format(keras=keras, later=later)
     result = subprocess.run(
         [sys.executable, "-c", code], cwd=trainer, capture_output=True, check=True, text=True
@@ -31,7 +31,7 @@ def test_loads_only_what_is_needed_and_the_rest_when_asked(trainer, keras, loade
 
 
 @pytest.mark.parametrize(("end", "said"), [(ImportError, "greeting\n"), (Stopped, "")])
-def test_what_an_import_says_counts_only_if_it_fails(capfd, end, said):
+def test_the_output_of_an_import_is_shown_only_if_it_fails(capfd, end, said):
     with pytest.raises(end), _quiet_stderr():
         os.write(2, b"greeting\n")
         raise end

@@ -9,11 +9,11 @@ import pytest
 import tensorflow as tf
 
 import score
-from digits.compute import Progress
+from digits.compute import Progress, choose_path
 from digits.data import Digits, load, split
 from digits.export import evaluate, export_model
-from digits.paths import choose_path
-from digits.settings import Architecture, Optimizer, Settings
+from digits.networks import Architecture, Optimizer
+from digits.settings import Settings
 from digits.training import epoch_order
 from tests.composing import CONF, fresh_config
 

@@ -26,13 +26,13 @@ def said():
     return []
 
 
-def test_begins_at_the_beginning_without_checkpoints(settings, own, said):
+def test_starts_at_the_first_epoch_without_checkpoints(settings, own, said):
     assert find_start(settings, None, DATA, said.append).epoch == 0
     assert find_start(settings, own, DATA, said.append).epoch == 0
     assert said == []
 
 
-def test_goes_on_from_its_own_checkpoint_and_says_so(settings, own, said):
+def test_resumes_from_its_own_checkpoint_and_prints_it(settings, own, said):
     save(own.folder, settings, 3)
     start = find_start(settings, own, DATA, said.append)
     assert start.epoch == 3
@@ -41,7 +41,7 @@ def test_goes_on_from_its_own_checkpoint_and_says_so(settings, own, said):
     assert said == [f"resuming from epoch 3, checkpoint in {own.folder}"]
 
 
-def test_goes_on_in_the_mlflow_run_that_became_known_after_the_checkpoint(settings, own, said):
+def test_resumes_the_mlflow_run_that_became_known_after_the_checkpoint(settings, own, said):
     save(own.folder, settings, 3, run_id=None)
     assert find_start(settings, own, DATA, said.append).run_id is None
     CheckpointFolder(own.folder).note_run("run")
@@ -61,7 +61,7 @@ def test_its_own_checkpoint_comes_before_another_runs(settings, own, said, tmp_p
 
 
 @pytest.mark.parametrize("name", ["", "epoch-0007.npz"])
-def test_goes_on_from_another_run_with_other_parameters(settings, own, said, tmp_path, name):
+def test_resumes_from_another_run_with_other_parameters(settings, own, said, tmp_path, name):
     save(tmp_path / "other", replace(settings, batch_size=32), 7)
     place = tmp_path / "other" / name
     start = find_start(replace(settings, resume_from=place), own, DATA, said.append)
@@ -81,9 +81,9 @@ def test_goes_on_from_another_run_with_other_parameters(settings, own, said, tmp
         ({"seed": 1, "batch_size": 2}, r"another batch_size \(2, not 64\), seed \(1, not 42\)"),
     ],
 )
-def test_refuses_to_take_another_runs_checkpoints_for_its_own(settings, own, said, change, reason):
+def test_refuses_another_runs_checkpoints_as_its_own(settings, own, said, change, reason):
     save(own.folder, replace(settings, **change), 3)
-    with pytest.raises(CheckpointError, match=rf"epoch-0003.npz: .*{reason} \(go on with"):
+    with pytest.raises(CheckpointError, match=rf"epoch-0003.npz: .*{reason} \(resume with"):
         find_start(settings, own, DATA, said.append)
 
 
@@ -95,7 +95,7 @@ def test_refuses_checkpoints_of_other_data(settings, own, said):
 
 def test_refuses_checkpoints_beyond_the_last_epoch(settings, own, said):
     save(own.folder, settings, 21)
-    # An older one would do, but then the metrics would be those of epochs that the model lacks.
+    # An older checkpoint would fit, but the metrics would include epochs that the model lacks.
     save(own.folder, settings, 20)
     with pytest.raises(CheckpointError, match=r"--epochs must be at least 21, .*, got 20$"):
         find_start(settings, own, DATA, said.append)
@@ -108,7 +108,7 @@ def test_refuses_to_resume_from_another_network(settings, said, tmp_path):
         find_start(replace(settings, resume_from=tmp_path), None, DATA, said.append)
 
 
-def test_refuses_to_resume_from_where_nothing_is_left_to_do(settings, said, tmp_path):
+def test_refuses_to_resume_when_no_epoch_is_left(settings, said, tmp_path):
     save(tmp_path, settings, 20)
     with pytest.raises(CheckpointError, match=r"--epochs must be above 20, .* got 20"):
         find_start(replace(settings, resume_from=tmp_path), None, DATA, said.append)

@@ -1,6 +1,7 @@
 import pytest
 
-from digits.settings import Architecture, Optimizer, parse_arguments
+from digits.networks import Architecture, Optimizer
+from digits.settings import parse_arguments
 
 
 def test_defaults_are_the_tutorials():

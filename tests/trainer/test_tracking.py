@@ -38,13 +38,13 @@ def values(client, run_id, key) -> list[tuple[int, float]]:
     return [(metric.step, metric.value) for metric in client.get_metric_history(run_id, key)]
 
 
-def test_goes_where_the_environment_says(monkeypatch):
+def test_the_environment_names_the_store(monkeypatch):
     assert tracking_uri() == "sqlite:///mlflow.db"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:5000")
     assert tracking_uri() == "http://127.0.0.1:5000"
 
 
-def test_makes_a_run_of_its_own_and_ends_it(store, client):
+def test_creates_a_run_and_ends_it(store, client):
     with tracked(store, {"batch_size": 64}) as tracker:
         tracker.log({"loss": 0.5}, 1)
         tracker.log({"loss": 0.25}, 2)
@@ -63,7 +63,7 @@ def test_uses_the_experiment_that_the_environment_names(store, client, monkeypat
     assert client.get_run(tracker.run_id).info.experiment_id == experiment.experiment_id
 
 
-def test_goes_on_with_the_jobs_run_and_leaves_its_end_to_the_job(store, client, monkeypatch):
+def test_logs_to_the_jobs_run_and_does_not_end_it(store, client, monkeypatch):
     run_id = client.create_run("0").info.run_id
     client.log_param(run_id, "learning_rate", "0.010")
     monkeypatch.setenv("MLFLOW_RUN_ID", run_id)
@@ -73,11 +73,11 @@ def test_goes_on_with_the_jobs_run_and_leaves_its_end_to_the_job(store, client, 
     run = client.get_run(run_id)
     assert run.info.status == "RUNNING"
     assert run.data.params == {"learning_rate": "0.010", "epochs": "2"}
-    # The same number, spelt otherwise.
+    # The same number in another spelling.
     assert "goes_on_with.learning_rate" not in run.data.tags
 
 
-def test_logs_no_step_twice_and_leaves_none_out(store, client, monkeypatch):
+def test_logs_every_step_once(store, client, monkeypatch):
     run_id = client.create_run("0").info.run_id
     monkeypatch.setenv("MLFLOW_RUN_ID", run_id)
     for steps in ((1, 2), (1, 2, 3)):
@@ -87,7 +87,7 @@ def test_logs_no_step_twice_and_leaves_none_out(store, client, monkeypatch):
     assert values(client, run_id, "loss") == [(1, 1.0), (2, 0.5), (3, 1 / 3)]
 
 
-def test_goes_on_with_the_run_of_an_earlier_attempt(store, client):
+def test_resumes_the_run_of_an_earlier_attempt(store, client):
     with pytest.raises(KeyboardInterrupt), tracked(store, {}) as first:
         first.log({"loss": 1.0}, 1)
         raise KeyboardInterrupt
@@ -100,7 +100,7 @@ def test_goes_on_with_the_run_of_an_earlier_attempt(store, client):
     assert values(client, first.run_id, "loss") == [(1, 1.0), (2, 0.5)]
 
 
-def test_what_goes_on_with_another_value_says_so_beside_the_one_that_mlflow_keeps(store, client):
+def test_a_resumed_run_with_another_value_gets_a_tag(store, client):
     with tracked(store, {"learning_rate": 0.5, "seed": 1}) as first:
         pass
     with tracked(store, {"learning_rate": 0.1, "seed": 1}, first.run_id):
@@ -111,7 +111,7 @@ def test_what_goes_on_with_another_value_says_so_beside_the_one_that_mlflow_keep
     assert "goes_on_with.seed" not in run.data.tags
 
 
-def test_a_run_is_told_of_once_it_is_open_where_nobody_knows_it_yet(store):
+def test_on_open_is_called_for_a_new_run_only(store):
     told = []
     with tracked(store, {}, on_open=told.append) as first:
         pass
@@ -121,7 +121,7 @@ def test_a_run_is_told_of_once_it_is_open_where_nobody_knows_it_yet(store):
     assert told == [first.run_id]
 
 
-def test_an_earlier_run_that_is_gone_is_replaced(store, client):
+def test_a_missing_earlier_run_is_replaced(store, client):
     with tracked(store, {}, "0" * 32) as tracker:
         pass
     assert tracker.run_id != "0" * 32
@@ -138,17 +138,15 @@ def test_a_failed_block_ends_the_run_as_failed(store, client):
 
 def test_metrics_that_cannot_be_written_are_an_error(store, monkeypatch):
     monkeypatch.setenv("MLFLOW_RUN_ID", "0" * 32)
-    monkeypatch.setattr("tracking._RETRY_SECONDS", 0)
+    monkeypatch.setattr("digits.tracking._RETRY_SECONDS", 0)
     tracker = Tracker(store, {})
     tracker.log({"loss": 1.0, "validation_acc": 0.5}, 1)
     with pytest.raises(TrackingError, match=f"2 metrics could not be written to {store}: .*000"):
         tracker.close("FINISHED", 60.0)
 
 
-def test_a_store_that_fails_is_told_of_with_the_reason_and_without_the_password(
-    monkeypatch, capsys
-):
-    monkeypatch.setattr("tracking._RETRY_SECONDS", 0)
+def test_a_store_that_fails_is_reported_with_the_reason_but_no_password(monkeypatch, capsys):
+    monkeypatch.setattr("digits.tracking._RETRY_SECONDS", 0)
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     # Nobody listens there.
     tracker = Tracker("http://ann:secret@127.0.0.1:9", {})
@@ -159,7 +157,7 @@ def test_a_store_that_fails_is_told_of_with_the_reason_and_without_the_password(
     assert "secret" not in said
 
 
-def test_a_trial_of_a_sweep_waits_until_its_first_metrics_are_written_and_once(store, monkeypatch):
+def test_a_trial_waits_once_until_its_first_metrics_are_written(store, monkeypatch):
     monkeypatch.setenv("AZUREML_SWEEP_batch_size", "64")
     with tracked(store, {}) as tracker:
         tracker.log({"loss": 1.0}, 1)
@@ -172,26 +170,24 @@ def test_a_trial_of_a_sweep_waits_until_its_first_metrics_are_written_and_once(s
 
 def test_the_wait_for_the_first_metrics_ends_with_a_stop(monkeypatch):
     monkeypatch.setenv("AZUREML_SWEEP_batch_size", "64")
-    # Nobody listens there, and MLflow would ask for minutes.
+    # Nobody listens there, and MLflow would retry for minutes.
     tracker = Tracker("http://127.0.0.1:9", {})
     tracker.wait_once(lambda: True)
 
 
 def test_metrics_that_cannot_be_written_do_not_hide_why_the_run_failed(store, monkeypatch, capsys):
     monkeypatch.setenv("MLFLOW_RUN_ID", "0" * 32)
-    monkeypatch.setattr("tracking._RETRY_SECONDS", 0)
+    monkeypatch.setattr("digits.tracking._RETRY_SECONDS", 0)
     with pytest.raises(ValueError, match="broken"), tracked(store, {}):
         raise ValueError("broken")
     assert "could not be written" in capsys.readouterr().err
 
 
-def test_a_store_that_does_not_answer_does_not_hold_up_who_is_to_stop(
-    tmp_path, monkeypatch, capsys
-):
+def test_a_store_that_does_not_answer_does_not_delay_a_stop(tmp_path, monkeypatch, capsys):
     store = tmp_path / "locked.db"
     with tracked(f"sqlite:///{store}", {}):
         pass
-    monkeypatch.setattr("tracking._PARTING_SECONDS", 0.1)
+    monkeypatch.setattr("digits.tracking._PARTING_SECONDS", 0.1)
     with closing(sqlite3.connect(store)) as other:
         other.execute("BEGIN EXCLUSIVE")
         with pytest.raises(Stopped), tracked(f"sqlite:///{store}", {}) as tracker:

@@ -11,13 +11,8 @@ import numpy as np
 import pytest
 from mlflow.tracking import MlflowClient
 
-from digits.errors import SettingsError
-from digits.run import OUTPUTS, _make
-
-# The run that the others are compared with is made once.
-pytestmark = pytest.mark.xdist_group("trained")
-
-PATIENCE_S = 60
+#: Tests that compare with the run `trained`: one worker makes it, once.
+uses_trained = pytest.mark.xdist_group("trained")
 
 
 def weights(job, epoch) -> dict[str, np.ndarray]:
@@ -32,13 +27,7 @@ def assert_same_run(one, other, epoch) -> None:
     assert one.history() == other.history()
 
 
-def read_until(process, text) -> None:
-    for line in process.stdout:
-        if text in line:
-            return
-    pytest.fail(f"ended before {text!r}: {process.stderr.read()}")
-
-
+@uses_trained
 def test_logs_every_epoch_and_prints_a_summary(trained):
     job, result = trained
     history = job.history()
@@ -55,6 +44,7 @@ def test_logs_every_epoch_and_prints_a_summary(trained):
     assert result.err == ""
 
 
+@uses_trained
 def test_leaves_model_evaluation_and_two_checkpoints(trained):
     job, _ = trained
     outputs = job.folder / "outputs"
@@ -73,6 +63,7 @@ def test_leaves_model_evaluation_and_two_checkpoints(trained):
     ]
 
 
+@uses_trained
 def test_the_same_seed_repeats_a_run_exactly(trained, new_job, long_arguments):
     again = new_job(*long_arguments)
     assert again.finish().code == 0
@@ -81,7 +72,7 @@ def test_the_same_seed_repeats_a_run_exactly(trained, new_job, long_arguments):
 
 def kill_at_moments(job, moments) -> None:
     for moment in moments:
-        process = job.start()
+        process = job.start_cold()
         try:
             process.communicate(timeout=moment)
         except subprocess.TimeoutExpired:
@@ -89,18 +80,19 @@ def kill_at_moments(job, moments) -> None:
             process.communicate()
 
 
+@uses_trained
 @pytest.mark.parametrize(
     ("kills", "seed"),
     [pytest.param(3, 1, id="3-kills"), pytest.param(20, 2, id="20-kills", marks=pytest.mark.soak)],
 )
-def test_a_run_killed_at_random_moments_ends_as_if_it_had_not_been(
+def test_a_run_killed_at_random_moments_ends_as_if_not_killed(
     trained, new_job, long_arguments, kills, seed
 ):
     whole, result = trained
     dice = random.Random(seed)
-    # From the first imports to the export; most moments hit the training between them.
+    # From the first imports to the export; most moments hit the training.
     moments = [dice.uniform(0.3, 1.0) * result.seconds for _ in range(kills)]
-    # A kill at each moment, in jobs of three: a job that is killed more often sees little new.
+    # Each job is killed three times: further kills of the same job would test little more.
     for start in range(0, kills, 3):
         job = new_job(*long_arguments)
         kill_at_moments(job, moments[start : start + 3])
@@ -109,12 +101,12 @@ def test_a_run_killed_at_random_moments_ends_as_if_it_had_not_been(
         assert_same_run(whole, job, 40)
 
 
-def test_sigterm_ends_it_in_order_and_another_run_can_go_on_from_there(new_job):
-    # The last epoch that was through is kept, whether it was its turn or not.
+def test_sigterm_saves_a_checkpoint_that_another_run_resumes_from(new_job):
+    # The last complete epoch is saved, although checkpoints are 1000 epochs apart.
     words = ("--checkpoints", "checkpoints", "--checkpoint-every", "1000")
     job = new_job("--epochs", "100000", *words)
     process = job.start()
-    read_until(process, "epoch      5/100000")
+    process.read_until("epoch      5/100000")
     process.send_signal(signal.SIGTERM)
     _, err = process.communicate()
     assert process.returncode == 143
@@ -132,23 +124,23 @@ def test_sigterm_ends_it_in_order_and_another_run_can_go_on_from_there(new_job):
     assert evaluation["resumed_from"] == done
 
 
-def test_a_tracking_server_that_never_answers_holds_up_neither_training_nor_the_stop(new_job):
+def test_a_tracking_server_that_never_answers_delays_neither_training_nor_stop(new_job):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         uri = f"http://127.0.0.1:{silent.getsockname()[1]}"
         job = new_job("--epochs", "100000", "--checkpoints", "checkpoints")
         process = job.start(MLFLOW_TRACKING_URI=uri)
-        read_until(process, "epoch      5/100000")
+        process.read_until("epoch      5/100000")
         process.send_signal(signal.SIGTERM)
         _, err = process.communicate()
     assert process.returncode == 143
-    assert "started again, the run will go on from its last checkpoint" in err
+    assert "started again, the run will resume from its last checkpoint" in err
     assert list((job.folder / "checkpoints").glob("epoch-*.npz"))
 
 
 def test_sigterm_before_training_begins_has_the_same_exit_code(new_job):
     job = new_job("--checkpoints", "checkpoints")
-    process = job.start(PYTHONVERBOSE="1")
-    # Python tells of each import: that of TensorFlow comes next, and takes seconds.
+    process = job.start_cold(PYTHONVERBOSE="1")
+    # Python prints each import. That of TensorFlow comes next, and takes seconds.
     while not (line := process.stderr.readline()).startswith("import 'digits.lean'"):
         if not line:
             process.communicate()
@@ -156,74 +148,7 @@ def test_sigterm_before_training_begins_has_the_same_exit_code(new_job):
     process.send_signal(signal.SIGTERM)
     _, err = process.communicate()
     assert process.returncode == 143
-    assert "stopped by SIGTERM; started again, the run will begin again" in err
-
-
-def free_ports(count) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
-
-
-def start_workers(jobs) -> list[subprocess.Popen]:
-    workers = [f"127.0.0.1:{port}" for port in free_ports(len(jobs))]
-    configs = [
-        {"cluster": {"worker": workers}, "task": {"type": "worker", "index": index}}
-        for index in range(len(jobs))
-    ]
-    return [
-        job.start(TF_CONFIG=json.dumps(config)) for job, config in zip(jobs, configs, strict=True)
-    ]
-
-
-@pytest.mark.soak
-def test_a_lost_worker_ends_the_other_and_a_restart_goes_on(new_job, tmp_path):
-    jobs = [new_job("--epochs", "30", "--checkpoints", str(tmp_path)) for _ in range(2)]
-    processes = start_workers(jobs)
-    read_until(processes[0], "epoch  3/30")
-    processes[1].kill()
-    _, err = processes[0].communicate()
-    processes[1].communicate()
-    assert processes[0].returncode == 1
-    assert err.splitlines()[-1].startswith("error: another worker of this job was lost: ")
-    results = [process.communicate() for process in start_workers(jobs)]
-    assert "resuming from epoch" in results[0][0]
-    assert "resuming from epoch" in results[1][0]
-    assert [step for step, _ in jobs[0].history()["loss"]] == list(range(1, 31))
-
-
-def test_two_workers_train_as_one_and_the_chief_alone_writes(new_job):
-    arguments = ("--epochs", "5", "--checkpoints", "checkpoints", "--learning-rate", "0.05")
-    jobs = [new_job(*arguments) for _ in range(2)]
-    processes = start_workers(jobs)
-    results = [process.communicate() for process in processes]
-    assert [process.returncode for process in processes] == [0, 0], results
-    assert "on 2 workers" in results[0][0]
-    alone = new_job(*arguments)
-    assert alone.finish().code == 0
-    together, single = jobs[0].history(), alone.history()
-    assert [step for step, _ in together["loss"]] == [1, 2, 3, 4, 5]
-    for key, values in single.items():
-        assert [v for _, v in together[key]] == pytest.approx([v for _, v in values], abs=2e-3)
-    assert jobs[1].history() == {}
-    assert list(jobs[1].folder.iterdir()) == []
-
-
-def test_workers_that_do_not_do_the_same_end_with_a_line_that_says_so(new_job):
-    jobs = [new_job("--epochs", "2", "--checkpoints", "own", "--seed", seed) for seed in "12"]
-    assert jobs[0].finish("--epochs", "1").code == 0
-    processes = start_workers(jobs)
-    ends = [process.communicate()[1].splitlines()[-1] for process in processes]
-    assert [process.returncode for process in processes] == [1, 1], ends
-    for end, seed, begin in zip(ends, "12", ("epoch 1, ", "none)"), strict=True):
-        assert (
-            f"error: the workers of this job differ in seed (here {seed}), training part (here"
-            in end
-        )
-        assert f"checkpoint to begin with (here {begin}" in end
-    assert [step for step, _ in jobs[0].history()["loss"]] == [1]
+    assert "stopped by SIGTERM; started again, the run will restart" in err
 
 
 def test_bad_data_is_one_line_and_exit_1(new_job, sample, tmp_path):
@@ -254,33 +179,22 @@ def test_help_and_wrong_flags_load_nothing_heavy(trainer):
         assert result.stdout.splitlines()[-1] == answer
 
 
-def test_a_worker_that_waits_for_another_says_so_and_hears_a_stop(new_job):
-    missing, ours = (f"127.0.0.1:{port}" for port in free_ports(2))
-    task = {"type": "worker", "index": 1}
-    config = json.dumps({"cluster": {"worker": [missing, ours]}, "task": task})
-    with new_job("--epochs", "1").start(TF_CONFIG=config) as process:
-        read_until(process, f"worker 1 of 2: waits for {missing}")
-        process.terminate()
-        process.communicate(timeout=PATIENCE_S)
-    assert process.returncode == 143
-
-
-def test_a_stop_while_the_last_metrics_are_written_is_heard(new_job):
+def test_sigterm_while_the_last_metrics_are_written_stops_the_run(new_job):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         uri = f"http://127.0.0.1:{silent.getsockname()[1]}"
         with new_job("--epochs", "1").start(MLFLOW_TRACKING_URI=uri) as process:
-            read_until(process, "model in")
+            process.read_until("model in")
             process.terminate()
-            _, said = process.communicate(timeout=PATIENCE_S)
+            _, said = process.communicate()
     assert process.returncode == 143
     assert said.startswith("stopped by SIGTERM after the last epoch: ")
 
 
-def test_a_kill_while_the_store_is_made_leaves_one_that_can_be_used(new_job):
+def test_a_kill_while_the_store_is_created_leaves_no_broken_store(new_job):
     job = new_job("--epochs", "2", "--checkpoints", "checkpoints")
     store = job.folder / "mlflow.db"
     with job.start(MLFLOW_TRACKING_URI="", MLFLOW_RUN_ID="") as process:
-        # Its tables are being made: so far under another name.
+        # MLflow creates its tables, in a file of another name.
         while not (job.folder / ".mlflow.db.new").exists():
             assert process.poll() is None
         process.kill()
@@ -292,22 +206,7 @@ def test_a_kill_while_the_store_is_made_leaves_one_that_can_be_used(new_job):
     assert [metric.step for metric in history] == [1, 2]
 
 
-def test_a_folder_that_cannot_be_written_is_told_of_before_any_training(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "outputs").write_text("")
-    with pytest.raises(SettingsError, match=f"it goes to {tmp_path / 'outputs'}, which cannot"):
-        _make(OUTPUTS, "it goes to", "choose")
-
-
-def test_an_outputs_folder_of_somebody_elses_is_told_of_too(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    # Nobody may write there, root included.
-    (tmp_path / "outputs").symlink_to("/proc")
-    with pytest.raises(SettingsError, match="which cannot be written"):
-        _make(OUTPUTS, "it goes to", "choose")
-
-
-def test_checkpoints_that_could_never_be_written_are_told_of_before_any_training(new_job):
+def test_unwritable_checkpoints_are_reported_before_any_training(new_job):
     # Nobody may write there, root included.
     result = new_job("--epochs", "1", "--checkpoints", "/proc/checkpoints").finish()
     assert result.code == 1
@@ -316,7 +215,7 @@ def test_checkpoints_that_could_never_be_written_are_told_of_before_any_training
     assert "epoch" not in result.out
 
 
-def test_a_run_of_one_step_tells_when_it_was_and_no_speed(new_job):
+def test_a_run_of_one_step_reports_its_time_and_no_speed(new_job):
     job = new_job("--epochs", "1", "--batch-size", "3600")
     result = job.finish()
     assert result.code == 0, result.err

@@ -3,13 +3,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from digits.clock import seconds_since_process_start
-from digits.cluster import Cluster
+from digits.cluster import Cluster, Task
 from digits.compiled import CompiledPath
-from digits.errors import DivergedError, SettingsError, Stopped
-from digits.stopping import StopRequest, stoppable
-from digits.tf_config import Task
-from digits.training import Pace, TrainingLoop, epoch_order
+from digits.errors import DivergedError, SettingsError, Stopped, StopRequest, stoppable
+from digits.training import Pace, TrainingLoop, epoch_order, seconds_since_process_start
 
 
 @pytest.fixture
@@ -31,13 +28,13 @@ def test_learns_and_counts_epochs_from_one(quick, parts):
     assert set(epochs[0].metrics) == {"loss", "training_acc", "validation_acc"}
 
 
-def test_goes_on_after_the_epochs_that_are_done(quick, parts):
+def test_continues_after_the_epochs_that_are_done(quick, parts):
     assert [epoch.number for epoch in loop_of(quick, parts).epochs(2)] == [3]
 
 
 def test_metrics_do_not_depend_on_where_an_epoch_is_cut(quick, parts, monkeypatch):
     whole = [epoch.metrics for epoch in loop_of(quick, parts).epochs()]
-    monkeypatch.setattr("training._STRETCH_SECONDS", 0)
+    monkeypatch.setattr("digits.training._STRETCH_SECONDS", 0)
     stepwise = [epoch.metrics for epoch in loop_of(quick, parts).epochs()]
     assert stepwise == whole
 
@@ -60,7 +57,7 @@ def test_a_network_that_the_last_step_ruined_ends_the_run(quick, parts):
         next(loop.epochs())
 
 
-def test_an_epoch_that_is_through_is_not_lost_to_a_signal(quick, parts):
+def test_a_complete_epoch_is_not_lost_to_a_signal(quick, parts):
     with stoppable() as stop:
         loop = loop_of(replace(quick, batch_size=3600), parts, stop)
         stop.receive(15, None)
@@ -71,7 +68,7 @@ def test_an_epoch_that_is_through_is_not_lost_to_a_signal(quick, parts):
 
 
 def test_stops_between_two_stretches(quick, parts, monkeypatch):
-    monkeypatch.setattr("training._STRETCH_SECONDS", 0)
+    monkeypatch.setattr("digits.training._STRETCH_SECONDS", 0)
     with stoppable() as stop:
         loop = loop_of(quick, parts, stop)
         epochs = loop.epochs()
@@ -89,10 +86,10 @@ def test_every_epoch_has_an_order_of_its_own_that_the_seed_decides():
     assert not np.array_equal(first, epoch_order(43, 1, 1000))
 
 
-def test_stretches_fit_the_time_between_two_looks_at_the_signals():
+def test_a_stretch_of_steps_takes_half_a_second():
     pace = Pace()
     assert pace.stretch() == 1
-    # The first step waits for the compiler, which says nothing of the others.
+    # The first step waits for the compiler, so it says nothing about the others.
     pace.learn(1, 20.0)
     assert pace.stretch() == 1
     pace.learn(1, 0.001)
@@ -112,6 +109,6 @@ def test_steps_that_take_long_are_taken_one_by_one():
     assert pace.stretch() == 1
 
 
-def test_the_clock_knows_more_than_this_module():
+def test_the_clock_counts_from_the_start_of_the_process():
     before = seconds_since_process_start()
     assert 0 < before <= seconds_since_process_start()

@@ -1,9 +1,12 @@
-"""Checkpoints: all that a run needs to go on as if it had never been stopped.
+"""Checkpoint files: with them, a stopped run ends as if it had never been stopped.
 
-A checkpoint is one file, `epoch-0003.npz`: arrays of weights and of the optimiser's state, and a
-JSON text (the array `about`) with the rest. It is written aside, flushed to the disk and renamed,
-so a file of that name is whole. Damage from elsewhere is found by the checksums of the format, and
-by the list of its arrays: the checksums do not cover the archive's directory.
+A checkpoint is one file, `epoch-0003.npz`. It holds the arrays of weights and optimiser variables,
+and a JSON text, the array `about`, with the rest. It is written under another name, flushed to the
+disk and renamed, so a file of that name is complete.
+
+Damage by others is found by the checksums of the format. These checksums do not cover the archive's
+directory, so `about` also lists the arrays.
+
 Order and split of the images are drawn from (seed, epoch), so these two are the random state.
 """
 
@@ -25,7 +28,7 @@ from digits.files import replaced_file
 
 FORMAT_VERSION = 2
 _NAME = re.compile(r"epoch-(\d{4,})\.npz")
-# The MLflow run, which may become known only after the first checkpoints are written.
+#: The file with the MLflow run, which may become known only after the first checkpoints.
 _RUN_FILE = "mlflow_run_id"
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 _FIELDS = ("epoch", "parameters", "data", "history", "run_id")
@@ -38,12 +41,12 @@ class Checkpoint:
     """A run at the end of an epoch.
 
     Attributes:
-        epoch: How many epochs are done.
-        parameters: What the run was asked for, by MLflow's names.
+        epoch: Number of epochs that are done.
+        parameters: The run's parameters, by their names in MLflow.
         data: A fingerprint of the training images.
         history: For each epoch that this run trained, `epoch` and its metrics.
-        run_id: The MLflow run, where it is known.
-        state: Weights and the optimiser's variables.
+        run_id: The MLflow run, if it is known.
+        state: Weights and optimiser variables.
     """
 
     epoch: int
@@ -60,64 +63,42 @@ class Checkpoint:
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
-    """Reads a checkpoint whole.
+    """Read a complete checkpoint.
 
     Raises:
-        CheckpointError: It is damaged, no checkpoint at all, or of another format.
+        CheckpointError: The file is damaged, no checkpoint, or in another format.
     """
     try:
-        # Given a path in place of a file, zipfile would take one that cannot be read for damaged.
+        # The file is opened here: zipfile reports an unreadable path as a damaged archive.
         with path.open("rb") as file, _whole_archive(file) as arrays:
             about = json.loads(str(arrays["about"]))
             version = about.pop("format_version")
             if version != FORMAT_VERSION:
                 age = "a newer" if version > FORMAT_VERSION else "an older"
                 raise CheckpointError(
-                    f"{path}: written by {age} trainer, in format {version}; this one reads"
-                    f" {FORMAT_VERSION}"
+                    f"{path}: written by {age} trainer, in format {version}; this trainer reads"
+                    f" format {FORMAT_VERSION}"
                 )
             state = {name: arrays[name] for name in arrays if name != "about"}
             if _shapes(state) != about["arrays"]:
                 raise ValueError(
                     f"it holds {_shapes(state)}, it was written with {about['arrays']}"
                 )
-            return _sound(Checkpoint(**{name: about[name] for name in _FIELDS}, state=state))
+            return _validated(Checkpoint(**{name: about[name] for name in _FIELDS}, state=state))
     except CheckpointError:
         raise
     except PermissionError as error:
         raise CheckpointError(f"{path}: cannot be read: {error.strerror}") from error
     except Exception as error:
-        # Damaged bytes may make zipfile, NumPy and json raise nearly anything.
+        # Damaged bytes make zipfile, NumPy and json raise nearly any exception.
         raise CheckpointError(f"{path}: damaged or not a checkpoint: {error}") from error
-
-
-def _sound(checkpoint: Checkpoint) -> Checkpoint:
-    """The checkpoint, if its parts are what whoever goes on from it takes them for."""
-    rows = checkpoint.history
-    expected = [
-        isinstance(checkpoint.epoch, int),
-        isinstance(checkpoint.parameters, dict),
-        isinstance(checkpoint.data, str),
-        isinstance(checkpoint.run_id, str | None),
-        isinstance(rows, list) and all({"epoch", "validation_acc"} <= set(row) for row in rows),
-    ]
-    if not all(expected):
-        raise ValueError("what it says of its run is not what a trainer writes")
-    return checkpoint
-
-
-def _whole_archive(file: BinaryIO) -> Any:
-    if not zipfile.is_zipfile(file):
-        raise ValueError("no npz archive, or cut short")
-    file.seek(0)
-    return np.load(file, allow_pickle=False)
 
 
 class CheckpointFolder:
     """The checkpoints of one run: the newest two are kept.
 
     Args:
-        folder: Where they lie; made when the first is written.
+        folder: The folder with the files; the first checkpoint creates it.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -127,15 +108,15 @@ class CheckpointFolder:
     def latest(
         self, check: Callable[[Path, Checkpoint], None], warn: Callable[[str], None]
     ) -> Checkpoint | None:
-        """Finds the newest good checkpoint.
+        """Return the newest good checkpoint, None if there are no checkpoints.
 
         Args:
             check: Raises CheckpointError for a checkpoint that cannot be used.
-            warn: Told of each file that was passed over.
+            warn: Called with a line for each skipped file.
 
         Raises:
-            CheckpointError: There are checkpoints, and none can be used. To start over would bury
-                them under the new run's.
+            CheckpointError: There are checkpoints and none can be used. A restarted run would
+                overwrite them.
         """
         found: Checkpoint | None = None
         unreadable: list[CheckpointError] = []
@@ -153,10 +134,14 @@ class CheckpointFolder:
             found = found or checkpoint
         refused = [str(refusal) for refusal in (*others, *unreadable)]
         if refused and not found:
-            remedy = "go on with what it was begun with" if others else "to begin again, move them"
+            remedy = (
+                "resume with the settings and data of that run"
+                if others
+                else "move them away to restart"
+            )
             raise CheckpointError(f"{'; '.join(refused)} ({remedy}, or name another folder)")
-        for passed_over in refused:
-            warn(f"warning: passed over {passed_over}")
+        for reason in refused:
+            warn(f"warning: skipped {reason}")
         return found
 
     @property
@@ -168,17 +153,17 @@ class CheckpointFolder:
             return None
 
     def note_run(self, run_id: str) -> None:
-        """Notes in which MLflow run this run logs; a disk that is full is nothing to end it for."""
-        with suppress(OSError), replaced_file(self.folder / _RUN_FILE) as aside:
-            aside.write_text(run_id, encoding="utf-8")
+        """Note the MLflow run that this run logs to. A full disk is no reason to end the run."""
+        with suppress(OSError), replaced_file(self.folder / _RUN_FILE) as new:
+            new.write_text(run_id, encoding="utf-8")
 
     def save(self, checkpoint: Checkpoint) -> None:
-        """Writes a checkpoint, then drops the oldest ones of this run.
+        """Write a checkpoint, then delete this run's oldest ones.
 
-        Where there is no room for it, the last but one makes room.
+        If the disk is full, the last checkpoint but one is deleted to make room.
 
         Raises:
-            OSError: It could not be written; the last one is as it was.
+            OSError: The checkpoint could not be written; the last one is unchanged.
         """
         try:
             self._write(checkpoint)
@@ -190,8 +175,8 @@ class CheckpointFolder:
 
     def _write(self, checkpoint: Checkpoint) -> None:
         path = self.folder / f"epoch-{checkpoint.epoch:04}.npz"
-        with replaced_file(path) as aside:
-            with aside.open("wb") as file:
+        with replaced_file(path) as new:
+            with new.open("wb") as file:
                 np.savez(file, about=np.array(_about(checkpoint)), **checkpoint.state)  # type: ignore[arg-type]
                 file.flush()
                 os.fsync(file.fileno())
@@ -213,6 +198,28 @@ class CheckpointFolder:
         ]
 
 
+def _validated(checkpoint: Checkpoint) -> Checkpoint:
+    """Return the checkpoint if its fields have the types that a run relies on."""
+    rows = checkpoint.history
+    expected = [
+        isinstance(checkpoint.epoch, int),
+        isinstance(checkpoint.parameters, dict),
+        isinstance(checkpoint.data, str),
+        isinstance(checkpoint.run_id, str | None),
+        isinstance(rows, list) and all({"epoch", "validation_acc"} <= set(row) for row in rows),
+    ]
+    if not all(expected):
+        raise ValueError("the fields of `about` are not those that a trainer writes")
+    return checkpoint
+
+
+def _whole_archive(file: BinaryIO) -> Any:
+    if not zipfile.is_zipfile(file):
+        raise ValueError("no npz archive, or cut short")
+    file.seek(0)
+    return np.load(file, allow_pickle=False)
+
+
 def _about(checkpoint: Checkpoint) -> str:
     about: dict[str, Any] = {name: getattr(checkpoint, name) for name in _FIELDS}
     about["format_version"] = FORMAT_VERSION
@@ -226,12 +233,12 @@ def _about(checkpoint: Checkpoint) -> str:
 
 
 def _shapes(state: State) -> dict[str, str]:
-    """What kind of array is kept under each name, such as `float32 (256, 128)`."""
+    """Return type and shape of each array, such as `float32 (256, 128)`."""
     return {name: f"{array.dtype} {array.shape}" for name, array in sorted(state.items())}
 
 
 def _free_name(path: Path) -> Path:
-    """A name beside a refused file, under which it can stay."""
+    """Return a new name beside a refused file, under which the file is kept."""
     number = 1
     while (free := path.with_name(f"{path.name}.refused-{number}")).exists():
         number += 1

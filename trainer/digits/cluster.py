@@ -1,29 +1,52 @@
-"""The machines and GPUs that a job runs on, and TensorFlow's strategy to use them together."""
+"""The GPUs and workers that a job trains on, and TensorFlow's strategy to use them together.
 
+Azure ML lists a job's workers in the variable TF_CONFIG of each of them:
+https://learn.microsoft.com/azure/machine-learning/how-to-train-distributed-gpu#tensorflow
+"""
+
+import json
 import os
 import socket
 import time
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import tensorflow as tf
 
 from digits.errors import ClusterError, SettingsError
-from digits.tf_config import Task, read_tf_config
 
 _LOOK_SECONDS = 0.1
-# As many bits of a checksum as float32 can add up exactly over 256 workers.
+#: The bits of a checksum that are compared: float32 adds up so many exactly over 256 workers.
 _SUM_BITS = 0xFFFF
 
 
+@dataclass(frozen=True)
+class Task:
+    """This process's place among the workers of its job.
+
+    Attributes:
+        workers: The address of each worker, HOST:PORT; empty where a process works alone.
+        index: This process's place in `workers`.
+    """
+
+    workers: tuple[str, ...] = ()
+    index: int = 0
+
+    @property
+    def others(self) -> list[str]:
+        """The addresses of the other workers."""
+        return [address for place, address in enumerate(self.workers) if place != self.index]
+
+
 class Cluster:
-    """What this process works with.
+    """The devices and workers that train together.
 
     Args:
-        strategy: How several GPUs or workers work together; None where there is but one device.
-        task: What this process is among the workers.
+        strategy: TensorFlow's strategy for several GPUs or workers; None for one device.
+        task: This process's place among the workers.
         description: The devices, for people.
     """
 
@@ -31,22 +54,22 @@ class Cluster:
         self.strategy = strategy
         self.description = description
         self.is_chief = task.index == 0
-        """Whether this process is the one that logs, keeps checkpoints and exports."""
-        self._has_colleagues = bool(task.others)
+        """Whether this process logs, saves checkpoints and exports."""
+        self._has_others = bool(task.others)
         self._over_workers = tf.function(self._reduced, autograph=False)
 
     def mean(self, values: list[float]) -> list[float]:
-        """The mean over all workers of the job, the same bits in each; all have to ask."""
-        if not self._has_colleagues:
+        """Return the mean over all workers, the same bits in each. All workers have to call it."""
+        if not self._has_others:
             return values
         means: list[float] = self._over_workers(tf.constant(values, tf.float32)).numpy().tolist()
         return means
 
     def check_same(self, values: Mapping[str, object]) -> None:
-        """Compares what must be the same in all workers; all have to ask.
+        """Compare what must be the same in all workers. All workers have to call it.
 
         Raises:
-            ClusterError: Some value is another one elsewhere; names it, and the one of this worker.
+            ClusterError: A value differs; names it, and the value of this worker.
         """
         sums = [float(zlib.crc32(repr(value).encode()) & _SUM_BITS) for value in values.values()]
         means = self.mean(sums)
@@ -58,20 +81,20 @@ class Cluster:
         if differing:
             raise ClusterError(
                 f"the workers of this job differ in {', '.join(differing)}; start all of them with"
-                " the same words, the same data and the same folder of checkpoints"
+                " the same arguments, the same data and the same folder of checkpoints"
             )
 
     @contextmanager
-    def telling_of_losses(self) -> Iterator[None]:
-        """Turns what TensorFlow says when a colleague is gone into a ClusterError."""
+    def reporting_lost_workers(self) -> Iterator[None]:
+        """Turn TensorFlow's errors about a lost worker into a ClusterError."""
         try:
             yield
         except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError) as e:
-            if not self._has_colleagues:
+            if not self._has_others:
                 raise
             raise ClusterError(
                 f"another worker of this job was lost: {_reason(str(e.message))};"
-                " start all workers again, they go on from the last checkpoint"
+                " start all workers again, they resume from the last checkpoint"
             ) from e
 
     def _reduced(self, values: tf.Tensor) -> tf.Tensor:
@@ -80,20 +103,20 @@ class Cluster:
 
 
 def join_cluster(batch_size: int) -> Cluster:
-    """Makes the strategy that fits the devices. Must come before any other use of TensorFlow.
+    """Choose the strategy that fits the devices. Call it before any other use of TensorFlow.
 
     Raises:
-        SettingsError: The batch cannot be dealt out evenly, or TF_CONFIG is not usable.
-        ClusterError: This worker's own address is taken.
+        SettingsError: The devices cannot share the batch evenly, or TF_CONFIG is not usable.
+        ClusterError: Another process listens at this worker's address.
     """
     gpus = tf.config.list_physical_devices("GPU")
     for gpu in gpus:
-        # Otherwise a process takes all the memory of a GPU that others may share.
+        # Without this, a process takes all memory of a GPU that others may share.
         tf.config.experimental.set_memory_growth(gpu, True)
     if gpus:
-        # Some of a GPU's sums come out in another order each time.
+        # Without this, some sums of a GPU differ from run to run.
         tf.config.experimental.enable_op_determinism()
-    task = read_tf_config()
+    task = _read_tf_config()
     if task.others:
         _wait_for_all(task)
         strategy = tf.distribute.MultiWorkerMirroredStrategy()
@@ -108,22 +131,63 @@ def join_cluster(batch_size: int) -> Cluster:
 
 
 def cores() -> int:
-    """How many cores this process may use."""
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0))
 
 
+def _read_tf_config() -> Task:
+    """Read TF_CONFIG; without it, a process works alone.
+
+    Raises:
+        SettingsError: It is not usable, or asks for something that this trainer cannot do.
+    """
+    try:
+        config: dict[str, Any] = json.loads(os.environ.get("TF_CONFIG") or "{}")
+        cluster, own = config.get("cluster", {}), config.get("task", {})
+        kind, index = own.get("type", "worker"), int(own.get("index", 0))
+        workers = cluster.get("worker") or []
+    except (ValueError, TypeError, AttributeError, OverflowError) as error:
+        raise SettingsError(f"TF_CONFIG cannot be read: {error}") from error
+    if not isinstance(workers, list):
+        raise SettingsError(f"TF_CONFIG: cluster.worker must be a list, got {workers!r}")
+    if kind == "chief" or cluster.get("chief"):
+        raise SettingsError(
+            "TF_CONFIG: all tasks must be of type worker, as on Azure ML, got a chief; the first"
+            " worker is the chief"
+        )
+    if cluster.get("ps") or kind != "worker":
+        raise SettingsError(
+            "TF_CONFIG asks for parameter servers; this trainer's workers update together"
+            " (MultiWorkerMirroredStrategy), so parameter_server_count must be 0"
+        )
+    if wrong := [worker for worker in workers if not _is_address(worker)]:
+        raise SettingsError(f"TF_CONFIG: must name workers as HOST:PORT, got {wrong[0]!r}")
+    if twice := [worker for worker in workers if workers.count(worker) > 1]:
+        raise SettingsError(f"TF_CONFIG: must name each worker once, got {twice[0]!r} twice")
+    if len(workers) > 1 and "index" not in own:
+        raise SettingsError(f"TF_CONFIG: must name task.index, one of {len(workers)} workers'")
+    if workers and not 0 <= index < len(workers):
+        raise SettingsError(f"TF_CONFIG: task.index must be below {len(workers)}, got {index}")
+    return Task(tuple(workers), index)
+
+
+def _is_address(text: Any) -> bool:
+    host, _, port = str(text).rpartition(":")
+    return bool(host) and port.isdecimal() and 0 < int(port) < 2**16
+
+
 def _reason(message: str) -> str:
-    """What happened, of a message that tells at length in which node of the graph it did."""
+    """Return the part of TensorFlow's message that says what happened, without graph nodes."""
     lines = [line.partition(" [Op:")[0].strip() for line in message.splitlines()]
     told = [line for line in lines if line and not ("{{node" in line or line.startswith("[["))]
     return told[-1][:300] if told else "it does not answer any more"
 
 
 def _wait_for_all(task: Task) -> None:
-    """Returns when every worker is there.
+    """Wait until every worker listens at its address.
 
-    TensorFlow would wait as well, but in C++, where no signal is heard: so each worker listens at
-    its address until all do, and only then TensorFlow takes over.
+    TensorFlow would wait too, but in C++, where Python does not handle signals. So each worker
+    listens until all others do. TensorFlow takes over the addresses after that.
     """
     missing, own = task.others, task.workers[task.index]
     try:
@@ -139,12 +203,12 @@ def _wait_for_all(task: Task) -> None:
 
 
 def _listening(worker: str) -> dict[str, Any]:
-    """Where a worker listens that is known to its colleagues by this address.
+    """Return the arguments of `socket.create_server` for a worker's address.
 
-    On many machines their own name means 127.0.1.1, where nobody else can reach them; TensorFlow
-    listens on every address too.
+    On many machines the machine's own name means 127.0.1.1, which other machines cannot reach. So a
+    worker that is not on loopback listens on every address, as TensorFlow does.
     """
-    host, port = _address(worker)
+    host, port = _host_and_port(worker)
     if host == "::1":
         return {"address": (host, port), "family": socket.AF_INET6}
     if host == "localhost" or host.startswith("127."):
@@ -156,15 +220,15 @@ def _listening(worker: str) -> dict[str, Any]:
 
 def _answers(worker: str) -> bool:
     try:
-        socket.create_connection(_address(worker), timeout=1).close()
+        socket.create_connection(_host_and_port(worker), timeout=1).close()
     except (OSError, UnicodeError):
         return False
     return True
 
 
-def _address(worker: str) -> tuple[str, int]:
+def _host_and_port(worker: str) -> tuple[str, int]:
     host, _, port = worker.rpartition(":")
-    # An IPv6 address stands in brackets, so that its colons are not taken for the port's.
+    # The brackets of an IPv6 address keep its colons apart from the port's colon.
     return host.removeprefix("[").removesuffix("]"), int(port)
 
 

@@ -1,7 +1,9 @@
-"""The fast path: whole epochs of a dense ReLU network in one XLA program.
+"""The compiled path: whole epochs of a dense ReLU network in one XLA program.
 
-The gradients are written out, the weights travel through the loop as values, and nothing leaves
-the device until the loop ends: Python is asked once for a stretch of steps, not once a step.
+The gradients are written out, and the weights travel through the loop as values. Nothing leaves the
+device until the loop ends: Python runs once for a stretch of steps, not once for each step.
+
+Forward and backward pass stand in one file because each needs the other's layout of the weights.
 """
 
 import os
@@ -11,26 +13,24 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from digits.classes import digits_of
+from digits import CLASSES, PIXEL_SCALE, PIXELS
 from digits.cluster import cores
-from digits.compute import Progress
-from digits.data import Digits
-from digits.dense import Served, layers_from, outputs, scaled
-from digits.idx import CLASSES, Bytes
-from digits.model import Floats, initial_weights
+from digits.compute import Floats, Progress, digits_of, initial_weights, scaled
+from digits.data import Bytes, Digits
 from digits.settings import Settings
 from digits.tiles import Tiles
 
+#: Images in one call of the network, to bound the memory of predictions.
 _EVALUATION_ROWS = 5000
 
 
 class _Part(NamedTuple):
-    """Neurons of the first layer, with all that only they are concerned with.
+    """Some neurons of the first layer, with all weights that only they use.
 
     Attributes:
         kernels: (pixels, neurons) for each tile.
         bias: (neurons,).
-        onward: (neurons, second layer): the rows of the second kernel that take their values.
+        onward: (neurons, second layer): their rows of the second kernel.
     """
 
     kernels: tuple[Any, ...]
@@ -39,11 +39,11 @@ class _Part(NamedTuple):
 
 
 class _Weights(NamedTuple):
-    """What is learned.
+    """The weights in training.
 
     Attributes:
         parts: The first layer and the second kernel, in one part or two.
-        bias: The second layer's.
+        bias: The bias of the second layer.
         others: Kernels and biases in turns, from the third layer on.
     """
 
@@ -53,7 +53,7 @@ class _Weights(NamedTuple):
 
 
 class _Epoch(NamedTuple):
-    """An epoch's digits in the order of its batches.
+    """The digits of an epoch in the order of its batches.
 
     Attributes:
         images: (batches, rows, pixels) bytes for each tile.
@@ -65,7 +65,7 @@ class _Epoch(NamedTuple):
 
 
 class _Learned(NamedTuple):
-    """Sums over the images of an epoch so far, as in `Progress`, and the weights."""
+    """The sums of `Progress` over the epoch so far, and the weights."""
 
     loss: Any
     correct: Any
@@ -73,12 +73,12 @@ class _Learned(NamedTuple):
 
 
 class _Seen(NamedTuple):
-    """What the first layer has made of a batch.
+    """The output of the first layer for a batch.
 
     Attributes:
         pixels: (rows, pixels) for each tile, from 0 to 1.
         values: (batch, neurons) for each part, after ReLU.
-        shares: (batch, second layer) for each part: what it adds to the second layer's sums.
+        shares: (batch, second layer) for each part: its summand of the second layer's sums.
     """
 
     pixels: tuple[Any, ...]
@@ -87,18 +87,19 @@ class _Seen(NamedTuple):
 
 
 class CompiledPath:
-    """Trains a dense ReLU network by plain SGD on softmax cross-entropy.
+    """A dense ReLU network that is trained by plain SGD on softmax cross-entropy.
 
-    The images of an epoch are laid in its order before it begins, and pixels that are dark in all
-    images of a tile are left out of the first layer, see `Tiles`. That layer is computed in two
-    halves where there are two cores or more: a half's gradient, its update and what it makes of the
-    next batch wait for nothing of the other's, so that each core has work of its own and the cores
-    meet only at the second layer.
+    Before an epoch begins, its images are laid out in the epoch's order. Pixels that are dark in
+    all images of a tile are left out of the first layer, see `Tiles`.
+
+    Where there are two cores or more, the first layer is computed in two halves. A half's gradient,
+    its update and its output for the next batch need nothing of the other half. So each core has
+    work of its own, and the cores meet only at the second layer.
 
     Args:
         settings: The network's widths, batch size and learning rate.
-        digits: What to train with.
-        parts: How many parts to compute the first layer in; None is as many as help.
+        digits: The digits to train with.
+        parts: Number of parts of the first layer; None chooses the fastest number.
     """
 
     name = "compiled path (XLA, explicit gradients, sgd)"
@@ -109,19 +110,19 @@ class CompiledPath:
         self._parts = min(parts or _useful_parts(), settings.first_layer_neurons)
         self._tiles = Tiles(digits.images, self._batch_size, whole=_has_gpu())
         self._weights: _Weights
-        self._take(initial_weights(settings))
+        self._load(initial_weights(settings))
         self._images = [tf.constant(digits.images.take(own, axis=1)) for own in self._tiles.pixels]
         self._labels = tf.constant(digits.labels)
         self._epoch: _Epoch
         self._steps = tf.function(self._loop, jit_compile=True, autograph=False)
         self._classify = tf.function(
-            lambda images, weights: digits_of(outputs(scaled(images), weights)),
+            lambda images, weights: digits_of(_logits(scaled(images), weights)),
             autograph=False,
             reduce_retracing=True,
         )
 
     def train(self, order: np.ndarray, progress: Progress, last: int) -> Progress:
-        """Goes on with an epoch; see `ComputePath.train`."""
+        """Continue an epoch; see `ComputePath.train`."""
         if not progress.steps:
             self._epoch = self._laid_out(self._tiles.batches(order))
         loss, correct, self._weights = self._steps(
@@ -137,7 +138,7 @@ class CompiledPath:
         return Progress(last, float(loss), int(correct))
 
     def predict(self, images: Bytes) -> np.ndarray:
-        """The digits that the network sees in (count, 784) pixels; see `ComputePath.predict`."""
+        """Return the digit in each image; see `ComputePath.predict`."""
         weights = [tf.constant(weight) for weight in self.dense_weights()]
         parts = [
             self._classify(tf.constant(images[start : start + _EVALUATION_ROWS]), weights)
@@ -146,15 +147,15 @@ class CompiledPath:
         return np.concatenate([part.numpy() for part in parts])
 
     def state(self) -> dict[str, np.ndarray]:
-        """The weights, by name; plain SGD remembers nothing else."""
+        """Return the weights by name; plain SGD has no variables of its own."""
         return {f"weight_{i}": weight for i, weight in enumerate(self.dense_weights())}
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
-        """Takes over what `state` gave."""
-        self._take([state[f"weight_{i}"] for i in range(len(state))])
+        """Load what `state` returned."""
+        self._load([state[f"weight_{i}"] for i in range(len(state))])
 
     def dense_weights(self) -> list[Floats]:
-        """Kernels and biases in turns, as they are now."""
+        """Return the present kernels and biases in turns."""
         kernels, biases, onward = zip(*self._weights.parts, strict=True)
         kernel = self._first_kernel.copy()
         for number, pixels in enumerate(self._tiles.pixels):
@@ -163,10 +164,10 @@ class CompiledPath:
         return [kernel, np.concatenate(biases), np.concatenate(onward), *others]
 
     def serving(self) -> Any:
-        """A tf.Module whose `serve` turns pixels (count, 784) into probabilities (count, 10)."""
-        return Served(self.dense_weights())
+        """Return a tf.Module; its `serve` maps pixels (count, 784) to probabilities."""
+        return _Served(self.dense_weights())
 
-    def _take(self, weights: Sequence[Floats]) -> None:
+    def _load(self, weights: Sequence[Floats]) -> None:
         self._first_kernel, first_bias, second_kernel, bias, *others = weights
         tiles = [self._first_kernel[pixels] for pixels in self._tiles.pixels]
         parts = [
@@ -178,7 +179,7 @@ class CompiledPath:
         )
 
     def _laid_out(self, batches: np.ndarray) -> _Epoch:
-        # One copy is cheaper than to gather bytes for every batch.
+        # One copy for the epoch costs less than gathering bytes for every batch.
         images = [
             tf.gather(tile, batches[:, :rows])
             for tile, rows in zip(self._images, self._tiles.rows_for(batches), strict=True)
@@ -196,17 +197,17 @@ class CompiledPath:
             return step + 1, self._step(epoch, step, look(step, learned), learned)
 
         def step_ahead(step: tf.Tensor, learned: _Learned, seen: _Seen) -> Any:
-            # The next batch is looked at in this step, where neither core waits for the other.
+            # The first layer looks at the next batch in this step, while no core waits for another.
             learned = self._step(epoch, step, seen, learned)
             return step + 1, learned, look(step + 1, learned)
 
-        # With one tile XLA spreads each product over the cores: they have enough to do as it is.
+        # With one tile, XLA spreads each product over the cores, so looking ahead gains nothing.
         if len(epoch.images) == 1:
             return tf.while_loop(is_left, step_on, (first, learned))[1]
         return tf.while_loop(is_left, step_ahead, (first, learned, look(first, learned)))[1]
 
     def _look(self, epoch: _Epoch, step: tf.Tensor, parts: Sequence[_Part]) -> _Seen:
-        """What the first layer makes of a step's batch."""
+        """Return the output of the first layer for a step's batch."""
         pixels = tuple(scaled(_at(tile, step)) for tile in epoch.images)
         values = tuple(tf.nn.relu(self._sums(pixels, part)) for part in parts)
         shares = tuple(own @ part.onward for own, part in zip(values, parts, strict=True))
@@ -214,7 +215,7 @@ class CompiledPath:
 
     def _sums(self, pixels: Sequence[Any], part: _Part) -> Any:
         products = [tile @ kernel for tile, kernel in zip(pixels, part.kernels, strict=True)]
-        # Images that come later in the batch are dark in that tile.
+        # The batch's remaining images are dark in that tile, so their products are 0.
         missing = [self._batch_size - product.shape[0] for product in products]
         return part.bias + tf.add_n(
             [
@@ -224,10 +225,10 @@ class CompiledPath:
         )
 
     def _step(self, epoch: _Epoch, step: tf.Tensor, seen: _Seen, learned: _Learned) -> _Learned:
-        """What is learned from a step's batch."""
+        """Return loss, hits and weights after a step's batch."""
         loss, correct, weights = learned
         labels = _at(epoch.labels, step)
-        layers = layers_from(tf.add_n(seen.shares) + weights.bias, weights.others)
+        layers = _layers(tf.add_n(seen.shares) + weights.bias, weights.others)
         log_probabilities = tf.nn.log_softmax(layers[-1])
         truth = tf.one_hot(labels, CLASSES)
         loss -= tf.reduce_sum(log_probabilities * truth)
@@ -244,10 +245,10 @@ class CompiledPath:
     def _descended(
         self, weights: Sequence[Any], layers: Sequence[Any], error: Any
     ) -> tuple[Any, tuple[Any, ...]]:
-        """Back-propagation, from the last layer to the second.
+        """Back-propagate from the last layer to the second.
 
         Returns:
-            The error of the second layer's sums, and the weights after it one SGD step further.
+            The error of the second layer's sums, and the later weights after one SGD step.
         """
         updated: list[Any] = []
         for number in reversed(range(len(weights) // 2)):
@@ -260,7 +261,7 @@ class CompiledPath:
         return error, tuple(updated)
 
     def _descended_part(self, part: _Part, pixels: Sequence[Any], values: Any, error: Any) -> _Part:
-        """A part of the first layer, one SGD step further."""
+        """Return a part of the first layer after one SGD step."""
         own_error = tf.matmul(error, part.onward, transpose_b=True) * _open_gates(values)
         kernels = [
             self._less_product(kernel, tile, own_error[: tile.shape[0]])
@@ -279,28 +280,56 @@ class CompiledPath:
         return bias - self._learning_rate * tf.reduce_sum(error, 0)
 
 
+class _Served(tf.Module):  # type: ignore[misc]
+    """The network in the form in which it is saved: pixels in, probabilities out."""
+
+    def __init__(self, weights: Sequence[tf.Tensor]) -> None:
+        super().__init__()
+        self.weights = [tf.Variable(weight) for weight in weights]
+
+    @tf.function(  # type: ignore[untyped-decorator]
+        input_signature=[tf.TensorSpec((None, PIXELS), tf.float32, "pixels")], autograph=False
+    )
+    def serve(self, pixels: tf.Tensor) -> dict[str, Any]:
+        return {"probabilities": tf.nn.softmax(_logits(pixels * PIXEL_SCALE, self.weights))}
+
+
+def _logits(inputs: tf.Tensor, weights: Sequence[tf.Tensor]) -> Any:
+    """Return the logits (count, 10) for pixels (count, 784) from 0 to 1."""
+    return _layers(inputs @ weights[0] + weights[1], weights[2:])[-1]
+
+
+def _layers(sums: tf.Tensor, weights: Sequence[tf.Tensor]) -> list[Any]:
+    """Return the values of every layer up to the logits, from the sums of a hidden layer on."""
+    layers: list[Any] = []
+    for number in range(0, len(weights), 2):
+        layers.append(tf.nn.relu(sums))
+        sums = layers[-1] @ weights[number] + weights[number + 1]
+    return [*layers, sums]
+
+
 def _has_gpu() -> bool:
     return bool(tf.config.list_physical_devices("GPU"))
 
 
 def _useful_parts() -> int:
-    """Two where two cores compute; a GPU has enough to do with one."""
+    """Return 2 where two cores compute; on a GPU one part is fastest."""
     return 1 if _has_gpu() else min(_threads(), 2)
 
 
 def _threads() -> int:
-    """How many threads TensorFlow computes an operation with, by the rules that it has for that."""
+    """Return the number of threads that TensorFlow computes an operation with, by its own rules."""
     asked_for = tf.config.threading.get_intra_op_parallelism_threads()
     named = os.environ.get("TF_NUM_INTRAOP_THREADS", "")
     return asked_for or (int(named) if named.isdecimal() else 0) or cores()
 
 
 def _at(batches: tf.Tensor, step: tf.Tensor) -> Any:
-    """A step's batch; the last one where there are no more, since XLA keeps indices within."""
-    # tf.slice would have the program compiled anew for each step that a stretch can begin with.
+    """Return a step's batch; after the last step the last batch, as XLA clips indices."""
+    # With tf.slice, the program would be compiled anew for each step at which a stretch begins.
     return tf.gather(batches, step)
 
 
 def _open_gates(values: tf.Tensor) -> Any:
-    """The derivative of ReLU: 1 where it let something through."""
+    """Return the derivative of ReLU: 1 where the value is above 0, else 0."""
     return tf.cast(values > 0, tf.float32)

@@ -1,14 +1,25 @@
-"""The digits: finding MNIST's files in a folder and holding out a part for validation."""
+"""The digits: reading MNIST's files and holding out a part for validation.
 
+The IDX format is described at http://yann.lecun.com/exdb/mnist/. A file begins with big-endian
+32-bit numbers: a magic number for type and dimensions, then the size of each dimension. Unsigned
+bytes follow.
+"""
+
+import gzip
+import struct
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
+from digits import CLASSES, PIXELS, SIDE
 from digits.errors import DataError, SettingsError
-from digits.idx import CLASSES, Bytes, read_images, read_labels
 
-# Where people's copies differ: a dot for the dash, and unpacked files.
+Bytes = npt.NDArray[np.uint8]
+
+#: The names under which each file is found: some copies have a dot for the dash, or are unpacked.
 _NAMES = {
     what: tuple(f"{what}{dash}{kind}{ending}" for dash in ("-", ".") for ending in (".gz", ""))
     for what, kind in (
@@ -18,11 +29,14 @@ _NAMES = {
         ("t10k-labels", "idx1-ubyte"),
     )
 }
+_IMAGES_MAGIC = 2051
+_LABELS_MAGIC = 2049
+_GZIP_START = b"\x1f\x8b"
 
 
 @dataclass(frozen=True)
 class Digits:
-    """Images and what they show.
+    """Images and the digits that they show.
 
     Attributes:
         images: (count, 784), pixels from 0 to 255.
@@ -41,7 +55,7 @@ class Digits:
 
 @dataclass(frozen=True)
 class Split:
-    """The three parts that a run uses: to learn from, to choose by, to report on."""
+    """The digits to train with, to validate with after each epoch, and to test with at the end."""
 
     training: Digits
     validation: Digits
@@ -49,13 +63,13 @@ class Split:
 
 
 def load(folder: Path) -> tuple[Digits, Digits]:
-    """Reads MNIST's files, wherever they lie in a folder.
+    """Read MNIST's four files from a folder or from folders below it.
 
     Returns:
         The digits to train with and the digits to test with.
 
     Raises:
-        DataError: A file is missing or damaged, or there are not as many labels as images.
+        DataError: A file is missing or damaged, or the labels are not as many as the images.
     """
     files = _find(folder)
     pairs = []
@@ -72,13 +86,13 @@ def load(folder: Path) -> tuple[Digits, Digits]:
 
 
 def split(digits: Digits, test: Digits, fraction: float, seed: int) -> Split:
-    """Holds out a part of the training digits for validation, the same share of every class.
+    """Hold out a part of the training digits for validation, the same share of every class.
 
     Args:
-        digits: All the training digits.
-        test: The test digits, handed on as they are.
+        digits: All training digits.
+        test: The test digits; they are returned unchanged.
         fraction: The share to hold out, above 0 and below 1.
-        seed: Decides which ones.
+        seed: Decides which digits are held out.
 
     Raises:
         SettingsError: One of the two parts would be empty.
@@ -96,10 +110,44 @@ def split(digits: Digits, test: Digits, fraction: float, seed: int) -> Split:
     return Split(digits[~held_out], digits[held_out], test)
 
 
+def read_images(path: Path) -> Bytes:
+    """Read an IDX file of images with 28 x 28 pixels.
+
+    Returns:
+        (count, 784) pixels from 0 to 255, row by row.
+
+    Raises:
+        DataError: The file cannot be read, is damaged, or holds something else.
+    """
+    content = _content(path)
+    count, rows, columns = _header(path, content, _IMAGES_MAGIC, "images", dimensions=3)
+    if (rows, columns) != (SIDE, SIDE):
+        raise DataError(f"{path}: images must be 28 x 28 pixels, got {rows} x {columns}")
+    return _body(path, content, 16, count * PIXELS).reshape(count, PIXELS)
+
+
+def read_labels(path: Path) -> Bytes:
+    """Read an IDX file of labels.
+
+    Returns:
+        (count,) digits from 0 to 9.
+
+    Raises:
+        DataError: The file cannot be read, is damaged, or holds something else.
+    """
+    content = _content(path)
+    (count,) = _header(path, content, _LABELS_MAGIC, "labels", dimensions=1)
+    labels = _body(path, content, 8, count)
+    if labels.max() >= CLASSES:
+        first = int(np.argmax(labels >= CLASSES))
+        raise DataError(f"{path}: labels must be 0 to 9, got {labels[first]} at index {first}")
+    return labels
+
+
 def _find(folder: Path) -> dict[str, Path]:
     if not folder.is_dir():
         raise DataError(f"--data-folder must be a folder, got {folder}")
-    # Of several copies the least deep one, and then the first by name, is taken.
+    # Of several copies the least deep one counts, then the first by name.
     entries = sorted(folder.rglob("*"), key=lambda path: (len(path.parts), path))
     found: dict[str, Path] = {}
     for what, names in _NAMES.items():
@@ -110,3 +158,41 @@ def _find(folder: Path) -> dict[str, Path]:
     if missing:
         raise DataError(f"{folder}: no {', '.join(missing)} in this folder or below it")
     return found
+
+
+def _content(path: Path) -> bytes:
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
+    if not raw.startswith(_GZIP_START):
+        return raw
+    try:
+        return gzip.decompress(raw)
+    except EOFError as error:
+        raise DataError(f"{path}: the gzip file is truncated") from error
+    except (OSError, zlib.error) as error:
+        raise DataError(f"{path}: the gzip file is damaged: {error}") from error
+
+
+def _header(
+    path: Path, content: bytes, magic: int, what: str, *, dimensions: int
+) -> tuple[int, ...]:
+    size = 4 * (1 + dimensions)
+    if len(content) < size:
+        raise DataError(f"{path}: an IDX header has {size} bytes, the file has {len(content)}")
+    found, *sizes = struct.unpack_from(f">{1 + dimensions}I", content)
+    if found != magic:
+        raise DataError(f"{path}: not an IDX file of {what}: magic number {found}, not {magic}")
+    if sizes[0] == 0:
+        raise DataError(f"{path}: holds no {what}")
+    return tuple(sizes)
+
+
+def _body(path: Path, content: bytes, start: int, expected: int) -> Bytes:
+    found = len(content) - start
+    if found < expected:
+        raise DataError(f"{path}: truncated: the header announces {expected} bytes, got {found}")
+    if found > expected:
+        raise DataError(f"{path}: {found - expected} bytes too many after the announced {expected}")
+    return np.frombuffer(content, np.uint8, offset=start)

@@ -1,7 +1,7 @@
-"""What a run leaves in ./outputs: the model, ready to serve, and how well it did.
+"""The results of a run in ./outputs: the saved model and its evaluation.
 
 outputs/model/                            a SavedModel; serving_default takes pixels
-outputs/model/assets.extra/dense.npz      a dense network's weights, for scoring by numpy alone
+outputs/model/assets.extra/dense.npz      a dense network's weights, for scoring with NumPy alone
 outputs/model/input_example.json          a request for the endpoint
 outputs/evaluation.json                   test accuracy, confusion matrix, speed
 """
@@ -13,11 +13,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from digits import CLASSES, PIXEL_SCALE
 from digits.compute import UNSEEN, ComputePath
 from digits.data import Digits
 from digits.files import replaced_file, replaced_folder
-from digits.idx import CLASSES
-from digits.model import PIXEL_SCALE
 
 _EXAMPLE_ROWS = 3
 
@@ -25,11 +24,11 @@ Evaluation = dict[str, Any]
 
 
 def evaluate(path: ComputePath, test: Digits) -> Evaluation:
-    """Looks at every test digit.
+    """Predict every test digit.
 
     Returns:
-        `test_acc`, `test_count`, `classes`, and `confusion_matrix`: how often the digit of the
-        row was taken for the digit of the column.
+        `test_acc`, `test_count`, `classes` and `confusion_matrix`. The matrix counts how often the
+        digit of a row was taken for the digit of a column.
     """
     predictions = path.predict(test.images)
     pairs = test.labels.astype(np.int64) * CLASSES + predictions
@@ -43,13 +42,13 @@ def evaluate(path: ComputePath, test: Digits) -> Evaluation:
 
 
 def export_evaluation(evaluation: Evaluation, outputs: Path) -> None:
-    """Writes `evaluation.json`."""
-    with replaced_file(outputs / "evaluation.json") as aside:
-        aside.write_text(json.dumps(evaluation) + "\n", encoding="utf-8")
+    """Write `evaluation.json`."""
+    with replaced_file(outputs / "evaluation.json") as new:
+        new.write_text(json.dumps(evaluation) + "\n", encoding="utf-8")
 
 
 def export_model(path: ComputePath, test: Digits, outputs: Path) -> None:
-    """Writes the folder `model`, whole or not at all.
+    """Write the folder `model` as a whole, or not at all.
 
     Args:
         path: The trained network.
@@ -57,7 +56,7 @@ def export_model(path: ComputePath, test: Digits, outputs: Path) -> None:
         outputs: The folder to write to.
 
     Raises:
-        OSError: The disk is full or the folder is not writable; an older model is as it was.
+        OSError: The disk is full or the folder is not writable; an older model is unchanged.
     """
     with replaced_folder(outputs / "model") as folder:
         _save(path, folder)
@@ -78,6 +77,6 @@ def _save(path: ComputePath, folder: Path) -> None:
     try:
         tf.saved_model.save(module, str(folder), signatures={"serving_default": module.serve})
     except tf.errors.OpError as error:
-        # TensorFlow has words of its own for a full disk, behind the names of its parts.
+        # For a full disk TensorFlow raises its own error. Its message begins with names of ops.
         reason = error.message.rpartition("; ")[2].partition(" [Op:")[0]
         raise OSError(f"{folder.parent}: the model cannot be saved: {reason}") from error

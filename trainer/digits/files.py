@@ -1,54 +1,85 @@
-"""Files that are there whole or not at all."""
+"""Files and folders that are replaced as a whole, or not at all."""
 
+import errno
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from digits.errors import SettingsError
+
 
 @contextmanager
 def replaced_folder(target: Path) -> Iterator[Path]:
-    """Lends an empty folder, which takes the target's name and place if all goes well.
+    """Yield an empty folder, and put it in the target's place when the block succeeds.
 
     Raises:
-        OSError: The disk is full or the place is not writable; the target is as it was.
+        OSError: The disk is full or the place is not writable; the target is unchanged.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    aside = target.with_name(f".{target.name}.part")
+    new = target.with_name(f".{target.name}.part")
     old = target.with_name(f".{target.name}.old")
-    for left_over in (aside, old):
-        shutil.rmtree(left_over, ignore_errors=True)
-    aside.mkdir()
+    # A killed process may have left them.
+    for folder in (new, old):
+        shutil.rmtree(folder, ignore_errors=True)
+    new.mkdir()
     try:
-        yield aside
-        _take_place(aside, target, old)
+        yield new
+        _replace_folder(new, target, old)
     finally:
-        for left_over in (aside, old):
-            shutil.rmtree(left_over, ignore_errors=True)
+        for folder in (new, old):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
 def replaced_file(target: Path) -> Iterator[Path]:
-    """Lends a path to write to, which takes the target's name and place if all goes well.
+    """Yield a path to write to, and rename it to the target when the block succeeds.
 
     Raises:
-        OSError: The disk is full or the place is not writable; the target is as it was.
+        OSError: The disk is full or the place is not writable; the target is unchanged.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    aside = target.with_name(f".{target.name}.part")
+    new = target.with_name(f".{target.name}.part")
     try:
-        yield aside
-        aside.replace(target)
+        yield new
+        new.replace(target)
     finally:
-        aside.unlink(missing_ok=True)
+        new.unlink(missing_ok=True)
 
 
-def _take_place(aside: Path, target: Path, old: Path) -> None:
-    # A folder cannot be renamed onto a filled one, so the old one steps back first.
+def make_writable_folder(folder: Path, what: str, remedy: str) -> None:
+    """Create a folder if it is missing, and check that files can be written there.
+
+    A run checks its folders before it trains, so that hours of training are not lost.
+
+    Args:
+        folder: The folder.
+        what: The beginning of the error message; it names what the folder is for.
+        remedy: The end of the error message.
+
+    Raises:
+        SettingsError: The folder cannot be created or written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        # The folder of an earlier run may belong to another user.
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        # A full disk may have room again when the file is written.
+        if error.errno != errno.ENOSPC:
+            raise SettingsError(
+                f"{what} {folder.absolute()}, which cannot be written ({error.strerror}); {remedy}"
+            ) from error
+
+
+def _replace_folder(new: Path, target: Path, old: Path) -> None:
+    # A folder cannot be renamed to a folder that has files, so the old one is moved first.
     if target.exists():
         target.rename(old)
     try:
-        aside.rename(target)
+        new.rename(target)
     except OSError:
         if old.exists():
             old.rename(target)

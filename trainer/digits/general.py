@@ -1,7 +1,7 @@
-"""The general path: any Keras network and optimiser, a stretch of steps in one compiled graph.
+"""The general path: any Keras network and optimiser, many steps in one compiled graph.
 
-Gradients come from a GradientTape. With a strategy, each device takes its share of every batch
-and Keras's optimiser adds the gradients up, so all devices hold the same weights throughout.
+Gradients come from a GradientTape. With a strategy, each device takes its share of every batch.
+Keras's optimiser adds up the devices' gradients, so all devices hold the same weights.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,32 +11,31 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from digits.classes import digits_of
-from digits.compute import Progress
-from digits.data import Digits
-from digits.idx import PIXELS, Bytes
-from digits.model import PIXEL_SCALE, Floats
-from digits.networks import build_network, build_optimizer
-from digits.settings import Architecture, Optimizer, Settings
+from digits import PIXEL_SCALE, PIXELS
+from digits.compute import Floats, Progress, digits_of, initial_weights, scaled
+from digits.data import Bytes, Digits
+from digits.networks import Architecture, Optimizer, build_network, build_optimizer
+from digits.settings import Settings
 
+#: Images in one call of the network, to bound the memory of predictions.
 _EVALUATION_ROWS = 1000
 
 
 class GeneralPath:
-    """Trains a Keras network on softmax cross-entropy.
+    """A Keras network that is trained on softmax cross-entropy.
 
     Args:
-        settings: The network, the optimiser, and how they are used.
-        digits: What to train with.
-        strategy: How several devices work together; None for one.
+        settings: The network, the optimiser, the batch size and the seed.
+        digits: The digits to train with.
+        strategy: TensorFlow's strategy for several devices; None for one device.
     """
 
     def __init__(self, settings: Settings, digits: Digits, strategy: Any = None) -> None:
         self._settings = settings
         self._strategy = strategy or tf.distribute.get_strategy()
         with self._strategy.scope():
-            self._network = build_network(settings)
-            self._optimizer = build_optimizer(settings)
+            self._network = _seeded_network(settings)
+            self._optimizer = build_optimizer(settings.optimizer, settings.learning_rate)
             self._optimizer.build(self._network.trainable_variables)
         self._share = settings.batch_size // self._strategy.num_replicas_in_sync
         self._images = self._on_each_device(digits.images)
@@ -44,7 +43,7 @@ class GeneralPath:
         compiled = strategy is None and _gains_from_xla(settings)
         self._steps = tf.function(self._loop, jit_compile=compiled or None, autograph=False)
         self._classify = tf.function(
-            lambda images: digits_of(self._network(_scaled(images), training=False)),
+            lambda images: digits_of(self._network(scaled(images), training=False)),
             autograph=False,
             reduce_retracing=True,
         )
@@ -52,7 +51,7 @@ class GeneralPath:
         self.name = f"general path ({how}, GradientTape, {settings.optimizer})"
 
     def train(self, order: np.ndarray, progress: Progress, last: int) -> Progress:
-        """Goes on with an epoch; see `ComputePath.train`."""
+        """Continue an epoch; see `ComputePath.train`."""
         loss, correct = self._steps(
             (self._images, self._labels),
             tf.constant(order),
@@ -64,7 +63,7 @@ class GeneralPath:
         return Progress(last, float(loss), int(correct))
 
     def predict(self, images: Bytes) -> np.ndarray:
-        """The digits that the network sees in (count, 784) pixels; see `ComputePath.predict`."""
+        """Return the digit in each image; see `ComputePath.predict`."""
         parts = [
             self._classify(tf.constant(images[start : start + _EVALUATION_ROWS]))
             for start in range(0, len(images), _EVALUATION_ROWS)
@@ -72,23 +71,23 @@ class GeneralPath:
         return np.concatenate([part.numpy() for part in parts])
 
     def state(self) -> dict[str, np.ndarray]:
-        """Weights and the optimiser's variables, by name."""
+        """Return weights and optimiser variables by name."""
         return {name: np.asarray(variable) for name, variable in self._variables().items()}
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
-        """Takes over what `state` gave."""
+        """Load what `state` returned."""
         for name, variable in self._variables().items():
             variable.assign(state[name])
 
     def dense_weights(self) -> list[Floats] | None:
-        """Kernels and biases in turns, where the network is nothing but dense ReLU layers."""
+        """Return kernels and biases in turns; None if the network is not dense ReLU layers."""
         if self._settings.architecture is not Architecture.DNN:
             return None
         weights: list[Floats] = self._network.get_weights()
         return weights
 
     def serving(self) -> Any:
-        """A tf.Module whose `serve` turns pixels (count, 784) into probabilities (count, 10)."""
+        """Return a tf.Module; its `serve` maps pixels (count, 784) to probabilities."""
         return _Served(self._network)
 
     def _loop(self, digits: Any, order: tf.Tensor, last: tf.Tensor, *carried: tf.Tensor) -> Any:
@@ -101,7 +100,7 @@ class GeneralPath:
             lambda number, *_: number < last,
             step,
             carried,
-            # Steps depend on each other through variables, which the loop does not see.
+            # Each step depends on the one before through variables, which the loop does not see.
             parallel_iterations=1,
         )
         return loss, correct
@@ -112,12 +111,12 @@ class GeneralPath:
         device = tf.distribute.get_replica_context().replica_id_in_sync_group
         start = number * self._settings.batch_size + device * self._share
         rows = tf.slice(order, [start], [self._share])
-        pixels, truth = _scaled(tf.gather(images, rows)), tf.gather(labels, rows)
+        pixels, truth = scaled(tf.gather(images, rows)), tf.gather(labels, rows)
         weights = self._network.trainable_variables
         with tf.GradientTape() as tape:
             logits = self._network(pixels, training=True)
             losses = tf.nn.sparse_softmax_cross_entropy_with_logits(truth, logits)
-            # The devices' gradients are added up, so each counts for its share of the batch.
+            # The devices' gradients are added up, so each loss counts for its share of the batch.
             loss = tf.reduce_sum(losses) / self._settings.batch_size
         self._optimizer.apply(tape.gradient(loss, weights), weights)
         hits = tf.equal(tf.argmax(logits, 1, tf.int32), truth)
@@ -132,28 +131,36 @@ class GeneralPath:
     def _variables(self) -> dict[str, Any]:
         named = {f"weight_{i}": v for i, v in enumerate(self._network.variables)}
         if self._settings.optimizer is not Optimizer.SGD:
-            # Plain SGD has no memory; the rate is given anew each time.
+            # Plain SGD has no variables of its own. The learning rate comes from the settings.
             memory = (v for v in self._optimizer.variables if v.name != "learning_rate")
             named |= {f"optimizer_{i}": v for i, v in enumerate(memory)}
         return named
 
 
+def _seeded_network(settings: Settings) -> Any:
+    """Build the network with the weights that the seed decides."""
+    keras.utils.set_random_seed(settings.seed)
+    network = build_network(
+        settings.architecture, settings.first_layer_neurons, settings.second_layer_neurons
+    )
+    if settings.architecture is Architecture.DNN:
+        # The compiled path starts with the same numbers, so both paths give the same result.
+        network.set_weights(initial_weights(settings))
+    return network
+
+
 def _gains_from_xla(settings: Settings) -> bool:
-    # XLA's convolutions run at a tenth of oneDNN's speed on a CPU.
+    # On a CPU, XLA's convolutions run at a tenth of oneDNN's speed.
     has_gpu = bool(tf.config.list_physical_devices("GPU"))
     return has_gpu or settings.architecture is Architecture.DNN
 
 
-def _scaled(images: tf.Tensor) -> Any:
-    return tf.cast(images, tf.float32) * PIXEL_SCALE
-
-
 class _Served(tf.Module):  # type: ignore[misc]
-    """The network as it is saved: pixels in, probabilities out."""
+    """The network in the form in which it is saved: pixels in, probabilities out."""
 
-    def __init__(self, network: keras.Model) -> None:
+    def __init__(self, network: Any) -> None:
         super().__init__()
-        # Copies: what a strategy spreads over several machines is saved as plain numbers.
+        # The weights are copied: variables spread over several machines cannot be saved.
         self.trained = [tf.Variable(v.numpy()) for v in network.trainable_variables]
         self.others = [tf.Variable(v.numpy()) for v in network.non_trainable_variables]
         self._forward: Callable[..., Any] = network.stateless_call

@@ -1,8 +1,8 @@
-"""TensorFlow, imported without what a training run does not need.
+"""A faster import of TensorFlow: without the packages that a training run does not need.
 
-`import tensorflow` loads Keras at once, and Keras loads matplotlib, scikit-learn and pandas where
-they are installed, as MLflow has them installed: of 3.7 s, 1.7 s are spent on that. All of them
-are optional to those who import them, so they are made to look absent for the moment.
+`import tensorflow` also imports Keras. Keras imports matplotlib, scikit-learn and pandas where they
+are installed, and MLflow's dependencies install them. These imports take 1.7 of 3.7 s. All of them
+are optional, so this module hides the packages while TensorFlow is imported.
 """
 
 import gc
@@ -13,20 +13,27 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
+from digits.settings import Settings
+
 _LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 _EXTRAS = ("matplotlib", "pandas", "sklearn")
 
 
+def needs_keras(settings: Settings) -> bool:
+    """Return whether the run takes the general path, as far as that is known before it starts."""
+    return not settings.is_dense_sgd or "TF_CONFIG" in os.environ
+
+
 def import_tensorflow(*, keras: bool) -> Any:
-    """Imports TensorFlow once; where it was loaded before, returns it as it is.
+    """Import TensorFlow; a second call returns the module unchanged.
 
     Args:
-        keras: Whether Keras will be needed.
+        keras: Whether the run needs Keras.
 
     Returns:
         The module `tensorflow`.
     """
-    # Whoever asked for TensorFlow's messages, by a level below that of errors, gets them all.
+    # A log level below that of errors asks for TensorFlow's messages, so all are shown.
     quiet = _quiet_stderr() if os.environ.setdefault(_LOG_LEVEL, "3") >= "2" else nullcontext()
     with absent(*_EXTRAS, *(() if keras else ("keras",))), quiet, _no_collections():
         import tensorflow as tf  # noqa: PLC0415
@@ -35,7 +42,7 @@ def import_tensorflow(*, keras: bool) -> Any:
 
 @contextmanager
 def absent(*names: str) -> Iterator[None]:
-    """Makes packages that are not imported yet look as if they were not installed."""
+    """Hide packages inside the block, unless they are imported already."""
     # None in sys.modules makes an import raise ModuleNotFoundError:
     # https://docs.python.org/3/reference/import.html#the-module-cache
     hidden = [name for name in names if name not in sys.modules]
@@ -49,7 +56,7 @@ def absent(*names: str) -> Iterator[None]:
 
 @contextmanager
 def _no_collections() -> Iterator[None]:
-    # All that an import makes stays: to look for garbage among it takes a seventh of the time.
+    # Imported objects stay for good. Searching them for garbage takes a seventh of the import.
     was_enabled = gc.isenabled()
     gc.disable()
     try:
@@ -62,22 +69,25 @@ def _no_collections() -> Iterator[None]:
 
 @contextmanager
 def _quiet_stderr() -> Iterator[None]:
-    # TensorFlow greets in C++ before it reads its log level; what it says counts only if it fails.
+    """Keep what the block writes to stderr, and write it only if the block fails.
+
+    TensorFlow writes a greeting in C++ before it reads its log level.
+    """
     if sys.stderr is None:
-        # Whoever started this has closed it: nothing is said, and nothing can be kept from being.
+        # The parent process has closed stderr, so there is nothing to hold back.
         yield
         return
     sys.stderr.flush()
-    kept = os.dup(2)
+    original = os.dup(2)
     with tempfile.TemporaryFile() as said:
         os.dup2(said.fileno(), 2)
         try:
             yield
         except Exception:
-            # Only then: what ends an import from outside, a stop or an interrupt, is no failure.
+            # A stop or an interrupt is no failure of the import: they are BaseExceptions.
             said.seek(0)
-            os.write(kept, said.read())
+            os.write(original, said.read())
             raise
         finally:
-            os.dup2(kept, 2)
-            os.close(kept)
+            os.dup2(original, 2)
+            os.close(original)

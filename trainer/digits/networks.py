@@ -1,59 +1,94 @@
-"""Keras's networks and optimisers, by the names of the command line."""
+"""The networks that the trainer builds, and their optimisers.
 
-import keras
+To train a network of your own:
 
-from digits.idx import CLASSES, PIXELS, SIDE
-from digits.model import initial_weights
-from digits.settings import Architecture, Optimizer, Settings
+1. Write a function here that returns a Keras model, like `_convolutional`. The model takes
+   (count, 784) pixels from 0 to 1 and returns (count, 10) logits.
+2. Give it a name in `Architecture` and a case in `build_network`.
+3. Run `python train.py --data-folder FOLDER --architecture NAME`.
+
+`general.py` trains the model on softmax cross-entropy. Checkpoints, metrics, export and scoring
+work for every model.
+
+Keras is imported inside the functions. The command line needs the names in this module at once, and
+importing Keras takes more than a second. The dense network with plain SGD never needs Keras, see
+`compiled.py`.
+"""
+
+from enum import StrEnum
+from typing import Any
+
+from digits import CLASSES, PIXELS, SIDE
 
 _MOMENTUM = 0.9
 
 
-def build_network(settings: Settings) -> keras.Model:
-    """Builds the network with the weights that the run starts with.
+class Architecture(StrEnum):
+    """The networks, by their names on the command line."""
+
+    DNN = "dnn"
+    CNN = "cnn"
+
+
+class Optimizer(StrEnum):
+    """The optimisers, by their names on the command line."""
+
+    SGD = "sgd"
+    MOMENTUM = "momentum"
+    ADAM = "adam"
+
+
+def build_network(architecture: Architecture, first_layer: int, second_layer: int) -> Any:
+    """Build an untrained Keras model.
+
+    Args:
+        architecture: The network's name.
+        first_layer: Neurons of the first hidden layer; only for the dense network.
+        second_layer: Neurons of the second hidden layer; only for the dense network.
 
     Returns:
         A model from (count, 784) pixels from 0 to 1 to (count, 10) logits.
     """
-    keras.utils.set_random_seed(settings.seed)
-    if settings.architecture is Architecture.CNN:
-        return _convolutional()
-    network = _dense(settings.first_layer_neurons, settings.second_layer_neurons)
-    # The very numbers that the compiled path starts with, so that both end alike.
-    network.set_weights(initial_weights(settings))
-    return network
+    match architecture:
+        case Architecture.DNN:
+            return _dense(first_layer, second_layer)
+        case Architecture.CNN:
+            return _convolutional()
 
 
-def build_optimizer(settings: Settings) -> keras.optimizers.Optimizer:
-    """The optimiser that the run was asked for."""
-    rate = settings.learning_rate
-    match settings.optimizer:
+def build_optimizer(optimizer: Optimizer, learning_rate: float) -> Any:
+    """Build a Keras optimiser."""
+    from keras import optimizers  # noqa: PLC0415
+
+    match optimizer:
         case Optimizer.SGD:
-            return keras.optimizers.SGD(rate)
+            return optimizers.SGD(learning_rate)
         case Optimizer.MOMENTUM:
-            return keras.optimizers.SGD(rate, momentum=_MOMENTUM)
+            return optimizers.SGD(learning_rate, momentum=_MOMENTUM)
         case Optimizer.ADAM:
-            return keras.optimizers.Adam(rate)
+            return optimizers.Adam(learning_rate)
 
 
-def _dense(first: int, second: int) -> keras.Model:
-    layers = keras.layers
-    return keras.Sequential(
+def _dense(first_layer: int, second_layer: int) -> Any:
+    from keras import Input, Sequential, layers  # noqa: PLC0415
+
+    return Sequential(
         [
-            keras.Input((PIXELS,)),
-            layers.Dense(first, activation="relu"),
-            layers.Dense(second, activation="relu"),
+            Input((PIXELS,)),
+            layers.Dense(first_layer, activation="relu"),
+            layers.Dense(second_layer, activation="relu"),
             layers.Dense(CLASSES),
         ]
     )
 
 
-def _convolutional() -> keras.Model:
-    """Two convolutions, as in LeNet: http://yann.lecun.com/exdb/publis/pdf/lecun-98.pdf."""
-    layers = keras.layers
-    return keras.Sequential(
+def _convolutional() -> Any:
+    """Build two convolutions, as in LeNet: http://yann.lecun.com/exdb/publis/pdf/lecun-98.pdf."""
+    from keras import Input, Sequential, layers  # noqa: PLC0415
+
+    return Sequential(
         [
-            keras.Input((PIXELS,)),
+            Input((PIXELS,)),
             layers.Reshape((SIDE, SIDE, 1)),
             layers.Conv2D(16, 5, activation="relu"),
             layers.MaxPooling2D(),

@@ -1,4 +1,4 @@
-"""Where a run begins: at its own last checkpoint, at another run's, or at the beginning."""
+"""The start of a run: its own last checkpoint, another run's checkpoint, or the first epoch."""
 
 import zlib
 from collections.abc import Callable
@@ -11,18 +11,18 @@ from digits.data import Digits
 from digits.errors import CheckpointError
 from digits.settings import Settings
 
-# Without these the weights do not fit; the rest of another run's parameters may differ.
+#: Parameters that decide the shapes of the weights. Another run's other parameters may differ.
 _NETWORK = ("architecture", "first_layer_neurons", "second_layer_neurons", "optimizer")
 
 
 @dataclass(frozen=True)
 class Start:
-    """Where a run begins.
+    """The start of a run.
 
     Attributes:
-        checkpoint: What to go on from; None is the beginning.
+        checkpoint: The checkpoint to resume from; None starts at the first epoch.
         history: The metrics of the epochs that this run has trained already.
-        run_id: The MLflow run in which it logged them, where it is known.
+        run_id: The MLflow run with these metrics, if it is known.
     """
 
     checkpoint: Checkpoint | None = None
@@ -31,12 +31,12 @@ class Start:
 
     @property
     def epoch(self) -> int:
-        """How many epochs are done."""
+        """Number of epochs that are done."""
         return self.checkpoint.epoch if self.checkpoint else 0
 
     @property
     def fingerprint(self) -> str:
-        """A short text that differs for other weights to begin with."""
+        """A short text that differs for other starting weights."""
         if not self.checkpoint:
             return "none"
         arrays = [array for _, array in sorted(self.checkpoint.state.items())]
@@ -45,26 +45,26 @@ class Start:
 
 
 def data_fingerprint(digits: Digits) -> str:
-    """A short text that differs for other training data."""
+    """Return a short text that differs for other training data."""
     return f"{len(digits)}-{zlib.crc32(digits.labels.data, zlib.crc32(digits.images.data)):08x}"
 
 
 def find_start(
     settings: Settings, own: CheckpointFolder | None, data: str, say: Callable[[str], None]
 ) -> Start:
-    """Looks for a checkpoint: the run's own come before the one of `--resume-from`.
+    """Find the checkpoint to resume from; the run's own come before the one of `--resume-from`.
 
     Args:
-        settings: What the run was asked for.
-        own: The folder of the run's own checkpoints, if it keeps any.
+        settings: The settings of the run.
+        own: The folder of the run's own checkpoints, if it saves any.
         data: The fingerprint of its training data.
-        say: Told where the run begins, and which files were passed over.
+        say: Called with a line about the start, and with a line for each skipped file.
 
     Raises:
         CheckpointError: There are checkpoints and none can be used.
     """
     if own and (checkpoint := own.latest(_OwnRule(settings, data), say)):
-        # An older checkpoint would fit, but the run's metrics go on to this one.
+        # An older checkpoint might fit, but the run's metrics reach up to this one.
         if checkpoint.epoch > settings.epochs:
             raise CheckpointError(
                 f"--epochs must be at least {checkpoint.epoch}, the epoch of the last checkpoint in"
@@ -73,7 +73,7 @@ def find_start(
         say(f"resuming from epoch {checkpoint.epoch}, checkpoint in {own.folder}")
         return Start(checkpoint, tuple(checkpoint.history), checkpoint.run_id or own.run_id)
     if not settings.resume_from:
-        # One that was killed before its first checkpoint has logged nevertheless.
+        # A run that was killed before its first checkpoint has an MLflow run nevertheless.
         return Start(run_id=own.run_id if own else None)
     checkpoint = _named(settings.resume_from, _NetworkRule(settings), say)
     if checkpoint.epoch >= settings.epochs:
@@ -104,7 +104,7 @@ def _named(
 
 @dataclass(frozen=True)
 class _NetworkRule:
-    """Refuses checkpoints of other networks."""
+    """Refuses checkpoints of another network."""
 
     settings: Settings
 
@@ -115,7 +115,7 @@ class _NetworkRule:
 
 @dataclass(frozen=True)
 class _OwnRule:
-    """Refuses checkpoints of all runs but the same one, however many epochs that one had."""
+    """Refuses checkpoints of another run. A run with another number of epochs is the same run."""
 
     settings: Settings
     data: str

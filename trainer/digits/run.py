@@ -1,69 +1,52 @@
 """One training run, from the digits to the exported model."""
 
-import errno
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 from digits.checkpoints import Checkpoint, CheckpointFolder
 from digits.cluster import Cluster, join_cluster
-from digits.compute import ComputePath
+from digits.compute import ComputePath, choose_path
 from digits.data import Digits, Split, split
-from digits.errors import SettingsError, Stopped
+from digits.errors import Stopped, stoppable
 from digits.export import Evaluation, evaluate, export_evaluation, export_model
-from digits.paths import choose_path
+from digits.files import make_writable_folder
 from digits.resume import Start, data_fingerprint, find_start
 from digits.settings import Settings
-from digits.stopping import stoppable
 from digits.tracking import Tracker, tracked, tracking_uri
 from digits.training import TrainingLoop
 
-# Azure ML keeps this folder of a job:
-# https://learn.microsoft.com/azure/machine-learning/how-to-save-write-experiment-files
+#: The folder of a job that Azure ML keeps:
+#: https://learn.microsoft.com/azure/machine-learning/how-to-save-write-experiment-files
 OUTPUTS = Path("outputs")
 
 
 def run(settings: Settings, digits: Digits, test: Digits) -> None:
-    """Trains, tracks, keeps checkpoints, evaluates and exports, and says so on stdout.
+    """Train a network, track it, save checkpoints, evaluate it and export it.
 
     Args:
-        settings: What was asked for.
-        digits: To train and to validate with.
-        test: To test with.
+        settings: The settings of the run.
+        digits: The digits to train and to validate with.
+        test: The digits to test with.
 
     Raises:
-        TrainerError: The run cannot start or came to nothing; the text says why.
-        Stopped: SIGTERM ended it.
+        TrainerError: The run cannot start or has failed; the text says why.
+        Stopped: SIGTERM stopped the run.
     """
     parts = split(digits, test, settings.validation_fraction, settings.seed)
     cluster = join_cluster(settings.batch_size)
     if cluster.is_chief:
-        _make(OUTPUTS, "the model goes to", "start where that can be written")
+        make_writable_folder(OUTPUTS, "the model goes to", "start in a folder that can be written")
         if settings.checkpoints:
-            _make(settings.checkpoints, "--checkpoints:", "name a folder that can be written")
-    with stoppable() as stop, cluster.telling_of_losses():
+            remedy = "name a folder that can be written"
+            make_writable_folder(settings.checkpoints, "--checkpoints:", remedy)
+    with stoppable() as stop, cluster.reporting_lost_workers():
         path = choose_path(settings, parts.training, cluster.strategy)
         loop = TrainingLoop(path, settings, parts, cluster, stop)
-        _Run(settings, parts, cluster, path, loop).go()
-
-
-def _make(folder: Path, what: str, remedy: str) -> None:
-    """Sees before the training that what comes of it can be kept."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        # What an older run has left may belong to somebody else.
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        # A disk that is full may have room again when it is needed.
-        if error.errno != errno.ENOSPC:
-            raise SettingsError(
-                f"{what} {folder.absolute()}, which cannot be written ({error.strerror}); {remedy}"
-            ) from error
+        _Run(settings, parts, cluster, path, loop).execute()
 
 
 class _Run:
-    """The parts of a run that work together, and what they have come to."""
+    """The parts of a run, and its history so far."""
 
     def __init__(
         self,
@@ -81,34 +64,46 @@ class _Run:
         self.data = data_fingerprint(parts.training)
         self.own = CheckpointFolder(settings.checkpoints) if settings.checkpoints else None
         self.history: list[dict[str, float]] = []
-        self.kept_epoch = self.resumed_from = 0
-        self.held: Checkpoint | None = None
+        self.saved_epoch = self.resumed_from = 0
+        self.newest: Checkpoint | None = None
+        """The checkpoint of the last complete epoch, whether it was saved or not."""
 
-    def go(self) -> None:
+    def execute(self) -> None:
         start = find_start(self.settings, self.own, self.data, _say)
-        parameters = self.settings.parameters()
-        self.cluster.check_same(
-            {
-                **parameters,
-                "training part": self.data,
-                "checkpoint to begin with": start.fingerprint,
-            }
-        )
+        self._check_workers(start)
         if start.checkpoint:
             self.path.restore(start.checkpoint.state)
-        self.history, self.kept_epoch = list(start.history), start.epoch
-        self.resumed_from = start.epoch
-        uri = tracking_uri() if self.cluster.is_chief else None
-        why_not = "no tracking URI, and no MLflow with a local store"
-        if not self.cluster.is_chief:
-            why_not = "the chief, worker 0, tracks for all"
-        _say(f"tracking: {uri or f'off ({why_not})'}")
-        noted = self.own.note_run if self.own else None
-        with tracked(uri, parameters, start.run_id, noted, self._is_stopping) as tracker:
+        self.history = list(start.history)
+        self.saved_epoch = self.resumed_from = start.epoch
+        with tracked(
+            self._tracking_uri(),
+            self.settings.parameters(),
+            start.run_id,
+            self.own.note_run if self.own else None,
+            self._is_stopping,
+        ) as tracker:
             for row in start.history:
                 tracker.log(_metrics(row), int(row["epoch"]))
             self._train(start, tracker)
             self._finish(tracker)
+
+    def _check_workers(self, start: Start) -> None:
+        self.cluster.check_same(
+            {
+                **self.settings.parameters(),
+                "training part": self.data,
+                "starting checkpoint": start.fingerprint,
+            }
+        )
+
+    def _tracking_uri(self) -> str | None:
+        """Return the MLflow store to log to, and print it."""
+        uri = tracking_uri() if self.cluster.is_chief else None
+        why_not = "no tracking URI, and no MLflow with a local store"
+        if not self.cluster.is_chief:
+            why_not = "worker 0, the chief, tracks for all workers"
+        _say(f"tracking: {uri or f'off ({why_not})'}")
+        return uri
 
     def _train(self, start: Start, tracker: Tracker) -> None:
         epochs = self.settings.epochs
@@ -117,21 +112,21 @@ class _Run:
                 tracker.log(epoch.metrics, epoch.number)
                 self.history.append({"epoch": epoch.number, **epoch.metrics})
                 _say(_line(epoch.number, epochs, epoch.metrics, epoch.seconds))
-                self._hold(epoch.number, tracker.run_id)
+                self._take_checkpoint(epoch.number, tracker.run_id)
                 if epoch.number % self.settings.checkpoint_every == 0 or epoch.number == epochs:
-                    self._keep()
+                    self._save_checkpoint()
                 tracker.wait_once(self._is_stopping)
         except Stopped:
-            self._keep()
+            self._save_checkpoint()
             raise
 
     def _is_stopping(self) -> bool:
         return self.loop.stop.is_set
 
-    def _hold(self, epoch: int, run_id: str | None) -> None:
-        """Has a checkpoint of this epoch at hand, whether it is its turn or not."""
+    def _take_checkpoint(self, epoch: int, run_id: str | None) -> None:
+        """Hold a checkpoint of this epoch in memory, in case the run is stopped before the next."""
         if self.own and self.cluster.is_chief:
-            self.held = Checkpoint(
+            self.newest = Checkpoint(
                 epoch,
                 self.settings.parameters(),
                 self.data,
@@ -140,19 +135,20 @@ class _Run:
                 self.path.state(),
             )
 
-    def _keep(self) -> None:
-        """Writes the checkpoint at hand, if it is not written yet."""
-        if not (self.own and self.held and self.held.epoch > self.kept_epoch):
+    def _save_checkpoint(self) -> None:
+        """Write the newest checkpoint, unless it is written already."""
+        if not (self.own and self.newest and self.newest.epoch > self.saved_epoch):
             return
         try:
-            self.own.save(self.held)
-            self.kept_epoch = self.held.epoch
+            self.own.save(self.newest)
+            self.saved_epoch = self.newest.epoch
         except OSError as error:
-            # Training is worth more than a checkpoint: the next one may find room again.
-            kept = (
-                f"that of epoch {self.kept_epoch} is kept" if self.kept_epoch else "there is none"
+            # Training is worth more than a checkpoint: there may be room for the next one.
+            last = f"epoch {self.saved_epoch}" if self.saved_epoch else "none"
+            _say(
+                f"warning: no checkpoint of epoch {self.newest.epoch} was saved: {error};"
+                f" last checkpoint: {last}"
             )
-            _say(f"warning: no checkpoint of epoch {self.held.epoch}, {kept}: {error}")
 
     def _finish(self, tracker: Tracker) -> None:
         evaluation = evaluate(self.path, self.parts.test) | {"speed": self._speed()}
@@ -182,7 +178,7 @@ class _Run:
             _say(f"model in {OUTPUTS / 'model'}")
 
     def _speed(self) -> dict[str, str | float]:
-        """How fast it was and on what; no speed where one step was taken, nothing where none."""
+        """Return devices and speed: no speed after a single step, an empty dict without steps."""
         pace = self.loop.pace
         if not pace.seconds_to_first_step:
             return {}

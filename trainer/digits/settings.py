@@ -1,4 +1,7 @@
-"""The command line: what can be asked of a training run, and the rules of its values."""
+"""The command line: the settings of a training run and the rules for their values.
+
+This module loads neither NumPy nor TensorFlow, so that a wrong command line is reported at once.
+"""
 
 import argparse
 import math
@@ -9,34 +12,21 @@ from enum import StrEnum
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
+from digits.networks import Architecture, Optimizer
+
 _Kind = TypeVar("_Kind", bound=StrEnum)
 
-# Beyond it a count is a slip of the finger, or does not fit 32 bits.
-_MOST = 1_000_000
-# What training computes with: the least of float32's normal numbers, and nearly its greatest.
-_LEAST_FLOAT, _MOST_FLOAT = 1.2e-38, 3.4e38
-# What Keras takes.
+#: A larger count is a typing error, or does not fit 32 bits.
+_LARGEST_COUNT = 1_000_000
+#: The least normal number of float32, and nearly its greatest: training computes in float32.
+_LEAST_FLOAT, _GREATEST_FLOAT = 1.2e-38, 3.4e38
+#: The largest seed that Keras takes.
 _LAST_SEED = 2**32 - 1
-
-
-class Architecture(StrEnum):
-    """The networks that this trainer builds."""
-
-    DNN = "dnn"
-    CNN = "cnn"
-
-
-class Optimizer(StrEnum):
-    """The ways to go down the gradient."""
-
-    SGD = "sgd"
-    MOMENTUM = "momentum"
-    ADAM = "adam"
 
 
 @dataclass(frozen=True)
 class Settings:
-    """One training run, as its command line asked for it."""
+    """The settings of one training run; `--help` says what each means."""
 
     data_folder: Path
     batch_size: int = 64
@@ -54,11 +44,11 @@ class Settings:
 
     @property
     def is_dense_sgd(self) -> bool:
-        """Whether this is what the compiled path can do: dense layers, plain SGD."""
+        """Whether the compiled path can train this network: dense layers and plain SGD."""
         return self.architecture is Architecture.DNN and self.optimizer is Optimizer.SGD
 
     def parameters(self) -> dict[str, str | int | float]:
-        """The values that decide the result, by the names under which MLflow keeps them."""
+        """Return the values that decide the result, by their names in MLflow."""
         return {
             "batch_size": self.batch_size,
             "first_layer_neurons": self.first_layer_neurons,
@@ -73,20 +63,20 @@ class Settings:
 
 
 class _OneLineParser(argparse.ArgumentParser):
-    """An ArgumentParser whose errors are one line, without the usage before them."""
+    """An ArgumentParser that reports an error in one line, without the usage before it."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"error: {message} (see --help)\n")
 
 
 def parse_arguments(arguments: Sequence[str] | None = None) -> Settings:
-    """Reads the command line.
+    """Read the command line.
 
     Args:
-        arguments: The words after the script's name; by default the process's own.
+        arguments: The words after the script's name; by default those of the process.
 
     Raises:
-        SystemExit: With code 2 after one line on stderr that names flag, rule and value.
+        SystemExit: With code 2, after one line on stderr that names flag, rule and value.
     """
     return Settings(**vars(_parser().parse_args(arguments)))
 
@@ -94,7 +84,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> Settings:
 def _parser() -> argparse.ArgumentParser:
     parser = _OneLineParser(
         prog=Path(sys.argv[0]).name,
-        description="Train a network on handwritten digits in the IDX files of MNIST.",
+        description="Train a network on handwritten digits in MNIST's IDX files.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
         allow_abbrev=False,
     )
@@ -132,13 +122,13 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--checkpoints",
         type=Path,
-        help="folder for checkpoints; a run that finds its own there goes on from the last one",
+        help="folder for checkpoints; a run that finds its own there resumes from the last one",
     )
     add("--checkpoint-every", type=_positive_int, default=1, help="epochs between checkpoints")
     add(
         "--resume-from",
         type=Path,
-        help="checkpoint of another run, or folder of them, to go on from if there is no own one",
+        help="checkpoint of another run, or folder of them, to resume from if the run has none",
     )
     return parser
 
@@ -155,7 +145,7 @@ def _number(text: str, rule: str) -> float:
 
 def _whole(text: str, low: int, high: int) -> int:
     rule = f"a whole number of at least {low}"
-    # A sweep may send 64 as 64.0.
+    # A sweep may write 64 as 64.0.
     value = _number(text, rule)
     if value != int(value) or value < low:
         raise argparse.ArgumentTypeError(f"must be {rule}, got {text!r}")
@@ -165,7 +155,7 @@ def _whole(text: str, low: int, high: int) -> int:
 
 
 def _positive_int(text: str) -> int:
-    return _whole(text, 1, _MOST)
+    return _whole(text, 1, _LARGEST_COUNT)
 
 
 def _seed(text: str) -> int:
@@ -176,8 +166,8 @@ def _positive_float(text: str) -> float:
     value = _number(text, "a finite number above 0")
     if value <= 0:
         raise argparse.ArgumentTypeError(f"must be a finite number above 0, got {text!r}")
-    if not _LEAST_FLOAT <= value <= _MOST_FLOAT:
-        rule = f"from {_LEAST_FLOAT} to {_MOST_FLOAT}, as float32 holds it"
+    if not _LEAST_FLOAT <= value <= _GREATEST_FLOAT:
+        rule = f"from {_LEAST_FLOAT} to {_GREATEST_FLOAT}, as float32 holds it"
         raise argparse.ArgumentTypeError(f"must be {rule}, got {text!r}")
     return value
 

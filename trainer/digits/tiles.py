@@ -1,33 +1,36 @@
-"""Which of the first layer's multiplications are needed: those by pixels that are not dark.
+"""Tiles of pixels, which leave out most of the first layer's multiplications by 0.
 
-Most pixels of a digit are 0, those near the edges in almost all images. So the pixels are put into
-tiles, from those that many images light to those that few do, and a batch is ordered by how far
-into the tiles its images reach. A tile is then multiplied with the first few images of a batch
-alone; for all others the products would be 0.
+Most pixels of a digit are 0, and those near the edges are 0 in almost all images. The pixels are
+divided into tiles: the first tile has the pixels that many images light, the last tile those that
+few images light. A batch is sorted by the last tile that each image reaches. Each tile is then
+multiplied with the first images of the batch only. For all other images its products would be 0.
 """
 
 import math
 
 import numpy as np
 
-from digits.idx import Bytes
+from digits.data import Bytes
 
-# float32 numbers in the widest vector registers, AVX-512's.
+#: Float32 numbers in the widest vector registers, those of AVX-512.
 _VECTOR = 16
-# Multiples of this suit the blocks in which XLA's library multiplies matrices.
+#: Pixels in a division; XLA's library multiplies matrices in blocks of such multiples.
 _BLOCK = 64
-# Larger products are spread over the cores, although each core has work of its own: one then waits
-# for the other. Batches of many images are so whatever their tiles; narrow ones would not help.
+#: Pixels times rows of the largest product that one core computes alone. XLA spreads larger
+#: products over the cores, and then one core waits for the other.
 _LARGEST = 320 * 64
+#: Pixels of the widest tile whose product may be larger: in large batches every product is larger,
+#: and narrow tiles would not help.
 _WIDEST = 320
-# What a tile costs beside its products, as so many pixels of all images of a batch more, at least
-# of one with so many images.
+#: Cost of a tile beside its products, in pixels of all images of a batch.
 _OVERHEAD = 32
+#: The smallest batch size that `_OVERHEAD` is counted for.
 _SMALL_BATCH = 64
-# Enough images to know which pixels are rarely lit.
+#: Number of images that show which pixels are rarely lit.
 _SAMPLE = 4096
+#: Rows are rounded up to a multiple of this.
 _ROUNDING = 4
-# Of the multiplications, whatever is left out: with 0.86, tiles were no faster than one.
+#: Largest share of the multiplications with which tiles pay off. At 0.86, one tile was as fast.
 _WORTH_IT = 0.85
 
 
@@ -35,16 +38,17 @@ class Tiles:
     """A division of the pixels, for training images and a batch size.
 
     Attributes:
-        pixels: (pixels,) for each tile: which ones it has. Those that are 0 in every image are in
-            none: they add nothing to a sum and get no gradient; in MNIST that is one in twelve.
-        rows: For each tile, how many images of a batch are multiplied with it: enough for all but
-            one epoch in thousands.
+        pixels: (pixels,) for each tile: the indices of its pixels. Pixels that are 0 in every image
+            are in no tile: they add nothing to a sum and get no gradient. In MNIST these are one
+            pixel in twelve.
+        rows: For each tile, the number of images of a batch that are multiplied with it. It is
+            enough for all but one epoch in thousands.
 
     Args:
         images: (count, 784) training images.
-        batch_size: How many of them make a batch.
-        whole: One tile for all pixels and images, as is best for a GPU; images with few dark pixels
-            and small batches get that too.
+        batch_size: Images in a batch.
+        whole: Make one tile of all pixels, which is best for a GPU. Images with few dark pixels
+            and small batches get one tile too.
     """
 
     def __init__(self, images: Bytes, batch_size: int, *, whole: bool = False) -> None:
@@ -58,11 +62,11 @@ class Tiles:
             lasts = [len(ends) - 1]
         self.pixels = np.split(pixels, [ends[last] for last in lasts[:-1]])
         self.rows = tuple(rows[first] for first in [0, *(last + 1 for last in lasts[:-1])])
-        # In tiles now: several divisions may have gone into one.
+        # From here on reaches count tiles: a tile may have several divisions.
         self._reaches = np.searchsorted(lasts, reaches)
 
     def batches(self, order: np.ndarray) -> np.ndarray:
-        """The batches of an epoch: (batches, images), those images first that reach furthest.
+        """Return the batches of an epoch, (batches, images), images that reach furthest first.
 
         Args:
             order: (images,): the order in which the epoch sees them.
@@ -73,9 +77,9 @@ class Tiles:
         return np.take_along_axis(batches, furthest_first, axis=1)
 
     def rows_for(self, batches: np.ndarray) -> tuple[int, ...]:
-        """For each tile how many images are multiplied with it: `rows`, or more if these need more.
+        """Return for each tile the number of images to multiply: `rows`, or more if needed.
 
-        Depends on the batches alone, so that an epoch is the same whatever went before it.
+        The result depends on these batches alone, so that an epoch does not depend on earlier ones.
         """
         reaches = self._reaches[batches]
         found = [int((reaches >= i).sum(axis=1).max()) for i in range(len(self.rows))]
@@ -86,10 +90,10 @@ class Tiles:
 
 
 def _from_the_most_needed(images: Bytes) -> np.ndarray:
-    """The lit pixels; as many images as possible are dark in the last ones, whichever these are.
+    """Return the lit pixels in an order that leaves as many images as possible dark at its end.
 
-    From the end: the pixel that the fewest images light, then the one that the fewest of the others
-    light, until half of the images have been met.
+    The order is built from its end: first the pixel that the fewest images light, then the pixel
+    that the fewest of the other images light, until half of the images light a chosen pixel.
     """
     lit = np.flatnonzero(images.any(axis=0))
     missing = -len(lit) % _VECTOR if len(lit) else _VECTOR
@@ -110,13 +114,13 @@ def _from_the_most_needed(images: Bytes) -> np.ndarray:
 
 
 def _reaches(images: Bytes, ends: list[int]) -> np.ndarray:
-    """(count,): in which division, from 0, an image has its last lit pixel.
+    """Return (count,): the division, from 0, with the last lit pixel of each image.
 
     Args:
-        images: (count, pixels), from the most needed pixel on.
-        ends: Where divisions end.
+        images: (count, pixels), the most needed pixel first.
+        ends: The end of each division.
     """
-    # Eight pixels at a time: divisions have multiples of a vector.
+    # Eight pixels are read at a time: divisions end at multiples of a vector.
     words = np.ascontiguousarray(images).view(np.uint64)
     starts = [start // 8 for start in (0, *ends[:-1])]
     is_lit = np.bitwise_or.reduceat(words, starts, axis=1) != 0
@@ -126,7 +130,7 @@ def _reaches(images: Bytes, ends: list[int]) -> np.ndarray:
 
 
 def _rows(batch_size: int, share: float) -> int:
-    """How many images of a batch one may have to count with, if that share of all are such."""
+    """Return the images of a batch to plan for, if this share of all images reaches a tile."""
     mean = batch_size * share
     deviation = math.sqrt(mean * (1 - share))
     return _rounded(mean + 4.5 * deviation + 3, batch_size) if share < 1 else batch_size
@@ -141,7 +145,7 @@ def _is_one_product(pixels: int, rows: int) -> bool:
 
 
 def _is_worth_it(ends: list[int], rows: list[int], lasts: list[int]) -> bool:
-    """Whether tiles leave out so much that it pays for more and smaller products."""
+    """Return whether the tiles leave out enough to pay for more and smaller products."""
     firsts = [0, *(last + 1 for last in lasts[:-1])]
     begins = [0, *(ends[last] for last in lasts[:-1])]
     needed = sum(
@@ -152,15 +156,16 @@ def _is_worth_it(ends: list[int], rows: list[int], lasts: list[int]) -> bool:
 
 
 def _cheapest(ends: list[int], rows: list[int]) -> list[int]:
-    """The divisions that are the last of a tile, so that there is least to compute.
+    """Return the last division of each tile, for the tiles that cost least.
 
     Args:
-        ends: Where divisions end.
-        rows: How many images of a batch each is multiplied with.
+        ends: The end of each division.
+        rows: For each division, the images of a batch that are multiplied with it.
     """
     overhead = _OVERHEAD * max(rows[0], _SMALL_BATCH)
     begins = [0, *ends[:-1]]
-    # The least that tiles up to a division can cost, and where the last of them begins then.
+    # For each division: the least cost of tiles that end there, and the first division of the
+    # last of these tiles.
     costs: list[float] = []
     firsts: list[int] = []
     for last, end in enumerate(ends):

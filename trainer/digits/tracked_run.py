@@ -1,4 +1,4 @@
-"""The run in the MLflow store. Importing this imports MLflow."""
+"""The run in the MLflow store. Importing this module imports MLflow."""
 
 import fcntl
 import logging
@@ -11,12 +11,12 @@ from mlflow.entities import LifecycleStage, Metric, Param, Run
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from digits.records import Record
+from digits.tracking import Record
 
-# An address of SQLAlchemy's; a path follows.
+#: The beginning of SQLAlchemy's address of a local file; the path follows.
 _SQLITE = "sqlite:///"
 
-# MLflow logs the traceback of each failed write; the tracker tries again, and says it once.
+# MLflow logs the traceback of each failed write. The tracker retries and prints one line.
 logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 
 
@@ -33,13 +33,13 @@ class TrackedRun:
 
     @classmethod
     def open(cls, uri: str, earlier: str | None) -> "TrackedRun":
-        """Opens the run.
+        """Open the run.
 
         Args:
-            uri: The store.
-            earlier: The run in which an earlier attempt logged, if that is known.
+            uri: The MLflow store.
+            earlier: The run to which an earlier attempt logged, if it is known.
         """
-        _make_store(uri)
+        _create_store(uri)
         client = MlflowClient(uri)
         given = os.environ.get("MLFLOW_RUN_ID")
         run = client.get_run(given) if given else _reopened(client, earlier)
@@ -48,9 +48,9 @@ class TrackedRun:
         return cls(client, run.info.run_id, is_own=not given, is_new=is_new)
 
     def begin(self, parameters: Mapping[str, str | int | float]) -> None:
-        """Logs the parameters that the run does not have yet; once is enough.
+        """Log the parameters that the run lacks. A second call does nothing.
 
-        One that it has with another value becomes a tag beside it.
+        A parameter that the run has with another value becomes a tag.
         """
         if self.has_begun:
             return
@@ -63,15 +63,15 @@ class TrackedRun:
         self.client.log_batch(self.run_id, params=fresh)
         for key, value in parameters.items():
             if key in known and not _means(known[key], value):
-                # MLflow changes no parameter of a run.
+                # MLflow never changes a run's parameter.
                 self.client.set_tag(self.run_id, f"goes_on_with.{key}", str(value))
-                # More epochs are what a run is gone on with for, and hide no other warning.
+                # A run is often resumed to train more epochs, so that is no reason for a warning.
                 kind = "note" if key == "epochs" else "warning"
-                print(f"{kind}: MLflow keeps {key}={known[key]}, the run goes on with {value}")
+                print(f"{kind}: MLflow keeps {key}={known[key]}, the run resumes with {value}")
         self.has_begun = True
 
     def write(self, records: Sequence[Record]) -> None:
-        """Logs the values in one call, less those of steps that the run has already."""
+        """Log the values in one call, except those of steps that the run has already."""
         fresh = [record for record in records if record.step not in self._steps(record.key)]
         if fresh:
             metrics = [Metric(r.key, r.value, r.timestamp, r.step) for r in fresh]
@@ -80,44 +80,44 @@ class TrackedRun:
             self.written[record.key].add(record.step)
 
     def finish(self, status: str) -> None:
-        """Ends the run, unless whoever gave its name is to end it."""
+        """End the run, unless MLFLOW_RUN_ID named it: then its job ends it."""
         if self.is_own:
             self.client.set_terminated(self.run_id, status)
 
     def _steps(self, key: str) -> set[int]:
-        """The steps of a metric that the run has: MLflow would keep a second value beside."""
+        """Return the steps that a metric has in the store; MLflow would keep a second value."""
         if key not in self.written:
             history = [] if self.is_new else self.client.get_metric_history(self.run_id, key)
             self.written[key] = {metric.step for metric in history}
         return self.written[key]
 
 
-def _make_store(uri: str) -> None:
-    """Makes a store in a local file aside, and renames it.
+def _create_store(uri: str) -> None:
+    """Create a store in a local file under another name, and rename it.
 
-    MLflow takes seconds to make its tables, and a process that is killed meanwhile leaves a store
-    that nobody can open any more.
+    MLflow takes seconds to create its tables. A process that is killed meanwhile would leave a
+    store that MLflow cannot open.
     """
     if not uri.startswith(_SQLITE):
         return
     address, _, options = uri.partition("?")
     store = Path(address.removeprefix(_SQLITE))
-    # SQLAlchemy reads % as a character of its own from 2.1 on, and as itself before.
+    # SQLAlchemy decodes % from 2.1 on and not before, so such paths are left to MLflow.
     if "%" in address or not store.name or not store.parent.is_dir() or store.exists():
         return
     with (store.parent / f".{store.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if store.exists():
             return
-        aside = store.with_name(f".{store.name}.new")
-        aside.unlink(missing_ok=True)
-        beside = address.removesuffix(store.name) + aside.name
+        new = store.with_name(f".{store.name}.new")
+        new.unlink(missing_ok=True)
+        beside = address.removesuffix(store.name) + new.name
         MlflowClient(f"{beside}?{options}" if options else beside).search_experiments(max_results=1)
-        aside.rename(store)
+        new.rename(store)
 
 
 def _means(text: str, value: str | int | float) -> bool:
-    """Whether a parameter as it was written is this value, however it was spelt: 0.010 is 0.01."""
+    """Return whether the text is this value in any spelling: 0.010 is 0.01."""
     try:
         return type(value)(text) == value
     except ValueError:
@@ -130,9 +130,9 @@ def _reopened(client: MlflowClient, run_id: str | None) -> Run | None:
     try:
         run = client.get_run(run_id)
     except MlflowException:
-        # Another store than that of the earlier attempt, or it was deleted there.
+        # The earlier attempt had another store, or the run was deleted for good.
         return None
-    # MLflow still knows what it has deleted.
+    # MLflow still returns runs that are marked as deleted.
     if run.info.lifecycle_stage == LifecycleStage.DELETED:
         return None
     client.update_run(run_id, "RUNNING")

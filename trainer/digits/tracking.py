@@ -1,6 +1,6 @@
-"""Metrics to MLflow, written by a thread of their own so that training does not wait for them.
+"""Metrics on their way to MLflow: a thread of its own writes them, so training does not wait.
 
-Where they go is told by the environment, as Azure ML sets it inside a job:
+The environment names the store, as Azure ML sets it inside a job:
 https://learn.microsoft.com/azure/machine-learning/how-to-use-mlflow-configure-tracking
 """
 
@@ -14,19 +14,20 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from digits.errors import Stopped, TrackingError
 from digits.lean import absent
-from digits.records import Record
 
 if TYPE_CHECKING:
     from digits.tracked_run import TrackedRun
 
 
 _LOCAL_STORE = "sqlite:///mlflow.db"
+#: User names and passwords in addresses.
 _SECRETS = re.compile(r"//[^/@]*@")
-# Azure ML tells a trial of its drawn values by them.
+#: Prefix of the variables that Azure ML gives a trial of a sweep.
 _SWEEP_VARIABLES = "AZUREML_SWEEP_"
 _RETRY_SECONDS = 1.0
 _LAST_TRIES = 5
@@ -34,17 +35,34 @@ _CLOSING_SECONDS = 120.0
 _PARTING_SECONDS = 4.0
 _SWEEP_SECONDS = 5.0
 _LOOK_SECONDS = 0.05
-# Less patient than MLflow is by itself, with 120 s and 7 retries to a call: we try again anyway.
+#: MLflow's own limits for a call are 120 s and 7 retries. The tracker retries calls itself.
 _PATIENCE = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "20", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2"}
 
 Parameters = Mapping[str, str | int | float]
 
 
+@dataclass(frozen=True)
+class Record:
+    """One value of one metric.
+
+    Attributes:
+        key: The metric's name.
+        value: The measured value.
+        step: The epoch, from 1.
+        timestamp: Milliseconds since 1970.
+    """
+
+    key: str
+    value: float
+    step: int
+    timestamp: int
+
+
 def tracking_uri() -> str | None:
-    """Where metrics go: what MLFLOW_TRACKING_URI says, or a file in the current folder.
+    """Return the MLflow store: MLFLOW_TRACKING_URI, or a file in the current folder.
 
     Returns:
-        None where there is no MLflow, or only mlflow-skinny, which knows no local store.
+        None without MLflow, and with mlflow-skinny alone, which has no local store.
     """
     if importlib.util.find_spec("mlflow") is None:
         return None
@@ -62,19 +80,19 @@ def tracked(
     on_open: Callable[[str], None] | None = None,
     is_over: Callable[[], bool] = lambda: False,
 ) -> Iterator["Tracker"]:
-    """Lends a tracker and closes it with the status that fits how the block ended.
+    """Yield a tracker, and close it with the status that fits the end of the block.
 
     Args:
         uri: The MLflow store; None logs nothing.
-        parameters: What the run was asked for.
-        earlier: The MLflow run of an earlier attempt, which is gone on with if the store has it.
-        on_open: Told of another run's id, by the thread that has opened it.
-        is_over: Whether the process is to end, while the last metrics are written.
+        parameters: The run's parameters.
+        earlier: The MLflow run of an earlier attempt; it is resumed if the store has it.
+        on_open: Called with the id of a new MLflow run, in the tracker's thread.
+        is_over: Whether the process was asked to stop while the last metrics are written.
 
     Raises:
-        Stopped: The block went well, and SIGTERM came before its metrics were written.
-        TrackingError: The block went well and its metrics could not be written. Where the block
-            itself failed, that is said on stderr, and the block's own error goes on.
+        Stopped: The block succeeded, and SIGTERM came before its metrics were written.
+        TrackingError: The block succeeded, and its metrics could not be written. If the block
+            failed, this error is printed, and the block's own error is raised.
     """
     tracker = Tracker(uri, parameters, earlier, on_open)
     try:
@@ -84,7 +102,8 @@ def tracked(
             if isinstance(fault, Exception):
                 tracker.close("FAILED", _CLOSING_SECONDS, is_over)
             elif tracker.is_needed:
-                # Whoever stops us kills us soon; what is not written is when the run goes on.
+                # The process will be killed shortly. Metrics not written now are written when the
+                # run resumes.
                 tracker.close("KILLED", _PARTING_SECONDS)
         except TrackingError as error:
             print(f"warning: {error}", file=sys.stderr)
@@ -100,16 +119,16 @@ def tracked(
 class Tracker:
     """Logs to one MLflow run, in the background.
 
-    Training waits for it at `close`, and a trial of a sweep once before (see `wait_once`).
+    Training waits for the tracker in `close`, and a trial of a sweep waits in `wait_once` too.
 
-    MLflow itself is imported in the background too, so start this after the imports that the
-    training needs. A store that fails is tried again; nothing is dropped before `close`.
+    MLflow itself is imported in the background, so create a tracker after the imports that the
+    training needs. A write that fails is retried; `close` gives up after some retries.
 
     Args:
         uri: The MLflow store; None logs nothing.
-        parameters: Logged first; those that the run has already are left as they are.
+        parameters: Logged first; parameters that the run has already are not changed.
         earlier: The MLflow run of an earlier attempt.
-        on_open: Told of another run's id, by the thread that has opened it.
+        on_open: Called with the id of a new MLflow run, in the tracker's thread.
 
     Attributes:
         run_id: The MLflow run, as soon as it is known.
@@ -131,8 +150,7 @@ class Tracker:
         self._status = "FAILED"
         self._has_logged = self._is_open = False
         self._written_once = threading.Event()
-        # Where this is a trial of a sweep.
-        self._has_to_wait = bool(uri) and any(map(_is_swept, os.environ))
+        self._is_to_wait = bool(uri) and any(map(_is_swept, os.environ))
         self._thread = threading.Thread(
             target=self._work, args=(uri, parameters), name="mlflow", daemon=True
         )
@@ -141,44 +159,44 @@ class Tracker:
 
     @property
     def is_needed(self) -> bool:
-        """Whether the store has a run of ours, or is to get something to know."""
+        """Whether there is an MLflow run to end, or a metric to write."""
         return self._has_logged or self._is_open
 
     def log(self, metrics: Mapping[str, float], step: int) -> None:
-        """Hands metrics over and returns at once."""
+        """Queue metrics and return at once."""
         self._has_logged = True
         now = int(time.time() * 1000)
         for key, value in metrics.items():
             self._queue.put(Record(key, value, step, now))
 
     def wait_once(self, is_over: Callable[[], bool]) -> None:
-        """Where this is a trial of a sweep, gives the first metrics a moment to be in the store.
+        """In a trial of a sweep, wait a few seconds until the first metrics are in the store.
 
-        MLflow is still being imported when the first epoch of a small run is done. A sweep can
-        only end a trial early if it sees what the trial logs while it runs; from here on each
-        epoch is written as it comes. A store that does not answer holds up one epoch, not each.
+        The first epoch of a small run ends while MLflow is still imported. A sweep can cut a trial
+        only if it sees the trial's metrics while the trial runs. After the first metrics, each
+        epoch is written as it comes. A store that does not answer delays one epoch, not each.
 
         Args:
             is_over: Ends the wait.
         """
         deadline = time.monotonic() + _SWEEP_SECONDS
-        while self._has_to_wait and not is_over() and time.monotonic() < deadline:
-            self._has_to_wait = not self._written_once.wait(_LOOK_SECONDS)
-        self._has_to_wait = False
+        while self._is_to_wait and not is_over() and time.monotonic() < deadline:
+            self._is_to_wait = not self._written_once.wait(_LOOK_SECONDS)
+        self._is_to_wait = False
 
     def close(
         self, status: str, patience_s: float, is_over: Callable[[], bool] = lambda: False
     ) -> None:
-        """Waits until everything is written.
+        """Wait until everything is written.
 
         Args:
-            status: MLflow's word for how the run ended (FINISHED, FAILED, KILLED); it is written
-                only where the run is this process's own, not one given by MLFLOW_RUN_ID.
-            patience_s: How long to wait at most.
-            is_over: Once it says so, the wait is over in seconds.
+            status: MLflow's status of the run: FINISHED, FAILED or KILLED. A run that
+                MLFLOW_RUN_ID names keeps its status: its job sets it.
+            patience_s: Seconds to wait at most.
+            is_over: Shortens the wait to seconds.
 
         Raises:
-            TrackingError: Something could not be written, in spite of several tries.
+            TrackingError: Something could not be written after several tries.
         """
         if not self._uri:
             return
@@ -191,12 +209,12 @@ class Tracker:
                 deadline = min(deadline, time.monotonic() + _PARTING_SECONDS)
                 is_over = _never
         if self._thread.is_alive():
-            where = _shown(self._uri)
+            where = _without_secrets(self._uri)
             raise TrackingError(f"{where} does not answer: the last metrics may be missing")
         if self._fault:
             raise TrackingError(
-                f"{self._unwritten} metrics could not be written to {_shown(self._uri)}:"
-                f" {_first_line(self._fault)}"
+                f"{self._unwritten} metrics could not be written to"
+                f" {_without_secrets(self._uri)}: {_first_line(self._fault)}"
             )
 
     def _work(self, uri: str, parameters: Parameters) -> None:
@@ -207,13 +225,7 @@ class Tracker:
             if open_end:
                 open_end = self._collect(pending, wait=run is not None and self._fault is None)
             try:
-                run = run or _open(uri, self.run_id)
-                self._is_open = True
-                if self.run_id != run.run_id:
-                    self.run_id = run.run_id
-                    # One that was given is given again.
-                    if run.is_own:
-                        self._on_open(run.run_id)
+                run = run or self._opened(uri)
                 run.begin(parameters)
                 run.write(pending)
                 if pending:
@@ -222,12 +234,12 @@ class Tracker:
                 if not open_end:
                     run.finish(self._status)
                 self._fault = None
-            except Exception as fault:  # whatever a store's client may raise
+            except Exception as fault:  # clients of stores raise any exception
                 if self._fault is None and open_end:
-                    why = f"{_shown(uri)} does not take metrics: {_first_line(fault)}"
-                    print(f"warning: {why}; it is tried again", file=sys.stderr)
+                    why = f"{_without_secrets(uri)} does not take metrics: {_first_line(fault)}"
+                    print(f"warning: {why}; retrying", file=sys.stderr)
                 self._fault = fault
-                # Nobody needs to wait for this.
+                # Training need not wait for a store that fails.
                 self._written_once.set()
                 self._unwritten = len(pending)
                 tries_left -= not open_end
@@ -236,8 +248,18 @@ class Tracker:
                 if not open_end:
                     return
 
+    def _opened(self, uri: str) -> "TrackedRun":
+        run = _open(uri, self.run_id)
+        self._is_open = True
+        if self.run_id != run.run_id:
+            self.run_id = run.run_id
+            # A run that MLFLOW_RUN_ID names is named again when the process is restarted.
+            if run.is_own:
+                self._on_open(run.run_id)
+        return run
+
     def _collect(self, pending: list[Record], *, wait: bool) -> bool:
-        """Moves what waits in the queue to `pending`; False when the end has come."""
+        """Move the queued records to `pending`; return False once `close` was called."""
         while True:
             try:
                 record = self._queue.get(block=wait)
@@ -258,12 +280,11 @@ def _is_swept(variable: str) -> bool:
 
 
 def _first_line(fault: Exception) -> str:
-    # What follows the first line is SQL.
-    return _shown(str(fault).strip().partition("\n")[0])[:300]
+    # SQLAlchemy's messages go on with the SQL.
+    return _without_secrets(str(fault).strip().partition("\n")[0])[:300]
 
 
-def _shown(text: str) -> str:
-    """The text without names and passwords that are part of addresses."""
+def _without_secrets(text: str) -> str:
     return _SECRETS.sub("//", text)
 
 
@@ -274,9 +295,10 @@ def _open(uri: str, earlier: str | None) -> "TrackedRun":
     needless: tuple[str, ...] = ()
     if not uri.startswith("azureml"):
         _hide_plugin()
-        # A third of MLflow's import goes to data sets made of pandas' tables: there are none here.
+        # MLflow imports pandas for its data sets, which the trainer does not use. That takes a
+        # third of MLflow's import.
         needless = ("pandas",)
-    # Here and not above: MLflow takes more than a second to import, beside the training.
+    # The import stands here because it takes more than a second; training goes on meanwhile.
     with absent(*needless):
         from digits.tracked_run import TrackedRun  # noqa: PLC0415
 
@@ -284,8 +306,8 @@ def _open(uri: str, earlier: str | None) -> "TrackedRun":
 
 
 def _hide_plugin() -> None:
-    # MLflow loads its plugin for Azure ML wherever that is installed, and half of Azure's SDK with
-    # it. None in sys.modules makes an import raise ModuleNotFoundError:
+    # MLflow imports its plugin for Azure ML wherever it is installed, and with it half of Azure's
+    # SDK. None in sys.modules makes an import raise ModuleNotFoundError:
     # https://docs.python.org/3/reference/import.html#the-module-cache
     sys.modules.setdefault("azureml.mlflow", None)  # type: ignore[arg-type]
     warnings.filterwarnings("ignore", "Failure attempting to register", UserWarning)

@@ -1,32 +1,33 @@
-"""The training loop: epochs of compiled steps, and between them what people want to know."""
+"""The training loop: epochs of compiled steps, and the metrics of each epoch."""
 
 import math
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
-from digits.clock import seconds_since_process_start
 from digits.cluster import Cluster
 from digits.compute import UNSEEN, ComputePath, Progress
 from digits.data import Split
-from digits.errors import DivergedError, SettingsError, Stopped
+from digits.errors import DivergedError, SettingsError, Stopped, StopRequest
 from digits.settings import Settings
-from digits.stopping import StopRequest
 
-# A signal is heard only between two stretches of compiled steps.
+#: Seconds of steps between two looks at the stop request.
 _STRETCH_SECONDS = 0.5
+_IMPORTED = time.monotonic()
 
 
 @dataclass(frozen=True)
 class Epoch:
-    """What an epoch came to.
+    """The result of an epoch.
 
     Attributes:
-        number: From 1.
-        metrics: `loss`, `training_acc` (both from the forward passes of the training itself) and
-            `validation_acc`.
+        number: The epoch, from 1.
+        metrics: `loss` and `training_acc`, both from the forward passes of the training itself,
+            and `validation_acc`.
         seconds: Wall time of training and validation.
     """
 
@@ -38,15 +39,15 @@ class Epoch:
 class TrainingLoop:
     """Trains a network, epoch by epoch.
 
-    Each epoch sees the training images in a fresh order; those that do not fill a last batch are
-    left out of it, other ones each time.
+    Each epoch sees the training images in a new order. Images that do not fill a last batch are
+    left out of the epoch; these are other images each time.
 
     Args:
-        path: The network, and how it is computed.
+        path: The network, and the way it is computed.
         settings: Batch size, epochs, seed.
-        digits: What to train and to validate with.
+        digits: The digits to train and to validate with.
         cluster: The workers that train together.
-        stop: Asked between two stretches of steps.
+        stop: Looked at between two stretches of steps.
 
     Raises:
         SettingsError: The batch is larger than the training part.
@@ -75,14 +76,14 @@ class TrainingLoop:
         self._is_stopping = False
 
     def epochs(self, done: int = 0) -> Iterator[Epoch]:
-        """Trains, and yields after every epoch.
+        """Train, and yield after every epoch.
 
         Args:
-            done: How many epochs lie behind already.
+            done: Number of epochs that are done already.
 
         Raises:
-            DivergedError: The loss, or an output, is no number any more.
-            Stopped: SIGTERM came, to this worker or to a colleague.
+            DivergedError: The loss or a logit is not finite any more.
+            Stopped: SIGTERM came, to this worker or to another.
         """
         for number in range(done + 1, self._settings.epochs + 1):
             if self._is_stopping:
@@ -107,13 +108,13 @@ class TrainingLoop:
             start = time.perf_counter()
             further = self._path.train(order, progress, last)
             taken = time.perf_counter() - start
-            # Workers must agree on both, or one would wait for the others for ever.
+            # Workers must agree on both values. Otherwise one would wait for the others forever.
             seconds, stop = self._cluster.mean([taken, float(self.stop.is_set)])
             self.pace.learn(last - progress.steps, seconds)
             progress = further
             if not math.isfinite(progress.loss):
                 raise self._diverged(number, f"the loss became {progress.loss}")
-            # An epoch that is through is kept.
+            # A complete epoch is kept: `epochs` yields it before it stops.
             self._is_stopping = bool(stop)
             if stop and progress.steps < steps:
                 raise Stopped(f"stopped by SIGTERM in epoch {number}")
@@ -121,7 +122,7 @@ class TrainingLoop:
 
     def _validation_accuracy(self, number: int) -> float:
         seen = self._path.predict(self._digits.validation.images)
-        # The losses were all taken before the last step changed the weights.
+        # Every loss was computed before the last step changed the weights, so it cannot tell.
         if (seen == UNSEEN).any():
             raise self._diverged(number, "outputs became inf or nan")
         return float(np.mean(seen == self._digits.validation.labels))
@@ -135,19 +136,19 @@ class TrainingLoop:
 
 
 def epoch_order(seed: int, number: int, count: int) -> np.ndarray:
-    """The order in which an epoch sees the images: the same for the same seed and number."""
+    """Return the order in which an epoch sees the images; seed and number decide it."""
     random = np.random.default_rng([seed, 2, number])
     return random.permutation(count).astype(np.int32)
 
 
 class Pace:
-    """How fast the steps go, and so how many fit in a stretch.
+    """The speed of the steps, and the number of steps that fit in a stretch.
 
     Attributes:
-        seconds_to_first_step: From the process's start to the end of the first step, which waits
-            for the compiler and so is a stretch of its own.
-        steps: How many steps were taken after it,
-        seconds: and how long they took.
+        seconds_to_first_step: From the process's start to the end of the first step. That step
+            waits for the compiler, so it is a stretch of its own.
+        steps: Number of steps taken after the first.
+        seconds: Seconds that these steps took.
     """
 
     def __init__(self) -> None:
@@ -156,17 +157,31 @@ class Pace:
         self.seconds = 0.0
 
     def stretch(self) -> int:
-        """How many steps to take before looking up."""
+        """Return the number of steps to take before the next look at the stop request."""
         if not self.steps:
             return 1
-        # Nobody knows yet how long the first steps of a large network take.
+        # The first steps say little about the speed of the rest, so stretches grow slowly.
         most = 2 * self.steps
         return max(1, min(most, int(_STRETCH_SECONDS * self.steps / self.seconds)))
 
     def learn(self, steps: int, seconds: float) -> None:
-        """Notes how long some steps took."""
+        """Take in the seconds that some steps took."""
         if not self.seconds_to_first_step:
             self.seconds_to_first_step = seconds_since_process_start()
             return
         self.steps += steps
         self.seconds += seconds
+
+
+def seconds_since_process_start() -> float:
+    """Return the seconds since the process started, or since this import if /proc is missing.
+
+    The start is field 22 of https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html.
+    """
+    try:
+        # The second field, the command's name, may contain blanks and brackets.
+        fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+        started = int(fields[19]) / os.sysconf("SC_CLK_TCK")
+        return time.clock_gettime(time.CLOCK_BOOTTIME) - started
+    except (OSError, AttributeError, IndexError, ValueError):
+        return time.monotonic() - _IMPORTED

@@ -9,10 +9,11 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from mnist_exp.metrics import MetricPoint
 from mnist_exp.report.figures.canvas import CYCLE, drawable, new_figure, note, save, style
 from mnist_exp.report.figures.legend import above
 from mnist_exp.report.format import number, plain
-from mnist_exp.results import JobResult, MetricPoint
+from mnist_exp.results import JobResult
 
 _Metrics = Mapping[str, Sequence[MetricPoint]]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from mnist_exp.sweeps.ranking import Goal
-from mnist_exp.sweeps.stopping.policy import Policy, Standing
+from mnist_exp.sweeps.stopping.policy import Comparison, Policy
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,16 +30,16 @@ class BanditPolicy(Policy):
     slack_factor: float = 0.0
     slack_amount: float = 0.0
 
-    def reason_to_cut(self, standing: Standing) -> str | None:
+    def reason_to_cut(self, comparison: Comparison) -> str | None:
         """Compare the trial's best with the leader's, both up to the interval."""
-        best = standing.bests[standing.leader]
-        operator, slack, bound = self._bound(best, standing.goal)
-        if not standing.is_behind(bound, best, slack):
+        best = comparison.bests[comparison.leader]
+        operator, slack, bound = self._bound(best, comparison.goal)
+        if not comparison.is_behind(bound, best, slack):
             return None
-        shown, limit, leading = standing.shown(bound, best)
+        shown, limit, leading = comparison.shown(bound, best)
         return (
-            f"{shown} {standing.sign} {leading} {operator} {slack:g} = {limit} "
-            f"(best: trial {standing.leader})"
+            f"{shown} {comparison.sign} {leading} {operator} {slack:g} = {limit} "
+            f"(best: trial {comparison.leader})"
         )
 
     def _bound(self, best: float, goal: Goal) -> tuple[str, float, float]:

@@ -4,7 +4,7 @@ import statistics
 from dataclasses import dataclass
 from typing import ClassVar
 
-from mnist_exp.sweeps.stopping.policy import Policy, Standing
+from mnist_exp.sweeps.stopping.policy import Comparison, Policy
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,14 +17,14 @@ class MedianStoppingPolicy(Policy):
 
     type: ClassVar[str] = "median_stopping"
 
-    def reason_to_cut(self, standing: Standing) -> str | None:
+    def reason_to_cut(self, comparison: Comparison) -> str | None:
         """Compare the trial's best with the median, both up to the interval."""
-        averages = [standing.goal.mean(values) for values in standing.histories.values()]
+        averages = [comparison.goal.mean(values) for values in comparison.histories.values()]
         median = statistics.median(averages)
-        if not standing.is_behind(median):
+        if not comparison.is_behind(median):
             return None
-        shown, limit = standing.shown(median)
+        shown, limit = comparison.shown(median)
         return (
-            f"{shown} {standing.sign} {limit}, the median of the running averages "
-            f"of {len(averages)} trials (best: trial {standing.leader})"
+            f"{shown} {comparison.sign} {limit}, the median of the running averages "
+            f"of {len(averages)} trials (best: trial {comparison.leader})"
         )

@@ -29,9 +29,14 @@ class Cut:
     interval: int
     reason: str
 
+    @property
+    def text(self) -> str:
+        """The decision as messages show it."""
+        return f"cut at interval {self.interval}: {self.reason}"
+
 
 @dataclass(frozen=True)
-class Standing:
+class Comparison:
     """A trial and those it is compared with, all at the same interval.
 
     Attributes:
@@ -124,11 +129,11 @@ class Policy(ABC):
         leader = min(bests, key=lambda index: goal.place(bests[index], index))
         if not goal.is_better(bests[leader], bests[trial]):
             return None
-        reason = self.reason_to_cut(Standing(trial, interval, peers, bests, goal, leader))
+        reason = self.reason_to_cut(Comparison(trial, interval, peers, bests, goal, leader))
         return Cut(interval, reason) if reason else None
 
     @abstractmethod
-    def reason_to_cut(self, standing: Standing) -> str | None:
+    def reason_to_cut(self, comparison: Comparison) -> str | None:
         """Compare a trial that does not lead with its peers; None lets it go on."""
 
     def faults(self) -> Iterator[tuple[str, str]]:

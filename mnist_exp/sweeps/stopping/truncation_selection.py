@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from mnist_exp.sweeps.ranking import rank
-from mnist_exp.sweeps.stopping.policy import Policy, Standing
+from mnist_exp.sweeps.stopping.policy import Comparison, Policy
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,18 +24,18 @@ class TruncationSelectionPolicy(Policy):
     type: ClassVar[str] = "truncation_selection"
     truncation_percentage: int
 
-    def reason_to_cut(self, standing: Standing) -> str | None:
+    def reason_to_cut(self, comparison: Comparison) -> str | None:
         """Find the trial's place by its value at the interval."""
-        latest = {index: [values[-1]] for index, values in standing.histories.items()}
-        order = rank(latest, standing.goal)
+        latest = {index: [values[-1]] for index, values in comparison.histories.items()}
+        order = rank(latest, comparison.goal)
         # Floats would make 29 % of 100 trials 28.
         count = len(order) * self.truncation_percentage // 100
-        place = order.index(standing.trial) + 1
+        place = order.index(comparison.trial) + 1
         if place <= len(order) - count:
             return None
         return (
-            f"{latest[standing.trial][0]:.3g} is number {place} of {len(order)} trials, among the "
-            f"worst {self.truncation_percentage} % (best: trial {standing.leader})"
+            f"{latest[comparison.trial][0]:.3g} is number {place} of {len(order)} trials, among the "
+            f"worst {self.truncation_percentage} % (best: trial {comparison.leader})"
         )
 
     def faults(self) -> Iterator[tuple[str, str]]:

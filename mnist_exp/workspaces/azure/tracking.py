@@ -10,7 +10,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking._tracking_service.utils import _tracking_store_registry
 
 from mnist_exp.errors import ServiceError
-from mnist_exp.results import MetricPoint
+from mnist_exp.metrics import MetricPoint
 from mnist_exp.workspaces.azure.connection import Connection
 from mnist_exp.workspaces.azure.errors import error_text
 from mnist_exp.workspaces.azure.quiet import quiet
@@ -50,7 +50,7 @@ class Tracking:
         except MlflowException as error:
             raise _failed(error) from error
         ordered = sorted(points, key=lambda point: (point.timestamp, point.step))
-        return [MetricPoint(point.value, point.step) for point in ordered]
+        return [MetricPoint(name, point.value, point.step) for point in ordered]
 
     def _opened(self) -> MlflowClient:
         if self._client is None:

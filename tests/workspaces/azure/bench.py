@@ -17,7 +17,7 @@ from mnist_exp.workspaces.azure.workspace import AzureWorkspace, Options
 from tests.azure_emulator.emulator import Emulator
 from tests.azure_emulator.store import Store
 from tests.composing import fresh_config
-from tests.stages.bench import Listener
+from tests.support.recorded_outputs import RecordingDisplay
 
 #: The address that the tutorial's digits are mounted from.
 MNIST = "wasbs://mnist@azureopendatastorage.blob.core.windows.net/"
@@ -52,7 +52,7 @@ class Bench:
     def __init__(self, emulator: Emulator, outputs: Path, cache: Path) -> None:
         self.emulator = emulator
         self.outputs = outputs
-        self.display = Listener()
+        self.display = RecordingDisplay()
         self._cache = cache
         self._runs = len(list(outputs.glob("runs/*")))
 

@@ -39,7 +39,7 @@ def draw_nothing(patch: pytest.MonkeyPatch) -> None:
     """Have stages draw and explain nothing."""
     for module in ("jobs", "invoke"):
         patch.setattr(f"mnist_exp.stages.{module}.figures", Sketches)
-    patch.setattr("mnist_exp.stages.jobs.insights", NoInsights)
+    patch.setattr("mnist_exp.stages.sweep.insights", NoInsights)
 
 
 @pytest.fixture(autouse=True)

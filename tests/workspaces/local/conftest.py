@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mnist_exp.workspaces.local.tracking.location import STORE_NAME
+from mnist_exp.workspaces.local.tracking.database import STORE_NAME
 from mnist_exp.workspaces.local.tracking.store import Tracking
 from mnist_exp.workspaces.local.workspace import LocalWorkspace
 from tests.workspaces.local.factories import LOGGER

@@ -1,4 +1,4 @@
-"""A sweep whose trials keep checkpoints, run in a process of its own that tests may kill."""
+"""A sweep whose trials save checkpoints, in a process that tests may kill."""
 
 import os
 import random
@@ -19,7 +19,7 @@ from mnist_exp.workspaces.local.workspace import LocalWorkspace
 from tests.conftest import REPOSITORY
 from tests.workspaces.local.factories import Watcher, sweep_job
 
-#: Logs a curve that `--lr` decides, keeps a checkpoint of each step, and takes a while over it.
+#: Logs a curve that `--lr` decides, and saves a checkpoint after each step.
 SCRIPT = """\
 import argparse, pathlib, time
 from logger import log_metric
@@ -41,7 +41,7 @@ for step in range(done + 1, 9):
 
 COMMAND = "{python} script.py --lr {{search_space.lr}} --checkpoints {{outputs.checkpoints}}"
 TRIALS = 6
-#: A process takes so long at most to do what a test waits for.
+#: Seconds that a test waits for a process.
 PATIENCE_S = 60.0
 
 RUNNER = """\
@@ -70,17 +70,25 @@ def rules(code: Path, python: str, with_bandit: bool = False) -> SweepJob:
 
 
 def run_here(outputs: Path, job: SweepJob) -> JobResult:
-    """Run the sweep, or go on with it, in this process."""
+    """Run or resume the sweep in this process."""
     workspace = LocalWorkspace(outputs)
     workspace.submit(job)
     return workspace.watch(job.name, Watcher())
 
 
 def table(result: JobResult) -> list[tuple[Any, ...]]:
-    """Return what must not depend on whether a sweep was disturbed."""
+    """Return the part of each trial that a kill must not change."""
     return [
         (trial.name, trial.status, trial.parameters, trial.best, trial.last, trial.events)
         for trial in result.trials
+    ]
+
+
+def curves(result: JobResult) -> list[dict[str, list[tuple[float, int]]]]:
+    """Return the value and the step of everything that each trial logged."""
+    return [
+        {name: [(point.value, point.step) for point in points] for name, points in metrics.items()}
+        for metrics in (trial.metrics for trial in result.trials)
     ]
 
 
@@ -106,18 +114,18 @@ class Victim:
         return list(JournalFile(self.folder).entries())
 
     def wait_for(self, what: Callable[[list[Entry]], bool]) -> None:
-        """Wait until the journal has come so far, or the command has ended."""
+        """Wait until the journal meets a condition, or the command has ended."""
         deadline = time.monotonic() + PATIENCE_S
         while not what(self.entries()) and self.process.poll() is None:
-            assert time.monotonic() < deadline, "the sweep does not come so far"
+            assert time.monotonic() < deadline, "the sweep does not get so far"
             time.sleep(0.001)
 
     def stop(self) -> None:
-        """Keep the command from hearing anything more; its trials go on."""
+        """Stop the command; its trials continue."""
         os.kill(self.process.pid, signal.SIGSTOP)
 
     def kill(self, seed: int, latest: int = 60) -> None:
-        """Kill it, with SIGKILL, at a moment that the seed decides: after so many entries."""
+        """Kill the command with SIGKILL, after a number of entries that the seed decides."""
         moment = random.Random(seed)
         entries, further = moment.randrange(1, latest), moment.uniform(0, 0.03)
         self.wait_for(lambda found: len(found) >= entries)
@@ -126,21 +134,21 @@ class Victim:
         self.process.wait()
 
     def kill_fork_server(self) -> None:
-        """Kill the process that forks its trials, and that alone."""
+        """Kill only the process that forks the trials."""
         pid = self.process.pid
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
         (server,) = set(map(int, children)) & set(find_processes(str(self.folder).__eq__))
         os.kill(server, signal.SIGKILL)
 
     def kill_with_its_helpers(self) -> None:
-        """Kill it and the process that forks its trials, the one right after the other."""
+        """Kill the command and, right after it, the process that forks its trials."""
         helpers = find_processes(str(self.folder).__eq__)
         for pid in (self.process.pid, *helpers):
             os.kill(pid, signal.SIGKILL)
         self.process.wait()
 
     def left_behind(self) -> list[int]:
-        """Return the processes that are still there when all have had time to go."""
+        """Return the processes that still run after all have had time to end."""
         deadline = time.monotonic() + PATIENCE_S
         while (found := find_processes(of_sweep(self.folder))) and time.monotonic() < deadline:
             time.sleep(0.01)
@@ -151,7 +159,7 @@ def wait_for_text(files: Sequence[Path], text: str) -> None:
     """Wait until each of the files holds a text."""
     deadline = time.monotonic() + PATIENCE_S
     while not all(file.exists() and file.read_text() == text for file in files):
-        assert time.monotonic() < deadline, "what trials keep does not come so far"
+        assert time.monotonic() < deadline, "the trials do not get so far"
         time.sleep(0.01)
 
 
@@ -166,4 +174,5 @@ def decided(entries: list[Entry]) -> list[tuple[int, int | None, str]]:
 
 def histories(entries: list[Entry], trial: int) -> list[float]:
     """Return the values that a trial logged."""
-    return [one.value for one in entries if isinstance(one, Logged) and one.trial == trial]
+    points = [entry.point for entry in entries if isinstance(entry, Logged)]
+    return [point.value for point in points if point.trial == trial]

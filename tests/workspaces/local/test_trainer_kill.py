@@ -1,4 +1,4 @@
-"""A killed sweep of the real trainer goes on from its trials' checkpoints."""
+"""A killed sweep of the real trainer resumes from its trials' checkpoints."""
 
 import re
 from pathlib import Path
@@ -40,7 +40,7 @@ def trainer_sweep(data: Path) -> SweepJob:
     )
 
 
-def test_running_trials_go_on_from_their_checkpoints_and_log_no_epoch_twice(
+def test_running_trials_resume_from_checkpoints_and_log_no_epoch_twice(
     outputs: Path, tmp_path: Path
 ) -> None:
     data = tmp_path / "data"
@@ -49,7 +49,7 @@ def test_running_trials_go_on_from_their_checkpoints_and_log_no_epoch_twice(
     victim = Victim(outputs, str(data), runner=RUNNER)
     victim.wait_for(
         lambda found: (
-            {entry.trial for entry in found if isinstance(entry, Logged) and entry.step >= 3}
+            {one.point.trial for one in found if isinstance(one, Logged) and one.point.step >= 3}
             == {0, 1}
         )
     )
@@ -75,9 +75,10 @@ def test_running_trials_go_on_from_their_checkpoints_and_log_no_epoch_twice(
         for name in METRICS:
             assert [point.step for point in trial.metrics[name]] == list(range(1, EPOCHS + 1))
             steps = [
-                entry.step
+                entry.point.step
                 for entry in victim.entries()
-                if isinstance(entry, Logged) and (entry.trial, entry.name) == (index, name)
+                if isinstance(entry, Logged)
+                and (entry.point.trial, entry.point.name) == (index, name)
             ]
             assert sorted(steps) == list(range(1, EPOCHS + 1))
         assert trial.events == EPOCHS

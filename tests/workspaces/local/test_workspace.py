@@ -21,12 +21,12 @@ from tests.workspaces.local.factories import Watcher, command_job, description, 
 
 Code = Callable[..., Path]
 
-#: Ends itself only when it is told to; ends at once then.
+#: Runs until it is asked to end, and ends at once then.
 WAITING = "tail -f /dev/null & wait"
 
 
-class Bench:
-    """A workspace with the store beside it."""
+class LocalJobs:
+    """Jobs of a workspace, with their folders and their MLflow runs."""
 
     def __init__(self, workspace: LocalWorkspace, outputs: Path, uri: str) -> None:
         self.workspace = workspace
@@ -54,67 +54,67 @@ class Bench:
 
 
 @pytest.fixture
-def bench(workspace: LocalWorkspace, outputs: Path, tracking: Tracking) -> Bench:
-    return Bench(workspace, outputs, tracking.uri)
+def jobs(workspace: LocalWorkspace, outputs: Path, tracking: Tracking) -> LocalJobs:
+    return LocalJobs(workspace, outputs, tracking.uri)
 
 
-# How a job ends.
+# The end of a job.
 
 
-def test_a_job_that_exits_0_is_completed(bench: Bench) -> None:
-    result = bench.run("echo fine")
+def test_a_job_that_exits_0_is_completed(jobs: LocalJobs) -> None:
+    result = jobs.run("echo fine")
     assert (result.status, result.why, result.log_tail) == (JobStatus.COMPLETED, "", ())
-    assert bench.tracked().info.status == "FINISHED"
-    assert description(bench.folder())["status"] == "Completed"
-    assert bench.log() == "fine\n"
+    assert jobs.tracked().info.status == "FINISHED"
+    assert description(jobs.folder())["status"] == "Completed"
+    assert jobs.log() == "fine\n"
 
 
-def test_a_job_that_exits_otherwise_is_failed_with_its_last_lines(bench: Bench) -> None:
-    result = bench.run("seq 100; exit 3")
+def test_a_job_with_another_exit_code_is_failed_with_its_last_lines(jobs: LocalJobs) -> None:
+    result = jobs.run("seq 100; exit 3")
     assert result.status is JobStatus.FAILED
     assert result.why == "the script ended with exit code 3"
     assert list(result.log_tail) == [str(number) for number in range(81, 101)]
-    assert result.log == str(bench.folder() / "user_logs" / "std_log.txt")
-    assert bench.tracked().info.status == "FAILED"
+    assert result.log == str(jobs.folder() / "user_logs" / "std_log.txt")
+    assert jobs.tracked().info.status == "FAILED"
 
 
 @pytest.mark.parametrize("index", [0, 1])
-def test_a_worker_that_fails_is_named(bench: Bench, index: int) -> None:
+def test_a_worker_that_fails_is_named(jobs: LocalJobs, index: int) -> None:
     command = f'case "$TF_CONFIG" in *\'"index": {index}\'*) exit 3;; *) sleep 60;; esac'
-    result = bench.run(command, distribution=Distribution(DistributionType.tensorflow, 2))
+    result = jobs.run(command, distribution=Distribution(DistributionType.tensorflow, 2))
     assert result.why == f"the script of worker {index} ended with exit code 3"
 
 
 @pytest.mark.parametrize(("command", "idles"), [("true", 0), ("while ! [ -e go ]; do :; done", 1)])
-def test_the_observer_is_idle_once_while_a_job_runs_that_is_not_done_in_a_moment(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch, command: str, idles: int
+def test_the_observer_is_idle_once_for_a_job_that_takes_longer(
+    jobs: LocalJobs, monkeypatch: pytest.MonkeyPatch, command: str, idles: int
 ) -> None:
     def idle() -> None:
-        bench.watcher.idles += 1
-        (bench.folder() / "wd" / "go").touch()
+        jobs.watcher.idles += 1
+        (jobs.folder() / "wd" / "go").touch()
 
-    monkeypatch.setattr(bench.watcher, "idle", idle)
-    assert bench.run(command).status is JobStatus.COMPLETED
-    assert bench.watcher.idles == idles
+    monkeypatch.setattr(jobs.watcher, "idle", idle)
+    assert jobs.run(command).status is JobStatus.COMPLETED
+    assert jobs.watcher.idles == idles
 
 
-def test_the_last_warning_of_a_script_is_told(bench: Bench) -> None:
-    result = bench.run("echo warning: one; echo warning: two; echo no warning: three")
+def test_the_last_warning_of_a_script_is_reported(jobs: LocalJobs) -> None:
+    result = jobs.run("echo warning: one; echo warning: two; echo no warning: three")
     assert result.warnings == ["the script's last warning: two"]
 
 
 @pytest.mark.parametrize(
     "words", [os.strerror(errno.ENOSPC), "(sqlite3.OperationalError) database or disk is full"]
 )
-def test_a_job_that_found_the_disk_full_says_what_to_do(bench: Bench, words: str) -> None:
-    result = bench.run(f"echo '{words}: x' >&2; exit 1")
+def test_a_job_that_found_the_disk_full_says_what_to_do(jobs: LocalJobs, words: str) -> None:
+    result = jobs.run(f"echo '{words}: x' >&2; exit 1")
     assert result.why == (
-        f"the script ended with exit code 1; no space is left for {bench.folder()}: "
+        f"the script ended with exit code 1; no space is left for {jobs.folder()}: "
         "free some, or choose another outputs_dir"
     )
 
 
-def test_metrics_of_a_failed_job_are_kept(bench: Bench, code: Code) -> None:
+def test_metrics_of_a_failed_job_are_kept(jobs: LocalJobs, code: Code) -> None:
     folder = code(
         "from logger import log_metric\n"
         "log_metric('score', 0.5)\n"
@@ -122,7 +122,7 @@ def test_metrics_of_a_failed_job_are_kept(bench: Bench, code: Code) -> None:
         "log_metric('loss', 2.0, 7)\n"
         "raise SystemExit(3)\n"
     )
-    result = bench.run("script.py", code=folder)
+    result = jobs.run("script.py", code=folder)
     assert result.status is JobStatus.FAILED
     assert [point.value for point in result.metrics["score"]] == [0.5, 0.25]
     assert [(point.value, point.step) for point in result.metrics["loss"]] == [(2.0, 7)]
@@ -154,37 +154,37 @@ sys.exit(int(sys.argv[2]))
         ("FAILED", 0, JobStatus.COMPLETED, "FINISHED"),
     ],
 )
-def test_the_exit_code_decides_whatever_mlflow_says(
-    bench: Bench, code: Code, said: str, code_: int, status: JobStatus, stored: str
+def test_the_exit_code_decides_and_not_the_status_in_mlflow(
+    jobs: LocalJobs, code: Code, said: str, code_: int, status: JobStatus, stored: str
 ) -> None:
     command = f"python script.py {said} {code_}"
-    result = bench.run(command, code=code(REAL_MLFLOW), inputs={"lr": 0.5, "epochs": 3})
-    assert result.status is status, bench.log()
-    run = bench.tracked()
+    result = jobs.run(command, code=code(REAL_MLFLOW), inputs={"lr": 0.5, "epochs": 3})
+    assert result.status is status, jobs.log()
+    run = jobs.tracked()
     assert run.info.status == stored
-    # mlflow.start_run() took up the job's own run, in the job's experiment.
-    assert bench.log().splitlines()[-1] == f"{run.info.run_id} {run.info.experiment_id}"
-    assert bench.client.get_experiment(run.info.experiment_id).name == "experiment"
+    # mlflow.start_run() resumed the job's own run, in the job's experiment.
+    assert jobs.log().splitlines()[-1] == f"{run.info.run_id} {run.info.experiment_id}"
+    assert jobs.client.get_experiment(run.info.experiment_id).name == "experiment"
     assert result.metrics["score"][0].value == 0.5
     assert len(result.metrics["score"]) == 2
     assert [point.value for point in result.metrics["loss"]] == [float("-inf")]
-    # What the script logged stands; what it did not log is added.
+    # A parameter that the script logged stays; the others are added.
     assert run.data.params == {"lr": "mine", "epochs": "3"}
-    assert {entry.path for entry in bench.client.list_artifacts(run.info.run_id)} >= {"note.txt"}
+    assert {entry.path for entry in jobs.client.list_artifacts(run.info.run_id)} >= {"note.txt"}
 
 
-def test_parameters_are_logged_for_a_script_that_does_not(bench: Bench, tmp_path: Path) -> None:
+def test_parameters_are_logged_for_a_script_that_does_not(jobs: LocalJobs, tmp_path: Path) -> None:
     inputs = {"lr": 0.5, "name": "x", "data": PathInput(tmp_path, mode="direct")}
-    result = bench.run("true", inputs=inputs)
-    assert bench.tracked().data.params == {"lr": "0.5", "name": "x"}
+    result = jobs.run("true", inputs=inputs)
+    assert jobs.tracked().data.params == {"lr": "0.5", "name": "x"}
     assert result.parameters == {"lr": 0.5, "name": "x"}
 
 
-def test_job_timeout_cancels(bench: Bench) -> None:
-    result = bench.run(f"echo here; {WAITING}", timeout=1)
+def test_job_timeout_cancels(jobs: LocalJobs) -> None:
+    result = jobs.run(f"echo here; {WAITING}", timeout=1)
     assert result.status is JobStatus.CANCELED
     assert result.why == "canceled after job.timeout (1 s)"
-    assert bench.tracked().info.status == "KILLED"
+    assert jobs.tracked().info.status == "KILLED"
 
 
 class Interrupting(Watcher):
@@ -196,8 +196,8 @@ class Interrupting(Watcher):
             os.kill(os.getpid(), signal.SIGINT)
 
 
-def test_an_interrupt_cancels_and_is_recorded(bench: Bench, code: Code) -> None:
-    bench.watcher = Interrupting()
+def test_an_interrupt_cancels_and_is_recorded(jobs: LocalJobs, code: Code) -> None:
+    jobs.watcher = Interrupting()
     folder = code(
         "import os, signal\n"
         "from logger import log_metric\n"
@@ -206,53 +206,53 @@ def test_an_interrupt_cancels_and_is_recorded(bench: Bench, code: Code) -> None:
         "signal.pause()\n"
     )
     with pytest.raises(KeyboardInterrupt):
-        bench.run("script.py", code=folder)
-    assert description(bench.folder())["status"] == "Canceled"
-    assert description(bench.folder())["why"] == "canceled by the user"
-    assert bench.tracked().info.status == "KILLED"
-    assert files_below(bench.folder()) == [
+        jobs.run("script.py", code=folder)
+    assert description(jobs.folder())["status"] == "Canceled"
+    assert description(jobs.folder())["why"] == "canceled by the user"
+    assert jobs.tracked().info.status == "KILLED"
+    assert files_below(jobs.folder()) == [
         ".lock",
         "job.json",
         "outputs/pid",
         "user_logs/std_log.txt",
     ]
     with pytest.raises(ProcessLookupError):
-        os.kill(int((bench.folder() / "outputs" / "pid").read_text()), 0)
+        os.kill(int((jobs.folder() / "outputs" / "pid").read_text()), 0)
 
 
-class Faulty(Watcher):
-    """Breaks at the first word."""
+class FailingObserver(Watcher):
+    """Fails at the first report."""
 
     def job_changed(self, job: JobResult) -> None:
         raise ValueError("no display")
 
 
-def test_a_job_that_can_no_longer_be_watched_is_ended_and_says_why(bench: Bench) -> None:
-    bench.watcher = Faulty()
+def test_a_job_that_can_no_longer_be_watched_is_canceled(jobs: LocalJobs) -> None:
+    jobs.watcher = FailingObserver()
     with pytest.raises(ValueError, match="no display"):
-        bench.run(WAITING)
-    assert description(bench.folder())["status"] == "Canceled"
-    assert description(bench.folder())["why"] == "no longer watched: no display"
+        jobs.run(WAITING)
+    assert description(jobs.folder())["status"] == "Canceled"
+    assert description(jobs.folder())["why"] == "no longer watched: no display"
 
 
-def test_progress_is_shown_from_running_to_the_end(bench: Bench) -> None:
-    bench.run("true")
-    statuses = [job.status for job in bench.watcher.seen]
+def test_progress_is_shown_from_running_to_the_end(jobs: LocalJobs) -> None:
+    jobs.run("true")
+    statuses = [job.status for job in jobs.watcher.seen]
     assert statuses[0] is JobStatus.RUNNING
     assert statuses[-1] is JobStatus.COMPLETED
 
 
-# What a job keeps.
+# Kept files.
 
 
-def test_outputs_and_logs_are_kept_and_all_else_is_gone(bench: Bench, code: Code) -> None:
+def test_outputs_and_logs_are_kept_and_nothing_else(jobs: LocalJobs, code: Code) -> None:
     folder = code("", **{"sub/data.txt": "x"})
-    bench.run(
+    jobs.run(
         "echo 1 > outputs/a; mkdir outputs/model; echo 2 > outputs/model/b; echo 3 > logs/c; "
         "echo 4 > elsewhere; mkdir more; echo 5 > more/d",
         code=folder,
     )
-    assert files_below(bench.folder()) == [
+    assert files_below(jobs.folder()) == [
         ".lock",
         "job.json",
         "logs/c",
@@ -260,7 +260,7 @@ def test_outputs_and_logs_are_kept_and_all_else_is_gone(bench: Bench, code: Code
         "outputs/model/b",
         "user_logs/std_log.txt",
     ]
-    assert sorted(path.name for path in bench.folder().iterdir()) == [
+    assert sorted(path.name for path in jobs.folder().iterdir()) == [
         ".lock",
         "job.json",
         "logs",
@@ -270,73 +270,75 @@ def test_outputs_and_logs_are_kept_and_all_else_is_gone(bench: Bench, code: Code
     assert sorted(path.name for path in folder.iterdir()) == ["logger.py", "script.py", "sub"]
 
 
-def test_the_artifacts_of_the_run_are_the_files_of_the_job(bench: Bench) -> None:
-    bench.run("mkdir outputs/model; echo 2 > outputs/model/b; echo 3 > logs/c")
-    run_id = bench.tracked().info.run_id
+def test_the_artifacts_of_the_run_are_the_files_of_the_job(jobs: LocalJobs) -> None:
+    jobs.run("mkdir outputs/model; echo 2 > outputs/model/b; echo 3 > logs/c")
+    run_id = jobs.tracked().info.run_id
 
     def listed(path: str | None = None) -> set[str]:
-        return {entry.path for entry in bench.client.list_artifacts(run_id, path)}
+        return {entry.path for entry in jobs.client.list_artifacts(run_id, path)}
 
     assert listed() >= {"logs", "outputs", "user_logs"}
     assert listed("outputs/model") == {"outputs/model/b"}
     assert listed("user_logs") == {"user_logs/std_log.txt"}
 
 
-def test_the_code_may_bring_an_outputs_folder_of_its_own(bench: Bench, code: Code) -> None:
+def test_the_code_may_bring_an_outputs_folder_of_its_own(jobs: LocalJobs, code: Code) -> None:
     folder = code("", **{"outputs/old": "old", "logs/sub/x": "x"})
-    bench.run("cat outputs/old; echo new > outputs/new; echo over > outputs/old", code=folder)
-    assert bench.log() == "old"
-    assert (bench.folder() / "outputs" / "new").read_text() == "new\n"
-    assert (bench.folder() / "logs" / "sub" / "x").read_text() == "x"
+    jobs.run("cat outputs/old; echo new > outputs/new; echo over > outputs/old", code=folder)
+    assert jobs.log() == "old"
+    assert (jobs.folder() / "outputs" / "new").read_text() == "new\n"
+    assert (jobs.folder() / "logs" / "sub" / "x").read_text() == "x"
     assert (folder / "outputs" / "old").read_text() == "old"
     assert not (folder / "outputs" / "new").exists()
 
 
-def test_a_file_in_the_place_of_a_kept_folder_is_an_error(bench: Bench, code: Code) -> None:
+def test_a_file_in_the_place_of_a_kept_folder_is_an_error(jobs: LocalJobs, code: Code) -> None:
     with pytest.raises(JobError, match=r"^job\.code: outputs must be a folder"):
-        bench.run("true", code=code("", outputs="a file"))
-    assert description(bench.folder())["status"] == "Failed"
+        jobs.run("true", code=code("", outputs="a file"))
+    assert description(jobs.folder())["status"] == "Failed"
 
 
-def test_a_script_may_make_its_outputs_folder_anew(bench: Bench) -> None:
-    bench.run("rm -rf outputs; mkdir outputs; echo 1 > outputs/a")
-    assert (bench.folder() / "outputs" / "a").read_text() == "1\n"
+def test_a_script_may_replace_its_outputs_folder(jobs: LocalJobs) -> None:
+    jobs.run("rm -rf outputs; mkdir outputs; echo 1 > outputs/a")
+    assert (jobs.folder() / "outputs" / "a").read_text() == "1\n"
 
 
-def test_code_that_holds_the_outputs_folder_does_not_ship_it(bench: Bench, tmp_path: Path) -> None:
+def test_code_that_holds_the_outputs_folder_does_not_ship_it(
+    jobs: LocalJobs, tmp_path: Path
+) -> None:
     (tmp_path / "script.py").write_text("", encoding="utf-8")
-    bench.run("echo 1 > outputs/a", "first", code=tmp_path)
-    bench.run("ls -A", "second", code=tmp_path)
-    assert bench.log("second").split() == ["logs", "outputs", "script.py"]
-    assert list((bench.folder("second") / "outputs").iterdir()) == []
+    jobs.run("echo 1 > outputs/a", "first", code=tmp_path)
+    jobs.run("ls -A", "second", code=tmp_path)
+    assert jobs.log("second").split() == ["logs", "outputs", "script.py"]
+    assert list((jobs.folder("second") / "outputs").iterdir()) == []
 
 
-def test_named_outputs_are_kept(bench: Bench) -> None:
-    bench.run(
+def test_named_outputs_are_kept(jobs: LocalJobs) -> None:
+    jobs.run(
         "echo 1 > {{outputs.model}}/weights; echo 2 > {{outputs.table}}",
         outputs={"model": OutputSpec(), "table": OutputSpec(type="uri_file")},
     )
-    kept = bench.folder() / "named_outputs"
+    kept = jobs.folder() / "named_outputs"
     assert (kept / "model" / "weights").read_text() == "1\n"
     assert (kept / "table").read_text() == "2\n"
 
 
-def test_a_kept_file_is_found_again(bench: Bench) -> None:
-    bench.run("echo 1 > outputs/a")
-    assert bench.workspace.download("job", "outputs/a") == bench.folder() / "outputs" / "a"
-    assert bench.workspace.download("job", "outputs/b") is None
-    assert bench.workspace.download("nobody", "outputs/a") is None
+def test_a_kept_file_is_found_again(jobs: LocalJobs) -> None:
+    jobs.run("echo 1 > outputs/a")
+    assert jobs.workspace.download("job", "outputs/a") == jobs.folder() / "outputs" / "a"
+    assert jobs.workspace.download("job", "outputs/b") is None
+    assert jobs.workspace.download("nobody", "outputs/a") is None
 
 
-def test_writing_to_a_mounted_input_is_a_warning(bench: Bench, tmp_path: Path) -> None:
+def test_writing_to_a_mounted_input_is_a_warning(jobs: LocalJobs, tmp_path: Path) -> None:
     data = tmp_path / "my data"
     data.mkdir()
     (data / "a").write_text("1", encoding="utf-8")
-    result = bench.run(
+    result = jobs.run(
         "chmod u+w {{inputs.data}}; echo 2 > {{inputs.data}}/b; cat {{inputs.data}}/a",
         inputs={"data": PathInput(data)},
     )
-    assert bench.log() == "1"
+    assert jobs.log() == "1"
     assert len(result.warnings) == 1
     assert "the script wrote to its input data" in result.warnings[0]
     assert [path.name for path in data.iterdir()] == ["a"]
@@ -345,41 +347,52 @@ def test_writing_to_a_mounted_input_is_a_warning(bench: Bench, tmp_path: Path) -
 # The command.
 
 
-NASTY = ["a b", "it's", '"', "$(touch injected)", "; touch injected", "`touch injected`", "*", ""]
+HOSTILE_TEXTS = [
+    "a b",
+    "it's",
+    '"',
+    "$(touch injected)",
+    "; touch injected",
+    "`touch injected`",
+    "*",
+    "",
+]
 
 
-@pytest.mark.parametrize("value", NASTY)
-def test_values_of_a_script_are_neither_split_nor_run(bench: Bench, code: Code, value: str) -> None:
+@pytest.mark.parametrize("value", HOSTILE_TEXTS)
+def test_values_of_a_script_are_neither_split_nor_run(
+    jobs: LocalJobs, code: Code, value: str
+) -> None:
     folder = code("import os, sys\nprint(sys.argv[1:], os.path.exists('injected'))\n")
-    result = bench.run("script.py --x {{inputs.x}}", code=folder, inputs={"x": value})
+    result = jobs.run("script.py --x {{inputs.x}}", code=folder, inputs={"x": value})
     assert result.status is JobStatus.COMPLETED
-    assert bench.log() == f"{['--x', value]} False\n"
+    assert jobs.log() == f"{['--x', value]} False\n"
 
 
-def test_a_command_is_a_line_of_bash(bench: Bench) -> None:
-    bench.run(
+def test_a_command_is_a_line_of_bash(jobs: LocalJobs) -> None:
+    jobs.run(
         "[[ -d outputs ]] && set -- {{inputs.words}} && echo $# $AZUREML_PARAMETER_words "
         "[[--mu {{inputs.mu}}]]; false || echo ${0##*/}",
         quoted=False,
         inputs={"words": "one two"},
     )
-    assert bench.log() == "2 one two\nbash\n"
+    assert jobs.log() == "2 one two\nbash\n"
 
 
-def test_without_code_the_folder_is_empty(bench: Bench) -> None:
-    bench.run("ls -A; pwd -P")
-    *names, folder = bench.log().splitlines()
+def test_without_code_the_folder_is_empty(jobs: LocalJobs) -> None:
+    jobs.run("ls -A; pwd -P")
+    *names, folder = jobs.log().splitlines()
     assert names == ["logs", "outputs"]
-    assert folder == str(bench.folder() / "wd")
+    assert folder == str(jobs.folder() / "wd")
 
 
-def test_the_environment_is_azures(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_is_azures(jobs: LocalJobs, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AZURE_CLIENT_SECRET", "hush")
-    bench.run("env", environment_variables={"MINE": "a b"})
-    seen = dict(line.split("=", 1) for line in bench.log().splitlines())
+    jobs.run("env", environment_variables={"MINE": "a b"})
+    seen = dict(line.split("=", 1) for line in jobs.log().splitlines())
     assert seen["AZUREML_RUN_ID"] == seen["AZUREML_ROOT_RUN_ID"] == "job"
-    assert seen["MLFLOW_RUN_ID"] == bench.tracked().info.run_id
-    assert seen["MLFLOW_TRACKING_URI"] == bench.uri
+    assert seen["MLFLOW_RUN_ID"] == jobs.tracked().info.run_id
+    assert seen["MLFLOW_TRACKING_URI"] == jobs.uri
     assert seen["MINE"] == "a b"
     assert "AZURE_CLIENT_SECRET" not in seen
 
@@ -387,36 +400,38 @@ def test_the_environment_is_azures(bench: Bench, monkeypatch: pytest.MonkeyPatch
 # Faults.
 
 
-def test_a_name_is_used_once(bench: Bench) -> None:
-    bench.workspace.submit(command_job("true"))
+def test_a_name_is_used_once(jobs: LocalJobs) -> None:
+    jobs.workspace.submit(command_job("true"))
     with pytest.raises(ConflictError, match="names are used once"):
-        bench.workspace.submit(command_job("true"))
-    bench.workspace.watch("job", bench.watcher)
+        jobs.workspace.submit(command_job("true"))
+    jobs.workspace.watch("job", jobs.watcher)
     with pytest.raises(ConflictError, match="names are used once"):
-        Bench(LocalWorkspace(bench.outputs), bench.outputs, bench.uri).run("true")
-    assert description(bench.folder())["status"] == "Completed"
+        LocalJobs(LocalWorkspace(jobs.outputs), jobs.outputs, jobs.uri).run("true")
+    assert description(jobs.folder())["status"] == "Completed"
 
 
-def test_what_was_not_submitted_cannot_be_watched(bench: Bench) -> None:
+def test_what_was_not_submitted_cannot_be_watched(jobs: LocalJobs) -> None:
     with pytest.raises(JobError, match="no job ghost was submitted"):
-        bench.workspace.watch("ghost", bench.watcher)
+        jobs.workspace.watch("ghost", jobs.watcher)
 
 
-def test_a_job_that_cannot_be_started_is_failed_and_says_why(bench: Bench, tmp_path: Path) -> None:
+def test_a_job_that_cannot_be_started_is_failed_and_says_why(
+    jobs: LocalJobs, tmp_path: Path
+) -> None:
     inputs = {"data": PathInput(tmp_path / "nowhere")}
     with pytest.raises(JobError, match=r"job\.inputs\.data\.path: must exist"):
-        bench.run("true", inputs=inputs)
-    assert description(bench.folder())["status"] == "Failed"
-    assert "must exist" in description(bench.folder())["why"]
-    assert bench.tracked().info.status == "FAILED"
-    assert not (bench.folder() / "wd").exists()
+        jobs.run("true", inputs=inputs)
+    assert description(jobs.folder())["status"] == "Failed"
+    assert "must exist" in description(jobs.folder())["why"]
+    assert jobs.tracked().info.status == "FAILED"
+    assert not (jobs.folder() / "wd").exists()
 
 
-def test_check_looks_at_the_inputs_and_makes_nothing(bench: Bench, tmp_path: Path) -> None:
+def test_check_looks_at_the_inputs_and_makes_nothing(jobs: LocalJobs, tmp_path: Path) -> None:
     job = command_job("true", inputs={"data": PathInput(tmp_path / "nowhere"), "lr": 1})
     before = files_below(tmp_path)
     with pytest.raises(JobError, match="must exist"):
-        bench.workspace.check(job, bench.watcher)
+        jobs.workspace.check(job, jobs.watcher)
     assert files_below(tmp_path) == before
 
 
@@ -435,11 +450,11 @@ def test_an_outputs_folder_may_have_any_name(tmp_path: Path, empty_store: Path, 
     outputs.mkdir()
     (outputs / "mlflow.db").write_bytes(empty_store.read_bytes())
     tracking = Tracking(outputs)
-    bench = Bench(LocalWorkspace(outputs), outputs, tracking.uri)
-    bench.run("echo 1 > outputs/a")
-    run = bench.tracked()
+    jobs = LocalJobs(LocalWorkspace(outputs), outputs, tracking.uri)
+    jobs.run("echo 1 > outputs/a")
+    run = jobs.tracked()
     assert run.info.status == "FINISHED"
-    assert "outputs" in {one.path for one in bench.client.list_artifacts(run.info.run_id)}
+    assert "outputs" in {one.path for one in jobs.client.list_artifacts(run.info.run_id)}
     with sqlite3.connect(outputs / "mlflow.db") as database:
         assert database.execute("SELECT status FROM runs WHERE name = 'job'").fetchall() == [
             ("FINISHED",)
@@ -450,96 +465,96 @@ def test_an_outputs_folder_may_have_any_name(tmp_path: Path, empty_store: Path, 
 # Compute and models.
 
 
-def test_this_machine_plays_every_compute_target(workspace: LocalWorkspace) -> None:
+def test_every_compute_target_is_this_machine(workspace: LocalWorkspace) -> None:
     local = workspace.get_or_create_compute(ComputeSpec(ComputeType.local, "local"))
     assert (local.name, local.type, local.notes) == ("local", "local", ())
     spec = ComputeSpec(ComputeType.amlcompute, "gpu-cluster", "STANDARD_NC4AS_T4_V3")
     cluster = workspace.get_or_create_compute(spec)
-    assert cluster.notes == ("gpu-cluster (STANDARD_NC4AS_T4_V3) is played by this machine",)
+    assert cluster.notes == ("gpu-cluster (STANDARD_NC4AS_T4_V3) is this machine",)
 
 
 def model(path: str = "outputs/model") -> ModelSpec:
     return ModelSpec("digits", "job", path, description="of a test")
 
 
-def test_a_folder_is_registered_with_its_lineage(bench: Bench) -> None:
-    bench.run("mkdir outputs/model; echo 1 > outputs/model/a")
-    first = bench.workspace.register_model(model())
-    second = bench.workspace.register_model(model())
+def test_a_folder_is_registered_with_its_lineage(jobs: LocalJobs) -> None:
+    jobs.run("mkdir outputs/model; echo 1 > outputs/model/a")
+    first = jobs.workspace.register_model(model())
+    second = jobs.workspace.register_model(model())
     assert (first.name, first.version, second.version) == ("digits", "1", "2")
     assert first.job == "job"
-    assert first.path == str(bench.folder() / "outputs" / "model")
-    stored = bench.client.get_model_version("digits", "1")
-    assert stored.run_id == bench.tracked().info.run_id
+    assert first.path == str(jobs.folder() / "outputs" / "model")
+    stored = jobs.client.get_model_version("digits", "1")
+    assert stored.run_id == jobs.tracked().info.run_id
     assert stored.tags == {"azureml.job": "job", "azureml.type": "custom_model"}
-    assert Tracking(bench.outputs).registered("digits", "2") == second
+    assert Tracking(jobs.outputs).registered("digits", "2") == second
 
 
-def test_a_file_is_registered(bench: Bench) -> None:
-    bench.run("echo 1 > outputs/model.bin")
-    registered = bench.workspace.register_model(model("outputs/model.bin"))
+def test_a_file_is_registered(jobs: LocalJobs) -> None:
+    jobs.run("echo 1 > outputs/model.bin")
+    registered = jobs.workspace.register_model(model("outputs/model.bin"))
     assert Path(registered.path).read_text() == "1\n"
 
 
-def test_registering_what_is_not_there_names_the_folder(bench: Bench) -> None:
-    bench.run("true")
+def test_registering_what_is_not_there_names_the_folder(jobs: LocalJobs) -> None:
+    jobs.run("true")
     with pytest.raises(JobError, match=r"^registration\.path: .* got outputs/model; its files are"):
-        bench.workspace.register_model(model())
+        jobs.workspace.register_model(model())
     with pytest.raises(JobError, match=r"registration\.path"):
-        bench.workspace.register_model(ModelSpec("digits", "ghost", "outputs"))
+        jobs.workspace.register_model(ModelSpec("digits", "ghost", "outputs"))
 
 
-def test_an_unknown_model_version_is_not_found(bench: Bench, tracking: Tracking) -> None:
+def test_an_unknown_model_version_is_not_found(jobs: LocalJobs, tracking: Tracking) -> None:
     with pytest.raises(NotFoundError, match="no registered model digits:3"):
         tracking.registered("digits", "3")
 
 
-def test_a_damaged_job_folder_is_one_line(bench: Bench) -> None:
-    bench.run("mkdir outputs/model")
-    (bench.folder() / "job.json").write_text("{", encoding="utf-8")
+def test_a_damaged_job_folder_is_one_line(jobs: LocalJobs) -> None:
+    jobs.run("mkdir outputs/model")
+    (jobs.folder() / "job.json").write_text("{", encoding="utf-8")
     with pytest.raises(JobError, match="no job job in"):
-        bench.workspace.register_model(model())
+        jobs.workspace.register_model(model())
 
 
-def test_order_of_arrival_is_kept_within_a_step(bench: Bench, code: Code) -> None:
+def test_order_of_arrival_is_kept_within_a_step(jobs: LocalJobs, code: Code) -> None:
     # Azure ML's tutorial logs every epoch at step 0.
     values = [0.5, 0.1, 0.9, 0.2]
     folder = code(f"from logger import log_metric\nfor v in {values}: log_metric('score', v)\n")
-    result = bench.run("script.py", code=folder)
+    result = jobs.run("script.py", code=folder)
     assert [point.value for point in result.metrics["score"]] == values
 
 
-def test_a_user_without_a_name_can_run_jobs(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_user_without_a_name_can_run_jobs(
+    jobs: LocalJobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr("pwd.getpwuid", lambda number: {}[number])
-    assert bench.run("true").status is JobStatus.COMPLETED
-    assert bench.tracked().data.tags["mlflow.user"] == str(os.getuid())
+    assert jobs.run("true").status is JobStatus.COMPLETED
+    assert jobs.tracked().data.tags["mlflow.user"] == str(os.getuid())
 
 
-def test_two_experiments_share_a_store(bench: Bench) -> None:
-    bench.run("true", "first")
-    bench.run("true", "second", experiment_name="another")
-    bench.run("true", "third")
-    ids = {name: bench.tracked(name).info.experiment_id for name in ("first", "second", "third")}
+def test_two_experiments_share_a_store(jobs: LocalJobs) -> None:
+    jobs.run("true", "first")
+    jobs.run("true", "second", experiment_name="another")
+    jobs.run("true", "third")
+    ids = {name: jobs.tracked(name).info.experiment_id for name in ("first", "second", "third")}
     assert ids["first"] == ids["third"] != ids["second"]
 
 
-def test_the_description_of_a_job_names_its_command(bench: Bench) -> None:
-    bench.run("echo {{inputs.x}}", inputs={"x": 1})
-    content = json.loads((bench.folder() / "job.json").read_text(encoding="utf-8"))
+def test_the_description_of_a_job_names_its_command(jobs: LocalJobs) -> None:
+    jobs.run("echo {{inputs.x}}", inputs={"x": 1})
+    content = json.loads((jobs.folder() / "job.json").read_text(encoding="utf-8"))
     assert content["command"] == "echo {{inputs.x}}"
     assert content["parameters"] == {"x": 1}
 
 
-def test_the_stores_rows_are_those_that_mlflow_writes(bench: Bench, code: Code) -> None:
+def test_the_stores_rows_are_those_that_mlflow_writes(jobs: LocalJobs, code: Code) -> None:
     # The stand-in for `import mlflow` in these tests has to do what MLflow does.
-    bench.run(
-        "script.py", code=code("from logger import log_metric\nlog_metric('score', 0.5, 3)\n")
-    )
-    run_id = bench.tracked().info.run_id
-    bench.client.log_metric(run_id, "score", 0.75, step=4)
-    with sqlite3.connect(bench.outputs / "mlflow.db") as database:
+    jobs.run("script.py", code=code("from logger import log_metric\nlog_metric('score', 0.5, 3)\n"))
+    run_id = jobs.tracked().info.run_id
+    jobs.client.log_metric(run_id, "score", 0.75, step=4)
+    with sqlite3.connect(jobs.outputs / "mlflow.db") as database:
         rows = database.execute("SELECT key, value, step, is_nan FROM metrics").fetchall()
         latest = database.execute("SELECT key, value, step FROM latest_metrics").fetchall()
     database.close()

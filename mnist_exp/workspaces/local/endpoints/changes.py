@@ -9,7 +9,7 @@ from dataclasses import replace
 from mnist_exp.errors import ConfigError, ConflictError
 from mnist_exp.serving.files import EndpointRecord
 from mnist_exp.specs import EndpointSpec
-from mnist_exp.workspaces.local.endpoints.traffic import mirror_faults, traffic_faults
+from mnist_exp.traffic import overlap_faults, share_faults, unknown_deployment_faults
 
 
 def updated(
@@ -31,8 +31,11 @@ def updated(
         raise port_conflict(before, spec.port)
     live = _shares(spec.traffic, before.traffic)
     mirrored = _shares(spec.mirror_traffic, before.mirror_traffic)
-    asked = spec.mirror_traffic or before.mirror_traffic
-    faults = traffic_faults(spec.traffic, deployments) + mirror_faults(asked, live, deployments)
+    faults = [
+        *unknown_deployment_faults(spec.traffic, spec.mirror_traffic, deployments),
+        *share_faults(spec.traffic, spec.mirror_traffic),
+        *overlap_faults(live, mirrored),
+    ]
     if faults:
         raise ConfigError(faults)
     return replace(

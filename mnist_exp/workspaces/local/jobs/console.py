@@ -1,4 +1,4 @@
-"""What a job's script has printed, as far as we understand it; ours prints all of it."""
+"""The console logs of a job, and what can be read from the lines that its script prints."""
 
 import errno
 import os
@@ -7,55 +7,56 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+#: Lines of a failed job's log that a result has.
 _TAIL_LINES = 20
-#: Where a script's last words are looked for.
+#: Lines at the end of a log in which the last warning is looked for.
 _END_LINES = 10_000
-#: What a script prints after an epoch, e.g. `epoch 3/20`.
+#: The line after an epoch, e.g. `epoch 3/20`.
 _EPOCH = re.compile(r"^epoch +(\d+)/\d+", re.MULTILINE)
-#: How a line says why a script failed: as ours do, as argparse does, as Python does.
+#: A line that says why a script failed: our trainer's, argparse's or Python's.
 ERROR = re.compile(r"([\w.-]+\.py: )?error: |[\w.]*(Error|Exception): ")
-#: How a script warns.
+#: A warning of our trainer.
 WARNING = re.compile(r"^warning: (.+)", re.MULTILINE)
-#: What a script prints when it goes on from a checkpoint.
+#: The line of a script that resumes from a checkpoint.
 _RESUMING = re.compile(r"resuming from epoch (\d+)")
-#: How a line of ours begins and ends.
+#: A line that the workspace adds to a log.
 _NOTE = "==== {} ===="
-#: Those that begin an attempt; a script may print lines like them.
-_NOTED = re.compile(r"^==== (?:started again|evicted after)\b.* ====$\n?", re.MULTILINE)
-#: How the operating system and SQLite say so.
+#: The notes that begin a new attempt. A script may print lines of the same form.
+_ATTEMPT = re.compile(r"^==== (?:restarted|started again|evicted after)\b.* ====$\n?", re.MULTILINE)
+#: The messages of the operating system and of SQLite for a full disk.
 _FULL_DISK = (os.strerror(errno.ENOSPC), "database or disk is full")
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """What an attempt has told of its epochs.
+    """The epochs of an attempt, as its script printed them.
 
     Attributes:
-        went_on_from: The epoch before its first; None when it told of none.
-        epoch: Its last.
+        resumed_from: The epoch before the first one; None when no epoch was printed.
+        epoch: The last epoch.
     """
 
-    went_on_from: int | None = None
+    resumed_from: int | None = None
     epoch: int = 0
 
     @property
     def epochs(self) -> int:
-        """How many it has done."""
-        return self.epoch - (self.went_on_from or 0)
+        """How many epochs the attempt has done."""
+        return self.epoch - (self.resumed_from or 0)
 
 
 class Console:
     """The console logs of a job.
 
     Args:
-        logs: One for each of its processes.
+        logs: One for each process of the job.
     """
 
     def __init__(self, logs: Sequence[Path]) -> None:
         self._logs = logs
 
     def note(self, text: str) -> None:
-        """Write a line of ours into the logs, before an attempt adds its own."""
+        """Add a line of the workspace to each log, before the next attempt writes there."""
         for path in self._logs:
             with path.open("a", encoding="utf-8") as file:
                 file.write(_NOTE.format(text) + "\n")
@@ -65,7 +66,7 @@ class Console:
         return self._last_attempt(log).splitlines()[-lines:]
 
     def attempt(self) -> "Attempt":
-        """Return what the last attempt has told of its epochs."""
+        """Return the epochs of the last attempt."""
         text = self._last_attempt(self._logs[0])
         resumed, printed = _RESUMING.search(text), _EPOCH.findall(text)
         if resumed:
@@ -73,29 +74,27 @@ class Console:
         return Attempt(int(printed[0]) - 1, int(printed[-1])) if printed else Attempt()
 
     def reason(self, log: Path, folder: Path) -> str:
-        """Return words to add to why a script failed: what it said of it last, if it did.
+        """Return why a script failed, to be added to a message; empty if its log does not say.
 
         Args:
-            log: Of the process that failed.
-            folder: Where it wrote what there may be no room for.
+            log: The log of the process that failed.
+            folder: The folder that the message names if the disk was full.
         """
-        told = " ".join(self.tail(log))
-        if any(words in told for words in _FULL_DISK):
+        tail = self.tail(log)
+        if any(text in " ".join(tail) for text in _FULL_DISK):
             return f"; no space is left for {folder}: free some, or choose another outputs_dir"
-        # The text of an exception may have several lines, of which the first names it.
-        said = next((line for line in reversed(self.tail(log)) if ERROR.match(line)), "")
-        return f": {said.strip()}" if said else ""
+        # The first line of a Python exception names it; other lines may follow.
+        error = next((line for line in reversed(tail) if ERROR.match(line)), "")
+        return f": {error.strip()}" if error else ""
 
     def last_warning(self) -> str:
-        """Return the warning that tells of the others, where it is the same again and again."""
-        return str(max(WARNING.findall(self._end())[-1:], default=""))
+        """Return the last warning: a script may print the same one again and again."""
+        end = "\n".join(self.tail(self._logs[0], _END_LINES))
+        return str(max(WARNING.findall(end)[-1:], default=""))
 
     def _last_attempt(self, log: Path) -> str:
         try:
             text = log.read_text(encoding="utf-8", errors="replace")
         except OSError:
             return ""
-        return _NOTED.split(text)[-1]
-
-    def _end(self, lines: int = _END_LINES) -> str:
-        return "\n".join(self.tail(self._logs[0], lines))
+        return _ATTEMPT.split(text)[-1]

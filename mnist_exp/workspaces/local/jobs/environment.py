@@ -1,7 +1,7 @@
 """The environment variables of a job, as Azure ML sets them.
 
-Nothing is inherited from the user's shell but what a program needs to run at all; on Azure ML
-nothing is inherited either. Names: docs of the SDK and of the common runtime,
+A job inherits from the user's shell only the variables that every program needs; on Azure ML a
+job inherits nothing. The names come from the docs of the SDK and of the common runtime:
 https://learn.microsoft.com/azure/machine-learning/how-to-train-cloud
 """
 
@@ -16,10 +16,10 @@ from mnist_exp.sweeps.space.keys import azure_name
 from mnist_exp.templates import drawn_text, literal_text
 from mnist_exp.workspaces.local.processes.job_orphans import MARKER
 
-#: The tag that MLflow nests runs by.
+#: MLflow's tag for the parent of a nested run.
 PARENT = "mlflow.parentRunId"
 
-#: Where programs, libraries, accelerators and temporary files are on this machine.
+#: Variables that name programs, libraries, accelerators and temporary files on this machine.
 INHERITED = (
     "CUDA_VISIBLE_DEVICES",
     "HOME",
@@ -49,22 +49,22 @@ def job_environment(
     """Return all environment variables of a job.
 
     Args:
-        job: What runs.
-        run: Where it logs; `mlflow.start_run()` in the job resumes this run.
+        job: The job.
+        run: The job's MLflow run; `mlflow.start_run()` in the job resumes it.
         folder: The job's working directory.
-        root: The sweep's name for a trial.
+        root: For a trial, the name of its sweep.
     """
     environment = {name: os.environ[name] for name in INHERITED if name in os.environ}
     environment |= {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
-        # A log that can be followed, and non-ASCII text in it.
+        # The log can be followed, and may have non-ASCII text.
         "PYTHONUNBUFFERED": "1",
         "PYTHONIOENCODING": "utf-8",
         "AZUREML_RUN_ID": job.name,
         "AZUREML_ROOT_RUN_ID": root or job.name,
         "AZUREML_EXPERIMENT_ID": run.experiment_id,
         "AZUREML_ARM_PROJECT_NAME": job.experiment_name,
-        # Scripts print or tag these; no script can do anything with them here.
+        # Scripts print these or use them as tags; here they name no Azure resource.
         "AZUREML_ARM_SUBSCRIPTION": "local",
         "AZUREML_ARM_RESOURCEGROUP": "local",
         "AZUREML_ARM_WORKSPACE_NAME": "local",
@@ -88,7 +88,7 @@ def job_environment(
 
 
 def sweep_variables(parameters: Mapping[str, object]) -> dict[str, str]:
-    """Return the variables by which a trial sees its drawn values, under Azure ML's names."""
+    """Return the variables with a trial's drawn values, under Azure ML's names."""
     return {
         f"AZUREML_SWEEP_{azure_name(name)}": drawn_text(value) for name, value in parameters.items()
     }

@@ -1,9 +1,9 @@
-"""The folder of a job: what is laid out before it runs and what is kept after.
+"""The folder of a job: what it holds while the job runs, and what it keeps afterwards.
 
 `<outputs>/jobs/<name>` keeps what Azure ML would keep: `outputs/`, `logs/`, the console logs in
-`user_logs/`, `named_outputs/<name>/`, and `job.json` about it. The command runs in `wd/`, a copy of
-the code in which `outputs` and `logs` are links to the kept folders; whatever else it writes there
-is gone when it ends.
+`user_logs/` and `named_outputs/<name>/`; and `job.json`, which describes the job. The command runs
+in `wd/`, a copy of the code in which `outputs` and `logs` are links to the kept folders. All other
+files that it writes there are deleted when it ends.
 """
 
 import fcntl
@@ -29,7 +29,7 @@ class JobFolder:
     Args:
         root: `<outputs>/jobs`.
         name: The job's name.
-        workers: Processes of the job; each has a console log.
+        workers: Number of processes; each has a console log.
     """
 
     def __init__(self, root: Path, name: str, workers: int = 1) -> None:
@@ -46,28 +46,28 @@ class JobFolder:
 
     @property
     def log(self) -> Path:
-        """The console log, of the first process if there are several."""
+        """The console log; with several processes, that of the first one."""
         return self.logs[0]
 
     @property
     def exit_code(self) -> int | None:
-        """The exit code of the last attempt, if it ended by itself, whoever saw it."""
+        """The exit code of the last attempt, if it ended by itself; None otherwise."""
         try:
             return int((self.path / EXIT_CODE_NAME).read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return None
 
     def forget_exit_code(self) -> None:
-        """Remove it: the job is described by now, or starts again."""
+        """Delete the file once job.json holds the result, or before a new attempt."""
         (self.path / EXIT_CODE_NAME).unlink(missing_ok=True)
 
     @property
     def has_outputs(self) -> bool:
-        """Whether an attempt has left something in the named outputs, such as a checkpoint."""
+        """Whether the named outputs hold a file, such as a checkpoint."""
         return any(not path.is_dir() for path in self.named_outputs.rglob("*"))
 
     def put_outputs_aside(self) -> None:
-        """Give an attempt that begins again empty named outputs; the last ones are kept beside."""
+        """Move the named outputs aside, so that an attempt that restarts finds none."""
         if self.named_outputs.exists():
             beside = self.path / "named_outputs_before"
             shutil.rmtree(beside, ignore_errors=True)
@@ -75,11 +75,11 @@ class JobFolder:
 
     @property
     def exists(self) -> bool:
-        """Whether there has been a job of that name."""
+        """Whether a job of that name has been started before."""
         return self._description.exists()
 
     def describe(self, description: dict[str, object]) -> None:
-        """Write `job.json`: what a later command needs to know of this job."""
+        """Write `job.json`, which later commands read."""
         write_json(self._description, description)
 
     def description(self) -> dict[str, Any]:
@@ -105,10 +105,10 @@ class JobFolder:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep other commands from running the same job; a lock dies with its process.
+        """Lock the job against other commands; the lock ends with its process.
 
         Raises:
-            ConflictError: Another command runs it.
+            ConflictError: Another command runs the job.
         """
         self.path.mkdir(parents=True, exist_ok=True)
         with (self.path / ".lock").open("w") as file:
@@ -121,9 +121,9 @@ class JobFolder:
             yield
 
     def prepare(self, code: Path | None) -> None:
-        """Lay out a fresh working copy; of an attempt before only the named outputs stay.
+        """Create a fresh working copy; of earlier attempts keep the named outputs alone.
 
-        Azure ML starts a job whose node was taken away in the same way.
+        Azure ML restarts a job in the same way when its node was taken away.
         """
         self.clean()
         self.forget_exit_code()
@@ -135,22 +135,22 @@ class JobFolder:
             self._copy(code, self.work)
         for name in _KEPT:
             kept, link = self.path / name, self.work / name
-            # A snapshot may bring a folder of that name along.
+            # The snapshot may hold a folder of that name.
             if link.is_dir():
                 link.rename(kept)
             kept.mkdir(exist_ok=True)
             link.symlink_to(kept, target_is_directory=True)
 
     def keep_code(self, code: Path) -> Path:
-        """Keep a snapshot of the code, unless there is one, and return its folder."""
-        kept, aside = self.path / "code", self.path / "code.part"
+        """Save a snapshot of the code, unless there is one, and return its folder."""
+        kept, partial = self.path / "code", self.path / "code.part"
         if not kept.exists():
             try:
-                shutil.rmtree(aside, ignore_errors=True)
-                self._copy(code, aside)
-                aside.rename(kept)
+                shutil.rmtree(partial, ignore_errors=True)
+                self._copy(code, partial)
+                partial.rename(kept)
             finally:
-                shutil.rmtree(aside, ignore_errors=True)
+                shutil.rmtree(partial, ignore_errors=True)
         return kept
 
     def _copy(self, code: Path, to: Path) -> None:
@@ -158,15 +158,15 @@ class JobFolder:
         for name in _KEPT:
             if (to / name).is_file():
                 raise JobError(
-                    f"job.code: {name} must be a folder, since what a job writes there is kept, "
+                    f"job.code: {name} must be a folder, because a job's files in it are kept, "
                     f"got the file {code / name}; rename it"
                 )
 
     def clean(self) -> None:
-        """Remove what a job does not keep."""
+        """Delete what a job does not keep."""
         for name in _KEPT:
-            made_anew = self.work / name
-            # A script may have removed the link to have an empty folder.
-            if made_anew.is_dir() and not made_anew.is_symlink():
-                shutil.copytree(made_anew, self.path / name, symlinks=True, dirs_exist_ok=True)
+            folder = self.work / name
+            # A script may have replaced the link by a new folder, to have an empty one.
+            if folder.is_dir() and not folder.is_symlink():
+                shutil.copytree(folder, self.path / name, symlinks=True, dirs_exist_ok=True)
         shutil.rmtree(self.work, ignore_errors=True)

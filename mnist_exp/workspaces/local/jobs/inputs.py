@@ -1,13 +1,18 @@
-"""Where a job finds its inputs and leaves its outputs on this machine.
+"""A job's inputs and named outputs on this machine.
 
-`ro_mount` and `download` give the job a copy of its own, which is gone after the job, as on
-Azure ML; the copy of a `ro_mount` is write-protected, and a script that writes to it all the
-same (root may) is told. `direct` hands over the path as it is.
+`ro_mount` and `download` give the job a copy of its own, which is deleted after the job, as on
+Azure ML. The copy of a `ro_mount` is write-protected; a script that writes to it all the same (root
+can) gets a warning. `direct` hands over the original path.
 https://learn.microsoft.com/azure/machine-learning/how-to-read-write-data-v2
+
+The trials of a sweep share the work: each input is validated once, and the files of a `ro_mount`
+are copied once and hard-linked for each trial.
 """
 
+import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from mnist_exp.datasets import materialize
@@ -15,16 +20,17 @@ from mnist_exp.errors import JobError
 from mnist_exp.specs import DataSpec, Literal, OutputSpec, PathInput
 from mnist_exp.templates import literal_text
 
-#: What a copy of an input lists: relative name -> (size, time of the last change).
-_Listing = dict[str, tuple[int, int]]
+#: What a write-protected folder holds: relative path -> (inode, size, time of the last change).
+_Manifest = dict[str, tuple[int, int, int]]
+_Message = Callable[[str], None]
 
 
-def local_path(name: str, source: Path | str | DataSpec, message: Callable[[str], None]) -> Path:
-    """Return the folder or file that a path input names.
+def local_path(name: str, source: Path | str | DataSpec, message: _Message) -> Path:
+    """Return the validated folder or file that a path input names.
 
     Raises:
-        DataError: The digits are missing, damaged or cannot be fetched.
-        JobError: It names a place on Azure, or nothing at all.
+        DataError: The digits are missing or damaged, or cannot be downloaded.
+        JobError: The path is on Azure, or does not exist.
     """
     if isinstance(source, DataSpec):
         return materialize(source, message)
@@ -32,27 +38,119 @@ def local_path(name: str, source: Path | str | DataSpec, message: Callable[[str]
     if not isinstance(source, Path) and not str(source).startswith("file://"):
         raise JobError(
             f"job.inputs.{name}.path: the local workspace reads local paths, got {source}; "
-            "download it and name the folder"
+            "download the data and name its folder"
         )
     if not path.exists():
         raise JobError(f"job.inputs.{name}.path: must exist, got {path}")
     return path
 
 
-class MountedInputs:
-    """The path inputs of one job, copied below `folder`.
+class SharedInputs:
+    """The inputs that all trials of a sweep have in common.
 
     Args:
-        folder: Gets one entry for each input; removed by `close`.
+        folder: Gets a write-protected copy of each `ro_mount`; deleted by `close`. A killed
+            command may have left one, which is deleted at once.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._listings: dict[str, _Listing] = {}
+        self._sources: dict[str, Path] = {}
+        self._copies: dict[str, _SharedCopy] = {}
+        self.close()
 
-    def mount(
-        self, inputs: Mapping[str, Literal | PathInput], message: Callable[[str], None]
-    ) -> dict[str, str]:
+    def source(self, name: str, value: PathInput, message: _Message) -> Path:
+        """Return the local path of an input, validated on the first call alone."""
+        if name not in self._sources:
+            self._sources[name] = local_path(name, value.path, message)
+        return self._sources[name]
+
+    def link(self, name: str, source: Path, target: Path) -> "_SharedCopy":
+        """Create `target`, a write-protected folder with hard links to the shared files."""
+        shared = self._copies.get(name)
+        # After a write, the trials that start later get the original data again.
+        if shared is None or not shared.is_intact:
+            _delete_tree(self._folder / name)
+            shared = self._copies[name] = _SharedCopy(self._folder / name, source)
+        shared.link_to(target)
+        return shared
+
+    def close(self) -> None:
+        """Delete the copies."""
+        self._copies.clear()
+        _delete_tree(self._folder)
+
+
+class _SharedCopy:
+    """A write-protected copy whose files several trials may have linked at the same time."""
+
+    def __init__(self, folder: Path, source: Path) -> None:
+        self._folder = folder
+        self._users = 0
+        self._is_doubtful = False
+        _copy(source, folder)
+        _protect(folder)
+        self._manifest = _manifest(folder)
+
+    @property
+    def is_intact(self) -> bool:
+        """Whether the files are as they were copied."""
+        return _manifest(self._folder) == self._manifest
+
+    def link_to(self, target: Path) -> None:
+        """Create a folder with hard links to the files, for one trial."""
+        shutil.copytree(self._folder, target, copy_function=_link)
+        # A script that could write may have changed the mode of a linked file.
+        _protect(target)
+        self._users += 1
+
+    def release(self) -> None:
+        """Note that a trial no longer uses the files."""
+        self._users -= 1
+
+    def find_writer(self) -> bool:
+        """Whether the trial that just found a change in a linked file made that change itself.
+
+        A linked file is one file for all trials: with several, any of them may have written.
+        """
+        self._is_doubtful = self._is_doubtful or self._users > 1
+        return not self._is_doubtful
+
+
+@dataclass(frozen=True)
+class _Mount:
+    """A write-protected input of one job."""
+
+    folder: Path
+    manifest: _Manifest
+    shared: _SharedCopy | None
+
+    def written_by(self) -> str:
+        """Return who wrote to the folder: nobody, the script, or one of several scripts."""
+        now = _manifest(self.folder)
+        if now == self.manifest:
+            return ""
+        inodes = [{path: state[0] for path, state in one.items()} for one in (now, self.manifest)]
+        # The folder is the job's own: only its script adds, deletes or replaces files there.
+        if self.shared is None or inodes[0] != inodes[1] or self.shared.find_writer():
+            return "the script"
+        return "the script, or that of another trial at the same time,"
+
+
+class MountedInputs:
+    """The path inputs of one job.
+
+    Args:
+        folder: Gets a folder for each copied input; deleted by `close`.
+        shared: What the trials of a sweep share; None for a job outside a sweep.
+    """
+
+    def __init__(self, folder: Path, shared: SharedInputs | None = None) -> None:
+        self._folder = folder
+        self._shared = shared
+        self._mounts: dict[str, _Mount] = {}
+
+    def mount(self, inputs: Mapping[str, Literal | PathInput], message: _Message) -> dict[str, str]:
         """Return each input's text for the command line: its value, or the path of its copy."""
         return {
             name: self._mount_one(name, value, message)
@@ -61,45 +159,57 @@ class MountedInputs:
             for name, value in inputs.items()
         }
 
-    def written(self) -> list[str]:
-        """Return the names of write-protected inputs that the job wrote to."""
+    def warnings(self) -> list[str]:
+        """Return a line for each write-protected input that was written to."""
+        writers = {name: mount.written_by() for name, mount in self._mounts.items()}
         return [
-            name
-            for name, before in self._listings.items()
-            if _listing(self._folder / name) != before
+            f"{writer} wrote to its input {name}; Azure ML mounts it read-only, so the same script "
+            "fails there"
+            for name, writer in writers.items()
+            if writer
         ]
 
     def close(self) -> None:
-        """Remove the copies."""
-        for path in [self._folder, *self._folder.rglob("*")]:
-            # Not through a link: a job may have left one to anywhere.
-            if path.is_dir() and not path.is_symlink():
-                path.chmod(0o755)
-        shutil.rmtree(self._folder, ignore_errors=True)
+        """Delete the copies."""
+        for mount in self._mounts.values():
+            if mount.shared:
+                mount.shared.release()
+        self._mounts.clear()
+        _delete_tree(self._folder)
 
-    def _mount_one(self, name: str, value: PathInput, message: Callable[[str], None]) -> str:
-        source = local_path(name, value.path, message)
+    def _mount_one(self, name: str, value: PathInput, message: _Message) -> str:
+        if self._shared:
+            source = self._shared.source(name, value, message)
+        else:
+            source = local_path(name, value.path, message)
         if value.mode == "direct":
             return str(source)
         target = self._folder / name
         try:
-            _copy(source, target)
+            if value.mode == "ro_mount":
+                self._mounts[name] = self._protected(name, source, target)
+            else:
+                _copy(source, target)
         except OSError as error:
-            # shutil gathers what failed as (source, target, reason).
+            # shutil.Error holds a list of (source, target, reason).
             first = error.args[0][0][2] if isinstance(error, shutil.Error) else error
             raise JobError(
                 f"job.inputs.{name}.path: {source} could not be copied for the job ({first}); "
-                "free space, or hand it over as it is with mode=direct"
+                "free space, or hand over the original with mode=direct"
             ) from error
-        if value.mode == "ro_mount":
-            for path in [*target.rglob("*"), target]:
-                path.chmod(0o555 if path.is_dir() else 0o444)
-            self._listings[name] = _listing(target)
         return str(target if source.is_dir() else target / source.name)
+
+    def _protected(self, name: str, source: Path, target: Path) -> _Mount:
+        if self._shared:
+            shared = self._shared.link(name, source, target)
+            return _Mount(target, _manifest(target), shared)
+        _copy(source, target)
+        _protect(target)
+        return _Mount(target, _manifest(target), None)
 
 
 def make_outputs(outputs: Mapping[str, OutputSpec], folder: Path) -> dict[str, str]:
-    """Make the named outputs below `folder` and return their paths."""
+    """Create the named outputs below `folder` and return their paths."""
     paths = {}
     for name, spec in outputs.items():
         path = folder / name
@@ -116,11 +226,32 @@ def _copy(source: Path, target: Path) -> None:
         shutil.copy2(source, target / source.name)
 
 
+def _link(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        # Some file systems have no hard links, and all have a maximum for one file.
+        shutil.copy2(source, target)
+
+
+def _protect(folder: Path) -> None:
+    for path in [*folder.rglob("*"), folder]:
+        path.chmod(0o555 if path.is_dir() else 0o444)
+
+
+def _delete_tree(folder: Path) -> None:
+    for path in [folder, *folder.rglob("*")]:
+        # Never through a link: a job may have created one to any folder.
+        if path.is_dir() and not path.is_symlink():
+            path.chmod(0o755)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
 def _loops(folder: str, names: Sequence[str]) -> set[str]:
-    """Return the links in a folder to that folder or one above it."""
+    """Return the links in a folder that lead to that folder or to a folder above it."""
     above = {path.resolve() for path in (Path(folder), *Path(folder).parents)}
     links = [name for name in names if Path(folder, name).is_symlink()]
-    # Two links that name each other have no end to resolve to.
+    # Two links that name each other cannot be resolved.
     return {
         name
         for name in links
@@ -128,11 +259,12 @@ def _loops(folder: str, names: Sequence[str]) -> set[str]:
     }
 
 
-def _listing(folder: Path) -> _Listing:
+def _manifest(folder: Path) -> _Manifest:
     return {str(path.relative_to(folder)): _state(path) for path in folder.rglob("*")}
 
 
-def _state(path: Path) -> tuple[int, int]:
-    # A folder's own time changes with what is in it, which is listed itself.
+def _state(path: Path) -> tuple[int, int, int]:
     state = path.lstat()
-    return (0, 0) if path.is_dir() else (state.st_size, state.st_mtime_ns)
+    # The time of a folder changes with its entries, which the manifest lists themselves. A change
+    # of ctime means nothing for a file: a new hard link changes it too.
+    return (0, 0, 0) if path.is_dir() else (state.st_ino, state.st_size, state.st_mtime_ns)

@@ -1,8 +1,8 @@
 """Ctrl-C at safe points.
 
-A KeyboardInterrupt in the middle of a database transaction leaves the store locked, and then
-nothing can be recorded of what was interrupted. While jobs are watched, SIGINT and SIGTERM are
-therefore noted, and raised where the watching loop asks for it.
+A KeyboardInterrupt in the middle of a database transaction leaves the store locked, and then the
+interrupted job cannot be recorded. While a job is watched, signals are therefore only noted, and
+the watching loop raises the interrupt.
 """
 
 import signal
@@ -15,21 +15,21 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupts:
-    """Whether the user has asked to stop."""
+    """The signals by which the user has asked the command to stop."""
 
     def __init__(self) -> None:
         self._count = 0
         self._is_pending = False
 
     def note(self, number: int, frame: FrameType | None) -> None:
-        """Note a signal; a third one does not wait for a safe point any more."""
+        """Note a signal; raise at the third one without waiting for a safe point."""
         self._count += 1
         self._is_pending = True
         if self._count > 2:
             raise KeyboardInterrupt
 
     def check(self) -> None:
-        """Raise KeyboardInterrupt, once for a signal: called where nothing is half done."""
+        """Raise KeyboardInterrupt once for a noted signal; call this only at a safe point."""
         if self._is_pending:
             self._is_pending = False
             raise KeyboardInterrupt
@@ -37,9 +37,9 @@ class Interrupts:
 
 @contextmanager
 def noted_interrupts() -> Iterator[Interrupts]:
-    """Note SIGINT, SIGTERM and SIGHUP while the block runs; only the main thread can.
+    """Note SIGINT, SIGTERM and SIGHUP while the block runs, if this is the main thread.
 
-    A signal that is ignored, as SIGHUP is under nohup, stays so.
+    A signal that is ignored stays ignored, such as SIGHUP under nohup.
     """
     interrupts = Interrupts()
     if threading.current_thread() is not threading.main_thread():

@@ -1,54 +1,56 @@
-"""Jobs on this machine: started in a folder of their own, or gone on with."""
+"""Start a job in a folder of its own, or resume one that has not completed."""
 
 from contextlib import ExitStack
 from dataclasses import replace
 
 from mnist_exp.errors import ConflictError
+from mnist_exp.same_job import require_same_job
 from mnist_exp.specs import CommandJob
 from mnist_exp.status import JobStatus
 from mnist_exp.workspaces.base import BY_THE_USER
 from mnist_exp.workspaces.local.jobs.environment import PARENT, TrackedRun
 from mnist_exp.workspaces.local.jobs.folder import JobFolder
-from mnist_exp.workspaces.local.jobs.running_job import RunningJob, Site, TrialOf
+from mnist_exp.workspaces.local.jobs.host import JobHost, TrialContext
+from mnist_exp.workspaces.local.jobs.running_job import RunningJob
 from mnist_exp.workspaces.local.processes.job_orphans import end_leftovers, of_job
 
 
 def start_job(
-    job: CommandJob, site: Site, trial: TrialOf | None = None, ended: int | None = None
+    job: CommandJob, host: JobHost, trial: TrialContext | None = None, ended: int | None = None
 ) -> RunningJob:
-    """Start a job in a folder of its own, or go on with one that has not been completed.
+    """Start a job in a folder of its own, or resume one that has not completed.
 
-    Going on keeps the named outputs, with the checkpoints in them, and the MLflow run.
+    A job that resumes keeps its named outputs, with the checkpoints in them, and its MLflow run.
 
     Args:
-        job: What runs.
-        site: Where it runs.
-        trial: The sweep that it is part of, if it is.
-        ended: The exit code of an attempt that has ended by itself: nothing is started then.
+        job: The job.
+        host: The place where it runs.
+        trial: The sweep that the job belongs to, if it is a trial.
+        ended: The exit code of an attempt that ended by itself; then no process is started.
 
     Raises:
-        MnistExpError: It could not be started; nothing of it runs.
+        MnistExpError: The job could not be started, and none of its processes run.
     """
-    folder = JobFolder(site.root, job.name, job.worker_count)
+    folder = JobFolder(host.root, job.name, job.worker_count)
     with ExitStack() as stack:
         stack.enter_context(folder.locked())
         if folder.exists:
-            # Of a supervisor that was killed together with the command before.
+            # If the last command was killed together with its supervisor, processes are left.
             end_leftovers(of_job(folder.work))
-        if folder.exists and not (trial and trial.begins_again):
-            run = _again(folder, site)
-            # The trials of a sweep are never evicted.
-            job = job if trial else _without_drill(job, site)
+        if folder.exists and not (trial and trial.restarts):
+            run = _resumed_run(folder, host)
+            # Trials are never evicted.
+            job = job if trial else _without_drill(job, host)
         else:
-            run = _first(job, site, folder, trial)
-        running = RunningJob(job, site, folder, run, trial)
+            run = _new_run(job, host, folder, trial)
+        running = RunningJob(job, host, folder, run, trial)
         running.describe(JobStatus.STARTING)
         running.resources = stack.pop_all()
     try:
         if ended is None:
             running.start()
         else:
-            running.ended_unseen(ended)
+            running.adopt_ended(ended)
     except KeyboardInterrupt:
         running.close(canceled=BY_THE_USER)
         raise
@@ -58,51 +60,48 @@ def start_job(
     return running
 
 
-def check_again(folder: JobFolder, job: CommandJob) -> None:
-    """See that a job that is to be gone on with is the one that was begun.
+def require_same_command(folder: JobFolder, job: CommandJob) -> None:
+    """Check that a job which is to be resumed is the job that was submitted.
 
     Raises:
         ConflictError: It ran another command, or in another experiment.
     """
-    if not folder.exists:
-        return
-    kept = folder.description()
-    for key, value in (("experiment_name", job.experiment_name), ("command", job.command)):
-        if kept[key] != value:
-            raise ConflictError(
-                f"run: job {job.name} was begun with the {key} {kept[key]!r}, got {value!r}; "
-                "leave run= out to begin another"
-            )
-
-
-def _first(job: CommandJob, site: Site, folder: JobFolder, trial: TrialOf | None) -> TrackedRun:
     if folder.exists:
-        site.tracking.discard(folder.run_id)
+        given = {"experiment_name": job.experiment_name, "command": job.command}
+        kept = folder.description()
+        require_same_job(f"train {job.name}", {key: kept[key] for key in given}, given)
+
+
+def _new_run(
+    job: CommandJob, host: JobHost, folder: JobFolder, trial: TrialContext | None
+) -> TrackedRun:
+    if folder.exists:
+        host.tracking.discard(folder.run_id)
         folder.put_outputs_aside()
     tags = {"azureml.job": job.name, "azureml.displayName": job.display_name}
     if trial is not None:
         tags |= {PARENT: trial.run_id, "azureml.sweep": trial.sweep}
-    return site.tracking.start(job.experiment_name, job.name, folder.path, tags)
+    return host.tracking.start(job.experiment_name, job.name, folder.path, tags)
 
 
-def _without_drill(job: CommandJob, site: Site) -> CommandJob:
+def _without_drill(job: CommandJob, host: JobHost) -> CommandJob:
     if job.compute.evict_after_epochs is None:
         return job
-    site.observer.message(
-        f"job {job.name} goes on, and is not evicted: compute.evict_after_epochs takes the first"
-        " attempt"
+    host.observer.message(
+        f"job {job.name} resumes and is not evicted: compute.evict_after_epochs applies to the "
+        "first attempt"
     )
     return replace(job, compute=replace(job.compute, evict_after_epochs=None))
 
 
-def _again(folder: JobFolder, site: Site) -> TrackedRun:
+def _resumed_run(folder: JobFolder, host: JobHost) -> TrackedRun:
     description = folder.description()
     if description["status"] == JobStatus.COMPLETED.value:
         raise ConflictError(
-            f"run: a job named {folder.path.name} exists in {site.root} and is Completed; "
+            f"run: a job named {folder.path.name} exists in {host.root} and is Completed; "
             "names are used once"
         )
     run_id = str(description["mlflow_run_id"])
-    site.tracking.resume(run_id)
-    folder.console.note(f"started again, {description['status']} before")
-    return TrackedRun(site.tracking.uri, run_id, str(description["mlflow_experiment_id"]))
+    host.tracking.resume(run_id)
+    folder.console.note(f"restarted, {description['status']} before")
+    return TrackedRun(host.tracking.uri, run_id, str(description["mlflow_experiment_id"]))

@@ -50,8 +50,8 @@ class Processes(Protocol):
 
 
 @dataclass(frozen=True)
-class EndedUnseen:
-    """The processes of a job that ended while nobody watched."""
+class EndedProcesses:
+    """The processes of a job that ended while no command ran."""
 
     code: int
     failed_log: Path

@@ -1,4 +1,4 @@
-"""The file that a sweep's journal is kept in: a line an entry, only ever appended to."""
+"""The file of a sweep's journal, to which entries are only ever appended."""
 
 import os
 from collections.abc import Iterator
@@ -11,10 +11,10 @@ JOURNAL_NAME = "journal.jsonl"
 
 
 class JournalFile:
-    """A journal below a sweep's folder.
+    """A journal in a sweep's folder.
 
-    A line goes to the system in one call, so a process that is killed leaves whole lines, or a
-    last one that is cut short and passed over when the journal is read.
+    Each line is written by one system call. A process that is killed leaves whole lines, or a last
+    line that is cut short and is skipped when the journal is read.
 
     Args:
         folder: The sweep's folder; it exists.
@@ -37,14 +37,14 @@ class JournalFile:
         except OSError as error:
             raise OutputsError(
                 f"outputs_dir: the sweep's journal {self.path} cannot be written "
-                f"({error.strerror}); free space, then go on with the sweep"
+                f"({error.strerror}); free space, then resume the sweep"
             ) from error
 
     def entries(self) -> Iterator[Entry]:
-        """Yield what has been written; nothing when there is no journal.
+        """Yield the entries written so far; nothing when there is no journal.
 
         Raises:
-            ValueError: It is damaged.
+            ValueError: The journal is damaged.
         """
         try:
             text = self.path.read_text(encoding="utf-8", errors="replace")
@@ -61,14 +61,14 @@ class JournalFile:
     def _open(self) -> int:
         handle = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
         size = os.fstat(handle).st_size
-        # A line that a kill has cut short must not swallow the next one.
+        # The next entry must not be joined to a line that a kill has cut short.
         if size and os.pread(handle, 1, size - 1) != b"\n":
             os.write(handle, b"\n")
         return handle
 
 
 def _write_whole(handle: int, line: bytes) -> None:
-    """Append a line, or nothing of it: what comes next must not be joined to a half one."""
+    """Append a line, or nothing: the next line must not be joined to half a line."""
     size = os.fstat(handle).st_size
     left = memoryview(line)
     try:

@@ -1,4 +1,4 @@
-"""How trials are started: as forks where that is possible, else as any other job."""
+"""How trials are started: as forks where that is possible, otherwise as any other job."""
 
 import os
 import shutil
@@ -12,7 +12,7 @@ from mnist_exp.workspaces.local.forking.preload import libraries_of
 from mnist_exp.workspaces.local.processes.job_orphans import end_leftovers, of_sweep
 from mnist_exp.workspaces.local.processes.workers import Processes, Workers
 
-#: What libraries read to find out how many threads they may compute with.
+#: Variables from which libraries read how many threads they may compute with.
 _THREADS = (
     "TF_NUM_INTRAOP_THREADS",
     "OMP_NUM_THREADS",
@@ -27,9 +27,9 @@ def cores() -> int:
 
 
 def thread_variables(concurrent: int) -> dict[str, str]:
-    """Return the variables that give each of several trials one thread to compute with.
+    """Return the variables that give each of several concurrent trials one thread.
 
-    More threads than cores only slow each other; a trial that runs alone may have them all.
+    More threads than cores only slow each other. A trial that runs alone may use all cores.
     """
     return dict.fromkeys(_THREADS, "1") if concurrent > 1 else {}
 
@@ -37,12 +37,12 @@ def thread_variables(concurrent: int) -> dict[str, str]:
 class TrialLauncher:
     """Starts the processes of a sweep's trials.
 
-    `python SCRIPT.py ...` runs in a fork of a process that has the script's libraries imported.
-    Everything else is started as a plain job.
+    A command of the form `python SCRIPT.py ...` runs in a fork of a process that has already
+    imported the script's libraries. Any other command is started as a plain job.
 
     Args:
         folder: The sweep's folder.
-        message: Told when trials cannot be forked.
+        message: Receives a line when trials cannot be forked.
     """
 
     def __init__(self, folder: Path, message: Callable[[str], None]) -> None:
@@ -53,12 +53,12 @@ class TrialLauncher:
         self._is_lost = False
 
     def prepare(self, command: str, code: Path, environment: Mapping[str, str]) -> None:
-        """Have the libraries imported meanwhile, where trials can be forked.
+        """Begin to import the libraries in another process, if trials can be forked.
 
         Args:
-            command: With anything in the place of what differs from trial to trial.
+            command: The trial's command, with placeholders for the swept values.
             code: The folder with the scripts.
-            environment: What the libraries are imported with.
+            environment: The environment in which the libraries are imported.
         """
         argv = self._call_of(command, [environment])
         if argv is not None:
@@ -79,16 +79,16 @@ class TrialLauncher:
 
     @property
     def is_loading(self) -> bool:
-        """Whether libraries are being imported, which takes a second or more."""
+        """Whether the libraries are still being imported, which takes a second or more."""
         return self._server is not None and self._server.is_loading
 
     @property
     def handles(self) -> Sequence[int]:
-        """What becomes readable when a fork has ended."""
+        """File descriptors that become readable when a fork has ended."""
         return [self._server.fileno()] if self._server and not self._server.is_gone else []
 
     def close(self) -> None:
-        """End the server, and whatever a trial has left; no trial runs any more."""
+        """End the fork server and every process that a trial has left; no trial may run."""
         if self._server:
             self._server.close()
         end_leftovers(of_sweep(self._folder), patience_s=0)
@@ -111,7 +111,7 @@ class TrialLauncher:
             return server
         self._is_lost = True
         why = server.loss or "trials cannot be forked"
-        self._message(f"{why}; each trial from here on imports its libraries itself: {self._log}")
+        self._message(f"{why}; from now on each trial imports its libraries itself: {self._log}")
         return None
 
     def _start_server(

@@ -1,24 +1,28 @@
-"""Whether a sweep may be gone on with, and by which rules: those that it was made with."""
+"""Whether a sweep can be resumed: its journal is whole, and its rules are the same."""
 
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, fields, replace
 from typing import Any
 
-from mnist_exp.errors import ConflictError, OutputsError
+from mnist_exp.errors import OutputsError
+from mnist_exp.same_job import START_ANOTHER, require_same_job
 from mnist_exp.specs import SweepJob
-from mnist_exp.sweeps.history import History, read_history
+from mnist_exp.sweeps.journal import History, read_history
 from mnist_exp.sweeps.space.expressions import Expression
 from mnist_exp.workspaces.local.sweep.journal_file import JournalFile
 
+#: The parts of a sweep's description that a resumed sweep may not change.
+_RULES = ("command", "sampling_algorithm", "search_space", "objective", "early_termination")
+
 
 def kept_history(job: SweepJob, journal: JournalFile, *, has_trials: bool) -> History | None:
-    """Return what there was of the sweep; None when it is new.
+    """Return the sweep as its journal describes it; None when the sweep is new.
 
     Args:
         job: The sweep.
-        journal: Of the sweep.
-        has_trials: Whether a trial of it has been begun.
+        journal: Its journal.
+        has_trials: Whether a trial of the sweep has been started.
 
     Raises:
         OutputsError: The journal is damaged.
@@ -26,42 +30,37 @@ def kept_history(job: SweepJob, journal: JournalFile, *, has_trials: bool) -> Hi
     try:
         entries = list(journal.entries())
         if not entries and has_trials:
-            raise ValueError("it is empty, and there are trials")
+            raise ValueError("it is empty, although there are trials")
         if not entries:
             return None
         history = read_history(entries, job.objective.primary_metric)
         if not history.sweep:
-            raise ValueError("it does not tell how the sweep was made")
+            raise ValueError("it does not describe the sweep")
     except (LookupError, ValueError) as error:
         raise OutputsError(
-            f"run: the journal {journal.path} of sweep {job.name} is damaged ({error}); put back a "
-            "copy of it, or leave run= and resume= out to begin another sweep"
+            f"run: the journal {journal.path} of sweep {job.name} is damaged ({error}); "
+            f"restore a copy of it, or {START_ANOTHER}"
         ) from error
     return history
 
 
-def as_begun(job: SweepJob, history: History) -> SweepJob:
-    """Return the job with the seed that it was made with.
+def as_submitted(job: SweepJob, history: History) -> SweepJob:
+    """Return the job with the seed that was drawn when the sweep was submitted.
 
     Raises:
-        ConflictError: It was made with other rules.
+        ConflictError: The sweep was submitted with other rules.
     """
     kept: Mapping[str, Any] = history.sweep
     if job.sampling.seed is None:
         seed = kept.get("sampling_algorithm", {}).get("seed")
         job = replace(job, sampling=replace(job.sampling, seed=seed))
-    now = description(job)
-    for part in ("command", "sampling_algorithm", "search_space", "objective", "early_termination"):
-        if now[part] != kept.get(part):
-            raise ConflictError(
-                f"run: sweep {job.name} was made with another {part}, {kept.get(part)}, "
-                f"got {now[part]}; leave run= out to begin another"
-            )
+    rules = {part: value for part, value in description(job).items() if part in _RULES}
+    require_same_job(f"sweep {job.name}", {part: kept.get(part) for part in rules}, rules)
     return job
 
 
 def description(job: SweepJob) -> dict[str, Any]:
-    """Return what the journal keeps of a sweep: its rules, with the seed that was drawn."""
+    """Return what the journal keeps of a sweep: its rules, and the seed that was drawn."""
     policy = job.early_termination
     content = {
         "name": job.name,
@@ -72,13 +71,13 @@ def description(job: SweepJob) -> dict[str, Any]:
         "limits": asdict(job.limits),
         "early_termination": {"type": policy.type, **asdict(policy)} if policy else None,
     }
-    # As it will be read: tuples are lists there.
+    # In the form in which it is read back: JSON turns tuples into lists.
     found: dict[str, Any] = json.loads(json.dumps(content))
     return found
 
 
 def _described(value: Any) -> Any:
-    """Return expressions as they are written, those within a choice as well."""
+    """Return expressions as mappings, also those within the values of a choice."""
     if isinstance(value, Expression):
         own = {field.name: _described(getattr(value, field.name)) for field in fields(value)}
         return {"type": value.type, **own}

@@ -1,6 +1,6 @@
-"""The MLflow store of an outputs folder: one run a job, nested runs for trials, the registry.
+"""The MLflow store of an outputs folder: a run for each job, nested runs for trials, models.
 
-The store is a sqlite file, since MLflow refuses its file store from 3.14 on. A run's artifact
+The store is a SQLite file, because MLflow rejects its file store from 3.14 on. A run's artifact
 folder is a link to the job's own folder, so that `mlflow ui` shows a job's files without a copy.
 """
 
@@ -21,25 +21,25 @@ from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, ErrorCode
 from sqlalchemy.exc import SQLAlchemyError
 
 from mnist_exp.errors import ConflictError, NotFoundError, OutputsError
-from mnist_exp.results import MetricPoint, RegisteredModel
+from mnist_exp.metrics import MetricPoint, from_store
+from mnist_exp.results import RegisteredModel
 from mnist_exp.specs import ModelSpec
 from mnist_exp.status import JobStatus
 from mnist_exp.workspaces.local.jobs.environment import PARENT, TrackedRun
-from mnist_exp.workspaces.local.tracking.location import STORE_NAME, store_uri
-from mnist_exp.workspaces.local.tracking.metric_rows import as_logged
+from mnist_exp.workspaces.local.tracking.database import STORE_NAME, store_uri
 
-# What goes wrong in the store is raised, and told once by whoever catches it.
+# Errors of the store are raised as exceptions; their log lines would repeat them.
 for _name in ("alembic", "mlflow"):
     logging.getLogger(_name).setLevel(logging.CRITICAL)
 
 _ARTIFACTS_NAME = "mlartifacts"
-#: That MLflow takes at once.
+#: Maximum number of tags per MLflow call.
 _MOST_TAGS = 100
 
-#: What MLflow says to another value of a parameter that a run has.
+#: MLflow's error code when a parameter of a run would change.
 _CHANGED = ErrorCode.Name(INVALID_PARAMETER_VALUE)
 
-#: MLflow's word for how a run ended.
+#: Final status of a job -> MLflow's word for it.
 _MLFLOW_STATUS = {
     JobStatus.COMPLETED: "FINISHED",
     JobStatus.FAILED: "FAILED",
@@ -48,7 +48,7 @@ _MLFLOW_STATUS = {
 
 
 class Tracking:
-    """The MLflow store below `outputs`, made on first use.
+    """The MLflow store below `outputs`, created on first use.
 
     Every method raises `OutputsError` when the store cannot be opened, read or written.
     """
@@ -61,30 +61,30 @@ class Tracking:
     @cached_property
     def _client(self) -> MlflowClient:
         self._outputs.mkdir(parents=True, exist_ok=True)
-        self._make_store()
+        self._create_store()
         return MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
 
-    def _make_store(self) -> None:
-        """Make the store aside and rename it, while other commands wait.
+    def _create_store(self) -> None:
+        """Create the store under another name and rename it, while other commands wait.
 
-        MLflow takes a second to make its tables. A command that came in between would make them
-        too, and one that was killed would leave a store that nobody can open any more.
+        MLflow takes a second to create its tables. Without the lock, a second command would create
+        them too. Without the rename, a command that is killed would leave a damaged store.
         """
         store = self._outputs / STORE_NAME
         with (self._outputs / f".{STORE_NAME}.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if store.exists():
                 return
-            aside = self._outputs / f".{STORE_NAME}.new"
-            aside.unlink(missing_ok=True)
-            uri = store_uri(aside)
+            new = self._outputs / f".{STORE_NAME}.new"
+            new.unlink(missing_ok=True)
+            uri = store_uri(new)
             MlflowClient(tracking_uri=uri, registry_uri=uri).search_experiments(max_results=1)
-            aside.rename(store)
+            new.rename(store)
 
     def start(
         self, experiment: str, name: str, folder: Path, tags: Mapping[str, str]
     ) -> TrackedRun:
-        """Make a run whose artifacts are the files in `folder`."""
+        """Create a run whose artifacts are the files in `folder`."""
         with self._mapped():
             if experiment not in self._experiments:
                 self._experiments[experiment] = self._experiment(experiment)
@@ -104,21 +104,21 @@ class Tracking:
         return TrackedRun(self.uri, run.info.run_id, experiment_id)
 
     def resume(self, run_id: str) -> None:
-        """Say that a run which had ended runs again; one that was deleted is restored."""
+        """Set a run that had ended to running; restore it if it was deleted."""
         with self._mapped():
             if self._client.get_run(run_id).info.lifecycle_stage == LifecycleStage.DELETED:
                 self._client.restore_run(run_id)
             self._client.update_run(run_id, status="RUNNING")
 
     def discard(self, run_id: str) -> None:
-        """Put aside a run whose job begins again; `mlflow` can restore it."""
+        """Delete the run of a job that restarts; the `mlflow` command can restore it."""
         with self._mapped():
             if self._client.get_run(run_id).info.status == "RUNNING":
                 self._client.set_terminated(run_id, _MLFLOW_STATUS[JobStatus.CANCELED])
             self._client.delete_run(run_id)
 
     def discard_strays(self, parent: TrackedRun, known: Collection[str]) -> None:
-        """Put aside the nested runs that a kill has left between the store and their job."""
+        """Delete the nested runs that a killed command created before it wrote job.json."""
         with self._mapped():
             nested = f"tags.`{PARENT}` = '{parent.run_id}'"
             found = self._client.search_runs([parent.experiment_id], nested, max_results=5000)
@@ -127,25 +127,25 @@ class Tracking:
                 self.discard(run.info.run_id)
 
     def _discard_namesakes(self, experiment_id: str, name: str) -> None:
-        """Put aside what a command has left that was killed before its job knew of its run."""
+        """Delete runs that a killed command created before it wrote job.json."""
         alike = f"tags.`azureml.job` = '{name}'"
         for run in self._client.search_runs([experiment_id], alike):
             self.discard(run.info.run_id)
 
     @property
     def store(self) -> Path:
-        """The store's file, made if need be."""
+        """The store's file, created if there is none."""
         with self._mapped():
-            # The first use makes it.
+            # The first use creates the file.
             self._client  # noqa: B018
         return self._outputs / STORE_NAME
 
     def log_missing_parameters(self, run_id: str, parameters: Mapping[str, object]) -> None:
-        """Log the parameters that the script did not log itself; MLflow lets none change."""
+        """Log the parameters that the script did not log; MLflow lets no parameter change."""
         wanted = {name: str(value) for name, value in parameters.items()}
         with self._mapped():
             try:
-                # Those that it has logged alike are passed over: most often there is no more to do.
+                # MLflow accepts a parameter again if it has the same value: the usual case.
                 self._log_parameters(run_id, wanted)
             except MlflowException as error:
                 if error.error_code != _CHANGED:
@@ -168,25 +168,25 @@ class Tracking:
                 self._client.log_batch(run_id, tags=entries[start : start + _MOST_TAGS])
 
     def end(self, run_id: str, status: JobStatus) -> None:
-        """Set how a run ended: the exit code decides, whatever the script's MLflow said."""
+        """Set the final status of a run, whatever status the script has set itself."""
         with self._mapped():
             self._client.set_terminated(run_id, _MLFLOW_STATUS[status])
 
     def history(self, run_id: str, metric: str) -> list[MetricPoint]:
-        """Return every log event of one metric in order of arrival."""
+        """Return every point of one metric in order of arrival."""
         with self._mapped():
             points = self._client.get_metric_history(run_id, metric)
         ordered = sorted(points, key=lambda point: (point.timestamp, point.step))
-        return [MetricPoint(as_logged(point.value), point.step) for point in ordered]
+        return [MetricPoint(metric, from_store(point.value), point.step) for point in ordered]
 
     def histories(self, run_id: str) -> dict[str, list[MetricPoint]]:
-        """Return every log event of every metric of a run."""
+        """Return every point of every metric of a run."""
         with self._mapped():
             names = sorted(self._client.get_run(run_id).data.metrics)
         return {name: self.history(run_id, name) for name in names}
 
     def register(self, spec: ModelSpec, run_id: str, source: Path) -> RegisteredModel:
-        """Make a new version of a registered model; MLflow counts the versions."""
+        """Create a new version of a registered model; MLflow counts the versions."""
         with self._mapped():
             try:
                 self._client.get_registered_model(spec.name)
@@ -206,7 +206,7 @@ class Tracking:
         """Return a version of a registered model.
 
         Raises:
-            NotFoundError: There is none.
+            NotFoundError: There is no such version.
         """
         with self._mapped():
             try:
@@ -231,13 +231,13 @@ class Tracking:
             try:
                 return str(self._client.create_experiment(name, artifact_location=location))
             except MlflowException:
-                # Another command made it in between.
+                # Another command has just created it.
                 found = self._client.get_experiment_by_name(name)
                 if found is None:
                     raise
         if found.lifecycle_stage == LifecycleStage.DELETED:
             raise ConflictError(
-                f"job.experiment_name: {name} was deleted in {self._outputs / STORE_NAME}; take "
+                f"job.experiment_name: {name} was deleted in {self._outputs / STORE_NAME}; choose "
                 f"another name, or restore it: MLFLOW_TRACKING_URI={self.uri} "
                 f"mlflow experiments restore --experiment-id {found.experiment_id}"
             )
@@ -245,15 +245,15 @@ class Tracking:
 
     @contextmanager
     def _mapped(self) -> Iterator[None]:
-        """Turn MLflow's and the database's errors into ours."""
+        """Raise MLflow's and the database's errors as ours."""
         try:
             yield
         except (MlflowException, SQLAlchemyError) as error:
-            # What follows is SQL.
+            # The rest of the text is the SQL statement.
             text = " ".join(str(error).partition("[SQL")[0].split())[:300]
             raise OutputsError(
                 f"outputs_dir: the MLflow store {self._outputs / STORE_NAME} failed: {text}; "
-                "free space, put the store back that belongs to these outputs, or choose another "
+                "free space, restore the store that belongs to these outputs, or choose another "
                 "folder with outputs_dir="
             ) from error
 
@@ -262,5 +262,5 @@ def _user() -> str:
     try:
         return getpass.getuser()
     except (ImportError, KeyError, OSError):
-        # A container may run under a number that has no name.
+        # A container may run under a user id that has no name.
         return str(os.getuid())

@@ -4,8 +4,7 @@ import pytest
 from mlflow import MlflowClient
 
 from mnist_exp.workspaces.local.forking.rehearsal import rehearse
-from mnist_exp.workspaces.local.tracking.location import STORE_NAME
-from mnist_exp.workspaces.local.tracking.metric_rows import MetricRows
+from mnist_exp.workspaces.local.tracking.database import STORE_NAME, MetricReader
 from mnist_exp.workspaces.local.tracking.store import Tracking
 
 
@@ -32,11 +31,11 @@ def test_the_store_sees_nothing_and_is_the_one_that_is_logged_to_afterwards(
 
     assert (outputs / STORE_NAME).read_bytes() == before
     assert open_files() <= opened
-    rows = MetricRows(outputs / STORE_NAME)
-    assert rows.last() == 0
+    reader = MetricReader(outputs / STORE_NAME)
+    assert reader.read({made.run_id: 0}) == []
     MlflowClient(uri).log_metric(made.run_id, "score", 0.5)
-    assert [(row.run_id, row.value) for row in rows.after(0)] == [(made.run_id, 0.5)]
-    rows.close()
+    assert [point.value for point in reader.read({made.run_id: 0})] == [0.5]
+    reader.close()
 
 
 def test_other_stores_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:

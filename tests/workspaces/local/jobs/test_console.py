@@ -1,4 +1,4 @@
-"""What is read from a job's console logs."""
+"""What can be read from the console logs of a job."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ def console(log: Path) -> Console:
 
 def test_the_tail_is_that_of_the_last_attempt(console: Console, log: Path) -> None:
     log.write_text("error: of the first\n")
-    console.note("started again, Failed before")
+    console.note("restarted, Failed before")
     with log.open("a") as file:
         file.write("warning: of the second\nepoch  7/20  loss 0.1\n")
     assert console.tail(log) == ["warning: of the second", "epoch  7/20  loss 0.1"]
@@ -41,7 +41,7 @@ def test_a_scripts_own_lines_are_no_attempts(console: Console, log: Path) -> Non
         ("resuming from epoch 12 of there\nepoch 13/20\n", Attempt(12, 13), 1),
     ],
 )
-def test_an_attempts_epochs_are_those_after_the_one_that_it_went_on_from(
+def test_epochs_count_from_where_the_attempt_resumed(
     console: Console, log: Path, printed: str, attempt: Attempt, epochs: int
 ) -> None:
     log.write_text("epoch 7/9\n")

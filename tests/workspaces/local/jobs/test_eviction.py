@@ -1,27 +1,27 @@
-"""What an eviction is said to have cost."""
+"""What an eviction has cost."""
 
 from collections.abc import Sequence
 
 import pytest
 
-from mnist_exp.results import MetricPoint
+from mnist_exp.metrics import MetricPoint
 from mnist_exp.workspaces.local.jobs.console import Attempt
 from mnist_exp.workspaces.local.jobs.eviction import Eviction
 
 
 def points(*steps: int) -> dict[str, list[MetricPoint]]:
-    return {"accuracy": [MetricPoint(0.5, step) for step in steps]}
+    return {"accuracy": [MetricPoint("accuracy", 0.5, step) for step in steps]}
 
 
 @pytest.mark.parametrize(
     ("before", "after", "cost"),
     [
-        (Attempt(0, 3), Attempt(3, 20), "went on from epoch 3, 0 epochs were lost"),
-        (Attempt(0, 3), Attempt(2, 20), "went on from epoch 2, 1 epochs were lost"),
-        (Attempt(0, 3), Attempt(0, 20), "began again at the beginning, 3 epochs were lost"),
-        # Both may go on from another run.
-        (Attempt(12, 15), Attempt(12, 20), "went on from epoch 12, 3 epochs were lost"),
-        (Attempt(12, 15), Attempt(14, 20), "went on from epoch 14, 1 epochs were lost"),
+        (Attempt(0, 3), Attempt(3, 20), "resumed from epoch 3, 0 epochs were lost"),
+        (Attempt(0, 3), Attempt(2, 20), "resumed from epoch 2, 1 epochs were lost"),
+        (Attempt(0, 3), Attempt(0, 20), "restarted at the beginning, 3 epochs were lost"),
+        # Both attempts may resume from another run.
+        (Attempt(12, 15), Attempt(12, 20), "resumed from epoch 12, 3 epochs were lost"),
+        (Attempt(12, 15), Attempt(14, 20), "resumed from epoch 14, 1 epochs were lost"),
     ],
 )
 def test_a_script_that_prints_its_epochs(before: Attempt, after: Attempt, cost: str) -> None:
@@ -32,14 +32,14 @@ def test_a_script_that_prints_its_epochs(before: Attempt, after: Attempt, cost: 
 @pytest.mark.parametrize(
     ("before", "after", "cost"),
     [
-        ([0, 1, 2], [3, 4], "the second attempt went on at step 3, 0 were lost"),
-        ([0, 1, 2], [2, 3], "the second attempt went on at step 2, 1 were lost"),
-        ([0, 1, 2], [0, 1], "the second attempt began again at step 0, 3 were lost"),
-        ([0, 1, 2], [], "whether the second attempt went on is not known"),
-        ([0, 0, 0], [0, 0], "whether the second attempt went on is not known"),
-        ([], [0], "whether the second attempt went on is not known"),
+        ([0, 1, 2], [3, 4], "the second attempt resumed at step 3, 0 were lost"),
+        ([0, 1, 2], [2, 3], "the second attempt resumed at step 2, 1 were lost"),
+        ([0, 1, 2], [0, 1], "the second attempt restarted at step 0, 3 were lost"),
+        ([0, 1, 2], [], "whether the second attempt resumed is not known"),
+        ([0, 0, 0], [0, 0], "whether the second attempt resumed is not known"),
+        ([], [0], "whether the second attempt resumed is not known"),
     ],
 )
-def test_a_script_that_logs_alone(before: Sequence[int], after: Sequence[int], cost: str) -> None:
+def test_a_script_that_logs_only(before: Sequence[int], after: Sequence[int], cost: str) -> None:
     eviction = Eviction("evicted", len(before), Attempt(), points(*before) if before else {})
     assert eviction.cost(Attempt(), points(*before, *after)).startswith(f"evicted; {cost}")

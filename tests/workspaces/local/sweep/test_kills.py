@@ -1,4 +1,4 @@
-"""A sweep that is killed at any moment goes on as if nothing had happened."""
+"""A sweep that is killed at any moment resumes and ends like an undisturbed one."""
 
 import shutil
 from collections.abc import Callable
@@ -10,15 +10,17 @@ from mlflow import MlflowClient
 from mnist_exp.errors import ConflictError, OutputsError
 from mnist_exp.results import JobResult
 from mnist_exp.status import JobStatus
-from mnist_exp.sweeps.journal import Decided, Ended, Logged, Resumed, Sampled, Started, decisions_of
+from mnist_exp.sweeps.journal import Decided, Ended, Logged, Resumed, Sampled, Started
 from mnist_exp.workspaces.local.sweep import trial_backend as backend
-from mnist_exp.workspaces.local.tracking.location import STORE_NAME
+from mnist_exp.workspaces.local.tracking.database import STORE_NAME
 from mnist_exp.workspaces.local.tracking.store import Tracking
-from tests.workspaces.local.factories import PYTHON, choice, description, sweep_job
+from tests.support.decisions import decisions_of
+from tests.workspaces.local.factories import LOGGER, PYTHON, choice, description, sweep_job
 from tests.workspaces.local.killing import (
     SCRIPT,
     TRIALS,
     Victim,
+    curves,
     decided,
     histories,
     rules,
@@ -36,11 +38,14 @@ def folder(code: Callable[..., Path]) -> Path:
     return code(SCRIPT)
 
 
-@pytest.fixture
-def undisturbed(tmp_path: Path, empty_store: Path, folder: Path) -> JobResult:
-    outputs = tmp_path / "undisturbed"
-    outputs.mkdir()
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> JobResult:
+    """The same sweep, run without a kill."""
+    outputs = tmp_path_factory.mktemp("undisturbed")
     shutil.copyfile(empty_store, outputs / STORE_NAME)
+    folder = tmp_path_factory.mktemp("undisturbed_code")
+    (folder / "script.py").write_text(SCRIPT, encoding="utf-8")
+    (folder / "logger.py").write_text(LOGGER, encoding="utf-8")
     return run_here(outputs, rules(folder, "python"))
 
 
@@ -53,12 +58,10 @@ def check_as_if_undisturbed(
     result = run_here(outputs, rules(*job_rules))
     assert (result.status, result.best) == (JobStatus.COMPLETED, undisturbed.best)
     assert table(result) == table(undisturbed)
-    assert [trial.metrics for trial in result.trials] == [
-        trial.metrics for trial in undisturbed.trials
-    ]
-    again = [entry.trial for entry in victim.entries() if isinstance(entry, Started)]
-    # Nothing that had finished is run again.
-    assert seen.isdisjoint(again[len(starts) :])
+    assert curves(result) == curves(undisturbed)
+    all_starts = [entry.trial for entry in victim.entries() if isinstance(entry, Started)]
+    # No trial that had ended runs again.
+    assert seen.isdisjoint(all_starts[len(starts) :])
     assert victim.left_behind() == []
 
 
@@ -104,8 +107,8 @@ def test_with_a_policy_every_decision_can_be_taken_again(
     assert result.best == undisturbed.best
 
 
-#: Falls behind from the first value on where `--lr` is small, and is best once it is to end.
-LAST_WORDS = """\
+#: Falls behind at once if `--lr` is small, and logs its best value after SIGTERM.
+LAST_VALUE = """\
 import argparse, pathlib, signal, sys, time
 from logger import log_metric
 
@@ -114,22 +117,22 @@ parser.add_argument("--lr", type=float)
 parser.add_argument("--checkpoints", type=pathlib.Path)
 lr = parser.parse_args().lr
 
-def last_words(*_):
+def last_value(*_):
     time.sleep(0.5)
     log_metric("score", 5 + lr, 9)
     sys.exit(143)
 
-signal.signal(signal.SIGTERM, last_words)
+signal.signal(signal.SIGTERM, last_value)
 for step in range(1, 9):
     log_metric("score", lr, step)
     time.sleep(0.05)
 """
 
 
-def test_last_words_of_a_trial_count_though_nobody_was_left_to_hear_them(
+def test_values_that_a_trial_logs_after_the_kill_count(
     outputs: Path, code: Callable[..., Path]
 ) -> None:
-    folder = code(LAST_WORDS)
+    folder = code(LAST_VALUE)
     victim = Victim(outputs, str(folder), "python", "bandit")
     victim.wait_for(lambda entries: any(isinstance(entry, Decided) for entry in entries))
     victim.process.kill()
@@ -140,7 +143,7 @@ def test_last_words_of_a_trial_count_though_nobody_was_left_to_hear_them(
     trial = result.trials[cut]
     assert trial.status is JobStatus.CANCELED
     assert trial.best == trial.last == 5 + trial.parameters["lr"]
-    # Told once more, it is the same, and its own run has the best value once.
+    # Read again, the result is the same, and the sweep's run has the best value once.
     assert table(run_here(outputs, rules(folder, "python", with_bandit=True))) == table(result)
     run_id = description(victim.folder)["mlflow_run_id"]
     history = Tracking(outputs).history(run_id, "score")
@@ -149,14 +152,14 @@ def test_last_words_of_a_trial_count_though_nobody_was_left_to_hear_them(
     ]
 
 
-def test_no_process_outlives_the_helpers_that_were_to_end_it(outputs: Path, folder: Path) -> None:
+def test_no_process_outlives_its_killed_supervisors(outputs: Path, folder: Path) -> None:
     victim = Victim(outputs, str(folder), "python", "none")
     victim.wait_for(lambda entries: any(isinstance(entry, Started) for entry in entries))
     victim.kill_with_its_helpers()
     assert victim.left_behind() == []
 
 
-def test_trials_that_are_lost_with_the_fork_server_say_so(outputs: Path, folder: Path) -> None:
+def test_trials_lost_with_the_fork_server_say_so(outputs: Path, folder: Path) -> None:
     victim = Victim(outputs, str(folder), "python", "none")
     victim.wait_for(lambda entries: any(isinstance(entry, Logged) for entry in entries))
     victim.kill_fork_server()
@@ -171,7 +174,7 @@ def test_trials_that_are_lost_with_the_fork_server_say_so(outputs: Path, folder:
     assert whys == {entry.why for entry in lost}
 
 
-def test_what_trials_started_apart_does_not_outlive_a_killed_sweep(
+def test_processes_in_other_sessions_do_not_outlive_a_killed_sweep(
     outputs: Path, code: Callable[..., Path]
 ) -> None:
     apart = "import subprocess\nsubprocess.Popen(['sleep', '600'], start_new_session=True)\n"
@@ -182,12 +185,12 @@ def test_what_trials_started_apart_does_not_outlive_a_killed_sweep(
     assert victim.left_behind() == []
 
 
-def test_a_sweep_whose_journal_is_gone_does_not_begin_anew(outputs: Path, folder: Path) -> None:
+def test_a_sweep_with_an_empty_journal_does_not_restart(outputs: Path, folder: Path) -> None:
     job = rules(folder, "python")
     run_here(outputs, job)
     journal = outputs / "jobs" / "sweep" / "journal.jsonl"
     journal.write_text("", encoding="utf-8")
-    with pytest.raises(OutputsError, match=r"damaged \(it is empty, and there are trials\)"):
+    with pytest.raises(OutputsError, match=r"damaged \(it is empty, although there are trials\)"):
         run_here(outputs, job)
 
 
@@ -198,7 +201,7 @@ def states_of_runs(outputs: Path) -> set[str]:
     return {run.info.status for run in found}
 
 
-#: Fails where there is a file that says so, and tells that it was there.
+#: Fails while a certain file exists.
 FAILING = """\
 import pathlib, sys
 from logger import log_metric
@@ -229,13 +232,13 @@ def test_a_trial_that_fails_over_a_full_disk_runs_again(
     assert states_of_runs(outputs) == {"FINISHED"}
 
 
-def test_a_trial_whose_run_was_not_ended_yet_is_closed_by_the_next_command(
+def test_a_trial_that_was_not_closed_is_closed_by_the_next_command(
     outputs: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job, end = rules(folder, "python"), Tracking.end
 
     def killed(*_: object) -> None:
-        # As far as files tell, this is a kill.
+        # The files are as after a kill.
         monkeypatch.setattr(Tracking, "end", end)
         raise OutputsError("killed")
 
@@ -254,22 +257,22 @@ def test_a_second_command_on_the_same_sweep_is_refused(outputs: Path, folder: Pa
     # The first one never notices.
     assert victim.process.wait(timeout=60) == 0
     entries = victim.entries()
-    # Once it has ended it is told of again, and nothing runs.
+    # The result of a sweep that has ended is read, and nothing runs.
     assert len(run_here(outputs, rules(folder, "python")).trials) == TRIALS
     assert victim.entries() == entries
 
 
-def test_a_sweep_does_not_go_on_with_other_rules(outputs: Path, folder: Path) -> None:
+def test_a_sweep_does_not_resume_with_other_rules(outputs: Path, folder: Path) -> None:
     victim = Victim(outputs, str(folder), "python", "none")
     victim.kill(1)
-    with pytest.raises(ConflictError, match="made with another early_termination"):
+    with pytest.raises(ConflictError, match=r"^early_termination: must stay null"):
         run_here(outputs, rules(folder, "python", with_bandit=True))
 
 
-#: What a trial goes on from, and what says that it has begun, in its folder.
+#: Files in a trial's folder: the checkpoint, and a sign that the script runs.
 KEPT = Path("named_outputs", "checkpoints", "step")
 BEGUN = KEPT.with_name("begun")
-#: Logs without steps, and leaves something that it could go on from; waits in the middle once.
+#: Logs without steps although it has a checkpoint; waits at two points.
 STEPLESS = """\
 import argparse, pathlib, time
 from logger import log_metric
@@ -291,9 +294,9 @@ for step in range(1, 5):
 """
 
 
-@pytest.mark.parametrize("is_heard", [True, False])
+@pytest.mark.parametrize("is_journaled", [True, False])
 def test_values_without_steps_do_not_count_twice(
-    outputs: Path, tmp_path: Path, code: Callable[..., Path], *, is_heard: bool
+    outputs: Path, tmp_path: Path, code: Callable[..., Path], *, is_journaled: bool
 ) -> None:
     begin, gate = tmp_path / "begin", tmp_path / "gate"
     folder = code(
@@ -301,11 +304,11 @@ def test_values_without_steps_do_not_count_twice(
     )
     victim = Victim(outputs, str(folder), "python", "none")
     trials = [victim.folder.with_name(f"sweep_{trial}") for trial in (0, 1)]
-    if is_heard:
+    if is_journaled:
         begin.touch()
         victim.wait_for(lambda found: sum(isinstance(entry, Logged) for entry in found) >= 6)
     else:
-        # Not when the journal has their starts: a command that is stopped then never sends them.
+        # Not as soon as the journal has their starts: a command stopped then would not start them.
         wait_for_text([trial / BEGUN for trial in trials], "yes")
         victim.stop()
         begin.touch()

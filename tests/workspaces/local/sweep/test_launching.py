@@ -1,4 +1,4 @@
-"""How trials are started, and what becomes of them when the process they are forked from goes."""
+"""How trials are started, also when the process that they are forked from is killed."""
 
 import os
 import signal
@@ -18,8 +18,8 @@ PATIENCE_S = 60.0
 PATH = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
 
-class Bench:
-    """A launcher, and trials for it."""
+class TrialStarter:
+    """Starts trials with a launcher."""
 
     def __init__(self, root: Path) -> None:
         self.folder = root / "sweep"
@@ -43,35 +43,37 @@ class Bench:
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
-    bench = Bench(tmp_path)
-    yield bench
-    bench.launcher.close()
+def starter(tmp_path: Path) -> Iterator[TrialStarter]:
+    starter = TrialStarter(tmp_path)
+    yield starter
+    starter.launcher.close()
 
 
-def test_without_the_server_trials_are_plain_processes_and_it_is_said_once(bench: Bench) -> None:
-    assert bench.start(0, "").wait(PATIENCE_S) == 0
-    bench.kill_server()
+def test_without_the_server_trials_are_plain_processes(
+    starter: TrialStarter,
+) -> None:
+    assert starter.start(0, "").wait(PATIENCE_S) == 0
+    starter.kill_server()
     for trial in (1, 2):
-        processes = bench.start(trial, "raise SystemExit(3)")
+        processes = starter.start(trial, "raise SystemExit(3)")
         assert (processes.wait(PATIENCE_S), processes.loss) == (3, "")
         processes.close()
-    log = bench.folder / "user_logs" / "fork_server.txt"
-    assert bench.messages == [
+    log = starter.folder / "user_logs" / "fork_server.txt"
+    assert starter.messages == [
         "the process that trials are forked from was killed by signal 9; "
-        f"each trial from here on imports its libraries itself: {log}"
+        f"from now on each trial imports its libraries itself: {log}"
     ]
 
 
 def test_a_launcher_that_closes_leaves_nothing_though_the_server_was_killed(
-    bench: Bench, tmp_path: Path
+    starter: TrialStarter, tmp_path: Path
 ) -> None:
     pipe = Pipe(tmp_path / "pipe")
     say = f"with open({str(pipe)!r}, 'w') as out: print('here', file=out)\n"
-    bench.start(0, FORKED_APART + say + "while True: time.sleep(0.01)\n")
+    starter.start(0, FORKED_APART + say + "while True: time.sleep(0.01)\n")
     assert pipe.line() == "here"
-    bench.kill_server()
-    assert find_processes(of_sweep(bench.folder))
-    bench.launcher.close()
+    starter.kill_server()
+    assert find_processes(of_sweep(starter.folder))
+    starter.launcher.close()
     pipe.close()
-    assert find_processes(of_sweep(bench.folder)) == []
+    assert find_processes(of_sweep(starter.folder)) == []

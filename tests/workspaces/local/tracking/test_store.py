@@ -5,7 +5,7 @@ import pytest
 from mlflow import MlflowClient
 
 from mnist_exp.errors import ConflictError
-from mnist_exp.workspaces.local.tracking.location import STORE_NAME
+from mnist_exp.workspaces.local.tracking.database import STORE_NAME
 from mnist_exp.workspaces.local.tracking.store import Tracking
 
 

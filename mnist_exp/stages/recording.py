@@ -1,0 +1,100 @@
+"""What surrounds every stage: its record before and after, its summary, its errors."""
+
+import platform
+import subprocess
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+
+from mnist_exp.errors import JobError, MnistExpError
+from mnist_exp.records import Record
+from mnist_exp.stages.context import StageContext, StageInterrupted, StageRunner
+from mnist_exp.stages.resume import fingerprint
+from mnist_exp.status import JobStatus
+from mnist_exp.workspaces.base import BY_THE_USER, Detached
+
+#: Packages whose versions influence what a run produces.
+_RECORDED_PACKAGES = ("mnist-exp", "tensorflow", "keras", "mlflow", "numpy", "azure-ai-ml")
+
+
+def run_stage(runner: StageRunner, context: StageContext) -> Record:
+    """Run a stage, write its record before and after, and show its summary.
+
+    Raises:
+        MnistExpError: The stage failed; `why` of the record has the message.
+        KeyboardInterrupt: The user interrupted the stage; the record is Canceled.
+    """
+    began = time.monotonic()
+    record = _new_record(runner, context)
+    record.save(context.folder)
+    context.index.add(record, context.folder)
+    context.display.stage_started(record)
+    try:
+        record = runner.run(context, record)
+        if record.status is JobStatus.RUNNING:
+            record = record.with_changes(status=JobStatus.COMPLETED)
+    except Detached:
+        record = record.with_changes(why="detached by the user; the job continues to run")
+        raise
+    except KeyboardInterrupt as interrupt:
+        if isinstance(interrupt, StageInterrupted):
+            record = interrupt.record
+        record = record.with_changes(status=JobStatus.CANCELED, why=BY_THE_USER)
+        raise
+    except MnistExpError as error:
+        record = record.with_changes(status=JobStatus.FAILED, why=error.lines[0])
+        raise
+    except BaseException as error:
+        why = f"{type(error).__name__}: {error}"
+        record = record.with_changes(status=JobStatus.FAILED, why=why)
+        raise
+    finally:
+        record = record.with_changes(duration_s=round(time.monotonic() - began, 3))
+        record.save(context.folder)
+    context.display.stage_ended(record)
+    if record.status.ended_badly:
+        raise _failure(record)
+    return record
+
+
+def _new_record(runner: StageRunner, context: StageContext) -> Record:
+    return Record(
+        stage=runner.stage,
+        name=runner.name(context),
+        status=JobStatus.RUNNING,
+        started=datetime.now(UTC).isoformat(timespec="seconds"),
+        workspace=context.config.workspace.type.value,
+        versions=dict(_versions()),
+        git_commit=_git_commit(),
+        seed=context.config.seed,
+        fingerprint=fingerprint(context.config, runner.stage),
+    )
+
+
+def _failure(record: Record) -> JobError:
+    log = f"; its log: {record.paths['log']}" if "log" in record.paths else ""
+    return JobError(f"{record.stage.value} {record.name}: {record.why}{log}", record.log_tail)
+
+
+@cache
+def _versions() -> Mapping[str, str]:
+    found = {"python": platform.python_version()}
+    for package in _RECORDED_PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _git_commit() -> str | None:
+    """Return the commit of the current folder; None outside a repository."""
+    try:
+        done = subprocess.run(
+            ["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True, timeout=10
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()

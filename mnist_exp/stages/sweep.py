@@ -1,0 +1,121 @@
+"""stage=sweep: search for hyperparameters."""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from mnist_exp.build import sweep_job
+from mnist_exp.config import Stage
+from mnist_exp.errors import OutputsError
+from mnist_exp.lazy import figures, insights
+from mnist_exp.records import Record
+from mnist_exp.results import JobResult, TrialResult
+from mnist_exp.specs import SweepJob
+from mnist_exp.stages.context import StageContext
+from mnist_exp.stages.resume import job_name, keep_config
+from mnist_exp.stages.watching import (
+    epochs_of,
+    evaluation_of,
+    resumable,
+    submit_and_watch,
+    with_confusion_matrix,
+    with_figure,
+    with_job_result,
+)
+from mnist_exp.status import JobStatus
+from mnist_exp.sweeps.ranking import Objective
+from mnist_exp.workspaces.base import Detached
+
+
+class SweepStage:
+    """The stage that searches for hyperparameters."""
+
+    stage = Stage.sweep
+
+    def faults(self, context: StageContext) -> list[str]:
+        """Return no faults: the config's own rules are enough."""
+        return []
+
+    def name(self, context: StageContext) -> str:
+        """Return the name of the sweep to resume, or a new name; trials append their index."""
+        return job_name(context, self.stage)
+
+    def run(self, context: StageContext, record: Record) -> Record:
+        """Submit the sweep, watch it, and draw its trials."""
+        job = sweep_job(context.config, record.name)
+        keep_config(context)
+        with resumable(context, record, _with_trials, Detached, OutputsError, OSError):
+            result = submit_and_watch(context, job, job.objective.primary_metric)
+        if result is None:
+            context.display.resume_hint(record)
+            return record.with_changes(status=JobStatus.NOT_STARTED)
+        # All trials have ended by now: a resumed sweep only reports its result.
+        with resumable(context, record, _with_trials, KeyboardInterrupt):
+            record = with_insights(_with_trials(record, result), job, result)
+            return _with_figures(context, job.objective, result, record)
+
+
+def with_insights(record: Record, job: SweepJob, result: JobResult) -> Record:
+    """Return the record with what the trials show about the search; at worst with a warning."""
+    metric, epochs = job.objective.primary_metric, epochs_of(job.trial)
+    try:
+        return record.with_changes(insights=insights().sweep_insights(result, metric, epochs))
+    except Exception as error:
+        # Scripts may log values that Optuna cannot handle. The results are kept all the same.
+        warning = f"no insights: {type(error).__name__}: {error}"
+        return record.with_changes(warnings=[*record.warnings, warning])
+
+
+def _with_figures(
+    context: StageContext, objective: Objective, result: JobResult, record: Record
+) -> Record:
+    """Draw the trials and the best trial.
+
+    The record is saved only afterwards, so that a sweep killed meanwhile is still unfinished.
+    """
+    metric, goal = objective.primary_metric, objective.goal.value
+    if any(trial.events for trial in result.trials):
+        for name, draw in (
+            ("sweep", figures().sweep_figure),
+            ("parallel_coordinates", figures().parallel_coordinates),
+        ):
+            record = with_figure(context, record, name, partial(draw, result, metric, goal))
+    if result.best is not None:
+        curves = partial(figures().learning_curves, result)
+        record = with_figure(context, record, "best_learning_curves", curves)
+        evaluation = evaluation_of(context, result.best)
+        record = with_confusion_matrix(context, record, evaluation)
+    return record
+
+
+def _with_trials(record: Record, result: JobResult) -> Record:
+    trials = [_trial_entry(trial) for trial in result.trials]
+    return with_job_result(record, result).with_changes(trials=trials, best=_best_entry(result))
+
+
+def _trial_entry(trial: TrialResult) -> Mapping[str, Any]:
+    return {
+        "name": trial.name,
+        "status": trial.status.value,
+        "parameters": dict(trial.parameters),
+        "best": trial.best,
+        "last": trial.last,
+        "events": trial.events,
+        "cut": trial.cut,
+        "why": trial.why,
+        "log": trial.log,
+        "duration_s": round(trial.duration_s, 3),
+    }
+
+
+def _best_entry(result: JobResult) -> Mapping[str, Any] | None:
+    best = result.best_trial
+    if best is None:
+        return None
+    last = {name: points[-1].value for name, points in best.metrics.items() if points}
+    return {
+        "name": best.name,
+        "value": best.best,
+        "parameters": dict(best.parameters),
+        "metrics": last,
+    }

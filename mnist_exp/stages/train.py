@@ -1,0 +1,71 @@
+"""stage=train: run the training job once."""
+
+from functools import partial
+
+from mnist_exp.build import command_job
+from mnist_exp.config import Stage
+from mnist_exp.lazy import figures
+from mnist_exp.records import Record
+from mnist_exp.results import JobResult
+from mnist_exp.stages.context import StageContext
+from mnist_exp.stages.resume import job_name, keep_config
+from mnist_exp.stages.watching import (
+    evaluation_of,
+    resumable,
+    submit_and_watch,
+    with_confusion_matrix,
+    with_figure,
+    with_job_result,
+)
+from mnist_exp.status import JobStatus
+from mnist_exp.sweeps.ranking import logged_instead
+from mnist_exp.workspaces.base import Detached
+
+
+class TrainStage:
+    """The stage that runs the training job once."""
+
+    stage = Stage.train
+
+    def faults(self, context: StageContext) -> list[str]:
+        """Return no faults: the config's own rules are enough."""
+        return []
+
+    def name(self, context: StageContext) -> str:
+        """Return the name of the training run to resume, or a new name."""
+        return job_name(context, self.stage)
+
+    def run(self, context: StageContext, record: Record) -> Record:
+        """Submit the job, watch it, and draw its learning curves."""
+        job = command_job(context.config, record.name)
+        keep_config(context)
+        with resumable(context, record, with_job_result, Detached):
+            result = submit_and_watch(context, job, context.config.job.primary_metric)
+        if result is None:
+            context.display.resume_hint(record)
+            return record.with_changes(status=JobStatus.NOT_STARTED)
+        record = with_job_result(record, result)
+        record = record.with_changes(warnings=[*record.warnings, *_unlogged(context, result)])
+        if job.outputs and result.status is JobStatus.FAILED:
+            context.display.resume_hint(record)
+        record.save(context.folder)
+        return _with_figures(context, record, result)
+
+
+def _with_figures(context: StageContext, record: Record, result: JobResult) -> Record:
+    """Return the record with the figures, and with the speed that the trainer measured."""
+    if any(len(points) > 1 for points in result.metrics.values()):
+        curves = partial(figures().learning_curves, result)
+        record = with_figure(context, record, "learning_curves", curves)
+    evaluation = evaluation_of(context, result.name)
+    insights = {key: evaluation[key] for key in ("speed", "resumed_from") if key in evaluation}
+    return with_confusion_matrix(context, record.with_changes(insights=insights), evaluation)
+
+
+def _unlogged(context: StageContext, result: JobResult) -> list[str]:
+    """Return a warning if the script logged metrics, but not the primary metric."""
+    wanted = context.config.job.primary_metric
+    if result.status is not JobStatus.COMPLETED or not result.metrics or wanted in result.metrics:
+        return []
+    near = logged_instead(wanted, result.metrics, "job.primary_metric")
+    return [f"job.primary_metric: the script did not log {wanted!r}; {near}"]

@@ -1,0 +1,119 @@
+"""What `stage=train` and `stage=sweep` share: a job is submitted, watched and drawn."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from mnist_exp.lazy import figures
+from mnist_exp.records import Record
+from mnist_exp.results import JobResult
+from mnist_exp.specs import CommandJob, SweepJob
+from mnist_exp.stages.context import StageContext, StageInterrupted
+from mnist_exp.workspaces.base import JobInterrupted
+
+#: The trainer's report on how the model does on the test digits.
+_EVALUATION = "outputs/evaluation.json"
+
+
+def submit_and_watch(
+    context: StageContext, job: CommandJob | SweepJob, primary_metric: str
+) -> JobResult | None:
+    """Submit a job and watch it to its end; with `wait=false`, return None at once."""
+    workspace = context.workspace
+    if status := workspace.find_job(job.name):
+        context.display.message(f"found {job.name} ({status.value}): resumes it as submitted")
+    command = job.trial if isinstance(job, SweepJob) else job
+    name = workspace.submit(job)
+    if not context.config.wait:
+        return None
+    trials = job.limits.max_total_trials if isinstance(job, SweepJob) else None
+    with context.display.watching(epochs_of(command), primary_metric, trials) as observer:
+        return workspace.watch(name, observer)
+
+
+@contextmanager
+def resumable(
+    context: StageContext,
+    record: Record,
+    with_result: Callable[[Record, JobResult], Record],
+    *errors: type[BaseException],
+) -> Iterator[None]:
+    """Print how to resume the job when the block is interrupted.
+
+    Args:
+        context: Of the stage.
+        record: The job's record, as far as it is known.
+        with_result: Adds the result of an interrupted job to the record.
+        errors: Other errors after which the job can be resumed.
+
+    Raises:
+        StageInterrupted: The user interrupted the job; its record has the job's result.
+    """
+    try:
+        yield
+    except JobInterrupted as interrupt:
+        context.display.resume_hint(record)
+        raise StageInterrupted(with_result(record, interrupt.result)) from None
+    except errors:
+        context.display.resume_hint(record)
+        raise
+
+
+def epochs_of(job: CommandJob) -> int | None:
+    """Return how many epochs a job runs; None if its inputs do not say."""
+    epochs = job.inputs.get("epochs")
+    return epochs if isinstance(epochs, int) else None
+
+
+def with_job_result(record: Record, result: JobResult) -> Record:
+    """Return the record with what became of its job."""
+    paths = {"folder": result.folder, "log": result.log}
+    return record.with_changes(
+        status=result.status,
+        parameters=dict(result.parameters),
+        metrics=result.last_metrics,
+        paths={key: path for key, path in paths.items() if path},
+        why=result.why,
+        log_tail=list(result.log_tail),
+        warnings=list(result.warnings),
+    )
+
+
+def with_figure(
+    context: StageContext, record: Record, name: str, draw: Callable[[Path], Path]
+) -> Record:
+    """Draw a figure; a figure that cannot be drawn becomes a warning."""
+    try:
+        path = draw(context.figure(name))
+    except Exception as error:
+        # Scripts may log values that matplotlib cannot draw. The results are kept all the same.
+        warning = f"no figure {name}: {type(error).__name__}: {error}"
+        return record.with_changes(warnings=[*record.warnings, warning])
+    return record.with_changes(paths=dict(record.paths) | {name: str(path)})
+
+
+def evaluation_of(context: StageContext, job: str) -> Mapping[str, Any]:
+    """Return the evaluation that a job's script wrote; empty if it wrote none.
+
+    A user's own script may write any file of that name.
+    """
+    path = context.workspace.download(job, _EVALUATION)
+    try:
+        content = json.loads(path.read_text(encoding="utf-8")) if path else {}
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def with_confusion_matrix(
+    context: StageContext, record: Record, evaluation: Mapping[str, Any]
+) -> Record:
+    """Draw the confusion matrix of a job, if its evaluation has one."""
+    if "confusion_matrix" not in evaluation or "classes" not in evaluation:
+        return record
+    counts = evaluation["confusion_matrix"], evaluation["classes"]
+    draw = partial(figures().confusion_matrix, *counts)
+    return with_figure(context, record, "confusion_matrix", draw)

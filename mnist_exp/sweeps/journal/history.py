@@ -1,0 +1,101 @@
+"""How far a sweep had come when its last command ended, as its journal tells."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from mnist_exp.status import JobStatus
+from mnist_exp.sweeps.journal.entries import (
+    Created,
+    Decided,
+    Ended,
+    Entry,
+    Finished,
+    Logged,
+    Resumed,
+    Sampled,
+    Started,
+)
+from mnist_exp.sweeps.stopping.policy import Cut
+from mnist_exp.sweeps.trial import Trial
+
+
+@dataclass
+class History:
+    """A sweep as its journal describes it.
+
+    Attributes:
+        sweep: The description that the sweep was created with.
+        trials: By index. A trial that had not ended is Running, or CancelRequested where the
+            sweep had decided to end it.
+        row: The last row of the store that the journal has.
+        elapsed: Seconds that commands have spent on the sweep.
+        finished: How the sweep ended for good; None if it has not.
+    """
+
+    sweep: Mapping[str, Any] = field(default_factory=dict)
+    trials: list[Trial] = field(default_factory=list)
+    row: int = 0
+    elapsed: float = 0.0
+    finished: Finished | None = None
+
+    @property
+    def unfinished(self) -> list[Trial]:
+        """The trials that still have to run to their end."""
+        return [trial for trial in self.trials if trial.status is JobStatus.RUNNING]
+
+    def shift_clock(self, seconds: float) -> None:
+        """Add seconds to every time, to convert it to another clock."""
+        for trial in self.trials:
+            trial.started += seconds
+            trial.ended = None if trial.ended is None else trial.ended + seconds
+
+    def apply(self, entry: Entry, primary_metric: str) -> None:
+        """Apply the next entry of the journal."""
+        if isinstance(entry, Created):
+            self.sweep = entry.sweep
+        elif isinstance(entry, Sampled):
+            if entry.trial != len(self.trials):
+                raise ValueError(f"trial {entry.trial} is not the next one to be sampled")
+            self.trials.append(Trial(entry.trial, entry.parameters, entry.at))
+        elif isinstance(entry, Resumed):
+            for trial in entry.again:
+                self.trials[trial].forget_values()
+        elif isinstance(entry, Started):
+            self.trials[entry.trial].started = entry.at
+        elif isinstance(entry, Logged):
+            self.row = max(self.row, entry.point.row)
+            self.trials[entry.point.trial].record(entry.point, primary_metric)
+        elif isinstance(entry, Decided | Ended):
+            self._change(entry)
+        elif isinstance(entry, Finished):
+            self.finished = entry
+
+    def _change(self, entry: Decided | Ended) -> None:
+        trial = self.trials[entry.trial]
+        if isinstance(entry, Ended):
+            trial.status = JobStatus(entry.status)
+            trial.exit_code, trial.why, trial.ended = entry.exit_code, entry.why, entry.at
+            return
+        trial.status, trial.why, trial.decided = JobStatus.CANCEL_REQUESTED, entry.reason, True
+        if entry.interval is not None:
+            trial.cut = Cut(entry.interval, entry.reason)
+            trial.why = trial.cut.text
+
+
+def read_history(entries: Iterable[Entry], primary_metric: str) -> History:
+    """Rebuild a sweep from the entries of its journal.
+
+    Raises:
+        LookupError, ValueError: The entries contradict each other.
+    """
+    history = History()
+    began = last = 0.0
+    for entry in entries:
+        if isinstance(entry, Created | Resumed):
+            history.elapsed += last - began
+            began = entry.at
+        last = entry.at
+        history.apply(entry, primary_metric)
+    history.elapsed += last - began
+    return history

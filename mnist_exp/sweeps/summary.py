@@ -1,0 +1,87 @@
+"""A sweep as a whole: its ranking, its best trial, its status and its warnings."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from mnist_exp.status import JobStatus
+from mnist_exp.sweeps.ranking import Objective, missing_metric_hint, rank
+from mnist_exp.sweeps.trial import Trial
+
+
+@dataclass(frozen=True)
+class SweepResult:
+    """A sweep, running or ended.
+
+    Attributes:
+        trials: By index.
+        ranking: Indices from the best trial to the worst.
+        best: Index of the best trial; None when no trial logged the primary metric.
+        why: Why the sweep was canceled.
+        warnings: What the user should know although the sweep ended.
+    """
+
+    status: JobStatus
+    trials: Sequence[Trial]
+    ranking: Sequence[int]
+    best: int | None
+    why: str = ""
+    warnings: Sequence[str] = ()
+
+
+def summarize(
+    trials: Sequence[Trial], objective: Objective, why: str, *, one_failure_fails: bool = False
+) -> SweepResult:
+    """Rank the trials and derive the status of the sweep.
+
+    As in Azure ML, a sweep is Canceled when its timeout or an interrupt stopped it. Azure ML does
+    not document how many failed trials make a sweep Failed; users report Failed sweeps with
+    "errors in at least one of the child runs". Here a sweep is Failed when every trial failed, so
+    that one bad configuration spoils no search; `one_failure_fails` makes a single one enough.
+
+    Without the primary metric the sweep is Completed and has no best trial. As in HyperDrive, a
+    failed trial can be the best one. It may have saved no model, so a warning says so.
+
+    Args:
+        trials: By index.
+        objective: The primary metric and its goal.
+        why: What stopped the sweep; empty if nothing did.
+        one_failure_fails: Whether a single failed trial makes the sweep Failed.
+    """
+    ranking = rank({trial.index: trial.values for trial in trials}, objective.goal)
+    first = trials[ranking[0]] if ranking else None
+    best = first if first and first.best(objective.goal) is not None else None
+    status = _status(trials, why, any if one_failure_fails else all)
+    return SweepResult(
+        status,
+        tuple(trials),
+        tuple(ranking),
+        best.index if best else None,
+        why,
+        tuple(_warnings(trials, objective, status, best)),
+    )
+
+
+def _status(
+    trials: Sequence[Trial], why: str, is_failure: Callable[[Iterable[bool]], bool]
+) -> JobStatus:
+    if any(not trial.status.is_finished for trial in trials):
+        return JobStatus.CANCEL_REQUESTED if why else JobStatus.RUNNING
+    if why:
+        return JobStatus.CANCELED
+    if trials and is_failure(trial.status is JobStatus.FAILED for trial in trials):
+        return JobStatus.FAILED
+    return JobStatus.COMPLETED
+
+
+def _warnings(
+    trials: Sequence[Trial], objective: Objective, status: JobStatus, best: Trial | None
+) -> Iterable[str]:
+    logged = {name for trial in trials for name in trial.metrics}
+    # A sweep that failed without any metric has a more important message.
+    if best is None and status.is_finished and (logged or status is not JobStatus.FAILED):
+        yield missing_metric_hint(objective.primary_metric, logged)
+    failed = [trial.index for trial in trials if trial.status is JobStatus.FAILED]
+    if failed and status is JobStatus.COMPLETED:
+        yield f"{len(failed)} of {len(trials)} trials failed, the first: {failed[0]}"
+    if best and best.status is JobStatus.FAILED:
+        yield f"the best trial, {best.index}, failed ({best.why}): it may have saved no model"

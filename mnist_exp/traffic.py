@@ -1,0 +1,128 @@
+"""The rules for an endpoint's traffic, live and mirrored, and how both are printed.
+
+The checks of the config, the deploy stage and the local workspace all ask here. The checks know
+only what the command asks for. The stage and the workspace also know the endpoint.
+https://learn.microsoft.com/azure/machine-learning/concept-endpoints-online
+"""
+
+from collections.abc import Collection, Iterator, Mapping
+
+from mnist_exp.sweeps.fields import did_you_mean
+
+#: Maximum percentage of the live traffic that may be mirrored.
+MAX_MIRRORED = 50
+#: Percentage that an example gives to a deployment without traffic.
+_EXAMPLE_SHARE = 10
+_LIVE = "endpoint.traffic"
+_MIRRORED = "endpoint.mirror_traffic"
+
+
+def share_faults(live: Mapping[str, int], mirrored: Mapping[str, int]) -> list[str]:
+    """Return the rules that the percentages of one command break.
+
+    Args:
+        live: Deployment name -> percentage of the live traffic.
+        mirrored: Deployment name -> percentage of the requests that are copied to it.
+    """
+    found = [*_range_faults(_LIVE, live, 100), *_range_faults(_MIRRORED, mirrored, MAX_MIRRORED)]
+    if all(isinstance(share, int) for share in live.values()):
+        total = sum(live.values())
+        if total not in (0, 100):
+            found.append(f"{_LIVE}: must sum to 0 or 100, got {total}")
+    copied_to = sorted(name for name, share in mirrored.items() if share)
+    if len(copied_to) > 1:
+        found.append(f"{_MIRRORED}: must name one deployment, got {', '.join(copied_to)}")
+    return found
+
+
+def overlap_faults(live: Mapping[str, int], mirrored: Mapping[str, int]) -> list[str]:
+    """Return a line for each deployment that would get live and mirrored traffic."""
+    return [
+        f"{_MIRRORED}.{name}: must name a deployment without live traffic, got {share} % for a "
+        f"deployment with {live[name]} %; set endpoint.traffic and endpoint.mirror_traffic "
+        f"together, so that {name} gets one of the two"
+        for name, share in mirrored.items()
+        if share and live.get(name)
+    ]
+
+
+def unknown_deployment_faults(
+    live: Mapping[str, int], mirrored: Mapping[str, int], deployments: Collection[str]
+) -> list[str]:
+    """Return a line for each name that is not among the endpoint's deployments."""
+    known = ", ".join(sorted(deployments)) or "none; deploy first"
+    return [
+        f"{key}.{name}: must name a deployment of the endpoint; there are: {known}"
+        f"{did_you_mean(name, deployments)}"
+        for key, shares in ((_LIVE, live), (_MIRRORED, mirrored))
+        for name in shares
+        if name not in deployments
+    ]
+
+
+def rollout_faults(
+    endpoint: str, new: str, live: Mapping[str, int], deployments: Collection[str]
+) -> list[str]:
+    """Return why a rollout cannot replace its deployment: callers would be using it.
+
+    Args:
+        endpoint: The endpoint's name.
+        new: The deployment that the rollout would replace.
+        live: The endpoint's live traffic.
+        deployments: The names of the endpoint's deployments.
+    """
+    if not live.get(new):
+        return []
+    return [
+        "endpoint.deployment.name: must name a deployment without traffic for a rollout, "
+        f"got {new} with {live[new]} %; {_rollout_remedy(endpoint, new, live, deployments)}"
+    ]
+
+
+def traffic_text(live: Mapping[str, int]) -> str:
+    """Return live traffic as `blue 90 %, green 10 %`."""
+    return ", ".join(f"{name} {share} %" for name, share in live.items())
+
+
+def no_traffic_hint(endpoint: str, new: str, live: Mapping[str, int]) -> str:
+    """Return a line that says why a deployment has no traffic, and which command gives it some."""
+    largest = _largest(live)
+    share = min(_EXAMPLE_SHARE, live[largest])
+    example = {**live, largest: live[largest] - share, new: share}
+    return (
+        f"{new} has no traffic: the endpoint keeps its traffic ({traffic_text(live)}); give {new} "
+        f"some with mnist-exp stage=deploy endpoint.name={endpoint} {_override(example)}"
+    )
+
+
+def _range_faults(key: str, shares: Mapping[str, int], most: int) -> Iterator[str]:
+    for name, share in shares.items():
+        is_whole = isinstance(share, int) and not isinstance(share, bool)
+        if not is_whole or not 0 <= share <= most:
+            yield f"{key}.{name}: must be a whole percentage from 0 to {most}, got {share!r}"
+
+
+def _rollout_remedy(
+    endpoint: str, new: str, live: Mapping[str, int], deployments: Collection[str]
+) -> str:
+    idle = [name for name in deployments if not live.get(name)]
+    if idle:
+        return f"use {idle[0]}, which has no traffic: endpoint.deployment.name={idle[0]}"
+    others = {name: share for name, share in live.items() if name != new}
+    if not others:
+        return "name a new deployment with endpoint.deployment.name=NAME"
+    finish, undo = _override({new: 100}), _override({_largest(others): 100})
+    return (
+        f"finish the last rollout with mnist-exp stage=deploy endpoint.name={endpoint} {finish}, "
+        f"or undo it with {undo}"
+    )
+
+
+def _largest(live: Mapping[str, int]) -> str:
+    return max(live, key=lambda name: live[name])
+
+
+def _override(live: Mapping[str, int]) -> str:
+    """Return the override that sets this traffic, quoted for a shell."""
+    pairs = ", ".join(f"{name}: {share}" for name, share in live.items())
+    return f"'endpoint.traffic={{{pairs}}}'"

@@ -1,0 +1,79 @@
+"""Watching one job from its start to its end: its metrics, its timeout and its eviction drill."""
+
+import time
+from dataclasses import replace
+
+from mnist_exp.results import JobResult
+from mnist_exp.specs import CommandJob
+from mnist_exp.workspaces.base import BY_THE_USER, JobInterrupted
+from mnist_exp.workspaces.local.jobs.host import JobHost
+from mnist_exp.workspaces.local.jobs.running_job import RunningJob
+from mnist_exp.workspaces.local.jobs.start import start_job
+
+#: Seconds between two looks at a job's metrics.
+_POLL_S = 0.25
+#: Seconds between two looks while the job has to be evicted after a certain epoch; an epoch may
+#: take milliseconds.
+_DRILL_POLL_S = 0.002
+
+
+def run_job(job: CommandJob, host: JobHost) -> JobResult:
+    """Run a job to its end and return its result.
+
+    Raises:
+        JobInterrupted: The user stopped the job, which is recorded as Canceled.
+    """
+    running = start_job(job, host)
+    try:
+        canceled = _watch(running, host)
+    except KeyboardInterrupt:
+        raise JobInterrupted(_closed(running, BY_THE_USER)) from None
+    except BaseException as error:
+        running.close(f"no longer watched: {error}")
+        raise
+    result = _closed(running, canceled)
+    host.observer.job_changed(result)
+    return result
+
+
+def _closed(running: RunningJob, canceled: str | None) -> JobResult:
+    return replace(running.close(canceled), metrics=running.histories())
+
+
+def _watch(running: RunningJob, host: JobHost) -> str | None:
+    """Return when the job has ended; return why it has to be canceled, or None."""
+    # The timeout is the job's, however many attempts it takes.
+    timeout, began = running.job.timeout, time.monotonic()
+    seen: dict[str, int] = {}
+    host.observer.job_changed(running.running({}))
+    was_idle = False
+    drill = running.job.compute.evict_after_epochs
+    while running.poll() is None:
+        host.interrupts.check()
+        if timeout is not None and time.monotonic() - began > timeout:
+            running.terminate()
+            return f"canceled after job.timeout ({timeout} s)"
+        metrics = running.histories()
+        counts = {name: len(points) for name, points in metrics.items()}
+        if counts != seen:
+            seen = counts
+            host.observer.job_changed(running.running(metrics))
+        if drill is not None and _wait_for_epoch(running, drill):
+            running.evict()
+            drill = None
+        running.wait(_POLL_S)
+        if not was_idle and running.poll() is None:
+            # Not for a script that ends within a moment.
+            was_idle = True
+            host.observer.idle()
+    return None
+
+
+def _wait_for_epoch(running: RunningJob, epoch: int) -> bool:
+    """Wait a moment for an epoch to be done, and return whether it is."""
+    deadline = time.monotonic() + _POLL_S
+    while running.poll() is None and time.monotonic() < deadline:
+        if running.epochs() >= epoch:
+            return True
+        time.sleep(_DRILL_POLL_S)
+    return False

@@ -1,0 +1,180 @@
+"""What a sweep on this machine reports: while it runs, at its end, and in MLflow."""
+
+import json
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from mnist_exp.results import JobResult, TrialResult
+from mnist_exp.specs import SweepJob
+from mnist_exp.status import JobStatus
+from mnist_exp.sweeps.plan import space_size
+from mnist_exp.sweeps.space.keys import azure_name
+from mnist_exp.sweeps.summary import SweepResult
+from mnist_exp.sweeps.trial import Trial
+from mnist_exp.workspaces.base import Observer
+from mnist_exp.workspaces.local.jobs.environment import TrackedRun
+from mnist_exp.workspaces.local.jobs.folder import JobFolder
+from mnist_exp.workspaces.local.sweep.trial_backend import TrialBackend
+
+if TYPE_CHECKING:
+    from mnist_exp.workspaces.local.tracking.store import Tracking
+
+#: Trials that a warning lists by index.
+_LISTED = 5
+
+
+class SweepListener:
+    """Passes the tuner's reports on to the workspace's observer.
+
+    Each change converts only the trial that has changed, so that the thousandth trial costs as
+    little as the first.
+    """
+
+    def __init__(self, job: SweepJob, backend: TrialBackend, observer: Observer) -> None:
+        self._job = job
+        self._backend = backend
+        self._observer = observer
+        self._trials: dict[int, TrialResult] = {}
+        self._best: int | None = None
+
+    def trial_changed(self, trial: Trial) -> None:
+        """Report the sweep as it stands."""
+        self._trials[trial.index] = _trial_result(self._job, trial, self._backend)
+        self._update_best(trial.index)
+        best = None if self._best is None else self._trials[self._best].name
+        self._observer.job_changed(
+            JobResult(
+                name=self._job.name,
+                status=JobStatus.RUNNING,
+                trials=[self._trials[index] for index in sorted(self._trials)],
+                best=best,
+            )
+        )
+
+    def message(self, text: str) -> None:
+        """Pass a decision on."""
+        self._observer.message(text)
+
+    def _update_best(self, index: int) -> None:
+        goal, value = self._job.objective.goal, self._trials[index].best
+        if value is None:
+            return
+        leader = None if self._best is None else self._trials[self._best].best
+        if (
+            self._best is None
+            or leader is None
+            or goal.place(value, index) < goal.place(leader, self._best)
+        ):
+            self._best = index
+
+
+def _trial_result(job: SweepJob, trial: Trial, backend: TrialBackend) -> TrialResult:
+    """Return a trial as it stands."""
+    metric = job.objective.primary_metric
+    # The lists of a running trial still grow: its result gets a copy, of one metric.
+    metrics = trial.metrics if trial.status.is_finished else {metric: [*trial.points(metric)]}
+    return TrialResult(
+        name=f"{job.name}_{trial.index}",
+        status=trial.status,
+        parameters=dict(trial.parameters),
+        best=trial.best(job.objective.goal),
+        last=trial.values[-1] if trial.values else None,
+        events=len(trial.values),
+        why=trial.why,
+        metrics=metrics,
+        duration_s=(trial.ended or backend.now()) - trial.started,
+        cut=trial.cut.interval if trial.cut else None,
+        log=str(backend.log(trial.index)),
+    )
+
+
+def sweep_result(
+    job: SweepJob, folder: JobFolder, result: SweepResult, backend: TrialBackend
+) -> JobResult:
+    """Return the result of a sweep that has ended."""
+    trials = [_trial_result(job, trial, backend) for trial in result.trials]
+    best = None if result.best is None else trials[result.best]
+    jobs = {index: backend.results[index] for index in sorted(backend.results)}
+    with_log = next((ended for ended in jobs.values() if ended.log_tail), None)
+    # The log of a failed trial matters only if the whole sweep failed.
+    shown = with_log if result.status is JobStatus.FAILED else None
+    why = result.why
+    if result.status is JobStatus.FAILED and not why:
+        failed = [trial for trial in trials if trial.status is JobStatus.FAILED]
+        share = "all" if len(failed) == len(trials) else f"{len(failed)} of"
+        why = f"{share} {len(trials)} trials failed; the first: {failed[0].why}"
+    return JobResult(
+        name=job.name,
+        status=result.status,
+        parameters=dict(best.parameters) if best else {},
+        metrics=best.metrics if best else {},
+        why=why,
+        folder=str(folder.path),
+        log=shown.log if shown else None,
+        log_tail=shown.log_tail if shown else (),
+        trials=trials,
+        best=best.name if best else None,
+        warnings=[*result.warnings, *_warnings_of_trials(jobs)],
+    )
+
+
+def _warnings_of_trials(jobs: Mapping[int, JobResult]) -> list[str]:
+    """Return each warning once, with the trials that it concerns."""
+    trials: dict[str, list[int]] = {}
+    for index, job in jobs.items():
+        for line in job.warnings:
+            trials.setdefault(line, []).append(index)
+    return [f"{_listed(indices)}: {line}" for line, indices in trials.items()]
+
+
+def _listed(trials: list[int]) -> str:
+    listed = ", ".join(map(str, trials[:_LISTED]))
+    rest = len(trials) - _LISTED
+    more = f" and {rest} more" if rest > 0 else ""
+    return f"trial{'s' if len(trials) > 1 else ''} {listed}{more}"
+
+
+def track_end(
+    result: JobResult, run: TrackedRun, tracking: "Tracking", job: SweepJob, *, is_over: bool
+) -> None:
+    """Write to the sweep's run what Azure ML writes to a sweep's properties and tags.
+
+    Args:
+        result: The sweep as it stands.
+        run: The sweep's run.
+        tracking: The MLflow store.
+        job: The sweep.
+        is_over: Whether the sweep has ended for good. A sweep that resumes may find a better
+            trial, and MLflow can neither change a parameter nor take a metric back.
+    """
+    best = result.best_trial
+    primary = {"name": job.objective.primary_metric, "goal": job.objective.goal.value}
+    size = space_size(job.search_space)
+    tags = {
+        "primary_metric_config": json.dumps(primary),
+        "space_size": "infinite_space_size" if size is None else str(size),
+    }
+    tags |= {
+        f"_aml_system_{trial.name}": json.dumps(
+            {azure_name(name): value for name, value in trial.parameters.items()}
+        )
+        for trial in result.trials
+    }
+    if best is not None:
+        tags |= {
+            "best_child_run_id": best.name,
+            # On Azure ML this names the place of the run's files; here it names the trial alone.
+            "best_data_container_id": f"dcid.{best.name}",
+            "best_metric_status": "Succeeded",
+            "score": str(best.best),
+        }
+    tracking.set_tags(run.run_id, tags)
+    metric = job.objective.primary_metric
+    # A sweep whose result is read again has already logged this.
+    if is_over and best and best.best is not None and not tracking.history(run.run_id, metric):
+        tracking.log_metrics(run.run_id, {metric: best.best}, int(time.time() * 1000))
+    if is_over:
+        tracking.log_missing_parameters(run.run_id, result.parameters)
+    status = result.status if result.status.is_finished else JobStatus.CANCELED
+    tracking.end(run.run_id, status)

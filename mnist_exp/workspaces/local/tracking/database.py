@@ -1,0 +1,82 @@
+"""The database file of an outputs folder's MLflow store, used without MLflow.
+
+MLflow's own client opens a transaction and sends several queries for each metric of each run. The
+database numbers rows in order of arrival over all runs, so one query finds every new value.
+"""
+
+import contextlib
+import math
+import sqlite3
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from urllib.parse import quote
+
+from mnist_exp.errors import OutputsError
+from mnist_exp.metrics import MetricPoint, from_store
+
+STORE_NAME = "mlflow.db"
+
+_QUERY = """
+SELECT rowid, run_uuid, key, value, step, is_nan FROM metrics WHERE rowid > ? ORDER BY rowid
+"""
+#: Seconds to wait for another process that writes; MLflow waits as long.
+_BUSY_S = 20.0
+
+
+def store_uri(store: Path) -> str:
+    """Return the tracking URI of a database file."""
+    # SQLAlchemy parses the path as part of a URL.
+    return "sqlite:///" + str(store).replace("%", "%25").replace("?", "%3F")
+
+
+class MetricReader:
+    """Reads what all runs log, in order of arrival.
+
+    Args:
+        store: The database file; it exists.
+        row: The last row that was read before; None begins at the present end.
+    """
+
+    def __init__(self, store: Path, row: int | None = None) -> None:
+        self._store = store
+        # Not read-only: a reader has to roll back the transaction of a writer that was killed.
+        uri = f"file:{quote(str(store))}?mode=rw"
+        with self._mapped_errors():
+            self._connection = sqlite3.connect(uri, uri=True, timeout=_BUSY_S)
+            self._row = self._last_row() if row is None else row
+
+    def read(self, trials: Mapping[str, int]) -> list[MetricPoint]:
+        """Return the points of some runs that have arrived since the last call.
+
+        The query takes some microseconds, so that it can be repeated every few milliseconds.
+
+        Args:
+            trials: MLflow run id -> index of the trial; other runs are skipped.
+        """
+        with self._mapped_errors():
+            found = self._connection.execute(_QUERY, (self._row,)).fetchall()
+        if found:
+            self._row = found[-1][0]
+        return [
+            MetricPoint(name, math.nan if is_nan else from_store(value), step, trials[run], row)
+            for row, run, name, value, step, is_nan in found
+            if run in trials
+        ]
+
+    def close(self) -> None:
+        """Close the database."""
+        self._connection.close()
+
+    def _last_row(self) -> int:
+        found = self._connection.execute("SELECT max(rowid) FROM metrics").fetchone()
+        return int(found[0] or 0)
+
+    @contextlib.contextmanager
+    def _mapped_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise OutputsError(
+                f"outputs_dir: the MLflow store {self._store} failed: {error}; "
+                "free space or choose another folder with outputs_dir="
+            ) from error

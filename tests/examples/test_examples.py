@@ -1,0 +1,67 @@
+"""The experiments in examples/, run by the commands that their README names."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import REPOSITORY, Cli
+
+EXAMPLES = REPOSITORY / "examples"
+COMMAND = re.compile(r"^mnist-exp (--config-dir examples/(\w+) .+)$", re.MULTILINE)
+#: Example -> the words after `mnist-exp`, as the README has them.
+COMMANDS = {
+    name: words.split()
+    for words, name in COMMAND.findall((EXAMPLES / "README.md").read_text(encoding="utf-8"))
+}
+
+
+@pytest.fixture
+def run(make_cli: Callable[[Path], Cli], tmp_path: Path) -> Callable[[str], dict[str, Any]]:
+    """Return a function that runs an example from the root and returns its record."""
+
+    def run_example(name: str) -> dict[str, Any]:
+        outputs = tmp_path / "outputs"
+        make_cli(REPOSITORY).ok(*COMMANDS[name], f"outputs_dir={outputs}")
+        (record,) = make_cli(tmp_path).records(COMMANDS[name][2].removeprefix("stage="))
+        return record
+
+    return run_example
+
+
+def test_the_readme_has_a_command_for_each_example() -> None:
+    assert set(COMMANDS) == {path.name for path in EXAMPLES.iterdir() if path.is_dir()}
+
+
+def test_each_file_begins_with_a_command_that_uses_it() -> None:
+    for path in EXAMPLES.glob("*/*/*.yaml"):
+        first = path.read_text(encoding="utf-8").partition("\n")[0]
+        assert first.startswith(f"# mnist-exp --config-dir examples/{path.parts[-3]} stage=")
+        assert f"{path.parent.name}={path.stem}" in first
+
+
+def test_keras_fit_is_logged_by_autolog(run: Callable[[str], dict[str, Any]]) -> None:
+    record = run("keras_fit")
+    assert record["status"] == "Completed"
+    assert record["metrics"]["val_accuracy"] > 0.5
+    assert record["parameters"]["epochs"] == 5
+    assert Path(record["paths"]["folder"], "outputs", "model.keras").is_file()
+
+
+def test_scikit_learn_is_swept_over_its_own_search_space(
+    run: Callable[[str], dict[str, Any]],
+) -> None:
+    record = run("random_forest")
+    assert record["status"] == "Completed"
+    assert len(record["trials"]) == 4
+    assert record["metrics"]["accuracy"] > 0.9
+
+
+def test_a_shell_command_runs_from_another_folder(cli: Cli) -> None:
+    words = [word.replace("examples/", f"{EXAMPLES}/") for word in COMMANDS["shell"]]
+    cli.ok(*words)
+    (record,) = cli.records("train")
+    counts = Path(record["paths"]["folder"], "outputs", "counts.txt").read_text(encoding="utf-8")
+    assert counts.split() == ["3", "loss", "2", "epoch", "1", "seed"]

@@ -1,0 +1,124 @@
+"""The frame that every stage runs in."""
+
+import json
+from collections.abc import Callable
+
+import pytest
+
+from mnist_exp.config import Stage
+from mnist_exp.errors import ConfigError, EndpointError, JobError
+from mnist_exp.records import Record, load_record
+from mnist_exp.stages import StageContext, run_stage
+from mnist_exp.status import JobStatus
+from tests.support.recorded_outputs import RecordedOutputs
+
+Work = Callable[[StageContext, Record], Record]
+
+
+class Stub:
+    """A stage that does what it is told."""
+
+    stage = Stage.train
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+
+    def faults(self, context: StageContext) -> list[str]:
+        """It can always start."""
+        return []
+
+    def name(self, context: StageContext) -> str:
+        """It has one name."""
+        return "stub"
+
+    def run(self, context: StageContext, record: Record) -> Record:
+        """Do it."""
+        return self._work(context, record)
+
+
+def raising(error: BaseException) -> Work:
+    def work(context: StageContext, record: Record) -> Record:
+        raise error
+
+    return work
+
+
+def left(context: StageContext) -> Record:
+    return load_record(context.folder / "run.json")
+
+
+def test_a_record_is_there_before_and_after(outputs: RecordedOutputs) -> None:
+    seen = []
+
+    def work(context: StageContext, record: Record) -> Record:
+        seen.append(left(context).status)
+        return record.with_changes(metrics={"acc": 0.5})
+
+    context = outputs.context(Stage.train)
+    record = run_stage(Stub(work), context)
+    assert seen == [JobStatus.RUNNING]
+    assert record.status is JobStatus.COMPLETED
+    assert left(context) == load_record(record.save(outputs.path / "copy"))
+    assert [found.name for found, _ in outputs.index.newest_first(Stage.train)] == ["stub"]
+    assert [one.status for one in outputs.display.started] == [JobStatus.RUNNING]
+    assert outputs.display.ended == [record]
+
+
+def test_a_record_says_where_it_comes_from(outputs: RecordedOutputs) -> None:
+    record = run_stage(Stub(lambda _, record: record), outputs.context(Stage.train, "seed=7"))
+    content = json.loads((outputs.path / "runs" / "now" / "run.json").read_text())
+    assert content["seed"] == 7
+    assert content["workspace"] == "local"
+    assert set(content["versions"]) >= {"python", "tensorflow", "mlflow"}
+    assert content["started"].endswith("+00:00")
+    assert content["duration_s"] == record.duration_s
+    assert content["duration_s"] >= 0
+    assert content["git_commit"] is None or len(content["git_commit"]) == 40
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "why"),
+    [
+        (ConfigError(["a: one", "b: two"]), JobStatus.FAILED, "a: one"),
+        (EndpointError("no answer"), JobStatus.FAILED, "no answer"),
+        (KeyboardInterrupt(), JobStatus.CANCELED, "canceled by the user"),
+        (ZeroDivisionError("ours"), JobStatus.FAILED, "ZeroDivisionError: ours"),
+        (SystemExit(3), JobStatus.FAILED, "SystemExit: 3"),
+    ],
+)
+def test_an_error_is_recorded_and_raised(
+    outputs: RecordedOutputs, error: BaseException, status: JobStatus, why: str
+) -> None:
+    context = outputs.context(Stage.train)
+    with pytest.raises(type(error)) as caught:
+        run_stage(Stub(raising(error)), context)
+    assert caught.value is error
+    assert (left(context).status, left(context).why) == (status, why)
+    assert outputs.display.ended == []
+
+
+def test_a_failed_job_keeps_its_record_and_is_an_error(outputs: RecordedOutputs) -> None:
+    def work(context: StageContext, record: Record) -> Record:
+        return record.with_changes(
+            status=JobStatus.FAILED,
+            why="exit code 3",
+            metrics={"acc": 0.5},
+            paths={"log": "/the/log"},
+            log_tail=["last word"],
+        )
+
+    context = outputs.context(Stage.train)
+    with pytest.raises(JobError) as caught:
+        run_stage(Stub(work), context)
+    assert str(caught.value) == "train stub: exit code 3; its log: /the/log"
+    assert caught.value.log_tail == ("last word",)
+    assert left(context).metrics == {"acc": 0.5}
+    assert [one.status for one in outputs.display.ended] == [JobStatus.FAILED]
+
+
+def test_a_canceled_job_is_an_error_too(outputs: RecordedOutputs) -> None:
+    def work(context: StageContext, record: Record) -> Record:
+        return record.with_changes(status=JobStatus.CANCELED, why="after job.timeout")
+
+    with pytest.raises(JobError, match=r"^train stub: after job\.timeout$"):
+        run_stage(Stub(work), outputs.context(Stage.train))

@@ -1,0 +1,68 @@
+"""Early terminations, decided a second time from the entries of a journal."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from mnist_exp.sweeps.journal import Decided, Ended, Entry, Interrupted, Logged, Resumed, Sampled
+from mnist_exp.sweeps.ranking import Objective
+from mnist_exp.sweeps.stopping.policy import Cut, Policy
+
+
+@dataclass
+class _Replay:
+    """Decides as the tuner has to, entry by entry."""
+
+    policy: Policy
+    objective: Objective
+    values: dict[int, list[float]] = field(default_factory=dict)
+    decided: set[int] = field(default_factory=set)
+    is_interrupted: bool = False
+    cuts: list[tuple[int, Cut]] = field(default_factory=list)
+    # Whether the last entry led to a cut: the next entry shows whether the command still ran.
+    is_unconfirmed: bool = False
+
+    def apply(self, entry: Entry) -> None:
+        if self.is_unconfirmed and isinstance(entry, Resumed | Interrupted):
+            self.withdraw()
+        self.is_unconfirmed = False
+        if isinstance(entry, Sampled):
+            self.values[entry.trial] = []
+        elif isinstance(entry, Interrupted):
+            self.is_interrupted = True
+        elif isinstance(entry, Resumed):
+            self.is_interrupted = False
+            for trial in entry.again:
+                self.values[trial] = []
+        elif isinstance(entry, Ended | Decided):
+            self.decided.add(entry.trial)
+        elif isinstance(entry, Logged) and entry.point.name == self.objective.primary_metric:
+            self._decide(entry)
+
+    def withdraw(self) -> None:
+        """Take back a cut: the command was killed before it could decide."""
+        trial, _ = self.cuts.pop()
+        self.decided.discard(trial)
+
+    def _decide(self, entry: Logged) -> None:
+        trial = entry.point.trial
+        values = self.values[trial]
+        values.append(entry.point.value)
+        if self.is_interrupted or trial in self.decided:
+            return
+        cut = self.policy.decide(trial, len(values), self.values, self.objective.goal)
+        if cut is not None:
+            self.decided.add(trial)
+            self.cuts.append((trial, cut))
+            self.is_unconfirmed = True
+
+
+def decisions_of(
+    entries: Iterable[Entry], policy: Policy, objective: Objective
+) -> list[tuple[int, Cut]]:
+    """Return trial and cut of each early termination that follows from a journal's values."""
+    replay = _Replay(policy, objective)
+    for entry in entries:
+        replay.apply(entry)
+    if replay.is_unconfirmed:
+        replay.withdraw()
+    return replay.cuts
