@@ -7,7 +7,7 @@ import pytest
 
 from mnist_exp.cli.display import RichDisplay
 from mnist_exp.config import Stage
-from tests.report.samples import record
+from tests.support.sample_results import record
 
 
 @pytest.mark.parametrize(

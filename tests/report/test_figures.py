@@ -21,7 +21,7 @@ from mnist_exp.report.figures.legend import above
 from mnist_exp.results import JobResult, TrialResult
 from mnist_exp.status import JobStatus
 from mnist_exp.sweeps.ranking import Goal
-from tests.report.samples import METRIC, command_job, points, sweep_job
+from tests.support.sample_results import METRIC, command_job, points, sweep_job
 
 BLUE = (0x00, 0x72, 0xB2)
 VERMILLION = (0xD5, 0x5E, 0x00)
