@@ -52,7 +52,7 @@ class Worker:
         self._control: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         self._unopened: list[socket.socket] = []
         self.connections: list[Connection] = []
-        self._gone = asyncio.Event()
+        self._ended = asyncio.Event()
         self.wants_headers = False
         # The reason for which we ended the worker; empty if it ended by itself.
         self._fault = ""
@@ -60,7 +60,7 @@ class Worker:
     @property
     def pid(self) -> int | None:
         """The worker's process id; None before the worker is started and after it has ended."""
-        return self._process.pid if self._process and not self._gone.is_set() else None
+        return self._process.pid if self._process and not self._ended.is_set() else None
 
     @property
     def ending(self) -> str:
@@ -106,14 +106,14 @@ class Worker:
         probe = self._settings.liveness_probe
         failures = 0
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._gone.wait(), probe.initial_delay)
-        while not self._gone.is_set():
+            await asyncio.wait_for(self._ended.wait(), probe.initial_delay)
+        while not self._ended.is_set():
             failures = 0 if await self._is_alive(probe.timeout) else failures + 1
             if failures >= probe.failure_threshold:
                 self._fault = f"it failed {failures} liveness probes"
                 self._kill()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._gone.wait(), probe.period)
+                await asyncio.wait_for(self._ended.wait(), probe.period)
 
     async def end(self) -> None:
         """End the worker and its child processes, and return when all have ended."""
@@ -126,13 +126,13 @@ class Worker:
         if self._process is None:
             return
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._gone.wait(), _PARTING_S)
+            await asyncio.wait_for(self._ended.wait(), _PARTING_S)
         self._kill()
-        await self._gone.wait()
+        await self._ended.wait()
         await _kill_orphans()
 
     def _kill(self) -> None:
-        if self._process is not None and not self._gone.is_set():
+        if self._process is not None and not self._ended.is_set():
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, signal.SIGKILL)
 
@@ -173,13 +173,13 @@ class Worker:
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         _running.discard(process.pid)
-        self._gone.set()
+        self._ended.set()
 
     async def _become_ready(self) -> None:
         received = await self._receive()
         if received not in (READY, READY_FOR_HEADERS):
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._gone.wait(), _PARTING_S)
+                await asyncio.wait_for(self._ended.wait(), _PARTING_S)
             how = f" ({self.ending})" if self.ending else ""
             raise StartError(f"the scoring script failed on import or in init(){how}")
         self.wants_headers = received == READY_FOR_HEADERS

@@ -44,7 +44,7 @@ class _Scale:
 
     @property
     def ticks(self) -> Sequence[Any]:
-        """The values to write at the axis: both ends, and values between that leave enough space."""
+        """The values to write at the axis: both ends, and others that leave enough space."""
         shown = list(dict.fromkeys([self._order[0], self._order[-1]]))
         for value in self._order:
             if all(abs(self(value) - self(other)) >= _TICK_GAP for other in shown):
