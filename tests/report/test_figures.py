@@ -238,7 +238,7 @@ def test_as_many_labels_as_images_are_needed(
 
 def test_a_figure_that_cannot_be_written_is_our_own_error(tmp_path: Path):
     (tmp_path / "file").touch()
-    with pytest.raises(OutputsError, match="cannot be written"):
+    with pytest.raises(OutputsError, match="cannot write the figure"):
         learning_curves(command_job(), tmp_path / "file" / "curves.png")
     (tmp_path / "taken.png").mkdir()
     with pytest.raises(OutputsError, match=r"taken\.png"):
