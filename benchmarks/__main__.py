@@ -1,20 +1,22 @@
-"""Measures trainer and endpoint: `python -m benchmarks training --data FOLDER`; no name, all."""
+"""Measure trainer, sweep and endpoint: `python -m benchmarks training --data FOLDER`.
+
+Without a name, all benchmarks run.
+"""
 
 import argparse
 import signal
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.accuracy import accuracy
 from benchmarks.contestants import CONTESTANTS
 from benchmarks.overhead import overhead
 from benchmarks.process import process
 from benchmarks.sample import write_sample
 from benchmarks.serving import serving
-from benchmarks.sweep import sweep
-from benchmarks.sweep_rivals import SWEEP_RIVALS, usual_rivals
-from benchmarks.training import Race, training
+from benchmarks.sweep import SWEEP_RIVALS, sweep, usual_rivals
+from benchmarks.training import Race, accuracy, training
 
 _NAMES = {
     "training": "images/s of the trainer and its rivals, in turns",
@@ -22,13 +24,13 @@ _NAMES = {
     "accuracy": "test accuracy over five seeds",
     "serving": "requests/s and latency of an endpoint, against Azure ML's inference server",
     "sweep": "wall time of eight trials of a sweep and its rivals",
-    "overhead": "what a trial costs beside its script, and how soon its values are heard of",
+    "overhead": "time of a trial outside its script, and delay of a metric",
 }
 
 
-def main() -> int:
-    arguments = _arguments()
-    # Whatever ends it, the servers and processes that it started end with it.
+def main(words: Sequence[str] | None = None) -> int:
+    arguments = _arguments(words)
+    # SIGTERM then unwinds this process, so that it ends the servers and processes that it started.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with tempfile.TemporaryDirectory() as folder:
         data = arguments.data
@@ -41,7 +43,7 @@ def main() -> int:
     return 0
 
 
-def _arguments() -> argparse.Namespace:
+def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
         description=__doc__,
@@ -57,7 +59,7 @@ def _arguments() -> argparse.Namespace:
     add("--processes", type=int, default=2, help="whole runs of each, for process")
     add("--seconds", type=float, default=5.0, help="of each measurement, for serving")
     add("--alone", action="store_true", help="no inference server to compare with, for serving")
-    add("--seeds", type=int, default=5, help="how many, for accuracy")
+    add("--seeds", type=int, default=5, help="number of seeds, for accuracy")
     add("--sweep-epochs", type=int, default=3, help="of each trial, for sweep")
     add("--sweep-rounds", type=int, default=3, help="sweeps of each, for sweep")
     add(
@@ -77,7 +79,7 @@ def _arguments() -> argparse.Namespace:
         metavar="NAME",
         help=f"for training, of {', '.join(CONTESTANTS)}; those not installed are left out",
     )
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(words)
     if unknown := set(arguments.names) - set(_NAMES):
         parser.error(f"no such benchmark: {', '.join(sorted(unknown))}; of {', '.join(_NAMES)}")
     return arguments

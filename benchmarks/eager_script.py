@@ -1,4 +1,4 @@
-"""A whole training script as tutorials write it: imports, eager epochs, logs, checkpoints, export.
+"""A whole training script in the style of tutorials: eager epochs, logs, checkpoints, export.
 
 Run in an empty folder by `python -m benchmarks.eager_script DATA EPOCHS BATCH_SIZE`.
 """

@@ -1,7 +1,7 @@
 """Azure ML's own inference server with a scoring script like the tutorial's, for comparison.
 
-It has a virtual environment of its own under `build/`, made on first use: its packages and those
-of azure-ai-ml exclude each other.
+The server has a separate virtual environment under `build/`, which the first use creates. The
+server's packages and those of azure-ai-ml exclude each other.
 """
 
 import json
@@ -37,7 +37,7 @@ def run(raw_data):
     return np.argmax(out, axis=1).tolist()
 """
 _PATIENCE_S = 180
-# Its own command listens on every address of the machine, and has no option for that.
+#: The server's own command listens on every address of the machine, and has no option for that.
 _LAUNCH = """\
 from azureml_inference_server_http import constants
 constants.DEFAULT_HOST = "127.0.0.1"
@@ -47,11 +47,11 @@ run()
 
 
 def rival_environment() -> Path:
-    """Return the folder of programs of the rival's environment, made if it is not there."""
+    """Return the `bin` folder of the server's environment; the first call creates it."""
     folder = _ROOT / "build" / "inference-server"
     stamp = folder / ".installed"
     if not stamp.is_file():
-        print(f"making {folder}: TensorFlow and Azure ML's inference server are downloaded")
+        print(f"creating {folder}: TensorFlow and Azure ML's inference server are downloaded")
         subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
         command = [str(folder / "bin" / "pip"), "install", "--quiet", *_PACKAGES]
         subprocess.run(command, check=True)
@@ -60,11 +60,11 @@ def rival_environment() -> Path:
 
 
 class InferenceServer:
-    """The server, while it is entered.
+    """A context in which the server runs.
 
     Args:
         model: The folder that holds `model/`.
-        folder: For its script and its log.
+        folder: The folder for the server's script and log.
     """
 
     def __init__(self, model: Path, folder: Path) -> None:
@@ -117,9 +117,9 @@ class InferenceServer:
         self._process.wait()
 
     def _wait(self) -> None:
-        """Return with the first answer."""
+        """Wait for the first answer."""
         body = json.dumps({"data": [[0] * 784]}).encode()
-        # As a form, which is urllib's default, it would not reach the script.
+        # urllib's default type is that of a form. With it, the body would not reach the script.
         request = urllib.request.Request(self.uri, body, {"Content-Type": "application/json"})
         deadline = time.monotonic() + _PATIENCE_S
         while time.monotonic() < deadline and self._process.poll() is None:
@@ -127,12 +127,12 @@ class InferenceServer:
                 with urllib.request.urlopen(request, timeout=10):
                     return
             except urllib.error.HTTPError as error:
-                # It is up, and the script fails: that does not get better.
+                # The server runs and the script fails: waiting would not help.
                 log = (self._folder / "inference-server.log").read_text(errors="replace")
-                raise RuntimeError(f"answered {error.code}: {log[-2000:]}") from error
+                raise RuntimeError(f"the server answered {error.code}: {log[-2000:]}") from error
             except (urllib.error.URLError, ConnectionError, TimeoutError):
                 time.sleep(0.01)
-        raise RuntimeError(f"it did not start; see {self._folder / 'inference-server.log'}")
+        raise RuntimeError(f"the server did not start; see {self._folder / 'inference-server.log'}")
 
 
 def _free_port() -> int:

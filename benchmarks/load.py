@@ -1,7 +1,7 @@
-"""Requests over connections that are kept where the server keeps them, as fast as it answers.
+"""A load generator: each connection sends the next request as soon as it has an answer.
 
-Prints one JSON object: seconds of each request, and how long all of them took together. Plain
-sockets, since a client library would cost as much as the server that it measures.
+It prints one JSON object with the seconds of each request and the seconds of the whole. It uses
+plain sockets: a client library would cost as much as the server that it measures.
 """
 
 import json
@@ -34,7 +34,7 @@ def main(arguments: list[str]) -> None:
 
 
 def _message(path: str, key_file: Path, body: bytes) -> bytes:
-    # The key comes by a file: a command line can be read by everybody.
+    # Every user of the machine can read a command line, so the key comes in a file.
     keys = json.loads(key_file.read_text(encoding="utf-8"))
     head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
     head += f"Authorization: Bearer {keys['primary']}\r\nContent-Length: {len(body)}\r\n\r\n"
@@ -44,7 +44,7 @@ def _message(path: str, key_file: Path, body: bytes) -> bytes:
 def _call(address: tuple[str, int], message: bytes, until: float, took: list[float]) -> None:
     connection = None
     while (began := time.perf_counter()) < until:
-        # A server that closes after each answer makes its callers pay for the next connection.
+        # Opening a connection counts: a server that closes it makes its callers open another.
         connection = connection or _connected(address)
         connection.sendall(message)
         is_kept = _read_answer(connection)
@@ -61,13 +61,13 @@ def _connected(address: tuple[str, int]) -> socket.socket:
 
 
 def _read_answer(connection: socket.socket) -> bool:
-    """Read an answer, and return whether the connection can be used again."""
+    """Read an answer and return whether the connection stays open."""
     received = b""
     while _END not in received:
         received += _more(connection)
     head, _, body = received.partition(_END)
     if not head.startswith(b"HTTP/1.1 200"):
-        raise RuntimeError(f"answered {head[:80]!r} {body[:200]!r}")
+        raise RuntimeError(f"the server answered {head[:80]!r} {body[:200]!r}")
     length = int(head.lower().partition(b"content-length:")[2].split(b"\r\n")[0])
     while len(body) < length:
         body += _more(connection)
@@ -77,7 +77,7 @@ def _read_answer(connection: socket.socket) -> bool:
 def _more(connection: socket.socket) -> bytes:
     more = connection.recv(65536)
     if not more:
-        raise RuntimeError("the connection was closed")
+        raise RuntimeError("the server closed the connection")
     return more
 
 

@@ -1,7 +1,7 @@
-"""Optuna's own way to run trials at once, in threads of one process, over our fast training.
+"""Optuna's own way to run trials at once: in threads of one process, with the compiled path.
 
-`python -m benchmarks.optuna_threads DATA EPOCHS [FOLDER]`: with a folder that has an MLflow store
-each trial logs its epochs there and leaves a model, as our trials do; without, nothing is kept.
+`python -m benchmarks.optuna_threads DATA EPOCHS [FOLDER]`. With a folder that has an MLflow store,
+each trial logs its epochs there and saves a model, as our trials do. Without, nothing is saved.
 """
 
 import sys
@@ -9,8 +9,7 @@ from pathlib import Path
 
 import optuna
 
-from benchmarks.configured import SPACE, configured
-from benchmarks.contestants import ours
+from benchmarks.contestants import SPACE, Work, ours
 from digits.compute import ComputePath
 from digits.data import Digits, load
 from mnist_exp.workspaces.local.tracking.database import STORE_NAME
@@ -21,7 +20,7 @@ def main(data: Path, epochs: int, folder: Path | None) -> None:
 
     def objective(trial: optuna.Trial) -> float:
         drawn = {key: trial.suggest_categorical(key, values) for key, values in SPACE.items()}
-        work = configured(digits, test, drawn)
+        work = Work.of_trial(digits, test, drawn)
         path = ours.path_for(work)
         epoch = ours.epochs(path, work)
         if folder is None:
@@ -39,10 +38,10 @@ def main(data: Path, epochs: int, folder: Path | None) -> None:
 
 
 class _Tracked:
-    """What people add to an objective so that something is left of it."""
+    """The logging and saving that people add to an objective."""
 
     def __init__(self, folder: Path, trial: optuna.Trial) -> None:
-        from mlflow import MlflowClient  # noqa: PLC0415 - the other rival does without
+        from mlflow import MlflowClient  # noqa: PLC0415 - the untracked rival does not import it
 
         self._client = MlflowClient(f"sqlite:///{folder / STORE_NAME}")
         self._run_id = self._client.create_run("0", run_name=f"trial_{trial.number}").info.run_id

@@ -1,4 +1,4 @@
-"""What a trial of a sweep costs beside its script, and how soon its values are heard of."""
+"""The time of a sweep's trial outside its script, and the delay until a metric is seen."""
 
 import statistics
 import tempfile
@@ -10,7 +10,7 @@ from benchmarks.our_sweep import CONCURRENT, entries_of, prepare_store, run_swee
 from benchmarks.report import save, show
 from mnist_exp.sweeps.journal import Ended, Logged
 
-#: Logs one value, and says when it began and when it had done so.
+#: A script that logs one value, and prints the times before its imports and after the logging.
 _STUB = """\
 import time
 begun = time.time()
@@ -23,10 +23,10 @@ print(begun, time.time())
 
 
 def overhead(counts: Sequence[int]) -> None:
-    """Measures what a trial of a stub script costs, and how soon a value is heard of.
+    """Measure sweeps of a stub script, and print and save the results.
 
     Args:
-        counts: Numbers of trials.
+        counts: The number of trials of each sweep.
     """
     found = [_stub_sweep(count) for count in counts]
     show(
@@ -76,7 +76,7 @@ def _stub_sweep(count: int) -> dict[str, Any]:
     return {
         **found,
         "ms_per_trial": found["seconds"] / count * 1000,
-        # Without the start of the process that trials are forked from, which there is once.
+        # Without the start of the process that trials are forked from, which happens once.
         "ms_per_further_trial": further * 1000,
         "ms_script": own * 1000,
         "ms_beside_script": (further - own / CONCURRENT) * 1000,
@@ -86,6 +86,6 @@ def _stub_sweep(count: int) -> dict[str, Any]:
 
 
 def _span(job: Path) -> tuple[float, float]:
-    """Seconds since 1970: when a job's script began, and when it was done logging."""
+    """Return the seconds since 1970 at which a job's script began and at which it had logged."""
     begun, done = (job / "user_logs" / "std_log.txt").read_text(encoding="utf-8").split()
     return float(begun), float(done)

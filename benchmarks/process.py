@@ -1,4 +1,4 @@
-"""The whole process as a user pays for it: imports, training, logs, checkpoints, export."""
+"""The wall time of a whole run: imports, training, logs, checkpoints, export."""
 
 import os
 import subprocess
@@ -14,12 +14,12 @@ _BATCH_SIZE = 64
 
 
 def process(data: Path, epochs: int, rounds: int) -> None:
-    """Measures the wall time of train.py and of the eager script, one after the other in turns.
+    """Measure the wall time of train.py and of the eager script, in turns.
 
     Args:
         data: A folder with MNIST's files.
-        epochs: How many epochs either trains.
-        rounds: How many processes of each are measured, each in an empty folder.
+        epochs: Number of epochs of a run.
+        rounds: Number of runs of each script, each in an empty folder.
     """
     commands = {
         "trainer": [

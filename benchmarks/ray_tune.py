@@ -1,8 +1,8 @@
-"""Ray Tune with actors that it uses again for the next trial, over our fast training.
+"""Ray Tune with the compiled path; its actors are reused for the next trial.
 
-`python -m benchmarks.ray_tune DATA EPOCHS FOLDER TIMES`; nothing is tracked, Ray's results are in
-FOLDER. The last line of stdout is the seconds of the sweep alone; with TIMES 2, of a second one, in
-workers that have TensorFlow imported.
+`python -m benchmarks.ray_tune DATA EPOCHS FOLDER TIMES`. Nothing is tracked; Ray's results are in
+FOLDER. The last line of stdout is the seconds of the last sweep alone. With TIMES 2 that is a
+second sweep, whose workers have TensorFlow imported.
 """
 
 import os
@@ -14,17 +14,17 @@ from typing import Any
 import ray
 from ray import tune
 
-from benchmarks.configured import SPACE, configured
+from benchmarks.contestants import SPACE, Work
 
 _CONCURRENT = 2
 _TRIALS = 8
 
 
 class Trial(tune.Trainable):
-    """A step is an epoch. TensorFlow is imported here, in the actor's process, and only there."""
+    """A trial whose steps are epochs. TensorFlow is imported only here, in the actor's process."""
 
     def setup(self, config: dict[str, Any]) -> None:
-        from digits.data import load  # noqa: PLC0415 - imports what only an actor needs
+        from digits.data import load  # noqa: PLC0415 - only an actor needs it
 
         self._digits, self._test = load(Path(config["data"]))
         self.reset_config(config)
@@ -33,7 +33,7 @@ class Trial(tune.Trainable):
         from benchmarks.contestants import ours  # noqa: PLC0415 - as above
 
         self._epochs = int(new_config["epochs"])
-        self._epoch = ours.build(configured(self._digits, self._test, new_config))
+        self._epoch = ours.build(Work.of_trial(self._digits, self._test, new_config))
         return True
 
     def step(self) -> dict[str, Any]:
@@ -41,14 +41,14 @@ class Trial(tune.Trainable):
         return {"validation_acc": accuracy, "done": self.iteration + 1 >= self._epochs}
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
-        """Ray asks for none; without this it warns at each trial."""
+        """Do nothing: Ray asks for no checkpoint, but warns if this method is missing."""
 
     def load_checkpoint(self, checkpoint: Any) -> None:
-        """Nothing is kept."""
+        """Do nothing: there is no checkpoint."""
 
 
 def main(data: Path, epochs: int, folder: Path, times: int) -> None:
-    # Its default listens on the machine's address.
+    # By default Ray listens on the machine's address.
     ray.init(
         num_cpus=_CONCURRENT,
         include_dashboard=False,
@@ -85,6 +85,6 @@ def _sweep(data: Path, epochs: int, folder: Path) -> float:
 
 
 if __name__ == "__main__":
-    # It tells its makers of each use otherwise.
+    # Without this Ray reports its use to its makers.
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     main(Path(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4]))

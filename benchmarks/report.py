@@ -1,4 +1,4 @@
-"""Results as a table for people and as JSON for programs."""
+"""Results: a table for people, and JSON for programs."""
 
 import json
 import os
@@ -14,14 +14,14 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-# Below the current folder, as all that a command leaves.
+#: The folder for results, below the current folder.
 _RESULTS = Path("benchmarks", "results")
 _PACKAGES = ("tensorflow", "keras", "numpy", "mlflow", "torch", "jax", "optuna", "ray")
 
 
 @dataclass(frozen=True)
 class Spread:
-    """Seconds: the median of several runs, the fastest and the slowest."""
+    """The seconds of several runs: the median, the fastest and the slowest."""
 
     median: float
     low: float
@@ -36,7 +36,7 @@ def spread(values: Sequence[float]) -> Spread:
 
 
 def environment() -> dict[str, Any]:
-    """What a reader must know to judge the figures."""
+    """Return the facts about the machine that a reader needs to judge the figures."""
     return {
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
@@ -48,7 +48,7 @@ def environment() -> dict[str, Any]:
 
 
 def save(name: str, results: dict[str, Any]) -> Path:
-    """Writes results and environment to `benchmarks/results/<name>-<time>.json`."""
+    """Write results and environment to `benchmarks/results/<name>-<time>.json`."""
     _RESULTS.mkdir(parents=True, exist_ok=True)
     stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
     path = _RESULTS / f"{name}-{stamp}.json"

@@ -1,4 +1,4 @@
-"""Contestants in processes of their own, so that none pays for another's threads or memory."""
+"""Contestants in separate processes, so that no contestant slows another down."""
 
 import json
 import subprocess
@@ -14,12 +14,12 @@ _ROOT = Path(__file__).parents[1]
 
 
 def installed(names: tuple[str, ...]) -> list[str]:
-    """Those of the contestants whose package is installed."""
+    """Return the contestants whose package is installed."""
     return [name for name in names if find_spec(CONTESTANTS[name].needs)]
 
 
 class Rival:
-    """A contestant, ready to train an epoch when told to; idle otherwise.
+    """A contestant that trains an epoch for each call, and is idle otherwise.
 
     Args:
         name: Its key in `CONTESTANTS`.
@@ -54,7 +54,7 @@ class Rival:
         self._process.communicate()
 
     def epoch(self) -> tuple[float, float]:
-        """Trains an epoch and validates; returns seconds and validation accuracy."""
+        """Train an epoch and validate; return seconds and validation accuracy."""
         assert self._process.stdin
         self._process.stdin.write("epoch\n")
         self._process.stdin.flush()

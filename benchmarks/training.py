@@ -1,4 +1,4 @@
-"""Epochs of the same network by different means, in turns of two seconds or an epoch."""
+"""Epochs of the same network: speed in turns of two seconds, and accuracy over several seeds."""
 
 import json
 import random
@@ -18,22 +18,26 @@ from digits.data import load
 
 _ROOT = Path(__file__).parents[1]
 _BASE = "eager"
-# The first third of a second after a pause, in which others had the caches, is a tenth slower. Who
-# trains an epoch in that time would pay for it in each turn, who takes eight seconds would not.
+#: Seconds of a turn. In a pause other contestants fill the caches, so the first third of a second
+#: after it is a tenth slower. In turns of one epoch only fast contestants would pay for that.
 _TURN_SECONDS = 2.0
-# Multiplications and additions for one image of the network 784-256-128-10.
+#: Weights of the network 784-256-128-10.
 _WEIGHTS = 784 * 256 + 256 * 128 + 128 * 10
+#: Multiplications and additions for an image: a forward pass, and a step of training. The first
+#: layer passes no error on.
 _FORWARD = 2 * _WEIGHTS
-_TRAINING = 3 * _FORWARD - 2 * 784 * 256  # the first layer passes no error on
+_TRAINING = 3 * _FORWARD - 2 * 784 * 256
+_ACCURACY_NAMES = ("ours", "general", "eager")
+_ACCURACY_BATCH_SIZE = 64
 
 
 @dataclass(frozen=True)
 class Race:
-    """Who trains what, and how often.
+    """A race of contestants.
 
     Attributes:
         data: A folder with MNIST's files.
-        rounds: How many turns each contestant has; one epoch more goes before, for compilers.
+        rounds: Number of turns of each contestant. One epoch for compilers comes first.
         names: The contestants; those not installed are left out.
     """
 
@@ -43,7 +47,7 @@ class Race:
 
 
 def training(race: Race, batch_sizes: Sequence[int]) -> None:
-    """Measures images/s; prints a table for each batch size and writes one JSON file.
+    """Measure images/s, print a table for each batch size and write one JSON file.
 
     An epoch trains with all training images and validates with all test images.
     """
@@ -72,6 +76,34 @@ def training(race: Race, batch_sizes: Sequence[int]) -> None:
     print(f"written: {path}")
 
 
+def accuracy(data: Path, epochs: int, seeds: Sequence[int]) -> None:
+    """Train each contestant once for each seed, and print means and deviations.
+
+    Args:
+        data: A folder with MNIST's files.
+        epochs: Number of epochs of a training.
+        seeds: Decide initial weights and order of the images.
+    """
+    names = installed(_ACCURACY_NAMES)
+    found = {name: [_accuracy(name, data, epochs, seed) for seed in seeds] for name in names}
+    show(
+        f"Test accuracy after {epochs} epochs at batch {_ACCURACY_BATCH_SIZE}, {len(seeds)} seeds",
+        ["", "mean", "standard deviation", "lowest", "highest"],
+        [
+            [
+                CONTESTANTS[name].label,
+                f"{statistics.mean(values):.4f}",
+                f"{statistics.stdev(values):.4f}",
+                f"{min(values):.4f}",
+                f"{max(values):.4f}",
+            ]
+            for name, values in found.items()
+        ],
+    )
+    path = save("accuracy", {"epochs": epochs, "seeds": list(seeds), "test_acc": found})
+    print(f"written: {path}")
+
+
 def _race(race: Race, batch_size: int) -> tuple[dict[str, list[float]], dict[str, float]]:
     names = installed(race.names)
     order = random.Random(0)
@@ -86,12 +118,12 @@ def _race(race: Race, batch_size: int) -> tuple[dict[str, list[float]], dict[str
                 turn = _turn(rival)
                 seconds[rival.name].append(statistics.mean(took for took, _ in turn))
                 accuracies[rival.name] += [accuracy for _, accuracy in turn]
-    # Of the same number of epochs, which all have trained.
+    # The accuracy after the same number of epochs, which all contestants have trained.
     return seconds, {name: found[race.rounds] for name, found in accuracies.items()}
 
 
 def _turn(rival: Rival) -> list[tuple[float, float]]:
-    """Trains until the time is over, but at least an epoch; seconds and accuracy of each."""
+    """Train for the time of a turn, at least one epoch; return seconds and accuracy of each."""
     epochs: list[tuple[float, float]] = []
     while sum(took for took, _ in epochs) < _TURN_SECONDS:
         epochs.append(rival.epoch())
@@ -124,3 +156,8 @@ def _peak() -> dict[str, float]:
     output = subprocess.run(command, cwd=_ROOT, capture_output=True, check=True, text=True).stdout
     found: dict[str, float] = json.loads(output.splitlines()[-1])
     return found
+
+
+def _accuracy(name: str, data: Path, epochs: int, seed: int) -> float:
+    with Rival(name, data, _ACCURACY_BATCH_SIZE, seed) as rival:
+        return [rival.epoch()[1] for _ in range(epochs)][-1]

@@ -1,6 +1,6 @@
-"""A contestant in a process of its own, which trains an epoch for each line on its stdin.
+"""The process of a contestant, which trains an epoch for each line on its stdin.
 
-Its answers are JSON, one line each: first `{"versions": ...}` when it is ready, then
+Its answers are lines of JSON: `{"versions": ...}` when it is ready, then
 `{"seconds": ..., "accuracy": ...}` for each epoch.
 """
 
@@ -26,7 +26,7 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, required=True)
     parser.add_argument("--seed", type=int, required=True)
     arguments = parser.parse_args()
-    # The answers have the original stdout to themselves, whatever a library prints.
+    # Libraries print to stdout too, so the answers get a separate stream.
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
     contestant = CONTESTANTS[arguments.name]

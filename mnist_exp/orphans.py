@@ -1,10 +1,12 @@
-"""What a user's code has started, wherever it has gone: found by who is whose child.
+"""Orphan processes: descendants whose own parent has ended.
 
-A process may leave its group, its session, its parent and its environment behind, but not its
-nearest ancestor that is a subreaper, which becomes its parent when its own parent ends.
+A process can leave its process group, its session and its parent, and it can clear its environment.
+It cannot leave its nearest ancestor that is a subreaper: when its parent ends, that ancestor
+becomes its parent.
 https://man7.org/linux/man-pages/man2/PR_SET_CHILD_SUBREAPER.2const.html
 
-With the standard library's quick modules alone: supervisors are there in milliseconds.
+This module imports only parts of the standard library that load fast, because every job waits for
+its supervisor to start.
 """
 
 import ctypes
@@ -16,15 +18,17 @@ from contextlib import suppress
 from pathlib import Path
 
 _PR_SET_CHILD_SUBREAPER = 36
-#: Seconds between two looks, and after which nobody waits any more: the system holds it.
+#: Seconds between two searches for children.
 LOOK_S = 0.01
+#: Seconds after which nobody waits for killed children: the kernel cannot end them.
 STUCK_S = 5.0
 
+#: Ids of the subreapers among this process and those that it was forked from.
 _adopting: set[int] = set()
 
 
 def adopt_orphans() -> None:
-    """Become the parent of every descendant whose own parent has ended."""
+    """Make this process the parent of every descendant whose own parent ends."""
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
     _adopting.add(os.getpid())
 
@@ -37,16 +41,17 @@ def end_children(may_stay: Callable[[int], bool] = lambda _: False) -> None:
 
 
 def kill_children(may_stay: Callable[[int], bool]) -> bool:
-    """Kill the children there are now, and return whether there were any; theirs come next.
+    """Kill this process's present children, and return whether there were any.
 
-    Does nothing in a process that adopts nothing.
+    The children of a killed child become children of this process, so the next call kills them.
+    Does nothing in a process that does not adopt orphans.
 
     Args:
-        may_stay: Tells the children, by process id, that are left in peace with all that is theirs.
+        may_stay: Returns whether a child, given by its process id, is spared with its descendants.
     """
     orphans = [child for child in _children() if not may_stay(child)]
     for child in orphans:
-        # It is our own child: its number is no other's before we have waited for it.
+        # The id is safe to use: the kernel gives a child's id to no other process before waitpid.
         with suppress(OSError):
             os.kill(child, signal.SIGKILL)
             os.waitpid(child, os.WNOHANG)
@@ -54,7 +59,11 @@ def kill_children(may_stay: Callable[[int], bool]) -> bool:
 
 
 def reap_children(but: Collection[int]) -> None:
-    """Let go of adopted children that have ended; of all but those that somebody waits for."""
+    """Reap adopted children that have ended.
+
+    Args:
+        but: Children that other code waits for; they are not reaped here.
+    """
     for child in _children().difference(but):
         with suppress(OSError):
             os.waitpid(child, os.WNOHANG)
@@ -63,18 +72,19 @@ def reap_children(but: Collection[int]) -> None:
 def _children() -> set[int]:
     if os.getpid() not in _adopting:
         return set()
-    # A look may miss one while another ends, so there are two:
+    # One reading may miss a child while another child ends, so read twice:
     # https://man7.org/linux/man-pages/man5/proc_pid_task.5.html
-    return _one_look() | _one_look()
+    return _listed_children() | _listed_children()
 
 
-def _one_look() -> set[int]:
-    return {child for task in Path("/proc/self/task").iterdir() for child in _children_of(task)}
+def _listed_children() -> set[int]:
+    tasks = Path("/proc/self/task").iterdir()
+    return {child for task in tasks for child in _children_of(task)}
 
 
 def _children_of(task: Path) -> list[int]:
     try:
         return [int(word) for word in (task / "children").read_text(encoding="utf-8").split()]
     except OSError:
-        # A thread that has ended, or a kernel without CONFIG_PROC_CHILDREN.
+        # The thread has ended, or the kernel was built without CONFIG_PROC_CHILDREN.
         return []

@@ -1,9 +1,9 @@
-"""Run records: `run.json`, what a stage leaves for the next one and for people.
+"""Run records: each stage writes a `run.json` for later stages and for people.
 
-A record is written when its stage starts (status Running) and again when it ends, each time
-under a temporary name that is then renamed. `index.jsonl` in the outputs folder lists where the
-records are, one line for each, appended when a stage starts; the status is always read from
-the record itself. The schema is documented in docs/run-record.md.
+A record is written when its stage starts (status Running) and again when the stage ends, each time
+under a temporary name that is then renamed. `index.jsonl` in the outputs folder has a line for
+each record, appended when the stage starts. The line says where the record is; its status is
+always read from the record itself. docs/run-record.md describes the schema.
 """
 
 import json
@@ -18,7 +18,7 @@ from mnist_exp.config import Stage
 from mnist_exp.errors import NotFoundError
 from mnist_exp.status import JobStatus
 
-#: Raised when a field changes its meaning or goes; a new field alone does not raise it.
+#: Schema version, raised when a field changes its meaning or is removed, not when one is added.
 SCHEMA_VERSION = 1
 
 RECORD_NAME = "run.json"
@@ -27,21 +27,21 @@ _INDEX_NAME = "index.jsonl"
 
 @dataclass(frozen=True)
 class Record:
-    """What one stage did; times are ISO 8601 in UTC, durations in seconds.
+    """What one stage did. Times are ISO 8601 in UTC, durations are in seconds.
 
     Attributes:
-        name: The job's, model's or endpoint's name; what `run=` takes.
-        metrics: Metric name -> last value; of a sweep, its best trial's.
+        name: The name of the job, model or endpoint: the value that `run=` takes.
+        metrics: Metric name -> last value; of a sweep: of its best trial.
         trials: Of a sweep: name, status, parameters, best, last, why, log.
-        best: Of a sweep: the best trial's name, value and parameters.
-        insights: Of a sweep: why the best one won, what was saved, which parameters mattered; of a
-            training: how fast it was, and from which epoch it went on.
+        best: Of a sweep: the name, value and parameters of the best trial.
+        insights: Of a sweep: why the best trial won, what early termination saved, and which
+            parameters mattered. Of a training run: its speed, and the epoch that it resumed from.
         model: Of register and deploy: name, version, path.
         endpoint: Of deploy and invoke: name, scoring_uri, deployments.
-        paths: What a reader may want to open: folder, log, figures.
-        fingerprint: A hash of what decides what the stage makes; the same asks for the same.
+        paths: Files and folders to open: folder, log, figures.
+        fingerprint: A hash of everything that decides what the stage produces.
         why: Why the stage failed or was canceled, in one line.
-        log_tail: Of a job that failed: the last lines of its log.
+        log_tail: Of a failed job: the last lines of its log.
     """
 
     stage: Stage
@@ -70,11 +70,11 @@ class Record:
     warnings: Sequence[str] = ()
 
     def with_changes(self, **changes: Any) -> "Record":
-        """Return a copy with some fields set."""
+        """Return a copy with other values of some fields."""
         return replace(self, **changes)
 
     def save(self, folder: Path) -> Path:
-        """Write `run.json` into `folder`, whole or not at all, and return its path."""
+        """Write `run.json` into `folder`, completely or not at all, and return its path."""
         path = folder / RECORD_NAME
         write_json(path, asdict(self))
         return path
@@ -83,7 +83,7 @@ class Record:
 def write_json(path: Path, value: object, mode: int = 0o644) -> None:
     """Write `value` as JSON under a temporary name beside `path`, then rename it.
 
-    Not-a-number and infinite floats become null: JSON has no word for them.
+    Floats that are infinite or not a number become null: JSON has no value for them.
     """
     text = json.dumps(_finite(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -104,7 +104,7 @@ def load_record(path: Path) -> Record:
     """Read a `run.json`.
 
     Raises:
-        NotFoundError: There is none, it is damaged, or a newer version wrote it.
+        NotFoundError: There is no such file, it is damaged, or a newer version wrote it.
     """
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
@@ -123,10 +123,10 @@ def load_record(path: Path) -> Record:
 
 
 class RecordIndex:
-    """Where the records of an outputs folder are.
+    """The index of the records in an outputs folder.
 
     Args:
-        outputs: The outputs folder; it need not exist yet.
+        outputs: The outputs folder, which may not exist yet.
     """
 
     def __init__(self, outputs: Path) -> None:
@@ -137,13 +137,13 @@ class RecordIndex:
         """Append a line that says where the record is."""
         entry = {"name": record.name, "stage": record.stage.value, "folder": str(folder.resolve())}
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        # A line that a kill has left half-written must not swallow this one.
+        # A killed command may have written half a line, which this line must not continue.
         start = "\n" if self._ends_within_a_line() else ""
         with self._path.open("a", encoding="utf-8") as file:
             file.write(f"{start}{json.dumps(entry)}\n")
 
     def newest_first(self, *stages: Stage) -> Iterator[tuple[Record, Path]]:
-        """Yield the records of these stages that can still be read, and their folders."""
+        """Yield each readable record of these stages, and its run folder, the newest first."""
         wanted = {stage.value for stage in stages}
         for entry in reversed(self._entries()):
             if entry.get("stage") in wanted:
@@ -159,7 +159,7 @@ class RecordIndex:
                 file.seek(-1, os.SEEK_END)
                 return file.read() != b"\n"
         except OSError:
-            # There is no file, or nothing in it.
+            # The file does not exist or is empty.
             return False
 
     def _entries(self) -> list[dict[str, str]]:
@@ -171,13 +171,13 @@ class RecordIndex:
 
 
 def _parsed(line: str) -> dict[str, str]:
-    # A kill may leave the last line half-written: it names a record that never was.
+    # A killed command may have written half a line. Its record does not exist.
     try:
         entry = json.loads(line)
     except ValueError:
         return {}
-    is_one = isinstance(entry, dict) and all(isinstance(value, str) for value in entry.values())
-    return entry if is_one else {}
+    is_entry = isinstance(entry, dict) and all(isinstance(value, str) for value in entry.values())
+    return entry if is_entry else {}
 
 
 def _finite(value: Any) -> Any:

@@ -1,8 +1,8 @@
 """The code snapshot: which files of a code folder travel to a job, and their hash.
 
-As Azure ML does it: an `.amlignore` at the root of the folder replaces its `.gitignore`; ignore
-files of parent folders are not read; symbolic links are followed. Ours alone: a link to a folder
-that it stands in is left out, and so is the outputs folder, which may stand in the code folder.
+The rules are Azure ML's: an `.amlignore` in the code folder replaces its `.gitignore`, ignore files
+of other folders are not read, and symbolic links are followed. Two rules are ours: a link to one of
+its parent folders is left out, and so is the outputs folder, which may be in the code folder.
 https://learn.microsoft.com/azure/machine-learning/how-to-train-model
 """
 
@@ -23,10 +23,10 @@ def snapshot_files(source: Path, leave_out: Path | None = None) -> list[Path]:
 
     Args:
         source: The code folder.
-        leave_out: A folder whose files do not travel wherever it stands: the outputs folder.
+        leave_out: A folder whose files do not travel, wherever it is: the outputs folder.
 
     Raises:
-        JobError: `source` is no folder.
+        JobError: `source` is not a folder.
     """
     if not source.is_dir():
         raise JobError(f"job.code: must be a folder, got {source}; name one that exists")
@@ -37,7 +37,7 @@ def snapshot_files(source: Path, leave_out: Path | None = None) -> list[Path]:
 
 
 def snapshot_hash(source: Path, leave_out: Path | None = None) -> str:
-    """Return a SHA-256 over names and contents: the same code, the same hash."""
+    """Return a SHA-256 of names and contents: the same code has the same hash."""
     digest = hashlib.sha256()
     for path in snapshot_files(source, leave_out):
         content = hashlib.sha256((source / path).read_bytes()).hexdigest()
@@ -46,10 +46,10 @@ def snapshot_hash(source: Path, leave_out: Path | None = None) -> str:
 
 
 def copy_snapshot(source: Path, target: Path, leave_out: Path | None = None) -> None:
-    """Copy the files that travel into `target`, which is made if need be.
+    """Copy the files that travel into `target`, and create `target` if it does not exist.
 
     Raises:
-        JobError: `source` is no folder.
+        JobError: `source` is not a folder.
     """
     files = snapshot_files(source, leave_out)
     target.mkdir(parents=True, exist_ok=True)
@@ -73,10 +73,11 @@ def _walk(
     """Yield every file below `folder` that is not ignored.
 
     Args:
-        source: What the ignore rules are relative to.
-        folder: Where to look.
-        ignored: The rules.
-        skipped: Folders, links resolved, that are not entered: those above, so that loops end.
+        source: The code folder, to which the ignore rules are relative.
+        folder: The folder to walk.
+        ignored: The ignore rules.
+        skipped: Folders, with links resolved, that are not entered. The parent folders are among
+            them, so that loops end.
     """
     real = folder.resolve()
     if real in skipped:
@@ -91,6 +92,6 @@ def _walk(
 
 
 def _is_ignored_whole(name: str, ignored: GitIgnoreSpec) -> bool:
-    """Whether nothing below a folder can travel; saves a walk through `.venv` and the like."""
+    """Whether nothing below a folder can travel; avoids a walk through `.venv` and the like."""
     negated = any(pattern.include is False for pattern in ignored.patterns)
     return not negated and ignored.match_file(name)

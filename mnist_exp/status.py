@@ -4,7 +4,7 @@ from enum import StrEnum
 
 
 class JobStatus(StrEnum):
-    """Azure ML's words for where a job is.
+    """The status of a job, in Azure ML's words.
 
     https://learn.microsoft.com/python/api/azure-ai-ml/azure.ai.ml.entities.job
     """
@@ -22,10 +22,10 @@ class JobStatus(StrEnum):
 
     @property
     def is_finished(self) -> bool:
-        """Whether the job will not change any more."""
+        """Whether the job has ended."""
         return self is JobStatus.COMPLETED or self.ended_badly
 
     @property
     def ended_badly(self) -> bool:
-        """Whether the job has ended, and not as it should."""
+        """Whether the job has failed or was canceled."""
         return self in {JobStatus.FAILED, JobStatus.CANCELED}

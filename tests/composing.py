@@ -8,9 +8,8 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 
-from mnist_exp.cli.execution import split
-from mnist_exp.cli.schemas import register_schemas, to_config
-from mnist_exp.config import ExperimentConfig
+from mnist_exp.cli.compose import register_schemas, split, to_experiment
+from mnist_exp.experiment import Experiment
 from tests.conftest import REPOSITORY
 
 CONF = REPOSITORY / "conf"
@@ -32,16 +31,16 @@ def composed(*overrides: str, config_dir: Path | None = None) -> DictConfig:
         return compose("config", [*overrides, *more], return_hydra_config=True)
 
 
-def config(*overrides: str, config_dir: Path | None = None) -> ExperimentConfig:
+def config(*overrides: str, config_dir: Path | None = None) -> Experiment:
     """Return the typed config."""
-    return to_config(*split(composed(*overrides, config_dir=config_dir)))
+    return to_experiment(*split(composed(*overrides, config_dir=config_dir)))
 
 
 @functools.cache
-def _kept(overrides: tuple[str, ...]) -> ExperimentConfig:
+def _kept(overrides: tuple[str, ...]) -> Experiment:
     return config(*overrides)
 
 
-def fresh_config(*overrides: str) -> ExperimentConfig:
+def fresh_config(*overrides: str) -> Experiment:
     """Return a config of the caller's own to change; composed only once."""
     return copy.deepcopy(_kept(overrides))

@@ -17,7 +17,7 @@ from mnist_exp.workspaces.local.tracking.database import STORE_NAME
 from tests.azure_emulator.certificates import Certificates, make_certificates
 from tests.guard.sitecustomize import LOG_VARIABLE, install
 
-pytest_plugins = ["tests.support.azure_commands"]
+pytest_plugins = ["tests.support.azure_commands", "tests.support.in_process"]
 
 # A shell that starts this in the background has it ignore these, and so would every command that is
 # tested; a handler, unlike that, is not handed on.

@@ -1,10 +1,10 @@
-"""Descendants that have left their group, their session and their parent: ended, or let go."""
+"""Orphan processes in a session of their own: killed or reaped by their subreaper."""
 
 import subprocess
 import sys
 
-#: What scripts begin with. A process that is left sleeps in a session of its own, without any
-#: environment, and its parent has ended.
+#: The beginning of each script. `leave` starts an orphan process that sleeps in a session of its
+#: own, without any environment variable.
 PRELUDE = """
 import os, time
 from pathlib import Path
@@ -17,7 +17,7 @@ def leave():
     with Popen(LEAVE, env={}, stdout=PIPE, start_new_session=True) as child:
         return int(child.stdout.read())
 
-def is_there(process):
+def exists(process):
     return Path(f"/proc/{process}").exists()
 
 def has_ended(process):
@@ -25,48 +25,48 @@ def has_ended(process):
 """
 
 
-def told(script: str) -> str:
-    """Return what a script prints; in a process of its own, because adopting is for good."""
+def output(script: str) -> str:
+    """Return what a script prints. It runs in a process of its own, which stays a subreaper."""
     command = [sys.executable, "-c", PRELUDE + script]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
-def test_what_a_child_has_left_is_ended():
+def test_an_orphan_of_a_child_is_killed():
     script = """
 adopt_orphans()
 left = leave()
-print(is_there(left))
+print(exists(left))
 end_children()
-print(is_there(left))
+print(exists(left))
 """
-    assert told(script) == "True\nFalse\n"
+    assert output(script) == "True\nFalse\n"
 
 
-def test_who_may_stay_is_left_in_peace():
+def test_a_child_that_may_stay_is_spared():
     script = """
 adopt_orphans()
 stays, goes = leave(), leave()
 end_children(lambda child: child == stays)
-print(is_there(stays), is_there(goes))
+print(exists(stays), exists(goes))
 end_children()
 """
-    assert told(script) == "True False\n"
+    assert output(script) == "True False\n"
 
 
-def test_who_adopts_nothing_ends_nothing():
+def test_a_process_that_adopts_no_orphans_kills_no_child():
     script = """
 child = Popen(["/bin/sleep", "60"])
 print(kill_children(lambda _: False), child.poll())
 child.kill()
 child.wait()
 """
-    assert told(script) == "False None\n"
+    assert output(script) == "False None\n"
 
 
 def test_a_forked_process_does_not_adopt_by_itself():
-    # What prctl(2) says of fork; the child must not take itself for a subreaper either.
+    # prctl(2): a fork is not a subreaper. The child must not take itself for one either.
     script = """
 adopt_orphans()
 child = Popen(["/bin/sleep", "60"])
@@ -81,16 +81,16 @@ os.wait()
 child.kill()
 child.wait()
 """
-    assert told(script) == "None\n"
+    assert output(script) == "None\n"
 
 
-def test_the_ended_are_let_go_but_for_those_that_somebody_waits_for():
+def test_ended_children_are_reaped_except_those_that_others_wait_for():
     script = """
 adopt_orphans()
 ours, adopted = Popen(["/bin/true"]), Popen(["/bin/true"])
 while not (has_ended(ours.pid) and has_ended(adopted.pid)):
     time.sleep(0.01)
 reap_children(but=[ours.pid])
-print(is_there(ours.pid), is_there(adopted.pid), ours.wait())
+print(exists(ours.pid), exists(adopted.pid), ours.wait())
 """
-    assert told(script) == "True False 0\n"
+    assert output(script) == "True False 0\n"

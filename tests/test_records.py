@@ -9,8 +9,9 @@ import pytest
 
 from mnist_exp.config import Stage
 from mnist_exp.errors import NotFoundError
-from mnist_exp.records import SCHEMA_VERSION, Record, RecordIndex, load_record, write_json
+from mnist_exp.records import SCHEMA_VERSION, Record, load_record, write_json
 from mnist_exp.status import JobStatus
+from tests.support.recorded_outputs import RecordedOutputs
 
 
 def record(name: str = "train_1", stage: Stage = Stage.train, **changes: object) -> Record:
@@ -125,44 +126,28 @@ def test_a_missing_record_is_not_found(tmp_path: Path) -> None:
         load_record(tmp_path / "run.json")
 
 
-class Outputs:
-    """An outputs folder with records in it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.index = RecordIndex(folder)
-        self.lines = folder / "index.jsonl"
-
-    def add(self, name: str, stage: Stage = Stage.train) -> None:
-        """Add a record in a folder of its own."""
-        one = record(name, stage)
-        folder = self.folder / "runs" / name
-        one.save(folder)
-        self.index.add(one, folder)
-
-    def names(self, *stages: Stage) -> list[str]:
-        """The names of the records, as the index has them."""
-        return [one.name for one, _ in self.index.newest_first(*stages)]
-
-
 @pytest.fixture
-def outputs(tmp_path: Path) -> Outputs:
-    return Outputs(tmp_path / "out puts ü")
+def outputs(tmp_path: Path) -> RecordedOutputs:
+    return RecordedOutputs(tmp_path / "out puts ü")
 
 
-def test_an_empty_index_yields_nothing(outputs: Outputs) -> None:
-    assert outputs.names(Stage.train) == []
-    assert not outputs.folder.exists()
+def names(outputs: RecordedOutputs, *stages: Stage) -> list[str]:
+    return [found.name for found, _ in outputs.index.newest_first(*stages)]
 
 
-def test_the_index_yields_the_newest_records_of_the_given_stages(outputs: Outputs) -> None:
+def test_an_empty_index_yields_nothing(outputs: RecordedOutputs) -> None:
+    assert names(outputs, Stage.train) == []
+    assert not outputs.path.exists()
+
+
+def test_the_index_yields_the_newest_records_of_the_given_stages(outputs: RecordedOutputs) -> None:
     for name, stage in (("a", Stage.train), ("b", Stage.sweep), ("c", Stage.train)):
-        outputs.add(name, stage)
-    assert outputs.names(Stage.train) == ["c", "a"]
-    assert outputs.names(Stage.train, Stage.sweep) == ["c", "b", "a"]
-    assert outputs.names(Stage.deploy) == []
+        outputs.add(stage, name)
+    assert names(outputs, Stage.train) == ["c", "a"]
+    assert names(outputs, Stage.train, Stage.sweep) == ["c", "b", "a"]
+    assert names(outputs, Stage.deploy) == []
     (_, folder), *_ = outputs.index.newest_first(Stage.train)
-    assert folder == (outputs.folder / "runs" / "c").resolve()
+    assert folder == (outputs.path / "runs" / "003").resolve()
 
 
 @pytest.mark.parametrize(
@@ -179,23 +164,23 @@ def test_the_index_yields_the_newest_records_of_the_given_stages(outputs: Output
         b"\xff\xfe\n",
     ],
 )
-def test_damaged_lines_are_skipped(outputs: Outputs, damage: bytes) -> None:
-    outputs.add("before")
-    with outputs.lines.open("ab") as file:
+def test_damaged_lines_are_skipped(outputs: RecordedOutputs, damage: bytes) -> None:
+    outputs.add(Stage.train, "before")
+    with (outputs.path / "index.jsonl").open("ab") as file:
         file.write(damage)
-    outputs.add("after")
-    assert outputs.names(Stage.train) == ["after", "before"]
+    outputs.add(Stage.train, "after")
+    assert names(outputs, Stage.train) == ["after", "before"]
 
 
-def test_deleted_records_are_skipped(outputs: Outputs) -> None:
-    outputs.add("a")
-    outputs.add("b")
-    (outputs.folder / "runs" / "b" / "run.json").unlink()
-    assert outputs.names(Stage.train) == ["a"]
+def test_deleted_records_are_skipped(outputs: RecordedOutputs) -> None:
+    outputs.add(Stage.train, "a")
+    outputs.add(Stage.train, "b")
+    (outputs.path / "runs" / "002" / "run.json").unlink()
+    assert names(outputs, Stage.train) == ["a"]
 
 
-def test_the_status_is_read_from_the_record(outputs: Outputs) -> None:
-    outputs.add("a")
-    record("a", status=JobStatus.FAILED).save(outputs.folder / "runs" / "a")
+def test_the_status_is_read_from_the_record(outputs: RecordedOutputs) -> None:
+    outputs.add(Stage.train, "a")
+    record("a", status=JobStatus.FAILED).save(outputs.path / "runs" / "001")
     ((found, _),) = outputs.index.newest_first(Stage.train)
     assert found.status is JobStatus.FAILED

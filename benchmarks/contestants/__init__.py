@@ -1,22 +1,33 @@
-"""The ways to train the same network that are measured against each other.
+"""Ways to train the same network, which are measured against each other.
 
-Each module has a function `build(work: Work, **options) -> Epoch`; the rivals are written the way
+Each module has a function `build(work: Work, **options) -> Epoch`. Rivals are written in the way
 their users write them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-# Trains one epoch, validates, and returns the validation accuracy.
+if TYPE_CHECKING:
+    from digits.data import Digits
+
+#: A function that trains one epoch, validates, and returns the validation accuracy.
 Epoch = Callable[[], float]
+
+#: The configurations of the sweep benchmark: eight.
+SPACE = {
+    "batch_size": [64, 128],
+    "learning_rate": [0.01, 0.1],
+    "first_layer_neurons": [128, 256],
+}
 
 
 @dataclass(frozen=True)
 class Work:
-    """What is to be learned: pixels (count, 784) from 0 to 255, digits (count,), and how."""
+    """The task of a contestant: pixels (count, 784) from 0 to 255, digits (count,), parameters."""
 
     images: npt.NDArray[np.uint8]
     labels: npt.NDArray[np.uint8]
@@ -27,10 +38,24 @@ class Work:
     hidden: tuple[int, int] = (256, 128)
     learning_rate: float = 0.01
 
+    @classmethod
+    def of_trial(cls, digits: "Digits", test: "Digits", drawn: Mapping[str, float]) -> "Work":
+        """Return the task of a sweep's trial, with values that a sampler drew from `SPACE`."""
+        return cls(
+            digits.images,
+            digits.labels,
+            test.images,
+            test.labels,
+            int(drawn["batch_size"]),
+            42,
+            (int(drawn["first_layer_neurons"]), 128),
+            float(drawn["learning_rate"]),
+        )
+
 
 @dataclass(frozen=True)
 class Contestant:
-    """One row of the table: which module, with which options, and what it must have installed."""
+    """A row of the table: module, options, and the package that it needs."""
 
     label: str
     module: str

@@ -1,4 +1,4 @@
-"""The loop that tutorials teach: a GradientTape for each batch, run eagerly, op by op."""
+"""The loop of tutorials: a GradientTape for each batch, run eagerly, op by op."""
 
 import keras
 import numpy as np
@@ -19,7 +19,7 @@ class Network(keras.Model):  # type: ignore[misc]
 
 
 class EagerTraining:
-    """Each epoch shuffles by copying the whole training set, as those loops do."""
+    """Training that copies the whole training set to shuffle it, as those loops do."""
 
     def __init__(self, work: Work) -> None:
         keras.utils.set_random_seed(work.seed)

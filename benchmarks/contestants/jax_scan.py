@@ -1,4 +1,4 @@
-"""JAX: value_and_grad in a `lax.scan` over the epoch, compiled whole."""
+"""JAX: value_and_grad in a `lax.scan` over the epoch, compiled as a whole."""
 
 from itertools import pairwise
 from typing import Any

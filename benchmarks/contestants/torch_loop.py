@@ -1,4 +1,4 @@
-"""PyTorch's plain loop, with its fused SGD; its Linear layers are started as Keras's are."""
+"""PyTorch's plain loop with its fused SGD, and the initial weights of Keras's Dense layer."""
 
 import torch
 from torch import nn

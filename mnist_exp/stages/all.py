@@ -1,4 +1,4 @@
-"""stage=all: every stage, one after the other, each with a record of its own."""
+"""stage=all: every stage of the tutorial, one after the other, each with its own record."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -23,23 +23,23 @@ _ORDER = (
 
 
 class AllStages:
-    """Runs the whole tutorial."""
+    """The stage that runs the whole tutorial."""
 
     stage = Stage.all
 
     def faults(self, context: StageContext) -> list[str]:
-        """The endpoint must be one that may be deleted at the end."""
-        return [*_about_others(context.config.endpoint), *self._endpoint_faults(context)]
+        """Return why the endpoint must not be deleted at the end."""
+        return [*_other_endpoint_faults(context.config.endpoint), *self._endpoint_faults(context)]
 
     def _endpoint_faults(self, context: StageContext) -> list[str]:
         endpoint = context.config.endpoint
-        rule = "stage=all deletes its endpoint at the end, so it must make a new one"
+        rule = "stage=all deletes its endpoint at the end, so it must create a new one"
         if endpoint.reuse:
-            return [f"endpoint.reuse: {rule}, got true; add endpoint.reuse=false, or stage=deploy"]
+            return [f"endpoint.reuse: {rule}, got true; set it to false, or use stage=deploy"]
         if endpoint.name is not None and endpoint.name == unfinished_endpoint(context):
             return []
         if endpoint.name is not None and not RUNNERS[Stage.cleanup].faults(context):
-            return [f"endpoint.name: {rule}, got {endpoint.name}, which exists; name another"]
+            return [f"endpoint.name: {rule}, got {endpoint.name}, which exists; use another name"]
         return []
 
     def name(self, context: StageContext) -> str:
@@ -47,8 +47,8 @@ class AllStages:
         return new_job_name("all")
 
     def run(self, context: StageContext, record: Record) -> Record:
-        """Run the stages; once there is an endpoint it is deleted, whatever happens after."""
-        produced = self._taken_over(context)
+        """Run the stages, and delete the endpoint at the end, whatever happens."""
+        produced = self._earlier_results(context)
         try:
             for stage in _ORDER:
                 if stage not in produced:
@@ -59,13 +59,11 @@ class AllStages:
         self._clean_up(context, produced)
         return _summary(record, produced).with_changes(paths={"folder": str(context.folder)})
 
-    def _taken_over(self, context: StageContext) -> dict[Stage, Record]:
-        """Return what the same command has completed before it was cut short."""
+    def _earlier_results(self, context: StageContext) -> dict[Stage, Record]:
+        """Return the stages that the same command completed before it was interrupted."""
         found = completed_stages(context)
         for stage, record in found.items():
-            context.display.message(
-                f"{stage.value}: found {record.name}, done by an earlier command"
-            )
+            context.display.message(f"{stage.value}: uses {record.name} of an earlier command")
             record.save(context.folder / stage.value)
         return found
 
@@ -76,50 +74,50 @@ class AllStages:
         return run_stage(RUNNERS[stage], inner)
 
     def _clean_up_after_failure(self, context: StageContext, produced: dict[Stage, Record]) -> None:
-        """Clean up, and let nothing that goes wrong hide what went wrong first."""
+        """Clean up without hiding the first error: print errors of the cleanup."""
         try:
             self._clean_up(context, produced)
         except MnistExpError as error:
             for line in error.lines:
                 context.display.message(line)
-            context.display.message("delete what is left with mnist-exp stage=cleanup")
+            context.display.message("delete the endpoint with mnist-exp stage=cleanup")
 
     def _clean_up(self, context: StageContext, produced: dict[Stage, Record]) -> None:
-        """Delete the endpoint that this command has begun, finished or not."""
+        """Delete the endpoint that this command created, even if its deployment failed."""
         try:
-            begun = load_record(context.folder / Stage.deploy.value / RECORD_NAME)
+            deployed = load_record(context.folder / Stage.deploy.value / RECORD_NAME)
         except NotFoundError:
             return
-        produced.setdefault(Stage.deploy, begun)
+        produced.setdefault(Stage.deploy, deployed)
         inner = replace(context, produced=produced)
         if not RUNNERS[Stage.cleanup].faults(inner):
             produced[Stage.cleanup] = self._run_one(context, Stage.cleanup, produced)
 
 
-def _about_others(endpoint: EndpointConfig) -> Iterator[str]:
-    """Keys and traffic of an endpoint that is there: this one is new, with one deployment."""
+def _other_endpoint_faults(endpoint: EndpointConfig) -> Iterator[str]:
+    """Yield each key that makes sense only for an endpoint that already exists."""
     own = endpoint.deployment.name
     for key in ("traffic", "mirror_traffic"):
         for name in getattr(endpoint, key):
             if name != own:
                 yield (
-                    f"endpoint.{key}.{name}: must be {own}, since stage=all makes a new endpoint "
-                    "with that deployment alone; use stage=deploy"
+                    f"endpoint.{key}.{name}: must be {own}, since stage=all creates a new "
+                    "endpoint with that deployment only; use stage=deploy"
                 )
     if endpoint.invoke_deployment not in (None, own):
         yield (
-            f"endpoint.invoke_deployment: must be {own}, since stage=all makes a new endpoint with "
-            f"that deployment alone, got {endpoint.invoke_deployment}; use stage=invoke"
+            f"endpoint.invoke_deployment: must be {own}, since stage=all creates a new endpoint "
+            f"with that deployment only, got {endpoint.invoke_deployment}; use stage=invoke"
         )
     if endpoint.regenerate_key is not None:
         yield (
-            "endpoint.regenerate_key: must be left out, since stage=all makes a new endpoint with "
-            f"new keys, got {endpoint.regenerate_key.value}; use stage=deploy"
+            "endpoint.regenerate_key: must be left out, since stage=all creates a new endpoint "
+            f"with new keys, got {endpoint.regenerate_key.value}; use stage=deploy"
         )
 
 
 def _summary(record: Record, produced: dict[Stage, Record]) -> Record:
-    """Return the record of the whole: the winner, its model, its endpoint."""
+    """Return the record of stage=all: the best trial, its model and its endpoint."""
     sweep, register = produced[Stage.sweep], produced[Stage.register]
     return record.with_changes(
         parameters=dict(register.parameters),

@@ -1,44 +1,46 @@
-"""stage=cleanup: delete the endpoint, after showing what is deployed behind it."""
+"""stage=cleanup: show the deployments of the endpoint, then delete it."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from mnist_exp.config import Stage
 from mnist_exp.errors import NotFoundError
 from mnist_exp.records import Record
+from mnist_exp.results import Endpoint
 from mnist_exp.stages.context import StageContext
 from mnist_exp.stages.deploy import endpoint_entry
 from mnist_exp.stages.earlier_records import deployed_endpoint, missing_endpoint
 
 
 class CleanupStage:
-    """Deletes the endpoint and all that runs for it; the compute target too, if asked."""
+    """The stage that deletes the endpoint, and with `delete_on_cleanup` the compute target."""
 
     stage = Stage.cleanup
 
     def faults(self, context: StageContext) -> list[str]:
-        """There must be something to delete."""
+        """Return why there is nothing to delete."""
         return [] if context.config.compute.delete_on_cleanup else missing_endpoint(context)
 
     def name(self, context: StageContext) -> str:
-        """Return the endpoint's name; the compute target's where that alone is to be deleted."""
+        """Return the name of the endpoint; without one, the name of the compute target."""
         try:
             return deployed_endpoint(context)
         except NotFoundError:
             return context.config.compute.name
 
     def run(self, context: StageContext, record: Record) -> Record:
-        """Delete what there is, wait for that, and tell what still costs money."""
+        """Delete endpoint and compute target, then print what still costs money."""
         record = self._delete_endpoint(context, record)
         compute = context.config.compute
         if compute.delete_on_cleanup and context.workspace.delete_compute(compute.name):
             context.display.message(f"deleted compute {compute.name}")
-        left = list(context.workspace.costs())
-        for line in left:
+        costs = list(context.workspace.costs())
+        for line in costs:
             context.display.message(f"still costs money: {line}")
-        return record.with_changes(warnings=left)
+        return record.with_changes(warnings=costs)
 
     def _delete_endpoint(self, context: StageContext, record: Record) -> Record:
-        """Show the deployments, then delete the endpoint and wait for that."""
+        """Show the deployments, then delete the endpoint and wait until it is deleted."""
         try:
             endpoint = context.workspace.get_endpoint(record.name)
         except NotFoundError:
@@ -52,11 +54,15 @@ class CleanupStage:
                 f"traffic, {deployment.provisioning_state})"
             )
         context.workspace.delete_endpoint(record.name)
-        # What nobody can call any more has neither address nor traffic.
-        gone: dict[str, Any] = {"scoring_uri": None, "traffic": {}, "mirror_traffic": {}}
-        states = [
-            {**one, "provisioning_state": "Deleted", "scoring_uri": None}
-            for one in endpoint_entry(endpoint)["deployments"]
-        ]
-        entry = {**endpoint_entry(endpoint), **gone, "deployments": states}
-        return record.with_changes(endpoint=entry)
+        return record.with_changes(endpoint=_deleted_entry(endpoint))
+
+
+def _deleted_entry(endpoint: Endpoint) -> Mapping[str, Any]:
+    """Return what the record says about a deleted endpoint, which has no address and no traffic."""
+    entry = endpoint_entry(endpoint)
+    deployments = [
+        {**deployment, "provisioning_state": "Deleted", "scoring_uri": None}
+        for deployment in entry["deployments"]
+    ]
+    no_traffic: Mapping[str, Any] = {"scoring_uri": None, "traffic": {}, "mirror_traffic": {}}
+    return {**entry, **no_traffic, "deployments": deployments}

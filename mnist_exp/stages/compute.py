@@ -1,20 +1,19 @@
-"""stage=compute: get the compute target, or create it."""
+"""stage=compute: get or create the compute target."""
 
 from dataclasses import asdict
 
-from mnist_exp.build import compute_spec
 from mnist_exp.config import Stage
 from mnist_exp.records import Record
 from mnist_exp.stages.context import StageContext
 
 
 class ComputeStage:
-    """Gets the compute target, or creates it."""
+    """The stage that gets or creates the compute target."""
 
     stage = Stage.compute
 
     def faults(self, context: StageContext) -> list[str]:
-        """Nothing beyond the config's own rules."""
+        """Return no faults: the config's own rules are enough."""
         return []
 
     def name(self, context: StageContext) -> str:
@@ -22,8 +21,8 @@ class ComputeStage:
         return context.config.compute.name
 
     def run(self, context: StageContext, record: Record) -> Record:
-        """Get or create it."""
-        compute = context.workspace.get_or_create_compute(compute_spec(context.config))
+        """Get or create the compute target, and print the workspace's notes."""
+        compute = context.workspace.get_or_create_compute(context.config.compute)
         for note in compute.notes:
             context.display.message(note)
         return record.with_changes(compute=asdict(compute))

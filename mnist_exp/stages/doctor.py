@@ -1,4 +1,4 @@
-"""stage=doctor: what would go wrong, line by line, before anything costs money."""
+"""stage=doctor: find out what would fail, before anything costs money."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from packaging.requirements import Requirement
 
 from mnist_exp import checks
-from mnist_exp.build import compute_spec, deployment_spec
+from mnist_exp.build import deployment_spec
 from mnist_exp.config import Stage
 from mnist_exp.errors import MnistExpError
 from mnist_exp.records import Record
@@ -15,25 +15,25 @@ from mnist_exp.results import Finding, Level
 from mnist_exp.stages.context import StageContext
 from mnist_exp.status import JobStatus
 
-#: Packages that hold each other to versions: azureml-mlflow is behind MLflow.
-_TIED = ("azureml-mlflow", "azure-ai-ml")
+#: Packages that need certain versions of others: azureml-mlflow does not allow every MLflow.
+_PINNING = ("azureml-mlflow", "azure-ai-ml")
 
 
 class DoctorStage:
-    """Looks at config, packages and workspace, and changes nothing."""
+    """The stage that examines config, packages and workspace; it changes nothing."""
 
     stage = Stage.doctor
 
     def faults(self, context: StageContext) -> list[str]:
-        """Whatever is wrong is a finding."""
+        """Return no faults: everything that is wrong is a finding."""
         return []
 
     def name(self, context: StageContext) -> str:
-        """Return the workspace that is looked at."""
+        """Return the type of the workspace."""
         return context.config.workspace.type.value
 
     def run(self, context: StageContext, record: Record) -> Record:
-        """Show each finding; a failing one fails the stage."""
+        """Print each finding; the stage fails if one of them is a failure."""
         findings = []
         for finding in self._findings(context):
             findings.append(finding)
@@ -42,7 +42,7 @@ class DoctorStage:
         warned = [finding for finding in findings if finding.level is Level.WARN]
         lines = [f"{finding.what}: {finding.text}" for finding in (*failing, *warned)]
         if failing:
-            why = f"{len(failing)} of {len(findings)} things looked at would fail; see above"
+            why = f"{len(failing)} of {len(findings)} checks failed; see above"
             record = record.with_changes(status=JobStatus.FAILED, why=why)
         return record.with_changes(warnings=lines)
 
@@ -52,24 +52,24 @@ class DoctorStage:
         config = context.config
         try:
             deployment = deployment_spec(config, "endpoint", "model:1")
-            yield from context.workspace.diagnose(compute_spec(config), deployment)
+            yield from context.workspace.diagnose(config.compute, deployment)
         except MnistExpError as error:
             yield from (Finding(Level.FAIL, "workspace", line) for line in error.lines)
 
 
 def config_findings(context: StageContext) -> Iterator[Finding]:
-    """Yield what the rules and the table of what is retired say of the whole experiment."""
+    """Yield the faults and the warnings of the whole config, as for stage=all."""
     whole = replace(context.config, stage=Stage.all)
     faults, warnings = checks.faults(whole), checks.warnings(whole)
     yield from (Finding(Level.FAIL, *_split(line)) for line in faults)
     yield from (Finding(Level.WARN, *_split(line)) for line in warnings)
     if not faults:
-        yield Finding(Level.OK, "config", "keeps every rule: names, sizes, search space, limits")
+        yield Finding(Level.OK, "config", "follows every rule: names, sizes, search space, limits")
 
 
 def version_findings() -> Iterator[Finding]:
-    """Yield where installed packages are not what others need: MLflow above all."""
-    for package in _TIED:
+    """Yield whether the installed packages have versions that work together, MLflow above all."""
+    for package in _PINNING:
         try:
             needed = [Requirement(line) for line in requires(package) or ()]
         except PackageNotFoundError:
@@ -81,7 +81,7 @@ def version_findings() -> Iterator[Finding]:
         for line in clashes:
             yield Finding(Level.FAIL, package, f"{line}; pip install -c constraints.txt ...")
         if not clashes:
-            yield Finding(Level.OK, package, f"{version(package)}, with all that it needs")
+            yield Finding(Level.OK, package, f"{version(package)}, and the versions that it needs")
 
 
 def _clash(requirement: Requirement) -> str | None:

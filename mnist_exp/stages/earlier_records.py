@@ -1,4 +1,4 @@
-"""Which earlier record a stage goes on from: the one in this command, the one named, the latest."""
+"""The earlier records that a stage starts from: of this command, named by `run=`, or the newest."""
 
 from mnist_exp.config import Stage
 from mnist_exp.errors import NotFoundError
@@ -6,17 +6,17 @@ from mnist_exp.records import Record
 from mnist_exp.stages.context import StageContext
 from mnist_exp.status import JobStatus
 
-#: Stages whose `run=` names the record of a deployment.
+#: Stages in which `run=` names the record of a deployment.
 _CALLING = (Stage.invoke, Stage.status, Stage.logs, Stage.cleanup)
-#: Stages that look at an endpoint, or remove it, even when its deployment has failed.
-_LOOKING = (Stage.status, Stage.logs, Stage.cleanup, Stage.all)
+#: Stages that use an endpoint although its deployment failed.
+_INSPECTING = (Stage.status, Stage.logs, Stage.cleanup, Stage.all)
 
 
 def source_job(context: StageContext) -> Record:
-    """Return the sweep or training run to register.
+    """Return the record of the sweep or training run to register.
 
     Raises:
-        NotFoundError: None has been completed, none has the name, or it has no best trial.
+        NotFoundError: No such job was completed, or the sweep has no best trial.
     """
     wanted = context.config.run
     stages = (Stage.sweep,) if wanted is None else (Stage.sweep, Stage.train)
@@ -24,7 +24,7 @@ def source_job(context: StageContext) -> Record:
     if record is None and wanted is not None:
         raise NotFoundError(
             f"run: must name a completed sweep or training run, got {wanted}; "
-            "run.json of each run has its name"
+            "find the name in the run.json of each run"
         )
     if record is None:
         raise NotFoundError(
@@ -33,8 +33,8 @@ def source_job(context: StageContext) -> Record:
         )
     if record.stage is Stage.sweep and record.best is None:
         raise NotFoundError(
-            f"run: sweep {record.name} has no best trial, since none logged its primary metric; "
-            "run another sweep or name another run with run=NAME"
+            f"run: sweep {record.name} has no best trial, since no trial logged the primary "
+            "metric; run another sweep, or name another run with run=NAME"
         )
     return record
 
@@ -53,7 +53,7 @@ def registered_model(context: StageContext) -> Record:
     """Return the record of the model to deploy.
 
     Raises:
-        NotFoundError: None has been registered, or none has the name.
+        NotFoundError: No model, or no model of that name, was registered.
     """
     if Stage.register in context.produced:
         return context.produced[Stage.register]
@@ -63,7 +63,7 @@ def registered_model(context: StageContext) -> Record:
         what = f"no registered model named {given}" if given else "no registered model"
         raise NotFoundError(
             f"run: {what} in {context.config.outputs_dir}"
-            f"{_there_are(context, Stage.register)}; register one with mnist-exp stage=register"
+            f"{_known_names(context, Stage.register)}; register one with mnist-exp stage=register"
         )
     return record
 
@@ -72,35 +72,35 @@ def deployed_endpoint(context: StageContext) -> str:
     """Return the name of the endpoint to call, change or delete.
 
     Raises:
-        NotFoundError: None is deployed.
+        NotFoundError: No endpoint, or no endpoint of that name, was deployed.
     """
     if context.config.endpoint.name is not None:
         return context.config.endpoint.name
     if Stage.deploy in context.produced:
         return context.produced[Stage.deploy].name
-    # What `run=` names is the model when deploying.
+    # In stage=deploy, run= names the model.
     named = context.config.run if context.config.stage in _CALLING else None
     deleted, failed = set(), []
     for record, _ in context.index.newest_first(Stage.deploy, Stage.cleanup):
         if record.stage is Stage.cleanup:
-            # One that failed, or was killed, may have left the endpoint where it was.
+            # A cleanup that failed or was killed may not have deleted the endpoint.
             if record.status is JobStatus.COMPLETED:
                 deleted.add(record.name)
         elif record.name in deleted or named not in (None, record.name):
             continue
-        elif record.status is not JobStatus.FAILED or context.config.stage in _LOOKING:
+        elif record.status is not JobStatus.FAILED or context.config.stage in _INSPECTING:
             return record.name
         else:
             failed.append(record.name)
     if failed:
         raise NotFoundError(
-            f"endpoint.name: the deployment of endpoint {failed[0]} failed, so nobody answers; "
-            "see stage=logs, mend it and run stage=deploy again"
+            f"endpoint.name: the deployment of endpoint {failed[0]} failed, so it cannot answer; "
+            "see stage=logs, fix the deployment and run stage=deploy again"
         )
     if named is not None:
         raise NotFoundError(
             f"run: no endpoint {named} is deployed from {context.config.outputs_dir}; "
-            "leave run= out for the latest, or name one with endpoint.name=NAME"
+            "leave run= out for the newest, or name one with endpoint.name=NAME"
         )
     raise NotFoundError(
         f"endpoint.name: no endpoint is deployed from {context.config.outputs_dir}; "
@@ -109,7 +109,7 @@ def deployed_endpoint(context: StageContext) -> str:
 
 
 def missing_endpoint(context: StageContext) -> list[str]:
-    """Return why there is no endpoint to call, look at or delete; empty if there is one."""
+    """Return why there is no endpoint to call, inspect or delete; empty if there is one."""
     try:
         context.workspace.get_endpoint(deployed_endpoint(context))
     except NotFoundError as error:
@@ -117,8 +117,8 @@ def missing_endpoint(context: StageContext) -> list[str]:
     return []
 
 
-def _there_are(context: StageContext, stage: Stage) -> str:
-    """Return the newest few names that could be meant."""
+def _known_names(context: StageContext, stage: Stage) -> str:
+    """Return the newest names of completed records, as part of a message."""
     found = [
         record.name
         for record, _ in context.index.newest_first(stage)

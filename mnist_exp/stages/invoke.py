@@ -1,9 +1,8 @@
-"""stage=invoke: send sample digits, or a request of one's own, and draw the predictions."""
+"""stage=invoke: send sample digits or the user's own request, and draw the predictions."""
 
 import json
 from pathlib import Path
 
-from mnist_exp.build import data_spec
 from mnist_exp.config import Stage
 from mnist_exp.errors import EndpointError, NotFoundError
 from mnist_exp.lazy import datasets, figures
@@ -15,12 +14,12 @@ from mnist_exp.sweeps.fields import did_you_mean
 
 
 class InvokeStage:
-    """Asks the endpoint what digits it sees."""
+    """The stage that sends a request to the endpoint."""
 
     stage = Stage.invoke
 
     def faults(self, context: StageContext) -> list[str]:
-        """There must be an endpoint, with the deployment that is named."""
+        """Return why the endpoint, or the named deployment, does not exist."""
         wanted = context.config.endpoint.invoke_deployment
         if wanted is None:
             return missing_endpoint(context)
@@ -28,7 +27,7 @@ class InvokeStage:
             endpoint = context.workspace.get_endpoint(deployed_endpoint(context))
         except NotFoundError as error:
             return list(error.lines)
-        known = [one.name for one in endpoint.deployments]
+        known = [deployment.name for deployment in endpoint.deployments]
         if wanted in known:
             return []
         return [
@@ -42,7 +41,7 @@ class InvokeStage:
         return deployed_endpoint(context)
 
     def run(self, context: StageContext, record: Record) -> Record:
-        """Send one request, and keep question and answer."""
+        """Send one request, and keep the request and the answer."""
         endpoint = context.workspace.get_endpoint(record.name)
         record = record.with_changes(endpoint=endpoint_entry(endpoint))
         if context.config.endpoint.request_file is not None:
@@ -50,17 +49,17 @@ class InvokeStage:
         return self._send_samples(context, record)
 
     def _send_file(self, context: StageContext, record: Record, path: Path) -> Record:
-        answer = _ask(context, record, path.read_bytes())
+        answer = _invoke(context, record, path.read_bytes())
         return record.with_changes(predictions={"request_file": str(path), "answer": answer})
 
     def _send_samples(self, context: StageContext, record: Record) -> Record:
         config = context.config
         with context.display.watching(None, "") as observer:
-            folder = context.workspace.sample_folder(data_spec(config.data), observer)
+            folder = context.workspace.sample_folder(config.data, observer)
         images, labels = datasets().sample_digits(folder, config.endpoint.samples, config.seed)
         request = context.folder / "request.json"
         write_json(request, {"data": images.tolist()})
-        answer = _ask(context, record, request.read_bytes())
+        answer = _invoke(context, record, request.read_bytes())
         actual = [int(label) for label in labels]
         if not isinstance(answer, list) or len(answer) != len(actual):
             raise EndpointError(
@@ -76,5 +75,5 @@ class InvokeStage:
         )
 
 
-def _ask(context: StageContext, record: Record, body: bytes) -> object:
+def _invoke(context: StageContext, record: Record, body: bytes) -> object:
     return context.workspace.invoke(record.name, body, context.config.endpoint.invoke_deployment)

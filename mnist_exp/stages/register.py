@@ -11,12 +11,12 @@ from mnist_exp.stages.earlier_records import model_source, source_job
 
 
 class RegisterStage:
-    """Registers a finished job's model."""
+    """The stage that registers the model of a completed job."""
 
     stage = Stage.register
 
     def faults(self, context: StageContext) -> list[str]:
-        """There must be a completed job to register from."""
+        """Return why there is no completed job with a model."""
         try:
             source_job(context)
         except NotFoundError as error:
@@ -24,11 +24,11 @@ class RegisterStage:
         return []
 
     def name(self, context: StageContext) -> str:
-        """Return the model's name; its version is known when it is registered."""
+        """Return the model's name; registering it decides its version."""
         return context.config.registration.name
 
     def run(self, context: StageContext, record: Record) -> Record:
-        """Register the best trial's model, or that of the training run."""
+        """Register the model of the best trial, or of the training run."""
         source = source_job(context)
         spec = model_spec(context.config, model_source(context))
         model = context.workspace.register_model(spec)

@@ -1,7 +1,8 @@
 """Hyperparameter search by Azure ML's rules: search space, sampling, policies, ranking, tuner.
 
-Everything here is pure, or acts through the tuner's `Backend`: no process, no file, no network.
-Only `sobol` needs SciPy, and only `bayesian` and `importance` need Optuna: imported when asked for.
+This package starts no process and uses no file or network; the tuner acts through its `Backend`.
+Only `sobol` needs SciPy, and only `bayesian` and `importance` need Optuna. They import these
+libraries when they are used.
 """
 
 from mnist_exp.sweeps.plan import SweepPlan, parse_sweep

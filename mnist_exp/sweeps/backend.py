@@ -1,4 +1,4 @@
-"""What the tuner needs from the backend that runs trials, and what it reports to a listener."""
+"""The interfaces of the tuner: the backend that runs trials, and the listener."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -65,7 +65,7 @@ class Backend(Protocol):
     def finish(self, trial: Trial) -> None:
         """Record the final status of a trial and release what it held.
 
-        The tuner calls this once for each trial that ends, before the listener hears of it.
+        The tuner calls this once for each trial that ends, before it calls the listener.
         """
 
     def now(self) -> float:
@@ -73,7 +73,7 @@ class Backend(Protocol):
 
 
 class Listener(Protocol):
-    """Receives what the tuner reports; all calls come from the tuner's thread."""
+    """Receives the tuner's reports; all calls come from the tuner's thread."""
 
     def trial_changed(self, trial: Trial) -> None:
         """A trial started, logged the primary metric, was asked to end, or ended."""

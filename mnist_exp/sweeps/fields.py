@@ -1,4 +1,4 @@
-"""Reading one mapping of the config, and collecting every fault on the way."""
+"""A mapping of the config, read field by field, with a list of all its faults."""
 
 import difflib
 import sys
@@ -8,19 +8,19 @@ from typing import Any, TypeVar
 
 E = TypeVar("E", bound=Enum)
 
-# Characters of a quoted value: a message is one line.
+#: Characters of a quoted value; a message has to fit on one line.
 _LONGEST = 60
-# Characters of a name that can be taken for an abbreviation.
+#: Minimum length of an abbreviation.
 _SHORTEST = 3
-#: How near, of 1, a name is to one that was mistyped.
+#: Similarity, from 0 to 1, above which a name counts as mistyped.
 _SLIP = 0.85
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return `; did you mean 'x'?` for the known name nearest to `name`, or nothing."""
-    # Case is the commonest slip, and difflib counts it as a difference.
+    # Wrong case is the most common mistake, and difflib counts it as a difference.
     spelt = {candidate.lower(): candidate for candidate in known}
-    # An abbreviation is near to people, not to difflib.
+    # difflib does not recognize abbreviations.
     near = [one for one in spelt if _abbreviates(name.lower(), one)]
     if not near or name.lower() in spelt:
         near = difflib.get_close_matches(name.lower(), spelt, n=1) or near
@@ -28,7 +28,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 
 def _abbreviates(one: str, other: str) -> bool:
-    """Whether one is the other cut short, or with words cut short: `val_acc`, `validation_acc`."""
+    """Whether one name abbreviates the other, as a whole or word by word (`val_acc`)."""
     pairs = list(zip(one.split("_"), other.split("_"), strict=False))
     return _is_start(one, other) or (
         one.count("_") == other.count("_") and all(_is_start(*pair) for pair in pairs)
@@ -41,7 +41,7 @@ def _is_start(one: str, other: str) -> bool:
 
 
 def shown(value: object) -> str:
-    """Return a value as a message quotes it: its repr, cut when it is long."""
+    """Return a value as a message quotes it: its repr, shortened if it is long."""
     text = repr(value)
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
@@ -49,8 +49,8 @@ def shown(value: object) -> str:
 class Fields:
     """A mapping of the config, read field by field.
 
-    A field that is None counts as not given, as `null` does in Azure ML's YAML. Each reader
-    returns None when it has noted a fault or the field is not given.
+    A field that is None counts as missing, as `null` does in Azure ML's YAML. Each reading method
+    returns None if the field is missing or has a fault.
 
     Args:
         raw: The mapping, as composed.
@@ -63,26 +63,26 @@ class Fields:
         self.faults: list[str] = []
 
     def fault(self, name: str, text: str) -> None:
-        """Note a fault of one field; of the whole mapping when `name` is empty."""
+        """Add a fault of one field, or of the whole mapping if `name` is empty."""
         self.faults.append(f"{self.where}.{name}: {text}" if name else f"{self.where}: {text}")
 
     def required(self, names: Iterable[str], kind: str) -> None:
-        """Note each name that is not given."""
+        """Add a fault for each field that is missing."""
         for name in names:
             if name not in self.raw:
                 self.fault(name, f"{kind} needs it, got nothing; add ++{self.where}.{name}=...")
 
     def only(self, known: Sequence[str], kind: str) -> None:
-        """Note each field that `kind` does not have.
+        """Add a fault for each field that `kind` does not have.
 
-        Hydra merges dicts, so a changed type keeps the fields of the one before: the remedy is
-        the override that removes them.
+        Hydra merges mappings, so a changed type keeps the fields of the old type. The remedy in
+        the message is the override that removes the field.
         """
         for name in self.raw:
             if name not in known:
                 takes = ", ".join(known) or "nothing"
                 remedy = f"remove it with ~{self.where}.{name}"
-                # One that is given already is meant only by a slip of the finger.
+                # A field that is given already is suggested only if the name is almost the same.
                 slips = difflib.get_close_matches(name, known, n=1, cutoff=_SLIP)
                 near = did_you_mean(name, slips or set(known) - set(self.raw))
                 self.fault(
@@ -117,7 +117,7 @@ class Fields:
         if value is None:
             return None
         rule = f"at least {low}" if high is None else f"from {low} to {high}"
-        # 2.0 is let through: a value that Hydra or a shell has rewritten means the same.
+        # 2.0 is accepted: Hydra or a shell may have rewritten 2.
         whole = isinstance(value, int | float) and _is_finite(value) and value == int(value)
         if isinstance(value, bool) or not whole or value < low or (high or value) < value:
             self.fault(name, f"must be a whole number, {rule}, got {shown(value)}")
@@ -125,7 +125,7 @@ class Fields:
         return int(value)
 
     def member(self, name: str, kinds: type[E], known: Collection[E] | None = None) -> E | None:
-        """Return the member of a string enum that the text spells, whatever its case."""
+        """Return the member of a string enum; upper and lower case make no difference."""
         value = self.raw.get(name)
         if value is None:
             return None
@@ -139,5 +139,5 @@ class Fields:
 
 
 def _is_finite(value: float) -> bool:
-    # math.isfinite raises for an integer that no float can hold.
+    # math.isfinite raises for an integer that is too large for a float.
     return abs(value) <= sys.float_info.max

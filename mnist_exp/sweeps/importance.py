@@ -1,4 +1,4 @@
-"""How much each parameter had to do with how good a trial became: Optuna's fANOVA.
+"""How much each parameter influences the result of a trial, by Optuna's fANOVA.
 
 https://optuna.readthedocs.io/en/stable/reference/generated/optuna.importance.FanovaImportanceEvaluator.html
 """
@@ -13,8 +13,9 @@ from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
-#: Fewer trials say nothing.
+#: Minimum number of trials for a meaningful result.
 _LEAST_TRIALS = 4
+#: Ratio of the largest to the smallest value from which a parameter is seen as a logarithm.
 _LOG_RATIO = 20
 
 
@@ -24,12 +25,12 @@ def parameter_importance(
     """Return the share of the variance that each parameter explains, the largest first.
 
     Args:
-        trials: Parameters and best value of each trial that has one.
-        seed: Of the forest that fANOVA grows.
+        trials: Parameters and best value of each trial that has a best value.
+        seed: The seed of the random forest that fANOVA uses.
 
     Returns:
-        Parameter -> share, which sum to 1; empty when there are too few trials, or when no
-        parameter or no value differs.
+        Parameter -> share. The shares sum to 1. Empty if there are too few trials, or if all
+        trials have the same parameters or the same value.
     """
     finite = [(parameters, value) for parameters, value in trials if math.isfinite(value)]
     if len(finite) < _LEAST_TRIALS or len({value for _, value in finite}) < 2:
@@ -52,7 +53,7 @@ def parameter_importance(
 
 
 def _distribution(values: Sequence[Any]) -> BaseDistribution:
-    """Return a distribution that has all values; numbers over decades are seen as logarithms."""
+    """Return a distribution that contains all values, logarithmic for a wide range."""
     if not all(isinstance(value, int | float) for value in values):
         return CategoricalDistribution(tuple(dict.fromkeys(values)))
     low, high = float(min(values)), float(max(values))

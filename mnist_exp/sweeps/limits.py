@@ -1,4 +1,4 @@
-"""When a sweep ends.
+"""The limits of a sweep.
 
 https://learn.microsoft.com/azure/machine-learning/reference-yaml-job-sweep#limits
 """
@@ -10,17 +10,17 @@ from typing import Any
 
 from mnist_exp.sweeps.fields import Fields
 
-#: Azure ML's upper bound of max_total_trials and max_concurrent_trials.
+#: Azure ML's upper bound for max_total_trials and max_concurrent_trials.
 MOST_TRIALS = 1000
 
 
 @dataclass(frozen=True)
 class Limits:
-    """When a sweep ends; times in seconds.
+    """The limits of a sweep; times in seconds.
 
     Attributes:
-        timeout: For the whole sweep, from its start.
-        trial_timeout: For each trial, from when it runs.
+        timeout: Time for the whole sweep; None for no limit.
+        trial_timeout: Time for each trial, from its start; None for no limit.
     """
 
     max_total_trials: int
@@ -40,13 +40,13 @@ class Limits:
 def parse_limits(
     raw: Mapping[str, Any], where: str = "sweep.limits"
 ) -> tuple[Limits | None, list[str]]:
-    """Read a sweep's limits; without max_concurrent_trials all run at once, as in Azure ML.
+    """Read a sweep's limits; without max_concurrent_trials all trials run at once, as in Azure ML.
 
-    More at once than there are trials is no fault: Azure ML documents a range for each alone.
-    A timeout of 0 is refused: the SDK passes it on, and nobody says what it means.
+    max_concurrent_trials may be larger than max_total_trials: Azure ML documents a range for each
+    of them alone. A timeout of 0 is a fault: the SDK accepts it, but its meaning is not documented.
 
     Returns:
-        The limits, None when they have faults, and a line for every fault.
+        The limits, or None if they have faults; and a line for each fault.
     """
     part = Fields(raw, where)
     part.only(

@@ -1,4 +1,4 @@
-"""A sweep's config, read and checked as a whole."""
+"""The config of a sweep, read and checked as a whole."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -27,10 +27,10 @@ _KEYS = ("sampling_algorithm", "search_space", "objective", "limits", "early_ter
 
 @dataclass(frozen=True)
 class SweepPlan:
-    """What a sweep tries, how, until when and to what end.
+    """A sweep without faults.
 
     Attributes:
-        warnings: Lines about what is allowed but probably not meant.
+        warnings: A line for each value that is allowed but probably a mistake.
     """
 
     search_space: Mapping[str, Expression]
@@ -44,7 +44,7 @@ class SweepPlan:
 def parse_sweep(
     config: "DataclassInstance | Mapping[str, Any]", where: str = "sweep"
 ) -> tuple[SweepPlan | None, list[str]]:
-    """Read a sweep's config and find every fault in one go.
+    """Read a sweep's config and find all its faults.
 
     Args:
         config: A dataclass or mapping with `sampling_algorithm`, `search_space`, `objective`,
@@ -52,7 +52,7 @@ def parse_sweep(
         where: The config key of the sweep.
 
     Returns:
-        The plan, None when there are faults, and a line for every fault.
+        The plan, or None if there are faults; and a line for each fault.
     """
     raw = config if isinstance(config, Mapping) else asdict(config)
     at = {key: f"{where}.{key}" for key in _KEYS}
@@ -65,7 +65,7 @@ def parse_sweep(
         faults += check_sampling(sampling, space, at["search_space"])
     objective, objective_faults = parse_objective(part["objective"], at["objective"])
     limits, limits_faults = parse_limits(part["limits"], at["limits"])
-    # Empty is none: a null cannot be overridden by a mapping on Hydra's command line.
+    # An empty mapping means no policy: Hydra's command line cannot override null by a mapping.
     policy, policy_faults = parse_policy(
         raw.get("early_termination") or None, at["early_termination"]
     )
@@ -79,7 +79,7 @@ def parse_sweep(
 def readable_space(
     search_space: Mapping[str, Any], sampling_algorithm: object
 ) -> dict[str, Expression]:
-    """Return the expressions that have no fault, whatever faults there are elsewhere."""
+    """Return the expressions without faults, even if other parts of the sweep have faults."""
     sampling, _ = parse_sampling(sampling_algorithm)
     return parse_search_space(search_space, logbase=sampling.logbase if sampling else math.e)[0]
 
@@ -88,7 +88,7 @@ def _warnings(
     space: Mapping[str, Expression], sampling: Sampling, limits: Limits, where: str
 ) -> Iterator[str]:
     for key, expression in space.items():
-        # Within a factor of e a logarithm is hardly worth it: these were meant as actual bounds.
+        # Bounds of 0 to 1 span less than a factor of e: probably they are actual bounds.
         if (
             isinstance(expression, LogUniform)
             and expression.min_value >= 0
@@ -96,7 +96,7 @@ def _warnings(
         ):
             low, high = expression.value(0.0), expression.value(1.0)
             yield (
-                f"{where}.search_space.{key}: values will be from {low:.4g} to {high:.4g}; "
+                f"{where}.search_space.{key}: values will be between {low:.4g} and {high:.4g}; "
                 "min_value and max_value are logarithms, low and high are actual bounds"
             )
     size, trials = space_size(space), limits.max_total_trials
@@ -118,7 +118,7 @@ def _warnings(
 
 
 def space_size(space: Mapping[str, Expression]) -> int | None:
-    """Return how many configurations a space has; None when they are not countable."""
+    """Return the number of configurations of a space; None if it is infinite or not known."""
     size = 1
     for expression in space.values():
         if isinstance(expression, Choice) and not expression.has_subspace:

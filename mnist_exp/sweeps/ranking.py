@@ -1,10 +1,10 @@
-"""Which value, and which trial, is best.
+"""Which value and which trial is best.
 
-A trial's score is the best value of its whole history, not the last, and a canceled trial keeps
-it, as HyperDrive has it:
+As in HyperDrive, the score of a trial is the best value of its whole history, not the last one,
+and a canceled trial keeps its score:
 https://learn.microsoft.com/python/api/azureml-train-core/azureml.train.hyperdrive.hyperdriverun
-Ties are not documented: ours go to the lowest index. Values that are not finite cannot win: a
-loss that became NaN is worse than any number.
+Azure ML does not document ties; here the lowest index wins. A value that is not finite never
+wins: a loss that became NaN is worse than any number.
 """
 
 import math
@@ -18,7 +18,7 @@ from mnist_exp.sweeps.fields import Fields, did_you_mean, shown
 
 
 class Goal(StrEnum):
-    """Which way a primary metric is better; `Goal("Maximize")` works, as in Azure ML."""
+    """The direction in which a metric is better; `Goal("Maximize")` works, as in Azure ML."""
 
     MAXIMIZE = "maximize"
     MINIMIZE = "minimize"
@@ -30,7 +30,7 @@ class Goal(StrEnum):
 
     @property
     def worst(self) -> float:
-        """What any number is better than."""
+        """The infinity that is worse than any number."""
         return -math.inf if self is Goal.MAXIMIZE else math.inf
 
     def is_better(self, value: float, other: float) -> bool:
@@ -38,34 +38,34 @@ class Goal(StrEnum):
         return value > other if self is Goal.MAXIMIZE else value < other
 
     def place(self, score: float, trial: int) -> tuple[float, int]:
-        """Return a key that sorts trials from the best to the worst; ties by index."""
+        """Return a key that sorts trials from the best to the worst, and equal ones by index."""
         return (-score if self is Goal.MAXIMIZE else score), trial
 
     def best(self, values: Sequence[float]) -> float | None:
-        """Return the best finite value; None if there is none."""
+        """Return the best finite value; None if no value is finite."""
         finite = _finite(values)
         if not finite:
             return None
         return max(finite) if self is Goal.MAXIMIZE else min(finite)
 
     def best_or_worst(self, values: Sequence[float]) -> float:
-        """Return the best finite value, or `worst` if there is none."""
+        """Return the best finite value, or `worst` if no value is finite."""
         best = self.best(values)
         return self.worst if best is None else best
 
     def mean(self, values: Sequence[float]) -> float:
-        """Return the mean of the finite values, or `worst` if there is none."""
+        """Return the mean of the finite values, or `worst` if no value is finite."""
         finite = _finite(values)
         try:
             return statistics.fmean(finite) if finite else self.worst
         except OverflowError:
-            # Of numbers near the largest there is; the mean itself is no larger than they are.
+            # The sum of the values is too large for a float; their mean is not.
             return math.fsum(value / len(finite) for value in finite)
 
 
 @dataclass(frozen=True)
 class Objective:
-    """The metric that a sweep looks at: exactly the name that the script logs."""
+    """The metric that a sweep optimizes, by the exact name that the script logs."""
 
     primary_metric: str
     goal: Goal
@@ -74,14 +74,14 @@ class Objective:
 def parse_objective(
     raw: Mapping[str, Any], where: str = "sweep.objective"
 ) -> tuple[Objective | None, list[str]]:
-    """Read `{primary_metric, goal}`; the second item has a line for every fault."""
+    """Read `{primary_metric, goal}`; the second item has a line for each fault."""
     part = Fields(raw, where)
     part.only(["primary_metric", "goal"], "an objective")
     part.required(["primary_metric", "goal"], "an objective")
     name = part.raw.get("primary_metric")
     if name is not None and (not isinstance(name, str) or not name.strip() or name != name.strip()):
         part.fault(
-            "primary_metric", f"must be a metric's name without blanks around, got {shown(name)}"
+            "primary_metric", f"must be a metric's name without spaces around it, got {shown(name)}"
         )
     goal = part.member("goal", Goal)
     if part.faults or name is None or goal is None:
@@ -94,10 +94,10 @@ def rank(histories: Mapping[int, Sequence[float]], goal: Goal) -> list[int]:
 
     Args:
         histories: Trial index -> every value of the primary metric, in order of arrival.
-        goal: Which way is better.
+        goal: The direction in which the metric is better.
 
     Returns:
-        The indices; those that never logged a finite value come last, by index.
+        The indices. Trials without a finite value come last, by index.
     """
     return sorted(
         histories, key=lambda trial: goal.place(goal.best_or_worst(histories[trial]), trial)
@@ -105,32 +105,32 @@ def rank(histories: Mapping[int, Sequence[float]], goal: Goal) -> list[int]:
 
 
 def missing_metric_hint(primary_metric: str, logged: Collection[str]) -> str:
-    """Say that no trial logged the primary metric, and what was logged instead."""
+    """Return a line that no trial logged the primary metric, with the metrics that were logged."""
     if not logged:
         return (
             f"no trial logged {primary_metric!r}, nor any other metric; "
             f"log it with mlflow.log_metric({primary_metric!r}, value)"
         )
     if primary_metric in logged:
-        return f"no trial logged a finite {primary_metric!r}, so there is no best one"
+        return f"no trial logged a finite {primary_metric!r}, so there is no best trial"
     near = logged_instead(primary_metric, logged, "sweep.objective.primary_metric")
-    return f"no trial logged {primary_metric!r}, so there is no best one; {near}"
+    return f"no trial logged {primary_metric!r}, so there is no best trial; {near}"
 
 
 def logged_instead(primary_metric: str, logged: Collection[str], key: str) -> str:
-    """Say what was logged instead of a metric, and what could be meant.
+    """Return the metrics that were logged instead of another, with a suggestion.
 
     Args:
         primary_metric: The metric that is missing.
-        logged: Those that are there, at least one.
-        key: The config key that names the metric.
+        logged: The metrics that were logged, at least one.
+        key: The config key that names the missing metric.
     """
     near = did_you_mean(primary_metric, logged) or f"; set {key} to one of them"
     return f"logged were: {', '.join(sorted(logged))}{near}"
 
 
 def _finite(values: Sequence[float]) -> Sequence[float]:
-    # A sum is finite only if every value is: the common case, without a loop in Python.
+    # The sum is finite only if every value is: this covers the usual case without a Python loop.
     if math.isfinite(sum(values)):
         return values
     return [value for value in values if math.isfinite(value)]

@@ -1,6 +1,6 @@
-"""Where an experiment runs: one interface, two implementations."""
+"""Workspaces, where an experiment runs: one interface and two implementations."""
 
 import os
 
-# Before anything imports MLflow, which decides then: what is run here is nobody else's business.
+# MLflow reads this when it is imported: it must not send usage data about the experiments.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")

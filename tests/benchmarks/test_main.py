@@ -1,64 +1,53 @@
-"""The benchmarks start, measure a little and leave what they promise; figures are not judged."""
+"""The command line of the benchmarks; each benchmark has a test file of its own."""
 
-import json
-import os
-import subprocess
-import sys
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
-from tests.conftest import REPOSITORY
+import pytest
+
+from benchmarks import __main__ as command
 
 
-def run(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "-m", "benchmarks", *arguments],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": f"{REPOSITORY}{os.pathsep}{REPOSITORY / 'trainer'}"},
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
+@pytest.fixture(autouse=True)
+def handler_of_sigterm() -> Iterator[None]:
+    """Restore the handler that `main` replaces."""
+    previous = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, previous)
 
 
-def test_training_is_measured_and_written_down(tmp_path: Path) -> None:
-    done = run(
-        tmp_path, "training", "--contestants", "ours", "--rounds", "1", "--batch-sizes", "64"
-    )
-    assert done.returncode == 0, done.stderr
-    assert "4,000 sample digits instead of MNIST" in done.stdout
-    assert "of sgemm" in done.stdout
-    (path,) = (tmp_path / "benchmarks" / "results").iterdir()
-    found = json.loads(path.read_text(encoding="utf-8"))
-    row = found["batch_sizes"]["64"]["ours"]
-    assert len(row["seconds"]) == 1
-    assert row["images_per_second"] > 0
-    assert found["environment"]["cores"] >= 1
-    assert {"tensorflow", "numpy"} <= set(found["environment"]["versions"])
-
-
-def test_a_sweep_and_its_rivals_are_measured(tmp_path: Path) -> None:
-    rivals = ("ours", "optuna threads, tracked")
-    done = run(
-        tmp_path, "sweep", "--sweep-epochs", "1", "--sweep-rounds", "1", "--sweep-rivals", *rivals
-    )
-    assert done.returncode == 0, done.stderr
-    (path,) = (tmp_path / "benchmarks" / "results").iterdir()
-    found = json.loads(path.read_text(encoding="utf-8"))
-    assert {name: len(values) for name, values in found["seconds"].items()} == dict.fromkeys(
-        rivals, 1
-    )
-
-
-def test_an_unknown_rival_is_refused(tmp_path: Path) -> None:
-    done = run(tmp_path, "sweep", "--sweep-rivals", "hyperopt")
-    assert done.returncode == 2
-    assert "optuna threads" in done.stderr
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["sweep", "--sweep-rivals", "hyperopt"], ["hyperopt", "optuna threads"]),
+        (["trainning"], ["no such benchmark: trainning; of training, process"]),
+    ],
+)
+def test_an_unknown_name_is_refused_with_the_known_ones(words, says, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as caught:
+        command.main(words)
+    assert caught.value.code == 2
+    err = capsys.readouterr().err
+    assert all(part in err for part in says)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_unknown_benchmark_is_refused(tmp_path: Path) -> None:
-    done = run(tmp_path, "trainning")
-    assert done.returncode == 2
-    assert "no such benchmark: trainning; of training, process" in done.stderr
-    assert list(tmp_path.iterdir()) == []
+def test_sample_digits_stand_in_for_mnist(monkeypatch, capsys):
+    seen = []
+
+    def training(race, batch_sizes):
+        seen.append((len(list(race.data.iterdir())), race.names, batch_sizes))
+
+    monkeypatch.setattr(command, "training", training)
+    assert command.main(["training", "--contestants", "ours", "--batch-sizes", "64"]) == 0
+    assert seen == [(4, ("ours",), [64])]
+    assert "4,000 sample digits instead of MNIST" in capsys.readouterr().out
+
+
+def test_a_folder_of_ones_own_is_used(monkeypatch, tmp_path: Path):
+    seen = []
+    monkeypatch.setattr(command, "process", lambda *words: seen.append(words))
+    assert command.main(["process", "--data", str(tmp_path), "--epochs", "2"]) == 0
+    assert seen == [(tmp_path, 2, 2)]

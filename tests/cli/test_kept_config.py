@@ -1,7 +1,6 @@
 """The config of a command that resumes a job: the kept config, and the keys that may change."""
 
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +15,8 @@ from mnist_exp.status import JobStatus
 from tests.composing import config, fresh_config
 from tests.support.recorded_outputs import RecordedOutputs
 
-GoOn = Callable[..., ExperimentConfig]
-BEGUN = ("model.batch_size=4", "model.epochs=60", "+job.environment_variables.N='1'")
+Resume = Callable[..., ExperimentConfig]
+FIRST_OVERRIDES = ("model.batch_size=4", "model.epochs=60", "+job.environment_variables.N='1'")
 
 
 @pytest.fixture
@@ -27,47 +26,47 @@ def outputs(tmp_path: Path) -> RecordedOutputs:
 
 
 @pytest.fixture
-def begin(outputs: RecordedOutputs) -> Callable[..., None]:
+def submit(outputs: RecordedOutputs) -> Callable[..., None]:
     """Return a function that writes an unfinished job with its kept config."""
 
-    def leave(stage: Stage, *overrides: str, change: Callable[[Any], None] | None = None) -> None:
+    def write(stage: Stage, *overrides: str, change: Callable[[Any], None] | None = None) -> None:
         outputs.add(stage, "run_1", JobStatus.RUNNING)
         _, folder = next(outputs.index.newest_first(stage))
         kept = fresh_config(f"stage={stage.value}", *overrides)
         if change:
             change(kept)
-        write_json(folder / CONFIG_NAME, asdict(kept))
+        write_json(folder / CONFIG_NAME, kept.content())
 
-    return leave
+    return write
 
 
 @pytest.fixture
-def go_on(outputs: RecordedOutputs) -> GoOn:
+def resume(outputs: RecordedOutputs) -> Resume:
     """Return a function that resumes the job with more overrides."""
 
-    def with_words(stage: Stage, *overrides: str) -> ExperimentConfig:
+    def resume_with(stage: Stage, *overrides: str) -> ExperimentConfig:
         words = [f"stage={stage.value}", "run=run_1", *overrides]
         now = config(*words)
         now.outputs_dir = str(outputs.path)
         return with_kept_config(now, words)
 
-    return with_words
+    return resume_with
 
 
 @pytest.mark.parametrize("stage", [Stage.sweep, Stage.train])
-@pytest.mark.parametrize("again", [(), BEGUN, ("job=tutorial", "model.batch_size=4")])
+@pytest.mark.parametrize("repeated", [(), FIRST_OVERRIDES, ("job=tutorial", "model.batch_size=4")])
 def test_repeating_the_first_overrides_changes_nothing(
-    begin: Callable[..., None], go_on: GoOn, stage: Stage, again: tuple[str, ...]
+    submit: Callable[..., None], resume: Resume, stage: Stage, repeated: tuple[str, ...]
 ) -> None:
-    begin(stage, *BEGUN)
-    found = go_on(stage, *again)
+    submit(stage, *FIRST_OVERRIDES)
+    found = resume(stage, *repeated)
     assert (found.model.batch_size, found.model.epochs, found.job.inputs["epochs"]) == (4, 60, 60)
     assert found.job.environment_variables["N"] == "1"
     assert (found.stage, found.run) == (stage, "run_1")
 
 
 @pytest.mark.parametrize(
-    ("overrides", "told"),
+    ("overrides", "expected"),
     [
         (["seed=3"], ["seed: must stay 42, as train run_1 was submitted, got 3; leave seed out"]),
         (
@@ -85,13 +84,13 @@ def test_repeating_the_first_overrides_changes_nothing(
     ],
 )
 def test_an_override_that_changes_the_job_is_refused(
-    begin: Callable[..., None], go_on: GoOn, overrides: list[str], told: list[str]
+    submit: Callable[..., None], resume: Resume, overrides: list[str], expected: list[str]
 ) -> None:
-    begin(Stage.train)
+    submit(Stage.train)
     with pytest.raises(ConfigError) as caught:
-        go_on(Stage.train, *overrides)
-    assert len(caught.value.lines) == len(told)
-    for line, part in zip(sorted(caught.value.lines), told, strict=True):
+        resume(Stage.train, *overrides)
+    assert len(caught.value.lines) == len(expected)
+    for line, part in zip(sorted(caught.value.lines), expected, strict=True):
         assert part in line
 
 
@@ -108,61 +107,61 @@ def test_an_override_that_changes_the_job_is_refused(
     ],
 )
 def test_the_environment_variables_of_a_training_may_change(
-    begin: Callable[..., None], go_on: GoOn, overrides: list[str], variables: dict[str, str]
+    submit: Callable[..., None], resume: Resume, overrides: list[str], variables: dict[str, str]
 ) -> None:
-    begin(Stage.train, *BEGUN)
-    assert go_on(Stage.train, *overrides).job.environment_variables == variables
+    submit(Stage.train, *FIRST_OVERRIDES)
+    assert resume(Stage.train, *overrides).job.environment_variables == variables
 
 
 def test_the_length_and_the_compute_of_a_training_may_change(
-    begin: Callable[..., None], go_on: GoOn
+    submit: Callable[..., None], resume: Resume
 ) -> None:
     def twice(kept: ExperimentConfig) -> None:
         kept.job.inputs["passes"] = kept.model.epochs
-        kept.job.sources["passes"] = "model.epochs"
+        kept.sources["passes"] = "model.epochs"
 
-    begin(Stage.train, *BEGUN, change=twice)
+    submit(Stage.train, *FIRST_OVERRIDES, change=twice)
     words = ("model.epochs=70", "job.timeout=9", "compute=low_priority", "+job.inputs.passes=60")
-    found = go_on(Stage.train, "compute.evict_after_epochs=2", *words)
+    found = resume(Stage.train, "compute.evict_after_epochs=2", *words)
     assert (found.model.epochs, found.job.timeout, found.model.batch_size) == (70, 9, 4)
     # Every input that follows the length.
     assert (found.job.inputs["epochs"], found.job.inputs["passes"]) == (70, 70)
     assert (found.compute.name, found.compute.evict_after_epochs) == ("low-priority", 2)
 
 
-def test_nothing_of_a_sweep_may_change(begin: Callable[..., None], go_on: GoOn) -> None:
-    begin(Stage.sweep)
+def test_nothing_of_a_sweep_may_change(submit: Callable[..., None], resume: Resume) -> None:
+    submit(Stage.sweep)
     with pytest.raises(ConfigError, match=r"epochs: must stay 20, as sweep run_1 .*, got 70"):
-        go_on(Stage.sweep, "model.epochs=70")
+        resume(Stage.sweep, "model.epochs=70")
 
 
 @pytest.mark.parametrize("text", ["echo ${HOME}", "\\${x}", "a\\\\${b}", "${{inputs.x}}", "${"])
 def test_resolved_references_are_not_resolved_again(
-    begin: Callable[..., None], go_on: GoOn, text: str
+    submit: Callable[..., None], resume: Resume, text: str
 ) -> None:
     def change(kept: ExperimentConfig) -> None:
         kept.job.command = text
         kept.job.environment_variables["P"] = text
 
-    begin(Stage.train, change=change)
-    found = go_on(Stage.train)
+    submit(Stage.train, change=change)
+    found = resume(Stage.train)
     assert (found.job.command, found.job.environment_variables["P"]) == (text, text)
 
 
 @pytest.mark.parametrize("text", ["no json", "[]", '{"zzz": 1}', '{"seed": "x"}'])
 def test_an_unreadable_config_is_a_fault_of_one_line(
-    outputs: RecordedOutputs, begin: Callable[..., None], go_on: GoOn, text: str
+    outputs: RecordedOutputs, submit: Callable[..., None], resume: Resume, text: str
 ) -> None:
-    begin(Stage.train)
+    submit(Stage.train)
     _, folder = next(outputs.index.newest_first(Stage.train))
     (folder / CONFIG_NAME).write_text(text, encoding="utf-8")
     with pytest.raises(NotFoundError, match="cannot be read from") as caught:
-        go_on(Stage.train)
+        resume(Stage.train)
     assert "\n" not in str(caught.value)
 
 
 def test_a_run_without_a_kept_config_uses_the_composed_config(
-    outputs: RecordedOutputs, go_on: GoOn
+    outputs: RecordedOutputs, resume: Resume
 ) -> None:
     outputs.add(Stage.train, "run_1", JobStatus.RUNNING)
-    assert go_on(Stage.train, "model.epochs=70").model.epochs == 70
+    assert resume(Stage.train, "model.epochs=70").model.epochs == 70

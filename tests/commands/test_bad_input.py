@@ -33,7 +33,7 @@ BAD_INPUT = {
             "sweep=grid",
             "+sweep.search_space.x={type: uniform, min_value: 0, max_value: 1}",
         ],
-        "grid sampling takes choice alone",
+        "grid sampling takes only choice",
     ),
     "field of another type": (
         ["stage=sweep", "sweep.search_space.learning_rate.type=choice"],

@@ -83,13 +83,13 @@ def endpoint_of_a_failed_deployment(own: Own) -> str:
     broken = cli(*arguments, "stage=deploy", "endpoint.deployment.scoring_script=broken.py")
     assert broken.returncode == 1
     begun: str = cli.records("deploy")[-1]["name"]
-    for text in ("OSError: no weights; mend it", f"until then endpoint {begun} answers 404"):
+    for text in ("OSError: no weights; fix it", f"until then endpoint {begun} answers 404"):
         assert text in broken.stderr
     status = cli.ok(*arguments, "stage=status").stdout
     assert "answers 404: no deployment has traffic" in status
     assert "tff-blue  Failed" in status
-    assert "OSError: no weights; mend it and deploy it again" in status
-    assert "mend it and run stage=deploy again" in cli(*arguments, "stage=invoke").stderr
+    assert "OSError: no weights; fix it and deploy it again" in status
+    assert "fix the deployment and run stage=deploy again" in cli(*arguments, "stage=invoke").stderr
     return begun
 
 
@@ -144,7 +144,7 @@ def test_the_flow_from_register_to_cleanup(own: Own) -> None:
     (front,) = (pid for pid in servers(cli) if "worker" not in psutil.Process(pid).cmdline()[3])
     psutil.Process(front).kill()
     done = cli.ok(*arguments, "stage=status")
-    assert "front process is gone" in done.stdout
+    assert "front process has ended" in done.stdout
     cli.ok(*arguments, "stage=invoke", "endpoint.request_file=request.json")
     assert "tff-green  Succeeded" in cli.ok(*arguments, "stage=status").stdout
     assert "init() is through" in cli.ok(*arguments, "stage=logs").stdout

@@ -11,7 +11,7 @@ from azure.ai.ml import MLClient
 from azure.ai.ml.constants._endpoint import EndpointInvokeFields
 from azure.identity import DefaultAzureCredential
 
-from mnist_exp.workspaces.azure.quiet import quiet
+from mnist_exp.workspaces.azure.sdk_output import quiet
 from tests.azure_emulator import rules
 from tests.azure_emulator.certificates import Certificates
 from tests.azure_emulator.emulator import GROUP, SUBSCRIPTION, WORKSPACE, Emulator, Recorded
@@ -19,9 +19,8 @@ from tests.azure_emulator.engines import StubEngine
 from tests.azure_emulator.routes import endpoints, jobs
 from tests.commands import tutorial_calls
 from tests.conftest import Cli
-from tests.support.azure_commands import TUTORIAL, Start
-from tests.workspaces.azure.bench import MNIST
-from tests.workspaces.azure.conftest import taken_for_azure
+from tests.support.azure_commands import MNIST, TUTORIAL, StartEmulator
+from tests.support.emulated_azure import use_emulator
 
 pytestmark = pytest.mark.xdist_group("azure-commands")
 
@@ -122,7 +121,7 @@ DIFFERENCES: list[Differences] = [
 
 
 def test_one_command_sends_what_the_tutorial_sends(
-    azure: Start,
+    azure: StartEmulator,
     cli: Cli,
     digits: Path,
     tmp_path: Path,
@@ -138,7 +137,7 @@ def test_one_command_sends_what_the_tutorial_sends(
     theirs = Emulator(certificates, StubEngine(), tmp_path / "tutorial")
     back_then(monkeypatch)
     try:
-        taken_for_azure(theirs, digits, monkeypatch)
+        use_emulator(theirs, digits, monkeypatch)
         theirs.mounts[tutorial_calls.WEB_PATH] = digits
         client = MLClient(
             DefaultAzureCredential(), SUBSCRIPTION, GROUP, WORKSPACE, enable_telemetry=False

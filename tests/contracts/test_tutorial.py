@@ -1,6 +1,7 @@
-"""The tutorial's own experiment, stage by stage: the same trainer, values and results anywhere.
+"""The tutorial's experiment, stage by stage, with the same results on every workspace.
 
-Only what takes long is smaller: the sample's digits, few passes over them, half of the trials.
+Trainer and values are the tutorial's. To save time the digits are the sample's, and there are fewer
+epochs and trials.
 """
 
 import math
@@ -18,10 +19,8 @@ from mnist_exp.stages import RUNNERS, StageContext, run_stage
 from mnist_exp.status import JobStatus
 from tests.composing import fresh_config
 from tests.contracts.experiment import Place
+from tests.support.emulated_azure import draw_nothing
 from tests.support.recorded_outputs import RecordingDisplay
-from tests.workspaces.azure.conftest import draw_nothing
-
-pytestmark = pytest.mark.xdist_group("contracts")
 
 ORDER = (
     Stage.compute,
@@ -47,10 +46,10 @@ CHOICES = {
 
 @dataclass
 class Flow:
-    """What the stages left, one command each.
+    """The records of all stages.
 
     Attributes:
-        there: The endpoint as it was before it was cleaned up.
+        there: The endpoint before cleanup.
     """
 
     place: Place
@@ -59,10 +58,10 @@ class Flow:
 
 
 def run(place: Place, stage: Stage, digits: Path) -> Record:
-    """Run a stage as a command of its own does: its checks, then itself."""
+    """Run a stage as a command does: first its checks, then the stage."""
     config = fresh_config(f"stage={stage}", "compute=gpu_cluster", "env=curated", *SMALLER)
     config.outputs_dir = str(place.folder / "outputs")
-    config.data.cache_dir = str(digits.parent)
+    config.data.cache_dir = str(digits)
     config.workspace.type = WorkspaceType(place.name)
     context = StageContext(
         config=config,
@@ -109,7 +108,7 @@ def test_the_job_trains_with_the_tutorials_values(flow: Flow) -> None:
     assert train.metrics["validation_acc"] > 0.5
 
 
-def test_the_sweep_draws_from_the_tutorials_space_and_its_policy_holds(flow: Flow) -> None:
+def test_the_sweep_draws_from_the_tutorials_space_and_obeys_its_policy(flow: Flow) -> None:
     sweep = flow.records[Stage.sweep]
     assert [trial["name"] for trial in sweep.trials] == [
         f"{sweep.name}_{index}" for index in range(TRIALS)
@@ -120,7 +119,7 @@ def test_the_sweep_draws_from_the_tutorials_space_and_its_policy_holds(flow: Flo
         assert all(drawn[name] in values for name, values in CHOICES.items())
         assert math.exp(-6) <= drawn["learning_rate"] <= math.exp(-1)
     for trial in sweep.trials:
-        # Looked at after every second epoch; until it has ended, who is cut may log once more.
+        # The policy judges after every second epoch. A canceled trial may still log another one.
         if trial["status"] == JobStatus.CANCELED:
             assert trial["events"] >= 2
         else:
@@ -145,7 +144,7 @@ def test_the_best_trials_model_is_registered_and_answers(flow: Flow) -> None:
     assert invoke.metrics["sample_accuracy"] > 0.7
 
 
-def test_the_endpoint_is_the_tutorials_and_gone_in_the_end(flow: Flow) -> None:
+def test_the_endpoint_is_the_tutorials_and_is_deleted_at_the_end(flow: Flow) -> None:
     name = flow.records[Stage.deploy].name
     assert name.startswith("tff-dnn-endpoint-")
     assert (flow.there.auth_mode, flow.there.traffic) == ("key", {"tff-blue": 100})

@@ -19,13 +19,12 @@ COMMANDS = {
 
 
 @pytest.fixture
-def run(make_cli: Callable[[Path], Cli], tmp_path: Path) -> Callable[[str], dict[str, Any]]:
+def run(stored_cli: Cli, make_cli: Callable[[Path], Cli]) -> Callable[[str], dict[str, Any]]:
     """Return a function that runs an example from the root and returns its record."""
 
     def run_example(name: str) -> dict[str, Any]:
-        outputs = tmp_path / "outputs"
-        make_cli(REPOSITORY).ok(*COMMANDS[name], f"outputs_dir={outputs}")
-        (record,) = make_cli(tmp_path).records(COMMANDS[name][2].removeprefix("stage="))
+        make_cli(REPOSITORY).ok(*COMMANDS[name], f"outputs_dir={stored_cli.outputs}")
+        (record,) = stored_cli.records(COMMANDS[name][2].removeprefix("stage="))
         return record
 
     return run_example
@@ -59,9 +58,9 @@ def test_scikit_learn_is_swept_over_its_own_search_space(
     assert record["metrics"]["accuracy"] > 0.9
 
 
-def test_a_shell_command_runs_from_another_folder(cli: Cli) -> None:
+def test_a_shell_command_runs_from_another_folder(stored_cli: Cli) -> None:
     words = [word.replace("examples/", f"{EXAMPLES}/") for word in COMMANDS["shell"]]
-    cli.ok(*words)
-    (record,) = cli.records("train")
+    stored_cli.ok(*words)
+    (record,) = stored_cli.records("train")
     counts = Path(record["paths"]["folder"], "outputs", "counts.txt").read_text(encoding="utf-8")
     assert counts.split() == ["3", "loss", "2", "epoch", "1", "seed"]

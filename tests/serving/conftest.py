@@ -5,25 +5,25 @@ from pathlib import Path
 
 import pytest
 
-from mnist_exp.specs import RequestSettings
+from mnist_exp.config import RequestSettingsConfig
 from tests.support.scoring_service import Service, serve
 
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """An endpoint with Azure's default: one request at a time. Tests only read it."""
-    yield from serve(tmp_path_factory.mktemp("service"), RequestSettings(20_000, 1))
+    yield from serve(tmp_path_factory.mktemp("service"), RequestSettingsConfig(20_000, 1))
 
 
 @pytest.fixture(scope="module")
 def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """An endpoint with a request_timeout_ms that a test can wait for."""
-    yield from serve(tmp_path_factory.mktemp("impatient"), RequestSettings(300, 1))
+    yield from serve(tmp_path_factory.mktemp("impatient"), RequestSettingsConfig(300, 1))
 
 
 @pytest.fixture(scope="module")
 def _shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    yield from serve(tmp_path_factory.mktemp("shared"), RequestSettings(20_000, 4))
+    yield from serve(tmp_path_factory.mktemp("shared"), RequestSettingsConfig(20_000, 4))
 
 
 @pytest.fixture
@@ -36,4 +36,4 @@ def changeable(_shared: Service) -> Iterator[Service]:
 @pytest.fixture
 def own(tmp_path: Path) -> Iterator[Service]:
     """An endpoint for one test, which may kill its front or delete it."""
-    yield from serve(tmp_path, RequestSettings(20_000, 4))
+    yield from serve(tmp_path, RequestSettingsConfig(20_000, 4))

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mnist_exp.config import EnvType
-from mnist_exp.specs import DeploymentSpec, EndpointSpec, EnvironmentSpec, RequestSettings
+from mnist_exp.config import EnvConfig, EnvType, RequestSettingsConfig
+from mnist_exp.specs import DeploymentSpec, EndpointSpec
 from mnist_exp.workspaces.local.endpoints import Endpoints, ModelFiles
 from tests.conftest import REPOSITORY
 from tests.support.scoring_service import NAME, Service
@@ -28,14 +28,16 @@ def write_model(folder: Path) -> None:
     np.savez(extra / "dense.npz", scale=np.float32(1 / 255), **arrays)
 
 
-def digits_spec(name: str, settings: RequestSettings, instance_count: int = 1) -> DeploymentSpec:
+def digits_spec(
+    name: str, settings: RequestSettingsConfig, instance_count: int = 1
+) -> DeploymentSpec:
     return DeploymentSpec(
         name=name,
         endpoint=NAME,
         model="digits:1",
         code=REPOSITORY / "trainer",
         scoring_script="score.py",
-        environment=EnvironmentSpec(EnvType.local),
+        environment=EnvConfig(EnvType.local),
         instance_type="Standard_DS3_v2",
         instance_count=instance_count,
         request_settings=settings,
@@ -43,7 +45,7 @@ def digits_spec(name: str, settings: RequestSettings, instance_count: int = 1) -
 
 
 def serve_digits(
-    folder: Path, settings: RequestSettings, instance_count: int = 1
+    folder: Path, settings: RequestSettingsConfig, instance_count: int = 1
 ) -> Iterator[Service]:
     """Yield an endpoint whose deployment blue has all the traffic."""
     write_model(folder / "model")

@@ -11,11 +11,11 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from mnist_exp import __version__
+from mnist_exp.config import RequestSettingsConfig
 from mnist_exp.serving import http_limits
 from mnist_exp.serving.app import Application
 from mnist_exp.serving.exchange import PAYLOAD_LIMIT
 from mnist_exp.serving.http_limits import HEAD_LIMIT
-from mnist_exp.specs import RequestSettings
 from tests.support.scoring_service import NAME, Service
 
 FAILED = "An unexpected error occurred in scoring script. Check the logs for more info."
@@ -194,7 +194,7 @@ def test_a_worker_takes_several_requests_at_a_time(changeable: Service):
 
 
 def test_more_than_twice_as_many_pending_requests_are_429(changeable: Service):
-    changeable.deploy(request_settings=RequestSettings(20_000, 1))
+    changeable.deploy(request_settings=RequestSettingsConfig(20_000, 1))
     with ThreadPoolExecutor(3) as pool:
         replies = [pool.submit(changeable.score, "wait") for _ in range(3)]
         done, waiting = wait(replies, timeout=60, return_when=FIRST_COMPLETED)

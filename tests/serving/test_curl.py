@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from mnist_exp import __version__
+from mnist_exp.config import RequestSettingsConfig
 from mnist_exp.serving.exchange import PAYLOAD_LIMIT
-from mnist_exp.specs import RequestSettings
 from tests.support.scoring_service import Service
 from tests.support.waiting import eventually
 
@@ -93,7 +93,7 @@ def test_a_request_that_kills_its_workers(changeable: Service):
 
 
 def test_too_many_requests(changeable: Service):
-    changeable.deploy(request_settings=RequestSettings(20_000, 1))
+    changeable.deploy(request_settings=RequestSettingsConfig(20_000, 1))
     with ThreadPoolExecutor(3) as pool:
         replies = [pool.submit(changeable.curl, "-d", "wait") for _ in range(3)]
         wait(replies, return_when=FIRST_COMPLETED)

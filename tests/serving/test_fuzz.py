@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from mnist_exp.config import RequestSettingsConfig
 from mnist_exp.serving.swagger import ANSWERS
-from mnist_exp.specs import RequestSettings
-from mnist_exp.workspaces.local.endpoints.process_identity import servers_below
+from mnist_exp.workspaces.local.endpoints.server_processes import servers_below
 from tests.serving.digits_service import serve_digits
 from tests.support.scoring_service import Service
 
@@ -106,7 +106,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Generating overly large repr")
 
 @pytest.fixture(scope="module")
 def digits(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    yield from serve_digits(tmp_path_factory.mktemp("digits"), RequestSettings(2_000, 4))
+    yield from serve_digits(tmp_path_factory.mktemp("digits"), RequestSettingsConfig(2_000, 4))
 
 
 def status_of(service: Service, message: bytes) -> int | None:

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from mnist_exp.config import EnvType
-from mnist_exp.specs import DeploymentSpec, EndpointSpec, EnvironmentSpec, RequestSettings
+from mnist_exp.config import EnvConfig, EnvType, RequestSettingsConfig
+from mnist_exp.specs import DeploymentSpec, EndpointSpec
 from mnist_exp.workspaces.local.endpoints import Endpoints, ModelFiles
 from tests.support.scoring_service import NAME, Service
 
@@ -51,9 +51,9 @@ def sums(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         model="sums:1",
         code=None,
         scoring_script=None,
-        environment=EnvironmentSpec(EnvType.local),
+        environment=EnvConfig(EnvType.local),
         instance_type="Standard_DS3_v2",
-        request_settings=RequestSettings(60_000, 1),
+        request_settings=RequestSettingsConfig(60_000, 1),
     )
     try:
         endpoints.deploy(spec, ModelFiles(model, "sums", "1", "mlflow_model"))

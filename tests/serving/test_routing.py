@@ -4,9 +4,9 @@ from collections import Counter
 
 import pytest
 
+from mnist_exp.config import RequestSettingsConfig
 from mnist_exp.errors import ConfigError
 from mnist_exp.serving.routing import Routing
-from mnist_exp.specs import RequestSettings
 from tests.support.scoring_service import Service
 from tests.support.waiting import eventually
 
@@ -94,7 +94,7 @@ def test_a_mirror_that_breaks_a_rule_is_refused(two: Service, mirror: dict[str, 
 def test_a_mirror_that_hangs_or_fails_does_not_slow_the_live_answer(own: Service):
     # More copies than may be pending: the endpoint drops the others.
     sleeps = "import time\ndef init(): pass\ndef run(raw_data): time.sleep(600)"
-    own.deploy("green", sleeps, request_settings=RequestSettings(1000, 1))
+    own.deploy("green", sleeps, request_settings=RequestSettingsConfig(1000, 1))
     own.update(mirror_traffic={"green": 50})
     with own.client as client:
         assert {client.post("/score", content="note").status_code for _ in range(100)} == {200}

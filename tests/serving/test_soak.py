@@ -15,16 +15,15 @@ from dataclasses import dataclass, field
 import psutil
 import pytest
 
-from mnist_exp.config import KeyName
+from mnist_exp.config import KeyName, RequestSettingsConfig
 from mnist_exp.serving.swagger import ANSWERS
-from mnist_exp.specs import RequestSettings
-from mnist_exp.workspaces.local.endpoints.process_identity import servers_below
+from mnist_exp.workspaces.local.endpoints.server_processes import servers_below
 from tests.support.scoring_service import NAME, Service, serve
 
 CONNECTIONS = 8
 #: Repeats the request in its answer, so that an answer to another request is noticed.
 ECHO = "import json\ndef init(): pass\ndef run(raw_data): return [json.loads(raw_data), '{}']\n"
-SETTINGS = RequestSettings(20_000, 16)
+SETTINGS = RequestSettingsConfig(20_000, 16)
 
 
 @dataclass

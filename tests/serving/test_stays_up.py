@@ -11,10 +11,11 @@ import httpx
 import psutil
 import pytest
 
+from mnist_exp.config import ProbeConfig, RequestSettingsConfig
 from mnist_exp.errors import EndpointError
 from mnist_exp.serving.worker_pool import FIRST_DELAY_S
-from mnist_exp.specs import EndpointSpec, ProbeSettings, RequestSettings
-from mnist_exp.workspaces.local.endpoints.process_identity import left_below, servers_below
+from mnist_exp.specs import EndpointSpec
+from mnist_exp.workspaces.local.endpoints.server_processes import processes_below, servers_below
 from tests.support.scoring_service import NAME, Service
 from tests.support.waiting import eventually
 
@@ -95,7 +96,7 @@ def test_a_request_that_kills_two_workers_is_502(changeable: Service):
 
 
 def test_one_instance_works_while_the_other_is_replaced(changeable: Service):
-    changeable.deploy(instance_count=2, request_settings=RequestSettings(20_000, 1))
+    changeable.deploy(instance_count=2, request_settings=RequestSettingsConfig(20_000, 1))
     assert len(workers(changeable)) == 2
     with ThreadPoolExecutor() as pool:
         held = pool.submit(changeable.score, "wait")
@@ -111,7 +112,7 @@ def test_one_instance_works_while_the_other_is_replaced(changeable: Service):
 
 
 def test_the_limit_of_pending_requests_counts_all_instances(changeable: Service):
-    changeable.deploy(instance_count=2, request_settings=RequestSettings(20_000, 1))
+    changeable.deploy(instance_count=2, request_settings=RequestSettingsConfig(20_000, 1))
     with ThreadPoolExecutor(5) as pool:
         replies = [pool.submit(changeable.score, "wait") for _ in range(5)]
         eventually(lambda: any(reply.done() for reply in replies))
@@ -144,7 +145,7 @@ def test_a_crash_loop_fails_the_deployment_with_503_and_its_last_log_line(change
 
 
 def test_a_worker_that_fails_liveness_probes_is_replaced(changeable: Service):
-    changeable.deploy(liveness_probe=ProbeSettings(0.05, 0.05, 0.5, 1, 2))
+    changeable.deploy(liveness_probe=ProbeConfig(0.05, 0.05, 0.5, 1, 2))
     (before,) = workers(changeable)
     os.kill(before, signal.SIGSTOP)
     assert changeable.score("none").status_code == 200
@@ -229,7 +230,7 @@ def test_a_worker_that_blocks_all_threads_ends_with_its_front(own: Service, way:
         lost = pool.submit(own.score, "hog")
         hogs = own.gate / "hogs"
         eventually(lambda: hogs.exists() and hogs.read_text())
-        before = left_below(own.folder)
+        before = processes_below(own.folder)
         os.kill(front(own), signal.SIGKILL)
         assert isinstance(lost.exception(), httpx.TransportError)
     if way == "invoke":
@@ -237,7 +238,7 @@ def test_a_worker_that_blocks_all_threads_ends_with_its_front(own: Service, way:
     else:
         own.endpoints.delete(NAME)
     assert len(before) == 3
-    assert not set(before) & set(left_below(own.folder))
+    assert not set(before) & set(processes_below(own.folder))
     own.endpoints.create_or_update(EndpointSpec(NAME))
 
 

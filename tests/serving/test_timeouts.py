@@ -2,8 +2,8 @@
 
 import pytest
 
+from mnist_exp.config import RequestSettingsConfig
 from mnist_exp.serving.settings import Settings
-from mnist_exp.specs import RequestSettings
 from tests.support.scoring_service import NAME, Service
 from tests.support.waiting import eventually
 
@@ -11,7 +11,9 @@ from tests.support.waiting import eventually
 def set_variables(service: Service, **variables: str) -> None:
     """Deploy with these environment variables, and two requests at a time."""
     variables |= {"GATE": str(service.gate), "COLOUR": "blue"}
-    service.deploy(environment_variables=variables, request_settings=RequestSettings(20_000, 2))
+    service.deploy(
+        environment_variables=variables, request_settings=RequestSettingsConfig(20_000, 2)
+    )
 
 
 def test_a_run_that_takes_too_long_is_cancelled(changeable: Service):

@@ -19,18 +19,18 @@ SCRIPT = "def init(): pass\ndef run(raw_data): return {'digits': [7]}\n"
 
 
 class WithoutJobs(LocalWorkspace):
-    """This machine, with one model of which nobody asks where it came from."""
+    """A local workspace with one model, which no job produced."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder / "outputs")
         self._model = folder / "model"
 
     def create_or_update_deployment(self, spec: DeploymentSpec) -> Deployment:
-        """Deploy the one model."""
+        """Deploy the model."""
         return self._endpoints.deploy(spec, ModelFiles(self._model, "digits", "1"))
 
     def download(self, job: str, path: str) -> None:
-        """Nothing lies beside the model."""
+        """Return None: no job kept any file."""
 
 
 @dataclass
@@ -43,38 +43,38 @@ class Deploying:
 
     @property
     def now(self) -> Endpoint:
-        """The endpoint as it is."""
+        """The endpoint as it is now."""
         return self.workspace.get_endpoint(NAME)
 
     @property
     def said(self) -> list[str]:
-        """What the latest command printed."""
+        """The lines that the latest command printed."""
         return self.outputs.display.messages
 
     def processes(self, deployment: str) -> list[int]:
-        """Who works for a deployment: others, as soon as it is replaced."""
+        """Return the process ids of a deployment's workers; a replaced deployment has others."""
         return list(self.workspace.statistics(NAME)[deployment].processes)
 
     def script(self, text: str) -> None:
-        """Write the scoring script that is deployed next."""
+        """Write the scoring script of the next deployment."""
         (self.folder / "code" / "score.py").write_text(text, encoding="utf-8")
 
     def faults(self, *overrides: str, stage: Stage = Stage.deploy) -> list[str]:
-        """Return what keeps a command from starting."""
+        """Return the reasons why a command cannot start."""
         return RUNNERS[stage].faults(self._context(stage, *overrides))
 
     def run(self, *overrides: str, stage: Stage = Stage.deploy) -> Record:
-        """Run a command as a terminal does: its checks, then itself."""
+        """Run a command as the command line does: first its checks, then its stage."""
         if faults := self.faults(*overrides, stage=stage):
             raise ConfigError(faults)
         return self.run_unchecked(*overrides, stage=stage)
 
     def run_unchecked(self, *overrides: str, stage: Stage = Stage.deploy) -> Record:
-        """Run a command whose checks were through before something changed."""
+        """Run a command without its checks, as if something changed after them."""
         return run_stage(RUNNERS[stage], self._context(stage, *overrides))
 
     def update(self, **fields: object) -> None:
-        """Change the endpoint past the stage."""
+        """Change the endpoint without a command."""
         spec = EndpointSpec(NAME, **fields)  # type: ignore[arg-type]
         self.workspace.create_or_update_endpoint(spec)
 
@@ -91,7 +91,7 @@ class Deploying:
 
 
 def deploying(folder: Path) -> Iterator[Deploying]:
-    """Yield a folder with a registered model, and end what was deployed from it."""
+    """Yield a folder with a registered model; delete the endpoints afterwards."""
     for name in ("code", "model"):
         (folder / name).mkdir()
     (folder / "request.json").write_text("{}", encoding="utf-8")

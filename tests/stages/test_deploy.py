@@ -1,4 +1,4 @@
-"""stage=deploy at an endpoint that is there already, with real processes behind it."""
+"""stage=deploy at an endpoint that exists already, with real processes behind it."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +19,7 @@ RAISES = "def init(): pass\ndef run(raw_data): raise ValueError('never')\n"
 
 @pytest.fixture(scope="module")
 def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deploying]:
-    """An endpoint with tff-blue and tff-green."""
+    """Yield an endpoint with tff-blue and tff-green."""
     for made in deploying(tmp_path_factory.mktemp("deployed")):
         made.run()
         made.run("endpoint.deployment.name=tff-green")
@@ -28,7 +28,7 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deploying]:
 
 @pytest.fixture
 def two(deployed: Deploying) -> Deploying:
-    """The two deployments, all traffic with tff-blue."""
+    """Return the endpoint with all traffic at tff-blue."""
     deployed.update(
         auth_mode=AuthMode.key, traffic={"tff-blue": 100}, mirror_traffic={"tff-blue": 0}
     )
@@ -36,7 +36,7 @@ def two(deployed: Deploying) -> Deploying:
     return deployed
 
 
-# What has traffic is not replaced by a rollout.
+# A rollout does not replace a deployment with traffic.
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_a_rollout_never_replaces_what_has_traffic(
     before = two.processes("tff-green")
     line = f"endpoint.deployment.name: must name a deployment without traffic for a rollout, got {new}; {remedy}"  # noqa: E501
     assert two.faults(*QUICK_ROLLOUT) == [line]
-    # Nor when it got its traffic after the checks.
+    # The stage checks again, since the traffic may change after the checks.
     with pytest.raises(ConfigError, match="must name a deployment without traffic"):
         two.run_unchecked(*QUICK_ROLLOUT)
     assert two.processes("tff-green") == before
@@ -146,7 +146,7 @@ def test_stage_all_concerns_no_other_endpoint(
     assert fault.startswith(line)
 
 
-# What else the endpoint is.
+# Other settings of the endpoint.
 
 
 @pytest.mark.parametrize("override", ["endpoint.regenerate_key=primary", BOTH])
@@ -179,7 +179,7 @@ def kept(two: Deploying) -> tuple[str, int, str]:
     return record.auth_mode, record.token_lifetime, record.description
 
 
-# Traffic that nobody asked for.
+# Commands that do not set traffic.
 
 
 def test_an_updated_deployment_keeps_its_share(two: Deploying) -> None:

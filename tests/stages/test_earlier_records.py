@@ -1,3 +1,5 @@
+"""The earlier records that a stage starts from."""
+
 import pytest
 
 from mnist_exp.config import Stage
@@ -12,7 +14,7 @@ from mnist_exp.status import JobStatus
 from mnist_exp.workspaces.local.workspace import LocalWorkspace
 from tests.support.recorded_outputs import RecordedOutputs
 
-# What is registered.
+# The job that is registered.
 
 
 def test_the_latest_completed_sweep_is_registered(outputs: RecordedOutputs) -> None:
@@ -73,7 +75,7 @@ def test_the_register_stage_reports_a_missing_source_as_a_fault(outputs: Recorde
     assert RUNNERS[Stage.register].faults(outputs.context(Stage.register)) == []
 
 
-# What is deployed.
+# The model that is deployed.
 
 
 def test_the_latest_registered_model_is_deployed(outputs: RecordedOutputs) -> None:
@@ -102,7 +104,7 @@ def test_a_missing_model_is_reported(outputs: RecordedOutputs) -> None:
         registered_model(outputs.context(Stage.deploy, "run=model:9"))
 
 
-# What is called and deleted.
+# The endpoint that is called or deleted.
 
 
 def test_the_latest_endpoint_is_called(outputs: RecordedOutputs) -> None:
@@ -169,7 +171,7 @@ def test_an_endpoint_of_the_same_command_comes_first(outputs: RecordedOutputs) -
     assert deployed_endpoint(context) == "mine"
 
 
-# The endpoint that is deployed to.
+# The endpoint that gets a deployment.
 
 
 def test_a_new_endpoint_has_a_new_name(outputs: RecordedOutputs) -> None:

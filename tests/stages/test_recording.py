@@ -1,4 +1,4 @@
-"""The frame that every stage runs in."""
+"""The records and errors of every stage."""
 
 import json
 from collections.abc import Callable
@@ -15,8 +15,8 @@ from tests.support.recorded_outputs import RecordedOutputs
 Work = Callable[[StageContext, Record], Record]
 
 
-class Stub:
-    """A stage that does what it is told."""
+class FunctionStage:
+    """A stage that runs a given function."""
 
     stage = Stage.train
 
@@ -24,15 +24,15 @@ class Stub:
         self._work = work
 
     def faults(self, context: StageContext) -> list[str]:
-        """It can always start."""
+        """Return no faults."""
         return []
 
     def name(self, context: StageContext) -> str:
-        """It has one name."""
+        """Return a fixed name."""
         return "stub"
 
     def run(self, context: StageContext, record: Record) -> Record:
-        """Do it."""
+        """Run the function."""
         return self._work(context, record)
 
 
@@ -43,7 +43,7 @@ def raising(error: BaseException) -> Work:
     return work
 
 
-def left(context: StageContext) -> Record:
+def saved_record(context: StageContext) -> Record:
     return load_record(context.folder / "run.json")
 
 
@@ -51,21 +51,23 @@ def test_a_record_is_there_before_and_after(outputs: RecordedOutputs) -> None:
     seen = []
 
     def work(context: StageContext, record: Record) -> Record:
-        seen.append(left(context).status)
+        seen.append(saved_record(context).status)
         return record.with_changes(metrics={"acc": 0.5})
 
     context = outputs.context(Stage.train)
-    record = run_stage(Stub(work), context)
+    record = run_stage(FunctionStage(work), context)
     assert seen == [JobStatus.RUNNING]
     assert record.status is JobStatus.COMPLETED
-    assert left(context) == load_record(record.save(outputs.path / "copy"))
+    assert saved_record(context) == load_record(record.save(outputs.path / "copy"))
     assert [found.name for found, _ in outputs.index.newest_first(Stage.train)] == ["stub"]
     assert [one.status for one in outputs.display.started] == [JobStatus.RUNNING]
     assert outputs.display.ended == [record]
 
 
 def test_a_record_says_where_it_comes_from(outputs: RecordedOutputs) -> None:
-    record = run_stage(Stub(lambda _, record: record), outputs.context(Stage.train, "seed=7"))
+    record = run_stage(
+        FunctionStage(lambda _, record: record), outputs.context(Stage.train, "seed=7")
+    )
     content = json.loads((outputs.path / "runs" / "now" / "run.json").read_text())
     assert content["seed"] == 7
     assert content["workspace"] == "local"
@@ -91,9 +93,9 @@ def test_an_error_is_recorded_and_raised(
 ) -> None:
     context = outputs.context(Stage.train)
     with pytest.raises(type(error)) as caught:
-        run_stage(Stub(raising(error)), context)
+        run_stage(FunctionStage(raising(error)), context)
     assert caught.value is error
-    assert (left(context).status, left(context).why) == (status, why)
+    assert (saved_record(context).status, saved_record(context).why) == (status, why)
     assert outputs.display.ended == []
 
 
@@ -109,10 +111,10 @@ def test_a_failed_job_keeps_its_record_and_is_an_error(outputs: RecordedOutputs)
 
     context = outputs.context(Stage.train)
     with pytest.raises(JobError) as caught:
-        run_stage(Stub(work), context)
+        run_stage(FunctionStage(work), context)
     assert str(caught.value) == "train stub: exit code 3; its log: /the/log"
     assert caught.value.log_tail == ("last word",)
-    assert left(context).metrics == {"acc": 0.5}
+    assert saved_record(context).metrics == {"acc": 0.5}
     assert [one.status for one in outputs.display.ended] == [JobStatus.FAILED]
 
 
@@ -121,4 +123,4 @@ def test_a_canceled_job_is_an_error_too(outputs: RecordedOutputs) -> None:
         return record.with_changes(status=JobStatus.CANCELED, why="after job.timeout")
 
     with pytest.raises(JobError, match=r"^train stub: after job\.timeout$"):
-        run_stage(Stub(work), outputs.context(Stage.train))
+        run_stage(FunctionStage(work), outputs.context(Stage.train))

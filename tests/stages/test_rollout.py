@@ -1,4 +1,4 @@
-"""Blue-green rollouts: the comparison by itself, and the steps at a real endpoint."""
+"""Blue-green rollouts: the comparison of statistics, and the steps at a real endpoint."""
 
 import re
 import threading
@@ -8,17 +8,17 @@ from dataclasses import replace
 
 import pytest
 
-from mnist_exp.config import RolloutConfig
+from mnist_exp.config import RequestSettingsConfig, RolloutConfig
 from mnist_exp.errors import EndpointError
 from mnist_exp.results import DeploymentStatistics as Statistics
 from mnist_exp.results import Endpoint
-from mnist_exp.specs import EndpointSpec, RequestSettings
+from mnist_exp.specs import EndpointSpec
 from mnist_exp.stages.rollout import BlueGreen, why_worse
 from tests.support.scoring_service import NAME, SCRIPT, Service, serve
 
-#: Of times alone the one test asks that is about them: others may need the machine.
+#: Margins that ignore times, since other tests may keep the machine busy.
 PATIENT = RolloutConfig([10, 100], 10, 10, 0, failure_margin=0.1, latency_margin_ms=60_000)
-LIMITS = RolloutConfig([10, 100], 10, samples=10, seconds=0, failure_margin=0.1)
+LIMITS = RolloutConfig([10, 100], 10, samples=4, seconds=0, failure_margin=0.1)
 FAILS_LATER = """
 calls = 0
 
@@ -35,8 +35,8 @@ SLOW = "import time\ndef init(): pass\ndef run(raw_data): time.sleep(0.2)"
 RAISES = "def init(): pass\ndef run(raw_data): raise ValueError('never')"
 
 
-class OfEndpoints:
-    """The verbs that a rollout uses."""
+class RolloutWorkspace:
+    """The methods of a workspace that a rollout calls."""
 
     def __init__(self, service: Service, sees_statistics: bool = True) -> None:
         self._endpoints = service.endpoints
@@ -56,11 +56,11 @@ class OfEndpoints:
 
 @pytest.fixture(scope="module")
 def blue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    yield from serve(tmp_path_factory.mktemp("blue"), RequestSettings(20_000, 4))
+    yield from serve(tmp_path_factory.mktemp("blue"), RequestSettingsConfig(20_000, 4))
 
 
 def roll_out(
-    service: Service, workspace: OfEndpoints, limits: RolloutConfig = PATIENT
+    service: Service, workspace: RolloutWorkspace, limits: RolloutConfig = PATIENT
 ) -> list[str]:
     said: list[str] = []
     rollout = BlueGreen(
@@ -80,7 +80,7 @@ def roll_out(
 
 
 @pytest.fixture(autouse=True)
-def as_before(request: pytest.FixtureRequest) -> Iterator[None]:
+def restored_traffic(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
     if "blue" in request.fixturenames:
         service = request.getfixturevalue("blue")
@@ -90,7 +90,7 @@ def as_before(request: pytest.FixtureRequest) -> Iterator[None]:
 @pytest.mark.parametrize("sees_statistics", [True, False])
 def test_a_good_deployment_takes_over_in_steps(blue: Service, sees_statistics: bool) -> None:
     blue.deploy("green")
-    workspace = OfEndpoints(blue, sees_statistics)
+    workspace = RolloutWorkspace(blue, sees_statistics)
     said = roll_out(blue, workspace)
     assert blue.endpoints.get(NAME).traffic == {"green": 100}
     assert blue.endpoints.get(NAME).mirror_traffic == {}
@@ -110,12 +110,13 @@ def test_a_good_deployment_takes_over_in_steps(blue: Service, sees_statistics: b
         (FAILS_LATER, "of its requests failed, against 0.0%", PATIENT),
         (SLOW, "its p95 was", LIMITS),
     ],
+    ids=["raises", "fails later", "slow"],
 )
 def test_a_worse_deployment_is_rolled_back(
     blue: Service, script: str, reason: str, limits: RolloutConfig
 ) -> None:
     blue.deploy("green", script)
-    said = roll_out(blue, OfEndpoints(blue), limits)
+    said = roll_out(blue, RolloutWorkspace(blue), limits)
     endpoint = blue.endpoints.get(NAME)
     assert (endpoint.traffic, endpoint.mirror_traffic) == ({"blue": 100}, {})
     assert said[-2] == "rolled back: blue 100 %, green stays without traffic"
@@ -126,6 +127,7 @@ def test_a_worse_deployment_is_rolled_back(
 @pytest.mark.parametrize(
     ("script", "during"),
     [(SCRIPT, [{"green": 10}, {"red": 5}, {"red": 5}]), (RAISES, [{"red": 5}])],
+    ids=["good", "worse"],
 )
 def test_traffic_mirrored_to_others_is_restored(
     blue: Service, script: str, during: list[dict[str, int]]
@@ -133,16 +135,16 @@ def test_traffic_mirrored_to_others_is_restored(
     blue.deploy("red")
     blue.deploy("green", script)
     blue.update(mirror_traffic={"red": 5})
-    workspace = OfEndpoints(blue)
+    workspace = RolloutWorkspace(blue)
     roll_out(blue, workspace)
     assert [spec.mirror_traffic for spec in workspace.specs] == during
     assert blue.endpoints.get(NAME).mirror_traffic == {"red": 5}
 
 
 def test_failures_under_the_whole_load_do_not_roll_back(blue: Service) -> None:
-    # So many callers that most are told to come back later, whoever has the traffic.
+    # With so many callers, most get a 429, whichever deployment has the traffic.
     busy = "import time\ndef init(): pass\ndef run(raw_data): time.sleep(0.02)\n"
-    few = RequestSettings(20_000, 1)
+    few = RequestSettingsConfig(20_000, 1)
     blue.deploy(script=busy, request_settings=few)
     blue.deploy("green", busy, request_settings=few)
     is_over = threading.Event()
@@ -154,28 +156,28 @@ def test_failures_under_the_whole_load_do_not_roll_back(blue: Service) -> None:
     with ThreadPoolExecutor(6) as pool:
         callers = [pool.submit(call) for _ in range(6)]
         try:
-            # Of a few calls many more may fail by chance; without callers the old one has none.
+            # Few samples vary much. Without callers, the old deployment would have no failures.
             limits = replace(PATIENT, seconds=0.5, samples=2, failure_margin=0.35)
-            said = roll_out(blue, OfEndpoints(blue), limits)
+            said = roll_out(blue, RolloutWorkspace(blue), limits)
         finally:
             is_over.set()
-            # Other tests share it.
-            blue.deploy(request_settings=RequestSettings(20_000, 4))
+            # Other tests share the endpoint.
+            blue.deploy(request_settings=RequestSettingsConfig(20_000, 4))
     assert all(caller.result() is None for caller in callers)
-    # It had failures at last, when the old one had none any more.
+    # At the last step, the new deployment has failures and the old one has none.
     assert re.match(r"green: .*, [1-9]\d* failed, .*; blue: .*, 0 failed, ", said[-1]), said
 
 
 def test_without_mirroring_the_old_deployment_is_measured_first(blue: Service) -> None:
     blue.deploy("green")
-    workspace = OfEndpoints(blue)
+    workspace = RolloutWorkspace(blue)
     roll_out(blue, workspace, replace(PATIENT, mirror=0))
     assert [spec.traffic["green"] for spec in workspace.specs] == [0, 10, 100]
     assert [spec.mirror_traffic["green"] for spec in workspace.specs] == [0, 0, 0]
 
 
 def test_an_interrupted_rollout_is_rolled_back(blue: Service) -> None:
-    class Interrupted(OfEndpoints):
+    class Interrupted(RolloutWorkspace):
         def statistics(self, endpoint: str) -> Mapping[str, Statistics]:
             raise KeyboardInterrupt
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from mnist_exp.config import AuthMode, EnvType
+from mnist_exp.config import AuthMode, EnvConfig, EnvType, RequestSettingsConfig
 from mnist_exp.serving.files import Credentials
-from mnist_exp.specs import DeploymentSpec, EndpointSpec, EnvironmentSpec, RequestSettings
+from mnist_exp.specs import DeploymentSpec, EndpointSpec
 from mnist_exp.workspaces.local.endpoints import Endpoints, ModelFiles
 
 NAME = "digits-endpoint"
@@ -141,10 +141,10 @@ class Service:
             model="digits:1",
             code=self.folder / "code",
             scoring_script="score.py",
-            environment=EnvironmentSpec(EnvType.local),
+            environment=EnvConfig(EnvType.local),
             instance_type="Standard_DS3_v2",
             environment_variables={"GATE": str(self.gate), "COLOUR": name},
-            request_settings=RequestSettings(20_000, 4),
+            request_settings=RequestSettingsConfig(20_000, 4),
         )
         model = ModelFiles(self.folder / "model", "digits", "1")
         self.endpoints.deploy(replace(spec, **fields), model)  # type: ignore[arg-type]
@@ -167,7 +167,7 @@ class Service:
         return len(file.read_text()) if file.exists() else 0
 
 
-def serve(folder: Path, settings: RequestSettings, **fields: object) -> Iterator[Service]:
+def serve(folder: Path, settings: RequestSettingsConfig, **fields: object) -> Iterator[Service]:
     """Yield an endpoint whose deployment blue has all the traffic."""
     for name in ("code", "model", "gate"):
         (folder / name).mkdir()

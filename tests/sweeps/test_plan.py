@@ -89,7 +89,7 @@ def test_faults_of_all_parts_come_in_one_go():
 def test_a_grid_over_a_continuous_space_is_refused():
     raw = {**TUTORIAL, "sampling_algorithm": {"type": "grid"}}
     assert parse_sweep(raw)[1] == [
-        "sweep.search_space.learning_rate: grid sampling takes choice alone, got loguniform; "
+        "sweep.search_space.learning_rate: grid sampling takes only choice, got loguniform; "
         "use sweep.sampling_algorithm.type=random"
     ]
 
@@ -103,7 +103,7 @@ def test_bounds_that_look_like_actual_values_are_warned_about():
     entry = {"type": "loguniform", "min_value": 0.001, "max_value": 0.1}
     plan, _ = parse_sweep(changed(search_space={"learning_rate": entry}))
     assert plan.warnings == (
-        "sweep.search_space.learning_rate: values will be from 1.001 to 1.105; "
+        "sweep.search_space.learning_rate: values will be between 1.001 and 1.105; "
         "min_value and max_value are logarithms, low and high are actual bounds",
     )
 

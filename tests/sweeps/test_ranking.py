@@ -67,14 +67,14 @@ def test_a_ranking_holds_each_trial_once_and_its_first_is_the_best(histories, go
 
 def test_the_hint_lists_what_was_logged_and_guesses():
     assert missing_metric_hint("validation_acc", ["loss", "Validation_Acc"]) == (
-        "no trial logged 'validation_acc', so there is no best one; "
+        "no trial logged 'validation_acc', so there is no best trial; "
         "logged were: Validation_Acc, loss; did you mean 'Validation_Acc'?"
     )
     assert "set sweep.objective.primary_metric" in missing_metric_hint("xyz", ["loss"])
     assert "nor any other metric" in missing_metric_hint("xyz", [])
     # One that is logged, and was never a number.
     assert missing_metric_hint("acc", ["acc", "loss"]) == (
-        "no trial logged a finite 'acc', so there is no best one"
+        "no trial logged a finite 'acc', so there is no best trial"
     )
     shortened = missing_metric_hint("val_acc", ["final_acc", "validation_acc"])
     assert shortened.endswith("; did you mean 'validation_acc'?")

@@ -1,9 +1,10 @@
-"""Runs the shipped trainer with what Azure's image has, and with what is installed here.
+"""Run the trainer with the packages of Azure's image, and with those installed here.
 
     python tests/trainer/compat.py --environment build/compat
 
-The older set is read from trainer/conda.yaml and installed once into an environment of its own
-(Python 3.11). mlflow-skinny knows no local store, so a tracking server runs here, on loopback.
+The packages of Azure's image are those in trainer/conda.yaml. They are installed once, into an
+environment of their own with Python 3.11. mlflow-skinny has no local store, so this script starts a
+tracking server on loopback.
 """
 
 import argparse
@@ -29,7 +30,7 @@ from mlflow.tracking import MlflowClient  # noqa: E402
 
 from benchmarks.sample import write_sample  # noqa: E402
 
-# A free port of it.
+#: A free port on this machine.
 LOOPBACK = ("127.0.0.1", 0)
 SCORE = """
 import json, sys
@@ -41,7 +42,7 @@ print(json.dumps(score.run(open(sys.argv[1]).read())))
 
 @dataclass
 class Case:
-    """A Python with the trainer's packages, a folder to work in, and a tracking server."""
+    """An environment with the trainer's packages, a working folder and a tracking server."""
 
     python: Path
     folder: Path
@@ -101,7 +102,7 @@ def scores_as_it_evaluated(case: Case) -> None:
     request = case.folder / "job" / "outputs" / "model" / "input_example.json"
     variables = {**os.environ, "AZUREML_MODEL_DIR": str(case.folder / "job" / "outputs")}
     answers = []
-    # With the weights for numpy, and then through TensorFlow.
+    # First with the weights for NumPy, then with TensorFlow.
     for _ in range(2):
         output = subprocess.run(
             [str(case.python), "-c", SCORE, str(request)],
@@ -152,14 +153,14 @@ STEPS: tuple[Callable[[Case], None], ...] = (
 
 
 def requirements() -> list[str]:
-    """The packages of trainer/conda.yaml; CUDA's libraries would lie idle here."""
+    """Return the packages of trainer/conda.yaml, without the libraries of CUDA."""
     lines = (ROOT / "trainer" / "conda.yaml").read_text(encoding="utf-8").splitlines()
     packages = [line.strip()[2:] for line in lines if re.match(r"\s{6}- ", line)]
     return [package.replace("[and-cuda]", "") for package in packages]
 
 
 def prepared(environment: Path) -> Path:
-    """The Python of an environment that holds the older set; made if there is none."""
+    """Return the Python with the packages of Azure's image; create its environment if needed."""
     python = environment.absolute() / "bin" / "python"
     done = environment / "requirements.txt"
     wanted = "\n".join(requirements()) + "\n"
@@ -174,7 +175,7 @@ def prepared(environment: Path) -> Path:
 
 @contextmanager
 def tracking_server(folder: Path) -> Iterator[str]:
-    """An MLflow server on a free port of 127.0.0.1, over a new store."""
+    """Run an MLflow server on a free port of 127.0.0.1, with a new store; yield its address."""
     with socket.create_server(LOOPBACK) as probe:
         port = probe.getsockname()[1]
     store = f"sqlite:///{folder / 'mlflow.db'}"
@@ -189,7 +190,7 @@ def tracking_server(folder: Path) -> Iterator[str]:
         wait_until_healthy(process, uri)
         yield uri
     finally:
-        # The server has workers of its own; the group is theirs.
+        # The server has child processes, which are in its process group.
         os.killpg(process.pid, 15)
         process.wait()
 

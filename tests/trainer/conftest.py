@@ -24,7 +24,7 @@ from mlflow.tracking import MlflowClient  # noqa: E402
 from benchmarks.sample import write_sample  # noqa: E402
 from digits.data import Split, load, split  # noqa: E402
 from digits.settings import Settings  # noqa: E402
-from tests.trainer.forking import TRAINER, ForkedTrainer, start_fork_server  # noqa: E402
+from tests.trainer.forking import TRAINER, ForkedScript, start_fork_server  # noqa: E402
 
 del os.environ["MLFLOW_DISABLE_TELEMETRY"]
 
@@ -65,21 +65,21 @@ def parts(sample) -> Split:
 
 @dataclass
 class Job:
-    """A run of train.py in a folder of its own, with an MLflow run of its own."""
+    """A run of train.py with its own folder and its own MLflow run."""
 
     folder: Path
     store: str
     run_id: str
     arguments: list[str]
 
-    def start(self, *more: str, **environment: str) -> ForkedTrainer:
+    def start(self, *more: str, **environment: str) -> ForkedScript:
         """Start a run with its libraries imported already."""
-        return ForkedTrainer([*self.arguments, *more], self.folder, self._variables(environment))
+        return ForkedScript(self._command(more), self.folder, self._variables(environment))
 
     def start_cold(self, *more: str, **environment: str) -> "subprocess.Popen[str]":
         """Start a run as a user does."""
         return subprocess.Popen(
-            [sys.executable, str(TRAINER / "train.py"), *self.arguments, *more],
+            [sys.executable, *self._command(more)],
             cwd=self.folder,
             env=self._variables(environment),
             stdout=subprocess.PIPE,
@@ -92,6 +92,9 @@ class Job:
 
     def finish_cold(self, *more: str, **environment: str) -> "Result":
         return _finished(self.start_cold(*more, **environment))
+
+    def _command(self, more: tuple[str, ...]) -> list[str]:
+        return [str(TRAINER / "train.py"), *self.arguments, *more]
 
     def _variables(self, environment: dict[str, str]) -> dict[str, str]:
         own = {"MLFLOW_TRACKING_URI": self.store, "MLFLOW_RUN_ID": self.run_id}
@@ -114,16 +117,21 @@ class Result:
     seconds: float
 
 
-def _finished(process: "ForkedTrainer | subprocess.Popen[str]") -> Result:
+def _finished(process: "ForkedScript | subprocess.Popen[str]") -> Result:
     started = time.monotonic()
     out, err = process.communicate()
     return Result(process.returncode, out, err, time.monotonic() - started)
 
 
 @pytest.fixture(scope="session")
-def new_job(tmp_path_factory, sample) -> Callable[..., Job]:
-    """Return a function that makes jobs which share one MLflow store."""
+def fork_server() -> None:
+    """The process that scripts are forked from."""
     start_fork_server()
+
+
+@pytest.fixture(scope="session")
+def new_job(tmp_path_factory, sample, fork_server) -> Callable[..., Job]:
+    """Return a function that makes jobs which share one MLflow store."""
     store = f"sqlite:///{tmp_path_factory.mktemp('store') / 'mlflow.db'}"
     client = MlflowClient(store)
 

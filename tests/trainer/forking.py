@@ -1,4 +1,4 @@
-"""Trainers that are forked from a process with TensorFlow and MLflow imported.
+"""Scripts that are forked from a process with TensorFlow and MLflow imported.
 
 A cold trainer spends most of a short run on these imports. Tests of start-up and of kills at any
 moment use cold processes, all others use these.
@@ -14,14 +14,12 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Self
 
-import pytest
-
 TRAINER = Path(__file__).parents[2] / "trainer"
 _CONTEXT = multiprocessing.get_context("forkserver")
 
 
 def start_fork_server() -> None:
-    """Start the process that trainers are forked from; it ends with this process."""
+    """Start the process that scripts are forked from; it ends with this process."""
     before = os.environ.get("PYTHONPATH")
     # Python 3.11's fork server does not take over sys.path before it imports.
     os.environ["PYTHONPATH"] = os.pathsep.join([str(TRAINER), str(TRAINER.parent)])
@@ -35,19 +33,19 @@ def start_fork_server() -> None:
             os.environ["PYTHONPATH"] = before
 
 
-class ForkedTrainer:
-    """A run of train.py, used like a `subprocess.Popen` with text pipes.
+class ForkedScript:
+    """A run of a script of the trainer, used like a `subprocess.Popen` with text pipes.
 
     Args:
-        arguments: The words after the script's name.
+        command: The script's path and its arguments.
         folder: The working directory.
         environment: All environment variables.
     """
 
-    def __init__(self, arguments: list[str], folder: Path, environment: Mapping[str, str]) -> None:
+    def __init__(self, command: list[str], folder: Path, environment: Mapping[str, str]) -> None:
         (stdout, to_stdout), (stderr, to_stderr) = _CONTEXT.Pipe(False), _CONTEXT.Pipe(False)
         self._process = _CONTEXT.Process(
-            target=_run, args=(arguments, str(folder), dict(environment), to_stdout, to_stderr)
+            target=_run, args=(command, str(folder), dict(environment), to_stdout, to_stderr)
         )
         self._process.start()
         self.stdout, self.stderr = _text(stdout), _text(stderr)
@@ -58,8 +56,9 @@ class ForkedTrainer:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with self.stdout, self.stderr:
-            self._process.join()
+        self.stdout.close()
+        self.stderr.close()
+        self._process.join()
 
     @property
     def returncode(self) -> int | None:
@@ -82,7 +81,7 @@ class ForkedTrainer:
         for line in self.stdout:
             if text in line:
                 return
-        pytest.fail(f"ended before {text!r}: {self.stderr.read()}")
+        raise AssertionError(f"ended before {text!r}: {self.stderr.read()}")
 
     def communicate(self) -> tuple[str, str]:
         """Read the rest of the output and wait for the process's end."""
@@ -97,7 +96,7 @@ def _text(connection: Connection):
 
 
 def _run(
-    arguments: list[str],
+    command: list[str],
     folder: str,
     environment: dict[str, str],
     stdout: Connection,
@@ -110,6 +109,6 @@ def _run(
     os.dup2(stderr.fileno(), 2)
     stdout.close()
     stderr.close()
-    sys.argv = ["train.py", *arguments]
+    sys.argv = command
     sys.path[:0] = [str(TRAINER)]
-    runpy.run_path(str(TRAINER / "train.py"), run_name="__main__")
+    runpy.run_path(command[0], run_name="__main__")

@@ -60,7 +60,7 @@ def test_a_cluster_that_it_cannot_join_is_an_error(monkeypatch, text, fault):
 
 
 @pytest.mark.parametrize(
-    ("message", "told"),
+    ("message", "reason"),
     [
         (
             "Connection reset by peer\n\t [[{{node while/sgd/Reduce}}]] [Op:__inference_7]",
@@ -74,6 +74,6 @@ def test_a_cluster_that_it_cannot_join_is_an_error(monkeypatch, text, fault):
         ("", "it does not answer any more"),
     ],
 )
-def test_a_lost_worker_is_reported_without_graph_nodes(message, told):
-    assert _reason(message).startswith(told)
+def test_a_lost_worker_is_reported_without_graph_nodes(message, reason):
+    assert _reason(message).startswith(reason)
     assert "[" not in _reason(message)

@@ -25,7 +25,7 @@ def trained(widths, parts) -> list[np.ndarray]:
 
 
 @pytest.mark.parametrize("widths", [(1, 1), (2, 3), (17, 5)])
-def test_a_layer_computed_in_parts_learns_what_a_whole_one_does(widths):
+def test_a_layer_in_parts_learns_the_same_as_a_whole_layer(widths):
     whole = trained(widths, 1)
     for parts in (2, 3):
         apart = trained(widths, parts)
@@ -36,7 +36,7 @@ def test_a_layer_computed_in_parts_learns_what_a_whole_one_does(widths):
 
 @pytest.fixture
 def dark_digits() -> Digits:
-    """Digits of which few light the last pixels."""
+    """Digits whose last pixels are lit in few images."""
     dice = np.random.default_rng(0)
     lit = dice.random((640, 784)) < 0.3
     lit[:, 400:] &= dice.random((640, 1)) < 0.1
@@ -45,7 +45,7 @@ def dark_digits() -> Digits:
 
 
 def stretches(digits, *ends) -> tuple[Progress, list[np.ndarray]]:
-    """Two epochs, each in stretches that end at these steps."""
+    """Train two epochs, each in stretches that end at these steps."""
     settings = parse_arguments(["--data-folder", ".", "--learning-rate", "0.1"])
     path = CompiledPath(settings, digits, parts=2)
     for number in (1, 2):
@@ -55,7 +55,7 @@ def stretches(digits, *ends) -> tuple[Progress, list[np.ndarray]]:
     return progress, path.dense_weights()
 
 
-def test_dark_pixels_that_are_left_out_change_nothing(dark_digits, monkeypatch):
+def test_leaving_out_dark_pixels_changes_nothing(dark_digits, monkeypatch):
     assert len(Tiles(dark_digits.images, 64).pixels) > 1
     progress, tiled = stretches(dark_digits, 10)
     monkeypatch.setattr("digits.tiles._WORTH_IT", 0)
@@ -88,7 +88,7 @@ def test_resumes_from_its_state_bit_for_bit_with_pixels_in_tiles(dark_digits):
 
 
 @pytest.mark.parametrize(("named", "parts"), [("1", 1), ("2", 2), ("16", 2)])
-def test_a_layer_has_as_many_parts_as_there_are_threads_but_two_at_most(monkeypatch, named, parts):
+def test_a_layer_has_as_many_parts_as_threads_but_two_at_most(monkeypatch, named, parts):
     monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", named)
     assert compiled._useful_parts() == parts
 
@@ -101,7 +101,7 @@ def test_an_invalid_number_of_threads_is_ignored(monkeypatch, named):
     assert compiled._threads() == by_itself
 
 
-def test_a_gpu_computes_a_layer_whole(monkeypatch):
+def test_a_gpu_computes_the_whole_layer(monkeypatch):
     monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "2")
     monkeypatch.setattr(compiled.tf.config, "list_physical_devices", lambda _: ["a GPU"])
     assert compiled._useful_parts() == 1

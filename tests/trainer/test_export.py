@@ -14,7 +14,7 @@ from digits.training import epoch_order
 
 @pytest.fixture(scope="session", params=[Architecture.DNN, Architecture.CNN])
 def exported(request, sample, parts, tmp_path_factory):
-    """A trained path, and the folder that it was exported to."""
+    """A trained network, and the folder that it was exported to."""
     from digits.settings import Settings  # noqa: PLC0415
 
     settings = replace(

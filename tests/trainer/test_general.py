@@ -1,8 +1,9 @@
 import json
-import subprocess
-import sys
+import os
 
-# Two devices of one process, as two GPUs are; TensorFlow divides its processor for us.
+from tests.trainer.forking import ForkedScript
+
+# TensorFlow divides its processor into two devices of one process, in place of two GPUs.
 CODE = """
 import json
 from digits.lean import import_tensorflow
@@ -40,11 +41,13 @@ print(json.dumps({
 """
 
 
-def test_two_devices_of_one_machine_train_as_one_does(trainer):
-    done = subprocess.run(
-        [sys.executable, "-c", CODE], cwd=trainer, capture_output=True, check=True, text=True
-    )
-    found = json.loads(done.stdout.splitlines()[-1])
+def test_two_devices_of_one_machine_train_as_one_device(fork_server, tmp_path):
+    script = tmp_path / "devices.py"
+    script.write_text(CODE, encoding="utf-8")
+    process = ForkedScript([str(script)], tmp_path, os.environ)
+    out, err = process.communicate()
+    assert process.returncode == 0, err
+    found = json.loads(out.splitlines()[-1])
     assert found["devices"] == 2
     assert found["distance"] < 1e-5
     assert found["hits"][0] == found["hits"][1]

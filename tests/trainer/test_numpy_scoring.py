@@ -1,4 +1,4 @@
-"""Numpy's scoring against the SavedModel's, for every dense network that the config offers."""
+"""NumPy's scores against those of the SavedModel, for every dense network in `conf/model`."""
 
 import json
 from dataclasses import replace
@@ -17,9 +17,9 @@ from digits.settings import Settings
 from digits.training import epoch_order
 from tests.composing import CONF, fresh_config
 
-#: How far two probabilities of a digit may be apart.
+#: Largest difference of two probabilities of a digit.
 TOLERANCE = 1e-5
-#: The 5,000 or 70,000 digits in parts that fit a request's 10 MB.
+#: Digits in a request, whose limit is 10 MB.
 ROWS = 1000
 
 
@@ -33,7 +33,7 @@ def dense_options() -> list[str]:
 
 
 def model_settings(option: str, folder: Path) -> Settings:
-    """What the trainer is asked for with `model=<option>`."""
+    """Return the trainer's settings for `model=<option>`."""
     model = fresh_config("stage=train", f"model={option}").model
     return replace(
         Settings(folder),
@@ -47,7 +47,7 @@ def model_settings(option: str, folder: Path) -> Settings:
 
 
 def check(option: str, data: Path, outputs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Train a moment, export, and compare on every digit there is."""
+    """Train for an epoch, export, and compare the scores of every digit."""
     digits, test = load(data)
     settings = model_settings(option, data)
     training = split(digits, test, 0.1, settings.seed).training
@@ -74,7 +74,7 @@ def check_digits(digits: Digits, serve) -> None:
 
 
 def scored(digits: Digits) -> np.ndarray:
-    """What `run` answers, a part of the digits at a time."""
+    """Return the answers of `run`, a part of the digits at a time."""
     answers: list[int] = []
     for start in range(0, len(digits), ROWS):
         rows = digits.images[start : start + ROWS].tolist()

@@ -21,7 +21,7 @@ def write_dense(folder) -> None:
     extra.mkdir(parents=True)
     hidden, out = np.zeros((784, 1), np.float32), np.zeros((1, 10), np.float32)
     hidden[0, 0] = 255
-    # Of the lines 2dx - dd the highest at x is that of d = x.
+    # Of the lines 2dx - dd, the line d = x is the highest at x.
     digits = np.arange(10, dtype=np.float32)
     out[0] = 2 * digits
     np.savez(

@@ -10,7 +10,7 @@ from digits.training import epoch_order
 
 
 def sparse(count=400, seed=0) -> np.ndarray:
-    """Images with pixels that many light, that few do, and that none does."""
+    """Return images with pixels that many images light, few images light, and no image lights."""
     dice = np.random.default_rng(seed)
     lit = dice.random((count, 784)) < 0.3
     lit[:, :60] = False
@@ -18,7 +18,7 @@ def sparse(count=400, seed=0) -> np.ndarray:
     return dice.integers(1, 256, lit.shape, dtype=np.uint8) * lit[:, dice.permutation(784)]
 
 
-def test_every_lit_pixel_is_in_one_tile_and_hardly_any_other_one():
+def test_every_lit_pixel_is_in_one_tile_and_few_dark_ones_are():
     images = sparse()
     pixels = np.concatenate(Tiles(images, 64).pixels)
     lit = np.flatnonzero(images.any(axis=0))
@@ -49,7 +49,7 @@ def test_digits_need_seven_tenths_of_the_multiplications(sample):
     assert needed < 0.7 * 784 * 512
 
 
-def test_an_epoch_that_needs_more_rows_gets_them_whatever_came_before():
+def test_an_epoch_that_needs_more_rows_gets_them():
     images = sparse()
     division = Tiles(images, 64)
     usual = division.batches(epoch_order(0, 1, len(images)))
@@ -66,12 +66,12 @@ def test_images_without_dark_pixels_are_multiplied_whole():
     assert set(Tiles(images, 32).rows) == {32}
 
 
-def test_what_leaves_out_little_is_one_tile(sample):
+def test_digits_in_small_batches_are_one_tile(sample):
     training, _ = load(sample)
     assert Tiles(training.images, 16).rows == (16,)
 
 
-def test_images_that_are_all_dark_are_no_fault():
+def test_dark_images_are_allowed():
     division = Tiles(np.zeros((100, 784), np.uint8), 32)
     assert division.batches(epoch_order(0, 1, 100)).shape == (3, 32)
 

@@ -112,13 +112,13 @@ def test_a_resumed_run_with_another_value_gets_a_tag(store, client):
 
 
 def test_on_open_is_called_for_a_new_run_only(store):
-    told = []
-    with tracked(store, {}, on_open=told.append) as first:
+    opened = []
+    with tracked(store, {}, on_open=opened.append) as first:
         pass
-    assert told == [first.run_id]
-    with tracked(store, {}, first.run_id, told.append):
+    assert opened == [first.run_id]
+    with tracked(store, {}, first.run_id, opened.append):
         pass
-    assert told == [first.run_id]
+    assert opened == [first.run_id]
 
 
 def test_a_missing_earlier_run_is_replaced(store, client):
@@ -208,7 +208,7 @@ def test_without_a_store_nothing_is_written(tmp_path, monkeypatch):
     [("mlflow", "None"), ("sqlalchemy", "None"), ("nothing", "sqlite:///mlflow.db")],
 )
 def test_needs_an_mlflow_that_knows_local_stores(trainer, absent, expected):
-    # A finder that hides one package, as where only mlflow-skinny is installed.
+    # This finder hides one package, as if only mlflow-skinny were installed.
     code = f"""
 import importlib.util
 find = importlib.util.find_spec

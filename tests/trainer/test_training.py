@@ -51,7 +51,7 @@ def test_a_diverging_loss_ends_the_run_with_epoch_and_parameters(quick, parts):
 
 
 def test_a_network_that_the_last_step_ruined_ends_the_run(quick, parts):
-    # One step an epoch: its loss is that of the weights before it.
+    # An epoch of one step: its loss is that of the weights before the step.
     loop = loop_of(replace(quick, batch_size=3600, learning_rate=1e38), parts)
     with pytest.raises(DivergedError, match="outputs became inf or nan in epoch 1"):
         next(loop.epochs())

@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from tests.trainer.forking import ForkedTrainer
+from tests.trainer.forking import ForkedScript
 
 
 def free_ports(count) -> list[int]:
@@ -16,7 +16,7 @@ def free_ports(count) -> list[int]:
     return ports
 
 
-def start_workers(jobs) -> list[ForkedTrainer]:
+def start_workers(jobs) -> list[ForkedScript]:
     workers = [f"127.0.0.1:{port}" for port in free_ports(len(jobs))]
     configs = [
         {"cluster": {"worker": workers}, "task": {"type": "worker", "index": index}}

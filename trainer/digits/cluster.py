@@ -179,8 +179,8 @@ def _is_address(text: Any) -> bool:
 def _reason(message: str) -> str:
     """Return the part of TensorFlow's message that says what happened, without graph nodes."""
     lines = [line.partition(" [Op:")[0].strip() for line in message.splitlines()]
-    told = [line for line in lines if line and not ("{{node" in line or line.startswith("[["))]
-    return told[-1][:300] if told else "it does not answer any more"
+    plain = [line for line in lines if line and not ("{{node" in line or line.startswith("[["))]
+    return plain[-1][:300] if plain else "it does not answer any more"
 
 
 def _wait_for_all(task: Task) -> None:

@@ -1,9 +1,9 @@
 """The compiled path: whole epochs of a dense ReLU network in one XLA program.
 
-The gradients are written out, and the weights travel through the loop as values. Nothing leaves the
+The gradients are written out, and the loop passes the weights on as values. Nothing leaves the
 device until the loop ends: Python runs once for a stretch of steps, not once for each step.
 
-Forward and backward pass stand in one file because each needs the other's layout of the weights.
+This file holds forward and backward pass together: both depend on the same layout of the weights.
 """
 
 import os
@@ -94,7 +94,7 @@ class CompiledPath:
 
     Where there are two cores or more, the first layer is computed in two halves. A half's gradient,
     its update and its output for the next batch need nothing of the other half. So each core has
-    work of its own, and the cores meet only at the second layer.
+    separate work, and the cores wait for each other only at the second layer.
 
     Args:
         settings: The network's widths, batch size and learning rate.
@@ -147,7 +147,7 @@ class CompiledPath:
         return np.concatenate([part.numpy() for part in parts])
 
     def state(self) -> dict[str, np.ndarray]:
-        """Return the weights by name; plain SGD has no variables of its own."""
+        """Return the weights by name; plain SGD has no other variables."""
         return {f"weight_{i}": weight for i, weight in enumerate(self.dense_weights())}
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
@@ -201,7 +201,7 @@ class CompiledPath:
             learned = self._step(epoch, step, seen, learned)
             return step + 1, learned, look(step + 1, learned)
 
-        # With one tile, XLA spreads each product over the cores, so looking ahead gains nothing.
+        # With one tile, XLA spreads each product over the cores. Looking ahead would gain nothing.
         if len(epoch.images) == 1:
             return tf.while_loop(is_left, step_on, (first, learned))[1]
         return tf.while_loop(is_left, step_ahead, (first, learned, look(first, learned)))[1]
@@ -326,7 +326,7 @@ def _threads() -> int:
 
 def _at(batches: tf.Tensor, step: tf.Tensor) -> Any:
     """Return a step's batch; after the last step the last batch, as XLA clips indices."""
-    # With tf.slice, the program would be compiled anew for each step at which a stretch begins.
+    # tf.slice would compile the program again for each step at which a stretch begins.
     return tf.gather(batches, step)
 
 

@@ -131,7 +131,7 @@ class GeneralPath:
     def _variables(self) -> dict[str, Any]:
         named = {f"weight_{i}": v for i, v in enumerate(self._network.variables)}
         if self._settings.optimizer is not Optimizer.SGD:
-            # Plain SGD has no variables of its own. The learning rate comes from the settings.
+            # Plain SGD has no variables to keep. The learning rate comes from the settings.
             memory = (v for v in self._optimizer.variables if v.name != "learning_rate")
             named |= {f"optimizer_{i}": v for i, v in enumerate(memory)}
         return named

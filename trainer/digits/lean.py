@@ -1,8 +1,8 @@
 """A faster import of TensorFlow: without the packages that a training run does not need.
 
 `import tensorflow` also imports Keras. Keras imports matplotlib, scikit-learn and pandas where they
-are installed, and MLflow's dependencies install them. These imports take 1.7 of 3.7 s. All of them
-are optional, so this module hides the packages while TensorFlow is imported.
+are installed, and MLflow's dependencies install them. Together these imports take 1.7 of 3.7 s.
+All of them are optional, so this module hides the packages while TensorFlow is imported.
 """
 
 import gc
@@ -33,7 +33,7 @@ def import_tensorflow(*, keras: bool) -> Any:
     Returns:
         The module `tensorflow`.
     """
-    # A log level below that of errors asks for TensorFlow's messages, so all are shown.
+    # With a log level below 2, the user wants TensorFlow's messages, so all are shown.
     quiet = _quiet_stderr() if os.environ.setdefault(_LOG_LEVEL, "3") >= "2" else nullcontext()
     with absent(*_EXTRAS, *(() if keras else ("keras",))), quiet, _no_collections():
         import tensorflow as tf  # noqa: PLC0415

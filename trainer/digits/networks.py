@@ -5,7 +5,8 @@ To train a network of your own:
 1. Write a function here that returns a Keras model, like `_convolutional`. The model takes
    (count, 784) pixels from 0 to 1 and returns (count, 10) logits.
 2. Give it a name in `Architecture` and a case in `build_network`.
-3. Run `python train.py --data-folder FOLDER --architecture NAME`.
+3. Run `python train.py --data-folder FOLDER --architecture NAME`, or
+   `mnist-exp stage=train job.inputs.architecture=NAME`.
 
 `general.py` trains the model on softmax cross-entropy. Checkpoints, metrics, export and scoring
 work for every model.

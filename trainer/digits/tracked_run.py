@@ -22,7 +22,11 @@ logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 
 @dataclass
 class TrackedRun:
-    """A run in an MLflow store: that of MLFLOW_RUN_ID, or of an earlier attempt, or a new one."""
+    """A run in an MLflow store.
+
+    MLFLOW_RUN_ID names the run. Without it, the run of an earlier attempt is resumed, or else a new
+    run is created.
+    """
 
     client: MlflowClient
     run_id: str

@@ -1,4 +1,4 @@
-"""Metrics on their way to MLflow: a thread of its own writes them, so training does not wait.
+"""Metrics on their way to MLflow: a separate thread writes them, so training does not wait.
 
 The environment names the store, as Azure ML sets it inside a job:
 https://learn.microsoft.com/azure/machine-learning/how-to-use-mlflow-configure-tracking
@@ -280,7 +280,7 @@ def _is_swept(variable: str) -> bool:
 
 
 def _first_line(fault: Exception) -> str:
-    # SQLAlchemy's messages go on with the SQL.
+    # After the first line, SQLAlchemy's messages contain SQL.
     return _without_secrets(str(fault).strip().partition("\n")[0])[:300]
 
 
@@ -295,10 +295,10 @@ def _open(uri: str, earlier: str | None) -> "TrackedRun":
     needless: tuple[str, ...] = ()
     if not uri.startswith("azureml"):
         _hide_plugin()
-        # MLflow imports pandas for its data sets, which the trainer does not use. That takes a
-        # third of MLflow's import.
+        # MLflow imports pandas for data sets, which the trainer does not use. Importing pandas
+        # takes a third of the time.
         needless = ("pandas",)
-    # The import stands here because it takes more than a second; training goes on meanwhile.
+    # The import takes more than a second. Here it runs beside the training.
     with absent(*needless):
         from digits.tracked_run import TrackedRun  # noqa: PLC0415
 

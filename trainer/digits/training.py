@@ -145,8 +145,8 @@ class Pace:
     """The speed of the steps, and the number of steps that fit in a stretch.
 
     Attributes:
-        seconds_to_first_step: From the process's start to the end of the first step. That step
-            waits for the compiler, so it is a stretch of its own.
+        seconds_to_first_step: From the process's start to the end of the first step. The first
+            step waits for the compiler, so the first stretch has one step.
         steps: Number of steps taken after the first.
         seconds: Seconds that these steps took.
     """

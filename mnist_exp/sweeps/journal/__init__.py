@@ -1,7 +1,7 @@
 """The journal of a sweep: everything that happened, one entry a line, and how to read it back.
 
-The tuner appends an entry before it tells anyone else of the event. An interrupted sweep is
-rebuilt from these entries alone, so values stand in the order in which the tuner received them.
+The tuner appends an entry before it reports the event. An interrupted sweep is rebuilt from these
+entries alone, so values stand in the order in which the tuner received them.
 """
 
 from mnist_exp.sweeps.journal.entries import (

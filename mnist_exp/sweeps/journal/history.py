@@ -1,4 +1,4 @@
-"""How far a sweep had come when its last command ended, as its journal tells."""
+"""The state of a sweep when its last command ended, rebuilt from its journal."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""How configurations are drawn from a search space.
+"""The sampling algorithms, and how they are read from the config.
 
 https://learn.microsoft.com/azure/machine-learning/how-to-tune-hyperparameters
 """
@@ -13,10 +13,10 @@ from typing import Protocol
 from mnist_exp.sweeps.fields import Fields
 from mnist_exp.sweeps.space.expressions import Choice, Expression, Uniform
 
-#: Search-space key -> the value drawn; a mapping that was chosen is its JSON text.
+#: Search-space key -> the value drawn; a mapping is given as JSON text.
 Parameters = Mapping[str, int | float | str]
 
-# Seeds of SDK and service are 32-bit integers.
+#: The largest seed: Azure ML's seeds are 32-bit integers.
 _LARGEST_SEED = 2**31 - 1
 
 
@@ -29,7 +29,7 @@ class SamplingType(StrEnum):
 
 
 class SamplingRule(StrEnum):
-    """Where random sampling takes its uniform numbers from."""
+    """The source of the uniform numbers of random sampling."""
 
     RANDOM = "random"
     SOBOL = "sobol"
@@ -40,9 +40,9 @@ class Sampling:
     """A sampling algorithm.
 
     Attributes:
-        seed: Repeats the sequence; None draws a seed when the sweep is created.
-        rule: Independent draws, or a Sobol sequence that spreads evenly.
-        logbase: Base of the logarithmic expressions.
+        seed: The same seed repeats the sequence; None draws a seed when the sweep is created.
+        rule: Independent draws, or a Sobol sequence, which spreads evenly.
+        logbase: The base of the logarithmic expressions.
     """
 
     type: SamplingType
@@ -52,18 +52,18 @@ class Sampling:
 
 
 class Learner(Protocol):
-    """Configurations that depend on what came of those before."""
+    """A sampler that learns from the results of trials."""
 
     def tell(self, trial: int, value: float | None, /) -> None:
-        """A trial has ended; its best value, None without a finite one."""
+        """Receive the best value of a trial that has ended; None if it has no finite value."""
 
 
 class Configurations(Protocol):
     """The configurations of a sweep by trial index.
 
-    `configurations[i]` depends on the space, the sampling and i alone, and raises IndexError when
-    the space is exhausted; so a `for` loop works, and so does going on in the middle. Bayesian
-    sampling alone depends on how earlier trials ended too, and answers for the next index only.
+    `configurations[i]` depends only on the space, the sampling and i, so that a sweep can resume at
+    any index. It raises IndexError when the space is exhausted. Bayesian sampling is different: it
+    depends on the results of earlier trials, and returns only the next configuration.
     """
 
     def __getitem__(self, index: int, /) -> Parameters:
@@ -71,9 +71,9 @@ class Configurations(Protocol):
 
 
 def with_seed(sampling: Sampling) -> Sampling:
-    """Return the sampling with a seed, drawn now if it has none.
+    """Return the sampling with a seed; draw one if it has none.
 
-    To be called once, when a sweep is created, and recorded with it.
+    Call this once, when a sweep is created, and record the seed with the sweep.
     """
     if sampling.seed is not None:
         return sampling
@@ -83,11 +83,11 @@ def with_seed(sampling: Sampling) -> Sampling:
 def parse_sampling(
     raw: object, where: str = "sweep.sampling_algorithm"
 ) -> tuple[Sampling | None, list[str]]:
-    """Read `{type, seed, rule, logbase}`, or a type alone, which is Azure ML's short form.
+    """Read `{type, seed, rule, logbase}`, or Azure ML's short form, which is the type alone.
 
     Returns:
-        The algorithm, with defaults for what could not be read, or None when its type could not
-        be; and a line for every fault.
+        The algorithm, with a default for each field with a fault, or None if its type has a fault;
+        and a line for each fault.
     """
     part = Fields(raw if isinstance(raw, Mapping) else {"type": raw}, where)
     part.required(["type"], "a sampling algorithm")
@@ -117,7 +117,7 @@ def check_sampling(
     space: Mapping[str, Expression],
     space_where: str = "sweep.search_space",
 ) -> list[str]:
-    """Find expressions that the algorithm cannot draw; a line for every fault."""
+    """Return a line for each expression that the algorithm cannot draw."""
     faults = []
     for key, expression in space.items():
         fault = _unfit(sampling.type, expression)
@@ -128,10 +128,10 @@ def check_sampling(
 
 def _unfit(kind: SamplingType, expression: Expression) -> str | None:
     if kind is SamplingType.GRID and not isinstance(expression, Choice):
-        return f"grid sampling takes choice alone, got {expression.type}"
-    # A quniform is a Uniform, the logarithmic ones are not.
+        return f"grid sampling takes only choice, got {expression.type}"
+    # QUniform is a subclass of Uniform; the logarithmic expressions are not.
     if kind is SamplingType.BAYESIAN and not isinstance(expression, Choice | Uniform):
-        return f"bayesian sampling takes choice, uniform and quniform alone, got {expression.type}"
+        return f"bayesian sampling takes only choice, uniform and quniform, got {expression.type}"
     if kind is not SamplingType.RANDOM and getattr(expression, "has_subspace", False):
         return f"{kind.value} sampling takes no expressions inside a choice's values"
     return None

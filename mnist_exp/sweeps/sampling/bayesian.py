@@ -1,9 +1,9 @@
-"""Bayesian sampling: configurations that learn from the trials before them, through Optuna's TPE.
+"""Bayesian sampling: configurations that depend on the results of earlier trials.
 
-Which algorithm Azure ML uses is not published. Ours is Optuna's tree-structured Parzen estimator:
+Azure ML does not document its algorithm. Here it is Optuna's tree-structured Parzen estimator:
 https://optuna.readthedocs.io/en/stable/reference/samplers/generated/optuna.samplers.TPESampler.html
-What it proposes depends on the order in which trials end, so a sweep that goes on takes the
-configurations that were drawn from its journal, and tells the sampler what came of them.
+A proposal depends on the order in which trials end. A sweep that resumes therefore takes the
+configurations that were drawn before from its journal, and gives their results to the sampler.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,13 +22,13 @@ optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 
 class BayesianConfigurations:
-    """Configurations drawn one after the other, each from what is known by then.
+    """Configurations drawn one after the other, each from the results known at that time.
 
     Args:
-        space: Choice, uniform and quniform alone, as Azure ML has it.
-        sampling: With a seed.
-        goal: Which way is better.
-        trials: Those of a sweep that goes on, by index.
+        space: Only choice, uniform and quniform, as on Azure ML.
+        sampling: The algorithm, with a seed.
+        goal: The direction in which the metric is better.
+        trials: The trials so far of a sweep that resumes, by index.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class BayesianConfigurations:
         self._distributions = {key: _distribution(one) for key, one in space.items()}
         self._study = optuna.create_study(
             direction=goal.value,
-            # Going on from n trials, the same numbers must not be drawn again.
+            # A sweep that resumes after n trials must not draw the same numbers again.
             sampler=optuna.samplers.TPESampler(
                 seed=(sampling.seed or 0) + len(trials), constant_liar=True
             ),
@@ -54,7 +54,7 @@ class BayesianConfigurations:
         """Draw the next configuration.
 
         Raises:
-            ValueError: It is not the next one's index.
+            ValueError: The index is not the next one.
         """
         drawn = self._study.ask(self._distributions)
         if drawn.number != index:
@@ -62,7 +62,7 @@ class BayesianConfigurations:
         return {key: _value(one, drawn.params[key]) for key, one in self._space.items()}
 
     def tell(self, trial: int, value: float | None) -> None:
-        """Take in what came of a trial; None when it has no finite value."""
+        """Receive the best value of a trial that has ended; None if it has no finite value."""
         if value is None:
             self._study.tell(trial, state=TrialState.FAIL)
         else:
@@ -90,12 +90,12 @@ def _distribution(expression: Expression) -> BaseDistribution:
 def _value(expression: Expression, drawn: float) -> int | float | str:
     if isinstance(expression, Choice):
         return flat(expression.values[int(drawn)])
-    # The formulas are Azure ML's, whoever draws the uniform number.
+    # Optuna draws the uniform number; the formula that maps it to a value is Azure ML's.
     return expression.value(drawn)  # type: ignore[no-any-return]
 
 
 def _place(expression: Expression, value: int | float | str) -> int | float:
-    """Return the number that `_value` was given."""
+    """Return the number from which `_value` returns this value."""
     if isinstance(expression, Choice):
         return [flat(one) for one in expression.values].index(value)
     low, high = expression.value(0.0), expression.value(1.0)

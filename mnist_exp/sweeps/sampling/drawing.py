@@ -1,9 +1,9 @@
-"""The configurations of a sweep, each from its index alone.
+"""The configurations of random and grid sampling, each derived from its index alone.
 
-A sweep that goes on in the middle, or whose trials end in another order, meets the same
-configurations. Azure ML promises as much of a seed
-(https://learn.microsoft.com/azure/machine-learning/how-to-tune-hyperparameters), but its
-generator is not public: the same seed gives the same sequence here, and another one there.
+A sweep that resumes, or whose trials end in another order, gets the same configurations. Azure ML
+promises the same for a seed
+(https://learn.microsoft.com/azure/machine-learning/how-to-tune-hyperparameters). Its generator is
+not public, so that the same seed gives another sequence there.
 """
 
 import json
@@ -26,20 +26,20 @@ from mnist_exp.sweeps.space.expressions import Choice, Expression
 def configurations(space: Mapping[str, Expression], sampling: Sampling) -> Configurations:
     """Return the configurations of a space.
 
-    Random sampling may draw the same configuration of a finite space twice, as independent draws
-    do; Azure ML documents nothing else. Only a grid is exhausted.
+    Draws are independent, so that random sampling may draw a configuration of a finite space
+    twice; Azure ML documents nothing else. Only a grid can be exhausted.
 
     Args:
         space: Key -> expression.
-        sampling: With a seed (`sampling.with_seed`), unless it is a grid.
+        sampling: The algorithm; random sampling needs a seed (`algorithms.with_seed`).
 
     Raises:
-        ValueError: The sampling has no seed, or is one that cannot be drawn here.
+        ValueError: Random sampling has no seed, or the sampling is bayesian.
     """
     if sampling.type is SamplingType.GRID:
         return _GridConfigurations(space)
     if sampling.type is not SamplingType.RANDOM:
-        raise ValueError(f"no configurations without a history for {sampling.type.value} sampling")
+        raise ValueError(f"{sampling.type.value} sampling needs the results of earlier trials")
     if sampling.seed is None:
         raise ValueError("random sampling needs a seed; draw one with with_seed")
     if sampling.rule is SamplingRule.SOBOL:
@@ -55,19 +55,19 @@ class _RandomConfigurations:
         self._seed = seed
 
     def __getitem__(self, index: int) -> Parameters:
-        """Draw each parameter from a generator of its own, seeded by seed, index and key."""
+        """Draw each parameter from its own generator, seeded by seed, index and key."""
         return {
             key: flat(expression.value(self._uniform(index, key)))
             for key, expression in self._space.items()
         }
 
     def _uniform(self, index: int, key: str) -> float:
-        # A text seed is hashed with SHA-512, not with the hash that PYTHONHASHSEED changes.
+        # Python hashes a text seed with SHA-512, which does not depend on PYTHONHASHSEED.
         return random.Random(f"{self._seed}:{index}:{key}").random()  # noqa: S311
 
 
 class _SobolConfigurations:
-    """Draws from a Sobol sequence, one dimension a key in alphabetical order."""
+    """Draws from a Sobol sequence, with one dimension for each key in alphabetical order."""
 
     def __init__(self, space: Mapping[str, Expression], seed: int) -> None:
         self._space = space
@@ -75,7 +75,7 @@ class _SobolConfigurations:
         self._dimensions = {key: place for place, key in enumerate(sorted(space))}
 
     def __getitem__(self, index: int) -> Parameters:
-        """Draw from the point of that index; there are more points than trials can be."""
+        """Draw from the point of that index; no sweep has more trials than there are points."""
         point = self._points[index]
         return {
             key: flat(expression.value(point[self._dimensions[key]]))
@@ -84,17 +84,17 @@ class _SobolConfigurations:
 
 
 class _GridConfigurations:
-    """Every combination of the choices, the last key changing fastest."""
+    """Every combination of the choices; the last key changes fastest."""
 
     def __init__(self, space: Mapping[str, Expression]) -> None:
         self._options: dict[str, tuple[Any, ...]] = {}
         for key, expression in space.items():
             if not isinstance(expression, Choice):
-                raise ValueError(f"a grid takes choice alone, {key} is {expression.type}")
+                raise ValueError(f"a grid takes only choice, {key} is {expression.type}")
             self._options[key] = expression.values
 
     def __getitem__(self, index: int) -> Parameters:
-        """Read the index as a number whose digits are the places in the lists of values."""
+        """Return the combination whose positions in the lists are the digits of the index."""
         size = math.prod(len(values) for values in self._options.values())
         if not 0 <= index < size:
             raise IndexError(f"the grid has {size} configurations, asked for number {index}")
@@ -106,7 +106,7 @@ class _GridConfigurations:
 
 
 def flat(value: Any) -> int | float | str:
-    """Return what a command line can carry: a mapping as its JSON text, all else as it is."""
+    """Return a value for the command line: a mapping as JSON text, other values unchanged."""
     if isinstance(value, Mapping):
         return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
     return value  # type: ignore[no-any-return]

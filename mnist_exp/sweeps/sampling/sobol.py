@@ -1,27 +1,28 @@
-"""Sobol points for the sampling rule of that name; the one module here that needs scipy."""
+"""The points of a Sobol sequence, computed by SciPy."""
 
 from collections.abc import Sequence
 
 from mnist_exp.sweeps.limits import MOST_TRIALS
 
-# The balance of a Sobol sequence holds for powers of two; this one covers the longest sweep.
+#: Exponent of the number of points. A Sobol sequence is balanced at powers of two; this one is
+#: enough for the longest sweep.
 _EXPONENT = (MOST_TRIALS - 1).bit_length()
 
 
 def sobol_points(dimensions: int, seed: int) -> Sequence[Sequence[float]]:
     """Return 1024 points of the unit cube that spread more evenly than independent draws.
 
-    The sequence is scipy's, scrambled (Owen) with the seed. Azure ML publishes neither its
-    direction numbers nor its scrambling, so its numbers cannot be met, only its properties.
+    The sequence is SciPy's, with Owen scrambling by the seed. Azure ML documents neither its
+    direction numbers nor its scrambling, so its numbers differ, but their spread is the same.
 
     Args:
-        dimensions: How many parameters are drawn.
-        seed: Repeats the sequence.
+        dimensions: The number of parameters.
+        seed: The same seed repeats the sequence.
 
     Returns:
         Shape (1024, dimensions), each in [0, 1).
     """
-    # Here and not above: scipy takes half a second to import, and most sweeps draw without it.
+    # Here and not above: SciPy takes half a second to import, and most sweeps do not need it.
     from scipy.stats import qmc  # noqa: PLC0415
 
     points: Sequence[Sequence[float]] = (

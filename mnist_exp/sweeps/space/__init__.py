@@ -1,1 +1,1 @@
-"""The search space: expressions, and how the config is read into them."""
+"""The search space: its expressions, and how they are read from the config."""

@@ -1,9 +1,9 @@
 """Azure ML's ten search-space expressions.
 
-Each maps one uniform number to a value by its inverse cumulative distribution, so that random
-and Sobol sampling share a path. Formulas and names:
+Each expression maps one uniform number to a value by its inverse cumulative distribution, so that
+random and Sobol sampling work in the same way. Formulas and names:
 https://learn.microsoft.com/azure/machine-learning/how-to-tune-hyperparameters
-Which way Azure ML rounds a tie of the q-expressions is not published; ours is Python's `round`.
+Azure ML does not document how q-expressions round a tie; here Python's `round` decides.
 """
 
 import math
@@ -14,24 +14,25 @@ from dataclasses import dataclass, field
 from statistics import NormalDist
 from typing import Any, ClassVar
 
-# exp of this is the largest 32-bit float, the widest that a network trains in.
+#: The natural logarithm of the largest 32-bit float, the widest type of most networks.
 _LARGEST_LOG = math.log(3.4028234663852886e38)
-# The end of the unit interval that draws are kept away from, and where that leaves a normal draw.
+#: Distance that draws keep from 0 and 1, where a normal distribution has no quantile.
 _TAIL = 2.0**-53
+#: The largest absolute value that a standard normal draw can then have.
 _WIDEST_DRAW = -NormalDist().inv_cdf(_TAIL)
-# Where the examples of a normal number end, at about three sigmas: beyond, hardly a draw falls.
+#: Uniform numbers for the outermost examples of a normal distribution, at about three sigmas.
 _NORMAL_ENDS = (0.001, 0.999)
-# How many examples of a q-expression are taken: steps may be refused that lie among others.
+#: Number of draws for the examples of a q-expression; a user may reject a step in the middle.
 _STEPPED_EXAMPLES = 200
 
 
 @dataclass(frozen=True)
 class Expression(ABC):
-    """A distribution of one hyperparameter; its fields are Azure ML's YAML keys."""
+    """The distribution of one hyperparameter; its fields are Azure ML's YAML keys."""
 
-    #: Azure ML's word for it in YAML.
+    #: The expression's type in Azure ML's YAML.
     type: ClassVar[str]
-    #: Where examples end, as uniform numbers: the lower bound, and near the upper one.
+    #: Uniform numbers for the outermost examples: the lower bound, and close to the upper bound.
     ends: ClassVar[tuple[float, float]] = (0.0, 0.999)
 
     @abstractmethod
@@ -39,37 +40,37 @@ class Expression(ABC):
         """Map a uniform number in [0, 1) to a value of the distribution."""
 
     def faults(self) -> Iterator[tuple[str, str]]:
-        """Yield `(field, broken rule)`; the field is empty when several are at odds."""
+        """Yield `(field, broken rule)`; the field is empty if the rule concerns several fields."""
         yield from ()
 
     def examples(self) -> tuple[Any, ...]:
-        """Return values that show what may be drawn: about both ends, and one between them."""
+        """Return values that may be drawn: one near each end, and one between them."""
         low, high = self.ends
         return tuple(self.value(u) for u in (low, 0.382, high))
 
 
 @dataclass(frozen=True)
 class _Stepped(Expression):
-    """A q-expression: stands among the bases before the one whose draws it rounds."""
+    """A q-expression; this base class stands before the one whose draws are rounded."""
 
     q: float
 
     def value(self, u: float) -> float:
-        """Return the multiple of q nearest to the draw."""
-        # Abstract in Expression alone; the next of the bases has it.
+        """Return the multiple of q that is nearest to the draw."""
+        # Only Expression.value is abstract; the next base class defines it.
         draw: float = super().value(u)  # type: ignore[safe-super]
         steps = draw / self.q
-        # From 2**53 on every float is whole, and infinity cannot be rounded.
+        # From 2**53 on every float is a whole number, and infinity cannot be rounded.
         return draw if abs(steps) >= 2.0**53 else round(steps) * self.q
 
     def faults(self) -> Iterator[tuple[str, str]]:
-        """Those of the draw, and q above 0."""
+        """Yield the faults of the distribution, and a fault if q is not above 0."""
         yield from super().faults()
         if self.q <= 0:
             yield "q", f"must be above 0, got {self.q:g}"
 
     def examples(self) -> tuple[float, ...]:
-        """Return all steps that may be drawn, or a good part of them."""
+        """Return all steps that may be drawn, or many of them."""
         low, high = self.ends
         share = (high - low) / (_STEPPED_EXAMPLES - 1)
         draws = (self.value(low + share * number) for number in range(_STEPPED_EXAMPLES))
@@ -78,18 +79,18 @@ class _Stepped(Expression):
 
 @dataclass(frozen=True)
 class Choice(Expression):
-    """One of `values`, each as likely: integers, floats, strings or mappings.
+    """One of `values`, all equally likely: integers, floats, strings or mappings.
 
-    A mapping may hold expressions, a sub-space that is drawn only when it is chosen. Those get
-    uniform numbers derived from what the choice leaves of its own, so an even (Sobol) spread
-    ends at the choice.
+    A mapping may hold expressions. They form a subspace that is drawn only if the mapping is
+    chosen. Their uniform numbers are derived from the fraction that the choice does not use, so
+    the even spread of a Sobol sequence does not extend to them.
     """
 
     type: ClassVar[str] = "choice"
     values: tuple[Any, ...]
 
     def value(self, u: float) -> Any:
-        """Return one element, its own expressions drawn."""
+        """Return one element, with its own expressions drawn."""
         place = u * len(self.values)
         index = min(int(place), len(self.values) - 1)
         chosen = self.values[index]
@@ -104,12 +105,12 @@ class Choice(Expression):
         }
 
     def examples(self) -> tuple[Any, ...]:
-        """Return each element that is not a mapping."""
+        """Return every element that is not a mapping."""
         return tuple(value for value in self.values if not isinstance(value, Mapping))
 
     @property
     def has_subspace(self) -> bool:
-        """Whether a value holds expressions of its own."""
+        """Whether one of the values holds expressions."""
         mappings = [value for value in self.values if isinstance(value, Mapping)]
         return any(isinstance(part, Expression) for value in mappings for part in value.values())
 
@@ -139,7 +140,7 @@ class Uniform(Expression):
         return _between(self.min_value, self.max_value, u)
 
     def faults(self) -> Iterator[tuple[str, str]]:
-        """The bounds must stand in order and not too far apart to subtract."""
+        """Yield a fault if the bounds are in the wrong order or too far apart for a float."""
         if self.min_value >= self.max_value:
             yield "", _order("min_value", "max_value", self.min_value, self.max_value)
         elif not math.isfinite(self.max_value - self.min_value):
@@ -148,18 +149,18 @@ class Uniform(Expression):
 
 @dataclass(frozen=True)
 class QUniform(_Stepped, Uniform):
-    """`round(uniform / q) * q`; rounding may step over a bound by up to q / 2."""
+    """`round(uniform / q) * q`; rounding may exceed a bound by up to q / 2."""
 
     type: ClassVar[str] = "quniform"
 
 
 @dataclass(frozen=True)
 class LogUniform(Expression):
-    """`base ** uniform(min_value, max_value)`: the bounds are logarithms, natural ones by default.
+    """`base ** uniform(min_value, max_value)`; the bounds are logarithms, by default natural ones.
 
-    `base` is the sampling algorithm's `logbase`, not a key of the expression. What Azure ML does
-    with `logbase` is documented in the SDK's words alone ("base for log based random sampling");
-    we read it as the number that is raised.
+    `base` is the `logbase` of the sampling algorithm, not a key of the expression. The SDK
+    documents `logbase` only as "base for log based random sampling"; here it is the number that is
+    raised to the power.
     """
 
     type: ClassVar[str] = "loguniform"
@@ -172,7 +173,7 @@ class LogUniform(Expression):
         return _power(self.base, _between(self.min_value, self.max_value, u))
 
     def faults(self) -> Iterator[tuple[str, str]]:
-        """The bounds in order, and what they are raised to a number that a network can use."""
+        """Yield a fault for bounds in the wrong order, or beyond the range of a 32-bit float."""
         if self.min_value >= self.max_value:
             yield "", _order("min_value", "max_value", self.min_value, self.max_value)
         for name, bound in (("min_value", self.min_value), ("max_value", self.max_value)):
@@ -205,7 +206,7 @@ class Normal(Expression):
         return _quantile(self.mu, self.sigma, u)
 
     def faults(self) -> Iterator[tuple[str, str]]:
-        """Sigma above 0, and no draw beyond what a float holds."""
+        """Yield a fault if sigma is not above 0, or if a draw may be infinite."""
         yield from _spread_faults(self.sigma)
         if not math.isfinite(abs(self.mu) + _WIDEST_DRAW * self.sigma):
             yield "", f"draws would be infinite, got mu {self.mu:g} and sigma {self.sigma:g}"
@@ -233,14 +234,14 @@ class LogNormal(Expression):
         return _power(self.base, _quantile(self.mu, self.sigma, u))
 
     def faults(self) -> Iterator[tuple[str, str]]:
-        """Sigma above 0, and no draw beyond what a float holds."""
+        """Yield a fault if sigma is not above 0, or if a draw may be infinite."""
         yield from _spread_faults(self.sigma)
         widest = (abs(self.mu) + _WIDEST_DRAW * self.sigma) * abs(math.log(self.base))
         if widest > math.log(1.7e308):
             yield (
                 "",
-                f"mu and sigma are of the logarithm, got {self.mu:g} and {self.sigma:g}, "
-                "which would draw infinite values; take smaller ones",
+                f"mu and sigma describe the logarithm, got {self.mu:g} and {self.sigma:g}, "
+                "which would draw infinite values; use smaller ones",
             )
 
 
@@ -252,12 +253,12 @@ class QLogNormal(_Stepped, LogNormal):
 
 
 def _between(low: float, high: float, u: float) -> float:
-    # Rounding may carry the sum past the bound by one unit in the last place.
+    # Rounding may make the sum exceed the bound by one unit in the last place.
     return min(low + u * (high - low), high)
 
 
 def _quantile(mu: float, sigma: float, u: float) -> float:
-    # 0 and 1 have no normal quantile.
+    # A normal distribution has no quantile at 0 and 1.
     return mu + sigma * NormalDist().inv_cdf(min(max(u, _TAIL), 1 - _TAIL))
 
 

@@ -1,6 +1,6 @@
-"""A search space as the config has it, read into expressions.
+"""Read a search space from the config.
 
-Azure ML's client lets nearly every mistake through to the service, so all of them are found here:
+Azure ML's client sends nearly every mistake on to the service, so all of them are found here:
 https://learn.microsoft.com/azure/machine-learning/reference-yaml-job-sweep
 """
 
@@ -26,7 +26,7 @@ from mnist_exp.sweeps.space.expressions import (
 )
 from mnist_exp.sweeps.space.keys import name_fault
 
-#: Azure ML's word -> the expression.
+#: Type in Azure ML's YAML -> class of the expression.
 EXPRESSIONS: Mapping[str, type[Expression]] = {
     kind.type: kind
     for kind in (
@@ -43,9 +43,9 @@ EXPRESSIONS: Mapping[str, type[Expression]] = {
     )
 }
 
-#: What stands for a number that could not be read, while the others are checked.
+#: Field -> valid number that replaces one with a fault, while the other fields are checked.
 _STAND_INS = {"min_value": 0.0, "max_value": 1.0, "mu": 0.0, "sigma": 1.0, "q": 1.0}
-# Up to here a float tells whole numbers apart.
+#: The largest whole number up to which floats represent every whole number.
 _LARGEST_UPPER = 2**53
 
 
@@ -54,17 +54,17 @@ def parse_search_space(
 ) -> tuple[dict[str, Expression], list[str]]:
     """Read a search space.
 
-    Keys may be dotted, or nested as Hydra's command line nests them
-    (`+sweep.search_space.model.learning_rate={...}`). `loguniform` and `qloguniform` take their
-    bounds as logarithms (`min_value`, `max_value`) or as they are (`low`, `high`).
+    Keys may be dotted or nested; Hydra's command line nests them
+    (`+sweep.search_space.model.learning_rate={...}`). The bounds of `loguniform` and `qloguniform`
+    are either logarithms (`min_value`, `max_value`) or actual values (`low`, `high`).
 
     Args:
         raw: Key -> mapping with `type` and its fields.
         where: The config key of the space.
-        logbase: Base of the logarithmic expressions: the sampling algorithm's.
+        logbase: The base of the logarithmic expressions, given by the sampling algorithm.
 
     Returns:
-        The expressions that could be read, and a line for every fault.
+        The expressions without faults, and a line for each fault.
     """
     space: dict[str, Expression] = {}
     faults: list[str] = []
@@ -86,7 +86,7 @@ def parse_search_space(
 
 
 def space_keys(raw: Mapping[str, Any]) -> list[str]:
-    """Return the dotted keys of a search space, faulty ones too."""
+    """Return the dotted keys of a search space, including keys with faults."""
     return [key for key, _ in _flat(raw)]
 
 
@@ -101,7 +101,7 @@ def _flat(raw: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
 
 
 def _is_group(entry: object) -> bool:
-    # A parameter may itself be called `type` (model.type), and is then a mapping.
+    # A parameter may be named `type` (model.type); then the value of `type` is a mapping.
     return (
         isinstance(entry, Mapping)
         and bool(entry)
@@ -137,25 +137,25 @@ def _read(kind: type[Expression], part: Fields, logbase: float) -> Expression | 
         upper = part.integer("upper", 1, _LARGEST_UPPER)
         return Randint(upper) if upper is not None else None
     names = [field.name for field in fields(kind) if field.name != "base"]
-    told = _take_logarithms(part, logbase) if issubclass(kind, LogUniform) else set()
+    reported = _take_logarithms(part, logbase) if issubclass(kind, LogUniform) else set()
     part.only(names, kind.type)
-    part.required([name for name in names if name not in told], kind.type)
+    part.required([name for name in names if name not in reported], kind.type)
     numbers = {name: part.number(name) for name in names}
     base = {"base": logbase} if issubclass(kind, LogUniform | LogNormal) else {}
     unread = {name for name, number in numbers.items() if number is None}
     expression = kind(**{**numbers, **{name: _STAND_INS[name] for name in unread}}, **base)
     for name, text in expression.faults():
-        # How the others stand to each other is not known when one of them could not be read.
+        # A rule about several fields is checked only if all of them could be read.
         if name not in unread if name else unread <= {"q"}:
             part.fault(name, text)
     return expression
 
 
 def _take_logarithms(part: Fields, logbase: float) -> set[str]:
-    """Replace `low` and `high` by the `min_value` and `max_value` that they stand for.
+    """Replace `low` and `high` by their logarithms, `min_value` and `max_value`.
 
     Returns:
-        Those of them that are not known, because of faults that have been told.
+        The names of the logarithms that are missing because of faults that are reported already.
     """
     if not {"low", "high"} & set(part.raw):
         return set()
@@ -163,7 +163,7 @@ def _take_logarithms(part: Fields, logbase: float) -> set[str]:
     for name in both:
         part.fault(
             name,
-            "is the logarithm of what low and high say as it is, so only one pair may be given, "
+            "is a logarithm, low and high are actual bounds: only one pair may be given, "
             f"got {shown(part.raw.pop(name))}; remove it with ~{part.where}.{name}",
         )
     part.required(["low", "high"], "a pair of actual bounds")
@@ -197,7 +197,7 @@ def _option(value: object, index: int, part: Fields, logbase: float) -> Any:
     if isinstance(value, Mapping) and _is_expression(value, logbase):
         part.fault(
             where,
-            f"is an expression, which only a name of its own can have: {{NAME: {shown(value)}}}",
+            f"is an expression and needs a name: {{NAME: {shown(value)}}}",
         )
         return None
     if isinstance(value, Mapping):
@@ -210,7 +210,7 @@ def _option(value: object, index: int, part: Fields, logbase: float) -> Any:
 
 
 def _is_expression(value: Mapping[Any, Any], logbase: float) -> bool:
-    """Whether a mapping says what to draw; one with a `type` may be meant as it is."""
+    """Whether a mapping is a valid expression; a plain value may have a key `type` too."""
     faults: list[str] = []
     return "type" in value and _expression(value, "", logbase, faults) is not None and not faults
 

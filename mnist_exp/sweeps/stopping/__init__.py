@@ -1,1 +1,1 @@
-"""Early termination: the policies, and how the config is read into them."""
+"""Early termination: the policies, and how they are read from the config."""

@@ -1,4 +1,4 @@
-"""Bandit: end a trial that is too far behind the best one."""
+"""Bandit policy: end a trial that is too far behind the best one."""
 
 import math
 from collections.abc import Iterator
@@ -11,19 +11,19 @@ from mnist_exp.sweeps.stopping.policy import Comparison, Policy
 
 @dataclass(frozen=True, kw_only=True)
 class BanditPolicy(Policy):
-    """Ends a trial whose best value is outside the slack of the leader's.
+    """Ends a trial whose best value is worse than the leader's by more than the slack.
 
-    With best 0.8 and slack_factor 0.2, a trial below 0.8 / 1.2 = 0.667 ends (maximize). For
-    minimize Azure ML documents no formula: ours is its mirror image, above best * 1.2. A
-    slack_amount is subtracted from the best, or added to it.
+    Example for maximize: with best 0.8 and slack_factor 0.2, a trial below 0.8 / 1.2 = 0.667 ends.
+    For minimize Azure ML documents no formula; here a trial above best * 1.2 ends. A slack_amount
+    is subtracted from the best value, or added to it.
 
-    A ratio of values that are not above 0 makes little sense (the bound then lies on the better
-    side of the best): the formula stays as it is, the leader goes on as under every policy, and
-    `caution` says so.
+    A ratio of a value that is not above 0 makes little sense, because the bound is then better
+    than the best value. The formula stays the same, the leader is still never cut, and `caution`
+    returns a warning.
 
     Attributes:
-        slack_factor: The slack as a ratio; 0 is unset, as the SDK sends it.
-        slack_amount: The slack as a difference; 0 is unset.
+        slack_factor: The slack as a ratio; 0 means unset, as in the SDK.
+        slack_amount: The slack as a difference; 0 means unset.
     """
 
     type: ClassVar[str] = "bandit"
@@ -31,7 +31,7 @@ class BanditPolicy(Policy):
     slack_amount: float = 0.0
 
     def reason_to_cut(self, comparison: Comparison) -> str | None:
-        """Compare the trial's best with the leader's, both up to the interval."""
+        """Compare the best values of the trial and of the leader, both up to the interval."""
         best = comparison.bests[comparison.leader]
         operator, slack, bound = self._bound(best, comparison.goal)
         if not comparison.is_behind(bound, best, slack):
@@ -51,7 +51,7 @@ class BanditPolicy(Policy):
         return ("-", amount, best - amount) if maximize else ("+", amount, best + amount)
 
     def faults(self) -> Iterator[tuple[str, str]]:
-        """Exactly one slack, above 0."""
+        """Yield a fault unless exactly one slack is set, and it is above 0."""
         given = [name for name in ("slack_factor", "slack_amount") if getattr(self, name)]
         for name in given:
             if getattr(self, name) < 0:
@@ -59,15 +59,15 @@ class BanditPolicy(Policy):
         if len(given) != 1:
             yield (
                 "",
-                "a bandit takes slack_factor or slack_amount, one of them (0 is unset), "
+                "a bandit takes slack_factor or slack_amount, one of them (0 means unset), "
                 f"got {self.slack_factor:g} and {self.slack_amount:g}",
             )
 
     def caution(self, value: float) -> str | None:
-        """Warn of a ratio of a value that is not above 0."""
+        """Return a warning if a ratio is used with a value that is not above 0."""
         if self.slack_factor and -math.inf < value <= 0:
             return (
                 f"a bandit's slack_factor is a ratio and the primary metric was {value:g}, not "
-                "above 0: trials will be cut that are close to the best; use slack_amount"
+                "above 0: trials close to the best will be cut; use slack_amount"
             )
         return None

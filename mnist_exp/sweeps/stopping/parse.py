@@ -1,4 +1,4 @@
-"""Early-termination policies, read from the config.
+"""Read an early-termination policy from the config.
 
 https://learn.microsoft.com/azure/machine-learning/reference-yaml-job-sweep#early-termination
 """
@@ -13,12 +13,14 @@ from mnist_exp.sweeps.stopping.median_stopping import MedianStoppingPolicy
 from mnist_exp.sweeps.stopping.policy import Policy
 from mnist_exp.sweeps.stopping.truncation_selection import TruncationSelectionPolicy
 
-#: Azure ML's word -> the policy.
+#: Type in Azure ML's YAML -> class of the policy.
 POLICIES: Mapping[str, type[Policy]] = {
     kind.type: kind for kind in (BanditPolicy, MedianStoppingPolicy, TruncationSelectionPolicy)
 }
 
+#: Type -> fields without a default.
 _REQUIRED = {"truncation_selection": ["truncation_percentage"]}
+#: Fields that are whole numbers.
 _WHOLE = {"evaluation_interval", "delay_evaluation", "truncation_percentage"}
 
 
@@ -28,11 +30,11 @@ def parse_policy(
     """Read an early-termination policy.
 
     Args:
-        raw: Mapping with `type` and its fields; None lets every trial run to its end.
+        raw: Mapping with `type` and its fields; None for no policy.
         where: The config key of the policy.
 
     Returns:
-        The policy, None without one or when it has faults, and a line for every fault.
+        The policy, or None if there is none or it has faults; and a line for each fault.
     """
     if raw is None:
         return None, []
@@ -58,7 +60,7 @@ def parse_policy(
         return None, part.faults
     policy = POLICIES[kind](**read)  # type: ignore[arg-type]
     for name, text in policy.faults():
-        # How numbers stand to each other is not known of those that could not be read.
+        # A rule about several fields is checked only if all of them could be read.
         if name or values.keys() - read.keys() <= _WHOLE:
             part.fault(name, text)
     return (None if part.faults else policy), part.faults

@@ -1,4 +1,4 @@
-"""What every early-termination policy has in common.
+"""The base class of all early-termination policies.
 
 https://learn.microsoft.com/azure/machine-learning/how-to-tune-hyperparameters#early-termination
 """
@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from mnist_exp.sweeps.ranking import Goal
 
-#: Units in the last place by which the rounding of a few terms can move a result.
+#: Units in the last place by which rounding can change the result of a few operations.
 _ULPS = 4
 
 _Histories = Mapping[int, Sequence[float]]
@@ -22,8 +22,8 @@ class Cut:
     """A policy's decision to end a trial.
 
     Attributes:
-        interval: How many times the trial had logged the primary metric.
-        reason: The comparison in plain words: `0.612 < 0.801 / 1.1 = 0.728 (best: trial 5)`.
+        interval: How many values of the primary metric the trial had logged.
+        reason: The comparison in plain words, e.g. `0.612 < 0.801 / 1.1 = 0.728 (best: trial 5)`.
     """
 
     interval: int
@@ -37,14 +37,14 @@ class Cut:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A trial and those it is compared with, all at the same interval.
+    """A trial and the trials that it is compared with, all at the same interval.
 
     Attributes:
         trial: The index of the trial that is judged.
-        histories: Trial index -> its first `interval` values, for every trial that has so many;
-            the judged one among them.
+        histories: Trial index -> its first `interval` values, for every trial that has reached
+            the interval, including the judged one.
         bests: Trial index -> its best value up to this interval.
-        leader: The index of the trial with the best value among them.
+        leader: The index of the trial with the best value of all.
     """
 
     trial: int
@@ -55,13 +55,13 @@ class Comparison:
     leader: int
 
     def is_behind(self, bound: float, *terms: float) -> bool:
-        """Whether the judged trial's best is worse than a bound, by more than rounding explains.
+        """Whether the judged trial's best value is worse than a bound, apart from rounding errors.
 
-        Decimal numbers are no floats: 0.8 - 0.1 is a little more than 0.7.
+        Floats are not exact decimals: 0.8 - 0.1 is slightly more than 0.7.
 
         Args:
-            bound: What the best is compared with.
-            terms: What the bound was computed from.
+            bound: The bound.
+            terms: The numbers from which the bound was computed.
         """
         value = self.bests[self.trial]
         if not self.goal.is_better(bound, value):
@@ -70,53 +70,53 @@ class Comparison:
         return not math.isfinite(value) or abs(bound - value) > rounding
 
     def shown(self, *bounds: float) -> list[str]:
-        """Format the judged trial's best and what it is compared with."""
+        """Return the texts of the judged trial's best value and of the bounds."""
         value = self.bests[self.trial]
         if math.isfinite(value):
             return readable(value, *bounds)
-        # It never logged a number: what it did log says more than the number worse than any.
+        # The trial has no finite value: the last value says more than an infinity would.
         last = self.histories[self.trial][-1]
         return [f"{last}, which is worse than any number,", *readable(*bounds)]
 
     @property
     def sign(self) -> str:
-        """How the judged value stands to a bound that it misses."""
+        """The sign between the judged value and a bound that it misses."""
         return "<" if self.goal is Goal.MAXIMIZE else ">"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Policy(ABC):
-    """Ends trials that fall behind.
+    """A rule that ends trials which fall behind.
 
-    An interval is one logging of the primary metric, whatever its step. A policy is applied at
-    the multiples of `evaluation_interval` that are at least `delay_evaluation`. The YAML reference
-    and the SDK disagree on the default of `evaluation_interval`, 1 and 0: 0 means 1 here.
+    Each value of the primary metric counts as one interval, whatever its step. A policy is applied
+    at every multiple of `evaluation_interval` from `delay_evaluation` on. The default of
+    `evaluation_interval` is 1 in the YAML reference and 0 in the SDK; here 0 means 1.
     """
 
-    #: Azure ML's word for it in YAML.
+    #: The policy's type in Azure ML's YAML.
     type: ClassVar[str]
     evaluation_interval: int = 1
     delay_evaluation: int = 0
 
     def applies_at(self, interval: int) -> bool:
-        """Whether the policy looks at a trial at this interval."""
+        """Whether the policy is applied at an interval."""
         return interval % (self.evaluation_interval or 1) == 0 and interval >= self.delay_evaluation
 
     def decide(self, trial: int, interval: int, histories: _Histories, goal: Goal) -> Cut | None:
-        """Decide whether a trial that has reached an interval is to end.
+        """Decide whether to end a trial that has reached an interval.
 
-        The trial is compared with those that have reached the interval already, each as it stood
-        then: what they logged later, and trials that are still behind, make no difference. The
-        best one at the interval, a tie included, is never cut.
+        The trial is compared with all trials that have reached the interval, by their values up to
+        it. Later values make no difference, and neither do trials that have not reached it. A
+        trial that is the best one at the interval, or ties with it, is never cut.
 
         Args:
             trial: The index of the trial.
             interval: How many of its values count, from 1.
             histories: Trial index -> every value of the primary metric so far, of all trials.
-            goal: Which way is better.
+            goal: The direction in which the metric is better.
 
         Returns:
-            Why the trial is to end, or None when it goes on.
+            The decision to end the trial, or None if it continues.
         """
         if not self.applies_at(interval) or len(histories[trial]) < interval:
             return None
@@ -134,19 +134,19 @@ class Policy(ABC):
 
     @abstractmethod
     def reason_to_cut(self, comparison: Comparison) -> str | None:
-        """Compare a trial that does not lead with its peers; None lets it go on."""
+        """Return why a trial that does not lead has to end; None if it continues."""
 
     def faults(self) -> Iterator[tuple[str, str]]:
-        """Yield `(field, broken rule)`; the field is empty when several are at odds."""
+        """Yield `(field, broken rule)`; the field is empty if the rule concerns several fields."""
         yield from ()
 
     def caution(self, value: float) -> str | None:
-        """Say why a value of the primary metric does not suit this policy, or None."""
+        """Return a warning if the policy does not suit a value of the primary metric."""
         return None
 
 
 def readable(value: float, *bounds: float) -> list[str]:
-    """Format numbers with as few digits (3 at least) as tell the first from the others."""
+    """Return numbers as text, with at least 3 digits and enough to distinguish the first one."""
     texts: list[str] = []
     for digits in range(3, 18):
         texts = [f"{number:.{digits}g}" for number in (value, *bounds)]

@@ -1,4 +1,4 @@
-"""Truncation selection: end the worst share of the trials."""
+"""Truncation selection policy: end the worst share of the trials."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,10 +12,10 @@ from mnist_exp.sweeps.stopping.policy import Comparison, Policy
 class TruncationSelectionPolicy(Policy):
     """Ends a trial that is among the worst `truncation_percentage` of all at the interval.
 
-    Each trial counts with its value at the interval, finished ones included (they keep their
-    place, though they cannot be cut any more). How Azure ML rounds the share of a few trials is
-    not published; here it is rounded down, so that 20 % of four trials cuts none. Of equal
-    values the higher index is the lower place, as for the best trial.
+    Trials are ranked by their value at the interval. Finished trials keep their place, although
+    they cannot be cut any more. Azure ML does not document how it rounds the share of a few
+    trials; here it is rounded down, so that 20 % of four trials cuts none. Among equal values the
+    lower index is better, as for the best trial.
 
     Attributes:
         truncation_percentage: The share to cut, 1 to 99 percent.
@@ -25,21 +25,22 @@ class TruncationSelectionPolicy(Policy):
     truncation_percentage: int
 
     def reason_to_cut(self, comparison: Comparison) -> str | None:
-        """Find the trial's place by its value at the interval."""
+        """Rank the trials by their values at the interval."""
         latest = {index: [values[-1]] for index, values in comparison.histories.items()}
         order = rank(latest, comparison.goal)
-        # Floats would make 29 % of 100 trials 28.
+        # With floats, 29 % of 100 trials would be 28.
         count = len(order) * self.truncation_percentage // 100
         place = order.index(comparison.trial) + 1
         if place <= len(order) - count:
             return None
+        value = latest[comparison.trial][0]
         return (
-            f"{latest[comparison.trial][0]:.3g} is number {place} of {len(order)} trials, among the "
-            f"worst {self.truncation_percentage} % (best: trial {comparison.leader})"
+            f"{value:.3g} is number {place} of {len(order)} trials, among the worst "
+            f"{self.truncation_percentage} % (best: trial {comparison.leader})"
         )
 
     def faults(self) -> Iterator[tuple[str, str]]:
-        """The share must leave some and take some."""
+        """Yield a fault unless the share is from 1 to 99 percent."""
         if not 1 <= self.truncation_percentage <= 99:
             yield (
                 "truncation_percentage",

@@ -76,7 +76,7 @@ def test_each_algorithm_takes_the_expressions_that_azure_lets_it(kind, fits):
 
 def test_the_fault_names_key_and_remedy():
     assert check_sampling(Sampling(SamplingType.GRID), {"lr": Uniform(0, 1)}) == [
-        "sweep.search_space.lr: grid sampling takes choice alone, got uniform; "
+        "sweep.search_space.lr: grid sampling takes only choice, got uniform; "
         "use sweep.sampling_algorithm.type=random"
     ]
 

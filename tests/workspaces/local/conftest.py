@@ -1,4 +1,4 @@
-"""A workspace whose MLflow store is a copy of an empty one: to make one takes a second."""
+"""A workspace with a copy of an empty MLflow store: to create a store takes a second."""
 
 import shutil
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from tests.workspaces.local.factories import LOGGER
 
 @pytest.fixture
 def outputs(tmp_path: Path, empty_store: Path) -> Path:
-    """An outputs folder with a blank and a quote in its name."""
+    """An outputs folder with a space and a quote in its name."""
     folder = tmp_path / "it's out"
     folder.mkdir()
     shutil.copyfile(empty_store, folder / STORE_NAME)
@@ -35,7 +35,7 @@ def workspace(outputs: Path) -> LocalWorkspace:
 
 @pytest.fixture
 def code(tmp_path: Path) -> Callable[..., Path]:
-    """Makes a code folder with a script that can log metrics."""
+    """Returns a function that creates a code folder with a script that can log metrics."""
 
     def make(script: str, **files: str) -> Path:
         folder = tmp_path / "my code"

@@ -1,4 +1,4 @@
-"""Jobs and sweeps with scripts that need no imports, and an observer that remembers."""
+"""Jobs and sweeps with scripts that need no imports, and an observer that records."""
 
 import json
 import os
@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mnist_exp.config import ComputeType, EnvType
+from mnist_exp.config import ComputeConfig, ComputeType, EnvConfig, EnvType
 from mnist_exp.results import JobResult
-from mnist_exp.specs import CommandJob, ComputeSpec, EnvironmentSpec, SweepJob
+from mnist_exp.specs import CommandJob, SweepJob
 from mnist_exp.sweeps import parse_sweep
 
-#: Logs as MLflow does, by the rows that it writes: `import mlflow` takes two seconds a process.
+#: Writes the rows that MLflow writes: `import mlflow` would take two seconds in each process.
 LOGGER = """\
 import os
 import sqlite3
@@ -24,7 +24,7 @@ from urllib.parse import unquote
 def log_metric(name, value, step=0):
     store = unquote(os.environ["MLFLOW_TRACKING_URI"].removeprefix("sqlite:///"))
     moment = time.time_ns() // 1_000_000
-    # A millisecond each: MLflow keeps one of two equal values of the same millisecond.
+    # MLflow keeps only one of two equal values with the same millisecond.
     while time.time_ns() // 1_000_000 == moment:
         pass
     row = (name, value, moment, os.environ["MLFLOW_RUN_ID"], step)
@@ -38,7 +38,7 @@ def log_metric(name, value, step=0):
     database.close()
 """
 
-#: A script that leaves a process in a session of its own, which never starts another program.
+#: A script that leaves a process in another session, which never starts another program.
 FORKED_APART = """\
 import os
 import time
@@ -52,11 +52,11 @@ if not os.fork():
 os.read(read, 5)
 """
 
-#: Without the site packages Python is there in a few milliseconds.
+#: Without the site packages Python starts in a few milliseconds.
 PYTHON = f"{shlex.quote(sys.executable)} -E -S"
 
-LOCAL = ComputeSpec(ComputeType.local, "local")
-SOFTWARE = EnvironmentSpec(EnvType.local)
+LOCAL = ComputeConfig(ComputeType.local, "local")
+SOFTWARE = EnvConfig(EnvType.local)
 
 
 def command_job(command: str, name: str = "job", **changes: Any) -> CommandJob:
@@ -83,7 +83,7 @@ def sweep_job(
     limits: Mapping[str, int] | None = None,
     **changes: Any,
 ) -> SweepJob:
-    """Return a sweep that maximizes `score`: a grid, two trials at once, none cut."""
+    """Return a grid sweep that maximizes `score`: two trials at once, no early termination."""
     raw = {
         "sampling_algorithm": {"type": "grid"},
         "search_space": search_space,
@@ -110,7 +110,7 @@ def choice(*values: float | str) -> dict[str, Any]:
 
 
 class Watcher:
-    """An observer that keeps what it hears, and may break in at a given moment."""
+    """An observer that records what it receives."""
 
     def __init__(self) -> None:
         self.seen: list[JobResult] = []
@@ -118,11 +118,11 @@ class Watcher:
         self.idles = 0
 
     def job_changed(self, job: JobResult) -> None:
-        """Keep it."""
+        """Record it."""
         self.seen.append(job)
 
     def message(self, text: str) -> None:
-        """Keep it."""
+        """Record it."""
         self.messages.append(text)
 
     def idle(self) -> None:
@@ -131,7 +131,7 @@ class Watcher:
 
 
 def description(folder: Path) -> dict[str, Any]:
-    """Return what `job.json` says."""
+    """Return the content of `job.json`."""
     content: dict[str, Any] = json.loads((folder / "job.json").read_text(encoding="utf-8"))
     return content
 

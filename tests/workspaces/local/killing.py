@@ -1,22 +1,20 @@
 """A sweep whose trials save checkpoints, in a process that tests may kill."""
 
+import multiprocessing
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from mnist_exp.results import JobResult
-from mnist_exp.specs import OutputSpec, SweepJob
+from mnist_exp.specs import OutputSpec, PathInput, SweepJob
 from mnist_exp.sweeps.journal import Decided, Entry, Logged
 from mnist_exp.workspaces.local.processes.job_orphans import find_processes, of_sweep
 from mnist_exp.workspaces.local.sweep.journal_file import JournalFile
 from mnist_exp.workspaces.local.workspace import LocalWorkspace
-from tests.conftest import REPOSITORY
 from tests.workspaces.local.factories import Watcher, sweep_job
 
 #: Logs a curve that `--lr` decides, and saves a checkpoint after each step.
@@ -44,12 +42,9 @@ TRIALS = 6
 #: Seconds that a test waits for a process.
 PATIENCE_S = 60.0
 
-RUNNER = """\
-import sys
-from pathlib import Path
-from tests.workspaces.local.killing import run_here, rules
-run_here(Path(sys.argv[1]), rules(Path(sys.argv[2]), sys.argv[3], sys.argv[4] == "bandit"))
-"""
+#: Imports what a victim needs once, and forks it for each test.
+_FORKS = multiprocessing.get_context("forkserver")
+_FORKS.set_forkserver_preload([__name__, "mnist_exp.workspaces.local.tracking.store"])
 
 
 def rules(code: Path, python: str, with_bandit: bool = False) -> SweepJob:
@@ -65,6 +60,7 @@ def rules(code: Path, python: str, with_bandit: bool = False) -> SweepJob:
         sweep=sweep,
         limits={"max_total_trials": TRIALS},
         code=code,
+        inputs={"data": PathInput(code)},
         outputs={"checkpoints": OutputSpec()},
     )
 
@@ -93,21 +89,22 @@ def curves(result: JobResult) -> list[dict[str, list[tuple[float, int]]]]:
 
 
 class Victim:
-    """A command that runs the sweep, to be killed.
+    """A command that runs a sweep, to be killed.
 
     Args:
         outputs: Its outputs folder.
-        arguments: Code folder, program that runs Python scripts, and "bandit" or "none".
-        runner: The program; it gets the outputs folder and the arguments.
+        job: The sweep.
     """
 
-    def __init__(self, outputs: Path, *arguments: str, runner: str = RUNNER) -> None:
-        self.folder = outputs / "jobs" / "sweep"
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", runner, str(outputs), *arguments],
-            cwd=REPOSITORY,
-            stdout=subprocess.DEVNULL,
-        )
+    def __init__(self, outputs: Path, job: SweepJob) -> None:
+        self.folder = outputs / "jobs" / job.name
+        self._process = _FORKS.Process(target=run_here, args=(outputs, job))
+        self._process.start()
+
+    @property
+    def _pid(self) -> int:
+        assert self._process.pid is not None
+        return self._process.pid
 
     def entries(self) -> list[Entry]:
         """Return the journal as it is now."""
@@ -116,26 +113,35 @@ class Victim:
     def wait_for(self, what: Callable[[list[Entry]], bool]) -> None:
         """Wait until the journal meets a condition, or the command has ended."""
         deadline = time.monotonic() + PATIENCE_S
-        while not what(self.entries()) and self.process.poll() is None:
+        while not what(self.entries()) and self._process.is_alive():
             assert time.monotonic() < deadline, "the sweep does not get so far"
             time.sleep(0.001)
 
     def stop(self) -> None:
         """Stop the command; its trials continue."""
-        os.kill(self.process.pid, signal.SIGSTOP)
+        os.kill(self._pid, signal.SIGSTOP)
 
-    def kill(self, seed: int, latest: int = 60) -> None:
-        """Kill the command with SIGKILL, after a number of entries that the seed decides."""
+    def end(self) -> int | None:
+        """Wait until the command has ended, and return its exit code."""
+        self._process.join(PATIENCE_S)
+        return self._process.exitcode
+
+    def kill(self) -> None:
+        """Kill the command with SIGKILL."""
+        self._process.kill()
+        self._process.join()
+
+    def kill_at_random(self, seed: int, latest: int = 60) -> None:
+        """Kill the command after a number of entries that the seed decides."""
         moment = random.Random(seed)
         entries, further = moment.randrange(1, latest), moment.uniform(0, 0.03)
         self.wait_for(lambda found: len(found) >= entries)
         time.sleep(further)
-        self.process.kill()
-        self.process.wait()
+        self.kill()
 
     def kill_fork_server(self) -> None:
         """Kill only the process that forks the trials."""
-        pid = self.process.pid
+        pid = self._pid
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
         (server,) = set(map(int, children)) & set(find_processes(str(self.folder).__eq__))
         os.kill(server, signal.SIGKILL)
@@ -143,9 +149,9 @@ class Victim:
     def kill_with_its_helpers(self) -> None:
         """Kill the command and, right after it, the process that forks its trials."""
         helpers = find_processes(str(self.folder).__eq__)
-        for pid in (self.process.pid, *helpers):
+        for pid in (self._pid, *helpers):
             os.kill(pid, signal.SIGKILL)
-        self.process.wait()
+        self._process.join()
 
     def left_behind(self) -> list[int]:
         """Return the processes that still run after all have had time to end."""

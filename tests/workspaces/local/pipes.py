@@ -1,4 +1,4 @@
-"""Named pipes: how a test waits for another process, and sees it die, without looking twice."""
+"""Named pipes, by which a test waits for another process or for its end."""
 
 import os
 from pathlib import Path

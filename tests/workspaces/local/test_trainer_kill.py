@@ -18,13 +18,6 @@ COMMAND = (
     f"--epochs {EPOCHS} --first-layer-neurons 16 --second-layer-neurons 16 "
     "--learning-rate {{search_space.lr}}"
 )
-RUNNER = """\
-import sys
-from pathlib import Path
-from tests.workspaces.local.killing import run_here
-from tests.workspaces.local.test_trainer_kill import trainer_sweep
-run_here(Path(sys.argv[1]), trainer_sweep(Path(sys.argv[2])))
-"""
 
 
 def trainer_sweep(data: Path) -> SweepJob:
@@ -46,15 +39,14 @@ def test_running_trials_resume_from_checkpoints_and_log_no_epoch_twice(
     data = tmp_path / "data"
     data.mkdir()
     write_sample(data)
-    victim = Victim(outputs, str(data), runner=RUNNER)
+    victim = Victim(outputs, trainer_sweep(data))
     victim.wait_for(
         lambda found: (
             {one.point.trial for one in found if isinstance(one, Logged) and one.point.step >= 3}
             == {0, 1}
         )
     )
-    victim.process.kill()
-    victim.process.wait()
+    victim.kill()
     assert victim.left_behind() == []
     before = victim.entries()
     assert not any(isinstance(entry, Ended) for entry in before)

@@ -1,33 +1,31 @@
-"""Online endpoints on this machine: Azure ML's contract, a front process for each.
+"""Online endpoints on this machine, with Azure ML's contract and one front process per endpoint.
 
-    endpoints   the verbs: create, deploy, invoke, delete
-    registry    which there are: found, listed, removed
-    changes     what a command changes of an endpoint's record: pure
-    deployments a new revision of a deployment beside the running one, then the switch
-    staging     the files of a revision: code, model, settings
-    front       the front process: started when it is not there, told and asked
-    processes   who a process is, and how it ends
-    sockets     the port
-    store       the state: files that can be read by hand
-    state       what they and the processes say together
-    traffic     the rules of who answers
-    client      one scoring request; invocation says what its errors mean
+    endpoints          the verbs: create, deploy, invoke, delete
+    registry           which endpoints exist: found by name, listed, deleted
+    deployment_update  a new revision of a deployment: prepared beside the running one, then swapped
+    staging            the files of a revision: code, model, settings
+    front_client       starts an endpoint's front process and sends it requests
+    server_processes   the processes of endpoints: identified, found, killed
+    state_files        the state of endpoints in files
+    results            the state of endpoints as the results that a workspace returns
+    invocation         one scoring request, and the errors that it can cause
 
-State of an endpoint, all of it in its own folder:
+Each endpoint keeps its state in a folder of its own:
 
-    <root>/<endpoint>/endpoint.json     port, traffic, auth_mode, when it expires
-                      keys.json         mode 0600
-                      front.json        which process is the front; front.log what it said
+    <root>/<endpoint>/endpoint.json     port, traffic, auth_mode, expiry time
+                      keys.json         keys and token, mode 0600
+                      front.json        the identity of the front process
+                      front.log         output of the front process
                       deployments/<deployment>/
-                          deployment.json                     what is to serve: a revision
-                          failure.json                        why the front has given it up
-                          revisions/<n>/console.log           all that the workers printed
+                          deployment.json                     the revision to serve
+                          failure.json                        why the front gave up this revision
+                          revisions/<n>/console.log           output of the workers
                                         code/                 copy of the scoring code
                                         azureml-models/<name>/<version>/   AZUREML_MODEL_DIR
-                                        server.json           the workers' settings, mode 0600
+                                        server.json           settings of the workers, mode 0600
 
-A revision never changes: an update is a new one, so the deployment that runs keeps its files.
-The processes themselves are in `mnist_exp.serving`.
+A revision never changes. An update creates a new revision, so the running revision keeps its files.
+`mnist_exp.serving` contains the code of the processes themselves.
 """
 
 from mnist_exp.workspaces.local.endpoints.endpoints import Endpoints

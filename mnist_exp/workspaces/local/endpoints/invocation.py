@@ -1,33 +1,79 @@
-"""A request to an endpoint, and what its errors mean to a person."""
+"""One scoring request to an endpoint, and the errors that explain why it failed."""
 
+import json
 import re
+from dataclasses import dataclass, field
 from pathlib import Path
+
+import httpx
 
 from mnist_exp.errors import EndpointError
 from mnist_exp.serving.files import EndpointRecord, last_lines
-from mnist_exp.workspaces.local.endpoints.client import Call, ServiceError, UnreachedError, send
 from mnist_exp.workspaces.local.endpoints.front_client import ensure_front
-from mnist_exp.workspaces.local.endpoints.readout import deployment_now, scoring_uri
+from mnist_exp.workspaces.local.endpoints.results import deployment_result, scoring_uri
 from mnist_exp.workspaces.local.endpoints.state_files import EndpointFolder
 
-#: Lines of the log among which the reason of a failed request is looked for.
+#: Number of log lines in which the cause of a failed request is searched.
 _SEARCHED_LINES = 1000
+#: Seconds added to the deployment's own time limit. After this time there will be no answer.
+_MARGIN_S = 10.0
+_DEPLOYMENT_HEADER = "azureml-model-deployment"
+
+
+class _ResponseError(Exception):
+    """A response whose status is not 200.
+
+    Args:
+        status: The HTTP status.
+        message: The endpoint's own message.
+        request_id: The id under which the request stands in the log.
+        deployment: The deployment that answered; empty if no deployment did.
+    """
+
+    def __init__(self, status: int, message: str, request_id: str, deployment: str) -> None:
+        super().__init__(f"{status}: {message}")
+        self.request_id = request_id
+        self.deployment = deployment
+
+
+class _UnreachedError(EndpointError):
+    """The connection failed, or closed without a response."""
+
+
+@dataclass(frozen=True)
+class _ScoringRequest:
+    """A scoring request.
+
+    Attributes:
+        where: The endpoint's name in error messages.
+        deployment: The deployment that must answer; None leaves the choice to the traffic.
+        timeout_s: The longest time limit of the endpoint's deployments.
+        key: The key or token.
+    """
+
+    where: str
+    uri: str
+    deployment: str | None
+    timeout_s: float
+    key: str = field(repr=False)
+    body: bytes = field(repr=False)
 
 
 def invoke_endpoint(
     folder: EndpointFolder, record: EndpointRecord, body: bytes, deployment: str | None
 ) -> object:
-    """Send one scoring request and return the parsed answer.
+    """Send one scoring request and return the parsed response.
 
     Raises:
-        EndpointError: There is nobody to answer, or the answer is an error.
+        EndpointError: No deployment can answer, or the response is an error.
     """
     known = folder.deployments()
     where = f"endpoint {record.name}"
     if deployment is not None and deployment not in known:
         listed = ", ".join(known) or "none; deploy first"
         raise EndpointError(
-            f"{where}, deployment {deployment}: 404, no such deployment; there are: {listed}"
+            f"{where}, deployment {deployment}: 404, no such deployment; "
+            f"existing deployments: {listed}"
         )
     if not known:
         raise EndpointError(
@@ -36,25 +82,25 @@ def invoke_endpoint(
         )
     if deployment is None and not record.traffic:
         raise EndpointError(
-            f"{where}: 404, no deployment has traffic; set some with stage=deploy "
-            f"'endpoint.traffic={{{known[0]}: 100}}', or ask one past the traffic with "
+            f"{where}: 404, no deployment has traffic; set traffic with stage=deploy "
+            f"'endpoint.traffic={{{known[0]}: 100}}', or choose a deployment with "
             f"endpoint.invoke_deployment={known[0]}"
         )
     try:
-        return _answer(folder, record, body, deployment)
-    except UnreachedError:
-        # The front was killed while it was asked: what it had not answered, nobody has heard.
+        return _score(folder, record, body, deployment)
+    except _UnreachedError:
+        # If the front was killed before it answered, nobody has seen a response. Send it once more.
         if not ensure_front(folder):
             raise
-        return _answer(folder, record, body, deployment)
+        return _score(folder, record, body, deployment)
 
 
-def _answer(
+def _score(
     folder: EndpointFolder, record: EndpointRecord, body: bytes, deployment: str | None
 ) -> object:
-    # Before anything is sent: the port may be another program's by now, and the key is not.
+    # Before the key is sent: without a front, another program may listen on the port by now.
     ensure_front(folder)
-    call = Call(
+    request = _ScoringRequest(
         where=f"endpoint {record.name}",
         uri=scoring_uri(record),
         deployment=deployment,
@@ -63,8 +109,8 @@ def _answer(
         body=body,
     )
     try:
-        return send(call)
-    except ServiceError as error:
+        return _send(request)
+    except _ResponseError as error:
         raise EndpointError(_explained(folder, record.name, error)) from error
 
 
@@ -78,11 +124,59 @@ def _longest_timeout_s(folder: EndpointFolder) -> float:
     return max((one.request_timeout_ms for one in records if one), default=5000) / 1000
 
 
-def _explained(folder: EndpointFolder, name: str, error: ServiceError) -> str:
+def _send(request: _ScoringRequest) -> object:
+    """Send the request and return the parsed response.
+
+    Raises:
+        _ResponseError: The status of the response is not 200.
+        _UnreachedError: The connection failed, or closed without a response.
+        EndpointError: No response came in time, or the response is not JSON.
+    """
+    headers = {
+        "authorization": f"Bearer {request.key}",
+        "content-type": "application/json",
+    }
+    if request.deployment is not None:
+        headers[_DEPLOYMENT_HEADER] = request.deployment
+    where, uri = request.where, request.uri
+    try:
+        # trust_env=False: a proxy that the environment names cannot reach this machine's 127.0.0.1.
+        with httpx.Client(trust_env=False, timeout=request.timeout_s + _MARGIN_S) as client:
+            response = client.post(uri, content=request.body, headers=headers)
+    except httpx.TimeoutException as error:
+        raise EndpointError(f"{where}: no response from {uri} in time; see its log") from error
+    # httpx puts neither headers nor body into the text of this error.
+    except httpx.TransportError as error:
+        raise _UnreachedError(
+            f"{where}: the connection to {uri} failed ({error}); see its log"
+        ) from error
+    if response.status_code != httpx.codes.OK:
+        request_id = response.headers.get("x-ms-request-id", "")
+        deployment = response.headers.get(_DEPLOYMENT_HEADER, "")
+        raise _ResponseError(response.status_code, _message(response), request_id, deployment)
+    return _parsed(response, where)
+
+
+def _message(response: httpx.Response) -> str:
+    try:
+        return str(response.json()["message"])
+    except (ValueError, KeyError, TypeError):
+        return " ".join(response.text[:200].split()) or response.reason_phrase
+
+
+def _parsed(response: httpx.Response, where: str) -> object:
+    try:
+        parsed: object = json.loads(response.content)
+    except ValueError as error:
+        raise EndpointError(f"{where}: the response must be JSON ({error}); fix run()") from error
+    return parsed
+
+
+def _explained(folder: EndpointFolder, name: str, error: _ResponseError) -> str:
     answered = f"endpoint {name}: answered {error}"
     if error.deployment not in folder.deployments():
         return answered
-    deployment = deployment_now(folder, error.deployment)
+    deployment = deployment_result(folder, error.deployment)
     log = deployment.log or ""
     cause = _cause(Path(log), error.request_id) or (deployment.why and f"; {deployment.why}")
     return (
@@ -92,7 +186,7 @@ def _explained(folder: EndpointFolder, name: str, error: ServiceError) -> str:
 
 
 def _cause(log: Path, request_id: str) -> str:
-    """Return what `run` raised: the answer does not say it, but this is the user's own log."""
+    """Return what `run` raised, from the user's own log. The response does not contain it."""
     if not request_id:
         return ""
     pattern = re.compile(rf"request {re.escape(request_id)} failed: (.*)")

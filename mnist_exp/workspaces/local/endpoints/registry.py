@@ -1,7 +1,8 @@
-"""Which endpoints there are: found by name, listed, and removed, also when their time is over.
+"""The registry of endpoints: finds them by name, lists and deletes them.
 
-Looking for an endpoint may find one that has expired and that no front removes any more. So
-finding and removing stand together, and the verbs need not know about time.
+Finding and deleting stand in one class, because a search may find an endpoint that has expired. If
+no front process deletes this endpoint, the search deletes it. The verbs in `endpoints.py` therefore
+need not know about expiry.
 """
 
 import secrets
@@ -14,9 +15,9 @@ from pathlib import Path
 from mnist_exp.errors import ConfigError, NotFoundError
 from mnist_exp.names import endpoint_name_fault
 from mnist_exp.serving.files import DELETED, EndpointRecord
-from mnist_exp.workspaces.local.endpoints.process_identity import (
-    end_left_below,
+from mnist_exp.workspaces.local.endpoints.server_processes import (
     end_processes,
+    kill_processes_below,
     servers_below,
 )
 from mnist_exp.workspaces.local.endpoints.state_files import (
@@ -25,19 +26,19 @@ from mnist_exp.workspaces.local.endpoints.state_files import (
     outputs_errors,
 )
 
-#: Seconds that a front gets beyond its longest request, before it is killed.
+#: Seconds between a front's longest request and SIGKILL.
 _PARTING_S = 10.0
 
 
 class Registry:
-    """The endpoints whose folders are below one root.
+    """The endpoints whose folders are in one root folder.
 
     Args:
-        root: Holds a folder for each endpoint; it need not exist yet.
+        root: The folder with one folder per endpoint. It need not exist yet.
     """
 
     def __init__(self, root: Path) -> None:
-        # Processes are recognised by this path.
+        # Processes are found by this path, so it must be the same in every command.
         self._root = root.resolve()
 
     def folder(self, name: str) -> EndpointFolder:
@@ -46,7 +47,7 @@ class Registry:
         Raises:
             ConfigError: The name breaks Azure's rules.
         """
-        # Before the name touches the disk.
+        # Check the name before it becomes part of a path.
         if fault := endpoint_name_fault(name):
             raise ConfigError([f"endpoint.name: {fault}"])
         return EndpointFolder(self._root / name)
@@ -55,7 +56,7 @@ class Registry:
         """Return an endpoint's folder and record.
 
         Raises:
-            NotFoundError: There is no such endpoint, or its time is over.
+            NotFoundError: The endpoint does not exist or has expired.
         """
         folder = self.folder(name)
         with outputs_errors(folder.path):
@@ -65,19 +66,22 @@ class Registry:
         return folder, record
 
     def unexpired(self, folder: EndpointFolder) -> EndpointRecord | None:
-        """Return the endpoint unless its time is over; its front removes it then, or else we do."""
+        """Return an endpoint's record, None if the endpoint does not exist or has expired.
+
+        An expired endpoint is deleted by its front, or here if the front does not run.
+        """
         record = folder.load()
         if record is None or not _is_expired(record):
             return record
         if folder.front() is None:
-            self.remove(record.name)
+            self.delete(record.name)
         return None
 
     def deployment(self, endpoint: str, name: str) -> DeploymentFolder:
         """Return a deployment's folder.
 
         Raises:
-            NotFoundError: There is no such endpoint, or no such deployment behind it.
+            NotFoundError: The endpoint does not exist, or has no such deployment.
         """
         folder, _ = self.existing(endpoint)
         known = folder.deployments()
@@ -85,55 +89,57 @@ class Registry:
             listed = ", ".join(known) or "none; deploy first"
             raise NotFoundError(
                 f"endpoint.deployment.name: {endpoint} has no deployment {name!r}; "
-                f"there are: {listed}"
+                f"existing deployments: {listed}"
             )
         return folder.deployment(name)
 
     def names(self) -> Sequence[str]:
-        """Return the names of all endpoints that have a record, also of expired ones."""
+        """Return the names of all endpoints that have a record, expired ones included."""
         if not self._root.is_dir():
             return []
         names = sorted(path.name for path in self._root.iterdir())
         return [name for name in names if not endpoint_name_fault(name) and self._exists(name)]
 
-    def remove(self, name: str) -> None:
-        """End every process of the endpoint, after its last answer, and remove its files.
+    def delete(self, name: str) -> None:
+        """Delete an endpoint: end its processes after their last response, then delete its files.
 
         Raises:
-            NotFoundError: There is no such endpoint.
-            EndpointError: A process is still there.
+            NotFoundError: The endpoint does not exist.
+            EndpointError: A process does not end.
         """
         folder = self.folder(name)
         if not folder.path.is_dir():
             raise self._unknown(name)
-        # One that was refused has left an empty folder.
-        was_made = folder.record_file.exists()
+        # A refused creation leaves an empty folder.
+        has_existed = folder.record_file.exists()
         with outputs_errors(folder.path):
             with folder.locked():
-                _end(folder)
-                # At once or not at all: no half-deleted endpoint has a name.
+                _end_processes(folder)
+                # Rename first, so that no partly deleted endpoint can be found by its name.
                 folder.path.rename(self._root / f"{DELETED}{name}-{secrets.token_hex(4)}")
-            for leftover in self._root.glob(f"{DELETED}*"):
-                # Another command may be removing it just now.
+            for renamed in self._root.glob(f"{DELETED}*"):
+                # Another command may delete the same folder at this moment.
                 with suppress(FileNotFoundError):
-                    shutil.rmtree(leftover)
-        if not was_made:
+                    shutil.rmtree(renamed)
+        if not has_existed:
             raise self._unknown(name)
 
     def _exists(self, name: str) -> bool:
         return EndpointFolder(self._root / name).record_file.is_file()
 
     def _unknown(self, name: str) -> NotFoundError:
-        listed = ", ".join(self.names()) or "none; mnist-exp stage=deploy makes one"
-        return NotFoundError(f"endpoint.name: no endpoint {name!r} here; there are: {listed}")
+        listed = ", ".join(self.names()) or "none; mnist-exp stage=deploy creates one"
+        return NotFoundError(
+            f"endpoint.name: no endpoint {name!r} here; existing endpoints: {listed}"
+        )
 
 
 def _is_expired(record: EndpointRecord) -> bool:
     return record.expires is not None and time.time() >= record.expires
 
 
-def _end(folder: EndpointFolder) -> None:
-    """End front and workers; a damaged record is no obstacle to deleting what is broken."""
+def _end_processes(folder: EndpointFolder) -> None:
+    """End the front and its workers, also if a record is damaged."""
     try:
         records = [folder.deployment(name).load() for name in folder.deployments()]
         front = folder.front()
@@ -141,6 +147,6 @@ def _end(folder: EndpointFolder) -> None:
         records, front = [], None
     longest = max((one.request_timeout_ms for one in records if one), default=0)
     fronts = [front] if front else servers_below(folder.path)
-    # The front answers what is under way, and ends its workers.
+    # After SIGTERM, the front answers the requests that it has accepted, and ends its workers.
     end_processes(fronts, longest / 1000 + _PARTING_S)
-    end_left_below(folder.path)
+    kill_processes_below(folder.path)

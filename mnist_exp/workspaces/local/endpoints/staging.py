@@ -1,4 +1,4 @@
-"""The files of a revision, laid out as in Azure ML's inference container."""
+"""The files of a revision, in the layout of Azure ML's inference container."""
 
 import hashlib
 import json
@@ -9,25 +9,26 @@ import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from mnist_exp.config import ProbeConfig
 from mnist_exp.errors import ConfigError, NotFoundError
 from mnist_exp.records import write_json
 from mnist_exp.serving.settings import CODE_FOLDER, SETTINGS_FILE, Probe, Settings
 from mnist_exp.snapshot import copy_snapshot, snapshot_hash
-from mnist_exp.specs import DeploymentSpec, ProbeSettings
+from mnist_exp.specs import DeploymentSpec
 from mnist_exp.workspaces.local.jobs.environment import INHERITED
 
 _MODELS_FOLDER = "azureml-models"
-#: Becomes a folder's name.
+#: Pattern of a model's name and version, which become names of folders.
 _ASSET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 @dataclass(frozen=True)
 class ModelFiles:
-    """A registered model.
+    """The files of a registered model.
 
     Attributes:
-        path: The artefact root: the file or folder that was registered.
-        type: Azure ML's: custom_model, or mlflow_model, which needs no scoring script.
+        path: The artifact root: the file or folder that was registered.
+        type: Azure ML's type: custom_model, or mlflow_model, which needs no scoring script.
     """
 
     path: Path
@@ -37,28 +38,30 @@ class ModelFiles:
 
     @property
     def reference(self) -> str:
-        """`name:version`."""
+        """The reference `name:version`."""
         return f"{self.name}:{self.version}"
 
     def folder(self, revision: Path) -> Path:
-        """Return what AZUREML_MODEL_DIR names: the folder that contains the artefact root."""
+        """Return the value of AZUREML_MODEL_DIR: the folder that contains the artifact root."""
         return revision / _MODELS_FOLDER / self.name / self.version
 
 
 def stage_revision(
     revision: Path, spec: DeploymentSpec, model: ModelFiles, leave_out: Path | None = None
 ) -> None:
-    """Copy code and model, so that later changes elsewhere do not reach the deployment.
+    """Copy code and model into a revision's folder, and write the workers' settings.
+
+    The copies protect the deployment from later changes of the originals.
 
     Args:
-        revision: The folder to fill.
-        spec: What is deployed.
-        model: Its model.
-        leave_out: A folder that is no part of the code wherever it stands: the outputs folder.
+        revision: The revision's folder.
+        spec: The deployment.
+        model: The model's files.
+        leave_out: A folder whose files are not part of the code: the outputs folder.
 
     Raises:
-        ConfigError: The code lacks the scoring script.
-        NotFoundError: The model's files are gone.
+        ConfigError: The code does not contain the scoring script.
+        NotFoundError: The model's files do not exist.
     """
     (revision / CODE_FOLDER).mkdir(parents=True, exist_ok=True)
     if spec.scoring_script is None:
@@ -79,25 +82,26 @@ def stage_revision(
         liveness_probe=_probe(spec.liveness_probe),
         readiness_probe=_probe(spec.readiness_probe),
     )
-    # Variables may be secrets of the user's.
+    # Mode 0600, because the user's variables may be secrets.
     write_json(revision / SETTINGS_FILE, asdict(settings), 0o600)
 
 
 def worker_variables(spec: DeploymentSpec, model: ModelFiles, revision: Path) -> dict[str, str]:
-    """Return all environment variables of a worker: nothing else is inherited.
+    """Return all environment variables of a worker. A worker inherits no others.
 
-    Names: https://learn.microsoft.com/azure/machine-learning/how-to-deploy-online-endpoints
+    The names are Azure ML's:
+    https://learn.microsoft.com/azure/machine-learning/how-to-deploy-online-endpoints
     """
     inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
     programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     return {
         **inherited,
         "PATH": programs,
-        # A log that can be followed, and non-ASCII text in it.
+        # Log lines appear at once, and may contain non-ASCII text.
         "PYTHONUNBUFFERED": "1",
         "PYTHONIOENCODING": "utf-8",
-        # A linear-algebra thread for each core makes small requests wait for one another: with
-        # 30 digits a request, one thread answers three times as many. Set it to change that.
+        # With one linear-algebra thread per core, small requests wait for each other: at 30 digits
+        # a request, one thread answers three times as many requests. Users can set another value.
         "OMP_NUM_THREADS": "1",
         "MLFLOW_DISABLE_TELEMETRY": "true",
         **spec.environment_variables,
@@ -108,8 +112,9 @@ def worker_variables(spec: DeploymentSpec, model: ModelFiles, revision: Path) ->
 
 
 def fingerprint(spec: DeploymentSpec, model: ModelFiles, leave_out: Path | None = None) -> str:
-    """Return a hash of all that a revision is made of: the same, and there is nothing to do."""
-    code = snapshot_hash(spec.code, leave_out) if spec.code and spec.scoring_script else ""
+    """Return a hash of code, model and settings. Equal hashes need no new revision."""
+    has_code = spec.code and spec.scoring_script
+    code = snapshot_hash(Path(spec.code or ""), leave_out) if has_code else ""
     parts = [
         code,
         model.reference,
@@ -123,7 +128,7 @@ def fingerprint(spec: DeploymentSpec, model: ModelFiles, leave_out: Path | None 
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def _probe(settings: ProbeSettings) -> Probe:
+def _probe(settings: ProbeConfig) -> Probe:
     return Probe(**asdict(settings))
 
 
@@ -131,9 +136,9 @@ def _check_mlflow(model: ModelFiles) -> None:
     if model.type != "mlflow_model":
         raise ConfigError(
             [
-                "endpoint.deployment.scoring_script: only a model that is registered with "
-                f"registration.type=mlflow_model needs none, and {model.reference} is a "
-                f"{model.type}; name the script"
+                "endpoint.deployment.scoring_script: must name a script; only a model that is "
+                f"registered with registration.type=mlflow_model needs none, and {model.reference} "
+                f"is a {model.type}"
             ]
         )
 
@@ -141,15 +146,15 @@ def _check_mlflow(model: ModelFiles) -> None:
 def _copy_code(
     spec: DeploymentSpec, scoring_script: str, target: Path, leave_out: Path | None
 ) -> None:
-    if spec.code is None or not spec.code.is_dir():
+    if spec.code is None or not Path(spec.code).is_dir():
         raise ConfigError([f"endpoint.deployment.code: must be a folder, got {spec.code}"])
-    copy_snapshot(spec.code, target, leave_out)
+    copy_snapshot(Path(spec.code), target, leave_out)
     script = (target / scoring_script).resolve()
     if not script.is_file() or not script.is_relative_to(target.resolve()):
         raise ConfigError(
             [
-                "endpoint.deployment.scoring_script: must be a file in the code folder that its "
-                f".amlignore does not leave out, got {scoring_script!r} in {spec.code}"
+                "endpoint.deployment.scoring_script: must be a file in the code folder that "
+                f".amlignore does not exclude, got {scoring_script!r} in {spec.code}"
             ]
         )
 
@@ -160,10 +165,10 @@ def _copy_model(model: ModelFiles, target: Path) -> None:
             raise ConfigError(
                 [
                     f"registration.{key}: must be letters, digits, dots, hyphens and underscores "
-                    f"to be deployed, got {value!r}; register the model under another one"
+                    f"to be deployed, got {value!r}; register the model under another {key}"
                 ]
             )
-    # Not resolved: behind a link the artefact still has the name it was registered by.
+    # abspath keeps links: the artifact keeps the name under which it was registered.
     source = Path(os.path.abspath(model.path))  # noqa: PTH100
     target.mkdir(parents=True)
     if source.is_dir():
@@ -172,10 +177,12 @@ def _copy_model(model: ModelFiles, target: Path) -> None:
     elif source.is_file():
         shutil.copy2(source, target)
     else:
-        raise NotFoundError(f"{source}: the files of model {model.reference} are gone; register it")
+        raise NotFoundError(
+            f"{source}: the files of model {model.reference} do not exist; register the model again"
+        )
 
 
 def _make_removable(folder: Path) -> None:
-    """A read-only source must not make a copy that nobody can delete."""
+    """Make the folders of a copy writable: nobody could delete the copy of a read-only source."""
     for parent, _, _ in os.walk(folder):
         Path(parent).chmod(0o755)

@@ -1,4 +1,4 @@
-"""The state of endpoints: files, each written whole or not at all."""
+"""The state of endpoints in files. Each file is written whole or not at all."""
 
 import fcntl
 import json
@@ -7,10 +7,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar
 
-from mnist_exp.errors import ConflictError, NotFoundError, OutputsError
+from mnist_exp.errors import NotFoundError, OutputsError, RefusedError
 from mnist_exp.records import write_json
 from mnist_exp.serving.access import AML_TOKEN, new_token
 from mnist_exp.serving.files import (
@@ -27,23 +28,33 @@ from mnist_exp.serving.files import (
     EndpointRecord,
 )
 from mnist_exp.serving.settings import LOG_FILE
-from mnist_exp.workspaces.local.endpoints.process_identity import ProcessId
+from mnist_exp.workspaces.local.endpoints.server_processes import ProcessId
 
 T = TypeVar("T")
 
-#: Bytes of randomness in a key; 64 characters.
+#: Random bytes of a key, which then has 64 characters.
 _KEY_BYTES = 48
+
+
+class ProvisioningState(StrEnum):
+    """Azure ML's names for the state of an endpoint or a deployment."""
+
+    CREATING = "Creating"
+    UPDATING = "Updating"
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
 
 
 @dataclass(frozen=True)
 class DeploymentRecord:
-    """`deployment.json`: what is to serve, or why nothing does.
+    """`deployment.json`: the revision that serves, or why none does.
 
     Attributes:
-        model: `name:version`.
-        revision: The folder of the revision below `revisions`.
+        provisioning_state: Succeeded or Failed.
+        model: The model, as `name:version`.
+        revision: The revision's number, which names its folder in `revisions`.
         why: Why `provisioning_state` is Failed.
-        fingerprint: Of all that the revision was made of.
+        fingerprint: A hash of the revision's code, model and settings.
     """
 
     name: str
@@ -54,6 +65,11 @@ class DeploymentRecord:
     request_timeout_ms: int = 5000
     why: str = ""
     fingerprint: str = ""
+
+    @property
+    def is_deployed(self) -> bool:
+        """Whether the recorded revision serves."""
+        return self.provisioning_state == ProvisioningState.SUCCEEDED
 
 
 class DeploymentFolder:
@@ -69,15 +85,15 @@ class DeploymentFolder:
         self._claim_file = path / "deploying.json"
 
     def load(self) -> DeploymentRecord | None:
-        """Return the record; None while the first revision is being made."""
+        """Return the record, None before the first revision is deployed or has failed."""
         return _load(self.record_file, lambda raw: DeploymentRecord(**raw))
 
     def save(self, record: DeploymentRecord) -> None:
-        """Write the record: its revision is the one that is to serve."""
+        """Write the record. The front serves the revision that the record names."""
         write_json(self.record_file, asdict(record))
 
     def failure(self, number: int) -> str:
-        """Return why the front has given a revision up; empty if it has not."""
+        """Return why the front gave up a revision; empty if the front did not."""
         raw = _load(self.path / FAILURE_FILE, dict)
         return str(raw["why"]) if raw and raw.get("revision") == number else ""
 
@@ -90,13 +106,13 @@ class DeploymentFolder:
         return self.revision(number) / LOG_FILE
 
     def revisions(self) -> list[int]:
-        """Return the numbers of the revisions that have left files."""
+        """Return the numbers of the revisions that have a folder."""
         folder = self.path / REVISIONS_FOLDER
         return sorted(int(path.name) for path in folder.iterdir()) if folder.is_dir() else []
 
     @contextmanager
     def claimed(self, deployer: ProcessId) -> Iterator[None]:
-        """Say, while it lasts, that this command is making a revision."""
+        """Record, for the duration of the context, that a command creates a revision."""
         write_json(self._claim_file, asdict(deployer))
         try:
             yield
@@ -105,7 +121,7 @@ class DeploymentFolder:
 
     @property
     def is_claimed(self) -> bool:
-        """Whether a command that still runs is making a revision."""
+        """Whether a running command creates a revision."""
         deployer = _load(self._claim_file, lambda raw: ProcessId(**raw))
         return deployer is not None and deployer.is_alive
 
@@ -125,24 +141,27 @@ class EndpointFolder:
         self._deployments = path / DEPLOYMENTS_FOLDER
 
     def load(self) -> EndpointRecord | None:
-        """Return the record, None if there is no such endpoint."""
+        """Return the record, None if the endpoint does not exist."""
         return _load(self.record_file, lambda raw: EndpointRecord(**raw))
 
     def save(self, record: EndpointRecord) -> None:
-        """Write the record, and keys if there are none yet."""
+        """Write the record, and create keys if the endpoint has none."""
         if not self.keys_file.exists():
             self._save_keys(Credentials(_new_key(), _new_key()))
         write_json(self.record_file, asdict(record))
 
     def keys(self) -> Credentials:
-        """Return what opens the endpoint; a token that has half its life behind it is renewed.
+        """Return the keys and the token; renew the token when half its lifetime is over.
 
         Raises:
-            NotFoundError: Somebody removed the file.
+            NotFoundError: Somebody deleted the file.
         """
         keys = _load(self.keys_file, lambda raw: Credentials(**raw))
         if keys is None:
-            raise NotFoundError(f"{self.keys_file}: gone; delete the endpoint and make it again")
+            raise NotFoundError(
+                f"{self.keys_file}: must exist, but was deleted; "
+                "delete the endpoint and create it again"
+            )
         record = self.load()
         if record is None or record.auth_mode != AML_TOKEN:
             return keys
@@ -151,7 +170,7 @@ class EndpointFolder:
         return self._renewed(keys, record)
 
     def regenerate(self, which: str) -> None:
-        """Make one of the keys anew; with the primary key all tokens go."""
+        """Create a new primary or secondary key. A new primary key invalidates all tokens."""
         keys = self.keys()
         if which == "secondary":
             self._save_keys(replace(keys, secondary=_new_key()))
@@ -166,12 +185,12 @@ class EndpointFolder:
         return renewed
 
     def _save_keys(self, keys: Credentials) -> None:
-        # Without a token there is no word of one.
+        # Leave out the token's fields if there is no token.
         known = {name: value for name, value in asdict(keys).items() if value}
         write_json(self.keys_file, known, 0o600)
 
     def front(self) -> ProcessId | None:
-        """Return the front's process, None if it does not run."""
+        """Return the identity of the front process, None if the front does not run."""
         process = _load(self.path / FRONT_FILE, lambda raw: ProcessId(**raw))
         return process if process is not None and process.is_alive else None
 
@@ -180,32 +199,34 @@ class EndpointFolder:
         return DeploymentFolder(self._deployments / name)
 
     def deployments(self) -> list[str]:
-        """Return the names of all deployments, also of those that never got ready."""
+        """Return the names of all deployments, including those that never got ready."""
         if not self._deployments.is_dir():
             return []
         return sorted(path.name for path in self._deployments.iterdir())
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep other commands from changing the endpoint; the kernel lets go if we die.
+        """Keep other commands from changing the endpoint.
+
+        If this process is killed, the kernel releases the lock.
 
         Raises:
-            ConflictError: Another command is changing it.
+            RefusedError: Another command is changing the endpoint.
         """
         self.path.mkdir(parents=True, exist_ok=True)
         with (self.path / LOCK_FILE).open("a") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
-                raise ConflictError(
+                raise RefusedError(
                     f"{self.path}: another command is changing this endpoint; "
-                    "wait until it is through, or end it"
+                    "wait until that command has ended, or cancel it"
                 ) from error
             yield
 
     @contextmanager
     def starting(self) -> Iterator[None]:
-        """Let one command at a time start the front; others wait for it."""
+        """Let only one command at a time start the front; other commands wait."""
         with (self.path / ".starting").open("a") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
@@ -213,10 +234,13 @@ class EndpointFolder:
 
 @contextmanager
 def outputs_errors(where: Path) -> Iterator[None]:
-    """Turn what the file system refuses into an error that says where and what to do.
+    """Turn errors of the file system into an error that names the file and a remedy.
+
+    Args:
+        where: The path to name if the error itself names no file.
 
     Raises:
-        OutputsError: Something could not be written or read.
+        OutputsError: A file could not be written or read.
     """
     try:
         yield
@@ -237,8 +261,8 @@ def _load(path: Path, build: Callable[[dict[str, Any]], T]) -> T | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (ValueError, TypeError, KeyError) as error:
-        # Not the content: the file may be the one with the keys.
+        # Do not quote the content: the file may contain the keys.
         raise NotFoundError(
-            f"{path}: must be a file as mnist-exp wrote it ({type(error).__name__} on reading); "
-            "delete the endpoint and deploy again"
+            f"{path}: must be unchanged since mnist-exp wrote it, but reading it raised "
+            f"{type(error).__name__}; delete the endpoint and deploy again"
         ) from None

@@ -14,11 +14,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from mnist_exp.errors import ConflictError, JobError
+from mnist_exp.errors import JobError, RefusedError
 from mnist_exp.records import write_json
 from mnist_exp.snapshot import copy_snapshot
 from mnist_exp.workspaces.local.jobs.console import Console
-from mnist_exp.workspaces.local.processes.supervised import EXIT_CODE_NAME
+from mnist_exp.workspaces.local.processes.job_process import EXIT_CODE_NAME
 
 _KEPT = ("outputs", "logs")
 
@@ -69,9 +69,9 @@ class JobFolder:
     def put_outputs_aside(self) -> None:
         """Move the named outputs aside, so that an attempt that restarts finds none."""
         if self.named_outputs.exists():
-            beside = self.path / "named_outputs_before"
-            shutil.rmtree(beside, ignore_errors=True)
-            self.named_outputs.rename(beside)
+            aside = self.path / "named_outputs_before"
+            shutil.rmtree(aside, ignore_errors=True)
+            self.named_outputs.rename(aside)
 
     @property
     def exists(self) -> bool:
@@ -108,14 +108,14 @@ class JobFolder:
         """Lock the job against other commands; the lock ends with its process.
 
         Raises:
-            ConflictError: Another command runs the job.
+            RefusedError: Another command runs the job.
         """
         self.path.mkdir(parents=True, exist_ok=True)
         with (self.path / ".lock").open("w") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
-                raise ConflictError(
+                raise RefusedError(
                     f"run: {self.path.name} is being run by another command; wait for it"
                 ) from error
             yield

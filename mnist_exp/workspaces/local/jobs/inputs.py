@@ -15,9 +15,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from mnist_exp.config import DataConfig
 from mnist_exp.datasets import materialize
 from mnist_exp.errors import JobError
-from mnist_exp.specs import DataSpec, Literal, OutputSpec, PathInput
+from mnist_exp.specs import Literal, OutputSpec, PathInput
 from mnist_exp.templates import literal_text
 
 #: What a write-protected folder holds: relative path -> (inode, size, time of the last change).
@@ -25,14 +26,14 @@ _Manifest = dict[str, tuple[int, int, int]]
 _Message = Callable[[str], None]
 
 
-def local_path(name: str, source: Path | str | DataSpec, message: _Message) -> Path:
+def local_path(name: str, source: Path | str | DataConfig, message: _Message) -> Path:
     """Return the validated folder or file that a path input names.
 
     Raises:
         DataError: The digits are missing or damaged, or cannot be downloaded.
         JobError: The path is on Azure, or does not exist.
     """
-    if isinstance(source, DataSpec):
+    if isinstance(source, DataConfig):
         return materialize(source, message)
     path = Path(str(source).removeprefix("file://"))
     if not isinstance(source, Path) and not str(source).startswith("file://"):
@@ -108,11 +109,17 @@ class _SharedCopy:
         """Note that a trial no longer uses the files."""
         self._users -= 1
 
-    def find_writer(self) -> bool:
-        """Whether the trial that just found a change in a linked file made that change itself.
+    def is_writer_known(self, changed: set[int]) -> bool:
+        """Whether a change must come from the trial that found the change.
 
-        A linked file is one file for all trials: with several, any of them may have written.
+        All trials share a linked file, so that any trial that runs at the same time may have
+        written to it.
+
+        Args:
+            changed: The inodes of the files that have changed.
         """
+        if not changed & {inode for inode, _, _ in self._manifest.values()}:
+            return True
         self._is_doubtful = self._is_doubtful or self._users > 1
         return not self._is_doubtful
 
@@ -126,13 +133,14 @@ class _Mount:
     shared: _SharedCopy | None
 
     def written_by(self) -> str:
-        """Return who wrote to the folder: nobody, the script, or one of several scripts."""
+        """Return who wrote to the folder, for a warning; empty if no script did."""
         now = _manifest(self.folder)
         if now == self.manifest:
             return ""
-        inodes = [{path: state[0] for path, state in one.items()} for one in (now, self.manifest)]
+        files = [{path: state[0] for path, state in one.items()} for one in (now, self.manifest)]
+        changed = {state[0] for path, state in now.items() if state != self.manifest.get(path)}
         # The folder is the job's own: only its script adds, deletes or replaces files there.
-        if self.shared is None or inodes[0] != inodes[1] or self.shared.find_writer():
+        if self.shared is None or files[0] != files[1] or self.shared.is_writer_known(changed):
             return "the script"
         return "the script, or that of another trial at the same time,"
 

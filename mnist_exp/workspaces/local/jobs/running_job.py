@@ -49,8 +49,7 @@ class RunningJob:
         self.resources = ExitStack()
         literals = {name: value for name, value in job.inputs.items() if isinstance(value, Literal)}
         self.parameters = trial.parameters if trial else literals
-        # A trial's run gets the fixed inputs too, so that sweeps which differ in them can be told
-        # apart.
+        # A trial's run gets the fixed inputs too: they distinguish it from trials of other sweeps.
         self._logged = {**literals, **self.parameters}
         self._eviction: Eviction | None = None
         self._host = host

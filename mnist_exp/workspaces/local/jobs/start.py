@@ -3,7 +3,7 @@
 from contextlib import ExitStack
 from dataclasses import replace
 
-from mnist_exp.errors import ConflictError
+from mnist_exp.errors import RefusedError
 from mnist_exp.same_job import require_same_job
 from mnist_exp.specs import CommandJob
 from mnist_exp.status import JobStatus
@@ -12,7 +12,7 @@ from mnist_exp.workspaces.local.jobs.environment import PARENT, TrackedRun
 from mnist_exp.workspaces.local.jobs.folder import JobFolder
 from mnist_exp.workspaces.local.jobs.host import JobHost, TrialContext
 from mnist_exp.workspaces.local.jobs.running_job import RunningJob
-from mnist_exp.workspaces.local.processes.job_orphans import end_leftovers, of_job
+from mnist_exp.workspaces.local.processes.job_orphans import end_orphans, of_job
 
 
 def start_job(
@@ -36,7 +36,7 @@ def start_job(
         stack.enter_context(folder.locked())
         if folder.exists:
             # If the last command was killed together with its supervisor, processes are left.
-            end_leftovers(of_job(folder.work))
+            end_orphans(of_job(folder.work))
         if folder.exists and not (trial and trial.restarts):
             run = _resumed_run(folder, host)
             # Trials are never evicted.
@@ -64,7 +64,7 @@ def require_same_command(folder: JobFolder, job: CommandJob) -> None:
     """Check that a job which is to be resumed is the job that was submitted.
 
     Raises:
-        ConflictError: It ran another command, or in another experiment.
+        RefusedError: It ran another command, or in another experiment.
     """
     if folder.exists:
         given = {"experiment_name": job.experiment_name, "command": job.command}
@@ -97,7 +97,7 @@ def _without_drill(job: CommandJob, host: JobHost) -> CommandJob:
 def _resumed_run(folder: JobFolder, host: JobHost) -> TrackedRun:
     description = folder.description()
     if description["status"] == JobStatus.COMPLETED.value:
-        raise ConflictError(
+        raise RefusedError(
             f"run: a job named {folder.path.name} exists in {host.root} and is Completed; "
             "names are used once"
         )

@@ -1,10 +1,15 @@
-"""Processes of a job that nobody looks after any more.
+"""Orphan processes of jobs: those that outlived their supervisor.
 
-A job's supervisor ends it whatever happens to us, but a supervisor can be killed too. What it
-leaves is found by a variable that every process of a job inherits: where the job runs. A fork has
-the variables of the process that it was forked from, until it starts another program: what a forked
-trial has only forked is known as its sweep's. What has cleared its environment is not found so; as
-long as supervisors live they find all (see orphans.py).
+A supervisor kills all processes of its job, but a supervisor can itself be killed. The processes it
+leaves are then found by an environment variable that names the job's working folder. Every process
+of a job inherits this variable.
+
+Two limits:
+
+- A fork keeps the environment of the process that it was forked from until it starts another
+  program. What a forked trial has only forked therefore belongs to the sweep, not to the trial.
+- A process that has cleared its environment is not found. While a supervisor lives, it finds these
+  processes too (see `mnist_exp/orphans.py`).
 """
 
 import contextlib
@@ -14,24 +19,24 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-#: What every process of a job inherits, as Azure ML names it: the folder that the job runs in.
+#: The variable, named as on Azure ML, that holds a job's working folder.
 MARKER = "AZUREML_CR_EXECUTION_WORKING_DIR_PATH"
-#: Seconds between two looks.
-LOOK_S = 0.05
-#: How long processes get to end in order before they are killed.
-_PATIENCE_S = 12.0
+#: Seconds between two searches.
+_LOOK_S = 0.05
+#: Seconds between SIGTERM and SIGKILL.
+_GRACE_S = 12.0
 
-#: Whether a process that carries this path is one of those that are looked for.
+#: A test whether the process with this value of the variable is one of those to find.
 _Belongs = Callable[[str], bool]
 
 
 def of_job(work: Path) -> _Belongs:
-    """Return what tells the processes of a job by its working folder."""
+    """Return a test for the processes of the job with this working folder."""
     return str(work).__eq__
 
 
 def of_sweep(folder: Path) -> _Belongs:
-    """Return what tells the processes of a sweep and of its trials by the sweep's folder."""
+    """Return a test for the processes of a sweep and of its trials, given the sweep's folder."""
 
     def belongs(path: str) -> bool:
         if path == str(folder):
@@ -42,21 +47,23 @@ def of_sweep(folder: Path) -> _Belongs:
     return belongs
 
 
-def end_leftovers(belongs: _Belongs, patience_s: float = _PATIENCE_S) -> int:
-    """Ask what is left to end, kill what stays, and return how many processes there were."""
-    first = found = find_processes(belongs)
-    deadline = time.monotonic() + patience_s
+def end_orphans(belongs: _Belongs, grace_s: float = _GRACE_S) -> None:
+    """Terminate the processes that belong, kill the others after `grace_s`, wait for all."""
+    found = find_processes(belongs)
+    deadline = time.monotonic() + grace_s
     _send(found, signal.SIGTERM)
     while found:
         if time.monotonic() > deadline:
             _send(found, signal.SIGKILL)
-        time.sleep(LOOK_S)
+        time.sleep(_LOOK_S)
         found = find_processes(belongs)
-    return len(first)
 
 
 def find_processes(belongs: _Belongs, variable: str = MARKER) -> list[int]:
-    """Return the ids of the processes that belong by a variable; of those that we may look at."""
+    """Return the ids of the processes whose value of a variable belongs.
+
+    This process is never among them. Processes of other users are not found: they cannot be read.
+    """
     mark = f"{variable}=".encode()
     return [
         process
@@ -66,25 +73,25 @@ def find_processes(belongs: _Belongs, variable: str = MARKER) -> list[int]:
             for entry in entries
             if entry.startswith(mark)
         )
-        # We may have been started by a job ourselves.
+        # A job may itself have started this process.
         and process != os.getpid()
     ]
 
 
-def carries(process: int, path: str) -> bool:
-    """Whether a process was started with a job's working folder in its environment."""
-    return os.fsencode(f"{MARKER}={path}") in _environment(process)
+def belongs_to_job(process: int, work: Path) -> bool:
+    """Return whether a process was started with a job's working folder in its environment."""
+    return os.fsencode(f"{MARKER}={work}") in _environment(process)
 
 
 def _environment(process: int) -> list[bytes]:
-    # Processes of others cannot be read; those that nobody has reaped have no environment.
+    """Return the entries `NAME=value` that a process was started with."""
+    # A process of another user cannot be read; a process that nobody has reaped has no environment.
     with contextlib.suppress(OSError):
         return Path(f"/proc/{process}/environ").read_bytes().split(b"\0")
     return []
 
 
 def _environments() -> Iterator[tuple[int, list[bytes]]]:
-    """Yield each process with the variables that it was started with."""
     for folder in Path("/proc").glob("[0-9]*"):
         yield int(folder.name), _environment(int(folder.name))
 

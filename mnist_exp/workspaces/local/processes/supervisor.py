@@ -1,15 +1,21 @@
-"""Runs one job's command in a process group of its own and ends it all whatever happens.
+"""Supervisor of one job: runs the job's command, and kills all processes that the command started.
 
-Started as a script by `processes.py`, with the standard library alone so that it is there in
-milliseconds. Its standard input is a pipe that nobody writes to: when the process that started
-it goes away, even by SIGKILL, the pipe closes and the job ends. SIGTERM ends the job too:
-terminate, wait for the whole group until the grace period is over, kill. What has left the group,
-for a session of its own, is killed then too: a node of Azure ML goes with its job. Exits with the
-job's exit code, or with 128 plus the number of the signal that ended it. When it is killed itself,
-the system kills the command.
+`job_process.py` starts this file as a script. It imports only the standard library and
+`mnist_exp.orphans`, so that it starts in milliseconds.
 
-EXIT_FILE gets the exit code of a command that ended by itself: whoever started this may be gone
-by then, and must not run again what has been done.
+The command ends in one of four ways:
+
+- By itself. EXIT_FILE then gets its exit code, so that a later command does not run it again.
+- The supervisor gets SIGTERM, SIGINT or SIGHUP. It sends SIGTERM to the command's process group,
+  waits for the whole group until the grace period is over, and sends SIGKILL.
+- The process that started the supervisor ends, even by SIGKILL. The supervisor's standard input is
+  a pipe from this process, to which nobody writes. When the pipe closes, the supervisor acts as
+  after SIGTERM.
+- The supervisor itself is killed. The kernel then kills the command.
+
+At the end the supervisor also kills the processes that have left the command's group, for example
+for a session of their own: a node of Azure ML also ends with its job. It exits with the command's
+exit code, or with 128 plus the number of the signal that ended the command.
 
     python supervisor.py GRACE_SECONDS EXIT_FILE PROGRAM [ARGUMENT ...]
 """
@@ -25,7 +31,7 @@ import time
 from pathlib import Path
 
 if not __package__:
-    # Run as a file, by a Python that was told of no packages: it starts in half the time.
+    # Run as a file by `python -S`, which finds no installed packages but starts in half the time.
     sys.path.append(str(Path(__file__).parents[4]))
 
 from mnist_exp.orphans import adopt_orphans, end_children, reap_children
@@ -35,15 +41,20 @@ EXIT_BY_SIGNAL = 128
 #: https://man7.org/linux/man-pages/man2/PR_SET_PDEATHSIG.2const.html
 PR_SET_PDEATHSIG = 1
 
-#: Seconds between two looks at what a terminated shell has left behind.
+#: Seconds between two checks whether a terminated process group has ended.
 LOOK_S = 0.02
 
 
 def main(arguments: list[str]) -> int:
-    """Run the command until it ends, or the starter is gone, or SIGTERM asks to stop."""
+    """Run the command until it ends, its starter ends, or a signal arrives.
+
+    Returns:
+        The command's exit code.
+    """
     grace, exit_file = float(arguments[0]), arguments[1]
     adopt_orphans()
-    # Signals arrive as bytes in this pipe, so that one select waits for all there is.
+    # Signals arrive as bytes in this pipe, so that one select() waits for signals and for the end
+    # of standard input.
     wakeup_read, wakeup_write = os.pipe()
     os.set_blocking(wakeup_write, False)
     for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -54,7 +65,7 @@ def main(arguments: list[str]) -> int:
         arguments[2:],
         stdin=subprocess.DEVNULL,
         start_new_session=True,
-        # Nothing runs in this process that a fork could catch in the middle.
+        # Safe here: this process has one thread, so a fork copies no lock that is held.
         preexec_fn=lambda: libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL),  # noqa: PLW1509
     )
     try:
@@ -64,7 +75,7 @@ def main(arguments: list[str]) -> int:
         else:
             keep_exit_code(Path(exit_file), _exit_code(child))
     finally:
-        # What the command left running in its group goes with it.
+        # Kill the rest of the command's process group.
         with contextlib.suppress(ProcessLookupError):
             os.killpg(child.pid, signal.SIGKILL)
         code = _exit_code(child)
@@ -73,7 +84,7 @@ def main(arguments: list[str]) -> int:
 
 
 def keep_exit_code(path: Path, code: int) -> None:
-    """Write the exit code of a command that ended by itself, whole or not at all."""
+    """Write the exit code of a command that ended by itself: the whole file, or no file."""
     with contextlib.suppress(OSError):
         aside = path.with_suffix(".new")
         aside.write_text(str(code))
@@ -86,7 +97,7 @@ def _exit_code(child: subprocess.Popen[bytes]) -> int:
 
 
 def _wait(child: subprocess.Popen[bytes], wakeup: int) -> None:
-    """Return when the child has ended, the starter has gone or a signal asks to stop."""
+    """Return when the child has ended, the starter has ended, or a signal has arrived."""
     with selectors.DefaultSelector() as selector:
         selector.register(wakeup, selectors.EVENT_READ)
         selector.register(sys.stdin.fileno(), selectors.EVENT_READ)
@@ -105,13 +116,13 @@ def _terminate(child: subprocess.Popen[bytes], grace: float) -> None:
         os.killpg(child.pid, signal.SIGTERM)
     with contextlib.suppress(subprocess.TimeoutExpired):
         child.wait(timeout=grace)
-    # A shell dies at once, and what it had started may still have something to save.
-    while is_alive(child.pid) and time.monotonic() < deadline:
+    # A shell ends at once, but its children may still be saving their state.
+    while group_runs(child.pid) and time.monotonic() < deadline:
         time.sleep(LOOK_S)
 
 
-def is_alive(group: int) -> bool:
-    """Whether a process of the group still runs; one that nobody has reaped does not."""
+def group_runs(group: int) -> bool:
+    """Return whether a process of this process group runs; a zombie does not."""
     for path in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
             state, _, its_group = path.read_text(errors="replace").rpartition(")")[2].split()[:3]

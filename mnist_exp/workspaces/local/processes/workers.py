@@ -1,7 +1,8 @@
-"""The processes of one job: one, or a cluster of workers on 127.0.0.1.
+"""All processes of one job: a single process, or a cluster of workers on 127.0.0.1.
 
-TensorFlow's workers find each other by TF_CONFIG, as Azure ML sets it; its gRPC server listens on
-every address of the machine, whatever address TF_CONFIG names.
+TensorFlow's workers find each other through TF_CONFIG, which has the same content as on Azure ML.
+TensorFlow's gRPC server listens on every address of the machine, although TF_CONFIG names only
+127.0.0.1.
 https://learn.microsoft.com/azure/machine-learning/how-to-train-distributed-gpu
 """
 
@@ -15,38 +16,38 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from mnist_exp.workspaces.local.processes.supervised import JobProcess
+from mnist_exp.workspaces.local.processes.job_process import JobProcess
 
 LOOPBACK = "127.0.0.1"
 _POLL_S = 0.05
 
 
 class Processes(Protocol):
-    """The processes of a job, which end together."""
+    """All processes of a job. They end together."""
 
     @property
     def failed_log(self) -> Path:
-        """The console log to look at when the job has failed."""
+        """The console log that shows why the job failed."""
 
     @property
     def loss(self) -> str:
-        """Why it ended, where that was not the job's own doing; else empty."""
+        """Why the job ended if the job itself did not cause it, otherwise empty."""
 
     @property
     def handles(self) -> Sequence[int]:
-        """What becomes readable when one has ended; may be empty."""
+        """File descriptors, each readable when its process has ended; may be empty."""
 
     def poll(self) -> int | None:
-        """Return the job's exit code, None while it runs."""
+        """Return the job's exit code, None while the job runs."""
 
     def wait(self, timeout_s: float) -> int | None:
-        """Return the exit code as soon as all have ended, None when the time is over."""
+        """Return the exit code as soon as all processes have ended, None after `timeout_s`."""
 
     def terminate(self) -> None:
-        """Ask all to end; they are killed when their grace period is over. Returns at once."""
+        """Send SIGTERM to all, and SIGKILL after the grace period; return without waiting."""
 
     def close(self) -> None:
-        """End what still runs, and wait for that."""
+        """Terminate all processes that still run, and wait for their end."""
 
 
 @dataclass(frozen=True)
@@ -67,20 +68,20 @@ class EndedProcesses:
         return self.code
 
     def terminate(self) -> None:
-        """There is nothing to end."""
+        """Do nothing: the processes have ended."""
 
     def close(self) -> None:
-        """There is nothing to end."""
+        """Do nothing: the processes have ended."""
 
 
 class Workers:
-    """All processes of a job, which end together.
+    """All processes of a job, each under a supervisor of its own.
 
     Args:
-        command: A bash command line, the same for each.
-        folder: Their working directory.
-        environments: One for each process.
-        logs: One for each process.
+        command: A bash command line, the same for each process.
+        folder: The working directory of all processes.
+        environments: The environment variables of each process.
+        logs: The console log of each process.
     """
 
     def __init__(
@@ -98,26 +99,26 @@ class Workers:
         except BaseException:
             self.close()
             raise
-        #: The console log to look at when the job has failed: of the first process that failed.
+        #: The console log of the first process that failed.
         self.failed_log = logs[0]
         self._code: int | None = None
 
     @property
     def loss(self) -> str:
-        """Why it ended, where that was not the job's own doing; else empty."""
+        """Why the job ended if the job itself did not cause it, otherwise empty."""
         is_lost = any(process.is_lost for process in self._processes)
-        return "the process that watches over it was killed" if is_lost else ""
+        return "its supervisor process was killed" if is_lost else ""
 
     @property
     def handles(self) -> Sequence[int]:
-        """What becomes readable when a process has ended."""
+        """File descriptors, each readable when its process has ended."""
         return [process.handle for process in self._processes if process.handle is not None]
 
     def poll(self) -> int | None:
-        """Return the job's exit code, None while it runs.
+        """Return the job's exit code, None while the job runs.
 
-        The first process that fails decides, and the others are asked to end: they would wait for
-        it forever.
+        The exit code is that of the first process that fails. The other processes are then
+        terminated, because they would wait forever for the failed process.
         """
         codes = [process.poll() for process in self._processes]
         if self._code is None:
@@ -130,7 +131,7 @@ class Workers:
         return self._code or 0
 
     def wait(self, timeout_s: float) -> int | None:
-        """Return the exit code as soon as all have ended, None when the time is over."""
+        """Return the exit code as soon as all processes have ended, None after `timeout_s`."""
         if len(self._processes) == 1:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._processes[0].wait(timeout_s)
@@ -141,19 +142,19 @@ class Workers:
         return code
 
     def terminate(self) -> None:
-        """Ask all to end; they are killed when their grace period is over. Returns at once."""
+        """Send SIGTERM to all, and SIGKILL after the grace period; return without waiting."""
         for process in self._processes:
             process.terminate()
 
     def close(self) -> None:
-        """End what still runs, and wait for that."""
+        """Terminate all processes that still run, and wait for their end."""
         self.terminate()
         for process in self._processes:
             process.close()
 
 
 def worker_environments(environment: Mapping[str, str], workers: int) -> list[Mapping[str, str]]:
-    """Return an environment for each worker: alone it needs nothing, of several each has a rank."""
+    """Return one environment per worker. Several workers also get their rank and TF_CONFIG."""
     if workers == 1:
         return [environment]
     addresses = [f"{LOOPBACK}:{port}" for port in _free_ports(workers)]

@@ -6,10 +6,9 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from mnist_exp.workspaces.local.forking.calls import python_call
-from mnist_exp.workspaces.local.forking.client import ForkedScript, ForkServer
-from mnist_exp.workspaces.local.forking.preload import libraries_of
-from mnist_exp.workspaces.local.processes.job_orphans import end_leftovers, of_sweep
+from mnist_exp.workspaces.local.processes.forking.analysis import libraries_of, python_call
+from mnist_exp.workspaces.local.processes.forking.client import ForkedScript, ForkServer
+from mnist_exp.workspaces.local.processes.job_orphans import end_orphans, of_sweep
 from mnist_exp.workspaces.local.processes.workers import Processes, Workers
 
 #: Variables from which libraries read how many threads they may compute with.
@@ -91,7 +90,7 @@ class TrialLauncher:
         """End the fork server and every process that a trial has left; no trial may run."""
         if self._server:
             self._server.close()
-        end_leftovers(of_sweep(self._folder), patience_s=0)
+        end_orphans(of_sweep(self._folder), grace_s=0)
 
     def _call_of(
         self, command: str, environments: Sequence[Mapping[str, str]]

@@ -18,7 +18,7 @@ from mnist_exp.workspaces.base import JobInterrupted
 from mnist_exp.workspaces.local.jobs.environment import TrackedRun, job_environment
 from mnist_exp.workspaces.local.jobs.folder import JobFolder
 from mnist_exp.workspaces.local.jobs.host import JobHost
-from mnist_exp.workspaces.local.processes.job_orphans import end_leftovers, of_sweep
+from mnist_exp.workspaces.local.processes.job_orphans import end_orphans, of_sweep
 from mnist_exp.workspaces.local.sweep.journal_file import JournalFile
 from mnist_exp.workspaces.local.sweep.launching import TrialLauncher, cores, thread_variables
 from mnist_exp.workspaces.local.sweep.reporting import SweepListener, sweep_result, track_end
@@ -42,7 +42,7 @@ def run_sweep(job: SweepJob, host: JobHost) -> JobResult:
             runs nested in the sweep's.
 
     Raises:
-        ConflictError: Another command runs the sweep, or it was created with other rules.
+        RefusedError: Another command runs the sweep, or it was created with other rules.
         KeyboardInterrupt: The user stopped it; all trials have ended and are recorded.
     """
     folder = JobFolder(host.root, job.name)
@@ -77,7 +77,7 @@ class _SweepRunner:
         """Run the sweep to its end."""
         if self._history:
             # After a kill, a process that outlived the command may still be ending its trials.
-            end_leftovers(of_sweep(self._folder.path))
+            end_orphans(of_sweep(self._folder.path))
         job = self._with_code_and_threads()
         with closing(TrialLauncher(self._folder.path, self._host.observer.message)) as launcher:
             self._prepare(launcher, job.trial)

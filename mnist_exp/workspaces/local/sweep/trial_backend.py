@@ -27,7 +27,7 @@ from mnist_exp.workspaces.local.sweep.restart import RestartPlan
 from mnist_exp.workspaces.local.tracking.database import MetricReader
 
 #: Seconds between two queries for new values; the end of most trials is reported at once.
-_POLL_S = 0.01
+_POLL_S = 0.02
 #: Free bytes without which neither a trial nor its sweep can save anything.
 _MIN_FREE = 2**20
 
@@ -190,7 +190,7 @@ class TrialBackend:
         )
 
     def _is_new(self, point: MetricPoint) -> bool:
-        """Whether a point is not one that a resumed trial has logged a second time."""
+        """Whether a point counts: a resumed trial may log some steps a second time."""
         steps = self._known_steps.get((point.trial, point.name))
         if steps is None:
             return True

@@ -1,21 +1,29 @@
-"""Every test leaves no process behind."""
+"""Endpoints with scoring scripts of a few lines. No test leaves a process behind."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from mnist_exp.specs import EndpointSpec
-from mnist_exp.workspaces.local.endpoints import Endpoints
-from mnist_exp.workspaces.local.endpoints.process_identity import end_processes, servers_below
-from tests.workspaces.local.endpoints.bench import ENDPOINT, Bench
+from mnist_exp.workspaces.local.endpoints.server_processes import kill_processes_below
+from tests.support.scripted_endpoint import ScriptedEndpoint
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
-    """An endpoint without a deployment, below a path with a blank in it."""
-    bench = Bench(tmp_path, Endpoints(tmp_path / "out puts" / "endpoints"))
-    bench.gate.mkdir()
-    bench.endpoints.create_or_update(EndpointSpec(ENDPOINT))
-    yield bench
-    end_processes(servers_below(tmp_path), grace_s=0)
+def scripted(tmp_path: Path) -> Iterator[ScriptedEndpoint]:
+    """An endpoint without a deployment."""
+    scripted = ScriptedEndpoint(tmp_path)
+    scripted.create()
+    yield scripted
+    kill_processes_below(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def echoing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ScriptedEndpoint]:
+    """An endpoint with the deployment `blue`, which returns each request; for tests that read."""
+    folder = tmp_path_factory.mktemp("echoing")
+    scripted = ScriptedEndpoint(folder)
+    scripted.create()
+    scripted.deploy()
+    yield scripted
+    kill_processes_below(folder)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from mnist_exp.errors import ConflictError, OutputsError
+from mnist_exp.errors import OutputsError, RefusedError
 from mnist_exp.results import JobResult
 from mnist_exp.status import JobStatus
 from mnist_exp.sweeps.journal import Decided, Ended, Logged, Resumed, Sampled, Started
@@ -63,6 +63,8 @@ def check_as_if_undisturbed(
     # No trial that had ended runs again.
     assert seen.isdisjoint(all_starts[len(starts) :])
     assert victim.left_behind() == []
+    # The killed command had no time to delete its copies of the inputs.
+    assert not list((outputs / "jobs").glob("*/inputs"))
 
 
 @pytest.mark.parametrize(
@@ -76,8 +78,8 @@ def check_as_if_undisturbed(
 def test_a_killed_sweep_ends_like_an_undisturbed_one(
     seed: int, python: str, outputs: Path, folder: Path, undisturbed: JobResult
 ) -> None:
-    victim = Victim(outputs, str(folder), python, "none")
-    victim.kill(seed)
+    victim = Victim(outputs, rules(folder, python))
+    victim.kill_at_random(seed)
     check_as_if_undisturbed(victim, outputs, (folder, python), undisturbed)
 
 
@@ -87,9 +89,9 @@ def test_a_killed_sweep_ends_like_an_undisturbed_one(
 def test_with_a_policy_every_decision_can_be_taken_again(
     seed: int, outputs: Path, folder: Path, undisturbed: JobResult
 ) -> None:
-    victim = Victim(outputs, str(folder), "python", "bandit")
+    victim = Victim(outputs, rules(folder, "python", with_bandit=True))
     # Cut trials make short journals.
-    victim.kill(seed, latest=22)
+    victim.kill_at_random(seed, latest=22)
     job = rules(folder, "python", with_bandit=True)
     result = run_here(outputs, job)
     entries = victim.entries()
@@ -133,10 +135,9 @@ def test_values_that_a_trial_logs_after_the_kill_count(
     outputs: Path, code: Callable[..., Path]
 ) -> None:
     folder = code(LAST_VALUE)
-    victim = Victim(outputs, str(folder), "python", "bandit")
+    victim = Victim(outputs, rules(folder, "python", with_bandit=True))
     victim.wait_for(lambda entries: any(isinstance(entry, Decided) for entry in entries))
-    victim.process.kill()
-    victim.process.wait()
+    victim.kill()
     cut = next(entry.trial for entry in victim.entries() if isinstance(entry, Decided))
     assert victim.left_behind() == []
     result = run_here(outputs, rules(folder, "python", with_bandit=True))
@@ -153,17 +154,17 @@ def test_values_that_a_trial_logs_after_the_kill_count(
 
 
 def test_no_process_outlives_its_killed_supervisors(outputs: Path, folder: Path) -> None:
-    victim = Victim(outputs, str(folder), "python", "none")
+    victim = Victim(outputs, rules(folder, "python"))
     victim.wait_for(lambda entries: any(isinstance(entry, Started) for entry in entries))
     victim.kill_with_its_helpers()
     assert victim.left_behind() == []
 
 
 def test_trials_lost_with_the_fork_server_say_so(outputs: Path, folder: Path) -> None:
-    victim = Victim(outputs, str(folder), "python", "none")
+    victim = Victim(outputs, rules(folder, "python"))
     victim.wait_for(lambda entries: any(isinstance(entry, Logged) for entry in entries))
     victim.kill_fork_server()
-    assert victim.process.wait(timeout=60) == 0
+    assert victim.end() == 0
     ended = [entry for entry in victim.entries() if isinstance(entry, Ended)]
     assert len(ended) == TRIALS
     lost = [entry for entry in ended if entry.exit_code == 137]
@@ -178,10 +179,9 @@ def test_processes_in_other_sessions_do_not_outlive_a_killed_sweep(
     outputs: Path, code: Callable[..., Path]
 ) -> None:
     apart = "import subprocess\nsubprocess.Popen(['sleep', '600'], start_new_session=True)\n"
-    victim = Victim(outputs, str(code(apart + SCRIPT)), "python", "none")
+    victim = Victim(outputs, rules(code(apart + SCRIPT), "python"))
     victim.wait_for(lambda entries: any(isinstance(entry, Logged) for entry in entries))
-    victim.process.kill()
-    victim.process.wait()
+    victim.kill()
     assert victim.left_behind() == []
 
 
@@ -250,12 +250,12 @@ def test_a_trial_that_was_not_closed_is_closed_by_the_next_command(
 
 
 def test_a_second_command_on_the_same_sweep_is_refused(outputs: Path, folder: Path) -> None:
-    victim = Victim(outputs, str(folder), "python", "none")
+    victim = Victim(outputs, rules(folder, "python"))
     victim.wait_for(lambda entries: any(isinstance(entry, Started) for entry in entries))
-    with pytest.raises(ConflictError, match="is being run by another command"):
+    with pytest.raises(RefusedError, match="is being run by another command"):
         run_here(outputs, rules(folder, "python"))
     # The first one never notices.
-    assert victim.process.wait(timeout=60) == 0
+    assert victim.end() == 0
     entries = victim.entries()
     # The result of a sweep that has ended is read, and nothing runs.
     assert len(run_here(outputs, rules(folder, "python")).trials) == TRIALS
@@ -263,9 +263,9 @@ def test_a_second_command_on_the_same_sweep_is_refused(outputs: Path, folder: Pa
 
 
 def test_a_sweep_does_not_resume_with_other_rules(outputs: Path, folder: Path) -> None:
-    victim = Victim(outputs, str(folder), "python", "none")
-    victim.kill(1)
-    with pytest.raises(ConflictError, match=r"^early_termination: must stay null"):
+    victim = Victim(outputs, rules(folder, "python"))
+    victim.kill_at_random(1)
+    with pytest.raises(RefusedError, match=r"^early_termination: must stay null"):
         run_here(outputs, rules(folder, "python", with_bandit=True))
 
 
@@ -302,7 +302,7 @@ def test_values_without_steps_do_not_count_twice(
     folder = code(
         STEPLESS.replace("{begin!r}", repr(str(begin))).replace("{gate!r}", repr(str(gate)))
     )
-    victim = Victim(outputs, str(folder), "python", "none")
+    victim = Victim(outputs, rules(folder, "python"))
     trials = [victim.folder.with_name(f"sweep_{trial}") for trial in (0, 1)]
     if is_journaled:
         begin.touch()
@@ -314,8 +314,7 @@ def test_values_without_steps_do_not_count_twice(
         begin.touch()
         wait_for_text([trial / KEPT for trial in trials], "3")
         assert not any(isinstance(entry, Logged) for entry in victim.entries())
-    victim.process.kill()
-    victim.process.wait()
+    victim.kill()
     assert victim.left_behind() == []
     gate.touch()
     result = run_here(outputs, rules(folder, "python"))

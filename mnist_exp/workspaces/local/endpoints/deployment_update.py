@@ -1,0 +1,190 @@
+"""An update of a deployment: prepares a new revision beside the running one, then swaps them.
+
+The deployment's record decides which revision serves. A connection to the front holds a prepared
+revision: if the connection closes before the record names this revision, the front drops it. So if
+the command ends at any point, even by SIGKILL, either the old or the new revision serves, and no
+process of the other one stays.
+"""
+
+import os
+import shutil
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from mnist_exp.errors import JobError, RefusedError
+from mnist_exp.serving.files import last_lines
+from mnist_exp.specs import DeploymentSpec
+from mnist_exp.workspaces.local.endpoints.front_client import connect_front
+from mnist_exp.workspaces.local.endpoints.server_processes import (
+    ProcessId,
+    end_processes,
+    process_id,
+    servers_below,
+)
+from mnist_exp.workspaces.local.endpoints.staging import ModelFiles, fingerprint, stage_revision
+from mnist_exp.workspaces.local.endpoints.state_files import (
+    DeploymentRecord,
+    EndpointFolder,
+    ProvisioningState,
+)
+
+#: Number of log lines that an error shows.
+_TAIL_LINES = 20
+
+
+class _NotReadyError(Exception):
+    """The new revision did not get ready; the text gives the reason."""
+
+
+@dataclass(frozen=True)
+class DeploymentUpdate:
+    """One update of a deployment, or its first revision.
+
+    Attributes:
+        endpoint: The endpoint, which the caller has locked.
+        spec: The deployment.
+        model: The model's files.
+        leave_out: A folder whose files are not part of the code: the outputs folder.
+    """
+
+    endpoint: EndpointFolder
+    spec: DeploymentSpec
+    model: ModelFiles
+    leave_out: Path | None = None
+
+    def run(self) -> None:
+        """Put the new revision in place and end the previous one.
+
+        Raises:
+            JobError: The new revision did not get ready. The previous revision still serves.
+            MnistExpError: The code or the model breaks a rule.
+        """
+        folder = self.endpoint.deployment(self.spec.name)
+        before = folder.load()
+        number = self._next_number(before)
+        self._delete_unused_revisions()
+        revision = folder.revision(number)
+        revision.mkdir(parents=True)
+        try:
+            with folder.claimed(_this_process()):
+                self._swap(number, revision)
+        except BaseException as error:
+            self._abandon(number, before, error)
+            if isinstance(error, _NotReadyError):
+                raise self._failure(number, before, error) from error
+            raise
+        self._delete_unused_revisions()
+
+    def _next_number(self, before: DeploymentRecord | None) -> int:
+        # The files of the recorded revision may be gone, but its number must not be used again.
+        recorded = [before.revision] if before else []
+        found = self.endpoint.deployment(self.spec.name).revisions()
+        return max([0, *recorded, *found]) + 1
+
+    def _swap(self, number: int, revision: Path) -> None:
+        stage_revision(revision, self.spec, self.model, self.leave_out)
+        folder = self.endpoint.deployment(self.spec.name)
+        with connect_front(self.endpoint) as front:
+            if why := front.prepare(self.spec.name, number):
+                raise _NotReadyError(why)
+            folder.save(self._record(number))
+            front.apply()
+
+    def _record(self, number: int) -> DeploymentRecord:
+        return DeploymentRecord(
+            name=self.spec.name,
+            provisioning_state=ProvisioningState.SUCCEEDED.value,
+            model=self.model.reference,
+            revision=number,
+            instance_count=self.spec.instance_count,
+            request_timeout_ms=self.spec.request_settings.request_timeout_ms,
+            fingerprint=fingerprint(self.spec, self.model, self.leave_out),
+        )
+
+    def _abandon(self, number: int, before: DeploymentRecord | None, error: BaseException) -> None:
+        """Kill the new revision's processes and delete its files, except for its log."""
+        folder = self.endpoint.deployment(self.spec.name)
+        now = folder.load()
+        if now is not None and now.revision == number:
+            # The record names the new revision, so it serves. The front ends the previous one.
+            return
+        revision = folder.revision(number)
+        end_processes(servers_below(revision), grace_s=0)
+        if not revision.is_dir():
+            # Somebody deleted the endpoint's folder meanwhile. Do not create it again.
+            return
+        for path in revision.iterdir():
+            if path != folder.log(number):
+                _delete(path)
+        if before is None or not before.is_deployed:
+            tail = last_lines(folder.log(number), 1) if isinstance(error, _NotReadyError) else []
+            why = "; last log line: ".join([_reason(error), *(line.strip() for line in tail)])
+            failed = replace(self._failed(number), why=why)
+            folder.save(failed)
+
+    def _failed(self, number: int) -> DeploymentRecord:
+        state = ProvisioningState.FAILED.value
+        return DeploymentRecord(self.spec.name, state, self.model.reference, number)
+
+    def _failure(
+        self, number: int, before: DeploymentRecord | None, error: _NotReadyError
+    ) -> JobError:
+        log = self.endpoint.deployment(self.spec.name).log(number)
+        tail = last_lines(log, _TAIL_LINES)
+        last = f": {tail[-1].strip()}" if tail else ""
+        has_previous = before is not None and before.is_deployed
+        consequence = (
+            self._previous_state(before) if before and has_previous else self._endpoint_state()
+        )
+        return JobError(
+            f"endpoint.deployment {self.spec.name}: must get ready to be deployed, but "
+            f"{error}{last}; fix it and deploy again, log: {log}{consequence}",
+            tail,
+        )
+
+    def _previous_state(self, before: DeploymentRecord) -> str:
+        """Return the state of the previous revision, as the end of an error message."""
+        if self.endpoint.deployment(self.spec.name).failure(before.revision):
+            return "; the previous revision has also failed"
+        record = self.endpoint.load()
+        if record is None or not record.traffic.get(self.spec.name):
+            return "; the previous revision still runs, without traffic"
+        return "; the previous revision still serves"
+
+    def _endpoint_state(self) -> str:
+        """Return what the endpoint does after a failed first deployment. As on Azure, it stays."""
+        record = self.endpoint.load()
+        has_traffic = record is not None and record.traffic
+        return "" if has_traffic else f"; until then endpoint {self.spec.endpoint} answers 404"
+
+    def _delete_unused_revisions(self) -> None:
+        """Delete all revisions but the one that serves."""
+        folder = self.endpoint.deployment(self.spec.name)
+        now = folder.load()
+        serving = now.revision if now and now.is_deployed else None
+        for number in folder.revisions():
+            if number != serving:
+                revision = folder.revision(number)
+                end_processes(servers_below(revision), grace_s=0)
+                _delete(revision)
+
+
+def _this_process() -> ProcessId:
+    process = process_id(os.getpid())
+    if process is None:
+        raise RefusedError(
+            "workspace: endpoints on this machine need Linux's /proc, which does not exist here; "
+            "deploy on Linux"
+        )
+    return process
+
+
+def _reason(error: BaseException) -> str:
+    return " ".join(str(error).split()) or f"{type(error).__name__} ended the command"
+
+
+def _delete(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

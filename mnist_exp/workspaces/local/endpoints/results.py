@@ -1,0 +1,86 @@
+"""The present state of endpoints and deployments, as the results that a workspace returns.
+
+https://learn.microsoft.com/rest/api/azureml/online-deployments/get
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from mnist_exp.results import Deployment, DeploymentStatistics, Endpoint
+from mnist_exp.serving.files import EndpointRecord
+from mnist_exp.workspaces.local.endpoints.front_client import LOOPBACK
+from mnist_exp.workspaces.local.endpoints.state_files import (
+    DeploymentFolder,
+    EndpointFolder,
+    ProvisioningState,
+)
+
+_FRONT_GONE = "the endpoint's front process has ended; stage=invoke or stage=deploy restarts it"
+_REMEDY = "fix it and deploy it again"
+
+
+def scoring_uri(record: EndpointRecord) -> str:
+    """Return the URI of an endpoint that has a port."""
+    return f"http://{LOOPBACK}:{record.port}/score"
+
+
+def deployment_result(endpoint: EndpointFolder, name: str) -> Deployment:
+    """Return the present state of a deployment."""
+    folder = endpoint.deployment(name)
+    record, address = folder.load(), endpoint.load()
+    state, why = _state(folder, is_up=endpoint.front() is not None)
+    log = folder.log(record.revision) if record else None
+    return Deployment(
+        name=name,
+        provisioning_state=state.value,
+        model=record.model if record else "",
+        scoring_uri=scoring_uri(address) if address and address.port else None,
+        # A deployment that failed before it had a process has no log.
+        log=str(log) if log and log.is_file() else None,
+        why=why,
+    )
+
+
+def endpoint_result(folder: EndpointFolder, record: EndpointRecord) -> Endpoint:
+    """Return the present state of an endpoint and of its deployments."""
+    is_up = folder.front() is not None
+    state = ProvisioningState.SUCCEEDED if is_up else ProvisioningState.FAILED
+    return Endpoint(
+        name=record.name,
+        provisioning_state=state.value,
+        # An endpoint has no port before its front has listened for the first time.
+        scoring_uri=scoring_uri(record) if record.port else None,
+        traffic=dict(record.traffic),
+        deployments=[deployment_result(folder, name) for name in folder.deployments()],
+        keys=str(folder.keys_file),
+        mirror_traffic=dict(record.mirror_traffic),
+        why="" if is_up else _FRONT_GONE,
+        auth_mode=record.auth_mode,
+        expires=record.expires,
+    )
+
+
+def statistics_result(raw: Mapping[str, Any]) -> DeploymentStatistics:
+    """Return the statistics of a deployment from the front's report."""
+    times = {float(bound): count for bound, count in raw["times_ms"].items()}
+    return DeploymentStatistics(
+        raw["requests"], raw["failures"], times, raw["instances"], raw["restarts"]
+    )
+
+
+def _state(folder: DeploymentFolder, is_up: bool) -> tuple[ProvisioningState, str]:
+    """Return the provisioning state of a deployment, and why it failed if it did."""
+    record = folder.load()
+    is_deployed = record is not None and record.is_deployed
+    if folder.is_claimed:
+        return ProvisioningState.UPDATING if is_deployed else ProvisioningState.CREATING, ""
+    if record is None:
+        why = "the command that deployed it ended too early; deploy it again"
+        return ProvisioningState.FAILED, why
+    if not is_deployed:
+        return ProvisioningState.FAILED, f"{record.why}; {_REMEDY}"
+    if not is_up:
+        return ProvisioningState.FAILED, _FRONT_GONE
+    if failure := folder.failure(record.revision):
+        return ProvisioningState.FAILED, f"{failure}; {_REMEDY}"
+    return ProvisioningState.SUCCEEDED, ""

@@ -1,0 +1,163 @@
+"""Reads a trial's command and script without running them.
+
+The answers: can a fork run the command, and which installed libraries will its script import.
+"""
+
+import ast
+import re
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.machinery import all_suffixes
+from pathlib import Path
+
+#: Text that a shell and `shlex.split` read the same way, outside single quotes.
+_PLAIN = re.compile(r"[\w@%+=:,./\-\s]*", re.ASCII)
+_QUOTED = re.compile(r"'[^']*'")
+#: Prefix of the variables that Python reads at its start, before any code of ours runs.
+_EARLY = "PYTHON"
+#: Variables with this prefix that do not change what a fork does.
+_HARMLESS = frozenset({"PYTHONUNBUFFERED", "PYTHONIOENCODING", "PYTHONHASHSEED"})
+
+#: Libraries that are slow to import and safe to fork after the import.
+_SLOW = ("numpy", "pandas", "scipy", "sklearn", "torch", "keras", "tensorflow")
+#: Modules that MLflow would otherwise import at its first call.
+_TRACKING = (
+    "mlflow",
+    "mlflow.tracking.fluent",
+    "mnist_exp.workspaces.local.processes.forking.rehearsal:rehearse",
+)
+_KERAS = "keras"
+#: MLflow's plugin for Azure. MLflow loads it if it is installed; a store on this machine does not
+#: use it.
+_AZURE, _PLUGIN = "azureml", "azureml.mlflow"
+
+
+def python_call(command: str, environment: Mapping[str, str]) -> list[str] | None:
+    """Return the script and its arguments if the command is `python SCRIPT.py ...`, else None.
+
+    None means that a fork cannot run the command: it starts another program, it gives options to
+    Python, it needs a shell, or a variable changes how Python starts.
+    """
+    if any(name.startswith(_EARLY) and name not in _HARMLESS for name in environment):
+        return None
+    # shlex.quote writes a single quote within a word as '"'"'.
+    bare = _QUOTED.sub("", command.replace('"\'"', ""))
+    if not _PLAIN.fullmatch(bare) or "\n" in bare:
+        return None
+    words = shlex.split(command)
+    if len(words) < 2 or words[0] not in {"python", "python3"} or not words[1].endswith(".py"):
+        return None
+    return words[1:] if not words[1].startswith("-") else None
+
+
+def own_modules(folder: Path) -> set[str]:
+    """Return the names that Python imports from a folder rather than from an installed library.
+
+    These are the folder's modules and packages. A folder without an `__init__` module is not a
+    package here: Python takes it for a namespace package only if no installed library has its name.
+    https://docs.python.org/3/reference/import.html
+    """
+    paths = folder.iterdir() if folder.is_dir() else ()
+    return {name for path in paths if (name := _module_name(path))}
+
+
+def _module_name(path: Path) -> str | None:
+    """Return the name under which a file or folder is imported, None if it cannot be imported."""
+    if path.is_dir():
+        is_package = any((path / f"__init__{suffix}").is_file() for suffix in all_suffixes())
+        return path.name if is_package else None
+    stems = [path.name.removesuffix(end) for end in all_suffixes() if path.name.endswith(end)]
+    # Several suffixes fit `numpy.abi3.so`; the shortest stem is the name. A dot in a name cannot be
+    # imported.
+    stem = min(stems, key=len, default="")
+    return stem if stem.isidentifier() else None
+
+
+def libraries_of(code: Path, script: str) -> list[str]:
+    """Return the modules that the fork server imports, in the notation of `server.py`.
+
+    The script's imports count at the top and inside its functions. In the modules beside the
+    script, only imports at the top count. MLflow is an exception: an import anywhere counts,
+    because a trial that logs will need MLflow.
+
+    TensorFlow is imported without Keras, which takes as long again, unless a module uses Keras.
+    MLflow is imported without its plugin for Azure, unless a module uses this plugin.
+
+    Args:
+        code: The folder that the job runs in.
+        script: The script's path, relative to `code`.
+    """
+    found, everywhere = _Libraries(code, Path(script)), _Libraries(code, Path(script), late=True)
+    found.follow(Path(script), late=True)
+    everywhere.follow(Path(script), late=True)
+    own = own_modules((code / script).parent)
+    wanted = [name for name in _SLOW if name in found.names and name not in own]
+    if "tensorflow" in wanted and _KERAS not in found.names:
+        wanted[wanted.index("tensorflow")] = f"tensorflow~{_KERAS}"
+    if "mlflow" not in everywhere.names - own:
+        return wanted
+    hidden = "" if _AZURE in everywhere.names else f"~{_PLUGIN}"
+    return [*wanted, *(f"{name}{hidden}" for name in _TRACKING)]
+
+
+class _Libraries:
+    """The libraries that a script imports, also through the modules beside it.
+
+    Args:
+        code: The folder that the job runs in.
+        script: The script's path, relative to `code`.
+        late: Whether imports inside the functions of those modules count.
+    """
+
+    def __init__(self, code: Path, script: Path, *, late: bool = False) -> None:
+        self.names: set[str] = set()
+        self._late = late
+        self._code = code
+        #: The folder that Python searches first.
+        self._folder = script.parent
+        self._seen: set[Path] = set()
+
+    def follow(self, path: Path, *, late: bool = False) -> None:
+        """Add the libraries that a module imports; with `late`, inside its functions too."""
+        if path in self._seen:
+            return
+        self._seen.add(path)
+        try:
+            tree = ast.parse((self._code / path).read_bytes())
+        except (OSError, SyntaxError, ValueError):
+            # Python reports this fault when the trial runs.
+            return
+        for name in _imports(tree, path.parent.relative_to(self._folder).parts, late=late):
+            self.names.add(name.partition(".")[0])
+            self._follow_own(name)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Attribute) and node.attr == _KERAS:
+                self.names.add(_KERAS)
+            if isinstance(node, ast.Constant) and f"{_AZURE}:" in str(node.value):
+                self.names.add(_AZURE)
+
+    def _follow_own(self, name: str) -> None:
+        """Follow an imported name to the files of the code folder that Python would load for it."""
+        folder = self._folder
+        for part in name.split("."):
+            self.follow(folder / f"{part}.py", late=self._late)
+            folder = folder / part
+            self.follow(folder / "__init__.py", late=self._late)
+
+
+def _imports(tree: ast.Module, package: Sequence[str], *, late: bool) -> Iterator[str]:
+    """Yield the absolute name of each import in a module of `package`."""
+    nodes: list[ast.AST] = list(tree.body)
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1] if node.level else ()
+            module = [*above, *([node.module] if node.module else [])]
+            # An imported name may itself be a module of a package.
+            yield from (".".join([*module, alias.name]) for alias in node.names)
+            if any(alias.name == _KERAS for alias in node.names):
+                yield _KERAS
+        elif late or not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            nodes += ast.iter_child_nodes(node)

@@ -1,0 +1,230 @@
+"""The client of the fork server: starts it, has it run scripts, receives their exit codes."""
+
+import contextlib
+import json
+import selectors
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from signal import SIGKILL
+
+from mnist_exp.workspaces.local.processes.forking import server
+from mnist_exp.workspaces.local.processes.job_orphans import MARKER, end_orphans
+from mnist_exp.workspaces.local.processes.job_process import EXIT_CODE_NAME, GRACE_S
+from mnist_exp.workspaces.local.processes.supervisor import EXIT_BY_SIGNAL
+
+#: Seconds that the libraries may take to be imported.
+_READY_S = 120.0
+
+
+class ForkServer:
+    """A running fork server.
+
+    Args:
+        modules: What the server imports, in the notation of `server.py`.
+        folder: The server's working directory. It identifies the server's processes, so each server
+            needs a folder of its own.
+        environment: The environment variables with which the modules are imported.
+        log: The file to which the server's own output is appended.
+        grace_s: Seconds between SIGTERM and SIGKILL of a script.
+    """
+
+    def __init__(
+        self,
+        modules: Sequence[str],
+        folder: Path,
+        environment: Mapping[str, str],
+        log: Path,
+        grace_s: float = GRACE_S,
+    ) -> None:
+        self._folder = folder
+        self._codes: dict[int, int | None] = {}
+        self._works: dict[int, Path] = {}
+        self._lost: set[int] = set()
+        self._received = b""
+        self._is_ready = False
+        self.is_gone = False
+        self._connection, theirs = socket.socketpair()
+        log.parent.mkdir(parents=True, exist_ok=True)
+        arguments = [str(theirs.fileno()), str(grace_s), *modules]
+        with theirs, log.open("ab") as output:
+            self._process = subprocess.Popen(
+                # -P: without it, scripts could import the modules beside server.py.
+                [sys.executable, "-P", server.__file__, *arguments],
+                cwd=folder,
+                env={**environment, MARKER: str(folder)},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                pass_fds=(theirs.fileno(),),
+                start_new_session=True,
+            )
+
+    def fileno(self) -> int:
+        """Return a file descriptor that is readable when a script has ended."""
+        return self._connection.fileno()
+
+    @property
+    def pid(self) -> int:
+        """The server's process id."""
+        return self._process.pid
+
+    def wait_until_ready(self) -> bool:
+        """Wait for the imports, and return whether the server can run scripts."""
+        deadline = time.monotonic() + _READY_S
+        self._receive(0)
+        while not (self._is_ready or self.is_gone) and time.monotonic() < deadline:
+            self._receive(deadline - time.monotonic())
+        return self._is_ready and not self.is_gone
+
+    @property
+    def is_loading(self) -> bool:
+        """Whether the server still imports modules."""
+        self._receive(0)
+        return not (self._is_ready or self.is_gone)
+
+    @property
+    def loss(self) -> str:
+        """How the server ended; empty while it runs."""
+        if not self.is_gone:
+            return ""
+        code = self._process.wait()
+        how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
+        return f"the process that trials are forked from {how}"
+
+    def has_lost(self, number: int) -> bool:
+        """Return whether a script ended because the server ended."""
+        return number in self._lost
+
+    def start(
+        self, argv: Sequence[str], folder: Path, environment: Mapping[str, str], log: Path
+    ) -> int:
+        """Start a script, and return the number that identifies it."""
+        number = len(self._codes)
+        self._codes[number], self._works[number] = None, folder
+        log.parent.mkdir(parents=True, exist_ok=True)
+        call = server.ScriptCall(
+            number,
+            list(argv),
+            str(folder),
+            dict(environment),
+            str(log),
+            str(folder.parent / EXIT_CODE_NAME),
+        )
+        self._send(vars(call))
+        return number
+
+    def terminate(self, number: int) -> None:
+        """Send SIGTERM to a script, and SIGKILL after the grace period; return without waiting."""
+        if self._codes[number] is None:
+            self._send({"end": number})
+
+    def code(self, number: int, timeout_s: float = 0.0) -> int | None:
+        """Return a script's exit code, None if the script still runs after `timeout_s`."""
+        deadline = time.monotonic() + timeout_s
+        self._receive(0)
+        while self._codes[number] is None and (left := deadline - time.monotonic()) > 0:
+            self._receive(left)
+        return self._codes[number]
+
+    def close(self) -> None:
+        """Terminate the server and its scripts, and wait for the server's end."""
+        self._connection.close()
+        if not self._is_ready:
+            # The server does not read the socket while it imports, and it runs no script yet.
+            self._process.kill()
+        self._process.wait()
+
+    def _send(self, message: Mapping[str, object]) -> None:
+        if self.is_gone:
+            return
+        try:
+            self._connection.sendall(json.dumps(message).encode() + b"\n")
+        except OSError:
+            self._lose()
+
+    def _receive(self, timeout_s: float) -> None:
+        """Process the messages that have arrived; wait up to `timeout_s` for the first."""
+        if self.is_gone:
+            return
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._connection, selectors.EVENT_READ)
+            if not selector.select(timeout_s):
+                return
+        block = b""
+        with contextlib.suppress(OSError):
+            block = self._connection.recv(65536)
+        if not block:
+            self._lose()
+            return
+        *lines, self._received = (self._received + block).split(b"\n")
+        for line in lines:
+            message = json.loads(line)
+            if "ended" in message:
+                self._codes[message["ended"]] = message["code"]
+            else:
+                self._is_ready = True
+
+    def _lose(self) -> None:
+        """Note that the server has ended with its scripts, and kill their orphan processes."""
+        self.is_gone = True
+        self._process.wait()
+        self._lost = {number for number, code in self._codes.items() if code is None}
+        paths = {str(self._folder), *(str(self._works[number]) for number in self._lost)}
+        end_orphans(paths.__contains__, grace_s=0)
+        self._codes |= dict.fromkeys(self._lost, EXIT_BY_SIGNAL + SIGKILL)
+
+
+class ForkedScript:
+    """A script that a fork server runs, with the interface of `workers.Processes`.
+
+    Args:
+        server: The server that runs the script.
+        argv: The script and its arguments.
+        folder: The working directory.
+        environment: All environment variables of the script.
+        log: The file to which standard output and error are appended.
+    """
+
+    def __init__(
+        self,
+        server: ForkServer,
+        argv: Sequence[str],
+        folder: Path,
+        environment: Mapping[str, str],
+        log: Path,
+    ) -> None:
+        self.failed_log = log
+        self._server = server
+        self._number = server.start(argv, folder, environment, log)
+
+    @property
+    def loss(self) -> str:
+        """Why the script ended if the script itself did not cause it, otherwise empty."""
+        return self._server.loss if self._server.has_lost(self._number) else ""
+
+    @property
+    def handles(self) -> Sequence[int]:
+        """Always empty: the launcher watches the server's own file descriptor."""
+        return ()
+
+    def poll(self) -> int | None:
+        """Return the exit code, None while the script runs."""
+        return self._server.code(self._number)
+
+    def wait(self, timeout_s: float) -> int | None:
+        """Return the exit code as soon as the script has ended, None after `timeout_s`."""
+        return self._server.code(self._number, timeout_s)
+
+    def terminate(self) -> None:
+        """Send SIGTERM, and SIGKILL after the grace period; return without waiting."""
+        self._server.terminate(self._number)
+
+    def close(self) -> None:
+        """Terminate the script if it still runs, and wait for its end."""
+        self.terminate()
+        while self.poll() is None:
+            self.wait(GRACE_S)

@@ -1,0 +1,103 @@
+"""A fork that runs a script as `python SCRIPT ...` would."""
+
+import builtins
+import os
+import sys
+from importlib.machinery import SourceFileLoader
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NoReturn
+
+from mnist_exp.workspaces.local.processes.forking.analysis import own_modules
+from mnist_exp.workspaces.local.processes.forking.script_exit import INTERRUPTED, leave
+
+
+def run(argv: list[str], folder: str, environment: dict[str, str], log: str) -> NoReturn:
+    """Run a script in this process as its main program, and end the process.
+
+    Args:
+        argv: The script, relative to `folder`, and its arguments.
+        folder: The new working directory.
+        environment: All environment variables of the script.
+        log: The file to which standard output and error are appended.
+    """
+    output = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    for handle in (1, 2):
+        os.dup2(output, handle)
+    os.close(output)
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environment)
+    try:
+        source = Path(argv[0]).read_bytes()
+    except OSError:
+        # A plain Python reports the fault best.
+        _start_python(argv)
+    _reseed()
+    _tell_multiprocessing()
+    sys.argv = list(argv)
+    sys.orig_argv = ["python", *argv]
+    # Python also names a script by its absolute path, so that it is found from any folder.
+    path = os.path.join(os.getcwd(), argv[0])  # noqa: PTH109, PTH118
+    own = Path(path).resolve().parent
+    # Looking through `sys.modules` instead would copy the memory that all forks share.
+    namesakes = {name for name in own_modules(own) if name in sys.modules}
+    if namesakes & sys.stdlib_module_names:
+        # Other modules already use the standard library's module, so it cannot be replaced here.
+        _start_python(argv)
+    sys.path.insert(0, str(own))
+    _forget(namesakes)
+    modules = len(sys.modules)
+    leave(_execute(source, path), own, modules)
+
+
+def _start_python(argv: list[str]) -> NoReturn:
+    """Replace this process by a plain `python SCRIPT ...`."""
+    os.execvp("python", ["python", *argv])  # noqa: S606
+
+
+def _forget(names: set[str]) -> None:
+    """Remove imported libraries that have the same name as a module of the script."""
+    for name in list(sys.modules) if names else ():
+        if name.partition(".")[0] in names:
+            del sys.modules[name]
+
+
+def _reseed() -> None:
+    """Seed NumPy's global generator anew; Python reseeds its own generator after a fork."""
+    numpy_random: Any = sys.modules.get("numpy.random")
+    if numpy_random is not None:
+        numpy_random.seed()
+
+
+def _tell_multiprocessing() -> None:
+    """Have spawned processes start in the script's folder, not in the server's folder."""
+    process: Any = sys.modules.get("multiprocessing.process")
+    if process is not None:
+        process.ORIGINAL_DIR = os.getcwd()  # noqa: PTH109
+
+
+def _execute(source: bytes, path: str) -> object:
+    """Run the script, and return its exit code in the form that `leave` takes."""
+    module = ModuleType("__main__")
+    module.__dict__.update(
+        __file__=path,
+        __builtins__=builtins,
+        __loader__=SourceFileLoader("__main__", path),
+        __cached__=None,
+    )
+    # Keep a reference to the server's main module: its functions are still running.
+    sys.modules["__forked_from__"], sys.modules["__main__"] = sys.modules["__main__"], module
+    if "__mp_main__" in sys.modules:
+        # Spawned processes send objects of the main module back under this name.
+        sys.modules["__mp_main__"] = module
+    try:
+        exec(compile(source, path, "exec", dont_inherit=True), module.__dict__)  # noqa: S102
+    except SystemExit as end:
+        return end.code
+    except BaseException as error:
+        # Drop this function's frame: the traceback then shows only the script's own lines.
+        trace = error.__traceback__.tb_next if error.__traceback__ else None
+        sys.excepthook(type(error), error.with_traceback(trace), trace)
+        return INTERRUPTED if isinstance(error, KeyboardInterrupt) else 1
+    return 0

@@ -1,0 +1,115 @@
+"""The end of a fork: does what Python does at its exit, but keeps the modules in memory.
+
+At its exit, Python destroys every module. In a fork, this would copy the memory that the fork
+shares with the server, and the copies take longer than starting the fork. `os._exit` skips the
+destruction. A script could notice four things that are then missing, so `leave` does them: it waits
+for the script's threads, calls the functions registered with `atexit`, destroys the script's own
+objects, and writes the buffers of open files.
+"""
+
+import atexit
+import ctypes
+import gc
+import io
+import itertools
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import Any, NoReturn
+
+from mnist_exp.workspaces.local.processes.supervisor import EXIT_BY_SIGNAL
+
+#: Stand-in for the exit code of a script that a KeyboardInterrupt ended.
+INTERRUPTED = object()
+
+_WRITERS = (io.TextIOWrapper, io.BufferedWriter, io.BufferedRandom)
+#: Python's exit code if it cannot write standard output at its exit.
+_UNWRITTEN = 120
+
+
+def leave(code: object, folder: Path, modules: int) -> NoReturn:
+    """End this process.
+
+    Args:
+        code: The code of a SystemExit (None, a number, or a text for standard error), or
+            INTERRUPTED.
+        folder: The folder of the script's own modules.
+        modules: The number of modules that were loaded before the script ran.
+    """
+    is_interrupted = code is INTERRUPTED
+    if is_interrupted:
+        code = EXIT_BY_SIGNAL + signal.SIGINT
+    elif code is not None and not isinstance(code, int):
+        print(code, file=sys.stderr)
+        code = 1
+    number = int(code or 0)
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    is_written = _flush()
+    # Daemon threads may still use the script's objects until the process ends.
+    if threading.active_count() == 1:
+        _destroy_own_modules(folder, modules)
+        is_written = _flush() and is_written
+    if is_interrupted:
+        # Python ends by the signal itself too, so that the parent process can see the reason.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGINT)
+    os._exit(number & 0xFF if is_written else number or _UNWRITTEN)
+
+
+def _destroy_own_modules(folder: Path, modules: int) -> None:
+    """Destroy the objects of the script and of its own modules.
+
+    This function does not touch modules that were loaded before the script: even reading one copies
+    the memory page of the module.
+    """
+    later = max(0, len(sys.modules) - modules)
+    names = ["__main__"]
+    names += [
+        name
+        for name, module in itertools.islice(reversed(sys.modules.items()), later)
+        # Reading `module.__file__` would load lazy modules.
+        if folder in Path(getattr(module, "__dict__", {}).get("__file__") or "").parents
+    ]
+    for name in names:
+        sys.modules.pop(name, None)
+    gc.collect()
+
+
+def _flush() -> bool:
+    """Write the buffers of open files, and return whether standard output could be written."""
+    # isinstance() would call `__class__` of every object, and some libraries compute a lot there.
+    files = [one for one in gc.get_objects() if issubclass(type(one), _WRITERS)]
+    for file in files:
+        _is_flushed(file)
+    _flush_summaries()
+    ctypes.CDLL(None).fflush(None)
+    return _is_flushed(sys.stdout)
+
+
+def _flush_summaries() -> None:
+    """Write the summaries that TensorFlow buffers itself.
+
+    If TensorFlow has computed nothing, there are no summaries, and a flush would start its devices.
+    """
+    module: Any = sys.modules.get("tensorflow.python.eager.context")
+    context = getattr(module, "_context", None)
+    if context is None or not getattr(context, "_initialized", True):
+        return
+    try:
+        sys.modules["tensorflow"].summary.flush()
+    except Exception as error:
+        # TensorFlow may raise anything here, and the exit must continue.
+        print(f"TensorFlow's summaries could not be written: {error}", file=sys.stderr)
+
+
+def _is_flushed(file: Any) -> bool:
+    try:
+        # A script may have replaced standard output by any object, or by None.
+        if file is not None and not getattr(file, "closed", False):
+            file.flush()
+    except (OSError, ValueError):
+        return False
+    return True

@@ -1,0 +1,31 @@
+"""Fixtures of the benchmarks' tests."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.sample import write_sample
+
+
+@pytest.fixture(scope="session")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with 4,000 + 1,000 real digits."""
+    folder = tmp_path_factory.mktemp("sample")
+    write_sample(folder)
+    return folder
+
+
+@pytest.fixture
+def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], dict[str, Any]]:
+    """Return a function that reads the one file of results that a benchmark has written."""
+    monkeypatch.chdir(tmp_path)
+
+    def read() -> dict[str, Any]:
+        (path,) = (tmp_path / "benchmarks" / "results").iterdir()
+        results: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return results
+
+    return read
