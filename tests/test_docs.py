@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mnist_exp import checks
-from mnist_exp.cli.arguments import ordered
+from mnist_exp.cli.arguments import flags_and_overrides
 from tests.support.configs import config
 from tests.support.paths import REPOSITORY
 
@@ -49,10 +49,7 @@ def test_commands_are_found() -> None:
 
 @pytest.mark.parametrize("command", sorted(set(commands("mnist-exp"))))
 def test_a_command_composes_and_breaks_no_rule(command: str, reader: Path) -> None:
-    flags, overrides = [], []
-    for word in ordered(shlex.split(command)[1:]):
-        # Words with `=` are overrides. No value of a flag in the documentation has one.
-        (overrides if "=" in word else flags).append(word)
+    flags, overrides = flags_and_overrides(shlex.split(command)[1:])
     config_dir = (
         reader / flags[flags.index("--config-dir") + 1] if "--config-dir" in flags else None
     )

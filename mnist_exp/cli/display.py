@@ -20,8 +20,8 @@ from mnist_exp.experiment import Experiment
 from mnist_exp.lazy import figures, insights
 from mnist_exp.records import Record
 from mnist_exp.report.comparison import print_comparison
-from mnist_exp.report.consoles import print_line, progress_console, results_console
 from mnist_exp.report.format import plain, printable
+from mnist_exp.report.layout import print_line, progress_console, results_console
 from mnist_exp.report.live import LiveObserver
 from mnist_exp.report.summary import print_overview, print_summary
 from mnist_exp.stages.dry_run import planned, snapshots

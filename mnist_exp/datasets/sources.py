@@ -1,4 +1,4 @@
-"""From the data group's description to a folder with the four IDX files."""
+"""The folder with the four IDX files that the data group describes."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,17 +15,17 @@ from mnist_exp.errors import DataError
 
 
 def materialize(spec: DataConfig, message: Callable[[str], None]) -> Path:
-    """Return a local folder with the four IDX files in it or below it, all of them checked.
+    """Return a local folder that contains the four IDX files, after checking all of them.
 
-    `sample` and `mnist` are kept in `spec.cache_dir` and made or downloaded only once; `folder`
-    is used where it stands.
+    `sample` and `mnist` are written or downloaded once, and kept in `spec.cache_dir`. A user's
+    folder is used in place.
 
     Args:
         spec: The data group.
-        message: Told what takes time, one line each.
+        message: Called with a line before each slow step.
 
     Raises:
-        DataError: The data is missing, damaged or cannot be fetched or kept.
+        DataError: The data is missing or damaged, or cannot be downloaded or written.
     """
     if spec.type is DataType.folder:
         return _users_folder(spec.path)
@@ -37,12 +37,12 @@ def materialize(spec: DataConfig, message: Callable[[str], None]) -> Path:
     except OSError as error:
         raise DataError(
             f"data.cache_dir: {error.filename or folder} cannot be written ({error.strerror}); "
-            "name another folder with data.cache_dir=FOLDER"
+            "use another folder with data.cache_dir=FOLDER"
         ) from error
 
 
 def local_folder(spec: DataConfig) -> Path:
-    """Return the folder where the digits are or will be; nothing is looked at or fetched."""
+    """Return the folder of the digits, whether or not it exists yet."""
     if spec.type is DataType.folder:
         return Path(spec.path or "")
     return Path(spec.cache_dir or user_cache_path("mnist_exp"), spec.type.value)

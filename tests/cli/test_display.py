@@ -10,7 +10,7 @@ import pytest
 from mnist_exp.cli.display import FULL_ERROR, RichDisplay, report_errors
 from mnist_exp.config import Stage
 from mnist_exp.errors import ConfigError, JobError, MnistExpError, NotFoundError
-from tests.report.samples import record
+from tests.support.sample_results import record
 
 
 @pytest.mark.parametrize(

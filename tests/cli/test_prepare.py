@@ -15,9 +15,9 @@ from mnist_exp.config import Stage
 from mnist_exp.errors import ConfigError, MnistExpError, OutputsError
 from mnist_exp.records import Record, RecordIndex
 from mnist_exp.stages import StageContext, StageRunner
-from tests.report.samples import record
 from tests.support.configs import composed
 from tests.support.in_process import InProcessCli
+from tests.support.sample_results import record
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ def ignore(text: str) -> None:
     pass
 
 
-def test_a_users_folder_is_used_where_it_stands(idx_folder: Path):
+def test_a_users_folder_is_used_in_place(idx_folder: Path):
     spec = DataConfig(type=DataType.folder, path=idx_folder.parent)
     assert materialize(spec, ignore) == idx_folder
 
@@ -42,7 +42,7 @@ def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path, kind: DataType)
         materialize(DataConfig(type=kind, cache_dir=tmp_path / "file"), ignore)
 
 
-def test_an_address_of_no_kind_is_refused_before_any_download(tmp_path: Path):
+def test_an_unknown_kind_of_address_is_refused_before_any_download(tmp_path: Path):
     spec = DataConfig(type=DataType.mnist, url="ftp://host/mnist", cache_dir=tmp_path)
     messages: list[str] = []
     with pytest.raises(DataError, match=r"^data\.url: "):
@@ -50,10 +50,10 @@ def test_an_address_of_no_kind_is_refused_before_any_download(tmp_path: Path):
     assert messages == []
 
 
-def test_other_content_than_mnists_is_refused(
+def test_content_that_is_not_mnists_is_refused(
     idx_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    # No other mirror than the user's may answer here.
+    # Only the user's mirror may answer in this test.
     monkeypatch.setattr("mnist_exp.datasets.sources.MIRRORS", ())
     spec = DataConfig(type=DataType.mnist, url=str(idx_folder), cache_dir=tmp_path / "cache")
     with pytest.raises(DataError, match="checksum"):

@@ -14,7 +14,7 @@ import pytest
 
 from mnist_exp.config import Stage
 from mnist_exp.report.advice import how_to_call
-from tests.report.samples import record
+from tests.support.sample_results import record
 
 SECRET = "a-key-that-nobody-sees"
 #: Notes its arguments, and does what curl does.

@@ -14,7 +14,7 @@ from mnist_exp.results import DeploymentStatistics as Statistics
 from mnist_exp.results import Endpoint
 from mnist_exp.specs import EndpointSpec
 from mnist_exp.stages.rollout import BlueGreen, why_worse
-from tests.serving.service import NAME, SCRIPT, Service, serve
+from tests.support.scoring_service import NAME, SCRIPT, Service, serve
 
 pytestmark = pytest.mark.external
 

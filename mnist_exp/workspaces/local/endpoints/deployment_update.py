@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mnist_exp.errors import JobError, RefusedError
-from mnist_exp.serving.tail import last_lines
+from mnist_exp.serving.files import last_lines
 from mnist_exp.specs import DeploymentSpec
 from mnist_exp.workspaces.local.endpoints.front_client import connect_front
 from mnist_exp.workspaces.local.endpoints.server_processes import (

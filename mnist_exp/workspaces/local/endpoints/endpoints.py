@@ -9,8 +9,7 @@ from pathlib import Path
 from mnist_exp.errors import ConfigError, NotFoundError, RefusedError
 from mnist_exp.names import endpoint_name_fault
 from mnist_exp.results import Deployment, DeploymentStatistics, Endpoint
-from mnist_exp.serving.files import Credentials, EndpointRecord
-from mnist_exp.serving.tail import last_lines
+from mnist_exp.serving.files import Credentials, EndpointRecord, last_lines
 from mnist_exp.specs import DeploymentSpec, EndpointSpec
 from mnist_exp.traffic import overlap_faults, share_faults, unknown_deployment_faults
 from mnist_exp.workspaces.local.endpoints.deployment_update import DeploymentUpdate

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 
 from mnist_exp.errors import EndpointError, RefusedError
 from mnist_exp.serving.control import connected_socket
-from mnist_exp.serving.tail import last_lines
+from mnist_exp.serving.files import last_lines
 from mnist_exp.workspaces.local.endpoints.server_processes import (
     SERVER_MODULE,
     kill_processes_below,

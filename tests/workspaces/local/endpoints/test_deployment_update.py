@@ -143,7 +143,7 @@ def test_a_failed_update_reports_the_state_of_the_previous_revision(scripted: Sc
 
 def test_a_script_whose_init_takes_too_long_is_killed(scripted: ScriptedEndpoint):
     impatient = ProbeConfig(initial_delay=0, period=1, failure_threshold=1)
-    with pytest.raises(JobError, match=r"init\(\) must be through within 1 s"):
+    with pytest.raises(JobError, match=r"init\(\) must return within 1 s"):
         scripted.deploy(WAITS_IN_INIT, readiness_probe=impatient)
     assert scripted.servers() == [scripted.front]
 

@@ -1,34 +1,63 @@
-"""Columns that tables of trials and of variants have in common."""
+"""Parts that all reports share: the consoles, lines, statuses, tables and parameter columns."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rich import box
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from mnist_exp.report.format import number, pairs, plain
 
+#: Azure ML's name of a status -> style of rich.
+_STATUS_STYLES = {
+    "Completed": "green",
+    "Running": "cyan",
+    "Canceled": "yellow",
+    "CancelRequested": "yellow",
+    "Failed": "bold red",
+}
 
-def new_table(title: str = "") -> Table:
-    """Return an empty table without sides: eight columns fit in 80 characters."""
+
+def results_console() -> Console:
+    """Return the console for results, which a user may keep: standard output."""
+    return Console(markup=False, highlight=False, emoji=False)
+
+
+def progress_console() -> Console:
+    """Return the console for progress, which nobody keeps: standard error."""
+    return Console(stderr=True, markup=False, highlight=False, emoji=False)
+
+
+def print_line(console: Console, text: str | Text, style: str = "") -> None:
+    """Print one line as it is, without markup and without line breaks."""
+    line = text if isinstance(text, Text) else Text(text, style)
+    console.print(line, soft_wrap=True)
+
+
+def styled_status(status: str) -> Text:
+    """Return the name of a status in its colour."""
+    return Text(status, _STATUS_STYLES.get(status, "dim"))
+
+
+def new_table() -> Table:
+    """Return an empty table without borders at its sides: eight columns fit in 80 characters."""
     return Table(
         box=box.SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
         show_edge=False,
         header_style="bold",
-        title=Text(title) if title else None,
-        title_justify="left",
     )
 
 
 class ParameterColumns:
-    """A column for each parameter, or one for all where they would not fit.
+    """One column per parameter, or one column for all parameters if the columns are too wide.
 
     Args:
         rows: The parameters of each row.
-        width: Characters that the columns may take.
-        one_line: Cut what does not fit, instead of folding it.
+        width: Maximum number of characters of all columns together.
+        one_line: Truncate a cell that is too long, instead of folding it.
     """
 
     def __init__(
@@ -38,7 +67,7 @@ class ParameterColumns:
         self._one_line = one_line
         self._names = list(dict.fromkeys(name for row in rows for name in row))
         values = {name: _widest(name, rows) for name in self._names}
-        # Names are folded only where there is no room for them as they are.
+        # Fold the names only if the columns are too wide with the names in one line.
         layouts = [
             {name: Text(plain(name)) for name in self._names},
             {name: folded(name, values[name]) for name in self._names},
@@ -49,7 +78,7 @@ class ParameterColumns:
 
     @property
     def are_joined(self) -> bool:
-        """Whether there is one column for all."""
+        """Whether one column holds all parameters."""
         return self._headings is None
 
     def add_to(self, table: Table) -> None:
@@ -73,13 +102,13 @@ class ParameterColumns:
         ]
 
     def _pair(self, name: str, value: object) -> str:
-        """Return `name=value`, the value in a line of its own where it would be broken in two."""
+        """Return `name=value`; start a new line before the value if the pair is too long."""
         pair = f"{plain(name)}={number(value)}"
         return pair if len(pair) <= self._width else f"{plain(name)}\n={number(value)}"
 
 
 def folded(name: str, width: int) -> Text:
-    """Return a name, with a line for each of its words if it is longer than `width`."""
+    """Return a name, with one line per word if it is longer than `width`."""
     text = plain(name)
     return Text(text if len(text) <= width else text.replace("_", "_\n"))
 
@@ -89,7 +118,7 @@ def _widest(name: str, rows: Sequence[Mapping[str, Any]]) -> int:
 
 
 def _needed(headings: Mapping[str, Text], values: Mapping[str, int]) -> int:
-    """Return the characters that all columns take, with the blanks around them."""
+    """Return the width of all columns in characters, including the blanks around them."""
     return sum(
         max(values[name], *map(len, heading.plain.split("\n"))) + 2
         for name, heading in headings.items()

@@ -1,4 +1,4 @@
-"""A real endpoint behind a scoring script that does what the request says."""
+"""A real endpoint, whose scoring script does what the request says."""
 
 import shutil
 import subprocess
@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from mnist_exp.config import EnvConfig, EnvType, RequestSettingsConfig
+from mnist_exp.config import AuthMode, EnvConfig, EnvType, RequestSettingsConfig
 from mnist_exp.serving.files import Credentials
 from mnist_exp.specs import DeploymentSpec, EndpointSpec
 from mnist_exp.workspaces.local.endpoints import Endpoints, ModelFiles
@@ -17,7 +17,6 @@ from mnist_exp.workspaces.local.endpoints import Endpoints, ModelFiles
 NAME = "digits-endpoint"
 SCRIPT = """
 import json, os, pathlib, re, signal, subprocess, threading, time
-import numpy
 
 GATE = pathlib.Path(os.environ["GATE"])
 PAIR = threading.Barrier(2)
@@ -44,12 +43,16 @@ def wait():
 
 def hog():
     (GATE / "hogs").write_text(str(subprocess.Popen(["sleep", "600"], start_new_session=True).pid))
-    # Python lets nothing else run meanwhile, which is as good as for ever.
+    # This takes years, and Python runs no other thread meanwhile.
     re.match("(a+)+$", "a" * 64 + "b")
 
 def meet():
     PAIR.wait(30)
     return "met"
+
+def numbers():
+    import numpy  # A worker that starts need not wait for it.
+    return {"digit": numpy.int64(7), "row": numpy.arange(3, dtype=numpy.float32)}
 
 def note():
     with (GATE / f"noted-{os.environ['COLOUR']}").open("a") as file:
@@ -60,7 +63,7 @@ ACTIONS = {
     "list": lambda: [1, "zwei", None, {"drei": 3.5}],
     "text": lambda: '{"a": 1}',
     "none": lambda: None,
-    "numpy": lambda: {"digit": numpy.int64(7), "row": numpy.arange(3, dtype=numpy.float32)},
+    "numpy": numbers,
     "int keys": lambda: {1: 2},
     "object": lambda: object(),
     '{"a":1,"b":"x y","c":[true,"t"],"d":""}': lambda: "asked",
@@ -86,6 +89,7 @@ class Service:
     folder: Path
     endpoints: Endpoints
     uri: str
+    _restores: int = 0
 
     @property
     def keys(self) -> Credentials:
@@ -116,12 +120,12 @@ class Service:
             return client.post("/score", content=body, headers=raw)
 
     def curl(self, *arguments: str, path: str = "/score") -> str:
-        """What curl prints, with the status behind it."""
+        """Return the output of curl, followed by the status."""
         if shutil.which("curl") is None:
             pytest.skip("needs curl")
         key = f"authorization: Bearer {self.keys.primary}"
         command = ["curl", "-sS", "--noproxy", "*", "-w", " %{http_code}", self.uri + path]
-        # Of a header that is given twice curl sends both.
+        # curl would send both values of a header that is given twice.
         given = [word for word in arguments if word.startswith("authorization:")]
         more = [] if given else ["-H", key]
         done = subprocess.run(
@@ -145,11 +149,20 @@ class Service:
         model = ModelFiles(self.folder / "model", "digits", "1")
         self.endpoints.deploy(replace(spec, **fields), model)  # type: ignore[arg-type]
 
+    def restore(self) -> None:
+        """Serve a new revision of blue, with all the traffic."""
+        for path in self.gate.iterdir():
+            path.unlink()
+        self._restores += 1
+        variables = {"GATE": str(self.gate), "COLOUR": "blue", "RESTORES": str(self._restores)}
+        self.deploy(environment_variables=variables)
+        self.update(traffic={"blue": 100}, auth_mode=AuthMode.key)
+
     def update(self, **fields: object) -> None:
         self.endpoints.create_or_update(EndpointSpec(NAME, **fields))  # type: ignore[arg-type]
 
     def noted(self, colour: str) -> int:
-        """How many times a deployment has noted a request."""
+        """Return how often a deployment has answered `note`."""
         file = self.gate / f"noted-{colour}"
         return len(file.read_text()) if file.exists() else 0
 

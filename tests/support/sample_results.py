@@ -1,4 +1,4 @@
-"""Jobs and records that look like real ones."""
+"""Jobs and records that look like real ones, and consoles whose output can be read."""
 
 import io
 import math
@@ -76,7 +76,7 @@ def sweep_job(trials: int = 8, epochs: int = 20) -> JobResult:
 
 
 def at_interval(job: JobResult, interval: int) -> JobResult:
-    """A sweep as it was when its trials had logged so many values."""
+    """Return a sweep as it was when its trials had logged `interval` values."""
 
     def earlier(result: TrialResult) -> TrialResult:
         if result.events <= interval:
@@ -127,7 +127,7 @@ def sweep_record(**changes: Any) -> Record:
 
 
 def pipe(width: int = 80) -> Console:
-    """A console that is no terminal; `written` reads it."""
+    """Return a console that is not a terminal; `written` returns its output."""
     return Console(file=io.StringIO(), width=width, color_system=None)
 
 

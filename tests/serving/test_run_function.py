@@ -1,4 +1,4 @@
-"""The forms of `run`, called and behind a real endpoint."""
+"""The forms of `run`, called directly and behind a real endpoint."""
 
 import json
 import sys
@@ -8,12 +8,12 @@ from types import ModuleType
 import pytest
 
 from mnist_exp.errors import JobError
-from mnist_exp.serving.calling import BadInputError, calling
 from mnist_exp.serving.frames import METHOD
-from tests.serving.service import Service
+from mnist_exp.serving.run_function import BadInputError, inspect_run
+from tests.support.scoring_service import Service
 
 JSON = "application/json"
-#: The surface of the package inference-schema: its own release excludes those that we need.
+#: Stand-in for the package inference-schema, whose releases exclude the versions that we need.
 SCHEMA_UTIL = "DECORATED = []\ndef is_schema_decorated(run): return run in DECORATED\n"
 DECORATORS = """
 from inference_schema import schema_util
@@ -41,7 +41,7 @@ def headers(method: str = "POST", **more: str) -> bytes:
 
 @pytest.fixture
 def schema(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Has every `run` count as decorated."""
+    """Make every `run` count as decorated."""
     module = ModuleType("inference_schema.schema_util")
     module.is_schema_decorated = lambda run: True  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, module.__name__, module)
@@ -51,44 +51,44 @@ def test_the_body_goes_to_the_first_parameter_whatever_its_name():
     def run(text, more=1):
         return text, more
 
-    assert calling(run)("x", b"") == ("x", 1)
+    assert inspect_run(run)("x", b"") == ("x", 1)
 
 
-def test_headers_are_given_by_name_and_without_what_is_no_header():
+def test_headers_are_passed_by_name_without_the_method():
     def run(request_headers, raw_data):
         return raw_data, request_headers
 
-    assert calling(run)("x", headers(A="b")) == ("x", {"Content-Type": JSON, "A": "b"})
+    assert inspect_run(run)("x", headers(A="b")) == ("x", {"Content-Type": JSON, "A": "b"})
 
 
 @pytest.mark.parametrize(
     ("run", "fault"),
     [
-        (lambda *data: 1, r"run\(\) must have named parameters alone, got \*data; write run\(raw"),
+        (lambda *data: 1, r"run\(\) must have only named parameters, got \*data; write run\(raw"),
         (lambda raw_data, **more: 1, r"got \*\*more"),
         (lambda raw_data, /: 1, "got raw_data"),
         (lambda: 1, r"must have a parameter for the request; write run\(raw_data\)"),
         (lambda request_headers: 1, "must have a parameter for the request"),
     ],
 )
-def test_what_azure_would_not_call_is_refused(run: Callable[..., object], fault: str):
+def test_a_run_that_azure_would_not_call_is_refused(run: Callable[..., object], fault: str):
     with pytest.raises(TypeError, match=fault):
-        calling(run)
+        inspect_run(run)
 
 
-def test_raw_http_is_refused_where_its_package_is_installed(monkeypatch: pytest.MonkeyPatch):
+def test_raw_http_is_refused_if_its_package_is_installed(monkeypatch: pytest.MonkeyPatch):
     module = ModuleType("azureml_inference_server_http.api.aml_request")
     module._rawHttpRequested = True  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, module.__name__, module)
     with pytest.raises(TypeError, match=r"@rawhttp.*not supported on this machine; write run"):
-        calling(lambda request: 1)
+        inspect_run(lambda request: 1)
 
 
-def test_a_schemas_values_are_given_by_name(schema: None):
+def test_the_values_of_a_schema_are_passed_by_name(schema: None):
     def run(data, request_headers, factor=2):
         return data, factor, sorted(request_headers)
 
-    call = calling(run)
+    call = inspect_run(run)
     assert call('{"data": [1], "other": 3}', headers(A="b")) == ([1], 2, ["A", "Content-Type"])
     assert call('{"data": 1, "factor": null}', headers())[:2] == (1, None)
 
@@ -105,52 +105,52 @@ def test_a_schemas_values_are_given_by_name(schema: None):
         ('{"datum": 1}', JSON, 400, 'must have the key "data"'),
     ],
 )
-def test_what_a_schema_does_not_take(
+def test_a_request_that_does_not_fit_the_schema_is_refused(
     schema: None, body: str, content_type: str, status: int, fault: str
 ):
     given = json.dumps({METHOD: "POST", "Content-Type": content_type}).encode()
     with pytest.raises(BadInputError, match=fault) as caught:
-        calling(lambda data: data)(body, given)
+        inspect_run(lambda data: data)(body, given)
     assert caught.value.status == status
 
 
 def test_a_query_needs_no_content_type(schema: None):
-    assert calling(lambda data: data)('{"data":1}', json.dumps({METHOD: "GET"}).encode()) == 1
+    assert inspect_run(lambda data: data)('{"data":1}', json.dumps({METHOD: "GET"}).encode()) == 1
 
 
-def test_an_endpoint_serves_a_script_with_a_schema(own: Service):
-    package = own.folder / "code" / "inference_schema"
+def test_an_endpoint_serves_a_script_with_a_schema(changeable: Service):
+    package = changeable.folder / "code" / "inference_schema"
     package.mkdir()
     (package / "schema_util.py").write_text(SCHEMA_UTIL)
     (package / "schema_decorators.py").write_text(DECORATORS)
-    own.deploy(script=WITH_SCHEMA)
+    changeable.deploy(script=WITH_SCHEMA)
     typed = {"content-type": JSON}
-    assert own.score('{"data": [1, 2]}', **typed).json() == [2, 4]
-    with own.client as client:
+    assert changeable.score('{"data": [1, 2]}', **typed).json() == [2, 4]
+    with changeable.client as client:
         assert client.get("/score?data=[1]&factor=3").json() == [3]
     for body, kind, status in (
         ('{"data": [1]}', "text/plain", "415"),
         ("rubbish", JSON, "400"),
         ('{"data": 1}', JSON, "500"),
     ):
-        reply = own.score(body, **{"content-type": kind})
+        reply = changeable.score(body, **{"content-type": kind})
         found = reply.status_code, reply.headers["ms-azureml-model-error-statuscode"]
         assert found == (424, status)
-    answer = own.curl("-i", "-H", "content-type: text/plain", "-d", '{"data": [1]}')
+    answer = changeable.curl("-i", "-H", "content-type: text/plain", "-d", '{"data": [1]}')
     assert "ms-azureml-model-error-statuscode: 415" in answer
 
 
-def test_an_endpoint_gives_the_headers_but_not_the_key(own: Service):
-    own.deploy(script=WITH_HEADERS)
-    reply = own.score("x", **{"X-Mine": "y", "content-type": "text/plain"})
+def test_an_endpoint_passes_the_headers_but_not_the_key(changeable: Service):
+    changeable.deploy(script=WITH_HEADERS)
+    reply = changeable.score("x", **{"X-Mine": "y", "content-type": "text/plain"})
     body, given = reply.json()
     assert (body, given["X-Mine"], given["Content-Type"]) == ("x", "y", "text/plain")
     assert not {"Authorization", METHOD} & given.keys()
-    assert own.keys.primary not in reply.text
+    assert changeable.keys.primary not in reply.text
 
 
-def test_a_script_with_raw_http_is_not_deployed_and_says_what_to_write(own: Service):
+def test_a_script_with_raw_http_is_refused_with_a_remedy(changeable: Service):
     with pytest.raises(JobError, match=r"@rawhttp.*; write run\(raw_data\) or") as caught:
-        own.deploy(script=RAW_HTTP)
+        changeable.deploy(script=RAW_HTTP)
     assert "\n" not in str(caught.value)
-    assert own.score("none").status_code == 200
+    assert changeable.score("none").status_code == 200

@@ -1,4 +1,4 @@
-"""The trainer's score.py behind a real endpoint, with a dense network of the tutorial's shape."""
+"""A real endpoint with the trainer's score.py and a dense network of the tutorial's shape."""
 
 import itertools
 from collections.abc import Iterator
@@ -9,14 +9,14 @@ import numpy as np
 from mnist_exp.config import EnvConfig, EnvType, RequestSettingsConfig
 from mnist_exp.specs import DeploymentSpec, EndpointSpec
 from mnist_exp.workspaces.local.endpoints import Endpoints, ModelFiles
-from tests.serving.service import NAME, Service
 from tests.support.paths import REPOSITORY
+from tests.support.scoring_service import NAME, Service
 
 SHAPE = (784, 256, 128, 10)
 
 
 def write_model(folder: Path) -> None:
-    """Write random weights as the trainer leaves them beside the SavedModel."""
+    """Write random weights in the file that the trainer writes beside the SavedModel."""
     extra = folder / "assets.extra"
     extra.mkdir(parents=True)
     generator = np.random.default_rng(1)

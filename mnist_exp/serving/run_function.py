@@ -1,9 +1,9 @@
-"""How a scoring script's `run` is called: as Azure ML's server reads it from the signature.
+"""The arguments of a scoring script's `run`, decided by its signature as in Azure ML's server.
 
-| form | what it gets |
+| form | arguments |
 |---|---|
 | `run(raw_data)` | the body as text |
-| `run(raw_data, request_headers)` | and a dict of the request's headers |
+| `run(raw_data, request_headers)` | the body as text, and a dict of the request's headers |
 | `@input_schema("a", ...)` before `run(a)` | the values of a JSON object, by name |
 
 https://learn.microsoft.com/azure/machine-learning/how-to-inference-server-http
@@ -18,9 +18,9 @@ from typing import Any
 
 from mnist_exp.serving.frames import METHOD
 
-#: `run` may take the request's headers under this name.
+#: Name of the parameter that gets the request's headers.
 _HEADERS = "request_headers"
-#: Where the decorators of `@rawhttp` are defined, in the order of their age.
+#: Modules that define the decorators of `@rawhttp`, the oldest first.
 _RAW_HTTP = (
     "azureml.contrib.services.aml_request",
     "azureml_inference_server_http.api.aml_request",
@@ -30,21 +30,21 @@ _NO_RAW_HTTP = (
     "@rawhttp, AMLRequest and AMLResponse are not supported on this machine; "
     "write run(raw_data) or run(raw_data, request_headers), which Azure ML takes too"
 )
-#: What `@input_schema` comes from; the script's environment has it or has not.
+#: Module that defines `@input_schema`; the script's environment decides whether it is installed.
 _SCHEMAS = "inference_schema.schema_util"
 _NO_SCHEMAS = (
-    "@input_schema needs a package that is not here: pip install inference-schema, "
-    "or write run(raw_data) and read the JSON yourself"
+    "@input_schema needs a package that is not installed: pip install inference-schema, "
+    "or write run(raw_data) and parse the JSON yourself"
 )
 _NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
 
 class BadInputError(Exception):
-    """The request is not what `run` takes.
+    """The request does not have what `run` needs.
 
     Args:
-        status: What the container answers.
-        message: What is wrong.
+        status: The status of the container's answer.
+        message: The fault in the request.
     """
 
     def __init__(self, status: int, message: str) -> None:
@@ -53,12 +53,12 @@ class BadInputError(Exception):
 
 
 @dataclass(frozen=True)
-class Calling:
-    """A `run` and what it takes.
+class RunFunction:
+    """A `run` and the arguments that it takes.
 
     Attributes:
-        parameters: What comes from the body.
-        takes_headers: Whether it takes `request_headers` as well.
+        parameters: The parameters that get their values from the body.
+        takes_headers: Whether `run` also takes `request_headers`.
         has_schema: Whether the body is JSON with a value for each parameter.
     """
 
@@ -69,11 +69,16 @@ class Calling:
 
     @property
     def needs_headers(self) -> bool:
-        """Whether the headers must come with each request."""
+        """Whether each request must carry its headers."""
         return self.takes_headers or self.has_schema
 
     def __call__(self, raw_data: str, headers: bytes) -> object:
-        """Call `run`; raises whatever it raises, and BadInputError."""
+        """Call `run`, and return its result.
+
+        Raises:
+            BadInputError: The request does not have what `run` needs.
+            BaseException: Whatever `run` raises.
+        """
         if not self.needs_headers:
             return self.run(**{self.parameters[0].name: raw_data})
         given: dict[str, str] = json.loads(headers or b"{}")
@@ -95,29 +100,29 @@ class Calling:
             raise BadInputError(400, f"the body must be JSON: {error}") from error
         if not isinstance(body, dict):
             raise BadInputError(400, f"the body must be an object, got {type(body).__name__}")
-        return {one.name: _value(one, body) for one in self.parameters}
+        return {parameter.name: _value(parameter, body) for parameter in self.parameters}
 
 
-def calling(run: Callable[..., object]) -> Calling:
-    """Return how `run` is to be called.
+def inspect_run(run: Callable[..., object]) -> RunFunction:
+    """Return `run` with the arguments that its signature asks for.
 
     Raises:
-        TypeError: Azure ML would not call it, or it is one that only Azure ML calls.
+        TypeError: Azure ML would not call this function, or only Azure ML can call it.
     """
     _refuse_raw_http()
     parameters = inspect.signature(run).parameters.values()
     if odd := [str(one) for one in parameters if one.kind not in _NAMED]:
         raise TypeError(
-            f"run() must have named parameters alone, got {', '.join(odd)}; write run(raw_data)"
+            f"run() must have only named parameters, got {', '.join(odd)}; write run(raw_data)"
         )
     inputs = tuple(one for one in parameters if one.name != _HEADERS)
     if not inputs:
         raise TypeError("run() must have a parameter for the request; write run(raw_data)")
-    return Calling(run, inputs, len(inputs) < len(parameters), _has_schema(run))
+    return RunFunction(run, inputs, len(inputs) < len(parameters), _has_schema(run))
 
 
 def missing_fault(module: str) -> str:
-    """Return what to do about a module of Azure ML's that a script cannot import; '' of others."""
+    """Return the remedy when a script cannot import a module of Azure ML; '' for other modules."""
     if module.startswith(_RAW_HTTP_PACKAGES):
         return _NO_RAW_HTTP
     if module.partition(".")[0] == _SCHEMAS.partition(".")[0]:

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from mnist_exp.serving.tail import WINDOW, last_lines
+from mnist_exp.serving.files import LOG_WINDOW, last_lines
 
 
 def test_the_last_lines_of_a_short_log(tmp_path: Path):
@@ -11,11 +11,11 @@ def test_the_last_lines_of_a_short_log(tmp_path: Path):
     assert last_lines(log, 0) == []
 
 
-def test_of_a_long_log_the_end_alone_is_read(tmp_path: Path):
+def test_only_the_end_of_a_long_log_is_read(tmp_path: Path):
     log = tmp_path / "log"
-    log.write_bytes(b"\xff" * WINDOW + b"\nlast\n")
+    log.write_bytes(b"\xff" * LOG_WINDOW + b"\nlast\n")
     assert last_lines(log, 1) == ["last"]
 
 
-def test_no_log_has_no_lines(tmp_path: Path):
+def test_a_missing_log_has_no_lines(tmp_path: Path):
     assert last_lines(tmp_path / "none", 5) == []
