@@ -1,5 +1,6 @@
 """Every command in the documentation exists and breaks no rule."""
 
+import ast
 import re
 import shlex
 from pathlib import Path
@@ -86,3 +87,28 @@ def test_a_make_target_exists(command: str) -> None:
     makefile = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
     targets = [word for word in shlex.split(command)[1:] if "=" not in word]
     assert all(re.search(rf"^{re.escape(target)}:", makefile, re.MULTILINE) for target in targets)
+
+
+#: `file.py:Class.method` or `file.py` in CONTRIBUTING, below the package or the repository.
+PLACE = re.compile(r"`([\w/]+\.py)(?::([\w.]+))?`")
+PLACES = sorted(set(PLACE.findall((REPOSITORY / "CONTRIBUTING.md").read_text(encoding="utf-8"))))
+
+
+def test_contributing_names_places() -> None:
+    assert sum(bool(name) for _, name in PLACES) > 25
+
+
+@pytest.mark.parametrize(("path", "name"), PLACES)
+def test_a_place_that_contributing_names_exists(path: str, name: str) -> None:
+    files = [
+        file
+        for folder in ("mnist_exp", "trainer", "tests")
+        for file in (REPOSITORY / folder).rglob("*.py")
+        if file.relative_to(REPOSITORY).as_posix().endswith(f"/{path}")
+        or file.relative_to(REPOSITORY).as_posix() == path
+    ]
+    assert files, path
+    body = ast.parse(files[0].read_text(encoding="utf-8")).body
+    for part in name.split(".") if name else ():
+        (found,) = (node for node in body if getattr(node, "name", None) == part)
+        body = getattr(found, "body", [])
