@@ -16,7 +16,7 @@ from mnist_exp.config import ComputeTier, ComputeType, DataType, EnvType, Experi
 from mnist_exp.errors import ConfigError
 from mnist_exp.specs import CommandJob, DataSpec, ModelSpec, OutputSpec, PathInput
 from mnist_exp.sweeps.space.expressions import Choice, LogUniform
-from mnist_exp.sweeps.stopping.bandit import BanditPolicy
+from mnist_exp.sweeps.stopping.policies import BanditPolicy
 from mnist_exp.templates import references
 from tests.composing import fresh_config
 from tests.conftest import REPOSITORY
