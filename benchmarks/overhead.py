@@ -34,10 +34,10 @@ def overhead(counts: Sequence[int]) -> None:
         [
             "trials",
             "ms a trial",
-            "ms each after the first",
-            "of them beside the script",
+            "ms each further trial",
+            "of these outside the script",
             "MiB of the command",
-            "ms to hear of a value (median, worst)",
+            "ms until a value is seen (median, worst)",
         ],
         [
             [

@@ -13,8 +13,8 @@ import numpy as np
 
 from benchmarks.inference_server import InferenceServer
 from benchmarks.report import save, show
-from mnist_exp.config import EnvType
-from mnist_exp.specs import DeploymentSpec, EndpointSpec, EnvironmentSpec, RequestSettings
+from mnist_exp.config import EnvConfig, EnvType, RequestSettingsConfig
+from mnist_exp.specs import DeploymentSpec, EndpointSpec
 from mnist_exp.workspaces.local.endpoints import Endpoints, ModelFiles
 
 _ROOT = Path(__file__).parents[1]
@@ -62,11 +62,11 @@ def _endpoint(model: Path, folder: Path, stack: ExitStack) -> tuple[str, float]:
         name="blue",
         endpoint=_NAME,
         model="digits:1",
-        code=_ROOT / "trainer",
+        code=str(_ROOT / "trainer"),
         scoring_script="score.py",
-        environment=EnvironmentSpec(EnvType.local),
+        environment=EnvConfig(EnvType.local),
         instance_type="any",
-        request_settings=RequestSettings(60_000, 16),
+        request_settings=RequestSettingsConfig(60_000, 16),
     )
     began = time.perf_counter()
     endpoints.create_or_update(EndpointSpec(_NAME))

@@ -10,17 +10,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from mnist_exp.config import ComputeType, DataType, EnvType
+from mnist_exp.config import ComputeConfig, ComputeType, DataConfig, DataType, EnvConfig, EnvType
 from mnist_exp.results import JobResult
-from mnist_exp.specs import (
-    CommandJob,
-    ComputeSpec,
-    DataSpec,
-    EnvironmentSpec,
-    OutputSpec,
-    PathInput,
-    SweepJob,
-)
+from mnist_exp.specs import CommandJob, OutputSpec, PathInput, SweepJob
 from mnist_exp.sweeps import parse_sweep
 from mnist_exp.workspaces.local.tracking import (
     store,  # noqa: F401 - imports MLflow, which the sweep itself would import otherwise
@@ -43,8 +35,8 @@ def main(spec: dict[str, Any]) -> None:
     plan, faults = parse_sweep(spec["sweep"])
     if plan is None:
         raise SystemExit("\n".join(faults))
-    # As users get it: the digits are validated, and mounted write-protected.
-    data = DataSpec(DataType.folder, path=Path(spec["data"])) if spec["data"] else None
+    # The data group, as in users' jobs: the digits are validated and mounted write-protected.
+    data = DataConfig(DataType.folder, path=spec["data"]) if spec["data"] else None
     inputs = {"data_folder": PathInput(data, mode=spec.get("mode", "ro_mount"))} if data else {}
     trial = CommandJob(
         name="sweep",
@@ -52,8 +44,8 @@ def main(spec: dict[str, Any]) -> None:
         display_name="sweep",
         command=spec["command"],
         quoted=True,
-        compute=ComputeSpec(ComputeType.local, "local"),
-        environment=EnvironmentSpec(EnvType.local),
+        compute=ComputeConfig(ComputeType.local, "local"),
+        environment=EnvConfig(EnvType.local),
         code=Path(spec["code"]),
         inputs=inputs,
         outputs={"checkpoints": OutputSpec()} if "outputs." in spec["command"] else {},

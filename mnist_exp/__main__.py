@@ -2,7 +2,7 @@
 
 import signal
 
-# While libraries are imported nothing runs that would have to be ended: Ctrl-C just ends us.
+# Ctrl-C while libraries are imported ends the process without a traceback: no job runs yet.
 _handles_interrupts = signal.getsignal(signal.SIGINT) is signal.default_int_handler
 if _handles_interrupts:
     signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -1,32 +1,28 @@
-"""Every error that a user can cause or meet.
+"""The errors that a user can cause or meet.
 
-    MnistExpError                 the root: its text is what the user reads
-    ├── ConfigError               the config breaks rules; carries every fault found
-    ├── DataError                 missing, damaged or unreachable data
-    ├── OutputsError              the outputs folder cannot be written
-    ├── JobError                  a job failed or cannot be run; names its log
-    ├── NotFoundError             no such record, model, endpoint or deployment
-    ├── ConflictError             the name or port is taken, or the thing is in use
-    ├── EndpointError             an endpoint refused, or did not answer
-    ├── UnsupportedError          asked of a workspace that cannot do it
-    ├── AuthenticationError       nobody is signed in, or the service does not know us
-    ├── AccessError               signed in, and a role is missing
-    ├── QuotaError                the service has no more machines for us
-    ├── ThrottledError            the service wants fewer requests
-    └── ServiceError              the service failed, refused, or cannot be reached
+    MnistExpError         the root: its text is what the user reads
+    ├── ConfigError       the config breaks rules; holds every fault
+    ├── DataError         missing, damaged or unreachable data
+    ├── OutputsError      the outputs folder cannot be written
+    ├── JobError          a job failed or cannot run; holds the end of its log
+    ├── NotFoundError     no record, model, endpoint or deployment of that name
+    ├── EndpointError     an endpoint answered with an error, or did not answer
+    ├── RefusedError      the workspace refuses the request
+    └── ServiceError      Azure failed, or cannot be reached
 
-A message is one line: where (a config key or a path), the rule, the value, the remedy.
+There is a class of its own where some code catches it. A message is one line: where (a config key
+or a path), the rule, the value, the remedy.
 """
 
 from collections.abc import Sequence
 
 
 class MnistExpError(Exception):
-    """The root of the tree: catch this one to catch them all."""
+    """The root: `except MnistExpError` catches all errors of this package."""
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """The messages to print, one fault a line."""
+        """The lines to print, one for each fault."""
         return (str(self),)
 
 
@@ -43,20 +39,20 @@ class ConfigError(MnistExpError):
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """One line for each broken rule."""
+        """The lines to print, one for each broken rule."""
         return self.faults
 
 
 class DataError(MnistExpError):
-    """Data is missing, damaged or cannot be fetched."""
+    """Data that is missing or damaged, or that cannot be downloaded."""
 
 
 class OutputsError(MnistExpError):
-    """The outputs folder cannot be written: permissions, a full disk, a file in the way."""
+    """An outputs folder that cannot be written: permissions, a full disk, a file in the way."""
 
 
 class JobError(MnistExpError):
-    """A job failed or could not be run.
+    """A job that failed or cannot run.
 
     Args:
         message: What happened, with the log's path.
@@ -69,36 +65,20 @@ class JobError(MnistExpError):
 
 
 class NotFoundError(MnistExpError):
-    """A record, model, endpoint or deployment of that name does not exist."""
-
-
-class ConflictError(MnistExpError):
-    """A name or a port is taken, or the thing to change is in use."""
+    """A record, model, endpoint or deployment that does not exist."""
 
 
 class EndpointError(MnistExpError):
-    """An endpoint answered with an error, or did not answer."""
+    """An endpoint that answered with an error, or did not answer."""
 
 
-class UnsupportedError(MnistExpError):
-    """The chosen workspace cannot do what was asked."""
+class RefusedError(MnistExpError):
+    """A request that the workspace does not allow.
 
-
-class AuthenticationError(MnistExpError):
-    """Nobody is signed in, or the service does not accept who we are."""
-
-
-class AccessError(MnistExpError):
-    """We are known, and a role is missing."""
-
-
-class QuotaError(MnistExpError):
-    """The service has no more machines, or cores, for us."""
-
-
-class ThrottledError(MnistExpError):
-    """The service wants fewer requests."""
+    A name or port is taken, the workspace has no such feature, the sign-in or a role is missing,
+    the quota is used up, or Azure gets too many requests.
+    """
 
 
 class ServiceError(MnistExpError):
-    """The service failed, refused what was asked, or cannot be reached."""
+    """A failure of Azure: it failed, rejected a request as invalid, or cannot be reached."""

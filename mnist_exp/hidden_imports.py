@@ -1,4 +1,4 @@
-"""Imports that go without a package which they would load, though they could do without it."""
+"""Imports without an optional package that takes long to load."""
 
 import sys
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def absent(*names: str) -> Iterator[None]:
-    """Make packages that are not imported yet look as if they were not installed, for the moment.
+    """Make packages look not installed while the block runs, unless they are imported already.
 
     None in sys.modules makes an import raise ModuleNotFoundError:
     https://docs.python.org/3/reference/import.html#the-module-cache

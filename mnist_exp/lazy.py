@@ -1,4 +1,4 @@
-"""Late imports: what only some commands need, and is slow to import.
+"""Late imports of slow libraries that only some commands need.
 
 `mnist-exp --help` and `--cfg job` import none of azure, mlflow, numpy and matplotlib.
 """
@@ -9,7 +9,7 @@ from pathlib import Path
 from types import ModuleType
 
 from mnist_exp.config import ExperimentConfig, WorkspaceType
-from mnist_exp.errors import UnsupportedError
+from mnist_exp.errors import RefusedError
 from mnist_exp.workspaces.base import Workspace
 
 # Importing inside functions is what this module is for.
@@ -17,17 +17,17 @@ from mnist_exp.workspaces.base import Workspace
 
 
 def open_workspace(config: ExperimentConfig, outputs: Path) -> Workspace:
-    """Return the workspace that the config chooses; nothing is written yet.
+    """Return the config's workspace; nothing is written yet.
 
     Raises:
-        UnsupportedError: Azure's packages are not installed.
+        RefusedError: Azure's packages are not installed.
     """
     if config.workspace.type is WorkspaceType.azure:
         _show_plugin()
         try:
             from mnist_exp.workspaces.azure import open_azure_workspace
         except ModuleNotFoundError as error:
-            raise UnsupportedError(
+            raise RefusedError(
                 f"workspace: azure needs the package {error.name}, which is not installed; "
                 'pip install "mnist-exp[azure]"'
             ) from error
@@ -38,12 +38,12 @@ def open_workspace(config: ExperimentConfig, outputs: Path) -> Workspace:
     return LocalWorkspace(outputs)
 
 
-#: What MLflow loads whenever it is imported where it is installed, and the package azure with it.
+#: MLflow's plugin for Azure. MLflow imports it and the package azure wherever it is installed.
 _PLUGIN = "azureml.mlflow"
 
 
 def _hide_plugin() -> None:
-    """Have MLflow go without its plugin for Azure, which a store on this machine never needs."""
+    """Keep MLflow from importing its plugin for Azure, which a local store never needs."""
     # None in sys.modules makes an import raise ModuleNotFoundError:
     # https://docs.python.org/3/reference/import.html#the-module-cache
     sys.modules.setdefault(_PLUGIN, None)  # type: ignore[arg-type]
@@ -51,27 +51,27 @@ def _hide_plugin() -> None:
 
 
 def _show_plugin() -> None:
-    """Undo that: another variant of the same command may have run on this machine."""
+    """Undo `_hide_plugin`: an earlier variant of the command may have used the local workspace."""
     if sys.modules.get(_PLUGIN, sys) is None:
         del sys.modules[_PLUGIN]
 
 
 def figures() -> ModuleType:
-    """Return `mnist_exp.report.figures`: matplotlib."""
+    """Return `mnist_exp.report.figures`, which imports matplotlib."""
     from mnist_exp.report import figures as module
 
     return module
 
 
 def insights() -> ModuleType:
-    """Return `mnist_exp.report.insights`: optuna."""
+    """Return `mnist_exp.report.insights`, which imports optuna."""
     from mnist_exp.report import insights as module
 
     return module
 
 
 def datasets() -> ModuleType:
-    """Return `mnist_exp.datasets`: numpy and pooch."""
+    """Return `mnist_exp.datasets`, which imports numpy and pooch."""
     from mnist_exp import datasets as module
 
     return module

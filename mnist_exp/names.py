@@ -1,22 +1,24 @@
-"""Names: Azure's rules for them, and new ones for jobs and endpoints.
+"""Azure's rules for names, and new names for jobs and endpoints.
 
 https://learn.microsoft.com/azure/machine-learning/how-to-manage-quotas
 """
 
 import re
 import secrets
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import cache, partial
 
-#: Endpoints and deployments alike.
+#: Name of an endpoint or a deployment.
 _ENDPOINT_NAME = re.compile(r"[a-zA-Z]([-a-zA-Z0-9]*[a-zA-Z0-9])?")
 _COMPUTE_NAME = re.compile(r"[a-zA-Z][-a-zA-Z0-9]*")
-#: That an MLflow parameter's name may have: inputs and swept keys become parameters.
+#: Maximum length of an MLflow parameter's name; inputs and swept keys become parameters.
 MOST_LETTERS = 250
 _INPUT_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*(\.[a-zA-Z_][a-zA-Z0-9_]*)*")
 
 
 def endpoint_name_fault(name: str) -> str | None:
-    """Return the rule that an endpoint's or deployment's name breaks, None if it breaks none."""
+    """Return the rule that an endpoint's or deployment's name breaks; None for a valid name."""
     if 3 <= len(name) <= 32 and _ENDPOINT_NAME.fullmatch(name):
         return None
     return (
@@ -26,14 +28,14 @@ def endpoint_name_fault(name: str) -> str | None:
 
 
 def compute_name_fault(name: str) -> str | None:
-    """Return the rule that a compute target's name breaks, None if it breaks none."""
+    """Return the rule that a compute target's name breaks; None for a valid name."""
     if 3 <= len(name) <= 24 and _COMPUTE_NAME.fullmatch(name):
         return None
     return f"must be 3 to 24 letters, digits and hyphens and begin with a letter, got {name!r}"
 
 
 def input_name_fault(name: str) -> str | None:
-    """Return the rule that an input's or output's name breaks, None if it breaks none."""
+    """Return the rule that an input's or output's name breaks; None for a valid name."""
     if len(name) > MOST_LETTERS:
         return f"must have at most {MOST_LETTERS} letters, got {len(name)}"
     if _INPUT_NAME.fullmatch(name):
@@ -42,5 +44,13 @@ def input_name_fault(name: str) -> str | None:
 
 
 def new_job_name(stage: str) -> str:
-    """Return a name for a job: sorted by time, unique without asking anyone."""
+    """Return a unique name for a job; names sort by time."""
     return f"{stage}_{datetime.now(UTC):%Y%m%d_%H%M%S}_{secrets.token_hex(3)}"
+
+
+def suffix_drawn_once() -> Callable[[], str]:
+    """Return a function that draws 8 hex digits at its first call and repeats them afterwards.
+
+    One command names its new endpoint several times: in its checks and when it creates it.
+    """
+    return cache(partial(secrets.token_hex, 4))

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mnist_exp.errors import ConflictError
+from mnist_exp.errors import RefusedError
 
 #: What a user does who wants another job.
 START_ANOTHER = "leave run= and resume= out to start another"
@@ -59,7 +59,7 @@ def require_same_job(job: str, kept: Mapping[str, Any], given: Mapping[str, Any]
     """Check that nothing differs.
 
     Raises:
-        ConflictError: The job was submitted with other values.
+        RefusedError: The job was submitted with other values.
     """
     for difference in differences(kept, given):
-        raise ConflictError(difference.message(job))
+        raise RefusedError(difference.message(job))

@@ -1,8 +1,12 @@
-"""What to do, as frozen values: the only thing that a workspace sees.
+"""What to do, as values: the only thing that a workspace sees.
 
-Built from the config by `mnist_exp.build` (pure), acted on by a `Workspace`.
-Field names are Azure ML's; templates keep our spelling (`{{inputs.x}}`) until a workspace
-renders them (local) or translates them to `${{inputs.x}}` (azure).
+`mnist_exp.build` builds specs from the config, and a `Workspace` acts on them.
+Field names are Azure ML's. Commands keep our spelling (`{{inputs.x}}`) until a workspace fills them
+in (local) or translates them to `${{inputs.x}}` (azure).
+
+Where a spec and a config group have the same content, the spec holds the group itself: compute,
+environment, data, distribution, request settings, probes. A new field of such a group needs no
+second definition.
 """
 
 from collections.abc import Mapping
@@ -11,11 +15,11 @@ from pathlib import Path
 
 from mnist_exp.config import (
     AuthMode,
-    ComputeTier,
-    ComputeType,
-    DataType,
-    DistributionType,
-    EnvType,
+    ComputeConfig,
+    DataConfig,
+    DeploymentConfig,
+    DistributionConfig,
+    EnvConfig,
     Identity,
     KeyName,
 )
@@ -29,24 +33,14 @@ Literal = str | int | float | bool
 
 
 @dataclass(frozen=True)
-class DataSpec:
-    """The digits, before anyone has fetched them."""
-
-    type: DataType
-    path: Path | None = None
-    url: str | None = None
-    azure_path: str | None = None
-    cache_dir: Path | None = None
-
-
-@dataclass(frozen=True)
 class PathInput:
     """A job input that is a file or a folder.
 
-    `path` is a local path, a URI, or the data group's digits.
+    Attributes:
+        path: A local path, a URI, or the data group, which stands for the folder of its digits.
     """
 
-    path: Path | str | DataSpec
+    path: Path | str | DataConfig
     type: str = "uri_folder"
     mode: str = "ro_mount"
 
@@ -60,51 +54,16 @@ class OutputSpec:
 
 
 @dataclass(frozen=True)
-class EnvironmentSpec:
-    """The software of a job or deployment."""
-
-    type: EnvType
-    name: str | None = None
-    image: str | None = None
-    conda_file: Path | None = None
-
-
-@dataclass(frozen=True)
-class ComputeSpec:
-    """A compute target; `idle_time_before_scale_down` in seconds.
-
-    `evict_after_epochs` is a drill of the local workspace: the first attempt of a training job is
-    evicted when it has logged its metrics so many times.
-    """
-
-    type: ComputeType
-    name: str
-    size: str | None = None
-    min_instances: int = 0
-    max_instances: int = 1
-    idle_time_before_scale_down: int = 120
-    tier: ComputeTier = ComputeTier.dedicated
-    evict_after_epochs: int | None = None
-
-
-@dataclass(frozen=True)
-class Distribution:
-    """How a job's processes work together, in Azure ML's words."""
-
-    type: DistributionType
-    worker_count: int
-
-
-@dataclass(frozen=True)
 class CommandJob:
     """One run of a command: Azure ML's command job.
 
     Attributes:
-        name: Unique in the workspace; made before the job is sent.
+        name: Unique in the workspace; created before the job is submitted.
         command: With `{{inputs.x}}`, `{{outputs.x}}` and `[[optional {{inputs.y}}]]`.
-        quoted: Whether the local workspace shell-quotes what it inserts. True for commands that
-            we derived from a script; Azure ML itself never quotes.
-        timeout: Seconds of running.
+        quoted: Whether the local workspace shell-quotes each inserted value. True for a command
+            that we derived from a script. Azure ML itself never quotes.
+        timeout: Maximum duration in seconds.
+        distribution: None for a job of one process.
     """
 
     name: str
@@ -112,19 +71,19 @@ class CommandJob:
     display_name: str
     command: str
     quoted: bool
-    compute: ComputeSpec
-    environment: EnvironmentSpec
+    compute: ComputeConfig
+    environment: EnvConfig
     code: Path | None = None
     inputs: Mapping[str, Literal | PathInput] = field(default_factory=dict)
     outputs: Mapping[str, OutputSpec] = field(default_factory=dict)
     environment_variables: Mapping[str, str] = field(default_factory=dict)
     identity: Identity | None = None
     timeout: int | None = None
-    distribution: Distribution | None = None
+    distribution: DistributionConfig | None = None
 
     @property
     def worker_count(self) -> int:
-        """How many processes run the command."""
+        """The number of processes that run the command."""
         return self.distribution.worker_count if self.distribution else 1
 
 
@@ -132,11 +91,10 @@ class CommandJob:
 class SweepJob:
     """A hyperparameter search over a command job: Azure ML's sweep job.
 
-    `trial.command` refers to swept inputs as `{{search_space.x}}`.
-
     Attributes:
-        fail_fast: Whether a trial that fails ends the sweep; ours, Azure ML has no such thing.
-        fail_on_failed_trials: Whether one that has failed makes the sweep Failed at its end.
+        trial: The job of each trial. Its command refers to swept inputs as `{{search_space.x}}`.
+        fail_fast: Whether the first failed trial ends the sweep. Azure ML has no such setting.
+        fail_on_failed_trials: Whether a failed trial makes the sweep Failed when it ends.
     """
 
     name: str
@@ -167,37 +125,20 @@ class ModelSpec:
 
 
 @dataclass(frozen=True)
-class RequestSettings:
-    """Azure ML's limits of a deployment's requests."""
-
-    request_timeout_ms: int = 5000
-    max_concurrent_requests_per_instance: int = 1
-
-
-@dataclass(frozen=True)
-class ProbeSettings:
-    """Azure ML's probe of a container; seconds, and looks in a row."""
-
-    initial_delay: float = 10
-    period: float = 10
-    timeout: float = 2
-    success_threshold: int = 1
-    failure_threshold: int = 30
-
-
-@dataclass(frozen=True)
 class EndpointSpec:
-    """An online endpoint; what is None or empty stays as it is, or gets Azure ML's default.
+    """An online endpoint to create or update.
+
+    A field that is None or empty keeps its value, or gets Azure ML's default at a new endpoint.
 
     Attributes:
-        auth_mode: None is key for a new endpoint.
+        auth_mode: None means `key` at a new endpoint.
         description: Text shown with the endpoint.
-        traffic: Deployment name -> percent; a sum of 0 or 100. Empty leaves it as it is.
-        mirror_traffic: One deployment -> percent of the requests that it gets a copy of, at most
-            50. Empty leaves it as it is; 0 ends it.
-        regenerate_key: This key is made anew.
-        token_lifetime: Seconds, for aml_token; None is an hour for a new endpoint.
-        ttl: Seconds from now after which the endpoint deletes itself; None changes nothing.
+        traffic: Deployment name -> percent; the sum is 0 or 100.
+        mirror_traffic: Deployment name -> percent of the requests that are copied to it; one name,
+            at most 50. 0 ends the copying.
+        regenerate_key: The key that is replaced by a new one.
+        token_lifetime: Seconds, for `aml_token`; None means an hour at a new endpoint.
+        ttl: Seconds from now after which the endpoint deletes itself.
         port: Port on 127.0.0.1 of a local endpoint; None takes a free one.
     """
 
@@ -212,28 +153,21 @@ class EndpointSpec:
     port: int | None = None
 
 
-@dataclass(frozen=True)
-class DeploymentSpec:
-    """A deployment of a registered model behind an endpoint.
+@dataclass(kw_only=True)
+class DeploymentSpec(DeploymentConfig):
+    """A deployment of a registered model: the config's deployment, its endpoint and its model.
+
+    The class extends the config's, so that a new field of a deployment is written down once. It
+    is not frozen, because no frozen dataclass may extend a mutable one. No code changes it after
+    `mnist_exp.build`.
 
     Attributes:
+        endpoint: The endpoint's name.
         model: `name:version` of a registered model.
-        code: Folder that holds the scoring script.
-        scoring_script: None for a model of type mlflow_model, which needs none.
     """
 
-    name: str
     endpoint: str
     model: str
-    code: Path | None
-    scoring_script: str | None
-    environment: EnvironmentSpec
-    instance_type: str
-    instance_count: int = 1
-    environment_variables: Mapping[str, str] = field(default_factory=dict)
-    request_settings: RequestSettings = field(default_factory=RequestSettings)
-    liveness_probe: ProbeSettings = field(default_factory=ProbeSettings)
-    readiness_probe: ProbeSettings = field(default_factory=ProbeSettings)
 
 
 def parse_model_reference(reference: str) -> tuple[str, str]:

@@ -1,8 +1,8 @@
 """Command templates: `{{inputs.x}}`, `{{outputs.x}}`, `{{search_space.x}}`, `[[optional]]`.
 
-Azure ML's own spelling, `${{inputs.x}}` and `$[[...]]`, would be read by Hydra as an
-interpolation, so config files leave out the dollar sign. Double brackets without a reference
-inside are bash's own (`[[ -f model.h5 ]]`) and stay; a bash test of a reference is `test ...`.
+Azure ML writes `${{inputs.x}}` and `$[[...]]`. Hydra would read the dollar sign as an
+interpolation, so config files leave it out. Double brackets without a reference inside are bash's
+own test (`[[ -f model.h5 ]]`) and do not change. Use `test ...` for a bash test of a reference.
 https://learn.microsoft.com/azure/machine-learning/reference-yaml-job-command
 """
 
@@ -16,14 +16,14 @@ from mnist_exp.sweeps.space.keys import azure_name
 _REFERENCE = re.compile(r"\{\{\s*(inputs|outputs|search_space)\.([A-Za-z_][A-Za-z0-9_.]*)\s*\}\}")
 _OPTIONAL = re.compile(r"\[\[(.*?)\]\]", re.DOTALL)
 _MISREAD = re.compile(r"\{\{\s*[A-Za-z_][\w.-]*\s*\}\}")
-# Bash's own test has a blank behind its brackets.
+# In bash's own test a blank follows the brackets.
 _UNCLOSED = re.compile(r"\[\[[^\s\[]\S*")
 
 
 def references(command: str) -> dict[tuple[str, str], bool]:
-    """Return each (kind, name) that the command refers to, and whether it is required.
+    """Return each (kind, name) that the command refers to, and whether a value is required.
 
-    A name that stands only inside `[[...]]` is not required.
+    A name is not required if all its references stand inside `[[...]]`.
     """
     required = {match.groups() for match in _REFERENCE.finditer(_OPTIONAL.sub("", command))}
     every = {match.groups() for match in _REFERENCE.finditer(command)}
@@ -31,10 +31,10 @@ def references(command: str) -> dict[tuple[str, str], bool]:
 
 
 def unreadable(command: str) -> list[str]:
-    """Return the parts of a command that were meant as references, and are none.
+    """Return the parts of a command that are probably misspelt references.
 
-    Words in double braces that begin with a letter (`{{input.x}}`, `{{x}}`), and optional parts
-    that are not closed. Other programs' templates (`{{.Names}}`) are theirs.
+    These are words in double braces that begin with a letter (`{{input.x}}`, `{{x}}`) and optional
+    parts that are not closed. Templates of other programs (`{{.Names}}`) are left out.
     """
     rest = _REFERENCE.sub("", command)
     unclosed = _UNCLOSED.findall(_OPTIONAL.sub("", command))
@@ -46,7 +46,7 @@ def swept(command: str, names: Mapping[str, str]) -> str:
 
     Args:
         command: The template.
-        names: Input -> its key in the search space; mostly the same.
+        names: Input -> its key in the search space, usually the same name.
     """
 
     def replaced(match: re.Match[str]) -> str:
@@ -64,8 +64,8 @@ def render(
 
     Args:
         command: The template.
-        values: (kind, name) -> text. An optional part with a name that is missing disappears.
-        quote: Applied to each inserted text. Azure ML inserts it as it is.
+        values: (kind, name) -> text. An optional part is left out if one of its names is missing.
+        quote: Applied to each inserted text. Azure ML inserts the text unchanged.
 
     Raises:
         KeyError: A required reference has no value.
@@ -84,8 +84,8 @@ def render(
     return _REFERENCE.sub(value, _OPTIONAL.sub(optional, command))
 
 
-def azure_form(command: str) -> str:
-    """Return the command in Azure ML's own spelling."""
+def azure_command(command: str) -> str:
+    """Return the command in Azure ML's spelling."""
 
     def optional(match: re.Match[str]) -> str:
         return f"${match[0]}" if _REFERENCE.search(match[1]) else match[0]
@@ -98,21 +98,21 @@ def azure_form(command: str) -> str:
 
 
 def literal_text(value: str | int | float | bool) -> str:
-    """Return a value as YAML and Azure ML spell it, which is not always as Python does."""
+    """Return a value as text in the spelling of YAML and Azure ML, e.g. `true`."""
     return str(value).lower() if isinstance(value, bool) else _number_text(value)
 
 
 def drawn_text(value: object) -> str:
-    """Return a drawn value as a trial gets it: a whole number without a fraction.
+    """Return a drawn value as the text that a trial gets; whole numbers have no fraction.
 
-    Runs on Azure ML show a quniform's 65.0 as `65` on the command line. Of other expressions
-    nothing is published: the same is done, so that the text depends on the value alone.
+    Published runs on Azure ML show a quniform's 65.0 as `65` on the command line. Other expressions
+    use the same rule, so that the text depends only on the value.
     """
     text = _number_text(value)
     return text.removesuffix(".0") if isinstance(value, float) else text
 
 
 def _number_text(value: object) -> str:
-    # A script's argparse takes -5e-05 for an option of its own, and -0.00005 for a number.
+    # argparse reads -5e-05 as an option of the script, but -0.00005 as a number.
     is_misread = isinstance(value, float) and value < 0 and math.isfinite(value)
     return f"{Decimal(str(value)):f}" if is_misread else str(value)

@@ -1,44 +1,130 @@
-"""What tests of the command line and of whole processes share."""
+"""Rules for the whole suite: loopback only, external tests, groups of tests, nothing left open."""
 
 import compileall
-import json
+import gc
 import os
-import shutil
 import signal
-import subprocess
-import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from mnist_exp.workspaces.local.tracking.database import STORE_NAME
 from tests.azure_emulator.certificates import Certificates, make_certificates
 from tests.guard.sitecustomize import LOG_VARIABLE, install
+from tests.support.external_use import ExternalUse, leaks_found_by_collecting
+from tests.support.paths import REPOSITORY
 
-pytest_plugins = ["tests.support.azure_commands"]
+# A module stands before those that import it: pytest rewrites assertions only as it imports them.
+pytest_plugins = [
+    "tests.support.command_line",
+    "tests.support.in_process",
+    "tests.support.tutorial",
+    "tests.support.azure_commands",
+]
 
-# A shell that starts this in the background has it ignore these, and so would every command that is
-# tested; a handler, unlike that, is not handed on.
-for _number, _usual in (
+#: Folders whose tests are external: the tests start processes, or open MLflow stores or sockets.
+#: A single file or test has the mark `external`. Any other test that does so fails.
+EXTERNAL_FOLDERS = tuple(
+    REPOSITORY / "tests" / name
+    for name in (
+        *("benchmarks", "commands", "contracts", "examples", "serving", "trainer", "workspaces"),
+    )
+)
+
+#: The command line's own setting. Python's default looks for garbage after every 700 objects,
+#: which takes a fifth of the time of a short test.
+_OBJECTS_BETWEEN_COLLECTIONS = 50_000
+
+# A shell that starts pytest in the background makes it ignore these signals. Every command under
+# test would inherit that, but it does not inherit a handler.
+for _number, _default in (
     (signal.SIGINT, signal.default_int_handler),
     (signal.SIGHUP, signal.SIG_DFL),
 ):
     if signal.getsignal(_number) is signal.SIG_IGN:
-        signal.signal(_number, _usual)
+        signal.signal(_number, _default)
 
-REPOSITORY = Path(__file__).resolve().parent.parent
+_external_use = ExternalUse()
 
-GUARD = REPOSITORY / "tests" / "guard"
 
-#: Seconds after which a command is taken to hang.
-PATIENCE_S = 240
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options of this suite."""
+    parser.addoption("--fast", action="store_true", help="leave the external tests out")
+    parser.addoption("--rewrite-wire", action="store_true", help="see tests/workspaces/azure")
+    parser.addoption("--data", type=Path, help="folder with MNIST's four files, for soak tests")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Compile the packages once. The commands under test write no bytecode."""
+    gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
+    _external_use.watch()
+    if not hasattr(config, "workerinput"):
+        for name in ("mnist_exp", "trainer"):
+            compileall.compile_dir(REPOSITORY / name, quiet=1)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """With `--fast`, do not even import external tests: some import TensorFlow or Azure's SDK."""
+    if config.getoption("fast") and collection_path in EXTERNAL_FOLDERS:
+        return True
+    return None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark and order the tests, and keep tests that share a fixture on one worker."""
+    for item in items:
+        if any(folder in item.path.parents for folder in EXTERNAL_FOLDERS):
+            item.add_marker("external")
+        if not item.get_closest_marker("xdist_group") and (group := _shared_fixture(item)):
+            item.add_marker(pytest.mark.xdist_group(group))
+    # The long ones first. The short ones then fill the gaps at the end.
+    items.sort(key=_is_internal)
+    if config.getoption("fast"):
+        config.hook.pytest_deselected(items=[item for item in items if not _is_internal(item)])
+        items[:] = [item for item in items if _is_internal(item)]
+
+
+def pytest_collection_finish() -> None:
+    """Exempt what is alive now from every later search for garbage."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """Forget what earlier tests used."""
+    _external_use.found.clear()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None]:
+    """Fail a test that is external without its mark, or that left a file or socket open."""
+    yield
+    if _is_internal(item):
+        used = ", ".join(sorted(_external_use.found))
+        assert not used, f"this test used {used}: mark it with @pytest.mark.external"
+    elif leaks := leaks_found_by_collecting():
+        pytest.fail("\n".join(["this test, or its fixtures, left something open:", *leaks]))
+
+
+def _is_internal(item: pytest.Item) -> bool:
+    return item.get_closest_marker("external") is None
+
+
+def _shared_fixture(item: pytest.Item) -> str | None:
+    """Return a name for the module's fixture that a test shares with others, if there is one."""
+    assert isinstance(item, pytest.Function)
+    for name, definitions in item._fixtureinfo.name2fixturedefs.items():
+        if definitions[-1].scope == "module":
+            parameter = item.callspec.indices.get(name, "") if hasattr(item, "callspec") else ""
+            return f"{item.path.relative_to(REPOSITORY)}:{name}{parameter}"
+    return None
 
 
 @pytest.fixture(scope="session", autouse=True)
 def socket_guard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Let no test, and no command that a test runs, reach out to anything but loopback."""
+    """Let no test, and no command that a test runs, connect to anything but loopback."""
     log = tmp_path_factory.mktemp("guard") / "attempts.txt"
     os.environ[LOG_VARIABLE] = str(log)
     install()
@@ -48,112 +134,7 @@ def socket_guard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     assert not attempts, f"something tried to leave loopback:\n{attempts}"
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Compile what commands load, once: they write no bytecode themselves."""
-    if not hasattr(config, "workerinput"):
-        for name in ("mnist_exp", "trainer"):
-            compileall.compile_dir(REPOSITORY / name, quiet=1)
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    """Take options of single modules."""
-    parser.addoption("--rewrite-wire", action="store_true", help="see tests/workspaces/azure")
-    parser.addoption("--data", type=Path, help="folder with MNIST's four files, for soak tests")
-
-
-class Cli:
-    """Runs `python -m mnist_exp` as a user would, in a folder of its own."""
-
-    def __init__(self, folder: Path, cache: Path) -> None:
-        self.folder = folder
-        self.environment = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.startswith(("AZURE", "HYDRA", "MLFLOW", "MNIST_EXP", "PYTHON"))
-        } | {"XDG_CACHE_HOME": str(cache), "COLUMNS": "120", "PYTHONDONTWRITEBYTECODE": "1"}
-        # Commands stay on loopback as the tests themselves do.
-        self.environment |= {"PYTHONPATH": str(GUARD), LOG_VARIABLE: os.environ[LOG_VARIABLE]}
-
-    @property
-    def outputs(self) -> Path:
-        """The outputs folder below the folder that commands run in."""
-        return self.folder / "outputs"
-
-    def command(self, *arguments: str) -> list[str]:
-        """Return the argument list of a call."""
-        return [sys.executable, "-m", "mnist_exp", *arguments]
-
-    def __call__(
-        self, *arguments: str, env: Mapping[str, str] | None = None
-    ) -> "subprocess.CompletedProcess[str]":
-        """Run a command to its end."""
-        return subprocess.run(
-            self.command(*arguments),
-            cwd=self.folder,
-            env={**self.environment, **(env or {})},
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE_S,
-            check=False,
-        )
-
-    def ok(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
-        """Run a command that must succeed."""
-        done = self(*arguments)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done
-
-    def records(self, stage: str) -> list[dict[str, Any]]:
-        """Return the records of a stage, oldest first."""
-        lines = (self.outputs / "index.jsonl").read_text(encoding="utf-8").splitlines()
-        entries = [json.loads(line) for line in lines]
-        return [
-            json.loads(Path(entry["folder"], "run.json").read_text(encoding="utf-8"))
-            for entry in entries
-            if entry["stage"] == stage
-        ]
-
-
 @pytest.fixture(scope="session")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
-    """An authority of this run and a certificate for 127.0.0.1, for the emulator of Azure."""
+    """A certificate authority and its certificate for 127.0.0.1, for the emulator of Azure."""
     return make_certificates(tmp_path_factory.mktemp("certificates"))
-
-
-@pytest.fixture(scope="session")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cache folder that the tests of one worker share."""
-    return tmp_path_factory.mktemp("cache")
-
-
-@pytest.fixture
-def cli(tmp_path: Path, cache: Path) -> Cli:
-    """The command line, in an empty folder."""
-    return Cli(tmp_path, cache)
-
-
-@pytest.fixture(scope="session")
-def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An MLflow store without runs, to be copied: to make one takes seconds."""
-    folder = tmp_path_factory.mktemp("store")
-    (folder / "artifacts").mkdir()
-    # MLflow, which few of the tests that share this file need.
-    from mnist_exp.workspaces.local.tracking.store import Tracking  # noqa: PLC0415
-
-    Tracking(folder).start("empty", "empty", folder / "artifacts", {})
-    return folder / STORE_NAME
-
-
-@pytest.fixture
-def stored_cli(tmp_path: Path, cache: Path, empty_store: Path) -> Cli:
-    """The command line, in a folder whose outputs have an MLflow store."""
-    cli = Cli(tmp_path, cache)
-    cli.outputs.mkdir()
-    shutil.copyfile(empty_store, cli.outputs / STORE_NAME)
-    return cli
-
-
-@pytest.fixture(scope="session")
-def make_cli(cache: Path) -> Callable[[Path], Cli]:
-    """For fixtures of a wider scope: the command line in a folder of the caller's."""
-    return lambda folder: Cli(folder, cache)

@@ -4,22 +4,28 @@ import pytest
 
 from mnist_exp.build import (
     command_job,
-    compute_spec,
-    data_spec,
     deployment_spec,
     endpoint_spec,
     model_spec,
     script_command,
     sweep_job,
 )
-from mnist_exp.config import ComputeTier, ComputeType, DataType, EnvType, ExperimentConfig, Identity
+from mnist_exp.config import (
+    ComputeTier,
+    ComputeType,
+    DataConfig,
+    DataType,
+    EnvType,
+    ExperimentConfig,
+    Identity,
+)
 from mnist_exp.errors import ConfigError
-from mnist_exp.specs import CommandJob, DataSpec, ModelSpec, OutputSpec, PathInput
+from mnist_exp.specs import CommandJob, ModelSpec, OutputSpec, PathInput
 from mnist_exp.sweeps.space.expressions import Choice, LogUniform
 from mnist_exp.sweeps.stopping.policies import BanditPolicy
 from mnist_exp.templates import references
-from tests.composing import fresh_config
-from tests.conftest import REPOSITORY
+from tests.support.configs import fresh_config
+from tests.support.paths import REPOSITORY
 
 
 @pytest.fixture
@@ -39,7 +45,7 @@ def test_the_tutorials_job(tutorial: ExperimentConfig) -> None:
     assert values == {"batch_size": 64, "learning_rate": 0.01, "epochs": 20, "seed": 42}
     assert job.inputs["first_layer_neurons"] == 256
     assert job.inputs["second_layer_neurons"] == 128
-    assert job.inputs["data_folder"] == PathInput(DataSpec(DataType.sample))
+    assert job.inputs["data_folder"] == PathInput(DataConfig(DataType.sample))
     assert job.command.startswith("python train.py --data-folder {{inputs.data_folder}} ")
     assert "--first-layer-neurons {{inputs.first_layer_neurons}}" in job.command
     assert {name for kind, name in references(job.command) if kind == "inputs"} == set(job.inputs)
@@ -85,7 +91,7 @@ def test_a_search_space_key_of_no_input_is_added_to_a_scripts_command(
     assert "drop_out" not in trial.inputs
 
 
-def test_a_users_command_stays_his_own(tutorial: ExperimentConfig) -> None:
+def test_a_users_command_is_not_changed(tutorial: ExperimentConfig) -> None:
     tutorial.job.script, tutorial.job.command = None, "fit {{inputs.lr}} [[--mu {{inputs.mu}}]]"
     tutorial.job.inputs = {"lr": 0.1}
     tutorial.sweep.search_space = {"lr": {"type": "choice", "values": [0.1]}}
@@ -141,7 +147,7 @@ def test_script_command() -> None:
 
 
 def test_the_tutorials_cluster() -> None:
-    spec = compute_spec(fresh_config("stage=compute", "compute=gpu_cluster"))
+    spec = fresh_config("stage=compute", "compute=gpu_cluster").compute
     assert (spec.type, spec.name, spec.size) == (
         ComputeType.amlcompute,
         "gpu-cluster",
@@ -167,18 +173,18 @@ def test_the_tutorials_endpoint(tutorial: ExperimentConfig) -> None:
     assert endpoint.traffic == {}
     deployment = deployment_spec(tutorial, endpoint.name, "run-model-example:3")
     assert (deployment.name, deployment.endpoint) == ("tff-blue", endpoint.name)
-    assert (deployment.code, deployment.scoring_script) == (REPOSITORY / "trainer", "score.py")
+    assert (deployment.code, deployment.scoring_script) == (str(REPOSITORY / "trainer"), "score.py")
     assert (deployment.instance_type, deployment.instance_count) == ("Standard_DS3_v2", 1)
     assert deployment.model == "run-model-example:3"
     assert deployment.request_settings.request_timeout_ms == 5000
     assert deployment.environment.type is EnvType.conda
-    assert deployment.environment.conda_file == REPOSITORY / "trainer" / "conda-score.yaml"
+    assert deployment.environment.conda_file == str(REPOSITORY / "trainer" / "conda-score.yaml")
     assert endpoint_spec(tutorial, "x", {"tff-blue": 100}).traffic == {"tff-blue": 100}
 
 
 def test_data_of_a_folder() -> None:
     config = fresh_config("stage=train", "data=folder", "data.path=/digits")
-    assert data_spec(config.data) == DataSpec(DataType.folder, Path("/digits"))
+    assert config.data == DataConfig(DataType.folder, "/digits")
 
 
 def test_building_changes_nothing(tutorial: ExperimentConfig) -> None:

@@ -1,5 +1,6 @@
-"""What the documentation tells the reader to type is there and breaks no rule."""
+"""Every command in the documentation exists and breaks no rule."""
 
+import ast
 import re
 import shlex
 from pathlib import Path
@@ -7,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from mnist_exp import checks
-from mnist_exp.cli.arguments import ordered
-from tests.composing import config
-from tests.conftest import REPOSITORY
+from mnist_exp.cli.arguments import flags_and_overrides
+from tests.support.configs import config
+from tests.support.paths import REPOSITORY
 
 PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -23,7 +24,7 @@ def blocks(page: Path, language: str) -> list[str]:
 
 
 def commands(program: str) -> list[str]:
-    """Return each line of a shell block that runs a program, without its comment."""
+    """Return the lines of shell blocks that run a program, without comments."""
     lines = [line for page in PAGES for text in blocks(page, "sh") for line in text.splitlines()]
     return [shlex.join(words) for line in lines if (words := shlex.split(line, comments=True))
             and words[0] == program]  # fmt: skip
@@ -31,7 +32,7 @@ def commands(program: str) -> list[str]:
 
 @pytest.fixture
 def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with what README has its reader write."""
+    """A folder with the files that the README asks its reader to write."""
     (job,) = blocks(PAGES[0], "yaml")
     written = {"mine/job/mine.yaml": job, "mine/code/fit.py": "", "DIR/x": "", "request.json": "{}"}
     for name, text in written.items():
@@ -43,16 +44,13 @@ def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_there_is_something_to_type() -> None:
+def test_commands_are_found() -> None:
     assert len(commands("mnist-exp")) > 40
 
 
 @pytest.mark.parametrize("command", sorted(set(commands("mnist-exp"))))
 def test_a_command_composes_and_breaks_no_rule(command: str, reader: Path) -> None:
-    flags, overrides = [], []
-    for word in ordered(shlex.split(command)[1:]):
-        # Words with `=` are overrides; a flag's value here never has one.
-        (overrides if "=" in word else flags).append(word)
+    flags, overrides = flags_and_overrides(shlex.split(command)[1:])
     config_dir = (
         reader / flags[flags.index("--config-dir") + 1] if "--config-dir" in flags else None
     )
@@ -65,7 +63,7 @@ def test_a_command_composes_and_breaks_no_rule(command: str, reader: Path) -> No
 
 
 def _variant(overrides: list[str], number: int) -> list[str]:
-    """Return one of a multirun's choices; none of them has a comma of its own."""
+    """Return the overrides of one variant of a multirun. No value has a comma of its own."""
     choices = [override.partition("=")[::2] for override in overrides]
     return [
         f"{key}={values[min(number, len(values) - 1)]}"
@@ -89,3 +87,28 @@ def test_a_make_target_exists(command: str) -> None:
     makefile = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
     targets = [word for word in shlex.split(command)[1:] if "=" not in word]
     assert all(re.search(rf"^{re.escape(target)}:", makefile, re.MULTILINE) for target in targets)
+
+
+#: `file.py:Class.method` or `file.py` in CONTRIBUTING, below the package or the repository.
+PLACE = re.compile(r"`([\w/]+\.py)(?::([\w.]+))?`")
+PLACES = sorted(set(PLACE.findall((REPOSITORY / "CONTRIBUTING.md").read_text(encoding="utf-8"))))
+
+
+def test_contributing_names_places() -> None:
+    assert sum(bool(name) for _, name in PLACES) > 25
+
+
+@pytest.mark.parametrize(("path", "name"), PLACES)
+def test_a_place_that_contributing_names_exists(path: str, name: str) -> None:
+    files = [
+        file
+        for folder in ("mnist_exp", "trainer", "tests")
+        for file in (REPOSITORY / folder).rglob("*.py")
+        if file.relative_to(REPOSITORY).as_posix().endswith(f"/{path}")
+        or file.relative_to(REPOSITORY).as_posix() == path
+    ]
+    assert files, path
+    body = ast.parse(files[0].read_text(encoding="utf-8")).body
+    for part in name.split(".") if name else ():
+        (found,) = (node for node in body if getattr(node, "name", None) == part)
+        body = getattr(found, "body", [])

@@ -6,7 +6,7 @@ from mnist_exp.names import compute_name_fault, endpoint_name_fault, input_name_
 
 
 @pytest.mark.parametrize("name", ["abc", "tff-dnn-endpoint-0123abcd", "A1-", "a" * 32])
-def test_endpoint_names_of_azures_rule(name: str) -> None:
+def test_valid_endpoint_names(name: str) -> None:
     fault = endpoint_name_fault(name)
     assert (fault is None) == (not name.endswith("-"))
 
@@ -14,7 +14,7 @@ def test_endpoint_names_of_azures_rule(name: str) -> None:
 @pytest.mark.parametrize(
     "name", ["", "ab", "a" * 33, "9lives", "-ab", "ab-", "a_b", "a.b", "aü0", "abc\n"]
 )
-def test_endpoint_names_that_break_it(name: str) -> None:
+def test_invalid_endpoint_names(name: str) -> None:
     fault = endpoint_name_fault(name)
     assert fault is not None
     assert fault.startswith("must be 3 to 32 letters")
@@ -22,26 +22,26 @@ def test_endpoint_names_that_break_it(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["cpu-cluster", "gpu", "A" * 24, "ab-"])
-def test_compute_names_of_azures_rule(name: str) -> None:
+def test_valid_compute_names(name: str) -> None:
     assert compute_name_fault(name) is None
 
 
 @pytest.mark.parametrize("name", ["", "ab", "a" * 25, "1abc", "a_bc", "abc\n"])
-def test_compute_names_that_break_it(name: str) -> None:
+def test_invalid_compute_names(name: str) -> None:
     assert "3 to 24" in (compute_name_fault(name) or "")
 
 
 @pytest.mark.parametrize("name", ["x", "_x", "learning_rate", "model.lr", "a1._b2"])
-def test_input_names_of_azures_rule(name: str) -> None:
+def test_valid_input_names(name: str) -> None:
     assert input_name_fault(name) is None
 
 
 @pytest.mark.parametrize("name", ["", "1x", "a-b", "a b", ".a", "a.", "a..b", "a.1", "ä", "a\n"])
-def test_input_names_that_break_it(name: str) -> None:
+def test_invalid_input_names(name: str) -> None:
     assert repr(name) in (input_name_fault(name) or "")
 
 
-def test_a_name_that_mlflow_would_refuse_is_too_long() -> None:
+def test_a_name_that_is_too_long_for_mlflow_is_invalid() -> None:
     assert input_name_fault("a" * 250) is None
     assert "at most 250 letters" in (input_name_fault("a" * 251) or "")
 

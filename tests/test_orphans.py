@@ -3,6 +3,10 @@
 import subprocess
 import sys
 
+import pytest
+
+pytestmark = pytest.mark.external
+
 #: The beginning of each script. `leave` starts an orphan process that sleeps in a session of its
 #: own, without any environment variable.
 PRELUDE = """

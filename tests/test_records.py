@@ -71,6 +71,7 @@ records.write_json(Path(sys.argv[1]), {"new": "x" * 100_000})
 """
 
 
+@pytest.mark.external
 def test_a_kill_leaves_the_old_file_whole(tmp_path: Path) -> None:
     path = tmp_path / "run.json"
     write_json(path, {"old": 1})

@@ -1,12 +1,17 @@
-"""What must be quick stays quick: it imports nothing that is slow."""
+"""Commands that must be quick import nothing slow."""
 
+import json
 import subprocess
 import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-#: None of these is needed to compose a config; together they take ten seconds to import.
+pytestmark = pytest.mark.external
+
+#: Packages that composing a config does not need; together they take ten seconds to import.
 SLOW = {
     "azure",
     "azureml",
@@ -24,58 +29,79 @@ SLOW = {
     "uvicorn",
 }
 
+#: Runs one command after the other in one process, and prints after each what it has loaded. What
+#: an earlier command loads stays loaded, so the slow ones must come last.
 DRIVER = """\
-import atexit, sys
+import contextlib, io, json, os, sys
 
-def report():
-    loaded = {name.partition(".")[0] for name in sys.modules}
-    print("loaded:", *sorted(loaded), file=sys.stderr)
+from mnist_exp.cli.main import main
 
-atexit.register(report)
-from mnist_exp.__main__ import main
-sys.argv[0] = "mnist-exp"
-main()
+for folder, *arguments in json.loads(sys.argv[1]):
+    os.chdir(folder)
+    sys.argv = ["mnist-exp", *arguments]
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(io.StringIO()):
+        try:
+            main()
+            code = 0
+        except SystemExit as leaving:
+            code = leaving.code or 0
+    loaded = sorted({name.partition(".")[0] for name in sys.modules})
+    print(json.dumps([code, out.getvalue(), loaded]))
 """
 
 
-def loaded_by(arguments: list[str], folder: Path) -> tuple[str, set[str], int]:
-    """Return what a command prints, the packages that it loads, and its exit code."""
+@dataclass(frozen=True)
+class Command:
+    """A command, and what must be true of it."""
+
+    arguments: list[str]
+    printed: str = ""
+    code: int = 0
+
+
+LOOKING = [
+    Command(["--help"], "mnist-exp stage=all"),
+    Command(["--cfg", "job", "stage=all"], "learning_rate: 0.01"),
+    Command(["--cfg", "job", "stage=all", "profile=azure"], "type: azure"),
+]
+MISSPELT = [
+    Command(["stage=train", "model=huge"], code=1),
+    Command(["stage=sweep", "model.epochs=0"], code=1),
+    Command([], code=1),
+]
+WITHOUT_STORE = [Command(["stage=compute"]), Command(["stage=status"])]
+
+
+def loaded_by(commands: list[Command], folder: Path) -> Iterator[tuple[Path, set[str]]]:
+    """Yield each command's folder, and the packages that are loaded after the command."""
+    folders = [folder / str(number) for number in range(len(commands))]
+    for one in folders:
+        one.mkdir()
+    calls = [[str(one), *command.arguments] for one, command in zip(folders, commands, strict=True)]
     done = subprocess.run(
-        [sys.executable, "-c", DRIVER, *arguments],
-        cwd=folder,
+        [sys.executable, "-c", DRIVER, json.dumps(calls)],
         capture_output=True,
         text=True,
-        check=False,
+        check=True,
     )
-    (line,) = [line for line in done.stderr.splitlines() if line.startswith("loaded:")]
-    return done.stdout, set(line.split()[1:]), done.returncode
+    lines = done.stdout.splitlines()
+    for command, one, line in zip(commands, folders, lines, strict=True):
+        code, printed, loaded = json.loads(line)
+        assert code == command.code
+        assert command.printed in printed
+        assert {"mnist_exp", "hydra"} <= set(loaded)
+        yield one, set(loaded)
 
 
-@pytest.mark.parametrize(
-    ("arguments", "printed", "code"),
-    [
-        (["--help"], "mnist-exp stage=all", 0),
-        (["--cfg", "job", "stage=all"], "learning_rate: 0.01", 0),
-        (["--cfg", "job", "stage=all", "profile=azure"], "type: azure", 0),
-        (["stage=train", "model=huge"], "", 1),
-        (["stage=sweep", "model.epochs=0"], "", 1),
-        ([], "", 1),
-    ],
-)
-def test_looking_and_misspelling_load_nothing_slow(
-    tmp_path: Path, arguments: list[str], printed: str, code: int
-) -> None:
-    output, loaded, exit_code = loaded_by(arguments, tmp_path)
-    assert exit_code == code
-    assert printed in output
-    assert {"mnist_exp", "hydra"} <= loaded
-    assert loaded & SLOW == set()
-    assert list(tmp_path.iterdir()) == []
+@pytest.mark.parametrize("commands", [LOOKING, MISSPELT], ids=["looking", "misspelt"])
+def test_looking_and_misspelling_load_nothing_slow(tmp_path: Path, commands: list[Command]) -> None:
+    for folder, loaded in loaded_by(commands, tmp_path):
+        assert loaded & SLOW == set()
+        assert list(folder.iterdir()) == []
 
 
-@pytest.mark.parametrize("stage", ["compute", "status"])
-def test_a_stage_that_needs_no_store_does_not_wait_for_mlflow(tmp_path: Path, stage: str) -> None:
-    _, loaded, exit_code = loaded_by([f"stage={stage}"], tmp_path)
-    assert exit_code == 0
-    assert "mnist_exp" in loaded
-    assert loaded & {"azure", "matplotlib", "mlflow", "pandas", "sqlalchemy", "tensorflow"} == set()
+def test_a_stage_that_needs_no_store_does_not_wait_for_mlflow(tmp_path: Path) -> None:
+    unneeded = {"azure", "matplotlib", "mlflow", "pandas", "sqlalchemy", "tensorflow"}
+    for _, loaded in loaded_by(WITHOUT_STORE, tmp_path):
+        assert loaded & unneeded == set()

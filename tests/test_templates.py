@@ -4,7 +4,7 @@ import subprocess
 import pytest
 
 from mnist_exp.templates import (
-    azure_form,
+    azure_command,
     drawn_text,
     literal_text,
     references,
@@ -46,15 +46,15 @@ def test_references_are_filled_in(command: str, expected: str) -> None:
         ("[[--lr\n{{inputs.lr}}]]", "--lr\n0.1"),
     ],
 )
-def test_an_optional_part_stands_or_falls_with_its_values(command: str, expected: str) -> None:
+def test_an_optional_part_needs_all_its_values(command: str, expected: str) -> None:
     assert render(command, VALUES) == expected
 
 
 @pytest.mark.parametrize("test", ["[[ -f model.h5 ]]", '[[ "$a" == "b" ]]'])
-def test_a_test_of_bash_keeps_its_brackets(test: str) -> None:
+def test_bashs_own_test_keeps_its_brackets(test: str) -> None:
     command = f"if {test}; then train [[--lr {{{{inputs.lr}}}}]]; fi"
     assert render(command, VALUES) == f"if {test}; then train --lr 0.1; fi"
-    assert azure_form(command) == f"if {test}; then train $[[--lr ${{{{inputs.lr}}}}]]; fi"
+    assert azure_command(command) == f"if {test}; then train $[[--lr ${{{{inputs.lr}}}}]]; fi"
     assert references(command) == {("inputs", "lr"): False}
 
 
@@ -68,15 +68,17 @@ def test_values_are_not_templates() -> None:
     assert render("{{inputs.a}}", values) == "{{inputs.b}} [[x]] \\1"
 
 
+@pytest.mark.external
 @pytest.mark.parametrize(
     "value", ["a b", "it's", "$HOME", "`id`; $(id)", "*", "", "-n", "a\nb", "ü"]
 )
-def test_a_quoted_value_reaches_the_program_as_it_is(value: str) -> None:
+def test_a_quoted_value_reaches_the_program_unchanged(value: str) -> None:
     command = render("printf %s {{inputs.x}}", {("inputs", "x"): value}, shlex.quote)
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
     assert done.stdout == value
 
 
+@pytest.mark.external
 def test_unquoted_values_are_split_by_the_shell() -> None:
     command = render("printf '<%s>' {{inputs.x}}", {("inputs", "x"): "a  b"})
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
@@ -102,7 +104,7 @@ def test_swept_inputs_move_to_the_search_space() -> None:
 
 def test_azure_form_is_azures_spelling() -> None:
     command = "t --a {{inputs.a}} [[--b {{ inputs.b }}]] {{outputs.c}} {{search_space.d}}"
-    assert azure_form(command) == (
+    assert azure_command(command) == (
         "t --a ${{inputs.a}} $[[--b ${{inputs.b}}]] ${{outputs.c}} ${{search_space.d}}"
     )
 
@@ -122,7 +124,7 @@ def test_azure_form_is_azures_spelling() -> None:
         (float("-inf"), "-inf"),
     ],
 )
-def test_literals_are_spelt_as_yaml_spells_them(value: object, text: str) -> None:
+def test_literals_have_yamls_spelling(value: object, text: str) -> None:
     assert literal_text(value) == text  # type: ignore[arg-type]
 
 
@@ -153,5 +155,5 @@ def test_whole_numbers_are_drawn_without_a_fraction(value: object, text: str) ->
         ("if [[ -f x ]]; then awk '{print $1}'; fi", []),
     ],
 )
-def test_what_was_meant_as_a_reference_is_found(command: str, expected: list[str]) -> None:
+def test_misspelt_references_are_found(command: str, expected: list[str]) -> None:
     assert unreadable(command) == expected

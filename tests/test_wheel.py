@@ -1,4 +1,4 @@
-"""The wheel: what travels in it, and that it works from any folder."""
+"""The wheel: its files, and that it works from any folder."""
 
 import subprocess
 import sys
@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import REPOSITORY, Cli
+from tests.support.command_line import Cli
+from tests.support.paths import REPOSITORY
+
+pytestmark = pytest.mark.external
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +27,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return built
 
 
-def test_config_and_trainer_travel_inside_the_package(wheel: Path) -> None:
+def test_the_package_contains_config_and_trainer(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert {name.partition("/")[0] for name in names if ".dist-info" not in name} == {"mnist_exp"}
     assert "mnist_exp/conf/config.yaml" in names
@@ -38,7 +41,7 @@ def test_config_and_trainer_travel_inside_the_package(wheel: Path) -> None:
     assert not [name for name in names if "__pycache__" in name]
 
 
-def test_it_runs_installed_and_writes_below_the_current_folder(
+def test_it_runs_installed_and_writes_to_the_current_folder(
     wheel: Path, cli: Cli, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     target = tmp_path_factory.mktemp("site")

@@ -1,7 +1,14 @@
-"""What the config says and Azure does not do: told, since nobody would notice."""
+"""Warnings about Azure: keys without effect there, retired VM sizes, removed environments.
 
+The lists of retired names were checked in 2026-11. Sources:
+https://learn.microsoft.com/azure/virtual-machines/sizes/retirement and the list of curated
+environments, https://learn.microsoft.com/azure/machine-learning/resource-curated-environments
+"""
+
+import re
 import shlex
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from mnist_exp.config import (
     AuthMode,
@@ -9,28 +16,76 @@ from mnist_exp.config import (
     ComputeType,
     EndpointConfig,
     ExperimentConfig,
-    Stage,
     WorkspaceType,
 )
 from mnist_exp.templates import literal_text
 
-TRAINING = (Stage.train, Stage.sweep, Stage.all)
-_SWEEPING = (Stage.sweep, Stage.all)
-_DEPLOYING = (Stage.deploy, Stage.all)
-#: Seconds; the SDK makes every limit of a sweep at least this.
-SHORTEST_LIMIT_S = 60
+#: Seconds. The SDK raises every limit of a sweep to at least this.
+MIN_LIMIT_S = 60
+
+
+@dataclass(frozen=True)
+class _Retirement:
+    """A family of retired VM sizes: a pattern of their names, the ISO 8601 date, a successor."""
+
+    pattern: str
+    date: str
+    successor: str
+
+
+_RETIRED_SIZES = (
+    _Retirement(r"standard_nc(6|12|24)(r)?(_promo)?", "2023-08-31", "STANDARD_NC4AS_T4_V3"),
+    _Retirement(r"standard_nc(6|12|24)(r)?s_v2", "2023-08-31", "STANDARD_NC4AS_T4_V3"),
+    _Retirement(r"standard_nc(6|12|24)(r)?s_v3", "2025-09-30", "STANDARD_NC24ADS_A100_V4"),
+    _Retirement(r"standard_nd(6|12|24)(r)?s", "2023-08-31", "STANDARD_NC24ADS_A100_V4"),
+    _Retirement(r"standard_nv(6|12|24)(_promo)?", "2023-08-31", "STANDARD_NV6ADS_A10_V5"),
+)
+
+#: A curated environment that Azure ML still has.
+_CURATED_SUCCESSOR = "AzureML-tensorflow-2.16-cuda12@latest"
+#: Name of a curated TensorFlow environment, with or without a registry around it.
+_OLD_TENSORFLOW = re.compile(r"tensorflow-2\.(\d+)[-a-z0-9.]*", re.IGNORECASE)
+#: The oldest TensorFlow 2 whose curated environment Azure ML still has.
+_OLDEST_TENSORFLOW_MINOR = 16
+
+
+def size_warning(size: str) -> str | None:
+    """Return one line if Azure has retired the VM size, None otherwise."""
+    for retired in _RETIRED_SIZES:
+        if re.fullmatch(retired.pattern, size.lower()):
+            return (
+                f"compute.size: {size} was retired on {retired.date}, Azure will refuse it; "
+                f"use compute.size={retired.successor}"
+            )
+    return None
+
+
+def environment_warning(name: str, where: str = "env") -> str | None:
+    """Return one line if Azure ML is known to have removed the curated environment, else None.
+
+    Args:
+        name: The environment's name.
+        where: The config key of the environment.
+    """
+    found = _OLD_TENSORFLOW.search(name)
+    if found is None or int(found[1]) >= _OLDEST_TENSORFLOW_MINOR:
+        return None
+    return (
+        f"{where}.name: the curated environment {name} was removed from Azure ML; "
+        f"use {where}.name={_CURATED_SUCCESSOR}"
+    )
 
 
 def azure_warnings(config: ExperimentConfig) -> Iterator[str]:
-    """One line for each key that changes nothing, or something else, on Azure."""
+    """Yield a line for each key that has no effect, or another effect, on Azure."""
     if config.workspace.type is not WorkspaceType.azure:
         return
-    if config.stage in TRAINING:
+    if config.stage.trains:
         yield from _job_warnings(config)
         yield from _data_warnings(config)
-    if config.stage in _SWEEPING:
+    if config.stage.sweeps:
         yield from _sweep_warnings(config)
-    if config.stage in _DEPLOYING:
+    if config.stage.deploys:
         yield from _endpoint_warnings(config.endpoint)
 
 
@@ -38,13 +93,13 @@ def _job_warnings(config: ExperimentConfig) -> Iterator[str]:
     compute = config.compute
     if compute.evict_after_epochs is not None:
         yield (
-            "compute.evict_after_epochs: is a drill on this machine; "
-            "Azure takes nodes of low priority away by itself"
+            "compute.evict_after_epochs: has no effect on Azure, which evicts low-priority nodes "
+            "by itself"
         )
     if compute.type is ComputeType.serverless and compute.tier is ComputeTier.low_priority:
         yield (
-            "compute.tier: low_priority is not sent with serverless jobs, which run on dedicated "
-            "nodes; take compute=low_priority"
+            "compute.tier: low_priority has no effect on serverless jobs, which run on dedicated "
+            "nodes; use compute=low_priority"
         )
     for name, value in config.job.inputs.items():
         is_literal = isinstance(value, str | int | float | bool)
@@ -52,8 +107,8 @@ def _job_warnings(config: ExperimentConfig) -> Iterator[str]:
             text = literal_text(value)
             if shlex.quote(text) != text:
                 yield (
-                    f"job.inputs.{name}: Azure puts {text!r} into the command as it is, for the "
-                    "shell to split; use letters, digits and -_./:=+@% alone"
+                    f"job.inputs.{name}: Azure inserts {text!r} into the command without quotes, "
+                    "so the shell splits it; use only letters, digits and -_./:=+@%"
                 )
 
 
@@ -62,33 +117,33 @@ def _data_warnings(config: ExperimentConfig) -> Iterator[str]:
     for key, value in (("path", data.path), ("url", data.url)):
         if value is not None and data.azure_path is not None:
             yield (
-                f"data.{key}: changes nothing on Azure, where jobs mount data.azure_path "
+                f"data.{key}: has no effect on Azure, where jobs mount data.azure_path "
                 f"({data.azure_path}); data.azure_path=null uploads your own files"
             )
 
 
 def _sweep_warnings(config: ExperimentConfig) -> Iterator[str]:
     if config.sweep.fail_fast:
-        yield "sweep.fail_fast: Azure ML has no such thing; the other trials run on"
+        yield "sweep.fail_fast: has no effect on Azure; the other trials continue"
     if config.sweep.fail_on_failed_trials:
-        yield "sweep.fail_on_failed_trials: changes nothing on Azure, which decides that itself"
+        yield "sweep.fail_on_failed_trials: has no effect on Azure, which applies its own rule"
     limits = config.sweep.limits
     for key, seconds in (("timeout", limits.timeout), ("trial_timeout", limits.trial_timeout)):
-        if seconds is not None and 0 < seconds < SHORTEST_LIMIT_S:
+        if seconds is not None and 0 < seconds < MIN_LIMIT_S:
             yield (
-                f"sweep.limits.{key}: Azure's shortest is {SHORTEST_LIMIT_S} seconds, which is "
-                f"sent instead of {seconds}"
+                f"sweep.limits.{key}: Azure's minimum is {MIN_LIMIT_S} seconds, which is used "
+                f"instead of {seconds}"
             )
 
 
 def _endpoint_warnings(endpoint: EndpointConfig) -> Iterator[str]:
     if endpoint.ttl is not None:
         yield (
-            "endpoint.ttl: no endpoint on Azure deletes itself; it costs money until "
+            "endpoint.ttl: has no effect on Azure; the endpoint costs money until you run "
             "mnist-exp stage=cleanup"
         )
     if endpoint.port is not None:
-        yield "endpoint.port: changes nothing on Azure, which gives the endpoint its address"
-    is_usual = endpoint.token_lifetime == EndpointConfig().token_lifetime
-    if endpoint.auth_mode is AuthMode.aml_token and not is_usual:
-        yield "endpoint.token_lifetime: changes nothing; Azure says how long a token is good for"
+        yield "endpoint.port: has no effect on Azure, which chooses the endpoint's address"
+    is_default = endpoint.token_lifetime == EndpointConfig().token_lifetime
+    if endpoint.auth_mode is AuthMode.aml_token and not is_default:
+        yield "endpoint.token_lifetime: has no effect on Azure, which sets the lifetime of tokens"

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from mnist_exp.checks.environment import environment_faults
+from mnist_exp.checks.resources import environment_faults
 from mnist_exp.config import (
     DeploymentConfig,
     EndpointConfig,
@@ -15,20 +15,20 @@ from mnist_exp.config import (
 from mnist_exp.names import endpoint_name_fault
 from mnist_exp.traffic import MAX_MIRRORED, overlap_faults, share_faults
 
-#: Variables with which Azure ML's server is set; here they mean the same.
+#: Variables that configure Azure ML's inference server; a local endpoint reads them too.
 #: https://learn.microsoft.com/azure/machine-learning/how-to-inference-server-http
 _SERVER_SETTINGS = ("WORKER_COUNT", "WORKER_TIMEOUT", "SCORING_TIMEOUT_MS")
-#: Each is a thread of its own in a worker.
-MOST_CONCURRENT = 1000
+#: Maximum number of concurrent requests; each uses a thread of a worker.
+_MAX_CONCURRENT = 1000
 
 
 def endpoint_faults(config: ExperimentConfig) -> Iterator[str]:
-    """The name, the request, the traffic and how it is shifted."""
+    """Yield faults of the endpoint: name, request, traffic, rollout."""
     endpoint = config.endpoint
     name = endpoint.name if endpoint.name is not None else f"{endpoint.name_prefix}00000000"
     if fault := endpoint_name_fault(name):
         key = "name" if endpoint.name is not None else "name_prefix"
-        yield f"endpoint.{key}: {fault}; Azure allows nothing else"
+        yield f"endpoint.{key}: {fault}; this is Azure's rule"
     if endpoint.port is not None and not 1024 <= endpoint.port <= 65535:
         yield f"endpoint.port: must be from 1024 to 65535, got {endpoint.port}"
     for key, value in _at_least_one(endpoint):
@@ -84,11 +84,11 @@ def _rollout_numbers(where: str, rollout: RolloutConfig) -> Iterator[str]:
 
 
 def deployment_faults(config: ExperimentConfig) -> Iterator[str]:
-    """The code, the instances, the request settings and the probes of the deployment."""
+    """Yield faults of the deployment: code, instances, variables, request settings, probes."""
     deployment = config.endpoint.deployment
     where = "endpoint.deployment"
     if fault := endpoint_name_fault(deployment.name):
-        yield f"{where}.name: {fault}; Azure allows nothing else"
+        yield f"{where}.name: {fault}; this is Azure's rule"
     yield from _script(where, deployment)
     if not 1 <= deployment.instance_count <= 50:
         yield f"{where}.instance_count: must be from 1 to 50, got {deployment.instance_count}"
@@ -129,9 +129,9 @@ def _request_settings(where: str, deployment: DeploymentConfig) -> Iterator[str]
             f"got {settings.request_timeout_ms}"
         )
     concurrent = settings.max_concurrent_requests_per_instance
-    if not 1 <= concurrent <= MOST_CONCURRENT:
+    if not 1 <= concurrent <= _MAX_CONCURRENT:
         yield (
-            f"{where}.max_concurrent_requests_per_instance: must be from 1 to {MOST_CONCURRENT}, "
+            f"{where}.max_concurrent_requests_per_instance: must be from 1 to {_MAX_CONCURRENT}, "
             f"got {concurrent}"
         )
 

@@ -1,32 +1,34 @@
-"""The job group: code, inputs, outputs, distribution."""
+"""The job group (code, command, inputs, outputs, distribution) and the registration group."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from mnist_exp.build import DATA_REFERENCE
-from mnist_exp.checks.command import command_faults
 from mnist_exp.checks.model import model_field, share_rule
-from mnist_exp.checks.paths import leads_out
-from mnist_exp.config import ExperimentConfig
+from mnist_exp.checks.sweep import swept_names
+from mnist_exp.config import ExperimentConfig, Stage
+from mnist_exp.experiment import Experiment
 from mnist_exp.names import input_name_fault
+from mnist_exp.templates import references, unreadable
 
-PATH_TYPES = ("uri_folder", "uri_file")
+_PATH_TYPES = ("uri_folder", "uri_file")
 _INPUT_MODES = ("ro_mount", "download", "direct")
 _OUTPUT_MODES = ("rw_mount", "upload")
+_MODEL_TYPES = ("custom_model", "mlflow_model", "triton_model")
 
 
-def job_faults(config: ExperimentConfig) -> Iterator[str]:
-    """What runs must be there, and be named as Azure ML allows."""
+def job_faults(config: Experiment) -> Iterator[str]:
+    """Yield faults of the job: its files must exist, and Azure ML must allow its names."""
     job = config.job
     if (job.script is None) == (job.command is None):
-        yield "job.script: name either a Python script or a job.command, not both and not neither"
+        yield "job.script: name a Python script or a job.command, exactly one of the two"
     if job.code is None and job.script is not None:
         yield f"job.code: must be the folder that holds job.script ({job.script}), got null"
     elif job.code is not None and not Path(job.code).is_dir():
         yield f"job.code: must be a folder, got {job.code}, which does not exist"
     elif job.script is not None and (
-        leads_out(job.script) or not Path(job.code or "", job.script).is_file()
+        _leads_out(job.script) or not Path(job.code or "", job.script).is_file()
     ):
         yield f"job.script: must be a file in job.code ({job.code}), got {job.script}"
     if not job.experiment_name.strip():
@@ -44,13 +46,13 @@ def job_faults(config: ExperimentConfig) -> Iterator[str]:
     for name in job.environment_variables:
         if not name or "=" in name:
             yield f"job.environment_variables: a name must not be empty nor hold =, got {name!r}"
-    yield from command_faults(config)
+    yield from _command(config)
 
 
-def _distribution(config: ExperimentConfig) -> Iterator[str]:
+def _distribution(config: Experiment) -> Iterator[str]:
     where, distribution = "job.distribution", config.job.distribution
     batch_size = config.model.batch_size
-    if model_field("batch_size", config.job.sources) and (
+    if model_field("batch_size", config.sources) and (
         rule := share_rule(batch_size, distribution.worker_count)
     ):
         yield f"model.batch_size: must be {rule}, got {batch_size}"
@@ -64,8 +66,8 @@ def _distribution(config: ExperimentConfig) -> Iterator[str]:
     if distribution.parameter_server_count:
         yield (
             f"{where}.parameter_server_count: must be 0, got "
-            f"{distribution.parameter_server_count}; with parameter servers workers update "
-            "weights out of step, and a run would not repeat; raise worker_count instead"
+            f"{distribution.parameter_server_count}; with parameter servers workers update the "
+            "weights at random times, so no run could be repeated; raise worker_count instead"
         )
 
 
@@ -105,7 +107,45 @@ def _path_fields(
     for key in required:
         if not value.get(key):
             yield f"{where}.{key}: must be given"
-    if value.get("type", PATH_TYPES[0]) not in PATH_TYPES:
-        yield f"{where}.type: must be one of {', '.join(PATH_TYPES)}, got {value['type']}"
+    if value.get("type", _PATH_TYPES[0]) not in _PATH_TYPES:
+        yield f"{where}.type: must be one of {', '.join(_PATH_TYPES)}, got {value['type']}"
     if value.get("mode", modes[0]) not in modes:
         yield f"{where}.mode: must be one of {', '.join(modes)}, got {value['mode']}"
+
+
+def _command(config: Experiment) -> Iterator[str]:
+    """Yield faults of a command: references that are misspelt or not defined."""
+    job = config.job
+    if job.command is None:
+        return
+    for part in unreadable(job.command):
+        yield (
+            f"job.command: {part} is not a reference; write {{{{inputs.x}}}}, {{{{outputs.x}}}} "
+            "or {{search_space.x}}, and an optional part as [[--x {{inputs.x}}]]"
+        )
+    # stage=all also runs the command by itself, where no values are drawn.
+    drawn = swept_names(config) if config.stage is Stage.sweep else set()
+    known = {"inputs": {*job.inputs, *drawn}, "outputs": {*job.outputs}, "search_space": drawn}
+    if config.stage is Stage.sweep and not drawn:
+        # An empty search space is a fault of the sweep. Do not report its names here again.
+        del known["search_space"]
+    for (kind, name), required in sorted(references(job.command).items()):
+        if required and name not in known.get(kind, {name}):
+            listed = ", ".join(sorted(known[kind])) or "none"
+            yield f"job.command: {{{{{kind}.{name}}}}} is not defined; there are {listed}"
+
+
+def registration_faults(config: ExperimentConfig) -> Iterator[str]:
+    """Yield faults of the model asset: name, type, path."""
+    asset = config.registration
+    if not asset.name.strip() or set(asset.name) & set("/:\\"):
+        yield f"registration.name: must not be empty nor hold / : or \\, got {asset.name!r}"
+    if asset.type not in _MODEL_TYPES:
+        yield f"registration.type: must be one of {', '.join(_MODEL_TYPES)}, got {asset.type}"
+    if _leads_out(asset.path):
+        yield f"registration.path: must be relative to the job's files, got {asset.path}"
+
+
+def _leads_out(path: str) -> bool:
+    """Whether a path leads out of the folder that the path is relative to."""
+    return Path(path).is_absolute() or ".." in Path(path).parts

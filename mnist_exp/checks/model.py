@@ -1,4 +1,4 @@
-"""The model group, and what a sweep may draw for its fields."""
+"""The model group, and the values that a sweep may draw for its fields."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping
@@ -7,14 +7,14 @@ from typing import Any
 
 from mnist_exp.config import Architecture, ExperimentConfig, Optimizer
 
-#: Beyond it a count is a slip of the finger, or does not fit the trainer's 32 bits.
-MOST = 1_000_000
-#: What the trainer computes with.
-LEAST_FLOAT, MOST_FLOAT = 1.2e-38, 3.4e38
+#: Maximum of a count. A larger one is a typing error, or does not fit the trainer's 32 bits.
+_MAX_COUNT = 1_000_000
+#: Smallest and largest float32, with which the trainer computes.
+_MIN_FLOAT, _MAX_FLOAT = 1.2e-38, 3.4e38
 
 
 def model_faults(config: ExperimentConfig) -> Iterator[str]:
-    """Every field's rule."""
+    """Yield a fault for each field that breaks its rule."""
     for name in _RULES:
         value = getattr(config.model, name)
         if rule := value_rule(name, value):
@@ -23,41 +23,42 @@ def model_faults(config: ExperimentConfig) -> Iterator[str]:
 
 
 def model_field(key: str, sources: Mapping[str, str]) -> str | None:
-    """Return the field of the model group that a key of a search space stands for, if any.
+    """Return the field of the model group that a search-space key sets, None if it sets none.
 
-    A plain key does when the job's input of that name takes its value from the field, a dotted one
-    (`model.batch_size`) always.
+    A plain key sets the field from which the job's input of that name takes its value. A dotted
+    key (`model.batch_size`) names the field itself.
 
     Args:
-        key: Of the search space.
-        sources: Input -> the config key that it takes its value from.
+        key: A key of the search space.
+        sources: Input -> the config key whose value the input takes.
     """
     field = sources.get(key, key).removeprefix("model.")
     return field if field in _RULES and (key in sources or key != field) else None
 
 
 def value_rule(name: str, value: Any) -> str | None:
-    """Return the rule of a field that a value breaks; None when it keeps it.
+    """Return the rule of a field that a value breaks, None for a valid value.
 
-    Numbers may come as text or, from a sweep, whole ones as floats: the trainer reads both.
+    A number may be given as text. A sweep may give a whole number as a float. The trainer reads
+    both.
     """
     rule, keeps = _RULES[name]
-    if keeps is _is_count and number_of(value) > MOST:
-        return f"at most {MOST}"
-    if keeps is _is_positive and keeps(value) and not LEAST_FLOAT <= number_of(value) <= MOST_FLOAT:
-        return f"from {LEAST_FLOAT} to {MOST_FLOAT}, as float32 holds it"
+    if keeps is _is_count and number_of(value) > _MAX_COUNT:
+        return f"at most {_MAX_COUNT}"
+    if keeps is _is_positive and keeps(value) and not _MIN_FLOAT <= number_of(value) <= _MAX_FLOAT:
+        return f"from {_MIN_FLOAT} to {_MAX_FLOAT}, as float32 holds it"
     return None if keeps(value) else rule
 
 
 def share_rule(batch_size: Any, workers: int) -> str | None:
-    """Return the rule that a batch size breaks which workers cannot share; None if they can."""
+    """Return the rule of a batch size that the workers cannot share equally, else None."""
     if workers < 1 or not _is_count(batch_size) or number_of(batch_size) % workers == 0:
         return None
     return f"a multiple of job.distribution.worker_count, {workers}, for equal shares of a step"
 
 
 def number_of(value: Any) -> float:
-    """Return a number that may have come as text; nan for what is none."""
+    """Return a value as a number; nan if it is none."""
     try:
         return math.nan if isinstance(value, bool) else float(value)
     except (TypeError, ValueError, OverflowError):

@@ -1,7 +1,8 @@
-"""The sweep group: its own rules, and whether the job can use what it draws."""
+"""The sweep group: its own rules, and whether the job can use the drawn values."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import fields
 from difflib import get_close_matches
 from typing import Any
 
@@ -9,106 +10,115 @@ from mnist_exp.build import inputs_of, script_command
 from mnist_exp.checks.general import SEED_RULE, SEEDS
 from mnist_exp.checks.model import model_field, number_of, share_rule, value_rule
 from mnist_exp.config import ExperimentConfig
-from mnist_exp.sweeps import parse_sweep
+from mnist_exp.experiment import Experiment
 from mnist_exp.sweeps.plan import readable_space
 from mnist_exp.sweeps.space.expressions import Choice, Expression
 from mnist_exp.sweeps.space.keys import name_fault
 from mnist_exp.sweeps.space.parse import space_keys
 from mnist_exp.templates import references
 
+#: The config keys that a dotted key of a search space may begin with.
+_TOP_KEYS = {field.name for field in fields(ExperimentConfig)}
 
-def sweep_faults(config: ExperimentConfig) -> Iterator[str]:
-    """Faults of the sweep, keys that the job does not know, values that its model refuses."""
-    _, found = parse_sweep(config.sweep)
+
+def sweep_faults(config: Experiment) -> Iterator[str]:
+    """Yield faults of the sweep, keys that the job does not have, values that the model refuses."""
+    plan, found = config.parsed_sweep
     yield from found
     yield from _unused_names(config)
     sweep = config.sweep
-    for key, expression in sorted(
-        readable_space(sweep.search_space, sweep.sampling_algorithm).items()
-    ):
+    space = (
+        plan.search_space if plan else readable_space(sweep.search_space, sweep.sampling_algorithm)
+    )
+    for key, expression in sorted(space.items()):
         yield from _refused_values(key, expression, config)
 
 
-def sweep_warnings(config: ExperimentConfig) -> Iterator[str]:
-    """Inputs that the script has not, which get drawn values all the same; a limit of one job."""
+def sweep_warnings(config: Experiment) -> Iterator[str]:
+    """Yield keys that the script or the command may not use, and a time limit without effect."""
     job = config.job
     if job.timeout is not None and config.sweep.limits.trial_timeout is None:
-        yield "job.timeout: is none of the trials'; theirs is sweep.limits.trial_timeout"
+        yield "job.timeout: has no effect on trials; use sweep.limits.trial_timeout"
     if job.command is not None:
         for name in sorted((swept_names(config) & set(job.inputs)) - _used_names(config)):
             yield (
                 f"sweep.search_space.{name}: job.command does not use it; "
-                f"the variable AZUREML_SWEEP_{name} alone has it"
+                f"its value is only in the variable AZUREML_SWEEP_{name}"
             )
-    strange = sorted(swept_names(config) - {*job.inputs, *job.sources.values()})
-    if job.script is not None and strange:
-        flags = ", ".join(f"--{name.replace('_', '-')}" for name in strange)
+    unknown = sorted(swept_names(config) - {*job.inputs, *config.sources.values()})
+    if job.script is not None and unknown:
+        flags = ", ".join(f"--{name.replace('_', '-')}" for name in unknown)
         yield (
-            f"sweep.search_space: {', '.join(strange)}: no inputs of the job; "
-            f"{job.script} must take {flags}"
+            f"sweep.search_space: the job has no inputs {', '.join(unknown)}; "
+            f"{job.script} must accept {flags}"
         )
 
 
-def swept_names(config: ExperimentConfig) -> set[str]:
-    """Return the keys of the search space, faulty ones too."""
+def swept_names(config: Experiment) -> set[str]:
+    """Return the keys of the search space, including faulty ones."""
     return set(space_keys(config.sweep.search_space))
 
 
-def _unused_names(config: ExperimentConfig) -> Iterator[str]:
-    inputs, sources = config.job.inputs, config.job.sources
-    used = _used_names(config)
+def _unused_names(config: Experiment) -> Iterator[str]:
+    """Yield keys that set an input twice, that set an unsuitable input, or that set none."""
     replaced: dict[str, str] = {}
     for name in sorted(name for name in swept_names(config) if not name_fault(name)):
-        for input_name in inputs_of(name, inputs, sources):
+        where = f"sweep.search_space.{name}"
+        for input_name in inputs_of(name, config.job.inputs, config.sources):
             if other := replaced.get(input_name):
                 yield (
-                    f"sweep.search_space.{name}: gives job.inputs.{input_name} its value, and so "
-                    f"does {other}; keep one of them"
+                    f"{where}: sets job.inputs.{input_name}, and so does {other}; keep one of them"
                 )
             replaced[input_name] = name
-            if isinstance(inputs.get(input_name), Mapping):
+            if isinstance(config.job.inputs.get(input_name), Mapping):
                 yield (
-                    f"sweep.search_space.{name}: job.inputs.{input_name} is a file or a folder, "
-                    "and a sweep draws numbers and words; leave it out of the search space"
+                    f"{where}: job.inputs.{input_name} is a file or a folder, but a sweep draws "
+                    "numbers and text; leave it out of the search space"
                 )
         if name in config.job.outputs:
             yield (
-                f"sweep.search_space.{name}: job.outputs has a folder of that name, which the "
-                "script gets; rename one of them"
+                f"{where}: job.outputs has the same name, so the script would get two values; "
+                "rename one of them"
             )
-        if name in sources.values():
-            continue
-        if "." in name and hasattr(config, name.partition(".")[0]) and name not in used:
-            known = ", ".join(sorted(set(sources.values()) or set(inputs)))
-            yield (
-                f"sweep.search_space.{name}: no input of the job takes its value from this key; "
-                f"there are {known}"
-            )
-            continue
-        close = [] if name in inputs else _meant(name, inputs)
-        if name not in {*used, *inputs} and (close or config.job.command is not None):
-            hint = f"did you mean {close[0]}?" if close else "the command does not use it"
-            yield f"sweep.search_space.{name}: no input of the job has this name; {hint}"
+        if fault := _unused_name(name, config):
+            yield f"{where}: {fault}"
 
 
-def _used_names(config: ExperimentConfig) -> set[str]:
-    """Return the inputs and drawn values that the job's command names."""
+def _unused_name(name: str, config: Experiment) -> str | None:
+    """Return why a key sets no input; None if it does, or if the script may accept it as new."""
+    inputs, sources = config.job.inputs, config.sources
+    used = _used_names(config)
+    if name in {*used, *inputs, *sources.values()}:
+        return None
+    if "." in name and name.partition(".")[0] in _TOP_KEYS:
+        known = ", ".join(sorted(set(sources.values()) or set(inputs)))
+        return f"no input of the job takes its value from this key; there are {known}"
+    if close := _meant(name, inputs):
+        return f"no input of the job has this name; did you mean {close[0]}?"
+    if config.job.command is not None:
+        return "no input of the job has this name; the command does not use it"
+    return None
+
+
+def _used_names(config: Experiment) -> set[str]:
+    """Return the inputs and drawn values that the job's command refers to."""
     command = config.job.command or script_command("", config.job.inputs, {})
     return {name for kind, name in references(command) if kind in ("inputs", "search_space")}
 
 
 def _meant(name: str, inputs: Iterable[str]) -> list[str]:
-    """Return the input that a name may be a slip for; `beta_2` is none for `beta_1`."""
+    """Return the input whose name was probably meant; `beta_2` does not mean `beta_1`."""
     letters = re.sub(r"\d", "", name)
     others = [one for one in inputs if re.sub(r"\d", "", one) != letters]
     return get_close_matches(name, others, n=1, cutoff=0.8)
 
 
-def _refused_values(key: str, expression: Expression, config: ExperimentConfig) -> Iterator[str]:
-    field = model_field(key, config.job.sources)
+def _refused_values(key: str, expression: Expression, config: Experiment) -> Iterator[str]:
+    """Yield a fault if an expression may draw a value that the model or the seed refuses."""
+    field = model_field(key, config.sources)
     if field is not None:
         where = f"model.{field}"
-    elif config.job.sources.get(key) == "seed":
+    elif config.sources.get(key) == "seed":
         where = "seed"
     else:
         return
@@ -116,22 +126,22 @@ def _refused_values(key: str, expression: Expression, config: ExperimentConfig) 
         if rule := _rule(field, value, config.job.distribution.worker_count):
             shown = f"{value:g}" if type(value) is float else str(value)
             yield (
-                f"sweep.search_space.{key}: may draw {shown}, and {where} must be {rule}; "
-                f"take other values or bounds"
+                f"sweep.search_space.{key}: may draw {shown}, but {where} must be {rule}; "
+                f"use other values or bounds"
             )
             return
 
 
 def _drawn(expression: Expression) -> tuple[Any, ...]:
-    """Return values that stand for all that may be drawn, mappings among them."""
+    """Return values that represent all drawn values; some may be mappings."""
     return expression.values if isinstance(expression, Choice) else expression.examples()
 
 
 def _rule(field: str | None, value: Any, workers: int) -> str | None:
-    """Return the rule that a value breaks, of a field of the model or else of the seed."""
+    """Return the rule of a model field, or of the seed if `field` is None, that a value breaks."""
     if field is None:
         number = number_of(value)
-        # A range looks for a float one by one.
+        # Membership of a float in a range would be tested number by number.
         return None if number.is_integer() and int(number) in SEEDS else SEED_RULE
     rule = value_rule(field, value)
     return share_rule(value, workers) if field == "batch_size" and not rule else rule

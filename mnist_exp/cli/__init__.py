@@ -1,1 +1,1 @@
-"""The command line: Hydra in, exit code out. Hydra and OmegaConf are imported only here."""
+"""The command line. Only this package imports Hydra and OmegaConf."""

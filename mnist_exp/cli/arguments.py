@@ -1,36 +1,37 @@
-"""The words of the command line, in the order that Hydra's parser needs, and its faults.
+"""The arguments of the command line: Hydra's flags and overrides.
 
-Hydra's parser takes overrides in one piece only: a flag between two of them makes it give up,
-with a usage message of many lines. Its flags: https://hydra.cc/docs/advanced/hydra-command-line-flags
+A flag between two overrides makes Hydra's parser fail with a long usage message. So flags come
+first. https://hydra.cc/docs/advanced/hydra-command-line-flags
 """
 
 from collections.abc import Sequence
 
 from mnist_exp.errors import ConfigError
 
-#: Flags with a value of their own.
+#: Flags that need a value.
 _VALUED = {
     *("--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp"),
     *("--cfg", "-c", "--package", "-p", "--experimental-rerun"),
 }
-#: `--info` may have one, which is never an override.
+#: Flags that may have a value, which is never an override.
 _PERHAPS_VALUED = {"--info", "-i"}
+#: Flags without a value.
 _ALONE = {
     *("--help", "-h", "--hydra-help", "--version", "--multirun", "-m", "--run", "-r"),
     *("--resolve", "--shell-completion", "-sc"),
 }
 
 
-def ordered(words: Sequence[str]) -> list[str]:
-    """Return the words with flags, and their values, before all overrides.
+def flags_and_overrides(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return Hydra's flags with their values, and the overrides.
 
     Raises:
-        ConfigError: There are flags that Hydra does not have, or one lacks its value.
+        ConfigError: Hydra does not have a flag, or a flag lacks its value.
     """
     flags: list[str] = []
     overrides: list[str] = []
     faults: list[str] = []
-    rest = list(words)
+    rest = list(arguments)
     while rest:
         word = rest.pop(0)
         name, has_value = word.partition("=")[0], "=" in word
@@ -47,23 +48,23 @@ def ordered(words: Sequence[str]) -> list[str]:
         elif rest:
             flags += [word, rest.pop(0)]
         else:
-            faults.append(f"{word}: needs a value behind it")
+            faults.append(f"{word}: needs a value after it")
     if faults:
         raise ConfigError(faults)
-    return [*flags, *overrides]
+    return flags, overrides
 
 
 def _unknown(word: str, rest: list[str]) -> str:
-    """Return what is wrong with a flag; the word behind it may have been meant as its value."""
+    """Return the fault of an unknown flag; drop the word in `rest` that seems to be its value."""
     key, _, value = word.lstrip("-").partition("=")
     if not value and rest and not rest[0].startswith("-") and "=" not in rest[0]:
         value = rest.pop(0)
     return (
-        f"{word}: no such flag; values are given without dashes, {key}={value or '...'}, "
+        f"{word}: no such flag; write values without dashes, {key}={value or '...'}, "
         "and mnist-exp --hydra-help lists the flags"
     )
 
 
 def override_key(override: str) -> str:
-    """Return the key, or the group, that an override is for."""
+    """Return the key or the config group that an override sets."""
     return override.partition("=")[0].lstrip("+~")

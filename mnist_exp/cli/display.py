@@ -1,23 +1,46 @@
-"""The terminal: results on standard output, progress on standard error."""
+"""The terminal: results on standard output, progress and errors on standard error."""
 
+import errno
+import os
 import shlex
-from collections.abc import Sequence
-from contextlib import suppress
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import yaml  # type: ignore[import-untyped]
 
 from mnist_exp.cli.arguments import override_key
+from mnist_exp.cli.hydra_errors import explain, is_foreign
 from mnist_exp.config import Stage
+from mnist_exp.errors import JobError, MnistExpError
+from mnist_exp.experiment import Experiment
 from mnist_exp.lazy import figures, insights
 from mnist_exp.records import Record
 from mnist_exp.report.comparison import print_comparison
-from mnist_exp.report.consoles import print_line, progress_console, results_console
-from mnist_exp.report.format import plain
+from mnist_exp.report.format import plain, printable
+from mnist_exp.report.layout import print_line, progress_console, results_console
 from mnist_exp.report.live import LiveObserver
 from mnist_exp.report.summary import print_overview, print_summary
+from mnist_exp.stages.dry_run import planned, snapshots
 from mnist_exp.status import JobStatus
+from mnist_exp.workspaces.base import BY_THE_USER, Detached
 
-#: Keys, and groups with their keys, that the stages after this one need too.
+#: Environment variable that lets user errors pass with their traceback.
+FULL_ERROR = "MNIST_EXP_FULL_ERROR"
+
+#: Exit code after Ctrl-C.
+_INTERRUPTED = 130
+#: Prefix of each quoted line of a failed job's log.
+_QUOTED = "  | "
+#: Error numbers of the operating system for an outputs folder that cannot be written.
+_UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EPERM, errno.EFBIG}
+
+#: Keys and config groups whose overrides the later stages need too.
 _CARRIED = ("outputs_dir", "profile", "workspace", "data", "registration", "endpoint")
-#: What is said once, not again in the next command.
+#: Keys whose overrides are meant for one command only.
 _ONCE = (
     "stage",
     "run",
@@ -33,27 +56,27 @@ class RichDisplay:
     """Shows stages in a terminal, or as plain lines in a pipe or log.
 
     Args:
-        overrides: What this command was given; the next one is proposed with what it needs.
-        flags: Hydra's own flags that it was given, for every proposal.
+        overrides: This command's overrides. The proposed next command repeats those it needs.
+        flags: Hydra's own flags of this command, repeated in each proposed command.
     """
 
     def __init__(self, overrides: Sequence[str] = (), flags: Sequence[str] = ()) -> None:
         self._flags = flags
-        self._given = [text for text in overrides if not _is_said_once(text)]
+        self._given = [text for text in overrides if not _is_for_once(text)]
         self._results = results_console()
         self._progress = progress_console()
         self._records: list[Record] = []
         self._is_all = False
 
     def stage_started(self, record: Record) -> None:
-        """Say what begins."""
+        """Print the stage and its name."""
         self._is_all = self._is_all or record.stage is Stage.all
         print_line(self._progress, f"{record.stage.value}  {record.name}", "bold")
 
     def watching(
         self, total_events: int | None, primary_metric: str, trials: int | None = None
     ) -> LiveObserver:
-        """Return an observer that shows a job while it is entered."""
+        """Return an observer that shows a job while the observer is entered."""
         observer = _Preparing(self._progress, primary_metric, total_events, trials)
         observer.is_sweep = trials is not None
         return observer
@@ -63,7 +86,7 @@ class RichDisplay:
         print_line(self._progress, f"  {text}")
 
     def output(self, text: str) -> None:
-        """Print a line of what was asked for."""
+        """Print a line of the stage's result."""
         indent = " " * (len(text) - len(text.lstrip(" ")))
         print_line(self._results, indent + plain(text))
 
@@ -75,12 +98,12 @@ class RichDisplay:
         """Print the command that resumes an unfinished job."""
         # The job keeps its config: only the outputs folder must be repeated.
         kept = [text for text in self._given if override_key(text) == "outputs_dir"]
-        words = ["mnist-exp", f"stage={record.stage.value}", f"run={record.name}", *kept]
+        arguments = ["mnist-exp", f"stage={record.stage.value}", f"run={record.name}", *kept]
         condition = "after fixing the fault, " if record.status is JobStatus.FAILED else ""
-        self.message(f"{condition}resume it with: {shlex.join(words)}")
+        self.message(f"{condition}resume it with: {shlex.join(arguments)}")
 
     def stage_ended(self, record: Record) -> None:
-        """Print a stage's summary; of `stage=all`, a table of its stages first."""
+        """Print a stage's summary, after a table of the stages for `stage=all`."""
         if record.stage is Stage.all:
             print_overview(self._records, self._results)
         self._records.append(record)
@@ -88,36 +111,130 @@ class RichDisplay:
         print_summary(record, self._results, carried, self._flags)
 
     def _carried(self, record: Record) -> list[str]:
-        """Return what the stage after this one needs; training and sweeps need all there is."""
+        """Return the overrides that the next stage needs: all of them for a training or a sweep."""
         if record.stage is Stage.compute:
             return self._given
         return [text for text in self._given if override_key(text).partition(".")[0] in _CARRIED]
 
     def variant(self, number: int, changes: Sequence[str]) -> None:
-        """Say which variant of a multirun begins."""
+        """Print the number and the overrides of a multirun's next variant."""
         print_line(self._progress, f"\nvariant {number}: {' '.join(changes)}", "bold")
 
     def comparison(self, variants: Sequence[tuple[str, Record]]) -> None:
-        """Print the table of a multirun."""
+        """Print the table that compares the variants of a multirun."""
         print_comparison(
             [record for _, record in variants], self._results, [text for text, _ in variants]
         )
 
 
 class _Preparing(LiveObserver):
-    """Imports, while a job starts, what its results will be told with: that takes seconds."""
+    """An observer that imports the report's libraries, which takes seconds, while a job starts."""
 
     is_sweep = False
 
     def idle(self) -> None:
-        """What cannot be imported is told of when it is needed."""
+        """Import what the job's report needs."""
+        # An error is reported where the import is needed.
         with suppress(Exception):
             figures()
             if self.is_sweep:
                 insights()
 
 
-def _is_said_once(override: str) -> bool:
+def _is_for_once(override: str) -> bool:
     key = override_key(override)
-    # A mapping may be given name by name.
+    # An override may set a mapping name by name.
     return any(key == once or key.startswith(f"{once}.") for once in _ONCE)
+
+
+def show_dry_run(experiment: Experiment, folder: Path) -> Record:
+    """Print what the command would create as YAML, and write each document to a file of its own.
+
+    Args:
+        experiment: The experiment.
+        folder: The run folder; the files go to `dry-run/` in it.
+
+    Returns:
+        A record for the table of a multirun. It is not saved.
+    """
+    target = folder / "dry-run"
+    documents = planned(experiment)
+    if not documents:
+        print(f"# stage={experiment.stage.value} creates nothing that has a YAML form")
+    for document in documents:
+        text = yaml.safe_dump(document.content, sort_keys=False, allow_unicode=True)
+        target.mkdir(parents=True, exist_ok=True)
+        path = target / f"{document.kind}.yaml"
+        path.write_text(text, encoding="utf-8")
+        print(f"--- # {document.kind} {document.name}: {path}")
+        print(text, end="")
+    for snapshot in snapshots(experiment):
+        count, size = len(snapshot.files), snapshot.size
+        print(f"# {snapshot.key}: {count} files, {size} bytes, of {snapshot.folder}")
+        for file in snapshot.files:
+            print(f"#   {file}")
+    return Record(
+        stage=experiment.stage,
+        name="dry run",
+        status=JobStatus.COMPLETED,
+        started=datetime.now(UTC).isoformat(timespec="seconds"),
+        workspace=experiment.workspace.type.value,
+    )
+
+
+@dataclass
+class Outcome:
+    """How a command, or a variant of a multirun, ended."""
+
+    exit_code: int = 0
+    why: str = ""
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether the user pressed Ctrl-C."""
+        return self.exit_code == _INTERRUPTED
+
+
+@contextmanager
+def report_errors() -> Iterator[Outcome]:
+    """Print an error that the block raises, one line for each fault, and note the exit code.
+
+    If the user has set HYDRA_FULL_ERROR, errors pass with their traceback.
+    """
+    outcome = Outcome()
+    try:
+        yield outcome
+    except Detached as detached:
+        outcome.exit_code, outcome.why = _INTERRUPTED, "detached by the user"
+        print(f"detached: {detached} continues to run", file=sys.stderr)
+    except KeyboardInterrupt:
+        outcome.exit_code, outcome.why = _INTERRUPTED, BY_THE_USER
+        print("canceled: all running jobs have been stopped", file=sys.stderr)
+    except Exception as error:
+        lines = None if os.environ.get(FULL_ERROR) else error_lines(error)
+        if lines is None:
+            raise
+        outcome.exit_code, outcome.why = 1, lines[0]
+        for line in lines:
+            print(line if line.startswith(_QUOTED) else f"error: {line}", file=sys.stderr)
+
+
+def error_lines(error: BaseException) -> tuple[str, ...] | None:
+    """Return the lines to print for an error; None if the error is a bug of this program."""
+    if isinstance(error, JobError):
+        return (*error.lines, *(f"{_QUOTED}{printable(line)}" for line in error.log_tail))
+    if isinstance(error, MnistExpError):
+        return error.lines
+    if is_foreign(error):
+        return (explain(error),)
+    if isinstance(error, OSError) and error.errno in _UNWRITABLE:
+        return (unwritable(Path(error.filename2 or error.filename or "."), error),)
+    return None
+
+
+def unwritable(path: Path, error: OSError, key: str = "outputs_dir") -> str:
+    """Return the message for a path that cannot be written, where `key` names its folder."""
+    return (
+        f"{key}: must be a folder that can be written, got {path} "
+        f"({os.strerror(error.errno or 0)}); free space, or choose another with {key}=DIR"
+    )

@@ -1,7 +1,7 @@
-"""Turns what Hydra and OmegaConf raise on bad input into one line that helps.
+"""Messages for the errors that Hydra and OmegaConf raise on bad input.
 
-Their messages span several lines and quote internals; each is rebuilt here as key, rule, value
-and remedy. What is not recognised keeps its own words, joined into one line.
+Their own messages span several lines and quote internals. Each message here is one line with key,
+rule, value and remedy. An error that is not recognised keeps its own text, joined into one line.
 """
 
 import re
@@ -24,35 +24,35 @@ from yaml import YAMLError  # type: ignore[import-untyped]
 
 from mnist_exp.cli.schema_keys import describe, explain_key, keys_at, listing, similar, type_at
 
-#: Hydra says so with a bare ValueError, and does not say which group.
+#: Text of the bare ValueError that Hydra raises for a group; it does not name the group.
 _NO_OPTION = "Config group override must be a string or a list"
 
-#: Where Hydra quotes an override that it could not merge, or not find the key of.
+#: Places where Hydra quotes the override that it could not apply.
 _OVERRIDE = re.compile(r"(?:^Error merging override |^To append to your config use \+)(.*)", re.M)
 
-#: Azure ML's own references, which Hydra takes for its interpolations.
+#: Azure ML's own references, which Hydra reads as interpolations.
 _AZURE_REFERENCE = re.compile(r"\$(\{\{|\[\[)")
-WITHOUT_DOLLAR = (
-    "${{...}} is Azure ML's spelling, which Hydra would read as its own; "
+_WITHOUT_DOLLAR = (
+    "${{...}} is Azure ML's spelling, which Hydra would read as an interpolation; "
     "leave out the dollar sign: {{inputs.x}}, {{outputs.x}}, {{search_space.x}}"
 )
 
 
 def is_foreign(error: BaseException) -> bool:
-    """Whether an exception is how Hydra or OmegaConf speaks of bad input."""
+    """Whether Hydra or OmegaConf raised the exception because of bad input."""
     if isinstance(error, HydraException | OmegaConfBaseException | YAMLError | UnicodeDecodeError):
         return True
-    # OmegaConf gives its context to whatever is raised inside it.
+    # OmegaConf adds this attribute to any exception that is raised inside it.
     return hasattr(error, "full_key") or (
         isinstance(error, ValueError) and _NO_OPTION in str(error)
     )
 
 
 def explain(error: BaseException) -> str:
-    """Return one line for an exception that is foreign."""
+    """Return one line for an exception of Hydra or OmegaConf (see `is_foreign`)."""
     if isinstance(error, YAMLError | UnicodeDecodeError):
         kind = "valid YAML" if isinstance(error, YAMLError) else "UTF-8 text"
-        return f"a config file is no {kind}: {_one_line(str(error))}"
+        return f"a config file is not {kind}: {_one_line(str(error))}"
     if isinstance(error, MissingConfigException):
         return _explain_option(error)
     if isinstance(error, OverrideParseException):
@@ -60,11 +60,11 @@ def explain(error: BaseException) -> str:
     cause = _root_cause(error)
     if isinstance(cause, OmegaConfBaseException):
         override = _OVERRIDE.search(str(error))
-        told = _explain_value(cause, override.group(1) if override else "")
+        line = _explain_value(cause, override.group(1) if override else "")
         file = re.match(r"In '(.+?)': ", str(error))
-        return _in_file(told, file.group(1)) if file else told
+        return _in_file(line, file.group(1)) if file else line
     if hasattr(cause, "full_key"):
-        return f"{cause.full_key}: cannot be changed so ({_one_line(str(cause))})"
+        return f"{cause.full_key}: cannot be changed this way ({_one_line(str(cause))})"
     return _explain_text(str(error))
 
 
@@ -76,13 +76,13 @@ def _explain_option(error: MissingConfigException) -> str:
     return f"{group}: must be one of {listing(options)}, got {option}{similar(option, options)}"
 
 
-def _in_file(told: str, option: str) -> str:
-    return f"{option}.yaml: {told}" if told.startswith("must be") else f"{told} (in {option}.yaml)"
+def _in_file(line: str, option: str) -> str:
+    return f"{option}.yaml: {line}" if line.startswith("must be") else f"{line} (in {option}.yaml)"
 
 
 def _explain_override_text(override: str) -> str:
     if _AZURE_REFERENCE.search(override):
-        return f"{override.partition('=')[0]}: {WITHOUT_DOLLAR}"
+        return f"{override.partition('=')[0]}: {_WITHOUT_DOLLAR}"
     key, equals, value = override.partition("=")
     quoted = f"'{key}=\"{value}\"'" if equals and '"' not in value else "'key=\"a, b\"'"
     return (
@@ -93,58 +93,60 @@ def _explain_override_text(override: str) -> str:
 
 def _explain_value(error: OmegaConfBaseException, override: str) -> str:
     key = str(error.full_key or error.key or "")
-    said = (error.msg or str(error)).partition("\n")[0]
+    message = (error.msg or str(error)).partition("\n")[0]
     if isinstance(error, MissingMandatoryValue):
         return _explain_missing(key)
     if isinstance(error, InterpolationToMissingValueError):
-        named = re.search(r"Missing mandatory value: (\S+)", said)
+        named = re.search(r"Missing mandatory value: (\S+)", message)
         return _explain_missing(named.group(1) if named else key)
     if isinstance(error, InterpolationResolutionError | GrammarParseError):
-        return f"{key}: {_explain_interpolation(error, _one_line(said))}"
-    if "does not support deletion" in said:
+        return f"{key}: {_explain_interpolation(error, _one_line(message))}"
+    if "does not support deletion" in message:
         value = "{}" if "mapping" in describe(type_at(key)) else "..."
         return f"~{key}: cannot be deleted, only set; write {key}={value}"
-    return _explain_type(error, key, said, override)
+    return _explain_type(error, key, message, override)
 
 
-def _explain_type(error: OmegaConfBaseException, key: str, said: str, override: str) -> str:
+def _explain_type(error: OmegaConfBaseException, key: str, message: str, override: str) -> str:
     if not key:
         return "must be a mapping of keys, got a list or a value"
     kind = type_at(re.sub(r"\[\d+\]", "", key))
-    if isinstance(error, OmegaConfKeyError) or "not in" in said or kind is None:
+    if isinstance(error, OmegaConfKeyError) or "not in" in message or kind is None:
         above, _, value = override.partition("=")
         if value.startswith("{") and key.startswith(f"{above}.") and keys_at(above) is None:
-            return f"{key}: no such key, and {{...}} adds to those that are there; {_anew(above)}"
+            return f"{key}: no such key, and {{...}} adds to the existing keys; {_replacing(above)}"
         return explain_key(key)
-    return f"{key}: must be {describe(kind)}, {_got(key, said, override)}"
+    return f"{key}: must be {describe(kind)}, {_got(key, message, override)}"
 
 
-def _anew(above: str) -> str:
-    """Say how to replace a mapping whole."""
+def _replacing(above: str) -> str:
+    """Return the remedy that replaces a whole mapping."""
     if keys_at(above.rpartition(".")[0]) is None:
         return f"replace them all: '~{above}' '+{above}={{...}}'"
-    return f"empty it before: '{above}={{}}', and '+{above}.KEY=...' for each"
+    return f"empty it first: '{above}={{}}', then add '+{above}.KEY=...' for each"
 
 
-def _explain_interpolation(error: OmegaConfBaseException, said: str) -> str:
+def _explain_interpolation(error: OmegaConfBaseException, message: str) -> str:
     if not isinstance(error, GrammarParseError):
-        return said
-    # OmegaConf tells of the first letter that it could not read, not of the value.
-    return WITHOUT_DOLLAR if "'{'" in said else f"not a readable ${{...}} ({said})"
+        return message
+    # OmegaConf names the first character that it could not read, not the value.
+    return _WITHOUT_DOLLAR if "'{'" in message else f"not a readable ${{...}} ({message})"
 
 
-def _got(key: str, said: str, override: str) -> str:
-    """Return what a key was given: from the override, or else from OmegaConf's words."""
+def _got(key: str, message: str, override: str) -> str:
+    """Return the value that a key was given, from the override or else from OmegaConf's message."""
     name, _, value = override.partition("=")
     name = name.lstrip("+~")
     if name == key:
         return f"got {value or repr(value)}"
     if name.startswith(f"{key}."):
         return f"which has no keys of its own, got {override}"
-    quoted = re.search(r"[Vv]alue '(.*?)'", said)
+    quoted = re.search(r"[Vv]alue '(.*?)'", message)
     if quoted:
         return f"got {quoted.group(1)}"
-    return "got null" if "is not Optional" in said else f"got something else ({_one_line(said)})"
+    return (
+        "got null" if "is not Optional" in message else f"got something else ({_one_line(message)})"
+    )
 
 
 def _explain_missing(key: str) -> str:
@@ -191,7 +193,7 @@ def _root_cause(error: BaseException) -> BaseException:
     while True:
         cause = error.__cause__
         if cause is None and isinstance(error, ConfigCompositionException):
-            cause = error.__context__  # Hydra composes a message of its own, and names no cause.
+            cause = error.__context__  # Hydra raises an error of its own without a cause.
         if cause is None:
             return error
         error = cause

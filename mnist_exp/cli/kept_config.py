@@ -8,7 +8,7 @@ OmegaConf stands here.
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 from mnist_exp.cli.arguments import override_key
 from mnist_exp.config import ExperimentConfig
 from mnist_exp.errors import ConfigError, NotFoundError
+from mnist_exp.experiment import Experiment
 from mnist_exp.records import RecordIndex
 from mnist_exp.same_job import START_ANOTHER, Difference, differences
 from mnist_exp.stages.resume import COMMAND_KEYS, UnfinishedJob, unfinished_job
@@ -28,7 +29,7 @@ _WHOLE_GROUP = "compute"
 _REFERENCE = re.compile(r"(\\*)\$\{")
 
 
-def with_kept_config(config: ExperimentConfig, overrides: Sequence[str]) -> ExperimentConfig:
+def with_kept_config(config: Experiment, overrides: Sequence[str]) -> Experiment:
     """Return the config of the job that the command resumes; `config` if it resumes none.
 
     Args:
@@ -136,28 +137,31 @@ def _is_among(key: str, keys: Sequence[str]) -> bool:
     return any(key == other or key.startswith(f"{other}.") for other in keys)
 
 
-def _comparable(config: ExperimentConfig) -> Any:
+def _comparable(config: Experiment) -> Any:
     """Return the config as the kept file has it, without the keys of the command itself."""
-    content = {key: value for key, value in asdict(config).items() if key not in COMMAND_KEYS}
+    content = {key: value for key, value in config.content().items() if key not in COMMAND_KEYS}
     return json.loads(json.dumps(content))
 
 
-def _read(path: Path) -> ExperimentConfig:
+def _read(path: Path) -> Experiment:
     try:
         return _config(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError, OmegaConfBaseException) as error:
+    except (OSError, ValueError, TypeError, KeyError, OmegaConfBaseException) as error:
         reason = str(error).partition("\n")[0]
         raise NotFoundError(
             f"run: the config of the job cannot be read from {path} ({reason}); {START_ANOTHER}"
         ) from error
 
 
-def _config(content: Any) -> ExperimentConfig:
-    merged = OmegaConf.merge(OmegaConf.structured(ExperimentConfig), _escaped(content))
+def _config(content: Any) -> Experiment:
+    job = dict(content["job"])
+    sources = job.pop("sources", {})
+    schema = OmegaConf.structured(ExperimentConfig)
+    merged = OmegaConf.merge(schema, _escaped({**content, "job": job}))
     config = OmegaConf.to_object(merged)
     if not isinstance(config, ExperimentConfig):
         raise TypeError(f"must be an ExperimentConfig, got {type(config)}")
-    return config
+    return Experiment(**vars(config), sources=sources)
 
 
 def _escaped(content: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The entry point: Hydra composes, we check, run and report."""
+"""The entry point: Hydra composes the config; we check it, run the stage and report errors."""
 
 import gc
 import os
@@ -15,105 +15,107 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from mnist_exp import __version__
-from mnist_exp.cli.arguments import ordered
-from mnist_exp.cli.display import RichDisplay
-from mnist_exp.cli.execution import FULL_ERROR, check, execute, report_errors
-from mnist_exp.cli.further_faults import all_faults
+from mnist_exp.cli.arguments import flags_and_overrides
+from mnist_exp.cli.compose import config_folder, register_schemas, task_overrides
+from mnist_exp.cli.display import FULL_ERROR, RichDisplay, report_errors
 from mnist_exp.cli.hydra_errors import is_foreign
-from mnist_exp.cli.paths import task_overrides
-from mnist_exp.cli.schemas import register_schemas
+from mnist_exp.cli.override_faults import all_faults
+from mnist_exp.cli.prepare import prepared_command
 from mnist_exp.config import Stage
 from mnist_exp.errors import ConfigError, NotFoundError
 from mnist_exp.records import RECORD_NAME, Record, load_record
 from mnist_exp.status import JobStatus
 
-_PACKAGE = Path(__file__).resolve().parent.parent
-
-
-#: What libraries make as they are imported stays: to look for garbage after every 700 objects, as
-#: Python does by itself, takes a fifth of a short command.
+#: Number of new objects after which Python looks for garbage. Imported libraries create many
+#: objects that stay, so Python's own 700 costs a fifth of a short command's time.
 _OBJECTS_BETWEEN_COLLECTIONS = 50_000
 
 
 def main() -> None:
-    """Run `mnist-exp` and leave with its exit code."""
+    """Run `mnist-exp` and exit with its exit code."""
     gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
     try:
         try:
             _main()
         finally:
-            # A last search among all the libraries takes a second, and the system takes all back.
+            # Skip Python's last garbage collection: it takes a second, and the process ends anyway.
             gc.freeze()
             if sys.stdout is not None:
                 sys.stdout.flush()
     except BrokenPipeError:
         if not _reader_has_gone():
             raise
-        # Python writes what is left once more when it ends.
+        # Python flushes standard output again when it exits, and would fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(128 + signal.SIGPIPE)
 
 
 def _reader_has_gone() -> bool:
-    """Whether standard output is a pipe that nobody reads any more, as behind `| head -1`."""
+    """Whether standard output is a pipe whose reader has exited, e.g. `| head -1`."""
     poll = select.poll()
     poll.register(sys.stdout, 0)
     return bool(poll.poll(0))
 
 
 def _main() -> None:
-    # Hydra prints errors in a way of its own unless this is set; we print them in ours.
+    # With this variable Hydra raises its errors, and we print them in our format.
     if os.environ.get("HYDRA_FULL_ERROR"):
         os.environ[FULL_ERROR] = "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"
     command = _Command()
     with report_errors() as outcome:
         _interrupt_on_signals()
-        sys.argv[1:] = ordered(sys.argv[1:])
+        command.flags, command.overrides = flags_and_overrides(sys.argv[1:])
+        sys.argv[1:] = [*command.flags, *command.overrides]
         register_schemas()
     if outcome.exit_code:
         sys.exit(outcome.exit_code)
     if sys.argv[1:] == ["--version"]:
         print(f"mnist-exp {__version__}")
         return
-    entry = hydra.main(version_base="1.3", config_path=str(_conf()), config_name="config")
+    main_function = hydra.main(
+        version_base="1.3", config_path=str(config_folder()), config_name="config"
+    )
     try:
         with report_errors() as outcome:
-            _run(entry(command), without_a_stage=entry(_nothing))
+            _run(main_function(command), command)
     finally:
         if command.variants:
             RichDisplay().comparison(_labelled(command.variants))
     sys.exit(max(outcome.exit_code, command.exit_code))
 
 
-def _run(command: Callable[[], None], without_a_stage: Callable[[], None]) -> None:
+def _run(run_hydra: Callable[[], None], command: "_Command") -> None:
+    """Let Hydra compose the config and call the command.
+
+    Raises:
+        ConfigError: Hydra cannot compose the config; all faults are in the error.
+    """
     try:
-        command()
+        run_hydra()
     except Exception as error:
         if os.environ.get(FULL_ERROR) or not is_foreign(error):
             raise
-        raise ConfigError(all_faults(error, without_a_stage)) from error
-
-
-def _nothing(_: DictConfig) -> None:
-    """Stands for the command where its words are only composed."""
+        raise ConfigError(all_faults(error, command.flags, command.overrides)) from error
 
 
 def _interrupt_on_signals() -> None:
-    """Have SIGTERM and SIGHUP do what Ctrl-C does, unless they are ignored (as under nohup)."""
+    """Treat SIGTERM and SIGHUP as Ctrl-C, unless they are ignored (as under nohup)."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, signal.default_int_handler)
 
 
 class _Command:
-    """What Hydra calls for the run, or for each variant of a multirun."""
+    """The task function: Hydra calls it for the run, or for each variant of a multirun."""
 
-    # Hydra names a job after its function and looks for the module that defines it.
+    # Hydra names a job after its task function and looks for the module that defines the function.
     __name__ = "mnist_exp"
     __qualname__ = "mnist_exp"
 
     def __init__(self) -> None:
+        self.flags: list[str] = []
+        self.overrides: list[str] = []
         self.variants: list[tuple[list[str], Record]] = []
         self.exit_code = 0
 
@@ -121,12 +123,11 @@ class _Command:
         hydra_config = DictConfig(HydraConfig.get())
         is_variant = hydra_config.mode == RunMode.MULTIRUN
         record: Record | None = None
-        # No error may reach Hydra: it would print it its own way, and end a multirun.
+        # An error that reached Hydra would be printed in Hydra's format and end a multirun.
         with report_errors() as outcome:
             if is_variant:
                 RichDisplay().variant(hydra_config.job.num, task_overrides(hydra_config))
-                check(composed, hydra_config)
-            record = execute(composed, hydra_config)
+            record = prepared_command(composed, hydra_config).run()
         self.exit_code = max(self.exit_code, outcome.exit_code)
         if is_variant:
             shown = record or _failed(composed, hydra_config, outcome.why)
@@ -136,32 +137,26 @@ class _Command:
 
 
 def _labelled(variants: list[tuple[list[str], Record]]) -> list[tuple[str, Record]]:
-    """Name each variant by what tells it from the others; one alone by all that it was given."""
-    common = set.intersection(*(set(words) for words, _ in variants))
+    """Label each variant with the overrides that not all variants share; a single one with all."""
+    common = set.intersection(*(set(overrides) for overrides, _ in variants))
     if len(variants) == 1:
-        common = {word for word in common if word.startswith("stage=")}
+        common = {override for override in common if override.startswith("stage=")}
     return [
-        (" ".join(word for word in words if word not in common), record)
-        for words, record in variants
+        (" ".join(override for override in overrides if override not in common), record)
+        for overrides, record in variants
     ]
 
 
 def _failed(composed: DictConfig, hydra_config: DictConfig, why: str) -> Record:
-    """Return the record that a failed variant left, or one that says why it left none."""
+    """Return a failed variant's record; create one with the reason if the variant saved none."""
     try:
         return load_record(Path(hydra_config.runtime.output_dir) / RECORD_NAME)
     except NotFoundError:
         return Record(
-            # Without a stage, which is then the fault, it stands for whatever there is.
+            # If the stage is missing, that is the fault. The table still needs a stage.
             stage=Stage.all if OmegaConf.is_missing(composed, "stage") else Stage(composed.stage),
             name="",
             status=JobStatus.FAILED,
             started=datetime.now(UTC).isoformat(timespec="seconds"),
             why=why,
         )
-
-
-def _conf() -> Path:
-    """Return the config folder: inside the installed package, or beside it in the repository."""
-    installed = _PACKAGE / "conf"
-    return installed if installed.is_dir() else _PACKAGE.parent / "conf"

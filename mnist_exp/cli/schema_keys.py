@@ -1,4 +1,4 @@
-"""The keys of the config schema: which there are, what they hold, and how to say so."""
+"""The keys of the config schema: their names, their types, and messages about them."""
 
 import difflib
 from collections.abc import Iterable, Iterator
@@ -15,7 +15,7 @@ _PLAIN = {int: "a whole number", float: "a number", bool: "true or false", str: 
 
 
 def type_at(key: str) -> Any | None:
-    """Return the type that the schema has for a dotted key, None if it has none."""
+    """Return the type of a dotted key in the schema, None if the schema does not have the key."""
     current: Any = ExperimentConfig
     for part in key.split("."):
         current = _below(current, part)
@@ -25,7 +25,7 @@ def type_at(key: str) -> Any | None:
 
 
 def keys_at(key: str) -> list[str] | None:
-    """Return the keys below a dotted key, or at the top; None where they are free."""
+    """Return the keys below a dotted key, or all top keys for `""`; None if any name is allowed."""
     kind = type_at(key) if key else ExperimentConfig
     if not (isinstance(kind, type) and is_dataclass(kind)):
         return None
@@ -35,7 +35,7 @@ def keys_at(key: str) -> list[str] | None:
 def unknown_keys(
     composed: DictConfig, kind: type = ExperimentConfig, at: str = ""
 ) -> Iterator[str]:
-    """Yield the dotted keys that the schema does not have: `+` lets them through."""
+    """Yield the dotted keys that the schema does not have; an override with `+` can add them."""
     known = get_type_hints(kind)
     for name in map(str, composed):
         key = f"{at}{name}"
@@ -46,7 +46,7 @@ def unknown_keys(
 
 
 def explain_key(key: str) -> str:
-    """Say that there is no such key, and which there are."""
+    """Return a message that a key does not exist, with the existing keys."""
     parent, _, name = key.rpartition(".")
     known = keys_at(parent)
     if known is None:
@@ -56,10 +56,10 @@ def explain_key(key: str) -> str:
 
 
 def describe(kind: Any) -> str:
-    """Say in words what a key of this type takes."""
+    """Return a description of the values that a key of this type takes."""
     options = _options(kind)
-    words = " or ".join(_describe_one(one) for one in options if one is not type(None))
-    return f"{words} or null" if type(None) in options else words
+    text = " or ".join(_describe_one(one) for one in options if one is not type(None))
+    return f"{text} or null" if type(None) in options else text
 
 
 def similar(name: str, known: Iterable[str]) -> str:
@@ -69,7 +69,7 @@ def similar(name: str, known: Iterable[str]) -> str:
 
 
 def listing(names: Iterable[str]) -> str:
-    """Return names as a message lists them."""
+    """Return names as a list in a message."""
     return ", ".join(names)
 
 

@@ -1,12 +1,11 @@
 """The schema of the configuration: plain dataclasses, no Hydra.
 
-Hydra composes `conf/` against these types (`mnist_exp.cli.schemas` registers them) and
-`OmegaConf.to_object` turns the result into them once. The dataclasses stay mutable because a
-frozen one makes its config node read-only; nobody changes them after composition.
-Meaning is checked in `mnist_exp.checks`, not here.
+Hydra composes `conf/` against these types, which `mnist_exp.cli.compose` registers and fills in
+once. The dataclasses are mutable because a frozen one makes its config node read-only. No code
+changes them after composition. `mnist_exp.checks` checks the values.
 
-The groups stand in `resources`, `jobs` and `endpoints`, and the words that they take in `words`.
-All are imported from here, so that nobody has to know which group stands where.
+The config groups stand in `resources`, `jobs` and `endpoints`, and their enums in `enums`. Import
+all of them from here.
 """
 
 from dataclasses import dataclass, field
@@ -87,18 +86,18 @@ class ExperimentConfig:
 
     # compute, train, sweep, register, deploy, invoke, status, logs, cleanup, doctor or all.
     stage: Stage = MISSING
-    # Show what would be done, as Azure ML's YAML, and do nothing.
+    # true prints what the command would create, as Azure ML's YAML, and creates nothing.
     dry_run: bool = False
-    # false submits a job to Azure and does not follow it.
+    # false submits a job to Azure and does not wait for its end.
     wait: bool = True
-    # What to go on from: `register run=<sweep>`, `deploy run=<register>`, the latest by default; or
-    # what to go on with: `train run=<name>`, `sweep run=<name>`, by default a new one.
+    # Name of an earlier run. `register run=<sweep>` and `deploy run=<model>` use its result, by
+    # default the latest. `train run=<name>` and `sweep run=<name>` resume it, by default none.
     run: str | None = None
-    # last: go on with the latest sweep that has not ended, as `run=` does with the one it names.
+    # last resumes the latest sweep that has not ended.
     resume: str | None = None
-    # Seed of the data split, of the weights and of the order of images.
+    # Seed of the weights, the data split and the order of images.
     seed: int = MISSING
-    # Where everything that a run leaves is kept, relative to the current folder.
+    # Folder of everything that a run saves, relative to the current folder.
     outputs_dir: str = MISSING
     workspace: WorkspaceConfig = field(default_factory=WorkspaceConfig)
     compute: ComputeConfig = field(default_factory=ComputeConfig)

@@ -1,7 +1,4 @@
-"""What serves the model: the endpoint, its deployment, how traffic moves, what `invoke` sends.
-
-They stand apart from the jobs because an endpoint outlives them and is changed by itself.
-"""
+"""The endpoint group: endpoint, deployment, rollout, and the request of stage=invoke."""
 
 from dataclasses import dataclass, field
 
@@ -13,9 +10,9 @@ from mnist_exp.config.resources import EnvConfig
 class RequestSettingsConfig:
     """Azure ML's request settings of a deployment."""
 
-    # Milliseconds until an unanswered request gets 408; at most 180000.
+    # Milliseconds after which an unanswered request gets 408; at most 180000.
     request_timeout_ms: int = 5000
-    # Requests at once, of each instance.
+    # Maximum number of requests at once in each instance.
     max_concurrent_requests_per_instance: int = 1
 
 
@@ -23,15 +20,15 @@ class RequestSettingsConfig:
 class ProbeConfig:
     """Azure ML's probe of a container."""
 
-    # Seconds before the first look; a local deployment that is ready earlier is not held up.
+    # Seconds before the first probe; a local deployment that is ready earlier need not wait.
     initial_delay: int = 10
-    # Seconds between two looks.
+    # Seconds between two probes.
     period: int = 10
-    # Seconds that a sign of life may take.
+    # Seconds within which a probe must succeed.
     timeout: int = 2
-    # Signs in a row until it counts as well.
+    # Successes in a row after which the container counts as healthy.
     success_threshold: int = 1
-    # Missing signs in a row until it is given up.
+    # Failures in a row after which the container counts as failed.
     failure_threshold: int = 30
 
 
@@ -41,39 +38,41 @@ class DeploymentConfig:
 
     # 3 to 32 letters, digits and hyphens.
     name: str = MISSING
-    # Folder with the scoring script, relative to the YAML that names it.
+    # Folder with the scoring script, relative to the YAML file that sets this key.
     code: str | None = None
     # Python file in `code` with init() and run(); null for a model of type mlflow_model.
     scoring_script: str | None = None
     environment: EnvConfig = field(default_factory=EnvConfig)
-    # Name -> text, for the scoring script.
+    # Name -> text: environment variables of the scoring script.
     environment_variables: dict[str, str] = field(default_factory=dict)
     # VM size on Azure.
     instance_type: str = MISSING
-    # Instances, 1-50.
+    # Number of instances, 1 to 50.
     instance_count: int = 1
     request_settings: RequestSettingsConfig = field(default_factory=RequestSettingsConfig)
-    # Replaces a worker that gives no sign of life any more.
+    # A worker whose liveness probe fails is replaced.
     liveness_probe: ProbeConfig = field(default_factory=ProbeConfig)
-    # How long init() may take: initial_delay + period * failure_threshold.
+    # init() may take initial_delay + period * failure_threshold seconds.
     readiness_probe: ProbeConfig = field(default_factory=ProbeConfig)
 
 
 @dataclass
 class RolloutConfig:
-    """How a new deployment takes over the traffic of the one before it."""
+    """How a new deployment takes over the traffic of the old one."""
 
-    # Percents of the traffic, one after the other, the last 100; empty: no rollout.
+    # Percents of the traffic for the new deployment, one after the other; the last is 100.
+    # Empty means no rollout.
     steps: list[int] = field(default_factory=list)
-    # Percent of the traffic that is copied to it before it gets any; at most 50.
+    # Percent of the traffic that is copied to the new deployment before the first step; at most
+    # 50.
     mirror: int = 0
-    # Requests that are sent to old and new at each step, besides what others send.
+    # Sample requests to each of the two deployments at each step.
     samples: int = 20
-    # Seconds that each step is watched at least.
+    # Minimum duration of each step in seconds.
     seconds: float = 1.0
-    # It is rolled back when its share of failed requests is higher by more than this.
+    # The rollout is undone if the new deployment's share of failed requests is higher by more.
     failure_margin: float = 0.01
-    # It is rolled back when its p95 is slower by more milliseconds than this.
+    # The rollout is undone if the new deployment's p95 is higher by more milliseconds.
     latency_margin_ms: float = 50.0
 
 
@@ -81,35 +80,36 @@ class RolloutConfig:
 class EndpointConfig:
     """A managed online endpoint."""
 
-    # None: generated when it is created (`name_prefix` and 8 hex digits) and remembered.
+    # null generates a name for a new endpoint: `name_prefix` and 8 hex digits.
     name: str | None = None
-    # Up to 24 letters, digits and hyphens; begins with a letter.
+    # Up to 24 letters, digits and hyphens; the first is a letter.
     name_prefix: str = MISSING
     # Text shown with the endpoint.
     description: str = ""
-    # key: callers send one of two keys. aml_token: a token that expires.
+    # key: callers send one of two keys. aml_token: callers send a token that expires.
     auth_mode: AuthMode = AuthMode.key
-    # Seconds that a token is good for (aml_token on this machine).
+    # Lifetime of a token in seconds (aml_token on this machine).
     token_lifetime: int = 3600
-    # primary or secondary: deploy makes that key anew and does nothing else.
+    # primary or secondary: stage=deploy replaces this key and does nothing else.
     regenerate_key: KeyName | None = None
-    # Seconds after which the endpoint deletes itself, on this machine; None: never.
+    # Seconds after which a local endpoint deletes itself; null means never.
     ttl: int | None = None
     deployment: DeploymentConfig = field(default_factory=DeploymentConfig)
-    # Deploy to the endpoint that was deployed last instead of making a new one.
+    # true deploys to the latest endpoint, false to a new one.
     reuse: bool = False
-    # Deployment name -> percent, a sum of 0 or 100; empty: as it is, all to the first deployment.
+    # Deployment name -> percent; the sum is 0 or 100. Empty keeps the traffic, and gives all of it
+    # to an endpoint's first deployment.
     traffic: dict[str, int] = field(default_factory=dict)
-    # Deployment name -> percent of the requests that it gets a copy of: one name, at most 50.
+    # Deployment name -> percent of the requests that are copied to it; one name, at most 50.
     mirror_traffic: dict[str, int] = field(default_factory=dict)
     rollout: RolloutConfig = field(default_factory=RolloutConfig)
-    # Deployment that `invoke` asks, past the traffic; None leaves that to the traffic.
+    # Deployment that stage=invoke calls; null lets the traffic decide.
     invoke_deployment: str | None = None
-    # A request body of one's own instead of sample digits.
+    # File with the request of stage=invoke; null sends sample digits.
     request_file: str | None = None
-    # Sample digits that `invoke` sends.
+    # Number of sample digits that stage=invoke sends.
     samples: int = 30
-    # Port on 127.0.0.1 of a new local endpoint; None takes a free one.
+    # Port on 127.0.0.1 of a new local endpoint; null takes a free one.
     port: int | None = None
-    # Lines of each deployment's log that stage=logs shows.
+    # Number of lines of each log that stage=logs prints.
     log_lines: int = 50

@@ -1,18 +1,17 @@
-"""The words that the config knows: a string enum for each closed set, and the one for no value.
+"""The config's enums, one for each closed set of values, and its mark for a missing value.
 
-They stand apart from the groups that use them, because specs, stages and workspaces use the same
-words without the groups.
+Specs, stages and workspaces use these enums too, without the config groups.
 """
 
 from enum import StrEnum
 from typing import Any
 
-#: What OmegaConf reads as "no value yet"; spelt out so that this module needs no OmegaConf.
+#: OmegaConf's mark for a missing value, written out so that this module needs no OmegaConf.
 MISSING: Any = "???"
 
 
 class Stage(StrEnum):
-    """What one call of `mnist-exp` does."""
+    """What one `mnist-exp` command does."""
 
     compute = "compute"
     train = "train"
@@ -26,6 +25,31 @@ class Stage(StrEnum):
     doctor = "doctor"
     all = "all"
 
+    @property
+    def trains(self) -> bool:
+        """Whether the stage runs the training job, once or in a sweep."""
+        return self in (Stage.train, Stage.sweep, Stage.all)
+
+    @property
+    def sweeps(self) -> bool:
+        """Whether the stage runs a sweep."""
+        return self in (Stage.sweep, Stage.all)
+
+    @property
+    def registers(self) -> bool:
+        """Whether the stage registers a model."""
+        return self in (Stage.register, Stage.all)
+
+    @property
+    def deploys(self) -> bool:
+        """Whether the stage deploys a model."""
+        return self in (Stage.deploy, Stage.all)
+
+    @property
+    def uses_endpoint(self) -> bool:
+        """Whether the stage deploys, calls, inspects or deletes an endpoint."""
+        return self.deploys or self in (Stage.invoke, Stage.status, Stage.logs, Stage.cleanup)
+
 
 class WorkspaceType(StrEnum):
     """Where the experiment runs."""
@@ -35,7 +59,7 @@ class WorkspaceType(StrEnum):
 
 
 class Credential(StrEnum):
-    """How the azure workspace signs in."""
+    """How the azure workspace signs in to Azure."""
 
     default = "default"
     interactive = "interactive"
@@ -45,7 +69,7 @@ class Credential(StrEnum):
 
 
 class Cloud(StrEnum):
-    """Azure's clouds, by the names that Azure's own tools have for them."""
+    """Azure's clouds, by the names that Azure's own tools use."""
 
     AzureCloud = "AzureCloud"
     AzureUSGovernment = "AzureUSGovernment"
@@ -61,7 +85,7 @@ class DataType(StrEnum):
 
 
 class ComputeType(StrEnum):
-    """What jobs run on; `amlcompute` and `serverless` are Azure ML's words."""
+    """The kinds of compute target; `amlcompute` and `serverless` are Azure ML's terms."""
 
     local = "local"
     amlcompute = "amlcompute"
@@ -76,7 +100,7 @@ class ComputeTier(StrEnum):
 
 
 class EnvType(StrEnum):
-    """How a job's software is named."""
+    """The kinds of software environment of a job or deployment."""
 
     curated = "curated"
     conda = "conda"
@@ -84,21 +108,21 @@ class EnvType(StrEnum):
 
 
 class Identity(StrEnum):
-    """Whose credentials a job on Azure uses to reach data."""
+    """Whose credentials a job on Azure uses to read data."""
 
     user = "user"
     managed = "managed"
 
 
 class Architecture(StrEnum):
-    """The networks that the trainer builds."""
+    """The trainer's network architectures."""
 
     dnn = "dnn"
     cnn = "cnn"
 
 
 class Optimizer(StrEnum):
-    """How the trainer goes down the gradient."""
+    """The trainer's optimizers."""
 
     sgd = "sgd"
     momentum = "momentum"
@@ -106,7 +130,7 @@ class Optimizer(StrEnum):
 
 
 class DistributionType(StrEnum):
-    """Azure ML's distribution types that a TensorFlow trainer can use."""
+    """Azure ML's distribution types for a TensorFlow trainer."""
 
     tensorflow = "tensorflow"
 

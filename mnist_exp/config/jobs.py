@@ -1,8 +1,4 @@
-"""What runs and what comes of it: model, job, sweep, and the registration of the result.
-
-They are one file because they are read together: a sweep draws a job's inputs, a job trains the
-model, and what it leaves is registered.
-"""
+"""The model, job, sweep and registration groups."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,17 +10,17 @@ from mnist_exp.config.enums import MISSING, Architecture, DistributionType, Iden
 class ModelConfig:
     """The network and how it is trained."""
 
-    # Neurons.
+    # Neurons of the first dense layer.
     first_layer_neurons: int = MISSING
-    # Neurons.
+    # Neurons of the second dense layer.
     second_layer_neurons: int = MISSING
-    # Images a step.
+    # Images per training step.
     batch_size: int = MISSING
-    # Step of the optimizer; above 0.
+    # Learning rate of the optimizer; above 0.
     learning_rate: float = MISSING
     # Passes over the training images.
     epochs: int = MISSING
-    # dnn: two dense layers; cnn: convolutions, which have no use for the layers' neurons.
+    # dnn: two dense layers. cnn: convolutions, which ignore the numbers of neurons.
     architecture: Architecture = Architecture.dnn
     # sgd, momentum (0.9) or adam.
     optimizer: Optimizer = Optimizer.sgd
@@ -34,51 +30,49 @@ class ModelConfig:
 class DistributionConfig:
     """How the processes of a training job work together."""
 
-    # None runs one process. tensorflow: MultiWorkerMirroredStrategy from TF_CONFIG; its gRPC
+    # null runs one process. tensorflow uses MultiWorkerMirroredStrategy with TF_CONFIG, whose gRPC
     # server listens on every address of the machine.
     type: DistributionType | None = None
-    # Processes; on Azure nodes.
+    # Number of processes; number of nodes on Azure.
     worker_count: int = 1
-    # Kept for its error: parameter servers are refused.
+    # Must be 0; the error message explains why.
     parameter_server_count: int = 0
 
 
 @dataclass
 class JobConfig:
-    """What runs."""
+    """The training job."""
 
-    # Experiment in the tracking store that runs are listed under.
+    # Experiment in the tracking store that lists the runs.
     experiment_name: str = MISSING
-    # Shown beside the job's name; None shows the name.
+    # Shown beside the job's name; null shows the name.
     display_name: str | None = None
-    # Folder that is shipped to the compute, relative to the YAML that names it.
+    # Folder that is copied to the compute, relative to the YAML file that sets this key.
     code: str | None = None
-    # A Python script in `code`; gets each input and output as `--name-with-dashes value`.
+    # Python script in `code`; it gets each input and output as `--name-with-dashes value`.
     script: str | None = None
-    # A shell command instead of a script, with `{{inputs.x}}` and `{{outputs.x}}`.
+    # Shell command instead of a script, with `{{inputs.x}}` and `{{outputs.x}}`.
     command: str | None = None
     # Name -> literal, or {type: uri_folder|uri_file, path, mode}.
     inputs: dict[str, Any] = field(default_factory=dict)
-    # Input name -> the config key that it takes its value from; filled in by composition.
-    sources: dict[str, str] = field(default_factory=dict)
     # Name -> {type: uri_folder|uri_file, mode}.
     outputs: dict[str, Any] = field(default_factory=dict)
-    # Name -> text; nothing is inherited from the shell.
+    # Name -> text; the job inherits no variables from the shell.
     environment_variables: dict[str, str] = field(default_factory=dict)
-    # user or managed: whose credentials reach data on Azure; None is the default of Azure.
+    # user or managed: whose credentials read data on Azure; null is Azure's default.
     identity: Identity | None = None
     distribution: DistributionConfig = field(default_factory=DistributionConfig)
-    # Seconds; None lets the job run on.
+    # Maximum duration in seconds; null means no limit.
     timeout: int | None = None
-    # Figure and progress of a single job follow this metric.
+    # The metric that the progress display and the figure of a single job show.
     primary_metric: str = MISSING
 
 
 @dataclass
 class ObjectiveConfig:
-    """What a sweep looks for."""
+    """The metric that a sweep optimizes."""
 
-    # Exactly the name that the script logs.
+    # The metric's name, exactly as the script logs it.
     primary_metric: str = MISSING
     # maximize or minimize.
     goal: str = MISSING
@@ -86,45 +80,46 @@ class ObjectiveConfig:
 
 @dataclass
 class LimitsConfig:
-    """When a sweep ends."""
+    """The limits of a sweep."""
 
-    # Trials, 1-1000.
+    # Number of trials, 1 to 1000.
     max_total_trials: int = MISSING
-    # Trials at once; None is max_total_trials.
+    # Maximum number of trials at once; null means max_total_trials.
     max_concurrent_trials: int | None = None
-    # Seconds, whole sweep; None is Azure ML's 60 days.
+    # Maximum duration of the sweep in seconds; null means Azure ML's 60 days.
     timeout: int | None = None
-    # Seconds, each trial; None lets trials run on.
+    # Maximum duration of each trial in seconds; null means no limit.
     trial_timeout: int | None = None
 
 
 @dataclass
 class SweepConfig:
-    """A hyperparameter search in Azure ML's words."""
+    """A hyperparameter search in Azure ML's terms."""
 
-    # {type: random|grid|bayesian, seed, rule: random|sobol, logbase}, or the type alone.
+    # {type: random|grid|bayesian, seed, rule: random|sobol, logbase}, or only the type.
     sampling_algorithm: Any = field(default_factory=dict)
-    # Input name -> {type: choice|uniform|loguniform|..., ...}; free to Hydra, typed by our parser.
+    # Input name -> {type: choice|uniform|loguniform|..., ...}. Hydra accepts anything here, and
+    # `mnist_exp.sweeps` checks it.
     search_space: dict[str, Any] = field(default_factory=dict)
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
     limits: LimitsConfig = field(default_factory=LimitsConfig)
-    # {type: bandit|median_stopping|truncation_selection, ...}; empty lets every trial run on.
+    # {type: bandit|median_stopping|truncation_selection, ...}; empty cuts no trial.
     early_termination: dict[str, Any] | None = field(default_factory=dict)
-    # Whether a trial that fails ends the sweep; Azure ML has no such thing.
+    # Whether the first failed trial ends the sweep; Azure ML has no such setting.
     fail_fast: bool = False
-    # Whether a sweep of which a trial has failed is Failed at its end; Azure ML decides itself.
+    # Whether a failed trial makes the sweep Failed when it ends; Azure ML has a rule of its own.
     fail_on_failed_trials: bool = False
 
 
 @dataclass
 class RegistrationConfig:
-    """The model asset that `register` makes."""
+    """The model asset that stage=register creates."""
 
-    # Registered model; versions count up.
+    # Name of the registered model; each registration adds a version.
     name: str = MISSING
     # Text shown with the model.
     description: str = ""
     # custom_model, mlflow_model or triton_model.
     type: str = "custom_model"
-    # What of the job's files becomes the model.
+    # The part of the job's files that becomes the model.
     path: str = "outputs/model"

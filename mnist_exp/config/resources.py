@@ -1,7 +1,4 @@
-"""What an experiment needs before anything runs: a workspace, a compute, software, the digits.
-
-Jobs and endpoints share these groups; each is an option of its own in `conf/`.
-"""
+"""The workspace, compute, env and data groups: what jobs and endpoints run on and with."""
 
 from dataclasses import dataclass
 
@@ -19,45 +16,45 @@ from mnist_exp.config.enums import (
 
 @dataclass
 class WorkspaceConfig:
-    """Which workspace acts on the experiment."""
+    """The workspace in which the experiment runs."""
 
     # local or azure.
     type: WorkspaceType = MISSING
-    # Azure subscription; this and what follows is read by the azure workspace alone.
+    # Azure subscription. Only the azure workspace reads this key and those below.
     subscription_id: str | None = None
     # Azure resource group.
     resource_group: str | None = None
     # Azure ML workspace.
     workspace_name: str | None = None
-    # Azure ML's config.json, looked for here and in the parent folders.
+    # Azure ML's config.json; null searches the current folder and its parents.
     config_file: str | None = None
     # default, interactive, cli, managed_identity or environment.
     credential: Credential = Credential.default
-    # A sovereign cloud; None is what the environment says, or the public one.
+    # A sovereign cloud; null takes it from the environment, or means the public cloud.
     cloud: Cloud | None = None
 
 
 @dataclass
 class ComputeConfig:
-    """What jobs run on."""
+    """The compute target of jobs."""
 
     # local, amlcompute or serverless.
     type: ComputeType = MISSING
     # 3 to 24 letters, digits and hyphens.
     name: str = MISSING
-    # VM size; None for local and for the service's choice.
+    # VM size; null lets Azure choose.
     size: str | None = None
-    # Nodes kept when idle, and at most.
+    # Number of nodes that are kept when idle.
     min_instances: int = 0
-    # Nodes at most.
+    # Maximum number of nodes.
     max_instances: int = 1
-    # Seconds a node stays up after its last job.
+    # Seconds that a node stays up after its last job.
     idle_time_before_scale_down: int = 120
-    # dedicated, or low_priority: cheaper nodes that Azure may take back.
+    # dedicated, or low_priority: cheaper nodes that Azure may evict.
     tier: ComputeTier = ComputeTier.dedicated
-    # cleanup deletes the target too.
+    # true: stage=cleanup deletes the compute target too.
     delete_on_cleanup: bool = False
-    # A drill on the local workspace: take the node of the first attempt away after so many epochs.
+    # Eviction drill on the local workspace: the first attempt is evicted after this many epochs.
     evict_after_epochs: int | None = None
 
 
@@ -67,11 +64,11 @@ class EnvConfig:
 
     # curated, conda or local.
     type: EnvType = MISSING
-    # Curated environment, `NAME@latest` or `azureml://registries/...`.
+    # Name of a curated environment, `NAME@latest` or `azureml://registries/...`.
     name: str | None = None
-    # Docker image and conda file of a custom environment.
+    # Docker image of a conda environment.
     image: str | None = None
-    # Conda file on top of the image, relative to the YAML that names it.
+    # Conda file on top of the image, relative to the YAML file that sets this key.
     conda_file: str | None = None
 
 
@@ -83,9 +80,9 @@ class DataConfig:
     type: DataType = MISSING
     # Folder with the four IDX files, searched recursively (type folder).
     path: str | None = None
-    # Base address of a mirror that is asked before the well-known ones (type mnist).
+    # Base address of a mirror that is tried before the well-known mirrors (type mnist).
     url: str | None = None
-    # What jobs on Azure mount instead; None uploads the local files.
+    # Address that jobs on Azure mount; null uploads the local files.
     azure_path: str | None = None
-    # Where downloaded and generated files are kept; None is the user's cache folder.
+    # Folder of downloaded and generated files; null means the user's cache folder.
     cache_dir: str | None = None

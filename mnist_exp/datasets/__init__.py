@@ -1,4 +1,4 @@
-"""The digits on this machine: made, downloaded or found, and always checked."""
+"""MNIST's digits on this machine: written, downloaded or found in a folder, and always checked."""
 
 from mnist_exp.datasets.digits import sample_digits, test_digits, validate_folder
 from mnist_exp.datasets.idx import read_images, read_labels

@@ -1,4 +1,4 @@
-"""Digits out of a folder: all of it checked, or the test part read."""
+"""Digits from a folder: check all files, or read the test digits."""
 
 from pathlib import Path
 
@@ -16,17 +16,17 @@ from mnist_exp.errors import DataError
 
 
 def validate_folder(folder: Path, key: str = "data.path") -> dict[str, int]:
-    """Read all four files, and refuse them if one is missing, damaged or short of a label.
+    """Read all four files, and raise an error if one is missing or damaged or lacks labels.
 
     Args:
-        folder: Searched recursively.
-        key: The config key that a fault is put down to.
+        folder: The folder, which is searched recursively.
+        key: The config key that an error names.
 
     Returns:
-        How many digits there are in `train` and in `test`.
+        The numbers of digits in `train` and in `test`.
 
     Raises:
-        DataError: One line with every fault, each naming its file.
+        DataError: A file is missing or damaged. The error is one line that names each such file.
     """
     files = find_files(folder, key)
     counts: dict[str, int] = {}
@@ -45,30 +45,30 @@ def validate_folder(folder: Path, key: str = "data.path") -> dict[str, int]:
 
 
 def test_digits(folder: Path, key: str = "data.path") -> tuple[Bytes, Bytes]:
-    """Read the test part of a folder.
+    """Read the test digits of a folder.
 
     Returns:
-        Images, shape (n, 784), pixels from 0 to 255; and their labels, shape (n,).
+        Images, shape (n, 784), with pixels from 0 to 255; and their labels, shape (n,).
 
     Raises:
-        DataError: One of the files is missing or damaged.
+        DataError: A file is missing or damaged.
     """
     files = find_files(folder, key)
     return _read_pair(files[TEST_IMAGES], files[TEST_LABELS])
 
 
-# pytest would take the name for a test's wherever the function is imported.
+# Without this, pytest collects the function as a test in each module that imports it.
 test_digits.__test__ = False  # type: ignore[attr-defined]
 
 
 def sample_digits(folder: Path, n: int, seed: int) -> tuple[Bytes, Bytes]:
-    """Draw `n` different test digits; the same seed draws the same ones.
+    """Draw `n` different test digits; the same seed draws the same digits.
 
     Returns:
-        Images, shape (n, 784), pixels from 0 to 255; and their labels, shape (n,).
+        Images, shape (n, 784), with pixels from 0 to 255; and their labels, shape (n,).
 
     Raises:
-        DataError: The files are missing or damaged, or there are fewer than `n` digits.
+        DataError: A file is missing or damaged, or there are fewer than `n` digits.
     """
     images, labels = test_digits(folder)
     if not 1 <= n <= len(labels):
@@ -83,7 +83,7 @@ def _read_pair(images_path: Path, labels_path: Path) -> tuple[Bytes, Bytes]:
     images, labels = read_images(images_path), read_labels(labels_path)
     if len(images) != len(labels):
         raise DataError(
-            f"{labels_path}: must hold a label for each of the {len(images)} images of "
+            f"{labels_path}: must have one label for each of the {len(images)} images of "
             f"{images_path.name}, got {len(labels)}"
         )
     return images, labels

@@ -1,4 +1,4 @@
-"""All 70,000 digits of MNIST, downloaded once, checked, and kept."""
+"""All 70,000 digits of MNIST: downloaded once, checked and kept."""
 
 import gzip
 import hashlib
@@ -12,14 +12,14 @@ from mnist_exp.datasets.files import TEST_IMAGES, TEST_LABELS, TRAIN_IMAGES, TRA
 from mnist_exp.datasets.mirrors import MirrorError, fetch, shown
 from mnist_exp.errors import DataError
 
-#: Asked in this order: the tutorial's, TensorFlow's, PyTorch's.
+#: Mirrors in the order in which they are tried: the tutorial's, TensorFlow's, PyTorch's.
 MIRRORS = (
     "https://azureopendatastorage.blob.core.windows.net/mnist/",
     "https://storage.googleapis.com/cvdf-datasets/mnist/",
     "https://ossci-datasets.s3.amazonaws.com/mnist/",
 )
 
-#: File -> sha256 of its unpacked content: mirrors have compressed the same content differently.
+#: File -> sha256 of its unpacked content, since mirrors compress the same content differently.
 MNIST = {
     TRAIN_IMAGES: "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
     TRAIN_LABELS: "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
@@ -37,20 +37,20 @@ def download(
     registry: Mapping[str, str] = MNIST,
     timeout: float = 20.0,
 ) -> Path:
-    """Make sure that `folder` holds the files of `registry`, each fetched only if need be.
+    """Download the files of `registry` that `folder` lacks, and return the folder.
 
-    A file appears under its name only when it is whole and right, so an interrupted download
-    goes on where it stopped, and several at once do no harm.
+    A file gets its name only when it is complete and correct. An interrupted download therefore
+    resumes with the first missing file, and several downloads at once do no harm.
 
     Args:
-        folder: Where the files are kept; made if there is none.
-        mirrors: Addresses to ask, in order of preference.
-        message: Told of each download and each mirror that failed.
-        registry: File name -> sha256 of its unpacked content.
-        timeout: Seconds to wait for a connection, and then for each further piece.
+        folder: The folder for the files; it is created if it does not exist.
+        mirrors: Addresses to try, in order of preference.
+        message: Called with a line for each download and for each mirror that failed.
+        registry: File name -> sha256 of the file's unpacked content.
+        timeout: Seconds to wait for a connection, and then for each further piece of data.
 
     Raises:
-        DataError: No mirror has one of the files, or has it unchanged.
+        DataError: For one of the files, no mirror has the file with the right content.
         OSError: The folder cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -60,7 +60,7 @@ def download(
             if _content_sha256(folder / name) != checksum:
                 order = _fetch_checked(folder / name, checksum, order, message, timeout)
     except DataError:
-        # One that holds nothing is of no use; one that holds files is not empty.
+        # Delete the folder if it is empty; rmdir() refuses a folder with files.
         with suppress(OSError):
             folder.rmdir()
         raise
@@ -70,7 +70,7 @@ def download(
 def _fetch_checked(
     path: Path, checksum: str, mirrors: list[str], message: Callable[[str], None], timeout: float
 ) -> list[str]:
-    """Fetch one file and return the mirrors in the order to ask for the next one."""
+    """Fetch one file, and return the mirrors in the order for the next file."""
     faults: list[str] = []
     for position, mirror in enumerate(mirrors):
         message(f"data: downloading {path.name} from {shown(mirror)}")
@@ -80,26 +80,26 @@ def _fetch_checked(
             faults.append(f"{shown(mirror)}: {error}")
             message(f"data: {faults[-1]}")
         else:
-            # Those that just failed come last: nobody waits for a dead one four times.
+            # Try a failed mirror last, so that its timeout is not waited for four times.
             return mirrors[position:] + mirrors[:position]
     raise DataError(
-        f"data.url: no mirror gave {path.name} ({'; '.join(faults)}); take data=sample, "
+        f"data.url: no mirror gave {path.name} ({'; '.join(faults)}); use data=sample, "
         "data=folder data.path=FOLDER, or data.url=ADDRESS of a mirror that you can reach"
     )
 
 
 def _fetch_from(mirror: str, path: Path, checksum: str, timeout: float) -> None:
-    # A folder of its own beside the target: one file system, and nothing is left behind.
+    # A temporary folder beside the target is on the same file system, and is always deleted.
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".download-") as temporary:
         incoming = Path(temporary, path.name)
         fetch(mirror, path.name, incoming, timeout)
         if _content_sha256(incoming) != checksum:
-            raise MirrorError("what it sent is damaged or not MNIST's (checksum)")
+            raise MirrorError("its file is damaged or not MNIST's (wrong checksum)")
         incoming.replace(path)
 
 
 def _content_sha256(path: Path) -> str | None:
-    """Return the checksum of the unpacked content; None if there is none."""
+    """Return the checksum of a file's unpacked content, or None if it cannot be unpacked."""
     digest = hashlib.sha256()
     try:
         with gzip.open(path) as file:

@@ -1,4 +1,4 @@
-"""MNIST's four files: their names, and where they lie in somebody's folder."""
+"""MNIST's four files: their names, and the search for them in a folder."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -11,23 +11,25 @@ TRAIN_LABELS = "train-labels-idx1-ubyte.gz"
 TEST_IMAGES = "t10k-images-idx3-ubyte.gz"
 TEST_LABELS = "t10k-labels-idx1-ubyte.gz"
 
-#: The files as their publishers name them.
+#: File names as MNIST's publishers write them.
 NAMES = (TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS)
 
+#: Maximum number of file names in an error.
 _SHOWN = 5
 
 
 def find_files(folder: Path, key: str = "data.path") -> dict[str, Path]:
-    """Find the four files in `folder` or below it, gzipped or not, spelt with a dash or a dot.
+    """Find the four files in `folder` or below it.
 
-    Of several copies the least deep one counts, then the first by name: the trainer's rule.
+    A file may be gzipped or not, and its name may have a dash or a dot. Among several copies the
+    least deep one counts, then the first one by name. The trainer has the same rule.
 
     Args:
-        folder: Where to look.
-        key: The config key that a fault is put down to.
+        folder: The folder to search.
+        key: The config key that an error names.
 
     Returns:
-        One of `NAMES` -> path.
+        Each name of `NAMES` -> the file's path.
 
     Raises:
         DataError: The folder or one of the files is missing.
@@ -47,13 +49,13 @@ def find_files(folder: Path, key: str = "data.path") -> dict[str, Path]:
         seen = [path.name for path in found.values()] + others
         raise DataError(
             f"{key}: {folder}: no {', '.join(missing)} in it or below it; "
-            f"found {_shortened(seen)}; take data=sample if you have no MNIST files"
+            f"found {_shortened(seen)}; use data=sample if you have no MNIST files"
         )
     return found
 
 
 def narrowest_folder(files: Mapping[str, Path]) -> Path:
-    """Return the deepest folder with all the files in or below it: nothing else need travel."""
+    """Return the deepest folder that contains all the files, so that no other files are copied."""
     return Path(os.path.commonpath([path.parent for path in files.values()]))
 
 

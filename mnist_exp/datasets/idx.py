@@ -1,4 +1,4 @@
-"""IDX, the file format of MNIST: a big-endian header, then unsigned bytes.
+"""IDX, the file format of MNIST: a big-endian header, followed by unsigned bytes.
 
 The format: https://github.com/cvdfoundation/mnist#file-formats-for-the-mnist-database
 """
@@ -21,7 +21,7 @@ Bytes = npt.NDArray[np.uint8]
 CLASSES = 10
 SIDE = 28
 PIXELS = SIDE * SIDE
-#: The third byte says "unsigned bytes", the fourth how many dimensions follow.
+#: Magic number: the third byte means "unsigned bytes", the fourth is the number of dimensions.
 _MAGIC = 0x0800
 _GZIP_MAGIC = b"\x1f\x8b"
 
@@ -30,10 +30,10 @@ def read_images(path: Path) -> Bytes:
     """Read images of 28 x 28 pixels, gzipped or not.
 
     Returns:
-        Pixels from 0 (background) to 255, shape (n, 784), n at least 1.
+        Pixels from 0 (background) to 255, shape (n, 784) with n at least 1.
 
     Raises:
-        DataError: The file cannot be read, is damaged, or holds something else.
+        DataError: The file cannot be read, is damaged, or holds other data.
     """
     images = _read(path, dimensions=3)
     if images.shape[1:] != (SIDE, SIDE):
@@ -46,10 +46,10 @@ def read_labels(path: Path) -> Bytes:
     """Read labels, gzipped or not.
 
     Returns:
-        Digits from 0 to 9, shape (n,), n at least 1.
+        Digits from 0 to 9, shape (n,) with n at least 1.
 
     Raises:
-        DataError: The file cannot be read, is damaged, or holds something else.
+        DataError: The file cannot be read, is damaged, or holds other data.
     """
     labels = _read(path, dimensions=1)
     if (largest := int(labels.max())) >= CLASSES:
@@ -59,7 +59,7 @@ def read_labels(path: Path) -> Bytes:
 
 
 def write_idx(path: Path, values: Bytes) -> None:
-    """Write a gzipped IDX file, whole or not at all; equal values give equal bytes."""
+    """Write a gzipped IDX file, completely or not at all; equal values give equal bytes."""
     header = struct.pack(f">{1 + values.ndim}I", _MAGIC + values.ndim, *values.shape)
     packed = gzip.compress(header + values.tobytes(), compresslevel=6, mtime=0)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
@@ -86,12 +86,12 @@ def _read(path: Path, dimensions: int) -> Bytes:
         fault = "truncated" if found < expected else "too long"
         raise DataError(f"{path}: {fault}, the header announces {expected} bytes, got {found}")
     if not expected:
-        raise DataError(f"{path}: it must hold at least one digit, got none")
+        raise DataError(f"{path}: must hold at least one digit, got none")
     return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
 
 
 def _content(path: Path) -> bytes:
-    # Judged by content: a browser or a proxy may have unpacked a file and kept its name.
+    # Look at the content: a browser or a proxy may unpack a file without renaming it.
     try:
         raw = path.read_bytes()
         return gzip.decompress(raw) if raw.startswith(_GZIP_MAGIC) else raw

@@ -1,5 +1,6 @@
-"""Places to fetch a file from: web servers, and folders that stand in for them."""
+"""Mirrors of a file: web servers, and folders that take the place of web servers."""
 
+import sys
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 from urllib.request import url2pathname
@@ -7,6 +8,7 @@ from urllib.request import url2pathname
 from mnist_exp.errors import DataError
 
 _WEB = frozenset({"http", "https"})
+_CHUNK_BYTES = 1 << 16
 
 
 class MirrorError(Exception):
@@ -17,11 +19,11 @@ def fetch(mirror: str, name: str, target: Path, timeout: float) -> None:
     """Copy the file `name` of a mirror to `target`.
 
     Args:
-        mirror: Address or folder that `check_address` lets through; a query, such as Azure's
-            shared access signature, stays behind the name.
-        name: The file below it.
-        target: Written as it comes in: may be left incomplete.
-        timeout: Seconds to wait for a connection, and then for each further piece.
+        mirror: An address or a folder that `check_address` accepts. A query in the address, such
+            as Azure's shared access signature, is sent after the file's name.
+        name: The file's name at the mirror.
+        target: The file to write; it may be incomplete after an error.
+        timeout: Seconds to wait for a connection, and then for each further piece of data.
 
     Raises:
         MirrorError: The mirror does not have the file or cannot be reached.
@@ -29,21 +31,18 @@ def fetch(mirror: str, name: str, target: Path, timeout: float) -> None:
     """
     parts = urlsplit(mirror)
     if parts.scheme in _WEB:
-        # Slow to import, and most commands fetch nothing.
-        from mnist_exp.datasets.web import download_file  # noqa: PLC0415
-
         path = f"{parts.path.rstrip('/')}/{quote(name)}"
-        download_file(parts._replace(path=path).geturl(), target, timeout)
+        _download(parts._replace(path=path).geturl(), target, timeout)
     else:
         folder = Path(url2pathname(parts.path) if parts.scheme else mirror)
         _copy(folder / name, target)
 
 
 def check_address(mirror: str) -> None:
-    """Refuse what `fetch` cannot read from.
+    """Refuse an address that `fetch` cannot read from.
 
     Raises:
-        DataError: The address is neither on the web nor a folder.
+        DataError: The address is neither a web address nor a folder.
     """
     try:
         parts = urlsplit(mirror)
@@ -69,3 +68,35 @@ def _copy(source: Path, target: Path) -> None:
     except OSError as error:
         raise MirrorError((error.strerror or "unreadable").lower()) from error
     target.write_bytes(content)
+
+
+def _download(url: str, target: Path, timeout: float) -> None:
+    # Both imports together take 0.3 s, and most commands download nothing.
+    import pooch  # noqa: PLC0415
+    import requests  # noqa: PLC0415
+
+    downloader = pooch.HTTPDownloader(
+        progressbar=sys.stderr.isatty(),
+        chunk_size=_CHUNK_BYTES,
+        timeout=timeout,
+        # Without this header some servers unpack the file, or compress it a second time.
+        headers={"Accept-Encoding": "identity"},
+    )
+    # The texts of these errors are long, and contain the address with its signature.
+    reasons = {
+        requests.exceptions.ProxyError: "the proxy refused",
+        requests.exceptions.SSLError: "its certificate was refused",
+        requests.Timeout: "timed out",
+        requests.exceptions.ChunkedEncodingError: "broke off",
+        requests.ConnectionError: "no connection",
+        requests.exceptions.InvalidURL: "not a valid address",
+    }
+    try:
+        downloader(url, str(target), None)
+    except requests.RequestException as error:
+        if error.response is not None:
+            reason = f"answered {error.response.status_code} {error.response.reason}".rstrip()
+        else:
+            known = (text for kind, text in reasons.items() if isinstance(error, kind))
+            reason = next(known, "failed")
+        raise MirrorError(reason) from error

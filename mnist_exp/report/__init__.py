@@ -1,4 +1,4 @@
-"""What people see: progress while a job runs, summaries when a stage ends, figures to look at.
+"""Output for users: progress of a running job, summaries of ended stages, and figures.
 
 Only this package imports rich, and only `mnist_exp.report.figures` imports matplotlib.
 """

@@ -1,4 +1,4 @@
-"""What to type next: the following stage, or a call of an endpoint."""
+"""Commands for the user to run next: the following stage, or a request to an endpoint."""
 
 import shlex
 from collections.abc import Sequence
@@ -16,15 +16,15 @@ _NEXT = {
     Stage.deploy: Stage.invoke,
     Stage.invoke: Stage.cleanup,
 }
-#: Stages whose records the next one names; the others are found by themselves.
+#: Stages whose record the next command must name; later stages find the other records.
 _NAMED = frozenset({Stage.train, Stage.sweep, Stage.register})
 
 
 def next_command(record: Record, overrides: Sequence[str] = (), flags: Sequence[str] = ()) -> str:
-    """Return the command that goes on from a record; empty if there is nothing to go on from."""
+    """Return the command of the stage after a record's stage; empty if there is none."""
     following = _NEXT.get(record.stage)
-    useless = record.stage is Stage.sweep and record.best is None
-    if following is None or useless or record.status is not JobStatus.COMPLETED:
+    is_unusable = record.stage is Stage.sweep and record.best is None
+    if following is None or is_unusable or record.status is not JobStatus.COMPLETED:
         return ""
     words = ["mnist-exp", *flags, f"stage={following.value}"]
     if record.stage in _NAMED:
@@ -37,12 +37,13 @@ def next_command(record: Record, overrides: Sequence[str] = (), flags: Sequence[
 
 
 def how_to_call(record: Record) -> list[str]:
-    """Return shell lines that call a deployed endpoint; the key itself is never in them.
+    """Return shell lines that send a request to a deployed endpoint.
 
-    Nor is it among the arguments of a process, which everybody on the machine can read: `printf`
-    is the shell's own, and curl reads the header from its standard input.
+    The lines do not contain the key. The key is also not an argument of a process, since everybody
+    on the machine can read those: `printf` is part of the shell, and curl reads the header from its
+    standard input.
 
-    `paths` of the record may name `keys` (a JSON file with `primary`) and `request` (a body).
+    The record's `paths` may contain `keys` (a JSON file with `primary`) and `request` (a body).
     """
     endpoint = record.endpoint or {}
     address = endpoint.get("scoring_uri")

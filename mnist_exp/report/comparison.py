@@ -9,22 +9,27 @@ from rich.table import Table
 from rich.text import Text
 
 from mnist_exp.records import Record
-from mnist_exp.report.columns import ParameterColumns, folded, new_table
-from mnist_exp.report.consoles import print_line, styled_status
 from mnist_exp.report.format import duration, number, plain
+from mnist_exp.report.layout import (
+    ParameterColumns,
+    folded,
+    new_table,
+    print_line,
+    styled_status,
+)
 
-#: Characters of a metric's column, and of those that every table has.
+#: Characters of a metric's column, and of all columns that every table has.
 _METRIC_WIDTH = 9
 _FIXED_WIDTH = 30
 _MAX_METRICS = 6
-#: A sweep's best value, then what is said about a model in the end, then what on the way.
+#: Order of metrics: a sweep's best value, the metrics of the final model, those of the training.
 _FIRST = ("best", "test", "final", "val")
 
 
 def print_comparison(
     records: Sequence[Record], console: Console, variants: Sequence[str] = ()
 ) -> None:
-    """Print the table of a multirun and, below it, why variants failed."""
+    """Print the table of a multirun and, below the table, why variants failed."""
     console.print()
     console.print(comparison_table(records, variants, console.width))
     for index, record in enumerate(records):
@@ -35,12 +40,13 @@ def print_comparison(
 def comparison_table(
     records: Sequence[Record], variants: Sequence[str] = (), width: int = 80
 ) -> Table:
-    """Return a table with a row for each variant: what differs, status, metrics, duration.
+    """Return a table with one row per variant: its parameters, status, metrics and duration.
 
     Args:
-        records: One for each variant, those that failed too.
-        variants: What was asked for, e.g. `model=small`; without it, the parameters that differ.
-        width: Characters in a line.
+        records: One record per variant, including those that failed.
+        variants: The overrides of each variant, e.g. `model=small`. If empty, the table shows the
+            parameters that differ between variants.
+        width: Number of characters in a line.
     """
     differing = [{"": ""} for _ in records] if variants else _differing(records)
     metrics = _metrics(records)[: _room_for_metrics(width)]
@@ -70,14 +76,14 @@ def comparison_table(
 def _differing(records: Sequence[Record]) -> list[Mapping[str, Any]]:
     rows = [{"stage": record.stage.value, **record.parameters} for record in records]
     names = list(dict.fromkeys(name for row in rows for name in row))
-    # A variant that failed early has no parameters: it does not make all the others differ.
+    # Ignore a variant without parameters: it failed early, and says nothing about differences.
     known = {name: [row[name] for row in rows if name in row] for name in names}
     differ = [name for name in names if any(value != known[name][0] for value in known[name])]
     return [{name: row[name] for name in differ if name in row} for row in rows]
 
 
 def _metrics(records: Sequence[Record]) -> list[str]:
-    """Return the names of metrics, those first that most variants have and that come last."""
+    """Return the names of metrics: first those that most variants have, then by `_FIRST`."""
     counts = Counter(name for record in records for name in _values(record))
 
     def rank(name: str) -> tuple[int, int]:

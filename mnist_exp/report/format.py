@@ -1,4 +1,4 @@
-"""Numbers, durations, names and paths as people like to read them."""
+"""Formatters: numbers, durations, names, paths and log text, for people to read."""
 
 import json
 import re
@@ -8,15 +8,16 @@ from typing import Any
 
 from mnist_exp.metrics import MetricPoint
 
-# Colours and cursor movements that a job printed; tabs and the like become blanks.
+#: Codes for colours and cursor movements, which are deleted.
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b.")
+#: Other control characters, such as tabs, which become blanks.
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f]+")
 
 
 def number(value: Any) -> str:
-    """Return a value in a few characters: floats with 4 significant digits, None as a dash.
+    """Return a value as short text: floats with 4 significant digits, None as a dash.
 
-    A mapping that was drawn, which is JSON text, is read `{kind=a x=0.79}`.
+    A mapping from a search space is JSON text. It is shown as `{kind=a x=0.79}`.
     """
     if value is None:
         return "-"
@@ -31,17 +32,17 @@ def pairs(values: Mapping[str, Any], separator: str = " ") -> str:
 
 
 def shortened(text: str, most: int) -> str:
-    """Return at most so many characters of one line."""
+    """Return text as one line of at most `most` characters."""
     text = plain(text)
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def epochs_done(points: Sequence[MetricPoint], total: int | None) -> int:
-    """Return how far a job is: its last step, where that can be an epoch, else its log events.
+    """Return the epochs that a job has run: its last step if that can be an epoch, else its events.
 
     Args:
-        points: Of one metric.
-        total: The epochs that the job is to run; None when nobody knows.
+        points: The log events of one metric.
+        total: The epochs that the job will run; None if unknown.
     """
     count = len(points)
     last = points[-1].step if points else 0
@@ -49,8 +50,8 @@ def epochs_done(points: Sequence[MetricPoint], total: int | None) -> int:
 
 
 def progress(events: int, total: int | None) -> str:
-    """Return `3/20`, or the log events alone where nobody knows how many there will be."""
-    # A script may log more often than once an epoch.
+    """Return `3/20`, or only the log events if their total is unknown or wrong."""
+    # A script may log more than once per epoch, and so exceed the total.
     return f"{events}/{total}" if events <= (total or 0) else str(events)
 
 
@@ -66,9 +67,10 @@ def duration(seconds: float | None) -> str:
 
 
 def trial_label(trial: str, sweep: str) -> str:
-    """Return what tells a trial from its siblings: `sweep_12` of the sweep `sweep` is `12`.
+    """Return the part of a trial's name that its sweep's name lacks: `12` for `sweep_12`.
 
-    A record of `stage=all` has a name of its own; its sweep's is the trial's, less the index.
+    A record of `stage=all` has a name that differs from its sweep's name. The index at the end of
+    the trial's name is then the label.
     """
     rest, _, index = trial.rpartition("_")
     if rest.startswith("sweep_") and index.isdigit() and not trial.startswith(f"{sweep}_"):
@@ -77,12 +79,12 @@ def trial_label(trial: str, sweep: str) -> str:
 
 
 def plain(text: str) -> str:
-    """Return one line without control codes and blanks around it, whatever a job had to say."""
+    """Return text as one line, without control codes and without blanks around it."""
     return printable(text).strip()
 
 
 def printable(line: str) -> str:
-    """Return a line without control codes, indented as it was."""
+    """Return a line without control codes; keep its indentation."""
     return _CONTROLS.sub(" ", _ESCAPES.sub("", line)).rstrip()
 
 
@@ -95,7 +97,7 @@ def _mapping(text: str) -> dict[str, Any] | None:
 
 
 def relative(path: str) -> str:
-    """Return a path from the current folder, if it lies there; else (or for a URI) as it is."""
+    """Return a path relative to the current folder if it is below it; else return it unchanged."""
     try:
         return str(Path(path).relative_to(Path.cwd()))
     except ValueError:

@@ -1,4 +1,4 @@
-"""What a sweep has taught: why its winner won, what early termination saved, what mattered."""
+"""Insights from a sweep: its best trial, the savings of early termination, the importances."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,22 +9,22 @@ from mnist_exp.sweeps.importance import parameter_importance
 
 
 def sweep_insights(job: JobResult, primary_metric: str, epochs: int | None) -> dict[str, Any]:
-    """Return what is worth knowing of a sweep that has ended.
+    """Return the insights from a sweep that has ended.
 
     Args:
         job: The sweep with its trials.
-        primary_metric: The metric that it looked at.
-        epochs: How often a trial that runs to its end logs it; None when nobody knows.
+        primary_metric: The sweep's primary metric.
+        epochs: Log events of the primary metric in a trial that completes; None if unknown.
 
     Returns:
-        `winner` in words; `saved` (epochs, of, trials) and `savings` in words, where trials were
-        cut; `importance`: parameter -> share.
+        `winner`, a sentence. If trials were cut: `saved` (epochs, of, trials) and `savings`, a
+        sentence. If it can be computed: `importance`, parameter -> share.
     """
     found: dict[str, Any] = {}
     planned = {trial.name: _epochs_of(trial) or epochs for trial in job.trials}
     whole = [trial for trial in job.trials if trial.cut is None]
     if any(trial.events > (planned[trial.name] or trial.events) for trial in whole):
-        # The script logs more often than once an epoch.
+        # The script logs more than once per epoch, so its log events are not epochs.
         planned = dict.fromkeys(planned)
     unit = "epoch" if any(planned.values()) else "log event"
     if job.best_trial is not None:
@@ -43,7 +43,7 @@ def sweep_insights(job: JobResult, primary_metric: str, epochs: int | None) -> d
 
 
 def _where(best: TrialResult, metric: str, epochs: int | None) -> int | None:
-    """Return the epoch of a trial's best value, or the number of the log event."""
+    """Return the epoch of a trial's best value, or the number of its log event."""
     points = best.metrics.get(metric, ())
     place = next((place for place, one in enumerate(points) if one.value == best.best), None)
     if place is None:
@@ -67,11 +67,11 @@ def _winner(job: JobResult, best: TrialResult, where: str) -> str:
 def _saved(
     trials: Sequence[TrialResult], metric: str, epochs: Mapping[str, int | None]
 ) -> Mapping[str, int] | None:
-    """Return the epochs that were not run, of those that all trials together would have run."""
+    """Return the epochs that were not run, out of those that all trials would have run."""
     longest = max((trial.events for trial in trials), default=0)
 
     def planned(trial: TrialResult) -> int:
-        """Those of another run, from whose checkpoint a trial goes on, it was never to run."""
+        """Return the planned epochs, without those before the trial's initial checkpoint."""
         total = epochs[trial.name] or longest
         steps = [point.step for point in trial.metrics.get(metric, ())]
         is_each = steps == list(range(steps[0], steps[0] + len(steps))) if steps else False
@@ -89,6 +89,6 @@ def _saved(
 
 
 def _epochs_of(trial: TrialResult) -> int | None:
-    """Return what was drawn for the trial's epochs, by whichever key: `model.epochs` as well."""
+    """Return the trial's own number of epochs, if a parameter such as `model.epochs` sets it."""
     drawn = [value for key, value in trial.parameters.items() if key.split(".")[-1] == "epochs"]
     return int(drawn[0]) if drawn and isinstance(drawn[0], int | float) else None

@@ -1,4 +1,4 @@
-"""What is seen while a job runs: a picture on a terminal, plain lines in a pipe or log."""
+"""The display of a running job: a live picture on a terminal, plain lines elsewhere."""
 
 import time
 from collections.abc import Callable
@@ -9,22 +9,23 @@ from rich.console import Console
 
 from mnist_exp.report.plain_view import PlainView
 from mnist_exp.report.terminal_view import TerminalView
+from mnist_exp.report.view import ViewSettings
 from mnist_exp.results import JobResult
 
 
 class LiveObserver:
-    """An `Observer` that shows a job's progress while it is entered.
+    """An `Observer` that shows a job's progress; use it as a context manager.
 
-    On a terminal: a bar of epochs, or for a sweep a table of trials, with messages above; it
-    disappears when the job is done, since the summary follows, and stays when an error ends it.
-    Elsewhere: one plain line for each change worth one.
+    On a terminal it shows a progress bar, or for a sweep a table of trials, and prints messages
+    above. This picture disappears when the job has ended, since the summary follows. The picture
+    stays after an error. On any other output it prints a plain line for each important change.
 
     Args:
-        console: Where to show it.
+        console: The console to print on.
         primary_metric: The metric whose log events count as progress; may be empty.
-        total: Log events of a job, or of each trial of a sweep, that runs to its end.
-        trials: How many trials a sweep may have.
-        clock: Seconds; for tests.
+        total: Log events of a job, or of each trial of a sweep, that completes; None if unknown.
+        trials: Maximum number of trials of a sweep; None if unknown.
+        clock: Returns the time in seconds; tests replace it.
     """
 
     def __init__(
@@ -35,10 +36,9 @@ class LiveObserver:
         trials: int | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        settings = ViewSettings(console, primary_metric, total, trials, clock)
         self._view: TerminalView | PlainView = (
-            TerminalView(console, primary_metric, total, trials, clock)
-            if console.is_interactive
-            else PlainView(console, primary_metric, total, clock)
+            TerminalView(settings) if console.is_interactive else PlainView(settings)
         )
 
     def __enter__(self) -> Self:
@@ -54,12 +54,12 @@ class LiveObserver:
         self._view.stop(failed=kind is not None)
 
     def job_changed(self, job: JobResult) -> None:
-        """Show the job, or one of a sweep's trials, as it is now."""
+        """Show the job's current state."""
         self._view.job_changed(job)
 
     def message(self, text: str) -> None:
-        """Show something worth a line, once."""
+        """Print a message, unless its text has been printed."""
         self._view.message(text)
 
     def idle(self) -> None:
-        """Nothing is shown of it."""
+        """Do nothing: only the state of a job is shown."""

@@ -1,4 +1,4 @@
-"""What a stage did, in a few lines at its end."""
+"""The summary of a stage that has ended, and the overview of several stages."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,13 +10,12 @@ from rich.text import Text
 from mnist_exp.config import Stage
 from mnist_exp.records import Record
 from mnist_exp.report.advice import how_to_call, next_command
-from mnist_exp.report.columns import new_table
-from mnist_exp.report.consoles import print_line, styled_status
 from mnist_exp.report.format import duration, number, pairs, plain, relative, trial_label
-from mnist_exp.report.ranking import ranking_table
+from mnist_exp.report.layout import new_table, print_line, styled_status
+from mnist_exp.report.trial_tables import ranking_table
 from mnist_exp.status import JobStatus
 
-#: Characters of the words at the left.
+#: Characters of the labels at the left.
 _LABEL_WIDTH = 12
 
 
@@ -26,14 +25,14 @@ def print_summary(
     overrides: Sequence[str] | None = (),
     flags: Sequence[str] = (),
 ) -> None:
-    """Print what a stage did, where its files are, and what to type next.
+    """Print the result of a stage, the paths of its files, and the next command.
 
     Args:
-        record: Of a stage that has ended.
-        console: Where to print.
+        record: The record of the stage, which has ended.
+        console: The console to print on.
         overrides: Hydra overrides that the next command needs too, e.g. `outputs_dir=mine`;
-            None proposes no next command.
-        flags: Hydra's flags that the next command needs too.
+            None prints no next command.
+        flags: Flags of Hydra that the next command needs too.
     """
     console.print()
     print_line(console, _headline(record))
@@ -50,7 +49,7 @@ def print_summary(
 
 
 def print_overview(records: Sequence[Record], console: Console) -> None:
-    """Print a table of the stages of one command, and the figures that they left."""
+    """Print a table of the stages of one command, and the paths of their figures."""
     table = new_table()
     for heading in ("stage", "status", "time"):
         table.add_column(heading, no_wrap=True, justify="right" if heading == "time" else "left")
@@ -108,7 +107,7 @@ def _facts(record: Record) -> Iterator[tuple[str, str]]:
 
 
 def _is_plain(value: Any) -> bool:
-    # Notes are lists, and have been printed when they came.
+    # Skip notes, which are lists: each note was printed when it arose.
     return value is not None and not isinstance(value, list | tuple)
 
 
@@ -127,9 +126,9 @@ def _insights(insights: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _speed(speed: Any) -> str:
-    """Return how fast a script of ours says that it was; another's may have said anything there."""
+    """Return the speed that the trainer reported; empty if a script reported other data."""
     try:
-        # Of a single step there is none.
+        # A training of a single step has no images_per_second.
         is_known = "images_per_second" in speed
         rate = f"{speed['images_per_second']:,.0f} images/s " if is_known else ""
         return plain(
@@ -160,12 +159,12 @@ def _predictions(predictions: Mapping[str, Any]) -> str:
 
 
 def _json(answer: Any) -> str:
-    """Return an answer as it came; of text, the text itself."""
+    """Return an answer as JSON, or the text itself if the answer is text."""
     return answer if isinstance(answer, str) else json.dumps(answer, ensure_ascii=False)
 
 
 def _result(record: Record) -> str:
-    """Return the one thing worth knowing about a stage that went well."""
+    """Return the main result of a stage that completed."""
     if record.best:
         label = trial_label(str(record.best["name"]), record.name)
         return f"trial {label}: {number(record.best.get('value'))}"
@@ -185,11 +184,11 @@ def _figures(record: Record) -> list[str]:
 def _print_trials(record: Record, console: Console) -> None:
     console.print()
     console.print(ranking_table(record, console.width))
-    told: dict[str, list[Mapping[str, Any]]] = {}
+    printed: dict[str, list[Mapping[str, Any]]] = {}
     for trial in record.trials:
         if why := plain(str(trial.get("why") or "")):
-            told.setdefault(why, []).append(trial)
-    for why, trials in told.items():
+            printed.setdefault(why, []).append(trial)
+    for why, trials in printed.items():
         labels = [trial_label(str(trial["name"]), record.name) for trial in trials]
         word = "trial" if len(labels) == 1 else "trials"
         print_line(console, f"  {word} {', '.join(labels)}: {why}", "dim")

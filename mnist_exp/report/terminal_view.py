@@ -1,84 +1,76 @@
-"""Progress as a picture that changes, for terminals."""
+"""Progress as a live picture, for terminals."""
 
-from collections.abc import Callable
 from dataclasses import replace
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from mnist_exp.report.consoles import print_line, styled_status
-from mnist_exp.report.decisions import Decisions
 from mnist_exp.report.format import (
     duration,
     epochs_done,
     number,
     pairs,
-    plain,
     progress,
     trial_label,
 )
-from mnist_exp.report.trial_table import trial_table
+from mnist_exp.report.layout import styled_status
+from mnist_exp.report.trial_tables import live_table
+from mnist_exp.report.view import ReasonPrinter, ViewSettings
 from mnist_exp.results import JobResult
 
-#: Lines that the live table leaves free: its header, its caption, the line above it, messages.
+#: Lines that the trials must not fill: header, caption, the line above the table, messages.
 _SPARE_LINES = 9
 
 
 class TerminalView:
-    """A bar of epochs, or a table of trials, below the messages.
+    """A progress bar, or a table of trials, below the messages.
 
-    `Live` draws it from a thread of its own: what that reads is replaced, never changed.
+    `Live` draws from a thread of its own. The attributes that it reads are replaced, never changed.
     """
 
-    def __init__(
-        self,
-        console: Console,
-        primary_metric: str,
-        total: int | None,
-        trials: int | None,
-        clock: Callable[[], float],
-    ) -> None:
-        self._console = console
-        self._metric = primary_metric
-        self._total = total
-        self._trials = trials
-        self._clock = clock
-        self._decisions = Decisions()
+    def __init__(self, settings: ViewSettings) -> None:
+        self._console = settings.console
+        self._metric = settings.primary_metric
+        self._total = settings.total
+        self._trials = settings.trials
+        self._clock = settings.clock
+        self._reasons = ReasonPrinter(settings.console)
         self._job: JobResult | None = None
         self._trials_began: dict[str, float] = {}
         self._began = 0.0
         self._spinner = Spinner("dots")
         self._live = Live(
-            console=console, get_renderable=self._render, refresh_per_second=8, transient=True
+            console=self._console,
+            get_renderable=self._render,
+            refresh_per_second=8,
+            transient=True,
         )
 
     def start(self) -> None:
-        """Wait for a job; until then the terminal is left to downloads and their bars."""
+        """Start the clock. Draw nothing before the first job: downloads have bars of their own."""
         self._began = self._clock()
 
     def stop(self, *, failed: bool) -> None:
-        """Stop drawing; the last picture stays only where it helps to see what went wrong."""
+        """Stop drawing; keep the last picture only if the job failed, since it may show why."""
         self._live.transient = not failed
         self._live.stop()
 
     def message(self, text: str) -> None:
-        """Print the message above the picture unless it has been told."""
-        if self._decisions.is_news(text):
-            print_line(self._console, plain(text))
+        """Print a message above the picture, unless its text has been printed."""
+        self._reasons.print_message(text)
 
     def job_changed(self, job: JobResult) -> None:
-        """Draw the job as it is from now on, and print why trials ended."""
+        """Draw the job's new state, and print the reasons of trials that have just ended."""
         now = self._clock()
         began = {trial.name: now - trial.duration_s for trial in job.trials}
         self._trials_began = began | self._trials_began
         self._job = job
         self._live.start()
-        for line in self._decisions.ended(job):
-            print_line(self._console, line)
+        self._reasons.print_reasons(job)
 
     def _render(self) -> RenderableType:
         job = self._job
@@ -86,12 +78,12 @@ class TerminalView:
             return Text()
         if job.trials:
             height = self._console.height - _SPARE_LINES
-            table = trial_table(self._as_of_now(job), self._console.width, height, self._total)
+            table = live_table(self._as_of_now(job), self._console.width, height, self._total)
             return Group(self._sweep_line(job), table)
         return Group(self._bar(job), Text(pairs(job.last_metrics, "  "), "dim", no_wrap=True))
 
     def _as_of_now(self, job: JobResult) -> JobResult:
-        """Return the job with the time that its running trials have taken since they were seen."""
+        """Return the job with the current durations of its running trials."""
         now = self._clock()
         trials = [
             one

@@ -1,24 +1,27 @@
 """The processes of an online endpoint on this machine: `python -m mnist_exp.serving`.
 
-They keep Azure ML's contract: a managed online endpoint in front, and behind it the inference
-server's `init()` once and `run(raw_data)` for each request. They import the web server and the
-user's script and nothing else of this program, so that they are ready in a fraction of a second.
+These processes keep Azure ML's contract. A managed online endpoint is in front. Behind it an
+inference server calls `init()` once and `run(raw_data)` for each request. The processes import the
+web server, the user's script and nothing else of this program, so they start in a fraction of a
+second.
 
-    front        one process for each endpoint: the address, keys, traffic, status codes
-      server     uvicorn, on the endpoint's socket, until the endpoint goes
-      protocol   what the web server is not asked: the size and slowness of headers
-      app        the contract of a request
-      access     keys and tokens
-      routing    which deployment answers, and which gets a copy
-      control    what commands ask of the front, over a socket in the endpoint's folder
-      group      the worker processes of one revision, and the requests that wait for them
-      instance   one of them: started, asked for signs of life, ended
-      slot       the front's end of a connection to a worker's thread
-      statistics what blue-green rollouts decide by
-    worker       one process for each instance: the user's script
-      script     the scoring script; `no_code` for a model that brings none
-      calling    what its `run` is called with
-    frames       what front and worker say to each other
-    files        the endpoint's files that both commands and front read
-    settings     what a revision is run with
+    front          one process per endpoint: the address, keys, traffic, status codes
+      server         runs uvicorn on the endpoint's socket until the endpoint is deleted
+      http_limits    limits that uvicorn has no option for: size and time of the headers
+      app            the contract of a request
+      exchange       one HTTP request and its answer
+      access         keys and tokens
+      routing        which deployment answers, which one gets a copy, and how each has performed
+      swagger        the published description of the endpoint
+      control        requests of commands to the front, over a socket in the endpoint's folder
+      worker_pool    the workers of one revision, and the requests that wait for a worker
+      worker         one worker process: start it, probe it, end it
+      connection     the front's end of a connection to one thread of a worker
+    worker_process one process per worker: it runs the user's script
+      script         the scoring script; `no_code` for a model without a script
+      run_function   the arguments that the script's `run` gets
+      worker_connection  the worker's end of a connection
+    frames         the messages between front and worker
+    files          the endpoint's files, which both commands and the front read
+    settings       the settings of a revision
 """

@@ -1,7 +1,8 @@
-"""Who may ask: keys that never expire, or tokens that do.
+"""Access to an endpoint: keys, which never expire, or tokens, which do.
 
-A token is signed with the primary key, so regenerating that key takes every token back. Its text
-is `<expires>.<random>.<signature>`, the first in milliseconds; the endpoint's name is signed too.
+A token is signed with the primary key, so regenerating that key revokes every token. A token's
+text is `<expires>.<random>.<signature>`, where `expires` is in milliseconds. The signature also
+covers the endpoint's name.
 """
 
 import hashlib
@@ -12,15 +13,15 @@ from collections.abc import Callable
 
 from mnist_exp.serving.files import Credentials
 
-#: Azure ML's name of the mode.
+#: Azure ML's name of the mode with tokens.
 AML_TOKEN = "aml_token"  # noqa: S105
 
-#: Whether a value of the `Authorization` header opens the endpoint.
+#: Function that returns whether a value of the `Authorization` header opens the endpoint.
 _AccessCheck = Callable[[bytes], bool]
 
 
 def access_check(auth_mode: str, endpoint: str, credentials: Credentials) -> _AccessCheck:
-    """Return what compares an `Authorization` header with the credentials, in constant time."""
+    """Return a function that checks an `Authorization` header in constant time."""
     if auth_mode == AML_TOKEN:
         primary = credentials.primary
         return lambda header: _is_token(_bearer(header), endpoint, primary)
@@ -35,13 +36,13 @@ def new_token(primary: str, endpoint: str, expires: float) -> str:
 
 
 def _bearer(header: bytes) -> bytes:
-    """Return what follows `Bearer`; empty, which opens nothing, for any other scheme."""
+    """Return the text after `Bearer`, or nothing for any other scheme."""
     scheme, _, offered = header.partition(b" ")
     return offered.strip() if scheme.lower() == b"bearer" else b""
 
 
 def _is_key(offered: bytes, keys: tuple[bytes, bytes]) -> bool:
-    # Both are always compared, so that the time taken says nothing of either.
+    # Always compare both keys, so that the time taken reveals nothing about either key.
     matches = [hmac.compare_digest(offered, key) for key in keys]
     return any(matches)
 
@@ -50,7 +51,7 @@ def _is_token(offered: bytes, endpoint: str, primary: str) -> bool:
     claim, _, signature = offered.decode("latin-1").rpartition(".")
     expected = _signature(claim, endpoint, primary).encode()
     is_ours = hmac.compare_digest(signature.encode("latin-1"), expected)
-    # Only a claim of ours is read.
+    # Parse the claim only if we signed it: any other text may hold anything.
     return is_ours and time.time() * 1000 < int(claim.partition(".")[0])
 
 

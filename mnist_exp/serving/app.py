@@ -1,25 +1,27 @@
-"""The contract of a request: what Azure ML's front door says, and when.
+"""The contract of a request: the status codes of Azure ML's endpoints, and their conditions.
 
 | status | when |
 |---|---|
-| 200 | the result of `run` as JSON; `/` and `/health`: `Healthy`; `/swagger.json` |
-| 400 | what was sent is not HTTP |
+| 200 | `/score`: the result of `run` as JSON; `/` and `/health`: `Healthy`; `/swagger.json` |
+| 400 | the message is not HTTP |
 | 401 | the key or token is missing or wrong |
-| 404 | no such path; no deployment has traffic; `azureml-model-deployment` names none that exists |
-| 405 | `/score` takes GET and POST, the others GET |
-| 408 | no answer within request_timeout_ms, the sending of the body included |
+| 404 | no such path; no deployment has traffic; `azureml-model-deployment` names no deployment |
+| 405 | another method than GET or POST at `/score`, or than GET at the other paths |
+| 408 | no answer within request_timeout_ms, which includes the time to send the body |
 | 413 | the body is larger than 10 MB |
-| 424 | the container's answer was not 200: two headers say what it was |
+| 424 | the container's answer was not 200; two headers give the container's answer |
 | 429 | 2 * max_concurrent_requests_per_instance * instance_count requests are unanswered |
-| 431 | first line and headers are larger than 64 kB |
-| 502 | two workers, one after the other, ended under the request |
-| 503 | the deployment has failed; `/` and `/health`: one that has traffic has |
+| 431 | the first line and the headers are larger than 64 kB |
+| 502 | two workers in turn ended while they answered the request |
+| 503 | the deployment has failed; at `/` and `/health`: a deployment with traffic has failed |
 
-The container answers 500 when `run` raises, 400 when the body is not UTF-8, 431 when
-`x-ms-client-request-id` is longer than 100 characters, and of a `run` with `@input_schema` 415 and
-400 when the body is not its JSON. What `run` raised is in the log and not in
-the answer, whatever its type: on Azure ML no caller sees it, and a client must not learn to rely
-on it here. A plain ASGI application, since a framework would cost as much time as scoring does.
+The container answers 500 when `run` raises, 400 when the body is not UTF-8, and 431 when
+`x-ms-client-request-id` is longer than 100 characters. For a `run` with `@input_schema` it also
+answers 415 and 400 when the body is not the JSON that the schema needs. The exception that `run`
+raised is in the log only, whatever its type. On Azure ML no caller sees the exception, so a client
+must not learn to rely on it here.
+
+This is a plain ASGI application, since a web framework would take as much time as scoring does.
 https://learn.microsoft.com/azure/machine-learning/how-to-troubleshoot-online-endpoints
 """
 
@@ -35,37 +37,37 @@ from mnist_exp.serving.connection import WorkerLostError
 from mnist_exp.serving.exchange import JSON, Exchange, Header, Receive, RefusalError, Send
 from mnist_exp.serving.frames import Reply, Request
 from mnist_exp.serving.swagger import swagger
-from mnist_exp.serving.worker_pool import Group, GroupFailedError, OverloadError
+from mnist_exp.serving.worker_pool import OverloadError, PoolFailedError, WorkerPool
 
-#: Azure ML's inference server refuses longer ones of `x-ms-client-request-id`.
-LONGEST_CLIENT_ID = 100
+#: Maximum length of `x-ms-client-request-id`, as in Azure ML's inference server.
+_LONGEST_CLIENT_ID = 100
 _DEPLOYMENT = b"azureml-model-deployment"
-CLIENT_ID = b"x-ms-client-request-id"
+_CLIENT_ID = b"x-ms-client-request-id"
 _TEXT = (b"content-type", b"text/plain; charset=utf-8")
 
 
 class Endpoint(Protocol):
-    """What the application asks of the front."""
+    """The endpoint as the application sees it; `front.Front` implements this protocol."""
 
     name: str
 
     def opens(self, authorization: bytes) -> bool:
-        """Whether an `Authorization` header opens the endpoint."""
+        """Return whether an `Authorization` header opens the endpoint."""
 
     def chosen(self) -> str | None:
-        """Return the deployment that the traffic gives the next request to."""
+        """Return the deployment for the next request, chosen by the traffic."""
 
     def mirror(self) -> str | None:
-        """Return the deployment that gets a copy of it."""
+        """Return the deployment that gets a copy of the next request."""
 
-    def group(self, deployment: str) -> Group | None:
-        """Return the workers of a deployment, None if there is no such deployment."""
+    def worker_pool(self, deployment: str) -> WorkerPool | None:
+        """Return the workers of a deployment, or None if there is no such deployment."""
 
     def failed(self) -> list[str]:
         """Return the deployments that have traffic and have failed."""
 
     def count(self, deployment: str, is_success: bool, seconds: float) -> None:
-        """Keep how a request went."""
+        """Add a request to the deployment's statistics."""
 
 
 class Application:
@@ -83,7 +85,7 @@ class Application:
         except RefusalError as error:
             await exchange.refuse(error)
         except ConnectionError:
-            # The caller has gone: nobody is there to be answered.
+            # The caller has disconnected, so no answer can be sent.
             return
 
     async def _answer(self, exchange: Exchange) -> None:
@@ -97,7 +99,7 @@ class Application:
                 raise _not_allowed("GET")
             await (self._swagger if path == "/swagger.json" else self._health)(exchange)
         else:
-            raise RefusalError(404, "no such path: requests go to /score")
+            raise RefusalError(404, "no such path: send requests to /score")
 
     async def _health(self, exchange: Exchange) -> None:
         failed = self._endpoint.failed()
@@ -109,33 +111,33 @@ class Application:
         query = dict(parse_qsl(exchange.scope["query_string"].decode("latin-1")))
         version = query.get("version", "2")
         if version not in ("2", "3"):
-            raise RefusalError(404, "swagger.json has version 2 and version 3")
+            raise RefusalError(404, "no such version of swagger.json: use version=2 or version=3")
         await exchange.answer(200, orjson.dumps(swagger(self._endpoint.name, int(version))), JSON)
 
     async def _score(self, exchange: Exchange) -> None:
         headers = exchange.headers
         self._check_access(headers)
-        client_id = headers.get(CLIENT_ID, b"")
-        if len(client_id) > LONGEST_CLIENT_ID:
-            message = f"{CLIENT_ID.decode()} must be at most {LONGEST_CLIENT_ID} characters"
-            raise RefusalError(424, message, _container_said(431))
+        client_id = headers.get(_CLIENT_ID, b"")
+        if len(client_id) > _LONGEST_CLIENT_ID:
+            message = f"{_CLIENT_ID.decode()} must be at most {_LONGEST_CLIENT_ID} characters"
+            raise RefusalError(424, message, _container_headers(431))
         deployment, mirror = self._route(headers)
-        # Before anything is counted: a header may hold any name.
-        self._group(deployment)
+        # Check the name before counting: a header may hold any name.
+        self._worker_pool(deployment)
         named = (_DEPLOYMENT, deployment.encode())
         began = time.perf_counter()
         try:
             reply = await self._scored(exchange, deployment, mirror)
         except RefusalError as error:
-            # What never came whole says nothing about the deployment.
+            # A request whose body never came in full says nothing about the deployment.
             if exchange.is_read:
                 self._endpoint.count(deployment, False, time.perf_counter() - began)
             error.headers.append(named)
             raise
         self._endpoint.count(deployment, reply.status == 200, time.perf_counter() - began)
-        extra = [(CLIENT_ID, client_id)] if client_id else []
+        extra = [(_CLIENT_ID, client_id)] if client_id else []
         if reply.status != 200:
-            extra += _container_said(reply.status)
+            extra += _container_headers(reply.status)
         took = (b"x-ms-run-fn-exec-ms", b"%.3f" % (reply.microseconds / 1000))
         status = 200 if reply.status == 200 else 424
         await exchange.answer(status, reply.body, JSON, named, took, *extra)
@@ -147,7 +149,10 @@ class Application:
             )
 
     def _route(self, headers: Mapping[bytes, bytes]) -> tuple[str, str | None]:
-        """Return who answers and who gets a copy; the header goes past split and mirror."""
+        """Return the deployment that answers and the deployment that gets a copy.
+
+        A request that names its deployment in a header bypasses traffic and mirror.
+        """
         named = headers.get(_DEPLOYMENT)
         if named is not None:
             return named.decode("latin-1"), None
@@ -156,63 +161,65 @@ class Application:
             raise RefusalError(404, "no deployment has traffic: set endpoint.traffic")
         return chosen, self._endpoint.mirror()
 
-    def _group(self, deployment: str) -> Group:
-        group = self._endpoint.group(deployment)
-        if group is None:
-            # Not the name as it was sent: a header may hold anything.
+    def _worker_pool(self, deployment: str) -> WorkerPool:
+        pool = self._endpoint.worker_pool(deployment)
+        if pool is None:
+            # Do not repeat the name that was sent: a header may hold anything.
             raise RefusalError(404, "no such deployment at this endpoint")
-        return group
+        return pool
 
     async def _scored(self, exchange: Exchange, deployment: str, mirror: str | None) -> Reply:
-        group = self._group(deployment)
-        limit_s = group.settings.request_timeout_ms / 1000
+        pool = self._worker_pool(deployment)
+        limit_s = pool.settings.request_timeout_ms / 1000
         deadline = time.monotonic() + limit_s
         try:
             body = await exchange.body(limit_s)
-            # While it came, an update may have replaced those who were to answer.
-            group = self._group(deployment)
-            request = exchange.request(body, with_headers=group.wants_headers)
+            # An update may have replaced the workers while the body was being received.
+            pool = self._worker_pool(deployment)
+            request = exchange.request(body, with_headers=pool.wants_headers)
             if mirror is not None:
                 self._copy(exchange, body, mirror)
-            return await group.score(request, deadline - time.monotonic())
+            return await pool.score(request, deadline - time.monotonic())
         except TimeoutError:
-            ms = group.settings.request_timeout_ms
-            # Whoever is so slow would go on sending.
+            ms = pool.settings.request_timeout_ms
+            # A caller that sends slowly would continue to send a body that nobody reads.
             more = [] if exchange.is_read else [(b"connection", b"close")]
             raise RefusalError(408, f"no answer within request_timeout_ms, {ms}", more) from None
         except OverloadError:
-            limit = group.settings.pending_limit
-            raise RefusalError(429, f"too many requests: {limit} at a time are allowed") from None
-        except GroupFailedError:
+            limit = pool.settings.pending_limit
+            raise RefusalError(429, f"too many requests: at most {limit} at a time") from None
+        except PoolFailedError:
             raise RefusalError(503, "the deployment has failed; see its log") from None
         except WorkerLostError:
-            raise RefusalError(502, "the workers ended under this request; see the log") from None
+            raise RefusalError(
+                502, "the workers ended while they answered this request; see the log"
+            ) from None
 
     def _copy(self, exchange: Exchange, body: bytes, deployment: str) -> None:
-        """Send a copy to another deployment; nobody waits for what comes of it."""
-        group = self._endpoint.group(deployment)
-        if group is None:
+        """Send a copy of the request to another deployment, without waiting for the answer."""
+        pool = self._endpoint.worker_pool(deployment)
+        if pool is None:
             return
         task = asyncio.ensure_future(
-            self._discard(exchange.request(body, with_headers=group.wants_headers), group)
+            self._discard(exchange.request(body, with_headers=pool.wants_headers), pool)
         )
-        # The loop itself holds tasks only weakly.
+        # Keep a reference: the event loop itself holds tasks only weakly.
         self._mirrored.add(task)
         task.add_done_callback(self._mirrored.discard)
 
-    async def _discard(self, request: Request, group: Group) -> None:
+    async def _discard(self, request: Request, pool: WorkerPool) -> None:
         began = time.perf_counter()
         try:
-            reply = await group.score(request, group.settings.request_timeout_ms / 1000)
+            reply = await pool.score(request, pool.settings.request_timeout_ms / 1000)
             is_success = reply.status == 200
-        except (TimeoutError, OverloadError, GroupFailedError, WorkerLostError):
+        except (TimeoutError, OverloadError, PoolFailedError, WorkerLostError):
             is_success = False
-        name = group.settings.deployment
+        name = pool.settings.deployment
         self._endpoint.count(name, is_success, time.perf_counter() - began)
 
 
-def _container_said(status: int) -> list[Header]:
-    """Return the headers with which 424 says what the container answered."""
+def _container_headers(status: int) -> list[Header]:
+    """Return the headers of a 424 that give the container's own status."""
     headers = [
         (b"ms-azureml-model-error-statuscode", str(status).encode()),
         (b"ms-azureml-model-error-reason", b"model_error"),

@@ -9,15 +9,15 @@ from mnist_exp.serving.frames import AWAKE_S, REPLY_HEAD, Reply, Request
 
 
 class WorkerLostError(Exception):
-    """Two workers, one after the other, ended under a request."""
+    """Two workers in turn ended while they answered a request."""
 
 
-class Ticket:
-    """A request on its way to an answer.
+class PendingRequest:
+    """A request that has no answer yet.
 
     Attributes:
-        attempts: How many workers have had it.
-        answer: The reply; cancelled when nobody waits for it any more.
+        attempts: How many workers have got the request.
+        answer: The reply. The future is cancelled when the caller no longer waits.
     """
 
     __slots__ = ("answer", "attempts", "request")
@@ -28,42 +28,44 @@ class Ticket:
         self.attempts = 0
 
 
-class Slot(asyncio.Protocol):
-    """Carries one request at a time.
+class Connection(asyncio.Protocol):
+    """A connection to one thread of a worker; it carries one request at a time.
 
     Args:
-        on_idle: Called with the slot when it can take the next request.
-        on_lost: Called when the worker has gone, with what it had not answered.
+        on_idle: Called with the connection when it can take the next request.
+        on_lost: Called when the worker has ended, with the request that has no answer, if any.
 
     Attributes:
-        is_cut: Whether the worker has gone and had not answered.
+        is_cut: Whether the worker ended before it answered a request.
     """
 
     def __init__(
-        self, on_idle: Callable[["Slot"], None], on_lost: Callable[["Slot", Ticket | None], None]
+        self,
+        on_idle: Callable[["Connection"], None],
+        on_lost: Callable[["Connection", PendingRequest | None], None],
     ) -> None:
         self._on_idle = on_idle
         self._on_lost = on_lost
         self._transport: asyncio.Transport | None = None
-        self._ticket: Ticket | None = None
+        self._pending: PendingRequest | None = None
         self._received = bytearray()
         self.is_cut = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Be ready for a request."""
+        """Report that the connection can take a request."""
         self._transport = cast(asyncio.Transport, transport)
         self._on_idle(self)
 
-    def ask(self, ticket: Ticket) -> None:
+    def send(self, pending: PendingRequest) -> None:
         """Send a request to the worker."""
-        self._ticket = ticket
-        ticket.attempts += 1
+        self._pending = pending
+        pending.attempts += 1
         if self._transport is not None:
-            self._transport.write(ticket.request.packed())
+            self._transport.write(pending.request.packed())
             self._stay_awake(time.perf_counter() + AWAKE_S)
 
     def data_received(self, data: bytes) -> None:
-        """Take what has come of the answer."""
+        """Collect the answer, and hand it over when it is complete."""
         received = self._received
         received += data
         if len(received) < REPLY_HEAD.size:
@@ -74,23 +76,23 @@ class Slot(asyncio.Protocol):
             return
         reply = Reply(status, microseconds, bytes(received[REPLY_HEAD.size : end]))
         received.clear()
-        ticket, self._ticket = self._ticket, None
-        if ticket is not None and not ticket.answer.done():
-            ticket.answer.set_result(reply)
+        pending, self._pending = self._pending, None
+        if pending is not None and not pending.answer.done():
+            pending.answer.set_result(reply)
         self._on_idle(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Hand back what was not answered."""
-        ticket, self._ticket = self._ticket, None
-        self.is_cut = ticket is not None
-        self._on_lost(self, ticket)
+        """Give the unanswered request back."""
+        pending, self._pending = self._pending, None
+        self.is_cut = pending is not None
+        self._on_lost(self, pending)
 
     def _stay_awake(self, until: float) -> None:
-        """Keep the loop turning, for all connections, while an answer may come soon."""
-        if self._ticket is not None and time.perf_counter() < until:
+        """Keep the event loop awake, for all connections, while an answer may arrive soon."""
+        if self._pending is not None and time.perf_counter() < until:
             asyncio.get_running_loop().call_soon(self._stay_awake, until)
 
     def close(self) -> None:
-        """Let go of the worker."""
+        """Close the connection."""
         if self._transport is not None:
             self._transport.abort()

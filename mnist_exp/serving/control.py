@@ -1,18 +1,18 @@
-"""What commands ask of an endpoint's front, over a socket in the endpoint's folder.
+"""Requests of commands to an endpoint's front, over a socket in the endpoint's folder.
 
-A line of JSON each way. A revision that was prepared over a connection is given up when that
-connection closes before the record names it: a command that is killed leaves nothing behind.
+Each control request and each answer is one line of JSON. The front ends a prepared revision when
+the connection that prepared it closes before the deployment's record names the revision. A command
+that is killed therefore leaves no process running.
 
 | verb | |
 |---|---|
-| prepare | start a revision beside the running one; answers when it is ready, or why it is not |
-| apply | read all files again: keys, traffic, who serves; answers when that is so |
-| report | workers, restarts and statistics of each deployment |
+| prepare | start a revision beside the running one; answer when it is ready, or why it is not |
+| apply | read all files again (keys, traffic, revisions); answer when the front follows them |
+| report | return workers, restarts and statistics of each deployment |
 """
 
 import asyncio
 import json
-import logging
 import os
 import socket
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
@@ -22,19 +22,18 @@ from typing import Any
 
 from mnist_exp.serving.files import FRONT_SOCKET
 
-_logger = logging.getLogger(__name__)
-
 _Answer = Mapping[str, Any]
 _Handler = Callable[[Mapping[str, Any]], Coroutine[Any, Any, _Answer]]
 
 
-class Control:
+class ControlServer:
     """The front's end of the socket.
 
     Args:
         folder: The endpoint's folder.
-        handle: Answers a request.
-        settle: Gives up what was prepared and is not wanted, by deployment.
+        handle: Answers a control request.
+        settle: Called with a deployment whose revision was prepared over a connection, when that
+            connection has closed.
     """
 
     def __init__(
@@ -46,7 +45,7 @@ class Control:
         self._server: asyncio.Server | None = None
 
     async def open(self) -> None:
-        """Listen."""
+        """Start to listen."""
         (self._folder / FRONT_SOCKET).unlink(missing_ok=True)
         listener = socket.socket(socket.AF_UNIX)
         with _address(self._folder) as address:
@@ -55,14 +54,14 @@ class Control:
         self._server = await asyncio.start_unix_server(self._converse, sock=listener)
 
     def close(self) -> None:
-        """Take no more wishes."""
+        """Accept no more connections."""
         if self._server is not None:
             self._server.close()
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         prepared: set[str] = set()
         try:
-            await self._take_wishes(reader, writer, prepared)
+            await self._answer_all(reader, writer, prepared)
         except ConnectionError:
             pass
         finally:
@@ -70,36 +69,40 @@ class Control:
                 await self._settle(deployment)
             writer.close()
 
-    async def _take_wishes(
+    async def _answer_all(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, prepared: set[str]
     ) -> None:
         while line := await reader.readline():
-            wish = json.loads(line)
-            if wish["verb"] == "prepare":
-                prepared.add(wish["deployment"])
-                answer = await self._unless_gone(self._handle(wish), reader)
+            request = json.loads(line)
+            if request["verb"] == "prepare":
+                prepared.add(request["deployment"])
+                answer = await self._unless_closed(self._handle(request), reader)
             else:
-                answer = await self._handle(wish)
+                answer = await self._handle(request)
             if answer is None:
                 return
             writer.write(json.dumps(dict(answer)).encode() + b"\n")
             await writer.drain()
 
-    async def _unless_gone(
+    async def _unless_closed(
         self, work: Coroutine[Any, Any, _Answer], reader: asyncio.StreamReader
     ) -> _Answer | None:
-        """Give work up when the command goes that waits for it; it is None then."""
+        """Return the result of `work`; cancel it and return None if the command disconnects."""
         task = asyncio.ensure_future(work)
-        gone = asyncio.ensure_future(reader.read(1))
-        await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
-        unneeded = gone if task.done() else task
+        closed = asyncio.ensure_future(reader.read(1))
+        await asyncio.wait({task, closed}, return_when=asyncio.FIRST_COMPLETED)
+        unneeded = closed if task.done() else task
         unneeded.cancel()
         await asyncio.gather(unneeded, return_exceptions=True)
         return None if task.cancelled() else task.result()
 
 
 def connected_socket(folder: Path) -> socket.socket:
-    """Return a connection to the front of the endpoint in a folder; OSError if there is none."""
+    """Return a connection to the front of the endpoint in a folder.
+
+    Raises:
+        OSError: No front listens there.
+    """
     connection = socket.socket(socket.AF_UNIX)
     try:
         with _address(folder) as address:
@@ -112,7 +115,7 @@ def connected_socket(folder: Path) -> socket.socket:
 
 @contextmanager
 def _address(folder: Path) -> Iterator[str]:
-    """Yield a short name of the socket: that of a path may have 107 bytes at most (unix(7))."""
+    """Yield a short name of the socket: unix(7) allows 107 bytes, and a path may be longer."""
     handle = os.open(folder, os.O_PATH | os.O_DIRECTORY)
     try:
         yield f"/proc/self/fd/{handle}/{FRONT_SOCKET}"

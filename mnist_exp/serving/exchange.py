@@ -12,7 +12,7 @@ import orjson
 from mnist_exp import __version__
 from mnist_exp.serving.frames import METHOD, Request
 
-#: Bytes of a request's body: a managed online endpoint's 10 MB.
+#: Maximum bytes of a request's body: 10 MB, as at a managed online endpoint.
 #: https://learn.microsoft.com/azure/machine-learning/how-to-manage-quotas
 PAYLOAD_LIMIT = 10 * 1024 * 1024
 _SERVER = (b"x-ms-server-version", f"mnist-exp/{__version__}".encode())
@@ -24,12 +24,12 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
 def new_id() -> bytes:
-    """Return what a request is called in headers and log."""
+    """Return a new request id, for the headers of the answer and for the log."""
     return str(uuid.uuid4()).encode()
 
 
 def common_headers(request: bytes, body: bytes) -> list[Header]:
-    """Return the headers that every answer has; the ids find the request again in the log."""
+    """Return the headers of every answer; its ids name the request in the log."""
     return [
         (b"x-request-id", request),
         (b"x-ms-request-id", request),
@@ -43,8 +43,8 @@ class RefusalError(Exception):
 
     Args:
         status: The HTTP status.
-        message: What the body says.
-        headers: Beyond those that every answer has.
+        message: The message in the answer's body.
+        headers: Headers in addition to `common_headers`.
     """
 
     def __init__(self, status: int, message: str, headers: Iterable[Header] = ()) -> None:
@@ -54,11 +54,11 @@ class RefusalError(Exception):
 
 
 class Exchange:
-    """One request, and how to answer it.
+    """One HTTP request and its answer.
 
     Attributes:
-        headers: The request's, in lower case; of those sent twice the last.
-        is_read: Whether the whole body has come.
+        headers: The request's headers in lower case; the last value of a header sent twice.
+        is_read: Whether the whole body has been received.
     """
 
     __slots__ = ("headers", "id", "is_read", "receive", "scope", "send")
@@ -83,18 +83,18 @@ class Exchange:
         await self.answer(error.status, body, JSON, *error.headers)
 
     async def body(self, limit_s: float) -> bytes:
-        """Return the request's body; of a GET its query as JSON, as Azure ML's server has it.
+        """Return the request's body. For a GET, return its query as JSON, like Azure ML's server.
 
         Raises:
-            RefusalError: It is larger than allowed.
-            TimeoutError: It has not come in time.
-            ConnectionError: The caller has gone.
+            RefusalError: The body is larger than allowed.
+            TimeoutError: The body was not received within `limit_s` seconds.
+            ConnectionError: The caller has disconnected.
         """
         if self.scope["method"] == "GET":
             self.is_read = True
             return _query(self.scope["query_string"].decode("latin-1"))
         length = self.headers.get(b"content-length", b"0")
-        # The HTTP parser let through nothing but digits.
+        # The HTTP parser accepts only digits here.
         if int(length) > PAYLOAD_LIMIT:
             raise _too_large()
         async with asyncio.timeout(limit_s):
@@ -116,21 +116,25 @@ class Exchange:
         return bytes(parts)
 
     def request(self, body: bytes, *, with_headers: bool) -> Request:
-        """Return it as the container gets it, with headers where the script wants them."""
+        """Return the request for the worker, with headers if the script takes headers."""
         if not with_headers:
             return Request(self.id, b"", body)
-        # Names are written as Azure ML's server has them: Content-Type.
+        # Azure ML's server writes names in this way: Content-Type.
         headers = {METHOD: self.scope["method"]} | {
             name.decode("latin-1").title(): value.decode("latin-1")
             for name, value in self.headers.items()
-            # The container never sees what opens the endpoint.
+            # The container must never see the endpoint's key.
             if name != b"authorization"
         }
         return Request(self.id, json.dumps(headers).encode(), body)
 
 
 def _query(text: str) -> bytes:
-    """Return a query as JSON: values that are JSON as such, of one that comes twice a list."""
+    """Return a query as a JSON object.
+
+    A value that is JSON stays JSON, any other value becomes text. A name that occurs more than
+    once gets a list of its values.
+    """
     values: dict[str, list[object]] = {}
     for name, value in parse_qsl(text, keep_blank_values=True):
         values.setdefault(name, []).append(_json_or_text(value))
@@ -142,7 +146,7 @@ def _json_or_text(value: str) -> object:
         orjson.loads(value)
     except ValueError:
         return value
-    # As it was sent: reading and writing again would lose digits of long numbers.
+    # Keep the text as it was sent: parsing it would lose digits of long numbers.
     return orjson.Fragment(value)
 
 

@@ -1,11 +1,11 @@
-"""The files of an endpoint that commands write and its front reads.
+"""The files of an endpoint, which commands write and the endpoint's front reads.
 
 endpoint.json                      EndpointRecord
 keys.json                          Credentials; mode 0600
-front.json                         which process is the front
-front.sock                         where the front takes a command's wishes
-deployments/<name>/deployment.json what is to serve: its revision
-failure.json    why the front has given a revision up
+front.json                         the process of the front
+front.sock                         the socket on which the front takes control requests
+deployments/<name>/deployment.json the deployment's record: its revision
+failure.json    why the front has given up a revision
 revisions/<n>/  code, model, settings and log of a revision
 """
 
@@ -27,10 +27,12 @@ DEPLOYMENTS_FOLDER = "deployments"
 DEPLOYMENT_FILE = "deployment.json"
 FAILURE_FILE = "failure.json"
 REVISIONS_FOLDER = "revisions"
-#: Begins the name of a folder that is being deleted; no endpoint's name begins with a dot.
+#: Prefix of a folder that is being deleted; no endpoint's name begins with a dot.
 DELETED = ".deleted-"
-#: The provisioning state of a deployment whose revision is to serve.
+#: Provisioning state of a deployment that has a revision to serve.
 SUCCEEDED = "Succeeded"
+#: Bytes at the end of a log in which `last_lines` looks.
+LOG_WINDOW = 256 * 1024
 
 
 @dataclass(frozen=True)
@@ -38,11 +40,11 @@ class EndpointRecord:
     """`endpoint.json`.
 
     Attributes:
-        port: On 127.0.0.1, the same as long as the endpoint is there; 0 until it first listens.
-        traffic: Deployment -> percent of the requests, none that is 0.
-        mirror_traffic: Deployment -> percent of the requests that it gets a copy of.
+        port: Port on 127.0.0.1, the same for the endpoint's whole life; 0 before its first start.
+        traffic: Deployment -> percent of the requests, without deployments that have 0.
+        mirror_traffic: Deployment -> percent of the requests of which it gets a copy.
         token_lifetime: Seconds for which a token opens the endpoint.
-        expires: When the endpoint tears itself down, in seconds of Unix time; None: never.
+        expires: Seconds of Unix time at which the endpoint deletes itself; None for never.
     """
 
     name: str
@@ -57,12 +59,12 @@ class EndpointRecord:
 
 @dataclass(frozen=True)
 class Credentials:
-    """`keys.json`; never shown by `repr`.
+    """`keys.json`; `repr` never shows its values.
 
     Attributes:
-        primary: Opens an endpoint whose auth_mode is key; signs the tokens of aml_token.
-        token: The latest token, for those who call; empty with keys.
-        token_expires: In seconds of Unix time.
+        primary: Opens an endpoint with auth_mode key, and signs the tokens of aml_token.
+        token: The latest token, for callers; empty with auth_mode key.
+        token_expires: Seconds of Unix time.
     """
 
     primary: str = field(repr=False)
@@ -72,7 +74,7 @@ class Credentials:
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
-    """Return the object in a file, None if there is no such file."""
+    """Return the object in a file, or None if there is no such file."""
     try:
         found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
@@ -81,7 +83,7 @@ def read_json(path: Path) -> dict[str, Any] | None:
 
 
 def replace_json(path: Path, value: Mapping[str, Any]) -> None:
-    """Write a file whole or not at all; its folder must be there."""
+    """Write a file completely or not at all; its folder must exist."""
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
@@ -90,3 +92,15 @@ def replace_json(path: Path, value: Mapping[str, Any]) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def last_lines(log: Path, count: int) -> list[str]:
+    """Return the last lines of a log of any length, or no lines if there is no such file."""
+    try:
+        with log.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - LOG_WINDOW))
+            lines = file.read().decode("utf-8", errors="replace").splitlines()
+    except FileNotFoundError:
+        return []
+    return lines[-count:] if count > 0 else []

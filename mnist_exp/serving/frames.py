@@ -1,57 +1,58 @@
-"""What front and worker say to each other, over local sockets.
+"""The messages between front and worker, over local sockets.
 
-A slot is a connection to one thread of a worker. It carries one request at a time and its answer,
-each a fixed head and what it announces; on the same machine that costs a tenth of what HTTP does.
+A connection to one thread of a worker carries one request at a time and its answer. Each message
+is a head of fixed length and the parts whose lengths the head gives. On one machine such a message
+takes a tenth of the time of HTTP.
 
-    request   lengths of id, headers and body; id, headers as JSON or nothing, body
-    reply     status, microseconds in run(), length of the body; body
+    request   lengths of id, headers and body; then id, headers (JSON or nothing), body
+    reply     status, microseconds in run(), length of the body; then the body
 
-The control connection carries single bytes: the worker is ready, a sign of life is asked for and
-given. Its closing is the worker's end.
+The control connection of a worker carries single bytes: the worker is ready, a ping, its answer.
+The worker ends when this connection closes.
 """
 
 import struct
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-#: Among the headers the request's method, under a name that no header can have.
+#: Key of the request's method among the headers; no header can have this name.
 METHOD = ":method"
 READY = b"r"
-#: Ready, and `run` wants the request's headers.
+#: Byte for "ready, and `run` takes the request's headers".
 READY_FOR_HEADERS = b"h"
 PING = b"?"
 PONG = b"!"
-#: Exit code of a worker in which a `run` hangs that nothing could end; hardly any script's own.
-HUNG = 213
+#: Exit code of a worker whose `run` hangs and cannot be ended; scripts hardly use this number.
+RUN_HANGS_EXIT_CODE = 213
 
-#: Seconds for which either side looks for the other's message again and again before it sleeps.
-#: To be woken on another core takes longer than a small answer: one connection, asking digit after
-#: digit, gets half as many again.
+#: Seconds for which either side polls for the next message before it sleeps. Waking up on another
+#: core takes longer than a small answer. Polling gives one connection with single digits half as
+#: many more requests per second.
 AWAKE_S = 300e-6
 
 _REQUEST_HEAD = struct.Struct("<III")
 REPLY_HEAD = struct.Struct("<HII")
-#: Microseconds that fit into the head.
+#: Largest number of microseconds that fits into the head.
 _LONGEST_US = 2**32 - 1
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A scoring request; `headers` is a JSON object, or empty for a script that takes none."""
+    """A scoring request; `headers` is a JSON object, or empty if the script takes no headers."""
 
     id: bytes
     headers: bytes
     body: bytes = field(repr=False)
 
     def packed(self) -> bytes:
-        """Return it as it travels."""
+        """Return the request as one message."""
         head = _REQUEST_HEAD.pack(len(self.id), len(self.headers), len(self.body))
         return b"".join((head, self.id, self.headers, self.body))
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What the container answers: an HTTP status and a body of JSON."""
+    """The container's answer: an HTTP status and a body of JSON."""
 
     status: int
     microseconds: int
@@ -59,7 +60,7 @@ class Reply:
 
 
 def read_request(stream: BinaryIO) -> Request | None:
-    """Read the next request, None when the front has gone."""
+    """Read the next request; return None when the front has closed the connection."""
     head = stream.read(_REQUEST_HEAD.size)
     if len(head) < _REQUEST_HEAD.size:
         return None
@@ -72,6 +73,6 @@ def read_request(stream: BinaryIO) -> Request | None:
 
 
 def packed_reply(status: int, seconds: float, body: bytes) -> bytes:
-    """Return a reply as it travels."""
+    """Return a reply as one message."""
     microseconds = min(_LONGEST_US, int(seconds * 1e6))
     return REPLY_HEAD.pack(status, microseconds, len(body)) + body

@@ -1,19 +1,28 @@
-"""Which deployment answers a request, and which gets a copy of it.
+"""Routing of requests to deployments, and the statistics of each deployment.
 
 https://learn.microsoft.com/azure/machine-learning/concept-endpoints-online
 """
 
+import math
 import random
 from collections.abc import Mapping
 from itertools import accumulate
+from typing import Any
+
+#: Upper bound in seconds of the first bucket, and the ratio of a bucket's bound to the one before.
+_FIRST_BOUND_S = 1e-4
+_RATIO = 1.1
+_LOG_RATIO = math.log(_RATIO)
+#: Number of buckets: enough for 180 s, the longest request_timeout_ms, and more.
+_BUCKETS = 160
 
 
 class Routing:
-    """An endpoint's traffic.
+    """The choice of a deployment for each request.
 
     Args:
         traffic: Deployment -> percent of the requests.
-        mirror: Deployment -> percent of the requests that it gets a copy of.
+        mirror: Deployment -> percent of the requests of which it gets a copy.
     """
 
     def __init__(self, traffic: Mapping[str, int], mirror: Mapping[str, int]) -> None:
@@ -24,7 +33,7 @@ class Routing:
         self._generator = random.SystemRandom()
 
     def deployment(self) -> str | None:
-        """Return the deployment that gets the next request; None if none has traffic."""
+        """Return the deployment for the next request, or None if no deployment has traffic."""
         if len(self._names) == 1:
             return self._names[0]
         if not self._names:
@@ -35,8 +44,35 @@ class Routing:
         )
 
     def mirror(self) -> str | None:
-        """Return the deployment that gets a copy of the next request, if one does."""
+        """Return the deployment that gets a copy of the next request, or None for no copy."""
         name, percent = self._mirror
         if percent and self._generator.random() * 100 < percent:
             return name
         return None
+
+
+class Statistics:
+    """Counts of requests and failures of a deployment, and a histogram of its answer times."""
+
+    def __init__(self) -> None:
+        self._requests = 0
+        self._failures = 0
+        self._buckets = [0] * _BUCKETS
+
+    def add(self, is_success: bool, seconds: float) -> None:
+        """Count a request; the histogram takes only the times of successful requests."""
+        self._requests += 1
+        if not is_success:
+            self._failures += 1
+            return
+        place = math.log(max(seconds, _FIRST_BOUND_S) / _FIRST_BOUND_S) / _LOG_RATIO
+        self._buckets[min(_BUCKETS - 1, math.ceil(place))] += 1
+
+    def report(self) -> dict[str, Any]:
+        """Return requests, failures, and the histogram: milliseconds -> number of answers."""
+        times = {
+            f"{_FIRST_BOUND_S * _RATIO**index * 1000:.4g}": count
+            for index, count in enumerate(self._buckets)
+            if count
+        }
+        return {"requests": self._requests, "failures": self._failures, "times_ms": times}

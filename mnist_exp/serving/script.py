@@ -9,62 +9,65 @@ from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
-from mnist_exp.serving.calling import Calling, calling, missing_fault
+from mnist_exp.serving.run_function import RunFunction, inspect_run, missing_fault
 
-#: Not the file's own name, which could hide an installed package from the script itself.
+#: Name of the script's module. The file's own name could hide an installed package of that name.
 MODULE_NAME = "entry_script"
 
 
 class ScoringScript:
-    """A module with `init()` and `run(raw_data)`, or another form of `run` (see `calling`).
+    """A module with `init()` and `run(raw_data)`, or another form of `run` (see `run_function`).
 
     Args:
-        code: The deployment's code folder; the script may import what stands in it.
-        name: The script, relative to `code`.
+        code: The deployment's code folder; the script may import modules in it.
+        name: The script's path relative to `code`.
     """
 
     def __init__(self, code: Path, name: str) -> None:
         self.name = name
         self._code = code
         self._path = code / name
-        self._run: Calling | None = None
+        self._run: RunFunction | None = None
 
     @property
     def wants_headers(self) -> bool:
-        """Whether the headers must come with each request; known when it is loaded."""
+        """Whether each request must carry its headers; False before `load`."""
         return self._run is not None and self._run.needs_headers
 
     def load(self) -> Callable[[], object]:
         """Import the script and return its `init`.
 
         Raises:
-            AttributeError: It lacks `init` or `run`.
-            TypeError: `run` is none that Azure ML would call, or none that is called here.
-            ImportError: It needs something that is not here.
+            AttributeError: The script lacks `init` or `run`.
+            TypeError: Azure ML would not call this `run`, or only Azure ML can call it.
+            ImportError: The script needs a module that is not installed.
         """
         sys.path[:0] = list(dict.fromkeys([str(self._path.parent), str(self._code)]))
         module = _imported(self._path)
-        self._run = calling(_function(module, "run"))
+        self._run = inspect_run(_function(module, "run"))
         return _function(module, "init")
 
     def run(self, raw_data: str, headers: bytes = b"") -> object:
-        """Score one request; raises whatever the script raises.
+        """Score one request, and return the result.
 
         Args:
-            raw_data: The body.
-            headers: The request's headers as JSON, for a script that wants them.
+            raw_data: The request's body.
+            headers: The request's headers as JSON, for a script that takes headers.
+
+        Raises:
+            BaseException: Whatever the script raises.
         """
         if self._run is None:
-            raise RuntimeError("load() comes first")
+            raise RuntimeError("load() must be called before run()")
         return self._run(raw_data, headers)
 
 
 def _imported(path: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(MODULE_NAME, path)
     if spec is None or spec.loader is None:
-        raise ImportError(f"{path.name} is no Python script: its name must end in .py")
+        raise ImportError(f"{path.name} is not a Python script: its name must end in .py")
     module = importlib.util.module_from_spec(spec)
-    # Pickle and dataclasses look a module up by its name.
+    # Pickle and dataclasses look up a module by its name.
     sys.modules[MODULE_NAME] = module
     try:
         spec.loader.exec_module(module)

@@ -1,4 +1,4 @@
-"""The front's process: uvicorn on the endpoint's socket, for as long as the endpoint is there."""
+"""The front's process: it runs uvicorn on the endpoint's socket until the endpoint is deleted."""
 
 import asyncio
 import fcntl
@@ -19,20 +19,20 @@ import uvicorn
 
 from mnist_exp.orphans import adopt_orphans
 from mnist_exp.serving.app import Application
-from mnist_exp.serving.control import Control
+from mnist_exp.serving.control import ControlServer
 from mnist_exp.serving.files import DELETED, FRONT_FILE, LOCK_FILE, read_json, replace_json
 from mnist_exp.serving.front import Front
-from mnist_exp.serving.protocol import LimitedProtocol
+from mnist_exp.serving.http_limits import LimitedProtocol
 
 _logger = logging.getLogger(__name__)
 
-#: Seconds between two looks at the files.
+#: Seconds between two checks of the files.
 _PERIOD_S = 0.5
-#: Seconds between connecting and sending that a caller is granted.
-_MOMENT_S = 0.1
-#: Seconds until a connection that nobody uses is closed.
+#: Seconds that a new caller has between connecting and sending, when the front ends.
+_GRACE_S = 0.1
+#: Seconds after which an unused connection is closed.
 _KEEP_ALIVE_S = 60
-#: Seconds that workers get beyond their last answer, before the kernel ends everything.
+#: Seconds that workers have after their last answer, before the kernel ends all processes.
 _MARGIN_S = 8
 _LOG_FORMAT = "%(asctime)s %(levelname)s %(message)s"
 
@@ -42,14 +42,14 @@ class Server(uvicorn.Server):
 
     Args:
         folder: The endpoint's folder.
-        ready: Told by one byte that requests are answered.
+        ready: Socket that gets one byte when the endpoint answers requests.
     """
 
     def __init__(self, folder: Path, ready: socket.socket) -> None:
         self._folder = folder
         self._ready = ready
         self._front = Front(folder)
-        self._control = Control(folder, self._front.handle, self._front.settle)
+        self._control = ControlServer(folder, self._front.handle, self._front.settle)
         self._watch: asyncio.Task[None] | None = None
         self.is_expired = False
         config = uvicorn.Config(
@@ -67,7 +67,7 @@ class Server(uvicorn.Server):
         super().__init__(config)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start what is deployed, accept requests and wishes, and say so."""
+        """Start the deployments, accept requests, and report that the endpoint is ready."""
         await self._front.start()
         await super().startup(sockets)
         await self._control.open()
@@ -76,54 +76,54 @@ class Server(uvicorn.Server):
         with suppress(OSError):
             self._ready.send(b"r")
         self._ready.close()
-        _logger.info("endpoint %s is at port %d", self._front.name, self._front.record.port)
+        _logger.info("endpoint %s listens on port %d", self._front.name, self._front.record.port)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Take no new connection, answer what has been sent, end the workers, and end."""
+        """Accept no new connection, answer the requests in progress, and end the workers."""
         self._set_deadline()
         self._control.close()
         if self._watch is not None:
             self._watch.cancel()
         for listening in self.servers:
             listening.close()
-        # Uvicorn closes every silent connection, so one made just now gets time to send.
-        await asyncio.sleep(_MOMENT_S)
+        # Give a new caller time to send: uvicorn closes every connection without a request.
+        await asyncio.sleep(_GRACE_S)
         self.config.timeout_graceful_shutdown = self._front.drain_s
         await super().shutdown(sockets)
         await self._front.end()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """End on a signal."""
+        """End the process on a signal."""
         self._set_deadline()
         super().handle_exit(sig, frame)
 
     async def _watch_files(self) -> None:
-        """End when the endpoint has gone, belongs to another process, or has expired."""
+        """End when the endpoint is deleted, belongs to another process, or has expired."""
         while not self.should_exit:
             await asyncio.sleep(_PERIOD_S)
             if not self._is_named():
-                _logger.info("ending: the endpoint's files do not name this process")
+                _logger.info("ending: front.json does not name this process")
                 self.should_exit = True
             expires = self._front.record.expires
             if expires is not None and time.time() >= expires and self._lock():
-                _logger.info("ending: endpoint.ttl is over")
+                _logger.info("ending: endpoint.ttl has expired")
                 self.is_expired = self.should_exit = True
 
     def _is_named(self) -> bool:
         try:
             named = read_json(self._folder / FRONT_FILE)
         except (OSError, ValueError):
-            # A disk in trouble is no reason to stop answering.
+            # Continue to answer requests even if the disk fails.
             return True
         return named is not None and named["pid"] == os.getpid()
 
     def _lock(self) -> bool:
-        """Keep commands from changing the endpoint until this process has gone."""
+        """Prevent commands from changing the endpoint until this process has ended."""
         flags = os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC
         try:
             handle = os.open(self._folder / LOCK_FILE, flags, 0o644)
         except OSError:
-            # A disk in trouble, or too many connections: the next look may do better.
+            # The disk failed, or too many files are open: the next check may succeed.
             return False
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -133,17 +133,17 @@ class Server(uvicorn.Server):
         return True
 
     def _set_deadline(self) -> None:
-        # The kernel ends the process then, and the workers with it, whatever a script does.
+        # The kernel ends this process at the deadline, and so the workers, whatever a script does.
         signal.alarm(self._front.drain_s + _MARGIN_S)
 
 
 def serve(folder: Path, listener: socket.socket, ready: socket.socket) -> None:
-    """Be the front of the endpoint in `folder` until told to end.
+    """Run the front of the endpoint in `folder` until the endpoint is deleted or a signal arrives.
 
     Args:
         folder: The endpoint's folder.
-        listener: Bound to the endpoint's port.
-        ready: To the command that starts this process.
+        listener: Socket that is bound to the endpoint's port.
+        ready: Socket to the command that starts this process.
     """
     adopt_orphans()
     logging.basicConfig(level=logging.INFO, format=_LOG_FORMAT, stream=sys.stdout)
@@ -153,9 +153,9 @@ def serve(folder: Path, listener: socket.socket, ready: socket.socket) -> None:
     server = Server(folder, ready)
     server.run(sockets=[listener])
     if server.is_expired:
-        gone = folder.with_name(f"{DELETED}{folder.name}-{secrets.token_hex(4)}")
-        folder.rename(gone)
-        shutil.rmtree(gone)
+        deleted = folder.with_name(f"{DELETED}{folder.name}-{secrets.token_hex(4)}")
+        folder.rename(deleted)
+        shutil.rmtree(deleted)
 
 
 def _allow_many_connections() -> None:
@@ -164,7 +164,7 @@ def _allow_many_connections() -> None:
 
 
 def _this_process() -> dict[str, object]:
-    """Return what tells this process from any other, as `workspaces.local` reads it."""
+    """Return the identity of this process, in the form that `workspaces.local` reads."""
     stat = Path("/proc/self/stat").read_text(encoding="utf-8", errors="replace")
     started = int(stat.rpartition(")")[2].split()[19])
     boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()

@@ -1,4 +1,4 @@
-"""What a revision of a deployment is run with, written by the command that makes it."""
+"""The settings of a revision, written by the command that creates the revision."""
 
 import json
 import math
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-#: In the revision's folder, which is a worker's first argument.
+#: Name of the settings file in the revision's folder.
 SETTINGS_FILE = "server.json"
 CODE_FOLDER = "code"
 LOG_FILE = "console.log"
@@ -15,7 +15,7 @@ LOG_FILE = "console.log"
 
 @dataclass(frozen=True)
 class Probe:
-    """When a container counts as ready, or as dead; in seconds and in numbers of looks.
+    """The rules by which a container counts as ready or dead; times in seconds.
 
     https://learn.microsoft.com/azure/machine-learning/reference-yaml-deployment-managed-online
     """
@@ -28,7 +28,7 @@ class Probe:
 
     @property
     def patience_s(self) -> float:
-        """Seconds after which a container that was never ready is given up."""
+        """Seconds within which a container must become ready."""
         return self.initial_delay + self.period * self.failure_threshold
 
 
@@ -37,11 +37,11 @@ class Settings:
     """A revision's settings.
 
     Attributes:
-        entry_script: Relative to the code folder; None serves an MLflow model without a script.
-        variables: All environment variables of a worker: nothing is inherited. Three of them are
-            settings of Azure ML's server, with its defaults.
+        entry_script: Path relative to the code folder; None for an MLflow model without a script.
+        request_timeout_ms: Milliseconds after which an unanswered request gets status 408.
+        variables: All environment variables of a worker, which inherits none. Three variables are
+            settings of Azure ML's server and have its defaults.
             https://learn.microsoft.com/azure/machine-learning/how-to-inference-server-http
-        request_timeout_ms: Until an unanswered request gets status 408.
     """
 
     endpoint: str
@@ -55,29 +55,30 @@ class Settings:
     readiness_probe: Probe = Probe()
 
     @property
-    def slots(self) -> list[int]:
-        """How many requests each process of an instance takes at a time.
+    def connections(self) -> list[int]:
+        """Number of connections, and so of requests at a time, of each worker of an instance.
 
-        WORKER_COUNT processes share what the instance takes; one without a share is not needed.
+        WORKER_COUNT workers share max_concurrent_requests_per_instance. A worker without a share
+        is not started.
         """
         limit = self.max_concurrent_requests_per_instance
-        processes = min(int(self.variables.get("WORKER_COUNT", "1")), limit)
-        share, rest = divmod(limit, processes)
-        return [share + (index < rest) for index in range(processes)]
+        workers = min(int(self.variables.get("WORKER_COUNT", "1")), limit)
+        share, rest = divmod(limit, workers)
+        return [share + (index < rest) for index in range(workers)]
 
     @property
     def scoring_timeout_ms(self) -> int:
-        """Milliseconds after which a `run` is given up."""
+        """Milliseconds after which a `run` is cancelled."""
         return int(self.variables.get("SCORING_TIMEOUT_MS", "3600000"))
 
     @property
     def worker_timeout_s(self) -> float:
-        """Seconds after which a process in which `run` hangs is replaced."""
+        """Seconds after which a worker whose `run` hangs is replaced."""
         return float(self.variables.get("WORKER_TIMEOUT", "300"))
 
     @property
     def pending_limit(self) -> int:
-        """How many requests may be unanswered at a time: Azure ML's formula.
+        """Maximum number of unanswered requests, by Azure ML's formula.
 
         https://learn.microsoft.com/azure/machine-learning/how-to-troubleshoot-online-endpoints
         """
@@ -85,12 +86,12 @@ class Settings:
 
     @property
     def drain_s(self) -> int:
-        """Seconds after which every request that was under way has had its answer."""
+        """Seconds after which every request in progress has its answer."""
         return math.ceil(self.request_timeout_ms / 1000) + 1
 
 
 def load_settings(revision: Path) -> Settings:
-    """Read the settings in a revision's folder."""
+    """Return the settings in a revision's folder."""
     raw: dict[str, Any] = json.loads((revision / SETTINGS_FILE).read_text(encoding="utf-8"))
     probes = {name: Probe(**raw[name]) for name in ("liveness_probe", "readiness_probe")}
     return Settings(**raw | probes)

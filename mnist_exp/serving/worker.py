@@ -1,4 +1,4 @@
-"""One worker process: started, asked for signs of life, ended."""
+"""One worker of a revision: start its process, probe it, end it."""
 
 import asyncio
 import os
@@ -11,52 +11,56 @@ from contextlib import suppress
 from pathlib import Path
 
 from mnist_exp.orphans import LOOK_S, STUCK_S, kill_children
-from mnist_exp.serving.connection import Slot
-from mnist_exp.serving.frames import HUNG, PING, READY, READY_FOR_HEADERS
+from mnist_exp.serving.connection import Connection
+from mnist_exp.serving.frames import PING, READY, READY_FOR_HEADERS, RUN_HANGS_EXIT_CODE
 from mnist_exp.serving.settings import CODE_FOLDER, LOG_FILE, Settings
 
 _WORKER_MODULE = "mnist_exp.serving.worker_process"
-#: Seconds that a worker has to end by itself when its connections close.
+#: Seconds that a worker has to end by itself after its connections have closed.
 _PARTING_S = 2.0
 
-#: The workers of this process: its other children are what workers have left.
+#: Process ids of this process's workers; its other children are orphan processes of workers.
 _running: set[int] = set()
 
 
 class StartError(Exception):
-    """A worker ended, or did not get ready in time; the text says which."""
+    """A worker ended before it was ready, or was not ready in time; the text says which."""
 
 
-class Instance:
+class Worker:
     """A worker of a revision.
 
     Args:
         revision: The revision's folder.
-        settings: Its settings.
-        slots: How many requests it takes at a time.
-        new_slot: Makes the protocol for each connection.
+        settings: The revision's settings.
+        connections: Number of connections, and so of requests that the worker takes at a time.
+        new_connection: Creates the protocol of each connection.
     """
 
     def __init__(
-        self, revision: Path, settings: Settings, slots: int, new_slot: Callable[[], Slot]
+        self,
+        revision: Path,
+        settings: Settings,
+        connections: int,
+        new_connection: Callable[[], Connection],
     ) -> None:
         self._revision = revision
         self._settings = settings
-        self._count = slots
-        self._new_slot = new_slot
+        self._count = connections
+        self._new_connection = new_connection
         self._process: subprocess.Popen[bytes] | None = None
         self._control: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         self._unopened: list[socket.socket] = []
+        self.connections: list[Connection] = []
+        self._ended = asyncio.Event()
         self.wants_headers = False
-        self.slots: list[Slot] = []
-        self.gone = asyncio.Event()
-        # Why it was ended by us; empty where it ended by itself.
+        # The reason for which we ended the worker; empty if it ended by itself.
         self._fault = ""
 
     @property
     def pid(self) -> int | None:
-        """The worker's process id, None before it is started and when it has gone."""
-        return self._process.pid if self._process and not self.gone.is_set() else None
+        """The worker's process id; None before the worker is started and after it has ended."""
+        return self._process.pid if self._process and not self._ended.is_set() else None
 
     @property
     def ending(self) -> str:
@@ -70,15 +74,15 @@ class Instance:
 
     @property
     def is_cut(self) -> bool:
-        """Whether the worker ended under a request, or because of one that it had given up."""
-        is_hung = self._process is not None and self._process.returncode == HUNG
-        return is_hung or any(slot.is_cut for slot in self.slots)
+        """Whether the worker ended during a request, or because a cancelled request hung."""
+        hangs = self._process is not None and self._process.returncode == RUN_HANGS_EXIT_CODE
+        return hangs or any(connection.is_cut for connection in self.connections)
 
     async def start(self) -> None:
-        """Start the worker and return when `init` is through.
+        """Start the worker, and return when `init` has succeeded.
 
         Raises:
-            StartError: It did not come to that.
+            StartError: The worker did not become ready.
         """
         pairs = [socket.socketpair() for _ in range(self._count + 1)]
         self._unopened = [ours for ours, _ in pairs]
@@ -91,58 +95,50 @@ class Instance:
         patience_s = self._settings.readiness_probe.patience_s
         try:
             async with asyncio.timeout(patience_s):
-                await self._ready()
-                await self._open_slots()
+                await self._become_ready()
+                await self._open_connections()
         except TimeoutError:
-            self._fault = f"init() must be through within {patience_s:g} s, and is not"
+            self._fault = f"init() must return within {patience_s:g} s, and has not"
             raise StartError(self._fault) from None
 
     async def live(self) -> None:
-        """Return when the worker has gone; end one that gives no sign of life any more."""
+        """Probe the worker until it has ended; kill it when it fails too many probes."""
         probe = self._settings.liveness_probe
         failures = 0
         with suppress(TimeoutError):
-            await asyncio.wait_for(self.gone.wait(), probe.initial_delay)
-        while not self.gone.is_set():
+            await asyncio.wait_for(self._ended.wait(), probe.initial_delay)
+        while not self._ended.is_set():
             failures = 0 if await self._is_alive(probe.timeout) else failures + 1
             if failures >= probe.failure_threshold:
-                self._fault = "it gave no sign of life"
-                self.kill()
+                self._fault = f"it failed {failures} liveness probes"
+                self._kill()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self.gone.wait(), probe.period)
+                await asyncio.wait_for(self._ended.wait(), probe.period)
 
     async def end(self) -> None:
-        """End the worker and what it has started, and return when they are gone."""
-        for slot in self.slots:
-            slot.close()
-        for connection in self._unopened:
+        """End the worker and its child processes, and return when all have ended."""
+        for connection in self.connections:
             connection.close()
+        for unopened in self._unopened:
+            unopened.close()
         if self._control is not None:
             self._control[1].close()
         if self._process is None:
             return
         with suppress(TimeoutError):
-            await asyncio.wait_for(self.gone.wait(), _PARTING_S)
-        self.kill()
-        await self.gone.wait()
-        await self._end_leftovers()
+            await asyncio.wait_for(self._ended.wait(), _PARTING_S)
+        self._kill()
+        await self._ended.wait()
+        await _kill_orphans()
 
-    async def _end_leftovers(self) -> None:
-        """Kill what workers have left, and return when it is gone."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(STUCK_S):
-                while kill_children(_running.__contains__):
-                    await asyncio.sleep(LOOK_S)
-
-    def kill(self) -> None:
-        """End the worker now."""
-        if self._process is not None and not self.gone.is_set():
+    def _kill(self) -> None:
+        if self._process is not None and not self._ended.is_set():
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, signal.SIGKILL)
 
-    def _spawn(self, connections: list[socket.socket]) -> None:
-        descriptors = [connection.fileno() for connection in connections]
-        # -P: a file of the user's code must not stand in for a library of the worker.
+    def _spawn(self, sockets: list[socket.socket]) -> None:
+        descriptors = [one.fileno() for one in sockets]
+        # -P: a file in the user's code must not replace a library of the worker.
         command = [sys.executable, "-P", "-m", _WORKER_MODULE, str(self._revision)]
         try:
             with (self._revision / LOG_FILE).open("ab") as log:
@@ -161,7 +157,7 @@ class Instance:
         try:
             handle = os.pidfd_open(process.pid)
         except OSError as error:
-            # Without a descriptor left for it nobody would hear of its end.
+            # Without a descriptor for the process, nothing would report that it has ended.
             process.kill()
             process.wait()
             raise StartError(f"the worker cannot be watched ({error})") from error
@@ -172,45 +168,45 @@ class Instance:
     def _reap(self, process: "subprocess.Popen[bytes]", handle: int) -> None:
         asyncio.get_running_loop().remove_reader(handle)
         os.close(handle)
-        # Its pid is not used again before it is waited for: this hits its own children alone.
+        # The kernel reuses the pid only after wait(), so this kills only the worker's group.
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         _running.discard(process.pid)
-        self.gone.set()
+        self._ended.set()
 
-    async def _ready(self) -> None:
-        said = await self._heard()
-        if said not in (READY, READY_FOR_HEADERS):
+    async def _become_ready(self) -> None:
+        received = await self._receive()
+        if received not in (READY, READY_FOR_HEADERS):
             with suppress(TimeoutError):
-                await asyncio.wait_for(self.gone.wait(), _PARTING_S)
+                await asyncio.wait_for(self._ended.wait(), _PARTING_S)
             how = f" ({self.ending})" if self.ending else ""
             raise StartError(f"the scoring script failed on import or in init(){how}")
-        self.wants_headers = said == READY_FOR_HEADERS
+        self.wants_headers = received == READY_FOR_HEADERS
         probe = self._settings.readiness_probe
         for _ in range(probe.success_threshold - 1):
             await asyncio.sleep(probe.period)
             if not await self._is_alive(probe.timeout):
-                raise StartError("the worker ended as soon as it was ready")
+                raise StartError("the worker failed a readiness probe after init() had returned")
 
-    async def _open_slots(self) -> None:
+    async def _open_connections(self) -> None:
         loop = asyncio.get_running_loop()
         while self._unopened:
-            connection = self._unopened.pop()
-            _, slot = await loop.create_unix_connection(self._new_slot, sock=connection)
-            self.slots.append(slot)
+            unopened = self._unopened.pop()
+            _, connection = await loop.create_unix_connection(self._new_connection, sock=unopened)
+            self.connections.append(connection)
 
     async def _is_alive(self, timeout_s: float) -> bool:
         if self._control is None:
             return False
         try:
             self._control[1].write(PING)
-            # A late sign of an earlier question is a sign too.
-            return bool(await asyncio.wait_for(self._heard(), timeout_s))
+            # A late answer to an earlier ping also shows that the worker is alive.
+            return bool(await asyncio.wait_for(self._receive(), timeout_s))
         except (TimeoutError, OSError):
             return False
 
-    async def _heard(self) -> bytes:
+    async def _receive(self) -> bytes:
         if self._control is None:
             return b""
         try:
@@ -219,7 +215,15 @@ class Instance:
             return b""
 
 
+async def _kill_orphans() -> None:
+    """Kill the orphan processes of ended workers, and return when all have ended."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(STUCK_S):
+            while kill_children(_running.__contains__):
+                await asyncio.sleep(LOOK_S)
+
+
 def _signal_name(number: int) -> str:
-    # Of the real-time signals Python names the first and the last.
+    # Python names only the first and the last of the real-time signals.
     names = {int(one): one.name for one in signal.Signals}
     return names.get(number, f"signal {number}")

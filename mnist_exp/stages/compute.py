@@ -2,7 +2,6 @@
 
 from dataclasses import asdict
 
-from mnist_exp.build import compute_spec
 from mnist_exp.config import Stage
 from mnist_exp.records import Record
 from mnist_exp.stages.context import StageContext
@@ -23,7 +22,7 @@ class ComputeStage:
 
     def run(self, context: StageContext, record: Record) -> Record:
         """Get or create the compute target, and print the workspace's notes."""
-        compute = context.workspace.get_or_create_compute(compute_spec(context.config))
+        compute = context.workspace.get_or_create_compute(context.config.compute)
         for note in compute.notes:
             context.display.message(note)
         return record.with_changes(compute=asdict(compute))

@@ -6,7 +6,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol
 
-from mnist_exp.config import ExperimentConfig, Stage
+from mnist_exp.config import Stage
+from mnist_exp.experiment import Experiment
+from mnist_exp.names import suffix_drawn_once
 from mnist_exp.records import Record, RecordIndex
 from mnist_exp.workspaces.base import Observer, Workspace
 
@@ -74,14 +76,16 @@ class StageContext:
         folder: The stage's run folder, for `run.json` and `figures/`.
         opener: Returns the workspace, always the same object; the first call may take seconds.
         produced: The records of the stages that the same command ran before (`stage=all`).
+        endpoint_suffix: Returns the end of a new endpoint's name, the same text at every call.
     """
 
-    config: ExperimentConfig
+    config: Experiment
     folder: Path
     opener: Callable[[], Workspace]
     index: RecordIndex
     display: Display
     produced: Mapping[Stage, Record] = field(default_factory=dict)
+    endpoint_suffix: Callable[[], str] = field(default_factory=suffix_drawn_once)
 
     @property
     def workspace(self) -> Workspace:

@@ -1,6 +1,5 @@
 """stage=deploy: an endpoint, a deployment of the registered model, then the traffic."""
 
-import secrets
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -56,7 +55,7 @@ class DeployStage:
             return endpoint.name
         if endpoint.reuse or _needs_earlier_endpoint(endpoint):
             return deployed_endpoint(context)
-        return unfinished_endpoint(context) or f"{endpoint.name_prefix}{secrets.token_hex(4)}"
+        return unfinished_endpoint(context) or f"{endpoint.name_prefix}{context.endpoint_suffix()}"
 
     def run(self, context: StageContext, record: Record) -> Record:
         """Create endpoint and deployment, then set the traffic; or change keys or traffic only."""

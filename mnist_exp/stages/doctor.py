@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from packaging.requirements import Requirement
 
 from mnist_exp import checks
-from mnist_exp.build import compute_spec, deployment_spec
+from mnist_exp.build import deployment_spec
 from mnist_exp.config import Stage
 from mnist_exp.errors import MnistExpError
 from mnist_exp.records import Record
@@ -52,7 +52,7 @@ class DoctorStage:
         config = context.config
         try:
             deployment = deployment_spec(config, "endpoint", "model:1")
-            yield from context.workspace.diagnose(compute_spec(config), deployment)
+            yield from context.workspace.diagnose(config.compute, deployment)
         except MnistExpError as error:
             yield from (Finding(Level.FAIL, "workspace", line) for line in error.lines)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mnist_exp.azure_form.job_yaml import (
+from mnist_exp.azure_form.yaml_documents import (
     command_yaml,
     compute_yaml,
     deployment_yaml,
@@ -16,17 +16,16 @@ from mnist_exp.azure_form.job_yaml import (
 )
 from mnist_exp.build import (
     command_job,
-    compute_spec,
     deployment_spec,
     endpoint_spec,
     model_spec,
     sweep_job,
 )
-from mnist_exp.config import ComputeType, ExperimentConfig, Stage
+from mnist_exp.config import ComputeType, DataConfig, Stage
+from mnist_exp.experiment import Experiment
 from mnist_exp.lazy import datasets
 from mnist_exp.names import new_job_name
 from mnist_exp.snapshot import snapshot_files
-from mnist_exp.specs import DataSpec
 
 
 @dataclass(frozen=True)
@@ -48,18 +47,18 @@ class Snapshot:
     size: int
 
 
-def planned(config: ExperimentConfig) -> list[Document]:
+def planned(config: Experiment) -> list[Document]:
     """Return what the stage would create, in order; new names are examples."""
     return [document for maker in _MAKERS.get(config.stage, ()) for document in maker(config)]
 
 
-def snapshots(config: ExperimentConfig) -> Iterator[Snapshot]:
+def snapshots(config: Experiment) -> Iterator[Snapshot]:
     """Yield the code folders that the stage would send."""
     outputs = Path(config.outputs_dir)
-    if config.stage in (Stage.train, Stage.sweep, Stage.all) and config.job.code:
+    if config.stage.trains and config.job.code:
         yield _snapshot("job.code", Path(config.job.code), outputs)
     deployment = config.endpoint.deployment
-    if config.stage in (Stage.deploy, Stage.all) and deployment.scoring_script is not None:
+    if config.stage.deploys and deployment.scoring_script is not None:
         yield _snapshot("endpoint.deployment.code", Path(deployment.code or ""), outputs)
 
 
@@ -68,28 +67,28 @@ def _snapshot(key: str, folder: Path, outputs: Path) -> Snapshot:
     return Snapshot(key, folder, files, sum((folder / path).stat().st_size for path in files))
 
 
-def _compute(config: ExperimentConfig) -> Iterator[Document]:
+def _compute(config: Experiment) -> Iterator[Document]:
     if config.compute.type is ComputeType.amlcompute:
-        spec = compute_spec(config)
+        spec = config.compute
         yield Document("compute", spec.name, compute_yaml(spec))
 
 
-def _train(config: ExperimentConfig) -> Iterator[Document]:
+def _train(config: Experiment) -> Iterator[Document]:
     job = command_job(config, config.run or new_job_name("train"))
     yield Document("train", job.name, command_yaml(job, _locate))
 
 
-def _sweep(config: ExperimentConfig) -> Iterator[Document]:
+def _sweep(config: Experiment) -> Iterator[Document]:
     job = sweep_job(config, config.run or new_job_name("sweep"))
     yield Document("sweep", job.name, sweep_yaml(job, _locate))
 
 
-def _register(config: ExperimentConfig) -> Iterator[Document]:
+def _register(config: Experiment) -> Iterator[Document]:
     spec = model_spec(config, config.run or "BEST_TRIAL")
     yield Document("model", spec.name, model_yaml(spec))
 
 
-def _deploy(config: ExperimentConfig) -> Iterator[Document]:
+def _deploy(config: Experiment) -> Iterator[Document]:
     endpoint = config.endpoint
     name = endpoint.name or f"{endpoint.name_prefix}{secrets.token_hex(4)}"
     yield Document("endpoint", name, endpoint_yaml(endpoint_spec(config, name)))
@@ -97,7 +96,7 @@ def _deploy(config: ExperimentConfig) -> Iterator[Document]:
     yield Document("deployment", spec.name, deployment_yaml(spec))
 
 
-_MAKERS: dict[Stage, tuple[Callable[[ExperimentConfig], Iterator[Document]], ...]] = {
+_MAKERS: dict[Stage, tuple[Callable[[Experiment], Iterator[Document]], ...]] = {
     Stage.compute: (_compute,),
     Stage.train: (_train,),
     Stage.sweep: (_sweep,),
@@ -107,7 +106,7 @@ _MAKERS: dict[Stage, tuple[Callable[[ExperimentConfig], Iterator[Document]], ...
 }
 
 
-def _locate(source: Path | str | DataSpec) -> str:
-    if isinstance(source, DataSpec):
+def _locate(source: Path | str | DataConfig) -> str:
+    if isinstance(source, DataConfig):
         return source.azure_path or str(datasets().local_folder(source))
     return str(source)

@@ -3,7 +3,6 @@
 import json
 from pathlib import Path
 
-from mnist_exp.build import data_spec
 from mnist_exp.config import Stage
 from mnist_exp.errors import EndpointError, NotFoundError
 from mnist_exp.lazy import datasets, figures
@@ -56,7 +55,7 @@ class InvokeStage:
     def _send_samples(self, context: StageContext, record: Record) -> Record:
         config = context.config
         with context.display.watching(None, "") as observer:
-            folder = context.workspace.sample_folder(data_spec(config.data), observer)
+            folder = context.workspace.sample_folder(config.data, observer)
         images, labels = datasets().sample_digits(folder, config.endpoint.samples, config.seed)
         request = context.folder / "request.json"
         write_json(request, {"data": images.tolist()})

@@ -9,11 +9,12 @@ submitted, so that nothing is created twice.
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from mnist_exp.config import ExperimentConfig, Stage
 from mnist_exp.errors import NotFoundError
+from mnist_exp.experiment import Experiment
 from mnist_exp.names import new_job_name
 from mnist_exp.records import RECORD_NAME, Record, RecordIndex, load_record, write_json
 from mnist_exp.same_job import START_ANOTHER
@@ -36,8 +37,6 @@ _IRRELEVANT = {
     Stage.train: ("sweep", "registration", "endpoint"),
     Stage.sweep: ("registration", "endpoint"),
 }
-#: Stages that send code to a job.
-_WITH_CODE = (Stage.train, Stage.sweep, Stage.all)
 #: Stages of `stage=all` whose results a later command can use.
 _LASTING = (Stage.train, Stage.sweep, Stage.register)
 
@@ -86,18 +85,18 @@ def unfinished_job(config: ExperimentConfig, index: RecordIndex) -> UnfinishedJo
 
 def keep_config(context: StageContext) -> None:
     """Write the config of a job into the run folder, for the commands that resume the job."""
-    write_json(context.folder / CONFIG_NAME, asdict(context.config))
+    write_json(context.folder / CONFIG_NAME, context.config.content())
 
 
-def fingerprint(config: ExperimentConfig, stage: Stage) -> str:
+def fingerprint(config: Experiment, stage: Stage) -> str:
     """Return a hash of everything that decides what a stage produces, code included.
 
     Two commands with the same fingerprint ask for the same.
     """
-    content = asdict(config)
+    content = config.content()
     for key in (*COMMAND_KEYS, *_IRRELEVANT.get(stage, ())):
         content.pop(key, None)
-    if stage in _WITH_CODE and config.job.code:
+    if stage.trains and config.job.code:
         content["code"] = snapshot_hash(Path(config.job.code), Path(config.outputs_dir))
     text = json.dumps(content, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,5 +1,6 @@
-"""Azure Machine Learning's service as far as this project uses it: test equipment.
+"""Test equipment: the part of Azure Machine Learning's service that this project uses.
 
-It takes the official SDK's requests over HTTPS on loopback, is stricter than the SDK, and has jobs
-and deployments done by the local workspace. What is assumed about Azure: ASSUMPTIONS.md.
+The emulator answers the official SDK's requests over HTTPS on loopback, and is stricter than the
+SDK. The local workspace runs its jobs and deployments. ASSUMPTIONS.md lists what is assumed about
+Azure.
 """

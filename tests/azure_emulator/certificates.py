@@ -1,4 +1,4 @@
-"""A certificate authority that lives as long as a test run, and a certificate for 127.0.0.1."""
+"""A certificate authority for one test run, and its certificate for 127.0.0.1."""
 
 import ipaddress
 from datetime import UTC, datetime, timedelta
@@ -11,7 +11,7 @@ from cryptography.x509.oid import NameOID
 
 
 class Certificates:
-    """Where the files are: `authority` for clients, `chain` (with its key) for the server."""
+    """Paths of the files: `authority` for clients, `chain` (with its key) for the server."""
 
     def __init__(self, folder: Path) -> None:
         self.authority = folder / "ca.pem"
@@ -19,7 +19,7 @@ class Certificates:
 
 
 def make_certificates(folder: Path) -> Certificates:
-    """Make both, valid for a day."""
+    """Create both files, valid for a day."""
     made = Certificates(folder)
     folder.mkdir(parents=True, exist_ok=True)
     ca_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))

@@ -1,4 +1,4 @@
-"""Azure Machine Learning on loopback: the server, and what its parts share."""
+"""Azure Machine Learning on loopback: the server, and the state that its routes share."""
 
 import contextlib
 import re
@@ -30,9 +30,9 @@ GROUP = "group"
 WORKSPACE = "workspace"
 LOCATION = "eastus"
 
-#: Kinds of requests that carry no bearer token of ours.
+#: Kinds of requests that need no bearer token of ours.
 OPEN = ("metadata", "token", "discovery", "blob", "log", "score")
-#: Seconds that a stalled answer keeps its caller waiting, unless the emulator closes.
+#: Seconds until a stalled request is dropped; fewer if the emulator closes.
 STALL_S = 4.0
 
 STATUSES = {
@@ -51,7 +51,7 @@ STATUSES = {
 
 @dataclass(frozen=True)
 class Recorded:
-    """A request that arrived, its kind, and the status of the answer."""
+    """A request with its kind and the status of its answer."""
 
     kind: str
     method: str
@@ -66,9 +66,9 @@ class Emulator:
     """One workspace of Azure ML, empty at first.
 
     Args:
-        certificates: Of the server.
+        certificates: Certificate of the server.
         engine: Runs jobs and deployments.
-        folder: Where the engine keeps files.
+        folder: Folder for the engine's files.
     """
 
     def __init__(self, certificates: Certificates, engine: Engine, folder: Path) -> None:
@@ -80,9 +80,9 @@ class Emulator:
         self.quota = Quota()
         self.operations = Operations(self.faults)
         self.requests: list[Recorded] = []
-        #: Address of a folder in somebody's storage account -> local folder.
+        #: Address in a public storage account -> local folder.
         self.mounts: dict[str, Path] = {}
-        #: Roles that the caller lacks, as prefixes of kinds of requests.
+        #: Prefixes of the kinds of requests that the caller has no role for.
         self.forbidden: set[str] = set()
         self.page_size = 100
         self.lock = threading.RLock()
@@ -103,7 +103,7 @@ class Emulator:
 
     @property
     def url(self) -> str:
-        """The address of everything: resource manager, history, storage, scoring."""
+        """The one address of resource manager, run history, storage and scoring."""
         return f"https://127.0.0.1:{self.port}"
 
     @property
@@ -116,7 +116,7 @@ class Emulator:
 
     @property
     def datastores(self) -> str:
-        """The address of the datastores, in the form that files are named by."""
+        """The address of the datastores, as addresses of files begin with it."""
         return (
             f"azureml://subscriptions/{SUBSCRIPTION}/resourcegroups/{GROUP}/"
             f"workspaces/{WORKSPACE}/datastores"
@@ -124,7 +124,7 @@ class Emulator:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What a program needs in its environment to take this for Azure."""
+        """Environment variables that make a program take the emulator for Azure."""
         return {
             "ARM_CLOUD_METADATA_URL": f"{self.url}/metadata/endpoints?api-version=2019-05-01",
             "REQUESTS_CA_BUNDLE": str(self.certificates.authority),
@@ -137,11 +137,13 @@ class Emulator:
         }
 
     def close(self) -> None:
-        """End everything."""
+        """Stop the engine and the server, and close every connection."""
         self.closing.set()
         self.engine.close()
         self._server.shutdown()
         self._thread.join()
+        self._server.close_connections()
+        # This waits for the handlers, so that none keeps a socket open.
         self._server.server_close()
 
     def recorded(self, *kinds: str) -> list[Recorded]:
@@ -203,38 +205,54 @@ class Emulator:
 
 
 class _Server(ThreadingHTTPServer):
-    daemon_threads = True
+    daemon_threads = False
     context: ssl.SSLContext
-    # Or a burst of connections is refused.
+    # A shorter queue refuses connections that come all at once.
     request_queue_size = 64
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._connections: set[socket.socket] = set()
 
     def get_request(self) -> tuple[socket.socket, Any]:
         connection, address = super().get_request()
-        # The handshake is the handler thread's: a client that says nothing blocks nobody else.
+        # The handler's thread does the handshake, so a silent client blocks no other.
         wrapped = self.context.wrap_socket(
             connection, server_side=True, do_handshake_on_connect=False
         )
+        self._connections.add(wrapped)
         return wrapped, address
 
+    def shutdown_request(self, request: Any) -> None:
+        self._connections.discard(request)
+        super().shutdown_request(request)
+
+    def close_connections(self) -> None:
+        """End the connections that clients keep alive, so that their handlers return."""
+        for connection in list(self._connections):
+            with contextlib.suppress(OSError):
+                # SSLSocket.shutdown would take the TLS state away from a handler that reads.
+                socket.socket.shutdown(connection, socket.SHUT_RDWR)
+
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that goes away is nothing to talk about."""
+        """Print nothing: clients may close a connection at any time."""
 
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    # Headers and body in one packet: unbuffered writes cost 40 ms each.
+    # Send headers and body in one packet: two unbuffered writes cost 40 ms.
     disable_nagle_algorithm = True
     wbufsize = -1
     timeout = 60
 
     def __init__(self, emulator: Emulator, *arguments: Any) -> None:
         self._emulator = emulator
-        # It answers the request at once.
+        # The base class answers all requests of the connection here.
         super().__init__(*arguments)
 
     def _call(self) -> Call:
         split = urllib.parse.urlsplit(self.path)
-        # Requests with ids of several parts have two slashes here and there.
+        # The SDK joins ids of several parts with double slashes.
         path = re.sub("/{2,}", "/", urllib.parse.unquote(split.path))
         query = {
             name.lower(): value
@@ -261,7 +279,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def _drop(self) -> None:
-        # Linger for no time: the client sees a reset, as from a broken connection.
+        # Without lingering the client sees a reset, as from a broken connection.
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.close_connection = True
         self.connection.close()
@@ -269,7 +287,7 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_PUT = do_POST = do_DELETE = do_PATCH = do_HEAD = _serve  # noqa: N815
 
     def log_message(self, format: str, *args: object) -> None:
-        """Say nothing: requests are recorded."""
+        """Print nothing: requests are recorded."""
 
 
 def _find(call: Call) -> tuple[Route, dict[str, str]] | None:
@@ -290,5 +308,5 @@ def _hints(action: Action) -> dict[str, str]:
 
 
 def now() -> str:
-    """Return the time as Azure writes it."""
+    """Return the time in Azure's format."""
     return time.strftime("%Y-%m-%dT%H:%M:%S.0000000Z", time.gmtime())

@@ -1,10 +1,9 @@
-"""Who does the work behind the emulator: the local workspace, or a stub that is done at once."""
+"""Engines run the emulator's jobs and deployments: the local workspace, or a stub."""
 
 import json
 import threading
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -13,7 +12,7 @@ from mnist_exp.results import JobResult, TrialResult
 from mnist_exp.specs import EndpointSpec, ModelSpec
 from mnist_exp.sweeps.space.keys import azure_name
 from mnist_exp.workspaces.local.workspace import LocalWorkspace
-from tests.azure_emulator import translation
+from tests.azure_emulator import request_specs
 from tests.azure_emulator.faults import Action
 from tests.azure_emulator.store import EmulatedJob
 from tests.azure_emulator.wire import RefusalError
@@ -29,48 +28,48 @@ class Engine(Protocol):
     """Runs jobs and deployments."""
 
     def attach(self, emulator: "Emulator") -> None:
-        """Learn whose engine it is."""
+        """Set the emulator that the engine works for."""
 
     def start(self, job: EmulatedJob, action: Action | None) -> None:
         """Run a job in the background."""
 
     def register(self, name: str, version: str, sent: dict[str, Any]) -> None:
-        """Take note of a model."""
+        """Register a model version."""
 
     def deploy(self, endpoint: str, deployment: str, sent: dict[str, Any]) -> None:
-        """Start a deployment and return when it answers; a RefusalError if it does not."""
+        """Start a deployment and return when it answers; raise RefusalError if it does not."""
 
     def score(self, endpoint: str, deployment: str, body: bytes) -> Any:
         """Answer a scoring request."""
 
     def logs(self, endpoint: str, deployment: str, lines: int) -> Sequence[str]:
-        """Return what a deployment printed."""
+        """Return the last lines that a deployment printed."""
 
     def delete(self, endpoint: str) -> None:
-        """End all that runs for an endpoint."""
+        """Stop every deployment of an endpoint."""
 
     def folder_of(self, uri: str) -> Path:
-        """Return the local folder for an address; KeyError if nothing is there."""
+        """Return the local folder for an address; raise KeyError if there is none."""
 
     def close(self) -> None:
-        """End everything."""
+        """Stop everything."""
 
 
 class _Shared:
-    """What both engines do alike."""
+    """Methods that both engines share."""
 
     emulator: "Emulator"
 
     def attach(self, emulator: "Emulator") -> None:
-        """Learn whose engine it is."""
+        """Set the emulator that the engine works for."""
         self.emulator = emulator
 
     def artifact(self, job: str, path: str, content: bytes) -> None:
-        """Keep a file of a job."""
+        """Store a file of a job."""
         self.emulator.store.blobs[ARTIFACTS, f"ExperimentRun/dcid.{job}/{path}"] = content
 
     def folder_of(self, uri: str) -> Path:
-        """Return the local folder for an address; KeyError if nothing is there."""
+        """Return the local folder for an address; raise KeyError if there is none."""
         if uri in self.emulator.mounts:
             return self.emulator.mounts[uri]
         _, separator, path = uri.partition("/paths/")
@@ -89,7 +88,7 @@ class _Shared:
         return self.unpacked(container, prefix)
 
     def unpacked(self, container: str, prefix: str) -> Path:
-        """Write the blobs below a prefix to a folder; KeyError if there are none."""
+        """Write the blobs with a prefix to a folder; raise KeyError if there are none."""
         prefix = prefix.strip("/")
         found = {
             name: content
@@ -107,10 +106,10 @@ class _Shared:
 
 
 class LocalEngine(_Shared):
-    """Has the local workspace do the work.
+    """Runs jobs and deployments on the local workspace.
 
     Args:
-        outputs: Its outputs folder.
+        outputs: Outputs folder of the local workspace.
     """
 
     def __init__(self, outputs: Path) -> None:
@@ -119,7 +118,7 @@ class LocalEngine(_Shared):
         self._deployed: set[str] = set()
 
     def start(self, job: EmulatedJob, action: Action | None) -> None:
-        """Run a job in a thread of its own."""
+        """Run a job in a new thread."""
         threading.Thread(target=self._run, args=(job, action), daemon=True).start()
 
     def _run(self, job: EmulatedJob, action: Action | None) -> None:
@@ -127,7 +126,7 @@ class LocalEngine(_Shared):
         workspace = LocalWorkspace(self._outputs)
         body = job.body["trial"] if job.is_sweep else job.body
         code = self.code_folder(body["codeId"]) if "codeId" in body else None
-        make = translation.sweep_job if job.is_sweep else translation.command_job
+        make = request_specs.sweep_job if job.is_sweep else request_specs.command_job
         try:
             spec = make(job.name, job.body, code, self.folder_of)
             workspace.submit(spec)
@@ -165,7 +164,7 @@ class LocalEngine(_Shared):
         job.status = status
 
     def register(self, name: str, version: str, sent: dict[str, Any]) -> None:
-        """Register the same files on the local workspace, which counts versions of its own."""
+        """Register the files on the local workspace, which has version numbers of its own."""
         uri = sent["modelUri"]
         job, _, path = uri.removeprefix("azureml://jobs/").partition("/outputs/artifacts/paths/")
         if job not in self.emulator.store.jobs:
@@ -184,7 +183,7 @@ class LocalEngine(_Shared):
         code = self.code_folder(scoring["codeId"]) if scoring else None
         model = self._models[parts[-3], parts[-1]]
         workspace = LocalWorkspace(self._outputs)
-        spec = translation.deployment_spec(endpoint, deployment, sent, code, model)
+        spec = request_specs.deployment_spec(endpoint, deployment, sent, code, model)
         try:
             if endpoint not in self._deployed:
                 workspace.create_or_update_endpoint(EndpointSpec(endpoint))
@@ -194,33 +193,33 @@ class LocalEngine(_Shared):
             raise RefusalError(400, "ImageBuildFailure", str(error)) from error
 
     def score(self, endpoint: str, deployment: str, body: bytes) -> Any:
-        """Ask the local endpoint."""
+        """Send the request to the local endpoint."""
         try:
             return LocalWorkspace(self._outputs).invoke(endpoint, body, deployment)
         except MnistExpError as error:
             raise RefusalError(500, "ModelError", str(error)) from error
 
     def logs(self, endpoint: str, deployment: str, lines: int) -> Sequence[str]:
-        """Return what the local deployment printed."""
+        """Return the last lines that the local deployment printed."""
         try:
             return LocalWorkspace(self._outputs).logs(endpoint, deployment, lines)
         except MnistExpError:
             return []
 
     def delete(self, endpoint: str) -> None:
-        """Delete the local endpoint, if it has come so far."""
+        """Delete the local endpoint if it has been created."""
         if endpoint in self._deployed:
             self._deployed.discard(endpoint)
             LocalWorkspace(self._outputs).delete_endpoint(endpoint)
 
     def close(self) -> None:
-        """End what is still deployed."""
+        """Delete the endpoints that still exist."""
         for endpoint in list(self._deployed):
             self.delete(endpoint)
 
 
 class _Watcher:
-    """Keeps the emulated job as the local one is."""
+    """An observer that copies the local job's progress to the emulated job."""
 
     def __init__(self, engine: LocalEngine, job: EmulatedJob) -> None:
         self._engine = engine
@@ -228,12 +227,12 @@ class _Watcher:
         self.lines: list[str] = []
 
     def job_changed(self, job: JobResult) -> None:
-        """Take over metrics, trials and the log."""
+        """Copy metrics, trials and the log."""
         if self._job.cancel_requested:
             raise KeyboardInterrupt
-        _take_over(self._job, job.metrics, job.parameters)
+        _copy_results(self._job, job.metrics, job.parameters)
         for trial in job.trials:
-            self._take_over_trial(trial)
+            self._copy_trial(trial)
         if job.log and Path(job.log).is_file():
             content = Path(job.log).read_bytes()
             self._engine.artifact(self._job.name, "user_logs/std_log.txt", content)
@@ -241,7 +240,7 @@ class _Watcher:
     def idle(self) -> None:
         """Do nothing."""
 
-    def _take_over_trial(self, trial: TrialResult) -> None:
+    def _copy_trial(self, trial: TrialResult) -> None:
         jobs = self._engine.emulator.store.jobs
         if trial.name not in jobs:
             jobs[trial.name] = EmulatedJob(
@@ -249,53 +248,42 @@ class _Watcher:
             )
             self._job.trials.append(trial.name)
         one = jobs[trial.name]
-        _take_over(one, trial.metrics, trial.parameters)
+        _copy_results(one, trial.metrics, trial.parameters)
         one.status, one.ended_ms = trial.status.value, _now_ms()
 
     def message(self, text: str) -> None:
-        """Keep it for the sweep's log."""
+        """Keep the line for the sweep's log."""
         self.lines.append(text)
 
 
-def _take_over(job: EmulatedJob, metrics: Any, parameters: Any) -> None:
+def _copy_results(job: EmulatedJob, metrics: Any, parameters: Any) -> None:
     job.parameters = {azure_name(key): value for key, value in parameters.items()}
     for name, points in metrics.items():
         kept = job.metrics.setdefault(name, [])
         kept += [(point.value, point.step, _now_ms()) for point in points[len(kept) :]]
 
 
-@dataclass(frozen=True)
-class _Model:
-    """What a stub's job leaves."""
-
-    files: tuple[tuple[str, bytes], ...] = (
-        ("outputs/model/weight.txt", b"1"),
-        ("outputs/model/input_example.json", b'{"data": []}'),
-        ("user_logs/std_log.txt", b"epoch 1/1\n"),
-    )
+#: Files that each of the stub's jobs keeps.
+_STUB_FILES = {
+    "outputs/model/weight.txt": b"1",
+    "outputs/model/input_example.json": b'{"data": []}',
+    "user_logs/std_log.txt": b"epoch 1/1\n",
+}
 
 
 class StubEngine(_Shared):
-    """Finishes every job at once, with metrics that rise, and answers every digit with 0.
-
-    Args:
-        lock_step: Called where a job would run, e.g. to hold it there.
-    """
-
-    def __init__(self, lock_step: Callable[[EmulatedJob], None] = lambda _: None) -> None:
-        self._lock_step = lock_step
+    """Finishes every job at once, with rising metrics, and answers 0 for each digit."""
 
     def start(self, job: EmulatedJob, action: Action | None) -> None:
-        """Finish it, as the fault wants it."""
+        """Finish the job, with the fault if one is given."""
         job.started_ms = _now_ms()
         if job.is_sweep:
             for index in range(job.body["limits"]["maxTotalTrials"]):
                 self._trial(job, index)
             job.best = job.trials[-1]
-        self._lock_step(job)
         self._finish(job, 0, "Failed" if action is Action.JOB_FAILED else "Completed")
         if action is Action.PREEMPTED:
-            # The node went away and the job began anew: its metrics are logged twice.
+            # The node was evicted and the job ran again: its metrics are logged twice.
             self._finish(job, 0, "Completed")
 
     def _trial(self, job: EmulatedJob, index: int) -> None:
@@ -310,33 +298,33 @@ class StubEngine(_Shared):
     def _finish(self, job: EmulatedJob, index: int, status: str) -> None:
         points = job.metrics.setdefault("validation_acc", [])
         points += [(0.5 + 0.01 * index + 0.1 * step, step, _now_ms()) for step in (1, 2)]
-        for path, content in _Model().files:
+        for path, content in _STUB_FILES.items():
             self.artifact(job.name, path, content)
         job.error = "the script ended with exit code 1" if status == "Failed" else None
         job.status, job.ended_ms = status, _now_ms()
 
     def register(self, name: str, version: str, sent: dict[str, Any]) -> None:
-        """Any files will do, if the job is there."""
+        """Accept any files of an existing job."""
         job = sent["modelUri"].removeprefix("azureml://jobs/").partition("/")[0]
         if job not in self.emulator.store.jobs:
             raise RefusalError(400, "UserError", f"no job {job}")
 
     def deploy(self, endpoint: str, deployment: str, sent: dict[str, Any]) -> None:
-        """Nothing to start."""
+        """Do nothing."""
 
     def score(self, endpoint: str, deployment: str, body: bytes) -> Any:
-        """Answer 0 for each row."""
+        """Return 0 for each row."""
         return [0 for _ in json.loads(body)["data"]]
 
     def logs(self, endpoint: str, deployment: str, lines: int) -> Sequence[str]:
-        """Say something."""
+        """Return a line."""
         return ["ImportError: no module named missing"]
 
     def delete(self, endpoint: str) -> None:
-        """Nothing to end."""
+        """Do nothing."""
 
     def close(self) -> None:
-        """Nothing to end."""
+        """Do nothing."""
 
 
 def _first(expression: Any) -> Any:

@@ -1,4 +1,4 @@
-"""What can go wrong between us and Azure, injected once where a test asks for it."""
+"""Faults between us and Azure, injected where a test asks for them."""
 
 import threading
 from dataclasses import dataclass
@@ -27,9 +27,9 @@ class Fault:
     """One fault.
 
     Attributes:
-        kind: Of the requests that it hits, e.g. `compute.put`.
-        skip: How many of them pass before.
-        count: How many it hits then; -1 for all.
+        kind: Kind of the requests that fail, e.g. `compute.put`.
+        skip: How many of these requests succeed first.
+        count: How many fail then; -1 for all.
     """
 
     kind: str
@@ -39,7 +39,11 @@ class Fault:
 
 
 class Faults:
-    """The faults that are still to come."""
+    """Faults that have been injected.
+
+    Attributes:
+        hits: The faults that have happened.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -47,18 +51,18 @@ class Faults:
         self.hits: list[Fault] = []
 
     def inject(self, fault: Fault) -> None:
-        """Let a fault happen."""
+        """Add a fault."""
         with self._lock:
             self._waiting.append(fault)
 
     def clear(self) -> None:
-        """Let no more faults happen."""
+        """Remove all faults."""
         with self._lock:
             self._waiting.clear()
             self.hits.clear()
 
     def due(self, kind: str, *actions: Action) -> Action | None:
-        """Return the fault that hits this request, if one does; only of `actions` if given."""
+        """Return the fault of this request, if there is one; with `actions`, only one of those."""
         with self._lock:
             for fault in self._waiting:
                 if fault.kind != kind or (actions and fault.action not in actions):

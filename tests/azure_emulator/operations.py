@@ -1,4 +1,4 @@
-"""Long-running operations: begun by a PUT or DELETE, polled until they have ended."""
+"""Long-running operations: started by a PUT or DELETE, polled until they have finished."""
 
 import secrets
 import threading
@@ -11,7 +11,7 @@ from tests.azure_emulator.wire import RefusalError
 
 @dataclass
 class Operation:
-    """One operation; `status` in Azure's words."""
+    """One operation; `status` is Azure's."""
 
     status: str = "InProgress"
     code: str = ""
@@ -22,7 +22,7 @@ class Operations:
     """All operations.
 
     Args:
-        faults: May let one fail.
+        faults: Faults that may make an operation fail.
     """
 
     def __init__(self, faults: Faults) -> None:
@@ -32,12 +32,12 @@ class Operations:
     def begin(
         self, kind: str, work: Callable[[], None], failed: Callable[[str], None] | None = None
     ) -> str:
-        """Do the work in a thread of its own and return the operation's id.
+        """Do the work in a new thread and return the operation's id.
 
         Args:
-            kind: Of the request that began it; faults are injected by it.
-            work: What to do; a RefusalError ends the operation as Failed.
-            failed: Told the reason when it has failed.
+            kind: Kind of the request that started the operation; faults name it.
+            work: The work. After a RefusalError the operation is Failed.
+            failed: Called with the reason when the operation has failed.
         """
         name = secrets.token_hex(6)
         operation = self.all[name] = Operation()

@@ -1,4 +1,4 @@
-"""What the service refuses though the SDK lets it through. Each is listed in ASSUMPTIONS.md."""
+"""Rules by which the service refuses what the SDK accepts. ASSUMPTIONS.md lists each."""
 
 import math
 import re
@@ -15,10 +15,10 @@ SIZES = {
     "standard_ds3_v2": ("Standard DSv2 Family Cluster Dedicated vCPUs", 4),
     "standard_ds2_v2": ("Standard DSv2 Family Cluster Dedicated vCPUs", 2),
 }
-#: Cores of all families together; those of nodes of low priority count towards no family.
+#: Quotas of all families together. Nodes of low priority count towards no family.
 DEDICATED = "Total Cluster Dedicated Regional vCPUs"
 LOW_PRIORITY = "Total Cluster Low Priority Regional vCPUs"
-#: Curated environments for training, and those for inference.
+#: Curated environments for training, and for inference.
 CURATED = ("AzureML-tensorflow-2.16-cuda12",)
 INFERENCE = ("AzureML-minimal-py311-inference", "AzureML-mlflow-py312-inference")
 
@@ -38,7 +38,7 @@ NAMES = {
 
 @dataclass
 class Quota:
-    """Cores that the subscription may use in the region, by family."""
+    """Cores that the subscription may use in the region, by quota."""
 
     limits: dict[str, int] = field(
         default_factory=lambda: {
@@ -50,7 +50,7 @@ class Quota:
     used: dict[str, int] = field(default_factory=dict)
 
     def take(self, size: str, instances: int) -> None:
-        """Take the cores of a deployment: a fifth more than it runs on, for upgrades."""
+        """Reserve the cores of a deployment, and a fifth more for upgrades."""
         family, cores = size_of(size)
         needed = math.ceil(1.2 * instances) * cores
         free = self.limits[family] - self.used.get(family, 0)
@@ -64,7 +64,7 @@ class Quota:
         self.used[family] = self.used.get(family, 0) + needed
 
     def give_back(self, size: str, instances: int) -> None:
-        """Give them back."""
+        """Release the cores of a deployment."""
         family, cores = size_of(size)
         self.used[family] -= math.ceil(1.2 * instances) * cores
 
@@ -81,7 +81,7 @@ def size_of(size: str) -> tuple[str, int]:
 def is_environment(
     identifier: str, versions: Container[tuple[str, str]], curated: Iterable[str]
 ) -> bool:
-    """Whether an environment exists: a version of the workspace's, or a curated one's latest."""
+    """Whether there is such a version in the workspace, or such a curated environment."""
     name = identifier.removeprefix("azureml:")
     if "/environments/" in name and "/versions/" in name:
         parts = name.split("/")
@@ -90,13 +90,13 @@ def is_environment(
 
 
 def check_name(kind: str, name: str) -> None:
-    """Hold a name to the rule of its kind."""
+    """Check a name against the rule of its kind."""
     if not NAMES[kind].fullmatch(name):
         raise RefusalError(400, "BadArgument", f"{name} is not a valid {kind} name")
 
 
 def check_traffic(traffic: Mapping[str, int], deployments: set[str]) -> None:
-    """Hold traffic to its rules: a sum of 0 or 100, existing deployments only."""
+    """Check traffic: its sum is 0 or 100, and its deployments exist."""
     if unknown := {name for name, percent in traffic.items() if percent} - deployments:
         raise RefusalError(400, "BadArgument", f"traffic names no deployment: {sorted(unknown)}")
     if sum(traffic.values()) not in (0, 100):
@@ -106,7 +106,7 @@ def check_traffic(traffic: Mapping[str, int], deployments: set[str]) -> None:
 def check_mirror(
     mirror: Mapping[str, int], traffic: Mapping[str, int], deployments: set[str]
 ) -> None:
-    """Hold mirrored traffic to its rules: one deployment without live traffic, at most half."""
+    """Check mirrored traffic: one deployment without live traffic, 50 percent at most."""
     if not mirror:
         return
     name, percent = next(iter(mirror.items()))
@@ -115,14 +115,14 @@ def check_mirror(
 
 
 def check_search_space(names: Iterable[str]) -> None:
-    """Hold the names of what is swept to their rule: a command could not refer to others."""
+    """Check the names in a search space: a command cannot refer to other names."""
     for name in names:
         if not SWEPT_NAME.fullmatch(name):
             raise RefusalError(400, "UserError", f"{name} is not a valid name in a search space")
 
 
 def check_same(before: Mapping[str, Any], after: Mapping[str, Any], *names: str) -> None:
-    """Refuse to change what cannot be changed."""
+    """Refuse a change of fields that cannot change."""
     changed = [name for name in names if before.get(name) != after.get(name)]
     if changed:
         raise RefusalError(409, "Conflict", f"these cannot be changed: {', '.join(changed)}")

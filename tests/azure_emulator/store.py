@@ -1,4 +1,4 @@
-"""What the workspace holds."""
+"""The contents of the emulated workspace."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,10 +9,9 @@ class EmulatedJob:
     """A job or a trial.
 
     Attributes:
-        body: The properties as they were sent.
+        body: The properties of the request.
         metrics: Name -> (value, step, milliseconds), in order of arrival.
-        logs: Path below the artifacts -> text.
-        trials: Of a sweep: the trials' names, by index.
+        trials: The names of a sweep's trials, by index.
     """
 
     name: str
@@ -21,7 +20,6 @@ class EmulatedJob:
     parent: str | None = None
     parameters: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, list[tuple[float, int, int]]] = field(default_factory=dict)
-    logs: dict[str, str] = field(default_factory=dict)
     trials: list[str] = field(default_factory=list)
     best: str | None = None
     error: str | None = None
@@ -30,13 +28,8 @@ class EmulatedJob:
     cancel_requested: bool = False
 
     @property
-    def is_finished(self) -> bool:
-        """Whether it will not change any more."""
-        return self.status in {"Completed", "Failed", "Canceled"}
-
-    @property
     def is_sweep(self) -> bool:
-        """Whether it is a sweep."""
+        """Whether the job is a sweep."""
         return self.body.get("jobType") == "Sweep"
 
 

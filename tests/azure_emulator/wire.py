@@ -1,4 +1,4 @@
-"""Requests and answers, and the table of who answers what."""
+"""Requests, replies, and the table of routes."""
 
 import json
 import re
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from tests.azure_emulator.emulator import Emulator
 
 
-#: The workspace's part of a path; Azure's resource manager does not look at the case.
+#: The workspace's part of a path. Azure's resource manager ignores the case.
 WS = (
     r"/subscriptions/(?P<sub>[^/]+)/resourceGroups/(?P<group>[^/]+)/providers/"
     r"Microsoft\.MachineLearningServices/workspaces/(?P<ws>[^/]+)"
@@ -20,7 +20,11 @@ WS = (
 
 @dataclass
 class Call:
-    """One request, and the part of the emulator that answers it."""
+    """One request to an emulator.
+
+    Attributes:
+        names: The parts of the path that the route's pattern names.
+    """
 
     emulator: "Emulator"
     method: str
@@ -32,18 +36,18 @@ class Call:
 
     @property
     def json(self) -> Any:
-        """The body, read as JSON."""
+        """The body as JSON."""
         return json.loads(self.body or b"{}")
 
     @property
     def form(self) -> dict[str, str]:
-        """The body, read as a form."""
+        """The body as a form."""
         return dict(urllib.parse.parse_qsl(self.body.decode()))
 
 
 @dataclass
 class Reply:
-    """One answer; `content` is bytes, or a value that becomes JSON."""
+    """One reply; `content` is bytes, or a value that becomes JSON."""
 
     status: int = 200
     content: Any = None
@@ -60,7 +64,7 @@ class Reply:
 
 
 class RefusalError(Exception):
-    """An error answer, in the form of Azure's resource manager."""
+    """An error reply, in the format of Azure's resource manager."""
 
     def __init__(self, status: int, code: str, message: str, **headers: str) -> None:
         super().__init__(message)
@@ -73,7 +77,7 @@ class RefusalError(Exception):
 
 @dataclass(frozen=True)
 class Route:
-    """Which requests a function answers; `kind` is the name that faults are injected by."""
+    """The requests that a function answers; faults name a request by its `kind`."""
 
     method: str
     pattern: re.Pattern[str]
@@ -87,7 +91,7 @@ ROUTES: list[Route] = []
 def route(
     method: str, pattern: str, kind: str
 ) -> Callable[[Callable[[Call], Reply]], Callable[[Call], Reply]]:
-    """Register the function below for requests of this form."""
+    """Register the function below for requests with this method and path."""
 
     def register(answer: Callable[[Call], Reply]) -> Callable[[Call], Reply]:
         ROUTES.append(Route(method, re.compile(pattern, re.IGNORECASE), kind, answer))

@@ -1,6 +1,6 @@
 import pytest
 
-from mnist_exp.cli.arguments import ordered
+from mnist_exp.cli.arguments import flags_and_overrides
 from mnist_exp.errors import ConfigError
 
 
@@ -18,26 +18,27 @@ from mnist_exp.errors import ConfigError
     ],
 )
 def test_flags_come_first_with_their_values(words: str, expected: str) -> None:
-    assert ordered(words.split()) == expected.split()
+    flags, overrides = flags_and_overrides(words.split())
+    assert [*flags, *overrides] == expected.split()
 
 
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        ("--stage train", "--stage: no such flag; values are given without dashes, stage=train"),
-        ("--stage=train", "--stage=train: no such flag; values are given without dashes, stage=t"),
-        ("-x seed=1", "-x: no such flag; values are given without dashes, x=..."),
-        ("stage=all --config-dir", "--config-dir: needs a value behind it"),
+        ("--stage train", "--stage: no such flag; write values without dashes, stage=train"),
+        ("--stage=train", "--stage=train: no such flag; write values without dashes, stage=t"),
+        ("-x seed=1", "-x: no such flag; write values without dashes, x=..."),
+        ("stage=all --config-dir", "--config-dir: needs a value after it"),
     ],
 )
-def test_a_flag_that_hydra_has_not_is_told(words: str, expected: str) -> None:
+def test_an_unknown_flag_is_reported(words: str, expected: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        ordered(words.split())
+        flags_and_overrides(words.split())
     (line,) = caught.value.lines
     assert line.startswith(expected)
 
 
-def test_all_faults_are_told_at_once() -> None:
+def test_all_faults_are_reported_at_once() -> None:
     with pytest.raises(ConfigError) as caught:
-        ordered(["--stage", "train", "--seed=1", "-c"])
+        flags_and_overrides(["--stage", "train", "--seed=1", "-c"])
     assert len(caught.value.lines) == 3

@@ -1,11 +1,11 @@
-"""Every kind of fault that Hydra or OmegaConf finds becomes one line."""
+"""Every fault that Hydra or OmegaConf finds is one line."""
 
 from pathlib import Path
 
 import pytest
 
-from mnist_exp.cli.execution import report_errors
-from tests.composing import config
+from mnist_exp.cli.display import report_errors
+from tests.support.configs import config
 
 MESSAGES: dict[str, tuple[list[str], str]] = {
     "stage": (
@@ -43,13 +43,13 @@ MESSAGES: dict[str, tuple[list[str], str]] = {
     ),
     "another expression": (
         ["sweep.search_space.learning_rate={type: choice, values: [1]}"],
-        "sweep.search_space.learning_rate.values: no such key, and {...} adds to those that are "
-        "there; replace them all: '~sweep.search_space.learning_rate' "
+        "sweep.search_space.learning_rate.values: no such key, and {...} adds to the existing "
+        "keys; replace them all: '~sweep.search_space.learning_rate' "
         "'+sweep.search_space.learning_rate={...}'",
     ),
     "another space": (
         ["sweep.search_space={learning_rate: {type: choice, values: [1]}}"],
-        "there; empty it before: 'sweep.search_space={}', and '+sweep.search_space.KEY=...' for",
+        "keys; empty it first: 'sweep.search_space={}', then add '+sweep.search_space.KEY=...' for",
     ),
     "whole number": (["model.epochs=many"], "model.epochs: must be a whole number, got many"),
     "fraction": (["model.epochs=1.5"], "model.epochs: must be a whole number, got 1.5"),
@@ -121,7 +121,7 @@ MESSAGES: dict[str, tuple[list[str], str]] = {
     ),
     "Azure ML's own reference": (
         ["job.script=null", "job.command=python t.py ${{inputs.x}}"],
-        "job.command: ${{...}} is Azure ML's spelling, which Hydra would read as its own; "
+        "job.command: ${{...}} is Azure ML's spelling, which Hydra would read as an interpolation; "
         "leave out the dollar sign",
     ),
     "Azure ML's own reference in quotes": (
@@ -171,7 +171,7 @@ FILES = {
     "Azure ML's own reference": (
         "job",
         "defaults: [tutorial, _self_]\nscript: null\ncommand: t ${{inputs.x}}",
-        "command: ${{...}} is Azure ML's spelling, which Hydra would read as its own",
+        "command: ${{...}} is Azure ML's spelling, which Hydra would read as an interpolation",
     ),
     "interpolation that is not closed": (
         "job",
@@ -179,12 +179,12 @@ FILES = {
         "display_name: not a readable ${...}",
     ),
     "list": ("job", "- a\n- b", "job/mine.yaml: must be a mapping of keys, got a list or a value"),
-    "broken YAML": ("model", "a: [1\nb: 2", "a config file is no valid YAML"),
+    "broken YAML": ("model", "a: [1\nb: 2", "a config file is not valid YAML"),
 }
 
 
 @pytest.mark.parametrize(("group", "text", "expected"), FILES.values(), ids=FILES.keys())
-def test_a_fault_in_a_file_of_ones_own_is_one_line(
+def test_a_fault_in_a_users_file_is_one_line(
     group: str, text: str, expected: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / group).mkdir()
@@ -196,7 +196,7 @@ def test_a_fault_in_a_file_of_ones_own_is_one_line(
     assert_helps(line, expected)
 
 
-def test_every_missing_value_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_missing_value_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
     with report_errors():
         config("registration.name=???")
     assert capsys.readouterr().err.splitlines() == [
@@ -206,7 +206,7 @@ def test_every_missing_value_is_told(capsys: pytest.CaptureFixture[str]) -> None
     ]
 
 
-def test_every_unknown_key_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_unknown_key_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
     with report_errors():
         config("stage=all", "+model.a=1", "+job.b=2", "+c=3")
     lines = capsys.readouterr().err.splitlines()
@@ -227,7 +227,7 @@ def test_every_unknown_key_is_told(capsys: pytest.CaptureFixture[str]) -> None:
         ["compute=cpu_cluster", "compute.tier=low_priority"],
     ],
 )
-def test_what_is_right_passes(overrides: list[str]) -> None:
+def test_valid_overrides_pass(overrides: list[str]) -> None:
     config("stage=all", *overrides)
 
 
@@ -240,7 +240,7 @@ def test_a_file_that_is_not_utf8_is_one_line(
         config("stage=all", "job=mine", config_dir=tmp_path)
     assert outcome.exit_code == 1
     (line,) = capsys.readouterr().err.splitlines()
-    assert_helps(line, "a config file is no UTF-8 text")
+    assert_helps(line, "a config file is not UTF-8 text")
 
 
 @pytest.mark.parametrize(
@@ -267,9 +267,7 @@ def test_a_file_that_is_not_utf8_is_one_line(
         ),
     ],
 )
-def test_an_emptied_mapping_has_only_what_came_later(
-    overrides: list[str], expected: set[str]
-) -> None:
+def test_an_emptied_mapping_has_only_later_keys(overrides: list[str], expected: set[str]) -> None:
     assert set(config("stage=sweep", *overrides).sweep.search_space) == expected
 
 
@@ -281,6 +279,6 @@ def test_early_termination_can_be_switched_off() -> None:
     assert config("stage=sweep", "++job.outputs={}").job.outputs == {}
 
 
-def test_references_on_the_command_line_are_resolved_where_they_belong() -> None:
+def test_references_on_the_command_line_are_resolved() -> None:
     found = config("stage=train", "job.inputs={}", "+job.inputs.lr=${model.learning_rate}")
     assert found.job.inputs == {"lr": found.model.learning_rate}

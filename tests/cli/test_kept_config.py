@@ -1,7 +1,6 @@
 """The config of a command that resumes a job: the kept config, and the keys that may change."""
 
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from mnist_exp.errors import ConfigError, NotFoundError
 from mnist_exp.records import write_json
 from mnist_exp.stages.resume import CONFIG_NAME
 from mnist_exp.status import JobStatus
-from tests.composing import config, fresh_config
+from tests.support.configs import config, fresh_config
 from tests.support.recorded_outputs import RecordedOutputs
 
 Resume = Callable[..., ExperimentConfig]
@@ -36,7 +35,7 @@ def submit(outputs: RecordedOutputs) -> Callable[..., None]:
         kept = fresh_config(f"stage={stage.value}", *overrides)
         if change:
             change(kept)
-        write_json(folder / CONFIG_NAME, asdict(kept))
+        write_json(folder / CONFIG_NAME, kept.content())
 
     return write
 
@@ -119,7 +118,7 @@ def test_the_length_and_the_compute_of_a_training_may_change(
 ) -> None:
     def twice(kept: ExperimentConfig) -> None:
         kept.job.inputs["passes"] = kept.model.epochs
-        kept.job.sources["passes"] = "model.epochs"
+        kept.sources["passes"] = "model.epochs"
 
     submit(Stage.train, *FIRST_OVERRIDES, change=twice)
     words = ("model.epochs=70", "job.timeout=9", "compute=low_priority", "+job.inputs.passes=60")

@@ -1,4 +1,4 @@
-"""A user's own experiment: a script that logs to MLflow, and the YAML files that name it."""
+"""A user's own experiment: a script that logs to MLflow, and its YAML files."""
 
 import contextlib
 import subprocess
@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.scripts import SCORE
+from tests.support.scripts import SCORE
 
-#: Logs a metric that rises with `lr`, fails where it is told to, and leaves a file.
+#: Logs a metric that rises with `lr`, fails above a given `lr`, and writes a model file.
 SCRIPT = """\
 import argparse, pathlib, sys
 import mlflow
@@ -23,7 +23,7 @@ with mlflow.start_run():
         mlflow.log_metric("score", arguments.lr * step, step=step)
 pathlib.Path("outputs", "model").mkdir()
 pathlib.Path("outputs", "model", "weight.txt").write_text(str(arguments.lr))
-# Called as the trainer's is, with other things in it.
+# Has the name of the trainer's file and other content.
 odd = '{"confusion_matrix": [["a"]], "classes": 3}'
 pathlib.Path("outputs", "evaluation.json").write_text(odd)
 if arguments.lr > arguments.fail_above:
@@ -31,7 +31,7 @@ if arguments.lr > arguments.fail_above:
     sys.exit(1)
 """
 
-#: A scoring script that never gets ready.
+#: A scoring script whose init() fails.
 BROKEN = "def init(): raise OSError('no weights')\ndef run(raw_data): return 1\n"
 
 JOB = """\
@@ -59,7 +59,7 @@ deployment: {code: ../../code, scoring_script: score.py}
 
 @pytest.fixture(scope="session")
 def mine(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A config folder for `--config-dir`, with its code beside it."""
+    """A config folder for `--config-dir`. The code folder is beside it."""
     root = tmp_path_factory.mktemp("experiment of mine")
     files = {
         "code/fit.py": SCRIPT,
@@ -78,7 +78,7 @@ def mine(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def small_disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A full file system of one megabyte; only root may make one."""
+    """A full file system of one megabyte. Only root can mount it."""
     folder = tmp_path_factory.mktemp("disk")
     mounted = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)],

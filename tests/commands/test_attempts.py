@@ -1,4 +1,7 @@
-"""Jobs that are taken away and start again, and jobs of several processes."""
+"""Jobs that resume after a failure, an eviction or an interrupt, and jobs of several workers.
+
+Commands run in this process unless a signal is sent to them. Their jobs are processes either way.
+"""
 
 import json
 import re
@@ -11,9 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Cli
+from tests.support.command_line import Cli
+from tests.support.in_process import InProcessCli
 
-#: Writes a checkpoint, fails at the first attempt, and tells what it found at the second.
+#: Writes a checkpoint and fails at the first attempt. Prints the files that it finds at each.
 TWO_ATTEMPTS = """\
 import argparse, pathlib, sys
 
@@ -27,7 +31,7 @@ pathlib.Path("outputs", "half").write_text("made before the end")
 sys.exit(0 if found else 1)
 """
 
-#: The second worker fails; the first would wait for it forever.
+#: The second worker fails. The first one would wait for it forever.
 CLUSTER = """\
 import json, os, sys, time
 
@@ -50,13 +54,13 @@ primary_metric: score
 
 
 @pytest.fixture
-def cli(stored_cli: Cli) -> Cli:
+def cli(stored_cli: InProcessCli) -> InProcessCli:
     return stored_cli
 
 
 @pytest.fixture
-def own(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], list[str]]:
-    """Return arguments that run a script as a job."""
+def own_script(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], list[str]]:
+    """Return a function that returns the arguments for a job of one's own script."""
 
     def make(text: str, outputs: str = "{}") -> list[str]:
         root = tmp_path_factory.mktemp("own")
@@ -70,8 +74,8 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], list[s
     return make
 
 
-def test_a_failed_run_is_gone_on_with(cli: Cli, own: Callable[..., list[str]]) -> None:
-    arguments = own(TWO_ATTEMPTS, "{checkpoints: {type: uri_folder}}")
+def test_a_failed_run_is_resumed(cli: Cli, own_script: Callable[..., list[str]]) -> None:
+    arguments = own_script(TWO_ATTEMPTS, "{checkpoints: {type: uri_folder}}")
     failed = cli(*arguments, "stage=train")
     name = cli.records("train")[0]["name"]
     assert failed.returncode == 1
@@ -81,7 +85,7 @@ def test_a_failed_run_is_gone_on_with(cli: Cli, own: Callable[..., list[str]]) -
     first, second = cli.records("train")
     assert (first["status"], second["status"]) == ("Failed", "Completed")
     assert first["name"] == second["name"]
-    # Named outputs stay, ./outputs of the attempt that failed does not come back.
+    # Named outputs stay. The failed attempt's ./outputs is deleted.
     assert "found ['epoch-1'] and []" in Path(second["paths"]["log"]).read_text(encoding="utf-8")
 
     again = cli(*arguments, "stage=train", f"run={name}")
@@ -89,8 +93,8 @@ def test_a_failed_run_is_gone_on_with(cli: Cli, own: Callable[..., list[str]]) -
     assert "which is Completed" in again.stderr
 
 
-def test_a_run_goes_on_with_what_it_was_begun_with(cli: Cli, own: Callable[..., list[str]]) -> None:
-    arguments = own(TWO_ATTEMPTS, "{checkpoints: {type: uri_folder}}")
+def test_a_resumed_run_keeps_its_config(cli: Cli, own_script: Callable[..., list[str]]) -> None:
+    arguments = own_script(TWO_ATTEMPTS, "{checkpoints: {type: uri_folder}}")
     began = cli(*arguments, "stage=train", "seed=7")
     name = cli.records("train")[0]["name"]
     assert f"resume it with: mnist-exp stage=train run={name}\n" in began.stderr
@@ -110,9 +114,9 @@ mlflow.log_metric("accuracy", 0.5)
 
 
 def test_a_primary_metric_that_was_not_logged_is_a_warning(
-    cli: Cli, own: Callable[..., list[str]]
+    cli: Cli, own_script: Callable[..., list[str]]
 ) -> None:
-    done = cli.ok(*own(METRIC), "stage=train", "job.primary_metric=acuracy")
+    done = cli.ok(*own_script(METRIC), "stage=train", "job.primary_metric=acuracy")
     (warning,) = cli.records("train")[0]["warnings"]
     assert warning.startswith("job.primary_metric: the script did not log 'acuracy'; logged were")
     assert "did you mean" in warning
@@ -120,9 +124,9 @@ def test_a_primary_metric_that_was_not_logged_is_a_warning(
 
 
 def test_a_job_without_a_model_cannot_be_registered(
-    cli: Cli, own: Callable[..., list[str]]
+    cli: Cli, own_script: Callable[..., list[str]]
 ) -> None:
-    arguments = own("print('no model')")
+    arguments = own_script("print('no model')")
     cli.ok(*arguments, "stage=train")
     name = cli.records("train")[0]["name"]
     done = cli(*arguments, "stage=register", f"run={name}")
@@ -132,9 +136,11 @@ def test_a_job_without_a_model_cannot_be_registered(
     assert cli.records("register") == []
 
 
-def test_an_interrupted_run_keeps_what_it_had(cli: Cli, own: Callable[..., list[str]]) -> None:
+def test_an_interrupted_run_keeps_its_metrics(
+    cli: Cli, own_script: Callable[..., list[str]]
+) -> None:
     script = f"{METRIC}os.kill(int(os.environ['MAIN']), signal.SIGINT); signal.pause()"
-    arguments = own(script)
+    arguments = own_script(script)
     naming = (
         "import os, signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
         "main = f\"job.environment_variables.MAIN='{os.getpid()}'\"; "
@@ -158,17 +164,17 @@ def test_an_interrupted_run_keeps_what_it_had(cli: Cli, own: Callable[..., list[
     assert f"run={record['name']}" in done.stderr
 
 
-def test_an_unknown_run_cannot_be_gone_on_with(cli: Cli) -> None:
+def test_an_unknown_run_cannot_be_resumed(cli: Cli) -> None:
     done = cli("stage=train", "run=nobody")
     assert done.returncode == 1
     assert done.stderr.startswith("error: run: no training run nobody in outputs")
 
 
-def test_one_worker_dying_ends_the_job_with_its_log(
-    cli: Cli, own: Callable[..., list[str]]
+def test_a_job_fails_with_the_log_of_the_worker_that_failed(
+    cli: Cli, own_script: Callable[..., list[str]]
 ) -> None:
     cluster = ["job.distribution.type=tensorflow", "job.distribution.worker_count=2"]
-    done = cli(*own(CLUSTER), "stage=train", *cluster)
+    done = cli(*own_script(CLUSTER), "stage=train", *cluster)
     assert done.returncode == 1
     assert "exit code 3" in done.stderr
     assert "the link is down" in done.stderr
@@ -188,42 +194,39 @@ def test_parameter_servers_are_refused_with_a_reason(cli: Cli) -> None:
     )
 
 
-def test_eviction_needs_nodes_that_can_be_taken_away(cli: Cli) -> None:
+def test_eviction_needs_low_priority_nodes(cli: Cli) -> None:
     done = cli("stage=train", "compute.evict_after_epochs=3")
     assert done.returncode == 1
     assert "add compute=low_priority" in done.stderr
 
 
 @pytest.fixture(scope="module")
-def undisturbed(
-    tmp_path_factory: pytest.TempPathFactory, make_cli: Callable[[Path], Cli]
-) -> dict[str, object]:
-    """The metrics of a short run that nobody disturbs."""
-    cli = make_cli(tmp_path_factory.mktemp("undisturbed"))
+def undisturbed(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> dict[str, object]:
+    """The metrics of a short run that is not interrupted."""
+    cli = InProcessCli(tmp_path_factory.mktemp("undisturbed"), cache)
     cli.ok("stage=train", "model.epochs=8")
     return dict(cli.records("train")[0]["metrics"])
 
 
-@pytest.mark.xdist_group("attempts")
-def test_an_evicted_run_loses_nothing_and_tells(cli: Cli, undisturbed: dict[str, object]) -> None:
+def test_an_evicted_run_resumes_and_warns(cli: Cli, undisturbed: dict[str, object]) -> None:
     done = cli.ok(
         "stage=train", "model.epochs=8", "compute=low_priority", "compute.evict_after_epochs=3"
     )
     record = cli.records("train")[0]
-    told = re.search(
-        r"evicted after (\d+) epochs.* went on from epoch (\d+), ([01]) epochs were lost",
+    warned = re.search(
+        r"evicted after (\d+) epochs.* resumed from epoch (\d+), ([01]) epochs were lost",
         record["warnings"][0],
     )
-    assert told is not None
-    assert int(told[1]) >= 3
-    assert abs(int(told[1]) - int(told[2])) <= 1
+    assert warned is not None
+    assert int(warned[1]) >= 3
+    assert abs(int(warned[1]) - int(warned[2])) <= 1
     assert "evicted after" in done.stdout + done.stderr
     assert record["metrics"] == undisturbed
     evaluation = Path(record["paths"]["folder"], "outputs", "evaluation.json")
     assert json.loads(evaluation.read_text())["test_acc"] == undisturbed["test_acc"]
 
 
-#: Waits to be evicted, fails at the second attempt, and is done at the third.
+#: Waits for its eviction, fails at the second attempt, and completes at the third.
 THREE_ATTEMPTS = """\
 import argparse, pathlib, signal, sys
 
@@ -239,9 +242,9 @@ sys.exit(attempts < 3)
 """
 
 
-def test_a_job_that_goes_on_is_not_evicted_again(cli: Cli, own: Callable[..., list[str]]) -> None:
+def test_a_resumed_job_is_not_evicted_again(cli: Cli, own_script: Callable[..., list[str]]) -> None:
     arguments = [
-        *own(THREE_ATTEMPTS, "{checkpoints: {type: uri_folder}}"),
+        *own_script(THREE_ATTEMPTS, "{checkpoints: {type: uri_folder}}"),
         "stage=train",
         "compute=low_priority",
         "compute.evict_after_epochs=1",
@@ -249,14 +252,13 @@ def test_a_job_that_goes_on_is_not_evicted_again(cli: Cli, own: Callable[..., li
     assert "evicted after 1 epochs" in cli(*arguments).stderr
     name = cli.records("train")[0]["name"]
     again = cli.ok(*arguments, f"run={name}")
-    assert "goes on, and is not evicted: compute.evict_after_epochs takes the first" in again.stderr
+    assert "is not evicted: compute.evict_after_epochs applies to the first" in again.stderr
     first, second = cli.records("train")
     assert [first["status"], second["status"]] == ["Failed", "Completed"]
     assert not any("evicted" in warning for warning in second["warnings"])
 
 
-@pytest.mark.xdist_group("attempts")
-def test_two_workers_are_as_good_as_one(cli: Cli, undisturbed: dict[str, float]) -> None:
+def test_two_workers_reach_the_accuracy_of_one(cli: Cli, undisturbed: dict[str, float]) -> None:
     cli.ok(
         "stage=train",
         "model.epochs=8",
@@ -270,7 +272,7 @@ def test_two_workers_are_as_good_as_one(cli: Cli, undisturbed: dict[str, float])
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
-def test_a_signal_while_nothing_runs_is_an_interrupt_too(cli: Cli, number: int) -> None:
+def test_a_signal_before_the_job_is_an_interrupt_too(cli: Cli, number: int) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"http://127.0.0.1:{silent.getsockname()[1]}/"
         arguments = ["stage=train", "data=mnist", f"data.url={address}", "data.cache_dir=digits"]
@@ -281,7 +283,7 @@ def test_a_signal_while_nothing_runs_is_an_interrupt_too(cli: Cli, number: int) 
             stderr=subprocess.PIPE,
             text=True,
         )
-        # It has begun to download, and waits for an answer.
+        # The command now waits for the answer to its download.
         silent.settimeout(60)
         connection, _ = silent.accept()
         with connection:
@@ -293,14 +295,14 @@ def test_a_signal_while_nothing_runs_is_an_interrupt_too(cli: Cli, number: int) 
     assert not list((cli.folder / "outputs").rglob("run.json"))
 
 
-def test_a_hangup_is_ignored_under_nohup(cli: Cli, own: Callable[..., list[str]]) -> None:
+def test_a_hangup_is_ignored_under_nohup(cli: Cli, own_script: Callable[..., list[str]]) -> None:
     script = "import os, signal; os.kill(int(os.environ['MAIN']), signal.SIGHUP)"
     ignoring = (
         "import os, signal, sys; signal.signal(signal.SIGHUP, signal.SIG_IGN); "
         "main = f\"job.environment_variables.MAIN='{os.getpid()}'\"; "
         "os.execv(sys.argv[1], [*sys.argv[1:], main])"
     )
-    command = cli.command(*own(script), "stage=train")
+    command = cli.command(*own_script(script), "stage=train")
     done = subprocess.run(
         [sys.executable, "-c", ignoring, *command],
         cwd=cli.folder,

@@ -1,4 +1,4 @@
-"""`workspace=azure` in a process of its own, which environment variables alone lead here."""
+"""`workspace=azure` in processes that reach the emulator by environment variables alone."""
 
 import re
 import shlex
@@ -8,17 +8,14 @@ import pytest
 
 from mnist_exp.config import Stage
 from tests.azure_emulator.engines import LocalEngine, StubEngine
-from tests.conftest import Cli
-from tests.support.azure_commands import TUTORIAL, Start
-from tests.workspaces.azure.bench import Bench
-from tests.workspaces.azure.conftest import taken_for_azure
-
-pytestmark = pytest.mark.xdist_group("azure-commands")
+from tests.support.azure_commands import TUTORIAL, StartEmulator
+from tests.support.command_line import Cli
+from tests.support.emulated_azure import AzureStages, use_emulator
 
 
 @pytest.mark.azure
 def test_the_whole_flow_trains_and_answers_over_the_wire(
-    azure: Start, cli: Cli, tmp_path: Path
+    azure: StartEmulator, cli: Cli, tmp_path: Path
 ) -> None:
     emulator = azure(LocalEngine(tmp_path / "engine"))
     done = cli.ok(*TUTORIAL)
@@ -33,7 +30,9 @@ def test_the_whole_flow_trains_and_answers_over_the_wire(
 
 
 @pytest.mark.parametrize("workspace", ["azure", pytest.param("local", marks=pytest.mark.azure)])
-def test_a_dry_run_asks_nobody_on_either_workspace(azure: Start, cli: Cli, workspace: str) -> None:
+def test_a_dry_run_sends_no_request_on_either_workspace(
+    azure: StartEmulator, cli: Cli, workspace: str
+) -> None:
     emulator = azure(StubEngine())
     done = cli.ok(*TUTORIAL, f"workspace={workspace}", "dry_run=true")
     for kind in ("compute", "train", "sweep", "model", "endpoint", "deployment"):
@@ -45,7 +44,7 @@ def test_a_dry_run_asks_nobody_on_either_workspace(azure: Start, cli: Cli, works
     assert not (cli.outputs / "index.jsonl").exists()
 
 
-def test_doctor_offline_tells_what_can_be_told(cli: Cli) -> None:
+def test_doctor_offline_reports_what_it_can_check(cli: Cli) -> None:
     done = cli("stage=doctor", "workspace=azure", "compute.size=STANDARD_NC6", "model.epochs=0")
     assert done.returncode == 1
     assert "warn  compute.size: STANDARD_NC6 was retired" in done.stderr
@@ -62,15 +61,15 @@ def test_doctor_finds_nothing_on_this_machine(cli: Cli) -> None:
 
 
 def test_a_multirun_submits_all_its_variants_at_once(
-    azure: Start,
+    azure: StartEmulator,
     cli: Cli,
     digits: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     emulator = azure(StubEngine())
-    taken_for_azure(emulator, digits, monkeypatch)
-    Bench(emulator, tmp_path / "before", digits.parent).run(Stage.compute)
+    use_emulator(emulator, digits, monkeypatch)
+    AzureStages(emulator, tmp_path / "before", digits).run(Stage.compute)
     arguments = ["profile=azure", "stage=train", "wait=false", "model=small,wide"]
     done = cli.ok("-m", *arguments)
     names = [record["name"] for record in cli.records("train")]
@@ -80,12 +79,12 @@ def test_a_multirun_submits_all_its_variants_at_once(
 
 
 @pytest.mark.azure
-def test_a_variant_on_this_machine_leaves_the_next_one_its_metrics_on_azure(
-    azure: Start, cli: Cli, digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_local_variant_does_not_hide_metrics_of_the_next_on_azure(
+    azure: StartEmulator, cli: Cli, digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     emulator = azure(StubEngine())
-    taken_for_azure(emulator, digits, monkeypatch)
-    Bench(emulator, tmp_path / "before", digits.parent).run(Stage.compute)
+    use_emulator(emulator, digits, monkeypatch)
+    AzureStages(emulator, tmp_path / "before", digits).run(Stage.compute)
     places = ["workspace=local,azure", "compute=gpu_cluster", "env=curated"]
     cli.ok("-m", "stage=train", "model.epochs=1", *places)
     here, there = cli.records("train")
@@ -95,9 +94,7 @@ def test_a_variant_on_this_machine_leaves_the_next_one_its_metrics_on_azure(
 
 
 @pytest.mark.azure
-def test_a_sweep_that_is_submitted_is_followed_with_the_line_that_was_printed(
-    azure: Start, cli: Cli
-) -> None:
+def test_the_printed_command_resumes_a_submitted_sweep(azure: StartEmulator, cli: Cli) -> None:
     emulator = azure(StubEngine())
     cli.ok("profile=azure", "stage=compute")
     done = cli.ok("profile=azure", "stage=sweep", "sweep=quick", "wait=false")
@@ -109,7 +106,7 @@ def test_a_sweep_that_is_submitted_is_followed_with_the_line_that_was_printed(
 
 
 @pytest.mark.azure
-def test_a_stranger_is_told_what_to_do_in_one_line(azure: Start, cli: Cli) -> None:
+def test_a_missing_role_is_one_line_with_the_remedy(azure: StartEmulator, cli: Cli) -> None:
     emulator = azure(StubEngine())
     emulator.forbidden = {"compute"}
     done = cli("profile=azure", "stage=compute")

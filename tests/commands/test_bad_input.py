@@ -1,12 +1,17 @@
-"""Bad input: one line with key, rule, value and remedy, exit 1, and nothing left behind."""
+"""Bad input: one line with key, rule, value and remedy, exit code 1, and no file is written.
+
+The commands run in this process. A few run in a process of their own too.
+"""
 
 import gzip
 import socket
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import Cli
+from tests.support.command_line import Cli
+from tests.support.in_process import InProcessCli
 
 BAD_INPUT = {
     "no stage": ([], "stage: must be one of compute, train, sweep"),
@@ -70,8 +75,13 @@ BAD_INPUT = {
 }
 
 
-@pytest.mark.parametrize(("arguments", "expected"), BAD_INPUT.values(), ids=BAD_INPUT.keys())
-def test_one_line_and_nothing_left(cli: Cli, arguments: list[str], expected: str) -> None:
+@pytest.fixture
+def cli(in_process_cli: InProcessCli) -> InProcessCli:
+    return in_process_cli
+
+
+def assert_refused(cli: Cli, kind: str) -> None:
+    arguments, expected = BAD_INPUT[kind]
     done = cli(*arguments)
     assert done.returncode == 1
     assert expected in done.stderr
@@ -80,12 +90,24 @@ def test_one_line_and_nothing_left(cli: Cli, arguments: list[str], expected: str
     assert list(cli.folder.iterdir()) == []
 
 
+@pytest.mark.parametrize("kind", BAD_INPUT)
+def test_one_line_and_no_file(cli: Cli, kind: str) -> None:
+    assert_refused(cli, kind)
+
+
+@pytest.mark.parametrize("kind", ["misspelt key", "min above max", "register without run"])
+def test_a_process_refuses_as_well(
+    make_cli: Callable[[Path], Cli], tmp_path: Path, kind: str
+) -> None:
+    assert_refused(make_cli(tmp_path), kind)
+
+
 def test_all_faults_at_once(cli: Cli) -> None:
     done = cli("stage=train", "model.epochs=0", "model.batch_size=0", "model.learning_rate=-1")
     assert len(done.stderr.splitlines()) == 3
 
 
-def test_what_hydra_stops_at_hides_nothing(cli: Cli) -> None:
+def test_an_override_that_stops_hydra_hides_no_other_fault(cli: Cli) -> None:
     done = cli(
         "stage=sweep",
         "sweep.limits.max_total_trials=abc",
@@ -94,8 +116,8 @@ def test_what_hydra_stops_at_hides_nothing(cli: Cli) -> None:
         "sweep.sampling_algorithm.seed=x",
         "+sweep.search_space.model__epochs={type: choice, values: [1]}",
     )
-    told = {line.removeprefix("error: ").partition(":")[0] for line in done.stderr.splitlines()}
-    assert told == {
+    keys = {line.removeprefix("error: ").partition(":")[0] for line in done.stderr.splitlines()}
+    assert keys == {
         "sweep.limits.max_total_trials",
         "model.epohcs",
         "model.learning_rate=[1",
@@ -105,13 +127,13 @@ def test_what_hydra_stops_at_hides_nothing(cli: Cli) -> None:
     assert (done.returncode, done.stdout, list(cli.folder.iterdir())) == (1, "", [])
 
 
-def test_nothing_runs_for_the_sake_of_further_faults(cli: Cli) -> None:
+def test_no_stage_runs_while_further_faults_are_looked_for(cli: Cli) -> None:
     done = cli("stage=compute", "modle.x=1", "hydra.mode=MULTIRUN")
     assert done.stderr.startswith("error: modle")
     assert (done.returncode, done.stdout, cli.outputs.exists()) == (1, "", False)
 
 
-def test_full_traceback_on_request(cli: Cli) -> None:
+def test_a_full_traceback_on_request(cli: Cli) -> None:
     done = cli("stage=train", "model=huge", env={"HYDRA_FULL_ERROR": "1"})
     assert done.returncode == 1
     assert "Traceback" in done.stderr
@@ -130,7 +152,7 @@ def test_corrupt_data_are_named(cli: Cli) -> None:
     assert not cli.outputs.exists()
 
 
-def test_outputs_in_the_way_of_a_file(cli: Cli) -> None:
+def test_an_outputs_folder_that_is_a_file(cli: Cli) -> None:
     (cli.folder / "outputs").write_text("a file", encoding="utf-8")
     done = cli("stage=compute")
     assert done.returncode == 1
@@ -138,7 +160,7 @@ def test_outputs_in_the_way_of_a_file(cli: Cli) -> None:
     assert [path.name for path in cli.folder.iterdir()] == ["outputs"]
 
 
-def test_outputs_that_cannot_be_made(cli: Cli) -> None:
+def test_an_outputs_folder_that_cannot_be_created(cli: Cli) -> None:
     done = cli("stage=compute", "outputs_dir=/proc/outputs")
     assert done.returncode == 1
     assert "error: outputs_dir: must be a folder that can be written" in done.stderr

@@ -1,4 +1,7 @@
-"""Each stage by itself, with a user's own script: what it prints, leaves, and goes on from."""
+"""Each stage by itself, with a user's own script: what it prints, writes and reads.
+
+Commands run in this process, except where a test is about processes that outlive the command.
+"""
 
 import json
 import os
@@ -11,26 +14,24 @@ import httpx
 import psutil
 import pytest
 
-from tests.conftest import PATIENCE_S, Cli
+from tests.support.command_line import PATIENCE_S, Cli
+from tests.support.in_process import InProcessCli
 
-pytestmark = pytest.mark.xdist_group("own-script")
-
-Own = tuple[Cli, list[str]]
+#: The command line, and the arguments for the user's own script.
+Own = tuple[InProcessCli, list[str]]
 
 
 @pytest.fixture(scope="module")
-def own(
-    tmp_path_factory: pytest.TempPathFactory, make_cli: Callable[[Path], Cli], mine: Path
-) -> Own:
-    """A folder in which a sweep of a user's own script has been run, and the arguments for it."""
-    cli = make_cli(tmp_path_factory.mktemp("a folder"))
+def own(tmp_path_factory: pytest.TempPathFactory, cache: Path, mine: Path) -> Own:
+    """A folder in which a sweep of the user's own script has run, and the arguments for it."""
+    cli = InProcessCli(tmp_path_factory.mktemp("a folder"), cache)
     arguments = ["--config-dir", str(mine), "job=mine", "sweep=mine", "endpoint=mine"]
     cli.ok(*arguments, "stage=sweep")
     return cli, arguments
 
 
 def servers(cli: Cli) -> list[int]:
-    """Return the ids of the fronts and workers that belong to a folder's endpoints."""
+    """Return the process ids of the fronts and workers of a folder's endpoints."""
     found = []
     for process in psutil.process_iter(["cmdline"]):
         words = " ".join(process.info["cmdline"] or [])
@@ -70,7 +71,7 @@ def test_sweep_with_a_failed_trial_is_completed_and_has_a_best(own: Own) -> None
     by_value = {trial["parameters"]["lr"]: trial for trial in record["trials"]}
     assert by_value[11.0]["status"] == "Failed"
     assert by_value[11.0]["why"] == "exit code 1"
-    # Azure ML ranks what was logged, whatever the exit code; a warning says so.
+    # Azure ML ranks trials by their metrics, whatever their exit codes. A warning says so.
     assert record["best"]["parameters"] == {"lr": 11.0}
     assert any("failed" in line for line in record["warnings"])
     assert [trial["best"] for trial in record["trials"]] == [0.75, 6.0, 33.0]
@@ -78,7 +79,7 @@ def test_sweep_with_a_failed_trial_is_completed_and_has_a_best(own: Own) -> None
 
 
 def endpoint_of_a_failed_deployment(own: Own) -> str:
-    """Fail to deploy; as on Azure the endpoint stays, and the next deployment goes there."""
+    """Fail to deploy. As on Azure, the endpoint stays, and the next deployment uses it."""
     cli, arguments = own
     broken = cli(*arguments, "stage=deploy", "endpoint.deployment.scoring_script=broken.py")
     assert broken.returncode == 1
@@ -93,17 +94,19 @@ def endpoint_of_a_failed_deployment(own: Own) -> str:
     return begun
 
 
-def no_key_stands_elsewhere(cli: Cli, keys: Path, said: str) -> bool:
-    """Whether keys are in no file but the one that the user alone can read, nor in what is said."""
+def keys_are_nowhere_else(cli: Cli, keys: Path, printed: str) -> bool:
+    """Whether only the user's own file has the keys, and no other file nor the printed text."""
     assert keys.stat().st_mode & 0o777 == 0o600
     secrets = [str(value).encode() for value in json.loads(keys.read_text()).values()]
     places = [path for path in cli.outputs.rglob("*") if path.is_file() and path != keys]
-    texts = [said.encode(), *(path.read_bytes() for path in places)]
+    texts = [printed.encode(), *(path.read_bytes() for path in places)]
     return not any(secret in text for secret in secrets for text in texts)
 
 
-def test_the_flow_from_register_to_cleanup(own: Own) -> None:
+def test_the_flow_from_register_to_cleanup(own: Own, make_cli: Callable[[Path], Cli]) -> None:
     cli, arguments = own
+    # The endpoint's servers must outlive the command that starts them.
+    process = make_cli(cli.folder)
     cli.ok(*arguments, "stage=train", "job.inputs.lr=3")
     train = cli.records("train")[-1]["name"]
 
@@ -112,7 +115,7 @@ def test_the_flow_from_register_to_cleanup(own: Own) -> None:
     assert (model["name"], model["job"]) == ("run-model-example", train)
 
     begun = endpoint_of_a_failed_deployment(own)
-    cli.ok(*arguments, "stage=deploy")
+    process.ok(*arguments, "stage=deploy")
     endpoint = cli.records("deploy")[-1]["endpoint"]
     assert endpoint["name"] == begun
     assert endpoint["name"].startswith("tff-dnn-endpoint-")
@@ -134,7 +137,7 @@ def test_the_flow_from_register_to_cleanup(own: Own) -> None:
     before = json.loads(keys.read_text(encoding="utf-8"))
     half = "endpoint.traffic={tff-blue: 50, tff-green: 50}"
     done = cli.ok(*arguments, "stage=deploy", half, "endpoint.regenerate_key=primary")
-    assert no_key_stands_elsewhere(cli, keys, done.stdout + done.stderr)
+    assert keys_are_nowhere_else(cli, keys, done.stdout + done.stderr)
     after = json.loads(keys.read_text(encoding="utf-8"))
     assert before["primary"] != after["primary"]
     assert before["secondary"] == after["secondary"]
@@ -149,8 +152,8 @@ def test_the_flow_from_register_to_cleanup(own: Own) -> None:
     assert "tff-green  Succeeded" in cli.ok(*arguments, "stage=status").stdout
     assert "init() is through" in cli.ok(*arguments, "stage=logs").stdout
 
-    assert no_key_stands_elsewhere(cli, keys, "")
-    done = cli.ok(*arguments, "stage=cleanup")
+    assert keys_are_nowhere_else(cli, keys, "")
+    done = process.ok(*arguments, "stage=cleanup")
     assert "tff-blue" in done.stderr
     assert "tff-green" in done.stderr
     assert servers(cli) == []
@@ -188,7 +191,7 @@ def test_multirun_compares_variants_and_a_failed_one_is_a_row(own: Own) -> None:
     ]
 
 
-def test_multirun_goes_on_after_a_variant_that_breaks_a_rule(own: Own) -> None:
+def test_multirun_continues_after_a_variant_that_breaks_a_rule(own: Own) -> None:
     cli, arguments = own
     before = len(cli.records("train"))
     done = cli(*arguments, "-m", "stage=train", "model.learning_rate=nan,0.01")
@@ -197,7 +200,7 @@ def test_multirun_goes_on_after_a_variant_that_breaks_a_rule(own: Own) -> None:
     assert len(cli.records("train")) == before + 1
 
 
-def test_outputs_dir_moves_everything(own: Own) -> None:
+def test_outputs_dir_moves_all_files(own: Own) -> None:
     cli, arguments = own
     before = {path.name for path in cli.folder.iterdir()}
     cli.ok(*arguments, "stage=train", "outputs_dir=elsewhere/deep")

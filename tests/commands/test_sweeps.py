@@ -1,4 +1,7 @@
-"""Sweeps from the command line: left and gone on with, compared, of a script of one's own."""
+"""Sweeps of a user's own script: interrupted, killed, resumed and compared.
+
+Only the commands that are interrupted or killed are processes.
+"""
 
 import json
 import os
@@ -11,9 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import PATIENCE_S, Cli
+from tests.support.command_line import PATIENCE_S, Cli
+from tests.support.in_process import InProcessCli
 
-#: Logs as MLflow does, slowly enough to be interrupted.
+#: Logs with MLflow. The last trial waits for the gate after its first value.
 SLOW = """\
 import argparse, pathlib, time
 import mlflow
@@ -47,7 +51,7 @@ early_termination: null
 
 
 @pytest.fixture
-def cli(stored_cli: Cli) -> Cli:
+def cli(stored_cli: InProcessCli) -> InProcessCli:
     return stored_cli
 
 
@@ -56,7 +60,7 @@ def journal(cli: Cli) -> list[dict[str, object]]:
     return [json.loads(line) for path in paths for line in path.read_text().splitlines()]
 
 
-def only_the_last_runs(cli: Cli) -> bool:
+def only_the_last_trial_runs(cli: Cli) -> bool:
     """Whether the first two trials have ended and the third has logged."""
     seen = {(one["event"], one.get("trial")) for one in journal(cli)}
     return seen >= {("ended", 0), ("ended", 1), ("logged", 2)}
@@ -64,7 +68,7 @@ def only_the_last_runs(cli: Cli) -> bool:
 
 @contextmanager
 def slow_sweep(cli: Cli, tmp_path: Path, gate: Path) -> Iterator["subprocess.Popen[str]"]:
-    """A command with a sweep whose last trial waits for the gate."""
+    """Start a command with a sweep whose last trial waits for the gate."""
     files = {
         "own/code/fit.py": SLOW.format(gate=str(gate)),
         "own/conf/job/own.yaml": JOB,
@@ -95,9 +99,7 @@ def wait_until(condition: Callable[[], bool], process: "subprocess.Popen[str]") 
         time.sleep(0.02)
 
 
-def test_a_sweep_whose_command_was_killed_over_its_figures_is_told_of_again(
-    cli: Cli, tmp_path: Path
-) -> None:
+def test_a_command_killed_while_it_draws_figures_is_resumed(cli: Cli, tmp_path: Path) -> None:
     gate = tmp_path / "gate"
     gate.touch()
     with slow_sweep(cli, tmp_path, gate) as process:
@@ -113,15 +115,15 @@ def test_a_sweep_whose_command_was_killed_over_its_figures_is_told_of_again(
     assert record["metrics"] == record["best"]["metrics"] != {}
     assert record["insights"]["winner"].startswith("4 at log event 3, last 4;")
     assert all(Path(record["paths"][name]).is_file() for name in ("sweep", "parallel_coordinates"))
-    # Nothing ran again.
+    # No trial ran again.
     assert journal(cli) == before
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
-def test_a_sweep_that_was_left_goes_on(cli: Cli, tmp_path: Path, number: int) -> None:
+def test_an_interrupted_or_killed_sweep_is_resumed(cli: Cli, tmp_path: Path, number: int) -> None:
     gate = tmp_path / "gate"
     with slow_sweep(cli, tmp_path, gate) as process:
-        wait_until(lambda: only_the_last_runs(cli), process)
+        wait_until(lambda: only_the_last_trial_runs(cli), process)
         os.kill(process.pid, number)
         _, errors = process.communicate(timeout=PATIENCE_S)
     name = cli.records("sweep")[0]["name"]
@@ -137,7 +139,7 @@ def test_a_sweep_that_was_left_goes_on(cli: Cli, tmp_path: Path, number: int) ->
             f"error: seed: must stay 42, as sweep {name} was submitted, got 3; leave seed out "
             "(seed=3)" in changed.stderr
         )
-    # Whoever types it all again changes nothing.
+    # Repeating all arguments changes nothing.
     begun = ["--config-dir", "own/conf", "job=own", "sweep=own"] if number == signal.SIGKILL else []
     done = cli.ok(*begun, "stage=sweep", "resume=last")
     assert "2 trials had ended" in done.stderr
@@ -145,7 +147,7 @@ def test_a_sweep_that_was_left_goes_on(cli: Cli, tmp_path: Path, number: int) ->
     assert (record["name"], record["status"]) == (name, "Completed")
     assert [trial["status"] for trial in record["trials"]] == ["Completed"] * 3
     assert [trial["last"] for trial in record["trials"]] == [0.5, 1.0, 4.0]
-    # Each of the first two has run once, the last one twice.
+    # The first two trials have run once, the last one twice.
     started = [one["trial"] for one in journal(cli) if one["event"] == "started"]
     assert sorted(started) == [0, 1, 2, 2]
     if number == signal.SIGINT:
@@ -162,17 +164,17 @@ def test_a_sweep_that_was_left_goes_on(cli: Cli, tmp_path: Path, number: int) ->
         ("resume=first", "resume: must be last, got 'first'"),
     ],
 )
-def test_what_is_not_there_cannot_be_gone_on_with(
-    tmp_path: Path, make_cli: Callable[[Path], Cli], argument: str, fault: str
+def test_a_sweep_that_does_not_exist_cannot_be_resumed(
+    in_process_cli: InProcessCli, argument: str, fault: str
 ) -> None:
-    cli = make_cli(tmp_path)
+    cli = in_process_cli
     done = cli("stage=sweep", argument)
     assert done.returncode == 1
     assert done.stderr.startswith(f"error: {fault}")
     assert not cli.outputs.exists()
 
 
-def test_rules_of_sampling_are_compared(cli: Cli, mine: Path) -> None:
+def test_sampling_algorithms_are_compared(cli: Cli, mine: Path) -> None:
     lr = "sweep.search_space.lr"
     done = cli.ok(
         *("--config-dir", str(mine), "-m", "stage=sweep", "job=mine", "sweep=mine"),

@@ -1,4 +1,4 @@
-"""What one command sends, beside what the tutorial's own calls send, field by field."""
+"""The requests of one command, compared field by field with those of the tutorial's own calls."""
 
 import json
 import re
@@ -11,21 +11,18 @@ from azure.ai.ml import MLClient
 from azure.ai.ml.constants._endpoint import EndpointInvokeFields
 from azure.identity import DefaultAzureCredential
 
-from mnist_exp.workspaces.azure.quiet import quiet
+from mnist_exp.workspaces.azure.sdk_output import quiet
 from tests.azure_emulator import rules
 from tests.azure_emulator.certificates import Certificates
 from tests.azure_emulator.emulator import GROUP, SUBSCRIPTION, WORKSPACE, Emulator, Recorded
 from tests.azure_emulator.engines import StubEngine
 from tests.azure_emulator.routes import endpoints, jobs
 from tests.commands import tutorial_calls
-from tests.conftest import Cli
-from tests.support.azure_commands import TUTORIAL, Start
-from tests.workspaces.azure.bench import MNIST
-from tests.workspaces.azure.conftest import taken_for_azure
+from tests.support.azure_commands import MNIST, TUTORIAL, StartEmulator
+from tests.support.command_line import Cli
+from tests.support.emulated_azure import use_emulator
 
-pytestmark = pytest.mark.xdist_group("azure-commands")
-
-#: What is created, asked or deleted, in the tutorial's order.
+#: Requests that create, invoke or delete, in the tutorial's order.
 ORDER = [
     "compute.put",
     "job.put",
@@ -36,7 +33,7 @@ ORDER = [
     "score",
     "endpoint.delete",
 ]
-#: The traffic that the tutorial forgets: it works there because a deployment is named.
+#: The traffic, which the tutorial does not set. It names a deployment in its request instead.
 TRAFFIC = ("endpoint.put", {"traffic.tff-blue": 100})
 
 COMMAND = (
@@ -51,15 +48,15 @@ MORE = "".join(f" --{name} ${{{{inputs.{name}}}}}" for name in ("epochs", "archi
 OLD = f"azureml:{tutorial_calls.CURATED}@latest"
 SUCCESSOR = "azureml:AzureML-tensorflow-2.16-cuda12@latest"
 
-#: Why something is sent otherwise than the tutorial sends it.
-RETIRED = "Azure has it no more, or lets nobody in; this is its successor"
-IDENTITY = "the tutorial's text speaks of it, its code leaves it out"
+#: Reasons for a difference from the tutorial.
+RETIRED = "Azure has retired it or closed it to the public; this is its successor"
+IDENTITY = "the tutorial's text mentions it, its code leaves it out"
 INPUT = "an input here, a constant of the tutorial's script"
-REPEATS = "runs repeat"
-RESUMES = "an evicted job goes on from there"
-QUIET = "TensorFlow's greetings stay out of the log"
+REPEATS = "the same seed gives the same run"
+RESUMES = "an evicted job resumes from there"
+QUIET = "keeps TensorFlow's start-up lines out of the log"
 OUR_TEXT = "a text of ours"
-FOUND_AGAIN = "a version is found again by it"
+FOUND_AGAIN = "identifies a registered version"
 
 #: Field -> the tutorial's value, ours, why. None: not sent.
 Differences = dict[str, tuple[Any, Any, str]]
@@ -81,7 +78,7 @@ BOTH_JOBS: Differences = {
     },
 }
 
-#: For each request of ORDER, all that differs.
+#: For each request of ORDER, every difference.
 DIFFERENCES: list[Differences] = [
     {"vmSize": (tutorial_calls.SIZE, "STANDARD_NC4AS_T4_V3", RETIRED)},
     BOTH_JOBS
@@ -103,7 +100,7 @@ DIFFERENCES: list[Differences] = [
         ),
         "trial.environmentId": (OLD, SUCCESSOR, RETIRED),
         "trial.environmentVariables.TF_CPP_MIN_LOG_LEVEL": (None, "3", QUIET),
-        # It takes the name of the folder that Python runs in instead.
+        # The SDK sends the name of the current folder instead.
         "experimentName": (ANY, "tf-dnn-image-classify", "the SDK drops it from job(...)"),
         "samplingAlgorithm.seed": (None, 42, REPEATS),
         "samplingAlgorithm.rule": (None, "random", "the default, spelt out"),
@@ -115,14 +112,14 @@ DIFFERENCES: list[Differences] = [
         "tags.mnist_exp.path": (None, "outputs/model", FOUND_AGAIN),
     },
     {"description": (ANY, ANY, OUR_TEXT)},
-    {"environmentId": (OLD, ANY, "no TensorFlow image serves any more; see environment-score")},
-    {"deployment": ("tff-blue", None, "by the endpoint's traffic, as a client would")},
+    {"environmentId": (OLD, ANY, "no TensorFlow image for serving is left; see environment-score")},
+    {"deployment": ("tff-blue", None, "chosen by the endpoint's traffic, as for any client")},
     {},
 ]
 
 
 def test_one_command_sends_what_the_tutorial_sends(
-    azure: Start,
+    azure: StartEmulator,
     cli: Cli,
     digits: Path,
     tmp_path: Path,
@@ -138,7 +135,7 @@ def test_one_command_sends_what_the_tutorial_sends(
     theirs = Emulator(certificates, StubEngine(), tmp_path / "tutorial")
     back_then(monkeypatch)
     try:
-        taken_for_azure(theirs, digits, monkeypatch)
+        use_emulator(theirs, digits, monkeypatch)
         theirs.mounts[tutorial_calls.WEB_PATH] = digits
         client = MLClient(
             DefaultAzureCredential(), SUBSCRIPTION, GROUP, WORKSPACE, enable_telemetry=False
@@ -162,17 +159,17 @@ def test_one_command_sends_what_the_tutorial_sends(
 
 
 def back_then(patch: pytest.MonkeyPatch) -> None:
-    """Have the size and the environment that the tutorial names, as when it was written."""
+    """Offer the size and the environment that the tutorial names, as when it was written."""
     patch.setitem(rules.SIZES, tutorial_calls.SIZE.lower(), ("Standard NC Family", 6))
     patch.setattr(jobs, "CURATED", (tutorial_calls.CURATED,))
     patch.setattr(endpoints, "INFERENCE", (tutorial_calls.CURATED,))
-    # The SDK leaves the deployment that is named in a table that later calls share.
+    # The SDK writes the named deployment into a table that later calls share.
     shared = dict(EndpointInvokeFields.DEFAULT_HEADER)
     patch.setattr(EndpointInvokeFields, "DEFAULT_HEADER", shared)
 
 
 def sent(emulator: Emulator) -> list[tuple[str, dict[str, Any]]]:
-    """Return what was created, asked and deleted, each as field -> value, ids aside."""
+    """Return the requests that create, invoke or delete, as field -> value, without ids."""
     return [(one.kind, fields(one)) for one in emulator.recorded(*ORDER)]
 
 
@@ -181,7 +178,7 @@ def fields(one: Recorded) -> dict[str, Any]:
     name = neutral(one.path.rpartition("/")[2])
     body = flat(json.loads(neutral(json.dumps(one.body))))
     if one.kind == "score":
-        # Which digits is of no matter, how they are packed is.
+        # Compare the layout of the rows, not the digits.
         body = {key: (len(rows), {len(row) for row in rows}) for key, rows in body.items()}
         name = neutral(one.path)
     chosen = one.headers.get("azureml-model-deployment")
@@ -196,7 +193,7 @@ def neutral(text: str) -> str:
 
 
 def flat(value: Any, at: str = "") -> dict[str, Any]:
-    """Return a body as path -> value; what is empty is as good as absent."""
+    """Return a body as path -> value, without empty values."""
     if isinstance(value, dict) and value:
         parts = (flat(item, f"{at}.{key}" if at else key) for key, item in value.items())
         found = {path: leaf for part in parts for path, leaf in part.items()}

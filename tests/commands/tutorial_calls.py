@@ -1,7 +1,7 @@
 """The calls of Microsoft's tutorial, with its values, as its reader would have typed them.
 
 https://learn.microsoft.com/azure/machine-learning/how-to-train-tensorflow
-What it names and Azure has retired since is sent as it stands there.
+Names that Azure has retired since then are sent unchanged.
 """
 
 import json
@@ -29,8 +29,8 @@ def follow_the_tutorial(client: MLClient, source: Path) -> None:
     """Make every call, in the tutorial's order.
 
     Args:
-        client: Signed in.
-        source: Its folder `src`, which this fills.
+        client: A signed-in client.
+        source: The tutorial's folder `src`, which this function creates.
     """
     source.mkdir()
     (source / "tf_mnist.py").write_text("", encoding="utf-8")

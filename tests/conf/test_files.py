@@ -1,4 +1,4 @@
-"""Every file in conf/ is an option that works, and says how it is used."""
+"""Every file in conf/ is a valid option, and its first comment shows how to use it."""
 
 import ast
 import dataclasses
@@ -11,7 +11,8 @@ from omegaconf import OmegaConf
 from mnist_exp import checks
 from mnist_exp import config as schema
 from mnist_exp.config import Stage
-from tests.composing import CONF, config
+from tests.support.configs import config
+from tests.support.paths import CONF
 
 FILES = sorted(path.relative_to(CONF).as_posix() for path in CONF.rglob("*.yaml"))
 GROUPS = sorted({path.partition("/")[0] for path in FILES if "/" in path} - {"hydra"})
@@ -20,15 +21,15 @@ SCHEMA_FILES = sorted(Path(schema.__file__).parent.glob("*.py"))
 
 
 def overrides_for(group: str, option: str, folder: Path) -> list[str]:
-    """Return what an option needs beside itself."""
+    """Return the overrides that an option needs."""
     given = [f"{group}={option}"]
-    # Data of one's own need a place.
+    # data=folder needs a folder.
     if (group, option) == ("data", "folder"):
         given.append(f"data.path={folder}")
     return given
 
 
-def test_nothing_was_overlooked() -> None:
+def test_the_tests_see_all_files() -> None:
     assert len(OPTIONS) > 20
     assert {"compute", "data", "endpoint", "env", "job", "model", "sweep", "workspace"} <= set(
         GROUPS
@@ -51,7 +52,7 @@ def test_every_stage_composes(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_every_file_begins_by_saying_how_it_is_used(name: str) -> None:
+def test_every_file_begins_with_its_use(name: str) -> None:
     lines = (CONF / name).read_text(encoding="utf-8").splitlines()
     comments = [line for line in lines[:2] if not line.startswith("# @package")]
     assert comments[0].startswith("# ")
@@ -64,7 +65,7 @@ def test_every_file_begins_by_saying_how_it_is_used(name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name in FILES if not name.startswith("hydra/")])
 def test_every_field_has_a_comment(name: str) -> None:
-    # Beside it or right above; what Hydra reads itself is Hydra's.
+    # The comment stands beside the field or above it. Hydra's own keys need none.
     own = (CONF / name).read_text(encoding="utf-8").partition("\nhydra:")[0].splitlines()[1:]
     above = ""
     for number, line in enumerate(own, start=2):
@@ -75,7 +76,7 @@ def test_every_field_has_a_comment(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_every_number_with_a_unit_says_which(name: str) -> None:
+def test_every_number_with_a_unit_names_the_unit(name: str) -> None:
     lines = (CONF / name).read_text(encoding="utf-8").splitlines()
     for number, line in enumerate(lines):
         key = line.strip().partition(":")[0]
@@ -89,12 +90,12 @@ def test_every_group_is_in_the_defaults_and_in_the_schema() -> None:
     named = {key for entry in entries if not isinstance(entry, str) for key in entry}
     fields = {field.name for field in dataclasses.fields(schema.ExperimentConfig)}
     assert set(GROUPS) <= named
-    # The overlay fills in other groups.
+    # A profile fills in other groups.
     assert set(GROUPS) - {"profile"} <= fields
 
 
 def uncommented_fields(path: Path) -> list[str]:
-    """Return the fields of a file of the schema that no comment stands above."""
+    """Return the fields of a schema file that have no comment above."""
     source = path.read_text(encoding="utf-8")
     lines = source.splitlines()
     found = []
@@ -119,7 +120,7 @@ def test_every_field_of_the_schema_has_a_comment(path: Path) -> None:
     assert uncommented_fields(path) == []
 
 
-def test_the_swap_to_azure_is_one_overlay_or_a_few_overrides() -> None:
+def test_one_overlay_or_a_few_overrides_choose_azure() -> None:
     overlay = config("stage=all", "profile=azure")
     overrides = config(
         "stage=all", "workspace=azure", "compute=gpu_cluster", "env=curated", "data=mnist"
@@ -146,7 +147,7 @@ def test_the_azure_workspace_is_read_from_the_environment(monkeypatch: pytest.Mo
     )
 
 
-def test_an_option_changes_what_it_says_and_nothing_else() -> None:
+def test_an_option_changes_only_its_own_keys() -> None:
     tutorial, wide = config("stage=all"), config("stage=all", "model=wide")
     assert (wide.model.first_layer_neurons, wide.model.second_layer_neurons) == (512, 256)
     assert wide.model.learning_rate == tutorial.model.learning_rate

@@ -1,4 +1,4 @@
-"""A user's own files: `--config-dir`, and what their relative paths are relative to."""
+"""A user's own config files in `--config-dir`, and their relative paths."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from mnist_exp import checks
-from tests.composing import CONF, config
-from tests.conftest import REPOSITORY
+from tests.support.configs import config
+from tests.support.paths import CONF, REPOSITORY
 
 Write = Callable[[str, str], Path]
 
@@ -22,7 +22,7 @@ primary_metric: score
 
 @pytest.fixture
 def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty config folder; commands are given in another one."""
+    """Return an empty config folder; the current folder is another one."""
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     folder = tmp_path / "my conf"
@@ -79,7 +79,7 @@ def test_a_mapping_from_the_command_line_is_relative_to_the_current_folder(mine:
     assert composed.job.inputs["data_folder"]["path"] == str(Path.cwd() / "digits")
 
 
-def test_a_file_that_builds_on_another_keeps_that_ones_paths(mine: Path, write: Write) -> None:
+def test_a_file_keeps_the_paths_of_the_file_it_builds_on(mine: Path, write: Write) -> None:
     write("job/base.yaml", JOB.format(code="../base_code"))
     write("job/mine.yaml", "defaults: [base, _self_]\nexperiment_name: changed\n")
     assert code_of("job=mine", config_dir=mine) == str(mine / "base_code")
@@ -124,7 +124,7 @@ def test_the_command_line_is_stronger_than_an_overlay(mine: Path, write: Write) 
     assert code_of("profile=mine", "job.code=x", config_dir=mine) == str(Path.cwd() / "x")
 
 
-def test_a_file_of_our_name_is_read_where_it_was_composed_from(mine: Path, write: Write) -> None:
+def test_a_users_file_replaces_ours_of_the_same_name(mine: Path, write: Write) -> None:
     # Hydra looks in our folder first: --config-dir adds options, it does not replace ours.
     write("job/tutorial.yaml", JOB.format(code="../code"))
     composed = config("stage=train", config_dir=mine)
@@ -154,7 +154,7 @@ def test_inputs_of_a_users_job(mine: Path, write: Write) -> None:
     }
 
 
-def test_absolute_paths_and_those_of_the_home_folder(
+def test_absolute_paths_and_paths_in_the_home_folder(
     mine: Path, write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOME", "/home/me")
@@ -172,7 +172,7 @@ def test_a_path_may_refer_to_another(mine: Path, write: Write) -> None:
     assert composed.endpoint.deployment.code == str(mine / "code")
 
 
-def test_null_and_empty_paths_stay_as_they_are(mine: Path) -> None:
+def test_null_and_empty_paths_do_not_change(mine: Path) -> None:
     composed = config("stage=train", "job.code=null", "data.cache_dir=null")
     assert composed.job.code is None
     assert composed.data.cache_dir is None
@@ -204,7 +204,7 @@ def test_a_users_sweep(mine: Path, write: Write) -> None:
         (["~sweep.search_space.learning_rate"], {"learning_rate": None}),
     ],
 )
-def test_the_search_space_is_free_from_the_command_line(
+def test_the_command_line_can_replace_the_search_space(
     overrides: list[str], expected: dict[str, object]
 ) -> None:
     space = config("stage=sweep", *overrides).sweep.search_space

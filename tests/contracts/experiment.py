@@ -1,25 +1,25 @@
-"""A small experiment, as specs, that every workspace must run alike."""
+"""The specs of a small experiment that every workspace must run alike."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from mnist_exp.config import ComputeType, EnvType
-from mnist_exp.results import JobResult
-from mnist_exp.specs import (
-    CommandJob,
-    ComputeSpec,
-    DeploymentSpec,
-    EnvironmentSpec,
-    Literal,
-    PathInput,
-    SweepJob,
-)
-from mnist_exp.sweeps import parse_sweep
-from mnist_exp.workspaces.base import Workspace
-from tests.scripts import SCORE
+import pytest
 
-#: Logs a metric that rises with `lr`, reads a folder, fails where it is told to, leaves files.
+from mnist_exp.config import ComputeConfig, ComputeType, EnvConfig, EnvType
+from mnist_exp.results import JobResult
+from mnist_exp.specs import CommandJob, DeploymentSpec, Literal, PathInput, SweepJob
+from mnist_exp.sweeps import parse_sweep
+from mnist_exp.workspaces.azure.workspace import AzureWorkspace
+from mnist_exp.workspaces.base import Workspace
+from tests.azure_emulator.certificates import Certificates
+from tests.azure_emulator.emulator import Emulator
+from tests.azure_emulator.engines import LocalEngine
+from tests.support.emulated_azure import quick_options, use_emulator, workspace_config
+from tests.support.scripts import SCORE
+
+#: Logs a metric that rises with `lr`, reads a folder, writes files, and fails if asked to.
 SCRIPT = """\
 import argparse, pathlib, sys
 import mlflow
@@ -41,22 +41,22 @@ if arguments.lr > arguments.fail_above:
     sys.exit(1)
 """
 
-CURATED = EnvironmentSpec(EnvType.curated, name="AzureML-tensorflow-2.16-cuda12@latest")
+CURATED = EnvConfig(EnvType.curated, name="AzureML-tensorflow-2.16-cuda12@latest")
 
 
 class Watcher:
-    """Keeps what it is told."""
+    """An observer that keeps what it is given."""
 
     def __init__(self) -> None:
         self.seen: list[JobResult] = []
         self.lines: list[str] = []
 
     def job_changed(self, job: JobResult) -> None:
-        """Keep it."""
+        """Keep the argument."""
         self.seen.append(job)
 
     def message(self, text: str) -> None:
-        """Keep it."""
+        """Keep the argument."""
         self.lines.append(text)
 
     def idle(self) -> None:
@@ -65,11 +65,12 @@ class Watcher:
 
 @dataclass
 class Place:
-    """A workspace, opened anew like by another command, and the experiment's files.
+    """A workspace and the experiment's files.
 
     Attributes:
         name: `local` or `azure`.
-        folder: Of this test.
+        folder: Folder of the test module.
+        opener: Opens the workspace, as a new command does.
     """
 
     name: str
@@ -77,9 +78,9 @@ class Place:
     opener: Callable[[], Workspace]
 
     @property
-    def compute(self) -> ComputeSpec:
-        """A cluster; the local workspace plays it."""
-        return ComputeSpec(ComputeType.amlcompute, "cpu-cluster", "STANDARD_DS3_V2")
+    def compute(self) -> ComputeConfig:
+        """A cluster. On the local workspace this machine takes its place."""
+        return ComputeConfig(ComputeType.amlcompute, "cpu-cluster", "STANDARD_DS3_V2")
 
     @property
     def code(self) -> Path:
@@ -136,13 +137,31 @@ class Place:
             model=model,
             code=self.code,
             scoring_script="score.py",
-            environment=EnvironmentSpec(
+            environment=EnvConfig(
                 EnvType.conda, image="mcr.microsoft.com/azureml/minimal-py311-inference:latest"
             ),
             instance_type="Standard_DS3_v2",
         )
 
     def run(self, job: CommandJob | SweepJob) -> tuple[JobResult, Watcher]:
-        """Submit a job and see it through."""
+        """Submit a job and watch it until it has finished."""
         workspace, watcher = self.opener(), Watcher()
         return workspace.watch(workspace.submit(job), watcher), watcher
+
+
+@contextmanager
+def azure_place(certificates: Certificates, digits: Path, folder: Path) -> Iterator[Place]:
+    """Yield a place on an emulator of Azure. This process takes the emulator for Azure."""
+    emulator = Emulator(certificates, LocalEngine(folder / "engine"), folder / "emulator")
+    opened: list[AzureWorkspace] = []
+
+    def open_workspace() -> AzureWorkspace:
+        opened.append(AzureWorkspace(workspace_config(), folder / "outputs", quick_options()))
+        return opened[-1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        use_emulator(emulator, digits, patch)
+        yield Place("azure", folder, open_workspace)
+        for workspace in opened:
+            workspace.close()
+    emulator.close()

@@ -1,11 +1,12 @@
-"""The tutorial's own experiment, stage by stage: the same trainer, values and results anywhere.
+"""The tutorial's experiment, stage by stage, with the same results on every workspace.
 
-Only what takes long is smaller: the sample's digits, few passes over them, half of the trials.
+On this machine it is the command that `tests/commands/test_tutorial.py` runs. On the emulator each
+stage runs in this process, with fewer epochs.
 """
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,14 @@ from mnist_exp.errors import NotFoundError
 from mnist_exp.records import Record, RecordIndex
 from mnist_exp.stages import RUNNERS, StageContext, run_stage
 from mnist_exp.status import JobStatus
-from tests.composing import fresh_config
-from tests.contracts.experiment import Place
+from mnist_exp.workspaces.local.workspace import LocalWorkspace
+from tests.azure_emulator.certificates import Certificates
+from tests.contracts.experiment import Place, azure_place
+from tests.support.command_line import Cli
+from tests.support.configs import fresh_config
+from tests.support.emulated_azure import draw_nothing
 from tests.support.recorded_outputs import RecordingDisplay
-from tests.workspaces.azure.conftest import draw_nothing
-
-pytestmark = pytest.mark.xdist_group("contracts")
+from tests.support.tutorial import EPOCHS, TRIALS, TUTORIAL_GROUP
 
 ORDER = (
     Stage.compute,
@@ -32,9 +35,9 @@ ORDER = (
     Stage.invoke,
     Stage.cleanup,
 )
-EPOCHS, TRIALS = 4, 4
-SMALLER = (
-    f"model.epochs={EPOCHS}",
+EPOCHS_ON_AZURE = 4
+ON_AZURE = (
+    f"model.epochs={EPOCHS_ON_AZURE}",
     f"sweep.limits.max_total_trials={TRIALS}",
     "sweep.limits.max_concurrent_trials=2",
 )
@@ -47,23 +50,31 @@ CHOICES = {
 
 @dataclass
 class Flow:
-    """What the stages left, one command each.
-
-    Attributes:
-        there: The endpoint as it was before it was cleaned up.
-    """
+    """All stages, in the tutorial's order, and the records that they wrote."""
 
     place: Place
-    records: dict[Stage, Record] = field(default_factory=dict)
-    there: Any = None
+    epochs: int
+    records: dict[Stage, Record]
+
+    @property
+    def endpoint(self) -> Any:
+        """The endpoint as it was before `cleanup` deleted it."""
+        return self.records[Stage.deploy].endpoint
 
 
-def run(place: Place, stage: Stage, digits: Path) -> Record:
-    """Run a stage as a command of its own does: its checks, then itself."""
-    config = fresh_config(f"stage={stage}", "compute=gpu_cluster", "env=curated", *SMALLER)
+def run_on_azure(place: Place, digits: Path) -> Flow:
+    """Run each stage as a command of its own does."""
+    with pytest.MonkeyPatch.context() as patch:
+        draw_nothing(patch)
+        records = {stage: _run(place, stage, digits) for stage in ORDER}
+    return Flow(place, EPOCHS_ON_AZURE, records)
+
+
+def _run(place: Place, stage: Stage, digits: Path) -> Record:
+    config = fresh_config(f"stage={stage}", "compute=gpu_cluster", "env=curated", *ON_AZURE)
     config.outputs_dir = str(place.folder / "outputs")
-    config.data.cache_dir = str(digits.parent)
-    config.workspace.type = WorkspaceType(place.name)
+    config.data.cache_dir = str(digits)
+    config.workspace.type = WorkspaceType.azure
     context = StageContext(
         config=config,
         folder=place.folder / "runs" / stage.value,
@@ -75,17 +86,32 @@ def run(place: Place, stage: Stage, digits: Path) -> Record:
     return run_stage(RUNNERS[stage], context)
 
 
-@pytest.fixture(scope="module")
-def flow(place: Place, digits: Path) -> Iterator[Flow]:
-    """All stages, in the tutorial's order."""
-    done = Flow(place)
-    with pytest.MonkeyPatch.context() as patch:
-        draw_nothing(patch)
-        for stage in ORDER:
-            if stage is Stage.cleanup:
-                done.there = place.opener().get_endpoint(done.records[Stage.deploy].name)
-            done.records[stage] = run(place, stage, digits)
-    yield done
+def flow_of_a_command(cli: Cli) -> Flow:
+    """Return the flow that a `stage=all` command on this machine ran."""
+    place = Place("local", cli.folder, lambda: LocalWorkspace(cli.outputs))
+    found = RecordIndex(cli.outputs).newest_first(*ORDER)
+    return Flow(place, EPOCHS, {record.stage: record for record, _ in found})
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param("local", marks=pytest.mark.xdist_group(TUTORIAL_GROUP)),
+        pytest.param("azure", marks=pytest.mark.xdist_group("tutorial on azure")),
+    ],
+)
+def flow(
+    request: pytest.FixtureRequest,
+    certificates: Certificates,
+    digits: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Flow]:
+    """The tutorial on this machine, or on Azure as far as the emulator is Azure."""
+    if request.param == "local":
+        yield flow_of_a_command(request.getfixturevalue("tutorial"))
+        return
+    with azure_place(certificates, digits, tmp_path_factory.mktemp("tutorial")) as place:
+        yield run_on_azure(place, digits)
 
 
 def test_every_stage_completes(flow: Flow) -> None:
@@ -109,7 +135,7 @@ def test_the_job_trains_with_the_tutorials_values(flow: Flow) -> None:
     assert train.metrics["validation_acc"] > 0.5
 
 
-def test_the_sweep_draws_from_the_tutorials_space_and_its_policy_holds(flow: Flow) -> None:
+def test_the_sweep_draws_from_the_tutorials_space_and_obeys_its_policy(flow: Flow) -> None:
     sweep = flow.records[Stage.sweep]
     assert [trial["name"] for trial in sweep.trials] == [
         f"{sweep.name}_{index}" for index in range(TRIALS)
@@ -120,11 +146,11 @@ def test_the_sweep_draws_from_the_tutorials_space_and_its_policy_holds(flow: Flo
         assert all(drawn[name] in values for name, values in CHOICES.items())
         assert math.exp(-6) <= drawn["learning_rate"] <= math.exp(-1)
     for trial in sweep.trials:
-        # Looked at after every second epoch; until it has ended, who is cut may log once more.
+        # The policy judges after every second epoch. A canceled trial may still log another one.
         if trial["status"] == JobStatus.CANCELED:
             assert trial["events"] >= 2
         else:
-            assert (trial["status"], trial["events"]) == (JobStatus.COMPLETED, EPOCHS)
+            assert (trial["status"], trial["events"]) == (JobStatus.COMPLETED, flow.epochs)
 
 
 def test_the_best_trials_model_is_registered_and_answers(flow: Flow) -> None:
@@ -145,11 +171,11 @@ def test_the_best_trials_model_is_registered_and_answers(flow: Flow) -> None:
     assert invoke.metrics["sample_accuracy"] > 0.7
 
 
-def test_the_endpoint_is_the_tutorials_and_gone_in_the_end(flow: Flow) -> None:
+def test_the_endpoint_is_the_tutorials_and_is_deleted(flow: Flow) -> None:
     name = flow.records[Stage.deploy].name
     assert name.startswith("tff-dnn-endpoint-")
-    assert (flow.there.auth_mode, flow.there.traffic) == ("key", {"tff-blue": 100})
-    assert [(one.name, one.model) for one in flow.there.deployments] == [
+    assert (flow.endpoint["auth_mode"], flow.endpoint["traffic"]) == ("key", {"tff-blue": 100})
+    assert [(one["name"], one["model"]) for one in flow.endpoint["deployments"]] == [
         ("tff-blue", "run-model-example:1")
     ]
     with pytest.raises(NotFoundError, match=name):

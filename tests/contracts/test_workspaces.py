@@ -1,4 +1,4 @@
-"""What a stage may count on, whatever the workspace."""
+"""Behaviour that stages rely on, on every workspace."""
 
 import pytest
 
@@ -6,8 +6,6 @@ from mnist_exp.errors import EndpointError, MnistExpError, NotFoundError
 from mnist_exp.specs import EndpointSpec, ModelSpec
 from mnist_exp.status import JobStatus
 from tests.contracts.experiment import Place
-
-pytestmark = pytest.mark.xdist_group("contracts")
 
 
 def test_a_job_completes_with_its_metrics_parameters_and_files(place: Place) -> None:
@@ -32,7 +30,7 @@ def test_a_job_completes_with_its_metrics_parameters_and_files(place: Place) -> 
     assert "it reads some digits" in log.read_text(encoding="utf-8")
 
 
-def test_a_job_that_fails_says_so_and_keeps_its_metrics(place: Place) -> None:
+def test_a_failed_job_reports_its_cause_and_keeps_its_metrics(place: Place) -> None:
     place.opener().get_or_create_compute(place.compute)
     result, _ = place.run(place.job("train_2", lr=11.0))
     assert result.status is JobStatus.FAILED
@@ -92,7 +90,7 @@ def check_endpoint(place: Place, model: str) -> None:
     assert workspace.logs("endpoint-1", "blue")
 
 
-def test_what_is_not_there_is_told_in_our_words(place: Place) -> None:
+def test_missing_things_raise_our_errors(place: Place) -> None:
     workspace = place.opener()
     with pytest.raises(MnistExpError):
         workspace.register_model(ModelSpec("weights", "nobody", "outputs/model"))

@@ -1,4 +1,4 @@
-"""A few random digits as IDX files, and mirrors on loopback that hand them out."""
+"""A few random digits as IDX files, and mirrors on loopback that serve the files."""
 
 import gzip
 import hashlib

@@ -1,11 +1,11 @@
-"""A web server on loopback that hands files out, or fails to."""
+"""A web server on loopback that serves files, or fails to."""
 
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class Mirror:
-    """A web server with its files, faults and the paths it was asked for."""
+    """A web server with its files, its faults and the requested paths."""
 
     def __init__(self, files: dict[str, bytes]) -> None:
         self.files = dict(files)

@@ -21,7 +21,7 @@ def test_every_fault_is_named_in_one_line(idx_folder: Path, contents: dict[str, 
     text = str(caught.value)
     assert text.startswith("data.path: ")
     assert f"{TRAIN_IMAGES}: truncated" in text
-    assert f"{TEST_LABELS}: must hold a label for each of the 10 images" in text
+    assert f"{TEST_LABELS}: must have one label for each of the 10 images" in text
     assert len(caught.value.lines) == 1
     assert "\n" not in text
 

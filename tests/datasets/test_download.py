@@ -12,6 +12,8 @@ from mnist_exp.datasets.mirrors import check_address, shown
 from mnist_exp.errors import DataError
 from tests.datasets.mirror import Mirror
 
+pytestmark = pytest.mark.external
+
 Fetch = Callable[..., list[str]]
 
 
@@ -29,7 +31,7 @@ def fetch(tmp_path: Path, registry: dict[str, str]) -> Fetch:
 
 @pytest.fixture
 def refused() -> str:
-    """An address where nobody listens."""
+    """Return an address at which no server listens."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         return f"http://127.0.0.1:{taken.getsockname()[1]}/mnist"
@@ -45,13 +47,13 @@ def test_all_files_arrive_and_nothing_else(
         assert gzip.decompress((tmp_path / "mnist" / name).read_bytes()) == content
 
 
-def test_what_is_there_is_not_fetched_again(fetch: Fetch, mirror: Mirror):
+def test_a_file_that_is_there_is_not_downloaded_again(fetch: Fetch, mirror: Mirror):
     fetch(mirror.url)
     assert fetch(mirror.url) == []
     assert len(mirror.asked) == 4
 
 
-def test_a_damaged_copy_is_fetched_again(fetch: Fetch, mirror: Mirror, tmp_path: Path):
+def test_a_damaged_file_is_downloaded_again(fetch: Fetch, mirror: Mirror, tmp_path: Path):
     fetch(mirror.url)
     kept = tmp_path / "mnist" / TEST_IMAGES
     kept.write_bytes(kept.read_bytes()[:-9])
@@ -59,31 +61,33 @@ def test_a_damaged_copy_is_fetched_again(fetch: Fetch, mirror: Mirror, tmp_path:
     assert mirror.asked[4:] == [f"/mnist/{TEST_IMAGES}"]
 
 
-def test_another_compression_of_the_same_content_is_right(
+def test_another_compression_of_the_same_content_is_accepted(
     fetch: Fetch, mirror: Mirror, contents: dict[str, bytes]
 ):
     mirror.files = {name: gzip.compress(data, 1, mtime=5) for name, data in contents.items()}
     fetch(mirror.url)
 
 
-def test_the_second_mirror_is_asked_when_the_first_answers_404(
+def test_the_second_mirror_is_tried_when_the_first_answers_404(
     fetch: Fetch, start_mirror: Callable[[], Mirror]
 ):
     first, second = start_mirror(), start_mirror()
     first.files.clear()
     messages = fetch(first.url, second.url)
     assert messages[1] == f"data: {first.url}: answered 404 Not Found"
-    # One refusal is enough: the other three files are asked of the one that has them.
+    # The other three files are requested from the second mirror at once.
     assert (len(first.asked), len(second.asked)) == (1, 4)
 
 
-def test_nobody_listens_at_the_first_mirror(fetch: Fetch, mirror: Mirror, refused: str):
+def test_the_second_mirror_is_tried_when_the_first_does_not_listen(
+    fetch: Fetch, mirror: Mirror, refused: str
+):
     messages = fetch(refused, mirror.url)
     assert messages[1] == f"data: {refused}: no connection"
     assert len(mirror.asked) == 4
 
 
-def test_a_body_that_breaks_off_counts_as_a_failed_mirror(
+def test_an_incomplete_body_is_a_failed_mirror(
     fetch: Fetch, start_mirror: Callable[[], Mirror], tmp_path: Path
 ):
     first, second = start_mirror(), start_mirror()
@@ -107,14 +111,14 @@ def test_a_page_instead_of_the_file_is_wrong_content(fetch: Fetch, mirror: Mirro
         fetch(mirror.url)
 
 
-def test_a_mirror_that_says_nothing_is_left(fetch: Fetch, start_mirror: Callable[[], Mirror]):
+def test_a_silent_mirror_times_out(fetch: Fetch, start_mirror: Callable[[], Mirror]):
     first, second = start_mirror(), start_mirror()
     first.silent.set()
     messages = fetch(first.url, second.url, timeout=1)
     assert messages[1] == f"data: {first.url}: timed out"
 
 
-def test_an_interrupted_download_goes_on_where_it_stopped(fetch: Fetch, mirror: Mirror):
+def test_an_interrupted_download_resumes_with_the_missing_file(fetch: Fetch, mirror: Mirror):
     last = mirror.files.pop(NAMES[3])
     with pytest.raises(DataError):
         fetch(mirror.url)
@@ -122,7 +126,9 @@ def test_an_interrupted_download_goes_on_where_it_stopped(fetch: Fetch, mirror: 
     assert len(fetch(mirror.url)) == 1
 
 
-def test_when_all_fail_one_line_says_why_and_what_to_do(fetch: Fetch, mirror: Mirror, refused: str):
+def test_if_all_mirrors_fail_the_error_has_reasons_and_remedies(
+    fetch: Fetch, mirror: Mirror, refused: str
+):
     mirror.files.clear()
     with pytest.raises(DataError) as caught:
         fetch(mirror.url, refused)
@@ -134,15 +140,13 @@ def test_when_all_fail_one_line_says_why_and_what_to_do(fetch: Fetch, mirror: Mi
     assert "\n" not in text
 
 
-def test_a_download_that_brought_nothing_leaves_no_folder(
-    fetch: Fetch, refused: str, tmp_path: Path
-):
+def test_a_failed_download_leaves_no_empty_folder(fetch: Fetch, refused: str, tmp_path: Path):
     with pytest.raises(DataError):
         fetch(refused)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_signature_stays_behind_the_name_and_out_of_sight(fetch: Fetch, mirror: Mirror):
+def test_a_signature_follows_the_name_and_is_never_shown(fetch: Fetch, mirror: Mirror):
     messages = fetch(f"{mirror.url.rstrip('/')}?sig=SECRET")
     assert mirror.asked[0] == f"/mnist/{TRAIN_IMAGES}?sig=SECRET"
     assert "SECRET" not in "".join(messages)
@@ -164,7 +168,7 @@ def test_a_folder_without_the_files_is_a_failed_mirror(
 
 
 @pytest.mark.parametrize("address", ["ftp://host/mnist", "http://[::1", "http://", "htp:/x"])
-def test_an_address_of_no_kind_is_refused(address: str):
+def test_an_unknown_kind_of_address_is_refused(address: str):
     with pytest.raises(DataError, match=r"data\.url: must be http"):
         check_address(address)
 

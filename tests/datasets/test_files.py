@@ -7,7 +7,7 @@ from mnist_exp.datasets.files import NAMES, find_files, narrowest_folder
 from mnist_exp.errors import DataError
 
 
-def test_files_are_found_however_deep_and_spelt(tmp_path: Path):
+def test_files_are_found_at_any_depth_and_in_any_spelling(tmp_path: Path):
     spellings = (
         "a/train-images-idx3-ubyte.gz",
         "a/b/train-labels.idx1-ubyte",
@@ -22,7 +22,7 @@ def test_files_are_found_however_deep_and_spelt(tmp_path: Path):
     assert narrowest_folder(found) == tmp_path / "a"
 
 
-def test_of_several_copies_the_least_deep_one_counts(idx_folder: Path):
+def test_the_least_deep_of_several_copies_is_used(idx_folder: Path):
     deeper = idx_folder / "again"
     deeper.mkdir()
     for name in NAMES:
@@ -31,7 +31,7 @@ def test_of_several_copies_the_least_deep_one_counts(idx_folder: Path):
     assert narrowest_folder(find_files(deeper)) == deeper
 
 
-def test_a_folder_that_bears_a_files_name_is_none(idx_folder: Path):
+def test_a_folder_with_the_name_of_a_file_is_ignored(idx_folder: Path):
     (idx_folder / NAMES[0]).unlink()
     (idx_folder / NAMES[0]).mkdir()
     with pytest.raises(DataError, match=NAMES[0]):
@@ -51,14 +51,14 @@ def test_a_missing_file_is_named_beside_what_was_found(idx_folder: Path):
     assert "\n" not in text
 
 
-def test_a_long_list_of_finds_is_shortened(tmp_path: Path):
+def test_a_long_list_of_found_files_is_shortened(tmp_path: Path):
     for number in range(12):
         (tmp_path / f"{number:02}.png").touch()
     with pytest.raises(DataError, match=r"found 00\.png, .*04\.png and 7 more"):
         find_files(tmp_path)
 
 
-def test_no_folder_is_told_apart_from_a_file_and_an_empty_folder(tmp_path: Path):
+def test_errors_for_a_missing_folder_a_file_and_an_empty_folder(tmp_path: Path):
     (tmp_path / "file").touch()
     (tmp_path / "empty").mkdir()
     for name, fault in (("none", "no such"), ("file", "got a file"), ("empty", "no file at all")):

@@ -2,36 +2,35 @@ from pathlib import Path
 
 import pytest
 
-from mnist_exp.config import DataType
+from mnist_exp.config import DataConfig, DataType
 from mnist_exp.datasets import materialize, validate_folder
 from mnist_exp.datasets.files import TEST_LABELS
 from mnist_exp.errors import DataError
-from mnist_exp.specs import DataSpec
 
 
 def ignore(text: str) -> None:
     pass
 
 
-def test_a_users_folder_is_used_where_it_stands(idx_folder: Path):
-    spec = DataSpec(type=DataType.folder, path=idx_folder.parent)
+def test_a_users_folder_is_used_in_place(idx_folder: Path):
+    spec = DataConfig(type=DataType.folder, path=idx_folder.parent)
     assert materialize(spec, ignore) == idx_folder
 
 
 def test_a_users_damaged_file_is_named(idx_folder: Path):
     (idx_folder / TEST_LABELS).write_bytes(b"")
     with pytest.raises(DataError, match=rf"^data\.path: {idx_folder / TEST_LABELS}: truncated"):
-        materialize(DataSpec(type=DataType.folder, path=idx_folder), ignore)
+        materialize(DataConfig(type=DataType.folder, path=idx_folder), ignore)
 
 
 def test_a_folder_must_be_named():
     with pytest.raises(DataError, match=r"^data\.path: .*got none"):
-        materialize(DataSpec(type=DataType.folder), ignore)
+        materialize(DataConfig(type=DataType.folder), ignore)
 
 
 def test_the_sample_is_kept_in_the_users_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    folder = materialize(DataSpec(type=DataType.sample), ignore)
+    folder = materialize(DataConfig(type=DataType.sample), ignore)
     assert folder == tmp_path / "mnist_exp" / "sample"
     assert validate_folder(folder) == {"train": 4000, "test": 1000}
 
@@ -40,22 +39,22 @@ def test_the_sample_is_kept_in_the_users_cache(tmp_path: Path, monkeypatch: pyte
 def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path, kind: DataType):
     (tmp_path / "file").touch()
     with pytest.raises(DataError, match=r"^data\.cache_dir: .*Not a directory.*data\.cache_dir="):
-        materialize(DataSpec(type=kind, cache_dir=tmp_path / "file"), ignore)
+        materialize(DataConfig(type=kind, cache_dir=tmp_path / "file"), ignore)
 
 
-def test_an_address_of_no_kind_is_refused_before_any_download(tmp_path: Path):
-    spec = DataSpec(type=DataType.mnist, url="ftp://host/mnist", cache_dir=tmp_path)
+def test_an_unknown_kind_of_address_is_refused_before_any_download(tmp_path: Path):
+    spec = DataConfig(type=DataType.mnist, url="ftp://host/mnist", cache_dir=tmp_path)
     messages: list[str] = []
     with pytest.raises(DataError, match=r"^data\.url: "):
         materialize(spec, messages.append)
     assert messages == []
 
 
-def test_other_content_than_mnists_is_refused(
+def test_content_that_is_not_mnists_is_refused(
     idx_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    # No other mirror than the user's may answer here.
+    # Only the user's mirror may answer in this test.
     monkeypatch.setattr("mnist_exp.datasets.sources.MIRRORS", ())
-    spec = DataSpec(type=DataType.mnist, url=str(idx_folder), cache_dir=tmp_path / "cache")
+    spec = DataConfig(type=DataType.mnist, url=str(idx_folder), cache_dir=tmp_path / "cache")
     with pytest.raises(DataError, match="checksum"):
         materialize(spec, ignore)

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import REPOSITORY, Cli
+from tests.support.command_line import Cli
+from tests.support.paths import REPOSITORY
 
 EXAMPLES = REPOSITORY / "examples"
 COMMAND = re.compile(r"^mnist-exp (--config-dir examples/(\w+) .+)$", re.MULTILINE)

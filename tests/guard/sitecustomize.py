@@ -1,7 +1,8 @@
-"""Keeps a Python process on loopback: for tests, in this process and in those that it starts.
+"""Keeps a Python process on loopback, for tests.
 
-Found as `sitecustomize` where PYTHONPATH has this folder. What tries to get out gets an error, and
-a line in the file that MNIST_EXP_SOCKET_GUARD names.
+Tests install the guard in their own process. A process that they start imports this module as
+`sitecustomize`, because its PYTHONPATH has this folder. An attempt to leave loopback is an error,
+and is logged in the file that MNIST_EXP_SOCKET_GUARD names.
 """
 
 import ipaddress
@@ -10,13 +11,13 @@ import sys
 from typing import Any
 
 LOG_VARIABLE = "MNIST_EXP_SOCKET_GUARD"
-#: Events whose arguments name another host: the place of that argument.
+#: Audit event -> position of the argument that names a host.
 EVENTS = {"socket.connect": 1, "socket.sendto": 1, "socket.getaddrinfo": 0}
 NAMES = {None, "", "localhost", "0.0.0.0", b"localhost"}
 
 
 def install() -> None:
-    """Watch this process from now on."""
+    """Guard this process from now on."""
     sys.addaudithook(_hook)
 
 
@@ -25,13 +26,13 @@ def _hook(event: str, arguments: tuple[Any, ...]) -> None:
     if place is None:
         return
     target = arguments[place]
-    # A path or bytes is a socket of this machine; an address begins with the host.
+    # The address of a Unix socket is a path. Other addresses are tuples, with the host first.
     host = target[0] if isinstance(target, tuple) else target
     if event != "socket.getaddrinfo" and not isinstance(target, tuple):
         return
     if not _is_loopback(host):
         _note(event, host)
-        raise OSError(f"the socket guard of the tests lets nothing out: {event} {host}")
+        raise OSError(f"the socket guard of the tests allows loopback only: {event} {host}")
 
 
 def _is_loopback(host: Any) -> bool:
@@ -45,7 +46,7 @@ def _is_loopback(host: Any) -> bool:
 
 def _note(event: str, host: Any) -> None:
     if path := os.environ.get(LOG_VARIABLE):
-        with open(path, "a", encoding="utf-8") as file:  # noqa: PTH123 - as little as can be
+        with open(path, "a", encoding="utf-8") as file:  # noqa: PTH123 - without importing pathlib
             file.write(f"{os.getpid()} {event} {host}\n")
 
 

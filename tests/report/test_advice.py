@@ -14,7 +14,7 @@ import pytest
 
 from mnist_exp.config import Stage
 from mnist_exp.report.advice import how_to_call
-from tests.report.samples import record
+from tests.support.sample_results import record
 
 SECRET = "a-key-that-nobody-sees"
 #: Notes its arguments, and does what curl does.
@@ -50,6 +50,7 @@ def server() -> Iterator[ThreadingHTTPServer]:
         made.shutdown()
 
 
+@pytest.mark.external
 @pytest.mark.parametrize(("shell", "field"), [("sh", "primary"), ("bash", "token")])
 def test_the_printed_lines_call_it_and_no_argument_is_the_key(
     tmp_path: Path, server: ThreadingHTTPServer, shell: str, field: str

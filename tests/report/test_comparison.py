@@ -6,7 +6,7 @@ from mnist_exp.config import Stage
 from mnist_exp.records import Record
 from mnist_exp.report.comparison import comparison_table, print_comparison
 from mnist_exp.status import JobStatus
-from tests.report.samples import pipe, record, sweep_record, written
+from tests.support.sample_results import pipe, record, sweep_record, written
 
 
 def variants() -> list[Record]:

@@ -21,7 +21,7 @@ from mnist_exp.report.figures.legend import above
 from mnist_exp.results import JobResult, TrialResult
 from mnist_exp.status import JobStatus
 from mnist_exp.sweeps.ranking import Goal
-from tests.report.samples import METRIC, command_job, points, sweep_job
+from tests.support.sample_results import METRIC, command_job, points, sweep_job
 
 BLUE = (0x00, 0x72, 0xB2)
 VERMILLION = (0xD5, 0x5E, 0x00)
@@ -238,7 +238,7 @@ def test_as_many_labels_as_images_are_needed(
 
 def test_a_figure_that_cannot_be_written_is_our_own_error(tmp_path: Path):
     (tmp_path / "file").touch()
-    with pytest.raises(OutputsError, match="cannot be written"):
+    with pytest.raises(OutputsError, match="cannot write the figure"):
         learning_curves(command_job(), tmp_path / "file" / "curves.png")
     (tmp_path / "taken.png").mkdir()
     with pytest.raises(OutputsError, match=r"taken\.png"):

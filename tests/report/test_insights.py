@@ -7,7 +7,7 @@ from mnist_exp.metrics import MetricPoint
 from mnist_exp.report.insights import sweep_insights
 from mnist_exp.results import JobResult, TrialResult
 from mnist_exp.status import JobStatus
-from tests.report.samples import METRIC, points
+from tests.support.sample_results import METRIC, points
 
 
 def trial(

@@ -6,10 +6,10 @@ import pytest
 from rich.console import Console
 
 from mnist_exp.report.live import LiveObserver
-from mnist_exp.report.trial_table import trial_table, visible_trials
+from mnist_exp.report.trial_tables import live_table, visible_trials
 from mnist_exp.results import JobResult, TrialResult
 from mnist_exp.status import JobStatus
-from tests.report.samples import (
+from tests.support.sample_results import (
     METRIC,
     WHY,
     at_interval,
@@ -24,7 +24,7 @@ CODES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
 def ticking(step: float) -> Callable[[], float]:
-    """A clock that goes on by `step` seconds whenever it is read."""
+    """Return a clock that advances by `step` seconds at each reading."""
     now = [0.0]
 
     def clock() -> float:
@@ -55,7 +55,7 @@ def run_sweep(console: Console, clock: Callable[[], float]) -> list[str]:
     return written(console).splitlines()
 
 
-def test_a_pipe_gets_a_line_for_each_status_and_for_epochs_now_and_then():
+def test_a_pipe_gets_each_status_and_some_epochs():
     lines = run_job(pipe(), ticking(0.5))
     assert lines[:3] == ["train_1: Queued", "train_1: Preparing", "train_1: Running"]
     assert lines[-1].startswith("train_1: Completed: training_acc=")
@@ -64,7 +64,7 @@ def test_a_pipe_gets_a_line_for_each_status_and_for_epochs_now_and_then():
     assert epochs[:3] == [1, 5, 9]
 
 
-def test_a_slow_jobs_every_epoch_is_told():
+def test_a_pipe_gets_every_epoch_of_a_slow_job():
     lines = run_job(pipe(), ticking(5))
     assert sum("epoch" in line for line in lines) == 20
 
@@ -75,19 +75,19 @@ def test_a_pipe_gets_no_control_codes_and_no_line_is_broken():
         assert any(len(line) > 40 for line in lines)
 
 
-def test_a_pipe_hears_of_each_trials_start_decision_and_end():
+def test_a_pipe_gets_the_start_reason_and_end_of_each_trial():
     lines = run_sweep(pipe(), ticking(0.5))
     assert lines[0] == "sweep_1: Running"
     assert lines[-1].startswith("sweep_1: Completed")
     assert "trial 0: Running: batch_size=" in "\n".join(lines)
-    # The first of the two that were cut says why; the reason is the same for both.
+    # Two trials were cut for the same reason, which is printed once.
     assert f"trial 3 Canceled: {WHY}" in lines
     assert "trial 5 Failed: exit code 1" in lines
     assert [line for line in lines if line.startswith("trial 0: Completed: best 0.")]
     assert [line for line in lines if re.match(r"trial \d: interval \d+/20: validation_acc", line)]
 
 
-def test_a_decision_that_the_workspace_told_is_not_told_again():
+def test_a_reason_is_printed_only_once():
     console, job = pipe(), sweep_job(4)
     with LiveObserver(console, METRIC) as observer:
         observer.message(f"trial 3 {WHY}")
@@ -118,7 +118,7 @@ def test_a_failed_job_says_why():
     assert written(console) == "train_1: Failed: exit code 1\n"
 
 
-def test_a_terminal_gets_a_bar_that_is_gone_at_the_end():
+def test_a_terminal_gets_a_bar_that_disappears_at_the_end():
     console = terminal()
     run_job(console, ticking(1))
     text = written(console)
@@ -138,7 +138,7 @@ def test_a_terminal_keeps_the_picture_when_an_error_ends_the_job():
     assert "5/20 epochs" in written(console)
 
 
-def test_a_terminal_shows_trials_in_a_table_and_decisions_above():
+def test_a_terminal_shows_trials_in_a_table_and_reasons_above():
     console = terminal()
     run_sweep(console, ticking(1))
     text = CODES.sub("", written(console))
@@ -147,7 +147,7 @@ def test_a_terminal_shows_trials_in_a_table_and_decisions_above():
     assert re.search(r"\n +5 +Failed +\d+", text)
 
 
-def test_the_time_of_a_trial_goes_on_while_it_logs_nothing():
+def test_the_time_of_a_running_trial_advances_without_log_events():
     now, console = [0.0], terminal(width=100)
     trial = TrialResult("sweep_1_0", JobStatus.RUNNING, {"x": 1}, duration_s=2.0)
     ended = TrialResult("sweep_1_1", JobStatus.COMPLETED, {"x": 1}, duration_s=3.0)
@@ -170,7 +170,7 @@ def test_a_dumb_terminal_gets_plain_lines():
     assert not CODES.search(written(console))
 
 
-def test_no_color_leaves_the_words():
+def test_no_color_keeps_the_text():
     console = terminal(no_color=True)
     run_sweep(console, ticking(1))
     assert "\x1b[32m" not in written(console)
@@ -181,7 +181,7 @@ def test_no_color_leaves_the_words():
 @pytest.mark.parametrize("trials", [8, 100])
 def test_the_live_table_fits_the_terminal(width: int, trials: int):
     console = pipe(width)
-    console.print(trial_table(sweep_job(trials), width, 15, 20))
+    console.print(live_table(sweep_job(trials), width, 15, 20))
     lines = written(console).splitlines()
     assert max(map(len, lines)) <= width
     assert len(lines) <= 15 + 5
@@ -191,7 +191,7 @@ def test_the_live_table_fits_the_terminal(width: int, trials: int):
 
 def test_the_tutorials_parameters_have_columns_in_80_characters():
     console = pipe(80)
-    console.print(trial_table(sweep_job(), 80, 15, 20))
+    console.print(live_table(sweep_job(), 80, 15, 20))
     assert "learning_" in written(console)
     assert "learning_rate=" not in written(console)
 
@@ -209,7 +209,7 @@ def test_running_trials_and_the_best_are_shown_before_others():
     assert len(visible_trials(job, 0)) == 1
 
 
-def test_no_status_is_cut_and_no_name_folded_where_there_is_room():
+def test_statuses_and_names_are_complete_if_there_is_room():
     job = sweep_job(2)
     trials = [
         replace(
@@ -220,12 +220,12 @@ def test_no_status_is_cut_and_no_name_folded_where_there_is_room():
         for trial in job.trials
     ]
     console = pipe(80)
-    console.print(trial_table(replace(job, trials=trials), 80, 20))
+    console.print(live_table(replace(job, trials=trials), 80, 20))
     for words in ("CancelRequested", "lr_x", "{kind=a x=0.7899}"):
         assert words in written(console)
 
 
-def test_a_terminal_says_how_many_trials_there_may_be():
+def test_a_terminal_shows_the_maximum_number_of_trials():
     console, job = terminal(), sweep_job(4)
     with LiveObserver(console, METRIC, 20, trials=9) as observer:
         observer.job_changed(replace(job, status=JobStatus.RUNNING))

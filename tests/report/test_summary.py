@@ -7,7 +7,7 @@ from mnist_exp.config import Stage
 from mnist_exp.records import Record
 from mnist_exp.report.summary import print_overview, print_summary
 from mnist_exp.status import JobStatus
-from tests.report.samples import WHY, pipe, record, sweep_record, terminal, written
+from tests.support.sample_results import WHY, pipe, record, sweep_record, terminal, written
 
 ENDPOINT = {
     "name": "tff-dnn-endpoint-0123abcd",
@@ -45,7 +45,7 @@ def test_a_training_run_in_a_few_lines(tmp_path: Path, monkeypatch: pytest.Monke
     ]
 
 
-def test_a_training_run_tells_its_speed_and_where_it_went_on():
+def test_a_training_run_shows_its_speed_and_the_resumed_epoch():
     speed = {
         "images_per_second": 12345.6,
         "device": "CPU (2 cores)",
@@ -61,7 +61,7 @@ def test_a_training_run_tells_its_speed_and_where_it_went_on():
 
 
 @pytest.mark.parametrize("odd", ["fast", 7, [], {}, None, {"images_per_second": "many"}])
-def test_what_another_script_says_of_its_speed_is_left_alone(odd: object):
+def test_an_unknown_format_of_the_speed_is_ignored(odd: object):
     text = summary(record(insights={"speed": odd, "resumed_from": odd if odd != 7 else "7"}))
     assert "speed" not in text
     assert "resumed" not in text
@@ -77,7 +77,7 @@ def test_a_failed_stage_says_why_and_suggests_nothing():
     assert "next" not in text
 
 
-def test_a_sweep_ranks_its_trials_and_tells_why_some_were_cut():
+def test_a_sweep_ranks_its_trials_and_shows_why_some_were_cut():
     text = summary(sweep_record())
     lines = text.splitlines()
     assert "  best        trial " in text
@@ -86,7 +86,7 @@ def test_a_sweep_ranks_its_trials_and_tells_why_some_were_cut():
     assert [row[0] for row in rows] == [str(place) for place in range(1, 9)]
     best = [float(row[-2]) for row in rows]
     assert best == sorted(best, reverse=True)
-    # What was the same for several is said once.
+    # A reason that several trials share is printed once.
     (cut,) = [line for line in lines if line.endswith(f": {WHY}")]
     assert cut.startswith("  trials ")
     assert "3" in cut.partition(":")[0]
@@ -135,7 +135,7 @@ def test_a_deployment_shows_how_to_call_it_without_its_key():
     assert text.splitlines()[-1].endswith("mnist-exp stage=invoke")
 
 
-def test_on_azure_the_key_is_asked_of_azure():
+def test_on_azure_the_key_comes_from_the_azure_command():
     text = summary(record(Stage.deploy, name="mine", workspace="azure", endpoint=ENDPOINT))
     assert "KEY=$(az ml online-endpoint get-credentials --name mine" in text
     assert text.splitlines()[-1].endswith("mnist-exp stage=invoke workspace=azure")

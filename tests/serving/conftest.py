@@ -1,39 +1,39 @@
-"""Endpoints that the tests of a module share."""
+"""Endpoints that the tests of a module share, and endpoints of a single test."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from mnist_exp.specs import RequestSettings
-from tests.serving.service import Service, serve
+from mnist_exp.config import RequestSettingsConfig
+from tests.support.scoring_service import Service, serve
 
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """Azure's default: one call at a time."""
-    yield from serve(tmp_path_factory.mktemp("service"), RequestSettings(20_000, 1))
+    """An endpoint with Azure's default: one request at a time. Tests only read it."""
+    yield from serve(tmp_path_factory.mktemp("service"), RequestSettingsConfig(20_000, 1))
 
 
 @pytest.fixture(scope="module")
-def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """Two calls at a time."""
-    yield from serve(tmp_path_factory.mktemp("pair"), RequestSettings(20_000, 2))
+def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """An endpoint with a request_timeout_ms that a test can wait for."""
+    yield from serve(tmp_path_factory.mktemp("impatient"), RequestSettingsConfig(300, 1))
+
+
+@pytest.fixture(scope="module")
+def _shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    yield from serve(tmp_path_factory.mktemp("shared"), RequestSettingsConfig(20_000, 4))
 
 
 @pytest.fixture
-def blocked(tmp_path: Path) -> Iterator[Service]:
-    """One call at a time, to be blocked by the test."""
-    yield from serve(tmp_path, RequestSettings(20_000, 1))
+def changeable(_shared: Service) -> Iterator[Service]:
+    """An endpoint with four requests at a time that the test may change; restored afterwards."""
+    yield _shared
+    _shared.restore()
 
 
 @pytest.fixture
 def own(tmp_path: Path) -> Iterator[Service]:
-    """An endpoint that the test may change."""
-    yield from serve(tmp_path, RequestSettings(20_000, 4))
-
-
-@pytest.fixture(scope="module")
-def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A time limit that a test can wait for."""
-    yield from serve(tmp_path_factory.mktemp("hasty"), RequestSettings(300, 1))
+    """An endpoint for one test, which may kill its front or delete it."""
+    yield from serve(tmp_path, RequestSettingsConfig(20_000, 4))

@@ -1,4 +1,4 @@
-"""Keys and tokens, and changing them without an interruption."""
+"""Keys and tokens, and changes of them without an interruption."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -9,7 +9,7 @@ import pytest
 from mnist_exp.config import AuthMode, KeyName
 from mnist_exp.serving.access import access_check, new_token
 from mnist_exp.serving.files import Credentials
-from tests.serving.service import NAME, Service
+from tests.support.scoring_service import NAME, Service
 
 KEYS = Credentials("the primary key", "the secondary key")
 
@@ -19,22 +19,24 @@ def status(service: Service, secret: str) -> int:
 
 
 @pytest.mark.parametrize("which", list(KeyName))
-def test_a_regenerated_key_is_another_and_the_other_key_stays(own: Service, which: KeyName):
-    before = own.keys
-    own.update(regenerate_key=which)
-    after = own.keys
+def test_regenerating_a_key_changes_it_and_keeps_the_other(changeable: Service, which: KeyName):
+    before = changeable.keys
+    changeable.update(regenerate_key=which)
+    after = changeable.keys
     kept = KeyName.secondary if which is KeyName.primary else KeyName.primary
     assert getattr(before, kept) == getattr(after, kept)
-    assert status(own, getattr(before, which)) == 401
-    assert status(own, getattr(after, which)) == status(own, getattr(after, kept)) == 200
+    assert status(changeable, getattr(before, which)) == 401
+    assert (
+        status(changeable, getattr(after, which)) == status(changeable, getattr(after, kept)) == 200
+    )
 
 
-def test_a_key_is_regenerated_without_an_interruption_for_the_other(own: Service):
-    secret, begun, done = own.keys.secondary, Event(), Event()
+def test_regenerating_a_key_does_not_interrupt_users_of_the_other(changeable: Service):
+    secret, begun, done = changeable.keys.secondary, Event(), Event()
 
     def statuses() -> set[int]:
         found = set()
-        with own.client as client:
+        with changeable.client as client:
             while not done.is_set():
                 headers = {"authorization": f"Bearer {secret}"}
                 found.add(client.post("/score", content="none", headers=headers).status_code)
@@ -45,43 +47,43 @@ def test_a_key_is_regenerated_without_an_interruption_for_the_other(own: Service
         caller = pool.submit(statuses)
         assert begun.wait(30)
         for _ in range(3):
-            own.update(regenerate_key=KeyName.primary)
+            changeable.update(regenerate_key=KeyName.primary)
         done.set()
         assert caller.result() == {200}
 
 
-def test_a_token_opens_and_the_keys_do_not(own: Service):
-    own.update(auth_mode=AuthMode.aml_token)
-    keys = own.keys
-    assert status(own, keys.token) == 200
-    assert status(own, keys.primary) == status(own, keys.secondary) == 401
-    assert own.endpoints.invoke(NAME, b"none") is None
-    assert own.keys.token == keys.token
+def test_with_tokens_a_token_opens_and_keys_do_not(changeable: Service):
+    changeable.update(auth_mode=AuthMode.aml_token)
+    keys = changeable.keys
+    assert status(changeable, keys.token) == 200
+    assert status(changeable, keys.primary) == status(changeable, keys.secondary) == 401
+    assert changeable.endpoints.invoke(NAME, b"none") is None
+    assert changeable.keys.token == keys.token
 
 
-def test_a_token_expires_and_the_next_call_of_ours_has_a_new_one(own: Service):
-    own.update(auth_mode=AuthMode.aml_token, token_lifetime=1)
-    token = own.keys.token
+def test_an_expired_token_is_refused_and_invoke_gets_a_new_one(changeable: Service):
+    changeable.update(auth_mode=AuthMode.aml_token, token_lifetime=1)
+    token = changeable.keys.token
     deadline = time.monotonic() + 30
-    while status(own, token) != 401:
+    while status(changeable, token) != 401:
         assert time.monotonic() < deadline
-    assert own.endpoints.invoke(NAME, b"none") is None
-    assert own.keys.token != token
+    assert changeable.endpoints.invoke(NAME, b"none") is None
+    assert changeable.keys.token != token
 
 
-def test_a_new_primary_key_takes_all_tokens_back(own: Service):
-    own.update(auth_mode=AuthMode.aml_token)
-    token = own.keys.token
-    own.update(auth_mode=AuthMode.aml_token, regenerate_key=KeyName.primary)
-    assert status(own, token) == 401
-    assert status(own, own.keys.token) == 200
+def test_a_new_primary_key_revokes_all_tokens(changeable: Service):
+    changeable.update(auth_mode=AuthMode.aml_token)
+    token = changeable.keys.token
+    changeable.update(auth_mode=AuthMode.aml_token, regenerate_key=KeyName.primary)
+    assert status(changeable, token) == 401
+    assert status(changeable, changeable.keys.token) == 200
 
 
 def opens(token: str) -> bool:
     return access_check("aml_token", "mine", KEYS)(f"Bearer {token}".encode("latin-1"))
 
 
-def test_a_token_of_another_endpoint_or_key_or_time_opens_nothing():
+def test_a_token_of_another_endpoint_key_or_time_is_refused():
     later = time.time() + 60
     assert opens(new_token(KEYS.primary, "mine", later))
     assert not opens(new_token(KEYS.primary, "yours", later))
@@ -90,11 +92,11 @@ def test_a_token_of_another_endpoint_or_key_or_time_opens_nothing():
 
 
 @pytest.mark.parametrize("token", ["", ".", "a.b.c", "9" * 400, "9999999999.x.", "é.é.é"])
-def test_what_is_no_token_opens_nothing(token: str):
+def test_text_that_is_not_a_token_is_refused(token: str):
     assert not opens(token)
 
 
-def test_a_token_that_says_another_time_than_was_signed_opens_nothing():
+def test_a_token_with_a_changed_expiry_is_refused():
     expires, *rest = new_token(KEYS.primary, "mine", time.time() - 1).split(".")
     assert not opens(".".join([str(int(expires) + 100_000), *rest]))
 
@@ -113,5 +115,5 @@ def test_a_token_that_says_another_time_than_was_signed_opens_nothing():
         (b"", False),
     ],
 )
-def test_what_opens_with_keys(header: bytes, does_open: bool):
+def test_headers_that_open_an_endpoint_with_keys(header: bytes, does_open: bool):
     assert access_check("key", "mine", KEYS)(header) is does_open

@@ -11,11 +11,12 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from mnist_exp import __version__
-from mnist_exp.serving import protocol
+from mnist_exp.config import RequestSettingsConfig
+from mnist_exp.serving import http_limits
 from mnist_exp.serving.app import Application
 from mnist_exp.serving.exchange import PAYLOAD_LIMIT
-from mnist_exp.serving.protocol import HEAD_LIMIT
-from tests.serving.service import NAME, Service
+from mnist_exp.serving.http_limits import HEAD_LIMIT
+from tests.support.scoring_service import NAME, Service
 
 FAILED = "An unexpected error occurred in scoring script. Check the logs for more info."
 
@@ -59,20 +60,20 @@ def test_either_key_opens(service: Service):
 @pytest.mark.parametrize(
     "header", ["", "Bearer", "Bearer wrong", "Bearer é", "{key}", "Basic {key}"]
 )
-def test_without_the_key_it_is_401(service: Service, header: str):
+def test_a_wrong_key_or_scheme_is_401(service: Service, header: str):
     header = header.format(key=service.keys.primary)
     reply = service.score("none", authorization=header)
     assert reply.status_code == 401
     assert service.keys.primary not in reply.text
 
 
-def test_a_key_that_is_cut_or_longer_is_401(service: Service):
+def test_a_shortened_or_lengthened_key_is_401(service: Service):
     key = service.keys.primary
     for wrong in (key[:-1], key + "x", key[:10], key.swapcase()):
         assert service.score("none", authorization=f"Bearer {wrong}").status_code == 401
 
 
-def test_no_header_at_all_is_401(service: Service):
+def test_no_authorization_header_is_401(service: Service):
     with service.client as client:
         del client.headers["authorization"]
         assert client.post("/score").status_code == 401
@@ -82,14 +83,14 @@ def test_unknown_paths_are_404_and_other_methods_405(service: Service):
     with service.client as client:
         assert client.post("/other").status_code == 404
         assert client.get("/../keys.json").status_code == 404
-        # On a managed endpoint there is no CORS, so OPTIONS is one of them.
+        # A managed endpoint has no CORS, so it refuses OPTIONS too.
         for method in ("PUT", "DELETE", "PATCH", "OPTIONS"):
             reply = client.request(method, "/score")
             assert (reply.status_code, reply.headers["allow"]) == (405, "GET, POST")
             assert reply.json() == {"message": "Method not allowed"}
 
 
-def test_the_deployment_header_of_another_is_404(service: Service):
+def test_a_header_with_an_unknown_deployment_is_404(service: Service):
     header = "azureml-model-deployment"
     assert service.score("none", **{header: "blue"}).status_code == 200
     reply = service.score("none", **{header: "green"})
@@ -108,7 +109,7 @@ def test_a_body_that_is_not_utf8_is_the_containers_400(service: Service):
     assert "UTF-8" in reply.json()["message"]
 
 
-def test_a_body_up_to_the_limit_is_taken_and_beyond_it_413(service: Service):
+def test_a_body_beyond_the_limit_is_413(service: Service):
     assert service.score(b"x" * PAYLOAD_LIMIT).json()["size"] == PAYLOAD_LIMIT
     assert service.score(b"x" * (PAYLOAD_LIMIT + 1)).status_code == 413
 
@@ -120,12 +121,12 @@ def test_a_body_of_unknown_length_is_413_as_soon_as_it_is_too_large(service: Ser
 
     with service.client as client:
         assert client.post("/score", content=chunks()).status_code == 413
-        # The rest was discarded: the connection goes on.
+        # The rest of the body was discarded, so the connection still works.
         assert client.post("/score", content="none").status_code == 200
 
 
 @pytest.mark.parametrize("body", ["fail", "leave", "object"])
-def test_a_script_that_fails_is_424_with_the_containers_500(service: Service, body: str):
+def test_a_failing_script_is_424_with_the_containers_500(service: Service, body: str):
     reply = service.score(body)
     assert (reply.status_code, reply.json()) == (424, {"message": FAILED})
     assert reply.headers["ms-azureml-model-error-statuscode"] == "500"
@@ -137,16 +138,16 @@ def test_a_script_that_fails_is_424_with_the_containers_500(service: Service, bo
     assert good.headers["x-ms-server-version"] == f"mnist-exp/{__version__}"
 
 
-def test_what_the_script_raised_is_in_the_log_alone_under_the_requests_id(service: Service):
+def test_an_exception_of_the_script_is_only_in_the_log_with_the_request_id(service: Service):
     reply = service.score("fail")
     log = service.log.read_text()
     request_id = reply.headers["x-request-id"]
     assert f"request {request_id} failed: ValueError: a secret of the script" in log
-    assert 'score.py", line 17, in fail' in log.split(request_id)[1]
+    assert 'score.py", line 16, in fail' in log.split(request_id)[1]
     assert "secret" not in reply.text
 
 
-def test_an_answer_says_which_deployment_gave_it_and_how_long_run_took(service: Service):
+def test_an_answer_names_its_deployment_and_the_time_of_run(service: Service):
     reply = service.score("none")
     assert reply.headers["azureml-model-deployment"] == "blue"
     assert float(reply.headers["x-ms-run-fn-exec-ms"]) > 0
@@ -166,7 +167,7 @@ def test_swagger_needs_the_key_and_describes_score(service: Service):
         assert client.get("/swagger.json", headers={"authorization": ""}).status_code == 401
 
 
-def test_ids_are_given_and_the_clients_is_echoed(service: Service):
+def test_an_answer_has_ids_and_repeats_the_clients_id(service: Service):
     first = service.score("none", **{"x-ms-client-request-id": "mine"})
     second = service.score("none", authorization="")
     for reply in (first, second):
@@ -183,52 +184,53 @@ def test_a_client_id_of_more_than_100_characters_is_the_containers_431(service: 
     assert reply.headers["x-request-id"]
 
 
-def test_with_one_call_at_a_time_init_and_run_share_a_thread(service: Service):
+def test_with_one_request_at_a_time_init_and_run_share_a_thread(service: Service):
     assert service.score("thread").json() is True
 
 
-def test_as_many_calls_at_a_time_as_allowed(pair: Service):
+def test_a_worker_takes_several_requests_at_a_time(changeable: Service):
     with ThreadPoolExecutor() as pool:
-        assert [reply.json() for reply in pool.map(pair.score, ["meet"] * 2)] == ["met"] * 2
+        assert [reply.json() for reply in pool.map(changeable.score, ["meet"] * 2)] == ["met"] * 2
 
 
-def test_more_than_twice_as_many_pending_requests_are_429(blocked: Service):
+def test_more_than_twice_as_many_pending_requests_are_429(changeable: Service):
+    changeable.deploy(request_settings=RequestSettingsConfig(20_000, 1))
     with ThreadPoolExecutor(3) as pool:
-        replies = [pool.submit(blocked.score, "wait") for _ in range(3)]
+        replies = [pool.submit(changeable.score, "wait") for _ in range(3)]
         done, waiting = wait(replies, timeout=60, return_when=FIRST_COMPLETED)
         assert [reply.result().status_code for reply in done] == [429]
-        (blocked.gate / "open").touch()
+        (changeable.gate / "open").touch()
         assert [reply.result().json() for reply in waiting] == ["waited"] * 2
-    assert blocked.score("none").status_code == 200
+    assert changeable.score("none").status_code == 200
 
 
-def test_no_answer_in_time_is_408_and_the_process_lives_on(hasty: Service):
-    reply = hasty.score("wait")
+def test_no_answer_in_time_is_408_and_the_worker_stays(impatient: Service):
+    reply = impatient.score("wait")
     assert (reply.status_code, "request_timeout_ms, 300" in reply.text) == (408, True)
-    # It waits for the one that still runs, and is given up in its turn.
-    assert hasty.score("list").status_code == 408
-    (hasty.gate / "open").touch()
-    while hasty.score("none").status_code != 200:
+    # This request waits for the one that still runs, and times out too.
+    assert impatient.score("list").status_code == 408
+    (impatient.gate / "open").touch()
+    while impatient.score("none").status_code != 200:
         pass
-    assert hasty.score("list").status_code == 200
+    assert impatient.score("list").status_code == 200
 
 
-def test_a_slow_sender_is_408_and_blocks_nobody(hasty: Service):
-    before = hasty.endpoints.statistics(NAME)["blue"].failures
-    key = hasty.keys.primary.encode()
+def test_a_slow_sender_is_408_and_blocks_no_other_request(impatient: Service):
+    before = impatient.endpoints.statistics(NAME)["blue"].failures
+    key = impatient.keys.primary.encode()
     head = b"POST /score HTTP/1.1\r\nhost: x\r\nauthorization: Bearer " + key
-    with socket.create_connection(("127.0.0.1", hasty.port), timeout=60) as slow:
+    with socket.create_connection(("127.0.0.1", impatient.port), timeout=60) as slow:
         slow.sendall(head + b"\r\ncontent-length: 100\r\n\r\nlist")
-        assert hasty.score("list").status_code == 200
+        assert impatient.score("list").status_code == 200
         assert slow.recv(100).startswith(b"HTTP/1.1 408")
-        # It is hung up on: what it has not sent nobody wants any more.
+        # The endpoint closes the connection: nobody reads the rest of the body.
         while slow.recv(1000):
             pass
-    # It says nothing about the deployment.
-    assert hasty.endpoints.statistics(NAME)["blue"].failures == before
+    # The slow sender says nothing about the deployment.
+    assert impatient.endpoints.statistics(NAME)["blue"].failures == before
 
 
-def test_what_is_not_http_is_400_and_harms_nobody(service: Service):
+def test_a_message_that_is_not_http_is_400(service: Service):
     with socket.create_connection(("127.0.0.1", service.port), timeout=60) as wild:
         wild.sendall(b"\x16\x03\x01 nonsense\r\n\r\n")
         answer = wild.recv(1000)
@@ -238,7 +240,7 @@ def test_what_is_not_http_is_400_and_harms_nobody(service: Service):
     assert service.score("none").status_code == 200
 
 
-def test_headers_without_end_are_431_and_harm_nobody(service: Service):
+def test_endless_headers_are_431(service: Service):
     with socket.create_connection(("127.0.0.1", service.port), timeout=60) as wild:
         wild.sendall(b"POST /score HTTP/1.1\r\nx: " + b"x" * (HEAD_LIMIT + 10))
         answer = wild.recv(1000)
@@ -249,11 +251,11 @@ def test_headers_without_end_are_431_and_harm_nobody(service: Service):
     assert service.score("none").status_code == 200
 
 
-def test_large_headers_below_the_limit_are_taken(service: Service):
+def test_large_headers_below_the_limit_are_accepted(service: Service):
     assert service.score("none", x="x" * (HEAD_LIMIT // 2)).status_code == 200
 
 
-def test_requests_sent_at_once_are_answered_in_turn(service: Service):
+def test_pipelined_requests_are_answered_in_order(service: Service):
     key = service.keys.primary.encode()
     one = b"POST /score HTTP/1.1\r\nhost: x\r\nauthorization: Bearer " + key
     one += b"\r\ncontent-length: 4\r\n\r\nnone"
@@ -267,14 +269,14 @@ def test_requests_sent_at_once_are_answered_in_turn(service: Service):
     assert answers.count(b"HTTP/1.1 200 OK") == 1000
 
 
-def test_a_head_that_does_not_come_is_hung_up_on(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(protocol, "HEAD_TIMEOUT_S", 0.05)
-    nobody: Any = None
-    config = uvicorn.Config(Application(nobody), http=protocol.LimitedProtocol)  # type: ignore[arg-type]
+def test_a_connection_whose_headers_never_arrive_is_closed(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(http_limits, "HEAD_TIMEOUT_S", 0.05)
+    no_endpoint: Any = None
+    config = uvicorn.Config(Application(no_endpoint), http=http_limits.LimitedProtocol)  # type: ignore[arg-type]
 
     async def wait_for_the_end() -> bytes:
-        def connected() -> protocol.LimitedProtocol:
-            return protocol.LimitedProtocol(config, ServerState(), {})
+        def connected() -> http_limits.LimitedProtocol:
+            return http_limits.LimitedProtocol(config, ServerState(), {})
 
         server = await asyncio.get_running_loop().create_server(connected, "127.0.0.1", 0)
         async with server:

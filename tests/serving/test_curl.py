@@ -1,4 +1,4 @@
-"""The contract's rows once more, asked with curl: another client, another view of HTTP."""
+"""The contract of a request once more with curl, an independent HTTP client."""
 
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from pathlib import Path
@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from mnist_exp import __version__
+from mnist_exp.config import RequestSettingsConfig
 from mnist_exp.serving.exchange import PAYLOAD_LIMIT
-from tests.serving.service import Service
+from tests.support.scoring_service import Service
 from tests.support.waiting import eventually
 
 DEPLOYMENT = "azureml-model-deployment"
@@ -30,7 +31,7 @@ DEPLOYMENT = "azureml-model-deployment"
         (["-H", "authorization:"], "/swagger.json", " 401"),
     ],
 )
-def test_what_a_request_gets(service: Service, arguments: list[str], path: str, answer: str):
+def test_answers(service: Service, arguments: list[str], path: str, answer: str):
     assert service.curl(*arguments, path=path).endswith(answer)
 
 
@@ -48,7 +49,7 @@ def test_swagger(service: Service, query: str):
         (b"list", ["-H", "x-ms-client-request-id: " + "x" * 101], "431"),
     ],
 )
-def test_what_the_container_said_is_in_two_headers(
+def test_two_headers_give_the_containers_answer(
     service: Service, tmp_path: Path, body: bytes, more: list[str], container: str
 ):
     (tmp_path / "body").write_bytes(body)
@@ -75,7 +76,7 @@ def test_a_body_that_is_too_large(service: Service, tmp_path: Path):
     assert service.curl("-H", "transfer-encoding: chunked", "-d", f"@{large}").endswith(" 413")
 
 
-def test_traffic_the_header_past_it_and_copies(own: Service):
+def test_traffic_deployment_header_and_mirror(own: Service):
     own.deploy("green")
     own.update(traffic={"blue": 0})
     assert own.curl("-d", "note").endswith(" 404")
@@ -86,23 +87,24 @@ def test_traffic_the_header_past_it_and_copies(own: Service):
     eventually(lambda: own.noted("green") > before)
 
 
-def test_a_worker_that_ends_under_a_request(own: Service):
-    assert own.curl("-d", "die").endswith(" 502")
-    assert own.curl("-d", "none") == "null 200"
+def test_a_request_that_kills_its_workers(changeable: Service):
+    assert changeable.curl("-d", "die").endswith(" 502")
+    assert changeable.curl("-d", "none") == "null 200"
 
 
-def test_requests_that_are_too_many(blocked: Service):
+def test_too_many_requests(changeable: Service):
+    changeable.deploy(request_settings=RequestSettingsConfig(20_000, 1))
     with ThreadPoolExecutor(3) as pool:
-        replies = [pool.submit(blocked.curl, "-d", "wait") for _ in range(3)]
+        replies = [pool.submit(changeable.curl, "-d", "wait") for _ in range(3)]
         wait(replies, return_when=FIRST_COMPLETED)
-        (blocked.gate / "open").touch()
+        (changeable.gate / "open").touch()
         statuses = sorted(reply.result()[-3:] for reply in replies)
     assert statuses == ["200", "200", "429"]
 
 
-def test_a_request_that_takes_too_long(hasty: Service):
-    (hasty.gate / "open").unlink(missing_ok=True)
-    assert hasty.curl("-d", "wait").endswith(" 408")
-    (hasty.gate / "open").touch()
-    while hasty.score("none").status_code != 200:
+def test_a_request_that_takes_too_long(impatient: Service):
+    (impatient.gate / "open").unlink(missing_ok=True)
+    assert impatient.curl("-d", "wait").endswith(" 408")
+    (impatient.gate / "open").touch()
+    while impatient.score("none").status_code != 200:
         pass

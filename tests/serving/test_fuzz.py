@@ -1,4 +1,4 @@
-"""Requests that nobody should send: only documented statuses, no crash, no growth."""
+"""Malformed requests: only documented statuses, no crash, no growth of memory."""
 
 import contextlib
 import json
@@ -10,14 +10,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from mnist_exp.config import RequestSettingsConfig
 from mnist_exp.serving.swagger import ANSWERS
-from mnist_exp.specs import RequestSettings
 from mnist_exp.workspaces.local.endpoints.server_processes import servers_below
-from tests.serving.digits import serve_digits
-from tests.serving.service import Service
+from tests.serving.digits_service import serve_digits
+from tests.support.scoring_service import Service
 
 SHORT, LONG = 500, 10_000
-#: Bytes that all processes together may grow by: what allocators keep.
+#: Bytes by which the memory of all processes together may grow, since allocators keep some.
 GROWTH = 30e6
 PATIENCE_S = 60
 
@@ -100,13 +100,13 @@ tricks = st.lists(
 )
 
 
-# A body of a hundred kilobytes is what this is about.
+# These tests need bodies of a hundred kilobytes.
 pytestmark = pytest.mark.filterwarnings("ignore:Generating overly large repr")
 
 
 @pytest.fixture(scope="module")
 def digits(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    yield from serve_digits(tmp_path_factory.mktemp("digits"), RequestSettings(2_000, 4))
+    yield from serve_digits(tmp_path_factory.mktemp("digits"), RequestSettingsConfig(2_000, 4))
 
 
 def status_of(service: Service, message: bytes) -> int | None:
@@ -122,7 +122,7 @@ def status_of(service: Service, message: bytes) -> int | None:
                 if not more:
                     break
                 received += more
-        # What was refused early is not read to its end.
+        # The endpoint refused the request early, and did not read it to its end.
         except (ConnectionResetError, BrokenPipeError):
             pass
     received = received.removeprefix(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -143,7 +143,7 @@ def fuzz(service: Service, count: int) -> None:
     def ask(method: bytes, path: bytes, extra: list[bytes], body: bytes, is_plain: bool) -> None:
         head = [b"Host: x", b"Authorization: Bearer " + key, b"Content-Length: %d" % len(body)]
         if is_plain:
-            # The way to the scoring script, that most of the others do not find.
+            # Reach the scoring script, which most of the other requests do not.
             method, path, extra = b"POST", b"/score", []
         lines = [method + b" " + path + b" HTTP/1.1", *head, *extra]
         status = status_of(service, b"\r\n".join(lines) + b"\r\n\r\n" + body)

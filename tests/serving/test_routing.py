@@ -1,13 +1,13 @@
-"""Who answers: traffic, the deployment header, mirroring; over real sockets."""
+"""The deployment that answers: traffic, header, mirror; over real sockets."""
 
 from collections import Counter
 
 import pytest
 
+from mnist_exp.config import RequestSettingsConfig
 from mnist_exp.errors import ConfigError
 from mnist_exp.serving.routing import Routing
-from mnist_exp.specs import RequestSettings
-from tests.serving.service import Service
+from tests.support.scoring_service import Service
 from tests.support.waiting import eventually
 
 HEADER = "azureml-model-deployment"
@@ -21,7 +21,7 @@ def two(service: Service) -> Service:
 
 
 @pytest.fixture(autouse=True)
-def as_before(two: Service):
+def restored(two: Service):
     yield
     two.update(traffic={"blue": 100}, mirror_traffic={"green": 0})
 
@@ -58,7 +58,7 @@ def test_traffic_that_breaks_a_rule_changes_nothing(two: Service, traffic: dict[
     assert two.score("note").json() == "blue"
 
 
-def test_copies_go_to_the_mirror_and_their_answers_nowhere(two: Service):
+def test_copies_go_to_the_mirror_and_their_answers_are_discarded(two: Service):
     two.update(mirror_traffic={"green": 50})
     before = two.noted("green")
     with two.client as client:
@@ -67,13 +67,13 @@ def test_copies_go_to_the_mirror_and_their_answers_nowhere(two: Service):
     eventually(lambda: 50 < two.noted("green") - before < 150)
 
 
-def test_what_the_header_routes_is_not_mirrored(two: Service):
+def test_a_request_with_the_header_is_not_mirrored(two: Service):
     two.update(mirror_traffic={"green": 50})
     with two.client as client:
         for _ in range(50):
             client.post("/score", content="note", headers={HEADER: "blue"})
         before = two.noted("green")
-        # One that is routed to green itself comes after all copies that there could be.
+        # This request to green arrives after any copy that there could be.
         client.post("/score", content="note", headers={HEADER: "green"})
     assert two.noted("green") == before + 1
 
@@ -92,16 +92,16 @@ def test_a_mirror_that_breaks_a_rule_is_refused(two: Service, mirror: dict[str, 
 
 
 def test_a_mirror_that_hangs_or_fails_does_not_slow_the_live_answer(own: Service):
-    # More copies than may be pending there: the others are dropped.
+    # More copies than may be pending: the endpoint drops the others.
     sleeps = "import time\ndef init(): pass\ndef run(raw_data): time.sleep(600)"
-    own.deploy("green", sleeps, request_settings=RequestSettings(1000, 1))
+    own.deploy("green", sleeps, request_settings=RequestSettingsConfig(1000, 1))
     own.update(mirror_traffic={"green": 50})
     with own.client as client:
         assert {client.post("/score", content="note").status_code for _ in range(100)} == {200}
     own.update(mirror_traffic={"green": 0})
 
 
-def test_shares_are_drawn_as_they_are_and_never_for_0_percent():
+def test_deployments_are_drawn_by_their_percent_and_never_at_0():
     routing = Routing({"blue": 90, "green": 10, "red": 0}, {"green": 0})
     drawn = Counter(routing.deployment() for _ in range(10_000))
     assert 800 < drawn["green"] < 1200

@@ -20,7 +20,7 @@ def script(folder: Path, source: str, name: str = "score.py") -> ScoringScript:
     return ScoringScript(folder, name)
 
 
-def test_a_script_may_import_what_stands_beside_it_and_at_the_root(tmp_path: Path):
+def test_a_script_may_import_from_its_folder_and_the_code_folder(tmp_path: Path):
     (tmp_path / "at_the_root.py").write_text("A = 1")
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub" / "beside_it.py").write_text("B = 2")
@@ -44,7 +44,7 @@ def test_without_init_or_run_it_is_an_error_that_names_it(tmp_path: Path, missin
         script(tmp_path, source).load()
 
 
-def test_another_file_than_python_is_an_error(tmp_path: Path):
+def test_a_file_that_is_not_python_is_an_error(tmp_path: Path):
     with pytest.raises(ImportError, match=r"must end in \.py"):
         script(tmp_path, "", "score.txt").load()
 
@@ -66,7 +66,7 @@ def test_run_before_load_is_an_error(tmp_path: Path):
         ("import no_such_package", "No module named 'no_such_package'"),
     ],
 )
-def test_a_missing_package_of_azures_is_told_with_the_remedy(
+def test_a_missing_package_of_azure_is_reported_with_a_remedy(
     tmp_path: Path, source: str, remedy: str
 ):
     with pytest.raises(ImportError, match=remedy) as caught:

@@ -1,4 +1,4 @@
-"""A stream of requests while green is rolled out, workers are killed and a key changes."""
+"""Many requests while green is rolled out, workers are killed and a key is regenerated."""
 
 import http.client
 import itertools
@@ -15,30 +15,29 @@ from dataclasses import dataclass, field
 import psutil
 import pytest
 
-from mnist_exp.config import KeyName
+from mnist_exp.config import KeyName, RequestSettingsConfig
 from mnist_exp.serving.swagger import ANSWERS
-from mnist_exp.specs import RequestSettings
 from mnist_exp.workspaces.local.endpoints.server_processes import servers_below
-from tests.serving.service import NAME, Service, serve
+from tests.support.scoring_service import NAME, Service, serve
 
 CONNECTIONS = 8
-#: Answers with what it was asked: an answer to another's request is seen.
+#: Repeats the request in its answer, so that an answer to another request is noticed.
 ECHO = "import json\ndef init(): pass\ndef run(raw_data): return [json.loads(raw_data), '{}']\n"
-SETTINGS = RequestSettings(20_000, 16)
+SETTINGS = RequestSettingsConfig(20_000, 16)
 
 
 @dataclass
 class Met:
-    """What the callers met."""
+    """The results that the callers saw."""
 
     statuses: Counter[int] = field(default_factory=Counter)
     colours: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
     front: int = 0
-    #: By deployment the worker that is not killed, so that its memory can be watched.
+    #: Deployment -> the worker that is not killed, so that its memory can be watched.
     spared: dict[str, int] = field(default_factory=dict)
-    #: Bytes of a process at a share of all requests; by its id.
+    #: Process id -> share of all requests and bytes of memory at that time.
     memory: dict[int, list[tuple[float, int]]] = field(default_factory=dict)
 
 
@@ -91,7 +90,7 @@ def run(service: Service, requests: int, kill_every_s: float) -> Met:
             share = sum(met.statuses.values()) / requests
             statistics = service.endpoints.statistics(NAME).values()
             for pid in [met.front, *(pid for one in statistics for pid in one.processes)]:
-                # Between two looks it may be killed.
+                # The process may have been killed since the statistics were read.
                 with suppress(psutil.NoSuchProcess):
                     memory = psutil.Process(pid).memory_info().rss
                     met.memory.setdefault(pid, []).append((share, memory))
@@ -110,7 +109,7 @@ def run(service: Service, requests: int, kill_every_s: float) -> Met:
 
 
 def change(service: Service, done: threading.Event) -> None:
-    """Roll green out, and make the key anew that the callers do not use."""
+    """Roll green out, and regenerate the key that the callers do not use."""
     service.deploy("green", ECHO.format("green"), instance_count=2, request_settings=SETTINGS)
     service.update(mirror_traffic={"green": 50})
     service.update(regenerate_key=KeyName.primary)
@@ -131,10 +130,10 @@ def check(met: Met, requests: int) -> None:
 
 
 def check_memory(met: Met) -> None:
-    """Of each process that was not killed: no more in the last quarter than in the second."""
+    """Check that no process used more memory in the last quarter than in the second."""
     grown, compared = {}, set()
     for pid, seen in met.memory.items():
-        # What takes a killed worker's place is seen while it imports.
+        # Skip a worker that replaced a killed one: it was still importing when first seen.
         if seen[0][0] > 0.25 and pid not in met.spared.values():
             continue
         second, last = (

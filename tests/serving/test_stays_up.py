@@ -1,4 +1,4 @@
-"""Crashes and kills: what comes back, what is answered meanwhile, and what is left."""
+"""Crashes and kills: restarts, the answers meanwhile, and no processes left behind."""
 
 import os
 import signal
@@ -11,14 +11,15 @@ import httpx
 import psutil
 import pytest
 
+from mnist_exp.config import ProbeConfig, RequestSettingsConfig
 from mnist_exp.errors import EndpointError
-from mnist_exp.serving.worker_pool import CRASHES, FIRST_DELAY_S, delay_s
-from mnist_exp.specs import EndpointSpec, ProbeSettings, RequestSettings
+from mnist_exp.serving.worker_pool import FIRST_DELAY_S
+from mnist_exp.specs import EndpointSpec
 from mnist_exp.workspaces.local.endpoints.server_processes import processes_below, servers_below
-from tests.serving.service import NAME, Service
+from tests.support.scoring_service import NAME, Service
 from tests.support.waiting import eventually
 
-#: Ends when the gate says so, and so do those that take its place; nothing is said after farewell.
+#: Each worker ends when the gate says so; `farewell` is its last line.
 DIES_LATER = """
 import os, pathlib, threading, time
 
@@ -42,30 +43,7 @@ def die():
 def run(raw_data):
     return 1
 """
-#: The others end, when the gate says so, as soon as they have started.
-ONE_STAYS = """
-import os, pathlib, threading, time
-
-FOLDER = pathlib.Path(os.environ["GATE"])
-answer = "the first"
-
-def init():
-    global answer
-    try:
-        (FOLDER / "first").touch(exist_ok=False)
-    except FileExistsError:
-        answer = "another"
-        threading.Thread(target=wait_and_die, daemon=True).start()
-
-def wait_and_die():
-    while not (FOLDER / "die").exists():
-        time.sleep(0.01)
-    os._exit(9)
-
-def run(raw_data):
-    return answer
-"""
-#: Children of all sorts; the last leaves no trace of where it comes from.
+#: Four child processes; the last is an orphan process in a session of its own.
 CHILDREN = """
 import subprocess
 pids = []
@@ -91,133 +69,99 @@ def front(service: Service) -> int:
     return found
 
 
-def test_a_killed_worker_is_replaced(own: Service):
-    (before,) = workers(own)
+def test_a_killed_worker_is_replaced(changeable: Service):
+    (before,) = workers(changeable)
     os.kill(before, signal.SIGKILL)
-    assert own.score("none").status_code == 200
-    (after,) = workers(own)
+    assert changeable.score("none").status_code == 200
+    (after,) = workers(changeable)
     assert after != before
-    assert own.endpoints.statistics(NAME)["blue"].restarts == 1
+    assert changeable.endpoints.statistics(NAME)["blue"].restarts == 1
 
 
-def test_a_request_whose_worker_is_killed_goes_to_the_next(own: Service):
+def test_a_request_whose_worker_is_killed_goes_to_another_worker(changeable: Service):
     with ThreadPoolExecutor() as pool:
-        answer = pool.submit(own.score, "wait")
-        eventually((own.gate / "begun-blue").exists)
-        (own.gate / "begun-blue").unlink()
-        os.kill(workers(own)[0], signal.SIGKILL)
-        eventually((own.gate / "begun-blue").exists)
-        (own.gate / "open").touch()
+        answer = pool.submit(changeable.score, "wait")
+        eventually((changeable.gate / "begun-blue").exists)
+        (changeable.gate / "begun-blue").unlink()
+        os.kill(workers(changeable)[0], signal.SIGKILL)
+        eventually((changeable.gate / "begun-blue").exists)
+        (changeable.gate / "open").touch()
         assert answer.result().json() == "waited"
 
 
-def test_a_request_that_kills_two_workers_is_502_and_the_rest_is_answered(own: Service):
-    reply = own.score("die")
+def test_a_request_that_kills_two_workers_is_502(changeable: Service):
+    reply = changeable.score("die")
     assert (reply.status_code, reply.headers["azureml-model-deployment"]) == (502, "blue")
-    assert own.score("none").status_code == 200
+    assert changeable.score("none").status_code == 200
 
 
-def test_callers_cannot_take_a_deployment_down(own: Service):
-    # Six workers ended, one after the other.
-    assert [own.score("die").status_code for _ in range(3)] == [502] * 3
-    assert own.score("none").status_code == 200
-    assert own.endpoints.get(NAME).deployments[0].provisioning_state == "Succeeded"
-
-
-@pytest.mark.parametrize(
-    ("ends", "seconds"), [(0, 0), (1, 0), (2, 0.2), (3, 0.4), (6, 3.2), (8, 10), (5_000, 10)]
-)
-def test_a_worker_that_ends_again_and_again_is_started_later_and_later(ends, seconds):
-    assert delay_s(ends) == pytest.approx(seconds)
-
-
-def test_one_worker_in_a_crash_loop_does_not_end_the_others(own: Service):
-    # Whoever comes first stays, and all that come after it end.
-    own.deploy(script=ONE_STAYS, instance_count=2)
-    (own.gate / "die").touch()
-    eventually(lambda: own.endpoints.statistics(NAME)["blue"].restarts > CRASHES)
-    assert own.score("x").json() == "the first"
-    assert own.endpoints.get(NAME).deployments[0].provisioning_state == "Succeeded"
-
-
-def test_instances_are_processes_and_one_works_while_the_other_is_replaced(own: Service):
-    own.deploy(instance_count=2, request_settings=RequestSettings(20_000, 1))
-    assert len(workers(own)) == 2
+def test_one_instance_works_while_the_other_is_replaced(changeable: Service):
+    changeable.deploy(instance_count=2, request_settings=RequestSettingsConfig(20_000, 1))
+    assert len(workers(changeable)) == 2
     with ThreadPoolExecutor() as pool:
-        held = pool.submit(own.score, "wait")
-        eventually((own.gate / "begun-blue").exists)
-        busy = {process.pid for process in map(psutil.Process, workers(own))}
-        free = own.score("pid").json()
+        held = pool.submit(changeable.score, "wait")
+        eventually((changeable.gate / "begun-blue").exists)
+        busy = {process.pid for process in map(psutil.Process, workers(changeable))}
+        free = changeable.score("pid").json()
         (other,) = busy - {free}
         os.kill(free, signal.SIGKILL)
-        assert own.score("none").status_code == 200
-        assert other in workers(own)
-        (own.gate / "open").touch()
+        assert changeable.score("none").status_code == 200
+        assert other in workers(changeable)
+        (changeable.gate / "open").touch()
         assert held.result().json() == "waited"
 
 
-def test_as_many_pending_requests_as_all_instances_together_may_have(own: Service):
-    own.deploy(instance_count=2, request_settings=RequestSettings(20_000, 1))
+def test_the_limit_of_pending_requests_counts_all_instances(changeable: Service):
+    changeable.deploy(instance_count=2, request_settings=RequestSettingsConfig(20_000, 1))
     with ThreadPoolExecutor(5) as pool:
-        replies = [pool.submit(own.score, "wait") for _ in range(5)]
+        replies = [pool.submit(changeable.score, "wait") for _ in range(5)]
         eventually(lambda: any(reply.done() for reply in replies))
-        (own.gate / "open").touch()
+        (changeable.gate / "open").touch()
         statuses = sorted(reply.result().status_code for reply in replies)
     assert statuses == [200, 200, 200, 200, 429]
 
 
-def test_a_crash_loop_is_failed_with_its_last_words_and_503(own: Service):
-    own.deploy(script=DIES_LATER)
+def test_a_crash_loop_fails_the_deployment_with_503_and_its_last_log_line(changeable: Service):
+    changeable.deploy(script=DIES_LATER)
     began = time.monotonic()
-    (own.gate / "die").touch()
-    eventually(lambda: own.endpoints.get(NAME).deployments[0].provisioning_state == "Failed")
-    (deployment,) = own.endpoints.get(NAME).deployments
+    (changeable.gate / "die").touch()
+    eventually(lambda: changeable.endpoints.get(NAME).deployments[0].provisioning_state == "Failed")
+    (deployment,) = changeable.endpoints.get(NAME).deployments
     assert (
-        "a worker ended 5 times in a row (exit code 9); its last words: farewell" in deployment.why
+        "a worker ended 5 times in a row (exit code 9); last log line: farewell" in deployment.why
     )
-    # Later and later: before the second new start 0.2 s, then twice as long each time.
+    # The second restart waits for FIRST_DELAY_S, and each further one for twice as long.
     assert time.monotonic() - began > FIRST_DELAY_S * (1 + 2 + 4)
-    eventually(lambda: not workers(own))
-    assert own.score("none").status_code == 503
-    with own.client as client:
+    eventually(lambda: not workers(changeable))
+    assert changeable.score("none").status_code == 503
+    with changeable.client as client:
         assert client.get("/health").status_code == 503
-    assert own.curl("-d", "none").endswith(" 503")
+    assert changeable.curl("-d", "none").endswith(" 503")
     with pytest.raises(EndpointError, match="farewell"):
-        own.endpoints.invoke(NAME, b"none")
-    own.deploy()
-    assert own.score("none").status_code == 200
-    assert own.endpoints.get(NAME).deployments[0].provisioning_state == "Succeeded"
+        changeable.endpoints.invoke(NAME, b"none")
+    changeable.deploy()
+    assert changeable.score("none").status_code == 200
+    assert changeable.endpoints.get(NAME).deployments[0].provisioning_state == "Succeeded"
 
 
-def test_a_worker_that_gives_no_sign_of_life_is_replaced(own: Service):
-    own.deploy(liveness_probe=ProbeSettings(0.05, 0.05, 0.5, 1, 2))
-    (before,) = workers(own)
+def test_a_worker_that_fails_liveness_probes_is_replaced(changeable: Service):
+    changeable.deploy(liveness_probe=ProbeConfig(0.05, 0.05, 0.5, 1, 2))
+    (before,) = workers(changeable)
     os.kill(before, signal.SIGSTOP)
-    assert own.score("none").status_code == 200
-    assert before not in workers(own)
+    assert changeable.score("none").status_code == 200
+    assert before not in workers(changeable)
 
 
-def test_the_delays_of_probes_are_kept(own: Service):
-    began = time.monotonic()
-    # Two more signs of life, each after a period; then none is asked for until the delay is over.
-    readiness, liveness = ProbeSettings(10, 0.7, 2, 3, 30), ProbeSettings(3, 0.05, 0.2, 1, 1)
-    own.deploy(readiness_probe=readiness, liveness_probe=liveness)
-    assert time.monotonic() - began > 2 * 0.7
-    os.kill(workers(own)[0], signal.SIGSTOP)
-    assert own.score("none").status_code == 200
-    assert time.monotonic() - began > 2 * 0.7 + 3
-
-
-def test_when_the_front_is_killed_nothing_claims_to_run_and_nothing_does(own: Service):
-    os.kill(front(own), signal.SIGKILL)
-    eventually(lambda: not servers_below(own.folder))
-    endpoint = own.endpoints.get(NAME)
+def test_after_the_front_is_killed_all_is_failed_and_nothing_runs(changeable: Service):
+    os.kill(front(changeable), signal.SIGKILL)
+    eventually(lambda: not servers_below(changeable.folder))
+    endpoint = changeable.endpoints.get(NAME)
     assert endpoint.provisioning_state == endpoint.deployments[0].provisioning_state == "Failed"
-    assert "front process has ended" in endpoint.why
-    assert own.endpoints.statistics(NAME) == {}
+    assert "front process is gone" in endpoint.why
+    assert changeable.endpoints.statistics(NAME) == {}
 
 
-def test_the_next_invoke_brings_the_front_back_as_it_was(own: Service):
+def test_the_next_invoke_restarts_a_killed_front_as_it_was(own: Service):
     own.deploy("green")
     own.update(traffic={"blue": 50, "green": 50})
     before, keys = own.endpoints.get(NAME), own.keys
@@ -229,28 +173,28 @@ def test_the_next_invoke_brings_the_front_back_as_it_was(own: Service):
     assert {own.score("note").json() for _ in range(50)} == {"blue", "green"}
 
 
-def test_the_next_update_brings_the_front_back(own: Service):
-    os.kill(front(own), signal.SIGKILL)
-    own.update(traffic={"blue": 100})
-    assert own.score("none").status_code == 200
+def test_the_next_update_restarts_a_killed_front(changeable: Service):
+    os.kill(front(changeable), signal.SIGKILL)
+    changeable.update(traffic={"blue": 100})
+    assert changeable.score("none").status_code == 200
 
 
-def test_two_that_bring_it_back_at_once_start_one(own: Service):
-    os.kill(front(own), signal.SIGKILL)
-    eventually(lambda: not servers_below(own.folder))
+def test_several_commands_restart_only_one_front(changeable: Service):
+    os.kill(front(changeable), signal.SIGKILL)
+    eventually(lambda: not servers_below(changeable.folder))
     with ThreadPoolExecutor() as pool:
-        answers = [pool.submit(own.endpoints.invoke, NAME, b"none") for _ in range(4)]
+        answers = [pool.submit(changeable.endpoints.invoke, NAME, b"none") for _ in range(4)]
         assert [answer.result() for answer in answers] == [None] * 4
-    assert len(servers_below(own.folder)) == 2
+    assert len(servers_below(changeable.folder)) == 2
 
 
-def test_a_request_that_comes_slowly_is_answered_by_what_an_update_has_put_there(own: Service):
-    key = own.keys.primary.encode()
+def test_a_slow_request_is_answered_by_the_updated_revision(changeable: Service):
+    key = changeable.keys.primary.encode()
     head = b"POST /score HTTP/1.1\r\nhost: x\r\nauthorization: Bearer " + key
-    with socket.create_connection(("127.0.0.1", own.port), timeout=60) as slow:
+    with socket.create_connection(("127.0.0.1", changeable.port), timeout=60) as slow:
         slow.sendall(head + b"\r\ncontent-length: 4\r\n\r\nno")
-        own.score("none")
-        own.deploy(script="def init(): pass\ndef run(raw_data): return 'new'\n")
+        changeable.score("none")
+        changeable.deploy(script="def init(): pass\ndef run(raw_data): return 'new'\n")
         slow.sendall(b"ne")
         answer = b""
         while not answer.endswith(b'"new"'):
@@ -261,16 +205,16 @@ def test_a_request_that_comes_slowly_is_answered_by_what_an_update_has_put_there
 
 
 @pytest.mark.parametrize("way", ["worker", "front", "update"])
-def test_what_the_script_started_ends_with_its_worker(own: Service, way: str):
-    own.deploy(script=CHILDREN)
-    children = [psutil.Process(pid) for pid in own.score("x").json()]
+def test_child_processes_of_the_script_end_with_their_worker(changeable: Service, way: str):
+    changeable.deploy(script=CHILDREN)
+    children = [psutil.Process(pid) for pid in changeable.score("x").json()]
     assert len(children) == 4
     if way == "worker":
-        os.kill(workers(own)[0], signal.SIGKILL)
+        os.kill(workers(changeable)[0], signal.SIGKILL)
     elif way == "front":
-        os.kill(front(own), signal.SIGKILL)
+        os.kill(front(changeable), signal.SIGKILL)
     else:
-        own.deploy()
+        changeable.deploy()
     eventually(lambda: not any(map(is_there, children)))
 
 
@@ -281,7 +225,7 @@ def is_there(process: psutil.Process) -> bool:
 
 
 @pytest.mark.parametrize("way", ["invoke", "delete"])
-def test_a_worker_that_lets_nothing_run_does_not_outlive_the_front(own: Service, way: str):
+def test_a_worker_that_blocks_all_threads_ends_with_its_front(own: Service, way: str):
     with ThreadPoolExecutor() as pool:
         lost = pool.submit(own.score, "hog")
         hogs = own.gate / "hogs"
@@ -298,7 +242,7 @@ def test_a_worker_that_lets_nothing_run_does_not_outlive_the_front(own: Service,
     own.endpoints.create_or_update(EndpointSpec(NAME))
 
 
-def test_an_endpoint_expires_when_the_command_is_long_gone(own: Service):
+def test_an_endpoint_expires_after_its_command_has_ended(own: Service):
     own.update(ttl=1)
     root = own.folder / "endpoints"
     eventually(lambda: not list(root.iterdir()))
@@ -306,7 +250,7 @@ def test_an_endpoint_expires_when_the_command_is_long_gone(own: Service):
     own.endpoints.create_or_update(EndpointSpec(NAME))
 
 
-def test_one_that_expired_while_nothing_ran_is_gone_when_asked_for(own: Service):
+def test_an_endpoint_that_expired_without_a_front_is_deleted(own: Service):
     own.update(ttl=1)
     os.kill(front(own), signal.SIGKILL)
     eventually(lambda: not servers_below(own.folder))

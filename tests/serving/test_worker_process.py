@@ -8,11 +8,11 @@ from mnist_exp.serving.worker_process import encode
 
 
 @pytest.mark.parametrize("result", [{"a": [1, 2.5, None, True]}, "text", [], 0, {"1": "é"}])
-def test_what_json_can_say_comes_back_equal(result: object):
+def test_a_result_that_json_can_express_comes_back_equal(result: object):
     assert json.loads(encode(result)) == result
 
 
-def test_numpy_is_taken_and_not_a_number_becomes_null():
+def test_numpy_is_encoded_and_not_a_number_becomes_null():
     assert encode([np.int32(1), np.bool_(True), np.ones((2, 1))]) == b"[1,true,[[1.0],[1.0]]]"
     assert encode([float("nan"), float("inf")]) == b"[null,null]"
 
@@ -22,6 +22,6 @@ def test_dates_are_iso_text():
 
 
 @pytest.mark.parametrize("result", [object(), {1, 2}, b"bytes", 2**70, "\ud800"])
-def test_what_json_cannot_say_is_a_type_error(result: object):
+def test_a_result_that_json_cannot_express_is_a_type_error(result: object):
     with pytest.raises(TypeError):
         encode(result)

@@ -9,9 +9,11 @@ import pytest
 from mnist_exp.config import AuthMode, Stage
 from mnist_exp.errors import ConfigError, EndpointError
 from mnist_exp.stages.all import AllStages
-from tests.composing import QUICK_ROLLOUT
 from tests.stages.deploying import NAME, SCRIPT, Deploying, deploying
+from tests.support.configs import QUICK_ROLLOUT
 from tests.support.recorded_outputs import RecordedOutputs
+
+pytestmark = pytest.mark.external
 
 BOTH = "endpoint.traffic={tff-blue: 50, tff-green: 50}"
 RAISES = "def init(): pass\ndef run(raw_data): raise ValueError('never')\n"

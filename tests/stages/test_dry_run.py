@@ -1,7 +1,7 @@
 import pytest
 
 from mnist_exp.stages.dry_run import planned
-from tests.composing import config
+from tests.support.configs import config
 
 
 @pytest.mark.parametrize("stage", ["train", "sweep"])

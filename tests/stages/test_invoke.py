@@ -12,6 +12,8 @@ from mnist_exp.stages.all import AllStages
 from tests.stages.deploying import NAME, Deploying, deploying
 from tests.support.recorded_outputs import RecordedOutputs
 
+pytestmark = pytest.mark.external
+
 SCRIPT = "def init(): pass\ndef run(raw_data): return {'by': '%s'}\n"
 
 

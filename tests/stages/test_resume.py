@@ -98,6 +98,7 @@ def test_a_sweep_that_a_later_command_completed_has_ended(outputs: RecordedOutpu
 # Endpoints.
 
 
+@pytest.mark.external
 @pytest.mark.parametrize("status", [JobStatus.FAILED, JobStatus.RUNNING])
 def test_an_endpoint_without_a_completed_deployment_is_used_again(
     outputs: RecordedOutputs, status: JobStatus

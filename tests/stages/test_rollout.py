@@ -8,13 +8,15 @@ from dataclasses import replace
 
 import pytest
 
-from mnist_exp.config import RolloutConfig
+from mnist_exp.config import RequestSettingsConfig, RolloutConfig
 from mnist_exp.errors import EndpointError
 from mnist_exp.results import DeploymentStatistics as Statistics
 from mnist_exp.results import Endpoint
-from mnist_exp.specs import EndpointSpec, RequestSettings
+from mnist_exp.specs import EndpointSpec
 from mnist_exp.stages.rollout import BlueGreen, why_worse
-from tests.serving.service import NAME, SCRIPT, Service, serve
+from tests.support.scoring_service import NAME, SCRIPT, Service, serve
+
+pytestmark = pytest.mark.external
 
 #: Margins that ignore times, since other tests may keep the machine busy.
 PATIENT = RolloutConfig([10, 100], 10, 10, 0, failure_margin=0.1, latency_margin_ms=60_000)
@@ -56,7 +58,7 @@ class RolloutWorkspace:
 
 @pytest.fixture(scope="module")
 def blue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    yield from serve(tmp_path_factory.mktemp("blue"), RequestSettings(20_000, 4))
+    yield from serve(tmp_path_factory.mktemp("blue"), RequestSettingsConfig(20_000, 4))
 
 
 def roll_out(
@@ -144,7 +146,7 @@ def test_traffic_mirrored_to_others_is_restored(
 def test_failures_under_the_whole_load_do_not_roll_back(blue: Service) -> None:
     # With so many callers, most get a 429, whichever deployment has the traffic.
     busy = "import time\ndef init(): pass\ndef run(raw_data): time.sleep(0.02)\n"
-    few = RequestSettings(20_000, 1)
+    few = RequestSettingsConfig(20_000, 1)
     blue.deploy(script=busy, request_settings=few)
     blue.deploy("green", busy, request_settings=few)
     is_over = threading.Event()
@@ -162,7 +164,7 @@ def test_failures_under_the_whole_load_do_not_roll_back(blue: Service) -> None:
         finally:
             is_over.set()
             # Other tests share the endpoint.
-            blue.deploy(request_settings=RequestSettings(20_000, 4))
+            blue.deploy(request_settings=RequestSettingsConfig(20_000, 4))
     assert all(caller.result() is None for caller in callers)
     # At the last step, the new deployment has failures and the old one has none.
     assert re.match(r"green: .*, [1-9]\d* failed, .*; blue: .*, 0 failed, ", said[-1]), said

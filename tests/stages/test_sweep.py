@@ -5,7 +5,7 @@ from mnist_exp.records import Record
 from mnist_exp.results import JobResult, TrialResult
 from mnist_exp.stages.sweep import with_insights
 from mnist_exp.status import JobStatus
-from tests.workspaces.local.factories import choice, sweep_job
+from tests.support.small_jobs import choice, sweep_job
 
 
 def test_a_sweep_keeps_its_results_without_insights() -> None:

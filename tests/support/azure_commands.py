@@ -1,43 +1,56 @@
-"""Commands that environment variables alone lead to an emulator of Azure."""
+"""Commands that reach an emulator of Azure by environment variables alone.
+
+Every test session loads this module. The emulator, the SDK and numpy are imported only by the
+fixtures that need them.
+"""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from mnist_exp.config import DataType
-from mnist_exp.datasets import materialize
-from mnist_exp.specs import DataSpec
 from tests.azure_emulator.certificates import Certificates
-from tests.azure_emulator.emulator import Emulator
-from tests.azure_emulator.engines import Engine
-from tests.conftest import Cli
-from tests.workspaces.azure.bench import MNIST
+from tests.support.command_line import Cli
 
-#: The whole tutorial, in one command.
+if TYPE_CHECKING:
+    from tests.azure_emulator.emulator import Emulator
+    from tests.azure_emulator.engines import Engine
+
+#: Arguments of the command that runs the whole tutorial.
 TUTORIAL = ["workspace=azure", "compute=gpu_cluster", "env=curated", "data=mnist", "stage=all"]
+#: The address that the tutorial's jobs mount the digits from.
+MNIST = "wasbs://mnist@azureopendatastorage.blob.core.windows.net/"
 
-Start = Callable[[Engine], Emulator]
+StartEmulator = Callable[["Engine"], "Emulator"]
 
 
 @pytest.fixture(scope="session")
 def digits(cache: Path) -> Path:
-    """The sample digits, which stand for what is mounted from somebody's storage account."""
-    return materialize(DataSpec(DataType.sample, cache_dir=cache / "mnist_exp"), lambda _: None)
+    """The folder with the sample digits. Emulators mount it in place of MNIST."""
+    from mnist_exp.config import DataType  # noqa: PLC0415
+    from mnist_exp.datasets import materialize  # noqa: PLC0415
+    from mnist_exp.specs import DataConfig  # noqa: PLC0415
+
+    return materialize(DataConfig(DataType.sample, cache_dir=cache / "mnist_exp"), lambda _: None)
 
 
 @pytest.fixture
-def azure(certificates: Certificates, digits: Path, tmp_path: Path, cli: Cli) -> Iterator[Start]:
-    """Start an emulator; commands take it for Azure from then on."""
+def azure(
+    certificates: Certificates, digits: Path, tmp_path: Path, cli: Cli
+) -> Iterator[StartEmulator]:
+    """Start an emulator, which later commands take for Azure."""
+    from tests.azure_emulator.emulator import Emulator  # noqa: PLC0415
+
     started: list[Emulator] = []
 
-    def make(engine: Engine) -> Emulator:
+    def start(engine: "Engine") -> Emulator:
         emulator = Emulator(certificates, engine, tmp_path / "emulator")
         emulator.mounts[MNIST] = digits
         started.append(emulator)
         cli.environment.update(emulator.environment)
         return emulator
 
-    yield make
+    yield start
     for emulator in started:
         emulator.close()

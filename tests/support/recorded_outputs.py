@@ -12,7 +12,7 @@ from mnist_exp.results import JobResult
 from mnist_exp.stages import StageContext
 from mnist_exp.status import JobStatus
 from mnist_exp.workspaces.base import Workspace
-from tests.composing import fresh_config
+from tests.support.configs import fresh_config
 
 
 class RecordingDisplay:

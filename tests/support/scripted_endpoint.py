@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from mnist_exp.config import EnvType
+from mnist_exp.config import EnvConfig, EnvType, RequestSettingsConfig
 from mnist_exp.results import Deployment
-from mnist_exp.specs import DeploymentSpec, EndpointSpec, EnvironmentSpec, RequestSettings
+from mnist_exp.specs import DeploymentSpec, EndpointSpec
 from mnist_exp.workspaces.local.endpoints import Endpoints, ModelFiles
 from mnist_exp.workspaces.local.endpoints.server_processes import ProcessId, servers_below
 from mnist_exp.workspaces.local.endpoints.state_files import (
@@ -80,10 +80,10 @@ class ScriptedEndpoint:
             "model": "digits:3",
             "code": self.code(source),
             "scoring_script": "score.py",
-            "environment": EnvironmentSpec(EnvType.local),
+            "environment": EnvConfig(EnvType.local),
             "instance_type": "Standard_DS3_v2",
             "environment_variables": {"GATE": str(self.gate)},
-            "request_settings": RequestSettings(20_000, 4),
+            "request_settings": RequestSettingsConfig(20_000, 4),
         }
         return DeploymentSpec(**known | fields)  # type: ignore[arg-type]
 

@@ -4,6 +4,8 @@ import sys
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
+
 from mnist_exp.sweeps import parse_sweep
 from mnist_exp.sweeps.limits import Limits
 from mnist_exp.sweeps.ranking import Goal, Objective
@@ -118,6 +120,7 @@ def test_a_space_of_fewer_or_more_configurations_than_trials_is_warned_about():
     assert "the grid has 27 configurations, 8 of them will run" in many.warnings[0]
 
 
+@pytest.mark.external
 def test_reading_a_sweep_loads_neither_numpy_nor_scipy():
     code = (
         "import sys, mnist_exp.sweeps, mnist_exp.sweeps.tuner\n"

@@ -15,7 +15,8 @@ from digits.export import evaluate, export_model
 from digits.networks import Architecture, Optimizer
 from digits.settings import Settings
 from digits.training import epoch_order
-from tests.composing import CONF, fresh_config
+from tests.support.configs import fresh_config
+from tests.support.paths import CONF
 
 #: Largest difference of two probabilities of a digit.
 TOLERANCE = 1e-5

@@ -1,4 +1,4 @@
-"""Figures, where people would rather look than read; each is written whole or not at all."""
+"""Figures, as PNG files; each file is written completely or not at all."""
 
 from mnist_exp.report.figures.confusion import confusion_matrix
 from mnist_exp.report.figures.curves import learning_curves

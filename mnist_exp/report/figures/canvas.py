@@ -1,6 +1,6 @@
-"""The sheet that all figures are drawn on: colours, axes, and the file.
+"""The base of all figures: colours, axes, and the file.
 
-Figures are made without pyplot, which would keep them alive and look for a display.
+Figures are created without pyplot, which would keep them in memory and look for a display.
 """
 
 import os
@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from mnist_exp.errors import OutputsError
 
-# Told apart by colour-blind people too: https://jfly.uni-koeln.de/color/
+# Colours that colour-blind people can distinguish: https://jfly.uni-koeln.de/color/
 BLUE = "#0072B2"
 VERMILLION = "#D55E00"
 _GREEN = "#009E73"
@@ -26,17 +26,17 @@ _PALE = "#e4e7eb"
 CYCLE = (BLUE, VERMILLION, _GREEN, PINK, _AMBER, _SKY, INK, GREY)
 
 _DPI = 150
-#: Far beyond it the arithmetic of an axis overflows.
+#: Largest absolute value on an axis, far below values at which matplotlib's arithmetic overflows.
 _LARGEST = 1e150
 
 
 def new_figure(width: float, height: float, title: str, subtitle: str = "") -> Figure:
-    """Return an empty sheet, `width` by `height` inches, with its title."""
+    """Return an empty figure of `width` by `height` inches with its title."""
     figure = Figure(figsize=(width, height), dpi=_DPI, layout="constrained", facecolor="white")
     text = f"{title}\n" if subtitle else title
     figure.suptitle(text, fontsize=14, fontweight="bold", color=INK, parse_math=False)
     if subtitle:
-        # One blank line of the title is kept free for it: a title has one font only.
+        # The title has an empty second line, since a title cannot have two fonts.
         figure.text(
             0.5,
             1 - 0.36 / height,
@@ -51,7 +51,7 @@ def new_figure(width: float, height: float, title: str, subtitle: str = "") -> F
 
 
 def style(axes: Axes, xlabel: str = "", ylabel: str = "") -> None:
-    """Take away what distracts from the data and name the axes."""
+    """Label the axes, and remove the parts that distract from the data."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(GREY)
     axes.tick_params(colors=INK, labelsize=9)
@@ -62,12 +62,12 @@ def style(axes: Axes, xlabel: str = "", ylabel: str = "") -> None:
 
 
 def drawable(value: object) -> bool:
-    """Whether a value can be put on an axis: neither text, nor nan, infinite or about so."""
+    """Return whether a value can be drawn: a number, not nan, and not (almost) infinite."""
     return isinstance(value, int | float) and abs(value) < _LARGEST
 
 
 def note(figure: Figure, text: str) -> None:
-    """Say why there is nothing to draw."""
+    """Write a text into the figure instead of a drawing."""
     axes = figure.subplots()
     axes.set_axis_off()
     axes.text(0.5, 0.5, text, ha="center", va="center", fontsize=12, color=GREY, parse_math=False)
@@ -85,13 +85,13 @@ def save(figure: Figure, path: Path) -> Path:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         temporary = Path(name)
         with os.fdopen(handle, "wb") as file, warnings.catch_warnings():
-            # A glyph that no font has is a box; to say so once more for each helps nobody.
+            # A glyph that no font has is drawn as a box. Do not warn about each one.
             warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)
             figure.savefig(file, format="png")
         temporary.chmod(0o644)
         return temporary.replace(path)
     except OSError as error:
-        raise OutputsError(f"{path}: the figure cannot be written ({error.strerror})") from error
+        raise OutputsError(f"{path}: cannot write the figure ({error.strerror})") from error
     finally:
         if temporary:
             temporary.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""The confusion matrix: which digits were taken for which."""
+"""The confusion matrix: how often each digit was predicted as each other digit."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,19 +13,20 @@ from mnist_exp.report.format import plain
 
 _RIGHT = LinearSegmentedColormap.from_list("right", ["white", BLUE])
 _WRONG = LinearSegmentedColormap.from_list("wrong", ["white", VERMILLION])
-#: From this share on a cell is dark enough for white figures.
+#: Square root of the share from which a cell is dark enough for white numbers.
 _DARK = 0.6
+#: Maximum number of classes for which each cell shows its count.
 _MAX_ANNOTATED = 30
 
 
 def confusion_matrix(counts: npt.ArrayLike, classes: Sequence[object], path: Path) -> Path:
-    """Draw how often each class was taken for each other.
+    """Draw how often each class was predicted as each other class.
 
-    The diagonal is blue, errors are orange, each by the square root of its share in the row:
-    a few errors among hundreds would be white otherwise.
+    The diagonal is blue, and errors are orange. The depth of a colour is the square root of the
+    cell's share in its row. With the share itself, a few errors among hundreds would look white.
 
     Args:
-        counts: Shape (k, k), rows the actual class, columns the predicted one.
+        counts: Shape (k, k); rows are actual classes, columns are predicted classes.
         classes: The k names.
         path: The PNG file to write.
 

@@ -22,10 +22,10 @@ _MAX_PANELS = 12
 
 
 def learning_curves(job: JobResult, path: Path) -> Path:
-    """Draw the metrics that were logged more than once; of a sweep, its best trial's.
+    """Draw the metrics that were logged more than once; for a sweep, those of its best trial.
 
-    Metrics whose names end alike (`training_acc`, `validation_acc`) share a panel. A job that
-    logged everything once, such as a single epoch, gets dots.
+    Metrics whose names end alike (`training_acc`, `validation_acc`) share a panel. If a job logged
+    each metric only once, as in a single epoch, its metrics are drawn as dots.
 
     Args:
         job: A job with its metrics.

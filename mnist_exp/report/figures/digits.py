@@ -1,4 +1,4 @@
-"""The tutorial's last figure: digits with what the endpoint took them for."""
+"""The tutorial's last figure: digits with the predictions of the endpoint."""
 
 import math
 from collections.abc import Sequence
@@ -10,11 +10,11 @@ import numpy.typing as npt
 from mnist_exp.report.figures.canvas import INK, new_figure, save
 from mnist_exp.report.format import plain
 
-#: The tutorial's red; far from black for colour-blind people too, and the image is inverted.
+#: The tutorial's red. Colour-blind people can tell it from black, and see the inverted image.
 _RED = "#e5000b"
 _SIDE = 28
 _GAP = 4
-#: Pixels above a digit for its prediction, and below for what it really is.
+#: Pixels above a digit for its prediction, and below a digit for its label.
 _ABOVE = 15
 _BELOW = 13
 _PER_ROW = 10
@@ -27,14 +27,15 @@ def predictions(
     actual: Sequence[object] | None,
     path: Path,
 ) -> Path:
-    """Draw digits in rows of 10, the predicted one above each.
+    """Draw digits in rows of 10, each with its prediction above.
 
-    A wrong one has a red prediction, is inverted (white on black), and shows below what it is.
+    If the prediction is wrong, the prediction is red, the digit is inverted (white on black), and
+    its label is below.
 
     Args:
-        images: Shape (n, 784), pixels from 0 (background) to 255.
-        predicted: What the endpoint answered, n values.
-        actual: What they are, n values; None if nobody knows, then none is wrong.
+        images: Shape (n, 784), with pixels from 0 (background) to 255.
+        predicted: The n answers of the endpoint.
+        actual: The n labels; None if unknown, and then no prediction is marked as wrong.
         path: The PNG file to write.
 
     Returns:
@@ -42,7 +43,7 @@ def predictions(
 
     Raises:
         OutputsError: The file cannot be written.
-        ValueError: The lengths differ, or there is no digit.
+        ValueError: The lengths differ, or there are no digits.
     """
     truth = predicted if actual is None else actual
     count = len(images)
@@ -57,7 +58,7 @@ def predictions(
     )
     axes = figure.subplots()
     axes.set_axis_off()
-    # One picture of all digits: hundreds of axes would take minutes.
+    # Draw all digits as one image: hundreds of axes would take minutes.
     sheet = np.full((height, width), 255, np.uint8)
     for index, image in enumerate(images):
         top, left = _corner(index)

@@ -1,4 +1,4 @@
-"""The upper half of the sweep's figure: the primary metric of every trial by log event."""
+"""The upper half of a sweep's figure: the primary metric of every trial by log event."""
 
 import math
 from collections.abc import Sequence
@@ -14,18 +14,18 @@ from mnist_exp.report.figures.trials import Look, look_of
 from mnist_exp.report.format import trial_label
 from mnist_exp.results import JobResult, TrialResult
 
-#: More trials than these are not told apart by number.
+#: Maximum number of trials for which each curve shows its trial's number.
 _MAX_LABELLED = 12
-#: Distance that keeps two numbers apart, as a share of the axis.
+#: Minimum distance between two numbers, as a share of the axis.
 _LABEL_GAP = 0.045
 #: Distance of a number from its curve, as a share of the axis.
 _LABEL_SHIFT = 0.018
-#: Enough to spread the labels that there can be.
+#: Number of rounds that spreads _MAX_LABELLED numbers.
 _ROUNDS = 300
 
 
 class _End(NamedTuple):
-    """Where a trial's curve ends."""
+    """The end of a trial's curve."""
 
     trial: TrialResult
     x: int
@@ -33,10 +33,10 @@ class _End(NamedTuple):
 
 
 def draw_history(axes: Axes, job: JobResult, metric: str) -> None:
-    """Draw a curve for each trial, to where it was cut, with a mark that says how it ended."""
+    """Draw a curve for each trial, up to its cut, with a marker for the way it ended."""
     ends: list[_End] = []
     for trial in job.trials:
-        # What a trial still logs while it is being ended lies behind its cut.
+        # Ignore the log events after a cut: a trial may log until its process has ended.
         values = [point.value for point in trial.metrics.get(metric, ())][: trial.cut]
         if finite := [index for index, value in enumerate(values) if drawable(value)]:
             _draw_trial(axes, job, trial, values, finite[-1])
@@ -54,7 +54,7 @@ def _draw_trial(
 ) -> None:
     look = look_of(trial, job)
     finite = [value if drawable(value) else math.nan for value in values]
-    # The winner's star stands where it was best, the other marks where a trial ended.
+    # The best trial's marker is at its best value. Other markers are at the end of the trial.
     starred = look is Look.BEST and trial.best in finite
     axes.plot(
         range(1, len(finite) + 1),
@@ -98,7 +98,7 @@ def _label(axes: Axes, end: _End, height: float, job: JobResult) -> None:
 
 
 def _spread(heights: Sequence[float], gap: float, top: float) -> list[float]:
-    """Push ascending heights apart, neighbours by `gap` and none above `top`."""
+    """Return ascending heights, moved apart by at least `gap` and limited to `top`."""
     spread = list(heights)
     for _ in range(_ROUNDS):
         for index in range(len(spread) - 1):

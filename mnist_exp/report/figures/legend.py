@@ -1,4 +1,4 @@
-"""What the colours of a sweep's figures mean, above the axes."""
+"""The legend of a sweep's figures, above the axes."""
 
 from collections.abc import Sequence
 
@@ -9,17 +9,17 @@ from mnist_exp.report.figures.trials import Look, looks
 from mnist_exp.report.format import number, trial_label
 from mnist_exp.results import JobResult, TrialResult
 
-#: Height of what matplotlib takes out of large numbers (`1e9`), as a share of the axes.
+#: Height of the factor that matplotlib writes above large numbers (`1e9`), as a share of the axes.
 _OFFSET = 0.06
 
 
 def add_legend(axes: Axes, job: JobResult, *, marked: bool = True) -> None:
-    """Say how the trials ended that are drawn.
+    """Add a legend that explains the look of each trial by the way it ended.
 
     Args:
-        axes: Where they are drawn.
-        job: The sweep, with the trials that are drawn.
-        marked: Whether curves end in a mark.
+        axes: The axes with the trials.
+        job: The sweep, with the drawn trials only.
+        marked: Whether curves have markers.
     """
     handles = [
         Line2D(
@@ -45,7 +45,7 @@ def add_legend(axes: Axes, job: JobResult, *, marked: bool = True) -> None:
 
 
 def above(axes: Axes) -> tuple[float, float]:
-    """Return where a legend stands clear of the axes, and of what stands above its numbers."""
+    """Return the position of a legend above the axes, and above the factor of their numbers."""
     formatter = axes.yaxis.get_major_formatter()
     formatter.format_ticks(list(axes.get_yticks()))
     return 0, 1 + (_OFFSET if formatter.get_offset() else 0)

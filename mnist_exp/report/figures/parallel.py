@@ -1,4 +1,4 @@
-"""Parallel coordinates: a line for each trial through its parameters to what came of it."""
+"""Parallel coordinates: a line for each trial through its parameters to its best value."""
 
 import math
 from collections.abc import Sequence
@@ -15,16 +15,17 @@ from mnist_exp.report.format import number, plain, shortened
 from mnist_exp.results import JobResult
 from mnist_exp.sweeps.ranking import Goal
 
-#: Inches.
+#: Size of the figure in inches.
 _WIDTH, _HEIGHT = 13.0, 5.5
+#: Ratio of the largest value to the smallest from which a scale is logarithmic.
 _LOG_RATIO = 20
-#: Distance that keeps two values apart that are written at their axis, as a share of it.
+#: Minimum distance between two values that are written at an axis, as a share of the axis.
 _TICK_GAP = 0.04
 _MAX_CHARACTERS = 24
 
 
 class _Scale:
-    """Where the values of one axis lie, from 0 to 1."""
+    """The scale of one axis: it maps values to heights from 0 to 1."""
 
     def __init__(self, values: Sequence[Any]) -> None:
         self._numeric = all(map(drawable, values))
@@ -43,7 +44,7 @@ class _Scale:
 
     @property
     def ticks(self) -> Sequence[Any]:
-        """The values to write: the ends, and what does not lie too close to another."""
+        """The values to write at the axis: both ends, and others that leave enough space."""
         shown = list(dict.fromkeys([self._order[0], self._order[-1]]))
         for value in self._order:
             if all(abs(self(value) - self(other)) >= _TICK_GAP for other in shown):
@@ -60,7 +61,7 @@ def parallel_coordinates(job: JobResult, primary_metric: str, goal: Goal | str, 
 
     Args:
         job: A sweep with its trials.
-        primary_metric: The metric that the sweep looked at.
+        primary_metric: The sweep's primary metric.
         goal: Whether higher or lower is better.
         path: The PNG file to write.
 

@@ -1,4 +1,4 @@
-"""One panel of the sweep's figure: the best value of every trial by one parameter."""
+"""One panel of a sweep's figure: the best value of every trial by one parameter."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -13,18 +13,19 @@ from mnist_exp.report.figures.trials import looks
 from mnist_exp.report.format import number, shortened
 from mnist_exp.results import JobResult
 
-#: A parameter with more values than these is drawn on a scale, not as categories.
+#: Maximum number of values that are drawn as categories; more values get a scale.
 _MAX_CATEGORIES = 8
+#: Ratio of the largest value to the smallest from which a scale may be logarithmic.
 _LOG_RATIO = 20
 _MAX_CHARACTERS = 18
-# Dots of equal choices would hide each other.
+#: Offsets of the dots in a category: without them, equal dots would hide each other.
 _OFFSETS = (0, 1, -1, 2, -2, 3, -3)
 
 
 def draw_parameter(axes: Axes, job: JobResult, name: str) -> None:
     """Draw the trials' best values by the parameter `name`.
 
-    Few values stand side by side as categories; numbers over more than a decade or so get a
+    A few values are drawn as categories. Numbers that cover more than about a decade get a
     logarithmic axis.
     """
     values = [trial.parameters[name] for trial in job.trials if name in trial.parameters]
@@ -55,7 +56,7 @@ def draw_parameter(axes: Axes, job: JobResult, name: str) -> None:
 
 
 def _positions(values: Sequence[Any]) -> Mapping[str, int]:
-    """Return the place of each category; empty for a parameter on a scale."""
+    """Return the position of each category; empty for a parameter with a scale."""
     numeric = all(drawable(v) and not isinstance(v, bool) for v in values)
     distinct = {number(value): value for value in values}
     if numeric:
@@ -93,7 +94,7 @@ def _scale(axes: Axes, values: Sequence[Any], positions: Mapping[str, int]) -> N
 
 
 def _is_log(values: Sequence[float]) -> bool:
-    """Whether the values cover decades, and lie evenly there rather than on a plain scale."""
+    """Return whether the values are spread more evenly on a logarithmic scale than on a linear."""
     low, high = min(values), max(values)
     if low <= 0 or high / low < _LOG_RATIO:
         return False

@@ -1,4 +1,4 @@
-"""A sweep at a glance: how each trial went, and what its parameters had to do with it."""
+"""The figure of a sweep: the course of each trial, and the effect of each parameter."""
 
 import math
 from collections.abc import Sequence
@@ -14,18 +14,18 @@ from mnist_exp.results import JobResult
 from mnist_exp.sweeps.ranking import Goal
 
 _COLUMNS = 4
-#: Inches.
+#: Sizes in inches.
 _WIDTH, _HISTORY_HEIGHT, _ROW_HEIGHT = 13.0, 5.0, 2.9
 
 
 def sweep_figure(job: JobResult, primary_metric: str, goal: Goal | str, path: Path) -> Path:
     """Draw the primary metric of every trial by log event, and its best value by parameter.
 
-    The best trial stands out, those that early termination cut end in a cross.
+    The best trial is highlighted. Curves that early termination cut end in a cross.
 
     Args:
         job: A sweep with its trials.
-        primary_metric: The metric that the sweep looked at.
+        primary_metric: The sweep's primary metric.
         goal: Whether higher or lower is better.
         path: The PNG file to write.
 

@@ -1,4 +1,4 @@
-"""How a trial looks in every figure: by how it ended."""
+"""The look of a trial in every figure, by the way it ended."""
 
 from enum import Enum
 
@@ -8,7 +8,7 @@ from mnist_exp.status import JobStatus
 
 
 class Look(Enum):
-    """How a trial ended, and the colour, marker and width that say so."""
+    """The way a trial ended, with its colour, marker and line width."""
 
     BEST = "best"
     COMPLETED = "completed"
@@ -19,31 +19,31 @@ class Look(Enum):
 
     @property
     def colour(self) -> str:
-        """As matplotlib takes it."""
+        """The colour, in a notation of matplotlib."""
         return _COLOURS[self]
 
     @property
     def marker(self) -> str:
-        """What stands at the end of a curve."""
+        """The marker at the end of a curve."""
         return _MARKERS[self]
 
     @property
     def marker_size(self) -> float:
-        """In points."""
+        """The size of the marker in points."""
         return {Look.BEST: 13.0, Look.CUT: 7.5}.get(self, 5.5)
 
     @property
     def width(self) -> float:
-        """Of a line, in points."""
+        """The width of a line in points."""
         return 2.8 if self is Look.BEST else 1.3
 
     @property
     def zorder(self) -> float:
-        """The best one lies on top."""
+        """The drawing order: the best trial is on top."""
         return 5.0 if self is Look.BEST else 3.0
 
     def alpha(self, trials: int) -> float:
-        """Opacity: lower where many lines lie over each other."""
+        """Return the opacity, which is lower if many lines overlap."""
         if self is Look.BEST:
             return 1.0
         return 0.9 if trials <= 20 else 0.5
@@ -73,7 +73,7 @@ _ENDED = {
 
 
 def look_of(trial: TrialResult, job: JobResult) -> Look:
-    """Return how a trial of a sweep is drawn."""
+    """Return the look of a sweep's trial."""
     if trial.name == job.best:
         return Look.BEST
     if trial.cut is not None and trial.status is JobStatus.CANCELED:
@@ -82,6 +82,6 @@ def look_of(trial: TrialResult, job: JobResult) -> Look:
 
 
 def looks(job: JobResult) -> dict[Look, list[TrialResult]]:
-    """Return the trials of each look that occurs."""
+    """Return each look that occurs, with its trials."""
     grouped = {look: [t for t in job.trials if look_of(t, job) is look] for look in Look}
     return {look: trials for look, trials in grouped.items() if trials}

@@ -1,1 +1,4 @@
-"""Scoring scripts for models that bring none; scripts may import what is beside them."""
+"""Scoring scripts for models without a script, in a folder of their own.
+
+A scoring script may import the modules in its folder, so this folder holds nothing else.
+"""

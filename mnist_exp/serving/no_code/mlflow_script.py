@@ -1,8 +1,8 @@
-"""Scores with a model that MLflow has saved: Azure ML's no-code deployment.
+"""The scoring script for models that MLflow saved: Azure ML's no-code deployment.
 
 A request is `{"input_data": ..., "params": {...}}`. The input is a table
 (`{"columns": [...], "index": [...], "data": [[...], ...]}`), a list, or an object with a list for
-each named input; `params` may be left out. The answer is a list, of objects for a table's rows.
+each named input. `params` is optional. The answer is a list. For a table it has one object a row.
 https://learn.microsoft.com/azure/machine-learning/how-to-deploy-mlflow-models-online-endpoints
 """
 
@@ -13,9 +13,9 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-# A model on this machine needs nothing of Azure: without this MLflow would load its plugin for
-# Azure where it is installed, and half of Azure's SDK with it. None in sys.modules makes an import
-# raise ModuleNotFoundError: https://docs.python.org/3/reference/import.html#the-module-cache
+# Hide MLflow's plugin for Azure: a local model does not need it, and if it is installed MLflow
+# would load it with half of Azure's SDK. None in sys.modules makes an import raise
+# ModuleNotFoundError: https://docs.python.org/3/reference/import.html#the-module-cache
 sys.modules.setdefault("azureml.mlflow", None)  # type: ignore[arg-type]
 warnings.filterwarnings("ignore", "Failure attempting to register", UserWarning)
 
@@ -25,12 +25,12 @@ import pandas as pd
 from mlflow import pyfunc
 from mlflow.utils.proto_json_utils import dataframe_from_parsed_json
 
-MODEL_FILE = "MLmodel"
-INPUT = "input_data"
+_MODEL_FILE = "MLmodel"
+_INPUT = "input_data"
 
 
 class _Model:
-    """What `init` loads and `run` uses."""
+    """Holder of the model that `init` loads and `run` uses."""
 
     loaded: Any = None
 
@@ -39,26 +39,26 @@ def init() -> None:
     """Load the model from the folder in AZUREML_MODEL_DIR.
 
     Raises:
-        FileNotFoundError: There is no MLflow model in that folder.
+        FileNotFoundError: The folder holds no MLflow model.
     """
     root = Path(os.environ["AZUREML_MODEL_DIR"])
-    found = sorted(root.glob(f"*/{MODEL_FILE}"))
+    found = sorted(root.glob(f"*/{_MODEL_FILE}"))
     if not found:
-        raise FileNotFoundError(f"no {MODEL_FILE} below {root}: not a model that MLflow has saved")
+        raise FileNotFoundError(f"no {_MODEL_FILE} below {root}: the model was not saved by MLflow")
     _Model.loaded = pyfunc.load_model(str(found[0].parent))
 
 
 def run(raw_data: str) -> Any:
-    """Answer a request.
+    """Return the model's predictions for a request.
 
     Raises:
-        ValueError: It is not what an MLflow deployment takes.
+        ValueError: The request is not an object with the key "input_data".
     """
     body = json.loads(raw_data)
-    if not isinstance(body, dict) or INPUT not in body:
-        raise ValueError(f'the request must be an object with the key "{INPUT}"')
+    if not isinstance(body, dict) or _INPUT not in body:
+        raise ValueError(f'the request must be an object with the key "{_INPUT}"')
     params = body.get("params") or None
-    predicted = _Model.loaded.predict(_model_input(body[INPUT]), params=params)
+    predicted = _Model.loaded.predict(_model_input(body[_INPUT]), params=params)
     return _answer(predicted)
 
 
@@ -70,7 +70,7 @@ def _model_input(given: Any) -> Any:
         table = {name: given[name] for name in ("columns", "index", "data") if name in given}
     else:
         table = pd.DataFrame(given).to_dict("split")
-    # MLflow's own reading: JSON's 1 is a 1.0 where the model takes numbers with a point.
+    # MLflow's own parser turns JSON's 1 into 1.0 where the model takes floating-point numbers.
     return dataframe_from_parsed_json(table, "split", schema)  # type: ignore[no-untyped-call]
 
 

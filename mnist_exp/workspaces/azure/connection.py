@@ -1,4 +1,4 @@
-"""Which workspace, as whom: the client of the SDK."""
+"""The SDK's client: which workspace it acts on, and as whom."""
 
 import json
 import os
@@ -9,6 +9,7 @@ from typing import Any
 
 from azure.ai.ml import MLClient
 from azure.core.credentials import TokenCredential
+from azure.core.pipeline.transport import HttpTransport, RequestsTransport
 from azure.identity import (
     AzureAuthorityHosts,
     AzureCliCredential,
@@ -20,11 +21,11 @@ from azure.identity import (
 
 from mnist_exp.config import Cloud, Credential, WorkspaceConfig
 from mnist_exp.errors import ConfigError
-from mnist_exp.workspaces.azure.quiet import quiet, silence_loggers
+from mnist_exp.workspaces.azure.sdk_output import quiet, silence_loggers
 
 _CONFIG_FILES = ("config.json", ".azureml/config.json")
-#: What names a workspace, here and in Azure ML's config.json, and the usual variable for it.
-VARIABLES = {
+#: Key of the config, and of Azure ML's config.json -> the usual environment variable.
+_VARIABLES = {
     "subscription_id": "AZURE_SUBSCRIPTION_ID",
     "resource_group": "AZURE_RESOURCE_GROUP",
     "workspace_name": "AZUREML_WORKSPACE_NAME",
@@ -34,52 +35,62 @@ _AUTHORITIES = {
     Cloud.AzureUSGovernment: AzureAuthorityHosts.AZURE_GOVERNMENT,
     Cloud.AzureChinaCloud: AzureAuthorityHosts.AZURE_CHINA,
 }
-#: Seconds without an answer after which a request is made again.
+#: Seconds without an answer until a request is sent again.
 _READ_TIMEOUT_S = 120
 
 
 @dataclass(frozen=True)
 class Connection:
-    """The SDK's client, whose it is, and the workspace's place."""
+    """The SDK's client with its credential, and the names of the workspace."""
 
     client: MLClient
     credential: TokenCredential
+    transport: HttpTransport[Any, Any]
     subscription_id: str
     resource_group: str
     workspace_name: str
 
+    def close(self) -> None:
+        """Close the connections to Azure."""
+        self.transport.close()
+        if close := getattr(self.credential, "close", None):
+            close()
+
 
 def connect(config: WorkspaceConfig, options: Mapping[str, Any]) -> Connection:
-    """Make the client; nothing is sent yet.
+    """Create the client. Nothing is sent yet.
 
     Args:
-        config: Names, or where to read them.
-        options: Passed on to MLClient.
+        config: The names of the workspace, or the file to read them from.
+        options: Further arguments of MLClient.
 
     Raises:
         ConfigError: A name is missing.
     """
-    place = _place(config)
+    names = _workspace_names(config)
     credential = _credential(config)
     named_cloud = {"cloud": config.cloud.value} if config.cloud else {}
+    settings = {"read_timeout": _READ_TIMEOUT_S, **named_cloud, **options}
+    # MLClient has no `close`. Its twenty clients share one transport, which we can close.
+    transport = settings.setdefault("transport", RequestsTransport(**settings))
     with quiet():
         client = MLClient(
             credential,
-            place["subscription_id"],
-            place["resource_group"],
-            place["workspace_name"],
+            names["subscription_id"],
+            names["resource_group"],
+            names["workspace_name"],
             enable_telemetry=False,
-            # Without its bars the SDK looks at no upload's error, and waits for the file for ever;
-            # `quiet` drops what they print.
+            # Without progress bars the SDK ignores an upload's error and waits for the file
+            # without end. `quiet` drops the bars.
             show_progress=True,
-            **{"read_timeout": _READ_TIMEOUT_S, **named_cloud, **options},
+            **settings,
         )
     silence_loggers()
-    return Connection(client, credential, **place)
+    return Connection(client, credential, transport, **names)
 
 
-def _place(config: WorkspaceConfig) -> dict[str, str]:
-    given = {key: getattr(config, key) for key in VARIABLES}
+def _workspace_names(config: WorkspaceConfig) -> dict[str, str]:
+    given = {key: getattr(config, key) for key in _VARIABLES}
     if not all(given.values()):
         path = _config_file(config)
         content = _read(path) if path else {}
@@ -88,7 +99,7 @@ def _place(config: WorkspaceConfig) -> dict[str, str]:
     if missing:
         raise ConfigError(
             [
-                f"workspace.{key}: must be given; set workspace.{key}=..., {VARIABLES[key]}, or "
+                f"workspace.{key}: must be given; set workspace.{key}=..., {_VARIABLES[key]}, or "
                 "put config.json from the Azure portal here"
                 for key in missing
             ]

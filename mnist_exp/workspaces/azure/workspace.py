@@ -1,12 +1,13 @@
-"""The azure workspace: Azure Machine Learning through azure-ai-ml."""
+"""The azure workspace: each verb of the `Workspace` interface, by azure-ai-ml."""
 
 import os
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from mnist_exp.config import DataType, WorkspaceConfig
+from mnist_exp.config import ComputeConfig, DataConfig, DataType, WorkspaceConfig
 from mnist_exp.datasets import materialize
 from mnist_exp.results import (
     Compute,
@@ -17,32 +18,21 @@ from mnist_exp.results import (
     JobResult,
     RegisteredModel,
 )
-from mnist_exp.specs import (
-    CommandJob,
-    ComputeSpec,
-    DataSpec,
-    DeploymentSpec,
-    EndpointSpec,
-    ModelSpec,
-    PathInput,
-    SweepJob,
-)
+from mnist_exp.specs import CommandJob, DeploymentSpec, EndpointSpec, ModelSpec, PathInput, SweepJob
 from mnist_exp.status import JobStatus
 from mnist_exp.workspaces.azure.computes import Computes
 from mnist_exp.workspaces.azure.connection import connect
-from mnist_exp.workspaces.azure.diagnosis import diagnose
-from mnist_exp.workspaces.azure.downloads import Downloads
 from mnist_exp.workspaces.azure.endpoints import Endpoints
-from mnist_exp.workspaces.azure.invocation import invoke_endpoint
-from mnist_exp.workspaces.azure.models import Models
-from mnist_exp.workspaces.azure.retrying import Retrying
-from mnist_exp.workspaces.azure.submission import Jobs, status_of
-from mnist_exp.workspaces.azure.tracking import Tracking
+from mnist_exp.workspaces.azure.job_files import JobFiles
+from mnist_exp.workspaces.azure.job_watch import watch_job
+from mnist_exp.workspaces.azure.prerequisites import check_prerequisites
+from mnist_exp.workspaces.azure.retries import RetryPolicy
+from mnist_exp.workspaces.azure.scoring import invoke_endpoint
+from mnist_exp.workspaces.azure.submitted_jobs import SubmittedJobs, status_of
 from mnist_exp.workspaces.azure.translation import deployment_entity, job_entity
-from mnist_exp.workspaces.azure.watching import watch_job
 from mnist_exp.workspaces.base import Observer
 
-#: The SDK's own setting of how often a job is asked, in whole seconds.
+#: The SDK's own variable for the interval of its polls, in whole seconds.
 _POLL_VARIABLE = "AZUREML_RUN_POLLING_INTERVAL_MIN"
 
 
@@ -51,110 +41,115 @@ def _poll_s() -> float:
 
 
 @dataclass(frozen=True)
-class Options:
-    """How the workspace talks to Azure.
+class AzureOptions:
+    """How the workspace calls Azure.
 
     Attributes:
-        client: Passed on to MLClient.
-        retrying: How calls are repeated.
-        poll_s: Seconds between two looks at a job.
+        client: Further arguments of MLClient.
+        retries: How failed calls are repeated.
+        poll_s: Seconds between two requests for a job's status.
     """
 
     client: Mapping[str, Any] = field(default_factory=dict)
-    retrying: Retrying = field(default_factory=Retrying)
+    retries: RetryPolicy = field(default_factory=RetryPolicy)
     poll_s: float = field(default_factory=_poll_s)
 
 
 class AzureWorkspace:
-    """A workspace of Azure ML; jobs and endpoints there outlive the command.
+    """A workspace of Azure ML. Its jobs and endpoints outlive the command.
 
     Args:
-        config: Which workspace, as whom.
-        outputs: Downloads are kept below this folder.
-        options: How to talk to it.
+        config: The names of the workspace, and how to sign in.
+        outputs: The outputs folder; downloads are kept in it.
+        options: How to call Azure.
     """
 
     outlives_command = True
 
     def __init__(
-        self, config: WorkspaceConfig, outputs: Path, options: Options | None = None
+        self, config: WorkspaceConfig, outputs: Path, options: AzureOptions | None = None
     ) -> None:
-        options = options or Options()
-        self._retrying, self._poll_s = options.retrying, options.poll_s
+        options = options or AzureOptions()
+        self._retries, self._poll_s = options.retries, options.poll_s
         connection = self._connection = connect(config, options.client)
-        self._computes = Computes(connection, self._retrying)
-        self._jobs = Jobs(connection, self._retrying, Tracking(connection, self._retrying))
-        self._models = Models(connection, self._retrying)
-        self._endpoints = Endpoints(connection, self._retrying)
-        self._downloads = Downloads(
-            connection.client, self._retrying, outputs.resolve() / "azure" / "jobs"
-        )
+        self._finalizer = weakref.finalize(self, connection.close)
+        self._computes = Computes(connection, self._retries)
+        self._jobs = SubmittedJobs(connection, self._retries)
+        self._endpoints = Endpoints(connection, self._retries)
+        self._files = JobFiles(connection, self._retries, outputs.resolve() / "azure" / "jobs")
 
-    def get_or_create_compute(self, spec: ComputeSpec) -> Compute:
-        """Return the compute target of that name, made first if there is none."""
+    def close(self) -> None:
+        """Close the connections to Azure. The workspace cannot be used afterwards.
+
+        A workspace that nobody closes does so when it is collected, or at the end of the process.
+        """
+        self._finalizer()
+
+    def get_or_create_compute(self, spec: ComputeConfig) -> Compute:
+        """Return the compute target of that name; create it if there is none."""
         return self._computes.get_or_create(spec)
 
     def delete_compute(self, name: str) -> bool:
-        """Delete a compute target and wait; returns whether there was one."""
+        """Delete a compute target and wait until that is done; return whether there was one."""
         return self._computes.delete(name)
 
     def submit(self, job: CommandJob | SweepJob) -> str:
-        """Send a job, unless one of its name has arrived before, and return its name."""
-        return self._jobs.submit(job, _location)
+        """Submit a job and return its name. A job of that name is not submitted again."""
+        return self._jobs.submit(job, _locate)
 
     def find_job(self, name: str) -> JobStatus | None:
-        """Return where a job is, None if it never arrived."""
+        """Return the status of a job; None if Azure has none of that name."""
         found = self._jobs.find(name)
         return None if found is None else status_of(found)
 
     def watch(self, name: str, observer: Observer) -> JobResult:
-        """Follow a job until it ends; Ctrl-C leaves it running."""
+        """Watch a job until it has finished. Ctrl-C leaves it running."""
         return watch_job(name, self._connection.client, self._jobs, observer, self._poll_s)
 
     def register_model(self, spec: ModelSpec) -> RegisteredModel:
         """Register a finished job's files, unless they are registered already."""
-        return self._models.register(spec)
+        return self._files.register(spec)
 
     def create_or_update_endpoint(self, spec: EndpointSpec) -> Endpoint:
-        """Make the endpoint, or change traffic, keys and description of the one there is."""
+        """Create the endpoint, or change the existing one's traffic, keys and description."""
         return self._endpoints.create_or_update(spec)
 
     def create_or_update_deployment(self, spec: DeploymentSpec) -> Deployment:
-        """Make or replace a deployment and wait until it answers."""
+        """Create or replace a deployment and wait until it answers."""
         return self._endpoints.deploy(spec)
 
     def get_endpoint(self, name: str) -> Endpoint:
-        """Return the endpoint, with its deployments as they are now."""
+        """Return the endpoint with its deployments."""
         return self._endpoints.get(name)
 
     def list_endpoints(self) -> Sequence[Endpoint]:
-        """Return all endpoints, by name."""
-        return self._endpoints.listed()
+        """Return all endpoints, sorted by name."""
+        return self._endpoints.list_all()
 
     def statistics(self, endpoint: str) -> Mapping[str, DeploymentStatistics]:
-        """Return nothing: requests are counted in Azure Monitor, which the SDK does not ask."""
+        """Return nothing: Azure Monitor counts requests, and the SDK cannot read it."""
         return {}
 
     def invoke(self, endpoint: str, body: bytes, deployment: str | None = None) -> object:
         """Send one scoring request and return the parsed answer."""
-        return invoke_endpoint(self._connection, self._retrying, endpoint, body, deployment)
+        return invoke_endpoint(self._connection, self._retries, endpoint, body, deployment)
 
     def logs(self, endpoint: str, deployment: str, lines: int = 50) -> Sequence[str]:
         """Return the last lines that a deployment printed."""
         return self._endpoints.logs(endpoint, deployment, lines)
 
     def delete_endpoint(self, name: str) -> None:
-        """Delete the endpoint with all its deployments, and see that it is gone."""
+        """Delete the endpoint with all its deployments, and check that it is deleted."""
         self._endpoints.delete(name)
 
     def costs(self) -> Sequence[str]:
-        """Return a line for each thing in the workspace that costs money as it stands."""
-        return [*self._endpoints.costly(), *self._computes.costly()]
+        """Return a line for each thing in the workspace that costs money while idle."""
+        return [*self._endpoints.costs(), *self._computes.costs()]
 
     def check(
         self, spec: CommandJob | DeploymentSpec | EndpointSpec | ModelSpec, observer: Observer
     ) -> None:
-        """See that Azure has what the spec names; fetch data that has to be sent there."""
+        """Check that Azure has what the spec names, and fetch data that will be uploaded."""
         if isinstance(spec, DeploymentSpec):
             deployment_entity(spec)
         if not isinstance(spec, CommandJob):
@@ -162,14 +157,14 @@ class AzureWorkspace:
         job_entity(spec, lambda _: "")
         sources = [value.path for value in spec.inputs.values() if isinstance(value, PathInput)]
         for source in sources:
-            if isinstance(source, DataSpec) and source.azure_path is None:
+            if isinstance(source, DataConfig) and source.azure_path is None:
                 materialize(source, observer.message)
 
-    def sample_folder(self, data: DataSpec, observer: Observer) -> Path:
+    def sample_folder(self, data: DataConfig, observer: Observer) -> Path:
         """Return a local folder with digits for a request.
 
-        MNIST itself lies beside the jobs, on Azure; for some digits the package's sample of it
-        will do, and nothing is downloaded.
+        With `data=mnist` the digits are on Azure. The package's own sample of MNIST serves as
+        well, so nothing is downloaded.
         """
         if data.type is DataType.mnist:
             data = replace(data, type=DataType.sample)
@@ -177,15 +172,17 @@ class AzureWorkspace:
 
     def download(self, job: str, path: str) -> Path | None:
         """Return a local copy of one of a job's kept files; None if it has no such file."""
-        return self._downloads.path(job, path)
+        return self._files.path(job, path)
 
-    def diagnose(self, compute: ComputeSpec, deployment: DeploymentSpec) -> Iterator[Finding]:
-        """Yield what stands between the config and Azure."""
-        return diagnose(self._connection, self._retrying, self._computes, compute, deployment)
+    def diagnose(self, compute: ComputeConfig, deployment: DeploymentSpec) -> Iterator[Finding]:
+        """Yield findings about sign-in, workspace, compute target and quota."""
+        return check_prerequisites(
+            self._connection, self._retries, self._computes, compute, deployment
+        )
 
 
-def _location(source: Path | str | DataSpec) -> str:
-    """Return where a job finds an input: an address, or a folder that the SDK uploads."""
-    if isinstance(source, DataSpec):
+def _locate(source: Path | str | DataConfig) -> str:
+    """Return the address of an input, or a local folder that the SDK uploads."""
+    if isinstance(source, DataConfig):
         return source.azure_path or str(materialize(source, lambda _: None))
     return str(source)

@@ -5,9 +5,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mnist_exp.config import ComputeType
+from mnist_exp.config import ComputeConfig, ComputeType, DataConfig
 from mnist_exp.datasets import materialize
-from mnist_exp.errors import ConflictError, JobError
+from mnist_exp.errors import JobError, RefusedError
 from mnist_exp.hidden_imports import absent
 from mnist_exp.results import (
     Compute,
@@ -21,8 +21,6 @@ from mnist_exp.results import (
 )
 from mnist_exp.specs import (
     CommandJob,
-    ComputeSpec,
-    DataSpec,
     DeploymentSpec,
     EndpointSpec,
     ModelSpec,
@@ -69,7 +67,7 @@ class LocalWorkspace:
 
         return Tracking(self._outputs)
 
-    def get_or_create_compute(self, spec: ComputeSpec) -> Compute:
+    def get_or_create_compute(self, spec: ComputeConfig) -> Compute:
         """Return this machine under the name of the compute target."""
         if spec.type is ComputeType.local:
             return Compute(spec.name, spec.type.value)
@@ -87,7 +85,7 @@ class LocalWorkspace:
     def submit(self, job: CommandJob | SweepJob) -> str:
         """Accept a job; `watch` runs it, since no job here outlives the command."""
         if job.name in self._submitted:
-            raise ConflictError(
+            raise RefusedError(
                 f"run: a job named {job.name} has been submitted; names are used once"
             )
         self._submitted[job.name] = job
@@ -157,11 +155,11 @@ class LocalWorkspace:
         """Return nothing: this machine costs no money."""
         return ()
 
-    def diagnose(self, compute: ComputeSpec, deployment: DeploymentSpec) -> Iterator[Finding]:
+    def diagnose(self, compute: ComputeConfig, deployment: DeploymentSpec) -> Iterator[Finding]:
         """Yield one finding: this machine can run the experiment."""
         yield Finding(Level.OK, "workspace", f"this machine, outputs in {self._outputs}")
 
-    def sample_folder(self, data: DataSpec, observer: Observer) -> Path:
+    def sample_folder(self, data: DataConfig, observer: Observer) -> Path:
         """Return a local folder with the digits, downloaded first if they are not there."""
         return materialize(data, observer.message)
 

@@ -1,4 +1,4 @@
-"""The calls that the emulator answers."""
+"""The requests that the emulator answers."""
 
 import importlib
 
@@ -18,6 +18,6 @@ MODULES = (
 
 
 def load() -> None:
-    """Fill the table of routes, once."""
+    """Fill the table of routes. Further calls change nothing."""
     for name in MODULES:
         importlib.import_module(f"tests.azure_emulator.routes.{name}")

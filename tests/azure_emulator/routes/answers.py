@@ -1,32 +1,32 @@
-"""Answers of the same form in several places."""
+"""Replies that several routes give."""
 
 from collections.abc import Sequence
 from typing import Any
 
 from tests.azure_emulator.wire import Call, RefusalError, Reply
 
-#: In whole seconds the standard header would make each operation take one.
+#: The standard header counts whole seconds, and would make each operation take one.
 SOON = {"x-ms-retry-after-ms": "50"}
 
 
 def created(call: Call, content: Any, operation: str) -> Reply:
-    """Answer a PUT that goes on in the background."""
+    """Answer a PUT whose operation continues in the background."""
     return Reply(201, content, {"Azure-AsyncOperation": _address(call, operation), **SOON})
 
 
 def accepted(call: Call, operation: str) -> Reply:
-    """Answer a DELETE that goes on in the background."""
+    """Answer a DELETE whose operation continues in the background."""
     address = _address(call, operation)
     return Reply(202, None, {"Azure-AsyncOperation": address, "Location": address, **SOON})
 
 
 def not_found(kind: str, name: str) -> Reply:
-    """Say that there is no such thing."""
+    """Raise the error for a missing resource."""
     raise RefusalError(404, "ResourceNotFound", f"The {kind} {name} was not found.")
 
 
 def paged(call: Call, items: Sequence[Any], size: int | None = None) -> Reply:
-    """Answer with a page of a list, and where the next one is."""
+    """Answer with a page of a list and the address of the next page."""
     size = size or call.emulator.page_size
     start = int(call.query.get("$skip", 0))
     content: dict[str, Any] = {"value": list(items[start : start + size])}

@@ -1,4 +1,4 @@
-"""Versioned assets: code, environments, models. A version never changes once it is there."""
+"""Versioned assets: code, environments, models. A version never changes after its creation."""
 
 import secrets
 from typing import Any
@@ -20,14 +20,14 @@ def _assets(call: Call) -> dict[tuple[str, str], dict[str, Any]]:
 
 
 def _versions(call: Call) -> list[dict[str, Any]]:
-    """Return the versions of a name, the newest first."""
+    """Return the versions of an asset, newest first."""
     name = call.names["name"]
     return [asset for (one, _), asset in reversed(_assets(call).items()) if one == name]
 
 
 @route("GET", CONTAINER, "{kind}.get")
 def container(call: Call) -> Reply:
-    """Describe all versions together: the next one's number."""
+    """Describe an asset: the numbers of its latest and its next version."""
     numbers = [int(one["name"]) for one in _versions(call) if one["name"].isdigit()]
     if not _versions(call):
         return not_found(call.names["kind"], call.names["name"])
@@ -37,7 +37,7 @@ def container(call: Call) -> Reply:
 
 @route("GET", VERSIONS, "{kind}.versions")
 def versions(call: Call) -> Reply:
-    """List versions; code is looked for by its hash."""
+    """List versions. The SDK finds code by its hash."""
     found = _versions(call)
     if wanted := call.query.get("hash"):
         found = [
@@ -59,7 +59,7 @@ def version(call: Call) -> Reply:
 
 @route("POST", f"{VERSION}/startPendingUpload", "{kind}.upload")
 def upload(call: Call) -> Reply:
-    """Say where the files may be put."""
+    """Return the address to upload files to."""
     place = f"upload-{call.names['name']}-{call.names['version']}-{secrets.token_hex(3)}"
     uri = f"{call.emulator.url}/wirestore.blob.localhost/{place}"
     return Reply(
@@ -77,7 +77,7 @@ def upload(call: Call) -> Reply:
 
 @route("PUT", VERSION, "{kind}.put")
 def put_version(call: Call) -> Reply:
-    """Create a version; the same once more is fine, another is not."""
+    """Create a version. The same body is accepted again, another body is refused."""
     name, number, assets = call.names["name"], call.names["version"], _assets(call)
     kind, sent = call.names["kind"].lower(), call.json["properties"]
     before = assets.get((name, number))
@@ -104,7 +104,7 @@ def put_version(call: Call) -> Reply:
 
 
 def _moved(call: Call, sent: dict[str, Any]) -> str:
-    """Return the address of a job's files as the service shows it: in its datastore."""
+    """Return the address of a job's files in the datastore, as the service shows it."""
     uri = str(sent.get("modelUri", ""))
     if not uri.startswith("azureml://jobs/"):
         return uri

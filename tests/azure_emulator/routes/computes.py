@@ -9,20 +9,20 @@ COMPUTE = rf"{WS}/computes/(?P<name>[^/]+)"
 
 @route("GET", f"{WS}/computes", "compute.list")
 def computes(call: Call) -> Reply:
-    """List them."""
+    """List compute targets."""
     return paged(call, list(call.emulator.store.computes.values()))
 
 
 @route("GET", COMPUTE, "compute.get")
 def compute(call: Call) -> Reply:
-    """Describe one."""
+    """Describe a compute target."""
     found = call.emulator.store.computes.get(call.names["name"])
     return Reply(content=found) if found else not_found("compute", call.names["name"])
 
 
 @route("PUT", COMPUTE, "compute.put")
 def put_compute(call: Call) -> Reply:
-    """Create one, or change how many nodes it may have."""
+    """Create a compute target, or change its number of nodes."""
     name, store = call.names["name"], call.emulator.store
     check_name("compute", name)
     body = call.json
@@ -55,7 +55,7 @@ def put_compute(call: Call) -> Reply:
 
 @route("DELETE", COMPUTE, "compute.delete")
 def delete_compute(call: Call) -> Reply:
-    """Delete one."""
+    """Delete a compute target."""
     name, store = call.names["name"], call.emulator.store
     if name not in store.computes:
         return Reply(204)
@@ -67,7 +67,7 @@ def delete_compute(call: Call) -> Reply:
 
 @route("GET", r"/operations/(?P<id>\w+)", "operation.get")
 def operation(call: Call) -> Reply:
-    """Say how an operation stands."""
+    """Describe an operation."""
     found = call.emulator.operations.all.get(call.names["id"])
     if found is None:
         raise RefusalError(404, "ResourceNotFound", "no such operation")

@@ -1,4 +1,4 @@
-"""Online endpoints, their deployments, their keys, and their front door."""
+"""Online endpoints: deployments, keys, traffic, and scoring requests."""
 
 import json
 import random
@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.azure_emulator.emulator import LOCATION, now
 from tests.azure_emulator.routes.answers import accepted, created, not_found, paged
-from tests.azure_emulator.routes.jobs import _asset
+from tests.azure_emulator.routes.jobs import asset_key
 from tests.azure_emulator.rules import (
     INFERENCE,
     check_mirror,
@@ -22,7 +22,7 @@ from tests.azure_emulator.wire import WS, Call, RefusalError, Reply, route
 
 ENDPOINTS = f"{WS}/onlineEndpoints"
 ENDPOINT = rf"{ENDPOINTS}/(?P<name>[^/]+)"
-#: In this order.
+#: The names of an endpoint's two keys, in the order of the store.
 KEYS = ("Primary", "Secondary")
 DEPLOYMENTS = f"{ENDPOINT}/deployments"
 DEPLOYMENT = rf"{DEPLOYMENTS}/(?P<deployment>[^/]+)"
@@ -54,7 +54,7 @@ def endpoint(call: Call) -> Reply:
 
 @route("PUT", ENDPOINT, "endpoint.put")
 def put_endpoint(call: Call) -> Reply:
-    """Create an endpoint, or set its traffic."""
+    """Create an endpoint, or replace its fields."""
     name, store, sent = call.names["name"], call.emulator.store, call.json
     check_name("endpoint", name)
     traffic = sent["properties"].get("traffic") or {}
@@ -94,7 +94,7 @@ def put_endpoint(call: Call) -> Reply:
 
 @route("DELETE", ENDPOINT, "endpoint.delete")
 def delete_endpoint(call: Call) -> Reply:
-    """Delete an endpoint with all that is behind it."""
+    """Delete an endpoint with its deployments."""
     name, store = call.names["name"], call.emulator.store
     if name not in store.endpoints:
         return Reply(204)
@@ -112,7 +112,7 @@ def delete_endpoint(call: Call) -> Reply:
 
 @route("POST", f"{ENDPOINT}/listKeys", "endpoint.keys")
 def keys(call: Call) -> Reply:
-    """Hand out both keys."""
+    """Return both keys."""
     _endpoint(call)
     first, second = call.emulator.store.keys[call.names["name"]]
     return Reply(content={"primaryKey": first, "secondaryKey": second})
@@ -120,7 +120,7 @@ def keys(call: Call) -> Reply:
 
 @route("POST", f"{ENDPOINT}/token", "endpoint.token")
 def token(call: Call) -> Reply:
-    """Hand out a token."""
+    """Return a token."""
     _endpoint(call)
     later = int(time.time()) + 3600
     text = f"token-{call.emulator.store.keys[call.names['name']][0]}"
@@ -136,7 +136,7 @@ def token(call: Call) -> Reply:
 
 @route("POST", f"{ENDPOINT}/regenerateKeys", "endpoint.regenerate")
 def regenerate_keys(call: Call) -> Reply:
-    """Make one of the keys anew."""
+    """Replace one of the keys."""
     _endpoint(call)
     keys = call.emulator.store.keys[call.names["name"]]
 
@@ -211,14 +211,14 @@ def put_deployment(call: Call) -> Reply:
 def _check(call: Call, asked: dict[str, Any]) -> None:
     store = call.emulator.store
     size_of(asked["instanceType"])
-    model = store.models.get(_asset(asked["model"]))
+    model = store.models.get(asset_key(asked["model"]))
     if model is None:
         raise RefusalError(400, "BadArgument", f"no model {asked['model']}")
     if not asked.get("codeConfiguration"):
         if model["properties"]["modelType"] != "mlflow_model":
             raise RefusalError(400, "BadArgument", "only a model of mlflow_model needs no script")
         return
-    if _asset(asked["codeConfiguration"]["codeId"]) not in store.codes:
+    if asset_key(asked["codeConfiguration"]["codeId"]) not in store.codes:
         raise RefusalError(400, "BadArgument", "no such code")
     if not is_environment(asked["environmentId"], store.environments, INFERENCE):
         raise RefusalError(400, "BadArgument", f"no environment {asked['environmentId']}")
@@ -245,7 +245,7 @@ def _forget(call: Call, deployment: str) -> None:
 
 @route("POST", f"{DEPLOYMENT}/getLogs", "deployment.logs")
 def logs(call: Call) -> Reply:
-    """Send the last lines that a deployment printed."""
+    """Return the last lines that a deployment printed."""
     name, deployment = call.names["name"], call.names["deployment"]
     lines = call.emulator.engine.logs(name, deployment, call.json.get("tail") or 100)
     return Reply(content={"content": "\n".join(lines)})
@@ -253,11 +253,11 @@ def logs(call: Call) -> Reply:
 
 @route("POST", r"/score/(?P<name>[^/]+)", "score")
 def score(call: Call) -> Reply:
-    """Answer a scoring request as the managed front door does."""
+    """Answer a scoring request as Azure's managed endpoints do."""
     name, store = call.names["name"], call.emulator.store
     if name not in store.endpoints:
         return Reply(404, b"no such endpoint")
-    if call.headers.get("authorization") not in _accepted(call):
+    if call.headers.get("authorization") not in _accepted_headers(call):
         return Reply(401, b'{"message": "key_auth_access_denied"}')
     chosen = call.headers.get("azureml-model-deployment") or _drawn(store.endpoints[name])
     if chosen not in _names(call):
@@ -276,8 +276,8 @@ def score(call: Call) -> Reply:
     return Reply(200, json.dumps(answer).encode(), {"Content-Type": "application/json"})
 
 
-def _accepted(call: Call) -> list[str]:
-    """Return what callers may show: either key, or the token alone where tokens are asked for."""
+def _accepted_headers(call: Call) -> list[str]:
+    """Return the accepted headers: either key, or with `aml_token` only the token."""
     keys = call.emulator.store.keys[call.names["name"]]
     is_token = _endpoint(call)["properties"]["authMode"] == "AMLToken"
     return [f"Bearer {one}" for one in ([f"token-{keys[0]}"] if is_token else keys)]

@@ -1,4 +1,4 @@
-"""Run history: how runs stand, their children, where their artifacts are."""
+"""Run history: status, children and artifacts of runs."""
 
 from typing import Any
 
@@ -49,13 +49,13 @@ def _error(job: EmulatedJob) -> dict[str, Any] | None:
 
 @route("GET", rf"{HISTORY}/runs/(?P<run>[^/]+)/details", "run.details")
 def details(call: Call) -> Reply:
-    """Say how a run stands, and where its logs are."""
+    """Describe a run."""
     return Reply(content={**_run(call, _job(call)), "logFiles": {}, "warnings": []})
 
 
 @route("GET", rf"{HISTORY}/runs/(?P<run>[^/]+)/children", "run.children")
 def children(call: Call) -> Reply:
-    """List a sweep's trials, all of them: the service pages only where `$top` is given."""
+    """List all trials of a sweep: the service pages only if `$top` is given."""
     store = call.emulator.store
     trials = [_run(call, store.jobs[name]) for name in _job(call).trials]
     return paged(call, trials, len(trials) + 1)

@@ -1,4 +1,4 @@
-"""Who the caller is, and where things are: identities and the cloud's metadata."""
+"""Tokens of identities, and the cloud's metadata."""
 
 import base64
 import json
@@ -9,13 +9,13 @@ from tests.azure_emulator.wire import Call, RefusalError, Reply, route
 
 @route("GET", "/metadata/endpoints", "metadata")
 def metadata(call: Call) -> Reply:
-    """Answer as the resource manager does when it is asked for the cloud's addresses."""
+    """Return the cloud's addresses, as the resource manager does."""
     url = call.emulator.url
     return Reply(
         content=[
             {
                 "name": f"Emulator{call.emulator.port}",
-                # The SDK makes the audience of tokens from what follows the second dot.
+                # The SDK derives the audience of tokens from the part after the second dot.
                 "portal": "https://portal.emulator.localhost",
                 "resourceManager": f"{url}/",
                 "authentication": {"loginEndpoint": f"{url}/", "audiences": [f"{url}/"]},
@@ -27,7 +27,7 @@ def metadata(call: Call) -> Reply:
 
 @route("GET", "/msi/token", "token")
 def token(call: Call) -> Reply:
-    """Give a token to whoever sends the header that the environment names."""
+    """Return a token to a managed identity that sends the header of its environment."""
     if call.headers.get("x-identity-header") != "x":
         raise RefusalError(401, "Unauthorized", "the identity header is missing")
     resource = call.query["resource"]
@@ -44,7 +44,7 @@ def token(call: Call) -> Reply:
 
 @route("GET", r"/adfs/\.well-known/openid-configuration", "metadata.openid")
 def openid(call: Call) -> Reply:
-    """Say where a service principal signs in."""
+    """Return the addresses where a service principal signs in."""
     authority = f"{call.emulator.url}/adfs"
     return Reply(
         content={
@@ -57,7 +57,7 @@ def openid(call: Call) -> Reply:
 
 @route("POST", "/adfs/oauth2/token", "token.secret")
 def secret(call: Call) -> Reply:
-    """Give a token to a service principal that sends a secret."""
+    """Return a token to a service principal that sends a secret."""
     form = call.form
     if form.get("grant_type") != "client_credentials" or not form.get("client_secret"):
         raise RefusalError(401, "invalid_client", "the secret is missing")
@@ -66,7 +66,7 @@ def secret(call: Call) -> Reply:
 
 
 def _signed_in(resource: str) -> tuple[str, int]:
-    """Return a token for a resource, and when it expires."""
+    """Return a token for a resource, and its expiry in seconds of Unix time."""
     expires = int(time.time()) + 86_400
     claims = {"aud": resource.rstrip("/"), "tid": "tenant", "oid": "object", "exp": expires}
     return f"{_part({'alg': 'none', 'typ': 'JWT'})}.{_part(claims)}.", expires

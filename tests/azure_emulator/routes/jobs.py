@@ -1,39 +1,39 @@
-"""Jobs: accepted after a strict look, then run by the engine."""
+"""Jobs: checked strictly, then run by the engine."""
 
 import json
 import re
 from typing import Any
 
 from tests.azure_emulator.faults import Action
+from tests.azure_emulator.request_specs import sweep_plan
 from tests.azure_emulator.routes.answers import not_found, paged
 from tests.azure_emulator.rules import CURATED, check_name, check_same, is_environment, size_of
 from tests.azure_emulator.store import EmulatedJob
-from tests.azure_emulator.translation import sweep_plan
 from tests.azure_emulator.wire import WS, Call, RefusalError, Reply, route
 
 JOB = rf"{WS}/jobs/(?P<name>[^/]+)"
 REFERENCE = re.compile(r"\$\{\{\s*(inputs|outputs|search_space)\.([\w.]+)\s*\}\}")
-#: What a job cannot change once it is there.
+#: Fields that cannot change after a job's creation.
 FIXED = ("jobType", "command", "computeId", "inputs", "experimentName", "trial", "searchSpace")
 
 
 @route("GET", f"{WS}/jobs", "job.list")
 def jobs(call: Call) -> Reply:
-    """List them, trials left out."""
+    """List jobs without trials."""
     store = call.emulator.store
     return paged(call, [_dto(call, job) for job in store.jobs.values() if job.parent is None])
 
 
 @route("GET", JOB, "job.get")
 def job(call: Call) -> Reply:
-    """Describe one."""
+    """Describe a job."""
     found = call.emulator.store.jobs.get(call.names["name"])
     return Reply(content=_dto(call, found)) if found else not_found("job", call.names["name"])
 
 
 @route("PUT", JOB, "job.put")
 def put_job(call: Call) -> Reply:
-    """Accept one, or the same once more."""
+    """Accept a new job, or the same body again."""
     name, emulator = call.names["name"], call.emulator
     check_name("job", name)
     body = call.json["properties"]
@@ -52,7 +52,7 @@ def put_job(call: Call) -> Reply:
 
 @route("POST", f"{JOB}/cancel", "job.cancel")
 def cancel(call: Call) -> Reply:
-    """Ask one to end."""
+    """Ask a job to end."""
     found = call.emulator.store.jobs.get(call.names["name"])
     if found is None:
         return not_found("job", call.names["name"])
@@ -65,7 +65,7 @@ def _check(call: Call, body: dict[str, Any]) -> None:
     trial = body["trial"] if is_sweep else body
     _check_compute(call, body, trial)
     _check_environment(call, trial.get("environmentId") or "")
-    if "codeId" in trial and _asset(trial["codeId"]) not in call.emulator.store.codes:
+    if "codeId" in trial and asset_key(trial["codeId"]) not in call.emulator.store.codes:
         raise RefusalError(400, "UserError", f"no code {trial['codeId']}")
     drawn = set(body["searchSpace"]) if is_sweep and sweep_plan(body) else set()
     known = {
@@ -115,7 +115,7 @@ def _check_input(call: Call, name: str, value: dict[str, Any]) -> None:
         ) from error
 
 
-def _asset(identifier: str) -> tuple[str, str]:
+def asset_key(identifier: str) -> tuple[str, str]:
     parts = identifier.split("/")
     return parts[-3], parts[-1]
 
@@ -152,6 +152,6 @@ def _dto(call: Call, job: EmulatedJob) -> dict[str, Any]:
 
 
 def _drawn(call: Call, job: EmulatedJob) -> dict[str, str]:
-    """Return what a sweep's tags tell of its trials."""
+    """Return a sweep's tags with the values drawn for each trial."""
     store = call.emulator.store
     return {name: json.dumps(store.jobs[name].parameters) for name in job.trials}

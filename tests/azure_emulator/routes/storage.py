@@ -1,4 +1,4 @@
-"""Blobs: what the SDK uploads code and data to, and downloads artifacts from."""
+"""Blob storage: the SDK uploads code and data to it, and downloads artifacts from it."""
 
 from xml.sax.saxutils import escape
 
@@ -18,7 +18,7 @@ def head(call: Call) -> Reply:
 
 @route("GET", BLOB, "blob.get")
 def get(call: Call) -> Reply:
-    """Send a blob, or a range of it."""
+    """Return a blob, or a range of it."""
     content = _content(call)
     headers = _described(call, content)
     asked = call.headers.get("x-ms-range") or call.headers.get("range")
@@ -62,7 +62,7 @@ def put(call: Call) -> Reply:
 
 @route("GET", CONTAINER, "blob.list")
 def listing(call: Call) -> Reply:
-    """List blobs by the beginning of their names."""
+    """List the blobs whose names have a prefix."""
     prefix, mark = call.query.get("prefix", ""), call.query.get("delimiter", "")
     container, entries, seen = call.names["container"], [], set()
     for one, name in sorted(call.emulator.store.blobs):

@@ -1,4 +1,4 @@
-"""MLflow's REST API, as the workspace speaks it."""
+"""The workspace's MLflow REST API."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ def _job(call: Call) -> EmulatedJob:
 
 @route("GET", f"{API}/runs/get", "mlflow.run")
 def run(call: Call) -> Reply:
-    """Describe a run: the last value of each metric, parameters."""
+    """Describe a run: its parameters and the last value of each metric."""
     job = _job(call)
     info = {
         "run_id": job.name,
@@ -41,7 +41,7 @@ def run(call: Call) -> Reply:
 
 @route("GET", f"{API}/metrics/get-history", "mlflow.history")
 def history(call: Call) -> Reply:
-    """List every value of a metric, in pages."""
+    """List every value of a metric."""
     name = call.query["metric_key"]
     points = _job(call).metrics.get(name, [])
     return Reply(content={"metrics": [_metric(name, *point) for point in points]})

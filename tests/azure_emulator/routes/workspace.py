@@ -1,4 +1,4 @@
-"""The workspace itself, its region's sizes and quota, its datastores."""
+"""The workspace, its region's VM sizes and quotas, and its datastores."""
 
 import base64
 
@@ -41,13 +41,13 @@ def workspace(call: Call) -> Reply:
 
 @route("GET", "/discovery", "discovery")
 def discovery(call: Call) -> Reply:
-    """Say where run history and the like are."""
+    """Return the addresses of run history and other services."""
     return Reply(content={"api": call.emulator.url, "history": call.emulator.url})
 
 
 @route("GET", rf"{REGION}/usages", "quota.list")
 def usages(call: Call) -> Reply:
-    """List cores in use and their limits, by family."""
+    """List used cores and limits of each quota."""
     quota = call.emulator.quota
     return Reply(
         content={
@@ -104,7 +104,7 @@ def datastore(call: Call) -> Reply:
 
 @route("POST", rf"{WS}/datastores/(?P<name>[^/]+)/listSecrets", "datastore.secrets")
 def secrets(call: Call) -> Reply:
-    """Hand out the account's key."""
+    """Return the account's key."""
     _datastore(call, call.names["name"])
     return Reply(content={"secretsType": "AccountKey", "key": ACCOUNT_KEY})
 
@@ -118,7 +118,7 @@ def _datastore(call: Call, name: str) -> dict[str, object]:
         "name": name,
         "properties": {
             "datastoreType": "AzureBlob",
-            # The SDK makes https://ACCOUNT.blob.SUFFIX of it: a path on this host.
+            # The SDK builds https://ACCOUNT.blob.SUFFIX, which is a path on this host.
             "accountName": f"{host}/wirestore",
             "containerName": CONTAINERS[name],
             "endpoint": "localhost",

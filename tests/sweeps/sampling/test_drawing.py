@@ -52,6 +52,7 @@ def test_the_order_of_the_keys_makes_no_difference(rule):
     assert list(other[0]) == list(reversed_space)
 
 
+@pytest.mark.external
 def test_a_configuration_is_the_same_in_every_process():
     code = (
         "from mnist_exp.sweeps.sampling.drawing import configurations as c\n"

@@ -1,11 +1,11 @@
-"""Which faults are injected where: every kind of request that `stage=all` makes."""
+"""Faults to inject, for every kind of request that `stage=all` sends."""
 
 import random
 from dataclasses import dataclass
 
 from tests.azure_emulator.faults import Action
 
-#: What may happen to any request.
+#: Faults of any request.
 ANY = (
     Action.UNAUTHORIZED,
     Action.FORBIDDEN,
@@ -15,12 +15,12 @@ ANY = (
     Action.RESET_AFTER,
     Action.STALL,
 )
-#: What else may happen to a request that reads what has just been made, or that makes something.
+#: Further faults of requests that read something new, that write, or that start an operation.
 READ = (Action.NOT_FOUND,)
 WRITE = (Action.CONFLICT,)
 LONG = (*WRITE, Action.OPERATION_FAILED)
 
-#: State -> the request that fails for good in the command that leaves it.
+#: State -> the request that always fails in the command before it.
 STATES = {
     "nothing": "",
     "before the job": "job.put",
@@ -28,7 +28,7 @@ STATES = {
     "before the endpoint": "endpoint.put",
 }
 
-#: State -> kind of request -> what else than ANY may happen to it.
+#: State -> kind of request -> its faults besides ANY.
 KINDS: dict[str, dict[str, tuple[Action, ...]]] = {
     "nothing": {
         "compute.get": READ,
@@ -74,7 +74,7 @@ KINDS: dict[str, dict[str, tuple[Action, ...]]] = {
 
 @dataclass(frozen=True)
 class Case:
-    """One fault: it hits the first such request after the state."""
+    """A fault of the first request of a kind after a state."""
 
     state: str
     kind: str
@@ -93,15 +93,15 @@ CASES = [
 
 
 def _seeded() -> list[Case]:
-    # Stalls take seconds of waiting each: a few tell as much.
+    # Each stall takes seconds, so a few have to do.
     draw = random.Random(6)
     stalls = [case for case in CASES if case.action is Action.STALL]
     others = [case for case in CASES if case.action is not Action.STALL]
-    # An upload that was refused once had the SDK wait for ever.
+    # The SDK used to wait without end for a refused upload.
     refused = Case("before the job", "blob.put", Action.FORBIDDEN)
     others.remove(refused)
     return [refused, *draw.sample(stalls, 2), *draw.sample(others, 37)]
 
 
-#: What the normal suite runs: the same forty each time.
+#: The forty cases of the normal test run.
 SEEDED = set(map(str, _seeded()))

@@ -1,4 +1,4 @@
-"""Who we sign in as, at which authority, and for which cloud's resource manager."""
+"""Credentials: which one, at which authority, for which cloud's resource manager."""
 
 import io
 import json
@@ -23,12 +23,12 @@ from requests.adapters import HTTPAdapter
 from urllib3 import HTTPResponse
 
 from mnist_exp.config import Cloud, Credential, Stage, WorkspaceConfig, WorkspaceType
-from mnist_exp.errors import AuthenticationError
+from mnist_exp.errors import RefusedError
 from mnist_exp.workspaces.azure.computes import Computes
 from mnist_exp.workspaces.azure.connection import Connection, connect
-from mnist_exp.workspaces.azure.retrying import Retrying
+from mnist_exp.workspaces.azure.retries import RetryPolicy
 from tests.azure_emulator.emulator import Emulator
-from tests.workspaces.azure.bench import Bench
+from tests.support.emulated_azure import AzureStages
 
 #: Cloud -> its authority and its resource manager.
 PLACES = {
@@ -50,7 +50,7 @@ CLASSES = {
     Credential.managed_identity: ManagedIdentityCredential,
     Credential.environment: EnvironmentCredential,
 }
-#: Prints a token as `az account get-access-token` does, and keeps what it was asked.
+#: Prints a token as `az account get-access-token` does, and writes its arguments to a file.
 AZ = """\
 #!/bin/sh
 echo "$@" > "{asked}"
@@ -59,7 +59,7 @@ echo '{{"accessToken": "from-az", "expires_on": 4102444800}}'
 
 
 class Nobody(HTTPAdapter):
-    """Answers 404 to everything, without a socket."""
+    """An adapter that answers 404 to every request, without a socket."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -75,7 +75,7 @@ class Nobody(HTTPAdapter):
 
 @pytest.fixture(autouse=True)
 def nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No variable says who or where we are; what the SDK writes is taken back."""
+    """Remove variables about identities and clouds, and restore those that the SDK writes."""
     monkeypatch.setenv("AZUREML_CURRENT_CLOUD", "set aside")
     for name in list(os.environ):
         if name.startswith(("AZURE", "IDENTITY", "ARM_", "MSI")):
@@ -89,12 +89,12 @@ def config(credential: Credential, cloud: Cloud | None) -> WorkspaceConfig:
 
 
 def looked_for(connection_config: WorkspaceConfig) -> tuple[Connection, requests.PreparedRequest]:
-    """Look for a compute target, and return the one request that was made for it."""
+    """Look for a compute target, and return the one request that was sent."""
     session, nobody = requests.Session(), Nobody()
     session.mount("https://", nobody)
     transport = RequestsTransport(session=session, session_owner=False)
     connection = connect(connection_config, {"transport": transport})
-    assert Computes(connection, Retrying(tries=1)).find("gpu-cluster") is None
+    assert Computes(connection, RetryPolicy(tries=1)).find("gpu-cluster") is None
     (request,) = nobody.asked
     return connection, request
 
@@ -114,16 +114,16 @@ def test_the_credential_is_the_one_of_the_config_at_its_clouds_authority(
     found = connect(config(credential, cloud), {}).credential
     assert type(found) is CLASSES[credential]
     authorities = set(authorities_of(parts_of(found)))
-    # The others are told where they are by whoever made them: `az cloud set`, the machine.
-    expected = {PLACES[cloud][0]} if credential not in TOLD_BY_OTHERS else set()
+    # The others get their authority from `az cloud set` or from the machine.
+    expected = {PLACES[cloud][0]} if credential not in WITHOUT_AUTHORITY else set()
     assert authorities == expected
 
 
-TOLD_BY_OTHERS = (Credential.cli, Credential.managed_identity)
+WITHOUT_AUTHORITY = (Credential.cli, Credential.managed_identity)
 
 
 def authorities_of(parts: Mapping[str, Any]) -> list[str]:
-    """Return the authorities of a credential, and of those that it is made of."""
+    """Return the authorities of a credential and of its parts."""
     own = [value for name, value in parts.items() if name == "_authority" and value]
     inner = [*parts.get("credentials", ()), parts.get("_credential")]
     return own + [found for one in inner if one for found in authorities_of(parts_of(one))]
@@ -149,7 +149,7 @@ def test_az_is_asked_for_the_clouds_resource_manager(
     assert request.url is not None
     assert request.url.startswith(f"{manager}/subscriptions/s/resourceGroups/group/")
     assert request.headers["Authorization"] == "Bearer from-az"
-    # The metrics' plugin reads which cloud it is in from what the SDK notes.
+    # azureml-mlflow finds its cloud in the variable that the SDK writes.
     assert _get_cloud_or_default()._get_default_scope() == f"{manager}/.default"
 
 
@@ -168,14 +168,14 @@ def test_the_machines_identity_is_asked_for_the_clouds_resource_manager(
 
 
 def test_a_service_principal_signs_in_with_its_secret(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
+    stages: AzureStages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    emulator = bench.emulator
-    # The tenant of AD FS: for it nobody asks Microsoft whether the authority is a real one.
+    emulator = stages.emulator
+    # For the tenant of AD FS the SDK does not ask Microsoft whether the authority exists.
     service_principal(monkeypatch, AZURE_TENANT_ID="adfs", AZURE_AUTHORITY_HOST=emulator.url)
     for name in ("IDENTITY_ENDPOINT", "IDENTITY_HEADER"):
         monkeypatch.delenv(name)
-    record = bench.run(Stage.compute, "workspace.credential=environment")
+    record = stages.run(Stage.compute, "workspace.credential=environment")
     assert record.compute is not None
     assert record.compute["created"]
     form = emulator.recorded("token.secret")[0].body
@@ -185,9 +185,9 @@ def test_a_service_principal_signs_in_with_its_secret(
 
 
 @pytest.mark.parametrize("credential", [Credential.environment, Credential.cli])
-def test_who_cannot_sign_in_is_told_what_to_do(
+def test_a_failed_sign_in_names_the_remedy(
     credential: Credential, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(AuthenticationError, match=r"no way to sign in.*workspace\.credential"):
+    with pytest.raises(RefusedError, match=r"no way to sign in.*workspace\.credential"):
         looked_for(config(credential, None))

@@ -1,6 +1,6 @@
-"""One fault at a time: the command recovers, or says so in a line; a second one completes.
+"""One fault at a time: the command recovers, or fails with one line and succeeds when repeated.
 
-Afterwards there is no second of anything, and after cleanup there is nothing.
+Afterwards nothing exists twice, and after cleanup nothing exists.
 """
 
 from collections.abc import Iterator
@@ -15,34 +15,34 @@ from tests.azure_emulator.certificates import Certificates
 from tests.azure_emulator.emulator import Emulator
 from tests.azure_emulator.engines import StubEngine
 from tests.azure_emulator.faults import Action, Fault
-from tests.workspaces.azure.bench import Bench, State
-from tests.workspaces.azure.conftest import draw_nothing, taken_for_azure
+from tests.support.emulated_azure import AzureStages, SavedState, draw_nothing, use_emulator
 from tests.workspaces.azure.fault_cases import CASES, SEEDED, STATES, Case
 
 pytestmark = pytest.mark.xdist_group("faults")
 
-#: Few trials: what goes over the wire for one is as for another.
+#: Few trials: the requests of all trials are alike.
 OVERRIDES = ("sweep=quick", "compute.delete_on_cleanup=true")
 
 
 @pytest.fixture(scope="module")
 def cut_short(
     certificates: Certificates, tmp_path_factory: pytest.TempPathFactory, digits: Path
-) -> Iterator[dict[str, State]]:
-    """What is there after a command that failed for good at some request, by state."""
+) -> Iterator[dict[str, SavedState]]:
+    """For each state, the emulator and outputs after a command that failed at its request."""
     found = {}
     with pytest.MonkeyPatch.context() as patch:
         draw_nothing(patch)
         for number, (name, kind) in enumerate(STATES.items()):
             folder = tmp_path_factory.mktemp("state")
             emulator = Emulator(certificates, StubEngine(), folder / "emulator")
-            taken_for_azure(emulator, digits, patch)
-            bench = Bench(emulator, folder / "outputs", digits.parent)
+            use_emulator(emulator, digits, patch)
+            stages = AzureStages(emulator, folder / "outputs", digits)
             if number:
                 emulator.faults.inject(Fault(kind, Action.FORBIDDEN, count=-1))
                 with pytest.raises(MnistExpError):
-                    bench.run(Stage.all, *OVERRIDES)
-            found[name] = bench.snapshot(folder / "kept")
+                    stages.run(Stage.all, *OVERRIDES)
+            found[name] = stages.save(folder / "kept")
+            stages.close()
             emulator.close()
         yield found
 
@@ -53,19 +53,19 @@ def marked(case: Case):
 
 
 @pytest.mark.parametrize("case", [marked(case) for case in CASES])
-def test_a_fault(case: Case, cut_short: dict[str, State], bench: Bench) -> None:
-    bench.restore(cut_short[case.state])
-    bench.emulator.faults.inject(Fault(case.kind, case.action))
+def test_a_fault(case: Case, cut_short: dict[str, SavedState], stages: AzureStages) -> None:
+    stages.restore(cut_short[case.state])
+    stages.emulator.faults.inject(Fault(case.kind, case.action))
     try:
-        bench.run(Stage.all, *OVERRIDES)
+        stages.run(Stage.all, *OVERRIDES)
     except MnistExpError as error:
         assert all(line and "\n" not in line for line in error.lines)
         assert len(error.lines[0]) < 1200
-        bench.emulator.faults.clear()
-        assert bench.run(Stage.all, *OVERRIDES).status is JobStatus.COMPLETED
+        stages.emulator.faults.clear()
+        assert stages.run(Stage.all, *OVERRIDES).status is JobStatus.COMPLETED
     else:
-        assert bench.emulator.faults.hits, "the fault never happened"
-    assert_nothing_twice(bench.emulator, case)
+        assert stages.emulator.faults.hits, "the fault never happened"
+    assert_nothing_twice(stages.emulator, case)
 
 
 def assert_nothing_twice(emulator: Emulator, case: Case) -> None:
@@ -92,10 +92,10 @@ def test_faults_of_every_kind_are_among_the_seeded() -> None:
     }
 
 
-def test_every_kind_of_request_has_faults(emulator: Emulator, bench: Bench) -> None:
-    bench.run(Stage.all, *OVERRIDES)
+def test_every_kind_of_request_has_faults(emulator: Emulator, stages: AzureStages) -> None:
+    stages.run(Stage.all, *OVERRIDES)
     asked = {one.kind for one in emulator.requests}
-    # Who we are and where things are is asked by others than the workspace's own calls.
+    # Credentials and the SDK itself send the requests that are excepted here.
     assert asked - {"metadata", "token", "discovery", "models.get", "models.version",
                     "environments.get", "environments.versions", "environments.version",
                     "deployment.get", "codes.version", "codes.get"} <= {

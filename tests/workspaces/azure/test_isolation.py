@@ -1,4 +1,4 @@
-"""What a local run must not load, and what no error may show."""
+"""Packages that a local run must not load, and secrets that no error may show."""
 
 import os
 import subprocess
@@ -6,7 +6,7 @@ import sys
 
 from azure.core.exceptions import HttpResponseError
 
-from mnist_exp.workspaces.azure.errors import error_text
+from mnist_exp.workspaces.azure.error_mapping import error_text
 
 SCRIPT = """
 import pathlib, sys
@@ -32,7 +32,7 @@ def test_mlflow_reports_no_use_of_either_workspace() -> None:
             "from mlflow.telemetry import get_telemetry_client\n"
             "print(get_telemetry_client())"
         )
-        # MLflow reports nothing in a test or on a server of that kind, which this is to be neither.
+        # MLflow reports nothing if these variables show a test or a build server.
         usual = {key: os.environ[key] for key in ("PATH", "HOME") if key in os.environ}
         done = subprocess.run(
             [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=usual

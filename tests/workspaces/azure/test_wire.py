@@ -1,44 +1,31 @@
-"""What goes over the wire for a spec, beside a JSON that a person has read.
+"""The request for each spec, compared with a JSON file that a person has reviewed.
 
-`python -m pytest tests/workspaces/azure/test_wire.py --rewrite-wire` writes them anew: look at the
-difference before you commit it.
+`python -m pytest tests/workspaces/azure/test_wire.py --rewrite-wire` writes the files again. Read
+the difference before you commit it.
 """
 
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from azure.ai.ml import (
-    load_compute,
-    load_job,
-    load_model,
-    load_online_deployment,
-    load_online_endpoint,
-)
+from azure.ai.ml import load_job
 
 from mnist_exp import build
-from mnist_exp.azure_form import job_yaml
-from mnist_exp.config import AuthMode, Stage
-from mnist_exp.specs import CommandJob, EndpointSpec, ModelSpec, ProbeSettings, SweepJob
-from mnist_exp.workspaces.azure.translation import (
-    compute_entity,
-    deployment_entity,
-    endpoint_entity,
-    job_entity,
-    model_entity,
-)
+from mnist_exp.azure_form import yaml_documents
+from mnist_exp.config import Stage
+from mnist_exp.specs import CommandJob, SweepJob
+from mnist_exp.workspaces.azure.translation import job_entity
 from mnist_exp.workspaces.azure.workspace import AzureWorkspace
 from tests.azure_emulator.certificates import Certificates
 from tests.azure_emulator.emulator import Emulator, Recorded
 from tests.azure_emulator.engines import StubEngine
-from tests.composing import QUICK_ROLLOUT
-from tests.workspaces.azure.bench import MNIST, Bench
-from tests.workspaces.azure.conftest import taken_for_azure
+from tests.support.azure_commands import MNIST
+from tests.support.configs import QUICK_ROLLOUT
+from tests.support.emulated_azure import AzureStages, use_emulator
 
 pytestmark = pytest.mark.xdist_group("azure-wire")
 
@@ -124,15 +111,15 @@ JOBS = {
 }
 
 
-def spec_of(bench: Bench, case: str) -> CommandJob | SweepJob:
+def spec_of(stages: AzureStages, case: str) -> CommandJob | SweepJob:
     stage, overrides = JOBS[case]
-    config = bench.config(stage, *overrides)
+    config = stages.config(stage, *overrides)
     maker = build.command_job if stage is Stage.train else build.sweep_job
     return maker(config, case.replace("-", "_"))
 
 
 def without_git(body: object) -> object:
-    """A body without what the SDK tells of the checkout, which differs from one to the next."""
+    """Return a body without the fields that describe the Git checkout, which change."""
     if isinstance(body, dict):
         return {
             key: without_git(value)
@@ -143,7 +130,7 @@ def without_git(body: object) -> object:
 
 
 def check(request: pytest.FixtureRequest, name: str, recorded: Recorded) -> None:
-    """Compare a request's body with the one that was reviewed, ids and tokens aside."""
+    """Compare a request's body with the reviewed one; ids may differ."""
     path = WIRE / f"{name}.json"
     text = json.dumps(without_git(recorded.body), indent=1, sort_keys=True) + "\n"
     text = re.sub(r"/codes/[-0-9a-f]{36}/", "/codes/{guid}/", text)
@@ -156,26 +143,27 @@ def check(request: pytest.FixtureRequest, name: str, recorded: Recorded) -> None
 @pytest.fixture(scope="module")
 def shared(
     certificates: Certificates, digits: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[Bench, AzureWorkspace]]:
-    """A bench whose cluster is there, and one workspace for all jobs."""
+) -> Iterator[tuple[AzureStages, AzureWorkspace]]:
+    """An emulator with a cluster, and one workspace for all jobs."""
     folder = tmp_path_factory.mktemp("wire")
     emulator = Emulator(certificates, StubEngine(), folder / "emulator")
     with pytest.MonkeyPatch.context() as patch:
-        taken_for_azure(emulator, digits, patch)
-        bench = Bench(emulator, folder / "outputs", digits.parent)
-        bench.run(Stage.compute)
-        yield bench, bench.workspace()
+        use_emulator(emulator, digits, patch)
+        stages = AzureStages(emulator, folder / "outputs", digits)
+        stages.run(Stage.compute)
+        yield stages, stages.workspace()
+        stages.close()
     emulator.close()
 
 
-def test_a_cluster(request: pytest.FixtureRequest, bench: Bench) -> None:
-    bench.run(Stage.compute)
-    check(request, "compute-tutorial", bench.emulator.recorded("compute.put")[-1])
-    bench.run(Stage.compute, "compute=low_priority")
-    check(request, "compute-low-priority", bench.emulator.recorded("compute.put")[-1])
+def test_a_cluster(request: pytest.FixtureRequest, stages: AzureStages) -> None:
+    stages.run(Stage.compute)
+    check(request, "compute-tutorial", stages.emulator.recorded("compute.put")[-1])
+    stages.run(Stage.compute, "compute=low_priority")
+    check(request, "compute-low-priority", stages.emulator.recorded("compute.put")[-1])
 
 
-def test_model_endpoint_and_deployment(request: pytest.FixtureRequest, ready: Bench) -> None:
+def test_model_endpoint_and_deployment(request: pytest.FixtureRequest, ready: AzureStages) -> None:
     ready.run(Stage.sweep, "sweep=quick")
     model = ready.run(Stage.register)
     body = ready.emulator.recorded("models.put")[-1]
@@ -191,11 +179,11 @@ def test_model_endpoint_and_deployment(request: pytest.FixtureRequest, ready: Be
         check(request, name, ready.emulator.recorded(kind)[which])
 
 
-def test_what_an_endpoint_and_a_deployment_may_be_told(
-    request: pytest.FixtureRequest, registered: Bench
+def test_all_settings_of_endpoint_and_deployment(
+    request: pytest.FixtureRequest, registered: AzureStages
 ) -> None:
-    bench = registered
-    bench.run(
+    stages = registered
+    stages.run(
         Stage.deploy,
         "endpoint.name=endpoint-1",
         "endpoint.auth_mode=aml_token",
@@ -206,18 +194,17 @@ def test_what_an_endpoint_and_a_deployment_may_be_told(
         "endpoint.deployment.liveness_probe.period=5",
         "endpoint.deployment.readiness_probe.initial_delay=60",
     )
-    bench.run(Stage.deploy, *QUICK_ROLLOUT, "endpoint.auth_mode=aml_token")
+    stages.run(Stage.deploy, *QUICK_ROLLOUT, "endpoint.auth_mode=aml_token")
     for kind, which, name in (
         ("endpoint.put", 0, "endpoint-token"),
         ("deployment.put", 0, "deployment-settings"),
         ("endpoint.put", 2, "endpoint-mirror"),
     ):
-        check(request, name, bench.emulator.recorded(kind)[which])
+        check(request, name, stages.emulator.recorded(kind)[which])
 
 
 def dumped(entity: Any, path: Path) -> str:
-    # A command is loaded as what it would be inside a pipeline, and dumped in a form of that kind
-    # which is no job any more.
+    # The SDK loads a command as a step of a pipeline, and dumps steps in a form that is no job.
     entity = entity._to_job() if hasattr(entity, "_to_job") else entity
     path.unlink(missing_ok=True)
     entity.dump(path)
@@ -227,33 +214,33 @@ def dumped(entity: Any, path: Path) -> str:
 @pytest.mark.parametrize("case", list(JOBS))
 def test_a_job_and_its_yaml_say_the_same(
     request: pytest.FixtureRequest,
-    shared: tuple[Bench, AzureWorkspace],
+    shared: tuple[AzureStages, AzureWorkspace],
     case: str,
     tmp_path: Path,
 ) -> None:
-    bench, workspace = shared
-    spec = spec_of(bench, case)
+    stages, workspace = shared
+    spec = spec_of(stages, case)
     workspace.submit(spec)
-    ours = bench.emulator.recorded("job.put")[-1]
+    ours = stages.emulator.recorded("job.put")[-1]
     check(request, case, ours)
     if case == "train-conda":
-        check(request, "environment-train", bench.emulator.recorded("environments.put")[-1])
-    bench.emulator.store.jobs.clear()
-    maker = job_yaml.sweep_yaml if isinstance(spec, SweepJob) else job_yaml.command_yaml
+        check(request, "environment-train", stages.emulator.recorded("environments.put")[-1])
+    stages.emulator.store.jobs.clear()
+    maker = yaml_documents.sweep_yaml if isinstance(spec, SweepJob) else yaml_documents.command_yaml
     path = tmp_path / "job.yaml"
     path.write_text(yaml.safe_dump(maker(spec, lambda _: MNIST)), encoding="utf-8")
     loaded = load_job(path)
     first = dumped(loaded, tmp_path / "first.yaml")
     assert dumped(load_job(tmp_path / "first.yaml"), tmp_path / "second.yaml") == first
     workspace._connection.client.jobs.create_or_update(load_job(path))
-    by_yaml = bench.emulator.recorded("job.put")[-1]
-    bench.emulator.store.jobs.clear()
+    by_yaml = stages.emulator.recorded("job.put")[-1]
+    stages.emulator.store.jobs.clear()
     assert comparable(by_yaml.body) == comparable(ours.body)
     assert job_entity(spec, lambda _: MNIST).name == loaded.name
 
 
 def comparable(body: Any) -> Any:
-    """Return a body without what a loader writes down though it is the default."""
+    """Return a body without the defaults that only the loader of YAML files sends."""
     text = json.dumps(body, sort_keys=True)
     text = re.sub(r"/codes/[-0-9a-f]{36}/", "/codes/guid/", text)
     return without(json.loads(text))
@@ -270,28 +257,3 @@ def without(value: Any) -> Any:
             if item not in ({}, None, []) and item not in DEFAULTS.get(key, ())
         }
     return [without(item) for item in value] if isinstance(value, list) else value
-
-
-def test_the_other_yamls_load(shared: tuple[Bench, AzureWorkspace], tmp_path: Path) -> None:
-    config = shared[0].config(Stage.all)
-    model = ModelSpec("m", "job", "outputs/model")
-    endpoint = EndpointSpec(
-        "endpoint-1", AuthMode.key, "d", traffic={"a": 100}, mirror_traffic={"b": 10}
-    )
-    deployment = build.deployment_spec(config, "endpoint-1", "m:1")
-    probed = replace(deployment, liveness_probe=ProbeSettings(period=3))
-    bare = replace(deployment, code=None, scoring_script=None)
-    cluster = build.compute_spec(config)
-    for load, document, entity in (
-        (load_compute, job_yaml.compute_yaml(cluster), compute_entity(cluster)),
-        (load_model, job_yaml.model_yaml(model), model_entity(model, "1")),
-        (load_online_endpoint, job_yaml.endpoint_yaml(endpoint), endpoint_entity(endpoint)),
-        *(
-            (load_online_deployment, job_yaml.deployment_yaml(one), deployment_entity(one))
-            for one in (deployment, probed, bare)
-        ),
-    ):
-        path = tmp_path / "one.yaml"
-        path.write_text(yaml.safe_dump(document), encoding="utf-8")
-        loaded: Any = load(path)
-        assert loaded.name == entity.name

@@ -9,7 +9,7 @@ import pytest
 from mnist_exp.workspaces.local.tracking.database import STORE_NAME
 from mnist_exp.workspaces.local.tracking.store import Tracking
 from mnist_exp.workspaces.local.workspace import LocalWorkspace
-from tests.workspaces.local.factories import LOGGER
+from tests.support.small_jobs import LOGGER
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from mnist_exp.sweeps.journal import Decided, Entry, Logged
 from mnist_exp.workspaces.local.processes.job_orphans import find_processes, of_sweep
 from mnist_exp.workspaces.local.sweep.journal_file import JournalFile
 from mnist_exp.workspaces.local.workspace import LocalWorkspace
-from tests.workspaces.local.factories import Watcher, sweep_job
+from tests.support.small_jobs import Watcher, sweep_job
 
 #: Logs a curve that `--lr` decides, and saves a checkpoint after each step.
 SCRIPT = """\

@@ -7,8 +7,8 @@ from benchmarks.sample import write_sample
 from mnist_exp.specs import OutputSpec, PathInput, SweepJob
 from mnist_exp.status import JobStatus
 from mnist_exp.sweeps.journal import Ended, Logged
-from tests.conftest import REPOSITORY
-from tests.workspaces.local.factories import sweep_job
+from tests.support.paths import REPOSITORY
+from tests.support.small_jobs import sweep_job
 from tests.workspaces.local.killing import Victim, run_here
 
 EPOCHS = 60

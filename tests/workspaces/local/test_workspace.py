@@ -10,14 +10,14 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from mnist_exp.config import ComputeType, DistributionType
-from mnist_exp.errors import ConflictError, JobError, NotFoundError, OutputsError
+from mnist_exp.config import ComputeConfig, ComputeType, DistributionConfig, DistributionType
+from mnist_exp.errors import JobError, NotFoundError, OutputsError, RefusedError
 from mnist_exp.results import JobResult
-from mnist_exp.specs import ComputeSpec, Distribution, ModelSpec, OutputSpec, PathInput
+from mnist_exp.specs import ModelSpec, OutputSpec, PathInput
 from mnist_exp.status import JobStatus
 from mnist_exp.workspaces.local.tracking.store import Tracking
 from mnist_exp.workspaces.local.workspace import LocalWorkspace
-from tests.workspaces.local.factories import Watcher, command_job, description, files_below
+from tests.support.small_jobs import Watcher, command_job, description, files_below
 
 Code = Callable[..., Path]
 
@@ -81,7 +81,7 @@ def test_a_job_with_another_exit_code_is_failed_with_its_last_lines(jobs: LocalJ
 @pytest.mark.parametrize("index", [0, 1])
 def test_a_worker_that_fails_is_named(jobs: LocalJobs, index: int) -> None:
     command = f'case "$TF_CONFIG" in *\'"index": {index}\'*) exit 3;; *) sleep 60;; esac'
-    result = jobs.run(command, distribution=Distribution(DistributionType.tensorflow, 2))
+    result = jobs.run(command, distribution=DistributionConfig(DistributionType.tensorflow, 2))
     assert result.why == f"the script of worker {index} ended with exit code 3"
 
 
@@ -402,10 +402,10 @@ def test_the_environment_is_azures(jobs: LocalJobs, monkeypatch: pytest.MonkeyPa
 
 def test_a_name_is_used_once(jobs: LocalJobs) -> None:
     jobs.workspace.submit(command_job("true"))
-    with pytest.raises(ConflictError, match="names are used once"):
+    with pytest.raises(RefusedError, match="names are used once"):
         jobs.workspace.submit(command_job("true"))
     jobs.workspace.watch("job", jobs.watcher)
-    with pytest.raises(ConflictError, match="names are used once"):
+    with pytest.raises(RefusedError, match="names are used once"):
         LocalJobs(LocalWorkspace(jobs.outputs), jobs.outputs, jobs.uri).run("true")
     assert description(jobs.folder())["status"] == "Completed"
 
@@ -466,9 +466,9 @@ def test_an_outputs_folder_may_have_any_name(tmp_path: Path, empty_store: Path, 
 
 
 def test_every_compute_target_is_this_machine(workspace: LocalWorkspace) -> None:
-    local = workspace.get_or_create_compute(ComputeSpec(ComputeType.local, "local"))
+    local = workspace.get_or_create_compute(ComputeConfig(ComputeType.local, "local"))
     assert (local.name, local.type, local.notes) == ("local", "local", ())
-    spec = ComputeSpec(ComputeType.amlcompute, "gpu-cluster", "STANDARD_NC4AS_T4_V3")
+    spec = ComputeConfig(ComputeType.amlcompute, "gpu-cluster", "STANDARD_NC4AS_T4_V3")
     cluster = workspace.get_or_create_compute(spec)
     assert cluster.notes == ("gpu-cluster (STANDARD_NC4AS_T4_V3) is this machine",)
 

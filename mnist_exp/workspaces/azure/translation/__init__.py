@@ -1,22 +1,22 @@
-"""From specs to azure-ai-ml's entities: pure, without a call to anything."""
+"""Specs as azure-ai-ml's entities: tables from Azure ML's words to the SDK's classes.
 
-from mnist_exp.workspaces.azure.translation.assets import model_entity
-from mnist_exp.workspaces.azure.translation.compute import compute_entity
+`mnist_exp.azure_form` decides what a request says. These tables only say which class takes which
+part. Nothing here makes a call.
+"""
+
+from mnist_exp.workspaces.azure.translation.assets import compute_entity, model_entity
 from mnist_exp.workspaces.azure.translation.endpoints import (
     deployment_entity,
     endpoint_entity,
-    shares,
+    traffic_shares,
 )
-from mnist_exp.workspaces.azure.translation.jobs import command_entity, job_entity
-from mnist_exp.workspaces.azure.translation.sweeps import sweep_entity
+from mnist_exp.workspaces.azure.translation.jobs import job_entity
 
 __all__ = [
-    "command_entity",
     "compute_entity",
     "deployment_entity",
     "endpoint_entity",
     "job_entity",
     "model_entity",
-    "shares",
-    "sweep_entity",
+    "traffic_shares",
 ]

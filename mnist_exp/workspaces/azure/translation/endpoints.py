@@ -1,7 +1,6 @@
-"""Endpoints and deployments as azure-ai-ml's entities."""
+"""Online endpoints and deployments as azure-ai-ml's entities."""
 
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from azure.ai.ml.entities import (
@@ -13,28 +12,43 @@ from azure.ai.ml.entities import (
 )
 from azure.ai.ml.entities import ProbeSettings as ProbeEntity
 
+from mnist_exp.azure_form.endpoints import deployment_form, endpoint_form
 from mnist_exp.config import AuthMode
-from mnist_exp.specs import DeploymentSpec, EndpointSpec, ProbeSettings, RequestSettings
-from mnist_exp.workspaces.azure.translation.assets import environment_of
+from mnist_exp.specs import DeploymentSpec, EndpointSpec
+from mnist_exp.workspaces.azure.translation.assets import (
+    entities,
+    environment_entity,
+    refuse_local_environment,
+)
+
+#: Field of a deployment -> the entity that takes it.
+_DEPLOYMENT: dict[str, Callable[[Any], Any]] = {
+    "code_configuration": lambda form: CodeConfiguration(**form),
+    "environment": environment_entity,
+    "request_settings": lambda form: OnlineRequestSettings(**form),
+    "liveness_probe": lambda form: ProbeEntity(**form),
+    "readiness_probe": lambda form: ProbeEntity(**form),
+}
 
 
 def endpoint_entity(spec: EndpointSpec, before: OnlineEndpoint | None = None) -> OnlineEndpoint:
-    """Return the endpoint.
-
-    https://learn.microsoft.com/azure/machine-learning/reference-yaml-endpoint-online
+    """Return an endpoint.
 
     Args:
-        spec: What it is to be.
-        before: What it is, if it is there already: what is sent replaces all there is, and an
-            endpoint without traffic answers nobody.
+        spec: The wanted endpoint. Fields that it leaves open stay as they are.
+        before: The endpoint as Azure has it. A request replaces all fields of an endpoint, so
+            the entity repeats them; an endpoint that loses its traffic answers nobody.
     """
     kept = before or ManagedOnlineEndpoint(name=spec.name, auth_mode=AuthMode.key.value)
+    form = {
+        "auth_mode": str(kept.auth_mode),
+        "description": kept.description,
+        "traffic": traffic_shares(kept.traffic) or None,
+        "mirror_traffic": kept.mirror_traffic,
+        **endpoint_form(spec),
+    }
     return ManagedOnlineEndpoint(
-        name=spec.name,
-        auth_mode=spec.auth_mode.value if spec.auth_mode else str(kept.auth_mode),
-        description=spec.description or kept.description,
-        traffic=dict(spec.traffic) or shares(kept.traffic) or None,
-        mirror_traffic=shares(spec.mirror_traffic or kept.mirror_traffic) or None,
+        **{**form, "mirror_traffic": traffic_shares(form["mirror_traffic"]) or None},
         tags=kept.tags,
         identity=kept.identity,
         public_network_access=getattr(kept, "public_network_access", None),
@@ -42,54 +56,16 @@ def endpoint_entity(spec: EndpointSpec, before: OnlineEndpoint | None = None) ->
 
 
 def deployment_entity(spec: DeploymentSpec) -> ManagedOnlineDeployment:
-    """Return the deployment.
-
-    https://learn.microsoft.com/azure/machine-learning/reference-yaml-deployment-managed-online
+    """Return a deployment.
 
     Raises:
-        UnsupportedError: Azure has no such environment.
+        RefusedError: Azure does not have the environment.
     """
-    return ManagedOnlineDeployment(
-        name=spec.name,
-        endpoint_name=spec.endpoint,
-        model=f"azureml:{spec.model}",
-        **_scoring(spec),
-        environment_variables=dict(spec.environment_variables),
-        instance_type=spec.instance_type,
-        instance_count=spec.instance_count,
-        request_settings=_settings(spec.request_settings),
-        liveness_probe=_probe(spec.liveness_probe),
-        readiness_probe=_probe(spec.readiness_probe),
-    )
+    if spec.scoring_script is not None:
+        refuse_local_environment(spec.environment, "endpoint.deployment.environment")
+    return ManagedOnlineDeployment(**entities(deployment_form(spec), _DEPLOYMENT))
 
 
-def _scoring(spec: DeploymentSpec) -> dict[str, Any]:
-    """Return script and environment; a model of type mlflow_model brings its own."""
-    if spec.scoring_script is None:
-        return {}
-    return {
-        "code_configuration": CodeConfiguration(
-            code=str(spec.code), scoring_script=spec.scoring_script
-        ),
-        "environment": environment_of(spec.environment, "endpoint.deployment.environment"),
-    }
-
-
-def _probe(probe: ProbeSettings) -> ProbeEntity | None:
-    """Return None for Azure ML's own defaults."""
-    return None if probe == ProbeSettings() else ProbeEntity(**asdict(probe))
-
-
-def _settings(settings: RequestSettings) -> OnlineRequestSettings | None:
-    """Return None for Azure ML's own defaults."""
-    if settings == RequestSettings():
-        return None
-    return OnlineRequestSettings(
-        request_timeout_ms=settings.request_timeout_ms,
-        max_concurrent_requests_per_instance=settings.max_concurrent_requests_per_instance,
-    )
-
-
-def shares(traffic: Mapping[str, int] | None) -> dict[str, int]:
-    """Return the traffic of those that have any: Azure tells of the others as well."""
+def traffic_shares(traffic: Mapping[str, int] | None) -> dict[str, int]:
+    """Return the deployments that have traffic; Azure also lists those that have none."""
     return {name: percent for name, percent in (traffic or {}).items() if percent}

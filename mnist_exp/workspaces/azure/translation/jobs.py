@@ -1,8 +1,9 @@
-"""Jobs as azure-ai-ml's entities."""
+"""Command jobs and sweeps as azure-ai-ml's entities."""
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from azure.ai.ml import TensorFlowDistribution, command
+from azure.ai.ml import Input, Output, TensorFlowDistribution, command
 from azure.ai.ml.entities import Command as CommandEntity
 from azure.ai.ml.entities import CommandJob as TrialEntity
 from azure.ai.ml.entities import (
@@ -12,89 +13,76 @@ from azure.ai.ml.entities import (
 )
 from azure.ai.ml.sweep import SweepJob as SweepEntity
 
-from mnist_exp.config import ComputeType, Identity
-from mnist_exp.errors import UnsupportedError
-from mnist_exp.specs import CommandJob, ComputeSpec, SweepJob
-from mnist_exp.templates import azure_form
-from mnist_exp.workspaces.azure.translation.assets import environment_of
-from mnist_exp.workspaces.azure.translation.inputs import Resolve, inputs_of, outputs_of
-from mnist_exp.workspaces.azure.translation.sweeps import sweep_entity
+from mnist_exp.azure_form.assets import Form
+from mnist_exp.azure_form.jobs import Locate, command_form, sweep_form
+from mnist_exp.specs import CommandJob, SweepJob
+from mnist_exp.workspaces.azure.translation.assets import (
+    entities,
+    environment_entity,
+    refuse_local_compute,
+    refuse_local_environment,
+)
+from mnist_exp.workspaces.azure.translation.sweeps import SWEEP_FIELDS, of_type
 
-_IDENTITIES = {
-    Identity.user: UserIdentityConfiguration,
-    Identity.managed: ManagedIdentityConfiguration,
-}
-
-
-def job_entity(job: CommandJob | SweepJob, resolve: Resolve) -> CommandEntity | SweepEntity:
-    """Return a job of either kind."""
-    if isinstance(job, SweepJob):
-        trial = _trial_entity(job.trial, resolve)
-        return sweep_entity(job, trial, _identity(job.trial))
-    return command_entity(job, resolve)
+#: Modes that Azure ML uses when none is named. The studio shows a named one as chosen by the user.
+_INPUT_MODE, _OUTPUT_MODE = "ro_mount", "rw_mount"
 
 
-def command_entity(job: CommandJob, resolve: Resolve) -> CommandEntity:
-    """Return the command job.
-
-    https://learn.microsoft.com/azure/machine-learning/reference-yaml-job-command
+def job_entity(job: CommandJob | SweepJob, locate: Locate) -> CommandEntity | SweepEntity:
+    """Return a job of either kind.
 
     Args:
-        job: What runs.
-        resolve: Returns the address or local folder of a path input.
+        job: The job.
+        locate: Returns the address or the local folder of a path input.
 
     Raises:
-        UnsupportedError: Azure has no such compute target or environment.
+        RefusedError: Azure does not have the compute target or the environment.
     """
-    return command(**_parts(job, resolve), **_machines(job), timeout=job.timeout)
+    trial = job.trial if isinstance(job, SweepJob) else job
+    refuse_local_environment(trial.environment, "env")
+    refuse_local_compute(trial.compute)
+    if isinstance(job, SweepJob):
+        # `azure.ai.ml.command(...).sweep()` would lose the experiment's name.
+        return SweepEntity(**entities(sweep_form(job, locate), {**_FIELDS, **SWEEP_FIELDS}))
+    form = command_form(job, locate)
+    # The function `command` takes the fields of these two one by one.
+    resources, limits = form.pop("resources", {}), form.pop("limits", {})
+    return command(**entities(form, _FIELDS), **resources, **limits)
 
 
-def _trial_entity(job: CommandJob, resolve: Resolve) -> TrialEntity:
-    machines = _machines(job)
-    resources = JobResourceConfiguration(**machines) if machines else None
-    return TrialEntity(**_parts(job, resolve), resources=resources)
+def _trial(form: Form) -> TrialEntity:
+    return TrialEntity(**entities(form, _FIELDS))
 
 
-def _parts(job: CommandJob, resolve: Resolve) -> dict[str, Any]:
+def _inputs(form: Form) -> dict[str, Any]:
     return {
-        "name": job.name,
-        "experiment_name": job.experiment_name,
-        "display_name": job.display_name,
-        "command": azure_form(job.command),
-        "code": None if job.code is None else str(job.code),
-        "environment": environment_of(job.environment),
-        "inputs": inputs_of(job.inputs, resolve),
-        "outputs": outputs_of(job.outputs),
-        "environment_variables": dict(job.environment_variables),
-        "compute": _compute_name(job.compute),
-        "distribution": _distribution(job),
-        "identity": _identity(job),
+        name: Input(**_unless_usual(value, _INPUT_MODE)) if isinstance(value, Mapping) else value
+        for name, value in form.items()
     }
 
 
-def _identity(job: CommandJob) -> Any:
-    return _IDENTITIES[job.identity]() if job.identity else None
+def _outputs(form: Form) -> dict[str, Output]:
+    return {name: Output(**_unless_usual(value, _OUTPUT_MODE)) for name, value in form.items()}
 
 
-def _compute_name(spec: ComputeSpec) -> str | None:
-    """Return the target's name; without one the job is serverless."""
-    if spec.type is ComputeType.local:
-        raise UnsupportedError(
-            "compute.type: local is this machine, which Azure cannot use; "
-            "use compute=gpu_cluster, cpu_cluster, low_priority or serverless"
-        )
-    return None if spec.type is ComputeType.serverless else spec.name
+def _unless_usual(form: Mapping[str, Any], mode: str) -> Form:
+    """Return a form without its mode if that is the default."""
+    return {name: value for name, value in form.items() if (name, value) != ("mode", mode)}
 
 
-def _machines(job: CommandJob) -> dict[str, Any]:
-    """Return what the job itself says of machines; a cluster has said the rest."""
-    size = job.compute.size if job.compute.type is ComputeType.serverless else None
-    if size is None and job.distribution is None:
-        return {}
-    return {"instance_type": size, "instance_count": job.worker_count}
-
-
-def _distribution(job: CommandJob) -> TensorFlowDistribution | None:
-    if job.distribution is None:
-        return None
-    return TensorFlowDistribution(worker_count=job.worker_count, parameter_server_count=0)
+#: Field of a job -> the entity that takes it.
+_FIELDS: dict[str, Callable[[Any], Any]] = {
+    "trial": _trial,
+    "compute": lambda reference: reference.removeprefix("azureml:"),
+    "environment": environment_entity,
+    "inputs": _inputs,
+    "outputs": _outputs,
+    "resources": lambda form: JobResourceConfiguration(**form),
+    "distribution": of_type({"tensorflow": TensorFlowDistribution}),
+    "identity": of_type(
+        {
+            "user_identity": UserIdentityConfiguration,
+            "managed_identity": ManagedIdentityConfiguration,
+        }
+    ),
+}

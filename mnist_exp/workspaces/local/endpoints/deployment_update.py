@@ -11,8 +11,8 @@ import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mnist_exp.errors import JobError, UnsupportedError
-from mnist_exp.serving.tail import last_lines
+from mnist_exp.errors import JobError, RefusedError
+from mnist_exp.serving.files import last_lines
 from mnist_exp.specs import DeploymentSpec
 from mnist_exp.workspaces.local.endpoints.front_client import connect_front
 from mnist_exp.workspaces.local.endpoints.server_processes import (
@@ -172,7 +172,7 @@ class DeploymentUpdate:
 def _this_process() -> ProcessId:
     process = process_id(os.getpid())
     if process is None:
-        raise UnsupportedError(
+        raise RefusedError(
             "workspace: endpoints on this machine need Linux's /proc, which does not exist here; "
             "deploy on Linux"
         )

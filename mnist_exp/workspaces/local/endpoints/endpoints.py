@@ -6,11 +6,10 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from mnist_exp.errors import ConfigError, ConflictError, NotFoundError
+from mnist_exp.errors import ConfigError, NotFoundError, RefusedError
 from mnist_exp.names import endpoint_name_fault
 from mnist_exp.results import Deployment, DeploymentStatistics, Endpoint
-from mnist_exp.serving.files import Credentials, EndpointRecord
-from mnist_exp.serving.tail import last_lines
+from mnist_exp.serving.files import Credentials, EndpointRecord, last_lines
 from mnist_exp.specs import DeploymentSpec, EndpointSpec
 from mnist_exp.traffic import overlap_faults, share_faults, unknown_deployment_faults
 from mnist_exp.workspaces.local.endpoints.deployment_update import DeploymentUpdate
@@ -37,7 +36,7 @@ MOST_DEPLOYMENTS = 20
 class Endpoints:
     """The endpoints whose state is in one root folder.
 
-    Every method raises only `MnistExpError`. Methods that change an endpoint raise `ConflictError`
+    Every method raises only `MnistExpError`. Methods that change an endpoint raise `RefusedError`
     while another command changes it.
 
     Args:
@@ -57,7 +56,7 @@ class Endpoints:
 
         Raises:
             ConfigError: The name or the traffic breaks Azure's rules.
-            ConflictError: The port is taken.
+            RefusedError: The port is taken.
         """
         folder = self._registry.folder(spec.name)
         self._registry.unexpired(folder)
@@ -94,7 +93,7 @@ class Endpoints:
         """Check that an endpoint can have this port.
 
         Raises:
-            ConflictError: The port is taken, or the endpoint has another port.
+            RefusedError: The port is taken, or the endpoint has another port.
         """
         if port is None:
             return
@@ -169,7 +168,7 @@ class Endpoints:
         state = deployment_result(folder, spec.name).provisioning_state
         if record is None or state != ProvisioningState.SUCCEEDED:
             return False
-        if spec.code is not None and not spec.code.is_dir():
+        if spec.code is not None and not Path(spec.code).is_dir():
             return False
         return record.fingerprint == fingerprint(spec, model, self._leave_out)
 
@@ -200,7 +199,7 @@ def _updated(
 
     Raises:
         ConfigError: The traffic breaks Azure's rules.
-        ConflictError: The endpoint has another port.
+        RefusedError: The endpoint has another port.
     """
     if before.port and spec.port not in (None, before.port):
         raise _port_conflict(before, spec.port)
@@ -226,8 +225,8 @@ def _updated(
     )
 
 
-def _port_conflict(record: EndpointRecord, port: int | None) -> ConflictError:
-    return ConflictError(
+def _port_conflict(record: EndpointRecord, port: int | None) -> RefusedError:
+    return RefusedError(
         f"endpoint.port: endpoint {record.name} keeps its port {record.port}, got {port}; "
         "leave endpoint.port out, or create another endpoint"
     )

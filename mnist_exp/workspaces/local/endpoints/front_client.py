@@ -12,9 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from mnist_exp.errors import ConflictError, EndpointError
+from mnist_exp.errors import EndpointError, RefusedError
 from mnist_exp.serving.control import connected_socket
-from mnist_exp.serving.tail import last_lines
+from mnist_exp.serving.files import last_lines
 from mnist_exp.workspaces.local.endpoints.server_processes import (
     SERVER_MODULE,
     kill_processes_below,
@@ -81,7 +81,7 @@ def connect_front(folder: EndpointFolder) -> Iterator[FrontClient]:
 
     Raises:
         EndpointError: The front cannot be started.
-        ConflictError: Another program listens on the endpoint's port.
+        RefusedError: Another program listens on the endpoint's port.
     """
     ensure_front(folder)
     try:
@@ -101,7 +101,7 @@ def apply_files(folder: EndpointFolder) -> None:
 
     Raises:
         EndpointError: The front cannot be started, or ends again and again.
-        ConflictError: Another program listens on the endpoint's port.
+        RefusedError: Another program listens on the endpoint's port.
     """
     deadline = time.monotonic() + _LOST_S
     while True:
@@ -121,7 +121,7 @@ def ensure_front(folder: EndpointFolder) -> bool:
 
     Raises:
         EndpointError: The front cannot be started.
-        ConflictError: Another program listens on the endpoint's port.
+        RefusedError: Another program listens on the endpoint's port.
     """
     if folder.front() is not None:
         return False
@@ -143,7 +143,7 @@ def listen(port: int | None) -> socket.socket:
     """Return a socket that listens on 127.0.0.1, at `port` or at any free port.
 
     Raises:
-        ConflictError: The port is taken.
+        RefusedError: The port is taken.
     """
     listener = socket.socket()
     # Without this option, connections of an earlier front would block the port for a minute.
@@ -155,7 +155,7 @@ def listen(port: int | None) -> socket.socket:
     except (OSError, OverflowError) as error:
         listener.close()
         reason = getattr(error, "strerror", None) or str(error)
-        raise ConflictError(
+        raise RefusedError(
             f"endpoint.port: must be a free port of {LOOPBACK}, got {port} ({reason}); "
             "choose another, or null for any free port"
         ) from error

@@ -8,8 +8,7 @@ from pathlib import Path
 import httpx
 
 from mnist_exp.errors import EndpointError
-from mnist_exp.serving.files import EndpointRecord
-from mnist_exp.serving.tail import last_lines
+from mnist_exp.serving.files import EndpointRecord, last_lines
 from mnist_exp.workspaces.local.endpoints.front_client import ensure_front
 from mnist_exp.workspaces.local.endpoints.results import deployment_result, scoring_uri
 from mnist_exp.workspaces.local.endpoints.state_files import EndpointFolder

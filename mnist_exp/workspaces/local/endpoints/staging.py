@@ -9,11 +9,12 @@ import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from mnist_exp.config import ProbeConfig
 from mnist_exp.errors import ConfigError, NotFoundError
 from mnist_exp.records import write_json
 from mnist_exp.serving.settings import CODE_FOLDER, SETTINGS_FILE, Probe, Settings
 from mnist_exp.snapshot import copy_snapshot, snapshot_hash
-from mnist_exp.specs import DeploymentSpec, ProbeSettings
+from mnist_exp.specs import DeploymentSpec
 from mnist_exp.workspaces.local.jobs.environment import INHERITED
 
 _MODELS_FOLDER = "azureml-models"
@@ -112,7 +113,8 @@ def worker_variables(spec: DeploymentSpec, model: ModelFiles, revision: Path) ->
 
 def fingerprint(spec: DeploymentSpec, model: ModelFiles, leave_out: Path | None = None) -> str:
     """Return a hash of code, model and settings. Equal hashes need no new revision."""
-    code = snapshot_hash(spec.code, leave_out) if spec.code and spec.scoring_script else ""
+    has_code = spec.code and spec.scoring_script
+    code = snapshot_hash(Path(spec.code or ""), leave_out) if has_code else ""
     parts = [
         code,
         model.reference,
@@ -126,7 +128,7 @@ def fingerprint(spec: DeploymentSpec, model: ModelFiles, leave_out: Path | None 
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def _probe(settings: ProbeSettings) -> Probe:
+def _probe(settings: ProbeConfig) -> Probe:
     return Probe(**asdict(settings))
 
 
@@ -144,9 +146,9 @@ def _check_mlflow(model: ModelFiles) -> None:
 def _copy_code(
     spec: DeploymentSpec, scoring_script: str, target: Path, leave_out: Path | None
 ) -> None:
-    if spec.code is None or not spec.code.is_dir():
+    if spec.code is None or not Path(spec.code).is_dir():
         raise ConfigError([f"endpoint.deployment.code: must be a folder, got {spec.code}"])
-    copy_snapshot(spec.code, target, leave_out)
+    copy_snapshot(Path(spec.code), target, leave_out)
     script = (target / scoring_script).resolve()
     if not script.is_file() or not script.is_relative_to(target.resolve()):
         raise ConfigError(

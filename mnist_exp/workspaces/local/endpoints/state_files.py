@@ -11,7 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar
 
-from mnist_exp.errors import ConflictError, NotFoundError, OutputsError
+from mnist_exp.errors import NotFoundError, OutputsError, RefusedError
 from mnist_exp.records import write_json
 from mnist_exp.serving.access import AML_TOKEN, new_token
 from mnist_exp.serving.files import (
@@ -211,14 +211,14 @@ class EndpointFolder:
         If this process is killed, the kernel releases the lock.
 
         Raises:
-            ConflictError: Another command is changing the endpoint.
+            RefusedError: Another command is changing the endpoint.
         """
         self.path.mkdir(parents=True, exist_ok=True)
         with (self.path / LOCK_FILE).open("a") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
-                raise ConflictError(
+                raise RefusedError(
                     f"{self.path}: another command is changing this endpoint; "
                     "wait until that command has ended, or cancel it"
                 ) from error

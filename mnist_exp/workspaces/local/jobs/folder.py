@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from mnist_exp.errors import ConflictError, JobError
+from mnist_exp.errors import JobError, RefusedError
 from mnist_exp.records import write_json
 from mnist_exp.snapshot import copy_snapshot
 from mnist_exp.workspaces.local.jobs.console import Console
@@ -108,14 +108,14 @@ class JobFolder:
         """Lock the job against other commands; the lock ends with its process.
 
         Raises:
-            ConflictError: Another command runs the job.
+            RefusedError: Another command runs the job.
         """
         self.path.mkdir(parents=True, exist_ok=True)
         with (self.path / ".lock").open("w") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
-                raise ConflictError(
+                raise RefusedError(
                     f"run: {self.path.name} is being run by another command; wait for it"
                 ) from error
             yield

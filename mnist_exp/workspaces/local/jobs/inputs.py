@@ -15,9 +15,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from mnist_exp.config import DataConfig
 from mnist_exp.datasets import materialize
 from mnist_exp.errors import JobError
-from mnist_exp.specs import DataSpec, Literal, OutputSpec, PathInput
+from mnist_exp.specs import Literal, OutputSpec, PathInput
 from mnist_exp.templates import literal_text
 
 #: What a write-protected folder holds: relative path -> (inode, size, time of the last change).
@@ -25,14 +26,14 @@ _Manifest = dict[str, tuple[int, int, int]]
 _Message = Callable[[str], None]
 
 
-def local_path(name: str, source: Path | str | DataSpec, message: _Message) -> Path:
+def local_path(name: str, source: Path | str | DataConfig, message: _Message) -> Path:
     """Return the validated folder or file that a path input names.
 
     Raises:
         DataError: The digits are missing or damaged, or cannot be downloaded.
         JobError: The path is on Azure, or does not exist.
     """
-    if isinstance(source, DataSpec):
+    if isinstance(source, DataConfig):
         return materialize(source, message)
     path = Path(str(source).removeprefix("file://"))
     if not isinstance(source, Path) and not str(source).startswith("file://"):

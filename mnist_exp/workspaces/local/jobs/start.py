@@ -3,7 +3,7 @@
 from contextlib import ExitStack
 from dataclasses import replace
 
-from mnist_exp.errors import ConflictError
+from mnist_exp.errors import RefusedError
 from mnist_exp.same_job import require_same_job
 from mnist_exp.specs import CommandJob
 from mnist_exp.status import JobStatus
@@ -64,7 +64,7 @@ def require_same_command(folder: JobFolder, job: CommandJob) -> None:
     """Check that a job which is to be resumed is the job that was submitted.
 
     Raises:
-        ConflictError: It ran another command, or in another experiment.
+        RefusedError: It ran another command, or in another experiment.
     """
     if folder.exists:
         given = {"experiment_name": job.experiment_name, "command": job.command}
@@ -97,7 +97,7 @@ def _without_drill(job: CommandJob, host: JobHost) -> CommandJob:
 def _resumed_run(folder: JobFolder, host: JobHost) -> TrackedRun:
     description = folder.description()
     if description["status"] == JobStatus.COMPLETED.value:
-        raise ConflictError(
+        raise RefusedError(
             f"run: a job named {folder.path.name} exists in {host.root} and is Completed; "
             "names are used once"
         )

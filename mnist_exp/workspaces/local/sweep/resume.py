@@ -55,7 +55,7 @@ def as_submitted(job: SweepJob, history: History) -> SweepJob:
     """Return the job with the seed that was drawn when the sweep was submitted.
 
     Raises:
-        ConflictError: The sweep was submitted with other rules.
+        RefusedError: The sweep was submitted with other rules.
     """
     kept: Mapping[str, Any] = history.sweep
     if job.sampling.seed is None:

@@ -44,7 +44,7 @@ def run_sweep(job: SweepJob, host: JobHost) -> JobResult:
             runs nested in the sweep's.
 
     Raises:
-        ConflictError: Another command runs the sweep, or it was created with other rules.
+        RefusedError: Another command runs the sweep, or it was created with other rules.
         KeyboardInterrupt: The user stopped it; all trials have ended and are recorded.
     """
     folder = JobFolder(host.root, job.name)

@@ -20,7 +20,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, ErrorCode
 from sqlalchemy.exc import SQLAlchemyError
 
-from mnist_exp.errors import ConflictError, NotFoundError, OutputsError
+from mnist_exp.errors import NotFoundError, OutputsError, RefusedError
 from mnist_exp.metrics import MetricPoint, from_store
 from mnist_exp.results import RegisteredModel
 from mnist_exp.specs import ModelSpec
@@ -236,7 +236,7 @@ class Tracking:
                 if found is None:
                     raise
         if found.lifecycle_stage == LifecycleStage.DELETED:
-            raise ConflictError(
+            raise RefusedError(
                 f"job.experiment_name: {name} was deleted in {self._outputs / STORE_NAME}; choose "
                 f"another name, or restore it: MLFLOW_TRACKING_URI={self.uri} "
                 f"mlflow experiments restore --experiment-id {found.experiment_id}"

@@ -5,9 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
+from mnist_exp.config import ProbeConfig, RequestSettingsConfig
 from mnist_exp.errors import ConfigError, JobError, NotFoundError
 from mnist_exp.serving.files import FAILURE_FILE, replace_json
-from mnist_exp.specs import EndpointSpec, ProbeSettings, RequestSettings
+from mnist_exp.specs import EndpointSpec
 from mnist_exp.workspaces.local.endpoints import ModelFiles
 from mnist_exp.workspaces.local.endpoints.server_processes import kill_processes_below
 from tests.support.scripted_endpoint import ECHO, NAME, SECOND, WAITS_IN_INIT, ScriptedEndpoint
@@ -141,8 +142,8 @@ def test_a_failed_update_reports_the_state_of_the_previous_revision(scripted: Sc
 
 
 def test_a_script_whose_init_takes_too_long_is_killed(scripted: ScriptedEndpoint):
-    impatient = ProbeSettings(initial_delay=0, period=1, failure_threshold=1)
-    with pytest.raises(JobError, match=r"init\(\) must be through within 1 s"):
+    impatient = ProbeConfig(initial_delay=0, period=1, failure_threshold=1)
+    with pytest.raises(JobError, match=r"init\(\) must return within 1 s"):
         scripted.deploy(WAITS_IN_INIT, readiness_probe=impatient)
     assert scripted.servers() == [scripted.front]
 
@@ -154,7 +155,7 @@ def test_an_unchanged_deployment_keeps_its_workers(scripted: ScriptedEndpoint):
     assert scripted.workers() == workers
     for change in (
         {"source": SECOND},
-        {"request_settings": RequestSettings(1000, 1)},
+        {"request_settings": RequestSettingsConfig(1000, 1)},
         {"environment_variables": {"MORE": "1"}},
         {"instance_count": 2},
     ):

@@ -7,9 +7,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from mnist_exp.errors import ConfigError, ConflictError, NotFoundError, OutputsError
+from mnist_exp.config import RequestSettingsConfig
+from mnist_exp.errors import ConfigError, NotFoundError, OutputsError, RefusedError
 from mnist_exp.serving.files import EndpointRecord
-from mnist_exp.specs import EndpointSpec, RequestSettings
+from mnist_exp.specs import EndpointSpec
 from mnist_exp.workspaces.local.endpoints import Endpoints
 from mnist_exp.workspaces.local.endpoints.server_processes import process_id
 from mnist_exp.workspaces.local.endpoints.state_files import EndpointFolder
@@ -89,7 +90,7 @@ def test_an_endpoint_keeps_the_port_of_its_spec(scripted: ScriptedEndpoint):
         lambda: scripted.endpoints.create_or_update(EndpointSpec("third", port=port)),
         lambda: scripted.endpoints.check_port("third", port),
     ):
-        with pytest.raises(ConflictError, match=r"^endpoint\.port: "):
+        with pytest.raises(RefusedError, match=r"^endpoint\.port: "):
             change()
     # A refused endpoint does not exist, and has no folder.
     with pytest.raises(NotFoundError, match="no endpoint 'third' here"):
@@ -185,7 +186,7 @@ def test_delete_waits_for_requests_in_progress(scripted: ScriptedEndpoint):
 
 
 def test_delete_does_not_wait_for_a_script_that_never_returns(scripted: ScriptedEndpoint):
-    scripted.deploy(WAITS_IN_RUN, request_settings=RequestSettings(100, 1))
+    scripted.deploy(WAITS_IN_RUN, request_settings=RequestSettingsConfig(100, 1))
     with ThreadPoolExecutor() as pool:
         answer = pool.submit(scripted.endpoints.invoke, NAME, b"", "blue")
         eventually(scripted.is_waiting)
@@ -215,7 +216,7 @@ def test_a_name_can_be_used_again(scripted: ScriptedEndpoint):
 def test_two_commands_cannot_change_an_endpoint_at_once(scripted: ScriptedEndpoint):
     with EndpointFolder(scripted.root / NAME).locked():
         for change in (scripted.deploy, lambda: scripted.endpoints.delete(NAME)):
-            with pytest.raises(ConflictError, match="another command is changing this endpoint"):
+            with pytest.raises(RefusedError, match="another command is changing this endpoint"):
                 change()
     scripted.endpoints.delete(NAME)
 

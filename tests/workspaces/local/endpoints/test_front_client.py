@@ -2,7 +2,7 @@ import socket
 
 import pytest
 
-from mnist_exp.errors import ConflictError
+from mnist_exp.errors import RefusedError
 from mnist_exp.workspaces.local.endpoints.front_client import listen
 
 
@@ -17,15 +17,15 @@ def test_a_taken_port_is_a_conflict():
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = other.getsockname()[1]
-        with pytest.raises(ConflictError, match=rf"^endpoint\.port: .*got {port} .*choose another"):
+        with pytest.raises(RefusedError, match=rf"^endpoint\.port: .*got {port} .*choose another"):
             listen(port)
 
 
 def test_a_port_with_a_listener_of_ours_is_taken():
-    with listen(None) as ours, pytest.raises(ConflictError):
+    with listen(None) as ours, pytest.raises(RefusedError):
         listen(ours.getsockname()[1])
 
 
 def test_a_number_that_is_no_port_is_a_conflict():
-    with pytest.raises(ConflictError, match="got 70000"):
+    with pytest.raises(RefusedError, match="got 70000"):
         listen(70_000)

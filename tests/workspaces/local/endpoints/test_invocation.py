@@ -3,8 +3,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from mnist_exp.errors import ConflictError, EndpointError
-from mnist_exp.specs import EndpointSpec, RequestSettings
+from mnist_exp.config import RequestSettingsConfig
+from mnist_exp.errors import EndpointError, RefusedError
+from mnist_exp.specs import EndpointSpec
 from mnist_exp.workspaces.local.endpoints.server_processes import kill_processes_below
 from tests.support.scripted_endpoint import NAME, WAITS_IN_RUN, ScriptedEndpoint
 from tests.support.waiting import eventually
@@ -57,7 +58,7 @@ def test_an_error_shows_what_run_raised_and_the_log(scripted: ScriptedEndpoint):
 
 
 def test_an_error_shows_the_status_and_its_reason(scripted: ScriptedEndpoint):
-    scripted.deploy(WAITS_IN_RUN, request_settings=RequestSettings(50, 1))
+    scripted.deploy(WAITS_IN_RUN, request_settings=RequestSettingsConfig(50, 1))
     with pytest.raises(EndpointError, match="answered 408: no answer within request_timeout_ms"):
         scripted.endpoints.invoke(NAME, b"", "blue")
 
@@ -83,7 +84,7 @@ def test_the_key_is_not_sent_to_another_program_on_the_port(scripted: ScriptedEn
     port = urlsplit(scripted.endpoints.get(NAME).scoring_uri).port
     kill_processes_below(scripted.folder)
     with socket.create_server(("127.0.0.1", port)) as other:
-        with pytest.raises(ConflictError, match=rf"^endpoint\.port: .*got {port}"):
+        with pytest.raises(RefusedError, match=rf"^endpoint\.port: .*got {port}"):
             scripted.endpoints.invoke(NAME, b"1", "blue")
         other.setblocking(False)
         with pytest.raises(BlockingIOError):

@@ -18,13 +18,14 @@ from tests.support.waiting import eventually
 COMMAND = """
 import sys
 from pathlib import Path
-from mnist_exp.config import EnvType
-from mnist_exp.specs import DeploymentSpec, EnvironmentSpec
+from mnist_exp.config import EnvConfig, EnvType
+from mnist_exp.specs import DeploymentSpec
 from mnist_exp.workspaces.local.endpoints import Endpoints, ModelFiles
 
 root, code, model, gate = map(Path, sys.argv[1:])
 spec = DeploymentSpec(
-    "blue", "digits-endpoint", "digits:3", code, "score.py", EnvironmentSpec(EnvType.local), "x",
+    endpoint="digits-endpoint", model="digits:3", name="blue", code=code,
+    scoring_script="score.py", environment=EnvConfig(EnvType.local), instance_type="x",
     environment_variables={"GATE": str(gate)},
 )
 Endpoints(root).deploy(spec, ModelFiles(model, "digits", "3"))

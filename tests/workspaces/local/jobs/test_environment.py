@@ -6,7 +6,7 @@ import pytest
 
 from mnist_exp.specs import PathInput
 from mnist_exp.workspaces.local.jobs.environment import TrackedRun, job_environment, sweep_variables
-from tests.workspaces.local.factories import command_job
+from tests.support.small_jobs import command_job
 
 RUN = TrackedRun("sqlite:////store.db", "run-id", "7")
 WORK = Path("/jobs/job/wd")

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from mnist_exp.config import DataType
+from mnist_exp.config import DataConfig, DataType
 from mnist_exp.errors import DataError, JobError
-from mnist_exp.specs import DataSpec, OutputSpec, PathInput
+from mnist_exp.specs import OutputSpec, PathInput
 from mnist_exp.workspaces.local.jobs import inputs as inputs_module
 from mnist_exp.workspaces.local.jobs.inputs import (
     MountedInputs,
@@ -180,13 +180,13 @@ def test_a_sweeps_input_is_validated_once(
 ) -> None:
     validated = []
 
-    def count(data: DataSpec, message: object) -> Path:
+    def count(data: DataConfig, message: object) -> Path:
         validated.append(data)
         return source
 
     monkeypatch.setattr(inputs_module, "materialize", count)
     for trial, mode in zip(trials, ("ro_mount", "download", "direct"), strict=True):
-        value = PathInput(DataSpec(DataType.folder, path=source), "uri_folder", mode)
+        value = PathInput(DataConfig(DataType.folder, path=source), "uri_folder", mode)
         trial.mount({"data": value}, no_message)
     assert len(validated) == 1
 
@@ -318,7 +318,7 @@ def test_a_missing_path_is_named(tmp_path: Path, form: "type") -> None:
 
 def test_digits_come_from_the_data_group(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"data\.path"):
-        local_path("data", DataSpec(DataType.folder, path=tmp_path), no_message)
+        local_path("data", DataConfig(DataType.folder, path=tmp_path), no_message)
 
 
 def test_outputs_are_folders_or_places_for_files(tmp_path: Path) -> None:

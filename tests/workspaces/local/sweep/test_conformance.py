@@ -5,7 +5,7 @@ from pathlib import Path
 
 from mnist_exp.specs import PathInput
 from mnist_exp.workspaces.local.workspace import LocalWorkspace
-from tests.workspaces.local.factories import Watcher, command_job
+from tests.support.small_jobs import Watcher, command_job
 
 
 def test_8_a_ro_mount_is_protected_and_files_outside_of_outputs_are_gone(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from mnist_exp.errors import ConflictError, OutputsError
+from mnist_exp.errors import OutputsError, RefusedError
 from mnist_exp.results import JobResult
 from mnist_exp.status import JobStatus
 from mnist_exp.sweeps.journal import Decided, Ended, Logged, Resumed, Sampled, Started
@@ -15,7 +15,7 @@ from mnist_exp.workspaces.local.sweep import trial_backend as backend
 from mnist_exp.workspaces.local.tracking.database import STORE_NAME
 from mnist_exp.workspaces.local.tracking.store import Tracking
 from tests.support.decisions import decisions_of
-from tests.workspaces.local.factories import LOGGER, PYTHON, choice, description, sweep_job
+from tests.support.small_jobs import LOGGER, PYTHON, choice, description, sweep_job
 from tests.workspaces.local.killing import (
     SCRIPT,
     TRIALS,
@@ -252,7 +252,7 @@ def test_a_trial_that_was_not_closed_is_closed_by_the_next_command(
 def test_a_second_command_on_the_same_sweep_is_refused(outputs: Path, folder: Path) -> None:
     victim = Victim(outputs, rules(folder, "python"))
     victim.wait_for(lambda entries: any(isinstance(entry, Started) for entry in entries))
-    with pytest.raises(ConflictError, match="is being run by another command"):
+    with pytest.raises(RefusedError, match="is being run by another command"):
         run_here(outputs, rules(folder, "python"))
     # The first one never notices.
     assert victim.end() == 0
@@ -265,7 +265,7 @@ def test_a_second_command_on_the_same_sweep_is_refused(outputs: Path, folder: Pa
 def test_a_sweep_does_not_resume_with_other_rules(outputs: Path, folder: Path) -> None:
     victim = Victim(outputs, rules(folder, "python"))
     victim.kill_at_random(1)
-    with pytest.raises(ConflictError, match=r"^early_termination: must stay null"):
+    with pytest.raises(RefusedError, match=r"^early_termination: must stay null"):
         run_here(outputs, rules(folder, "python", with_bandit=True))
 
 

@@ -11,7 +11,7 @@ import pytest
 from mnist_exp.workspaces.local.processes.job_orphans import MARKER, find_processes, of_sweep
 from mnist_exp.workspaces.local.processes.workers import Processes
 from mnist_exp.workspaces.local.sweep.launching import TrialLauncher
-from tests.workspaces.local.factories import FORKED_APART
+from tests.support.small_jobs import FORKED_APART
 from tests.workspaces.local.pipes import Pipe
 
 PATIENCE_S = 60.0

@@ -15,7 +15,7 @@ from mnist_exp.specs import PathInput
 from mnist_exp.status import JobStatus
 from mnist_exp.workspaces.local.tracking.store import Tracking
 from mnist_exp.workspaces.local.workspace import LocalWorkspace
-from tests.workspaces.local.factories import PYTHON, Watcher, choice, description, sweep_job
+from tests.support.small_jobs import PYTHON, Watcher, choice, description, sweep_job
 
 Code = Callable[..., Path]
 

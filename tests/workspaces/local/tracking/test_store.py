@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from mnist_exp.errors import ConflictError
+from mnist_exp.errors import RefusedError
 from mnist_exp.workspaces.local.tracking.database import STORE_NAME
 from mnist_exp.workspaces.local.tracking.store import Tracking
 
@@ -28,7 +28,7 @@ def test_a_deleted_experiment_is_told_of_with_the_way_to_restore_it(
 ) -> None:
     run = tracking.start("digits", "run", tmp_path, {})
     MlflowClient(tracking.uri).delete_experiment(run.experiment_id)
-    with pytest.raises(ConflictError, match="digits was deleted in") as caught:
+    with pytest.raises(RefusedError, match="digits was deleted in") as caught:
         Tracking(tracking.store.parent).start("digits", "run", tmp_path, {})
     assert f"mlflow experiments restore --experiment-id {run.experiment_id}" in str(caught.value)
 

@@ -10,7 +10,7 @@ from mnist_exp.workspaces.local.processes.forking.analysis import (
     own_modules,
     python_call,
 )
-from tests.conftest import REPOSITORY
+from tests.support.paths import REPOSITORY
 
 EXTENSION = importlib.machinery.EXTENSION_SUFFIXES[0]
 MLFLOW = [

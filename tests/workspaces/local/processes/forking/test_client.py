@@ -13,7 +13,7 @@ import pytest
 
 from mnist_exp.workspaces.local.processes.forking.client import ForkedScript, ForkServer
 from mnist_exp.workspaces.local.processes.job_orphans import MARKER, find_processes, of_job
-from tests.workspaces.local.factories import FORKED_APART
+from tests.support.small_jobs import FORKED_APART
 from tests.workspaces.local.pipes import Pipe
 
 PATIENCE_S = 60.0

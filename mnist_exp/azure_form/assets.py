@@ -1,0 +1,49 @@
+"""Forms of compute targets, environments and models."""
+
+from typing import Any
+
+from mnist_exp.config import ComputeConfig, EnvConfig, EnvType
+from mnist_exp.specs import ModelSpec
+
+#: A field name of Azure ML's YAML -> its value.
+Form = dict[str, Any]
+
+#: Environment of `env=local`. Azure has none like it, so a dry run shows this name.
+_THIS_MACHINE = "azureml:this-machine@latest"
+
+
+def compute_form(spec: ComputeConfig) -> Form:
+    """Return a cluster; without `size` Azure ML chooses one."""
+    return {
+        "name": spec.name,
+        "type": "amlcompute",
+        **({"size": spec.size} if spec.size else {}),
+        "min_instances": spec.min_instances,
+        "max_instances": spec.max_instances,
+        "idle_time_before_scale_down": spec.idle_time_before_scale_down,
+        "tier": spec.tier.value,
+    }
+
+
+def environment_form(spec: EnvConfig) -> str | Form:
+    """Return the reference of a curated environment, or an image with its conda file."""
+    if spec.type is EnvType.curated:
+        name = spec.name or ""
+        return name if name.startswith("azureml:") else f"azureml:{name}"
+    if spec.type is EnvType.conda:
+        conda = {"conda_file": str(spec.conda_file)} if spec.conda_file else {}
+        return {"image": spec.image, **conda}
+    return _THIS_MACHINE
+
+
+def model_form(spec: ModelSpec) -> Form:
+    """Return a model made of a job's files.
+
+    https://learn.microsoft.com/azure/machine-learning/how-to-manage-models
+    """
+    return {
+        "name": spec.name,
+        "type": spec.type,
+        "path": f"azureml://jobs/{spec.job}/outputs/artifacts/paths/{spec.path.strip('/')}/",
+        "description": spec.description,
+    }

@@ -1,0 +1,123 @@
+"""Forms of command jobs and sweeps."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from mnist_exp.azure_form.assets import Form, environment_form
+from mnist_exp.azure_form.sweeps import (
+    policy_form,
+    sampling_form,
+    search_space_form,
+    sweep_limits_form,
+)
+from mnist_exp.config import ComputeType, DataConfig
+from mnist_exp.specs import CommandJob, Literal, OutputSpec, PathInput, SweepJob
+from mnist_exp.templates import azure_command, literal_text
+
+#: Returns the address or the local folder of a path input.
+Locate = Callable[[Path | str | DataConfig], str]
+
+
+def command_form(job: CommandJob, locate: Locate) -> Form:
+    """Return a command job.
+
+    https://learn.microsoft.com/azure/machine-learning/reference-yaml-job-command
+    """
+    return {
+        **_names(job),
+        **_software(job),
+        **_inputs_and_outputs(job, locate),
+        **_where(job),
+        **_machines(job),
+        **({"limits": {"timeout": job.timeout}} if job.timeout else {}),
+    }
+
+
+def sweep_form(job: SweepJob, locate: Locate) -> Form:
+    """Return a sweep.
+
+    The trial has the software and the machines. Everything else belongs to the sweep, the
+    experiment's name and the identity included.
+    https://learn.microsoft.com/azure/machine-learning/reference-yaml-job-sweep
+    """
+    trial, policy = job.trial, job.early_termination
+    return {
+        **_names(trial),
+        "name": job.name,
+        "trial": {**_software(trial), **_machines(trial)},
+        **_inputs_and_outputs(trial, locate),
+        **_where(trial),
+        "sampling_algorithm": sampling_form(job.sampling),
+        "search_space": search_space_form(job.search_space),
+        "objective": {
+            "primary_metric": job.objective.primary_metric,
+            "goal": job.objective.goal.value,
+        },
+        "limits": sweep_limits_form(job.limits),
+        **({"early_termination": policy_form(policy)} if policy else {}),
+    }
+
+
+def _names(job: CommandJob) -> Form:
+    return {
+        "name": job.name,
+        "experiment_name": job.experiment_name,
+        "display_name": job.display_name,
+    }
+
+
+def _software(job: CommandJob) -> Form:
+    return {
+        "command": azure_command(job.command),
+        **({"code": str(job.code)} if job.code else {}),
+        "environment": environment_form(job.environment),
+        "environment_variables": dict(job.environment_variables),
+    }
+
+
+def _inputs_and_outputs(job: CommandJob, locate: Locate) -> Form:
+    return {"inputs": _inputs(job.inputs, locate), "outputs": _outputs(job.outputs)}
+
+
+def _inputs(inputs: Mapping[str, Literal | PathInput], locate: Locate) -> Form:
+    def form(value: Literal | PathInput) -> Any:
+        if isinstance(value, PathInput):
+            return {"type": value.type, "path": locate(value.path), "mode": value.mode}
+        # A bool would travel as 1 or 0, and a text may be an enum of the config.
+        return literal_text(value) if isinstance(value, bool | str) else value
+
+    return {name: form(value) for name, value in inputs.items()}
+
+
+def _outputs(outputs: Mapping[str, OutputSpec]) -> Form:
+    return {name: {"type": spec.type, "mode": spec.mode} for name, spec in outputs.items()}
+
+
+def _where(job: CommandJob) -> Form:
+    """Return compute target and identity; a serverless job names no target."""
+    where: Form = {}
+    if job.compute.type is ComputeType.amlcompute:
+        where["compute"] = f"azureml:{job.compute.name}"
+    elif job.compute.type is ComputeType.local:
+        where["compute"] = "local"
+    if job.identity:
+        where["identity"] = {"type": f"{job.identity.value}_identity"}
+    return where
+
+
+def _machines(job: CommandJob) -> Form:
+    """Return what a job itself says of machines; a cluster has decided the rest."""
+    machines: Form = {}
+    if job.compute.type is ComputeType.serverless and job.compute.size:
+        machines["instance_type"] = job.compute.size
+    if machines or job.distribution:
+        machines["instance_count"] = job.worker_count
+    form: Form = {"resources": machines} if machines else {}
+    if job.distribution:
+        form["distribution"] = {
+            "type": str(job.distribution.type),
+            "worker_count": job.worker_count,
+            "parameter_server_count": 0,
+        }
+    return form

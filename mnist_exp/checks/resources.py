@@ -1,0 +1,77 @@
+"""The compute, env and data groups."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from mnist_exp.config import ComputeTier, DataType, EnvConfig, EnvType, ExperimentConfig
+from mnist_exp.names import compute_name_fault
+
+
+def compute_faults(config: ExperimentConfig) -> Iterator[str]:
+    """Yield faults of the compute target: name, numbers of nodes, eviction drill."""
+    compute = config.compute
+    if fault := compute_name_fault(compute.name):
+        yield f"compute.name: {fault}"
+    if compute.min_instances < 0:
+        yield f"compute.min_instances: must be 0 or more, got {compute.min_instances}"
+    if compute.max_instances < max(1, compute.min_instances):
+        yield (
+            "compute.max_instances: must be at least 1 and at least compute.min_instances "
+            f"({compute.min_instances}), got {compute.max_instances}"
+        )
+    if compute.evict_after_epochs is not None:
+        if compute.evict_after_epochs < 1:
+            yield (
+                "compute.evict_after_epochs: must be at least 1, "
+                f"got {compute.evict_after_epochs}; null evicts nothing"
+            )
+        if compute.tier is not ComputeTier.low_priority:
+            yield (
+                "compute.evict_after_epochs: only low-priority nodes are evicted; "
+                "add compute=low_priority"
+            )
+    if compute.idle_time_before_scale_down < 0:
+        yield (
+            "compute.idle_time_before_scale_down: must be 0 seconds or more, "
+            f"got {compute.idle_time_before_scale_down}"
+        )
+
+
+def environment_faults(where: str, env: EnvConfig) -> Iterator[str]:
+    """Yield faults of an environment: each type needs certain keys.
+
+    Args:
+        where: The config key of the environment.
+        env: The environment of a job or a deployment.
+    """
+    if env.type is EnvType.curated and not env.name:
+        yield f"{where}.name: a curated environment needs a name, e.g. NAME@latest"
+    if env.type is EnvType.conda:
+        if not env.image:
+            yield f"{where}.image: a conda environment needs a Docker image"
+        if env.conda_file and not Path(env.conda_file).is_file():
+            yield f"{where}.conda_file: must be a file, got {env.conda_file}, which does not exist"
+
+
+def data_faults(config: ExperimentConfig) -> Iterator[str]:
+    """Yield a fault if the data folder does not exist."""
+    data = config.data
+    if data.type is DataType.folder and not Path(data.path or "").is_dir():
+        yield (
+            f"data.path: must be a folder with the four IDX files, got {data.path}, "
+            "which does not exist; or use data=sample"
+        )
+
+
+def data_warnings(config: ExperimentConfig) -> Iterator[str]:
+    """Yield keys that have no effect with the chosen type of data."""
+    data = config.data
+    for key, value, kind in (
+        ("path", data.path, DataType.folder),
+        ("url", data.url, DataType.mnist),
+    ):
+        if value is not None and data.type is not kind:
+            yield (
+                f"data.{key}: has no effect with data={data.type.value}; "
+                f"only data={kind.value} reads it"
+            )

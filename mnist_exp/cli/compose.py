@@ -1,0 +1,268 @@
+"""From what Hydra composes to a typed experiment: schema, missing keys, paths, emptied mappings.
+
+Hydra leaves two things to us. A relative path in a YAML file is relative to that file, and one on
+the command line is relative to the current folder. `key={}` empties a mapping.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
+
+from mnist_exp.cli.arguments import override_key
+from mnist_exp.cli.schema_keys import explain_key, type_at, unknown_keys
+from mnist_exp.config import ExperimentConfig, Stage
+from mnist_exp.errors import ConfigError
+from mnist_exp.experiment import Experiment
+
+_PACKAGE = Path(__file__).resolve().parent.parent
+
+#: Mappings that take new keys from the command line without a `+`.
+_FREE_MAPPINGS = (
+    "job.environment_variables",
+    "sweep.sampling_algorithm",
+    "sweep.early_termination",
+    "endpoint.traffic",
+    "endpoint.mirror_traffic",
+    "endpoint.deployment.environment_variables",
+)
+
+#: Config keys that hold local paths.
+_PATH_KEYS = (
+    "job.code",
+    "env.conda_file",
+    "data.path",
+    "data.cache_dir",
+    "endpoint.deployment.code",
+    "endpoint.deployment.environment.conda_file",
+    "endpoint.request_file",
+    "workspace.config_file",
+)
+
+#: Values that break no rule, by the type of their key.
+_STAND_INS: dict[Any, Any] = {str: "maximize", int: 1, float: 1.0}
+
+_GLOBAL_PACKAGE = "# @package _global_"
+_REFERENCE = re.compile(r"\$\{([A-Za-z_][\w.]*)\}")
+
+
+class MissingKeysError(ConfigError):
+    """Mandatory keys have no value."""
+
+    def __init__(self, keys: Sequence[str]) -> None:
+        super().__init__([_missing(key) for key in keys])
+        self.keys = tuple(keys)
+
+
+def config_folder() -> Path:
+    """Return the config folder: inside the installed package, or beside it in the repository."""
+    installed = _PACKAGE / "conf"
+    return installed if installed.is_dir() else _PACKAGE.parent / "conf"
+
+
+def register_schemas() -> None:
+    """Register `experiment_schema`, which conf/config.yaml names in its defaults list."""
+    schema = OmegaConf.structured(ExperimentConfig)
+    for key in _FREE_MAPPINGS:
+        OmegaConf.set_struct(OmegaConf.select(schema, key), False)
+    ConfigStore.instance().store(name="experiment_schema", node=schema)
+
+
+def split(composed: DictConfig) -> tuple[DictConfig, DictConfig]:
+    """Split a composed config with its `hydra` node into the task's part and Hydra's."""
+    hydra_config = composed.hydra
+    task = composed.copy()
+    with open_dict(task):
+        OmegaConf.set_readonly(task, False)
+        del task["hydra"]
+    return task, hydra_config
+
+
+def task_overrides(hydra_config: DictConfig) -> list[str]:
+    """Return the overrides that a command was given; references in them stay unresolved."""
+    overrides = OmegaConf.to_container(hydra_config.overrides.task, resolve=False)
+    return [str(override) for override in overrides] if isinstance(overrides, list) else []
+
+
+def to_experiment(composed: DictConfig, hydra_config: DictConfig) -> Experiment:
+    """Turn what Hydra composed into plain dataclasses, with absolute paths.
+
+    Args:
+        composed: The task's config, without the `hydra` node.
+        hydra_config: The `hydra` node, which names each config file and each override.
+
+    Raises:
+        MissingKeysError: Mandatory keys have no value.
+        ConfigError: There are keys that the schema does not have.
+    """
+    if unknown := list(unknown_keys(composed)):
+        raise ConfigError([explain_key(key) for key in unknown])
+    if missing := sorted(OmegaConf.missing_keys(composed)):
+        raise MissingKeysError(missing)
+    composed = composed.copy()
+    _empty_mappings(composed, task_overrides(hydra_config))
+    sources = _input_sources(composed)
+    _resolve_paths(composed, hydra_config)
+    config = OmegaConf.to_object(composed)
+    if not isinstance(config, ExperimentConfig):
+        raise TypeError(f"the composed config is no ExperimentConfig but a {type(config)}")
+    return Experiment(**vars(config), sources=sources)
+
+
+def with_stand_ins(composed: DictConfig, keys: Sequence[str]) -> DictConfig | None:
+    """Return the config with a valid value for each missing key, so that the rest can be checked.
+
+    Args:
+        composed: As for `to_experiment`.
+        keys: The missing keys.
+
+    Returns:
+        None if there is no valid value for one of the keys.
+    """
+    filled = composed.copy()
+    for key in keys:
+        kind = type_at(key)
+        if kind not in _STAND_INS:
+            return None
+        OmegaConf.update(filled, key, _STAND_INS[kind])
+    return filled
+
+
+def _missing(key: str) -> str:
+    if key == "stage":
+        listed = ", ".join(stage.value for stage in Stage)
+        return f"stage: must be one of {listed}; add e.g. stage=all"
+    return f"{key}: must be given; add {key}=..."
+
+
+def _input_sources(composed: DictConfig) -> dict[str, str]:
+    """Return the config key that each job input refers to, for inputs that are a reference."""
+    inputs = OmegaConf.to_container(composed.job.inputs, resolve=False)
+    found = {}
+    for name, value in inputs.items() if isinstance(inputs, dict) else ():
+        if isinstance(value, str) and (match := _REFERENCE.fullmatch(value)):
+            found[str(name)] = match[1]
+    return found
+
+
+def _empty_mappings(composed: DictConfig, overrides: Sequence[str]) -> None:
+    """Empty each mapping with an override `key={}`, then apply the later overrides again.
+
+    Hydra merges `{}` into the mapping, which changes nothing.
+    """
+    for place, override in enumerate(overrides):
+        key, _, value = override.lstrip("+").partition("=")
+        if value.replace(" ", "") != "{}":
+            continue
+        node = OmegaConf.select(composed, key)
+        if isinstance(node, DictConfig):
+            OmegaConf.set_struct(node, False)
+            node.clear()
+            for later in OverridesParser.create().parse_overrides(list(overrides[place + 1 :])):
+                _repeat(composed, later, key)
+
+
+def _repeat(composed: DictConfig, override: Override, key: str) -> None:
+    """Apply an override again if it changes `key` or something below `key`."""
+    changed = override.key_or_group
+    if changed != key and not changed.startswith(f"{key}."):
+        return
+    if not override.is_delete():
+        OmegaConf.update(composed, changed, override.value(), force_add=True)
+        return
+    above, _, name = changed.rpartition(".")
+    node = OmegaConf.select(composed, above)
+    if isinstance(node, DictConfig):
+        node.pop(name, None)
+
+
+def _resolve_paths(composed: DictConfig, hydra_config: DictConfig) -> None:
+    """Replace each relative path in `composed` by an absolute one."""
+    for key in (*_PATH_KEYS, *_input_paths(composed)):
+        value = OmegaConf.select(composed, key, throw_on_missing=False)
+        if isinstance(value, str) and value != "":
+            folder = _folder_of(key, value, hydra_config)
+            resolved = (folder / Path(value).expanduser()).resolve()
+            OmegaConf.update(composed, key, str(resolved))
+
+
+def _input_paths(composed: DictConfig) -> Iterator[str]:
+    """Yield the keys of job inputs that are local paths, not URIs and not `{{data}}`."""
+    for name, value in composed.job.inputs.items():
+        if isinstance(value, DictConfig) and isinstance(value.get("path"), str):
+            path = value["path"]
+            if "{{" not in path and not path.startswith("azureml:") and "://" not in path:
+                yield f"job.inputs.{name}.path"
+
+
+def _folder_of(key: str, value: str, hydra_config: DictConfig) -> Path:
+    """Return the folder that a relative `value` of `key` is relative to."""
+    if not any(_sets(override, key) for override in task_overrides(hydra_config)):
+        for path, package in _config_files(hydra_config):
+            if _file_sets(path, package, key, value):
+                return path.parent
+    return Path(hydra_config.runtime.cwd)
+
+
+def _sets(override: str, key: str) -> bool:
+    """Whether an override sets `key`, by its name or inside `{...}`."""
+    name = override_key(override)
+    return name == key or (key.startswith(f"{name}.") and "{" in override)
+
+
+def _config_files(hydra_config: DictConfig) -> Iterator[tuple[Path, str]]:
+    """Yield each composed file with the key that its content stands below, the strongest first."""
+    folders = [
+        Path(source.path)
+        for source in hydra_config.runtime.config_sources
+        if source.schema == "file"
+    ]
+    choices: dict[str, Any] = dict(hydra_config.runtime.choices)
+    for group in reversed([group for group in choices if not group.startswith("hydra/")]):
+        option = choices[group]
+        if isinstance(option, str):
+            yield from _with_defaults(folders, group, option)
+    yield from _with_defaults(folders, "", hydra_config.job.config_name)
+
+
+def _with_defaults(folders: Sequence[Path], group: str, option: str) -> Iterator[tuple[Path, str]]:
+    """Yield the file of a group's option, then the files of the group that it builds on."""
+    name = option if option.endswith(".yaml") else f"{option}.yaml"
+    path = next((file for folder in folders if (file := folder / group / name).is_file()), None)
+    if path is None:
+        return
+    is_global = path.read_text(encoding="utf-8").lstrip().startswith(_GLOBAL_PACKAGE)
+    yield path, "" if is_global else group.replace("/", ".")
+    for entry in reversed(_load(path).get("defaults") or []):
+        if isinstance(entry, str) and entry != "_self_" and group:
+            name = entry.partition("@")[0]
+            named_group, _, base = name.removeprefix("/").rpartition("/")
+            if not name.startswith("/"):
+                named_group, base = group, name
+            yield from _with_defaults(folders, named_group, base)
+
+
+def _file_sets(path: Path, package: str, key: str, value: str) -> bool:
+    """Whether a file, whose content stands below `package`, sets `key` to this very value."""
+    if package and not key.startswith(f"{package}."):
+        return False
+    content: Any = _load(path)
+    for part in key.removeprefix(f"{package}.").split("."):
+        content = content.get(part) if isinstance(content, dict) else None
+    return bool(content == value)
+
+
+@cache
+def _load(path: Path) -> dict[Any, Any]:
+    try:
+        content = OmegaConf.to_container(OmegaConf.load(path))
+    except (OSError, OmegaConfBaseException, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}

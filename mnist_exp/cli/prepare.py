@@ -1,0 +1,257 @@
+"""A command, prepared once: composed, checked, and with its workspace opened.
+
+Hydra calls our callback before it creates the run folder, and then the task function. The callback
+prepares the command, so that a faulty command leaves nothing behind. The task function takes over
+what the callback has prepared.
+"""
+
+import os
+import tempfile
+import traceback
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+from hydra.experimental.callback import Callback
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+
+from mnist_exp import checks
+from mnist_exp.build import command_job, deployment_spec, endpoint_spec, model_spec
+from mnist_exp.cli.compose import (
+    MissingKeysError,
+    split,
+    task_overrides,
+    to_experiment,
+    with_stand_ins,
+)
+from mnist_exp.cli.display import (
+    RichDisplay,
+    report_errors,
+    show_dry_run,
+    unwritable,
+)
+from mnist_exp.cli.kept_config import with_kept_config
+from mnist_exp.config import Stage
+from mnist_exp.errors import ConfigError, MnistExpError, OutputsError
+from mnist_exp.experiment import Experiment
+from mnist_exp.lazy import open_workspace
+from mnist_exp.records import Record, RecordIndex
+from mnist_exp.stages import RUNNERS, StageContext, StageRunner, run_stage
+from mnist_exp.stages.all import AllStages
+from mnist_exp.stages.earlier_records import model_source
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A command that has been checked and is ready to run."""
+
+    runner: StageRunner
+    context: StageContext
+
+    def run(self) -> Record:
+        """Run the stage in its run folder, or show its dry run, and return its record.
+
+        Raises:
+            MnistExpError: The stage failed.
+        """
+        experiment = self.context.config
+        if experiment.dry_run:
+            return show_dry_run(experiment, self.context.folder)
+        return run_stage(self.runner, self.context)
+
+
+#: Prepared commands that the task function has not taken over yet, by run folder. A variant of a
+#: multirun never stands here: Hydra calls the callback for single runs only.
+_handed_on: dict[Path, Prepared] = {}
+
+
+class CheckBeforeRun(Callback):
+    """Hydra's callback that prepares the command before Hydra creates the run folder."""
+
+    def on_run_start(self, config: DictConfig, **_: Any) -> None:
+        """Prepare the command and hand it on to the task function.
+
+        Raises:
+            SystemExit: With status 1 after an error. Hydra swallows any `Exception` of a callback.
+        """
+
+        def prepare_and_hand_on() -> None:
+            prepared = prepare(*split(config))
+            _handed_on[prepared.context.folder] = prepared
+
+        _exit_on_error(prepare_and_hand_on)
+
+    def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
+        """Check that Hydra can create the multirun's folder. Each variant is prepared by itself.
+
+        Raises:
+            SystemExit: With status 1 after an error.
+        """
+        _exit_on_error(lambda: probe(Path(config.hydra.sweep.dir), "hydra.sweep.dir"))
+
+
+def _exit_on_error(step: Callable[[], None]) -> None:
+    try:
+        with report_errors() as outcome:
+            step()
+    except Exception as error:
+        # A bug, or HYDRA_FULL_ERROR is set. Hydra would swallow the error and start the run.
+        traceback.print_exc()
+        raise SystemExit(1) from error
+    if outcome.exit_code:
+        raise SystemExit(outcome.exit_code)
+
+
+def prepared_command(composed: DictConfig, hydra_config: DictConfig) -> Prepared:
+    """Return the command that the callback has prepared; prepare it if no callback did.
+
+    Args:
+        composed: The task's config, without the `hydra` node.
+        hydra_config: The `hydra` node of the task.
+
+    Raises:
+        MnistExpError: A check failed.
+    """
+    folder = Path(hydra_config.runtime.output_dir)
+    return _handed_on.pop(folder, None) or prepare(composed, hydra_config)
+
+
+def prepare(composed: DictConfig, hydra_config: DictConfig) -> Prepared:
+    """Check all that can be checked before anything is written, and return the command to run.
+
+    Raises:
+        MnistExpError: A check failed.
+    """
+    experiment = checked_experiment(composed, hydra_config)
+    display = RichDisplay(task_overrides(hydra_config), _flags(hydra_config))
+    for line in checks.warnings(experiment):
+        display.warning(line)
+    outputs = Path(experiment.outputs_dir)
+    context = StageContext(
+        config=experiment,
+        folder=_run_folder(hydra_config),
+        opener=cache(partial(open_workspace, experiment, outputs)),
+        index=RecordIndex(outputs),
+        display=display,
+    )
+    runner = AllStages() if experiment.stage is Stage.all else RUNNERS[experiment.stage]
+    # A dry run must not use the network, and the checks below may.
+    if not experiment.dry_run:
+        if faults := runner.faults(context):
+            raise ConfigError(faults)
+        if experiment.stage is not Stage.doctor:
+            _check_specs(context)
+        probe(outputs)
+        if hydra_config.mode == RunMode.RUN and not _has_run_folder(hydra_config):
+            probe(context.folder, "hydra.run.dir")
+    return Prepared(runner, context)
+
+
+def checked_experiment(composed: DictConfig, hydra_config: DictConfig) -> Experiment:
+    """Return the experiment.
+
+    Raises:
+        MnistExpError: The config has faults; all of them are in the error.
+    """
+    try:
+        experiment = _experiment(composed, hydra_config)
+    except MissingKeysError as missing:
+        others = _other_faults(composed, hydra_config, missing.keys)
+        raise ConfigError([*missing.lines, *others]) from None
+    if faults := _faults(experiment):
+        raise ConfigError(faults)
+    return experiment
+
+
+def _experiment(composed: DictConfig, hydra_config: DictConfig) -> Experiment:
+    experiment = to_experiment(composed, hydra_config)
+    return with_kept_config(experiment, task_overrides(hydra_config))
+
+
+def _faults(experiment: Experiment) -> list[str]:
+    # The doctor reports the config's faults itself, among its other findings.
+    return [] if experiment.stage is Stage.doctor else checks.faults(experiment)
+
+
+def _other_faults(
+    composed: DictConfig, hydra_config: DictConfig, missing: Sequence[str]
+) -> list[str]:
+    """Return the faults of a config beside its missing keys."""
+    filled = with_stand_ins(composed, missing)
+    if filled is None:
+        return []
+    try:
+        faults = checks.faults(_experiment(filled, hydra_config))
+    except MnistExpError as error:
+        return list(error.lines)
+    return [line for line in faults if not line.startswith(tuple(f"{key}:" for key in missing))]
+
+
+def _flags(hydra_config: DictConfig) -> list[str]:
+    """Return Hydra's flag for the user's own config folder, if the command has the flag."""
+    return [
+        word
+        for source in hydra_config.runtime.config_sources
+        if source.provider == "command-line"
+        for word in ("--config-dir", os.path.relpath(source.path))
+    ]
+
+
+def _run_folder(hydra_config: DictConfig) -> Path:
+    """Return the run folder."""
+    if _has_run_folder(hydra_config):
+        return Path(hydra_config.runtime.output_dir)
+    # As Hydra will write it; pathlib keeps the `..` of outputs_dir=../results.
+    return Path(os.path.abspath(hydra_config.run.dir))  # noqa: PTH100
+
+
+def _has_run_folder(hydra_config: DictConfig) -> bool:
+    """Whether Hydra has created the run folder; it has not yet when it calls the callback."""
+    return not OmegaConf.is_missing(hydra_config.runtime, "output_dir")
+
+
+def _check_specs(context: StageContext) -> None:
+    """Let the workspace check the specs that the stage will give it."""
+    config, workspace = context.config, context.workspace
+    with context.display.watching(None, "") as observer:
+        if config.stage.trains:
+            # A new job gets its name when it starts. The files of a resumed job are checked too.
+            resumes = config.stage is Stage.train and config.run is not None
+            name = RUNNERS[Stage.train].name(context) if resumes else "check"
+            workspace.check(command_job(config, name), observer)
+        if config.stage is Stage.register:
+            workspace.check(model_spec(config, model_source(context)), observer)
+        if config.stage.deploys:
+            endpoint = RUNNERS[Stage.deploy].name(context)
+            workspace.check(endpoint_spec(config, endpoint), observer)
+            workspace.check(deployment_spec(config, endpoint, "unknown:0"), observer)
+
+
+def probe(folder: Path, key: str = "outputs_dir") -> None:
+    """Check that a folder can be written, and leave everything as it was.
+
+    Args:
+        folder: The folder; it need not exist.
+        key: The config key that names the folder.
+
+    Raises:
+        OutputsError: The folder cannot be created or written.
+    """
+    created = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"\0" * 65536)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise OutputsError(unwritable(folder, error, key)) from error
+    finally:
+        for path in created:
+            # Another command may have written to the folder meanwhile.
+            with suppress(OSError):
+                path.rmdir()

@@ -1,0 +1,125 @@
+"""Parts that all reports share: the consoles, lines, statuses, tables and parameter columns."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from mnist_exp.report.format import number, pairs, plain
+
+#: Azure ML's name of a status -> style of rich.
+_STATUS_STYLES = {
+    "Completed": "green",
+    "Running": "cyan",
+    "Canceled": "yellow",
+    "CancelRequested": "yellow",
+    "Failed": "bold red",
+}
+
+
+def results_console() -> Console:
+    """Return the console for results, which a user may keep: standard output."""
+    return Console(markup=False, highlight=False, emoji=False)
+
+
+def progress_console() -> Console:
+    """Return the console for progress, which nobody keeps: standard error."""
+    return Console(stderr=True, markup=False, highlight=False, emoji=False)
+
+
+def print_line(console: Console, text: str | Text, style: str = "") -> None:
+    """Print one line as it is, without markup and without line breaks."""
+    line = text if isinstance(text, Text) else Text(text, style)
+    console.print(line, soft_wrap=True)
+
+
+def styled_status(status: str) -> Text:
+    """Return the name of a status in its colour."""
+    return Text(status, _STATUS_STYLES.get(status, "dim"))
+
+
+def new_table() -> Table:
+    """Return an empty table without borders at its sides: eight columns fit in 80 characters."""
+    return Table(
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        show_edge=False,
+        header_style="bold",
+    )
+
+
+class ParameterColumns:
+    """One column per parameter, or one column for all parameters if the columns are too wide.
+
+    Args:
+        rows: The parameters of each row.
+        width: Maximum number of characters of all columns together.
+        one_line: Truncate a cell that is too long, instead of folding it.
+    """
+
+    def __init__(
+        self, rows: Sequence[Mapping[str, Any]], width: int, *, one_line: bool = False
+    ) -> None:
+        self._width = max(width - 2, 1)
+        self._one_line = one_line
+        self._names = list(dict.fromkeys(name for row in rows for name in row))
+        values = {name: _widest(name, rows) for name in self._names}
+        # Fold the names only if the columns are too wide with the names in one line.
+        layouts = [
+            {name: Text(plain(name)) for name in self._names},
+            {name: folded(name, values[name]) for name in self._names},
+        ]
+        self._headings = next(
+            (headings for headings in layouts if _needed(headings, values) <= width), None
+        )
+
+    @property
+    def are_joined(self) -> bool:
+        """Whether one column holds all parameters."""
+        return self._headings is None
+
+    def add_to(self, table: Table) -> None:
+        """Add the columns to a table."""
+        if self._headings is None:
+            table.add_column("parameters", overflow="fold", no_wrap=self._one_line)
+            return
+        for heading in self._headings.values():
+            table.add_column(heading, justify="right", overflow="fold")
+
+    def cells(self, parameters: Mapping[str, Any]) -> Iterable[Text]:
+        """Return the cells of one row."""
+        if self._headings is None:
+            if not self._one_line:
+                return [Text("\n".join(map(self._pair, parameters, parameters.values())))]
+            joined = Text(pairs(parameters))
+            joined.truncate(self._width, overflow="ellipsis")
+            return [joined]
+        return [
+            Text(number(parameters[name]) if name in parameters else "") for name in self._names
+        ]
+
+    def _pair(self, name: str, value: object) -> str:
+        """Return `name=value`; start a new line before the value if the pair is too long."""
+        pair = f"{plain(name)}={number(value)}"
+        return pair if len(pair) <= self._width else f"{plain(name)}\n={number(value)}"
+
+
+def folded(name: str, width: int) -> Text:
+    """Return a name, with one line per word if it is longer than `width`."""
+    text = plain(name)
+    return Text(text if len(text) <= width else text.replace("_", "_\n"))
+
+
+def _widest(name: str, rows: Sequence[Mapping[str, Any]]) -> int:
+    return max(len(number(row[name])) for row in rows if name in row)
+
+
+def _needed(headings: Mapping[str, Text], values: Mapping[str, int]) -> int:
+    """Return the width of all columns in characters, including the blanks around them."""
+    return sum(
+        max(values[name], *map(len, heading.plain.split("\n"))) + 2
+        for name, heading in headings.items()
+    )

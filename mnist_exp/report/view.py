@@ -1,0 +1,61 @@
+"""The parts that both views of a running job share: settings, messages and reasons."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from rich.console import Console
+
+from mnist_exp.report.format import plain, trial_label
+from mnist_exp.report.layout import print_line
+from mnist_exp.results import JobResult
+
+
+@dataclass(frozen=True)
+class ViewSettings:
+    """The settings of a view.
+
+    Attributes:
+        console: The console to print on.
+        primary_metric: The metric whose log events count as progress; may be empty.
+        total: Log events of a job, or of each trial of a sweep, that completes; None if unknown.
+        trials: Maximum number of trials of a sweep; None if unknown.
+        clock: Returns the time in seconds.
+    """
+
+    console: Console
+    primary_metric: str
+    total: int | None
+    trials: int | None
+    clock: Callable[[], float]
+
+
+class ReasonPrinter:
+    """Prints messages, and the reason of each trial's end, without printing a reason twice.
+
+    A workspace may send a reason as a message, or only as the `why` of a trial.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._messages: list[str] = []
+        self._reasons: list[str] = []
+        self._ended: set[str] = set()
+
+    def print_message(self, text: str) -> None:
+        """Print a message, unless it repeats a reason that has been printed."""
+        text = plain(text)
+        self._messages.append(text)
+        if not any(reason in text for reason in self._reasons):
+            print_line(self._console, text)
+
+    def print_reasons(self, job: JobResult) -> None:
+        """Print a line for each trial that has just ended, unless its reason has been printed."""
+        for trial in job.trials:
+            if not trial.status.is_finished or trial.name in self._ended:
+                continue
+            self._ended.add(trial.name)
+            why = plain(trial.why)
+            if why and not any(why in message for message in self._messages):
+                self._reasons.append(why)
+                label = trial_label(trial.name, job.name)
+                print_line(self._console, f"trial {label} {trial.status.value}: {why}")

@@ -1,0 +1,80 @@
+"""Files that finished jobs kept: downloaded once, or registered as a version of a model."""
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from azure.core.exceptions import ResourceNotFoundError
+
+from mnist_exp.azure_form.assets import model_form
+from mnist_exp.results import RegisteredModel
+from mnist_exp.specs import ModelSpec
+from mnist_exp.workspaces.azure.connection import Connection
+from mnist_exp.workspaces.azure.retries import RetryPolicy
+from mnist_exp.workspaces.azure.translation import model_entity
+from mnist_exp.workspaces.azure.translation.assets import JOB_TAG, PATH_TAG
+
+#: The SDK downloads a job's files into a folder of this name.
+_DOWNLOADED = "artifacts"
+
+
+class JobFiles:
+    """The files of the workspace's finished jobs.
+
+    Args:
+        connection: The SDK's client.
+        retries: How failed calls are repeated.
+        root: Folder for downloads, with a subfolder for each job.
+    """
+
+    def __init__(self, connection: Connection, retries: RetryPolicy, root: Path) -> None:
+        self._jobs = connection.client.jobs
+        self._models = connection.client.models
+        self._retries = retries
+        self._root = root
+
+    def path(self, job: str, path: str) -> Path | None:
+        """Return a local copy of one of a finished job's files; None if it has no such file."""
+        folder = self._root / job
+        if not folder.is_dir():
+            self._retries.call(f"job {job}", lambda: self._download(job, folder))
+        found = folder / path
+        return found if found.exists() else None
+
+    def register(self, spec: ModelSpec) -> RegisteredModel:
+        """Return the model version made of a job's files; create it if there is none."""
+        versions = self._versions(spec.name)
+        found = next((one for one in versions if _is_made_of(one, spec)), None)
+        if found is None:
+            numbers = [int(one.version) for one in versions if str(one.version).isdigit()]
+            version = str(max(numbers, default=0) + 1)
+            found = self._retries.call(
+                f"registration.name {spec.name}:{version}",
+                lambda: self._models.create_or_update(model_entity(spec, version)),
+            )
+        path = model_form(spec)["path"]
+        kind = str(found.type or spec.type)
+        return RegisteredModel(spec.name, str(found.version), path, spec.job, kind)
+
+    def _download(self, job: str, folder: Path) -> None:
+        self._root.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=self._root, prefix=".download-") as temporary:
+            self._jobs.download(job, download_path=temporary)
+            incoming = Path(temporary, _DOWNLOADED)
+            incoming.mkdir(exist_ok=True)
+            shutil.move(incoming, folder)
+
+    def _versions(self, name: str) -> list[Any]:
+        def listed() -> list[Any]:
+            try:
+                return list(self._models.list(name))
+            except ResourceNotFoundError:
+                return []
+
+        return self._retries.call(f"registration.name {name}", listed)
+
+
+def _is_made_of(version: Any, spec: ModelSpec) -> bool:
+    tags = version.tags or {}
+    return bool(tags.get(JOB_TAG) == spec.job and tags.get(PATH_TAG) == spec.path)

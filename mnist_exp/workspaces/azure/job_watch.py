@@ -1,0 +1,171 @@
+"""Watches a job until it has finished: its log as the SDK streams it, and its metrics.
+
+The SDK streams the log in a thread of its own, so that Ctrl-C detaches at once. The stream may
+end before the job does, or break. Therefore the job's status decides when the watch is over.
+"""
+
+import json
+import queue
+import re
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+
+from azure.ai.ml import MLClient
+from azure.ai.ml.entities import Job
+from azure.ai.ml.exceptions import JobException
+from azure.core.exceptions import AzureError
+from requests.exceptions import RequestException
+
+from mnist_exp.results import JobResult
+from mnist_exp.status import JobStatus
+from mnist_exp.workspaces.azure.error_mapping import error_text
+from mnist_exp.workspaces.azure.sdk_output import captured
+from mnist_exp.workspaces.azure.submitted_jobs import SubmittedJobs, status_of
+from mnist_exp.workspaces.base import Detached, Observer
+
+#: Last lines of the log that a failed job's result quotes.
+_TAIL_LINES = 20
+#: Largest number of streams; a broken stream is replaced by a new one.
+_STREAMS = 4
+#: Lines that the SDK prints around the job's own lines.
+_FRAME = re.compile(r"RunId: |Web View: |Execution Summary|=+$|Streaming \S+$|$")
+
+
+def watch_job(
+    name: str, client: MLClient, jobs: SubmittedJobs, observer: Observer, poll_s: float
+) -> JobResult:
+    """Watch a job until it has finished, and return its result.
+
+    Raises:
+        Detached: The user pressed Ctrl-C. The job continues.
+    """
+    stream = _LogStream(client, name)
+    try:
+        job = jobs.get(name)
+        observer.message(f"in the studio: {job.studio_url}")
+        observer.idle()
+        stream.start()
+        status: JobStatus | None = None
+        for lines in stream.batches(poll_s):
+            for line in lines:
+                observer.message(line)
+            job = jobs.get(name)
+            if status_of(job) is not status:
+                status = status_of(job)
+                observer.message(f"{name}: {status.value}")
+            if status.is_finished:
+                break
+            observer.job_changed(jobs.result(job))
+        return _finished(job, jobs, stream, observer)
+    except KeyboardInterrupt as error:
+        stream.abandon()
+        raise Detached(name) from error
+
+
+def _finished(job: Job, jobs: SubmittedJobs, stream: "_LogStream", observer: Observer) -> JobResult:
+    for line in stream.last_lines():
+        observer.message(line)
+    result = jobs.result(job)
+    if result.status is JobStatus.FAILED:
+        why = stream.failure or f"the job failed; its log is in the studio: {job.studio_url}"
+        result = replace(result, why=why, log_tail=tuple(stream.tail))
+    elif result.status is JobStatus.CANCELED:
+        result = replace(result, why="canceled on Azure")
+    observer.job_changed(result)
+    return result
+
+
+class _LogStream:
+    """A job's log, streamed in the background.
+
+    Attributes:
+        failure: Why the job failed, if the stream says so; else empty.
+        tail: The last lines so far.
+    """
+
+    def __init__(self, client: MLClient, name: str) -> None:
+        self.failure = ""
+        self.tail: list[str] = []
+        self._client = client
+        self._name = name
+        self._queue: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._queued = 0
+        self._is_abandoned = False
+        self._thread = threading.Thread(target=self._run, daemon=True, name=f"log of {name}")
+
+    def start(self) -> None:
+        """Start streaming."""
+        self._thread.start()
+
+    def abandon(self) -> None:
+        """Expect no more lines. The SDK cannot be told to stop, so the thread is left behind."""
+        self._is_abandoned = True
+
+    def batches(self, poll_s: float) -> Iterator[list[str]]:
+        """Yield the new lines every `poll_s` seconds or sooner, without end."""
+        pause = min(0.2, poll_s)
+        while True:
+            yield self._new_lines()
+            deadline = time.monotonic() + poll_s
+            while self._queue.empty() and time.monotonic() < deadline:
+                if not self._thread.is_alive():
+                    # No more lines will come; let the caller look at the job's status.
+                    time.sleep(pause)
+                    break
+                time.sleep(0.02)
+
+    def last_lines(self) -> list[str]:
+        """Return the remaining lines of a job that has finished."""
+        self._thread.join(timeout=10)
+        return self._new_lines()
+
+    def _new_lines(self) -> list[str]:
+        lines = []
+        while not self._queue.empty():
+            lines.append(self._queue.get())
+        self.tail = [*self.tail, *lines][-_TAIL_LINES:]
+        return lines
+
+    def _run(self) -> None:
+        for attempt in range(_STREAMS):
+            seen = 0
+
+            def line(text: str) -> None:
+                nonlocal seen
+                if _FRAME.match(text):
+                    return
+                seen += 1
+                # A new stream starts again with the log's first line.
+                if seen > self._queued:
+                    self._queued = seen
+                    self._queue.put(text)
+
+            try:
+                with captured(line):
+                    self._client.jobs.stream(self._name)
+            except JobException as error:
+                self.failure = _cause(error)
+                return
+            except Exception as error:
+                # The caller of an abandoned stream closes the connection under it.
+                if self._is_abandoned:
+                    return
+                if not isinstance(error, AzureError | RequestException):
+                    raise
+                time.sleep(attempt)
+            else:
+                return
+
+
+def _cause(error: JobException) -> str:
+    """Return the cause from the JSON that the SDK wraps into its message."""
+    found = re.search(r"\{.*\}", str(error.message), re.DOTALL)
+    try:
+        inner = json.loads(found[0])["error"] if found else {}
+    except (ValueError, KeyError):
+        inner = {}
+    if isinstance(inner, dict) and inner.get("message"):
+        return " ".join(str(inner["message"]).split())
+    return error_text(error)

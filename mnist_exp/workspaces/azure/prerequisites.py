@@ -1,0 +1,173 @@
+"""Findings of `stage=doctor` about Azure: sign-in, workspace, compute target, quota.
+
+All requests only read.
+"""
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mnist_exp.config import ComputeConfig, ComputeTier, ComputeType
+from mnist_exp.errors import MnistExpError
+from mnist_exp.results import Finding, Level
+from mnist_exp.specs import DeploymentSpec
+from mnist_exp.workspaces.azure.computes import Computes, has_size
+from mnist_exp.workspaces.azure.connection import Connection
+from mnist_exp.workspaces.azure.retries import RetryPolicy
+
+#: Factor of the quota that a managed endpoint needs: it keeps a fifth more for upgrades.
+#: https://learn.microsoft.com/azure/machine-learning/how-to-manage-quotas
+_UPGRADE_RESERVE = 1.2
+#: Priority of nodes -> the quota of all families together. Nodes of low priority count towards
+#: no family. The names are in the form of `_plain`.
+_REGIONAL_QUOTAS = {
+    ComputeTier.dedicated: "totalclusterdedicatedregionalvcpus",
+    ComputeTier.low_priority: "totalclusterlowpriorityregionalvcpus",
+}
+
+
+@dataclass(frozen=True)
+class _Demand:
+    """Machines that the config asks for with a key."""
+
+    key: str
+    size: str
+    count: int
+    tier: ComputeTier = ComputeTier.dedicated
+
+
+@dataclass(frozen=True)
+class _Region:
+    """The region's VM sizes and quotas.
+
+    Attributes:
+        sizes: VM size -> family and cores.
+        available: Name of a quota -> cores that are not in use.
+    """
+
+    sizes: Mapping[str, tuple[str, int]]
+    available: Mapping[str, int]
+
+    def quotas(self, demand: _Demand) -> Mapping[str, int | None]:
+        """Return the available cores of each quota that the machines count towards."""
+        regional = self.available.get(_REGIONAL_QUOTAS[demand.tier])
+        if demand.tier is ComputeTier.low_priority:
+            return {"low priority in the region": regional}
+        family = self.sizes[demand.size.lower()][0]
+        own = next((n for name, n in self.available.items() if name.startswith(family)), None)
+        # A region that reports no total has none.
+        return {"its family": own} | ({} if regional is None else {"the region": regional})
+
+
+def check_prerequisites(
+    connection: Connection,
+    retries: RetryPolicy,
+    computes: Computes,
+    compute: ComputeConfig,
+    deployment: DeploymentSpec,
+) -> Iterator[Finding]:
+    """Yield the findings in order. Without access to the workspace nothing else is checked."""
+    try:
+        workspace = retries.call(
+            "workspace",
+            lambda: connection.client.workspaces.get(connection.workspace_name),
+        )
+    except MnistExpError as error:
+        yield Finding(Level.FAIL, "workspace", str(error))
+        yield Finding(Level.WARN, "compute", "not checked: the workspace cannot be reached")
+        return
+    yield Finding(Level.OK, "credential", "signed in")
+    yield Finding(Level.OK, "workspace", f"{workspace.name} in {workspace.location}")
+    yield _check_compute(computes, compute)
+    yield from _check_quota(connection, retries, _demands(compute, deployment))
+
+
+def _check_compute(computes: Computes, spec: ComputeConfig) -> Finding:
+    if spec.type is not ComputeType.amlcompute:
+        return Finding(Level.OK, "compute", f"{spec.type.value}: nothing to create")
+    try:
+        found = computes.find(spec.name)
+    except MnistExpError as error:
+        return Finding(Level.FAIL, "compute", str(error))
+    if found is None:
+        text = f"{spec.name} is not there; mnist-exp stage=compute creates it"
+        return Finding(Level.WARN, "compute", text)
+    if not has_size(found, spec):
+        text = f"{spec.name} has {found.size}, not {spec.size}; name another with compute.name=..."
+        return Finding(Level.FAIL, "compute", text)
+    return Finding(Level.OK, "compute", f"{spec.name}: {found.size}")
+
+
+def _demands(compute: ComputeConfig, deployment: DeploymentSpec) -> list[_Demand]:
+    count = math.ceil(_UPGRADE_RESERVE * deployment.instance_count)
+    endpoint = _Demand("endpoint.deployment", deployment.instance_type, count)
+    if not compute.size:
+        return [endpoint]
+    cluster = _Demand("compute.max_instances", compute.size, compute.max_instances, compute.tier)
+    return [cluster, endpoint]
+
+
+def _check_quota(
+    connection: Connection, retries: RetryPolicy, demands: list[_Demand]
+) -> Iterator[Finding]:
+    operations = connection.client.compute
+    try:
+        sizes = retries.call("quota", lambda: list(operations.list_sizes()))
+        usages = retries.call("quota", lambda: list(operations.list_usage()))
+    except MnistExpError as error:
+        yield Finding(Level.WARN, "quota", str(error))
+        return
+    region = _Region(
+        {
+            str(size.name).lower(): (_plain(size.family), _count(size, "vCPUs", "v_cp_us"))
+            for size in sizes
+        },
+        {
+            _plain(_usage_name(usage)): _count(usage, "limit", "limit")
+            - _count(usage, "currentValue", "current_value")
+            for usage in usages
+        },
+    )
+    for demand in demands:
+        yield from _compare(demand, region)
+
+
+def _compare(demand: _Demand, region: _Region) -> Iterator[Finding]:
+    key, size = demand.key, demand.size
+    if size.lower() not in region.sizes:
+        yield Finding(Level.FAIL, key, f"{size} is not offered in this region; choose another size")
+        return
+    _, cores = region.sizes[size.lower()]
+    needed = demand.count * cores
+    for quota, available in region.quotas(demand).items():
+        if available is None or not cores:
+            text = f"Azure reports no quota of {quota} for {size}; check it in the studio"
+            yield Finding(Level.WARN, key, text)
+            continue
+        text = f"{demand.count} x {size} need {needed} cores of {quota}, {available} are available"
+        if needed <= available:
+            yield Finding(Level.OK, key, text)
+        else:
+            remedy = "ask for more quota in the studio, or choose fewer or smaller machines"
+            yield Finding(Level.FAIL, key, f"{text}; {remedy}")
+
+
+def _usage_name(usage: object) -> object:
+    name = getattr(usage, "name", None)
+    return name.get("value") if isinstance(name, dict) else getattr(name, "value", name)
+
+
+def _count(entity: object, sent: str, documented: str) -> int:
+    """Return a number. The SDK may set only the field that has the name of the JSON."""
+    value: Any = getattr(entity, sent, None) or getattr(entity, documented, None)
+    return int(value or 0)
+
+
+def _plain(name: object) -> str:
+    """Return a name in lower case without blanks, so that a quota starts with its family.
+
+    The quota of `standardDSv2Family` is called `Standard DSv2 Family Cluster Dedicated vCPUs`.
+    """
+    return re.sub(r"[^a-z0-9]", "", str(name).lower())

@@ -1,0 +1,184 @@
+"""Jobs of the workspace: submitted once, found again, and read back with their results."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from azure.ai.ml.entities import Job
+from azure.core.exceptions import ResourceNotFoundError
+
+from mnist_exp.azure_form.jobs import Locate
+from mnist_exp.results import JobResult, TrialResult
+from mnist_exp.specs import CommandJob, SweepJob
+from mnist_exp.status import JobStatus
+from mnist_exp.sweeps.space.keys import hydra_key
+from mnist_exp.workspaces.azure.connection import Connection
+from mnist_exp.workspaces.azure.retries import RetryPolicy
+from mnist_exp.workspaces.azure.run_metrics import RunMetrics
+from mnist_exp.workspaces.azure.translation import job_entity
+
+#: Statuses that only Azure has, and ours for them.
+_OTHER_STATUSES = {"Provisioning": JobStatus.PREPARING}
+#: Property of a finished sweep with the name of its best trial.
+_BEST_TRIAL = "best_child_run_id"
+#: Why a trial ended, where Azure says no more.
+_REASONS = {
+    JobStatus.CANCELED: "canceled: by the early-termination policy, a limit or a person",
+    JobStatus.FAILED: "failed; its log is in the studio",
+}
+
+
+class SubmittedJobs:
+    """The workspace's jobs.
+
+    Args:
+        connection: The SDK's client.
+        retries: How failed calls are repeated.
+    """
+
+    def __init__(self, connection: Connection, retries: RetryPolicy) -> None:
+        self._operations: Any = connection.client.jobs
+        self._retries = retries
+        self._metrics = RunMetrics(connection, retries)
+        self._finished_trials: dict[str, TrialResult] = {}
+
+    def submit(self, job: CommandJob | SweepJob, locate: Locate) -> str:
+        """Submit a job and return its name. A job of that name is not submitted again."""
+        if self.find(job.name) is None:
+            # Each try needs a new entity: the SDK writes addresses of uploads into it.
+            self._retries.call(
+                f"job {job.name}",
+                lambda: self._operations.create_or_update(job_entity(job, locate)),
+            )
+        return job.name
+
+    def find(self, name: str) -> Job | None:
+        """Return a job; None if there is none of that name."""
+
+        def get() -> Job | None:
+            try:
+                found: Job = self._operations.get(name)
+            except ResourceNotFoundError:
+                return None
+            return found
+
+        return self._retries.call(f"job {name}", get)
+
+    def get(self, name: str) -> Job:
+        """Return a job that has been submitted."""
+        found: Job = self._retries.call(
+            f"job {name}", lambda: self._operations.get(name), settling=True
+        )
+        return found
+
+    def result(self, job: Job) -> JobResult:
+        """Return a job's present status, with its metrics and trials."""
+        name, status = str(job.name), status_of(job)
+        if job.type == "sweep":
+            return self._sweep_result(job, name, status)
+        run = self._metrics.run(name)
+        return JobResult(
+            name=name,
+            status=status,
+            parameters=_literals(job),
+            metrics=self._metrics.histories(run) if run else {},
+            folder=_address(name),
+            log=job.studio_url,
+        )
+
+    def _sweep_result(self, job: Any, name: str, status: JobStatus) -> JobResult:
+        children = self._retries.call(
+            f"job {name}", lambda: list(self._operations.list(parent_job_name=name))
+        )
+        trials = [self._trial_result(job, child) for child in sorted(children, key=_trial_index)]
+        best_name = (job.properties or {}).get(_BEST_TRIAL)
+        best = next((trial for trial in trials if trial.name == best_name), None)
+        return JobResult(
+            name=name,
+            status=status,
+            parameters=dict(best.parameters) if best else {},
+            metrics=best.metrics if best else {},
+            folder=_address(name),
+            log=job.studio_url,
+            trials=trials,
+            best=best.name if best else None,
+        )
+
+    def _trial_result(self, sweep: Any, child: Job) -> TrialResult:
+        name, status = str(child.name), status_of(child)
+        if name in self._finished_trials:
+            return self._finished_trials[name]
+        run = self._metrics.run(name)
+        metrics = self._metrics.histories(run) if run else {}
+        values = [point.value for point in metrics.get(sweep.objective.primary_metric, ())]
+        best_of = max if sweep.objective.goal.lower() == "maximize" else min
+        trial = TrialResult(
+            name=name,
+            status=status,
+            parameters=_drawn_values(sweep, name, run.data.params if run else {}),
+            best=best_of(values) if values else None,
+            last=values[-1] if values else None,
+            events=len(values),
+            why=_REASONS.get(status, ""),
+            metrics=metrics,
+            duration_s=_duration_s(run),
+        )
+        if status.is_finished:
+            self._finished_trials[name] = trial
+        return trial
+
+
+def status_of(job: Job) -> JobStatus:
+    """Return a job's status. A status that we do not know counts as Running."""
+    text = str(getattr(job.status, "value", job.status))
+    if text in _OTHER_STATUSES:
+        return _OTHER_STATUSES[text]
+    return JobStatus(text) if text in set(JobStatus) else JobStatus.RUNNING
+
+
+def _address(job: str) -> str:
+    """Return the address of a job's kept files."""
+    return f"azureml://jobs/{job}/outputs/artifacts/paths/"
+
+
+def _literals(job: Any) -> dict[str, Any]:
+    # Azure returns every literal as text, and the SDK wraps the text in an object of its own.
+    values = {name: getattr(value, "_data", value) for name, value in (job.inputs or {}).items()}
+    return {
+        name: _typed(str(value))
+        for name, value in values.items()
+        if isinstance(value, str | int | float | bool)
+    }
+
+
+def _drawn_values(sweep: Any, trial: str, logged: Mapping[str, str]) -> dict[str, Any]:
+    """Return a trial's drawn values, from the sweep's tags or else from the logged parameters."""
+    names: Sequence[str] = list(sweep.search_space)
+    try:
+        given = json.loads((sweep.tags or {})[trial])
+    except (KeyError, ValueError):
+        given = {name: _typed(logged[name]) for name in names if name in logged}
+    return {
+        hydra_key(name): _typed(given[name]) if isinstance(given[name], str) else given[name]
+        for name in names
+        if name in given
+    }
+
+
+def _typed(text: str) -> Any:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text
+    return value if isinstance(value, int | float | bool) else text
+
+
+def _trial_index(child: Job) -> tuple[int, str]:
+    _, _, index = str(child.name).rpartition("_")
+    return (int(index) if index.isdigit() else 0), str(child.name)
+
+
+def _duration_s(run: Any) -> float:
+    if run is None or not run.info.end_time:
+        return 0.0
+    return max(0.0, float(run.info.end_time - run.info.start_time) / 1000)

@@ -1,0 +1,33 @@
+"""Rules of the keys that belong to no config group."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.checks.rules import Change, Rule, assert_is_one_line, setting
+
+RULES: dict[str, Rule] = {
+    "seed below": ("compute", setting(seed=-1), "seed: must be from 0 to 2147483647, got -1"),
+    "seed above": ("compute", setting(seed=2**31), "seed: must be from 0 to 2147483647"),
+    "outputs_dir": ("compute", setting(outputs_dir=" "), "outputs_dir: must be a folder"),
+    "home folder": (
+        "train",
+        setting(outputs_dir="~/out"),
+        f"outputs_dir: ~ is not expanded here; write outputs_dir={Path.home()}/out",
+    ),
+    "both quotes": (
+        "train",
+        setting(outputs_dir="""a'b"c"""),
+        "outputs_dir: must not hold both ' and",
+    ),
+    "record of a stage that begins anew": (
+        "all",
+        setting(run="sweep_1"),
+        "run: stage=all uses no earlier run, got sweep_1; leave run= out",
+    ),
+}
+
+
+@pytest.mark.parametrize(("stage", "change", "expected"), RULES.values(), ids=RULES.keys())
+def test_a_broken_rule_is_one_line(stage: str, change: Change, expected: str) -> None:
+    assert_is_one_line(stage, change, expected)

@@ -1,0 +1,261 @@
+"""Rules of the job and registration groups."""
+
+from pathlib import Path
+
+import pytest
+
+from mnist_exp import checks
+from mnist_exp.config import DistributionType
+from tests.checks.rules import LR, Change, Rule, assert_is_one_line, command, setting
+from tests.support.configs import fresh_config
+
+RULES: dict[str, Rule] = {
+    "shares": (
+        "train",
+        setting(
+            job__distribution__type=DistributionType.tensorflow, job__distribution__worker_count=3
+        ),
+        "model.batch_size: must be a multiple of job.distribution.worker_count, 3, for equal "
+        "shares of a step, got 64",
+    ),
+    "neither script nor command": (
+        "train",
+        setting(job__script=None),
+        "job.script: name a Python script or a job.command",
+    ),
+    "script and command": (
+        "train",
+        setting(job__command="true"),
+        "job.script: name a Python script or a job.command",
+    ),
+    "script without code": (
+        "train",
+        setting(job__code=None),
+        "job.code: must be the folder that holds job.script (train.py), got null",
+    ),
+    "code": ("train", setting(job__code="/nowhere"), "job.code: must be a folder, got /nowhere"),
+    "script": (
+        "train",
+        setting(job__script="nope.py"),
+        "job.script: must be a file in job.code",
+    ),
+    "script elsewhere": (
+        "train",
+        setting(job__script=str(Path(__file__).resolve())),
+        "job.script: must be a file in job.code",
+    ),
+    "script above": (
+        "train",
+        setting(job__script="../conf/config.yaml"),
+        "job.script: must be a file in job.code",
+    ),
+    "experiment": (
+        "train",
+        setting(job__experiment_name=""),
+        "job.experiment_name: must not be empty",
+    ),
+    "timeout": ("train", setting(job__timeout=0), "job.timeout: must be at least 1 second, got 0"),
+    "workers": (
+        "train",
+        setting(job__distribution__worker_count=0),
+        "job.distribution.worker_count: must be from 1 to 100, got 0",
+    ),
+    "workers of no type": (
+        "train",
+        setting(job__distribution__worker_count=2),
+        "add job.distribution.type=tensorflow",
+    ),
+    "parameter servers": (
+        "train",
+        setting(job__distribution__parameter_server_count=1),
+        "job.distribution.parameter_server_count: must be 0, got 1",
+    ),
+    "variable": (
+        "train",
+        setting(job__environment_variables={"A=B": "1"}),
+        "job.environment_variables: a name must not be empty nor hold =, got 'A=B'",
+    ),
+    "input name": (
+        "train",
+        setting(job__inputs={"a-b": 1}),
+        "job.inputs.a-b: a name must be letters",
+    ),
+    "input list": (
+        "train",
+        setting(job__inputs={"a": [1]}),
+        "job.inputs.a: must be a literal or {type, path, mode}, got [1]",
+    ),
+    "input null": ("train", setting(job__inputs={"a": None}), "job.inputs.a: must be a literal"),
+    "path input name": (
+        "train",
+        setting(job__inputs={"1a": {"path": "{{data}}"}}),
+        "job.inputs.1a: a name must be letters",
+    ),
+    "path input type": (
+        "train",
+        setting(job__inputs={"a": {"type": "mltable", "path": "{{data}}"}}),
+        "job.inputs.a.type: must be one of uri_folder, uri_file, got mltable",
+    ),
+    "path input mode": (
+        "train",
+        setting(job__inputs={"a": {"mode": "eval_mount", "path": "{{data}}"}}),
+        "job.inputs.a.mode: must be one of ro_mount, download, direct, got eval_mount",
+    ),
+    "path input key": (
+        "train",
+        setting(job__inputs={"a": {"pth": "x", "path": "{{data}}"}}),
+        "job.inputs.a.pth: no such key; it has mode, path, type",
+    ),
+    "path input without path": (
+        "train",
+        setting(job__inputs={"a": {"type": "uri_file", "path": None}}),
+        "job.inputs.a.path: must be given",
+    ),
+    "path input that is a number": (
+        "train",
+        setting(job__inputs={"a": {"path": 5}}),
+        "job.inputs.a.path: must be text, got 5",
+    ),
+    "path input that is not there": (
+        "train",
+        setting(job__inputs={"a": {"path": "/nowhere"}}),
+        "job.inputs.a.path: must exist, got /nowhere",
+    ),
+    "path input of another reference": (
+        "train",
+        setting(job__inputs={"a": {"path": "{{dat}}"}}),
+        "job.inputs.a.path: the only reference is {{data}}, got {{dat}}",
+    ),
+    "output name": (
+        "train",
+        setting(job__outputs={"a b": None}),
+        "job.outputs.a b: a name must be letters",
+    ),
+    "output mode": (
+        "train",
+        setting(job__outputs={"a": {"mode": "ro_mount"}}),
+        "job.outputs.a.mode: must be one of rw_mount, upload, got ro_mount",
+    ),
+    "output path": (
+        "train",
+        setting(job__outputs={"a": {"path": "x"}}),
+        "job.outputs.a.path: no such key; it has mode, type",
+    ),
+    "output text": (
+        "train",
+        setting(job__outputs={"a": "uri_folder"}),
+        "job.outputs.a: must be {type, mode}, got 'uri_folder'",
+    ),
+    "undefined input": (
+        "train",
+        command("t {{inputs.lr}}", mu=1),
+        "job.command: {{inputs.lr}} is not defined; there are mu",
+    ),
+    "undefined output": (
+        "train",
+        command("t {{outputs.model}}"),
+        "job.command: {{outputs.model}} is not defined; there are none",
+    ),
+    "drawn value in a single job": (
+        "train",
+        command("t {{search_space.learning_rate}}"),
+        "job.command: {{search_space.learning_rate}} is not defined; there are none",
+    ),
+    "drawn value in a job that also runs by itself": (
+        "all",
+        command(
+            "t {{search_space.learning_rate}} {{search_space.batch_size}} "
+            "{{search_space.first_layer_neurons}} {{search_space.second_layer_neurons}}"
+        ),
+        "job.command: {{search_space.learning_rate}} is not defined; there are none",
+    ),
+    "drawn value that is not drawn": (
+        "sweep",
+        setting(
+            job__script=None,
+            job__command="t {{inputs.lr}} {{search_space.mu}}",
+            job__inputs={"lr": 1},
+            sweep__search_space={"lr": LR},
+        ),
+        "job.command: {{search_space.mu}} is not defined; there are lr",
+    ),
+    "reference that is none": (
+        "train",
+        command("t {{input.x}}"),
+        "job.command: {{input.x}} is not a reference; write {{inputs.x}}, {{outputs.x}} or",
+    ),
+    "swept name that a command does not use": (
+        "sweep",
+        setting(
+            job__script=None,
+            job__command="true",
+            job__inputs={},
+            sweep__search_space={"lr": LR},
+        ),
+        "sweep.search_space.lr: no input of the job has this name; the command does not use it",
+    ),
+    "registration name": (
+        "register",
+        setting(registration__name="a/b"),
+        "registration.name: must not be empty nor hold / : or \\, got 'a/b'",
+    ),
+    "registration type": (
+        "register",
+        setting(registration__type="pickle"),
+        "registration.type: must be one of custom_model, mlflow_model, triton_model, got pickle",
+    ),
+    "registration path": (
+        "register",
+        setting(registration__path="../x"),
+        "registration.path: must be relative to the job's files, got ../x",
+    ),
+    "absolute registration path": (
+        "register",
+        setting(registration__path="/x"),
+        "registration.path: must be relative to the job's files, got /x",
+    ),
+}
+
+
+@pytest.mark.parametrize(("stage", "change", "expected"), RULES.values(), ids=RULES.keys())
+def test_a_broken_rule_is_one_line(stage: str, change: Change, expected: str) -> None:
+    assert_is_one_line(stage, change, expected)
+
+
+def test_a_faulty_path_input_is_one_fault() -> None:
+    config = fresh_config("stage=train")
+    config.job.inputs = {"a": {"path": ""}}
+    assert checks.faults(config) == ["job.inputs.a.path: must be given"]
+
+
+def test_inputs_on_azure_are_not_checked_here() -> None:
+    config = fresh_config("stage=train")
+    config.job.inputs = {
+        "a": {"path": "azureml:digits:1"},
+        "b": {"path": "https://example.com/x"},
+    }
+    assert checks.faults(config) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "t {{inputs.lr}}",
+        "t {{search_space.lr}}",
+        "t [[--mu {{inputs.mu}}]] {{inputs.lr}}",
+        "if [[ -f x ]]; then t {{inputs.lr}}; fi",
+    ],
+)
+def test_a_sweeps_command_may_use_keys_that_are_no_inputs(text: str) -> None:
+    config = fresh_config("stage=sweep")
+    command(text)(config)
+    config.sweep.search_space = {"lr": LR}
+    assert checks.faults(config) == []
+
+
+def test_a_faulty_sweep_is_not_blamed_on_the_command() -> None:
+    config = fresh_config("stage=sweep")
+    command("t {{search_space.lr}}")(config)
+    config.sweep.search_space = {"lr": {"type": "uniform", "min_value": 1, "max_value": 0}}
+    (line,) = checks.faults(config)
+    assert line.startswith("sweep.search_space.lr: min_value must be below max_value")

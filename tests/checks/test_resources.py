@@ -1,0 +1,84 @@
+"""Rules of the compute, env and data groups."""
+
+import pytest
+
+from mnist_exp import checks
+from mnist_exp.config import ComputeTier, ComputeType, EnvType, Stage
+from tests.checks.rules import Change, Rule, assert_is_one_line, setting
+from tests.support.configs import fresh_config
+
+RULES: dict[str, Rule] = {
+    "compute name": (
+        "compute",
+        setting(compute__type=ComputeType.amlcompute, compute__name="x"),
+        "compute.name: must be 3 to 24 letters",
+    ),
+    "min_instances": (
+        "compute",
+        setting(compute__min_instances=-1),
+        "compute.min_instances: must be 0 or more, got -1",
+    ),
+    "max_instances": (
+        "compute",
+        setting(compute__max_instances=0),
+        "compute.max_instances: must be at least 1",
+    ),
+    "max below min": (
+        "compute",
+        setting(compute__min_instances=3, compute__max_instances=2),
+        "at least compute.min_instances (3), got 2",
+    ),
+    "idle time": (
+        "compute",
+        setting(compute__idle_time_before_scale_down=-1),
+        "compute.idle_time_before_scale_down: must be 0 seconds or more",
+    ),
+    "eviction of none": (
+        "compute",
+        setting(compute__tier=ComputeTier.low_priority, compute__evict_after_epochs=0),
+        "compute.evict_after_epochs: must be at least 1",
+    ),
+    "eviction of a dedicated node": (
+        "compute",
+        setting(compute__evict_after_epochs=1),
+        "only low-priority nodes are evicted",
+    ),
+    "curated without name": (
+        "compute",
+        setting(env__type=EnvType.curated, env__name=None),
+        "env.name: a curated environment needs a name",
+    ),
+    "conda without image": (
+        "compute",
+        setting(env__type=EnvType.conda, env__image=None),
+        "env.image: a conda environment needs a Docker image",
+    ),
+    "conda file": (
+        "compute",
+        setting(env__type=EnvType.conda, env__image="i", env__conda_file="/nowhere.yaml"),
+        "env.conda_file: must be a file, got /nowhere.yaml",
+    ),
+    "name of this machine": ("compute", setting(compute__name="x"), "compute.name: must be 3 to"),
+}
+
+
+@pytest.mark.parametrize(("stage", "change", "expected"), RULES.values(), ids=RULES.keys())
+def test_a_broken_rule_is_one_line(stage: str, change: Change, expected: str) -> None:
+    assert_is_one_line(stage, change, expected)
+
+
+def test_a_data_folder_that_does_not_exist_is_a_fault() -> None:
+    config = fresh_config("stage=train", "data=folder", "data.path=/nowhere")
+    assert checks.faults(config) == [
+        "data.path: must be a folder with the four IDX files, got /nowhere, which does not exist; "
+        "or use data=sample"
+    ]
+
+
+def test_a_data_key_without_effect_is_a_warning() -> None:
+    config = fresh_config("stage=train", "data.path=/digits", "data.url=https://example.com")
+    path, url = checks.warnings(config)
+    assert path == "data.path: has no effect with data=sample; only data=folder reads it"
+    assert url.startswith("data.url: has no effect with data=sample; only data=mnist")
+    config.stage = Stage.deploy
+    assert checks.warnings(config) == []

@@ -1,0 +1,229 @@
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mnist_exp import experiment, names
+from mnist_exp.build import sweep_job
+from mnist_exp.cli import prepare as prepare_module
+from mnist_exp.cli.compose import split
+from mnist_exp.cli.display import FULL_ERROR
+from mnist_exp.cli.prepare import prepare, probe
+from mnist_exp.config import Stage
+from mnist_exp.errors import ConfigError, MnistExpError, OutputsError
+from mnist_exp.records import Record, RecordIndex
+from mnist_exp.stages import StageContext, StageRunner
+from tests.support.configs import composed
+from tests.support.in_process import InProcessCli
+from tests.support.sample_results import record
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the empty current folder of the command."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path.parent / "cache"))
+    monkeypatch.delenv(FULL_ERROR, raising=False)
+    return tmp_path
+
+
+# The probe.
+
+
+def test_the_probe_leaves_nothing_in_a_folder(here: Path) -> None:
+    (here / "outputs").mkdir()
+    probe(here / "outputs")
+    assert list((here / "outputs").iterdir()) == []
+
+
+def test_the_probe_leaves_no_new_folder(here: Path) -> None:
+    probe(here / "deep" / "down" / "outputs")
+    assert list(here.iterdir()) == []
+
+
+def test_the_probe_names_a_file_in_the_way(here: Path) -> None:
+    (here / "file").write_text("mine", encoding="utf-8")
+    with pytest.raises(OutputsError, match=r"^outputs_dir: must be a folder .*/file/outputs"):
+        probe(here / "file" / "outputs")
+    assert (here / "file").read_text(encoding="utf-8") == "mine"
+    assert list(here.iterdir()) == [here / "file"]
+
+
+def test_the_probe_names_its_key(here: Path) -> None:
+    with pytest.raises(OutputsError, match=r"^hydra\.run\.dir: .*with hydra\.run\.dir=DIR$"):
+        probe(Path("/proc/nowhere"), "hydra.run.dir")
+
+
+# The check before a run.
+
+
+def checked(*overrides: str) -> None:
+    prepare(*split(composed(*overrides)))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [
+        (["stage=compute", "seed=-1"], "seed: must be from 0"),
+        (["stage=compute", "+model.x=1"], "model.x: no such key"),
+        (["stage=register"], "run: no completed sweep in"),
+        (["stage=deploy"], "run: no registered model in"),
+        (["stage=invoke"], "endpoint.name: no endpoint is deployed"),
+        (["stage=cleanup", "endpoint.name=nobody"], "nobody"),
+        (["stage=train", "job.script=nope.py"], "job.script: must be a file in job.code"),
+        (["stage=compute", "outputs_dir=/proc/out"], "outputs_dir: must be a folder that can be"),
+        (
+            ["stage=compute", "hydra.run.dir=/proc/out", "hydra.mode=RUN"],
+            "hydra.run.dir: must be a folder that can be written",
+        ),
+        (["stage=train", "wait=false"], "wait: must be true on this machine"),
+    ],
+)
+def test_a_check_that_fails_leaves_nothing_behind(
+    here: Path, overrides: list[str], expected: str
+) -> None:
+    with pytest.raises(MnistExpError) as caught:
+        checked(*overrides)
+    assert expected in caught.value.lines[0]
+    assert list(here.iterdir()) == []
+
+
+@pytest.mark.parametrize("stage", ["compute", "train", "sweep"])
+def test_a_check_that_passes_leaves_nothing_behind(here: Path, stage: str) -> None:
+    checked(f"stage={stage}", f"data.cache_dir={here.parent / 'cache'}")
+    assert list(here.iterdir()) == []
+
+
+def test_all_faults_of_the_config_come_at_once(here: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        checked("stage=train", "model.epochs=0", "model.batch_size=0", "seed=-1")
+    assert len(caught.value.faults) == 3
+
+
+def test_warnings_are_shown(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    checked("stage=compute", "compute=gpu_cluster", "compute.size=STANDARD_NC6")
+    assert "warning: compute.size: STANDARD_NC6 was retired" in capsys.readouterr().err
+
+
+# One command is prepared once.
+
+
+def add_record(outputs: Path, stage: Stage, name: str) -> None:
+    """Save a record, as a stage of an earlier command does."""
+    saved = replace(record(stage), name=name)
+    folder = outputs / "runs" / "earlier"
+    saved.save(folder)
+    RecordIndex(outputs).add(saved, folder)
+
+
+WORKSPACES = {
+    "local": ["workspace=local"],
+    "azure": [
+        "profile=azure",
+        "workspace.subscription_id=s",
+        "workspace.resource_group=g",
+        "workspace.workspace_name=w",
+    ],
+}
+
+
+class Counted:
+    """A function that records what it returns."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = function
+        self.returned: list[Any] = []
+
+    def __call__(self, *arguments: Any, **keywords: Any) -> Any:
+        self.returned.append(self._function(*arguments, **keywords))
+        return self.returned[-1]
+
+
+@pytest.fixture
+def count(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any, str], Counted]:
+    """Return a function that records the calls of a module's function."""
+
+    def counted(owner: Any, name: str) -> Counted:
+        calls = Counted(getattr(owner, name))
+        monkeypatch.setattr(owner, name, calls)
+        return calls
+
+    return counted
+
+
+@pytest.fixture
+def frames(monkeypatch: pytest.MonkeyPatch) -> list[tuple[StageRunner, StageContext]]:
+    """Return the calls of `run_stage`, which runs no stage here."""
+    called: list[tuple[StageRunner, StageContext]] = []
+
+    def run_stage(runner: StageRunner, context: StageContext) -> Record:
+        called.append((runner, context))
+        return record(runner.stage)
+
+    monkeypatch.setattr(prepare_module, "run_stage", run_stage)
+    return called
+
+
+@pytest.mark.parametrize("workspace", WORKSPACES.values(), ids=WORKSPACES.keys())
+def test_a_command_is_composed_once_and_opens_one_workspace(
+    in_process_cli: InProcessCli,
+    count: Callable[[Any, str], Counted],
+    frames: list[tuple[StageRunner, StageContext]],
+    workspace: list[str],
+) -> None:
+    add_record(in_process_cli.outputs, Stage.register, "digits:1")
+    composed = count(prepare_module, "to_experiment")
+    opened = count(prepare_module, "open_workspace")
+    drawn = count(names.secrets, "token_hex")
+    done = in_process_cli("stage=deploy", *workspace)
+    assert done.returncode == 0, done.stderr
+    ((runner, context),) = frames
+    assert [context.workspace] == opened.returned
+    assert [context.config] == composed.returned
+    # The checks and the stage name the same new endpoint.
+    assert runner.name(context) == f"tff-dnn-endpoint-{drawn.returned[0]}"
+    assert len(drawn.returned) == 1
+    assert context.folder.is_dir()
+
+
+def test_a_sweep_is_parsed_once(
+    in_process_cli: InProcessCli,
+    count: Callable[[Any, str], Counted],
+    frames: list[tuple[StageRunner, StageContext]],
+) -> None:
+    parsed = count(experiment, "parse_sweep")
+    done = in_process_cli("stage=sweep")
+    assert done.returncode == 0, done.stderr
+    ((_, context),) = frames
+    job = sweep_job(context.config, "sweep_1")
+    ((plan, faults),) = parsed.returned
+    assert faults == []
+    assert job.search_space is plan.search_space
+
+
+def test_each_variant_of_a_multirun_is_prepared_by_itself(
+    in_process_cli: InProcessCli, frames: list[tuple[StageRunner, StageContext]]
+) -> None:
+    done = in_process_cli("-m", "stage=compute", "seed=1,2")
+    assert done.returncode == 0, done.stderr
+    assert [context.config.seed for _, context in frames] == [1, 2]
+    assert len({context.folder for _, context in frames}) == 2
+
+
+def test_a_command_whose_callback_did_not_run_is_prepared_by_the_task(
+    in_process_cli: InProcessCli, frames: list[tuple[StageRunner, StageContext]]
+) -> None:
+    assert in_process_cli("stage=compute", "~hydra.callbacks.check").returncode == 0
+    assert len(frames) == 1
+    faulty = in_process_cli("stage=train", "model.epochs=0", "~hydra.callbacks.check")
+    assert (faulty.returncode, len(frames)) == (1, 1)
+    assert faulty.stderr.startswith("error: model.epochs: must be")
+
+
+def test_split_separates_the_tasks_part_from_hydras(here: Path) -> None:
+    task, hydra_config = split(composed("stage=train"))
+    assert "hydra" not in task
+    assert task.stage.value == "train"
+    assert hydra_config.job.config_name == "config"

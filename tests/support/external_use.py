@@ -1,0 +1,51 @@
+"""What a test uses outside this process, and what it leaves open."""
+
+import gc
+import sys
+from typing import Any
+
+#: Audit event -> what it shows that a test uses. https://docs.python.org/3/library/audit_events.html
+_EVENTS = {
+    "os.fork": "a process",
+    "os.posix_spawn": "a process",
+    "subprocess.Popen": "a process",
+    "socket.bind": "a socket",
+    "socket.connect": "a socket",
+    "sqlite3.connect": "a store",
+}
+#: A run record names the commit. Every stage asks git for it, which takes a few milliseconds.
+_EXEMPT = "git"
+
+
+class ExternalUse:
+    """Processes, sockets and SQLite stores that this process has used."""
+
+    def __init__(self) -> None:
+        self.found: set[str] = set()
+
+    def watch(self) -> None:
+        """Note every use from now on. Python cannot remove the hook again."""
+        sys.addaudithook(self._note)
+
+    def _note(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if event in _EVENTS and not (event == "subprocess.Popen" and arguments[0] == _EXEMPT):
+            self.found.add(f"{_EVENTS[event]} ({event})")
+
+
+def leaks_found_by_collecting() -> list[str]:
+    """Collect garbage, and return what is raised meanwhile.
+
+    With warnings as errors, a socket or file that nobody closed raises a ResourceWarning when it is
+    collected. Python cannot hand that to anybody, so it calls `sys.unraisablehook`.
+    """
+    leaks: list[str] = []
+
+    def keep(unraisable: "sys.UnraisableHookArgs") -> None:
+        leaks.append(f"{unraisable.exc_value!r} in {unraisable.object!r}")
+
+    before, sys.unraisablehook = sys.unraisablehook, keep
+    try:
+        gc.collect()
+    finally:
+        sys.unraisablehook = before
+    return leaks

@@ -1,0 +1,145 @@
+"""Jobs and sweeps with scripts that need no imports, and an observer that records."""
+
+import json
+import os
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mnist_exp.config import ComputeConfig, ComputeType, EnvConfig, EnvType
+from mnist_exp.results import JobResult
+from mnist_exp.specs import CommandJob, SweepJob
+from mnist_exp.sweeps import parse_sweep
+
+#: Writes the rows that MLflow writes: `import mlflow` would take two seconds in each process.
+LOGGER = """\
+import os
+import sqlite3
+import time
+from urllib.parse import unquote
+
+
+def log_metric(name, value, step=0):
+    store = unquote(os.environ["MLFLOW_TRACKING_URI"].removeprefix("sqlite:///"))
+    moment = time.time_ns() // 1_000_000
+    # MLflow keeps only one of two equal values with the same millisecond.
+    while time.time_ns() // 1_000_000 == moment:
+        pass
+    row = (name, value, moment, os.environ["MLFLOW_RUN_ID"], step)
+    with sqlite3.connect(store, timeout=60) as database:
+        for table in ("metrics", "latest_metrics"):
+            database.execute(
+                f"INSERT OR REPLACE INTO {table} "
+                "(key, value, timestamp, run_uuid, step, is_nan) VALUES (?, ?, ?, ?, ?, 0)",
+                row,
+            )
+    database.close()
+"""
+
+#: A script that leaves a process in another session, which never starts another program.
+FORKED_APART = """\
+import os
+import time
+
+read, write = os.pipe()
+if not os.fork():
+    os.setsid()
+    os.write(write, b"there")
+    while True:
+        time.sleep(1)
+os.read(read, 5)
+"""
+
+#: Without the site packages Python starts in a few milliseconds.
+PYTHON = f"{shlex.quote(sys.executable)} -E -S"
+
+LOCAL = ComputeConfig(ComputeType.local, "local")
+SOFTWARE = EnvConfig(EnvType.local)
+
+
+def command_job(command: str, name: str = "job", **changes: Any) -> CommandJob:
+    """Return a job that runs a shell command, or `script.py ...` of its code folder."""
+    if command.startswith("script.py"):
+        command = f"{PYTHON} {command}"
+    given = {
+        "name": name,
+        "experiment_name": "experiment",
+        "display_name": name,
+        "command": command,
+        "quoted": True,
+        "compute": LOCAL,
+        "environment": SOFTWARE,
+    }
+    return CommandJob(**(given | changes))
+
+
+def sweep_job(
+    command: str,
+    search_space: Mapping[str, Any],
+    name: str = "sweep",
+    sweep: Mapping[str, Any] | None = None,
+    limits: Mapping[str, int] | None = None,
+    **changes: Any,
+) -> SweepJob:
+    """Return a grid sweep that maximizes `score`: two trials at once, no early termination."""
+    raw = {
+        "sampling_algorithm": {"type": "grid"},
+        "search_space": search_space,
+        "objective": {"primary_metric": "score", "goal": "maximize"},
+        "limits": {"max_total_trials": 20, "max_concurrent_trials": 2, **(limits or {})},
+        **(sweep or {}),
+    }
+    plan, faults = parse_sweep(raw)
+    assert plan is not None, faults
+    return SweepJob(
+        name=name,
+        trial=command_job(command, name, **changes),
+        search_space=plan.search_space,
+        sampling=plan.sampling,
+        objective=plan.objective,
+        limits=plan.limits,
+        early_termination=plan.early_termination,
+    )
+
+
+def choice(*values: float | str) -> dict[str, Any]:
+    """Return a search-space entry."""
+    return {"type": "choice", "values": list(values)}
+
+
+class Watcher:
+    """An observer that records what it receives."""
+
+    def __init__(self) -> None:
+        self.seen: list[JobResult] = []
+        self.messages: list[str] = []
+        self.idles = 0
+
+    def job_changed(self, job: JobResult) -> None:
+        """Record it."""
+        self.seen.append(job)
+
+    def message(self, text: str) -> None:
+        """Record it."""
+        self.messages.append(text)
+
+    def idle(self) -> None:
+        """Count it."""
+        self.idles += 1
+
+
+def description(folder: Path) -> dict[str, Any]:
+    """Return the content of `job.json`."""
+    content: dict[str, Any] = json.loads((folder / "job.json").read_text(encoding="utf-8"))
+    return content
+
+
+def files_below(folder: Path) -> Sequence[str]:
+    """Return every file below a folder, links not followed."""
+    return sorted(
+        Path(path, name).relative_to(folder).as_posix()
+        for path, _, names in os.walk(folder)
+        for name in names
+    )
