@@ -61,14 +61,14 @@ def test_with_tokens_a_token_opens_and_keys_do_not(changeable: Service):
     assert changeable.keys.token == keys.token
 
 
-def test_an_expired_token_is_refused_and_invoke_gets_a_new_one(changeable: Service):
-    changeable.update(auth_mode=AuthMode.aml_token, token_lifetime=1)
-    token = changeable.keys.token
+def test_an_expired_token_is_refused_and_invoke_gets_a_new_one(own: Service):
+    own.update(auth_mode=AuthMode.aml_token, token_lifetime=1)
+    token = own.keys.token
     deadline = time.monotonic() + 30
-    while status(changeable, token) != 401:
+    while status(own, token) != 401:
         assert time.monotonic() < deadline
-    assert changeable.endpoints.invoke(NAME, b"none") is None
-    assert changeable.keys.token != token
+    assert own.endpoints.invoke(NAME, b"none") is None
+    assert own.keys.token != token
 
 
 def test_a_new_primary_key_revokes_all_tokens(changeable: Service):

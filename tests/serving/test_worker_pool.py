@@ -91,12 +91,12 @@ def test_each_further_restart_in_a_row_is_delayed_longer(ends: int, seconds: flo
 def test_requests_that_kill_workers_cannot_fail_a_deployment(tmp_path: Path):
     async def check() -> None:
         async with running_pool(tmp_path, settings(tmp_path), SCRIPT) as pool:
-            # Each of these requests ends two workers.
-            for _ in range(3):
+            # Each of these requests ends one or two workers.
+            while pool.restarts <= CRASHES:
                 with pytest.raises(WorkerLostError):
                     await score(pool, "die")
             assert await score(pool, "none") == (200, None)
-            assert (pool.restarts, pool.failure) == (6, "")
+            assert pool.failure == ""
 
     asyncio.run(check())
 
