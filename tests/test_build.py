@@ -22,7 +22,7 @@ from mnist_exp.config import (
 from mnist_exp.errors import ConfigError
 from mnist_exp.specs import CommandJob, ModelSpec, OutputSpec, PathInput
 from mnist_exp.sweeps.space.expressions import Choice, LogUniform
-from mnist_exp.sweeps.stopping.bandit import BanditPolicy
+from mnist_exp.sweeps.stopping.policies import BanditPolicy
 from mnist_exp.templates import references
 from tests.support.configs import fresh_config
 from tests.support.paths import REPOSITORY

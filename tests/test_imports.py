@@ -168,7 +168,7 @@ LIBRARIES = {
 LATE = {
     "mnist_exp.datasets.mirrors",
     "mnist_exp.lazy",
-    "mnist_exp.sweeps.sampling.sobol",
+    "mnist_exp.sweeps.sampling.drawing",
     "mnist_exp.workspaces.local.sweep.runner",
     "mnist_exp.workspaces.local.workspace",
     "trainer.digits.compute",

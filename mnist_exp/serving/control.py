@@ -1,8 +1,8 @@
 """Requests of commands to an endpoint's front, over a socket in the endpoint's folder.
 
 Each control request and each answer is one line of JSON. The front ends a prepared revision when
-the connection that prepared it closes before the deployment's record names the revision. A command
-that is killed therefore leaves no process running.
+the connection that prepared it closes before the saved state of the deployment names the revision.
+A command that is killed therefore leaves no process running.
 
 | verb | |
 |---|---|

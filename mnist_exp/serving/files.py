@@ -1,10 +1,10 @@
 """The files of an endpoint, which commands write and the endpoint's front reads.
 
-endpoint.json                      EndpointRecord
+endpoint.json                      EndpointState
 keys.json                          Credentials; mode 0600
 front.json                         the process of the front
 front.sock                         the socket on which the front takes control requests
-deployments/<name>/deployment.json the deployment's record: its revision
+deployments/<name>/deployment.json the saved state of the deployment: its revision
 failure.json    why the front has given up a revision
 revisions/<n>/  code, model, settings and log of a revision
 """
@@ -36,7 +36,7 @@ LOG_WINDOW = 256 * 1024
 
 
 @dataclass(frozen=True)
-class EndpointRecord:
+class EndpointState:
     """`endpoint.json`.
 
     Attributes:

@@ -21,7 +21,7 @@ from mnist_exp.serving.files import (
     REVISIONS_FOLDER,
     SUCCEEDED,
     Credentials,
-    EndpointRecord,
+    EndpointState,
     read_json,
     replace_json,
 )
@@ -53,7 +53,7 @@ class Front:
     @property
     def name(self) -> str:
         """The endpoint's name."""
-        return self.record.name
+        return self.saved.name
 
     def opens(self, authorization: bytes) -> bool:
         """Return whether an `Authorization` header opens the endpoint."""
@@ -73,7 +73,7 @@ class Front:
 
     def failed(self) -> list[str]:
         """Return the deployments that have traffic and have failed."""
-        pools = {name: self._active.get(name) for name in self.record.traffic}
+        pools = {name: self._active.get(name) for name in self.saved.traffic}
         return sorted(name for name, pool in pools.items() if pool is None or pool.failure)
 
     def count(self, deployment: str, is_success: bool, seconds: float) -> None:
@@ -111,7 +111,7 @@ class Front:
                 return self._report()
 
     async def settle(self, deployment: str) -> None:
-        """Use the prepared revision if the deployment's record names it; else end it."""
+        """Use the prepared revision if the saved state of the deployment names it; else end it."""
         candidate = self._candidates.get(deployment)
         if candidate is None:
             return
@@ -159,22 +159,22 @@ class Front:
         }
 
     def _read(self) -> None:
-        record = read_json(self._folder / ENDPOINT_FILE)
+        saved = read_json(self._folder / ENDPOINT_FILE)
         keys = read_json(self._folder / KEYS_FILE)
-        if record is None or keys is None:
+        if saved is None or keys is None:
             # The endpoint was just deleted: the server watches the folder and will end.
             return
-        self.record = EndpointRecord(**record)
-        self._access = access_check(self.record.auth_mode, self.name, Credentials(**keys))
-        self._routing = Routing(self.record.traffic, self.record.mirror_traffic)
+        self.saved = EndpointState(**saved)
+        self._access = access_check(self.saved.auth_mode, self.name, Credentials(**keys))
+        self._routing = Routing(self.saved.traffic, self.saved.mirror_traffic)
 
     def _wanted(self) -> dict[str, int]:
-        """Return the revision that each deployment must serve, according to its record."""
+        """Return the revision that each deployment must serve, according to its saved state."""
         found = {}
         for folder in (self._folder / DEPLOYMENTS_FOLDER).glob("*"):
-            record = read_json(folder / DEPLOYMENT_FILE)
-            if record and record["provisioning_state"] == SUCCEEDED:
-                found[folder.name] = int(record["revision"])
+            saved = read_json(folder / DEPLOYMENT_FILE)
+            if saved and saved["provisioning_state"] == SUCCEEDED:
+                found[folder.name] = int(saved["revision"])
         return found
 
     async def _start_wanted(self) -> None:

@@ -76,7 +76,7 @@ class Server(uvicorn.Server):
         with suppress(OSError):
             self._ready.send(b"r")
         self._ready.close()
-        _logger.info("endpoint %s listens on port %d", self._front.name, self._front.record.port)
+        _logger.info("endpoint %s listens on port %d", self._front.name, self._front.saved.port)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Accept no new connection, answer the requests in progress, and end the workers."""
@@ -104,7 +104,7 @@ class Server(uvicorn.Server):
             if not self._is_named():
                 _logger.info("ending: front.json does not name this process")
                 self.should_exit = True
-            expires = self._front.record.expires
+            expires = self._front.saved.expires
             if expires is not None and time.time() >= expires and self._lock():
                 _logger.info("ending: endpoint.ttl has expired")
                 self.is_expired = self.should_exit = True

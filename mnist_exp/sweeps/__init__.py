@@ -1,8 +1,8 @@
 """Hyperparameter search by Azure ML's rules: search space, sampling, policies, ranking, tuner.
 
 This package starts no process and uses no file or network; the tuner acts through its `Backend`.
-Only `sobol` needs SciPy, and only `bayesian` and `importance` need Optuna. They import these
-libraries when they are used.
+SciPy (for Sobol sequences) and Optuna (for `bayesian` and `importance`) are imported only when
+they are needed.
 """
 
 from mnist_exp.sweeps.plan import SweepPlan, parse_sweep

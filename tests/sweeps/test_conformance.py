@@ -15,8 +15,8 @@ from mnist_exp.sweeps.sampling.algorithms import Sampling, SamplingRule, Samplin
 from mnist_exp.sweeps.sampling.drawing import configurations
 from mnist_exp.sweeps.space.keys import azure_name, hydra_key
 from mnist_exp.sweeps.space.parse import parse_search_space
-from mnist_exp.sweeps.stopping.bandit import BanditPolicy
 from mnist_exp.sweeps.stopping.parse import parse_policy
+from mnist_exp.sweeps.stopping.policies import BanditPolicy
 from mnist_exp.sweeps.tuner import Tuner
 from mnist_exp.templates import render
 

@@ -24,7 +24,7 @@ from mnist_exp.sweeps.journal import (
 )
 from mnist_exp.sweeps.limits import Limits
 from mnist_exp.sweeps.ranking import Goal, Objective
-from mnist_exp.sweeps.stopping.bandit import BanditPolicy
+from mnist_exp.sweeps.stopping.policies import BanditPolicy
 from mnist_exp.sweeps.tuner import Tuner
 from tests.support.decisions import decisions_of
 

@@ -10,7 +10,7 @@ from mnist_exp.status import JobStatus
 from mnist_exp.sweeps.backend import TrialEnded
 from mnist_exp.sweeps.limits import Limits
 from mnist_exp.sweeps.ranking import Goal, Objective
-from mnist_exp.sweeps.stopping.parse import BanditPolicy, TruncationSelectionPolicy
+from mnist_exp.sweeps.stopping.policies import BanditPolicy, TruncationSelectionPolicy
 from mnist_exp.sweeps.tuner import Tuner
 
 MAXIMIZE = Objective("acc", Goal.MAXIMIZE)

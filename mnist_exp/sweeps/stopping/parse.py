@@ -8,10 +8,12 @@ from dataclasses import fields
 from typing import Any
 
 from mnist_exp.sweeps.fields import Fields, did_you_mean, shown
-from mnist_exp.sweeps.stopping.bandit import BanditPolicy
-from mnist_exp.sweeps.stopping.median_stopping import MedianStoppingPolicy
+from mnist_exp.sweeps.stopping.policies import (
+    BanditPolicy,
+    MedianStoppingPolicy,
+    TruncationSelectionPolicy,
+)
 from mnist_exp.sweeps.stopping.policy import Policy
-from mnist_exp.sweeps.stopping.truncation_selection import TruncationSelectionPolicy
 
 #: Type in Azure ML's YAML -> class of the policy.
 POLICIES: Mapping[str, type[Policy]] = {

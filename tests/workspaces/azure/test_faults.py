@@ -18,8 +18,6 @@ from tests.azure_emulator.faults import Action, Fault
 from tests.support.emulated_azure import AzureStages, SavedState, draw_nothing, use_emulator
 from tests.workspaces.azure.fault_cases import CASES, SEEDED, STATES, Case
 
-pytestmark = pytest.mark.xdist_group("faults")
-
 #: Few trials: the requests of all trials are alike.
 OVERRIDES = ("sweep=quick", "compute.delete_on_cleanup=true")
 

@@ -27,8 +27,6 @@ from tests.support.azure_commands import MNIST
 from tests.support.configs import QUICK_ROLLOUT
 from tests.support.emulated_azure import AzureStages, use_emulator
 
-pytestmark = pytest.mark.xdist_group("azure-wire")
-
 WIRE = Path(__file__).parent / "wire"
 
 ALL_EXPRESSIONS = {

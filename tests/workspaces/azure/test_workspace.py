@@ -24,8 +24,6 @@ from tests.support.configs import QUICK_ROLLOUT
 from tests.support.emulated_azure import AzureStages, SavedState
 from tests.workspaces.azure.conftest import StartEmulator
 
-pytestmark = pytest.mark.xdist_group("azure-workspace")
-
 
 def test_a_cluster_is_created_once_and_then_found(stages: AzureStages) -> None:
     assert stages.run(Stage.compute).compute["created"] is True

@@ -1,9 +1,9 @@
 """An update of a deployment: prepares a new revision beside the running one, then swaps them.
 
-The deployment's record decides which revision serves. A connection to the front holds a prepared
-revision: if the connection closes before the record names this revision, the front drops it. So if
-the command ends at any point, even by SIGKILL, either the old or the new revision serves, and no
-process of the other one stays.
+The deployment's saved state decides which revision serves. A connection to the front holds a
+prepared revision: if the connection closes before the saved state names this revision, the front
+drops it. So if the command ends at any point, even by SIGKILL, either the old or the new revision
+serves, and no process of the other one stays.
 """
 
 import os
@@ -23,7 +23,7 @@ from mnist_exp.workspaces.local.endpoints.server_processes import (
 )
 from mnist_exp.workspaces.local.endpoints.staging import ModelFiles, fingerprint, stage_revision
 from mnist_exp.workspaces.local.endpoints.state_files import (
-    DeploymentRecord,
+    DeploymentState,
     EndpointFolder,
     ProvisioningState,
 )
@@ -75,8 +75,8 @@ class DeploymentUpdate:
             raise
         self._delete_unused_revisions()
 
-    def _next_number(self, before: DeploymentRecord | None) -> int:
-        # The files of the recorded revision may be gone, but its number must not be used again.
+    def _next_number(self, before: DeploymentState | None) -> int:
+        # The files of the saved revision may be gone, but its number must not be used again.
         recorded = [before.revision] if before else []
         found = self.endpoint.deployment(self.spec.name).revisions()
         return max([0, *recorded, *found]) + 1
@@ -90,8 +90,8 @@ class DeploymentUpdate:
             folder.save(self._record(number))
             front.apply()
 
-    def _record(self, number: int) -> DeploymentRecord:
-        return DeploymentRecord(
+    def _record(self, number: int) -> DeploymentState:
+        return DeploymentState(
             name=self.spec.name,
             provisioning_state=ProvisioningState.SUCCEEDED.value,
             model=self.model.reference,
@@ -101,12 +101,12 @@ class DeploymentUpdate:
             fingerprint=fingerprint(self.spec, self.model, self.leave_out),
         )
 
-    def _abandon(self, number: int, before: DeploymentRecord | None, error: BaseException) -> None:
+    def _abandon(self, number: int, before: DeploymentState | None, error: BaseException) -> None:
         """Kill the new revision's processes and delete its files, except for its log."""
         folder = self.endpoint.deployment(self.spec.name)
         now = folder.load()
         if now is not None and now.revision == number:
-            # The record names the new revision, so it serves. The front ends the previous one.
+            # The saved state names the new revision, so it serves. The front ends the previous one.
             return
         revision = folder.revision(number)
         end_processes(servers_below(revision), grace_s=0)
@@ -122,12 +122,12 @@ class DeploymentUpdate:
             failed = replace(self._failed(number), why=why)
             folder.save(failed)
 
-    def _failed(self, number: int) -> DeploymentRecord:
+    def _failed(self, number: int) -> DeploymentState:
         state = ProvisioningState.FAILED.value
-        return DeploymentRecord(self.spec.name, state, self.model.reference, number)
+        return DeploymentState(self.spec.name, state, self.model.reference, number)
 
     def _failure(
-        self, number: int, before: DeploymentRecord | None, error: _NotReadyError
+        self, number: int, before: DeploymentState | None, error: _NotReadyError
     ) -> JobError:
         log = self.endpoint.deployment(self.spec.name).log(number)
         tail = last_lines(log, _TAIL_LINES)
@@ -142,19 +142,19 @@ class DeploymentUpdate:
             tail,
         )
 
-    def _previous_state(self, before: DeploymentRecord) -> str:
+    def _previous_state(self, before: DeploymentState) -> str:
         """Return the state of the previous revision, as the end of an error message."""
         if self.endpoint.deployment(self.spec.name).failure(before.revision):
             return "; the previous revision has also failed"
-        record = self.endpoint.load()
-        if record is None or not record.traffic.get(self.spec.name):
+        saved = self.endpoint.load()
+        if saved is None or not saved.traffic.get(self.spec.name):
             return "; the previous revision still runs, without traffic"
         return "; the previous revision still serves"
 
     def _endpoint_state(self) -> str:
         """Return what the endpoint does after a failed first deployment. As on Azure, it stays."""
-        record = self.endpoint.load()
-        has_traffic = record is not None and record.traffic
+        saved = self.endpoint.load()
+        has_traffic = saved is not None and saved.traffic
         return "" if has_traffic else f"; until then endpoint {self.spec.endpoint} answers 404"
 
     def _delete_unused_revisions(self) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from mnist_exp.errors import ConfigError, NotFoundError, RefusedError
 from mnist_exp.names import endpoint_name_fault
 from mnist_exp.results import Deployment, DeploymentStatistics, Endpoint
-from mnist_exp.serving.files import Credentials, EndpointRecord, last_lines
+from mnist_exp.serving.files import Credentials, EndpointState, last_lines
 from mnist_exp.specs import DeploymentSpec, EndpointSpec
 from mnist_exp.traffic import overlap_faults, share_faults, unknown_deployment_faults
 from mnist_exp.workspaces.local.endpoints.deployment_update import DeploymentUpdate
@@ -63,10 +63,10 @@ class Endpoints:
         with outputs_errors(folder.path), folder.locked():
             before = folder.load()
             known = folder.deployments()
-            record = _updated(before or EndpointRecord(spec.name), spec, known, time.time())
+            saved = _updated(before or EndpointState(spec.name), spec, known, time.time())
             if before is None:
                 self.check_port(spec.name, spec.port)
-            folder.save(record)
+            folder.save(saved)
             if spec.regenerate_key is not None:
                 folder.regenerate(spec.regenerate_key.value)
             # With auth_mode aml_token, this also creates the token that users read from the file.
@@ -97,16 +97,16 @@ class Endpoints:
         """
         if port is None:
             return
-        record = self._registry.folder(endpoint).load()
-        if record is None or not record.port:
+        saved = self._registry.folder(endpoint).load()
+        if saved is None or not saved.port:
             listen(port).close()
-        elif record.port != port:
-            raise _port_conflict(record, port)
+        elif saved.port != port:
+            raise _port_conflict(saved, port)
 
     def get(self, name: str) -> Endpoint:
         """Return the present state of the endpoint."""
-        folder, record = self._registry.existing(name)
-        return endpoint_result(folder, record)
+        folder, saved = self._registry.existing(name)
+        return endpoint_result(folder, saved)
 
     def list(self) -> tuple[Endpoint, ...]:
         """Return all endpoints, sorted by name."""
@@ -127,7 +127,7 @@ class Endpoints:
         return {deployment: statistics_result(raw) for deployment, raw in report.items()}
 
     def keys(self, name: str) -> Credentials:
-        """Return the endpoint's keys and token. Never print or record them."""
+        """Return the endpoint's keys and token. Never print or save them."""
         return self._registry.existing(name)[0].keys()
 
     def invoke(self, name: str, body: bytes, deployment: str | None = None) -> object:
@@ -141,16 +141,16 @@ class Endpoints:
         Raises:
             EndpointError: No deployment can answer, or the response is an error.
         """
-        folder, record = self._registry.existing(name)
+        folder, saved = self._registry.existing(name)
         with outputs_errors(folder.path):
-            return invoke_endpoint(folder, record, body, deployment)
+            return invoke_endpoint(folder, saved, body, deployment)
 
     def logs(self, name: str, deployment: str, lines: int = 50) -> Sequence[str]:
         """Return the last lines of a deployment's log."""
         folder = self._registry.deployment(name, deployment)
-        record = folder.load()
+        saved = folder.load()
         with outputs_errors(folder.path):
-            return last_lines(folder.log(record.revision), lines) if record else []
+            return last_lines(folder.log(saved.revision), lines) if saved else []
 
     def delete(self, name: str) -> None:
         """Delete an endpoint: end its processes after their last response, then delete its files.
@@ -164,13 +164,13 @@ class Endpoints:
         self, folder: EndpointFolder, spec: DeploymentSpec, model: ModelFiles
     ) -> bool:
         """Return whether the deployment already serves this spec and model."""
-        record = folder.deployment(spec.name).load()
+        saved = folder.deployment(spec.name).load()
         state = deployment_result(folder, spec.name).provisioning_state
-        if record is None or state != ProvisioningState.SUCCEEDED:
+        if saved is None or state != ProvisioningState.SUCCEEDED:
             return False
         if spec.code is not None and not Path(spec.code).is_dir():
             return False
-        return record.fingerprint == fingerprint(spec, model, self._leave_out)
+        return saved.fingerprint == fingerprint(spec, model, self._leave_out)
 
     def _check_deployment(self, folder: EndpointFolder, name: str) -> None:
         where = "endpoint.deployment.name"
@@ -187,12 +187,12 @@ class Endpoints:
 
 
 def _updated(
-    before: EndpointRecord, spec: EndpointSpec, deployments: Collection[str], now: float
-) -> EndpointRecord:
-    """Return the record after an update; fields of the spec that are None or empty change nothing.
+    before: EndpointState, spec: EndpointSpec, deployments: Collection[str], now: float
+) -> EndpointState:
+    """Return the saved state after an update. Empty fields of the spec change nothing.
 
     Args:
-        before: The existing record, or a new one.
+        before: The existing saved state, or a new one.
         spec: The update.
         deployments: The names of the endpoint's deployments.
         now: The present time in seconds of Unix time, at which the time to live begins.
@@ -225,9 +225,9 @@ def _updated(
     )
 
 
-def _port_conflict(record: EndpointRecord, port: int | None) -> RefusedError:
+def _port_conflict(saved: EndpointState, port: int | None) -> RefusedError:
     return RefusedError(
-        f"endpoint.port: endpoint {record.name} keeps its port {record.port}, got {port}; "
+        f"endpoint.port: endpoint {saved.name} keeps its port {saved.port}, got {port}; "
         "leave endpoint.port out, or create another endpoint"
     )
 

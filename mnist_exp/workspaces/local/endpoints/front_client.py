@@ -41,7 +41,7 @@ class FrontClient:
     """A connection to the front.
 
     When the connection closes, the front drops each revision that was prepared over it, unless the
-    deployment's record names this revision.
+    deployment's saved state names this revision.
     """
 
     def __init__(self, connection: socket.socket, stream: BinaryIO) -> None:
@@ -131,10 +131,10 @@ def ensure_front(folder: EndpointFolder) -> bool:
             return False
         # The workers of a killed front end by themselves, unless a scoring script blocks them.
         kill_processes_below(folder.path)
-        record = folder.load()
-        with listen(record.port if record else None) as listener:
-            if record and not record.port:
-                folder.save(replace(record, port=listener.getsockname()[1]))
+        saved = folder.load()
+        with listen(saved.port if saved else None) as listener:
+            if saved and not saved.port:
+                folder.save(replace(saved, port=listener.getsockname()[1]))
             _start(folder, listener)
         return True
 

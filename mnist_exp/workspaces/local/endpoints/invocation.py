@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 
 from mnist_exp.errors import EndpointError
-from mnist_exp.serving.files import EndpointRecord, last_lines
+from mnist_exp.serving.files import EndpointState, last_lines
 from mnist_exp.workspaces.local.endpoints.front_client import ensure_front
 from mnist_exp.workspaces.local.endpoints.results import deployment_result, scoring_uri
 from mnist_exp.workspaces.local.endpoints.state_files import EndpointFolder
@@ -60,7 +60,7 @@ class _ScoringRequest:
 
 
 def invoke_endpoint(
-    folder: EndpointFolder, record: EndpointRecord, body: bytes, deployment: str | None
+    folder: EndpointFolder, saved: EndpointState, body: bytes, deployment: str | None
 ) -> object:
     """Send one scoring request and return the parsed response.
 
@@ -68,7 +68,7 @@ def invoke_endpoint(
         EndpointError: No deployment can answer, or the response is an error.
     """
     known = folder.deployments()
-    where = f"endpoint {record.name}"
+    where = f"endpoint {saved.name}"
     if deployment is not None and deployment not in known:
         listed = ", ".join(known) or "none; deploy first"
         raise EndpointError(
@@ -78,50 +78,50 @@ def invoke_endpoint(
     if not known:
         raise EndpointError(
             f"{where}: 404, nothing is deployed; "
-            f"deploy first with mnist-exp stage=deploy endpoint.name={record.name}"
+            f"deploy first with mnist-exp stage=deploy endpoint.name={saved.name}"
         )
-    if deployment is None and not record.traffic:
+    if deployment is None and not saved.traffic:
         raise EndpointError(
             f"{where}: 404, no deployment has traffic; set traffic with stage=deploy "
             f"'endpoint.traffic={{{known[0]}: 100}}', or choose a deployment with "
             f"endpoint.invoke_deployment={known[0]}"
         )
     try:
-        return _score(folder, record, body, deployment)
+        return _score(folder, saved, body, deployment)
     except _UnreachedError:
         # If the front was killed before it answered, nobody has seen a response. Send it once more.
         if not ensure_front(folder):
             raise
-        return _score(folder, record, body, deployment)
+        return _score(folder, saved, body, deployment)
 
 
 def _score(
-    folder: EndpointFolder, record: EndpointRecord, body: bytes, deployment: str | None
+    folder: EndpointFolder, saved: EndpointState, body: bytes, deployment: str | None
 ) -> object:
     # Before the key is sent: without a front, another program may listen on the port by now.
     ensure_front(folder)
     request = _ScoringRequest(
-        where=f"endpoint {record.name}",
-        uri=scoring_uri(record),
+        where=f"endpoint {saved.name}",
+        uri=scoring_uri(saved),
         deployment=deployment,
         timeout_s=_longest_timeout_s(folder),
-        key=_key(folder, record),
+        key=_key(folder, saved),
         body=body,
     )
     try:
         return _send(request)
     except _ResponseError as error:
-        raise EndpointError(_explained(folder, record.name, error)) from error
+        raise EndpointError(_explained(folder, saved.name, error)) from error
 
 
-def _key(folder: EndpointFolder, record: EndpointRecord) -> str:
+def _key(folder: EndpointFolder, saved: EndpointState) -> str:
     keys = folder.keys()
-    return keys.primary if record.auth_mode == "key" else keys.token
+    return keys.primary if saved.auth_mode == "key" else keys.token
 
 
 def _longest_timeout_s(folder: EndpointFolder) -> float:
-    records = [folder.deployment(name).load() for name in folder.deployments()]
-    return max((one.request_timeout_ms for one in records if one), default=5000) / 1000
+    deployments = [folder.deployment(name).load() for name in folder.deployments()]
+    return max((one.request_timeout_ms for one in deployments if one), default=5000) / 1000
 
 
 def _send(request: _ScoringRequest) -> object:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from mnist_exp.errors import ConfigError, NotFoundError
 from mnist_exp.names import endpoint_name_fault
-from mnist_exp.serving.files import DELETED, EndpointRecord
+from mnist_exp.serving.files import DELETED, EndpointState
 from mnist_exp.workspaces.local.endpoints.server_processes import (
     end_processes,
     kill_processes_below,
@@ -52,29 +52,29 @@ class Registry:
             raise ConfigError([f"endpoint.name: {fault}"])
         return EndpointFolder(self._root / name)
 
-    def existing(self, name: str) -> tuple[EndpointFolder, EndpointRecord]:
-        """Return an endpoint's folder and record.
+    def existing(self, name: str) -> tuple[EndpointFolder, EndpointState]:
+        """Return an endpoint's folder and saved.
 
         Raises:
             NotFoundError: The endpoint does not exist or has expired.
         """
         folder = self.folder(name)
         with outputs_errors(folder.path):
-            record = self.unexpired(folder)
-        if record is None:
+            saved = self.unexpired(folder)
+        if saved is None:
             raise self._unknown(name)
-        return folder, record
+        return folder, saved
 
-    def unexpired(self, folder: EndpointFolder) -> EndpointRecord | None:
-        """Return an endpoint's record, None if the endpoint does not exist or has expired.
+    def unexpired(self, folder: EndpointFolder) -> EndpointState | None:
+        """Return an endpoint's saved state, None if the endpoint does not exist or has expired.
 
         An expired endpoint is deleted by its front, or here if the front does not run.
         """
-        record = folder.load()
-        if record is None or not _is_expired(record):
-            return record
+        saved = folder.load()
+        if saved is None or not _is_expired(saved):
+            return saved
         if folder.front() is None:
-            self.delete(record.name)
+            self.delete(saved.name)
         return None
 
     def deployment(self, endpoint: str, name: str) -> DeploymentFolder:
@@ -94,7 +94,7 @@ class Registry:
         return folder.deployment(name)
 
     def names(self) -> Sequence[str]:
-        """Return the names of all endpoints that have a record, expired ones included."""
+        """Return the names of all endpoints that have a saved state, expired ones included."""
         if not self._root.is_dir():
             return []
         names = sorted(path.name for path in self._root.iterdir())
@@ -111,7 +111,7 @@ class Registry:
         if not folder.path.is_dir():
             raise self._unknown(name)
         # A refused creation leaves an empty folder.
-        has_existed = folder.record_file.exists()
+        has_existed = folder.state_file.exists()
         with outputs_errors(folder.path):
             with folder.locked():
                 _end_processes(folder)
@@ -125,7 +125,7 @@ class Registry:
             raise self._unknown(name)
 
     def _exists(self, name: str) -> bool:
-        return EndpointFolder(self._root / name).record_file.is_file()
+        return EndpointFolder(self._root / name).state_file.is_file()
 
     def _unknown(self, name: str) -> NotFoundError:
         listed = ", ".join(self.names()) or "none; mnist-exp stage=deploy creates one"
@@ -134,18 +134,18 @@ class Registry:
         )
 
 
-def _is_expired(record: EndpointRecord) -> bool:
-    return record.expires is not None and time.time() >= record.expires
+def _is_expired(saved: EndpointState) -> bool:
+    return saved.expires is not None and time.time() >= saved.expires
 
 
 def _end_processes(folder: EndpointFolder) -> None:
-    """End the front and its workers, also if a record is damaged."""
+    """End the front and its workers, also if a saved state is damaged."""
     try:
-        records = [folder.deployment(name).load() for name in folder.deployments()]
+        deployments = [folder.deployment(name).load() for name in folder.deployments()]
         front = folder.front()
     except NotFoundError:
-        records, front = [], None
-    longest = max((one.request_timeout_ms for one in records if one), default=0)
+        deployments, front = [], None
+    longest = max((one.request_timeout_ms for one in deployments if one), default=0)
     fronts = [front] if front else servers_below(folder.path)
     # After SIGTERM, the front answers the requests that it has accepted, and ends its workers.
     end_processes(fronts, longest / 1000 + _PARTING_S)

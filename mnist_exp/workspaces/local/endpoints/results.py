@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mnist_exp.results import Deployment, DeploymentStatistics, Endpoint
-from mnist_exp.serving.files import EndpointRecord
+from mnist_exp.serving.files import EndpointState
 from mnist_exp.workspaces.local.endpoints.front_client import LOOPBACK
 from mnist_exp.workspaces.local.endpoints.state_files import (
     DeploymentFolder,
@@ -19,21 +19,21 @@ _FRONT_GONE = "the endpoint's front process has ended; stage=invoke or stage=dep
 _REMEDY = "fix it and deploy it again"
 
 
-def scoring_uri(record: EndpointRecord) -> str:
+def scoring_uri(saved: EndpointState) -> str:
     """Return the URI of an endpoint that has a port."""
-    return f"http://{LOOPBACK}:{record.port}/score"
+    return f"http://{LOOPBACK}:{saved.port}/score"
 
 
 def deployment_result(endpoint: EndpointFolder, name: str) -> Deployment:
     """Return the present state of a deployment."""
     folder = endpoint.deployment(name)
-    record, address = folder.load(), endpoint.load()
+    saved, address = folder.load(), endpoint.load()
     state, why = _state(folder, is_up=endpoint.front() is not None)
-    log = folder.log(record.revision) if record else None
+    log = folder.log(saved.revision) if saved else None
     return Deployment(
         name=name,
         provisioning_state=state.value,
-        model=record.model if record else "",
+        model=saved.model if saved else "",
         scoring_uri=scoring_uri(address) if address and address.port else None,
         # A deployment that failed before it had a process has no log.
         log=str(log) if log and log.is_file() else None,
@@ -41,22 +41,22 @@ def deployment_result(endpoint: EndpointFolder, name: str) -> Deployment:
     )
 
 
-def endpoint_result(folder: EndpointFolder, record: EndpointRecord) -> Endpoint:
+def endpoint_result(folder: EndpointFolder, saved: EndpointState) -> Endpoint:
     """Return the present state of an endpoint and of its deployments."""
     is_up = folder.front() is not None
     state = ProvisioningState.SUCCEEDED if is_up else ProvisioningState.FAILED
     return Endpoint(
-        name=record.name,
+        name=saved.name,
         provisioning_state=state.value,
         # An endpoint has no port before its front has listened for the first time.
-        scoring_uri=scoring_uri(record) if record.port else None,
-        traffic=dict(record.traffic),
+        scoring_uri=scoring_uri(saved) if saved.port else None,
+        traffic=dict(saved.traffic),
         deployments=[deployment_result(folder, name) for name in folder.deployments()],
         keys=str(folder.keys_file),
-        mirror_traffic=dict(record.mirror_traffic),
+        mirror_traffic=dict(saved.mirror_traffic),
         why="" if is_up else _FRONT_GONE,
-        auth_mode=record.auth_mode,
-        expires=record.expires,
+        auth_mode=saved.auth_mode,
+        expires=saved.expires,
     )
 
 
@@ -70,17 +70,17 @@ def statistics_result(raw: Mapping[str, Any]) -> DeploymentStatistics:
 
 def _state(folder: DeploymentFolder, is_up: bool) -> tuple[ProvisioningState, str]:
     """Return the provisioning state of a deployment, and why it failed if it did."""
-    record = folder.load()
-    is_deployed = record is not None and record.is_deployed
+    saved = folder.load()
+    is_deployed = saved is not None and saved.is_deployed
     if folder.is_claimed:
         return ProvisioningState.UPDATING if is_deployed else ProvisioningState.CREATING, ""
-    if record is None:
+    if saved is None:
         why = "the command that deployed it ended too early; deploy it again"
         return ProvisioningState.FAILED, why
     if not is_deployed:
-        return ProvisioningState.FAILED, f"{record.why}; {_REMEDY}"
+        return ProvisioningState.FAILED, f"{saved.why}; {_REMEDY}"
     if not is_up:
         return ProvisioningState.FAILED, _FRONT_GONE
-    if failure := folder.failure(record.revision):
+    if failure := folder.failure(saved.revision):
         return ProvisioningState.FAILED, f"{failure}; {_REMEDY}"
     return ProvisioningState.SUCCEEDED, ""

@@ -65,7 +65,7 @@ def process_id(pid: int) -> ProcessId | None:
 def servers_below(folder: Path) -> list[ProcessId]:
     """Return the fronts and workers whose argument is `folder` or a folder in it.
 
-    No record needs to name them.
+    No saved state needs to name them.
     """
     entries = [entry for entry in _PROC.iterdir() if entry.name.isdigit()]
     found = [process_id(int(entry.name)) for entry in entries if _serves(entry, folder)]

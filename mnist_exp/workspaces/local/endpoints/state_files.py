@@ -25,7 +25,7 @@ from mnist_exp.serving.files import (
     LOCK_FILE,
     REVISIONS_FOLDER,
     Credentials,
-    EndpointRecord,
+    EndpointState,
 )
 from mnist_exp.serving.settings import LOG_FILE
 from mnist_exp.workspaces.local.endpoints.server_processes import ProcessId
@@ -46,7 +46,7 @@ class ProvisioningState(StrEnum):
 
 
 @dataclass(frozen=True)
-class DeploymentRecord:
+class DeploymentState:
     """`deployment.json`: the revision that serves, or why none does.
 
     Attributes:
@@ -68,7 +68,7 @@ class DeploymentRecord:
 
     @property
     def is_deployed(self) -> bool:
-        """Whether the recorded revision serves."""
+        """Whether the saved revision serves."""
         return self.provisioning_state == ProvisioningState.SUCCEEDED
 
 
@@ -81,16 +81,16 @@ class DeploymentFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.record_file = path / DEPLOYMENT_FILE
+        self.state_file = path / DEPLOYMENT_FILE
         self._claim_file = path / "deploying.json"
 
-    def load(self) -> DeploymentRecord | None:
-        """Return the record, None before the first revision is deployed or has failed."""
-        return _load(self.record_file, lambda raw: DeploymentRecord(**raw))
+    def load(self) -> DeploymentState | None:
+        """Return the saved state, None before the first revision is deployed or has failed."""
+        return _load(self.state_file, lambda raw: DeploymentState(**raw))
 
-    def save(self, record: DeploymentRecord) -> None:
-        """Write the record. The front serves the revision that the record names."""
-        write_json(self.record_file, asdict(record))
+    def save(self, saved: DeploymentState) -> None:
+        """Write the saved state. The front serves the revision that the saved state names."""
+        write_json(self.state_file, asdict(saved))
 
     def failure(self, number: int) -> str:
         """Return why the front gave up a revision; empty if the front did not."""
@@ -112,7 +112,7 @@ class DeploymentFolder:
 
     @contextmanager
     def claimed(self, deployer: ProcessId) -> Iterator[None]:
-        """Record, for the duration of the context, that a command creates a revision."""
+        """Note, for the duration of the context, that a command creates a revision."""
         write_json(self._claim_file, asdict(deployer))
         try:
             yield
@@ -135,20 +135,20 @@ class EndpointFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.record_file = path / ENDPOINT_FILE
+        self.state_file = path / ENDPOINT_FILE
         self.keys_file = path / KEYS_FILE
         self.front_log = path / FRONT_LOG
         self._deployments = path / DEPLOYMENTS_FOLDER
 
-    def load(self) -> EndpointRecord | None:
-        """Return the record, None if the endpoint does not exist."""
-        return _load(self.record_file, lambda raw: EndpointRecord(**raw))
+    def load(self) -> EndpointState | None:
+        """Return the saved state, None if the endpoint does not exist."""
+        return _load(self.state_file, lambda raw: EndpointState(**raw))
 
-    def save(self, record: EndpointRecord) -> None:
-        """Write the record, and create keys if the endpoint has none."""
+    def save(self, saved: EndpointState) -> None:
+        """Write the saved state, and create keys if the endpoint has none."""
         if not self.keys_file.exists():
             self._save_keys(Credentials(_new_key(), _new_key()))
-        write_json(self.record_file, asdict(record))
+        write_json(self.state_file, asdict(saved))
 
     def keys(self) -> Credentials:
         """Return the keys and the token; renew the token when half its lifetime is over.
@@ -162,12 +162,12 @@ class EndpointFolder:
                 f"{self.keys_file}: must exist, but was deleted; "
                 "delete the endpoint and create it again"
             )
-        record = self.load()
-        if record is None or record.auth_mode != AML_TOKEN:
+        saved = self.load()
+        if saved is None or saved.auth_mode != AML_TOKEN:
             return keys
-        if keys.token_expires - time.time() > record.token_lifetime / 2:
+        if keys.token_expires - time.time() > saved.token_lifetime / 2:
             return keys
-        return self._renewed(keys, record)
+        return self._renewed(keys, saved)
 
     def regenerate(self, which: str) -> None:
         """Create a new primary or secondary key. A new primary key invalidates all tokens."""
@@ -177,9 +177,9 @@ class EndpointFolder:
         else:
             self._save_keys(Credentials(_new_key(), keys.secondary))
 
-    def _renewed(self, keys: Credentials, record: EndpointRecord) -> Credentials:
-        expires = time.time() + record.token_lifetime
-        token = new_token(keys.primary, record.name, expires)
+    def _renewed(self, keys: Credentials, saved: EndpointState) -> Credentials:
+        expires = time.time() + saved.token_lifetime
+        token = new_token(keys.primary, saved.name, expires)
         renewed = replace(keys, token=token, token_expires=expires)
         self._save_keys(renewed)
         return renewed

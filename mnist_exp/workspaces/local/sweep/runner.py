@@ -22,13 +22,15 @@ from mnist_exp.workspaces.local.processes.job_orphans import end_orphans, of_swe
 from mnist_exp.workspaces.local.sweep.journal_file import JournalFile
 from mnist_exp.workspaces.local.sweep.launching import TrialLauncher, cores, thread_variables
 from mnist_exp.workspaces.local.sweep.reporting import SweepListener, sweep_result, track_end
-from mnist_exp.workspaces.local.sweep.restart import (
-    RestartPlan,
-    plan_restart,
+from mnist_exp.workspaces.local.sweep.resume import (
+    ResumePlan,
+    as_submitted,
+    description,
+    kept_history,
+    plan_resume,
     record_last_values,
     unread_points,
 )
-from mnist_exp.workspaces.local.sweep.resume import as_submitted, description, kept_history
 from mnist_exp.workspaces.local.sweep.trial_backend import TrialBackend
 from mnist_exp.workspaces.local.tracking.database import STORE_NAME, store_uri
 
@@ -82,7 +84,7 @@ class _SweepRunner:
         with closing(TrialLauncher(self._folder.path, self._host.observer.message)) as launcher:
             self._prepare(launcher, job.trial)
             run = self._tracked_run()
-            plan = self._plan_restart(self._history) if self._history else RestartPlan()
+            plan = self._plan_resume(self._history) if self._history else ResumePlan()
             if not self._history:
                 self._journal.append(Created(description(self._job), at=time.time()))
             backend = TrialBackend(job, self._host, run, launcher, plan)
@@ -153,11 +155,11 @@ class _SweepRunner:
         )
         return run
 
-    def _plan_restart(self, history: History) -> RestartPlan:
+    def _plan_resume(self, history: History) -> ResumePlan:
         message = self._host.observer.message
         if history.finished:
             message("all trials have ended: nothing runs, the result is read from the journal")
-            return RestartPlan()
+            return ResumePlan()
         metric = self._job.objective.primary_metric
         folders = {
             trial.index: JobFolder(self._host.root, f"{self._job.name}_{trial.index}")
@@ -165,7 +167,7 @@ class _SweepRunner:
             if not trial.status.is_finished
         }
         unread = unread_points(history, folders, self._host.tracking.store)
-        plan = plan_restart(history, folders, metric, unread)
+        plan = plan_resume(history, folders, metric, unread)
         self._journal.append(Resumed(tuple(plan.kept), tuple(plan.again), at=time.time()))
         for index in plan.again:
             history.trials[index].forget_values()

@@ -23,7 +23,7 @@ from mnist_exp.workspaces.local.jobs.inputs import SharedInputs
 from mnist_exp.workspaces.local.jobs.running_job import RunningJob
 from mnist_exp.workspaces.local.jobs.start import start_job
 from mnist_exp.workspaces.local.sweep.launching import TrialLauncher
-from mnist_exp.workspaces.local.sweep.restart import RestartPlan
+from mnist_exp.workspaces.local.sweep.resume import ResumePlan
 from mnist_exp.workspaces.local.tracking.database import MetricReader
 
 #: Seconds between two queries for new values; the end of most trials is reported at once.
@@ -49,7 +49,7 @@ class TrialBackend:
         host: JobHost,
         run: TrackedRun,
         launcher: TrialLauncher,
-        plan: RestartPlan,
+        plan: ResumePlan,
     ) -> None:
         #: Index -> result of each trial whose job has been closed.
         self.results: dict[int, JobResult] = {}

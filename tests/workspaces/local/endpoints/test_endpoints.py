@@ -9,7 +9,7 @@ import pytest
 
 from mnist_exp.config import RequestSettingsConfig
 from mnist_exp.errors import ConfigError, NotFoundError, OutputsError, RefusedError
-from mnist_exp.serving.files import EndpointRecord
+from mnist_exp.serving.files import EndpointState
 from mnist_exp.specs import EndpointSpec
 from mnist_exp.workspaces.local.endpoints import Endpoints
 from mnist_exp.workspaces.local.endpoints.server_processes import process_id
@@ -35,7 +35,7 @@ def test_an_endpoint_without_a_port_gets_one_at_the_next_update(tmp_path: Path):
     scripted = ScriptedEndpoint(tmp_path)
     folder = EndpointFolder(scripted.root / "killed")
     with folder.locked():
-        folder.save(EndpointRecord("killed"))
+        folder.save(EndpointState("killed"))
     assert scripted.endpoints.get("killed").scoring_uri is None
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -102,7 +102,7 @@ def test_an_endpoint_has_at_most_twenty_deployments(tmp_path: Path):
     scripted = ScriptedEndpoint(tmp_path)
     folder = EndpointFolder(scripted.root / NAME)
     with folder.locked():
-        folder.save(EndpointRecord(NAME))
+        folder.save(EndpointState(NAME))
     for number in range(20):
         scripted.deployment(f"number-{number}").path.mkdir(parents=True)
     with pytest.raises(ConfigError, match="at most 20 deployments"):
@@ -116,7 +116,7 @@ def test_a_name_is_checked_before_it_becomes_a_path(tmp_path: Path, name: str):
     scripted = ScriptedEndpoint(tmp_path)
     folder = EndpointFolder(scripted.root / NAME)
     with folder.locked():
-        folder.save(EndpointRecord(NAME))
+        folder.save(EndpointState(NAME))
     calls = [
         lambda: scripted.endpoints.create_or_update(EndpointSpec(name)),
         lambda: scripted.deploy(endpoint=name),
@@ -149,7 +149,7 @@ def test_the_list_has_all_endpoints(tmp_path: Path):
     for name in (NAME, "another"):
         folder = EndpointFolder(scripted.root / name)
         with folder.locked():
-            folder.save(EndpointRecord(name))
+            folder.save(EndpointState(name))
     (scripted.root / "not-an-endpoint").mkdir()
     assert [endpoint.name for endpoint in scripted.endpoints.list()] == ["another", NAME]
 
@@ -197,7 +197,7 @@ def test_delete_does_not_wait_for_a_script_that_never_returns(scripted: Scripted
 
 def test_a_damaged_endpoint_can_be_deleted(scripted: ScriptedEndpoint):
     scripted.deploy()
-    scripted.deployment().record_file.write_text("{")
+    scripted.deployment().state_file.write_text("{")
     with pytest.raises(NotFoundError, match=r"deployment\.json: must be unchanged"):
         scripted.endpoints.get(NAME)
     scripted.endpoints.delete(NAME)
