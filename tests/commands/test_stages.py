@@ -150,7 +150,7 @@ def test_the_flow_from_register_to_cleanup(own: Own, make_cli: Callable[[Path], 
     assert "front process has ended" in done.stdout
     cli.ok(*arguments, "stage=invoke", "endpoint.request_file=request.json")
     assert "tff-green  Succeeded" in cli.ok(*arguments, "stage=status").stdout
-    assert "init() is through" in cli.ok(*arguments, "stage=logs").stdout
+    assert "init() has returned" in cli.ok(*arguments, "stage=logs").stdout
 
     assert keys_are_nowhere_else(cli, keys, "")
     done = process.ok(*arguments, "stage=cleanup")

@@ -142,7 +142,7 @@ def test_an_interrupted_or_killed_sweep_is_resumed(cli: Cli, tmp_path: Path, num
     # Repeating all arguments changes nothing.
     begun = ["--config-dir", "own/conf", "job=own", "sweep=own"] if number == signal.SIGKILL else []
     done = cli.ok(*begun, "stage=sweep", "resume=last")
-    assert "2 trials had ended" in done.stderr
+    assert "2 trials have ended" in done.stderr
     record = cli.records("sweep")[-1]
     assert (record["name"], record["status"]) == (name, "Completed")
     assert [trial["status"] for trial in record["trials"]] == ["Completed"] * 3
