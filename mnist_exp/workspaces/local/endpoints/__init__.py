@@ -17,16 +17,16 @@ settings.
 The state of each endpoint is saved in a separate folder:
 
     <root>/<endpoint>/endpoint.json     port, traffic, auth_mode, expiry time
-                      keys.json         keys and token, file mode 0600
+                      keys.json         keys and token, mode 0600
                       front.json        identity of the front process
                       front.log         output of the front process
                       deployments/<deployment>/
                           deployment.json                     number of the revision that serves
-                          failure.json                        reason why the front gave up a revision
+                          failure.json                        why the front gave up a revision
                           revisions/<n>/console.log           output of the workers
                                         code/                 copy of the scoring code
                                         azureml-models/<name>/<version>/   AZUREML_MODEL_DIR
-                                        server.json           settings of the workers, file mode 0600
+                                        server.json           settings of the workers, mode 0600
 
 The files of a revision never change, because an update creates a new revision. The package
 `mnist_exp.serving` contains the code that the front and the workers run.

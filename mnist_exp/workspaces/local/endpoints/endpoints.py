@@ -122,7 +122,7 @@ class Endpoints:
     def statistics(self, name: str) -> Mapping[str, DeploymentStatistics]:
         """Return the statistics of each deployment since the front started.
 
-        The statistics also contain the state of the workers. Without a front, there are none.
+        The statistics also describe the workers. If the front does not run, the result is empty.
         """
         folder, _ = self._registry.existing(name)
         if folder.front() is None:

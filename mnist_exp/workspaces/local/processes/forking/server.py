@@ -320,10 +320,10 @@ def main(arguments: list[str]) -> ScriptCall | None:
         preload(arguments[2:])
     # Imported libraries set environment variables for their own use. Each fork needs these
     # variables in addition to the environment that the client sends.
-    library_variables = {name: text for name, text in os.environ.items() if before.get(name) != text}
+    additional = {name: text for name, text in os.environ.items() if before.get(name) != text}
     server.send({"ready": True})
     call = server.serve()
-    return call and replace(call, environment=library_variables | call.environment)
+    return call and replace(call, environment=additional | call.environment)
 
 
 if __name__ == "__main__" and (call := main(sys.argv[1:])) is not None:
