@@ -1,31 +1,35 @@
-"""Online endpoints on this machine, with Azure ML's contract and one front process per endpoint.
+"""Online endpoints on this machine, with the same HTTP interface as Azure ML.
 
-    endpoints          the verbs: create, deploy, invoke, delete
-    registry           which endpoints exist: found by name, listed, deleted
-    deployment_update  a new revision of a deployment: prepared beside the running one, then swapped
-    staging            the files of a revision: code, model, settings
-    front_client       starts an endpoint's front process and sends it requests
-    server_processes   the processes of endpoints: identified, found, killed
-    state_files        the state of endpoints in files
-    results            the state of endpoints as the results that a workspace returns
-    invocation         one scoring request, and the errors that it can cause
+Each endpoint has one front process. The front accepts the HTTP requests and distributes the
+requests to worker processes. A revision is one version of a deployment: its code, model and
+settings.
 
-Each endpoint keeps its state in a folder of its own:
+    endpoints          creates, deploys, invokes and deletes endpoints
+    registry           finds endpoints by name, lists and deletes endpoints
+    deployment_update  starts a new revision of a deployment, then replaces the previous revision
+    staging            writes the files of a revision: code, model, settings
+    front_client       starts an endpoint's front process, and sends requests to the front
+    server_processes   identifies, finds and kills the processes of endpoints
+    state_files        saves and loads the state of endpoints
+    results            converts the saved state to the results that a workspace returns
+    invocation         sends one scoring request, and explains errors
+
+The state of each endpoint is saved in a separate folder:
 
     <root>/<endpoint>/endpoint.json     port, traffic, auth_mode, expiry time
                       keys.json         keys and token, mode 0600
-                      front.json        the identity of the front process
+                      front.json        identity of the front process
                       front.log         output of the front process
                       deployments/<deployment>/
-                          deployment.json                     the revision to serve
-                          failure.json                        why the front gave up this revision
+                          deployment.json                     number of the revision that serves
+                          failure.json                        why the front gave up a revision
                           revisions/<n>/console.log           output of the workers
                                         code/                 copy of the scoring code
                                         azureml-models/<name>/<version>/   AZUREML_MODEL_DIR
                                         server.json           settings of the workers, mode 0600
 
-A revision never changes. An update creates a new revision, so the running revision keeps its files.
-`mnist_exp.serving` contains the code of the processes themselves.
+The files of a revision never change, because an update creates a new revision. The package
+`mnist_exp.serving` contains the code that the front and the workers run.
 """
 
 from mnist_exp.workspaces.local.endpoints.endpoints import Endpoints

@@ -1,9 +1,12 @@
-"""An update of a deployment: prepares a new revision beside the running one, then swaps them.
+"""An update of a deployment: starts a new revision, then replaces the previous revision.
 
-The deployment's saved state decides which revision serves. A connection to the front holds a
-prepared revision: if the connection closes before the saved state names this revision, the front
-drops it. So if the command ends at any point, even by SIGKILL, either the old or the new revision
-serves, and no process of the other one stays.
+The previous revision serves until the new revision is ready. The deployment's saved state contains
+the number of the revision that serves.
+
+The command asks the front over a connection to start the new revision. If this connection closes
+before the saved state names the new revision, the front ends the new revision. The command may
+therefore end at any time, even by SIGKILL. One of the two revisions then serves, and the processes
+of the other revision end.
 """
 
 import os
@@ -33,18 +36,18 @@ _TAIL_LINES = 20
 
 
 class _NotReadyError(Exception):
-    """The new revision did not get ready; the text gives the reason."""
+    """The new revision did not get ready. The text of the error is the reason."""
 
 
 @dataclass(frozen=True)
 class DeploymentUpdate:
-    """One update of a deployment, or its first revision.
+    """One update of a deployment, or the creation of a deployment.
 
     Attributes:
-        endpoint: The endpoint, which the caller has locked.
+        endpoint: The endpoint's folder. The caller must have locked the folder.
         spec: The deployment.
         model: The model's files.
-        leave_out: A folder whose files are not part of the code: the outputs folder.
+        leave_out: The outputs folder. Its files are not copied with the code.
     """
 
     endpoint: EndpointFolder
@@ -53,7 +56,7 @@ class DeploymentUpdate:
     leave_out: Path | None = None
 
     def run(self) -> None:
-        """Put the new revision in place and end the previous one.
+        """Start the new revision, and then end the previous revision.
 
         Raises:
             JobError: The new revision did not get ready. The previous revision still serves.
@@ -76,7 +79,8 @@ class DeploymentUpdate:
         self._delete_unused_revisions()
 
     def _next_number(self, before: DeploymentState | None) -> int:
-        # The files of the saved revision may be gone, but its number must not be used again.
+        # The folder of the saved revision may be deleted, but a new revision must not use the same
+        # number.
         recorded = [before.revision] if before else []
         found = self.endpoint.deployment(self.spec.name).revisions()
         return max([0, *recorded, *found]) + 1
@@ -102,16 +106,17 @@ class DeploymentUpdate:
         )
 
     def _abandon(self, number: int, before: DeploymentState | None, error: BaseException) -> None:
-        """Kill the new revision's processes and delete its files, except for its log."""
+        """Kill the processes of a revision that failed, and delete its files except for its log."""
         folder = self.endpoint.deployment(self.spec.name)
         now = folder.load()
         if now is not None and now.revision == number:
-            # The saved state names the new revision, so it serves. The front ends the previous one.
+            # The saved state already names the new revision, so the new revision serves. The front
+            # ends the previous revision.
             return
         revision = folder.revision(number)
         end_processes(servers_below(revision), grace_s=0)
         if not revision.is_dir():
-            # Somebody deleted the endpoint's folder meanwhile. Do not create it again.
+            # The endpoint's folder was deleted during the update. Do not create the folder again.
             return
         for path in revision.iterdir():
             if path != folder.log(number):
@@ -138,12 +143,12 @@ class DeploymentUpdate:
         )
         return JobError(
             f"endpoint.deployment {self.spec.name}: must get ready to be deployed, but "
-            f"{error}{last}; fix it and deploy again, log: {log}{consequence}",
+            f"{error}{last}; fix the deployment and deploy again, log: {log}{consequence}",
             tail,
         )
 
     def _previous_state(self, before: DeploymentState) -> str:
-        """Return the state of the previous revision, as the end of an error message."""
+        """Return the last part of the error message: the state of the previous revision."""
         if self.endpoint.deployment(self.spec.name).failure(before.revision):
             return "; the previous revision has also failed"
         saved = self.endpoint.load()
@@ -152,13 +157,18 @@ class DeploymentUpdate:
         return "; the previous revision still serves"
 
     def _endpoint_state(self) -> str:
-        """Return what the endpoint does after a failed first deployment. As on Azure, it stays."""
+        """Return the last part of the error message: the endpoint's state without a deployment.
+
+        As on Azure, the endpoint is not deleted if its first deployment fails.
+        """
         saved = self.endpoint.load()
         has_traffic = saved is not None and saved.traffic
-        return "" if has_traffic else f"; until then endpoint {self.spec.endpoint} answers 404"
+        if has_traffic:
+            return ""
+        return f"; until a deployment gets ready, endpoint {self.spec.endpoint} answers 404"
 
     def _delete_unused_revisions(self) -> None:
-        """Delete all revisions but the one that serves."""
+        """Delete all revisions except for the revision that serves."""
         folder = self.endpoint.deployment(self.spec.name)
         now = folder.load()
         serving = now.revision if now and now.is_deployed else None
@@ -173,8 +183,8 @@ def _this_process() -> ProcessId:
     process = process_id(os.getpid())
     if process is None:
         raise RefusedError(
-            "workspace: endpoints on this machine need Linux's /proc, which does not exist here; "
-            "deploy on Linux"
+            "workspace: local endpoints need the folder /proc of Linux, but this machine has no "
+            "/proc; deploy on Linux"
         )
     return process
 

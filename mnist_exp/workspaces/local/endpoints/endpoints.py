@@ -1,4 +1,4 @@
-"""The verbs of a local workspace for endpoints: create, deploy, invoke, delete and others."""
+"""The endpoints of a local workspace: creates, deploys, invokes and deletes endpoints."""
 
 import time
 from collections.abc import Collection, Mapping, Sequence
@@ -28,20 +28,20 @@ from mnist_exp.workspaces.local.endpoints.state_files import (
     outputs_errors,
 )
 
-#: Azure ML's limit of deployments per endpoint.
+#: Azure ML's maximum number of deployments per endpoint.
 #: https://learn.microsoft.com/azure/machine-learning/how-to-manage-quotas
 MOST_DEPLOYMENTS = 20
 
 
 class Endpoints:
-    """The endpoints whose state is in one root folder.
+    """The endpoints with a saved state in one root folder.
 
-    Every method raises only `MnistExpError`. Methods that change an endpoint raise `RefusedError`
-    while another command changes it.
+    All methods raise only errors of the class `MnistExpError`. A method that changes an endpoint
+    raises `RefusedError` if another command is changing the same endpoint.
 
     Args:
-        root: The folder with one folder per endpoint. It need not exist yet.
-        leave_out: A folder whose files are not part of any code: the outputs folder.
+        root: The folder that contains one folder per endpoint. The root folder may be missing.
+        leave_out: The outputs folder. Its files are never copied with the code.
     """
 
     def __init__(self, root: Path, leave_out: Path | None = None) -> None:
@@ -49,10 +49,11 @@ class Endpoints:
         self._leave_out = leave_out
 
     def create_or_update(self, spec: EndpointSpec) -> Endpoint:
-        """Create the endpoint with its address and keys, or update the existing one.
+        """Create an endpoint with address and keys, or update the existing endpoint.
 
-        Fields that are None or empty keep their present value, so that the traffic survives an
-        update. A traffic of 0 takes all traffic from a deployment.
+        If a field of the spec is None or empty, the endpoint keeps its present value. An update
+        without traffic therefore does not change the traffic. A deployment with a traffic of 0 gets
+        no requests.
 
         Raises:
             ConfigError: The name or the traffic breaks Azure's rules.
@@ -69,15 +70,16 @@ class Endpoints:
             folder.save(saved)
             if spec.regenerate_key is not None:
                 folder.regenerate(spec.regenerate_key.value)
-            # With auth_mode aml_token, this also creates the token that users read from the file.
+            # If auth_mode is aml_token, this call also creates the token. Users read the token from
+            # the file.
             folder.keys()
             apply_files(folder)
         return self.get(spec.name)
 
     def deploy(self, spec: DeploymentSpec, model: ModelFiles) -> Deployment:
-        """Create or update the deployment, and return when it is ready.
+        """Create or update a deployment, and wait until the deployment is ready.
 
-        A deployment with the same code, model and settings stays as it is.
+        Do nothing if the deployment already has the same code, model and settings.
 
         Raises:
             JobError: The new revision did not get ready. The previous revision still serves.
@@ -90,7 +92,7 @@ class Endpoints:
         return deployment_result(folder, spec.name)
 
     def check_port(self, endpoint: str, port: int | None) -> None:
-        """Check that an endpoint can have this port.
+        """Check that an endpoint can use a port.
 
         Raises:
             RefusedError: The port is taken, or the endpoint has another port.
@@ -112,13 +114,16 @@ class Endpoints:
         """Return all endpoints, sorted by name."""
         found = []
         for name in self._registry.names():
-            # An endpoint can expire or be deleted by another command at any moment.
+            # At any moment an endpoint can expire, or another command can delete an endpoint.
             with suppress(NotFoundError):
                 found.append(self.get(name))
         return tuple(found)
 
     def statistics(self, name: str) -> Mapping[str, DeploymentStatistics]:
-        """Return each deployment's statistics since the front started, and its workers."""
+        """Return the statistics of each deployment since the front started.
+
+        The statistics also describe the workers. If the front does not run, the result is empty.
+        """
         folder, _ = self._registry.existing(name)
         if folder.front() is None:
             return {}
@@ -127,16 +132,17 @@ class Endpoints:
         return {deployment: statistics_result(raw) for deployment, raw in report.items()}
 
     def keys(self, name: str) -> Credentials:
-        """Return the endpoint's keys and token. Never print or save them."""
+        """Return the endpoint's keys and token. Callers must not print or save the keys."""
         return self._registry.existing(name)[0].keys()
 
     def invoke(self, name: str, body: bytes, deployment: str | None = None) -> object:
         """Send one scoring request and return the parsed response.
 
         Args:
-            name: The endpoint. If its front has ended, the front is restarted.
+            name: The endpoint's name. If the endpoint's front has ended, the front is restarted.
             body: The request's body.
-            deployment: The deployment that must answer; None leaves the choice to the traffic.
+            deployment: The deployment that must answer. If None, the front chooses a deployment by
+                the traffic.
 
         Raises:
             EndpointError: No deployment can answer, or the response is an error.
@@ -153,7 +159,7 @@ class Endpoints:
             return last_lines(folder.log(saved.revision), lines) if saved else []
 
     def delete(self, name: str) -> None:
-        """Delete an endpoint: end its processes after their last response, then delete its files.
+        """End an endpoint's processes after their last response, then delete the endpoint's files.
 
         Raises:
             EndpointError: A process does not end.
@@ -180,8 +186,9 @@ class Endpoints:
         if name not in known and len(known) >= MOST_DEPLOYMENTS:
             raise ConfigError(
                 [
-                    f"{where}: an endpoint has at most {MOST_DEPLOYMENTS} deployments, got {name} "
-                    f"beside {len(known)}; update an existing deployment"
+                    f"{where}: an endpoint can have at most {MOST_DEPLOYMENTS} deployments, got "
+                    f"{name} in addition to {len(known)} deployments; use the name of an existing "
+                    "deployment"
                 ]
             )
 
@@ -189,13 +196,13 @@ class Endpoints:
 def _updated(
     before: EndpointState, spec: EndpointSpec, deployments: Collection[str], now: float
 ) -> EndpointState:
-    """Return the saved state after an update. Empty fields of the spec change nothing.
+    """Return an endpoint's state after an update. Empty fields of the spec change nothing.
 
     Args:
-        before: The existing saved state, or a new one.
+        before: The saved state before the update, or the initial state of a new endpoint.
         spec: The update.
         deployments: The names of the endpoint's deployments.
-        now: The present time in seconds of Unix time, at which the time to live begins.
+        now: The present time in seconds of Unix time. The time to live begins at this time.
 
     Raises:
         ConfigError: The traffic breaks Azure's rules.
@@ -214,7 +221,7 @@ def _updated(
         raise ConfigError(faults)
     return replace(
         before,
-        # 0 until the front listens and the system has picked a port.
+        # The port is 0 until the front listens for the first time and the system chooses a port.
         port=before.port or spec.port or 0,
         auth_mode=spec.auth_mode.value if spec.auth_mode else before.auth_mode,
         description=spec.description or before.description,
@@ -227,11 +234,16 @@ def _updated(
 
 def _port_conflict(saved: EndpointState, port: int | None) -> RefusedError:
     return RefusedError(
-        f"endpoint.port: endpoint {saved.name} keeps its port {saved.port}, got {port}; "
-        "leave endpoint.port out, or create another endpoint"
+        f"endpoint.port: must stay {saved.port}, the port of endpoint {saved.name}, got {port}; "
+        "omit endpoint.port, or create another endpoint"
     )
 
 
 def _shares(requested: Mapping[str, int], before: Mapping[str, int]) -> dict[str, int]:
-    """Return the requested percentages, or else the present ones, without zeros."""
+    """Return the new traffic in percent, without deployments that get no traffic.
+
+    Args:
+        requested: The traffic of the update. If empty, the traffic does not change.
+        before: The traffic before the update.
+    """
     return {name: percent for name, percent in (requested or before).items() if percent}

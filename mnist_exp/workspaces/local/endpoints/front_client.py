@@ -1,4 +1,4 @@
-"""A command's side of an endpoint's front process: starts the front and sends it requests."""
+"""The client of an endpoint's front process: starts the front, and sends requests to the front."""
 
 import json
 import os
@@ -24,24 +24,24 @@ from mnist_exp.workspaces.local.jobs.environment import INHERITED
 
 LOOPBACK = "127.0.0.1"
 
-#: Seconds in which a new front must start all deployments. Azure's probes wait for a container for
-#: a shorter time at most.
+#: Maximum seconds until a new front has started all deployments. This limit is longer than the
+#: longest time that Azure's probes wait for a container.
 _START_S = 900.0
-#: Seconds in which a front must answer a request.
+#: Maximum seconds until the front answers a request.
 _ANSWER_S = 900.0
-#: Seconds in which a front that is ending must have ended, so that a new one can start.
+#: Maximum seconds to wait until the old front has ended and a new front can start.
 _LOST_S = 10.0
 
 
 class _FrontLostError(EndpointError):
-    """The front ended before it answered."""
+    """The front ended before the front answered a request."""
 
 
 class FrontClient:
     """A connection to the front.
 
-    When the connection closes, the front drops each revision that was prepared over it, unless the
-    deployment's saved state names this revision.
+    A revision that was prepared over this connection depends on the connection. If the connection
+    closes before the deployment's saved state names the revision, the front ends the revision.
     """
 
     def __init__(self, connection: socket.socket, stream: BinaryIO) -> None:
@@ -49,12 +49,19 @@ class FrontClient:
         self._stream = stream
 
     def prepare(self, deployment: str, revision: int) -> str:
-        """Start a revision beside the running one; return why it is not ready, '' if it is."""
+        """Start a revision in addition to the running revision, and wait until it is ready.
+
+        Returns:
+            The reason why the revision did not get ready; empty if the revision is ready.
+        """
         answer = self._ask(verb="prepare", deployment=deployment, revision=revision)
         return "" if answer["ready"] else str(answer["why"])
 
     def apply(self) -> None:
-        """Have the front read the endpoint's files again, and wait until it acts by them."""
+        """Make the front read the endpoint's files again, and wait until it uses the new settings.
+
+        The front also ends the deployments' previous revisions.
+        """
         self._ask(verb="apply")
 
     def report(self) -> Mapping[str, Any]:
@@ -67,17 +74,17 @@ class FrontClient:
             line = self._stream.readline()
         except OSError as error:
             raise _FrontLostError(
-                f"endpoint: its front process did not answer ({error}); run the command again"
+                f"endpoint: the front process did not answer ({error}); run the command again"
             ) from error
         if not line:
-            raise _FrontLostError("endpoint: its front process has ended; run the command again")
+            raise _FrontLostError("endpoint: the front process has ended; run the command again")
         answer: Mapping[str, Any] = json.loads(line)
         return answer
 
 
 @contextmanager
 def connect_front(folder: EndpointFolder) -> Iterator[FrontClient]:
-    """Yield a connection to the endpoint's front, and start the front if it does not run.
+    """Yield a connection to the endpoint's front. Start the front if the front does not run.
 
     Raises:
         EndpointError: The front cannot be started.
@@ -88,7 +95,7 @@ def connect_front(folder: EndpointFolder) -> Iterator[FrontClient]:
         connected = connected_socket(folder.path)
     except OSError as error:
         raise _FrontLostError(
-            f"endpoint: its front process cannot be reached ({error}); run the command again"
+            f"endpoint: the front process cannot be reached ({error}); run the command again"
         ) from error
     with connected as connection:
         connection.settimeout(_ANSWER_S)
@@ -97,10 +104,10 @@ def connect_front(folder: EndpointFolder) -> Iterator[FrontClient]:
 
 
 def apply_files(folder: EndpointFolder) -> None:
-    """Have the front read the endpoint's files again; replace a front that is just ending.
+    """Make the front read the endpoint's files again. If the front is ending, start a new front.
 
     Raises:
-        EndpointError: The front cannot be started, or ends again and again.
+        EndpointError: The front cannot be started, or repeatedly ends before it answers.
         RefusedError: Another program listens on the endpoint's port.
     """
     deadline = time.monotonic() + _LOST_S
@@ -117,7 +124,10 @@ def apply_files(folder: EndpointFolder) -> None:
 
 
 def ensure_front(folder: EndpointFolder) -> bool:
-    """Start the front with all deployments unless it runs, and return whether it was started.
+    """Start the front with all deployments if the front does not run.
+
+    Returns:
+        Whether this call has started the front.
 
     Raises:
         EndpointError: The front cannot be started.
@@ -126,10 +136,11 @@ def ensure_front(folder: EndpointFolder) -> bool:
     if folder.front() is not None:
         return False
     with folder.starting():
-        # Another command may have started the front while this one waited.
+        # Another command may have started the front while this command waited.
         if folder.front() is not None:
             return False
-        # The workers of a killed front end by themselves, unless a scoring script blocks them.
+        # The workers of a killed front normally end without help. A worker does not end if its
+        # scoring script blocks, so kill the remaining workers.
         kill_processes_below(folder.path)
         saved = folder.load()
         with listen(saved.port if saved else None) as listener:
@@ -140,24 +151,27 @@ def ensure_front(folder: EndpointFolder) -> bool:
 
 
 def listen(port: int | None) -> socket.socket:
-    """Return a socket that listens on 127.0.0.1, at `port` or at any free port.
+    """Return a socket that listens on 127.0.0.1.
+
+    Args:
+        port: The port; None or 0 for any free port.
 
     Raises:
         RefusedError: The port is taken.
     """
     listener = socket.socket()
-    # Without this option, connections of an earlier front would block the port for a minute.
+    # Without this option, closed connections of an earlier front would block the port for a minute.
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((LOOPBACK, port or 0))
         listener.listen(socket.SOMAXCONN)
-    # bind() raises OverflowError for numbers that are not a port.
+    # bind() raises OverflowError if the number is too large for a port.
     except (OSError, OverflowError) as error:
         listener.close()
         reason = getattr(error, "strerror", None) or str(error)
         raise RefusedError(
             f"endpoint.port: must be a free port of {LOOPBACK}, got {port} ({reason}); "
-            "choose another, or null for any free port"
+            "choose another port, or null for any free port"
         ) from error
     return listener
 
@@ -176,16 +190,18 @@ def _start(folder: EndpointFolder, listener: socket.socket) -> None:
         tail = last_lines(folder.front_log, 1)
         last = f": {tail[0].strip()}" if tail else ""
         raise EndpointError(
-            f"endpoint {folder.path.name}: its front process did not start{last}; "
-            f"see its log: {folder.front_log}"
+            f"endpoint {folder.path.name}: the front process did not start{last}; "
+            f"see the log of the front: {folder.front_log}"
         )
 
 
 def _spawn(folder: Path, descriptors: tuple[int, int]) -> None:
-    # -P: without it, a file in the current folder could replace a library of the front.
+    # Without the option -P, the front could import a file in the current folder instead of a
+    # library.
     command = [sys.executable, "-P", "-m", SERVER_MODULE, str(folder), *map(str, descriptors)]
     with EndpointFolder(folder).front_log.open("ab") as log:
-        # The started program forks the front and ends, so the front is not a child of this process.
+        # This call waits only for the started program. The program forks the front and then ends.
+        # The front is therefore not a child of this process.
         subprocess.run(
             command,
             cwd="/",

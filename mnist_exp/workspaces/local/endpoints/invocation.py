@@ -1,4 +1,4 @@
-"""One scoring request to an endpoint, and the errors that explain why it failed."""
+"""Sends one scoring request to an endpoint, and explains why a request failed."""
 
 import json
 import re
@@ -13,9 +13,10 @@ from mnist_exp.workspaces.local.endpoints.front_client import ensure_front
 from mnist_exp.workspaces.local.endpoints.results import deployment_result, scoring_uri
 from mnist_exp.workspaces.local.endpoints.state_files import EndpointFolder
 
-#: Number of log lines in which the cause of a failed request is searched.
+#: Number of lines at the end of the log in which we search for the cause of a failed request.
 _SEARCHED_LINES = 1000
-#: Seconds added to the deployment's own time limit. After this time there will be no answer.
+#: Seconds added to the longest time limit of the deployments. The client then stops waiting for a
+#: response.
 _MARGIN_S = 10.0
 _DEPLOYMENT_HEADER = "azureml-model-deployment"
 
@@ -25,9 +26,9 @@ class _ResponseError(Exception):
 
     Args:
         status: The HTTP status.
-        message: The endpoint's own message.
-        request_id: The id under which the request stands in the log.
-        deployment: The deployment that answered; empty if no deployment did.
+        message: The error message in the response.
+        request_id: The id of the request. Log lines about the request contain this id.
+        deployment: The deployment that answered; empty if no deployment answered.
     """
 
     def __init__(self, status: int, message: str, request_id: str, deployment: str) -> None:
@@ -37,7 +38,7 @@ class _ResponseError(Exception):
 
 
 class _UnreachedError(EndpointError):
-    """The connection failed, or closed without a response."""
+    """The connection failed, or the connection closed before a response arrived."""
 
 
 @dataclass(frozen=True)
@@ -45,9 +46,10 @@ class _ScoringRequest:
     """A scoring request.
 
     Attributes:
-        where: The endpoint's name in error messages.
-        deployment: The deployment that must answer; None leaves the choice to the traffic.
-        timeout_s: The longest time limit of the endpoint's deployments.
+        where: The prefix of error messages, with the endpoint's name.
+        deployment: The deployment that must answer. If None, the front chooses a deployment by the
+            traffic.
+        timeout_s: The longest time limit of the endpoint's deployments, in seconds.
         key: The key or token.
     """
 
@@ -78,7 +80,7 @@ def invoke_endpoint(
     if not known:
         raise EndpointError(
             f"{where}: 404, nothing is deployed; "
-            f"deploy first with mnist-exp stage=deploy endpoint.name={saved.name}"
+            f"deploy first with: mnist-exp stage=deploy endpoint.name={saved.name}"
         )
     if deployment is None and not saved.traffic:
         raise EndpointError(
@@ -89,7 +91,8 @@ def invoke_endpoint(
     try:
         return _score(folder, saved, body, deployment)
     except _UnreachedError:
-        # If the front was killed before it answered, nobody has seen a response. Send it once more.
+        # If the front was killed before it answered, no client got a response. Send the request
+        # once more.
         if not ensure_front(folder):
             raise
         return _score(folder, saved, body, deployment)
@@ -98,7 +101,8 @@ def invoke_endpoint(
 def _score(
     folder: EndpointFolder, saved: EndpointState, body: bytes, deployment: str | None
 ) -> object:
-    # Before the key is sent: without a front, another program may listen on the port by now.
+    # Start the front before the key is sent. If the front has ended, another program may listen on
+    # the front's port and would receive the key.
     ensure_front(folder)
     request = _ScoringRequest(
         where=f"endpoint {saved.name}",
@@ -129,7 +133,7 @@ def _send(request: _ScoringRequest) -> object:
 
     Raises:
         _ResponseError: The status of the response is not 200.
-        _UnreachedError: The connection failed, or closed without a response.
+        _UnreachedError: The connection failed, or the connection closed before a response arrived.
         EndpointError: No response came in time, or the response is not JSON.
     """
     headers = {
@@ -140,15 +144,19 @@ def _send(request: _ScoringRequest) -> object:
         headers[_DEPLOYMENT_HEADER] = request.deployment
     where, uri = request.where, request.uri
     try:
-        # trust_env=False: a proxy that the environment names cannot reach this machine's 127.0.0.1.
+        # With trust_env=False, httpx ignores proxies that environment variables name. A proxy
+        # cannot reach 127.0.0.1 of this machine.
         with httpx.Client(trust_env=False, timeout=request.timeout_s + _MARGIN_S) as client:
             response = client.post(uri, content=request.body, headers=headers)
     except httpx.TimeoutException as error:
-        raise EndpointError(f"{where}: no response from {uri} in time; see its log") from error
-    # httpx puts neither headers nor body into the text of this error.
+        raise EndpointError(
+            f"{where}: no response from {uri} within {request.timeout_s + _MARGIN_S:g} s; "
+            "see the endpoint's log"
+        ) from error
+    # The text of this error contains no headers and no body, and therefore no key.
     except httpx.TransportError as error:
         raise _UnreachedError(
-            f"{where}: the connection to {uri} failed ({error}); see its log"
+            f"{where}: the connection to {uri} failed ({error}); see the endpoint's log"
         ) from error
     if response.status_code != httpx.codes.OK:
         request_id = response.headers.get("x-ms-request-id", "")
@@ -168,7 +176,9 @@ def _parsed(response: httpx.Response, where: str) -> object:
     try:
         parsed: object = json.loads(response.content)
     except ValueError as error:
-        raise EndpointError(f"{where}: the response must be JSON ({error}); fix run()") from error
+        raise EndpointError(
+            f"{where}: the response must be JSON ({error}); fix run() in the scoring script"
+        ) from error
     return parsed
 
 
@@ -186,7 +196,11 @@ def _explained(folder: EndpointFolder, name: str, error: _ResponseError) -> str:
 
 
 def _cause(log: Path, request_id: str) -> str:
-    """Return what `run` raised, from the user's own log. The response does not contain it."""
+    """Return the error that `run` raised, as the middle part of an error message.
+
+    Search for the error in the log, because the response does not contain the error. Return an
+    empty text if the log does not contain the error.
+    """
     if not request_id:
         return ""
     pattern = re.compile(rf"request {re.escape(request_id)} failed: (.*)")

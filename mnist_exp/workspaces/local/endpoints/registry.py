@@ -1,8 +1,7 @@
-"""The registry of endpoints: finds them by name, lists and deletes them.
+"""The registry of endpoints: finds endpoints by name, lists and deletes endpoints.
 
-Finding and deleting stand in one class, because a search may find an endpoint that has expired. If
-no front process deletes this endpoint, the search deletes it. The verbs in `endpoints.py` therefore
-need not know about expiry.
+A search deletes an expired endpoint if the endpoint's front process does not run. Therefore the
+same class finds and deletes endpoints. The methods in `endpoints.py` do not have to handle expiry.
 """
 
 import secrets
@@ -26,7 +25,7 @@ from mnist_exp.workspaces.local.endpoints.state_files import (
     outputs_errors,
 )
 
-#: Seconds between a front's longest request and SIGKILL.
+#: Seconds added to the longest request timeout before the front gets SIGKILL.
 _PARTING_S = 10.0
 
 
@@ -34,15 +33,16 @@ class Registry:
     """The endpoints whose folders are in one root folder.
 
     Args:
-        root: The folder with one folder per endpoint. It need not exist yet.
+        root: The folder that contains one folder per endpoint. The root folder may be missing.
     """
 
     def __init__(self, root: Path) -> None:
-        # Processes are found by this path, so it must be the same in every command.
+        # Resolve the path, because processes are found by this path. Every command must therefore
+        # use the same path.
         self._root = root.resolve()
 
     def folder(self, name: str) -> EndpointFolder:
-        """Return an endpoint's folder, whether it exists or not.
+        """Return an endpoint's folder. The folder may be missing.
 
         Raises:
             ConfigError: The name breaks Azure's rules.
@@ -53,7 +53,7 @@ class Registry:
         return EndpointFolder(self._root / name)
 
     def existing(self, name: str) -> tuple[EndpointFolder, EndpointState]:
-        """Return an endpoint's folder and saved.
+        """Return an endpoint's folder and saved state.
 
         Raises:
             NotFoundError: The endpoint does not exist or has expired.
@@ -66,9 +66,10 @@ class Registry:
         return folder, saved
 
     def unexpired(self, folder: EndpointFolder) -> EndpointState | None:
-        """Return an endpoint's saved state, None if the endpoint does not exist or has expired.
+        """Return an endpoint's saved state; None if the endpoint does not exist or has expired.
 
-        An expired endpoint is deleted by its front, or here if the front does not run.
+        The front deletes an expired endpoint. If the front does not run, this method deletes the
+        expired endpoint.
         """
         saved = folder.load()
         if saved is None or not _is_expired(saved):
@@ -94,14 +95,14 @@ class Registry:
         return folder.deployment(name)
 
     def names(self) -> Sequence[str]:
-        """Return the names of all endpoints that have a saved state, expired ones included."""
+        """Return the names of all endpoints with a saved state, including expired endpoints."""
         if not self._root.is_dir():
             return []
         names = sorted(path.name for path in self._root.iterdir())
         return [name for name in names if not endpoint_name_fault(name) and self._exists(name)]
 
     def delete(self, name: str) -> None:
-        """Delete an endpoint: end its processes after their last response, then delete its files.
+        """End an endpoint's processes after their last response, then delete the endpoint's files.
 
         Raises:
             NotFoundError: The endpoint does not exist.
@@ -110,15 +111,16 @@ class Registry:
         folder = self.folder(name)
         if not folder.path.is_dir():
             raise self._unknown(name)
-        # A refused creation leaves an empty folder.
+        # If the creation of the endpoint was refused, the folder is empty.
         has_existed = folder.state_file.exists()
         with outputs_errors(folder.path):
             with folder.locked():
                 _end_processes(folder)
-                # Rename first, so that no partly deleted endpoint can be found by its name.
+                # Rename the folder first. Otherwise a search by name could find a partly deleted
+                # endpoint.
                 folder.path.rename(self._root / f"{DELETED}{name}-{secrets.token_hex(4)}")
             for renamed in self._root.glob(f"{DELETED}*"):
-                # Another command may delete the same folder at this moment.
+                # Another command may be deleting the same folder.
                 with suppress(FileNotFoundError):
                     shutil.rmtree(renamed)
         if not has_existed:
@@ -139,7 +141,7 @@ def _is_expired(saved: EndpointState) -> bool:
 
 
 def _end_processes(folder: EndpointFolder) -> None:
-    """End the front and its workers, also if a saved state is damaged."""
+    """End the front and its workers, even if a file with a saved state is damaged."""
     try:
         deployments = [folder.deployment(name).load() for name in folder.deployments()]
         front = folder.front()
@@ -147,6 +149,6 @@ def _end_processes(folder: EndpointFolder) -> None:
         deployments, front = [], None
     longest = max((one.request_timeout_ms for one in deployments if one), default=0)
     fronts = [front] if front else servers_below(folder.path)
-    # After SIGTERM, the front answers the requests that it has accepted, and ends its workers.
+    # After SIGTERM, the front answers all accepted requests, and then ends its workers.
     end_processes(fronts, longest / 1000 + _PARTING_S)
     kill_processes_below(folder.path)

@@ -1,4 +1,4 @@
-"""The present state of endpoints and deployments, as the results that a workspace returns.
+"""Builds the results that a workspace returns about endpoints and deployments.
 
 https://learn.microsoft.com/rest/api/azureml/online-deployments/get
 """
@@ -15,8 +15,10 @@ from mnist_exp.workspaces.local.endpoints.state_files import (
     ProvisioningState,
 )
 
-_FRONT_GONE = "the endpoint's front process has ended; stage=invoke or stage=deploy restarts it"
-_REMEDY = "fix it and deploy it again"
+_FRONT_GONE = (
+    "the endpoint's front process has ended; restart the process with stage=invoke or stage=deploy"
+)
+_REMEDY = "fix the deployment and deploy again"
 
 
 def scoring_uri(saved: EndpointState) -> str:
@@ -25,7 +27,7 @@ def scoring_uri(saved: EndpointState) -> str:
 
 
 def deployment_result(endpoint: EndpointFolder, name: str) -> Deployment:
-    """Return the present state of a deployment."""
+    """Return the present state of a deployment, as the result of a workspace."""
     folder = endpoint.deployment(name)
     saved, address = folder.load(), endpoint.load()
     state, why = _state(folder, is_up=endpoint.front() is not None)
@@ -35,20 +37,20 @@ def deployment_result(endpoint: EndpointFolder, name: str) -> Deployment:
         provisioning_state=state.value,
         model=saved.model if saved else "",
         scoring_uri=scoring_uri(address) if address and address.port else None,
-        # A deployment that failed before it had a process has no log.
+        # If the deployment failed before a worker was started, there is no log.
         log=str(log) if log and log.is_file() else None,
         why=why,
     )
 
 
 def endpoint_result(folder: EndpointFolder, saved: EndpointState) -> Endpoint:
-    """Return the present state of an endpoint and of its deployments."""
+    """Return the present state of an endpoint and of the endpoint's deployments."""
     is_up = folder.front() is not None
     state = ProvisioningState.SUCCEEDED if is_up else ProvisioningState.FAILED
     return Endpoint(
         name=saved.name,
         provisioning_state=state.value,
-        # An endpoint has no port before its front has listened for the first time.
+        # The port is 0 until the front listens for the first time.
         scoring_uri=scoring_uri(saved) if saved.port else None,
         traffic=dict(saved.traffic),
         deployments=[deployment_result(folder, name) for name in folder.deployments()],
@@ -61,7 +63,7 @@ def endpoint_result(folder: EndpointFolder, saved: EndpointState) -> Endpoint:
 
 
 def statistics_result(raw: Mapping[str, Any]) -> DeploymentStatistics:
-    """Return the statistics of a deployment from the front's report."""
+    """Convert the front's report about a deployment to the result of a workspace."""
     times = {float(bound): count for bound, count in raw["times_ms"].items()}
     return DeploymentStatistics(
         raw["requests"], raw["failures"], times, raw["instances"], raw["restarts"]
@@ -69,13 +71,13 @@ def statistics_result(raw: Mapping[str, Any]) -> DeploymentStatistics:
 
 
 def _state(folder: DeploymentFolder, is_up: bool) -> tuple[ProvisioningState, str]:
-    """Return the provisioning state of a deployment, and why it failed if it did."""
+    """Return a deployment's provisioning state, and the reason if the deployment failed."""
     saved = folder.load()
     is_deployed = saved is not None and saved.is_deployed
     if folder.is_claimed:
         return ProvisioningState.UPDATING if is_deployed else ProvisioningState.CREATING, ""
     if saved is None:
-        why = "the command that deployed it ended too early; deploy it again"
+        why = "the command ended before the deployment was ready; deploy again"
         return ProvisioningState.FAILED, why
     if not is_deployed:
         return ProvisioningState.FAILED, f"{saved.why}; {_REMEDY}"

@@ -1,8 +1,9 @@
-"""The processes of endpoints: identified, found and killed. Linux only.
+"""Identifies, finds and kills the processes of endpoints. Works only on Linux.
 
-The kernel reuses a process id after its process has ended. Therefore a process is identified by its
-id, its start time and the boot. Signals go through a pidfd (pidfd_open(2)), so that they cannot
-reach a later process with the same id.
+When a process has ended, the kernel may give the process id to a new process. This module therefore
+identifies a process by the process id, the start time and the id of the boot. Signals are sent
+through a pidfd (see pidfd_open(2)). A pidfd always refers to the same process, so a signal cannot
+reach a new process with the same process id.
 """
 
 import os
@@ -17,24 +18,28 @@ from pathlib import Path
 from mnist_exp.errors import EndpointError
 from mnist_exp.workspaces.local.processes.job_orphans import find_processes
 
-#: The module that a front process runs, and the package of the module that workers run.
+#: The package of the code that fronts and workers run. A front runs the package itself, and a
+#: worker runs a module of the package.
 SERVER_MODULE = "mnist_exp.serving"
-#: Seconds that the kernel may take to end a process after SIGKILL.
+#: Maximum seconds to wait until the kernel has ended a process after SIGKILL.
 _KILL_S = 10.0
 
-#: A variable that workers have and that their child processes inherit: the model's folder.
+#: The environment variable with the path of the model's folder. Child processes of workers inherit
+#: this variable.
 _MARKER = "AZUREML_MODEL_DIR"
 _PROC = Path("/proc")
 _BOOT = _PROC / "sys/kernel/random/boot_id"
-#: Indices among the fields of /proc/<pid>/stat after the name; proc(5) counts them as 3 and 22.
+#: Indices of two fields in /proc/<pid>/stat, counted from the first field after the process name.
+#: In proc(5), these fields have the numbers 3 and 22.
 _STATE, _STARTED = 0, 19
 
 
 @dataclass(frozen=True)
 class ProcessId:
-    """The identity of a process of this machine, which may have ended.
+    """The identity of a process on this machine. The process may have ended.
 
     Attributes:
+        pid: The process id.
         started: The start time, in clock ticks since the boot.
         boot: The id of the boot.
     """
@@ -45,17 +50,18 @@ class ProcessId:
 
     @property
     def is_alive(self) -> bool:
-        """Whether this process runs. A zombie does not."""
+        """Whether this process runs. A zombie does not count as running."""
         return process_id(self.pid) == self
 
 
 def process_id(pid: int) -> ProcessId | None:
-    """Return the identity of the process that has this id now, None if there is no such process."""
+    """Return the identity of the process that has this id now; None if no process has this id."""
     try:
         stat = (_PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return None
-    # The name in brackets may itself contain blanks and brackets.
+    # The second field is the process name in brackets. The name may contain spaces and brackets, so
+    # split after the last bracket.
     fields = stat.rpartition(")")[2].split()
     if fields[_STATE] in "ZX":
         return None
@@ -63,9 +69,9 @@ def process_id(pid: int) -> ProcessId | None:
 
 
 def servers_below(folder: Path) -> list[ProcessId]:
-    """Return the fronts and workers whose argument is `folder` or a folder in it.
+    """Return the fronts and workers that serve files in a folder.
 
-    No saved state needs to name them.
+    This function finds processes by their command lines, so it works without any saved state.
     """
     entries = [entry for entry in _PROC.iterdir() if entry.name.isdigit()]
     found = [process_id(int(entry.name)) for entry in entries if _serves(entry, folder)]
@@ -73,13 +79,16 @@ def servers_below(folder: Path) -> list[ProcessId]:
 
 
 def processes_below(folder: Path) -> list[ProcessId]:
-    """Return these servers, and the processes that their scoring scripts have started."""
+    """Return the fronts and workers that serve files in a folder, and all their child processes.
+
+    The child processes are the processes that scoring scripts have started.
+    """
     started = find_processes(lambda path: Path(path).is_relative_to(folder), _MARKER)
     return list({*servers_below(folder), *filter(None, map(process_id, started))})
 
 
 def kill_processes_below(folder: Path) -> None:
-    """Kill all these processes, also those that start in the meantime.
+    """Kill all processes that `processes_below` returns, including processes that start meanwhile.
 
     Raises:
         EndpointError: A process does not end, or belongs to another user.
@@ -93,14 +102,19 @@ def _serves(entry: Path, folder: Path) -> bool:
         arguments = (entry / "cmdline").read_bytes().split(b"\0")
     except OSError:
         return False
-    # A front runs `mnist_exp.serving`, a worker a module of this package.
+    # The command line of a front or a worker is `python -P -m MODULE FOLDER ...`. The module is the
+    # package itself or a module of the package.
     if not any(argument.startswith(SERVER_MODULE.encode()) for argument in arguments[:4]):
         return False
     return any(Path(os.fsdecode(argument)).is_relative_to(folder) for argument in arguments[4:5])
 
 
 def end_processes(processes: Iterable[ProcessId], grace_s: float) -> None:
-    """Terminate the processes, kill those that still run after `grace_s`, and wait for all.
+    """Terminate processes, and wait until all have ended.
+
+    Args:
+        processes: The processes.
+        grace_s: Seconds after which a process that still runs is killed.
 
     Raises:
         EndpointError: A process does not end, or belongs to another user.
@@ -116,7 +130,8 @@ def end_processes(processes: Iterable[ProcessId], grace_s: float) -> None:
         if stuck := _wait(running, _KILL_S):
             pids = ", ".join(str(process.pid) for process in stuck)
             raise EndpointError(
-                f"endpoint: process {pids} must end, but still runs after SIGKILL; see `ps {pids}`"
+                f"endpoint: these processes must end, but still run after SIGKILL: {pids}; "
+                f"inspect the processes with: ps {pids}"
             )
 
 
@@ -126,7 +141,8 @@ def _pidfd(process: ProcessId, stack: ExitStack) -> int | None:
     except ProcessLookupError:
         return None
     stack.callback(os.close, handle)
-    # Check the identity after opening: from then on the handle stays with this process.
+    # Check the identity after the pidfd is open, because an open pidfd always refers to the same
+    # process.
     return handle if process.is_alive else None
 
 
@@ -137,16 +153,17 @@ def _signal(handles: dict[ProcessId, int], number: signal.Signals) -> None:
                 signal.pidfd_send_signal(handle, number)
         except PermissionError as error:
             raise EndpointError(
-                f"endpoint: process {process.pid} belongs to another user; end it as this user"
+                f"endpoint: process {process.pid} belongs to another user; "
+                "let this user end the process"
             ) from error
 
 
 def _wait(handles: dict[ProcessId, int], seconds: float) -> dict[ProcessId, int]:
-    """Wait until all processes have ended, and return those that still run after `seconds`."""
+    """Wait until all processes have ended or the time is over. Return the running processes."""
     running = dict(handles)
     deadline = time.monotonic() + seconds
     while running:
-        # select() cannot take descriptors above 1023, poll() can.
+        # Use poll(), because select() does not support file descriptors above 1023.
         poll = select.poll()
         for handle in running.values():
             poll.register(handle, select.POLLIN)

@@ -1,4 +1,4 @@
-"""The files of a revision, in the layout of Azure ML's inference container."""
+"""Writes the files of a revision, with the same folders as in Azure ML's inference container."""
 
 import hashlib
 import json
@@ -18,7 +18,7 @@ from mnist_exp.specs import DeploymentSpec
 from mnist_exp.workspaces.local.jobs.environment import INHERITED
 
 _MODELS_FOLDER = "azureml-models"
-#: Pattern of a model's name and version, which become names of folders.
+#: Pattern of a model's name and version. Both become names of folders.
 _ASSET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -28,7 +28,8 @@ class ModelFiles:
 
     Attributes:
         path: The artifact root: the file or folder that was registered.
-        type: Azure ML's type: custom_model, or mlflow_model, which needs no scoring script.
+        type: Azure ML's type of the model: custom_model or mlflow_model. A model of the type
+            mlflow_model needs no scoring script.
     """
 
     path: Path
@@ -38,26 +39,26 @@ class ModelFiles:
 
     @property
     def reference(self) -> str:
-        """The reference `name:version`."""
+        """The model's name and version, as `name:version`."""
         return f"{self.name}:{self.version}"
 
     def folder(self, revision: Path) -> Path:
-        """Return the value of AZUREML_MODEL_DIR: the folder that contains the artifact root."""
+        """Return the folder that contains the artifact root: the value of AZUREML_MODEL_DIR."""
         return revision / _MODELS_FOLDER / self.name / self.version
 
 
 def stage_revision(
     revision: Path, spec: DeploymentSpec, model: ModelFiles, leave_out: Path | None = None
 ) -> None:
-    """Copy code and model into a revision's folder, and write the workers' settings.
+    """Copy the code and the model into a revision's folder, and write the workers' settings.
 
-    The copies protect the deployment from later changes of the originals.
+    Later changes of the original files do not affect the copies.
 
     Args:
         revision: The revision's folder.
         spec: The deployment.
         model: The model's files.
-        leave_out: A folder whose files are not part of the code: the outputs folder.
+        leave_out: The outputs folder. Its files are not copied with the code.
 
     Raises:
         ConfigError: The code does not contain the scoring script.
@@ -87,9 +88,9 @@ def stage_revision(
 
 
 def worker_variables(spec: DeploymentSpec, model: ModelFiles, revision: Path) -> dict[str, str]:
-    """Return all environment variables of a worker. A worker inherits no others.
+    """Return all environment variables of a worker. A worker inherits no other variables.
 
-    The names are Azure ML's:
+    The variables have the same names as on Azure ML:
     https://learn.microsoft.com/azure/machine-learning/how-to-deploy-online-endpoints
     """
     inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
@@ -97,11 +98,12 @@ def worker_variables(spec: DeploymentSpec, model: ModelFiles, revision: Path) ->
     return {
         **inherited,
         "PATH": programs,
-        # Log lines appear at once, and may contain non-ASCII text.
+        # Write log lines immediately, and allow non-ASCII text in log lines.
         "PYTHONUNBUFFERED": "1",
         "PYTHONIOENCODING": "utf-8",
-        # With one linear-algebra thread per core, small requests wait for each other: at 30 digits
-        # a request, one thread answers three times as many requests. Users can set another value.
+        # Use one thread for linear algebra. With one thread per core, small requests would wait for
+        # each other. For requests with 30 digits, one thread answers three times more requests per
+        # second. Users can set another value.
         "OMP_NUM_THREADS": "1",
         "MLFLOW_DISABLE_TELEMETRY": "true",
         **spec.environment_variables,
@@ -112,7 +114,10 @@ def worker_variables(spec: DeploymentSpec, model: ModelFiles, revision: Path) ->
 
 
 def fingerprint(spec: DeploymentSpec, model: ModelFiles, leave_out: Path | None = None) -> str:
-    """Return a hash of code, model and settings. Equal hashes need no new revision."""
+    """Return a hash of code, model and settings.
+
+    If the hash is equal to the hash of the running revision, no new revision is necessary.
+    """
     has_code = spec.code and spec.scoring_script
     code = snapshot_hash(Path(spec.code or ""), leave_out) if has_code else ""
     parts = [
@@ -136,9 +141,9 @@ def _check_mlflow(model: ModelFiles) -> None:
     if model.type != "mlflow_model":
         raise ConfigError(
             [
-                "endpoint.deployment.scoring_script: must name a script; only a model that is "
-                f"registered with registration.type=mlflow_model needs none, and {model.reference} "
-                f"is a {model.type}"
+                "endpoint.deployment.scoring_script: must name a script, because model "
+                f"{model.reference} has type {model.type}; set endpoint.deployment.scoring_script, "
+                "or register the model with registration.type=mlflow_model"
             ]
         )
 
@@ -165,10 +170,11 @@ def _copy_model(model: ModelFiles, target: Path) -> None:
             raise ConfigError(
                 [
                     f"registration.{key}: must be letters, digits, dots, hyphens and underscores "
-                    f"to be deployed, got {value!r}; register the model under another {key}"
+                    f"if the model is deployed, got {value!r}; register the model with another "
+                    f"{key}"
                 ]
             )
-    # abspath keeps links: the artifact keeps the name under which it was registered.
+    # Do not resolve links. The copy then has the name under which the artifact was registered.
     source = Path(os.path.abspath(model.path))  # noqa: PTH100
     target.mkdir(parents=True)
     if source.is_dir():
@@ -183,6 +189,6 @@ def _copy_model(model: ModelFiles, target: Path) -> None:
 
 
 def _make_removable(folder: Path) -> None:
-    """Make the folders of a copy writable: nobody could delete the copy of a read-only source."""
+    """Make the folders of a copy writable. Otherwise a copy of read-only folders is undeletable."""
     for parent, _, _ in os.walk(folder):
         Path(parent).chmod(0o755)

@@ -1,4 +1,7 @@
-"""The state of endpoints in files. Each file is written whole or not at all."""
+"""Saves the state of endpoints in files, and loads the state.
+
+If a command is killed while it writes a file, the file keeps its previous content.
+"""
 
 import fcntl
 import json
@@ -32,7 +35,7 @@ from mnist_exp.workspaces.local.endpoints.server_processes import ProcessId
 
 T = TypeVar("T")
 
-#: Random bytes of a key, which then has 64 characters.
+#: Number of random bytes of a key. As text, a key has 64 characters.
 _KEY_BYTES = 48
 
 
@@ -47,13 +50,16 @@ class ProvisioningState(StrEnum):
 
 @dataclass(frozen=True)
 class DeploymentState:
-    """`deployment.json`: the revision that serves, or why none does.
+    """The content of `deployment.json`: the revision that serves, or the revision that failed.
 
     Attributes:
+        name: The deployment's name.
         provisioning_state: Succeeded or Failed.
         model: The model, as `name:version`.
-        revision: The revision's number, which names its folder in `revisions`.
-        why: Why `provisioning_state` is Failed.
+        revision: The revision's number. The revision's folder in `revisions` has the same name.
+        instance_count: The number of workers.
+        request_timeout_ms: The time limit of a request in milliseconds.
+        why: The reason if `provisioning_state` is Failed; otherwise empty.
         fingerprint: A hash of the revision's code, model and settings.
     """
 
@@ -73,7 +79,7 @@ class DeploymentState:
 
 
 class DeploymentFolder:
-    """One deployment's files.
+    """The files of one deployment.
 
     Args:
         path: `<endpoint>/deployments/<name>`.
@@ -85,15 +91,15 @@ class DeploymentFolder:
         self._claim_file = path / "deploying.json"
 
     def load(self) -> DeploymentState | None:
-        """Return the saved state, None before the first revision is deployed or has failed."""
+        """Return the saved state; None until the first revision is deployed or has failed."""
         return _load(self.state_file, lambda raw: DeploymentState(**raw))
 
     def save(self, saved: DeploymentState) -> None:
-        """Write the saved state. The front serves the revision that the saved state names."""
+        """Save the deployment's state. The front serves the revision that the saved state names."""
         write_json(self.state_file, asdict(saved))
 
     def failure(self, number: int) -> str:
-        """Return why the front gave up a revision; empty if the front did not."""
+        """Return why the front gave up a revision; empty if the front has not given it up."""
         raw = _load(self.path / FAILURE_FILE, dict)
         return str(raw["why"]) if raw and raw.get("revision") == number else ""
 
@@ -112,7 +118,11 @@ class DeploymentFolder:
 
     @contextmanager
     def claimed(self, deployer: ProcessId) -> Iterator[None]:
-        """Note, for the duration of the context, that a command creates a revision."""
+        """Save the identity of the command that creates a revision, as long as the context lasts.
+
+        Args:
+            deployer: The identity of the command's process.
+        """
         write_json(self._claim_file, asdict(deployer))
         try:
             yield
@@ -121,13 +131,13 @@ class DeploymentFolder:
 
     @property
     def is_claimed(self) -> bool:
-        """Whether a running command creates a revision."""
+        """Whether a running command is creating a revision."""
         deployer = _load(self._claim_file, lambda raw: ProcessId(**raw))
         return deployer is not None and deployer.is_alive
 
 
 class EndpointFolder:
-    """One endpoint's files.
+    """The files of one endpoint.
 
     Args:
         path: `<root>/<name>`.
@@ -141,26 +151,26 @@ class EndpointFolder:
         self._deployments = path / DEPLOYMENTS_FOLDER
 
     def load(self) -> EndpointState | None:
-        """Return the saved state, None if the endpoint does not exist."""
+        """Return the saved state; None if the endpoint does not exist."""
         return _load(self.state_file, lambda raw: EndpointState(**raw))
 
     def save(self, saved: EndpointState) -> None:
-        """Write the saved state, and create keys if the endpoint has none."""
+        """Save the endpoint's state. Create keys if the endpoint has no keys."""
         if not self.keys_file.exists():
             self._save_keys(Credentials(_new_key(), _new_key()))
         write_json(self.state_file, asdict(saved))
 
     def keys(self) -> Credentials:
-        """Return the keys and the token; renew the token when half its lifetime is over.
+        """Return the keys and the token. Renew the token if half of its lifetime is over.
 
         Raises:
-            NotFoundError: Somebody deleted the file.
+            NotFoundError: The file was deleted.
         """
         keys = _load(self.keys_file, lambda raw: Credentials(**raw))
         if keys is None:
             raise NotFoundError(
-                f"{self.keys_file}: must exist, but was deleted; "
-                "delete the endpoint and create it again"
+                f"{self.keys_file}: must exist, but the file was deleted; "
+                "delete the endpoint and create the endpoint again"
             )
         saved = self.load()
         if saved is None or saved.auth_mode != AML_TOKEN:
@@ -185,28 +195,28 @@ class EndpointFolder:
         return renewed
 
     def _save_keys(self, keys: Credentials) -> None:
-        # Leave out the token's fields if there is no token.
+        # Omit the token's fields if there is no token.
         known = {name: value for name, value in asdict(keys).items() if value}
         write_json(self.keys_file, known, 0o600)
 
     def front(self) -> ProcessId | None:
-        """Return the identity of the front process, None if the front does not run."""
+        """Return the identity of the front process; None if the front does not run."""
         process = _load(self.path / FRONT_FILE, lambda raw: ProcessId(**raw))
         return process if process is not None and process.is_alive else None
 
     def deployment(self, name: str) -> DeploymentFolder:
-        """Return a deployment's folder, whether it exists or not."""
+        """Return a deployment's folder. The folder may be missing."""
         return DeploymentFolder(self._deployments / name)
 
     def deployments(self) -> list[str]:
-        """Return the names of all deployments, including those that never got ready."""
+        """Return the names of all deployments, including deployments that never got ready."""
         if not self._deployments.is_dir():
             return []
         return sorted(path.name for path in self._deployments.iterdir())
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep other commands from changing the endpoint.
+        """Lock the endpoint, so that no other command can change the endpoint.
 
         If this process is killed, the kernel releases the lock.
 
@@ -226,7 +236,7 @@ class EndpointFolder:
 
     @contextmanager
     def starting(self) -> Iterator[None]:
-        """Let only one command at a time start the front; other commands wait."""
+        """Wait until no other command is starting the front, and make other commands wait."""
         with (self.path / ".starting").open("a") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
@@ -234,10 +244,10 @@ class EndpointFolder:
 
 @contextmanager
 def outputs_errors(where: Path) -> Iterator[None]:
-    """Turn errors of the file system into an error that names the file and a remedy.
+    """Convert errors of the file system to an error that names the file and a remedy.
 
     Args:
-        where: The path to name if the error itself names no file.
+        where: The path for the message if the error of the file system contains no path.
 
     Raises:
         OutputsError: A file could not be written or read.
@@ -246,8 +256,9 @@ def outputs_errors(where: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise OutputsError(
-            f"{error.filename or where}: must be writable ({error.strerror or error}); "
-            "free some space, or move everything with outputs_dir="
+            f"{error.filename or where}: must be readable and writable "
+            f"({error.strerror or error}); free space or fix the permissions, or choose another "
+            "folder with outputs_dir=DIR"
         ) from error
 
 
@@ -261,8 +272,8 @@ def _load(path: Path, build: Callable[[dict[str, Any]], T]) -> T | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (ValueError, TypeError, KeyError) as error:
-        # Do not quote the content: the file may contain the keys.
+        # The message must not contain the content of the file, because the file may contain keys.
         raise NotFoundError(
-            f"{path}: must be unchanged since mnist-exp wrote it, but reading it raised "
-            f"{type(error).__name__}; delete the endpoint and deploy again"
+            f"{path}: must be unchanged since mnist-exp wrote the file, but the file is damaged "
+            f"({type(error).__name__}); delete the endpoint and deploy again"
         ) from None

@@ -1,15 +1,16 @@
-"""Orphan processes of jobs: those that outlived their supervisor.
+"""Finds and ends orphan processes of jobs: processes that outlived their supervisor.
 
-A supervisor kills all processes of its job, but a supervisor can itself be killed. The processes it
-leaves are then found by an environment variable that names the job's working folder. Every process
-of a job inherits this variable.
+A supervisor kills all processes of its job, but a supervisor can itself be killed. A later command
+then finds the job's remaining processes by an environment variable. The variable contains the path
+of the job's working folder, and every process of the job inherits the variable.
 
-Two limits:
+This search has two limits:
 
-- A fork keeps the environment of the process that it was forked from until it starts another
-  program. What a forked trial has only forked therefore belongs to the sweep, not to the trial.
-- A process that has cleared its environment is not found. While a supervisor lives, it finds these
-  processes too (see `mnist_exp/orphans.py`).
+- The kernel shows only the environment with which a program was started. A fork that starts no
+  other program therefore still shows the environment of the sweep's fork server. The search counts
+  such processes as processes of the sweep, not as processes of the trial.
+- The search does not find a process that has cleared its environment. A running supervisor also
+  finds these processes (see `mnist_exp/orphans.py`).
 """
 
 import contextlib
@@ -19,24 +20,30 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-#: The variable, named as on Azure ML, that holds a job's working folder.
+#: The environment variable that contains the path of a job's working folder. Azure ML uses the same
+#: name.
 MARKER = "AZUREML_CR_EXECUTION_WORKING_DIR_PATH"
 #: Seconds between two searches.
 _LOOK_S = 0.05
 #: Seconds between SIGTERM and SIGKILL.
 _GRACE_S = 12.0
 
-#: A test whether the process with this value of the variable is one of those to find.
+#: A function that returns whether a process belongs to a job or a sweep. Its argument is the value
+#: of the environment variable in the process.
 _Belongs = Callable[[str], bool]
 
 
 def of_job(work: Path) -> _Belongs:
-    """Return a test for the processes of the job with this working folder."""
+    """Return a function that selects the processes of the job with this working folder."""
     return str(work).__eq__
 
 
 def of_sweep(folder: Path) -> _Belongs:
-    """Return a test for the processes of a sweep and of its trials, given the sweep's folder."""
+    """Return a function that selects the processes of a sweep and of the sweep's trials.
+
+    Args:
+        folder: The sweep's folder.
+    """
 
     def belongs(path: str) -> bool:
         if path == str(folder):
@@ -48,7 +55,12 @@ def of_sweep(folder: Path) -> _Belongs:
 
 
 def end_orphans(belongs: _Belongs, grace_s: float = _GRACE_S) -> None:
-    """Terminate the processes that belong, kill the others after `grace_s`, wait for all."""
+    """Terminate processes and wait until all have ended.
+
+    Args:
+        belongs: The function that selects the processes.
+        grace_s: Seconds after which a process that still runs is killed.
+    """
     found = find_processes(belongs)
     deadline = time.monotonic() + grace_s
     _send(found, signal.SIGTERM)
@@ -60,9 +72,14 @@ def end_orphans(belongs: _Belongs, grace_s: float = _GRACE_S) -> None:
 
 
 def find_processes(belongs: _Belongs, variable: str = MARKER) -> list[int]:
-    """Return the ids of the processes whose value of a variable belongs.
+    """Return the ids of the processes that `belongs` selects.
 
-    This process is never among them. Processes of other users are not found: they cannot be read.
+    The result never contains this process or processes of other users. The environment of other
+    users' processes cannot be read.
+
+    Args:
+        belongs: The function that selects the processes by the value of the variable.
+        variable: The name of the environment variable.
     """
     mark = f"{variable}=".encode()
     return [
@@ -73,19 +90,19 @@ def find_processes(belongs: _Belongs, variable: str = MARKER) -> list[int]:
             for entry in entries
             if entry.startswith(mark)
         )
-        # A job may itself have started this process.
+        # This process may itself be a process of a job.
         and process != os.getpid()
     ]
 
 
 def belongs_to_job(process: int, work: Path) -> bool:
-    """Return whether a process was started with a job's working folder in its environment."""
+    """Return whether a process was started with the path of a job's folder in its environment."""
     return os.fsencode(f"{MARKER}={work}") in _environment(process)
 
 
 def _environment(process: int) -> list[bytes]:
-    """Return the entries `NAME=value` that a process was started with."""
-    # A process of another user cannot be read; a process that nobody has reaped has no environment.
+    """Return the environment variables of a process at its start, each as `NAME=value`."""
+    # Reading fails if the process belongs to another user, has ended, or is a zombie.
     with contextlib.suppress(OSError):
         return Path(f"/proc/{process}/environ").read_bytes().split(b"\0")
     return []

@@ -1,4 +1,4 @@
-"""One process of a job: started under a supervisor, polled, terminated."""
+"""One process of a job: starts a command under a supervisor, and terminates the command."""
 
 import contextlib
 import os
@@ -11,21 +11,21 @@ from pathlib import Path
 from mnist_exp.workspaces.local.processes import supervisor
 from mnist_exp.workspaces.local.processes.job_orphans import end_orphans, of_job
 
-#: Seconds between SIGTERM and SIGKILL, in which a job can save its state.
+#: Seconds between SIGTERM and SIGKILL. In this time a job can save its state.
 GRACE_S = 10.0
 
-#: Name of the file beside a job's working folder that keeps the exit code. A command that was
-#: terminated has no such file.
+#: Name of the file with the exit code, beside the job's working folder. If the command was
+#: terminated, the file does not exist.
 EXIT_CODE_NAME = "exit_code"
 
 
 class JobProcess:
-    """A running command.
+    """A command that runs under a supervisor.
 
     Args:
         command: A bash command line.
         folder: The working directory.
-        environment: All environment variables: the command inherits no others.
+        environment: All environment variables. The command inherits no other variables.
         log: The file to which standard output and error are appended.
         grace_s: Seconds between SIGTERM and SIGKILL.
     """
@@ -40,8 +40,9 @@ class JobProcess:
     ) -> None:
         self._folder = folder
         log.parent.mkdir(parents=True, exist_ok=True)
-        # -I keeps the job's folder and its PYTHON* variables away from the supervisor. -S saves the
-        # time that Python takes to find installed packages.
+        # With the option -I, the supervisor does not import modules from the job's folder and
+        # ignores the job's PYTHON* variables. The option -S makes the start faster, because Python
+        # does not search for installed packages.
         arguments = [sys.executable, "-I", "-S", supervisor.__file__, str(grace_s)]
         arguments += [str(folder.parent / EXIT_CODE_NAME)]
         with log.open("ab") as output:
@@ -52,12 +53,13 @@ class JobProcess:
                 stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                # Ctrl-C at the terminal then reaches only this program, which terminates its jobs
-                # in order.
+                # Ctrl-C at the terminal must reach only this program. This program then terminates
+                # the job.
                 start_new_session=True,
             )
 
-        #: A pidfd, readable when the process has ended; None where the kernel has no pidfds.
+        #: A pidfd, which becomes readable when the process ends. None if the kernel does not
+        #: support pidfds.
         self.handle: int | None = None
         with contextlib.suppress(OSError):
             self.handle = os.pidfd_open(self._process.pid)
@@ -69,21 +71,24 @@ class JobProcess:
 
     @property
     def is_lost(self) -> bool:
-        """Whether the supervisor was killed, and the command with it."""
-        # Only SIGKILL counts. SIGTERM from `terminate` can end a supervisor that has no handler
-        # yet, and this is no loss.
+        """Whether the supervisor was killed. The kernel then kills the command too."""
+        # Count only SIGKILL. If `terminate` sends SIGTERM before the supervisor has installed its
+        # handler, SIGTERM ends the supervisor, but the command ends as intended.
         return self._process.poll() == -signal.SIGKILL
 
     def poll(self) -> int | None:
-        """Return the exit code, None while the command runs; 128 + n if signal n ended it."""
+        """Return the exit code; None while the command runs.
+
+        If a signal ended the command, the exit code is 128 plus the number of the signal.
+        """
         code = self._process.poll()
         return None if code is None else self._ended(code)
 
     def wait(self, timeout_s: float | None = None) -> int:
-        """Wait for the end and return the exit code.
+        """Wait until the command has ended, and return the exit code.
 
         Raises:
-            subprocess.TimeoutExpired: The command still runs.
+            subprocess.TimeoutExpired: The command still runs after `timeout_s` seconds.
         """
         return self._ended(self._process.wait(timeout=timeout_s))
 
@@ -93,7 +98,7 @@ class JobProcess:
             self._process.terminate()
 
     def close(self) -> None:
-        """Terminate the command if it still runs, and wait for its end."""
+        """Terminate the command if it still runs, and wait until the command has ended."""
         self.terminate()
         self.wait()
         if self._process.stdin is not None:
@@ -105,6 +110,7 @@ class JobProcess:
     def _ended(self, code: int) -> int:
         if code >= 0:
             return code
-        # A signal ended the supervisor, so nobody has killed the job's remaining processes.
+        # A signal ended the supervisor, so the supervisor has not killed the job's remaining
+        # processes.
         end_orphans(of_job(self._folder), grace_s=0)
         return supervisor.EXIT_BY_SIGNAL - code

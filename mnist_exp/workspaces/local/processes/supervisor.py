@@ -1,23 +1,25 @@
 """Supervisor of one job: runs the job's command, and kills all processes that the command started.
 
-`job_process.py` starts this file as a script. It imports only the standard library and
-`mnist_exp.orphans`, so that it starts in milliseconds.
+`job_process.py` starts this file as a script. This file imports only the standard library and
+`mnist_exp.orphans`, so that the supervisor starts in milliseconds.
 
-The command ends in one of four ways:
+    python supervisor.py GRACE_SECONDS EXIT_FILE PROGRAM [ARGUMENT ...]
 
-- By itself. EXIT_FILE then gets its exit code, so that a later command does not run it again.
-- The supervisor gets SIGTERM, SIGINT or SIGHUP. It sends SIGTERM to the command's process group,
-  waits for the whole group until the grace period is over, and sends SIGKILL.
-- The process that started the supervisor ends, even by SIGKILL. The supervisor's standard input is
-  a pipe from this process, to which nobody writes. When the pipe closes, the supervisor acts as
+The command can end for four reasons:
+
+- The command exits, or a signal that the supervisor did not send ends the command. The supervisor
+  then writes the exit code to EXIT_FILE, so that a resumed job does not run the command again.
+- The supervisor receives SIGTERM, SIGINT or SIGHUP. The supervisor then sends SIGTERM to the
+  command's process group, and waits for all processes of the group until the grace period is over.
+  At the end, the supervisor sends SIGKILL.
+- The process that started the supervisor ends, for any reason. The supervisor's standard input is a
+  pipe from this process, and the pipe carries no data. When the pipe closes, the supervisor acts as
   after SIGTERM.
 - The supervisor itself is killed. The kernel then kills the command.
 
-At the end the supervisor also kills the processes that have left the command's group, for example
-for a session of their own: a node of Azure ML also ends with its job. It exits with the command's
-exit code, or with 128 plus the number of the signal that ended the command.
-
-    python supervisor.py GRACE_SECONDS EXIT_FILE PROGRAM [ARGUMENT ...]
+Finally, the supervisor kills the processes that have left the command's process group. On Azure ML,
+such processes also end with the job. The supervisor exits with the command's exit code. If a signal
+ended the command, the exit code is 128 plus the number of the signal.
 """
 
 import contextlib
@@ -31,11 +33,13 @@ import time
 from pathlib import Path
 
 if not __package__:
-    # Run as a file by `python -S`, which finds no installed packages but starts in half the time.
+    # This file runs as a script with `python -S`. The option -S halves the start time, but Python
+    # then does not find installed packages.
     sys.path.append(str(Path(__file__).parents[4]))
 
 from mnist_exp.orphans import adopt_orphans, end_children, reap_children
 
+#: Exit code of a process that a signal ended, minus the number of the signal.
 EXIT_BY_SIGNAL = 128
 
 #: https://man7.org/linux/man-pages/man2/PR_SET_PDEATHSIG.2const.html
@@ -46,15 +50,20 @@ LOOK_S = 0.02
 
 
 def main(arguments: list[str]) -> int:
-    """Run the command until it ends, its starter ends, or a signal arrives.
+    """Run the command, and terminate the command if the starter ends or a signal arrives.
+
+    The starter is the process that started this supervisor.
+
+    Args:
+        arguments: The arguments of the script, as in this file's docstring.
 
     Returns:
         The command's exit code.
     """
     grace, exit_file = float(arguments[0]), arguments[1]
     adopt_orphans()
-    # Signals arrive as bytes in this pipe, so that one select() waits for signals and for the end
-    # of standard input.
+    # Python writes a byte into this pipe for each signal. One select() can therefore wait both for
+    # signals and for the end of standard input.
     wakeup_read, wakeup_write = os.pipe()
     os.set_blocking(wakeup_write, False)
     for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -65,7 +74,8 @@ def main(arguments: list[str]) -> int:
         arguments[2:],
         stdin=subprocess.DEVNULL,
         start_new_session=True,
-        # Safe here: this process has one thread, so a fork copies no lock that is held.
+        # preexec_fn is safe here, because this process has only one thread. With more threads, the
+        # child could inherit a locked lock.
         preexec_fn=lambda: libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL),  # noqa: PLW1509
     )
     try:
@@ -75,7 +85,7 @@ def main(arguments: list[str]) -> int:
         else:
             keep_exit_code(Path(exit_file), _exit_code(child))
     finally:
-        # Kill the rest of the command's process group.
+        # Kill the remaining processes of the command's process group.
         with contextlib.suppress(ProcessLookupError):
             os.killpg(child.pid, signal.SIGKILL)
         code = _exit_code(child)
@@ -84,7 +94,10 @@ def main(arguments: list[str]) -> int:
 
 
 def keep_exit_code(path: Path, code: int) -> None:
-    """Write the exit code of a command that ended by itself: the whole file, or no file."""
+    """Write the exit code of a command that was not terminated.
+
+    If this process is killed during the write, the file does not exist.
+    """
     with contextlib.suppress(OSError):
         aside = path.with_suffix(".new")
         aside.write_text(str(code))
@@ -116,13 +129,13 @@ def _terminate(child: subprocess.Popen[bytes], grace: float) -> None:
         os.killpg(child.pid, signal.SIGTERM)
     with contextlib.suppress(subprocess.TimeoutExpired):
         child.wait(timeout=grace)
-    # A shell ends at once, but its children may still be saving their state.
+    # A shell ends immediately, but child processes of the shell may still be saving their state.
     while group_runs(child.pid) and time.monotonic() < deadline:
         time.sleep(LOOK_S)
 
 
 def group_runs(group: int) -> bool:
-    """Return whether a process of this process group runs; a zombie does not."""
+    """Return whether a process of this process group runs. Zombies do not count."""
     for path in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
             state, _, its_group = path.read_text(errors="replace").rpartition(")")[2].split()[:3]

@@ -1,8 +1,8 @@
 """All processes of one job: a single process, or a cluster of workers on 127.0.0.1.
 
-TensorFlow's workers find each other through TF_CONFIG, which has the same content as on Azure ML.
-TensorFlow's gRPC server listens on every address of the machine, although TF_CONFIG names only
-127.0.0.1.
+TensorFlow's workers get each other's addresses from the environment variable TF_CONFIG. The
+variable has the same structure as on Azure ML. TensorFlow's gRPC server listens on every address of
+the machine, although TF_CONFIG contains only 127.0.0.1.
 https://learn.microsoft.com/azure/machine-learning/how-to-train-distributed-gpu
 """
 
@@ -23,36 +23,36 @@ _POLL_S = 0.05
 
 
 class Processes(Protocol):
-    """All processes of a job. They end together."""
+    """All processes of a job. If one process fails, the other processes are terminated."""
 
     @property
     def failed_log(self) -> Path:
-        """The console log that shows why the job failed."""
+        """The console log that shows the reason why the job failed."""
 
     @property
     def loss(self) -> str:
-        """Why the job ended if the job itself did not cause it, otherwise empty."""
+        """The reason why the job ended, if the job itself was not the cause; otherwise empty."""
 
     @property
     def handles(self) -> Sequence[int]:
-        """File descriptors, each readable when its process has ended; may be empty."""
+        """File descriptors that become readable when a process ends; may be empty."""
 
     def poll(self) -> int | None:
-        """Return the job's exit code, None while the job runs."""
+        """Return the job's exit code; None while the job runs."""
 
     def wait(self, timeout_s: float) -> int | None:
-        """Return the exit code as soon as all processes have ended, None after `timeout_s`."""
+        """Return the exit code when all processes have ended, or None after `timeout_s` seconds."""
 
     def terminate(self) -> None:
-        """Send SIGTERM to all, and SIGKILL after the grace period; return without waiting."""
+        """Send SIGTERM to all processes, and SIGKILL after the grace period. Do not wait."""
 
     def close(self) -> None:
-        """Terminate all processes that still run, and wait for their end."""
+        """Terminate all processes that still run, and wait until all have ended."""
 
 
 @dataclass(frozen=True)
 class EndedProcesses:
-    """The processes of a job that ended while no command ran."""
+    """The processes of a job that ended while no `mnist-exp` command ran."""
 
     code: int
     failed_log: Path
@@ -75,13 +75,13 @@ class EndedProcesses:
 
 
 class Workers:
-    """All processes of a job, each under a supervisor of its own.
+    """All processes of a job, with one supervisor for each process.
 
     Args:
-        command: A bash command line, the same for each process.
+        command: The bash command line of all processes.
         folder: The working directory of all processes.
-        environments: The environment variables of each process.
-        logs: The console log of each process.
+        environments: One set of environment variables for each process.
+        logs: One console log for each process.
     """
 
     def __init__(
@@ -99,26 +99,27 @@ class Workers:
         except BaseException:
             self.close()
             raise
-        #: The console log of the first process that failed.
+        #: The console log of the process that failed first. Until a process fails, the first log.
         self.failed_log = logs[0]
         self._code: int | None = None
 
     @property
     def loss(self) -> str:
-        """Why the job ended if the job itself did not cause it, otherwise empty."""
+        """The reason why the job ended, if the job itself was not the cause; otherwise empty."""
         is_lost = any(process.is_lost for process in self._processes)
-        return "its supervisor process was killed" if is_lost else ""
+        return "the job's supervisor process was killed" if is_lost else ""
 
     @property
     def handles(self) -> Sequence[int]:
-        """File descriptors, each readable when its process has ended."""
+        """File descriptors that become readable when a process ends."""
         return [process.handle for process in self._processes if process.handle is not None]
 
     def poll(self) -> int | None:
-        """Return the job's exit code, None while the job runs.
+        """Return the job's exit code; None while a process of the job runs.
 
-        The exit code is that of the first process that fails. The other processes are then
-        terminated, because they would wait forever for the failed process.
+        If a process fails, the other processes are terminated, because the other processes would
+        wait forever for the failed process. The job's exit code is then the exit code of the
+        process that failed first.
         """
         codes = [process.poll() for process in self._processes]
         if self._code is None:
@@ -131,7 +132,7 @@ class Workers:
         return self._code or 0
 
     def wait(self, timeout_s: float) -> int | None:
-        """Return the exit code as soon as all processes have ended, None after `timeout_s`."""
+        """Return the exit code when all processes have ended, or None after `timeout_s` seconds."""
         if len(self._processes) == 1:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._processes[0].wait(timeout_s)
@@ -142,12 +143,12 @@ class Workers:
         return code
 
     def terminate(self) -> None:
-        """Send SIGTERM to all, and SIGKILL after the grace period; return without waiting."""
+        """Send SIGTERM to all processes, and SIGKILL after the grace period. Do not wait."""
         for process in self._processes:
             process.terminate()
 
     def close(self) -> None:
-        """Terminate all processes that still run, and wait for their end."""
+        """Terminate all processes that still run, and wait until all have ended."""
         self.terminate()
         for process in self._processes:
             process.close()

@@ -1,9 +1,9 @@
-"""Trials as forks of a server process that has already imported their libraries.
+"""Trials as forks of a server process that has already imported the trials' libraries.
 
-analysis     reads a command and its script: can a fork run it, which libraries does it import
-client       starts the server, has it run scripts, and receives their exit codes
-server       imports the libraries, forks itself for each trial, and kills what a trial leaves
-rehearsal    makes MLflow's slow first calls in the server
-script       runs a script in a fork as `python SCRIPT` would
-script_exit  ends the fork as Python's own exit would, but faster
+analysis     finds out whether a fork can run a command, and which libraries the script imports
+client       starts the server, sends scripts to the server, and receives the scripts' exit codes
+server       imports the libraries, forks for each trial, and kills orphan processes of trials
+rehearsal    makes MLflow's slow first calls in the server, before the first fork
+script       runs a script in a fork in the same way as `python SCRIPT`
+script_exit  ends a fork in the same way as Python's own exit, but faster
 """

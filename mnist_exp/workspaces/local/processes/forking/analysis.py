@@ -1,6 +1,7 @@
-"""Reads a trial's command and script without running them.
+"""Reads a trial's command and script without running the script.
 
-The answers: can a fork run the command, and which installed libraries will its script import.
+The analysis finds out whether a fork can run the command, and which installed libraries the script
+imports.
 """
 
 import ast
@@ -10,37 +11,43 @@ from collections.abc import Iterator, Mapping, Sequence
 from importlib.machinery import all_suffixes
 from pathlib import Path
 
-#: Text that a shell and `shlex.split` read the same way, outside single quotes.
+#: Characters outside single quotes that a shell and `shlex.split` interpret in the same way.
 _PLAIN = re.compile(r"[\w@%+=:,./\-\s]*", re.ASCII)
 _QUOTED = re.compile(r"'[^']*'")
-#: Prefix of the variables that Python reads at its start, before any code of ours runs.
+#: Prefix of the environment variables that Python reads when Python starts. A fork does not start
+#: Python again, so such variables have no effect in a fork.
 _EARLY = "PYTHON"
-#: Variables with this prefix that do not change what a fork does.
+#: Variables with this prefix that a fork may ignore.
 _HARMLESS = frozenset({"PYTHONUNBUFFERED", "PYTHONIOENCODING", "PYTHONHASHSEED"})
 
 #: Libraries that are slow to import and safe to fork after the import.
 _SLOW = ("numpy", "pandas", "scipy", "sklearn", "torch", "keras", "tensorflow")
-#: Modules that MLflow would otherwise import at its first call.
+#: Modules of MLflow that the server imports, in the notation of `server.py`. MLflow would otherwise
+#: import these modules at the first call in each fork.
 _TRACKING = (
     "mlflow",
     "mlflow.tracking.fluent",
     "mnist_exp.workspaces.local.processes.forking.rehearsal:rehearse",
 )
 _KERAS = "keras"
-#: MLflow's plugin for Azure. MLflow loads it if it is installed; a store on this machine does not
-#: use it.
+#: MLflow's plugin for Azure. MLflow always loads the plugin if the plugin is installed. A store on
+#: this machine does not use the plugin.
 _AZURE, _PLUGIN = "azureml", "azureml.mlflow"
 
 
 def python_call(command: str, environment: Mapping[str, str]) -> list[str] | None:
     """Return the script and its arguments if the command is `python SCRIPT.py ...`, else None.
 
-    None means that a fork cannot run the command: it starts another program, it gives options to
-    Python, it needs a shell, or a variable changes how Python starts.
+    None means that a fork cannot run the command. There are four possible reasons:
+
+    - The command starts another program than Python.
+    - The command passes options to Python.
+    - The command needs a shell.
+    - An environment variable changes how Python starts.
     """
     if any(name.startswith(_EARLY) and name not in _HARMLESS for name in environment):
         return None
-    # shlex.quote writes a single quote within a word as '"'"'.
+    # `shlex.quote` writes a single quote within a word as '"'"'. Remove these sequences first.
     bare = _QUOTED.sub("", command.replace('"\'"', ""))
     if not _PLAIN.fullmatch(bare) or "\n" in bare:
         return None
@@ -51,10 +58,11 @@ def python_call(command: str, environment: Mapping[str, str]) -> list[str] | Non
 
 
 def own_modules(folder: Path) -> set[str]:
-    """Return the names that Python imports from a folder rather than from an installed library.
+    """Return the names of the modules and packages in a folder.
 
-    These are the folder's modules and packages. A folder without an `__init__` module is not a
-    package here: Python takes it for a namespace package only if no installed library has its name.
+    Python imports these names from the folder, even if an installed library has the same name. A
+    subfolder without an `__init__` module does not count. Such a subfolder is a namespace package,
+    and Python prefers an installed library to a namespace package of the same name.
     https://docs.python.org/3/reference/import.html
     """
     paths = folder.iterdir() if folder.is_dir() else ()
@@ -62,13 +70,13 @@ def own_modules(folder: Path) -> set[str]:
 
 
 def _module_name(path: Path) -> str | None:
-    """Return the name under which a file or folder is imported, None if it cannot be imported."""
+    """Return the name under which Python imports a path; None if Python cannot import the path."""
     if path.is_dir():
         is_package = any((path / f"__init__{suffix}").is_file() for suffix in all_suffixes())
         return path.name if is_package else None
     stems = [path.name.removesuffix(end) for end in all_suffixes() if path.name.endswith(end)]
-    # Several suffixes fit `numpy.abi3.so`; the shortest stem is the name. A dot in a name cannot be
-    # imported.
+    # Two suffixes fit `numpy.abi3.so`: `.so` and `.abi3.so`. The shortest stem is the module's
+    # name. A module whose name contains a dot cannot be imported.
     stem = min(stems, key=len, default="")
     return stem if stem.isidentifier() else None
 
@@ -76,12 +84,13 @@ def _module_name(path: Path) -> str | None:
 def libraries_of(code: Path, script: str) -> list[str]:
     """Return the modules that the fork server imports, in the notation of `server.py`.
 
-    The script's imports count at the top and inside its functions. In the modules beside the
-    script, only imports at the top count. MLflow is an exception: an import anywhere counts,
-    because a trial that logs will need MLflow.
+    In the script, imports at the top and inside functions count. In the modules beside the script,
+    only imports at the top count. MLflow is an exception: an import anywhere counts, because a
+    trial that logs will need MLflow.
 
-    TensorFlow is imported without Keras, which takes as long again, unless a module uses Keras.
-    MLflow is imported without its plugin for Azure, unless a module uses this plugin.
+    TensorFlow is imported without Keras, unless a module uses Keras. Importing Keras would double
+    the import time. MLflow is imported without its plugin for Azure, unless a module uses this
+    plugin.
 
     Args:
         code: The folder that the job runs in.
@@ -101,12 +110,12 @@ def libraries_of(code: Path, script: str) -> list[str]:
 
 
 class _Libraries:
-    """The libraries that a script imports, also through the modules beside it.
+    """The libraries that a script and the modules beside the script import.
 
     Args:
         code: The folder that the job runs in.
         script: The script's path, relative to `code`.
-        late: Whether imports inside the functions of those modules count.
+        late: Whether imports inside the functions of the modules beside the script count.
     """
 
     def __init__(self, code: Path, script: Path, *, late: bool = False) -> None:
@@ -118,14 +127,19 @@ class _Libraries:
         self._seen: set[Path] = set()
 
     def follow(self, path: Path, *, late: bool = False) -> None:
-        """Add the libraries that a module imports; with `late`, inside its functions too."""
+        """Add the libraries that a module imports.
+
+        Args:
+            path: The module's file, relative to the job's folder.
+            late: Whether imports inside the module's functions count.
+        """
         if path in self._seen:
             return
         self._seen.add(path)
         try:
             tree = ast.parse((self._code / path).read_bytes())
         except (OSError, SyntaxError, ValueError):
-            # Python reports this fault when the trial runs.
+            # Ignore an unreadable module. Python reports the fault when the trial runs.
             return
         for name in _imports(tree, path.parent.relative_to(self._folder).parts, late=late):
             self.names.add(name.partition(".")[0])
@@ -137,7 +151,7 @@ class _Libraries:
                 self.names.add(_AZURE)
 
     def _follow_own(self, name: str) -> None:
-        """Follow an imported name to the files of the code folder that Python would load for it."""
+        """Follow an imported name to the modules beside the script that have this name."""
         folder = self._folder
         for part in name.split("."):
             self.follow(folder / f"{part}.py", late=self._late)
@@ -146,7 +160,13 @@ class _Libraries:
 
 
 def _imports(tree: ast.Module, package: Sequence[str], *, late: bool) -> Iterator[str]:
-    """Yield the absolute name of each import in a module of `package`."""
+    """Yield the absolute name of each import in a module.
+
+    Args:
+        tree: The syntax tree of the module.
+        package: The names of the packages that contain the module, outermost first.
+        late: Whether imports inside functions count.
+    """
     nodes: list[ast.AST] = list(tree.body)
     while nodes:
         node = nodes.pop()
@@ -155,7 +175,7 @@ def _imports(tree: ast.Module, package: Sequence[str], *, late: bool) -> Iterato
         elif isinstance(node, ast.ImportFrom):
             above = package[: len(package) - node.level + 1] if node.level else ()
             module = [*above, *([node.module] if node.module else [])]
-            # An imported name may itself be a module of a package.
+            # The imported object may be a submodule, so yield the full name.
             yield from (".".join([*module, alias.name]) for alias in node.names)
             if any(alias.name == _KERAS for alias in node.names):
                 yield _KERAS

@@ -1,4 +1,4 @@
-"""The client of the fork server: starts it, has it run scripts, receives their exit codes."""
+"""The client of the fork server: starts the server, and runs scripts in forks of the server."""
 
 import contextlib
 import json
@@ -16,7 +16,7 @@ from mnist_exp.workspaces.local.processes.job_orphans import MARKER, end_orphans
 from mnist_exp.workspaces.local.processes.job_process import EXIT_CODE_NAME, GRACE_S
 from mnist_exp.workspaces.local.processes.supervisor import EXIT_BY_SIGNAL
 
-#: Seconds that the libraries may take to be imported.
+#: Maximum seconds to wait until the server has imported the libraries.
 _READY_S = 120.0
 
 
@@ -24,11 +24,11 @@ class ForkServer:
     """A running fork server.
 
     Args:
-        modules: What the server imports, in the notation of `server.py`.
-        folder: The server's working directory. It identifies the server's processes, so each server
-            needs a folder of its own.
-        environment: The environment variables with which the modules are imported.
-        log: The file to which the server's own output is appended.
+        modules: The modules that the server imports, in the notation of `server.py`.
+        folder: The server's working directory. The path identifies the server's processes. Two
+            servers must therefore not use the same folder.
+        environment: All environment variables of the server.
+        log: The file to which the server's standard output and error are appended.
         grace_s: Seconds between SIGTERM and SIGKILL of a script.
     """
 
@@ -52,7 +52,7 @@ class ForkServer:
         arguments = [str(theirs.fileno()), str(grace_s), *modules]
         with theirs, log.open("ab") as output:
             self._process = subprocess.Popen(
-                # -P: without it, scripts could import the modules beside server.py.
+                # Without the option -P, scripts could import the modules beside server.py.
                 [sys.executable, "-P", server.__file__, *arguments],
                 cwd=folder,
                 env={**environment, MARKER: str(folder)},
@@ -64,7 +64,7 @@ class ForkServer:
             )
 
     def fileno(self) -> int:
-        """Return a file descriptor that is readable when a script has ended."""
+        """Return a file descriptor that becomes readable when a script ends."""
         return self._connection.fileno()
 
     @property
@@ -73,7 +73,7 @@ class ForkServer:
         return self._process.pid
 
     def wait_until_ready(self) -> bool:
-        """Wait for the imports, and return whether the server can run scripts."""
+        """Wait until the imports have finished. Return whether the server can run scripts."""
         deadline = time.monotonic() + _READY_S
         self._receive(0)
         while not (self._is_ready or self.is_gone) and time.monotonic() < deadline:
@@ -82,13 +82,13 @@ class ForkServer:
 
     @property
     def is_loading(self) -> bool:
-        """Whether the server still imports modules."""
+        """Whether the server is still importing modules."""
         self._receive(0)
         return not (self._is_ready or self.is_gone)
 
     @property
     def loss(self) -> str:
-        """How the server ended; empty while it runs."""
+        """The description of how the server ended; empty while the server runs."""
         if not self.is_gone:
             return ""
         code = self._process.wait()
@@ -123,7 +123,7 @@ class ForkServer:
             self._send({"end": number})
 
     def code(self, number: int, timeout_s: float = 0.0) -> int | None:
-        """Return a script's exit code, None if the script still runs after `timeout_s`."""
+        """Return a script's exit code; None if the script still runs after `timeout_s` seconds."""
         deadline = time.monotonic() + timeout_s
         self._receive(0)
         while self._codes[number] is None and (left := deadline - time.monotonic()) > 0:
@@ -131,10 +131,11 @@ class ForkServer:
         return self._codes[number]
 
     def close(self) -> None:
-        """Terminate the server and its scripts, and wait for the server's end."""
+        """Terminate the server and its scripts, and wait until the server has ended."""
         self._connection.close()
         if not self._is_ready:
-            # The server does not read the socket while it imports, and it runs no script yet.
+            # While the server imports modules, it does not notice that the socket has closed. A
+            # kill does no harm, because the server runs no script yet.
             self._process.kill()
         self._process.wait()
 
@@ -147,7 +148,7 @@ class ForkServer:
             self._lose()
 
     def _receive(self, timeout_s: float) -> None:
-        """Process the messages that have arrived; wait up to `timeout_s` for the first."""
+        """Process received messages. Wait up to `timeout_s` seconds for the first message."""
         if self.is_gone:
             return
         with selectors.DefaultSelector() as selector:
@@ -169,7 +170,7 @@ class ForkServer:
                 self._is_ready = True
 
     def _lose(self) -> None:
-        """Note that the server has ended with its scripts, and kill their orphan processes."""
+        """Record that the server and its scripts have ended, and kill the orphan processes."""
         self.is_gone = True
         self._process.wait()
         self._lost = {number for number, code in self._codes.items() if code is None}
@@ -203,20 +204,20 @@ class ForkedScript:
 
     @property
     def loss(self) -> str:
-        """Why the script ended if the script itself did not cause it, otherwise empty."""
+        """The reason why the script ended, if the server caused this; otherwise empty."""
         return self._server.loss if self._server.has_lost(self._number) else ""
 
     @property
     def handles(self) -> Sequence[int]:
-        """Always empty: the launcher watches the server's own file descriptor."""
+        """Always empty, because the launcher watches the server's own file descriptor."""
         return ()
 
     def poll(self) -> int | None:
-        """Return the exit code, None while the script runs."""
+        """Return the exit code; None while the script runs."""
         return self._server.code(self._number)
 
     def wait(self, timeout_s: float) -> int | None:
-        """Return the exit code as soon as the script has ended, None after `timeout_s`."""
+        """Return the exit code when the script has ended, or None after `timeout_s` seconds."""
         return self._server.code(self._number, timeout_s)
 
     def terminate(self) -> None:
@@ -224,7 +225,7 @@ class ForkedScript:
         self._server.terminate(self._number)
 
     def close(self) -> None:
-        """Terminate the script if it still runs, and wait for its end."""
+        """Terminate the script if it still runs, and wait until the script has ended."""
         self.terminate()
         while self.poll() is None:
             self.wait(GRACE_S)

@@ -1,10 +1,12 @@
 """MLflow's first calls, made once in the fork server instead of once in each fork.
 
-At its first call, an MLflow client reads all migrations of the store, compares the tables, maps
-classes to them and compiles every query. This takes a tenth of a second and is the same for every
-trial. The rehearsal makes these calls on an empty copy of the store's tables in memory. It writes
-nothing to the store, and no fork inherits a connection to the store, which would corrupt SQLite:
-https://www.sqlite.org/howtocorrupt.html
+At the first call, an MLflow client reads all migrations of the store and compares the tables. The
+client also maps classes to the tables and compiles every query. This work takes a tenth of a second
+and is the same for every trial. The rehearsal makes the first calls in the fork server, on an empty
+copy of the store's tables in memory.
+
+The rehearsal writes nothing to the store. No fork inherits an open connection to the store. An
+inherited connection could corrupt an SQLite database: https://www.sqlite.org/howtocorrupt.html
 """
 
 import os
@@ -22,17 +24,18 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine, make_url
 
 _DIALECT = "sqlite"
-#: A database in memory. All connections of this process share its tables while one is open.
+#: A database in memory. All connections of this process share the tables. The tables exist while at
+#: least one connection is open.
 _COPY = "file:rehearsal?mode=memory&cache=shared"
-#: Seconds to wait for the store. The command that started this process creates it, and that command
-#: imports MLflow first too.
+#: Maximum seconds to wait for the store. The command that started this process creates the store,
+#: but the command must first import MLflow.
 _PATIENCE_S = 3.0
 _LOOK_S = 0.02
 _TABLES = "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%'"
 
 
 def rehearse() -> None:
-    """Make the calls for the store that MLFLOW_TRACKING_URI names, if that is an SQLite file."""
+    """Make MLflow's first calls, if MLFLOW_TRACKING_URI names an SQLite file."""
     uri = os.environ.get("MLFLOW_TRACKING_URI", "")
     if not uri.startswith(_DIALECT):
         return
@@ -58,7 +61,7 @@ def _copy_tables(store: Path, copy: sqlite3.Connection) -> None:
 
 @contextmanager
 def _redirected() -> Iterator[None]:
-    """Redirect all new connections to the copy, and close them at the end."""
+    """Redirect all new connections to the copy. At the end, close the redirected connections."""
 
     def connect(*_: Any) -> sqlite3.Connection:
         return sqlite3.connect(_COPY, uri=True, check_same_thread=False)
@@ -73,7 +76,7 @@ def _redirected() -> Iterator[None]:
 
 
 def _call(client: MlflowClient) -> None:
-    """Make each call that a trial's script makes."""
+    """Make each kind of call that a trial's script may make."""
     run_id = client.create_run(client.create_experiment("rehearsal")).info.run_id
     client.update_run(run_id, status="RUNNING")
     client.log_param(run_id, "parameter", 0)

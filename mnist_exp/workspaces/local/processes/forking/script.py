@@ -1,4 +1,4 @@
-"""A fork that runs a script as `python SCRIPT ...` would."""
+"""Runs a script in a fork, with the same effects as `python SCRIPT ...`."""
 
 import builtins
 import os
@@ -13,7 +13,7 @@ from mnist_exp.workspaces.local.processes.forking.script_exit import INTERRUPTED
 
 
 def run(argv: list[str], folder: str, environment: dict[str, str], log: str) -> NoReturn:
-    """Run a script in this process as its main program, and end the process.
+    """Run a script as the main program of this process, and end the process.
 
     Args:
         argv: The script, relative to `folder`, and its arguments.
@@ -31,19 +31,20 @@ def run(argv: list[str], folder: str, environment: dict[str, str], log: str) -> 
     try:
         source = Path(argv[0]).read_bytes()
     except OSError:
-        # A plain Python reports the fault best.
+        # Let a new Python process report the fault. The user then sees Python's usual message.
         _start_python(argv)
     _reseed()
-    _tell_multiprocessing()
+    _set_start_folder_of_spawned_processes()
     sys.argv = list(argv)
     sys.orig_argv = ["python", *argv]
-    # Python also names a script by its absolute path, so that it is found from any folder.
+    # As in Python, `__file__` is the script's absolute path.
     path = os.path.join(os.getcwd(), argv[0])  # noqa: PTH109, PTH118
     own = Path(path).resolve().parent
-    # Looking through `sys.modules` instead would copy the memory that all forks share.
+    # Iterating over `sys.modules` instead would copy memory pages that all forks share.
     namesakes = {name for name in own_modules(own) if name in sys.modules}
     if namesakes & sys.stdlib_module_names:
-        # Other modules already use the standard library's module, so it cannot be replaced here.
+        # The script has a module with the name of a standard library module. Other modules already
+        # use the standard library module, so this process cannot replace the module.
         _start_python(argv)
     sys.path.insert(0, str(own))
     _forget(namesakes)
@@ -52,33 +53,37 @@ def run(argv: list[str], folder: str, environment: dict[str, str], log: str) -> 
 
 
 def _start_python(argv: list[str]) -> NoReturn:
-    """Replace this process by a plain `python SCRIPT ...`."""
+    """Replace this process by a new process `python SCRIPT ...`."""
     os.execvp("python", ["python", *argv])  # noqa: S606
 
 
 def _forget(names: set[str]) -> None:
-    """Remove imported libraries that have the same name as a module of the script."""
+    """Delete the imported modules with these names, so that the script imports its own modules.
+
+    Args:
+        names: Names of the script's own modules that equal names of imported libraries.
+    """
     for name in list(sys.modules) if names else ():
         if name.partition(".")[0] in names:
             del sys.modules[name]
 
 
 def _reseed() -> None:
-    """Seed NumPy's global generator anew; Python reseeds its own generator after a fork."""
+    """Give NumPy's global generator a new seed. Python reseeds its own generator after a fork."""
     numpy_random: Any = sys.modules.get("numpy.random")
     if numpy_random is not None:
         numpy_random.seed()
 
 
-def _tell_multiprocessing() -> None:
-    """Have spawned processes start in the script's folder, not in the server's folder."""
+def _set_start_folder_of_spawned_processes() -> None:
+    """Let `multiprocessing` start processes in the script's folder, not in the server's folder."""
     process: Any = sys.modules.get("multiprocessing.process")
     if process is not None:
         process.ORIGINAL_DIR = os.getcwd()  # noqa: PTH109
 
 
 def _execute(source: bytes, path: str) -> object:
-    """Run the script, and return its exit code in the form that `leave` takes."""
+    """Run the script, and return its exit code in the form that `leave` expects."""
     module = ModuleType("__main__")
     module.__dict__.update(
         __file__=path,
@@ -86,17 +91,18 @@ def _execute(source: bytes, path: str) -> object:
         __loader__=SourceFileLoader("__main__", path),
         __cached__=None,
     )
-    # Keep a reference to the server's main module: its functions are still running.
+    # Keep a reference to the server's main module, because functions of this module still run.
     sys.modules["__forked_from__"], sys.modules["__main__"] = sys.modules["__main__"], module
     if "__mp_main__" in sys.modules:
-        # Spawned processes send objects of the main module back under this name.
+        # Processes that `multiprocessing` spawns use this name for the main module when they
+        # pickle objects.
         sys.modules["__mp_main__"] = module
     try:
         exec(compile(source, path, "exec", dont_inherit=True), module.__dict__)  # noqa: S102
     except SystemExit as end:
         return end.code
     except BaseException as error:
-        # Drop this function's frame: the traceback then shows only the script's own lines.
+        # Remove this function's frame, so that the traceback shows only the script's own lines.
         trace = error.__traceback__.tb_next if error.__traceback__ else None
         sys.excepthook(type(error), error.with_traceback(trace), trace)
         return INTERRUPTED if isinstance(error, KeyboardInterrupt) else 1

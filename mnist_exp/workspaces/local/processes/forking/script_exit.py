@@ -1,10 +1,14 @@
-"""The end of a fork: does what Python does at its exit, but keeps the modules in memory.
+"""Ends a fork in the same way as Python's exit, but without destroying all modules.
 
-At its exit, Python destroys every module. In a fork, this would copy the memory that the fork
-shares with the server, and the copies take longer than starting the fork. `os._exit` skips the
-destruction. A script could notice four things that are then missing, so `leave` does them: it waits
-for the script's threads, calls the functions registered with `atexit`, destroys the script's own
-objects, and writes the buffers of open files.
+When Python exits, Python destroys every module. In a fork, this would copy the memory that the fork
+shares with the server. The copies would take longer than starting the fork. `os._exit` ends the
+process without destroying modules, but also skips four steps that a script could miss. `leave`
+therefore does these four steps:
+
+- wait for the script's threads
+- call the functions registered with `atexit`
+- destroy the script's own objects
+- write the buffers of open files
 """
 
 import atexit
@@ -21,11 +25,11 @@ from typing import Any, NoReturn
 
 from mnist_exp.workspaces.local.processes.supervisor import EXIT_BY_SIGNAL
 
-#: Stand-in for the exit code of a script that a KeyboardInterrupt ended.
+#: Placeholder for the exit code of a script that a KeyboardInterrupt ended.
 INTERRUPTED = object()
 
 _WRITERS = (io.TextIOWrapper, io.BufferedWriter, io.BufferedRandom)
-#: Python's exit code if it cannot write standard output at its exit.
+#: Python's exit code if Python cannot write the buffer of standard output.
 _UNWRITTEN = 120
 
 
@@ -33,8 +37,8 @@ def leave(code: object, folder: Path, modules: int) -> NoReturn:
     """End this process.
 
     Args:
-        code: The code of a SystemExit (None, a number, or a text for standard error), or
-            INTERRUPTED.
+        code: The code of a SystemExit: None, a number, or a text for standard error. INTERRUPTED
+            if a KeyboardInterrupt ended the script.
         folder: The folder of the script's own modules.
         modules: The number of modules that were loaded before the script ran.
     """
@@ -53,24 +57,28 @@ def leave(code: object, folder: Path, modules: int) -> NoReturn:
         _destroy_own_modules(folder, modules)
         is_written = _flush() and is_written
     if is_interrupted:
-        # Python ends by the signal itself too, so that the parent process can see the reason.
+        # Python also ends itself with SIGINT, so that the parent process can see the reason.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGINT)
     os._exit(number & 0xFF if is_written else number or _UNWRITTEN)
 
 
 def _destroy_own_modules(folder: Path, modules: int) -> None:
-    """Destroy the objects of the script and of its own modules.
+    """Destroy the objects of the script and of the script's own modules.
 
-    This function does not touch modules that were loaded before the script: even reading one copies
-    the memory page of the module.
+    This function does not read modules that were loaded before the script ran. Reading a module
+    changes its reference count, and the kernel would copy the memory page.
+
+    Args:
+        folder: The folder of the script's own modules.
+        modules: The number of modules that were loaded before the script ran.
     """
     later = max(0, len(sys.modules) - modules)
     names = ["__main__"]
     names += [
         name
         for name, module in itertools.islice(reversed(sys.modules.items()), later)
-        # Reading `module.__file__` would load lazy modules.
+        # Use `__dict__`, because reading `module.__file__` would load a lazy module.
         if folder in Path(getattr(module, "__dict__", {}).get("__file__") or "").parents
     ]
     for name in names:
@@ -80,7 +88,8 @@ def _destroy_own_modules(folder: Path, modules: int) -> None:
 
 def _flush() -> bool:
     """Write the buffers of open files, and return whether standard output could be written."""
-    # isinstance() would call `__class__` of every object, and some libraries compute a lot there.
+    # Do not use isinstance(). It reads `__class__` of every object, and this is a slow property in
+    # some libraries.
     files = [one for one in gc.get_objects() if issubclass(type(one), _WRITERS)]
     for file in files:
         _is_flushed(file)
@@ -90,9 +99,10 @@ def _flush() -> bool:
 
 
 def _flush_summaries() -> None:
-    """Write the summaries that TensorFlow buffers itself.
+    """Write the summaries that TensorFlow has in its own buffers.
 
-    If TensorFlow has computed nothing, there are no summaries, and a flush would start its devices.
+    If TensorFlow has computed nothing, there are no summaries. A flush would then only initialize
+    TensorFlow's devices.
     """
     module: Any = sys.modules.get("tensorflow.python.eager.context")
     context = getattr(module, "_context", None)
@@ -101,13 +111,13 @@ def _flush_summaries() -> None:
     try:
         sys.modules["tensorflow"].summary.flush()
     except Exception as error:
-        # TensorFlow may raise anything here, and the exit must continue.
+        # TensorFlow may raise any error here, and the exit must continue.
         print(f"TensorFlow's summaries could not be written: {error}", file=sys.stderr)
 
 
 def _is_flushed(file: Any) -> bool:
     try:
-        # A script may have replaced standard output by any object, or by None.
+        # A script may have replaced standard output by any object or by None.
         if file is not None and not getattr(file, "closed", False):
             file.flush()
     except (OSError, ValueError):

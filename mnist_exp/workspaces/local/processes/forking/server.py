@@ -1,19 +1,32 @@
-"""The fork server: imports libraries once and then forks itself for each trial.
+"""The fork server: imports libraries once, and then forks once for each trial.
 
-`client.py` starts this file as a script and talks to it over a socket. The server kills all
-processes of a trial when the trial has ended, when the client asks for it (SIGTERM, grace period,
-SIGKILL), and when the socket closes because the client's process has ended. This includes processes
-that left the trial's process group (see `mnist_exp/orphans.py`). If the server itself is killed,
-the kernel kills the trials.
+`client.py` starts this file as a script and connects to the server with a socket. The server kills
+the processes of a trial in three cases:
+
+- The trial's script has ended. The server then sends SIGKILL to the trial's remaining processes.
+- The client asks the server to terminate the trial. The server sends SIGTERM to the trial's process
+  group, waits for the grace period, and sends SIGKILL.
+- The socket closes, because the client's process has ended. The server then terminates all trials.
+
+In all cases, the server also kills processes that have left the trial's process group (see
+`mnist_exp/orphans.py`). If the server itself is killed, the kernel kills the trials.
 
     python -P server.py SOCKET GRACE_SECONDS [MODULE ...]
 
-Notation of MODULE: `name~other` imports `name` as if `other` were not installed, because `other`
-makes the import slow. `name:function` also calls the function. An import must leave no thread at
-work and no open connection, because every fork would inherit it.
+Notation of MODULE:
 
-Messages are lines of JSON. The client sends `{"start": number, ...}` (the fields of `ScriptCall`)
-and `{"end": number}`. The server sends `{"ready": true}` and `{"ended": number, "code": code}`.
+- `name` imports the module.
+- `name~other` imports the module as if `other` were not installed, because importing `other` is
+  slow.
+- `name:function` imports the module and calls the function.
+
+After an import, no thread may be working and no connection may be open. Forks cannot use threads
+and connections of the server safely.
+
+Each message is one line of JSON:
+
+- The client sends `{"start": number, ...}` with the fields of `ScriptCall`, or `{"end": number}`.
+- The server sends `{"ready": true}` or `{"ended": number, "code": code}`.
 """
 
 import contextlib
@@ -44,13 +57,13 @@ from mnist_exp.workspaces.local.processes.supervisor import (
     keep_exit_code,
 )
 
-#: Signals that arrive as bytes in the wake-up pipe.
+#: Signals for which Python writes a byte into the wake-up pipe.
 SIGNALS = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 @dataclass(frozen=True)
 class ScriptCall:
-    """A script to run.
+    """A request to run a script in a fork.
 
     Attributes:
         start: The number that identifies the script.
@@ -58,7 +71,8 @@ class ScriptCall:
         folder: The working directory.
         environment: All environment variables of the script.
         log: The file to which standard output and error are appended.
-        exit_file: The file for the exit code of a script that ends by itself.
+        exit_file: The file for the exit code. The server writes this file only if the script was
+            not terminated.
     """
 
     start: int
@@ -71,14 +85,15 @@ class ScriptCall:
 
 @dataclass
 class _Fork:
-    """A trial of which at least one process may still run.
+    """A trial with at least one process that may still run.
 
     Attributes:
-        pid: The process id of the fork, which leads the trial's process group.
+        pid: The process id of the fork. The fork is the leader of the trial's process group.
         folder: The working directory.
         exit_file: The file for the exit code.
         code: The exit code; None while the fork runs.
-        deadline: When the group is killed; None unless the client or a signal asked for the end.
+        deadline: The time at which the server kills the process group; None if nobody has asked
+            the server to terminate the trial.
     """
 
     pid: int
@@ -89,7 +104,7 @@ class _Fork:
 
 
 class Server:
-    """Forks trials, reaps them and kills their remaining processes.
+    """The server: forks trials, reaps ended trials and kills the remaining processes of trials.
 
     Args:
         connection: The socket to the client.
@@ -118,19 +133,19 @@ class Server:
 
     @contextlib.contextmanager
     def dying_with_its_client(self) -> Iterator[None]:
-        """Have the kernel kill this process when the client's process ends.
+        """Let the kernel kill this process when the client's process ends.
 
-        Needed during the imports, because this process does not watch the socket then.
+        The imports need this context, because the server does not watch the socket during imports.
         """
         self._libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if self._has_hung_up():
             os._exit(EXIT_BY_SIGNAL + signal.SIGKILL)
         yield
-        # From here on, trials may run. They have a right to their grace period.
+        # From now on, trials may run, and trials must get their grace period.
         self._libc.prctl(PR_SET_PDEATHSIG, 0)
 
     def _has_hung_up(self) -> bool:
-        """Return whether the client ended before the kernel was asked to watch it."""
+        """Return whether the client has closed the socket."""
         try:
             return not self._connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
         except BlockingIOError:
@@ -140,7 +155,7 @@ class Server:
         """Serve until the socket closes and all trials have ended.
 
         Returns:
-            In the server None; in a fork, the script that the fork runs.
+            None in the server. In a fork, the request with the script that the fork must run.
         """
         with selectors.DefaultSelector() as selector:
             selector.register(self._wakeup, selectors.EVENT_READ)
@@ -192,12 +207,12 @@ class Server:
 
     def _fork(self, call: ScriptCall) -> bool:
         """Fork, and return whether this process is the fork."""
-        # A signal must not reach the fork while the fork still has the server's handlers.
+        # A signal must not reach the fork before the fork has replaced the server's handlers.
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         server = os.getpid()
         with warnings.catch_warnings():
-            # Python warns of forks in a process with threads. Libraries start threads that wait for
-            # work, but these threads have had no work yet and hold no lock.
+            # Python warns about a fork of a process with threads. The libraries have started
+            # threads, but these threads are idle and hold no lock. A fork is therefore safe.
             warnings.simplefilter("ignore")
             pid = os.fork()
         if pid:
@@ -222,7 +237,7 @@ class Server:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
     def _look_after_forks(self) -> None:
-        """Reap forks that have ended, and kill groups whose deadline has passed."""
+        """Reap forks that have ended, and kill process groups whose deadline has passed."""
         for number, fork in list(self._forks.items()):
             if fork.code is None:
                 pid, status = os.waitpid(fork.pid, os.WNOHANG)
@@ -239,8 +254,8 @@ class Server:
         if fork.deadline is None:
             keep_exit_code(fork.exit_file, code)
         del self._forks[number]
-        # The trial's orphan processes are children of this server, beside those of other trials.
-        # The environment tells them apart. When no other trial runs, all of them are killed.
+        # The orphan processes of all trials are children of this server. Kill the children that
+        # have this trial's folder in their environment. If no other trial runs, kill all children.
         end_children(lambda pid: bool(self._forks) and not belongs_to_job(pid, Path(fork.folder)))
         self.send({"ended": number, "code": code})
 
@@ -249,14 +264,18 @@ def _send(fork: _Fork, number: signal.Signals) -> None:
     try:
         os.killpg(fork.pid, number)
     except ProcessLookupError:
-        # A new fork may not lead its group yet. The group of a reaped fork may have ended.
+        # Either a new fork has not created its process group yet, or all processes of the group of
+        # a reaped fork have ended.
         if fork.code is None:
             os.kill(fork.pid, number)
 
 
 @contextlib.contextmanager
 def _unwarned() -> Iterator[None]:
-    """Show no warnings, above all about hidden libraries; keep the filters that libraries set."""
+    """Hide all warnings, mainly warnings about hidden libraries.
+
+    Do not change the warning filters, because imported libraries may set filters for the trials.
+    """
     show = warnings.showwarning
     warnings.showwarning = lambda *_, **__: None
     try:
@@ -266,7 +285,11 @@ def _unwarned() -> Iterator[None]:
 
 
 def preload(modules: list[str]) -> None:
-    """Import modules; if an import fails, print the reason and continue."""
+    """Import modules. If an import fails, print the reason and continue.
+
+    Args:
+        modules: The modules, in the notation of this file's docstring.
+    """
     gc.disable()
     for entry in modules:
         name, *hidden = entry.split("~")
@@ -277,24 +300,30 @@ def preload(modules: list[str]) -> None:
                 if function:
                     getattr(imported, function)()
         except Exception as error:
-            # A library may raise anything. The script that imports it gets the error too.
+            # A library may raise any error. A script that imports the library gets the error too.
             print(f"{name} cannot be imported here: {error}", file=sys.stderr, flush=True)
     gc.enable()
-    # Forks share the memory of these objects until one writes to it; the collector would write.
+    # A fork shares the memory of these objects with the server until the fork or the server writes
+    # to the memory. Freeze the objects, because the garbage collector would write to them.
     gc.freeze()
 
 
 def main(arguments: list[str]) -> ScriptCall | None:
-    """Serve; return None in the server at its end, and in each fork the script to run."""
+    """Run the server.
+
+    Returns:
+        None in the server, when the server ends. In a fork, the request with the script to run.
+    """
     server = Server(socket.socket(fileno=int(arguments[0])), float(arguments[1]))
     before = dict(os.environ)
     with server.dying_with_its_client():
         preload(arguments[2:])
-    # Imported libraries set variables for themselves, which a trial's own environment lacks.
-    notes = {name: text for name, text in os.environ.items() if before.get(name) != text}
+    # Imported libraries set environment variables for their own use. Each fork needs these
+    # variables in addition to the environment that the client sends.
+    additional = {name: text for name, text in os.environ.items() if before.get(name) != text}
     server.send({"ready": True})
     call = server.serve()
-    return call and replace(call, environment=notes | call.environment)
+    return call and replace(call, environment=additional | call.environment)
 
 
 if __name__ == "__main__" and (call := main(sys.argv[1:])) is not None:
