@@ -121,7 +121,7 @@ class BlueGreen:
         copies = {self.new: mirrored} if mirrored else self._other_mirrored
         self._set_traffic(self._shifted(percent), copies)
         traffic = f"{mirrored} % mirrored traffic" if mirrored else f"{percent} % of the traffic"
-        self.say(f"{self.new} gets {traffic}; measuring for {self.limits.seconds:g} s")
+        self.say(f"{self.new} gets {traffic}; measuring both deployments")
         began = time.monotonic()
         start = self.workspace.statistics(self._name)
         sampled = self._send_samples()
