@@ -1,12 +1,14 @@
-"""Specs in Azure ML's own words, and the YAML files of its command line.
+"""The content of requests to Azure ML, as plain dictionaries and as YAML documents.
 
-A form is a plain dictionary with the field names and the structure of Azure ML's YAML. Forms hold
-every decision about a request: names, references, identity, limits, environments, and what is left
-to Azure ML's defaults. Two translations read them, so neither decides anything again:
+A form is a plain dictionary with the field names and the structure of Azure ML's YAML. The
+functions that build forms decide everything about a request: names, references, identity, limits
+and environments. They also decide which fields are omitted, because Azure ML's default is right.
+Two modules convert forms, and decide nothing more:
 
-- `yaml_documents` adds the schema and writes a file, for a dry run;
+- `yaml_documents` adds the schema. A dry run prints the result as YAML.
 - `mnist_exp.workspaces.azure.translation` builds the entities of azure-ai-ml.
 
-Everything here is pure and needs no package of Azure, so a dry run works everywhere.
+The functions have no side effects and need no package of Azure. A dry run therefore works on every
+machine.
 https://learn.microsoft.com/azure/machine-learning/reference-yaml-overview
 """

@@ -5,15 +5,15 @@ from typing import Any
 from mnist_exp.config import ComputeConfig, EnvConfig, EnvType
 from mnist_exp.specs import ModelSpec
 
-#: A field name of Azure ML's YAML -> its value.
+#: Field name of Azure ML's YAML -> value.
 Form = dict[str, Any]
 
-#: Environment of `env=local`. Azure has none like it, so a dry run shows this name.
+#: The name that a dry run shows for `env=local`. Azure ML has no environment like `env=local`.
 _THIS_MACHINE = "azureml:this-machine@latest"
 
 
 def compute_form(spec: ComputeConfig) -> Form:
-    """Return a cluster; without `size` Azure ML chooses one."""
+    """Return the form of a cluster. If `size` is empty, Azure ML chooses the size."""
     return {
         "name": spec.name,
         "type": "amlcompute",
@@ -26,7 +26,7 @@ def compute_form(spec: ComputeConfig) -> Form:
 
 
 def environment_form(spec: EnvConfig) -> str | Form:
-    """Return the reference of a curated environment, or an image with its conda file."""
+    """Return the reference of a curated environment, or the form of an image with a conda file."""
     if spec.type is EnvType.curated:
         name = spec.name or ""
         return name if name.startswith("azureml:") else f"azureml:{name}"
@@ -37,7 +37,7 @@ def environment_form(spec: EnvConfig) -> str | Form:
 
 
 def model_form(spec: ModelSpec) -> Form:
-    """Return a model made of a job's files.
+    """Return the form of a model that consists of a job's files.
 
     https://learn.microsoft.com/azure/machine-learning/how-to-manage-models
     """

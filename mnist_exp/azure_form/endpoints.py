@@ -1,6 +1,7 @@
 """Forms of online endpoints and deployments.
 
-A new field of a deployment needs one line in `deployment_form`. Both translations then carry it.
+To add a field of a deployment, add one line to `deployment_form`. The field is then in dry runs and
+in requests.
 """
 
 from mnist_exp.azure_form.assets import Form, environment_form
@@ -9,7 +10,7 @@ from mnist_exp.specs import DeploymentSpec, EndpointSpec
 
 
 def endpoint_form(spec: EndpointSpec) -> Form:
-    """Return what the spec says of an endpoint; a field that it leaves open is missing.
+    """Return the form of an endpoint, without the fields that are empty in the spec.
 
     https://learn.microsoft.com/azure/machine-learning/reference-yaml-endpoint-online
     """
@@ -23,7 +24,7 @@ def endpoint_form(spec: EndpointSpec) -> Form:
 
 
 def deployment_form(spec: DeploymentSpec) -> Form:
-    """Return a deployment.
+    """Return the form of a deployment.
 
     https://learn.microsoft.com/azure/machine-learning/reference-yaml-deployment-managed-online
     """
@@ -40,13 +41,17 @@ def deployment_form(spec: DeploymentSpec) -> Form:
         "environment_variables": dict(spec.environment_variables),
         "instance_type": spec.instance_type,
         "instance_count": spec.instance_count,
-        # Settings that equal Azure ML's defaults are left to Azure ML.
+        # Omit settings that equal Azure ML's defaults.
         **{name: dict(vars(given)) for name, (given, usual) in settings.items() if given != usual},
     }
 
 
 def _scoring(spec: DeploymentSpec) -> Form:
-    """Return script and environment; a model of type mlflow_model brings both."""
+    """Return the fields for the scoring script and its environment.
+
+    Without a scoring script the result is empty. Azure ML then provides the script and the
+    environment, because the model has the type mlflow_model.
+    """
     if spec.scoring_script is None:
         return {}
     return {

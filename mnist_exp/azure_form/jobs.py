@@ -15,12 +15,12 @@ from mnist_exp.config import ComputeType, DataConfig
 from mnist_exp.specs import CommandJob, Literal, OutputSpec, PathInput, SweepJob
 from mnist_exp.templates import azure_command, literal_text
 
-#: Returns the address or the local folder of a path input.
+#: Function that returns the address or the local folder of a path input.
 Locate = Callable[[Path | str | DataConfig], str]
 
 
 def command_form(job: CommandJob, locate: Locate) -> Form:
-    """Return a command job.
+    """Return the form of a command job.
 
     https://learn.microsoft.com/azure/machine-learning/reference-yaml-job-command
     """
@@ -35,10 +35,10 @@ def command_form(job: CommandJob, locate: Locate) -> Form:
 
 
 def sweep_form(job: SweepJob, locate: Locate) -> Form:
-    """Return a sweep.
+    """Return the form of a sweep.
 
-    The trial has the software and the machines. Everything else belongs to the sweep, the
-    experiment's name and the identity included.
+    The field `trial` contains the software and the machines. All other fields belong to the sweep,
+    including the experiment's name and the identity.
     https://learn.microsoft.com/azure/machine-learning/reference-yaml-job-sweep
     """
     trial, policy = job.trial, job.early_termination
@@ -84,7 +84,7 @@ def _inputs(inputs: Mapping[str, Literal | PathInput], locate: Locate) -> Form:
     def form(value: Literal | PathInput) -> Any:
         if isinstance(value, PathInput):
             return {"type": value.type, "path": locate(value.path), "mode": value.mode}
-        # A bool would travel as 1 or 0, and a text may be an enum of the config.
+        # Azure ML would receive a bool as 1 or 0. A text may be an enum of the config.
         return literal_text(value) if isinstance(value, bool | str) else value
 
     return {name: form(value) for name, value in inputs.items()}
@@ -95,7 +95,7 @@ def _outputs(outputs: Mapping[str, OutputSpec]) -> Form:
 
 
 def _where(job: CommandJob) -> Form:
-    """Return compute target and identity; a serverless job names no target."""
+    """Return the fields for compute target and identity. A serverless job has no target."""
     where: Form = {}
     if job.compute.type is ComputeType.amlcompute:
         where["compute"] = f"azureml:{job.compute.name}"
@@ -107,7 +107,7 @@ def _where(job: CommandJob) -> Form:
 
 
 def _machines(job: CommandJob) -> Form:
-    """Return what a job itself says of machines; a cluster has decided the rest."""
+    """Return the fields for the machines of a job. On a cluster, the cluster decides their size."""
     machines: Form = {}
     if job.compute.type is ComputeType.serverless and job.compute.size:
         machines["instance_type"] = job.compute.size

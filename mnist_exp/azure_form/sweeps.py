@@ -14,12 +14,12 @@ from mnist_exp.sweeps.stopping.policy import Policy
 
 
 def search_space_form(space: Mapping[str, Expression]) -> Form:
-    """Return the expressions by Azure ML's names of the swept parameters."""
+    """Return Azure ML's name of each swept parameter -> the form of its expression."""
     return {azure_name(key): _expression(expression) for key, expression in space.items()}
 
 
 def sampling_form(sampling: Sampling) -> Form:
-    """Return the sampling algorithm; only random sampling has fields."""
+    """Return the form of the sampling. Only random sampling has more fields than the type."""
     form: Form = {"type": sampling.type.value}
     if sampling.type is SamplingType.RANDOM:
         form["rule"] = sampling.rule.value
@@ -31,7 +31,7 @@ def sampling_form(sampling: Sampling) -> Form:
 
 
 def sweep_limits_form(limits: Limits) -> Form:
-    """Return the limits that are set."""
+    """Return the form of the limits, without limits that are not set."""
     given = {
         "max_total_trials": limits.max_total_trials,
         "max_concurrent_trials": limits.max_concurrent_trials,
@@ -42,7 +42,7 @@ def sweep_limits_form(limits: Limits) -> Form:
 
 
 def policy_form(policy: Policy) -> Form:
-    """Return an early-termination policy; our fields have Azure ML's names."""
+    """Return the form of an early-termination policy. `Policy` has Azure ML's field names."""
     values = {field.name: getattr(policy, field.name) for field in fields(policy)}
     return {"type": policy.type, **values}
 
@@ -51,13 +51,13 @@ def _expression(expression: Expression) -> Form:
     form: Form = {"type": expression.type}
     if isinstance(expression, Choice):
         return {**form, "values": [_chosen(value) for value in expression.values]}
-    # On Azure the base of logarithms belongs to the sampling algorithm.
+    # On Azure ML the base of logarithms is a field of the sampling, not of an expression.
     names = [field.name for field in fields(expression) if field.name != "base"]
     return {**form, **{name: getattr(expression, name) for name in names}}
 
 
 def _chosen(value: Any) -> Any:
-    """Return one value of a choice; a mapping may hold expressions of its own."""
+    """Return the form of one value of a choice. A mapping may contain expressions."""
     if not isinstance(value, Mapping):
         return value
     return {

@@ -1,7 +1,7 @@
-"""Specs as YAML documents: what `az ml job create --file` and its relatives read.
+"""Convert specs to YAML documents, for `az ml job create --file` and similar commands.
 
-A test loads each document with the SDK and compares the request with the one that the entities of
-`mnist_exp.workspaces.azure.translation` make.
+A test loads each document with the SDK. The request that the SDK then builds must equal the request
+that the SDK builds for an entity from `mnist_exp.workspaces.azure.translation`.
 """
 
 from mnist_exp.azure_form.assets import Form, compute_form, model_form
@@ -14,33 +14,33 @@ _SCHEMAS = "https://azuremlschemas.azureedge.net/latest"
 
 
 def command_yaml(job: CommandJob, locate: Locate) -> Form:
-    """Return a command job."""
+    """Return the YAML document of a command job."""
     return {**_schema("commandJob"), "type": "command", **command_form(job, locate)}
 
 
 def sweep_yaml(job: SweepJob, locate: Locate) -> Form:
-    """Return a sweep."""
+    """Return the YAML document of a sweep."""
     return {**_schema("sweepJob"), "type": "sweep", **sweep_form(job, locate)}
 
 
 def compute_yaml(spec: ComputeConfig) -> Form:
-    """Return a cluster."""
+    """Return the YAML document of a cluster."""
     return {**_schema("amlCompute"), **compute_form(spec)}
 
 
 def model_yaml(spec: ModelSpec) -> Form:
-    """Return a model."""
+    """Return the YAML document of a model."""
     return {**_schema("model"), **model_form(spec)}
 
 
 def endpoint_yaml(spec: EndpointSpec) -> Form:
-    """Return an endpoint, as it is created when there is none of that name."""
+    """Return the YAML document that creates a new endpoint."""
     new = {"name": spec.name, "auth_mode": AuthMode.key.value, "description": ""}
     return {**_schema("managedOnlineEndpoint"), **new, **endpoint_form(spec)}
 
 
 def deployment_yaml(spec: DeploymentSpec) -> Form:
-    """Return a deployment."""
+    """Return the YAML document of a deployment."""
     return {**_schema("managedOnlineDeployment"), **deployment_form(spec)}
 
 

@@ -1,4 +1,4 @@
-"""MNIST's digits on this machine: written, downloaded or found in a folder, and always checked."""
+"""Functions that write, download or find MNIST's digits on this machine, and check the files."""
 
 from mnist_exp.datasets.digits import sample_digits, test_digits, validate_folder
 from mnist_exp.datasets.idx import read_images, read_labels

@@ -1,4 +1,4 @@
-"""Digits from a folder: check all files, or read the test digits."""
+"""Functions that check the four files of a folder, and read the test digits."""
 
 from pathlib import Path
 
@@ -16,17 +16,17 @@ from mnist_exp.errors import DataError
 
 
 def validate_folder(folder: Path, key: str = "data.path") -> dict[str, int]:
-    """Read all four files, and raise an error if one is missing or damaged or lacks labels.
+    """Check that no file is missing or damaged, and that every image has a label.
 
     Args:
-        folder: The folder, which is searched recursively.
-        key: The config key that an error names.
+        folder: The folder with the files. Subfolders are searched too.
+        key: The config key to name in error messages.
 
     Returns:
-        The numbers of digits in `train` and in `test`.
+        `train` and `test` -> number of digits.
 
     Raises:
-        DataError: A file is missing or damaged. The error is one line that names each such file.
+        DataError: A file is missing or damaged. The message is one line with all faults.
     """
     files = find_files(folder, key)
     counts: dict[str, int] = {}
@@ -57,7 +57,7 @@ def test_digits(folder: Path, key: str = "data.path") -> tuple[Bytes, Bytes]:
     return _read_pair(files[TEST_IMAGES], files[TEST_LABELS])
 
 
-# Without this, pytest collects the function as a test in each module that imports it.
+# Without this attribute, pytest would collect `test_digits` as a test.
 test_digits.__test__ = False  # type: ignore[attr-defined]
 
 
@@ -73,7 +73,8 @@ def sample_digits(folder: Path, n: int, seed: int) -> tuple[Bytes, Bytes]:
     images, labels = test_digits(folder)
     if not 1 <= n <= len(labels):
         raise DataError(
-            f"endpoint.samples: must be 1 to {len(labels)}, the test digits of {folder}, got {n}"
+            f"endpoint.samples: must be 1 to {len(labels)}, the number of test digits in {folder}, "
+            f"got {n}"
         )
     chosen = np.random.default_rng(seed).choice(len(labels), size=n, replace=False)
     return images[chosen], labels[chosen]
@@ -84,6 +85,6 @@ def _read_pair(images_path: Path, labels_path: Path) -> tuple[Bytes, Bytes]:
     if len(images) != len(labels):
         raise DataError(
             f"{labels_path}: must have one label for each of the {len(images)} images of "
-            f"{images_path.name}, got {len(labels)}"
+            f"{images_path.name}, got {len(labels)} labels"
         )
     return images, labels

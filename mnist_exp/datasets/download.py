@@ -1,4 +1,4 @@
-"""All 70,000 digits of MNIST: downloaded once, checked and kept."""
+"""Download all 70,000 digits of MNIST, and check the downloaded files."""
 
 import gzip
 import hashlib
@@ -12,14 +12,14 @@ from mnist_exp.datasets.files import TEST_IMAGES, TEST_LABELS, TRAIN_IMAGES, TRA
 from mnist_exp.datasets.mirrors import MirrorError, fetch, shown
 from mnist_exp.errors import DataError
 
-#: Mirrors in the order in which they are tried: the tutorial's, TensorFlow's, PyTorch's.
+#: Mirrors in order of preference: the tutorial's mirror, TensorFlow's and PyTorch's.
 MIRRORS = (
     "https://azureopendatastorage.blob.core.windows.net/mnist/",
     "https://storage.googleapis.com/cvdf-datasets/mnist/",
     "https://ossci-datasets.s3.amazonaws.com/mnist/",
 )
 
-#: File -> sha256 of its unpacked content, since mirrors compress the same content differently.
+#: File name -> sha256 of the unpacked content. Mirrors compress the same content differently.
 MNIST = {
     TRAIN_IMAGES: "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
     TRAIN_LABELS: "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
@@ -39,18 +39,18 @@ def download(
 ) -> Path:
     """Download the files of `registry` that `folder` lacks, and return the folder.
 
-    A file gets its name only when it is complete and correct. An interrupted download therefore
-    resumes with the first missing file, and several downloads at once do no harm.
+    A file gets its final name only when the file is complete and correct. An interrupted download
+    therefore resumes with the first missing file. Several commands may download at the same time.
 
     Args:
-        folder: The folder for the files; it is created if it does not exist.
+        folder: The folder for the files, created if necessary.
         mirrors: Addresses to try, in order of preference.
         message: Called with a line for each download and for each mirror that failed.
         registry: File name -> sha256 of the file's unpacked content.
-        timeout: Seconds to wait for a connection, and then for each further piece of data.
+        timeout: Maximum seconds to wait for a connection, and for each piece of data.
 
     Raises:
-        DataError: For one of the files, no mirror has the file with the right content.
+        DataError: A file could not be downloaded with the right content from any mirror.
         OSError: The folder cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -60,7 +60,7 @@ def download(
             if _content_sha256(folder / name) != checksum:
                 order = _fetch_checked(folder / name, checksum, order, message, timeout)
     except DataError:
-        # Delete the folder if it is empty; rmdir() refuses a folder with files.
+        # Delete the folder if it is empty. If the folder has files, rmdir() raises an OSError.
         with suppress(OSError):
             folder.rmdir()
         raise
@@ -70,7 +70,7 @@ def download(
 def _fetch_checked(
     path: Path, checksum: str, mirrors: list[str], message: Callable[[str], None], timeout: float
 ) -> list[str]:
-    """Fetch one file, and return the mirrors in the order for the next file."""
+    """Download one file, and return the mirrors in the order of preference for the next file."""
     faults: list[str] = []
     for position, mirror in enumerate(mirrors):
         message(f"data: downloading {path.name} from {shown(mirror)}")
@@ -80,26 +80,26 @@ def _fetch_checked(
             faults.append(f"{shown(mirror)}: {error}")
             message(f"data: {faults[-1]}")
         else:
-            # Try a failed mirror last, so that its timeout is not waited for four times.
+            # Try failed mirrors last. Otherwise each of the four files could wait for a timeout.
             return mirrors[position:] + mirrors[:position]
     raise DataError(
-        f"data.url: no mirror gave {path.name} ({'; '.join(faults)}); use data=sample, "
+        f"data.url: no mirror sent a correct {path.name} ({'; '.join(faults)}); use data=sample, "
         "data=folder data.path=FOLDER, or data.url=ADDRESS of a mirror that you can reach"
     )
 
 
 def _fetch_from(mirror: str, path: Path, checksum: str, timeout: float) -> None:
-    # A temporary folder beside the target is on the same file system, and is always deleted.
+    # Use a temporary folder beside the target: a rename works only within one file system.
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".download-") as temporary:
         incoming = Path(temporary, path.name)
         fetch(mirror, path.name, incoming, timeout)
         if _content_sha256(incoming) != checksum:
-            raise MirrorError("its file is damaged or not MNIST's (wrong checksum)")
+            raise MirrorError("the file is damaged, or is not MNIST's file (wrong checksum)")
         incoming.replace(path)
 
 
 def _content_sha256(path: Path) -> str | None:
-    """Return the checksum of a file's unpacked content, or None if it cannot be unpacked."""
+    """Return the checksum of a file's unpacked content; None if the file cannot be unpacked."""
     digest = hashlib.sha256()
     try:
         with gzip.open(path) as file:

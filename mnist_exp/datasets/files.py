@@ -19,14 +19,15 @@ _SHOWN = 5
 
 
 def find_files(folder: Path, key: str = "data.path") -> dict[str, Path]:
-    """Find the four files in `folder` or below it.
+    """Find the four files in `folder` or its subfolders.
 
-    A file may be gzipped or not, and its name may have a dash or a dot. Among several copies the
-    least deep one counts, then the first one by name. The trainer has the same rule.
+    A file may be gzipped or not. The last part of its name may begin with a dash or a dot
+    (`-idx3` or `.idx3`). If a file exists several times, use the copy that is in the fewest
+    subfolders, then the first copy by path. The trainer follows the same rule.
 
     Args:
         folder: The folder to search.
-        key: The config key that an error names.
+        key: The config key to name in error messages.
 
     Returns:
         Each name of `NAMES` -> the file's path.
@@ -48,14 +49,14 @@ def find_files(folder: Path, key: str = "data.path") -> dict[str, Path]:
     if missing := [name for name in NAMES if name not in found]:
         seen = [path.name for path in found.values()] + others
         raise DataError(
-            f"{key}: {folder}: no {', '.join(missing)} in it or below it; "
+            f"{key}: {folder}: no {', '.join(missing)} in this folder or its subfolders; "
             f"found {_shortened(seen)}; use data=sample if you have no MNIST files"
         )
     return found
 
 
 def narrowest_folder(files: Mapping[str, Path]) -> Path:
-    """Return the deepest folder that contains all the files, so that no other files are copied."""
+    """Return the deepest folder that contains all the files. Jobs then copy few other files."""
     return Path(os.path.commonpath([path.parent for path in files.values()]))
 
 

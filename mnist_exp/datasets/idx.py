@@ -21,19 +21,20 @@ Bytes = npt.NDArray[np.uint8]
 CLASSES = 10
 SIDE = 28
 PIXELS = SIDE * SIDE
-#: Magic number: the third byte means "unsigned bytes", the fourth is the number of dimensions.
+#: Magic number: 0x08 in the third byte means unsigned bytes. The fourth byte is the number of
+#: dimensions, which is added to this value.
 _MAGIC = 0x0800
 _GZIP_MAGIC = b"\x1f\x8b"
 
 
 def read_images(path: Path) -> Bytes:
-    """Read images of 28 x 28 pixels, gzipped or not.
+    """Read images of 28 x 28 pixels. The file may be gzipped or not.
 
     Returns:
         Pixels from 0 (background) to 255, shape (n, 784) with n at least 1.
 
     Raises:
-        DataError: The file cannot be read, is damaged, or holds other data.
+        DataError: The file cannot be read, is damaged, or contains other data.
     """
     images = _read(path, dimensions=3)
     if images.shape[1:] != (SIDE, SIDE):
@@ -43,13 +44,13 @@ def read_images(path: Path) -> Bytes:
 
 
 def read_labels(path: Path) -> Bytes:
-    """Read labels, gzipped or not.
+    """Read labels. The file may be gzipped or not.
 
     Returns:
         Digits from 0 to 9, shape (n,) with n at least 1.
 
     Raises:
-        DataError: The file cannot be read, is damaged, or holds other data.
+        DataError: The file cannot be read, is damaged, or contains other data.
     """
     labels = _read(path, dimensions=1)
     if (largest := int(labels.max())) >= CLASSES:
@@ -59,7 +60,10 @@ def read_labels(path: Path) -> Bytes:
 
 
 def write_idx(path: Path, values: Bytes) -> None:
-    """Write a gzipped IDX file, completely or not at all; equal values give equal bytes."""
+    """Write a gzipped IDX file, completely or not at all.
+
+    The same values always give a file with the same bytes.
+    """
     header = struct.pack(f">{1 + values.ndim}I", _MAGIC + values.ndim, *values.shape)
     packed = gzip.compress(header + values.tobytes(), compresslevel=6, mtime=0)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
@@ -86,17 +90,17 @@ def _read(path: Path, dimensions: int) -> Bytes:
         fault = "truncated" if found < expected else "too long"
         raise DataError(f"{path}: {fault}, the header announces {expected} bytes, got {found}")
     if not expected:
-        raise DataError(f"{path}: must hold at least one digit, got none")
+        raise DataError(f"{path}: must contain at least one digit, got none")
     return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
 
 
 def _content(path: Path) -> bytes:
-    # Look at the content: a browser or a proxy may unpack a file without renaming it.
+    # Do not rely on the name: a browser or a proxy may unpack a file and keep the ending .gz.
     try:
         raw = path.read_bytes()
         return gzip.decompress(raw) if raw.startswith(_GZIP_MAGIC) else raw
     except EOFError as error:
-        raise DataError(f"{path}: truncated, its gzip data ends early") from error
+        raise DataError(f"{path}: truncated, the gzip data ends early") from error
     except (gzip.BadGzipFile, zlib.error) as error:
         raise DataError(f"{path}: damaged gzip data ({error})") from error
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Mirrors of a file: web servers, and folders that take the place of web servers."""
+"""Mirrors of MNIST's files. A mirror is a web server, or a folder on this machine."""
 
 import sys
 from pathlib import Path
@@ -12,7 +12,7 @@ _CHUNK_BYTES = 1 << 16
 
 
 class MirrorError(Exception):
-    """A mirror could not give the file; the text is a reason of a few words."""
+    """A file could not be read from a mirror. The text is a reason of a few words."""
 
 
 def fetch(mirror: str, name: str, target: Path, timeout: float) -> None:
@@ -23,7 +23,7 @@ def fetch(mirror: str, name: str, target: Path, timeout: float) -> None:
             as Azure's shared access signature, is sent after the file's name.
         name: The file's name at the mirror.
         target: The file to write; it may be incomplete after an error.
-        timeout: Seconds to wait for a connection, and then for each further piece of data.
+        timeout: Maximum seconds to wait for a connection, and for each piece of data.
 
     Raises:
         MirrorError: The mirror does not have the file or cannot be reached.
@@ -39,7 +39,7 @@ def fetch(mirror: str, name: str, target: Path, timeout: float) -> None:
 
 
 def check_address(mirror: str) -> None:
-    """Refuse an address that `fetch` cannot read from.
+    """Raise an error if `fetch` cannot read from an address.
 
     Raises:
         DataError: The address is neither a web address nor a folder.
@@ -71,7 +71,7 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def _download(url: str, target: Path, timeout: float) -> None:
-    # Both imports together take 0.3 s, and most commands download nothing.
+    # Import late: both imports together take 0.3 s, and most commands download nothing.
     import pooch  # noqa: PLC0415
     import requests  # noqa: PLC0415
 
@@ -79,15 +79,15 @@ def _download(url: str, target: Path, timeout: float) -> None:
         progressbar=sys.stderr.isatty(),
         chunk_size=_CHUNK_BYTES,
         timeout=timeout,
-        # Without this header some servers unpack the file, or compress it a second time.
+        # Without this header some servers unpack the file, or compress the file a second time.
         headers={"Accept-Encoding": "identity"},
     )
-    # The texts of these errors are long, and contain the address with its signature.
+    # The errors' own texts are long, and contain the address with its secret signature.
     reasons = {
         requests.exceptions.ProxyError: "the proxy refused",
-        requests.exceptions.SSLError: "its certificate was refused",
+        requests.exceptions.SSLError: "the server's certificate was refused",
         requests.Timeout: "timed out",
-        requests.exceptions.ChunkedEncodingError: "broke off",
+        requests.exceptions.ChunkedEncodingError: "the connection ended early",
         requests.ConnectionError: "no connection",
         requests.exceptions.InvalidURL: "not a valid address",
     }

@@ -1,4 +1,4 @@
-"""The folder with the four IDX files that the data group describes."""
+"""Find or create the folder with the four IDX files for the config group `data`."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,13 +15,13 @@ from mnist_exp.errors import DataError
 
 
 def materialize(spec: DataConfig, message: Callable[[str], None]) -> Path:
-    """Return a local folder that contains the four IDX files, after checking all of them.
+    """Return a local folder that contains the four IDX files, and check these files.
 
-    `sample` and `mnist` are written or downloaded once, and kept in `spec.cache_dir`. A user's
-    folder is used in place.
+    With `data=sample` the files are written once, and with `data=mnist` the files are downloaded
+    once. Both are saved in `spec.cache_dir`. With `data=folder` the files are not copied.
 
     Args:
-        spec: The data group.
+        spec: The config group `data`.
         message: Called with a line before each slow step.
 
     Raises:
@@ -42,7 +42,7 @@ def materialize(spec: DataConfig, message: Callable[[str], None]) -> Path:
 
 
 def local_folder(spec: DataConfig) -> Path:
-    """Return the folder of the digits, whether or not it exists yet."""
+    """Return the path of the folder for the digits; the folder may not exist yet."""
     if spec.type is DataType.folder:
         return Path(spec.path or "")
     return Path(spec.cache_dir or user_cache_path("mnist_exp"), spec.type.value)
@@ -57,7 +57,10 @@ def _mirrors(url: str | None) -> Sequence[str]:
 
 def _users_folder(path: str | None) -> Path:
     if path is None:
-        raise DataError("data.path: data=folder needs a folder with the four IDX files, got none")
+        raise DataError(
+            "data.path: data=folder needs a folder with the four IDX files, got none; "
+            "use data.path=FOLDER"
+        )
     folder = narrowest_folder(find_files(Path(path)))
     validate_folder(folder)
     return folder

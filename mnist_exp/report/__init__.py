@@ -1,4 +1,4 @@
-"""Output for users: progress of a running job, summaries of ended stages, and figures.
+"""Output for users: the progress of a running job, the summaries of stages, and figures.
 
 Only this package imports rich, and only `mnist_exp.report.figures` imports matplotlib.
 """

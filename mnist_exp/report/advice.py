@@ -1,4 +1,4 @@
-"""Commands for the user to run next: the following stage, or a request to an endpoint."""
+"""Shell commands that the user can run next: the next stage, or a request to an endpoint."""
 
 import shlex
 from collections.abc import Sequence
@@ -16,12 +16,12 @@ _NEXT = {
     Stage.deploy: Stage.invoke,
     Stage.invoke: Stage.cleanup,
 }
-#: Stages whose record the next command must name; later stages find the other records.
+#: After these stages, the next command must name the stage's record with `run=`.
 _NAMED = frozenset({Stage.train, Stage.sweep, Stage.register})
 
 
 def next_command(record: Record, overrides: Sequence[str] = (), flags: Sequence[str] = ()) -> str:
-    """Return the command of the stage after a record's stage; empty if there is none."""
+    """Return the command of the stage that follows a record's stage; empty if none follows."""
     following = _NEXT.get(record.stage)
     is_unusable = record.stage is Stage.sweep and record.best is None
     if following is None or is_unusable or record.status is not JobStatus.COMPLETED:
@@ -39,11 +39,12 @@ def next_command(record: Record, overrides: Sequence[str] = (), flags: Sequence[
 def how_to_call(record: Record) -> list[str]:
     """Return shell lines that send a request to a deployed endpoint.
 
-    The lines do not contain the key. The key is also not an argument of a process, since everybody
-    on the machine can read those: `printf` is part of the shell, and curl reads the header from its
-    standard input.
+    The lines do not contain the key, but read the key into a shell variable. The key is never an
+    argument of a process, because every user of the machine can read such arguments. `printf` is
+    part of the shell, and curl reads the header with the key from standard input.
 
-    The record's `paths` may contain `keys` (a JSON file with `primary`) and `request` (a body).
+    The record's `paths` may contain `keys` (a JSON file with the field `primary` or `token`) and
+    `request` (a file with a request body).
     """
     endpoint = record.endpoint or {}
     address = endpoint.get("scoring_uri")

@@ -1,4 +1,4 @@
-"""The variants of a multirun, side by side."""
+"""The table that compares the variants of a multirun."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -18,18 +18,19 @@ from mnist_exp.report.layout import (
     styled_status,
 )
 
-#: Characters of a metric's column, and of all columns that every table has.
+#: Width of a metric's column, in characters.
 _METRIC_WIDTH = 9
+#: Width of all columns that every table has, in characters.
 _FIXED_WIDTH = 30
 _MAX_METRICS = 6
-#: Order of metrics: a sweep's best value, the metrics of the final model, those of the training.
+#: Prefixes of metric names. Columns of metrics are in the order of these prefixes.
 _FIRST = ("best", "test", "final", "val")
 
 
 def print_comparison(
     records: Sequence[Record], console: Console, variants: Sequence[str] = ()
 ) -> None:
-    """Print the table of a multirun and, below the table, why variants failed."""
+    """Print the table of a multirun, then the reason of each variant that failed."""
     console.print()
     console.print(comparison_table(records, variants, console.width))
     for index, record in enumerate(records):
@@ -43,7 +44,7 @@ def comparison_table(
     """Return a table with one row per variant: its parameters, status, metrics and duration.
 
     Args:
-        records: One record per variant, including those that failed.
+        records: One record per variant, including failed variants.
         variants: The overrides of each variant, e.g. `model=small`. If empty, the table shows the
             parameters that differ between variants.
         width: Number of characters in a line.
@@ -76,14 +77,14 @@ def comparison_table(
 def _differing(records: Sequence[Record]) -> list[Mapping[str, Any]]:
     rows = [{"stage": record.stage.value, **record.parameters} for record in records]
     names = list(dict.fromkeys(name for row in rows for name in row))
-    # Ignore a variant without parameters: it failed early, and says nothing about differences.
+    # Compare only variants that have the parameter. A variant that failed early has no parameters.
     known = {name: [row[name] for row in rows if name in row] for name in names}
     differ = [name for name in names if any(value != known[name][0] for value in known[name])]
     return [{name: row[name] for name in differ if name in row} for row in rows]
 
 
 def _metrics(records: Sequence[Record]) -> list[str]:
-    """Return the names of metrics: first those that most variants have, then by `_FIRST`."""
+    """Return the metric names. Metrics of many variants are first, then the order is `_FIRST`."""
     counts = Counter(name for record in records for name in _values(record))
 
     def rank(name: str) -> tuple[int, int]:

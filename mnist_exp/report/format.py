@@ -1,4 +1,4 @@
-"""Formatters: numbers, durations, names, paths and log text, for people to read."""
+"""Formatters that convert numbers, durations, names, paths and log text to readable text."""
 
 import json
 import re
@@ -8,16 +8,16 @@ from typing import Any
 
 from mnist_exp.metrics import MetricPoint
 
-#: Codes for colours and cursor movements, which are deleted.
+#: Codes for colours and cursor movements. `printable` deletes these codes.
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b.")
-#: Other control characters, such as tabs, which become blanks.
+#: Other control characters, such as tabs. `printable` replaces these characters by a blank.
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f]+")
 
 
 def number(value: Any) -> str:
     """Return a value as short text: floats with 4 significant digits, None as a dash.
 
-    A mapping from a search space is JSON text. It is shown as `{kind=a x=0.79}`.
+    A mapping that was drawn from a search space is JSON text. The result is `{kind=a x=0.79}`.
     """
     if value is None:
         return "-"
@@ -38,11 +38,14 @@ def shortened(text: str, most: int) -> str:
 
 
 def epochs_done(points: Sequence[MetricPoint], total: int | None) -> int:
-    """Return the epochs that a job has run: its last step if that can be an epoch, else its events.
+    """Return the number of epochs that a job has run.
+
+    If the last step can be an epoch, return the last step. Otherwise return the number of log
+    events.
 
     Args:
         points: The log events of one metric.
-        total: The epochs that the job will run; None if unknown.
+        total: The number of epochs that the job will run; None if unknown.
     """
     count = len(points)
     last = points[-1].step if points else 0
@@ -50,8 +53,8 @@ def epochs_done(points: Sequence[MetricPoint], total: int | None) -> int:
 
 
 def progress(events: int, total: int | None) -> str:
-    """Return `3/20`, or only the log events if their total is unknown or wrong."""
-    # A script may log more than once per epoch, and so exceed the total.
+    """Return text such as `3/20`, or only the number of events if the total is unknown or wrong."""
+    # The total is wrong if a script logs more than once per epoch.
     return f"{events}/{total}" if events <= (total or 0) else str(events)
 
 
@@ -67,10 +70,10 @@ def duration(seconds: float | None) -> str:
 
 
 def trial_label(trial: str, sweep: str) -> str:
-    """Return the part of a trial's name that its sweep's name lacks: `12` for `sweep_12`.
+    """Return a trial's name without the name of the sweep: `12` for trial `sweep_12`.
 
-    A record of `stage=all` has a name that differs from its sweep's name. The index at the end of
-    the trial's name is then the label.
+    For a record of `stage=all`, `sweep` is the record's name, and the sweep has a different name.
+    The label is then the index at the end of the trial's name.
     """
     rest, _, index = trial.rpartition("_")
     if rest.startswith("sweep_") and index.isdigit() and not trial.startswith(f"{sweep}_"):
@@ -97,7 +100,7 @@ def _mapping(text: str) -> dict[str, Any] | None:
 
 
 def relative(path: str) -> str:
-    """Return a path relative to the current folder if it is below it; else return it unchanged."""
+    """Return a path relative to the current folder. A path outside this folder is unchanged."""
     try:
         return str(Path(path).relative_to(Path.cwd()))
     except ValueError:

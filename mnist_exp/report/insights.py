@@ -1,4 +1,4 @@
-"""Insights from a sweep: its best trial, the savings of early termination, the importances."""
+"""Insights from a sweep: the best trial, the saved epochs, and the importance of parameters."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,11 +14,14 @@ def sweep_insights(job: JobResult, primary_metric: str, epochs: int | None) -> d
     Args:
         job: The sweep with its trials.
         primary_metric: The sweep's primary metric.
-        epochs: Log events of the primary metric in a trial that completes; None if unknown.
+        epochs: Expected number of log events in a complete trial; None if unknown.
 
     Returns:
-        `winner`, a sentence. If trials were cut: `saved` (epochs, of, trials) and `savings`, a
-        sentence. If it can be computed: `importance`, parameter -> share.
+        A mapping with these keys. A key is missing if its value is unknown.
+        `winner`: a text about the best trial.
+        `saved`: how much early termination saved, a mapping with `epochs`, `of` and `trials`.
+        `savings`: the same numbers as a text.
+        `importance`: parameter -> share.
     """
     found: dict[str, Any] = {}
     planned = {trial.name: _epochs_of(trial) or epochs for trial in job.trials}
@@ -43,7 +46,7 @@ def sweep_insights(job: JobResult, primary_metric: str, epochs: int | None) -> d
 
 
 def _where(best: TrialResult, metric: str, epochs: int | None) -> int | None:
-    """Return the epoch of a trial's best value, or the number of its log event."""
+    """Return the epoch of a trial's best value, or the position of its log event from 1."""
     points = best.metrics.get(metric, ())
     place = next((place for place, one in enumerate(points) if one.value == best.best), None)
     if place is None:
@@ -67,11 +70,11 @@ def _winner(job: JobResult, best: TrialResult, where: str) -> str:
 def _saved(
     trials: Sequence[TrialResult], metric: str, epochs: Mapping[str, int | None]
 ) -> Mapping[str, int] | None:
-    """Return the epochs that were not run, out of those that all trials would have run."""
+    """Return the number of epochs that early termination saved, of all planned epochs."""
     longest = max((trial.events for trial in trials), default=0)
 
     def planned(trial: TrialResult) -> int:
-        """Return the planned epochs, without those before the trial's initial checkpoint."""
+        """Return the number of epochs that were planned after the trial's initial checkpoint."""
         total = epochs[trial.name] or longest
         steps = [point.step for point in trial.metrics.get(metric, ())]
         is_each = steps == list(range(steps[0], steps[0] + len(steps))) if steps else False
@@ -89,6 +92,6 @@ def _saved(
 
 
 def _epochs_of(trial: TrialResult) -> int | None:
-    """Return the trial's own number of epochs, if a parameter such as `model.epochs` sets it."""
+    """Return the trial's number of epochs if a swept parameter sets the number, or None."""
     drawn = [value for key, value in trial.parameters.items() if key.split(".")[-1] == "epochs"]
     return int(drawn[0]) if drawn and isinstance(drawn[0], int | float) else None

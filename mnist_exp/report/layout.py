@@ -1,4 +1,4 @@
-"""Parts that all reports share: the consoles, lines, statuses, tables and parameter columns."""
+"""Functions that all reports use, for consoles, lines, statuses, tables and parameter columns."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -10,7 +10,7 @@ from rich.text import Text
 
 from mnist_exp.report.format import number, pairs, plain
 
-#: Azure ML's name of a status -> style of rich.
+#: Azure ML's name of a status -> style for rich.
 _STATUS_STYLES = {
     "Completed": "green",
     "Running": "cyan",
@@ -21,17 +21,17 @@ _STATUS_STYLES = {
 
 
 def results_console() -> Console:
-    """Return the console for results, which a user may keep: standard output."""
+    """Return the console for results, which writes to standard output."""
     return Console(markup=False, highlight=False, emoji=False)
 
 
 def progress_console() -> Console:
-    """Return the console for progress, which nobody keeps: standard error."""
+    """Return the console for progress, which writes to standard error."""
     return Console(stderr=True, markup=False, highlight=False, emoji=False)
 
 
 def print_line(console: Console, text: str | Text, style: str = "") -> None:
-    """Print one line as it is, without markup and without line breaks."""
+    """Print one line unchanged, without markup and without line breaks."""
     line = text if isinstance(text, Text) else Text(text, style)
     console.print(line, soft_wrap=True)
 
@@ -57,7 +57,7 @@ class ParameterColumns:
     Args:
         rows: The parameters of each row.
         width: Maximum number of characters of all columns together.
-        one_line: Truncate a cell that is too long, instead of folding it.
+        one_line: Whether cells that are too long are truncated. If not, such cells are folded.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class ParameterColumns:
         self._one_line = one_line
         self._names = list(dict.fromkeys(name for row in rows for name in row))
         values = {name: _widest(name, rows) for name in self._names}
-        # Fold the names only if the columns are too wide with the names in one line.
+        # Fold the parameter names only if the columns are too wide with unfolded names.
         layouts = [
             {name: Text(plain(name)) for name in self._names},
             {name: folded(name, values[name]) for name in self._names},
@@ -108,7 +108,7 @@ class ParameterColumns:
 
 
 def folded(name: str, width: int) -> Text:
-    """Return a name, with one line per word if it is longer than `width`."""
+    """Return a name. If the name is longer than `width`, each word is on its own line."""
     text = plain(name)
     return Text(text if len(text) <= width else text.replace("_", "_\n"))
 

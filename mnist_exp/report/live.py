@@ -1,4 +1,4 @@
-"""The display of a running job: a live picture on a terminal, plain lines elsewhere."""
+"""The display of a running job: a bar or table on a terminal, plain lines on other outputs."""
 
 import time
 from collections.abc import Callable
@@ -14,18 +14,20 @@ from mnist_exp.results import JobResult
 
 
 class LiveObserver:
-    """An `Observer` that shows a job's progress; use it as a context manager.
+    """An `Observer` and context manager that shows a job's progress.
 
-    On a terminal it shows a progress bar, or for a sweep a table of trials, and prints messages
-    above. This picture disappears when the job has ended, since the summary follows. The picture
-    stays after an error. On any other output it prints a plain line for each important change.
+    On a terminal, the observer shows a progress bar for a job, or a table of trials for a sweep.
+    Messages are printed above. The bar or the table disappears when the job has ended, because the
+    summary follows. After an error, the bar or the table stays. On any other output, the observer
+    prints a plain line for each important change.
 
     Args:
         console: The console to print on.
         primary_metric: The metric whose log events count as progress; may be empty.
-        total: Log events of a job, or of each trial of a sweep, that completes; None if unknown.
+        total: Expected number of log events in a complete job, or in a complete trial of a sweep;
+            None if unknown.
         trials: Maximum number of trials of a sweep; None if unknown.
-        clock: Returns the time in seconds; tests replace it.
+        clock: Function that returns the time in seconds. Tests use another clock.
     """
 
     def __init__(
@@ -62,4 +64,4 @@ class LiveObserver:
         self._view.message(text)
 
     def idle(self) -> None:
-        """Do nothing: only the state of a job is shown."""
+        """Do nothing: the display does not show idle times."""

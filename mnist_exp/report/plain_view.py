@@ -1,16 +1,16 @@
-"""Progress as plain lines, for logs and pipes."""
+"""The view that prints progress as plain lines, for logs and pipes."""
 
 from mnist_exp.report.format import epochs_done, number, pairs, plain, progress, trial_label
 from mnist_exp.report.layout import print_line
 from mnist_exp.report.view import ReasonPrinter, ViewSettings
 from mnist_exp.results import JobResult, TrialResult
 
-#: Seconds between two lines about metrics; a change of status is always printed at once.
+#: Minimum seconds between two lines about metrics. A change of status is printed immediately.
 _EVERY_S = 2.0
 
 
 class PlainView:
-    """Prints a line for each new status, reason and message, and from time to time for metrics."""
+    """A view that prints a line for each new status, reason and message, and some new metrics."""
 
     def __init__(self, settings: ViewSettings) -> None:
         self._console = settings.console
@@ -26,7 +26,7 @@ class PlainView:
         """Do nothing: lines need no preparation."""
 
     def stop(self, *, failed: bool) -> None:
-        """Do nothing: lines stay as they are."""
+        """Do nothing: printed lines need no cleanup."""
 
     def message(self, text: str) -> None:
         """Print a message, unless its text has been printed."""

@@ -15,7 +15,7 @@ from mnist_exp.report.layout import new_table, print_line, styled_status
 from mnist_exp.report.trial_tables import ranking_table
 from mnist_exp.status import JobStatus
 
-#: Characters of the labels at the left.
+#: Minimum width of the labels on the left, in characters.
 _LABEL_WIDTH = 12
 
 
@@ -30,8 +30,8 @@ def print_summary(
     Args:
         record: The record of the stage, which has ended.
         console: The console to print on.
-        overrides: Hydra overrides that the next command needs too, e.g. `outputs_dir=mine`;
-            None prints no next command.
+        overrides: Hydra overrides that the next command needs too, e.g. `outputs_dir=mine`. If
+            None, no next command is printed.
         flags: Flags of Hydra that the next command needs too.
     """
     console.print()
@@ -107,7 +107,7 @@ def _facts(record: Record) -> Iterator[tuple[str, str]]:
 
 
 def _is_plain(value: Any) -> bool:
-    # Skip notes, which are lists: each note was printed when it arose.
+    # Skip lists: the only list is `notes`, and the stage has printed the notes before.
     return value is not None and not isinstance(value, list | tuple)
 
 
@@ -128,7 +128,7 @@ def _insights(insights: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 def _speed(speed: Any) -> str:
     """Return the speed that the trainer reported; empty if a script reported other data."""
     try:
-        # A training of a single step has no images_per_second.
+        # A training run with only one step has no images_per_second.
         is_known = "images_per_second" in speed
         rate = f"{speed['images_per_second']:,.0f} images/s " if is_known else ""
         return plain(

@@ -1,4 +1,4 @@
-"""Progress as a live picture, for terminals."""
+"""The view that shows progress on a terminal, and redraws the same lines."""
 
 from dataclasses import replace
 
@@ -22,14 +22,15 @@ from mnist_exp.report.trial_tables import live_table
 from mnist_exp.report.view import ReasonPrinter, ViewSettings
 from mnist_exp.results import JobResult
 
-#: Lines that the trials must not fill: header, caption, the line above the table, messages.
+#: Number of terminal lines for header, caption, messages and the line above the table.
 _SPARE_LINES = 9
 
 
 class TerminalView:
-    """A progress bar, or a table of trials, below the messages.
+    """A view that shows a progress bar or a table of trials below the messages.
 
-    `Live` draws from a thread of its own. The attributes that it reads are replaced, never changed.
+    `Live` draws in another thread. Each attribute that this thread reads is replaced by a new
+    object, and the old object is never changed.
     """
 
     def __init__(self, settings: ViewSettings) -> None:
@@ -51,16 +52,16 @@ class TerminalView:
         )
 
     def start(self) -> None:
-        """Start the clock. Draw nothing before the first job: downloads have bars of their own."""
+        """Start the clock. Draw nothing yet: a download before the job shows its own bar."""
         self._began = self._clock()
 
     def stop(self, *, failed: bool) -> None:
-        """Stop drawing; keep the last picture only if the job failed, since it may show why."""
+        """Stop drawing. After a failure, keep the last drawing, because it may show the reason."""
         self._live.transient = not failed
         self._live.stop()
 
     def message(self, text: str) -> None:
-        """Print a message above the picture, unless its text has been printed."""
+        """Print a message above the bar or table, unless its text has been printed."""
         self._reasons.print_message(text)
 
     def job_changed(self, job: JobResult) -> None:
@@ -107,7 +108,7 @@ class TerminalView:
 
     def _sweep_line(self, job: JobResult) -> Table:
         ended = sum(trial.status.is_finished for trial in job.trials)
-        most = f", {self._trials} at most" if self._trials else ""
+        most = f", at most {self._trials} trials" if self._trials else ""
         words = f"{ended} of {len(job.trials)} started trials have ended{most}"
         if best := job.best_trial:
             words += f", best: trial {trial_label(best.name, job.name)} ({number(best.best)})"

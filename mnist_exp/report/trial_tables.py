@@ -12,14 +12,15 @@ from mnist_exp.report.layout import ParameterColumns, new_table, styled_status
 from mnist_exp.results import JobResult, TrialResult
 from mnist_exp.status import JobStatus
 
-#: Characters of the live table's columns: always shown, and shown only on wide terminals.
+#: Width of the live table's columns without parameters, time and reason, in characters.
 _FIXED_WIDTH = 43
+#: Widths of the columns that the live table shows only on wide terminals.
 _TIME_WIDTH = 12
 _WHY_WIDTH = 42
-#: Characters of a line from which no status is truncated, such as CancelRequested.
+#: Minimum width of a terminal on which a long status, such as CancelRequested, is not truncated.
 _WIDE = 100
 _STATUS_WIDTH = len(JobStatus.COMPLETED.value)
-#: Characters of the ranking's columns without the parameters.
+#: Width of the ranking's columns without the parameters, in characters.
 _RANKING_WIDTH = 40
 
 
@@ -30,7 +31,7 @@ def live_table(job: JobResult, width: int, height: int, total: int | None = None
         job: The sweep.
         width: Number of characters in a line.
         height: Maximum number of trials; the caption gives the number of the other trials.
-        total: Log events of a trial that completes; None if unknown.
+        total: Expected number of log events in a complete trial; None if unknown.
     """
     shown = visible_trials(job, height)
     with_time = width >= 90
@@ -65,7 +66,7 @@ def live_table(job: JobResult, width: int, height: int, total: int | None = None
             style="bold" if is_best else "",
         )
     if hidden := len(job.trials) - len(shown):
-        table.caption = Text(f"{hidden} more that have ended")
+        table.caption = Text(f"{hidden} more trials, not shown")
     return table
 
 
@@ -112,7 +113,11 @@ def ranking_table(record: Record, width: int) -> Table:
 
 
 def _ranked(record: Record) -> list[Mapping[str, Any]]:
-    """Return the trials from the best to the worst; the best trial shows the sweep's goal."""
+    """Return the trials from the best to the worst.
+
+    The record does not contain the goal of the sweep. The value of the best trial shows whether
+    higher or lower is better.
+    """
     scored = [trial for trial in record.trials if trial.get("best") is not None]
     rest = [trial for trial in record.trials if trial.get("best") is None]
     best = record.best

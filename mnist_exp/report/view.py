@@ -1,4 +1,4 @@
-"""The parts that both views of a running job share: settings, messages and reasons."""
+"""Classes that both views of a running job use: the settings, and the printer of messages."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,9 +17,10 @@ class ViewSettings:
     Attributes:
         console: The console to print on.
         primary_metric: The metric whose log events count as progress; may be empty.
-        total: Log events of a job, or of each trial of a sweep, that completes; None if unknown.
+        total: Expected number of log events in a complete job, or in a complete trial of a sweep;
+            None if unknown.
         trials: Maximum number of trials of a sweep; None if unknown.
-        clock: Returns the time in seconds.
+        clock: Function that returns the time in seconds.
     """
 
     console: Console
@@ -30,9 +31,10 @@ class ViewSettings:
 
 
 class ReasonPrinter:
-    """Prints messages, and the reason of each trial's end, without printing a reason twice.
+    """A printer of messages, and of the reasons why trials ended.
 
-    A workspace may send a reason as a message, or only as the `why` of a trial.
+    A workspace may report a reason in a message, in the `why` of a trial, or in both. The printer
+    prints each reason only once.
     """
 
     def __init__(self, console: Console) -> None:

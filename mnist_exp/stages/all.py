@@ -1,4 +1,4 @@
-"""stage=all: every stage of the tutorial, one after the other, each with its own record."""
+"""stage=all: run every stage of the tutorial, and write a record for each stage."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -28,26 +28,32 @@ class AllStages:
     stage = Stage.all
 
     def faults(self, context: StageContext) -> list[str]:
-        """Return why the endpoint must not be deleted at the end."""
+        """Return a line for each setting that needs an endpoint that already exists."""
         return [*_other_endpoint_faults(context.config.endpoint), *self._endpoint_faults(context)]
 
     def _endpoint_faults(self, context: StageContext) -> list[str]:
         endpoint = context.config.endpoint
-        rule = "stage=all deletes its endpoint at the end, so it must create a new one"
+        why = "because stage=all creates an endpoint and deletes this endpoint at the end"
         if endpoint.reuse:
-            return [f"endpoint.reuse: {rule}, got true; set it to false, or use stage=deploy"]
+            return [
+                f"endpoint.reuse: must be false, {why}, got true; use endpoint.reuse=false, or "
+                "stage=deploy"
+            ]
         if endpoint.name is not None and endpoint.name == unfinished_endpoint(context):
             return []
         if endpoint.name is not None and not RUNNERS[Stage.cleanup].faults(context):
-            return [f"endpoint.name: {rule}, got {endpoint.name}, which exists; use another name"]
+            return [
+                f"endpoint.name: must be a new name, {why}, got {endpoint.name}, which exists; "
+                "use another name"
+            ]
         return []
 
     def name(self, context: StageContext) -> str:
-        """Return a new name."""
+        """Return a new name for this run."""
         return new_job_name("all")
 
     def run(self, context: StageContext, record: Record) -> Record:
-        """Run the stages, and delete the endpoint at the end, whatever happens."""
+        """Run the stages in order. Delete the endpoint at the end, even after an error."""
         produced = self._earlier_results(context)
         try:
             for stage in _ORDER:
@@ -60,10 +66,12 @@ class AllStages:
         return _summary(record, produced).with_changes(paths={"folder": str(context.folder)})
 
     def _earlier_results(self, context: StageContext) -> dict[Stage, Record]:
-        """Return the stages that the same command completed before it was interrupted."""
+        """Return stage -> record for the stages that an interrupted, equal command completed."""
         found = completed_stages(context)
         for stage, record in found.items():
-            context.display.message(f"{stage.value}: uses {record.name} of an earlier command")
+            context.display.message(
+                f"{stage.value}: skipped, because an earlier command completed {record.name}"
+            )
             record.save(context.folder / stage.value)
         return found
 
@@ -74,7 +82,7 @@ class AllStages:
         return run_stage(RUNNERS[stage], inner)
 
     def _clean_up_after_failure(self, context: StageContext, produced: dict[Stage, Record]) -> None:
-        """Clean up without hiding the first error: print errors of the cleanup."""
+        """Delete the endpoint. Print errors of the deletion, and do not raise them."""
         try:
             self._clean_up(context, produced)
         except MnistExpError as error:
@@ -95,29 +103,29 @@ class AllStages:
 
 
 def _other_endpoint_faults(endpoint: EndpointConfig) -> Iterator[str]:
-    """Yield each key that makes sense only for an endpoint that already exists."""
+    """Yield a fault for each key that is useful only for an endpoint that already exists."""
     own = endpoint.deployment.name
     for key in ("traffic", "mirror_traffic"):
         for name in getattr(endpoint, key):
             if name != own:
                 yield (
-                    f"endpoint.{key}.{name}: must be {own}, since stage=all creates a new "
-                    "endpoint with that deployment only; use stage=deploy"
+                    f"endpoint.{key}.{name}: must be {own}, because stage=all creates a new "
+                    "endpoint with only this deployment; use stage=deploy"
                 )
     if endpoint.invoke_deployment not in (None, own):
         yield (
-            f"endpoint.invoke_deployment: must be {own}, since stage=all creates a new endpoint "
-            f"with that deployment only, got {endpoint.invoke_deployment}; use stage=invoke"
+            f"endpoint.invoke_deployment: must be {own}, because stage=all creates a new endpoint "
+            f"with only this deployment, got {endpoint.invoke_deployment}; use stage=invoke"
         )
     if endpoint.regenerate_key is not None:
         yield (
-            "endpoint.regenerate_key: must be left out, since stage=all creates a new endpoint "
+            "endpoint.regenerate_key: must be omitted, because stage=all creates a new endpoint "
             f"with new keys, got {endpoint.regenerate_key.value}; use stage=deploy"
         )
 
 
 def _summary(record: Record, produced: dict[Stage, Record]) -> Record:
-    """Return the record of stage=all: the best trial, its model and its endpoint."""
+    """Return the record of stage=all with the best trial, the model and the endpoint."""
     sweep, register = produced[Stage.sweep], produced[Stage.register]
     return record.with_changes(
         parameters=dict(register.parameters),

@@ -18,18 +18,18 @@ class CleanupStage:
     stage = Stage.cleanup
 
     def faults(self, context: StageContext) -> list[str]:
-        """Return why there is nothing to delete."""
+        """Return the reason if there is nothing to delete."""
         return [] if context.config.compute.delete_on_cleanup else missing_endpoint(context)
 
     def name(self, context: StageContext) -> str:
-        """Return the name of the endpoint; without one, the name of the compute target."""
+        """Return the endpoint's name, or the compute target's name if no endpoint exists."""
         try:
             return deployed_endpoint(context)
         except NotFoundError:
             return context.config.compute.name
 
     def run(self, context: StageContext, record: Record) -> Record:
-        """Delete endpoint and compute target, then print what still costs money."""
+        """Delete the endpoint and the compute target; print resources that still cost money."""
         record = self._delete_endpoint(context, record)
         compute = context.config.compute
         if compute.delete_on_cleanup and context.workspace.delete_compute(compute.name):
@@ -50,7 +50,7 @@ class CleanupStage:
         for deployment in endpoint.deployments:
             percent = endpoint.traffic.get(deployment.name, 0)
             context.display.message(
-                f"deletes deployment {deployment.name} ({deployment.model}, {percent} % of the "
+                f"deleting deployment {deployment.name} ({deployment.model}, {percent} % of the "
                 f"traffic, {deployment.provisioning_state})"
             )
         context.workspace.delete_endpoint(record.name)
@@ -58,7 +58,7 @@ class CleanupStage:
 
 
 def _deleted_entry(endpoint: Endpoint) -> Mapping[str, Any]:
-    """Return what the record says about a deleted endpoint, which has no address and no traffic."""
+    """Return a record's entry for a deleted endpoint, without addresses and traffic."""
     entry = endpoint_entry(endpoint)
     deployments = [
         {**deployment, "provisioning_state": "Deleted", "scoring_uri": None}

@@ -13,7 +13,7 @@ class ComputeStage:
     stage = Stage.compute
 
     def faults(self, context: StageContext) -> list[str]:
-        """Return no faults: the config's own rules are enough."""
+        """Return no faults: the rules of the config are sufficient."""
         return []
 
     def name(self, context: StageContext) -> str:
@@ -21,7 +21,7 @@ class ComputeStage:
         return context.config.compute.name
 
     def run(self, context: StageContext, record: Record) -> Record:
-        """Get or create the compute target, and print the workspace's notes."""
+        """Get or create the compute target, and print the notes about this target."""
         compute = context.workspace.get_or_create_compute(context.config.compute)
         for note in compute.notes:
             context.display.message(note)

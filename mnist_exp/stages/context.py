@@ -1,4 +1,4 @@
-"""What a stage is given, what a stage is, and where a stage shows what it does."""
+"""The interfaces of a stage: its context (the input), its runner and its display (the output)."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ from mnist_exp.workspaces.base import Observer, Workspace
 
 
 class Display(Protocol):
-    """Where a stage shows what it does."""
+    """The output of a stage to the user: messages, progress and summaries."""
 
     def stage_started(self, record: Record) -> None:
         """Show that a stage begins."""
@@ -25,8 +25,8 @@ class Display(Protocol):
         """Return a context manager that shows a job's progress.
 
         Args:
-            total_events: How often the job logs the primary metric; None if unknown.
-            primary_metric: The metric to show; empty for none.
+            total_events: Expected number of log events of the primary metric; None if unknown.
+            primary_metric: The metric to show; if empty, no metric is shown.
             trials: The number of trials of a sweep; None for a single job.
         """
 
@@ -34,7 +34,7 @@ class Display(Protocol):
         """Print a line about the progress."""
 
     def output(self, text: str) -> None:
-        """Print a line of what the stage was asked for, to standard output."""
+        """Print a line of the stage's result to standard output."""
 
     def resume_hint(self, record: Record) -> None:
         """Print the command that resumes an unfinished job."""
@@ -70,13 +70,15 @@ class StageInterrupted(KeyboardInterrupt):
 
 @dataclass(frozen=True)
 class StageContext:
-    """What a stage works with.
+    """The input of a stage.
 
     Attributes:
-        folder: The stage's run folder, for `run.json` and `figures/`.
-        opener: Returns the workspace, always the same object; the first call may take seconds.
-        produced: The records of the stages that the same command ran before (`stage=all`).
-        endpoint_suffix: Returns the end of a new endpoint's name, the same text at every call.
+        folder: The stage's run folder, which contains `run.json` and `figures/`.
+        opener: Function that returns the workspace, the same object at every call. The first call
+            may take seconds.
+        produced: Stage -> record, for the stages that the same command ran before (`stage=all`).
+        endpoint_suffix: Function that returns the last part of a new endpoint's name, the same
+            text at every call.
     """
 
     config: Experiment
@@ -89,7 +91,7 @@ class StageContext:
 
     @property
     def workspace(self) -> Workspace:
-        """Where the experiment runs."""
+        """The workspace in which the experiment runs."""
         return self.opener()
 
     def figure(self, name: str) -> Path:
@@ -98,15 +100,15 @@ class StageContext:
 
 
 class StageRunner(Protocol):
-    """One stage: its conditions, its name and its work."""
+    """One stage: its preconditions, its name and its action."""
 
     stage: Stage
 
     def faults(self, context: StageContext) -> list[str]:
-        """Return a line for each reason why the stage cannot start; change nothing."""
+        """Return a line for each reason why the stage cannot start. Change nothing."""
 
     def name(self, context: StageContext) -> str:
-        """Return the name of what the stage creates or acts on."""
+        """Return the name of the object that the stage creates, changes or reads."""
 
     def run(self, context: StageContext, record: Record) -> Record:
-        """Do the work of the stage, and return the record with its results."""
+        """Run the stage, and return the record with the results."""

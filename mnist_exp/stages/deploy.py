@@ -1,4 +1,4 @@
-"""stage=deploy: an endpoint, a deployment of the registered model, then the traffic."""
+"""stage=deploy: create an endpoint, deploy the registered model, then set the traffic."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, replace
@@ -21,21 +21,23 @@ from mnist_exp.traffic import (
     unknown_deployment_faults,
 )
 
-#: A request body that the trainer writes beside the model.
+#: File with an example of a request body. The trainer writes this file beside the model.
 _EXAMPLE = "input_example.json"
 
 
 class DeployStage:
     """The stage that creates an endpoint and a deployment, and gives the deployment traffic.
 
-    With `endpoint.regenerate_key`, and with a traffic that names only existing deployments, the
-    stage deploys nothing: it changes the keys or the traffic.
+    In two cases the stage deploys nothing, and changes only the keys or the traffic:
+
+    - `endpoint.regenerate_key` is given;
+    - `endpoint.traffic` or `endpoint.mirror_traffic` is given, and names only existing deployments.
     """
 
     stage = Stage.deploy
 
     def faults(self, context: StageContext) -> list[str]:
-        """Return what is wrong with the model, the endpoint and its traffic."""
+        """Return the faults of the model, the endpoint and the traffic."""
         current = None
         try:
             name = self.name(context)
@@ -49,7 +51,7 @@ class DeployStage:
         return [*_model_faults(context), *found]
 
     def name(self, context: StageContext) -> str:
-        """Return the endpoint's name: the given name, an earlier endpoint's, or a new name."""
+        """Return the given name, the name of an earlier endpoint, or a new name."""
         endpoint = context.config.endpoint
         if endpoint.name is not None:
             return endpoint.name
@@ -58,10 +60,10 @@ class DeployStage:
         return unfinished_endpoint(context) or f"{endpoint.name_prefix}{context.endpoint_suffix()}"
 
     def run(self, context: StageContext, record: Record) -> Record:
-        """Create endpoint and deployment, then set the traffic; or change keys or traffic only."""
+        """Create endpoint and deployment and set the traffic, or change only keys or traffic."""
         workspace, config = context.workspace, context.config
         found = _find_endpoint(context, record.name)
-        # The endpoint may have changed since the checks.
+        # Check the traffic again: the endpoint may have changed since `faults` was called.
         if faults := _traffic_faults(config.endpoint, found):
             raise ConfigError(faults)
         if found is not None and _changes_settings_only(context, found):
@@ -87,7 +89,7 @@ class DeployStage:
 
 
 def endpoint_entry(endpoint: Endpoint) -> Mapping[str, Any]:
-    """Return what a record says about an endpoint; the keys are never part of a record."""
+    """Return a record's entry for an endpoint. The entry never contains the keys."""
     return {
         "name": endpoint.name,
         "provisioning_state": endpoint.provisioning_state,
@@ -100,9 +102,10 @@ def endpoint_entry(endpoint: Endpoint) -> Mapping[str, Any]:
 
 
 def _give_traffic(context: StageContext, current: Endpoint, sample: bytes | None) -> Endpoint:
-    """Set the traffic that is asked for; without any, an endpoint keeps what it has.
+    """Set the traffic that the config gives, or run the rollout that the config describes.
 
-    Azure ML does the same. An endpoint without traffic gives all of it to the new deployment.
+    If the config gives no traffic, the endpoint's traffic does not change, as on Azure ML. If no
+    deployment has traffic yet, the new deployment gets 100 %.
     """
     config, workspace = context.config, context.workspace
     new, mirrored = config.endpoint.deployment.name, config.endpoint.mirror_traffic
@@ -110,7 +113,7 @@ def _give_traffic(context: StageContext, current: Endpoint, sample: bytes | None
         _roll_out(context, current, sample)
         return workspace.get_endpoint(current.name)
     if config.endpoint.rollout.steps:
-        context.display.message(f"no deployment has traffic yet: {new} gets all of it")
+        context.display.message(f"no deployment has traffic yet: {new} gets 100 % without rollout")
     _show_auth_mode(context, current, is_changed=True)
     # A deployment that gets mirrored traffic must not get live traffic.
     first = {} if current.traffic or new in mirrored else {new: 100}
@@ -138,7 +141,7 @@ def _roll_out(context: StageContext, current: Endpoint, sample: bytes | None) ->
 
 
 def _change_settings(context: StageContext, record: Record, current: Endpoint) -> Record:
-    """Change keys and traffic, and say that nothing was deployed."""
+    """Change keys and traffic, and print that no code was deployed."""
     endpoint = context.config.endpoint
     _show_auth_mode(context, current, is_changed=False)
     spec = endpoint_change(context.config, record.name, endpoint.traffic, endpoint.mirror_traffic)
@@ -150,20 +153,21 @@ def _change_settings(context: StageContext, record: Record, current: Endpoint) -
     if endpoint.traffic or endpoint.mirror_traffic:
         context.display.message("changed the traffic")
     context.display.message(
-        f"deployed nothing; to deploy code and settings of {endpoint.deployment.name} run "
-        f"mnist-exp stage=deploy endpoint.name={record.name} without keys and traffic"
+        f"no code was deployed; to deploy {endpoint.deployment.name}, run "
+        f"mnist-exp stage=deploy endpoint.name={record.name} without the overrides for keys "
+        "and traffic"
     )
     paths = {"keys": changed.keys} if changed.keys else {}
     return record.with_changes(endpoint=endpoint_entry(changed), paths=paths)
 
 
 def _ready_endpoint(context: StageContext, name: str, found: Endpoint | None) -> Endpoint:
-    """Return an endpoint that is ready for a deployment, created if there is none."""
+    """Return an endpoint that is ready for a deployment; create it if it does not exist."""
     if found is None:
         return context.workspace.create_or_update_endpoint(endpoint_spec(context.config, name))
     if found.provisioning_state == "Succeeded":
         return found
-    # The command that created the endpoint was interrupted: the same call completes it.
+    # The command that created the endpoint was interrupted. The same call completes the creation.
     change = endpoint_change(context.config, name, {}, {})
     return context.workspace.create_or_update_endpoint(change)
 
@@ -176,19 +180,19 @@ def _model_faults(context: StageContext) -> list[str]:
     is_mlflow = model.get("type") == "mlflow_model"
     if context.config.endpoint.deployment.scoring_script is None and not is_mlflow:
         return [
-            "endpoint.deployment.scoring_script: must be given, since model "
-            f"{model.get('name')}:{model.get('version')} is not registered with "
-            "registration.type=mlflow_model"
+            "endpoint.deployment.scoring_script: must be given, because model "
+            f"{model.get('name')}:{model.get('version')} is not of type mlflow_model; give a "
+            "script, or run mnist-exp stage=register registration.type=mlflow_model"
         ]
     return []
 
 
 def _traffic_faults(endpoint: EndpointConfig, current: Endpoint | None) -> list[str]:
-    """Return the rules that traffic, mirrored traffic or rollout break.
+    """Return the faults of traffic, mirrored traffic and rollout.
 
     Args:
-        endpoint: What the command asks for.
-        current: The endpoint as it is; None if it does not exist.
+        endpoint: The config of the endpoint.
+        current: The endpoint in the workspace; None if it does not exist.
     """
     live, mirrored, new = endpoint.traffic, endpoint.mirror_traffic, endpoint.deployment.name
     existing = [deployment.name for deployment in current.deployments] if current else []
@@ -199,18 +203,18 @@ def _traffic_faults(endpoint: EndpointConfig, current: Endpoint | None) -> list[
         return found
     if endpoint.rollout.steps:
         return found + rollout_faults(current.name, new, current.traffic, existing)
-    # Without a new value, live or mirrored traffic stays as it is.
+    # If the config gives no live or mirrored traffic, the current traffic does not change.
     return found + overlap_faults(live or current.traffic, mirrored or current.mirror_traffic)
 
 
 def _depends_on_current(endpoint: EndpointConfig) -> bool:
-    """Whether the endpoint's current deployments decide if the command is valid."""
+    """Return whether the faults depend on the endpoint's current deployments."""
     named = endpoint.traffic or endpoint.mirror_traffic
     return bool(named or endpoint.rollout.steps) or endpoint.regenerate_key is not None
 
 
 def _needs_earlier_endpoint(endpoint: EndpointConfig) -> bool:
-    """Whether the command changes the keys, or the traffic of other deployments."""
+    """Return whether the command changes the keys, or the traffic of other deployments."""
     others = {*endpoint.traffic, *endpoint.mirror_traffic} - {endpoint.deployment.name}
     return endpoint.regenerate_key is not None or bool(others)
 
@@ -231,7 +235,7 @@ def _find_endpoint(context: StageContext, name: str) -> Endpoint | None:
 
 
 def _changes_settings_only(context: StageContext, current: Endpoint | None) -> bool:
-    """Whether the command changes keys or traffic, and deploys nothing."""
+    """Return whether the command changes only keys or traffic, and deploys nothing."""
     endpoint = context.config.endpoint
     if endpoint.regenerate_key is not None:
         return True
@@ -242,20 +246,20 @@ def _changes_settings_only(context: StageContext, current: Endpoint | None) -> b
 
 
 def _show_auth_mode(context: StageContext, current: Endpoint, *, is_changed: bool) -> None:
-    """Print which auth_mode the endpoint has afterwards, if the config asks for another."""
+    """Print the auth_mode after the stage if endpoint and config have different values."""
     now, asked = current.auth_mode, context.config.endpoint.auth_mode.value
     if now == asked:
         return
     outcome = (
-        f"gets {asked} instead of {now}; keep {now} with endpoint.auth_mode={now}"
+        f"changes from {now} to {asked}; to keep {now}, use endpoint.auth_mode={now}"
         if is_changed
-        else f"keeps {now}, not {asked}; a deployment without rollout changes it"
+        else f"keeps {now}; to change to {asked}, deploy without rollout"
     )
     context.display.message(f"endpoint.auth_mode: endpoint {current.name} {outcome}")
 
 
 def _sample_request(context: StageContext, example: Path | None) -> bytes | None:
-    """Return a request to try a deployment with: the user's own, or the model's example."""
+    """Return the request body for a rollout: the user's file, or the model's example."""
     own = context.config.endpoint.request_file
     path = Path(own) if own is not None else example
     try:

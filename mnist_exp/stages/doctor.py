@@ -1,4 +1,4 @@
-"""stage=doctor: find out what would fail, before anything costs money."""
+"""stage=doctor: find problems before a run costs money."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,7 +15,7 @@ from mnist_exp.results import Finding, Level
 from mnist_exp.stages.context import StageContext
 from mnist_exp.status import JobStatus
 
-#: Packages that need certain versions of others: azureml-mlflow does not allow every MLflow.
+#: Packages that need certain versions of other packages. azureml-mlflow needs certain MLflows.
 _PINNING = ("azureml-mlflow", "azure-ai-ml")
 
 
@@ -25,7 +25,7 @@ class DoctorStage:
     stage = Stage.doctor
 
     def faults(self, context: StageContext) -> list[str]:
-        """Return no faults: everything that is wrong is a finding."""
+        """Return no faults: the stage reports every problem as a finding."""
         return []
 
     def name(self, context: StageContext) -> str:
@@ -33,7 +33,7 @@ class DoctorStage:
         return context.config.workspace.type.value
 
     def run(self, context: StageContext, record: Record) -> Record:
-        """Print each finding; the stage fails if one of them is a failure."""
+        """Print each finding. The stage fails if a finding has the level `fail`."""
         findings = []
         for finding in self._findings(context):
             findings.append(finding)
@@ -42,7 +42,7 @@ class DoctorStage:
         warned = [finding for finding in findings if finding.level is Level.WARN]
         lines = [f"{finding.what}: {finding.text}" for finding in (*failing, *warned)]
         if failing:
-            why = f"{len(failing)} of {len(findings)} checks failed; see above"
+            why = f"{len(failing)} of {len(findings)} checks failed; see the lines with fail above"
             record = record.with_changes(status=JobStatus.FAILED, why=why)
         return record.with_changes(warnings=lines)
 
@@ -58,17 +58,17 @@ class DoctorStage:
 
 
 def config_findings(context: StageContext) -> Iterator[Finding]:
-    """Yield the faults and the warnings of the whole config, as for stage=all."""
+    """Yield the faults and the warnings of the whole config, checked as for stage=all."""
     whole = replace(context.config, stage=Stage.all)
     faults, warnings = checks.faults(whole), checks.warnings(whole)
     yield from (Finding(Level.FAIL, *_split(line)) for line in faults)
     yield from (Finding(Level.WARN, *_split(line)) for line in warnings)
     if not faults:
-        yield Finding(Level.OK, "config", "follows every rule: names, sizes, search space, limits")
+        yield Finding(Level.OK, "config", "valid: names, sizes, search space, limits")
 
 
 def version_findings() -> Iterator[Finding]:
-    """Yield whether the installed packages have versions that work together, MLflow above all."""
+    """Yield a finding for each pair of installed packages whose versions do not fit."""
     for package in _PINNING:
         try:
             needed = [Requirement(line) for line in requires(package) or ()]
@@ -81,7 +81,7 @@ def version_findings() -> Iterator[Finding]:
         for line in clashes:
             yield Finding(Level.FAIL, package, f"{line}; pip install -c constraints.txt ...")
         if not clashes:
-            yield Finding(Level.OK, package, f"{version(package)}, and the versions that it needs")
+            yield Finding(Level.OK, package, f"{version(package)}; all its requirements are met")
 
 
 def _clash(requirement: Requirement) -> str | None:

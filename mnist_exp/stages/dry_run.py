@@ -1,4 +1,7 @@
-"""dry_run=true: what a command would create, as YAML; without network and without effects."""
+"""dry_run=true: build the YAML of everything that a command would create.
+
+A dry run uses no network and creates nothing.
+"""
 
 import secrets
 from collections.abc import Callable, Iterator
@@ -30,7 +33,7 @@ from mnist_exp.snapshot import snapshot_files
 
 @dataclass(frozen=True)
 class Document:
-    """One thing that the command would create: its kind, its name, and the content of its YAML."""
+    """An object that the command would create: its kind, name and YAML content."""
 
     kind: str
     name: str
@@ -39,7 +42,7 @@ class Document:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The files of a code folder that would travel, and their total size in bytes."""
+    """The files of a code folder that the command would upload, and their size in bytes."""
 
     key: str
     folder: Path
@@ -48,12 +51,15 @@ class Snapshot:
 
 
 def planned(config: Experiment) -> list[Document]:
-    """Return what the stage would create, in order; new names are examples."""
+    """Return a document for each object that the stage would create, in order.
+
+    New names are examples. A real run draws other names.
+    """
     return [document for maker in _MAKERS.get(config.stage, ()) for document in maker(config)]
 
 
 def snapshots(config: Experiment) -> Iterator[Snapshot]:
-    """Yield the code folders that the stage would send."""
+    """Yield the code folders that the stage would upload."""
     outputs = Path(config.outputs_dir)
     if config.stage.trains and config.job.code:
         yield _snapshot("job.code", Path(config.job.code), outputs)

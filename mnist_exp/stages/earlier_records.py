@@ -1,4 +1,8 @@
-"""The earlier records that a stage starts from: of this command, named by `run=`, or the newest."""
+"""Find the earlier record that a stage starts from.
+
+If the same command (`stage=all`) produced such a record, use this record. Otherwise `run=` names
+the record. Without `run=`, use the newest record.
+"""
 
 from mnist_exp.config import Stage
 from mnist_exp.errors import NotFoundError
@@ -8,15 +12,15 @@ from mnist_exp.status import JobStatus
 
 #: Stages in which `run=` names the record of a deployment.
 _CALLING = (Stage.invoke, Stage.status, Stage.logs, Stage.cleanup)
-#: Stages that use an endpoint although its deployment failed.
+#: Stages that accept an endpoint whose deployment failed.
 _INSPECTING = (Stage.status, Stage.logs, Stage.cleanup, Stage.all)
 
 
 def source_job(context: StageContext) -> Record:
-    """Return the record of the sweep or training run to register.
+    """Return the record of the sweep or training run whose model is registered.
 
     Raises:
-        NotFoundError: No such job was completed, or the sweep has no best trial.
+        NotFoundError: There is no such completed job, or the sweep has no best trial.
     """
     wanted = context.config.run
     stages = (Stage.sweep,) if wanted is None else (Stage.sweep, Stage.train)
@@ -24,7 +28,7 @@ def source_job(context: StageContext) -> Record:
     if record is None and wanted is not None:
         raise NotFoundError(
             f"run: must name a completed sweep or training run, got {wanted}; "
-            "find the name in the run.json of each run"
+            "each run's name is in its run.json"
         )
     if record is None:
         raise NotFoundError(
@@ -33,17 +37,17 @@ def source_job(context: StageContext) -> Record:
         )
     if record.stage is Stage.sweep and record.best is None:
         raise NotFoundError(
-            f"run: sweep {record.name} has no best trial, since no trial logged the primary "
+            f"run: sweep {record.name} has no best trial, because no trial logged the primary "
             "metric; run another sweep, or name another run with run=NAME"
         )
     return record
 
 
 def model_source(context: StageContext) -> str:
-    """Return the job whose model is registered: a sweep's best trial, or a training run.
+    """Return the name of the job with the model: a sweep's best trial, or a training run.
 
     Raises:
-        NotFoundError: As for `source_job`.
+        NotFoundError: There is no such completed job, or the sweep has no best trial.
     """
     source = source_job(context)
     return str(source.best["name"]) if source.best else source.name
@@ -53,7 +57,7 @@ def registered_model(context: StageContext) -> Record:
     """Return the record of the model to deploy.
 
     Raises:
-        NotFoundError: No model, or no model of that name, was registered.
+        NotFoundError: No model is registered, or no registered model has the given name.
     """
     if Stage.register in context.produced:
         return context.produced[Stage.register]
@@ -63,7 +67,8 @@ def registered_model(context: StageContext) -> Record:
         what = f"no registered model named {given}" if given else "no registered model"
         raise NotFoundError(
             f"run: {what} in {context.config.outputs_dir}"
-            f"{_known_names(context, Stage.register)}; register one with mnist-exp stage=register"
+            f"{_known_names(context, Stage.register)}; register a model with mnist-exp "
+            "stage=register"
         )
     return record
 
@@ -72,7 +77,7 @@ def deployed_endpoint(context: StageContext) -> str:
     """Return the name of the endpoint to call, change or delete.
 
     Raises:
-        NotFoundError: No endpoint, or no endpoint of that name, was deployed.
+        NotFoundError: No endpoint is deployed, or no deployed endpoint has the given name.
     """
     if context.config.endpoint.name is not None:
         return context.config.endpoint.name
@@ -94,22 +99,22 @@ def deployed_endpoint(context: StageContext) -> str:
             failed.append(record.name)
     if failed:
         raise NotFoundError(
-            f"endpoint.name: the deployment of endpoint {failed[0]} failed, so it cannot answer; "
+            f"endpoint.name: endpoint {failed[0]} cannot answer, because its deployment failed; "
             "see stage=logs, fix the deployment and run stage=deploy again"
         )
     if named is not None:
         raise NotFoundError(
             f"run: no endpoint {named} is deployed from {context.config.outputs_dir}; "
-            "leave run= out for the newest, or name one with endpoint.name=NAME"
+            "omit run= to use the newest endpoint, or name an endpoint with endpoint.name=NAME"
         )
     raise NotFoundError(
         f"endpoint.name: no endpoint is deployed from {context.config.outputs_dir}; "
-        "deploy one with mnist-exp stage=deploy, or name one with endpoint.name=NAME"
+        "deploy a model with mnist-exp stage=deploy, or name an endpoint with endpoint.name=NAME"
     )
 
 
 def missing_endpoint(context: StageContext) -> list[str]:
-    """Return why there is no endpoint to call, inspect or delete; empty if there is one."""
+    """Return the reason if the endpoint to call, inspect or delete does not exist."""
     try:
         context.workspace.get_endpoint(deployed_endpoint(context))
     except NotFoundError as error:
@@ -124,12 +129,12 @@ def _known_names(context: StageContext, stage: Stage) -> str:
         for record, _ in context.index.newest_first(stage)
         if record.status is JobStatus.COMPLETED
     ]
-    return f", which has {', '.join(found[:5])}" if found else ""
+    return f", which contains {', '.join(found[:5])}" if found else ""
 
 
 def _newest(context: StageContext, name: str | None, *stages: Stage) -> Record | None:
     for record, _ in context.index.newest_first(*stages):
-        # A model may be named without its version.
+        # `run=` may name a model without its version.
         names = (None, record.name, record.name.partition(":")[0])
         if record.status is JobStatus.COMPLETED and name in names:
             return record

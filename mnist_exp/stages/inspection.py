@@ -1,4 +1,4 @@
-"""stage=status and stage=logs: how endpoints are, and what their deployments printed."""
+"""stage=status and stage=logs: print the state of endpoints, and the logs of deployments."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -17,7 +17,7 @@ class StatusStage:
     stage = Stage.status
 
     def faults(self, context: StageContext) -> list[str]:
-        """Return why the named endpoint does not exist."""
+        """Return the reason if the named endpoint does not exist."""
         return missing_endpoint(context) if _is_one_named(context) else []
 
     def name(self, context: StageContext) -> str:
@@ -32,7 +32,7 @@ class StatusStage:
             for line in _endpoint_lines(endpoint, statistics):
                 context.display.output(line)
         if not endpoints:
-            context.display.output("no endpoint; create one with mnist-exp stage=deploy")
+            context.display.output("no endpoint exists; create it with mnist-exp stage=deploy")
         only = endpoint_entry(endpoints[0]) if len(endpoints) == 1 else None
         return record.with_changes(endpoint=only)
 
@@ -48,7 +48,7 @@ class LogsStage:
     stage = Stage.logs
 
     def faults(self, context: StageContext) -> list[str]:
-        """Return why the endpoint does not exist."""
+        """Return the reason if the endpoint does not exist."""
         return missing_endpoint(context)
 
     def name(self, context: StageContext) -> str:
@@ -56,13 +56,13 @@ class LogsStage:
         return deployed_endpoint(context)
 
     def run(self, context: StageContext, record: Record) -> Record:
-        """Print the end of each deployment's log."""
+        """Print the last lines of each deployment's log."""
         endpoint = context.workspace.get_endpoint(record.name)
         paths = {}
         for deployment in endpoint.deployments:
             count = context.config.endpoint.log_lines
             lines = context.workspace.logs(endpoint.name, deployment.name, count)
-            where = deployment.log or ("its last lines" if lines else "no log")
+            where = deployment.log or ("last lines of the log" if lines else "no log")
             context.display.output(f"{deployment.name}: {where}")
             for line in lines:
                 context.display.output(f"  {line}")

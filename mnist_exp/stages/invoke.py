@@ -19,7 +19,7 @@ class InvokeStage:
     stage = Stage.invoke
 
     def faults(self, context: StageContext) -> list[str]:
-        """Return why the endpoint, or the named deployment, does not exist."""
+        """Return the reason if the endpoint or the named deployment does not exist."""
         wanted = context.config.endpoint.invoke_deployment
         if wanted is None:
             return missing_endpoint(context)
@@ -32,7 +32,7 @@ class InvokeStage:
             return []
         return [
             f"endpoint.invoke_deployment: must name a deployment of endpoint {endpoint.name}, got "
-            f"{wanted}; there are: {', '.join(known) or 'none; deploy first'}"
+            f"{wanted}; there are: {', '.join(known) or 'none; run mnist-exp stage=deploy first'}"
             f"{did_you_mean(wanted, known)}"
         ]
 
@@ -41,7 +41,7 @@ class InvokeStage:
         return deployed_endpoint(context)
 
     def run(self, context: StageContext, record: Record) -> Record:
-        """Send one request, and keep the request and the answer."""
+        """Send one request, and save the request and the answer."""
         endpoint = context.workspace.get_endpoint(record.name)
         record = record.with_changes(endpoint=endpoint_entry(endpoint))
         if context.config.endpoint.request_file is not None:
@@ -64,7 +64,7 @@ class InvokeStage:
         if not isinstance(answer, list) or len(answer) != len(actual):
             raise EndpointError(
                 f"endpoint {record.name}: the answer must be a list of {len(actual)} digits, "
-                f"got {json.dumps(answer)[:80]}; the scoring script decides what it returns"
+                f"got {json.dumps(answer)[:80]}; change the return value of the scoring script"
             )
         wrong = sum(found != true for found, true in zip(answer, actual, strict=True))
         path = figures().predictions(images, answer, labels, context.figure("predictions"))

@@ -1,4 +1,4 @@
-"""What surrounds every stage: its record before and after, its summary, its errors."""
+"""Run a stage: write its record before and after, show its summary, and handle its errors."""
 
 import platform
 import subprocess
@@ -15,7 +15,7 @@ from mnist_exp.stages.resume import fingerprint
 from mnist_exp.status import JobStatus
 from mnist_exp.workspaces.base import BY_THE_USER, Detached
 
-#: Packages whose versions influence what a run produces.
+#: Packages whose versions influence the results of a run.
 _RECORDED_PACKAGES = ("mnist-exp", "tensorflow", "keras", "mlflow", "numpy", "azure-ai-ml")
 
 
@@ -23,8 +23,8 @@ def run_stage(runner: StageRunner, context: StageContext) -> Record:
     """Run a stage, write its record before and after, and show its summary.
 
     Raises:
-        MnistExpError: The stage failed; `why` of the record has the message.
-        KeyboardInterrupt: The user interrupted the stage; the record is Canceled.
+        MnistExpError: The stage failed. The record has the message in its field `why`.
+        KeyboardInterrupt: The user interrupted the stage. The record has the status Canceled.
     """
     began = time.monotonic()
     record = _new_record(runner, context)
@@ -74,7 +74,7 @@ def _new_record(runner: StageRunner, context: StageContext) -> Record:
 
 
 def _failure(record: Record) -> JobError:
-    log = f"; its log: {record.paths['log']}" if "log" in record.paths else ""
+    log = f"; see the log: {record.paths['log']}" if "log" in record.paths else ""
     return JobError(f"{record.stage.value} {record.name}: {record.why}{log}", record.log_tail)
 
 

@@ -1,9 +1,12 @@
-"""Resume: what a command continues that an earlier command began.
+"""Find the job of an earlier command that this command resumes.
 
-There are two ways. With `run=NAME` or `resume=last` the user names an unfinished job: the job keeps
-its config, except for the keys of `UnfinishedJob.may_change`. Without these, and only where jobs
-outlive their command, a command continues what an earlier command with the same fingerprint
-submitted, so that nothing is created twice.
+There are two ways to resume:
+
+- With `run=NAME` or `resume=last` the user names an unfinished job. The job's config does not
+  change, except for the keys of `UnfinishedJob.may_change`.
+- Without these overrides, a command looks for an unfinished job with the same fingerprint. If an
+  earlier command submitted such a job, this command continues the job and submits no second job.
+  This way needs a workspace in which jobs outlive their command.
 """
 
 import hashlib
@@ -23,16 +26,16 @@ from mnist_exp.stages.context import StageContext
 from mnist_exp.status import JobStatus
 from mnist_exp.workspaces.base import BY_THE_USER
 
-#: The file in a run folder that holds the config of its sweep or training run.
+#: File name, in a run folder, of the config of a sweep or training run.
 CONFIG_NAME = "config.json"
-#: Config keys that say how a command runs, not what its stage produces.
+#: Config keys that influence how a command runs, but not the results of its stage.
 COMMAND_KEYS = ("stage", "run", "resume", "outputs_dir", "wait", "dry_run")
-#: Config keys that a resumed job may change: how long it runs, and on which compute.
+#: Stage -> config keys that a command may change when it resumes a job.
 _MAY_CHANGE: Mapping[Stage, tuple[str, ...]] = {
     Stage.train: ("model.epochs", "job.timeout", "job.environment_variables", "compute"),
     Stage.sweep: (),
 }
-#: Config groups that do not influence a stage.
+#: Stage -> config groups that do not influence the results of the stage.
 _IRRELEVANT = {
     Stage.train: ("sweep", "registration", "endpoint"),
     Stage.sweep: ("registration", "endpoint"),
@@ -47,7 +50,7 @@ class UnfinishedJob:
 
     Attributes:
         record: The job's newest record.
-        folder: The run folder that holds the config of the job.
+        folder: The run folder with the config of the job.
     """
 
     record: Record
@@ -58,7 +61,7 @@ class UnfinishedJob:
 
     @property
     def config_path(self) -> Path | None:
-        """The file with the job's config; None if a version that kept no config ran the job."""
+        """The file with the job's config; None if an old version saved no config."""
         path = self.folder / CONFIG_NAME
         return path if path.is_file() else None
 
@@ -72,10 +75,10 @@ def unfinished_job(config: ExperimentConfig, index: RecordIndex) -> UnfinishedJo
     """Return the job that `run=NAME` or `resume=last` names; None if the command starts a new job.
 
     Raises:
-        NotFoundError: There is no such job, or it has ended.
+        NotFoundError: There is no such job, or the job has ended.
     """
     is_named, is_last = config.run is not None, config.resume == "last"
-    # The checks report both at once, and every other value of resume.
+    # The checks report a command with `run=` and `resume=`, and every other value of `resume`.
     if config.stage is Stage.sweep and is_named != is_last:
         return _unfinished_sweep(index, config.run)
     if config.stage is Stage.train and config.run is not None and config.resume is None:
@@ -84,14 +87,14 @@ def unfinished_job(config: ExperimentConfig, index: RecordIndex) -> UnfinishedJo
 
 
 def keep_config(context: StageContext) -> None:
-    """Write the config of a job into the run folder, for the commands that resume the job."""
+    """Write the job's config into the run folder. A command that resumes the job reads it."""
     write_json(context.folder / CONFIG_NAME, context.config.content())
 
 
 def fingerprint(config: Experiment, stage: Stage) -> str:
-    """Return a hash of everything that decides what a stage produces, code included.
+    """Return a hash of all settings, and of the code, that influence the results of a stage.
 
-    Two commands with the same fingerprint ask for the same.
+    Two commands with the same fingerprint would submit the same job.
     """
     content = config.content()
     for key in (*COMMAND_KEYS, *_IRRELEVANT.get(stage, ())):
@@ -104,17 +107,18 @@ def fingerprint(config: Experiment, stage: Stage) -> str:
 
 def job_name(context: StageContext, stage: Stage) -> str:
     """Return the name of the job that the command resumes, or a new name."""
-    # In other stages, `run=` names another job.
+    # `run=` names the job to resume only if the command runs just this stage.
     if context.config.stage is stage and context.config.run is not None:
         return context.config.run
     return _submitted_job(context, stage) or new_job_name(stage.value)
 
 
 def unfinished_endpoint(context: StageContext) -> str | None:
-    """Return the endpoint that an earlier command created without completing a deployment to it.
+    """Return an endpoint that an earlier command created but did not complete; None if none exists.
 
-    An endpoint whose first deployment failed counts, and so does an endpoint that an interrupted
-    `stage=all` could not delete. An endpoint that ever had a completed deployment does not.
+    There are two kinds of such endpoints. The first kind never had a completed deployment, for
+    example because its first deployment failed. The second kind belongs to an interrupted
+    `stage=all`, which could not delete its endpoint.
     """
     unfinished: list[str] = []
     settled = set()
@@ -125,7 +129,7 @@ def unfinished_endpoint(context: StageContext) -> str | None:
             unfinished.append(record.name)
         elif record.stage is Stage.deploy:
             settled.add(record.name)
-            # Its later deployments failed, but this deployment was completed.
+            # The endpoint's later deployments failed, but this deployment was completed.
             unfinished = [name for name in unfinished if name != record.name]
         elif record.status is JobStatus.COMPLETED:
             settled.add(record.name)
@@ -133,7 +137,7 @@ def unfinished_endpoint(context: StageContext) -> str | None:
 
 
 def completed_stages(context: StageContext) -> dict[Stage, Record]:
-    """Return the stages that the newest unfinished `stage=all` with the same config completed."""
+    """Return the completed stages of the newest unfinished `stage=all` with the same config."""
     if not context.workspace.outlives_command:
         return {}
     found = _newest_alike(context, Stage.all)
@@ -162,13 +166,13 @@ def _unfinished_training(index: RecordIndex, name: str) -> UnfinishedJob:
             f"run: must name a training run that was not completed, got {name}, "
             f"which is Completed; {START_ANOTHER}"
         )
-    # A command that failed early kept no config.
+    # A command that failed early saved no config. Use the config of an earlier command then.
     with_config = next((job for job in found if job.config_path), newest)
     return UnfinishedJob(newest.record, with_config.folder)
 
 
 def _unfinished_sweep(index: RecordIndex, name: str | None) -> UnfinishedJob:
-    """Return the sweep of that name; without a name, the newest unfinished sweep."""
+    """Return the unfinished sweep called `name`, or the newest unfinished sweep if None."""
     ended = set()
     unfinished: dict[str, UnfinishedJob] = {}
     for record, folder in index.newest_first(Stage.sweep):
@@ -212,7 +216,7 @@ def _newest_alike(context: StageContext, stage: Stage) -> tuple[Record, Path] | 
 
 
 def _is_unfinished(record: Record, folder: Path) -> bool:
-    """Whether a deployment was not completed, or was part of a `stage=all`."""
+    """Return whether a deployment was not completed, or was part of a `stage=all`."""
     if record.status is not JobStatus.COMPLETED:
         return True
     parent = _load(folder.parent)
@@ -220,7 +224,11 @@ def _is_unfinished(record: Record, folder: Path) -> bool:
 
 
 def _may_exist(context: StageContext, endpoint: str) -> bool:
-    """Whether an endpoint exists; assumed on Azure, where it is created again if it does not."""
+    """Return whether an endpoint may exist.
+
+    On Azure ML the result is always True. If the endpoint does not exist there, `stage=deploy`
+    creates an endpoint with the same name.
+    """
     if context.workspace.outlives_command:
         return True
     try:

@@ -1,10 +1,14 @@
-"""endpoint=blue_green: shift the traffic to a new deployment in steps, and back if it does worse.
+"""endpoint=blue_green: shift the traffic to a new deployment in steps, with rollback.
 
-At each step the old and the new deployment get sample requests. Then the requests of all callers
-are compared: the share that failed, and the time within which 95 % were answered. The new
-deployment is judged by this step alone. The old deployment is judged by its worst step: it had the
-whole load at the first step, as the new deployment has at the last. Azure ML leaves the comparison
-to its users; the steps are those of its guide.
+At each step the old and the new deployment get sample requests. Then the statistics of all requests
+are compared: the share of failed requests, and the 95th percentile of the response times. If the
+new deployment is worse by more than a margin, the traffic is rolled back.
+
+The statistics of the new deployment are from the current step. The statistics of the old deployment
+are from its worst step so far. The old deployment has the full load only at the first step, and the
+new deployment has the full load only at the last step.
+
+The steps are from Azure ML's guide. Azure ML itself does not compare deployments.
 https://learn.microsoft.com/azure/machine-learning/how-to-safely-rollout-online-endpoints
 """
 
@@ -23,24 +27,24 @@ from mnist_exp.workspaces.base import Workspace
 def why_worse(
     new: DeploymentStatistics, olds: Sequence[DeploymentStatistics], limits: RolloutConfig
 ) -> str:
-    """Return why the new deployment is worse by more than a margin; empty if it is not.
+    """Return why the new deployment fails the comparison; empty if it passes.
 
     Args:
-        new: The new deployment at this step.
-        olds: The old deployment at this step and at the steps before.
+        new: Statistics of the new deployment at this step.
+        olds: Statistics of the old deployment at this step and at each earlier step.
         limits: The margins.
     """
     failure_rate = max(old.failure_rate for old in olds)
     p95_ms = max(old.p95_ms for old in olds)
     if new.failure_rate > failure_rate + limits.failure_margin:
         return (
-            f"{new.failure_rate:.1%} of its requests failed, against {failure_rate:.1%} "
-            f"(endpoint.rollout.failure_margin {limits.failure_margin:g})"
+            f"{new.failure_rate:.1%} of its requests failed, old deployment: {failure_rate:.1%} "
+            f"(endpoint.rollout.failure_margin is {limits.failure_margin:g})"
         )
     if p95_ms and new.p95_ms > p95_ms + limits.latency_margin_ms:
         return (
-            f"its p95 was {new.p95_ms:.3g} ms, against {p95_ms:.3g} ms "
-            f"(endpoint.rollout.latency_margin_ms {limits.latency_margin_ms:g})"
+            f"its p95 latency was {new.p95_ms:.3g} ms, old deployment: {p95_ms:.3g} ms "
+            f"(endpoint.rollout.latency_margin_ms is {limits.latency_margin_ms:g})"
         )
     return ""
 
@@ -50,13 +54,13 @@ class BlueGreen:
     """A rollout of one deployment.
 
     Attributes:
-        new: The deployment that takes over; it has no traffic yet.
+        new: Name of the new deployment, which has no traffic yet.
         current: The endpoint before the rollout.
-        endpoint: Returns the spec that sets live and mirrored traffic.
+        endpoint: Function that returns a spec with the given live and mirrored traffic.
         limits: The steps and the margins.
-        sample: A request to send to both deployments; None sends none.
-        say: Prints a line.
-        olds: The old deployment's statistics of each step so far.
+        sample: Body of the sample requests; if None, no sample requests are sent.
+        say: Function that prints a line.
+        olds: Statistics of the old deployment, one entry for each step so far.
     """
 
     workspace: Workspace
@@ -72,22 +76,22 @@ class BlueGreen:
         """Shift the traffic step by step.
 
         Raises:
-            EndpointError: The new deployment did worse; the traffic is as it was before.
+            EndpointError: The new deployment was worse, and the traffic was rolled back.
         """
         try:
             self._probe()
-            # Even without mirrored traffic: this step measures the old deployment under full load.
+            # Measure the old deployment under full load, even if no traffic is mirrored.
             self._step(0, self.limits.mirror)
             for percent in self.limits.steps:
                 self._step(percent, 0)
         except BaseException as error:
-            # Roll back after an interrupt too: nobody would complete the rollout.
+            # Roll back after an interrupt too. Otherwise the rollout would stay incomplete.
             self._set_traffic(self._before, self.current.mirror_traffic)
-            self.say(f"rolled back: {traffic_text(self._before)}, {self.new} stays without traffic")
+            self.say(f"rolled back: {traffic_text(self._before)}, {self.new} has no traffic")
             if isinstance(error, _WorseError):
                 raise EndpointError(
-                    f"endpoint {self._name}, deployment {self.new}: rolled back, {error}; "
-                    "see stage=logs, fix the deployment and roll it out again"
+                    f"endpoint {self._name}, deployment {self.new}: rolled back, because {error}; "
+                    "see stage=logs, fix the deployment and start the rollout again"
                 ) from error
             raise
 
@@ -105,7 +109,7 @@ class BlueGreen:
 
     def _probe(self) -> None:
         if self.sample is None:
-            self.say(f"{self.new} at 0 %: no sample request to probe it with")
+            self.say(f"{self.new} at 0 %: not tested, because there is no sample request")
             return
         try:
             self.workspace.invoke(self._name, self.sample, self.new)
@@ -116,12 +120,12 @@ class BlueGreen:
     def _step(self, percent: int, mirrored: int) -> None:
         copies = {self.new: mirrored} if mirrored else self._other_mirrored
         self._set_traffic(self._shifted(percent), copies)
-        what = f"mirrors {mirrored} % to" if mirrored else f"gives {percent} % to"
-        self.say(f"{what} {self.new} and watches")
+        traffic = f"{mirrored} % mirrored traffic" if mirrored else f"{percent} % of the traffic"
+        self.say(f"{self.new} gets {traffic}; measuring both deployments")
         began = time.monotonic()
         start = self.workspace.statistics(self._name)
         sampled = self._send_samples()
-        # Other callers send their requests meanwhile: the sleep is the period that is measured.
+        # The requests that other callers send during the sleep are measured too.
         time.sleep(max(0.0, self.limits.seconds - (time.monotonic() - began)))
         end = self.workspace.statistics(self._name)
         new, old = (
@@ -133,7 +137,7 @@ class BlueGreen:
             raise _WorseError(reason)
 
     def _send_samples(self) -> dict[str, DeploymentStatistics]:
-        """Send the sample to both deployments in turns, and return what came of it."""
+        """Send the sample requests to both deployments alternately; return the statistics."""
         count = self.limits.samples if self.sample is not None else 0
         times: dict[str, list[float | None]] = {self._old: [], self.new: []}
         for _ in range(count):
@@ -153,7 +157,7 @@ class BlueGreen:
     def _shifted(self, percent: int) -> dict[str, int]:
         """Return the traffic with `percent` for the new deployment.
 
-        The other deployments share the rest in the proportions that they had.
+        The other deployments share the rest in the same proportions as before the rollout.
         """
         rest = 100 - percent
         shares = {name: share * rest // 100 for name, share in self._before.items()}
@@ -167,14 +171,14 @@ class BlueGreen:
         return {name: percent for name, percent in mirrored if name != self.new}
 
     def _set_traffic(self, live: Mapping[str, int], mirrored: Mapping[str, int]) -> None:
-        # An empty mapping would change nothing. A share of 0 ends the traffic.
+        # An empty mapping would not change the traffic. A share of 0 % removes the traffic.
         self.workspace.create_or_update_endpoint(
             self.endpoint({self.new: 0, **live}, mirrored or {self.new: 0})
         )
 
 
 class _WorseError(Exception):
-    """The new deployment did worse; the text says how."""
+    """The new deployment is worse than the old deployment. The text is the reason."""
 
 
 def _period(
@@ -185,7 +189,7 @@ def _period(
 
 
 def _statistics(times: Sequence[float | None]) -> DeploymentStatistics:
-    """Return the statistics of requests that took these milliseconds; None for a failed request."""
+    """Return the statistics of requests. Each time is in milliseconds, or None after a failure."""
     successes = [value for value in times if value is not None]
     counts = {value: successes.count(value) for value in successes}
     return DeploymentStatistics(len(times), len(times) - len(successes), counts)

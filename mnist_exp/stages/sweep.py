@@ -33,15 +33,15 @@ class SweepStage:
     stage = Stage.sweep
 
     def faults(self, context: StageContext) -> list[str]:
-        """Return no faults: the config's own rules are enough."""
+        """Return no faults: the rules of the config are sufficient."""
         return []
 
     def name(self, context: StageContext) -> str:
-        """Return the name of the sweep to resume, or a new name; trials append their index."""
+        """Return the name of the sweep to resume, or a new name."""
         return job_name(context, self.stage)
 
     def run(self, context: StageContext, record: Record) -> Record:
-        """Submit the sweep, watch it, and draw its trials."""
+        """Submit and watch the sweep, and draw figures of the trials."""
         job = sweep_job(context.config, record.name)
         keep_config(context)
         with resumable(context, record, _with_trials, Detached, OutputsError, OSError):
@@ -49,19 +49,19 @@ class SweepStage:
         if result is None:
             context.display.resume_hint(record)
             return record.with_changes(status=JobStatus.NOT_STARTED)
-        # All trials have ended by now: a resumed sweep only reports its result.
+        # All trials have ended. If the sweep is resumed now, no trial runs again.
         with resumable(context, record, _with_trials, KeyboardInterrupt):
             record = with_insights(_with_trials(record, result), job, result)
             return _with_figures(context, job.objective, result, record)
 
 
 def with_insights(record: Record, job: SweepJob, result: JobResult) -> Record:
-    """Return the record with what the trials show about the search; at worst with a warning."""
+    """Return the record with insights from the trials, or with a warning if that fails."""
     metric, epochs = job.objective.primary_metric, epochs_of(job.trial)
     try:
         return record.with_changes(insights=insights().sweep_insights(result, metric, epochs))
     except Exception as error:
-        # Scripts may log values that Optuna cannot handle. The results are kept all the same.
+        # Scripts may log values that Optuna cannot handle. Never lose the sweep's result for that.
         warning = f"no insights: {type(error).__name__}: {error}"
         return record.with_changes(warnings=[*record.warnings, warning])
 
@@ -69,9 +69,10 @@ def with_insights(record: Record, job: SweepJob, result: JobResult) -> Record:
 def _with_figures(
     context: StageContext, objective: Objective, result: JobResult, record: Record
 ) -> Record:
-    """Draw the trials and the best trial.
+    """Draw figures of the trials and of the best trial.
 
-    The record is saved only afterwards, so that a sweep killed meanwhile is still unfinished.
+    The caller saves the record after the figures are drawn. If the command is killed earlier, the
+    record says that the sweep is unfinished, and a resumed sweep draws the figures again.
     """
     metric, goal = objective.primary_metric, objective.goal.value
     if any(trial.events for trial in result.trials):

@@ -28,7 +28,7 @@ class TrainStage:
     stage = Stage.train
 
     def faults(self, context: StageContext) -> list[str]:
-        """Return no faults: the config's own rules are enough."""
+        """Return no faults: the rules of the config are sufficient."""
         return []
 
     def name(self, context: StageContext) -> str:
@@ -36,7 +36,7 @@ class TrainStage:
         return job_name(context, self.stage)
 
     def run(self, context: StageContext, record: Record) -> Record:
-        """Submit the job, watch it, and draw its learning curves."""
+        """Submit and watch the job, and draw the learning curves."""
         job = command_job(context.config, record.name)
         keep_config(context)
         with resumable(context, record, with_job_result, Detached):

@@ -1,4 +1,4 @@
-"""What `stage=train` and `stage=sweep` share: a job is submitted, watched and drawn."""
+"""Functions of `stage=train` and `stage=sweep`: submit a job, watch it, and draw the results."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -14,17 +14,19 @@ from mnist_exp.specs import CommandJob, SweepJob
 from mnist_exp.stages.context import StageContext, StageInterrupted
 from mnist_exp.workspaces.base import JobInterrupted
 
-#: The trainer's report on how the model does on the test digits.
+#: Path of the trainer's report with the results for the test digits.
 _EVALUATION = "outputs/evaluation.json"
 
 
 def submit_and_watch(
     context: StageContext, job: CommandJob | SweepJob, primary_metric: str
 ) -> JobResult | None:
-    """Submit a job and watch it to its end; with `wait=false`, return None at once."""
+    """Submit a job, and watch the job until it ends. If `wait=false`, return None immediately."""
     workspace = context.workspace
     if status := workspace.find_job(job.name):
-        context.display.message(f"found {job.name} ({status.value}): resumes it as submitted")
+        context.display.message(
+            f"found {job.name} ({status.value}): continuing this job, not submitting a new job"
+        )
     command = job.trial if isinstance(job, SweepJob) else job
     name = workspace.submit(job)
     if not context.config.wait:
@@ -44,13 +46,13 @@ def resumable(
     """Print how to resume the job when the block is interrupted.
 
     Args:
-        context: Of the stage.
-        record: The job's record, as far as it is known.
-        with_result: Adds the result of an interrupted job to the record.
-        errors: Other errors after which the job can be resumed.
+        context: The context of the stage.
+        record: The job's record before the block.
+        with_result: Function that adds the result of an interrupted job to the record.
+        errors: Other exceptions after which the job can be resumed.
 
     Raises:
-        StageInterrupted: The user interrupted the job; its record has the job's result.
+        StageInterrupted: The user interrupted the job. The exception's record has the job's result.
     """
     try:
         yield
@@ -63,13 +65,13 @@ def resumable(
 
 
 def epochs_of(job: CommandJob) -> int | None:
-    """Return how many epochs a job runs; None if its inputs do not say."""
+    """Return the number of epochs of a job; None if the job has no integer input `epochs`."""
     epochs = job.inputs.get("epochs")
     return epochs if isinstance(epochs, int) else None
 
 
 def with_job_result(record: Record, result: JobResult) -> Record:
-    """Return the record with what became of its job."""
+    """Return the record with the result of its job."""
     paths = {"folder": result.folder, "log": result.log}
     return record.with_changes(
         status=result.status,
@@ -85,20 +87,20 @@ def with_job_result(record: Record, result: JobResult) -> Record:
 def with_figure(
     context: StageContext, record: Record, name: str, draw: Callable[[Path], Path]
 ) -> Record:
-    """Draw a figure; a figure that cannot be drawn becomes a warning."""
+    """Return the record with the path of a figure, or with a warning if drawing fails."""
     try:
         path = draw(context.figure(name))
     except Exception as error:
-        # Scripts may log values that matplotlib cannot draw. The results are kept all the same.
+        # Scripts may log values that matplotlib cannot draw. Never lose the job's result for that.
         warning = f"no figure {name}: {type(error).__name__}: {error}"
         return record.with_changes(warnings=[*record.warnings, warning])
     return record.with_changes(paths=dict(record.paths) | {name: str(path)})
 
 
 def evaluation_of(context: StageContext, job: str) -> Mapping[str, Any]:
-    """Return the evaluation that a job's script wrote; empty if it wrote none.
+    """Return the evaluation that a job's script wrote; empty if there is no valid evaluation.
 
-    A user's own script may write any file of that name.
+    A user's own script may write other content to the same file name.
     """
     path = context.workspace.download(job, _EVALUATION)
     try:

@@ -1,6 +1,6 @@
-"""Workspaces, where an experiment runs: one interface and two implementations."""
+"""Workspaces: the places where an experiment can run. One interface has two implementations."""
 
 import os
 
-# MLflow reads this when it is imported: it must not send usage data about the experiments.
+# MLflow reads this variable during its import. MLflow must not send usage data about experiments.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")

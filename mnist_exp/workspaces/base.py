@@ -1,4 +1,4 @@
-"""The `Workspace` interface: the verbs that stages call, wherever the experiment runs."""
+"""The `Workspace` interface: the methods that stages call, on this machine and on Azure ML."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -17,7 +17,7 @@ from mnist_exp.results import (
 from mnist_exp.specs import CommandJob, DeploymentSpec, EndpointSpec, ModelSpec, SweepJob
 from mnist_exp.status import JobStatus
 
-#: The reason of a job or stage that a signal canceled, such as Ctrl-C.
+#: The reason in the record of a job or stage that a signal, such as Ctrl-C, canceled.
 BY_THE_USER = "canceled by the user"
 
 
@@ -34,61 +34,68 @@ class JobInterrupted(KeyboardInterrupt):
 
 
 class Detached(KeyboardInterrupt):
-    """The user stopped watching a job that continues; the argument is its name."""
+    """The user stopped watching a job, and the job continues. The argument is the job's name."""
 
 
 class Observer(Protocol):
     """Callbacks for a job's progress. A workspace calls them from one thread."""
 
     def job_changed(self, job: JobResult) -> None:
-        """Take a new status or metric of the job or of one of its trials."""
+        """Handle a new status or metric of the job or of a trial."""
 
     def message(self, text: str) -> None:
-        """Take a line for the user: a decision, a download, a retry."""
+        """Handle a message to the user, for example about a download or a retry."""
 
     def idle(self) -> None:
-        """Expect no progress for a second or more, because the job starts."""
+        """Handle an idle time: the job starts, and makes no progress for at least a second."""
 
 
 class Workspace(Protocol):
-    """A place to run experiments. The only errors of its verbs are `MnistExpError`.
+    """A place to run experiments. If a method fails, it raises an `MnistExpError`.
 
     Attributes:
-        outlives_command: Whether jobs continue after the command that submitted them.
+        outlives_command: Whether a job continues after the command that submitted the job ends.
     """
 
     outlives_command: bool
 
     def get_or_create_compute(self, spec: ComputeConfig) -> Compute:
-        """Return the compute target of that name; create it if there is none."""
+        """Return the compute target that `spec` names; create the target if it does not exist."""
 
     def delete_compute(self, name: str) -> bool:
-        """Delete a compute target and wait until that is done; return whether there was one."""
+        """Delete a compute target, wait for the deletion, and return whether the target existed."""
 
     def submit(self, job: CommandJob | SweepJob) -> str:
-        """Accept a job and return its name; `watch` runs or follows it."""
+        """Submit a job and return the job's name.
+
+        On Azure ML the job starts. On this machine the job starts when `watch` is called.
+        """
 
     def find_job(self, name: str) -> JobStatus | None:
-        """Return a submitted job's status; None if no job of that name outlives its command."""
+        """Return the status of a job that an earlier command submitted; None if it is unknown.
+
+        If jobs end with their command, the status is always None.
+        """
 
     def watch(self, name: str, observer: Observer) -> JobResult:
         """Watch a job until it has finished.
 
         Raises:
-            Detached: After Ctrl-C; the job continues, because it outlives the command.
-            JobInterrupted: After Ctrl-C; the job is canceled, because it ends with the command.
+            Detached: The user pressed Ctrl-C, and the job outlives the command. The job continues.
+            JobInterrupted: The user pressed Ctrl-C, and jobs end with the command. The job is
+                canceled.
         """
 
     def register_model(self, spec: ModelSpec) -> RegisteredModel:
         """Register the files of a completed job as a new version of a model."""
 
     def create_or_update_endpoint(self, spec: EndpointSpec) -> Endpoint:
-        """Create the endpoint, or change the existing one's traffic, keys and description."""
+        """Create the endpoint, or change the traffic, keys and description of the endpoint."""
 
     def create_or_update_deployment(self, spec: DeploymentSpec) -> Deployment:
-        """Create or replace a deployment and wait until it answers.
+        """Create or replace a deployment, and wait until the new deployment answers.
 
-        If the new deployment does not start, the deployment that it should replace stays.
+        If the new deployment does not start, the old deployment continues to answer.
         """
 
     def get_endpoint(self, name: str) -> Endpoint:
@@ -98,22 +105,22 @@ class Workspace(Protocol):
         """Return all endpoints, sorted by name."""
 
     def statistics(self, endpoint: str) -> Mapping[str, DeploymentStatistics]:
-        """Return each deployment's statistics; nothing if the workspace has none."""
+        """Return deployment name -> statistics; empty if the workspace has no statistics."""
 
     def invoke(self, endpoint: str, body: bytes, deployment: str | None = None) -> object:
         """Send one scoring request and return the parsed answer.
 
-        Without `deployment` the endpoint's traffic chooses the deployment.
+        If `deployment` is None, the endpoint chooses a deployment by the traffic percentages.
         """
 
     def logs(self, endpoint: str, deployment: str, lines: int = 50) -> Sequence[str]:
         """Return the last lines of a deployment's log."""
 
     def delete_endpoint(self, name: str) -> None:
-        """Delete the endpoint with all its deployments, and wait until that is done."""
+        """Delete the endpoint with all its deployments, and wait for the deletion."""
 
     def costs(self) -> Sequence[str]:
-        """Return a line for each thing that costs money while idle."""
+        """Return a line for each resource that costs money even if nobody uses the resource."""
 
     def diagnose(self, compute: ComputeConfig, deployment: DeploymentSpec) -> Iterator[Finding]:
         """Yield findings about the workspace, for `stage=doctor`."""
@@ -121,10 +128,10 @@ class Workspace(Protocol):
     def check(
         self, spec: CommandJob | DeploymentSpec | EndpointSpec | ModelSpec, observer: Observer
     ) -> None:
-        """Check that the workspace has what the spec needs; fetch data if necessary."""
+        """Check that the workspace has everything that the spec needs; fetch data if necessary."""
 
     def sample_folder(self, data: DataConfig, observer: Observer) -> Path:
-        """Return a local folder with the digits; fetch them if necessary."""
+        """Return a local folder with the digits; fetch the digits if necessary."""
 
     def download(self, job: str, path: str) -> Path | None:
-        """Return a local copy of a file that the job kept; None if there is no such file."""
+        """Return a local copy of a file that the job saved; None if there is no such file."""

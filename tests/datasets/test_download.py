@@ -93,7 +93,7 @@ def test_an_incomplete_body_is_a_failed_mirror(
     first, second = start_mirror(), start_mirror()
     first.cut_short.add(TRAIN_IMAGES)
     messages = fetch(first.url, second.url)
-    assert messages[1] == f"data: {first.url}: broke off"
+    assert messages[1] == f"data: {first.url}: the connection ended early"
     assert {path.name for path in (tmp_path / "mnist").iterdir()} == set(NAMES)
 
 
@@ -107,7 +107,7 @@ def test_wrong_content_never_gets_its_name(fetch: Fetch, mirror: Mirror, tmp_pat
 @pytest.mark.parametrize("page", [b"<html>sign in</html>", b""])
 def test_a_page_instead_of_the_file_is_wrong_content(fetch: Fetch, mirror: Mirror, page: bytes):
     mirror.files[TRAIN_IMAGES] = page
-    with pytest.raises(DataError, match="damaged or not MNIST's"):
+    with pytest.raises(DataError, match="damaged, or is not MNIST's"):
         fetch(mirror.url)
 
 
@@ -133,7 +133,7 @@ def test_if_all_mirrors_fail_the_error_has_reasons_and_remedies(
     with pytest.raises(DataError) as caught:
         fetch(mirror.url, refused)
     text = str(caught.value)
-    assert text.startswith(f"data.url: no mirror gave {TRAIN_IMAGES} (")
+    assert text.startswith(f"data.url: no mirror sent a correct {TRAIN_IMAGES} (")
     assert f"{mirror.url}: answered 404 Not Found; {refused}: no connection" in text
     for remedy in ("data=sample", "data=folder data.path=", "data.url="):
         assert remedy in text

@@ -86,7 +86,7 @@ def test_labels_above_nine_are_refused(labels: Path):
 
 def test_cut_gzip_data_is_truncated(images: Path):
     images.write_bytes(images.read_bytes()[:-20])
-    with pytest.raises(DataError, match="truncated, its gzip data ends early"):
+    with pytest.raises(DataError, match="truncated, the gzip data ends early"):
         read_images(images)
 
 

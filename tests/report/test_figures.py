@@ -232,7 +232,7 @@ def test_every_ten_digits_take_a_row(tmp_path: Path):
 def test_as_many_labels_as_images_are_needed(
     tmp_path: Path, n: int, predicted: list[int], actual: list[int]
 ):
-    with pytest.raises(ValueError, match="images need as many labels"):
+    with pytest.raises(ValueError, match="one prediction and one label for each image"):
         predictions(digits(n), predicted, actual, tmp_path / "p.png")
 
 

@@ -76,7 +76,7 @@ def test_a_rollout_never_replaces_what_has_traffic(
 def test_without_an_idle_deployment_a_new_name_is_needed(tmp_path: Path) -> None:
     for made in deploying(tmp_path):
         made.run(*QUICK_ROLLOUT)
-        assert "no deployment has traffic yet: tff-green gets all of it" in "\n".join(made.said)
+        assert "no deployment has traffic yet: tff-green gets 100 %" in "\n".join(made.said)
         (line,) = made.faults(*QUICK_ROLLOUT)
         assert line.endswith("; name a new deployment with endpoint.deployment.name=NAME")
         made.run(*QUICK_ROLLOUT, "endpoint.deployment.name=tff-blue")
@@ -138,7 +138,7 @@ def test_a_deployment_gets_live_or_mirrored_traffic_not_both(two: Deploying) -> 
     [
         ("endpoint.traffic={red: 100}", "endpoint.traffic.red: must be tff-blue"),
         ("endpoint.mirror_traffic={red: 10}", "endpoint.mirror_traffic.red: must be tff-blue"),
-        ("endpoint.regenerate_key=primary", "endpoint.regenerate_key: must be left out"),
+        ("endpoint.regenerate_key=primary", "endpoint.regenerate_key: must be omitted"),
     ],
 )
 def test_stage_all_concerns_no_other_endpoint(
@@ -158,7 +158,7 @@ def test_changing_keys_or_traffic_changes_nothing_else(two: Deploying, override:
     assert record.endpoint is not None
     assert record.endpoint["auth_mode"] == "aml_token"
     assert kept(two) == ("aml_token", 60, "mine")
-    assert any("keeps aml_token, not key" in line for line in two.said)
+    assert any("keeps aml_token; to change to key" in line for line in two.said)
 
 
 def test_a_rollout_keeps_the_settings_of_the_endpoint(two: Deploying) -> None:
@@ -172,7 +172,7 @@ def test_a_changed_auth_mode_is_printed(two: Deploying) -> None:
     two.update(auth_mode=AuthMode.aml_token)
     two.run()
     assert two.now.auth_mode == "key"
-    line = f"endpoint.auth_mode: endpoint {NAME} gets key instead of aml_token; keep aml_token with endpoint.auth_mode=aml_token"  # noqa: E501
+    line = f"endpoint.auth_mode: endpoint {NAME} changes from aml_token to key; to keep aml_token, use endpoint.auth_mode=aml_token"  # noqa: E501
     assert line in two.said
 
 
@@ -217,7 +217,7 @@ def test_setting_traffic_says_that_nothing_is_deployed(two: Deploying) -> None:
     two.run(BOTH, "endpoint.deployment.name=tff-green")
     assert two.said[-2:] == [
         "changed the traffic",
-        "deployed nothing; to deploy code and settings of tff-green run "
-        f"mnist-exp stage=deploy endpoint.name={NAME} without keys and traffic",
+        f"no code was deployed; to deploy tff-green, run mnist-exp stage=deploy endpoint.name={NAME} "
+        "without the overrides for keys and traffic",
     ]
     assert two.processes("tff-green") == before

@@ -100,7 +100,7 @@ def test_a_missing_model_is_reported(outputs: RecordedOutputs) -> None:
     with pytest.raises(NotFoundError, match="no registered model named model:9 in"):
         registered_model(outputs.context(Stage.deploy, "run=model:9"))
     outputs.add(Stage.register, "model:1")
-    with pytest.raises(NotFoundError, match="named model:9 in outputs, which has model:1; reg"):
+    with pytest.raises(NotFoundError, match="model:9 in outputs, which contains model:1; reg"):
         registered_model(outputs.context(Stage.deploy, "run=model:9"))
 
 

@@ -112,7 +112,7 @@ def test_a_failed_job_keeps_its_record_and_is_an_error(outputs: RecordedOutputs)
     context = outputs.context(Stage.train)
     with pytest.raises(JobError) as caught:
         run_stage(FunctionStage(work), context)
-    assert str(caught.value) == "train stub: exit code 3; its log: /the/log"
+    assert str(caught.value) == "train stub: exit code 3; see the log: /the/log"
     assert caught.value.log_tail == ("last word",)
     assert saved_record(context).metrics == {"acc": 0.5}
     assert [one.status for one in outputs.display.ended] == [JobStatus.FAILED]

@@ -98,10 +98,10 @@ def test_a_good_deployment_takes_over_in_steps(blue: Service, sees_statistics: b
     assert blue.endpoints.get(NAME).mirror_traffic == {}
     assert [spec.traffic["green"] for spec in workspace.specs] == [0, 10, 100]
     assert [spec.mirror_traffic["green"] for spec in workspace.specs] == [10, 0, 0]
-    assert [line for line in said if "watches" in line] == [
-        "mirrors 10 % to green and watches",
-        "gives 10 % to green and watches",
-        "gives 100 % to green and watches",
+    assert [line for line in said if "measuring" in line] == [
+        "green gets 10 % mirrored traffic; measuring both deployments",
+        "green gets 10 % of the traffic; measuring both deployments",
+        "green gets 100 % of the traffic; measuring both deployments",
     ]
 
 
@@ -109,8 +109,8 @@ def test_a_good_deployment_takes_over_in_steps(blue: Service, sees_statistics: b
     ("script", "reason", "limits"),
     [
         (RAISES, "does not answer the sample request", PATIENT),
-        (FAILS_LATER, "of its requests failed, against 0.0%", PATIENT),
-        (SLOW, "its p95 was", LIMITS),
+        (FAILS_LATER, "of its requests failed, old deployment: 0.0%", PATIENT),
+        (SLOW, "its p95 latency was", LIMITS),
     ],
     ids=["raises", "fails later", "slow"],
 )
@@ -121,8 +121,8 @@ def test_a_worse_deployment_is_rolled_back(
     said = roll_out(blue, RolloutWorkspace(blue), limits)
     endpoint = blue.endpoints.get(NAME)
     assert (endpoint.traffic, endpoint.mirror_traffic) == ({"blue": 100}, {})
-    assert said[-2] == "rolled back: blue 100 %, green stays without traffic"
-    assert said[-1].startswith(f"error: endpoint {NAME}, deployment green: rolled back, ")
+    assert said[-2] == "rolled back: blue 100 %, green has no traffic"
+    assert said[-1].startswith(f"error: endpoint {NAME}, deployment green: rolled back, because ")
     assert reason in said[-1]
 
 
@@ -201,7 +201,7 @@ def test_an_interrupted_rollout_is_rolled_back(blue: Service) -> None:
         ),
         (Statistics(100, 11, {1.0: 89}), Statistics(100, 5, {1.0: 95}), ""),
         (Statistics(100, 0, {51.0: 100}), Statistics(100, 0, {1.0: 100}), ""),
-        (Statistics(100, 0, {52.0: 100}), Statistics(100, 0, {1.0: 100}), "its p95 was 52 ms"),
+        (Statistics(100, 0, {52.0: 100}), Statistics(100, 0, {1.0: 100}), "latency was 52 ms"),
         (Statistics(100, 0, {1.0: 95, 900.0: 5}), Statistics(100, 0, {1.0: 100}), ""),
         (Statistics(), Statistics(100, 0, {1.0: 100}), ""),
         (Statistics(5, 0, {900.0: 5}), Statistics(), ""),

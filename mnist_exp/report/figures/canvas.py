@@ -1,6 +1,7 @@
-"""The base of all figures: colours, axes, and the file.
+"""Functions that all figures use: colours, axes, and writing the file.
 
-Figures are created without pyplot, which would keep them in memory and look for a display.
+Figures are created without pyplot. pyplot would keep every figure in memory, and would look for a
+display.
 """
 
 import os
@@ -26,7 +27,7 @@ _PALE = "#e4e7eb"
 CYCLE = (BLUE, VERMILLION, _GREEN, PINK, _AMBER, _SKY, INK, GREY)
 
 _DPI = 150
-#: Largest absolute value on an axis, far below values at which matplotlib's arithmetic overflows.
+#: Largest absolute value that is drawn. With much larger values matplotlib's arithmetic overflows.
 _LARGEST = 1e150
 
 
@@ -36,7 +37,7 @@ def new_figure(width: float, height: float, title: str, subtitle: str = "") -> F
     text = f"{title}\n" if subtitle else title
     figure.suptitle(text, fontsize=14, fontweight="bold", color=INK, parse_math=False)
     if subtitle:
-        # The title has an empty second line, since a title cannot have two fonts.
+        # Draw the subtitle over the title's empty second line: a title has only one font.
         figure.text(
             0.5,
             1 - 0.36 / height,
@@ -62,7 +63,7 @@ def style(axes: Axes, xlabel: str = "", ylabel: str = "") -> None:
 
 
 def drawable(value: object) -> bool:
-    """Return whether a value can be drawn: a number, not nan, and not (almost) infinite."""
+    """Return whether a value is a number that can be drawn: not nan, and not (almost) infinite."""
     return isinstance(value, int | float) and abs(value) < _LARGEST
 
 
@@ -85,7 +86,7 @@ def save(figure: Figure, path: Path) -> Path:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         temporary = Path(name)
         with os.fdopen(handle, "wb") as file, warnings.catch_warnings():
-            # A glyph that no font has is drawn as a box. Do not warn about each one.
+            # A character that no font contains is drawn as a box. Do not warn about it.
             warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)
             figure.savefig(file, format="png")
         temporary.chmod(0o644)

@@ -13,7 +13,7 @@ from mnist_exp.report.format import plain
 
 _RIGHT = LinearSegmentedColormap.from_list("right", ["white", BLUE])
 _WRONG = LinearSegmentedColormap.from_list("wrong", ["white", VERMILLION])
-#: Square root of the share from which a cell is dark enough for white numbers.
+#: Minimum colour depth, from 0 to 1, of cells whose numbers are white.
 _DARK = 0.6
 #: Maximum number of classes for which each cell shows its count.
 _MAX_ANNOTATED = 30
@@ -22,12 +22,13 @@ _MAX_ANNOTATED = 30
 def confusion_matrix(counts: npt.ArrayLike, classes: Sequence[object], path: Path) -> Path:
     """Draw how often each class was predicted as each other class.
 
-    The diagonal is blue, and errors are orange. The depth of a colour is the square root of the
-    cell's share in its row. With the share itself, a few errors among hundreds would look white.
+    The diagonal is blue, and errors are orange. The depth of a cell's colour is the square root of
+    the cell's share of its row. Without the square root, a few errors among hundreds of digits
+    would look white.
 
     Args:
         counts: Shape (k, k); rows are actual classes, columns are predicted classes.
-        classes: The k names.
+        classes: The names of the k classes.
         path: The PNG file to write.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Learning curves: every metric of a job by step."""
+"""Learning curves: the values of each metric of a job by step."""
 
 import math
 import re
@@ -22,10 +22,11 @@ _MAX_PANELS = 12
 
 
 def learning_curves(job: JobResult, path: Path) -> Path:
-    """Draw the metrics that were logged more than once; for a sweep, those of its best trial.
+    """Draw each metric that a job logged more than once.
 
-    Metrics whose names end alike (`training_acc`, `validation_acc`) share a panel. If a job logged
-    each metric only once, as in a single epoch, its metrics are drawn as dots.
+    For a sweep, draw the metrics of the best trial. Metrics whose names have the same last word
+    (`training_acc`, `validation_acc`) are in the same panel. If no metric was logged more than
+    once, for example in a single epoch, draw each metric as a dot.
 
     Args:
         job: A job with its metrics.

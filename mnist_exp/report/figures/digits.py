@@ -10,12 +10,13 @@ import numpy.typing as npt
 from mnist_exp.report.figures.canvas import INK, new_figure, save
 from mnist_exp.report.format import plain
 
-#: The tutorial's red. Colour-blind people can tell it from black, and see the inverted image.
+#: The red of the tutorial. Colour-blind people can distinguish this red from black.
 _RED = "#e5000b"
 _SIDE = 28
 _GAP = 4
-#: Pixels above a digit for its prediction, and below a digit for its label.
+#: Height in pixels of the space above a digit, for the prediction.
 _ABOVE = 15
+#: Height in pixels of the space below a digit, for the label.
 _BELOW = 13
 _PER_ROW = 10
 _PIXELS_PER_INCH = 46
@@ -29,13 +30,13 @@ def predictions(
 ) -> Path:
     """Draw digits in rows of 10, each with its prediction above.
 
-    If the prediction is wrong, the prediction is red, the digit is inverted (white on black), and
-    its label is below.
+    A wrong prediction is red. The digit of a wrong prediction is inverted (white on black), with
+    the label below.
 
     Args:
         images: Shape (n, 784), with pixels from 0 (background) to 255.
         predicted: The n answers of the endpoint.
-        actual: The n labels; None if unknown, and then no prediction is marked as wrong.
+        actual: The n labels. If None, no prediction is marked as wrong.
         path: The PNG file to write.
 
     Returns:
@@ -48,7 +49,10 @@ def predictions(
     truth = predicted if actual is None else actual
     count = len(images)
     if not count or len(predicted) != count or len(truth) != count:
-        raise ValueError(f"{count} images need as many labels: {len(predicted)}, {len(truth)}")
+        raise ValueError(
+            f"there must be one prediction and one label for each image, got {count} images, "
+            f"{len(predicted)} predictions and {len(truth)} labels"
+        )
     wrong = [str(a) != str(b) for a, b in zip(predicted, truth, strict=True)]
     columns, rows = min(count, _PER_ROW), math.ceil(count / _PER_ROW)
     width, height = columns * (_SIDE + _GAP) + _GAP, rows * (_ABOVE + _SIDE + _BELOW)

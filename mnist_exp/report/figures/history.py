@@ -14,18 +14,18 @@ from mnist_exp.report.figures.trials import Look, look_of
 from mnist_exp.report.format import trial_label
 from mnist_exp.results import JobResult, TrialResult
 
-#: Maximum number of trials for which each curve shows its trial's number.
+#: Maximum number of trials for which each curve shows the trial's number.
 _MAX_LABELLED = 12
-#: Minimum distance between two numbers, as a share of the axis.
+#: Minimum distance between the numbers of two trials, as a share of the axis.
 _LABEL_GAP = 0.045
-#: Distance of a number from its curve, as a share of the axis.
+#: Distance between a trial's number and the trial's curve, as a share of the axis.
 _LABEL_SHIFT = 0.018
-#: Number of rounds that spreads _MAX_LABELLED numbers.
+#: Number of rounds in `_spread`, enough to separate _MAX_LABELLED numbers.
 _ROUNDS = 300
 
 
 class _End(NamedTuple):
-    """The end of a trial's curve."""
+    """The last point of a trial's curve."""
 
     trial: TrialResult
     x: int
@@ -33,10 +33,10 @@ class _End(NamedTuple):
 
 
 def draw_history(axes: Axes, job: JobResult, metric: str) -> None:
-    """Draw a curve for each trial, up to its cut, with a marker for the way it ended."""
+    """Draw a curve for each trial. A marker on the curve shows how the trial ended."""
     ends: list[_End] = []
     for trial in job.trials:
-        # Ignore the log events after a cut: a trial may log until its process has ended.
+        # Ignore log events after early termination: a trial may log until its process has ended.
         values = [point.value for point in trial.metrics.get(metric, ())][: trial.cut]
         if finite := [index for index, value in enumerate(values) if drawable(value)]:
             _draw_trial(axes, job, trial, values, finite[-1])
@@ -98,7 +98,7 @@ def _label(axes: Axes, end: _End, height: float, job: JobResult) -> None:
 
 
 def _spread(heights: Sequence[float], gap: float, top: float) -> list[float]:
-    """Return ascending heights, moved apart by at least `gap` and limited to `top`."""
+    """Return ascending heights, moved so that they are at least `gap` apart and below `top`."""
     spread = list(heights)
     for _ in range(_ROUNDS):
         for index in range(len(spread) - 1):

@@ -9,16 +9,16 @@ from mnist_exp.report.figures.trials import Look, looks
 from mnist_exp.report.format import number, trial_label
 from mnist_exp.results import JobResult, TrialResult
 
-#: Height of the factor that matplotlib writes above large numbers (`1e9`), as a share of the axes.
+#: Height of the factor (such as `1e9`) above an axis with large numbers, as a share of the axes.
 _OFFSET = 0.06
 
 
 def add_legend(axes: Axes, job: JobResult, *, marked: bool = True) -> None:
-    """Add a legend that explains the look of each trial by the way it ended.
+    """Add a legend that explains the colours and markers of the trials.
 
     Args:
         axes: The axes with the trials.
-        job: The sweep, with the drawn trials only.
+        job: The sweep, reduced to the trials that are drawn.
         marked: Whether curves have markers.
     """
     handles = [
@@ -45,7 +45,7 @@ def add_legend(axes: Axes, job: JobResult, *, marked: bool = True) -> None:
 
 
 def above(axes: Axes) -> tuple[float, float]:
-    """Return the position of a legend above the axes, and above the factor of their numbers."""
+    """Return the position of a legend above the axes, and above the factor (such as `1e9`)."""
     formatter = axes.yaxis.get_major_formatter()
     formatter.format_ticks(list(axes.get_yticks()))
     return 0, 1 + (_OFFSET if formatter.get_offset() else 0)

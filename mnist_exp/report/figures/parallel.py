@@ -1,4 +1,4 @@
-"""Parallel coordinates: a line for each trial through its parameters to its best value."""
+"""Parallel coordinates: each trial is a line through its parameters and its best value."""
 
 import math
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from mnist_exp.sweeps.ranking import Goal
 
 #: Size of the figure in inches.
 _WIDTH, _HEIGHT = 13.0, 5.5
-#: Ratio of the largest value to the smallest from which a scale is logarithmic.
+#: Minimum ratio of the largest to the smallest value on a logarithmic scale.
 _LOG_RATIO = 20
 #: Minimum distance between two values that are written at an axis, as a share of the axis.
 _TICK_GAP = 0.04
@@ -44,7 +44,7 @@ class _Scale:
 
     @property
     def ticks(self) -> Sequence[Any]:
-        """The values to write at the axis: both ends, and others that leave enough space."""
+        """The values to write at the axis: the smallest, the largest, and values between."""
         shown = list(dict.fromkeys([self._order[0], self._order[-1]]))
         for value in self._order:
             if all(abs(self(value) - self(other)) >= _TICK_GAP for other in shown):
@@ -57,7 +57,7 @@ class _Scale:
 
 
 def parallel_coordinates(job: JobResult, primary_metric: str, goal: Goal | str, path: Path) -> Path:
-    """Draw each trial as a line through its parameters to its best value.
+    """Draw each trial as a line through its parameters and its best value.
 
     Args:
         job: A sweep with its trials.

@@ -13,20 +13,20 @@ from mnist_exp.report.figures.trials import looks
 from mnist_exp.report.format import number, shortened
 from mnist_exp.results import JobResult
 
-#: Maximum number of values that are drawn as categories; more values get a scale.
+#: Maximum number of values that are drawn as categories. More values are drawn on a scale.
 _MAX_CATEGORIES = 8
-#: Ratio of the largest value to the smallest from which a scale may be logarithmic.
+#: Minimum ratio of the largest to the smallest value on a logarithmic scale.
 _LOG_RATIO = 20
 _MAX_CHARACTERS = 18
-#: Offsets of the dots in a category: without them, equal dots would hide each other.
+#: Offsets of the dots in a category. Without the offsets, equal dots would hide each other.
 _OFFSETS = (0, 1, -1, 2, -2, 3, -3)
 
 
 def draw_parameter(axes: Axes, job: JobResult, name: str) -> None:
     """Draw the trials' best values by the parameter `name`.
 
-    A few values are drawn as categories. Numbers that cover more than about a decade get a
-    logarithmic axis.
+    If there are only a few different values, they are drawn as categories. If numbers are spread
+    over more than about a decade, the axis is logarithmic.
     """
     values = [trial.parameters[name] for trial in job.trials if name in trial.parameters]
     positions = _positions(values)
@@ -56,7 +56,7 @@ def draw_parameter(axes: Axes, job: JobResult, name: str) -> None:
 
 
 def _positions(values: Sequence[Any]) -> Mapping[str, int]:
-    """Return the position of each category; empty for a parameter with a scale."""
+    """Return category -> position on the axis; empty if there are no categories."""
     numeric = all(drawable(v) and not isinstance(v, bool) for v in values)
     distinct = {number(value): value for value in values}
     if numeric:
@@ -94,7 +94,7 @@ def _scale(axes: Axes, values: Sequence[Any], positions: Mapping[str, int]) -> N
 
 
 def _is_log(values: Sequence[float]) -> bool:
-    """Return whether the values are spread more evenly on a logarithmic scale than on a linear."""
+    """Return whether the values are spread more evenly on a logarithmic than on a linear scale."""
     low, high = min(values), max(values)
     if low <= 0 or high / low < _LOG_RATIO:
         return False

@@ -1,4 +1,4 @@
-"""The figure of a sweep: the course of each trial, and the effect of each parameter."""
+"""The figure of a sweep: a curve for each trial, and a panel for each parameter."""
 
 import math
 from collections.abc import Sequence
@@ -19,9 +19,9 @@ _WIDTH, _HISTORY_HEIGHT, _ROW_HEIGHT = 13.0, 5.0, 2.9
 
 
 def sweep_figure(job: JobResult, primary_metric: str, goal: Goal | str, path: Path) -> Path:
-    """Draw the primary metric of every trial by log event, and its best value by parameter.
+    """Draw the primary metric of every trial by log event, and the best values by parameter.
 
-    The best trial is highlighted. Curves that early termination cut end in a cross.
+    The best trial is highlighted. If early termination cut a trial, its curve ends in a cross.
 
     Args:
         job: A sweep with its trials.

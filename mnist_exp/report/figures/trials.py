@@ -1,4 +1,4 @@
-"""The look of a trial in every figure, by the way it ended."""
+"""The colour, marker and line width of a trial, which are the same in every figure."""
 
 from enum import Enum
 
@@ -8,7 +8,7 @@ from mnist_exp.status import JobStatus
 
 
 class Look(Enum):
-    """The way a trial ended, with its colour, marker and line width."""
+    """The way in which a trial ended, and the appearance of such trials in figures."""
 
     BEST = "best"
     COMPLETED = "completed"
@@ -19,7 +19,7 @@ class Look(Enum):
 
     @property
     def colour(self) -> str:
-        """The colour, in a notation of matplotlib."""
+        """The colour, in matplotlib's notation."""
         return _COLOURS[self]
 
     @property
@@ -73,7 +73,7 @@ _ENDED = {
 
 
 def look_of(trial: TrialResult, job: JobResult) -> Look:
-    """Return the look of a sweep's trial."""
+    """Return the appearance of a sweep's trial."""
     if trial.name == job.best:
         return Look.BEST
     if trial.cut is not None and trial.status is JobStatus.CANCELED:
@@ -82,6 +82,6 @@ def look_of(trial: TrialResult, job: JobResult) -> Look:
 
 
 def looks(job: JobResult) -> dict[Look, list[TrialResult]]:
-    """Return each look that occurs, with its trials."""
+    """Return appearance -> trials, for each appearance that occurs."""
     grouped = {look: [t for t in job.trials if look_of(t, job) is look] for look in Look}
     return {look: trials for look, trials in grouped.items() if trials}
