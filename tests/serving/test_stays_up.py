@@ -157,7 +157,7 @@ def test_after_the_front_is_killed_all_is_failed_and_nothing_runs(changeable: Se
     eventually(lambda: not servers_below(changeable.folder))
     endpoint = changeable.endpoints.get(NAME)
     assert endpoint.provisioning_state == endpoint.deployments[0].provisioning_state == "Failed"
-    assert "front process is gone" in endpoint.why
+    assert "front process has ended" in endpoint.why
     assert changeable.endpoints.statistics(NAME) == {}
 
 
