@@ -84,12 +84,12 @@ def endpoint_of_a_failed_deployment(own: Own) -> str:
     broken = cli(*arguments, "stage=deploy", "endpoint.deployment.scoring_script=broken.py")
     assert broken.returncode == 1
     begun: str = cli.records("deploy")[-1]["name"]
-    for text in ("OSError: no weights; fix it", f"until then endpoint {begun} answers 404"):
+    for text in ("OSError: no weights; fix the deployment", f"endpoint {begun} answers 404"):
         assert text in broken.stderr
     status = cli.ok(*arguments, "stage=status").stdout
     assert "answers 404: no deployment has traffic" in status
     assert "tff-blue  Failed" in status
-    assert "OSError: no weights; fix it and deploy it again" in status
+    assert "OSError: no weights; fix the deployment and deploy again" in status
     assert "fix the deployment and run stage=deploy again" in cli(*arguments, "stage=invoke").stderr
     return begun
 

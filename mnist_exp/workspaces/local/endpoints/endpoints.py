@@ -120,9 +120,10 @@ class Endpoints:
         return tuple(found)
 
     def statistics(self, name: str) -> Mapping[str, DeploymentStatistics]:
-        """Return the statistics of each deployment since the front started.
+        """Return the statistics of each deployment.
 
-        The statistics also describe the workers. If the front does not run, the result is empty.
+        The statistics begin when the front starts, and again when a new revision is deployed. If
+        the front does not run, the result is empty.
         """
         folder, _ = self._registry.existing(name)
         if folder.front() is None:
@@ -141,8 +142,8 @@ class Endpoints:
         Args:
             name: The endpoint's name. If the endpoint's front has ended, the front is restarted.
             body: The request's body.
-            deployment: The deployment that must answer. If None, the front chooses a deployment by
-                the traffic.
+            deployment: The deployment that must answer. If None, the front chooses a deployment
+                according to the traffic.
 
         Raises:
             EndpointError: No deployment can answer, or the response is an error.

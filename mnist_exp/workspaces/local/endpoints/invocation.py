@@ -47,8 +47,8 @@ class _ScoringRequest:
 
     Attributes:
         where: The prefix of error messages, with the endpoint's name.
-        deployment: The deployment that must answer. If None, the front chooses a deployment by the
-            traffic.
+        deployment: The deployment that must answer. If None, the front chooses a deployment
+            according to the traffic.
         timeout_s: The longest time limit of the endpoint's deployments, in seconds.
         key: The key or token.
     """

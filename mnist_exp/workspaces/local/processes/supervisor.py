@@ -39,7 +39,7 @@ if not __package__:
 
 from mnist_exp.orphans import adopt_orphans, end_children, reap_children
 
-#: Exit code of a process that a signal ended, minus the number of the signal.
+#: If a signal ended a process, its exit code is this number plus the number of the signal.
 EXIT_BY_SIGNAL = 128
 
 #: https://man7.org/linux/man-pages/man2/PR_SET_PDEATHSIG.2const.html

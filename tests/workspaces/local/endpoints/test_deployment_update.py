@@ -76,12 +76,12 @@ def test_a_broken_first_revision_fails_and_keeps_its_log(failing: ScriptedEndpoi
     assert deployment.provisioning_state == "Failed"
     assert deployment.log in str(caught.value)
     assert "\n" not in str(caught.value)
-    assert "deploy it again" in deployment.why
+    assert "deploy again" in deployment.why
     assert list(caught.value.log_tail) == list(failing.endpoints.logs(NAME, name, 20))
 
 
 def test_the_error_shows_what_init_raised(failing: ScriptedEndpoint):
-    with pytest.raises(JobError, match="OSError: no weights; fix it") as caught:
+    with pytest.raises(JobError, match="OSError: no weights; fix the deployment") as caught:
         failing.deploy(BROKEN["init raises"], "raises")
     assert caught.value.log_tail[-1] == "OSError: no weights"
     # As on Azure ML. Most scripts fail because of a path that does not exist.
@@ -90,18 +90,18 @@ def test_the_error_shows_what_init_raised(failing: ScriptedEndpoint):
     assert "AZUREML_MODEL_DIR holds:" in log
     assert "\n  model/\n" in log
     found = {deployment.name: deployment for deployment in failing.endpoints.get(NAME).deployments}
-    assert found["raises"].why.endswith("OSError: no weights; fix it and deploy it again")
+    assert found["raises"].why.endswith("OSError: no weights; fix the deployment and deploy again")
 
 
 def test_the_error_survives_a_script_that_clears_its_environment(failing: ScriptedEndpoint):
     script = "import os\ndef init():\n os.environ.clear()\n raise OSError('no weights')\n"
-    with pytest.raises(JobError, match="OSError: no weights; fix it"):
+    with pytest.raises(JobError, match="OSError: no weights; fix the deployment"):
         failing.deploy(script + "def run(raw_data): pass\n", "clears")
     assert "AZUREML_MODEL_DIR holds:" in "\n".join(failing.endpoints.logs(NAME, "clears", 100))
 
 
 def test_the_endpoint_survives_a_failed_first_deployment(scripted: ScriptedEndpoint):
-    with pytest.raises(JobError, match=f"until then endpoint {NAME} answers 404"):
+    with pytest.raises(JobError, match=f"endpoint {NAME} answers 404"):
         scripted.deploy(BROKEN["init raises"])
     endpoint = scripted.endpoints.get(NAME)
     assert (endpoint.provisioning_state, endpoint.traffic) == ("Succeeded", {})

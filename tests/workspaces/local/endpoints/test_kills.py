@@ -42,7 +42,7 @@ def test_a_killed_first_deployment_leaves_no_process(
     eventually(lambda: scripted.servers() == [scripted.front])
     (deployment,) = scripted.endpoints.get(NAME).deployments
     assert deployment.provisioning_state == "Failed"
-    assert "deploy it again" in deployment.why
+    assert "deploy again" in deployment.why
     assert scripted.deploy().provisioning_state == "Succeeded"
 
 

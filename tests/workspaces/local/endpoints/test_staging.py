@@ -80,7 +80,7 @@ def test_only_the_owner_can_read_the_settings(unstarted: ScriptedEndpoint):
 
 
 def test_only_an_mlflow_model_needs_no_script(unstarted: ScriptedEndpoint):
-    with pytest.raises(ConfigError, match=r"scoring_script: must name a script; .*mlflow_model"):
+    with pytest.raises(ConfigError, match=r"scoring_script: must name a script.*mlflow_model"):
         stage(unstarted, unstarted.spec(scoring_script=None, code=None))
 
 
