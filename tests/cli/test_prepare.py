@@ -128,7 +128,7 @@ WORKSPACES = [
             "workspace.workspace_name=w",
         ],
         id="azure",
-        # Azure's SDK binds a socket when it is imported.
+        # urllib3, which the SDK imports, binds a socket to look for IPv6.
         marks=pytest.mark.external,
     ),
 ]
