@@ -217,7 +217,7 @@ def test_setting_traffic_says_that_nothing_is_deployed(two: Deploying) -> None:
     two.run(BOTH, "endpoint.deployment.name=tff-green")
     assert two.said[-2:] == [
         "changed the traffic",
-        f"no code was deployed; to deploy tff-green, run mnist-exp stage=deploy endpoint.name={NAME} "
-        "without the overrides for keys and traffic",
+        "no code was deployed; to deploy tff-green, run mnist-exp stage=deploy "
+        f"endpoint.name={NAME} without the overrides for keys and traffic",
     ]
     assert two.processes("tff-green") == before
