@@ -1,7 +1,7 @@
 """Forms of online endpoints and deployments.
 
-To add a field of a deployment, add one line to `deployment_form`. The field is then in dry runs and
-in requests.
+To add a field of a deployment, add one line to `deployment_form`. Dry runs and
+requests then contain the field.
 """
 
 from mnist_exp.azure_form.assets import Form, environment_form

@@ -57,7 +57,7 @@ def test_digits(folder: Path, key: str = "data.path") -> tuple[Bytes, Bytes]:
     return _read_pair(files[TEST_IMAGES], files[TEST_LABELS])
 
 
-# Without this attribute, pytest would collect `test_digits` as a test.
+# Without this attribute, pytest would collect `test_digits` as a test in other modules.
 test_digits.__test__ = False  # type: ignore[attr-defined]
 
 

@@ -78,7 +78,7 @@ class ParameterColumns:
 
     @property
     def are_joined(self) -> bool:
-        """Whether one column holds all parameters."""
+        """Whether all parameters are in one column."""
         return self._headings is None
 
     def add_to(self, table: Table) -> None:

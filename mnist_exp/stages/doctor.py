@@ -15,7 +15,7 @@ from mnist_exp.results import Finding, Level
 from mnist_exp.stages.context import StageContext
 from mnist_exp.status import JobStatus
 
-#: Packages that need certain versions of other packages. azureml-mlflow needs certain MLflows.
+#: Packages that need certain versions of other packages. Other versions may fail.
 _PINNING = ("azureml-mlflow", "azure-ai-ml")
 
 
@@ -68,7 +68,7 @@ def config_findings(context: StageContext) -> Iterator[Finding]:
 
 
 def version_findings() -> Iterator[Finding]:
-    """Yield a finding for each pair of installed packages whose versions do not fit."""
+    """Yield findings about the versions of installed packages that need each other."""
     for package in _PINNING:
         try:
             needed = [Requirement(line) for line in requires(package) or ()]

@@ -28,7 +28,7 @@ def source_job(context: StageContext) -> Record:
     if record is None and wanted is not None:
         raise NotFoundError(
             f"run: must name a completed sweep or training run, got {wanted}; "
-            "each run's name is in its run.json"
+            "the run.json of each run contains the name"
         )
     if record is None:
         raise NotFoundError(

@@ -32,7 +32,9 @@ class StatusStage:
             for line in _endpoint_lines(endpoint, statistics):
                 context.display.output(line)
         if not endpoints:
-            context.display.output("no endpoint exists; create it with mnist-exp stage=deploy")
+            context.display.output(
+                "no endpoint exists; create an endpoint with mnist-exp stage=deploy"
+            )
         only = endpoint_entry(endpoints[0]) if len(endpoints) == 1 else None
         return record.with_changes(endpoint=only)
 

@@ -114,7 +114,7 @@ def job_name(context: StageContext, stage: Stage) -> str:
 
 
 def unfinished_endpoint(context: StageContext) -> str | None:
-    """Return an endpoint that an earlier command created but did not complete; None if none exists.
+    """Return the newest endpoint that an earlier command created but did not complete, or None.
 
     There are two kinds of such endpoints. The first kind never had a completed deployment, for
     example because its first deployment failed. The second kind belongs to an interrupted

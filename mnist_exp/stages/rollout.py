@@ -5,8 +5,8 @@ are compared: the share of failed requests, and the 95th percentile of the respo
 new deployment is worse by more than a margin, the traffic is rolled back.
 
 The statistics of the new deployment are from the current step. The statistics of the old deployment
-are from its worst step so far. The old deployment has the full load only at the first step, and the
-new deployment has the full load only at the last step.
+are from its worst step so far, because the load is different at each step. The old deployment has
+the full load at the first step, and the new deployment has the full load at the last step.
 
 The steps are from Azure ML's guide. Azure ML itself does not compare deployments.
 https://learn.microsoft.com/azure/machine-learning/how-to-safely-rollout-online-endpoints

@@ -56,12 +56,12 @@ class SweepStage:
 
 
 def with_insights(record: Record, job: SweepJob, result: JobResult) -> Record:
-    """Return the record with insights from the trials, or with a warning if that fails."""
+    """Return the record with insights from the trials, or with a warning after an error."""
     metric, epochs = job.objective.primary_metric, epochs_of(job.trial)
     try:
         return record.with_changes(insights=insights().sweep_insights(result, metric, epochs))
     except Exception as error:
-        # Scripts may log values that Optuna cannot handle. Never lose the sweep's result for that.
+        # Scripts may log values that Optuna cannot handle. The sweep's result must not be lost.
         warning = f"no insights: {type(error).__name__}: {error}"
         return record.with_changes(warnings=[*record.warnings, warning])
 

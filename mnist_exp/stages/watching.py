@@ -91,7 +91,7 @@ def with_figure(
     try:
         path = draw(context.figure(name))
     except Exception as error:
-        # Scripts may log values that matplotlib cannot draw. Never lose the job's result for that.
+        # Scripts may log values that matplotlib cannot draw. The job's result must not be lost.
         warning = f"no figure {name}: {type(error).__name__}: {error}"
         return record.with_changes(warnings=[*record.warnings, warning])
     return record.with_changes(paths=dict(record.paths) | {name: str(path)})

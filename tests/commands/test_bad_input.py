@@ -55,7 +55,7 @@ BAD_INPUT = {
     ),
     "endpoint that all would delete": (
         ["stage=all", "endpoint=blue_green"],
-        "endpoint.reuse: stage=all deletes its endpoint at the end",
+        "endpoint.reuse: must be false, because stage=all",
     ),
     "endpoint name": (["stage=deploy", "endpoint.name=9lives"], "endpoint.name: must be 3 to 32"),
     "invoke without endpoint": (["stage=invoke"], "endpoint.name: no endpoint is deployed"),

@@ -44,7 +44,7 @@ def test_a_missing_file_is_named_beside_what_was_found(idx_folder: Path):
     with pytest.raises(DataError) as caught:
         find_files(idx_folder)
     text = str(caught.value)
-    assert text.startswith(f"data.path: {idx_folder}: no {NAMES[2]} in it")
+    assert text.startswith(f"data.path: {idx_folder}: no {NAMES[2]} in this")
     assert NAMES[0] in text
     assert "notes.txt" in text
     assert "data=sample" in text

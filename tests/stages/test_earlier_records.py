@@ -154,7 +154,9 @@ def test_an_endpoint_whose_deployment_failed_can_be_cleaned_up(outputs: Recorded
 
 def test_an_endpoint_whose_deployment_failed_is_not_called(outputs: RecordedOutputs) -> None:
     outputs.add(Stage.deploy, "broken", JobStatus.FAILED)
-    with pytest.raises(NotFoundError, match=r"endpoint broken failed.*run stage=deploy again"):
+    with pytest.raises(
+        NotFoundError, match=r"endpoint broken cannot answer.*run stage=deploy again"
+    ):
         deployed_endpoint(outputs.context(Stage.invoke))
 
 

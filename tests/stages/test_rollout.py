@@ -201,7 +201,7 @@ def test_an_interrupted_rollout_is_rolled_back(blue: Service) -> None:
         ),
         (Statistics(100, 11, {1.0: 89}), Statistics(100, 5, {1.0: 95}), ""),
         (Statistics(100, 0, {51.0: 100}), Statistics(100, 0, {1.0: 100}), ""),
-        (Statistics(100, 0, {52.0: 100}), Statistics(100, 0, {1.0: 100}), "latency was 52 ms"),
+        (Statistics(100, 0, {52.0: 100}), Statistics(100, 0, {1.0: 100}), "its p95 latency"),
         (Statistics(100, 0, {1.0: 95, 900.0: 5}), Statistics(100, 0, {1.0: 100}), ""),
         (Statistics(), Statistics(100, 0, {1.0: 100}), ""),
         (Statistics(5, 0, {900.0: 5}), Statistics(), ""),

@@ -25,8 +25,8 @@ _OFFSETS = (0, 1, -1, 2, -2, 3, -3)
 def draw_parameter(axes: Axes, job: JobResult, name: str) -> None:
     """Draw the trials' best values by the parameter `name`.
 
-    If there are only a few different values, they are drawn as categories. If numbers are spread
-    over more than about a decade, the axis is logarithmic.
+    A few different values are drawn as categories. If numbers are spread over more than about a
+    decade, the axis is logarithmic.
     """
     values = [trial.parameters[name] for trial in job.trials if name in trial.parameters]
     positions = _positions(values)
