@@ -1,26 +1,25 @@
 """The processes of an online endpoint on this machine: `python -m mnist_exp.serving`.
 
-These processes keep Azure ML's contract. A managed online endpoint is in front. Behind it an
-inference server calls `init()` once and `run(raw_data)` for each request. The processes import the
-web server, the user's script and nothing else of this program, so they start in a fraction of a
-second.
+These processes behave like Azure ML. The front acts as a managed online endpoint. Each worker acts
+as Azure ML's inference server: the worker calls `init()` once and `run(raw_data)` for each request.
+The processes start in a fraction of a second, because they do not import the rest of this program.
 
     front          one process per endpoint: the address, keys, traffic, status codes
       server         runs uvicorn on the endpoint's socket until the endpoint is deleted
       http_limits    limits that uvicorn has no option for: size and time of the headers
-      app            the contract of a request
+      app            the status codes of a request, and their conditions
       exchange       one HTTP request and its answer
       access         keys and tokens
-      routing        which deployment answers, which one gets a copy, and how each has performed
+      routing        the choice of a deployment for each request, and the deployments' statistics
       swagger        the published description of the endpoint
-      control        requests of commands to the front, over a socket in the endpoint's folder
+      control        requests that commands send to the front, over a socket
       worker_pool    the workers of one revision, and the requests that wait for a worker
-      worker         one worker process: start it, probe it, end it
-      connection     the front's end of a connection to one thread of a worker
+      worker         the start, the probes and the end of one worker process
+      connection     a connection to one thread of a worker, on the front's side
     worker_process one process per worker: it runs the user's script
-      script         the scoring script; `no_code` for a model without a script
+      script         the scoring script; `no_code` has the script for MLflow models
       run_function   the arguments that the script's `run` gets
-      worker_connection  the worker's end of a connection
+      worker_connection  a connection to the front, on the worker's side
     frames         the messages between front and worker
     files          the endpoint's files, which both commands and the front read
     settings       the settings of a revision

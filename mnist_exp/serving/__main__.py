@@ -2,9 +2,9 @@
 
     python -P -m mnist_exp.serving FOLDER LISTENER_FD READY_FD
 
-`mnist_exp.workspaces.local.endpoints` starts this module and hands over two sockets. The module
-forks and its first process exits at once. The front is then no child of the command that started
-it, so a command that runs for long never holds the front as a zombie.
+`mnist_exp.workspaces.local.endpoints` starts this module and passes two sockets to it. The module
+forks, and its first process exits immediately. The front is therefore not a child process of the
+command. Otherwise a front that ends would stay a zombie as long as the command runs.
 """
 
 import os
@@ -16,13 +16,13 @@ from mnist_exp.serving.server import serve
 
 
 def main(arguments: list[str]) -> None:
-    """Fork, and serve in the child."""
+    """Fork, and run the front in the child process."""
     folder, listener_fd, ready_fd = arguments
     if os.fork():
         os._exit(0)
     listener = socket.socket(fileno=int(listener_fd))
     ready = socket.socket(fileno=int(ready_fd))
-    # Workers must inherit neither socket.
+    # The workers must not inherit the two sockets.
     listener.set_inheritable(False)
     ready.set_inheritable(False)
     serve(Path(folder), listener, ready)

@@ -1,8 +1,8 @@
-"""Access to an endpoint: keys, which never expire, or tokens, which do.
+"""Access to an endpoint by keys, which never expire, or by tokens, which expire.
 
-A token is signed with the primary key, so regenerating that key revokes every token. A token's
-text is `<expires>.<random>.<signature>`, where `expires` is in milliseconds. The signature also
-covers the endpoint's name.
+A token is signed with the primary key. A new primary key therefore revokes all tokens. A token is
+the text `<expires>.<random>.<signature>`. `expires` is in milliseconds of Unix time. The signature
+also covers the endpoint's name, so that a token does not give access to another endpoint.
 """
 
 import hashlib
@@ -13,10 +13,10 @@ from collections.abc import Callable
 
 from mnist_exp.serving.files import Credentials
 
-#: Azure ML's name of the mode with tokens.
+#: Azure ML's name for the authentication mode that uses tokens.
 AML_TOKEN = "aml_token"  # noqa: S105
 
-#: Function that returns whether a value of the `Authorization` header opens the endpoint.
+#: Function that returns whether an `Authorization` header gives access to the endpoint.
 _AccessCheck = Callable[[bytes], bool]
 
 
@@ -30,19 +30,19 @@ def access_check(auth_mode: str, endpoint: str, credentials: Credentials) -> _Ac
 
 
 def new_token(primary: str, endpoint: str, expires: float) -> str:
-    """Return a token that opens the endpoint until `expires`, in seconds of Unix time."""
+    """Return a token that is valid until `expires`, in seconds of Unix time."""
     claim = f"{int(expires * 1000)}.{secrets.token_urlsafe(12)}"
     return f"{claim}.{_signature(claim, endpoint, primary)}"
 
 
 def _bearer(header: bytes) -> bytes:
-    """Return the text after `Bearer`, or nothing for any other scheme."""
+    """Return the text after `Bearer`; empty for any other scheme."""
     scheme, _, offered = header.partition(b" ")
     return offered.strip() if scheme.lower() == b"bearer" else b""
 
 
 def _is_key(offered: bytes, keys: tuple[bytes, bytes]) -> bool:
-    # Always compare both keys, so that the time taken reveals nothing about either key.
+    # Always compare both keys. Otherwise the time of the comparison would reveal which key matched.
     matches = [hmac.compare_digest(offered, key) for key in keys]
     return any(matches)
 
@@ -51,7 +51,7 @@ def _is_token(offered: bytes, endpoint: str, primary: str) -> bool:
     claim, _, signature = offered.decode("latin-1").rpartition(".")
     expected = _signature(claim, endpoint, primary).encode()
     is_ours = hmac.compare_digest(signature.encode("latin-1"), expected)
-    # Parse the claim only if we signed it: any other text may hold anything.
+    # Parse the claim only if its signature is valid. Any other text may have the wrong form.
     return is_ours and time.time() * 1000 < int(claim.partition(".")[0])
 
 

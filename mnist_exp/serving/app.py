@@ -1,27 +1,29 @@
-"""The contract of a request: the status codes of Azure ML's endpoints, and their conditions.
+"""The application that answers requests with the status codes of Azure ML's endpoints.
 
-| status | when |
+| status | condition |
 |---|---|
-| 200 | `/score`: the result of `run` as JSON; `/` and `/health`: `Healthy`; `/swagger.json` |
-| 400 | the message is not HTTP |
+| 200 | the request succeeded; `/score` answers the result of `run` as JSON |
+| 400 | the message is not valid HTTP |
 | 401 | the key or token is missing or wrong |
-| 404 | no such path; no deployment has traffic; `azureml-model-deployment` names no deployment |
-| 405 | another method than GET or POST at `/score`, or than GET at the other paths |
-| 408 | no answer within request_timeout_ms, which includes the time to send the body |
+| 404 | the path or the named deployment does not exist, or no deployment has traffic |
+| 405 | the method is not GET or POST (`/score`), or not GET or HEAD (all other paths) |
+| 408 | no answer within request_timeout_ms, including the time for sending the body |
 | 413 | the body is larger than 10 MB |
-| 424 | the container's answer was not 200; two headers give the container's answer |
+| 424 | the container's status was not 200; two headers give the container's status |
 | 429 | 2 * max_concurrent_requests_per_instance * instance_count requests are unanswered |
 | 431 | the first line and the headers are larger than 64 kB |
-| 502 | two workers in turn ended while they answered the request |
-| 503 | the deployment has failed; at `/` and `/health`: a deployment with traffic has failed |
+| 502 | a worker ended while it answered the request, and a second worker ended too |
+| 503 | the deployment has failed (`/score`); a deployment with traffic has failed (`/health`) |
 
-The container answers 500 when `run` raises, 400 when the body is not UTF-8, and 431 when
-`x-ms-client-request-id` is longer than 100 characters. For a `run` with `@input_schema` it also
-answers 415 and 400 when the body is not the JSON that the schema needs. The exception that `run`
-raised is in the log only, whatever its type. On Azure ML no caller sees the exception, so a client
-must not learn to rely on it here.
+A request can name its deployment with the header `azureml-model-deployment`. The path `/` is the
+same as `/health`.
 
-This is a plain ASGI application, since a web framework would take as much time as scoring does.
+On Azure ML the container is the inference server. On this machine a worker gives the container's
+status, and `worker_process` lists these statuses. Only the status 431 of the container is given by
+the front, if `x-ms-client-request-id` has more than 100 characters. If `run` raises an exception, the
+exception is only in the log. A caller does not see the exception on Azure ML either.
+
+This application uses ASGI directly. A web framework would need as much time as scoring a digit.
 https://learn.microsoft.com/azure/machine-learning/how-to-troubleshoot-online-endpoints
 """
 
@@ -47,21 +49,21 @@ _TEXT = (b"content-type", b"text/plain; charset=utf-8")
 
 
 class Endpoint(Protocol):
-    """The endpoint as the application sees it; `front.Front` implements this protocol."""
+    """The part of an endpoint that the application uses. `front.Front` implements this protocol."""
 
     name: str
 
     def opens(self, authorization: bytes) -> bool:
-        """Return whether an `Authorization` header opens the endpoint."""
+        """Return whether an `Authorization` header gives access to the endpoint."""
 
     def chosen(self) -> str | None:
-        """Return the deployment for the next request, chosen by the traffic."""
+        """Choose a deployment for the next request by the traffic; None if none has traffic."""
 
     def mirror(self) -> str | None:
-        """Return the deployment that gets a copy of the next request."""
+        """Return the deployment that gets a copy of the next request; None if no copy is sent."""
 
     def worker_pool(self, deployment: str) -> WorkerPool | None:
-        """Return the workers of a deployment, or None if there is no such deployment."""
+        """Return the workers of a deployment, or None if the deployment does not exist."""
 
     def failed(self) -> list[str]:
         """Return the deployments that have traffic and have failed."""
@@ -122,14 +124,14 @@ class Application:
             message = f"{_CLIENT_ID.decode()} must be at most {_LONGEST_CLIENT_ID} characters"
             raise RefusalError(424, message, _container_headers(431))
         deployment, mirror = self._route(headers)
-        # Check the name before counting: a header may hold any name.
+        # Check the name first. Otherwise a caller could add statistics for any name in the header.
         self._worker_pool(deployment)
         named = (_DEPLOYMENT, deployment.encode())
         began = time.perf_counter()
         try:
             reply = await self._scored(exchange, deployment, mirror)
         except RefusalError as error:
-            # A request whose body never came in full says nothing about the deployment.
+            # If the body did not arrive completely, the deployment did not cause the failure.
             if exchange.is_read:
                 self._endpoint.count(deployment, False, time.perf_counter() - began)
             error.headers.append(named)
@@ -164,7 +166,7 @@ class Application:
     def _worker_pool(self, deployment: str) -> WorkerPool:
         pool = self._endpoint.worker_pool(deployment)
         if pool is None:
-            # Do not repeat the name that was sent: a header may hold anything.
+            # Do not repeat the name in the message, because a caller can send any text as the name.
             raise RefusalError(404, "no such deployment at this endpoint")
         return pool
 
@@ -182,17 +184,22 @@ class Application:
             return await pool.score(request, deadline - time.monotonic())
         except TimeoutError:
             ms = pool.settings.request_timeout_ms
-            # A caller that sends slowly would continue to send a body that nobody reads.
+            # Close the connection if the caller has not sent the whole body. Otherwise the caller
+            # would continue to send it.
             more = [] if exchange.is_read else [(b"connection", b"close")]
-            raise RefusalError(408, f"no answer within request_timeout_ms, {ms}", more) from None
+            raise RefusalError(408, f"no answer within request_timeout_ms, {ms} ms", more) from None
         except OverloadError:
             limit = pool.settings.pending_limit
-            raise RefusalError(429, f"too many requests: at most {limit} at a time") from None
+            raise RefusalError(
+                429,
+                f"too many requests: at most {limit} requests at a time; send the request again later",
+            ) from None
         except PoolFailedError:
             raise RefusalError(503, "the deployment has failed; see its log") from None
         except WorkerLostError:
             raise RefusalError(
-                502, "the workers ended while they answered this request; see the log"
+                502,
+                "the workers ended while they answered this request; see the log of the deployment",
             ) from None
 
     def _copy(self, exchange: Exchange, body: bytes, deployment: str) -> None:
@@ -203,7 +210,8 @@ class Application:
         task = asyncio.ensure_future(
             self._discard(exchange.request(body, with_headers=pool.wants_headers), pool)
         )
-        # Keep a reference: the event loop itself holds tasks only weakly.
+        # Keep a reference to the task. The event loop has only a weak reference, and Python could
+        # otherwise delete the task.
         self._mirrored.add(task)
         task.add_done_callback(self._mirrored.discard)
 
@@ -219,7 +227,7 @@ class Application:
 
 
 def _container_headers(status: int) -> list[Header]:
-    """Return the headers of a 424 that give the container's own status."""
+    """Return the headers that give the container's status in an answer with status 424."""
     headers = [
         (b"ms-azureml-model-error-statuscode", str(status).encode()),
         (b"ms-azureml-model-error-reason", b"model_error"),

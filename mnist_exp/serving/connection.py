@@ -1,4 +1,4 @@
-"""The front's end of a connection to one thread of a worker."""
+"""A connection to one thread of a worker, on the front's side."""
 
 import asyncio
 import time
@@ -9,15 +9,15 @@ from mnist_exp.serving.frames import AWAKE_S, REPLY_HEAD, Reply, Request
 
 
 class WorkerLostError(Exception):
-    """Two workers in turn ended while they answered a request."""
+    """A worker ended while it answered a request, and a second worker ended at the second try."""
 
 
 class PendingRequest:
     """A request that has no answer yet.
 
     Attributes:
-        attempts: How many workers have got the request.
-        answer: The reply. The future is cancelled when the caller no longer waits.
+        attempts: Number of workers to which the request has been sent.
+        answer: Future of the reply. The future is cancelled if the caller stops waiting.
     """
 
     __slots__ = ("answer", "attempts", "request")
@@ -29,14 +29,15 @@ class PendingRequest:
 
 
 class Connection(asyncio.Protocol):
-    """A connection to one thread of a worker; it carries one request at a time.
+    """A connection to one thread of a worker. The thread answers one request at a time.
 
     Args:
-        on_idle: Called with the connection when it can take the next request.
-        on_lost: Called when the worker has ended, with the request that has no answer, if any.
+        on_idle: Function that is called when the connection can take the next request.
+        on_lost: Function that is called when the worker has ended. Arguments: the connection, and
+            the request that the worker has not answered, or None.
 
     Attributes:
-        is_cut: Whether the worker ended before it answered a request.
+        lost_request: Whether the worker ended before it answered a request.
     """
 
     def __init__(
@@ -49,7 +50,7 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._pending: PendingRequest | None = None
         self._received = bytearray()
-        self.is_cut = False
+        self.lost_request = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Report that the connection can take a request."""
@@ -65,7 +66,7 @@ class Connection(asyncio.Protocol):
             self._stay_awake(time.perf_counter() + AWAKE_S)
 
     def data_received(self, data: bytes) -> None:
-        """Collect the answer, and hand it over when it is complete."""
+        """Collect the bytes of the answer. Set the request's result when the answer is complete."""
         received = self._received
         received += data
         if len(received) < REPLY_HEAD.size:
@@ -82,13 +83,13 @@ class Connection(asyncio.Protocol):
         self._on_idle(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Give the unanswered request back."""
+        """Report that the worker has ended, and which request it has not answered."""
         pending, self._pending = self._pending, None
-        self.is_cut = pending is not None
+        self.lost_request = pending is not None
         self._on_lost(self, pending)
 
     def _stay_awake(self, until: float) -> None:
-        """Keep the event loop awake, for all connections, while an answer may arrive soon."""
+        """Prevent the event loop from sleeping until the answer arrives, or until `until`."""
         if self._pending is not None and time.perf_counter() < until:
             asyncio.get_running_loop().call_soon(self._stay_awake, until)
 

@@ -1,14 +1,16 @@
-"""Requests of commands to an endpoint's front, over a socket in the endpoint's folder.
+"""Requests that commands send to an endpoint's front, over a socket in the endpoint's folder.
 
-Each control request and each answer is one line of JSON. The front ends a prepared revision when
-the connection that prepared it closes before the saved state of the deployment names the revision.
-A command that is killed therefore leaves no process running.
+A request and its answer are one line of JSON each. The key `verb` of a request is in this table:
 
-| verb | |
+| verb | action of the front |
 |---|---|
-| prepare | start a revision beside the running one; answer when it is ready, or why it is not |
-| apply | read all files again (keys, traffic, revisions); answer when the front follows them |
-| report | return workers, restarts and statistics of each deployment |
+| prepare | start a new revision while the old revision runs; answer whether the start succeeded |
+| apply | read the endpoint's files again; answer when the front uses their content |
+| report | answer with the workers, restarts and statistics of each deployment |
+
+A command that deploys a revision sends `prepare`, saves the number of the revision in the state of
+the deployment, and sends `apply`. If the command is killed before it saves the number, its
+connection closes and the front ends the prepared revision. No process continues to run.
 """
 
 import asyncio
@@ -27,13 +29,13 @@ _Handler = Callable[[Mapping[str, Any]], Coroutine[Any, Any, _Answer]]
 
 
 class ControlServer:
-    """The front's end of the socket.
+    """The server for control requests, on the front's side of the socket.
 
     Args:
         folder: The endpoint's folder.
-        handle: Answers a control request.
-        settle: Called with a deployment whose revision was prepared over a connection, when that
-            connection has closed.
+        handle: Function that returns the answer to a control request.
+        settle: Function that is called when a connection has closed, for each deployment for which
+            the connection prepared a revision. Argument: the name of the deployment.
     """
 
     def __init__(
@@ -45,7 +47,7 @@ class ControlServer:
         self._server: asyncio.Server | None = None
 
     async def open(self) -> None:
-        """Start to listen."""
+        """Create the socket, and accept connections."""
         (self._folder / FRONT_SOCKET).unlink(missing_ok=True)
         listener = socket.socket(socket.AF_UNIX)
         with _address(self._folder) as address:
@@ -54,7 +56,7 @@ class ControlServer:
         self._server = await asyncio.start_unix_server(self._converse, sock=listener)
 
     def close(self) -> None:
-        """Accept no more connections."""
+        """Stop accepting connections."""
         if self._server is not None:
             self._server.close()
 
@@ -87,7 +89,7 @@ class ControlServer:
     async def _unless_closed(
         self, work: Coroutine[Any, Any, _Answer], reader: asyncio.StreamReader
     ) -> _Answer | None:
-        """Return the result of `work`; cancel it and return None if the command disconnects."""
+        """Return the result of `work`. Cancel `work` and return None if the command disconnects."""
         task = asyncio.ensure_future(work)
         closed = asyncio.ensure_future(reader.read(1))
         await asyncio.wait({task, closed}, return_when=asyncio.FIRST_COMPLETED)
@@ -101,7 +103,7 @@ def connected_socket(folder: Path) -> socket.socket:
     """Return a connection to the front of the endpoint in a folder.
 
     Raises:
-        OSError: No front listens there.
+        OSError: The endpoint's front does not run.
     """
     connection = socket.socket(socket.AF_UNIX)
     try:
@@ -115,7 +117,7 @@ def connected_socket(folder: Path) -> socket.socket:
 
 @contextmanager
 def _address(folder: Path) -> Iterator[str]:
-    """Yield a short name of the socket: unix(7) allows 107 bytes, and a path may be longer."""
+    """Yield a short path of the socket, because unix(7) allows a path of at most 107 bytes."""
     handle = os.open(folder, os.O_PATH | os.O_DIRECTORY)
     try:
         yield f"/proc/self/fd/{handle}/{FRONT_SOCKET}"

@@ -12,7 +12,7 @@ import orjson
 from mnist_exp import __version__
 from mnist_exp.serving.frames import METHOD, Request
 
-#: Maximum bytes of a request's body: 10 MB, as at a managed online endpoint.
+#: Maximum number of bytes in a request's body: 10 MB, as for a managed online endpoint.
 #: https://learn.microsoft.com/azure/machine-learning/how-to-manage-quotas
 PAYLOAD_LIMIT = 10 * 1024 * 1024
 _SERVER = (b"x-ms-server-version", f"mnist-exp/{__version__}".encode())
@@ -29,7 +29,7 @@ def new_id() -> bytes:
 
 
 def common_headers(request: bytes, body: bytes) -> list[Header]:
-    """Return the headers of every answer; its ids name the request in the log."""
+    """Return the headers that every answer has. The log lists a request by the id in them."""
     return [
         (b"x-request-id", request),
         (b"x-ms-request-id", request),
@@ -39,7 +39,7 @@ def common_headers(request: bytes, body: bytes) -> list[Header]:
 
 
 class RefusalError(Exception):
-    """An answer that is not 200.
+    """An answer with another status than 200.
 
     Args:
         status: The HTTP status.
@@ -57,7 +57,8 @@ class Exchange:
     """One HTTP request and its answer.
 
     Attributes:
-        headers: The request's headers in lower case; the last value of a header sent twice.
+        headers: The request's headers, with names in lower case. If a header was sent twice, only
+            its last value is kept.
         is_read: Whether the whole body has been received.
     """
 
@@ -83,10 +84,13 @@ class Exchange:
         await self.answer(error.status, body, JSON, *error.headers)
 
     async def body(self, limit_s: float) -> bytes:
-        """Return the request's body. For a GET, return its query as JSON, like Azure ML's server.
+        """Return the request's body.
+
+        The body of a GET request is its query as JSON, as in Azure ML's inference server.
+
 
         Raises:
-            RefusalError: The body is larger than allowed.
+            RefusalError: The body is larger than PAYLOAD_LIMIT.
             TimeoutError: The body was not received within `limit_s` seconds.
             ConnectionError: The caller has disconnected.
         """
@@ -94,7 +98,7 @@ class Exchange:
             self.is_read = True
             return _query(self.scope["query_string"].decode("latin-1"))
         length = self.headers.get(b"content-length", b"0")
-        # The HTTP parser accepts only digits here.
+        # The HTTP parser has checked that this header contains only digits.
         if int(length) > PAYLOAD_LIMIT:
             raise _too_large()
         async with asyncio.timeout(limit_s):
@@ -116,14 +120,14 @@ class Exchange:
         return bytes(parts)
 
     def request(self, body: bytes, *, with_headers: bool) -> Request:
-        """Return the request for the worker, with headers if the script takes headers."""
+        """Return the message for a worker. Include the headers if the script takes headers."""
         if not with_headers:
             return Request(self.id, b"", body)
-        # Azure ML's server writes names in this way: Content-Type.
+        # Write each name as Azure ML's inference server writes it, for example Content-Type.
         headers = {METHOD: self.scope["method"]} | {
             name.decode("latin-1").title(): value.decode("latin-1")
             for name, value in self.headers.items()
-            # The container must never see the endpoint's key.
+            # Do not pass the endpoint's key to the script.
             if name != b"authorization"
         }
         return Request(self.id, json.dumps(headers).encode(), body)
@@ -132,8 +136,8 @@ class Exchange:
 def _query(text: str) -> bytes:
     """Return a query as a JSON object.
 
-    A value that is JSON stays JSON, any other value becomes text. A name that occurs more than
-    once gets a list of its values.
+    A value that is valid JSON is copied as JSON. Any other value becomes text. If a name occurs
+    several times, its value in the object is a list.
     """
     values: dict[str, list[object]] = {}
     for name, value in parse_qsl(text, keep_blank_values=True):
@@ -146,7 +150,7 @@ def _json_or_text(value: str) -> object:
         orjson.loads(value)
     except ValueError:
         return value
-    # Keep the text as it was sent: parsing it would lose digits of long numbers.
+    # Copy the text of the value. Parsing and writing the value would lose digits of long numbers.
     return orjson.Fragment(value)
 
 

@@ -1,12 +1,15 @@
 """The files of an endpoint, which commands write and the endpoint's front reads.
 
-endpoint.json                      EndpointState
-keys.json                          Credentials; mode 0600
-front.json                         the process of the front
-front.sock                         the socket on which the front takes control requests
-deployments/<name>/deployment.json the saved state of the deployment: its revision
-failure.json    why the front has given up a revision
-revisions/<n>/  code, model, settings and log of a revision
+The folder of an endpoint contains:
+
+    endpoint.json       the fields of EndpointState
+    keys.json           the fields of Credentials; only the owner can read this file
+    front.json          the identity of the front's process
+    front.sock          the socket on which the front receives control requests
+    deployments/<name>/
+      deployment.json   the saved state of the deployment, such as the number of its revision
+      failure.json      the reason why the front has given up a revision
+      revisions/<n>/    the code, model, settings and log of a revision
 """
 
 import json
@@ -27,24 +30,27 @@ DEPLOYMENTS_FOLDER = "deployments"
 DEPLOYMENT_FILE = "deployment.json"
 FAILURE_FILE = "failure.json"
 REVISIONS_FOLDER = "revisions"
-#: Prefix of a folder that is being deleted; no endpoint's name begins with a dot.
+#: Prefix for the name of a folder that is being deleted. The name of an endpoint never begins with
+#: a dot.
 DELETED = ".deleted-"
-#: Provisioning state of a deployment that has a revision to serve.
+#: Provisioning state of a deployment with a revision that the front must start.
 SUCCEEDED = "Succeeded"
-#: Bytes at the end of a log in which `last_lines` looks.
+#: Maximum number of bytes that `last_lines` reads from the end of a log.
 LOG_WINDOW = 256 * 1024
 
 
 @dataclass(frozen=True)
 class EndpointState:
-    """`endpoint.json`.
+    """The content of `endpoint.json`.
 
     Attributes:
-        port: Port on 127.0.0.1, the same for the endpoint's whole life; 0 before its first start.
-        traffic: Deployment -> percent of the requests, without deployments that have 0.
-        mirror_traffic: Deployment -> percent of the requests of which it gets a copy.
-        token_lifetime: Seconds for which a token opens the endpoint.
-        expires: Seconds of Unix time at which the endpoint deletes itself; None for never.
+        port: Port on 127.0.0.1, which never changes after the first start; 0 before the first
+            start.
+        traffic: Deployment -> percent of the requests. Deployments with 0 percent are omitted.
+        mirror_traffic: Deployment -> percent of the requests that are also copied to this
+            deployment.
+        token_lifetime: Seconds for which a new token is valid.
+        expires: Unix time in seconds at which the front deletes the endpoint; None for never.
     """
 
     name: str
@@ -59,12 +65,13 @@ class EndpointState:
 
 @dataclass(frozen=True)
 class Credentials:
-    """`keys.json`; `repr` never shows its values.
+    """The content of `keys.json`. The `repr` does not show the secrets.
 
     Attributes:
-        primary: Opens an endpoint with auth_mode key, and signs the tokens of aml_token.
-        token: The latest token, for callers; empty with auth_mode key.
-        token_expires: Seconds of Unix time.
+        primary: Key for callers if the auth_mode is key; key that signs the tokens if the
+            auth_mode is aml_token.
+        token: The latest token; empty if the auth_mode is key.
+        token_expires: Unix time in seconds at which the latest token expires.
     """
 
     primary: str = field(repr=False)
@@ -74,7 +81,7 @@ class Credentials:
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
-    """Return the object in a file, or None if there is no such file."""
+    """Return the JSON object in a file, or None if the file does not exist."""
     try:
         found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
@@ -83,7 +90,7 @@ def read_json(path: Path) -> dict[str, Any] | None:
 
 
 def replace_json(path: Path, value: Mapping[str, Any]) -> None:
-    """Write a file completely or not at all; its folder must exist."""
+    """Write a JSON file in one step, so that no reader sees a part of it. The folder must exist."""
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
@@ -95,7 +102,7 @@ def replace_json(path: Path, value: Mapping[str, Any]) -> None:
 
 
 def last_lines(log: Path, count: int) -> list[str]:
-    """Return the last lines of a log of any length, or no lines if there is no such file."""
+    """Return the last lines of a log, without reading the whole file; empty if there is no file."""
     try:
         with log.open("rb") as file:
             size = file.seek(0, os.SEEK_END)

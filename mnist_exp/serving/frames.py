@@ -1,44 +1,45 @@
-"""The messages between front and worker, over local sockets.
+"""The messages that the front and a worker exchange over local sockets.
 
-A connection to one thread of a worker carries one request at a time and its answer. Each message
-is a head of fixed length and the parts whose lengths the head gives. On one machine such a message
-takes a tenth of the time of HTTP.
+Each thread of a worker has a connection to the front and answers one request at a time. A message
+begins with a head of fixed length, which contains the lengths of the other parts. Such a message
+takes a tenth of the time that HTTP takes on the same machine.
 
-    request   lengths of id, headers and body; then id, headers (JSON or nothing), body
-    reply     status, microseconds in run(), length of the body; then the body
+    request   head: lengths of id, headers and body; other parts: id, headers (JSON or empty), body
+    reply     head: status, microseconds in run(), length of the body; other part: the body
 
-The control connection of a worker carries single bytes: the worker is ready, a ping, its answer.
-The worker ends when this connection closes.
+Each worker also has a control connection. Its messages are single bytes: READY or READY_FOR_HEADERS
+from the worker, PING from the front, and PONG as the answer to PING. The worker ends when the
+control connection closes.
 """
 
 import struct
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-#: Key of the request's method among the headers; no header can have this name.
+#: Key for the request's HTTP method in the JSON of the headers. No HTTP header can have this name.
 METHOD = ":method"
 READY = b"r"
-#: Byte for "ready, and `run` takes the request's headers".
+#: Sent in place of READY if the script's `run` takes the request's headers.
 READY_FOR_HEADERS = b"h"
 PING = b"?"
 PONG = b"!"
-#: Exit code of a worker whose `run` hangs and cannot be ended; scripts hardly use this number.
+#: Exit code of a worker that ends because a call of `run` hangs. Scripts rarely use this number.
 RUN_HANGS_EXIT_CODE = 213
 
-#: Seconds for which either side polls for the next message before it sleeps. Waking up on another
-#: core takes longer than a small answer. Polling gives one connection with single digits half as
-#: many more requests per second.
+#: Seconds for which the front and a worker poll for the next message before they sleep. A process
+#: needs more time to wake up than to compute a small answer. With polling, a client that sends one
+#: digit per request gets 50 % more requests per second.
 AWAKE_S = 300e-6
 
 _REQUEST_HEAD = struct.Struct("<III")
 REPLY_HEAD = struct.Struct("<HII")
-#: Largest number of microseconds that fits into the head.
+#: Maximum number of microseconds that fits into the head of a reply.
 _LONGEST_US = 2**32 - 1
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A scoring request; `headers` is a JSON object, or empty if the script takes no headers."""
+    """A scoring request. `headers` is a JSON object, or empty if the script takes no headers."""
 
     id: bytes
     headers: bytes
@@ -52,7 +53,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The container's answer: an HTTP status and a body of JSON."""
+    """A worker's answer: HTTP status, microseconds that `run` took, and a body of JSON."""
 
     status: int
     microseconds: int
@@ -60,7 +61,7 @@ class Reply:
 
 
 def read_request(stream: BinaryIO) -> Request | None:
-    """Read the next request; return None when the front has closed the connection."""
+    """Return the next request, or None if the front has closed the connection."""
     head = stream.read(_REQUEST_HEAD.size)
     if len(head) < _REQUEST_HEAD.size:
         return None

@@ -1,8 +1,8 @@
-"""The front of an endpoint: its deployments' workers, its access and its traffic.
+"""The front of an endpoint manages access, traffic and the workers of all deployments.
 
-The endpoint's files are the truth. Commands change the files and tell the front to follow them
-(`apply`). The front reads all files when it starts, so it needs nothing else after a crash or a
-reboot.
+A command changes the endpoint's files and then sends the request `apply`, so that the front reads
+the files again. The front has no other saved state. After a crash or a reboot, a new front starts
+with the state in the files.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ _logger = logging.getLogger(__name__)
 
 
 class Front:
-    """An endpoint.
+    """The front of an endpoint.
 
     Args:
         folder: The endpoint's folder.
@@ -48,7 +48,7 @@ class Front:
         self._changing = asyncio.Lock()
         self._read()
 
-    # For the application.
+    # Called by the application.
 
     @property
     def name(self) -> str:
@@ -56,19 +56,19 @@ class Front:
         return self.saved.name
 
     def opens(self, authorization: bytes) -> bool:
-        """Return whether an `Authorization` header opens the endpoint."""
+        """Return whether an `Authorization` header gives access to the endpoint."""
         return self._access(authorization)
 
     def chosen(self) -> str | None:
-        """Return the deployment for the next request, chosen by the traffic."""
+        """Choose a deployment for the next request by the traffic; None if none has traffic."""
         return self._routing.deployment()
 
     def mirror(self) -> str | None:
-        """Return the deployment that gets a copy of the next request."""
+        """Return the deployment that gets a copy of the next request; None if no copy is sent."""
         return self._routing.mirror()
 
     def worker_pool(self, deployment: str) -> WorkerPool | None:
-        """Return the workers of a deployment, or None if there is no such deployment."""
+        """Return the workers of a deployment, or None if the deployment does not exist."""
         return self._active.get(deployment)
 
     def failed(self) -> list[str]:
@@ -80,15 +80,15 @@ class Front:
         """Add a request to the deployment's statistics."""
         self._statistics.setdefault(deployment, Statistics()).add(is_success, seconds)
 
-    # For the server.
+    # Called by the server.
 
     @property
     def drain_s(self) -> int:
-        """Seconds after which every request in progress has its answer."""
+        """Number of seconds after which all requests in progress have been answered."""
         return max((pool.settings.drain_s for pool in self._active.values()), default=1)
 
     async def start(self) -> None:
-        """Start all deployments; give up those that fail, and write the reason to their files."""
+        """Start all deployments. If a deployment fails, save the reason in its folder."""
         async with self._changing:
             await self._start_wanted()
 
@@ -97,10 +97,10 @@ class Front:
         pools = [*self._active.values(), *self._candidates.values()]
         await asyncio.gather(*(pool.end() for pool in pools), *self._endings)
 
-    # For commands.
+    # Called for the requests of commands.
 
     async def handle(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Carry out a control request; `control` lists the verbs."""
+        """Carry out a control request, and return the answer. `control` lists the requests."""
         match request["verb"]:
             case "prepare":
                 return await self._prepare(request["deployment"], int(request["revision"]))
@@ -111,7 +111,10 @@ class Front:
                 return self._report()
 
     async def settle(self, deployment: str) -> None:
-        """Use the prepared revision if the saved state of the deployment names it; else end it."""
+        """Use the prepared revision if the saved state of the deployment names this revision.
+
+        Otherwise end the prepared revision.
+        """
         candidate = self._candidates.get(deployment)
         if candidate is None:
             return
@@ -132,14 +135,15 @@ class Front:
         return {"ready": True}
 
     async def _apply(self) -> Mapping[str, Any]:
-        """Follow the files, and return when all replaced workers have ended."""
+        """Read the files again and use them. Wait until all replaced workers have ended."""
         self._read()
         wanted = self._wanted()
         retired = [self._active.pop(name) for name in [*self._active] if name not in wanted]
         for name, number in wanted.items():
             candidate = self._candidates.get(name)
             if candidate is not None and candidate.number == number:
-                # New requests go to the candidate. The old pool answers those it already has.
+                # New requests are sent to the candidate. The old pool answers the requests that it
+                # already has.
                 retired += [old for old in [self._active.get(name)] if old]
                 self._active[name] = self._candidates.pop(name)
                 self._statistics.pop(name, None)
@@ -162,14 +166,14 @@ class Front:
         saved = read_json(self._folder / ENDPOINT_FILE)
         keys = read_json(self._folder / KEYS_FILE)
         if saved is None or keys is None:
-            # The endpoint was just deleted: the server watches the folder and will end.
+            # The endpoint has just been deleted. The server checks its files and will end soon.
             return
         self.saved = EndpointState(**saved)
         self._access = access_check(self.saved.auth_mode, self.name, Credentials(**keys))
         self._routing = Routing(self.saved.traffic, self.saved.mirror_traffic)
 
     def _wanted(self) -> dict[str, int]:
-        """Return the revision that each deployment must serve, according to its saved state."""
+        """Return the number of the revision in the saved state of each deployment."""
         found = {}
         for folder in (self._folder / DEPLOYMENTS_FOLDER).glob("*"):
             saved = read_json(folder / DEPLOYMENT_FILE)
@@ -178,7 +182,7 @@ class Front:
         return found
 
     async def _start_wanted(self) -> None:
-        """Start every wanted revision that does not run; try a failed revision again."""
+        """Start each wanted revision that is not running. Also try failed revisions again."""
         starts = []
         for name, number in self._wanted().items():
             pool = self._active.get(name)
@@ -214,7 +218,7 @@ class Front:
         try:
             replace_json(self._failure_file(deployment), {"revision": pool.number, "why": why})
         except OSError:
-            _logger.exception("deployment %s: cannot write why it failed", deployment)
+            _logger.exception("deployment %s: cannot save the reason of the failure", deployment)
 
     def _deployment(self, name: str) -> Path:
         return self._folder / DEPLOYMENTS_FOLDER / name

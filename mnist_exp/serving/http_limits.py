@@ -1,4 +1,7 @@
-"""Limits on a request's headers that uvicorn has no options for: their size and their time."""
+"""Limits on the size of a request's headers and on the time until the headers have arrived.
+
+Uvicorn has no options for these limits.
+"""
 
 import asyncio
 from http import HTTPStatus
@@ -9,14 +12,14 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from mnist_exp.serving.exchange import JSON, common_headers, new_id
 
-#: Maximum bytes of a request's first line and headers; uvicorn itself has no maximum.
+#: Maximum number of bytes in a request's first line and headers.
 HEAD_LIMIT = 64 * 1024
-#: Seconds within which first line and headers must arrive; uvicorn itself would wait for ever.
+#: Seconds within which the first line and the headers must arrive. Uvicorn has no time limit.
 HEAD_TIMEOUT_S = 30.0
 
 
 class LimitedProtocol(HttpToolsProtocol):
-    """Uvicorn's protocol with limits on a request's head: its first line and headers."""
+    """Uvicorn's protocol with limits on a request's head, the first line and the headers."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -27,7 +30,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self._head_deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Wait for the first request until the deadline."""
+        """Start the deadline for the head of the first request."""
         super().connection_made(transport)
         self._wait_for_head()
 
@@ -37,7 +40,7 @@ class LimitedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Handle data; refuse a head that is too large."""
+        """Handle received data, and refuse a head that is too large."""
         self._is_between = False
         super().data_received(data)
         if self._is_in_body or self._is_between:
@@ -48,11 +51,15 @@ class LimitedProtocol(HttpToolsProtocol):
             self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, message)
 
     def send_400_response(self, msg: str) -> None:
-        """Answer a message that is not HTTP with the headers of every other answer."""
+        """Answer a message that is not valid HTTP. Uvicorn's own answer lacks `common_headers`."""
         self._refuse(HTTPStatus.BAD_REQUEST, msg)
 
     def eof_received(self) -> bool:  # type: ignore[override]
-        """Answer a caller that only closed its sending side; uvicorn itself would not answer."""
+        """Keep the connection open until the request in progress is answered.
+
+        A caller may close its sending side and still wait for the answer. Uvicorn itself would
+        close the connection without an answer.
+        """
         is_asked = self.cycle is not None and not self.cycle.response_complete
         if not is_asked or self.cycle.more_body:
             return False
@@ -60,26 +67,26 @@ class LimitedProtocol(HttpToolsProtocol):
         return True
 
     def on_message_begin(self) -> None:
-        """Start the deadline of the next request's head."""
+        """Start the deadline for the head of the next request."""
         if self._head_deadline is None:
             self._wait_for_head()
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        """Stop counting: the following bytes are the body."""
+        """Stop counting bytes, because the next bytes are the body."""
         self._is_in_body = True
         self._cancel_deadline()
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
-        """Count again from zero: the following bytes are the next request."""
+        """Reset the count, because the next bytes are the head of another request."""
         self._is_in_body = False
         self._is_between = True
         self._head = 0
         super().on_message_complete()
 
     def _refuse(self, status: HTTPStatus, message: str) -> None:
-        """Answer before a request is complete, and close the connection."""
+        """Answer an incomplete request with an error, and close the connection."""
         body = orjson.dumps({"message": message})
         head = [JSON, *common_headers(new_id(), body), (b"connection", b"close")]
         lines = [b"HTTP/1.1 %d %b" % (status, status.phrase.encode())]

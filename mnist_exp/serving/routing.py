@@ -1,4 +1,4 @@
-"""Routing of requests to deployments, and the statistics of each deployment.
+"""Choose the deployment for each request, and count the requests of each deployment.
 
 https://learn.microsoft.com/azure/machine-learning/concept-endpoints-online
 """
@@ -9,11 +9,12 @@ from collections.abc import Mapping
 from itertools import accumulate
 from typing import Any
 
-#: Upper bound in seconds of the first bucket, and the ratio of a bucket's bound to the one before.
+#: Upper bound of the histogram's first bucket, in seconds. Each further bucket's upper bound is
+#: larger by the factor _RATIO.
 _FIRST_BOUND_S = 1e-4
 _RATIO = 1.1
 _LOG_RATIO = math.log(_RATIO)
-#: Number of buckets: enough for 180 s, the longest request_timeout_ms, and more.
+#: Number of buckets. The largest bound is above 180 s, the maximum of request_timeout_ms.
 _BUCKETS = 160
 
 
@@ -22,7 +23,7 @@ class Routing:
 
     Args:
         traffic: Deployment -> percent of the requests.
-        mirror: Deployment -> percent of the requests of which it gets a copy.
+        mirror: Deployment -> percent of the requests that are also copied to this deployment.
     """
 
     def __init__(self, traffic: Mapping[str, int], mirror: Mapping[str, int]) -> None:
@@ -44,7 +45,7 @@ class Routing:
         )
 
     def mirror(self) -> str | None:
-        """Return the deployment that gets a copy of the next request, or None for no copy."""
+        """Return the deployment that gets a copy of the next request; None if no copy is sent."""
         name, percent = self._mirror
         if percent and self._generator.random() * 100 < percent:
             return name
@@ -52,7 +53,7 @@ class Routing:
 
 
 class Statistics:
-    """Counts of requests and failures of a deployment, and a histogram of its answer times."""
+    """Number of requests, number of failures and histogram of answer times of a deployment."""
 
     def __init__(self) -> None:
         self._requests = 0
@@ -60,7 +61,7 @@ class Statistics:
         self._buckets = [0] * _BUCKETS
 
     def add(self, is_success: bool, seconds: float) -> None:
-        """Count a request; the histogram takes only the times of successful requests."""
+        """Count a request. Add its time to the histogram if the request was successful."""
         self._requests += 1
         if not is_success:
             self._failures += 1
@@ -69,7 +70,10 @@ class Statistics:
         self._buckets[min(_BUCKETS - 1, math.ceil(place))] += 1
 
     def report(self) -> dict[str, Any]:
-        """Return requests, failures, and the histogram: milliseconds -> number of answers."""
+        """Return the numbers of requests and failures, and the histogram.
+
+        The histogram maps the upper bound of a bucket, in milliseconds, to its number of answers.
+        """
         times = {
             f"{_FIRST_BOUND_S * _RATIO**index * 1000:.4g}": count
             for index, count in enumerate(self._buckets)

@@ -1,10 +1,12 @@
-"""The arguments of a scoring script's `run`, decided by its signature as in Azure ML's server.
+"""The arguments of a scoring script's `run` function.
 
-| form | arguments |
+As in Azure ML's inference server, the signature of `run` decides which arguments are passed:
+
+| signature | arguments |
 |---|---|
 | `run(raw_data)` | the body as text |
 | `run(raw_data, request_headers)` | the body as text, and a dict of the request's headers |
-| `@input_schema("a", ...)` before `run(a)` | the values of a JSON object, by name |
+| `run(a)` with the decorator `@input_schema("a", ...)` | the values of a JSON object, by name |
 
 https://learn.microsoft.com/azure/machine-learning/how-to-inference-server-http
 """
@@ -20,7 +22,7 @@ from mnist_exp.serving.frames import METHOD
 
 #: Name of the parameter that gets the request's headers.
 _HEADERS = "request_headers"
-#: Modules that define the decorators of `@rawhttp`, the oldest first.
+#: Modules that define the decorator `@rawhttp`, in old and new releases of Azure ML.
 _RAW_HTTP = (
     "azureml.contrib.services.aml_request",
     "azureml_inference_server_http.api.aml_request",
@@ -28,9 +30,9 @@ _RAW_HTTP = (
 _RAW_HTTP_PACKAGES = ("azureml.contrib", "azureml_inference_server_http")
 _NO_RAW_HTTP = (
     "@rawhttp, AMLRequest and AMLResponse are not supported on this machine; "
-    "write run(raw_data) or run(raw_data, request_headers), which Azure ML takes too"
+    "write run(raw_data) or run(raw_data, request_headers), which Azure ML also supports"
 )
-#: Module that defines `@input_schema`; the script's environment decides whether it is installed.
+#: Module that defines `@input_schema`. The module may be missing in the script's environment.
 _SCHEMAS = "inference_schema.schema_util"
 _NO_SCHEMAS = (
     "@input_schema needs a package that is not installed: pip install inference-schema, "
@@ -40,10 +42,10 @@ _NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONL
 
 
 class BadInputError(Exception):
-    """The request does not have what `run` needs.
+    """The request lacks an argument of `run`, or its body cannot be parsed.
 
     Args:
-        status: The status of the container's answer.
+        status: The HTTP status of the worker's answer.
         message: The fault in the request.
     """
 
@@ -54,10 +56,10 @@ class BadInputError(Exception):
 
 @dataclass(frozen=True)
 class RunFunction:
-    """A `run` and the arguments that it takes.
+    """The `run` function of a script, and the arguments that `run` takes.
 
     Attributes:
-        parameters: The parameters that get their values from the body.
+        parameters: The parameters whose values are in the body of a request.
         takes_headers: Whether `run` also takes `request_headers`.
         has_schema: Whether the body is JSON with a value for each parameter.
     """
@@ -76,8 +78,8 @@ class RunFunction:
         """Call `run`, and return its result.
 
         Raises:
-            BadInputError: The request does not have what `run` needs.
-            BaseException: Whatever `run` raises.
+            BadInputError: The request lacks an argument of `run`, or its body cannot be parsed.
+            BaseException: Any exception that `run` raises.
         """
         if not self.needs_headers:
             return self.run(**{self.parameters[0].name: raw_data})
@@ -104,25 +106,25 @@ class RunFunction:
 
 
 def inspect_run(run: Callable[..., object]) -> RunFunction:
-    """Return `run` with the arguments that its signature asks for.
+    """Find out which arguments `run` takes.
 
     Raises:
-        TypeError: Azure ML would not call this function, or only Azure ML can call it.
+        TypeError: Azure ML does not accept this form of `run`, or this form works only on Azure ML.
     """
     _refuse_raw_http()
     parameters = inspect.signature(run).parameters.values()
-    if odd := [str(one) for one in parameters if one.kind not in _NAMED]:
+    if odd := [str(found) for found in parameters if found.kind not in _NAMED]:
         raise TypeError(
             f"run() must have only named parameters, got {', '.join(odd)}; write run(raw_data)"
         )
-    inputs = tuple(one for one in parameters if one.name != _HEADERS)
+    inputs = tuple(found for found in parameters if found.name != _HEADERS)
     if not inputs:
         raise TypeError("run() must have a parameter for the request; write run(raw_data)")
     return RunFunction(run, inputs, len(inputs) < len(parameters), _has_schema(run))
 
 
 def missing_fault(module: str) -> str:
-    """Return the remedy when a script cannot import a module of Azure ML; '' for other modules."""
+    """Return the remedy for a missing module of Azure ML; empty for any other missing module."""
     if module.startswith(_RAW_HTTP_PACKAGES):
         return _NO_RAW_HTTP
     if module.partition(".")[0] == _SCHEMAS.partition(".")[0]:

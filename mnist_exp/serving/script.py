@@ -1,4 +1,4 @@
-"""The user's scoring script, loaded as Azure ML's inference server loads it.
+"""Load the user's scoring script in the same way as Azure ML's inference server.
 
 https://learn.microsoft.com/azure/machine-learning/how-to-inference-server-http
 """
@@ -11,15 +11,19 @@ from types import ModuleType
 
 from mnist_exp.serving.run_function import RunFunction, inspect_run, missing_fault
 
-#: Name of the script's module. The file's own name could hide an installed package of that name.
+#: Name of the script's module. If the module had the name of the file, it could hide an installed
+#: package with the same name.
 MODULE_NAME = "entry_script"
 
 
 class ScoringScript:
-    """A module with `init()` and `run(raw_data)`, or another form of `run` (see `run_function`).
+    """A module with the functions `init` and `run`.
+
+    `run_function` lists the supported signatures of `run`.
+
 
     Args:
-        code: The deployment's code folder; the script may import modules in it.
+        code: The deployment's code folder. The script can import modules in this folder.
         name: The script's path relative to `code`.
     """
 
@@ -38,8 +42,9 @@ class ScoringScript:
         """Import the script and return its `init`.
 
         Raises:
-            AttributeError: The script lacks `init` or `run`.
-            TypeError: Azure ML would not call this `run`, or only Azure ML can call it.
+            AttributeError: The script has no function `init` or no function `run`.
+            TypeError: Azure ML does not accept this form of `run`, or this form works only on
+                Azure ML.
             ImportError: The script needs a module that is not installed.
         """
         sys.path[:0] = list(dict.fromkeys([str(self._path.parent), str(self._code)]))
@@ -55,7 +60,7 @@ class ScoringScript:
             headers: The request's headers as JSON, for a script that takes headers.
 
         Raises:
-            BaseException: Whatever the script raises.
+            BaseException: Any exception that the script raises.
         """
         if self._run is None:
             raise RuntimeError("load() must be called before run()")
@@ -67,7 +72,7 @@ def _imported(path: Path) -> ModuleType:
     if spec is None or spec.loader is None:
         raise ImportError(f"{path.name} is not a Python script: its name must end in .py")
     module = importlib.util.module_from_spec(spec)
-    # Pickle and dataclasses look up a module by its name.
+    # Pickle and dataclasses find a module by its name in sys.modules.
     sys.modules[MODULE_NAME] = module
     try:
         spec.loader.exec_module(module)
@@ -81,5 +86,5 @@ def _imported(path: Path) -> ModuleType:
 def _function(module: ModuleType, name: str) -> Callable[..., object]:
     function = getattr(module, name, None)
     if not callable(function):
-        raise AttributeError(f"the scoring script must define {name}(); Azure ML calls it")
+        raise AttributeError(f"the scoring script must define {name}(), which Azure ML calls")
     return function  # type: ignore[no-any-return]

@@ -1,4 +1,4 @@
-"""The front's process: it runs uvicorn on the endpoint's socket until the endpoint is deleted."""
+"""The process of a front. It runs uvicorn until the endpoint is deleted."""
 
 import asyncio
 import fcntl
@@ -26,23 +26,24 @@ from mnist_exp.serving.http_limits import LimitedProtocol
 
 _logger = logging.getLogger(__name__)
 
-#: Seconds between two checks of the files.
+#: Seconds between two checks of the endpoint's files.
 _PERIOD_S = 0.5
-#: Seconds that a new caller has between connecting and sending, when the front ends.
+#: When the front ends, a client that has just connected has this many seconds to send a request.
 _GRACE_S = 0.1
 #: Seconds after which an unused connection is closed.
 _KEEP_ALIVE_S = 60
-#: Seconds that workers have after their last answer, before the kernel ends all processes.
+#: After the time for the last answers, the workers have this many seconds to end. Then the kernel
+#: ends the front, and the workers end too.
 _MARGIN_S = 8
 _LOG_FORMAT = "%(asctime)s %(levelname)s %(message)s"
 
 
 class Server(uvicorn.Server):
-    """Uvicorn for one endpoint.
+    """The web server of one endpoint.
 
     Args:
         folder: The endpoint's folder.
-        ready: Socket that gets one byte when the endpoint answers requests.
+        ready: Socket to which one byte is sent when the endpoint can answer requests.
     """
 
     def __init__(self, folder: Path, ready: socket.socket) -> None:
@@ -79,34 +80,34 @@ class Server(uvicorn.Server):
         _logger.info("endpoint %s listens on port %d", self._front.name, self._front.saved.port)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Accept no new connection, answer the requests in progress, and end the workers."""
+        """Stop accepting connections, answer the requests in progress, and end the workers."""
         self._set_deadline()
         self._control.close()
         if self._watch is not None:
             self._watch.cancel()
         for listening in self.servers:
             listening.close()
-        # Give a new caller time to send: uvicorn closes every connection without a request.
+        # Give new callers time to send a request. Uvicorn closes connections without a request.
         await asyncio.sleep(_GRACE_S)
         self.config.timeout_graceful_shutdown = self._front.drain_s
         await super().shutdown(sockets)
         await self._front.end()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """End the process on a signal."""
+        """Begin the shutdown after a signal."""
         self._set_deadline()
         super().handle_exit(sig, frame)
 
     async def _watch_files(self) -> None:
-        """End when the endpoint is deleted, belongs to another process, or has expired."""
+        """Begin the shutdown when the endpoint is deleted, has expired or has another front."""
         while not self.should_exit:
             await asyncio.sleep(_PERIOD_S)
             if not self._is_named():
-                _logger.info("ending: front.json does not name this process")
+                _logger.info("this front ends, because front.json does not name its process")
                 self.should_exit = True
             expires = self._front.saved.expires
             if expires is not None and time.time() >= expires and self._lock():
-                _logger.info("ending: endpoint.ttl has expired")
+                _logger.info("this front ends and deletes the endpoint: endpoint.ttl has expired")
                 self.is_expired = self.should_exit = True
 
     def _is_named(self) -> bool:
@@ -123,7 +124,7 @@ class Server(uvicorn.Server):
         try:
             handle = os.open(self._folder / LOCK_FILE, flags, 0o644)
         except OSError:
-            # The disk failed, or too many files are open: the next check may succeed.
+            # The disk failed, or too many files are open. The next check may succeed.
             return False
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -133,17 +134,18 @@ class Server(uvicorn.Server):
         return True
 
     def _set_deadline(self) -> None:
-        # The kernel ends this process at the deadline, and so the workers, whatever a script does.
+        # At the deadline the kernel ends this process, even if a script blocks. The workers then
+        # end too.
         signal.alarm(self._front.drain_s + _MARGIN_S)
 
 
 def serve(folder: Path, listener: socket.socket, ready: socket.socket) -> None:
-    """Run the front of the endpoint in `folder` until the endpoint is deleted or a signal arrives.
+    """Run the front of an endpoint until the endpoint is deleted or a signal arrives.
 
     Args:
         folder: The endpoint's folder.
         listener: Socket that is bound to the endpoint's port.
-        ready: Socket to the command that starts this process.
+        ready: Socket to the command that started this process.
     """
     adopt_orphans()
     logging.basicConfig(level=logging.INFO, format=_LOG_FORMAT, stream=sys.stdout)
@@ -164,7 +166,7 @@ def _allow_many_connections() -> None:
 
 
 def _this_process() -> dict[str, object]:
-    """Return the identity of this process, in the form that `workspaces.local` reads."""
+    """Return the identity of this process, as `workspaces.local` reads it from front.json."""
     stat = Path("/proc/self/stat").read_text(encoding="utf-8", errors="replace")
     started = int(stat.rpartition(")")[2].split()[19])
     boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()

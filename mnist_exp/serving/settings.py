@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-#: Name of the settings file in the revision's folder.
+# Names in a revision's folder: the settings file, the folder of the user's code, and the log.
 SETTINGS_FILE = "server.json"
 CODE_FOLDER = "code"
 LOG_FILE = "console.log"
@@ -15,7 +15,7 @@ LOG_FILE = "console.log"
 
 @dataclass(frozen=True)
 class Probe:
-    """The rules by which a container counts as ready or dead; times in seconds.
+    """Rules that decide whether a container is ready or has failed. Times are in seconds.
 
     https://learn.microsoft.com/azure/machine-learning/reference-yaml-deployment-managed-online
     """
@@ -28,7 +28,7 @@ class Probe:
 
     @property
     def patience_s(self) -> float:
-        """Seconds within which a container must become ready."""
+        """Maximum number of seconds until a container must be ready."""
         return self.initial_delay + self.period * self.failure_threshold
 
 
@@ -39,8 +39,9 @@ class Settings:
     Attributes:
         entry_script: Path relative to the code folder; None for an MLflow model without a script.
         request_timeout_ms: Milliseconds after which an unanswered request gets status 408.
-        variables: All environment variables of a worker, which inherits none. Three variables are
-            settings of Azure ML's server and have its defaults.
+        variables: All environment variables of a worker. A worker inherits no other variables.
+            WORKER_COUNT, SCORING_TIMEOUT_MS and WORKER_TIMEOUT have the same meanings and defaults
+            as in Azure ML's inference server.
             https://learn.microsoft.com/azure/machine-learning/how-to-inference-server-http
     """
 
@@ -56,10 +57,11 @@ class Settings:
 
     @property
     def connections(self) -> list[int]:
-        """Number of connections, and so of requests at a time, of each worker of an instance.
+        """Number of connections of each worker of an instance.
 
-        WORKER_COUNT workers share max_concurrent_requests_per_instance. A worker without a share
-        is not started.
+        A worker answers one request at a time on each connection. The workers of an instance share
+        max_concurrent_requests_per_instance. Their number is WORKER_COUNT, or less if some workers
+        would get no connection.
         """
         limit = self.max_concurrent_requests_per_instance
         workers = min(int(self.variables.get("WORKER_COUNT", "1")), limit)
@@ -68,17 +70,17 @@ class Settings:
 
     @property
     def scoring_timeout_ms(self) -> int:
-        """Milliseconds after which a `run` is cancelled."""
+        """Maximum duration of a call of `run`, in milliseconds. A longer call is cancelled."""
         return int(self.variables.get("SCORING_TIMEOUT_MS", "3600000"))
 
     @property
     def worker_timeout_s(self) -> float:
-        """Seconds after which a worker whose `run` hangs is replaced."""
+        """Seconds after which a worker is replaced because a call of `run` hangs."""
         return float(self.variables.get("WORKER_TIMEOUT", "300"))
 
     @property
     def pending_limit(self) -> int:
-        """Maximum number of unanswered requests, by Azure ML's formula.
+        """Maximum number of unanswered requests, computed as on Azure ML.
 
         https://learn.microsoft.com/azure/machine-learning/how-to-troubleshoot-online-endpoints
         """
@@ -86,7 +88,7 @@ class Settings:
 
     @property
     def drain_s(self) -> int:
-        """Seconds after which every request in progress has its answer."""
+        """Number of seconds after which all requests in progress have been answered."""
         return math.ceil(self.request_timeout_ms / 1000) + 1
 
 

@@ -1,20 +1,21 @@
-"""The published description of an endpoint: `/swagger.json`, in version 2 or 3.
+"""The OpenAPI description of an endpoint, at the path `/swagger.json`.
 
-Azure ML's inference server describes the types that a script's decorators declare. This
-description allows any JSON, and lists the answers of every endpoint.
+Azure ML's inference server describes the types that the decorators of a script declare. The
+description in this module does not depend on the script: it allows any JSON, and lists the status
+codes that every endpoint can answer.
 https://learn.microsoft.com/azure/machine-learning/how-to-inference-server-http
 """
 
 from typing import Any
 
-#: Each status of `/score` -> its condition.
+#: HTTP status of an answer at `/score` -> the condition for this status.
 ANSWERS = {
     200: "The result of run().",
-    400: "The message is not HTTP.",
+    400: "The message is not valid HTTP.",
     401: "The key or token is missing or wrong.",
     404: "No deployment has traffic, or the named deployment does not exist.",
-    405: "Another method than GET and POST.",
-    408: "No answer within request_timeout_ms.",
+    405: "The method is neither GET nor POST.",
+    408: "The deployment did not answer within request_timeout_ms.",
     413: "The body is larger than 10 MB.",
     424: "The container's answer was not 200; two headers give the container's answer.",
     429: "Too many requests are unanswered.",
@@ -26,7 +27,7 @@ _DESCRIPTION = "Scores requests with the model of a deployment."
 
 
 def swagger(endpoint: str, version: int) -> dict[str, Any]:
-    """Return the description in version 2 or 3 of OpenAPI."""
+    """Return the description. `version` is 2 or 3, the version of OpenAPI."""
     info = {"title": endpoint, "description": _DESCRIPTION, "version": "1.0"}
     return _version_3(info) if version == 3 else _version_2(info)
 

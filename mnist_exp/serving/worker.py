@@ -16,15 +16,16 @@ from mnist_exp.serving.frames import PING, READY, READY_FOR_HEADERS, RUN_HANGS_E
 from mnist_exp.serving.settings import CODE_FOLDER, LOG_FILE, Settings
 
 _WORKER_MODULE = "mnist_exp.serving.worker_process"
-#: Seconds that a worker has to end by itself after its connections have closed.
+#: After its connections have closed, a worker has this many seconds to end before it is killed.
 _PARTING_S = 2.0
 
-#: Process ids of this process's workers; its other children are orphan processes of workers.
+#: Process ids of the workers. All other child processes of the front are orphan processes that a
+#: worker has left.
 _running: set[int] = set()
 
 
 class StartError(Exception):
-    """A worker ended before it was ready, or was not ready in time; the text says which."""
+    """A worker ended before it was ready, or was not ready in time. The text gives the reason."""
 
 
 class Worker:
@@ -33,8 +34,9 @@ class Worker:
     Args:
         revision: The revision's folder.
         settings: The revision's settings.
-        connections: Number of connections, and so of requests that the worker takes at a time.
-        new_connection: Creates the protocol of each connection.
+        connections: Number of connections. A worker answers one request at a time on each
+            connection.
+        new_connection: Function that creates the protocol of a connection.
     """
 
     def __init__(
@@ -54,7 +56,7 @@ class Worker:
         self.connections: list[Connection] = []
         self._ended = asyncio.Event()
         self.wants_headers = False
-        # The reason for which we ended the worker; empty if it ended by itself.
+        # The reason why the front ended the worker; empty if the front did not end the worker.
         self._fault = ""
 
     @property
@@ -64,7 +66,10 @@ class Worker:
 
     @property
     def ending(self) -> str:
-        """How the worker ended: `exit code 3`, `SIGKILL`, or our reason; empty while it runs."""
+        """Description of the worker's end; empty while the worker runs.
+
+        Examples: `exit code 3`, `SIGKILL`, or the reason why the front ended the worker.
+        """
         code = self._process.returncode if self._process else None
         if code is None:
             return ""
@@ -73,13 +78,13 @@ class Worker:
         return f"exit code {code}" if code >= 0 else _signal_name(-code)
 
     @property
-    def is_cut(self) -> bool:
+    def ended_in_request(self) -> bool:
         """Whether the worker ended during a request, or because a cancelled request hung."""
         hangs = self._process is not None and self._process.returncode == RUN_HANGS_EXIT_CODE
-        return hangs or any(connection.is_cut for connection in self.connections)
+        return hangs or any(connection.lost_request for connection in self.connections)
 
     async def start(self) -> None:
-        """Start the worker, and return when `init` has succeeded.
+        """Start the worker, and wait until `init` has succeeded.
 
         Raises:
             StartError: The worker did not become ready.
@@ -98,11 +103,11 @@ class Worker:
                 await self._become_ready()
                 await self._open_connections()
         except TimeoutError:
-            self._fault = f"init() must return within {patience_s:g} s, and has not"
+            self._fault = f"init() must return within {patience_s:g} s; it has not returned"
             raise StartError(self._fault) from None
 
     async def live(self) -> None:
-        """Probe the worker until it has ended; kill it when it fails too many probes."""
+        """Probe the worker until the worker has ended. Kill a worker that fails too many probes."""
         probe = self._settings.liveness_probe
         failures = 0
         with suppress(TimeoutError):
@@ -110,13 +115,13 @@ class Worker:
         while not self._ended.is_set():
             failures = 0 if await self._is_alive(probe.timeout) else failures + 1
             if failures >= probe.failure_threshold:
-                self._fault = f"it failed {failures} liveness probes"
+                self._fault = f"the worker failed {failures} liveness probes"
                 self._kill()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._ended.wait(), probe.period)
 
     async def end(self) -> None:
-        """End the worker and its child processes, and return when all have ended."""
+        """End the worker and its child processes, and wait until all of them have ended."""
         for connection in self.connections:
             connection.close()
         for unopened in self._unopened:
@@ -137,8 +142,8 @@ class Worker:
                 os.killpg(self._process.pid, signal.SIGKILL)
 
     def _spawn(self, sockets: list[socket.socket]) -> None:
-        descriptors = [one.fileno() for one in sockets]
-        # -P: a file in the user's code must not replace a library of the worker.
+        descriptors = [connection.fileno() for connection in sockets]
+        # With -P, a file in the user's code cannot hide a library that the worker imports.
         command = [sys.executable, "-P", "-m", _WORKER_MODULE, str(self._revision)]
         try:
             with (self._revision / LOG_FILE).open("ab") as log:
@@ -157,10 +162,11 @@ class Worker:
         try:
             handle = os.pidfd_open(process.pid)
         except OSError as error:
-            # Without a descriptor for the process, nothing would report that it has ended.
+            # Without this descriptor, the front would not notice the end of the process.
             process.kill()
             process.wait()
-            raise StartError(f"the worker cannot be watched ({error})") from error
+            why = f"the front cannot open a descriptor for the worker's process ({error})"
+            raise StartError(why) from error
         self._process = process
         _running.add(process.pid)
         asyncio.get_running_loop().add_reader(handle, self._reap, process, handle)
@@ -168,7 +174,8 @@ class Worker:
     def _reap(self, process: "subprocess.Popen[bytes]", handle: int) -> None:
         asyncio.get_running_loop().remove_reader(handle)
         os.close(handle)
-        # The kernel reuses the pid only after wait(), so this kills only the worker's group.
+        # Kill the process group before wait(). After wait(), the kernel may give the process id to
+        # another process.
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
@@ -181,7 +188,7 @@ class Worker:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._ended.wait(), _PARTING_S)
             how = f" ({self.ending})" if self.ending else ""
-            raise StartError(f"the scoring script failed on import or in init(){how}")
+            raise StartError(f"the scoring script failed during its import or in init(){how}")
         self.wants_headers = received == READY_FOR_HEADERS
         probe = self._settings.readiness_probe
         for _ in range(probe.success_threshold - 1):
@@ -201,7 +208,8 @@ class Worker:
             return False
         try:
             self._control[1].write(PING)
-            # A late answer to an earlier ping also shows that the worker is alive.
+            # The received byte may be a late answer to an earlier ping. A late answer also shows
+            # that the worker is alive.
             return bool(await asyncio.wait_for(self._receive(), timeout_s))
         except (TimeoutError, OSError):
             return False
@@ -216,7 +224,7 @@ class Worker:
 
 
 async def _kill_orphans() -> None:
-    """Kill the orphan processes of ended workers, and return when all have ended."""
+    """Kill the orphan processes of ended workers, and wait until all of them have ended."""
     with suppress(TimeoutError):
         async with asyncio.timeout(STUCK_S):
             while kill_children(_running.__contains__):
@@ -224,6 +232,6 @@ async def _kill_orphans() -> None:
 
 
 def _signal_name(number: int) -> str:
-    # Python names only the first and the last of the real-time signals.
-    names = {int(one): one.name for one in signal.Signals}
+    # Python has no names for most real-time signals.
+    names = {int(known): known.name for known in signal.Signals}
     return names.get(number, f"signal {number}")

@@ -1,8 +1,9 @@
-"""The worker's end of a connection, and the time limits of a `run`.
+"""A connection to the front, on the worker's side, and the time limits for calls of `run`.
 
-A thread cannot be stopped from outside. When a `run` takes too long, its thread gets an exception,
-which is raised at its next line of Python, and another thread serves the connection. If the `run`
-still hangs after a longer time, the whole worker ends and is replaced. Azure ML's server has both
+Python cannot stop a thread from another thread. If a call of `run` takes too long, this module sets
+an exception in the thread. Python raises the exception at the thread's next line of Python code. A
+new thread then serves the connection. If the call still hangs after WORKER_TIMEOUT, the worker
+process ends and the front replaces the worker. Azure ML's inference server has the same two time
 limits: https://learn.microsoft.com/azure/machine-learning/how-to-inference-server-http
 """
 
@@ -27,12 +28,15 @@ from mnist_exp.serving.frames import (
 
 _logger = logging.getLogger(__name__)
 
-#: Number of checks during the shorter of SCORING_TIMEOUT_MS and WORKER_TIMEOUT.
+#: Number of checks within the shorter one of the two time limits.
 _CHECKS = 10
 
 
 class _ScoringTimeoutError(BaseException):
-    """Raised inside a cancelled `run`; a script's handler of Exception must not catch it."""
+    """Exception that cancels a call of `run`.
+
+    The base class is BaseException, so that `except Exception` in a script does not catch it.
+    """
 
 
 class WorkerConnection:
@@ -40,7 +44,7 @@ class WorkerConnection:
 
     Args:
         connection: The socket.
-        answer: Returns status and body of the answer to a request.
+        answer: Function that returns the status and the body of the answer to a request.
     """
 
     def __init__(
@@ -50,15 +54,15 @@ class WorkerConnection:
         self._stream = connection.makefile("rb")
         self._answer = answer
         self._changing = threading.Lock()
-        # The thread that serves, and how many threads have been replaced before it.
+        # The thread that serves the connection, and the number of threads that it has replaced.
         self._thread = threading.current_thread()
         self._turn = 0
         self._began: float | None = None
-        # The threads whose `run` was cancelled, each with the time at which that `run` began.
+        # The threads in which a call of `run` was cancelled, and the time when each call began.
         self._cancelled: list[tuple[threading.Thread, float]] = []
 
     def serve(self) -> None:
-        """Answer requests until the front disconnects or another thread replaces this one."""
+        """Answer requests until the front disconnects or a new thread replaces this thread."""
         turn, self._thread = self._turn, threading.current_thread()
         with suppress(_ScoringTimeoutError):
             while (request := read_request(self._stream)) is not None:
@@ -70,12 +74,12 @@ class WorkerConnection:
 
     @property
     def running_s(self) -> float:
-        """Seconds since the current `run` began; 0 if no `run` is in progress."""
+        """Seconds since the current call of `run` began; 0 if there is no call in progress."""
         began = self._began
         return 0.0 if began is None else time.perf_counter() - began
 
     def longest_s(self) -> float:
-        """Return the seconds since the oldest `run` began, including cancelled ones that hang."""
+        """Return the seconds since the oldest call of `run` began, including cancelled calls."""
         self._cancelled = [
             (thread, began) for thread, began in self._cancelled if thread.is_alive()
         ]
@@ -83,7 +87,10 @@ class WorkerConnection:
         return max([self.running_s, *(now - began for _, began in self._cancelled)])
 
     def cancel_run(self, after_ms: int) -> None:
-        """Cancel a `run` that has taken `after_ms`: answer in its place, and start a new thread."""
+        """Cancel the current call of `run` if it has taken `after_ms` milliseconds.
+
+        Answer the request with an error, and start a new thread for the connection.
+        """
         body = orjson.dumps({"message": f"Scoring timeout after {after_ms} ms"})
         with self._changing:
             if self.running_s * 1000 < after_ms:
@@ -92,7 +99,8 @@ class WorkerConnection:
             self._cancelled.append((stuck, began))
             self._send(500, body)
             self._turn += 1
-            # The thread cannot end while we hold this lock, so its number is still its own.
+            # The thread needs this lock before it can end. Therefore its id cannot belong to
+            # another thread yet.
             ctypes.pythonapi.PyThreadState_SetAsyncExc(
                 ctypes.c_ulong(stuck.ident or 0), ctypes.py_object(_ScoringTimeoutError)
             )
@@ -115,12 +123,15 @@ class WorkerConnection:
 def enforce_time_limits(
     connections: Sequence[WorkerConnection], scoring_timeout_ms: int, worker_timeout_s: float
 ) -> None:
-    """Cancel each `run` that takes too long, and end the process if a `run` hangs. Never return."""
+    """Cancel calls of `run` that take too long, and end the process if a call hangs.
+
+    This function never returns.
+    """
     while True:
         time.sleep(min(scoring_timeout_ms / 1000, worker_timeout_s) / _CHECKS)
         for connection in connections:
             if connection.longest_s() >= worker_timeout_s:
-                why = "run() has hung for %g s (WORKER_TIMEOUT): the worker ends"
+                why = "run() has hung for %g s (WORKER_TIMEOUT); the worker ends and is replaced"
                 _logger.error(why, worker_timeout_s)
                 os._exit(RUN_HANGS_EXIT_CODE)
             if connection.running_s * 1000 >= scoring_timeout_ms:
@@ -128,12 +139,13 @@ def enforce_time_limits(
 
 
 def _stay_awake(connection: socket.socket) -> None:
-    """Poll for the next request; return when it has arrived, or after AWAKE_S."""
+    """Poll until the next request has arrived, but for AWAKE_S at most."""
     until = time.perf_counter() + AWAKE_S
     while time.perf_counter() < until:
-        # BlockingIOError means no request yet; read_request() meets any other error again.
+        # BlockingIOError means that no request has arrived yet. Ignore all other errors, because
+        # read_request() will get the same error and will handle it.
         with suppress(OSError):
             connection.recv(1, socket.MSG_DONTWAIT | socket.MSG_PEEK)
             return
-        # Let other threads and processes use this core first.
+        # Let other threads and processes use this core between two polls.
         os.sched_yield()

@@ -1,10 +1,12 @@
 """The workers of one revision, and the requests that wait for a worker.
 
-A worker that ends is replaced. The delay is zero if the worker had been up for a while, and grows
-with each further end if not. When all workers have ended a few times in a row (a crash loop), the
-pool gives up the revision. A request whose worker ended is sent to another worker once. Workers
-that ended during a request, or because a request hung, do not count towards a crash loop.
-Otherwise callers could take a deployment down.
+When a worker ends, the pool restarts the worker. A stable worker is restarted immediately.
+Otherwise the delay doubles with each exit in a row. A request whose worker ended is sent once to
+another worker.
+
+A crash is an exit that no request caused. If every worker has crashed CRASHES times in a row, the
+pool gives up the revision: this is a crash loop. An exit during a request, or because a request
+hung, is not a crash. Otherwise callers could stop a deployment with bad requests.
 """
 
 import asyncio
@@ -23,25 +25,25 @@ from mnist_exp.serving.worker import StartError, Worker
 
 _logger = logging.getLogger(__name__)
 
-#: Seconds after which a worker is stable: its earlier ends are forgotten.
+#: Seconds after which a worker is stable. The counts of its exits and crashes are then reset.
 _STABLE_S = 4.0
-#: Number of ends in a row, without a stable worker between them, that make a crash loop.
+#: Number of crashes in a row that count as a crash loop. A stable worker resets the count.
 CRASHES = 5
-#: Seconds before the second restart in a row; each further restart waits twice as long.
+#: Seconds before the second restart in a row. The delay doubles before each further restart.
 FIRST_DELAY_S = 0.2
 _LONGEST_DELAY_S = 10.0
-#: Maximum number of workers that a request is sent to.
+#: Maximum number of workers to which a request is sent.
 _ATTEMPTS = 2
-#: Number of lines at a log's end that may hold the reason for a crash loop.
+#: Number of lines at the end of a log in which the reason for a crash loop is searched.
 _LOG_END = 20
 
 
 class OverloadError(Exception):
-    """The maximum number of requests is unanswered."""
+    """The pool already has the maximum number of unanswered requests."""
 
 
 class PoolFailedError(Exception):
-    """The pool has given up its revision; the text gives the reason."""
+    """The pool has given up its revision. The text gives the reason."""
 
 
 class WorkerPool:
@@ -49,7 +51,8 @@ class WorkerPool:
 
     Args:
         revision: The revision's folder.
-        on_failure: Called with the reason when the pool gives up the revision.
+        on_failure: Function that is called when the pool gives up the revision. Argument: the
+            reason.
     """
 
     def __init__(self, revision: Path, on_failure: Callable[[str], None]) -> None:
@@ -60,14 +63,14 @@ class WorkerPool:
         self.pending = 0
         self._on_failure = on_failure
         self._workers: list[Worker] = []
-        self._keepers: list[asyncio.Task[None]] = []
+        self._restart_tasks: list[asyncio.Task[None]] = []
         self._idle: list[Connection] = []
         self._waiting: deque[PendingRequest] = deque()
-        # Per worker: its number of connections, and its ends in a row without being stable. A
-        # crash is an end that no request caused.
+        # One entry per worker: its number of connections, and the numbers of its crashes and exits
+        # since the worker was last stable.
         self._connections = self.settings.connections * self.settings.instance_count
         self._crashes = [0] * len(self._connections)
-        self._ends = [0] * len(self._connections)
+        self._exits = [0] * len(self._connections)
 
     @property
     def number(self) -> int:
@@ -76,7 +79,7 @@ class WorkerPool:
 
     @property
     def pids(self) -> list[int]:
-        """The process ids of the workers that run."""
+        """The process ids of the running workers."""
         return [worker.pid for worker in self._workers if worker.pid is not None]
 
     @property
@@ -85,7 +88,7 @@ class WorkerPool:
         return any(worker.wants_headers for worker in self._workers)
 
     async def start(self) -> None:
-        """Start all workers, and return when all are ready.
+        """Start all workers, and wait until all workers are ready.
 
         Raises:
             StartError: A worker did not become ready. All workers have then ended.
@@ -99,24 +102,26 @@ class WorkerPool:
                 start.cancel()
             await self._end_workers()
             raise
-        self._keepers = [
-            asyncio.ensure_future(self._keep(index)) for index in range(len(self._workers))
+        self._restart_tasks = [
+            asyncio.ensure_future(self._restart_forever(index))
+            for index in range(len(self._workers))
         ]
-        for keeper in self._keepers:
-            keeper.add_done_callback(self._check_keeper)
+        for task in self._restart_tasks:
+            task.add_done_callback(self._check_restart_task)
 
     async def score(self, request: Request, timeout_s: float) -> Reply:
-        """Return a worker's answer.
+        """Return a worker's answer to a request.
 
-        If a request times out while it waits for a worker, no worker gets it. If a worker already
-        has it, its `run` continues until it returns or the worker cancels it (see
-        `worker_connection`).
+        If the timeout expires before a worker has received the request, the request is dropped. If
+        a worker has received the request, `run` continues until `run` returns or the worker cancels
+        the request (see `worker_connection`).
 
         Raises:
-            OverloadError: The maximum number of requests is unanswered.
+            OverloadError: The pool already has the maximum number of unanswered requests.
             PoolFailedError: The pool has given up the revision.
-            WorkerLostError: Two workers in turn ended while they answered this request.
-            TimeoutError: No answer arrived in time.
+            WorkerLostError: A worker ended while it answered the request, and at the second try
+                another worker ended too.
+            TimeoutError: No worker answered within `timeout_s` seconds.
         """
         if self.failure:
             raise PoolFailedError(self.failure)
@@ -134,16 +139,16 @@ class WorkerPool:
             expiry.cancel()
 
     async def drain(self) -> None:
-        """Return when every request has its answer, or none can get one any more."""
+        """Wait until all requests are answered, or until the time limit for answers has passed."""
         deadline = time.monotonic() + self.settings.drain_s
         while self.pending and time.monotonic() < deadline:
             await asyncio.sleep(0.02)
 
     async def end(self) -> None:
-        """End all workers, and return when all have ended."""
-        for keeper in self._keepers:
-            keeper.cancel()
-        await asyncio.gather(*self._keepers, return_exceptions=True)
+        """End all workers, and wait until all workers have ended."""
+        for task in self._restart_tasks:
+            task.cancel()
+        await asyncio.gather(*self._restart_tasks, return_exceptions=True)
         await self._end_workers()
         self._fail_waiting(WorkerLostError())
 
@@ -154,21 +159,21 @@ class WorkerPool:
     async def _end_workers(self) -> None:
         await asyncio.gather(*(worker.end() for worker in self._workers))
 
-    async def _keep(self, index: int) -> None:
-        """Replace a worker each time it ends, until the pool gives up."""
+    async def _restart_forever(self, index: int) -> None:
+        """Restart a worker each time the worker ends, until the pool gives up the revision."""
         loop = asyncio.get_running_loop()
         while not self.failure:
             worker = self._workers[index]
-            stable = loop.call_later(_STABLE_S, self._forget_ends, index)
+            stable = loop.call_later(_STABLE_S, self._reset_counts, index)
             await worker.live()
             stable.cancel()
             await worker.end()
-            # Let the event loop report the closed connections first: is_cut depends on them.
+            # Let the event loop report the closed connections first. They show whether the worker
+            # ended during a request.
             await asyncio.sleep(0)
-            # An end that a request caused is not the script's fault.
-            self._count_end(index, worker.ending, is_crash=not worker.is_cut)
+            self._count_exit(index, worker.ending, is_crash=not worker.ended_in_request)
             while not self.failure:
-                await asyncio.sleep(delay_s(self._ends[index]))
+                await asyncio.sleep(delay_s(self._exits[index]))
                 try:
                     await self._restart(index)
                     break
@@ -176,12 +181,15 @@ class WorkerPool:
                     _logger.warning("%s: %s", self.revision, error)
                     await self._workers[index].end()
                     why = self._workers[index].ending or str(error)
-                    self._count_end(index, why, is_crash=True)
+                    self._count_exit(index, why, is_crash=True)
 
-    def _check_keeper(self, keeper: asyncio.Task[None]) -> None:
-        """Give up if a keeper has failed: nothing awaits a keeper, so nothing else would report."""
-        if not keeper.cancelled() and (fault := keeper.exception()) and not self.failure:
-            self._give_up(f"its workers can no longer be replaced ({fault!r})")
+    def _check_restart_task(self, task: asyncio.Task[None]) -> None:
+        """Give up the revision if a task that restarts a worker has failed.
+
+        No code awaits the task before the pool ends. Without this check, the error would be lost.
+        """
+        if not task.cancelled() and (fault := task.exception()) and not self.failure:
+            self._give_up(f"the front can no longer restart a worker ({fault!r})")
 
     async def _restart(self, index: int) -> None:
         worker = self._workers[index] = self._new_worker(index)
@@ -189,25 +197,29 @@ class WorkerPool:
         _logger.warning("%s: starting a new worker, because a worker has ended", self.revision)
         await worker.start()
 
-    def _forget_ends(self, index: int) -> None:
-        self._crashes[index] = self._ends[index] = 0
+    def _reset_counts(self, index: int) -> None:
+        self._crashes[index] = self._exits[index] = 0
 
-    def _count_end(self, index: int, how: str, *, is_crash: bool) -> None:
-        self._ends[index] += 1
+    def _count_exit(self, index: int, how: str, *, is_crash: bool) -> None:
+        self._exits[index] += 1
         self._crashes[index] += is_crash
-        # As long as one worker works, keep restarting the others.
+        # Do not give up while one worker has crashed less often, because that worker may still
+        # answer requests.
         if min(self._crashes) >= CRASHES and not self.failure:
             last = _last_log_line(self.revision / LOG_FILE)
             self._give_up(f"a worker ended {CRASHES} times in a row ({how}){last}")
 
     def _give_up(self, why: str) -> None:
         self.failure = why
-        _logger.error("%s: given up: %s", self.revision, why)
+        _logger.error("%s: the revision is given up: %s", self.revision, why)
         self._on_failure(why)
         self._fail_waiting(PoolFailedError(why))
 
     def _place(self, pending: PendingRequest) -> None:
-        """Send a request on the connection that was busy last, or let it wait."""
+        """Send a request on the connection that became idle most recently.
+
+        If no connection is idle, queue the request.
+        """
         if self._idle:
             self._idle.pop().send(pending)
         else:
@@ -237,12 +249,15 @@ class WorkerPool:
             self._waiting.appendleft(pending)
 
     def _idle_elsewhere(self, lost: Connection) -> list[Connection]:
-        """Return the idle connections, except those of the worker whose connection is lost.
+        """Return the idle connections of all workers except the worker of a lost connection.
 
-        That worker has ended, but the event loop reports its connections one after the other.
+        The event loop reports the lost connections of an ended worker separately. Some connections
+        of this worker may therefore still be in the list of idle connections.
         """
         ended = [worker for worker in self._workers if lost in worker.connections]
-        return [one for one in self._idle if not any(one in worker.connections for worker in ended)]
+        return [
+            idle for idle in self._idle if not any(idle in worker.connections for worker in ended)
+        ]
 
     def _fail_waiting(self, error: Exception) -> None:
         while self._waiting:
@@ -251,14 +266,14 @@ class WorkerPool:
                 pending.answer.set_exception(error)
 
 
-def delay_s(ends: int) -> float:
-    """Return the seconds before the restart of a worker that has ended `ends` times in a row."""
-    # Limit the exponent: a larger power of two would overflow a float.
-    return min(FIRST_DELAY_S * 2.0 ** min(ends - 2, 30), _LONGEST_DELAY_S) if ends > 1 else 0.0
+def delay_s(exits: int) -> float:
+    """Return the seconds before the restart of a worker that has ended `exits` times in a row."""
+    # Limit the exponent, because a large power of two would overflow a float.
+    return min(FIRST_DELAY_S * 2.0 ** min(exits - 2, 30), _LONGEST_DELAY_S) if exits > 1 else 0.0
 
 
 def _last_log_line(log: Path) -> str:
-    """Return the last line of a log, as a suffix for a reason; empty if there is none."""
+    """Return the last line of a log as a suffix for a reason; empty if the log has no lines."""
     try:
         lines = last_lines(log, _LOG_END)
     except OSError:

@@ -1,18 +1,20 @@
-"""The process of a worker: it runs the scoring script as Azure ML's inference server does.
+"""The process of a worker. It runs the scoring script in the same way as Azure ML's server.
 
     python -P -m mnist_exp.serving.worker_process REVISION CONTROL_FD CONNECTION_FD...
 
-One thread serves each connection (see `worker_connection`). The worker knows no keys, traffic or
-HTTP. With one connection, the default, `init` and every `run` happen in the same thread. Scripts
-need this when their libraries tie objects to threads. When the front ends for any reason, the
-worker ends with all its child processes.
+Each connection has a thread (see `worker_connection`). By default a worker has one connection.
+`init` and `run` are then called in the same thread, because some libraries require that an object
+is used only in the thread that created the object. When the front ends for any reason, the worker
+ends with all its child processes.
 
-| status | when |
+A worker answers these statuses:
+
+| status | condition |
 |---|---|
-| 200 | the result of `run` as JSON |
-| 400 | the body is not UTF-8, or not the JSON that a `run` with `@input_schema` needs |
+| 200 | `run` returned a result; the body is the result as JSON |
+| 400 | the body is not UTF-8, or is not the JSON that `run` with `@input_schema` needs |
 | 415 | `run` has `@input_schema`, and the content type is not JSON |
-| 500 | `run` raised, or its result cannot be JSON; the details are only in the log |
+| 500 | `run` raised an exception, or JSON cannot express its result; the cause is in the log |
 | 500 | `run` took longer than SCORING_TIMEOUT_MS |
 """
 
@@ -38,14 +40,14 @@ from mnist_exp.serving.worker_connection import WorkerConnection, enforce_time_l
 
 _logger = logging.getLogger(__name__)
 
-#: Maximum number of lines in the listing of the model's folder after `init` has failed.
+#: After `init` has failed, the log lists this many files and folders of the model at most.
 _MOST_LINES = 100
-#: Exit code when the script cannot be imported or `init` raises, as in Azure ML's server.
+#: Exit code if the import of the script or `init` fails, as in Azure ML's inference server.
 _INIT_FAILED_EXIT_CODE = 3
 _LOG_FORMAT = "%(asctime)s %(levelname)s [%(process)d] %(message)s"
-#: Message of Azure ML's server.
+#: Message of Azure ML's inference server to a caller if `run` fails.
 _SCRIPT_FAILED = "An unexpected error occurred in scoring script. Check the logs for more info."
-#: Script for a model of type mlflow_model without a script of its own.
+#: The script for a deployment of an MLflow model without a script of the user.
 _MLFLOW_SCRIPT = Path(__file__).parent / "no_code" / "mlflow_script.py"
 
 
@@ -54,15 +56,16 @@ def main(arguments: list[str]) -> None:
     adopt_orphans()
     revision = Path(arguments[0])
     control, *sockets = (socket.socket(fileno=int(number)) for number in arguments[1:])
-    # The script's child processes must not inherit the sockets: a socket would then stay open.
-    for one in (control, *sockets):
-        one.set_inheritable(False)
+    # The script's child processes must not inherit the sockets. Otherwise a socket would stay open
+    # when the worker has ended.
+    for each in (control, *sockets):
+        each.set_inheritable(False)
     logging.basicConfig(level=logging.INFO, format=_LOG_FORMAT, stream=sys.stdout)
     settings = load_settings(revision)
     script = _script(revision, settings.entry_script)
     started: queue.SimpleQueue[bool] = queue.SimpleQueue()
-    connections = [WorkerConnection(one, partial(answer, script)) for one in sockets]
-    # Read the variable before the script runs: the script may change its environment.
+    connections = [WorkerConnection(each, partial(answer, script)) for each in sockets]
+    # Read the variable before the script runs, because the script can change its environment.
     model = os.environ["AZUREML_MODEL_DIR"]
     _in_thread(_start_and_serve, script, connections[0], started, model)
     _in_thread(_answer_pings, control)
@@ -73,13 +76,13 @@ def main(arguments: list[str]) -> None:
     limits = settings.scoring_timeout_ms, settings.worker_timeout_s
     _in_thread(enforce_time_limits, connections, *limits)
     control.sendall(READY_FOR_HEADERS if script.wants_headers else READY)
-    # Keep the main thread free: Python runs the signal handlers of the script in it.
+    # The main thread only waits, because Python runs the script's signal handlers in this thread.
     while True:
         signal.pause()
 
 
 def answer(script: ScoringScript, request: Request) -> tuple[int, bytes]:
-    """Return status and body of the answer to a request."""
+    """Return the status and the body of the answer to a request."""
     try:
         raw_data = request.body.decode()
     except UnicodeDecodeError as error:
@@ -88,9 +91,9 @@ def answer(script: ScoringScript, request: Request) -> tuple[int, bytes]:
         return 200, encode(script.run(raw_data, request.headers))
     except BadInputError as error:
         return error.status, orjson.dumps({"message": str(error)})
-    # Catch even SystemExit: one request must not end the process for all other requests.
+    # Also catch SystemExit. Otherwise one request could end the process for all other requests.
     except BaseException as error:
-        # Write the cause as one line: `invoke` searches the log for this line.
+        # Write the cause in one line, because `invoke` searches the log for this line.
         cause = " ".join(f"{type(error).__name__}: {error}".split())
         _logger.exception("request %s failed: %s", request.id.decode(), cause)
         return 500, orjson.dumps({"message": _SCRIPT_FAILED})
@@ -99,8 +102,8 @@ def answer(script: ScoringScript, request: Request) -> tuple[int, bytes]:
 def encode(result: object) -> bytes:
     """Return a result of `run` as JSON. Text becomes a quoted string, as on Azure ML.
 
-    Unlike Azure ML's server, this function also takes NumPy's numbers and arrays. Not-a-number
-    becomes null, because JSON cannot express it.
+    Unlike Azure ML's server, this function also converts NumPy's numbers and arrays. NaN is
+    converted to null, because JSON has no NaN.
 
     Raises:
         TypeError: JSON cannot express the result.
@@ -112,12 +115,12 @@ def encode(result: object) -> bytes:
 
 
 def _model_tree(folder: str) -> str:
-    """Return a listing of the model's folder: most scripts fail because a path does not exist."""
+    """List the model's folder. Most scripts fail because they open a path that does not exist."""
     root = Path(folder)
     below = sorted(root.rglob("*"))
     lines = [f"{root}/", *(_indented(path, root) for path in below[:_MOST_LINES])]
     left = len(below) - _MOST_LINES
-    return "\n".join([*lines, f"  and {left} more"] if left > 0 else lines)
+    return "\n".join([*lines, f"  and {left} more files and folders"] if left > 0 else lines)
 
 
 def _indented(path: Path, root: Path) -> str:
@@ -143,13 +146,13 @@ def _start_and_serve(
 ) -> None:
     try:
         script.load()()
-    # Catch even SystemExit: the log must give the reason why there is no deployment.
+    # Also catch SystemExit, so that the log contains the reason of the failure.
     except BaseException:
-        # Log the listing before the reason: the reason must be at the end of the log. The script
-        # may still be changing the folder, which can make the listing fail.
+        # Log the listing first, because the reason must be at the end of the log. The listing can
+        # fail if the script still changes the folder.
         with suppress(OSError):
             _logger.error("AZUREML_MODEL_DIR holds:\n%s", _model_tree(model))
-        _logger.exception("%s: import or init() failed", script.name)
+        _logger.exception("%s: the import of the script or init() failed", script.name)
         started.put(False)
         return
     _logger.info("%s: init() has returned", script.name)
@@ -158,7 +161,7 @@ def _start_and_serve(
 
 
 def _answer_pings(control: socket.socket) -> None:
-    """Answer pings, and end the process when the front has closed the connection or has ended."""
+    """Answer pings until the connection is closed or the front has ended. Then end the process."""
     try:
         while control.recv(1) == PING:
             control.sendall(PONG)
@@ -171,10 +174,11 @@ def _exit(code: int) -> None:
     sys.stdout.flush()
     sys.stderr.flush()
     if code == 0:
-        # End all child processes of the script first, then the own process group with ourselves.
+        # First end all child processes of the script, then all processes of the worker's process
+        # group.
         end_children()
         os.killpg(0, signal.SIGKILL)
-    # Do not return from main: a thread of the script could keep the process alive.
+    # Do not return from main. A thread of the script could keep the process alive.
     os._exit(code)
 
 

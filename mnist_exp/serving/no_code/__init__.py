@@ -1,4 +1,4 @@
-"""Scoring scripts for models without a script, in a folder of their own.
+"""The scoring script for models without a script.
 
-A scoring script may import the modules in its folder, so this folder holds nothing else.
+A scoring script can import the modules in its folder. Therefore this folder holds no other module.
 """

@@ -1,8 +1,11 @@
-"""The scoring script for models that MLflow saved: Azure ML's no-code deployment.
+"""The scoring script for MLflow models that are deployed without a script of the user.
 
-A request is `{"input_data": ..., "params": {...}}`. The input is a table
+Azure ML calls this a no-code deployment.
+
+A request is `{"input_data": ..., "params": {...}}`. `input_data` is a table
 (`{"columns": [...], "index": [...], "data": [[...], ...]}`), a list, or an object with a list for
-each named input. `params` is optional. The answer is a list. For a table it has one object a row.
+each named input. `params` is optional. The answer is the model's prediction as JSON. If the
+prediction is a table, the answer is a list with one object for each row.
 https://learn.microsoft.com/azure/machine-learning/how-to-deploy-mlflow-models-online-endpoints
 """
 
@@ -13,8 +16,8 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-# Hide MLflow's plugin for Azure: a local model does not need it, and if it is installed MLflow
-# would load it with half of Azure's SDK. None in sys.modules makes an import raise
+# Hide MLflow's plugin for Azure. MLflow would import an installed plugin, with half of Azure's SDK,
+# and a local model does not need the plugin. The value None in sys.modules makes an import raise
 # ModuleNotFoundError: https://docs.python.org/3/reference/import.html#the-module-cache
 sys.modules.setdefault("azureml.mlflow", None)  # type: ignore[arg-type]
 warnings.filterwarnings("ignore", "Failure attempting to register", UserWarning)
@@ -39,12 +42,12 @@ def init() -> None:
     """Load the model from the folder in AZUREML_MODEL_DIR.
 
     Raises:
-        FileNotFoundError: The folder holds no MLflow model.
+        FileNotFoundError: The folder does not hold an MLflow model.
     """
     root = Path(os.environ["AZUREML_MODEL_DIR"])
     found = sorted(root.glob(f"*/{_MODEL_FILE}"))
     if not found:
-        raise FileNotFoundError(f"no {_MODEL_FILE} below {root}: the model was not saved by MLflow")
+        raise FileNotFoundError(f"no {_MODEL_FILE} below {root}: MLflow did not save this model")
     _Model.loaded = pyfunc.load_model(str(found[0].parent))
 
 
@@ -70,13 +73,14 @@ def _model_input(given: Any) -> Any:
         table = {name: given[name] for name in ("columns", "index", "data") if name in given}
     else:
         table = pd.DataFrame(given).to_dict("split")
-    # MLflow's own parser turns JSON's 1 into 1.0 where the model takes floating-point numbers.
+    # MLflow's own parser converts an integer in JSON to a floating-point number if the model needs
+    # floating-point numbers.
     return dataframe_from_parsed_json(table, "split", schema)  # type: ignore[no-untyped-call]
 
 
 def _tensors(given: Any, inputs: Any) -> Any:
     if isinstance(given, dict):
-        types = {one.name: one.type for one in inputs}
+        types = {tensor.name: tensor.type for tensor in inputs}
         return {name: np.asarray(values, types.get(name)) for name, values in given.items()}
     return np.asarray(given, inputs[0].type)
 

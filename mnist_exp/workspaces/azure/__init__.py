@@ -10,9 +10,9 @@ __all__ = ["open_azure_workspace"]
 
 
 def open_azure_workspace(config: WorkspaceConfig, outputs: Path) -> Workspace:
-    """Return the workspace that the config names. Nothing is sent yet.
+    """Return the workspace that the config names. This function sends no request.
 
     Raises:
-        ConfigError: Subscription, resource group or workspace name is missing.
+        ConfigError: The subscription, the resource group or the workspace name is missing.
     """
     return AzureWorkspace(config, outputs)

@@ -1,4 +1,4 @@
-"""Compute targets: found, or created if there is none of that name."""
+"""Find, create and delete compute targets."""
 
 from azure.ai.ml.entities import AmlCompute
 from azure.core.exceptions import ResourceNotFoundError
@@ -20,31 +20,32 @@ class Computes:
         self._retries = retries
 
     def get_or_create(self, spec: ComputeConfig) -> Compute:
-        """Return the target; create it only if there is none of that name.
+        """Return the target of that name; create the target if it does not exist.
 
         Raises:
-            RefusedError: A target of that name has another VM size.
+            RefusedError: The existing target has a different VM size.
             RefusedError: The target is this machine.
         """
         refuse_local_compute(spec)
         if spec.type is ComputeType.serverless:
-            note = "serverless: Azure ML picks the nodes of each job, nothing is created"
+            note = "serverless: Azure ML chooses the nodes of each job, so no cluster is created"
             return Compute(spec.name, spec.type.value, spec.size, notes=(note,))
         found = self.find(spec.name)
         if found is None:
             return self._create(spec)
         if not has_size(found, spec):
             raise RefusedError(
-                f"compute.size: {spec.name} exists with {found.size}, got {spec.size}; name "
-                f"another target with compute.name=..., or use it with compute.size={found.size}"
+                f"compute.size: {spec.name} exists with size {found.size}, got {spec.size}; choose "
+                "another cluster with compute.name=..., or use the existing cluster with "
+                f"compute.size={found.size}"
             )
         if found.provisioning_state != "Succeeded":
-            note = f"found {spec.name} in state {found.provisioning_state}, creates it again"
+            note = f"{spec.name} was in state {found.provisioning_state} and was created again"
             return self._create(spec, note)
         return Compute(spec.name, spec.type.value, found.size, notes=_differences(found, spec))
 
     def find(self, name: str) -> AmlCompute | None:
-        """Return the target of that name; None if there is none."""
+        """Return the target of that name, or None if it does not exist."""
 
         def get() -> AmlCompute | None:
             try:
@@ -56,7 +57,7 @@ class Computes:
         return self._retries.call(f"compute {name}", get)
 
     def delete(self, name: str) -> bool:
-        """Delete a target and wait until that is done; return whether there was one."""
+        """Delete a target and wait for the end; return whether the target existed."""
         if self.find(name) is None:
             return False
         self._retries.call(f"compute {name}", lambda: self._operations.begin_delete(name).result())
@@ -66,8 +67,8 @@ class Computes:
         """Return a line for each target that costs money while no job runs."""
         targets = self._retries.call("compute", lambda: list(self._operations.list()))
         return [
-            f"compute {one.name}: keeps {one.min_instances} nodes of {one.size} while idle; set "
-            "compute.min_instances=0 or delete it"
+            f"compute {one.name}: {one.min_instances} nodes of {one.size} cost money even while no "
+            "job runs; set compute.min_instances=0 or delete the cluster"
             for one in targets
             if getattr(one, "min_instances", 0)
         ]
@@ -82,14 +83,16 @@ class Computes:
 
 
 def has_size(found: AmlCompute, spec: ComputeConfig) -> bool:
-    """Whether a target has the VM size that the spec asks for, if it asks for one."""
+    """Return whether a target has the VM size of the spec; True if the spec has no size."""
     return spec.size is None or (found.size or "").lower() == spec.size.lower()
 
 
 def _differences(found: AmlCompute, spec: ComputeConfig) -> tuple[str, ...]:
     notes = [f"found {spec.name}: {found.size}, up to {found.max_instances} nodes"]
     if found.max_instances != spec.max_instances:
-        notes.append(f"its max_instances is {found.max_instances}, not {spec.max_instances}")
+        notes.append(
+            f"max_instances of {spec.name} is {found.max_instances}, not {spec.max_instances}"
+        )
     if (found.tier or "").lower() != spec.tier.value.replace("_", ""):
-        notes.append(f"its tier is {found.tier}, not {spec.tier.value}")
+        notes.append(f"tier of {spec.name} is {found.tier}, not {spec.tier.value}")
     return tuple(notes)

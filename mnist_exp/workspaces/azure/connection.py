@@ -1,4 +1,4 @@
-"""The SDK's client: which workspace it acts on, and as whom."""
+"""Create the SDK's client from the names of the workspace and the way to sign in."""
 
 import json
 import os
@@ -24,7 +24,7 @@ from mnist_exp.errors import ConfigError
 from mnist_exp.workspaces.azure.sdk_output import quiet, silence_loggers
 
 _CONFIG_FILES = ("config.json", ".azureml/config.json")
-#: Key of the config, and of Azure ML's config.json -> the usual environment variable.
+#: Key in the config and in Azure ML's config.json -> environment variable that is usual for it.
 _VARIABLES = {
     "subscription_id": "AZURE_SUBSCRIPTION_ID",
     "resource_group": "AZURE_RESOURCE_GROUP",
@@ -35,7 +35,7 @@ _AUTHORITIES = {
     Cloud.AzureUSGovernment: AzureAuthorityHosts.AZURE_GOVERNMENT,
     Cloud.AzureChinaCloud: AzureAuthorityHosts.AZURE_CHINA,
 }
-#: Seconds without an answer until a request is sent again.
+#: If Azure does not answer within this number of seconds, the request is sent again.
 _READ_TIMEOUT_S = 120
 
 
@@ -58,7 +58,7 @@ class Connection:
 
 
 def connect(config: WorkspaceConfig, options: Mapping[str, Any]) -> Connection:
-    """Create the client. Nothing is sent yet.
+    """Create the client. This function sends no request.
 
     Args:
         config: The names of the workspace, or the file to read them from.
@@ -71,7 +71,7 @@ def connect(config: WorkspaceConfig, options: Mapping[str, Any]) -> Connection:
     credential = _credential(config)
     named_cloud = {"cloud": config.cloud.value} if config.cloud else {}
     settings = {"read_timeout": _READ_TIMEOUT_S, **named_cloud, **options}
-    # MLClient has no `close`. Its twenty clients share one transport, which we can close.
+    # MLClient has no `close` method. Its twenty inner clients share one transport, which we close.
     transport = settings.setdefault("transport", RequestsTransport(**settings))
     with quiet():
         client = MLClient(
@@ -80,8 +80,8 @@ def connect(config: WorkspaceConfig, options: Mapping[str, Any]) -> Connection:
             names["resource_group"],
             names["workspace_name"],
             enable_telemetry=False,
-            # Without progress bars the SDK ignores an upload's error and waits for the file
-            # without end. `quiet` drops the bars.
+            # Without progress bars, the SDK ignores the error of a failed upload and waits for the
+            # file for ever. `quiet` hides the bars.
             show_progress=True,
             **settings,
         )
@@ -99,8 +99,8 @@ def _workspace_names(config: WorkspaceConfig) -> dict[str, str]:
     if missing:
         raise ConfigError(
             [
-                f"workspace.{key}: must be given; set workspace.{key}=..., {_VARIABLES[key]}, or "
-                "put config.json from the Azure portal here"
+                f"workspace.{key}: must be given; set workspace.{key}=... or the environment "
+                f"variable {_VARIABLES[key]}, or save the Azure portal's config.json in this folder"
                 for key in missing
             ]
         )

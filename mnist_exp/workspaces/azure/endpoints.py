@@ -1,4 +1,4 @@
-"""Online endpoints: created, deployed to, read, deleted."""
+"""Create, read and delete online endpoints, and create their deployments."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -16,7 +16,7 @@ from mnist_exp.workspaces.azure.translation import (
     traffic_shares,
 )
 
-#: Last lines of a failed deployment's log that the error quotes.
+#: Number of lines at the end of a failed deployment's log that the error quotes.
 _TAIL_LINES = 20
 
 
@@ -29,7 +29,7 @@ class Endpoints:
         self._retries = retries
 
     def create_or_update(self, spec: EndpointSpec) -> Endpoint:
-        """Create the endpoint, or change the existing one's traffic, keys and description."""
+        """Create an endpoint, or change an existing endpoint's traffic, keys and description."""
         subject = f"endpoint {spec.name}"
         if spec.regenerate_key is not None:
             self._regenerate_key(subject, spec)
@@ -44,7 +44,7 @@ class Endpoints:
         return self._retries.call(subject, lambda: self._read(spec.name), settling=True)
 
     def deploy(self, spec: DeploymentSpec) -> Deployment:
-        """Create or replace a deployment and wait until it answers.
+        """Create or replace a deployment, and wait until the deployment can answer requests.
 
         Raises:
             JobError: The deployment did not start; the error quotes its log.
@@ -76,7 +76,7 @@ class Endpoints:
     def list_all(self) -> Sequence[Endpoint]:
         """Return all endpoints, sorted by name."""
         found = self._retries.call("endpoint", lambda: list(self._endpoints.list()))
-        return [self.get(str(name)) for name in sorted(one.name for one in found)]
+        return [self.get(str(name)) for name in sorted(endpoint.name for endpoint in found)]
 
     def logs(self, endpoint: str, deployment: str, lines: int) -> Sequence[str]:
         """Return the last lines that a deployment printed."""
@@ -87,28 +87,29 @@ class Endpoints:
         return str(text).splitlines()[-lines:]
 
     def delete(self, name: str) -> None:
-        """Delete the endpoint with all its deployments, and check that it is deleted.
+        """Delete the endpoint with all its deployments, and check that Azure has deleted it.
 
         Raises:
             NotFoundError: There is no endpoint of that name.
-            ServiceError: The endpoint still exists afterwards.
+            ServiceError: The endpoint still exists after it was deleted.
         """
         subject = f"endpoint {name}"
         self._retries.call(subject, lambda: self._endpoints.get(name))
         self._retries.call(subject, _none_if_missing(self._begin_delete, name))
         if self._retries.call(subject, _none_if_missing(self._endpoints.get, name)) is not None:
             raise ServiceError(
-                f"{subject}: still exists after it was deleted, and still costs money; "
-                "run mnist-exp stage=cleanup again, or delete it in the studio"
+                f"{subject}: still exists after the deletion, and still costs money; "
+                f"run mnist-exp stage=cleanup endpoint.name={name} again, or delete the endpoint "
+                "in Azure ML studio"
             )
 
     def costs(self) -> list[str]:
         """Return a line for each endpoint."""
         found = self._retries.call("endpoint", lambda: list(self._endpoints.list()))
         return [
-            f"endpoint {one.name}: its deployments cost money until it is deleted; "
-            f"mnist-exp stage=cleanup endpoint.name={one.name}"
-            for one in found
+            f"endpoint {endpoint.name}: its deployments cost money until the endpoint is deleted; "
+            f"to delete it, run mnist-exp stage=cleanup endpoint.name={endpoint.name}"
+            for endpoint in found
         ]
 
     def _regenerate_key(self, subject: str, spec: EndpointSpec) -> None:
@@ -149,14 +150,15 @@ class Endpoints:
             tail = []
         last = f": {tail[-1].strip()}" if tail else ""
         return JobError(
-            f"{error}{last}; fix it and run stage=deploy endpoint.name={spec.endpoint} again, or "
-            f"stage=cleanup endpoint.name={spec.endpoint}: until then it costs money",
+            f"{error}{last}; the deployment costs money although it failed: fix the fault and run "
+            f"stage=deploy endpoint.name={spec.endpoint} again, or delete the endpoint with "
+            f"stage=cleanup endpoint.name={spec.endpoint}",
             tail,
         )
 
 
 def _none_if_missing(action: Callable[[str], Any], name: str) -> Callable[[], Any]:
-    """Return a call of the action that returns None if there is nothing of that name."""
+    """Return a function that calls the action, and that returns None if the name is not found."""
 
     def call() -> Any:
         try:
@@ -172,7 +174,7 @@ def _text(state: Any) -> str:
 
 
 def _model_reference(model: Any) -> str:
-    """Return `name:version` of a model's resource id."""
+    """Return the reference `name:version` for a model's resource id."""
     parts = str(model).split("/")
     if len(parts) > 3 and parts[-2] == "versions":
         return f"{parts[-3]}:{parts[-1]}"

@@ -1,4 +1,4 @@
-"""Azure's exceptions as ours: what happened, what to do, and the request's id."""
+"""Convert Azure's exceptions to ours. Each message has a cause, a remedy and the request's id."""
 
 import re
 
@@ -13,23 +13,23 @@ from azure.identity import CredentialUnavailableError
 
 from mnist_exp.errors import MnistExpError, NotFoundError, RefusedError, ServiceError
 
-#: Secrets that no message may show: signatures and keys in addresses, tokens in headers.
+#: Secrets that a message must never show: signatures and keys in addresses, tokens in headers.
 _SECRETS = re.compile(
     r"(?i)\b(sig|skoid|key|token|secret|password)=[^&\s\"']+|Bearer\s+[\w.~+/=-]+"
 )
 _QUOTA = re.compile(r"(?i)quota|OutOfCapacity|not enough cores|SkuNotAvailable")
-#: Largest number of characters of Azure's text in a message.
+#: Maximum number of characters that a message quotes from Azure's text.
 _LONGEST_TEXT = 400
 
 _SIGN_IN = "run `az login`, or choose another workspace.credential"
 _ROLE = (
-    "ask for the role AzureML Data Scientist on the workspace "
-    "(AzureML Compute Operator to create computes)"
+    "ask for the role AzureML Data Scientist on the workspace, and to create compute targets also "
+    "for the role AzureML Compute Operator"
 )
-_AGAIN = "run the same command again later; it finds and uses everything created so far"
+_AGAIN = "run the same command again later; the command will use everything created so far"
 _IN_USE = "wait until the other operation has finished, or choose another name"
 
-#: HTTP status -> our error and the remedy.
+#: HTTP status -> class of our error, and the remedy.
 _STATUSES: dict[int, tuple[type[MnistExpError], str]] = {
     403: (RefusedError, f"; {_ROLE}"),
     404: (NotFoundError, ""),
@@ -40,11 +40,11 @@ _STATUSES: dict[int, tuple[type[MnistExpError], str]] = {
 
 
 def map_error(error: Exception, subject: str) -> MnistExpError:
-    """Return our error for one of Azure's.
+    """Return our error for an exception of Azure's SDK.
 
     Args:
         error: Azure's exception.
-        subject: What the failed call was about: a config key or a name.
+        subject: Subject of the message, such as a config key or the name of an object.
     """
     if isinstance(error, CredentialUnavailableError):
         return RefusedError(
@@ -54,7 +54,9 @@ def map_error(error: Exception, subject: str) -> MnistExpError:
         cause = error.__cause__ or error.__context__
         if isinstance(cause, HttpResponseError | ServiceRequestError | ServiceResponseError):
             return map_error(cause, subject)
-        return ServiceError(f"{subject}: the SDK refused: {_faults_in(error_text(error))}")
+        return ServiceError(
+            f"{subject}: Azure's SDK refused the request: {_faults_in(error_text(error))}"
+        )
     if isinstance(error, HttpResponseError):
         return _map_response(error, subject)
     return ServiceError(
@@ -83,8 +85,9 @@ def _map_response(error: HttpResponseError, subject: str) -> MnistExpError:
     kind, remedy = _STATUSES.get(status, (ServiceError, ""))
     if kind is not ServiceError:
         return kind(f"{subject}: {text}{remedy}")
-    failure = f"failed with status {status}, {_AGAIN}" if status >= 500 else "refused the request"
-    return ServiceError(f"{subject}: Azure {failure}: {text}")
+    failure = f"failed with status {status}" if status >= 500 else "refused the request"
+    advice = f"; {_AGAIN}" if status >= 500 else ""
+    return ServiceError(f"{subject}: Azure {failure}: {text}{advice}")
 
 
 def _request_id(error: HttpResponseError) -> str:
@@ -94,6 +97,6 @@ def _request_id(error: HttpResponseError) -> str:
 
 
 def _faults_in(text: str) -> str:
-    """Return the faults that the SDK's long explanation lists, or the whole text."""
+    """Return the faults that the SDK's text lists; the whole text if it lists no faults."""
     found = re.findall(r"\(x\) (.*?)(?= \(x\) | Resolutions:|$)", text)
     return "; ".join(found) or text

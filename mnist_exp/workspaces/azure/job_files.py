@@ -1,4 +1,4 @@
-"""Files that finished jobs kept: downloaded once, or registered as a version of a model."""
+"""Download the files of finished jobs, and register these files as model versions."""
 
 import shutil
 import tempfile
@@ -15,7 +15,7 @@ from mnist_exp.workspaces.azure.retries import RetryPolicy
 from mnist_exp.workspaces.azure.translation import model_entity
 from mnist_exp.workspaces.azure.translation.assets import JOB_TAG, PATH_TAG
 
-#: The SDK downloads a job's files into a folder of this name.
+#: Name of the folder into which the SDK downloads a job's files.
 _DOWNLOADED = "artifacts"
 
 
@@ -24,7 +24,7 @@ class JobFiles:
 
     Args:
         connection: The SDK's client.
-        retries: How failed calls are repeated.
+        retries: Rules for repeating failed calls.
         root: Folder for downloads, with a subfolder for each job.
     """
 
@@ -35,7 +35,7 @@ class JobFiles:
         self._root = root
 
     def path(self, job: str, path: str) -> Path | None:
-        """Return a local copy of one of a finished job's files; None if it has no such file."""
+        """Return a local copy of a finished job's file, or None if the job has no such file."""
         folder = self._root / job
         if not folder.is_dir():
             self._retries.call(f"job {job}", lambda: self._download(job, folder))
@@ -43,9 +43,9 @@ class JobFiles:
         return found if found.exists() else None
 
     def register(self, spec: ModelSpec) -> RegisteredModel:
-        """Return the model version made of a job's files; create it if there is none."""
+        """Return the model version with a job's files; create the version if there is none."""
         versions = self._versions(spec.name)
-        found = next((one for one in versions if _is_made_of(one, spec)), None)
+        found = next((version for version in versions if _has_files(version, spec)), None)
         if found is None:
             numbers = [int(one.version) for one in versions if str(one.version).isdigit()]
             version = str(max(numbers, default=0) + 1)
@@ -75,6 +75,6 @@ class JobFiles:
         return self._retries.call(f"registration.name {name}", listed)
 
 
-def _is_made_of(version: Any, spec: ModelSpec) -> bool:
+def _has_files(version: Any, spec: ModelSpec) -> bool:
     tags = version.tags or {}
     return bool(tags.get(JOB_TAG) == spec.job and tags.get(PATH_TAG) == spec.path)

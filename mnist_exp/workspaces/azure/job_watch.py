@@ -1,7 +1,7 @@
-"""Watches a job until it has finished: its log as the SDK streams it, and its metrics.
+"""Watch a job until the job has finished, and report its log lines and its metrics.
 
-The SDK streams the log in a thread of its own, so that Ctrl-C detaches at once. The stream may
-end before the job does, or break. Therefore the job's status decides when the watch is over.
+The SDK streams the log in a separate thread, so that Ctrl-C takes effect immediately. The stream
+may fail, or end before the job ends. Therefore the job's status decides when watching ends.
 """
 
 import json
@@ -25,11 +25,11 @@ from mnist_exp.workspaces.azure.sdk_output import captured
 from mnist_exp.workspaces.azure.submitted_jobs import SubmittedJobs, status_of
 from mnist_exp.workspaces.base import Detached, Observer
 
-#: Last lines of the log that a failed job's result quotes.
+#: Number of lines at the end of the log that the result of a failed job quotes.
 _TAIL_LINES = 20
-#: Largest number of streams; a broken stream is replaced by a new one.
+#: Maximum number of streams for one job. After a stream fails, a new stream is opened.
 _STREAMS = 4
-#: Lines that the SDK prints around the job's own lines.
+#: Lines that the SDK itself prints before and after the lines of the job.
 _FRAME = re.compile(r"RunId: |Web View: |Execution Summary|=+$|Streaming \S+$|$")
 
 
@@ -44,7 +44,7 @@ def watch_job(
     stream = _LogStream(client, name)
     try:
         job = jobs.get(name)
-        observer.message(f"in the studio: {job.studio_url}")
+        observer.message(f"the job in Azure ML studio: {job.studio_url}")
         observer.idle()
         stream.start()
         status: JobStatus | None = None
@@ -69,10 +69,10 @@ def _finished(job: Job, jobs: SubmittedJobs, stream: "_LogStream", observer: Obs
         observer.message(line)
     result = jobs.result(job)
     if result.status is JobStatus.FAILED:
-        why = stream.failure or f"the job failed; its log is in the studio: {job.studio_url}"
+        why = stream.failure or f"the job failed; see the log in Azure ML studio: {job.studio_url}"
         result = replace(result, why=why, log_tail=tuple(stream.tail))
     elif result.status is JobStatus.CANCELED:
-        result = replace(result, why="canceled on Azure")
+        result = replace(result, why="the job was canceled on Azure")
     observer.job_changed(result)
     return result
 
@@ -81,8 +81,8 @@ class _LogStream:
     """A job's log, streamed in the background.
 
     Attributes:
-        failure: Why the job failed, if the stream says so; else empty.
-        tail: The last lines so far.
+        failure: The reason why the job failed; empty if the stream has not given a reason.
+        tail: The last lines that have arrived so far.
     """
 
     def __init__(self, client: MLClient, name: str) -> None:
@@ -100,18 +100,18 @@ class _LogStream:
         self._thread.start()
 
     def abandon(self) -> None:
-        """Expect no more lines. The SDK cannot be told to stop, so the thread is left behind."""
+        """Expect no more lines. The thread continues, because the SDK has no way to stop it."""
         self._is_abandoned = True
 
     def batches(self, poll_s: float) -> Iterator[list[str]]:
-        """Yield the new lines every `poll_s` seconds or sooner, without end."""
+        """Yield the new lines at least every `poll_s` seconds, in an endless loop."""
         pause = min(0.2, poll_s)
         while True:
             yield self._new_lines()
             deadline = time.monotonic() + poll_s
             while self._queue.empty() and time.monotonic() < deadline:
                 if not self._thread.is_alive():
-                    # No more lines will come; let the caller look at the job's status.
+                    # The stream will give no more lines. Let the caller check the job's status.
                     time.sleep(pause)
                     break
                 time.sleep(0.02)
@@ -137,7 +137,8 @@ class _LogStream:
                 if _FRAME.match(text):
                     return
                 seen += 1
-                # A new stream starts again with the log's first line.
+                # Each new stream begins with the first line of the log. Skip the lines that an
+                # earlier stream has given.
                 if seen > self._queued:
                     self._queued = seen
                     self._queue.put(text)
@@ -149,7 +150,8 @@ class _LogStream:
                 self.failure = _cause(error)
                 return
             except Exception as error:
-                # The caller of an abandoned stream closes the connection under it.
+                # After `abandon`, the caller closes the connection, so this call may fail in any
+                # way.
                 if self._is_abandoned:
                     return
                 if not isinstance(error, AzureError | RequestException):
@@ -160,7 +162,7 @@ class _LogStream:
 
 
 def _cause(error: JobException) -> str:
-    """Return the cause from the JSON that the SDK wraps into its message."""
+    """Return the cause of a failure, which the SDK puts into its message as JSON."""
     found = re.search(r"\{.*\}", str(error.message), re.DOTALL)
     try:
         inner = json.loads(found[0])["error"] if found else {}

@@ -1,6 +1,6 @@
 """Findings of `stage=doctor` about Azure: sign-in, workspace, compute target, quota.
 
-All requests only read.
+The requests do not change anything on Azure.
 """
 
 import math
@@ -17,11 +17,12 @@ from mnist_exp.workspaces.azure.computes import Computes, has_size
 from mnist_exp.workspaces.azure.connection import Connection
 from mnist_exp.workspaces.azure.retries import RetryPolicy
 
-#: Factor of the quota that a managed endpoint needs: it keeps a fifth more for upgrades.
+#: A deployment needs quota for this factor times its instances: Azure reserves 20 % for upgrades.
 #: https://learn.microsoft.com/azure/machine-learning/how-to-manage-quotas
 _UPGRADE_RESERVE = 1.2
-#: Priority of nodes -> the quota of all families together. Nodes of low priority count towards
-#: no family. The names are in the form of `_plain`.
+#: Node priority -> name of the regional quota, which counts the cores of all VM families.
+#: Low-priority nodes count towards their regional quota only, not towards the quota of a family.
+#: The names are written as `_plain` returns names.
 _REGIONAL_QUOTAS = {
     ComputeTier.dedicated: "totalclusterdedicatedregionalvcpus",
     ComputeTier.low_priority: "totalclusterlowpriorityregionalvcpus",
@@ -30,7 +31,7 @@ _REGIONAL_QUOTAS = {
 
 @dataclass(frozen=True)
 class _Demand:
-    """Machines that the config asks for with a key."""
+    """Machines that one config key requests."""
 
     key: str
     size: str
@@ -43,22 +44,23 @@ class _Region:
     """The region's VM sizes and quotas.
 
     Attributes:
-        sizes: VM size -> family and cores.
-        available: Name of a quota -> cores that are not in use.
+        sizes: VM size -> its family and its number of cores.
+        available: Name of a quota -> number of cores that are not in use.
     """
 
     sizes: Mapping[str, tuple[str, int]]
     available: Mapping[str, int]
 
     def quotas(self, demand: _Demand) -> Mapping[str, int | None]:
-        """Return the available cores of each quota that the machines count towards."""
+        """Return the available cores of each quota that the machines count towards, by quota."""
         regional = self.available.get(_REGIONAL_QUOTAS[demand.tier])
         if demand.tier is ComputeTier.low_priority:
-            return {"low priority in the region": regional}
+            return {"the region's quota for low-priority nodes": regional}
         family = self.sizes[demand.size.lower()][0]
         own = next((n for name, n in self.available.items() if name.startswith(family)), None)
-        # A region that reports no total has none.
-        return {"its family": own} | ({} if regional is None else {"the region": regional})
+        quotas = {"the quota for the VM family": own}
+        # Azure reports no regional quota for a region that has no such quota.
+        return quotas if regional is None else quotas | {"the region's quota": regional}
 
 
 def check_prerequisites(
@@ -68,7 +70,10 @@ def check_prerequisites(
     compute: ComputeConfig,
     deployment: DeploymentSpec,
 ) -> Iterator[Finding]:
-    """Yield the findings in order. Without access to the workspace nothing else is checked."""
+    """Yield the findings.
+
+    If the workspace cannot be reached, the compute target and the quota are not checked.
+    """
     try:
         workspace = retries.call(
             "workspace",
@@ -76,7 +81,7 @@ def check_prerequisites(
         )
     except MnistExpError as error:
         yield Finding(Level.FAIL, "workspace", str(error))
-        yield Finding(Level.WARN, "compute", "not checked: the workspace cannot be reached")
+        yield Finding(Level.WARN, "compute", "not checked, because the workspace cannot be reached")
         return
     yield Finding(Level.OK, "credential", "signed in")
     yield Finding(Level.OK, "workspace", f"{workspace.name} in {workspace.location}")
@@ -86,16 +91,19 @@ def check_prerequisites(
 
 def _check_compute(computes: Computes, spec: ComputeConfig) -> Finding:
     if spec.type is not ComputeType.amlcompute:
-        return Finding(Level.OK, "compute", f"{spec.type.value}: nothing to create")
+        return Finding(Level.OK, "compute", f"{spec.type.value}: no cluster has to be created")
     try:
         found = computes.find(spec.name)
     except MnistExpError as error:
         return Finding(Level.FAIL, "compute", str(error))
     if found is None:
-        text = f"{spec.name} is not there; mnist-exp stage=compute creates it"
+        text = f"{spec.name} does not exist; to create the cluster, run mnist-exp stage=compute"
         return Finding(Level.WARN, "compute", text)
     if not has_size(found, spec):
-        text = f"{spec.name} has {found.size}, not {spec.size}; name another with compute.name=..."
+        text = (
+            f"cluster {spec.name} has size {found.size}, not {spec.size}; choose another cluster "
+            "with compute.name=..."
+        )
         return Finding(Level.FAIL, "compute", text)
     return Finding(Level.OK, "compute", f"{spec.name}: {found.size}")
 
@@ -143,14 +151,16 @@ def _compare(demand: _Demand, region: _Region) -> Iterator[Finding]:
     needed = demand.count * cores
     for quota, available in region.quotas(demand).items():
         if available is None or not cores:
-            text = f"Azure reports no quota of {quota} for {size}; check it in the studio"
+            text = f"Azure does not report {quota} for {size}; check the quota in Azure ML studio"
             yield Finding(Level.WARN, key, text)
             continue
-        text = f"{demand.count} x {size} need {needed} cores of {quota}, {available} are available"
+        text = (
+            f"{demand.count} x {size} need {needed} cores; {quota} has {available} cores available"
+        )
         if needed <= available:
             yield Finding(Level.OK, key, text)
         else:
-            remedy = "ask for more quota in the studio, or choose fewer or smaller machines"
+            remedy = "ask for more quota in Azure ML studio, or choose fewer or smaller machines"
             yield Finding(Level.FAIL, key, f"{text}; {remedy}")
 
 
@@ -160,14 +170,19 @@ def _usage_name(usage: object) -> object:
 
 
 def _count(entity: object, sent: str, documented: str) -> int:
-    """Return a number. The SDK may set only the field that has the name of the JSON."""
+    """Return a number of an SDK object.
+
+    The SDK may set only the attribute that has the name in the JSON that Azure sent (`sent`), and
+    not the attribute that its documentation names (`documented`).
+    """
     value: Any = getattr(entity, sent, None) or getattr(entity, documented, None)
     return int(value or 0)
 
 
 def _plain(name: object) -> str:
-    """Return a name in lower case without blanks, so that a quota starts with its family.
+    """Return a name in lower case without blanks.
 
-    The quota of `standardDSv2Family` is called `Standard DSv2 Family Cluster Dedicated vCPUs`.
+    Written in this way, the name of a quota begins with the name of its VM family. For example,
+    the quota of `standardDSv2Family` is `Standard DSv2 Family Cluster Dedicated vCPUs`.
     """
     return re.sub(r"[^a-z0-9]", "", str(name).lower())

@@ -1,8 +1,8 @@
-"""Calls to Azure: repeated where that helps, with Azure's exceptions turned into ours.
+"""Calls to Azure that are repeated after a transient error. Azure's exceptions become ours.
 
-Everything is named before it is created, so every call may be made twice. The SDK itself repeats
-requests that were throttled or met a server error. It does not repeat a throttled POST, a request
-whose token has expired, or a read that came too soon after the creation.
+Each object has a name before it is created, so every call may be made twice. The SDK itself repeats
+a request that was throttled or that failed with a server error. The SDK does not repeat a throttled
+POST, a request with an expired token, or a read of an object that was created a moment ago.
 """
 
 import time
@@ -28,33 +28,34 @@ from mnist_exp.workspaces.azure.sdk_output import quiet
 
 T = TypeVar("T")
 
-#: HTTP statuses of faults that may be over at the next try.
+#: HTTP statuses of transient errors: the next try may succeed.
 _TRANSIENT_STATUSES = (408, 429, 500, 502, 503, 504)
 
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """How often and how fast a failed call is repeated.
+    """Rules for repeating a failed call.
 
     Attributes:
-        tries: Largest number of tries.
-        pause_s: Seconds before the second try; doubled before each further try.
+        tries: Maximum number of tries.
+        pause_s: Seconds before the second try. The pause doubles before each further try.
     """
 
     tries: int = 4
     pause_s: float = 1.0
 
     def call(self, subject: str, action: Callable[[], T], *, settling: bool = False) -> T:
-        """Return what the action returns.
+        """Call the action, and return its result.
 
         Args:
-            subject: What the call is about, for the error: a config key or a name.
-            action: The call. It may be made several times.
-            settling: Whether the call reads something that was created a moment ago. Azure may
-                not find that at once.
+            subject: Subject of an error message, such as a config key or the name of an object.
+            action: Function that makes the call to Azure. It may be called several times.
+            settling: Whether the call reads an object that was created a moment ago. Azure may
+                not find such an object yet.
 
         Raises:
-            MnistExpError: The call failed, or the last of several tries did.
+            MnistExpError: The last try failed, or a try failed with an error that is not
+                transient.
         """
         with self.mapped_errors(subject), quiet():
             for attempt in range(1, self.tries):
@@ -68,7 +69,7 @@ class RetryPolicy:
 
     @contextmanager
     def mapped_errors(self, subject: str) -> Iterator[None]:
-        """Turn Azure's exceptions in the block into ours."""
+        """Raise our own exception instead of each exception of Azure's SDK in the block."""
         try:
             yield
         except (AzureError, RequestException) as error:
@@ -79,7 +80,7 @@ def _is_transient(error: Exception, attempt: int, settling: bool) -> bool:
     if isinstance(error, ResourceNotFoundError):
         return settling
     if isinstance(error, ClientAuthenticationError):
-        # The token may have expired. Without a response there was no token at all.
+        # With a response, the token may have expired. Without a response, there was no token.
         return attempt == 1 and error.response is not None
     if isinstance(error, ResourceExistsError):
         return "progress" in str(error).lower()

@@ -1,4 +1,4 @@
-"""Metrics and parameters that jobs logged: the workspace's MLflow server, by azureml-mlflow."""
+"""Metrics and parameters of jobs, read from the workspace's MLflow server by azureml-mlflow."""
 
 from typing import Any
 
@@ -16,14 +16,14 @@ from mnist_exp.workspaces.azure.error_mapping import error_text
 from mnist_exp.workspaces.azure.retries import RetryPolicy
 from mnist_exp.workspaces.azure.sdk_output import quiet
 
-# Register azureml-mlflow's store ourselves: an earlier variant on this machine may have imported
-# MLflow with the plugin hidden.
+# Register azureml-mlflow's store ourselves: an earlier local run in this process may have imported
+# MLflow while the plugin was hidden.
 _registry: Any = _tracking_store_registry
 _registry.register_entrypoints()
 
 
 class RunMetrics:
-    """Reads MLflow runs. The MLflow client is created on first use."""
+    """Reader of MLflow runs. The MLflow client is created on first use."""
 
     def __init__(self, connection: Connection, retries: RetryPolicy) -> None:
         self._connection = connection
@@ -31,7 +31,7 @@ class RunMetrics:
         self._client: MlflowClient | None = None
 
     def run(self, name: str) -> Run | None:
-        """Return the MLflow run of a job; None if the job has not started one."""
+        """Return the MLflow run of a job, or None if the job has no MLflow run yet."""
         try:
             with quiet():
                 return self._opened().get_run(name)
@@ -41,7 +41,7 @@ class RunMetrics:
             raise _failed(error) from error
 
     def histories(self, run: Run) -> dict[str, list[MetricPoint]]:
-        """Return every log event of each metric of a run, in order of arrival."""
+        """Return every log event of each metric of a run, in the order of logging."""
         return {name: self._history(run.info.run_id, name) for name in sorted(run.data.metrics)}
 
     def _history(self, run_id: str, name: str) -> list[MetricPoint]:
@@ -61,7 +61,7 @@ class RunMetrics:
                 lambda: connection.client.workspaces.get(connection.workspace_name),
             )
             uri = str(workspace.mlflow_tracking_uri)
-            # Without this context the plugin signs in by itself, not with the config's credential.
+            # Without this context, the plugin would not sign in with the config's credential.
             context = ServiceContext(
                 host_url="https://" + uri.removeprefix("azureml://").partition("/")[0],
                 subscription_id=connection.subscription_id,

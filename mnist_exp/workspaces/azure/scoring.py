@@ -1,4 +1,4 @@
-"""Scoring requests through the SDK, and their errors in plain words."""
+"""Scoring requests through the SDK, and plain messages for their errors."""
 
 import json
 import tempfile
@@ -13,17 +13,20 @@ from mnist_exp.workspaces.azure.connection import Connection
 from mnist_exp.workspaces.azure.error_mapping import error_text
 from mnist_exp.workspaces.azure.retries import RetryPolicy
 
-#: HTTP status -> what it means for a scoring request.
+#: HTTP status of a scoring request -> cause and remedy.
 #: https://learn.microsoft.com/azure/machine-learning/how-to-troubleshoot-online-endpoints
 _MEANINGS = {
     401: "the key was not accepted",
-    403: "the caller lacks a role",
+    403: "the caller does not have the necessary role on the endpoint",
     404: (
-        "no deployment has traffic; deploy first, give one traffic with stage=deploy and "
-        "endpoint.traffic, or ask one directly with endpoint.invoke_deployment"
+        "no deployment has traffic, or the named deployment does not exist; run stage=deploy, set "
+        "endpoint.traffic, or name an existing deployment with endpoint.invoke_deployment"
     ),
-    408: "no answer in time; raise endpoint.deployment.request_settings.request_timeout_ms",
-    424: "the scoring script failed; its log says why",
+    408: (
+        "the deployment did not answer in time; raise "
+        "endpoint.deployment.request_settings.request_timeout_ms"
+    ),
+    424: "the scoring script failed; its log gives the reason",
     429: "too many requests at once; raise endpoint.deployment.instance_count",
 }
 
@@ -40,12 +43,14 @@ def invoke_endpoint(
 
     def send() -> str:
         # The SDK writes the key and the deployment's name into a dictionary that all calls share.
+        # The dictionary is therefore restored after the call.
         shared = dict(EndpointInvokeFields.DEFAULT_HEADER)
         try:
             return _send(connection, endpoint, body, deployment)
         except HttpResponseError as error:
             request: Any = getattr(error.response, "request", None)
-            # Other addresses are the resource manager's, whose errors are not the endpoint's.
+            # All other addresses belong to Azure's resource manager. Its errors are not the
+            # endpoint's errors.
             if "/score" not in str(getattr(request, "url", "")):
                 raise
             raise _endpoint_error(where, error) from error

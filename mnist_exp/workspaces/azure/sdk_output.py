@@ -1,7 +1,7 @@
-"""Keeps the SDK's own output out of ours: warnings about experiments, dots, upload bars.
+"""Functions that hide the SDK's own output: warnings, log lines, progress dots and upload bars.
 
-The SDK prints to `sys.stdout`, which all threads share. Inside `quiet` and `captured` each thread's
-prints go to a destination of its own.
+The SDK prints to `sys.stdout`, which all threads share. In a block of `quiet` or `captured`, the
+text that a thread prints is sent to a destination for this thread only.
 """
 
 import io
@@ -36,8 +36,8 @@ class _LineWriter(io.TextIOBase):
 class _ThreadStream:
     """A stream that writes to the destination of the current thread.
 
-    Without a destination, the main thread writes to `usual`. Other threads are the SDK's own,
-    which print dots while they poll; their output is dropped.
+    If the main thread has no destination, the stream writes to `usual`. All other threads without a
+    destination belong to the SDK, and print dots while they poll. Their output is dropped.
     """
 
     def __init__(self, usual: TextIO) -> None:
@@ -66,14 +66,14 @@ _lock = threading.Lock()
 
 
 def silence_loggers() -> None:
-    """Silence the SDK's loggers. Errors are raised as well, and we print those once."""
+    """Silence the SDK's loggers. The SDK also raises each error, and we print the raised error."""
     for name in _LOGGERS:
         if logging.getLogger(name).level != logging.CRITICAL:
             logging.getLogger(name).setLevel(logging.CRITICAL)
         warnings.filterwarnings("ignore", module=name)
-    # Some of the SDK's modules give their own loggers a handler and a level.
+    # Some of the SDK's modules set a handler and a level for their own loggers.
     for name, logger in list(logging.root.manager.loggerDict.items()):
-        # Setting a level clears the cache of every logger, so set it only where needed.
+        # Setting a level clears the cache of every logger. Therefore set a level only if needed.
         has_own = isinstance(logger, logging.Logger) and 0 < logger.level < logging.CRITICAL
         if has_own and name.startswith(_LOGGERS):
             logging.getLogger(name).setLevel(logging.CRITICAL)
@@ -81,7 +81,7 @@ def silence_loggers() -> None:
 
 @contextmanager
 def captured(line: Callable[[str], None]) -> Iterator[None]:
-    """Pass each line that this thread prints in the block to a function."""
+    """Call a function with each line that this thread prints in the block."""
     before = getattr(_destinations, "own", None)
     _destinations.own = _LineWriter(line)
     try:
@@ -100,7 +100,7 @@ def quiet() -> Iterator[None]:
 
 @contextmanager
 def _thread_stream(name: str) -> Iterator[None]:
-    """Replace a stream of `sys` by a `_ThreadStream` that all blocks at the time share."""
+    """Replace a stream of `sys` by a `_ThreadStream`, which all current blocks share."""
     with _lock:
         stream = getattr(sys, name)
         if not isinstance(stream, _ThreadStream):
@@ -112,6 +112,6 @@ def _thread_stream(name: str) -> Iterator[None]:
     finally:
         with _lock:
             stream.users -= 1
-            # Someone may have replaced the stream since. Then the replacement stays.
+            # If other code has replaced the stream since then, do not undo that replacement.
             if not stream.users and getattr(sys, name) is stream:
                 setattr(sys, name, stream.usual)

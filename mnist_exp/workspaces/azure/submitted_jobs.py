@@ -1,4 +1,4 @@
-"""Jobs of the workspace: submitted once, found again, and read back with their results."""
+"""Submit jobs, find submitted jobs, and read their results."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -17,14 +17,14 @@ from mnist_exp.workspaces.azure.retries import RetryPolicy
 from mnist_exp.workspaces.azure.run_metrics import RunMetrics
 from mnist_exp.workspaces.azure.translation import job_entity
 
-#: Statuses that only Azure has, and ours for them.
+#: Status that only Azure has -> our status.
 _OTHER_STATUSES = {"Provisioning": JobStatus.PREPARING}
-#: Property of a finished sweep with the name of its best trial.
+#: Name of the property of a finished sweep that holds the name of the best trial.
 _BEST_TRIAL = "best_child_run_id"
-#: Why a trial ended, where Azure says no more.
+#: Status of a trial -> reason in its result, because Azure gives no more detail.
 _REASONS = {
-    JobStatus.CANCELED: "canceled: by the early-termination policy, a limit or a person",
-    JobStatus.FAILED: "failed; its log is in the studio",
+    JobStatus.CANCELED: "canceled by the early-termination policy, a limit of the sweep or a user",
+    JobStatus.FAILED: "failed; see the log in Azure ML studio",
 }
 
 
@@ -33,7 +33,7 @@ class SubmittedJobs:
 
     Args:
         connection: The SDK's client.
-        retries: How failed calls are repeated.
+        retries: Rules for repeating failed calls.
     """
 
     def __init__(self, connection: Connection, retries: RetryPolicy) -> None:
@@ -43,9 +43,10 @@ class SubmittedJobs:
         self._finished_trials: dict[str, TrialResult] = {}
 
     def submit(self, job: CommandJob | SweepJob, locate: Locate) -> str:
-        """Submit a job and return its name. A job of that name is not submitted again."""
+        """Submit a job, unless a job of that name exists. Return the name."""
         if self.find(job.name) is None:
-            # Each try needs a new entity: the SDK writes addresses of uploads into it.
+            # Create a new entity for each try, because the SDK writes addresses of uploads into the
+            # entity.
             self._retries.call(
                 f"job {job.name}",
                 lambda: self._operations.create_or_update(job_entity(job, locate)),
@@ -53,7 +54,7 @@ class SubmittedJobs:
         return job.name
 
     def find(self, name: str) -> Job | None:
-        """Return a job; None if there is none of that name."""
+        """Return a job, or None if Azure has no job of that name."""
 
         def get() -> Job | None:
             try:
@@ -72,7 +73,7 @@ class SubmittedJobs:
         return found
 
     def result(self, job: Job) -> JobResult:
-        """Return a job's present status, with its metrics and trials."""
+        """Return a job's current status, metrics and trials."""
         name, status = str(job.name), status_of(job)
         if job.type == "sweep":
             return self._sweep_result(job, name, status)
@@ -129,7 +130,7 @@ class SubmittedJobs:
 
 
 def status_of(job: Job) -> JobStatus:
-    """Return a job's status. A status that we do not know counts as Running."""
+    """Return a job's status; Running for a status that this program does not know."""
     text = str(getattr(job.status, "value", job.status))
     if text in _OTHER_STATUSES:
         return _OTHER_STATUSES[text]
@@ -137,12 +138,13 @@ def status_of(job: Job) -> JobStatus:
 
 
 def _address(job: str) -> str:
-    """Return the address of a job's kept files."""
+    """Return the address of the files that a job saved."""
     return f"azureml://jobs/{job}/outputs/artifacts/paths/"
 
 
 def _literals(job: Any) -> dict[str, Any]:
-    # Azure returns every literal as text, and the SDK wraps the text in an object of its own.
+    # Azure returns every literal as text. The SDK puts the text into an object of a class that is
+    # not public.
     values = {name: getattr(value, "_data", value) for name, value in (job.inputs or {}).items()}
     return {
         name: _typed(str(value))
@@ -152,7 +154,10 @@ def _literals(job: Any) -> dict[str, Any]:
 
 
 def _drawn_values(sweep: Any, trial: str, logged: Mapping[str, str]) -> dict[str, Any]:
-    """Return a trial's drawn values, from the sweep's tags or else from the logged parameters."""
+    """Return a trial's drawn values.
+
+    The values are in the sweep's tags. If a tag is missing, the trial's logged parameters are used.
+    """
     names: Sequence[str] = list(sweep.search_space)
     try:
         given = json.loads((sweep.tags or {})[trial])

@@ -1,4 +1,4 @@
-"""The azure workspace: each verb of the `Workspace` interface, by azure-ai-ml."""
+"""The azure workspace: the methods of the `Workspace` interface, with azure-ai-ml."""
 
 import os
 import weakref
@@ -32,7 +32,7 @@ from mnist_exp.workspaces.azure.submitted_jobs import SubmittedJobs, status_of
 from mnist_exp.workspaces.azure.translation import deployment_entity, job_entity
 from mnist_exp.workspaces.base import Observer
 
-#: The SDK's own variable for the interval of its polls, in whole seconds.
+#: Environment variable of the SDK: number of whole seconds between two polls.
 _POLL_VARIABLE = "AZUREML_RUN_POLLING_INTERVAL_MIN"
 
 
@@ -42,11 +42,11 @@ def _poll_s() -> float:
 
 @dataclass(frozen=True)
 class AzureOptions:
-    """How the workspace calls Azure.
+    """Options for calling Azure.
 
     Attributes:
         client: Further arguments of MLClient.
-        retries: How failed calls are repeated.
+        retries: Rules for repeating failed calls.
         poll_s: Seconds between two requests for a job's status.
     """
 
@@ -56,12 +56,12 @@ class AzureOptions:
 
 
 class AzureWorkspace:
-    """A workspace of Azure ML. Its jobs and endpoints outlive the command.
+    """A workspace of Azure ML. Its jobs and endpoints continue when the command ends.
 
     Args:
-        config: The names of the workspace, and how to sign in.
-        outputs: The outputs folder; downloads are kept in it.
-        options: How to call Azure.
+        config: The names of the workspace, and the way to sign in.
+        outputs: The outputs folder, which also holds the downloads.
+        options: Options for calling Azure.
     """
 
     outlives_command = True
@@ -81,41 +81,42 @@ class AzureWorkspace:
     def close(self) -> None:
         """Close the connections to Azure. The workspace cannot be used afterwards.
 
-        A workspace that nobody closes does so when it is collected, or at the end of the process.
+        Python calls this method for a workspace that was not closed, when the workspace is
+        garbage-collected or at the end of the process.
         """
         self._finalizer()
 
     def get_or_create_compute(self, spec: ComputeConfig) -> Compute:
-        """Return the compute target of that name; create it if there is none."""
+        """Return the compute target of that name; create the target if it does not exist."""
         return self._computes.get_or_create(spec)
 
     def delete_compute(self, name: str) -> bool:
-        """Delete a compute target and wait until that is done; return whether there was one."""
+        """Delete a compute target and wait for the end; return whether the target existed."""
         return self._computes.delete(name)
 
     def submit(self, job: CommandJob | SweepJob) -> str:
-        """Submit a job and return its name. A job of that name is not submitted again."""
+        """Submit a job, unless a job of that name exists. Return the name."""
         return self._jobs.submit(job, _locate)
 
     def find_job(self, name: str) -> JobStatus | None:
-        """Return the status of a job; None if Azure has none of that name."""
+        """Return the status of a job, or None if Azure has no job of that name."""
         found = self._jobs.find(name)
         return None if found is None else status_of(found)
 
     def watch(self, name: str, observer: Observer) -> JobResult:
-        """Watch a job until it has finished. Ctrl-C leaves it running."""
+        """Watch a job until the job has finished. The job continues after Ctrl-C."""
         return watch_job(name, self._connection.client, self._jobs, observer, self._poll_s)
 
     def register_model(self, spec: ModelSpec) -> RegisteredModel:
-        """Register a finished job's files, unless they are registered already."""
+        """Register a finished job's files, unless these files are already registered."""
         return self._files.register(spec)
 
     def create_or_update_endpoint(self, spec: EndpointSpec) -> Endpoint:
-        """Create the endpoint, or change the existing one's traffic, keys and description."""
+        """Create an endpoint, or change an existing endpoint's traffic, keys and description."""
         return self._endpoints.create_or_update(spec)
 
     def create_or_update_deployment(self, spec: DeploymentSpec) -> Deployment:
-        """Create or replace a deployment and wait until it answers."""
+        """Create or replace a deployment, and wait until the deployment can answer requests."""
         return self._endpoints.deploy(spec)
 
     def get_endpoint(self, name: str) -> Endpoint:
@@ -127,7 +128,7 @@ class AzureWorkspace:
         return self._endpoints.list_all()
 
     def statistics(self, endpoint: str) -> Mapping[str, DeploymentStatistics]:
-        """Return nothing: Azure Monitor counts requests, and the SDK cannot read it."""
+        """Return an empty mapping: the SDK cannot read the statistics of Azure Monitor."""
         return {}
 
     def invoke(self, endpoint: str, body: bytes, deployment: str | None = None) -> object:
@@ -139,17 +140,17 @@ class AzureWorkspace:
         return self._endpoints.logs(endpoint, deployment, lines)
 
     def delete_endpoint(self, name: str) -> None:
-        """Delete the endpoint with all its deployments, and check that it is deleted."""
+        """Delete the endpoint with all its deployments, and check that Azure has deleted it."""
         self._endpoints.delete(name)
 
     def costs(self) -> Sequence[str]:
-        """Return a line for each thing in the workspace that costs money while idle."""
+        """Return a line for each endpoint and cluster that costs money while it is idle."""
         return [*self._endpoints.costs(), *self._computes.costs()]
 
     def check(
         self, spec: CommandJob | DeploymentSpec | EndpointSpec | ModelSpec, observer: Observer
     ) -> None:
-        """Check that Azure has what the spec names, and fetch data that will be uploaded."""
+        """Check that Azure can use the spec, and create the local data that will be uploaded."""
         if isinstance(spec, DeploymentSpec):
             deployment_entity(spec)
         if not isinstance(spec, CommandJob):
@@ -163,19 +164,19 @@ class AzureWorkspace:
     def sample_folder(self, data: DataConfig, observer: Observer) -> Path:
         """Return a local folder with digits for a request.
 
-        With `data=mnist` the digits are on Azure. The package's own sample of MNIST serves as
-        well, so nothing is downloaded.
+        With `data=mnist` the digits are on Azure. This method then returns the sample of MNIST
+        that is part of this package, so that nothing has to be downloaded.
         """
         if data.type is DataType.mnist:
             data = replace(data, type=DataType.sample)
         return materialize(data, observer.message)
 
     def download(self, job: str, path: str) -> Path | None:
-        """Return a local copy of one of a job's kept files; None if it has no such file."""
+        """Return a local copy of a job's saved file, or None if the job has no such file."""
         return self._files.path(job, path)
 
     def diagnose(self, compute: ComputeConfig, deployment: DeploymentSpec) -> Iterator[Finding]:
-        """Yield findings about sign-in, workspace, compute target and quota."""
+        """Yield findings about the sign-in, the workspace, the compute target and the quota."""
         return check_prerequisites(
             self._connection, self._retries, self._computes, compute, deployment
         )

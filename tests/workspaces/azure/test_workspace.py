@@ -135,7 +135,7 @@ def test_ctrl_c_detaches_and_the_job_continues(
 def test_a_failed_job_reports_its_cause(ready: AzureStages) -> None:
     stages = ready
     stages.emulator.faults.inject(Fault("job.put", Action.JOB_FAILED))
-    with pytest.raises(JobError, match=r"exit code 1|its log is in the studio"):
+    with pytest.raises(JobError, match=r"exit code 1|see the log in Azure ML studio"):
         stages.run(Stage.train)
 
 
@@ -234,7 +234,7 @@ def test_doctor_reports_every_finding(stages: AzureStages) -> None:
         stages.run(Stage.doctor)
     text = "\n".join(stages.display.messages)
     assert "ok    workspace: workspace in eastus" in text
-    assert "warn  compute: gpu-cluster is not there" in text
+    assert "warn  compute: gpu-cluster does not exist" in text
     assert "fail  endpoint.deployment: 2 x Standard_DS3_v2 need 8 cores" in text
     assert "ok    azureml-mlflow" in text
     stages.emulator.quota.limits[family] = 8
@@ -249,7 +249,7 @@ def test_doctor_counts_low_priority_apart(stages: AzureStages) -> None:
     (line,) = [line for line in stages.display.messages if "compute.max_instances" in line]
     assert line.startswith("fail")
     assert (
-        "4 x STANDARD_NC4AS_T4_V3 need 16 cores of low priority in the region, 8 are available"
+        "4 x STANDARD_NC4AS_T4_V3 need 16 cores; the region's quota for low-priority nodes has 8"
         in line
     )
     # Low-priority nodes do not count towards the family.
@@ -264,7 +264,7 @@ def test_doctor_counts_the_region_beside_the_family(stages: AzureStages) -> None
         stages.run(Stage.doctor)
     failing = [line for line in stages.display.messages if line.startswith("fail")]
     assert [line.split(":")[0] for line in failing] == ["fail  compute.max_instances"]
-    assert "need 16 cores of the region, 12 are available" in failing[0]
+    assert "need 16 cores; the region's quota has 12 cores available" in failing[0]
 
 
 def test_doctor_without_a_role_reports_it_and_checks_no_more(stages: AzureStages) -> None:

@@ -1,7 +1,8 @@
-"""Specs as azure-ai-ml's entities: tables from Azure ML's words to the SDK's classes.
+"""Conversion of specs to entities of azure-ai-ml.
 
-`mnist_exp.azure_form` decides what a request says. These tables only say which class takes which
-part. Nothing here makes a call.
+`mnist_exp.azure_form` builds the form: the content of a request, as plain mappings. The modules of
+this package convert a form to the SDK's classes. A table in each module lists the fields of a form
+and the class for each field. This package sends no requests.
 """
 
 from mnist_exp.workspaces.azure.translation.assets import compute_entity, model_entity

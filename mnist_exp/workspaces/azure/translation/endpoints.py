@@ -1,4 +1,4 @@
-"""Online endpoints and deployments as azure-ai-ml's entities."""
+"""Conversion of online endpoints and deployments to entities of azure-ai-ml."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -21,7 +21,7 @@ from mnist_exp.workspaces.azure.translation.assets import (
     refuse_local_environment,
 )
 
-#: Field of a deployment -> the entity that takes it.
+#: Field of a deployment's form -> function that converts the field to an entity.
 _DEPLOYMENT: dict[str, Callable[[Any], Any]] = {
     "code_configuration": lambda form: CodeConfiguration(**form),
     "environment": environment_entity,
@@ -32,12 +32,15 @@ _DEPLOYMENT: dict[str, Callable[[Any], Any]] = {
 
 
 def endpoint_entity(spec: EndpointSpec, before: OnlineEndpoint | None = None) -> OnlineEndpoint:
-    """Return an endpoint.
+    """Return the entity of an endpoint.
+
+    A request replaces all fields of an endpoint. The entity therefore repeats the current value of
+    each field that the spec does not set. Without this, the endpoint would lose its traffic and
+    would answer no requests.
 
     Args:
-        spec: The wanted endpoint. Fields that it leaves open stay as they are.
-        before: The endpoint as Azure has it. A request replaces all fields of an endpoint, so
-            the entity repeats them; an endpoint that loses its traffic answers nobody.
+        spec: The wanted endpoint.
+        before: The current endpoint on Azure; None if the endpoint does not exist.
     """
     kept = before or ManagedOnlineEndpoint(name=spec.name, auth_mode=AuthMode.key.value)
     form = {
@@ -56,10 +59,10 @@ def endpoint_entity(spec: EndpointSpec, before: OnlineEndpoint | None = None) ->
 
 
 def deployment_entity(spec: DeploymentSpec) -> ManagedOnlineDeployment:
-    """Return a deployment.
+    """Return the entity of a deployment.
 
     Raises:
-        RefusedError: Azure does not have the environment.
+        RefusedError: Azure cannot use the environment.
     """
     if spec.scoring_script is not None:
         refuse_local_environment(spec.environment, "endpoint.deployment.environment")
@@ -67,5 +70,5 @@ def deployment_entity(spec: DeploymentSpec) -> ManagedOnlineDeployment:
 
 
 def traffic_shares(traffic: Mapping[str, int] | None) -> dict[str, int]:
-    """Return the deployments that have traffic; Azure also lists those that have none."""
+    """Return only deployments that have traffic. Azure also lists deployments with 0 percent."""
     return {name: percent for name, percent in (traffic or {}).items() if percent}

@@ -1,4 +1,4 @@
-"""Command jobs and sweeps as azure-ai-ml's entities."""
+"""Conversion of command jobs and sweeps to entities of azure-ai-ml."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -24,28 +24,29 @@ from mnist_exp.workspaces.azure.translation.assets import (
 )
 from mnist_exp.workspaces.azure.translation.sweeps import SWEEP_FIELDS, of_type
 
-#: Modes that Azure ML uses when none is named. The studio shows a named one as chosen by the user.
+#: Default modes of Azure ML. If a request names the default mode, Azure ML studio shows the mode
+#: as a choice of the user. Therefore requests omit a default mode.
 _INPUT_MODE, _OUTPUT_MODE = "ro_mount", "rw_mount"
 
 
 def job_entity(job: CommandJob | SweepJob, locate: Locate) -> CommandEntity | SweepEntity:
-    """Return a job of either kind.
+    """Return the entity of a command job or a sweep.
 
     Args:
-        job: The job.
-        locate: Returns the address or the local folder of a path input.
+        job: The spec of the job.
+        locate: Function that returns the address or the local folder of a path input.
 
     Raises:
-        RefusedError: Azure does not have the compute target or the environment.
+        RefusedError: Azure cannot use the compute target or the environment.
     """
     trial = job.trial if isinstance(job, SweepJob) else job
     refuse_local_environment(trial.environment, "env")
     refuse_local_compute(trial.compute)
     if isinstance(job, SweepJob):
-        # `azure.ai.ml.command(...).sweep()` would lose the experiment's name.
+        # Do not use `azure.ai.ml.command(...).sweep()`: it loses the experiment's name.
         return SweepEntity(**entities(sweep_form(job, locate), {**_FIELDS, **SWEEP_FIELDS}))
     form = command_form(job, locate)
-    # The function `command` takes the fields of these two one by one.
+    # The function `command` has an argument for each field of resources and limits.
     resources, limits = form.pop("resources", {}), form.pop("limits", {})
     return command(**entities(form, _FIELDS), **resources, **limits)
 
@@ -66,11 +67,11 @@ def _outputs(form: Form) -> dict[str, Output]:
 
 
 def _unless_usual(form: Mapping[str, Any], mode: str) -> Form:
-    """Return a form without its mode if that is the default."""
+    """Return a form; omit its mode if the mode is the default."""
     return {name: value for name, value in form.items() if (name, value) != ("mode", mode)}
 
 
-#: Field of a job -> the entity that takes it.
+#: Field of a job's form -> function that converts the field to an entity.
 _FIELDS: dict[str, Callable[[Any], Any]] = {
     "trial": _trial,
     "compute": lambda reference: reference.removeprefix("azureml:"),

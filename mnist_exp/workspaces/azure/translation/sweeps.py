@@ -1,4 +1,4 @@
-"""The parts of a sweep as azure-ai-ml's entities."""
+"""Conversion of the parts of a sweep to entities of azure-ai-ml."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -9,7 +9,13 @@ from azure.ai.ml import sweep as sdk
 def of_type(
     classes: Mapping[str, Callable[..., Any]],
 ) -> Callable[[Mapping[str, Any]], Any]:
-    """Return a function that builds the class that a form's `type` names, from its other fields."""
+    """Return a function that converts a form to an entity.
+
+    The form's `type` selects the class. The other fields are the arguments of the class.
+
+    Args:
+        classes: Value of `type` -> class of the entity.
+    """
 
     def build(form: Mapping[str, Any]) -> Any:
         fields = {name: value for name, value in form.items() if name != "type"}
@@ -29,7 +35,7 @@ def _expression(form: Mapping[str, Any]) -> Any:
 
 
 def _chosen(value: Any) -> Any:
-    """Return one value of a choice; a mapping may hold expressions of its own."""
+    """Return one value of a choice. If the value is a mapping, convert expressions in it too."""
     if not isinstance(value, Mapping):
         return value
     return {
@@ -52,7 +58,7 @@ _distribution = of_type(
     }
 )
 
-#: Field of a sweep -> the entity that takes it.
+#: Field of a sweep's form -> function that converts the field to an entity.
 SWEEP_FIELDS: dict[str, Callable[[Any], Any]] = {
     "sampling_algorithm": of_type(
         {
