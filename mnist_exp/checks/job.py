@@ -25,7 +25,7 @@ def job_faults(config: Experiment) -> Iterator[str]:
     """Yield faults of the job. Its files must exist, and its names must follow Azure ML's rules."""
     job = config.job
     if (job.script is None) == (job.command is None):
-        yield "job.script: must be given if job.command is not given; give exactly one of the two"
+        yield "job.script: give exactly one of job.script and job.command"
     if job.code is None and job.script is not None:
         yield f"job.code: must be the folder that contains job.script ({job.script}), got null"
     elif job.code is not None and not Path(job.code).is_dir():

@@ -15,18 +15,18 @@ RULES: dict[str, Rule] = {
         setting(
             job__distribution__type=DistributionType.tensorflow, job__distribution__worker_count=3
         ),
-        "model.batch_size: must be a multiple of job.distribution.worker_count, 3, for equal "
-        "shares of a step, got 64",
+        "model.batch_size: must be a multiple of job.distribution.worker_count (3), so that "
+        "all workers get equal shares of a batch, got 64",
     ),
     "neither script nor command": (
         "train",
         setting(job__script=None),
-        "job.script: name a Python script or a job.command",
+        "job.script: give exactly one of job.script and job.command",
     ),
     "script and command": (
         "train",
         setting(job__command="true"),
-        "job.script: name a Python script or a job.command",
+        "job.script: give exactly one of job.script and job.command",
     ),
     "script without code": (
         "train",

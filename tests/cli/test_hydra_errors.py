@@ -44,7 +44,8 @@ MESSAGES: dict[str, tuple[list[str], str]] = {
     "another expression": (
         ["sweep.search_space.learning_rate={type: choice, values: [1]}"],
         "sweep.search_space.learning_rate.values: no such key; {...} keeps the existing keys of "
-        "sweep.search_space.learning_rate; to replace all keys, write '~sweep.search_space.learning_rate' "
+        "sweep.search_space.learning_rate; to replace all keys, write "
+        "'~sweep.search_space.learning_rate' "
         "'+sweep.search_space.learning_rate={...}'",
     ),
     "another space": (
@@ -96,7 +97,7 @@ MESSAGES: dict[str, tuple[list[str], str]] = {
     ),
     "added again": (
         ["+model.epochs=3"],
-        "+model.epochs: is set already; write model.epochs=... without the +",
+        "+model.epochs: is already set; write model.epochs=... without the +",
     ),
     "deleted but not there": (["~model.nope"], "~model.nope: no such key to delete"),
     "mapping deleted": (
