@@ -1,8 +1,8 @@
-"""`python -m mnist_exp` and the console script `mnist-exp`."""
+"""Entry point of `python -m mnist_exp` and of the console script `mnist-exp`."""
 
 import signal
 
-# Ctrl-C while libraries are imported ends the process without a traceback: no job runs yet.
+# No job runs while the libraries are imported. Ctrl-C may then end the process without a traceback.
 _handles_interrupts = signal.getsignal(signal.SIGINT) is signal.default_int_handler
 if _handles_interrupts:
     signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -1,4 +1,7 @@
-"""From config to specs: pure functions that a stage calls with a config that has been checked."""
+"""The conversion of a config to specs.
+
+The functions are pure. A stage calls these functions after the config has been checked.
+"""
 
 import shlex
 from collections.abc import Mapping
@@ -21,12 +24,12 @@ from mnist_exp.specs import (
 )
 from mnist_exp.templates import swept
 
-#: Path of an input that stands for the folder of the data group.
+#: An input with this path gets the folder with the digits of the data group.
 DATA_REFERENCE = "{{data}}"
 
 
 def command_job(config: ExperimentConfig, name: str) -> CommandJob:
-    """Return the training job."""
+    """Return the spec of the training job."""
     job = config.job
     inputs = {key: _input(value, config.data) for key, value in job.inputs.items()}
     outputs = {key: OutputSpec(**(value or {})) for key, value in job.outputs.items()}
@@ -49,10 +52,11 @@ def command_job(config: ExperimentConfig, name: str) -> CommandJob:
 
 
 def sweep_job(experiment: Experiment, name: str) -> SweepJob:
-    """Return the sweep over the training job.
+    """Return the spec of the sweep over the training job.
 
-    A search-space key replaces the input of that name. A dotted key (`model.learning_rate`)
-    replaces each input that takes its value from that config key.
+    A key of the search space replaces the input with the same name. A dotted key, e.g.
+    `model.learning_rate`, is a config key. A dotted key replaces each input whose value comes from
+    this config key.
 
     Raises:
         ConfigError: The sweep has faults.
@@ -85,12 +89,12 @@ def sweep_job(experiment: Experiment, name: str) -> SweepJob:
 
 
 def inputs_of(key: str, inputs: Mapping[str, Any], sources: Mapping[str, str]) -> list[str]:
-    """Return the inputs that a search-space key replaces; the key itself if it replaces none.
+    """Return the inputs that a search-space key replaces, or only the key if no input matches.
 
     Args:
         key: A key of the search space.
         inputs: The job's inputs, by name.
-        sources: Input -> the config key whose value the input takes.
+        sources: Input name -> the config key that the value of the input comes from.
     """
     if key in inputs:
         return [key]
@@ -98,7 +102,7 @@ def inputs_of(key: str, inputs: Mapping[str, Any], sources: Mapping[str, str]) -
 
 
 def script_command(script: str, inputs: Mapping[str, Any], outputs: Mapping[str, Any]) -> str:
-    """Return the command that passes each input and output to a script as `--its-name value`."""
+    """Return a command that runs a script with each input and output as `--name value`."""
     parts = [f"python {shlex.quote(script)}"]
     parts += [f"--{key.replace('_', '-')} {{{{inputs.{key}}}}}" for key in inputs]
     parts += [f"--{key.replace('_', '-')} {{{{outputs.{key}}}}}" for key in outputs]
@@ -106,7 +110,7 @@ def script_command(script: str, inputs: Mapping[str, Any], outputs: Mapping[str,
 
 
 def model_spec(config: ExperimentConfig, job: str) -> ModelSpec:
-    """Return the model asset that is registered from a job's files."""
+    """Return the spec of the model asset to register from the files of a job."""
     return ModelSpec(job=job, **vars(config.registration))
 
 
@@ -116,7 +120,14 @@ def endpoint_spec(
     traffic: Mapping[str, int] | None = None,
     mirror_traffic: Mapping[str, int] | None = None,
 ) -> EndpointSpec:
-    """Return the endpoint; without `traffic` its traffic does not change."""
+    """Return the spec of an endpoint.
+
+    Args:
+        config: The experiment's config.
+        name: The name of the endpoint.
+        traffic: Deployment name -> percentage; None does not change the live traffic.
+        mirror_traffic: Deployment name -> percentage; None does not change the mirrored traffic.
+    """
     endpoint = config.endpoint
     return replace(
         endpoint_change(config, name, traffic or {}, mirror_traffic or {}),
@@ -132,20 +143,23 @@ def endpoint_change(
     traffic: Mapping[str, int],
     mirror_traffic: Mapping[str, int],
 ) -> EndpointSpec:
-    """Return a change of the traffic only; every other setting of the endpoint keeps its value."""
+    """Return a spec that changes the traffic, and `ttl` and `port` if the user sets these keys.
+
+    All other settings of the endpoint keep their values.
+    """
     endpoint = config.endpoint
     return EndpointSpec(
         name=name,
         traffic=traffic,
         mirror_traffic=mirror_traffic,
-        # conf/ leaves both null, so they change only if the user names them.
+        # ttl and port are null in conf/. Null does not change the settings of the endpoint.
         ttl=endpoint.ttl,
         port=endpoint.port,
     )
 
 
 def deployment_spec(config: ExperimentConfig, endpoint: str, model: str) -> DeploymentSpec:
-    """Return the deployment of `model` (`name:version`) behind `endpoint`."""
+    """Return the spec of a deployment of `model` (`name:version`) behind `endpoint`."""
     return DeploymentSpec(endpoint=endpoint, model=model, **vars(config.endpoint.deployment))
 
 

@@ -1,24 +1,24 @@
-"""The errors that a user can cause or meet.
+"""The errors that a user can cause or see.
 
-    MnistExpError         the root: its text is what the user reads
+    MnistExpError         the base class; the text of an error is the message to the user
     ├── ConfigError       the config breaks rules; holds every fault
     ├── DataError         missing, damaged or unreachable data
     ├── OutputsError      the outputs folder cannot be written
-    ├── JobError          a job failed or cannot run; holds the end of its log
-    ├── NotFoundError     no record, model, endpoint or deployment of that name
+    ├── JobError          a job failed or cannot run; holds the last lines of the job's log
+    ├── NotFoundError     a record, model, endpoint or deployment does not exist
     ├── EndpointError     an endpoint answered with an error, or did not answer
-    ├── RefusedError      the workspace refuses the request
+    ├── RefusedError      the workspace does not allow the request
     └── ServiceError      Azure failed, or cannot be reached
 
-There is a class of its own where some code catches it. A message is one line: where (a config key
-or a path), the rule, the value, the remedy.
+An error has its own class only if some code catches that class. A message is one line. The line
+contains the config key or the path, the rule, the value, and what to do.
 """
 
 from collections.abc import Sequence
 
 
 class MnistExpError(Exception):
-    """The root: `except MnistExpError` catches all errors of this package."""
+    """The base class of all errors of this package."""
 
     @property
     def lines(self) -> tuple[str, ...]:
@@ -48,7 +48,10 @@ class DataError(MnistExpError):
 
 
 class OutputsError(MnistExpError):
-    """An outputs folder that cannot be written: permissions, a full disk, a file in the way."""
+    """An outputs folder that cannot be written.
+
+    Causes are missing permissions, a full disk, or a file at the path of the folder.
+    """
 
 
 class JobError(MnistExpError):
@@ -81,4 +84,7 @@ class RefusedError(MnistExpError):
 
 
 class ServiceError(MnistExpError):
-    """A failure of Azure: it failed, rejected a request as invalid, or cannot be reached."""
+    """A failure of Azure.
+
+    Azure reports an internal error, rejects a request as invalid, or cannot be reached.
+    """

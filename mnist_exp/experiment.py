@@ -1,4 +1,4 @@
-"""The experiment: the composed config, and what follows from it."""
+"""The experiment: the composed config, and values that are computed from the config."""
 
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -10,24 +10,25 @@ from mnist_exp.sweeps import SweepPlan, parse_sweep
 
 @dataclass
 class Experiment(ExperimentConfig):
-    """A composed config with what only its composition knows.
+    """A composed config, with the config keys that the job's inputs refer to.
 
     Attributes:
-        sources: Job input -> the config key whose value the input takes, e.g. `epochs` ->
-            `model.epochs`. A search space may name either of the two.
+        sources: Job input -> the config key that the value of the input comes from, e.g.
+            `epochs` -> `model.epochs`. A search space may use the name of the input or the
+            config key.
     """
 
     sources: dict[str, str] = field(default_factory=dict)
 
     @cached_property
     def parsed_sweep(self) -> tuple[SweepPlan | None, list[str]]:
-        """The sweep, parsed once: the plan, None if there are faults, and a line for each fault."""
+        """The plan of the sweep, or None if the sweep has faults, and one line for each fault."""
         return parse_sweep(self.sweep)
 
     def content(self) -> dict[str, Any]:
-        """Return the config as plain values, as `config.json` in a run folder has it.
+        """Return the config as plain values, in the format of `config.json` in a run folder.
 
-        `job.sources` is the place where the file has always had the sources.
+        The format has the sources at `job.sources`, because existing files have the sources there.
         """
         content = asdict(self)
         content["job"]["sources"] = content.pop("sources")

@@ -1,4 +1,4 @@
-"""Imports without an optional package that takes long to load."""
+"""A context manager that prevents imports of optional packages that take long to load."""
 
 import sys
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def absent(*names: str) -> Iterator[None]:
-    """Make packages look not installed while the block runs, unless they are imported already.
+    """Prevent imports of packages while the block runs. Packages already imported stay available.
 
     None in sys.modules makes an import raise ModuleNotFoundError:
     https://docs.python.org/3/reference/import.html#the-module-cache

@@ -1,6 +1,6 @@
 """Late imports of slow libraries that only some commands need.
 
-`mnist-exp --help` and `--cfg job` import none of azure, mlflow, numpy and matplotlib.
+`mnist-exp --help` and `mnist-exp --cfg job` do not import azure, mlflow, numpy or matplotlib.
 """
 
 import sys
@@ -12,12 +12,12 @@ from mnist_exp.config import ExperimentConfig, WorkspaceType
 from mnist_exp.errors import RefusedError
 from mnist_exp.workspaces.base import Workspace
 
-# Importing inside functions is what this module is for.
+# The functions of this module contain imports on purpose.
 # ruff: noqa: PLC0415
 
 
 def open_workspace(config: ExperimentConfig, outputs: Path) -> Workspace:
-    """Return the config's workspace; nothing is written yet.
+    """Return the workspace that the config names. This function writes no files.
 
     Raises:
         RefusedError: Azure's packages are not installed.
@@ -29,7 +29,7 @@ def open_workspace(config: ExperimentConfig, outputs: Path) -> Workspace:
         except ModuleNotFoundError as error:
             raise RefusedError(
                 f"workspace: azure needs the package {error.name}, which is not installed; "
-                'pip install "mnist-exp[azure]"'
+                'run pip install "mnist-exp[azure]"'
             ) from error
         return open_azure_workspace(config.workspace, outputs)
     _hide_plugin()
@@ -38,12 +38,12 @@ def open_workspace(config: ExperimentConfig, outputs: Path) -> Workspace:
     return LocalWorkspace(outputs)
 
 
-#: MLflow's plugin for Azure. MLflow imports it and the package azure wherever it is installed.
+#: MLflow's plugin for Azure. If the plugin is installed, MLflow imports the plugin and Azure's SDK.
 _PLUGIN = "azureml.mlflow"
 
 
 def _hide_plugin() -> None:
-    """Keep MLflow from importing its plugin for Azure, which a local store never needs."""
+    """Prevent MLflow from importing its plugin for Azure. A local store never needs the plugin."""
     # None in sys.modules makes an import raise ModuleNotFoundError:
     # https://docs.python.org/3/reference/import.html#the-module-cache
     sys.modules.setdefault(_PLUGIN, None)  # type: ignore[arg-type]
@@ -51,7 +51,7 @@ def _hide_plugin() -> None:
 
 
 def _show_plugin() -> None:
-    """Undo `_hide_plugin`: an earlier variant of the command may have used the local workspace."""
+    """Undo `_hide_plugin`, which an earlier variant of a multirun may have called."""
     if sys.modules.get(_PLUGIN, sys) is None:
         del sys.modules[_PLUGIN]
 

@@ -1,4 +1,7 @@
-"""Metrics as scripts log them: one type from the store's reader to the tuner and the display."""
+"""The metrics that scripts log.
+
+The reader of the store, the tuner and the display use the same type.
+"""
 
 import math
 import sys
@@ -12,9 +15,10 @@ class MetricPoint:
 
     Attributes:
         name: The metric's name.
-        step: The step that the script gave; MLflow fills in 0 where it gave none.
+        step: The step that the script logged. If the script logged no step, MLflow stores 0.
         trial: The index of the trial that logged the value; 0 for a job outside a sweep.
-        row: The row in the local store, counted over all runs; 0 where there is no such row.
+        row: The number of the row in the local store, counted over all runs; 0 for a value that
+            is not in a local store.
     """
 
     name: str
@@ -27,12 +31,15 @@ class MetricPoint:
 def from_store(value: float) -> float:
     """Return the value that a script logged, given the number that MLflow stored.
 
-    SQL has no infinity: MLflow stores the largest float instead.
+    SQL cannot represent infinity. MLflow stores the largest float instead of infinity.
     """
     return math.copysign(math.inf, value) if abs(value) >= sys.float_info.max else value
 
 
 def have_steps(points: Sequence[MetricPoint]) -> bool:
-    """Whether each point has a step of its own; a single 0 is what MLflow fills in."""
+    """Return whether all points have different steps.
+
+    A single point with step 0 returns False, because MLflow also stores 0 for a missing step.
+    """
     steps = {point.step for point in points}
     return len(steps) == len(points) and steps != {0}

@@ -1,4 +1,4 @@
-"""Azure's rules for names, and new names for jobs and endpoints.
+"""Azure's rules for names, and functions that create names for jobs and endpoints.
 
 https://learn.microsoft.com/azure/machine-learning/how-to-manage-quotas
 """
@@ -9,10 +9,11 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cache, partial
 
-#: Name of an endpoint or a deployment.
+#: Allowed name of an endpoint or a deployment.
 _ENDPOINT_NAME = re.compile(r"[a-zA-Z]([-a-zA-Z0-9]*[a-zA-Z0-9])?")
 _COMPUTE_NAME = re.compile(r"[a-zA-Z][-a-zA-Z0-9]*")
-#: Maximum length of an MLflow parameter's name; inputs and swept keys become parameters.
+#: Maximum length of the name of an MLflow parameter. Each input and each swept key becomes a
+#: parameter.
 MOST_LETTERS = 250
 _INPUT_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*(\.[a-zA-Z_][a-zA-Z0-9_]*)*")
 
@@ -44,13 +45,14 @@ def input_name_fault(name: str) -> str | None:
 
 
 def new_job_name(stage: str) -> str:
-    """Return a unique name for a job; names sort by time."""
+    """Return a unique name for a job. The alphabetical order of names is their order in time."""
     return f"{stage}_{datetime.now(UTC):%Y%m%d_%H%M%S}_{secrets.token_hex(3)}"
 
 
 def suffix_drawn_once() -> Callable[[], str]:
-    """Return a function that draws 8 hex digits at its first call and repeats them afterwards.
+    """Return a function that returns the same 8 random hex digits at each call.
 
-    One command names its new endpoint several times: in its checks and when it creates it.
+    A command uses the name of a new endpoint several times: to check the name, and to create the
+    endpoint.
     """
     return cache(partial(secrets.token_hex, 4))

@@ -1,8 +1,8 @@
-"""Orphan processes: descendants whose own parent has ended.
+"""Orphan processes: descendants of this process whose parent has ended.
 
-A process can leave its process group, its session and its parent, and it can clear its environment.
-It cannot leave its nearest ancestor that is a subreaper: when its parent ends, that ancestor
-becomes its parent.
+A process can leave its process group, its session and its parent, and can clear its environment.
+A process cannot leave its nearest ancestor that is a subreaper. When the parent of a process ends,
+the kernel makes this subreaper the new parent.
 https://man7.org/linux/man-pages/man2/PR_SET_CHILD_SUBREAPER.2const.html
 
 This module imports only parts of the standard library that load fast, because every job waits for
@@ -20,38 +20,44 @@ from pathlib import Path
 _PR_SET_CHILD_SUBREAPER = 36
 #: Seconds between two searches for children.
 LOOK_S = 0.01
-#: Seconds after which nobody waits for killed children: the kernel cannot end them.
+#: Maximum seconds to wait for killed children. The kernel cannot end a child that exists longer.
 STUCK_S = 5.0
 
-#: Ids of the subreapers among this process and those that it was forked from.
+#: Ids of the processes that called `adopt_orphans`. A forked process inherits the ids of its
+#: ancestors, but is not a subreaper until it adds its own id.
 _adopting: set[int] = set()
 
 
 def adopt_orphans() -> None:
-    """Make this process the parent of every descendant whose own parent ends."""
+    """Make this process a subreaper: the new parent of each descendant whose parent ends."""
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
     _adopting.add(os.getpid())
 
 
 def end_children(may_stay: Callable[[int], bool] = lambda _: False) -> None:
-    """Kill all descendants, and return when they are gone; see `kill_children`."""
+    """Kill all descendants, and wait at most `STUCK_S` until they have ended.
+
+    Args:
+        may_stay: As for `kill_children`.
+    """
     deadline = time.monotonic() + STUCK_S
     while kill_children(may_stay) and time.monotonic() < deadline:
         time.sleep(LOOK_S)
 
 
 def kill_children(may_stay: Callable[[int], bool]) -> bool:
-    """Kill this process's present children, and return whether there were any.
+    """Kill the current children of this process, and return whether there were any.
 
     The children of a killed child become children of this process, so the next call kills them.
-    Does nothing in a process that does not adopt orphans.
+    If this process does not adopt orphans, the function does nothing.
 
     Args:
-        may_stay: Returns whether a child, given by its process id, is spared with its descendants.
+        may_stay: Function that takes the process id of a child. If the function returns True, the
+            child and its descendants are not killed.
     """
     orphans = [child for child in _children() if not may_stay(child)]
     for child in orphans:
-        # The id is safe to use: the kernel gives a child's id to no other process before waitpid.
+        # The id still belongs to the child: the kernel does not reuse an id before waitpid.
         with suppress(OSError):
             os.kill(child, signal.SIGKILL)
             os.waitpid(child, os.WNOHANG)
@@ -62,7 +68,7 @@ def reap_children(but: Collection[int]) -> None:
     """Reap adopted children that have ended.
 
     Args:
-        but: Children that other code waits for; they are not reaped here.
+        but: Process ids of children that are not reaped, because other code waits for them.
     """
     for child in _children().difference(but):
         with suppress(OSError):
@@ -72,7 +78,7 @@ def reap_children(but: Collection[int]) -> None:
 def _children() -> set[int]:
     if os.getpid() not in _adopting:
         return set()
-    # One reading may miss a child while another child ends, so read twice:
+    # Read the list twice. A single reading may miss a child if another child ends meanwhile:
     # https://man7.org/linux/man-pages/man5/proc_pid_task.5.html
     return _listed_children() | _listed_children()
 

@@ -1,9 +1,10 @@
 """Run records: each stage writes a `run.json` for later stages and for people.
 
-A record is written when its stage starts (status Running) and again when the stage ends, each time
-under a temporary name that is then renamed. `index.jsonl` in the outputs folder has a line for
-each record, appended when the stage starts. The line says where the record is; its status is
-always read from the record itself. docs/run-record.md describes the schema.
+A stage writes its record when the stage starts (status Running) and again when the stage ends. A
+record is first written to a temporary file, which is then renamed. `index.jsonl` in the outputs
+folder has one line for each record. A stage appends this line when the stage starts. The line
+contains the name, the stage and the folder of the record. The status is read only from the
+record. docs/run-record.md describes the schema.
 """
 
 import json
@@ -18,7 +19,8 @@ from mnist_exp.config import Stage
 from mnist_exp.errors import NotFoundError
 from mnist_exp.status import JobStatus
 
-#: Schema version, raised when a field changes its meaning or is removed, not when one is added.
+#: Version of the schema. Raise the version if a field changes its meaning or is removed. Do not
+#: raise the version if a field is added.
 SCHEMA_VERSION = 1
 
 RECORD_NAME = "run.json"
@@ -27,21 +29,23 @@ _INDEX_NAME = "index.jsonl"
 
 @dataclass(frozen=True)
 class Record:
-    """What one stage did. Times are ISO 8601 in UTC, durations are in seconds.
+    """The record of one stage. Times are ISO 8601 in UTC, durations are in seconds.
 
     Attributes:
-        name: The name of the job, model or endpoint: the value that `run=` takes.
-        metrics: Metric name -> last value; of a sweep: of its best trial.
-        trials: Of a sweep: name, status, parameters, best, last, why, log.
-        best: Of a sweep: the name, value and parameters of the best trial.
-        insights: Of a sweep: why the best trial won, what early termination saved, and which
-            parameters mattered. Of a training run: its speed, and the epoch that it resumed from.
-        model: Of register and deploy: name, version, path.
-        endpoint: Of deploy and invoke: name, scoring_uri, deployments.
-        paths: Files and folders to open: folder, log, figures.
-        fingerprint: A hash of everything that decides what the stage produces.
-        why: Why the stage failed or was canceled, in one line.
-        log_tail: Of a failed job: the last lines of its log.
+        name: The name of the job, model or endpoint. The key `run=` accepts this name.
+        metrics: Metric name -> last value. For a sweep: the last values of the best trial.
+        trials: For a sweep: one mapping for each trial, with the keys name, status, parameters,
+            best, last, why and log.
+        best: For a sweep: the name, value and parameters of the best trial.
+        insights: For a sweep: why the best trial won, how much work early termination saved,
+            and which parameters mattered. For a training run: the speed, and the epoch from which
+            the run resumed.
+        model: For register and deploy: a mapping with the keys name, version and path.
+        endpoint: For deploy and invoke: a mapping with the keys name, scoring_uri and deployments.
+        paths: Kind of file or folder (folder, log, figures) -> path.
+        fingerprint: A hash of all inputs that influence the result of the stage.
+        why: The reason why the stage failed or was canceled, in one line.
+        log_tail: For a failed job: the last lines of the job's log.
     """
 
     stage: Stage
@@ -70,11 +74,11 @@ class Record:
     warnings: Sequence[str] = ()
 
     def with_changes(self, **changes: Any) -> "Record":
-        """Return a copy with other values of some fields."""
+        """Return a copy in which the given fields have new values."""
         return replace(self, **changes)
 
     def save(self, folder: Path) -> Path:
-        """Write `run.json` into `folder`, completely or not at all, and return its path."""
+        """Write `run.json` into `folder` atomically, and return the path of the file."""
         path = folder / RECORD_NAME
         write_json(path, asdict(self))
         return path
@@ -83,7 +87,7 @@ class Record:
 def write_json(path: Path, value: object, mode: int = 0o644) -> None:
     """Write `value` as JSON under a temporary name beside `path`, then rename it.
 
-    Floats that are infinite or not a number become null: JSON has no value for them.
+    Infinity and NaN become null, because JSON cannot represent these values.
     """
     text = json.dumps(_finite(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -104,7 +108,7 @@ def load_record(path: Path) -> Record:
     """Read a `run.json`.
 
     Raises:
-        NotFoundError: There is no such file, it is damaged, or a newer version wrote it.
+        NotFoundError: The file does not exist, is damaged, or was written by a newer version.
     """
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
@@ -112,7 +116,7 @@ def load_record(path: Path) -> Record:
         if version > SCHEMA_VERSION:
             raise NotFoundError(
                 f"{path}: schema_version must be at most {SCHEMA_VERSION}, got {version}; "
-                "read it with the newer mnist-exp that wrote it"
+                "use the newer version of mnist-exp that wrote the file"
             )
         known = {name: raw[name] for name in Record.__dataclass_fields__ if name in raw}
         known["stage"] = Stage(known["stage"])
@@ -134,16 +138,16 @@ class RecordIndex:
         self._path = outputs / _INDEX_NAME
 
     def add(self, record: Record, folder: Path) -> None:
-        """Append a line that says where the record is."""
+        """Append a line with the name, the stage and the folder of a record."""
         entry = {"name": record.name, "stage": record.stage.value, "folder": str(folder.resolve())}
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        # A killed command may have written half a line, which this line must not continue.
+        # A killed command may have written an incomplete line. Start the new entry on a new line.
         start = "\n" if self._ends_within_a_line() else ""
         with self._path.open("a", encoding="utf-8") as file:
             file.write(f"{start}{json.dumps(entry)}\n")
 
     def newest_first(self, *stages: Stage) -> Iterator[tuple[Record, Path]]:
-        """Yield each readable record of these stages, and its run folder, the newest first."""
+        """Yield the readable records of the given stages, newest first, with their run folders."""
         wanted = {stage.value for stage in stages}
         for entry in reversed(self._entries()):
             if entry.get("stage") in wanted:
@@ -171,7 +175,7 @@ class RecordIndex:
 
 
 def _parsed(line: str) -> dict[str, str]:
-    # A killed command may have written half a line. Its record does not exist.
+    # A killed command may have written an incomplete line. No record exists for such a line.
     try:
         entry = json.loads(line)
     except ValueError:

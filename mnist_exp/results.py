@@ -1,4 +1,4 @@
-"""Results: what a workspace returns about computes, jobs, models and endpoints."""
+"""Results: the types that a workspace returns for computes, jobs, models and endpoints."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from mnist_exp.metrics import MetricPoint
 from mnist_exp.specs import Literal
 from mnist_exp.status import JobStatus
 
-#: The percentile of the response times that is compared.
+#: The percentile of the response times that a rollout compares.
 _PERCENTILE = 95
 
 
@@ -20,11 +20,14 @@ class TrialResult:
         parameters: The values that were drawn from the search space.
         best: The best value of the primary metric so far; None if the trial never logged it.
         last: The latest value of the primary metric.
-        events: How often the trial logged the primary metric: Azure ML's intervals.
-        why: Why the trial failed, was canceled or was cut; empty if it completed.
+        events: Number of times that the trial logged the primary metric. Azure ML calls these
+            log events intervals.
+        why: The reason why the trial failed, was canceled or was cut; empty if the trial
+            completed.
         metrics: Metric name -> every log event, in order of arrival.
-        cut: The interval at which early termination cut the trial; None if it did not.
-        log: The path of its console log, if the log is a file on this machine.
+        cut: Number of the interval at which early termination cut the trial; None if the trial
+            was not cut.
+        log: The path of the trial's console log; None if the log is not a file on this machine.
     """
 
     name: str
@@ -45,14 +48,16 @@ class JobResult:
     """A job or sweep, running or ended.
 
     Attributes:
-        metrics: Metric name -> every log event, in order of arrival. Of a sweep: its best trial's.
-        why: Why the job failed or was canceled.
-        folder: Where its files are kept (`outputs/`, `logs/`, `user_logs/`): a path or a URI.
-        log: The path of its console log, if it has one.
+        metrics: Metric name -> every log event, in order of arrival. For a sweep: the metrics of
+            the best trial.
+        why: The reason why the job failed or was canceled.
+        folder: The path or URI of the folder with the job's files (`outputs/`, `logs/`,
+            `user_logs/`).
+        log: The path of the job's console log; None if the job has no such file.
         log_tail: The last lines of the log.
-        trials: Of a sweep: the trials by index.
-        best: Of a sweep: the name of the best trial; None if no trial logged the primary metric.
-        warnings: What the user should know although the job ended.
+        trials: For a sweep: the trials, in the order of their indices.
+        best: For a sweep: the name of the best trial; None if no trial logged the primary metric.
+        warnings: Warnings to print after the job has ended.
     """
 
     name: str
@@ -80,7 +85,7 @@ class JobResult:
 
 @dataclass(frozen=True)
 class Compute:
-    """A compute target as the workspace has it."""
+    """A compute target in the workspace."""
 
     name: str
     type: str
@@ -94,8 +99,8 @@ class RegisteredModel:
     """A version of a registered model.
 
     Attributes:
-        path: Where its files are.
-        job: The job that produced its files.
+        path: The path or URI of the model's files.
+        job: The name of the job that produced the files.
         type: Azure ML's type: custom_model, mlflow_model or triton_model.
     """
 
@@ -108,12 +113,12 @@ class RegisteredModel:
 
 @dataclass(frozen=True)
 class Deployment:
-    """A deployment as the workspace has it.
+    """A deployment in the workspace.
 
     Attributes:
         provisioning_state: Azure ML's state: Creating, Updating, Succeeded, Failed or Deleting.
-        log: The path of its console log; None if this machine cannot read it.
-        why: Why the deployment is Failed, and what to do.
+        log: The path of the deployment's console log; None if this machine cannot read the log.
+        why: The reason why the deployment is Failed, and what to do.
     """
 
     name: str
@@ -126,13 +131,15 @@ class Deployment:
 
 @dataclass(frozen=True)
 class DeploymentStatistics:
-    """What a deployment has answered, since its endpoint started or in a period of time.
+    """The numbers and times of a deployment's answers.
+
+    The numbers count from the start of the endpoint, or within a period of time (see `since`).
 
     Attributes:
-        times_ms: Upper bound in milliseconds -> number of successful requests that took at most
-            that long, and longer than the next smaller bound.
-        processes: The process ids of its workers, where they are known.
-        restarts: How often a worker was replaced.
+        times_ms: Upper bound in milliseconds -> number of successful requests whose response time
+            is between the next smaller bound and this bound.
+        processes: The process ids of the deployment's workers; empty if they are unknown.
+        restarts: Number of times that a worker was replaced.
     """
 
     requests: int = 0
@@ -151,9 +158,9 @@ class DeploymentStatistics:
 
     @property
     def p95_ms(self) -> float:
-        """The time in milliseconds within which 95 % of the successful requests were answered.
+        """The 95th percentile of the response times of successful requests, in milliseconds.
 
-        0 without successful requests.
+        The value is 0 if no request was successful.
         """
         slower = sum(self.times_ms.values()) * _PERCENTILE / 100
         for bound in sorted(self.times_ms):
@@ -163,9 +170,13 @@ class DeploymentStatistics:
         return 0.0
 
     def since(self, start: "DeploymentStatistics") -> "DeploymentStatistics":
-        """Return the requests, failures and times since earlier statistics."""
+        """Return the requests, failures and times that were added after earlier statistics.
+
+        Args:
+            start: The earlier statistics of the same deployment.
+        """
         if self.requests < start.requests:
-            # The process that counts was restarted in between, and counted from 0.
+            # The process that counts requests was restarted after `start`, and began again at 0.
             start = DeploymentStatistics()
         times = {
             bound: count - start.times_ms.get(bound, 0)
@@ -178,15 +189,17 @@ class DeploymentStatistics:
 
 @dataclass(frozen=True)
 class Endpoint:
-    """An endpoint as the workspace has it.
+    """An endpoint in the workspace.
 
     Attributes:
         traffic: Deployment name -> percentage of the live traffic.
-        keys: The path of the file with its keys, which only its owner can read; None if there is
-            no such file.
-        mirror_traffic: Deployment name -> percentage of the requests that are copied to it.
-        why: Why the endpoint is Failed, and what to do.
-        expires: When the endpoint deletes itself, in seconds of Unix time; None: never.
+        keys: The path of the file with the endpoint's keys; None if there is no such file. Only
+            the owner of the file can read the keys.
+        mirror_traffic: Deployment name -> percentage of the requests that are copied to the
+            deployment.
+        why: The reason why the endpoint is Failed, and what to do.
+        expires: The Unix time in seconds at which the endpoint deletes itself; None if the
+            endpoint does not delete itself.
     """
 
     name: str
@@ -211,11 +224,11 @@ class Level(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that the doctor looked at.
+    """The result of one check of the doctor.
 
     Attributes:
-        what: A config key, or a word for the thing.
-        text: What was found, and what to do.
+        what: The subject of the check: a config key, or a name such as a package.
+        text: The result of the check, and what to do.
     """
 
     level: Level
@@ -224,5 +237,5 @@ class Finding:
 
 
 def counted(number: int, word: str) -> str:
-    """Return a number with its word: `1 request`, `2 requests`."""
+    """Return a number with a noun in singular or plural: `1 request`, `2 requests`."""
     return f"{number} {word}" if number == 1 else f"{number} {word}s"

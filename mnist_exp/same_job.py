@@ -1,7 +1,8 @@
-"""Whether a command that resumes a job asks for the job that was submitted under that name.
+"""The check that a command that resumes a job has the same settings as the submitted job.
 
-The command line compares its overrides with the config that was kept; the local workspace compares
-a spec with what it kept of the job. Both ask here, and both refuse with the same message.
+The command line compares its overrides with the saved config. The local workspace compares the new
+spec with the saved spec. The command line and the workspace both use this module, so that both
+print the same message.
 """
 
 import json
@@ -11,18 +12,18 @@ from typing import Any
 
 from mnist_exp.errors import RefusedError
 
-#: What a user does who wants another job.
-START_ANOTHER = "leave run= and resume= out to start another"
+#: Remedy in a message: how to start another job.
+START_ANOTHER = "remove run= and resume= to start another job"
 
 
 @dataclass(frozen=True)
 class Difference:
-    """One value that is not what it was when the job was submitted.
+    """One value that differs from the value of the submitted job.
 
     Attributes:
-        path: The names that lead to the value, outermost first.
-        kept: The value of the submitted job; None if it has no such key.
-        given: The value that the command asks for; None if it has no such key.
+        path: The parts of the value's dotted key.
+        kept: The value of the submitted job; None if the submitted job has no such key.
+        given: The value that the command sets; None if the command has no such key.
     """
 
     path: tuple[str, ...]
@@ -35,18 +36,24 @@ class Difference:
         return ".".join(self.path)
 
     def message(self, job: str, remedy: str = START_ANOTHER) -> str:
-        """Return the rule, both values and the remedy.
+        """Return a message with the key, both values and the remedy.
 
         Args:
-            job: The kind and the name of the job.
-            remedy: What to do.
+            job: The stage and the name of the job, e.g. `sweep NAME`.
+            remedy: What the user can do.
         """
         kept, given = (json.dumps(value, default=str) for value in (self.kept, self.given))
-        return f"{self.key}: must stay {kept}, as {job} was submitted, got {given}; {remedy}"
+        return (
+            f"{self.key}: must stay {kept}, the value with which {job} was submitted, "
+            f"got {given}; {remedy}"
+        )
 
 
 def differences(kept: Any, given: Any, path: tuple[str, ...] = ()) -> Iterator[Difference]:
-    """Yield each difference between two mappings, as deep as both are mappings."""
+    """Yield each difference between two mappings.
+
+    Two nested mappings are compared key by key. All other values are compared as a whole.
+    """
     if not (isinstance(kept, Mapping) and isinstance(given, Mapping)):
         if kept != given:
             yield Difference(path, kept, given)
@@ -56,7 +63,7 @@ def differences(kept: Any, given: Any, path: tuple[str, ...] = ()) -> Iterator[D
 
 
 def require_same_job(job: str, kept: Mapping[str, Any], given: Mapping[str, Any]) -> None:
-    """Check that nothing differs.
+    """Check that a command does not change the values of a submitted job.
 
     Raises:
         RefusedError: The job was submitted with other values.

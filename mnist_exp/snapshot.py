@@ -1,8 +1,10 @@
-"""The code snapshot: which files of a code folder travel to a job, and their hash.
+"""The code snapshot: the files of a code folder that are copied to a job, and their hash.
 
-The rules are Azure ML's: an `.amlignore` in the code folder replaces its `.gitignore`, ignore files
-of other folders are not read, and symbolic links are followed. Two rules are ours: a link to one of
-its parent folders is left out, and so is the outputs folder, which may be in the code folder.
+Three rules are Azure ML's. An `.amlignore` in the code folder replaces the `.gitignore` of the code
+folder. Ignore files of other folders are not read. Symbolic links are followed.
+
+Two rules are ours. A link to a parent folder of the link is not followed. The outputs folder may be
+inside the code folder, and its files are not part of the snapshot.
 https://learn.microsoft.com/azure/machine-learning/how-to-train-model
 """
 
@@ -19,25 +21,26 @@ _IGNORE_FILES = (".amlignore", ".gitignore")
 
 
 def snapshot_files(source: Path, leave_out: Path | None = None) -> list[Path]:
-    """Return the files that travel, relative to `source`, in a stable order.
+    """Return the files of the snapshot, relative to `source`, in a stable order.
 
     Args:
         source: The code folder.
-        leave_out: A folder whose files do not travel, wherever it is: the outputs folder.
+        leave_out: A folder whose files are not part of the snapshot, usually the outputs folder.
 
     Raises:
         JobError: `source` is not a folder.
     """
     if not source.is_dir():
-        raise JobError(f"job.code: must be a folder, got {source}; name one that exists")
+        raise JobError(f"job.code: must be a folder, got {source}; name a folder that exists")
     skipped = frozenset() if leave_out is None else frozenset({leave_out.resolve()})
     return sorted(
-        path.relative_to(source) for path in _walk(source, source, _ignore_rules(source), skipped)
+        path.relative_to(source)
+        for path in _files_below(source, source, _ignore_rules(source), skipped)
     )
 
 
 def snapshot_hash(source: Path, leave_out: Path | None = None) -> str:
-    """Return a SHA-256 of names and contents: the same code has the same hash."""
+    """Return a SHA-256 hash of the names and the contents of all files of the snapshot."""
     digest = hashlib.sha256()
     for path in snapshot_files(source, leave_out):
         content = hashlib.sha256((source / path).read_bytes()).hexdigest()
@@ -46,7 +49,7 @@ def snapshot_hash(source: Path, leave_out: Path | None = None) -> str:
 
 
 def copy_snapshot(source: Path, target: Path, leave_out: Path | None = None) -> None:
-    """Copy the files that travel into `target`, and create `target` if it does not exist.
+    """Copy the files of the snapshot into `target`. Create `target` if it does not exist.
 
     Raises:
         JobError: `source` is not a folder.
@@ -67,17 +70,17 @@ def _ignore_rules(source: Path) -> GitIgnoreSpec:
     return GitIgnoreSpec.from_lines([])
 
 
-def _walk(
+def _files_below(
     source: Path, folder: Path, ignored: GitIgnoreSpec, skipped: frozenset[Path]
 ) -> Iterator[Path]:
     """Yield every file below `folder` that is not ignored.
 
     Args:
         source: The code folder, to which the ignore rules are relative.
-        folder: The folder to walk.
+        folder: The folder to search.
         ignored: The ignore rules.
-        skipped: Folders, with links resolved, that are not entered. The parent folders are among
-            them, so that loops end.
+        skipped: The real paths of folders that are not searched. These include the parents of
+            `folder`, so that a loop of links ends.
     """
     real = folder.resolve()
     if real in skipped:
@@ -86,12 +89,15 @@ def _walk(
         name = path.relative_to(source).as_posix()
         if path.is_dir():
             if not _is_ignored_whole(f"{name}/", ignored):
-                yield from _walk(source, path, ignored, skipped | {real})
+                yield from _files_below(source, path, ignored, skipped | {real})
         elif path.is_file() and not ignored.match_file(name):
             yield path
 
 
 def _is_ignored_whole(name: str, ignored: GitIgnoreSpec) -> bool:
-    """Whether nothing below a folder can travel; avoids a walk through `.venv` and the like."""
+    """Return whether all files below a folder are ignored, so that the search can skip the folder.
+
+    The search skips large folders such as `.venv`.
+    """
     negated = any(pattern.include is False for pattern in ignored.patterns)
     return not negated and ignored.match_file(name)

@@ -1,12 +1,13 @@
-"""What to do, as values: the only thing that a workspace sees.
+"""Specs: values that describe what a workspace must do.
 
-`mnist_exp.build` builds specs from the config, and a `Workspace` acts on them.
-Field names are Azure ML's. Commands keep our spelling (`{{inputs.x}}`) until a workspace fills them
-in (local) or translates them to `${{inputs.x}}` (azure).
+`mnist_exp.build` builds specs from the config. A `Workspace` gets the specs, but not the config.
+The names of the fields are Azure ML's. A command in a spec contains references such as
+`{{inputs.x}}`. The local workspace replaces a reference by its value. The azure workspace
+translates a reference to `${{inputs.x}}`.
 
-Where a spec and a config group have the same content, the spec holds the group itself: compute,
-environment, data, distribution, request settings, probes. A new field of such a group needs no
-second definition.
+If a spec and a config group have the same content, the spec holds the config group itself. This
+applies to compute, environment, data, distribution, request settings and probes. A new field of
+such a group is therefore defined only once.
 """
 
 from collections.abc import Mapping
@@ -37,7 +38,8 @@ class PathInput:
     """A job input that is a file or a folder.
 
     Attributes:
-        path: A local path, a URI, or the data group, which stands for the folder of its digits.
+        path: A local path, a URI, or the data group. The data group means the folder with the
+            digits of the group.
     """
 
     path: Path | str | DataConfig
@@ -58,10 +60,12 @@ class CommandJob:
     """One run of a command: Azure ML's command job.
 
     Attributes:
-        name: Unique in the workspace; created before the job is submitted.
-        command: With `{{inputs.x}}`, `{{outputs.x}}` and `[[optional {{inputs.y}}]]`.
-        quoted: Whether the local workspace shell-quotes each inserted value. True for a command
-            that we derived from a script. Azure ML itself never quotes.
+        name: The name of the job, unique in the workspace. It is chosen before the job is
+            submitted.
+        command: A template that may contain the references `{{inputs.x}}` and `{{outputs.x}}` and
+            the optional part `[[--y {{inputs.y}}]]`.
+        quoted: Whether the local workspace quotes each inserted value for the shell. The value is
+            True for a command that `mnist_exp.build` created from a script. Azure ML never quotes.
         timeout: Maximum duration in seconds.
         distribution: None for a job of one process.
     """
@@ -94,7 +98,7 @@ class SweepJob:
     Attributes:
         trial: The job of each trial. Its command refers to swept inputs as `{{search_space.x}}`.
         fail_fast: Whether the first failed trial ends the sweep. Azure ML has no such setting.
-        fail_on_failed_trials: Whether a failed trial makes the sweep Failed when it ends.
+        fail_on_failed_trials: Whether the sweep ends as Failed if a trial failed.
     """
 
     name: str
@@ -114,7 +118,8 @@ class ModelSpec:
 
     Attributes:
         job: The job whose files become the model.
-        path: Relative to the job's kept files, e.g. `outputs/model`.
+        path: The path of the model, relative to the folder of the job's files, e.g.
+            `outputs/model`.
     """
 
     name: str
@@ -128,18 +133,21 @@ class ModelSpec:
 class EndpointSpec:
     """An online endpoint to create or update.
 
-    A field that is None or empty keeps its value, or gets Azure ML's default at a new endpoint.
+    If a field is None or empty, an existing endpoint keeps its value, and a new endpoint gets
+    Azure ML's default.
 
     Attributes:
-        auth_mode: None means `key` at a new endpoint.
+        auth_mode: `key` or `aml_token`. The default of a new endpoint is `key`.
         description: Text shown with the endpoint.
         traffic: Deployment name -> percent; the sum is 0 or 100.
-        mirror_traffic: Deployment name -> percent of the requests that are copied to it; one name,
-            at most 50. 0 ends the copying.
-        regenerate_key: The key that is replaced by a new one.
-        token_lifetime: Seconds, for `aml_token`; None means an hour at a new endpoint.
+        mirror_traffic: Deployment name -> percent of the requests that are copied to the
+            deployment. Only one deployment may have more than 0 percent. The maximum is 50
+            percent. 0 ends the copying.
+        regenerate_key: The key to replace by a new key.
+        token_lifetime: Lifetime of a token in seconds, for the `aml_token` mode. The default of a
+            new endpoint is one hour.
         ttl: Seconds from now after which the endpoint deletes itself.
-        port: Port on 127.0.0.1 of a local endpoint; None takes a free one.
+        port: Port of a local endpoint on 127.0.0.1; None chooses a free port.
     """
 
     name: str
@@ -155,15 +163,15 @@ class EndpointSpec:
 
 @dataclass(kw_only=True)
 class DeploymentSpec(DeploymentConfig):
-    """A deployment of a registered model: the config's deployment, its endpoint and its model.
+    """A deployment of a registered model, with the names of the endpoint and the model.
 
-    The class extends the config's, so that a new field of a deployment is written down once. It
-    is not frozen, because no frozen dataclass may extend a mutable one. No code changes it after
-    `mnist_exp.build`.
+    The class extends `DeploymentConfig`, so that a new field of a deployment is defined only once.
+    The class is not frozen, because a frozen dataclass cannot extend a mutable dataclass. No code
+    changes a `DeploymentSpec` that `mnist_exp.build` has returned.
 
     Attributes:
         endpoint: The endpoint's name.
-        model: `name:version` of a registered model.
+        model: The registered model, as `name:version`.
     """
 
     endpoint: str
@@ -171,12 +179,12 @@ class DeploymentSpec(DeploymentConfig):
 
 
 def parse_model_reference(reference: str) -> tuple[str, str]:
-    """Split `name:version`.
+    """Return the name and the version of a model reference `name:version`.
 
     Raises:
-        ValueError: There is no version.
+        ValueError: The reference has no name or no version.
     """
     name, separator, version = reference.rpartition(":")
     if not separator or not name or not version:
-        raise ValueError(f"a model reference is name:version, got {reference!r}")
+        raise ValueError(f"a model reference must be name:version, got {reference!r}")
     return name, version

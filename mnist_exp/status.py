@@ -1,10 +1,10 @@
-"""The status of a job, a trial or a sweep, in Azure ML's words."""
+"""The status of a job, a trial or a sweep, with Azure ML's names."""
 
 from enum import StrEnum
 
 
 class JobStatus(StrEnum):
-    """The status of a job, in Azure ML's words.
+    """The status of a job, with Azure ML's names.
 
     https://learn.microsoft.com/python/api/azure-ai-ml/azure.ai.ml.entities.job
     """

@@ -1,8 +1,8 @@
 """Command templates: `{{inputs.x}}`, `{{outputs.x}}`, `{{search_space.x}}`, `[[optional]]`.
 
-Azure ML writes `${{inputs.x}}` and `$[[...]]`. Hydra would read the dollar sign as an
-interpolation, so config files leave it out. Double brackets without a reference inside are bash's
-own test (`[[ -f model.h5 ]]`) and do not change. Use `test ...` for a bash test of a reference.
+Azure ML writes `${{inputs.x}}` and `$[[...]]`. Our config files omit the dollar sign, because Hydra
+would read the dollar sign as an interpolation. Double brackets without a reference are a test of
+bash, e.g. `[[ -f model.h5 ]]`, and are not changed. To test a reference in bash, use `test ...`.
 https://learn.microsoft.com/azure/machine-learning/reference-yaml-job-command
 """
 
@@ -16,14 +16,14 @@ from mnist_exp.sweeps.space.keys import azure_name
 _REFERENCE = re.compile(r"\{\{\s*(inputs|outputs|search_space)\.([A-Za-z_][A-Za-z0-9_.]*)\s*\}\}")
 _OPTIONAL = re.compile(r"\[\[(.*?)\]\]", re.DOTALL)
 _MISREAD = re.compile(r"\{\{\s*[A-Za-z_][\w.-]*\s*\}\}")
-# In bash's own test a blank follows the brackets.
+# A test of bash has a space after the opening brackets. The pattern must not match such a test.
 _UNCLOSED = re.compile(r"\[\[[^\s\[]\S*")
 
 
 def references(command: str) -> dict[tuple[str, str], bool]:
-    """Return each (kind, name) that the command refers to, and whether a value is required.
+    """Return (kind, name) -> whether a value is required, for all references in the command.
 
-    A name is not required if all its references stand inside `[[...]]`.
+    A value is not required if all references to the name are inside `[[...]]`.
     """
     required = {match.groups() for match in _REFERENCE.finditer(_OPTIONAL.sub("", command))}
     every = {match.groups() for match in _REFERENCE.finditer(command)}
@@ -33,8 +33,9 @@ def references(command: str) -> dict[tuple[str, str], bool]:
 def unreadable(command: str) -> list[str]:
     """Return the parts of a command that are probably misspelt references.
 
-    These are words in double braces that begin with a letter (`{{input.x}}`, `{{x}}`) and optional
-    parts that are not closed. Templates of other programs (`{{.Names}}`) are left out.
+    The function returns words in double braces that begin with a letter (`{{input.x}}`, `{{x}}`),
+    and optional parts without closing brackets. The function does not return templates of other
+    programs (`{{.Names}}`).
     """
     rest = _REFERENCE.sub("", command)
     unclosed = _UNCLOSED.findall(_OPTIONAL.sub("", command))
@@ -42,11 +43,11 @@ def unreadable(command: str) -> list[str]:
 
 
 def swept(command: str, names: Mapping[str, str]) -> str:
-    """Turn `{{inputs.x}}` into `{{search_space.key}}` for each swept input, as the SDK does.
+    """Replace `{{inputs.x}}` by `{{search_space.key}}` for each swept input, as the SDK does.
 
     Args:
         command: The template.
-        names: Input -> its key in the search space, usually the same name.
+        names: Input name -> the key in the search space, usually the same name.
     """
 
     def replaced(match: re.Match[str]) -> str:
@@ -60,12 +61,13 @@ def swept(command: str, names: Mapping[str, str]) -> str:
 def render(
     command: str, values: Mapping[tuple[str, str], str], quote: Callable[[str], str] = str
 ) -> str:
-    """Fill in a command for a shell.
+    """Replace the references in a command by their values, and return the command for a shell.
 
     Args:
         command: The template.
-        values: (kind, name) -> text. An optional part is left out if one of its names is missing.
-        quote: Applied to each inserted text. Azure ML inserts the text unchanged.
+        values: (kind, name) -> text. An optional part is omitted if a name in the part is missing.
+        quote: Function that quotes each inserted text. The default changes no text, as on Azure
+            ML.
 
     Raises:
         KeyError: A required reference has no value.
@@ -103,10 +105,10 @@ def literal_text(value: str | int | float | bool) -> str:
 
 
 def drawn_text(value: object) -> str:
-    """Return a drawn value as the text that a trial gets; whole numbers have no fraction.
+    """Return the text that a trial gets for a drawn value. Whole numbers have no fraction.
 
-    Published runs on Azure ML show a quniform's 65.0 as `65` on the command line. Other expressions
-    use the same rule, so that the text depends only on the value.
+    In published runs on Azure ML, a quniform expression draws 65.0 and the command line contains
+    `65`. We use this rule for all expressions, so that the text depends only on the value.
     """
     text = _number_text(value)
     return text.removesuffix(".0") if isinstance(value, float) else text

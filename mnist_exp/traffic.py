@@ -1,7 +1,7 @@
-"""The rules for an endpoint's traffic, live and mirrored, and how both are printed.
+"""The rules for the live and the mirrored traffic of an endpoint, and the text of the traffic.
 
-The checks of the config, the deploy stage and the local workspace all ask here. The checks know
-only what the command asks for. The stage and the workspace also know the endpoint.
+The checks of the config, the deploy stage and the local workspace use these rules. The checks know
+only the traffic in the config. The stage and the workspace also know the traffic of the endpoint.
 https://learn.microsoft.com/azure/machine-learning/concept-endpoints-online
 """
 
@@ -11,18 +11,18 @@ from mnist_exp.sweeps.fields import did_you_mean
 
 #: Maximum percentage of the live traffic that may be mirrored.
 MAX_MIRRORED = 50
-#: Percentage that an example gives to a deployment without traffic.
+#: Percentage that a deployment without traffic gets in an example command.
 _EXAMPLE_SHARE = 10
 _LIVE = "endpoint.traffic"
 _MIRRORED = "endpoint.mirror_traffic"
 
 
 def share_faults(live: Mapping[str, int], mirrored: Mapping[str, int]) -> list[str]:
-    """Return the rules that the percentages of one command break.
+    """Return one line for each rule that the percentages of one command break.
 
     Args:
         live: Deployment name -> percentage of the live traffic.
-        mirrored: Deployment name -> percentage of the requests that are copied to it.
+        mirrored: Deployment name -> percentage of the requests that are copied to the deployment.
     """
     found = [*_range_faults(_LIVE, live, 100), *_range_faults(_MIRRORED, mirrored, MAX_MIRRORED)]
     if all(isinstance(share, int) for share in live.values()):
@@ -39,8 +39,8 @@ def overlap_faults(live: Mapping[str, int], mirrored: Mapping[str, int]) -> list
     """Return a line for each deployment that would get live and mirrored traffic."""
     return [
         f"{_MIRRORED}.{name}: must name a deployment without live traffic, got {share} % for a "
-        f"deployment with {live[name]} %; set endpoint.traffic and endpoint.mirror_traffic "
-        f"together, so that {name} gets one of the two"
+        f"deployment with {live[name]} % of the live traffic; set endpoint.traffic and "
+        f"endpoint.mirror_traffic in one command, and give {name} only one kind of traffic"
         for name, share in mirrored.items()
         if share and live.get(name)
     ]
@@ -63,7 +63,7 @@ def unknown_deployment_faults(
 def rollout_faults(
     endpoint: str, new: str, live: Mapping[str, int], deployments: Collection[str]
 ) -> list[str]:
-    """Return why a rollout cannot replace its deployment: callers would be using it.
+    """Return one line if the deployment that a rollout would replace has live traffic.
 
     Args:
         endpoint: The endpoint's name.
@@ -85,13 +85,13 @@ def traffic_text(live: Mapping[str, int]) -> str:
 
 
 def no_traffic_hint(endpoint: str, new: str, live: Mapping[str, int]) -> str:
-    """Return a line that says why a deployment has no traffic, and which command gives it some."""
+    """Return a hint that a deployment has no traffic, with a command that changes the traffic."""
     largest = _largest(live)
     share = min(_EXAMPLE_SHARE, live[largest])
     example = {**live, largest: live[largest] - share, new: share}
     return (
-        f"{new} has no traffic: the endpoint keeps its traffic ({traffic_text(live)}); give {new} "
-        f"some with mnist-exp stage=deploy endpoint.name={endpoint} {_override(example)}"
+        f"{new} has no traffic: the endpoint keeps its traffic ({traffic_text(live)}); to give "
+        f"{new} traffic: mnist-exp stage=deploy endpoint.name={endpoint} {_override(example)}"
     )
 
 
@@ -110,11 +110,11 @@ def _rollout_remedy(
         return f"use {idle[0]}, which has no traffic: endpoint.deployment.name={idle[0]}"
     others = {name: share for name, share in live.items() if name != new}
     if not others:
-        return "name a new deployment with endpoint.deployment.name=NAME"
+        return "choose the name of a new deployment with endpoint.deployment.name=NAME"
     finish, undo = _override({new: 100}), _override({_largest(others): 100})
     return (
         f"finish the last rollout with mnist-exp stage=deploy endpoint.name={endpoint} {finish}, "
-        f"or undo it with {undo}"
+        f"or undo the last rollout with {undo}"
     )
 
 

@@ -43,11 +43,11 @@ def test_the_name_for_azure_can_be_turned_back(dotted: Experiment) -> None:
         (
             "+sweep.search_space.model.learning_rate={type: choice, values: [0.1]}",
             "sweep.search_space.model.learning_rate: sets job.inputs.learning_rate, "
-            "and so does learning_rate; keep one of them",
+            "but learning_rate also sets this input; remove one of the two keys",
         ),
         (
             "+sweep.search_space.model.momentum={type: choice, values: [0.1]}",
-            "sweep.search_space.model.momentum: no input of the job takes its value from this key",
+            "sweep.search_space.model.momentum: no input of the job uses the value of this key",
         ),
         (
             "+sweep.search_space.model.epochs={type: choice, values: [0]}",

@@ -90,7 +90,7 @@ def test_written_files_have_the_given_mode(tmp_path: Path) -> None:
 
 def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
     path = record(schema_version=SCHEMA_VERSION + 1).save(tmp_path)
-    with pytest.raises(NotFoundError, match=r"schema_version must be at most \d+, got \d+; read"):
+    with pytest.raises(NotFoundError, match=r"schema_version must be at most \d+, got \d+; use"):
         load_record(path)
 
 

@@ -77,7 +77,7 @@ def test_all_faults_of_a_command_are_found_at_once():
     ("live", "remedy"),
     [
         ({"green": 100}, "endpoint.deployment.name=blue"),
-        ({"blue": 90, "green": 10}, "or undo it with 'endpoint.traffic={blue: 100}'"),
+        ({"blue": 90, "green": 10}, "or undo the last rollout with 'endpoint.traffic={blue: 100}'"),
     ],
 )
 def test_a_rollout_replaces_only_a_deployment_without_traffic(live: dict[str, int], remedy: str):

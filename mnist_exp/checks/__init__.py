@@ -1,8 +1,8 @@
 """The rules of the config that can be checked without side effects.
 
-`faults` returns a line for each broken rule, all of them at once. `warnings` returns a line for
-each probable mistake. Both read no files except to see whether named files are usable. Each module
-here checks one config group or a few small ones.
+`faults` returns one line for each broken rule. `warnings` returns one line for each probable
+mistake. Both functions only read files to check whether the files that the config names are usable.
+Each module of this package checks one config group or a few small config groups.
 """
 
 from mnist_exp.checks.azure import azure_warnings, environment_warning, size_warning
@@ -44,7 +44,7 @@ def faults(config: Experiment) -> list[str]:
 
 
 def warnings(config: Experiment) -> list[str]:
-    """Return one line for each thing that Azure has retired and for each probable mistake."""
+    """Return one line for each name that Azure has retired and for each probable mistake."""
     stage = config.stage
     found = [
         size_warning(config.compute.size or ""),
@@ -58,7 +58,7 @@ def warnings(config: Experiment) -> list[str]:
     if stage.trains and config.job.distribution.type is not None:
         found.append(
             "job.distribution: TensorFlow's gRPC server listens on every address of this machine, "
-            "not only on 127.0.0.1; use it only in networks that you trust"
+            "not only on 127.0.0.1; use job.distribution only in networks that you trust"
         )
     if stage.sweeps:
         if config.compute.evict_after_epochs is not None:

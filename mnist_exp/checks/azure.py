@@ -1,4 +1,4 @@
-"""Warnings about Azure: keys without effect there, retired VM sizes, removed environments.
+"""Warnings about Azure: keys without effect on Azure, retired VM sizes, removed environments.
 
 The lists of retired names were checked in 2026-11. Sources:
 https://learn.microsoft.com/azure/virtual-machines/sizes/retirement and the list of curated
@@ -20,13 +20,19 @@ from mnist_exp.config import (
 )
 from mnist_exp.templates import literal_text
 
-#: Seconds. The SDK raises every limit of a sweep to at least this.
+#: Minimum of the time limits of a sweep, in seconds. The SDK raises a smaller limit to this value.
 MIN_LIMIT_S = 60
 
 
 @dataclass(frozen=True)
 class _Retirement:
-    """A family of retired VM sizes: a pattern of their names, the ISO 8601 date, a successor."""
+    """A family of retired VM sizes.
+
+    Attributes:
+        pattern: Regular expression for the names of the sizes, in lower case.
+        date: The date of the retirement, in ISO 8601.
+        successor: A size to use instead.
+    """
 
     pattern: str
     date: str
@@ -41,11 +47,11 @@ _RETIRED_SIZES = (
     _Retirement(r"standard_nv(6|12|24)(_promo)?", "2023-08-31", "STANDARD_NV6ADS_A10_V5"),
 )
 
-#: A curated environment that Azure ML still has.
+#: A curated environment that Azure ML still offers.
 _CURATED_SUCCESSOR = "AzureML-tensorflow-2.16-cuda12@latest"
-#: Name of a curated TensorFlow environment, with or without a registry around it.
+#: Name of a curated TensorFlow environment, also inside an `azureml://registries/...` address.
 _OLD_TENSORFLOW = re.compile(r"tensorflow-2\.(\d+)[-a-z0-9.]*", re.IGNORECASE)
-#: The oldest TensorFlow 2 whose curated environment Azure ML still has.
+#: Minor version of the oldest TensorFlow 2 for which Azure ML still offers a curated environment.
 _OLDEST_TENSORFLOW_MINOR = 16
 
 
@@ -54,8 +60,8 @@ def size_warning(size: str) -> str | None:
     for retired in _RETIRED_SIZES:
         if re.fullmatch(retired.pattern, size.lower()):
             return (
-                f"compute.size: {size} was retired on {retired.date}, Azure will refuse it; "
-                f"use compute.size={retired.successor}"
+                f"compute.size: {size} was retired on {retired.date}, so Azure will refuse the "
+                f"size; use compute.size={retired.successor}"
             )
     return None
 
@@ -77,7 +83,7 @@ def environment_warning(name: str, where: str = "env") -> str | None:
 
 
 def azure_warnings(config: ExperimentConfig) -> Iterator[str]:
-    """Yield a line for each key that has no effect, or another effect, on Azure."""
+    """Yield one line for each key that has no effect, or a different effect, on Azure."""
     if config.workspace.type is not WorkspaceType.azure:
         return
     if config.stage.trains:
@@ -93,8 +99,8 @@ def _job_warnings(config: ExperimentConfig) -> Iterator[str]:
     compute = config.compute
     if compute.evict_after_epochs is not None:
         yield (
-            "compute.evict_after_epochs: has no effect on Azure, which evicts low-priority nodes "
-            "by itself"
+            "compute.evict_after_epochs: has no effect on Azure; Azure itself decides when to "
+            "evict low-priority nodes"
         )
     if compute.type is ComputeType.serverless and compute.tier is ComputeTier.low_priority:
         yield (
@@ -108,7 +114,8 @@ def _job_warnings(config: ExperimentConfig) -> Iterator[str]:
             if shlex.quote(text) != text:
                 yield (
                     f"job.inputs.{name}: Azure inserts {text!r} into the command without quotes, "
-                    "so the shell splits it; use only letters, digits and -_./:=+@%"
+                    "so the shell may split or change the value; use only letters, digits and "
+                    "-_./:=+@%"
                 )
 
 
@@ -118,7 +125,7 @@ def _data_warnings(config: ExperimentConfig) -> Iterator[str]:
         if value is not None and data.azure_path is not None:
             yield (
                 f"data.{key}: has no effect on Azure, where jobs mount data.azure_path "
-                f"({data.azure_path}); data.azure_path=null uploads your own files"
+                f"({data.azure_path}); to upload your own files, add data.azure_path=null"
             )
 
 
@@ -126,13 +133,13 @@ def _sweep_warnings(config: ExperimentConfig) -> Iterator[str]:
     if config.sweep.fail_fast:
         yield "sweep.fail_fast: has no effect on Azure; the other trials continue"
     if config.sweep.fail_on_failed_trials:
-        yield "sweep.fail_on_failed_trials: has no effect on Azure, which applies its own rule"
+        yield "sweep.fail_on_failed_trials: has no effect on Azure; Azure applies its own rule"
     limits = config.sweep.limits
     for key, seconds in (("timeout", limits.timeout), ("trial_timeout", limits.trial_timeout)):
         if seconds is not None and 0 < seconds < MIN_LIMIT_S:
             yield (
-                f"sweep.limits.{key}: Azure's minimum is {MIN_LIMIT_S} seconds, which is used "
-                f"instead of {seconds}"
+                f"sweep.limits.{key}: Azure's minimum is {MIN_LIMIT_S} seconds, so Azure will use "
+                f"{MIN_LIMIT_S} instead of {seconds}"
             )
 
 
@@ -143,7 +150,7 @@ def _endpoint_warnings(endpoint: EndpointConfig) -> Iterator[str]:
             "mnist-exp stage=cleanup"
         )
     if endpoint.port is not None:
-        yield "endpoint.port: has no effect on Azure, which chooses the endpoint's address"
+        yield "endpoint.port: has no effect on Azure; Azure chooses the endpoint's address"
     is_default = endpoint.token_lifetime == EndpointConfig().token_lifetime
     if endpoint.auth_mode is AuthMode.aml_token and not is_default:
-        yield "endpoint.token_lifetime: has no effect on Azure, which sets the lifetime of tokens"
+        yield "endpoint.token_lifetime: has no effect on Azure; Azure sets the lifetime of tokens"

@@ -1,4 +1,4 @@
-"""The endpoint group: the endpoint and its deployment."""
+"""Checks of the endpoint group: the endpoint and its deployment."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -15,10 +15,11 @@ from mnist_exp.config import (
 from mnist_exp.names import endpoint_name_fault
 from mnist_exp.traffic import MAX_MIRRORED, overlap_faults, share_faults
 
-#: Variables that configure Azure ML's inference server; a local endpoint reads them too.
+#: Environment variables that configure Azure ML's inference server. A local endpoint also reads
+#: these variables.
 #: https://learn.microsoft.com/azure/machine-learning/how-to-inference-server-http
 _SERVER_SETTINGS = ("WORKER_COUNT", "WORKER_TIMEOUT", "SCORING_TIMEOUT_MS")
-#: Maximum number of concurrent requests; each uses a thread of a worker.
+#: Maximum number of concurrent requests. Each request uses a thread of a worker.
 _MAX_CONCURRENT = 1000
 
 
@@ -68,11 +69,14 @@ def _rollout(endpoint: EndpointConfig) -> Iterator[str]:
     if not steps:
         return
     if steps != sorted(set(steps)) or steps[-1] != 100 or steps[0] < 1:
-        yield f"{where}.steps: must be rising percents that end with 100, got {steps}"
+        yield f"{where}.steps: must be a rising list of percents that ends with 100, got {steps}"
     if not 0 <= rollout.mirror <= MAX_MIRRORED:
         yield f"{where}.mirror: must be from 0 to {MAX_MIRRORED} percent, got {rollout.mirror}"
     if endpoint.traffic or endpoint.mirror_traffic:
-        yield f"{where}: sets the traffic itself; leave endpoint.traffic and mirror_traffic out"
+        yield (
+            f"{where}: a rollout sets the traffic itself; remove endpoint.traffic and "
+            "endpoint.mirror_traffic"
+        )
     yield from _rollout_numbers(where, rollout)
 
 
@@ -102,7 +106,7 @@ def deployment_faults(config: ExperimentConfig) -> Iterator[str]:
 def _variables(where: str, variables: Mapping[str, str]) -> Iterator[str]:
     for name, value in variables.items():
         if not name or "=" in name:
-            yield f"{where}: a name must not be empty nor hold =, got {name!r}"
+            yield f"{where}: a name must not be empty and must not contain =, got {name!r}"
         if name in _SERVER_SETTINGS and not (
             value.isascii() and value.isdigit() and int(value) > 0
         ):

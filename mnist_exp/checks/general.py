@@ -1,4 +1,4 @@
-"""The keys that belong to no config group."""
+"""Checks of the keys that belong to no config group."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,39 +9,49 @@ from mnist_exp.config import ExperimentConfig, Stage, WorkspaceType
 SEEDS = range(2**31)
 SEED_RULE = f"from {SEEDS[0]} to {SEEDS[-1]}"
 
-#: Stages that use no earlier record.
+#: Stages that do not use the record of an earlier run.
 _FRESH = (Stage.compute, Stage.doctor, Stage.all)
 
 
 def general_faults(config: ExperimentConfig) -> Iterator[str]:
-    """Yield faults of the seed, the outputs folder, and the keys that name an earlier run."""
+    """Yield faults of the seed, the outputs folder, `wait`, and the keys that name a run."""
     if config.seed not in SEEDS:
         yield f"seed: must be {SEED_RULE}, got {config.seed}"
     if not config.outputs_dir.strip():
         yield "outputs_dir: must be a folder, got ''; the default is outputs"
     if config.outputs_dir.startswith("~"):
-        # Hydra does not expand the sign and would create a folder with the name ~.
+        # Hydra does not expand ~ and would create a folder with the name ~.
         meant = Path(config.outputs_dir).expanduser()
-        yield f"outputs_dir: ~ is not expanded here; write outputs_dir={meant}"
+        yield f"outputs_dir: must not begin with ~; write outputs_dir={meant}"
     if {"'", '"'} <= set(str(Path(config.outputs_dir).absolute())):
         yield (
-            "outputs_dir: must not hold both ' and \", since MLflow cannot open a store there, "
-            f"got {Path(config.outputs_dir).absolute()}; choose another with outputs_dir=DIR"
+            "outputs_dir: must not contain both ' and \", because MLflow cannot open a store in "
+            f"such a folder, got {Path(config.outputs_dir).absolute()}; choose another folder "
+            "with outputs_dir=DIR"
         )
     if config.workspace.type is WorkspaceType.local and not config.wait:
         yield (
-            "wait: must be true on this machine, where a job ends with its command; "
-            "leave wait=false out, or add workspace=azure"
+            "wait: must be true on this machine, because a local job cannot run longer than its "
+            "command; remove wait=false, or add workspace=azure"
         )
     if config.stage is Stage.all and not config.wait:
-        yield "wait: must be true for stage=all, which needs each result; leave wait=false out"
+        yield (
+            "wait: must be true for stage=all, because each stage needs the earlier results; "
+            "remove wait=false"
+        )
     if config.run is not None and config.stage in _FRESH:
         yield (
-            f"run: stage={config.stage.value} uses no earlier run, got {config.run}; leave run= out"
+            f"run: stage={config.stage.value} uses no earlier run, got {config.run}; remove run="
         )
     if config.resume not in (None, "last"):
-        yield f"resume: must be last, got {config.resume!r}; run=NAME resumes a run by its name"
+        yield (
+            f"resume: must be last, got {config.resume!r}; to resume a run by its name, "
+            "use run=NAME"
+        )
     elif config.resume and config.run:
-        yield f"resume: run={config.run} names the sweep already; give only one of the two"
+        yield f"resume: run={config.run} already names the sweep; remove run= or resume="
     elif config.resume and config.stage is not Stage.sweep:
-        yield f"resume: only stage=sweep has this key, got stage={config.stage}; use run=NAME"
+        yield (
+            f"resume: only stage=sweep uses this key, got stage={config.stage}; use run=NAME "
+            "instead"
+        )

@@ -1,4 +1,7 @@
-"""The job group (code, command, inputs, outputs, distribution) and the registration group."""
+"""Checks of the job and registration groups.
+
+The job group contains the code, the command, the inputs, the outputs and the distribution.
+"""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -19,12 +22,12 @@ _MODEL_TYPES = ("custom_model", "mlflow_model", "triton_model")
 
 
 def job_faults(config: Experiment) -> Iterator[str]:
-    """Yield faults of the job: its files must exist, and Azure ML must allow its names."""
+    """Yield faults of the job. Its files must exist, and its names must follow Azure ML's rules."""
     job = config.job
     if (job.script is None) == (job.command is None):
-        yield "job.script: name a Python script or a job.command, exactly one of the two"
+        yield "job.script: give exactly one of job.script and job.command"
     if job.code is None and job.script is not None:
-        yield f"job.code: must be the folder that holds job.script ({job.script}), got null"
+        yield f"job.code: must be the folder that contains job.script ({job.script}), got null"
     elif job.code is not None and not Path(job.code).is_dir():
         yield f"job.code: must be a folder, got {job.code}, which does not exist"
     elif job.script is not None and (
@@ -45,7 +48,10 @@ def job_faults(config: Experiment) -> Iterator[str]:
             yield f"job.outputs.{name}: must be {{type, mode}}, got {value!r}"
     for name in job.environment_variables:
         if not name or "=" in name:
-            yield f"job.environment_variables: a name must not be empty nor hold =, got {name!r}"
+            yield (
+                "job.environment_variables: a name must not be empty and must not contain =, "
+                f"got {name!r}"
+            )
     yield from _command(config)
 
 
@@ -66,8 +72,9 @@ def _distribution(config: Experiment) -> Iterator[str]:
     if distribution.parameter_server_count:
         yield (
             f"{where}.parameter_server_count: must be 0, got "
-            f"{distribution.parameter_server_count}; with parameter servers workers update the "
-            "weights at random times, so no run could be repeated; raise worker_count instead"
+            f"{distribution.parameter_server_count}; with parameter servers, workers update the "
+            "weights at random times, so that no run can be repeated; use "
+            f"{where}.worker_count instead"
         )
 
 
@@ -90,9 +97,9 @@ def _input_path(where: str, path: Any) -> Iterator[str]:
         yield f"{where}: must be text, got {path!r}"
     elif "{{" in path:
         if path != DATA_REFERENCE:
-            yield f"{where}: the only reference is {DATA_REFERENCE}, got {path}"
+            yield f"{where}: the only allowed reference is {DATA_REFERENCE}, got {path}"
     elif "://" not in path and not path.startswith("azureml:") and not Path(path).exists():
-        yield f"{where}: must exist, got {path}"
+        yield f"{where}: must exist, got {path}; name an existing file or folder"
 
 
 def _path_fields(
@@ -103,7 +110,7 @@ def _path_fields(
     known = {"type", "mode", *required}
     for key in value:
         if key not in known:
-            yield f"{where}.{key}: no such key; it has {', '.join(sorted(known))}"
+            yield f"{where}.{key}: no such key; the keys are {', '.join(sorted(known))}"
     for key in required:
         if not value.get(key):
             yield f"{where}.{key}: must be given"
@@ -114,16 +121,16 @@ def _path_fields(
 
 
 def _command(config: Experiment) -> Iterator[str]:
-    """Yield faults of a command: references that are misspelt or not defined."""
+    """Yield faults of a command: misspelt references, and references to undefined names."""
     job = config.job
     if job.command is None:
         return
     for part in unreadable(job.command):
         yield (
-            f"job.command: {part} is not a reference; write {{{{inputs.x}}}}, {{{{outputs.x}}}} "
-            "or {{search_space.x}}, and an optional part as [[--x {{inputs.x}}]]"
+            f"job.command: {part} is not a valid reference; write {{{{inputs.x}}}}, "
+            "{{outputs.x}} or {{search_space.x}}, and an optional part as [[--x {{inputs.x}}]]"
         )
-    # stage=all also runs the command by itself, where no values are drawn.
+    # stage=all also runs the command outside the sweep, without drawn values.
     drawn = swept_names(config) if config.stage is Stage.sweep else set()
     known = {"inputs": {*job.inputs, *drawn}, "outputs": {*job.outputs}, "search_space": drawn}
     if config.stage is Stage.sweep and not drawn:
@@ -131,15 +138,18 @@ def _command(config: Experiment) -> Iterator[str]:
         del known["search_space"]
     for (kind, name), required in sorted(references(job.command).items()):
         if required and name not in known.get(kind, {name}):
-            listed = ", ".join(sorted(known[kind])) or "none"
-            yield f"job.command: {{{{{kind}.{name}}}}} is not defined; there are {listed}"
+            listed = ", ".join(sorted(known[kind])) or "no names"
+            yield f"job.command: {{{{{kind}.{name}}}}} is not defined; {kind} has {listed}"
 
 
 def registration_faults(config: ExperimentConfig) -> Iterator[str]:
     """Yield faults of the model asset: name, type, path."""
     asset = config.registration
     if not asset.name.strip() or set(asset.name) & set("/:\\"):
-        yield f"registration.name: must not be empty nor hold / : or \\, got {asset.name!r}"
+        yield (
+            "registration.name: must not be empty and must not contain / : or \\, "
+            f"got {asset.name!r}"
+        )
     if asset.type not in _MODEL_TYPES:
         yield f"registration.type: must be one of {', '.join(_MODEL_TYPES)}, got {asset.type}"
     if _leads_out(asset.path):
@@ -147,5 +157,5 @@ def registration_faults(config: ExperimentConfig) -> Iterator[str]:
 
 
 def _leads_out(path: str) -> bool:
-    """Whether a path leads out of the folder that the path is relative to."""
+    """Return whether a path is absolute or contains `..`, and so may leave its base folder."""
     return Path(path).is_absolute() or ".." in Path(path).parts

@@ -1,4 +1,4 @@
-"""The model group, and the values that a sweep may draw for its fields."""
+"""Checks of the model group, and of the values that a sweep may draw for the model."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping
@@ -7,9 +7,10 @@ from typing import Any
 
 from mnist_exp.config import Architecture, ExperimentConfig, Optimizer
 
-#: Maximum of a count. A larger one is a typing error, or does not fit the trainer's 32 bits.
+#: Maximum of a whole number. A larger number is a typing error, or too large for the trainer's
+#: 32-bit integers.
 _MAX_COUNT = 1_000_000
-#: Smallest and largest float32, with which the trainer computes.
+#: Smallest and largest float32 number. The trainer computes with float32.
 _MIN_FLOAT, _MAX_FLOAT = 1.2e-38, 3.4e38
 
 
@@ -18,47 +19,52 @@ def model_faults(config: ExperimentConfig) -> Iterator[str]:
     for name in _RULES:
         value = getattr(config.model, name)
         if rule := value_rule(name, value):
-            hint = "; the tutorial's is 0.01" if name == "learning_rate" else ""
+            hint = "; the tutorial uses 0.01" if name == "learning_rate" else ""
             yield f"model.{name}: must be {rule}, got {value}{hint}"
 
 
 def model_field(key: str, sources: Mapping[str, str]) -> str | None:
-    """Return the field of the model group that a search-space key sets, None if it sets none.
+    """Return the field of the model group that a search-space key sets, or None.
 
-    A plain key sets the field from which the job's input of that name takes its value. A dotted
-    key (`model.batch_size`) names the field itself.
+    A key without a dot is the name of a job input. Such a key sets the field that the value of the
+    input comes from. A dotted key (`model.batch_size`) is the config key of the field.
 
     Args:
         key: A key of the search space.
-        sources: Input -> the config key whose value the input takes.
+        sources: Input name -> the config key that the value of the input comes from.
     """
     field = sources.get(key, key).removeprefix("model.")
     return field if field in _RULES and (key in sources or key != field) else None
 
 
 def value_rule(name: str, value: Any) -> str | None:
-    """Return the rule of a field that a value breaks, None for a valid value.
+    """Return the rule of a field that a value breaks, or None for a valid value.
 
-    A number may be given as text. A sweep may give a whole number as a float. The trainer reads
-    both.
+    A number may also be a text, and a whole number may also be a float. The trainer accepts both
+    forms.
     """
-    rule, keeps = _RULES[name]
-    if keeps is _is_count and number_of(value) > _MAX_COUNT:
+    rule, is_valid = _RULES[name]
+    if is_valid is _is_count and number_of(value) > _MAX_COUNT:
         return f"at most {_MAX_COUNT}"
-    if keeps is _is_positive and keeps(value) and not _MIN_FLOAT <= number_of(value) <= _MAX_FLOAT:
-        return f"from {_MIN_FLOAT} to {_MAX_FLOAT}, as float32 holds it"
-    return None if keeps(value) else rule
+    if not is_valid(value):
+        return rule
+    if is_valid is _is_positive and not _MIN_FLOAT <= number_of(value) <= _MAX_FLOAT:
+        return f"from {_MIN_FLOAT} to {_MAX_FLOAT}, the range of float32"
+    return None
 
 
 def share_rule(batch_size: Any, workers: int) -> str | None:
-    """Return the rule of a batch size that the workers cannot share equally, else None."""
+    """Return the rule that a batch size breaks if workers cannot share a batch equally, or None."""
     if workers < 1 or not _is_count(batch_size) or number_of(batch_size) % workers == 0:
         return None
-    return f"a multiple of job.distribution.worker_count, {workers}, for equal shares of a step"
+    return (
+        f"a multiple of job.distribution.worker_count ({workers}), "
+        "so that all workers get equal shares of a batch"
+    )
 
 
 def number_of(value: Any) -> float:
-    """Return a value as a number; nan if it is none."""
+    """Return a value as a number, or NaN if the value is not a number."""
     try:
         return math.nan if isinstance(value, bool) else float(value)
     except (TypeError, ValueError, OverflowError):

@@ -1,4 +1,4 @@
-"""The compute, env and data groups."""
+"""Checks of the compute, env and data groups."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +8,7 @@ from mnist_exp.names import compute_name_fault
 
 
 def compute_faults(config: ExperimentConfig) -> Iterator[str]:
-    """Yield faults of the compute target: name, numbers of nodes, eviction drill."""
+    """Yield faults of the compute target: name, numbers of nodes, eviction drill, idle time."""
     compute = config.compute
     if fault := compute_name_fault(compute.name):
         yield f"compute.name: {fault}"
@@ -23,7 +23,7 @@ def compute_faults(config: ExperimentConfig) -> Iterator[str]:
         if compute.evict_after_epochs < 1:
             yield (
                 "compute.evict_after_epochs: must be at least 1, "
-                f"got {compute.evict_after_epochs}; null evicts nothing"
+                f"got {compute.evict_after_epochs}; null means no eviction"
             )
         if compute.tier is not ComputeTier.low_priority:
             yield (
@@ -38,7 +38,7 @@ def compute_faults(config: ExperimentConfig) -> Iterator[str]:
 
 
 def environment_faults(where: str, env: EnvConfig) -> Iterator[str]:
-    """Yield faults of an environment: each type needs certain keys.
+    """Yield faults of an environment. Each type of environment needs certain keys.
 
     Args:
         where: The config key of the environment.
@@ -59,12 +59,12 @@ def data_faults(config: ExperimentConfig) -> Iterator[str]:
     if data.type is DataType.folder and not Path(data.path or "").is_dir():
         yield (
             f"data.path: must be a folder with the four IDX files, got {data.path}, "
-            "which does not exist; or use data=sample"
+            "which does not exist; set data.path to an existing folder, or use data=sample"
         )
 
 
 def data_warnings(config: ExperimentConfig) -> Iterator[str]:
-    """Yield keys that have no effect with the chosen type of data."""
+    """Yield one line for each key that has no effect with the chosen type of data."""
     data = config.data
     for key, value, kind in (
         ("path", data.path, DataType.folder),
@@ -73,5 +73,5 @@ def data_warnings(config: ExperimentConfig) -> Iterator[str]:
         if value is not None and data.type is not kind:
             yield (
                 f"data.{key}: has no effect with data={data.type.value}; "
-                f"only data={kind.value} reads it"
+                f"only data={kind.value} uses this key"
             )

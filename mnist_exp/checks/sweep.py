@@ -1,4 +1,4 @@
-"""The sweep group: its own rules, and whether the job can use the drawn values."""
+"""Checks of the sweep group, and of whether the job can use the drawn values."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -22,7 +22,10 @@ _TOP_KEYS = {field.name for field in fields(ExperimentConfig)}
 
 
 def sweep_faults(config: Experiment) -> Iterator[str]:
-    """Yield faults of the sweep, keys that the job does not have, values that the model refuses."""
+    """Yield faults of the sweep.
+
+    These include keys that the job does not use, and drawn values that the model does not accept.
+    """
     plan, found = config.parsed_sweep
     yield from found
     yield from _unused_names(config)
@@ -35,15 +38,15 @@ def sweep_faults(config: Experiment) -> Iterator[str]:
 
 
 def sweep_warnings(config: Experiment) -> Iterator[str]:
-    """Yield keys that the script or the command may not use, and a time limit without effect."""
+    """Yield warnings: keys that the job may not use, and a time limit without effect."""
     job = config.job
     if job.timeout is not None and config.sweep.limits.trial_timeout is None:
         yield "job.timeout: has no effect on trials; use sweep.limits.trial_timeout"
     if job.command is not None:
         for name in sorted((swept_names(config) & set(job.inputs)) - _used_names(config)):
             yield (
-                f"sweep.search_space.{name}: job.command does not use it; "
-                f"its value is only in the variable AZUREML_SWEEP_{name}"
+                f"sweep.search_space.{name}: job.command does not use this input; "
+                f"the drawn value is only in the environment variable AZUREML_SWEEP_{name}"
             )
     unknown = sorted(swept_names(config) - {*job.inputs, *config.sources.values()})
     if job.script is not None and unknown:
@@ -60,43 +63,48 @@ def swept_names(config: Experiment) -> set[str]:
 
 
 def _unused_names(config: Experiment) -> Iterator[str]:
-    """Yield keys that set an input twice, that set an unsuitable input, or that set none."""
+    """Yield one line for each key that sets an input twice, an unsuitable input, or no input."""
     replaced: dict[str, str] = {}
     for name in sorted(name for name in swept_names(config) if not name_fault(name)):
         where = f"sweep.search_space.{name}"
         for input_name in inputs_of(name, config.job.inputs, config.sources):
             if other := replaced.get(input_name):
                 yield (
-                    f"{where}: sets job.inputs.{input_name}, and so does {other}; keep one of them"
+                    f"{where}: sets job.inputs.{input_name}, but {other} also sets this input; "
+                    "remove one of the two keys"
                 )
             replaced[input_name] = name
             if isinstance(config.job.inputs.get(input_name), Mapping):
                 yield (
                     f"{where}: job.inputs.{input_name} is a file or a folder, but a sweep draws "
-                    "numbers and text; leave it out of the search space"
+                    "numbers and text; remove the key from the search space"
                 )
         if name in config.job.outputs:
             yield (
                 f"{where}: job.outputs has the same name, so the script would get two values; "
-                "rename one of them"
+                "rename the key or the output"
             )
         if fault := _unused_name(name, config):
             yield f"{where}: {fault}"
 
 
 def _unused_name(name: str, config: Experiment) -> str | None:
-    """Return why a key sets no input; None if it does, or if the script may accept it as new."""
+    """Return the reason why the job does not use a key of the search space.
+
+    The function returns None if the key sets an input, or if the script may accept the key as a new
+    option.
+    """
     inputs, sources = config.job.inputs, config.sources
     used = _used_names(config)
     if name in {*used, *inputs, *sources.values()}:
         return None
     if "." in name and name.partition(".")[0] in _TOP_KEYS:
         known = ", ".join(sorted(set(sources.values()) or set(inputs)))
-        return f"no input of the job takes its value from this key; there are {known}"
+        return f"no input of the job uses the value of this key; the usable keys are {known}"
     if close := _meant(name, inputs):
         return f"no input of the job has this name; did you mean {close[0]}?"
     if config.job.command is not None:
-        return "no input of the job has this name; the command does not use it"
+        return "no input of the job has this name, and job.command does not use the name"
     return None
 
 
@@ -107,14 +115,17 @@ def _used_names(config: Experiment) -> set[str]:
 
 
 def _meant(name: str, inputs: Iterable[str]) -> list[str]:
-    """Return the input whose name was probably meant; `beta_2` does not mean `beta_1`."""
+    """Return a list with the input that the user probably meant, or an empty list.
+
+    Inputs that differ from `name` only in digits do not count: `beta_2` does not mean `beta_1`.
+    """
     letters = re.sub(r"\d", "", name)
-    others = [one for one in inputs if re.sub(r"\d", "", one) != letters]
+    others = [other for other in inputs if re.sub(r"\d", "", other) != letters]
     return get_close_matches(name, others, n=1, cutoff=0.8)
 
 
 def _refused_values(key: str, expression: Expression, config: Experiment) -> Iterator[str]:
-    """Yield a fault if an expression may draw a value that the model or the seed refuses."""
+    """Yield a fault if an expression may draw an invalid value for the model or the seed."""
     field = model_field(key, config.sources)
     if field is not None:
         where = f"model.{field}"
@@ -133,15 +144,24 @@ def _refused_values(key: str, expression: Expression, config: Experiment) -> Ite
 
 
 def _drawn(expression: Expression) -> tuple[Any, ...]:
-    """Return values that represent all drawn values; some may be mappings."""
+    """Return all values of a choice, or typical and extreme values of another expression.
+
+    The values of a choice may be mappings.
+    """
     return expression.values if isinstance(expression, Choice) else expression.examples()
 
 
 def _rule(field: str | None, value: Any, workers: int) -> str | None:
-    """Return the rule of a model field, or of the seed if `field` is None, that a value breaks."""
+    """Return the rule that a drawn value breaks, or None for a valid value.
+
+    Args:
+        field: A field of the model group; None means the seed.
+        value: The drawn value.
+        workers: The number of workers that share a batch.
+    """
     if field is None:
         number = number_of(value)
-        # Membership of a float in a range would be tested number by number.
+        # Convert to int, because Python would compare a float with every number of the range.
         return None if number.is_integer() and int(number) in SEEDS else SEED_RULE
     rule = value_rule(field, value)
     return share_rule(value, workers) if field == "batch_size" and not rule else rule

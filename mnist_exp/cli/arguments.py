@@ -1,7 +1,7 @@
 """The arguments of the command line: Hydra's flags and overrides.
 
-A flag between two overrides makes Hydra's parser fail with a long usage message. So flags come
-first. https://hydra.cc/docs/advanced/hydra-command-line-flags
+If a flag is between two overrides, Hydra's parser fails with a long usage message. Therefore we
+move all flags before the overrides. https://hydra.cc/docs/advanced/hydra-command-line-flags
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ _VALUED = {
     *("--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp"),
     *("--cfg", "-c", "--package", "-p", "--experimental-rerun"),
 }
-#: Flags that may have a value, which is never an override.
+#: Flags that may have a value. The value is never an override.
 _PERHAPS_VALUED = {"--info", "-i"}
 #: Flags without a value.
 _ALONE = {
@@ -26,7 +26,7 @@ def flags_and_overrides(arguments: Sequence[str]) -> tuple[list[str], list[str]]
     """Return Hydra's flags with their values, and the overrides.
 
     Raises:
-        ConfigError: Hydra does not have a flag, or a flag lacks its value.
+        ConfigError: Hydra does not have one of the flags, or a flag has no value but needs a value.
     """
     flags: list[str] = []
     overrides: list[str] = []
@@ -48,20 +48,23 @@ def flags_and_overrides(arguments: Sequence[str]) -> tuple[list[str], list[str]]
         elif rest:
             flags += [word, rest.pop(0)]
         else:
-            faults.append(f"{word}: needs a value after it")
+            faults.append(f"{word}: needs a value; write {word} VALUE")
     if faults:
         raise ConfigError(faults)
     return flags, overrides
 
 
 def _unknown(word: str, rest: list[str]) -> str:
-    """Return the fault of an unknown flag; drop the word in `rest` that seems to be its value."""
+    """Return the message for an unknown flag.
+
+    If the next word in `rest` is probably the value of the flag, the word is removed from `rest`.
+    """
     key, _, value = word.lstrip("-").partition("=")
     if not value and rest and not rest[0].startswith("-") and "=" not in rest[0]:
         value = rest.pop(0)
     return (
-        f"{word}: no such flag; write values without dashes, {key}={value or '...'}, "
-        "and mnist-exp --hydra-help lists the flags"
+        f"{word}: no such flag; to set a key, write {key}={value or '...'} without dashes; "
+        "to list the flags, run mnist-exp --hydra-help"
     )
 
 

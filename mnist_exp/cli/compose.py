@@ -1,7 +1,8 @@
-"""From what Hydra composes to a typed experiment: schema, missing keys, paths, emptied mappings.
+"""The conversion of a config that Hydra has composed to a typed experiment.
 
-Hydra leaves two things to us. A relative path in a YAML file is relative to that file, and one on
-the command line is relative to the current folder. `key={}` empties a mapping.
+We add two rules to Hydra's rules. First, a relative path in a YAML file is relative to the folder
+of this file, and a relative path on the command line is relative to the current folder. Second,
+`key={}` empties a mapping.
 """
 
 import re
@@ -24,7 +25,7 @@ from mnist_exp.experiment import Experiment
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 
-#: Mappings that take new keys from the command line without a `+`.
+#: Mappings to which the command line can add keys without a `+`.
 _FREE_MAPPINGS = (
     "job.environment_variables",
     "sweep.sampling_algorithm",
@@ -46,7 +47,7 @@ _PATH_KEYS = (
     "workspace.config_file",
 )
 
-#: Values that break no rule, by the type of their key.
+#: Type of a config key -> a value that breaks no rule.
 _STAND_INS: dict[Any, Any] = {str: "maximize", int: 1, float: 1.0}
 
 _GLOBAL_PACKAGE = "# @package _global_"
@@ -54,7 +55,7 @@ _REFERENCE = re.compile(r"\$\{([A-Za-z_][\w.]*)\}")
 
 
 class MissingKeysError(ConfigError):
-    """Mandatory keys have no value."""
+    """An error that lists the mandatory keys without a value."""
 
     def __init__(self, keys: Sequence[str]) -> None:
         super().__init__([_missing(key) for key in keys])
@@ -62,13 +63,16 @@ class MissingKeysError(ConfigError):
 
 
 def config_folder() -> Path:
-    """Return the config folder: inside the installed package, or beside it in the repository."""
+    """Return the config folder.
+
+    The folder is inside the installed package. In the repository, the folder is beside the package.
+    """
     installed = _PACKAGE / "conf"
     return installed if installed.is_dir() else _PACKAGE.parent / "conf"
 
 
 def register_schemas() -> None:
-    """Register `experiment_schema`, which conf/config.yaml names in its defaults list."""
+    """Register the schema `experiment_schema`. The defaults list of conf/config.yaml names it."""
     schema = OmegaConf.structured(ExperimentConfig)
     for key in _FREE_MAPPINGS:
         OmegaConf.set_struct(OmegaConf.select(schema, key), False)
@@ -86,13 +90,13 @@ def split(composed: DictConfig) -> tuple[DictConfig, DictConfig]:
 
 
 def task_overrides(hydra_config: DictConfig) -> list[str]:
-    """Return the overrides that a command was given; references in them stay unresolved."""
+    """Return the overrides of a command. References in the overrides stay unresolved."""
     overrides = OmegaConf.to_container(hydra_config.overrides.task, resolve=False)
     return [str(override) for override in overrides] if isinstance(overrides, list) else []
 
 
 def to_experiment(composed: DictConfig, hydra_config: DictConfig) -> Experiment:
-    """Turn what Hydra composed into plain dataclasses, with absolute paths.
+    """Convert a composed config to plain dataclasses with absolute paths.
 
     Args:
         composed: The task's config, without the `hydra` node.
@@ -100,7 +104,7 @@ def to_experiment(composed: DictConfig, hydra_config: DictConfig) -> Experiment:
 
     Raises:
         MissingKeysError: Mandatory keys have no value.
-        ConfigError: There are keys that the schema does not have.
+        ConfigError: The config has keys that the schema does not have.
     """
     if unknown := list(unknown_keys(composed)):
         raise ConfigError([explain_key(key) for key in unknown])
@@ -112,12 +116,12 @@ def to_experiment(composed: DictConfig, hydra_config: DictConfig) -> Experiment:
     _resolve_paths(composed, hydra_config)
     config = OmegaConf.to_object(composed)
     if not isinstance(config, ExperimentConfig):
-        raise TypeError(f"the composed config is no ExperimentConfig but a {type(config)}")
+        raise TypeError(f"the composed config must be an ExperimentConfig, got {type(config)}")
     return Experiment(**vars(config), sources=sources)
 
 
 def with_stand_ins(composed: DictConfig, keys: Sequence[str]) -> DictConfig | None:
-    """Return the config with a valid value for each missing key, so that the rest can be checked.
+    """Return the config with a valid value for each missing key, to check the other keys.
 
     Args:
         composed: As for `to_experiment`.
@@ -143,7 +147,7 @@ def _missing(key: str) -> str:
 
 
 def _input_sources(composed: DictConfig) -> dict[str, str]:
-    """Return the config key that each job input refers to, for inputs that are a reference."""
+    """Return input name -> config key, for each job input whose value is a reference."""
     inputs = OmegaConf.to_container(composed.job.inputs, resolve=False)
     found = {}
     for name, value in inputs.items() if isinstance(inputs, dict) else ():
@@ -153,9 +157,9 @@ def _input_sources(composed: DictConfig) -> dict[str, str]:
 
 
 def _empty_mappings(composed: DictConfig, overrides: Sequence[str]) -> None:
-    """Empty each mapping with an override `key={}`, then apply the later overrides again.
+    """Empty each mapping that has an override `key={}`, and apply the later overrides again.
 
-    Hydra merges `{}` into the mapping, which changes nothing.
+    Hydra merges `{}` into the mapping. This merge does not change the mapping.
     """
     for place, override in enumerate(overrides):
         key, _, value = override.lstrip("+").partition("=")
@@ -170,7 +174,7 @@ def _empty_mappings(composed: DictConfig, overrides: Sequence[str]) -> None:
 
 
 def _repeat(composed: DictConfig, override: Override, key: str) -> None:
-    """Apply an override again if it changes `key` or something below `key`."""
+    """Apply an override again if the override changes `key` or a key below `key`."""
     changed = override.key_or_group
     if changed != key and not changed.startswith(f"{key}."):
         return
@@ -184,7 +188,7 @@ def _repeat(composed: DictConfig, override: Override, key: str) -> None:
 
 
 def _resolve_paths(composed: DictConfig, hydra_config: DictConfig) -> None:
-    """Replace each relative path in `composed` by an absolute one."""
+    """Replace each relative path in `composed` by an absolute path."""
     for key in (*_PATH_KEYS, *_input_paths(composed)):
         value = OmegaConf.select(composed, key, throw_on_missing=False)
         if isinstance(value, str) and value != "":
@@ -194,7 +198,7 @@ def _resolve_paths(composed: DictConfig, hydra_config: DictConfig) -> None:
 
 
 def _input_paths(composed: DictConfig) -> Iterator[str]:
-    """Yield the keys of job inputs that are local paths, not URIs and not `{{data}}`."""
+    """Yield the config keys of the paths of job inputs, except URIs and `{{data}}`."""
     for name, value in composed.job.inputs.items():
         if isinstance(value, DictConfig) and isinstance(value.get("path"), str):
             path = value["path"]
@@ -203,7 +207,13 @@ def _input_paths(composed: DictConfig) -> Iterator[str]:
 
 
 def _folder_of(key: str, value: str, hydra_config: DictConfig) -> Path:
-    """Return the folder that a relative `value` of `key` is relative to."""
+    """Return the base folder of a relative path.
+
+    Args:
+        key: The config key of the path.
+        value: The relative path.
+        hydra_config: The `hydra` node.
+    """
     if not any(_sets(override, key) for override in task_overrides(hydra_config)):
         for path, package in _config_files(hydra_config):
             if _file_sets(path, package, key, value):
@@ -212,13 +222,16 @@ def _folder_of(key: str, value: str, hydra_config: DictConfig) -> Path:
 
 
 def _sets(override: str, key: str) -> bool:
-    """Whether an override sets `key`, by its name or inside `{...}`."""
+    """Return whether an override sets `key`, either directly or inside `{...}`."""
     name = override_key(override)
     return name == key or (key.startswith(f"{name}.") and "{" in override)
 
 
 def _config_files(hydra_config: DictConfig) -> Iterator[tuple[Path, str]]:
-    """Yield each composed file with the key that its content stands below, the strongest first."""
+    """Yield each composed file with the config key of its content, highest priority first.
+
+    The content of a file is below this config key in the composed config.
+    """
     folders = [
         Path(source.path)
         for source in hydra_config.runtime.config_sources
@@ -233,7 +246,7 @@ def _config_files(hydra_config: DictConfig) -> Iterator[tuple[Path, str]]:
 
 
 def _with_defaults(folders: Sequence[Path], group: str, option: str) -> Iterator[tuple[Path, str]]:
-    """Yield the file of a group's option, then the files of the group that it builds on."""
+    """Yield the file of a group's option, and then the files in its defaults list."""
     name = option if option.endswith(".yaml") else f"{option}.yaml"
     path = next((file for folder in folders if (file := folder / group / name).is_file()), None)
     if path is None:
@@ -250,7 +263,14 @@ def _with_defaults(folders: Sequence[Path], group: str, option: str) -> Iterator
 
 
 def _file_sets(path: Path, package: str, key: str, value: str) -> bool:
-    """Whether a file, whose content stands below `package`, sets `key` to this very value."""
+    """Return whether a file sets `key` to exactly this value.
+
+    Args:
+        path: The file.
+        package: The config key below which Hydra puts the content of the file.
+        key: A config key.
+        value: The value.
+    """
     if package and not key.startswith(f"{package}."):
         return False
     content: Any = _load(path)

@@ -1,4 +1,7 @@
-"""The terminal: results on standard output, progress and errors on standard error."""
+"""The output of a command.
+
+Results are printed to standard output. Progress and errors are printed to standard error.
+"""
 
 import errno
 import os
@@ -28,19 +31,21 @@ from mnist_exp.stages.dry_run import planned, snapshots
 from mnist_exp.status import JobStatus
 from mnist_exp.workspaces.base import BY_THE_USER, Detached
 
-#: Environment variable that lets user errors pass with their traceback.
+#: Environment variable. If the variable is set, errors are printed with a traceback.
 FULL_ERROR = "MNIST_EXP_FULL_ERROR"
 
 #: Exit code after Ctrl-C.
 _INTERRUPTED = 130
 #: Prefix of each quoted line of a failed job's log.
 _QUOTED = "  | "
-#: Error numbers of the operating system for an outputs folder that cannot be written.
+#: Error numbers of the operating system that mean that a folder cannot be written.
 _UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EPERM, errno.EFBIG}
 
-#: Keys and config groups whose overrides the later stages need too.
+#: Keys and config groups that the later stages also need. The proposed next command repeats the
+#: overrides of these keys.
 _CARRIED = ("outputs_dir", "profile", "workspace", "data", "registration", "endpoint")
-#: Keys whose overrides are meant for one command only.
+#: Keys whose overrides are valid for one command only. The proposed next command does not repeat
+#: the overrides of these keys.
 _ONCE = (
     "stage",
     "run",
@@ -53,11 +58,12 @@ _ONCE = (
 
 
 class RichDisplay:
-    """Shows stages in a terminal, or as plain lines in a pipe or log.
+    """A display of stages, with colors in a terminal, or as plain lines in a pipe or a log file.
 
     Args:
-        overrides: This command's overrides. The proposed next command repeats those it needs.
-        flags: Hydra's own flags of this command, repeated in each proposed command.
+        overrides: The overrides of this command. The proposed next command repeats some of these
+            overrides.
+        flags: Hydra's flags of this command. Each proposed command repeats these flags.
     """
 
     def __init__(self, overrides: Sequence[str] = (), flags: Sequence[str] = ()) -> None:
@@ -76,7 +82,7 @@ class RichDisplay:
     def watching(
         self, total_events: int | None, primary_metric: str, trials: int | None = None
     ) -> LiveObserver:
-        """Return an observer that shows a job while the observer is entered."""
+        """Return an observer. In a `with` block, the observer shows the progress of a job."""
         observer = _Preparing(self._progress, primary_metric, total_events, trials)
         observer.is_sweep = trials is not None
         return observer
@@ -96,14 +102,15 @@ class RichDisplay:
 
     def resume_hint(self, record: Record) -> None:
         """Print the command that resumes an unfinished job."""
-        # The job keeps its config: only the outputs folder must be repeated.
+        # The run folder contains the config of the job. Repeat only the override of the outputs
+        # folder.
         kept = [text for text in self._given if override_key(text) == "outputs_dir"]
         arguments = ["mnist-exp", f"stage={record.stage.value}", f"run={record.name}", *kept]
         condition = "after fixing the fault, " if record.status is JobStatus.FAILED else ""
-        self.message(f"{condition}resume it with: {shlex.join(arguments)}")
+        self.message(f"{condition}resume the job with: {shlex.join(arguments)}")
 
     def stage_ended(self, record: Record) -> None:
-        """Print a stage's summary, after a table of the stages for `stage=all`."""
+        """Print the summary of a stage. For `stage=all`, first print a table of all stages."""
         if record.stage is Stage.all:
             print_overview(self._records, self._results)
         self._records.append(record)
@@ -111,7 +118,10 @@ class RichDisplay:
         print_summary(record, self._results, carried, self._flags)
 
     def _carried(self, record: Record) -> list[str]:
-        """Return the overrides that the next stage needs: all of them for a training or a sweep."""
+        """Return the overrides that the next stage needs.
+
+        After stage=compute the next stage trains, and needs all overrides.
+        """
         if record.stage is Stage.compute:
             return self._given
         return [text for text in self._given if override_key(text).partition(".")[0] in _CARRIED]
@@ -128,13 +138,16 @@ class RichDisplay:
 
 
 class _Preparing(LiveObserver):
-    """An observer that imports the report's libraries, which takes seconds, while a job starts."""
+    """An observer that imports the libraries of the report while a job starts.
+
+    These imports take seconds.
+    """
 
     is_sweep = False
 
     def idle(self) -> None:
-        """Import what the job's report needs."""
-        # An error is reported where the import is needed.
+        """Import the libraries that the report of the job needs."""
+        # Ignore errors here. The code that needs the library imports it again and reports an error.
         with suppress(Exception):
             figures()
             if self.is_sweep:
@@ -143,16 +156,16 @@ class _Preparing(LiveObserver):
 
 def _is_for_once(override: str) -> bool:
     key = override_key(override)
-    # An override may set a mapping name by name.
+    # An override may set one entry of a mapping, e.g. endpoint.traffic.blue=100.
     return any(key == once or key.startswith(f"{once}.") for once in _ONCE)
 
 
 def show_dry_run(experiment: Experiment, folder: Path) -> Record:
-    """Print what the command would create as YAML, and write each document to a file of its own.
+    """Print the objects that the command would create as YAML, and write each object to a file.
 
     Args:
         experiment: The experiment.
-        folder: The run folder; the files go to `dry-run/` in it.
+        folder: The run folder. The files are written to `dry-run/` in the run folder.
 
     Returns:
         A record for the table of a multirun. It is not saved.
@@ -160,7 +173,7 @@ def show_dry_run(experiment: Experiment, folder: Path) -> Record:
     target = folder / "dry-run"
     documents = planned(experiment)
     if not documents:
-        print(f"# stage={experiment.stage.value} creates nothing that has a YAML form")
+        print(f"# stage={experiment.stage.value} creates no object that has a YAML form")
     for document in documents:
         text = yaml.safe_dump(document.content, sort_keys=False, allow_unicode=True)
         target.mkdir(parents=True, exist_ok=True)
@@ -184,7 +197,7 @@ def show_dry_run(experiment: Experiment, folder: Path) -> Record:
 
 @dataclass
 class Outcome:
-    """How a command, or a variant of a multirun, ended."""
+    """The outcome of a command, or of a variant of a multirun."""
 
     exit_code: int = 0
     why: str = ""
@@ -197,9 +210,10 @@ class Outcome:
 
 @contextmanager
 def report_errors() -> Iterator[Outcome]:
-    """Print an error that the block raises, one line for each fault, and note the exit code.
+    """Print an error that the block raises, and save the exit code in the outcome.
 
-    If the user has set HYDRA_FULL_ERROR, errors pass with their traceback.
+    Each fault is printed as one line. If the user has set HYDRA_FULL_ERROR, the error is raised
+    again, and Python prints the traceback.
     """
     outcome = Outcome()
     try:
@@ -233,8 +247,14 @@ def error_lines(error: BaseException) -> tuple[str, ...] | None:
 
 
 def unwritable(path: Path, error: OSError, key: str = "outputs_dir") -> str:
-    """Return the message for a path that cannot be written, where `key` names its folder."""
+    """Return the message for a path that cannot be written.
+
+    Args:
+        path: The path.
+        error: The error of the operating system.
+        key: The config key that sets the folder of the path.
+    """
     return (
         f"{key}: must be a folder that can be written, got {path} "
-        f"({os.strerror(error.errno or 0)}); free space, or choose another with {key}=DIR"
+        f"({os.strerror(error.errno or 0)}); free space, or choose another folder with {key}=DIR"
     )

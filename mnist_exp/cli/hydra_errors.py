@@ -1,7 +1,8 @@
 """Messages for the errors that Hydra and OmegaConf raise on bad input.
 
-Their own messages span several lines and quote internals. Each message here is one line with key,
-rule, value and remedy. An error that is not recognised keeps its own text, joined into one line.
+The original messages of Hydra and OmegaConf span several lines and contain internal names. We
+replace each message by one line with key, rule, value and remedy. If we do not recognize an error,
+we join its original text into one line.
 """
 
 import re
@@ -24,10 +25,10 @@ from yaml import YAMLError  # type: ignore[import-untyped]
 
 from mnist_exp.cli.schema_keys import describe, explain_key, keys_at, listing, similar, type_at
 
-#: Text of the bare ValueError that Hydra raises for a group; it does not name the group.
+#: Text of a ValueError that Hydra raises for a config group. The text does not name the group.
 _NO_OPTION = "Config group override must be a string or a list"
 
-#: Places where Hydra quotes the override that it could not apply.
+#: The part of a message in which Hydra quotes a bad override.
 _OVERRIDE = re.compile(r"(?:^Error merging override |^To append to your config use \+)(.*)", re.M)
 
 #: Azure ML's own references, which Hydra reads as interpolations.
@@ -39,10 +40,10 @@ _WITHOUT_DOLLAR = (
 
 
 def is_foreign(error: BaseException) -> bool:
-    """Whether Hydra or OmegaConf raised the exception because of bad input."""
+    """Return whether Hydra or OmegaConf raised the exception because of bad input."""
     if isinstance(error, HydraException | OmegaConfBaseException | YAMLError | UnicodeDecodeError):
         return True
-    # OmegaConf adds this attribute to any exception that is raised inside it.
+    # OmegaConf adds this attribute to any exception that is raised inside OmegaConf.
     return hasattr(error, "full_key") or (
         isinstance(error, ValueError) and _NO_OPTION in str(error)
     )
@@ -86,8 +87,8 @@ def _explain_override_text(override: str) -> str:
     key, equals, value = override.partition("=")
     quoted = f"'{key}=\"{value}\"'" if equals and '"' not in value else "'key=\"a, b\"'"
     return (
-        f"{override}: not a readable override; write key=value, "
-        f"and quote what holds spaces, commas, braces or = : {quoted}"
+        f"{override}: not a valid override; write key=value, "
+        f"and quote a value that contains spaces, commas, braces or = : {quoted}"
     )
 
 
@@ -114,33 +115,39 @@ def _explain_type(error: OmegaConfBaseException, key: str, message: str, overrid
     if isinstance(error, OmegaConfKeyError) or "not in" in message or kind is None:
         above, _, value = override.partition("=")
         if value.startswith("{") and key.startswith(f"{above}.") and keys_at(above) is None:
-            return f"{key}: no such key, and {{...}} adds to the existing keys; {_replacing(above)}"
+            return (
+                f"{key}: no such key; {{...}} keeps the existing keys of {above}; "
+                f"{_replacing(above)}"
+            )
         return explain_key(key)
     return f"{key}: must be {describe(kind)}, {_got(key, message, override)}"
 
 
 def _replacing(above: str) -> str:
-    """Return the remedy that replaces a whole mapping."""
+    """Return the remedy for a user who wants to replace all keys of a mapping."""
     if keys_at(above.rpartition(".")[0]) is None:
-        return f"replace them all: '~{above}' '+{above}={{...}}'"
-    return f"empty it first: '{above}={{}}', then add '+{above}.KEY=...' for each"
+        return f"to replace all keys, write '~{above}' '+{above}={{...}}'"
+    return (
+        f"to replace all keys, empty the mapping with '{above}={{}}', "
+        f"and add each key with '+{above}.KEY=...'"
+    )
 
 
 def _explain_interpolation(error: OmegaConfBaseException, message: str) -> str:
     if not isinstance(error, GrammarParseError):
         return message
-    # OmegaConf names the first character that it could not read, not the value.
-    return _WITHOUT_DOLLAR if "'{'" in message else f"not a readable ${{...}} ({message})"
+    # OmegaConf's message contains only the first invalid character, not the whole value.
+    return _WITHOUT_DOLLAR if "'{'" in message else f"not a valid ${{...}} ({message})"
 
 
 def _got(key: str, message: str, override: str) -> str:
-    """Return the value that a key was given, from the override or else from OmegaConf's message."""
+    """Return the text `got VALUE`, with the value from the override or from OmegaConf's message."""
     name, _, value = override.partition("=")
     name = name.lstrip("+~")
     if name == key:
         return f"got {value or repr(value)}"
     if name.startswith(f"{key}."):
-        return f"which has no keys of its own, got {override}"
+        return f"which cannot have keys, got {override}"
     quoted = re.search(r"[Vv]alue '(.*?)'", message)
     if quoted:
         return f"got {quoted.group(1)}"
@@ -156,7 +163,8 @@ def _explain_missing(key: str) -> str:
 def _explain_text(text: str) -> str:
     if _NO_OPTION in text:
         return (
-            "a group takes the name of one of its options, e.g. model=small; got a number or null"
+            "a config group must be the name of one of its options, e.g. model=small, "
+            "got a number or null"
         )
     unknown = re.search(r"Could not override '([^']+)'", text)
     if unknown:
@@ -166,7 +174,7 @@ def _explain_text(text: str) -> str:
         return f"~{deleted.group(1)}: no such key to delete"
     appended = re.search(r"Could not append to config\. An item is already at '([^']+)'", text)
     if appended:
-        return f"+{appended.group(1)}: is set already; write {appended.group(1)}=... without the +"
+        return f"+{appended.group(1)}: is already set; write {appended.group(1)}=... without the +"
     ambiguous = re.search(r"Ambiguous value for argument '([^']+)'", text)
     if ambiguous:
         key, _, value = ambiguous.group(1).partition("=")
@@ -193,7 +201,7 @@ def _root_cause(error: BaseException) -> BaseException:
     while True:
         cause = error.__cause__
         if cause is None and isinstance(error, ConfigCompositionException):
-            cause = error.__context__  # Hydra raises an error of its own without a cause.
+            cause = error.__context__  # Hydra raises this error without a cause.
         if cause is None:
             return error
         error = cause

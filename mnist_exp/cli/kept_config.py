@@ -1,8 +1,9 @@
-"""The config of a command that resumes a job: the config of the job, and the permitted overrides.
+"""The config of a command that resumes a job.
 
-An override is fine if it asks for what the job has, or if it sets a key that may change. What a
-job is and which keys may change stand in `mnist_exp.stages.resume`; what needs Hydra's parser or
-OmegaConf stands here.
+This config is the saved config of the job, changed by the permitted overrides. An override is
+permitted if it sets the same value as the saved config, or if it sets a key that may change.
+`mnist_exp.stages.resume` finds the job and defines the keys that may change. This module contains
+the code that needs Hydra's parser or OmegaConf.
 """
 
 import json
@@ -24,20 +25,20 @@ from mnist_exp.records import RecordIndex
 from mnist_exp.same_job import START_ANOTHER, Difference, differences
 from mnist_exp.stages.resume import COMMAND_KEYS, UnfinishedJob, unfinished_job
 
-#: A config group that is taken as a whole: its keys do not make sense one by one.
+#: A config group that is copied as a whole, because its keys depend on each other.
 _WHOLE_GROUP = "compute"
 _REFERENCE = re.compile(r"(\\*)\$\{")
 
 
 def with_kept_config(config: Experiment, overrides: Sequence[str]) -> Experiment:
-    """Return the config of the job that the command resumes; `config` if it resumes none.
+    """Return the config of the job that the command resumes, or `config` for a new job.
 
     Args:
         config: The composed config.
         overrides: The command's overrides.
 
     Raises:
-        NotFoundError: There is no such job, it has ended, or its config cannot be read.
+        NotFoundError: The job does not exist, has ended, or its config cannot be read.
         ConfigError: The overrides would change the job.
     """
     job = unfinished_job(config, RecordIndex(Path(config.outputs_dir)))
@@ -52,7 +53,10 @@ def with_kept_config(config: Experiment, overrides: Sequence[str]) -> Experiment
 
 
 def _faults(job: UnfinishedJob, kept: Any, composed: Any, overrides: Sequence[str]) -> list[str]:
-    """Return a line for each override that would change the job: the first change it makes."""
+    """Return a line for each override that would change the job.
+
+    If an override changes several keys, the line names the first changed key.
+    """
     refused: dict[str, Difference] = {}
     for override, difference in _changes(kept, composed, overrides):
         if not _is_among(difference.key, job.may_change):
@@ -61,7 +65,7 @@ def _faults(job: UnfinishedJob, kept: Any, composed: Any, overrides: Sequence[st
     return [
         difference.message(
             f"{job}",
-            f"leave {override_key(override)} out ({override}), or {START_ANOTHER}{may}",
+            f"remove the override {override}, or {START_ANOTHER}{may}",
         )
         for override, difference in refused.items()
     ]
@@ -72,13 +76,14 @@ def _changes(
 ) -> Iterator[tuple[str, Difference]]:
     """Yield each difference that an override causes, with this override.
 
-    Inputs that take their value from another key are left out: the other key is compared.
+    If the value of a job input comes from another key, only the other key is compared.
     """
     given = {override_key(text): text for text in overrides}
-    # A profile is no key of the config, but chooses config groups before any key is set.
+    # A profile is not a key of the config. A profile chooses config groups, and so may cause any
+    # difference.
     keys = {*composed, *COMMAND_KEYS, "hydra"}
     chosen = [key for key in given if key.partition(".")[0] not in keys]
-    followers = [set(one["job"].get("sources", ())) for one in (composed, kept)]
+    followers = [set(config["job"].get("sources", ())) for config in (composed, kept)]
     derived = {("job", "inputs", name) for name in set.intersection(*followers)}
     for difference in differences(kept, composed):
         path = difference.path
@@ -88,7 +93,8 @@ def _changes(
         cause = next((key for key in (*prefixes, *chosen) if key in given), None)
         if cause is None:
             continue
-        # An override of the first command that this command does not repeat is no change.
+        # The first command may have had overrides that this command does not repeat. A key that is
+        # missing for this reason is not a change.
         removes = cause == difference.key or given[cause].endswith("{}")
         if difference.given is not None or removes:
             yield given[cause], difference
@@ -97,7 +103,7 @@ def _changes(
 def _apply_permitted(
     kept: Any, composed: Any, overrides: Sequence[str], permitted: Sequence[str]
 ) -> None:
-    """Set the permitted keys that the overrides name to their composed values, in `kept`."""
+    """Copy the permitted keys that the overrides set from `composed` to `kept`."""
     for override in OverridesParser.create().parse_overrides(list(overrides)):
         key = override.key_or_group
         if not _is_among(key, permitted):
@@ -108,21 +114,25 @@ def _apply_permitted(
         for changed in _keys_set(key, override.value()):
             if _name(changed) in _parent(composed, changed):
                 _parent(kept, changed)[_name(changed)] = _parent(composed, changed)[_name(changed)]
-    # The kept inputs have values, no references: repeat those that follow a permitted key.
+    # The inputs in `kept` are values, not references. Update the inputs whose value comes from a
+    # permitted key.
     for name, source in kept["job"]["sources"].items():
         if _is_among(source, permitted):
             kept["job"]["inputs"][name] = _parent(kept, source)[_name(source)]
 
 
 def _keys_set(key: str, value: Any) -> list[str]:
-    """Return the keys that an override sets: a mapping adds its entries, but `{}` empties."""
+    """Return the keys that an override sets.
+
+    A mapping sets each of its entries. An empty mapping `{}` sets the key itself.
+    """
     if key != _WHOLE_GROUP and isinstance(value, Mapping) and value:
         return [f"{key}.{name}" for name in value]
     return [key]
 
 
 def _parent(content: Any, key: str) -> Any:
-    """Return the mapping that holds a dotted key."""
+    """Return the mapping that contains the last part of a dotted key."""
     for name in key.split(".")[:-1]:
         content = content[name]
     return content
@@ -133,12 +143,12 @@ def _name(key: str) -> str:
 
 
 def _is_among(key: str, keys: Sequence[str]) -> bool:
-    """Whether a dotted key is one of `keys`, or stands below one of them."""
+    """Return whether a dotted key is in `keys`, or is below a key in `keys`."""
     return any(key == other or key.startswith(f"{other}.") for other in keys)
 
 
 def _comparable(config: Experiment) -> Any:
-    """Return the config as the kept file has it, without the keys of the command itself."""
+    """Return the config in the format of the saved file, without the keys in `COMMAND_KEYS`."""
     content = {key: value for key, value in config.content().items() if key not in COMMAND_KEYS}
     return json.loads(json.dumps(content))
 
@@ -165,7 +175,10 @@ def _config(content: Any) -> Experiment:
 
 
 def _escaped(content: Any) -> Any:
-    """Return the content with its references escaped: they were resolved before it was kept."""
+    """Return the content with each `${` escaped.
+
+    The saved config contains values, not references. A `${` in a value is therefore plain text.
+    """
     if isinstance(content, Mapping):
         return {name: _escaped(part) for name, part in content.items()}
     if isinstance(content, list):

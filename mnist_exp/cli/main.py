@@ -1,4 +1,4 @@
-"""The entry point: Hydra composes the config; we check it, run the stage and report errors."""
+"""The entry point. Hydra composes the config. We check the config, run the stage, report errors."""
 
 import gc
 import os
@@ -26,8 +26,9 @@ from mnist_exp.errors import ConfigError, NotFoundError
 from mnist_exp.records import RECORD_NAME, Record, load_record
 from mnist_exp.status import JobStatus
 
-#: Number of new objects after which Python looks for garbage. Imported libraries create many
-#: objects that stay, so Python's own 700 costs a fifth of a short command's time.
+#: Number of new objects after which Python collects garbage. Imported libraries create many objects
+#: that are never garbage. With Python's default of 700, garbage collection takes a fifth of the
+#: time of a short command.
 _OBJECTS_BETWEEN_COLLECTIONS = 50_000
 
 
@@ -38,27 +39,28 @@ def main() -> None:
         try:
             _main()
         finally:
-            # Skip Python's last garbage collection: it takes a second, and the process ends anyway.
+            # Skip Python's last garbage collection, which takes a second. The process ends anyway.
             gc.freeze()
             if sys.stdout is not None:
                 sys.stdout.flush()
     except BrokenPipeError:
-        if not _reader_has_gone():
+        if not _reader_has_exited():
             raise
-        # Python flushes standard output again when it exits, and would fail again.
+        # Python flushes standard output again at exit, and the flush would fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(128 + signal.SIGPIPE)
 
 
-def _reader_has_gone() -> bool:
-    """Whether standard output is a pipe whose reader has exited, e.g. `| head -1`."""
+def _reader_has_exited() -> bool:
+    """Return whether standard output is a pipe whose reader has exited, e.g. `| head -1`."""
     poll = select.poll()
     poll.register(sys.stdout, 0)
     return bool(poll.poll(0))
 
 
 def _main() -> None:
-    # With this variable Hydra raises its errors, and we print them in our format.
+    # With this variable, Hydra raises an error and does not print it. We then print the error in
+    # our format.
     if os.environ.get("HYDRA_FULL_ERROR"):
         os.environ[FULL_ERROR] = "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"
@@ -89,7 +91,7 @@ def _run(run_hydra: Callable[[], None], command: "_Command") -> None:
     """Let Hydra compose the config and call the command.
 
     Raises:
-        ConfigError: Hydra cannot compose the config; all faults are in the error.
+        ConfigError: Hydra cannot compose the config. The error contains all faults.
     """
     try:
         run_hydra()
@@ -107,7 +109,7 @@ def _interrupt_on_signals() -> None:
 
 
 class _Command:
-    """The task function: Hydra calls it for the run, or for each variant of a multirun."""
+    """The task function that Hydra calls for a single run and for each variant of a multirun."""
 
     # Hydra names a job after its task function and looks for the module that defines the function.
     __name__ = "mnist_exp"
@@ -123,7 +125,7 @@ class _Command:
         hydra_config = DictConfig(HydraConfig.get())
         is_variant = hydra_config.mode == RunMode.MULTIRUN
         record: Record | None = None
-        # An error that reached Hydra would be printed in Hydra's format and end a multirun.
+        # Catch all errors. Hydra would print an error in Hydra's format and end a multirun.
         with report_errors() as outcome:
             if is_variant:
                 RichDisplay().variant(hydra_config.job.num, task_overrides(hydra_config))
@@ -137,7 +139,10 @@ class _Command:
 
 
 def _labelled(variants: list[tuple[list[str], Record]]) -> list[tuple[str, Record]]:
-    """Label each variant with the overrides that not all variants share; a single one with all."""
+    """Label each variant with the overrides that not all variants share.
+
+    A single variant gets all its overrides except the stage.
+    """
     common = set.intersection(*(set(overrides) for overrides, _ in variants))
     if len(variants) == 1:
         common = {override for override in common if override.startswith("stage=")}
@@ -148,12 +153,15 @@ def _labelled(variants: list[tuple[list[str], Record]]) -> list[tuple[str, Recor
 
 
 def _failed(composed: DictConfig, hydra_config: DictConfig, why: str) -> Record:
-    """Return a failed variant's record; create one with the reason if the variant saved none."""
+    """Return the record of a failed variant.
+
+    If the variant saved no record, the function creates a record with the reason.
+    """
     try:
         return load_record(Path(hydra_config.runtime.output_dir) / RECORD_NAME)
     except NotFoundError:
         return Record(
-            # If the stage is missing, that is the fault. The table still needs a stage.
+            # The variant may have failed because the stage is missing. The table needs a stage.
             stage=Stage.all if OmegaConf.is_missing(composed, "stage") else Stage(composed.stage),
             name="",
             status=JobStatus.FAILED,

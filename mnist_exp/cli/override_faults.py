@@ -1,7 +1,7 @@
-"""All faults of a command that Hydra cannot compose.
+"""The search for all faults of a command that Hydra cannot compose.
 
-Hydra stops at the first override that does not fit. So each override is applied by itself, on top
-of those that fit, and the config that results is checked like any other.
+Hydra stops at the first bad override. We therefore add the overrides one after the other, and skip
+each bad override. The resulting config is checked like any other config.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -18,7 +18,7 @@ from mnist_exp.cli.display import error_lines
 from mnist_exp.cli.hydra_errors import explain, is_foreign
 from mnist_exp.cli.prepare import checked_experiment
 
-#: Hydra's flags that name where configs are -> our name for the flag.
+#: Hydra's flag for the location of the configs -> our name of the flag.
 _PLACES = {
     **dict.fromkeys(("--config-dir", "-cd"), "folder"),
     **dict.fromkeys(("--config-name", "-cn"), "name"),
@@ -30,7 +30,7 @@ def all_faults(first: Exception, flags: Sequence[str], overrides: Sequence[str])
     """Return a line for each fault of a command that Hydra cannot compose.
 
     Args:
-        first: The error that Hydra stopped with.
+        first: The error that Hydra raised.
         flags: Hydra's flags of the command.
         overrides: The command's overrides.
     """
@@ -41,7 +41,8 @@ def all_faults(first: Exception, flags: Sequence[str], overrides: Sequence[str])
     bad_keys, fitting = set(), list[str]()
     with _composer(places) as composed_with:
         composed: DictConfig | None = None
-        # Hydra chooses config groups first, wherever they stand in the command.
+        # Add config groups before config keys. Hydra also applies config groups first, regardless
+        # of the order in the command.
         for override in sorted(overrides, key=lambda text: "." in override_key(text)):
             try:
                 composed = composed_with([*fitting, override])
@@ -71,16 +72,17 @@ def _config_faults(composed: DictConfig) -> Sequence[str]:
 
 
 def _key(line: str) -> str:
-    """Return the key that a fault's line begins with."""
+    """Return the key at the beginning of a fault's line."""
     return line.partition(":")[0]
 
 
 def _places(flags: Sequence[str], overrides: Sequence[str]) -> dict[str, str] | None:
-    """Return the values of the flags that name where configs are.
+    """Return the values of the flags for the location of the configs.
 
     Returns:
-        None where we cannot compose as Hydra does: the command has other flags, it sets Hydra's
-        search path itself, or its config folder does not exist.
+        None if we cannot compose in the same way as Hydra. There are three reasons: a flag is not
+        in `_PLACES`, the folder of --config-dir does not exist, or the command has --config-dir
+        and an override of hydra.searchpath.
     """
     places = {}
     rest = [flag for flag in flags if flag not in ("--run", "-r")]
@@ -98,9 +100,9 @@ def _places(flags: Sequence[str], overrides: Sequence[str]) -> dict[str, str] | 
 
 @contextmanager
 def _composer(places: dict[str, str]) -> Iterator[Callable[[list[str]], DictConfig]]:
-    """Return a function that composes overrides, with the configs where the flags name them."""
+    """Provide a function that composes overrides with the configs that the flags name."""
     GlobalHydra.instance().clear()
-    # Hydra takes a relative --config-path from the folder of the module with the main function.
+    # For Hydra, a relative --config-path is relative to the folder of `mnist_exp/cli/main.py`.
     folder = Path(__file__).parent / places.get("path", config_folder())
     own = str(Path(places.get("folder", "")).absolute()).replace("'", "\\'")
     search = [f"hydra.searchpath=['file://{own}']"] if "folder" in places else []

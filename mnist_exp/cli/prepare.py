@@ -1,8 +1,8 @@
-"""A command, prepared once: composed, checked, and with its workspace opened.
+"""The preparation of a command: compose its config, check the config, open the workspace.
 
-Hydra calls our callback before it creates the run folder, and then the task function. The callback
-prepares the command, so that a faulty command leaves nothing behind. The task function takes over
-what the callback has prepared.
+Hydra calls our callback before Hydra creates the run folder. The callback prepares the command, so
+that a faulty command creates no files. Hydra then calls the task function. The task function runs
+the command that the callback has prepared.
 """
 
 import os
@@ -53,7 +53,7 @@ class Prepared:
     context: StageContext
 
     def run(self) -> Record:
-        """Run the stage in its run folder, or show its dry run, and return its record.
+        """Run the stage, or show the dry run of the stage, and return the record.
 
         Raises:
             MnistExpError: The stage failed.
@@ -64,29 +64,31 @@ class Prepared:
         return run_stage(self.runner, self.context)
 
 
-#: Prepared commands that the task function has not taken over yet, by run folder. A variant of a
-#: multirun never stands here: Hydra calls the callback for single runs only.
-_handed_on: dict[Path, Prepared] = {}
+#: Run folder -> the prepared command that the task function will run. This dictionary never
+#: contains a variant of a multirun, because Hydra calls the callback for single runs only.
+_prepared_commands: dict[Path, Prepared] = {}
 
 
 class CheckBeforeRun(Callback):
     """Hydra's callback that prepares the command before Hydra creates the run folder."""
 
     def on_run_start(self, config: DictConfig, **_: Any) -> None:
-        """Prepare the command and hand it on to the task function.
+        """Prepare the command and pass the prepared command to the task function.
 
         Raises:
-            SystemExit: With status 1 after an error. Hydra swallows any `Exception` of a callback.
+            SystemExit: With status 1 after an error. Hydra ignores any `Exception` of a callback.
         """
 
-        def prepare_and_hand_on() -> None:
+        def prepare_and_save() -> None:
             prepared = prepare(*split(config))
-            _handed_on[prepared.context.folder] = prepared
+            _prepared_commands[prepared.context.folder] = prepared
 
-        _exit_on_error(prepare_and_hand_on)
+        _exit_on_error(prepare_and_save)
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
-        """Check that Hydra can create the multirun's folder. Each variant is prepared by itself.
+        """Check that Hydra can create the folder of the multirun.
+
+        Each variant of the multirun is prepared separately, when the variant starts.
 
         Raises:
             SystemExit: With status 1 after an error.
@@ -99,7 +101,8 @@ def _exit_on_error(step: Callable[[], None]) -> None:
         with report_errors() as outcome:
             step()
     except Exception as error:
-        # A bug, or HYDRA_FULL_ERROR is set. Hydra would swallow the error and start the run.
+        # The error is a bug, or the user has set HYDRA_FULL_ERROR. Print the error here, because
+        # Hydra would ignore the error and start the run.
         traceback.print_exc()
         raise SystemExit(1) from error
     if outcome.exit_code:
@@ -107,7 +110,7 @@ def _exit_on_error(step: Callable[[], None]) -> None:
 
 
 def prepared_command(composed: DictConfig, hydra_config: DictConfig) -> Prepared:
-    """Return the command that the callback has prepared; prepare it if no callback did.
+    """Return the command that the callback has prepared, or prepare a variant of a multirun.
 
     Args:
         composed: The task's config, without the `hydra` node.
@@ -117,11 +120,11 @@ def prepared_command(composed: DictConfig, hydra_config: DictConfig) -> Prepared
         MnistExpError: A check failed.
     """
     folder = Path(hydra_config.runtime.output_dir)
-    return _handed_on.pop(folder, None) or prepare(composed, hydra_config)
+    return _prepared_commands.pop(folder, None) or prepare(composed, hydra_config)
 
 
 def prepare(composed: DictConfig, hydra_config: DictConfig) -> Prepared:
-    """Check all that can be checked before anything is written, and return the command to run.
+    """Check the command before any file is written, and return the prepared command.
 
     Raises:
         MnistExpError: A check failed.
@@ -139,7 +142,7 @@ def prepare(composed: DictConfig, hydra_config: DictConfig) -> Prepared:
         display=display,
     )
     runner = AllStages() if experiment.stage is Stage.all else RUNNERS[experiment.stage]
-    # A dry run must not use the network, and the checks below may.
+    # A dry run must not use the network. The checks below may use the network.
     if not experiment.dry_run:
         if faults := runner.faults(context):
             raise ConfigError(faults)
@@ -152,10 +155,10 @@ def prepare(composed: DictConfig, hydra_config: DictConfig) -> Prepared:
 
 
 def checked_experiment(composed: DictConfig, hydra_config: DictConfig) -> Experiment:
-    """Return the experiment.
+    """Return the experiment after all checks of its config.
 
     Raises:
-        MnistExpError: The config has faults; all of them are in the error.
+        MnistExpError: The config has faults. The error contains all faults.
     """
     try:
         experiment = _experiment(composed, hydra_config)
@@ -180,7 +183,7 @@ def _faults(experiment: Experiment) -> list[str]:
 def _other_faults(
     composed: DictConfig, hydra_config: DictConfig, missing: Sequence[str]
 ) -> list[str]:
-    """Return the faults of a config beside its missing keys."""
+    """Return the other faults of a config that has missing keys."""
     filled = with_stand_ins(composed, missing)
     if filled is None:
         return []
@@ -192,7 +195,7 @@ def _other_faults(
 
 
 def _flags(hydra_config: DictConfig) -> list[str]:
-    """Return Hydra's flag for the user's own config folder, if the command has the flag."""
+    """Return Hydra's flag `--config-dir` with its value if the command has this flag."""
     return [
         word
         for source in hydra_config.runtime.config_sources
@@ -205,21 +208,26 @@ def _run_folder(hydra_config: DictConfig) -> Path:
     """Return the run folder."""
     if _has_run_folder(hydra_config):
         return Path(hydra_config.runtime.output_dir)
-    # As Hydra will write it; pathlib keeps the `..` of outputs_dir=../results.
+    # Return exactly the path that Hydra will use. Hydra removes the `..` of outputs_dir=../results,
+    # but pathlib would keep the `..`.
     return Path(os.path.abspath(hydra_config.run.dir))  # noqa: PTH100
 
 
 def _has_run_folder(hydra_config: DictConfig) -> bool:
-    """Whether Hydra has created the run folder; it has not yet when it calls the callback."""
+    """Return whether Hydra has created the run folder.
+
+    Hydra calls the callback before Hydra creates the run folder.
+    """
     return not OmegaConf.is_missing(hydra_config.runtime, "output_dir")
 
 
 def _check_specs(context: StageContext) -> None:
-    """Let the workspace check the specs that the stage will give it."""
+    """Let the workspace check the specs before the stage uses the specs."""
     config, workspace = context.config, context.workspace
     with context.display.watching(None, "") as observer:
         if config.stage.trains:
-            # A new job gets its name when it starts. The files of a resumed job are checked too.
+            # A new job has no name before its start. For a resumed job, the workspace also checks
+            # the existing files, and therefore needs the real name.
             resumes = config.stage is Stage.train and config.run is not None
             name = RUNNERS[Stage.train].name(context) if resumes else "check"
             workspace.check(command_job(config, name), observer)
@@ -232,11 +240,11 @@ def _check_specs(context: StageContext) -> None:
 
 
 def probe(folder: Path, key: str = "outputs_dir") -> None:
-    """Check that a folder can be written, and leave everything as it was.
+    """Check that a folder can be written. The check leaves no new files or folders.
 
     Args:
-        folder: The folder; it need not exist.
-        key: The config key that names the folder.
+        folder: The folder, which may not exist yet.
+        key: The config key that sets the folder.
 
     Raises:
         OutputsError: The folder cannot be created or written.
@@ -252,6 +260,6 @@ def probe(folder: Path, key: str = "outputs_dir") -> None:
         raise OutputsError(unwritable(folder, error, key)) from error
     finally:
         for path in created:
-            # Another command may have written to the folder meanwhile.
+            # Keep the folder if another command has written to the folder meanwhile.
             with suppress(OSError):
                 path.rmdir()

@@ -15,7 +15,7 @@ _PLAIN = {int: "a whole number", float: "a number", bool: "true or false", str: 
 
 
 def type_at(key: str) -> Any | None:
-    """Return the type of a dotted key in the schema, None if the schema does not have the key."""
+    """Return the type of a dotted key, or None if the schema does not have the key."""
     current: Any = ExperimentConfig
     for part in key.split("."):
         current = _below(current, part)
@@ -25,7 +25,10 @@ def type_at(key: str) -> Any | None:
 
 
 def keys_at(key: str) -> list[str] | None:
-    """Return the keys below a dotted key, or all top keys for `""`; None if any name is allowed."""
+    """Return the keys below a dotted key, or None if any name is allowed there.
+
+    If `key` is empty, the function returns the top-level keys.
+    """
     kind = type_at(key) if key else ExperimentConfig
     if not (isinstance(kind, type) and is_dataclass(kind)):
         return None
@@ -35,7 +38,10 @@ def keys_at(key: str) -> list[str] | None:
 def unknown_keys(
     composed: DictConfig, kind: type = ExperimentConfig, at: str = ""
 ) -> Iterator[str]:
-    """Yield the dotted keys that the schema does not have; an override with `+` can add them."""
+    """Yield the dotted keys that the schema does not have.
+
+    An override with `+` can add such keys to a config.
+    """
     known = get_type_hints(kind)
     for name in map(str, composed):
         key = f"{at}{name}"
@@ -46,7 +52,7 @@ def unknown_keys(
 
 
 def explain_key(key: str) -> str:
-    """Return a message that a key does not exist, with the existing keys."""
+    """Return the message for a key that does not exist. The message lists the existing keys."""
     parent, _, name = key.rpartition(".")
     known = keys_at(parent)
     if known is None:
@@ -56,20 +62,20 @@ def explain_key(key: str) -> str:
 
 
 def describe(kind: Any) -> str:
-    """Return a description of the values that a key of this type takes."""
+    """Return a description of the valid values for a type."""
     options = _options(kind)
-    text = " or ".join(_describe_one(one) for one in options if one is not type(None))
+    text = " or ".join(_describe_one(option) for option in options if option is not type(None))
     return f"{text} or null" if type(None) in options else text
 
 
 def similar(name: str, known: Iterable[str]) -> str:
-    """Return ` (did you mean x?)` for the known name nearest to `name`, or nothing."""
+    """Return ` (did you mean x?)` for the known name most similar to `name`, or an empty text."""
     matches = difflib.get_close_matches(name, list(known), n=1)
     return f" (did you mean {matches[0]}?)" if matches else ""
 
 
 def listing(names: Iterable[str]) -> str:
-    """Return names as a list in a message."""
+    """Return names as text for a message, separated by commas."""
     return ", ".join(names)
 
 

@@ -1,11 +1,12 @@
-"""The schema of the configuration: plain dataclasses, no Hydra.
+"""The schema of the configuration: plain dataclasses that do not depend on Hydra.
 
-Hydra composes `conf/` against these types, which `mnist_exp.cli.compose` registers and fills in
-once. The dataclasses are mutable because a frozen one makes its config node read-only. No code
-changes them after composition. `mnist_exp.checks` checks the values.
+`mnist_exp.cli.compose` registers these types with Hydra. Hydra composes `conf/` and checks the
+types of the values. `mnist_exp.checks` checks all other rules. The dataclasses are mutable, because
+Hydra makes the config of a frozen dataclass read-only. No code changes a config after Hydra has
+composed the config.
 
-The config groups stand in `resources`, `jobs` and `endpoints`, and their enums in `enums`. Import
-all of them from here.
+`resources`, `jobs` and `endpoints` define the config groups, and `enums` defines their enums.
+Import all these names from this package.
 """
 
 from dataclasses import dataclass, field
@@ -82,22 +83,22 @@ __all__ = [
 
 @dataclass
 class ExperimentConfig:
-    """The whole experiment: `conf/config.yaml` composed."""
+    """The whole config of an experiment, composed from `conf/config.yaml`."""
 
     # compute, train, sweep, register, deploy, invoke, status, logs, cleanup, doctor or all.
     stage: Stage = MISSING
     # true prints what the command would create, as Azure ML's YAML, and creates nothing.
     dry_run: bool = False
-    # false submits a job to Azure and does not wait for its end.
+    # false submits a job to Azure and does not wait until the job ends.
     wait: bool = True
-    # Name of an earlier run. `register run=<sweep>` and `deploy run=<model>` use its result, by
-    # default the latest. `train run=<name>` and `sweep run=<name>` resume it, by default none.
+    # Name of an earlier run. stage=register and stage=deploy use the result of this run; null means
+    # the latest run. stage=train and stage=sweep resume this run; null starts a new run.
     run: str | None = None
-    # last resumes the latest sweep that has not ended.
+    # last resumes the latest unfinished sweep.
     resume: str | None = None
     # Seed of the weights, the data split and the order of images.
     seed: int = MISSING
-    # Folder of everything that a run saves, relative to the current folder.
+    # Folder for all files that a run saves, relative to the current folder.
     outputs_dir: str = MISSING
     workspace: WorkspaceConfig = field(default_factory=WorkspaceConfig)
     compute: ComputeConfig = field(default_factory=ComputeConfig)

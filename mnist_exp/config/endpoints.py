@@ -10,9 +10,9 @@ from mnist_exp.config.resources import EnvConfig
 class RequestSettingsConfig:
     """Azure ML's request settings of a deployment."""
 
-    # Milliseconds after which an unanswered request gets 408; at most 180000.
+    # Milliseconds after which an unanswered request gets the status 408; the maximum is 180000.
     request_timeout_ms: int = 5000
-    # Maximum number of requests at once in each instance.
+    # Maximum number of concurrent requests in each instance.
     max_concurrent_requests_per_instance: int = 1
 
 
@@ -20,15 +20,15 @@ class RequestSettingsConfig:
 class ProbeConfig:
     """Azure ML's probe of a container."""
 
-    # Seconds before the first probe; a local deployment that is ready earlier need not wait.
+    # Seconds before the first probe. A local deployment that is ready earlier does not wait.
     initial_delay: int = 10
     # Seconds between two probes.
     period: int = 10
     # Seconds within which a probe must succeed.
     timeout: int = 2
-    # Successes in a row after which the container counts as healthy.
+    # Number of consecutive successful probes after which the container counts as healthy.
     success_threshold: int = 1
-    # Failures in a row after which the container counts as failed.
+    # Number of consecutive failed probes after which the container counts as failed.
     failure_threshold: int = 30
 
 
@@ -60,19 +60,21 @@ class DeploymentConfig:
 class RolloutConfig:
     """How a new deployment takes over the traffic of the old one."""
 
-    # Percents of the traffic for the new deployment, one after the other; the last is 100.
-    # Empty means no rollout.
+    # Percents of the traffic that the new deployment gets, step by step. The last percent is 100.
+    # An empty list means no rollout.
     steps: list[int] = field(default_factory=list)
-    # Percent of the traffic that is copied to the new deployment before the first step; at most
-    # 50.
+    # Percent of the traffic that is copied to the new deployment before the first step. The
+    # maximum is 50.
     mirror: int = 0
-    # Sample requests to each of the two deployments at each step.
+    # Number of sample requests to the old and to the new deployment at each step.
     samples: int = 20
     # Minimum duration of each step in seconds.
     seconds: float = 1.0
-    # The rollout is undone if the new deployment's share of failed requests is higher by more.
+    # The rollout is undone if the new deployment's share of failed requests is higher than the old
+    # deployment's share by more than this value.
     failure_margin: float = 0.01
-    # The rollout is undone if the new deployment's p95 is higher by more milliseconds.
+    # The rollout is undone if the new deployment's 95th percentile of the response times is higher
+    # than the old deployment's by more than this number of milliseconds.
     latency_margin_ms: float = 50.0
 
 
@@ -82,7 +84,7 @@ class EndpointConfig:
 
     # null generates a name for a new endpoint: `name_prefix` and 8 hex digits.
     name: str | None = None
-    # Up to 24 letters, digits and hyphens; the first is a letter.
+    # Up to 24 letters, digits and hyphens; the first character is a letter.
     name_prefix: str = MISSING
     # Text shown with the endpoint.
     description: str = ""
@@ -97,10 +99,11 @@ class EndpointConfig:
     deployment: DeploymentConfig = field(default_factory=DeploymentConfig)
     # true deploys to the latest endpoint, false to a new one.
     reuse: bool = False
-    # Deployment name -> percent; the sum is 0 or 100. Empty keeps the traffic, and gives all of it
-    # to an endpoint's first deployment.
+    # Deployment name -> percent; the sum is 0 or 100. An empty mapping does not change the traffic.
+    # The first deployment of an endpoint then gets all traffic.
     traffic: dict[str, int] = field(default_factory=dict)
-    # Deployment name -> percent of the requests that are copied to it; one name, at most 50.
+    # Deployment name -> percent of the requests that are copied to the deployment. Only one
+    # deployment may get copies. The maximum is 50 percent.
     mirror_traffic: dict[str, int] = field(default_factory=dict)
     rollout: RolloutConfig = field(default_factory=RolloutConfig)
     # Deployment that stage=invoke calls; null lets the traffic decide.
@@ -109,7 +112,7 @@ class EndpointConfig:
     request_file: str | None = None
     # Number of sample digits that stage=invoke sends.
     samples: int = 30
-    # Port on 127.0.0.1 of a new local endpoint; null takes a free one.
+    # Port of a new local endpoint on 127.0.0.1; null chooses a free port.
     port: int | None = None
     # Number of lines of each log that stage=logs prints.
     log_lines: int = 50

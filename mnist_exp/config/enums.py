@@ -1,17 +1,18 @@
-"""The config's enums, one for each closed set of values, and its mark for a missing value.
+"""The enums of the config, and the mark for a missing value.
 
-Specs, stages and workspaces use these enums too, without the config groups.
+Specs, stages and workspaces also use these enums.
 """
 
 from enum import StrEnum
 from typing import Any
 
-#: OmegaConf's mark for a missing value, written out so that this module needs no OmegaConf.
+#: OmegaConf's mark for a missing value. The text is repeated here, so that this module does not
+#: import OmegaConf.
 MISSING: Any = "???"
 
 
 class Stage(StrEnum):
-    """What one `mnist-exp` command does."""
+    """The stages of an experiment. Each `mnist-exp` command runs one stage."""
 
     compute = "compute"
     train = "train"
@@ -52,14 +53,14 @@ class Stage(StrEnum):
 
 
 class WorkspaceType(StrEnum):
-    """Where the experiment runs."""
+    """The kinds of workspace in which an experiment can run."""
 
     local = "local"
     azure = "azure"
 
 
 class Credential(StrEnum):
-    """How the azure workspace signs in to Azure."""
+    """The ways in which the azure workspace can sign in to Azure."""
 
     default = "default"
     interactive = "interactive"
@@ -69,7 +70,7 @@ class Credential(StrEnum):
 
 
 class Cloud(StrEnum):
-    """Azure's clouds, by the names that Azure's own tools use."""
+    """Azure's clouds, with the names that Azure's tools use."""
 
     AzureCloud = "AzureCloud"
     AzureUSGovernment = "AzureUSGovernment"
@@ -77,7 +78,7 @@ class Cloud(StrEnum):
 
 
 class DataType(StrEnum):
-    """Where the digits come from."""
+    """The sources of the digits."""
 
     sample = "sample"
     mnist = "mnist"
@@ -93,7 +94,7 @@ class ComputeType(StrEnum):
 
 
 class ComputeTier(StrEnum):
-    """Azure ML's priority of a cluster's nodes."""
+    """The priorities of a cluster's nodes, with Azure ML's names."""
 
     dedicated = "dedicated"
     low_priority = "low_priority"
@@ -108,7 +109,7 @@ class EnvType(StrEnum):
 
 
 class Identity(StrEnum):
-    """Whose credentials a job on Azure uses to read data."""
+    """The identities with which a job on Azure can read data."""
 
     user = "user"
     managed = "managed"
@@ -136,7 +137,7 @@ class DistributionType(StrEnum):
 
 
 class AuthMode(StrEnum):
-    """How an endpoint's callers prove who they are."""
+    """The ways in which an endpoint can authenticate its callers."""
 
     key = "key"
     aml_token = "aml_token"  # noqa: S105

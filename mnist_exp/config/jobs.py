@@ -8,7 +8,7 @@ from mnist_exp.config.enums import MISSING, Architecture, DistributionType, Iden
 
 @dataclass
 class ModelConfig:
-    """The network and how it is trained."""
+    """The network and the settings of its training."""
 
     # Neurons of the first dense layer.
     first_layer_neurons: int = MISSING
@@ -16,24 +16,24 @@ class ModelConfig:
     second_layer_neurons: int = MISSING
     # Images per training step.
     batch_size: int = MISSING
-    # Learning rate of the optimizer; above 0.
+    # Learning rate of the optimizer; must be above 0.
     learning_rate: float = MISSING
     # Passes over the training images.
     epochs: int = MISSING
-    # dnn: two dense layers. cnn: convolutions, which ignore the numbers of neurons.
+    # dnn: two dense layers. cnn: convolutional layers; the numbers of neurons have no effect.
     architecture: Architecture = Architecture.dnn
-    # sgd, momentum (0.9) or adam.
+    # sgd, momentum (SGD with momentum 0.9) or adam.
     optimizer: Optimizer = Optimizer.sgd
 
 
 @dataclass
 class DistributionConfig:
-    """How the processes of a training job work together."""
+    """The distribution of a training job over several processes."""
 
-    # null runs one process. tensorflow uses MultiWorkerMirroredStrategy with TF_CONFIG, whose gRPC
-    # server listens on every address of the machine.
+    # null runs one process. tensorflow uses MultiWorkerMirroredStrategy with TF_CONFIG. The gRPC
+    # server of TensorFlow then listens on every address of the machine.
     type: DistributionType | None = None
-    # Number of processes; number of nodes on Azure.
+    # Number of processes. On Azure, each process has its own node.
     worker_count: int = 1
     # Must be 0; the error message explains why.
     parameter_server_count: int = 0
@@ -45,13 +45,13 @@ class JobConfig:
 
     # Experiment in the tracking store that lists the runs.
     experiment_name: str = MISSING
-    # Shown beside the job's name; null shows the name.
+    # Text shown beside the job's name; null shows the name.
     display_name: str | None = None
     # Folder that is copied to the compute, relative to the YAML file that sets this key.
     code: str | None = None
-    # Python script in `code`; it gets each input and output as `--name-with-dashes value`.
+    # Python script in `code`. The script gets each input and output as `--name-with-dashes value`.
     script: str | None = None
-    # Shell command instead of a script, with `{{inputs.x}}` and `{{outputs.x}}`.
+    # Shell command instead of a script. The command may contain `{{inputs.x}}` and `{{outputs.x}}`.
     command: str | None = None
     # Name -> literal, or {type: uri_folder|uri_file, path, mode}.
     inputs: dict[str, Any] = field(default_factory=dict)
@@ -59,7 +59,7 @@ class JobConfig:
     outputs: dict[str, Any] = field(default_factory=dict)
     # Name -> text; the job inherits no variables from the shell.
     environment_variables: dict[str, str] = field(default_factory=dict)
-    # user or managed: whose credentials read data on Azure; null is Azure's default.
+    # Identity that reads data on Azure: user or managed; null means Azure's default.
     identity: Identity | None = None
     distribution: DistributionConfig = field(default_factory=DistributionConfig)
     # Maximum duration in seconds; null means no limit.
@@ -84,9 +84,9 @@ class LimitsConfig:
 
     # Number of trials, 1 to 1000.
     max_total_trials: int = MISSING
-    # Maximum number of trials at once; null means max_total_trials.
+    # Maximum number of concurrent trials; null means max_total_trials.
     max_concurrent_trials: int | None = None
-    # Maximum duration of the sweep in seconds; null means Azure ML's 60 days.
+    # Maximum duration of the sweep in seconds; null means 60 days, Azure ML's default.
     timeout: int | None = None
     # Maximum duration of each trial in seconds; null means no limit.
     trial_timeout: int | None = None
@@ -98,16 +98,16 @@ class SweepConfig:
 
     # {type: random|grid|bayesian, seed, rule: random|sobol, logbase}, or only the type.
     sampling_algorithm: Any = field(default_factory=dict)
-    # Input name -> {type: choice|uniform|loguniform|..., ...}. Hydra accepts anything here, and
-    # `mnist_exp.sweeps` checks it.
+    # Input name -> {type: choice|uniform|loguniform|..., ...}. Hydra accepts any value for this
+    # key. `mnist_exp.sweeps` checks the value.
     search_space: dict[str, Any] = field(default_factory=dict)
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
     limits: LimitsConfig = field(default_factory=LimitsConfig)
-    # {type: bandit|median_stopping|truncation_selection, ...}; empty cuts no trial.
+    # {type: bandit|median_stopping|truncation_selection, ...}; an empty mapping cuts no trial.
     early_termination: dict[str, Any] | None = field(default_factory=dict)
     # Whether the first failed trial ends the sweep; Azure ML has no such setting.
     fail_fast: bool = False
-    # Whether a failed trial makes the sweep Failed when it ends; Azure ML has a rule of its own.
+    # Whether the sweep ends as Failed if a trial failed; Azure ML applies its own rule.
     fail_on_failed_trials: bool = False
 
 
@@ -121,5 +121,5 @@ class RegistrationConfig:
     description: str = ""
     # custom_model, mlflow_model or triton_model.
     type: str = "custom_model"
-    # The part of the job's files that becomes the model.
+    # File or folder that becomes the model, relative to the job's files.
     path: str = "outputs/model"

@@ -1,4 +1,4 @@
-"""The workspace, compute, env and data groups: what jobs and endpoints run on and with."""
+"""The workspace, compute, env and data groups."""
 
 from dataclasses import dataclass
 
@@ -20,17 +20,17 @@ class WorkspaceConfig:
 
     # local or azure.
     type: WorkspaceType = MISSING
-    # Azure subscription. Only the azure workspace reads this key and those below.
+    # Azure subscription. Only the azure workspace uses this key and the keys below.
     subscription_id: str | None = None
     # Azure resource group.
     resource_group: str | None = None
     # Azure ML workspace.
     workspace_name: str | None = None
-    # Azure ML's config.json; null searches the current folder and its parents.
+    # Path of Azure ML's config.json; null searches the current folder and its parents.
     config_file: str | None = None
     # default, interactive, cli, managed_identity or environment.
     credential: Credential = Credential.default
-    # A sovereign cloud; null takes it from the environment, or means the public cloud.
+    # A sovereign cloud; null means the cloud of ARM_CLOUD_METADATA_URL, or else the public cloud.
     cloud: Cloud | None = None
 
 
@@ -44,17 +44,18 @@ class ComputeConfig:
     name: str = MISSING
     # VM size; null lets Azure choose.
     size: str | None = None
-    # Number of nodes that are kept when idle.
+    # Minimum number of nodes, which Azure keeps even if the nodes are idle.
     min_instances: int = 0
     # Maximum number of nodes.
     max_instances: int = 1
-    # Seconds that a node stays up after its last job.
+    # Seconds until Azure releases an idle node.
     idle_time_before_scale_down: int = 120
     # dedicated, or low_priority: cheaper nodes that Azure may evict.
     tier: ComputeTier = ComputeTier.dedicated
-    # true: stage=cleanup deletes the compute target too.
+    # true: stage=cleanup also deletes the compute target.
     delete_on_cleanup: bool = False
-    # Eviction drill on the local workspace: the first attempt is evicted after this many epochs.
+    # Eviction drill on the local workspace: the first attempt is evicted after this number of
+    # epochs; null means no eviction.
     evict_after_epochs: int | None = None
 
 
@@ -68,7 +69,8 @@ class EnvConfig:
     name: str | None = None
     # Docker image of a conda environment.
     image: str | None = None
-    # Conda file on top of the image, relative to the YAML file that sets this key.
+    # Conda file with packages that are added to the image; relative to the YAML file that sets this
+    # key.
     conda_file: str | None = None
 
 
@@ -80,7 +82,7 @@ class DataConfig:
     type: DataType = MISSING
     # Folder with the four IDX files, searched recursively (type folder).
     path: str | None = None
-    # Base address of a mirror that is tried before the well-known mirrors (type mnist).
+    # Address of a mirror to try before the well-known mirrors (type mnist).
     url: str | None = None
     # Address that jobs on Azure mount; null uploads the local files.
     azure_path: str | None = None

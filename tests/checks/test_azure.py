@@ -18,7 +18,7 @@ WARNINGS = {
     "sweep.fail_on_failed_trials=true": ("sweep", "sweep.fail_on_failed_trials: has no effect"),
     "sweep.limits.timeout=59": (
         "sweep",
-        "sweep.limits.timeout: Azure's minimum is 60 seconds, which is used instead of 59",
+        "sweep.limits.timeout: Azure's minimum is 60 seconds, so Azure will use 60 instead of 59",
     ),
     "sweep.limits.trial_timeout=1": ("sweep", "sweep.limits.trial_timeout: Azure's minimum is"),
     "compute=low_priority compute.evict_after_epochs=2": (

@@ -13,17 +13,17 @@ RULES: dict[str, Rule] = {
     "home folder": (
         "train",
         setting(outputs_dir="~/out"),
-        f"outputs_dir: ~ is not expanded here; write outputs_dir={Path.home()}/out",
+        f"outputs_dir: must not begin with ~; write outputs_dir={Path.home()}/out",
     ),
     "both quotes": (
         "train",
         setting(outputs_dir="""a'b"c"""),
-        "outputs_dir: must not hold both ' and",
+        "outputs_dir: must not contain both ' and",
     ),
     "record of a stage that begins anew": (
         "all",
         setting(run="sweep_1"),
-        "run: stage=all uses no earlier run, got sweep_1; leave run= out",
+        "run: stage=all uses no earlier run, got sweep_1; remove run=",
     ),
 }
 

@@ -15,23 +15,23 @@ RULES: dict[str, Rule] = {
         setting(
             job__distribution__type=DistributionType.tensorflow, job__distribution__worker_count=3
         ),
-        "model.batch_size: must be a multiple of job.distribution.worker_count, 3, for equal "
-        "shares of a step, got 64",
+        "model.batch_size: must be a multiple of job.distribution.worker_count (3), so that "
+        "all workers get equal shares of a batch, got 64",
     ),
     "neither script nor command": (
         "train",
         setting(job__script=None),
-        "job.script: name a Python script or a job.command",
+        "job.script: give exactly one of job.script and job.command",
     ),
     "script and command": (
         "train",
         setting(job__command="true"),
-        "job.script: name a Python script or a job.command",
+        "job.script: give exactly one of job.script and job.command",
     ),
     "script without code": (
         "train",
         setting(job__code=None),
-        "job.code: must be the folder that holds job.script (train.py), got null",
+        "job.code: must be the folder that contains job.script (train.py), got null",
     ),
     "code": ("train", setting(job__code="/nowhere"), "job.code: must be a folder, got /nowhere"),
     "script": (
@@ -73,7 +73,7 @@ RULES: dict[str, Rule] = {
     "variable": (
         "train",
         setting(job__environment_variables={"A=B": "1"}),
-        "job.environment_variables: a name must not be empty nor hold =, got 'A=B'",
+        "job.environment_variables: a name must not be empty and must not contain =, got 'A=B'",
     ),
     "input name": (
         "train",
@@ -104,7 +104,7 @@ RULES: dict[str, Rule] = {
     "path input key": (
         "train",
         setting(job__inputs={"a": {"pth": "x", "path": "{{data}}"}}),
-        "job.inputs.a.pth: no such key; it has mode, path, type",
+        "job.inputs.a.pth: no such key; the keys are mode, path, type",
     ),
     "path input without path": (
         "train",
@@ -124,7 +124,7 @@ RULES: dict[str, Rule] = {
     "path input of another reference": (
         "train",
         setting(job__inputs={"a": {"path": "{{dat}}"}}),
-        "job.inputs.a.path: the only reference is {{data}}, got {{dat}}",
+        "job.inputs.a.path: the only allowed reference is {{data}}, got {{dat}}",
     ),
     "output name": (
         "train",
@@ -139,7 +139,7 @@ RULES: dict[str, Rule] = {
     "output path": (
         "train",
         setting(job__outputs={"a": {"path": "x"}}),
-        "job.outputs.a.path: no such key; it has mode, type",
+        "job.outputs.a.path: no such key; the keys are mode, type",
     ),
     "output text": (
         "train",
@@ -149,17 +149,17 @@ RULES: dict[str, Rule] = {
     "undefined input": (
         "train",
         command("t {{inputs.lr}}", mu=1),
-        "job.command: {{inputs.lr}} is not defined; there are mu",
+        "job.command: {{inputs.lr}} is not defined; inputs has mu",
     ),
     "undefined output": (
         "train",
         command("t {{outputs.model}}"),
-        "job.command: {{outputs.model}} is not defined; there are none",
+        "job.command: {{outputs.model}} is not defined; outputs has no names",
     ),
     "drawn value in a single job": (
         "train",
         command("t {{search_space.learning_rate}}"),
-        "job.command: {{search_space.learning_rate}} is not defined; there are none",
+        "job.command: {{search_space.learning_rate}} is not defined; search_space has no names",
     ),
     "drawn value in a job that also runs by itself": (
         "all",
@@ -167,7 +167,7 @@ RULES: dict[str, Rule] = {
             "t {{search_space.learning_rate}} {{search_space.batch_size}} "
             "{{search_space.first_layer_neurons}} {{search_space.second_layer_neurons}}"
         ),
-        "job.command: {{search_space.learning_rate}} is not defined; there are none",
+        "job.command: {{search_space.learning_rate}} is not defined; search_space has no names",
     ),
     "drawn value that is not drawn": (
         "sweep",
@@ -177,12 +177,12 @@ RULES: dict[str, Rule] = {
             job__inputs={"lr": 1},
             sweep__search_space={"lr": LR},
         ),
-        "job.command: {{search_space.mu}} is not defined; there are lr",
+        "job.command: {{search_space.mu}} is not defined; search_space has lr",
     ),
     "reference that is none": (
         "train",
         command("t {{input.x}}"),
-        "job.command: {{input.x}} is not a reference; write {{inputs.x}}, {{outputs.x}} or",
+        "job.command: {{input.x}} is not a valid reference; write {{inputs.x}}, {{outputs.x}} ",
     ),
     "swept name that a command does not use": (
         "sweep",
@@ -192,12 +192,12 @@ RULES: dict[str, Rule] = {
             job__inputs={},
             sweep__search_space={"lr": LR},
         ),
-        "sweep.search_space.lr: no input of the job has this name; the command does not use it",
+        "sweep.search_space.lr: no input of the job has this name, and job.command does not use",
     ),
     "registration name": (
         "register",
         setting(registration__name="a/b"),
-        "registration.name: must not be empty nor hold / : or \\, got 'a/b'",
+        "registration.name: must not be empty and must not contain / : or \\, got 'a/b'",
     ),
     "registration type": (
         "register",

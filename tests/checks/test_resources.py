@@ -71,14 +71,14 @@ def test_a_data_folder_that_does_not_exist_is_a_fault() -> None:
     config = fresh_config("stage=train", "data=folder", "data.path=/nowhere")
     assert checks.faults(config) == [
         "data.path: must be a folder with the four IDX files, got /nowhere, which does not exist; "
-        "or use data=sample"
+        "set data.path to an existing folder, or use data=sample"
     ]
 
 
 def test_a_data_key_without_effect_is_a_warning() -> None:
     config = fresh_config("stage=train", "data.path=/digits", "data.url=https://example.com")
     path, url = checks.warnings(config)
-    assert path == "data.path: has no effect with data=sample; only data=folder reads it"
+    assert path == "data.path: has no effect with data=sample; only data=folder uses this key"
     assert url.startswith("data.url: has no effect with data=sample; only data=mnist")
     config.stage = Stage.deploy
     assert checks.warnings(config) == []

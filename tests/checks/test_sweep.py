@@ -180,8 +180,8 @@ def test_a_swept_input_that_the_command_does_not_use_is_a_warning() -> None:
     assert checks.faults(config) == []
     (line,) = (line for line in checks.warnings(config) if line.startswith("sweep.search_space"))
     assert line == (
-        "sweep.search_space.lr: job.command does not use it; "
-        "its value is only in the variable AZUREML_SWEEP_lr"
+        "sweep.search_space.lr: job.command does not use this input; "
+        "the drawn value is only in the environment variable AZUREML_SWEEP_lr"
     )
 
 

@@ -25,10 +25,10 @@ def test_flags_come_first_with_their_values(words: str, expected: str) -> None:
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        ("--stage train", "--stage: no such flag; write values without dashes, stage=train"),
-        ("--stage=train", "--stage=train: no such flag; write values without dashes, stage=t"),
-        ("-x seed=1", "-x: no such flag; write values without dashes, x=..."),
-        ("stage=all --config-dir", "--config-dir: needs a value after it"),
+        ("--stage train", "--stage: no such flag; to set a key, write stage=train without"),
+        ("--stage=train", "--stage=train: no such flag; to set a key, write stage=train"),
+        ("-x seed=1", "-x: no such flag; to set a key, write x=..."),
+        ("stage=all --config-dir", "--config-dir: needs a value; write --config-dir VALUE"),
     ],
 )
 def test_an_unknown_flag_is_reported(words: str, expected: str) -> None:

@@ -43,13 +43,14 @@ MESSAGES: dict[str, tuple[list[str], str]] = {
     ),
     "another expression": (
         ["sweep.search_space.learning_rate={type: choice, values: [1]}"],
-        "sweep.search_space.learning_rate.values: no such key, and {...} adds to the existing "
-        "keys; replace them all: '~sweep.search_space.learning_rate' "
+        "sweep.search_space.learning_rate.values: no such key; {...} keeps the existing keys of "
+        "sweep.search_space.learning_rate; to replace all keys, write "
+        "'~sweep.search_space.learning_rate' "
         "'+sweep.search_space.learning_rate={...}'",
     ),
     "another space": (
         ["sweep.search_space={learning_rate: {type: choice, values: [1]}}"],
-        "keys; empty it first: 'sweep.search_space={}', then add '+sweep.search_space.KEY=...' for",
+        "with 'sweep.search_space={}', and add each key with '+sweep.search_space.KEY=...'",
     ),
     "whole number": (["model.epochs=many"], "model.epochs: must be a whole number, got many"),
     "fraction": (["model.epochs=1.5"], "model.epochs: must be a whole number, got 1.5"),
@@ -85,18 +86,18 @@ MESSAGES: dict[str, tuple[list[str], str]] = {
     "null for keys": (["sweep.limits=null"], "sweep.limits: must be a group of keys, got null"),
     "key below a null": (
         ["job.command.x=1"],
-        "job.command: must be text or null, which has no keys of its own, got job.command.x=1",
+        "job.command: must be text or null, which cannot have keys, got job.command.x=1",
     ),
-    "null for a group": (["model=null"], "a group takes the name of one of its options"),
-    "bracket": (["model.epochs=[1"], "model.epochs=[1: not a readable override; write key=value"),
-    "no equals sign": (["train"], "train: not a readable override; write key=value"),
+    "null for a group": (["model=null"], "a config group must be the name of one of its options"),
+    "bracket": (["model.epochs=[1"], "model.epochs=[1: not a valid override; write key=value"),
+    "no equals sign": (["train"], "train: not a valid override; write key=value"),
     "several values": (
         ["model=small,wide"],
         "model=small,wide: several values need --multirun (-m)",
     ),
     "added again": (
         ["+model.epochs=3"],
-        "+model.epochs: is set already; write model.epochs=... without the +",
+        "+model.epochs: is already set; write model.epochs=... without the +",
     ),
     "deleted but not there": (["~model.nope"], "~model.nope: no such key to delete"),
     "mapping deleted": (
@@ -105,7 +106,7 @@ MESSAGES: dict[str, tuple[list[str], str]] = {
     ),
     "text with an equals sign": (
         ["outputs_dir=a=b"],
-        "and quote what holds spaces, commas, braces or = : 'outputs_dir=\"a=b\"'",
+        "and quote a value that contains spaces, commas, braces or = : 'outputs_dir=\"a=b\"'",
     ),
     "deleted but needed": (
         ["~model.epochs"],
@@ -176,7 +177,7 @@ FILES = {
     "interpolation that is not closed": (
         "job",
         'defaults: [tutorial, _self_]\ndisplay_name: "${seed"',
-        "display_name: not a readable ${...}",
+        "display_name: not a valid ${...}",
     ),
     "list": ("job", "- a\n- b", "job/mine.yaml: must be a mapping of keys, got a list or a value"),
     "broken YAML": ("model", "a: [1\nb: 2", "a config file is not valid YAML"),

@@ -68,19 +68,19 @@ def test_repeating_the_first_overrides_changes_nothing(
 @pytest.mark.parametrize(
     ("overrides", "expected"),
     [
-        (["seed=3"], ["seed: must stay 42, as train run_1 was submitted, got 3; leave seed out"]),
+        (["seed=3"], ["train run_1 was submitted, got 3; remove the override seed=3, or"]),
         (
             ["model.learning_rate=0.5", "seed=3", "model.epochs=70"],
             ["model.learning_rate: must stay 0.01,", "seed: must stay 42"],
         ),
-        (["job.primary_metric=loss"], ["leave job.primary_metric out (job.primary_metric=loss)"]),
+        (["job.primary_metric=loss"], ["remove the override job.primary_metric=loss"]),
         (
             ["model=wide"],
-            ["leave model out (model=wide), or leave run= and resume= out to start another; only"],
+            ["override model=wide, or remove run= and resume= to start another job; only"],
         ),
         # A choice of a config group is reported by the first key that it changes.
-        (["profile=azure"], ["leave profile out (profile=azure)"]),
-        (["~job.outputs.checkpoints"], [", got null; leave job.outputs.checkpoints out (~job."]),
+        (["profile=azure"], ["remove the override profile=azure,"]),
+        (["~job.outputs.checkpoints"], [", got null; remove the override ~job."]),
     ],
 )
 def test_an_override_that_changes_the_job_is_refused(
@@ -131,7 +131,9 @@ def test_the_length_and_the_compute_of_a_training_may_change(
 
 def test_nothing_of_a_sweep_may_change(submit: Callable[..., None], resume: Resume) -> None:
     submit(Stage.sweep)
-    with pytest.raises(ConfigError, match=r"epochs: must stay 20, as sweep run_1 .*, got 70"):
+    with pytest.raises(
+        ConfigError, match=r"epochs: must stay 20, .* sweep run_1 was submitted, got 70"
+    ):
         resume(Stage.sweep, "model.epochs=70")
 
 

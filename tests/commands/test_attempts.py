@@ -97,12 +97,12 @@ def test_a_resumed_run_keeps_its_config(cli: Cli, own_script: Callable[..., list
     arguments = own_script(TWO_ATTEMPTS, "{checkpoints: {type: uri_folder}}")
     began = cli(*arguments, "stage=train", "seed=7")
     name = cli.records("train")[0]["name"]
-    assert f"resume it with: mnist-exp stage=train run={name}\n" in began.stderr
+    assert f"resume the job with: mnist-exp stage=train run={name}\n" in began.stderr
     for changed in ("seed=8", "job=tutorial"):
         other = cli("stage=train", f"run={name}", changed)
         assert other.returncode == 1
-        assert f", as train {name} was submitted, got " in other.stderr
-        assert f"; leave {changed.partition('=')[0]} out ({changed}), or" in other.stderr
+        assert f"train {name} was submitted, got " in other.stderr
+        assert f"; remove the override {changed}, or" in other.stderr
     assert len(cli.records("train")) == 1
     cli.ok("stage=train", f"run={name}")
 

@@ -98,7 +98,7 @@ def test_the_printed_command_resumes_a_submitted_sweep(azure: StartEmulator, cli
     emulator = azure(StubEngine())
     cli.ok("profile=azure", "stage=compute")
     done = cli.ok("profile=azure", "stage=sweep", "sweep=quick", "wait=false")
-    found = re.search(r"resume it with: mnist-exp (.+)", done.stderr)
+    found = re.search(r"resume the job with: mnist-exp (.+)", done.stderr)
     assert found, done.stderr
     cli.ok(*shlex.split(found[1]))
     assert len(emulator.recorded("job.put")) == 1

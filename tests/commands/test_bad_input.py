@@ -26,7 +26,7 @@ BAD_INPUT = {
     "negative": (["stage=train", "model.batch_size=-1"], "model.batch_size: must be a whole"),
     "zero": (["stage=train", "model.epochs=0"], "model.epochs: must be a whole number of at least"),
     "nan": (["stage=train", "model.learning_rate=nan"], "model.learning_rate: must be a finite"),
-    "unreadable override": (["stage=train", "model.epochs=[1"], "not a readable override"),
+    "unreadable override": (["stage=train", "model.epochs=[1"], "not a valid override"),
     "several values": (["stage=train", "model=small,wide"], "--multirun"),
     "min above max": (
         ["stage=sweep", "sweep.search_space.learning_rate.min_value=0"],

@@ -53,7 +53,7 @@ def two(deployed: Deploying) -> Deploying:
             {"tff-blue": 90, "tff-green": 10},
             "tff-green with 10 %",
             f"finish the last rollout with mnist-exp stage=deploy endpoint.name={NAME} "
-            "'endpoint.traffic={tff-green: 100}', or undo it with "
+            "'endpoint.traffic={tff-green: 100}', or undo the last rollout with "
             "'endpoint.traffic={tff-blue: 100}'",
         ),
     ],
@@ -78,7 +78,9 @@ def test_without_an_idle_deployment_a_new_name_is_needed(tmp_path: Path) -> None
         made.run(*QUICK_ROLLOUT)
         assert "no deployment has traffic yet: tff-green gets 100 %" in "\n".join(made.said)
         (line,) = made.faults(*QUICK_ROLLOUT)
-        assert line.endswith("; name a new deployment with endpoint.deployment.name=NAME")
+        assert line.endswith(
+            "; choose the name of a new deployment with endpoint.deployment.name=NAME"
+        )
         made.run(*QUICK_ROLLOUT, "endpoint.deployment.name=tff-blue")
         assert made.now.traffic == {"tff-blue": 100}
 
@@ -197,8 +199,8 @@ def test_a_second_deployment_gets_traffic_only_when_asked(two: Deploying) -> Non
     two.run("endpoint.deployment.name=tff-green")
     assert two.now.traffic == {"tff-blue": 100}
     assert two.said[-1] == (
-        "tff-green has no traffic: the endpoint keeps its traffic (tff-blue 100 %); give "
-        f"tff-green some with mnist-exp stage=deploy endpoint.name={NAME} "
+        "tff-green has no traffic: the endpoint keeps its traffic (tff-blue 100 %); to give "
+        f"tff-green traffic: mnist-exp stage=deploy endpoint.name={NAME} "
         "'endpoint.traffic={tff-blue: 90, tff-green: 10}'"
     )
     two.run("endpoint.traffic={tff-blue: 90, tff-green: 10}")
