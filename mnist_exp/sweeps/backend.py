@@ -1,4 +1,4 @@
-"""The interfaces of the tuner: the backend that runs trials, and the listener."""
+"""The interfaces that the tuner calls: the backend, which runs trials, and the listener."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,11 +12,13 @@ from mnist_exp.sweeps.trial import Trial
 
 @dataclass(frozen=True)
 class TrialEnded:
-    """The processes of a trial have ended, and all values that it logged were reported before.
+    """The event that the processes of a trial have ended.
+
+    The backend has reported all values of the trial before this event.
 
     Attributes:
-        why: Why the trial failed, where the backend knows more than the exit code.
-        by_itself: Whether the trial ended before it was asked to end.
+        why: Why the trial failed; empty if the backend knows only the exit code.
+        by_itself: Whether the trial ended before the backend asked the trial to end.
     """
 
     trial: int
@@ -31,52 +33,55 @@ class TrialEnded:
             return JobStatus.CANCELED, trial.why
         if self.exit_code:
             return JobStatus.FAILED, self.why or f"exit code {self.exit_code}"
-        # Its values arrived late: the trial had completed when the sweep decided to end it.
+        # The trial had already completed when the sweep decided to cancel the trial.
         why = f"completed before it was {trial.why}" if is_canceled else self.why
         return JobStatus.COMPLETED, why
 
 
-#: What a backend reports.
+#: An event that a backend reports.
 TrialEvent = MetricPoint | TrialEnded
 
 
 class Backend(Protocol):
-    """Runs trials; all calls come from one thread."""
+    """The part that runs trials. The tuner makes all calls from one thread."""
 
     def start(self, trial: int, parameters: Parameters) -> None:
-        """Start a trial; it counts as running when this returns.
+        """Start a trial. The trial counts as running when this method returns.
 
         Raises:
-            JobError: The trial cannot be started. None of its processes run; the sweep continues.
+            JobError: The trial cannot be started, and no process of the trial runs. The tuner
+                records the trial as Failed and continues the sweep.
         """
 
     def poll(self, timeout_s: float) -> Sequence[TrialEvent]:
         """Return the events since the last call, in order of arrival.
 
-        Without an event, wait for the next one; return nothing after `timeout_s` seconds.
+        If there is no event yet, wait for the next event. Return an empty sequence if no event
+        arrives within `timeout_s` seconds.
         """
 
     def cancel(self, trial: int) -> None:
-        """Ask a trial to end, and kill it after a grace period; do nothing if it has ended.
+        """Ask a trial to end, and kill the trial after a grace period.
 
-        Return at once: `poll` reports the end.
+        Do nothing if the trial has ended. Return immediately: `poll` reports when the trial has
+        ended.
         """
 
     def finish(self, trial: Trial) -> None:
-        """Record the final status of a trial and release what it held.
+        """Record the final status of a trial, and release the resources of the trial.
 
-        The tuner calls this once for each trial that ends, before it calls the listener.
+        The tuner calls this method once for each trial that ends, and calls the listener after it.
         """
 
     def now(self) -> float:
-        """Return seconds of a clock that never goes back."""
+        """Return the time in seconds, from a clock that is never set back."""
 
 
 class Listener(Protocol):
-    """Receives the tuner's reports; all calls come from the tuner's thread."""
+    """The receiver of the tuner's reports. The tuner makes all calls from one thread."""
 
     def trial_changed(self, trial: Trial) -> None:
-        """A trial started, logged the primary metric, was asked to end, or ended."""
+        """Receive a trial that started, logged the primary metric, was canceled, or ended."""
 
     def message(self, text: str) -> None:
-        """A decision in plain words."""
+        """Receive a decision of the tuner, as a line for the user."""

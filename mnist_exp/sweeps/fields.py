@@ -1,4 +1,4 @@
-"""A mapping of the config, read field by field, with a list of all its faults."""
+"""Read a mapping of the config field by field, and collect all its faults."""
 
 import difflib
 import sys
@@ -8,27 +8,27 @@ from typing import Any, TypeVar
 
 E = TypeVar("E", bound=Enum)
 
-#: Characters of a quoted value; a message has to fit on one line.
+#: Maximum number of characters of a quoted value, so that a message fits on one line.
 _LONGEST = 60
-#: Minimum length of an abbreviation.
+#: Minimum number of letters of an abbreviation.
 _SHORTEST = 3
-#: Similarity, from 0 to 1, above which a name counts as mistyped.
+#: Minimum similarity, from 0 to 1, at which a name counts as a typing error for a known name.
 _SLIP = 0.85
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return `; did you mean 'x'?` for the known name nearest to `name`, or nothing."""
-    # Wrong case is the most common mistake, and difflib counts it as a difference.
+    """Return `; did you mean 'x'?` for the most similar known name; empty if no name is similar."""
+    # Compare in lower case: difflib would count upper and lower case as different letters.
     spelt = {candidate.lower(): candidate for candidate in known}
     # difflib does not recognize abbreviations.
-    near = [one for one in spelt if _abbreviates(name.lower(), one)]
+    near = [candidate for candidate in spelt if _abbreviates(name.lower(), candidate)]
     if not near or name.lower() in spelt:
         near = difflib.get_close_matches(name.lower(), spelt, n=1) or near
     return f"; did you mean {spelt[near[0]]!r}?" if near else ""
 
 
 def _abbreviates(one: str, other: str) -> bool:
-    """Whether one name abbreviates the other, as a whole or word by word (`val_acc`)."""
+    """Return whether one name abbreviates the other, as a whole or word by word (`val_acc`)."""
     pairs = list(zip(one.split("_"), other.split("_"), strict=False))
     return _is_start(one, other) or (
         one.count("_") == other.count("_") and all(_is_start(*pair) for pair in pairs)
@@ -41,7 +41,7 @@ def _is_start(one: str, other: str) -> bool:
 
 
 def shown(value: object) -> str:
-    """Return a value as a message quotes it: its repr, shortened if it is long."""
+    """Return the text of a value for a message: the repr, shortened if the repr is long."""
     text = repr(value)
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
@@ -49,12 +49,12 @@ def shown(value: object) -> str:
 class Fields:
     """A mapping of the config, read field by field.
 
-    A field that is None counts as missing, as `null` does in Azure ML's YAML. Each reading method
-    returns None if the field is missing or has a fault.
+    A field that is None counts as missing, like `null` in Azure ML's YAML. Each method that reads
+    a field returns None if the field is missing or has a fault.
 
     Args:
-        raw: The mapping, as composed.
-        where: Its config key, e.g. `sweep.limits`.
+        raw: The mapping, as Hydra composed it.
+        where: The config key of the mapping, e.g. `sweep.limits`.
     """
 
     def __init__(self, raw: Mapping[str, Any], where: str) -> None:
@@ -70,28 +70,30 @@ class Fields:
         """Add a fault for each field that is missing."""
         for name in names:
             if name not in self.raw:
-                self.fault(name, f"{kind} needs it, got nothing; add ++{self.where}.{name}=...")
+                self.fault(name, f"{kind} needs this key; add ++{self.where}.{name}=...")
 
     def only(self, known: Sequence[str], kind: str) -> None:
-        """Add a fault for each field that `kind` does not have.
+        """Add a fault for each field that is not in `known`.
 
-        Hydra merges mappings, so a changed type keeps the fields of the old type. The remedy in
-        the message is the override that removes the field.
+        Hydra merges mappings. After a change of the type, the mapping therefore still has the
+        fields of the old type. The remedy in the message is the override that removes the field.
+
+        Args:
+            known: The fields that are allowed.
+            kind: The name of the mapping's kind in the message, e.g. `a sweep`.
         """
         for name in self.raw:
             if name not in known:
-                takes = ", ".join(known) or "nothing"
-                remedy = f"remove it with ~{self.where}.{name}"
-                # A field that is given already is suggested only if the name is almost the same.
+                rule = f"the keys of {kind} are {', '.join(known)}"
+                remedy = f"remove this key with ~{self.where}.{name}"
+                # The mapping may already have the suggested field. Then suggest the field only
+                # if the two names are almost equal.
                 slips = difflib.get_close_matches(name, known, n=1, cutoff=_SLIP)
                 near = did_you_mean(name, slips or set(known) - set(self.raw))
-                self.fault(
-                    name,
-                    f"{kind} takes {takes}, got {name}={shown(self.raw[name])}; {remedy}{near}",
-                )
+                self.fault(name, f"{rule}, got {name}={shown(self.raw[name])}; {remedy}{near}")
 
     def number(self, name: str) -> float | None:
-        """Return a finite number."""
+        """Return the value of a field that must be a finite number."""
         value = self.raw.get(name)
         if value is None:
             return None
@@ -104,7 +106,7 @@ class Fields:
         return float(value)
 
     def positive(self, name: str) -> float | None:
-        """Return a finite number above 0."""
+        """Return the value of a field that must be a finite number above 0."""
         value = self.number(name)
         if value is not None and value <= 0:
             self.fault(name, f"must be above 0, got {shown(self.raw[name])}")
@@ -112,12 +114,12 @@ class Fields:
         return value
 
     def integer(self, name: str, low: int, high: int | None = None) -> int | None:
-        """Return a whole number of at least `low`, and at most `high`."""
+        """Return the value of a field that must be a whole number from `low` to `high`."""
         value = self.raw.get(name)
         if value is None:
             return None
         rule = f"at least {low}" if high is None else f"from {low} to {high}"
-        # 2.0 is accepted: Hydra or a shell may have rewritten 2.
+        # Accept 2.0 as a whole number too: Hydra or a shell may have changed 2 to 2.0.
         whole = isinstance(value, int | float) and _is_finite(value) and value == int(value)
         if isinstance(value, bool) or not whole or value < low or (high or value) < value:
             self.fault(name, f"must be a whole number, {rule}, got {shown(value)}")
@@ -125,7 +127,13 @@ class Fields:
         return int(value)
 
     def member(self, name: str, kinds: type[E], known: Collection[E] | None = None) -> E | None:
-        """Return the member of a string enum; upper and lower case make no difference."""
+        """Return the enum member that a field names, in upper or lower case.
+
+        Args:
+            name: The field.
+            kinds: The enum, whose values are strings in lower case.
+            known: The allowed members; all members by default.
+        """
         value = self.raw.get(name)
         if value is None:
             return None

@@ -1,4 +1,4 @@
-"""How much each parameter influences the result of a trial, by Optuna's fANOVA.
+"""Compute how much each parameter influences the result of a trial, by Optuna's fANOVA.
 
 https://optuna.readthedocs.io/en/stable/reference/generated/optuna.importance.FanovaImportanceEvaluator.html
 """
@@ -15,22 +15,22 @@ optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 #: Minimum number of trials for a meaningful result.
 _LEAST_TRIALS = 4
-#: Ratio of the largest to the smallest value from which a parameter is seen as a logarithm.
+#: Minimum ratio of the largest to the smallest value of a parameter with a logarithmic scale.
 _LOG_RATIO = 20
 
 
 def parameter_importance(
     trials: Sequence[tuple[Mapping[str, Any], float]], seed: int = 0
 ) -> dict[str, float]:
-    """Return the share of the variance that each parameter explains, the largest first.
+    """Return the share of the variance that each parameter explains, in descending order.
 
     Args:
-        trials: Parameters and best value of each trial that has a best value.
+        trials: The parameters and the best value of each trial with a best value.
         seed: The seed of the random forest that fANOVA uses.
 
     Returns:
-        Parameter -> share. The shares sum to 1. Empty if there are too few trials, or if all
-        trials have the same parameters or the same value.
+        Parameter -> share. The sum of all shares is 1. The mapping is empty if there are too few
+        trials, or if all trials have the same parameters or the same value.
     """
     finite = [(parameters, value) for parameters, value in trials if math.isfinite(value)]
     if len(finite) < _LEAST_TRIALS or len({value for _, value in finite}) < 2:
@@ -53,7 +53,7 @@ def parameter_importance(
 
 
 def _distribution(values: Sequence[Any]) -> BaseDistribution:
-    """Return a distribution that contains all values, logarithmic for a wide range."""
+    """Return a distribution that contains all values; logarithmic if the range is wide."""
     if not all(isinstance(value, int | float) for value in values):
         return CategoricalDistribution(tuple(dict.fromkeys(values)))
     low, high = float(min(values)), float(max(values))

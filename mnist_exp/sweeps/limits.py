@@ -16,11 +16,11 @@ MOST_TRIALS = 1000
 
 @dataclass(frozen=True)
 class Limits:
-    """The limits of a sweep; times in seconds.
+    """The limits of a sweep. All times are in seconds.
 
     Attributes:
-        timeout: Time for the whole sweep; None for no limit.
-        trial_timeout: Time for each trial, from its start; None for no limit.
+        timeout: Maximum time for the whole sweep; None for no limit.
+        trial_timeout: Maximum time for each trial, from its start; None for no limit.
     """
 
     max_total_trials: int
@@ -29,24 +29,26 @@ class Limits:
     trial_timeout: int | None = None
 
     def left(self, elapsed: float) -> float:
-        """Return how many seconds a sweep has left."""
+        """Return the seconds until the sweep's timeout, `elapsed` seconds after the start."""
         return math.inf if self.timeout is None else self.timeout - elapsed
 
     def trial_left(self, elapsed: float) -> float:
-        """Return how many seconds a trial has left."""
+        """Return the seconds until a trial's timeout, `elapsed` seconds after the start."""
         return math.inf if self.trial_timeout is None else self.trial_timeout - elapsed
 
 
 def parse_limits(
     raw: Mapping[str, Any], where: str = "sweep.limits"
 ) -> tuple[Limits | None, list[str]]:
-    """Read a sweep's limits; without max_concurrent_trials all trials run at once, as in Azure ML.
+    """Read a sweep's limits.
 
-    max_concurrent_trials may be larger than max_total_trials: Azure ML documents a range for each
-    of them alone. A timeout of 0 is a fault: the SDK accepts it, but its meaning is not documented.
+    Without max_concurrent_trials all trials run at the same time, as in Azure ML.
+    max_concurrent_trials may be larger than max_total_trials, because Azure ML documents a separate
+    range for each key. A timeout of 0 is a fault: the SDK accepts 0, but the meaning of 0 is not
+    documented.
 
     Returns:
-        The limits, or None if they have faults; and a line for each fault.
+        The limits, or None if there are faults. And a line for each fault.
     """
     part = Fields(raw, where)
     part.only(

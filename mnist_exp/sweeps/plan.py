@@ -1,4 +1,4 @@
-"""The config of a sweep, read and checked as a whole."""
+"""Read and check the whole config of a sweep."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -27,10 +27,10 @@ _KEYS = ("sampling_algorithm", "search_space", "objective", "limits", "early_ter
 
 @dataclass(frozen=True)
 class SweepPlan:
-    """A sweep without faults.
+    """A sweep that was read from a config without faults.
 
     Attributes:
-        warnings: A line for each value that is allowed but probably a mistake.
+        warnings: One line per value that is allowed, but probably a mistake.
     """
 
     search_space: Mapping[str, Expression]
@@ -52,7 +52,7 @@ def parse_sweep(
         where: The config key of the sweep.
 
     Returns:
-        The plan, or None if there are faults; and a line for each fault.
+        The plan, or None if there are faults. And a line for each fault.
     """
     raw = config if isinstance(config, Mapping) else asdict(config)
     at = {key: f"{where}.{key}" for key in _KEYS}
@@ -65,7 +65,8 @@ def parse_sweep(
         faults += check_sampling(sampling, space, at["search_space"])
     objective, objective_faults = parse_objective(part["objective"], at["objective"])
     limits, limits_faults = parse_limits(part["limits"], at["limits"])
-    # An empty mapping means no policy: Hydra's command line cannot override null by a mapping.
+    # An empty mapping also means no policy. The default has to be a mapping, because Hydra's
+    # command line cannot replace null by a mapping.
     policy, policy_faults = parse_policy(
         raw.get("early_termination") or None, at["early_termination"]
     )
@@ -79,7 +80,7 @@ def parse_sweep(
 def readable_space(
     search_space: Mapping[str, Any], sampling_algorithm: object
 ) -> dict[str, Expression]:
-    """Return the expressions without faults, even if other parts of the sweep have faults."""
+    """Return the expressions that have no faults, even if the rest of the sweep has faults."""
     sampling, _ = parse_sampling(sampling_algorithm)
     return parse_search_space(search_space, logbase=sampling.logbase if sampling else math.e)[0]
 
@@ -88,7 +89,8 @@ def _warnings(
     space: Mapping[str, Expression], sampling: Sampling, limits: Limits, where: str
 ) -> Iterator[str]:
     for key, expression in space.items():
-        # Bounds of 0 to 1 span less than a factor of e: probably they are actual bounds.
+        # Logarithms from 0 to 1 give a narrow range, e.g. 1 to 2.7. The user probably meant the
+        # bounds themselves, not their logarithms.
         if (
             isinstance(expression, LogUniform)
             and expression.min_value >= 0
@@ -96,29 +98,32 @@ def _warnings(
         ):
             low, high = expression.value(0.0), expression.value(1.0)
             yield (
-                f"{where}.search_space.{key}: values will be between {low:.4g} and {high:.4g}; "
-                "min_value and max_value are logarithms, low and high are actual bounds"
+                f"{where}.search_space.{key}: values will be between {low:.4g} and {high:.4g}, "
+                "because min_value and max_value are logarithms; to give the bounds themselves, "
+                "use the keys low and high"
             )
     size, trials = space_size(space), limits.max_total_trials
     if sampling.type is SamplingType.BAYESIAN and trials < 20 * len(space):
         yield (
-            f"{where}.limits.max_total_trials: bayesian sampling learns from trial to trial; "
-            f"Azure ML advises 20 trials for each parameter, {20 * len(space)}, got {trials}"
+            f"{where}.limits.max_total_trials: bayesian sampling needs many trials; "
+            f"Azure ML advises 20 trials for each parameter, here {20 * len(space)} in total, "
+            f"got {trials}"
         )
     if sampling.type is SamplingType.GRID and size is not None and size > trials:
         yield (
             f"{where}.limits.max_total_trials: the grid has {size} configurations, "
-            f"{trials} of them will run"
+            f"but only {trials} trials will run; a higher limit tries more configurations"
         )
     if sampling.type is SamplingType.RANDOM and size is not None and size < trials:
         yield (
-            f"{where}.limits.max_total_trials: the space has {size} configurations, so some of "
-            f"{trials} trials will repeat one; sampling_algorithm.type=grid tries each once"
+            f"{where}.limits.max_total_trials: the space has only {size} configurations, so "
+            f"some of the {trials} trials will repeat the configuration of another trial; "
+            "sampling_algorithm.type=grid tries each configuration once"
         )
 
 
 def space_size(space: Mapping[str, Expression]) -> int | None:
-    """Return the number of configurations of a space; None if it is infinite or not known."""
+    """Return the number of configurations of a space; None if the number is infinite or unknown."""
     size = 1
     for expression in space.values():
         if isinstance(expression, Choice) and not expression.has_subspace:

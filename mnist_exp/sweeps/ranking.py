@@ -1,10 +1,10 @@
-"""Which value and which trial is best.
+"""Compare values of a metric, and rank trials from the best to the worst.
 
-As in HyperDrive, the score of a trial is the best value of its whole history, not the last one,
-and a canceled trial keeps its score:
+As in HyperDrive, the score of a trial is the best value of its whole history, not the last value.
+Canceled trials are ranked too:
 https://learn.microsoft.com/python/api/azureml-train-core/azureml.train.hyperdrive.hyperdriverun
-Azure ML does not document ties; here the lowest index wins. A value that is not finite never
-wins: a loss that became NaN is worse than any number.
+Azure ML does not document ties. Here the trial with the lower index is better. Every finite value
+is better than NaN and infinity: a loss may have become NaN.
 """
 
 import math
@@ -18,7 +18,10 @@ from mnist_exp.sweeps.fields import Fields, did_you_mean, shown
 
 
 class Goal(StrEnum):
-    """The direction in which a metric is better; `Goal("Maximize")` works, as in Azure ML."""
+    """The goal of a sweep: the largest or the smallest value of the metric.
+
+    `Goal("Maximize")` is accepted too, as in Azure ML.
+    """
 
     MAXIMIZE = "maximize"
     MINIMIZE = "minimize"
@@ -34,11 +37,11 @@ class Goal(StrEnum):
         return -math.inf if self is Goal.MAXIMIZE else math.inf
 
     def is_better(self, value: float, other: float) -> bool:
-        """Whether `value` is strictly better than `other`."""
+        """Return whether `value` is strictly better than `other`."""
         return value > other if self is Goal.MAXIMIZE else value < other
 
     def place(self, score: float, trial: int) -> tuple[float, int]:
-        """Return a key that sorts trials from the best to the worst, and equal ones by index."""
+        """Return a key that sorts trials from the best to the worst, and equal trials by index."""
         return (-score if self is Goal.MAXIMIZE else score), trial
 
     def best(self, values: Sequence[float]) -> float | None:
@@ -59,13 +62,17 @@ class Goal(StrEnum):
         try:
             return statistics.fmean(finite) if finite else self.worst
         except OverflowError:
-            # The sum of the values is too large for a float; their mean is not.
+            # The sum of the values is too large for a float, but the mean is not.
             return math.fsum(value / len(finite) for value in finite)
 
 
 @dataclass(frozen=True)
 class Objective:
-    """The metric that a sweep optimizes, by the exact name that the script logs."""
+    """The goal of a sweep, and the metric that the sweep optimizes.
+
+    Attributes:
+        primary_metric: The name of the metric, exactly as the script logs the metric.
+    """
 
     primary_metric: str
     goal: Goal
@@ -74,7 +81,11 @@ class Objective:
 def parse_objective(
     raw: Mapping[str, Any], where: str = "sweep.objective"
 ) -> tuple[Objective | None, list[str]]:
-    """Read `{primary_metric, goal}`; the second item has a line for each fault."""
+    """Read the mapping `{primary_metric, goal}`.
+
+    Returns:
+        The objective, or None if there are faults. And a line for each fault.
+    """
     part = Fields(raw, where)
     part.only(["primary_metric", "goal"], "an objective")
     part.required(["primary_metric", "goal"], "an objective")
@@ -90,14 +101,14 @@ def parse_objective(
 
 
 def rank(histories: Mapping[int, Sequence[float]], goal: Goal) -> list[int]:
-    """Order trials from the best to the worst.
+    """Return the trials from the best to the worst.
 
     Args:
         histories: Trial index -> every value of the primary metric, in order of arrival.
-        goal: The direction in which the metric is better.
+        goal: Whether large or small values of the metric are better.
 
     Returns:
-        The indices. Trials without a finite value come last, by index.
+        The indices. Trials without a finite value are last, in the order of their indices.
     """
     return sorted(
         histories, key=lambda trial: goal.place(goal.best_or_worst(histories[trial]), trial)
@@ -105,11 +116,11 @@ def rank(histories: Mapping[int, Sequence[float]], goal: Goal) -> list[int]:
 
 
 def missing_metric_hint(primary_metric: str, logged: Collection[str]) -> str:
-    """Return a line that no trial logged the primary metric, with the metrics that were logged."""
+    """Return a warning that no trial logged the primary metric, with the metrics of the trials."""
     if not logged:
         return (
-            f"no trial logged {primary_metric!r}, nor any other metric; "
-            f"log it with mlflow.log_metric({primary_metric!r}, value)"
+            f"no trial logged the metric {primary_metric!r} or any other metric; "
+            f"log the metric with mlflow.log_metric({primary_metric!r}, value)"
         )
     if primary_metric in logged:
         return f"no trial logged a finite {primary_metric!r}, so there is no best trial"
@@ -118,19 +129,19 @@ def missing_metric_hint(primary_metric: str, logged: Collection[str]) -> str:
 
 
 def logged_instead(primary_metric: str, logged: Collection[str], key: str) -> str:
-    """Return the metrics that were logged instead of another, with a suggestion.
+    """Return a text that lists the logged metrics and suggests a replacement.
 
     Args:
         primary_metric: The metric that is missing.
         logged: The metrics that were logged, at least one.
         key: The config key that names the missing metric.
     """
-    near = did_you_mean(primary_metric, logged) or f"; set {key} to one of them"
-    return f"logged were: {', '.join(sorted(logged))}{near}"
+    near = did_you_mean(primary_metric, logged) or f"; set {key} to one of these metrics"
+    return f"the logged metrics are: {', '.join(sorted(logged))}{near}"
 
 
 def _finite(values: Sequence[float]) -> Sequence[float]:
-    # The sum is finite only if every value is: this covers the usual case without a Python loop.
+    # If the sum is finite, every value is finite. This check avoids a Python loop in most cases.
     if math.isfinite(sum(values)):
         return values
     return [value for value in values if math.isfinite(value)]

@@ -1,4 +1,4 @@
-"""A sweep as a whole: its ranking, its best trial, its status and its warnings."""
+"""Summarize a sweep: its ranking, its best trial, its status and its warnings."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -10,14 +10,14 @@ from mnist_exp.sweeps.trial import Trial
 
 @dataclass(frozen=True)
 class SweepResult:
-    """A sweep, running or ended.
+    """The present or final result of a sweep.
 
     Attributes:
-        trials: By index.
-        ranking: Indices from the best trial to the worst.
-        best: Index of the best trial; None when no trial logged the primary metric.
-        why: Why the sweep was canceled.
-        warnings: What the user should know although the sweep ended.
+        trials: The trials, in the order of their indices.
+        ranking: Indices of the trials, from the best trial to the worst trial.
+        best: Index of the best trial; None if no trial logged a finite value of the primary metric.
+        why: Why the sweep was canceled; empty if the sweep was not canceled.
+        warnings: Lines about problems that did not stop the sweep.
     """
 
     status: JobStatus
@@ -33,18 +33,20 @@ def summarize(
 ) -> SweepResult:
     """Rank the trials and derive the status of the sweep.
 
-    As in Azure ML, a sweep is Canceled when its timeout or an interrupt stopped it. Azure ML does
-    not document how many failed trials make a sweep Failed; users report Failed sweeps with
-    "errors in at least one of the child runs". Here a sweep is Failed when every trial failed, so
-    that one bad configuration spoils no search; `one_failure_fails` makes a single one enough.
+    As in Azure ML, the status is Canceled if a timeout or an interrupt stopped the sweep. Azure ML
+    does not document how many failed trials make a sweep Failed. Users report Failed sweeps with
+    "errors in at least one of the child runs". Here the status is Failed only if every trial
+    failed, because one bad configuration should not make a whole search fail. With
+    `one_failure_fails`, a single failed trial is enough.
 
-    Without the primary metric the sweep is Completed and has no best trial. As in HyperDrive, a
-    failed trial can be the best one. It may have saved no model, so a warning says so.
+    If no trial logged the primary metric, the sweep is Completed and has no best trial. As in
+    HyperDrive, a failed trial can be the best trial. The result then has a warning, because a
+    failed trial may have saved no model.
 
     Args:
-        trials: By index.
+        trials: The trials, in the order of their indices.
         objective: The primary metric and its goal.
-        why: What stopped the sweep; empty if nothing did.
+        why: The reason why the sweep was stopped; empty if the sweep was not stopped.
         one_failure_fails: Whether a single failed trial makes the sweep Failed.
     """
     ranking = rank({trial.index: trial.values for trial in trials}, objective.goal)
@@ -77,11 +79,11 @@ def _warnings(
     trials: Sequence[Trial], objective: Objective, status: JobStatus, best: Trial | None
 ) -> Iterable[str]:
     logged = {name for trial in trials for name in trial.metrics}
-    # A sweep that failed without any metric has a more important message.
+    # If every trial failed and logged no metric, the failure is more important than this warning.
     if best is None and status.is_finished and (logged or status is not JobStatus.FAILED):
         yield missing_metric_hint(objective.primary_metric, logged)
     failed = [trial.index for trial in trials if trial.status is JobStatus.FAILED]
     if failed and status is JobStatus.COMPLETED:
-        yield f"{len(failed)} of {len(trials)} trials failed, the first: {failed[0]}"
+        yield f"{len(failed)} of {len(trials)} trials failed; the first is trial {failed[0]}"
     if best and best.status is JobStatus.FAILED:
-        yield f"the best trial, {best.index}, failed ({best.why}): it may have saved no model"
+        yield f"the best trial, trial {best.index}, failed ({best.why}) and may have saved no model"

@@ -1,4 +1,4 @@
-"""A trial as the tuner sees it."""
+"""The tuner's data about one trial."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -12,16 +12,17 @@ from mnist_exp.sweeps.stopping.policy import Cut
 
 @dataclass
 class Trial:
-    """One configuration and what came of it; only the tuner changes a trial.
+    """One configuration and its results. Only the tuner changes a trial.
 
     Attributes:
-        started: When the trial started, in seconds of the backend's clock.
-        ended: When its end was reported.
+        started: Time when the trial started, in seconds of the backend's clock.
         values: Every value of the primary metric, in order of arrival.
-        metrics: Name -> every point of that metric, in order of arrival.
-        why: Why the trial did not simply complete, in plain words.
-        cut: The decision of the early-termination policy, if the policy ended the trial.
-        decided: Whether a policy or a timeout decided to end the trial for good.
+        metrics: Name of a metric -> every point of the metric, in order of arrival.
+        ended: Time when the backend reported that the trial had ended, on the same clock.
+        why: Why the trial was canceled or failed. The text may also be a remark about a completed
+            trial.
+        cut: The decision of the early-termination policy, if the policy cut the trial.
+        decided: Whether the journal has a decision to end the trial. Then the trial cannot resume.
     """
 
     index: int
@@ -37,11 +38,11 @@ class Trial:
     decided: bool = False
 
     def best(self, goal: Goal) -> float | None:
-        """Return the best finite value of the whole history; None if there is none."""
+        """Return the best finite value of the primary metric; None if no value is finite."""
         return goal.best(self.values)
 
     def points(self, metric: str) -> Sequence[MetricPoint]:
-        """Return every point of a metric, in order of arrival."""
+        """Return every point of a metric in order of arrival."""
         return self.metrics.get(metric, ())
 
     def record(self, point: MetricPoint, primary_metric: str) -> None:
@@ -51,6 +52,6 @@ class Trial:
             self.values.append(point.value)
 
     def forget_values(self) -> None:
-        """Drop all points, since the trial restarts."""
+        """Delete all points of a trial that restarts."""
         self.values.clear()
         self.metrics.clear()

@@ -1,7 +1,7 @@
-"""The loop of a sweep: start trials, receive what they log, end those that fall behind.
+"""The main loop of a sweep: start trials, receive their metrics, and end trials early.
 
-The tuner starts no process. A `Backend` runs the trials, and every decision follows from the
-events that the backend reports and from the time at which they arrive.
+The tuner itself starts no process: a `Backend` runs the trials. Every decision depends only on the
+events that the backend reports, and on the time when they arrive.
 """
 
 import time
@@ -30,29 +30,29 @@ from mnist_exp.sweeps.stopping.policy import Policy
 from mnist_exp.sweeps.summary import SweepResult, summarize
 from mnist_exp.sweeps.trial import Trial
 
-#: Longest wait for an event, in seconds; interrupts and timeouts are checked in between.
+#: Maximum seconds to wait for an event. After each wait the tuner checks the timeouts.
 _POLL_S = 1.0
-#: Seconds that canceled trials get to end when the command has to leave the sweep.
+#: Maximum seconds to wait for canceled trials when an interrupt or an error stops the command.
 _GRACE_S = 60.0
 
 
 @dataclass(kw_only=True)
 class Tuner:
-    """One sweep, run by the limits and policies of Azure ML.
+    """A runner for one sweep, with the limits and policies of Azure ML.
 
     https://learn.microsoft.com/azure/machine-learning/how-to-tune-hyperparameters
 
-    A trial keeps its place among the concurrent trials until its process has ended; then the next
-    trial starts at once. The sweep's timeout counts the time that all its commands have spent on
-    it. A trial's timeout counts from the start of the trial.
+    A trial counts as a concurrent trial until its process has ended. Then the next trial starts
+    immediately. The sweep's timeout applies to the total time of all commands that run the sweep.
+    The trial timeout applies to the time since the start of the trial.
 
     Attributes:
-        policy: The early-termination policy; None lets every trial run to its end.
-        journal: Receives every event before the listener does.
-        history: What the journal has, where the sweep is resumed.
-        learner: Receives the result of each trial.
-        fail_fast: Whether the first failed trial ends the sweep.
-        fail_on_failed_trials: Whether a single failed trial makes the sweep Failed at its end.
+        policy: The early-termination policy; with None, no trial is cut.
+        journal: Receives every event before the listener receives the event.
+        history: The content of the journal, for a sweep that is resumed.
+        learner: The sampler that receives the result of each trial; None for most samplings.
+        fail_fast: Whether the first failed trial stops the sweep.
+        fail_on_failed_trials: Whether a single failed trial makes the final status Failed.
     """
 
     configurations: Configurations
@@ -76,10 +76,10 @@ class Tuner:
     _has_failed_fast: bool = field(default=False, init=False)
 
     def run(self) -> SweepResult:
-        """Run the sweep to its end.
+        """Run the sweep until all trials have ended.
 
-        Ctrl-C and errors of the backend or the listener cancel the running trials and are raised
-        again; `result` then returns the sweep as it stands.
+        If the user presses Ctrl-C, or if the backend or the listener raises an error, cancel the
+        running trials and raise the exception again. `result` then returns the present state.
         """
         self._started = self.backend.now()
         if self.history and self.history.finished:
@@ -99,7 +99,7 @@ class Tuner:
         return result
 
     def result(self) -> SweepResult:
-        """Return the sweep as it stands now."""
+        """Return the present result of the sweep."""
         found = summarize(
             self._trials, self.objective, self._why, one_failure_fails=self.fail_on_failed_trials
         )
@@ -109,10 +109,11 @@ class Tuner:
         return replace(found, warnings=(*warnings, *found.warnings))
 
     def cancel_all(self, why: str) -> None:
-        """Cancel the running trials, start no more, and wait until all have ended.
+        """Cancel the running trials, start no further trials, and wait until all trials have ended.
 
-        The journal does not record these trials as ended, so that the sweep can be resumed. Trials
-        that still run after a minute, or at a second interrupt, are reported as Canceled.
+        The journal does not record these trials as ended, so that the sweep can be resumed. The
+        wait ends after a minute, or at a second interrupt. Trials that still run after the wait are
+        reported as Canceled.
         """
         try:
             if not self._is_interrupted:
@@ -132,7 +133,7 @@ class Tuner:
 
     @property
     def _has_more(self) -> bool:
-        """Whether there are trials left to start."""
+        """Whether further trials will be started."""
         return (
             not self._why
             and not self._is_exhausted
@@ -149,17 +150,17 @@ class Tuner:
             self._handle_events(self._time_to_next_timeout())
 
     def _resume(self, history: History) -> None:
-        """Take the trials over from the journal, and start those that had not ended."""
+        """Add the trials from the journal, and start the trials that had not ended."""
         self._started -= history.elapsed
-        # The journal has the time of day; the backend has a clock of its own.
+        # The journal has the time of day, but the backend's clock has another zero.
         history.shift_clock(self.backend.now() - time.time())
         self._trials = history.trials
-        # The last command may have been killed before it applied these two rules.
+        # The last command may have been killed before it applied fail_fast and the timeouts.
         self._apply_fail_fast()
         self._apply_timeouts()
         for trial in self._trials:
             if trial.status is JobStatus.CANCEL_REQUESTED:
-                # The decision stands, although no command was there to see the trial end.
+                # The last command decided to end the trial, and was killed before the trial ended.
                 self._end(trial, JobStatus.CANCELED, trial.why)
             elif self._why and not trial.status.is_finished:
                 why = f"canceled: {self._why}"
@@ -169,7 +170,7 @@ class Tuner:
                 self._launch(trial)
 
     def _finished_before(self, history: History, finished: Finished) -> SweepResult:
-        """Return the result of a sweep that has ended; start and write nothing."""
+        """Return the result of a sweep that has ended. Start no trial and write no entry."""
         self._trials, self._why = history.trials, finished.why
         self._has_failed_fast = self.fail_fast and finished.status == JobStatus.FAILED
         return self.result()
@@ -216,7 +217,7 @@ class Tuner:
             self._end(trial, *event.outcome(trial))
             return
         self._write(Logged(event))
-        # A value that arrives while the trial is being ended still counts.
+        # Record the value even if the trial is being canceled.
         trial.record(event, self.objective.primary_metric)
         if event.name == self.objective.primary_metric:
             self.listener.trial_changed(trial)
@@ -250,10 +251,10 @@ class Tuner:
         self._apply_fail_fast()
 
     def _ends_for_now(self, trial: Trial) -> bool:
-        """Whether a trial ended only because the command leaves the sweep, and can resume.
+        """Return whether a trial ended only because the command stops, and can resume later.
 
-        A failure counts here too: the full disk that stops the command also makes trials fail. A
-        trial that fails by its own fault fails again.
+        A failed trial can resume too, because a full disk stops the command and also makes trials
+        fail. If the trial failed for another reason, the trial will fail again.
         """
         may_resume = trial.status in {JobStatus.CANCELED, JobStatus.FAILED}
         return self._is_interrupted and may_resume and not trial.decided
@@ -268,15 +269,16 @@ class Tuner:
         """Stop the sweep if `fail_fast` is set and a trial has failed."""
         if self._why or not self.fail_fast:
             return
-        failed = next((one for one in self._trials if one.status is JobStatus.FAILED), None)
+        failed = next((trial for trial in self._trials if trial.status is JobStatus.FAILED), None)
         if failed:
             self._has_failed_fast = True
             self._stop(f"trial {failed.index} failed ({failed.why}), and sweep.fail_fast is set")
 
     def _apply_timeouts(self) -> None:
-        """Stop the sweep if its time is over and there is work left; cancel overdue trials."""
+        """Stop the sweep after the sweep's timeout; cancel trials after the trial timeout."""
         now, limits = self.backend.now(), self.limits
-        has_work = self._has_more or any(not one.status.is_finished for one in self._trials)
+        has_work = self._has_more or any(not trial.status.is_finished for trial in self._trials)
+        # A sweep without further work is Completed, even after its timeout.
         if has_work and not self._why and limits.left(now - self._started) <= 0:
             self._stop(f"sweep timeout of {limits.timeout} s")
         for trial in self._running:
@@ -286,7 +288,7 @@ class Tuner:
                 self._cancel(trial, why)
 
     def _stop(self, why: str) -> None:
-        """Cancel the running trials and start no more."""
+        """Cancel the running trials, and start no further trials."""
         if not self._why:
             self._why = why
             self.listener.message(f"sweep canceled: {why}")

@@ -136,12 +136,12 @@ def test_the_models_rules_do_not_apply_to_an_input_with_a_value_of_its_own() -> 
         ("seed", [2, 2.5], "seed: may draw 2.5, but seed must be from 0 to 2147483647;"),
         ("batch_size", [{"a": 1}], "batch_size: may draw {'a': 1}, but model.batch_size must be a"),
         ("batch_size", [10**400], "batch_size.values[0]: must be a number up to 1.79769e+308,"),
-        ("x", ["a\0b"], "x.values[0]: must be without a null character, got 'a\\x00b'"),
+        ("x", ["a\0b"], "x.values[0]: must not contain a null character, got 'a\\x00b'"),
         (
             "x",
             [{"type": "randint", "upper": 3}],
-            "x.values[0]: is an expression and needs a name: "
-            "{NAME: {'type': 'randint', 'upper': 3}}",
+            "x.values[0]: must not be an expression without a name, got "
+            "{'type': 'randint', 'upper': 3}; write {NAME: {'type': 'randint', 'upper': 3}}",
         ),
         ("checkpoints", ["a"], "checkpoints: job.outputs has the same name, so the"),
     ],

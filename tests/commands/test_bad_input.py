@@ -38,7 +38,7 @@ BAD_INPUT = {
             "sweep=grid",
             "+sweep.search_space.x={type: uniform, min_value: 0, max_value: 1}",
         ],
-        "grid sampling takes only choice",
+        "grid sampling supports only choice",
     ),
     "field of another type": (
         ["stage=sweep", "sweep.search_space.learning_rate.type=choice"],

@@ -153,7 +153,7 @@ def test_5_best_is_of_the_history_counts_canceled_and_ties_go_to_the_lowest(
 def test_5_without_the_metric_there_is_none_and_a_hint(tune, simulate, script):
     result = tune(simulate([script([0.9], metric="Acc")]), Limits(1, 1))
     assert (result.status, result.best) == (JobStatus.COMPLETED, None)
-    assert "logged were: Acc; did you mean 'Acc'?" in result.warnings[0]
+    assert "the logged metrics are: Acc; did you mean 'Acc'?" in result.warnings[0]
 
 
 def test_6_a_trial_that_logs_and_crashes_is_failed_and_keeps_its_metric(tune, simulate, script):

@@ -8,15 +8,15 @@ def test_null_counts_as_not_given():
     part.only([], "grid")
     assert part.faults == []
     part.required(["seed"], "random")
-    assert part.faults == ["sweep.x.seed: random needs it, got nothing; add ++sweep.x.seed=..."]
+    assert part.faults == ["sweep.x.seed: random needs this key; add ++sweep.x.seed=..."]
 
 
 def test_a_foreign_field_is_named_with_the_override_that_removes_it():
     part = Fields({"values": [1], "min_valu": 2}, "sweep.search_space.x")
     part.only(["values", "min_value"], "choice")
     assert part.faults == [
-        "sweep.search_space.x.min_valu: choice takes values, min_value, got min_valu=2; "
-        "remove it with ~sweep.search_space.x.min_valu; did you mean 'min_value'?"
+        "sweep.search_space.x.min_valu: the keys of choice are values, min_value, got min_valu=2; "
+        "remove this key with ~sweep.search_space.x.min_valu; did you mean 'min_value'?"
     ]
 
 

@@ -380,5 +380,5 @@ def test_a_field_of_another_type_is_damage(entry, name, value):
 
 
 def test_a_trial_that_is_sampled_twice_is_damage():
-    with pytest.raises(ValueError, match="trial 0 is not the next one to be sampled"):
+    with pytest.raises(ValueError, match="an entry samples trial 0, expected"):
         read_history([Created({}), Sampled(0, {}), Sampled(0, {})], "acc")

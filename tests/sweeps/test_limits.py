@@ -20,7 +20,7 @@ def test_no_more_run_at_once_than_there_are():
 @pytest.mark.parametrize(
     ("raw", "part"),
     [
-        ({}, "sweep.limits.max_total_trials: a sweep needs it"),
+        ({}, "sweep.limits.max_total_trials: a sweep needs this key"),
         ({"max_total_trials": 0}, "from 1 to 1000, got 0"),
         ({"max_total_trials": 1001}, "from 1 to 1000, got 1001"),
         ({"max_total_trials": 8, "max_concurrent_trials": -1}, "from 1 to 1000, got -1"),

@@ -91,7 +91,7 @@ def test_faults_of_all_parts_come_in_one_go():
 def test_a_grid_over_a_continuous_space_is_refused():
     raw = {**TUTORIAL, "sampling_algorithm": {"type": "grid"}}
     assert parse_sweep(raw)[1] == [
-        "sweep.search_space.learning_rate: grid sampling takes only choice, got loguniform; "
+        "sweep.search_space.learning_rate: grid sampling supports only choice, got loguniform; "
         "use sweep.sampling_algorithm.type=random"
     ]
 
@@ -105,19 +105,20 @@ def test_bounds_that_look_like_actual_values_are_warned_about():
     entry = {"type": "loguniform", "min_value": 0.001, "max_value": 0.1}
     plan, _ = parse_sweep(changed(search_space={"learning_rate": entry}))
     assert plan.warnings == (
-        "sweep.search_space.learning_rate: values will be between 1.001 and 1.105; "
-        "min_value and max_value are logarithms, low and high are actual bounds",
+        "sweep.search_space.learning_rate: values will be between 1.001 and 1.105, "
+        "because min_value and max_value are logarithms; to give the bounds themselves, use the "
+        "keys low and high",
     )
 
 
 def test_a_space_of_fewer_or_more_configurations_than_trials_is_warned_about():
     space = {"a": {"type": "choice", "values": [1, 2, 3]}, "b": {"type": "randint", "upper": 2}}
     few, _ = parse_sweep({**TUTORIAL, "search_space": space})
-    assert "has 6 configurations, so some of 8 trials will repeat one" in few.warnings[0]
+    assert "the space has only 6 configurations, so some of the 8 trials" in few.warnings[0]
     space = {key: {"type": "choice", "values": [1, 2, 3]} for key in "abc"}
     raw = {**TUTORIAL, "search_space": space, "sampling_algorithm": {"type": "grid"}}
     many, _ = parse_sweep(raw)
-    assert "the grid has 27 configurations, 8 of them will run" in many.warnings[0]
+    assert "the grid has 27 configurations, but only 8 trials will run" in many.warnings[0]
 
 
 @pytest.mark.external

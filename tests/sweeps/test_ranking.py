@@ -20,8 +20,8 @@ def test_a_goal_is_read_in_any_case(text):
     ("raw", "part"),
     [
         ({"primary_metric": "acc", "goal": "maximum"}, "did you mean 'maximize'?"),
-        ({"primary_metric": "acc"}, "sweep.objective.goal: an objective needs it"),
-        ({"goal": "minimize"}, "sweep.objective.primary_metric: an objective needs it"),
+        ({"primary_metric": "acc"}, "sweep.objective.goal: an objective needs this key"),
+        ({"goal": "minimize"}, "sweep.objective.primary_metric: an objective needs this key"),
         ({"primary_metric": " ", "goal": "minimize"}, "must be a metric's name"),
         ({"primary_metric": "acc ", "goal": "minimize"}, "must be a metric's name"),
         ({"primary_metric": 3, "goal": "minimize"}, "must be a metric's name"),
@@ -68,10 +68,10 @@ def test_a_ranking_holds_each_trial_once_and_its_first_is_the_best(histories, go
 def test_the_hint_lists_what_was_logged_and_guesses():
     assert missing_metric_hint("validation_acc", ["loss", "Validation_Acc"]) == (
         "no trial logged 'validation_acc', so there is no best trial; "
-        "logged were: Validation_Acc, loss; did you mean 'Validation_Acc'?"
+        "the logged metrics are: Validation_Acc, loss; did you mean 'Validation_Acc'?"
     )
     assert "set sweep.objective.primary_metric" in missing_metric_hint("xyz", ["loss"])
-    assert "nor any other metric" in missing_metric_hint("xyz", [])
+    assert "or any other metric" in missing_metric_hint("xyz", [])
     # One that is logged, and was never a number.
     assert missing_metric_hint("acc", ["acc", "loss"]) == (
         "no trial logged a finite 'acc', so there is no best trial"

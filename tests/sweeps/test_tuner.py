@@ -147,7 +147,7 @@ def test_a_failed_trial_can_be_best_and_a_warning_says_so(tune, simulate, script
     scripts = [script([0.9], exit_code=1), script([0.5])]
     result = tune(simulate(scripts), Limits(2, 1)).run()
     assert result.best == 0
-    assert result.warnings[0] == "1 of 2 trials failed, the first: 0"
+    assert result.warnings[0] == "1 of 2 trials failed; the first is trial 0"
     assert "may have saved no model" in result.warnings[1]
 
 
@@ -171,7 +171,7 @@ def test_a_sweep_without_its_metric_is_completed_with_a_hint(tune, simulate, scr
     result = tune(simulate(lambda _: script([0.5], metric="Acc")), Limits(2, 2)).run()
     assert result.status is JobStatus.COMPLETED
     assert result.best is None
-    assert result.warnings[0].endswith("logged were: Acc; did you mean 'Acc'?")
+    assert result.warnings[0].endswith("the logged metrics are: Acc; did you mean 'Acc'?")
 
 
 def test_a_loss_that_is_never_a_number_has_no_best(tune, simulate, script):

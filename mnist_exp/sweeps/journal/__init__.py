@@ -1,7 +1,8 @@
-"""The journal of a sweep: everything that happened, one entry a line, and how to read it back.
+"""The journal of a sweep, and the functions that read the journal.
 
-The tuner appends an entry before it reports the event. An interrupted sweep is rebuilt from these
-entries alone, so values stand in the order in which the tuner received them.
+The journal has one line per entry, and an entry for every event of the sweep. The tuner appends an
+entry before it reports the event. An interrupted sweep is rebuilt only from these entries. The
+values of all trials are therefore in the order in which the tuner received them.
 """
 
 from mnist_exp.sweeps.journal.entries import (

@@ -1,4 +1,4 @@
-"""The entries of a sweep's journal, and how an entry is written as a line of JSON."""
+"""The entries of a sweep's journal, and their conversion to and from lines of JSON."""
 
 import json
 import math
@@ -15,8 +15,8 @@ class Entry:
     """A line of the journal.
 
     Attributes:
-        event: The word by which the line names its kind.
-        at: Seconds since 1970.
+        event: The name of the entry's kind, in the `event` field of the line.
+        at: Time of the entry, in seconds since 1970.
     """
 
     event: ClassVar[str]
@@ -25,7 +25,11 @@ class Entry:
 
 @dataclass(frozen=True)
 class Created(Entry):
-    """The sweep was created; `sweep` is its description, with the seed that was drawn."""
+    """The entry that the sweep was created.
+
+    Attributes:
+        sweep: The description of the sweep, with the seed that was drawn.
+    """
 
     event: ClassVar[str] = "created"
     sweep: Mapping[str, Any]
@@ -33,11 +37,11 @@ class Created(Entry):
 
 @dataclass(frozen=True)
 class Resumed(Entry):
-    """A later command resumed the sweep.
+    """The entry that a later command resumed the sweep.
 
     Attributes:
         kept: Trials that resume from their own outputs, or that ended while no command ran.
-        again: Trials that restart; the values that they logged so far do not count.
+        again: Trials that restart. The values that these trials logged so far do not count.
     """
 
     event: ClassVar[str] = "resumed"
@@ -47,7 +51,7 @@ class Resumed(Entry):
 
 @dataclass(frozen=True)
 class Sampled(Entry):
-    """The configuration of a trial was drawn."""
+    """The entry that the configuration of a trial was drawn."""
 
     event: ClassVar[str] = "sampled"
     trial: int
@@ -56,7 +60,7 @@ class Sampled(Entry):
 
 @dataclass(frozen=True)
 class Started(Entry):
-    """A trial was started."""
+    """The entry that a trial was started."""
 
     event: ClassVar[str] = "started"
     trial: int
@@ -64,7 +68,7 @@ class Started(Entry):
 
 @dataclass(frozen=True)
 class Logged(Entry):
-    """A trial logged a value."""
+    """The entry that a trial logged a value."""
 
     event: ClassVar[str] = "logged"
     point: MetricPoint
@@ -72,10 +76,11 @@ class Logged(Entry):
 
 @dataclass(frozen=True)
 class Decided(Entry):
-    """The sweep decided to end a trial.
+    """The entry that the sweep decided to end a trial.
 
     Attributes:
-        interval: The interval of an early termination; None for a timeout.
+        interval: The interval of an early termination. None if there was another reason, such as a
+            timeout.
         reason: The reason in plain words.
     """
 
@@ -87,7 +92,11 @@ class Decided(Entry):
 
 @dataclass(frozen=True)
 class Ended(Entry):
-    """A trial ended for good; `status` is Azure ML's word."""
+    """The entry that a trial ended and will not resume.
+
+    Attributes:
+        status: The final status, by Azure ML's name.
+    """
 
     event: ClassVar[str] = "ended"
     trial: int
@@ -98,7 +107,10 @@ class Ended(Entry):
 
 @dataclass(frozen=True)
 class Interrupted(Entry):
-    """The command left the sweep unfinished; its running trials were canceled and can resume."""
+    """The entry that the command stopped before the sweep had ended.
+
+    The command canceled the running trials, and a later command can resume these trials.
+    """
 
     event: ClassVar[str] = "interrupted"
     why: str
@@ -106,7 +118,7 @@ class Interrupted(Entry):
 
 @dataclass(frozen=True)
 class Finished(Entry):
-    """The sweep ended for good."""
+    """The entry that the sweep ended and cannot resume."""
 
     event: ClassVar[str] = "finished"
     status: str
@@ -115,10 +127,10 @@ class Finished(Entry):
 
 
 class Journal(Protocol):
-    """The place where the tuner writes entries."""
+    """The store to which the tuner writes entries."""
 
     def append(self, entry: Entry) -> None:
-        """Write an entry; after the return it survives the end of the process."""
+        """Write an entry. When this method returns, a kill of the process cannot lose the entry."""
 
 
 _KINDS: Mapping[str, type[Entry]] = {
@@ -135,7 +147,7 @@ _KINDS: Mapping[str, type[Entry]] = {
         Finished,
     )
 }
-#: Field of a line -> its type, where a line has that field.
+#: Field of a line -> required type of the field, if the line has the field.
 _TYPES: Mapping[str, Any] = {
     "at": int | float,
     "trial": int,
@@ -149,7 +161,7 @@ _TYPES: Mapping[str, Any] = {
     "best": int | None,
     **dict.fromkeys(("name", "status", "reason", "why"), str),
 }
-#: JSON has no such numbers, so they are written as text.
+#: Text of a number -> number. JSON has no NaN and no infinities, so they are written as text.
 _NOT_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
 
@@ -164,19 +176,19 @@ def to_line(entry: Entry) -> str:
 
 
 def read_entries(text: str) -> Iterator[Entry]:
-    """Yield the entries of a journal; skip a line that a kill cut short.
+    """Yield the entries of a journal; skip an incomplete line that a killed command wrote.
 
     Raises:
-        ValueError: A line is no entry, and no kill can have cut it short.
+        ValueError: A line is not an entry, and is not the last line of a killed command.
     """
     broken = 0
-    # Not splitlines: the text of a field may hold other characters that end a line in Unicode.
+    # splitlines would also split at other Unicode line separators, which a field may contain.
     for number, line in enumerate(text.split("\n"), 1):
         entry = _parsed(line)
         if entry is None:
             broken = broken or (number if line else 0)
             continue
-        # After a kill, the next command's first entry follows the line that was cut short.
+        # After the incomplete line of a killed command, the next entry is from the next command.
         if broken and not isinstance(entry, Created | Resumed):
             raise ValueError(f"line {broken} is damaged")
         broken = 0
@@ -184,7 +196,7 @@ def read_entries(text: str) -> Iterator[Entry]:
 
 
 def _parsed(line: str) -> Entry | None:
-    """Return the entry of a line; None when the line is no entry."""
+    """Return the entry of a line; None if the line is not an entry."""
     try:
         content = json.loads(line)
         kind = _KINDS[content.pop("event")]

@@ -26,11 +26,11 @@ class History:
 
     Attributes:
         sweep: The description that the sweep was created with.
-        trials: By index. A trial that had not ended is Running, or CancelRequested where the
-            sweep had decided to end it.
-        row: The last row of the store that the journal has.
-        elapsed: Seconds that commands have spent on the sweep.
-        finished: How the sweep ended for good; None if it has not.
+        trials: The trials, in the order of their indices. A trial that had not ended has the status
+            CancelRequested if the sweep had decided to end the trial, and Running otherwise.
+        row: The number of the last row of the MLflow store whose value is in the journal.
+        elapsed: Total seconds that all commands have spent on the sweep.
+        finished: The last entry of a sweep that has ended; None if the sweep has not ended.
     """
 
     sweep: Mapping[str, Any] = field(default_factory=dict)
@@ -45,7 +45,7 @@ class History:
         return [trial for trial in self.trials if trial.status is JobStatus.RUNNING]
 
     def shift_clock(self, seconds: float) -> None:
-        """Add seconds to every time, to convert it to another clock."""
+        """Convert all times to another clock: add `seconds` to each time."""
         for trial in self.trials:
             trial.started += seconds
             trial.ended = None if trial.ended is None else trial.ended + seconds
@@ -56,7 +56,9 @@ class History:
             self.sweep = entry.sweep
         elif isinstance(entry, Sampled):
             if entry.trial != len(self.trials):
-                raise ValueError(f"trial {entry.trial} is not the next one to be sampled")
+                raise ValueError(
+                    f"an entry samples trial {entry.trial}, expected {len(self.trials)}"
+                )
             self.trials.append(Trial(entry.trial, entry.parameters, entry.at))
         elif isinstance(entry, Resumed):
             for trial in entry.again:

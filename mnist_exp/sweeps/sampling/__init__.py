@@ -1,1 +1,1 @@
-"""Sampling: how configurations are drawn from a search space."""
+"""The sampling algorithms, which draw configurations from a search space."""

@@ -1,4 +1,4 @@
-"""The sampling algorithms, and how they are read from the config.
+"""The settings of the sampling algorithms, and the functions that read and check the settings.
 
 https://learn.microsoft.com/azure/machine-learning/how-to-tune-hyperparameters
 """
@@ -13,10 +13,10 @@ from typing import Protocol
 from mnist_exp.sweeps.fields import Fields
 from mnist_exp.sweeps.space.expressions import Choice, Expression, Uniform
 
-#: Search-space key -> the value drawn; a mapping is given as JSON text.
+#: Search-space key -> drawn value. A drawn mapping is converted to JSON text.
 Parameters = Mapping[str, int | float | str]
 
-#: The largest seed: Azure ML's seeds are 32-bit integers.
+#: The largest seed. Azure ML's seeds are 32-bit integers.
 _LARGEST_SEED = 2**31 - 1
 
 
@@ -29,7 +29,7 @@ class SamplingType(StrEnum):
 
 
 class SamplingRule(StrEnum):
-    """The source of the uniform numbers of random sampling."""
+    """The source of the uniform random numbers that random sampling uses."""
 
     RANDOM = "random"
     SOBOL = "sobol"
@@ -40,8 +40,9 @@ class Sampling:
     """A sampling algorithm.
 
     Attributes:
-        seed: The same seed repeats the sequence; None draws a seed when the sweep is created.
-        rule: Independent draws, or a Sobol sequence, which spreads evenly.
+        seed: The seed of the random numbers. The same seed gives the same configurations again. If
+            the seed is None, a seed is drawn when the sweep is created.
+        rule: Independent draws, or a Sobol sequence, which covers the space more evenly.
         logbase: The base of the logarithmic expressions.
     """
 
@@ -55,15 +56,16 @@ class Learner(Protocol):
     """A sampler that learns from the results of trials."""
 
     def tell(self, trial: int, value: float | None, /) -> None:
-        """Receive the best value of a trial that has ended; None if it has no finite value."""
+        """Receive the best value of a trial that has ended; None if no value is finite."""
 
 
 class Configurations(Protocol):
-    """The configurations of a sweep by trial index.
+    """The configurations of a sweep, by the index of the trial.
 
-    `configurations[i]` depends only on the space, the sampling and i, so that a sweep can resume at
-    any index. It raises IndexError when the space is exhausted. Bayesian sampling is different: it
-    depends on the results of earlier trials, and returns only the next configuration.
+    `configurations[i]` depends only on the space, the sampling and i. A sweep can therefore resume
+    at any index. IndexError means that all configurations of the space were used. Bayesian sampling
+    is different: `configurations[i]` depends on the results of earlier trials, and i must be the
+    index of the next trial.
     """
 
     def __getitem__(self, index: int, /) -> Parameters:
@@ -71,7 +73,7 @@ class Configurations(Protocol):
 
 
 def with_seed(sampling: Sampling) -> Sampling:
-    """Return the sampling with a seed; draw one if it has none.
+    """Return the sampling with a seed; draw a seed if the sampling has no seed.
 
     Call this once, when a sweep is created, and record the seed with the sweep.
     """
@@ -83,11 +85,11 @@ def with_seed(sampling: Sampling) -> Sampling:
 def parse_sampling(
     raw: object, where: str = "sweep.sampling_algorithm"
 ) -> tuple[Sampling | None, list[str]]:
-    """Read `{type, seed, rule, logbase}`, or Azure ML's short form, which is the type alone.
+    """Read the mapping `{type, seed, rule, logbase}`, or only a type, Azure ML's short form.
 
     Returns:
-        The algorithm, with a default for each field with a fault, or None if its type has a fault;
-        and a line for each fault.
+        The algorithm, in which defaults replace the fields with faults; None if the type has a
+        fault. And a line for each fault.
     """
     part = Fields(raw if isinstance(raw, Mapping) else {"type": raw}, where)
     part.required(["type"], "a sampling algorithm")
@@ -117,7 +119,7 @@ def check_sampling(
     space: Mapping[str, Expression],
     space_where: str = "sweep.search_space",
 ) -> list[str]:
-    """Return a line for each expression that the algorithm cannot draw."""
+    """Return a line for each expression that the algorithm does not support."""
     faults = []
     for key, expression in space.items():
         fault = _unfit(sampling.type, expression)
@@ -128,10 +130,12 @@ def check_sampling(
 
 def _unfit(kind: SamplingType, expression: Expression) -> str | None:
     if kind is SamplingType.GRID and not isinstance(expression, Choice):
-        return f"grid sampling takes only choice, got {expression.type}"
+        return f"grid sampling supports only choice, got {expression.type}"
     # QUniform is a subclass of Uniform; the logarithmic expressions are not.
     if kind is SamplingType.BAYESIAN and not isinstance(expression, Choice | Uniform):
-        return f"bayesian sampling takes only choice, uniform and quniform, got {expression.type}"
+        return (
+            f"bayesian sampling supports only choice, uniform and quniform, got {expression.type}"
+        )
     if kind is not SamplingType.RANDOM and getattr(expression, "has_subspace", False):
-        return f"{kind.value} sampling takes no expressions inside a choice's values"
+        return f"{kind.value} sampling supports no expressions inside the values of a choice"
     return None

@@ -1,9 +1,11 @@
 """Bayesian sampling: configurations that depend on the results of earlier trials.
 
-Azure ML does not document its algorithm. Here it is Optuna's tree-structured Parzen estimator:
+Azure ML does not document its algorithm. Local sweeps use Optuna's tree-structured Parzen
+estimator:
 https://optuna.readthedocs.io/en/stable/reference/samplers/generated/optuna.samplers.TPESampler.html
-A proposal depends on the order in which trials end. A sweep that resumes therefore takes the
-configurations that were drawn before from its journal, and gives their results to the sampler.
+Each new configuration depends on the order in which trials end, and cannot be drawn a second time.
+A sweep that resumes therefore reads the earlier configurations and their results from the journal,
+and adds them to the sampler.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,13 +24,15 @@ optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 
 class BayesianConfigurations:
-    """Configurations drawn one after the other, each from the results known at that time.
+    """Configurations that are drawn in the order of the trials.
+
+    Each configuration depends on the results that are known when the configuration is drawn.
 
     Args:
-        space: Only choice, uniform and quniform, as on Azure ML.
+        space: Key -> expression. As on Azure ML, only choice, uniform and quniform are supported.
         sampling: The algorithm, with a seed.
-        goal: The direction in which the metric is better.
-        trials: The trials so far of a sweep that resumes, by index.
+        goal: Whether large or small values of the metric are better.
+        trials: For a sweep that resumes, the earlier trials in the order of their indices.
     """
 
     def __init__(
@@ -39,10 +43,10 @@ class BayesianConfigurations:
         trials: Sequence[Trial] = (),
     ) -> None:
         self._space = space
-        self._distributions = {key: _distribution(one) for key, one in space.items()}
+        self._distributions = {key: _distribution(part) for key, part in space.items()}
         self._study = optuna.create_study(
             direction=goal.value,
-            # A sweep that resumes after n trials must not draw the same numbers again.
+            # A sweep that resumes after n trials must not draw the first numbers of the seed again.
             sampler=optuna.samplers.TPESampler(
                 seed=(sampling.seed or 0) + len(trials), constant_liar=True
             ),
@@ -54,15 +58,15 @@ class BayesianConfigurations:
         """Draw the next configuration.
 
         Raises:
-            ValueError: The index is not the next one.
+            ValueError: The index is not the index of the next trial.
         """
         drawn = self._study.ask(self._distributions)
         if drawn.number != index:
             raise ValueError(f"the next trial is {drawn.number}, asked for {index}")
-        return {key: _value(one, drawn.params[key]) for key, one in self._space.items()}
+        return {key: _value(part, drawn.params[key]) for key, part in self._space.items()}
 
     def tell(self, trial: int, value: float | None) -> None:
-        """Receive the best value of a trial that has ended; None if it has no finite value."""
+        """Receive the best value of a trial that has ended; None if no value is finite."""
         if value is None:
             self._study.tell(trial, state=TrialState.FAIL)
         else:
@@ -73,7 +77,7 @@ class BayesianConfigurations:
         state = TrialState.COMPLETE if value is not None else TrialState.FAIL
         if not trial.status.is_finished:
             state, value = TrialState.RUNNING, None
-        params = {key: _place(one, trial.parameters[key]) for key, one in self._space.items()}
+        params = {key: _drawn(part, trial.parameters[key]) for key, part in self._space.items()}
         self._study.add_trial(
             optuna.create_trial(
                 state=state, value=value, params=params, distributions=self._distributions
@@ -90,12 +94,12 @@ def _distribution(expression: Expression) -> BaseDistribution:
 def _value(expression: Expression, drawn: float) -> int | float | str:
     if isinstance(expression, Choice):
         return flat(expression.values[int(drawn)])
-    # Optuna draws the uniform number; the formula that maps it to a value is Azure ML's.
+    # Optuna draws the uniform number. Azure ML's formula converts the number to a value.
     return expression.value(drawn)  # type: ignore[no-any-return]
 
 
-def _place(expression: Expression, value: int | float | str) -> int | float:
-    """Return the number from which `_value` returns this value."""
+def _drawn(expression: Expression, value: int | float | str) -> int | float:
+    """Return the number that `_value` would convert to `value`."""
     if isinstance(expression, Choice):
         return [flat(one) for one in expression.values].index(value)
     low, high = expression.value(0.0), expression.value(1.0)

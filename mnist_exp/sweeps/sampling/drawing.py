@@ -1,9 +1,10 @@
-"""The configurations of random and grid sampling, each derived from its index alone.
+"""The configurations of random and grid sampling.
 
-A sweep that resumes, or whose trials end in another order, gets the same configurations. Azure ML
-promises the same for a seed
-(https://learn.microsoft.com/azure/machine-learning/how-to-tune-hyperparameters). Its generator is
-not public, so that the same seed gives another sequence there.
+A configuration depends only on the index of the trial, the space and the seed. The configurations
+are therefore the same after a sweep resumes, and for any order in which the trials end. Azure ML
+also promises the same configurations for the same seed:
+https://learn.microsoft.com/azure/machine-learning/how-to-tune-hyperparameters
+Azure ML's generator is not public. The same seed therefore gives a different sequence on Azure ML.
 """
 
 import json
@@ -22,20 +23,21 @@ from mnist_exp.sweeps.sampling.algorithms import (
 )
 from mnist_exp.sweeps.space.expressions import Choice, Expression
 
-#: Exponent of the number of points. A Sobol sequence is balanced at powers of two; this one is
-#: enough for the longest sweep.
+#: A Sobol sequence gets 2 ** _EXPONENT points, because only powers of two give a balanced
+#: sequence. These points are enough for the maximum number of trials.
 _EXPONENT = (MOST_TRIALS - 1).bit_length()
 
 
 def configurations(space: Mapping[str, Expression], sampling: Sampling) -> Configurations:
     """Return the configurations of a space.
 
-    Draws are independent, so that random sampling may draw a configuration of a finite space
-    twice; Azure ML documents nothing else. Only a grid can be exhausted.
+    Draws are independent. Random sampling may therefore draw the same configuration of a finite
+    space twice. Azure ML's documentation does not exclude this. Only a grid has a last
+    configuration.
 
     Args:
         space: Key -> expression.
-        sampling: The algorithm; random sampling needs a seed (`algorithms.with_seed`).
+        sampling: The algorithm. Random sampling needs a seed, see `algorithms.with_seed`.
 
     Raises:
         ValueError: Random sampling has no seed, or the sampling is bayesian.
@@ -45,21 +47,21 @@ def configurations(space: Mapping[str, Expression], sampling: Sampling) -> Confi
     if sampling.type is not SamplingType.RANDOM:
         raise ValueError(f"{sampling.type.value} sampling needs the results of earlier trials")
     if sampling.seed is None:
-        raise ValueError("random sampling needs a seed; draw one with with_seed")
+        raise ValueError("random sampling needs a seed; draw a seed with with_seed")
     if sampling.rule is SamplingRule.SOBOL:
         return _SobolConfigurations(space, sampling.seed)
     return _RandomConfigurations(space, sampling.seed)
 
 
 class _RandomConfigurations:
-    """Independent draws; the order of the keys makes no difference."""
+    """Configurations of independent draws, which do not depend on the order of the keys."""
 
     def __init__(self, space: Mapping[str, Expression], seed: int) -> None:
         self._space = space
         self._seed = seed
 
     def __getitem__(self, index: int) -> Parameters:
-        """Draw each parameter from its own generator, seeded by seed, index and key."""
+        """Draw each parameter with its own generator. Its seed combines seed, index and key."""
         return {
             key: flat(expression.value(self._uniform(index, key)))
             for key, expression in self._space.items()
@@ -71,15 +73,16 @@ class _RandomConfigurations:
 
 
 class _SobolConfigurations:
-    """Draws from a Sobol sequence, with one dimension for each key in alphabetical order."""
+    """Configurations from a Sobol sequence. Each key has its own dimension of the sequence."""
 
     def __init__(self, space: Mapping[str, Expression], seed: int) -> None:
         self._space = space
         self._points = _sobol_points(len(space), seed)
+        # The alphabetical order makes the draws independent of the order of the keys.
         self._dimensions = {key: place for place, key in enumerate(sorted(space))}
 
     def __getitem__(self, index: int) -> Parameters:
-        """Draw from the point of that index; no sweep has more trials than there are points."""
+        """Return the configuration of trial `index`, drawn from the point with this index."""
         point = self._points[index]
         return {
             key: flat(expression.value(point[self._dimensions[key]]))
@@ -88,19 +91,20 @@ class _SobolConfigurations:
 
 
 def _sobol_points(dimensions: int, seed: int) -> Sequence[Sequence[float]]:
-    """Return 1024 points of the unit cube that spread more evenly than independent draws.
+    """Return 1024 points of the unit cube, which cover the cube more evenly than independent draws.
 
-    The sequence is SciPy's, with Owen scrambling by the seed. Azure ML documents neither its
-    direction numbers nor its scrambling, so its numbers differ, but their spread is the same.
+    SciPy computes the sequence, with Owen scrambling by the seed. Azure ML does not document its
+    direction numbers and its scrambling. Azure ML's points are therefore different, but equally
+    even.
 
     Args:
         dimensions: The number of parameters.
-        seed: The same seed repeats the sequence.
+        seed: The seed of the scrambling. The same seed gives the same points.
 
     Returns:
-        Shape (1024, dimensions), each in [0, 1).
+        The points, with shape (1024, dimensions). Each number is in [0, 1).
     """
-    # Here and not above: SciPy takes half a second to import, and most sweeps do not need it.
+    # Import late: the import of SciPy takes half a second, and most sweeps do not need SciPy.
     from scipy.stats import qmc  # noqa: PLC0415
 
     points: Sequence[Sequence[float]] = (
@@ -110,17 +114,20 @@ def _sobol_points(dimensions: int, seed: int) -> Sequence[Sequence[float]]:
 
 
 class _GridConfigurations:
-    """Every combination of the choices; the last key changes fastest."""
+    """Every combination of the choices. From one index to the next, the last key changes first."""
 
     def __init__(self, space: Mapping[str, Expression]) -> None:
         self._options: dict[str, tuple[Any, ...]] = {}
         for key, expression in space.items():
             if not isinstance(expression, Choice):
-                raise ValueError(f"a grid takes only choice, {key} is {expression.type}")
+                raise ValueError(f"a grid supports only choice, but {key} is {expression.type}")
             self._options[key] = expression.values
 
     def __getitem__(self, index: int) -> Parameters:
-        """Return the combination whose positions in the lists are the digits of the index."""
+        """Return the combination with a given index.
+
+        The index is read as a mixed-radix number: each digit is the position in one list of values.
+        """
         size = math.prod(len(values) for values in self._options.values())
         if not 0 <= index < size:
             raise IndexError(f"the grid has {size} configurations, asked for number {index}")
@@ -132,7 +139,7 @@ class _GridConfigurations:
 
 
 def flat(value: Any) -> int | float | str:
-    """Return a value for the command line: a mapping as JSON text, other values unchanged."""
+    """Return a value for the command line: JSON text for a mapping, other values unchanged."""
     if isinstance(value, Mapping):
         return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
     return value  # type: ignore[no-any-return]

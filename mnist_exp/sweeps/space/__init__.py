@@ -1,1 +1,1 @@
-"""The search space: its expressions, and how they are read from the config."""
+"""The search space: the classes of the expressions, and the functions that read the config."""

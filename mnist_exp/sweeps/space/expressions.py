@@ -1,9 +1,10 @@
 """Azure ML's ten search-space expressions.
 
-Each expression maps one uniform number to a value by its inverse cumulative distribution, so that
-random and Sobol sampling work in the same way. Formulas and names:
+Each expression maps one uniform number to a value, by the inverse cumulative distribution. Random
+and Sobol sampling can therefore use the same expressions. Formulas and names:
 https://learn.microsoft.com/azure/machine-learning/how-to-tune-hyperparameters
-Azure ML does not document how q-expressions round a tie; here Python's `round` decides.
+The q-expressions round to a multiple of q. Azure ML does not document whether a tie is rounded up
+or down; here Python's `round` is used.
 """
 
 import math
@@ -14,25 +15,28 @@ from dataclasses import dataclass, field
 from statistics import NormalDist
 from typing import Any, ClassVar
 
-#: The natural logarithm of the largest 32-bit float, the widest type of most networks.
+#: The natural logarithm of the largest 32-bit float. Most networks compute with 32-bit floats.
 _LARGEST_LOG = math.log(3.4028234663852886e38)
-#: Distance that draws keep from 0 and 1, where a normal distribution has no quantile.
+#: Minimum distance of uniform numbers from 0 and 1, where normal quantiles are infinite.
 _TAIL = 2.0**-53
-#: The largest absolute value that a standard normal draw can then have.
+#: The largest absolute value of a standard normal draw, for the minimum distance `_TAIL`.
 _WIDEST_DRAW = -NormalDist().inv_cdf(_TAIL)
-#: Uniform numbers for the outermost examples of a normal distribution, at about three sigmas.
+#: Uniform numbers for the smallest and the largest example of a normal distribution. Their
+#: quantiles are about three sigmas from the mean.
 _NORMAL_ENDS = (0.001, 0.999)
-#: Number of draws for the examples of a q-expression; a user may reject a step in the middle.
+#: Number of draws for the examples of a q-expression. There are many draws, because the
+#: config's schema may reject only a step in the middle.
 _STEPPED_EXAMPLES = 200
 
 
 @dataclass(frozen=True)
 class Expression(ABC):
-    """The distribution of one hyperparameter; its fields are Azure ML's YAML keys."""
+    """The distribution of one hyperparameter. The names of the fields are Azure ML's YAML keys."""
 
     #: The expression's type in Azure ML's YAML.
     type: ClassVar[str]
-    #: Uniform numbers for the outermost examples: the lower bound, and close to the upper bound.
+    #: Uniform numbers for the smallest and the largest example: 0 gives the lower bound, and the
+    #: other number gives a value near the upper bound.
     ends: ClassVar[tuple[float, float]] = (0.0, 0.999)
 
     @abstractmethod
@@ -40,37 +44,40 @@ class Expression(ABC):
         """Map a uniform number in [0, 1) to a value of the distribution."""
 
     def faults(self) -> Iterator[tuple[str, str]]:
-        """Yield `(field, broken rule)`; the field is empty if the rule concerns several fields."""
+        """Yield `(field, broken rule)`. The field is empty if the rule is about several fields."""
         yield from ()
 
     def examples(self) -> tuple[Any, ...]:
-        """Return values that may be drawn: one near each end, and one between them."""
+        """Return values that may be drawn: a small value, a middle value and a large value."""
         low, high = self.ends
         return tuple(self.value(u) for u in (low, 0.382, high))
 
 
 @dataclass(frozen=True)
 class _Stepped(Expression):
-    """A q-expression; this base class stands before the one whose draws are rounded."""
+    """A q-expression, which rounds the draws of another expression to multiples of q.
+
+    A subclass lists two base classes: first this class, then the expression that is rounded.
+    """
 
     q: float
 
     def value(self, u: float) -> float:
-        """Return the multiple of q that is nearest to the draw."""
-        # Only Expression.value is abstract; the next base class defines it.
+        """Round a draw of the other base class to the nearest multiple of q."""
+        # mypy sees an abstract method, but the other base class of a subclass defines `value`.
         draw: float = super().value(u)  # type: ignore[safe-super]
         steps = draw / self.q
-        # From 2**53 on every float is a whole number, and infinity cannot be rounded.
+        # Floats from 2**53 on are whole numbers and need no rounding. Infinity cannot be rounded.
         return draw if abs(steps) >= 2.0**53 else round(steps) * self.q
 
     def faults(self) -> Iterator[tuple[str, str]]:
-        """Yield the faults of the distribution, and a fault if q is not above 0."""
+        """Yield the faults of the rounded expression, and a fault if q is not above 0."""
         yield from super().faults()
         if self.q <= 0:
             yield "q", f"must be above 0, got {self.q:g}"
 
     def examples(self) -> tuple[float, ...]:
-        """Return all steps that may be drawn, or many of them."""
+        """Return the multiples of q that may be drawn; if there are many, return a part of them."""
         low, high = self.ends
         share = (high - low) / (_STEPPED_EXAMPLES - 1)
         draws = (self.value(low + share * number) for number in range(_STEPPED_EXAMPLES))
@@ -79,18 +86,19 @@ class _Stepped(Expression):
 
 @dataclass(frozen=True)
 class Choice(Expression):
-    """One of `values`, all equally likely: integers, floats, strings or mappings.
+    """A choice of one value from a list, in which all values are equally likely.
 
-    A mapping may hold expressions. They form a subspace that is drawn only if the mapping is
-    chosen. Their uniform numbers are derived from the fraction that the choice does not use, so
-    the even spread of a Sobol sequence does not extend to them.
+    The values are integers, floats, strings or mappings. A mapping may contain expressions. These
+    expressions form a subspace, which is drawn only if the mapping is chosen. The choice itself
+    uses only some digits of the uniform number. The uniform numbers of the subspace are derived
+    from the other digits. These numbers are therefore not evenly spread, even in a Sobol sequence.
     """
 
     type: ClassVar[str] = "choice"
     values: tuple[Any, ...]
 
     def value(self, u: float) -> Any:
-        """Return one element, with its own expressions drawn."""
+        """Return one of the values. In a chosen mapping, draw a value for each expression."""
         place = u * len(self.values)
         index = min(int(place), len(self.values) - 1)
         chosen = self.values[index]
@@ -105,19 +113,19 @@ class Choice(Expression):
         }
 
     def examples(self) -> tuple[Any, ...]:
-        """Return every element that is not a mapping."""
+        """Return every value that is not a mapping."""
         return tuple(value for value in self.values if not isinstance(value, Mapping))
 
     @property
     def has_subspace(self) -> bool:
-        """Whether one of the values holds expressions."""
+        """Whether one of the values is a mapping with expressions."""
         mappings = [value for value in self.values if isinstance(value, Mapping)]
         return any(isinstance(part, Expression) for value in mappings for part in value.values())
 
 
 @dataclass(frozen=True)
 class Randint(Expression):
-    """A whole number from 0 to below `upper`."""
+    """A whole number from 0 to `upper` - 1."""
 
     type: ClassVar[str] = "randint"
     upper: int
@@ -140,27 +148,31 @@ class Uniform(Expression):
         return _between(self.min_value, self.max_value, u)
 
     def faults(self) -> Iterator[tuple[str, str]]:
-        """Yield a fault if the bounds are in the wrong order or too far apart for a float."""
+        """Yield a fault if the bounds are in the wrong order, or if their distance is infinite."""
         if self.min_value >= self.max_value:
             yield "", _order("min_value", "max_value", self.min_value, self.max_value)
         elif not math.isfinite(self.max_value - self.min_value):
-            yield "", f"the range is too wide, got {self.min_value:g} to {self.max_value:g}"
+            yield (
+                "",
+                "max_value - min_value must be a finite number, "
+                f"got {self.min_value:g} to {self.max_value:g}",
+            )
 
 
 @dataclass(frozen=True)
 class QUniform(_Stepped, Uniform):
-    """`round(uniform / q) * q`; rounding may exceed a bound by up to q / 2."""
+    """A number `round(uniform / q) * q`. Rounding may exceed a bound by up to q / 2."""
 
     type: ClassVar[str] = "quniform"
 
 
 @dataclass(frozen=True)
 class LogUniform(Expression):
-    """`base ** uniform(min_value, max_value)`; the bounds are logarithms, by default natural ones.
+    """A number `base ** uniform(min_value, max_value)`.
 
-    `base` is the `logbase` of the sampling algorithm, not a key of the expression. The SDK
-    documents `logbase` only as "base for log based random sampling"; here it is the number that is
-    raised to the power.
+    The bounds are logarithms, by default natural logarithms. `base` is the `logbase` of the
+    sampling algorithm, not a key of the expression. The SDK documents `logbase` only as "base for
+    log based random sampling". Here `logbase` is the base of the power.
     """
 
     type: ClassVar[str] = "loguniform"
@@ -173,21 +185,22 @@ class LogUniform(Expression):
         return _power(self.base, _between(self.min_value, self.max_value, u))
 
     def faults(self) -> Iterator[tuple[str, str]]:
-        """Yield a fault for bounds in the wrong order, or beyond the range of a 32-bit float."""
+        """Yield a fault if the bounds are in the wrong order, or too large for a 32-bit float."""
         if self.min_value >= self.max_value:
             yield "", _order("min_value", "max_value", self.min_value, self.max_value)
         for name, bound in (("min_value", self.min_value), ("max_value", self.max_value)):
             if abs(bound * math.log(self.base)) > _LARGEST_LOG:
                 yield (
                     name,
-                    f"is a logarithm, got {bound:g}, which stands for "
-                    f"{_base_word(self.base)}^{bound:g}; use low and high for actual bounds",
+                    f"is a logarithm, got {bound:g}, which means a bound of "
+                    f"{_base_word(self.base)}^{bound:g}; to give the bounds themselves, "
+                    "use the keys low and high",
                 )
 
 
 @dataclass(frozen=True)
 class QLogUniform(_Stepped, LogUniform):
-    """`round(loguniform / q) * q`."""
+    """A number `round(loguniform / q) * q`."""
 
     type: ClassVar[str] = "qloguniform"
 
@@ -202,26 +215,30 @@ class Normal(Expression):
     sigma: float
 
     def value(self, u: float) -> float:
-        """Return the normal quantile at u."""
+        """Return the normal quantile at `u`."""
         return _quantile(self.mu, self.sigma, u)
 
     def faults(self) -> Iterator[tuple[str, str]]:
         """Yield a fault if sigma is not above 0, or if a draw may be infinite."""
         yield from _spread_faults(self.sigma)
         if not math.isfinite(abs(self.mu) + _WIDEST_DRAW * self.sigma):
-            yield "", f"draws would be infinite, got mu {self.mu:g} and sigma {self.sigma:g}"
+            yield (
+                "",
+                f"draws could be infinite, got mu {self.mu:g} and sigma {self.sigma:g}; "
+                "use smaller numbers",
+            )
 
 
 @dataclass(frozen=True)
 class QNormal(_Stepped, Normal):
-    """`round(normal / q) * q`."""
+    """A number `round(normal / q) * q`."""
 
     type: ClassVar[str] = "qnormal"
 
 
 @dataclass(frozen=True)
 class LogNormal(Expression):
-    """`base ** normal(mu, sigma)`; `base` as for `LogUniform`."""
+    """A number `base ** normal(mu, sigma)`. `LogUniform` explains `base`."""
 
     type: ClassVar[str] = "lognormal"
     ends = _NORMAL_ENDS
@@ -230,7 +247,7 @@ class LogNormal(Expression):
     base: float = field(default=math.e, kw_only=True)
 
     def value(self, u: float) -> float:
-        """Return `base` raised to the normal quantile at u."""
+        """Return `base` to the power of the normal quantile at `u`."""
         return _power(self.base, _quantile(self.mu, self.sigma, u))
 
     def faults(self) -> Iterator[tuple[str, str]]:
@@ -241,24 +258,24 @@ class LogNormal(Expression):
             yield (
                 "",
                 f"mu and sigma describe the logarithm, got {self.mu:g} and {self.sigma:g}, "
-                "which would draw infinite values; use smaller ones",
+                "so that draws could be infinite; use smaller numbers",
             )
 
 
 @dataclass(frozen=True)
 class QLogNormal(_Stepped, LogNormal):
-    """`round(lognormal / q) * q`."""
+    """A number `round(lognormal / q) * q`."""
 
     type: ClassVar[str] = "qlognormal"
 
 
 def _between(low: float, high: float, u: float) -> float:
-    # Rounding may make the sum exceed the bound by one unit in the last place.
+    # Without `min`, a rounding error could give a result slightly above the upper bound.
     return min(low + u * (high - low), high)
 
 
 def _quantile(mu: float, sigma: float, u: float) -> float:
-    # A normal distribution has no quantile at 0 and 1.
+    # The normal quantiles at 0 and 1 are infinite.
     return mu + sigma * NormalDist().inv_cdf(min(max(u, _TAIL), 1 - _TAIL))
 
 

@@ -1,9 +1,10 @@
-"""Names of swept parameters, in Hydra's spelling and in Azure ML's.
+"""Convert the names of swept parameters between Hydra's spelling and Azure ML's spelling.
 
 A search-space key may be a dotted Hydra key (`model.learning_rate`). Azure ML does not document
-whether its service accepts a dot there. A dot is therefore sent as two underscores, which can be
-undone without a table as long as no key has two underscores of its own.
-Names follow https://learn.microsoft.com/azure/machine-learning/reference-yaml-job-command.
+whether its service accepts a dot in a key. A dot is therefore sent as two underscores. Keys with
+two underscores in a row are refused, because their names could not be converted back.
+The rules for names are from
+https://learn.microsoft.com/azure/machine-learning/reference-yaml-job-command.
 """
 
 import re
@@ -19,22 +20,25 @@ def azure_name(key: str) -> str:
 
 
 def hydra_key(name: str) -> str:
-    """Return the key of a name that `azure_name` has returned."""
+    """Return the search-space key for a name that `azure_name` returned."""
     return name.replace("__", ".")
 
 
 def name_fault(key: str) -> str | None:
     """Return the rule that a search-space key breaks, or None."""
     if len(key) > MOST_LETTERS:
-        return f"a name has at most {MOST_LETTERS} letters, got {len(key)}; rename it"
+        return (
+            f"a name must have at most {MOST_LETTERS} letters, got {len(key)} letters; "
+            "choose a shorter name"
+        )
     if not _KEY.fullmatch(key):
         return (
-            "a name has letters, digits and underscores, does not begin with a digit, and may be "
-            f"dotted, got {key!r}; rename it"
+            "a name must consist of letters, digits and underscores, must not begin with a digit, "
+            f"and may have dots, got {key!r}; choose another name"
         )
     if hydra_key(azure_name(key)) != key:
         return (
-            "two underscores in a row mean a dot in Azure ML's spelling, "
-            f"got {key!r}, which would collide with {hydra_key(azure_name(key))!r}; rename it"
+            "a name must not have two underscores in a row, because on Azure ML two underscores "
+            f"mean a dot, got {key!r}; choose another name"
         )
     return None

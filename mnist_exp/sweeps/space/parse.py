@@ -1,6 +1,7 @@
 """Read a search space from the config.
 
-Azure ML's client sends nearly every mistake on to the service, so all of them are found here:
+Azure ML's client does not validate most of a search space. The functions of this module find every
+mistake before the sweep is sent. The rules:
 https://learn.microsoft.com/azure/machine-learning/reference-yaml-job-sweep
 """
 
@@ -43,9 +44,9 @@ EXPRESSIONS: Mapping[str, type[Expression]] = {
     )
 }
 
-#: Field -> valid number that replaces one with a fault, while the other fields are checked.
+#: Field -> valid number. The number replaces a field with a fault while other fields are checked.
 _STAND_INS = {"min_value": 0.0, "max_value": 1.0, "mu": 0.0, "sigma": 1.0, "q": 1.0}
-#: The largest whole number up to which floats represent every whole number.
+#: The largest `upper`. Floats can represent every whole number up to this limit.
 _LARGEST_UPPER = 2**53
 
 
@@ -54,17 +55,17 @@ def parse_search_space(
 ) -> tuple[dict[str, Expression], list[str]]:
     """Read a search space.
 
-    Keys may be dotted or nested; Hydra's command line nests them
-    (`+sweep.search_space.model.learning_rate={...}`). The bounds of `loguniform` and `qloguniform`
-    are either logarithms (`min_value`, `max_value`) or actual values (`low`, `high`).
+    Keys may be dotted or nested. Hydra's command line creates nested keys, e.g.
+    `+sweep.search_space.model.learning_rate={...}`. The bounds of `loguniform` and `qloguniform`
+    are either logarithms (`min_value`, `max_value`) or the bounds themselves (`low`, `high`).
 
     Args:
-        raw: Key -> mapping with `type` and its fields.
+        raw: Key -> mapping with `type` and the fields of the type.
         where: The config key of the space.
-        logbase: The base of the logarithmic expressions, given by the sampling algorithm.
+        logbase: The base of the logarithmic expressions, from the sampling algorithm.
 
     Returns:
-        The expressions without faults, and a line for each fault.
+        The expressions that have no faults. And a line for each fault.
     """
     space: dict[str, Expression] = {}
     faults: list[str] = []
@@ -73,14 +74,17 @@ def parse_search_space(
         if rule:
             faults.append(f"{where}: {rule}")
         elif key in space:
-            faults.append(f"{where}.{key}: given twice, nested and dotted; keep one of them")
+            faults.append(
+                f"{where}.{key}: must be given only once, got a nested and a dotted key; "
+                "remove one of these keys"
+            )
         expression = _expression(entry, f"{where}.{key}", logbase, faults)
         if expression and not rule:
             space[key] = expression
     if not raw:
         faults.append(
-            f"{where}: at least one parameter is needed, got none; "
-            f"add one, e.g. +{where}.batch_size={{type: choice, values: [32, 64]}}"
+            f"{where}: must have at least one parameter, got no parameter; "
+            f"add a parameter, e.g. +{where}.batch_size={{type: choice, values: [32, 64]}}"
         )
     return space, faults
 
@@ -101,7 +105,7 @@ def _flat(raw: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
 
 
 def _is_group(entry: object) -> bool:
-    # A parameter may be named `type` (model.type); then the value of `type` is a mapping.
+    # If the value of `type` is a mapping, `type` is the name of a parameter, e.g. model.type.
     return (
         isinstance(entry, Mapping)
         and bool(entry)
@@ -114,7 +118,7 @@ def _expression(entry: object, where: str, logbase: float, faults: list[str]) ->
     if not isinstance(entry, Mapping):
         faults.append(
             f"{where}: must be a mapping with a type, got {shown(entry)}; "
-            f"write {{type: choice, values: [...]}} or another of {known}"
+            f"write {{type: choice, values: [...]}}, or use another type: {known}"
         )
         return None
     kind = entry.get("type")
@@ -145,7 +149,7 @@ def _read(kind: type[Expression], part: Fields, logbase: float) -> Expression | 
     unread = {name for name, number in numbers.items() if number is None}
     expression = kind(**{**numbers, **{name: _STAND_INS[name] for name in unread}}, **base)
     for name, text in expression.faults():
-        # A rule about several fields is checked only if all of them could be read.
+        # Report a fault of several fields (no name) only if all fields except q were read.
         if name not in unread if name else unread <= {"q"}:
             part.fault(name, text)
     return expression
@@ -155,18 +159,18 @@ def _take_logarithms(part: Fields, logbase: float) -> set[str]:
     """Replace `low` and `high` by their logarithms, `min_value` and `max_value`.
 
     Returns:
-        The names of the logarithms that are missing because of faults that are reported already.
+        The fields that are missing because `low` or `high` has a fault, which is already reported.
     """
     if not {"low", "high"} & set(part.raw):
         return set()
-    both = [name for name in ("min_value", "max_value") if name in part.raw]
-    for name in both:
+    extra = [name for name in ("min_value", "max_value") if name in part.raw]
+    for name in extra:
         part.fault(
             name,
-            "is a logarithm, low and high are actual bounds: only one pair may be given, "
-            f"got {shown(part.raw.pop(name))}; remove it with ~{part.where}.{name}",
+            "must not be given together with low and high, "
+            f"got {shown(part.raw.pop(name))}; remove this key with ~{part.where}.{name}",
         )
-    part.required(["low", "high"], "a pair of actual bounds")
+    part.required(["low", "high"], "a pair of bounds")
     low, high = part.positive("low"), part.positive("high")
     for actual in ("low", "high"):
         part.raw.pop(actual, None)
@@ -197,7 +201,8 @@ def _option(value: object, index: int, part: Fields, logbase: float) -> Any:
     if isinstance(value, Mapping) and _is_expression(value, logbase):
         part.fault(
             where,
-            f"is an expression and needs a name: {{NAME: {shown(value)}}}",
+            f"must not be an expression without a name, got {shown(value)}; "
+            f"write {{NAME: {shown(value)}}}",
         )
         return None
     if isinstance(value, Mapping):
@@ -210,7 +215,7 @@ def _option(value: object, index: int, part: Fields, logbase: float) -> Any:
 
 
 def _is_expression(value: Mapping[Any, Any], logbase: float) -> bool:
-    """Whether a mapping is a valid expression; a plain value may have a key `type` too."""
+    """Return whether a mapping is a valid expression, and not just a value with a key `type`."""
     faults: list[str] = []
     return "type" in value and _expression(value, "", logbase, faults) is not None and not faults
 
@@ -227,12 +232,14 @@ def _suboption(value: object, name: str, part: Fields, logbase: float) -> Any:
 
 def _check_plain(value: object, where: str, part: Fields) -> None:
     if isinstance(value, bool):
-        part.fault(where, f"Azure ML takes no booleans, got {value}; write {str(value).lower()!r}")
+        part.fault(
+            where, f"must not be a boolean on Azure ML, got {value}; write {str(value).lower()!r}"
+        )
     elif not isinstance(value, int | float | str):
         part.fault(where, f"must be a number, a string or a mapping, got {shown(value)}")
     elif isinstance(value, float) and not math.isfinite(value):
         part.fault(where, f"must be a finite number, got {shown(value)}")
     elif isinstance(value, int) and abs(value) > sys.float_info.max:
-        part.fault(where, f"must be a number up to {sys.float_info.max:g}, got one beyond it")
+        part.fault(where, f"must be a number up to {sys.float_info.max:g}, got a larger number")
     elif isinstance(value, str) and "\0" in value:
-        part.fault(where, f"must be without a null character, got {value!r}")
+        part.fault(where, f"must not contain a null character, got {value!r}")

@@ -1,1 +1,1 @@
-"""Early termination: the policies, and how they are read from the config."""
+"""Early termination: the policies, and the functions that read a policy from the config."""

@@ -20,7 +20,7 @@ POLICIES: Mapping[str, type[Policy]] = {
     kind.type: kind for kind in (BanditPolicy, MedianStoppingPolicy, TruncationSelectionPolicy)
 }
 
-#: Type -> fields without a default.
+#: Type of the policy -> fields that have no default.
 _REQUIRED = {"truncation_selection": ["truncation_percentage"]}
 #: Fields that are whole numbers.
 _WHOLE = {"evaluation_interval", "delay_evaluation", "truncation_percentage"}
@@ -32,11 +32,11 @@ def parse_policy(
     """Read an early-termination policy.
 
     Args:
-        raw: Mapping with `type` and its fields; None for no policy.
+        raw: A mapping with `type` and the fields of the type; None for no policy.
         where: The config key of the policy.
 
     Returns:
-        The policy, or None if there is none or it has faults; and a line for each fault.
+        The policy, or None if there is no policy or there are faults. And a line for each fault.
     """
     if raw is None:
         return None, []
@@ -44,7 +44,7 @@ def parse_policy(
     known, kind = ", ".join(POLICIES), part.raw.pop("type", None)
     if not isinstance(kind, str) or kind not in POLICIES:
         near = did_you_mean(kind, POLICIES) if isinstance(kind, str) else ""
-        remedy = f"for no policy set {where}=null"
+        remedy = f"to run without a policy, set {where}=null"
         part.fault("type", f"must be one of {known}, got {shown(kind)}; {remedy}{near}")
         for name in sorted(_WHOLE):
             part.integer(name, 0)
@@ -62,7 +62,7 @@ def parse_policy(
         return None, part.faults
     policy = POLICIES[kind](**read)  # type: ignore[arg-type]
     for name, text in policy.faults():
-        # A rule about several fields is checked only if all of them could be read.
+        # Report a fault of several fields (no name) only if these fields, the slacks, were read.
         if name or values.keys() - read.keys() <= _WHOLE:
             part.fault(name, text)
     return (None if part.faults else policy), part.faults

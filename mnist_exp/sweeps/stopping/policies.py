@@ -12,19 +12,20 @@ from mnist_exp.sweeps.stopping.policy import Comparison, Policy
 
 @dataclass(frozen=True, kw_only=True)
 class BanditPolicy(Policy):
-    """Ends a trial whose best value is worse than the leader's by more than the slack.
+    """A policy that cuts trials whose best value is much worse than the best value of the leader.
 
-    Example for maximize: with best 0.8 and slack_factor 0.2, a trial below 0.8 / 1.2 = 0.667 ends.
-    For minimize Azure ML documents no formula; here a trial above best * 1.2 ends. A slack_amount
-    is subtracted from the best value, or added to it.
+    The slack is the allowed distance to the leader. Example for maximize: the best value is 0.8 and
+    slack_factor is 0.2. Then every trial below 0.8 / 1.2 = 0.667 is cut. For minimize, Azure ML
+    documents no formula. Here every trial above the best value * 1.2 is cut. For maximize, a
+    slack_amount is subtracted from the best value. For minimize, a slack_amount is added.
 
-    A ratio of a value that is not above 0 makes little sense, because the bound is then better
-    than the best value. The formula stays the same, the leader is still never cut, and `caution`
+    If the best value is not above 0, a ratio makes little sense: the bound is then better than the
+    best value. The policy still uses the same formula and never cuts the leader, and `caution`
     returns a warning.
 
     Attributes:
-        slack_factor: The slack as a ratio; 0 means unset, as in the SDK.
-        slack_amount: The slack as a difference; 0 means unset.
+        slack_factor: The slack as a ratio. As in the SDK, 0 means that the field is not set.
+        slack_amount: The slack as a difference. 0 means that the field is not set.
     """
 
     type: ClassVar[str] = "bandit"
@@ -32,7 +33,7 @@ class BanditPolicy(Policy):
     slack_amount: float = 0.0
 
     def reason_to_cut(self, comparison: Comparison) -> str | None:
-        """Compare the best values of the trial and of the leader, both up to the interval."""
+        """Compare the best value of the trial with the leader's best value, up to the interval."""
         best = comparison.bests[comparison.leader]
         operator, slack, bound = self._bound(best, comparison.goal)
         if not comparison.is_behind(bound, best, slack):
@@ -52,7 +53,7 @@ class BanditPolicy(Policy):
         return ("-", amount, best - amount) if maximize else ("+", amount, best + amount)
 
     def faults(self) -> Iterator[tuple[str, str]]:
-        """Yield a fault unless exactly one slack is set, and it is above 0."""
+        """Yield a fault if a slack is below 0, or if not exactly one slack is set."""
         given = [name for name in ("slack_factor", "slack_amount") if getattr(self, name)]
         for name in given:
             if getattr(self, name) < 0:
@@ -60,32 +61,33 @@ class BanditPolicy(Policy):
         if len(given) != 1:
             yield (
                 "",
-                "a bandit takes slack_factor or slack_amount, one of them (0 means unset), "
-                f"got {self.slack_factor:g} and {self.slack_amount:g}",
+                "a bandit needs either slack_factor or slack_amount (0 means unset), "
+                f"got slack_factor {self.slack_factor:g} and slack_amount {self.slack_amount:g}",
             )
 
     def caution(self, value: float) -> str | None:
         """Return a warning if a ratio is used with a value that is not above 0."""
         if self.slack_factor and -math.inf < value <= 0:
             return (
-                f"a bandit's slack_factor is a ratio and the primary metric was {value:g}, not "
-                "above 0: trials close to the best will be cut; use slack_amount"
+                "a bandit's slack_factor is a ratio and needs a primary metric above 0, got "
+                f"{value:g}; trials close to the best trial will be cut; use slack_amount"
             )
         return None
 
 
 @dataclass(frozen=True, kw_only=True)
 class MedianStoppingPolicy(Policy):
-    """Ends a trial whose best value is worse than the median of the running averages.
+    """A policy that cuts trials whose best value is worse than the median of running averages.
 
-    A running average is the mean of a trial's values up to the interval. Azure ML does not
-    document whether the average of the judged trial counts too; here it does.
+    The running average of a trial is the mean of its values up to the interval. Azure ML does not
+    document whether the median includes the average of the judged trial. Here the median includes
+    this average.
     """
 
     type: ClassVar[str] = "median_stopping"
 
     def reason_to_cut(self, comparison: Comparison) -> str | None:
-        """Compare the trial's best value with the median, both up to the interval."""
+        """Compare the best value of the trial with the median, up to the interval."""
         averages = [comparison.goal.mean(values) for values in comparison.histories.values()]
         median = statistics.median(averages)
         if not comparison.is_behind(median):
@@ -99,15 +101,15 @@ class MedianStoppingPolicy(Policy):
 
 @dataclass(frozen=True, kw_only=True)
 class TruncationSelectionPolicy(Policy):
-    """Ends a trial that is among the worst `truncation_percentage` of all at the interval.
+    """A policy that cuts the trials with the worst values at an interval.
 
-    Trials are ranked by their value at the interval. Finished trials keep their place, although
-    they cannot be cut any more. Azure ML does not document how it rounds the share of a few
-    trials; here it is rounded down, so that 20 % of four trials cuts none. Among equal values the
-    lower index is better, as for the best trial.
+    Trials are ranked by their value at the interval. The ranking includes finished trials, although
+    finished trials cannot be cut any more. The number of trials to cut is rounded down: 20 % of
+    four trials is no trial. Azure ML does not document its rounding. If two values are equal, the
+    trial with the lower index is better, as in the ranking of the sweep.
 
     Attributes:
-        truncation_percentage: The share to cut, 1 to 99 percent.
+        truncation_percentage: The share of the trials to cut, from 1 to 99 percent.
     """
 
     type: ClassVar[str] = "truncation_selection"
@@ -117,19 +119,19 @@ class TruncationSelectionPolicy(Policy):
         """Rank the trials by their values at the interval."""
         latest = {index: [values[-1]] for index, values in comparison.histories.items()}
         order = rank(latest, comparison.goal)
-        # With floats, 29 % of 100 trials would be 28.
+        # Compute with integers: with floats, 29 % of 100 trials would be 28 trials.
         count = len(order) * self.truncation_percentage // 100
         place = order.index(comparison.trial) + 1
         if place <= len(order) - count:
             return None
         value = latest[comparison.trial][0]
         return (
-            f"{value:.3g} is number {place} of {len(order)} trials, among the worst "
+            f"{value:.3g} has rank {place} of {len(order)} trials, among the worst "
             f"{self.truncation_percentage} % (best: trial {comparison.leader})"
         )
 
     def faults(self) -> Iterator[tuple[str, str]]:
-        """Yield a fault unless the share is from 1 to 99 percent."""
+        """Yield a fault if the percentage is not from 1 to 99."""
         if not 1 <= self.truncation_percentage <= 99:
             yield (
                 "truncation_percentage",

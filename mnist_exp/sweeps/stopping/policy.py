@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from mnist_exp.sweeps.ranking import Goal
 
-#: Units in the last place by which rounding can change the result of a few operations.
+#: Maximum rounding error of a few float operations, in units in the last place.
 _ULPS = 4
 
 _Histories = Mapping[int, Sequence[float]]
@@ -22,7 +22,7 @@ class Cut:
     """A policy's decision to end a trial.
 
     Attributes:
-        interval: How many values of the primary metric the trial had logged.
+        interval: Number of values of the primary metric that the trial had logged.
         reason: The comparison in plain words, e.g. `0.612 < 0.801 / 1.1 = 0.728 (best: trial 5)`.
     """
 
@@ -31,20 +31,20 @@ class Cut:
 
     @property
     def text(self) -> str:
-        """The decision as messages show it."""
+        """The text of the decision in messages."""
         return f"cut at interval {self.interval}: {self.reason}"
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """A trial and the trials that it is compared with, all at the same interval.
+    """A trial and the trials for comparison, all at the same interval.
 
     Attributes:
-        trial: The index of the trial that is judged.
-        histories: Trial index -> its first `interval` values, for every trial that has reached
-            the interval, including the judged one.
-        bests: Trial index -> its best value up to this interval.
-        leader: The index of the trial with the best value of all.
+        trial: The index of the judged trial.
+        histories: Trial index -> the first `interval` values of the trial, for every trial that has
+            logged that many values, including the judged trial.
+        bests: Trial index -> best value of the trial up to this interval.
+        leader: The index of the trial with the best value.
     """
 
     trial: int
@@ -55,12 +55,13 @@ class Comparison:
     leader: int
 
     def is_behind(self, bound: float, *terms: float) -> bool:
-        """Whether the judged trial's best value is worse than a bound, apart from rounding errors.
+        """Return whether the judged trial's best value is worse than a bound.
 
-        Floats are not exact decimals: 0.8 - 0.1 is slightly more than 0.7.
+        A difference as small as a rounding error does not count: 0.8 - 0.1 is slightly more than
+        0.7 with floats.
 
         Args:
-            bound: The bound.
+            bound: The bound for the best value.
             terms: The numbers from which the bound was computed.
         """
         value = self.bests[self.trial]
@@ -70,27 +71,28 @@ class Comparison:
         return not math.isfinite(value) or abs(bound - value) > rounding
 
     def shown(self, *bounds: float) -> list[str]:
-        """Return the texts of the judged trial's best value and of the bounds."""
+        """Return texts for a message: the judged trial's best value, then each bound."""
         value = self.bests[self.trial]
         if math.isfinite(value):
             return readable(value, *bounds)
-        # The trial has no finite value: the last value says more than an infinity would.
+        # The trial has no finite value. Show the last value (e.g. nan), not `Goal.worst`.
         last = self.histories[self.trial][-1]
         return [f"{last}, which is worse than any number,", *readable(*bounds)]
 
     @property
     def sign(self) -> str:
-        """The sign between the judged value and a bound that it misses."""
+        """The sign between the judged value and a better bound, in a message."""
         return "<" if self.goal is Goal.MAXIMIZE else ">"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Policy(ABC):
-    """A rule that ends trials which fall behind.
+    """A rule that cuts trials with bad values.
 
-    Each value of the primary metric counts as one interval, whatever its step. A policy is applied
-    at every multiple of `evaluation_interval` from `delay_evaluation` on. The default of
-    `evaluation_interval` is 1 in the YAML reference and 0 in the SDK; here 0 means 1.
+    Each value of the primary metric counts as one interval. The step of the value makes no
+    difference. A policy is applied at every multiple of `evaluation_interval`, but not before
+    interval `delay_evaluation`. The default of `evaluation_interval` is 1 in the YAML reference and
+    0 in the SDK. Here 0 has the same effect as 1.
     """
 
     #: The policy's type in Azure ML's YAML.
@@ -99,24 +101,24 @@ class Policy(ABC):
     delay_evaluation: int = 0
 
     def applies_at(self, interval: int) -> bool:
-        """Whether the policy is applied at an interval."""
+        """Return whether the policy is applied at an interval."""
         return interval % (self.evaluation_interval or 1) == 0 and interval >= self.delay_evaluation
 
     def decide(self, trial: int, interval: int, histories: _Histories, goal: Goal) -> Cut | None:
-        """Decide whether to end a trial that has reached an interval.
+        """Decide whether to cut a trial at an interval.
 
-        The trial is compared with all trials that have reached the interval, by their values up to
-        it. Later values make no difference, and neither do trials that have not reached it. A
-        trial that is the best one at the interval, or ties with it, is never cut.
+        The trial is compared with all trials that have reached the interval. Only values up to the
+        interval count. The best trial at the interval is never cut. A trial with an equal best
+        value is not cut either.
 
         Args:
             trial: The index of the trial.
-            interval: How many of its values count, from 1.
-            histories: Trial index -> every value of the primary metric so far, of all trials.
-            goal: The direction in which the metric is better.
+            interval: The number of values that count, at least 1.
+            histories: Trial index -> every value of the primary metric so far, for all trials.
+            goal: Whether large or small values of the metric are better.
 
         Returns:
-            The decision to end the trial, or None if it continues.
+            The decision to end the trial, or None if the trial continues.
         """
         if not self.applies_at(interval) or len(histories[trial]) < interval:
             return None
@@ -134,19 +136,22 @@ class Policy(ABC):
 
     @abstractmethod
     def reason_to_cut(self, comparison: Comparison) -> str | None:
-        """Return why a trial that does not lead has to end; None if it continues."""
+        """Return why a trial that is not the leader is cut; None if the trial continues."""
 
     def faults(self) -> Iterator[tuple[str, str]]:
-        """Yield `(field, broken rule)`; the field is empty if the rule concerns several fields."""
+        """Yield `(field, broken rule)`. The field is empty if the rule is about several fields."""
         yield from ()
 
     def caution(self, value: float) -> str | None:
-        """Return a warning if the policy does not suit a value of the primary metric."""
+        """Return a warning if the policy is not useful for a value of the primary metric."""
         return None
 
 
 def readable(value: float, *bounds: float) -> list[str]:
-    """Return numbers as text, with at least 3 digits and enough to distinguish the first one."""
+    """Return numbers as text.
+
+    Each text has up to 3 digits, or more digits if `value` would look equal to a bound.
+    """
     texts: list[str] = []
     for digits in range(3, 18):
         texts = [f"{number:.{digits}g}" for number in (value, *bounds)]

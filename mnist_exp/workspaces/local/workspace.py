@@ -1,4 +1,4 @@
-"""The local workspace: processes, an MLflow store and files below the outputs folder."""
+"""The local workspace, with processes, an MLflow store and files in the outputs folder."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
@@ -44,10 +44,10 @@ if TYPE_CHECKING:
 
 
 class LocalWorkspace:
-    """Azure ML's semantics on one machine, with no account.
+    """A workspace on this machine, which behaves like Azure ML and needs no account.
 
     Args:
-        outputs: The folder below which all files are kept.
+        outputs: The folder in which all files are saved.
     """
 
     outlives_command = False
@@ -60,42 +60,44 @@ class LocalWorkspace:
 
     @cached_property
     def _tracking(self) -> "Tracking":
-        # MLflow takes longer to import than most stages take, and half of the stages never use it.
-        # Without pandas, which only its data sets need, the import takes two thirds of the time.
+        # Import late: importing MLflow takes longer than most stages, and half of the stages do not
+        # use MLflow. Hiding pandas saves a third of the import time. Only MLflow's data sets need
+        # pandas.
         with absent("pandas"):
             from mnist_exp.workspaces.local.tracking.store import Tracking  # noqa: PLC0415
 
         return Tracking(self._outputs)
 
     def get_or_create_compute(self, spec: ComputeConfig) -> Compute:
-        """Return this machine under the name of the compute target."""
+        """Return this machine, under the name of the compute target."""
         if spec.type is ComputeType.local:
             return Compute(spec.name, spec.type.value)
-        note = f"{spec.name} ({spec.size or 'any size'}) is this machine"
+        note = f"this machine replaces {spec.name} ({spec.size or 'any size'})"
         return Compute(spec.name, spec.type.value, spec.size, notes=(note,))
 
     def delete_compute(self, name: str) -> bool:
-        """Delete nothing: the compute target is this machine."""
+        """Return False and delete nothing, because the compute target is this machine."""
         return False
 
     def find_job(self, name: str) -> JobStatus | None:
-        """Return None: no job outlives the command that watches it."""
+        """Return None, because no job of an earlier command still runs."""
         return None
 
     def submit(self, job: CommandJob | SweepJob) -> str:
-        """Accept a job; `watch` runs it, since no job here outlives the command."""
+        """Accept a job, and return its name. The job starts only when `watch` is called."""
         if job.name in self._submitted:
             raise RefusedError(
-                f"run: a job named {job.name} has been submitted; names are used once"
+                f"run: the job {job.name} has already been submitted; "
+                "a job name can be used only once"
             )
         self._submitted[job.name] = job
         return job.name
 
     def watch(self, name: str, observer: Observer) -> JobResult:
-        """Run a submitted job to its end; cancel it on KeyboardInterrupt."""
+        """Run a submitted job until it ends; cancel the job on KeyboardInterrupt."""
         job = self._submitted.pop(name, None)
         if job is None:
-            raise JobError(f"run: no job {name} was submitted here; submit it first")
+            raise JobError(f"run: no job named {name} was submitted; submit the job first")
         with noted_interrupts() as interrupts:
             host = JobHost(self._jobs, lambda: self._tracking, observer, interrupts)
             if isinstance(job, SweepJob):
@@ -103,7 +105,7 @@ class LocalWorkspace:
             return run_job(job, host)
 
     def register_model(self, spec: ModelSpec) -> RegisteredModel:
-        """Register files that a job has kept in MLflow's model registry."""
+        """Register the saved files of a job as a model in MLflow's model registry."""
         source = self._model_source(spec)
         return self._tracking.register(spec, JobFolder(self._jobs, spec.job).run_id, source)
 
@@ -112,8 +114,8 @@ class LocalWorkspace:
         source = folder / spec.path
         if not source.exists():
             raise JobError(
-                f"registration.path: must be among the files of job {spec.job}, got {spec.path}; "
-                f"its files are in {folder}"
+                f"registration.path: must be a saved file or folder of job {spec.job}, "
+                f"got {spec.path}; choose a path in {folder}"
             )
         return source
 
@@ -122,17 +124,17 @@ class LocalWorkspace:
         return self._endpoints.create_or_update(spec)
 
     def create_or_update_deployment(self, spec: DeploymentSpec) -> Deployment:
-        """Create or replace a deployment and wait until it answers."""
+        """Create or replace a deployment, and wait until the deployment answers requests."""
         name, version = parse_model_reference(spec.model)
         model = self._tracking.registered(name, version)
         return self._endpoints.deploy(spec, ModelFiles(Path(model.path), name, version, model.type))
 
     def get_endpoint(self, name: str) -> Endpoint:
-        """Return the endpoint, with its deployments as they are now."""
+        """Return the present state of the endpoint and of its deployments."""
         return self._endpoints.get(name)
 
     def list_endpoints(self) -> Sequence[Endpoint]:
-        """Return all endpoints, by name."""
+        """Return all endpoints, in the order of their names."""
         return self._endpoints.list()
 
     def statistics(self, endpoint: str) -> Mapping[str, DeploymentStatistics]:
@@ -140,38 +142,41 @@ class LocalWorkspace:
         return self._endpoints.statistics(endpoint)
 
     def invoke(self, endpoint: str, body: bytes, deployment: str | None = None) -> object:
-        """Send one scoring request and return the parsed answer."""
+        """Send one scoring request, and return the parsed answer."""
         return self._endpoints.invoke(endpoint, body, deployment)
 
     def logs(self, endpoint: str, deployment: str, lines: int = 50) -> Sequence[str]:
-        """Return the last lines that a deployment printed."""
+        """Return the last lines of a deployment's log."""
         return self._endpoints.logs(endpoint, deployment, lines)
 
     def delete_endpoint(self, name: str) -> None:
-        """Delete the endpoint with all its processes, and return when they have ended."""
+        """Delete the endpoint, and wait until all its processes have ended."""
         self._endpoints.delete(name)
 
     def costs(self) -> Sequence[str]:
-        """Return nothing: this machine costs no money."""
+        """Return no lines, because this machine costs no money."""
         return ()
 
     def diagnose(self, compute: ComputeConfig, deployment: DeploymentSpec) -> Iterator[Finding]:
-        """Yield one finding: this machine can run the experiment."""
-        yield Finding(Level.OK, "workspace", f"this machine, outputs in {self._outputs}")
+        """Yield a finding that this machine can run the experiment."""
+        yield Finding(Level.OK, "workspace", f"this machine, with outputs in {self._outputs}")
 
     def sample_folder(self, data: DataConfig, observer: Observer) -> Path:
-        """Return a local folder with the digits, downloaded first if they are not there."""
+        """Return a local folder with the digits; download the digits if they are missing."""
         return materialize(data, observer.message)
 
     def download(self, job: str, path: str) -> Path | None:
-        """Return the path of one of a job's kept files, None if it has no such file."""
+        """Return the path of a saved file of a job; None if the file does not exist."""
         found = JobFolder(self._jobs, job).path / path
         return found if found.exists() else None
 
     def check(
         self, spec: CommandJob | DeploymentSpec | EndpointSpec | ModelSpec, observer: Observer
     ) -> None:
-        """Validate a job's inputs, an endpoint's port or a model's files; download missing data."""
+        """Validate a job's inputs, an endpoint's port or a model's files.
+
+        Download the digits if a job needs them and they are missing.
+        """
         if isinstance(spec, EndpointSpec):
             self._endpoints.check_port(spec.name, spec.port)
             return

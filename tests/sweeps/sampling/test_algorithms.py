@@ -31,7 +31,7 @@ def test_a_sampling_algorithm_is_read_with_its_defaults():
 @pytest.mark.parametrize(
     ("raw", "part"),
     [
-        ({}, "sweep.sampling_algorithm.type: a sampling algorithm needs it"),
+        ({}, "sweep.sampling_algorithm.type: a sampling algorithm needs this key"),
         ({"type": "randm"}, "must be one of random, grid, bayesian, got 'randm'; did you mean"),
         ({"type": "random", "seed": -1}, "seed: must be a whole number, from 0 to 2147483647"),
         ({"type": "random", "rule": "sobl"}, "did you mean 'sobol'?"),
@@ -39,7 +39,7 @@ def test_a_sampling_algorithm_is_read_with_its_defaults():
         ({"type": "random", "logbase": -2}, "logbase: must be above 0"),
         ({"type": "random", "logbase": "ten"}, "logbase: must be a number"),
         ({"type": "random", "sed": 1}, "did you mean 'seed'?"),
-        ({"type": "grid", "seed": 1}, "remove it with ~sweep.sampling_algorithm.seed"),
+        ({"type": "grid", "seed": 1}, "remove this key with ~sweep.sampling_algorithm.seed"),
     ],
 )
 def test_a_broken_rule_is_reported(raw, part):
@@ -76,14 +76,14 @@ def test_each_algorithm_takes_the_expressions_that_azure_lets_it(kind, fits):
 
 def test_the_fault_names_key_and_remedy():
     assert check_sampling(Sampling(SamplingType.GRID), {"lr": Uniform(0, 1)}) == [
-        "sweep.search_space.lr: grid sampling takes only choice, got uniform; "
+        "sweep.search_space.lr: grid sampling supports only choice, got uniform; "
         "use sweep.sampling_algorithm.type=random"
     ]
 
 
 def test_a_grid_takes_no_expressions_inside_a_choice():
     space = {"x": Choice(({"a": Uniform(0, 1)},))}
-    assert "inside a choice" in check_sampling(Sampling(SamplingType.GRID), space)[0]
+    assert "inside the values of a choice" in check_sampling(Sampling(SamplingType.GRID), space)[0]
 
 
 def test_bayesian_takes_choice_uniform_and_quniform():

@@ -76,7 +76,8 @@ def test_the_same_key_nested_and_dotted_is_a_fault():
     entry = {"type": "randint", "upper": 3}
     _, faults = parse_search_space({"model": {"depth": entry}, "model.depth": entry})
     assert faults == [
-        "sweep.search_space.model.depth: given twice, nested and dotted; keep one of them"
+        "sweep.search_space.model.depth: must be given only once, got a nested and a dotted key; "
+        "remove one of these keys"
     ]
 
 
@@ -103,7 +104,7 @@ def test_a_fault_in_a_subspace_is_located():
 @pytest.mark.parametrize(
     ("value", "fault"),
     [
-        (True, "Azure ML takes no booleans, got True; write 'true'"),
+        (True, "must not be a boolean on Azure ML, got True; write 'true'"),
         ([1], "must be a number, a string or a mapping, got [1]"),
         (None, "must be a number, a string or a mapping, got None"),
         (float("inf"), "must be a finite number, got inf"),
@@ -124,8 +125,8 @@ def test_the_message_of_swapped_bounds_is_the_one_that_was_promised():
 def test_a_field_left_over_on_a_choice_is_named_with_its_remedy():
     entry = {"type": "choice", "values": [1], "min_value": -6}
     assert faults_of(entry) == [
-        "sweep.search_space.x.min_value: choice takes values, got min_value=-6; "
-        "remove it with ~sweep.search_space.x.min_value"
+        "sweep.search_space.x.min_value: the keys of choice are values, got min_value=-6; "
+        "remove this key with ~sweep.search_space.x.min_value"
     ]
 
 
@@ -140,22 +141,22 @@ def test_a_field_left_over_on_a_choice_is_named_with_its_remedy():
         (3, "must be a mapping with a type, got 3"),
         (None, "must be a mapping with a type, got None"),
         ([1, 2], "write {type: choice"),
-        ({"type": "uniform", "min_value": 0}, "x.max_value: uniform needs it"),
+        ({"type": "uniform", "min_value": 0}, "x.max_value: uniform needs this key"),
         ({"type": "uniform", "min_value": 0, "max_value": "1"}, "must be a number, got '1'"),
         ({"type": "uniform", "min_value": 0, "max_value": math.nan}, "finite"),
         ({"type": "uniform", "min_value": 0, "max_value": math.inf}, "finite"),
         ({"type": "uniform", "min_value": True, "max_value": 2}, "must be a number, got True"),
         ({"type": "quniform", "min_value": 0, "max_value": 1, "q": 0}, "x.q: must be above 0"),
-        ({"type": "quniform", "min_value": 0, "max_value": 1}, "x.q: quniform needs it"),
+        ({"type": "quniform", "min_value": 0, "max_value": 1}, "x.q: quniform needs this key"),
         ({"type": "normal", "mu": 0, "sigma": -1}, "x.sigma: must be above 0, got -1"),
         ({"type": "randint", "upper": 0}, "x.upper: must be a whole number"),
         ({"type": "randint", "upper": 2.5}, "x.upper: must be a whole number"),
-        ({"type": "randint"}, "x.upper: randint needs it"),
-        ({"type": "choice"}, "x.values: choice needs it"),
+        ({"type": "randint"}, "x.upper: randint needs this key"),
+        ({"type": "choice"}, "x.values: choice needs this key"),
         ({"type": "choice", "values": []}, "at least one value, got []"),
         ({"type": "choice", "values": 3}, "must be a list"),
         ({"type": "choice", "values": "abc"}, "must be a list"),
-        ({"type": "choice", "values": [True]}, "values[0]: Azure ML takes no booleans, got True"),
+        ({"type": "choice", "values": [True]}, "values[0]: must not be a boolean"),
         ({"type": "choice", "values": [1, None]}, "values[1]: must be a number, a string"),
         ({"type": "choice", "values": [[1]]}, "values[0]: must be a number, a string"),
         ({"type": "choice", "values": [math.nan]}, "values[0]: must be a finite number, got nan"),
@@ -163,8 +164,8 @@ def test_a_field_left_over_on_a_choice_is_named_with_its_remedy():
         ({"type": "qloguniform", "min_value": 16, "max_value": 512, "q": 1}, "low and high"),
         ({"type": "loguniform", "low": 0, "high": 1}, "x.low: must be above 0, got 0"),
         ({"type": "loguniform", "low": 1, "high": 0.1}, "low must be below high, got 1 and 0.1"),
-        ({"type": "loguniform", "low": 1}, "x.high: a pair of actual bounds needs it"),
-        ({"type": "uniform", "low": 1, "high": 2}, "remove it with ~sweep.search_space.x.low"),
+        ({"type": "loguniform", "low": 1}, "x.high: a pair of bounds needs this key"),
+        ({"type": "uniform", "low": 1, "high": 2}, "with ~sweep.search_space.x.low"),
     ],
 )
 def test_a_broken_rule_is_reported(entry, part):
@@ -175,7 +176,7 @@ def test_logarithms_and_actual_bounds_exclude_each_other():
     entry = {"type": "loguniform", "low": 1, "high": 2, "min_value": -6, "max_value": -1}
     faults = faults_of(entry)
     assert len(faults) == 2
-    assert "remove it with ~sweep.search_space.x.min_value" in faults[0]
+    assert "remove this key with ~sweep.search_space.x.min_value" in faults[0]
 
 
 def test_an_empty_space_is_a_fault():

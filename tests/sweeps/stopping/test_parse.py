@@ -142,20 +142,26 @@ def test_a_policy_is_read(raw, policy):
     [
         ({}, "early_termination.type: must be one of bandit, median_stopping"),
         ({"type": "bandt"}, "did you mean 'bandit'?"),
-        ({"type": None}, "for no policy set sweep.early_termination=null"),
+        ({"type": None}, "to run without a policy, set sweep.early_termination=null"),
         ({"type": ["bandit"]}, "must be one of"),
-        ({"type": "bandit"}, "slack_factor or slack_amount, one of them"),
-        ({"type": "bandit", "slack_factor": 0, "slack_amount": 0}, "got 0 and 0"),
-        ({"type": "bandit", "slack_factor": 0.1, "slack_amount": 0.1}, "got 0.1 and 0.1"),
+        ({"type": "bandit"}, "needs either slack_factor or slack_amount"),
+        (
+            {"type": "bandit", "slack_factor": 0, "slack_amount": 0},
+            "got slack_factor 0 and slack_amount 0",
+        ),
+        (
+            {"type": "bandit", "slack_factor": 0.1, "slack_amount": 0.1},
+            "slack_factor 0.1 and slack_amount 0.1",
+        ),
         ({"type": "bandit", "slack_factor": -1}, "slack_factor: must be above 0, got -1"),
         ({"type": "bandit", "slack_factor": "x"}, "slack_factor: must be a number"),
         ({"type": "bandit", "slack_factor": 1, "evaluation_interval": -1}, "at least 0, got -1"),
         ({"type": "bandit", "slack_factor": 1, "delay_evaluation": 0.5}, "whole number"),
         (
             {"type": "median_stopping", "slack_factor": 0.1},
-            "remove it with ~sweep.early_termination.slack_factor",
+            "remove this key with ~sweep.early_termination.slack_factor",
         ),
-        ({"type": "truncation_selection"}, "truncation_percentage: truncation_selection needs it"),
+        ({"type": "truncation_selection"}, "truncation_percentage: truncation_selection needs"),
         ({"type": "truncation_selection", "truncation_percentage": 0}, "from 1 to 99, got 0"),
         ({"type": "truncation_selection", "truncation_percentage": 100}, "from 1 to 99, got 100"),
         (
@@ -164,7 +170,7 @@ def test_a_policy_is_read(raw, policy):
                 "truncation_percentage": 5,
                 "exclude_finished_jobs": True,
             },
-            "exclude_finished_jobs: truncation_selection takes",
+            "exclude_finished_jobs: the keys of truncation_selection are",
         ),
     ],
 )
@@ -181,7 +187,10 @@ def test_a_faulty_policy_is_reported(raw, part):
             {"slack_factor": -1, "evaluation_interval": "x", "slack_amount": 0.2},
             ["evaluation_interval: must", "slack_factor: must be above 0", "one of them"],
         ),
-        ({"slack_factor": 0, "slack": 1}, ["slack: bandit takes", "one of them"]),
+        (
+            {"slack_factor": 0, "slack": 1},
+            ["slack: the keys of bandit are", "either slack_factor or slack_amount"],
+        ),
         ({"slack_factor": "x", "slack_amount": -1}, ["factor: must be a number", "above 0"]),
         ({"type": "bandt", "delay_evaluation": "x"}, ["delay_evaluation: must"]),
     ],

@@ -195,4 +195,4 @@ def test_truncation_keeps_the_best_so_far_with_the_lowest_latest_value():
 
 def test_truncation_the_reason_is_in_plain_words():
     cut = truncation(20).decide(1, 1, TEN, Goal.MAXIMIZE)
-    assert cut.reason == "0.1 is number 9 of 10 trials, among the worst 20 % (best: trial 9)"
+    assert cut.reason == "0.1 has rank 9 of 10 trials, among the worst 20 % (best: trial 9)"

@@ -109,8 +109,8 @@ def test_the_last_warning_of_a_script_is_reported(jobs: LocalJobs) -> None:
 def test_a_job_that_found_the_disk_full_says_what_to_do(jobs: LocalJobs, words: str) -> None:
     result = jobs.run(f"echo '{words}: x' >&2; exit 1")
     assert result.why == (
-        f"the script ended with exit code 1; no space is left for {jobs.folder()}: "
-        "free some, or choose another outputs_dir"
+        f"the script ended with exit code 1; the disk of {jobs.folder()} is full: "
+        "free space, or choose another outputs_dir"
     )
 
 
@@ -232,7 +232,10 @@ def test_a_job_that_can_no_longer_be_watched_is_canceled(jobs: LocalJobs) -> Non
     with pytest.raises(ValueError, match="no display"):
         jobs.run(WAITING)
     assert description(jobs.folder())["status"] == "Canceled"
-    assert description(jobs.folder())["why"] == "no longer watched: no display"
+    assert (
+        description(jobs.folder())["why"]
+        == "canceled, because the command could not watch the job: no display"
+    )
 
 
 def test_progress_is_shown_from_running_to_the_end(jobs: LocalJobs) -> None:
@@ -402,16 +405,16 @@ def test_the_environment_is_azures(jobs: LocalJobs, monkeypatch: pytest.MonkeyPa
 
 def test_a_name_is_used_once(jobs: LocalJobs) -> None:
     jobs.workspace.submit(command_job("true"))
-    with pytest.raises(RefusedError, match="names are used once"):
+    with pytest.raises(RefusedError, match="a job name can be used only once"):
         jobs.workspace.submit(command_job("true"))
     jobs.workspace.watch("job", jobs.watcher)
-    with pytest.raises(RefusedError, match="names are used once"):
+    with pytest.raises(RefusedError, match="a job name can be used only once"):
         LocalJobs(LocalWorkspace(jobs.outputs), jobs.outputs, jobs.uri).run("true")
     assert description(jobs.folder())["status"] == "Completed"
 
 
 def test_what_was_not_submitted_cannot_be_watched(jobs: LocalJobs) -> None:
-    with pytest.raises(JobError, match="no job ghost was submitted"):
+    with pytest.raises(JobError, match="no job named ghost was submitted"):
         jobs.workspace.watch("ghost", jobs.watcher)
 
 
@@ -470,7 +473,7 @@ def test_every_compute_target_is_this_machine(workspace: LocalWorkspace) -> None
     assert (local.name, local.type, local.notes) == ("local", "local", ())
     spec = ComputeConfig(ComputeType.amlcompute, "gpu-cluster", "STANDARD_NC4AS_T4_V3")
     cluster = workspace.get_or_create_compute(spec)
-    assert cluster.notes == ("gpu-cluster (STANDARD_NC4AS_T4_V3) is this machine",)
+    assert cluster.notes == ("this machine replaces gpu-cluster (STANDARD_NC4AS_T4_V3)",)
 
 
 def model(path: str = "outputs/model") -> ModelSpec:
@@ -512,7 +515,7 @@ def test_an_unknown_model_version_is_not_found(jobs: LocalJobs, tracking: Tracki
 def test_a_damaged_job_folder_is_one_line(jobs: LocalJobs) -> None:
     jobs.run("mkdir outputs/model")
     (jobs.folder() / "job.json").write_text("{", encoding="utf-8")
-    with pytest.raises(JobError, match="no job job in"):
+    with pytest.raises(JobError, match="the job job does not exist in"):
         jobs.workspace.register_model(model())
 
 

@@ -1,1 +1,1 @@
-"""Jobs on this machine: their folders, environments, inputs and attempts."""
+"""Jobs on this machine: the folders, environments, inputs and attempts of jobs."""

@@ -1,4 +1,4 @@
-"""The console logs of a job, and what can be read from the lines that its script prints."""
+"""Read the console logs of a job: epochs, warnings, and the reason of a failure."""
 
 import errno
 import os
@@ -7,21 +7,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-#: Lines of a failed job's log that a result has.
+#: Number of log lines that the result of a failed job contains.
 _TAIL_LINES = 20
-#: Lines at the end of a log in which the last warning is looked for.
+#: The last warning is searched only in this number of lines at the end of a log.
 _END_LINES = 10_000
-#: The line after an epoch, e.g. `epoch 3/20`.
+#: The line that our trainer prints after an epoch, e.g. `epoch 3/20`.
 _EPOCH = re.compile(r"^epoch +(\d+)/\d+", re.MULTILINE)
-#: A line that says why a script failed: our trainer's, argparse's or Python's.
+#: The line with the reason of a failure, as our trainer, argparse or Python print the line.
 ERROR = re.compile(r"([\w.-]+\.py: )?error: |[\w.]*(Error|Exception): ")
-#: A warning of our trainer.
+#: A line with a warning of our trainer.
 WARNING = re.compile(r"^warning: (.+)", re.MULTILINE)
-#: The line of a script that resumes from a checkpoint.
+#: The line that our trainer prints when it resumes from a checkpoint.
 _RESUMING = re.compile(r"resuming from epoch (\d+)")
 #: A line that the workspace adds to a log.
 _NOTE = "==== {} ===="
-#: The notes that begin a new attempt. A script may print lines of the same form.
+#: The workspace's line before a new attempt. A script may print other lines between `====`.
 _ATTEMPT = re.compile(r"^==== (?:restarted|started again|evicted after)\b.* ====$\n?", re.MULTILINE)
 #: The messages of the operating system and of SQLite for a full disk.
 _FULL_DISK = (os.strerror(errno.ENOSPC), "database or disk is full")
@@ -32,8 +32,9 @@ class Attempt:
     """The epochs of an attempt, as its script printed them.
 
     Attributes:
-        resumed_from: The epoch before the first one; None when no epoch was printed.
-        epoch: The last epoch.
+        resumed_from: The epoch before the first epoch of this attempt; None if the script printed
+            no epoch.
+        epoch: The last epoch that the script printed.
     """
 
     resumed_from: int | None = None
@@ -41,7 +42,7 @@ class Attempt:
 
     @property
     def epochs(self) -> int:
-        """How many epochs the attempt has done."""
+        """The number of epochs that the attempt has completed."""
         return self.epoch - (self.resumed_from or 0)
 
 
@@ -49,20 +50,20 @@ class Console:
     """The console logs of a job.
 
     Args:
-        logs: One for each process of the job.
+        logs: The paths of the logs, one log for each process of the job.
     """
 
     def __init__(self, logs: Sequence[Path]) -> None:
         self._logs = logs
 
     def note(self, text: str) -> None:
-        """Add a line of the workspace to each log, before the next attempt writes there."""
+        """Add a line to each log. The line separates the last attempt from the next attempt."""
         for path in self._logs:
             with path.open("a", encoding="utf-8") as file:
                 file.write(_NOTE.format(text) + "\n")
 
     def tail(self, log: Path, lines: int = _TAIL_LINES) -> list[str]:
-        """Return the last lines of the last attempt in one of the logs."""
+        """Return the last lines of a log, but no lines of earlier attempts."""
         return self._last_attempt(log).splitlines()[-lines:]
 
     def attempt(self) -> "Attempt":
@@ -74,7 +75,9 @@ class Console:
         return Attempt(int(printed[0]) - 1, int(printed[-1])) if printed else Attempt()
 
     def reason(self, log: Path, folder: Path) -> str:
-        """Return why a script failed, to be added to a message; empty if its log does not say.
+        """Return the end of a message, with the reason why a script failed.
+
+        The text is empty if the log contains no reason.
 
         Args:
             log: The log of the process that failed.
@@ -82,13 +85,13 @@ class Console:
         """
         tail = self.tail(log)
         if any(text in " ".join(tail) for text in _FULL_DISK):
-            return f"; no space is left for {folder}: free some, or choose another outputs_dir"
-        # The first line of a Python exception names it; other lines may follow.
+            return f"; the disk of {folder} is full: free space, or choose another outputs_dir"
+        # More lines may follow the line with the name of a Python exception.
         error = next((line for line in reversed(tail) if ERROR.match(line)), "")
         return f": {error.strip()}" if error else ""
 
     def last_warning(self) -> str:
-        """Return the last warning: a script may print the same one again and again."""
+        """Return only the last warning, because a script may repeat a warning many times."""
         end = "\n".join(self.tail(self._logs[0], _END_LINES))
         return str(max(WARNING.findall(end)[-1:], default=""))
 

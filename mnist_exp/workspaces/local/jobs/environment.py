@@ -1,7 +1,8 @@
-"""The environment variables of a job, as Azure ML sets them.
+"""The environment variables of a job, with the same names as on Azure ML.
 
-A job inherits from the user's shell only the variables that every program needs; on Azure ML a
-job inherits nothing. The names come from the docs of the SDK and of the common runtime:
+A job inherits only a few variables from the user's shell, because most programs need them. On Azure
+ML a job inherits no variables. The names are from the documentation of the SDK and of the common
+runtime:
 https://learn.microsoft.com/azure/machine-learning/how-to-train-cloud
 """
 
@@ -16,10 +17,10 @@ from mnist_exp.sweeps.space.keys import azure_name
 from mnist_exp.templates import drawn_text, literal_text
 from mnist_exp.workspaces.local.processes.job_orphans import MARKER
 
-#: MLflow's tag for the parent of a nested run.
+#: Name of the MLflow tag with the parent of a nested run.
 PARENT = "mlflow.parentRunId"
 
-#: Variables that name programs, libraries, accelerators and temporary files on this machine.
+#: Inherited variables: the places of programs, libraries, accelerators and temporary files.
 INHERITED = (
     "CUDA_VISIBLE_DEVICES",
     "HOME",
@@ -50,21 +51,21 @@ def job_environment(
 
     Args:
         job: The job.
-        run: The job's MLflow run; `mlflow.start_run()` in the job resumes it.
+        run: The job's MLflow run. `mlflow.start_run()` in the job's script resumes this run.
         folder: The job's working directory.
-        root: For a trial, the name of its sweep.
+        root: The name of the sweep if the job is a trial; None for other jobs.
     """
     environment = {name: os.environ[name] for name in INHERITED if name in os.environ}
     environment |= {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
-        # The log can be followed, and may have non-ASCII text.
+        # Without a buffer, users can follow the log. With UTF-8, scripts can print all characters.
         "PYTHONUNBUFFERED": "1",
         "PYTHONIOENCODING": "utf-8",
         "AZUREML_RUN_ID": job.name,
         "AZUREML_ROOT_RUN_ID": root or job.name,
         "AZUREML_EXPERIMENT_ID": run.experiment_id,
         "AZUREML_ARM_PROJECT_NAME": job.experiment_name,
-        # Scripts print these or use them as tags; here they name no Azure resource.
+        # Scripts may print these variables or use them as tags. There is no Azure resource.
         "AZUREML_ARM_SUBSCRIPTION": "local",
         "AZUREML_ARM_RESOURCEGROUP": "local",
         "AZUREML_ARM_WORKSPACE_NAME": "local",
@@ -88,7 +89,7 @@ def job_environment(
 
 
 def sweep_variables(parameters: Mapping[str, object]) -> dict[str, str]:
-    """Return the variables with a trial's drawn values, under Azure ML's names."""
+    """Return the environment variables with the drawn values of a trial, as on Azure ML."""
     return {
         f"AZUREML_SWEEP_{azure_name(name)}": drawn_text(value) for name, value in parameters.items()
     }

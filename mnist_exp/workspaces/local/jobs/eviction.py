@@ -1,4 +1,4 @@
-"""The cost of an eviction: what the job had done, and where its second attempt resumed."""
+"""Compute the cost of an eviction: the epochs or steps that the job has to repeat."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,13 +11,13 @@ _Histories = Mapping[str, Sequence[MetricPoint]]
 
 @dataclass(frozen=True)
 class Eviction:
-    """The end of a job's first attempt.
+    """The state of a job's first attempt when the attempt was evicted.
 
     Attributes:
         note: The line about the eviction in the logs.
-        epochs: How many epochs the first attempt had done.
-        before: What the first attempt had printed.
-        logged: What the first attempt had logged.
+        epochs: Number of epochs that the first attempt had completed.
+        before: The epochs that the first attempt had printed.
+        logged: Metric -> points that the first attempt had logged.
     """
 
     note: str
@@ -26,25 +26,27 @@ class Eviction:
     logged: _Histories
 
     def cost(self, after: Attempt, logged: _Histories) -> str:
-        """Return a line that says what was lost, as far as the second attempt shows it.
+        """Return a warning with the lost epochs or steps, if the second attempt shows them.
 
         Args:
-            after: What the second attempt has printed.
-            logged: What both attempts have logged.
+            after: The epochs that the second attempt has printed.
+            logged: Metric -> points that both attempts have logged.
         """
         if after.resumed_from is not None:
             return f"{self.note}; the second attempt {self._from_epoch(after.resumed_from)}"
-        name = max(self.logged, key=lambda one: len(self.logged[one]), default="")
+        name = max(self.logged, key=lambda metric: len(self.logged[metric]), default="")
         before = self.logged.get(name, ())
         steps = [point.step for point in before]
         later = [point.step for point in logged.get(name, ())][len(before) :]
         if before and later and have_steps(before):
             lost = sum(step >= later[0] for step in steps)
             how = "resumed" if lost < len(steps) else "restarted"
-            return f"{self.note}; the second attempt {how} at step {later[0]}, {lost} were lost"
+            return (
+                f"{self.note}; the second attempt {how} at step {later[0]}, {lost} steps were lost"
+            )
         return (
-            f"{self.note}; whether the second attempt resumed is not known, since it neither "
-            "printed 'resuming from epoch N' nor logged with steps"
+            f"{self.note}; it is not known whether the second attempt resumed, because the script "
+            "neither printed 'resuming from epoch N' nor logged metrics with step="
         )
 
     def _from_epoch(self, epoch: int) -> str:

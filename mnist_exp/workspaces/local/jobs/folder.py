@@ -1,9 +1,9 @@
-"""The folder of a job: what it holds while the job runs, and what it keeps afterwards.
+"""The folder of a job, `<outputs>/jobs/<name>`.
 
-`<outputs>/jobs/<name>` keeps what Azure ML would keep: `outputs/`, `logs/`, the console logs in
-`user_logs/` and `named_outputs/<name>/`; and `job.json`, which describes the job. The command runs
-in `wd/`, a copy of the code in which `outputs` and `logs` are links to the kept folders. All other
-files that it writes there are deleted when it ends.
+The folder has the files that Azure ML would save: `outputs/`, `logs/`, the console logs in
+`user_logs/`, and `named_outputs/<name>/`. The file `job.json` describes the job. The job's command
+runs in `wd/`, a copy of the code. In `wd/`, `outputs` and `logs` are links to the saved folders.
+All other files in `wd/` are deleted when the job ends.
 """
 
 import fcntl
@@ -29,7 +29,7 @@ class JobFolder:
     Args:
         root: `<outputs>/jobs`.
         name: The job's name.
-        workers: Number of processes; each has a console log.
+        workers: Number of processes. Each process has its own console log.
     """
 
     def __init__(self, root: Path, name: str, workers: int = 1) -> None:
@@ -46,28 +46,28 @@ class JobFolder:
 
     @property
     def log(self) -> Path:
-        """The console log; with several processes, that of the first one."""
+        """The console log of the job, or of the first process if there are several processes."""
         return self.logs[0]
 
     @property
     def exit_code(self) -> int | None:
-        """The exit code of the last attempt, if it ended by itself; None otherwise."""
+        """The exit code of the last attempt; None if the attempt was ended from outside."""
         try:
             return int((self.path / EXIT_CODE_NAME).read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return None
 
     def forget_exit_code(self) -> None:
-        """Delete the file once job.json holds the result, or before a new attempt."""
+        """Delete the file with the exit code."""
         (self.path / EXIT_CODE_NAME).unlink(missing_ok=True)
 
     @property
     def has_outputs(self) -> bool:
-        """Whether the named outputs hold a file, such as a checkpoint."""
+        """Whether the named outputs contain a file, such as a checkpoint."""
         return any(not path.is_dir() for path in self.named_outputs.rglob("*"))
 
     def put_outputs_aside(self) -> None:
-        """Move the named outputs aside, so that an attempt that restarts finds none."""
+        """Rename the folder of the named outputs, so that a new attempt finds no outputs."""
         if self.named_outputs.exists():
             aside = self.path / "named_outputs_before"
             shutil.rmtree(aside, ignore_errors=True)
@@ -75,7 +75,7 @@ class JobFolder:
 
     @property
     def exists(self) -> bool:
-        """Whether a job of that name has been started before."""
+        """Whether the job has been started before."""
         return self._description.exists()
 
     def describe(self, description: dict[str, object]) -> None:
@@ -83,29 +83,31 @@ class JobFolder:
         write_json(self._description, description)
 
     def description(self) -> dict[str, Any]:
-        """Return `job.json`.
+        """Return the content of `job.json`.
 
         Raises:
-            JobError: There is no such job.
+            JobError: The job does not exist.
         """
         try:
             content = json.loads(self._description.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            raise JobError(f"run: no job {self.path.name} in {self.path.parent}") from error
+            raise JobError(
+                f"run: the job {self.path.name} does not exist in {self.path.parent}"
+            ) from error
         return dict(content)
 
     @property
     def run_id(self) -> str:
-        """The MLflow run of the job.
+        """The id of the job's MLflow run.
 
         Raises:
-            JobError: There is no such job.
+            JobError: The job does not exist.
         """
         return str(self.description()["mlflow_run_id"])
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Lock the job against other commands; the lock ends with its process.
+        """Lock the job against other commands. A killed process also releases the lock.
 
         Raises:
             RefusedError: Another command runs the job.
@@ -116,14 +118,16 @@ class JobFolder:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 raise RefusedError(
-                    f"run: {self.path.name} is being run by another command; wait for it"
+                    f"run: another command is running {self.path.name}; "
+                    "wait until that command has ended"
                 ) from error
             yield
 
     def prepare(self, code: Path | None) -> None:
-        """Create a fresh working copy; of earlier attempts keep the named outputs alone.
+        """Create a new `wd/` for an attempt, and delete all files of earlier attempts.
 
-        Azure ML restarts a job in the same way when its node was taken away.
+        Only the named outputs and the console logs of earlier attempts stay. Azure ML does the same
+        when it restarts a job after an eviction.
         """
         self.clean()
         self.forget_exit_code()
@@ -135,14 +139,14 @@ class JobFolder:
             self._copy(code, self.work)
         for name in _KEPT:
             kept, link = self.path / name, self.work / name
-            # The snapshot may hold a folder of that name.
+            # The snapshot of the code may already contain a folder with this name.
             if link.is_dir():
                 link.rename(kept)
             kept.mkdir(exist_ok=True)
             link.symlink_to(kept, target_is_directory=True)
 
     def keep_code(self, code: Path) -> Path:
-        """Save a snapshot of the code, unless there is one, and return its folder."""
+        """Save a snapshot of the code unless a snapshot exists; return the snapshot's folder."""
         kept, partial = self.path / "code", self.path / "code.part"
         if not kept.exists():
             try:
@@ -158,15 +162,15 @@ class JobFolder:
         for name in _KEPT:
             if (to / name).is_file():
                 raise JobError(
-                    f"job.code: {name} must be a folder, because a job's files in it are kept, "
-                    f"got the file {code / name}; rename it"
+                    f"job.code: {name} must be a folder, because the job saves its files in this "
+                    f"folder, got the file {code / name}; rename the file"
                 )
 
     def clean(self) -> None:
-        """Delete what a job does not keep."""
+        """Delete `wd/` after saving its outputs and logs."""
         for name in _KEPT:
             folder = self.work / name
-            # A script may have replaced the link by a new folder, to have an empty one.
+            # A script may have replaced the link by a new, empty folder. Save the files in it too.
             if folder.is_dir() and not folder.is_symlink():
                 shutil.copytree(folder, self.path / name, symlinks=True, dirs_exist_ok=True)
         shutil.rmtree(self.work, ignore_errors=True)

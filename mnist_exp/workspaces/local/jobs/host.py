@@ -1,4 +1,4 @@
-"""What a job on this machine is given: the place where it runs, and its sweep if it is a trial."""
+"""The context of a local job: the place where the job runs, and the sweep of a trial."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,21 +14,23 @@ from mnist_exp.workspaces.local.processes.workers import Processes, Workers
 if TYPE_CHECKING:
     from mnist_exp.workspaces.local.tracking.store import Tracking
 
-#: Starts a job's processes: command, folder, an environment for each, a log for each.
+#: Function that starts a job's processes. Arguments: the command, the folder, one environment per
+#: process, one log per process.
 ProcessLauncher = Callable[[str, Path, Sequence[Mapping[str, str]], Sequence[Path]], Processes]
 
 
 @dataclass(frozen=True)
 class JobHost:
-    """The place where jobs run.
+    """The place where jobs run, and the objects that all jobs share.
 
     Attributes:
-        root: `<outputs>/jobs`.
-        opener: Returns the MLflow store, always the same one; the first call imports MLflow.
-        observer: Receives progress.
+        root: The folder `<outputs>/jobs`.
+        opener: Function that returns the MLflow store. The first call imports MLflow; later calls
+            return the same store.
+        observer: Receives the progress of jobs.
         interrupts: Notes Ctrl-C and the signals that end a command.
         launcher: Starts the processes of a job.
-        inputs: The inputs that trials share; None for a job outside a sweep.
+        inputs: The inputs that the trials of a sweep share; None for a job that is not a trial.
     """
 
     root: Path
@@ -46,13 +48,13 @@ class JobHost:
 
 @dataclass(frozen=True)
 class TrialContext:
-    """What makes a job a trial.
+    """The data that a trial has in addition to a job.
 
     Attributes:
         sweep: The name of the sweep.
-        run_id: The MLflow run of the sweep.
-        parameters: The values that were drawn.
-        restarts: Whether the trial discards what an earlier attempt has logged.
+        run_id: The id of the sweep's MLflow run.
+        parameters: Search-space key -> drawn value.
+        restarts: Whether the trial restarts, and discards the MLflow run of earlier attempts.
     """
 
     sweep: str

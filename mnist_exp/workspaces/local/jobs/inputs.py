@@ -1,12 +1,12 @@
 """A job's inputs and named outputs on this machine.
 
-`ro_mount` and `download` give the job a copy of its own, which is deleted after the job, as on
-Azure ML. The copy of a `ro_mount` is write-protected; a script that writes to it all the same (root
-can) gets a warning. `direct` hands over the original path.
+With `ro_mount` and `download`, the job gets its own copy of an input. As on Azure ML, the copy is
+deleted after the job. The copy of a `ro_mount` is write-protected. If a script of the user root
+writes to the copy, the result has a warning. With `direct`, the job gets the original path.
 https://learn.microsoft.com/azure/machine-learning/how-to-read-write-data-v2
 
-The trials of a sweep share the work: each input is validated once, and the files of a `ro_mount`
-are copied once and hard-linked for each trial.
+For all trials of a sweep, each input is validated only once. The files of a `ro_mount` are copied
+only once, and each trial gets hard links to the copy.
 """
 
 import os
@@ -21,7 +21,7 @@ from mnist_exp.errors import JobError
 from mnist_exp.specs import Literal, OutputSpec, PathInput
 from mnist_exp.templates import literal_text
 
-#: What a write-protected folder holds: relative path -> (inode, size, time of the last change).
+#: The files of a write-protected folder: relative path -> (inode, size, time of last change).
 _Manifest = dict[str, tuple[int, int, int]]
 _Message = Callable[[str], None]
 
@@ -31,15 +31,15 @@ def local_path(name: str, source: Path | str | DataConfig, message: _Message) ->
 
     Raises:
         DataError: The digits are missing or damaged, or cannot be downloaded.
-        JobError: The path is on Azure, or does not exist.
+        JobError: The path is not a local path, or does not exist.
     """
     if isinstance(source, DataConfig):
         return materialize(source, message)
     path = Path(str(source).removeprefix("file://"))
     if not isinstance(source, Path) and not str(source).startswith("file://"):
         raise JobError(
-            f"job.inputs.{name}.path: the local workspace reads local paths, got {source}; "
-            "download the data and name its folder"
+            f"job.inputs.{name}.path: must be a local path in the local workspace, got {source}; "
+            "download the data and give the path of the local folder"
         )
     if not path.exists():
         raise JobError(f"job.inputs.{name}.path: must exist, got {path}")
@@ -47,11 +47,11 @@ def local_path(name: str, source: Path | str | DataConfig, message: _Message) ->
 
 
 class SharedInputs:
-    """The inputs that all trials of a sweep have in common.
+    """The inputs that all trials of a sweep share.
 
     Args:
-        folder: Gets a write-protected copy of each `ro_mount`; deleted by `close`. A killed
-            command may have left one, which is deleted at once.
+        folder: The folder for a write-protected copy of each `ro_mount`. `close` deletes the
+            folder. The constructor deletes a folder that a killed command did not delete.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -61,7 +61,7 @@ class SharedInputs:
         self.close()
 
     def source(self, name: str, value: PathInput, message: _Message) -> Path:
-        """Return the local path of an input, validated on the first call alone."""
+        """Return the local path of an input. Only the first call validates the input."""
         if name not in self._sources:
             self._sources[name] = local_path(name, value.path, message)
         return self._sources[name]
@@ -69,7 +69,7 @@ class SharedInputs:
     def link(self, name: str, source: Path, target: Path) -> "_SharedCopy":
         """Create `target`, a write-protected folder with hard links to the shared files."""
         shared = self._copies.get(name)
-        # After a write, the trials that start later get the original data again.
+        # If a trial has changed the files, copy the original data again for this trial.
         if shared is None or not shared.is_intact:
             _delete_tree(self._folder / name)
             shared = self._copies[name] = _SharedCopy(self._folder / name, source)
@@ -83,7 +83,7 @@ class SharedInputs:
 
 
 class _SharedCopy:
-    """A write-protected copy whose files several trials may have linked at the same time."""
+    """A write-protected copy of an input. Several trials may have links to its files."""
 
     def __init__(self, folder: Path, source: Path) -> None:
         self._folder = folder
@@ -95,13 +95,13 @@ class _SharedCopy:
 
     @property
     def is_intact(self) -> bool:
-        """Whether the files are as they were copied."""
+        """Whether no file has changed since the copy was created."""
         return _manifest(self._folder) == self._manifest
 
     def link_to(self, target: Path) -> None:
-        """Create a folder with hard links to the files, for one trial."""
+        """Create a folder for one trial, with hard links to the files."""
         shutil.copytree(self._folder, target, copy_function=_link)
-        # A script that could write may have changed the mode of a linked file.
+        # An earlier script may have removed the write protection of a linked file.
         _protect(target)
         self._users += 1
 
@@ -110,10 +110,10 @@ class _SharedCopy:
         self._users -= 1
 
     def is_writer_known(self, changed: set[int]) -> bool:
-        """Whether a change must come from the trial that found the change.
+        """Return whether a change was certainly made by the trial that found the change.
 
-        All trials share a linked file, so that any trial that runs at the same time may have
-        written to it.
+        Trials share the linked files. Any trial that runs at the same time may therefore have
+        written to these files.
 
         Args:
             changed: The inodes of the files that have changed.
@@ -133,24 +133,25 @@ class _Mount:
     shared: _SharedCopy | None
 
     def written_by(self) -> str:
-        """Return who wrote to the folder, for a warning; empty if no script did."""
+        """Return which script wrote to the folder, for a warning; empty if no script did."""
         now = _manifest(self.folder)
         if now == self.manifest:
             return ""
-        files = [{path: state[0] for path, state in one.items()} for one in (now, self.manifest)]
+        files = [{path: state[0] for path, state in old.items()} for old in (now, self.manifest)]
         changed = {state[0] for path, state in now.items() if state != self.manifest.get(path)}
-        # The folder is the job's own: only its script adds, deletes or replaces files there.
+        # Only the job's own script can add, delete or replace files, because the folder is not
+        # shared. Only the content of linked files is shared.
         if self.shared is None or files[0] != files[1] or self.shared.is_writer_known(changed):
             return "the script"
-        return "the script, or that of another trial at the same time,"
+        return "the script, or the script of another trial at the same time,"
 
 
 class MountedInputs:
     """The path inputs of one job.
 
     Args:
-        folder: Gets a folder for each copied input; deleted by `close`.
-        shared: What the trials of a sweep share; None for a job outside a sweep.
+        folder: The folder for the copies of inputs, which `close` deletes.
+        shared: The inputs that the trials of a sweep share; None for a job that is not a trial.
     """
 
     def __init__(self, folder: Path, shared: SharedInputs | None = None) -> None:
@@ -159,7 +160,7 @@ class MountedInputs:
         self._mounts: dict[str, _Mount] = {}
 
     def mount(self, inputs: Mapping[str, Literal | PathInput], message: _Message) -> dict[str, str]:
-        """Return each input's text for the command line: its value, or the path of its copy."""
+        """Return each input's text for the command line: the value, or the path of the files."""
         return {
             name: self._mount_one(name, value, message)
             if isinstance(value, PathInput)
@@ -168,11 +169,11 @@ class MountedInputs:
         }
 
     def warnings(self) -> list[str]:
-        """Return a line for each write-protected input that was written to."""
+        """Return a line for each write-protected input that a script has changed."""
         writers = {name: mount.written_by() for name, mount in self._mounts.items()}
         return [
-            f"{writer} wrote to its input {name}; Azure ML mounts it read-only, so the same script "
-            "fails there"
+            f"{writer} wrote to its input {name}; the same script would fail on Azure ML, because "
+            "Azure ML mounts the input read-only"
             for name, writer in writers.items()
             if writer
         ]
@@ -203,7 +204,7 @@ class MountedInputs:
             first = error.args[0][0][2] if isinstance(error, shutil.Error) else error
             raise JobError(
                 f"job.inputs.{name}.path: {source} could not be copied for the job ({first}); "
-                "free space, or hand over the original with mode=direct"
+                f"free space, or use the original files with job.inputs.{name}.mode=direct"
             ) from error
         return str(target if source.is_dir() else target / source.name)
 
@@ -238,7 +239,7 @@ def _link(source: str, target: str) -> None:
     try:
         os.link(source, target)
     except OSError:
-        # Some file systems have no hard links, and all have a maximum for one file.
+        # The file system may not support hard links, or the file may have too many links.
         shutil.copy2(source, target)
 
 
@@ -249,7 +250,7 @@ def _protect(folder: Path) -> None:
 
 def _delete_tree(folder: Path) -> None:
     for path in [folder, *folder.rglob("*")]:
-        # Never through a link: a job may have created one to any folder.
+        # Do not follow links: a job may have created a link to any folder of the user.
         if path.is_dir() and not path.is_symlink():
             path.chmod(0o755)
     shutil.rmtree(folder, ignore_errors=True)
@@ -259,7 +260,7 @@ def _loops(folder: str, names: Sequence[str]) -> set[str]:
     """Return the links in a folder that lead to that folder or to a folder above it."""
     above = {path.resolve() for path in (Path(folder), *Path(folder).parents)}
     links = [name for name in names if Path(folder, name).is_symlink()]
-    # Two links that name each other cannot be resolved.
+    # Skip links that do not exist: two links that point to each other cannot be resolved.
     return {
         name
         for name in links
@@ -273,6 +274,6 @@ def _manifest(folder: Path) -> _Manifest:
 
 def _state(path: Path) -> tuple[int, int, int]:
     state = path.lstat()
-    # The time of a folder changes with its entries, which the manifest lists themselves. A change
-    # of ctime means nothing for a file: a new hard link changes it too.
+    # Ignore the time of a folder, because the manifest lists the entries of the folder. Ignore the
+    # ctime of a file, because a new hard link also changes the ctime.
     return (0, 0, 0) if path.is_dir() else (state.st_ino, state.st_size, state.st_mtime_ns)

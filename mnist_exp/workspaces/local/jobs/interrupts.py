@@ -1,8 +1,8 @@
-"""Ctrl-C at safe points.
+"""Delay Ctrl-C until a safe point of the program.
 
-A KeyboardInterrupt in the middle of a database transaction leaves the store locked, and then the
-interrupted job cannot be recorded. While a job is watched, signals are therefore only noted, and
-the watching loop raises the interrupt.
+A KeyboardInterrupt in the middle of a database transaction would leave the store locked. The
+command could then not record that the job was interrupted. While a command watches a job, signals
+are therefore only noted. The watching loop raises the KeyboardInterrupt later.
 """
 
 import signal
@@ -15,21 +15,21 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupts:
-    """The signals by which the user has asked the command to stop."""
+    """The signals that the user sent to stop the command."""
 
     def __init__(self) -> None:
         self._count = 0
         self._is_pending = False
 
     def note(self, number: int, frame: FrameType | None) -> None:
-        """Note a signal; raise at the third one without waiting for a safe point."""
+        """Note a signal. At the third signal, raise KeyboardInterrupt without a safe point."""
         self._count += 1
         self._is_pending = True
         if self._count > 2:
             raise KeyboardInterrupt
 
     def check(self) -> None:
-        """Raise KeyboardInterrupt once for a noted signal; call this only at a safe point."""
+        """Raise KeyboardInterrupt if a signal was noted. Call this method only at a safe point."""
         if self._is_pending:
             self._is_pending = False
             raise KeyboardInterrupt
@@ -37,9 +37,9 @@ class Interrupts:
 
 @contextmanager
 def noted_interrupts() -> Iterator[Interrupts]:
-    """Note SIGINT, SIGTERM and SIGHUP while the block runs, if this is the main thread.
+    """Note SIGINT, SIGTERM and SIGHUP in a `with` block; do nothing outside the main thread.
 
-    A signal that is ignored stays ignored, such as SIGHUP under nohup.
+    A signal that the process ignores is still ignored, e.g. SIGHUP under nohup.
     """
     interrupts = Interrupts()
     if threading.current_thread() is not threading.main_thread():

@@ -1,4 +1,4 @@
-"""A job whose processes run on this machine: its attempts and its end."""
+"""A running local job: start its attempts, evict it, and record its result."""
 
 import shlex
 import time
@@ -27,8 +27,8 @@ class RunningJob:
 
     Args:
         job: The job.
-        host: The place where it runs.
-        folder: The job's folder, locked by the caller.
+        host: The context of local jobs.
+        folder: The job's folder. The caller has locked the folder.
         run: The job's MLflow run.
         trial: The sweep that the job belongs to, if it is a trial.
     """
@@ -45,11 +45,11 @@ class RunningJob:
         self.run = run
         self.folder = folder
         self.started = time.monotonic()
-        #: Released when the job is closed: the lock of its folder.
+        #: Resources that are released when the job is closed, such as the lock of the folder.
         self.resources = ExitStack()
         literals = {name: value for name, value in job.inputs.items() if isinstance(value, Literal)}
         self.parameters = trial.parameters if trial else literals
-        # A trial's run gets the fixed inputs too: they distinguish it from trials of other sweeps.
+        # Log a trial's fixed inputs too. They help to compare trials of different sweeps.
         self._logged = {**literals, **self.parameters}
         self._eviction: Eviction | None = None
         self._host = host
@@ -60,7 +60,7 @@ class RunningJob:
     def start(self) -> None:
         """Prepare the folder and start an attempt."""
         job, trial = self.job, self._trial
-        # An attempt that was killed has not deleted its copies.
+        # Delete copies of inputs that a killed attempt could not delete.
         self._inputs.close()
         self.folder.prepare(job.code)
         texts = self._inputs.mount(job.inputs, self._host.observer.message)
@@ -80,19 +80,20 @@ class RunningJob:
         self.started = time.monotonic()
 
     def adopt_ended(self, code: int) -> None:
-        """Take over an attempt that ended by itself while no command ran."""
+        """Use the exit code of an attempt that ended while no command ran."""
         self._workers = EndedProcesses(code, self.folder.log)
 
     def failure(self, code: int) -> str:
-        """Return one line that says why an attempt failed."""
+        """Return a line with the reason why an attempt failed."""
         log = self._workers.failed_log if self._workers else self.folder.log
         return self.loss or f"exit code {code}{self.folder.console.reason(log, self.folder.path)}"
 
     def evict(self) -> None:
-        """End the attempt as Azure does when it takes a low-priority node away, and start another.
+        """End the attempt like an eviction of a low-priority node, then start a second attempt.
 
-        SIGTERM, grace period, SIGKILL. The next attempt gets a fresh folder with the named outputs
-        of this one. https://learn.microsoft.com/azure/machine-learning/how-to-manage-optimize-cost
+        The processes get SIGTERM, then a grace period, then SIGKILL. The second attempt gets a new
+        `wd/` and the named outputs of the first attempt.
+        https://learn.microsoft.com/azure/machine-learning/how-to-manage-optimize-cost
         """
         began, ran = time.monotonic(), time.monotonic() - self.started
         self._end_attempt()
@@ -101,49 +102,50 @@ class RunningJob:
             f"evicted after {epochs} epochs and {ran:.1f} s, "
             f"ended in {time.monotonic() - began:.1f} s"
         )
-        self._host.observer.message(f"{text}; restarts in a fresh folder")
+        self._host.observer.message(f"{text}; the second attempt starts in a new folder")
         self._eviction = Eviction(text, epochs, attempt, self.histories())
         self.folder.console.note(text)
         self.start()
 
     def epochs(self) -> int:
-        """Return how many epochs the attempt has printed, or else how often it has logged.
+        """Return the number of epochs of the attempt.
 
-        The console comes first, because metrics may reach the store later.
+        If the script has printed no epochs, return the largest number of points of a metric. The
+        console log is read first, because metrics may arrive later in the MLflow store.
         """
         printed = self.folder.console.attempt().epochs
         return printed or max(map(len, self.histories().values()), default=0)
 
     @property
     def handles(self) -> Sequence[int]:
-        """File descriptors that become readable when the attempt has ended; may be empty."""
+        """The file descriptors that become readable when the attempt ends; may be empty."""
         return self._workers.handles if self._workers else ()
 
     @property
     def loss(self) -> str:
-        """Why the attempt ended, where the script did not end it; else empty."""
+        """Why the attempt was lost; empty if the script itself ended."""
         return self._workers.loss if self._workers else ""
 
     def poll(self) -> int | None:
-        """Return the exit code, None while the attempt runs."""
+        """Return the exit code; None while the attempt runs."""
         return self._workers.poll() if self._workers else None
 
     def terminate(self) -> None:
-        """Ask the attempt to end; return at once."""
+        """Ask the attempt to end, and return immediately."""
         if self._workers:
             self._workers.terminate()
 
     def wait(self, timeout_s: float) -> None:
-        """Return when the attempt has ended or the time is over."""
+        """Wait until the attempt has ended, but at most for the given time."""
         if self._workers:
             self._workers.wait(timeout_s)
 
     def histories(self) -> dict[str, list[MetricPoint]]:
-        """Return every point of every metric that the store has."""
+        """Return every point of every metric of the job's MLflow run."""
         return self._host.tracking.histories(self.run.run_id)
 
     def running(self, metrics: Mapping[str, Sequence[MetricPoint]]) -> JobResult:
-        """Return the job as it stands, with the metrics that the caller has read."""
+        """Return the present result of the running job, with metrics that the caller has read."""
         return JobResult(
             name=self.job.name,
             status=JobStatus.RUNNING,
@@ -154,13 +156,13 @@ class RunningJob:
         )
 
     def close(self, canceled: str | None = None, failed: str | None = None) -> JobResult:
-        """End the processes if they run, record the final status, and return the result.
+        """End the processes that still run, record the final status, and return the result.
 
-        The result has no metrics; `histories` reads them.
+        The result has no metrics. The caller can read the metrics with `histories`.
 
         Args:
-            canceled: Why the job was canceled, if it was.
-            failed: Why the job failed, where the exit code does not say so.
+            canceled: Why the job was canceled; None if the job was not canceled.
+            failed: Why the job failed; None if the exit code shows whether the job failed.
         """
         with self.resources:
             return self._close(canceled, failed)
@@ -175,13 +177,13 @@ class RunningJob:
             status = JobStatus.FAILED
             why = reason or self.loss or f"{self._script()} ended with {self.failure(code or 0)}"
         warnings = self._warnings()
-        # Before the store is used: the folder has to be clean even if the store fails.
+        # Clean the folder before the MLflow store is used, because the store may raise an error.
         self._inputs.close()
         self.folder.clean()
         tracking = self._host.tracking
         tracking.log_missing_parameters(self.run.run_id, self._logged)
         tracking.end(self.run.run_id, status)
-        # Last: a command that is killed before this line leaves a job that is closed again.
+        # Write job.json last. If the command is killed before, the next command closes the job.
         self.describe(status, why)
         self.folder.forget_exit_code()
         failed = status is JobStatus.FAILED
@@ -224,8 +226,8 @@ class RunningJob:
 
     def _warnings(self) -> list[str]:
         found = []
-        # Trials are never evicted; the sweep has said so. Reading a hundred trials' logs for
-        # warnings would delay the sweep.
+        # Skip trials: trials are never evicted, and reading the logs of a hundred trials would
+        # delay the sweep.
         if self._trial is None:
             drill = self.job.compute.evict_after_epochs
             if self._eviction:
@@ -233,7 +235,8 @@ class RunningJob:
                 found.append(self._eviction.cost(attempt, self.histories()))
             elif drill is not None:
                 found.append(
-                    f"not evicted: the job ended before compute.evict_after_epochs, {drill}"
+                    "compute.evict_after_epochs: the job was not evicted, because the job ended "
+                    f"before epoch {drill}"
                 )
             if last := self.folder.console.last_warning():
                 found.append(f"the script's last warning: {last}")

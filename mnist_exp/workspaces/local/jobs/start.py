@@ -1,4 +1,4 @@
-"""Start a job in a folder of its own, or resume one that has not completed."""
+"""Start a new job in its own folder, or resume a job that has not completed."""
 
 from contextlib import ExitStack
 from dataclasses import replace
@@ -18,24 +18,25 @@ from mnist_exp.workspaces.local.processes.job_orphans import end_orphans, of_job
 def start_job(
     job: CommandJob, host: JobHost, trial: TrialContext | None = None, ended: int | None = None
 ) -> RunningJob:
-    """Start a job in a folder of its own, or resume one that has not completed.
+    """Start a new job in its own folder, or resume a job that has not completed.
 
-    A job that resumes keeps its named outputs, with the checkpoints in them, and its MLflow run.
+    A job that resumes uses the same MLflow run and the same named outputs, such as checkpoints.
 
     Args:
         job: The job.
-        host: The place where it runs.
-        trial: The sweep that the job belongs to, if it is a trial.
-        ended: The exit code of an attempt that ended by itself; then no process is started.
+        host: The context of local jobs.
+        trial: The sweep that the job belongs to, if the job is a trial.
+        ended: The exit code of an attempt that ended while no command ran. If `ended` is given, no
+            process is started.
 
     Raises:
-        MnistExpError: The job could not be started, and none of its processes run.
+        MnistExpError: The job could not be started. No process of the job runs.
     """
     folder = JobFolder(host.root, job.name, job.worker_count)
     with ExitStack() as stack:
         stack.enter_context(folder.locked())
         if folder.exists:
-            # If the last command was killed together with its supervisor, processes are left.
+            # Processes still run if the last command and the job's supervisor were both killed.
             end_orphans(of_job(folder.work))
         if folder.exists and not (trial and trial.restarts):
             run = _resumed_run(folder, host)
@@ -61,10 +62,10 @@ def start_job(
 
 
 def require_same_command(folder: JobFolder, job: CommandJob) -> None:
-    """Check that a job which is to be resumed is the job that was submitted.
+    """Check that the submitted job of that name has the same command and experiment.
 
     Raises:
-        RefusedError: It ran another command, or in another experiment.
+        RefusedError: The submitted job has another command or another experiment.
     """
     if folder.exists:
         given = {"experiment_name": job.experiment_name, "command": job.command}
@@ -88,8 +89,8 @@ def _without_drill(job: CommandJob, host: JobHost) -> CommandJob:
     if job.compute.evict_after_epochs is None:
         return job
     host.observer.message(
-        f"job {job.name} resumes and is not evicted: compute.evict_after_epochs applies to the "
-        "first attempt"
+        f"compute.evict_after_epochs: job {job.name} resumes and is not evicted, because the key "
+        "applies only to the first attempt"
     )
     return replace(job, compute=replace(job.compute, evict_after_epochs=None))
 
@@ -98,8 +99,8 @@ def _resumed_run(folder: JobFolder, host: JobHost) -> TrackedRun:
     description = folder.description()
     if description["status"] == JobStatus.COMPLETED.value:
         raise RefusedError(
-            f"run: a job named {folder.path.name} exists in {host.root} and is Completed; "
-            "names are used once"
+            f"run: the job {folder.path.name} in {host.root} is already Completed; "
+            "a job name can be used only once"
         )
     run_id = str(description["mlflow_run_id"])
     host.tracking.resume(run_id)

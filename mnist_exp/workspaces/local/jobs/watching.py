@@ -1,4 +1,4 @@
-"""Watching one job from its start to its end: its metrics, its timeout and its eviction drill."""
+"""Run a job and watch it: report its metrics, and apply its timeout and its eviction."""
 
 import time
 from dataclasses import replace
@@ -10,18 +10,18 @@ from mnist_exp.workspaces.local.jobs.host import JobHost
 from mnist_exp.workspaces.local.jobs.running_job import RunningJob
 from mnist_exp.workspaces.local.jobs.start import start_job
 
-#: Seconds between two looks at a job's metrics.
+#: Seconds between two queries for a job's metrics.
 _POLL_S = 0.25
-#: Seconds between two looks while the job has to be evicted after a certain epoch; an epoch may
-#: take milliseconds.
+#: Seconds between two queries for the epoch of a job that has to be evicted after an epoch. The
+#: time is short, because an epoch may take only milliseconds.
 _DRILL_POLL_S = 0.002
 
 
 def run_job(job: CommandJob, host: JobHost) -> JobResult:
-    """Run a job to its end and return its result.
+    """Run a job until it ends, and return the result.
 
     Raises:
-        JobInterrupted: The user stopped the job, which is recorded as Canceled.
+        JobInterrupted: The user stopped the job. The job is recorded as Canceled.
     """
     running = start_job(job, host)
     try:
@@ -29,7 +29,7 @@ def run_job(job: CommandJob, host: JobHost) -> JobResult:
     except KeyboardInterrupt:
         raise JobInterrupted(_closed(running, BY_THE_USER)) from None
     except BaseException as error:
-        running.close(f"no longer watched: {error}")
+        running.close(f"canceled, because the command could not watch the job: {error}")
         raise
     result = _closed(running, canceled)
     host.observer.job_changed(result)
@@ -41,8 +41,8 @@ def _closed(running: RunningJob, canceled: str | None) -> JobResult:
 
 
 def _watch(running: RunningJob, host: JobHost) -> str | None:
-    """Return when the job has ended; return why it has to be canceled, or None."""
-    # The timeout is the job's, however many attempts it takes.
+    """Watch a job until it ends. Return the reason if the job has to be canceled, else None."""
+    # The timeout applies to the total time of all attempts in this command.
     timeout, began = running.job.timeout, time.monotonic()
     seen: dict[str, int] = {}
     host.observer.job_changed(running.running({}))
@@ -63,14 +63,14 @@ def _watch(running: RunningJob, host: JobHost) -> str | None:
             drill = None
         running.wait(_POLL_S)
         if not was_idle and running.poll() is None:
-            # Not for a script that ends within a moment.
+            # Call `idle` only now: a very short script has already ended.
             was_idle = True
             host.observer.idle()
     return None
 
 
 def _wait_for_epoch(running: RunningJob, epoch: int) -> bool:
-    """Wait a moment for an epoch to be done, and return whether it is."""
+    """Wait a moment for an epoch, and return whether the epoch is completed."""
     deadline = time.monotonic() + _POLL_S
     while running.poll() is None and time.monotonic() < deadline:
         if running.epochs() >= epoch:

@@ -1,1 +1,1 @@
-"""Sweeps on this machine: trials as jobs, a journal, an MLflow parent run."""
+"""Sweeps on this machine: trials that run as jobs, a journal, and an MLflow parent run."""

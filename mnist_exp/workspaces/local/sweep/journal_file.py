@@ -1,4 +1,4 @@
-"""The file of a sweep's journal, to which entries are only ever appended."""
+"""The file of a sweep's journal. Entries are appended to the file and never changed."""
 
 import os
 from collections.abc import Iterator
@@ -13,11 +13,11 @@ JOURNAL_NAME = "journal.jsonl"
 class JournalFile:
     """A journal in a sweep's folder.
 
-    Each line is written by one system call. A process that is killed leaves whole lines, or a last
-    line that is cut short and is skipped when the journal is read.
+    Each line is usually written by one system call. If the process is killed, the last line may
+    be incomplete. Functions that read the journal skip an incomplete line.
 
     Args:
-        folder: The sweep's folder; it exists.
+        folder: The sweep's folder, which must exist.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -41,7 +41,7 @@ class JournalFile:
             ) from error
 
     def entries(self) -> Iterator[Entry]:
-        """Yield the entries written so far; nothing when there is no journal.
+        """Yield the entries that were written so far; no entry if the journal does not exist.
 
         Raises:
             ValueError: The journal is damaged.
@@ -61,14 +61,18 @@ class JournalFile:
     def _open(self) -> int:
         handle = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
         size = os.fstat(handle).st_size
-        # The next entry must not be joined to a line that a kill has cut short.
+        # Add a line break after an incomplete line of a killed command. Otherwise the next entry
+        # would be written on the same line.
         if size and os.pread(handle, 1, size - 1) != b"\n":
             os.write(handle, b"\n")
         return handle
 
 
 def _write_whole(handle: int, line: bytes) -> None:
-    """Append a line, or nothing: the next line must not be joined to half a line."""
+    """Append a whole line.
+
+    If an error occurs, delete the part that was written: the next entry must begin on a new line.
+    """
     size = os.fstat(handle).st_size
     left = memoryview(line)
     try:

@@ -1,4 +1,4 @@
-"""How trials are started: as forks where that is possible, otherwise as any other job."""
+"""Start the processes of trials: as forks if possible, otherwise like other jobs."""
 
 import os
 import shutil
@@ -11,7 +11,7 @@ from mnist_exp.workspaces.local.processes.forking.client import ForkedScript, Fo
 from mnist_exp.workspaces.local.processes.job_orphans import end_orphans, of_sweep
 from mnist_exp.workspaces.local.processes.workers import Processes, Workers
 
-#: Variables from which libraries read how many threads they may compute with.
+#: Environment variables that limit the number of threads of numerical libraries.
 _THREADS = (
     "TF_NUM_INTRAOP_THREADS",
     "OMP_NUM_THREADS",
@@ -21,27 +21,29 @@ _THREADS = (
 
 
 def cores() -> int:
-    """Return how many cores this process may use."""
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0))
 
 
 def thread_variables(concurrent: int) -> dict[str, str]:
-    """Return the variables that give each of several concurrent trials one thread.
+    """Return the environment variables that limit the threads of each trial.
 
-    More threads than cores only slow each other. A trial that runs alone may use all cores.
+    If several trials run at the same time, each trial gets one thread, because more threads than
+    cores slow each other down. If only one trial runs at a time, the trial may use all cores.
     """
     return dict.fromkeys(_THREADS, "1") if concurrent > 1 else {}
 
 
 class TrialLauncher:
-    """Starts the processes of a sweep's trials.
+    """A launcher for the processes of a sweep's trials.
 
-    A command of the form `python SCRIPT.py ...` runs in a fork of a process that has already
-    imported the script's libraries. Any other command is started as a plain job.
+    A command of the form `python SCRIPT.py ...` runs in a fork of a process, the fork server, that
+    has already imported the script's libraries. Any other command is started like the command of
+    other jobs.
 
     Args:
         folder: The sweep's folder.
-        message: Receives a line when trials cannot be forked.
+        message: Function that receives a message for the user if trials cannot be forked.
     """
 
     def __init__(self, folder: Path, message: Callable[[str], None]) -> None:
@@ -52,12 +54,12 @@ class TrialLauncher:
         self._is_lost = False
 
     def prepare(self, command: str, code: Path, environment: Mapping[str, str]) -> None:
-        """Begin to import the libraries in another process, if trials can be forked.
+        """Start the fork server, which imports the libraries, if trials can be forked.
 
         Args:
             command: The trial's command, with placeholders for the swept values.
             code: The folder with the scripts.
-            environment: The environment in which the libraries are imported.
+            environment: The environment variables of the fork server.
         """
         argv = self._call_of(command, [environment])
         if argv is not None:
@@ -78,16 +80,19 @@ class TrialLauncher:
 
     @property
     def is_loading(self) -> bool:
-        """Whether the libraries are still being imported, which takes a second or more."""
+        """Whether the fork server still imports the libraries. The import may take seconds."""
         return self._server is not None and self._server.is_loading
 
     @property
     def handles(self) -> Sequence[int]:
-        """File descriptors that become readable when a fork has ended."""
+        """The file descriptors that become readable when a fork has ended."""
         return [self._server.fileno()] if self._server and not self._server.is_gone else []
 
     def close(self) -> None:
-        """End the fork server and every process that a trial has left; no trial may run."""
+        """End the fork server and all orphan processes of the trials.
+
+        Call this method only after all trials have ended.
+        """
         if self._server:
             self._server.close()
         end_orphans(of_sweep(self._folder), grace_s=0)
@@ -110,7 +115,10 @@ class TrialLauncher:
             return server
         self._is_lost = True
         why = server.loss or "trials cannot be forked"
-        self._message(f"{why}; from now on each trial imports its libraries itself: {self._log}")
+        self._message(
+            f"{why}; the other trials will start more slowly, because each trial will import its "
+            f"libraries; the fork server's log is {self._log}"
+        )
         return None
 
     def _start_server(

@@ -1,4 +1,4 @@
-"""What a sweep on this machine reports: while it runs, at its end, and in MLflow."""
+"""Report a local sweep: to the user while the sweep runs, as a result, and in MLflow."""
 
 import json
 import time
@@ -25,10 +25,10 @@ _LISTED = 5
 
 
 class SweepListener:
-    """Passes the tuner's reports on to the workspace's observer.
+    """The listener of the tuner, which sends the tuner's reports to the workspace's observer.
 
-    Each change converts only the trial that has changed, so that the thousandth trial costs as
-    little as the first.
+    Each report converts only the trial that has changed. The time per report therefore does not
+    grow with the number of trials.
     """
 
     def __init__(self, job: SweepJob, backend: TrialBackend, observer: Observer) -> None:
@@ -39,7 +39,7 @@ class SweepListener:
         self._best: int | None = None
 
     def trial_changed(self, trial: Trial) -> None:
-        """Report the sweep as it stands."""
+        """Report the present state of the sweep."""
         self._trials[trial.index] = _trial_result(self._job, trial, self._backend)
         self._update_best(trial.index)
         best = None if self._best is None else self._trials[self._best].name
@@ -53,7 +53,7 @@ class SweepListener:
         )
 
     def message(self, text: str) -> None:
-        """Pass a decision on."""
+        """Send a decision of the tuner to the observer."""
         self._observer.message(text)
 
     def _update_best(self, index: int) -> None:
@@ -70,9 +70,10 @@ class SweepListener:
 
 
 def _trial_result(job: SweepJob, trial: Trial, backend: TrialBackend) -> TrialResult:
-    """Return a trial as it stands."""
+    """Return the present result of a trial."""
     metric = job.objective.primary_metric
-    # The lists of a running trial still grow: its result gets a copy, of one metric.
+    # The lists of a running trial still grow. The result therefore gets a copy, but only of the
+    # primary metric, to save time.
     metrics = trial.metrics if trial.status.is_finished else {metric: [*trial.points(metric)]}
     return TrialResult(
         name=f"{job.name}_{trial.index}",
@@ -103,7 +104,7 @@ def sweep_result(
     if result.status is JobStatus.FAILED and not why:
         failed = [trial for trial in trials if trial.status is JobStatus.FAILED]
         share = "all" if len(failed) == len(trials) else f"{len(failed)} of"
-        why = f"{share} {len(trials)} trials failed; the first: {failed[0].why}"
+        why = f"{share} {len(trials)} trials failed; the first failed trial: {failed[0].why}"
     return JobResult(
         name=job.name,
         status=result.status,
@@ -120,7 +121,7 @@ def sweep_result(
 
 
 def _warnings_of_trials(jobs: Mapping[int, JobResult]) -> list[str]:
-    """Return each warning once, with the trials that it concerns."""
+    """Return each different warning once, with the indices of the trials that have the warning."""
     trials: dict[str, list[int]] = {}
     for index, job in jobs.items():
         for line in job.warnings:
@@ -138,15 +139,16 @@ def _listed(trials: list[int]) -> str:
 def track_end(
     result: JobResult, run: TrackedRun, tracking: "Tracking", job: SweepJob, *, is_over: bool
 ) -> None:
-    """Write to the sweep's run what Azure ML writes to a sweep's properties and tags.
+    """End the sweep's MLflow run, with the tags and properties that Azure ML would write.
 
     Args:
-        result: The sweep as it stands.
+        result: The present result of the sweep.
         run: The sweep's run.
         tracking: The MLflow store.
         job: The sweep.
-        is_over: Whether the sweep has ended for good. A sweep that resumes may find a better
-            trial, and MLflow can neither change a parameter nor take a metric back.
+        is_over: Whether the sweep has ended and cannot resume. Only then are the parameters and
+            the metric of the best trial logged. A sweep that resumes may find a better trial, and
+            MLflow can neither change a parameter nor delete a value of a metric.
     """
     best = result.best_trial
     primary = {"name": job.objective.primary_metric, "goal": job.objective.goal.value}
@@ -164,14 +166,15 @@ def track_end(
     if best is not None:
         tags |= {
             "best_child_run_id": best.name,
-            # On Azure ML this names the place of the run's files; here it names the trial alone.
+            # On Azure ML, this tag is the id of the storage for the trial's files. There is no such
+            # storage here, so the tag contains only the name of the trial.
             "best_data_container_id": f"dcid.{best.name}",
             "best_metric_status": "Succeeded",
             "score": str(best.best),
         }
     tracking.set_tags(run.run_id, tags)
     metric = job.objective.primary_metric
-    # A sweep whose result is read again has already logged this.
+    # If a command only reads the result of an ended sweep, the metric is already logged.
     if is_over and best and best.best is not None and not tracking.history(run.run_id, metric):
         tracking.log_metrics(run.run_id, {metric: best.best}, int(time.time() * 1000))
     if is_over:

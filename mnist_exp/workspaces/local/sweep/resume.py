@@ -1,4 +1,4 @@
-"""How a sweep is resumed: by its journal, with the same rules, and trial by trial."""
+"""Resume a sweep: read its journal, check its rules, and decide which trials resume."""
 
 import json
 import time
@@ -24,11 +24,11 @@ _RULES = ("command", "sampling_algorithm", "search_space", "objective", "early_t
 
 
 def kept_history(job: SweepJob, journal: JournalFile, *, has_trials: bool) -> History | None:
-    """Return the sweep as its journal describes it; None when the sweep is new.
+    """Return the state of a sweep from its journal; None if the sweep is new.
 
     Args:
         job: The sweep.
-        journal: Its journal.
+        journal: The journal of the sweep.
         has_trials: Whether a trial of the sweep has been started.
 
     Raises:
@@ -37,16 +37,16 @@ def kept_history(job: SweepJob, journal: JournalFile, *, has_trials: bool) -> Hi
     try:
         entries = list(journal.entries())
         if not entries and has_trials:
-            raise ValueError("it is empty, although there are trials")
+            raise ValueError("the file is empty, although trials have been started")
         if not entries:
             return None
         history = read_history(entries, job.objective.primary_metric)
         if not history.sweep:
-            raise ValueError("it does not describe the sweep")
+            raise ValueError("the description of the sweep is missing")
     except (LookupError, ValueError) as error:
         raise OutputsError(
             f"run: the journal {journal.path} of sweep {job.name} is damaged ({error}); "
-            f"restore a copy of it, or {START_ANOTHER}"
+            f"restore the journal from a backup, or {START_ANOTHER}"
         ) from error
     return history
 
@@ -55,7 +55,7 @@ def as_submitted(job: SweepJob, history: History) -> SweepJob:
     """Return the job with the seed that was drawn when the sweep was submitted.
 
     Raises:
-        RefusedError: The sweep was submitted with other rules.
+        RefusedError: The sweep was submitted with different rules.
     """
     kept: Mapping[str, Any] = history.sweep
     if job.sampling.seed is None:
@@ -67,7 +67,7 @@ def as_submitted(job: SweepJob, history: History) -> SweepJob:
 
 
 def description(job: SweepJob) -> dict[str, Any]:
-    """Return what the journal keeps of a sweep: its rules, and the seed that was drawn."""
+    """Return the description of a sweep for the journal, with the seed that was drawn."""
     policy = job.early_termination
     content = {
         "name": job.name,
@@ -78,13 +78,14 @@ def description(job: SweepJob) -> dict[str, Any]:
         "limits": asdict(job.limits),
         "early_termination": {"type": policy.type, **asdict(policy)} if policy else None,
     }
-    # In the form in which it is read back: JSON turns tuples into lists.
+    # The journal's description has lists instead of tuples. Convert to JSON and back, so that the
+    # descriptions of two commands can be compared.
     found: dict[str, Any] = json.loads(json.dumps(content))
     return found
 
 
 def _described(value: Any) -> Any:
-    """Return expressions as mappings, also those within the values of a choice."""
+    """Convert expressions to mappings, including expressions inside the values of a choice."""
     if isinstance(value, Expression):
         own = {field.name: _described(getattr(value, field.name)) for field in fields(value)}
         return {"type": value.type, **own}
@@ -97,16 +98,19 @@ def _described(value: Any) -> Any:
 
 @dataclass(frozen=True)
 class ResumePlan:
-    """What happens to each unfinished trial.
+    """A plan that says which unfinished trials resume and which restart.
 
     Attributes:
-        ended: Index -> exit code of each trial that ended while no command ran.
-        kept: The trials that ended so, and those that resume from their named outputs.
+        ended: Index -> exit code, for each trial that ended while no command ran.
+        kept: The trials that ended while no command ran, and the trials that resume from their
+            named outputs.
         again: The trials that restart at the beginning.
-        stepless: The trials that restart although they have named outputs.
-        known_steps: (Index, metric) -> the steps that a kept trial has logged. A script that
-            resumes a little before the point where it was killed logs some steps a second time.
-        row: The last row of the store that the journal has; None for a new sweep.
+        stepless: The trials that have named outputs, but restart because they log the primary
+            metric without steps.
+        known_steps: (Index, metric) -> steps that a kept trial has logged. When the trial resumes
+            from a checkpoint, its script logs the steps after the checkpoint a second time.
+        row: The number of the last row of the MLflow store whose value is in the journal; None for
+            a new sweep.
     """
 
     ended: Mapping[int, int] = field(default_factory=dict)
@@ -125,15 +129,15 @@ def plan_resume(
 ) -> ResumePlan:
     """Decide which unfinished trials resume and which restart.
 
-    A trial resumes if it has named outputs, such as a checkpoint. A trial that logs the primary
-    metric without steps restarts instead: values that it logs a second time could not be
-    recognized, and would count twice.
+    A trial resumes if it has named outputs, such as a checkpoint. But a trial that logs the primary
+    metric without steps always restarts: if the trial logged a value twice, the second value could
+    not be recognized and would count too.
 
     Args:
         history: The sweep so far.
-        folders: The folder of each unfinished trial.
+        folders: Index -> folder of each unfinished trial.
         primary_metric: The metric that the sweep optimizes.
-        unread: What trials logged after the last entry of the journal.
+        unread: The points that trials logged after the last entry of the journal.
     """
     running = [trial for trial in history.unfinished if trial.index in folders]
     codes = {trial.index: folders[trial.index].exit_code for trial in running}
@@ -165,7 +169,7 @@ def plan_resume(
 def unread_points(
     history: History, folders: Mapping[int, JobFolder], store: Path
 ) -> list[MetricPoint]:
-    """Return what unfinished trials logged after the last entry of the journal."""
+    """Return the points that unfinished trials logged after the last entry of the journal."""
     trials = {folder.run_id: index for index, folder in folders.items() if folder.exists}
     with closing(MetricReader(store, history.row)) as reader:
         return reader.read(trials)
@@ -178,9 +182,10 @@ def record_last_values(
     journal: Journal,
     primary_metric: str,
 ) -> None:
-    """Record what trials logged that were being ended when the command was killed.
+    """Add the last points of some trials to the journal.
 
-    These trials do not run again, so no later command would read their last values.
+    A sweep may decide to end a trial and be killed before the trial has ended. Such a trial does
+    not run again, and only this function reads the last values of the trial.
     """
     for trial in history.trials:
         is_ending = trial.status is JobStatus.CANCEL_REQUESTED
@@ -189,7 +194,7 @@ def record_last_values(
         trial.exit_code = folders[trial.index].exit_code
         for point in unread:
             if point.trial == trial.index:
-                # Without its row: earlier rows of other trials have yet to be read.
+                # With its row number, the entry would mark earlier points of other trials as read.
                 entry = Logged(replace(point, row=0), at=time.time())
                 journal.append(entry)
                 history.apply(entry, primary_metric)

@@ -1,4 +1,7 @@
-"""A sweep on this machine: the tuner's trials as jobs, and the sweep as their MLflow parent run."""
+"""Run a sweep on this machine.
+
+Each trial is a job. In MLflow, the run of the sweep is the parent of the trials' runs.
+"""
 
 import gc
 import time
@@ -36,16 +39,18 @@ from mnist_exp.workspaces.local.tracking.database import STORE_NAME, store_uri
 
 
 def run_sweep(job: SweepJob, host: JobHost) -> JobResult:
-    """Run a sweep to its end, resume it, or return the result of one that has ended.
+    """Run or resume a sweep until all trials have ended, and return the result of the sweep.
+
+    If the sweep has already ended, return the result from the journal.
 
     Args:
-        job: The sweep.
-        host: The place where it runs. Its trials are jobs named `<sweep>_<index>`, with MLflow
-            runs nested in the sweep's.
+        job: The sweep. The trials are jobs named `<sweep>_<index>`. Their MLflow runs are nested in
+            the run of the sweep.
+        host: The context of local jobs.
 
     Raises:
-        RefusedError: Another command runs the sweep, or it was created with other rules.
-        KeyboardInterrupt: The user stopped it; all trials have ended and are recorded.
+        RefusedError: Another command runs the sweep, or the sweep was created with other rules.
+        KeyboardInterrupt: The user stopped the sweep. All trials have ended and are recorded.
     """
     folder = JobFolder(host.root, job.name)
     with folder.locked():
@@ -58,7 +63,7 @@ def run_sweep(job: SweepJob, host: JobHost) -> JobResult:
 
 
 class _SweepRunner:
-    """One sweep, from its journal to its result."""
+    """A runner for one sweep, which may be new, interrupted or ended."""
 
     def __init__(
         self, job: SweepJob, host: JobHost, folder: JobFolder, journal: JournalFile
@@ -76,9 +81,9 @@ class _SweepRunner:
         self._journal = journal
 
     def run(self) -> JobResult:
-        """Run the sweep to its end."""
+        """Run the sweep until all trials have ended."""
         if self._history:
-            # After a kill, a process that outlived the command may still be ending its trials.
+            # If an earlier command was killed, processes of the sweep's trials may still run.
             end_orphans(of_sweep(self._folder.path))
         job = self._with_code_and_threads()
         with closing(TrialLauncher(self._folder.path, self._host.observer.message)) as launcher:
@@ -90,8 +95,8 @@ class _SweepRunner:
             backend = TrialBackend(job, self._host, run, launcher, plan)
             if launcher.is_loading:
                 self._host.observer.idle()
-            # A garbage collection over all the libraries' objects takes 0.15 s, in which no metric
-            # is read.
+            # Without `freeze`, a garbage collection would visit the objects of all libraries. The
+            # collection would take 0.15 s, and no metric would be read meanwhile.
             gc.freeze()
             try:
                 return self._tune(backend, run)
@@ -100,7 +105,7 @@ class _SweepRunner:
                 backend.close()
 
     def _prepare(self, launcher: TrialLauncher, trial: CommandJob) -> None:
-        """Have the trials' libraries imported in another process while MLflow is imported here."""
+        """Let the fork server import the trials' libraries while this process imports MLflow."""
         store = self._host.root.parent / STORE_NAME
         has_finished = self._history is not None and self._history.finished
         # Trials with several workers are never forked.
@@ -111,9 +116,10 @@ class _SweepRunner:
             launcher.prepare(command, trial.code, environment)
 
     def _with_code_and_threads(self) -> SweepJob:
-        """Return the job with the threads of a trial, and with the code that the sweep began with.
+        """Return the job with the thread limits of a trial, and with the saved code of the sweep.
 
-        Azure ML, too, takes one snapshot of a sweep's code when the sweep is submitted.
+        The code is saved when the sweep begins. Azure ML also saves one snapshot of the code when
+        a sweep is submitted.
         """
         threads = thread_variables(self._job.limits.max_concurrent_trials)
         variables = threads | dict(self._job.trial.environment_variables)
@@ -125,13 +131,13 @@ class _SweepRunner:
         is_resumed = self._history is not None and trial.code.is_dir()
         if is_resumed and snapshot_hash(trial.code, outputs) != snapshot_hash(kept):
             self._host.observer.message(
-                f"the sweep resumes with the code that it began with, in {kept}; {trial.code} has "
-                "changed since"
+                f"the sweep resumes with the code that was saved when the sweep began, in {kept}; "
+                f"later changes in {trial.code} are ignored"
             )
         return replace(self._job, trial=replace(trial, code=kept))
 
     def _tracked_run(self) -> TrackedRun:
-        """Return the sweep's MLflow run: a new one, or that of an earlier command."""
+        """Return the sweep's MLflow run, which is created if no earlier command created the run."""
         folder, tracking = self._folder, self._host.tracking
         if folder.exists:
             kept = folder.description()
@@ -158,7 +164,7 @@ class _SweepRunner:
     def _plan_resume(self, history: History) -> ResumePlan:
         message = self._host.observer.message
         if history.finished:
-            message("all trials have ended: nothing runs, the result is read from the journal")
+            message("all trials have already ended; the result is read from the journal")
             return ResumePlan()
         metric = self._job.objective.primary_metric
         folders = {
@@ -179,15 +185,18 @@ class _SweepRunner:
         )
         for index in plan.stepless:
             message(
-                f"trial {index} restarts although it has named outputs: it logs {metric} without "
-                "steps, so values that it logs twice cannot be recognized; log with step= to resume"
+                f"trial {index} restarts and does not resume, although it has named outputs: it "
+                f"logs {metric} without steps, so repeated values cannot be recognized; log "
+                f"{metric} with step= to let the trial resume"
             )
         return plan
 
     def _tune(self, backend: TrialBackend, run: TrackedRun) -> JobResult:
         if self._history:
             trials = self._history.trials
-            backend.close_ended([one for one in trials if one.status is not JobStatus.RUNNING])
+            backend.close_ended(
+                [trial for trial in trials if trial.status is not JobStatus.RUNNING]
+            )
         tuner = self._tuner(backend)
         interrupted, is_over = False, False
         try:
@@ -208,7 +217,7 @@ class _SweepRunner:
         job, history = self._job, self._history
         learner = None
         if job.sampling.type is SamplingType.BAYESIAN:
-            # Here and not above: this imports Optuna, which no other sampling needs.
+            # Import late: the module imports Optuna, and only bayesian sampling needs Optuna.
             from mnist_exp.sweeps.sampling.bayesian import BayesianConfigurations  # noqa: PLC0415
 
             trials = history.trials if history else ()
@@ -234,6 +243,6 @@ def _warn_of_crowding(job: SweepJob, host: JobHost) -> None:
     concurrent = job.limits.max_concurrent_trials
     if concurrent > cores() and job.limits.max_total_trials > cores():
         host.observer.message(
-            f"{concurrent} concurrent trials on {cores()} cores only slow each other; "
-            f"sweep.limits.max_concurrent_trials={cores()} would be as fast"
+            f"sweep.limits.max_concurrent_trials: {concurrent} concurrent trials slow each other "
+            f"down on {cores()} cores; {cores()} concurrent trials would be equally fast"
         )

@@ -1,4 +1,4 @@
-"""The tuner's backend on this machine: each trial is a job."""
+"""The tuner's backend on this machine, which runs each trial as a job."""
 
 import selectors
 import shutil
@@ -26,21 +26,21 @@ from mnist_exp.workspaces.local.sweep.launching import TrialLauncher
 from mnist_exp.workspaces.local.sweep.resume import ResumePlan
 from mnist_exp.workspaces.local.tracking.database import MetricReader
 
-#: Seconds between two queries for new values; the end of most trials is reported at once.
+#: Seconds between two queries for new values. The wait is shorter if a trial ends meanwhile.
 _POLL_S = 0.02
-#: Free bytes without which neither a trial nor its sweep can save anything.
+#: Minimum free bytes on the disk. With less space, trials and the sweep cannot save files.
 _MIN_FREE = 2**20
 
 
 class TrialBackend:
-    """Runs trials as jobs and reads what they log from the MLflow store.
+    """A backend that runs trials as jobs, and reads their metrics from the MLflow store.
 
     Args:
         job: The sweep.
-        host: The place where jobs run.
-        run: The sweep's MLflow run, the parent of the trials' runs.
-        launcher: Starts the trials' processes.
-        plan: What happens to the unfinished trials of a sweep that is resumed.
+        host: The context of local jobs.
+        run: The sweep's MLflow run, which is the parent of the trials' runs.
+        launcher: Starts the processes of the trials.
+        plan: Which unfinished trials of a resumed sweep resume and which restart.
     """
 
     def __init__(
@@ -68,13 +68,13 @@ class TrialBackend:
         self._known_steps = {key: set(steps) for key, steps in plan.known_steps.items()}
 
     def start(self, trial: int, parameters: Parameters) -> None:
-        """Start a trial as a job of its own."""
+        """Start a trial as a job."""
         running = self._start_job(trial, parameters, self._plan.ended.get(trial))
         self._running[trial] = running
         self._runs[running.run.run_id] = trial
 
     def poll(self, timeout_s: float) -> Sequence[TrialEvent]:
-        """Return new metric points and ends, in order of arrival."""
+        """Return new points of metrics, then the trials that have ended."""
         deadline = time.monotonic() + timeout_s
         while True:
             self._host.interrupts.check()
@@ -85,7 +85,7 @@ class TrialBackend:
             self._sleep(min(_POLL_S, remaining))
 
     def cancel(self, trial: int) -> None:
-        """Ask a trial to end; `poll` reports its end."""
+        """Ask a trial to end; `poll` reports when the trial has ended."""
         if trial in self._running and self._running[trial].poll() is None:
             self._asked_to_end.add(trial)
             self._running[trial].terminate()
@@ -98,7 +98,7 @@ class TrialBackend:
             self._close(trial, running)
 
     def now(self) -> float:
-        """Return seconds of the monotonic clock."""
+        """Return the time of the monotonic clock, in seconds."""
         return time.monotonic()
 
     def log(self, trial: int) -> Path:
@@ -106,7 +106,9 @@ class TrialBackend:
         return self._folder(trial).log
 
     def close_ended(self, trials: Sequence[Trial]) -> None:
-        """Close the jobs of trials that the journal has as ended, but that were not closed.
+        """Close the jobs that an earlier command was killed before it could close.
+
+        Also delete the MLflow runs that a killed command created before it wrote job.json.
 
         Args:
             trials: The trials of a resumed sweep that do not run again.
@@ -122,10 +124,10 @@ class TrialBackend:
         self._host.tracking.discard_strays(self._run, ids)
 
     def close(self) -> None:
-        """End every trial that still runs: none may outlive the sweep."""
+        """End every trial that still runs, so that no trial runs after the sweep."""
         for running in self._running.values():
             running.terminate()
-        # Each is closed, even if the store fails for one of them.
+        # The stack calls every function, even if the MLflow store fails for one of the trials.
         with ExitStack() as stack:
             stack.callback(self._inputs.close)
             stack.callback(self._reader.close)
@@ -150,7 +152,8 @@ class TrialBackend:
         return JobFolder(self._host.root, f"{self._job.name}_{trial}")
 
     def _events(self) -> list[TrialEvent]:
-        # Ends first, values second: a process that has ended has logged all its values.
+        # First find the trials that have ended, then read the values. A value that is logged in
+        # between would otherwise be lost.
         codes = {
             trial: code
             for trial, running in self._running.items()
@@ -172,8 +175,8 @@ class TrialBackend:
         """Check that trials did not fail because the disk is full.
 
         Raises:
-            OutputsError: The disk is full. Raised only once, so that shutdown can still poll the
-                trials.
+            OutputsError: The disk is full. The error is raised only once, because the tuner still
+                calls `poll` while it stops the sweep.
         """
         if self._is_disk_full or not failed:
             return
@@ -182,15 +185,16 @@ class TrialBackend:
             return
         self._is_disk_full = True
         for trial in failed:
-            # The trial has to run again when the sweep is resumed.
+            # Without the exit code, the trial runs again when the sweep is resumed.
             self._folder(trial).forget_exit_code()
         raise OutputsError(
-            f"outputs_dir: {self._host.root.parent} has {free} bytes left, and a trial has failed; "
+            f"outputs_dir: a trial has failed, and {self._host.root.parent} has only {free} bytes "
+            "of free space; "
             "free space, then resume the sweep"
         )
 
     def _is_new(self, point: MetricPoint) -> bool:
-        """Whether a point counts: a resumed trial may log some steps a second time."""
+        """Return whether a point is new. A resumed trial may log some steps a second time."""
         steps = self._known_steps.get((point.trial, point.name))
         if steps is None:
             return True
@@ -199,7 +203,7 @@ class TrialBackend:
         return is_new
 
     def _sleep(self, seconds: float) -> None:
-        """Sleep until a trial ends or the time is over."""
+        """Sleep until a trial ends, but at most for the given time."""
         handles = [*self._launcher.handles]
         for running in self._running.values():
             handles += running.handles

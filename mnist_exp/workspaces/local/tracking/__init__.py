@@ -1,1 +1,1 @@
-"""The MLflow store of an outputs folder. Only `store` imports MLflow."""
+"""The MLflow store of an outputs folder. Only the module `store` imports MLflow."""

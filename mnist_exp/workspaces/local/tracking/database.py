@@ -1,7 +1,7 @@
-"""The database file of an outputs folder's MLflow store, used without MLflow.
+"""Read the database file of an MLflow store without MLflow.
 
-MLflow's own client opens a transaction and sends several queries for each metric of each run. The
-database numbers rows in order of arrival over all runs, so one query finds every new value.
+MLflow's client would open a transaction and send several queries for each metric of each run. The
+database numbers the rows of all runs in order of arrival. One query therefore finds all new values.
 """
 
 import contextlib
@@ -19,39 +19,41 @@ STORE_NAME = "mlflow.db"
 _QUERY = """
 SELECT rowid, run_uuid, key, value, step, is_nan FROM metrics WHERE rowid > ? ORDER BY rowid
 """
-#: Seconds to wait for another process that writes; MLflow waits as long.
+#: Maximum seconds to wait while another process writes. MLflow has the same limit.
 _BUSY_S = 20.0
 
 
 def store_uri(store: Path) -> str:
     """Return the tracking URI of a database file."""
-    # SQLAlchemy parses the path as part of a URL.
+    # Escape these characters, because SQLAlchemy parses the path as a part of a URL.
     return "sqlite:///" + str(store).replace("%", "%25").replace("?", "%3F")
 
 
 class MetricReader:
-    """Reads what all runs log, in order of arrival.
+    """A reader for the metrics of all runs, in order of arrival.
 
     Args:
-        store: The database file; it exists.
-        row: The last row that was read before; None begins at the present end.
+        store: The database file, which must exist.
+        row: The number of the last row that was read before. With None, the reader skips all rows
+            that exist now.
     """
 
     def __init__(self, store: Path, row: int | None = None) -> None:
         self._store = store
-        # Not read-only: a reader has to roll back the transaction of a writer that was killed.
+        # Open the file for writing too: if a writer was killed, the reader has to roll back the
+        # transaction of the writer.
         uri = f"file:{quote(str(store))}?mode=rw"
         with self._mapped_errors():
             self._connection = sqlite3.connect(uri, uri=True, timeout=_BUSY_S)
             self._row = self._last_row() if row is None else row
 
     def read(self, trials: Mapping[str, int]) -> list[MetricPoint]:
-        """Return the points of some runs that have arrived since the last call.
+        """Return the points that some runs have logged since the last call.
 
-        The query takes some microseconds, so that it can be repeated every few milliseconds.
+        The query takes only microseconds and can be repeated every few milliseconds.
 
         Args:
-            trials: MLflow run id -> index of the trial; other runs are skipped.
+            trials: MLflow run id -> index of the trial. All other runs are skipped.
         """
         with self._mapped_errors():
             found = self._connection.execute(_QUERY, (self._row,)).fetchall()

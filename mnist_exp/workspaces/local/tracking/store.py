@@ -1,7 +1,8 @@
-"""The MLflow store of an outputs folder: a run for each job, nested runs for trials, models.
+"""The MLflow store of an outputs folder, with the runs of jobs and the registered models.
 
-The store is a SQLite file, because MLflow rejects its file store from 3.14 on. A run's artifact
-folder is a link to the job's own folder, so that `mlflow ui` shows a job's files without a copy.
+The store is a SQLite file, because MLflow no longer accepts its file store from version 3.14 on.
+The artifact folder of a run is a link to the job's folder. `mlflow ui` therefore shows a job's
+files without a copy.
 """
 
 import fcntl
@@ -28,7 +29,7 @@ from mnist_exp.status import JobStatus
 from mnist_exp.workspaces.local.jobs.environment import PARENT, TrackedRun
 from mnist_exp.workspaces.local.tracking.database import STORE_NAME, store_uri
 
-# Errors of the store are raised as exceptions; their log lines would repeat them.
+# The store raises its errors as exceptions. Log lines would report each error twice.
 for _name in ("alembic", "mlflow"):
     logging.getLogger(_name).setLevel(logging.CRITICAL)
 
@@ -39,7 +40,7 @@ _MOST_TAGS = 100
 #: MLflow's error code when a parameter of a run would change.
 _CHANGED = ErrorCode.Name(INVALID_PARAMETER_VALUE)
 
-#: Final status of a job -> MLflow's word for it.
+#: Final status of a job -> MLflow's name of the status.
 _MLFLOW_STATUS = {
     JobStatus.COMPLETED: "FINISHED",
     JobStatus.FAILED: "FAILED",
@@ -48,9 +49,9 @@ _MLFLOW_STATUS = {
 
 
 class Tracking:
-    """The MLflow store below `outputs`, created on first use.
+    """The MLflow store in the folder `outputs`. The first use creates the store.
 
-    Every method raises `OutputsError` when the store cannot be opened, read or written.
+    Every method raises `OutputsError` if the store cannot be opened, read or written.
     """
 
     def __init__(self, outputs: Path) -> None:
@@ -65,10 +66,11 @@ class Tracking:
         return MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
 
     def _create_store(self) -> None:
-        """Create the store under another name and rename it, while other commands wait.
+        """Create the store under a temporary name, then rename the file.
 
-        MLflow takes a second to create its tables. Without the lock, a second command would create
-        them too. Without the rename, a command that is killed would leave a damaged store.
+        MLflow needs a second to create its tables. A lock makes other commands wait, because a
+        second command would try to create the same tables. The store is renamed at the end, because
+        a command that is killed would otherwise leave an incomplete store.
         """
         store = self._outputs / STORE_NAME
         with (self._outputs / f".{STORE_NAME}.lock").open("w") as lock:
@@ -84,7 +86,7 @@ class Tracking:
     def start(
         self, experiment: str, name: str, folder: Path, tags: Mapping[str, str]
     ) -> TrackedRun:
-        """Create a run whose artifacts are the files in `folder`."""
+        """Create the run of a job. The artifacts of the run are the files in `folder`."""
         with self._mapped():
             if experiment not in self._experiments:
                 self._experiments[experiment] = self._experiment(experiment)
@@ -104,14 +106,14 @@ class Tracking:
         return TrackedRun(self.uri, run.info.run_id, experiment_id)
 
     def resume(self, run_id: str) -> None:
-        """Set a run that had ended to running; restore it if it was deleted."""
+        """Set the status of an ended run to RUNNING; restore the run if it was deleted."""
         with self._mapped():
             if self._client.get_run(run_id).info.lifecycle_stage == LifecycleStage.DELETED:
                 self._client.restore_run(run_id)
             self._client.update_run(run_id, status="RUNNING")
 
     def discard(self, run_id: str) -> None:
-        """Delete the run of a job that restarts; the `mlflow` command can restore it."""
+        """Delete a run, e.g. of a job that restarts. The `mlflow` command can restore the run."""
         with self._mapped():
             if self._client.get_run(run_id).info.status == "RUNNING":
                 self._client.set_terminated(run_id, _MLFLOW_STATUS[JobStatus.CANCELED])
@@ -134,18 +136,21 @@ class Tracking:
 
     @property
     def store(self) -> Path:
-        """The store's file, created if there is none."""
+        """The file of the store, which is created if it does not exist."""
         with self._mapped():
             # The first use creates the file.
             self._client  # noqa: B018
         return self._outputs / STORE_NAME
 
     def log_missing_parameters(self, run_id: str, parameters: Mapping[str, object]) -> None:
-        """Log the parameters that the script did not log; MLflow lets no parameter change."""
+        """Log the parameters that the script did not log.
+
+        The values of the script stay, because MLflow does not allow a parameter to change.
+        """
         wanted = {name: str(value) for name, value in parameters.items()}
         with self._mapped():
             try:
-                # MLflow accepts a parameter again if it has the same value: the usual case.
+                # In most cases the values are the same, and MLflow accepts repeated equal values.
                 self._log_parameters(run_id, wanted)
             except MlflowException as error:
                 if error.error_code != _CHANGED:
@@ -168,12 +173,12 @@ class Tracking:
                 self._client.log_batch(run_id, tags=entries[start : start + _MOST_TAGS])
 
     def end(self, run_id: str, status: JobStatus) -> None:
-        """Set the final status of a run, whatever status the script has set itself."""
+        """Set the final status of a run, even if the script has set another status."""
         with self._mapped():
             self._client.set_terminated(run_id, _MLFLOW_STATUS[status])
 
     def history(self, run_id: str, metric: str) -> list[MetricPoint]:
-        """Return every point of one metric in order of arrival."""
+        """Return every point of one metric, in order of time and step."""
         with self._mapped():
             points = self._client.get_metric_history(run_id, metric)
         ordered = sorted(points, key=lambda point: (point.timestamp, point.step))
@@ -186,7 +191,7 @@ class Tracking:
         return {name: self.history(run_id, name) for name in names}
 
     def register(self, spec: ModelSpec, run_id: str, source: Path) -> RegisteredModel:
-        """Create a new version of a registered model; MLflow counts the versions."""
+        """Create a new version of a registered model. MLflow chooses the number of the version."""
         with self._mapped():
             try:
                 self._client.get_registered_model(spec.name)
@@ -206,15 +211,15 @@ class Tracking:
         """Return a version of a registered model.
 
         Raises:
-            NotFoundError: There is no such version.
+            NotFoundError: The version does not exist.
         """
         with self._mapped():
             try:
                 found = self._client.get_model_version(name, version)
             except MlflowException as error:
                 raise NotFoundError(
-                    f"run: no registered model {name}:{version} in {self._outputs}; "
-                    "register one with stage=register"
+                    f"run: no registered model {name}:{version} exists in {self._outputs}; "
+                    "register a model with stage=register"
                 ) from error
         job, kind = found.tags.get("azureml.job", ""), found.tags.get("azureml.type", "")
         return RegisteredModel(name, version, str(found.source), job, kind or "custom_model")
@@ -245,11 +250,11 @@ class Tracking:
 
     @contextmanager
     def _mapped(self) -> Iterator[None]:
-        """Raise MLflow's and the database's errors as ours."""
+        """Convert errors of MLflow and of the database to `OutputsError`."""
         try:
             yield
         except (MlflowException, SQLAlchemyError) as error:
-            # The rest of the text is the SQL statement.
+            # Omit the SQL statement, which is the rest of the text.
             text = " ".join(str(error).partition("[SQL")[0].split())[:300]
             raise OutputsError(
                 f"outputs_dir: the MLflow store {self._outputs / STORE_NAME} failed: {text}; "
@@ -262,5 +267,5 @@ def _user() -> str:
     try:
         return getpass.getuser()
     except (ImportError, KeyError, OSError):
-        # A container may run under a user id that has no name.
+        # In a container, the user id may have no name.
         return str(os.getuid())

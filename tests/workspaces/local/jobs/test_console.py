@@ -64,7 +64,7 @@ def test_epochs_count_from_where_the_attempt_resumed(
         ("RuntimeError: boom\nsecond line", ": RuntimeError: boom"),
         (
             "OSError: [Errno 28] No space left on device",
-            "; no space is left for there: free some, or choose another outputs_dir",
+            "; the disk of there is full: free space, or choose another outputs_dir",
         ),
     ],
 )

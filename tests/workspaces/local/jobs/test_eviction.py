@@ -32,12 +32,12 @@ def test_a_script_that_prints_its_epochs(before: Attempt, after: Attempt, cost: 
 @pytest.mark.parametrize(
     ("before", "after", "cost"),
     [
-        ([0, 1, 2], [3, 4], "the second attempt resumed at step 3, 0 were lost"),
-        ([0, 1, 2], [2, 3], "the second attempt resumed at step 2, 1 were lost"),
-        ([0, 1, 2], [0, 1], "the second attempt restarted at step 0, 3 were lost"),
-        ([0, 1, 2], [], "whether the second attempt resumed is not known"),
-        ([0, 0, 0], [0, 0], "whether the second attempt resumed is not known"),
-        ([], [0], "whether the second attempt resumed is not known"),
+        ([0, 1, 2], [3, 4], "the second attempt resumed at step 3, 0 steps were lost"),
+        ([0, 1, 2], [2, 3], "the second attempt resumed at step 2, 1 steps were lost"),
+        ([0, 1, 2], [0, 1], "the second attempt restarted at step 0, 3 steps were lost"),
+        ([0, 1, 2], [], "it is not known whether the second attempt resumed"),
+        ([0, 0, 0], [0, 0], "it is not known whether the second attempt resumed"),
+        ([], [0], "it is not known whether the second attempt resumed"),
     ],
 )
 def test_a_script_that_logs_only(before: Sequence[int], after: Sequence[int], cost: str) -> None:

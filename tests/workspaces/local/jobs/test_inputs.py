@@ -237,7 +237,9 @@ def test_the_writer_of_a_file_that_several_trials_share_is_not_known(
     for trial in trials[:2]:
         (line,) = trial.warnings()
         trial.close()
-        assert line.startswith("the script, or that of another trial at the same time, wrote to")
+        assert line.startswith(
+            "the script, or the script of another trial at the same time, wrote to"
+        )
 
 
 def test_without_hard_links_each_trial_has_copies(

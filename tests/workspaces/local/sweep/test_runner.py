@@ -176,7 +176,7 @@ def test_a_failed_trial_does_not_stop_the_others(sweeps: LocalSweeps) -> None:
 def test_a_failed_trial_can_be_best_with_a_warning(sweeps: LocalSweeps) -> None:
     result = sweeps.trials("0.9", end="3")
     assert result.best == "sweep_0"
-    assert any("it may have saved no model" in text for text in result.warnings)
+    assert any("may have saved no model" in text for text in result.warnings)
 
 
 def test_when_all_fail_the_sweep_shows_the_first_ones_log(sweeps: LocalSweeps) -> None:
@@ -188,7 +188,7 @@ def test_when_all_fail_the_sweep_shows_the_first_ones_log(sweeps: LocalSweeps) -
         f"{PYTHON} {COMMAND}; code=$?; touch outputs/end; exit $code",
     )
     assert (result.status, statuses(result)) == (JobStatus.FAILED, ["Failed", "Failed"])
-    assert result.why == "all 2 trials failed; the first: exit code 3"
+    assert result.why == "all 2 trials failed; the first failed trial: exit code 3"
     assert list(result.log_tail) == ["the last line of 0.5"]
     assert result.log == str(sweeps.folder / "sweep_0" / "user_logs" / "std_log.txt")
     assert sweeps.tracked().info.status == "FAILED"
@@ -201,7 +201,7 @@ def test_without_the_primary_metric_there_is_a_hint_and_no_best(sweeps: LocalSwe
     assert (result.parameters, result.metrics) == ({}, {})
     assert len(result.warnings) == 1
     assert "no trial logged 'Score'" in result.warnings[0]
-    assert "logged were: score" in result.warnings[0]
+    assert "the logged metrics are: score" in result.warnings[0]
     assert "best_child_run_id" not in sweeps.tracked().data.tags
 
 
@@ -325,7 +325,7 @@ def test_code_that_no_trial_could_run_refuses_the_sweep(sweeps: LocalSweeps) -> 
     with pytest.raises(JobError) as caught:
         sweeps.run({"x": choice(1)}, "true")
     assert str(caught.value).startswith("job.code: outputs must be a folder")
-    assert f"got the file {sweeps.code / 'outputs'}; rename it" in str(caught.value)
+    assert f"got the file {sweeps.code / 'outputs'}; rename the file" in str(caught.value)
     assert not list((sweeps.folder / "sweep").glob("code*"))
 
 
