@@ -36,7 +36,7 @@ def test_the_data_folder_must_be_a_folder(tmp_path):
 def test_refuses_another_number_of_labels_than_images(sample, tmp_path):
     shutil.copytree(sample, tmp_path, dirs_exist_ok=True)
     write_idx(tmp_path / "t10k-labels-idx1-ubyte.gz", np.zeros(7))
-    with pytest.raises(DataError, match="of the 1000 images of t10k-images.*, got 7"):
+    with pytest.raises(DataError, match=r"of the 1000 images of t10k-images.*, got 7"):
         load(tmp_path)
 
 

@@ -91,7 +91,7 @@ def find_start(
             f" got {settings.epochs}"
         )
     others = _differences(settings, checkpoint, set(settings.parameters()) - {"epochs"})
-    note = f" (this checkpoint was trained with another {others})" if others else ""
+    note = f" (trained with another {others})" if others else ""
     say(f"resuming from epoch {checkpoint.epoch} of {settings.resume_from}{note}")
     return Start(checkpoint)
 
@@ -103,8 +103,8 @@ def _named(
         found = CheckpointFolder(path).latest(check, say)
         if not found:
             raise CheckpointError(
-                f"--resume-from must be a folder with checkpoints (epoch-<n>.npz), got {path}, which"
-                " has no checkpoint"
+                f"--resume-from must be a folder with checkpoints (epoch-<n>.npz), got {path}"
+                " without checkpoints"
             )
         return found
     if not path.is_file():

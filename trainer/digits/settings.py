@@ -129,7 +129,7 @@ def _parser() -> argparse.ArgumentParser:
         "--architecture",
         type=_member(Architecture),
         default=Architecture.DNN,
-        help="network: dnn (two hidden layers) or cnn (convolutions; ignores the numbers of neurons)",
+        help="network: dnn (two hidden layers) or cnn (convolutions with fixed sizes)",
     )
     add(
         "--optimizer",
