@@ -105,8 +105,8 @@ def idx(*header: int, body: bytes = b"") -> bytes:
 @pytest.mark.parametrize(
     ("content", "fault"),
     [
-        (b"", "header has 16 bytes, this file has 0"),
-        (zipped(b"\x00\x00\x08"), "header has 16 bytes, this file has 3"),
+        (b"", "16 bytes, this file has 0"),
+        (zipped(b"\x00\x00\x08"), "16 bytes, this file has 3"),
         (zipped(idx(2049, 1, 28, 28, body=bytes(784))), "magic number must be 2051, got 2049"),
         (zipped(idx(2051, 1, 32, 32, body=bytes(1024))), "must be 28 x 28 pixels, got 32 x 32"),
         (zipped(idx(2051, 0, 28, 28)), "holds no images"),
