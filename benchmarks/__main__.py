@@ -1,4 +1,4 @@
-"""Measure trainer, sweep and endpoint: `python -m benchmarks training --data FOLDER`.
+"""Measure the speed of trainer, sweeps and endpoints: `python -m benchmarks NAME --data FOLDER`.
 
 Without a name, all benchmarks run.
 """
@@ -19,24 +19,25 @@ from benchmarks.sweep import SWEEP_RIVALS, sweep, usual_rivals
 from benchmarks.training import Race, accuracy, training
 
 _NAMES = {
-    "training": "images/s of the trainer and its rivals, in turns",
-    "process": "wall time of a whole run, imports to export, against an eager script",
-    "accuracy": "test accuracy over five seeds",
-    "serving": "requests/s and latency of an endpoint, against Azure ML's inference server",
-    "sweep": "wall time of eight trials of a sweep and its rivals",
-    "overhead": "time of a trial outside its script, and delay of a metric",
+    "training": "images/s of the trainer and its rivals",
+    "process": "wall time of a whole run, compared with an eager script",
+    "accuracy": "test accuracy of the trainer and of an eager loop, for several seeds",
+    "serving": "requests/s and latency of an endpoint, compared with Azure ML's inference server",
+    "sweep": "wall time of a sweep with eight trials, and of its rivals",
+    "overhead": "time of a trial outside its script, and delay until the sweep gets a metric",
 }
 
 
 def main(words: Sequence[str] | None = None) -> int:
     arguments = _arguments(words)
-    # SIGTERM then unwinds this process, so that it ends the servers and processes that it started.
+    # SIGTERM then raises KeyboardInterrupt. Therefore this process ends its servers and child
+    # processes before it exits.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with tempfile.TemporaryDirectory() as folder:
         data = arguments.data
         if data is None or not data.is_dir():
-            why = "no --data was given" if data is None else f"--data {data} is no folder"
-            print(f"{why}: 4,000 sample digits instead of MNIST")
+            why = "--data was not given" if data is None else f"--data {data} is not a folder"
+            print(f"{why}: the benchmarks use 4,000 sample digits instead of MNIST")
             data = Path(folder)
             write_sample(data)
         _run(arguments, data.resolve())
@@ -51,37 +52,44 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add = parser.add_argument
-    add("names", nargs="*", metavar="NAME", help=f"of {', '.join(_NAMES)}")
+    add("names", nargs="*", metavar="NAME", help=f"benchmarks to run: {', '.join(_NAMES)}")
     add("--data", type=Path, help="folder with MNIST's four files")
-    add("--batch-sizes", type=int, nargs="+", default=[64, 512], help="for training")
-    add("--rounds", type=int, default=5, help="turns of each contestant, for training and serving")
-    add("--epochs", type=int, default=20, help="of a whole run, for process")
-    add("--processes", type=int, default=2, help="whole runs of each, for process")
-    add("--seconds", type=float, default=5.0, help="of each measurement, for serving")
-    add("--alone", action="store_true", help="no inference server to compare with, for serving")
-    add("--seeds", type=int, default=5, help="number of seeds, for accuracy")
-    add("--sweep-epochs", type=int, default=3, help="of each trial, for sweep")
-    add("--sweep-rounds", type=int, default=3, help="sweeps of each, for sweep")
+    add("--batch-sizes", type=int, nargs="+", default=[64, 512], help="training: batch sizes")
+    add("--rounds", type=int, default=5, help="training, serving: turns of each contestant")
+    add("--epochs", type=int, default=20, help="process: epochs of a run")
+    add("--processes", type=int, default=2, help="process: runs of each script")
+    add("--seconds", type=float, default=5.0, help="serving: seconds of each measurement")
+    add("--alone", action="store_true", help="serving: do not measure the inference server")
+    add("--seeds", type=int, default=5, help="accuracy: number of seeds")
+    add("--sweep-epochs", type=int, default=3, help="sweep: epochs of each trial")
+    add("--sweep-rounds", type=int, default=3, help="sweep: number of sweeps of each contestant")
     add(
         "--sweep-rivals",
         nargs="+",
         choices=SWEEP_RIVALS,
         default=usual_rivals(),
         metavar="NAME",
-        help=f"for sweep, of {'; '.join(SWEEP_RIVALS)}",
+        help=f"sweep: contestants to measure: {'; '.join(SWEEP_RIVALS)}",
     )
-    add("--trials", type=int, nargs="+", default=[10, 100, 1000], help="for overhead")
+    add(
+        "--trials",
+        type=int,
+        nargs="+",
+        default=[10, 100, 1000],
+        help="overhead: number of trials of each sweep",
+    )
     add(
         "--contestants",
         nargs="+",
         choices=CONTESTANTS,
         default=list(CONTESTANTS),
         metavar="NAME",
-        help=f"for training, of {', '.join(CONTESTANTS)}; those not installed are left out",
+        help=f"training: contestants to measure: {', '.join(CONTESTANTS)};"
+        " contestants whose package is not installed are omitted",
     )
     arguments = parser.parse_args(words)
     if unknown := set(arguments.names) - set(_NAMES):
-        parser.error(f"no such benchmark: {', '.join(sorted(unknown))}; of {', '.join(_NAMES)}")
+        parser.error(f"NAME must be one of {', '.join(_NAMES)}, got {', '.join(sorted(unknown))}")
     return arguments
 
 

@@ -1,6 +1,6 @@
-"""A whole training script in the style of tutorials: eager epochs, logs, checkpoints, export.
+"""A complete training script in the style of tutorials, with metrics, checkpoints and an export.
 
-Run in an empty folder by `python -m benchmarks.eager_script DATA EPOCHS BATCH_SIZE`.
+Run the script in an empty folder: `python -m benchmarks.eager_script DATA EPOCHS BATCH_SIZE`.
 """
 
 import sys

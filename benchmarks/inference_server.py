@@ -1,7 +1,7 @@
 """Azure ML's own inference server with a scoring script like the tutorial's, for comparison.
 
-The server has a separate virtual environment under `build/`, which the first use creates. The
-server's packages and those of azure-ai-ml exclude each other.
+The first use creates a separate virtual environment for the server under `build/`. The server's
+packages cannot be installed together with azure-ai-ml.
 """
 
 import json
@@ -37,7 +37,8 @@ def run(raw_data):
     return np.argmax(out, axis=1).tolist()
 """
 _PATIENCE_S = 180
-#: The server's own command listens on every address of the machine, and has no option for that.
+#: Code that starts the server on 127.0.0.1. The server's own command listens on every address of
+#: the machine and has no option for the address.
 _LAUNCH = """\
 from azureml_inference_server_http import constants
 constants.DEFAULT_HOST = "127.0.0.1"
@@ -51,7 +52,7 @@ def rival_environment() -> Path:
     folder = _ROOT / "build" / "inference-server"
     stamp = folder / ".installed"
     if not stamp.is_file():
-        print(f"creating {folder}: TensorFlow and Azure ML's inference server are downloaded")
+        print(f"creating {folder}: downloading TensorFlow and Azure ML's inference server")
         subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
         command = [str(folder / "bin" / "pip"), "install", "--quiet", *_PACKAGES]
         subprocess.run(command, check=True)
@@ -60,10 +61,10 @@ def rival_environment() -> Path:
 
 
 class InferenceServer:
-    """A context in which the server runs.
+    """A context manager. The server runs inside the block.
 
     Args:
-        model: The folder that holds `model/`.
+        model: The folder that contains the folder `model`.
         folder: The folder for the server's script and log.
     """
 
@@ -119,7 +120,8 @@ class InferenceServer:
     def _wait(self) -> None:
         """Wait for the first answer."""
         body = json.dumps({"data": [[0] * 784]}).encode()
-        # urllib's default type is that of a form. With it, the body would not reach the script.
+        # urllib's default content type is the type of a form. With this type, the server would not
+        # pass the body to the script.
         request = urllib.request.Request(self.uri, body, {"Content-Type": "application/json"})
         deadline = time.monotonic() + _PATIENCE_S
         while time.monotonic() < deadline and self._process.poll() is None:
@@ -127,7 +129,7 @@ class InferenceServer:
                 with urllib.request.urlopen(request, timeout=10):
                     return
             except urllib.error.HTTPError as error:
-                # The server runs and the script fails: waiting would not help.
+                # The server runs, but the script fails. Further requests would fail too.
                 log = (self._folder / "inference-server.log").read_text(errors="replace")
                 raise RuntimeError(f"the server answered {error.code}: {log[-2000:]}") from error
             except (urllib.error.URLError, ConnectionError, TimeoutError):

@@ -1,7 +1,8 @@
-"""A load generator: each connection sends the next request as soon as it has an answer.
+"""A load generator. Each connection sends a request, waits for the answer, and repeats.
 
-It prints one JSON object with the seconds of each request and the seconds of the whole. It uses
-plain sockets: a client library would cost as much as the server that it measures.
+The load generator prints one JSON object: the key `took` lists the seconds of each request, and the
+key `seconds` is the total time. The code uses plain sockets, because a client library would need as
+much time as the measured server.
 """
 
 import json
@@ -34,7 +35,7 @@ def main(arguments: list[str]) -> None:
 
 
 def _message(path: str, key_file: Path, body: bytes) -> bytes:
-    # Every user of the machine can read a command line, so the key comes in a file.
+    # Every user of the machine can read the command line. Therefore the key is read from a file.
     keys = json.loads(key_file.read_text(encoding="utf-8"))
     head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
     head += f"Authorization: Bearer {keys['primary']}\r\nContent-Length: {len(body)}\r\n\r\n"
@@ -44,7 +45,8 @@ def _message(path: str, key_file: Path, body: bytes) -> bytes:
 def _call(address: tuple[str, int], message: bytes, until: float, took: list[float]) -> None:
     connection = None
     while (began := time.perf_counter()) < until:
-        # Opening a connection counts: a server that closes it makes its callers open another.
+        # The time of a request includes the time to open a connection. If a server closes its
+        # connections, clients must open a new connection for each request.
         connection = connection or _connected(address)
         connection.sendall(message)
         is_kept = _read_answer(connection)
@@ -61,7 +63,7 @@ def _connected(address: tuple[str, int]) -> socket.socket:
 
 
 def _read_answer(connection: socket.socket) -> bool:
-    """Read an answer and return whether the connection stays open."""
+    """Read an answer, and return whether the connection stays open."""
     received = b""
     while _END not in received:
         received += _more(connection)

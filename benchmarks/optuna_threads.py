@@ -1,7 +1,8 @@
-"""Optuna's own way to run trials at once: in threads of one process, with the compiled path.
+"""Run the trials of a sweep with Optuna, in two threads of one process, with the compiled path.
 
-`python -m benchmarks.optuna_threads DATA EPOCHS [FOLDER]`. With a folder that has an MLflow store,
-each trial logs its epochs there and saves a model, as our trials do. Without, nothing is saved.
+Usage: `python -m benchmarks.optuna_threads DATA EPOCHS [FOLDER]`. FOLDER must contain an MLflow
+store. Each trial then logs its epochs and saves a model, like our trials. Without FOLDER, the
+trials log and save nothing.
 """
 
 import sys
@@ -38,10 +39,10 @@ def main(data: Path, epochs: int, folder: Path | None) -> None:
 
 
 class _Tracked:
-    """The logging and saving that people add to an objective."""
+    """The code with which users log metrics and save models in an Optuna objective."""
 
     def __init__(self, folder: Path, trial: optuna.Trial) -> None:
-        from mlflow import MlflowClient  # noqa: PLC0415 - the untracked rival does not import it
+        from mlflow import MlflowClient  # noqa: PLC0415 - not needed without FOLDER
 
         self._client = MlflowClient(f"sqlite:///{folder / STORE_NAME}")
         self._run_id = self._client.create_run("0", run_name=f"trial_{trial.number}").info.run_id

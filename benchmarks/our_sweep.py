@@ -1,4 +1,4 @@
-"""Our sweep in a separate process, as the benchmarks start it, and its results."""
+"""Functions that start our sweep in a separate process, and read its results."""
 
 import json
 import os
@@ -11,7 +11,7 @@ from mnist_exp.sweeps.journal import Entry, read_entries
 from mnist_exp.workspaces.local.tracking.store import Tracking
 
 ROOT = Path(__file__).parents[1]
-#: Number of trials that run at once.
+#: Number of trials that run at the same time.
 CONCURRENT = 2
 
 
@@ -45,7 +45,7 @@ def run_sweep(spec: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def prepare_store(folder: Path) -> None:
-    """Create an MLflow store before the measurement: it takes a second, once for a folder."""
+    """Create an MLflow store. This takes a second, which the benchmarks do not measure."""
     artifacts = folder / "artifacts"
     artifacts.mkdir(parents=True)
     Tracking(folder).start("benchmark", "first", artifacts, {})

@@ -1,4 +1,4 @@
-"""The time of a sweep's trial outside its script, and the delay until a metric is seen."""
+"""A benchmark of a trial's time outside its script, and of the delay until a metric arrives."""
 
 import statistics
 import tempfile
@@ -10,7 +10,7 @@ from benchmarks.our_sweep import CONCURRENT, entries_of, prepare_store, run_swee
 from benchmarks.report import save, show
 from mnist_exp.sweeps.journal import Ended, Logged
 
-#: A script that logs one value, and prints the times before its imports and after the logging.
+#: A script that logs one value. It prints the time before its imports and the time after logging.
 _STUB = """\
 import time
 begun = time.time()
@@ -23,21 +23,21 @@ print(begun, time.time())
 
 
 def overhead(counts: Sequence[int]) -> None:
-    """Measure sweeps of a stub script, and print and save the results.
+    """Measure sweeps of a very short script, and print and save the results.
 
     Args:
-        counts: The number of trials of each sweep.
+        counts: The number of trials of each sweep. The list has one entry per sweep.
     """
     found = [_stub_sweep(count) for count in counts]
     show(
-        f"A script that logs one value with MLflow, {CONCURRENT} at once",
+        f"Sweep of a script that logs one value with MLflow, {CONCURRENT} trials at a time",
         [
             "trials",
-            "ms a trial",
-            "ms each further trial",
-            "of these outside the script",
-            "MiB of the command",
-            "ms until a value is seen (median, worst)",
+            "ms per trial",
+            "ms per trial after the first",
+            "of these, ms outside the script",
+            "peak memory, MiB",
+            "ms until the sweep gets a value (median, maximum)",
         ],
         [
             [
@@ -76,7 +76,8 @@ def _stub_sweep(count: int) -> dict[str, Any]:
     return {
         **found,
         "ms_per_trial": found["seconds"] / count * 1000,
-        # Without the start of the process that trials are forked from, which happens once.
+        # This value excludes the start of the process from which trials are forked. That process
+        # starts only once.
         "ms_per_further_trial": further * 1000,
         "ms_script": own * 1000,
         "ms_beside_script": (further - own / CONCURRENT) * 1000,
@@ -86,6 +87,6 @@ def _stub_sweep(count: int) -> dict[str, Any]:
 
 
 def _span(job: Path) -> tuple[float, float]:
-    """Return the seconds since 1970 at which a job's script began and at which it had logged."""
+    """Return two times in seconds since 1970: the start of a job's script, and after logging."""
     begun, done = (job / "user_logs" / "std_log.txt").read_text(encoding="utf-8").split()
     return float(begun), float(done)

@@ -1,4 +1,4 @@
-"""The speed of matrix products on this machine: the upper limit of the speed of training."""
+"""Measure the speed of matrix products on this machine, which limits the speed of training."""
 
 import json
 import time
@@ -11,7 +11,7 @@ _SECONDS = 1.5
 
 
 def sgemm(rows: int, inner: int, columns: int) -> float:
-    """Return the GFLOP/s of TensorFlow's float32 matrix product, the best of many tries."""
+    """Return the highest speed of many float32 matrix products with TensorFlow, in GFLOP/s."""
     left, right = tf.random.normal((rows, inner)), tf.random.normal((inner, columns))
     repeats = max(1, int(2e8 / (rows * inner * columns)))
     best = 0.0

@@ -1,4 +1,4 @@
-"""The wall time of a whole run: imports, training, logs, checkpoints, export."""
+"""A benchmark of a whole run: imports, training, metrics, checkpoints and export."""
 
 import os
 import subprocess
@@ -14,12 +14,12 @@ _BATCH_SIZE = 64
 
 
 def process(data: Path, epochs: int, rounds: int) -> None:
-    """Measure the wall time of train.py and of the eager script, in turns.
+    """Measure the wall time of train.py and of the eager script, and print and save the results.
 
     Args:
         data: A folder with MNIST's files.
         epochs: Number of epochs of a run.
-        rounds: Number of runs of each script, each in an empty folder.
+        rounds: Number of runs of each script. Each run has an empty folder.
     """
     commands = {
         "trainer": [
@@ -39,7 +39,7 @@ def process(data: Path, epochs: int, rounds: int) -> None:
     base = spreads["eager script"].median
     show(
         f"Whole process, {epochs} epochs at batch {_BATCH_SIZE}, {rounds} rounds",
-        ["", "s (spread)", "of the eager script's"],
+        ["", "s (spread)", "relative to the eager script"],
         [[name, str(found), f"{found.median / base:.2f}"] for name, found in spreads.items()],
     )
     path = save("process", {"epochs": epochs, "seconds": seconds, "spread": spreads})

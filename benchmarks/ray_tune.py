@@ -1,8 +1,9 @@
-"""Ray Tune with the compiled path; its actors are reused for the next trial.
+"""Run sweeps with Ray Tune and the compiled path. Ray's actors are reused for the next trial.
 
-`python -m benchmarks.ray_tune DATA EPOCHS FOLDER TIMES`. Nothing is tracked; Ray's results are in
-FOLDER. The last line of stdout is the seconds of the last sweep alone. With TIMES 2 that is a
-second sweep, whose workers have TensorFlow imported.
+Usage: `python -m benchmarks.ray_tune DATA EPOCHS FOLDER TIMES`. The trials log nothing to MLflow.
+Ray writes its results to FOLDER. TIMES is the number of sweeps. The last line of stdout is the
+duration of the last sweep in seconds. With TIMES 2, the workers of the last sweep have already
+imported TensorFlow.
 """
 
 import os
@@ -21,16 +22,16 @@ _TRIALS = 8
 
 
 class Trial(tune.Trainable):
-    """A trial whose steps are epochs. TensorFlow is imported only here, in the actor's process."""
+    """A trial whose steps are epochs. Only the processes of the actors import TensorFlow."""
 
     def setup(self, config: dict[str, Any]) -> None:
-        from digits.data import load  # noqa: PLC0415 - only an actor needs it
+        from digits.data import load  # noqa: PLC0415 - only an actor needs this import
 
         self._digits, self._test = load(Path(config["data"]))
         self.reset_config(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        from benchmarks.contestants import ours  # noqa: PLC0415 - as above
+        from benchmarks.contestants import ours  # noqa: PLC0415 - only an actor needs this import
 
         self._epochs = int(new_config["epochs"])
         self._epoch = ours.build(Work.of_trial(self._digits, self._test, new_config))
@@ -41,14 +42,14 @@ class Trial(tune.Trainable):
         return {"validation_acc": accuracy, "done": self.iteration + 1 >= self._epochs}
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
-        """Do nothing: Ray asks for no checkpoint, but warns if this method is missing."""
+        """Do nothing. Ray never calls this method here, but warns if it is missing."""
 
     def load_checkpoint(self, checkpoint: Any) -> None:
-        """Do nothing: there is no checkpoint."""
+        """Do nothing, because there are no checkpoints."""
 
 
 def main(data: Path, epochs: int, folder: Path, times: int) -> None:
-    # By default Ray listens on the machine's address.
+    # By default, Ray listens on the network address of the machine.
     ray.init(
         num_cpus=_CONCURRENT,
         include_dashboard=False,
@@ -80,11 +81,14 @@ def _sweep(data: Path, epochs: int, folder: Path) -> float:
     results = tuner.fit()
     seconds = time.perf_counter() - start
     if results.num_errors or len(results) != _TRIALS:
-        raise SystemExit(f"Ray ended {len(results)} trials, {results.num_errors} with an error")
+        raise SystemExit(
+            f"Ray must complete {_TRIALS} trials without errors, got {len(results)} trials and"
+            f" {results.num_errors} errors"
+        )
     return seconds
 
 
 if __name__ == "__main__":
-    # Without this Ray reports its use to its makers.
+    # By default, Ray sends usage data to its developers.
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     main(Path(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4]))

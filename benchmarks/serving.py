@@ -1,4 +1,7 @@
-"""Requests per second and latency of an endpoint, against Azure ML's own inference server."""
+"""A benchmark of an endpoint's requests per second and latency.
+
+The endpoint is compared with Azure ML's own inference server.
+"""
 
 import json
 import statistics
@@ -25,16 +28,17 @@ Measured = dict[str, list[float]]
 
 
 def serving(data: Path, rounds: int, seconds: float, with_rival: bool = True) -> None:
-    """Measure both servers in turns, with the same requests from the same load generator.
+    """Measure both servers in turns, and print and save the results.
 
-    Our endpoint checks the key, and has one worker behind its front and
-    max_concurrent_requests_per_instance 16.
+    The same load generator sends the same requests to both servers. Our endpoint checks the key and
+    has one worker. Its max_concurrent_requests_per_instance is 16.
 
     Args:
         data: A folder with MNIST's files.
         rounds: Number of measurements of each case with each server.
-        seconds: Seconds of a measurement.
-        with_rival: Whether to measure the inference server too. Its first use downloads TensorFlow.
+        seconds: Duration of a measurement.
+        with_rival: Whether to measure the inference server too. The first measurement of this
+            server downloads TensorFlow.
     """
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
@@ -93,7 +97,7 @@ def _race(
             for name, uri in uris.items():
                 command = [sys.executable, "-m", "benchmarks.load", uri, str(keys), str(body)]
                 measured = _load([*command, str(connections), str(seconds)])
-                # The first measurement fills caches, and is dropped.
+                # Ignore the first measurement, which is slower because caches are empty.
                 for key, value in measured.items() if number else ():
                     case[name][key].append(value)
     return results

@@ -1,4 +1,4 @@
-"""The wall time of eight fixed configurations: our sweep, and rivals that people use instead."""
+"""A benchmark of a sweep with eight fixed configurations, compared with rivals."""
 
 import itertools
 import os
@@ -20,7 +20,8 @@ from mnist_exp.workspaces.local.tracking.database import STORE_NAME
 
 _EAGER_CONCURRENT = 4
 
-#: The trainer with plain imports: its own imports leave Keras out, and run beside the training.
+#: A script that imports MLflow and TensorFlow in the usual way, and then runs the trainer. The
+#: trainer alone would import TensorFlow without Keras, and would import MLflow while it trains.
 _PLAIN = """\
 import mlflow
 import tensorflow as tf
@@ -32,13 +33,15 @@ raise SystemExit(train.main())
 
 
 def sweep(data: Path, epochs: int, rounds: int, names: Sequence[str]) -> None:
-    """Measure the wall time of eight trials, contestants in turns.
+    """Measure the wall time of eight trials, and print and save the results.
+
+    In each round, every contestant runs once.
 
     Args:
         data: A folder with MNIST's files.
         epochs: Number of epochs of a trial.
         rounds: Number of sweeps of each contestant.
-        names: The contestants, of `SWEEP_RIVALS`.
+        names: The contestants, which are keys of `SWEEP_RIVALS`.
     """
     seconds: dict[str, list[float]] = {name: [] for name in names}
     for _ in range(rounds):
@@ -49,7 +52,7 @@ def sweep(data: Path, epochs: int, rounds: int, names: Sequence[str]) -> None:
     ours = spreads["ours"].median if "ours" in spreads else None
     show(
         f"Sweep of 8 fixed configurations x {epochs} epochs, {rounds} rounds",
-        ["", "s (spread)", "of ours"],
+        ["", "s (spread)", "relative to ours"],
         [
             [name, str(found), f"{found.median / ours:.2f}" if ours else "-"]
             for name, found in spreads.items()
@@ -63,7 +66,7 @@ def _ours(data: Path, epochs: int, folder: Path) -> float:
 
 
 def _ours_warm(data: Path, epochs: int, folder: Path) -> float:
-    """Return the seconds from the first trial on, without the imports before the forks."""
+    """Return the seconds from the start of the first trial, without the imports before it."""
     _ours(data, epochs, folder)
     entries = entries_of(folder / "outputs" / "jobs")
     first = next(entry.at for entry in entries if isinstance(entry, Started))
@@ -96,7 +99,7 @@ def _process_per_trial_plain(data: Path, epochs: int, folder: Path) -> float:
 
 
 def _plain_script(folder: Path) -> Path:
-    """Return a script that runs the trainer after the imports of an ordinary script."""
+    """Write the script `_PLAIN` to a copy of the trainer, and return the path of the script."""
     shutil.copytree(ROOT / "trainer", folder / "code")
     script = folder / "code" / "plain.py"
     script.write_text(_PLAIN, encoding="utf-8")
@@ -120,7 +123,7 @@ def _processes(script: Path, data: Path, epochs: int, folder: Path) -> float:
 
 
 def _eager(data: Path, epochs: int, folder: Path) -> float:
-    # The script's layers are fixed, so it runs the same configuration eight times.
+    # The script has fixed layers. Therefore all eight trials have the same configuration.
     command = ["-m", "benchmarks.eager_script", str(data), str(epochs), "64"]
     return _at_once([command] * 8, folder, _EAGER_CONCURRENT, {})
 
@@ -145,7 +148,7 @@ def _ray_again(data: Path, epochs: int, folder: Path) -> float:
 
 
 def _in_one_process(module: str, *words: str) -> tuple[float, str]:
-    """Run a rival with all trials in one process; return its seconds and its output."""
+    """Run a rival that runs all trials itself. Return its wall time in seconds and its output."""
     start = time.perf_counter()
     environment = {
         **os.environ,
@@ -187,7 +190,7 @@ def _at_once(
     return time.perf_counter() - start
 
 
-#: Functions that return the seconds of eight trials.
+#: Contestants: name -> function that runs eight trials and returns their wall time in seconds.
 SWEEP_RIVALS: dict[str, Callable[[Path, int, Path], float]] = {
     "ours": _ours,
     "ours warm": _ours_warm,
@@ -203,11 +206,11 @@ SWEEP_RIVALS: dict[str, Callable[[Path, int, Path], float]] = {
 
 
 _NEEDS_RAY = ("ray tune", "ray tune warm")
-#: Rivals that take minutes for each trial.
+#: Rivals that need minutes for each trial.
 _SLOW = ("eager script",)
 
 
 def usual_rivals() -> list[str]:
-    """Return the rivals that run by default: all that are installed, except the slowest."""
+    """Return the names of all installed contestants except the slowest, for the default run."""
     absent = () if find_spec("ray") else _NEEDS_RAY
     return [name for name in SWEEP_RIVALS if name not in (*_SLOW, *absent)]

@@ -1,7 +1,8 @@
 """The process of our sweep: `python -m benchmarks.sweep_command SPEC`.
 
-SPEC is JSON, see `our_sweep.sweep_spec`. The answer is JSON too: the seconds of the sweep without
-Python's start and our imports, the peak of this process's memory, and the number of trials.
+SPEC is a JSON object (see `our_sweep.sweep_spec`). The process prints a JSON object with the
+duration of the sweep in seconds, the peak memory of this process, and the number of trials. The
+duration does not include the start of Python and our imports.
 """
 
 import json
@@ -15,7 +16,7 @@ from mnist_exp.results import JobResult
 from mnist_exp.specs import CommandJob, OutputSpec, PathInput, SweepJob
 from mnist_exp.sweeps import parse_sweep
 from mnist_exp.workspaces.local.tracking import (
-    store,  # noqa: F401 - imports MLflow, which the sweep itself would import otherwise
+    store,  # noqa: F401 - import MLflow before the measurement begins
 )
 from mnist_exp.workspaces.local.workspace import LocalWorkspace
 
@@ -35,7 +36,7 @@ def main(spec: dict[str, Any]) -> None:
     plan, faults = parse_sweep(spec["sweep"])
     if plan is None:
         raise SystemExit("\n".join(faults))
-    # The data group, as in users' jobs: the digits are validated and mounted write-protected.
+    # Use a data config, like users do. The digits are then validated and mounted write-protected.
     data = DataConfig(DataType.folder, path=spec["data"]) if spec["data"] else None
     inputs = {"data_folder": PathInput(data, mode=spec.get("mode", "ro_mount"))} if data else {}
     trial = CommandJob(
@@ -62,7 +63,7 @@ def main(spec: dict[str, Any]) -> None:
 
 
 def _peak() -> int:
-    # getrusage returns the peak of the parent process if that is higher.
+    # Do not use getrusage: if the parent process has a higher peak, getrusage returns that peak.
     status = Path("/proc/self/status").read_text(encoding="utf-8")
     line = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
     return int(line.split()[1]) * 1024

@@ -1,4 +1,4 @@
-"""Epochs of the same network: speed in turns of two seconds, and accuracy over several seeds."""
+"""Benchmarks of training the same network: the speed of epochs, and the accuracy for seeds."""
 
 import json
 import random
@@ -18,13 +18,14 @@ from digits.data import load
 
 _ROOT = Path(__file__).parents[1]
 _BASE = "eager"
-#: Seconds of a turn. In a pause other contestants fill the caches, so the first third of a second
-#: after it is a tenth slower. In turns of one epoch only fast contestants would pay for that.
+#: Minimum seconds of a turn. While a contestant waits, other contestants fill the caches. Its first
+#: third of a second is then about 10 % slower. If a turn were only one epoch, this would affect
+#: fast contestants more than slow contestants.
 _TURN_SECONDS = 2.0
-#: Weights of the network 784-256-128-10.
+#: Number of weights of the network 784-256-128-10, without biases.
 _WEIGHTS = 784 * 256 + 256 * 128 + 128 * 10
-#: Multiplications and additions for an image: a forward pass, and a step of training. The first
-#: layer passes no error on.
+#: Number of multiplications and additions for one image, in a forward pass and in a training step.
+#: A training step needs no gradient of the first layer's input.
 _FORWARD = 2 * _WEIGHTS
 _TRAINING = 3 * _FORWARD - 2 * 784 * 256
 _ACCURACY_NAMES = ("ours", "general", "eager")
@@ -33,12 +34,13 @@ _ACCURACY_BATCH_SIZE = 64
 
 @dataclass(frozen=True)
 class Race:
-    """A race of contestants.
+    """The settings of the training benchmark.
 
     Attributes:
         data: A folder with MNIST's files.
-        rounds: Number of turns of each contestant. One epoch for compilers comes first.
-        names: The contestants; those not installed are left out.
+        rounds: Number of turns of each contestant. Before the first turn, each contestant trains
+            one epoch that is not measured, because this epoch includes compilation.
+        names: The contestants. Contestants whose package is not installed are omitted.
     """
 
     data: Path
@@ -47,9 +49,9 @@ class Race:
 
 
 def training(race: Race, batch_sizes: Sequence[int]) -> None:
-    """Measure images/s, print a table for each batch size and write one JSON file.
+    """Measure images/s. Print a table for each batch size, and write one JSON file.
 
-    An epoch trains with all training images and validates with all test images.
+    In an epoch, a contestant trains with all training images and validates with all test images.
     """
     digits, test = load(race.data)
     flops = _TRAINING * len(digits) + _FORWARD * len(test)
@@ -77,12 +79,12 @@ def training(race: Race, batch_sizes: Sequence[int]) -> None:
 
 
 def accuracy(data: Path, epochs: int, seeds: Sequence[int]) -> None:
-    """Train each contestant once for each seed, and print means and deviations.
+    """Train each contestant once for each seed. Print and save the test accuracies.
 
     Args:
         data: A folder with MNIST's files.
-        epochs: Number of epochs of a training.
-        seeds: Decide initial weights and order of the images.
+        epochs: Number of epochs for each seed.
+        seeds: The seeds of the initial weights and of the order of the images.
     """
     names = installed(_ACCURACY_NAMES)
     found = {name: [_accuracy(name, data, epochs, seed) for seed in seeds] for name in names}
@@ -118,12 +120,13 @@ def _race(race: Race, batch_size: int) -> tuple[dict[str, list[float]], dict[str
                 turn = _turn(rival)
                 seconds[rival.name].append(statistics.mean(took for took, _ in turn))
                 accuracies[rival.name] += [accuracy for _, accuracy in turn]
-    # The accuracy after the same number of epochs, which all contestants have trained.
+    # Compare the accuracy after the same number of epochs. Each contestant has trained at least
+    # this number of epochs.
     return seconds, {name: found[race.rounds] for name, found in accuracies.items()}
 
 
 def _turn(rival: Rival) -> list[tuple[float, float]]:
-    """Train for the time of a turn, at least one epoch; return seconds and accuracy of each."""
+    """Train epochs until the turn is over. Return the seconds and the accuracy of each epoch."""
     epochs: list[tuple[float, float]] = []
     while sum(took for took, _ in epochs) < _TURN_SECONDS:
         epochs.append(rival.epoch())

@@ -1,7 +1,7 @@
-"""The process of a contestant, which trains an epoch for each line on its stdin.
+"""The process of a contestant, which trains one epoch for each line on its stdin.
 
-Its answers are lines of JSON: `{"versions": ...}` when it is ready, then
-`{"seconds": ..., "accuracy": ...}` for each epoch.
+The process prints lines of JSON. The first line, `{"versions": ...}`, shows that the process is
+ready. After each epoch, the process prints `{"seconds": ..., "accuracy": ...}`.
 """
 
 import argparse
@@ -26,7 +26,8 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, required=True)
     parser.add_argument("--seed", type=int, required=True)
     arguments = parser.parse_args()
-    # Libraries print to stdout too, so the answers get a separate stream.
+    # Libraries may print to stdout. Redirect their output to stderr, and keep the original stdout
+    # for the answers.
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
     contestant = CONTESTANTS[arguments.name]

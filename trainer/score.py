@@ -1,12 +1,15 @@
-"""Score handwritten digits behind an Azure ML endpoint: `init()` once, `run(raw_data)` each time.
+"""Score handwritten digits behind an Azure ML endpoint.
 
-A request is `{"data": [[784 pixels from 0 to 255], ...]}`, and its answer a list of digits such as
-`[7, 2]`. NumPy computes a dense network from the weights that the trainer saved beside the
-SavedModel. TensorFlow is imported only for other networks.
+Azure ML's server calls `init()` once, and `run(raw_data)` for each request. A request is
+`{"data": [[784 pixels from 0 to 255], ...]}`. The answer is a list of digits, such as `[7, 2]`.
 
-A bad request raises `BadRequestError`, whose text is one line for the log. Azure's server turns
-every exception of `run` into status 500 for the endpoint, which is 424 for the client, and keeps
-running. Do not return the text of an error instead: the client would see a success. The contract:
+The trainer saves the weights of a dense network beside the SavedModel, and NumPy computes the
+network from these weights. TensorFlow is imported only for other networks.
+
+A bad request raises `BadRequestError`. The text of this error is one line for the log. Azure ML's
+server answers an exception of `run` with status 500, and continues to run. The client of the
+endpoint gets status 424. Do not return the text of an error instead: the client would see a
+success. Azure ML documents these rules for scripts:
 https://learn.microsoft.com/azure/machine-learning/how-to-deploy-online-endpoints
 """
 
@@ -32,16 +35,16 @@ def init() -> None:
 
 
 def run(raw_data: str | bytes) -> list[int]:
-    """Answer a request.
+    """Return the answer to a request.
 
     Args:
-        raw_data: The request's body.
+        raw_data: The body of the request.
 
     Returns:
         A digit for each row of pixels.
 
     Raises:
-        BadRequestError: The model cannot take the request.
+        BadRequestError: The body is not JSON, or does not contain rows of pixels.
     """
     answers: list[int] = _Model.network(pixels_of(raw_data)).argmax(axis=1).tolist()
     return answers

@@ -1,21 +1,28 @@
 """Train a network on handwritten digits: `python train.py --data-folder FOLDER`.
 
-To train a network of your own, read this file and `digits/networks.py`. That file defines the
-networks: each is a Keras model from 784 pixels to 10 logits. Add yours there and name it with
-`--architecture`. A run then takes these steps (`digits/run.py`):
+To train your own network, read this file and `digits/networks.py`. The file `digits/networks.py`
+defines the networks. Each network is a Keras model from 784 pixels to 10 logits. Add your network
+to that file, and select your network with `--architecture`. A run has these steps
+(`digits/run.py`):
 
-1. Read MNIST's files and hold out a part for validation.
-2. Build the network and its optimiser from the command line's settings.
+1. Read MNIST's files, and reserve a part of the training images for validation.
+2. Build the network and the optimiser from the settings of the command line.
 3. For each epoch, take the training images in a new random order, batch by batch. Each step calls
-   `network(pixels, training=True)`, computes the softmax cross-entropy and applies its gradients.
+   `network(pixels, training=True)`, computes the softmax cross-entropy and applies the gradients.
 4. After each epoch, compute the validation accuracy, log the metrics and save a checkpoint.
-5. Evaluate the network on the test images and export it.
+5. Evaluate the network on the test images, and export the network.
 
-The results are `./outputs/model` and `./outputs/evaluation.json` (see `digits/export.py`), the
-checkpoints in the folder of `--checkpoints`, and the metrics in MLflow.
+The run writes the model to `./outputs/model` and the evaluation to `./outputs/evaluation.json`
+(see `digits/export.py`). The checkpoints are in the folder that `--checkpoints` names. The metrics
+are in MLflow. A stopped run resumes if you start it again with the same `--checkpoints`.
 
-Exit codes: 0 done, 1 failed (one line on stderr says why), 2 wrong command line, 130 interrupted,
-143 stopped by SIGTERM. Started again with the same `--checkpoints`, a stopped run resumes.
+Exit codes:
+
+0    the run is complete
+1    the run failed; one line on stderr says why
+2    the command line is wrong
+130  the user interrupted the run (Ctrl-C)
+143  SIGTERM stopped the run
 """
 
 import gc
@@ -27,7 +34,8 @@ from types import FrameType
 from digits.errors import Stopped, TrainerError
 from digits.settings import Settings, parse_arguments
 
-#: New objects between two garbage collections. Python's own 700 costs a tenth of a short run.
+#: Number of new objects between two garbage collections. Python's default of 700 makes a short run
+#: about 10 % slower.
 _OBJECTS_BETWEEN_COLLECTIONS = 50_000
 
 
@@ -36,8 +44,9 @@ def main() -> int:
     settings = parse_arguments()
     gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
     try:
-        # Before the training begins there is nothing to save, so SIGTERM stops the process at once.
-        signal.signal(signal.SIGTERM, _stop_at_once)
+        # Before the training begins there is nothing to save. SIGTERM therefore stops the process
+        # immediately.
+        signal.signal(signal.SIGTERM, _stop_immediately)
         train(settings)
     except TrainerError as error:
         return _fail(f"error: {error}", error.exit_code)
@@ -46,20 +55,22 @@ def main() -> int:
     except Stopped as stop:
         saved = list(settings.checkpoints.glob("epoch-*.npz")) if settings.checkpoints else []
         then = "resume from its last checkpoint" if saved else "restart"
-        return _fail(f"{stop}; started again, the run will {then}", stop.exit_code)
+        return _fail(f"{stop}; run the same command again: the run will {then}", stop.exit_code)
     except KeyboardInterrupt:
         return _fail("interrupted", 130)
     finally:
-        # Everything is saved. An exception while Python exits would only change the exit code.
+        # All results are saved. SIGTERM while Python exits would only change the exit code.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        # A last garbage collection among all libraries would take a second.
+        # Without this call, Python would search the objects of all libraries for garbage at exit.
+        # This search takes a second.
         gc.freeze()
     return 0
 
 
 def train(settings: Settings) -> None:
     """Read the digits while TensorFlow is imported, then train."""
-    # The heavy imports stand here, so that a wrong command line is reported at once.
+    # These imports are slow. They are inside this function, because a wrong command line is then
+    # reported without delay.
     from digits.data import load  # noqa: PLC0415
     from digits.lean import import_tensorflow, needs_keras  # noqa: PLC0415
 
@@ -69,7 +80,8 @@ def train(settings: Settings) -> None:
             import_tensorflow(keras=needs_keras(settings))
             from digits.run import run  # noqa: PLC0415
         except ImportError as error:
-            # An interrupt during the import of a C extension becomes an ImportError.
+            # If the user presses Ctrl-C during the import of a C extension, Python raises an
+            # ImportError.
             if _was_interrupted(error):
                 raise KeyboardInterrupt from error
             raise
@@ -83,7 +95,7 @@ def _was_interrupted(error: BaseException | None) -> bool:
     return error is not None
 
 
-def _stop_at_once(_signal: int, _frame: FrameType | None) -> None:
+def _stop_immediately(_signal: int, _frame: FrameType | None) -> None:
     raise Stopped("stopped by SIGTERM")
 
 

@@ -1,7 +1,7 @@
-"""Ways to train the same network, which are measured against each other.
+"""The contestants of the training benchmark. All contestants train the same network.
 
-Each module has a function `build(work: Work, **options) -> Epoch`. Rivals are written in the way
-their users write them.
+Each module defines a function `build(work: Work, **options) -> Epoch`. The code of each rival is
+written as users of that library write their code.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 #: A function that trains one epoch, validates, and returns the validation accuracy.
 Epoch = Callable[[], float]
 
-#: The configurations of the sweep benchmark: eight.
+#: The search space of the sweep benchmark, with eight configurations.
 SPACE = {
     "batch_size": [64, 128],
     "learning_rate": [0.01, 0.1],
@@ -27,7 +27,10 @@ SPACE = {
 
 @dataclass(frozen=True)
 class Work:
-    """The task of a contestant: pixels (count, 784) from 0 to 255, digits (count,), parameters."""
+    """The data and parameters of a contestant.
+
+    Images are (count, 784) pixels from 0 to 255. Labels are (count,) digits.
+    """
 
     images: npt.NDArray[np.uint8]
     labels: npt.NDArray[np.uint8]
@@ -40,7 +43,7 @@ class Work:
 
     @classmethod
     def of_trial(cls, digits: "Digits", test: "Digits", drawn: Mapping[str, float]) -> "Work":
-        """Return the task of a sweep's trial, with values that a sampler drew from `SPACE`."""
+        """Return the data and parameters of a trial, with values drawn from `SPACE`."""
         return cls(
             digits.images,
             digits.labels,
@@ -55,7 +58,14 @@ class Work:
 
 @dataclass(frozen=True)
 class Contestant:
-    """A row of the table: module, options, and the package that it needs."""
+    """A contestant.
+
+    Attributes:
+        label: The text in the printed table.
+        module: The name of a module in this package.
+        needs: The package that must be installed.
+        options: The arguments of the module's function `build`.
+    """
 
     label: str
     module: str

@@ -1,4 +1,4 @@
-"""The loop of tutorials: a GradientTape for each batch, run eagerly, op by op."""
+"""The training loop of tutorials, which runs each operation eagerly with a GradientTape."""
 
 import keras
 import numpy as np
@@ -19,7 +19,7 @@ class Network(keras.Model):  # type: ignore[misc]
 
 
 class EagerTraining:
-    """Training that copies the whole training set to shuffle it, as those loops do."""
+    """Training with an eager loop. To shuffle, it copies the whole set, as the tutorials do."""
 
     def __init__(self, work: Work) -> None:
         keras.utils.set_random_seed(work.seed)

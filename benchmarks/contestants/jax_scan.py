@@ -1,4 +1,4 @@
-"""JAX: value_and_grad in a `lax.scan` over the epoch, compiled as a whole."""
+"""A JAX loop, which compiles a whole epoch as one `lax.scan` with value_and_grad."""
 
 from itertools import pairwise
 from typing import Any

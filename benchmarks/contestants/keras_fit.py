@@ -1,4 +1,4 @@
-"""Keras `fit`, fed with arrays."""
+"""Keras `fit` with NumPy arrays as input."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""The trainer's own paths, called as the training loop calls them."""
+"""The trainer's compute paths, which this module calls in the same way as the training loop."""
 
 from benchmarks.contestants import Epoch, Work
 from digits.compute import ComputePath, Progress, choose_path
@@ -13,7 +13,7 @@ def build(work: Work, general: int = 0) -> Epoch:
 
 
 def path_for(work: Work, general: int = 0) -> ComputePath:
-    """Return an untrained network; with `general` 1 on the general path in any case."""
+    """Return an untrained network. If `general` is 1, the network uses the general path."""
     settings = _settings(work)
     digits = Digits(work.images, work.labels)
     if not general:
@@ -24,7 +24,7 @@ def path_for(work: Work, general: int = 0) -> ComputePath:
 
 
 def epochs(path: ComputePath, work: Work) -> Epoch:
-    """Return a function that trains the network for one more epoch."""
+    """Return a function that trains the network for the next epoch."""
     test = Digits(work.test_images, work.test_labels)
     count = len(work.labels)
     number = 0

@@ -1,4 +1,4 @@
-"""PyTorch's plain loop with its fused SGD, and the initial weights of Keras's Dense layer."""
+"""A plain PyTorch loop with fused SGD. Initial weights are drawn as in Keras's Dense layer."""
 
 import torch
 from torch import nn

@@ -20,8 +20,8 @@ same as `/health`.
 
 On Azure ML the container is the inference server. On this machine a worker gives the container's
 status, and `worker_process` lists these statuses. Only the status 431 of the container is given by
-the front, if `x-ms-client-request-id` has more than 100 characters. If `run` raises an exception, the
-exception is only in the log. A caller does not see the exception on Azure ML either.
+the front, if `x-ms-client-request-id` has more than 100 characters. If `run` raises an exception,
+the exception is only in the log. A caller does not see the exception on Azure ML either.
 
 This application uses ASGI directly. A web framework would need as much time as scoring a digit.
 https://learn.microsoft.com/azure/machine-learning/how-to-troubleshoot-online-endpoints
@@ -192,7 +192,8 @@ class Application:
             limit = pool.settings.pending_limit
             raise RefusalError(
                 429,
-                f"too many requests: at most {limit} requests at a time; send the request again later",
+                f"too many requests: at most {limit} requests at a time; "
+                "send the request again later",
             ) from None
         except PoolFailedError:
             raise RefusalError(503, "the deployment has failed; see its log") from None

@@ -21,7 +21,7 @@ def handler_of_sigterm() -> Iterator[None]:
     ("words", "says"),
     [
         (["sweep", "--sweep-rivals", "hyperopt"], ["hyperopt", "optuna threads"]),
-        (["trainning"], ["no such benchmark: trainning; of training, process"]),
+        (["trainning"], ["NAME must be one of training, process", "got trainning"]),
     ],
 )
 def test_an_unknown_name_is_refused_with_the_known_ones(words, says, capsys, tmp_path, monkeypatch):

@@ -167,7 +167,9 @@ def test_all_refusals_are_reported_and_those_with_a_remedy_first(folder):
     with pytest.raises(CheckpointError, match=r"too wide; .*0002.npz: damaged .*\(resume with"):
         CheckpointFolder(folder.folder).latest(refuse_wide, print)
     (folder.folder / "epoch-0001.npz").write_bytes(b"rubbish")
-    with pytest.raises(CheckpointError, match=r"0001.npz: damaged .* \(move them away to restart"):
+    with pytest.raises(
+        CheckpointError, match=r"0001.npz: damaged .* \(move these files away to restart"
+    ):
         CheckpointFolder(folder.folder).latest(refuse_wide, print)
 
 

@@ -46,11 +46,14 @@ def test_a_worker_known_by_its_name_listens_where_the_others_reach_it():
         ("[]", "TF_CONFIG cannot be read"),
         (config(worker=["a:1"], ps=["b:1"]), "parameter_server_count must be 0"),
         (config(2, worker=["a:1", "b:1"]), "task.index must be below 2, got 2"),
-        (json.dumps({"cluster": {"worker": ["a:1", "b:1"]}}), "must name task.index, one of 2"),
+        (
+            json.dumps({"cluster": {"worker": ["a:1", "b:1"]}}),
+            "task.index is missing; with 2 workers",
+        ),
         (json.dumps({"cluster": {"worker": 7}}), "cluster.worker must be a list, got 7"),
         (json.dumps({"cluster": {"worker": "a:1"}}), "cluster.worker must be a list, got 'a:1'"),
         (json.dumps({"task": {"index": float("inf")}}), "TF_CONFIG cannot be read"),
-        (config(worker=["a:1", "b:70000"]), "must name workers as HOST:PORT, got 'b:70000'"),
+        (config(worker=["a:1", "b:70000"]), "workers must be HOST:PORT, got 'b:70000'"),
     ],
 )
 def test_a_cluster_that_it_cannot_join_is_an_error(monkeypatch, text, fault):
@@ -68,10 +71,10 @@ def test_a_cluster_that_it_cannot_join_is_an_error(monkeypatch, text, fault):
         ),
         (
             "\t [[{{node while/sgd/CollectiveReduceV2}}]] [Op:__inference__loop_422]",
-            "it does not answer",
+            "the worker does not answer",
         ),
         ("Graph execution error:\n\nDetected at node x\nSocket closed [Op:f]", "Socket closed"),
-        ("", "it does not answer any more"),
+        ("", "the worker does not answer any more"),
     ],
 )
 def test_a_lost_worker_is_reported_without_graph_nodes(message, reason):

@@ -36,7 +36,7 @@ def test_the_data_folder_must_be_a_folder(tmp_path):
 def test_refuses_another_number_of_labels_than_images(sample, tmp_path):
     shutil.copytree(sample, tmp_path, dirs_exist_ok=True)
     write_idx(tmp_path / "t10k-labels-idx1-ubyte.gz", np.zeros(7))
-    with pytest.raises(DataError, match="holds 7 labels for the 1000 images of t10k-images"):
+    with pytest.raises(DataError, match=r"of the 1000 images of t10k-images.*, got 7"):
         load(tmp_path)
 
 
@@ -105,13 +105,13 @@ def idx(*header: int, body: bytes = b"") -> bytes:
 @pytest.mark.parametrize(
     ("content", "fault"),
     [
-        (b"", "header has 16 bytes, the file has 0"),
-        (zipped(b"\x00\x00\x08"), "header has 16 bytes, the file has 3"),
-        (zipped(idx(2049, 1, 28, 28, body=bytes(784))), "magic number 2049, not 2051"),
+        (b"", "16 bytes, this file has 0"),
+        (zipped(b"\x00\x00\x08"), "16 bytes, this file has 3"),
+        (zipped(idx(2049, 1, 28, 28, body=bytes(784))), "magic number must be 2051, got 2049"),
         (zipped(idx(2051, 1, 32, 32, body=bytes(1024))), "must be 28 x 28 pixels, got 32 x 32"),
         (zipped(idx(2051, 0, 28, 28)), "holds no images"),
         (zipped(idx(2051, 2, 28, 28, body=bytes(784))), "truncated: .* 1568 bytes, got 784"),
-        (zipped(idx(2051, 1, 28, 28, body=bytes(786))), "2 bytes too many"),
+        (zipped(idx(2051, 1, 28, 28, body=bytes(786))), "too long: .* 784 bytes, got 786"),
         (zipped(idx(2051, 1, 28, 28, body=bytes(784)))[:-9], "gzip file is truncated"),
         (zipped(idx(2051, 1, 28, 28, body=bytes(784))) + b"rest", "gzip file is damaged"),
         (b"\x1f\x8bnot really a gzip file, is it?", "gzip file is damaged"),

@@ -45,7 +45,7 @@ def test_a_failed_folder_leaves_the_old_one(tmp_path):
 
 def test_a_file_in_the_place_of_a_folder_is_an_error_with_the_remedy(tmp_path):
     (tmp_path / "outputs").write_text("")
-    fault = f"it goes to {tmp_path / 'outputs'}, which cannot be written .*; choose"
+    fault = f"it goes to the folder {tmp_path / 'outputs'} cannot be written .*; choose"
     with pytest.raises(SettingsError, match=fault):
         make_writable_folder(tmp_path / "outputs", "it goes to", "choose")
 
@@ -53,7 +53,7 @@ def test_a_file_in_the_place_of_a_folder_is_an_error_with_the_remedy(tmp_path):
 def test_a_folder_of_another_user_is_an_error(tmp_path):
     # Nobody may write there, root included.
     (tmp_path / "outputs").symlink_to("/proc")
-    with pytest.raises(SettingsError, match="which cannot be written"):
+    with pytest.raises(SettingsError, match="cannot be written"):
         make_writable_folder(tmp_path / "outputs", "it goes to", "choose")
 
 

@@ -69,7 +69,7 @@ def test_resumes_from_another_run_with_other_parameters(settings, own, said, tmp
     assert start.history == ()
     assert start.run_id is None
     assert said == [
-        f"resuming from epoch 7 of {place} (it was trained with another batch_size (32, not 64))"
+        f"resuming from epoch 7 of {place} (trained with another batch_size (32, not 64))"
     ]
 
 

@@ -141,7 +141,9 @@ def test_metrics_that_cannot_be_written_are_an_error(store, monkeypatch):
     monkeypatch.setattr("digits.tracking._RETRY_SECONDS", 0)
     tracker = Tracker(store, {})
     tracker.log({"loss": 1.0, "validation_acc": 0.5}, 1)
-    with pytest.raises(TrackingError, match=f"2 metrics could not be written to {store}: .*000"):
+    with pytest.raises(
+        TrackingError, match=f"2 metrics could not be written to the MLflow store {store}: .*000"
+    ):
         tracker.close("FINISHED", 60.0)
 
 

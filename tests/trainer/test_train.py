@@ -118,7 +118,7 @@ def test_sigterm_saves_a_checkpoint_that_another_run_resumes_from(new_job):
     other = new_job("--epochs", str(done + 2), "--resume-from", str(kept), "--batch-size", "32")
     result = other.finish()
     assert result.code == 0, result.err
-    assert f"resuming from epoch {done} of {kept} (it was trained with another" in result.out
+    assert f"resuming from epoch {done} of {kept} (trained with another" in result.out
     assert [step for step, _ in other.history()["loss"]] == [done + 1, done + 2]
     evaluation = json.loads((other.folder / "outputs" / "evaluation.json").read_text())
     assert evaluation["resumed_from"] == done
@@ -133,7 +133,7 @@ def test_a_tracking_server_that_never_answers_delays_neither_training_nor_stop(n
         process.send_signal(signal.SIGTERM)
         _, err = process.communicate()
     assert process.returncode == 143
-    assert "started again, the run will resume from its last checkpoint" in err
+    assert "run the same command again: the run will resume from its last checkpoint" in err
     assert list((job.folder / "checkpoints").glob("epoch-*.npz"))
 
 
@@ -148,7 +148,7 @@ def test_sigterm_before_training_begins_has_the_same_exit_code(new_job):
     process.send_signal(signal.SIGTERM)
     _, err = process.communicate()
     assert process.returncode == 143
-    assert "stopped by SIGTERM; started again, the run will restart" in err
+    assert "stopped by SIGTERM; run the same command again: the run will restart" in err
 
 
 def test_bad_data_is_one_line_and_exit_1(new_job, sample, tmp_path):
@@ -211,7 +211,7 @@ def test_unwritable_checkpoints_are_reported_before_any_training(new_job):
     result = new_job("--epochs", "1", "--checkpoints", "/proc/checkpoints").finish()
     assert result.code == 1
     (line,) = result.err.splitlines()
-    assert line.startswith("error: --checkpoints: /proc/checkpoints, which cannot be written (")
+    assert line.startswith("error: --checkpoints: the folder /proc/checkpoints cannot be written (")
     assert "epoch" not in result.out
 
 

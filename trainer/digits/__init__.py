@@ -1,31 +1,32 @@
-"""The modules behind `train.py` and `score.py`.
+"""The modules that `train.py` and `score.py` use.
 
-networks     the networks and optimisers; a network of your own goes here
-settings     the command line
-data         MNIST's files and the validation split
-run          one training run from start to end
-training     the training loop
-compute      what the loop asks of a way to compute, and the choice between the two:
-  general    any network of Keras
-  compiled   the dense network with plain SGD, several times faster
-  tiles      the pixels that `compiled` can leave out
-cluster      GPUs and workers that train together
-checkpoints  checkpoint files
-resume       the choice of the checkpoint that a run starts from
-tracking     metrics on their way to MLflow
-tracked_run  the run in the MLflow store
-export       the saved model and the evaluation
-scoring      requests and answers of an endpoint
-lean         a faster import of TensorFlow
-files        files and folders that are replaced as a whole
-errors       errors, and the stop by SIGTERM
+networks     defines the networks and optimisers; add your own network here
+settings     reads the command line
+data         reads MNIST's files, and splits off the validation images
+run          executes one training run from start to end
+training     contains the training loop
+compute      defines the interface of a compute path, and chooses one of the two paths:
+  general    the general path trains any Keras network
+  compiled   the compiled path trains a dense network with plain SGD, several times faster
+  tiles      finds the dark pixels that `compiled` does not multiply
+cluster      connects the GPUs and workers that train together
+checkpoints  reads and writes checkpoint files
+resume       chooses the checkpoint from which a run resumes
+tracking     sends metrics to MLflow in the background
+tracked_run  writes to a run in the MLflow store
+export       writes the saved model and the evaluation
+scoring      reads requests to an endpoint, and computes the answers
+lean         imports TensorFlow faster
+files        replaces files and folders as a whole
+errors       defines the errors, and the stop by SIGTERM
 """
 
-#: Pixels on each side of an image.
+#: Width and height of an image in pixels.
 SIDE = 28
-#: Pixels of an image.
+#: Number of pixels of an image.
 PIXELS = SIDE * SIDE
 #: Number of different digits.
 CLASSES = 10
-#: Factor from a pixel of 0 to 255, as in files and requests, to the 0 to 1 that networks take.
+#: Files and requests have pixels from 0 to 255. Networks need pixels from 0 to 1, which are the
+#: pixels of a file times this factor.
 PIXEL_SCALE = 1 / 255

@@ -1,13 +1,17 @@
-"""Checkpoint files: with them, a stopped run ends as if it had never been stopped.
+"""Checkpoint files, from which a stopped run resumes.
 
-A checkpoint is one file, `epoch-0003.npz`. It holds the arrays of weights and optimiser variables,
-and a JSON text, the array `about`, with the rest. It is written under another name, flushed to the
-disk and renamed, so a file of that name is complete.
+A resumed run has the same weights and metrics in the end as a run that was never stopped.
 
-Damage by others is found by the checksums of the format. These checksums do not cover the archive's
-directory, so `about` also lists the arrays.
+A checkpoint is one file, such as `epoch-0003.npz`. The file contains an array for each weight and
+optimiser variable. One more array, `about`, contains the other fields of a `Checkpoint` as JSON.
+The trainer writes a checkpoint under a temporary name, flushes the file to the disk, and then
+renames the file. Therefore a file with a checkpoint's name is always complete.
 
-Order and split of the images are drawn from (seed, epoch), so these two are the random state.
+The checksums of the npz format reveal damage that another program or the disk has done. These
+checksums do not cover the directory of the archive. Therefore `about` also lists the arrays.
+
+The order of the images is drawn from the seed and the number of the epoch. The validation split is
+drawn from the seed. A checkpoint therefore needs no other random state.
 """
 
 import errno
@@ -28,7 +32,8 @@ from digits.files import replaced_file
 
 FORMAT_VERSION = 2
 _NAME = re.compile(r"epoch-(\d{4,})\.npz")
-#: The file with the MLflow run, which may become known only after the first checkpoints.
+#: Name of the file with the id of the MLflow run. The id may become known only after the first
+#: checkpoints were written.
 _RUN_FILE = "mlflow_run_id"
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 _FIELDS = ("epoch", "parameters", "data", "history", "run_id")
@@ -38,15 +43,16 @@ State = Mapping[str, np.ndarray]
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A run at the end of an epoch.
+    """The state of a run at the end of an epoch.
 
     Attributes:
-        epoch: Number of epochs that are done.
-        parameters: The run's parameters, by their names in MLflow.
+        epoch: Number of complete epochs.
+        parameters: The parameters of the run, by their names in MLflow.
         data: A fingerprint of the training images.
-        history: For each epoch that this run trained, `epoch` and its metrics.
-        run_id: The MLflow run, if it is known.
-        state: Weights and optimiser variables.
+        history: One dictionary for each epoch that this run trained. The key `epoch` holds the
+            number of the epoch, and the other keys are names of metrics.
+        run_id: The id of the MLflow run; None if the id is not known yet.
+        state: The weights and optimiser variables.
     """
 
     epoch: int
@@ -58,7 +64,7 @@ class Checkpoint:
 
     @property
     def best(self) -> dict[str, float]:
-        """The epoch with the highest validation accuracy, the first of equals; {} without one."""
+        """The first epoch with the highest validation accuracy; {} if the history is empty."""
         return max(self.history, key=lambda row: row["validation_acc"], default={})
 
 
@@ -66,10 +72,10 @@ def read_checkpoint(path: Path) -> Checkpoint:
     """Read a complete checkpoint.
 
     Raises:
-        CheckpointError: The file is damaged, no checkpoint, or in another format.
+        CheckpointError: The file is damaged, is not a checkpoint, or has another format.
     """
     try:
-        # The file is opened here: zipfile reports an unreadable path as a damaged archive.
+        # Open the file here: zipfile would report a file that cannot be opened as damaged.
         with path.open("rb") as file, _whole_archive(file) as arrays:
             about = json.loads(str(arrays["about"]))
             version = about.pop("format_version")
@@ -82,7 +88,8 @@ def read_checkpoint(path: Path) -> Checkpoint:
             state = {name: arrays[name] for name in arrays if name != "about"}
             if _shapes(state) != about["arrays"]:
                 raise ValueError(
-                    f"it holds {_shapes(state)}, it was written with {about['arrays']}"
+                    f"the file holds the arrays {_shapes(state)}, but was written with the arrays"
+                    f" {about['arrays']}"
                 )
             return _validated(Checkpoint(**{name: about[name] for name in _FIELDS}, state=state))
     except CheckpointError:
@@ -95,10 +102,10 @@ def read_checkpoint(path: Path) -> Checkpoint:
 
 
 class CheckpointFolder:
-    """The checkpoints of one run: the newest two are kept.
+    """The folder with the checkpoints of one run; only the newest two checkpoints are kept.
 
     Args:
-        folder: The folder with the files; the first checkpoint creates it.
+        folder: The folder for the files. `save` creates the folder with the first checkpoint.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -108,15 +115,15 @@ class CheckpointFolder:
     def latest(
         self, check: Callable[[Path, Checkpoint], None], warn: Callable[[str], None]
     ) -> Checkpoint | None:
-        """Return the newest good checkpoint, None if there are no checkpoints.
+        """Return the newest checkpoint that can be used; None if the folder has no checkpoints.
 
         Args:
-            check: Raises CheckpointError for a checkpoint that cannot be used.
-            warn: Called with a line for each skipped file.
+            check: A function that raises CheckpointError for a checkpoint that cannot be used.
+            warn: A function that is called with one line for each skipped file.
 
         Raises:
-            CheckpointError: There are checkpoints and none can be used. A restarted run would
-                overwrite them.
+            CheckpointError: The folder has checkpoints, but no checkpoint can be used. A restarted
+                run would overwrite the checkpoints.
         """
         found: Checkpoint | None = None
         unreadable: list[CheckpointError] = []
@@ -137,7 +144,7 @@ class CheckpointFolder:
             remedy = (
                 "resume with the settings and data of that run"
                 if others
-                else "move them away to restart"
+                else "move these files away to restart"
             )
             raise CheckpointError(f"{'; '.join(refused)} ({remedy}, or name another folder)")
         for reason in refused:
@@ -146,24 +153,28 @@ class CheckpointFolder:
 
     @property
     def run_id(self) -> str | None:
-        """The MLflow run that was noted last."""
+        """The id of the MLflow run that `note_run` saved last; None if no id was saved."""
         try:
             return (self.folder / _RUN_FILE).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError):
             return None
 
     def note_run(self, run_id: str) -> None:
-        """Note the MLflow run that this run logs to. A full disk is no reason to end the run."""
+        """Save the id of the MLflow run that this run logs to.
+
+        An error of the disk is ignored, because training can continue without the saved id.
+        """
         with suppress(OSError), replaced_file(self.folder / _RUN_FILE) as new:
             new.write_text(run_id, encoding="utf-8")
 
     def save(self, checkpoint: Checkpoint) -> None:
-        """Write a checkpoint, then delete this run's oldest ones.
+        """Write a checkpoint, then delete all checkpoints of this run except the newest two.
 
-        If the disk is full, the last checkpoint but one is deleted to make room.
+        If the disk is full, the older of the two earlier checkpoints is deleted first.
 
         Raises:
-            OSError: The checkpoint could not be written; the last one is unchanged.
+            OSError: The checkpoint could not be written; the newest earlier checkpoint is
+                unchanged.
         """
         try:
             self._write(checkpoint)
@@ -199,7 +210,11 @@ class CheckpointFolder:
 
 
 def _validated(checkpoint: Checkpoint) -> Checkpoint:
-    """Return the checkpoint if its fields have the types that a run relies on."""
+    """Return the checkpoint if its fields have the types that a run needs.
+
+    Raises:
+        ValueError: A field has another type.
+    """
     rows = checkpoint.history
     expected = [
         isinstance(checkpoint.epoch, int),
@@ -209,13 +224,13 @@ def _validated(checkpoint: Checkpoint) -> Checkpoint:
         isinstance(rows, list) and all({"epoch", "validation_acc"} <= set(row) for row in rows),
     ]
     if not all(expected):
-        raise ValueError("the fields of `about` are not those that a trainer writes")
+        raise ValueError("the fields of the array `about` do not have the types of a checkpoint")
     return checkpoint
 
 
 def _whole_archive(file: BinaryIO) -> Any:
     if not zipfile.is_zipfile(file):
-        raise ValueError("no npz archive, or cut short")
+        raise ValueError("the file is not an npz archive, or is truncated")
     file.seek(0)
     return np.load(file, allow_pickle=False)
 
@@ -233,12 +248,12 @@ def _about(checkpoint: Checkpoint) -> str:
 
 
 def _shapes(state: State) -> dict[str, str]:
-    """Return type and shape of each array, such as `float32 (256, 128)`."""
+    """Return the type and shape of each array by its name, such as `float32 (256, 128)`."""
     return {name: f"{array.dtype} {array.shape}" for name, array in sorted(state.items())}
 
 
 def _free_name(path: Path) -> Path:
-    """Return a new name beside a refused file, under which the file is kept."""
+    """Return an unused path in the same folder, to which a refused file can be renamed."""
     number = 1
     while (free := path.with_name(f"{path.name}.refused-{number}")).exists():
         number += 1

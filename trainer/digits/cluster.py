@@ -1,6 +1,6 @@
-"""The GPUs and workers that a job trains on, and TensorFlow's strategy to use them together.
+"""The GPUs and workers of a job, and TensorFlow's strategy to train on all of them together.
 
-Azure ML lists a job's workers in the variable TF_CONFIG of each of them:
+Azure ML sets the variable TF_CONFIG in each worker. TF_CONFIG lists all workers of the job:
 https://learn.microsoft.com/azure/machine-learning/how-to-train-distributed-gpu#tensorflow
 """
 
@@ -18,18 +18,19 @@ import tensorflow as tf
 
 from digits.errors import ClusterError, SettingsError
 
-_LOOK_SECONDS = 0.1
-#: The bits of a checksum that are compared: float32 adds up so many exactly over 256 workers.
+_POLL_SECONDS = 0.1
+#: Only these bits of a checksum are compared. float32 can add 256 numbers of 16 bits exactly, so
+#: the comparison is exact for up to 256 workers.
 _SUM_BITS = 0xFFFF
 
 
 @dataclass(frozen=True)
 class Task:
-    """This process's place among the workers of its job.
+    """The position of this process among the workers of its job.
 
     Attributes:
-        workers: The address of each worker, HOST:PORT; empty where a process works alone.
-        index: This process's place in `workers`.
+        workers: The address of each worker, HOST:PORT; empty if the job has one process.
+        index: The index of this process in `workers`.
     """
 
     workers: tuple[str, ...] = ()
@@ -46,8 +47,8 @@ class Cluster:
 
     Args:
         strategy: TensorFlow's strategy for several GPUs or workers; None for one device.
-        task: This process's place among the workers.
-        description: The devices, for people.
+        task: The position of this process among the workers.
+        description: A text that names the devices, for the log and for `evaluation.json`.
     """
 
     def __init__(self, strategy: Any, task: Task, description: str) -> None:
@@ -59,17 +60,20 @@ class Cluster:
         self._over_workers = tf.function(self._reduced, autograph=False)
 
     def mean(self, values: list[float]) -> list[float]:
-        """Return the mean over all workers, the same bits in each. All workers have to call it."""
+        """Return the mean of each value over all workers.
+
+        All workers get exactly the same numbers. All workers must call this method.
+        """
         if not self._has_others:
             return values
         means: list[float] = self._over_workers(tf.constant(values, tf.float32)).numpy().tolist()
         return means
 
     def check_same(self, values: Mapping[str, object]) -> None:
-        """Compare what must be the same in all workers. All workers have to call it.
+        """Check that each value is the same in all workers. All workers must call this method.
 
         Raises:
-            ClusterError: A value differs; names it, and the value of this worker.
+            ClusterError: A value differs. The text contains its name and its value in this worker.
         """
         sums = [float(zlib.crc32(repr(value).encode()) & _SUM_BITS) for value in values.values()]
         means = self.mean(sums)
@@ -94,7 +98,7 @@ class Cluster:
                 raise
             raise ClusterError(
                 f"another worker of this job was lost: {_reason(str(e.message))};"
-                " start all workers again, they resume from the last checkpoint"
+                " start all workers again: the run will resume from its last checkpoint"
             ) from e
 
     def _reduced(self, values: tf.Tensor) -> tf.Tensor:
@@ -103,7 +107,9 @@ class Cluster:
 
 
 def join_cluster(batch_size: int) -> Cluster:
-    """Choose the strategy that fits the devices. Call it before any other use of TensorFlow.
+    """Choose the strategy that fits the devices.
+
+    Call this function before any other use of TensorFlow.
 
     Raises:
         SettingsError: The devices cannot share the batch evenly, or TF_CONFIG is not usable.
@@ -111,10 +117,10 @@ def join_cluster(batch_size: int) -> Cluster:
     """
     gpus = tf.config.list_physical_devices("GPU")
     for gpu in gpus:
-        # Without this, a process takes all memory of a GPU that others may share.
+        # By default, a process reserves all memory of a GPU. Other processes may use the same GPU.
         tf.config.experimental.set_memory_growth(gpu, True)
     if gpus:
-        # Without this, some sums of a GPU differ from run to run.
+        # By default, some sums that a GPU computes differ from run to run.
         tf.config.experimental.enable_op_determinism()
     task = _read_tf_config()
     if task.others:
@@ -136,10 +142,10 @@ def cores() -> int:
 
 
 def _read_tf_config() -> Task:
-    """Read TF_CONFIG; without it, a process works alone.
+    """Read TF_CONFIG. If the variable is not set, the job has one process.
 
     Raises:
-        SettingsError: It is not usable, or asks for something that this trainer cannot do.
+        SettingsError: TF_CONFIG is not valid, or requires a feature that this trainer lacks.
     """
     try:
         config: dict[str, Any] = json.loads(os.environ.get("TF_CONFIG") or "{}")
@@ -152,20 +158,23 @@ def _read_tf_config() -> Task:
         raise SettingsError(f"TF_CONFIG: cluster.worker must be a list, got {workers!r}")
     if kind == "chief" or cluster.get("chief"):
         raise SettingsError(
-            "TF_CONFIG: all tasks must be of type worker, as on Azure ML, got a chief; the first"
-            " worker is the chief"
+            "TF_CONFIG: all tasks must have the type worker, as on Azure ML, got a chief; list the"
+            " chief as the first worker"
         )
     if cluster.get("ps") or kind != "worker":
         raise SettingsError(
-            "TF_CONFIG asks for parameter servers; this trainer's workers update together"
-            " (MultiWorkerMirroredStrategy), so parameter_server_count must be 0"
+            "TF_CONFIG: parameter_server_count must be 0, got tasks for parameter servers; this"
+            " trainer uses MultiWorkerMirroredStrategy, which needs only workers"
         )
     if wrong := [worker for worker in workers if not _is_address(worker)]:
-        raise SettingsError(f"TF_CONFIG: must name workers as HOST:PORT, got {wrong[0]!r}")
+        raise SettingsError(f"TF_CONFIG: workers must be HOST:PORT, got {wrong[0]!r}")
     if twice := [worker for worker in workers if workers.count(worker) > 1]:
-        raise SettingsError(f"TF_CONFIG: must name each worker once, got {twice[0]!r} twice")
+        raise SettingsError(f"TF_CONFIG: must list each worker once, got {twice[0]!r} twice")
     if len(workers) > 1 and "index" not in own:
-        raise SettingsError(f"TF_CONFIG: must name task.index, one of {len(workers)} workers'")
+        raise SettingsError(
+            f"TF_CONFIG: task.index is missing; with {len(workers)} workers it must be 0 to"
+            f" {len(workers) - 1}"
+        )
     if workers and not 0 <= index < len(workers):
         raise SettingsError(f"TF_CONFIG: task.index must be below {len(workers)}, got {index}")
     return Task(tuple(workers), index)
@@ -177,17 +186,18 @@ def _is_address(text: Any) -> bool:
 
 
 def _reason(message: str) -> str:
-    """Return the part of TensorFlow's message that says what happened, without graph nodes."""
+    """Return the last line of TensorFlow's message that does not describe a node of a graph."""
     lines = [line.partition(" [Op:")[0].strip() for line in message.splitlines()]
     plain = [line for line in lines if line and not ("{{node" in line or line.startswith("[["))]
-    return plain[-1][:300] if plain else "it does not answer any more"
+    return plain[-1][:300] if plain else "the worker does not answer any more"
 
 
 def _wait_for_all(task: Task) -> None:
     """Wait until every worker listens at its address.
 
-    TensorFlow would wait too, but in C++, where Python does not handle signals. So each worker
-    listens until all others do. TensorFlow takes over the addresses after that.
+    TensorFlow would wait for the workers in C++ code, and Python cannot handle signals there.
+    Therefore this function waits in Python. This worker listens at its own address until all other
+    workers listen too. After that, TensorFlow itself listens at the addresses.
     """
     missing, own = task.others, task.workers[task.index]
     try:
@@ -199,14 +209,15 @@ def _wait_for_all(task: Task) -> None:
     print(f"worker {task.index} of {len(task.workers)}: waits for {', '.join(missing)}", flush=True)
     with beacon:
         while missing := [worker for worker in missing if not _answers(worker)]:
-            time.sleep(_LOOK_SECONDS)
+            time.sleep(_POLL_SECONDS)
 
 
 def _listening(worker: str) -> dict[str, Any]:
     """Return the arguments of `socket.create_server` for a worker's address.
 
-    On many machines the machine's own name means 127.0.1.1, which other machines cannot reach. So a
-    worker that is not on loopback listens on every address, as TensorFlow does.
+    On many machines, the host name resolves to 127.0.1.1, which other machines cannot reach.
+    Therefore a worker whose address is not on loopback listens on every address of its machine.
+    TensorFlow also listens on every address.
     """
     host, port = _host_and_port(worker)
     if host == "::1":
@@ -228,7 +239,7 @@ def _answers(worker: str) -> bool:
 
 def _host_and_port(worker: str) -> tuple[str, int]:
     host, _, port = worker.rpartition(":")
-    # The brackets of an IPv6 address keep its colons apart from the port's colon.
+    # An IPv6 address is in brackets, because the address itself contains colons.
     return host.removeprefix("[").removesuffix("]"), int(port)
 
 

@@ -1,9 +1,11 @@
-"""The compiled path: whole epochs of a dense ReLU network in one XLA program.
+"""The compiled path, which trains a dense ReLU network with one XLA program for many steps.
 
-The gradients are written out, and the loop passes the weights on as values. Nothing leaves the
-device until the loop ends: Python runs once for a stretch of steps, not once for each step.
+The code computes the gradients explicitly, and the loop passes the weights from step to step as
+values. The weights stay on the device until the loop ends. Python calls the program once for many
+steps, not once for each step.
 
-This file holds forward and backward pass together: both depend on the same layout of the weights.
+This file contains the forward and the backward pass, because both passes depend on the same layout
+of the weights.
 """
 
 import os
@@ -20,17 +22,17 @@ from digits.data import Bytes, Digits
 from digits.settings import Settings
 from digits.tiles import Tiles
 
-#: Images in one call of the network, to bound the memory of predictions.
+#: Number of images in one call of the network. A larger number would need more memory.
 _EVALUATION_ROWS = 5000
 
 
 class _Part(NamedTuple):
-    """Some neurons of the first layer, with all weights that only they use.
+    """Some neurons of the first layer, and all weights that only these neurons use.
 
     Attributes:
-        kernels: (pixels, neurons) for each tile.
-        bias: (neurons,).
-        onward: (neurons, second layer): their rows of the second kernel.
+        kernels: The weights of each tile's pixels, (pixels, neurons).
+        bias: The biases of the neurons, (neurons,).
+        onward: The rows of the second kernel that belong to these neurons, (neurons, second layer).
     """
 
     kernels: tuple[Any, ...]
@@ -42,9 +44,9 @@ class _Weights(NamedTuple):
     """The weights in training.
 
     Attributes:
-        parts: The first layer and the second kernel, in one part or two.
+        parts: The first layer and the second kernel, divided into one part or two parts.
         bias: The bias of the second layer.
-        others: Kernels and biases in turns, from the third layer on.
+        others: The kernel and then the bias of each later layer, starting with the third layer.
     """
 
     parts: tuple[_Part, ...]
@@ -53,11 +55,11 @@ class _Weights(NamedTuple):
 
 
 class _Epoch(NamedTuple):
-    """The digits of an epoch in the order of its batches.
+    """The digits of an epoch, in the order of the epoch's batches.
 
     Attributes:
-        images: (batches, rows, pixels) bytes for each tile.
-        labels: (batches, batch).
+        images: The bytes of each tile, (batches, rows, pixels).
+        labels: The digits that the images show, (batches, images of a batch).
     """
 
     images: tuple[Any, ...]
@@ -65,7 +67,7 @@ class _Epoch(NamedTuple):
 
 
 class _Learned(NamedTuple):
-    """The sums of `Progress` over the epoch so far, and the weights."""
+    """The sums of `Progress` over the steps of the epoch so far, and the present weights."""
 
     loss: Any
     correct: Any
@@ -73,12 +75,13 @@ class _Learned(NamedTuple):
 
 
 class _Seen(NamedTuple):
-    """The output of the first layer for a batch.
+    """The input and the output of the first layer for a batch.
 
     Attributes:
-        pixels: (rows, pixels) for each tile, from 0 to 1.
-        values: (batch, neurons) for each part, after ReLU.
-        shares: (batch, second layer) for each part: its summand of the second layer's sums.
+        pixels: The pixels of each tile from 0 to 1, (rows, pixels).
+        values: The values of each part's neurons after ReLU, (images of a batch, neurons).
+        shares: The summand that each part adds to the sums of the second layer,
+            (images of a batch, second layer).
     """
 
     pixels: tuple[Any, ...]
@@ -89,15 +92,15 @@ class _Seen(NamedTuple):
 class CompiledPath:
     """A dense ReLU network that is trained by plain SGD on softmax cross-entropy.
 
-    Before an epoch begins, its images are laid out in the epoch's order. Pixels that are dark in
-    all images of a tile are left out of the first layer, see `Tiles`.
+    Before an epoch begins, its images are copied in the order of the epoch. The first layer does
+    not multiply the dark pixels of most images (see `Tiles`).
 
-    Where there are two cores or more, the first layer is computed in two halves. A half's gradient,
-    its update and its output for the next batch need nothing of the other half. So each core has
-    separate work, and the cores wait for each other only at the second layer.
+    With two or more cores, the first layer is computed in two halves. Each half has its own
+    gradient, update and output for the next batch, which do not depend on the other half. Each core
+    can therefore work independently. The cores wait for each other only at the second layer.
 
     Args:
-        settings: The network's widths, batch size and learning rate.
+        settings: The settings with the network's widths, batch size and learning rate.
         digits: The digits to train with.
         parts: Number of parts of the first layer; None chooses the fastest number.
     """
@@ -124,7 +127,7 @@ class CompiledPath:
     def train(self, order: np.ndarray, progress: Progress, last: int) -> Progress:
         """Continue an epoch; see `ComputePath.train`."""
         if not progress.steps:
-            self._epoch = self._laid_out(self._tiles.batches(order))
+            self._epoch = self._ordered(self._tiles.batches(order))
         loss, correct, self._weights = self._steps(
             self._epoch,
             tf.constant(progress.steps, tf.int32),
@@ -151,11 +154,11 @@ class CompiledPath:
         return {f"weight_{i}": weight for i, weight in enumerate(self.dense_weights())}
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
-        """Load what `state` returned."""
+        """Load weights that `state` returned."""
         self._load([state[f"weight_{i}"] for i in range(len(state))])
 
     def dense_weights(self) -> list[Floats]:
-        """Return the present kernels and biases in turns."""
+        """Return the present kernel and then the present bias of each layer."""
         kernels, biases, onward = zip(*self._weights.parts, strict=True)
         kernel = self._first_kernel.copy()
         for number, pixels in enumerate(self._tiles.pixels):
@@ -164,7 +167,7 @@ class CompiledPath:
         return [kernel, np.concatenate(biases), np.concatenate(onward), *others]
 
     def serving(self) -> Any:
-        """Return a tf.Module; its `serve` maps pixels (count, 784) to probabilities."""
+        """Return the module to export; see `ComputePath.serving`."""
         return _Served(self.dense_weights())
 
     def _load(self, weights: Sequence[Floats]) -> None:
@@ -178,8 +181,8 @@ class CompiledPath:
             tf.constant, _Weights(tuple(parts), bias, tuple(others))
         )
 
-    def _laid_out(self, batches: np.ndarray) -> _Epoch:
-        # One copy for the epoch costs less than gathering bytes for every batch.
+    def _ordered(self, batches: np.ndarray) -> _Epoch:
+        # One copy for the whole epoch is faster than gathering the bytes of each batch.
         images = [
             tf.gather(tile, batches[:, :rows])
             for tile, rows in zip(self._images, self._tiles.rows_for(batches), strict=True)
@@ -197,17 +200,19 @@ class CompiledPath:
             return step + 1, self._step(epoch, step, look(step, learned), learned)
 
         def step_ahead(step: tf.Tensor, learned: _Learned, seen: _Seen) -> Any:
-            # The first layer looks at the next batch in this step, while no core waits for another.
+            # This step also computes the first layer for the next batch, because the cores do not
+            # wait for each other at this point.
             learned = self._step(epoch, step, seen, learned)
             return step + 1, learned, look(step + 1, learned)
 
-        # With one tile, XLA spreads each product over the cores. Looking ahead would gain nothing.
+        # With one tile, XLA distributes each product over all cores. Computing the next batch's
+        # first layer early would not be faster.
         if len(epoch.images) == 1:
             return tf.while_loop(is_left, step_on, (first, learned))[1]
         return tf.while_loop(is_left, step_ahead, (first, learned, look(first, learned)))[1]
 
     def _look(self, epoch: _Epoch, step: tf.Tensor, parts: Sequence[_Part]) -> _Seen:
-        """Return the output of the first layer for a step's batch."""
+        """Return the input and the output of the first layer for a step's batch."""
         pixels = tuple(scaled(_at(tile, step)) for tile in epoch.images)
         values = tuple(tf.nn.relu(self._sums(pixels, part)) for part in parts)
         shares = tuple(own @ part.onward for own, part in zip(values, parts, strict=True))
@@ -215,7 +220,7 @@ class CompiledPath:
 
     def _sums(self, pixels: Sequence[Any], part: _Part) -> Any:
         products = [tile @ kernel for tile, kernel in zip(pixels, part.kernels, strict=True)]
-        # The batch's remaining images are dark in that tile, so their products are 0.
+        # All other images of the batch are dark in this tile. Their products are therefore 0.
         missing = [self._batch_size - product.shape[0] for product in products]
         return part.bias + tf.add_n(
             [
@@ -225,7 +230,7 @@ class CompiledPath:
         )
 
     def _step(self, epoch: _Epoch, step: tf.Tensor, seen: _Seen, learned: _Learned) -> _Learned:
-        """Return loss, hits and weights after a step's batch."""
+        """Return the sums of loss and hits, and the weights, after a step's batch."""
         loss, correct, weights = learned
         labels = _at(epoch.labels, step)
         layers = _layers(tf.add_n(seen.shares) + weights.bias, weights.others)
@@ -245,10 +250,11 @@ class CompiledPath:
     def _descended(
         self, weights: Sequence[Any], layers: Sequence[Any], error: Any
     ) -> tuple[Any, tuple[Any, ...]]:
-        """Back-propagate from the last layer to the second.
+        """Back-propagate the error from the last layer to the second layer.
 
         Returns:
-            The error of the second layer's sums, and the later weights after one SGD step.
+            The error of the second layer's sums, and the weights of all later layers after one SGD
+            step.
         """
         updated: list[Any] = []
         for number in reversed(range(len(weights) // 2)):
@@ -281,7 +287,7 @@ class CompiledPath:
 
 
 class _Served(tf.Module):  # type: ignore[misc]
-    """The network in the form in which it is saved: pixels in, probabilities out."""
+    """The network as a module that computes probabilities from pixels; the export saves it."""
 
     def __init__(self, weights: Sequence[tf.Tensor]) -> None:
         super().__init__()
@@ -300,7 +306,12 @@ def _logits(inputs: tf.Tensor, weights: Sequence[tf.Tensor]) -> Any:
 
 
 def _layers(sums: tf.Tensor, weights: Sequence[tf.Tensor]) -> list[Any]:
-    """Return the values of every layer up to the logits, from the sums of a hidden layer on."""
+    """Return the values of a hidden layer and of all later layers. The last values are the logits.
+
+    Args:
+        sums: The sums of the hidden layer, before ReLU.
+        weights: The kernel and then the bias of each later layer.
+    """
     layers: list[Any] = []
     for number in range(0, len(weights), 2):
         layers.append(tf.nn.relu(sums))
@@ -313,20 +324,23 @@ def _has_gpu() -> bool:
 
 
 def _useful_parts() -> int:
-    """Return 2 where two cores compute; on a GPU one part is fastest."""
+    """Return the fastest number of parts: 1 on a GPU or with one thread, and 2 otherwise."""
     return 1 if _has_gpu() else min(_threads(), 2)
 
 
 def _threads() -> int:
-    """Return the number of threads that TensorFlow computes an operation with, by its own rules."""
+    """Return the number of threads that TensorFlow uses for one operation."""
     asked_for = tf.config.threading.get_intra_op_parallelism_threads()
     named = os.environ.get("TF_NUM_INTRAOP_THREADS", "")
     return asked_for or (int(named) if named.isdecimal() else 0) or cores()
 
 
 def _at(batches: tf.Tensor, step: tf.Tensor) -> Any:
-    """Return a step's batch; after the last step the last batch, as XLA clips indices."""
-    # tf.slice would compile the program again for each step at which a stretch begins.
+    """Return a step's batch. After the last step, return the last batch, because XLA clips indices.
+
+    Computing the first layer one step early reads this batch, but never uses the result.
+    """
+    # tf.slice would compile the program again for each new value of the first step.
     return tf.gather(batches, step)
 
 

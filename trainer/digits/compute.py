@@ -1,4 +1,9 @@
-"""Ways to compute a network: what the training loop asks of each, and which one a run takes."""
+"""The interface of a compute path, and the choice between the two compute paths.
+
+A *compute path* is code that trains a network and predicts with the network. The training loop
+uses only this interface. The compiled path (`compiled.py`) is fast, but trains only dense networks
+with plain SGD. The general path (`general.py`) trains any Keras network.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,11 +29,11 @@ class Progress:
     """The state of an epoch after some of its steps.
 
     Attributes:
-        steps: Number of steps taken.
-        loss: Sum of the images' losses, each computed before the step that learned from it. The
-            sum is carried in float32 from step to step. So the result does not depend on where an
-            epoch is cut into stretches.
-        correct: Number of images that were recognised, counted in the same way.
+        steps: Number of steps so far.
+        loss: Sum of the losses of all images so far. The loss of an image is computed before the
+            step that learns from this image. The sum stays in float32 from step to step. Therefore
+            the result does not depend on how the epoch is divided into calls of `train`.
+        correct: Number of images so far that the network recognised before it learned from them.
     """
 
     steps: int = 0
@@ -37,44 +42,49 @@ class Progress:
 
 
 class ComputePath(Protocol):
-    """A network in training. Images are (count, 784) pixels from 0 to 255 everywhere."""
+    """A network in training. In all methods, images are (count, 784) pixels from 0 to 255."""
 
     name: str
 
     def train(self, order: np.ndarray, progress: Progress, last: int) -> Progress:
-        """Continue an epoch.
+        """Train for some steps of an epoch, and return the new state of the epoch.
 
         Args:
-            order: (images,), int32: the order in which this epoch sees the images.
+            order: Indices of the images in the order in which the epoch sees them, (images,) int32.
             progress: The state of the epoch so far.
-            last: Number of steps that the epoch has taken when this returns.
+            last: Train until the epoch has this number of steps.
         """
 
     def predict(self, images: Bytes) -> np.ndarray:
-        """Return the digit in each image, `UNSEEN` where the logits are not finite."""
+        """Return the digit in each image, or `UNSEEN` if the logits of the image are not finite."""
 
     def state(self) -> dict[str, np.ndarray]:
-        """Return weights and optimiser variables by name, for a checkpoint."""
+        """Return the weights and optimiser variables by name, for a checkpoint."""
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
-        """Load what `state` returned, in this process or another."""
+        """Load the arrays that `state` returned, in this process or in an earlier process."""
 
     def dense_weights(self) -> list[Floats] | None:
-        """Return kernels and biases in turns; None if the network is not dense ReLU layers."""
+        """Return the kernel and then the bias of each layer; None if the network is not dense."""
 
     def serving(self) -> Any:
-        """Return a tf.Module; its `serve` maps pixels to {"probabilities": (count, 10)}."""
+        """Return the tf.Module to export.
+
+        The function `serve` of the module maps pixels (count, 784) to a dictionary. The key
+        `probabilities` holds an array (count, 10).
+        """
 
 
 def choose_path(settings: Settings, digits: Digits, strategy: Any) -> ComputePath:
-    """Return the compiled path where it applies, else the general path.
+    """Return the compiled path if it can train this network, and the general path otherwise.
 
     Args:
         settings: The network and the optimiser.
         digits: The digits to train with.
         strategy: TensorFlow's strategy for several devices; None for one device.
     """
-    # The imports stand here because the general path imports Keras, which takes a second.
+    # The imports are inside the function, because the general path imports Keras. This takes a
+    # second, and the compiled path does not need Keras.
     if settings.is_dense_sgd and strategy is None:
         from digits.compiled import CompiledPath  # noqa: PLC0415
 
@@ -86,12 +96,13 @@ def choose_path(settings: Settings, digits: Digits, strategy: Any) -> ComputePat
 
 
 def initial_weights(settings: Settings) -> list[Floats]:
-    """Draw the dense network's first weights: Glorot uniform, biases 0.
+    """Return the initial weights of the dense network.
 
-    Keras's Dense layer has the same rule: https://proceedings.mlr.press/v9/glorot10a.html
+    Kernels are drawn from Glorot's uniform distribution, and biases are 0, as in Keras's Dense
+    layer: https://proceedings.mlr.press/v9/glorot10a.html
 
     Returns:
-        For each layer its kernel (inputs, outputs) and its bias (outputs,), in turns.
+        The kernel (inputs, outputs) and then the bias (outputs,) of each layer.
     """
     random = np.random.default_rng([settings.seed, 1])
     sizes = (PIXELS, settings.first_layer_neurons, settings.second_layer_neurons, CLASSES)
@@ -104,11 +115,11 @@ def initial_weights(settings: Settings) -> list[Floats]:
 
 
 def scaled(images: tf.Tensor) -> Any:
-    """Return bytes as numbers from 0 to 1."""
+    """Return pixels from 0 to 255 as float32 numbers from 0 to 1."""
     return tf.cast(images, tf.float32) * PIXEL_SCALE
 
 
 def digits_of(logits: tf.Tensor) -> Any:
-    """Return the digit of each row of logits (count, 10), `UNSEEN` where they are not finite."""
+    """Return the digit of each row of logits (count, 10), or `UNSEEN` if a logit is not finite."""
     is_finite = tf.reduce_all(tf.math.is_finite(logits), 1)
     return tf.where(is_finite, tf.argmax(logits, 1), UNSEEN)

@@ -1,8 +1,8 @@
-"""The digits: reading MNIST's files and holding out a part for validation.
+"""Functions that read MNIST's files, and split the training digits into training and validation.
 
-The IDX format is described at http://yann.lecun.com/exdb/mnist/. A file begins with big-endian
-32-bit numbers: a magic number for type and dimensions, then the size of each dimension. Unsigned
-bytes follow.
+The page http://yann.lecun.com/exdb/mnist/ describes the IDX format. A file begins with big-endian
+32-bit numbers. The first number, the magic number, states the type and the number of dimensions.
+The next numbers are the size of each dimension. The rest of the file are unsigned bytes.
 """
 
 import gzip
@@ -19,7 +19,8 @@ from digits.errors import DataError, SettingsError
 
 Bytes = npt.NDArray[np.uint8]
 
-#: The names under which each file is found: some copies have a dot for the dash, or are unpacked.
+#: The accepted names of each file. In some copies of MNIST, a name has a dot in place of the dash,
+#: or the file is not compressed.
 _NAMES = {
     what: tuple(f"{what}{dash}{kind}{ending}" for dash in ("-", ".") for ending in (".gz", ""))
     for what, kind in (
@@ -39,8 +40,8 @@ class Digits:
     """Images and the digits that they show.
 
     Attributes:
-        images: (count, 784), pixels from 0 to 255.
-        labels: (count,), digits from 0 to 9.
+        images: The images, (count, 784) pixels from 0 to 255.
+        labels: The digits from 0 to 9 that the images show, (count,).
     """
 
     images: Bytes
@@ -55,7 +56,13 @@ class Digits:
 
 @dataclass(frozen=True)
 class Split:
-    """The digits to train with, to validate with after each epoch, and to test with at the end."""
+    """The digits of a run, in three parts.
+
+    Attributes:
+        training: The digits to train with.
+        validation: The digits to validate with after each epoch.
+        test: The digits to test with after the last epoch.
+    """
 
     training: Digits
     validation: Digits
@@ -63,13 +70,13 @@ class Split:
 
 
 def load(folder: Path) -> tuple[Digits, Digits]:
-    """Read MNIST's four files from a folder or from folders below it.
+    """Read MNIST's four files from a folder or its subfolders.
 
     Returns:
         The digits to train with and the digits to test with.
 
     Raises:
-        DataError: A file is missing or damaged, or the labels are not as many as the images.
+        DataError: A file is missing or damaged, or the numbers of labels and images differ.
     """
     files = _find(folder)
     pairs = []
@@ -78,21 +85,21 @@ def load(folder: Path) -> tuple[Digits, Digits]:
         images, labels = read_images(images_path), read_labels(labels_path)
         if len(images) != len(labels):
             raise DataError(
-                f"{labels_path}: holds {len(labels)} labels for the {len(images)} images"
-                f" of {images_path.name}"
+                f"{labels_path}: must hold one label for each of the {len(images)} images"
+                f" of {images_path.name}, got {len(labels)} labels"
             )
         pairs.append(Digits(images, labels))
     return pairs[0], pairs[1]
 
 
 def split(digits: Digits, test: Digits, fraction: float, seed: int) -> Split:
-    """Hold out a part of the training digits for validation, the same share of every class.
+    """Split off a part of the training digits for validation, with the same share of every class.
 
     Args:
         digits: All training digits.
-        test: The test digits; they are returned unchanged.
-        fraction: The share to hold out, above 0 and below 1.
-        seed: Decides which digits are held out.
+        test: The test digits, which the result contains unchanged.
+        fraction: The share of the validation part, above 0 and below 1.
+        seed: The seed of the random choice of the validation digits.
 
     Raises:
         SettingsError: One of the two parts would be empty.
@@ -105,7 +112,7 @@ def split(digits: Digits, test: Digits, fraction: float, seed: int) -> Split:
     if held_out.all() or not held_out.any():
         raise SettingsError(
             f"--validation-fraction must leave at least 1 of the {len(digits)} training images"
-            f" on either side, got {fraction}"
+            f" for training and 1 for validation, got {fraction}"
         )
     return Split(digits[~held_out], digits[held_out], test)
 
@@ -147,7 +154,8 @@ def read_labels(path: Path) -> Bytes:
 def _find(folder: Path) -> dict[str, Path]:
     if not folder.is_dir():
         raise DataError(f"--data-folder must be a folder, got {folder}")
-    # Of several copies the least deep one counts, then the first by name.
+    # If a file has several copies, use the copy with the fewest parent folders. If two such copies
+    # exist, use the first copy in alphabetical order.
     entries = sorted(folder.rglob("*"), key=lambda path: (len(path.parts), path))
     found: dict[str, Path] = {}
     for what, names in _NAMES.items():
@@ -156,7 +164,7 @@ def _find(folder: Path) -> dict[str, Path]:
             found[what] = match
     missing = [names[0] for what, names in _NAMES.items() if what not in found]
     if missing:
-        raise DataError(f"{folder}: no {', '.join(missing)} in this folder or below it")
+        raise DataError(f"{folder}: no {', '.join(missing)} in this folder or its subfolders")
     return found
 
 
@@ -180,10 +188,15 @@ def _header(
 ) -> tuple[int, ...]:
     size = 4 * (1 + dimensions)
     if len(content) < size:
-        raise DataError(f"{path}: an IDX header has {size} bytes, the file has {len(content)}")
+        raise DataError(
+            f"{path}: truncated: the header of an IDX file has {size} bytes, this file has"
+            f" {len(content)}"
+        )
     found, *sizes = struct.unpack_from(f">{1 + dimensions}I", content)
     if found != magic:
-        raise DataError(f"{path}: not an IDX file of {what}: magic number {found}, not {magic}")
+        raise DataError(
+            f"{path}: not an IDX file of {what}: the magic number must be {magic}, got {found}"
+        )
     if sizes[0] == 0:
         raise DataError(f"{path}: holds no {what}")
     return tuple(sizes)
@@ -194,5 +207,5 @@ def _body(path: Path, content: bytes, start: int, expected: int) -> Bytes:
     if found < expected:
         raise DataError(f"{path}: truncated: the header announces {expected} bytes, got {found}")
     if found > expected:
-        raise DataError(f"{path}: {found - expected} bytes too many after the announced {expected}")
+        raise DataError(f"{path}: too long: the header announces {expected} bytes, got {found}")
     return np.frombuffer(content, np.uint8, offset=start)

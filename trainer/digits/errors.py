@@ -1,14 +1,14 @@
-"""Everything that ends a training run early with one line and an exit code.
+"""The exceptions that end a training run early. `train.py` prints their text as one line.
 
-TrainerError          exit code 1: the user reads its text
-├── DataError         a data file is missing, damaged or of another kind
-├── SettingsError     settings do not fit the data, the cluster or each other
-├── CheckpointError   a checkpoint is damaged, of another run or in another format
-├── DivergedError     the loss is not finite any more
+TrainerError          the run failed; exit code 1
+├── DataError         a data file is missing or damaged, or is not a file of digits
+├── SettingsError     settings do not fit the data, the cluster or other settings
+├── CheckpointError   a checkpoint is damaged, or belongs to another run, or has another format
+├── DivergedError     the loss or a logit is not finite any more
 ├── ClusterError      another worker of the job was lost, or has other settings or data
 └── TrackingError     metrics could not be written to the MLflow store
 
-Stopped               exit code 143: SIGTERM asked the run to stop
+Stopped               SIGTERM asked the run to stop; exit code 143
 """
 
 import signal
@@ -18,25 +18,31 @@ from types import FrameType
 
 
 class TrainerError(Exception):
-    """The root of all errors in this module."""
+    """The base class of all errors in this module."""
 
     exit_code = 1
 
 
 class DataError(TrainerError):
-    """A data file is missing, damaged or of another kind; names the file and the fault."""
+    """A data file is missing or damaged, or is not a file of digits.
+
+    The text contains the path and the fault.
+    """
 
 
 class SettingsError(TrainerError):
-    """Settings do not fit the data, the cluster or each other."""
+    """Settings do not fit the data, the cluster or other settings."""
 
 
 class CheckpointError(TrainerError):
-    """A checkpoint is damaged, of another run or in another format; names file and fault."""
+    """A checkpoint is damaged, or belongs to another run, or has another format.
+
+    The text contains the path and the fault.
+    """
 
 
 class DivergedError(TrainerError):
-    """The loss is not finite any more; names the epoch and the parameters."""
+    """The loss or a logit is not finite any more. The text contains the epoch and parameters."""
 
 
 class ClusterError(TrainerError):
@@ -48,14 +54,20 @@ class TrackingError(TrainerError):
 
 
 class Stopped(BaseException):
-    """SIGTERM asked the run to stop. It is not an error: `except Exception` must not catch it."""
+    """SIGTERM asked the run to stop.
 
-    #: 128 + 15, the code that a shell reports for a process that SIGTERM ended.
+    This class is a BaseException, because `except Exception` must not catch it.
+    """
+
+    #: A shell reports the code 128 + 15 for a process that SIGTERM (signal 15) ended.
     exit_code = 143
 
 
 class StopRequest:
-    """A flag that SIGTERM sets. An exception from the signal handler could hit any line."""
+    """A flag that SIGTERM sets.
+
+    A signal handler that raises an exception could interrupt the code at any line.
+    """
 
     is_set = False
 
@@ -66,9 +78,10 @@ class StopRequest:
 
 @contextmanager
 def stoppable() -> Iterator[StopRequest]:
-    """Let SIGTERM set a flag instead of ending the process, so that a run can stop in order.
+    """Make SIGTERM set a flag inside the block. Without this block, SIGTERM ends the process.
 
-    A cloud service sends SIGTERM before it takes a machine away.
+    With the flag, a run can save a checkpoint before it stops. A cloud service sends SIGTERM before
+    it takes a machine away.
     """
     request = StopRequest()
     previous = signal.signal(signal.SIGTERM, request.receive)

@@ -1,9 +1,9 @@
-"""The results of a run in ./outputs: the saved model and its evaluation.
+"""Functions that write the results of a run to ./outputs.
 
-outputs/model/                            a SavedModel; serving_default takes pixels
-outputs/model/assets.extra/dense.npz      a dense network's weights, for scoring with NumPy alone
-outputs/model/input_example.json          a request for the endpoint
-outputs/evaluation.json                   test accuracy, confusion matrix, speed
+outputs/model/                            the SavedModel; the input of serving_default are pixels
+outputs/model/assets.extra/dense.npz      the weights of a dense network, for scoring with NumPy
+outputs/model/input_example.json          an example of a request to the endpoint
+outputs/evaluation.json                   the test accuracy, the confusion matrix and the speed
 """
 
 import json
@@ -24,11 +24,11 @@ Evaluation = dict[str, Any]
 
 
 def evaluate(path: ComputePath, test: Digits) -> Evaluation:
-    """Predict every test digit.
+    """Predict every test digit, and return the test accuracy and the confusion matrix.
 
     Returns:
-        `test_acc`, `test_count`, `classes` and `confusion_matrix`. The matrix counts how often the
-        digit of a row was taken for the digit of a column.
+        A dictionary with the keys `test_acc`, `test_count`, `classes` and `confusion_matrix`. Each
+        row of the matrix is a true digit, and each column is a predicted digit.
     """
     predictions = path.predict(test.images)
     pairs = test.labels.astype(np.int64) * CLASSES + predictions
@@ -48,15 +48,15 @@ def export_evaluation(evaluation: Evaluation, outputs: Path) -> None:
 
 
 def export_model(path: ComputePath, test: Digits, outputs: Path) -> None:
-    """Write the folder `model` as a whole, or not at all.
+    """Write the folder `model`. If an error occurs, an older model stays unchanged.
 
     Args:
         path: The trained network.
-        test: The first of these digits become the input example.
-        outputs: The folder to write to.
+        test: The test digits. The first three images are saved as the input example.
+        outputs: The folder in which `model` is created or replaced.
 
     Raises:
-        OSError: The disk is full or the folder is not writable; an older model is unchanged.
+        OSError: The disk is full or the folder is not writable.
     """
     with replaced_folder(outputs / "model") as folder:
         _save(path, folder)
@@ -77,6 +77,7 @@ def _save(path: ComputePath, folder: Path) -> None:
     try:
         tf.saved_model.save(module, str(folder), signatures={"serving_default": module.serve})
     except tf.errors.OpError as error:
-        # For a full disk TensorFlow raises its own error. Its message begins with names of ops.
+        # If the disk is full, TensorFlow raises an error of its own class. The error's message
+        # begins with names of operations, which users do not need.
         reason = error.message.rpartition("; ")[2].partition(" [Op:")[0]
         raise OSError(f"{folder.parent}: the model cannot be saved: {reason}") from error

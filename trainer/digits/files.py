@@ -1,4 +1,7 @@
-"""Files and folders that are replaced as a whole, or not at all."""
+"""Functions that replace a file or a folder as a whole, and a check of a folder.
+
+If an error occurs, the old file or folder stays unchanged.
+"""
 
 import errno
 import shutil
@@ -12,15 +15,15 @@ from digits.errors import SettingsError
 
 @contextmanager
 def replaced_folder(target: Path) -> Iterator[Path]:
-    """Yield an empty folder, and put it in the target's place when the block succeeds.
+    """Yield an empty temporary folder. If the block succeeds, rename this folder to the target.
 
     Raises:
-        OSError: The disk is full or the place is not writable; the target is unchanged.
+        OSError: The disk is full or the parent folder is not writable; the target is unchanged.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     new = target.with_name(f".{target.name}.part")
     old = target.with_name(f".{target.name}.old")
-    # A killed process may have left them.
+    # A process that was killed may have left these folders.
     for folder in (new, old):
         shutil.rmtree(folder, ignore_errors=True)
     new.mkdir()
@@ -34,10 +37,10 @@ def replaced_folder(target: Path) -> Iterator[Path]:
 
 @contextmanager
 def replaced_file(target: Path) -> Iterator[Path]:
-    """Yield a path to write to, and rename it to the target when the block succeeds.
+    """Yield the path of a temporary file. If the block succeeds, rename this file to the target.
 
     Raises:
-        OSError: The disk is full or the place is not writable; the target is unchanged.
+        OSError: The disk is full or the parent folder is not writable; the target is unchanged.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     new = target.with_name(f".{target.name}.part")
@@ -49,17 +52,18 @@ def replaced_file(target: Path) -> Iterator[Path]:
 
 
 def make_writable_folder(folder: Path, what: str, remedy: str) -> None:
-    """Create a folder if it is missing, and check that files can be written there.
+    """Create a folder if it is missing, and check that files can be written to the folder.
 
-    A run checks its folders before it trains, so that hours of training are not lost.
+    A run checks its folders before it trains. Otherwise a folder that cannot be written would be
+    found only after hours of training.
 
     Args:
-        folder: The folder.
-        what: The beginning of the error message; it names what the folder is for.
-        remedy: The end of the error message.
+        folder: The folder to create and check.
+        what: The beginning of the error message, which states the purpose of the folder.
+        remedy: The end of the error message, which states what the user can do.
 
     Raises:
-        SettingsError: The folder cannot be created or written to.
+        SettingsError: The folder cannot be created, or files cannot be written to the folder.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -67,15 +71,16 @@ def make_writable_folder(folder: Path, what: str, remedy: str) -> None:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        # A full disk may have room again when the file is written.
+        # A full disk is no error yet: the disk may have free space again when the run saves files.
         if error.errno != errno.ENOSPC:
             raise SettingsError(
-                f"{what} {folder.absolute()}, which cannot be written ({error.strerror}); {remedy}"
+                f"{what} the folder {folder.absolute()} cannot be written ({error.strerror});"
+                f" {remedy}"
             ) from error
 
 
 def _replace_folder(new: Path, target: Path, old: Path) -> None:
-    # A folder cannot be renamed to a folder that has files, so the old one is moved first.
+    # A folder cannot be renamed to the name of a folder with files. Rename the old folder first.
     if target.exists():
         target.rename(old)
     try:

@@ -1,7 +1,8 @@
-"""The general path: any Keras network and optimiser, many steps in one compiled graph.
+"""The general path, which trains any Keras network with any Keras optimiser.
 
-Gradients come from a GradientTape. With a strategy, each device takes its share of every batch.
-Keras's optimiser adds up the devices' gradients, so all devices hold the same weights.
+One call of a compiled graph runs many steps. A GradientTape computes the gradients. With a strategy
+for several devices, each device processes a part of every batch. Keras's optimiser sums the
+gradients of all devices. Therefore all devices have the same weights.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,7 +18,7 @@ from digits.data import Bytes, Digits
 from digits.networks import Architecture, Optimizer, build_network, build_optimizer
 from digits.settings import Settings
 
-#: Images in one call of the network, to bound the memory of predictions.
+#: Number of images in one call of the network. A larger number would need more memory.
 _EVALUATION_ROWS = 1000
 
 
@@ -75,19 +76,19 @@ class GeneralPath:
         return {name: np.asarray(variable) for name, variable in self._variables().items()}
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
-        """Load what `state` returned."""
+        """Load arrays that `state` returned."""
         for name, variable in self._variables().items():
             variable.assign(state[name])
 
     def dense_weights(self) -> list[Floats] | None:
-        """Return kernels and biases in turns; None if the network is not dense ReLU layers."""
+        """Return the kernel and then the bias of each layer; None if the network is not dense."""
         if self._settings.architecture is not Architecture.DNN:
             return None
         weights: list[Floats] = self._network.get_weights()
         return weights
 
     def serving(self) -> Any:
-        """Return a tf.Module; its `serve` maps pixels (count, 784) to probabilities."""
+        """Return the module to export; see `ComputePath.serving`."""
         return _Served(self._network)
 
     def _loop(self, digits: Any, order: tf.Tensor, last: tf.Tensor, *carried: tf.Tensor) -> Any:
@@ -100,7 +101,8 @@ class GeneralPath:
             lambda number, *_: number < last,
             step,
             carried,
-            # Each step depends on the one before through variables, which the loop does not see.
+            # A step reads variables that the previous step has written. TensorFlow does not know
+            # this dependency and would run several steps in parallel.
             parallel_iterations=1,
         )
         return loss, correct
@@ -116,7 +118,8 @@ class GeneralPath:
         with tf.GradientTape() as tape:
             logits = self._network(pixels, training=True)
             losses = tf.nn.sparse_softmax_cross_entropy_with_logits(truth, logits)
-            # The devices' gradients are added up, so each loss counts for its share of the batch.
+            # The optimiser sums the gradients of all devices. Therefore divide by the size of the
+            # whole batch, not by the size of this device's part.
             loss = tf.reduce_sum(losses) / self._settings.batch_size
         self._optimizer.apply(tape.gradient(loss, weights), weights)
         hits = tf.equal(tf.argmax(logits, 1, tf.int32), truth)
@@ -131,36 +134,36 @@ class GeneralPath:
     def _variables(self) -> dict[str, Any]:
         named = {f"weight_{i}": v for i, v in enumerate(self._network.variables)}
         if self._settings.optimizer is not Optimizer.SGD:
-            # Plain SGD has no variables to keep. The learning rate comes from the settings.
+            # Plain SGD has no state to save. The learning rate comes from the settings.
             memory = (v for v in self._optimizer.variables if v.name != "learning_rate")
             named |= {f"optimizer_{i}": v for i, v in enumerate(memory)}
         return named
 
 
 def _seeded_network(settings: Settings) -> Any:
-    """Build the network with the weights that the seed decides."""
+    """Return the network with initial weights that depend on the seed."""
     keras.utils.set_random_seed(settings.seed)
     network = build_network(
         settings.architecture, settings.first_layer_neurons, settings.second_layer_neurons
     )
     if settings.architecture is Architecture.DNN:
-        # The compiled path starts with the same numbers, so both paths give the same result.
+        # The compiled path has the same initial weights. Both paths therefore give the same result.
         network.set_weights(initial_weights(settings))
     return network
 
 
 def _gains_from_xla(settings: Settings) -> bool:
-    # On a CPU, XLA's convolutions run at a tenth of oneDNN's speed.
+    # On a CPU, convolutions with XLA are ten times slower than convolutions with oneDNN.
     has_gpu = bool(tf.config.list_physical_devices("GPU"))
     return has_gpu or settings.architecture is Architecture.DNN
 
 
 class _Served(tf.Module):  # type: ignore[misc]
-    """The network in the form in which it is saved: pixels in, probabilities out."""
+    """The network as a module that computes probabilities from pixels; the export saves it."""
 
     def __init__(self, network: Any) -> None:
         super().__init__()
-        # The weights are copied: variables spread over several machines cannot be saved.
+        # Copy the weights: variables that are distributed over several machines cannot be saved.
         self.trained = [tf.Variable(v.numpy()) for v in network.trainable_variables]
         self.others = [tf.Variable(v.numpy()) for v in network.non_trainable_variables]
         self._forward: Callable[..., Any] = network.stateless_call

@@ -1,8 +1,9 @@
-"""A faster import of TensorFlow: without the packages that a training run does not need.
+"""A faster import of TensorFlow, without packages that a training run does not need.
 
-`import tensorflow` also imports Keras. Keras imports matplotlib, scikit-learn and pandas where they
-are installed, and MLflow's dependencies install them. Together these imports take 1.7 of 3.7 s.
-All of them are optional, so this module hides the packages while TensorFlow is imported.
+`import tensorflow` takes 3.7 s. TensorFlow imports Keras, and Keras imports matplotlib,
+scikit-learn and pandas if these packages are installed. MLflow's dependencies install them. Keras
+and these packages take 1.7 s of the 3.7 s. TensorFlow also works without them. Therefore this
+module hides the packages while TensorFlow is imported.
 """
 
 import gc
@@ -20,20 +21,20 @@ _EXTRAS = ("matplotlib", "pandas", "sklearn")
 
 
 def needs_keras(settings: Settings) -> bool:
-    """Return whether the run takes the general path, as far as that is known before it starts."""
+    """Return whether the run may need the general path, which uses Keras.
+
+    With TF_CONFIG the job may have several workers. Only the general path supports several workers.
+    """
     return not settings.is_dense_sgd or "TF_CONFIG" in os.environ
 
 
 def import_tensorflow(*, keras: bool) -> Any:
-    """Import TensorFlow; a second call returns the module unchanged.
+    """Import TensorFlow and return the module. A second call returns the same module.
 
     Args:
         keras: Whether the run needs Keras.
-
-    Returns:
-        The module `tensorflow`.
     """
-    # With a log level below 2, the user wants TensorFlow's messages, so all are shown.
+    # If the user has set a log level below 2, the user wants to see TensorFlow's messages.
     quiet = _quiet_stderr() if os.environ.setdefault(_LOG_LEVEL, "3") >= "2" else nullcontext()
     with absent(*_EXTRAS, *(() if keras else ("keras",))), quiet, _no_collections():
         import tensorflow as tf  # noqa: PLC0415
@@ -42,7 +43,7 @@ def import_tensorflow(*, keras: bool) -> Any:
 
 @contextmanager
 def absent(*names: str) -> Iterator[None]:
-    """Hide packages inside the block, unless they are imported already."""
+    """Hide packages inside the block. Packages that are already imported stay visible."""
     # None in sys.modules makes an import raise ModuleNotFoundError:
     # https://docs.python.org/3/reference/import.html#the-module-cache
     hidden = [name for name in names if name not in sys.modules]
@@ -56,7 +57,8 @@ def absent(*names: str) -> Iterator[None]:
 
 @contextmanager
 def _no_collections() -> Iterator[None]:
-    # Imported objects stay for good. Searching them for garbage takes a seventh of the import.
+    # Imported objects stay until the process ends. Searching these objects for garbage takes a
+    # seventh of the import time.
     was_enabled = gc.isenabled()
     gc.disable()
     try:
@@ -69,12 +71,12 @@ def _no_collections() -> Iterator[None]:
 
 @contextmanager
 def _quiet_stderr() -> Iterator[None]:
-    """Keep what the block writes to stderr, and write it only if the block fails.
+    """Hide the output of the block to stderr. If the block fails, write the output to stderr.
 
-    TensorFlow writes a greeting in C++ before it reads its log level.
+    TensorFlow's C++ code writes a line to stderr before it reads the log level.
     """
     if sys.stderr is None:
-        # The parent process has closed stderr, so there is nothing to hold back.
+        # The parent process has closed stderr. No output can appear.
         yield
         return
     sys.stderr.flush()
@@ -84,7 +86,8 @@ def _quiet_stderr() -> Iterator[None]:
         try:
             yield
         except Exception:
-            # A stop or an interrupt is no failure of the import: they are BaseExceptions.
+            # SIGTERM and Ctrl-C raise BaseExceptions, which do not reach this code. They are not
+            # failures of the import.
             said.seek(0)
             os.write(original, said.read())
             raise

@@ -1,19 +1,19 @@
-"""The networks that the trainer builds, and their optimisers.
+"""The networks and optimisers of the trainer.
 
-To train a network of your own:
+To train your own network:
 
-1. Write a function here that returns a Keras model, like `_convolutional`. The model takes
-   (count, 784) pixels from 0 to 1 and returns (count, 10) logits.
-2. Give it a name in `Architecture` and a case in `build_network`.
+1. Add a function to this module that returns a Keras model, like `_convolutional`. The input of the
+   model is (count, 784) pixels from 0 to 1. The output is (count, 10) logits.
+2. Add a name for the network to `Architecture`, and a case to `build_network`.
 3. Run `python train.py --data-folder FOLDER --architecture NAME`, or
    `mnist-exp stage=train job.inputs.architecture=NAME`.
 
 `general.py` trains the model on softmax cross-entropy. Checkpoints, metrics, export and scoring
 work for every model.
 
-Keras is imported inside the functions. The command line needs the names in this module at once, and
-importing Keras takes more than a second. The dense network with plain SGD never needs Keras, see
-`compiled.py`.
+The functions import Keras when they are called, because this import takes more than a second. The
+command line needs the names in this module before that. The dense network with plain SGD never
+needs Keras (see `compiled.py`).
 """
 
 from enum import StrEnum
@@ -25,14 +25,14 @@ _MOMENTUM = 0.9
 
 
 class Architecture(StrEnum):
-    """The networks, by their names on the command line."""
+    """The networks. The values are the names on the command line."""
 
     DNN = "dnn"
     CNN = "cnn"
 
 
 class Optimizer(StrEnum):
-    """The optimisers, by their names on the command line."""
+    """The optimisers. The values are the names on the command line."""
 
     SGD = "sgd"
     MOMENTUM = "momentum"
@@ -44,8 +44,8 @@ def build_network(architecture: Architecture, first_layer: int, second_layer: in
 
     Args:
         architecture: The network's name.
-        first_layer: Neurons of the first hidden layer; only for the dense network.
-        second_layer: Neurons of the second hidden layer; only for the dense network.
+        first_layer: Number of neurons of the first hidden layer; only for the dense network.
+        second_layer: Number of neurons of the second hidden layer; only for the dense network.
 
     Returns:
         A model from (count, 784) pixels from 0 to 1 to (count, 10) logits.
@@ -84,7 +84,10 @@ def _dense(first_layer: int, second_layer: int) -> Any:
 
 
 def _convolutional() -> Any:
-    """Build two convolutions, as in LeNet: http://yann.lecun.com/exdb/publis/pdf/lecun-98.pdf."""
+    """Return a network with two convolutions, similar to LeNet.
+
+    LeNet is described in http://yann.lecun.com/exdb/publis/pdf/lecun-98.pdf.
+    """
     from keras import Input, Sequential, layers  # noqa: PLC0415
 
     return Sequential(

@@ -1,4 +1,8 @@
-"""The start of a run: its own last checkpoint, another run's checkpoint, or the first epoch."""
+"""The choice of the checkpoint from which a run resumes.
+
+A run resumes from its own newest checkpoint. A run that has no checkpoint resumes from the
+checkpoint of `--resume-from`. Otherwise, the run starts at the first epoch.
+"""
 
 import zlib
 from collections.abc import Callable
@@ -11,18 +15,19 @@ from digits.data import Digits
 from digits.errors import CheckpointError
 from digits.settings import Settings
 
-#: Parameters that decide the shapes of the weights. Another run's other parameters may differ.
+#: Parameters that decide the shapes of weights and optimiser variables. The checkpoint of another
+#: run must have the same values of these parameters. All other parameters may differ.
 _NETWORK = ("architecture", "first_layer_neurons", "second_layer_neurons", "optimizer")
 
 
 @dataclass(frozen=True)
 class Start:
-    """The start of a run.
+    """The state from which a run starts.
 
     Attributes:
-        checkpoint: The checkpoint to resume from; None starts at the first epoch.
-        history: The metrics of the epochs that this run has trained already.
-        run_id: The MLflow run with these metrics, if it is known.
+        checkpoint: The checkpoint to resume from; None if the run starts at the first epoch.
+        history: The metrics of the epochs that this run has already trained.
+        run_id: The id of the MLflow run with these metrics; None if no id is known.
     """
 
     checkpoint: Checkpoint | None = None
@@ -31,12 +36,12 @@ class Start:
 
     @property
     def epoch(self) -> int:
-        """Number of epochs that are done."""
+        """Number of complete epochs."""
         return self.checkpoint.epoch if self.checkpoint else 0
 
     @property
     def fingerprint(self) -> str:
-        """A short text that differs for other starting weights."""
+        """A short text that is different if the checkpoint is different."""
         if not self.checkpoint:
             return "none"
         arrays = [array for _, array in sorted(self.checkpoint.state.items())]
@@ -45,26 +50,30 @@ class Start:
 
 
 def data_fingerprint(digits: Digits) -> str:
-    """Return a short text that differs for other training data."""
+    """Return a short text that is different if the training data are different."""
     return f"{len(digits)}-{zlib.crc32(digits.labels.data, zlib.crc32(digits.images.data)):08x}"
 
 
 def find_start(
     settings: Settings, own: CheckpointFolder | None, data: str, say: Callable[[str], None]
 ) -> Start:
-    """Find the checkpoint to resume from; the run's own come before the one of `--resume-from`.
+    """Return the state from which the run starts.
+
+    The run's own checkpoints are used before the checkpoint of `--resume-from`.
 
     Args:
         settings: The settings of the run.
-        own: The folder of the run's own checkpoints, if it saves any.
-        data: The fingerprint of its training data.
-        say: Called with a line about the start, and with a line for each skipped file.
+        own: The folder of the run's own checkpoints; None if the run saves no checkpoints.
+        data: The fingerprint of the training data.
+        say: A function that prints a line. It is called for the chosen checkpoint and for each
+            skipped file.
 
     Raises:
-        CheckpointError: There are checkpoints and none can be used.
+        CheckpointError: Checkpoints exist, but no checkpoint can be used.
     """
     if own and (checkpoint := own.latest(_OwnRule(settings, data), say)):
-        # An older checkpoint might fit, but the run's metrics reach up to this one.
+        # Do not resume from an older checkpoint: the run has already logged the metrics of later
+        # epochs.
         if checkpoint.epoch > settings.epochs:
             raise CheckpointError(
                 f"--epochs must be at least {checkpoint.epoch}, the epoch of the last checkpoint in"
@@ -73,7 +82,7 @@ def find_start(
         say(f"resuming from epoch {checkpoint.epoch}, checkpoint in {own.folder}")
         return Start(checkpoint, tuple(checkpoint.history), checkpoint.run_id or own.run_id)
     if not settings.resume_from:
-        # A run that was killed before its first checkpoint has an MLflow run nevertheless.
+        # A run that was killed before its first checkpoint may already have created an MLflow run.
         return Start(run_id=own.run_id if own else None)
     checkpoint = _named(settings.resume_from, _NetworkRule(settings), say)
     if checkpoint.epoch >= settings.epochs:
@@ -82,7 +91,7 @@ def find_start(
             f" got {settings.epochs}"
         )
     others = _differences(settings, checkpoint, set(settings.parameters()) - {"epochs"})
-    note = f" (it was trained with another {others})" if others else ""
+    note = f" (trained with another {others})" if others else ""
     say(f"resuming from epoch {checkpoint.epoch} of {settings.resume_from}{note}")
     return Start(checkpoint)
 
@@ -93,10 +102,15 @@ def _named(
     if path.is_dir():
         found = CheckpointFolder(path).latest(check, say)
         if not found:
-            raise CheckpointError(f"--resume-from: no checkpoint epoch-<n>.npz in {path}")
+            raise CheckpointError(
+                f"--resume-from must be a folder with checkpoints (epoch-<n>.npz), got {path}"
+                " without checkpoints"
+            )
         return found
     if not path.is_file():
-        raise CheckpointError(f"--resume-from must be a checkpoint or a folder of them, got {path}")
+        raise CheckpointError(
+            f"--resume-from must be a checkpoint or a folder with checkpoints, got {path}"
+        )
     checkpoint = read_checkpoint(path)
     check(path, checkpoint)
     return checkpoint
@@ -104,7 +118,7 @@ def _named(
 
 @dataclass(frozen=True)
 class _NetworkRule:
-    """Refuses checkpoints of another network."""
+    """A check that refuses the checkpoints of other networks."""
 
     settings: Settings
 
@@ -115,7 +129,10 @@ class _NetworkRule:
 
 @dataclass(frozen=True)
 class _OwnRule:
-    """Refuses checkpoints of another run. A run with another number of epochs is the same run."""
+    """A check that refuses the checkpoints of other runs.
+
+    A run with the same settings and another number of epochs is the same run.
+    """
 
     settings: Settings
     data: str

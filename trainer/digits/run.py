@@ -15,13 +15,13 @@ from digits.settings import Settings
 from digits.tracking import Tracker, tracked, tracking_uri
 from digits.training import TrainingLoop
 
-#: The folder of a job that Azure ML keeps:
+#: Azure ML saves this folder when the job ends:
 #: https://learn.microsoft.com/azure/machine-learning/how-to-save-write-experiment-files
 OUTPUTS = Path("outputs")
 
 
 def run(settings: Settings, digits: Digits, test: Digits) -> None:
-    """Train a network, track it, save checkpoints, evaluate it and export it.
+    """Train a network, log the metrics, save checkpoints, evaluate the network and export it.
 
     Args:
         settings: The settings of the run.
@@ -29,13 +29,14 @@ def run(settings: Settings, digits: Digits, test: Digits) -> None:
         test: The digits to test with.
 
     Raises:
-        TrainerError: The run cannot start or has failed; the text says why.
+        TrainerError: The run cannot start, or has failed; the text contains the reason.
         Stopped: SIGTERM stopped the run.
     """
     parts = split(digits, test, settings.validation_fraction, settings.seed)
     cluster = join_cluster(settings.batch_size)
     if cluster.is_chief:
-        make_writable_folder(OUTPUTS, "the model goes to", "start in a folder that can be written")
+        remedy = "run the command in a folder that can be written"
+        make_writable_folder(OUTPUTS, "the model cannot be saved:", remedy)
         if settings.checkpoints:
             remedy = "name a folder that can be written"
             make_writable_folder(settings.checkpoints, "--checkpoints:", remedy)
@@ -46,7 +47,7 @@ def run(settings: Settings, digits: Digits, test: Digits) -> None:
 
 
 class _Run:
-    """The parts of a run, and its history so far."""
+    """A run: the objects that it uses, and the metrics of its epochs so far."""
 
     def __init__(
         self,
@@ -66,7 +67,7 @@ class _Run:
         self.history: list[dict[str, float]] = []
         self.saved_epoch = self.resumed_from = 0
         self.newest: Checkpoint | None = None
-        """The checkpoint of the last complete epoch, whether it was saved or not."""
+        """The checkpoint of the last complete epoch. It may not be written to a file yet."""
 
     def execute(self) -> None:
         start = find_start(self.settings, self.own, self.data, _say)
@@ -99,9 +100,9 @@ class _Run:
     def _tracking_uri(self) -> str | None:
         """Return the MLflow store to log to, and print it."""
         uri = tracking_uri() if self.cluster.is_chief else None
-        why_not = "no tracking URI, and no MLflow with a local store"
+        why_not = "MLflow is not installed, or mlflow-skinny is installed without a tracking URI"
         if not self.cluster.is_chief:
-            why_not = "worker 0, the chief, tracks for all workers"
+            why_not = "only worker 0, the chief, logs metrics"
         _say(f"tracking: {uri or f'off ({why_not})'}")
         return uri
 
@@ -124,7 +125,10 @@ class _Run:
         return self.loop.stop.is_set
 
     def _take_checkpoint(self, epoch: int, run_id: str | None) -> None:
-        """Hold a checkpoint of this epoch in memory, in case the run is stopped before the next."""
+        """Keep a checkpoint of this epoch in memory.
+
+        The checkpoint is written to a file if the run is stopped during the next epoch.
+        """
         if self.own and self.cluster.is_chief:
             self.newest = Checkpoint(
                 epoch,
@@ -136,7 +140,7 @@ class _Run:
             )
 
     def _save_checkpoint(self) -> None:
-        """Write the newest checkpoint, unless it is written already."""
+        """Write the newest checkpoint to a file, if this was not done before."""
         if not (self.own and self.newest and self.newest.epoch > self.saved_epoch):
             return
         try:
@@ -178,7 +182,11 @@ class _Run:
             _say(f"model in {OUTPUTS / 'model'}")
 
     def _speed(self) -> dict[str, str | float]:
-        """Return devices and speed: no speed after a single step, an empty dict without steps."""
+        """Return the devices and the speed.
+
+        After a single step, the speed is unknown and therefore missing. If the run had no step, the
+        result is empty.
+        """
         pace = self.loop.pace
         if not pace.seconds_to_first_step:
             return {}

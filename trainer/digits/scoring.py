@@ -1,7 +1,7 @@
-"""Requests and answers of an endpoint, with NumPy alone for dense networks.
+"""Functions that read requests to an endpoint and compute the answers.
 
-An inference image has no TensorFlow and no Keras, so this module imports TensorFlow only for
-networks that are not dense.
+NumPy computes dense networks. TensorFlow is imported only for other networks, because an Azure ML
+inference image contains neither TensorFlow nor Keras.
 """
 
 import importlib.util
@@ -15,12 +15,13 @@ import numpy.typing as npt
 
 from digits import PIXELS
 
-#: The largest value of a pixel in a request.
+#: Maximum value of a pixel in a request.
 _BRIGHTEST = 255
 _DENSE_WEIGHTS = Path("assets.extra", "dense.npz")
 
 Floats = npt.NDArray[np.float32]
-#: A function from pixels (rows, 784) to scores (rows, 10): the digit has the highest score.
+#: A function from pixels (rows, 784) to scores (rows, 10). The digit with the highest score is the
+#: prediction.
 Network = Callable[[Floats], Floats]
 
 _loads: Callable[[Any], Any] = json.loads
@@ -29,16 +30,16 @@ if importlib.util.find_spec("orjson"):
 
 
 class BadRequestError(ValueError):
-    """The model cannot take the request; the text says what is wrong."""
+    """The body of a request is not valid. The text contains the reason."""
 
 
 def load_network(root: Path) -> Network:
-    """Load the model in a folder or in the folder `model` below it.
+    """Load the model from the folder `root/model` or from the folder `root`.
 
     Raises:
-        FileNotFoundError: There is no model in these folders.
+        FileNotFoundError: Neither folder contains a model.
     """
-    # A model that was registered from the folder outputs/model arrives as model/ below the root.
+    # A model that was registered from the folder outputs/model is in the folder root/model.
     for folder in (root / "model", root):
         weights = folder / _DENSE_WEIGHTS
         if weights.is_file():
@@ -55,7 +56,7 @@ def pixels_of(raw_data: str | bytes) -> Floats:
         (rows, 784) pixels from 0 to 255.
 
     Raises:
-        BadRequestError: The model cannot take the request.
+        BadRequestError: The body is not JSON, or does not contain rows of pixels.
     """
     try:
         body = _loads(raw_data)
@@ -63,16 +64,19 @@ def pixels_of(raw_data: str | bytes) -> Floats:
         raise BadRequestError(f"the request must be JSON: {error}") from error
     if not isinstance(body, dict) or body.keys() != {"data"}:
         found = f"the keys {sorted(body)}" if isinstance(body, dict) else type(body).__name__
-        raise BadRequestError(f'the request must be an object with the one key "data", got {found}')
+        raise BadRequestError(
+            f'the request must be an object with only the key "data", got {found}'
+        )
     rows = body["data"]
     _check_shape(rows)
-    # Python counts true and false as 1 and 0. Both have an "e", and a body of numbers under the
-    # key "data" seldom has one. Looking for a letter costs a hundredth of checking each type.
+    # Python treats true and false as the numbers 1 and 0, so types must be checked. The words true
+    # and false contain the letter "e", and numbers under the key "data" rarely contain this letter.
+    # Searching for the letter is a hundred times faster than checking the type of each value.
     text_like = raw_data.encode() if isinstance(raw_data, str) else raw_data
     if b"e" in text_like:
         _check_types(rows)
     try:
-        # bytes() takes whole numbers from 0 to 255 and nothing else, four times as fast as NumPy.
+        # bytes() accepts only integers from 0 to 255, and is four times faster than NumPy.
         values = np.frombuffer(b"".join(map(bytes, rows)), np.uint8).reshape(len(rows), PIXELS)
     except (ValueError, TypeError):
         values = _fractional(rows)
@@ -82,7 +86,7 @@ def pixels_of(raw_data: str | bytes) -> Floats:
 def _check_shape(rows: Any) -> None:
     if not isinstance(rows, list) or not rows:
         found = "an empty list" if rows == [] else type(rows).__name__
-        raise BadRequestError(f'"data" must be a list of rows, one or more, got {found}')
+        raise BadRequestError(f'"data" must be a list of one or more rows, got {found}')
     for number, row in enumerate(rows):
         if not isinstance(row, list):
             raise BadRequestError(f"row {number} must be a list, got {type(row).__name__}")
@@ -101,14 +105,15 @@ def _check_types(rows: list[list[Any]]) -> None:
 
 def _fractional(rows: list[list[Any]]) -> npt.NDArray[Any]:
     try:
-        # Without an explicit dtype, NumPy does not convert text to numbers, nor null to NaN.
+        # Do not give a dtype here. With a dtype, NumPy would convert text to numbers and null to
+        # NaN.
         values = np.array(rows)
         numeric = values.ndim == 2 and values.dtype.kind in "iuf"
     except ValueError:
         numeric = False
     if not numeric:
         _check_types(rows)
-    # NaN compares false with everything, so this finds NaN too.
+    # Every comparison with NaN is false. The condition `not ... >= 0` therefore also finds NaN.
     if not numeric or not (values.min() >= 0 and values.max() <= _BRIGHTEST):
         number, pixel = next(
             (number, pixel)
@@ -142,7 +147,7 @@ def _dense_network(file: Path) -> Network:
 
 
 def _saved_network(folder: Path) -> Network:
-    # The import stands here because an inference image has no TensorFlow.
+    # TensorFlow is imported here, because an Azure ML inference image does not contain TensorFlow.
     import tensorflow as tf  # noqa: PLC0415
 
     loaded = tf.saved_model.load(str(folder))
@@ -154,6 +159,7 @@ def _saved_network(folder: Path) -> Network:
         probabilities: Floats = next(iter(outputs.values())).numpy()
         return probabilities
 
-    # The function uses the model's variables, so the model must live as long as the function.
+    # Keep a reference to the model. Without this reference, Python would delete the variables that
+    # the function uses.
     network.model = loaded  # type: ignore[attr-defined]
     return network

@@ -1,6 +1,7 @@
-"""The command line: the settings of a training run and the rules for their values.
+"""The command line of a training run: its settings, and the rules for their values.
 
-This module loads neither NumPy nor TensorFlow, so that a wrong command line is reported at once.
+This module imports neither NumPy nor TensorFlow, because a wrong command line is then reported
+without delay.
 """
 
 import argparse
@@ -16,17 +17,18 @@ from digits.networks import Architecture, Optimizer
 
 _Kind = TypeVar("_Kind", bound=StrEnum)
 
-#: A larger count is a typing error, or does not fit 32 bits.
+#: Maximum of the settings that are counts. A larger number is probably a typing error.
 _LARGEST_COUNT = 1_000_000
-#: The least normal number of float32, and nearly its greatest: training computes in float32.
+#: Approximately the smallest normal number and the largest number of float32, in which the trainer
+#: computes.
 _LEAST_FLOAT, _GREATEST_FLOAT = 1.2e-38, 3.4e38
-#: The largest seed that Keras takes.
+#: The largest seed that Keras accepts.
 _LAST_SEED = 2**32 - 1
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The settings of one training run; `--help` says what each means."""
+    """The settings of one training run. `train.py --help` describes each setting."""
 
     data_folder: Path
     batch_size: int = 64
@@ -48,7 +50,7 @@ class Settings:
         return self.architecture is Architecture.DNN and self.optimizer is Optimizer.SGD
 
     def parameters(self) -> dict[str, str | int | float]:
-        """Return the values that decide the result, by their names in MLflow."""
+        """Return the settings that affect the result, by their names in MLflow."""
         return {
             "batch_size": self.batch_size,
             "first_layer_neurons": self.first_layer_neurons,
@@ -63,7 +65,7 @@ class Settings:
 
 
 class _OneLineParser(argparse.ArgumentParser):
-    """An ArgumentParser that reports an error in one line, without the usage before it."""
+    """An ArgumentParser that reports an error in one line, without the usage text."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"error: {message} (see --help)\n")
@@ -73,10 +75,11 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> Settings:
     """Read the command line.
 
     Args:
-        arguments: The words after the script's name; by default those of the process.
+        arguments: The words after the script's name; by default the arguments of the process.
 
     Raises:
-        SystemExit: With code 2, after one line on stderr that names flag, rule and value.
+        SystemExit: The command line is wrong. The exit code is 2, and one line on stderr contains
+            the flag, the rule and the value.
     """
     return Settings(**vars(_parser().parse_args(arguments)))
 
@@ -93,42 +96,64 @@ def _parser() -> argparse.ArgumentParser:
         "--data-folder",
         type=Path,
         required=True,
-        help="folder with MNIST's four IDX files, gzipped or not; searched recursively",
+        help="folder with MNIST's four IDX files, gzipped or not; subfolders are searched too",
     )
-    add("--batch-size", type=_positive_int, default=64, help="images in one step")
-    add("--first-layer-neurons", type=_positive_int, default=256, help="width of hidden layer 1")
-    add("--second-layer-neurons", type=_positive_int, default=128, help="width of hidden layer 2")
-    add("--learning-rate", type=_positive_float, default=0.01, help="size of a step")
-    add("--epochs", type=_positive_int, default=20, help="passes over the training images")
-    add("--seed", type=_seed, default=42, help="decides initial weights, split and order")
+    add("--batch-size", type=_positive_int, default=64, help="number of images in one step")
+    add(
+        "--first-layer-neurons",
+        type=_positive_int,
+        default=256,
+        help="number of neurons in the first hidden layer",
+    )
+    add(
+        "--second-layer-neurons",
+        type=_positive_int,
+        default=128,
+        help="number of neurons in the second hidden layer",
+    )
+    add("--learning-rate", type=_positive_float, default=0.01, help="learning rate")
+    add("--epochs", type=_positive_int, default=20, help="number of passes over the training set")
+    add(
+        "--seed",
+        type=_seed,
+        default=42,
+        help="seed of the initial weights, the validation split and the order of the images",
+    )
     add(
         "--validation-fraction",
         type=_fraction,
         default=0.1,
-        help="share of the training images held out, class by class, for validation",
+        help="share of the training images of each class that is used for validation",
     )
     add(
         "--architecture",
         type=_member(Architecture),
         default=Architecture.DNN,
-        help="the network: dnn (two hidden layers) or cnn (convolutions; no hidden layer widths)",
+        help="network: dnn (two hidden layers) or cnn (convolutions with fixed sizes)",
     )
     add(
         "--optimizer",
         type=_member(Optimizer),
         default=Optimizer.SGD,
-        help="sgd, momentum (0.9) or adam",
+        help="optimiser: sgd, momentum (sgd with momentum 0.9) or adam",
     )
     add(
         "--checkpoints",
         type=Path,
-        help="folder for checkpoints; a run that finds its own there resumes from the last one",
+        help="folder for checkpoints; if the folder contains checkpoints of the same run, the run"
+        " resumes from the newest checkpoint",
     )
-    add("--checkpoint-every", type=_positive_int, default=1, help="epochs between checkpoints")
+    add(
+        "--checkpoint-every",
+        type=_positive_int,
+        default=1,
+        help="number of epochs from one checkpoint to the next",
+    )
     add(
         "--resume-from",
         type=Path,
-        help="checkpoint of another run, or folder of them, to resume from if the run has none",
+        help="checkpoint of another run, or a folder with checkpoints; the run resumes from it if"
+        " the folder of --checkpoints has no checkpoint",
     )
     return parser
 
@@ -145,7 +170,7 @@ def _number(text: str, rule: str) -> float:
 
 def _whole(text: str, low: int, high: int) -> int:
     rule = f"a whole number of at least {low}"
-    # A sweep may write 64 as 64.0.
+    # A sweep may pass the whole number 64 as 64.0.
     value = _number(text, rule)
     if value != int(value) or value < low:
         raise argparse.ArgumentTypeError(f"must be {rule}, got {text!r}")
@@ -167,7 +192,7 @@ def _positive_float(text: str) -> float:
     if value <= 0:
         raise argparse.ArgumentTypeError(f"must be a finite number above 0, got {text!r}")
     if not _LEAST_FLOAT <= value <= _GREATEST_FLOAT:
-        rule = f"from {_LEAST_FLOAT} to {_GREATEST_FLOAT}, as float32 holds it"
+        rule = f"from {_LEAST_FLOAT} to {_GREATEST_FLOAT}, the range of float32"
         raise argparse.ArgumentTypeError(f"must be {rule}, got {text!r}")
     return value
 

@@ -1,9 +1,15 @@
-"""Tiles of pixels, which leave out most of the first layer's multiplications by 0.
+"""Tiles of pixels, which let the first layer omit most of its multiplications by 0.
 
-Most pixels of a digit are 0, and those near the edges are 0 in almost all images. The pixels are
-divided into tiles: the first tile has the pixels that many images light, the last tile those that
-few images light. A batch is sorted by the last tile that each image reaches. Each tile is then
-multiplied with the first images of the batch only. For all other images its products would be 0.
+A pixel of an image is *dark* if its value is 0, and *lit* otherwise. Most pixels of a digit are
+dark, and the pixels near the edges are dark in almost all images. This module divides the pixels
+into tiles. The first tile contains the pixels that are lit in many images. The last tile contains
+the pixels that are lit in few images. An image *reaches* a tile if a pixel of this tile or of a
+later tile is lit. The images of a batch are sorted: images that reach the last tiles come first.
+Each tile is then multiplied only with the first images of the batch. For the other images of the
+batch, all pixels of this tile are dark, and the products would be 0.
+
+To choose the tiles, the pixels are first divided into *divisions* of 64 pixels. A tile is one or
+more consecutive divisions.
 """
 
 import math
@@ -12,43 +18,44 @@ import numpy as np
 
 from digits.data import Bytes
 
-#: Float32 numbers in the widest vector registers, those of AVX-512.
+#: Number of float32 numbers in the widest vector registers (AVX-512).
 _VECTOR = 16
-#: Pixels in a division; XLA's library multiplies matrices in blocks of such multiples.
+#: Number of pixels in a division. XLA's library multiplies matrices in blocks of this size.
 _BLOCK = 64
-#: Pixels times rows of the largest product that one core computes alone. XLA spreads larger
-#: products over the cores, and then one core waits for the other.
+#: Maximum size (pixels times rows) of a product that one core computes alone. XLA distributes
+#: larger products over the cores, and then one core waits for the other core.
 _LARGEST = 320 * 64
-#: Pixels of the widest tile whose product may be larger: in large batches every product is larger,
-#: and narrow tiles would not help.
+#: A tile with at most this number of pixels may have a product above `_LARGEST`. In large batches
+#: every product is above `_LARGEST`, and narrow tiles would not help.
 _WIDEST = 320
-#: Cost of a tile beside its products, in pixels of all images of a batch.
+#: Constant cost of a tile. The unit is the cost of multiplying one pixel of all images of a batch.
 _OVERHEAD = 32
-#: The smallest batch size that `_OVERHEAD` is counted for.
+#: In smaller batches, a tile has the same constant cost as in a batch of this size.
 _SMALL_BATCH = 64
-#: Number of images that show which pixels are rarely lit.
+#: Number of images that are examined to find pixels that are rarely lit.
 _SAMPLE = 4096
-#: Rows are rounded up to a multiple of this.
+#: Numbers of rows are rounded up to a multiple of this number.
 _ROUNDING = 4
-#: Largest share of the multiplications with which tiles pay off. At 0.86, one tile was as fast.
+#: Use tiles only if they need less than this share of the multiplications. With a share of 0.86,
+#: one tile was as fast as several tiles.
 _WORTH_IT = 0.85
 
 
 class Tiles:
-    """A division of the pixels, for training images and a batch size.
+    """The tiles for a set of training images and a batch size.
 
     Attributes:
-        pixels: (pixels,) for each tile: the indices of its pixels. Pixels that are 0 in every image
-            are in no tile: they add nothing to a sum and get no gradient. In MNIST these are one
-            pixel in twelve.
-        rows: For each tile, the number of images of a batch that are multiplied with it. It is
-            enough for all but one epoch in thousands.
+        pixels: The indices of the pixels of each tile, (pixels,). Pixels that are dark in every
+            image belong to no tile: they add nothing to a sum and get no gradient. In MNIST, every
+            twelfth pixel is dark in every image.
+        rows: The planned number of images of a batch that are multiplied with each tile. An epoch
+            needs a larger number only once in thousands of epochs.
 
     Args:
-        images: (count, 784) training images.
-        batch_size: Images in a batch.
-        whole: Make one tile of all pixels, which is best for a GPU. Images with few dark pixels
-            and small batches get one tile too.
+        images: The training images, (count, 784).
+        batch_size: Number of images in a batch.
+        whole: Use one tile for all pixels, which is the fastest choice for a GPU. One tile is also
+            used for small batches, and for images with few dark pixels.
     """
 
     def __init__(self, images: Bytes, batch_size: int, *, whole: bool = False) -> None:
@@ -62,14 +69,16 @@ class Tiles:
             lasts = [len(ends) - 1]
         self.pixels = np.split(pixels, [ends[last] for last in lasts[:-1]])
         self.rows = tuple(rows[first] for first in [0, *(last + 1 for last in lasts[:-1])])
-        # From here on reaches count tiles: a tile may have several divisions.
+        # Convert the last reached division of each image into the last reached tile.
         self._reaches = np.searchsorted(lasts, reaches)
 
     def batches(self, order: np.ndarray) -> np.ndarray:
-        """Return the batches of an epoch, (batches, images), images that reach furthest first.
+        """Return the indices of the images of each batch, (batches, images of a batch).
+
+        In each batch, the images that reach the last tiles come first.
 
         Args:
-            order: (images,): the order in which the epoch sees them.
+            order: The indices of the images in the order of the epoch, (images,).
         """
         whole = len(order) // self._batch_size * self._batch_size
         batches = order[:whole].reshape(-1, self._batch_size)
@@ -77,9 +86,10 @@ class Tiles:
         return np.take_along_axis(batches, furthest_first, axis=1)
 
     def rows_for(self, batches: np.ndarray) -> tuple[int, ...]:
-        """Return for each tile the number of images to multiply: `rows`, or more if needed.
+        """Return the number of images to multiply with each tile: `rows`, or more if needed.
 
-        The result depends on these batches alone, so that an epoch does not depend on earlier ones.
+        The result depends only on these batches. An epoch therefore does not depend on earlier
+        epochs.
         """
         reaches = self._reaches[batches]
         found = [int((reaches >= i).sum(axis=1).max()) for i in range(len(self.rows))]
@@ -90,10 +100,13 @@ class Tiles:
 
 
 def _from_the_most_needed(images: Bytes) -> np.ndarray:
-    """Return the lit pixels in an order that leaves as many images as possible dark at its end.
+    """Return the pixels that are lit in any image, in an order that is good for tiles.
 
-    The order is built from its end: first the pixel that the fewest images light, then the pixel
-    that the fewest of the other images light, until half of the images light a chosen pixel.
+    In many images, all pixels at the end of this order are dark. The order is found from its end.
+    The last pixel is lit in the fewest images. These images are then ignored. The pixel before is
+    lit in the fewest of the remaining images, and so on. The search ends when half of the images
+    are ignored. All other pixels come first, in their original order. Some dark pixels may be added
+    at the end, because the result must be a multiple of a vector.
     """
     lit = np.flatnonzero(images.any(axis=0))
     missing = -len(lit) % _VECTOR if len(lit) else _VECTOR
@@ -114,23 +127,24 @@ def _from_the_most_needed(images: Bytes) -> np.ndarray:
 
 
 def _reaches(images: Bytes, ends: list[int]) -> np.ndarray:
-    """Return (count,): the division, from 0, with the last lit pixel of each image.
+    """Return the index of the last division in which each image has a lit pixel, (count,).
 
     Args:
-        images: (count, pixels), the most needed pixel first.
-        ends: The end of each division.
+        images: The images, (count, pixels), with the pixels in the order of the divisions.
+        ends: The end of each division, as an index of a pixel.
     """
-    # Eight pixels are read at a time: divisions end at multiples of a vector.
+    # Read eight pixels as one number. This is possible because each division ends at a multiple of
+    # `_VECTOR`.
     words = np.ascontiguousarray(images).view(np.uint64)
     starts = [start // 8 for start in (0, *ends[:-1])]
     is_lit = np.bitwise_or.reduceat(words, starts, axis=1) != 0
-    # An image that is dark everywhere counts as one that reaches the first division.
+    # Treat an image without lit pixels like an image that reaches the first division.
     is_lit[:, 0] = True
     return np.asarray(len(ends) - 1 - is_lit[:, ::-1].argmax(axis=1))
 
 
 def _rows(batch_size: int, share: float) -> int:
-    """Return the images of a batch to plan for, if this share of all images reaches a tile."""
+    """Return the number of images to multiply with a tile, if this share of images reaches it."""
     mean = batch_size * share
     deviation = math.sqrt(mean * (1 - share))
     return _rounded(mean + 4.5 * deviation + 3, batch_size) if share < 1 else batch_size
@@ -145,7 +159,7 @@ def _is_one_product(pixels: int, rows: int) -> bool:
 
 
 def _is_worth_it(ends: list[int], rows: list[int], lasts: list[int]) -> bool:
-    """Return whether the tiles leave out enough to pay for more and smaller products."""
+    """Return whether several tiles omit enough multiplications to be faster than one tile."""
     firsts = [0, *(last + 1 for last in lasts[:-1])]
     begins = [0, *(ends[last] for last in lasts[:-1])]
     needed = sum(
@@ -156,16 +170,16 @@ def _is_worth_it(ends: list[int], rows: list[int], lasts: list[int]) -> bool:
 
 
 def _cheapest(ends: list[int], rows: list[int]) -> list[int]:
-    """Return the last division of each tile, for the tiles that cost least.
+    """Return the last division of each tile, for the tiles with the lowest total cost.
 
     Args:
-        ends: The end of each division.
-        rows: For each division, the images of a batch that are multiplied with it.
+        ends: The end of each division, as an index of a pixel.
+        rows: The number of images of a batch that are multiplied with each division.
     """
     overhead = _OVERHEAD * max(rows[0], _SMALL_BATCH)
     begins = [0, *ends[:-1]]
-    # For each division: the least cost of tiles that end there, and the first division of the
-    # last of these tiles.
+    # costs[i] is the lowest cost of tiles for the divisions 0 to i. firsts[i] is the first division
+    # of the last of these tiles.
     costs: list[float] = []
     firsts: list[int] = []
     for last, end in enumerate(ends):

@@ -1,4 +1,4 @@
-"""The run in the MLflow store. Importing this module imports MLflow."""
+"""The run in the MLflow store. This module imports MLflow, which takes more than a second."""
 
 import fcntl
 import logging
@@ -13,10 +13,11 @@ from mlflow.tracking import MlflowClient
 
 from digits.tracking import Record
 
-#: The beginning of SQLAlchemy's address of a local file; the path follows.
+#: Prefix of SQLAlchemy's address of a local file. The rest of the address is the path.
 _SQLITE = "sqlite:///"
 
-# MLflow logs the traceback of each failed write. The tracker retries and prints one line.
+# MLflow would log the traceback of each failed write. The tracker prints one line instead, and
+# repeats the write.
 logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 
 
@@ -24,8 +25,16 @@ logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 class TrackedRun:
     """A run in an MLflow store.
 
-    MLFLOW_RUN_ID names the run. Without it, the run of an earlier attempt is resumed, or else a new
-    run is created.
+    If the variable MLFLOW_RUN_ID is set, it contains the id of the run. Otherwise, the run of an
+    earlier attempt is resumed. If there is no earlier attempt, a new run is created.
+
+    Attributes:
+        client: The client of the store.
+        run_id: The id of the run.
+        is_own: Whether this process must end the run, because MLFLOW_RUN_ID is not set.
+        is_new: Whether this process has created the run.
+        has_begun: Whether the parameters are logged.
+        written: The steps of each metric that are in the store.
     """
 
     client: MlflowClient
@@ -40,8 +49,8 @@ class TrackedRun:
         """Open the run.
 
         Args:
-            uri: The MLflow store.
-            earlier: The run to which an earlier attempt logged, if it is known.
+            uri: The address of the MLflow store.
+            earlier: The id of the run of an earlier attempt; None if no id is known.
         """
         _create_store(uri)
         client = MlflowClient(uri)
@@ -52,9 +61,9 @@ class TrackedRun:
         return cls(client, run.info.run_id, is_own=not given, is_new=is_new)
 
     def begin(self, parameters: Mapping[str, str | int | float]) -> None:
-        """Log the parameters that the run lacks. A second call does nothing.
+        """Log the parameters that the run does not have yet. A second call does nothing.
 
-        A parameter that the run has with another value becomes a tag.
+        If the run has a parameter with another value, the new value is saved as a tag.
         """
         if self.has_begun:
             return
@@ -67,15 +76,18 @@ class TrackedRun:
         self.client.log_batch(self.run_id, params=fresh)
         for key, value in parameters.items():
             if key in known and not _means(known[key], value):
-                # MLflow never changes a run's parameter.
+                # MLflow does not allow to change a parameter of a run.
                 self.client.set_tag(self.run_id, f"goes_on_with.{key}", str(value))
-                # A run is often resumed to train more epochs, so that is no reason for a warning.
+                # Users often resume a run to train more epochs. Do not warn about this change.
                 kind = "note" if key == "epochs" else "warning"
-                print(f"{kind}: MLflow keeps {key}={known[key]}, the run resumes with {value}")
+                print(
+                    f"{kind}: the run resumes with {key}={value}; MLflow still shows"
+                    f" {key}={known[key]}, because MLflow cannot change a parameter"
+                )
         self.has_begun = True
 
     def write(self, records: Sequence[Record]) -> None:
-        """Log the values in one call, except those of steps that the run has already."""
+        """Log the values in one call. Values of steps that are already in the store are omitted."""
         fresh = [record for record in records if record.step not in self._steps(record.key)]
         if fresh:
             metrics = [Metric(r.key, r.value, r.timestamp, r.step) for r in fresh]
@@ -84,12 +96,15 @@ class TrackedRun:
             self.written[record.key].add(record.step)
 
     def finish(self, status: str) -> None:
-        """End the run, unless MLFLOW_RUN_ID named it: then its job ends it."""
+        """End the run. If MLFLOW_RUN_ID is set, do nothing, because the job ends its run itself."""
         if self.is_own:
             self.client.set_terminated(self.run_id, status)
 
     def _steps(self, key: str) -> set[int]:
-        """Return the steps that a metric has in the store; MLflow would keep a second value."""
+        """Return the steps of a metric that are in the store.
+
+        If a step were logged again, MLflow would store a second value of this step.
+        """
         if key not in self.written:
             history = [] if self.is_new else self.client.get_metric_history(self.run_id, key)
             self.written[key] = {metric.step for metric in history}
@@ -97,16 +112,17 @@ class TrackedRun:
 
 
 def _create_store(uri: str) -> None:
-    """Create a store in a local file under another name, and rename it.
+    """Create a store in a local file under a temporary name, and then rename the file.
 
-    MLflow takes seconds to create its tables. A process that is killed meanwhile would leave a
-    store that MLflow cannot open.
+    MLflow needs seconds to create its tables. If the process were killed during this time, MLflow
+    could not open the incomplete store later.
     """
     if not uri.startswith(_SQLITE):
         return
     address, _, options = uri.partition("?")
     store = Path(address.removeprefix(_SQLITE))
-    # SQLAlchemy decodes % from 2.1 on and not before, so such paths are left to MLflow.
+    # SQLAlchemy decodes "%" in addresses since version 2.1, but not in earlier versions. MLflow
+    # itself creates a store with such an address.
     if "%" in address or not store.name or not store.parent.is_dir() or store.exists():
         return
     with (store.parent / f".{store.name}.lock").open("w") as lock:
@@ -121,7 +137,7 @@ def _create_store(uri: str) -> None:
 
 
 def _means(text: str, value: str | int | float) -> bool:
-    """Return whether the text is this value in any spelling: 0.010 is 0.01."""
+    """Return whether the text represents this value. For example, 0.010 represents 0.01."""
     try:
         return type(value)(text) == value
     except ValueError:
@@ -134,9 +150,9 @@ def _reopened(client: MlflowClient, run_id: str | None) -> Run | None:
     try:
         run = client.get_run(run_id)
     except MlflowException:
-        # The earlier attempt had another store, or the run was deleted for good.
+        # The earlier attempt used another store, or the run was deleted permanently.
         return None
-    # MLflow still returns runs that are marked as deleted.
+    # MLflow also returns runs that are only marked as deleted.
     if run.info.lifecycle_stage == LifecycleStage.DELETED:
         return None
     client.update_run(run_id, "RUNNING")

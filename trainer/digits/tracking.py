@@ -1,6 +1,6 @@
-"""Metrics on their way to MLflow: a separate thread writes them, so training does not wait.
+"""The tracker, which writes metrics to MLflow in a separate thread. Training does not wait for it.
 
-The environment names the store, as Azure ML sets it inside a job:
+Azure ML sets environment variables in each job, which contain the address of the MLflow store:
 https://learn.microsoft.com/azure/machine-learning/how-to-use-mlflow-configure-tracking
 """
 
@@ -25,17 +25,23 @@ if TYPE_CHECKING:
 
 
 _LOCAL_STORE = "sqlite:///mlflow.db"
-#: User names and passwords in addresses.
+#: Pattern of user names and passwords in addresses.
 _SECRETS = re.compile(r"//[^/@]*@")
-#: Prefix of the variables that Azure ML gives a trial of a sweep.
+#: Prefix of the variables that Azure ML sets in each trial of a sweep.
 _SWEEP_VARIABLES = "AZUREML_SWEEP_"
+#: Seconds between a failed write and the next try.
 _RETRY_SECONDS = 1.0
+#: Maximum number of tries after training has ended.
 _LAST_TRIES = 5
+#: Maximum seconds to wait for the last metrics.
 _CLOSING_SECONDS = 120.0
+#: Maximum seconds to wait for the last metrics after SIGTERM.
 _PARTING_SECONDS = 4.0
+#: Maximum seconds that a trial of a sweep waits for its first metrics.
 _SWEEP_SECONDS = 5.0
-_LOOK_SECONDS = 0.05
-#: MLflow's own limits for a call are 120 s and 7 retries. The tracker retries calls itself.
+_POLL_SECONDS = 0.05
+#: Limits of seconds and retries for a call of MLflow. MLflow's defaults are 120 s and 7 retries.
+#: Shorter limits are enough, because the tracker repeats failed calls.
 _PATIENCE = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "20", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2"}
 
 Parameters = Mapping[str, str | int | float]
@@ -59,10 +65,12 @@ class Record:
 
 
 def tracking_uri() -> str | None:
-    """Return the MLflow store: MLFLOW_TRACKING_URI, or a file in the current folder.
+    """Return the address of the MLflow store.
 
     Returns:
-        None without MLflow, and with mlflow-skinny alone, which has no local store.
+        The value of MLFLOW_TRACKING_URI. If the variable is not set, the address of a file in the
+        current folder. None if MLflow is not installed, or if only mlflow-skinny is installed and
+        the variable is not set: mlflow-skinny does not support a store in a file.
     """
     if importlib.util.find_spec("mlflow") is None:
         return None
@@ -80,19 +88,20 @@ def tracked(
     on_open: Callable[[str], None] | None = None,
     is_over: Callable[[], bool] = lambda: False,
 ) -> Iterator["Tracker"]:
-    """Yield a tracker, and close it with the status that fits the end of the block.
+    """Yield a tracker. Close the tracker after the block, with a status that shows success or not.
 
     Args:
-        uri: The MLflow store; None logs nothing.
-        parameters: The run's parameters.
-        earlier: The MLflow run of an earlier attempt; it is resumed if the store has it.
-        on_open: Called with the id of a new MLflow run, in the tracker's thread.
-        is_over: Whether the process was asked to stop while the last metrics are written.
+        uri: The address of the MLflow store; None if nothing is logged.
+        parameters: The parameters of the run.
+        earlier: The id of the MLflow run of an earlier attempt. This run is resumed if it is in
+            the store.
+        on_open: A function that is called with the id of a new MLflow run, in the tracker's thread.
+        is_over: A function that returns whether SIGTERM was received.
 
     Raises:
-        Stopped: The block succeeded, and SIGTERM came before its metrics were written.
-        TrackingError: The block succeeded, and its metrics could not be written. If the block
-            failed, this error is printed, and the block's own error is raised.
+        Stopped: The block succeeded, but SIGTERM was received before all metrics were written.
+        TrackingError: The block succeeded, but metrics could not be written. If the block failed
+            too, this error is only printed, and the error of the block is raised.
     """
     tracker = Tracker(uri, parameters, earlier, on_open)
     try:
@@ -102,8 +111,8 @@ def tracked(
             if isinstance(fault, Exception):
                 tracker.close("FAILED", _CLOSING_SECONDS, is_over)
             elif tracker.is_needed:
-                # The process will be killed shortly. Metrics not written now are written when the
-                # run resumes.
+                # The process will be killed shortly. Metrics that are not written now are written
+                # when the run resumes.
                 tracker.close("KILLED", _PARTING_SECONDS)
         except TrackingError as error:
             print(f"warning: {error}", file=sys.stderr)
@@ -117,21 +126,23 @@ def tracked(
 
 
 class Tracker:
-    """Logs to one MLflow run, in the background.
+    """A background thread that logs to one MLflow run.
 
-    Training waits for the tracker in `close`, and a trial of a sweep waits in `wait_once` too.
+    Training waits for the tracker only in `close`, and in a trial of a sweep also in `wait_once`.
 
-    MLflow itself is imported in the background, so create a tracker after the imports that the
-    training needs. A write that fails is retried; `close` gives up after some retries.
+    The thread imports MLflow. Create the tracker after the imports that the training needs, because
+    imports in two threads delay each other. The thread repeats a write that fails. After a call of
+    `close`, the thread stops after some failed tries.
 
     Args:
-        uri: The MLflow store; None logs nothing.
-        parameters: Logged first; parameters that the run has already are not changed.
-        earlier: The MLflow run of an earlier attempt.
-        on_open: Called with the id of a new MLflow run, in the tracker's thread.
+        uri: The address of the MLflow store; None if nothing is logged.
+        parameters: The parameters of the run. They are logged before the metrics. Parameters that
+            the run already has are not changed.
+        earlier: The id of the MLflow run of an earlier attempt.
+        on_open: A function that is called with the id of a new MLflow run, in the tracker's thread.
 
     Attributes:
-        run_id: The MLflow run, as soon as it is known.
+        run_id: The id of the MLflow run; None until the id is known.
     """
 
     def __init__(
@@ -159,44 +170,46 @@ class Tracker:
 
     @property
     def is_needed(self) -> bool:
-        """Whether there is an MLflow run to end, or a metric to write."""
+        """Whether the tracker has opened an MLflow run or has received a metric."""
         return self._has_logged or self._is_open
 
     def log(self, metrics: Mapping[str, float], step: int) -> None:
-        """Queue metrics and return at once."""
+        """Queue the metrics, and return without waiting for the store."""
         self._has_logged = True
         now = int(time.time() * 1000)
         for key, value in metrics.items():
             self._queue.put(Record(key, value, step, now))
 
     def wait_once(self, is_over: Callable[[], bool]) -> None:
-        """In a trial of a sweep, wait a few seconds until the first metrics are in the store.
+        """Wait a few seconds until the first metrics are in the store, in a trial of a sweep only.
 
-        The first epoch of a small run ends while MLflow is still imported. A sweep can cut a trial
-        only if it sees the trial's metrics while the trial runs. After the first metrics, each
-        epoch is written as it comes. A store that does not answer delays one epoch, not each.
+        The first epoch of a small run may end before MLflow is imported. A sweep can cut a trial
+        only if the sweep gets the trial's metrics while the trial runs. After the first metrics,
+        the metrics of each epoch are written immediately. Only the first call waits. A store that
+        does not answer therefore delays only one epoch.
 
         Args:
-            is_over: Ends the wait.
+            is_over: A function that returns whether SIGTERM was received. If so, do not wait.
         """
         deadline = time.monotonic() + _SWEEP_SECONDS
         while self._is_to_wait and not is_over() and time.monotonic() < deadline:
-            self._is_to_wait = not self._written_once.wait(_LOOK_SECONDS)
+            self._is_to_wait = not self._written_once.wait(_POLL_SECONDS)
         self._is_to_wait = False
 
     def close(
         self, status: str, patience_s: float, is_over: Callable[[], bool] = lambda: False
     ) -> None:
-        """Wait until everything is written.
+        """Wait until all metrics are written, and end the MLflow run.
 
         Args:
-            status: MLflow's status of the run: FINISHED, FAILED or KILLED. A run that
-                MLFLOW_RUN_ID names keeps its status: its job sets it.
-            patience_s: Seconds to wait at most.
-            is_over: Shortens the wait to seconds.
+            status: MLflow's status for the run: FINISHED, FAILED or KILLED. If MLFLOW_RUN_ID is
+                set, this status is ignored, because the job sets the status of its run itself.
+            patience_s: Maximum number of seconds to wait.
+            is_over: A function that returns whether SIGTERM was received. After SIGTERM, the wait
+                lasts at most a few more seconds.
 
         Raises:
-            TrackingError: Something could not be written after several tries.
+            TrackingError: The store does not answer, or the last metrics could not be written.
         """
         if not self._uri:
             return
@@ -204,16 +217,18 @@ class Tracker:
         self._queue.put(None)
         deadline = time.monotonic() + patience_s
         while self._thread.is_alive() and time.monotonic() < deadline:
-            self._thread.join(_LOOK_SECONDS)
+            self._thread.join(_POLL_SECONDS)
             if is_over():
                 deadline = min(deadline, time.monotonic() + _PARTING_SECONDS)
                 is_over = _never
         if self._thread.is_alive():
             where = _without_secrets(self._uri)
-            raise TrackingError(f"{where} does not answer: the last metrics may be missing")
+            raise TrackingError(
+                f"the MLflow store {where} does not answer: the last metrics may be missing"
+            )
         if self._fault:
             raise TrackingError(
-                f"{self._unwritten} metrics could not be written to"
+                f"{self._unwritten} metrics could not be written to the MLflow store"
                 f" {_without_secrets(self._uri)}: {_first_line(self._fault)}"
             )
 
@@ -234,12 +249,13 @@ class Tracker:
                 if not open_end:
                     run.finish(self._status)
                 self._fault = None
-            except Exception as fault:  # clients of stores raise any exception
+            except Exception as fault:  # clients of MLflow stores raise exceptions of any class
                 if self._fault is None and open_end:
-                    why = f"{_without_secrets(uri)} does not take metrics: {_first_line(fault)}"
-                    print(f"warning: {why}; retrying", file=sys.stderr)
+                    where = f"the MLflow store {_without_secrets(uri)}"
+                    why = f"metrics cannot be written to {where}: {_first_line(fault)}"
+                    print(f"warning: {why}; trying again", file=sys.stderr)
                 self._fault = fault
-                # Training need not wait for a store that fails.
+                # Training does not have to wait for a store that fails.
                 self._written_once.set()
                 self._unwritten = len(pending)
                 tries_left -= not open_end
@@ -253,13 +269,14 @@ class Tracker:
         self._is_open = True
         if self.run_id != run.run_id:
             self.run_id = run.run_id
-            # A run that MLFLOW_RUN_ID names is named again when the process is restarted.
+            # If MLFLOW_RUN_ID is set, it is set again when the process is restarted. The id does
+            # not have to be saved.
             if run.is_own:
                 self._on_open(run.run_id)
         return run
 
     def _collect(self, pending: list[Record], *, wait: bool) -> bool:
-        """Move the queued records to `pending`; return False once `close` was called."""
+        """Move the queued records to `pending`. Return False after a call of `close`."""
         while True:
             try:
                 record = self._queue.get(block=wait)
@@ -280,7 +297,7 @@ def _is_swept(variable: str) -> bool:
 
 
 def _first_line(fault: Exception) -> str:
-    # After the first line, SQLAlchemy's messages contain SQL.
+    # SQLAlchemy's messages contain SQL after the first line.
     return _without_secrets(str(fault).strip().partition("\n")[0])[:300]
 
 
@@ -295,10 +312,11 @@ def _open(uri: str, earlier: str | None) -> "TrackedRun":
     needless: tuple[str, ...] = ()
     if not uri.startswith("azureml"):
         _hide_plugin()
-        # MLflow imports pandas for data sets, which the trainer does not use. Importing pandas
-        # takes a third of the time.
+        # MLflow imports pandas for its data sets, which the trainer does not use. pandas takes a
+        # third of the import time.
         needless = ("pandas",)
-    # The import takes more than a second. Here it runs beside the training.
+    # This import takes more than a second. It runs in the tracker's thread, while the main thread
+    # trains.
     with absent(*needless):
         from digits.tracked_run import TrackedRun  # noqa: PLC0415
 
@@ -306,8 +324,8 @@ def _open(uri: str, earlier: str | None) -> "TrackedRun":
 
 
 def _hide_plugin() -> None:
-    # MLflow imports its plugin for Azure ML wherever it is installed, and with it half of Azure's
-    # SDK. None in sys.modules makes an import raise ModuleNotFoundError:
+    # If the plugin for Azure ML is installed, MLflow imports the plugin and half of Azure's SDK.
+    # None in sys.modules makes an import raise ModuleNotFoundError:
     # https://docs.python.org/3/reference/import.html#the-module-cache
     sys.modules.setdefault("azureml.mlflow", None)  # type: ignore[arg-type]
     warnings.filterwarnings("ignore", "Failure attempting to register", UserWarning)

@@ -1,4 +1,4 @@
-"""The training loop: epochs of compiled steps, and the metrics of each epoch."""
+"""The training loop, which trains epoch by epoch and computes the metrics of each epoch."""
 
 import math
 import os
@@ -15,7 +15,8 @@ from digits.data import Split
 from digits.errors import DivergedError, SettingsError, Stopped, StopRequest
 from digits.settings import Settings
 
-#: Seconds of steps between two looks at the stop request.
+#: The loop checks for SIGTERM after a *stretch*: a number of steps that takes about this number of
+#: seconds.
 _STRETCH_SECONDS = 0.5
 _IMPORTED = time.monotonic()
 
@@ -25,10 +26,10 @@ class Epoch:
     """The result of an epoch.
 
     Attributes:
-        number: The epoch, from 1.
-        metrics: `loss` and `training_acc`, both from the forward passes of the training itself,
-            and `validation_acc`.
-        seconds: Wall time of training and validation.
+        number: The number of the epoch, from 1.
+        metrics: The values of `loss`, `training_acc` and `validation_acc`. `loss` and
+            `training_acc` are computed during the training steps, before the weights change.
+        seconds: The wall time of training and validation.
     """
 
     number: int
@@ -37,17 +38,17 @@ class Epoch:
 
 
 class TrainingLoop:
-    """Trains a network, epoch by epoch.
+    """A loop that trains a network, epoch by epoch.
 
-    Each epoch sees the training images in a new order. Images that do not fill a last batch are
-    left out of the epoch; these are other images each time.
+    Each epoch sees the training images in a new order. The last images of an epoch are omitted if
+    they do not fill a batch. Each epoch omits other images.
 
     Args:
-        path: The network, and the way it is computed.
-        settings: Batch size, epochs, seed.
+        path: The compute path with the network.
+        settings: The settings with batch size, number of epochs and seed.
         digits: The digits to train and to validate with.
         cluster: The workers that train together.
-        stop: Looked at between two stretches of steps.
+        stop: The flag that SIGTERM sets. The loop checks the flag after each stretch of steps.
 
     Raises:
         SettingsError: The batch is larger than the training part.
@@ -76,14 +77,14 @@ class TrainingLoop:
         self._is_stopping = False
 
     def epochs(self, done: int = 0) -> Iterator[Epoch]:
-        """Train, and yield after every epoch.
+        """Train, and yield the result of each epoch.
 
         Args:
-            done: Number of epochs that are done already.
+            done: Number of epochs that are already complete.
 
         Raises:
             DivergedError: The loss or a logit is not finite any more.
-            Stopped: SIGTERM came, to this worker or to another.
+            Stopped: This worker or another worker has received SIGTERM.
         """
         for number in range(done + 1, self._settings.epochs + 1):
             if self._is_stopping:
@@ -108,13 +109,14 @@ class TrainingLoop:
             start = time.perf_counter()
             further = self._path.train(order, progress, last)
             taken = time.perf_counter() - start
-            # Workers must agree on both values. Otherwise one would wait for the others forever.
+            # Both values must be the same in all workers. Otherwise the workers would take
+            # different numbers of steps, and would wait for each other forever.
             seconds, stop = self._cluster.mean([taken, float(self.stop.is_set)])
             self.pace.learn(last - progress.steps, seconds)
             progress = further
             if not math.isfinite(progress.loss):
                 raise self._diverged(number, f"the loss became {progress.loss}")
-            # A complete epoch is kept: `epochs` yields it before it stops.
+            # If the epoch is complete, do not raise here. `epochs` yields the epoch first.
             self._is_stopping = bool(stop)
             if stop and progress.steps < steps:
                 raise Stopped(f"stopped by SIGTERM in epoch {number}")
@@ -122,7 +124,8 @@ class TrainingLoop:
 
     def _validation_accuracy(self, number: int) -> float:
         seen = self._path.predict(self._digits.validation.images)
-        # Every loss was computed before the last step changed the weights, so it cannot tell.
+        # The loss was computed before the last step changed the weights. The loss may be finite
+        # although the network has diverged in this step.
         if (seen == UNSEEN).any():
             raise self._diverged(number, "outputs became inf or nan")
         return float(np.mean(seen == self._digits.validation.labels))
@@ -130,25 +133,26 @@ class TrainingLoop:
     def _diverged(self, number: int, what: str) -> DivergedError:
         parameters = " ".join(f"{k}={v}" for k, v in self._settings.parameters().items())
         return DivergedError(
-            f"{what} in epoch {number}: training has diverged; a smaller"
-            f" --learning-rate may help ({parameters})"
+            f"{what} in epoch {number}: training has diverged; try a smaller"
+            f" --learning-rate ({parameters})"
         )
 
 
 def epoch_order(seed: int, number: int, count: int) -> np.ndarray:
-    """Return the order in which an epoch sees the images; seed and number decide it."""
+    """Return the order in which an epoch sees the images. The order depends on seed and number."""
     random = np.random.default_rng([seed, 2, number])
     return random.permutation(count).astype(np.int32)
 
 
 class Pace:
-    """The speed of the steps, and the number of steps that fit in a stretch.
+    """The measured speed of the steps, and the number of steps in the next stretch.
+
+    The first step waits for the compiler. Therefore the first stretch has only one step.
 
     Attributes:
-        seconds_to_first_step: From the process's start to the end of the first step. The first
-            step waits for the compiler, so the first stretch has one step.
-        steps: Number of steps taken after the first.
-        seconds: Seconds that these steps took.
+        seconds_to_first_step: Seconds from the start of the process to the end of the first step.
+        steps: Number of steps so far, without the first step.
+        seconds: Total seconds of these steps.
     """
 
     def __init__(self) -> None:
@@ -157,15 +161,16 @@ class Pace:
         self.seconds = 0.0
 
     def stretch(self) -> int:
-        """Return the number of steps to take before the next look at the stop request."""
+        """Return the number of steps in the next stretch."""
         if not self.steps:
             return 1
-        # The first steps say little about the speed of the rest, so stretches grow slowly.
+        # The speed of the first steps may differ from the later speed. Therefore a stretch has at
+        # most twice the number of steps so far.
         most = 2 * self.steps
         return max(1, min(most, int(_STRETCH_SECONDS * self.steps / self.seconds)))
 
     def learn(self, steps: int, seconds: float) -> None:
-        """Take in the seconds that some steps took."""
+        """Record the duration of a stretch of steps."""
         if not self.seconds_to_first_step:
             self.seconds_to_first_step = seconds_since_process_start()
             return
@@ -174,12 +179,15 @@ class Pace:
 
 
 def seconds_since_process_start() -> float:
-    """Return the seconds since the process started, or since this import if /proc is missing.
+    """Return the seconds since the start of the process.
 
-    The start is field 22 of https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html.
+    The start time is field 22 of /proc/self/stat, which is described in
+    https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html. If this file cannot be read, return
+    the seconds since the import of this module.
     """
     try:
-        # The second field, the command's name, may contain blanks and brackets.
+        # Split the line after the second field. This field, the name of the command, may contain
+        # spaces and parentheses.
         fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
         started = int(fields[19]) / os.sysconf("SC_CLK_TCK")
         return time.clock_gettime(time.CLOCK_BOOTTIME) - started

@@ -1,4 +1,4 @@
-"""Train a small network with Keras; MLflow logs parameters and metrics by itself."""
+"""Train a small network with Keras. MLflow's autolog logs parameters and metrics."""
 
 import argparse
 
