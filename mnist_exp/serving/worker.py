@@ -200,8 +200,13 @@ class Worker:
         loop = asyncio.get_running_loop()
         while self._unopened:
             unopened = self._unopened.pop()
-            _, connection = await loop.create_unix_connection(self._new_connection, sock=unopened)
-            self.connections.append(connection)
+            await loop.create_unix_connection(self._add_connection, sock=unopened)
+
+    def _add_connection(self) -> Connection:
+        # The pool uses a connection as soon as it is open, and must then know its worker.
+        connection = self._new_connection()
+        self.connections.append(connection)
+        return connection
 
     async def _is_alive(self, timeout_s: float) -> bool:
         if self._control is None:
