@@ -114,7 +114,7 @@ def _sobol_points(dimensions: int, seed: int) -> Sequence[Sequence[float]]:
 
 
 class _GridConfigurations:
-    """Every combination of the choices. From one index to the next, the last key changes first."""
+    """All combinations of the choices. The value of the last key changes at every index."""
 
     def __init__(self, space: Mapping[str, Expression]) -> None:
         self._options: dict[str, tuple[Any, ...]] = {}

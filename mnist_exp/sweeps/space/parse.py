@@ -65,7 +65,7 @@ def parse_search_space(
         logbase: The base of the logarithmic expressions, from the sampling algorithm.
 
     Returns:
-        The expressions that have no faults. And a line for each fault.
+        A pair: the expressions that have no faults, and the faults, one line per fault.
     """
     space: dict[str, Expression] = {}
     faults: list[str] = []

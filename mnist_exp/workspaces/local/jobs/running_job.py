@@ -183,7 +183,8 @@ class RunningJob:
         tracking = self._host.tracking
         tracking.log_missing_parameters(self.run.run_id, self._logged)
         tracking.end(self.run.run_id, status)
-        # Write job.json last. If the command is killed before, the next command closes the job.
+        # Write job.json last. If the command is killed before this line, the next command
+        # closes the job.
         self.describe(status, why)
         self.folder.forget_exit_code()
         failed = status is JobStatus.FAILED

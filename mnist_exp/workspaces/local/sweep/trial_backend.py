@@ -135,7 +135,9 @@ class TrialBackend:
                 stack.callback(self._cancel_with_sweep, trial)
 
     def _cancel_with_sweep(self, trial: int) -> None:
-        self.results[trial] = self._running.pop(trial).close("canceled with its sweep")
+        self.results[trial] = self._running.pop(trial).close(
+            "canceled, because the sweep was canceled"
+        )
 
     def _start_job(self, trial: int, parameters: Parameters, ended: int | None) -> RunningJob:
         name = f"{self._job.name}_{trial}"
