@@ -61,7 +61,7 @@ class _RandomConfigurations:
         self._seed = seed
 
     def __getitem__(self, index: int) -> Parameters:
-        """Draw each parameter with its own generator. Its seed combines seed, index and key."""
+        """Draw each parameter with a separate generator, seeded with seed, index and key."""
         return {
             key: flat(expression.value(self._uniform(index, key)))
             for key, expression in self._space.items()

@@ -1,7 +1,7 @@
 """Read a search space from the config.
 
 Azure ML's client does not validate most of a search space. The functions of this module find every
-mistake before the sweep is sent. The rules:
+mistake before the sweep is sent. The rules are from
 https://learn.microsoft.com/azure/machine-learning/reference-yaml-job-sweep
 """
 

@@ -69,7 +69,7 @@ class SharedInputs:
     def link(self, name: str, source: Path, target: Path) -> "_SharedCopy":
         """Create `target`, a write-protected folder with hard links to the shared files."""
         shared = self._copies.get(name)
-        # If a trial has changed the files, copy the original data again for this trial.
+        # If an earlier trial has changed the files, copy the original data again.
         if shared is None or not shared.is_intact:
             _delete_tree(self._folder / name)
             shared = self._copies[name] = _SharedCopy(self._folder / name, source)

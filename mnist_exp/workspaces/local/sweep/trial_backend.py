@@ -106,7 +106,7 @@ class TrialBackend:
         return self._folder(trial).log
 
     def close_ended(self, trials: Sequence[Trial]) -> None:
-        """Close the jobs that an earlier command was killed before it could close.
+        """Close the jobs that an earlier, killed command did not close.
 
         Also delete the MLflow runs that a killed command created before it wrote job.json.
 

@@ -236,7 +236,7 @@ class Tracking:
             try:
                 return str(self._client.create_experiment(name, artifact_location=location))
             except MlflowException:
-                # Another command has just created it.
+                # Another command has just created the experiment.
                 found = self._client.get_experiment_by_name(name)
                 if found is None:
                     raise
