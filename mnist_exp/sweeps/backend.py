@@ -43,7 +43,7 @@ TrialEvent = MetricPoint | TrialEnded
 
 
 class Backend(Protocol):
-    """The part that runs trials. The tuner makes all calls from one thread."""
+    """An object that runs trials. The tuner makes all calls from one thread."""
 
     def start(self, trial: int, parameters: Parameters) -> None:
         """Start a trial. The trial counts as running when this method returns.
@@ -78,7 +78,7 @@ class Backend(Protocol):
 
 
 class Listener(Protocol):
-    """The receiver of the tuner's reports. The tuner makes all calls from one thread."""
+    """An object that receives the tuner's reports. The tuner makes all calls from one thread."""
 
     def trial_changed(self, trial: Trial) -> None:
         """Receive a trial that started, logged the primary metric, was canceled, or ended."""

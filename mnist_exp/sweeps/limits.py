@@ -48,7 +48,7 @@ def parse_limits(
     documented.
 
     Returns:
-        The limits, or None if there are faults. And a line for each fault.
+        A pair: the limits (None if there are faults), and the faults, one line per fault.
     """
     part = Fields(raw, where)
     part.only(

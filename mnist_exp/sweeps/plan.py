@@ -52,7 +52,7 @@ def parse_sweep(
         where: The config key of the sweep.
 
     Returns:
-        The plan, or None if there are faults. And a line for each fault.
+        A pair: the plan (None if there are faults), and the faults, one line per fault.
     """
     raw = config if isinstance(config, Mapping) else asdict(config)
     at = {key: f"{where}.{key}" for key in _KEYS}
@@ -65,8 +65,8 @@ def parse_sweep(
         faults += check_sampling(sampling, space, at["search_space"])
     objective, objective_faults = parse_objective(part["objective"], at["objective"])
     limits, limits_faults = parse_limits(part["limits"], at["limits"])
-    # An empty mapping also means no policy. The default has to be a mapping, because Hydra's
-    # command line cannot replace null by a mapping.
+    # An empty mapping means that there is no policy. The config groups contain an empty mapping
+    # instead of null, because Hydra's command line cannot override null with a mapping.
     policy, policy_faults = parse_policy(
         raw.get("early_termination") or None, at["early_termination"]
     )

@@ -84,7 +84,7 @@ def parse_objective(
     """Read the mapping `{primary_metric, goal}`.
 
     Returns:
-        The objective, or None if there are faults. And a line for each fault.
+        A pair: the objective (None if there are faults), and the faults, one line per fault.
     """
     part = Fields(raw, where)
     part.only(["primary_metric", "goal"], "an objective")

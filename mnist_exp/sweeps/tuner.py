@@ -152,7 +152,7 @@ class Tuner:
     def _resume(self, history: History) -> None:
         """Add the trials from the journal, and start the trials that had not ended."""
         self._started -= history.elapsed
-        # The journal has the time of day, but the backend's clock has another zero.
+        # The times in the journal are in seconds since 1970. The backend has a different clock.
         history.shift_clock(self.backend.now() - time.time())
         self._trials = history.trials
         # The last command may have been killed before it applied fail_fast and the timeouts.

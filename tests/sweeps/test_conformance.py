@@ -126,7 +126,7 @@ def test_3_bandit_slack_rules():
     unset = {"type": "bandit", "slack_factor": 0.1, "slack_amount": 0}
     assert parse_policy(unset)[0] == BanditPolicy(slack_factor=0.1)
     both = {"type": "bandit", "slack_factor": 0.1, "slack_amount": 0.2}
-    assert "one of them" in parse_policy(both)[1][0]
+    assert "needs either slack_factor or slack_amount" in parse_policy(both)[1][0]
     assert "ratio" in (BanditPolicy(slack_factor=0.1).caution(-0.5) or "")
 
 

@@ -25,7 +25,7 @@ def test_a_goal_is_read_in_any_case(text):
         ({"primary_metric": " ", "goal": "minimize"}, "must be a metric's name"),
         ({"primary_metric": "acc ", "goal": "minimize"}, "must be a metric's name"),
         ({"primary_metric": 3, "goal": "minimize"}, "must be a metric's name"),
-        ({"primary_metric": "a", "goal": "minimize", "gaol": 1}, "an objective takes"),
+        ({"primary_metric": "a", "goal": "minimize", "gaol": 1}, "the keys of an objective are"),
     ],
 )
 def test_a_faulty_objective_is_reported(raw, part):

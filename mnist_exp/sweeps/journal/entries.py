@@ -40,7 +40,7 @@ class Resumed(Entry):
     """The entry that a later command resumed the sweep.
 
     Attributes:
-        kept: Trials that resume from their own outputs, or that ended while no command ran.
+        kept: Trials that resume from their named outputs, or that ended while no command ran.
         again: Trials that restart. The values that these trials logged so far do not count.
     """
 
@@ -79,8 +79,8 @@ class Decided(Entry):
     """The entry that the sweep decided to end a trial.
 
     Attributes:
-        interval: The interval of an early termination. None if there was another reason, such as a
-            timeout.
+        interval: The interval at which a policy cut the trial. None if no policy cut the trial, but
+            e.g. a timeout ended the trial.
         reason: The reason in plain words.
     """
 

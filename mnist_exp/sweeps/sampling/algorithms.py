@@ -88,8 +88,8 @@ def parse_sampling(
     """Read the mapping `{type, seed, rule, logbase}`, or only a type, Azure ML's short form.
 
     Returns:
-        The algorithm, in which defaults replace the fields with faults; None if the type has a
-        fault. And a line for each fault.
+        A pair: the algorithm, and the faults, one line per fault. In the algorithm, defaults
+        replace the fields with faults. If the type has a fault, the algorithm is None.
     """
     part = Fields(raw if isinstance(raw, Mapping) else {"type": raw}, where)
     part.required(["type"], "a sampling algorithm")

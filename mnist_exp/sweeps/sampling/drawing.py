@@ -61,7 +61,7 @@ class _RandomConfigurations:
         self._seed = seed
 
     def __getitem__(self, index: int) -> Parameters:
-        """Draw each parameter with its own generator. Its seed combines seed, index and key."""
+        """Draw each parameter with a separate generator, seeded with seed, index and key."""
         return {
             key: flat(expression.value(self._uniform(index, key)))
             for key, expression in self._space.items()
@@ -114,7 +114,7 @@ def _sobol_points(dimensions: int, seed: int) -> Sequence[Sequence[float]]:
 
 
 class _GridConfigurations:
-    """Every combination of the choices. From one index to the next, the last key changes first."""
+    """All combinations of the choices. The value of the last key changes at every index."""
 
     def __init__(self, space: Mapping[str, Expression]) -> None:
         self._options: dict[str, tuple[Any, ...]] = {}

@@ -77,7 +77,7 @@ class _Stepped(Expression):
             yield "q", f"must be above 0, got {self.q:g}"
 
     def examples(self) -> tuple[float, ...]:
-        """Return the multiples of q that may be drawn; if there are many, return a part of them."""
+        """Return multiples of q that may be drawn, at most `_STEPPED_EXAMPLES` values."""
         low, high = self.ends
         share = (high - low) / (_STEPPED_EXAMPLES - 1)
         draws = (self.value(low + share * number) for number in range(_STEPPED_EXAMPLES))
@@ -86,7 +86,7 @@ class _Stepped(Expression):
 
 @dataclass(frozen=True)
 class Choice(Expression):
-    """A choice of one value from a list, in which all values are equally likely.
+    """A choice of one value from a list. All values are equally likely.
 
     The values are integers, floats, strings or mappings. A mapping may contain expressions. These
     expressions form a subspace, which is drawn only if the mapping is chosen. The choice itself

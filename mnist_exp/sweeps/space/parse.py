@@ -1,7 +1,7 @@
 """Read a search space from the config.
 
 Azure ML's client does not validate most of a search space. The functions of this module find every
-mistake before the sweep is sent. The rules:
+mistake before the sweep is sent. The rules are from
 https://learn.microsoft.com/azure/machine-learning/reference-yaml-job-sweep
 """
 
@@ -65,7 +65,7 @@ def parse_search_space(
         logbase: The base of the logarithmic expressions, from the sampling algorithm.
 
     Returns:
-        The expressions that have no faults. And a line for each fault.
+        A pair: the expressions that have no faults, and the faults, one line per fault.
     """
     space: dict[str, Expression] = {}
     faults: list[str] = []

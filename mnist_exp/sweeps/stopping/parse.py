@@ -36,7 +36,8 @@ def parse_policy(
         where: The config key of the policy.
 
     Returns:
-        The policy, or None if there is no policy or there are faults. And a line for each fault.
+        A pair: the policy (None if there is no policy, or if there are faults), and the faults, one
+        line per fault.
     """
     if raw is None:
         return None, []

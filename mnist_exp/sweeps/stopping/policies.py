@@ -53,7 +53,7 @@ class BanditPolicy(Policy):
         return ("-", amount, best - amount) if maximize else ("+", amount, best + amount)
 
     def faults(self) -> Iterator[tuple[str, str]]:
-        """Yield a fault if a slack is below 0, or if not exactly one slack is set."""
+        """Yield a fault if a slack is negative, if both slacks are set, or if no slack is set."""
         given = [name for name in ("slack_factor", "slack_amount") if getattr(self, name)]
         for name in given:
             if getattr(self, name) < 0:

@@ -129,7 +129,7 @@ def test_what_cannot_be_drawn_is_refused():
         configurations(SPACE, Sampling(SamplingType.RANDOM))
     with pytest.raises(ValueError, match="bayesian"):
         configurations(SPACE, Sampling(SamplingType.BAYESIAN))
-    with pytest.raises(ValueError, match="takes only choice"):
+    with pytest.raises(ValueError, match="only choice"):
         configurations(SPACE, Sampling(SamplingType.GRID))
     with pytest.raises(IndexError):
         configurations({"a": Choice((1,))}, Sampling(SamplingType.GRID))[1]

@@ -185,7 +185,7 @@ def test_a_faulty_policy_is_reported(raw, part):
     [
         (
             {"slack_factor": -1, "evaluation_interval": "x", "slack_amount": 0.2},
-            ["evaluation_interval: must", "slack_factor: must be above 0", "one of them"],
+            ["evaluation_interval: must", "slack_factor: must be above 0", "needs either"],
         ),
         (
             {"slack_factor": 0, "slack": 1},

@@ -21,7 +21,8 @@ WARNING = re.compile(r"^warning: (.+)", re.MULTILINE)
 _RESUMING = re.compile(r"resuming from epoch (\d+)")
 #: A line that the workspace adds to a log.
 _NOTE = "==== {} ===="
-#: The workspace's line before a new attempt. A script may print other lines between `====`.
+#: The workspace's line before a new attempt. The pattern contains the first words of the line,
+#: because a script may print other lines with `====`.
 _ATTEMPT = re.compile(r"^==== (?:restarted|started again|evicted after)\b.* ====$\n?", re.MULTILINE)
 #: The messages of the operating system and of SQLite for a full disk.
 _FULL_DISK = (os.strerror(errno.ENOSPC), "database or disk is full")

@@ -1,8 +1,7 @@
 """The environment variables of a job, with the same names as on Azure ML.
 
-A job inherits only a few variables from the user's shell, because most programs need them. On Azure
-ML a job inherits no variables. The names are from the documentation of the SDK and of the common
-runtime:
+From the user's shell, a job inherits only the variables that most programs need. On Azure ML a job
+inherits no variables. The names are from the documentation of the SDK and of the common runtime:
 https://learn.microsoft.com/azure/machine-learning/how-to-train-cloud
 """
 
@@ -65,7 +64,8 @@ def job_environment(
         "AZUREML_ROOT_RUN_ID": root or job.name,
         "AZUREML_EXPERIMENT_ID": run.experiment_id,
         "AZUREML_ARM_PROJECT_NAME": job.experiment_name,
-        # Scripts may print these variables or use them as tags. There is no Azure resource.
+        # Scripts may print these variables or use them as tags. The value `local` means
+        # that there is no Azure resource.
         "AZUREML_ARM_SUBSCRIPTION": "local",
         "AZUREML_ARM_RESOURCEGROUP": "local",
         "AZUREML_ARM_WORKSPACE_NAME": "local",

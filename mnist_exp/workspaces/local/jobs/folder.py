@@ -124,10 +124,10 @@ class JobFolder:
             yield
 
     def prepare(self, code: Path | None) -> None:
-        """Create a new `wd/` for an attempt, and delete all files of earlier attempts.
+        """Create new folders `wd/`, `outputs/` and `logs/` for an attempt.
 
-        Only the named outputs and the console logs of earlier attempts stay. Azure ML does the same
-        when it restarts a job after an eviction.
+        Files of earlier attempts in these folders are deleted. Named outputs are not deleted. Azure
+        ML does the same when it restarts a job after an eviction.
         """
         self.clean()
         self.forget_exit_code()

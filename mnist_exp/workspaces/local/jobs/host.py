@@ -1,4 +1,4 @@
-"""The context of a local job: the place where the job runs, and the sweep of a trial."""
+"""The context of a local job: the host of all jobs, and the sweep of a trial."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ ProcessLauncher = Callable[[str, Path, Sequence[Mapping[str, str]], Sequence[Pat
 
 @dataclass(frozen=True)
 class JobHost:
-    """The place where jobs run, and the objects that all jobs share.
+    """The folder in which jobs run, and the objects that all jobs share.
 
     Attributes:
         root: The folder `<outputs>/jobs`.

@@ -69,7 +69,7 @@ class SharedInputs:
     def link(self, name: str, source: Path, target: Path) -> "_SharedCopy":
         """Create `target`, a write-protected folder with hard links to the shared files."""
         shared = self._copies.get(name)
-        # If a trial has changed the files, copy the original data again for this trial.
+        # If an earlier trial has changed the files, copy the original data again.
         if shared is None or not shared.is_intact:
             _delete_tree(self._folder / name)
             shared = self._copies[name] = _SharedCopy(self._folder / name, source)
@@ -137,7 +137,9 @@ class _Mount:
         now = _manifest(self.folder)
         if now == self.manifest:
             return ""
-        files = [{path: state[0] for path, state in old.items()} for old in (now, self.manifest)]
+        files = [
+            {path: state[0] for path, state in entries.items()} for entries in (now, self.manifest)
+        ]
         changed = {state[0] for path, state in now.items() if state != self.manifest.get(path)}
         # Only the job's own script can add, delete or replace files, because the folder is not
         # shared. Only the content of linked files is shared.
@@ -200,7 +202,7 @@ class MountedInputs:
             else:
                 _copy(source, target)
         except OSError as error:
-            # shutil.Error holds a list of (source, target, reason).
+            # The argument of shutil.Error is a list of tuples (source, target, reason).
             first = error.args[0][0][2] if isinstance(error, shutil.Error) else error
             raise JobError(
                 f"job.inputs.{name}.path: {source} could not be copied for the job ({first}); "

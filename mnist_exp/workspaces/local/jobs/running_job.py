@@ -30,7 +30,7 @@ class RunningJob:
         host: The context of local jobs.
         folder: The job's folder. The caller has locked the folder.
         run: The job's MLflow run.
-        trial: The sweep that the job belongs to, if it is a trial.
+        trial: The sweep that the job belongs to, if the job is a trial.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class RunningJob:
         self.resources = ExitStack()
         literals = {name: value for name, value in job.inputs.items() if isinstance(value, Literal)}
         self.parameters = trial.parameters if trial else literals
-        # Log a trial's fixed inputs too. They help to compare trials of different sweeps.
+        # Log a trial's fixed inputs too, so that users can compare trials of different sweeps.
         self._logged = {**literals, **self.parameters}
         self._eviction: Eviction | None = None
         self._host = host
@@ -183,7 +183,8 @@ class RunningJob:
         tracking = self._host.tracking
         tracking.log_missing_parameters(self.run.run_id, self._logged)
         tracking.end(self.run.run_id, status)
-        # Write job.json last. If the command is killed before, the next command closes the job.
+        # Write job.json last. If the command is killed before this line, the next command
+        # closes the job.
         self.describe(status, why)
         self.folder.forget_exit_code()
         failed = status is JobStatus.FAILED

@@ -184,8 +184,8 @@ def record_last_values(
 ) -> None:
     """Add the last points of some trials to the journal.
 
-    A sweep may decide to end a trial and be killed before the trial has ended. Such a trial does
-    not run again, and only this function reads the last values of the trial.
+    A command may be killed after it decided to end a trial, but before the trial has ended. Such a
+    trial does not run again. Only this function reads the last values of the trial.
     """
     for trial in history.trials:
         is_ending = trial.status is JobStatus.CANCEL_REQUESTED

@@ -106,7 +106,7 @@ class TrialBackend:
         return self._folder(trial).log
 
     def close_ended(self, trials: Sequence[Trial]) -> None:
-        """Close the jobs that an earlier command was killed before it could close.
+        """Close the jobs that an earlier, killed command did not close.
 
         Also delete the MLflow runs that a killed command created before it wrote job.json.
 
@@ -135,7 +135,9 @@ class TrialBackend:
                 stack.callback(self._cancel_with_sweep, trial)
 
     def _cancel_with_sweep(self, trial: int) -> None:
-        self.results[trial] = self._running.pop(trial).close("canceled with its sweep")
+        self.results[trial] = self._running.pop(trial).close(
+            "canceled, because the sweep was canceled"
+        )
 
     def _start_job(self, trial: int, parameters: Parameters, ended: int | None) -> RunningJob:
         name = f"{self._job.name}_{trial}"

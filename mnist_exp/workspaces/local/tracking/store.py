@@ -160,7 +160,7 @@ class Tracking:
                 self._log_parameters(run_id, missing)
 
     def log_metrics(self, run_id: str, metrics: Mapping[str, float], timestamp_ms: int) -> None:
-        """Log one value for each metric."""
+        """Log one value of each metric."""
         entries = [Metric(name, value, timestamp_ms, 0) for name, value in metrics.items()]
         with self._mapped():
             self._client.log_batch(run_id, metrics=entries)
@@ -236,7 +236,7 @@ class Tracking:
             try:
                 return str(self._client.create_experiment(name, artifact_location=location))
             except MlflowException:
-                # Another command has just created it.
+                # Another command has just created the experiment.
                 found = self._client.get_experiment_by_name(name)
                 if found is None:
                     raise
