@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,22 @@ _AUTHORITIES = {
 _READ_TIMEOUT_S = 120
 
 
+class _Transport(RequestsTransport):  # type: ignore[misc]
+    """A transport that reads the body of each error response.
+
+    The SDK retries a failed long-running operation without reading the response. The connection of
+    an unread response would stay open until the garbage collector finds the response.
+    """
+
+    def send(self, request: Any, **options: Any) -> Any:
+        """Send a request and return the response."""
+        response: Any = super().send(request, **options)
+        if response.status_code >= HTTPStatus.BAD_REQUEST:
+            read = response.read if hasattr(response, "read") else response.load_body
+            read()
+        return response
+
+
 @dataclass(frozen=True)
 class Connection:
     """The SDK's client with its credential, and the names of the workspace."""
@@ -72,7 +89,7 @@ def connect(config: WorkspaceConfig, options: Mapping[str, Any]) -> Connection:
     named_cloud = {"cloud": config.cloud.value} if config.cloud else {}
     settings = {"read_timeout": _READ_TIMEOUT_S, **named_cloud, **options}
     # MLClient has no `close` method. Its twenty inner clients share one transport, which we close.
-    transport = settings.setdefault("transport", RequestsTransport(**settings))
+    transport = settings.setdefault("transport", _Transport(**settings))
     with quiet():
         client = MLClient(
             credential,
