@@ -2,6 +2,7 @@
 
 import gc
 import sys
+import time
 from typing import Any
 
 #: Audit event -> what it shows that a test uses. https://docs.python.org/3/library/audit_events.html
@@ -15,6 +16,8 @@ _EVENTS = {
 }
 #: A run record names the commit. Every stage asks git for it, which takes a few milliseconds.
 _EXEMPT = "git"
+#: Seconds after which a collection has visited the objects of large libraries.
+_SLOW_COLLECTION_S = 0.1
 
 
 class ExternalUse:
@@ -44,8 +47,13 @@ def leaks_found_by_collecting() -> list[str]:
         leaks.append(f"{unraisable.exc_value!r} in {unraisable.object!r}")
 
     before, sys.unraisablehook = sys.unraisablehook, keep
+    started = time.monotonic()
     try:
         gc.collect()
     finally:
         sys.unraisablehook = before
+    if time.monotonic() - started > _SLOW_COLLECTION_S:
+        # A library was imported, or a sweep has called `gc.unfreeze`. With TensorFlow, MLflow and
+        # Azure's SDK among the objects to visit, each collection would take a second.
+        gc.freeze()
     return leaks
