@@ -2,7 +2,8 @@
 
 import signal
 
-# No job runs while the libraries are imported. Ctrl-C may then end the process without a traceback.
+# Let Ctrl-C end the process without a traceback during the imports. No job runs yet, so no job has
+# to be canceled.
 _handles_interrupts = signal.getsignal(signal.SIGINT) is signal.default_int_handler
 if _handles_interrupts:
     signal.signal(signal.SIGINT, signal.SIG_DFL)

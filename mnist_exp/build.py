@@ -1,6 +1,6 @@
 """The conversion of a config to specs.
 
-The functions are pure. A stage calls these functions after the config has been checked.
+The functions have no side effects. The checks of the config run before any of these functions.
 """
 
 import shlex
@@ -24,7 +24,8 @@ from mnist_exp.specs import (
 )
 from mnist_exp.templates import swept
 
-#: An input with this path gets the folder with the digits of the data group.
+#: If the path of a job input has this value, the input gets the folder with the digits that the
+#: config group `data` chooses.
 DATA_REFERENCE = "{{data}}"
 
 
@@ -89,7 +90,9 @@ def sweep_job(experiment: Experiment, name: str) -> SweepJob:
 
 
 def inputs_of(key: str, inputs: Mapping[str, Any], sources: Mapping[str, str]) -> list[str]:
-    """Return the inputs that a search-space key replaces, or only the key if no input matches.
+    """Return the names of the inputs that a search-space key replaces.
+
+    If the key replaces no input, the list contains only the key.
 
     Args:
         key: A key of the search space.
@@ -110,7 +113,7 @@ def script_command(script: str, inputs: Mapping[str, Any], outputs: Mapping[str,
 
 
 def model_spec(config: ExperimentConfig, job: str) -> ModelSpec:
-    """Return the spec of the model asset to register from the files of a job."""
+    """Return the spec of the model asset that consists of files of a job."""
     return ModelSpec(job=job, **vars(config.registration))
 
 
@@ -143,16 +146,17 @@ def endpoint_change(
     traffic: Mapping[str, int],
     mirror_traffic: Mapping[str, int],
 ) -> EndpointSpec:
-    """Return a spec that changes the traffic, and `ttl` and `port` if the user sets these keys.
+    """Return a spec that changes the traffic of an endpoint.
 
-    All other settings of the endpoint keep their values.
+    If the user sets `ttl` or `port`, the spec also changes these settings. All other settings of
+    the endpoint keep their values.
     """
     endpoint = config.endpoint
     return EndpointSpec(
         name=name,
         traffic=traffic,
         mirror_traffic=mirror_traffic,
-        # ttl and port are null in conf/. Null does not change the settings of the endpoint.
+        # ttl and port are null unless the user sets them. Null does not change the endpoint.
         ttl=endpoint.ttl,
         port=endpoint.port,
     )

@@ -50,7 +50,7 @@ class DataError(MnistExpError):
 class OutputsError(MnistExpError):
     """An outputs folder that cannot be written.
 
-    Causes are missing permissions, a full disk, or a file at the path of the folder.
+    Possible causes are missing permissions, a full disk, or a file at the path of the folder.
     """
 
 
@@ -58,7 +58,7 @@ class JobError(MnistExpError):
     """A job that failed or cannot run.
 
     Args:
-        message: What happened, with the log's path.
+        message: A description of the failure, with the path of the job's log.
         log_tail: The last lines of the job's log, printed below the message.
     """
 
@@ -78,13 +78,14 @@ class EndpointError(MnistExpError):
 class RefusedError(MnistExpError):
     """A request that the workspace does not allow.
 
-    A name or port is taken, the workspace has no such feature, the sign-in or a role is missing,
-    the quota is used up, or Azure gets too many requests.
+    Possible causes: a name or port is taken, the workspace has no such feature, the sign-in or a
+    role is missing, the quota is used up, or Azure gets too many requests.
     """
 
 
 class ServiceError(MnistExpError):
     """A failure of Azure.
 
-    Azure reports an internal error, rejects a request as invalid, or cannot be reached.
+    Possible causes: Azure reports an internal error, rejects a request as invalid, or cannot be
+    reached.
     """

@@ -22,13 +22,14 @@ class Experiment(ExperimentConfig):
 
     @cached_property
     def parsed_sweep(self) -> tuple[SweepPlan | None, list[str]]:
-        """The plan of the sweep, or None if the sweep has faults, and one line for each fault."""
+        """A pair: the plan of the sweep (None if the sweep has faults), and one line per fault."""
         return parse_sweep(self.sweep)
 
     def content(self) -> dict[str, Any]:
         """Return the config as plain values, in the format of `config.json` in a run folder.
 
-        The format has the sources at `job.sources`, because existing files have the sources there.
+        The attribute `sources` becomes the key `job.sources`, because the existing `config.json`
+        files contain this key.
         """
         content = asdict(self)
         content["job"]["sources"] = content.pop("sources")

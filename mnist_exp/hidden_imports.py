@@ -7,9 +7,9 @@ from contextlib import contextmanager
 
 @contextmanager
 def absent(*names: str) -> Iterator[None]:
-    """Prevent imports of packages while the block runs. Packages already imported stay available.
+    """Prevent imports of packages in a `with` block. Packages already imported stay available.
 
-    None in sys.modules makes an import raise ModuleNotFoundError:
+    If sys.modules contains None for a package, an import of the package raises ModuleNotFoundError:
     https://docs.python.org/3/reference/import.html#the-module-cache
     """
     hidden = [name for name in names if name not in sys.modules]

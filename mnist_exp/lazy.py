@@ -1,6 +1,7 @@
-"""Late imports of slow libraries that only some commands need.
+"""Late imports of libraries that take long to load and that only some commands need.
 
-`mnist-exp --help` and `mnist-exp --cfg job` do not import azure, mlflow, numpy or matplotlib.
+For example, `mnist-exp --help` and `mnist-exp --cfg job` do not import azure, mlflow, numpy or
+matplotlib.
 """
 
 import sys
@@ -12,7 +13,7 @@ from mnist_exp.config import ExperimentConfig, WorkspaceType
 from mnist_exp.errors import RefusedError
 from mnist_exp.workspaces.base import Workspace
 
-# The functions of this module contain imports on purpose.
+# The functions of this module contain imports, so that the libraries are imported late.
 # ruff: noqa: PLC0415
 
 
@@ -38,13 +39,15 @@ def open_workspace(config: ExperimentConfig, outputs: Path) -> Workspace:
     return LocalWorkspace(outputs)
 
 
-#: MLflow's plugin for Azure. If the plugin is installed, MLflow imports the plugin and Azure's SDK.
+#: MLflow's plugin for Azure. MLflow always imports an installed plugin. This plugin imports Azure's
+#: SDK, which takes long to load.
 _PLUGIN = "azureml.mlflow"
 
 
 def _hide_plugin() -> None:
     """Prevent MLflow from importing its plugin for Azure. A local store never needs the plugin."""
-    # None in sys.modules makes an import raise ModuleNotFoundError:
+    # If sys.modules contains None for a module, an import of the module raises
+    # ModuleNotFoundError:
     # https://docs.python.org/3/reference/import.html#the-module-cache
     sys.modules.setdefault(_PLUGIN, None)  # type: ignore[arg-type]
     warnings.filterwarnings("ignore", "Failure attempting to register", UserWarning)

@@ -1,6 +1,7 @@
 """The metrics that scripts log.
 
-The reader of the store, the tuner and the display use the same type.
+The code that reads the MLflow store, the tuner of a sweep and the progress display all use the type
+`MetricPoint`.
 """
 
 import math
@@ -17,8 +18,8 @@ class MetricPoint:
         name: The metric's name.
         step: The step that the script logged. If the script logged no step, MLflow stores 0.
         trial: The index of the trial that logged the value; 0 for a job outside a sweep.
-        row: The number of the row in the local store, counted over all runs; 0 for a value that
-            is not in a local store.
+        row: The number of the row in the local MLflow store, in which the rows of all runs are
+            numbered together; 0 if the value does not come from a local store.
     """
 
     name: str
@@ -31,7 +32,7 @@ class MetricPoint:
 def from_store(value: float) -> float:
     """Return the value that a script logged, given the number that MLflow stored.
 
-    SQL cannot represent infinity. MLflow stores the largest float instead of infinity.
+    SQL cannot represent infinity. MLflow therefore stores the largest float instead of infinity.
     """
     return math.copysign(math.inf, value) if abs(value) >= sys.float_info.max else value
 
@@ -39,7 +40,8 @@ def from_store(value: float) -> float:
 def have_steps(points: Sequence[MetricPoint]) -> bool:
     """Return whether all points have different steps.
 
-    A single point with step 0 returns False, because MLflow also stores 0 for a missing step.
+    For a single point with step 0, the function returns False. MLflow also stores 0 if the script
+    logged no step.
     """
     steps = {point.step for point in points}
     return len(steps) == len(points) and steps != {0}

@@ -12,8 +12,8 @@ from functools import cache, partial
 #: Allowed name of an endpoint or a deployment.
 _ENDPOINT_NAME = re.compile(r"[a-zA-Z]([-a-zA-Z0-9]*[a-zA-Z0-9])?")
 _COMPUTE_NAME = re.compile(r"[a-zA-Z][-a-zA-Z0-9]*")
-#: Maximum length of the name of an MLflow parameter. Each input and each swept key becomes a
-#: parameter.
+#: Maximum length of the name of an MLflow parameter. Each job input and each key of a search space
+#: becomes an MLflow parameter.
 MOST_LETTERS = 250
 _INPUT_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*(\.[a-zA-Z_][a-zA-Z0-9_]*)*")
 
@@ -45,14 +45,17 @@ def input_name_fault(name: str) -> str | None:
 
 
 def new_job_name(stage: str) -> str:
-    """Return a unique name for a job. The alphabetical order of names is their order in time."""
+    """Return a unique name for a job.
+
+    For the jobs of one stage, the alphabetical order of the names is the order of creation.
+    """
     return f"{stage}_{datetime.now(UTC):%Y%m%d_%H%M%S}_{secrets.token_hex(3)}"
 
 
 def suffix_drawn_once() -> Callable[[], str]:
     """Return a function that returns the same 8 random hex digits at each call.
 
-    A command uses the name of a new endpoint several times: to check the name, and to create the
-    endpoint.
+    The digits are part of the name of a new endpoint. A command builds this name several times, for
+    example to check the name and to create the endpoint. The name must then be the same.
     """
     return cache(partial(secrets.token_hex, 4))

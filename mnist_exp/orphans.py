@@ -1,12 +1,13 @@
 """Orphan processes: descendants of this process whose parent has ended.
 
 A process can leave its process group, its session and its parent, and can clear its environment.
-A process cannot leave its nearest ancestor that is a subreaper. When the parent of a process ends,
-the kernel makes this subreaper the new parent.
+But a process cannot leave its nearest ancestor that is a subreaper. When the parent of a process
+ends, the kernel makes this subreaper the new parent of the process. A subreaper therefore finds all
+orphan processes among its own children.
 https://man7.org/linux/man-pages/man2/PR_SET_CHILD_SUBREAPER.2const.html
 
-This module imports only parts of the standard library that load fast, because every job waits for
-its supervisor to start.
+The supervisor of each job imports this module, and the job waits for the supervisor. Therefore this
+module imports only parts of the standard library that load fast.
 """
 
 import ctypes
@@ -20,11 +21,13 @@ from pathlib import Path
 _PR_SET_CHILD_SUBREAPER = 36
 #: Seconds between two searches for children.
 LOOK_S = 0.01
-#: Maximum seconds to wait for killed children. The kernel cannot end a child that exists longer.
+#: Maximum seconds to wait for killed children. If a killed child still exists after this time, the
+#: kernel cannot end the child.
 STUCK_S = 5.0
 
-#: Ids of the processes that called `adopt_orphans`. A forked process inherits the ids of its
-#: ancestors, but is not a subreaper until it adds its own id.
+#: Ids of the processes that called `adopt_orphans`. A forked process inherits this set, but is not
+#: a subreaper. The forked process becomes a subreaper when it calls `adopt_orphans`, which adds the
+#: id of the forked process.
 _adopting: set[int] = set()
 
 
@@ -46,10 +49,10 @@ def end_children(may_stay: Callable[[int], bool] = lambda _: False) -> None:
 
 
 def kill_children(may_stay: Callable[[int], bool]) -> bool:
-    """Kill the current children of this process, and return whether there were any.
+    """Kill the current children of this process, and return whether there were children to kill.
 
     The children of a killed child become children of this process, so the next call kills them.
-    If this process does not adopt orphans, the function does nothing.
+    If this process has not called `adopt_orphans`, the function kills nothing and returns False.
 
     Args:
         may_stay: Function that takes the process id of a child. If the function returns True, the
@@ -57,7 +60,8 @@ def kill_children(may_stay: Callable[[int], bool]) -> bool:
     """
     orphans = [child for child in _children() if not may_stay(child)]
     for child in orphans:
-        # The id still belongs to the child: the kernel does not reuse an id before waitpid.
+        # The id cannot belong to another process: the kernel does not reuse the id of an ended
+        # child before waitpid.
         with suppress(OSError):
             os.kill(child, signal.SIGKILL)
             os.waitpid(child, os.WNOHANG)
@@ -65,10 +69,11 @@ def kill_children(may_stay: Callable[[int], bool]) -> bool:
 
 
 def reap_children(but: Collection[int]) -> None:
-    """Reap adopted children that have ended.
+    """Reap children that have ended, so that no zombie processes remain.
 
     Args:
-        but: Process ids of children that are not reaped, because other code waits for them.
+        but: Process ids of children that this function must not reap, because other code waits for
+            these children.
     """
     for child in _children().difference(but):
         with suppress(OSError):

@@ -3,8 +3,8 @@
 A stage writes its record when the stage starts (status Running) and again when the stage ends. A
 record is first written to a temporary file, which is then renamed. `index.jsonl` in the outputs
 folder has one line for each record. A stage appends this line when the stage starts. The line
-contains the name, the stage and the folder of the record. The status is read only from the
-record. docs/run-record.md describes the schema.
+contains the name, the stage and the folder of the record. The line does not contain the status,
+because the status changes later. docs/run-record.md describes the schema.
 """
 
 import json
@@ -34,7 +34,7 @@ class Record:
     Attributes:
         name: The name of the job, model or endpoint. The key `run=` accepts this name.
         metrics: Metric name -> last value. For a sweep: the last values of the best trial.
-        trials: For a sweep: one mapping for each trial, with the keys name, status, parameters,
+        trials: For a sweep: one mapping for each trial. The keys are name, status, parameters,
             best, last, why and log.
         best: For a sweep: the name, value and parameters of the best trial.
         insights: For a sweep: why the best trial won, how much work early termination saved,
@@ -85,7 +85,7 @@ class Record:
 
 
 def write_json(path: Path, value: object, mode: int = 0o644) -> None:
-    """Write `value` as JSON under a temporary name beside `path`, then rename it.
+    """Write `value` as JSON to a temporary file beside `path`, then rename the file to `path`.
 
     Infinity and NaN become null, because JSON cannot represent these values.
     """
@@ -175,7 +175,8 @@ class RecordIndex:
 
 
 def _parsed(line: str) -> dict[str, str]:
-    # A killed command may have written an incomplete line. No record exists for such a line.
+    # A killed command may have written an incomplete line. Ignore such a line, because
+    # the path of the record may be incomplete.
     try:
         entry = json.loads(line)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Results: the types that a workspace returns for computes, jobs, models and endpoints."""
+"""Results: the types that a workspace returns for compute targets, jobs, models, endpoints."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from mnist_exp.metrics import MetricPoint
 from mnist_exp.specs import Literal
 from mnist_exp.status import JobStatus
 
-#: The percentile of the response times that a rollout compares.
+#: A rollout compares this percentile of the response times of two deployments.
 _PERCENTILE = 95
 
 
@@ -22,8 +22,8 @@ class TrialResult:
         last: The latest value of the primary metric.
         events: Number of times that the trial logged the primary metric. Azure ML calls these
             log events intervals.
-        why: The reason why the trial failed, was canceled or was cut; empty if the trial
-            completed.
+        why: The reason why the trial failed, was canceled or was cut (ended by early termination);
+            empty if the trial completed.
         metrics: Metric name -> every log event, in order of arrival.
         cut: Number of the interval at which early termination cut the trial; None if the trial
             was not cut.
@@ -131,9 +131,9 @@ class Deployment:
 
 @dataclass(frozen=True)
 class DeploymentStatistics:
-    """The numbers and times of a deployment's answers.
+    """The number of a deployment's requests and failures, and the response times.
 
-    The numbers count from the start of the endpoint, or within a period of time (see `since`).
+    The counting begins when the endpoint starts. The result of `since` covers only a later period.
 
     Attributes:
         times_ms: Upper bound in milliseconds -> number of successful requests whose response time
@@ -170,13 +170,14 @@ class DeploymentStatistics:
         return 0.0
 
     def since(self, start: "DeploymentStatistics") -> "DeploymentStatistics":
-        """Return the requests, failures and times that were added after earlier statistics.
+        """Return the requests, failures and times that were added since earlier statistics.
 
         Args:
             start: The earlier statistics of the same deployment.
         """
         if self.requests < start.requests:
-            # The process that counts requests was restarted after `start`, and began again at 0.
+            # The process that counts the requests was restarted after the earlier statistics. The
+            # process then began to count again at 0.
             start = DeploymentStatistics()
         times = {
             bound: count - start.times_ms.get(bound, 0)
@@ -215,7 +216,7 @@ class Endpoint:
 
 
 class Level(StrEnum):
-    """How serious a finding of the doctor is."""
+    """The severity of a finding of stage=doctor."""
 
     OK = "ok"
     WARN = "warn"
@@ -224,7 +225,7 @@ class Level(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """The result of one check of the doctor.
+    """The result of one check of stage=doctor.
 
     Attributes:
         what: The subject of the check: a config key, or a name such as a package.

@@ -1,7 +1,8 @@
 """The code snapshot: the files of a code folder that are copied to a job, and their hash.
 
 Three rules are Azure ML's. An `.amlignore` in the code folder replaces the `.gitignore` of the code
-folder. Ignore files of other folders are not read. Symbolic links are followed.
+folder. An `.amlignore` or `.gitignore` in any other folder is not read. Symbolic links are
+followed.
 
 Two rules are ours. A link to a parent folder of the link is not followed. The outputs folder may be
 inside the code folder, and its files are not part of the snapshot.
@@ -21,7 +22,7 @@ _IGNORE_FILES = (".amlignore", ".gitignore")
 
 
 def snapshot_files(source: Path, leave_out: Path | None = None) -> list[Path]:
-    """Return the files of the snapshot, relative to `source`, in a stable order.
+    """Return the files of the snapshot, relative to `source` and sorted by path.
 
     Args:
         source: The code folder.
@@ -79,8 +80,9 @@ def _files_below(
         source: The code folder, to which the ignore rules are relative.
         folder: The folder to search.
         ignored: The ignore rules.
-        skipped: The real paths of folders that are not searched. These include the parents of
-            `folder`, so that a loop of links ends.
+        skipped: The real paths of folders that are not searched. The search adds the parents of
+            `folder` to these paths. A symbolic link to a parent is then skipped, so that a loop of
+            links ends.
     """
     real = folder.resolve()
     if real in skipped:
@@ -97,7 +99,7 @@ def _files_below(
 def _is_ignored_whole(name: str, ignored: GitIgnoreSpec) -> bool:
     """Return whether all files below a folder are ignored, so that the search can skip the folder.
 
-    The search skips large folders such as `.venv`.
+    Skipping a large folder such as `.venv` saves much time.
     """
     negated = any(pattern.include is False for pattern in ignored.patterns)
     return not negated and ignored.match_file(name)

@@ -1,7 +1,7 @@
 """Specs: values that describe what a workspace must do.
 
 `mnist_exp.build` builds specs from the config. A `Workspace` gets the specs, but not the config.
-The names of the fields are Azure ML's. A command in a spec contains references such as
+The fields have Azure ML's names. A command in a spec contains references such as
 `{{inputs.x}}`. The local workspace replaces a reference by its value. The azure workspace
 translates a reference to `${{inputs.x}}`.
 
@@ -38,8 +38,8 @@ class PathInput:
     """A job input that is a file or a folder.
 
     Attributes:
-        path: A local path, a URI, or the data group. The data group means the folder with the
-            digits of the group.
+        path: A local path, a URI, or a `DataConfig`. A `DataConfig` stands for the folder with the
+            digits that this config describes.
     """
 
     path: Path | str | DataConfig
@@ -49,7 +49,7 @@ class PathInput:
 
 @dataclass(frozen=True)
 class OutputSpec:
-    """A named output of a job: a folder or file that the workspace keeps."""
+    """A named output of a job: a folder or file that the workspace saves."""
 
     type: str = "uri_folder"
     mode: str = "rw_mount"
@@ -60,12 +60,13 @@ class CommandJob:
     """One run of a command: Azure ML's command job.
 
     Attributes:
-        name: The name of the job, unique in the workspace. It is chosen before the job is
-            submitted.
+        name: The name of the job, unique in the workspace. The name is chosen before the job
+            is submitted.
         command: A template that may contain the references `{{inputs.x}}` and `{{outputs.x}}` and
-            the optional part `[[--y {{inputs.y}}]]`.
-        quoted: Whether the local workspace quotes each inserted value for the shell. The value is
-            True for a command that `mnist_exp.build` created from a script. Azure ML never quotes.
+            optional parts such as `[[--y {{inputs.y}}]]` (see `mnist_exp.templates`).
+        quoted: Whether the local workspace quotes each inserted value for the shell. The field is
+            True for a command that `mnist_exp.build` created from a script. Azure ML never quotes
+            an inserted value.
         timeout: Maximum duration in seconds.
         distribution: None for a job of one process.
     """
@@ -133,8 +134,8 @@ class ModelSpec:
 class EndpointSpec:
     """An online endpoint to create or update.
 
-    If a field is None or empty, an existing endpoint keeps its value, and a new endpoint gets
-    Azure ML's default.
+    If a field of the spec is None or empty, an existing endpoint keeps the present value of this
+    field, and a new endpoint gets Azure ML's default.
 
     Attributes:
         auth_mode: `key` or `aml_token`. The default of a new endpoint is `key`.
@@ -142,7 +143,7 @@ class EndpointSpec:
         traffic: Deployment name -> percent; the sum is 0 or 100.
         mirror_traffic: Deployment name -> percent of the requests that are copied to the
             deployment. Only one deployment may have more than 0 percent. The maximum is 50
-            percent. 0 ends the copying.
+            percent. With 0 percent, no more requests are copied.
         regenerate_key: The key to replace by a new key.
         token_lifetime: Lifetime of a token in seconds, for the `aml_token` mode. The default of a
             new endpoint is one hour.

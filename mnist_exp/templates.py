@@ -1,8 +1,9 @@
 """Command templates: `{{inputs.x}}`, `{{outputs.x}}`, `{{search_space.x}}`, `[[optional]]`.
 
 Azure ML writes `${{inputs.x}}` and `$[[...]]`. Our config files omit the dollar sign, because Hydra
-would read the dollar sign as an interpolation. Double brackets without a reference are a test of
-bash, e.g. `[[ -f model.h5 ]]`, and are not changed. To test a reference in bash, use `test ...`.
+would read `${...}` as an interpolation. Double brackets without a reference, e.g.
+`[[ -f model.h5 ]]`, are a condition in bash. The functions do not change such a condition. For a
+condition that contains a reference, write `test ...` instead of double brackets.
 https://learn.microsoft.com/azure/machine-learning/reference-yaml-job-command
 """
 
@@ -16,14 +17,15 @@ from mnist_exp.sweeps.space.keys import azure_name
 _REFERENCE = re.compile(r"\{\{\s*(inputs|outputs|search_space)\.([A-Za-z_][A-Za-z0-9_.]*)\s*\}\}")
 _OPTIONAL = re.compile(r"\[\[(.*?)\]\]", re.DOTALL)
 _MISREAD = re.compile(r"\{\{\s*[A-Za-z_][\w.-]*\s*\}\}")
-# A test of bash has a space after the opening brackets. The pattern must not match such a test.
+# A bash condition has a space after the opening brackets. The pattern must not match a condition.
 _UNCLOSED = re.compile(r"\[\[[^\s\[]\S*")
 
 
 def references(command: str) -> dict[tuple[str, str], bool]:
-    """Return (kind, name) -> whether a value is required, for all references in the command.
+    """Return a mapping (kind, name) -> whether a value is required, for all references.
 
-    A value is not required if all references to the name are inside `[[...]]`.
+    The kind is `inputs`, `outputs` or `search_space`. A value is not required if all references
+    to the name are inside `[[...]]`.
     """
     required = {match.groups() for match in _REFERENCE.finditer(_OPTIONAL.sub("", command))}
     every = {match.groups() for match in _REFERENCE.finditer(command)}
@@ -43,7 +45,7 @@ def unreadable(command: str) -> list[str]:
 
 
 def swept(command: str, names: Mapping[str, str]) -> str:
-    """Replace `{{inputs.x}}` by `{{search_space.key}}` for each swept input, as the SDK does.
+    """Replace `{{inputs.x}}` by `{{search_space.key}}` for each swept input, like Azure's SDK.
 
     Args:
         command: The template.
@@ -65,7 +67,8 @@ def render(
 
     Args:
         command: The template.
-        values: (kind, name) -> text. An optional part is omitted if a name in the part is missing.
+        values: (kind, name) -> text. If an optional part contains a name that `values` does not
+            contain, the part is omitted.
         quote: Function that quotes each inserted text. The default changes no text, as on Azure
             ML.
 
@@ -87,7 +90,7 @@ def render(
 
 
 def azure_command(command: str) -> str:
-    """Return the command in Azure ML's spelling."""
+    """Return the command in Azure ML's spelling, with `${{...}}` and `$[[...]]`."""
 
     def optional(match: re.Match[str]) -> str:
         return f"${match[0]}" if _REFERENCE.search(match[1]) else match[0]
@@ -108,7 +111,8 @@ def drawn_text(value: object) -> str:
     """Return the text that a trial gets for a drawn value. Whole numbers have no fraction.
 
     In published runs on Azure ML, a quniform expression draws 65.0 and the command line contains
-    `65`. We use this rule for all expressions, so that the text depends only on the value.
+    `65`. We write the values of all expressions in this way, so that the text depends only on the
+    value.
     """
     text = _number_text(value)
     return text.removesuffix(".0") if isinstance(value, float) else text

@@ -1,5 +1,6 @@
-"""The rules for the live and the mirrored traffic of an endpoint, and the text of the traffic.
+"""The rules for the live and the mirrored traffic of an endpoint, and texts about the traffic.
 
+Mirrored traffic means copies of requests. A caller never gets the answer to a copy.
 The checks of the config, the deploy stage and the local workspace use these rules. The checks know
 only the traffic in the config. The stage and the workspace also know the traffic of the endpoint.
 https://learn.microsoft.com/azure/machine-learning/concept-endpoints-online
@@ -36,7 +37,7 @@ def share_faults(live: Mapping[str, int], mirrored: Mapping[str, int]) -> list[s
 
 
 def overlap_faults(live: Mapping[str, int], mirrored: Mapping[str, int]) -> list[str]:
-    """Return a line for each deployment that would get live and mirrored traffic."""
+    """Return a line for each deployment that would get both live and mirrored traffic."""
     return [
         f"{_MIRRORED}.{name}: must name a deployment without live traffic, got {share} % for a "
         f"deployment with {live[name]} % of the live traffic; set endpoint.traffic and "
@@ -63,7 +64,7 @@ def unknown_deployment_faults(
 def rollout_faults(
     endpoint: str, new: str, live: Mapping[str, int], deployments: Collection[str]
 ) -> list[str]:
-    """Return one line if the deployment that a rollout would replace has live traffic.
+    """Return one line if the deployment that a rollout would replace has live traffic, else none.
 
     Args:
         endpoint: The endpoint's name.

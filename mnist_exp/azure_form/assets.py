@@ -1,4 +1,7 @@
-"""Forms of compute targets, environments and models."""
+"""Forms of compute targets, environments and models.
+
+A form is a dictionary with the field names and the structure of Azure ML's YAML.
+"""
 
 from typing import Any
 
@@ -8,7 +11,7 @@ from mnist_exp.specs import ModelSpec
 #: Field name of Azure ML's YAML -> value.
 Form = dict[str, Any]
 
-#: The name that a dry run shows for `env=local`. Azure ML has no environment like `env=local`.
+#: The name that a dry run shows for `env=local`. Azure ML has no such environment.
 _THIS_MACHINE = "azureml:this-machine@latest"
 
 

@@ -1,7 +1,8 @@
 """Forms of online endpoints and deployments.
 
-To add a field of a deployment, add one line to `deployment_form`. Dry runs and
-requests then contain the field.
+A form is a dictionary with the field names and the structure of Azure ML's YAML. To add a field to
+the form of a deployment, add one line to `deployment_form`. Dry runs and requests then contain the
+field.
 """
 
 from mnist_exp.azure_form.assets import Form, environment_form

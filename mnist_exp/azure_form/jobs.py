@@ -1,4 +1,7 @@
-"""Forms of command jobs and sweeps."""
+"""Forms of command jobs and sweeps.
+
+A form is a dictionary with the field names and the structure of Azure ML's YAML.
+"""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -84,7 +87,8 @@ def _inputs(inputs: Mapping[str, Literal | PathInput], locate: Locate) -> Form:
     def form(value: Literal | PathInput) -> Any:
         if isinstance(value, PathInput):
             return {"type": value.type, "path": locate(value.path), "mode": value.mode}
-        # Azure ML would receive a bool as 1 or 0. A text may be an enum of the config.
+        # Convert a bool to `true` or `false`. Azure ML would otherwise receive 1 or 0. Convert an
+        # enum of the config, which is also a str, to plain text.
         return literal_text(value) if isinstance(value, bool | str) else value
 
     return {name: form(value) for name, value in inputs.items()}
@@ -95,7 +99,7 @@ def _outputs(outputs: Mapping[str, OutputSpec]) -> Form:
 
 
 def _where(job: CommandJob) -> Form:
-    """Return the fields for compute target and identity. A serverless job has no target."""
+    """Return the fields for compute target and identity. A serverless job has no compute target."""
     where: Form = {}
     if job.compute.type is ComputeType.amlcompute:
         where["compute"] = f"azureml:{job.compute.name}"
@@ -107,7 +111,7 @@ def _where(job: CommandJob) -> Form:
 
 
 def _machines(job: CommandJob) -> Form:
-    """Return the fields for the machines of a job. On a cluster, the cluster decides their size."""
+    """Return the fields for the machines of a job. The size of a cluster is fixed."""
     machines: Form = {}
     if job.compute.type is ComputeType.serverless and job.compute.size:
         machines["instance_type"] = job.compute.size

@@ -1,4 +1,7 @@
-"""Forms of a sweep's parts: search space, sampling, limits, early termination."""
+"""Forms of a sweep's parts: search space, sampling, limits, early termination.
+
+A form is a dictionary with the field names and the structure of Azure ML's YAML.
+"""
 
 import math
 from collections.abc import Mapping
@@ -14,7 +17,7 @@ from mnist_exp.sweeps.stopping.policy import Policy
 
 
 def search_space_form(space: Mapping[str, Expression]) -> Form:
-    """Return Azure ML's name of each swept parameter -> the form of its expression."""
+    """Return a mapping: Azure ML's name of each swept parameter -> the form of its expression."""
     return {azure_name(key): _expression(expression) for key, expression in space.items()}
 
 

@@ -1,5 +1,6 @@
-"""Convert specs to YAML documents, for `az ml job create --file` and similar commands.
+"""Functions that convert specs to YAML documents.
 
+The documents are for `az ml job create --file` and similar commands of Azure's command line.
 A test loads each document with the SDK. The request that the SDK then builds must equal the request
 that the SDK builds for an entity from `mnist_exp.workspaces.azure.translation`.
 """

@@ -1,7 +1,8 @@
 """The rules of the config that can be checked without side effects.
 
 `faults` returns one line for each broken rule. `warnings` returns one line for each probable
-mistake. Both functions only read files to check whether the files that the config names are usable.
+mistake. Both functions change nothing. They read the files that the config names, to check that the
+files are usable.
 Each module of this package checks one config group or a few small config groups.
 """
 
@@ -44,7 +45,7 @@ def faults(config: Experiment) -> list[str]:
 
 
 def warnings(config: Experiment) -> list[str]:
-    """Return one line for each name that Azure has retired and for each probable mistake."""
+    """Return one line for each retired VM size or environment, and for each probable mistake."""
     stage = config.stage
     found = [
         size_warning(config.compute.size or ""),

@@ -47,7 +47,7 @@ _RETIRED_SIZES = (
     _Retirement(r"standard_nv(6|12|24)(_promo)?", "2023-08-31", "STANDARD_NV6ADS_A10_V5"),
 )
 
-#: A curated environment that Azure ML still offers.
+#: A curated environment that Azure ML still offers. Warnings propose this environment.
 _CURATED_SUCCESSOR = "AzureML-tensorflow-2.16-cuda12@latest"
 #: Name of a curated TensorFlow environment, also inside an `azureml://registries/...` address.
 _OLD_TENSORFLOW = re.compile(r"tensorflow-2\.(\d+)[-a-z0-9.]*", re.IGNORECASE)
@@ -67,7 +67,7 @@ def size_warning(size: str) -> str | None:
 
 
 def environment_warning(name: str, where: str = "env") -> str | None:
-    """Return one line if Azure ML is known to have removed the curated environment, else None.
+    """Return one line if Azure ML has removed the curated environment, None otherwise.
 
     Args:
         name: The environment's name.

@@ -24,7 +24,7 @@ _MAX_CONCURRENT = 1000
 
 
 def endpoint_faults(config: ExperimentConfig) -> Iterator[str]:
-    """Yield faults of the endpoint: name, request, traffic, rollout."""
+    """Yield one line for each fault of the endpoint, its request, its traffic or its rollout."""
     endpoint = config.endpoint
     name = endpoint.name if endpoint.name is not None else f"{endpoint.name_prefix}00000000"
     if fault := endpoint_name_fault(name):
@@ -88,7 +88,7 @@ def _rollout_numbers(where: str, rollout: RolloutConfig) -> Iterator[str]:
 
 
 def deployment_faults(config: ExperimentConfig) -> Iterator[str]:
-    """Yield faults of the deployment: code, instances, variables, request settings, probes."""
+    """Yield one line for each fault of the deployment, its script, its settings or its probes."""
     deployment = config.endpoint.deployment
     where = "endpoint.deployment"
     if fault := endpoint_name_fault(deployment.name):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from mnist_exp.config import ExperimentConfig, Stage, WorkspaceType
 
-#: Valid seeds, and the rule as messages print it.
+#: Valid seeds, and the text of the rule for seeds in messages.
 SEEDS = range(2**31)
 SEED_RULE = f"from {SEEDS[0]} to {SEEDS[-1]}"
 
@@ -14,7 +14,7 @@ _FRESH = (Stage.compute, Stage.doctor, Stage.all)
 
 
 def general_faults(config: ExperimentConfig) -> Iterator[str]:
-    """Yield faults of the seed, the outputs folder, `wait`, and the keys that name a run."""
+    """Yield faults of the seed, the outputs folder, `wait`, and the keys `run` and `resume`."""
     if config.seed not in SEEDS:
         yield f"seed: must be {SEED_RULE}, got {config.seed}"
     if not config.outputs_dir.strip():

@@ -121,7 +121,7 @@ def _path_fields(
 
 
 def _command(config: Experiment) -> Iterator[str]:
-    """Yield faults of a command: misspelt references, and references to undefined names."""
+    """Yield one line for each reference in a command that is misspelt or that is not defined."""
     job = config.job
     if job.command is None:
         return
@@ -130,11 +130,12 @@ def _command(config: Experiment) -> Iterator[str]:
             f"job.command: {part} is not a valid reference; write {{{{inputs.x}}}}, "
             "{{outputs.x}} or {{search_space.x}}, and an optional part as [[--x {{inputs.x}}]]"
         )
-    # stage=all also runs the command outside the sweep, without drawn values.
+    # stage=all also runs the command as a single job, which has no drawn values. The command must
+    # then not need drawn values.
     drawn = swept_names(config) if config.stage is Stage.sweep else set()
     known = {"inputs": {*job.inputs, *drawn}, "outputs": {*job.outputs}, "search_space": drawn}
     if config.stage is Stage.sweep and not drawn:
-        # An empty search space is a fault of the sweep. Do not report its names here again.
+        # `sweep_faults` reports an empty search space. Do not report each reference to it as well.
         del known["search_space"]
     for (kind, name), required in sorted(references(job.command).items()):
         if required and name not in known.get(kind, {name}):
@@ -143,7 +144,7 @@ def _command(config: Experiment) -> Iterator[str]:
 
 
 def registration_faults(config: ExperimentConfig) -> Iterator[str]:
-    """Yield faults of the model asset: name, type, path."""
+    """Yield faults of the name, the type and the path of the model asset."""
     asset = config.registration
     if not asset.name.strip() or set(asset.name) & set("/:\\"):
         yield (

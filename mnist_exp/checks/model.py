@@ -7,15 +7,15 @@ from typing import Any
 
 from mnist_exp.config import Architecture, ExperimentConfig, Optimizer
 
-#: Maximum of a whole number. A larger number is a typing error, or too large for the trainer's
-#: 32-bit integers.
+#: Maximum of each whole number in the model group. A larger number is a typing error, or too large
+#: for the trainer's 32-bit integers.
 _MAX_COUNT = 1_000_000
-#: Smallest and largest float32 number. The trainer computes with float32.
+#: Smallest and largest positive float32 number. The trainer computes with float32.
 _MIN_FLOAT, _MAX_FLOAT = 1.2e-38, 3.4e38
 
 
 def model_faults(config: ExperimentConfig) -> Iterator[str]:
-    """Yield a fault for each field that breaks its rule."""
+    """Yield one line for each value of the model group that breaks its rule."""
     for name in _RULES:
         value = getattr(config.model, name)
         if rule := value_rule(name, value):
@@ -40,8 +40,8 @@ def model_field(key: str, sources: Mapping[str, str]) -> str | None:
 def value_rule(name: str, value: Any) -> str | None:
     """Return the rule of a field that a value breaks, or None for a valid value.
 
-    A number may also be a text, and a whole number may also be a float. The trainer accepts both
-    forms.
+    A text such as `64` also counts as a number, and a float such as `64.0` also counts as a whole
+    number. The trainer accepts such texts and floats.
     """
     rule, is_valid = _RULES[name]
     if is_valid is _is_count and number_of(value) > _MAX_COUNT:
@@ -54,7 +54,7 @@ def value_rule(name: str, value: Any) -> str | None:
 
 
 def share_rule(batch_size: Any, workers: int) -> str | None:
-    """Return the rule that a batch size breaks if workers cannot share a batch equally, or None."""
+    """Return a rule if the workers cannot share a batch equally, None otherwise."""
     if workers < 1 or not _is_count(batch_size) or number_of(batch_size) % workers == 0:
         return None
     return (

@@ -8,7 +8,11 @@ from mnist_exp.names import compute_name_fault
 
 
 def compute_faults(config: ExperimentConfig) -> Iterator[str]:
-    """Yield faults of the compute target: name, numbers of nodes, eviction drill, idle time."""
+    """Yield faults of the compute target.
+
+    The function checks the name of the compute target, its minimum and maximum number of nodes, its
+    simulated eviction and its idle time.
+    """
     compute = config.compute
     if fault := compute_name_fault(compute.name):
         yield f"compute.name: {fault}"
@@ -38,7 +42,7 @@ def compute_faults(config: ExperimentConfig) -> Iterator[str]:
 
 
 def environment_faults(where: str, env: EnvConfig) -> Iterator[str]:
-    """Yield faults of an environment. Each type of environment needs certain keys.
+    """Yield one line for each missing or invalid key of an environment.
 
     Args:
         where: The config key of the environment.

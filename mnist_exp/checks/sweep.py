@@ -24,7 +24,8 @@ _TOP_KEYS = {field.name for field in fields(ExperimentConfig)}
 def sweep_faults(config: Experiment) -> Iterator[str]:
     """Yield faults of the sweep.
 
-    These include keys that the job does not use, and drawn values that the model does not accept.
+    The faults include keys of the search space that the job does not use, and drawn values that the
+    model does not accept.
     """
     plan, found = config.parsed_sweep
     yield from found
@@ -38,7 +39,7 @@ def sweep_faults(config: Experiment) -> Iterator[str]:
 
 
 def sweep_warnings(config: Experiment) -> Iterator[str]:
-    """Yield warnings: keys that the job may not use, and a time limit without effect."""
+    """Yield one line for each key that the job may not use, and for a time limit without effect."""
     job = config.job
     if job.timeout is not None and config.sweep.limits.trial_timeout is None:
         yield "job.timeout: has no effect on trials; use sweep.limits.trial_timeout"
@@ -58,12 +59,12 @@ def sweep_warnings(config: Experiment) -> Iterator[str]:
 
 
 def swept_names(config: Experiment) -> set[str]:
-    """Return the keys of the search space, including faulty ones."""
+    """Return the keys of the search space, including keys with faults."""
     return set(space_keys(config.sweep.search_space))
 
 
 def _unused_names(config: Experiment) -> Iterator[str]:
-    """Yield one line for each key that sets an input twice, an unsuitable input, or no input."""
+    """Yield one line for each key of the search space that does not fit the inputs and outputs."""
     replaced: dict[str, str] = {}
     for name in sorted(name for name in swept_names(config) if not name_fault(name)):
         where = f"sweep.search_space.{name}"
@@ -144,9 +145,10 @@ def _refused_values(key: str, expression: Expression, config: Experiment) -> Ite
 
 
 def _drawn(expression: Expression) -> tuple[Any, ...]:
-    """Return all values of a choice, or typical and extreme values of another expression.
+    """Return values that an expression may draw.
 
-    The values of a choice may be mappings.
+    For a choice, the function returns all values, which may be mappings. For every other type of
+    expression, the function returns typical and extreme values.
     """
     return expression.values if isinstance(expression, Choice) else expression.examples()
 
@@ -161,7 +163,8 @@ def _rule(field: str | None, value: Any, workers: int) -> str | None:
     """
     if field is None:
         number = number_of(value)
-        # Convert to int, because Python would compare a float with every number of the range.
+        # Convert to int, because Python would compare a float with each number of the range, one by
+        # one.
         return None if number.is_integer() and int(number) in SEEDS else SEED_RULE
     rule = value_rule(field, value)
     return share_rule(value, workers) if field == "batch_size" and not rule else rule

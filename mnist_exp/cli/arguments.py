@@ -13,7 +13,7 @@ _VALUED = {
     *("--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp"),
     *("--cfg", "-c", "--package", "-p", "--experimental-rerun"),
 }
-#: Flags that may have a value. The value is never an override.
+#: Flags that may have a value. If the next word contains `=`, it is an override and not the value.
 _PERHAPS_VALUED = {"--info", "-i"}
 #: Flags without a value.
 _ALONE = {
@@ -26,7 +26,7 @@ def flags_and_overrides(arguments: Sequence[str]) -> tuple[list[str], list[str]]
     """Return Hydra's flags with their values, and the overrides.
 
     Raises:
-        ConfigError: Hydra does not have one of the flags, or a flag has no value but needs a value.
+        ConfigError: A flag does not exist in Hydra, or a flag that needs a value has no value.
     """
     flags: list[str] = []
     overrides: list[str] = []

@@ -2,7 +2,7 @@
 
 We add two rules to Hydra's rules. First, a relative path in a YAML file is relative to the folder
 of this file, and a relative path on the command line is relative to the current folder. Second,
-`key={}` empties a mapping.
+the override `key={}` empties the mapping `key`.
 """
 
 import re
@@ -47,7 +47,8 @@ _PATH_KEYS = (
     "workspace.config_file",
 )
 
-#: Type of a config key -> a value that breaks no rule.
+#: Type of a config key -> a value that breaks no rule. This value replaces a missing value while we
+#: check the other keys.
 _STAND_INS: dict[Any, Any] = {str: "maximize", int: 1, float: 1.0}
 
 _GLOBAL_PACKAGE = "# @package _global_"
@@ -72,7 +73,7 @@ def config_folder() -> Path:
 
 
 def register_schemas() -> None:
-    """Register the schema `experiment_schema`. The defaults list of conf/config.yaml names it."""
+    """Register the schema `experiment_schema`. conf/config.yaml uses this schema."""
     schema = OmegaConf.structured(ExperimentConfig)
     for key in _FREE_MAPPINGS:
         OmegaConf.set_struct(OmegaConf.select(schema, key), False)
@@ -80,7 +81,7 @@ def register_schemas() -> None:
 
 
 def split(composed: DictConfig) -> tuple[DictConfig, DictConfig]:
-    """Split a composed config with its `hydra` node into the task's part and Hydra's."""
+    """Return the two parts of a composed config: the task's config, and the `hydra` node."""
     hydra_config = composed.hydra
     task = composed.copy()
     with open_dict(task):
@@ -90,7 +91,7 @@ def split(composed: DictConfig) -> tuple[DictConfig, DictConfig]:
 
 
 def task_overrides(hydra_config: DictConfig) -> list[str]:
-    """Return the overrides of a command. References in the overrides stay unresolved."""
+    """Return the overrides of a command. References such as `${seed}` stay unresolved."""
     overrides = OmegaConf.to_container(hydra_config.overrides.task, resolve=False)
     return [str(override) for override in overrides] if isinstance(overrides, list) else []
 
@@ -100,7 +101,7 @@ def to_experiment(composed: DictConfig, hydra_config: DictConfig) -> Experiment:
 
     Args:
         composed: The task's config, without the `hydra` node.
-        hydra_config: The `hydra` node, which names each config file and each override.
+        hydra_config: The `hydra` node. It contains the config files and the overrides.
 
     Raises:
         MissingKeysError: Mandatory keys have no value.
@@ -157,9 +158,9 @@ def _input_sources(composed: DictConfig) -> dict[str, str]:
 
 
 def _empty_mappings(composed: DictConfig, overrides: Sequence[str]) -> None:
-    """Empty each mapping that has an override `key={}`, and apply the later overrides again.
+    """Empty each mapping that an override `key={}` sets, and apply the later overrides again.
 
-    Hydra merges `{}` into the mapping. This merge does not change the mapping.
+    Hydra only merges `{}` into the existing mapping, which does not change the mapping.
     """
     for place, override in enumerate(overrides):
         key, _, value = override.lstrip("+").partition("=")
@@ -209,6 +210,9 @@ def _input_paths(composed: DictConfig) -> Iterator[str]:
 def _folder_of(key: str, value: str, hydra_config: DictConfig) -> Path:
     """Return the base folder of a relative path.
 
+    The base is the folder of the YAML file that sets the key. If an override sets the key, the base
+    is the current folder.
+
     Args:
         key: The config key of the path.
         value: The relative path.
@@ -228,9 +232,10 @@ def _sets(override: str, key: str) -> bool:
 
 
 def _config_files(hydra_config: DictConfig) -> Iterator[tuple[Path, str]]:
-    """Yield each composed file with the config key of its content, highest priority first.
+    """Yield each config file that Hydra has composed, and a config key. Highest priority first.
 
-    The content of a file is below this config key in the composed config.
+    In the composed config, the content of the file is below this config key. If the config key is
+    empty, the content is at the top level.
     """
     folders = [
         Path(source.path)
@@ -246,7 +251,7 @@ def _config_files(hydra_config: DictConfig) -> Iterator[tuple[Path, str]]:
 
 
 def _with_defaults(folders: Sequence[Path], group: str, option: str) -> Iterator[tuple[Path, str]]:
-    """Yield the file of a group's option, and then the files in its defaults list."""
+    """Yield the file of a group's option, and then the files in the defaults list of this file."""
     name = option if option.endswith(".yaml") else f"{option}.yaml"
     path = next((file for folder in folders if (file := folder / group / name).is_file()), None)
     if path is None:

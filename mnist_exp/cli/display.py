@@ -102,8 +102,8 @@ class RichDisplay:
 
     def resume_hint(self, record: Record) -> None:
         """Print the command that resumes an unfinished job."""
-        # The run folder contains the config of the job. Repeat only the override of the outputs
-        # folder.
+        # The command that resumes the job reads the config from the run folder. The only override
+        # that this command needs is the outputs folder, which contains the run folder.
         kept = [text for text in self._given if override_key(text) == "outputs_dir"]
         arguments = ["mnist-exp", f"stage={record.stage.value}", f"run={record.name}", *kept]
         condition = "after fixing the fault, " if record.status is JobStatus.FAILED else ""
@@ -140,7 +140,7 @@ class RichDisplay:
 class _Preparing(LiveObserver):
     """An observer that imports the libraries of the report while a job starts.
 
-    These imports take seconds.
+    These imports take seconds. The command has nothing else to do until the job has started.
     """
 
     is_sweep = False
@@ -161,14 +161,14 @@ def _is_for_once(override: str) -> bool:
 
 
 def show_dry_run(experiment: Experiment, folder: Path) -> Record:
-    """Print the objects that the command would create as YAML, and write each object to a file.
+    """Print each object that the command would create, as YAML, and write the YAML to a file.
 
     Args:
         experiment: The experiment.
         folder: The run folder. The files are written to `dry-run/` in the run folder.
 
     Returns:
-        A record for the table of a multirun. It is not saved.
+        A record for the table of a multirun. The record is not saved.
     """
     target = folder / "dry-run"
     documents = planned(experiment)
@@ -210,7 +210,7 @@ class Outcome:
 
 @contextmanager
 def report_errors() -> Iterator[Outcome]:
-    """Print an error that the block raises, and save the exit code in the outcome.
+    """Print an error that the `with` block raises, and save the exit code in the outcome.
 
     Each fault is printed as one line. If the user has set HYDRA_FULL_ERROR, the error is raised
     again, and Python prints the traceback.

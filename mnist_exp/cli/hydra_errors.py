@@ -25,7 +25,8 @@ from yaml import YAMLError  # type: ignore[import-untyped]
 
 from mnist_exp.cli.schema_keys import describe, explain_key, keys_at, listing, similar, type_at
 
-#: Text of a ValueError that Hydra raises for a config group. The text does not name the group.
+#: Text of the ValueError that Hydra raises if the option of a config group is a number or null. The
+#: text does not name the group.
 _NO_OPTION = "Config group override must be a string or a list"
 
 #: The part of a message in which Hydra quotes a bad override.
@@ -136,7 +137,8 @@ def _replacing(above: str) -> str:
 def _explain_interpolation(error: OmegaConfBaseException, message: str) -> str:
     if not isinstance(error, GrammarParseError):
         return message
-    # OmegaConf's message contains only the first invalid character, not the whole value.
+    # OmegaConf's message contains only the first invalid character, not the whole value. The
+    # character is { if the value contains ${{.
     return _WITHOUT_DOLLAR if "'{'" in message else f"not a valid ${{...}} ({message})"
 
 

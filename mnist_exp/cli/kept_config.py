@@ -74,13 +74,14 @@ def _faults(job: UnfinishedJob, kept: Any, composed: Any, overrides: Sequence[st
 def _changes(
     kept: Any, composed: Any, overrides: Sequence[str]
 ) -> Iterator[tuple[str, Difference]]:
-    """Yield each difference that an override causes, with this override.
+    """Yield an override and a difference, for each difference that an override causes.
 
-    If the value of a job input comes from another key, only the other key is compared.
+    If the value of a job input comes from a config key, only the config key is compared, not the
+    job input.
     """
     given = {override_key(text): text for text in overrides}
-    # A profile is not a key of the config. A profile chooses config groups, and so may cause any
-    # difference.
+    # A profile is not a key of the config. A profile chooses the options of several config groups,
+    # and may therefore cause any difference.
     keys = {*composed, *COMMAND_KEYS, "hydra"}
     chosen = [key for key in given if key.partition(".")[0] not in keys]
     followers = [set(config["job"].get("sources", ())) for config in (composed, kept)]
@@ -93,8 +94,8 @@ def _changes(
         cause = next((key for key in (*prefixes, *chosen) if key in given), None)
         if cause is None:
             continue
-        # The first command may have had overrides that this command does not repeat. A key that is
-        # missing for this reason is not a change.
+        # The first command may have had overrides that this command does not repeat. A key may be
+        # missing for this reason. The missing key is then not a change.
         removes = cause == difference.key or given[cause].endswith("{}")
         if difference.given is not None or removes:
             yield given[cause], difference
@@ -103,7 +104,7 @@ def _changes(
 def _apply_permitted(
     kept: Any, composed: Any, overrides: Sequence[str], permitted: Sequence[str]
 ) -> None:
-    """Copy the permitted keys that the overrides set from `composed` to `kept`."""
+    """Copy values from `composed` to `kept`, for each permitted key that an override sets."""
     for override in OverridesParser.create().parse_overrides(list(overrides)):
         key = override.key_or_group
         if not _is_among(key, permitted):
@@ -124,7 +125,8 @@ def _apply_permitted(
 def _keys_set(key: str, value: Any) -> list[str]:
     """Return the keys that an override sets.
 
-    A mapping sets each of its entries. An empty mapping `{}` sets the key itself.
+    If the value is a mapping, the override sets each entry of the mapping. If the value is the
+    empty mapping `{}`, the override sets the key itself.
     """
     if key != _WHOLE_GROUP and isinstance(value, Mapping) and value:
         return [f"{key}.{name}" for name in value]

@@ -1,4 +1,7 @@
-"""The entry point. Hydra composes the config. We check the config, run the stage, report errors."""
+"""The entry point of the command line.
+
+Hydra composes the config. We then check the config, run the stage and report errors.
+"""
 
 import gc
 import os
@@ -39,14 +42,16 @@ def main() -> None:
         try:
             _main()
         finally:
-            # Skip Python's last garbage collection, which takes a second. The process ends anyway.
+            # Skip Python's last garbage collection, which takes a second. The kernel frees the
+            # memory anyway when the process ends.
             gc.freeze()
             if sys.stdout is not None:
                 sys.stdout.flush()
     except BrokenPipeError:
         if not _reader_has_exited():
             raise
-        # Python flushes standard output again at exit, and the flush would fail again.
+        # Python flushes standard output again at exit. Redirect standard output, so that this flush
+        # does not fail too.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(128 + signal.SIGPIPE)
 
@@ -59,8 +64,8 @@ def _reader_has_exited() -> bool:
 
 
 def _main() -> None:
-    # With this variable, Hydra raises an error and does not print it. We then print the error in
-    # our format.
+    # If this variable is set, Hydra raises an error and does not print the error. We then print the
+    # error in our format.
     if os.environ.get("HYDRA_FULL_ERROR"):
         os.environ[FULL_ERROR] = "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"
@@ -102,7 +107,7 @@ def _run(run_hydra: Callable[[], None], command: "_Command") -> None:
 
 
 def _interrupt_on_signals() -> None:
-    """Treat SIGTERM and SIGHUP as Ctrl-C, unless they are ignored (as under nohup)."""
+    """Treat SIGTERM and SIGHUP as Ctrl-C. An ignored signal (as under nohup) stays ignored."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, signal.default_int_handler)
@@ -125,7 +130,8 @@ class _Command:
         hydra_config = DictConfig(HydraConfig.get())
         is_variant = hydra_config.mode == RunMode.MULTIRUN
         record: Record | None = None
-        # Catch all errors. Hydra would print an error in Hydra's format and end a multirun.
+        # Catch all errors. Otherwise Hydra would print the error in Hydra's format, and would end
+        # the multirun.
         with report_errors() as outcome:
             if is_variant:
                 RichDisplay().variant(hydra_config.job.num, task_overrides(hydra_config))
@@ -161,7 +167,7 @@ def _failed(composed: DictConfig, hydra_config: DictConfig, why: str) -> Record:
         return load_record(Path(hydra_config.runtime.output_dir) / RECORD_NAME)
     except NotFoundError:
         return Record(
-            # The variant may have failed because the stage is missing. The table needs a stage.
+            # The variant may have failed because the stage is missing. The table needs some stage.
             stage=Stage.all if OmegaConf.is_missing(composed, "stage") else Stage(composed.stage),
             name="",
             status=JobStatus.FAILED,

@@ -100,7 +100,7 @@ def _places(flags: Sequence[str], overrides: Sequence[str]) -> dict[str, str] | 
 
 @contextmanager
 def _composer(places: dict[str, str]) -> Iterator[Callable[[list[str]], DictConfig]]:
-    """Provide a function that composes overrides with the configs that the flags name."""
+    """Provide a function that composes a config from overrides and the configs of the flags."""
     GlobalHydra.instance().clear()
     # For Hydra, a relative --config-path is relative to the folder of `mnist_exp/cli/main.py`.
     folder = Path(__file__).parent / places.get("path", config_folder())

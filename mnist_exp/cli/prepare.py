@@ -76,7 +76,8 @@ class CheckBeforeRun(Callback):
         """Prepare the command and pass the prepared command to the task function.
 
         Raises:
-            SystemExit: With status 1 after an error. Hydra ignores any `Exception` of a callback.
+            SystemExit: An error occurred. The exit status is 1. Hydra would ignore an `Exception`
+                of a callback, but does not ignore SystemExit.
         """
 
         def prepare_and_save() -> None:
@@ -91,7 +92,7 @@ class CheckBeforeRun(Callback):
         Each variant of the multirun is prepared separately, when the variant starts.
 
         Raises:
-            SystemExit: With status 1 after an error.
+            SystemExit: An error occurred. The exit status is 1.
         """
         _exit_on_error(lambda: probe(Path(config.hydra.sweep.dir), "hydra.sweep.dir"))
 
@@ -176,7 +177,7 @@ def _experiment(composed: DictConfig, hydra_config: DictConfig) -> Experiment:
 
 
 def _faults(experiment: Experiment) -> list[str]:
-    # The doctor reports the config's faults itself, among its other findings.
+    # stage=doctor itself reports the config's faults, together with its other findings.
     return [] if experiment.stage is Stage.doctor else checks.faults(experiment)
 
 
@@ -226,8 +227,8 @@ def _check_specs(context: StageContext) -> None:
     config, workspace = context.config, context.workspace
     with context.display.watching(None, "") as observer:
         if config.stage.trains:
-            # A new job has no name before its start. For a resumed job, the workspace also checks
-            # the existing files, and therefore needs the real name.
+            # A new job has no name yet, so the spec gets the name `check`. For a resumed job, the
+            # workspace also checks the existing files, and therefore needs the real name.
             resumes = config.stage is Stage.train and config.run is not None
             name = RUNNERS[Stage.train].name(context) if resumes else "check"
             workspace.check(command_job(config, name), observer)
@@ -260,6 +261,7 @@ def probe(folder: Path, key: str = "outputs_dir") -> None:
         raise OutputsError(unwritable(folder, error, key)) from error
     finally:
         for path in created:
-            # Keep the folder if another command has written to the folder meanwhile.
+            # rmdir fails if another command has written to the folder meanwhile. The folder then
+            # stays.
             with suppress(OSError):
                 path.rmdir()

@@ -1,4 +1,4 @@
-"""The keys of the config schema: their names, their types, and messages about them."""
+"""The keys of the config schema: their names, their types, and messages about the keys."""
 
 import difflib
 from collections.abc import Iterable, Iterator
@@ -25,7 +25,7 @@ def type_at(key: str) -> Any | None:
 
 
 def keys_at(key: str) -> list[str] | None:
-    """Return the keys below a dotted key, or None if any name is allowed there.
+    """Return the keys below a dotted key, or None if the schema allows any name below the key.
 
     If `key` is empty, the function returns the top-level keys.
     """

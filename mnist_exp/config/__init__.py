@@ -87,14 +87,16 @@ class ExperimentConfig:
 
     # compute, train, sweep, register, deploy, invoke, status, logs, cleanup, doctor or all.
     stage: Stage = MISSING
-    # true prints what the command would create, as Azure ML's YAML, and creates nothing.
+    # true prints the objects that the command would create, as Azure ML's YAML. The command then
+    # creates no objects.
     dry_run: bool = False
     # false submits a job to Azure and does not wait until the job ends.
     wait: bool = True
     # Name of an earlier run. stage=register and stage=deploy use the result of this run; null means
     # the latest run. stage=train and stage=sweep resume this run; null starts a new run.
     run: str | None = None
-    # last resumes the latest unfinished sweep.
+    # The value `last` resumes the latest unfinished sweep; null starts a new sweep unless `run` is
+    # set.
     resume: str | None = None
     # Seed of the weights, the data split and the order of images.
     seed: int = MISSING

@@ -50,7 +50,7 @@ class DeploymentConfig:
     # Number of instances, 1 to 50.
     instance_count: int = 1
     request_settings: RequestSettingsConfig = field(default_factory=RequestSettingsConfig)
-    # A worker whose liveness probe fails is replaced.
+    # If the liveness probe of a worker fails, the worker is replaced.
     liveness_probe: ProbeConfig = field(default_factory=ProbeConfig)
     # init() may take initial_delay + period * failure_threshold seconds.
     readiness_probe: ProbeConfig = field(default_factory=ProbeConfig)
@@ -58,7 +58,7 @@ class DeploymentConfig:
 
 @dataclass
 class RolloutConfig:
-    """How a new deployment takes over the traffic of the old one."""
+    """How a new deployment takes over the traffic of the old deployment."""
 
     # Percents of the traffic that the new deployment gets, step by step. The last percent is 100.
     # An empty list means no rollout.
@@ -74,7 +74,7 @@ class RolloutConfig:
     # deployment's share by more than this value.
     failure_margin: float = 0.01
     # The rollout is undone if the new deployment's 95th percentile of the response times is higher
-    # than the old deployment's by more than this number of milliseconds.
+    # than the old deployment's percentile by more than this number of milliseconds.
     latency_margin_ms: float = 50.0
 
 
@@ -90,23 +90,24 @@ class EndpointConfig:
     description: str = ""
     # key: callers send one of two keys. aml_token: callers send a token that expires.
     auth_mode: AuthMode = AuthMode.key
-    # Lifetime of a token in seconds (aml_token on this machine).
+    # Lifetime of a token in seconds. Only a local endpoint with auth_mode aml_token uses this key.
     token_lifetime: int = 3600
     # primary or secondary: stage=deploy replaces this key and does nothing else.
     regenerate_key: KeyName | None = None
     # Seconds after which a local endpoint deletes itself; null means never.
     ttl: int | None = None
     deployment: DeploymentConfig = field(default_factory=DeploymentConfig)
-    # true deploys to the latest endpoint, false to a new one.
+    # true deploys to the latest endpoint, false to a new endpoint.
     reuse: bool = False
-    # Deployment name -> percent; the sum is 0 or 100. An empty mapping does not change the traffic.
-    # The first deployment of an endpoint then gets all traffic.
+    # Deployment name -> percent; the sum is 0 or 100. With an empty mapping, the first
+    # deployment of an endpoint gets all traffic, and later deployments do not change the traffic.
     traffic: dict[str, int] = field(default_factory=dict)
     # Deployment name -> percent of the requests that are copied to the deployment. Only one
     # deployment may get copies. The maximum is 50 percent.
     mirror_traffic: dict[str, int] = field(default_factory=dict)
     rollout: RolloutConfig = field(default_factory=RolloutConfig)
-    # Deployment that stage=invoke calls; null lets the traffic decide.
+    # Deployment that stage=invoke calls; null lets the endpoint choose a deployment by the traffic
+    # percentages.
     invoke_deployment: str | None = None
     # File with the request of stage=invoke; null sends sample digits.
     request_file: str | None = None

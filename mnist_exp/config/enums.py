@@ -78,7 +78,7 @@ class Cloud(StrEnum):
 
 
 class DataType(StrEnum):
-    """The sources of the digits."""
+    """The sources of the MNIST digits."""
 
     sample = "sample"
     mnist = "mnist"

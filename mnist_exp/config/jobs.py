@@ -43,11 +43,11 @@ class DistributionConfig:
 class JobConfig:
     """The training job."""
 
-    # Experiment in the tracking store that lists the runs.
+    # Name of the experiment that contains the runs in the tracking store (MLflow).
     experiment_name: str = MISSING
     # Text shown beside the job's name; null shows the name.
     display_name: str | None = None
-    # Folder that is copied to the compute, relative to the YAML file that sets this key.
+    # Folder that is copied to the compute target, relative to the YAML file that sets this key.
     code: str | None = None
     # Python script in `code`. The script gets each input and output as `--name-with-dashes value`.
     script: str | None = None
@@ -103,7 +103,8 @@ class SweepConfig:
     search_space: dict[str, Any] = field(default_factory=dict)
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
     limits: LimitsConfig = field(default_factory=LimitsConfig)
-    # {type: bandit|median_stopping|truncation_selection, ...}; an empty mapping cuts no trial.
+    # {type: bandit|median_stopping|truncation_selection, ...}; with an empty mapping, no trial is
+    # ended early.
     early_termination: dict[str, Any] | None = field(default_factory=dict)
     # Whether the first failed trial ends the sweep; Azure ML has no such setting.
     fail_fast: bool = False

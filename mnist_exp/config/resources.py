@@ -30,7 +30,8 @@ class WorkspaceConfig:
     config_file: str | None = None
     # default, interactive, cli, managed_identity or environment.
     credential: Credential = Credential.default
-    # A sovereign cloud; null means the cloud of ARM_CLOUD_METADATA_URL, or else the public cloud.
+    # A sovereign cloud; null means the cloud of the environment variable ARM_CLOUD_METADATA_URL. If
+    # the variable is not set, null means the public cloud.
     cloud: Cloud | None = None
 
 
@@ -42,9 +43,9 @@ class ComputeConfig:
     type: ComputeType = MISSING
     # 3 to 24 letters, digits and hyphens.
     name: str = MISSING
-    # VM size; null lets Azure choose.
+    # VM size; null lets Azure choose the size.
     size: str | None = None
-    # Minimum number of nodes, which Azure keeps even if the nodes are idle.
+    # Minimum number of nodes. Azure keeps these nodes even when they are idle.
     min_instances: int = 0
     # Maximum number of nodes.
     max_instances: int = 1
@@ -54,8 +55,8 @@ class ComputeConfig:
     tier: ComputeTier = ComputeTier.dedicated
     # true: stage=cleanup also deletes the compute target.
     delete_on_cleanup: bool = False
-    # Eviction drill on the local workspace: the first attempt is evicted after this number of
-    # epochs; null means no eviction.
+    # Number of epochs after which the local workspace simulates an eviction of the job. The job is
+    # then restarted, and is not evicted again. null means no eviction.
     evict_after_epochs: int | None = None
 
 
@@ -76,15 +77,15 @@ class EnvConfig:
 
 @dataclass
 class DataConfig:
-    """The digits."""
+    """The settings for the source of the MNIST digits."""
 
     # sample, mnist or folder.
     type: DataType = MISSING
-    # Folder with the four IDX files, searched recursively (type folder).
+    # For type folder: folder with the four IDX files. Subfolders are also searched.
     path: str | None = None
-    # Address of a mirror to try before the well-known mirrors (type mnist).
+    # For type mnist: address of a mirror to try before the well-known mirrors.
     url: str | None = None
     # Address that jobs on Azure mount; null uploads the local files.
     azure_path: str | None = None
-    # Folder of downloaded and generated files; null means the user's cache folder.
+    # Folder for downloaded and generated files; null means the user's cache folder.
     cache_dir: str | None = None
