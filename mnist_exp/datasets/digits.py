@@ -1,4 +1,4 @@
-"""Functions that check the four files of a folder, and read the test digits."""
+"""Functions that check MNIST's four files in a folder, and read the test digits."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ def validate_folder(folder: Path, key: str = "data.path") -> dict[str, int]:
 
     Args:
         folder: The folder with the files. Subfolders are searched too.
-        key: The config key to name in error messages.
+        key: The config key that error messages name.
 
     Returns:
         `train` and `test` -> number of digits.
@@ -48,7 +48,7 @@ def test_digits(folder: Path, key: str = "data.path") -> tuple[Bytes, Bytes]:
     """Read the test digits of a folder.
 
     Returns:
-        Images, shape (n, 784), with pixels from 0 to 255; and their labels, shape (n,).
+        The images, shape (n, 784), with pixels from 0 to 255, and the labels, shape (n,).
 
     Raises:
         DataError: A file is missing or damaged.
@@ -62,10 +62,10 @@ test_digits.__test__ = False  # type: ignore[attr-defined]
 
 
 def sample_digits(folder: Path, n: int, seed: int) -> tuple[Bytes, Bytes]:
-    """Draw `n` different test digits; the same seed draws the same digits.
+    """Choose `n` different test digits at random. The same seed gives the same digits.
 
     Returns:
-        Images, shape (n, 784), with pixels from 0 to 255; and their labels, shape (n,).
+        The images, shape (n, 784), with pixels from 0 to 255, and the labels, shape (n,).
 
     Raises:
         DataError: A file is missing or damaged, or there are fewer than `n` digits.

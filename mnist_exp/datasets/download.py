@@ -12,14 +12,14 @@ from mnist_exp.datasets.files import TEST_IMAGES, TEST_LABELS, TRAIN_IMAGES, TRA
 from mnist_exp.datasets.mirrors import MirrorError, fetch, shown
 from mnist_exp.errors import DataError
 
-#: Mirrors in order of preference: the tutorial's mirror, TensorFlow's and PyTorch's.
+#: Mirrors in order of preference: the mirrors of the tutorial, of TensorFlow and of PyTorch.
 MIRRORS = (
     "https://azureopendatastorage.blob.core.windows.net/mnist/",
     "https://storage.googleapis.com/cvdf-datasets/mnist/",
     "https://ossci-datasets.s3.amazonaws.com/mnist/",
 )
 
-#: File name -> sha256 of the unpacked content. Mirrors compress the same content differently.
+#: File name -> sha256 of the unpacked content. The compressed files differ between mirrors.
 MNIST = {
     TRAIN_IMAGES: "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
     TRAIN_LABELS: "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
@@ -37,7 +37,7 @@ def download(
     registry: Mapping[str, str] = MNIST,
     timeout: float = 20.0,
 ) -> Path:
-    """Download the files of `registry` that `folder` lacks, and return the folder.
+    """Download the files of `registry` that are missing in `folder`, and return the folder.
 
     A file gets its final name only when the file is complete and correct. An interrupted download
     therefore resumes with the first missing file. Several commands may download at the same time.
@@ -45,7 +45,8 @@ def download(
     Args:
         folder: The folder for the files, created if necessary.
         mirrors: Addresses to try, in order of preference.
-        message: Called with a line for each download and for each mirror that failed.
+        message: Function that prints a line. It is called for each download, and for each mirror
+            that failed.
         registry: File name -> sha256 of the file's unpacked content.
         timeout: Maximum seconds to wait for a connection, and for each piece of data.
 
@@ -80,7 +81,8 @@ def _fetch_checked(
             faults.append(f"{shown(mirror)}: {error}")
             message(f"data: {faults[-1]}")
         else:
-            # Try failed mirrors last. Otherwise each of the four files could wait for a timeout.
+            # For the next files, try the failed mirrors last. Otherwise each file could wait for a
+            # timeout again.
             return mirrors[position:] + mirrors[:position]
     raise DataError(
         f"data.url: no mirror sent a correct {path.name} ({'; '.join(faults)}); use data=sample, "
@@ -89,7 +91,8 @@ def _fetch_checked(
 
 
 def _fetch_from(mirror: str, path: Path, checksum: str, timeout: float) -> None:
-    # Use a temporary folder beside the target: a rename works only within one file system.
+    # Use a temporary folder in the folder of the target, because a file can be renamed only within
+    # one file system.
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".download-") as temporary:
         incoming = Path(temporary, path.name)
         fetch(mirror, path.name, incoming, timeout)

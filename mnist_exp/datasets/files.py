@@ -11,10 +11,11 @@ TRAIN_LABELS = "train-labels-idx1-ubyte.gz"
 TEST_IMAGES = "t10k-images-idx3-ubyte.gz"
 TEST_LABELS = "t10k-labels-idx1-ubyte.gz"
 
-#: File names as MNIST's publishers write them.
+#: The published names of the four files. A user's files may have slightly different names (see
+#: `find_files`).
 NAMES = (TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS)
 
-#: Maximum number of file names in an error.
+#: Maximum number of file names in an error message.
 _SHOWN = 5
 
 
@@ -22,12 +23,13 @@ def find_files(folder: Path, key: str = "data.path") -> dict[str, Path]:
     """Find the four files in `folder` or its subfolders.
 
     A file may be gzipped or not. The last part of its name may begin with a dash or a dot
-    (`-idx3` or `.idx3`). If a file exists several times, use the copy that is in the fewest
-    subfolders, then the first copy by path. The trainer follows the same rule.
+    (`-idx3` or `.idx3`). If one of the four files exists several times, use the copy with the
+    fewest parent folders. If several copies have equally many parent folders, use the first copy
+    in the order of the paths. The trainer follows the same rule.
 
     Args:
         folder: The folder to search.
-        key: The config key to name in error messages.
+        key: The config key that error messages name.
 
     Returns:
         Each name of `NAMES` -> the file's path.
@@ -56,7 +58,10 @@ def find_files(folder: Path, key: str = "data.path") -> dict[str, Path]:
 
 
 def narrowest_folder(files: Mapping[str, Path]) -> Path:
-    """Return the deepest folder that contains all the files. Jobs then copy few other files."""
+    """Return the deepest folder that contains all the files.
+
+    A job copies this whole folder. The deepest folder contains the fewest unrelated files.
+    """
     return Path(os.path.commonpath([path.parent for path in files.values()]))
 
 

@@ -21,8 +21,8 @@ Bytes = npt.NDArray[np.uint8]
 CLASSES = 10
 SIDE = 28
 PIXELS = SIDE * SIDE
-#: Magic number: 0x08 in the third byte means unsigned bytes. The fourth byte is the number of
-#: dimensions, which is added to this value.
+#: The first four bytes of a file (the magic number) are this value plus the number of dimensions.
+#: 0x08 in the third byte means that the data is unsigned bytes.
 _MAGIC = 0x0800
 _GZIP_MAGIC = b"\x1f\x8b"
 
@@ -95,7 +95,8 @@ def _read(path: Path, dimensions: int) -> Bytes:
 
 
 def _content(path: Path) -> bytes:
-    # Do not rely on the name: a browser or a proxy may unpack a file and keep the ending .gz.
+    # Look at the first bytes, not at the name. A browser or a proxy may unpack a file, but keep the
+    # ending .gz in its name.
     try:
         raw = path.read_bytes()
         return gzip.decompress(raw) if raw.startswith(_GZIP_MAGIC) else raw

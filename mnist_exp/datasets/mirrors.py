@@ -1,4 +1,4 @@
-"""Mirrors of MNIST's files. A mirror is a web server, or a folder on this machine."""
+"""Mirrors of MNIST's files. A mirror is a web server or a local folder with the four files."""
 
 import sys
 from pathlib import Path
@@ -12,17 +12,17 @@ _CHUNK_BYTES = 1 << 16
 
 
 class MirrorError(Exception):
-    """A file could not be read from a mirror. The text is a reason of a few words."""
+    """The error that `fetch` raises if a mirror does not send a file. The text is the reason."""
 
 
 def fetch(mirror: str, name: str, target: Path, timeout: float) -> None:
     """Copy the file `name` of a mirror to `target`.
 
     Args:
-        mirror: An address or a folder that `check_address` accepts. A query in the address, such
-            as Azure's shared access signature, is sent after the file's name.
-        name: The file's name at the mirror.
-        target: The file to write; it may be incomplete after an error.
+        mirror: An address or a folder that `check_address` accepts. If the address has a query
+            (such as Azure's shared access signature), the request has the same query.
+        name: The file's name on the mirror.
+        target: The file to write. After an error, this file may be incomplete.
         timeout: Maximum seconds to wait for a connection, and for each piece of data.
 
     Raises:
@@ -39,7 +39,7 @@ def fetch(mirror: str, name: str, target: Path, timeout: float) -> None:
 
 
 def check_address(mirror: str) -> None:
-    """Raise an error if `fetch` cannot read from an address.
+    """Check that an address has a format that `fetch` can read.
 
     Raises:
         DataError: The address is neither a web address nor a folder.
@@ -82,7 +82,8 @@ def _download(url: str, target: Path, timeout: float) -> None:
         # Without this header some servers unpack the file, or compress the file a second time.
         headers={"Accept-Encoding": "identity"},
     )
-    # The errors' own texts are long, and contain the address with its secret signature.
+    # Do not print the text of an error from requests. The text is long, and contains the address
+    # with its secret signature.
     reasons = {
         requests.exceptions.ProxyError: "the proxy refused",
         requests.exceptions.SSLError: "the server's certificate was refused",

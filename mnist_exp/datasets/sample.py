@@ -14,12 +14,13 @@ from mnist_exp.datasets.idx import CLASSES, SIDE, Bytes, write_idx
 from mnist_exp.errors import DataError
 
 _COUNTS = {"train": 4000, "test": 1000}
-#: Seed of the split: a constant, so that the test digits are the same on every machine.
+#: Seed of the random split into training and test digits. The seed is a constant, so that the test
+#: digits are the same on every machine.
 _SPLIT_SEED = 5000
 
 
 def write_sample(folder: Path) -> Path:
-    """Write the sample to `folder` unless the folder already has the sample; return the folder.
+    """Write the sample to `folder` if necessary, and return the folder.
 
     The sample has 400 training images and 100 test images of each digit. Each file is replaced as
     a whole and always has the same bytes. Several commands may therefore write the sample at the
@@ -53,7 +54,8 @@ def _digits() -> tuple[Bytes, Bytes]:
 
 
 def _split(labels: Bytes) -> tuple[np.ndarray, np.ndarray]:
-    # NumPy never changes the random numbers of RandomState. Those of Generator may change:
+    # Use RandomState, because NumPy never changes its random numbers. The random numbers of
+    # Generator may change in a later version of NumPy:
     # https://numpy.org/neps/nep-0019-rng-policy.html
     random = np.random.RandomState(_SPLIT_SEED)
     each = _COUNTS["test"] // CLASSES

@@ -1,4 +1,4 @@
-"""Find or create the folder with the four IDX files for the config group `data`."""
+"""Find or create the folder with MNIST's four files that the config group `data` describes."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,12 +17,13 @@ from mnist_exp.errors import DataError
 def materialize(spec: DataConfig, message: Callable[[str], None]) -> Path:
     """Return a local folder that contains the four IDX files, and check these files.
 
-    With `data=sample` the files are written once, and with `data=mnist` the files are downloaded
-    once. Both are saved in `spec.cache_dir`. With `data=folder` the files are not copied.
+    With `data=sample` the first call writes the files, and with `data=mnist` the first call
+    downloads the files. In these two cases the folder is in `spec.cache_dir`. With `data=folder`
+    the user's files are used without a copy.
 
     Args:
         spec: The config group `data`.
-        message: Called with a line before each slow step.
+        message: Function that prints a line. It is called for each download.
 
     Raises:
         DataError: The data is missing or damaged, or cannot be downloaded or written.

@@ -16,7 +16,7 @@ _NEXT = {
     Stage.deploy: Stage.invoke,
     Stage.invoke: Stage.cleanup,
 }
-#: After these stages, the next command must name the stage's record with `run=`.
+#: After a stage in this set, the next command names the stage's record with `run=`.
 _NAMED = frozenset({Stage.train, Stage.sweep, Stage.register})
 
 
@@ -40,8 +40,9 @@ def how_to_call(record: Record) -> list[str]:
     """Return shell lines that send a request to a deployed endpoint.
 
     The lines do not contain the key, but read the key into a shell variable. The key is never an
-    argument of a process, because every user of the machine can read such arguments. `printf` is
-    part of the shell, and curl reads the header with the key from standard input.
+    argument of a process, because every user of the machine can read such arguments. `printf` is a
+    command of the shell itself, so it starts no process. curl reads the header with the key from
+    standard input.
 
     The record's `paths` may contain `keys` (a JSON file with the field `primary` or `token`) and
     `request` (a file with a request body).

@@ -1,4 +1,8 @@
-"""The table that compares the variants of a multirun."""
+"""The table that compares the variants of a multirun.
+
+A multirun is a command with the flag `-m`. The command runs the stage once for each variant, which
+is a combination of overrides.
+"""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -18,12 +22,12 @@ from mnist_exp.report.layout import (
     styled_status,
 )
 
-#: Width of a metric's column, in characters.
+#: Width of the column of one metric, in characters.
 _METRIC_WIDTH = 9
-#: Width of all columns that every table has, in characters.
+#: Total width of the columns without parameters and metrics, in characters.
 _FIXED_WIDTH = 30
 _MAX_METRICS = 6
-#: Prefixes of metric names. Columns of metrics are in the order of these prefixes.
+#: Prefixes of metric names. Metrics that equally many variants logged are in this order.
 _FIRST = ("best", "test", "final", "val")
 
 
@@ -77,14 +81,18 @@ def comparison_table(
 def _differing(records: Sequence[Record]) -> list[Mapping[str, Any]]:
     rows = [{"stage": record.stage.value, **record.parameters} for record in records]
     names = list(dict.fromkeys(name for row in rows for name in row))
-    # Compare only variants that have the parameter. A variant that failed early has no parameters.
+    # Ignore variants without the parameter: a variant that failed early has no parameters.
     known = {name: [row[name] for row in rows if name in row] for name in names}
     differ = [name for name in names if any(value != known[name][0] for value in known[name])]
     return [{name: row[name] for name in differ if name in row} for row in rows]
 
 
 def _metrics(records: Sequence[Record]) -> list[str]:
-    """Return the metric names. Metrics of many variants are first, then the order is `_FIRST`."""
+    """Return the metric names, in the order of their columns.
+
+    Sort the metrics by the number of variants that logged the metric, highest first. Sort metrics
+    with equal numbers in the order of `_FIRST`.
+    """
     counts = Counter(name for record in records for name in _values(record))
 
     def rank(name: str) -> tuple[int, int]:

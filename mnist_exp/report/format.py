@@ -17,7 +17,8 @@ _CONTROLS = re.compile(r"[\x00-\x1f\x7f]+")
 def number(value: Any) -> str:
     """Return a value as short text: floats with 4 significant digits, None as a dash.
 
-    A mapping that was drawn from a search space is JSON text. The result is `{kind=a x=0.79}`.
+    A mapping that was drawn from a search space is JSON text, such as `{"kind": "a", "x": 0.79}`.
+    The result for this text is `{kind=a x=0.79}`.
     """
     if value is None:
         return "-"
@@ -40,7 +41,8 @@ def shortened(text: str, most: int) -> str:
 def epochs_done(points: Sequence[MetricPoint], total: int | None) -> int:
     """Return the number of epochs that a job has run.
 
-    If the last step can be an epoch, return the last step. Otherwise return the number of log
+    The steps of the log events may be the numbers of the epochs, or may count batches. If the last
+    step can be the number of an epoch, return the last step. Otherwise return the number of log
     events.
 
     Args:
@@ -53,7 +55,7 @@ def epochs_done(points: Sequence[MetricPoint], total: int | None) -> int:
 
 
 def progress(events: int, total: int | None) -> str:
-    """Return text such as `3/20`, or only the number of events if the total is unknown or wrong."""
+    """Return a text such as `3/20`; only the first number if the total is unknown or wrong."""
     # The total is wrong if a script logs more than once per epoch.
     return f"{events}/{total}" if events <= (total or 0) else str(events)
 
@@ -72,8 +74,8 @@ def duration(seconds: float | None) -> str:
 def trial_label(trial: str, sweep: str) -> str:
     """Return a trial's name without the name of the sweep: `12` for trial `sweep_12`.
 
-    For a record of `stage=all`, `sweep` is the record's name, and the sweep has a different name.
-    The label is then the index at the end of the trial's name.
+    For a record of `stage=all`, `sweep` is the name of this record, and not the name of the sweep.
+    In this case, return the index at the end of the trial's name.
     """
     rest, _, index = trial.rpartition("_")
     if rest.startswith("sweep_") and index.isdigit() and not trial.startswith(f"{sweep}_"):
@@ -82,12 +84,12 @@ def trial_label(trial: str, sweep: str) -> str:
 
 
 def plain(text: str) -> str:
-    """Return text as one line, without control codes and without blanks around it."""
+    """Return a text as one line, without control codes and without blanks at both ends."""
     return printable(text).strip()
 
 
 def printable(line: str) -> str:
-    """Return a line without control codes; keep its indentation."""
+    """Return a line without control codes. Keep the blanks at the start of the line."""
     return _CONTROLS.sub(" ", _ESCAPES.sub("", line)).rstrip()
 
 

@@ -1,4 +1,7 @@
-"""Insights from a sweep: the best trial, the saved epochs, and the importance of parameters."""
+"""Insights from a sweep: the best trial, the saved epochs, and the importance of parameters.
+
+The saved epochs are the epochs that trials did not run because early termination cut the trials.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -19,9 +22,10 @@ def sweep_insights(job: JobResult, primary_metric: str, epochs: int | None) -> d
     Returns:
         A mapping with these keys. A key is missing if its value is unknown.
         `winner`: a text about the best trial.
-        `saved`: how much early termination saved, a mapping with `epochs`, `of` and `trials`.
-        `savings`: the same numbers as a text.
-        `importance`: parameter -> share.
+        `saved`: a mapping with `epochs` (the number of saved epochs), `of` (the number of all
+        planned epochs) and `trials` (the number of cut trials).
+        `savings`: the numbers of `saved` as a text.
+        `importance`: parameter -> share of the influence on the best value.
     """
     found: dict[str, Any] = {}
     planned = {trial.name: _epochs_of(trial) or epochs for trial in job.trials}
@@ -46,7 +50,11 @@ def sweep_insights(job: JobResult, primary_metric: str, epochs: int | None) -> d
 
 
 def _where(best: TrialResult, metric: str, epochs: int | None) -> int | None:
-    """Return the epoch of a trial's best value, or the position of its log event from 1."""
+    """Return the epoch of a trial's best value.
+
+    If the epoch is unknown, return the position of the value's log event, counted from 1. If the
+    best value is not among the log events, return None.
+    """
     points = best.metrics.get(metric, ())
     place = next((place for place, one in enumerate(points) if one.value == best.best), None)
     if place is None:
@@ -70,11 +78,15 @@ def _winner(job: JobResult, best: TrialResult, where: str) -> str:
 def _saved(
     trials: Sequence[TrialResult], metric: str, epochs: Mapping[str, int | None]
 ) -> Mapping[str, int] | None:
-    """Return the number of epochs that early termination saved, of all planned epochs."""
+    """Return the entry `saved` (see `sweep_insights`); None if no trial was cut."""
     longest = max((trial.events for trial in trials), default=0)
 
     def planned(trial: TrialResult) -> int:
-        """Return the number of epochs that were planned after the trial's initial checkpoint."""
+        """Return the number of planned epochs, without the epochs before the first checkpoint.
+
+        A trial may start from a checkpoint of another run. The first logged step is then higher
+        than 1.
+        """
         total = epochs[trial.name] or longest
         steps = [point.step for point in trial.metrics.get(metric, ())]
         is_each = steps == list(range(steps[0], steps[0] + len(steps))) if steps else False
@@ -92,6 +104,6 @@ def _saved(
 
 
 def _epochs_of(trial: TrialResult) -> int | None:
-    """Return the trial's number of epochs if a swept parameter sets the number, or None."""
+    """Return the trial's number of epochs; None if the sweep has no parameter `epochs`."""
     drawn = [value for key, value in trial.parameters.items() if key.split(".")[-1] == "epochs"]
     return int(drawn[0]) if drawn and isinstance(drawn[0], int | float) else None

@@ -1,4 +1,4 @@
-"""Functions that all reports use, for consoles, lines, statuses, tables and parameter columns."""
+"""Consoles, lines, statuses, tables and parameter columns, for all other modules of the package."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -31,7 +31,7 @@ def progress_console() -> Console:
 
 
 def print_line(console: Console, text: str | Text, style: str = "") -> None:
-    """Print one line unchanged, without markup and without line breaks."""
+    """Print text as one line. Do not interpret markup, and do not wrap the line."""
     line = text if isinstance(text, Text) else Text(text, style)
     console.print(line, soft_wrap=True)
 
@@ -42,7 +42,7 @@ def styled_status(status: str) -> Text:
 
 
 def new_table() -> Table:
-    """Return an empty table without borders at its sides: eight columns fit in 80 characters."""
+    """Return an empty table. Without side borders, eight columns fit in 80 characters."""
     return Table(
         box=box.SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
@@ -57,7 +57,7 @@ class ParameterColumns:
     Args:
         rows: The parameters of each row.
         width: Maximum number of characters of all columns together.
-        one_line: Whether cells that are too long are truncated. If not, such cells are folded.
+        one_line: Whether a cell that is too long is truncated. If False, such a cell is wrapped.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class ParameterColumns:
         self._one_line = one_line
         self._names = list(dict.fromkeys(name for row in rows for name in row))
         values = {name: _widest(name, rows) for name in self._names}
-        # Fold the parameter names only if the columns are too wide with unfolded names.
+        # Try the parameter names on one line first, then with a line break after each underscore.
         layouts = [
             {name: Text(plain(name)) for name in self._names},
             {name: folded(name, values[name]) for name in self._names},
@@ -108,7 +108,7 @@ class ParameterColumns:
 
 
 def folded(name: str, width: int) -> Text:
-    """Return a name. If the name is longer than `width`, each word is on its own line."""
+    """Return a name. If the name is longer than `width`, put each of its words on a new line."""
     text = plain(name)
     return Text(text if len(text) <= width else text.replace("_", "_\n"))
 
@@ -118,7 +118,7 @@ def _widest(name: str, rows: Sequence[Mapping[str, Any]]) -> int:
 
 
 def _needed(headings: Mapping[str, Text], values: Mapping[str, int]) -> int:
-    """Return the width of all columns in characters, including the blanks around them."""
+    """Return the width of all columns in characters, including the blanks between columns."""
     return sum(
         max(values[name], *map(len, heading.plain.split("\n"))) + 2
         for name, heading in headings.items()

@@ -1,4 +1,4 @@
-"""The display of a running job: a bar or table on a terminal, plain lines on other outputs."""
+"""The display of a running job: a bar or table on a terminal, otherwise plain lines."""
 
 import time
 from collections.abc import Callable
@@ -17,9 +17,9 @@ class LiveObserver:
     """An `Observer` and context manager that shows a job's progress.
 
     On a terminal, the observer shows a progress bar for a job, or a table of trials for a sweep.
-    Messages are printed above. The bar or the table disappears when the job has ended, because the
-    summary follows. After an error, the bar or the table stays. On any other output, the observer
-    prints a plain line for each important change.
+    Messages are printed above the bar or the table. When the job has ended, the bar or the table
+    disappears, because the stage then prints a summary. After an error, the bar or the table stays.
+    If the output is not a terminal, the observer prints a plain line for each important change.
 
     Args:
         console: The console to print on.
@@ -60,8 +60,8 @@ class LiveObserver:
         self._view.job_changed(job)
 
     def message(self, text: str) -> None:
-        """Print a message, unless its text has been printed."""
+        """Print a message, unless it contains a reason that has already been printed."""
         self._view.message(text)
 
     def idle(self) -> None:
-        """Do nothing: the display does not show idle times."""
+        """Do nothing. An idle job has no new state to show."""

@@ -5,12 +5,16 @@ from mnist_exp.report.layout import print_line
 from mnist_exp.report.view import ReasonPrinter, ViewSettings
 from mnist_exp.results import JobResult, TrialResult
 
-#: Minimum seconds between two lines about metrics. A change of status is printed immediately.
+#: Minimum seconds between two lines about metrics. A line about a status has no minimum.
 _EVERY_S = 2.0
 
 
 class PlainView:
-    """A view that prints a line for each new status, reason and message, and some new metrics."""
+    """A view that prints plain lines.
+
+    The view prints a line for each new status, reason and message. Lines about new metrics are
+    printed at most every `_EVERY_S` seconds.
+    """
 
     def __init__(self, settings: ViewSettings) -> None:
         self._console = settings.console
@@ -29,7 +33,7 @@ class PlainView:
         """Do nothing: printed lines need no cleanup."""
 
     def message(self, text: str) -> None:
-        """Print a message, unless its text has been printed."""
+        """Print a message, unless it contains a reason that has already been printed."""
         self._reasons.print_message(text)
 
     def job_changed(self, job: JobResult) -> None:
@@ -67,7 +71,7 @@ class PlainView:
             print_line(self._console, f"{label or name}: {status}{separator}{detail}")
 
     def _is_due(self, name: str, events: int) -> bool:
-        """Return whether a line about new log events is due."""
+        """Return whether to print a line about new log events now."""
         now = self._clock()
         if events <= self._events.get(name, 0) or now < self._next_metrics:
             return False

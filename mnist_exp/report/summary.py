@@ -30,9 +30,9 @@ def print_summary(
     Args:
         record: The record of the stage, which has ended.
         console: The console to print on.
-        overrides: Hydra overrides that the next command needs too, e.g. `outputs_dir=mine`. If
-            None, no next command is printed.
-        flags: Flags of Hydra that the next command needs too.
+        overrides: Hydra overrides of this command that the next command also needs, e.g.
+            `outputs_dir=mine`. If None, no next command is printed.
+        flags: Hydra flags of this command that the next command also needs.
     """
     console.print()
     print_line(console, _headline(record))
@@ -107,7 +107,8 @@ def _facts(record: Record) -> Iterator[tuple[str, str]]:
 
 
 def _is_plain(value: Any) -> bool:
-    # Skip lists: the only list is `notes`, and the stage has printed the notes before.
+    # Leave out values that are lists. The only list in `record.compute` is `notes`, and the stage
+    # has already printed the notes.
     return value is not None and not isinstance(value, list | tuple)
 
 
@@ -126,9 +127,12 @@ def _insights(insights: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _speed(speed: Any) -> str:
-    """Return the speed that the trainer reported; empty if a script reported other data."""
+    """Return the speed that the trainer reported; empty if the data has another format.
+
+    A user's script may write other data to the same file.
+    """
     try:
-        # A training run with only one step has no images_per_second.
+        # The trainer cannot measure images_per_second in a training run with only one step.
         is_known = "images_per_second" in speed
         rate = f"{speed['images_per_second']:,.0f} images/s " if is_known else ""
         return plain(

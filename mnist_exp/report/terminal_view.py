@@ -22,15 +22,17 @@ from mnist_exp.report.trial_tables import live_table
 from mnist_exp.report.view import ReasonPrinter, ViewSettings
 from mnist_exp.results import JobResult
 
-#: Number of terminal lines for header, caption, messages and the line above the table.
+#: Number of terminal lines that the rows of the table must not use. These lines are for the
+#: messages, the line above the table, the table's header and its caption.
 _SPARE_LINES = 9
 
 
 class TerminalView:
     """A view that shows a progress bar or a table of trials below the messages.
 
-    `Live` draws in another thread. Each attribute that this thread reads is replaced by a new
-    object, and the old object is never changed.
+    `Live` draws in another thread, and this thread reads attributes of the view. To change such an
+    attribute, the view replaces the attribute's object by a new object. The view never changes the
+    old object.
     """
 
     def __init__(self, settings: ViewSettings) -> None:
@@ -52,16 +54,16 @@ class TerminalView:
         )
 
     def start(self) -> None:
-        """Start the clock. Draw nothing yet: a download before the job shows its own bar."""
+        """Start the clock. Draw nothing yet, because a download may show its own bar first."""
         self._began = self._clock()
 
     def stop(self, *, failed: bool) -> None:
-        """Stop drawing. After a failure, keep the last drawing, because it may show the reason."""
+        """Stop drawing. After a failure, do not erase the last drawing: it may show the reason."""
         self._live.transient = not failed
         self._live.stop()
 
     def message(self, text: str) -> None:
-        """Print a message above the bar or table, unless its text has been printed."""
+        """Print a message, unless it contains a reason that has already been printed."""
         self._reasons.print_message(text)
 
     def job_changed(self, job: JobResult) -> None:

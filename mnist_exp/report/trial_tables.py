@@ -1,4 +1,4 @@
-"""Tables of a sweep's trials: the live table of a running sweep, and the ranking afterwards."""
+"""Tables of a sweep's trials: the live table of a running sweep, and the ranking at its end."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,10 +14,10 @@ from mnist_exp.status import JobStatus
 
 #: Width of the live table's columns without parameters, time and reason, in characters.
 _FIXED_WIDTH = 43
-#: Widths of the columns that the live table shows only on wide terminals.
+#: Widths of the columns `time` and `why`, which the live table shows only on wide terminals.
 _TIME_WIDTH = 12
 _WHY_WIDTH = 42
-#: Minimum width of a terminal on which a long status, such as CancelRequested, is not truncated.
+#: On a terminal narrower than this, a long status such as CancelRequested may be truncated.
 _WIDE = 100
 _STATUS_WIDTH = len(JobStatus.COMPLETED.value)
 #: Width of the ranking's columns without the parameters, in characters.
@@ -30,7 +30,8 @@ def live_table(job: JobResult, width: int, height: int, total: int | None = None
     Args:
         job: The sweep.
         width: Number of characters in a line.
-        height: Maximum number of trials; the caption gives the number of the other trials.
+        height: Maximum number of trials to show. The table's caption contains the number of trials
+            that are not shown.
         total: Expected number of log events in a complete trial; None if unknown.
     """
     shown = visible_trials(job, height)
@@ -71,7 +72,10 @@ def live_table(job: JobResult, width: int, height: int, total: int | None = None
 
 
 def visible_trials(job: JobResult, height: int) -> Sequence[TrialResult]:
-    """Return the trials to show: first running trials, then the best trial, then the latest."""
+    """Return at most `height` trials in the order of the sweep.
+
+    Running trials have priority, then the best trial, then the latest trials.
+    """
 
     def rank(indexed: tuple[int, TrialResult]) -> tuple[bool, bool, int]:
         index, trial = indexed
@@ -124,7 +128,8 @@ def _ranked(record: Record) -> list[Mapping[str, Any]]:
     if not best or not scored:
         return [*record.trials]
     higher_is_better = best["value"] >= max(trial["best"] for trial in scored)
-    # Sorting is stable, so equal trials keep the order of the sweep. The best trial comes first.
+    # Python's sort keeps the order of equal elements. Therefore trials with equal values stay in
+    # the order of the sweep. The second sort moves the best trial to the front.
     scored.sort(key=lambda trial: -trial["best"] if higher_is_better else trial["best"])
     scored.sort(key=lambda trial: bool(trial["name"] != best["name"]))
     return [*scored, *rest]

@@ -1,4 +1,4 @@
-"""Classes that both views of a running job use: the settings, and the printer of messages."""
+"""Classes that `TerminalView` and `PlainView` use: the settings, and the printer of messages."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -44,14 +44,14 @@ class ReasonPrinter:
         self._ended: set[str] = set()
 
     def print_message(self, text: str) -> None:
-        """Print a message, unless it repeats a reason that has been printed."""
+        """Print a message, unless it contains a reason that has already been printed."""
         text = plain(text)
         self._messages.append(text)
         if not any(reason in text for reason in self._reasons):
             print_line(self._console, text)
 
     def print_reasons(self, job: JobResult) -> None:
-        """Print a line for each trial that has just ended, unless its reason has been printed."""
+        """Print a line for each trial that has just ended, unless a message contains the reason."""
         for trial in job.trials:
             if not trial.status.is_finished or trial.name in self._ended:
                 continue

@@ -1,4 +1,4 @@
-"""The stages of an experiment, in the order of the tutorial."""
+"""The stages of an experiment: one class per stage, and the function that runs a stage."""
 
 from mnist_exp.config import Stage
 from mnist_exp.stages.cleanup import CleanupStage

@@ -1,4 +1,7 @@
-"""stage=all: run every stage of the tutorial, and write a record for each stage."""
+"""stage=all: run the stages of the tutorial, and write a record for each stage.
+
+The tutorial's stages create an endpoint. At the end, this stage deletes the endpoint.
+"""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -28,7 +31,7 @@ class AllStages:
     stage = Stage.all
 
     def faults(self, context: StageContext) -> list[str]:
-        """Return a line for each setting that needs an endpoint that already exists."""
+        """Return a fault for each setting that is useful only for an existing endpoint."""
         return [*_other_endpoint_faults(context.config.endpoint), *self._endpoint_faults(context)]
 
     def _endpoint_faults(self, context: StageContext) -> list[str]:
@@ -66,7 +69,10 @@ class AllStages:
         return _summary(record, produced).with_changes(paths={"folder": str(context.folder)})
 
     def _earlier_results(self, context: StageContext) -> dict[Stage, Record]:
-        """Return stage -> record for the stages that an interrupted, equal command completed."""
+        """Return stage -> record for the stages that an earlier command completed.
+
+        The earlier command was interrupted, and had the same config and code.
+        """
         found = completed_stages(context)
         for stage, record in found.items():
             context.display.message(
@@ -82,7 +88,7 @@ class AllStages:
         return run_stage(RUNNERS[stage], inner)
 
     def _clean_up_after_failure(self, context: StageContext, produced: dict[Stage, Record]) -> None:
-        """Delete the endpoint. Print errors of the deletion, and do not raise them."""
+        """Delete the endpoint. If the deletion fails, print its error instead of raising it."""
         try:
             self._clean_up(context, produced)
         except MnistExpError as error:
@@ -103,7 +109,7 @@ class AllStages:
 
 
 def _other_endpoint_faults(endpoint: EndpointConfig) -> Iterator[str]:
-    """Yield a fault for each key that is useful only for an endpoint that already exists."""
+    """Yield a fault for each key, except `reuse` and `name`, that needs an existing endpoint."""
     own = endpoint.deployment.name
     for key in ("traffic", "mirror_traffic"):
         for name in getattr(endpoint, key):

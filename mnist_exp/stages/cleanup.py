@@ -1,4 +1,4 @@
-"""stage=cleanup: show the deployments of the endpoint, then delete it."""
+"""stage=cleanup: show the deployments of the endpoint, then delete the endpoint."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -18,7 +18,7 @@ class CleanupStage:
     stage = Stage.cleanup
 
     def faults(self, context: StageContext) -> list[str]:
-        """Return the reason if there is nothing to delete."""
+        """Return an error message if there is nothing to delete, otherwise an empty list."""
         return [] if context.config.compute.delete_on_cleanup else missing_endpoint(context)
 
     def name(self, context: StageContext) -> str:
@@ -29,7 +29,10 @@ class CleanupStage:
             return context.config.compute.name
 
     def run(self, context: StageContext, record: Record) -> Record:
-        """Delete the endpoint and the compute target; print resources that still cost money."""
+        """Delete the endpoint, and print the resources that still cost money.
+
+        If the config has `compute.delete_on_cleanup=true`, delete the compute target too.
+        """
         record = self._delete_endpoint(context, record)
         compute = context.config.compute
         if compute.delete_on_cleanup and context.workspace.delete_compute(compute.name):
@@ -58,7 +61,7 @@ class CleanupStage:
 
 
 def _deleted_entry(endpoint: Endpoint) -> Mapping[str, Any]:
-    """Return a record's entry for a deleted endpoint, without addresses and traffic."""
+    """Return the entry for a deleted endpoint in a record, without addresses and traffic."""
     entry = endpoint_entry(endpoint)
     deployments = [
         {**deployment, "provisioning_state": "Deleted", "scoring_uri": None}

@@ -13,7 +13,7 @@ class ComputeStage:
     stage = Stage.compute
 
     def faults(self, context: StageContext) -> list[str]:
-        """Return no faults: the rules of the config are sufficient."""
+        """Return no faults. The checks of the config already find every fault of this stage."""
         return []
 
     def name(self, context: StageContext) -> str:

@@ -1,4 +1,4 @@
-"""The interfaces of a stage: its context (the input), its runner and its display (the output)."""
+"""The interface of a stage (its runner), its input (the context) and its output (the display)."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -34,7 +34,7 @@ class Display(Protocol):
         """Print a line about the progress."""
 
     def output(self, text: str) -> None:
-        """Print a line of the stage's result to standard output."""
+        """Print one line to standard output. The line is a part of the stage's result."""
 
     def resume_hint(self, record: Record) -> None:
         """Print the command that resumes an unfinished job."""
@@ -57,7 +57,7 @@ class ProgressView(Protocol):
 
 
 class StageInterrupted(KeyboardInterrupt):
-    """The user interrupted a stage that already had results.
+    """An interrupt by the user, in a stage that already has results.
 
     Attributes:
         record: The stage's record with these results.
@@ -73,12 +73,15 @@ class StageContext:
     """The input of a stage.
 
     Attributes:
+        config: The config of the experiment.
         folder: The stage's run folder, which contains `run.json` and `figures/`.
-        opener: Function that returns the workspace, the same object at every call. The first call
-            may take seconds.
-        produced: Stage -> record, for the stages that the same command ran before (`stage=all`).
-        endpoint_suffix: Function that returns the last part of a new endpoint's name, the same
-            text at every call.
+        opener: Function that returns the workspace. Every call returns the same object. The first
+            call may take seconds.
+        index: The list of the records of all earlier stages in the outputs folder.
+        display: The output to the user.
+        produced: Stage -> record, for the stages that this command (`stage=all`) ran before.
+        endpoint_suffix: Function that returns the last part of a new endpoint's name. Every call
+            returns the same text.
     """
 
     config: Experiment
@@ -100,12 +103,16 @@ class StageContext:
 
 
 class StageRunner(Protocol):
-    """One stage: its preconditions, its name and its action."""
+    """One stage: its preconditions, its name and its action.
+
+    Attributes:
+        stage: The value of the config key `stage` that selects this stage.
+    """
 
     stage: Stage
 
     def faults(self, context: StageContext) -> list[str]:
-        """Return a line for each reason why the stage cannot start. Change nothing."""
+        """Return an error message for each reason why the stage cannot start. Change nothing."""
 
     def name(self, context: StageContext) -> str:
         """Return the name of the object that the stage creates, changes or reads."""

@@ -28,9 +28,10 @@ _EXAMPLE = "input_example.json"
 class DeployStage:
     """The stage that creates an endpoint and a deployment, and gives the deployment traffic.
 
-    In two cases the stage deploys nothing, and changes only the keys or the traffic:
+    The stage deploys nothing, and changes only the keys or the traffic, if one of these conditions
+    is true:
 
-    - `endpoint.regenerate_key` is given;
+    - `endpoint.regenerate_key` is given.
     - `endpoint.traffic` or `endpoint.mirror_traffic` is given, and names only existing deployments.
     """
 
@@ -60,7 +61,7 @@ class DeployStage:
         return unfinished_endpoint(context) or f"{endpoint.name_prefix}{context.endpoint_suffix()}"
 
     def run(self, context: StageContext, record: Record) -> Record:
-        """Create endpoint and deployment and set the traffic, or change only keys or traffic."""
+        """Create the endpoint and the deployment and set the traffic, or change only settings."""
         workspace, config = context.workspace, context.config
         found = _find_endpoint(context, record.name)
         # Check the traffic again: the endpoint may have changed since `faults` was called.
@@ -89,7 +90,7 @@ class DeployStage:
 
 
 def endpoint_entry(endpoint: Endpoint) -> Mapping[str, Any]:
-    """Return a record's entry for an endpoint. The entry never contains the keys."""
+    """Return the entry for an endpoint in a record. The entry never contains the keys."""
     return {
         "name": endpoint.name,
         "provisioning_state": endpoint.provisioning_state,
@@ -141,7 +142,7 @@ def _roll_out(context: StageContext, current: Endpoint, sample: bytes | None) ->
 
 
 def _change_settings(context: StageContext, record: Record, current: Endpoint) -> Record:
-    """Change keys and traffic, and print that no code was deployed."""
+    """Change the keys or the traffic, and print that no code was deployed."""
     endpoint = context.config.endpoint
     _show_auth_mode(context, current, is_changed=False)
     spec = endpoint_change(context.config, record.name, endpoint.traffic, endpoint.mirror_traffic)
@@ -162,12 +163,12 @@ def _change_settings(context: StageContext, record: Record, current: Endpoint) -
 
 
 def _ready_endpoint(context: StageContext, name: str, found: Endpoint | None) -> Endpoint:
-    """Return an endpoint that is ready for a deployment; create it if it does not exist."""
+    """Return an endpoint that is ready for a deployment. Create the endpoint if necessary."""
     if found is None:
         return context.workspace.create_or_update_endpoint(endpoint_spec(context.config, name))
     if found.provisioning_state == "Succeeded":
         return found
-    # The command that created the endpoint was interrupted. The same call completes the creation.
+    # The command that created the endpoint was interrupted. This call completes the creation.
     change = endpoint_change(context.config, name, {}, {})
     return context.workspace.create_or_update_endpoint(change)
 
@@ -192,7 +193,7 @@ def _traffic_faults(endpoint: EndpointConfig, current: Endpoint | None) -> list[
 
     Args:
         endpoint: The config of the endpoint.
-        current: The endpoint in the workspace; None if it does not exist.
+        current: The endpoint in the workspace; None if the endpoint does not exist.
     """
     live, mirrored, new = endpoint.traffic, endpoint.mirror_traffic, endpoint.deployment.name
     existing = [deployment.name for deployment in current.deployments] if current else []
@@ -220,7 +221,7 @@ def _needs_earlier_endpoint(endpoint: EndpointConfig) -> bool:
 
 
 def _find_endpoint(context: StageContext, name: str) -> Endpoint | None:
-    """Return the endpoint; None if it does not exist yet.
+    """Return the endpoint; None if the endpoint does not exist yet.
 
     Raises:
         NotFoundError: The endpoint does not exist, and the command regenerates its keys.
@@ -246,7 +247,13 @@ def _changes_settings_only(context: StageContext, current: Endpoint | None) -> b
 
 
 def _show_auth_mode(context: StageContext, current: Endpoint, *, is_changed: bool) -> None:
-    """Print the auth_mode after the stage if endpoint and config have different values."""
+    """Print a line about auth_mode if the endpoint and the config have different values.
+
+    Args:
+        context: The context of the stage.
+        current: The endpoint before the stage.
+        is_changed: Whether the stage sets the endpoint's auth_mode to the config's value.
+    """
     now, asked = current.auth_mode, context.config.endpoint.auth_mode.value
     if now == asked:
         return

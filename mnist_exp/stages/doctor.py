@@ -1,4 +1,7 @@
-"""stage=doctor: find problems before a run costs money."""
+"""stage=doctor: find problems before a run costs money.
+
+A finding is the result of one check. Its level is `ok`, `warn` or `fail`.
+"""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,7 +18,7 @@ from mnist_exp.results import Finding, Level
 from mnist_exp.stages.context import StageContext
 from mnist_exp.status import JobStatus
 
-#: Packages that need certain versions of other packages. Other versions may fail.
+#: Packages that fail if other packages do not have the required versions.
 _PINNING = ("azureml-mlflow", "azure-ai-ml")
 
 
@@ -58,7 +61,7 @@ class DoctorStage:
 
 
 def config_findings(context: StageContext) -> Iterator[Finding]:
-    """Yield the faults and the warnings of the whole config, checked as for stage=all."""
+    """Yield the faults and the warnings of the config. Check all groups, as for stage=all."""
     whole = replace(context.config, stage=Stage.all)
     faults, warnings = checks.faults(whole), checks.warnings(whole)
     yield from (Finding(Level.FAIL, *_split(line)) for line in faults)
@@ -68,7 +71,7 @@ def config_findings(context: StageContext) -> Iterator[Finding]:
 
 
 def version_findings() -> Iterator[Finding]:
-    """Yield findings about the versions of installed packages that need each other."""
+    """Yield findings: whether the requirements of the packages in `_PINNING` are met."""
     for package in _PINNING:
         try:
             needed = [Requirement(line) for line in requires(package) or ()]

@@ -1,4 +1,4 @@
-"""dry_run=true: build the YAML of everything that a command would create.
+"""dry_run=true: build the YAML of each object that a command would create.
 
 A dry run uses no network and creates nothing.
 """

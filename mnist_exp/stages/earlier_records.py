@@ -1,7 +1,8 @@
-"""Find the earlier record that a stage starts from.
+"""Find the record of an earlier stage whose result a stage uses.
 
-If the same command (`stage=all`) produced such a record, use this record. Otherwise `run=` names
-the record. Without `run=`, use the newest record.
+For example, `stage=register` uses the record of a sweep. If this command is `stage=all` and ran the
+earlier stage itself, use the record of this run. Otherwise `run=` names the record. Without `run=`,
+use the newest record.
 """
 
 from mnist_exp.config import Stage
@@ -10,9 +11,9 @@ from mnist_exp.records import Record
 from mnist_exp.stages.context import StageContext
 from mnist_exp.status import JobStatus
 
-#: Stages in which `run=` names the record of a deployment.
+#: Stages in which `run=` names an endpoint.
 _CALLING = (Stage.invoke, Stage.status, Stage.logs, Stage.cleanup)
-#: Stages that accept an endpoint whose deployment failed.
+#: Stages that can use an endpoint whose deployment failed.
 _INSPECTING = (Stage.status, Stage.logs, Stage.cleanup, Stage.all)
 
 
@@ -20,7 +21,7 @@ def source_job(context: StageContext) -> Record:
     """Return the record of the sweep or training run whose model is registered.
 
     Raises:
-        NotFoundError: There is no such completed job, or the sweep has no best trial.
+        NotFoundError: No completed job is found, or the sweep has no best trial.
     """
     wanted = context.config.run
     stages = (Stage.sweep,) if wanted is None else (Stage.sweep, Stage.train)
@@ -44,10 +45,10 @@ def source_job(context: StageContext) -> Record:
 
 
 def model_source(context: StageContext) -> str:
-    """Return the name of the job with the model: a sweep's best trial, or a training run.
+    """Return the name of the job whose model is registered: a best trial, or a training run.
 
     Raises:
-        NotFoundError: There is no such completed job, or the sweep has no best trial.
+        NotFoundError: No completed job is found, or the sweep has no best trial.
     """
     source = source_job(context)
     return str(source.best["name"]) if source.best else source.name
@@ -114,7 +115,7 @@ def deployed_endpoint(context: StageContext) -> str:
 
 
 def missing_endpoint(context: StageContext) -> list[str]:
-    """Return the reason if the endpoint to call, inspect or delete does not exist."""
+    """Return an error message if the endpoint to use does not exist, otherwise an empty list."""
     try:
         context.workspace.get_endpoint(deployed_endpoint(context))
     except NotFoundError as error:
@@ -123,7 +124,7 @@ def missing_endpoint(context: StageContext) -> list[str]:
 
 
 def _known_names(context: StageContext, stage: Stage) -> str:
-    """Return the newest names of completed records, as part of a message."""
+    """Return the names of the newest completed records of a stage, to append to a message."""
     found = [
         record.name
         for record, _ in context.index.newest_first(stage)

@@ -17,11 +17,11 @@ class StatusStage:
     stage = Stage.status
 
     def faults(self, context: StageContext) -> list[str]:
-        """Return the reason if the named endpoint does not exist."""
+        """Return an error message if the named endpoint does not exist, otherwise an empty list."""
         return missing_endpoint(context) if _is_one_named(context) else []
 
     def name(self, context: StageContext) -> str:
-        """Return the endpoint's name, or `all endpoints`."""
+        """Return the name of the endpoint that the config names, or `all endpoints`."""
         return deployed_endpoint(context) if _is_one_named(context) else "all endpoints"
 
     def run(self, context: StageContext, record: Record) -> Record:
@@ -50,7 +50,7 @@ class LogsStage:
     stage = Stage.logs
 
     def faults(self, context: StageContext) -> list[str]:
-        """Return the reason if the endpoint does not exist."""
+        """Return an error message if the endpoint does not exist, otherwise an empty list."""
         return missing_endpoint(context)
 
     def name(self, context: StageContext) -> str:

@@ -19,7 +19,7 @@ class InvokeStage:
     stage = Stage.invoke
 
     def faults(self, context: StageContext) -> list[str]:
-        """Return the reason if the endpoint or the named deployment does not exist."""
+        """Return an error message if the endpoint or the named deployment does not exist."""
         wanted = context.config.endpoint.invoke_deployment
         if wanted is None:
             return missing_endpoint(context)

@@ -1,4 +1,7 @@
-"""Run a stage: write its record before and after, show its summary, and handle its errors."""
+"""Run a stage, write its record at the start and at the end, and show its summary.
+
+If the stage fails, the record contains the error.
+"""
 
 import platform
 import subprocess
@@ -15,12 +18,12 @@ from mnist_exp.stages.resume import fingerprint
 from mnist_exp.status import JobStatus
 from mnist_exp.workspaces.base import BY_THE_USER, Detached
 
-#: Packages whose versions influence the results of a run.
+#: Packages whose versions influence the results of a run. Each record contains these versions.
 _RECORDED_PACKAGES = ("mnist-exp", "tensorflow", "keras", "mlflow", "numpy", "azure-ai-ml")
 
 
 def run_stage(runner: StageRunner, context: StageContext) -> Record:
-    """Run a stage, write its record before and after, and show its summary.
+    """Run a stage, write its record at the start and at the end, and show its summary.
 
     Raises:
         MnistExpError: The stage failed. The record has the message in its field `why`.
@@ -90,7 +93,7 @@ def _versions() -> Mapping[str, str]:
 
 
 def _git_commit() -> str | None:
-    """Return the commit of the current folder; None outside a repository."""
+    """Return the git commit of the current folder; None if the folder is in no repository."""
     try:
         done = subprocess.run(
             ["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True, timeout=10

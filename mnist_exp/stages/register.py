@@ -16,7 +16,7 @@ class RegisterStage:
     stage = Stage.register
 
     def faults(self, context: StageContext) -> list[str]:
-        """Return the reason if there is no completed job with a model."""
+        """Return an error message if there is no completed job with a model."""
         try:
             source_job(context)
         except NotFoundError as error:
@@ -24,7 +24,7 @@ class RegisterStage:
         return []
 
     def name(self, context: StageContext) -> str:
-        """Return the model's name. The workspace decides the version in `run`."""
+        """Return the model's name without a version. The workspace later chooses the version."""
         return context.config.registration.name
 
     def run(self, context: StageContext, record: Record) -> Record:

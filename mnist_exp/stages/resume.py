@@ -2,11 +2,12 @@
 
 There are two ways to resume:
 
-- With `run=NAME` or `resume=last` the user names an unfinished job. The job's config does not
+- With `run=NAME` or `resume=last` the user selects an unfinished job. The job's config does not
   change, except for the keys of `UnfinishedJob.may_change`.
-- Without these overrides, a command looks for an unfinished job with the same fingerprint. If an
-  earlier command submitted such a job, this command continues the job and submits no second job.
-  This way needs a workspace in which jobs outlive their command.
+- Without these overrides, a command looks for an unfinished job with the same fingerprint (a hash
+  of config and code). If an earlier command submitted such a job, this command continues the job
+  and submits no second job. This way is only possible in a workspace in which a job continues after
+  its command ends (`Workspace.outlives_command`).
 """
 
 import hashlib
@@ -28,7 +29,7 @@ from mnist_exp.workspaces.base import BY_THE_USER
 
 #: File name, in a run folder, of the config of a sweep or training run.
 CONFIG_NAME = "config.json"
-#: Config keys that influence how a command runs, but not the results of its stage.
+#: Config keys that do not influence the results of a stage.
 COMMAND_KEYS = ("stage", "run", "resume", "outputs_dir", "wait", "dry_run")
 #: Stage -> config keys that a command may change when it resumes a job.
 _MAY_CHANGE: Mapping[Stage, tuple[str, ...]] = {
@@ -40,7 +41,7 @@ _IRRELEVANT = {
     Stage.train: ("sweep", "registration", "endpoint"),
     Stage.sweep: ("registration", "endpoint"),
 }
-#: Stages of `stage=all` whose results a later command can use.
+#: Stages whose results a later `stage=all` can use, if an earlier `stage=all` was interrupted.
 _LASTING = (Stage.train, Stage.sweep, Stage.register)
 
 
@@ -61,7 +62,7 @@ class UnfinishedJob:
 
     @property
     def config_path(self) -> Path | None:
-        """The file with the job's config; None if an old version saved no config."""
+        """The file with the job's config; None if the folder has no such file."""
         path = self.folder / CONFIG_NAME
         return path if path.is_file() else None
 
@@ -72,13 +73,14 @@ class UnfinishedJob:
 
 
 def unfinished_job(config: ExperimentConfig, index: RecordIndex) -> UnfinishedJob | None:
-    """Return the job that `run=NAME` or `resume=last` names; None if the command starts a new job.
+    """Return the job that `run=NAME` or `resume=last` selects; None without these overrides.
 
     Raises:
-        NotFoundError: There is no such job, or the job has ended.
+        NotFoundError: The selected job does not exist, or has ended.
     """
     is_named, is_last = config.run is not None, config.resume == "last"
-    # The checks report a command with `run=` and `resume=`, and every other value of `resume`.
+    # The config checks have already reported two errors: `run=` together with `resume=`, and a
+    # value of `resume` other than `last`.
     if config.stage is Stage.sweep and is_named != is_last:
         return _unfinished_sweep(index, config.run)
     if config.stage is Stage.train and config.run is not None and config.resume is None:
@@ -87,12 +89,12 @@ def unfinished_job(config: ExperimentConfig, index: RecordIndex) -> UnfinishedJo
 
 
 def keep_config(context: StageContext) -> None:
-    """Write the job's config into the run folder. A command that resumes the job reads it."""
+    """Write the job's config into the run folder, for a later command that resumes the job."""
     write_json(context.folder / CONFIG_NAME, context.config.content())
 
 
 def fingerprint(config: Experiment, stage: Stage) -> str:
-    """Return a hash of all settings, and of the code, that influence the results of a stage.
+    """Return a hash of the code, and of all settings that influence the results of a stage.
 
     Two commands with the same fingerprint would submit the same job.
     """
@@ -107,17 +109,17 @@ def fingerprint(config: Experiment, stage: Stage) -> str:
 
 def job_name(context: StageContext, stage: Stage) -> str:
     """Return the name of the job that the command resumes, or a new name."""
-    # `run=` names the job to resume only if the command runs just this stage.
+    # With `stage=all`, `run=` does not name the job of this stage.
     if context.config.stage is stage and context.config.run is not None:
         return context.config.run
     return _submitted_job(context, stage) or new_job_name(stage.value)
 
 
 def unfinished_endpoint(context: StageContext) -> str | None:
-    """Return the newest endpoint that an earlier command created but did not complete, or None.
+    """Return the newest unfinished endpoint of an earlier command; None if there is none.
 
-    There are two kinds of such endpoints. The first kind never had a completed deployment, for
-    example because its first deployment failed. The second kind belongs to an interrupted
+    There are two kinds of unfinished endpoints. The first kind never had a completed deployment,
+    for example because its first deployment failed. The second kind belongs to an interrupted
     `stage=all`, which could not delete its endpoint.
     """
     unfinished: list[str] = []
@@ -129,7 +131,7 @@ def unfinished_endpoint(context: StageContext) -> str | None:
             unfinished.append(record.name)
         elif record.stage is Stage.deploy:
             settled.add(record.name)
-            # The endpoint's later deployments failed, but this deployment was completed.
+            # Later deployments failed, but this deployment completed the endpoint.
             unfinished = [name for name in unfinished if name != record.name]
         elif record.status is JobStatus.COMPLETED:
             settled.add(record.name)
@@ -166,18 +168,20 @@ def _unfinished_training(index: RecordIndex, name: str) -> UnfinishedJob:
             f"run: must name a training run that was not completed, got {name}, "
             f"which is Completed; {START_ANOTHER}"
         )
-    # A command that failed early saved no config. Use the config of an earlier command then.
+    # A command that failed early saved no config. In this case, use the config of the newest
+    # command that saved a config.
     with_config = next((job for job in found if job.config_path), newest)
     return UnfinishedJob(newest.record, with_config.folder)
 
 
 def _unfinished_sweep(index: RecordIndex, name: str | None) -> UnfinishedJob:
-    """Return the unfinished sweep called `name`, or the newest unfinished sweep if None."""
+    """Return the unfinished sweep `name`; if `name` is None, the newest unfinished sweep."""
     ended = set()
     unfinished: dict[str, UnfinishedJob] = {}
     for record, folder in index.newest_first(Stage.sweep):
         job = UnfinishedJob(record, folder)
-        # The record of a killed sweep has no trials. A sweep that the user canceled may be resumed.
+        # A sweep is unfinished if the command was killed (its record then has no trials), or if the
+        # user canceled the sweep.
         if record.status is JobStatus.COMPLETED or (record.trials and record.why != BY_THE_USER):
             ended.add(record.name)
         elif job.config_path:
@@ -194,7 +198,7 @@ def _unfinished_sweep(index: RecordIndex, name: str | None) -> UnfinishedJob:
 
 
 def _submitted_job(context: StageContext, stage: Stage) -> str | None:
-    """Return the job of an earlier, unfinished command with the same fingerprint."""
+    """Return the name of the job of an unfinished command with the same fingerprint, or None."""
     if not context.workspace.outlives_command:
         return None
     found = _newest_alike(context, stage)
@@ -226,8 +230,8 @@ def _is_unfinished(record: Record, folder: Path) -> bool:
 def _may_exist(context: StageContext, endpoint: str) -> bool:
     """Return whether an endpoint may exist.
 
-    On Azure ML the result is always True. If the endpoint does not exist there, `stage=deploy`
-    creates an endpoint with the same name.
+    On Azure ML the result is always True. If the endpoint does not exist on Azure ML,
+    `stage=deploy` creates an endpoint with the same name.
     """
     if context.workspace.outlives_command:
         return True

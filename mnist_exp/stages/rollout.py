@@ -1,12 +1,15 @@
 """endpoint=blue_green: shift the traffic to a new deployment in steps, with rollback.
 
-At each step the old and the new deployment get sample requests. Then the statistics of all requests
-are compared: the share of failed requests, and the 95th percentile of the response times. If the
-new deployment is worse by more than a margin, the traffic is rolled back.
+A rollout has several steps. A step sets the new deployment's share of the traffic, and sends sample
+requests to the old and the new deployment. Then the step compares the statistics of both
+deployments: the share of failed requests, and the 95th percentile (p95) of the response times.
+These statistics include the requests of other clients, if the workspace counts requests. If the new
+deployment is worse by more than a margin, the rollout restores the earlier traffic.
 
 The statistics of the new deployment are from the current step. The statistics of the old deployment
-are from its worst step so far, because the load is different at each step. The old deployment has
-the full load at the first step, and the new deployment has the full load at the last step.
+are from its worst step so far. The old deployment carries the full load only at the first step.
+Later its load is lower, so a comparison with only its current values would be unfair to the new
+deployment.
 
 The steps are from Azure ML's guide. Azure ML itself does not compare deployments.
 https://learn.microsoft.com/azure/machine-learning/how-to-safely-rollout-online-endpoints
@@ -27,12 +30,12 @@ from mnist_exp.workspaces.base import Workspace
 def why_worse(
     new: DeploymentStatistics, olds: Sequence[DeploymentStatistics], limits: RolloutConfig
 ) -> str:
-    """Return why the new deployment fails the comparison; empty if it passes.
+    """Return why the new deployment is worse; empty if the new deployment is not worse.
 
     Args:
         new: Statistics of the new deployment at this step.
         olds: Statistics of the old deployment at this step and at each earlier step.
-        limits: The margins.
+        limits: The margins by which the new deployment may be worse.
     """
     failure_rate = max(old.failure_rate for old in olds)
     p95_ms = max(old.p95_ms for old in olds)
@@ -54,9 +57,11 @@ class BlueGreen:
     """A rollout of one deployment.
 
     Attributes:
-        new: Name of the new deployment, which has no traffic yet.
+        workspace: The workspace of the endpoint.
+        endpoint: Function that returns the endpoint's spec with the given live and mirrored
+            traffic.
         current: The endpoint before the rollout.
-        endpoint: Function that returns a spec with the given live and mirrored traffic.
+        new: Name of the new deployment, which has no traffic yet.
         limits: The steps and the margins.
         sample: Body of the sample requests; if None, no sample requests are sent.
         say: Function that prints a line.
@@ -80,7 +85,8 @@ class BlueGreen:
         """
         try:
             self._probe()
-            # Measure the old deployment under full load, even if no traffic is mirrored.
+            # Do this step even if no traffic is mirrored, to measure the old deployment under full
+            # load.
             self._step(0, self.limits.mirror)
             for percent in self.limits.steps:
                 self._step(percent, 0)
@@ -125,7 +131,7 @@ class BlueGreen:
         began = time.monotonic()
         start = self.workspace.statistics(self._name)
         sampled = self._send_samples()
-        # The requests that other callers send during the sleep are measured too.
+        # The statistics include requests that other clients send during this sleep.
         time.sleep(max(0.0, self.limits.seconds - (time.monotonic() - began)))
         end = self.workspace.statistics(self._name)
         new, old = (
@@ -146,7 +152,7 @@ class BlueGreen:
         return {name: _statistics(found) for name, found in times.items()}
 
     def _time_of_sample(self, deployment: str) -> float | None:
-        """Return how many milliseconds the sample request took; None if it failed."""
+        """Send a sample request. Return its duration in milliseconds; None after a failure."""
         began = time.perf_counter()
         try:
             self.workspace.invoke(self._name, self.sample or b"", deployment)
@@ -157,7 +163,8 @@ class BlueGreen:
     def _shifted(self, percent: int) -> dict[str, int]:
         """Return the traffic with `percent` for the new deployment.
 
-        The other deployments share the rest in the same proportions as before the rollout.
+        The older deployments share the remaining percentage, in the same proportions as before the
+        rollout.
         """
         rest = 100 - percent
         shares = {name: share * rest // 100 for name, share in self._before.items()}
@@ -171,14 +178,15 @@ class BlueGreen:
         return {name: percent for name, percent in mirrored if name != self.new}
 
     def _set_traffic(self, live: Mapping[str, int], mirrored: Mapping[str, int]) -> None:
-        # An empty mapping would not change the traffic. A share of 0 % removes the traffic.
+        # An empty mapping would not change the traffic. To remove the new deployment's traffic, set
+        # its share to 0 %.
         self.workspace.create_or_update_endpoint(
             self.endpoint({self.new: 0, **live}, mirrored or {self.new: 0})
         )
 
 
 class _WorseError(Exception):
-    """The new deployment is worse than the old deployment. The text is the reason."""
+    """An error for a new deployment that is worse than the old deployment."""
 
 
 def _period(

@@ -33,7 +33,7 @@ class SweepStage:
     stage = Stage.sweep
 
     def faults(self, context: StageContext) -> list[str]:
-        """Return no faults: the rules of the config are sufficient."""
+        """Return no faults. The checks of the config already find every fault of this stage."""
         return []
 
     def name(self, context: StageContext) -> str:
@@ -49,14 +49,15 @@ class SweepStage:
         if result is None:
             context.display.resume_hint(record)
             return record.with_changes(status=JobStatus.NOT_STARTED)
-        # All trials have ended. If the sweep is resumed now, no trial runs again.
+        # All trials have ended. If this block is interrupted, a resumed sweep runs
+        # no trial again.
         with resumable(context, record, _with_trials, KeyboardInterrupt):
             record = with_insights(_with_trials(record, result), job, result)
             return _with_figures(context, job.objective, result, record)
 
 
 def with_insights(record: Record, job: SweepJob, result: JobResult) -> Record:
-    """Return the record with insights from the trials, or with a warning after an error."""
+    """Return the record with insights from the trials, or with a warning if this fails."""
     metric, epochs = job.objective.primary_metric, epochs_of(job.trial)
     try:
         return record.with_changes(insights=insights().sweep_insights(result, metric, epochs))
@@ -71,8 +72,9 @@ def _with_figures(
 ) -> Record:
     """Draw figures of the trials and of the best trial.
 
-    The caller saves the record after the figures are drawn. If the command is killed earlier, the
-    record says that the sweep is unfinished, and a resumed sweep draws the figures again.
+    The caller saves the record after the figures are drawn. If the command is killed before, the
+    saved record has no trials. The sweep then counts as unfinished, and a resumed sweep draws the
+    figures.
     """
     metric, goal = objective.primary_metric, objective.goal.value
     if any(trial.events for trial in result.trials):

@@ -28,7 +28,7 @@ class TrainStage:
     stage = Stage.train
 
     def faults(self, context: StageContext) -> list[str]:
-        """Return no faults: the rules of the config are sufficient."""
+        """Return no faults. The checks of the config already find every fault of this stage."""
         return []
 
     def name(self, context: StageContext) -> str:

@@ -1,4 +1,4 @@
-"""Functions of `stage=train` and `stage=sweep`: submit a job, watch it, and draw the results."""
+"""Functions of `stage=train` and `stage=sweep`: submit a job, watch the job, and draw results."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -14,14 +14,17 @@ from mnist_exp.specs import CommandJob, SweepJob
 from mnist_exp.stages.context import StageContext, StageInterrupted
 from mnist_exp.workspaces.base import JobInterrupted
 
-#: Path of the trainer's report with the results for the test digits.
+#: File of the trainer's evaluation (the results for the test digits) in the job's folder.
 _EVALUATION = "outputs/evaluation.json"
 
 
 def submit_and_watch(
     context: StageContext, job: CommandJob | SweepJob, primary_metric: str
 ) -> JobResult | None:
-    """Submit a job, and watch the job until it ends. If `wait=false`, return None immediately."""
+    """Submit a job, watch the job until its end, and return its result.
+
+    If `wait=false`, do not watch the job, and return None.
+    """
     workspace = context.workspace
     if status := workspace.find_job(job.name):
         context.display.message(
@@ -43,13 +46,13 @@ def resumable(
     with_result: Callable[[Record, JobResult], Record],
     *errors: type[BaseException],
 ) -> Iterator[None]:
-    """Print how to resume the job when the block is interrupted.
+    """Print the command that resumes the job if the `with` block is interrupted.
 
     Args:
         context: The context of the stage.
-        record: The job's record before the block.
+        record: The job's record before the `with` block.
         with_result: Function that adds the result of an interrupted job to the record.
-        errors: Other exceptions after which the job can be resumed.
+        errors: Exceptions, in addition to an interrupt, after which the job can be resumed.
 
     Raises:
         StageInterrupted: The user interrupted the job. The exception's record has the job's result.
@@ -113,7 +116,7 @@ def evaluation_of(context: StageContext, job: str) -> Mapping[str, Any]:
 def with_confusion_matrix(
     context: StageContext, record: Record, evaluation: Mapping[str, Any]
 ) -> Record:
-    """Draw the confusion matrix of a job, if its evaluation has one."""
+    """Draw the confusion matrix if the evaluation has one; return the record with its path."""
     if "confusion_matrix" not in evaluation or "classes" not in evaluation:
         return record
     counts = evaluation["confusion_matrix"], evaluation["classes"]

@@ -1,7 +1,7 @@
-"""Functions that all figures use: colours, axes, and writing the file.
+"""Colours and functions that all figures use: create a figure, style its axes, write its file.
 
 Figures are created without pyplot. pyplot would keep every figure in memory, and would look for a
-display.
+screen.
 """
 
 import os
@@ -37,7 +37,8 @@ def new_figure(width: float, height: float, title: str, subtitle: str = "") -> F
     text = f"{title}\n" if subtitle else title
     figure.suptitle(text, fontsize=14, fontweight="bold", color=INK, parse_math=False)
     if subtitle:
-        # Draw the subtitle over the title's empty second line: a title has only one font.
+        # matplotlib draws a title in only one font. Therefore the title has an empty second line,
+        # and the subtitle is drawn over the empty line.
         figure.text(
             0.5,
             1 - 0.36 / height,
@@ -52,7 +53,7 @@ def new_figure(width: float, height: float, title: str, subtitle: str = "") -> F
 
 
 def style(axes: Axes, xlabel: str = "", ylabel: str = "") -> None:
-    """Label the axes, and remove the parts that distract from the data."""
+    """Label the axes, remove the upper and right border, and draw a pale grid."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(GREY)
     axes.tick_params(colors=INK, labelsize=9)
@@ -86,7 +87,7 @@ def save(figure: Figure, path: Path) -> Path:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         temporary = Path(name)
         with os.fdopen(handle, "wb") as file, warnings.catch_warnings():
-            # A character that no font contains is drawn as a box. Do not warn about it.
+            # If no font contains a character, matplotlib draws a box. Do not print a warning.
             warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)
             figure.savefig(file, format="png")
         temporary.chmod(0o644)

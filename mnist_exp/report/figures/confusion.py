@@ -1,4 +1,4 @@
-"""The confusion matrix: how often each digit was predicted as each other digit."""
+"""The confusion matrix: for each actual digit, how often the model predicted each digit."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,18 +13,18 @@ from mnist_exp.report.format import plain
 
 _RIGHT = LinearSegmentedColormap.from_list("right", ["white", BLUE])
 _WRONG = LinearSegmentedColormap.from_list("wrong", ["white", VERMILLION])
-#: Minimum colour depth, from 0 to 1, of cells whose numbers are white.
+#: Cells whose colour depth (0 to 1) is above this value have white numbers.
 _DARK = 0.6
 #: Maximum number of classes for which each cell shows its count.
 _MAX_ANNOTATED = 30
 
 
 def confusion_matrix(counts: npt.ArrayLike, classes: Sequence[object], path: Path) -> Path:
-    """Draw how often each class was predicted as each other class.
+    """Draw, for each actual class, how often the model predicted each class.
 
-    The diagonal is blue, and errors are orange. The depth of a cell's colour is the square root of
-    the cell's share of its row. Without the square root, a few errors among hundreds of digits
-    would look white.
+    Right predictions (the diagonal) are blue, and wrong predictions are orange. The depth of a
+    cell's colour is the square root of the cell's share of its row. Without the square root, a few
+    errors among hundreds of digits would look white.
 
     Args:
         counts: Shape (k, k); rows are actual classes, columns are predicted classes.

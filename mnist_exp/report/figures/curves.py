@@ -1,4 +1,4 @@
-"""Learning curves: the values of each metric of a job by step."""
+"""Learning curves: for each metric of a job, a curve of its values by step."""
 
 import math
 import re
@@ -24,9 +24,9 @@ _MAX_PANELS = 12
 def learning_curves(job: JobResult, path: Path) -> Path:
     """Draw each metric that a job logged more than once.
 
-    For a sweep, draw the metrics of the best trial. Metrics whose names have the same last word
-    (`training_acc`, `validation_acc`) are in the same panel. If no metric was logged more than
-    once, for example in a single epoch, draw each metric as a dot.
+    For a sweep, draw the metrics of the best trial. A panel contains the metrics whose names
+    have the same last word (`training_acc`, `validation_acc`). If no metric was logged more than
+    once, for example in a job with one epoch, draw each metric as a dot.
 
     Args:
         job: A job with its metrics.

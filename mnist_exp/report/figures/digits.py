@@ -30,13 +30,13 @@ def predictions(
 ) -> Path:
     """Draw digits in rows of 10, each with its prediction above.
 
-    A wrong prediction is red. The digit of a wrong prediction is inverted (white on black), with
-    the label below.
+    A wrong prediction is red. Its digit is inverted (white on black), and the label (the right
+    answer) is below the digit.
 
     Args:
         images: Shape (n, 784), with pixels from 0 (background) to 255.
         predicted: The n answers of the endpoint.
-        actual: The n labels. If None, no prediction is marked as wrong.
+        actual: The n labels. If None, the labels are unknown, and no prediction is drawn as wrong.
         path: The PNG file to write.
 
     Returns:
@@ -62,7 +62,7 @@ def predictions(
     )
     axes = figure.subplots()
     axes.set_axis_off()
-    # Draw all digits as one image: hundreds of axes would take minutes.
+    # Draw all digits as one image. To draw each digit in its own axes would take minutes.
     sheet = np.full((height, width), 255, np.uint8)
     for index, image in enumerate(images):
         top, left = _corner(index)

@@ -1,4 +1,7 @@
-"""The upper half of a sweep's figure: the primary metric of every trial by log event."""
+"""The upper half of a sweep's figure: for each trial, a curve of the primary metric.
+
+The horizontal axis is the number of the log event. At the end of each curve is the trial's number.
+"""
 
 import math
 from collections.abc import Sequence
@@ -14,13 +17,14 @@ from mnist_exp.report.figures.trials import Look, look_of
 from mnist_exp.report.format import trial_label
 from mnist_exp.results import JobResult, TrialResult
 
-#: Maximum number of trials for which each curve shows the trial's number.
+#: If a sweep has more trials than this, the curves have no numbers, because the numbers would
+#: overlap.
 _MAX_LABELLED = 12
 #: Minimum distance between the numbers of two trials, as a share of the axis.
 _LABEL_GAP = 0.045
 #: Distance between a trial's number and the trial's curve, as a share of the axis.
 _LABEL_SHIFT = 0.018
-#: Number of rounds in `_spread`, enough to separate _MAX_LABELLED numbers.
+#: Number of rounds in `_spread`. After these rounds, _MAX_LABELLED numbers no longer overlap.
 _ROUNDS = 300
 
 
@@ -36,7 +40,8 @@ def draw_history(axes: Axes, job: JobResult, metric: str) -> None:
     """Draw a curve for each trial. A marker on the curve shows how the trial ended."""
     ends: list[_End] = []
     for trial in job.trials:
-        # Ignore log events after early termination: a trial may log until its process has ended.
+        # Ignore log events after the decision to cut the trial. The trial may log values until its
+        # process has ended.
         values = [point.value for point in trial.metrics.get(metric, ())][: trial.cut]
         if finite := [index for index, value in enumerate(values) if drawable(value)]:
             _draw_trial(axes, job, trial, values, finite[-1])
@@ -54,7 +59,7 @@ def _draw_trial(
 ) -> None:
     look = look_of(trial, job)
     finite = [value if drawable(value) else math.nan for value in values]
-    # The best trial's marker is at its best value. Other markers are at the end of the trial.
+    # The best trial has its marker at its best value. Every other trial has its marker at its end.
     starred = look is Look.BEST and trial.best in finite
     axes.plot(
         range(1, len(finite) + 1),

@@ -9,7 +9,8 @@ from mnist_exp.report.figures.trials import Look, looks
 from mnist_exp.report.format import number, trial_label
 from mnist_exp.results import JobResult, TrialResult
 
-#: Height of the factor (such as `1e9`) above an axis with large numbers, as a share of the axes.
+#: On an axis with large numbers, matplotlib writes a factor (such as `1e9`) above the axis. This is
+#: the height of the factor, as a share of the height of the axes.
 _OFFSET = 0.06
 
 
@@ -18,8 +19,8 @@ def add_legend(axes: Axes, job: JobResult, *, marked: bool = True) -> None:
 
     Args:
         axes: The axes with the trials.
-        job: The sweep, reduced to the trials that are drawn.
-        marked: Whether curves have markers.
+        job: The sweep, with only the trials that are drawn.
+        marked: Whether the curves have markers.
     """
     handles = [
         Line2D(
@@ -45,7 +46,7 @@ def add_legend(axes: Axes, job: JobResult, *, marked: bool = True) -> None:
 
 
 def above(axes: Axes) -> tuple[float, float]:
-    """Return the position of a legend above the axes, and above the factor (such as `1e9`)."""
+    """Return the position of a legend above the axes, and above the axis factor if it exists."""
     formatter = axes.yaxis.get_major_formatter()
     formatter.format_ticks(list(axes.get_yticks()))
     return 0, 1 + (_OFFSET if formatter.get_offset() else 0)

@@ -1,4 +1,7 @@
-"""Parallel coordinates: each trial is a line through its parameters and its best value."""
+"""Parallel coordinates: a figure in which each trial is a line through several vertical axes.
+
+There is one axis for each parameter, and one axis for the best value.
+"""
 
 import math
 from collections.abc import Sequence
@@ -17,7 +20,7 @@ from mnist_exp.sweeps.ranking import Goal
 
 #: Size of the figure in inches.
 _WIDTH, _HEIGHT = 13.0, 5.5
-#: Minimum ratio of the largest to the smallest value on a logarithmic scale.
+#: A scale is logarithmic if the ratio of its largest to its smallest value is at least this.
 _LOG_RATIO = 20
 #: Minimum distance between two values that are written at an axis, as a share of the axis.
 _TICK_GAP = 0.04
@@ -44,7 +47,11 @@ class _Scale:
 
     @property
     def ticks(self) -> Sequence[Any]:
-        """The values to write at the axis: the smallest, the largest, and values between."""
+        """The values to write at the axis.
+
+        These are the smallest value, the largest value, and values between them that are at least
+        `_TICK_GAP` apart.
+        """
         shown = list(dict.fromkeys([self._order[0], self._order[-1]]))
         for value in self._order:
             if all(abs(self(value) - self(other)) >= _TICK_GAP for other in shown):
@@ -62,7 +69,7 @@ def parallel_coordinates(job: JobResult, primary_metric: str, goal: Goal | str, 
     Args:
         job: A sweep with its trials.
         primary_metric: The sweep's primary metric.
-        goal: Whether higher or lower is better.
+        goal: Whether a higher or a lower value is better.
         path: The PNG file to write.
 
     Returns:

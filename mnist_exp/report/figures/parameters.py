@@ -1,4 +1,7 @@
-"""One panel of a sweep's figure: the best value of every trial by one parameter."""
+"""One panel of a sweep's figure: a dot for each trial.
+
+The horizontal axis is one parameter, and the vertical axis is the best value of the trial.
+"""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -13,20 +16,22 @@ from mnist_exp.report.figures.trials import looks
 from mnist_exp.report.format import number, shortened
 from mnist_exp.results import JobResult
 
-#: Maximum number of values that are drawn as categories. More values are drawn on a scale.
+#: Maximum number of different numbers that are drawn as categories. More numbers are drawn on a
+#: scale.
 _MAX_CATEGORIES = 8
-#: Minimum ratio of the largest to the smallest value on a logarithmic scale.
+#: If the ratio of the largest to the smallest value is lower, the scale is linear.
 _LOG_RATIO = 20
 _MAX_CHARACTERS = 18
-#: Offsets of the dots in a category. Without the offsets, equal dots would hide each other.
+#: Horizontal offsets of the dots in a category. Without these offsets, dots with the same value
+#: would hide each other.
 _OFFSETS = (0, 1, -1, 2, -2, 3, -3)
 
 
 def draw_parameter(axes: Axes, job: JobResult, name: str) -> None:
-    """Draw the trials' best values by the parameter `name`.
+    """Draw a dot for each trial, with the parameter `name` as the horizontal axis.
 
-    A few different values are drawn as categories. If numbers are spread over more than about a
-    decade, the axis is logarithmic.
+    If the parameter is a text or has only a few different values, the values are categories. If
+    numbers have very different magnitudes, the axis is logarithmic (see `_is_log`).
     """
     values = [trial.parameters[name] for trial in job.trials if name in trial.parameters]
     positions = _positions(values)
@@ -56,7 +61,7 @@ def draw_parameter(axes: Axes, job: JobResult, name: str) -> None:
 
 
 def _positions(values: Sequence[Any]) -> Mapping[str, int]:
-    """Return category -> position on the axis; empty if there are no categories."""
+    """Return category -> position on the axis; empty if the axis is a scale of numbers."""
     numeric = all(drawable(v) and not isinstance(v, bool) for v in values)
     distinct = {number(value): value for value in values}
     if numeric:

@@ -14,19 +14,20 @@ from mnist_exp.results import JobResult
 from mnist_exp.sweeps.ranking import Goal
 
 _COLUMNS = 4
-#: Sizes in inches.
+#: Width of the figure, height of the curves, and height of a row of panels, in inches.
 _WIDTH, _HISTORY_HEIGHT, _ROW_HEIGHT = 13.0, 5.0, 2.9
 
 
 def sweep_figure(job: JobResult, primary_metric: str, goal: Goal | str, path: Path) -> Path:
-    """Draw the primary metric of every trial by log event, and the best values by parameter.
+    """Draw a curve of the primary metric for each trial, and a panel for each parameter.
 
-    The best trial is highlighted. If early termination cut a trial, its curve ends in a cross.
+    A panel shows the best value of each trial by the value of the parameter. The best trial is
+    highlighted. If early termination cut a trial, the trial's curve ends in a cross.
 
     Args:
         job: A sweep with its trials.
         primary_metric: The sweep's primary metric.
-        goal: Whether higher or lower is better.
+        goal: Whether a higher or a lower value is better.
         path: The PNG file to write.
 
     Returns:

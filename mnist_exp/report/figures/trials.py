@@ -1,4 +1,7 @@
-"""The colour, marker and line width of a trial, which are the same in every figure."""
+"""The appearance of trials in figures: colour, marker and line width.
+
+A trial has the same appearance in every figure.
+"""
 
 from enum import Enum
 
@@ -39,11 +42,11 @@ class Look(Enum):
 
     @property
     def zorder(self) -> float:
-        """The drawing order: the best trial is on top."""
+        """The drawing order. matplotlib draws higher values on top, so the best trial is on top."""
         return 5.0 if self is Look.BEST else 3.0
 
     def alpha(self, trials: int) -> float:
-        """Return the opacity, which is lower if many lines overlap."""
+        """Return the opacity, from 0 to 1. With many trials, the lines are more transparent."""
         if self is Look.BEST:
             return 1.0
         return 0.9 if trials <= 20 else 0.5
@@ -82,6 +85,6 @@ def look_of(trial: TrialResult, job: JobResult) -> Look:
 
 
 def looks(job: JobResult) -> dict[Look, list[TrialResult]]:
-    """Return appearance -> trials, for each appearance that occurs."""
+    """Return appearance -> trials. Leave out appearances without trials."""
     grouped = {look: [t for t in job.trials if look_of(t, job) is look] for look in Look}
     return {look: trials for look, trials in grouped.items() if trials}
