@@ -152,7 +152,7 @@ class Application:
             )
 
     def _route(self, headers: Mapping[bytes, bytes]) -> tuple[str, str | None]:
-        """Return the deployment that answers, and the deployment that gets a copy or None.
+        """Return the deployment that answers, and the deployment that gets a copy (or None).
 
         If a header of the request names a deployment, this deployment answers and no copy is sent.
         """

@@ -1,6 +1,6 @@
 """Requests that commands send to an endpoint's front, over a socket in the endpoint's folder.
 
-A request is one line of JSON, and an answer too. A revision is one version of a deployment. The key
+Each request and each answer is one line of JSON. A revision is one version of a deployment. The key
 `verb` of a request has one of these values:
 
 | verb | action of the front |

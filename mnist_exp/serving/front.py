@@ -139,7 +139,7 @@ class Front:
         return {"ready": True}
 
     async def _apply(self) -> Mapping[str, Any]:
-        """Read the files again and use their content. Wait until the replaced workers have ended."""
+        """Read the files again and use their content. Wait until all replaced workers end."""
         self._read()
         wanted = self._wanted()
         retired = [self._active.pop(name) for name in [*self._active] if name not in wanted]

@@ -57,7 +57,7 @@ class Endpoints:
 
         Raises:
             ConfigError: The name or the traffic breaks Azure's rules.
-            RefusedError: The port is not free, or this user may not listen on it.
+            RefusedError: The port cannot be used, usually because another program listens on it.
         """
         folder = self._registry.folder(spec.name)
         self._registry.unexpired(folder)
@@ -95,8 +95,8 @@ class Endpoints:
         """Check that an endpoint can use a port.
 
         Raises:
-            RefusedError: The port is not free, this user may not listen on it, or the endpoint
-                already has a different port.
+            RefusedError: The port cannot be used, usually because another program listens on it;
+                or the endpoint already has a different port.
         """
         if port is None:
             return

@@ -160,7 +160,7 @@ def listen(port: int | None) -> socket.socket:
         port: The port; None or 0 for any free port.
 
     Raises:
-        RefusedError: The port is not free, or this user may not listen on it.
+        RefusedError: The port cannot be used, usually because another program listens on it.
     """
     listener = socket.socket()
     # Without this option, closed connections of an earlier front would block the port for a minute.

@@ -63,7 +63,7 @@ def endpoint_result(folder: EndpointFolder, saved: EndpointState) -> Endpoint:
 
 
 def statistics_result(raw: Mapping[str, Any]) -> DeploymentStatistics:
-    """Convert the front's report about a deployment."""
+    """Convert the front's report about a deployment to `DeploymentStatistics`."""
     times = {float(bound): count for bound, count in raw["times_ms"].items()}
     return DeploymentStatistics(
         raw["requests"], raw["failures"], times, raw["instances"], raw["restarts"]
