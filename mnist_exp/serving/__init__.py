@@ -1,13 +1,18 @@
 """The processes of an online endpoint on this machine: `python -m mnist_exp.serving`.
 
-These processes behave like Azure ML. The front acts as a managed online endpoint. Each worker acts
-as Azure ML's inference server: the worker calls `init()` once and `run(raw_data)` for each request.
-The processes start in a fraction of a second, because they do not import the rest of this program.
+These processes behave like Azure ML. The front is the HTTP server process of an endpoint, and acts
+as a managed online endpoint. Each worker acts as Azure ML's inference server: the worker calls the
+scoring script's function `init()` once, and `run(raw_data)` for each request. A revision is one
+version of a deployment: its code, model and settings. Each revision has its own workers. The
+processes start in a fraction of a second, because they do not import the rest of this program.
 
-    front          one process per endpoint: the address, keys, traffic, status codes
+The list shows the modules below the process that runs them. The last two modules run in both
+processes:
+
+    front          one process per endpoint: manages the keys, the traffic and the workers
       server         runs uvicorn on the endpoint's socket until the endpoint is deleted
       http_limits    limits that uvicorn has no option for: size and time of the headers
-      app            the status codes of a request, and their conditions
+      app            the answer to a request, and the conditions of each status code
       exchange       one HTTP request and its answer
       access         keys and tokens
       routing        the choice of a deployment for each request, and the deployments' statistics

@@ -1,10 +1,11 @@
-"""Start an endpoint's front in the background.
+"""Start the HTTP server process of an endpoint (the front) in the background.
 
     python -P -m mnist_exp.serving FOLDER LISTENER_FD READY_FD
 
 `mnist_exp.workspaces.local.endpoints` starts this module and passes two sockets to it. The module
-forks, and its first process exits immediately. The front is therefore not a child process of the
-command. Otherwise a front that ends would stay a zombie as long as the command runs.
+forks: the child process becomes the front, and the first process exits immediately. The front is
+therefore not a child process of the command. Otherwise a front that ends would stay a zombie as
+long as the command runs.
 """
 
 import os

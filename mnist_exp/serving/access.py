@@ -1,8 +1,9 @@
 """Access to an endpoint by keys, which never expire, or by tokens, which expire.
 
 A token is signed with the primary key. A new primary key therefore revokes all tokens. A token is
-the text `<expires>.<random>.<signature>`. `expires` is in milliseconds of Unix time. The signature
-also covers the endpoint's name, so that a token does not give access to another endpoint.
+the text `<expires>.<random>.<signature>`. `expires` is in milliseconds of Unix time. The part
+`<expires>.<random>` is the claim. The signature covers the claim and the endpoint's name, so that a
+token does not give access to another endpoint.
 """
 
 import hashlib
@@ -51,7 +52,8 @@ def _is_token(offered: bytes, endpoint: str, primary: str) -> bool:
     claim, _, signature = offered.decode("latin-1").rpartition(".")
     expected = _signature(claim, endpoint, primary).encode()
     is_ours = hmac.compare_digest(signature.encode("latin-1"), expected)
-    # Parse the claim only if its signature is valid. Any other text may have the wrong form.
+    # Parse the claim only if its signature is valid. A claim without a valid signature may not
+    # start with a number.
     return is_ours and time.time() * 1000 < int(claim.partition(".")[0])
 
 

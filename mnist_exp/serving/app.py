@@ -6,22 +6,23 @@
 | 400 | the message is not valid HTTP |
 | 401 | the key or token is missing or wrong |
 | 404 | the path or the named deployment does not exist, or no deployment has traffic |
-| 405 | the method is not GET or POST (`/score`), or not GET or HEAD (all other paths) |
+| 405 | the method is neither GET nor POST (`/score`), or neither GET nor HEAD (other paths) |
 | 408 | no answer within request_timeout_ms, including the time for sending the body |
 | 413 | the body is larger than 10 MB |
-| 424 | the container's status was not 200; two headers give the container's status |
+| 424 | the status of the container (see below) was not 200; two headers give this status |
 | 429 | 2 * max_concurrent_requests_per_instance * instance_count requests are unanswered |
 | 431 | the first line and the headers are larger than 64 kB |
-| 502 | a worker ended while it answered the request, and a second worker ended too |
+| 502 | two workers received the request, one after the other, and each ended before it answered |
 | 503 | the deployment has failed (`/score`); a deployment with traffic has failed (`/health`) |
 
 A request can name its deployment with the header `azureml-model-deployment`. The path `/` is the
 same as `/health`.
 
-On Azure ML the container is the inference server. On this machine a worker gives the container's
-status, and `worker_process` lists these statuses. Only the status 431 of the container is given by
-the front, if `x-ms-client-request-id` has more than 100 characters. If `run` raises an exception,
-the exception is only in the log. A caller does not see the exception on Azure ML either.
+On Azure ML the container runs the inference server. On this machine a worker takes the place of the
+container, and `worker_process` lists the statuses of a worker. The front adds one status of the
+container: 431 if `x-ms-client-request-id` has more than 100 characters. If `run` raises an
+exception, only the log contains the exception. A caller does not see the exception on Azure ML
+either.
 
 This application uses ASGI directly. A web framework would need as much time as scoring a digit.
 https://learn.microsoft.com/azure/machine-learning/how-to-troubleshoot-online-endpoints
@@ -57,13 +58,13 @@ class Endpoint(Protocol):
         """Return whether an `Authorization` header gives access to the endpoint."""
 
     def chosen(self) -> str | None:
-        """Choose a deployment for the next request by the traffic; None if none has traffic."""
+        """Draw a deployment by the traffic percentages; None if no deployment has traffic."""
 
     def mirror(self) -> str | None:
         """Return the deployment that gets a copy of the next request; None if no copy is sent."""
 
     def worker_pool(self, deployment: str) -> WorkerPool | None:
-        """Return the workers of a deployment, or None if the deployment does not exist."""
+        """Return the pool of a deployment's workers; None if the deployment does not exist."""
 
     def failed(self) -> list[str]:
         """Return the deployments that have traffic and have failed."""
@@ -151,9 +152,9 @@ class Application:
             )
 
     def _route(self, headers: Mapping[bytes, bytes]) -> tuple[str, str | None]:
-        """Return the deployment that answers and the deployment that gets a copy.
+        """Return the deployment that answers, and the deployment that gets a copy (or None).
 
-        A request that names its deployment in a header bypasses traffic and mirror.
+        If a header of the request names a deployment, this deployment answers and no copy is sent.
         """
         named = headers.get(_DEPLOYMENT)
         if named is not None:
@@ -185,7 +186,7 @@ class Application:
         except TimeoutError:
             ms = pool.settings.request_timeout_ms
             # Close the connection if the caller has not sent the whole body. Otherwise the caller
-            # would continue to send it.
+            # would continue to send the body.
             more = [] if exchange.is_read else [(b"connection", b"close")]
             raise RefusalError(408, f"no answer within request_timeout_ms, {ms} ms", more) from None
         except OverloadError:
@@ -211,8 +212,8 @@ class Application:
         task = asyncio.ensure_future(
             self._discard(exchange.request(body, with_headers=pool.wants_headers), pool)
         )
-        # Keep a reference to the task. The event loop has only a weak reference, and Python could
-        # otherwise delete the task.
+        # Keep a reference to the task. The event loop has only a weak reference, so Python could
+        # delete the task before the task is done.
         self._mirrored.add(task)
         task.add_done_callback(self._mirrored.discard)
 

@@ -9,7 +9,7 @@ from mnist_exp.serving.frames import AWAKE_S, REPLY_HEAD, Reply, Request
 
 
 class WorkerLostError(Exception):
-    """A worker ended while it answered a request, and a second worker ended at the second try."""
+    """Two workers received a request, one after the other, and each ended before it answered."""
 
 
 class PendingRequest:
@@ -34,7 +34,7 @@ class Connection(asyncio.Protocol):
     Args:
         on_idle: Function that is called when the connection can take the next request.
         on_lost: Function that is called when the worker has ended. Arguments: the connection, and
-            the request that the worker has not answered, or None.
+            the request that the worker has not answered; None if the worker had no request.
 
     Attributes:
         lost_request: Whether the worker ended before it answered a request.
@@ -53,7 +53,7 @@ class Connection(asyncio.Protocol):
         self.lost_request = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Report that the connection can take a request."""
+        """Call `on_idle`, because the connection can take the first request."""
         self._transport = cast(asyncio.Transport, transport)
         self._on_idle(self)
 
@@ -83,13 +83,13 @@ class Connection(asyncio.Protocol):
         self._on_idle(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Report that the worker has ended, and which request it has not answered."""
+        """Call `on_lost` with the request that the worker has not answered."""
         pending, self._pending = self._pending, None
         self.lost_request = pending is not None
         self._on_lost(self, pending)
 
     def _stay_awake(self, until: float) -> None:
-        """Prevent the event loop from sleeping until the answer arrives, or until `until`."""
+        """Prevent the event loop from sleeping until the answer arrives or the time is `until`."""
         if self._pending is not None and time.perf_counter() < until:
             asyncio.get_running_loop().call_soon(self._stay_awake, until)
 

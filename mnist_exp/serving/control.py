@@ -1,6 +1,7 @@
 """Requests that commands send to an endpoint's front, over a socket in the endpoint's folder.
 
-A request and its answer are one line of JSON each. The key `verb` of a request is in this table:
+Each request and each answer is one line of JSON. A revision is one version of a deployment. The key
+`verb` of a request has one of these values:
 
 | verb | action of the front |
 |---|---|
@@ -10,7 +11,7 @@ A request and its answer are one line of JSON each. The key `verb` of a request 
 
 A command that deploys a revision sends `prepare`, saves the number of the revision in the state of
 the deployment, and sends `apply`. If the command is killed before it saves the number, its
-connection closes and the front ends the prepared revision. No process continues to run.
+connection closes and the front ends the workers of the prepared revision.
 """
 
 import asyncio
@@ -34,8 +35,8 @@ class ControlServer:
     Args:
         folder: The endpoint's folder.
         handle: Function that returns the answer to a control request.
-        settle: Function that is called when a connection has closed, for each deployment for which
-            the connection prepared a revision. Argument: the name of the deployment.
+        settle: Function that decides what happens to a prepared revision when the connection of the
+            command that prepared the revision has closed. Argument: the name of the deployment.
     """
 
     def __init__(
@@ -117,7 +118,11 @@ def connected_socket(folder: Path) -> socket.socket:
 
 @contextmanager
 def _address(folder: Path) -> Iterator[str]:
-    """Yield a short path of the socket, because unix(7) allows a path of at most 107 bytes."""
+    """Yield a short path of the socket in a folder.
+
+    The path of a socket can have at most 107 bytes (see unix(7)). The path of the folder may be
+    longer.
+    """
     handle = os.open(folder, os.O_PATH | os.O_DIRECTORY)
     try:
         yield f"/proc/self/fd/{handle}/{FRONT_SOCKET}"

@@ -29,7 +29,12 @@ def new_id() -> bytes:
 
 
 def common_headers(request: bytes, body: bytes) -> list[Header]:
-    """Return the headers that every answer has. The log lists a request by the id in them."""
+    """Return the headers that every answer has.
+
+    Args:
+        request: The id of the request. Log lines about the request contain the same id.
+        body: The body of the answer.
+    """
     return [
         (b"x-request-id", request),
         (b"x-ms-request-id", request),
@@ -39,7 +44,7 @@ def common_headers(request: bytes, body: bytes) -> list[Header]:
 
 
 class RefusalError(Exception):
-    """An answer with another status than 200.
+    """An answer whose status is not 200, raised to stop the handling of a request.
 
     Args:
         status: The HTTP status.
@@ -88,7 +93,6 @@ class Exchange:
 
         The body of a GET request is its query as JSON, as in Azure ML's inference server.
 
-
         Raises:
             RefusalError: The body is larger than PAYLOAD_LIMIT.
             TimeoutError: The body was not received within `limit_s` seconds.
@@ -120,7 +124,12 @@ class Exchange:
         return bytes(parts)
 
     def request(self, body: bytes, *, with_headers: bool) -> Request:
-        """Return the message for a worker. Include the headers if the script takes headers."""
+        """Return the message for a worker.
+
+        Args:
+            body: The request's body.
+            with_headers: Whether the message contains the headers, which only some scripts take.
+        """
         if not with_headers:
             return Request(self.id, b"", body)
         # Write each name as Azure ML's inference server writes it, for example Content-Type.
@@ -136,8 +145,8 @@ class Exchange:
 def _query(text: str) -> bytes:
     """Return a query as a JSON object.
 
-    A value that is valid JSON is copied as JSON. Any other value becomes text. If a name occurs
-    several times, its value in the object is a list.
+    A value that is valid JSON is copied as JSON. A value that is not valid JSON becomes text. If a
+    name occurs several times, its value in the object is a list.
     """
     values: dict[str, list[object]] = {}
     for name, value in parse_qsl(text, keep_blank_values=True):
@@ -150,7 +159,8 @@ def _json_or_text(value: str) -> object:
         orjson.loads(value)
     except ValueError:
         return value
-    # Copy the text of the value. Parsing and writing the value would lose digits of long numbers.
+    # Copy the text of the value. If the value were parsed and written again, long numbers would
+    # lose digits.
     return orjson.Fragment(value)
 
 

@@ -33,7 +33,7 @@ REVISIONS_FOLDER = "revisions"
 #: Prefix for the name of a folder that is being deleted. The name of an endpoint never begins with
 #: a dot.
 DELETED = ".deleted-"
-#: Provisioning state of a deployment with a revision that the front must start.
+#: Provisioning state of a deployment whose saved revision the front must start.
 SUCCEEDED = "Succeeded"
 #: Maximum number of bytes that `last_lines` reads from the end of a log.
 LOG_WINDOW = 256 * 1024
@@ -44,8 +44,8 @@ class EndpointState:
     """The content of `endpoint.json`.
 
     Attributes:
-        port: Port on 127.0.0.1, which never changes after the first start; 0 before the first
-            start.
+        port: Port on 127.0.0.1; 0 before the front starts for the first time. After this start the
+            port never changes.
         traffic: Deployment -> percent of the requests. Deployments with 0 percent are omitted.
         mirror_traffic: Deployment -> percent of the requests that are also copied to this
             deployment.
@@ -68,9 +68,9 @@ class Credentials:
     """The content of `keys.json`. The `repr` does not show the secrets.
 
     Attributes:
-        primary: Key for callers if the auth_mode is key; key that signs the tokens if the
-            auth_mode is aml_token.
-        token: The latest token; empty if the auth_mode is key.
+        primary: If auth_mode is key, callers send this key. If auth_mode is aml_token, this key
+            signs the tokens.
+        token: The latest token; empty if auth_mode is key.
         token_expires: Unix time in seconds at which the latest token expires.
     """
 
@@ -90,7 +90,10 @@ def read_json(path: Path) -> dict[str, Any] | None:
 
 
 def replace_json(path: Path, value: Mapping[str, Any]) -> None:
-    """Write a JSON file in one step, so that no reader sees a part of it. The folder must exist."""
+    """Write a JSON file in one step, so that no process can read an incomplete file.
+
+    The folder must exist.
+    """
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
@@ -102,7 +105,10 @@ def replace_json(path: Path, value: Mapping[str, Any]) -> None:
 
 
 def last_lines(log: Path, count: int) -> list[str]:
-    """Return the last lines of a log, without reading the whole file; empty if there is no file."""
+    """Return the last lines of a log; empty if the log does not exist.
+
+    At most the last LOG_WINDOW bytes of the log are read.
+    """
     try:
         with log.open("rb") as file:
             size = file.seek(0, os.SEEK_END)

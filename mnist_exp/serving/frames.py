@@ -1,11 +1,13 @@
 """The messages that the front and a worker exchange over local sockets.
 
 Each thread of a worker has a connection to the front and answers one request at a time. A message
-begins with a head of fixed length, which contains the lengths of the other parts. Such a message
-takes a tenth of the time that HTTP takes on the same machine.
+begins with a head of fixed length, which contains the lengths of the parts after the head. The
+exchange of such a message takes a tenth of the time that HTTP takes on the same machine.
 
-    request   head: lengths of id, headers and body; other parts: id, headers (JSON or empty), body
-    reply     head: status, microseconds in run(), length of the body; other part: the body
+    request   head: lengths of id, headers and body
+              parts after the head: id, headers (JSON or empty), body
+    reply     head: status, microseconds that run() took, length of the body
+              part after the head: the body
 
 Each worker also has a control connection. Its messages are single bytes: READY or READY_FOR_HEADERS
 from the worker, PING from the front, and PONG as the answer to PING. The worker ends when the
@@ -26,9 +28,9 @@ PONG = b"!"
 #: Exit code of a worker that ends because a call of `run` hangs. Scripts rarely use this number.
 RUN_HANGS_EXIT_CODE = 213
 
-#: Seconds for which the front and a worker poll for the next message before they sleep. A process
-#: needs more time to wake up than to compute a small answer. With polling, a client that sends one
-#: digit per request gets 50 % more requests per second.
+#: Seconds for which the front and a worker poll for the next message before they sleep. Polling
+#: saves time: to wake up a process takes longer than to compute a small answer. With polling, a
+#: client that sends one digit per request gets 50 % more answers per second.
 AWAKE_S = 300e-6
 
 _REQUEST_HEAD = struct.Struct("<III")

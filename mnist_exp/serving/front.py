@@ -1,8 +1,12 @@
-"""The front of an endpoint manages access, traffic and the workers of all deployments.
+"""The front of an endpoint: manages access, traffic and the workers of all deployments.
+
+Each revision (version of a deployment) has a pool of workers. An active pool answers requests. A
+candidate is the pool of a new revision that a command has prepared, but that does not yet answer
+requests.
 
 A command changes the endpoint's files and then sends the request `apply`, so that the front reads
-the files again. The front has no other saved state. After a crash or a reboot, a new front starts
-with the state in the files.
+the files again. All saved state of the front is in these files. After a crash or a reboot, a new
+front starts with the state in the files.
 """
 
 import asyncio
@@ -33,7 +37,7 @@ _logger = logging.getLogger(__name__)
 
 
 class Front:
-    """The front of an endpoint.
+    """Manager of the access, traffic and workers of an endpoint.
 
     Args:
         folder: The endpoint's folder.
@@ -48,7 +52,7 @@ class Front:
         self._changing = asyncio.Lock()
         self._read()
 
-    # Called by the application.
+    # The application calls the following methods.
 
     @property
     def name(self) -> str:
@@ -60,7 +64,7 @@ class Front:
         return self._access(authorization)
 
     def chosen(self) -> str | None:
-        """Choose a deployment for the next request by the traffic; None if none has traffic."""
+        """Draw a deployment by the traffic percentages; None if no deployment has traffic."""
         return self._routing.deployment()
 
     def mirror(self) -> str | None:
@@ -68,7 +72,7 @@ class Front:
         return self._routing.mirror()
 
     def worker_pool(self, deployment: str) -> WorkerPool | None:
-        """Return the workers of a deployment, or None if the deployment does not exist."""
+        """Return the pool of a deployment's workers; None if the deployment does not exist."""
         return self._active.get(deployment)
 
     def failed(self) -> list[str]:
@@ -80,11 +84,11 @@ class Front:
         """Add a request to the deployment's statistics."""
         self._statistics.setdefault(deployment, Statistics()).add(is_success, seconds)
 
-    # Called by the server.
+    # The server calls the following methods.
 
     @property
     def drain_s(self) -> int:
-        """Number of seconds after which all requests in progress have been answered."""
+        """Number of seconds after which all requests that are now in progress have an answer."""
         return max((pool.settings.drain_s for pool in self._active.values()), default=1)
 
     async def start(self) -> None:
@@ -97,7 +101,7 @@ class Front:
         pools = [*self._active.values(), *self._candidates.values()]
         await asyncio.gather(*(pool.end() for pool in pools), *self._endings)
 
-    # Called for the requests of commands.
+    # The control server calls the following methods for the requests of commands.
 
     async def handle(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
         """Carry out a control request, and return the answer. `control` lists the requests."""
@@ -111,9 +115,9 @@ class Front:
                 return self._report()
 
     async def settle(self, deployment: str) -> None:
-        """Use the prepared revision if the saved state of the deployment names this revision.
+        """Activate the candidate if the saved state of the deployment names its revision.
 
-        Otherwise end the prepared revision.
+        Otherwise end the candidate.
         """
         candidate = self._candidates.get(deployment)
         if candidate is None:
@@ -135,15 +139,15 @@ class Front:
         return {"ready": True}
 
     async def _apply(self) -> Mapping[str, Any]:
-        """Read the files again and use them. Wait until all replaced workers have ended."""
+        """Read the files again and use their content. Wait until all replaced workers end."""
         self._read()
         wanted = self._wanted()
         retired = [self._active.pop(name) for name in [*self._active] if name not in wanted]
         for name, number in wanted.items():
             candidate = self._candidates.get(name)
             if candidate is not None and candidate.number == number:
-                # New requests are sent to the candidate. The old pool answers the requests that it
-                # already has.
+                # From now on, new requests are sent to the candidate. The old pool only answers the
+                # requests that the old pool has already received.
                 retired += [old for old in [self._active.get(name)] if old]
                 self._active[name] = self._candidates.pop(name)
                 self._statistics.pop(name, None)
@@ -166,14 +170,14 @@ class Front:
         saved = read_json(self._folder / ENDPOINT_FILE)
         keys = read_json(self._folder / KEYS_FILE)
         if saved is None or keys is None:
-            # The endpoint has just been deleted. The server checks its files and will end soon.
+            # The endpoint has just been deleted. The server will notice the missing files and end.
             return
         self.saved = EndpointState(**saved)
         self._access = access_check(self.saved.auth_mode, self.name, Credentials(**keys))
         self._routing = Routing(self.saved.traffic, self.saved.mirror_traffic)
 
     def _wanted(self) -> dict[str, int]:
-        """Return the number of the revision in the saved state of each deployment."""
+        """Return deployment -> number of the revision that the deployment's saved state names."""
         found = {}
         for folder in (self._folder / DEPLOYMENTS_FOLDER).glob("*"):
             saved = read_json(folder / DEPLOYMENT_FILE)
@@ -182,7 +186,7 @@ class Front:
         return found
 
     async def _start_wanted(self) -> None:
-        """Start each wanted revision that is not running. Also try failed revisions again."""
+        """Start each revision of `_wanted` that is not running, including revisions that failed."""
         starts = []
         for name, number in self._wanted().items():
             pool = self._active.get(name)

@@ -1,6 +1,6 @@
-"""Limits on the size of a request's headers and on the time until the headers have arrived.
+"""Limits on the size of a request's head, and on the time until the head has arrived.
 
-Uvicorn has no options for these limits.
+The head of a request is its first line and its headers. Uvicorn has no options for these limits.
 """
 
 import asyncio
@@ -14,17 +14,17 @@ from mnist_exp.serving.exchange import JSON, common_headers, new_id
 
 #: Maximum number of bytes in a request's first line and headers.
 HEAD_LIMIT = 64 * 1024
-#: Seconds within which the first line and the headers must arrive. Uvicorn has no time limit.
+#: Seconds within which the first line and the headers must arrive.
 HEAD_TIMEOUT_S = 30.0
 
 
 class LimitedProtocol(HttpToolsProtocol):
-    """Uvicorn's protocol with limits on a request's head, the first line and the headers."""
+    """Uvicorn's protocol for one HTTP connection, with limits on the head of each request."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._is_in_body = False
-        # Whether the last data contained the end of a request.
+        # Whether a request ended in the data that was received last.
         self._is_between = False
         self._head = 0
         self._head_deadline: asyncio.TimerHandle | None = None
@@ -51,7 +51,10 @@ class LimitedProtocol(HttpToolsProtocol):
             self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, message)
 
     def send_400_response(self, msg: str) -> None:
-        """Answer a message that is not valid HTTP. Uvicorn's own answer lacks `common_headers`."""
+        """Answer a message that is not valid HTTP.
+
+        Replace Uvicorn's answer, because its headers do not include `common_headers`.
+        """
         self._refuse(HTTPStatus.BAD_REQUEST, msg)
 
     def eof_received(self) -> bool:  # type: ignore[override]
@@ -79,7 +82,7 @@ class LimitedProtocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
-        """Reset the count, because the next bytes are the head of another request."""
+        """Reset the count, because the next bytes are the head of the next request."""
         self._is_in_body = False
         self._is_between = True
         self._head = 0

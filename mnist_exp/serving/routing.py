@@ -9,12 +9,13 @@ from collections.abc import Mapping
 from itertools import accumulate
 from typing import Any
 
-#: Upper bound of the histogram's first bucket, in seconds. Each further bucket's upper bound is
-#: larger by the factor _RATIO.
+#: Upper bound of the first bucket in the histogram of answer times, in seconds. The upper bound of
+#: each following bucket is the previous upper bound times _RATIO.
 _FIRST_BOUND_S = 1e-4
 _RATIO = 1.1
 _LOG_RATIO = math.log(_RATIO)
-#: Number of buckets. The largest bound is above 180 s, the maximum of request_timeout_ms.
+#: Number of buckets. The largest bound is above 180 s, the longest request_timeout_ms that Azure ML
+#: allows.
 _BUCKETS = 160
 
 
@@ -53,7 +54,7 @@ class Routing:
 
 
 class Statistics:
-    """Number of requests, number of failures and histogram of answer times of a deployment."""
+    """A deployment's number of requests, number of failures, and histogram of answer times."""
 
     def __init__(self) -> None:
         self._requests = 0

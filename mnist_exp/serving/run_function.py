@@ -6,7 +6,7 @@ As in Azure ML's inference server, the signature of `run` decides which argument
 |---|---|
 | `run(raw_data)` | the body as text |
 | `run(raw_data, request_headers)` | the body as text, and a dict of the request's headers |
-| `run(a)` with the decorator `@input_schema("a", ...)` | the values of a JSON object, by name |
+| `run(a)` with the decorator `@input_schema("a", ...)` | the values in the JSON body, by name |
 
 https://learn.microsoft.com/azure/machine-learning/how-to-inference-server-http
 """
@@ -22,7 +22,8 @@ from mnist_exp.serving.frames import METHOD
 
 #: Name of the parameter that gets the request's headers.
 _HEADERS = "request_headers"
-#: Modules that define the decorator `@rawhttp`, in old and new releases of Azure ML.
+#: Modules that define the decorator `@rawhttp`: the module of old releases of Azure ML, and the
+#: module of new releases.
 _RAW_HTTP = (
     "azureml.contrib.services.aml_request",
     "azureml_inference_server_http.api.aml_request",
@@ -46,7 +47,7 @@ class BadInputError(Exception):
 
     Args:
         status: The HTTP status of the worker's answer.
-        message: The fault in the request.
+        message: The error message for the caller.
     """
 
     def __init__(self, status: int, message: str) -> None:
@@ -106,10 +107,11 @@ class RunFunction:
 
 
 def inspect_run(run: Callable[..., object]) -> RunFunction:
-    """Find out which arguments `run` takes.
+    """Return `run` together with the arguments that `run` takes.
 
     Raises:
-        TypeError: Azure ML does not accept this form of `run`, or this form works only on Azure ML.
+        TypeError: Azure ML does not accept the parameters of `run`, or `run` uses a feature that
+            works only on Azure ML.
     """
     _refuse_raw_http()
     parameters = inspect.signature(run).parameters.values()
@@ -124,7 +126,7 @@ def inspect_run(run: Callable[..., object]) -> RunFunction:
 
 
 def missing_fault(module: str) -> str:
-    """Return the remedy for a missing module of Azure ML; empty for any other missing module."""
+    """Return an error message for a missing module of Azure ML; empty for any other module."""
     if module.startswith(_RAW_HTTP_PACKAGES):
         return _NO_RAW_HTTP
     if module.partition(".")[0] == _SCHEMAS.partition(".")[0]:

@@ -17,10 +17,9 @@ MODULE_NAME = "entry_script"
 
 
 class ScoringScript:
-    """A module with the functions `init` and `run`.
+    """The user's scoring script: a module with the functions `init` and `run`.
 
-    `run_function` lists the supported signatures of `run`.
-
+    The module `run_function` lists the supported signatures of `run`.
 
     Args:
         code: The deployment's code folder. The script can import modules in this folder.
@@ -43,8 +42,8 @@ class ScoringScript:
 
         Raises:
             AttributeError: The script has no function `init` or no function `run`.
-            TypeError: Azure ML does not accept this form of `run`, or this form works only on
-                Azure ML.
+            TypeError: Azure ML does not accept the parameters of `run`, or `run` uses a feature
+                that works only on Azure ML.
             ImportError: The script needs a module that is not installed.
         """
         sys.path[:0] = list(dict.fromkeys([str(self._path.parent), str(self._code)]))
@@ -57,7 +56,7 @@ class ScoringScript:
 
         Args:
             raw_data: The request's body.
-            headers: The request's headers as JSON, for a script that takes headers.
+            headers: The request's headers as JSON; may be empty if `wants_headers` is False.
 
         Raises:
             BaseException: Any exception that the script raises.
@@ -72,7 +71,7 @@ def _imported(path: Path) -> ModuleType:
     if spec is None or spec.loader is None:
         raise ImportError(f"{path.name} is not a Python script: its name must end in .py")
     module = importlib.util.module_from_spec(spec)
-    # Pickle and dataclasses find a module by its name in sys.modules.
+    # Add the module to sys.modules, because pickle and dataclasses search the module there.
     sys.modules[MODULE_NAME] = module
     try:
         spec.loader.exec_module(module)

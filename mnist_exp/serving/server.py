@@ -1,4 +1,4 @@
-"""The process of a front. It runs uvicorn until the endpoint is deleted."""
+"""The process of a front. The process runs uvicorn until the endpoint is deleted."""
 
 import asyncio
 import fcntl
@@ -30,10 +30,10 @@ _logger = logging.getLogger(__name__)
 _PERIOD_S = 0.5
 #: When the front ends, a client that has just connected has this many seconds to send a request.
 _GRACE_S = 0.1
-#: Seconds after which an unused connection is closed.
+#: Seconds after which the front closes an HTTP connection without requests.
 _KEEP_ALIVE_S = 60
-#: After the time for the last answers, the workers have this many seconds to end. Then the kernel
-#: ends the front, and the workers end too.
+#: When the front ends, it first answers the requests in progress. Then the workers have this many
+#: seconds to end. After this time the kernel ends the front, and the workers end with the front.
 _MARGIN_S = 8
 _LOG_FORMAT = "%(asctime)s %(levelname)s %(message)s"
 
@@ -99,7 +99,7 @@ class Server(uvicorn.Server):
         super().handle_exit(sig, frame)
 
     async def _watch_files(self) -> None:
-        """Begin the shutdown when the endpoint is deleted, has expired or has another front."""
+        """Begin the shutdown when the endpoint is deleted, has expired or has a newer front."""
         while not self.should_exit:
             await asyncio.sleep(_PERIOD_S)
             if not self._is_named():
@@ -119,12 +119,16 @@ class Server(uvicorn.Server):
         return named is not None and named["pid"] == os.getpid()
 
     def _lock(self) -> bool:
-        """Prevent commands from changing the endpoint until this process has ended."""
+        """Prevent commands from changing the endpoint until this process has ended.
+
+        Return False if another command is changing the endpoint, or if the lock failed.
+        """
         flags = os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC
         try:
             handle = os.open(self._folder / LOCK_FILE, flags, 0o644)
         except OSError:
-            # The disk failed, or too many files are open. The next check may succeed.
+            # The disk failed, or too many files are open. `_watch_files` tries again at its next
+            # check.
             return False
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -134,8 +138,8 @@ class Server(uvicorn.Server):
         return True
 
     def _set_deadline(self) -> None:
-        # At the deadline the kernel ends this process, even if a script blocks. The workers then
-        # end too.
+        # At the deadline the kernel ends this process, even if a scoring script blocks and its
+        # worker does not end. All workers end when this process has ended.
         signal.alarm(self._front.drain_s + _MARGIN_S)
 
 
@@ -166,7 +170,10 @@ def _allow_many_connections() -> None:
 
 
 def _this_process() -> dict[str, object]:
-    """Return the identity of this process, as `workspaces.local` reads it from front.json."""
+    """Return the identity of this process, as the content of front.json.
+
+    `workspaces.local.endpoints.server_processes` reads this file.
+    """
     stat = Path("/proc/self/stat").read_text(encoding="utf-8", errors="replace")
     started = int(stat.rpartition(")")[2].split()[19])
     boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()

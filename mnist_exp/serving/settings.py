@@ -1,4 +1,7 @@
-"""The settings of a revision, written by the command that creates the revision."""
+"""The settings of a revision (a version of a deployment) in its settings file.
+
+The command that creates the revision writes the file. The front and the workers read the file.
+"""
 
 import json
 import math
@@ -7,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-# Names in a revision's folder: the settings file, the folder of the user's code, and the log.
+# Names of the settings file, the folder of the user's code, and the log in a revision's folder.
 SETTINGS_FILE = "server.json"
 CODE_FOLDER = "code"
 LOG_FILE = "console.log"
@@ -15,7 +18,7 @@ LOG_FILE = "console.log"
 
 @dataclass(frozen=True)
 class Probe:
-    """Rules that decide whether a container is ready or has failed. Times are in seconds.
+    """Settings of the checks whether a container is ready or has failed. Times are in seconds.
 
     https://learn.microsoft.com/azure/machine-learning/reference-yaml-deployment-managed-online
     """
@@ -28,7 +31,7 @@ class Probe:
 
     @property
     def patience_s(self) -> float:
-        """Maximum number of seconds until a container must be ready."""
+        """Number of seconds after which a container that is not ready has failed."""
         return self.initial_delay + self.period * self.failure_threshold
 
 
@@ -57,11 +60,11 @@ class Settings:
 
     @property
     def connections(self) -> list[int]:
-        """Number of connections of each worker of an instance.
+        """The numbers of connections of an instance's workers, one number for each worker.
 
-        A worker answers one request at a time on each connection. The workers of an instance share
-        max_concurrent_requests_per_instance. Their number is WORKER_COUNT, or less if some workers
-        would get no connection.
+        A worker answers one request at a time on each connection. An instance has
+        max_concurrent_requests_per_instance connections, which its workers share. The number of
+        workers is WORKER_COUNT, or the number of connections if there are fewer connections.
         """
         limit = self.max_concurrent_requests_per_instance
         workers = min(int(self.variables.get("WORKER_COUNT", "1")), limit)
@@ -88,7 +91,7 @@ class Settings:
 
     @property
     def drain_s(self) -> int:
-        """Number of seconds after which all requests in progress have been answered."""
+        """Number of seconds after which all requests that are now in progress have an answer."""
         return math.ceil(self.request_timeout_ms / 1000) + 1
 
 

@@ -1,14 +1,14 @@
 """The OpenAPI description of an endpoint, at the path `/swagger.json`.
 
-Azure ML's inference server describes the types that the decorators of a script declare. The
-description in this module does not depend on the script: it allows any JSON, and lists the status
-codes that every endpoint can answer.
+On Azure ML, the description contains the types that decorators in the scoring script declare. The
+description in this module does not depend on the script. The description allows any JSON as the
+body, and lists the status codes that every endpoint can answer.
 https://learn.microsoft.com/azure/machine-learning/how-to-inference-server-http
 """
 
 from typing import Any
 
-#: HTTP status of an answer at `/score` -> the condition for this status.
+#: HTTP status of an answer at `/score` -> the content or the reason of such an answer.
 ANSWERS = {
     200: "The result of run().",
     400: "The message is not valid HTTP.",

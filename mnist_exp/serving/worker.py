@@ -1,4 +1,4 @@
-"""One worker of a revision: start its process, probe it, end it."""
+"""One worker of a revision: starts, probes and ends the process of the worker."""
 
 import asyncio
 import os
@@ -16,20 +16,23 @@ from mnist_exp.serving.frames import PING, READY, READY_FOR_HEADERS, RUN_HANGS_E
 from mnist_exp.serving.settings import CODE_FOLDER, LOG_FILE, Settings
 
 _WORKER_MODULE = "mnist_exp.serving.worker_process"
-#: After its connections have closed, a worker has this many seconds to end before it is killed.
+#: Seconds that a worker has to end after its connections have closed. Then the worker is killed.
 _PARTING_S = 2.0
 
-#: Process ids of the workers. All other child processes of the front are orphan processes that a
-#: worker has left.
+#: Process ids of the running workers. If a child process of the front is not in this set, it is an
+#: orphan process: the worker that started it has ended.
 _running: set[int] = set()
 
 
 class StartError(Exception):
-    """A worker ended before it was ready, or was not ready in time. The text gives the reason."""
+    """A worker ended before it was ready, or was not ready in time.
+
+    The text of the error is the reason.
+    """
 
 
 class Worker:
-    """A worker of a revision.
+    """A worker of a revision, and its process.
 
     Args:
         revision: The revision's folder.
@@ -121,7 +124,7 @@ class Worker:
                 await asyncio.wait_for(self._ended.wait(), probe.period)
 
     async def end(self) -> None:
-        """End the worker and its child processes, and wait until all of them have ended."""
+        """End the worker and its child processes, and wait until all these processes have ended."""
         for connection in self.connections:
             connection.close()
         for unopened in self._unopened:
@@ -203,7 +206,8 @@ class Worker:
             await loop.create_unix_connection(self._add_connection, sock=unopened)
 
     def _add_connection(self) -> Connection:
-        # The pool uses a connection as soon as it is open, and must then know its worker.
+        # Add the connection to the list before it opens. The pool uses a connection as soon as it
+        # is open, and looks in this list to find the worker of a lost connection.
         connection = self._new_connection()
         self.connections.append(connection)
         return connection
@@ -229,7 +233,7 @@ class Worker:
 
 
 async def _kill_orphans() -> None:
-    """Kill the orphan processes of ended workers, and wait until all of them have ended."""
+    """Kill the orphan processes of ended workers, and wait until these processes have ended."""
     with suppress(TimeoutError):
         async with asyncio.timeout(STUCK_S):
             while kill_children(_running.__contains__):

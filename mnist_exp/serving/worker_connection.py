@@ -1,10 +1,11 @@
 """A connection to the front, on the worker's side, and the time limits for calls of `run`.
 
 Python cannot stop a thread from another thread. If a call of `run` takes too long, this module sets
-an exception in the thread. Python raises the exception at the thread's next line of Python code. A
-new thread then serves the connection. If the call still hangs after WORKER_TIMEOUT, the worker
-process ends and the front replaces the worker. Azure ML's inference server has the same two time
-limits: https://learn.microsoft.com/azure/machine-learning/how-to-inference-server-http
+an exception in the thread. Python raises the exception when the thread executes its next line of
+Python code. A new thread then serves the connection. If the call still hangs after WORKER_TIMEOUT,
+the worker process ends and the front replaces the worker. Azure ML's inference server has the same
+two time limits, SCORING_TIMEOUT_MS and WORKER_TIMEOUT:
+https://learn.microsoft.com/azure/machine-learning/how-to-inference-server-http
 """
 
 import ctypes
@@ -28,7 +29,7 @@ from mnist_exp.serving.frames import (
 
 _logger = logging.getLogger(__name__)
 
-#: Number of checks within the shorter one of the two time limits.
+#: Number of checks of the running calls within the shorter one of the two time limits.
 _CHECKS = 10
 
 
@@ -54,7 +55,8 @@ class WorkerConnection:
         self._stream = connection.makefile("rb")
         self._answer = answer
         self._changing = threading.Lock()
-        # The thread that serves the connection, and the number of threads that it has replaced.
+        # The thread that serves the connection, and the number of earlier threads that served the
+        # connection and were replaced.
         self._thread = threading.current_thread()
         self._turn = 0
         self._began: float | None = None
@@ -99,8 +101,8 @@ class WorkerConnection:
             self._cancelled.append((stuck, began))
             self._send(500, body)
             self._turn += 1
-            # The thread needs this lock before it can end. Therefore its id cannot belong to
-            # another thread yet.
+            # The id of the thread still belongs to the thread, because the thread cannot end before
+            # it gets this lock.
             ctypes.pythonapi.PyThreadState_SetAsyncExc(
                 ctypes.c_ulong(stuck.ident or 0), ctypes.py_object(_ScoringTimeoutError)
             )
@@ -139,7 +141,7 @@ def enforce_time_limits(
 
 
 def _stay_awake(connection: socket.socket) -> None:
-    """Poll until the next request has arrived, but for AWAKE_S at most."""
+    """Poll until the next request has arrived, but for at most AWAKE_S seconds."""
     until = time.perf_counter() + AWAKE_S
     while time.perf_counter() < until:
         # BlockingIOError means that no request has arrived yet. Ignore all other errors, because

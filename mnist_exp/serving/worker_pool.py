@@ -1,12 +1,14 @@
 """The workers of one revision, and the requests that wait for a worker.
 
-When a worker ends, the pool restarts the worker. A stable worker is restarted immediately.
-Otherwise the delay doubles with each exit in a row. A request whose worker ended is sent once to
-another worker.
+When a worker exits, the pool starts a new worker. A worker is stable after it has run for at least
+_STABLE_S seconds. If the worker was stable, the pool starts the new worker immediately. Otherwise
+the pool waits before the start, and the delay doubles with each exit in a row. If a worker exits
+before it answers a request, the pool sends the request to another worker, but only once.
 
-A crash is an exit that no request caused. If every worker has crashed CRASHES times in a row, the
-pool gives up the revision: this is a crash loop. An exit during a request, or because a request
-hung, is not a crash. Otherwise callers could stop a deployment with bad requests.
+A crash is an exit that no request caused. A crash loop means that every worker has crashed CRASHES
+times in a row. After a crash loop, the pool gives up the revision. An exit does not count as a
+crash if it happens during a request, or because a call of `run` hung. Otherwise callers could stop
+a deployment with bad requests.
 """
 
 import asyncio
@@ -25,16 +27,17 @@ from mnist_exp.serving.worker import StartError, Worker
 
 _logger = logging.getLogger(__name__)
 
-#: Seconds after which a worker is stable. The counts of its exits and crashes are then reset.
+#: Seconds after which a worker is stable. The counts of its exits and crashes are then reset to 0.
 _STABLE_S = 4.0
-#: Number of crashes in a row that count as a crash loop. A stable worker resets the count.
+#: Number of crashes in a row, of every worker, that count as a crash loop. When a worker becomes
+#: stable, its count is reset to 0.
 CRASHES = 5
 #: Seconds before the second restart in a row. The delay doubles before each further restart.
 FIRST_DELAY_S = 0.2
 _LONGEST_DELAY_S = 10.0
 #: Maximum number of workers to which a request is sent.
 _ATTEMPTS = 2
-#: Number of lines at the end of a log in which the reason for a crash loop is searched.
+#: Number of lines, at the end of the log, that are searched for the reason of a crash loop.
 _LOG_END = 20
 
 
@@ -43,7 +46,7 @@ class OverloadError(Exception):
 
 
 class PoolFailedError(Exception):
-    """The pool has given up its revision. The text gives the reason."""
+    """The pool has given up its revision. The text of the error is the reason."""
 
 
 class WorkerPool:
@@ -66,8 +69,8 @@ class WorkerPool:
         self._restart_tasks: list[asyncio.Task[None]] = []
         self._idle: list[Connection] = []
         self._waiting: deque[PendingRequest] = deque()
-        # One entry per worker: its number of connections, and the numbers of its crashes and exits
-        # since the worker was last stable.
+        # The next three lists have one entry per worker: the number of its connections, crashes and
+        # exits. Crashes and exits are counted since the worker was last stable.
         self._connections = self.settings.connections * self.settings.instance_count
         self._crashes = [0] * len(self._connections)
         self._exits = [0] * len(self._connections)
@@ -91,7 +94,7 @@ class WorkerPool:
         """Start all workers, and wait until all workers are ready.
 
         Raises:
-            StartError: A worker did not become ready. All workers have then ended.
+            StartError: A worker did not become ready. All workers have been ended.
         """
         self._workers = [self._new_worker(index) for index in range(len(self._connections))]
         starts = [asyncio.ensure_future(worker.start()) for worker in self._workers]
@@ -119,8 +122,8 @@ class WorkerPool:
         Raises:
             OverloadError: The pool already has the maximum number of unanswered requests.
             PoolFailedError: The pool has given up the revision.
-            WorkerLostError: A worker ended while it answered the request, and at the second try
-                another worker ended too.
+            WorkerLostError: Two workers received the request, one after the other, and each worker
+                ended before it answered.
             TimeoutError: No worker answered within `timeout_s` seconds.
         """
         if self.failure:
@@ -168,8 +171,8 @@ class WorkerPool:
             await worker.live()
             stable.cancel()
             await worker.end()
-            # Let the event loop report the closed connections first. They show whether the worker
-            # ended during a request.
+            # Let the event loop report the closed connections first. The closed connections show
+            # whether the worker ended during a request.
             await asyncio.sleep(0)
             self._count_exit(index, worker.ending, is_crash=not worker.ended_in_request)
             while not self.failure:
@@ -203,8 +206,8 @@ class WorkerPool:
     def _count_exit(self, index: int, how: str, *, is_crash: bool) -> None:
         self._exits[index] += 1
         self._crashes[index] += is_crash
-        # Do not give up while one worker has crashed less often, because that worker may still
-        # answer requests.
+        # Do not give up before every worker has crashed CRASHES times. A worker that has crashed
+        # less often may still answer requests.
         if min(self._crashes) >= CRASHES and not self.failure:
             last = _last_log_line(self.revision / LOG_FILE)
             self._give_up(f"a worker ended {CRASHES} times in a row ({how}){last}")
@@ -251,8 +254,8 @@ class WorkerPool:
     def _idle_elsewhere(self, lost: Connection) -> list[Connection]:
         """Return the idle connections of all workers except the worker of a lost connection.
 
-        The event loop reports the lost connections of an ended worker separately. Some connections
-        of this worker may therefore still be in the list of idle connections.
+        When a worker has ended, the event loop reports its lost connections one by one. The
+        connections that are not reported yet are still in the list of idle connections.
         """
         ended = [worker for worker in self._workers if lost in worker.connections]
         return [
@@ -268,12 +271,12 @@ class WorkerPool:
 
 def delay_s(exits: int) -> float:
     """Return the seconds before the restart of a worker that has ended `exits` times in a row."""
-    # Limit the exponent, because a large power of two would overflow a float.
+    # Limit the exponent, because a very large power of two would raise OverflowError.
     return min(FIRST_DELAY_S * 2.0 ** min(exits - 2, 30), _LONGEST_DELAY_S) if exits > 1 else 0.0
 
 
 def _last_log_line(log: Path) -> str:
-    """Return the last line of a log as a suffix for a reason; empty if the log has no lines."""
+    """Return the text `; last log line: ...`, to append to a reason; empty if the log is empty."""
     try:
         lines = last_lines(log, _LOG_END)
     except OSError:

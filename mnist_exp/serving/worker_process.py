@@ -1,20 +1,20 @@
-"""The process of a worker. It runs the scoring script in the same way as Azure ML's server.
+"""The process of a worker: runs the scoring script in the same way as Azure ML's server.
 
     python -P -m mnist_exp.serving.worker_process REVISION CONTROL_FD CONNECTION_FD...
 
-Each connection has a thread (see `worker_connection`). By default a worker has one connection.
-`init` and `run` are then called in the same thread, because some libraries require that an object
-is used only in the thread that created the object. When the front ends for any reason, the worker
-ends with all its child processes.
+Each connection has a thread (see `worker_connection`). The thread of the first connection also
+calls `init`. By default a worker has only one connection, so the same thread calls `init` and
+`run`. Some libraries need this, because their objects work only in the thread that created the
+objects. When the front ends for any reason, the worker ends with all its child processes.
 
-A worker answers these statuses:
+A worker answers a request with one of these statuses:
 
 | status | condition |
 |---|---|
 | 200 | `run` returned a result; the body is the result as JSON |
 | 400 | the body is not UTF-8, or is not the JSON that `run` with `@input_schema` needs |
 | 415 | `run` has `@input_schema`, and the content type is not JSON |
-| 500 | `run` raised an exception, or JSON cannot express its result; the cause is in the log |
+| 500 | `run` raised an exception, or its result cannot be written as JSON; the log has the cause |
 | 500 | `run` took longer than SCORING_TIMEOUT_MS |
 """
 
@@ -40,14 +40,14 @@ from mnist_exp.serving.worker_connection import WorkerConnection, enforce_time_l
 
 _logger = logging.getLogger(__name__)
 
-#: After `init` has failed, the log lists this many files and folders of the model at most.
+#: Maximum number of the model's files and folders that the log lists after `init` has failed.
 _MOST_LINES = 100
 #: Exit code if the import of the script or `init` fails, as in Azure ML's inference server.
 _INIT_FAILED_EXIT_CODE = 3
 _LOG_FORMAT = "%(asctime)s %(levelname)s [%(process)d] %(message)s"
 #: Message of Azure ML's inference server to a caller if `run` fails.
 _SCRIPT_FAILED = "An unexpected error occurred in scoring script. Check the logs for more info."
-#: The script for a deployment of an MLflow model without a script of the user.
+#: The scoring script for an MLflow model if the user gives no scoring script.
 _MLFLOW_SCRIPT = Path(__file__).parent / "no_code" / "mlflow_script.py"
 
 
@@ -57,7 +57,7 @@ def main(arguments: list[str]) -> None:
     revision = Path(arguments[0])
     control, *sockets = (socket.socket(fileno=int(number)) for number in arguments[1:])
     # The script's child processes must not inherit the sockets. Otherwise a socket would stay open
-    # when the worker has ended.
+    # after the worker has ended, and the front would not notice the end of the worker.
     for each in (control, *sockets):
         each.set_inheritable(False)
     logging.basicConfig(level=logging.INFO, format=_LOG_FORMAT, stream=sys.stdout)
@@ -76,7 +76,8 @@ def main(arguments: list[str]) -> None:
     limits = settings.scoring_timeout_ms, settings.worker_timeout_s
     _in_thread(enforce_time_limits, connections, *limits)
     control.sendall(READY_FOR_HEADERS if script.wants_headers else READY)
-    # The main thread only waits, because Python runs the script's signal handlers in this thread.
+    # Only wait in the main thread. Python runs the script's signal handlers in the main thread, and
+    # other work could delay the handlers.
     while True:
         signal.pause()
 
@@ -93,7 +94,8 @@ def answer(script: ScoringScript, request: Request) -> tuple[int, bytes]:
         return error.status, orjson.dumps({"message": str(error)})
     # Also catch SystemExit. Otherwise one request could end the process for all other requests.
     except BaseException as error:
-        # Write the cause in one line, because `invoke` searches the log for this line.
+        # Write the cause in one line, because a command that sends a request (`invoke`) searches
+        # the log for this line.
         cause = " ".join(f"{type(error).__name__}: {error}".split())
         _logger.exception("request %s failed: %s", request.id.decode(), cause)
         return 500, orjson.dumps({"message": _SCRIPT_FAILED})
@@ -102,11 +104,11 @@ def answer(script: ScoringScript, request: Request) -> tuple[int, bytes]:
 def encode(result: object) -> bytes:
     """Return a result of `run` as JSON. Text becomes a quoted string, as on Azure ML.
 
-    Unlike Azure ML's server, this function also converts NumPy's numbers and arrays. NaN is
+    This function also converts NumPy's numbers and arrays; Azure ML's server does not. NaN is
     converted to null, because JSON has no NaN.
 
     Raises:
-        TypeError: JSON cannot express the result.
+        TypeError: The result cannot be written as JSON.
     """
     try:
         return orjson.dumps(result)
@@ -115,7 +117,10 @@ def encode(result: object) -> bytes:
 
 
 def _model_tree(folder: str) -> str:
-    """List the model's folder. Most scripts fail because they open a path that does not exist."""
+    """Return a list of the files and folders in the model's folder, as lines of text.
+
+    The list helps the user, because the usual cause of a failure is a path that does not exist.
+    """
     root = Path(folder)
     below = sorted(root.rglob("*"))
     lines = [f"{root}/", *(_indented(path, root) for path in below[:_MOST_LINES])]
@@ -148,8 +153,8 @@ def _start_and_serve(
         script.load()()
     # Also catch SystemExit, so that the log contains the reason of the failure.
     except BaseException:
-        # Log the listing first, because the reason must be at the end of the log. The listing can
-        # fail if the script still changes the folder.
+        # Log the model's files before the exception, because the reason of the failure must be at
+        # the end of the log. Listing the files can fail if the script still changes the folder.
         with suppress(OSError):
             _logger.error("AZUREML_MODEL_DIR holds:\n%s", _model_tree(model))
         _logger.exception("%s: the import of the script or init() failed", script.name)
@@ -161,7 +166,7 @@ def _start_and_serve(
 
 
 def _answer_pings(control: socket.socket) -> None:
-    """Answer pings until the connection is closed or the front has ended. Then end the process."""
+    """Answer pings until the front closes the connection or ends. Then end this process."""
     try:
         while control.recv(1) == PING:
             control.sendall(PONG)
@@ -174,8 +179,8 @@ def _exit(code: int) -> None:
     sys.stdout.flush()
     sys.stderr.flush()
     if code == 0:
-        # First end all child processes of the script, then all processes of the worker's process
-        # group.
+        # First end all child processes of the script. Then end the worker's process group, which
+        # includes this process.
         end_children()
         os.killpg(0, signal.SIGKILL)
     # Do not return from main. A thread of the script could keep the process alive.

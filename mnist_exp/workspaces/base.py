@@ -22,7 +22,7 @@ BY_THE_USER = "canceled by the user"
 
 
 class JobInterrupted(KeyboardInterrupt):
-    """The user canceled a job or a sweep that was being watched.
+    """The user canceled a job or a sweep while the command watched it.
 
     Attributes:
         result: The result of the canceled job.
@@ -34,11 +34,11 @@ class JobInterrupted(KeyboardInterrupt):
 
 
 class Detached(KeyboardInterrupt):
-    """The user stopped watching a job, and the job continues. The argument is the job's name."""
+    """The user stopped watching a job, and the job continues. The text is the job's name."""
 
 
 class Observer(Protocol):
-    """Callbacks for a job's progress. A workspace calls them from one thread."""
+    """Callbacks for a job's progress. A workspace calls all callbacks from one thread."""
 
     def job_changed(self, job: JobResult) -> None:
         """Handle a new status or metric of the job or of a trial."""
@@ -47,7 +47,7 @@ class Observer(Protocol):
         """Handle a message to the user, for example about a download or a retry."""
 
     def idle(self) -> None:
-        """Handle an idle time: the job starts, and makes no progress for at least a second."""
+        """Handle an idle time: the job is starting, with no progress for at least a second."""
 
 
 class Workspace(Protocol):
@@ -72,17 +72,17 @@ class Workspace(Protocol):
         """
 
     def find_job(self, name: str) -> JobStatus | None:
-        """Return the status of a job that an earlier command submitted; None if it is unknown.
+        """Return the status of a job that an earlier command submitted; None if the job is unknown.
 
-        If jobs end with their command, the status is always None.
+        If `outlives_command` is False, the result is always None.
         """
 
     def watch(self, name: str, observer: Observer) -> JobResult:
         """Watch a job until it has finished.
 
         Raises:
-            Detached: The user pressed Ctrl-C, and the job outlives the command. The job continues.
-            JobInterrupted: The user pressed Ctrl-C, and jobs end with the command. The job is
+            Detached: The user pressed Ctrl-C, and `outlives_command` is True. The job continues.
+            JobInterrupted: The user pressed Ctrl-C, and `outlives_command` is False. The job is
                 canceled.
         """
 
@@ -105,7 +105,7 @@ class Workspace(Protocol):
         """Return all endpoints, sorted by name."""
 
     def statistics(self, endpoint: str) -> Mapping[str, DeploymentStatistics]:
-        """Return deployment name -> statistics; empty if the workspace has no statistics."""
+        """Return deployment name -> statistics; empty if the workspace counts no requests."""
 
     def invoke(self, endpoint: str, body: bytes, deployment: str | None = None) -> object:
         """Send one scoring request and return the parsed answer.
@@ -120,7 +120,7 @@ class Workspace(Protocol):
         """Delete the endpoint with all its deployments, and wait for the deletion."""
 
     def costs(self) -> Sequence[str]:
-        """Return a line for each resource that costs money even if nobody uses the resource."""
+        """Return one line of text for each resource that costs money even if nobody uses it."""
 
     def diagnose(self, compute: ComputeConfig, deployment: DeploymentSpec) -> Iterator[Finding]:
         """Yield findings about the workspace, for `stage=doctor`."""
@@ -128,10 +128,10 @@ class Workspace(Protocol):
     def check(
         self, spec: CommandJob | DeploymentSpec | EndpointSpec | ModelSpec, observer: Observer
     ) -> None:
-        """Check that the workspace has everything that the spec needs; fetch data if necessary."""
+        """Check that the workspace has everything that the spec needs; fetch missing data."""
 
     def sample_folder(self, data: DataConfig, observer: Observer) -> Path:
-        """Return a local folder with the digits; fetch the digits if necessary."""
+        """Return a local folder with the digits; fetch the digits if they are missing."""
 
     def download(self, job: str, path: str) -> Path | None:
         """Return a local copy of a file that the job saved; None if there is no such file."""

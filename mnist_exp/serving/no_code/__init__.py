@@ -1,4 +1,5 @@
-"""The scoring script for models without a script.
+"""The scoring script for MLflow models that are deployed without a script of the user.
 
-A scoring script can import the modules in its folder. Therefore this folder holds no other module.
+A scoring script can import every module in its folder. Therefore this folder contains no modules
+except for the scoring script.
 """

@@ -16,9 +16,10 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-# Hide MLflow's plugin for Azure. MLflow would import an installed plugin, with half of Azure's SDK,
-# and a local model does not need the plugin. The value None in sys.modules makes an import raise
-# ModuleNotFoundError: https://docs.python.org/3/reference/import.html#the-module-cache
+# Hide MLflow's plugin for Azure. A local model does not need the plugin, but MLflow would import an
+# installed plugin together with half of Azure's SDK, which takes long. The value None in
+# sys.modules makes an import raise ModuleNotFoundError:
+# https://docs.python.org/3/reference/import.html#the-module-cache
 sys.modules.setdefault("azureml.mlflow", None)  # type: ignore[arg-type]
 warnings.filterwarnings("ignore", "Failure attempting to register", UserWarning)
 
@@ -42,7 +43,7 @@ def init() -> None:
     """Load the model from the folder in AZUREML_MODEL_DIR.
 
     Raises:
-        FileNotFoundError: The folder does not hold an MLflow model.
+        FileNotFoundError: The folder does not contain an MLflow model.
     """
     root = Path(os.environ["AZUREML_MODEL_DIR"])
     found = sorted(root.glob(f"*/{_MODEL_FILE}"))

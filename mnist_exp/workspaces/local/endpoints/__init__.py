@@ -1,8 +1,8 @@
 """Online endpoints on this machine, with the same HTTP interface as Azure ML.
 
-Each endpoint has one front process. The front accepts the HTTP requests and distributes the
-requests to worker processes. A revision is one version of a deployment: its code, model and
-settings.
+Each endpoint has one HTTP server process, the front. The front accepts the requests and distributes
+the requests to worker processes, which run the scoring script. A revision is one version of a
+deployment: its code, model and settings.
 
     endpoints          creates, deploys, invokes and deletes endpoints
     registry           finds endpoints by name, lists and deletes endpoints
@@ -21,8 +21,8 @@ The state of each endpoint is saved in a separate folder:
                       front.json        identity of the front process
                       front.log         output of the front process
                       deployments/<deployment>/
-                          deployment.json                     number of the revision that serves
-                          failure.json                        why the front gave up a revision
+                          deployment.json                     number of the active revision
+                          failure.json                        reason why a revision was given up
                           revisions/<n>/console.log           output of the workers
                                         code/                 copy of the scoring code
                                         azureml-models/<name>/<version>/   AZUREML_MODEL_DIR

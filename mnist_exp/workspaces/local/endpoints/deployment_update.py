@@ -1,12 +1,13 @@
 """An update of a deployment: starts a new revision, then replaces the previous revision.
 
-The previous revision serves until the new revision is ready. The deployment's saved state contains
-the number of the revision that serves.
+A revision is one version of a deployment. A revision serves if the front sends new requests to its
+workers. The previous revision serves until the new revision is ready. The deployment's saved state
+contains the number of the revision that serves.
 
 The command asks the front over a connection to start the new revision. If this connection closes
 before the saved state names the new revision, the front ends the new revision. The command may
-therefore end at any time, even by SIGKILL. One of the two revisions then serves, and the processes
-of the other revision end.
+therefore end at any time, even by SIGKILL: exactly one of the two revisions continues to serve, and
+the front ends the workers of the other revision.
 """
 
 import os
@@ -41,7 +42,7 @@ class _NotReadyError(Exception):
 
 @dataclass(frozen=True)
 class DeploymentUpdate:
-    """One update of a deployment, or the creation of a deployment.
+    """One update of an existing deployment, or the creation of a deployment.
 
     Attributes:
         endpoint: The endpoint's folder. The caller must have locked the folder.
@@ -60,7 +61,7 @@ class DeploymentUpdate:
 
         Raises:
             JobError: The new revision did not get ready. The previous revision still serves.
-            MnistExpError: The code or the model breaks a rule.
+            MnistExpError: The code or the model cannot be deployed.
         """
         folder = self.endpoint.deployment(self.spec.name)
         before = folder.load()
@@ -79,8 +80,8 @@ class DeploymentUpdate:
         self._delete_unused_revisions()
 
     def _next_number(self, before: DeploymentState | None) -> int:
-        # The folder of the saved revision may be deleted, but a new revision must not use the same
-        # number.
+        # Include the number in the saved state. If the folder of this revision was deleted, a new
+        # revision must still not get the same number.
         recorded = [before.revision] if before else []
         found = self.endpoint.deployment(self.spec.name).revisions()
         return max([0, *recorded, *found]) + 1

@@ -1,4 +1,4 @@
-"""The endpoints of a local workspace: creates, deploys, invokes and deletes endpoints."""
+"""The endpoints of a local workspace: creates, updates, invokes and deletes endpoints."""
 
 import time
 from collections.abc import Collection, Mapping, Sequence
@@ -51,13 +51,13 @@ class Endpoints:
     def create_or_update(self, spec: EndpointSpec) -> Endpoint:
         """Create an endpoint with address and keys, or update the existing endpoint.
 
-        If a field of the spec is None or empty, the endpoint keeps its present value. An update
-        without traffic therefore does not change the traffic. A deployment with a traffic of 0 gets
-        no requests.
+        If a field of the spec is None or empty, the endpoint keeps the present value of the field.
+        An update without traffic therefore does not change the traffic. A deployment with a traffic
+        of 0 gets no requests.
 
         Raises:
             ConfigError: The name or the traffic breaks Azure's rules.
-            RefusedError: The port is taken.
+            RefusedError: The port cannot be used, usually because another program listens on it.
         """
         folder = self._registry.folder(spec.name)
         self._registry.unexpired(folder)
@@ -70,8 +70,8 @@ class Endpoints:
             folder.save(saved)
             if spec.regenerate_key is not None:
                 folder.regenerate(spec.regenerate_key.value)
-            # If auth_mode is aml_token, this call also creates the token. Users read the token from
-            # the file.
+            # Create or renew the token if auth_mode is aml_token. Users read the token from the
+            # file.
             folder.keys()
             apply_files(folder)
         return self.get(spec.name)
@@ -95,7 +95,8 @@ class Endpoints:
         """Check that an endpoint can use a port.
 
         Raises:
-            RefusedError: The port is taken, or the endpoint has another port.
+            RefusedError: The port cannot be used, usually because another program listens on it;
+                or the endpoint already has a different port.
         """
         if port is None:
             return
@@ -114,7 +115,7 @@ class Endpoints:
         """Return all endpoints, sorted by name."""
         found = []
         for name in self._registry.names():
-            # At any moment an endpoint can expire, or another command can delete an endpoint.
+            # Skip an endpoint that has expired or was deleted since the names were read.
             with suppress(NotFoundError):
                 found.append(self.get(name))
         return tuple(found)
@@ -122,8 +123,9 @@ class Endpoints:
     def statistics(self, name: str) -> Mapping[str, DeploymentStatistics]:
         """Return the statistics of each deployment.
 
-        The statistics begin when the front starts, and again when a new revision is deployed. If
-        the front does not run, the result is empty.
+        The counts of all deployments start at 0 when the front starts. The counts of a deployment
+        also start again at 0 when a new revision of it is deployed. If the front does not run, the
+        result is empty.
         """
         folder, _ = self._registry.existing(name)
         if folder.front() is None:
@@ -142,8 +144,8 @@ class Endpoints:
         Args:
             name: The endpoint's name. If the endpoint's front has ended, the front is restarted.
             body: The request's body.
-            deployment: The deployment that must answer. If None, the front chooses a deployment
-                according to the traffic.
+            deployment: The deployment that must answer. If None, the front chooses a deployment by
+                the traffic percentages.
 
         Raises:
             EndpointError: No deployment can answer, or the response is an error.
@@ -207,7 +209,7 @@ def _updated(
 
     Raises:
         ConfigError: The traffic breaks Azure's rules.
-        RefusedError: The endpoint has another port.
+        RefusedError: The endpoint already has a different port.
     """
     if before.port and spec.port not in (None, before.port):
         raise _port_conflict(before, spec.port)

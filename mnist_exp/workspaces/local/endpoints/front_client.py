@@ -1,4 +1,7 @@
-"""The client of an endpoint's front process: starts the front, and sends requests to the front."""
+"""The client of an endpoint's HTTP server process, the front.
+
+This module starts the front, and sends control requests to the front.
+"""
 
 import json
 import os
@@ -27,14 +30,14 @@ LOOPBACK = "127.0.0.1"
 #: Maximum seconds until a new front has started all deployments. This limit is longer than the
 #: longest time that Azure's probes wait for a container.
 _START_S = 900.0
-#: Maximum seconds until the front answers a request.
+#: Maximum seconds until the front answers a control request.
 _ANSWER_S = 900.0
-#: Maximum seconds to wait until the old front has ended and a new front can start.
+#: Maximum seconds to wait until a front that is ending has ended, so that a new front can start.
 _LOST_S = 10.0
 
 
 class _FrontLostError(EndpointError):
-    """The front ended before the front answered a request."""
+    """The front ended before it answered a control request."""
 
 
 class FrontClient:
@@ -49,10 +52,10 @@ class FrontClient:
         self._stream = stream
 
     def prepare(self, deployment: str, revision: int) -> str:
-        """Start a revision in addition to the running revision, and wait until it is ready.
+        """Start a new revision beside the running revision, and wait for the new revision.
 
         Returns:
-            The reason why the revision did not get ready; empty if the revision is ready.
+            The reason why the new revision did not get ready; empty if it is ready.
         """
         answer = self._ask(verb="prepare", deployment=deployment, revision=revision)
         return "" if answer["ready"] else str(answer["why"])
@@ -60,7 +63,7 @@ class FrontClient:
     def apply(self) -> None:
         """Make the front read the endpoint's files again, and wait until it uses the new settings.
 
-        The front also ends the deployments' previous revisions.
+        The front also ends each previous revision that a new revision has replaced.
         """
         self._ask(verb="apply")
 
@@ -139,8 +142,8 @@ def ensure_front(folder: EndpointFolder) -> bool:
         # Another command may have started the front while this command waited.
         if folder.front() is not None:
             return False
-        # The workers of a killed front normally end without help. A worker does not end if its
-        # scoring script blocks, so kill the remaining workers.
+        # When a front is killed, its workers normally end too. But a worker whose scoring script
+        # blocks may still run. Kill the remaining workers.
         kill_processes_below(folder.path)
         saved = folder.load()
         with listen(saved.port if saved else None) as listener:
@@ -157,7 +160,7 @@ def listen(port: int | None) -> socket.socket:
         port: The port; None or 0 for any free port.
 
     Raises:
-        RefusedError: The port is taken.
+        RefusedError: The port cannot be used, usually because another program listens on it.
     """
     listener = socket.socket()
     # Without this option, closed connections of an earlier front would block the port for a minute.

@@ -13,10 +13,10 @@ from mnist_exp.workspaces.local.endpoints.front_client import ensure_front
 from mnist_exp.workspaces.local.endpoints.results import deployment_result, scoring_uri
 from mnist_exp.workspaces.local.endpoints.state_files import EndpointFolder
 
-#: Number of lines at the end of the log in which we search for the cause of a failed request.
+#: Number of lines, at the end of the log, that are searched for the cause of a failed request.
 _SEARCHED_LINES = 1000
-#: Seconds added to the longest time limit of the deployments. The client then stops waiting for a
-#: response.
+#: The client waits for a response for this many seconds more than the longest time limit of the
+#: deployments.
 _MARGIN_S = 10.0
 _DEPLOYMENT_HEADER = "azureml-model-deployment"
 
@@ -47,8 +47,8 @@ class _ScoringRequest:
 
     Attributes:
         where: The prefix of error messages, with the endpoint's name.
-        deployment: The deployment that must answer. If None, the front chooses a deployment
-            according to the traffic.
+        deployment: The deployment that must answer. If None, the front chooses a deployment by the
+            traffic percentages.
         timeout_s: The longest time limit of the endpoint's deployments, in seconds.
         key: The key or token.
     """
@@ -196,10 +196,10 @@ def _explained(folder: EndpointFolder, name: str, error: _ResponseError) -> str:
 
 
 def _cause(log: Path, request_id: str) -> str:
-    """Return the error that `run` raised, as the middle part of an error message.
+    """Return the text `; run() raised ...` for an error message; empty if the cause is unknown.
 
-    Search for the error in the log, because the response does not contain the error. Return an
-    empty text if the log does not contain the error.
+    The response does not contain the exception of `run`. This function therefore searches the log
+    for the exception.
     """
     if not request_id:
         return ""

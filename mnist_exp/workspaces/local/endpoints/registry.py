@@ -1,7 +1,8 @@
 """The registry of endpoints: finds endpoints by name, lists and deletes endpoints.
 
-A search deletes an expired endpoint if the endpoint's front process does not run. Therefore the
-same class finds and deletes endpoints. The methods in `endpoints.py` do not have to handle expiry.
+The front (the endpoint's HTTP server process) deletes its endpoint when the endpoint expires. If
+the front does not run, `unexpired` deletes the expired endpoint. Therefore the same class finds and
+deletes endpoints, and the methods in `endpoints.py` do not have to handle expiry.
 """
 
 import secrets
@@ -25,7 +26,8 @@ from mnist_exp.workspaces.local.endpoints.state_files import (
     outputs_errors,
 )
 
-#: Seconds added to the longest request timeout before the front gets SIGKILL.
+#: The front has this many seconds more than the longest request timeout to end after SIGTERM. Then
+#: the front gets SIGKILL.
 _PARTING_S = 10.0
 
 
@@ -37,8 +39,8 @@ class Registry:
     """
 
     def __init__(self, root: Path) -> None:
-        # Resolve the path, because processes are found by this path. Every command must therefore
-        # use the same path.
+        # Resolve the path. The processes of an endpoint are found by this path, so every command
+        # must use the same form of the path.
         self._root = root.resolve()
 
     def folder(self, name: str) -> EndpointFolder:
@@ -111,7 +113,7 @@ class Registry:
         folder = self.folder(name)
         if not folder.path.is_dir():
             raise self._unknown(name)
-        # If the creation of the endpoint was refused, the folder is empty.
+        # If a command refused to create the endpoint, the folder exists but contains no state.
         has_existed = folder.state_file.exists()
         with outputs_errors(folder.path):
             with folder.locked():

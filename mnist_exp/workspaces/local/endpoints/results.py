@@ -1,4 +1,4 @@
-"""Builds the results that a workspace returns about endpoints and deployments.
+"""Builds the objects that a workspace returns about endpoints and deployments.
 
 https://learn.microsoft.com/rest/api/azureml/online-deployments/get
 """
@@ -27,7 +27,7 @@ def scoring_uri(saved: EndpointState) -> str:
 
 
 def deployment_result(endpoint: EndpointFolder, name: str) -> Deployment:
-    """Return the present state of a deployment, as the result of a workspace."""
+    """Return the present state of a deployment."""
     folder = endpoint.deployment(name)
     saved, address = folder.load(), endpoint.load()
     state, why = _state(folder, is_up=endpoint.front() is not None)
@@ -44,7 +44,7 @@ def deployment_result(endpoint: EndpointFolder, name: str) -> Deployment:
 
 
 def endpoint_result(folder: EndpointFolder, saved: EndpointState) -> Endpoint:
-    """Return the present state of an endpoint and of the endpoint's deployments."""
+    """Return the present state of an endpoint and of its deployments."""
     is_up = folder.front() is not None
     state = ProvisioningState.SUCCEEDED if is_up else ProvisioningState.FAILED
     return Endpoint(
@@ -63,7 +63,7 @@ def endpoint_result(folder: EndpointFolder, saved: EndpointState) -> Endpoint:
 
 
 def statistics_result(raw: Mapping[str, Any]) -> DeploymentStatistics:
-    """Convert the front's report about a deployment to the result of a workspace."""
+    """Convert the front's report about a deployment to `DeploymentStatistics`."""
     times = {float(bound): count for bound, count in raw["times_ms"].items()}
     return DeploymentStatistics(
         raw["requests"], raw["failures"], times, raw["instances"], raw["restarts"]

@@ -1,5 +1,8 @@
 """Identifies, finds and kills the processes of endpoints. Works only on Linux.
 
+Each endpoint has one HTTP server process, the front, and worker processes, which run the scoring
+script. The scoring script can start child processes.
+
 When a process has ended, the kernel may give the process id to a new process. This module therefore
 identifies a process by the process id, the start time and the id of the boot. Signals are sent
 through a pidfd (see pidfd_open(2)). A pidfd always refers to the same process, so a signal cannot
@@ -18,8 +21,8 @@ from pathlib import Path
 from mnist_exp.errors import EndpointError
 from mnist_exp.workspaces.local.processes.job_orphans import find_processes
 
-#: The package of the code that fronts and workers run. A front runs the package itself, and a
-#: worker runs a module of the package.
+#: Name of the Python package that every front and every worker runs. A front runs the package
+#: itself, and a worker runs a module of the package.
 SERVER_MODULE = "mnist_exp.serving"
 #: Maximum seconds to wait until the kernel has ended a process after SIGKILL.
 _KILL_S = 10.0
@@ -69,9 +72,9 @@ def process_id(pid: int) -> ProcessId | None:
 
 
 def servers_below(folder: Path) -> list[ProcessId]:
-    """Return the fronts and workers that serve files in a folder.
+    """Return the fronts and workers of all endpoints whose files are in a folder.
 
-    This function finds processes by their command lines, so it works without any saved state.
+    This function finds processes by their command lines, so no saved state is necessary.
     """
     entries = [entry for entry in _PROC.iterdir() if entry.name.isdigit()]
     found = [process_id(int(entry.name)) for entry in entries if _serves(entry, folder)]
@@ -79,16 +82,16 @@ def servers_below(folder: Path) -> list[ProcessId]:
 
 
 def processes_below(folder: Path) -> list[ProcessId]:
-    """Return the fronts and workers that serve files in a folder, and all their child processes.
+    """Return the processes of all endpoints whose files are in a folder.
 
-    The child processes are the processes that scoring scripts have started.
+    These processes are the fronts, the workers, and the child processes of scoring scripts.
     """
     started = find_processes(lambda path: Path(path).is_relative_to(folder), _MARKER)
     return list({*servers_below(folder), *filter(None, map(process_id, started))})
 
 
 def kill_processes_below(folder: Path) -> None:
-    """Kill all processes that `processes_below` returns, including processes that start meanwhile.
+    """Kill processes until `processes_below` finds no more processes.
 
     Raises:
         EndpointError: A process does not end, or belongs to another user.
@@ -110,11 +113,11 @@ def _serves(entry: Path, folder: Path) -> bool:
 
 
 def end_processes(processes: Iterable[ProcessId], grace_s: float) -> None:
-    """Terminate processes, and wait until all have ended.
+    """Send SIGTERM to processes, and wait until all processes have ended.
 
     Args:
         processes: The processes.
-        grace_s: Seconds after which a process that still runs is killed.
+        grace_s: Seconds after SIGTERM. Processes that then still run get SIGKILL.
 
     Raises:
         EndpointError: A process does not end, or belongs to another user.
@@ -141,8 +144,8 @@ def _pidfd(process: ProcessId, stack: ExitStack) -> int | None:
     except ProcessLookupError:
         return None
     stack.callback(os.close, handle)
-    # Check the identity after the pidfd is open, because an open pidfd always refers to the same
-    # process.
+    # Check the identity after the pidfd is open. If the identity is correct, the pidfd can never
+    # refer to another process.
     return handle if process.is_alive else None
 
 
@@ -159,7 +162,10 @@ def _signal(handles: dict[ProcessId, int], number: signal.Signals) -> None:
 
 
 def _wait(handles: dict[ProcessId, int], seconds: float) -> dict[ProcessId, int]:
-    """Wait until all processes have ended or the time is over. Return the running processes."""
+    """Wait until all processes have ended or the time is over.
+
+    Return the processes that still run.
+    """
     running = dict(handles)
     deadline = time.monotonic() + seconds
     while running:

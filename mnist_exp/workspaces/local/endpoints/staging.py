@@ -1,4 +1,7 @@
-"""Writes the files of a revision, with the same folders as in Azure ML's inference container."""
+"""Writes the files of a revision (a version of a deployment) to its folder.
+
+The models have the same folders as in Azure ML's inference container.
+"""
 
 import hashlib
 import json
@@ -102,7 +105,7 @@ def worker_variables(spec: DeploymentSpec, model: ModelFiles, revision: Path) ->
         "PYTHONUNBUFFERED": "1",
         "PYTHONIOENCODING": "utf-8",
         # Use one thread for linear algebra. With one thread per core, small requests would wait for
-        # each other. For requests with 30 digits, one thread answers three times more requests per
+        # each other. For requests with 30 digits, one thread triples the number of answers per
         # second. Users can set another value.
         "OMP_NUM_THREADS": "1",
         "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -116,7 +119,7 @@ def worker_variables(spec: DeploymentSpec, model: ModelFiles, revision: Path) ->
 def fingerprint(spec: DeploymentSpec, model: ModelFiles, leave_out: Path | None = None) -> str:
     """Return a hash of code, model and settings.
 
-    If the hash is equal to the hash of the running revision, no new revision is necessary.
+    If the running revision has the same hash, no new revision is necessary.
     """
     has_code = spec.code and spec.scoring_script
     code = snapshot_hash(Path(spec.code or ""), leave_out) if has_code else ""
@@ -174,7 +177,7 @@ def _copy_model(model: ModelFiles, target: Path) -> None:
                     f"{key}"
                 ]
             )
-    # Do not resolve links. The copy then has the name under which the artifact was registered.
+    # Do not resolve links, so that the copy has the name under which the artifact was registered.
     source = Path(os.path.abspath(model.path))  # noqa: PTH100
     target.mkdir(parents=True)
     if source.is_dir():
@@ -189,6 +192,6 @@ def _copy_model(model: ModelFiles, target: Path) -> None:
 
 
 def _make_removable(folder: Path) -> None:
-    """Make the folders of a copy writable. Otherwise a copy of read-only folders is undeletable."""
+    """Make the folders of a copy writable, because files in read-only folders cannot be deleted."""
     for parent, _, _ in os.walk(folder):
         Path(parent).chmod(0o755)

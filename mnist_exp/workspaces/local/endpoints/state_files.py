@@ -1,4 +1,4 @@
-"""Saves the state of endpoints in files, and loads the state.
+"""Saves the state of endpoints in files, and loads the state from the files.
 
 If a command is killed while it writes a file, the file keeps its previous content.
 """
@@ -50,7 +50,9 @@ class ProvisioningState(StrEnum):
 
 @dataclass(frozen=True)
 class DeploymentState:
-    """The content of `deployment.json`: the revision that serves, or the revision that failed.
+    """The content of `deployment.json`: the revision that serves.
+
+    If no revision has ever served, the content describes the last revision that failed.
 
     Attributes:
         name: The deployment's name.
@@ -99,7 +101,7 @@ class DeploymentFolder:
         write_json(self.state_file, asdict(saved))
 
     def failure(self, number: int) -> str:
-        """Return why the front gave up a revision; empty if the front has not given it up."""
+        """Return why the front gave up a revision; empty if the revision is not given up."""
         raw = _load(self.path / FAILURE_FILE, dict)
         return str(raw["why"]) if raw and raw.get("revision") == number else ""
 
@@ -118,7 +120,7 @@ class DeploymentFolder:
 
     @contextmanager
     def claimed(self, deployer: ProcessId) -> Iterator[None]:
-        """Save the identity of the command that creates a revision, as long as the context lasts.
+        """Save, during the context, the identity of the command that creates a revision.
 
         Args:
             deployer: The identity of the command's process.
@@ -164,7 +166,7 @@ class EndpointFolder:
         """Return the keys and the token. Renew the token if half of its lifetime is over.
 
         Raises:
-            NotFoundError: The file was deleted.
+            NotFoundError: The file with the keys was deleted or is damaged.
         """
         keys = _load(self.keys_file, lambda raw: Credentials(**raw))
         if keys is None:
@@ -216,7 +218,7 @@ class EndpointFolder:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Lock the endpoint, so that no other command can change the endpoint.
+        """Lock the endpoint during the context, so that no other command can change the endpoint.
 
         If this process is killed, the kernel releases the lock.
 
@@ -236,7 +238,7 @@ class EndpointFolder:
 
     @contextmanager
     def starting(self) -> Iterator[None]:
-        """Wait until no other command is starting the front, and make other commands wait."""
+        """Ensure that only one command at a time starts the front. Wait for other commands."""
         with (self.path / ".starting").open("a") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
