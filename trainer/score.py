@@ -3,13 +3,14 @@
 Azure ML's server calls `init()` once, and `run(raw_data)` for each request. A request is
 `{"data": [[784 pixels from 0 to 255], ...]}`. The answer is a list of digits, such as `[7, 2]`.
 
-The trainer saves the weights of a dense network beside the SavedModel, and NumPy computes the
-network from these weights. TensorFlow is imported only for other networks.
+For a dense network, the trainer also saves the weights in a NumPy file beside the SavedModel. This
+script computes the answers from these weights with NumPy. For any other network, the script imports
+TensorFlow and loads the SavedModel.
 
 A bad request raises `BadRequestError`. The text of this error is one line for the log. Azure ML's
 server answers an exception of `run` with status 500, and continues to run. The client of the
-endpoint gets status 424. Do not return the text of an error instead: the client would see a
-success. Azure ML documents these rules for scripts:
+endpoint gets status 424. Do not let `run` return the text of an error instead: the client would get
+status 200. Azure ML documents these rules for scripts:
 https://learn.microsoft.com/azure/machine-learning/how-to-deploy-online-endpoints
 """
 

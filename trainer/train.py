@@ -44,8 +44,8 @@ def main() -> int:
     settings = parse_arguments()
     gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
     try:
-        # Before the training begins there is nothing to save. SIGTERM therefore stops the process
-        # immediately.
+        # Until training begins, there is nothing to save, so SIGTERM stops the process immediately.
+        # The training itself handles SIGTERM in another way (see `stoppable`).
         signal.signal(signal.SIGTERM, _stop_immediately)
         train(settings)
     except TrainerError as error:
@@ -59,7 +59,7 @@ def main() -> int:
     except KeyboardInterrupt:
         return _fail("interrupted", 130)
     finally:
-        # All results are saved. SIGTERM while Python exits would only change the exit code.
+        # Ignore SIGTERM from here on: no work is left, and SIGTERM would only change the exit code.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         # Without this call, Python would search the objects of all libraries for garbage at exit.
         # This search takes a second.
@@ -69,8 +69,8 @@ def main() -> int:
 
 def train(settings: Settings) -> None:
     """Read the digits while TensorFlow is imported, then train."""
-    # These imports are slow. They are inside this function, because a wrong command line is then
-    # reported without delay.
+    # These slow imports are inside the function, so that `main` can report a wrong command line
+    # before the imports begin.
     from digits.data import load  # noqa: PLC0415
     from digits.lean import import_tensorflow, needs_keras  # noqa: PLC0415
 

@@ -5,10 +5,10 @@ settings     reads the command line
 data         reads MNIST's files, and splits off the validation images
 run          executes one training run from start to end
 training     contains the training loop
-compute      defines the interface of a compute path, and chooses one of the two paths:
+compute      defines a compute path (code that trains a network), and chooses one of two paths:
   general    the general path trains any Keras network
   compiled   the compiled path trains a dense network with plain SGD, several times faster
-  tiles      finds the dark pixels that `compiled` does not multiply
+  tiles      divides the pixels into groups, so that `compiled` can skip pixels that are 0
 cluster      connects the GPUs and workers that train together
 checkpoints  reads and writes checkpoint files
 resume       chooses the checkpoint from which a run resumes
@@ -17,7 +17,7 @@ tracked_run  writes to a run in the MLflow store
 export       writes the saved model and the evaluation
 scoring      reads requests to an endpoint, and computes the answers
 lean         imports TensorFlow faster
-files        replaces files and folders as a whole
+files        replaces files and folders completely or not at all
 errors       defines the errors, and the stop by SIGTERM
 """
 
@@ -27,6 +27,6 @@ SIDE = 28
 PIXELS = SIDE * SIDE
 #: Number of different digits.
 CLASSES = 10
-#: Files and requests have pixels from 0 to 255. Networks need pixels from 0 to 1, which are the
-#: pixels of a file times this factor.
+#: Factor that converts the pixels of files and requests (0 to 255) to the input of the networks
+#: (0 to 1).
 PIXEL_SCALE = 1 / 255

@@ -1,17 +1,18 @@
 """Checkpoint files, from which a stopped run resumes.
 
-A resumed run has the same weights and metrics in the end as a run that was never stopped.
+A run that was stopped and resumed ends with the same weights and metrics as a run that was never
+stopped.
 
 A checkpoint is one file, such as `epoch-0003.npz`. The file contains an array for each weight and
 optimiser variable. One more array, `about`, contains the other fields of a `Checkpoint` as JSON.
 The trainer writes a checkpoint under a temporary name, flushes the file to the disk, and then
 renames the file. Therefore a file with a checkpoint's name is always complete.
 
-The checksums of the npz format reveal damage that another program or the disk has done. These
-checksums do not cover the directory of the archive. Therefore `about` also lists the arrays.
+An npz file is a zip archive. Its checksums reveal damage to an array. The checksums do not cover
+the list of the arrays in the archive. Therefore `about` contains a second list of the arrays.
 
-The order of the images is drawn from the seed and the number of the epoch. The validation split is
-drawn from the seed. A checkpoint therefore needs no other random state.
+The seed and the number of the epoch determine the order of the images. The seed determines the
+validation split. A checkpoint therefore contains no state of a random number generator.
 """
 
 import errno
@@ -32,9 +33,10 @@ from digits.files import replaced_file
 
 FORMAT_VERSION = 2
 _NAME = re.compile(r"epoch-(\d{4,})\.npz")
-#: Name of the file with the id of the MLflow run. The id may become known only after the first
-#: checkpoints were written.
+#: Name of the file with the id of the MLflow run. A separate file is needed, because the first
+#: checkpoints may be written before the id is known.
 _RUN_FILE = "mlflow_run_id"
+#: Error numbers of a full disk and of a used-up disk quota.
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 _FIELDS = ("epoch", "parameters", "data", "history", "run_id")
 
@@ -64,7 +66,7 @@ class Checkpoint:
 
     @property
     def best(self) -> dict[str, float]:
-        """The first epoch with the highest validation accuracy; {} if the history is empty."""
+        """The entry of `history` with the highest validation accuracy; {} if there is no entry."""
         return max(self.history, key=lambda row: row["validation_acc"], default={})
 
 
@@ -72,10 +74,12 @@ def read_checkpoint(path: Path) -> Checkpoint:
     """Read a complete checkpoint.
 
     Raises:
-        CheckpointError: The file is damaged, is not a checkpoint, or has another format.
+        CheckpointError: The file cannot be read, is damaged, is not a checkpoint, or has the
+            format of an older or newer trainer.
     """
     try:
-        # Open the file here: zipfile would report a file that cannot be opened as damaged.
+        # Open the file here. If zipfile opened the file, a missing permission would be reported as
+        # damage.
         with path.open("rb") as file, _whole_archive(file) as arrays:
             about = json.loads(str(arrays["about"]))
             version = about.pop("format_version")
@@ -105,7 +109,7 @@ class CheckpointFolder:
     """The folder with the checkpoints of one run; only the newest two checkpoints are kept.
 
     Args:
-        folder: The folder for the files. `save` creates the folder with the first checkpoint.
+        folder: The folder for the files. The folder is created when the first file is written.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -122,8 +126,8 @@ class CheckpointFolder:
             warn: A function that is called with one line for each skipped file.
 
         Raises:
-            CheckpointError: The folder has checkpoints, but no checkpoint can be used. A restarted
-                run would overwrite the checkpoints.
+            CheckpointError: The folder has checkpoints, but no checkpoint can be used. The run
+                must not restart, because a restarted run would overwrite these checkpoints.
         """
         found: Checkpoint | None = None
         unreadable: list[CheckpointError] = []
@@ -160,9 +164,10 @@ class CheckpointFolder:
             return None
 
     def note_run(self, run_id: str) -> None:
-        """Save the id of the MLflow run that this run logs to.
+        """Save the id of the MLflow run to which this training run logs.
 
-        An error of the disk is ignored, because training can continue without the saved id.
+        If the file cannot be written, the error is ignored, because training can continue without
+        the saved id.
         """
         with suppress(OSError), replaced_file(self.folder / _RUN_FILE) as new:
             new.write_text(run_id, encoding="utf-8")
@@ -170,7 +175,7 @@ class CheckpointFolder:
     def save(self, checkpoint: Checkpoint) -> None:
         """Write a checkpoint, then delete all checkpoints of this run except the newest two.
 
-        If the disk is full, the older of the two earlier checkpoints is deleted first.
+        If the disk is full, delete the older of the two saved checkpoints, and try again.
 
         Raises:
             OSError: The checkpoint could not be written; the newest earlier checkpoint is
@@ -213,7 +218,7 @@ def _validated(checkpoint: Checkpoint) -> Checkpoint:
     """Return the checkpoint if its fields have the types that a run needs.
 
     Raises:
-        ValueError: A field has another type.
+        ValueError: A field has a wrong type.
     """
     rows = checkpoint.history
     expected = [
@@ -253,7 +258,7 @@ def _shapes(state: State) -> dict[str, str]:
 
 
 def _free_name(path: Path) -> Path:
-    """Return an unused path in the same folder, to which a refused file can be renamed."""
+    """Return an unused path in the same folder, for a file that cannot be used as a checkpoint."""
     number = 1
     while (free := path.with_name(f"{path.name}.refused-{number}")).exists():
         number += 1

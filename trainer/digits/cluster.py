@@ -19,8 +19,9 @@ import tensorflow as tf
 from digits.errors import ClusterError, SettingsError
 
 _POLL_SECONDS = 0.1
-#: Only these bits of a checksum are compared. float32 can add 256 numbers of 16 bits exactly, so
-#: the comparison is exact for up to 256 workers.
+#: Only these 16 bits of a checksum are compared between the workers. The comparison adds the
+#: checksums of all workers in float32. The sum of up to 256 numbers with 16 bits is exact in
+#: float32. The comparison is therefore exact for up to 256 workers.
 _SUM_BITS = 0xFFFF
 
 
@@ -38,7 +39,7 @@ class Task:
 
     @property
     def others(self) -> list[str]:
-        """The addresses of the other workers."""
+        """The addresses of all workers except this worker."""
         return [address for place, address in enumerate(self.workers) if place != self.index]
 
 
@@ -55,7 +56,10 @@ class Cluster:
         self.strategy = strategy
         self.description = description
         self.is_chief = task.index == 0
-        """Whether this process logs, saves checkpoints and exports."""
+        """Whether this process is the chief.
+
+        Only the chief logs metrics, saves checkpoints and exports the model.
+        """
         self._has_others = bool(task.others)
         self._over_workers = tf.function(self._reduced, autograph=False)
 
@@ -73,7 +77,8 @@ class Cluster:
         """Check that each value is the same in all workers. All workers must call this method.
 
         Raises:
-            ClusterError: A value differs. The text contains its name and its value in this worker.
+            ClusterError: A value differs between the workers. The message contains the name of the
+                value, and the value in this worker.
         """
         sums = [float(zlib.crc32(repr(value).encode()) & _SUM_BITS) for value in values.values()]
         means = self.mean(sums)
@@ -107,17 +112,19 @@ class Cluster:
 
 
 def join_cluster(batch_size: int) -> Cluster:
-    """Choose the strategy that fits the devices.
+    """Wait for all workers, and return the cluster with the right strategy for the devices.
 
     Call this function before any other use of TensorFlow.
 
     Raises:
         SettingsError: The devices cannot share the batch evenly, or TF_CONFIG is not usable.
-        ClusterError: Another process listens at this worker's address.
+        ClusterError: This worker cannot listen at its address, for example because another process
+            already listens at this address.
     """
     gpus = tf.config.list_physical_devices("GPU")
     for gpu in gpus:
-        # By default, a process reserves all memory of a GPU. Other processes may use the same GPU.
+        # By default, TensorFlow reserves all memory of a GPU. Other processes could then not use
+        # this GPU.
         tf.config.experimental.set_memory_growth(gpu, True)
     if gpus:
         # By default, some sums that a GPU computes differ from run to run.
@@ -186,7 +193,7 @@ def _is_address(text: Any) -> bool:
 
 
 def _reason(message: str) -> str:
-    """Return the last line of TensorFlow's message that does not describe a node of a graph."""
+    """Return the last line of TensorFlow's message, without lines about the nodes of a graph."""
     lines = [line.partition(" [Op:")[0].strip() for line in message.splitlines()]
     plain = [line for line in lines if line and not ("{{node" in line or line.startswith("[["))]
     return plain[-1][:300] if plain else "the worker does not answer any more"
@@ -195,9 +202,10 @@ def _reason(message: str) -> str:
 def _wait_for_all(task: Task) -> None:
     """Wait until every worker listens at its address.
 
-    TensorFlow would wait for the workers in C++ code, and Python cannot handle signals there.
-    Therefore this function waits in Python. This worker listens at its own address until all other
-    workers listen too. After that, TensorFlow itself listens at the addresses.
+    TensorFlow would wait for the workers in C++ code. Python cannot handle signals such as SIGTERM
+    while C++ code runs. Therefore this function waits in Python. This worker listens at its own
+    address until all other workers listen at their addresses too. After that, TensorFlow itself
+    listens at the addresses.
     """
     missing, own = task.others, task.workers[task.index]
     try:
@@ -216,8 +224,8 @@ def _listening(worker: str) -> dict[str, Any]:
     """Return the arguments of `socket.create_server` for a worker's address.
 
     On many machines, the host name resolves to 127.0.1.1, which other machines cannot reach.
-    Therefore a worker whose address is not on loopback listens on every address of its machine.
-    TensorFlow also listens on every address.
+    Therefore this worker listens on every address of its machine, as TensorFlow does. Only a worker
+    with a loopback address, such as localhost, listens on this address alone.
     """
     host, port = _host_and_port(worker)
     if host == "::1":

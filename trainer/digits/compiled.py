@@ -1,11 +1,12 @@
-"""The compiled path, which trains a dense ReLU network with one XLA program for many steps.
+"""The compiled path (see `compute.py`), which trains a dense ReLU network in one XLA program.
 
-The code computes the gradients explicitly, and the loop passes the weights from step to step as
-values. The weights stay on the device until the loop ends. Python calls the program once for many
-steps, not once for each step.
+The program contains the loop over the steps. Python calls the program once for many steps, not once
+for each step. The loop passes the weights from step to step as values. The weights therefore stay
+on the device until the loop ends. The code computes the gradients with explicit formulas, not with
+a GradientTape.
 
-This file contains the forward and the backward pass, because both passes depend on the same layout
-of the weights.
+The forward pass and the backward pass are in the same file, because both passes depend on the
+layout of the weights (see `_Weights`).
 """
 
 import os
@@ -22,17 +23,19 @@ from digits.data import Bytes, Digits
 from digits.settings import Settings
 from digits.tiles import Tiles
 
-#: Number of images in one call of the network. A larger number would need more memory.
+#: Maximum number of images in one call for a prediction. A larger number would need more memory.
 _EVALUATION_ROWS = 5000
 
 
 class _Part(NamedTuple):
-    """Some neurons of the first layer, and all weights that only these neurons use.
+    """Some neurons of the first layer, with all weights into and out of these neurons.
 
     Attributes:
-        kernels: The weights of each tile's pixels, (pixels, neurons).
+        kernels: One array for each tile (a group of pixels, see `Tiles`): the weights of the pixels
+            in this tile, (pixels, neurons).
         bias: The biases of the neurons, (neurons,).
-        onward: The rows of the second kernel that belong to these neurons, (neurons, second layer).
+        onward: The rows of the second layer's kernel that belong to these neurons,
+            (neurons, second layer).
     """
 
     kernels: tuple[Any, ...]
@@ -41,10 +44,11 @@ class _Part(NamedTuple):
 
 
 class _Weights(NamedTuple):
-    """The weights in training.
+    """All weights of the network, in the layout that the training uses.
 
     Attributes:
-        parts: The first layer and the second kernel, divided into one part or two parts.
+        parts: The first layer and the second layer's kernel, divided by the neurons of the first
+            layer into one or two parts.
         bias: The bias of the second layer.
         others: The kernel and then the bias of each later layer, starting with the third layer.
     """
@@ -58,7 +62,9 @@ class _Epoch(NamedTuple):
     """The digits of an epoch, in the order of the epoch's batches.
 
     Attributes:
-        images: The bytes of each tile, (batches, rows, pixels).
+        images: One array for each tile: its pixels from 0 to 255, (batches, rows, pixels). The
+            array has a row only for the first images of a batch, because the pixels of the tile
+            are 0 in the remaining images.
         labels: The digits that the images show, (batches, images of a batch).
     """
 
@@ -67,7 +73,13 @@ class _Epoch(NamedTuple):
 
 
 class _Learned(NamedTuple):
-    """The sums of `Progress` over the steps of the epoch so far, and the present weights."""
+    """The result of the steps of an epoch so far.
+
+    Attributes:
+        loss: Sum of the losses of the images, as in `Progress`.
+        correct: Number of images that the network recognised, as in `Progress`.
+        weights: The current weights.
+    """
 
     loss: Any
     correct: Any
@@ -78,10 +90,11 @@ class _Seen(NamedTuple):
     """The input and the output of the first layer for a batch.
 
     Attributes:
-        pixels: The pixels of each tile from 0 to 1, (rows, pixels).
-        values: The values of each part's neurons after ReLU, (images of a batch, neurons).
-        shares: The summand that each part adds to the sums of the second layer,
-            (images of a batch, second layer).
+        pixels: One array for each tile: its pixels from 0 to 1, (rows, pixels).
+        values: One array for each part of the first layer: the values of its neurons after ReLU,
+            (images of a batch, neurons).
+        shares: One array for each part of the first layer: the summand that this part adds to the
+            sums of the second layer, (images of a batch, second layer).
     """
 
     pixels: tuple[Any, ...]
@@ -92,17 +105,20 @@ class _Seen(NamedTuple):
 class CompiledPath:
     """A dense ReLU network that is trained by plain SGD on softmax cross-entropy.
 
-    Before an epoch begins, its images are copied in the order of the epoch. The first layer does
-    not multiply the dark pixels of most images (see `Tiles`).
+    Before an epoch begins, its images are copied in the order of the epoch. Many pixels are dark
+    (0) in most images. To save time, the first layer skips most of the products with dark pixels
+    (see `Tiles`).
 
-    With two or more cores, the first layer is computed in two halves. Each half has its own
-    gradient, update and output for the next batch, which do not depend on the other half. Each core
-    can therefore work independently. The cores wait for each other only at the second layer.
+    With two or more cores, the first layer is divided into two halves. Each half computes its own
+    gradient and weight update, and then its output for the next batch. This work does not need the
+    other half. Therefore two cores can do this work at the same time, and wait for each other only
+    at the second layer.
 
     Args:
         settings: The settings with the network's widths, batch size and learning rate.
         digits: The digits to train with.
-        parts: Number of parts of the first layer; None chooses the fastest number.
+        parts: Number of parts into which the first layer is divided; None to choose the fastest
+            number.
     """
 
     name = "compiled path (XLA, explicit gradients, sgd)"
@@ -150,7 +166,7 @@ class CompiledPath:
         return np.concatenate([part.numpy() for part in parts])
 
     def state(self) -> dict[str, np.ndarray]:
-        """Return the weights by name; plain SGD has no other variables."""
+        """Return the weights by name. Plain SGD has no variables of its own."""
         return {f"weight_{i}": weight for i, weight in enumerate(self.dense_weights())}
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
@@ -158,7 +174,7 @@ class CompiledPath:
         self._load([state[f"weight_{i}"] for i in range(len(state))])
 
     def dense_weights(self) -> list[Floats]:
-        """Return the present kernel and then the present bias of each layer."""
+        """Return the current kernel and then the current bias of each layer."""
         kernels, biases, onward = zip(*self._weights.parts, strict=True)
         kernel = self._first_kernel.copy()
         for number, pixels in enumerate(self._tiles.pixels):
@@ -182,7 +198,7 @@ class CompiledPath:
         )
 
     def _ordered(self, batches: np.ndarray) -> _Epoch:
-        # One copy for the whole epoch is faster than gathering the bytes of each batch.
+        # Copying all images once for each epoch is faster than gathering the images of each batch.
         images = [
             tf.gather(tile, batches[:, :rows])
             for tile, rows in zip(self._images, self._tiles.rows_for(batches), strict=True)
@@ -200,13 +216,13 @@ class CompiledPath:
             return step + 1, self._step(epoch, step, look(step, learned), learned)
 
         def step_ahead(step: tf.Tensor, learned: _Learned, seen: _Seen) -> Any:
-            # This step also computes the first layer for the next batch, because the cores do not
-            # wait for each other at this point.
+            # This step also computes the first layer for the next batch. Each core can do this for
+            # its own part without waiting for the other core.
             learned = self._step(epoch, step, seen, learned)
             return step + 1, learned, look(step + 1, learned)
 
-        # With one tile, XLA distributes each product over all cores. Computing the next batch's
-        # first layer early would not be faster.
+        # With one tile, XLA distributes each product over all cores. Therefore it would not be
+        # faster to compute the first layer for the next batch early.
         if len(epoch.images) == 1:
             return tf.while_loop(is_left, step_on, (first, learned))[1]
         return tf.while_loop(is_left, step_ahead, (first, learned, look(first, learned)))[1]
@@ -220,7 +236,8 @@ class CompiledPath:
 
     def _sums(self, pixels: Sequence[Any], part: _Part) -> Any:
         products = [tile @ kernel for tile, kernel in zip(pixels, part.kernels, strict=True)]
-        # All other images of the batch are dark in this tile. Their products are therefore 0.
+        # A tile has rows only for the first images of the batch. The remaining images are dark in
+        # this tile, so their products are 0.
         missing = [self._batch_size - product.shape[0] for product in products]
         return part.bias + tf.add_n(
             [
@@ -230,7 +247,14 @@ class CompiledPath:
         )
 
     def _step(self, epoch: _Epoch, step: tf.Tensor, seen: _Seen, learned: _Learned) -> _Learned:
-        """Return the sums of loss and hits, and the weights, after a step's batch."""
+        """Train with one batch, and return the new sums and the new weights.
+
+        Args:
+            epoch: The digits of the epoch.
+            step: The number of the step, which is the index of its batch.
+            seen: The input and the output of the first layer for this batch.
+            learned: The sums and the weights before this step.
+        """
         loss, correct, weights = learned
         labels = _at(epoch.labels, step)
         layers = _layers(tf.add_n(seen.shares) + weights.bias, weights.others)
@@ -252,9 +276,11 @@ class CompiledPath:
     ) -> tuple[Any, tuple[Any, ...]]:
         """Back-propagate the error from the last layer to the second layer.
 
+        The error of a layer is the gradient of the loss with respect to the layer's sums before
+        ReLU.
+
         Returns:
-            The error of the second layer's sums, and the weights of all later layers after one SGD
-            step.
+            The error of the second layer, and the weights of all later layers after one SGD step.
         """
         updated: list[Any] = []
         for number in reversed(range(len(weights) // 2)):
@@ -267,7 +293,7 @@ class CompiledPath:
         return error, tuple(updated)
 
     def _descended_part(self, part: _Part, pixels: Sequence[Any], values: Any, error: Any) -> _Part:
-        """Return a part of the first layer after one SGD step."""
+        """Return a part of the first layer after one SGD step. `error` is the second layer's."""
         own_error = tf.matmul(error, part.onward, transpose_b=True) * _open_gates(values)
         kernels = [
             self._less_product(kernel, tile, own_error[: tile.shape[0]])
@@ -287,7 +313,7 @@ class CompiledPath:
 
 
 class _Served(tf.Module):  # type: ignore[misc]
-    """The network as a module that computes probabilities from pixels; the export saves it."""
+    """The exported form of the network: a module that computes probabilities from pixels."""
 
     def __init__(self, weights: Sequence[tf.Tensor]) -> None:
         super().__init__()
@@ -338,9 +364,11 @@ def _threads() -> int:
 def _at(batches: tf.Tensor, step: tf.Tensor) -> Any:
     """Return a step's batch. After the last step, return the last batch, because XLA clips indices.
 
-    Computing the first layer one step early reads this batch, but never uses the result.
+    The loop computes the first layer one step early. After the last step, the loop therefore reads
+    the last batch again, but never uses the result.
     """
-    # tf.slice would compile the program again for each new value of the first step.
+    # With tf.slice, XLA would compile the program again each time the loop starts at a different
+    # step.
     return tf.gather(batches, step)
 
 

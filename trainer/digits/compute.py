@@ -1,8 +1,9 @@
 """The interface of a compute path, and the choice between the two compute paths.
 
 A *compute path* is code that trains a network and predicts with the network. The training loop
-uses only this interface. The compiled path (`compiled.py`) is fast, but trains only dense networks
-with plain SGD. The general path (`general.py`) trains any Keras network.
+uses both compute paths through the class `ComputePath`. The compiled path (`compiled.py`) is fast,
+but trains only dense networks with plain SGD. The general path (`general.py`) trains any Keras
+network.
 """
 
 from collections.abc import Mapping
@@ -31,9 +32,10 @@ class Progress:
     Attributes:
         steps: Number of steps so far.
         loss: Sum of the losses of all images so far. The loss of an image is computed before the
-            step that learns from this image. The sum stays in float32 from step to step. Therefore
-            the result does not depend on how the epoch is divided into calls of `train`.
-        correct: Number of images so far that the network recognised before it learned from them.
+            weights learn from this image. Each call of `train` continues the sum in float32.
+            Therefore the sum does not depend on how the epoch is divided into calls of `train`.
+        correct: Number of images so far that the network recognised before the weights learned
+            from the image.
     """
 
     steps: int = 0
@@ -83,8 +85,8 @@ def choose_path(settings: Settings, digits: Digits, strategy: Any) -> ComputePat
         digits: The digits to train with.
         strategy: TensorFlow's strategy for several devices; None for one device.
     """
-    # The imports are inside the function, because the general path imports Keras. This takes a
-    # second, and the compiled path does not need Keras.
+    # The imports are inside the function, because the general path imports Keras. Importing Keras
+    # takes a second, and the compiled path does not need Keras.
     if settings.is_dense_sgd and strategy is None:
         from digits.compiled import CompiledPath  # noqa: PLC0415
 

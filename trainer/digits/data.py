@@ -1,8 +1,9 @@
 """Functions that read MNIST's files, and split the training digits into training and validation.
 
 The page http://yann.lecun.com/exdb/mnist/ describes the IDX format. A file begins with big-endian
-32-bit numbers. The first number, the magic number, states the type and the number of dimensions.
-The next numbers are the size of each dimension. The rest of the file are unsigned bytes.
+32-bit numbers. The first number, the magic number, states the type of the values and the number of
+dimensions. The next numbers are the sizes of the dimensions. The values follow. In MNIST's files,
+each value is an unsigned byte.
 """
 
 import gzip
@@ -93,16 +94,16 @@ def load(folder: Path) -> tuple[Digits, Digits]:
 
 
 def split(digits: Digits, test: Digits, fraction: float, seed: int) -> Split:
-    """Split off a part of the training digits for validation, with the same share of every class.
+    """Split off a share of the training digits for validation. Take the same share of every class.
 
     Args:
         digits: All training digits.
         test: The test digits, which the result contains unchanged.
-        fraction: The share of the validation part, above 0 and below 1.
+        fraction: The share of the training digits that is used for validation, above 0 and below 1.
         seed: The seed of the random choice of the validation digits.
 
     Raises:
-        SettingsError: One of the two parts would be empty.
+        SettingsError: The training part or the validation part would be empty.
     """
     random = np.random.default_rng([seed, 0])
     held_out = np.zeros(len(digits), dtype=bool)
@@ -124,7 +125,7 @@ def read_images(path: Path) -> Bytes:
         (count, 784) pixels from 0 to 255, row by row.
 
     Raises:
-        DataError: The file cannot be read, is damaged, or holds something else.
+        DataError: The file cannot be read, is damaged, or does not contain such images.
     """
     content = _content(path)
     count, rows, columns = _header(path, content, _IMAGES_MAGIC, "images", dimensions=3)
@@ -140,7 +141,7 @@ def read_labels(path: Path) -> Bytes:
         (count,) digits from 0 to 9.
 
     Raises:
-        DataError: The file cannot be read, is damaged, or holds something else.
+        DataError: The file cannot be read, is damaged, or does not contain labels from 0 to 9.
     """
     content = _content(path)
     (count,) = _header(path, content, _LABELS_MAGIC, "labels", dimensions=1)

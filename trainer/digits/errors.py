@@ -3,9 +3,9 @@
 TrainerError          the run failed; exit code 1
 ├── DataError         a data file is missing or damaged, or is not a file of digits
 ├── SettingsError     settings do not fit the data, the cluster or other settings
-├── CheckpointError   a checkpoint is damaged, or belongs to another run, or has another format
-├── DivergedError     the loss or a logit is not finite any more
-├── ClusterError      another worker of the job was lost, or has other settings or data
+├── CheckpointError   a checkpoint is damaged, belongs to another run or has an unknown format
+├── DivergedError     the loss or a logit has become infinite or NaN
+├── ClusterError      another worker of the job was lost, or has different settings or data
 └── TrackingError     metrics could not be written to the MLflow store
 
 Stopped               SIGTERM asked the run to stop; exit code 143
@@ -26,7 +26,7 @@ class TrainerError(Exception):
 class DataError(TrainerError):
     """A data file is missing or damaged, or is not a file of digits.
 
-    The text contains the path and the fault.
+    The message contains the path and the fault.
     """
 
 
@@ -35,18 +35,21 @@ class SettingsError(TrainerError):
 
 
 class CheckpointError(TrainerError):
-    """A checkpoint is damaged, or belongs to another run, or has another format.
+    """A checkpoint is damaged, belongs to another run or has an unknown format.
 
-    The text contains the path and the fault.
+    The message contains the path and the fault.
     """
 
 
 class DivergedError(TrainerError):
-    """The loss or a logit is not finite any more. The text contains the epoch and parameters."""
+    """The loss or a logit has become infinite or NaN.
+
+    The message contains the epoch and the parameters of the run.
+    """
 
 
 class ClusterError(TrainerError):
-    """Another worker of the job was lost, or has other settings or data."""
+    """Another worker of the job was lost, or has different settings or data."""
 
 
 class TrackingError(TrainerError):
@@ -56,7 +59,7 @@ class TrackingError(TrainerError):
 class Stopped(BaseException):
     """SIGTERM asked the run to stop.
 
-    This class is a BaseException, because `except Exception` must not catch it.
+    This class is a BaseException, because `except Exception` must not catch this exception.
     """
 
     #: A shell reports the code 128 + 15 for a process that SIGTERM (signal 15) ended.
@@ -66,7 +69,8 @@ class Stopped(BaseException):
 class StopRequest:
     """A flag that SIGTERM sets.
 
-    A signal handler that raises an exception could interrupt the code at any line.
+    The training loop checks the flag at points where the run can stop safely. If the signal handler
+    raised an exception instead, the exception could interrupt the code at any line.
     """
 
     is_set = False
@@ -78,10 +82,10 @@ class StopRequest:
 
 @contextmanager
 def stoppable() -> Iterator[StopRequest]:
-    """Make SIGTERM set a flag inside the block. Without this block, SIGTERM ends the process.
+    """Make SIGTERM set a flag inside the block. Restore the earlier handler after the block.
 
-    With the flag, a run can save a checkpoint before it stops. A cloud service sends SIGTERM before
-    it takes a machine away.
+    With the flag, a run can save a checkpoint before it stops. For example, a cloud service sends
+    SIGTERM to the run before the service takes the machine away.
     """
     request = StopRequest()
     previous = signal.signal(signal.SIGTERM, request.receive)

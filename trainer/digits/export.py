@@ -1,6 +1,6 @@
 """Functions that write the results of a run to ./outputs.
 
-outputs/model/                            the SavedModel; the input of serving_default are pixels
+outputs/model/                            the SavedModel; serving_default is its signature
 outputs/model/assets.extra/dense.npz      the weights of a dense network, for scoring with NumPy
 outputs/model/input_example.json          an example of a request to the endpoint
 outputs/evaluation.json                   the test accuracy, the confusion matrix and the speed
@@ -48,7 +48,7 @@ def export_evaluation(evaluation: Evaluation, outputs: Path) -> None:
 
 
 def export_model(path: ComputePath, test: Digits, outputs: Path) -> None:
-    """Write the folder `model`. If an error occurs, an older model stays unchanged.
+    """Write the folder `model`. If an error occurs, an existing model stays unchanged.
 
     Args:
         path: The trained network.

@@ -1,6 +1,7 @@
-"""Functions that replace a file or a folder as a whole, and a check of a folder.
+"""Functions that replace a file or a folder, and a function that checks a folder.
 
-If an error occurs, the old file or folder stays unchanged.
+A file or folder is replaced completely or not at all. If an error occurs, the old file or folder
+stays unchanged.
 """
 
 import errno
@@ -23,7 +24,7 @@ def replaced_folder(target: Path) -> Iterator[Path]:
     target.parent.mkdir(parents=True, exist_ok=True)
     new = target.with_name(f".{target.name}.part")
     old = target.with_name(f".{target.name}.old")
-    # A process that was killed may have left these folders.
+    # These folders exist if an earlier process was killed before it could delete the folders.
     for folder in (new, old):
         shutil.rmtree(folder, ignore_errors=True)
     new.mkdir()
@@ -54,8 +55,8 @@ def replaced_file(target: Path) -> Iterator[Path]:
 def make_writable_folder(folder: Path, what: str, remedy: str) -> None:
     """Create a folder if it is missing, and check that files can be written to the folder.
 
-    A run checks its folders before it trains. Otherwise a folder that cannot be written would be
-    found only after hours of training.
+    A run calls this function for its folders before it trains. Otherwise the run could train for
+    hours and then fail, because it cannot write its results.
 
     Args:
         folder: The folder to create and check.
@@ -67,11 +68,11 @@ def make_writable_folder(folder: Path, what: str, remedy: str) -> None:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        # The folder of an earlier run may belong to another user.
+        # Creating the folder is not enough: a folder that exists may belong to another user.
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        # A full disk is no error yet: the disk may have free space again when the run saves files.
+        # Ignore a full disk: the disk may have free space again when the run saves its files.
         if error.errno != errno.ENOSPC:
             raise SettingsError(
                 f"{what} the folder {folder.absolute()} cannot be written ({error.strerror});"
@@ -80,7 +81,8 @@ def make_writable_folder(folder: Path, what: str, remedy: str) -> None:
 
 
 def _replace_folder(new: Path, target: Path, old: Path) -> None:
-    # A folder cannot be renamed to the name of a folder with files. Rename the old folder first.
+    # A folder cannot get the name of an existing folder that contains files. Therefore rename the
+    # old folder first.
     if target.exists():
         target.rename(old)
     try:

@@ -1,4 +1,4 @@
-"""The general path, which trains any Keras network with any Keras optimiser.
+"""The general path (see `compute.py`), which trains any Keras network with any Keras optimiser.
 
 One call of a compiled graph runs many steps. A GradientTape computes the gradients. With a strategy
 for several devices, each device processes a part of every batch. Keras's optimiser sums the
@@ -18,7 +18,7 @@ from digits.data import Bytes, Digits
 from digits.networks import Architecture, Optimizer, build_network, build_optimizer
 from digits.settings import Settings
 
-#: Number of images in one call of the network. A larger number would need more memory.
+#: Maximum number of images in one call for a prediction. A larger number would need more memory.
 _EVALUATION_ROWS = 1000
 
 
@@ -134,7 +134,8 @@ class GeneralPath:
     def _variables(self) -> dict[str, Any]:
         named = {f"weight_{i}": v for i, v in enumerate(self._network.variables)}
         if self._settings.optimizer is not Optimizer.SGD:
-            # Plain SGD has no state to save. The learning rate comes from the settings.
+            # Plain SGD has no state to save. The learning rate of the other optimisers is not
+            # saved, because it comes from the settings.
             memory = (v for v in self._optimizer.variables if v.name != "learning_rate")
             named |= {f"optimizer_{i}": v for i, v in enumerate(memory)}
         return named
@@ -147,7 +148,7 @@ def _seeded_network(settings: Settings) -> Any:
         settings.architecture, settings.first_layer_neurons, settings.second_layer_neurons
     )
     if settings.architecture is Architecture.DNN:
-        # The compiled path has the same initial weights. Both paths therefore give the same result.
+        # Use the initial weights of the compiled path, so that both paths give the same result.
         network.set_weights(initial_weights(settings))
     return network
 
@@ -159,7 +160,7 @@ def _gains_from_xla(settings: Settings) -> bool:
 
 
 class _Served(tf.Module):  # type: ignore[misc]
-    """The network as a module that computes probabilities from pixels; the export saves it."""
+    """The exported form of the network: a module that computes probabilities from pixels."""
 
     def __init__(self, network: Any) -> None:
         super().__init__()

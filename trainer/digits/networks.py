@@ -11,9 +11,9 @@ To train your own network:
 `general.py` trains the model on softmax cross-entropy. Checkpoints, metrics, export and scoring
 work for every model.
 
-The functions import Keras when they are called, because this import takes more than a second. The
-command line needs the names in this module before that. The dense network with plain SGD never
-needs Keras (see `compiled.py`).
+The functions import Keras when they are called, not at the top of this module, because this import
+takes more than a second. The command line imports this module only for the names of the networks
+and optimisers. The dense network with plain SGD never needs Keras (see `compiled.py`).
 """
 
 from enum import StrEnum
@@ -44,8 +44,8 @@ def build_network(architecture: Architecture, first_layer: int, second_layer: in
 
     Args:
         architecture: The network's name.
-        first_layer: Number of neurons of the first hidden layer; only for the dense network.
-        second_layer: Number of neurons of the second hidden layer; only for the dense network.
+        first_layer: Number of neurons of the first hidden layer, if the network is dense.
+        second_layer: Number of neurons of the second hidden layer, if the network is dense.
 
     Returns:
         A model from (count, 784) pixels from 0 to 1 to (count, 10) logits.

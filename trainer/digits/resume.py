@@ -1,7 +1,8 @@
 """The choice of the checkpoint from which a run resumes.
 
-A run resumes from its own newest checkpoint. A run that has no checkpoint resumes from the
-checkpoint of `--resume-from`. Otherwise, the run starts at the first epoch.
+A run resumes from its own newest checkpoint. A run that has no checkpoint of its own resumes from
+the checkpoint that `--resume-from` names. Without `--resume-from`, such a run starts at the first
+epoch.
 """
 
 import zlib
@@ -15,8 +16,9 @@ from digits.data import Digits
 from digits.errors import CheckpointError
 from digits.settings import Settings
 
-#: Parameters that decide the shapes of weights and optimiser variables. The checkpoint of another
-#: run must have the same values of these parameters. All other parameters may differ.
+#: Parameters that determine the shapes of weights and optimiser variables. A run and its checkpoint
+#: of `--resume-from` must have the same values of these parameters. All other parameters may
+#: differ.
 _NETWORK = ("architecture", "first_layer_neurons", "second_layer_neurons", "optimizer")
 
 
@@ -26,8 +28,9 @@ class Start:
 
     Attributes:
         checkpoint: The checkpoint to resume from; None if the run starts at the first epoch.
-        history: The metrics of the epochs that this run has already trained.
-        run_id: The id of the MLflow run with these metrics; None if no id is known.
+        history: The metrics of the epochs that this run itself has already trained. Epochs that
+            another run trained are not included.
+        run_id: The id of this run's MLflow run; None if no id is known.
     """
 
     checkpoint: Checkpoint | None = None
@@ -41,7 +44,7 @@ class Start:
 
     @property
     def fingerprint(self) -> str:
-        """A short text that is different if the checkpoint is different."""
+        """A short text that shows whether two workers start from the same checkpoint."""
         if not self.checkpoint:
             return "none"
         arrays = [array for _, array in sorted(self.checkpoint.state.items())]
@@ -50,7 +53,7 @@ class Start:
 
 
 def data_fingerprint(digits: Digits) -> str:
-    """Return a short text that is different if the training data are different."""
+    """Return a short text that shows whether two runs have the same training data."""
     return f"{len(digits)}-{zlib.crc32(digits.labels.data, zlib.crc32(digits.images.data)):08x}"
 
 
@@ -65,15 +68,15 @@ def find_start(
         settings: The settings of the run.
         own: The folder of the run's own checkpoints; None if the run saves no checkpoints.
         data: The fingerprint of the training data.
-        say: A function that prints a line. It is called for the chosen checkpoint and for each
-            skipped file.
+        say: A function that prints a line. `find_start` calls the function for the chosen
+            checkpoint and for each skipped file.
 
     Raises:
         CheckpointError: Checkpoints exist, but no checkpoint can be used.
     """
     if own and (checkpoint := own.latest(_OwnRule(settings, data), say)):
-        # Do not resume from an older checkpoint: the run has already logged the metrics of later
-        # epochs.
+        # If the newest checkpoint is past the last epoch, do not use an older checkpoint instead:
+        # the run has already logged the metrics of later epochs.
         if checkpoint.epoch > settings.epochs:
             raise CheckpointError(
                 f"--epochs must be at least {checkpoint.epoch}, the epoch of the last checkpoint in"
@@ -118,7 +121,7 @@ def _named(
 
 @dataclass(frozen=True)
 class _NetworkRule:
-    """A check that refuses the checkpoints of other networks."""
+    """A check that refuses a checkpoint whose arrays do not fit the network or the optimiser."""
 
     settings: Settings
 
@@ -129,9 +132,10 @@ class _NetworkRule:
 
 @dataclass(frozen=True)
 class _OwnRule:
-    """A check that refuses the checkpoints of other runs.
+    """A check that refuses a checkpoint of another run.
 
-    A run with the same settings and another number of epochs is the same run.
+    A checkpoint belongs to the same run if the training data and all parameters are the same. Only
+    the number of epochs may differ.
     """
 
     settings: Settings

@@ -15,7 +15,7 @@ from digits.settings import Settings
 from digits.tracking import Tracker, tracked, tracking_uri
 from digits.training import TrainingLoop
 
-#: Azure ML saves this folder when the job ends:
+#: Folder for the results. Azure ML saves this folder when the job ends:
 #: https://learn.microsoft.com/azure/machine-learning/how-to-save-write-experiment-files
 OUTPUTS = Path("outputs")
 
@@ -29,7 +29,7 @@ def run(settings: Settings, digits: Digits, test: Digits) -> None:
         test: The digits to test with.
 
     Raises:
-        TrainerError: The run cannot start, or has failed; the text contains the reason.
+        TrainerError: The run cannot start, or has failed; the message contains the reason.
         Stopped: SIGTERM stopped the run.
     """
     parts = split(digits, test, settings.validation_fraction, settings.seed)
@@ -47,7 +47,7 @@ def run(settings: Settings, digits: Digits, test: Digits) -> None:
 
 
 class _Run:
-    """A run: the objects that it uses, and the metrics of its epochs so far."""
+    """A training run, with the metrics of its epochs so far."""
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class _Run:
         self.history: list[dict[str, float]] = []
         self.saved_epoch = self.resumed_from = 0
         self.newest: Checkpoint | None = None
-        """The checkpoint of the last complete epoch. It may not be written to a file yet."""
+        """The checkpoint of the last complete epoch. This checkpoint may not be in a file yet."""
 
     def execute(self) -> None:
         start = find_start(self.settings, self.own, self.data, _say)
@@ -98,7 +98,7 @@ class _Run:
         )
 
     def _tracking_uri(self) -> str | None:
-        """Return the MLflow store to log to, and print it."""
+        """Return and print the address of the MLflow store; None if this process logs nothing."""
         uri = tracking_uri() if self.cluster.is_chief else None
         why_not = "MLflow is not installed, or mlflow-skinny is installed without a tracking URI"
         if not self.cluster.is_chief:
@@ -140,14 +140,14 @@ class _Run:
             )
 
     def _save_checkpoint(self) -> None:
-        """Write the newest checkpoint to a file, if this was not done before."""
+        """Write the newest checkpoint to a file, unless this checkpoint was already written."""
         if not (self.own and self.newest and self.newest.epoch > self.saved_epoch):
             return
         try:
             self.own.save(self.newest)
             self.saved_epoch = self.newest.epoch
         except OSError as error:
-            # Training is worth more than a checkpoint: there may be room for the next one.
+            # Continue to train. The disk may have free space again for the next checkpoint.
             last = f"epoch {self.saved_epoch}" if self.saved_epoch else "none"
             _say(
                 f"warning: no checkpoint of epoch {self.newest.epoch} was saved: {error};"
@@ -184,8 +184,8 @@ class _Run:
     def _speed(self) -> dict[str, str | float]:
         """Return the devices and the speed.
 
-        After a single step, the speed is unknown and therefore missing. If the run had no step, the
-        result is empty.
+        The speed is measured without the first step. If the run had only one step, the speed is
+        missing. If the run had no step, the result is empty.
         """
         pace = self.loop.pace
         if not pace.seconds_to_first_step:

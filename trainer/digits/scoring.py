@@ -17,6 +17,7 @@ from digits import PIXELS
 
 #: Maximum value of a pixel in a request.
 _BRIGHTEST = 255
+#: Path of a dense network's weights in the folder of its model.
 _DENSE_WEIGHTS = Path("assets.extra", "dense.npz")
 
 Floats = npt.NDArray[np.float32]
@@ -30,7 +31,7 @@ if importlib.util.find_spec("orjson"):
 
 
 class BadRequestError(ValueError):
-    """The body of a request is not valid. The text contains the reason."""
+    """The body of a request is not valid. The message contains the reason."""
 
 
 def load_network(root: Path) -> Network:
@@ -39,7 +40,8 @@ def load_network(root: Path) -> Network:
     Raises:
         FileNotFoundError: Neither folder contains a model.
     """
-    # A model that was registered from the folder outputs/model is in the folder root/model.
+    # If a model was registered from the folder outputs/model, its files are in the folder
+    # root/model.
     for folder in (root / "model", root):
         weights = folder / _DENSE_WEIGHTS
         if weights.is_file():
@@ -69,14 +71,16 @@ def pixels_of(raw_data: str | bytes) -> Floats:
         )
     rows = body["data"]
     _check_shape(rows)
-    # Python treats true and false as the numbers 1 and 0, so types must be checked. The words true
-    # and false contain the letter "e", and numbers under the key "data" rarely contain this letter.
-    # Searching for the letter is a hundred times faster than checking the type of each value.
+    # A pixel must not be true or false. Python treats these two values as the numbers 1 and 0, so
+    # only a check of the types finds them. The check is slow. It is needed only if the body
+    # contains the letter "e", because the words true and false contain this letter. A body with
+    # only the key "data" and numbers rarely contains the letter. Searching for the letter is a
+    # hundred times faster than the check.
     text_like = raw_data.encode() if isinstance(raw_data, str) else raw_data
     if b"e" in text_like:
         _check_types(rows)
     try:
-        # bytes() accepts only integers from 0 to 255, and is four times faster than NumPy.
+        # bytes() is four times faster than NumPy, but accepts only integers from 0 to 255.
         values = np.frombuffer(b"".join(map(bytes, rows)), np.uint8).reshape(len(rows), PIXELS)
     except (ValueError, TypeError):
         values = _fractional(rows)

@@ -1,7 +1,7 @@
 """The command line of a training run: its settings, and the rules for their values.
 
-This module imports neither NumPy nor TensorFlow, because a wrong command line is then reported
-without delay.
+This module imports neither NumPy nor TensorFlow, because these imports are slow. Without these
+imports, a wrong command line is reported immediately.
 """
 
 import argparse
@@ -17,10 +17,11 @@ from digits.networks import Architecture, Optimizer
 
 _Kind = TypeVar("_Kind", bound=StrEnum)
 
-#: Maximum of the settings that are counts. A larger number is probably a typing error.
+#: Maximum value of a setting that counts something, such as the number of epochs. A larger number
+#: is probably a typing error.
 _LARGEST_COUNT = 1_000_000
-#: Approximately the smallest normal number and the largest number of float32, in which the trainer
-#: computes.
+#: The trainer computes in float32. These are approximately the smallest normal number and the
+#: largest number of this type.
 _LEAST_FLOAT, _GREATEST_FLOAT = 1.2e-38, 3.4e38
 #: The largest seed that Keras accepts.
 _LAST_SEED = 2**32 - 1

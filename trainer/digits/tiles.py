@@ -1,12 +1,15 @@
 """Tiles of pixels, which let the first layer omit most of its multiplications by 0.
 
-A pixel of an image is *dark* if its value is 0, and *lit* otherwise. Most pixels of a digit are
+A pixel of an image is *dark* if its value is 0, and *lit* otherwise. Most pixels of an image are
 dark, and the pixels near the edges are dark in almost all images. This module divides the pixels
-into tiles. The first tile contains the pixels that are lit in many images. The last tile contains
-the pixels that are lit in few images. An image *reaches* a tile if a pixel of this tile or of a
-later tile is lit. The images of a batch are sorted: images that reach the last tiles come first.
-Each tile is then multiplied only with the first images of the batch. For the other images of the
-batch, all pixels of this tile are dark, and the products would be 0.
+into groups, the *tiles*. The first tile contains the pixels that are lit in many images. The last
+tile contains the pixels that are lit in few images.
+
+An image *reaches* a tile if a pixel of this tile or of a later tile is lit. The images of a batch
+are sorted: images that reach the last tiles come first. The images that reach a tile are therefore
+the first images of the batch. Only the pixels of these images are multiplied with the weights of
+the tile. In all remaining images of the batch, every pixel of this tile is dark, and the products
+would be 0. The number of images that are multiplied with a tile is called its *rows*.
 
 To choose the tiles, the pixels are first divided into *divisions* of 64 pixels. A tile is one or
 more consecutive divisions.
@@ -25,19 +28,20 @@ _BLOCK = 64
 #: Maximum size (pixels times rows) of a product that one core computes alone. XLA distributes
 #: larger products over the cores, and then one core waits for the other core.
 _LARGEST = 320 * 64
-#: A tile with at most this number of pixels may have a product above `_LARGEST`. In large batches
-#: every product is above `_LARGEST`, and narrow tiles would not help.
+#: `_LARGEST` does not limit tiles with at most this number of pixels. In a large batch, the product
+#: of a narrow tile is above `_LARGEST` too, so a limit would not help.
 _WIDEST = 320
-#: Constant cost of a tile. The unit is the cost of multiplying one pixel of all images of a batch.
+#: Cost of one more tile, apart from its products. The unit is the cost of multiplying one pixel of
+#: all images of a batch.
 _OVERHEAD = 32
-#: In smaller batches, a tile has the same constant cost as in a batch of this size.
+#: If a batch has fewer images, one more tile costs as much as in a batch of this size.
 _SMALL_BATCH = 64
 #: Number of images that are examined to find pixels that are rarely lit.
 _SAMPLE = 4096
 #: Numbers of rows are rounded up to a multiple of this number.
 _ROUNDING = 4
-#: Use tiles only if they need less than this share of the multiplications. With a share of 0.86,
-#: one tile was as fast as several tiles.
+#: Use several tiles only if they need less than this share of the multiplications of one tile. In a
+#: measurement with a share of 0.86, one tile was as fast as several tiles.
 _WORTH_IT = 0.85
 
 
@@ -46,16 +50,16 @@ class Tiles:
 
     Attributes:
         pixels: The indices of the pixels of each tile, (pixels,). Pixels that are dark in every
-            image belong to no tile: they add nothing to a sum and get no gradient. In MNIST, every
-            twelfth pixel is dark in every image.
-        rows: The planned number of images of a batch that are multiplied with each tile. An epoch
-            needs a larger number only once in thousands of epochs.
+            image belong to no tile: they add nothing to a sum and get no gradient. In MNIST, one
+            pixel of twelve is dark in every image.
+        rows: The planned number of images of a batch that are multiplied with each tile. Only one
+            epoch in thousands of epochs needs a larger number.
 
     Args:
         images: The training images, (count, 784).
         batch_size: Number of images in a batch.
-        whole: Use one tile for all pixels, which is the fastest choice for a GPU. One tile is also
-            used for small batches, and for images with few dark pixels.
+        whole: Whether to use one tile for all pixels, which is the fastest choice for a GPU. For
+            small batches, and for images with few dark pixels, one tile is used in any case.
     """
 
     def __init__(self, images: Bytes, batch_size: int, *, whole: bool = False) -> None:
@@ -102,11 +106,12 @@ class Tiles:
 def _from_the_most_needed(images: Bytes) -> np.ndarray:
     """Return the pixels that are lit in any image, in an order that is good for tiles.
 
-    In many images, all pixels at the end of this order are dark. The order is found from its end.
-    The last pixel is lit in the fewest images. These images are then ignored. The pixel before is
-    lit in the fewest of the remaining images, and so on. The search ends when half of the images
-    are ignored. All other pixels come first, in their original order. Some dark pixels may be added
-    at the end, because the result must be a multiple of a vector.
+    In many images, all pixels at the end of this order are dark. The search begins at the end of
+    the order. The last pixel is lit in the fewest images. These images are then ignored. The
+    second-to-last pixel is lit in the fewest of the remaining images, and so on. The search ends
+    when half of the images are ignored. The pixels that were not chosen come first, in their
+    original order. At the end, pixels that are dark in every image may be added, because the number
+    of pixels must be a multiple of `_VECTOR`.
     """
     lit = np.flatnonzero(images.any(axis=0))
     missing = -len(lit) % _VECTOR if len(lit) else _VECTOR
@@ -133,8 +138,8 @@ def _reaches(images: Bytes, ends: list[int]) -> np.ndarray:
         images: The images, (count, pixels), with the pixels in the order of the divisions.
         ends: The end of each division, as an index of a pixel.
     """
-    # Read eight pixels as one number. This is possible because each division ends at a multiple of
-    # `_VECTOR`.
+    # Read eight pixels as one number of 64 bits. This is possible because each division ends at a
+    # multiple of `_VECTOR`, and therefore at a multiple of 8.
     words = np.ascontiguousarray(images).view(np.uint64)
     starts = [start // 8 for start in (0, *ends[:-1])]
     is_lit = np.bitwise_or.reduceat(words, starts, axis=1) != 0
@@ -144,7 +149,15 @@ def _reaches(images: Bytes, ends: list[int]) -> np.ndarray:
 
 
 def _rows(batch_size: int, share: float) -> int:
-    """Return the number of images to multiply with a tile, if this share of images reaches it."""
+    """Return the planned number of images of a batch to multiply with a tile.
+
+    The number of images that reach the tile differs from batch to batch. The planned number is 4.5
+    standard deviations and 3 images above the mean. Almost no batch needs a larger number.
+
+    Args:
+        batch_size: Number of images in a batch.
+        share: The share of all images that reaches the tile.
+    """
     mean = batch_size * share
     deviation = math.sqrt(mean * (1 - share))
     return _rounded(mean + 4.5 * deviation + 3, batch_size) if share < 1 else batch_size

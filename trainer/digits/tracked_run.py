@@ -25,8 +25,9 @@ logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 class TrackedRun:
     """A run in an MLflow store.
 
-    If the variable MLFLOW_RUN_ID is set, it contains the id of the run. Otherwise, the run of an
-    earlier attempt is resumed. If there is no earlier attempt, a new run is created.
+    If the environment variable MLFLOW_RUN_ID is set, it contains the id of the run. Otherwise, the
+    process resumes the MLflow run that an earlier process of the same training run has created. If
+    there is no such MLflow run, the process creates a new MLflow run.
 
     Attributes:
         client: The client of the store.
@@ -50,7 +51,7 @@ class TrackedRun:
 
         Args:
             uri: The address of the MLflow store.
-            earlier: The id of the run of an earlier attempt; None if no id is known.
+            earlier: The id of the MLflow run of an earlier process; None if no id is known.
         """
         _create_store(uri)
         client = MlflowClient(uri)
@@ -63,7 +64,7 @@ class TrackedRun:
     def begin(self, parameters: Mapping[str, str | int | float]) -> None:
         """Log the parameters that the run does not have yet. A second call does nothing.
 
-        If the run has a parameter with another value, the new value is saved as a tag.
+        If the run already has a parameter with a different value, the new value is saved as a tag.
         """
         if self.has_begun:
             return
@@ -76,7 +77,7 @@ class TrackedRun:
         self.client.log_batch(self.run_id, params=fresh)
         for key, value in parameters.items():
             if key in known and not _means(known[key], value):
-                # MLflow does not allow to change a parameter of a run.
+                # MLflow cannot change a parameter of a run.
                 self.client.set_tag(self.run_id, f"goes_on_with.{key}", str(value))
                 # Users often resume a run to train more epochs. Do not warn about this change.
                 kind = "note" if key == "epochs" else "warning"
@@ -96,7 +97,10 @@ class TrackedRun:
             self.written[record.key].add(record.step)
 
     def finish(self, status: str) -> None:
-        """End the run. If MLFLOW_RUN_ID is set, do nothing, because the job ends its run itself."""
+        """End the run. If MLFLOW_RUN_ID is set, do nothing.
+
+        The program that has set this variable ends the run.
+        """
         if self.is_own:
             self.client.set_terminated(self.run_id, status)
 
@@ -121,8 +125,8 @@ def _create_store(uri: str) -> None:
         return
     address, _, options = uri.partition("?")
     store = Path(address.removeprefix(_SQLITE))
-    # SQLAlchemy decodes "%" in addresses since version 2.1, but not in earlier versions. MLflow
-    # itself creates a store with such an address.
+    # If an address contains "%", its path depends on SQLAlchemy's version: version 2.1 decodes "%",
+    # and earlier versions do not. Let MLflow itself create a store with such an address.
     if "%" in address or not store.name or not store.parent.is_dir() or store.exists():
         return
     with (store.parent / f".{store.name}.lock").open("w") as lock:
@@ -150,7 +154,7 @@ def _reopened(client: MlflowClient, run_id: str | None) -> Run | None:
     try:
         run = client.get_run(run_id)
     except MlflowException:
-        # The earlier attempt used another store, or the run was deleted permanently.
+        # The earlier process used a different store, or the run was deleted permanently.
         return None
     # MLflow also returns runs that are only marked as deleted.
     if run.info.lifecycle_stage == LifecycleStage.DELETED:

@@ -1,6 +1,6 @@
 """The tracker, which writes metrics to MLflow in a separate thread. Training does not wait for it.
 
-Azure ML sets environment variables in each job, which contain the address of the MLflow store:
+In each job, Azure ML sets environment variables that contain the address of the MLflow store:
 https://learn.microsoft.com/azure/machine-learning/how-to-use-mlflow-configure-tracking
 """
 
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
 
 _LOCAL_STORE = "sqlite:///mlflow.db"
-#: Pattern of user names and passwords in addresses.
+#: Pattern of a user name and a password in an address.
 _SECRETS = re.compile(r"//[^/@]*@")
-#: Prefix of the variables that Azure ML sets in each trial of a sweep.
+#: Prefix of the environment variables that Azure ML sets in each trial of a sweep.
 _SWEEP_VARIABLES = "AZUREML_SWEEP_"
 #: Seconds between a failed write and the next try.
 _RETRY_SECONDS = 1.0
-#: Maximum number of tries after training has ended.
+#: Maximum number of tries to write the last metrics, after training has ended.
 _LAST_TRIES = 5
 #: Maximum seconds to wait for the last metrics.
 _CLOSING_SECONDS = 120.0
@@ -40,8 +40,9 @@ _PARTING_SECONDS = 4.0
 #: Maximum seconds that a trial of a sweep waits for its first metrics.
 _SWEEP_SECONDS = 5.0
 _POLL_SECONDS = 0.05
-#: Limits of seconds and retries for a call of MLflow. MLflow's defaults are 120 s and 7 retries.
-#: Shorter limits are enough, because the tracker repeats failed calls.
+#: Environment variables that limit the seconds and the retries of one request of MLflow. MLflow's
+#: defaults are 120 s and 7 retries. Lower limits are enough, because the tracker repeats a failed
+#: write.
 _PATIENCE = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "20", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2"}
 
 Parameters = Mapping[str, str | int | float]
@@ -68,9 +69,10 @@ def tracking_uri() -> str | None:
     """Return the address of the MLflow store.
 
     Returns:
-        The value of MLFLOW_TRACKING_URI. If the variable is not set, the address of a file in the
-        current folder. None if MLflow is not installed, or if only mlflow-skinny is installed and
-        the variable is not set: mlflow-skinny does not support a store in a file.
+        The value of the environment variable MLFLOW_TRACKING_URI. If the variable is not set, the
+        store is a file in the current folder. The result is None if MLflow is not installed. The
+        result is also None if the variable is not set and only mlflow-skinny is installed, because
+        mlflow-skinny does not support a store in a file.
     """
     if importlib.util.find_spec("mlflow") is None:
         return None
@@ -88,20 +90,20 @@ def tracked(
     on_open: Callable[[str], None] | None = None,
     is_over: Callable[[], bool] = lambda: False,
 ) -> Iterator["Tracker"]:
-    """Yield a tracker. Close the tracker after the block, with a status that shows success or not.
+    """Yield a tracker. After the block, close the tracker with the status of the block.
 
     Args:
         uri: The address of the MLflow store; None if nothing is logged.
         parameters: The parameters of the run.
-        earlier: The id of the MLflow run of an earlier attempt. This run is resumed if it is in
-            the store.
+        earlier: The id of the MLflow run that an earlier process of this training run has created;
+            None if no id is known. If this MLflow run is in the store, it is resumed.
         on_open: A function that is called with the id of a new MLflow run, in the tracker's thread.
         is_over: A function that returns whether SIGTERM was received.
 
     Raises:
         Stopped: The block succeeded, but SIGTERM was received before all metrics were written.
-        TrackingError: The block succeeded, but metrics could not be written. If the block failed
-            too, this error is only printed, and the error of the block is raised.
+        TrackingError: The block succeeded, but metrics could not be written. If the block itself
+            failed, this error is only printed, and the error of the block is raised.
     """
     tracker = Tracker(uri, parameters, earlier, on_open)
     try:
@@ -131,14 +133,15 @@ class Tracker:
     Training waits for the tracker only in `close`, and in a trial of a sweep also in `wait_once`.
 
     The thread imports MLflow. Create the tracker after the imports that the training needs, because
-    imports in two threads delay each other. The thread repeats a write that fails. After a call of
-    `close`, the thread stops after some failed tries.
+    imports in two threads delay each other. The thread repeats a write that fails. After `close`
+    was called, the thread gives up after `_LAST_TRIES` failed tries.
 
     Args:
         uri: The address of the MLflow store; None if nothing is logged.
         parameters: The parameters of the run. They are logged before the metrics. Parameters that
             the run already has are not changed.
-        earlier: The id of the MLflow run of an earlier attempt.
+        earlier: The id of the MLflow run that an earlier process of this training run has created;
+            None if no id is known.
         on_open: A function that is called with the id of a new MLflow run, in the tracker's thread.
 
     Attributes:
@@ -181,12 +184,12 @@ class Tracker:
             self._queue.put(Record(key, value, step, now))
 
     def wait_once(self, is_over: Callable[[], bool]) -> None:
-        """Wait a few seconds until the first metrics are in the store, in a trial of a sweep only.
+        """Wait a few seconds until the first metrics are in the store, if this is a sweep's trial.
 
-        The first epoch of a small run may end before MLflow is imported. A sweep can cut a trial
-        only if the sweep gets the trial's metrics while the trial runs. After the first metrics,
-        the metrics of each epoch are written immediately. Only the first call waits. A store that
-        does not answer therefore delays only one epoch.
+        A sweep can cut a trial only if the sweep gets the trial's metrics while the trial runs. But
+        the first epochs of a small run may end before MLflow is imported. Therefore the first call
+        waits. After the first metrics, the metrics of each epoch are written immediately, and later
+        calls do not wait. A store that does not answer therefore delays only one epoch.
 
         Args:
             is_over: A function that returns whether SIGTERM was received. If so, do not wait.
@@ -203,7 +206,8 @@ class Tracker:
 
         Args:
             status: MLflow's status for the run: FINISHED, FAILED or KILLED. If MLFLOW_RUN_ID is
-                set, this status is ignored, because the job sets the status of its run itself.
+                set, this status is ignored, because the program that has set this variable also
+                sets the status.
             patience_s: Maximum number of seconds to wait.
             is_over: A function that returns whether SIGTERM was received. After SIGTERM, the wait
                 lasts at most a few more seconds.
@@ -255,7 +259,7 @@ class Tracker:
                     why = f"metrics cannot be written to {where}: {_first_line(fault)}"
                     print(f"warning: {why}; trying again", file=sys.stderr)
                 self._fault = fault
-                # Training does not have to wait for a store that fails.
+                # End the wait in `wait_once`: training must not wait for a store that fails.
                 self._written_once.set()
                 self._unwritten = len(pending)
                 tries_left -= not open_end
@@ -269,8 +273,8 @@ class Tracker:
         self._is_open = True
         if self.run_id != run.run_id:
             self.run_id = run.run_id
-            # If MLFLOW_RUN_ID is set, it is set again when the process is restarted. The id does
-            # not have to be saved.
+            # If MLFLOW_RUN_ID is set, a restarted process gets the same id from this variable. In
+            # this case, the id does not have to be saved.
             if run.is_own:
                 self._on_open(run.run_id)
         return run
@@ -324,7 +328,8 @@ def _open(uri: str, earlier: str | None) -> "TrackedRun":
 
 
 def _hide_plugin() -> None:
-    # If the plugin for Azure ML is installed, MLflow imports the plugin and half of Azure's SDK.
+    # If MLflow's plugin for Azure ML is installed, MLflow always imports this plugin and half of
+    # Azure's SDK.
     # None in sys.modules makes an import raise ModuleNotFoundError:
     # https://docs.python.org/3/reference/import.html#the-module-cache
     sys.modules.setdefault("azureml.mlflow", None)  # type: ignore[arg-type]

@@ -15,8 +15,8 @@ from digits.data import Split
 from digits.errors import DivergedError, SettingsError, Stopped, StopRequest
 from digits.settings import Settings
 
-#: The loop checks for SIGTERM after a *stretch*: a number of steps that takes about this number of
-#: seconds.
+#: The training loop checks for SIGTERM after each *stretch* of steps. A stretch takes about this
+#: number of seconds.
 _STRETCH_SECONDS = 0.5
 _IMPORTED = time.monotonic()
 
@@ -40,8 +40,8 @@ class Epoch:
 class TrainingLoop:
     """A loop that trains a network, epoch by epoch.
 
-    Each epoch sees the training images in a new order. The last images of an epoch are omitted if
-    they do not fill a batch. Each epoch omits other images.
+    Each epoch uses the training images in a new random order. The last images of an epoch are
+    omitted if they do not fill a batch. Different epochs omit different images.
 
     Args:
         path: The compute path with the network.
@@ -83,7 +83,7 @@ class TrainingLoop:
             done: Number of epochs that are already complete.
 
         Raises:
-            DivergedError: The loss or a logit is not finite any more.
+            DivergedError: The loss or a logit has become infinite or NaN.
             Stopped: This worker or another worker has received SIGTERM.
         """
         for number in range(done + 1, self._settings.epochs + 1):
@@ -116,7 +116,8 @@ class TrainingLoop:
             progress = further
             if not math.isfinite(progress.loss):
                 raise self._diverged(number, f"the loss became {progress.loss}")
-            # If the epoch is complete, do not raise here. `epochs` yields the epoch first.
+            # If the epoch is complete, do not raise Stopped here. `epochs` yields this epoch, and
+            # raises Stopped before the next epoch.
             self._is_stopping = bool(stop)
             if stop and progress.steps < steps:
                 raise Stopped(f"stopped by SIGTERM in epoch {number}")
@@ -124,8 +125,8 @@ class TrainingLoop:
 
     def _validation_accuracy(self, number: int) -> float:
         seen = self._path.predict(self._digits.validation.images)
-        # The loss was computed before the last step changed the weights. The loss may be finite
-        # although the network has diverged in this step.
+        # The loss was computed before the last step changed the weights. Therefore the loss may be
+        # finite although the last step has made the weights infinite or NaN.
         if (seen == UNSEEN).any():
             raise self._diverged(number, "outputs became inf or nan")
         return float(np.mean(seen == self._digits.validation.labels))
@@ -139,7 +140,15 @@ class TrainingLoop:
 
 
 def epoch_order(seed: int, number: int, count: int) -> np.ndarray:
-    """Return the order in which an epoch sees the images. The order depends on seed and number."""
+    """Return the order in which an epoch uses the images.
+
+    The same seed and the same number of the epoch always give the same order.
+
+    Args:
+        seed: The seed of the run.
+        number: The number of the epoch.
+        count: The number of images.
+    """
     random = np.random.default_rng([seed, 2, number])
     return random.permutation(count).astype(np.int32)
 
@@ -152,7 +161,7 @@ class Pace:
     Attributes:
         seconds_to_first_step: Seconds from the start of the process to the end of the first step.
         steps: Number of steps so far, without the first step.
-        seconds: Total seconds of these steps.
+        seconds: Total seconds of the steps that `steps` counts.
     """
 
     def __init__(self) -> None:

@@ -20,11 +20,11 @@ class Computes:
         self._retries = retries
 
     def get_or_create(self, spec: ComputeConfig) -> Compute:
-        """Return the target of that name; create the target if it does not exist.
+        """Return the compute target with the spec's name; create the target if it does not exist.
 
         Raises:
-            RefusedError: The existing target has a different VM size.
-            RefusedError: The target is this machine.
+            RefusedError: A target of that name exists, but with a different VM size.
+            RefusedError: The spec names this machine, which Azure cannot use.
         """
         refuse_local_compute(spec)
         if spec.type is ComputeType.serverless:
@@ -45,7 +45,7 @@ class Computes:
         return Compute(spec.name, spec.type.value, found.size, notes=_differences(found, spec))
 
     def find(self, name: str) -> AmlCompute | None:
-        """Return the target of that name, or None if it does not exist."""
+        """Return the compute target of that name, or None if no such target exists."""
 
         def get() -> AmlCompute | None:
             try:
@@ -57,7 +57,7 @@ class Computes:
         return self._retries.call(f"compute {name}", get)
 
     def delete(self, name: str) -> bool:
-        """Delete a target and wait for the end; return whether the target existed."""
+        """Delete a target, and wait until the target is deleted; return whether it existed."""
         if self.find(name) is None:
             return False
         self._retries.call(f"compute {name}", lambda: self._operations.begin_delete(name).result())
@@ -83,7 +83,7 @@ class Computes:
 
 
 def has_size(found: AmlCompute, spec: ComputeConfig) -> bool:
-    """Return whether a target has the VM size of the spec; True if the spec has no size."""
+    """Return whether a target has the VM size in the spec; True if the spec contains no size."""
     return spec.size is None or (found.size or "").lower() == spec.size.lower()
 
 

@@ -1,4 +1,4 @@
-"""Create the SDK's client from the names of the workspace and the way to sign in."""
+"""Create the SDK's client for the workspace that the config names, and sign in to Azure."""
 
 import json
 import os
@@ -25,7 +25,8 @@ from mnist_exp.errors import ConfigError
 from mnist_exp.workspaces.azure.sdk_output import quiet, silence_loggers
 
 _CONFIG_FILES = ("config.json", ".azureml/config.json")
-#: Key in the config and in Azure ML's config.json -> environment variable that is usual for it.
+#: Key in the config -> environment variable that usually contains the value. Azure ML's config.json
+#: has the same keys.
 _VARIABLES = {
     "subscription_id": "AZURE_SUBSCRIPTION_ID",
     "resource_group": "AZURE_RESOURCE_GROUP",
@@ -36,7 +37,8 @@ _AUTHORITIES = {
     Cloud.AzureUSGovernment: AzureAuthorityHosts.AZURE_GOVERNMENT,
     Cloud.AzureChinaCloud: AzureAuthorityHosts.AZURE_CHINA,
 }
-#: If Azure does not answer within this number of seconds, the request is sent again.
+#: Maximum number of seconds to wait for an answer from Azure. After this time, the request is sent
+#: again.
 _READ_TIMEOUT_S = 120
 
 
@@ -58,7 +60,7 @@ class _Transport(RequestsTransport):  # type: ignore[misc]
 
 @dataclass(frozen=True)
 class Connection:
-    """The SDK's client with its credential, and the names of the workspace."""
+    """The SDK's client with its credential, and the names that identify the workspace."""
 
     client: MLClient
     credential: TokenCredential
@@ -78,7 +80,7 @@ def connect(config: WorkspaceConfig, options: Mapping[str, Any]) -> Connection:
     """Create the client. This function sends no request.
 
     Args:
-        config: The names of the workspace, or the file to read them from.
+        config: The names that identify the workspace, or the file that contains these names.
         options: Further arguments of MLClient.
 
     Raises:
@@ -88,7 +90,8 @@ def connect(config: WorkspaceConfig, options: Mapping[str, Any]) -> Connection:
     credential = _credential(config)
     named_cloud = {"cloud": config.cloud.value} if config.cloud else {}
     settings = {"read_timeout": _READ_TIMEOUT_S, **named_cloud, **options}
-    # MLClient has no `close` method. Its twenty inner clients share one transport, which we close.
+    # MLClient has no `close` method. Its twenty inner clients share one transport. Keep a reference
+    # to this transport, so that `Connection.close` can close it.
     transport = settings.setdefault("transport", _Transport(**settings))
     with quiet():
         client = MLClient(
@@ -97,8 +100,8 @@ def connect(config: WorkspaceConfig, options: Mapping[str, Any]) -> Connection:
             names["resource_group"],
             names["workspace_name"],
             enable_telemetry=False,
-            # Without progress bars, the SDK ignores the error of a failed upload and waits for the
-            # file for ever. `quiet` hides the bars.
+            # If progress bars are off, the SDK ignores the error of a failed upload and waits for
+            # the file forever. Therefore the bars are on, and `quiet` hides the bars.
             show_progress=True,
             **settings,
         )

@@ -47,7 +47,7 @@ class Endpoints:
         """Create or replace a deployment, and wait until the deployment can answer requests.
 
         Raises:
-            JobError: The deployment did not start; the error quotes its log.
+            JobError: The deployment did not start. The message quotes the deployment's log.
         """
         subject = f"endpoint.deployment {spec.name}"
         try:
@@ -104,7 +104,7 @@ class Endpoints:
             )
 
     def costs(self) -> list[str]:
-        """Return a line for each endpoint."""
+        """Return a line for each endpoint, because every endpoint costs money."""
         found = self._retries.call("endpoint", lambda: list(self._endpoints.list()))
         return [
             f"endpoint {endpoint.name}: its deployments cost money until the endpoint is deleted; "
@@ -158,7 +158,10 @@ class Endpoints:
 
 
 def _none_if_missing(action: Callable[[str], Any], name: str) -> Callable[[], Any]:
-    """Return a function that calls the action, and that returns None if the name is not found."""
+    """Return a function without arguments that calls the action with the name.
+
+    The function returns the action's result, or None if Azure does not find the name.
+    """
 
     def call() -> Any:
         try:

@@ -1,4 +1,7 @@
-"""Convert Azure's exceptions to ours. Each message has a cause, a remedy and the request's id."""
+"""Convert the exceptions of Azure's SDK to exceptions of this program.
+
+A message contains the cause and, if they are known, a remedy and the id of the request.
+"""
 
 import re
 
@@ -17,6 +20,7 @@ from mnist_exp.errors import MnistExpError, NotFoundError, RefusedError, Service
 _SECRETS = re.compile(
     r"(?i)\b(sig|skoid|key|token|secret|password)=[^&\s\"']+|Bearer\s+[\w.~+/=-]+"
 )
+#: Texts in Azure's messages that report a missing quota or an unavailable VM size.
 _QUOTA = re.compile(r"(?i)quota|OutOfCapacity|not enough cores|SkuNotAvailable")
 #: Maximum number of characters that a message quotes from Azure's text.
 _LONGEST_TEXT = 400
@@ -29,7 +33,7 @@ _ROLE = (
 _AGAIN = "run the same command again later; the command will use everything created so far"
 _IN_USE = "wait until the other operation has finished, or choose another name"
 
-#: HTTP status -> class of our error, and the remedy.
+#: HTTP status -> class of this program's exception, and the remedy at the end of its message.
 _STATUSES: dict[int, tuple[type[MnistExpError], str]] = {
     403: (RefusedError, f"; {_ROLE}"),
     404: (NotFoundError, ""),
@@ -40,11 +44,11 @@ _STATUSES: dict[int, tuple[type[MnistExpError], str]] = {
 
 
 def map_error(error: Exception, subject: str) -> MnistExpError:
-    """Return our error for an exception of Azure's SDK.
+    """Return this program's exception for an exception of Azure's SDK.
 
     Args:
-        error: Azure's exception.
-        subject: Subject of the message, such as a config key or the name of an object.
+        error: The exception of the SDK.
+        subject: Beginning of the message, such as a config key or the name of an object.
     """
     if isinstance(error, CredentialUnavailableError):
         return RefusedError(

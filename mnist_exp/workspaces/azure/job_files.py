@@ -43,7 +43,7 @@ class JobFiles:
         return found if found.exists() else None
 
     def register(self, spec: ModelSpec) -> RegisteredModel:
-        """Return the model version with a job's files; create the version if there is none."""
+        """Return the model version that contains a job's files; create the version if needed."""
         versions = self._versions(spec.name)
         found = next((version for version in versions if _has_files(version, spec)), None)
         if found is None:

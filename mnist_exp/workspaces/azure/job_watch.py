@@ -1,7 +1,8 @@
 """Watch a job until the job has finished, and report its log lines and its metrics.
 
 The SDK streams the log in a separate thread, so that Ctrl-C takes effect immediately. The stream
-may fail, or end before the job ends. Therefore the job's status decides when watching ends.
+may fail, or end before the job ends. Therefore the end of the stream does not end the watching.
+Watching ends when Azure reports that the job has finished.
 """
 
 import json
@@ -100,7 +101,7 @@ class _LogStream:
         self._thread.start()
 
     def abandon(self) -> None:
-        """Expect no more lines. The thread continues, because the SDK has no way to stop it."""
+        """Ignore the stream from now on. Its thread continues, because the SDK cannot stop it."""
         self._is_abandoned = True
 
     def batches(self, poll_s: float) -> Iterator[list[str]]:
@@ -150,8 +151,8 @@ class _LogStream:
                 self.failure = _cause(error)
                 return
             except Exception as error:
-                # After `abandon`, the caller closes the connection, so this call may fail in any
-                # way.
+                # After `abandon`, the caller closes the connection. The SDK may then raise any
+                # exception.
                 if self._is_abandoned:
                     return
                 if not isinstance(error, AzureError | RequestException):

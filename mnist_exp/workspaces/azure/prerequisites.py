@@ -1,4 +1,4 @@
-"""Findings of `stage=doctor` about Azure: sign-in, workspace, compute target, quota.
+"""Findings of `stage=doctor` about the sign-in, the workspace, the compute target and the quota.
 
 The requests do not change anything on Azure.
 """
@@ -17,12 +17,13 @@ from mnist_exp.workspaces.azure.computes import Computes, has_size
 from mnist_exp.workspaces.azure.connection import Connection
 from mnist_exp.workspaces.azure.retries import RetryPolicy
 
-#: A deployment needs quota for this factor times its instances: Azure reserves 20 % for upgrades.
+#: A deployment needs quota for this factor times its number of instances, because Azure reserves
+#: 20 % more for upgrades.
 #: https://learn.microsoft.com/azure/machine-learning/how-to-manage-quotas
 _UPGRADE_RESERVE = 1.2
 #: Node priority -> name of the regional quota, which counts the cores of all VM families.
-#: Low-priority nodes count towards their regional quota only, not towards the quota of a family.
-#: The names are written as `_plain` returns names.
+#: Low-priority nodes count only towards their regional quota, not towards the quota of a family.
+#: The names have no blanks and no capital letters, because `_plain` has converted Azure's names.
 _REGIONAL_QUOTAS = {
     ComputeTier.dedicated: "totalclusterdedicatedregionalvcpus",
     ComputeTier.low_priority: "totalclusterlowpriorityregionalvcpus",
@@ -52,7 +53,12 @@ class _Region:
     available: Mapping[str, int]
 
     def quotas(self, demand: _Demand) -> Mapping[str, int | None]:
-        """Return the available cores of each quota that the machines count towards, by quota."""
+        """Return the available cores of each quota that the machines count towards.
+
+        Returns:
+            Description of a quota -> number of available cores; None if Azure does not report the
+            quota.
+        """
         regional = self.available.get(_REGIONAL_QUOTAS[demand.tier])
         if demand.tier is ComputeTier.low_priority:
             return {"the region's quota for low-priority nodes": regional}
@@ -70,7 +76,7 @@ def check_prerequisites(
     compute: ComputeConfig,
     deployment: DeploymentSpec,
 ) -> Iterator[Finding]:
-    """Yield the findings.
+    """Yield the findings about the sign-in, the workspace, the compute target and the quota.
 
     If the workspace cannot be reached, the compute target and the quota are not checked.
     """
@@ -170,19 +176,23 @@ def _usage_name(usage: object) -> object:
 
 
 def _count(entity: object, sent: str, documented: str) -> int:
-    """Return a number of an SDK object.
+    """Return the value of an attribute that is a number; 0 if the attribute is missing.
 
-    The SDK may set only the attribute that has the name in the JSON that Azure sent (`sent`), and
-    not the attribute that its documentation names (`documented`).
+    The SDK documents one name of the attribute, but may set only the name that Azure sends.
+
+    Args:
+        entity: An object of the SDK.
+        sent: Name of the attribute in Azure's JSON.
+        documented: Name of the attribute in the SDK's documentation.
     """
     value: Any = getattr(entity, sent, None) or getattr(entity, documented, None)
     return int(value or 0)
 
 
 def _plain(name: object) -> str:
-    """Return a name in lower case without blanks.
+    """Return a name in lower case, with only its letters and digits.
 
-    Written in this way, the name of a quota begins with the name of its VM family. For example,
+    After this conversion, the name of a quota begins with the name of its VM family. For example,
     the quota of `standardDSv2Family` is `Standard DSv2 Family Cluster Dedicated vCPUs`.
     """
     return re.sub(r"[^a-z0-9]", "", str(name).lower())

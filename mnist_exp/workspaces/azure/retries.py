@@ -1,8 +1,12 @@
-"""Calls to Azure that are repeated after a transient error. Azure's exceptions become ours.
+"""Calls to Azure that are repeated after a transient error.
 
-Each object has a name before it is created, so every call may be made twice. The SDK itself repeats
-a request that was throttled or that failed with a server error. The SDK does not repeat a throttled
-POST, a request with an expired token, or a read of an object that was created a moment ago.
+Exceptions of Azure's SDK are converted to exceptions of this program. A call can be repeated
+safely, because this program chooses the name of an object before it sends the request that creates
+the object. A repeated request therefore creates no second object.
+
+The SDK itself repeats a request that was throttled or that failed with a server error. The SDK does
+not repeat a throttled POST, a request with an expired token, or a read of an object that was
+created a moment ago. This module repeats such requests too.
 """
 
 import time
@@ -48,8 +52,8 @@ class RetryPolicy:
         """Call the action, and return its result.
 
         Args:
-            subject: Subject of an error message, such as a config key or the name of an object.
-            action: Function that makes the call to Azure. It may be called several times.
+            subject: Beginning of an error message, such as a config key or the name of an object.
+            action: Function that makes the call to Azure. The function may be called several times.
             settling: Whether the call reads an object that was created a moment ago. Azure may
                 not find such an object yet.
 
@@ -69,7 +73,7 @@ class RetryPolicy:
 
     @contextmanager
     def mapped_errors(self, subject: str) -> Iterator[None]:
-        """Raise our own exception instead of each exception of Azure's SDK in the block."""
+        """Convert exceptions of Azure's SDK in the block to exceptions of this program."""
         try:
             yield
         except (AzureError, RequestException) as error:
@@ -80,7 +84,8 @@ def _is_transient(error: Exception, attempt: int, settling: bool) -> bool:
     if isinstance(error, ResourceNotFoundError):
         return settling
     if isinstance(error, ClientAuthenticationError):
-        # With a response, the token may have expired. Without a response, there was no token.
+        # If there is a response, Azure refused the token, which may have expired. If there is no
+        # response, no token was found, and a second try would not help.
         return attempt == 1 and error.response is not None
     if isinstance(error, ResourceExistsError):
         return "progress" in str(error).lower()

@@ -49,8 +49,8 @@ def invoke_endpoint(
             return _send(connection, endpoint, body, deployment)
         except HttpResponseError as error:
             request: Any = getattr(error.response, "request", None)
-            # All other addresses belong to Azure's resource manager. Its errors are not the
-            # endpoint's errors.
+            # A request to any other address went to Azure's resource manager, not to the endpoint.
+            # Let `retries` handle the error of such a request.
             if "/score" not in str(getattr(request, "url", "")):
                 raise
             raise _endpoint_error(where, error) from error

@@ -36,8 +36,9 @@ class _LineWriter(io.TextIOBase):
 class _ThreadStream:
     """A stream that writes to the destination of the current thread.
 
-    If the main thread has no destination, the stream writes to `usual`. All other threads without a
-    destination belong to the SDK, and print dots while they poll. Their output is dropped.
+    If the main thread has no destination, the stream writes to `usual`, the original stream. If any
+    other thread has no destination, this thread belongs to the SDK, and prints dots while it polls.
+    The output of such a thread is dropped.
     """
 
     def __init__(self, usual: TextIO) -> None:
@@ -66,14 +67,18 @@ _lock = threading.Lock()
 
 
 def silence_loggers() -> None:
-    """Silence the SDK's loggers. The SDK also raises each error, and we print the raised error."""
+    """Silence the SDK's loggers.
+
+    The SDK raises each error that it logs, and this program prints the raised error. The log lines
+    would only repeat the error.
+    """
     for name in _LOGGERS:
         if logging.getLogger(name).level != logging.CRITICAL:
             logging.getLogger(name).setLevel(logging.CRITICAL)
         warnings.filterwarnings("ignore", module=name)
     # Some of the SDK's modules set a handler and a level for their own loggers.
     for name, logger in list(logging.root.manager.loggerDict.items()):
-        # Setting a level clears the cache of every logger. Therefore set a level only if needed.
+        # Set a level only if needed, because setting a level clears the cache of every logger.
         has_own = isinstance(logger, logging.Logger) and 0 < logger.level < logging.CRITICAL
         if has_own and name.startswith(_LOGGERS):
             logging.getLogger(name).setLevel(logging.CRITICAL)

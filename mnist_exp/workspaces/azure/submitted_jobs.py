@@ -17,11 +17,11 @@ from mnist_exp.workspaces.azure.retries import RetryPolicy
 from mnist_exp.workspaces.azure.run_metrics import RunMetrics
 from mnist_exp.workspaces.azure.translation import job_entity
 
-#: Status that only Azure has -> our status.
+#: Azure's status without an equal in `JobStatus` -> the status that this program reports instead.
 _OTHER_STATUSES = {"Provisioning": JobStatus.PREPARING}
 #: Name of the property of a finished sweep that holds the name of the best trial.
 _BEST_TRIAL = "best_child_run_id"
-#: Status of a trial -> reason in its result, because Azure gives no more detail.
+#: Status of a trial -> reason in its result. Azure does not report a more exact reason.
 _REASONS = {
     JobStatus.CANCELED: "canceled by the early-termination policy, a limit of the sweep or a user",
     JobStatus.FAILED: "failed; see the log in Azure ML studio",
@@ -154,9 +154,10 @@ def _literals(job: Any) -> dict[str, Any]:
 
 
 def _drawn_values(sweep: Any, trial: str, logged: Mapping[str, str]) -> dict[str, Any]:
-    """Return a trial's drawn values.
+    """Return the parameter values that the sweep has drawn for a trial.
 
-    The values are in the sweep's tags. If a tag is missing, the trial's logged parameters are used.
+    The sweep has a tag with these values for each trial. If the tag is missing, the trial's logged
+    parameters are used.
     """
     names: Sequence[str] = list(sweep.search_space)
     try:

@@ -1,4 +1,4 @@
-"""The azure workspace: the methods of the `Workspace` interface, with azure-ai-ml."""
+"""The azure workspace, which implements the `Workspace` interface with azure-ai-ml."""
 
 import os
 import weakref
@@ -59,7 +59,7 @@ class AzureWorkspace:
     """A workspace of Azure ML. Its jobs and endpoints continue when the command ends.
 
     Args:
-        config: The names of the workspace, and the way to sign in.
+        config: The names that identify the workspace, and the kind of credential.
         outputs: The outputs folder, which also holds the downloads.
         options: Options for calling Azure.
     """
@@ -81,17 +81,17 @@ class AzureWorkspace:
     def close(self) -> None:
         """Close the connections to Azure. The workspace cannot be used afterwards.
 
-        Python calls this method for a workspace that was not closed, when the workspace is
-        garbage-collected or at the end of the process.
+        If no code calls this method, the connections are closed when the workspace is
+        garbage-collected, or at the end of the process.
         """
         self._finalizer()
 
     def get_or_create_compute(self, spec: ComputeConfig) -> Compute:
-        """Return the compute target of that name; create the target if it does not exist."""
+        """Return the compute target with the spec's name; create the target if there is none."""
         return self._computes.get_or_create(spec)
 
     def delete_compute(self, name: str) -> bool:
-        """Delete a compute target and wait for the end; return whether the target existed."""
+        """Delete a target, and wait until the target is deleted; return whether it existed."""
         return self._computes.delete(name)
 
     def submit(self, job: CommandJob | SweepJob) -> str:
@@ -164,8 +164,8 @@ class AzureWorkspace:
     def sample_folder(self, data: DataConfig, observer: Observer) -> Path:
         """Return a local folder with digits for a request.
 
-        With `data=mnist` the digits are on Azure. This method then returns the sample of MNIST
-        that is part of this package, so that nothing has to be downloaded.
+        With `data=mnist` the digits are on Azure. To avoid a download, this method then returns the
+        sample of MNIST that is part of this package.
         """
         if data.type is DataType.mnist:
             data = replace(data, type=DataType.sample)

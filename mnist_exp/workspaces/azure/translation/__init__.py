@@ -1,8 +1,9 @@
-"""Conversion of specs to entities of azure-ai-ml.
+"""Conversion of specs to entities (objects of the SDK azure-ai-ml).
 
-`mnist_exp.azure_form` builds the form: the content of a request, as plain mappings. The modules of
-this package convert a form to the SDK's classes. A table in each module lists the fields of a form
-and the class for each field. This package sends no requests.
+The conversion has two steps. `mnist_exp.azure_form` converts a spec to a *form*: the content of a
+request, as plain mappings. The modules of this package convert a form to an entity. A table in a
+module lists the fields of a form that become entities too, with the class for each of these fields.
+This package sends no requests.
 """
 
 from mnist_exp.workspaces.azure.translation.assets import compute_entity, model_entity

@@ -1,4 +1,7 @@
-"""Conversion of compute targets, environments and models to entities of azure-ai-ml."""
+"""Conversion of compute targets, environments and models to entities of azure-ai-ml.
+
+A form is the content of a request, as plain mappings (see `mnist_exp.azure_form`).
+"""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -16,7 +19,13 @@ PATH_TAG = "mnist_exp.path"
 
 
 def entities(form: Form, table: Mapping[str, Callable[[Any], Any]]) -> dict[str, Any]:
-    """Return a form's fields. Fields that the table lists are converted to the SDK's entities."""
+    """Return the fields of a form, with entities instead of plain mappings.
+
+    Args:
+        form: The form.
+        table: Name of a field -> function that converts the field to an entity. Fields that the
+            table does not list are not converted.
+    """
     return {name: table[name](value) if name in table else value for name, value in form.items()}
 
 
@@ -29,14 +38,14 @@ def compute_entity(spec: ComputeConfig) -> AmlCompute:
 
 
 def environment_entity(form: str | Form) -> str | Environment:
-    """Return a curated environment's reference, or the entity of an image with a conda file."""
+    """Return the reference of a curated environment, or the entity of any other environment."""
     return form if isinstance(form, str) else Environment(**form)
 
 
 def model_entity(spec: ModelSpec, version: str) -> Model:
     """Return the entity of a model version.
 
-    The caller gives the version's number, so that a repeated call does not add another version.
+    The caller chooses the version number. A repeated request then does not create a second version.
     """
     tags = {JOB_TAG: spec.job, PATH_TAG: spec.path}
     return Model(**model_form(spec), version=version, tags=tags)

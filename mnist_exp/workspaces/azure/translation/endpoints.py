@@ -1,4 +1,7 @@
-"""Conversion of online endpoints and deployments to entities of azure-ai-ml."""
+"""Conversion of online endpoints and deployments to entities of azure-ai-ml.
+
+A form is the content of a request, as plain mappings (see `mnist_exp.azure_form`).
+"""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -70,5 +73,5 @@ def deployment_entity(spec: DeploymentSpec) -> ManagedOnlineDeployment:
 
 
 def traffic_shares(traffic: Mapping[str, int] | None) -> dict[str, int]:
-    """Return only deployments that have traffic. Azure also lists deployments with 0 percent."""
+    """Return the traffic without deployments that get 0 percent, which Azure lists too."""
     return {name: percent for name, percent in (traffic or {}).items() if percent}

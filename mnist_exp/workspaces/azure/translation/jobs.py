@@ -1,4 +1,7 @@
-"""Conversion of command jobs and sweeps to entities of azure-ai-ml."""
+"""Conversion of command jobs and sweeps to entities of azure-ai-ml.
+
+A form is the content of a request, as plain mappings (see `mnist_exp.azure_form`).
+"""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -24,8 +27,8 @@ from mnist_exp.workspaces.azure.translation.assets import (
 )
 from mnist_exp.workspaces.azure.translation.sweeps import SWEEP_FIELDS, of_type
 
-#: Default modes of Azure ML. If a request names the default mode, Azure ML studio shows the mode
-#: as a choice of the user. Therefore requests omit a default mode.
+#: Azure ML's default modes for inputs and outputs. If a request contained the default mode, Azure
+#: ML studio would show this mode as a choice of the user. Therefore requests omit a default mode.
 _INPUT_MODE, _OUTPUT_MODE = "ro_mount", "rw_mount"
 
 
@@ -43,10 +46,12 @@ def job_entity(job: CommandJob | SweepJob, locate: Locate) -> CommandEntity | Sw
     refuse_local_environment(trial.environment, "env")
     refuse_local_compute(trial.compute)
     if isinstance(job, SweepJob):
-        # Do not use `azure.ai.ml.command(...).sweep()`: it loses the experiment's name.
+        # Do not use `azure.ai.ml.command(...).sweep()`, because this method loses the name of the
+        # experiment.
         return SweepEntity(**entities(sweep_form(job, locate), {**_FIELDS, **SWEEP_FIELDS}))
     form = command_form(job, locate)
-    # The function `command` has an argument for each field of resources and limits.
+    # The function `command` does not accept `resources` and `limits` as mappings. It has a separate
+    # argument for each of their fields.
     resources, limits = form.pop("resources", {}), form.pop("limits", {})
     return command(**entities(form, _FIELDS), **resources, **limits)
 
@@ -67,7 +72,7 @@ def _outputs(form: Form) -> dict[str, Output]:
 
 
 def _unless_usual(form: Mapping[str, Any], mode: str) -> Form:
-    """Return a form; omit its mode if the mode is the default."""
+    """Return a form, without its mode if the mode is the default."""
     return {name: value for name, value in form.items() if (name, value) != ("mode", mode)}
 
 

@@ -1,4 +1,7 @@
-"""Conversion of the parts of a sweep to entities of azure-ai-ml."""
+"""Conversion of the parts of a sweep to entities of azure-ai-ml.
+
+A form is the content of a request, as plain mappings (see `mnist_exp.azure_form`).
+"""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -35,7 +38,7 @@ def _expression(form: Mapping[str, Any]) -> Any:
 
 
 def _chosen(value: Any) -> Any:
-    """Return one value of a choice. If the value is a mapping, convert expressions in it too."""
+    """Return one value of a choice. If the value is a mapping, convert the expressions in it."""
     if not isinstance(value, Mapping):
         return value
     return {
