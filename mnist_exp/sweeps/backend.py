@@ -18,7 +18,8 @@ class TrialEnded:
 
     Attributes:
         why: Why the trial failed; empty if the backend knows only the exit code.
-        by_itself: Whether the trial ended before the backend asked the trial to end.
+        by_itself: Whether the trial ended before the backend asked the trial to end. True if the
+            backend never asked.
     """
 
     trial: int
@@ -70,7 +71,8 @@ class Backend(Protocol):
     def finish(self, trial: Trial) -> None:
         """Record the final status of a trial, and release the resources of the trial.
 
-        The tuner calls this method once for each trial that ends, and calls the listener after it.
+        The tuner calls this method once for each trial that ends. The tuner calls the listener
+        after this method.
         """
 
     def now(self) -> float:
@@ -81,7 +83,7 @@ class Listener(Protocol):
     """An object that receives the tuner's reports. The tuner makes all calls from one thread."""
 
     def trial_changed(self, trial: Trial) -> None:
-        """Receive a trial that started, logged the primary metric, was canceled, or ended."""
+        """Receive a trial that has started, logged the primary metric, been canceled or ended."""
 
     def message(self, text: str) -> None:
-        """Receive a decision of the tuner, as a line for the user."""
+        """Receive one line of text for the user, about a decision of the tuner."""

@@ -10,15 +10,15 @@ E = TypeVar("E", bound=Enum)
 
 #: Maximum number of characters of a quoted value, so that a message fits on one line.
 _LONGEST = 60
-#: Minimum number of letters of an abbreviation.
+#: Minimum number of letters of a name that counts as an abbreviation of a longer name.
 _SHORTEST = 3
 #: Minimum similarity, from 0 to 1, at which a name counts as a typing error for a known name.
 _SLIP = 0.85
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return `; did you mean 'x'?` for the most similar known name; empty if no name is similar."""
-    # Compare in lower case: difflib would count upper and lower case as different letters.
+    """Return `; did you mean 'x'?` with the most similar known name; empty if none is similar."""
+    # Compare names in lower case, because difflib treats `A` and `a` as different letters.
     spelt = {candidate.lower(): candidate for candidate in known}
     # difflib does not recognize abbreviations.
     near = [candidate for candidate in spelt if _abbreviates(name.lower(), candidate)]
@@ -28,7 +28,11 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 
 def _abbreviates(one: str, other: str) -> bool:
-    """Return whether one name abbreviates the other, as a whole or word by word (`val_acc`)."""
+    """Return whether the shorter name abbreviates the longer name.
+
+    An abbreviation is the start of the longer name (`acc` for `accuracy`), or consists of the start
+    of each word (`val_acc` for `val_accuracy`).
+    """
     pairs = list(zip(one.split("_"), other.split("_"), strict=False))
     return _is_start(one, other) or (
         one.count("_") == other.count("_") and all(_is_start(*pair) for pair in pairs)
@@ -75,8 +79,8 @@ class Fields:
     def only(self, known: Sequence[str], kind: str) -> None:
         """Add a fault for each field that is not in `known`.
 
-        Hydra merges mappings. After a change of the type, the mapping therefore still has the
-        fields of the old type. The remedy in the message is the override that removes the field.
+        Hydra merges mappings. If the user changes the type of a mapping, the mapping therefore
+        still has the fields of the old type. The message shows the override that removes a field.
 
         Args:
             known: The fields that are allowed.
@@ -86,8 +90,8 @@ class Fields:
             if name not in known:
                 rule = f"the keys of {kind} are {', '.join(known)}"
                 remedy = f"remove this key with ~{self.where}.{name}"
-                # The mapping may already have the suggested field. Then suggest the field only
-                # if the two names are almost equal.
+                # A field that the mapping already has is suggested only if the two names are
+                # almost equal.
                 slips = difflib.get_close_matches(name, known, n=1, cutoff=_SLIP)
                 near = did_you_mean(name, slips or set(known) - set(self.raw))
                 self.fault(name, f"{rule}, got {name}={shown(self.raw[name])}; {remedy}{near}")
@@ -127,7 +131,7 @@ class Fields:
         return int(value)
 
     def member(self, name: str, kinds: type[E], known: Collection[E] | None = None) -> E | None:
-        """Return the enum member that a field names, in upper or lower case.
+        """Return the enum member that a field names. Upper and lower case make no difference.
 
         Args:
             name: The field.

@@ -22,15 +22,16 @@ _LOG_RATIO = 20
 def parameter_importance(
     trials: Sequence[tuple[Mapping[str, Any], float]], seed: int = 0
 ) -> dict[str, float]:
-    """Return the share of the variance that each parameter explains, in descending order.
+    """Return the share of the variance that each parameter explains, largest share first.
 
     Args:
-        trials: The parameters and the best value of each trial with a best value.
+        trials: The parameters and the best value of each trial. Trials without a best value are
+            left out.
         seed: The seed of the random forest that fANOVA uses.
 
     Returns:
         Parameter -> share. The sum of all shares is 1. The mapping is empty if there are too few
-        trials, or if all trials have the same parameters or the same value.
+        trials, if all trials have the same parameters, or if all trials have the same value.
     """
     finite = [(parameters, value) for parameters, value in trials if math.isfinite(value)]
     if len(finite) < _LEAST_TRIALS or len({value for _, value in finite}) < 2:
@@ -53,7 +54,7 @@ def parameter_importance(
 
 
 def _distribution(values: Sequence[Any]) -> BaseDistribution:
-    """Return a distribution that contains all values; logarithmic if the range is wide."""
+    """Return a distribution that contains all values. Its scale is logarithmic for a wide range."""
     if not all(isinstance(value, int | float) for value in values):
         return CategoricalDistribution(tuple(dict.fromkeys(values)))
     low, high = float(min(values)), float(max(values))

@@ -49,7 +49,7 @@ def parse_sweep(
     Args:
         config: A dataclass or mapping with `sampling_algorithm`, `search_space`, `objective`,
             `limits` and `early_termination`.
-        where: The config key of the sweep.
+        where: The config key of the sweep, for messages.
 
     Returns:
         A pair: the plan (None if there are faults), and the faults, one line per fault.
@@ -80,7 +80,7 @@ def parse_sweep(
 def readable_space(
     search_space: Mapping[str, Any], sampling_algorithm: object
 ) -> dict[str, Expression]:
-    """Return the expressions that have no faults, even if the rest of the sweep has faults."""
+    """Return the expressions without faults, even if other parts of the sweep have faults."""
     sampling, _ = parse_sampling(sampling_algorithm)
     return parse_search_space(search_space, logbase=sampling.logbase if sampling else math.e)[0]
 

@@ -3,8 +3,9 @@
 As in HyperDrive, the score of a trial is the best value of its whole history, not the last value.
 Canceled trials are ranked too:
 https://learn.microsoft.com/python/api/azureml-train-core/azureml.train.hyperdrive.hyperdriverun
-Azure ML does not document ties. Here the trial with the lower index is better. Every finite value
-is better than NaN and infinity: a loss may have become NaN.
+Azure ML does not document how trials with equal scores are ranked. Here the trial with the lower
+index is better. Every finite value is better than NaN and infinity, because a trial whose loss
+became NaN has no useful result.
 """
 
 import math
@@ -20,7 +21,7 @@ from mnist_exp.sweeps.fields import Fields, did_you_mean, shown
 class Goal(StrEnum):
     """The goal of a sweep: the largest or the smallest value of the metric.
 
-    `Goal("Maximize")` is accepted too, as in Azure ML.
+    As in Azure ML, upper and lower case make no difference: `Goal("Maximize")` is valid.
     """
 
     MAXIMIZE = "maximize"
@@ -41,7 +42,7 @@ class Goal(StrEnum):
         return value > other if self is Goal.MAXIMIZE else value < other
 
     def place(self, score: float, trial: int) -> tuple[float, int]:
-        """Return a key that sorts trials from the best to the worst, and equal trials by index."""
+        """Return a sort key: the best trial is first, and trials with equal scores are by index."""
         return (-score if self is Goal.MAXIMIZE else score), trial
 
     def best(self, values: Sequence[float]) -> float | None:
@@ -116,7 +117,12 @@ def rank(histories: Mapping[int, Sequence[float]], goal: Goal) -> list[int]:
 
 
 def missing_metric_hint(primary_metric: str, logged: Collection[str]) -> str:
-    """Return a warning that no trial logged the primary metric, with the metrics of the trials."""
+    """Return a warning that the sweep has no best trial.
+
+    Args:
+        primary_metric: The metric that the sweep optimizes.
+        logged: The metrics that the trials logged.
+    """
     if not logged:
         return (
             f"no trial logged the metric {primary_metric!r} or any other metric; "
@@ -134,7 +140,7 @@ def logged_instead(primary_metric: str, logged: Collection[str], key: str) -> st
     Args:
         primary_metric: The metric that is missing.
         logged: The metrics that were logged, at least one.
-        key: The config key that names the missing metric.
+        key: The config key whose value is the missing metric.
     """
     near = did_you_mean(primary_metric, logged) or f"; set {key} to one of these metrics"
     return f"the logged metrics are: {', '.join(sorted(logged))}{near}"

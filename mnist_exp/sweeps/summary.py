@@ -36,18 +36,17 @@ def summarize(
     As in Azure ML, the status is Canceled if a timeout or an interrupt stopped the sweep. Azure ML
     does not document how many failed trials make a sweep Failed. Users report Failed sweeps with
     "errors in at least one of the child runs". Here the status is Failed only if every trial
-    failed, because one bad configuration should not make a whole search fail. With
-    `one_failure_fails`, a single failed trial is enough.
+    failed, because one bad configuration should not make a whole search fail.
 
-    If no trial logged the primary metric, the sweep is Completed and has no best trial. As in
-    HyperDrive, a failed trial can be the best trial. The result then has a warning, because a
-    failed trial may have saved no model.
+    If no trial logged the primary metric, the sweep can still be Completed, but has no best trial.
+    As in HyperDrive, a failed trial can be the best trial. The result then has a warning, because
+    a failed trial may have saved no model.
 
     Args:
         trials: The trials, in the order of their indices.
         objective: The primary metric and its goal.
         why: The reason why the sweep was stopped; empty if the sweep was not stopped.
-        one_failure_fails: Whether a single failed trial makes the sweep Failed.
+        one_failure_fails: Whether one failed trial already makes the sweep Failed.
     """
     ranking = rank({trial.index: trial.values for trial in trials}, objective.goal)
     first = trials[ranking[0]] if ranking else None
@@ -79,7 +78,8 @@ def _warnings(
     trials: Sequence[Trial], objective: Objective, status: JobStatus, best: Trial | None
 ) -> Iterable[str]:
     logged = {name for trial in trials for name in trial.metrics}
-    # If every trial failed and logged no metric, the failure is more important than this warning.
+    # If every trial failed and logged no metric, do not warn: the missing metric is only a
+    # consequence of the failures.
     if best is None and status.is_finished and (logged or status is not JobStatus.FAILED):
         yield missing_metric_hint(objective.primary_metric, logged)
     failed = [trial.index for trial in trials if trial.status is JobStatus.FAILED]

@@ -19,10 +19,11 @@ class Trial:
         values: Every value of the primary metric, in order of arrival.
         metrics: Name of a metric -> every point of the metric, in order of arrival.
         ended: Time when the backend reported that the trial had ended, on the same clock.
-        why: Why the trial was canceled or failed. The text may also be a remark about a completed
-            trial.
-        cut: The decision of the early-termination policy, if the policy cut the trial.
-        decided: Whether the journal has a decision to end the trial. Then the trial cannot resume.
+        why: Why the trial was canceled or failed. For a completed trial, the text is a
+            remark or empty.
+        cut: The policy's decision to end the trial early; None if no policy ended the trial.
+        decided: Whether the journal contains a decision to end the trial. A trial with a decision
+            cannot resume.
     """
 
     index: int

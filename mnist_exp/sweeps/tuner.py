@@ -1,7 +1,7 @@
 """The main loop of a sweep: start trials, receive their metrics, and end trials early.
 
 The tuner itself starts no process: a `Backend` runs the trials. Every decision depends only on the
-events that the backend reports, and on the time when they arrive.
+events that the backend reports, and on the times at which the events arrive.
 """
 
 import time
@@ -42,15 +42,17 @@ class Tuner:
 
     https://learn.microsoft.com/azure/machine-learning/how-to-tune-hyperparameters
 
-    A trial counts as a concurrent trial until its process has ended. Then the next trial starts
-    immediately. The sweep's timeout applies to the total time of all commands that run the sweep.
-    The trial timeout applies to the time since the start of the trial.
+    A trial counts towards max_concurrent_trials until its process has ended. The next trial starts
+    immediately after this end. The sweep's timeout applies to the total time of all commands that
+    run the sweep. The trial timeout applies to the time since the start of the trial.
 
     Attributes:
-        policy: The early-termination policy; with None, no trial is cut.
+        policy: The early-termination policy, which cuts trials: it ends trials with bad values
+            early. None for no policy.
         journal: Receives every event before the listener receives the event.
-        history: The content of the journal, for a sweep that is resumed.
-        learner: The sampler that receives the result of each trial; None for most samplings.
+        history: The state of the sweep from the journal; None for a new sweep.
+        learner: The sampler that receives the result of each trial; None if the sampling does not
+            depend on results.
         fail_fast: Whether the first failed trial stops the sweep.
         fail_on_failed_trials: Whether a single failed trial makes the final status Failed.
     """
@@ -76,10 +78,11 @@ class Tuner:
     _has_failed_fast: bool = field(default=False, init=False)
 
     def run(self) -> SweepResult:
-        """Run the sweep until all trials have ended.
+        """Run the sweep until all trials have ended, and return the result.
 
         If the user presses Ctrl-C, or if the backend or the listener raises an error, cancel the
-        running trials and raise the exception again. `result` then returns the present state.
+        running trials and raise the exception again. The caller can then get the state of the sweep
+        from `result`.
         """
         self._started = self.backend.now()
         if self.history and self.history.finished:
@@ -112,8 +115,8 @@ class Tuner:
         """Cancel the running trials, start no further trials, and wait until all trials have ended.
 
         The journal does not record these trials as ended, so that the sweep can be resumed. The
-        wait ends after a minute, or at a second interrupt. Trials that still run after the wait are
-        reported as Canceled.
+        wait ends after at most a minute, or when the user presses Ctrl-C again. Trials that still
+        run after the wait are reported as Canceled.
         """
         try:
             if not self._is_interrupted:
@@ -253,8 +256,8 @@ class Tuner:
     def _ends_for_now(self, trial: Trial) -> bool:
         """Return whether a trial ended only because the command stops, and can resume later.
 
-        A failed trial can resume too, because a full disk stops the command and also makes trials
-        fail. If the trial failed for another reason, the trial will fail again.
+        A failed trial can resume too. A full disk, for example, stops the command and also makes
+        trials fail. A trial that failed for another reason will only fail again.
         """
         may_resume = trial.status in {JobStatus.CANCELED, JobStatus.FAILED}
         return self._is_interrupted and may_resume and not trial.decided
@@ -278,7 +281,7 @@ class Tuner:
         """Stop the sweep after the sweep's timeout; cancel trials after the trial timeout."""
         now, limits = self.backend.now(), self.limits
         has_work = self._has_more or any(not trial.status.is_finished for trial in self._trials)
-        # A sweep without further work is Completed, even after its timeout.
+        # If all trials have ended and no trial is left to start, the timeout has no effect.
         if has_work and not self._why and limits.left(now - self._started) <= 0:
             self._stop(f"sweep timeout of {limits.timeout} s")
         for trial in self._running:

@@ -1,8 +1,8 @@
 """The journal of a sweep, and the functions that read the journal.
 
-The journal has one line per entry, and an entry for every event of the sweep. The tuner appends an
-entry before it reports the event. An interrupted sweep is rebuilt only from these entries. The
-values of all trials are therefore in the order in which the tuner received them.
+The journal has one line per entry, and one entry for every event of the sweep. The tuner appends
+the entry before it reports the event. A command that resumes the sweep rebuilds the sweep from the
+entries alone. Their order is the order in which the tuner received the events.
 """
 
 from mnist_exp.sweeps.journal.entries import (

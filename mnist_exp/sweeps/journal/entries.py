@@ -25,7 +25,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Created(Entry):
-    """The entry that the sweep was created.
+    """The entry for the creation of the sweep.
 
     Attributes:
         sweep: The description of the sweep, with the seed that was drawn.
@@ -37,11 +37,12 @@ class Created(Entry):
 
 @dataclass(frozen=True)
 class Resumed(Entry):
-    """The entry that a later command resumed the sweep.
+    """The entry that a later command writes when this command resumes the sweep.
 
     Attributes:
-        kept: Trials that resume from their named outputs, or that ended while no command ran.
-        again: Trials that restart. The values that these trials logged so far do not count.
+        kept: Indices of the trials that keep their values. These trials resume from their named
+            outputs, or ended while no command was running.
+        again: Indices of the trials that restart and lose their values.
     """
 
     event: ClassVar[str] = "resumed"
@@ -51,7 +52,7 @@ class Resumed(Entry):
 
 @dataclass(frozen=True)
 class Sampled(Entry):
-    """The entry that the configuration of a trial was drawn."""
+    """The entry for a newly drawn configuration of a trial."""
 
     event: ClassVar[str] = "sampled"
     trial: int
@@ -60,7 +61,7 @@ class Sampled(Entry):
 
 @dataclass(frozen=True)
 class Started(Entry):
-    """The entry that a trial was started."""
+    """The entry for the start of a trial."""
 
     event: ClassVar[str] = "started"
     trial: int
@@ -68,7 +69,7 @@ class Started(Entry):
 
 @dataclass(frozen=True)
 class Logged(Entry):
-    """The entry that a trial logged a value."""
+    """The entry for a value that a trial logged."""
 
     event: ClassVar[str] = "logged"
     point: MetricPoint
@@ -76,11 +77,11 @@ class Logged(Entry):
 
 @dataclass(frozen=True)
 class Decided(Entry):
-    """The entry that the sweep decided to end a trial.
+    """The entry for the sweep's decision to end a trial.
 
     Attributes:
-        interval: The interval at which a policy cut the trial. None if no policy cut the trial, but
-            e.g. a timeout ended the trial.
+        interval: The interval at which a policy cut the trial. None if the decision has another
+            reason, e.g. a timeout.
         reason: The reason in plain words.
     """
 
@@ -92,7 +93,7 @@ class Decided(Entry):
 
 @dataclass(frozen=True)
 class Ended(Entry):
-    """The entry that a trial ended and will not resume.
+    """The entry for the final end of a trial. The trial cannot resume.
 
     Attributes:
         status: The final status, by Azure ML's name.
@@ -107,9 +108,9 @@ class Ended(Entry):
 
 @dataclass(frozen=True)
 class Interrupted(Entry):
-    """The entry that the command stopped before the sweep had ended.
+    """The entry for a command that stopped before the end of the sweep.
 
-    The command canceled the running trials, and a later command can resume these trials.
+    The command canceled the running trials. A later command can resume these trials.
     """
 
     event: ClassVar[str] = "interrupted"
@@ -118,7 +119,7 @@ class Interrupted(Entry):
 
 @dataclass(frozen=True)
 class Finished(Entry):
-    """The entry that the sweep ended and cannot resume."""
+    """The entry for the final end of the sweep. The sweep cannot resume."""
 
     event: ClassVar[str] = "finished"
     status: str
@@ -130,7 +131,7 @@ class Journal(Protocol):
     """The store to which the tuner writes entries."""
 
     def append(self, entry: Entry) -> None:
-        """Write an entry. When this method returns, a kill of the process cannot lose the entry."""
+        """Write an entry. After this method returns, the entry is safe if the process is killed."""
 
 
 _KINDS: Mapping[str, type[Entry]] = {
@@ -147,7 +148,7 @@ _KINDS: Mapping[str, type[Entry]] = {
         Finished,
     )
 }
-#: Field of a line -> required type of the field, if the line has the field.
+#: Field of a line -> required type. A line that does not have the field is valid too.
 _TYPES: Mapping[str, Any] = {
     "at": int | float,
     "trial": int,
@@ -161,7 +162,8 @@ _TYPES: Mapping[str, Any] = {
     "best": int | None,
     **dict.fromkeys(("name", "status", "reason", "why"), str),
 }
-#: Text of a number -> number. JSON has no NaN and no infinities, so they are written as text.
+#: Text in the journal -> number. JSON has no NaN and no infinities, so the journal contains text
+#: for these numbers.
 _NOT_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
 
@@ -179,16 +181,18 @@ def read_entries(text: str) -> Iterator[Entry]:
     """Yield the entries of a journal; skip an incomplete line that a killed command wrote.
 
     Raises:
-        ValueError: A line is not an entry, and is not the last line of a killed command.
+        ValueError: A line is damaged. The last line of a killed command may be incomplete and does
+            not raise this error.
     """
     broken = 0
-    # splitlines would also split at other Unicode line separators, which a field may contain.
+    # Do not use splitlines(). It would also split at Unicode line separators inside a field.
     for number, line in enumerate(text.split("\n"), 1):
         entry = _parsed(line)
         if entry is None:
             broken = broken or (number if line else 0)
             continue
-        # After the incomplete line of a killed command, the next entry is from the next command.
+        # Only a killed command leaves an incomplete line. The next command then begins with
+        # Created or Resumed. Any other entry means that the broken line is damaged.
         if broken and not isinstance(entry, Created | Resumed):
             raise ValueError(f"line {broken} is damaged")
         broken = 0

@@ -1,4 +1,4 @@
-"""The state of a sweep when its last command ended, rebuilt from its journal."""
+"""Rebuild the state of a sweep at the end of its last command, from the entries of its journal."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -25,10 +25,11 @@ class History:
     """A sweep as its journal describes it.
 
     Attributes:
-        sweep: The description that the sweep was created with.
-        trials: The trials, in the order of their indices. A trial that had not ended has the status
-            CancelRequested if the sweep had decided to end the trial, and Running otherwise.
-        row: The number of the last row of the MLflow store whose value is in the journal.
+        sweep: The description of the sweep, from the entry `Created`.
+        trials: The trials, in the order of their indices. The status of a trial that had not ended
+            is CancelRequested if the sweep had decided to end the trial. Otherwise it is Running.
+        row: The number of the last row of the MLflow store that the journal contains. Each row is
+            one logged value.
         elapsed: Total seconds that all commands have spent on the sweep.
         finished: The last entry of a sweep that has ended; None if the sweep has not ended.
     """
@@ -41,7 +42,7 @@ class History:
 
     @property
     def unfinished(self) -> list[Trial]:
-        """The trials that still have to run to their end."""
+        """The trials that have not ended and that the sweep has not decided to end."""
         return [trial for trial in self.trials if trial.status is JobStatus.RUNNING]
 
     def shift_clock(self, seconds: float) -> None:

@@ -40,8 +40,8 @@ class Sampling:
     """A sampling algorithm.
 
     Attributes:
-        seed: The seed of the random numbers. The same seed gives the same configurations again. If
-            the seed is None, a seed is drawn when the sweep is created.
+        seed: The seed of the random numbers. The same seed always gives the same configurations.
+            None means that `with_seed` draws a seed when the sweep is created.
         rule: Independent draws, or a Sobol sequence, which covers the space more evenly.
         logbase: The base of the logarithmic expressions.
     """
@@ -62,10 +62,10 @@ class Learner(Protocol):
 class Configurations(Protocol):
     """The configurations of a sweep, by the index of the trial.
 
-    `configurations[i]` depends only on the space, the sampling and i. A sweep can therefore resume
-    at any index. IndexError means that all configurations of the space were used. Bayesian sampling
-    is different: `configurations[i]` depends on the results of earlier trials, and i must be the
-    index of the next trial.
+    With random and grid sampling, `configurations[i]` depends only on the space, the sampling and
+    i. A sweep can therefore resume at any index. With bayesian sampling, `configurations[i]` also
+    depends on the results of earlier trials, and i must be the index of the next trial. IndexError
+    means that the space has no further configuration.
     """
 
     def __getitem__(self, index: int, /) -> Parameters:
@@ -75,7 +75,8 @@ class Configurations(Protocol):
 def with_seed(sampling: Sampling) -> Sampling:
     """Return the sampling with a seed; draw a seed if the sampling has no seed.
 
-    Call this once, when a sweep is created, and record the seed with the sweep.
+    Call this function once, when a sweep is created. The caller must save the seed, because a
+    command that resumes the sweep needs the same seed.
     """
     if sampling.seed is not None:
         return sampling
@@ -85,11 +86,13 @@ def with_seed(sampling: Sampling) -> Sampling:
 def parse_sampling(
     raw: object, where: str = "sweep.sampling_algorithm"
 ) -> tuple[Sampling | None, list[str]]:
-    """Read the mapping `{type, seed, rule, logbase}`, or only a type, Azure ML's short form.
+    """Read the mapping `{type, seed, rule, logbase}`, or a text with only the type.
+
+    Azure ML allows both notations.
 
     Returns:
-        A pair: the algorithm, and the faults, one line per fault. In the algorithm, defaults
-        replace the fields with faults. If the type has a fault, the algorithm is None.
+        A pair: the algorithm, and the faults, one line per fault. A field that has a fault gets its
+        default in the algorithm. If the type has a fault, the algorithm is None.
     """
     part = Fields(raw if isinstance(raw, Mapping) else {"type": raw}, where)
     part.required(["type"], "a sampling algorithm")
@@ -131,7 +134,7 @@ def check_sampling(
 def _unfit(kind: SamplingType, expression: Expression) -> str | None:
     if kind is SamplingType.GRID and not isinstance(expression, Choice):
         return f"grid sampling supports only choice, got {expression.type}"
-    # QUniform is a subclass of Uniform; the logarithmic expressions are not.
+    # `Uniform` includes its subclass QUniform, but not the logarithmic expressions.
     if kind is SamplingType.BAYESIAN and not isinstance(expression, Choice | Uniform):
         return (
             f"bayesian sampling supports only choice, uniform and quniform, got {expression.type}"

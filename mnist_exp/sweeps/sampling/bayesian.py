@@ -4,8 +4,8 @@ Azure ML does not document its algorithm. Local sweeps use Optuna's tree-structu
 estimator:
 https://optuna.readthedocs.io/en/stable/reference/samplers/generated/optuna.samplers.TPESampler.html
 Each new configuration depends on the order in which trials end, and cannot be drawn a second time.
-A sweep that resumes therefore reads the earlier configurations and their results from the journal,
-and adds them to the sampler.
+When a sweep resumes, the earlier configurations and their results are therefore read from the
+journal and added to the sampler.
 """
 
 from collections.abc import Mapping, Sequence
@@ -46,7 +46,8 @@ class BayesianConfigurations:
         self._distributions = {key: _distribution(part) for key, part in space.items()}
         self._study = optuna.create_study(
             direction=goal.value,
-            # A sweep that resumes after n trials must not draw the first numbers of the seed again.
+            # Use a different seed when the sweep resumes. With the same seed, the sampler would use
+            # the random numbers of the first trials again.
             sampler=optuna.samplers.TPESampler(
                 seed=(sampling.seed or 0) + len(trials), constant_liar=True
             ),

@@ -1,10 +1,10 @@
 """The configurations of random and grid sampling.
 
 A configuration depends only on the index of the trial, the space and the seed. The configurations
-are therefore the same after a sweep resumes, and for any order in which the trials end. Azure ML
-also promises the same configurations for the same seed:
+are therefore the same when a sweep resumes, and do not depend on the order in which trials end. On
+Azure ML, equal seeds also give equal configurations:
 https://learn.microsoft.com/azure/machine-learning/how-to-tune-hyperparameters
-Azure ML's generator is not public. The same seed therefore gives a different sequence on Azure ML.
+But Azure ML's generator is not public, and gives other configurations than this module.
 """
 
 import json
@@ -32,8 +32,9 @@ def configurations(space: Mapping[str, Expression], sampling: Sampling) -> Confi
     """Return the configurations of a space.
 
     Draws are independent. Random sampling may therefore draw the same configuration of a finite
-    space twice. Azure ML's documentation does not exclude this. Only a grid has a last
-    configuration.
+    space twice. Azure ML's documentation does not exclude repeated configurations. A grid is
+    finite: an index after its last configuration raises IndexError. Random sampling has no such
+    limit.
 
     Args:
         space: Key -> expression.
@@ -54,14 +55,14 @@ def configurations(space: Mapping[str, Expression], sampling: Sampling) -> Confi
 
 
 class _RandomConfigurations:
-    """Configurations of independent draws, which do not depend on the order of the keys."""
+    """Independently drawn configurations. The order of the keys does not change the values."""
 
     def __init__(self, space: Mapping[str, Expression], seed: int) -> None:
         self._space = space
         self._seed = seed
 
     def __getitem__(self, index: int) -> Parameters:
-        """Draw each parameter with a separate generator, seeded with seed, index and key."""
+        """Draw each parameter with its own generator, which is seeded with seed, index and key."""
         return {
             key: flat(expression.value(self._uniform(index, key)))
             for key, expression in self._space.items()
@@ -93,9 +94,9 @@ class _SobolConfigurations:
 def _sobol_points(dimensions: int, seed: int) -> Sequence[Sequence[float]]:
     """Return 1024 points of the unit cube, which cover the cube more evenly than independent draws.
 
-    SciPy computes the sequence, with Owen scrambling by the seed. Azure ML does not document its
-    direction numbers and its scrambling. Azure ML's points are therefore different, but equally
-    even.
+    SciPy computes the sequence and scrambles it with the seed (Owen scrambling). Azure ML does not
+    document the parameters of its Sobol sequence. Azure ML's points are therefore different, but
+    cover the cube equally evenly.
 
     Args:
         dimensions: The number of parameters.
@@ -114,7 +115,7 @@ def _sobol_points(dimensions: int, seed: int) -> Sequence[Sequence[float]]:
 
 
 class _GridConfigurations:
-    """All combinations of the choices. The value of the last key changes at every index."""
+    """All combinations of the values of all keys. The last key's value changes at every index."""
 
     def __init__(self, space: Mapping[str, Expression]) -> None:
         self._options: dict[str, tuple[Any, ...]] = {}
@@ -126,7 +127,8 @@ class _GridConfigurations:
     def __getitem__(self, index: int) -> Parameters:
         """Return the combination with a given index.
 
-        The index is read as a mixed-radix number: each digit is the position in one list of values.
+        The index is read as a number with one digit per key. The digit is the position in the
+        key's list of values. The base of each digit is the length of this list.
         """
         size = math.prod(len(values) for values in self._options.values())
         if not 0 <= index < size:

@@ -1,10 +1,11 @@
 """Azure ML's ten search-space expressions.
 
-Each expression maps one uniform number to a value, by the inverse cumulative distribution. Random
-and Sobol sampling can therefore use the same expressions. Formulas and names:
+Each expression maps one uniform number to a value, by the inverse cumulative distribution. A
+uniform number is a number in [0, 1) from a uniform distribution. Random sampling and Sobol sampling
+differ only in the uniform numbers, and can therefore use the same expressions. Formulas and names:
 https://learn.microsoft.com/azure/machine-learning/how-to-tune-hyperparameters
-The q-expressions round to a multiple of q. Azure ML does not document whether a tie is rounded up
-or down; here Python's `round` is used.
+The expressions whose names begin with q round to a multiple of q. Azure ML does not document how a
+number in the middle between two multiples is rounded. Here Python's `round` is used.
 """
 
 import math
@@ -17,15 +18,15 @@ from typing import Any, ClassVar
 
 #: The natural logarithm of the largest 32-bit float. Most networks compute with 32-bit floats.
 _LARGEST_LOG = math.log(3.4028234663852886e38)
-#: Minimum distance of uniform numbers from 0 and 1, where normal quantiles are infinite.
+#: Minimum distance of uniform numbers from 0 and 1. At 0 and 1, normal quantiles are infinite.
 _TAIL = 2.0**-53
-#: The largest absolute value of a standard normal draw, for the minimum distance `_TAIL`.
+#: The largest absolute value of a standard normal draw. `_TAIL` limits this value.
 _WIDEST_DRAW = -NormalDist().inv_cdf(_TAIL)
-#: Uniform numbers for the smallest and the largest example of a normal distribution. Their
-#: quantiles are about three sigmas from the mean.
+#: Uniform numbers for the smallest and the largest example of a normal distribution. These examples
+#: are about three sigmas below and above the mean.
 _NORMAL_ENDS = (0.001, 0.999)
-#: Number of draws for the examples of a q-expression. There are many draws, because the
-#: config's schema may reject only a step in the middle.
+#: Number of draws for the examples of a q-expression. The examples are checked against the config's
+#: schema. The schema may reject only a value in the middle, so many values are needed.
 _STEPPED_EXAMPLES = 200
 
 
@@ -35,8 +36,8 @@ class Expression(ABC):
 
     #: The expression's type in Azure ML's YAML.
     type: ClassVar[str]
-    #: Uniform numbers for the smallest and the largest example: 0 gives the lower bound, and the
-    #: other number gives a value near the upper bound.
+    #: Uniform numbers for the smallest and the largest example. The default 0 gives the lower
+    #: bound, and the default 0.999 gives a value near the upper bound.
     ends: ClassVar[tuple[float, float]] = (0.0, 0.999)
 
     @abstractmethod
@@ -48,7 +49,7 @@ class Expression(ABC):
         yield from ()
 
     def examples(self) -> tuple[Any, ...]:
-        """Return values that may be drawn: a small value, a middle value and a large value."""
+        """Return three values that may be drawn: a small, a middle and a large value."""
         low, high = self.ends
         return tuple(self.value(u) for u in (low, 0.382, high))
 
@@ -89,9 +90,9 @@ class Choice(Expression):
     """A choice of one value from a list. All values are equally likely.
 
     The values are integers, floats, strings or mappings. A mapping may contain expressions. These
-    expressions form a subspace, which is drawn only if the mapping is chosen. The choice itself
-    uses only some digits of the uniform number. The uniform numbers of the subspace are derived
-    from the other digits. These numbers are therefore not evenly spread, even in a Sobol sequence.
+    expressions form a subspace, which is drawn only if the mapping is chosen. The choice needs only
+    the first digits of the uniform number. The remaining digits are the seed of the uniform numbers
+    for the subspace. These numbers are independent draws, even if a Sobol sequence is used.
     """
 
     type: ClassVar[str] = "choice"
@@ -161,7 +162,7 @@ class Uniform(Expression):
 
 @dataclass(frozen=True)
 class QUniform(_Stepped, Uniform):
-    """A number `round(uniform / q) * q`. Rounding may exceed a bound by up to q / 2."""
+    """A number `round(uniform / q) * q`. The result may exceed a bound by up to q / 2."""
 
     type: ClassVar[str] = "quniform"
 
@@ -171,8 +172,8 @@ class LogUniform(Expression):
     """A number `base ** uniform(min_value, max_value)`.
 
     The bounds are logarithms, by default natural logarithms. `base` is the `logbase` of the
-    sampling algorithm, not a key of the expression. The SDK documents `logbase` only as "base for
-    log based random sampling". Here `logbase` is the base of the power.
+    sampling algorithm, not a key of the expression. The SDK describes `logbase` only as "base for
+    log based random sampling". We assume that `logbase` is the base of the power.
     """
 
     type: ClassVar[str] = "loguniform"
@@ -207,7 +208,7 @@ class QLogUniform(_Stepped, LogUniform):
 
 @dataclass(frozen=True)
 class Normal(Expression):
-    """A normal number with mean `mu` and standard deviation `sigma`."""
+    """A normally distributed number with mean `mu` and standard deviation `sigma`."""
 
     type: ClassVar[str] = "normal"
     ends = _NORMAL_ENDS
@@ -238,7 +239,7 @@ class QNormal(_Stepped, Normal):
 
 @dataclass(frozen=True)
 class LogNormal(Expression):
-    """A number `base ** normal(mu, sigma)`. `LogUniform` explains `base`."""
+    """A number `base ** normal(mu, sigma)`. For `base`, see `LogUniform`."""
 
     type: ClassVar[str] = "lognormal"
     ends = _NORMAL_ENDS

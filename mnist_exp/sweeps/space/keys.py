@@ -1,8 +1,9 @@
 """Convert the names of swept parameters between Hydra's spelling and Azure ML's spelling.
 
 A search-space key may be a dotted Hydra key (`model.learning_rate`). Azure ML does not document
-whether its service accepts a dot in a key. A dot is therefore sent as two underscores. Keys with
-two underscores in a row are refused, because their names could not be converted back.
+whether its service accepts a dot in a key. In requests to Azure ML, two underscores therefore
+replace each dot. A key that itself contains two underscores in a row is refused, because the
+conversion back would turn these underscores into a dot.
 The rules for names are from
 https://learn.microsoft.com/azure/machine-learning/reference-yaml-job-command.
 """
@@ -25,7 +26,7 @@ def hydra_key(name: str) -> str:
 
 
 def name_fault(key: str) -> str | None:
-    """Return the rule that a search-space key breaks, or None."""
+    """Return the rule that a search-space key breaks; None if the key is valid."""
     if len(key) > MOST_LETTERS:
         return (
             f"a name must have at most {MOST_LETTERS} letters, got {len(key)} letters; "

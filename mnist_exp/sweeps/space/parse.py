@@ -1,7 +1,7 @@
 """Read a search space from the config.
 
-Azure ML's client does not validate most of a search space. The functions of this module find every
-mistake before the sweep is sent. The rules are from
+Azure ML's client does not validate most of a search space. The functions of this module report
+every mistake before the sweep is submitted. The rules are from
 https://learn.microsoft.com/azure/machine-learning/reference-yaml-job-sweep
 """
 
@@ -44,7 +44,8 @@ EXPRESSIONS: Mapping[str, type[Expression]] = {
     )
 }
 
-#: Field -> valid number. The number replaces a field with a fault while other fields are checked.
+#: Field -> valid number. If a field cannot be read, this number replaces its value while the other
+#: fields are checked.
 _STAND_INS = {"min_value": 0.0, "max_value": 1.0, "mu": 0.0, "sigma": 1.0, "q": 1.0}
 #: The largest `upper`. Floats can represent every whole number up to this limit.
 _LARGEST_UPPER = 2**53
@@ -149,7 +150,8 @@ def _read(kind: type[Expression], part: Fields, logbase: float) -> Expression | 
     unread = {name for name, number in numbers.items() if number is None}
     expression = kind(**{**numbers, **{name: _STAND_INS[name] for name in unread}}, **base)
     for name, text in expression.faults():
-        # Report a fault of several fields (no name) only if all fields except q were read.
+        # A fault without a name is a fault of several fields. Report it only if all fields except
+        # q were read.
         if name not in unread if name else unread <= {"q"}:
             part.fault(name, text)
     return expression
@@ -159,7 +161,8 @@ def _take_logarithms(part: Fields, logbase: float) -> set[str]:
     """Replace `low` and `high` by their logarithms, `min_value` and `max_value`.
 
     Returns:
-        The fields that are missing because `low` or `high` has a fault, which is already reported.
+        The fields that could not be computed, because `low` or `high` has a fault. This fault is
+        already reported.
     """
     if not {"low", "high"} & set(part.raw):
         return set()
@@ -215,7 +218,10 @@ def _option(value: object, index: int, part: Fields, logbase: float) -> Any:
 
 
 def _is_expression(value: Mapping[Any, Any], logbase: float) -> bool:
-    """Return whether a mapping is a valid expression, and not just a value with a key `type`."""
+    """Return whether a mapping is a valid expression.
+
+    A mapping that is not an expression may also have a key `type`.
+    """
     faults: list[str] = []
     return "type" in value and _expression(value, "", logbase, faults) is not None and not faults
 

@@ -63,7 +63,8 @@ def parse_policy(
         return None, part.faults
     policy = POLICIES[kind](**read)  # type: ignore[arg-type]
     for name, text in policy.faults():
-        # Report a fault of several fields (no name) only if these fields, the slacks, were read.
+        # A fault without a name is about slack_factor together with slack_amount. Do not report
+        # this fault if a slack is set but could not be read.
         if name or values.keys() - read.keys() <= _WHOLE:
             part.fault(name, text)
     return (None if part.faults else policy), part.faults

@@ -12,16 +12,17 @@ from mnist_exp.sweeps.stopping.policy import Comparison, Policy
 
 @dataclass(frozen=True, kw_only=True)
 class BanditPolicy(Policy):
-    """A policy that cuts trials whose best value is much worse than the best value of the leader.
+    """A policy that cuts trials whose best value is much worse than the leader's best value.
 
-    The slack is the allowed distance to the leader. Example for maximize: the best value is 0.8 and
-    slack_factor is 0.2. Then every trial below 0.8 / 1.2 = 0.667 is cut. For minimize, Azure ML
-    documents no formula. Here every trial above the best value * 1.2 is cut. For maximize, a
-    slack_amount is subtracted from the best value. For minimize, a slack_amount is added.
+    The leader is the trial with the best value. The slack is the allowed distance to this value.
+    Example for maximize: the leader's value is 0.8 and slack_factor is 0.2. Then every trial below
+    0.8 / 1.2 = 0.667 is cut. For minimize, Azure ML documents no formula. Here every trial above
+    the leader's value * 1.2 is cut. A slack_amount is subtracted from the leader's value for
+    maximize, and added for minimize.
 
-    If the best value is not above 0, a ratio makes little sense: the bound is then better than the
-    best value. The policy still uses the same formula and never cuts the leader, and `caution`
-    returns a warning.
+    If the leader's value is negative, the formula gives a limit that is better than this value, so
+    slack_factor is not useful. The policy still uses the same formula, but never cuts the leader.
+    `caution` returns a warning.
 
     Attributes:
         slack_factor: The slack as a ratio. As in the SDK, 0 means that the field is not set.
@@ -33,7 +34,10 @@ class BanditPolicy(Policy):
     slack_amount: float = 0.0
 
     def reason_to_cut(self, comparison: Comparison) -> str | None:
-        """Compare the best value of the trial with the leader's best value, up to the interval."""
+        """Return a reason if the trial is too far behind the leader, else None.
+
+        Only values up to the interval count.
+        """
         best = comparison.bests[comparison.leader]
         operator, slack, bound = self._bound(best, comparison.goal)
         if not comparison.is_behind(bound, best, slack):
@@ -80,14 +84,17 @@ class MedianStoppingPolicy(Policy):
     """A policy that cuts trials whose best value is worse than the median of running averages.
 
     The running average of a trial is the mean of its values up to the interval. Azure ML does not
-    document whether the median includes the average of the judged trial. Here the median includes
-    this average.
+    document whether the judged trial's own average is one of the averages. Here the median is over
+    the averages of all trials, including the judged trial.
     """
 
     type: ClassVar[str] = "median_stopping"
 
     def reason_to_cut(self, comparison: Comparison) -> str | None:
-        """Compare the best value of the trial with the median, up to the interval."""
+        """Return a reason if the trial's best value is worse than the median, else None.
+
+        Only values up to the interval count.
+        """
         averages = [comparison.goal.mean(values) for values in comparison.histories.values()]
         median = statistics.median(averages)
         if not comparison.is_behind(median):
@@ -104,9 +111,9 @@ class TruncationSelectionPolicy(Policy):
     """A policy that cuts the trials with the worst values at an interval.
 
     Trials are ranked by their value at the interval. The ranking includes finished trials, although
-    finished trials cannot be cut any more. The number of trials to cut is rounded down: 20 % of
-    four trials is no trial. Azure ML does not document its rounding. If two values are equal, the
-    trial with the lower index is better, as in the ranking of the sweep.
+    a finished trial cannot be cut. The number of trials to cut is rounded down. For example, 20 %
+    of four trials is 0.8, so no trial is cut. Azure ML does not document its rounding. If two
+    values are equal, the trial with the lower index is better, as in the ranking of the sweep.
 
     Attributes:
         truncation_percentage: The share of the trials to cut, from 1 to 99 percent.
@@ -116,7 +123,7 @@ class TruncationSelectionPolicy(Policy):
     truncation_percentage: int
 
     def reason_to_cut(self, comparison: Comparison) -> str | None:
-        """Rank the trials by their values at the interval."""
+        """Return a reason if the trial is among the worst trials at the interval, else None."""
         latest = {index: [values[-1]] for index, values in comparison.histories.items()}
         order = rank(latest, comparison.goal)
         # Compute with integers: with floats, 29 % of 100 trials would be 28 trials.

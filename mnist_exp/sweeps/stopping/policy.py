@@ -1,4 +1,7 @@
-"""The base class of all early-termination policies.
+"""The base class of all early-termination policies, and the data that a policy compares.
+
+To cut a trial means to end the trial early, because its values are bad. An interval is a number of
+values of the primary metric: a trial that has logged three values is at interval 3.
 
 https://learn.microsoft.com/azure/machine-learning/how-to-tune-hyperparameters#early-termination
 """
@@ -11,7 +14,7 @@ from typing import ClassVar
 
 from mnist_exp.sweeps.ranking import Goal
 
-#: Maximum rounding error of a few float operations, in units in the last place.
+#: Maximum rounding error of a few float operations, in ULPs (units in the last place of a float).
 _ULPS = 4
 
 _Histories = Mapping[int, Sequence[float]]
@@ -22,7 +25,7 @@ class Cut:
     """A policy's decision to end a trial.
 
     Attributes:
-        interval: Number of values of the primary metric that the trial had logged.
+        interval: Number of values of the primary metric that the trial had logged at the decision.
         reason: The comparison in plain words, e.g. `0.612 < 0.801 / 1.1 = 0.728 (best: trial 5)`.
     """
 
@@ -41,9 +44,10 @@ class Comparison:
 
     Attributes:
         trial: The index of the judged trial.
-        histories: Trial index -> the first `interval` values of the trial, for every trial that has
-            logged that many values, including the judged trial.
-        bests: Trial index -> best value of the trial up to this interval.
+        interval: The number of values of each trial that are compared.
+        histories: Trial index -> the first `interval` values of the trial. Trials with fewer values
+            are left out. The judged trial is included.
+        bests: Trial index -> best of these values.
         leader: The index of the trial with the best value.
     """
 
@@ -57,8 +61,8 @@ class Comparison:
     def is_behind(self, bound: float, *terms: float) -> bool:
         """Return whether the judged trial's best value is worse than a bound.
 
-        A difference as small as a rounding error does not count: 0.8 - 0.1 is slightly more than
-        0.7 with floats.
+        A difference that may be a rounding error does not count. For example, the float 0.8 - 0.1
+        is slightly larger than 0.7.
 
         Args:
             bound: The bound for the best value.
@@ -81,7 +85,7 @@ class Comparison:
 
     @property
     def sign(self) -> str:
-        """The sign between the judged value and a better bound, in a message."""
+        """The sign `<` or `>` for messages, between the judged value and a better bound."""
         return "<" if self.goal is Goal.MAXIMIZE else ">"
 
 
@@ -89,10 +93,10 @@ class Comparison:
 class Policy(ABC):
     """A rule that cuts trials with bad values.
 
-    Each value of the primary metric counts as one interval. The step of the value makes no
-    difference. A policy is applied at every multiple of `evaluation_interval`, but not before
-    interval `delay_evaluation`. The default of `evaluation_interval` is 1 in the YAML reference and
-    0 in the SDK. Here 0 has the same effect as 1.
+    Each value of the primary metric counts as one interval. The `step` with which a script logs the
+    value makes no difference. A policy is applied at every multiple of `evaluation_interval`, but
+    not before interval `delay_evaluation`. The default of `evaluation_interval` is 1 in the YAML
+    reference and 0 in the SDK. Here 0 has the same effect as 1.
     """
 
     #: The policy's type in Azure ML's YAML.
@@ -108,8 +112,8 @@ class Policy(ABC):
         """Decide whether to cut a trial at an interval.
 
         The trial is compared with all trials that have reached the interval. Only values up to the
-        interval count. The best trial at the interval is never cut. A trial with an equal best
-        value is not cut either.
+        interval count. The best trial at the interval is never cut. A trial whose best value equals
+        the value of the best trial is not cut either.
 
         Args:
             trial: The index of the trial.
@@ -136,7 +140,10 @@ class Policy(ABC):
 
     @abstractmethod
     def reason_to_cut(self, comparison: Comparison) -> str | None:
-        """Return why a trial that is not the leader is cut; None if the trial continues."""
+        """Return the reason to cut a trial; None if the trial continues.
+
+        The trial is never the leader.
+        """
 
     def faults(self) -> Iterator[tuple[str, str]]:
         """Yield `(field, broken rule)`. The field is empty if the rule is about several fields."""
@@ -150,7 +157,8 @@ class Policy(ABC):
 def readable(value: float, *bounds: float) -> list[str]:
     """Return numbers as text.
 
-    Each text has up to 3 digits, or more digits if `value` would look equal to a bound.
+    Each text has up to 3 digits. If the text of `value` would equal the text of a bound, all texts
+    have more digits.
     """
     texts: list[str] = []
     for digits in range(3, 18):

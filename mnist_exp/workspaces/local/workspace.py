@@ -1,4 +1,4 @@
-"""The local workspace, with processes, an MLflow store and files in the outputs folder."""
+"""The local workspace, which uses processes, an MLflow store and files in the outputs folder."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
@@ -61,8 +61,8 @@ class LocalWorkspace:
     @cached_property
     def _tracking(self) -> "Tracking":
         # Import late: importing MLflow takes longer than most stages, and half of the stages do not
-        # use MLflow. Hiding pandas saves a third of the import time. Only MLflow's data sets need
-        # pandas.
+        # use MLflow. MLflow needs pandas only for its data sets, which this project does not use.
+        # Hiding pandas saves a third of the import time.
         with absent("pandas"):
             from mnist_exp.workspaces.local.tracking.store import Tracking  # noqa: PLC0415
 
@@ -80,7 +80,7 @@ class LocalWorkspace:
         return False
 
     def find_job(self, name: str) -> JobStatus | None:
-        """Return None, because no job of an earlier command still runs."""
+        """Return None, because local jobs end with the command that started them."""
         return None
 
     def submit(self, job: CommandJob | SweepJob) -> str:
@@ -120,7 +120,7 @@ class LocalWorkspace:
         return source
 
     def create_or_update_endpoint(self, spec: EndpointSpec) -> Endpoint:
-        """Create the endpoint, or update traffic, keys and description of an existing one."""
+        """Create the endpoint, or update an existing endpoint's traffic, keys and description."""
         return self._endpoints.create_or_update(spec)
 
     def create_or_update_deployment(self, spec: DeploymentSpec) -> Deployment:
@@ -158,11 +158,11 @@ class LocalWorkspace:
         return ()
 
     def diagnose(self, compute: ComputeConfig, deployment: DeploymentSpec) -> Iterator[Finding]:
-        """Yield a finding that this machine can run the experiment."""
+        """Yield one finding: this machine can run the experiment."""
         yield Finding(Level.OK, "workspace", f"this machine, with outputs in {self._outputs}")
 
     def sample_folder(self, data: DataConfig, observer: Observer) -> Path:
-        """Return a local folder with the digits; download the digits if they are missing."""
+        """Return a local folder with the digits. Download missing digits first."""
         return materialize(data, observer.message)
 
     def download(self, job: str, path: str) -> Path | None:
@@ -175,7 +175,7 @@ class LocalWorkspace:
     ) -> None:
         """Validate a job's inputs, an endpoint's port or a model's files.
 
-        Download the digits if a job needs them and they are missing.
+        If a job needs the digits and the digits are missing, download the digits.
         """
         if isinstance(spec, EndpointSpec):
             self._endpoints.check_port(spec.name, spec.port)

@@ -1,4 +1,8 @@
-"""Read the console logs of a job: epochs, warnings, and the reason of a failure."""
+"""Read the console logs of a job: epochs, warnings, and the reason of a failure.
+
+An attempt is one execution of the job's command. A job has several attempts if the job is evicted,
+resumes or restarts. All attempts write to the same logs.
+"""
 
 import errno
 import os
@@ -9,11 +13,11 @@ from pathlib import Path
 
 #: Number of log lines that the result of a failed job contains.
 _TAIL_LINES = 20
-#: The last warning is searched only in this number of lines at the end of a log.
+#: Number of lines at the end of a log in which the last warning is searched.
 _END_LINES = 10_000
 #: The line that our trainer prints after an epoch, e.g. `epoch 3/20`.
 _EPOCH = re.compile(r"^epoch +(\d+)/\d+", re.MULTILINE)
-#: The line with the reason of a failure, as our trainer, argparse or Python print the line.
+#: A line with the reason of a failure. Our trainer, argparse and Python print such lines.
 ERROR = re.compile(r"([\w.-]+\.py: )?error: |[\w.]*(Error|Exception): ")
 #: A line with a warning of our trainer.
 WARNING = re.compile(r"^warning: (.+)", re.MULTILINE)
@@ -21,8 +25,8 @@ WARNING = re.compile(r"^warning: (.+)", re.MULTILINE)
 _RESUMING = re.compile(r"resuming from epoch (\d+)")
 #: A line that the workspace adds to a log.
 _NOTE = "==== {} ===="
-#: The workspace's line before a new attempt. The pattern contains the first words of the line,
-#: because a script may print other lines with `====`.
+#: The workspace's line before a new attempt. The pattern contains the first words of this line,
+#: because a script may also print lines with `====`.
 _ATTEMPT = re.compile(r"^==== (?:restarted|started again|evicted after)\b.* ====$\n?", re.MULTILINE)
 #: The messages of the operating system and of SQLite for a full disk.
 _FULL_DISK = (os.strerror(errno.ENOSPC), "database or disk is full")
@@ -33,8 +37,8 @@ class Attempt:
     """The epochs of an attempt, as its script printed them.
 
     Attributes:
-        resumed_from: The epoch before the first epoch of this attempt; None if the script printed
-            no epoch.
+        resumed_from: The number of epochs that earlier attempts had completed and that this attempt
+            does not repeat; None if the script printed no epoch.
         epoch: The last epoch that the script printed.
     """
 
@@ -76,7 +80,7 @@ class Console:
         return Attempt(int(printed[0]) - 1, int(printed[-1])) if printed else Attempt()
 
     def reason(self, log: Path, folder: Path) -> str:
-        """Return the end of a message, with the reason why a script failed.
+        """Return a text with the reason why a script failed, to append to a message.
 
         The text is empty if the log contains no reason.
 
@@ -87,12 +91,15 @@ class Console:
         tail = self.tail(log)
         if any(text in " ".join(tail) for text in _FULL_DISK):
             return f"; the disk of {folder} is full: free space, or choose another outputs_dir"
-        # More lines may follow the line with the name of a Python exception.
+        # Search the last lines, because a message of a Python exception may have several lines.
         error = next((line for line in reversed(tail) if ERROR.match(line)), "")
         return f": {error.strip()}" if error else ""
 
     def last_warning(self) -> str:
-        """Return only the last warning, because a script may repeat a warning many times."""
+        """Return the last warning of the script; empty if the script printed no warning.
+
+        Earlier warnings are left out, because a script may repeat a warning many times.
+        """
         end = "\n".join(self.tail(self._logs[0], _END_LINES))
         return str(max(WARNING.findall(end)[-1:], default=""))
 

@@ -1,6 +1,6 @@
 """The environment variables of a job, with the same names as on Azure ML.
 
-From the user's shell, a job inherits only the variables that most programs need. On Azure ML a job
+A job inherits only a few variables of the user's shell, which most programs need. On Azure ML a job
 inherits no variables. The names are from the documentation of the SDK and of the common runtime:
 https://learn.microsoft.com/azure/machine-learning/how-to-train-cloud
 """
@@ -16,10 +16,11 @@ from mnist_exp.sweeps.space.keys import azure_name
 from mnist_exp.templates import drawn_text, literal_text
 from mnist_exp.workspaces.local.processes.job_orphans import MARKER
 
-#: Name of the MLflow tag with the parent of a nested run.
+#: Name of the MLflow tag that contains the id of a nested run's parent run.
 PARENT = "mlflow.parentRunId"
 
-#: Inherited variables: the places of programs, libraries, accelerators and temporary files.
+#: The variables that a job inherits. Programs need these variables to find e.g. libraries,
+#: accelerators, certificates and temporary files.
 INHERITED = (
     "CUDA_VISIBLE_DEVICES",
     "HOME",

@@ -1,4 +1,8 @@
-"""Compute the cost of an eviction: the epochs or steps that the job has to repeat."""
+"""Compute the cost of an eviction: the epochs or steps that the job has to repeat.
+
+An attempt is one execution of the job's command. An eviction ends the first attempt and starts the
+second attempt.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,8 +19,8 @@ class Eviction:
 
     Attributes:
         note: The line about the eviction in the logs.
-        epochs: Number of epochs that the first attempt had completed.
-        before: The epochs that the first attempt had printed.
+        epochs: Number of epochs that the first attempt had completed, from its log or its metrics.
+        before: The epochs that the first attempt had printed in its log.
         logged: Metric -> points that the first attempt had logged.
     """
 
@@ -26,7 +30,10 @@ class Eviction:
     logged: _Histories
 
     def cost(self, after: Attempt, logged: _Histories) -> str:
-        """Return a warning with the lost epochs or steps, if the second attempt shows them.
+        """Return a warning with the number of lost epochs or steps.
+
+        If the second attempt printed no epochs and logged no steps, this number is unknown, and the
+        warning contains the reason.
 
         Args:
             after: The epochs that the second attempt has printed.

@@ -51,7 +51,10 @@ class JobFolder:
 
     @property
     def exit_code(self) -> int | None:
-        """The exit code of the last attempt; None if the attempt was ended from outside."""
+        """The exit code in the job's exit code file.
+
+        None if the file does not exist, e.g. because the job still runs or was terminated.
+        """
         try:
             return int((self.path / EXIT_CODE_NAME).read_text(encoding="utf-8"))
         except (OSError, ValueError):
@@ -67,7 +70,7 @@ class JobFolder:
         return any(not path.is_dir() for path in self.named_outputs.rglob("*"))
 
     def put_outputs_aside(self) -> None:
-        """Rename the folder of the named outputs, so that a new attempt finds no outputs."""
+        """Rename the folder of the named outputs, so that a job that restarts finds no outputs."""
         if self.named_outputs.exists():
             aside = self.path / "named_outputs_before"
             shutil.rmtree(aside, ignore_errors=True)
@@ -107,7 +110,7 @@ class JobFolder:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Lock the job against other commands. A killed process also releases the lock.
+        """Lock the job against other commands. If this process is killed, the lock is released.
 
         Raises:
             RefusedError: Another command runs the job.
@@ -124,10 +127,10 @@ class JobFolder:
             yield
 
     def prepare(self, code: Path | None) -> None:
-        """Create new folders `wd/`, `outputs/` and `logs/` for an attempt.
+        """Create new folders `wd/`, `outputs/` and `logs/` for the next execution of the command.
 
-        Files of earlier attempts in these folders are deleted. Named outputs are not deleted. Azure
-        ML does the same when it restarts a job after an eviction.
+        Older files in these folders are deleted. Named outputs are not deleted. Azure ML does the
+        same when it restarts a job after an eviction.
         """
         self.clean()
         self.forget_exit_code()
@@ -139,7 +142,7 @@ class JobFolder:
             self._copy(code, self.work)
         for name in _KEPT:
             kept, link = self.path / name, self.work / name
-            # The snapshot of the code may already contain a folder with this name.
+            # If the snapshot of the code contains a folder with this name, keep its files.
             if link.is_dir():
                 link.rename(kept)
             kept.mkdir(exist_ok=True)
@@ -170,7 +173,7 @@ class JobFolder:
         """Delete `wd/` after saving its outputs and logs."""
         for name in _KEPT:
             folder = self.work / name
-            # A script may have replaced the link by a new, empty folder. Save the files in it too.
+            # A script may have replaced the link by a folder. Save the files of this folder too.
             if folder.is_dir() and not folder.is_symlink():
                 shutil.copytree(folder, self.path / name, symlinks=True, dirs_exist_ok=True)
         shutil.rmtree(self.work, ignore_errors=True)

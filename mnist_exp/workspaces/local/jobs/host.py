@@ -1,4 +1,4 @@
-"""The context of a local job: the host of all jobs, and the sweep of a trial."""
+"""The context of a local job: the objects that all jobs share, and the data of a trial."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ from mnist_exp.workspaces.local.processes.workers import Processes, Workers
 if TYPE_CHECKING:
     from mnist_exp.workspaces.local.tracking.store import Tracking
 
-#: Function that starts a job's processes. Arguments: the command, the folder, one environment per
-#: process, one log per process.
+#: A function that starts a job's processes. Its arguments are the command, the working directory,
+#: the list of environments and the list of logs. Both lists have one entry per process.
 ProcessLauncher = Callable[[str, Path, Sequence[Mapping[str, str]], Sequence[Path]], Processes]
 
 
@@ -28,7 +28,7 @@ class JobHost:
         opener: Function that returns the MLflow store. The first call imports MLflow; later calls
             return the same store.
         observer: Receives the progress of jobs.
-        interrupts: Notes Ctrl-C and the signals that end a command.
+        interrupts: The signals that the user sent to stop the command, such as Ctrl-C.
         launcher: Starts the processes of a job.
         inputs: The inputs that the trials of a sweep share; None for a job that is not a trial.
     """
@@ -48,13 +48,14 @@ class JobHost:
 
 @dataclass(frozen=True)
 class TrialContext:
-    """The data that a trial has in addition to a job.
+    """The data that only trials have, in addition to the data of a job.
 
     Attributes:
         sweep: The name of the sweep.
         run_id: The id of the sweep's MLflow run.
         parameters: Search-space key -> drawn value.
-        restarts: Whether the trial restarts, and discards the MLflow run of earlier attempts.
+        restarts: Whether the trial starts again from the beginning. The MLflow run of its earlier
+            execution is then deleted.
     """
 
     sweep: str

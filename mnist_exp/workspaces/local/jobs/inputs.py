@@ -1,8 +1,12 @@
 """A job's inputs and named outputs on this machine.
 
-With `ro_mount` and `download`, the job gets its own copy of an input. As on Azure ML, the copy is
-deleted after the job. The copy of a `ro_mount` is write-protected. If a script of the user root
-writes to the copy, the result has a warning. With `direct`, the job gets the original path.
+The mode of an input decides what the job gets:
+
+- `ro_mount` and `download`: a copy of the input. As on Azure ML, the copy is deleted after the job.
+- `direct`: the original path.
+
+The copy of a `ro_mount` is write-protected. A script of the user root can still write to the copy.
+If a script writes to the copy, the result of the job has a warning.
 https://learn.microsoft.com/azure/machine-learning/how-to-read-write-data-v2
 
 For all trials of a sweep, each input is validated only once. The files of a `ro_mount` are copied
@@ -27,7 +31,7 @@ _Message = Callable[[str], None]
 
 
 def local_path(name: str, source: Path | str | DataConfig, message: _Message) -> Path:
-    """Return the validated folder or file that a path input names.
+    """Check that the folder or file of a path input exists, and return its path.
 
     Raises:
         DataError: The digits are missing or damaged, or cannot be downloaded.
@@ -51,7 +55,7 @@ class SharedInputs:
 
     Args:
         folder: The folder for a write-protected copy of each `ro_mount`. `close` deletes the
-            folder. The constructor deletes a folder that a killed command did not delete.
+            folder. If a killed command did not delete the folder, the constructor deletes it.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -110,10 +114,10 @@ class _SharedCopy:
         self._users -= 1
 
     def is_writer_known(self, changed: set[int]) -> bool:
-        """Return whether a change was certainly made by the trial that found the change.
+        """Return whether only the trial that found a change can have made the change.
 
-        Trials share the linked files. Any trial that runs at the same time may therefore have
-        written to these files.
+        Trials share the linked files. If several trials run at the same time, each of these trials
+        may have written to the files.
 
         Args:
             changed: The inodes of the files that have changed.
@@ -133,7 +137,10 @@ class _Mount:
     shared: _SharedCopy | None
 
     def written_by(self) -> str:
-        """Return which script wrote to the folder, for a warning; empty if no script did."""
+        """Return a text for a warning that names the script that wrote to the folder.
+
+        The text is empty if no script wrote to the folder.
+        """
         now = _manifest(self.folder)
         if now == self.manifest:
             return ""
@@ -141,8 +148,8 @@ class _Mount:
             {path: state[0] for path, state in entries.items()} for entries in (now, self.manifest)
         ]
         changed = {state[0] for path, state in now.items() if state != self.manifest.get(path)}
-        # Only the job's own script can add, delete or replace files, because the folder is not
-        # shared. Only the content of linked files is shared.
+        # Trials share the content of linked files, but each trial has its own folder. If a file
+        # was added, deleted or replaced in the folder, the job's own script did this.
         if self.shared is None or files[0] != files[1] or self.shared.is_writer_known(changed):
             return "the script"
         return "the script, or the script of another trial at the same time,"
@@ -162,7 +169,10 @@ class MountedInputs:
         self._mounts: dict[str, _Mount] = {}
 
     def mount(self, inputs: Mapping[str, Literal | PathInput], message: _Message) -> dict[str, str]:
-        """Return each input's text for the command line: the value, or the path of the files."""
+        """Copy the path inputs, and return each input's text for the command line.
+
+        The text of a path input is the path of its files. The text of any other input is its value.
+        """
         return {
             name: self._mount_one(name, value, message)
             if isinstance(value, PathInput)
@@ -252,7 +262,7 @@ def _protect(folder: Path) -> None:
 
 def _delete_tree(folder: Path) -> None:
     for path in [folder, *folder.rglob("*")]:
-        # Do not follow links: a job may have created a link to any folder of the user.
+        # Do not follow links, because a job may have created a link to any folder of the user.
         if path.is_dir() and not path.is_symlink():
             path.chmod(0o755)
     shutil.rmtree(folder, ignore_errors=True)
@@ -262,7 +272,8 @@ def _loops(folder: str, names: Sequence[str]) -> set[str]:
     """Return the links in a folder that lead to that folder or to a folder above it."""
     above = {path.resolve() for path in (Path(folder), *Path(folder).parents)}
     links = [name for name in names if Path(folder, name).is_symlink()]
-    # Skip links that do not exist: two links that point to each other cannot be resolved.
+    # Skip links whose target does not exist. Two links that point to each other have no target, and
+    # `resolve` would raise an error.
     return {
         name
         for name in links
@@ -276,6 +287,6 @@ def _manifest(folder: Path) -> _Manifest:
 
 def _state(path: Path) -> tuple[int, int, int]:
     state = path.lstat()
-    # Ignore the time of a folder, because the manifest lists the entries of the folder. Ignore the
-    # ctime of a file, because a new hard link also changes the ctime.
+    # Ignore the state of a folder, because the manifest contains every file of the folder. Ignore
+    # the ctime of a file, because a new hard link changes the ctime too.
     return (0, 0, 0) if path.is_dir() else (state.st_ino, state.st_size, state.st_mtime_ns)

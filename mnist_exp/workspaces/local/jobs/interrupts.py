@@ -2,7 +2,8 @@
 
 A KeyboardInterrupt in the middle of a database transaction would leave the store locked. The
 command could then not record that the job was interrupted. While a command watches a job, signals
-are therefore only noted. The watching loop raises the KeyboardInterrupt later.
+are therefore only noted. A safe point is a line of the watching loop at which no transaction is
+open. At the next safe point, the loop calls `Interrupts.check`, which raises KeyboardInterrupt.
 """
 
 import signal
@@ -22,7 +23,10 @@ class Interrupts:
         self._is_pending = False
 
     def note(self, number: int, frame: FrameType | None) -> None:
-        """Note a signal. At the third signal, raise KeyboardInterrupt without a safe point."""
+        """Note a signal. At the third signal, raise KeyboardInterrupt immediately.
+
+        The third signal does not wait for a safe point, because the loop may no longer respond.
+        """
         self._count += 1
         self._is_pending = True
         if self._count > 2:
@@ -39,7 +43,8 @@ class Interrupts:
 def noted_interrupts() -> Iterator[Interrupts]:
     """Note SIGINT, SIGTERM and SIGHUP in a `with` block; do nothing outside the main thread.
 
-    A signal that the process ignores is still ignored, e.g. SIGHUP under nohup.
+    If the process ignored one of these signals before, the signal is still ignored. For example,
+    nohup makes a process ignore SIGHUP.
     """
     interrupts = Interrupts()
     if threading.current_thread() is not threading.main_thread():

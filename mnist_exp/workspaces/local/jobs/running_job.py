@@ -1,4 +1,8 @@
-"""A running local job: start its attempts, evict it, and record its result."""
+"""A running local job: start its attempts, evict the job, and record the job's result.
+
+An attempt is one execution of the job's command. A job has several attempts if the job is evicted,
+resumes or restarts.
+"""
 
 import shlex
 import time
@@ -49,7 +53,8 @@ class RunningJob:
         self.resources = ExitStack()
         literals = {name: value for name, value in job.inputs.items() if isinstance(value, Literal)}
         self.parameters = trial.parameters if trial else literals
-        # Log a trial's fixed inputs too, so that users can compare trials of different sweeps.
+        # For a trial, also log the inputs that the sweep does not vary. Users can then compare
+        # trials of different sweeps.
         self._logged = {**literals, **self.parameters}
         self._eviction: Eviction | None = None
         self._host = host
@@ -80,7 +85,7 @@ class RunningJob:
         self.started = time.monotonic()
 
     def adopt_ended(self, code: int) -> None:
-        """Use the exit code of an attempt that ended while no command ran."""
+        """Use the exit code of an attempt that ended while no `mnist-exp` command ran."""
         self._workers = EndedProcesses(code, self.folder.log)
 
     def failure(self, code: int) -> str:
@@ -110,8 +115,9 @@ class RunningJob:
     def epochs(self) -> int:
         """Return the number of epochs of the attempt.
 
-        If the script has printed no epochs, return the largest number of points of a metric. The
-        console log is read first, because metrics may arrive later in the MLflow store.
+        If the script has printed no epochs, return the number of points of the metric with the most
+        points. The console log is read first, because a metric may reach the MLflow store later
+        than the log.
         """
         printed = self.folder.console.attempt().epochs
         return printed or max(map(len, self.histories().values()), default=0)
@@ -123,7 +129,10 @@ class RunningJob:
 
     @property
     def loss(self) -> str:
-        """Why the attempt was lost; empty if the script itself ended."""
+        """Why the attempt ended, if its script was not the cause; otherwise empty.
+
+        For example, the user may have killed the supervisor of the job.
+        """
         return self._workers.loss if self._workers else ""
 
     def poll(self) -> int | None:
@@ -145,7 +154,7 @@ class RunningJob:
         return self._host.tracking.histories(self.run.run_id)
 
     def running(self, metrics: Mapping[str, Sequence[MetricPoint]]) -> JobResult:
-        """Return the present result of the running job, with metrics that the caller has read."""
+        """Return the present result of the running job, with the metrics that the caller passes."""
         return JobResult(
             name=self.job.name,
             status=JobStatus.RUNNING,
@@ -162,7 +171,7 @@ class RunningJob:
 
         Args:
             canceled: Why the job was canceled; None if the job was not canceled.
-            failed: Why the job failed; None if the exit code shows whether the job failed.
+            failed: Why the job failed; None if the exit code decides whether the job failed.
         """
         with self.resources:
             return self._close(canceled, failed)
@@ -177,14 +186,14 @@ class RunningJob:
             status = JobStatus.FAILED
             why = reason or self.loss or f"{self._script()} ended with {self.failure(code or 0)}"
         warnings = self._warnings()
-        # Clean the folder before the MLflow store is used, because the store may raise an error.
+        # Clean the folder first. Later calls use the MLflow store and may raise an error.
         self._inputs.close()
         self.folder.clean()
         tracking = self._host.tracking
         tracking.log_missing_parameters(self.run.run_id, self._logged)
         tracking.end(self.run.run_id, status)
-        # Write job.json last. If the command is killed before this line, the next command
-        # closes the job.
+        # Write the final status to job.json after all other steps. If the command is killed before
+        # this line, the next command closes the job.
         self.describe(status, why)
         self.folder.forget_exit_code()
         failed = status is JobStatus.FAILED

@@ -26,8 +26,8 @@ def start_job(
         job: The job.
         host: The context of local jobs.
         trial: The sweep that the job belongs to, if the job is a trial.
-        ended: The exit code of an attempt that ended while no command ran. If `ended` is given, no
-            process is started.
+        ended: The exit code of an attempt (an execution of the job's command) that ended while no
+            `mnist-exp` command ran. If `ended` is given, no process is started.
 
     Raises:
         MnistExpError: The job could not be started. No process of the job runs.
@@ -36,7 +36,8 @@ def start_job(
     with ExitStack() as stack:
         stack.enter_context(folder.locked())
         if folder.exists:
-            # Processes still run if the last command and the job's supervisor were both killed.
+            # If the last command and the job's supervisor were both killed, processes of the job
+            # may still run.
             end_orphans(of_job(folder.work))
         if folder.exists and not (trial and trial.restarts):
             run = _resumed_run(folder, host)
@@ -62,10 +63,10 @@ def start_job(
 
 
 def require_same_command(folder: JobFolder, job: CommandJob) -> None:
-    """Check that the submitted job of that name has the same command and experiment.
+    """Check that a job with this name was not started earlier with other settings.
 
     Raises:
-        RefusedError: The submitted job has another command or another experiment.
+        RefusedError: The earlier job has another command or another experiment.
     """
     if folder.exists:
         given = {"experiment_name": job.experiment_name, "command": job.command}

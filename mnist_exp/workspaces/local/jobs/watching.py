@@ -12,8 +12,8 @@ from mnist_exp.workspaces.local.jobs.start import start_job
 
 #: Seconds between two queries for a job's metrics.
 _POLL_S = 0.25
-#: Seconds between two queries for the epoch of a job that has to be evicted after an epoch. The
-#: time is short, because an epoch may take only milliseconds.
+#: Seconds between two queries for the epoch, if `compute.evict_after_epochs` requires an eviction.
+#: The time is short, because an epoch may take only milliseconds.
 _DRILL_POLL_S = 0.002
 
 
@@ -41,8 +41,13 @@ def _closed(running: RunningJob, canceled: str | None) -> JobResult:
 
 
 def _watch(running: RunningJob, host: JobHost) -> str | None:
-    """Watch a job until it ends. Return the reason if the job has to be canceled, else None."""
-    # The timeout applies to the total time of all attempts in this command.
+    """Watch a job until it ends.
+
+    Returns:
+        A text that explains why the job has to be canceled; None if the job ended.
+    """
+    # The timeout applies to the total time of all attempts that this command starts. An attempt is
+    # one execution of the job's command. After an eviction there is a second attempt.
     timeout, began = running.job.timeout, time.monotonic()
     seen: dict[str, int] = {}
     host.observer.job_changed(running.running({}))
@@ -63,14 +68,15 @@ def _watch(running: RunningJob, host: JobHost) -> str | None:
             drill = None
         running.wait(_POLL_S)
         if not was_idle and running.poll() is None:
-            # Call `idle` only now: a very short script has already ended.
+            # Call `idle` only after this wait. If a very short script has already ended, `idle` is
+            # not needed.
             was_idle = True
             host.observer.idle()
     return None
 
 
 def _wait_for_epoch(running: RunningJob, epoch: int) -> bool:
-    """Wait a moment for an epoch, and return whether the epoch is completed."""
+    """Wait up to `_POLL_S` seconds for an epoch, and return whether the epoch is completed."""
     deadline = time.monotonic() + _POLL_S
     while running.poll() is None and time.monotonic() < deadline:
         if running.epochs() >= epoch:

@@ -6,11 +6,11 @@ of the job's working folder, and every process of the job inherits the variable.
 
 This search has two limits:
 
-- The kernel shows only the environment with which a program was started. A fork that starts no
-  other program therefore still shows the environment of the sweep's fork server. The search counts
-  such processes as processes of the sweep, not as processes of the trial.
-- The search does not find a process that has cleared its environment. A running supervisor also
-  finds these processes (see `mnist_exp/orphans.py`).
+- The kernel shows the environment that a program had at its start. A fork of the fork server starts
+  no new program, so the kernel still shows the environment of the fork server. The search therefore
+  counts such a fork as a process of the sweep, not as a process of the trial.
+- The search does not find a process that was started without this variable. A running supervisor
+  also finds such processes (see `mnist_exp/orphans.py`).
 """
 
 import contextlib
@@ -28,8 +28,8 @@ _LOOK_S = 0.05
 #: Seconds between SIGTERM and SIGKILL.
 _GRACE_S = 12.0
 
-#: A function that returns whether a process belongs to a job or a sweep. Its argument is the value
-#: of the environment variable in the process.
+#: A function that returns whether a process belongs to a job or a sweep. The function's argument is
+#: the value of the environment variable `MARKER` in the process.
 _Belongs = Callable[[str], bool]
 
 
@@ -55,7 +55,7 @@ def of_sweep(folder: Path) -> _Belongs:
 
 
 def end_orphans(belongs: _Belongs, grace_s: float = _GRACE_S) -> None:
-    """Terminate processes and wait until all have ended.
+    """Terminate the processes that `belongs` selects, and wait until all of them have ended.
 
     Args:
         belongs: The function that selects the processes.
@@ -90,13 +90,13 @@ def find_processes(belongs: _Belongs, variable: str = MARKER) -> list[int]:
             for entry in entries
             if entry.startswith(mark)
         )
-        # This process may itself be a process of a job.
+        # Leave out this process, because `mnist-exp` may itself run in a job.
         and process != os.getpid()
     ]
 
 
 def belongs_to_job(process: int, work: Path) -> bool:
-    """Return whether a process was started with the path of a job's folder in its environment."""
+    """Return whether the environment of a process contains the working folder of a job."""
     return os.fsencode(f"{MARKER}={work}") in _environment(process)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from mnist_exp.workspaces.local.processes import supervisor
 from mnist_exp.workspaces.local.processes.job_orphans import end_orphans, of_job
 
-#: Seconds between SIGTERM and SIGKILL. In this time a job can save its state.
+#: Seconds between SIGTERM and SIGKILL. A job can save its state in this time.
 GRACE_S = 10.0
 
 #: Name of the file with the exit code, beside the job's working folder. If the command was
@@ -53,8 +53,8 @@ class JobProcess:
                 stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                # Ctrl-C at the terminal must reach only this program. This program then terminates
-                # the job.
+                # Ctrl-C in the terminal must not reach the job directly, but only `mnist-exp`. This
+                # program then terminates the job.
                 start_new_session=True,
             )
 
@@ -72,8 +72,8 @@ class JobProcess:
     @property
     def is_lost(self) -> bool:
         """Whether the supervisor was killed. The kernel then kills the command too."""
-        # Count only SIGKILL. If `terminate` sends SIGTERM before the supervisor has installed its
-        # handler, SIGTERM ends the supervisor, but the command ends as intended.
+        # Count only SIGKILL. A supervisor that has just started has no handler for SIGTERM. If
+        # `terminate` is called so early, SIGTERM ends the supervisor, and the job ends as intended.
         return self._process.poll() == -signal.SIGKILL
 
     def poll(self) -> int | None:
@@ -110,7 +110,7 @@ class JobProcess:
     def _ended(self, code: int) -> int:
         if code >= 0:
             return code
-        # A signal ended the supervisor, so the supervisor has not killed the job's remaining
-        # processes.
+        # A signal ended the supervisor before the supervisor could kill the job's remaining
+        # processes. Kill these processes here.
         end_orphans(of_job(self._folder), grace_s=0)
         return supervisor.EXIT_BY_SIGNAL - code

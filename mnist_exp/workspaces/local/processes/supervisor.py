@@ -13,8 +13,8 @@ The command can end for four reasons:
   command's process group, and waits for all processes of the group until the grace period is over.
   At the end, the supervisor sends SIGKILL.
 - The process that started the supervisor ends, for any reason. The supervisor's standard input is a
-  pipe from this process, and the pipe carries no data. When the pipe closes, the supervisor acts as
-  after SIGTERM.
+  pipe from this process. The pipe carries no data, and closes when the process ends. The supervisor
+  then does the same as after SIGTERM.
 - The supervisor itself is killed. The kernel then kills the command.
 
 Finally, the supervisor kills the processes that have left the command's process group. On Azure ML,
@@ -33,13 +33,13 @@ import time
 from pathlib import Path
 
 if not __package__:
-    # This file runs as a script with `python -S`. The option -S halves the start time, but Python
-    # then does not find installed packages.
+    # This file runs as a script with `python -S`. The option -S halves the start time. With this
+    # option, Python does not find installed packages, so add the folder of `mnist_exp` here.
     sys.path.append(str(Path(__file__).parents[4]))
 
 from mnist_exp.orphans import adopt_orphans, end_children, reap_children
 
-#: If a signal ended a process, its exit code is this number plus the number of the signal.
+#: The exit code of a process that a signal ended is this number plus the number of the signal.
 EXIT_BY_SIGNAL = 128
 
 #: https://man7.org/linux/man-pages/man2/PR_SET_PDEATHSIG.2const.html
@@ -96,7 +96,7 @@ def main(arguments: list[str]) -> int:
 def keep_exit_code(path: Path, code: int) -> None:
     """Write the exit code of a command that was not terminated.
 
-    If this process is killed during the write, the file does not exist.
+    If this process is killed while it writes, the file does not exist.
     """
     with contextlib.suppress(OSError):
         aside = path.with_suffix(".new")
@@ -110,7 +110,7 @@ def _exit_code(child: subprocess.Popen[bytes]) -> int:
 
 
 def _wait(child: subprocess.Popen[bytes], wakeup: int) -> None:
-    """Return when the child has ended, the starter has ended, or a signal has arrived."""
+    """Wait until the child has ended, the starter has ended, or a signal has arrived."""
     with selectors.DefaultSelector() as selector:
         selector.register(wakeup, selectors.EVENT_READ)
         selector.register(sys.stdin.fileno(), selectors.EVENT_READ)

@@ -1,8 +1,8 @@
 """All processes of one job: a single process, or a cluster of workers on 127.0.0.1.
 
-TensorFlow's workers get each other's addresses from the environment variable TF_CONFIG. The
-variable has the same structure as on Azure ML. TensorFlow's gRPC server listens on every address of
-the machine, although TF_CONFIG contains only 127.0.0.1.
+Each of TensorFlow's workers reads the addresses of all workers from the environment variable
+TF_CONFIG. The variable has the same structure as on Azure ML. TensorFlow's gRPC server listens on
+every address of the machine, although TF_CONFIG contains only 127.0.0.1.
 https://learn.microsoft.com/azure/machine-learning/how-to-train-distributed-gpu
 """
 
@@ -23,7 +23,7 @@ _POLL_S = 0.05
 
 
 class Processes(Protocol):
-    """All processes of a job. If one process fails, the other processes are terminated."""
+    """All processes of a job. If one process fails, the remaining processes are terminated."""
 
     @property
     def failed_log(self) -> Path:
@@ -99,7 +99,8 @@ class Workers:
         except BaseException:
             self.close()
             raise
-        #: The console log of the process that failed first. Until a process fails, the first log.
+        #: The console log of the process that failed first, or the first log if no process has
+        #: failed.
         self.failed_log = logs[0]
         self._code: int | None = None
 
@@ -117,9 +118,9 @@ class Workers:
     def poll(self) -> int | None:
         """Return the job's exit code; None while a process of the job runs.
 
-        If a process fails, the other processes are terminated, because the other processes would
-        wait forever for the failed process. The job's exit code is then the exit code of the
-        process that failed first.
+        If a process fails, the remaining processes are terminated, because they would wait forever
+        for the failed process. The job's exit code is then the exit code of the process that failed
+        first.
         """
         codes = [process.poll() for process in self._processes]
         if self._code is None:

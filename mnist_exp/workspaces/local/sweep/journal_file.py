@@ -13,8 +13,8 @@ JOURNAL_NAME = "journal.jsonl"
 class JournalFile:
     """A journal in a sweep's folder.
 
-    Each line is usually written by one system call. If the process is killed, the last line may
-    be incomplete. Functions that read the journal skip an incomplete line.
+    If the process is killed, the last line may be incomplete. Functions that read the journal skip
+    an incomplete line.
 
     Args:
         folder: The sweep's folder, which must exist.
@@ -41,7 +41,7 @@ class JournalFile:
             ) from error
 
     def entries(self) -> Iterator[Entry]:
-        """Yield the entries that were written so far; no entry if the journal does not exist.
+        """Yield the entries in the file. If the file does not exist, yield no entry.
 
         Raises:
             ValueError: The journal is damaged.
@@ -71,7 +71,8 @@ class JournalFile:
 def _write_whole(handle: int, line: bytes) -> None:
     """Append a whole line.
 
-    If an error occurs, delete the part that was written: the next entry must begin on a new line.
+    If an error occurs, delete the part that was written, because the next entry must begin on a
+    new line.
     """
     size = os.fstat(handle).st_size
     left = memoryview(line)

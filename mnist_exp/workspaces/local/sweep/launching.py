@@ -1,4 +1,4 @@
-"""Start the processes of trials: as forks if possible, otherwise like other jobs."""
+"""Start the processes of trials, either as forks of a fork server or like the processes of jobs."""
 
 import os
 import shutil
@@ -28,8 +28,9 @@ def cores() -> int:
 def thread_variables(concurrent: int) -> dict[str, str]:
     """Return the environment variables that limit the threads of each trial.
 
-    If several trials run at the same time, each trial gets one thread, because more threads than
-    cores slow each other down. If only one trial runs at a time, the trial may use all cores.
+    If several trials run at the same time, each trial gets one thread. With more threads, the
+    trials would slow each other down. If only one trial runs at a time, the trial may use all
+    cores.
     """
     return dict.fromkeys(_THREADS, "1") if concurrent > 1 else {}
 
@@ -37,9 +38,9 @@ def thread_variables(concurrent: int) -> dict[str, str]:
 class TrialLauncher:
     """A launcher for the processes of a sweep's trials.
 
-    A command of the form `python SCRIPT.py ...` runs in a fork of a process, the fork server, that
-    has already imported the script's libraries. Any other command is started like the command of
-    other jobs.
+    A command `python SCRIPT.py ...` runs in a fork of the fork server. The fork server is a process
+    that has already imported the script's libraries. Any other command is started in the same way
+    as the command of a job that is not a trial.
 
     Args:
         folder: The sweep's folder.
@@ -54,7 +55,7 @@ class TrialLauncher:
         self._is_lost = False
 
     def prepare(self, command: str, code: Path, environment: Mapping[str, str]) -> None:
-        """Start the fork server, which imports the libraries, if trials can be forked.
+        """Start the fork server if trials can be forked. The server then imports the libraries.
 
         Args:
             command: The trial's command, with placeholders for the swept values.
@@ -72,7 +73,14 @@ class TrialLauncher:
         environments: Sequence[Mapping[str, str]],
         logs: Sequence[Path],
     ) -> Processes:
-        """Start the processes of one trial."""
+        """Start the processes of one trial.
+
+        Args:
+            command: The trial's command line.
+            folder: The working directory.
+            environments: One set of environment variables for each process.
+            logs: One console log for each process.
+        """
         argv = self._call_of(command, environments)
         if argv is not None and (server := self._server_for(argv[0], folder, environments[0])):
             return ForkedScript(server, argv, folder, environments[0], logs[0])

@@ -1,4 +1,4 @@
-"""Report a local sweep: to the user while the sweep runs, as a result, and in MLflow."""
+"""Report a local sweep: send its progress to the user, return its result, and write to MLflow."""
 
 import json
 import time
@@ -20,7 +20,7 @@ from mnist_exp.workspaces.local.sweep.trial_backend import TrialBackend
 if TYPE_CHECKING:
     from mnist_exp.workspaces.local.tracking.store import Tracking
 
-#: Trials that a warning lists by index.
+#: Maximum number of trials that a warning lists by index.
 _LISTED = 5
 
 
@@ -39,7 +39,7 @@ class SweepListener:
         self._best: int | None = None
 
     def trial_changed(self, trial: Trial) -> None:
-        """Report the present state of the sweep."""
+        """Send the present state of the sweep to the observer."""
         self._trials[trial.index] = _trial_result(self._job, trial, self._backend)
         self._update_best(trial.index)
         best = None if self._best is None else self._trials[self._best].name
@@ -72,8 +72,8 @@ class SweepListener:
 def _trial_result(job: SweepJob, trial: Trial, backend: TrialBackend) -> TrialResult:
     """Return the present result of a trial."""
     metric = job.objective.primary_metric
-    # The lists of a running trial still grow. The result therefore gets a copy, but only of the
-    # primary metric, to save time.
+    # The lists of a running trial still grow. The result therefore contains a copy. To save time,
+    # only the list of the primary metric is copied.
     metrics = trial.metrics if trial.status.is_finished else {metric: [*trial.points(metric)]}
     return TrialResult(
         name=f"{job.name}_{trial.index}",
@@ -98,7 +98,7 @@ def sweep_result(
     best = None if result.best is None else trials[result.best]
     jobs = {index: backend.results[index] for index in sorted(backend.results)}
     with_log = next((ended for ended in jobs.values() if ended.log_tail), None)
-    # The log of a failed trial matters only if the whole sweep failed.
+    # Show the log of a failed trial only if the whole sweep failed.
     shown = with_log if result.status is JobStatus.FAILED else None
     why = result.why
     if result.status is JobStatus.FAILED and not why:
@@ -146,9 +146,9 @@ def track_end(
         run: The sweep's run.
         tracking: The MLflow store.
         job: The sweep.
-        is_over: Whether the sweep has ended and cannot resume. Only then are the parameters and
-            the metric of the best trial logged. A sweep that resumes may find a better trial, and
-            MLflow can neither change a parameter nor delete a value of a metric.
+        is_over: Whether the sweep has ended and cannot resume. The parameters and the metric of the
+            best trial are logged only at this final end. A sweep that resumes may find a better
+            trial, but MLflow can neither change a parameter nor delete a value of a metric.
     """
     best = result.best_trial
     primary = {"name": job.objective.primary_metric, "goal": job.objective.goal.value}

@@ -19,7 +19,7 @@ from mnist_exp.workspaces.local.jobs.folder import JobFolder
 from mnist_exp.workspaces.local.sweep.journal_file import JournalFile
 from mnist_exp.workspaces.local.tracking.database import MetricReader
 
-#: The parts of a sweep's description that a resumed sweep may not change.
+#: The parts of a sweep's description that must be the same when the sweep resumes.
 _RULES = ("command", "sampling_algorithm", "search_space", "objective", "early_termination")
 
 
@@ -78,8 +78,8 @@ def description(job: SweepJob) -> dict[str, Any]:
         "limits": asdict(job.limits),
         "early_termination": {"type": policy.type, **asdict(policy)} if policy else None,
     }
-    # The journal's description has lists instead of tuples. Convert to JSON and back, so that the
-    # descriptions of two commands can be compared.
+    # The description in the journal has lists where this description has tuples. Convert this
+    # description to JSON and back, so that both descriptions can be compared.
     found: dict[str, Any] = json.loads(json.dumps(content))
     return found
 
@@ -101,16 +101,16 @@ class ResumePlan:
     """A plan that says which unfinished trials resume and which restart.
 
     Attributes:
-        ended: Index -> exit code, for each trial that ended while no command ran.
-        kept: The trials that ended while no command ran, and the trials that resume from their
-            named outputs.
-        again: The trials that restart at the beginning.
-        stepless: The trials that have named outputs, but restart because they log the primary
-            metric without steps.
-        known_steps: (Index, metric) -> steps that a kept trial has logged. When the trial resumes
-            from a checkpoint, its script logs the steps after the checkpoint a second time.
-        row: The number of the last row of the MLflow store whose value is in the journal; None for
-            a new sweep.
+        ended: Trial index -> exit code, for each trial that ended while no command ran.
+        kept: Indices of the trials that keep their values: the trials in `ended`, and the trials
+            that resume from their named outputs.
+        again: Indices of the trials that restart at the beginning.
+        stepless: Indices of the trials that have named outputs, but restart because these trials
+            log the primary metric without steps.
+        known_steps: (Trial index, metric) -> steps that a kept trial has logged. When the trial
+            resumes from a checkpoint, its script logs the steps after the checkpoint a second time.
+        row: The number of the last row of the MLflow store that the journal contains; None for a
+            new sweep. Each row is one logged value.
     """
 
     ended: Mapping[int, int] = field(default_factory=dict)
@@ -130,12 +130,12 @@ def plan_resume(
     """Decide which unfinished trials resume and which restart.
 
     A trial resumes if it has named outputs, such as a checkpoint. But a trial that logs the primary
-    metric without steps always restarts: if the trial logged a value twice, the second value could
-    not be recognized and would count too.
+    metric without steps always restarts. After a checkpoint, a script may log the same value again.
+    Without steps, the repeated value could not be recognized and would count twice.
 
     Args:
         history: The sweep so far.
-        folders: Index -> folder of each unfinished trial.
+        folders: Trial index -> folder of the trial, for each unfinished trial.
         primary_metric: The metric that the sweep optimizes.
         unread: The points that trials logged after the last entry of the journal.
     """
@@ -185,7 +185,8 @@ def record_last_values(
     """Add the last points of some trials to the journal.
 
     A command may be killed after it decided to end a trial, but before the trial has ended. Such a
-    trial does not run again. Only this function reads the last values of the trial.
+    trial does not run again, so the backend does not read its last values. This function adds these
+    values.
     """
     for trial in history.trials:
         is_ending = trial.status is JobStatus.CANCEL_REQUESTED
@@ -194,7 +195,8 @@ def record_last_values(
         trial.exit_code = folders[trial.index].exit_code
         for point in unread:
             if point.trial == trial.index:
-                # With its row number, the entry would mark earlier points of other trials as read.
+                # Do not write the row number. The journal would then count all earlier rows as
+                # read, including the points of other trials that are not in the journal yet.
                 entry = Logged(replace(point, row=0), at=time.time())
                 journal.append(entry)
                 history.apply(entry, primary_metric)

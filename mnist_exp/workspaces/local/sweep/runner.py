@@ -49,8 +49,10 @@ def run_sweep(job: SweepJob, host: JobHost) -> JobResult:
         host: The context of local jobs.
 
     Raises:
-        RefusedError: Another command runs the sweep, or the sweep was created with other rules.
-        KeyboardInterrupt: The user stopped the sweep. All trials have ended and are recorded.
+        RefusedError: Another command runs the sweep, or the sweep was created with different rules
+            (command, search space, sampling, objective or early termination).
+        KeyboardInterrupt: The user stopped the sweep. All trials have ended, and their results are
+            recorded.
     """
     folder = JobFolder(host.root, job.name)
     with folder.locked():
@@ -95,8 +97,8 @@ class _SweepRunner:
             backend = TrialBackend(job, self._host, run, launcher, plan)
             if launcher.is_loading:
                 self._host.observer.idle()
-            # Without `freeze`, a garbage collection would visit the objects of all libraries. The
-            # collection would take 0.15 s, and no metric would be read meanwhile.
+            # Without `freeze`, each garbage collection would visit the objects of all libraries.
+            # The collection would take 0.15 s, and the sweep would read no metrics in this time.
             gc.freeze()
             try:
                 return self._tune(backend, run)
@@ -118,8 +120,8 @@ class _SweepRunner:
     def _with_code_and_threads(self) -> SweepJob:
         """Return the job with the thread limits of a trial, and with the saved code of the sweep.
 
-        The code is saved when the sweep begins. Azure ML also saves one snapshot of the code when
-        a sweep is submitted.
+        All trials use the code that is saved when the sweep begins. On Azure ML, all trials also
+        use one snapshot of the code, which is saved when the sweep is submitted.
         """
         threads = thread_variables(self._job.limits.max_concurrent_trials)
         variables = threads | dict(self._job.trial.environment_variables)
@@ -137,7 +139,7 @@ class _SweepRunner:
         return replace(self._job, trial=replace(trial, code=kept))
 
     def _tracked_run(self) -> TrackedRun:
-        """Return the sweep's MLflow run, which is created if no earlier command created the run."""
+        """Return the sweep's MLflow run. Create the run if no earlier command created it."""
         folder, tracking = self._folder, self._host.tracking
         if folder.exists:
             kept = folder.description()

@@ -28,7 +28,7 @@ from mnist_exp.workspaces.local.tracking.database import MetricReader
 
 #: Seconds between two queries for new values. The wait is shorter if a trial ends meanwhile.
 _POLL_S = 0.02
-#: Minimum free bytes on the disk. With less space, trials and the sweep cannot save files.
+#: With less than this number of free bytes, the disk counts as full.
 _MIN_FREE = 2**20
 
 
@@ -40,7 +40,8 @@ class TrialBackend:
         host: The context of local jobs.
         run: The sweep's MLflow run, which is the parent of the trials' runs.
         launcher: Starts the processes of the trials.
-        plan: Which unfinished trials of a resumed sweep resume and which restart.
+        plan: The plan that says which unfinished trials resume and which restart. The plan of a
+            new sweep is empty.
     """
 
     def __init__(
@@ -74,7 +75,7 @@ class TrialBackend:
         self._runs[running.run.run_id] = trial
 
     def poll(self, timeout_s: float) -> Sequence[TrialEvent]:
-        """Return new points of metrics, then the trials that have ended."""
+        """Return the events since the last call: first new points, then trials that have ended."""
         deadline = time.monotonic() + timeout_s
         while True:
             self._host.interrupts.check()
@@ -102,7 +103,7 @@ class TrialBackend:
         return time.monotonic()
 
     def log(self, trial: int) -> Path:
-        """Return the console log of a trial."""
+        """Return the path of a trial's console log."""
         return self._folder(trial).log
 
     def close_ended(self, trials: Sequence[Trial]) -> None:
@@ -154,8 +155,8 @@ class TrialBackend:
         return JobFolder(self._host.root, f"{self._job.name}_{trial}")
 
     def _events(self) -> list[TrialEvent]:
-        # First find the trials that have ended, then read the values. A value that is logged in
-        # between would otherwise be lost.
+        # First find the trials that have ended, then read the values. In the other order, a trial
+        # could log its last value after the reading and then end. This value would be lost.
         codes = {
             trial: code
             for trial, running in self._running.items()
@@ -174,11 +175,11 @@ class TrialBackend:
         return [*points, *ends]
 
     def _check_disk(self, failed: Sequence[int]) -> None:
-        """Check that trials did not fail because the disk is full.
+        """Check that the disk is not full, if trials have failed.
 
         Raises:
-            OutputsError: The disk is full. The error is raised only once, because the tuner still
-                calls `poll` while it stops the sweep.
+            OutputsError: The disk is full. This method raises the error only once, because the
+                tuner still calls `poll` while it stops the sweep.
         """
         if self._is_disk_full or not failed:
             return
@@ -187,7 +188,8 @@ class TrialBackend:
             return
         self._is_disk_full = True
         for trial in failed:
-            # Without the exit code, the trial runs again when the sweep is resumed.
+            # Without an exit code, the trial counts as not ended and runs again when the sweep
+            # resumes.
             self._folder(trial).forget_exit_code()
         raise OutputsError(
             f"outputs_dir: a trial has failed, and {self._host.root.parent} has only {free} bytes "
@@ -196,7 +198,7 @@ class TrialBackend:
         )
 
     def _is_new(self, point: MetricPoint) -> bool:
-        """Return whether a point is new. A resumed trial may log some steps a second time."""
+        """Return whether a point is new. A trial that resumes may log some steps a second time."""
         steps = self._known_steps.get((point.trial, point.name))
         if steps is None:
             return True

@@ -1,7 +1,8 @@
 """Read the database file of an MLflow store without MLflow.
 
 MLflow's client would open a transaction and send several queries for each metric of each run. The
-database numbers the rows of all runs in order of arrival. One query therefore finds all new values.
+database numbers the logged values of all runs in order of arrival. One query with the last known
+row number therefore finds all new values.
 """
 
 import contextlib
@@ -25,7 +26,7 @@ _BUSY_S = 20.0
 
 def store_uri(store: Path) -> str:
     """Return the tracking URI of a database file."""
-    # Escape these characters, because SQLAlchemy parses the path as a part of a URL.
+    # Escape `%` and `?`, because SQLAlchemy parses the path as a part of a URL.
     return "sqlite:///" + str(store).replace("%", "%25").replace("?", "%3F")
 
 
@@ -40,20 +41,21 @@ class MetricReader:
 
     def __init__(self, store: Path, row: int | None = None) -> None:
         self._store = store
-        # Open the file for writing too: if a writer was killed, the reader has to roll back the
-        # transaction of the writer.
+        # Open the file for reading and writing. If a process was killed while it wrote, the reader
+        # has to roll back the transaction of this process.
         uri = f"file:{quote(str(store))}?mode=rw"
         with self._mapped_errors():
             self._connection = sqlite3.connect(uri, uri=True, timeout=_BUSY_S)
             self._row = self._last_row() if row is None else row
 
     def read(self, trials: Mapping[str, int]) -> list[MetricPoint]:
-        """Return the points that some runs have logged since the last call.
+        """Return the points that the given runs have logged since the last call.
 
         The query takes only microseconds and can be repeated every few milliseconds.
 
         Args:
-            trials: MLflow run id -> index of the trial. All other runs are skipped.
+            trials: MLflow run id -> index of the trial. Points of runs that are not in this mapping
+                are skipped, and later calls do not return them.
         """
         with self._mapped_errors():
             found = self._connection.execute(_QUERY, (self._row,)).fetchall()

@@ -29,7 +29,7 @@ from mnist_exp.status import JobStatus
 from mnist_exp.workspaces.local.jobs.environment import PARENT, TrackedRun
 from mnist_exp.workspaces.local.tracking.database import STORE_NAME, store_uri
 
-# The store raises its errors as exceptions. Log lines would report each error twice.
+# Errors of the store are raised as exceptions. With log lines, the user would see each error twice.
 for _name in ("alembic", "mlflow"):
     logging.getLogger(_name).setLevel(logging.CRITICAL)
 
@@ -37,7 +37,7 @@ _ARTIFACTS_NAME = "mlartifacts"
 #: Maximum number of tags per MLflow call.
 _MOST_TAGS = 100
 
-#: MLflow's error code when a parameter of a run would change.
+#: MLflow's error code for an attempt to change a parameter of a run.
 _CHANGED = ErrorCode.Name(INVALID_PARAMETER_VALUE)
 
 #: Final status of a job -> MLflow's name of the status.
@@ -68,9 +68,9 @@ class Tracking:
     def _create_store(self) -> None:
         """Create the store under a temporary name, then rename the file.
 
-        MLflow needs a second to create its tables. A lock makes other commands wait, because a
-        second command would try to create the same tables. The store is renamed at the end, because
-        a command that is killed would otherwise leave an incomplete store.
+        MLflow needs a second to create its tables. A lock makes other commands wait, because two
+        commands must not create the tables at the same time. The file gets its final name at the
+        end. If the command is killed earlier, no incomplete store with this name exists.
         """
         store = self._outputs / STORE_NAME
         with (self._outputs / f".{STORE_NAME}.lock").open("w") as lock:
@@ -86,7 +86,14 @@ class Tracking:
     def start(
         self, experiment: str, name: str, folder: Path, tags: Mapping[str, str]
     ) -> TrackedRun:
-        """Create the run of a job. The artifacts of the run are the files in `folder`."""
+        """Create the MLflow run of a job or a sweep.
+
+        Args:
+            experiment: The name of the experiment.
+            name: The name of the job or sweep.
+            folder: The folder of the job or sweep. Its files are the artifacts of the run.
+            tags: The tags of the run.
+        """
         with self._mapped():
             if experiment not in self._experiments:
                 self._experiments[experiment] = self._experiment(experiment)
@@ -113,14 +120,22 @@ class Tracking:
             self._client.update_run(run_id, status="RUNNING")
 
     def discard(self, run_id: str) -> None:
-        """Delete a run, e.g. of a job that restarts. The `mlflow` command can restore the run."""
+        """Delete a run, for example because its job restarts.
+
+        The user can restore the run with the `mlflow` command.
+        """
         with self._mapped():
             if self._client.get_run(run_id).info.status == "RUNNING":
                 self._client.set_terminated(run_id, _MLFLOW_STATUS[JobStatus.CANCELED])
             self._client.delete_run(run_id)
 
     def discard_strays(self, parent: TrackedRun, known: Collection[str]) -> None:
-        """Delete the nested runs that a killed command created before it wrote job.json."""
+        """Delete the runs of trials that a killed command created before it wrote job.json.
+
+        Args:
+            parent: The run of the sweep.
+            known: The ids of the trials' runs that are in a job.json. These runs are kept.
+        """
         with self._mapped():
             nested = f"tags.`{PARENT}` = '{parent.run_id}'"
             found = self._client.search_runs([parent.experiment_id], nested, max_results=5000)
@@ -129,28 +144,29 @@ class Tracking:
                 self.discard(run.info.run_id)
 
     def _discard_namesakes(self, experiment_id: str, name: str) -> None:
-        """Delete runs that a killed command created before it wrote job.json."""
+        """Delete runs of the same job that a killed command created before it wrote job.json."""
         alike = f"tags.`azureml.job` = '{name}'"
         for run in self._client.search_runs([experiment_id], alike):
             self.discard(run.info.run_id)
 
     @property
     def store(self) -> Path:
-        """The file of the store, which is created if it does not exist."""
+        """The path of the store's file. If the file does not exist, create the file."""
         with self._mapped():
-            # The first use creates the file.
+            # The first use of `_client` creates the file.
             self._client  # noqa: B018
         return self._outputs / STORE_NAME
 
     def log_missing_parameters(self, run_id: str, parameters: Mapping[str, object]) -> None:
         """Log the parameters that the script did not log.
 
-        The values of the script stay, because MLflow does not allow a parameter to change.
+        A parameter that the script logged keeps its value, because MLflow does not allow changes.
         """
         wanted = {name: str(value) for name, value in parameters.items()}
         with self._mapped():
             try:
-                # In most cases the values are the same, and MLflow accepts repeated equal values.
+                # In most cases the script logged no values or the same values. MLflow accepts an
+                # equal value a second time.
                 self._log_parameters(run_id, wanted)
             except MlflowException as error:
                 if error.error_code != _CHANGED:
@@ -254,7 +270,7 @@ class Tracking:
         try:
             yield
         except (MlflowException, SQLAlchemyError) as error:
-            # Omit the SQL statement, which is the rest of the text.
+            # Keep only the text before `[SQL`. The rest of the text is the SQL statement.
             text = " ".join(str(error).partition("[SQL")[0].split())[:300]
             raise OutputsError(
                 f"outputs_dir: the MLflow store {self._outputs / STORE_NAME} failed: {text}; "

@@ -17,7 +17,7 @@ _QUOTED = re.compile(r"'[^']*'")
 #: Prefix of the environment variables that Python reads when Python starts. A fork does not start
 #: Python again, so such variables have no effect in a fork.
 _EARLY = "PYTHON"
-#: Variables with this prefix that a fork may ignore.
+#: Variables with this prefix that may be set nevertheless, because a fork can ignore them.
 _HARMLESS = frozenset({"PYTHONUNBUFFERED", "PYTHONIOENCODING", "PYTHONHASHSEED"})
 
 #: Libraries that are slow to import and safe to fork after the import.
@@ -58,7 +58,7 @@ def python_call(command: str, environment: Mapping[str, str]) -> list[str] | Non
 
 
 def own_modules(folder: Path) -> set[str]:
-    """Return the names of the modules and packages in a folder.
+    """Return the names of the modules and packages in a script's folder.
 
     Python imports these names from the folder, even if an installed library has the same name. A
     subfolder without an `__init__` module does not count. Such a subfolder is a namespace package,
@@ -84,9 +84,9 @@ def _module_name(path: Path) -> str | None:
 def libraries_of(code: Path, script: str) -> list[str]:
     """Return the modules that the fork server imports, in the notation of `server.py`.
 
-    In the script, imports at the top and inside functions count. In the modules beside the script,
-    only imports at the top count. MLflow is an exception: an import anywhere counts, because a
-    trial that logs will need MLflow.
+    Imports at the top of the script and inside its functions count. In the script's own modules
+    (the modules in the script's folder), only imports at the top count. MLflow is an exception: an
+    import of MLflow counts everywhere, because a trial that logs metrics will need MLflow.
 
     TensorFlow is imported without Keras, unless a module uses Keras. Importing Keras would double
     the import time. MLflow is imported without its plugin for Azure, unless a module uses this

@@ -25,8 +25,8 @@ class ForkServer:
 
     Args:
         modules: The modules that the server imports, in the notation of `server.py`.
-        folder: The server's working directory. The path identifies the server's processes. Two
-            servers must therefore not use the same folder.
+        folder: The server's working directory. Its path identifies the server's processes, so two
+            servers must not use the same folder.
         environment: All environment variables of the server.
         log: The file to which the server's standard output and error are appended.
         grace_s: Seconds between SIGTERM and SIGKILL of a script.
@@ -52,7 +52,7 @@ class ForkServer:
         arguments = [str(theirs.fileno()), str(grace_s), *modules]
         with theirs, log.open("ab") as output:
             self._process = subprocess.Popen(
-                # Without the option -P, scripts could import the modules beside server.py.
+                # The option -P hides the modules in the folder of server.py from the scripts.
                 [sys.executable, "-P", server.__file__, *arguments],
                 cwd=folder,
                 env={**environment, MARKER: str(folder)},
@@ -102,7 +102,7 @@ class ForkServer:
     def start(
         self, argv: Sequence[str], folder: Path, environment: Mapping[str, str], log: Path
     ) -> int:
-        """Start a script, and return the number that identifies it."""
+        """Start a script, and return the number that identifies the script."""
         number = len(self._codes)
         self._codes[number], self._works[number] = None, folder
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -134,8 +134,8 @@ class ForkServer:
         """Terminate the server and its scripts, and wait until the server has ended."""
         self._connection.close()
         if not self._is_ready:
-            # While the server imports modules, it does not notice that the socket has closed. A
-            # kill does no harm, because the server runs no script yet.
+            # While the server imports modules, the server does not notice that the socket has
+            # closed. Kill the server. This is safe, because the server runs no script yet.
             self._process.kill()
         self._process.wait()
 
@@ -204,12 +204,15 @@ class ForkedScript:
 
     @property
     def loss(self) -> str:
-        """The reason why the script ended, if the server caused this; otherwise empty."""
+        """Why the script ended, if it ended because the server ended; otherwise empty."""
         return self._server.loss if self._server.has_lost(self._number) else ""
 
     @property
     def handles(self) -> Sequence[int]:
-        """Always empty, because the launcher watches the server's own file descriptor."""
+        """The file descriptors of the script to watch.
+
+        The list is always empty, because the launcher watches the server's file descriptor instead.
+        """
         return ()
 
     def poll(self) -> int | None:

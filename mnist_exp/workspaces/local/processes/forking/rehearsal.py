@@ -1,12 +1,12 @@
-"""MLflow's first calls, made once in the fork server instead of once in each fork.
+"""A rehearsal of MLflow's first calls: the fork server makes these calls once, before any fork.
 
-At the first call, an MLflow client reads all migrations of the store and compares the tables. The
-client also maps classes to the tables and compiles every query. This work takes a tenth of a second
-and is the same for every trial. The rehearsal makes the first calls in the fork server, on an empty
-copy of the store's tables in memory.
+At the first call in a process, an MLflow client reads all migrations of the store and compares the
+tables. The client also maps classes to the tables and compiles every query. This work takes a tenth
+of a second and is the same for every trial. After the rehearsal, no fork has to repeat the work.
 
-The rehearsal writes nothing to the store. No fork inherits an open connection to the store. An
-inherited connection could corrupt an SQLite database: https://www.sqlite.org/howtocorrupt.html
+The rehearsal uses an empty copy of the store's tables in memory, and writes nothing to the store.
+No fork inherits an open connection to the store. An inherited connection could corrupt an SQLite
+database: https://www.sqlite.org/howtocorrupt.html
 """
 
 import os

@@ -40,11 +40,12 @@ def run(argv: list[str], folder: str, environment: dict[str, str], log: str) -> 
     # As in Python, `__file__` is the script's absolute path.
     path = os.path.join(os.getcwd(), argv[0])  # noqa: PTH109, PTH118
     own = Path(path).resolve().parent
-    # Iterating over `sys.modules` instead would copy memory pages that all forks share.
+    # Iterate over the script's own modules. A loop over `sys.modules` would copy memory pages that
+    # all forks share.
     namesakes = {name for name in own_modules(own) if name in sys.modules}
     if namesakes & sys.stdlib_module_names:
-        # The script has a module with the name of a standard library module. Other modules already
-        # use the standard library module, so this process cannot replace the module.
+        # One of the script's modules has the name of a standard library module. Other modules
+        # already use the standard library module, so this process cannot replace it.
         _start_python(argv)
     sys.path.insert(0, str(own))
     _forget(namesakes)
@@ -61,7 +62,7 @@ def _forget(names: set[str]) -> None:
     """Delete the imported modules with these names, so that the script imports its own modules.
 
     Args:
-        names: Names of the script's own modules that equal names of imported libraries.
+        names: Names that both a module of the script and an imported library have.
     """
     for name in list(sys.modules) if names else ():
         if name.partition(".")[0] in names:
@@ -91,7 +92,8 @@ def _execute(source: bytes, path: str) -> object:
         __loader__=SourceFileLoader("__main__", path),
         __cached__=None,
     )
-    # Keep a reference to the server's main module, because functions of this module still run.
+    # Keep a reference to the server's main module, because functions of the server's main module
+    # still run.
     sys.modules["__forked_from__"], sys.modules["__main__"] = sys.modules["__main__"], module
     if "__mp_main__" in sys.modules:
         # Processes that `multiprocessing` spawns use this name for the main module when they

@@ -2,8 +2,8 @@
 
 When Python exits, Python destroys every module. In a fork, this would copy the memory that the fork
 shares with the server. The copies would take longer than starting the fork. `os._exit` ends the
-process without destroying modules, but also skips four steps that a script could miss. `leave`
-therefore does these four steps:
+process without destroying modules. But `os._exit` also skips four steps that a script may need.
+`leave` therefore does these four steps before it calls `os._exit`:
 
 - wait for the script's threads
 - call the functions registered with `atexit`
@@ -25,11 +25,11 @@ from typing import Any, NoReturn
 
 from mnist_exp.workspaces.local.processes.supervisor import EXIT_BY_SIGNAL
 
-#: Placeholder for the exit code of a script that a KeyboardInterrupt ended.
+#: The value that replaces the exit code if a KeyboardInterrupt ended the script.
 INTERRUPTED = object()
 
 _WRITERS = (io.TextIOWrapper, io.BufferedWriter, io.BufferedRandom)
-#: Python's exit code if Python cannot write the buffer of standard output.
+#: Exit code of a Python process that cannot write the buffer of standard output.
 _UNWRITTEN = 120
 
 
@@ -52,12 +52,12 @@ def leave(code: object, folder: Path, modules: int) -> NoReturn:
     threading._shutdown()  # type: ignore[attr-defined]
     atexit._run_exitfuncs()
     is_written = _flush()
-    # Daemon threads may still use the script's objects until the process ends.
+    # If daemon threads still run, keep the script's objects, because the threads may use them.
     if threading.active_count() == 1:
         _destroy_own_modules(folder, modules)
         is_written = _flush() and is_written
     if is_interrupted:
-        # Python also ends itself with SIGINT, so that the parent process can see the reason.
+        # End this process with SIGINT, as Python does. The parent process can then see the reason.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGINT)
     os._exit(number & 0xFF if is_written else number or _UNWRITTEN)
@@ -67,7 +67,7 @@ def _destroy_own_modules(folder: Path, modules: int) -> None:
     """Destroy the objects of the script and of the script's own modules.
 
     This function does not read modules that were loaded before the script ran. Reading a module
-    changes its reference count, and the kernel would copy the memory page.
+    changes its reference count, and the kernel would then copy the memory page of the module.
 
     Args:
         folder: The folder of the script's own modules.

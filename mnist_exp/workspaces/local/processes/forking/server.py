@@ -16,8 +16,8 @@ In all cases, the server also kills processes that have left the trial's process
 Notation of MODULE:
 
 - `name` imports the module.
-- `name~other` imports the module as if `other` were not installed, because importing `other` is
-  slow.
+- `name~other` imports the module and hides the module `other`, as if `other` were not installed.
+  The import of `name` is then faster, because it does not import `other`.
 - `name:function` imports the module and calls the function.
 
 After an import, no thread may be working and no connection may be open. Forks cannot use threads
@@ -135,13 +135,14 @@ class Server:
     def dying_with_its_client(self) -> Iterator[None]:
         """Let the kernel kill this process when the client's process ends.
 
-        The imports need this context, because the server does not watch the socket during imports.
+        Use this context during the imports, because the server does not watch the socket then.
         """
         self._libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if self._has_hung_up():
             os._exit(EXIT_BY_SIGNAL + signal.SIGKILL)
         yield
-        # From now on, trials may run, and trials must get their grace period.
+        # From now on, trials may run. If the client ends, the server must end the trials with their
+        # grace period, so the kernel must not kill the server.
         self._libc.prctl(PR_SET_PDEATHSIG, 0)
 
     def _has_hung_up(self) -> bool:
@@ -155,7 +156,7 @@ class Server:
         """Serve until the socket closes and all trials have ended.
 
         Returns:
-            None in the server. In a fork, the request with the script that the fork must run.
+            In the server: None. In a fork: the request with the script that the fork must run.
         """
         with selectors.DefaultSelector() as selector:
             selector.register(self._wakeup, selectors.EVENT_READ)
@@ -207,7 +208,7 @@ class Server:
 
     def _fork(self, call: ScriptCall) -> bool:
         """Fork, and return whether this process is the fork."""
-        # A signal must not reach the fork before the fork has replaced the server's handlers.
+        # Block signals until the fork has replaced the server's signal handlers.
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         server = os.getpid()
         with warnings.catch_warnings():
@@ -264,17 +265,18 @@ def _send(fork: _Fork, number: signal.Signals) -> None:
     try:
         os.killpg(fork.pid, number)
     except ProcessLookupError:
-        # Either a new fork has not created its process group yet, or all processes of the group of
-        # a reaped fork have ended.
+        # The process group does not exist, for one of two reasons. The fork is new and has not
+        # created the group yet, or the fork was reaped and all processes of the group have ended.
         if fork.code is None:
             os.kill(fork.pid, number)
 
 
 @contextlib.contextmanager
 def _unwarned() -> Iterator[None]:
-    """Hide all warnings, mainly warnings about hidden libraries.
+    """Hide all warnings. Most of these warnings are about hidden libraries.
 
-    Do not change the warning filters, because imported libraries may set filters for the trials.
+    This function does not change the warning filters, because imported libraries may set filters
+    for the trials.
     """
     show = warnings.showwarning
     warnings.showwarning = lambda *_, **__: None
@@ -312,7 +314,7 @@ def main(arguments: list[str]) -> ScriptCall | None:
     """Run the server.
 
     Returns:
-        None in the server, when the server ends. In a fork, the request with the script to run.
+        In the server, None when the server ends. In a fork, the request with the script to run.
     """
     server = Server(socket.socket(fileno=int(arguments[0])), float(arguments[1]))
     before = dict(os.environ)
