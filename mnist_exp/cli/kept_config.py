@@ -94,8 +94,9 @@ def _changes(
         cause = next((key for key in (*prefixes, *chosen) if key in given), None)
         if cause is None:
             continue
-        # The first command may have had overrides that this command does not repeat. A key may be
-        # missing for this reason. The missing key is then not a change.
+        # The first command may have had overrides that this command does not repeat. A key that
+        # such an override set is then missing from the composed config. This difference is not a
+        # change.
         removes = cause == difference.key or given[cause].endswith("{}")
         if difference.given is not None or removes:
             yield given[cause], difference

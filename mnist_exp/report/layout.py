@@ -42,7 +42,10 @@ def styled_status(status: str) -> Text:
 
 
 def new_table() -> Table:
-    """Return an empty table. Without side borders, eight columns fit in 80 characters."""
+    """Return an empty table.
+
+    The table has no side borders, so that eight columns fit in 80 characters.
+    """
     return Table(
         box=box.SIMPLE_HEAD,
         padding=(0, 1, 0, 0),

@@ -30,9 +30,9 @@ _SPARE_LINES = 9
 class TerminalView:
     """A view that shows a progress bar or a table of trials below the messages.
 
-    `Live` draws in another thread, and this thread reads attributes of the view. To change such an
-    attribute, the view replaces the attribute's object by a new object. The view never changes the
-    old object.
+    `Live` draws in its own thread. The drawing thread reads attributes of the view. To change such
+    an attribute, the view replaces the attribute's object by a new object. The view never changes
+    the old object.
     """
 
     def __init__(self, settings: ViewSettings) -> None:
@@ -67,7 +67,10 @@ class TerminalView:
         self._reasons.print_message(text)
 
     def job_changed(self, job: JobResult) -> None:
-        """Draw the job's new state, and print the reasons of trials that have just ended."""
+        """Draw the job's new state. For each trial that has just ended, print why it ended.
+
+        If a message contains the reason, the reason is not printed again.
+        """
         now = self._clock()
         began = {trial.name: now - trial.duration_s for trial in job.trials}
         self._trials_began = began | self._trials_began

@@ -35,8 +35,8 @@ class ControlServer:
     Args:
         folder: The endpoint's folder.
         handle: Function that returns the answer to a control request.
-        settle: Function that decides what happens to a prepared revision when the connection of the
-            command that prepared the revision has closed. Argument: the name of the deployment.
+        settle: Function that keeps or ends a prepared revision. It is called when the connection of
+            the command that sent `prepare` closes. Argument: the name of the deployment.
     """
 
     def __init__(

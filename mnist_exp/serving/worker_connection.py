@@ -29,7 +29,7 @@ from mnist_exp.serving.frames import (
 
 _logger = logging.getLogger(__name__)
 
-#: Number of checks of the running calls within the shorter one of the two time limits.
+#: The running calls are checked this many times during the shorter of the two time limits.
 _CHECKS = 10
 
 
@@ -101,8 +101,8 @@ class WorkerConnection:
             self._cancelled.append((stuck, began))
             self._send(500, body)
             self._turn += 1
-            # The id of the thread still belongs to the thread, because the thread cannot end before
-            # it gets this lock.
+            # Python may reuse the id of a thread that has ended. This thread has not ended, because
+            # it needs this lock before it can end.
             ctypes.pythonapi.PyThreadState_SetAsyncExc(
                 ctypes.c_ulong(stuck.ident or 0), ctypes.py_object(_ScoringTimeoutError)
             )

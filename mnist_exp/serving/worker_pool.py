@@ -29,8 +29,7 @@ _logger = logging.getLogger(__name__)
 
 #: Seconds after which a worker is stable. The counts of its exits and crashes are then reset to 0.
 _STABLE_S = 4.0
-#: Number of crashes in a row, of every worker, that count as a crash loop. When a worker becomes
-#: stable, its count is reset to 0.
+#: A crash loop means that every worker has crashed this many times since it was last stable.
 CRASHES = 5
 #: Seconds before the second restart in a row. The delay doubles before each further restart.
 FIRST_DELAY_S = 0.2

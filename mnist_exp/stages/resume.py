@@ -79,8 +79,8 @@ def unfinished_job(config: ExperimentConfig, index: RecordIndex) -> UnfinishedJo
         NotFoundError: The selected job does not exist, or has ended.
     """
     is_named, is_last = config.run is not None, config.resume == "last"
-    # The config checks have already reported two errors: `run=` together with `resume=`, and a
-    # value of `resume` other than `last`.
+    # Ignore two invalid cases here, because the config checks report them: `run=` together with
+    # `resume=`, and a value of `resume` other than `last`.
     if config.stage is Stage.sweep and is_named != is_last:
         return _unfinished_sweep(index, config.run)
     if config.stage is Stage.train and config.run is not None and config.resume is None:
@@ -131,7 +131,8 @@ def unfinished_endpoint(context: StageContext) -> str | None:
             unfinished.append(record.name)
         elif record.stage is Stage.deploy:
             settled.add(record.name)
-            # Later deployments failed, but this deployment completed the endpoint.
+            # This older deployment of the endpoint succeeded. The endpoint is therefore not
+            # unfinished, even if newer deployments failed.
             unfinished = [name for name in unfinished if name != record.name]
         elif record.status is JobStatus.COMPLETED:
             settled.add(record.name)

@@ -15,7 +15,8 @@ optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 #: Minimum number of trials for a meaningful result.
 _LEAST_TRIALS = 4
-#: Minimum ratio of the largest to the smallest value of a parameter with a logarithmic scale.
+#: A parameter gets a logarithmic scale if all its values are positive and its largest value is at
+#: least this many times its smallest value.
 _LOG_RATIO = 20
 
 

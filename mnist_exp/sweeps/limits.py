@@ -29,11 +29,19 @@ class Limits:
     trial_timeout: int | None = None
 
     def left(self, elapsed: float) -> float:
-        """Return the seconds until the sweep's timeout, `elapsed` seconds after the start."""
+        """Return the seconds that remain until the sweep's timeout.
+
+        Args:
+            elapsed: The number of seconds since the start of the sweep.
+        """
         return math.inf if self.timeout is None else self.timeout - elapsed
 
     def trial_left(self, elapsed: float) -> float:
-        """Return the seconds until a trial's timeout, `elapsed` seconds after the start."""
+        """Return the seconds that remain until a trial's timeout.
+
+        Args:
+            elapsed: The number of seconds since the start of the trial.
+        """
         return math.inf if self.trial_timeout is None else self.trial_timeout - elapsed
 
 

@@ -151,7 +151,8 @@ def _dense_network(file: Path) -> Network:
 
 
 def _saved_network(folder: Path) -> Network:
-    # TensorFlow is imported here, because an Azure ML inference image does not contain TensorFlow.
+    # Import TensorFlow only in this function. An Azure ML inference image does not contain
+    # TensorFlow, so an import at the top of this module would fail there.
     import tensorflow as tf  # noqa: PLC0415
 
     loaded = tf.saved_model.load(str(folder))

@@ -64,7 +64,7 @@ def parse_policy(
     policy = POLICIES[kind](**read)  # type: ignore[arg-type]
     for name, text in policy.faults():
         # A fault without a name is about slack_factor together with slack_amount. Do not report
-        # this fault if a slack is set but could not be read.
+        # this fault if one of the two is set, but its value could not be read.
         if name or values.keys() - read.keys() <= _WHOLE:
             part.fault(name, text)
     return (None if part.faults else policy), part.faults

@@ -80,8 +80,8 @@ class DeploymentUpdate:
         self._delete_unused_revisions()
 
     def _next_number(self, before: DeploymentState | None) -> int:
-        # Include the number in the saved state. If the folder of this revision was deleted, a new
-        # revision must still not get the same number.
+        # Also consider the revision number that the saved state contains. If the folder of that
+        # revision was deleted, a new revision must still not get the same number.
         recorded = [before.revision] if before else []
         found = self.endpoint.deployment(self.spec.name).revisions()
         return max([0, *recorded, *found]) + 1

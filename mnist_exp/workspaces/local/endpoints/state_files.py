@@ -97,7 +97,10 @@ class DeploymentFolder:
         return _load(self.state_file, lambda raw: DeploymentState(**raw))
 
     def save(self, saved: DeploymentState) -> None:
-        """Save the deployment's state. The front serves the revision that the saved state names."""
+        """Save the deployment's state.
+
+        If the state is Succeeded, the front serves the revision whose number is in the saved state.
+        """
         write_json(self.state_file, asdict(saved))
 
     def failure(self, number: int) -> str:
@@ -120,7 +123,9 @@ class DeploymentFolder:
 
     @contextmanager
     def claimed(self, deployer: ProcessId) -> Iterator[None]:
-        """Save, during the context, the identity of the command that creates a revision.
+        """Mark the deployment as claimed by a command that creates a revision.
+
+        The claim file is deleted when the context ends.
 
         Args:
             deployer: The identity of the command's process.

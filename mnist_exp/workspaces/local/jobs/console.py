@@ -37,8 +37,8 @@ class Attempt:
     """The epochs of an attempt, as its script printed them.
 
     Attributes:
-        resumed_from: The number of epochs that earlier attempts had completed and that this attempt
-            does not repeat; None if the script printed no epoch.
+        resumed_from: The number of epochs that this attempt skips, because earlier attempts have
+            completed them. None if the script printed neither this number nor an epoch.
         epoch: The last epoch that the script printed.
     """
 

@@ -114,7 +114,7 @@ class _SharedCopy:
         self._users -= 1
 
     def is_writer_known(self, changed: set[int]) -> bool:
-        """Return whether only the trial that found a change can have made the change.
+        """Return True if no other trial can have made the change that this trial found.
 
         Trials share the linked files. If several trials run at the same time, each of these trials
         may have written to the files.
@@ -137,7 +137,7 @@ class _Mount:
     shared: _SharedCopy | None
 
     def written_by(self) -> str:
-        """Return a text for a warning that names the script that wrote to the folder.
+        """Return the subject of the warning: which script wrote to the folder.
 
         The text is empty if no script wrote to the folder.
         """

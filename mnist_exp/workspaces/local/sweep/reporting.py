@@ -27,8 +27,8 @@ _LISTED = 5
 class SweepListener:
     """The listener of the tuner, which sends the tuner's reports to the workspace's observer.
 
-    Each report converts only the trial that has changed. The time per report therefore does not
-    grow with the number of trials.
+    For each report, the listener creates a new `TrialResult` only for the trial that has changed.
+    The results of all other trials are reused.
     """
 
     def __init__(self, job: SweepJob, backend: TrialBackend, observer: Observer) -> None:

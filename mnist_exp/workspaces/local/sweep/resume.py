@@ -109,8 +109,8 @@ class ResumePlan:
             log the primary metric without steps.
         known_steps: (Trial index, metric) -> steps that a kept trial has logged. When the trial
             resumes from a checkpoint, its script logs the steps after the checkpoint a second time.
-        row: The number of the last row of the MLflow store that the journal contains; None for a
-            new sweep. Each row is one logged value.
+        row: The row number, in the MLflow store, of the last value that is in the journal; None for
+            a new sweep.
     """
 
     ended: Mapping[int, int] = field(default_factory=dict)
@@ -195,8 +195,9 @@ def record_last_values(
         trial.exit_code = folders[trial.index].exit_code
         for point in unread:
             if point.trial == trial.index:
-                # Do not write the row number. The journal would then count all earlier rows as
-                # read, including the points of other trials that are not in the journal yet.
+                # Do not write the row number. With a row number, the journal would count all
+                # earlier rows as read, including points of other trials that are not in the journal
+                # yet.
                 entry = Logged(replace(point, row=0), at=time.time())
                 journal.append(entry)
                 history.apply(entry, primary_metric)

@@ -22,8 +22,8 @@ _HARMLESS = frozenset({"PYTHONUNBUFFERED", "PYTHONIOENCODING", "PYTHONHASHSEED"}
 
 #: Libraries that are slow to import and safe to fork after the import.
 _SLOW = ("numpy", "pandas", "scipy", "sklearn", "torch", "keras", "tensorflow")
-#: Modules of MLflow that the server imports, in the notation of `server.py`. MLflow would otherwise
-#: import these modules at the first call in each fork.
+#: Modules that the fork server imports for MLflow. `forking/server.py` explains the notation (`~`,
+#: `:`). Without these imports, each fork would do the same work at its first MLflow call.
 _TRACKING = (
     "mlflow",
     "mlflow.tracking.fluent",
@@ -61,8 +61,8 @@ def own_modules(folder: Path) -> set[str]:
     """Return the names of the modules and packages in a script's folder.
 
     Python imports these names from the folder, even if an installed library has the same name. A
-    subfolder without an `__init__` module does not count. Such a subfolder is a namespace package,
-    and Python prefers an installed library to a namespace package of the same name.
+    subfolder without an `__init__` module is left out. Such a subfolder is a namespace package, and
+    Python prefers an installed library to a namespace package of the same name.
     https://docs.python.org/3/reference/import.html
     """
     paths = folder.iterdir() if folder.is_dir() else ()
@@ -84,9 +84,10 @@ def _module_name(path: Path) -> str | None:
 def libraries_of(code: Path, script: str) -> list[str]:
     """Return the modules that the fork server imports, in the notation of `server.py`.
 
-    Imports at the top of the script and inside its functions count. In the script's own modules
-    (the modules in the script's folder), only imports at the top count. MLflow is an exception: an
-    import of MLflow counts everywhere, because a trial that logs metrics will need MLflow.
+    In the script, the function considers imports at the top and imports inside functions. In the
+    script's own modules (the modules in the script's folder), it considers only imports at the top.
+    MLflow is an exception: the function considers every import of MLflow, because a trial that logs
+    metrics will need MLflow.
 
     TensorFlow is imported without Keras, unless a module uses Keras. Importing Keras would double
     the import time. MLflow is imported without its plugin for Azure, unless a module uses this
@@ -115,7 +116,7 @@ class _Libraries:
     Args:
         code: The folder that the job runs in.
         script: The script's path, relative to `code`.
-        late: Whether imports inside the functions of the modules beside the script count.
+        late: Whether to include imports inside functions, for the modules beside the script.
     """
 
     def __init__(self, code: Path, script: Path, *, late: bool = False) -> None:
@@ -131,7 +132,7 @@ class _Libraries:
 
         Args:
             path: The module's file, relative to the job's folder.
-            late: Whether imports inside the module's functions count.
+            late: Whether to include imports inside the module's functions.
         """
         if path in self._seen:
             return
@@ -165,7 +166,7 @@ def _imports(tree: ast.Module, package: Sequence[str], *, late: bool) -> Iterato
     Args:
         tree: The syntax tree of the module.
         package: The names of the packages that contain the module, outermost first.
-        late: Whether imports inside functions count.
+        late: Whether to include imports inside functions.
     """
     nodes: list[ast.AST] = list(tree.body)
     while nodes:

@@ -20,8 +20,8 @@ Notation of MODULE:
   The import of `name` is then faster, because it does not import `other`.
 - `name:function` imports the module and calls the function.
 
-After an import, no thread may be working and no connection may be open. Forks cannot use threads
-and connections of the server safely.
+An imported module must leave no working thread and no open connection. A fork cannot safely use the
+threads and connections of the server.
 
 Each message is one line of JSON:
 
