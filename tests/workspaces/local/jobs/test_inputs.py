@@ -304,7 +304,7 @@ def test_a_file_that_cannot_be_copied_is_one_line(inputs: MountedInputs, source:
     ],
 )
 def test_places_on_azure_are_refused(address: str) -> None:
-    with pytest.raises(JobError, match=r"job\.inputs\.data\.path: the local workspace reads local"):
+    with pytest.raises(JobError, match=r"job\.inputs\.data\.path: must be a local path"):
         local_path("data", address, no_message)
 
 
