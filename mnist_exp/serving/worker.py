@@ -113,15 +113,13 @@ class Worker:
         """Probe the worker until the worker has ended. Kill a worker that fails too many probes."""
         probe = self._settings.liveness_probe
         failures = 0
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._ended.wait(), probe.initial_delay)
+        await self._wait_for_end(probe.initial_delay)
         while not self._ended.is_set():
             failures = 0 if await self._is_alive(probe.timeout) else failures + 1
             if failures >= probe.failure_threshold:
                 self._fault = f"the worker failed {failures} liveness probes"
                 self._kill()
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._ended.wait(), probe.period)
+            await self._wait_for_end(probe.period)
 
     async def end(self) -> None:
         """End the worker and its child processes, and wait until all these processes have ended."""
@@ -133,8 +131,7 @@ class Worker:
             self._control[1].close()
         if self._process is None:
             return
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._ended.wait(), _PARTING_S)
+        await self._wait_for_end(_PARTING_S)
         self._kill()
         await self._ended.wait()
         await _kill_orphans()
@@ -185,11 +182,18 @@ class Worker:
         _running.discard(process.pid)
         self._ended.set()
 
+    async def _wait_for_end(self, timeout_s: float) -> None:
+        """Wait until the worker has ended or the time is over."""
+        # Python 3.11's `wait_for` loses a cancellation that comes when the worker ends. The pool
+        # would then restart the worker for ever, and wait for that.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                await self._ended.wait()
+
     async def _become_ready(self) -> None:
         received = await self._receive()
         if received not in (READY, READY_FOR_HEADERS):
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._ended.wait(), _PARTING_S)
+            await self._wait_for_end(_PARTING_S)
             how = f" ({self.ending})" if self.ending else ""
             raise StartError(f"the scoring script failed during its import or in init(){how}")
         self.wants_headers = received == READY_FOR_HEADERS
@@ -219,7 +223,8 @@ class Worker:
             self._control[1].write(PING)
             # The received byte may be a late answer to an earlier ping. A late answer also shows
             # that the worker is alive.
-            return bool(await asyncio.wait_for(self._receive(), timeout_s))
+            async with asyncio.timeout(timeout_s):
+                return bool(await self._receive())
         except (TimeoutError, OSError):
             return False
 

@@ -2,6 +2,7 @@
 
 import gc
 import sys
+import threading
 import time
 from typing import Any
 
@@ -31,6 +32,9 @@ class ExternalUse:
         sys.addaudithook(self._note)
 
     def _note(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            # An earlier test may have started the thread, for example a library's thread.
+            return
         if event in _EVENTS and not (event == "subprocess.Popen" and arguments[0] == _EXEMPT):
             self.found.add(f"{_EVENTS[event]} ({event})")
 

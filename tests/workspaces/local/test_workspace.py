@@ -501,7 +501,7 @@ def test_a_file_is_registered(jobs: LocalJobs) -> None:
 
 def test_registering_what_is_not_there_names_the_folder(jobs: LocalJobs) -> None:
     jobs.run("true")
-    with pytest.raises(JobError, match=r"^registration\.path: .* got outputs/model; its files are"):
+    with pytest.raises(JobError, match=r"^registration\.path: .* got outputs/model; choose"):
         jobs.workspace.register_model(model())
     with pytest.raises(JobError, match=r"registration\.path"):
         jobs.workspace.register_model(ModelSpec("digits", "ghost", "outputs"))
