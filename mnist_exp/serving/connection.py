@@ -50,6 +50,7 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._pending: PendingRequest | None = None
         self._received = bytearray()
+        self._closed = asyncio.Event()
         self.lost_request = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -87,6 +88,7 @@ class Connection(asyncio.Protocol):
         pending, self._pending = self._pending, None
         self.lost_request = pending is not None
         self._on_lost(self, pending)
+        self._closed.set()
 
     def _stay_awake(self, until: float) -> None:
         """Prevent the event loop from sleeping until the answer arrives or the time is `until`."""
@@ -97,3 +99,8 @@ class Connection(asyncio.Protocol):
         """Close the connection."""
         if self._transport is not None:
             self._transport.abort()
+
+    async def wait_closed(self) -> None:
+        """Wait until the event loop has reported that the connection is closed."""
+        if self._transport is not None:
+            await self._closed.wait()

@@ -125,6 +125,8 @@ class Worker:
         """End the worker and its child processes, and wait until all these processes have ended."""
         for connection in self.connections:
             connection.close()
+        for connection in self.connections:
+            await connection.wait_closed()
         for unopened in self._unopened:
             unopened.close()
         if self._control is not None:

@@ -170,9 +170,6 @@ class WorkerPool:
             await worker.live()
             stable.cancel()
             await worker.end()
-            # Let the event loop report the closed connections first. The closed connections show
-            # whether the worker ended during a request.
-            await asyncio.sleep(0)
             self._count_exit(index, worker.ending, is_crash=not worker.ended_in_request)
             while not self.failure:
                 await asyncio.sleep(delay_s(self._exits[index]))
