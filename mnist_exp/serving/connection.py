@@ -33,17 +33,14 @@ class Connection(asyncio.Protocol):
 
     Args:
         on_idle: Function that is called when the connection can take the next request.
-        on_lost: Function that is called when the worker has ended. Arguments: the connection, and
-            the request that the worker has not answered; None if the worker had no request.
-
-    Attributes:
-        lost_request: Whether the worker ended before it answered a request.
+        on_lost: Function that is called when the worker has ended. Argument: the request that the
+            worker has not answered, or None.
     """
 
     def __init__(
         self,
         on_idle: Callable[["Connection"], None],
-        on_lost: Callable[["Connection", PendingRequest | None], None],
+        on_lost: Callable[[PendingRequest | None], None],
     ) -> None:
         self._on_idle = on_idle
         self._on_lost = on_lost
@@ -51,7 +48,6 @@ class Connection(asyncio.Protocol):
         self._pending: PendingRequest | None = None
         self._received = bytearray()
         self._closed = asyncio.Event()
-        self.lost_request = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Call `on_idle`, because the connection can take the first request."""
@@ -86,9 +82,8 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Call `on_lost` with the request that the worker has not answered."""
         pending, self._pending = self._pending, None
-        self.lost_request = pending is not None
-        self._on_lost(self, pending)
         self._closed.set()
+        self._on_lost(pending)
 
     def _stay_awake(self, until: float) -> None:
         """Prevent the event loop from sleeping until the answer arrives or the time is `until`."""

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from mnist_exp.orphans import LOOK_S, STUCK_S, kill_children
-from mnist_exp.serving.connection import Connection
+from mnist_exp.serving.connection import Connection, PendingRequest
 from mnist_exp.serving.frames import PING, READY, READY_FOR_HEADERS, RUN_HANGS_EXIT_CODE
 from mnist_exp.serving.settings import CODE_FOLDER, LOG_FILE, Settings
 
@@ -39,7 +39,9 @@ class Worker:
         settings: The revision's settings.
         connections: Number of connections. A worker answers one request at a time on each
             connection.
-        new_connection: Function that creates the protocol of a connection.
+        on_idle: Function that is called when a connection can take the next request.
+        on_lost: Function that is called for each connection when the worker has ended. Arguments:
+            the worker, and the request that the worker has not answered, or None.
     """
 
     def __init__(
@@ -47,17 +49,21 @@ class Worker:
         revision: Path,
         settings: Settings,
         connections: int,
-        new_connection: Callable[[], Connection],
+        on_idle: Callable[[Connection], None],
+        on_lost: Callable[["Worker", PendingRequest | None], None],
     ) -> None:
         self._revision = revision
         self._settings = settings
         self._count = connections
-        self._new_connection = new_connection
+        self._on_idle = on_idle
+        self._on_lost = on_lost
         self._process: subprocess.Popen[bytes] | None = None
         self._control: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         self._unopened: list[socket.socket] = []
         self.connections: list[Connection] = []
         self._ended = asyncio.Event()
+        self._has_lost_connection = False
+        self._has_lost_request = False
         self.wants_headers = False
         # The reason why the front ended the worker; empty if the front did not end the worker.
         self._fault = ""
@@ -84,7 +90,7 @@ class Worker:
     def ended_in_request(self) -> bool:
         """Whether the worker ended during a request, or because a cancelled request hung."""
         hangs = self._process is not None and self._process.returncode == RUN_HANGS_EXIT_CODE
-        return hangs or any(connection.lost_request for connection in self.connections)
+        return hangs or self._has_lost_request
 
     async def start(self) -> None:
         """Start the worker, and wait until `init` has succeeded.
@@ -212,11 +218,22 @@ class Worker:
             await loop.create_unix_connection(self._add_connection, sock=unopened)
 
     def _add_connection(self) -> Connection:
-        # Add the connection to the list before it opens. The pool uses a connection as soon as it
-        # is open, and looks in this list to find the worker of a lost connection.
-        connection = self._new_connection()
+        # Add the connection to the list before it opens, because it takes requests as soon as it is
+        # open.
+        connection = Connection(self._connection_idle, self._connection_lost)
         self.connections.append(connection)
         return connection
+
+    def _connection_idle(self, connection: Connection) -> None:
+        # If the worker has ended, do not use its other connections. The event loop reports the end
+        # of each connection separately, and `_open_connections` may still open a connection.
+        if not self._has_lost_connection:
+            self._on_idle(connection)
+
+    def _connection_lost(self, pending: PendingRequest | None) -> None:
+        self._has_lost_connection = True
+        self._has_lost_request = self._has_lost_request or pending is not None
+        self._on_lost(self, pending)
 
     async def _is_alive(self, timeout_s: float) -> bool:
         if self._control is None:

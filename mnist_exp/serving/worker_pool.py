@@ -16,7 +16,6 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 from mnist_exp.serving.connection import Connection, PendingRequest, WorkerLostError
@@ -155,8 +154,13 @@ class WorkerPool:
         self._fail_waiting(WorkerLostError())
 
     def _new_worker(self, index: int) -> Worker:
-        new_connection = partial(Connection, self._connection_idle, self._connection_lost)
-        return Worker(self.revision, self.settings, self._connections[index], new_connection)
+        return Worker(
+            self.revision,
+            self.settings,
+            self._connections[index],
+            self._connection_idle,
+            self._connection_lost,
+        )
 
     async def _end_workers(self) -> None:
         await asyncio.gather(*(worker.end() for worker in self._workers))
@@ -232,31 +236,18 @@ class WorkerPool:
                 return
         self._idle.append(connection)
 
-    def _connection_lost(self, connection: Connection, pending: PendingRequest | None) -> None:
-        if connection in self._idle:
-            self._idle.remove(connection)
+    def _connection_lost(self, worker: Worker, pending: PendingRequest | None) -> None:
+        self._idle = [idle for idle in self._idle if idle not in worker.connections]
         if pending is None or pending.answer.done():
             return
         if self.failure:
             pending.answer.set_exception(PoolFailedError(self.failure))
         elif pending.attempts >= _ATTEMPTS:
             pending.answer.set_exception(WorkerLostError())
-        elif usable := self._idle_elsewhere(connection):
-            self._idle.remove(usable[-1])
-            usable[-1].send(pending)
+        elif self._idle:
+            self._idle.pop().send(pending)
         else:
             self._waiting.appendleft(pending)
-
-    def _idle_elsewhere(self, lost: Connection) -> list[Connection]:
-        """Return the idle connections of all workers except the worker of a lost connection.
-
-        When a worker has ended, the event loop reports its lost connections one by one. The
-        connections that are not reported yet are still in the list of idle connections.
-        """
-        ended = [worker for worker in self._workers if lost in worker.connections]
-        return [
-            idle for idle in self._idle if not any(idle in worker.connections for worker in ended)
-        ]
 
     def _fail_waiting(self, error: Exception) -> None:
         while self._waiting:
