@@ -11,7 +11,7 @@ parser.add_argument("--epochs", type=int, default=5)
 parser.add_argument("--learning-rate", type=float, default=0.002)
 arguments = parser.parse_args()
 
-mlflow.keras.autolog(log_models=False)
+mlflow.tensorflow.autolog(log_models=False)
 keras.utils.set_random_seed(0)
 images, labels = load_digits(return_X_y=True)
 
