@@ -8,19 +8,19 @@ from pathlib import Path
 import pytest
 
 from tests.support.scripts import SCORE
+from tests.support.small_jobs import LOGGER
 
 #: Logs a metric that rises with `lr`, fails above a given `lr`, and writes a model file.
 SCRIPT = """\
 import argparse, pathlib, sys
-import mlflow
+from logger import log_metric
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--lr", type=float)
 parser.add_argument("--fail-above", type=float)
 arguments = parser.parse_args()
-with mlflow.start_run():
-    for step in range(1, 4):
-        mlflow.log_metric("score", arguments.lr * step, step=step)
+for step in range(1, 4):
+    log_metric("score", arguments.lr * step, step=step)
 pathlib.Path("outputs", "model").mkdir()
 pathlib.Path("outputs", "model", "weight.txt").write_text(str(arguments.lr))
 # Has the name of the trainer's file and other content.
@@ -30,6 +30,9 @@ if arguments.lr > arguments.fail_above:
     print("the weights went away")
     sys.exit(1)
 """
+
+#: The same script with MLflow, whose import takes two seconds of processor time.
+SCRIPT_WITH_MLFLOW = SCRIPT.replace("from logger import", "from mlflow import")
 
 #: A scoring script whose init() fails.
 BROKEN = "def init(): raise OSError('no weights')\ndef run(raw_data): return 1\n"
@@ -63,6 +66,8 @@ def mine(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("experiment of mine")
     files = {
         "code/fit.py": SCRIPT,
+        "code/with_mlflow.py": SCRIPT_WITH_MLFLOW,
+        "code/logger.py": LOGGER,
         "code/score.py": SCORE,
         "code/broken.py": BROKEN,
         "conf/job/mine.yaml": JOB,

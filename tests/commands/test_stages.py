@@ -42,7 +42,7 @@ def servers(cli: Cli) -> list[int]:
 
 def test_train_runs_the_script_and_records_what_it_logged(own: Own) -> None:
     cli, arguments = own
-    done = cli.ok(*arguments, "stage=train", "job.inputs.lr=0.75")
+    done = cli.ok(*arguments, "stage=train", "job.script=with_mlflow.py", "job.inputs.lr=0.75")
     record = cli.records("train")[-1]
     assert record["schema_version"] == 1
     assert record["status"] == "Completed"

@@ -16,18 +16,19 @@ import pytest
 
 from tests.support.command_line import PATIENCE_S, Cli
 from tests.support.in_process import InProcessCli
+from tests.support.small_jobs import LOGGER
 
-#: Logs with MLflow. The last trial waits for the gate after its first value.
+#: The last trial waits for the gate after its first value.
 SLOW = """\
 import argparse, pathlib, time
-import mlflow
+from logger import log_metric
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--lr", type=float)
 lr = parser.parse_args().lr
 gate = pathlib.Path({gate!r})
 for step in range(3):
-    mlflow.log_metric("score", lr * step, step=step)
+    log_metric("score", lr * step, step=step)
     while lr > 1 and not gate.exists():
         time.sleep(0.02)
 """
@@ -71,6 +72,7 @@ def slow_sweep(cli: Cli, tmp_path: Path, gate: Path) -> Iterator["subprocess.Pop
     """Start a command with a sweep whose last trial waits for the gate."""
     files = {
         "own/code/fit.py": SLOW.format(gate=str(gate)),
+        "own/code/logger.py": LOGGER,
         "own/conf/job/own.yaml": JOB,
         "own/conf/sweep/own.yaml": SWEEP,
     }
