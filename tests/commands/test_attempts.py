@@ -16,6 +16,7 @@ import pytest
 
 from tests.support.command_line import Cli
 from tests.support.in_process import InProcessCli
+from tests.support.tutorial import TUTORIAL_GROUP
 
 #: Writes a checkpoint and fails at the first attempt. Prints the files that it finds at each.
 TWO_ATTEMPTS = """\
@@ -202,18 +203,11 @@ def test_eviction_needs_low_priority_nodes(cli: Cli) -> None:
     assert "add compute=low_priority" in done.stderr
 
 
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> dict[str, object]:
-    """The metrics of a short run that is not interrupted."""
-    cli = InProcessCli(tmp_path_factory.mktemp("undisturbed"), cache)
-    cli.ok("stage=train", "model.epochs=8")
-    return dict(cli.records("train")[0]["metrics"])
-
-
-def test_an_evicted_run_resumes_and_warns(cli: Cli, undisturbed: dict[str, object]) -> None:
-    done = cli.ok(
-        "stage=train", "model.epochs=8", "compute=low_priority", "compute.evict_after_epochs=3"
-    )
+@pytest.mark.xdist_group(TUTORIAL_GROUP)
+def test_an_evicted_run_resumes_warns_and_ends_like_one_with_the_same_seed(
+    cli: Cli, tutorial: Cli
+) -> None:
+    done = cli.ok("stage=train", "compute=low_priority", "compute.evict_after_epochs=3")
     record = cli.records("train")[0]
     warned = re.search(
         r"evicted after (\d+) epochs.* resumed from epoch (\d+), ([01]) epochs were lost",
@@ -223,6 +217,7 @@ def test_an_evicted_run_resumes_and_warns(cli: Cli, undisturbed: dict[str, objec
     assert int(warned[1]) >= 3
     assert abs(int(warned[1]) - int(warned[2])) <= 1
     assert "evicted after" in done.stdout + done.stderr
+    undisturbed = tutorial.records("train")[0]["metrics"]
     assert record["metrics"] == undisturbed
     evaluation = Path(record["paths"]["folder"], "outputs", "evaluation.json")
     assert json.loads(evaluation.read_text())["test_acc"] == undisturbed["test_acc"]
@@ -260,15 +255,13 @@ def test_a_resumed_job_is_not_evicted_again(cli: Cli, own_script: Callable[..., 
     assert not any("evicted" in warning for warning in second["warnings"])
 
 
-def test_two_workers_reach_the_accuracy_of_one(cli: Cli, undisturbed: dict[str, float]) -> None:
-    cli.ok(
-        "stage=train",
-        "model.epochs=8",
-        "job.distribution.type=tensorflow",
-        "job.distribution.worker_count=2",
-    )
+@pytest.mark.xdist_group(TUTORIAL_GROUP)
+def test_two_workers_reach_the_accuracy_of_one(cli: Cli, tutorial: Cli) -> None:
+    workers = ("job.distribution.type=tensorflow", "job.distribution.worker_count=2")
+    cli.ok("stage=train", *workers)
     record = cli.records("train")[0]
-    assert record["metrics"]["test_acc"] == pytest.approx(undisturbed["test_acc"], abs=0.01)
+    one_worker = tutorial.records("train")[0]["metrics"]
+    assert record["metrics"]["test_acc"] == pytest.approx(one_worker["test_acc"], abs=0.01)
     log = Path(record["paths"]["log"]).read_text(encoding="utf-8")
     assert "2 workers" in log
 

@@ -8,7 +8,6 @@ import psutil
 import pytest
 
 from tests.support.command_line import Cli
-from tests.support.in_process import InProcessCli
 from tests.support.tutorial import TUTORIAL_GROUP
 
 pytestmark = pytest.mark.xdist_group(TUTORIAL_GROUP)
@@ -76,9 +75,3 @@ def test_the_summary_names_model_accuracy_and_figures(tutorial: Cli) -> None:
     assert "run-model-example:1" in text
     assert "test_acc=" in text
     assert "predictions.png" in text
-
-
-def test_the_same_seed_gives_the_same_model(tutorial: Cli, in_process_cli: InProcessCli) -> None:
-    in_process_cli.ok("stage=train")
-    metrics = record(in_process_cli, "train")["metrics"]
-    assert metrics == record(tutorial, "train")["metrics"]

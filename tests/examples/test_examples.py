@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.command_line import Cli
+from tests.support.in_process import InProcessCli
 from tests.support.paths import REPOSITORY
 
 EXAMPLES = REPOSITORY / "examples"
@@ -20,11 +21,11 @@ COMMANDS = {
 
 
 @pytest.fixture
-def run(stored_cli: Cli, make_cli: Callable[[Path], Cli]) -> Callable[[str], dict[str, Any]]:
+def run(stored_cli: Cli, cache: Path) -> Callable[[str], dict[str, Any]]:
     """Return a function that runs an example from the root and returns its record."""
 
     def run_example(name: str) -> dict[str, Any]:
-        make_cli(REPOSITORY).ok(*COMMANDS[name], f"outputs_dir={stored_cli.outputs}")
+        InProcessCli(REPOSITORY, cache).ok(*COMMANDS[name], f"outputs_dir={stored_cli.outputs}")
         (record,) = stored_cli.records(COMMANDS[name][2].removeprefix("stage="))
         return record
 
