@@ -13,10 +13,10 @@ from pathlib import Path
 from benchmarks.contestants import CONTESTANTS
 from benchmarks.overhead import overhead
 from benchmarks.process import process
-from benchmarks.sample import write_sample
 from benchmarks.serving import serving
 from benchmarks.sweep import SWEEP_RIVALS, sweep, usual_rivals
 from benchmarks.training import Race, accuracy, training
+from mnist_exp.datasets.sample import write_sample
 
 _NAMES = {
     "training": "images/s of the trainer and its rivals",

@@ -7,15 +7,11 @@ from typing import Any
 
 import pytest
 
-from benchmarks.sample import write_sample
-
 
 @pytest.fixture(scope="session")
-def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def sample(digits: Path) -> Path:
     """A folder with 4,000 + 1,000 real digits."""
-    folder = tmp_path_factory.mktemp("sample")
-    write_sample(folder)
-    return folder
+    return digits
 
 
 @pytest.fixture

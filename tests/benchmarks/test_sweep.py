@@ -1,13 +1,13 @@
 """Sweeps of two small trials; the figures are not judged."""
 
 import json
+import shutil
 
 import pytest
 from mlflow.tracking import MlflowClient
 
 from benchmarks import optuna_threads
 from benchmarks import sweep as module
-from benchmarks.our_sweep import prepare_store
 from benchmarks.sweep import SWEEP_RIVALS, sweep
 
 SPACE = {"batch_size": [64, 128], "learning_rate": [0.1], "first_layer_neurons": [16]}
@@ -42,13 +42,15 @@ def test_our_sweep_runs_the_trainer_in_its_own_process(sample, tmp_path, monkeyp
 
 
 @pytest.mark.parametrize("is_tracked", [True, False])
-def test_optuna_trains_each_configuration_in_threads(sample, tmp_path, monkeypatch, is_tracked):
+def test_optuna_trains_each_configuration_in_threads(
+    sample, tmp_path, monkeypatch, empty_store, is_tracked
+):
     monkeypatch.setattr(optuna_threads, "SPACE", SPACE)
     if not is_tracked:
         optuna_threads.main(sample, 1, None)
         assert list(tmp_path.iterdir()) == []
         return
-    prepare_store(tmp_path)
+    shutil.copyfile(empty_store, tmp_path / optuna_threads.STORE_NAME)
     optuna_threads.main(sample, 1, tmp_path)
     client = MlflowClient(f"sqlite:///{tmp_path / optuna_threads.STORE_NAME}")
     runs = [run for run in client.search_runs(["0"]) if "trial" in run.info.run_name]

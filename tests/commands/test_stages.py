@@ -5,6 +5,7 @@ Commands run in this process, except where a test is about processes that outliv
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 from collections.abc import Callable
@@ -14,6 +15,7 @@ import httpx
 import psutil
 import pytest
 
+from mnist_exp.workspaces.local.tracking.database import STORE_NAME
 from tests.support.command_line import PATIENCE_S, Cli
 from tests.support.in_process import InProcessCli
 
@@ -22,9 +24,13 @@ Own = tuple[InProcessCli, list[str]]
 
 
 @pytest.fixture(scope="module")
-def own(tmp_path_factory: pytest.TempPathFactory, cache: Path, mine: Path) -> Own:
+def own(
+    tmp_path_factory: pytest.TempPathFactory, cache: Path, mine: Path, empty_store: Path
+) -> Own:
     """A folder in which a sweep of the user's own script has run, and the arguments for it."""
     cli = InProcessCli(tmp_path_factory.mktemp("a folder"), cache)
+    cli.outputs.mkdir()
+    shutil.copyfile(empty_store, cli.outputs / STORE_NAME)
     arguments = ["--config-dir", str(mine), "job=mine", "sweep=mine", "endpoint=mine"]
     cli.ok(*arguments, "stage=sweep")
     return cli, arguments
@@ -200,11 +206,13 @@ def test_multirun_continues_after_a_variant_that_breaks_a_rule(own: Own) -> None
     assert len(cli.records("train")) == before + 1
 
 
-def test_outputs_dir_moves_all_files(own: Own) -> None:
+def test_outputs_dir_moves_all_files(own: Own, empty_store: Path) -> None:
     cli, arguments = own
     before = {path.name for path in cli.folder.iterdir()}
-    cli.ok(*arguments, "stage=train", "outputs_dir=elsewhere/deep")
     moved = cli.folder / "elsewhere" / "deep"
+    moved.mkdir(parents=True)
+    shutil.copyfile(empty_store, moved / STORE_NAME)
+    cli.ok(*arguments, "stage=train", "outputs_dir=elsewhere/deep")
     assert {path.name for path in moved.iterdir()} >= {"index.jsonl", "jobs", "mlflow.db", "runs"}
     assert {path.name for path in cli.folder.iterdir()} == before | {"elsewhere"}
 

@@ -1,10 +1,12 @@
 """Both workspaces as places to run the same experiment."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from mnist_exp.workspaces.local.tracking.database import STORE_NAME
 from mnist_exp.workspaces.local.workspace import LocalWorkspace
 from tests.azure_emulator.certificates import Certificates
 from tests.contracts.experiment import Place, azure_place
@@ -16,6 +18,7 @@ def place(
     certificates: Certificates,
     digits: Path,
     tmp_path_factory: pytest.TempPathFactory,
+    empty_store: Path,
 ) -> Iterator[Place]:
     """This machine, or an emulator of Azure.
 
@@ -24,7 +27,9 @@ def place(
     """
     folder = tmp_path_factory.mktemp("place")
     if request.param == "local":
+        (folder / "outputs").mkdir()
+        shutil.copyfile(empty_store, folder / "outputs" / STORE_NAME)
         yield Place("local", folder, lambda: LocalWorkspace(folder / "outputs"))
         return
-    with azure_place(certificates, digits, folder) as place:
+    with azure_place(certificates, digits, folder, empty_store) as place:
         yield place

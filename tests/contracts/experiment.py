@@ -1,5 +1,6 @@
 """The specs of a small experiment that every workspace must run alike."""
 
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from mnist_exp.specs import CommandJob, DeploymentSpec, Literal, PathInput, Swee
 from mnist_exp.sweeps import parse_sweep
 from mnist_exp.workspaces.azure.workspace import AzureWorkspace
 from mnist_exp.workspaces.base import Workspace
+from mnist_exp.workspaces.local.tracking.database import STORE_NAME
 from tests.azure_emulator.certificates import Certificates
 from tests.azure_emulator.emulator import Emulator
 from tests.azure_emulator.engines import LocalEngine
@@ -149,8 +151,12 @@ class Place:
 
 
 @contextmanager
-def azure_place(certificates: Certificates, digits: Path, folder: Path) -> Iterator[Place]:
+def azure_place(
+    certificates: Certificates, digits: Path, folder: Path, empty_store: Path
+) -> Iterator[Place]:
     """Yield a place on an emulator of Azure. This process takes the emulator for Azure."""
+    (folder / "engine").mkdir()
+    shutil.copyfile(empty_store, folder / "engine" / STORE_NAME)
     emulator = Emulator(certificates, LocalEngine(folder / "engine"), folder / "emulator")
     opened: list[AzureWorkspace] = []
 

@@ -73,7 +73,7 @@ def run_on_azure(place: Place, digits: Path) -> Flow:
 def _run(place: Place, stage: Stage, digits: Path) -> Record:
     config = fresh_config(f"stage={stage}", "compute=gpu_cluster", "env=curated", *ON_AZURE)
     config.outputs_dir = str(place.folder / "outputs")
-    config.data.cache_dir = str(digits)
+    config.data.cache_dir = str(digits.parent)
     config.workspace.type = WorkspaceType.azure
     context = StageContext(
         config=config,
@@ -105,12 +105,15 @@ def flow(
     certificates: Certificates,
     digits: Path,
     tmp_path_factory: pytest.TempPathFactory,
+    empty_store: Path,
 ) -> Iterator[Flow]:
     """The tutorial on this machine, or on Azure as far as the emulator is Azure."""
     if request.param == "local":
         yield flow_of_a_command(request.getfixturevalue("tutorial"))
         return
-    with azure_place(certificates, digits, tmp_path_factory.mktemp("tutorial")) as place:
+    with azure_place(
+        certificates, digits, tmp_path_factory.mktemp("tutorial"), empty_store
+    ) as place:
         yield run_on_azure(place, digits)
 
 

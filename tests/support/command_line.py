@@ -1,5 +1,6 @@
 """The command line in a process of its own, and the folders that commands run in."""
 
+import fcntl
 import json
 import os
 import shutil
@@ -78,9 +79,18 @@ class Cli:
 
 
 @pytest.fixture(scope="session")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cache folder that the tests of one worker share."""
-    return tmp_path_factory.mktemp("cache")
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all workers of this run share."""
+    folder = tmp_path_factory.getbasetemp()
+    shared = (folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / "shared"
+    shared.mkdir(exist_ok=True)
+    return shared
+
+
+@pytest.fixture(scope="session")
+def cache(shared_folder: Path) -> Path:
+    """A cache folder that all tests share."""
+    return shared_folder / "cache"
 
 
 @pytest.fixture
@@ -96,15 +106,20 @@ def make_cli(cache: Path) -> Callable[[Path], Cli]:
 
 
 @pytest.fixture(scope="session")
-def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def empty_store(shared_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An MLflow store without runs. Tests copy it: MLflow needs seconds to create a store."""
-    folder = tmp_path_factory.mktemp("store")
-    (folder / "artifacts").mkdir()
-    # Imports MLflow, which few tests need.
-    from mnist_exp.workspaces.local.tracking.store import Tracking  # noqa: PLC0415
+    store = shared_folder / STORE_NAME
+    with (shared_folder / "store.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not store.exists():
+            folder = tmp_path_factory.mktemp("store")
+            (folder / "artifacts").mkdir()
+            # Imports MLflow, which few tests need.
+            from mnist_exp.workspaces.local.tracking.store import Tracking  # noqa: PLC0415
 
-    Tracking(folder).start("empty", "empty", folder / "artifacts", {})
-    return folder / STORE_NAME
+            Tracking(folder).start("empty", "empty", folder / "artifacts", {})
+            shutil.copyfile(folder / STORE_NAME, store)
+    return store
 
 
 @pytest.fixture

@@ -17,8 +17,8 @@ _EVENTS = {
 }
 #: A run record names the commit. Every stage asks git for it, which takes a few milliseconds.
 _EXEMPT = "git"
-#: Seconds after which a collection has visited the objects of large libraries.
-_SLOW_COLLECTION_S = 0.1
+#: Seconds of processor time after which a collection has visited the objects of large libraries.
+_SLOW_COLLECTION_S = 0.03
 
 
 class ExternalUse:
@@ -51,12 +51,12 @@ def leaks_found_by_collecting() -> list[str]:
         leaks.append(f"{unraisable.exc_value!r} in {unraisable.object!r}")
 
     before, sys.unraisablehook = sys.unraisablehook, keep
-    started = time.monotonic()
+    started = time.process_time()
     try:
         gc.collect()
     finally:
         sys.unraisablehook = before
-    if time.monotonic() - started > _SLOW_COLLECTION_S:
+    if time.process_time() - started > _SLOW_COLLECTION_S:
         # A library was imported, or a sweep has called `gc.unfreeze`. With TensorFlow, MLflow and
         # Azure's SDK among the objects to visit, each collection would take a second.
         gc.freeze()

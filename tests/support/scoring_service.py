@@ -1,6 +1,7 @@
 """A real endpoint, whose scoring script does what the request says."""
 
 import shutil
+import ssl
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -108,7 +109,15 @@ class Service:
     @property
     def client(self) -> httpx.Client:
         headers = {"authorization": f"Bearer {self.keys.primary}"}
-        return httpx.Client(base_url=self.uri, headers=headers, trust_env=False, timeout=60)
+        # The endpoint has no TLS, and to load the certificate authorities takes 30 ms.
+        no_authorities = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        return httpx.Client(
+            base_url=self.uri,
+            headers=headers,
+            verify=no_authorities,
+            trust_env=False,
+            timeout=60,
+        )
 
     @property
     def port(self) -> int:

@@ -28,7 +28,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "trainer")]
 
 from mlflow.tracking import MlflowClient  # noqa: E402
 
-from benchmarks.sample import write_sample  # noqa: E402
+from mnist_exp.datasets.sample import write_sample  # noqa: E402
 
 #: A free port on this machine.
 LOOPBACK = ("127.0.0.1", 0)

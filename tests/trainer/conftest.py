@@ -21,7 +21,6 @@ os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 import keras  # noqa: E402, F401 - the packages that slow Keras down are hidden only above
 from mlflow.tracking import MlflowClient  # noqa: E402
 
-from benchmarks.sample import write_sample  # noqa: E402
 from digits.data import Split, load, split  # noqa: E402
 from digits.settings import Settings  # noqa: E402
 from tests.trainer.forking import TRAINER, ForkedScript, start_fork_server  # noqa: E402
@@ -36,11 +35,9 @@ def trainer() -> Path:
 
 
 @pytest.fixture(scope="session")
-def sample(tmp_path_factory) -> Path:
+def sample(digits) -> Path:
     """A folder with 4,000 + 1,000 real digits."""
-    folder = tmp_path_factory.mktemp("sample")
-    write_sample(folder)
-    return folder
+    return digits
 
 
 @pytest.fixture(scope="session")

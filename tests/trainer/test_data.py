@@ -5,9 +5,9 @@ import struct
 import numpy as np
 import pytest
 
-from benchmarks.sample import write_idx
 from digits.data import load, read_images, read_labels, split
 from digits.errors import DataError, SettingsError
+from mnist_exp.datasets.idx import write_idx
 
 
 def test_finds_the_files_at_any_depth_and_by_other_names(sample, tmp_path):
@@ -35,7 +35,7 @@ def test_the_data_folder_must_be_a_folder(tmp_path):
 
 def test_refuses_another_number_of_labels_than_images(sample, tmp_path):
     shutil.copytree(sample, tmp_path, dirs_exist_ok=True)
-    write_idx(tmp_path / "t10k-labels-idx1-ubyte.gz", np.zeros(7))
+    write_idx(tmp_path / "t10k-labels-idx1-ubyte.gz", np.zeros(7, np.uint8))
     with pytest.raises(DataError, match=r"of the 1000 images of t10k-images.*, got 7"):
         load(tmp_path)
 
@@ -66,14 +66,14 @@ def test_refuses_a_split_with_an_empty_part(sample, fraction):
 @pytest.fixture
 def images(tmp_path):
     path = tmp_path / "images.gz"
-    write_idx(path, np.arange(3 * 784).reshape(3, 28, 28) % 256)
+    write_idx(path, np.arange(3 * 784, dtype=np.uint16).reshape(3, 28, 28).astype(np.uint8))
     return path
 
 
 @pytest.fixture
 def labels(tmp_path):
     path = tmp_path / "labels.gz"
-    write_idx(path, np.array([3, 0, 9]))
+    write_idx(path, np.array([3, 0, 9], np.uint8))
     return path
 
 

@@ -3,7 +3,6 @@
 import re
 from pathlib import Path
 
-from benchmarks.sample import write_sample
 from mnist_exp.specs import OutputSpec, PathInput, SweepJob
 from mnist_exp.status import JobStatus
 from mnist_exp.sweeps.journal import Ended, Logged
@@ -34,12 +33,9 @@ def trainer_sweep(data: Path) -> SweepJob:
 
 
 def test_running_trials_resume_from_checkpoints_and_log_no_epoch_twice(
-    outputs: Path, tmp_path: Path
+    outputs: Path, digits: Path
 ) -> None:
-    data = tmp_path / "data"
-    data.mkdir()
-    write_sample(data)
-    victim = Victim(outputs, trainer_sweep(data))
+    victim = Victim(outputs, trainer_sweep(digits))
     victim.wait_for(
         lambda found: (
             {one.point.trial for one in found if isinstance(one, Logged) and one.point.step >= 3}
@@ -51,7 +47,7 @@ def test_running_trials_resume_from_checkpoints_and_log_no_epoch_twice(
     before = victim.entries()
     assert not any(isinstance(entry, Ended) for entry in before)
 
-    result = run_here(outputs, trainer_sweep(data))
+    result = run_here(outputs, trainer_sweep(digits))
 
     assert [trial.status for trial in result.trials] == [JobStatus.COMPLETED] * 2
     for index, trial in enumerate(result.trials):

@@ -2,6 +2,7 @@
 
 import json
 import re
+import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -144,9 +145,7 @@ def _send(request: _ScoringRequest) -> object:
         headers[_DEPLOYMENT_HEADER] = request.deployment
     where, uri = request.where, request.uri
     try:
-        # With trust_env=False, httpx ignores proxies that environment variables name. A proxy
-        # cannot reach 127.0.0.1 of this machine.
-        with httpx.Client(trust_env=False, timeout=request.timeout_s + _MARGIN_S) as client:
+        with _client(request.timeout_s + _MARGIN_S) as client:
             response = client.post(uri, content=request.body, headers=headers)
     except httpx.TimeoutException as error:
         raise EndpointError(
@@ -163,6 +162,15 @@ def _send(request: _ScoringRequest) -> object:
         deployment = response.headers.get(_DEPLOYMENT_HEADER, "")
         raise _ResponseError(response.status_code, _message(response), request_id, deployment)
     return _parsed(response, where)
+
+
+def _client(timeout_s: float) -> httpx.Client:
+    """Return a client for endpoints at 127.0.0.1, which speak HTTP without TLS."""
+    # By default, httpx loads all certificate authorities, which takes 30 ms.
+    no_authorities = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    # With trust_env=False, httpx ignores proxies that environment variables name. A proxy cannot
+    # reach 127.0.0.1 of this machine.
+    return httpx.Client(verify=no_authorities, trust_env=False, timeout=timeout_s)
 
 
 def _message(response: httpx.Response) -> str:
