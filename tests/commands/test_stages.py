@@ -76,7 +76,7 @@ def test_sweep_with_a_failed_trial_is_completed_and_has_a_best(own: Own) -> None
     assert record["status"] == "Completed"
     by_value = {trial["parameters"]["lr"]: trial for trial in record["trials"]}
     assert by_value[11.0]["status"] == "Failed"
-    assert by_value[11.0]["why"] == "exit code 1"
+    assert by_value[11.0]["why"] == "exit code 1: the weights went away"
     # Azure ML ranks trials by their metrics, whatever their exit codes. A warning says so.
     assert record["best"]["parameters"] == {"lr": 11.0}
     assert any("failed" in line for line in record["warnings"])

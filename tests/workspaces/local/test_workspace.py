@@ -72,7 +72,7 @@ def test_a_job_that_exits_0_is_completed(jobs: LocalJobs) -> None:
 def test_a_job_with_another_exit_code_is_failed_with_its_last_lines(jobs: LocalJobs) -> None:
     result = jobs.run("seq 100; exit 3")
     assert result.status is JobStatus.FAILED
-    assert result.why == "the script ended with exit code 3"
+    assert result.why == "the script ended with exit code 3: 100"
     assert list(result.log_tail) == [str(number) for number in range(81, 101)]
     assert result.log == str(jobs.folder() / "user_logs" / "std_log.txt")
     assert jobs.tracked().info.status == "FAILED"
@@ -375,7 +375,7 @@ def test_values_of_a_script_are_neither_split_nor_run(
 def test_a_command_is_a_line_of_bash(jobs: LocalJobs) -> None:
     jobs.run(
         "[[ -d outputs ]] && set -- {{inputs.words}} && echo $# $AZUREML_PARAMETER_words "
-        "[[--mu {{inputs.mu}}]]; false || echo ${0##*/}",
+        "$[[--mu {{inputs.mu}}]]; false || echo ${0##*/}",
         quoted=False,
         inputs={"words": "one two"},
     )

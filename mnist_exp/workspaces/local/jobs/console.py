@@ -7,9 +7,12 @@ resumes or restarts. All attempts write to the same logs.
 import errno
 import os
 import re
+import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from mnist_exp.workspaces.local.processes.supervisor import EXIT_BY_SIGNAL
 
 #: Number of log lines that the result of a failed job contains.
 _TAIL_LINES = 20
@@ -17,8 +20,10 @@ _TAIL_LINES = 20
 _END_LINES = 10_000
 #: The line that our trainer prints after an epoch, e.g. `epoch 3/20`.
 _EPOCH = re.compile(r"^epoch +(\d+)/\d+", re.MULTILINE)
-#: A line with the reason of a failure. Our trainer, argparse and Python print such lines.
-ERROR = re.compile(r"([\w.-]+\.py: )?error: |[\w.]*(Error|Exception): ")
+#: Maximum number of characters of a reason.
+_LONGEST = 300
+#: The line with the reason why Python crashed. Python prints further lines after this line.
+_CRASH = re.compile(r"Fatal Python error: ")
 #: A line with a warning of our trainer.
 WARNING = re.compile(r"^warning: (.+)", re.MULTILINE)
 #: The line that our trainer prints when it resumes from a checkpoint.
@@ -30,6 +35,8 @@ _NOTE = "==== {} ===="
 _ATTEMPT = re.compile(r"^==== (?:restarted|started again|evicted after)\b.* ====$\n?", re.MULTILINE)
 #: The messages of the operating system and of SQLite for a full disk.
 _FULL_DISK = (os.strerror(errno.ENOSPC), "database or disk is full")
+#: Name of a signal -> a frequent reason for this signal.
+_HINTS = {"SIGKILL": ", e.g. because the memory was full"}
 
 
 @dataclass(frozen=True)
@@ -79,21 +86,28 @@ class Console:
             return Attempt(int(resumed[1]), int(printed[-1]) if printed else int(resumed[1]))
         return Attempt(int(printed[0]) - 1, int(printed[-1])) if printed else Attempt()
 
-    def reason(self, log: Path, folder: Path) -> str:
-        """Return a text with the reason why a script failed, to append to a message.
-
-        The text is empty if the log contains no reason.
+    def failure(self, code: int, log: Path, folder: Path, recorded: str = "") -> str:
+        """Return the exit code of a process, and the reason why the process failed.
 
         Args:
-            log: The log of the process that failed.
+            code: The exit code.
+            log: The log of the process.
             folder: The folder that the message names if the disk was full.
+            recorded: The reason that the process itself has recorded. If this text is empty, the
+                last line of the log is the reason.
         """
-        tail = self.tail(log)
-        if any(text in " ".join(tail) for text in _FULL_DISK):
-            return f"; the disk of {folder} is full: free space, or choose another outputs_dir"
-        # Search the last lines, because a message of a Python exception may have several lines.
-        error = next((line for line in reversed(tail) if ERROR.match(line)), "")
-        return f": {error.strip()}" if error else ""
+        tail = [line.strip() for line in self.tail(log) if line.strip()]
+        if any(text in " ".join([*tail, recorded]) for text in _FULL_DISK):
+            return (
+                f"exit code {code}; the disk of {folder} is full: free space, or choose another "
+                "outputs_dir"
+            )
+        last = next(filter(_CRASH.match, tail), max(tail[-1:], default=""))
+        reason = recorded or last
+        if len(reason) > _LONGEST:
+            reason = f"{reason[:_LONGEST]}..."
+        text = f"exit code {code}{_signal(code)}"
+        return f"{text}: {reason}" if reason else text
 
     def last_warning(self) -> str:
         """Return the last warning of the script; empty if the script printed no warning.
@@ -109,3 +123,12 @@ class Console:
         except OSError:
             return ""
         return _ATTEMPT.split(text)[-1]
+
+
+def _signal(code: int) -> str:
+    """Return the name of the signal that ended a process, in parentheses, or an empty text."""
+    try:
+        name = signal.Signals(code - EXIT_BY_SIGNAL).name
+    except ValueError:
+        return ""
+    return f" ({name}{_HINTS.get(name, '')})"

@@ -18,7 +18,7 @@ from mnist_exp.errors import JobError, RefusedError
 from mnist_exp.records import write_json
 from mnist_exp.snapshot import copy_snapshot
 from mnist_exp.workspaces.local.jobs.console import Console
-from mnist_exp.workspaces.local.processes.job_process import EXIT_CODE_NAME
+from mnist_exp.workspaces.local.processes.job_process import EXIT_CODE_NAME, failure_path
 
 _KEPT = ("outputs", "logs")
 
@@ -61,8 +61,28 @@ class JobFolder:
             return None
 
     def forget_exit_code(self) -> None:
-        """Delete the file with the exit code."""
-        (self.path / EXIT_CODE_NAME).unlink(missing_ok=True)
+        """Delete the file with the exit code, and the files with the reasons of a failure."""
+        for path in (self.path / EXIT_CODE_NAME, *map(self._failure_path, self.logs)):
+            path.unlink(missing_ok=True)
+
+    def recorded_failure(self, log: Path, code: int) -> str:
+        """Return the reason that a process recorded when it failed; empty if there is no record.
+
+        A process that did not end the job may have recorded another reason. The exit code then
+        differs, and the record does not count.
+
+        Args:
+            log: The console log of the process.
+            code: The exit code of the process.
+        """
+        try:
+            record = json.loads(self._failure_path(log).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return ""
+        return str(record["text"]) if record["code"] == code else ""
+
+    def _failure_path(self, log: Path) -> Path:
+        return failure_path(self.work, log)
 
     @property
     def has_outputs(self) -> bool:

@@ -91,7 +91,8 @@ class RunningJob:
     def failure(self, code: int) -> str:
         """Return a line with the reason why an attempt failed."""
         log = self._workers.failed_log if self._workers else self.folder.log
-        return self.loss or f"exit code {code}{self.folder.console.reason(log, self.folder.path)}"
+        recorded = self.folder.recorded_failure(log, code)
+        return self.loss or self.folder.console.failure(code, log, self.folder.path, recorded)
 
     def evict(self) -> None:
         """End the attempt like an eviction of a low-priority node, then start a second attempt.

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from mnist_exp.workspaces.local.processes import supervisor
 from mnist_exp.workspaces.local.processes.job_orphans import end_orphans, of_job
+from mnist_exp.workspaces.local.processes.python_hook.sitecustomize import hooked
 
 #: Seconds between SIGTERM and SIGKILL. A job can save its state in this time.
 GRACE_S = 10.0
@@ -17,6 +18,16 @@ GRACE_S = 10.0
 #: Name of the file with the exit code, beside the job's working folder. If the command was
 #: terminated, the file does not exist.
 EXIT_CODE_NAME = "exit_code"
+
+
+def failure_path(folder: Path, log: Path) -> Path:
+    """Return the file in which a process of a job records why the process failed.
+
+    Args:
+        folder: The job's working folder.
+        log: The console log of the process.
+    """
+    return folder.parent / f"{log.stem}.failure"
 
 
 class JobProcess:
@@ -49,7 +60,7 @@ class JobProcess:
             self._process = subprocess.Popen(
                 [*arguments, "bash", "-c", command],
                 cwd=folder,
-                env=dict(environment),
+                env=hooked(environment, str(failure_path(folder, log))),
                 stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=subprocess.STDOUT,

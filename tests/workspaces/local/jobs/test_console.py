@@ -53,24 +53,42 @@ def test_epochs_count_from_where_the_attempt_resumed(
 
 
 @pytest.mark.parametrize(
-    ("last", "reason"),
+    ("code", "log_end", "failure"),
     [
-        ("ValueError: no digit", ": ValueError: no digit"),
-        ("error: no digit", ": error: no digit"),
-        ("numpy.linalg.LinAlgError: singular", ": numpy.linalg.LinAlgError: singular"),
-        ("fit.py: error: unrecognized: --x", ": fit.py: error: unrecognized: --x"),
-        ("the end", ""),
-        ("no error: all is well", ""),
-        ("RuntimeError: boom\nsecond line", ": RuntimeError: boom"),
+        (1, "ValueError: no digit", "exit code 1: ValueError: no digit"),
         (
-            "OSError: [Errno 28] No space left on device",
-            "; the disk of there is full: free space, or choose another outputs_dir",
+            2,
+            "fit.py: error: unrecognized: --x\n\n",
+            "exit code 2: fit.py: error: unrecognized: --x",
+        ),
+        (3, "", "exit code 3"),
+        (137, "", "exit code 137 (SIGKILL, e.g. because the memory was full)"),
+        (134, "std::bad_alloc", "exit code 134 (SIGABRT): std::bad_alloc"),
+        (255, "", "exit code 255"),
+        (
+            139,
+            "Fatal Python error: Segmentation fault\n\nExtension modules: numpy",
+            "exit code 139 (SIGSEGV): Fatal Python error: Segmentation fault",
+        ),
+        (1, "x" * 400, f"exit code 1: {'x' * 300}..."),
+        (
+            1,
+            "OSError: [Errno 28] No space left on device\nmore",
+            "exit code 1; the disk of there is full: free space, or choose another outputs_dir",
         ),
     ],
 )
-def test_the_last_error_says_why(console: Console, log: Path, last: str, reason: str) -> None:
-    log.write_text(f"something else\n{last}\n")
-    assert console.reason(log, Path("there")) == reason
+def test_without_a_record_the_last_line_says_why(
+    console: Console, log: Path, code: int, log_end: str, failure: str
+) -> None:
+    log.write_text(f"{log_end}\n")
+    assert console.failure(code, log, Path("there")) == failure
+
+
+def test_a_recorded_reason_counts_more_than_the_log(console: Console, log: Path) -> None:
+    log.write_text("ValueError: in the log\n")
+    failure = console.failure(1, log, Path("there"), "InvalidArgumentError: a label")
+    assert failure == "exit code 1: InvalidArgumentError: a label"
 
 
 def test_a_log_that_is_not_there_says_nothing(console: Console, log: Path) -> None:

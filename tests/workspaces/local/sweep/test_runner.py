@@ -19,6 +19,9 @@ from tests.support.small_jobs import PYTHON, Watcher, choice, description, sweep
 
 Code = Callable[..., Path]
 
+#: Python with an option, which no fork can have.
+PYTHON_WITH_HOOK = "python -u"
+
 #: `--score 0.5,0.25` is logged; `--end` is an exit code, or what Python does at the end.
 SCRIPT = """\
 import signal, sys
@@ -166,7 +169,7 @@ def test_a_failed_trial_does_not_stop_the_others(sweeps: LocalSweeps) -> None:
     )
     assert statuses(result) == ["Completed", "Failed", "Completed"]
     assert (result.status, result.best) == (JobStatus.COMPLETED, "sweep_2")
-    assert result.trials[1].why == "exit code 4"
+    assert result.trials[1].why == "exit code 4: the last line of 0.1"
     assert result.trials[1].best == 0.1
     assert sweeps.tracked("sweep_1").info.status == "FAILED"
     assert sweeps.tracked().info.status == "FINISHED"
@@ -188,7 +191,10 @@ def test_when_all_fail_the_sweep_shows_the_first_ones_log(sweeps: LocalSweeps) -
         f"{PYTHON} {COMMAND}; code=$?; touch outputs/end; exit $code",
     )
     assert (result.status, statuses(result)) == (JobStatus.FAILED, ["Failed", "Failed"])
-    assert result.why == "all 2 trials failed; the first failed trial: exit code 3"
+    assert (
+        result.why
+        == "all 2 trials failed; the first failed trial: exit code 3: the last line of 0.5"
+    )
     assert list(result.log_tail) == ["the last line of 0.5"]
     assert result.log == str(sweeps.folder / "sweep_0" / "user_logs" / "std_log.txt")
     assert sweeps.tracked().info.status == "FAILED"
@@ -371,11 +377,24 @@ def test_the_journal_has_expressions_within_a_choice_whole(sweeps: LocalSweeps) 
     assert created["sweep"]["search_space"]["n"]["values"] == [own]
 
 
-def test_a_failed_trial_says_why(sweeps: LocalSweeps) -> None:
-    script = sweeps.code / "script.py"
-    script.write_text('import sys\nprint("error: no such digit")\nsys.exit(3)\n')
-    result = sweeps.run({"n": choice(1, 2)}, "script.py {{search_space.n}}")
-    assert result.trials[0].why == "exit code 3: error: no such digit"
+#: A way to fail -> the reason.
+FAILURES = {
+    "raise ValueError('no digit')": "exit code 1: ValueError: no digit",
+    "raise NotImplementedError": "exit code 1: NotImplementedError",
+    "sys.exit('no such file')": "exit code 1: no such file",
+    "print('bad'); sys.exit(3)": "exit code 3: bad",
+    "os.kill(os.getpid(), 9)": "exit code 137 (SIGKILL, e.g. because the memory was full)",
+    "raise KeyboardInterrupt": "exit code 130 (SIGINT): KeyboardInterrupt",
+}
+
+
+@pytest.mark.parametrize("python", ["python", PYTHON_WITH_HOOK], ids=["forked", "plain"])
+def test_each_failed_trial_has_a_reason_of_its_own(sweeps: LocalSweeps, python: str) -> None:
+    (sweeps.code / "script.py").write_text("import os, sys\nexec(sys.argv[1])\n")
+    job = f"{python} script.py {{{{search_space.code}}}}"
+    result = sweeps.run({"code": choice(*FAILURES)}, job)
+    assert [trial.why for trial in result.trials] == list(FAILURES.values())
+    assert not list(sweeps.folder.glob("*/*.failure"))
 
 
 def test_a_running_trial_has_the_steps_that_its_script_logged(sweeps: LocalSweeps) -> None:

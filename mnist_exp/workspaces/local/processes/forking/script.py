@@ -10,6 +10,8 @@ from typing import Any, NoReturn
 
 from mnist_exp.workspaces.local.processes.forking.analysis import own_modules
 from mnist_exp.workspaces.local.processes.forking.script_exit import INTERRUPTED, leave
+from mnist_exp.workspaces.local.processes.job_process import failure_path
+from mnist_exp.workspaces.local.processes.python_hook.sitecustomize import hooked, record
 
 
 def run(argv: list[str], folder: str, environment: dict[str, str], log: str) -> NoReturn:
@@ -28,11 +30,12 @@ def run(argv: list[str], folder: str, environment: dict[str, str], log: str) -> 
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
+    failure = str(failure_path(Path(folder), Path(log)))
     try:
         source = Path(argv[0]).read_bytes()
     except OSError:
         # Let a new Python process report the fault. The user then sees Python's usual message.
-        _start_python(argv)
+        _start_python(argv, failure)
     _reseed()
     _set_start_folder_of_spawned_processes()
     sys.argv = list(argv)
@@ -46,16 +49,16 @@ def run(argv: list[str], folder: str, environment: dict[str, str], log: str) -> 
     if namesakes & sys.stdlib_module_names:
         # One of the script's modules has the name of a standard library module. Other modules
         # already use the standard library module, so this process cannot replace it.
-        _start_python(argv)
+        _start_python(argv, failure)
     sys.path.insert(0, str(own))
     _forget(namesakes)
     modules = len(sys.modules)
-    leave(_execute(source, path), own, modules)
+    leave(_execute(source, path, failure), own, modules)
 
 
-def _start_python(argv: list[str]) -> NoReturn:
+def _start_python(argv: list[str], failure: str) -> NoReturn:
     """Replace this process by a new process `python SCRIPT ...`."""
-    os.execvp("python", ["python", *argv])  # noqa: S606
+    os.execvpe("python", ["python", *argv], hooked(os.environ, failure))  # noqa: S606
 
 
 def _forget(names: set[str]) -> None:
@@ -83,8 +86,14 @@ def _set_start_folder_of_spawned_processes() -> None:
         process.ORIGINAL_DIR = os.getcwd()  # noqa: PTH109
 
 
-def _execute(source: bytes, path: str) -> object:
-    """Run the script, and return its exit code in the form that `leave` expects."""
+def _execute(source: bytes, path: str, failure: str) -> object:
+    """Run the script, and return its exit code in the form that `leave` expects.
+
+    Args:
+        source: The source code of the script.
+        path: The absolute path of the script.
+        failure: The file in which to record why the script failed.
+    """
     module = ModuleType("__main__")
     module.__dict__.update(
         __file__=path,
@@ -102,8 +111,10 @@ def _execute(source: bytes, path: str) -> object:
     try:
         exec(compile(source, path, "exec", dont_inherit=True), module.__dict__)  # noqa: S102
     except SystemExit as end:
+        record(failure, end)
         return end.code
     except BaseException as error:
+        record(failure, error)
         # Remove this function's frame, so that the traceback shows only the script's own lines.
         trace = error.__traceback__.tb_next if error.__traceback__ else None
         sys.excepthook(type(error), error.with_traceback(trace), trace)
