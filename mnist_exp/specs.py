@@ -63,7 +63,7 @@ class CommandJob:
         name: The name of the job, unique in the workspace. The name is chosen before the job
             is submitted.
         command: A template that may contain the references `{{inputs.x}}` and `{{outputs.x}}` and
-            optional parts such as `[[--y {{inputs.y}}]]` (see `mnist_exp.templates`).
+            optional parts such as `$[[--y {{inputs.y}}]]` (see `mnist_exp.templates`).
         quoted: Whether the local workspace quotes each inserted value for the shell. The field is
             True for a command that `mnist_exp.build` created from a script. Azure ML never quotes
             an inserted value.

@@ -1,9 +1,9 @@
-"""Command templates: `{{inputs.x}}`, `{{outputs.x}}`, `{{search_space.x}}`, `[[optional]]`.
+"""Command templates: `{{inputs.x}}`, `{{outputs.x}}`, `{{search_space.x}}`, `$[[optional]]`.
 
-Azure ML writes `${{inputs.x}}` and `$[[...]]`. Our config files omit the dollar sign, because Hydra
-would read `${...}` as an interpolation. Double brackets without a reference, e.g.
-`[[ -f model.h5 ]]`, are a condition in bash. The functions do not change such a condition. For a
-condition that contains a reference, write `test ...` instead of double brackets.
+Azure ML writes `${{inputs.x}}`. Our config files omit this dollar sign, because Hydra would read
+`${...}` as an interpolation. An optional part has Azure ML's spelling, `$[[--x {{inputs.x}}]]`.
+Double brackets without a dollar sign, e.g. `[[ {{inputs.flag}} == true ]]`, are a condition in
+bash. The functions only replace the references in a condition.
 https://learn.microsoft.com/azure/machine-learning/reference-yaml-job-command
 """
 
@@ -15,17 +15,19 @@ from decimal import Decimal
 from mnist_exp.sweeps.space.keys import azure_name
 
 _REFERENCE = re.compile(r"\{\{\s*(inputs|outputs|search_space)\.([A-Za-z_][A-Za-z0-9_.]*)\s*\}\}")
-_OPTIONAL = re.compile(r"\[\[(.*?)\]\]", re.DOTALL)
+_OPTIONAL = re.compile(r"\$\[\[(.*?)\]\]", re.DOTALL)
 _MISREAD = re.compile(r"\{\{\s*[A-Za-z_][\w.-]*\s*\}\}")
-# A bash condition has a space after the opening brackets. The pattern must not match a condition.
-_UNCLOSED = re.compile(r"\[\[[^\s\[]\S*")
+_UNCLOSED = re.compile(r"\$\[\[\S*")
+# An optional part whose dollar sign is missing. The pattern must not match a bash condition, which
+# begins with a space and is no option of a program, nor a character class such as `[[:space:]]`.
+_WITHOUT_DOLLAR = re.compile(r"\[\[(?=\s*(?:--|-\w{2})|(?!\s)[^\]]*\{\{)\s*\S*")
 
 
 def references(command: str) -> dict[tuple[str, str], bool]:
     """Return a mapping (kind, name) -> whether a value is required, for all references.
 
     The kind is `inputs`, `outputs` or `search_space`. A value is not required if all references
-    to the name are inside `[[...]]`.
+    to the name are inside `$[[...]]`.
     """
     required = {match.groups() for match in _REFERENCE.finditer(_OPTIONAL.sub("", command))}
     every = {match.groups() for match in _REFERENCE.finditer(command)}
@@ -35,13 +37,16 @@ def references(command: str) -> dict[tuple[str, str], bool]:
 def unreadable(command: str) -> list[str]:
     """Return the parts of a command that are probably misspelt references.
 
-    The function returns words in double braces that begin with a letter (`{{input.x}}`, `{{x}}`),
-    and optional parts without closing brackets. The function does not return templates of other
-    programs (`{{.Names}}`).
+    The function returns words in double braces that begin with a letter (`{{input.x}}`, `{{x}}`).
+    It also returns optional parts without closing brackets, without a reference, or without their
+    dollar sign. The function does not return templates of other programs (`{{.Names}}`).
     """
-    rest = _REFERENCE.sub("", command)
-    unclosed = _UNCLOSED.findall(_OPTIONAL.sub("", command))
-    return [*_MISREAD.findall(rest), *(f"{part}..." for part in unclosed)]
+    words = _MISREAD.findall(_REFERENCE.sub("", command))
+    optional = list(_OPTIONAL.finditer(command))
+    empty = [match[0] for match in optional if not _REFERENCE.search(match[1])]
+    rest = _OPTIONAL.sub("", command)
+    broken = [*_UNCLOSED.findall(rest), *_WITHOUT_DOLLAR.findall(_UNCLOSED.sub("", rest))]
+    return [*words, *empty, *(f"{part.strip()}..." for part in broken)]
 
 
 def swept(command: str, names: Mapping[str, str]) -> str:
@@ -78,8 +83,6 @@ def render(
 
     def optional(match: re.Match[str]) -> str:
         named = {found.groups() for found in _REFERENCE.finditer(match[1])}
-        if not named:
-            return match[0]
         return match[1] if all(name in values for name in named) else ""
 
     def value(match: re.Match[str]) -> str:
@@ -90,16 +93,13 @@ def render(
 
 
 def azure_command(command: str) -> str:
-    """Return the command in Azure ML's spelling, with `${{...}}` and `$[[...]]`."""
-
-    def optional(match: re.Match[str]) -> str:
-        return f"${match[0]}" if _REFERENCE.search(match[1]) else match[0]
+    """Return the command in Azure ML's spelling, with `${{...}}`."""
 
     def reference(match: re.Match[str]) -> str:
         name = azure_name(match[2]) if match[1] == "search_space" else match[2]
         return f"${{{{{match[1]}.{name}}}}}"
 
-    return _REFERENCE.sub(reference, _OPTIONAL.sub(optional, command))
+    return _REFERENCE.sub(reference, command)
 
 
 def literal_text(value: str | int | float | bool) -> str:

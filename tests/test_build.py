@@ -92,14 +92,14 @@ def test_a_search_space_key_of_no_input_is_added_to_a_scripts_command(
 
 
 def test_a_users_command_is_not_changed(tutorial: ExperimentConfig) -> None:
-    tutorial.job.script, tutorial.job.command = None, "fit {{inputs.lr}} [[--mu {{inputs.mu}}]]"
+    tutorial.job.script, tutorial.job.command = None, "fit {{inputs.lr}} $[[--mu {{inputs.mu}}]]"
     tutorial.job.inputs = {"lr": 0.1}
     tutorial.sweep.search_space = {"lr": {"type": "choice", "values": [0.1]}}
     single = command_job(tutorial, "train_1")
-    assert (single.command, single.quoted) == ("fit {{inputs.lr}} [[--mu {{inputs.mu}}]]", False)
+    assert (single.command, single.quoted) == ("fit {{inputs.lr}} $[[--mu {{inputs.mu}}]]", False)
     trial = sweep_job(tutorial, "sweep_1").trial
     assert (trial.command, trial.quoted) == (
-        "fit {{search_space.lr}} [[--mu {{inputs.mu}}]]",
+        "fit {{search_space.lr}} $[[--mu {{inputs.mu}}]]",
         False,
     )
     assert trial.inputs == {}

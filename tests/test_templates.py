@@ -39,20 +39,26 @@ def test_references_are_filled_in(command: str, expected: str) -> None:
 @pytest.mark.parametrize(
     ("command", "expected"),
     [
-        ("train [[--lr {{inputs.lr}}]] end", "train --lr 0.1 end"),
-        ("train [[--mu {{inputs.mu}}]] end", "train  end"),
-        ("[[--lr {{inputs.lr}} --mu {{inputs.mu}}]]|", "|"),
-        ("[[{{inputs.mu}}]][[{{inputs.lr}}]]", "0.1"),
-        ("[[--lr\n{{inputs.lr}}]]", "--lr\n0.1"),
+        ("train $[[--lr {{inputs.lr}}]] end", "train --lr 0.1 end"),
+        ("train $[[--mu {{inputs.mu}}]] end", "train  end"),
+        ("$[[--lr {{inputs.lr}} --mu {{inputs.mu}}]]|", "|"),
+        ("$[[{{inputs.mu}}]]$[[{{inputs.lr}}]]", "0.1"),
+        ("$[[--lr\n{{inputs.lr}}]]", "--lr\n0.1"),
     ],
 )
 def test_an_optional_part_needs_all_its_values(command: str, expected: str) -> None:
     assert render(command, VALUES) == expected
 
 
+def test_a_condition_of_bash_may_contain_references() -> None:
+    command = "if [[ {{inputs.lr}} == 0.1 ]]; then t $[[--mu {{inputs.mu}}]]; fi"
+    assert render(command, VALUES) == "if [[ 0.1 == 0.1 ]]; then t ; fi"
+    assert references(command) == {("inputs", "lr"): True, ("inputs", "mu"): False}
+
+
 @pytest.mark.parametrize("test", ["[[ -f model.h5 ]]", '[[ "$a" == "b" ]]'])
 def test_bashs_own_test_keeps_its_brackets(test: str) -> None:
-    command = f"if {test}; then train [[--lr {{{{inputs.lr}}}}]]; fi"
+    command = f"if {test}; then train $[[--lr {{{{inputs.lr}}}}]]; fi"
     assert render(command, VALUES) == f"if {test}; then train --lr 0.1; fi"
     assert azure_command(command) == f"if {test}; then train $[[--lr ${{{{inputs.lr}}}}]]; fi"
     assert references(command) == {("inputs", "lr"): False}
@@ -86,7 +92,7 @@ def test_unquoted_values_are_split_by_the_shell() -> None:
 
 
 def test_references_say_which_are_required() -> None:
-    command = "{{inputs.a}} [[{{inputs.a}} {{inputs.b}}]] {{outputs.c}} {{search_space.d.e}}"
+    command = "{{inputs.a}} $[[{{inputs.a}} {{inputs.b}}]] {{outputs.c}} {{search_space.d.e}}"
     assert references(command) == {
         ("inputs", "a"): True,
         ("inputs", "b"): False,
@@ -103,7 +109,7 @@ def test_swept_inputs_move_to_the_search_space() -> None:
 
 
 def test_azure_form_is_azures_spelling() -> None:
-    command = "t --a {{inputs.a}} [[--b {{ inputs.b }}]] {{outputs.c}} {{search_space.d}}"
+    command = "t --a {{inputs.a}} $[[--b {{ inputs.b }}]] {{outputs.c}} {{search_space.d}}"
     assert azure_command(command) == (
         "t --a ${{inputs.a}} $[[--b ${{inputs.b}}]] ${{outputs.c}} ${{search_space.d}}"
     )
@@ -147,10 +153,17 @@ def test_whole_numbers_are_drawn_without_a_fraction(value: object, text: str) ->
 @pytest.mark.parametrize(
     ("command", "expected"),
     [
-        ("t {{inputs.x}} [[--y {{inputs.y}}]]", []),
+        ("t {{inputs.x}} $[[--y {{inputs.y}}]]", []),
         ("t {{input.x}} {{ x }}", ["{{input.x}}", "{{ x }}"]),
         ("t {{inputs.}}", ["{{inputs.}}"]),
-        ("t [[--y {{inputs.y}} end", ["[[--y..."]),
+        ("t $[[--y {{inputs.y}} end", ["$[[--y..."]),
+        ("t [[--y {{inputs.y}}]]", ["[[--y..."]),
+        ("t [[ --y {{inputs.y}} ]]", ["[[ --y..."]),
+        ("t [[ -lr {{inputs.y}} ]]", ["[[ -lr..."]),
+        ("t [[{{inputs.y}}]]", ["[[{{inputs.y}}]]..."]),
+        ("t $[[--y 1]]", ["$[[--y 1]]"]),
+        ("if [[ {{inputs.x}} == true && -f {{inputs.y}} ]]; then t; fi", []),
+        ("grep '[[:space:]]' {{inputs.x}}", []),
         ("docker ps --format '{{.Names}}'", []),
         ("if [[ -f x ]]; then awk '{print $1}'; fi", []),
     ],

@@ -128,7 +128,7 @@ def _command(config: Experiment) -> Iterator[str]:
     for part in unreadable(job.command):
         yield (
             f"job.command: {part} is not a valid reference; write {{{{inputs.x}}}}, "
-            "{{outputs.x}} or {{search_space.x}}, and an optional part as [[--x {{inputs.x}}]]"
+            "{{outputs.x}} or {{search_space.x}}, and an optional part as $[[--x {{inputs.x}}]]"
         )
     # stage=all also runs the command as a single job, which has no drawn values. The command must
     # then not need drawn values.

@@ -242,7 +242,7 @@ def test_inputs_on_azure_are_not_checked_here() -> None:
     [
         "t {{inputs.lr}}",
         "t {{search_space.lr}}",
-        "t [[--mu {{inputs.mu}}]] {{inputs.lr}}",
+        "t $[[--mu {{inputs.mu}}]] {{inputs.lr}}",
         "if [[ -f x ]]; then t {{inputs.lr}}; fi",
     ],
 )

@@ -175,7 +175,7 @@ def test_7_timeouts_and_concurrency(tune, simulate, script):
 
 
 def test_8_templates_and_dotted_keys():
-    command = "t [[--lr {{inputs.lr}}]] {{inputs.x}}"
+    command = "t $[[--lr {{inputs.lr}}]] {{inputs.x}}"
     assert render(command, {("inputs", "x"): "1"}).split() == ["t", "1"]
     both = {("inputs", "x"): "1", ("inputs", "lr"): "2"}
     assert render(command, both) == "t --lr 2 1"

@@ -57,7 +57,7 @@ JOBS = {
         [
             "job.script=null",
             "job.command='python train.py --lr {{inputs.learning_rate}} "
-            "[[--seed {{inputs.seed}}]] && ls'",
+            "$[[--seed {{inputs.seed}}]] && ls'",
             "+job.inputs.flag=true",
             "job.environment_variables={LEVEL: '3'}",
         ],
