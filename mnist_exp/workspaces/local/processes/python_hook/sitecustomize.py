@@ -100,6 +100,7 @@ def _message(error: BaseException) -> str:
 
 
 def _write(path: str, code: int, text: str) -> None:
+    # Import late: every Python process of a job imports this file, but few processes fail.
     import json  # noqa: PLC0415
 
     aside = f"{path}.{os.getpid()}"
