@@ -1,13 +1,19 @@
 """Forms of online endpoints and deployments.
 
-A form is a dictionary with the field names and the structure of Azure ML's YAML. To add a field to
-the form of a deployment, add one line to `deployment_form`. Dry runs and requests then contain the
-field.
+A form is a dictionary with the field names and the structure of Azure ML's YAML. Dry runs and
+requests contain every field of a form.
 """
 
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
 from mnist_exp.azure_form.assets import Form, environment_form
-from mnist_exp.config import ProbeConfig, RequestSettingsConfig
+from mnist_exp.config import DeploymentConfig
 from mnist_exp.specs import DeploymentSpec, EndpointSpec
+
+#: Fields whose name or structure on Azure ML differs from the config's.
+_CONVERTED = {"name", "endpoint", "model", "code", "scoring_script", "environment"}
 
 
 def endpoint_form(spec: EndpointSpec) -> Form:
@@ -27,23 +33,16 @@ def endpoint_form(spec: EndpointSpec) -> Form:
 def deployment_form(spec: DeploymentSpec) -> Form:
     """Return the form of a deployment.
 
+    The form contains every field of `DeploymentConfig`. A new field therefore needs no change
+    here, unless Azure ML's name or structure of the field differs from the config's.
     https://learn.microsoft.com/azure/machine-learning/reference-yaml-deployment-managed-online
     """
-    settings = {
-        "request_settings": (spec.request_settings, RequestSettingsConfig()),
-        "liveness_probe": (spec.liveness_probe, ProbeConfig()),
-        "readiness_probe": (spec.readiness_probe, ProbeConfig()),
-    }
     return {
         "name": spec.name,
         "endpoint_name": spec.endpoint,
         "model": f"azureml:{spec.model}",
         **_scoring(spec),
-        "environment_variables": dict(spec.environment_variables),
-        "instance_type": spec.instance_type,
-        "instance_count": spec.instance_count,
-        # Omit settings that equal Azure ML's defaults.
-        **{name: dict(vars(given)) for name, (given, usual) in settings.items() if given != usual},
+        **dict(_other_fields(spec)),
     }
 
 
@@ -59,3 +58,15 @@ def _scoring(spec: DeploymentSpec) -> Form:
         "code_configuration": {"code": str(spec.code), "scoring_script": spec.scoring_script},
         "environment": environment_form(spec.environment),
     }
+
+
+def _other_fields(spec: DeploymentSpec) -> Iterator[tuple[str, Any]]:
+    """Yield the fields that have the same name and structure in the config and on Azure ML.
+
+    The function omits null, and mappings that equal Azure ML's defaults.
+    """
+    defaults = asdict(DeploymentConfig())
+    for name, value in asdict(spec).items():
+        is_default_mapping = isinstance(value, dict) and value == defaults.get(name)
+        if name not in _CONVERTED and value is not None and not is_default_mapping:
+            yield name, value

@@ -224,7 +224,7 @@ class Application:
             is_success = reply.status == 200
         except (TimeoutError, OverloadError, PoolFailedError, WorkerLostError):
             is_success = False
-        name = pool.settings.deployment
+        name = pool.settings.name
         self._endpoint.count(name, is_success, time.perf_counter() - began)
 
 

@@ -6,7 +6,7 @@ The command that creates the revision writes the file. The front and the workers
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -40,23 +40,53 @@ class Settings:
     """A revision's settings.
 
     Attributes:
-        entry_script: Path relative to the code folder; None for an MLflow model without a script.
-        request_timeout_ms: Milliseconds after which an unanswered request gets status 408.
+        deployment: Every field of the deployment, with the names of `mnist_exp.config`. A new
+            field of a deployment or a probe is therefore in the settings file without a change
+            here. A property below gives a field that the front or the workers use.
         variables: All environment variables of a worker. A worker inherits no other variables.
             WORKER_COUNT, SCORING_TIMEOUT_MS and WORKER_TIMEOUT have the same meanings and defaults
             as in Azure ML's inference server.
             https://learn.microsoft.com/azure/machine-learning/how-to-inference-server-http
     """
 
-    endpoint: str
-    deployment: str
-    entry_script: str | None
-    request_timeout_ms: int
-    max_concurrent_requests_per_instance: int
-    instance_count: int
-    variables: Mapping[str, str] = field(default_factory=dict, repr=False)
-    liveness_probe: Probe = Probe()
-    readiness_probe: Probe = Probe()
+    deployment: Mapping[str, Any] = field(repr=False)
+    variables: Mapping[str, str] = field(repr=False)
+
+    @property
+    def name(self) -> str:
+        """The deployment's name."""
+        return str(self.deployment["name"])
+
+    @property
+    def entry_script(self) -> str | None:
+        """Path relative to the code folder; None for an MLflow model without a script."""
+        script: str | None = self.deployment["scoring_script"]
+        return script
+
+    @property
+    def request_timeout_ms(self) -> int:
+        """Milliseconds after which an unanswered request gets status 408."""
+        return int(self.deployment["request_settings"]["request_timeout_ms"])
+
+    @property
+    def max_concurrent_requests(self) -> int:
+        """Maximum number of concurrent requests in each instance."""
+        return int(self.deployment["request_settings"]["max_concurrent_requests_per_instance"])
+
+    @property
+    def instance_count(self) -> int:
+        """The number of instances."""
+        return int(self.deployment["instance_count"])
+
+    @property
+    def liveness_probe(self) -> Probe:
+        """The probe of a worker that is ready."""
+        return _probe(self.deployment["liveness_probe"])
+
+    @property
+    def readiness_probe(self) -> Probe:
+        """The probe of a worker that starts."""
+        return _probe(self.deployment["readiness_probe"])
 
     @property
     def connections(self) -> list[int]:
@@ -66,7 +96,7 @@ class Settings:
         max_concurrent_requests_per_instance connections, which its workers share. The number of
         workers is WORKER_COUNT, or the number of connections if there are fewer connections.
         """
-        limit = self.max_concurrent_requests_per_instance
+        limit = self.max_concurrent_requests
         workers = min(int(self.variables.get("WORKER_COUNT", "1")), limit)
         share, rest = divmod(limit, workers)
         return [share + (index < rest) for index in range(workers)]
@@ -87,7 +117,7 @@ class Settings:
 
         https://learn.microsoft.com/azure/machine-learning/how-to-troubleshoot-online-endpoints
         """
-        return 2 * self.max_concurrent_requests_per_instance * self.instance_count
+        return 2 * self.max_concurrent_requests * self.instance_count
 
     @property
     def drain_s(self) -> int:
@@ -97,6 +127,9 @@ class Settings:
 
 def load_settings(revision: Path) -> Settings:
     """Return the settings in a revision's folder."""
-    raw: dict[str, Any] = json.loads((revision / SETTINGS_FILE).read_text(encoding="utf-8"))
-    probes = {name: Probe(**raw[name]) for name in ("liveness_probe", "readiness_probe")}
-    return Settings(**raw | probes)
+    return Settings(**json.loads((revision / SETTINGS_FILE).read_text(encoding="utf-8")))
+
+
+def _probe(raw: Mapping[str, Any]) -> Probe:
+    """Return a probe. Fields that the front and the workers do not use are ignored."""
+    return Probe(**{one.name: raw[one.name] for one in fields(Probe)})

@@ -110,7 +110,7 @@ def deployment_spec(
         name=name,
         endpoint=endpoint,
         model=model,
-        code=code,
+        code=str(code) if code else None,
         scoring_script=body["codeConfiguration"]["scoringScript"] if code else None,
         environment=PYTHON,
         instance_type=body["instanceType"],

@@ -136,7 +136,7 @@ class Place:
             name=name,
             endpoint=endpoint,
             model=model,
-            code=self.code,
+            code=str(self.code),
             scoring_script="score.py",
             environment=EnvConfig(
                 EnvType.conda, image="mcr.microsoft.com/azureml/minimal-py311-inference:latest"

@@ -35,7 +35,7 @@ def digits_spec(
         name=name,
         endpoint=NAME,
         model="digits:1",
-        code=REPOSITORY / "trainer",
+        code=str(REPOSITORY / "trainer"),
         scoring_script="score.py",
         environment=EnvConfig(EnvType.local),
         instance_type="Standard_DS3_v2",

@@ -1,8 +1,10 @@
 """A `run` that takes too long: the time limits of Azure ML's own server."""
 
+from dataclasses import asdict
+
 import pytest
 
-from mnist_exp.config import RequestSettingsConfig
+from mnist_exp.config import DeploymentConfig, RequestSettingsConfig
 from mnist_exp.serving.settings import Settings
 from tests.support.scoring_service import NAME, Service
 from tests.support.waiting import eventually
@@ -57,7 +59,8 @@ def test_a_run_that_no_exception_reaches_ends_its_worker(changeable: Service):
     [("1", 4, [4]), ("2", 4, [2, 2]), ("2", 3, [2, 1]), ("3", 1, [1]), ("9", 2, [1, 1])],
 )
 def test_the_workers_of_an_instance_share_its_limit(count: str, limit: int, connections: list[int]):
-    settings = Settings("e", "d", None, 5000, limit, 1, {"WORKER_COUNT": count})
+    deployment = DeploymentConfig(request_settings=RequestSettingsConfig(5000, limit))
+    settings = Settings(asdict(deployment), {"WORKER_COUNT": count})
     assert settings.connections == connections
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from mnist_exp.config import DeploymentConfig, RequestSettingsConfig
 from mnist_exp.serving import worker_pool
 from mnist_exp.serving.connection import Connection, WorkerLostError
 from mnist_exp.serving.frames import Request
@@ -49,7 +50,13 @@ def run(raw_data):
 
 def settings(folder: Path, instances: int = 1, **variables: str) -> Settings:
     variables |= {"GATE": str(folder), "COLOUR": "blue", "AZUREML_MODEL_DIR": str(folder)}
-    return Settings("endpoint", "blue", "score.py", 20_000, 4, instances, variables)
+    deployment = DeploymentConfig(
+        name="blue",
+        scoring_script="score.py",
+        instance_count=instances,
+        request_settings=RequestSettingsConfig(20_000, 4),
+    )
+    return Settings(asdict(deployment), variables)
 
 
 @asynccontextmanager
@@ -157,11 +164,14 @@ def test_a_worker_in_a_crash_loop_does_not_end_the_others(tmp_path: Path):
 
 
 def test_the_delay_and_the_threshold_of_probes_are_kept(tmp_path: Path):
-    readiness, liveness = Probe(10, 0.3, 2, 3, 30), Probe(1, 0.05, 0.2, 1, 1)
+    probes = {
+        "readiness_probe": vars(Probe(10, 0.3, 2, 3, 30)),
+        "liveness_probe": vars(Probe(1, 0.05, 0.2, 1, 1)),
+    }
 
     async def check() -> None:
         of = settings(tmp_path)
-        of = Settings(**{**vars(of), "readiness_probe": readiness, "liveness_probe": liveness})
+        of = Settings({**of.deployment, **probes}, of.variables)
         began = time.monotonic()
         async with running_pool(tmp_path, of, SCRIPT) as pool:
             ready = time.monotonic()

@@ -148,7 +148,7 @@ class Service:
             name=name,
             endpoint=NAME,
             model="digits:1",
-            code=self.folder / "code",
+            code=str(self.folder / "code"),
             scoring_script="score.py",
             environment=EnvConfig(EnvType.local),
             instance_type="Standard_DS3_v2",

@@ -78,7 +78,7 @@ class ScriptedEndpoint:
             "name": name,
             "endpoint": NAME,
             "model": "digits:3",
-            "code": self.code(source),
+            "code": str(self.code(source)),
             "scoring_script": "score.py",
             "environment": EnvConfig(EnvType.local),
             "instance_type": "Standard_DS3_v2",

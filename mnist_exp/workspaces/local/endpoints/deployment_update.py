@@ -101,7 +101,6 @@ class DeploymentUpdate:
             provisioning_state=ProvisioningState.SUCCEEDED.value,
             model=self.model.reference,
             revision=number,
-            instance_count=self.spec.instance_count,
             request_timeout_ms=self.spec.request_settings.request_timeout_ms,
             fingerprint=fingerprint(self.spec, self.model, self.leave_out),
         )

@@ -12,10 +12,9 @@ import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from mnist_exp.config import ProbeConfig
 from mnist_exp.errors import ConfigError, NotFoundError
 from mnist_exp.records import write_json
-from mnist_exp.serving.settings import CODE_FOLDER, SETTINGS_FILE, Probe, Settings
+from mnist_exp.serving.settings import CODE_FOLDER, SETTINGS_FILE, Settings
 from mnist_exp.snapshot import copy_snapshot, snapshot_hash
 from mnist_exp.specs import DeploymentSpec
 from mnist_exp.workspaces.local.jobs.environment import INHERITED
@@ -73,19 +72,7 @@ def stage_revision(
     else:
         _copy_code(spec, spec.scoring_script, revision / CODE_FOLDER, leave_out)
     _copy_model(model, model.folder(revision))
-    settings = Settings(
-        endpoint=spec.endpoint,
-        deployment=spec.name,
-        entry_script=spec.scoring_script,
-        request_timeout_ms=spec.request_settings.request_timeout_ms,
-        max_concurrent_requests_per_instance=(
-            spec.request_settings.max_concurrent_requests_per_instance
-        ),
-        instance_count=spec.instance_count,
-        variables=worker_variables(spec, model, revision),
-        liveness_probe=_probe(spec.liveness_probe),
-        readiness_probe=_probe(spec.readiness_probe),
-    )
+    settings = Settings(asdict(spec), worker_variables(spec, model, revision))
     # Mode 0600, because the user's variables may be secrets.
     write_json(revision / SETTINGS_FILE, asdict(settings), 0o600)
 
@@ -117,27 +104,14 @@ def worker_variables(spec: DeploymentSpec, model: ModelFiles, revision: Path) ->
 
 
 def fingerprint(spec: DeploymentSpec, model: ModelFiles, leave_out: Path | None = None) -> str:
-    """Return a hash of code, model and settings.
+    """Return a hash of the code's files, the model and every other field of the deployment.
 
     If the running revision has the same hash, no new revision is necessary.
     """
     has_code = spec.code and spec.scoring_script
-    code = snapshot_hash(Path(spec.code or ""), leave_out) if has_code else ""
-    parts = [
-        code,
-        model.reference,
-        spec.scoring_script,
-        spec.instance_count,
-        dict(spec.environment_variables),
-        asdict(spec.request_settings),
-        asdict(spec.liveness_probe),
-        asdict(spec.readiness_probe),
-    ]
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-
-
-def _probe(settings: ProbeConfig) -> Probe:
-    return Probe(**asdict(settings))
+    code = snapshot_hash(Path(spec.code or ""), leave_out) if has_code else None
+    settings = asdict(spec) | {"code": code, "model": model.reference}
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
 
 def _check_mlflow(model: ModelFiles) -> None:

@@ -59,7 +59,6 @@ class DeploymentState:
         provisioning_state: Succeeded or Failed.
         model: The model, as `name:version`.
         revision: The revision's number. The revision's folder in `revisions` has the same name.
-        instance_count: The number of workers.
         request_timeout_ms: The time limit of a request in milliseconds.
         why: The reason if `provisioning_state` is Failed; otherwise empty.
         fingerprint: A hash of the revision's code, model and settings.
@@ -69,7 +68,6 @@ class DeploymentState:
     provisioning_state: str
     model: str
     revision: int
-    instance_count: int = 1
     request_timeout_ms: int = 5000
     why: str = ""
     fingerprint: str = ""

@@ -24,7 +24,7 @@ from mnist_exp.workspaces.local.endpoints import Endpoints, ModelFiles
 
 root, code, model, gate = map(Path, sys.argv[1:])
 spec = DeploymentSpec(
-    endpoint="digits-endpoint", model="digits:3", name="blue", code=code,
+    endpoint="digits-endpoint", model="digits:3", name="blue", code=str(code),
     scoring_script="score.py", environment=EnvConfig(EnvType.local), instance_type="x",
     environment_variables={"GATE": str(gate)},
 )

@@ -4,12 +4,15 @@ from pathlib import Path
 import pytest
 
 from mnist_exp.errors import ConfigError, NotFoundError
+from mnist_exp.serving.settings import load_settings
 from mnist_exp.specs import DeploymentSpec
 from mnist_exp.workspaces.local.endpoints.staging import (
     ModelFiles,
+    fingerprint,
     stage_revision,
     worker_variables,
 )
+from tests.support.deployment_fields import each_field_changed, with_new_fields
 from tests.support.scripted_endpoint import NAME, ScriptedEndpoint
 
 SHOWS_FILES = """
@@ -60,23 +63,45 @@ def test_the_copy_of_a_read_only_model_can_be_deleted(unstarted: ScriptedEndpoin
 
 def test_files_in_amlignore_are_not_copied(unstarted: ScriptedEndpoint):
     spec = unstarted.spec()
-    (spec.code / ".amlignore").write_text("secret.txt\n")
-    (spec.code / "secret.txt").write_text("x")
+    code = Path(spec.code or "")
+    (code / ".amlignore").write_text("secret.txt\n")
+    (code / "secret.txt").write_text("x")
     stage(unstarted, spec)
     assert not (unstarted.folder / "1/code/secret.txt").exists()
 
 
 def test_the_outputs_folder_is_not_copied(unstarted: ScriptedEndpoint):
     spec = unstarted.spec()
-    (spec.code / "outputs").mkdir()
-    (spec.code / "outputs" / "large").write_text("x")
-    stage(unstarted, spec, leave_out=spec.code / "outputs")
+    left_out = Path(spec.code or "", "outputs")
+    left_out.mkdir()
+    (left_out / "large").write_text("x")
+    stage(unstarted, spec, leave_out=left_out)
     assert sorted(path.name for path in (unstarted.folder / "1/code").iterdir()) == ["score.py"]
 
 
 def test_only_the_owner_can_read_the_settings(unstarted: ScriptedEndpoint):
     stage(unstarted)
     assert (unstarted.folder / "1/server.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_change_of_any_field_needs_a_new_revision(unstarted: ScriptedEndpoint):
+    spec, model = unstarted.spec(), ModelFiles(unstarted.model, "digits", "3")
+    before = fingerprint(spec, model)
+    assert fingerprint(replace(spec), model) == before
+    for name, changed in each_field_changed(spec):
+        # The fingerprint contains the files of the code, but not the path of the folder.
+        assert name == "code" or fingerprint(changed, model) != before, name
+
+
+def test_a_new_field_reaches_the_settings_and_the_fingerprint(unstarted: ScriptedEndpoint):
+    model = ModelFiles(unstarted.model, "digits", "1")
+    spec = with_new_fields(unstarted.spec())
+    stage(unstarted, spec, model)
+    settings = load_settings(unstarted.folder / "1")
+    assert settings.deployment["new_field"] == "text"
+    assert settings.deployment["liveness_probe"]["new_field"] == 3
+    assert settings.liveness_probe.period == spec.liveness_probe.period
+    assert fingerprint(replace(spec, new_field="other"), model) != fingerprint(spec, model)
 
 
 def test_only_an_mlflow_model_needs_no_script(unstarted: ScriptedEndpoint):
@@ -100,7 +125,7 @@ def test_a_script_outside_the_code_is_an_error(unstarted: ScriptedEndpoint, scri
 
 def test_code_must_be_a_folder(unstarted: ScriptedEndpoint):
     with pytest.raises(ConfigError, match=r"endpoint\.deployment\.code: must be a folder"):
-        stage(unstarted, replace(unstarted.spec(), code=unstarted.folder / "none"))
+        stage(unstarted, replace(unstarted.spec(), code=str(unstarted.folder / "none")))
 
 
 def test_a_model_without_files_is_an_error(unstarted: ScriptedEndpoint):
