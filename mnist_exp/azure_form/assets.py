@@ -3,7 +3,7 @@
 A form is a dictionary with the field names and the structure of Azure ML's YAML.
 """
 
-from typing import Any
+from typing import Any, assert_never
 
 from mnist_exp.config import ComputeConfig, EnvConfig, EnvType
 from mnist_exp.specs import ModelSpec
@@ -15,7 +15,7 @@ Form = dict[str, Any]
 _THIS_MACHINE = "azureml:this-machine@latest"
 
 
-def compute_form(spec: ComputeConfig) -> Form:
+def cluster_form(spec: ComputeConfig) -> Form:
     """Return the form of a cluster. If `size` is empty, Azure ML chooses the size."""
     return {
         "name": spec.name,
@@ -30,13 +30,17 @@ def compute_form(spec: ComputeConfig) -> Form:
 
 def environment_form(spec: EnvConfig) -> str | Form:
     """Return the reference of a curated environment, or the form of an image with a conda file."""
-    if spec.type is EnvType.curated:
-        name = spec.name or ""
-        return name if name.startswith("azureml:") else f"azureml:{name}"
-    if spec.type is EnvType.conda:
-        conda = {"conda_file": str(spec.conda_file)} if spec.conda_file else {}
-        return {"image": spec.image, **conda}
-    return _THIS_MACHINE
+    match spec.type:
+        case EnvType.curated:
+            name = spec.name or ""
+            return name if name.startswith("azureml:") else f"azureml:{name}"
+        case EnvType.conda:
+            conda = {"conda_file": str(spec.conda_file)} if spec.conda_file else {}
+            return {"image": spec.image, **conda}
+        case EnvType.local:
+            return _THIS_MACHINE
+        case unknown:
+            assert_never(unknown)
 
 
 def model_form(spec: ModelSpec) -> Form:

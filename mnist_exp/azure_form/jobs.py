@@ -5,7 +5,7 @@ A form is a dictionary with the field names and the structure of Azure ML's YAML
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, assert_never
 
 from mnist_exp.azure_form.assets import Form, environment_form
 from mnist_exp.azure_form.sweeps import (
@@ -14,7 +14,7 @@ from mnist_exp.azure_form.sweeps import (
     search_space_form,
     sweep_limits_form,
 )
-from mnist_exp.config import ComputeType, DataConfig
+from mnist_exp.config import ComputeConfig, ComputeType, DataConfig
 from mnist_exp.specs import CommandJob, Literal, OutputSpec, PathInput, SweepJob
 from mnist_exp.templates import azure_command, literal_text
 
@@ -100,21 +100,29 @@ def _outputs(outputs: Mapping[str, OutputSpec]) -> Form:
 
 def _where(job: CommandJob) -> Form:
     """Return the fields for compute target and identity. A serverless job has no compute target."""
-    where: Form = {}
-    if job.compute.type is ComputeType.amlcompute:
-        where["compute"] = f"azureml:{job.compute.name}"
-    elif job.compute.type is ComputeType.local:
-        where["compute"] = "local"
-    if job.identity:
-        where["identity"] = {"type": f"{job.identity.value}_identity"}
-    return where
+    target = _target(job.compute)
+    return {
+        **({"compute": target} if target else {}),
+        **({"identity": {"type": f"{job.identity.value}_identity"}} if job.identity else {}),
+    }
+
+
+def _target(compute: ComputeConfig) -> str | None:
+    match compute.type:
+        case ComputeType.amlcompute:
+            return f"azureml:{compute.name}"
+        case ComputeType.local:
+            return "local"
+        case ComputeType.serverless:
+            return None
+        case unknown:
+            assert_never(unknown)
 
 
 def _machines(job: CommandJob) -> Form:
-    """Return the fields for the machines of a job. The size of a cluster is fixed."""
-    machines: Form = {}
-    if job.compute.type is ComputeType.serverless and job.compute.size:
-        machines["instance_type"] = job.compute.size
+    """Return the fields for the machines of a job."""
+    size = _job_size(job.compute)
+    machines: Form = {"instance_type": size} if size else {}
     if machines or job.distribution:
         machines["instance_count"] = job.worker_count
     form: Form = {"resources": machines} if machines else {}
@@ -125,3 +133,15 @@ def _machines(job: CommandJob) -> Form:
             "parameter_server_count": 0,
         }
     return form
+
+
+def _job_size(compute: ComputeConfig) -> str | None:
+    """Return the VM size that a job itself requests."""
+    match compute.type:
+        case ComputeType.serverless:
+            return compute.size
+        case ComputeType.amlcompute | ComputeType.local:
+            # A cluster and this machine have a fixed size.
+            return None
+        case unknown:
+            assert_never(unknown)

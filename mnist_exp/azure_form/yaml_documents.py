@@ -5,7 +5,7 @@ A test loads each document with the SDK. The request that the SDK then builds mu
 that the SDK builds for an entity from `mnist_exp.workspaces.azure.translation`.
 """
 
-from mnist_exp.azure_form.assets import Form, compute_form, model_form
+from mnist_exp.azure_form.assets import Form, cluster_form, model_form
 from mnist_exp.azure_form.endpoints import deployment_form, endpoint_form
 from mnist_exp.azure_form.jobs import Locate, command_form, sweep_form
 from mnist_exp.config import AuthMode, ComputeConfig
@@ -24,9 +24,9 @@ def sweep_yaml(job: SweepJob, locate: Locate) -> Form:
     return {**_schema("sweepJob"), "type": "sweep", **sweep_form(job, locate)}
 
 
-def compute_yaml(spec: ComputeConfig) -> Form:
+def cluster_yaml(spec: ComputeConfig) -> Form:
     """Return the YAML document of a cluster."""
-    return {**_schema("amlCompute"), **compute_form(spec)}
+    return {**_schema("amlCompute"), **cluster_form(spec)}
 
 
 def model_yaml(spec: ModelSpec) -> Form:

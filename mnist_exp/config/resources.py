@@ -43,7 +43,7 @@ class ComputeConfig:
     type: ComputeType = MISSING
     # 3 to 24 letters, digits and hyphens.
     name: str = MISSING
-    # VM size; null lets Azure choose the size.
+    # VM size; null or an empty text lets Azure choose the size.
     size: str | None = None
     # Minimum number of nodes. Azure keeps these nodes even when they are idle.
     min_instances: int = 0

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import assert_never
 
 from platformdirs import user_cache_path
 
@@ -32,9 +33,13 @@ def materialize(spec: DataConfig, message: Callable[[str], None]) -> Path:
         return _users_folder(spec.path)
     folder = local_folder(spec)
     try:
-        if spec.type is DataType.sample:
-            return write_sample(folder)
-        return download(folder, _mirrors(spec.url), message)
+        match spec.type:
+            case DataType.sample:
+                return write_sample(folder)
+            case DataType.mnist:
+                return download(folder, _mirrors(spec.url), message)
+            case unknown:
+                assert_never(unknown)
     except OSError as error:
         raise DataError(
             f"data.cache_dir: {error.filename or folder} cannot be written ({error.strerror}); "

@@ -7,11 +7,11 @@ import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, assert_never
 
 from mnist_exp.azure_form.yaml_documents import (
+    cluster_yaml,
     command_yaml,
-    compute_yaml,
     deployment_yaml,
     endpoint_yaml,
     model_yaml,
@@ -74,9 +74,15 @@ def _snapshot(key: str, folder: Path, outputs: Path) -> Snapshot:
 
 
 def _compute(config: Experiment) -> Iterator[Document]:
-    if config.compute.type is ComputeType.amlcompute:
-        spec = config.compute
-        yield Document("compute", spec.name, compute_yaml(spec))
+    spec = config.compute
+    match spec.type:
+        case ComputeType.amlcompute:
+            yield Document("compute", spec.name, cluster_yaml(spec))
+        case ComputeType.local | ComputeType.serverless:
+            # The workspace creates nothing for these types.
+            return
+        case unknown:
+            assert_never(unknown)
 
 
 def _train(config: Experiment) -> Iterator[Document]:

@@ -1,5 +1,7 @@
 """Find, create and delete compute targets."""
 
+from typing import assert_never
+
 from azure.ai.ml.entities import AmlCompute
 from azure.core.exceptions import ResourceNotFoundError
 
@@ -8,8 +10,8 @@ from mnist_exp.errors import RefusedError
 from mnist_exp.results import Compute
 from mnist_exp.workspaces.azure.connection import Connection
 from mnist_exp.workspaces.azure.retries import RetryPolicy
-from mnist_exp.workspaces.azure.translation import compute_entity
-from mnist_exp.workspaces.azure.translation.assets import refuse_local_compute
+from mnist_exp.workspaces.azure.translation import cluster_entity
+from mnist_exp.workspaces.azure.translation.assets import local_compute_error
 
 
 class Computes:
@@ -26,10 +28,20 @@ class Computes:
             RefusedError: A target of that name exists, but with a different VM size.
             RefusedError: The spec names this machine, which Azure cannot use.
         """
-        refuse_local_compute(spec)
-        if spec.type is ComputeType.serverless:
-            note = "serverless: Azure ML chooses the nodes of each job, so no cluster is created"
-            return Compute(spec.name, spec.type.value, spec.size, notes=(note,))
+        match spec.type:
+            case ComputeType.amlcompute:
+                return self._get_or_create_cluster(spec)
+            case ComputeType.local:
+                raise local_compute_error()
+            case ComputeType.serverless:
+                note = (
+                    "serverless: Azure ML chooses the nodes of each job, so no cluster is created"
+                )
+                return Compute(spec.name, spec.type.value, spec.size, notes=(note,))
+            case unknown:
+                assert_never(unknown)
+
+    def _get_or_create_cluster(self, spec: ComputeConfig) -> Compute:
         found = self.find(spec.name)
         if found is None:
             return self._create(spec)
@@ -76,7 +88,7 @@ class Computes:
     def _create(self, spec: ComputeConfig, *notes: str) -> Compute:
         created = self._retries.call(
             f"compute {spec.name}",
-            lambda: self._operations.begin_create_or_update(compute_entity(spec)).result(),
+            lambda: self._operations.begin_create_or_update(cluster_entity(spec)).result(),
             settling=True,
         )
         return Compute(spec.name, spec.type.value, created.size, created=True, notes=notes)
@@ -84,7 +96,7 @@ class Computes:
 
 def has_size(found: AmlCompute, spec: ComputeConfig) -> bool:
     """Return whether a target has the VM size in the spec; True if the spec contains no size."""
-    return spec.size is None or (found.size or "").lower() == spec.size.lower()
+    return not spec.size or (found.size or "").lower() == spec.size.lower()
 
 
 def _differences(found: AmlCompute, spec: ComputeConfig) -> tuple[str, ...]:

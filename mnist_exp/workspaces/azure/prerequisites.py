@@ -7,7 +7,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, assert_never
 
 from mnist_exp.config import ComputeConfig, ComputeTier, ComputeType
 from mnist_exp.errors import MnistExpError
@@ -96,8 +96,16 @@ def check_prerequisites(
 
 
 def _check_compute(computes: Computes, spec: ComputeConfig) -> Finding:
-    if spec.type is not ComputeType.amlcompute:
-        return Finding(Level.OK, "compute", f"{spec.type.value}: no cluster has to be created")
+    match spec.type:
+        case ComputeType.amlcompute:
+            return _check_cluster(computes, spec)
+        case ComputeType.local | ComputeType.serverless:
+            return Finding(Level.OK, "compute", f"{spec.type.value}: no cluster has to be created")
+        case unknown:
+            assert_never(unknown)
+
+
+def _check_cluster(computes: Computes, spec: ComputeConfig) -> Finding:
     try:
         found = computes.find(spec.name)
     except MnistExpError as error:

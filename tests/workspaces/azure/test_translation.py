@@ -18,8 +18,8 @@ from azure.ai.ml import (
 
 from mnist_exp import build
 from mnist_exp.azure_form.yaml_documents import (
+    cluster_yaml,
     command_yaml,
-    compute_yaml,
     deployment_yaml,
     endpoint_yaml,
     model_yaml,
@@ -29,7 +29,7 @@ from mnist_exp.config import AuthMode
 from mnist_exp.experiment import Experiment
 from mnist_exp.specs import EndpointSpec, ModelSpec
 from mnist_exp.workspaces.azure.translation import (
-    compute_entity,
+    cluster_entity,
     deployment_entity,
     endpoint_entity,
     job_entity,
@@ -112,8 +112,8 @@ def test_an_endpoint_of_each_option_is_the_same(option: str, tmp_path: Path) -> 
 @pytest.mark.parametrize("option", ["compute=gpu_cluster", "compute=low_priority"])
 def test_a_cluster_is_the_same(option: str, tmp_path: Path) -> None:
     spec = fresh_config("stage=all", "profile=azure", option).compute
-    loaded = load(load_compute, compute_yaml(spec), tmp_path)
-    assert content(loaded) == content(compute_entity(spec))
+    loaded = load(load_compute, cluster_yaml(spec), tmp_path)
+    assert content(loaded) == content(cluster_entity(spec))
 
 
 def test_a_model_is_the_same_but_for_version_and_tags(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ module lists the fields of a form that become entities too, with the class for e
 This package sends no requests.
 """
 
-from mnist_exp.workspaces.azure.translation.assets import compute_entity, model_entity
+from mnist_exp.workspaces.azure.translation.assets import cluster_entity, model_entity
 from mnist_exp.workspaces.azure.translation.endpoints import (
     deployment_entity,
     endpoint_entity,
@@ -15,7 +15,7 @@ from mnist_exp.workspaces.azure.translation.endpoints import (
 from mnist_exp.workspaces.azure.translation.jobs import job_entity
 
 __all__ = [
-    "compute_entity",
+    "cluster_entity",
     "deployment_entity",
     "endpoint_entity",
     "job_entity",

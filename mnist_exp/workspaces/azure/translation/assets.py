@@ -8,8 +8,8 @@ from typing import Any
 
 from azure.ai.ml.entities import AmlCompute, Environment, Model
 
-from mnist_exp.azure_form.assets import Form, compute_form, model_form
-from mnist_exp.config import ComputeConfig, ComputeType, EnvConfig, EnvType
+from mnist_exp.azure_form.assets import Form, cluster_form, model_form
+from mnist_exp.config import ComputeConfig, EnvConfig, EnvType
 from mnist_exp.errors import RefusedError
 from mnist_exp.specs import ModelSpec
 
@@ -29,12 +29,12 @@ def entities(form: Form, table: Mapping[str, Callable[[Any], Any]]) -> dict[str,
     return {name: table[name](value) if name in table else value for name, value in form.items()}
 
 
-def compute_entity(spec: ComputeConfig) -> AmlCompute:
+def cluster_entity(spec: ComputeConfig) -> AmlCompute:
     """Return the entity of a cluster.
 
     https://learn.microsoft.com/python/api/azure-ai-ml/azure.ai.ml.entities.amlcompute
     """
-    return AmlCompute(**compute_form(spec))
+    return AmlCompute(**cluster_form(spec))
 
 
 def environment_entity(form: str | Form) -> str | Environment:
@@ -51,17 +51,12 @@ def model_entity(spec: ModelSpec, version: str) -> Model:
     return Model(**model_form(spec), version=version, tags=tags)
 
 
-def refuse_local_compute(spec: ComputeConfig) -> None:
-    """Raise an error if Azure cannot use the compute target.
-
-    Raises:
-        RefusedError: The target is this machine.
-    """
-    if spec.type is ComputeType.local:
-        raise RefusedError(
-            "compute.type: local means this machine, which Azure cannot use; set "
-            "compute=gpu_cluster, compute=cpu_cluster, compute=low_priority or compute=serverless"
-        )
+def local_compute_error() -> RefusedError:
+    """Return the error for a compute target that is this machine."""
+    return RefusedError(
+        "compute.type: local means this machine, which Azure cannot use; set "
+        "compute=gpu_cluster, compute=cpu_cluster, compute=low_priority or compute=serverless"
+    )
 
 
 def refuse_local_environment(spec: EnvConfig, key: str) -> None:

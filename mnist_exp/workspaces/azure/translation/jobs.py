@@ -18,11 +18,12 @@ from azure.ai.ml.sweep import SweepJob as SweepEntity
 
 from mnist_exp.azure_form.assets import Form
 from mnist_exp.azure_form.jobs import Locate, command_form, sweep_form
+from mnist_exp.config import ComputeType
 from mnist_exp.specs import CommandJob, SweepJob
 from mnist_exp.workspaces.azure.translation.assets import (
     entities,
     environment_entity,
-    refuse_local_compute,
+    local_compute_error,
     refuse_local_environment,
 )
 from mnist_exp.workspaces.azure.translation.sweeps import SWEEP_FIELDS, of_type
@@ -44,7 +45,8 @@ def job_entity(job: CommandJob | SweepJob, locate: Locate) -> CommandEntity | Sw
     """
     trial = job.trial if isinstance(job, SweepJob) else job
     refuse_local_environment(trial.environment, "env")
-    refuse_local_compute(trial.compute)
+    if trial.compute.type is ComputeType.local:
+        raise local_compute_error()
     if isinstance(job, SweepJob):
         # Do not use `azure.ai.ml.command(...).sweep()`, because this method loses the name of the
         # experiment.
