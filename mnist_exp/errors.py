@@ -10,8 +10,12 @@
     ├── RefusedError      the workspace does not allow the request
     └── ServiceError      Azure failed, or cannot be reached
 
-An error has its own class only if some code catches that class. A message is one line. The line
-contains the config key or the path, the rule, the value, and what to do.
+Add a class only if some code catches the class, or if the class holds more than a message. No code
+catches ConfigError, OutputsError or RefusedError. ConfigError holds a line for each fault. The
+other two separate the causes that a user can fix: the outputs folder, and the request itself.
+
+A message is one line. The line contains the config key or the path, the rule, the value, and what
+to do.
 """
 
 from collections.abc import Sequence

@@ -71,7 +71,7 @@ MAY_IMPORT = {
         "workspaces.base",
         "results",
     },
-    "report": {"errors", "config", "metrics", "status", "sweeps", "results", "records"},
+    "report": {"errors", "config", "metrics", "status", "sweeps", "results", "records", "traffic"},
     "lazy": {
         "config",
         "errors",

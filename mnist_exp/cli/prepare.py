@@ -9,9 +9,9 @@ import os
 import tempfile
 import traceback
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -43,14 +43,20 @@ from mnist_exp.records import Record, RecordIndex
 from mnist_exp.stages import RUNNERS, StageContext, StageRunner, run_stage
 from mnist_exp.stages.all import AllStages
 from mnist_exp.stages.earlier_records import model_source
+from mnist_exp.workspaces.base import Workspace
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A command that has been checked and is ready to run."""
+    """A command that has been checked and is ready to run.
+
+    Attributes:
+        opened: The workspace, if it has been opened. The end of the command closes the workspace.
+    """
 
     runner: StageRunner
     context: StageContext
+    opened: ExitStack
 
     def run(self) -> Record:
         """Run the stage, or show the dry run of the stage, and return the record.
@@ -58,10 +64,10 @@ class Prepared:
         Raises:
             MnistExpError: The stage failed.
         """
-        experiment = self.context.config
-        if experiment.dry_run:
-            return show_dry_run(experiment, self.context.folder)
-        return run_stage(self.runner, self.context)
+        with self.opened:
+            if self.context.config.dry_run:
+                return show_dry_run(self.context.config, self.context.folder)
+            return run_stage(self.runner, self.context)
 
 
 #: Run folder -> the prepared command that the task function will run. This dictionary never
@@ -134,25 +140,38 @@ def prepare(composed: DictConfig, hydra_config: DictConfig) -> Prepared:
     display = RichDisplay(task_overrides(hydra_config), _flags(hydra_config))
     for line in checks.warnings(experiment):
         display.warning(line)
-    outputs = Path(experiment.outputs_dir)
+    outputs, opened = Path(experiment.outputs_dir), ExitStack()
+
+    @cache
+    def open_once() -> Workspace:
+        return opened.enter_context(closing(open_workspace(experiment, outputs)))
+
     context = StageContext(
         config=experiment,
         folder=_run_folder(hydra_config),
-        opener=cache(partial(open_workspace, experiment, outputs)),
+        opener=open_once,
         index=RecordIndex(outputs),
         display=display,
     )
     runner = AllStages() if experiment.stage is Stage.all else RUNNERS[experiment.stage]
-    # A dry run must not use the network. The checks below may use the network.
-    if not experiment.dry_run:
-        if faults := runner.faults(context):
-            raise ConfigError(faults)
-        if experiment.stage is not Stage.doctor:
-            _check_specs(context)
-        probe(outputs)
-        if hydra_config.mode == RunMode.RUN and not _has_run_folder(hydra_config):
-            probe(context.folder, "hydra.run.dir")
-    return Prepared(runner, context)
+    try:
+        # A dry run must not use the network. These checks may use the network.
+        if not experiment.dry_run:
+            _check_stage(runner, context, hydra_config)
+    except BaseException:
+        opened.close()
+        raise
+    return Prepared(runner, context, opened)
+
+
+def _check_stage(runner: StageRunner, context: StageContext, hydra_config: DictConfig) -> None:
+    if faults := runner.faults(context):
+        raise ConfigError(faults)
+    if context.config.stage is not Stage.doctor:
+        _check_specs(context)
+    probe(Path(context.config.outputs_dir))
+    if hydra_config.mode == RunMode.RUN and not _has_run_folder(hydra_config):
+        probe(context.folder, "hydra.run.dir")
 
 
 def checked_experiment(composed: DictConfig, hydra_config: DictConfig) -> Experiment:

@@ -15,12 +15,11 @@ from mnist_exp.datasets.idx import Bytes, read_images, read_labels
 from mnist_exp.errors import DataError
 
 
-def validate_folder(folder: Path, key: str = "data.path") -> dict[str, int]:
+def validate_folder(folder: Path) -> dict[str, int]:
     """Check that no file is missing or damaged, and that every image has a label.
 
     Args:
         folder: The folder with the files. Subfolders are searched too.
-        key: The config key that error messages name.
 
     Returns:
         `train` and `test` -> number of digits.
@@ -28,7 +27,7 @@ def validate_folder(folder: Path, key: str = "data.path") -> dict[str, int]:
     Raises:
         DataError: A file is missing or damaged. The message is one line with all faults.
     """
-    files = find_files(folder, key)
+    files = find_files(folder)
     counts: dict[str, int] = {}
     faults: list[str] = []
     for part, images, labels in (
@@ -40,11 +39,11 @@ def validate_folder(folder: Path, key: str = "data.path") -> dict[str, int]:
         except DataError as error:
             faults.append(str(error))
     if faults:
-        raise DataError(f"{key}: {'; '.join(faults)}")
+        raise DataError(f"data.path: {'; '.join(faults)}")
     return counts
 
 
-def test_digits(folder: Path, key: str = "data.path") -> tuple[Bytes, Bytes]:
+def test_digits(folder: Path) -> tuple[Bytes, Bytes]:
     """Read the test digits of a folder.
 
     Returns:
@@ -53,7 +52,7 @@ def test_digits(folder: Path, key: str = "data.path") -> tuple[Bytes, Bytes]:
     Raises:
         DataError: A file is missing or damaged.
     """
-    files = find_files(folder, key)
+    files = find_files(folder)
     return _read_pair(files[TEST_IMAGES], files[TEST_LABELS])
 
 

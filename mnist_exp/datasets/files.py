@@ -19,7 +19,7 @@ NAMES = (TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS)
 _SHOWN = 5
 
 
-def find_files(folder: Path, key: str = "data.path") -> dict[str, Path]:
+def find_files(folder: Path) -> dict[str, Path]:
     """Find the four files in `folder` or its subfolders.
 
     A file may be gzipped or not. The last part of its name may begin with a dash or a dot
@@ -29,7 +29,6 @@ def find_files(folder: Path, key: str = "data.path") -> dict[str, Path]:
 
     Args:
         folder: The folder to search.
-        key: The config key that error messages name.
 
     Returns:
         Each name of `NAMES` -> the file's path.
@@ -39,7 +38,7 @@ def find_files(folder: Path, key: str = "data.path") -> dict[str, Path]:
     """
     if not folder.is_dir():
         fault = "must be a folder, got a file" if folder.exists() else "no such folder"
-        raise DataError(f"{key}: {folder}: {fault}")
+        raise DataError(f"data.path: {folder}: {fault}")
     found: dict[str, Path] = {}
     others: list[str] = []
     for path in _files_below(folder):
@@ -51,7 +50,7 @@ def find_files(folder: Path, key: str = "data.path") -> dict[str, Path]:
     if missing := [name for name in NAMES if name not in found]:
         seen = [path.name for path in found.values()] + others
         raise DataError(
-            f"{key}: {folder}: no {', '.join(missing)} in this folder or its subfolders; "
+            f"data.path: {folder}: no {', '.join(missing)} in this folder or its subfolders; "
             f"found {_shortened(seen)}; use data=sample if you have no MNIST files"
         )
     return found

@@ -14,6 +14,7 @@ from mnist_exp.report.format import duration, number, pairs, plain, relative, tr
 from mnist_exp.report.layout import new_table, print_line, styled_status
 from mnist_exp.report.trial_tables import ranking_table
 from mnist_exp.status import JobStatus
+from mnist_exp.traffic import traffic_text
 
 #: Minimum width of the labels on the left, in characters.
 _LABEL_WIDTH = 12
@@ -148,7 +149,7 @@ def _model(model: Mapping[str, Any]) -> str:
 
 
 def _endpoint(endpoint: Mapping[str, Any]) -> str:
-    traffic = ", ".join(f"{name} {share} %" for name, share in endpoint.get("traffic", {}).items())
+    traffic = traffic_text(endpoint.get("traffic", {}))
     shares = f" ({traffic})" if traffic else ""
     return plain(f"{endpoint.get('name')}{shares} {endpoint.get('scoring_uri') or ''}")
 

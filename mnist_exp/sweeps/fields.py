@@ -2,7 +2,7 @@
 
 import difflib
 import sys
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
 from typing import Any, TypeVar
 
@@ -130,18 +130,17 @@ class Fields:
             return None
         return int(value)
 
-    def member(self, name: str, kinds: type[E], known: Collection[E] | None = None) -> E | None:
+    def member(self, name: str, kinds: type[E]) -> E | None:
         """Return the enum member that a field names. Upper and lower case make no difference.
 
         Args:
             name: The field.
             kinds: The enum, whose values are strings in lower case.
-            known: The allowed members; all members by default.
         """
         value = self.raw.get(name)
         if value is None:
             return None
-        words = [str(kind.value) for kind in (known or kinds)]
+        words = [str(kind.value) for kind in kinds]
         text = str(value.value if isinstance(value, Enum) else value)
         if text.lower() in words:
             return kinds(text.lower())

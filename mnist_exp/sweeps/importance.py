@@ -15,20 +15,21 @@ optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 #: Minimum number of trials for a meaningful result.
 _LEAST_TRIALS = 4
+#: The seed of the random forest that fANOVA uses. The same trials give the same shares.
+_SEED = 0
 #: A parameter gets a logarithmic scale if all its values are positive and its largest value is at
 #: least this many times its smallest value.
 _LOG_RATIO = 20
 
 
 def parameter_importance(
-    trials: Sequence[tuple[Mapping[str, Any], float]], seed: int = 0
+    trials: Sequence[tuple[Mapping[str, Any], float]],
 ) -> dict[str, float]:
     """Return the share of the variance that each parameter explains, largest share first.
 
     Args:
         trials: The parameters and the best value of each trial. Trials without a best value are
             left out.
-        seed: The seed of the random forest that fANOVA uses.
 
     Returns:
         Parameter -> share. The sum of all shares is 1. The mapping is empty if there are too few
@@ -50,7 +51,7 @@ def parameter_importance(
     for parameters, value in finite:
         given = {name: parameters[name] for name in names}
         study.add_trial(optuna.create_trial(params=given, distributions=distributions, value=value))
-    found = get_param_importances(study, evaluator=FanovaImportanceEvaluator(seed=seed))
+    found = get_param_importances(study, evaluator=FanovaImportanceEvaluator(seed=_SEED))
     return {str(name): float(share) for name, share in found.items()}
 
 

@@ -42,20 +42,19 @@ class SweepPlan:
 
 
 def parse_sweep(
-    config: "DataclassInstance | Mapping[str, Any]", where: str = "sweep"
+    config: "DataclassInstance | Mapping[str, Any]",
 ) -> tuple[SweepPlan | None, list[str]]:
     """Read a sweep's config and find all its faults.
 
     Args:
         config: A dataclass or mapping with `sampling_algorithm`, `search_space`, `objective`,
             `limits` and `early_termination`.
-        where: The config key of the sweep, for messages.
 
     Returns:
         A pair: the plan (None if there are faults), and the faults, one line per fault.
     """
     raw = config if isinstance(config, Mapping) else asdict(config)
-    at = {key: f"{where}.{key}" for key in _KEYS}
+    at = {key: f"sweep.{key}" for key in _KEYS}
     part = {key: raw.get(key) or {} for key in _KEYS}
     sampling, faults = parse_sampling(part["sampling_algorithm"], at["sampling_algorithm"])
     space, space_faults = parse_search_space(
@@ -73,7 +72,7 @@ def parse_sweep(
     faults += space_faults + objective_faults + limits_faults + policy_faults
     if faults or not (sampling and objective and limits):
         return None, faults
-    warnings = tuple(_warnings(space, sampling, limits, where))
+    warnings = tuple(_warnings(space, sampling, limits))
     return SweepPlan(space, sampling, objective, limits, policy, warnings), []
 
 
@@ -85,9 +84,7 @@ def readable_space(
     return parse_search_space(search_space, logbase=sampling.logbase if sampling else math.e)[0]
 
 
-def _warnings(
-    space: Mapping[str, Expression], sampling: Sampling, limits: Limits, where: str
-) -> Iterator[str]:
+def _warnings(space: Mapping[str, Expression], sampling: Sampling, limits: Limits) -> Iterator[str]:
     for key, expression in space.items():
         # Logarithms from 0 to 1 give a narrow range, e.g. 1 to 2.7. The user probably meant the
         # bounds themselves, not their logarithms.
@@ -98,25 +95,25 @@ def _warnings(
         ):
             low, high = expression.value(0.0), expression.value(1.0)
             yield (
-                f"{where}.search_space.{key}: values will be between {low:.4g} and {high:.4g}, "
+                f"sweep.search_space.{key}: values will be between {low:.4g} and {high:.4g}, "
                 "because min_value and max_value are logarithms; to give the bounds themselves, "
                 "use the keys low and high"
             )
     size, trials = space_size(space), limits.max_total_trials
     if sampling.type is SamplingType.BAYESIAN and trials < 20 * len(space):
         yield (
-            f"{where}.limits.max_total_trials: bayesian sampling needs many trials; "
+            f"sweep.limits.max_total_trials: bayesian sampling needs many trials; "
             f"Azure ML advises 20 trials for each parameter, here {20 * len(space)} in total, "
             f"got {trials}"
         )
     if sampling.type is SamplingType.GRID and size is not None and size > trials:
         yield (
-            f"{where}.limits.max_total_trials: the grid has {size} configurations, "
+            f"sweep.limits.max_total_trials: the grid has {size} configurations, "
             f"but only {trials} trials will run; a higher limit tries more configurations"
         )
     if sampling.type is SamplingType.RANDOM and size is not None and size < trials:
         yield (
-            f"{where}.limits.max_total_trials: the space has only {size} configurations, so "
+            f"sweep.limits.max_total_trials: the space has only {size} configurations, so "
             f"some of the {trials} trials will repeat the configuration of another trial; "
             "sampling_algorithm.type=grid tries each configuration once"
         )

@@ -14,7 +14,6 @@ class SweepResult:
 
     Attributes:
         trials: The trials, in the order of their indices.
-        ranking: Indices of the trials, from the best trial to the worst trial.
         best: Index of the best trial; None if no trial logged a finite value of the primary metric.
         why: Why the sweep was canceled; empty if the sweep was not canceled.
         warnings: Lines about problems that did not stop the sweep.
@@ -22,7 +21,6 @@ class SweepResult:
 
     status: JobStatus
     trials: Sequence[Trial]
-    ranking: Sequence[int]
     best: int | None
     why: str = ""
     warnings: Sequence[str] = ()
@@ -55,7 +53,6 @@ def summarize(
     return SweepResult(
         status,
         tuple(trials),
-        tuple(ranking),
         best.index if best else None,
         why,
         tuple(_warnings(trials, objective, status, best)),

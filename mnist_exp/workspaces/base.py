@@ -59,6 +59,9 @@ class Workspace(Protocol):
 
     outlives_command: bool
 
+    def close(self) -> None:
+        """Close what the workspace has opened. The workspace cannot be used afterwards."""
+
     def get_or_create_compute(self, spec: ComputeConfig) -> Compute:
         """Return the compute target that `spec` names; create the target if it does not exist."""
 

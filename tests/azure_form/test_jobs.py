@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 
+from mnist_exp.azure_form.assets import cluster_form
 from mnist_exp.azure_form.jobs import command_form
 from mnist_exp.build import command_job
 from mnist_exp.config import ComputeType
@@ -32,3 +33,9 @@ def test_each_compute_type_has_a_target_and_resources(
 def test_an_unknown_compute_type_is_not_taken_for_serverless() -> None:
     with pytest.raises(AssertionError, match="new"):
         command_form(job("new"), str)  # type: ignore[arg-type]
+
+
+def test_an_empty_size_is_no_size() -> None:
+    cluster = fresh_config("stage=compute", "compute=gpu_cluster").compute
+    assert "size" in cluster_form(cluster)
+    assert cluster_form(replace(cluster, size="")) == cluster_form(replace(cluster, size=None))

@@ -15,6 +15,7 @@ from mnist_exp.config import Stage
 from mnist_exp.errors import ConfigError, MnistExpError, OutputsError
 from mnist_exp.records import Record, RecordIndex
 from mnist_exp.stages import StageContext, StageRunner
+from mnist_exp.workspaces.local.workspace import LocalWorkspace
 from tests.support.configs import composed
 from tests.support.in_process import InProcessCli
 from tests.support.sample_results import record
@@ -191,6 +192,26 @@ def test_a_command_is_composed_once_and_opens_one_workspace(
     assert runner.name(context) == f"tff-dnn-endpoint-{drawn.returned[0]}"
     assert len(drawn.returned) == 1
     assert context.folder.is_dir()
+
+
+def test_the_workspace_is_closed_after_the_stage_and_after_a_failed_check(
+    in_process_cli: InProcessCli,
+    count: Callable[[Any, str], Counted],
+    frames: list[tuple[StageRunner, StageContext]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    closed: list[LocalWorkspace] = []
+
+    def close(workspace: LocalWorkspace) -> None:
+        closed.append(workspace)
+
+    monkeypatch.setattr(LocalWorkspace, "close", close)
+    opened = count(prepare_module, "open_workspace")
+    assert in_process_cli("stage=train").returncode == 0
+    assert closed == opened.returned
+    assert in_process_cli("stage=train", "hydra.run.dir=/proc/none").returncode == 1
+    assert closed == opened.returned
+    assert (len(closed), len(frames)) == (2, 1)
 
 
 def test_a_sweep_is_parsed_once(

@@ -17,7 +17,7 @@ def test_every_fault_is_named_in_one_line(idx_folder: Path, contents: dict[str, 
     (idx_folder / TRAIN_IMAGES).write_bytes(gzip.compress(contents[TRAIN_IMAGES][:-1]))
     (idx_folder / TEST_LABELS).write_bytes(gzip.compress(contents[NAMES[1]]))
     with pytest.raises(DataError) as caught:
-        digits.validate_folder(idx_folder, "data.path")
+        digits.validate_folder(idx_folder)
     text = str(caught.value)
     assert text.startswith("data.path: ")
     assert f"{TRAIN_IMAGES}: truncated" in text

@@ -1,7 +1,6 @@
 """The azure workspace, which implements the `Workspace` interface with azure-ai-ml."""
 
 import os
-import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -72,19 +71,14 @@ class AzureWorkspace:
         options = options or AzureOptions()
         self._retries, self._poll_s = options.retries, options.poll_s
         connection = self._connection = connect(config, options.client)
-        self._finalizer = weakref.finalize(self, connection.close)
         self._computes = Computes(connection, self._retries)
         self._jobs = SubmittedJobs(connection, self._retries)
         self._endpoints = Endpoints(connection, self._retries)
         self._files = JobFiles(connection, self._retries, outputs.resolve() / "azure" / "jobs")
 
     def close(self) -> None:
-        """Close the connections to Azure. The workspace cannot be used afterwards.
-
-        If no code calls this method, the connections are closed when the workspace is
-        garbage-collected, or at the end of the process.
-        """
-        self._finalizer()
+        """Close the connections to Azure. The workspace cannot be used afterwards."""
+        self._connection.close()
 
     def get_or_create_compute(self, spec: ComputeConfig) -> Compute:
         """Return the compute target with the spec's name; create the target if there is none."""

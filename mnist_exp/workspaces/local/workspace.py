@@ -68,6 +68,9 @@ class LocalWorkspace:
 
         return Tracking(self._outputs)
 
+    def close(self) -> None:
+        """Do nothing: each method closes the files and processes that it has opened."""
+
     def get_or_create_compute(self, spec: ComputeConfig) -> Compute:
         """Return this machine, under the name of the compute target."""
         if spec.type is ComputeType.local:

@@ -45,15 +45,6 @@ def test_without_a_size_a_cluster_of_any_size_is_used(stages: AzureStages, size:
     assert stages.run(Stage.compute, f"compute.size={size}").compute["created"] is False
 
 
-@pytest.mark.parametrize("size", ["null", "''"])
-def test_without_a_size_azure_chooses_the_size_of_a_new_cluster(
-    stages: AzureStages, size: str
-) -> None:
-    stages.run(Stage.compute, f"compute.size={size}")
-    (request,) = stages.emulator.recorded("compute.put")
-    assert not request.body["properties"]["properties"].get("vmSize")
-
-
 def test_a_compute_without_read_access_is_not_taken_for_missing(stages: AzureStages) -> None:
     stages.emulator.forbidden = {"compute.get"}
     with pytest.raises(RefusedError, match=r"compute gpu-cluster: .*request \w+.*role"):
