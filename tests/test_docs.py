@@ -10,6 +10,7 @@ import pytest
 from mnist_exp import checks
 from mnist_exp.cli.arguments import flags_and_overrides
 from tests.support.configs import config
+from tests.support.files import write_file
 from tests.support.paths import REPOSITORY
 
 PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
@@ -36,8 +37,7 @@ def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (job,) = blocks(PAGES[0], "yaml")
     written = {"mine/job/mine.yaml": job, "mine/code/fit.py": "", "DIR/x": "", "request.json": "{}"}
     for name, text in written.items():
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text(text, encoding="utf-8")
+        write_file(tmp_path / name, text)
     for name in ("AZURE_SUBSCRIPTION_ID", "AZURE_RESOURCE_GROUP", "AZUREML_WORKSPACE_NAME"):
         monkeypatch.setenv(name, "00000000-0000-0000-0000-000000000001")
     monkeypatch.chdir(tmp_path)
@@ -89,17 +89,34 @@ def test_a_make_target_exists(command: str) -> None:
     assert all(re.search(rf"^{re.escape(target)}:", makefile, re.MULTILINE) for target in targets)
 
 
-#: `file.py:Class.method` or `file.py` in CONTRIBUTING, below the package or the repository.
+#: `file.py:Class.method` or `file.py`, below the package or the repository.
 PLACE = re.compile(r"`([\w/]+\.py)(?::([\w.]+))?`")
-PLACES = sorted(set(PLACE.findall((REPOSITORY / "CONTRIBUTING.md").read_text(encoding="utf-8"))))
+PLACES = {
+    page: sorted(set(PLACE.findall((REPOSITORY / page).read_text(encoding="utf-8"))))
+    for page in ("CONTRIBUTING.md", "docs/decisions.md", "docs/packages.md")
+}
+#: `folder/` in the pages for developers. A name such as `figures/` may stand for a subfolder.
+FOLDER = re.compile(r"`((?:[\w]+/)+)`")
 
 
-def test_contributing_names_places() -> None:
-    assert sum(bool(name) for _, name in PLACES) > 25
+def test_contributing_is_one_page_that_names_places() -> None:
+    assert sum(bool(name) for _, name in PLACES["CONTRIBUTING.md"]) > 25
+    assert len((REPOSITORY / "CONTRIBUTING.md").read_text(encoding="utf-8").splitlines()) < 180
 
 
-@pytest.mark.parametrize(("path", "name"), PLACES)
-def test_a_place_that_contributing_names_exists(path: str, name: str) -> None:
+@pytest.mark.parametrize("page", PLACES)
+def test_a_folder_that_a_page_names_exists(page: str) -> None:
+    tracked = [path for top in ("mnist_exp", "trainer", "tests", "conf", "examples")
+               for path in (REPOSITORY / top, *(REPOSITORY / top).rglob("*/"))]  # fmt: skip
+    known = [f"/{path.relative_to(REPOSITORY).as_posix()}/" for path in tracked]
+    names = FOLDER.findall((REPOSITORY / page).read_text(encoding="utf-8"))
+    assert [name for name in names if not any(one.endswith(f"/{name}") for one in known)] == []
+
+
+@pytest.mark.parametrize(
+    ("path", "name"), sorted({place for places in PLACES.values() for place in places})
+)
+def test_a_place_that_a_page_names_exists(path: str, name: str) -> None:
     files = [
         file
         for folder in ("mnist_exp", "trainer", "tests")
