@@ -18,6 +18,7 @@ from tests.support.paths import REPOSITORY
 pytest_plugins = [
     "tests.support.command_line",
     "tests.support.in_process",
+    "tests.support.sample_digits",
     "tests.support.tutorial",
     "tests.support.azure_commands",
 ]

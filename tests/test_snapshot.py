@@ -6,6 +6,7 @@ import pytest
 
 from mnist_exp.errors import JobError
 from mnist_exp.snapshot import copy_snapshot, snapshot_files, snapshot_hash
+from tests.support.files import write_file
 
 Write = Callable[..., Path]
 
@@ -20,10 +21,7 @@ def code(tmp_path: Path) -> Path:
 @pytest.fixture
 def write(code: Path) -> Write:
     def write_one(name: str, text: str = "", below: Path = code) -> Path:
-        path = below / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-        return path
+        return write_file(below / name, text)
 
     return write_one
 

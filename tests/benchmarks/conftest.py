@@ -8,12 +8,6 @@ from typing import Any
 import pytest
 
 
-@pytest.fixture(scope="session")
-def sample(digits: Path) -> Path:
-    """A folder with 4,000 + 1,000 real digits."""
-    return digits
-
-
 @pytest.fixture
 def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], dict[str, Any]]:
     """Return a function that reads the one file of results that a benchmark has written."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.files import write_file
 from tests.support.scripts import SCORE
 from tests.support.small_jobs import LOGGER
 
@@ -75,9 +76,7 @@ def mine(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "conf/endpoint/mine.yaml": ENDPOINT,
     }
     for name, text in files.items():
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        write_file(root / name, text)
     return root / "conf"
 
 

@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,8 +14,10 @@ from pathlib import Path
 import pytest
 
 from tests.support.command_line import PATIENCE_S, Cli
+from tests.support.files import write_file
 from tests.support.in_process import InProcessCli
 from tests.support.small_jobs import LOGGER
+from tests.support.waiting import eventually
 
 #: The last trial waits for the gate after its first value.
 SLOW = """\
@@ -77,8 +78,7 @@ def slow_sweep(cli: Cli, tmp_path: Path, gate: Path) -> Iterator["subprocess.Pop
         "own/conf/sweep/own.yaml": SWEEP,
     }
     for name, text in files.items():
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text(text, encoding="utf-8")
+        write_file(tmp_path / name, text)
     with subprocess.Popen(
         cli.command("--config-dir", "own/conf", "stage=sweep", "job=own", "sweep=own"),
         cwd=cli.folder,
@@ -94,11 +94,12 @@ def slow_sweep(cli: Cli, tmp_path: Path, gate: Path) -> Iterator["subprocess.Pop
 
 
 def wait_until(condition: Callable[[], bool], process: "subprocess.Popen[str]") -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    def is_met() -> bool:
+        met = condition()
+        assert met or process.poll() is None, process.communicate()
+        return met
+
+    eventually(is_met, PATIENCE_S)
 
 
 def test_a_command_killed_while_it_draws_figures_is_resumed(cli: Cli, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from mnist_exp import checks
 from tests.support.configs import config
+from tests.support.files import write_file
 from tests.support.paths import CONF, REPOSITORY
 
 Write = Callable[[str, str], Path]
@@ -33,10 +34,7 @@ def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def write(mine: Path) -> Write:
     def write_one(name: str, text: str) -> Path:
-        path = mine / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-        return path
+        return write_file(mine / name, text)
 
     return write_one
 

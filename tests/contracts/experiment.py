@@ -20,6 +20,7 @@ from tests.azure_emulator.emulator import Emulator
 from tests.azure_emulator.engines import LocalEngine
 from tests.support.emulated_azure import quick_options, use_emulator, workspace_config
 from tests.support.scripts import SCORE
+from tests.support.watching import Watcher
 
 #: Logs a metric that rises with `lr`, reads a folder, writes files, and fails if asked to.
 SCRIPT = """\
@@ -43,25 +44,6 @@ if arguments.lr > arguments.fail_above:
 """
 
 CURATED = EnvConfig(EnvType.curated, name="AzureML-tensorflow-2.16-cuda12@latest")
-
-
-class Watcher:
-    """An observer that keeps what it is given."""
-
-    def __init__(self) -> None:
-        self.seen: list[JobResult] = []
-        self.lines: list[str] = []
-
-    def job_changed(self, job: JobResult) -> None:
-        """Keep the argument."""
-        self.seen.append(job)
-
-    def message(self, text: str) -> None:
-        """Keep the argument."""
-        self.lines.append(text)
-
-    def idle(self) -> None:
-        """Do nothing."""
 
 
 @dataclass

@@ -5,6 +5,7 @@ import pytest
 
 from mnist_exp.datasets.files import NAMES, find_files, narrowest_folder
 from mnist_exp.errors import DataError
+from tests.support.files import write_file
 
 
 def test_files_are_found_at_any_depth_and_in_any_spelling(tmp_path: Path):
@@ -15,8 +16,7 @@ def test_files_are_found_at_any_depth_and_in_any_spelling(tmp_path: Path):
         "a/t10k-labels-idx1-ubyte",
     )
     for name in spellings:
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).touch()
+        write_file(tmp_path / name)
     found = find_files(tmp_path)
     assert [found[name] for name in NAMES] == [tmp_path / name for name in spellings]
     assert narrowest_folder(found) == tmp_path / "a"
@@ -63,4 +63,4 @@ def test_errors_for_a_missing_folder_a_file_and_an_empty_folder(tmp_path: Path):
     (tmp_path / "empty").mkdir()
     for name, fault in (("none", "no such"), ("file", "got a file"), ("empty", "no file at all")):
         with pytest.raises(DataError, match=fault):
-            find_files(tmp_path / name, "endpoint.samples")
+            find_files(tmp_path / name)

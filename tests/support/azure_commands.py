@@ -25,15 +25,6 @@ MNIST = "wasbs://mnist@azureopendatastorage.blob.core.windows.net/"
 StartEmulator = Callable[["Engine"], "Emulator"]
 
 
-@pytest.fixture(scope="session")
-def digits(cache: Path) -> Path:
-    """The folder with the sample digits. Emulators mount it in place of MNIST."""
-    from mnist_exp.config import DataConfig, DataType  # noqa: PLC0415
-    from mnist_exp.datasets import materialize  # noqa: PLC0415
-
-    return materialize(DataConfig(DataType.sample, cache_dir=cache / "mnist_exp"), lambda _: None)
-
-
 @pytest.fixture
 def azure(
     certificates: Certificates, digits: Path, tmp_path: Path, cli: Cli

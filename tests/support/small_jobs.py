@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from mnist_exp.config import ComputeConfig, ComputeType, EnvConfig, EnvType
-from mnist_exp.results import JobResult
 from mnist_exp.specs import CommandJob, SweepJob
 from mnist_exp.sweeps import parse_sweep
 
@@ -107,27 +106,6 @@ def sweep_job(
 def choice(*values: float | str) -> dict[str, Any]:
     """Return a search-space entry."""
     return {"type": "choice", "values": list(values)}
-
-
-class Watcher:
-    """An observer that records what it receives."""
-
-    def __init__(self) -> None:
-        self.seen: list[JobResult] = []
-        self.messages: list[str] = []
-        self.idles = 0
-
-    def job_changed(self, job: JobResult) -> None:
-        """Record it."""
-        self.seen.append(job)
-
-    def message(self, text: str) -> None:
-        """Record it."""
-        self.messages.append(text)
-
-    def idle(self) -> None:
-        """Count it."""
-        self.idles += 1
 
 
 def description(folder: Path) -> dict[str, Any]:

@@ -35,12 +35,6 @@ def trainer() -> Path:
 
 
 @pytest.fixture(scope="session")
-def sample(digits) -> Path:
-    """A folder with 4,000 + 1,000 real digits."""
-    return digits
-
-
-@pytest.fixture(scope="session")
 def mnist(request) -> Path:
     """The folder with all of MNIST, from `--data`."""
     folder = request.config.getoption("--data")

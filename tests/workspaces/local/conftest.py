@@ -9,6 +9,7 @@ import pytest
 from mnist_exp.workspaces.local.tracking.database import STORE_NAME
 from mnist_exp.workspaces.local.tracking.store import Tracking
 from mnist_exp.workspaces.local.workspace import LocalWorkspace
+from tests.support.files import write_file
 from tests.support.small_jobs import LOGGER
 
 
@@ -42,9 +43,7 @@ def code(tmp_path: Path) -> Callable[..., Path]:
         folder.mkdir()
         contents = {"script.py": script, "logger.py": LOGGER, **files}
         for name, text in contents.items():
-            path = folder / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
+            write_file(folder / name, text)
         return folder
 
     return make

@@ -15,7 +15,9 @@ from mnist_exp.sweeps.journal import Decided, Entry, Logged
 from mnist_exp.workspaces.local.processes.job_orphans import find_processes, of_sweep
 from mnist_exp.workspaces.local.sweep.journal_file import JournalFile
 from mnist_exp.workspaces.local.workspace import LocalWorkspace
-from tests.support.small_jobs import Watcher, sweep_job
+from tests.support.small_jobs import sweep_job
+from tests.support.waiting import eventually
+from tests.support.watching import Watcher
 
 #: Logs a curve that `--lr` decides, and saves a checkpoint after each step.
 SCRIPT = """\
@@ -112,10 +114,9 @@ class Victim:
 
     def wait_for(self, what: Callable[[list[Entry]], bool]) -> None:
         """Wait until the journal meets a condition, or the command has ended."""
-        deadline = time.monotonic() + PATIENCE_S
-        while not what(self.entries()) and self._process.is_alive():
-            assert time.monotonic() < deadline, "the sweep does not get so far"
-            time.sleep(0.001)
+        eventually(
+            lambda: what(self.entries()) or not self._process.is_alive(), PATIENCE_S, every_s=0.001
+        )
 
     def stop(self) -> None:
         """Stop the command; its trials continue."""
@@ -163,10 +164,9 @@ class Victim:
 
 def wait_for_text(files: Sequence[Path], text: str) -> None:
     """Wait until each of the files holds a text."""
-    deadline = time.monotonic() + PATIENCE_S
-    while not all(file.exists() and file.read_text() == text for file in files):
-        assert time.monotonic() < deadline, "the trials do not get so far"
-        time.sleep(0.01)
+    eventually(
+        lambda: all(file.exists() and file.read_text() == text for file in files), PATIENCE_S
+    )
 
 
 def decided(entries: list[Entry]) -> list[tuple[int, int | None, str]]:

@@ -1,7 +1,6 @@
 import errno
 import json
 import os
-import signal
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +16,8 @@ from mnist_exp.specs import ModelSpec, OutputSpec, PathInput
 from mnist_exp.status import JobStatus
 from mnist_exp.workspaces.local.tracking.store import Tracking
 from mnist_exp.workspaces.local.workspace import LocalWorkspace
-from tests.support.small_jobs import Watcher, command_job, description, files_below
+from tests.support.small_jobs import command_job, description, files_below
+from tests.support.watching import Interrupting, Watcher
 
 Code = Callable[..., Path]
 
@@ -185,15 +185,6 @@ def test_job_timeout_cancels(jobs: LocalJobs) -> None:
     assert result.status is JobStatus.CANCELED
     assert result.why == "canceled after job.timeout (1 s)"
     assert jobs.tracked().info.status == "KILLED"
-
-
-class Interrupting(Watcher):
-    """Presses Ctrl-C as soon as a metric is there."""
-
-    def job_changed(self, job: JobResult) -> None:
-        super().job_changed(job)
-        if job.metrics and not job.status.is_finished:
-            os.kill(os.getpid(), signal.SIGINT)
 
 
 def test_an_interrupt_cancels_and_is_recorded(jobs: LocalJobs, code: Code) -> None:

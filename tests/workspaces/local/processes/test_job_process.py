@@ -49,13 +49,6 @@ def start(tmp_path: Path, log: Path) -> Iterator[Callable[..., JobProcess]]:
         process.close()
 
 
-@pytest.fixture
-def pipe(tmp_path: Path) -> Iterator[Pipe]:
-    pipe = Pipe(tmp_path / "pipe")
-    yield pipe
-    pipe.close()
-
-
 @pytest.mark.parametrize("code", [0, 1, 3, 127, 255])
 def test_exit_code_is_the_commands(start: Callable[..., JobProcess], code: int) -> None:
     process = start(f"exit {code}")

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from mnist_exp.specs import PathInput
 from mnist_exp.workspaces.local.workspace import LocalWorkspace
-from tests.support.small_jobs import Watcher, command_job
+from tests.support.small_jobs import command_job
+from tests.support.watching import Watcher
 
 
 def test_8_a_ro_mount_is_protected_and_files_outside_of_outputs_are_gone(

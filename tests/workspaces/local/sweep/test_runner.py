@@ -1,6 +1,4 @@
 import json
-import os
-import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,8 @@ from mnist_exp.specs import PathInput
 from mnist_exp.status import JobStatus
 from mnist_exp.workspaces.local.tracking.store import Tracking
 from mnist_exp.workspaces.local.workspace import LocalWorkspace
-from tests.support.small_jobs import PYTHON, Watcher, choice, description, sweep_job
+from tests.support.small_jobs import PYTHON, choice, description, sweep_job
+from tests.support.watching import Interrupting, Watcher
 
 Code = Callable[..., Path]
 
@@ -283,21 +282,6 @@ def test_timeout_cancels_the_sweep_and_starts_no_more(sweeps: LocalSweeps) -> No
     assert sweeps.tracked().info.status == "KILLED"
     # Slow machines may cut them before they log.
     assert {trial.events for trial in result.trials} <= {0, 1}
-
-
-class Interrupting(Watcher):
-    """Presses Ctrl-C as soon as all running trials have logged."""
-
-    def __init__(self, trials: int) -> None:
-        super().__init__()
-        self._trials = trials
-
-    def job_changed(self, job: JobResult) -> None:
-        super().job_changed(job)
-        logged = [trial for trial in job.trials if trial.events]
-        if len(logged) == self._trials and not job.status.is_finished:
-            os.kill(os.getpid(), signal.SIGINT)
-            self._trials = 0
 
 
 def test_an_interrupt_cancels_all_trials_and_is_recorded(sweeps: LocalSweeps) -> None:

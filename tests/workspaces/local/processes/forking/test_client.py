@@ -13,6 +13,7 @@ import pytest
 
 from mnist_exp.workspaces.local.processes.forking.client import ForkedScript, ForkServer
 from mnist_exp.workspaces.local.processes.job_orphans import MARKER, find_processes, of_job
+from tests.support.files import write_file
 from tests.support.small_jobs import FORKED_APART
 from tests.workspaces.local.pipes import Pipe
 
@@ -60,9 +61,7 @@ class ScriptRunner:
         self.work = self._scripts / f"job_{self._count}" / "wd"
         self.log = self.work.parent / "log.txt"
         for name, content in {"script.py": text, **(beside or {})}.items():
-            path = self.work / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(content, encoding="utf-8")
+            write_file(self.work / name, content)
         environment = {MARKER: str(self.work), **variables}
         argv = ["script.py", *arguments]
         return ForkedScript(self.server, argv, self.work, environment, self.log)
@@ -100,13 +99,6 @@ def make(tmp_path: Path) -> Iterator[Callable[..., ScriptRunner]]:
     yield make_one
     for runner in made:
         runner.close()
-
-
-@pytest.fixture
-def pipe(tmp_path: Path) -> Iterator[Pipe]:
-    pipe = Pipe(tmp_path / "pipe")
-    yield pipe
-    pipe.close()
 
 
 @pytest.mark.parametrize(
