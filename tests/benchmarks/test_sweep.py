@@ -1,14 +1,17 @@
 """Sweeps of two small trials; the figures are not judged."""
 
 import json
+import runpy
 import shutil
+import sys
 
 import pytest
 from mlflow.tracking import MlflowClient
 
-from benchmarks import optuna_threads
+from benchmarks import contestants
 from benchmarks import sweep as module
 from benchmarks.sweep import SWEEP_RIVALS, sweep
+from mnist_exp.workspaces.local.tracking.database import STORE_NAME
 
 SPACE = {"batch_size": [64, 128], "learning_rate": [0.1], "first_layer_neurons": [16]}
 
@@ -41,19 +44,38 @@ def test_our_sweep_runs_the_trainer_in_its_own_process(sample, tmp_path, monkeyp
         assert evaluation["test_acc"] > 0.2
 
 
-@pytest.mark.parametrize("is_tracked", [True, False])
-def test_optuna_trains_each_configuration_in_threads(
-    sample, tmp_path, monkeypatch, empty_store, is_tracked
-):
-    monkeypatch.setattr(optuna_threads, "SPACE", SPACE)
-    if not is_tracked:
-        optuna_threads.main(sample, 1, None)
-        assert list(tmp_path.iterdir()) == []
-        return
-    shutil.copyfile(empty_store, tmp_path / optuna_threads.STORE_NAME)
-    optuna_threads.main(sample, 1, tmp_path)
-    client = MlflowClient(f"sqlite:///{tmp_path / optuna_threads.STORE_NAME}")
+@pytest.fixture
+def in_this_process(monkeypatch, empty_store):
+    """Run a rival's module here: its own process would only import TensorFlow again."""
+
+    def prepare(folder):
+        shutil.copyfile(empty_store, folder / STORE_NAME)
+
+    def run(name, *words):
+        monkeypatch.setattr(sys, "argv", [name, *words])
+        runpy.run_module(name, run_name="__main__")
+        return 1.0, ""
+
+    monkeypatch.setattr(module, "prepare_store", prepare)
+    monkeypatch.setattr(module, "_in_one_process", run)
+    monkeypatch.setattr(contestants, "SPACE", SPACE)
+
+
+def test_optuna_trains_each_configuration_in_threads(in_this_process, sample, tmp_path):
+    assert SWEEP_RIVALS["optuna threads, tracked"](sample, 1, tmp_path) == 1.0
+    client = MlflowClient(f"sqlite:///{tmp_path / STORE_NAME}")
     runs = [run for run in client.search_runs(["0"]) if "trial" in run.info.run_name]
     assert {run.data.params["batch_size"] for run in runs} == {"64", "128"}
     assert all(run.data.metrics["validation_acc"] > 0.2 for run in runs)
     assert (tmp_path / "trial_0" / "model" / "saved_model.pb").is_file()
+
+
+def test_untracked_optuna_saves_nothing(in_this_process, sample, tmp_path):
+    assert SWEEP_RIVALS["optuna threads"](sample, 1, tmp_path) == 1.0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_rival_in_one_process_is_timed_and_its_output_returned():
+    seconds, output = module._in_one_process("platform", "--terse")
+    assert seconds > 0
+    assert "Linux" in output
