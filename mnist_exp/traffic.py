@@ -92,7 +92,7 @@ def no_traffic_hint(endpoint: str, new: str, live: Mapping[str, int]) -> str:
     example = {**live, largest: live[largest] - share, new: share}
     return (
         f"{new} has no traffic: the endpoint keeps its traffic ({traffic_text(live)}); to give "
-        f"{new} traffic: mnist-exp stage=deploy endpoint.name={endpoint} {_override(example)}"
+        f"{new} traffic, run mnist-exp stage=deploy endpoint.name={endpoint} {_override(example)}"
     )
 
 

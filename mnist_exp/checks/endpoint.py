@@ -116,7 +116,12 @@ def _variables(where: str, variables: Mapping[str, str]) -> Iterator[str]:
 def _script(where: str, deployment: DeploymentConfig) -> Iterator[str]:
     if deployment.scoring_script is None:
         return
-    if not Path(deployment.code or "").is_dir() or deployment.code is None:
+    if deployment.code is None:
+        yield (
+            f"{where}.code: must be the folder that contains {where}.scoring_script "
+            f"({deployment.scoring_script}), got null"
+        )
+    elif not Path(deployment.code).is_dir():
         yield f"{where}.code: must be a folder, got {deployment.code}, which does not exist"
     elif not Path(deployment.code, deployment.scoring_script).is_file():
         yield (

@@ -87,7 +87,8 @@ def _job_input(name: str, value: Any) -> Iterator[str]:
     if fault := input_name_fault(name):
         yield f"{where}: a name {fault}"
     if not isinstance(value, str | int | float | bool):
-        yield f"{where}: must be a literal or {{type, path, mode}}, got {value!r}"
+        got = "null" if value is None else repr(value)
+        yield f"{where}: must be a literal or {{type, path, mode}}, got {got}"
 
 
 def _input_path(where: str, path: Any) -> Iterator[str]:

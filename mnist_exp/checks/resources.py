@@ -60,10 +60,11 @@ def environment_faults(where: str, env: EnvConfig) -> Iterator[str]:
 def data_faults(config: ExperimentConfig) -> Iterator[str]:
     """Yield a fault if the data folder does not exist."""
     data = config.data
-    if data.type is DataType.folder and not Path(data.path or "").is_dir():
+    if data.type is DataType.folder and (data.path is None or not Path(data.path).is_dir()):
+        got = "null" if data.path is None else f"{data.path}, which does not exist"
         yield (
-            f"data.path: must be a folder with the four IDX files, got {data.path}, "
-            "which does not exist; set data.path to an existing folder, or use data=sample"
+            f"data.path: must be a folder with the four IDX files, got {got}; set data.path to an "
+            "existing folder, or use data=sample"
         )
 
 

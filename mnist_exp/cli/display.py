@@ -223,7 +223,7 @@ def report_errors() -> Iterator[Outcome]:
         print(f"detached: {detached} continues to run", file=sys.stderr)
     except KeyboardInterrupt:
         outcome.exit_code, outcome.why = _INTERRUPTED, BY_THE_USER
-        print("canceled: all running jobs have been stopped", file=sys.stderr)
+        print("canceled: all jobs of this command have ended", file=sys.stderr)
     except Exception as error:
         lines = None if os.environ.get(FULL_ERROR) else error_lines(error)
         if lines is None:

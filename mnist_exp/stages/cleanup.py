@@ -39,7 +39,7 @@ class CleanupStage:
             context.display.message(f"deleted compute {compute.name}")
         costs = list(context.workspace.costs())
         for line in costs:
-            context.display.message(f"still costs money: {line}")
+            context.display.message(line)
         return record.with_changes(warnings=costs)
 
     def _delete_endpoint(self, context: StageContext, record: Record) -> Record:

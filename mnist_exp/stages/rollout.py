@@ -41,12 +41,12 @@ def why_worse(
     p95_ms = max(old.p95_ms for old in olds)
     if new.failure_rate > failure_rate + limits.failure_margin:
         return (
-            f"{new.failure_rate:.1%} of its requests failed, old deployment: {failure_rate:.1%} "
-            f"(endpoint.rollout.failure_margin is {limits.failure_margin:g})"
+            f"the share of failed requests was {new.failure_rate:.1%}, and {failure_rate:.1%} for "
+            f"the old deployment (endpoint.rollout.failure_margin is {limits.failure_margin:g})"
         )
     if p95_ms and new.p95_ms > p95_ms + limits.latency_margin_ms:
         return (
-            f"its p95 latency was {new.p95_ms:.3g} ms, old deployment: {p95_ms:.3g} ms "
+            f"the p95 latency was {new.p95_ms:.3g} ms, and {p95_ms:.3g} ms for the old deployment "
             f"(endpoint.rollout.latency_margin_ms is {limits.latency_margin_ms:g})"
         )
     return ""
@@ -120,7 +120,9 @@ class BlueGreen:
         try:
             self.workspace.invoke(self._name, self.sample, self.new)
         except EndpointError as error:
-            raise _WorseError(f"it does not answer the sample request: {error}") from error
+            raise _WorseError(
+                f"the deployment does not answer the sample request: {error}"
+            ) from error
         self.say(f"{self.new} at 0 %: answers the sample request")
 
     def _step(self, percent: int, mirrored: int) -> None:

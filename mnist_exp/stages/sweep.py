@@ -63,7 +63,7 @@ def with_insights(record: Record, job: SweepJob, result: JobResult) -> Record:
         return record.with_changes(insights=insights().sweep_insights(result, metric, epochs))
     except Exception as error:
         # Scripts may log values that Optuna cannot handle. The sweep's result must not be lost.
-        warning = f"no insights: {type(error).__name__}: {error}"
+        warning = f"insights: could not be computed ({type(error).__name__}: {error})"
         return record.with_changes(warnings=[*record.warnings, warning])
 
 

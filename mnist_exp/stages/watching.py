@@ -28,7 +28,7 @@ def submit_and_watch(
     workspace = context.workspace
     if status := workspace.find_job(job.name):
         context.display.message(
-            f"found {job.name} ({status.value}): continuing this job, not submitting a new job"
+            f"found {job.name} ({status.value}): the command submits no new job"
         )
     command = job.trial if isinstance(job, SweepJob) else job
     name = workspace.submit(job)
@@ -95,7 +95,7 @@ def with_figure(
         path = draw(context.figure(name))
     except Exception as error:
         # Scripts may log values that matplotlib cannot draw. The job's result must not be lost.
-        warning = f"no figure {name}: {type(error).__name__}: {error}"
+        warning = f"figure {name}: could not be drawn ({type(error).__name__}: {error})"
         return record.with_changes(warnings=[*record.warnings, warning])
     return record.with_changes(paths=dict(record.paths) | {name: str(path)})
 

@@ -35,7 +35,7 @@ class TrialEnded:
         if self.exit_code:
             return JobStatus.FAILED, self.why or f"exit code {self.exit_code}"
         # The trial had already completed when the sweep decided to cancel the trial.
-        why = f"completed before it was {trial.why}" if is_canceled else self.why
+        why = f"the trial completed before it was {trial.why}" if is_canceled else self.why
         return JobStatus.COMPLETED, why
 
 

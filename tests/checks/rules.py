@@ -46,4 +46,4 @@ def assert_is_one_line(stage: str, change: Change, expected: str) -> None:
     assert len(about) == 1, found
     # The rules of traffic and of mixed spaces break two at once; each other rule breaks alone.
     assert len(found) == 1 or "traffic" in expected or "search_space.learning_rate" in expected
-    assert all("\n" not in line for line in found)
+    assert all("\n" not in line and "None" not in line for line in found)

@@ -56,6 +56,12 @@ RULES: dict[str, Rule] = {
         setting(endpoint__deployment__code="/nowhere"),
         "endpoint.deployment.code: must be a folder, got /nowhere",
     ),
+    "no deployment code": (
+        "deploy",
+        setting(endpoint__deployment__code=None),
+        "endpoint.deployment.code: must be the folder that contains endpoint.deployment."
+        "scoring_script (score.py), got null",
+    ),
     "scoring script": (
         "deploy",
         setting(endpoint__deployment__scoring_script="nope.py"),

@@ -75,6 +75,11 @@ def test_a_data_folder_that_does_not_exist_is_a_fault() -> None:
     ]
 
 
+def test_a_data_folder_must_be_given() -> None:
+    (fault,) = checks.faults(fresh_config("stage=train", "data=folder"))
+    assert "got null; set data.path" in fault
+
+
 def test_a_data_key_without_effect_is_a_warning() -> None:
     config = fresh_config("stage=train", "data.path=/digits", "data.url=https://example.com")
     path, url = checks.warnings(config)

@@ -99,7 +99,7 @@ def test_an_interrupt_is_130(capsys: pytest.CaptureFixture[str]) -> None:
     assert outcome.exit_code == 130
     assert outcome.interrupted
     assert outcome.why == "canceled by the user"
-    assert capsys.readouterr().err == "canceled: all running jobs have been stopped\n"
+    assert capsys.readouterr().err == "canceled: all jobs of this command have ended\n"
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS])

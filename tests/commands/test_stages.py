@@ -65,8 +65,8 @@ def test_train_runs_the_script_and_records_what_it_logged(own: Own) -> None:
 def test_a_figure_that_cannot_be_drawn_is_a_warning(own: Own) -> None:
     cli, _ = own
     for record in (cli.records("train")[-1], cli.records("sweep")[-1]):
-        figures = [text for text in record["warnings"] if text.startswith("no figure")]
-        assert [text.partition(":")[0] for text in figures] == ["no figure confusion_matrix"]
+        figures = [text for text in record["warnings"] if text.startswith("figure ")]
+        assert [text.partition(":")[0] for text in figures] == ["figure confusion_matrix"]
         assert "confusion_matrix" not in record["paths"]
 
 

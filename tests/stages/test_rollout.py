@@ -109,8 +109,8 @@ def test_a_good_deployment_takes_over_in_steps(blue: Service, sees_statistics: b
     ("script", "reason", "limits"),
     [
         (RAISES, "does not answer the sample request", PATIENT),
-        (FAILS_LATER, "of its requests failed, old deployment: 0.0%", PATIENT),
-        (SLOW, "its p95 latency was", LIMITS),
+        (FAILS_LATER, "and 0.0% for the old deployment", PATIENT),
+        (SLOW, "the p95 latency was", LIMITS),
     ],
     ids=["raises", "fails later", "slow"],
 )
@@ -203,11 +203,11 @@ def test_an_interrupted_rollout_is_rolled_back(blue: Service) -> None:
         (
             Statistics(100, 11, {1.0: 89}),
             Statistics(100, 0, {1.0: 100}),
-            "11.0% of its requests failed",
+            "the share of failed requests was 11.0%",
         ),
         (Statistics(100, 11, {1.0: 89}), Statistics(100, 5, {1.0: 95}), ""),
         (Statistics(100, 0, {51.0: 100}), Statistics(100, 0, {1.0: 100}), ""),
-        (Statistics(100, 0, {52.0: 100}), Statistics(100, 0, {1.0: 100}), "its p95 latency"),
+        (Statistics(100, 0, {52.0: 100}), Statistics(100, 0, {1.0: 100}), "the p95 latency"),
         (Statistics(100, 0, {1.0: 95, 900.0: 5}), Statistics(100, 0, {1.0: 100}), ""),
         (Statistics(), Statistics(100, 0, {1.0: 100}), ""),
         (Statistics(5, 0, {900.0: 5}), Statistics(), ""),

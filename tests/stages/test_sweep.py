@@ -18,4 +18,6 @@ def test_a_sweep_keeps_its_results_without_insights() -> None:
     record = Record(Stage.sweep, "sweep", JobStatus.COMPLETED, "2026-11-01T10:00:00+00:00")
     found = with_insights(record, sweep_job("true", {"x": choice(1)}), result)
     assert found.insights == {}
-    assert found.warnings == ["no insights: OverflowError: int too large to convert to float"]
+    assert found.warnings == [
+        "insights: could not be computed (OverflowError: int too large to convert to float)"
+    ]

@@ -405,7 +405,7 @@ class LateBackend:
 @pytest.mark.parametrize(
     ("exit_code", "by_itself", "status", "why"),
     [
-        (0, True, "Completed", "completed before it was cut at interval 2"),
+        (0, True, "Completed", "the trial completed before it was cut at interval 2"),
         (0, False, "Canceled", "cut at interval 2"),
         (1, True, "Failed", "exit code 1"),
     ],

@@ -7,7 +7,7 @@ from azure.core.exceptions import ResourceNotFoundError
 
 from mnist_exp.config import ComputeConfig, ComputeType
 from mnist_exp.errors import RefusedError
-from mnist_exp.results import Compute
+from mnist_exp.results import Compute, counted
 from mnist_exp.workspaces.azure.connection import Connection
 from mnist_exp.workspaces.azure.retries import RetryPolicy
 from mnist_exp.workspaces.azure.translation import cluster_entity
@@ -79,8 +79,8 @@ class Computes:
         """Return a line for each target that costs money while no job runs."""
         targets = self._retries.call("compute", lambda: list(self._operations.list()))
         return [
-            f"compute {one.name}: {one.min_instances} nodes of {one.size} cost money even while no "
-            "job runs; set compute.min_instances=0 or delete the cluster"
+            f"compute {one.name}: {counted(one.min_instances, 'node')} of {one.size} cost money "
+            "even while no job runs; set compute.min_instances=0 or delete the cluster"
             for one in targets
             if getattr(one, "min_instances", 0)
         ]

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from mnist_exp.metrics import MetricPoint, have_steps
+from mnist_exp.results import counted
 from mnist_exp.workspaces.local.jobs.console import Attempt
 
 _Histories = Mapping[str, Sequence[MetricPoint]]
@@ -49,7 +50,8 @@ class Eviction:
             lost = sum(step >= later[0] for step in steps)
             how = "resumed" if lost < len(steps) else "restarted"
             return (
-                f"{self.note}; the second attempt {how} at step {later[0]}, {lost} steps were lost"
+                f"{self.note}; the second attempt {how} at step {later[0]} "
+                f"and lost {counted(lost, 'step')}"
             )
         return (
             f"{self.note}; it is not known whether the second attempt resumed, because the script "
@@ -59,4 +61,4 @@ class Eviction:
     def _from_epoch(self, epoch: int) -> str:
         where = f"resumed from epoch {epoch}" if epoch else "restarted at the beginning"
         lost = (self.before.resumed_from or 0) + self.epochs - epoch
-        return f"{where}, {max(0, lost)} epochs were lost"
+        return f"{where} and lost {counted(max(0, lost), 'epoch')}"

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 
 from mnist_exp.metrics import MetricPoint
-from mnist_exp.results import JobResult
+from mnist_exp.results import JobResult, counted
 from mnist_exp.specs import CommandJob, Literal
 from mnist_exp.status import JobStatus
 from mnist_exp.templates import drawn_text, render
@@ -105,8 +105,8 @@ class RunningJob:
         self._end_attempt()
         attempt, epochs = self.folder.console.attempt(), self.epochs()
         text = (
-            f"evicted after {epochs} epochs and {ran:.1f} s, "
-            f"ended in {time.monotonic() - began:.1f} s"
+            f"evicted after {counted(epochs, 'epoch')} and {ran:.1f} s; "
+            f"the processes ended within {time.monotonic() - began:.1f} s"
         )
         self._host.observer.message(f"{text}; the second attempt starts in a new folder")
         self._eviction = Eviction(text, epochs, attempt, self.histories())

@@ -16,12 +16,12 @@ def points(*steps: int) -> dict[str, list[MetricPoint]]:
 @pytest.mark.parametrize(
     ("before", "after", "cost"),
     [
-        (Attempt(0, 3), Attempt(3, 20), "resumed from epoch 3, 0 epochs were lost"),
-        (Attempt(0, 3), Attempt(2, 20), "resumed from epoch 2, 1 epochs were lost"),
-        (Attempt(0, 3), Attempt(0, 20), "restarted at the beginning, 3 epochs were lost"),
+        (Attempt(0, 3), Attempt(3, 20), "resumed from epoch 3 and lost 0 epochs"),
+        (Attempt(0, 3), Attempt(2, 20), "resumed from epoch 2 and lost 1 epoch"),
+        (Attempt(0, 3), Attempt(0, 20), "restarted at the beginning and lost 3 epochs"),
         # Both attempts may resume from another run.
-        (Attempt(12, 15), Attempt(12, 20), "resumed from epoch 12, 3 epochs were lost"),
-        (Attempt(12, 15), Attempt(14, 20), "resumed from epoch 14, 1 epochs were lost"),
+        (Attempt(12, 15), Attempt(12, 20), "resumed from epoch 12 and lost 3 epochs"),
+        (Attempt(12, 15), Attempt(14, 20), "resumed from epoch 14 and lost 1 epoch"),
     ],
 )
 def test_a_script_that_prints_its_epochs(before: Attempt, after: Attempt, cost: str) -> None:
@@ -32,9 +32,9 @@ def test_a_script_that_prints_its_epochs(before: Attempt, after: Attempt, cost: 
 @pytest.mark.parametrize(
     ("before", "after", "cost"),
     [
-        ([0, 1, 2], [3, 4], "the second attempt resumed at step 3, 0 steps were lost"),
-        ([0, 1, 2], [2, 3], "the second attempt resumed at step 2, 1 steps were lost"),
-        ([0, 1, 2], [0, 1], "the second attempt restarted at step 0, 3 steps were lost"),
+        ([0, 1, 2], [3, 4], "the second attempt resumed at step 3 and lost 0 steps"),
+        ([0, 1, 2], [2, 3], "the second attempt resumed at step 2 and lost 1 step"),
+        ([0, 1, 2], [0, 1], "the second attempt restarted at step 0 and lost 3 steps"),
         ([0, 1, 2], [], "it is not known whether the second attempt resumed"),
         ([0, 0, 0], [0, 0], "it is not known whether the second attempt resumed"),
         ([], [0], "it is not known whether the second attempt resumed"),
