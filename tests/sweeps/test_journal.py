@@ -368,15 +368,45 @@ def test_a_resumed_sweep_whose_time_is_over_starts_nothing(tune, simulate, scrip
         (logged(0, 0.5), "value", None),
         (logged(0, 0.5), "trial", "0"),
         (logged(0, 0.5), "at", "yesterday"),
+        (logged(0, 0.5), "value", "much"),
         (Sampled(0, {}), "parameters", [1]),
+        (Resumed((1,), (2,)), "again", "12"),
         (Ended(0, "Failed", 1), "exit_code", "1"),
         (Decided(0, 1, "cut"), "reason", 1),
     ],
 )
 def test_a_field_of_another_type_is_damage(entry, name, value):
     line = json.dumps(json.loads(to_line(entry)) | {name: value})
-    with pytest.raises(ValueError, match="line 1 is damaged"):
+    with pytest.raises(ValueError, match=f"^line 1 is damaged: the field {name} "):
         list(read_entries(f"{line}\n{to_line(entry)}"))
+
+
+@pytest.mark.parametrize(
+    ("entry", "name"),
+    [
+        # Without its trial, the value would count for trial 0.
+        (logged(3, 0.5), "trial"),
+        (logged(0, 0.5), "step"),
+        (logged(0, 0.5), "row"),
+        (Resumed((1,), (2,)), "again"),
+        (Ended(0, "Failed", 1), "exit_code"),
+        (Finished("Completed", 2), "best"),
+        (Started(0), "at"),
+    ],
+)
+def test_an_entry_without_one_of_its_fields_is_damage(entry, name):
+    content = json.loads(to_line(entry))
+    del content[name]
+    # A killed command may leave a part of the last line, but this line is valid JSON.
+    text = to_line(Created({})) + json.dumps(content)
+    with pytest.raises(ValueError, match=f"^line 2 is damaged: .* must have the field {name}$"):
+        list(read_entries(text))
+
+
+def test_an_entry_with_an_unknown_field_is_damage():
+    line = json.dumps(json.loads(to_line(Started(0))) | {"colour": "red"})
+    with pytest.raises(ValueError, match=r"^line 1 is damaged: .* must not have the field colour$"):
+        list(read_entries(line))
 
 
 def test_a_trial_that_is_sampled_twice_is_damage():

@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar, Protocol
 
 from mnist_exp.metrics import MetricPoint
@@ -148,7 +148,14 @@ _KINDS: Mapping[str, type[Entry]] = {
         Finished,
     )
 }
-#: Field of a line -> required type. A line that does not have the field is valid too.
+#: Kind of entry -> fields of its line. Every line has all fields of its entry. The defaults of the
+#: dataclasses are not for lines: a value without its trial would count for trial 0.
+_FIELDS: Mapping[type[Entry], frozenset[str]] = {
+    kind: frozenset(field.name for holder in holders for field in fields(holder)) - {"point"}
+    for kind in _KINDS.values()
+    for holders in [(kind, MetricPoint) if kind is Logged else (kind,)]
+}
+#: Field of a line -> required type.
 _TYPES: Mapping[str, Any] = {
     "at": int | float,
     "trial": int,
@@ -157,6 +164,8 @@ _TYPES: Mapping[str, Any] = {
     "row": int,
     "parameters": dict,
     "sweep": dict,
+    "kept": list,
+    "again": list,
     "interval": int | None,
     "exit_code": int | None,
     "best": int | None,
@@ -187,33 +196,45 @@ def read_entries(text: str) -> Iterator[Entry]:
     broken = 0
     # Do not use splitlines(). It would also split at Unicode line separators inside a field.
     for number, line in enumerate(text.split("\n"), 1):
-        entry = _parsed(line)
-        if entry is None:
+        try:
+            content = json.loads(line)
+        except ValueError:
             broken = broken or (number if line else 0)
             continue
+        # An incomplete line is never valid JSON. A line of valid JSON must therefore be an entry.
+        try:
+            entry = _entry(content)
+        except ValueError as error:
+            raise ValueError(f"line {number} is damaged: {error}") from error
         # Only a killed command leaves an incomplete line. The next command then begins with
         # Created or Resumed. Any other entry means that the broken line is damaged.
         if broken and not isinstance(entry, Created | Resumed):
-            raise ValueError(f"line {broken} is damaged")
+            raise ValueError(f"line {broken} is damaged: it must be valid JSON")
         broken = 0
         yield entry
 
 
-def _parsed(line: str) -> Entry | None:
-    """Return the entry of a line; None if the line is not an entry."""
-    try:
-        content = json.loads(line)
-        kind = _KINDS[content.pop("event")]
-        if isinstance(content.get("value"), str):
-            content["value"] = _NOT_FINITE[content["value"]]
-        types = {name: _TYPES[name] for name in content if name in _TYPES}
-        if not all(isinstance(content[name], like) for name, like in types.items()):
-            return None
-        for name in ("kept", "again"):
-            if name in content:
-                content[name] = tuple(content[name])
-        if kind is Logged:
-            return Logged(at=content.pop("at", 0.0), point=MetricPoint(**content))
-        return kind(**content)
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return None
+def _entry(content: Any) -> Entry:
+    """Return the entry that the JSON of a line describes.
+
+    Raises:
+        ValueError: The JSON does not have exactly the fields that `to_line` writes.
+    """
+    event = content.pop("event", None) if isinstance(content, dict) else None
+    kind = _KINDS.get(str(event))
+    if kind is None:
+        raise ValueError(f"event must be one of {', '.join(_KINDS)}, got {event!r}")
+    for name in sorted(_FIELDS[kind] ^ content.keys()):
+        rule = "must have" if name in _FIELDS[kind] else "must not have"
+        raise ValueError(f"an entry {event} {rule} the field {name}")
+    if isinstance(content.get("value"), str):
+        content["value"] = _NOT_FINITE.get(content["value"])
+    for name, value in content.items():
+        if not isinstance(value, _TYPES[name]):
+            raise ValueError(f"the field {name} has the wrong type, got {value!r}")
+    for name in ("kept", "again"):
+        if name in content:
+            content[name] = tuple(content[name])
+    if kind is Logged:
+        return Logged(at=content.pop("at"), point=MetricPoint(**content))
+    return kind(**content)
