@@ -28,7 +28,13 @@ pytest_plugins = [
 EXTERNAL_FOLDERS = tuple(
     REPOSITORY / "tests" / name
     for name in (
-        *("benchmarks", "commands", "contracts", "examples", "serving", "trainer", "workspaces"),
+        "benchmarks",
+        "commands",
+        "contracts",
+        "examples",
+        "serving",
+        "trainer",
+        "workspaces",
     )
 )
 
