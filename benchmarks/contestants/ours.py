@@ -1,9 +1,10 @@
 """The trainer's compute paths, which this module calls in the same way as the training loop."""
 
 from benchmarks.contestants import Epoch, Work
-from digits.compute import ComputePath, Progress, choose_path
+from digits.compute import ComputePath, Progress
 from digits.data import Digits
 from digits.export import evaluate
+from digits.run import choose_path
 from digits.settings import Settings
 from digits.training import epoch_order
 

@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 
 from digits.compiled import CompiledPath
-from digits.compute import Progress, choose_path
+from digits.compute import Progress
 from digits.export import evaluate
 from digits.general import GeneralPath
 from digits.lean import needs_keras
 from digits.networks import Architecture, Optimizer
+from digits.run import choose_path
 from digits.training import epoch_order
 
 

@@ -6,9 +6,10 @@ import pytest
 import tensorflow as tf
 
 import score
-from digits.compute import Progress, choose_path
+from digits.compute import Progress
 from digits.export import evaluate, export_evaluation, export_model
 from digits.networks import Architecture, Optimizer
+from digits.run import choose_path
 from digits.training import epoch_order
 
 

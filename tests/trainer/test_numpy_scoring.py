@@ -9,10 +9,11 @@ import pytest
 import tensorflow as tf
 
 import score
-from digits.compute import Progress, choose_path
+from digits.compute import Progress
 from digits.data import Digits, load, split
 from digits.export import evaluate, export_model
 from digits.networks import Architecture, Optimizer
+from digits.run import choose_path
 from digits.settings import Settings
 from digits.training import epoch_order
 from tests.support.configs import fresh_config

@@ -1,9 +1,9 @@
-"""The interface of a compute path, and the choice between the two compute paths.
+"""The interface of a compute path, and functions that both compute paths use.
 
 A *compute path* is code that trains a network and predicts with the network. The training loop
 uses both compute paths through the class `ComputePath`. The compiled path (`compiled.py`) is fast,
 but trains only dense networks with plain SGD. The general path (`general.py`) trains any Keras
-network.
+network. `choose_path` in `run.py` chooses the compute path of a run.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from digits import CLASSES, PIXEL_SCALE, PIXELS
-from digits.data import Bytes, Digits
+from digits.data import Bytes
 from digits.settings import Settings
 
 Floats = npt.NDArray[np.float32]
@@ -75,26 +75,6 @@ class ComputePath(Protocol):
         The function `serve` of the module maps pixels (count, 784) to a dictionary. The key
         `probabilities` holds an array (count, 10).
         """
-
-
-def choose_path(settings: Settings, digits: Digits, strategy: Any) -> ComputePath:
-    """Return the compiled path if it can train this network, and the general path otherwise.
-
-    Args:
-        settings: The network and the optimiser.
-        digits: The digits to train with.
-        strategy: TensorFlow's strategy for several devices; None for one device.
-    """
-    # The imports are inside the function, because the general path imports Keras. Importing Keras
-    # takes a second, and the compiled path does not need Keras.
-    if settings.is_dense_sgd and strategy is None:
-        from digits.compiled import CompiledPath  # noqa: PLC0415
-
-        return CompiledPath(settings, digits)
-
-    from digits.general import GeneralPath  # noqa: PLC0415
-
-    return GeneralPath(settings, digits, strategy)
 
 
 def initial_weights(settings: Settings) -> list[Floats]:

@@ -2,16 +2,17 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from digits.checkpoints import Checkpoint, CheckpointFolder
 from digits.cluster import Cluster, join_cluster
-from digits.compute import ComputePath, choose_path
+from digits.compute import ComputePath
 from digits.data import Digits, Split, split
 from digits.errors import Stopped, stoppable
 from digits.export import Evaluation, evaluate, export_evaluation, export_model
 from digits.files import make_writable_folder
-from digits.resume import Start, data_fingerprint, find_start
 from digits.settings import Settings
+from digits.start import Start, data_fingerprint, find_start
 from digits.tracking import Tracker, tracked, tracking_uri
 from digits.training import TrainingLoop
 
@@ -44,6 +45,26 @@ def run(settings: Settings, digits: Digits, test: Digits) -> None:
         path = choose_path(settings, parts.training, cluster.strategy)
         loop = TrainingLoop(path, settings, parts, cluster, stop)
         _Run(settings, parts, cluster, path, loop).execute()
+
+
+def choose_path(settings: Settings, digits: Digits, strategy: Any) -> ComputePath:
+    """Return the compiled path if it can train this network, and the general path otherwise.
+
+    Args:
+        settings: The network and the optimiser.
+        digits: The digits to train with.
+        strategy: TensorFlow's strategy for several devices; None for one device.
+    """
+    # The imports are inside the function, because the general path imports Keras. Importing Keras
+    # takes a second, and the compiled path does not need Keras.
+    if settings.is_dense_sgd and strategy is None:
+        from digits.compiled import CompiledPath  # noqa: PLC0415
+
+        return CompiledPath(settings, digits)
+
+    from digits.general import GeneralPath  # noqa: PLC0415
+
+    return GeneralPath(settings, digits, strategy)
 
 
 class _Run:

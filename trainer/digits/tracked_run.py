@@ -11,7 +11,7 @@ from mlflow.entities import LifecycleStage, Metric, Param, Run
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from digits.tracking import Record
+from digits.metrics import MetricValue
 
 #: Prefix of SQLAlchemy's address of a local file. The rest of the address is the path.
 _SQLITE = "sqlite:///"
@@ -87,14 +87,14 @@ class TrackedRun:
                 )
         self.has_begun = True
 
-    def write(self, records: Sequence[Record]) -> None:
+    def write(self, values: Sequence[MetricValue]) -> None:
         """Log the values in one call. Values of steps that are already in the store are omitted."""
-        fresh = [record for record in records if record.step not in self._steps(record.key)]
+        fresh = [value for value in values if value.step not in self._steps(value.key)]
         if fresh:
-            metrics = [Metric(r.key, r.value, r.timestamp, r.step) for r in fresh]
+            metrics = [Metric(v.key, v.value, v.timestamp, v.step) for v in fresh]
             self.client.log_batch(self.run_id, metrics=metrics)
-        for record in fresh:
-            self.written[record.key].add(record.step)
+        for value in fresh:
+            self.written[value.key].add(value.step)
 
     def finish(self, status: str) -> None:
         """End the run. If MLFLOW_RUN_ID is set, do nothing.

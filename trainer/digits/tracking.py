@@ -14,11 +14,11 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from digits.errors import Stopped, TrackingError
 from digits.lean import absent
+from digits.metrics import MetricValue
 
 if TYPE_CHECKING:
     from digits.tracked_run import TrackedRun
@@ -46,23 +46,6 @@ _POLL_SECONDS = 0.05
 _PATIENCE = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "20", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2"}
 
 Parameters = Mapping[str, str | int | float]
-
-
-@dataclass(frozen=True)
-class Record:
-    """One value of one metric.
-
-    Attributes:
-        key: The metric's name.
-        value: The measured value.
-        step: The epoch, from 1.
-        timestamp: Milliseconds since 1970.
-    """
-
-    key: str
-    value: float
-    step: int
-    timestamp: int
 
 
 def tracking_uri() -> str | None:
@@ -158,7 +141,7 @@ class Tracker:
         self.run_id = earlier
         self._on_open = on_open or (lambda _: None)
         self._uri = uri
-        self._queue: queue.SimpleQueue[Record | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[MetricValue | None] = queue.SimpleQueue()
         self._fault: Exception | None = None
         self._unwritten = 0
         self._status = "FAILED"
@@ -181,7 +164,7 @@ class Tracker:
         self._has_logged = True
         now = int(time.time() * 1000)
         for key, value in metrics.items():
-            self._queue.put(Record(key, value, step, now))
+            self._queue.put(MetricValue(key, value, step, now))
 
     def wait_once(self, is_over: Callable[[], bool]) -> None:
         """Wait a few seconds until the first metrics are in the store, if this is a sweep's trial.
@@ -237,7 +220,7 @@ class Tracker:
             )
 
     def _work(self, uri: str, parameters: Parameters) -> None:
-        pending: list[Record] = []
+        pending: list[MetricValue] = []
         run: TrackedRun | None = None
         open_end, tries_left = True, _LAST_TRIES
         while tries_left:
@@ -279,16 +262,16 @@ class Tracker:
                 self._on_open(run.run_id)
         return run
 
-    def _collect(self, pending: list[Record], *, wait: bool) -> bool:
-        """Move the queued records to `pending`. Return False after a call of `close`."""
+    def _collect(self, pending: list[MetricValue], *, wait: bool) -> bool:
+        """Move the queued values to `pending`. Return False after a call of `close`."""
         while True:
             try:
-                record = self._queue.get(block=wait)
+                value = self._queue.get(block=wait)
             except queue.Empty:
                 return True
-            if record is None:
+            if value is None:
                 return False
-            pending.append(record)
+            pending.append(value)
             wait = False
 
 

@@ -6,7 +6,7 @@ import pytest
 from digits.checkpoints import Checkpoint, CheckpointFolder
 from digits.data import Digits
 from digits.errors import CheckpointError
-from digits.resume import data_fingerprint, find_start
+from digits.start import data_fingerprint, find_start
 
 DATA = "4-abc"
 
