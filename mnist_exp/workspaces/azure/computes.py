@@ -8,17 +8,17 @@ from azure.core.exceptions import ResourceNotFoundError
 from mnist_exp.config import ComputeConfig, ComputeType
 from mnist_exp.errors import RefusedError
 from mnist_exp.results import Compute, counted
-from mnist_exp.workspaces.azure.connection import Connection
 from mnist_exp.workspaces.azure.retries import RetryPolicy
 from mnist_exp.workspaces.azure.translation import cluster_entity
 from mnist_exp.workspaces.azure.translation.assets import local_compute_error
+from mnist_exp.workspaces.azure.workspace_client import WorkspaceClient
 
 
 class Computes:
     """The workspace's compute targets."""
 
-    def __init__(self, connection: Connection, retries: RetryPolicy) -> None:
-        self._operations = connection.client.compute
+    def __init__(self, client: WorkspaceClient, retries: RetryPolicy) -> None:
+        self._operations = client.sdk.compute
         self._retries = retries
 
     def get_or_create(self, spec: ComputeConfig) -> Compute:

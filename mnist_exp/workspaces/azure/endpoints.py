@@ -8,13 +8,13 @@ from azure.core.exceptions import ResourceNotFoundError
 from mnist_exp.errors import JobError, MnistExpError, ServiceError
 from mnist_exp.results import Deployment, Endpoint
 from mnist_exp.specs import DeploymentSpec, EndpointSpec
-from mnist_exp.workspaces.azure.connection import Connection
 from mnist_exp.workspaces.azure.retries import RetryPolicy
 from mnist_exp.workspaces.azure.translation import (
     deployment_entity,
     endpoint_entity,
     traffic_shares,
 )
+from mnist_exp.workspaces.azure.workspace_client import WorkspaceClient
 
 #: Number of lines at the end of a failed deployment's log that the error quotes.
 _TAIL_LINES = 20
@@ -23,9 +23,9 @@ _TAIL_LINES = 20
 class Endpoints:
     """The workspace's online endpoints."""
 
-    def __init__(self, connection: Connection, retries: RetryPolicy) -> None:
-        self._endpoints = connection.client.online_endpoints
-        self._deployments = connection.client.online_deployments
+    def __init__(self, client: WorkspaceClient, retries: RetryPolicy) -> None:
+        self._endpoints = client.sdk.online_endpoints
+        self._deployments = client.sdk.online_deployments
         self._retries = retries
 
     def create_or_update(self, spec: EndpointSpec) -> Endpoint:

@@ -10,10 +10,10 @@ from azure.core.exceptions import ResourceNotFoundError
 from mnist_exp.azure_form.assets import model_form
 from mnist_exp.results import RegisteredModel
 from mnist_exp.specs import ModelSpec
-from mnist_exp.workspaces.azure.connection import Connection
 from mnist_exp.workspaces.azure.retries import RetryPolicy
 from mnist_exp.workspaces.azure.translation import model_entity
 from mnist_exp.workspaces.azure.translation.assets import JOB_TAG, PATH_TAG
+from mnist_exp.workspaces.azure.workspace_client import WorkspaceClient
 
 #: Name of the folder into which the SDK downloads a job's files.
 _DOWNLOADED = "artifacts"
@@ -23,14 +23,14 @@ class JobFiles:
     """The files of the workspace's finished jobs.
 
     Args:
-        connection: The SDK's client.
+        client: The SDK's client.
         retries: Rules for repeating failed calls.
         root: Folder for downloads, with a subfolder for each job.
     """
 
-    def __init__(self, connection: Connection, retries: RetryPolicy, root: Path) -> None:
-        self._jobs = connection.client.jobs
-        self._models = connection.client.models
+    def __init__(self, client: WorkspaceClient, retries: RetryPolicy, root: Path) -> None:
+        self._jobs = client.sdk.jobs
+        self._models = client.sdk.models
         self._retries = retries
         self._root = root
 

@@ -14,8 +14,8 @@ from mnist_exp.errors import MnistExpError
 from mnist_exp.results import Finding, Level
 from mnist_exp.specs import DeploymentSpec
 from mnist_exp.workspaces.azure.computes import Computes, has_size
-from mnist_exp.workspaces.azure.connection import Connection
 from mnist_exp.workspaces.azure.retries import RetryPolicy
+from mnist_exp.workspaces.azure.workspace_client import WorkspaceClient
 
 #: A deployment needs quota for this factor times its number of instances, because Azure reserves
 #: 20 % more for upgrades.
@@ -70,7 +70,7 @@ class _Region:
 
 
 def check_prerequisites(
-    connection: Connection,
+    client: WorkspaceClient,
     retries: RetryPolicy,
     computes: Computes,
     compute: ComputeConfig,
@@ -83,7 +83,7 @@ def check_prerequisites(
     try:
         workspace = retries.call(
             "workspace",
-            lambda: connection.client.workspaces.get(connection.workspace_name),
+            lambda: client.sdk.workspaces.get(client.workspace_name),
         )
     except MnistExpError as error:
         yield Finding(Level.FAIL, "workspace", str(error))
@@ -92,7 +92,7 @@ def check_prerequisites(
     yield Finding(Level.OK, "credential", "signed in")
     yield Finding(Level.OK, "workspace", f"{workspace.name} in {workspace.location}")
     yield _check_compute(computes, compute)
-    yield from _check_quota(connection, retries, _demands(compute, deployment))
+    yield from _check_quota(client, retries, _demands(compute, deployment))
 
 
 def _check_compute(computes: Computes, spec: ComputeConfig) -> Finding:
@@ -132,9 +132,9 @@ def _demands(compute: ComputeConfig, deployment: DeploymentSpec) -> list[_Demand
 
 
 def _check_quota(
-    connection: Connection, retries: RetryPolicy, demands: list[_Demand]
+    client: WorkspaceClient, retries: RetryPolicy, demands: list[_Demand]
 ) -> Iterator[Finding]:
-    operations = connection.client.compute
+    operations = client.sdk.compute
     try:
         sizes = retries.call("quota", lambda: list(operations.list_sizes()))
         usages = retries.call("quota", lambda: list(operations.list_usage()))

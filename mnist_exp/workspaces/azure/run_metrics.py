@@ -11,10 +11,10 @@ from mlflow.tracking._tracking_service.utils import _tracking_store_registry
 
 from mnist_exp.errors import ServiceError
 from mnist_exp.metrics import MetricPoint
-from mnist_exp.workspaces.azure.connection import Connection
 from mnist_exp.workspaces.azure.error_mapping import error_text
 from mnist_exp.workspaces.azure.retries import RetryPolicy
 from mnist_exp.workspaces.azure.sdk_output import quiet
+from mnist_exp.workspaces.azure.workspace_client import WorkspaceClient
 
 # Register azureml-mlflow's store ourselves: an earlier local run in this process may have imported
 # MLflow while the plugin was hidden.
@@ -25,10 +25,10 @@ _registry.register_entrypoints()
 class RunMetrics:
     """Reader of MLflow runs. The MLflow client is created on first use."""
 
-    def __init__(self, connection: Connection, retries: RetryPolicy) -> None:
-        self._connection = connection
+    def __init__(self, client: WorkspaceClient, retries: RetryPolicy) -> None:
+        self._client = client
         self._retries = retries
-        self._client: MlflowClient | None = None
+        self._mlflow: MlflowClient | None = None
 
     def run(self, name: str) -> Run | None:
         """Return the MLflow run of a job, or None if the job has no MLflow run yet."""
@@ -54,24 +54,24 @@ class RunMetrics:
         return [MetricPoint(name, point.value, point.step) for point in ordered]
 
     def _opened(self) -> MlflowClient:
-        if self._client is None:
-            connection = self._connection
+        if self._mlflow is None:
+            client = self._client
             workspace = self._retries.call(
                 "workspace",
-                lambda: connection.client.workspaces.get(connection.workspace_name),
+                lambda: client.sdk.workspaces.get(client.workspace_name),
             )
             uri = str(workspace.mlflow_tracking_uri)
             # Without this context, the plugin would not sign in with the config's credential.
             context = ServiceContext(
                 host_url="https://" + uri.removeprefix("azureml://").partition("/")[0],
-                subscription_id=connection.subscription_id,
-                workspace_name=connection.workspace_name,
-                resource_group_name=connection.resource_group,
-                auth=connection.credential,
+                subscription_id=client.subscription_id,
+                workspace_name=client.workspace_name,
+                resource_group_name=client.resource_group,
+                auth=client.credential,
             )
             _AzureMLServiceContextLoader.add_service_context(uri, context)
-            self._client = MlflowClient(tracking_uri=uri, registry_uri=uri)
-        return self._client
+            self._mlflow = MlflowClient(tracking_uri=uri, registry_uri=uri)
+        return self._mlflow
 
 
 def _failed(error: MlflowException) -> ServiceError:

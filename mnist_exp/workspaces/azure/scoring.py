@@ -9,9 +9,9 @@ from azure.ai.ml.constants._endpoint import EndpointInvokeFields
 from azure.core.exceptions import HttpResponseError
 
 from mnist_exp.errors import EndpointError
-from mnist_exp.workspaces.azure.connection import Connection
 from mnist_exp.workspaces.azure.error_mapping import error_text
 from mnist_exp.workspaces.azure.retries import RetryPolicy
+from mnist_exp.workspaces.azure.workspace_client import WorkspaceClient
 
 #: HTTP status of a scoring request -> cause and remedy.
 #: https://learn.microsoft.com/azure/machine-learning/how-to-troubleshoot-online-endpoints
@@ -32,7 +32,11 @@ _MEANINGS = {
 
 
 def invoke_endpoint(
-    connection: Connection, retries: RetryPolicy, endpoint: str, body: bytes, deployment: str | None
+    client: WorkspaceClient,
+    retries: RetryPolicy,
+    endpoint: str,
+    body: bytes,
+    deployment: str | None,
 ) -> object:
     """Send one scoring request and return the parsed answer.
 
@@ -46,7 +50,7 @@ def invoke_endpoint(
         # The dictionary is therefore restored after the call.
         shared = dict(EndpointInvokeFields.DEFAULT_HEADER)
         try:
-            return _send(connection, endpoint, body, deployment)
+            return _send(client, endpoint, body, deployment)
         except HttpResponseError as error:
             request: Any = getattr(error.response, "request", None)
             # A request to any other address went to Azure's resource manager, not to the endpoint.
@@ -66,12 +70,12 @@ def invoke_endpoint(
     return answer
 
 
-def _send(connection: Connection, endpoint: str, body: bytes, deployment: str | None) -> str:
+def _send(client: WorkspaceClient, endpoint: str, body: bytes, deployment: str | None) -> str:
     with tempfile.NamedTemporaryFile(suffix=".json") as file:
         file.write(body)
         file.flush()
         return str(
-            connection.client.online_endpoints.invoke(
+            client.sdk.online_endpoints.invoke(
                 endpoint, request_file=str(Path(file.name)), deployment_name=deployment
             )
         )

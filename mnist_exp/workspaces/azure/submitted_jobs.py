@@ -12,10 +12,10 @@ from mnist_exp.results import JobResult, TrialResult
 from mnist_exp.specs import CommandJob, SweepJob
 from mnist_exp.status import JobStatus
 from mnist_exp.sweeps.space.keys import hydra_key
-from mnist_exp.workspaces.azure.connection import Connection
 from mnist_exp.workspaces.azure.retries import RetryPolicy
 from mnist_exp.workspaces.azure.run_metrics import RunMetrics
 from mnist_exp.workspaces.azure.translation import job_entity
+from mnist_exp.workspaces.azure.workspace_client import WorkspaceClient
 
 #: Azure's status without an equal in `JobStatus` -> the status that this program reports instead.
 _OTHER_STATUSES = {"Provisioning": JobStatus.PREPARING}
@@ -32,14 +32,14 @@ class SubmittedJobs:
     """The workspace's jobs.
 
     Args:
-        connection: The SDK's client.
+        client: The SDK's client.
         retries: Rules for repeating failed calls.
     """
 
-    def __init__(self, connection: Connection, retries: RetryPolicy) -> None:
-        self._operations: Any = connection.client.jobs
+    def __init__(self, client: WorkspaceClient, retries: RetryPolicy) -> None:
+        self._operations: Any = client.sdk.jobs
         self._retries = retries
-        self._metrics = RunMetrics(connection, retries)
+        self._metrics = RunMetrics(client, retries)
         self._finished_trials: dict[str, TrialResult] = {}
 
     def submit(self, job: CommandJob | SweepJob, locate: Locate) -> str:

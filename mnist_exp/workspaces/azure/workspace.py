@@ -20,7 +20,6 @@ from mnist_exp.results import (
 from mnist_exp.specs import CommandJob, DeploymentSpec, EndpointSpec, ModelSpec, PathInput, SweepJob
 from mnist_exp.status import JobStatus
 from mnist_exp.workspaces.azure.computes import Computes
-from mnist_exp.workspaces.azure.connection import connect
 from mnist_exp.workspaces.azure.endpoints import Endpoints
 from mnist_exp.workspaces.azure.job_files import JobFiles
 from mnist_exp.workspaces.azure.job_watch import watch_job
@@ -29,6 +28,7 @@ from mnist_exp.workspaces.azure.retries import RetryPolicy
 from mnist_exp.workspaces.azure.scoring import invoke_endpoint
 from mnist_exp.workspaces.azure.submitted_jobs import SubmittedJobs, status_of
 from mnist_exp.workspaces.azure.translation import deployment_entity, job_entity
+from mnist_exp.workspaces.azure.workspace_client import create_client
 from mnist_exp.workspaces.base import Observer
 
 #: Environment variable of the SDK: number of whole seconds between two polls.
@@ -70,15 +70,15 @@ class AzureWorkspace:
     ) -> None:
         options = options or AzureOptions()
         self._retries, self._poll_s = options.retries, options.poll_s
-        connection = self._connection = connect(config, options.client)
-        self._computes = Computes(connection, self._retries)
-        self._jobs = SubmittedJobs(connection, self._retries)
-        self._endpoints = Endpoints(connection, self._retries)
-        self._files = JobFiles(connection, self._retries, outputs.resolve() / "azure" / "jobs")
+        client = self._client = create_client(config, options.client)
+        self._computes = Computes(client, self._retries)
+        self._jobs = SubmittedJobs(client, self._retries)
+        self._endpoints = Endpoints(client, self._retries)
+        self._files = JobFiles(client, self._retries, outputs.resolve() / "azure" / "jobs")
 
     def close(self) -> None:
         """Close the connections to Azure. The workspace cannot be used afterwards."""
-        self._connection.close()
+        self._client.close()
 
     def get_or_create_compute(self, spec: ComputeConfig) -> Compute:
         """Return the compute target with the spec's name; create the target if there is none."""
@@ -99,7 +99,7 @@ class AzureWorkspace:
 
     def watch(self, name: str, observer: Observer) -> JobResult:
         """Watch a job until the job has finished. The job continues after Ctrl-C."""
-        return watch_job(name, self._connection.client, self._jobs, observer, self._poll_s)
+        return watch_job(name, self._client.sdk, self._jobs, observer, self._poll_s)
 
     def register_model(self, spec: ModelSpec) -> RegisteredModel:
         """Register a finished job's files, unless these files are already registered."""
@@ -127,7 +127,7 @@ class AzureWorkspace:
 
     def invoke(self, endpoint: str, body: bytes, deployment: str | None = None) -> object:
         """Send one scoring request and return the parsed answer."""
-        return invoke_endpoint(self._connection, self._retries, endpoint, body, deployment)
+        return invoke_endpoint(self._client, self._retries, endpoint, body, deployment)
 
     def logs(self, endpoint: str, deployment: str, lines: int = 50) -> Sequence[str]:
         """Return the last lines that a deployment printed."""
@@ -171,9 +171,7 @@ class AzureWorkspace:
 
     def diagnose(self, compute: ComputeConfig, deployment: DeploymentSpec) -> Iterator[Finding]:
         """Yield findings about the sign-in, the workspace, the compute target and the quota."""
-        return check_prerequisites(
-            self._connection, self._retries, self._computes, compute, deployment
-        )
+        return check_prerequisites(self._client, self._retries, self._computes, compute, deployment)
 
 
 def _locate(source: Path | str | DataConfig) -> str:

@@ -230,7 +230,7 @@ def test_a_job_and_its_yaml_say_the_same(
     loaded = load_job(path)
     first = dumped(loaded, tmp_path / "first.yaml")
     assert dumped(load_job(tmp_path / "first.yaml"), tmp_path / "second.yaml") == first
-    workspace._connection.client.jobs.create_or_update(load_job(path))
+    workspace._client.sdk.jobs.create_or_update(load_job(path))
     by_yaml = stages.emulator.recorded("job.put")[-1]
     stages.emulator.store.jobs.clear()
     assert comparable(by_yaml.body) == comparable(ours.body)

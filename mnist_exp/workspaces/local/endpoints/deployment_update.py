@@ -92,10 +92,10 @@ class DeploymentUpdate:
         with connect_front(self.endpoint) as front:
             if why := front.prepare(self.spec.name, number):
                 raise _NotReadyError(why)
-            folder.save(self._record(number))
+            folder.save(self._succeeded(number))
             front.apply()
 
-    def _record(self, number: int) -> DeploymentState:
+    def _succeeded(self, number: int) -> DeploymentState:
         return DeploymentState(
             name=self.spec.name,
             provisioning_state=ProvisioningState.SUCCEEDED.value,

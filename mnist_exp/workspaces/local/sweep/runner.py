@@ -25,7 +25,7 @@ from mnist_exp.workspaces.local.processes.job_orphans import end_orphans, of_swe
 from mnist_exp.workspaces.local.sweep.journal_file import JournalFile
 from mnist_exp.workspaces.local.sweep.launching import TrialLauncher, cores, thread_variables
 from mnist_exp.workspaces.local.sweep.reporting import SweepListener, sweep_result, track_end
-from mnist_exp.workspaces.local.sweep.resume import (
+from mnist_exp.workspaces.local.sweep.resume_plan import (
     ResumePlan,
     as_submitted,
     description,

@@ -23,7 +23,7 @@ from mnist_exp.workspaces.local.jobs.inputs import SharedInputs
 from mnist_exp.workspaces.local.jobs.running_job import RunningJob
 from mnist_exp.workspaces.local.jobs.start import start_job
 from mnist_exp.workspaces.local.sweep.launching import TrialLauncher
-from mnist_exp.workspaces.local.sweep.resume import ResumePlan
+from mnist_exp.workspaces.local.sweep.resume_plan import ResumePlan
 from mnist_exp.workspaces.local.tracking.database import MetricReader
 
 #: Seconds between two queries for new values. The wait is shorter if a trial ends meanwhile.

@@ -59,10 +59,10 @@ class _Transport(RequestsTransport):  # type: ignore[misc]
 
 
 @dataclass(frozen=True)
-class Connection:
-    """The SDK's client with its credential, and the names that identify the workspace."""
+class WorkspaceClient:
+    """The SDK's client (`sdk`), its credential, and the names that identify the workspace."""
 
-    client: MLClient
+    sdk: MLClient
     credential: TokenCredential
     transport: HttpTransport[Any, Any]
     subscription_id: str
@@ -76,7 +76,7 @@ class Connection:
             close()
 
 
-def connect(config: WorkspaceConfig, options: Mapping[str, Any]) -> Connection:
+def create_client(config: WorkspaceConfig, options: Mapping[str, Any]) -> WorkspaceClient:
     """Create the client. This function sends no request.
 
     Args:
@@ -91,10 +91,10 @@ def connect(config: WorkspaceConfig, options: Mapping[str, Any]) -> Connection:
     named_cloud = {"cloud": config.cloud.value} if config.cloud else {}
     settings = {"read_timeout": _READ_TIMEOUT_S, **named_cloud, **options}
     # MLClient has no `close` method. Its twenty inner clients share one transport. Keep a reference
-    # to this transport, so that `Connection.close` can close it.
+    # to this transport, so that `WorkspaceClient.close` can close it.
     transport = settings.setdefault("transport", _Transport(**settings))
     with quiet():
-        client = MLClient(
+        sdk = MLClient(
             credential,
             names["subscription_id"],
             names["resource_group"],
@@ -106,7 +106,7 @@ def connect(config: WorkspaceConfig, options: Mapping[str, Any]) -> Connection:
             **settings,
         )
     silence_loggers()
-    return Connection(client, credential, transport, **names)
+    return WorkspaceClient(sdk, credential, transport, **names)
 
 
 def _workspace_names(config: WorkspaceConfig) -> dict[str, str]:

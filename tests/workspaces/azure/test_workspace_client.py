@@ -25,8 +25,8 @@ from urllib3 import HTTPResponse
 from mnist_exp.config import Cloud, Credential, Stage, WorkspaceConfig, WorkspaceType
 from mnist_exp.errors import RefusedError
 from mnist_exp.workspaces.azure.computes import Computes
-from mnist_exp.workspaces.azure.connection import Connection, connect
 from mnist_exp.workspaces.azure.retries import RetryPolicy
+from mnist_exp.workspaces.azure.workspace_client import WorkspaceClient, create_client
 from tests.azure_emulator.emulator import Emulator
 from tests.support.emulated_azure import AzureStages
 
@@ -88,15 +88,15 @@ def config(credential: Credential, cloud: Cloud | None) -> WorkspaceConfig:
     )
 
 
-def looked_for(connection_config: WorkspaceConfig) -> tuple[Connection, requests.PreparedRequest]:
+def looked_for(workspace: WorkspaceConfig) -> tuple[WorkspaceClient, requests.PreparedRequest]:
     """Look for a compute target, and return the one request that was sent."""
     session, nobody = requests.Session(), Nobody()
     session.mount("https://", nobody)
     transport = RequestsTransport(session=session, session_owner=False)
-    connection = connect(connection_config, {"transport": transport})
-    assert Computes(connection, RetryPolicy(tries=1)).find("gpu-cluster") is None
+    client = create_client(workspace, {"transport": transport})
+    assert Computes(client, RetryPolicy(tries=1)).find("gpu-cluster") is None
     (request,) = nobody.asked
-    return connection, request
+    return client, request
 
 
 def service_principal(patch: pytest.MonkeyPatch, **more: str) -> None:
@@ -111,7 +111,7 @@ def test_the_credential_is_the_one_of_the_config_at_its_clouds_authority(
     credential: Credential, cloud: Cloud | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     service_principal(monkeypatch)
-    found = connect(config(credential, cloud), {}).credential
+    found = create_client(config(credential, cloud), {}).credential
     assert type(found) is CLASSES[credential]
     authorities = set(authorities_of(parts_of(found)))
     # The others get their authority from `az cloud set` or from the machine.
