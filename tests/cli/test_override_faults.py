@@ -2,7 +2,26 @@
 
 from pathlib import Path
 
+import pytest
+
+from mnist_exp.cli import override_faults
 from tests.support.in_process import InProcessCli
+
+NO_OPTION = (
+    "a config group must be the name of one of its options, e.g. model=small, got a number or null"
+)
+FITTING = (
+    "stage=train",
+    "model=small",
+    "compute=local",
+    "model.epochs=3",
+    "model.batch_size=32",
+    "model.learning_rate=0.1",
+    "job.experiment_name=mine",
+    "endpoint.samples=3",
+    "seed=3",
+    "sweep.limits.max_total_trials=3",
+)
 
 
 def faults(cli: InProcessCli, *arguments: str) -> list[str]:
@@ -32,3 +51,38 @@ def test_an_override_that_fits_in_its_group_is_no_fault(
 
 def test_flags_that_we_cannot_repeat_leave_the_first_fault(in_process_cli: InProcessCli) -> None:
     assert faults(in_process_cli, "-m", "stage=train", "modle.x=1", "seed=1,2") == ["modle"]
+
+
+@pytest.mark.parametrize(
+    ("bad", "most", "expected"),
+    [
+        (["model.epohcs=1"], 1, ["model.epohcs"]),
+        (["job={nope: 2}"], 1, ["job.nope"]),
+        (["+registration.nmae=1", "~workspace.nope"], 2, ["registration.nmae", "~workspace.nope"]),
+        (["env=cnda", "registration.name=[1"], 2, ["registration.name=[1", "env"]),
+        (["a,b=c:d"], 1, ["a,b=c"]),
+        # The line names a key above the override.
+        (["mdoel.x=1", "outputs_dir=[]"], 2, ["mdoel", "outputs_dir"]),
+        # Hydra's error does not name the group. A search finds an earlier bad override first.
+        (["outputs_dir=[]", "data=3"], 12, ["outputs_dir", NO_OPTION]),
+        (["data=3", "registration.nmae=1"], 7, [NO_OPTION, "registration.nmae"]),
+    ],
+)
+def test_few_compositions_find_every_bad_override(
+    in_process_cli: InProcessCli,
+    monkeypatch: pytest.MonkeyPatch,
+    bad: list[str],
+    most: int,
+    expected: list[str],
+) -> None:
+    calls = []
+    compose = override_faults.compose
+
+    def counted(*arguments: object, **keywords: object) -> object:
+        calls.append(arguments)
+        return compose(*arguments, **keywords)
+
+    monkeypatch.setattr(override_faults, "compose", counted)
+    found = faults(in_process_cli, *bad, *FITTING)
+    assert sorted(found) == sorted(expected)
+    assert len(calls) <= most
