@@ -5,10 +5,13 @@ import functools
 from pathlib import Path
 
 from hydra import compose, initialize_config_dir
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.global_hydra import GlobalHydra
-from omegaconf import DictConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from omegaconf import DictConfig, open_dict
 
-from mnist_exp.cli.compose import register_schemas, split, to_experiment
+from mnist_exp.cli.compose import register_schemas, to_experiment
 from mnist_exp.experiment import Experiment
 from tests.support.paths import CONF
 
@@ -26,20 +29,53 @@ _register_schemas_once = functools.cache(register_schemas)
 def composed(*overrides: str, config_dir: Path | None = None) -> DictConfig:
     """Return Hydra's composed config, with the `hydra` node.
 
+    Hydra first composes the chosen config groups, and then applies the other overrides. A
+    composition takes a sixth of a second. Equal config groups are therefore composed only once.
+
     Args:
         overrides: The command's overrides.
         config_dir: The value of `--config-dir`.
     """
+    if config_dir is not None:
+        return newly_composed(*overrides, f"hydra.searchpath=[file://{config_dir}]")
+    parsed = OverridesParser.create().parse_overrides(list(overrides))
+    of_keys = [override for override in parsed if _is_of_a_key(override)]
+    others = [str(override.input_line) for override in parsed if override not in of_keys]
+    found = copy.deepcopy(_composed_once(*others))
+    ConfigLoaderImpl._apply_overrides_to_config(of_keys, found)
+    found.hydra.overrides.task = [text for text in overrides if not text.startswith("hydra")]
+    found.hydra.runtime.cwd = str(Path.cwd())
+    return found
+
+
+def newly_composed(*overrides: str) -> DictConfig:
+    """Return the config that Hydra composes from all overrides in one go."""
     _register_schemas_once()
-    more = [f"hydra.searchpath=[file://{config_dir}]"] if config_dir else []
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        return compose("config", [*overrides, *more], return_hydra_config=True)
+        return compose("config", list(overrides), return_hydra_config=True)
+
+
+_composed_once = functools.cache(newly_composed)
+
+
+def _is_of_a_key(override: Override) -> bool:
+    """Return whether Hydra applies an override after it has composed the config groups."""
+    key = override.key_or_group
+    is_group = (CONF / key).is_dir() and not isinstance(override.value(), dict)
+    return not (
+        is_group or override.package or key.startswith("hydra") or override.is_sweep_override()
+    )
 
 
 def config(*overrides: str, config_dir: Path | None = None) -> Experiment:
     """Return the typed config."""
-    return to_experiment(*split(composed(*overrides, config_dir=config_dir)))
+    found = composed(*overrides, config_dir=config_dir)
+    # `split` of the command line would copy the config, which is used only here.
+    hydra_config = found.hydra
+    with open_dict(found):
+        del found["hydra"]
+    return to_experiment(found, hydra_config)
 
 
 @functools.cache

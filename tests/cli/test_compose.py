@@ -1,0 +1,40 @@
+"""The configs of the tests, which compose equal config groups only once."""
+
+import pytest
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+
+from tests.support.configs import composed, newly_composed
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["stage=train"],
+        ["model.epochs=3", "stage=all", "model=small", "profile=azure", "model.batch_size=8"],
+        ["job={experiment_name: mine}", "+job.inputs.x=${seed}", "~job.inputs.epochs"],
+        ["hydra.run.dir=here", "endpoint.traffic.blue=100", "++compute.size=x", "compute=local"],
+        ["sweep.search_space={}", "+sweep.search_space.a={type: choice, values: [1]}"],
+    ],
+)
+def test_the_config_of_a_test_is_the_one_that_hydra_composes(overrides: list[str]) -> None:
+    for _ in range(2):
+        found, expected = composed(*overrides), newly_composed(*overrides)
+        # No setting uses the text that Hydra joins from all overrides.
+        for config in (found, expected):
+            config.hydra.job.override_dirname = ""
+        assert OmegaConf.to_yaml(found) == OmegaConf.to_yaml(expected)
+        assert [OmegaConf.is_struct(config.job) for config in (found, expected)] == [True, True]
+
+
+@pytest.mark.parametrize(
+    "override",
+    ["model.epohcs=1", "model=tutoral", "seed=x", "seed=[1", "seed=1,2", "modle=small", "model=3"],
+)
+def test_the_error_of_a_test_is_the_one_that_hydra_raises(override: str) -> None:
+    errors = []
+    for compose in (composed, newly_composed):
+        with pytest.raises((HydraException, ValueError)) as caught:
+            compose("stage=train", override)
+        errors.append((caught.type, str(caught.value)))
+    assert errors[0] == errors[1]
