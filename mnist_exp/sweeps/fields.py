@@ -45,8 +45,8 @@ def _is_start(one: str, other: str) -> bool:
 
 
 def shown(value: object) -> str:
-    """Return the text of a value for a message: the repr, shortened if the repr is long."""
-    text = repr(value)
+    """Return the text of a value for a message: null, or the repr, shortened if it is long."""
+    text = "null" if value is None else repr(value)
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
 

@@ -106,7 +106,7 @@ def test_a_fault_in_a_subspace_is_located():
     [
         (True, "must not be a boolean on Azure ML, got True; write 'true'"),
         ([1], "must be a number, a string or a mapping, got [1]"),
-        (None, "must be a number, a string or a mapping, got None"),
+        (None, "must be a number, a string or a mapping, got null"),
         (float("inf"), "must be a finite number, got inf"),
     ],
 )
@@ -139,7 +139,7 @@ def test_a_field_left_over_on_a_choice_is_named_with_its_remedy():
         ({"values": [1, 2]}, "x.type: must be one of choice, randint"),
         ({}, "x.type: must be one of"),
         (3, "must be a mapping with a type, got 3"),
-        (None, "must be a mapping with a type, got None"),
+        (None, "must be a mapping with a type, got null"),
         ([1, 2], "write {type: choice"),
         ({"type": "uniform", "min_value": 0}, "x.max_value: uniform needs this key"),
         ({"type": "uniform", "min_value": 0, "max_value": "1"}, "must be a number, got '1'"),
