@@ -36,7 +36,7 @@ def open_workspace(config: ExperimentConfig, outputs: Path) -> Workspace:
     _hide_plugin()
     from mnist_exp.workspaces.local.workspace import LocalWorkspace
 
-    return LocalWorkspace(outputs)
+    return LocalWorkspace(outputs, config.data.cache_dir)
 
 
 #: MLflow's plugin for Azure. MLflow always imports an installed plugin. This plugin imports Azure's

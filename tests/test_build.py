@@ -177,8 +177,7 @@ def test_the_tutorials_endpoint(tutorial: ExperimentConfig) -> None:
     assert (deployment.instance_type, deployment.instance_count) == ("Standard_DS3_v2", 1)
     assert deployment.model == "run-model-example:3"
     assert deployment.request_settings.request_timeout_ms == 5000
-    assert deployment.environment.type is EnvType.conda
-    assert deployment.environment.conda_file == str(REPOSITORY / "trainer" / "conda-score.yaml")
+    assert deployment.environment.type is EnvType.local
     assert endpoint_spec(tutorial, "x", {"tff-blue": 100}).traffic == {"tff-blue": 100}
 
 

@@ -24,6 +24,7 @@ MAY_IMPORT = {
     "templates": {"sweeps"},
     "hidden_imports": set(),
     "orphans": set(),
+    "run_module": set(),
     "serving": {"orphans"},
     "sweeps": {"errors", "metrics", "names", "status"},
     "specs": {"config", "sweeps"},
@@ -32,12 +33,22 @@ MAY_IMPORT = {
     "results": {"metrics", "specs", "status"},
     "workspaces.base": {"config", "specs", "results", "status"},
     "snapshot": {"errors"},
+    "software": set(),
     "same_job": {"errors"},
     "traffic": {"sweeps"},
     "azure_form": {"config", "specs", "sweeps", "templates"},
     "records": {"errors", "config", "status"},
     "build": {"errors", "config", "experiment", "specs", "templates"},
-    "checks": {"build", "config", "experiment", "names", "sweeps", "templates", "traffic"},
+    "checks": {
+        "build",
+        "config",
+        "experiment",
+        "names",
+        "software",
+        "sweeps",
+        "templates",
+        "traffic",
+    },
     # The two workspaces import neither stages, nor report, nor cli, nor each other.
     "workspaces.local": {
         "status",
@@ -55,7 +66,9 @@ MAY_IMPORT = {
         "records",
         "datasets",
         "orphans",
+        "run_module",
         "serving",
+        "software",
         "workspaces.base",
         "results",
     },
@@ -131,6 +144,8 @@ LIBRARIES = {
     "mlflow": {
         "trainer",
         "mnist_exp.workspaces.local.tracking.store",
+        # A process of its own; no module imports it.
+        "mnist_exp.workspaces.local.tracking.server_process",
         # In the process that trials are forked from; no module imports it.
         "mnist_exp.workspaces.local.processes.forking.rehearsal",
         "mnist_exp.workspaces.azure",
@@ -147,7 +162,7 @@ LIBRARIES = {
     "omegaconf": {"mnist_exp.cli"},
     "optuna": {"mnist_exp.sweeps"},
     "orjson": {"trainer", "mnist_exp.serving"},
-    "packaging": {"mnist_exp.stages.doctor"},
+    "packaging": {"mnist_exp.software", "mnist_exp.stages.doctor"},
     "pandas": {"mnist_exp.serving.no_code"},
     "pathspec": {"mnist_exp.snapshot"},
     "platformdirs": {"mnist_exp.datasets"},
@@ -160,8 +175,16 @@ LIBRARIES = {
         "mnist_exp.workspaces.local.processes.forking.rehearsal",
     },
     "tensorflow": {"trainer"},
-    "uvicorn": {"mnist_exp.serving"},
-    "yaml": {"mnist_exp.cli"},
+    "uv": {"mnist_exp.workspaces.local.environments"},
+    "uvicorn": {
+        "mnist_exp.serving",
+        "mnist_exp.workspaces.local.tracking.server_process",
+    },
+    "yaml": {
+        "mnist_exp.cli",
+        "mnist_exp.software",
+        "mnist_exp.workspaces.local.environments",
+    },
 }
 
 #: Where imports may stand inside functions. Their comments say why.
@@ -171,6 +194,7 @@ LATE = {
     "mnist_exp.sweeps.sampling.drawing",
     "mnist_exp.workspaces.local.processes.python_hook.sitecustomize",
     "mnist_exp.workspaces.local.sweep.runner",
+    "mnist_exp.workspaces.local.tracking.server_process",
     "mnist_exp.workspaces.local.workspace",
     "trainer.digits.lean",
     "trainer.digits.networks",

@@ -18,6 +18,7 @@ from mnist_exp.checks.resources import (
     environment_faults,
 )
 from mnist_exp.checks.sweep import sweep_faults, sweep_warnings
+from mnist_exp.config import WorkspaceType
 from mnist_exp.experiment import Experiment
 
 __all__ = ["faults", "warnings"]
@@ -29,7 +30,7 @@ def faults(config: Experiment) -> list[str]:
     found = [
         *general_faults(config),
         *compute_faults(config),
-        *environment_faults("env", config.env),
+        *environment_faults("env", config.env, is_created_here=stage.trains and _is_local(config)),
     ]
     if stage.trains:
         found += [*data_faults(config), *model_faults(config), *job_faults(config)]
@@ -42,6 +43,10 @@ def faults(config: Experiment) -> list[str]:
     if stage.deploys:
         found += deployment_faults(config)
     return found
+
+
+def _is_local(config: Experiment) -> bool:
+    return config.workspace.type is WorkspaceType.local
 
 
 def warnings(config: Experiment) -> list[str]:

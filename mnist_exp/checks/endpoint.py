@@ -11,6 +11,7 @@ from mnist_exp.config import (
     ExperimentConfig,
     ProbeConfig,
     RolloutConfig,
+    WorkspaceType,
 )
 from mnist_exp.names import endpoint_name_fault
 from mnist_exp.traffic import MAX_MIRRORED, overlap_faults, share_faults
@@ -100,7 +101,11 @@ def deployment_faults(config: ExperimentConfig) -> Iterator[str]:
     yield from _request_settings(f"{where}.request_settings", deployment)
     yield from _probe(f"{where}.liveness_probe", deployment.liveness_probe)
     yield from _probe(f"{where}.readiness_probe", deployment.readiness_probe)
-    yield from environment_faults(f"{where}.environment", deployment.environment)
+    yield from environment_faults(
+        f"{where}.environment",
+        deployment.environment,
+        is_created_here=config.workspace.type is WorkspaceType.local,
+    )
 
 
 def _variables(where: str, variables: Mapping[str, str]) -> Iterator[str]:

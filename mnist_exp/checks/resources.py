@@ -1,10 +1,18 @@
 """Checks of the compute, env and data groups."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
-from mnist_exp.config import ComputeTier, DataType, EnvConfig, EnvType, ExperimentConfig
+from mnist_exp.config import (
+    ComputeTier,
+    DataType,
+    EnvConfig,
+    EnvType,
+    ExperimentConfig,
+)
 from mnist_exp.names import compute_name_fault
+from mnist_exp.software import RecipeError, curated_recipe, read_conda_file
 
 
 def compute_faults(config: ExperimentConfig) -> Iterator[str]:
@@ -41,20 +49,50 @@ def compute_faults(config: ExperimentConfig) -> Iterator[str]:
         )
 
 
-def environment_faults(where: str, env: EnvConfig) -> Iterator[str]:
+def environment_faults(where: str, env: EnvConfig, *, is_created_here: bool) -> Iterator[str]:
     """Yield one line for each missing or invalid key of an environment.
 
     Args:
         where: The config key of the environment.
         env: The environment of a job or a deployment.
+        is_created_here: Whether the command creates the environment on this machine.
     """
+    if env.type is EnvType.local:
+        for key, value, kind in (
+            ("name", env.name, EnvType.curated),
+            ("image", env.image, EnvType.conda),
+            ("conda_file", env.conda_file, EnvType.conda),
+        ):
+            if value is not None:
+                yield (
+                    f"{where}.{key}: has no effect with type local, got {value}; add "
+                    f"{where}.type={kind.value}, or remove {where}.{key}"
+                )
     if env.type is EnvType.curated and not env.name:
         yield f"{where}.name: a curated environment needs a name, e.g. NAME@latest"
+    elif env.type is EnvType.curated and is_created_here:
+        yield from _recipe_fault(f"{where}.name", partial(curated_recipe, env.name or ""))
     if env.type is EnvType.conda:
         if not env.image:
             yield f"{where}.image: a conda environment needs a Docker image"
+        if not env.conda_file and is_created_here:
+            yield (
+                f"{where}.conda_file: must be given on this machine, which does not use the image; "
+                f"set {where}.conda_file=FILE, or use {where}.type=local"
+            )
         if env.conda_file and not Path(env.conda_file).is_file():
             yield f"{where}.conda_file: must be a file, got {env.conda_file}, which does not exist"
+        elif env.conda_file:
+            yield from _recipe_fault(
+                f"{where}.conda_file", partial(read_conda_file, Path(env.conda_file))
+            )
+
+
+def _recipe_fault(where: str, read: Callable[[], object]) -> Iterator[str]:
+    try:
+        read()
+    except RecipeError as error:
+        yield f"{where}: {error}"
 
 
 def data_faults(config: ExperimentConfig) -> Iterator[str]:

@@ -246,7 +246,10 @@ def _config_files(hydra_config: DictConfig) -> Iterator[tuple[Path, str]]:
     for group in reversed([group for group in choices if not group.startswith("hydra/")]):
         option = choices[group]
         if isinstance(option, str):
-            yield from _with_defaults(folders, group, option)
+            # `GROUP@PACKAGE` puts the content of the file below another config key.
+            folder, _, package = group.partition("@")
+            for path, own in _with_defaults(folders, folder, option):
+                yield path, package or own
     yield from _with_defaults(folders, "", hydra_config.job.config_name)
 
 

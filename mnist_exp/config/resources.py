@@ -73,6 +73,9 @@ class EnvConfig:
     # Conda file with packages that are added to the image; relative to the YAML file that sets this
     # key.
     conda_file: str | None = None
+    # true: stage=cleanup deletes the Python environments that this machine has saved. Only the env
+    # group has this key, not the environment of a deployment.
+    delete_on_cleanup: bool = False
 
 
 @dataclass
@@ -87,5 +90,6 @@ class DataConfig:
     url: str | None = None
     # Address that jobs on Azure mount; null uploads the local files.
     azure_path: str | None = None
-    # Folder for downloaded and generated files; null means the user's cache folder.
+    # Folder for downloaded and generated files, and for the Python environments of jobs; null means
+    # the user's cache folder.
     cache_dir: str | None = None

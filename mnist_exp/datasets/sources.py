@@ -51,7 +51,12 @@ def local_folder(spec: DataConfig) -> Path:
     """Return the path of the folder for the digits; the folder may not exist yet."""
     if spec.type is DataType.folder:
         return Path(spec.path or "")
-    return Path(spec.cache_dir or user_cache_path("mnist_exp"), spec.type.value)
+    return cache_folder(spec.cache_dir) / spec.type.value
+
+
+def cache_folder(cache_dir: str | None) -> Path:
+    """Return the folder for downloaded and generated files; None means the user's cache folder."""
+    return Path(cache_dir or user_cache_path("mnist_exp"))
 
 
 def _mirrors(url: str | None) -> Sequence[str]:

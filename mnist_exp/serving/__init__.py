@@ -23,6 +23,7 @@ processes:
       connection     a connection to one thread of a worker, on the front's side
     worker_process one process per worker: it runs the user's script
       script         the scoring script; `no_code` has the script for MLflow models
+      result_json    the result of `run` as JSON
       run_function   the arguments that the script's `run` gets
       worker_connection  a connection to the front, on the worker's side
     frames         the messages between front and worker

@@ -5,7 +5,8 @@ The command that creates the revision writes the file. The front and the workers
 
 import json
 import math
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from typing import Any
 SETTINGS_FILE = "server.json"
 CODE_FOLDER = "code"
 LOG_FILE = "console.log"
+#: The module that a worker runs.
+WORKER_MODULE = "mnist_exp.serving.worker_process"
 
 
 @dataclass(frozen=True)
@@ -47,10 +50,13 @@ class Settings:
             WORKER_COUNT, SCORING_TIMEOUT_MS and WORKER_TIMEOUT have the same meanings and defaults
             as in Azure ML's inference server.
             https://learn.microsoft.com/azure/machine-learning/how-to-inference-server-http
+        command: The start of the command line of a worker. Two arguments follow: the revision's
+            folder, and the numbers of the worker's sockets.
     """
 
     deployment: Mapping[str, Any] = field(repr=False)
     variables: Mapping[str, str] = field(repr=False)
+    command: Sequence[str] = (sys.executable, "-P", "-m", WORKER_MODULE)
 
     @property
     def name(self) -> str:

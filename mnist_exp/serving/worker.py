@@ -5,7 +5,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -15,7 +14,6 @@ from mnist_exp.serving.connection import Connection, PendingRequest
 from mnist_exp.serving.frames import PING, READY, READY_FOR_HEADERS, RUN_HANGS_EXIT_CODE
 from mnist_exp.serving.settings import CODE_FOLDER, LOG_FILE, Settings
 
-_WORKER_MODULE = "mnist_exp.serving.worker_process"
 #: Seconds that a worker has to end after its connections have closed. Then the worker is killed.
 _PARTING_S = 2.0
 
@@ -151,8 +149,7 @@ class Worker:
 
     def _spawn(self, sockets: list[socket.socket]) -> None:
         descriptors = [connection.fileno() for connection in sockets]
-        # With -P, a file in the user's code cannot hide a library that the worker imports.
-        command = [sys.executable, "-P", "-m", _WORKER_MODULE, str(self._revision)]
+        command = [*self._settings.command, str(self._revision)]
         try:
             with (self._revision / LOG_FILE).open("ab") as log:
                 process = subprocess.Popen(

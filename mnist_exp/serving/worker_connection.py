@@ -17,8 +17,6 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-import orjson
-
 from mnist_exp.serving.frames import (
     AWAKE_S,
     RUN_HANGS_EXIT_CODE,
@@ -26,6 +24,7 @@ from mnist_exp.serving.frames import (
     packed_reply,
     read_request,
 )
+from mnist_exp.serving.result_json import dumps
 
 _logger = logging.getLogger(__name__)
 
@@ -93,7 +92,7 @@ class WorkerConnection:
 
         Answer the request with an error, and start a new thread for the connection.
         """
-        body = orjson.dumps({"message": f"Scoring timeout after {after_ms} ms"})
+        body = dumps({"message": f"Scoring timeout after {after_ms} ms"})
         with self._changing:
             if self.running_s * 1000 < after_ms:
                 return

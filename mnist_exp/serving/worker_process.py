@@ -29,10 +29,9 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-import orjson
-
 from mnist_exp.orphans import adopt_orphans, end_children
 from mnist_exp.serving.frames import PING, PONG, READY, READY_FOR_HEADERS, Request
+from mnist_exp.serving.result_json import dumps
 from mnist_exp.serving.run_function import BadInputError
 from mnist_exp.serving.script import ScoringScript
 from mnist_exp.serving.settings import CODE_FOLDER, load_settings
@@ -87,33 +86,18 @@ def answer(script: ScoringScript, request: Request) -> tuple[int, bytes]:
     try:
         raw_data = request.body.decode()
     except UnicodeDecodeError as error:
-        return 400, orjson.dumps({"message": f"the body must be UTF-8: {error.reason}"})
+        return 400, dumps({"message": f"the body must be UTF-8: {error.reason}"})
     try:
-        return 200, encode(script.run(raw_data, request.headers))
+        return 200, dumps(script.run(raw_data, request.headers))
     except BadInputError as error:
-        return error.status, orjson.dumps({"message": str(error)})
+        return error.status, dumps({"message": str(error)})
     # Also catch SystemExit. Otherwise one request could end the process for all other requests.
     except BaseException as error:
         # Write the cause in one line, because a command that sends a request (`invoke`) searches
         # the log for this line.
         cause = " ".join(f"{type(error).__name__}: {error}".split())
         _logger.exception("request %s failed: %s", request.id.decode(), cause)
-        return 500, orjson.dumps({"message": _SCRIPT_FAILED})
-
-
-def encode(result: object) -> bytes:
-    """Return a result of `run` as JSON. Text becomes a quoted string, as on Azure ML.
-
-    This function also converts NumPy's numbers and arrays; Azure ML's server does not. NaN is
-    converted to null, because JSON has no NaN.
-
-    Raises:
-        TypeError: The result cannot be written as JSON.
-    """
-    try:
-        return orjson.dumps(result)
-    except TypeError:
-        return orjson.dumps(result, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS)
+        return 500, dumps({"message": _SCRIPT_FAILED})
 
 
 def _model_tree(folder: str) -> str:

@@ -13,13 +13,13 @@ from mnist_exp.stages.earlier_records import deployed_endpoint, missing_endpoint
 
 
 class CleanupStage:
-    """The stage that deletes the endpoint, and with `delete_on_cleanup` the compute target."""
+    """The stage that deletes the endpoint, and with `delete_on_cleanup` other resources."""
 
     stage = Stage.cleanup
 
     def faults(self, context: StageContext) -> list[str]:
         """Return an error message if there is nothing to delete, otherwise an empty list."""
-        return [] if context.config.compute.delete_on_cleanup else missing_endpoint(context)
+        return [] if _deletes_more(context) else missing_endpoint(context)
 
     def name(self, context: StageContext) -> str:
         """Return the endpoint's name, or the compute target's name if no endpoint exists."""
@@ -31,12 +31,17 @@ class CleanupStage:
     def run(self, context: StageContext, record: Record) -> Record:
         """Delete the endpoint, and print the resources that still cost money.
 
-        If the config has `compute.delete_on_cleanup=true`, delete the compute target too.
+        If the config has `compute.delete_on_cleanup=true`, delete the compute target too. If it has
+        `env.delete_on_cleanup=true`, delete the saved Python environments too.
         """
         record = self._delete_endpoint(context, record)
         compute = context.config.compute
         if compute.delete_on_cleanup and context.workspace.delete_compute(compute.name):
             context.display.message(f"deleted compute {compute.name}")
+        if context.config.env.delete_on_cleanup:
+            lines = list(context.workspace.delete_environments())
+            for line in lines or ["no Python environment is saved"]:
+                context.display.message(line)
         costs = list(context.workspace.costs())
         for line in costs:
             context.display.message(line)
@@ -47,7 +52,7 @@ class CleanupStage:
         try:
             endpoint = context.workspace.get_endpoint(record.name)
         except NotFoundError:
-            if not context.config.compute.delete_on_cleanup:
+            if not _deletes_more(context):
                 raise
             return record
         for deployment in endpoint.deployments:
@@ -58,6 +63,11 @@ class CleanupStage:
             )
         context.workspace.delete_endpoint(record.name)
         return record.with_changes(endpoint=_deleted_entry(endpoint))
+
+
+def _deletes_more(context: StageContext) -> bool:
+    """Return whether the stage deletes more than the endpoint, which may then be missing."""
+    return context.config.compute.delete_on_cleanup or context.config.env.delete_on_cleanup
 
 
 def _deleted_entry(endpoint: Endpoint) -> Mapping[str, Any]:

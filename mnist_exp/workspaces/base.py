@@ -122,6 +122,13 @@ class Workspace(Protocol):
     def delete_endpoint(self, name: str) -> None:
         """Delete the endpoint with all its deployments, and wait for the deletion."""
 
+    def delete_environments(self) -> Iterator[str]:
+        """Delete the saved Python environments that nobody uses.
+
+        Yield one line of text for each environment. Azure ML's environments cost nothing, so the
+        azure workspace deletes nothing.
+        """
+
     def costs(self) -> Sequence[str]:
         """Return one line of text for each resource that costs money even if nobody uses it."""
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from mnist_exp.config import EnvType
 from tests.checks.rules import Change, Rule, assert_is_one_line, setting
 
 RULES: dict[str, Rule] = {
@@ -84,7 +85,7 @@ RULES: dict[str, Rule] = {
     ),
     "deployment environment": (
         "deploy",
-        setting(endpoint__deployment__environment__image=None),
+        setting(endpoint__deployment__environment__type=EnvType.conda),
         "endpoint.deployment.environment.image: a conda environment needs a Docker image",
     ),
 }

@@ -58,6 +58,31 @@ RULES: dict[str, Rule] = {
         setting(env__type=EnvType.conda, env__image="i", env__conda_file="/nowhere.yaml"),
         "env.conda_file: must be a file, got /nowhere.yaml",
     ),
+    "not a conda file": (
+        "compute",
+        setting(env__type=EnvType.conda, env__image="i", env__conda_file=__file__),
+        "env.conda_file: must ",
+    ),
+    "image alone": (
+        "train",
+        setting(env__type=EnvType.conda, env__image="i"),
+        "env.conda_file: must be given on this machine",
+    ),
+    "unknown curated environment": (
+        "train",
+        setting(env__type=EnvType.curated, env__name="AzureML-nothing@latest"),
+        "env.name: must be a curated environment that this machine knows (AzureML-tensorflow",
+    ),
+    "conda file of the local environment": (
+        "compute",
+        setting(env__conda_file="conda.yaml"),
+        "env.conda_file: has no effect with type local, got conda.yaml; add env.type=conda",
+    ),
+    "name of the local environment": (
+        "compute",
+        setting(env__name="AzureML-sklearn-1.5@latest"),
+        "env.name: has no effect with type local",
+    ),
     "name of this machine": ("compute", setting(compute__name="x"), "compute.name: must be 3 to"),
 }
 

@@ -85,8 +85,7 @@ def test_a_local_variant_does_not_hide_metrics_of_the_next_on_azure(
     emulator = azure(StubEngine())
     use_emulator(emulator, digits, monkeypatch)
     AzureStages(emulator, tmp_path / "before", digits).run(Stage.compute)
-    places = ["workspace=local,azure", "compute=gpu_cluster", "env=curated"]
-    cli.ok("-m", "stage=train", "model.epochs=1", *places)
+    cli.ok("-m", "stage=train", "model.epochs=1", "data=sample", "profile=null,azure")
     here, there = cli.records("train")
     assert (here["workspace"], there["workspace"]) == ("local", "azure")
     assert here["metrics"]["validation_acc"] > 0

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from mnist_exp import checks
+from mnist_exp.config import EnvType
 from tests.support.configs import config
 from tests.support.files import write_file
 from tests.support.paths import CONF, REPOSITORY
@@ -92,8 +93,24 @@ def test_a_users_file_may_build_on_ours(mine: Path, write: Write) -> None:
     assert composed.job.code == str(REPOSITORY / "trainer")
     assert composed.job.script == "other.py"
     assert composed.endpoint.deployment.code == str(mine / "serve")
-    conda_file = composed.endpoint.deployment.environment.conda_file
-    assert conda_file == str(REPOSITORY / "trainer" / "conda-score.yaml")
+    assert composed.endpoint.deployment.environment.type is EnvType.local
+
+
+def test_the_environment_of_a_deployment_follows_the_workspace(mine: Path, write: Write) -> None:
+    ours, theirs = REPOSITORY / "trainer" / "conda-score.yaml", mine / "conda.yaml"
+    chosen = "endpoint/environment@endpoint.deployment.environment=azure"
+    for override in ("workspace=azure", "profile=azure", chosen):
+        environment = config("stage=all", override).endpoint.deployment.environment
+        assert (environment.type, environment.conda_file) == (EnvType.conda, str(ours))
+    write(
+        "endpoint/mine.yaml",
+        "defaults: [tutorial, _self_]\n"
+        "deployment: {environment: {type: conda, image: i, conda_file: ../conda.yaml}}\n",
+    )
+    environment = config(
+        "stage=all", "endpoint=mine", config_dir=mine
+    ).endpoint.deployment.environment
+    assert (environment.type, environment.conda_file) == (EnvType.conda, str(theirs))
 
 
 def test_a_base_may_be_named_from_the_root(mine: Path, write: Write) -> None:

@@ -43,6 +43,10 @@ if arguments.lr > arguments.fail_above:
     sys.exit(1)
 """
 
+THIS_MACHINE = EnvConfig(EnvType.local)
+INFERENCE = EnvConfig(
+    EnvType.conda, image="mcr.microsoft.com/azureml/minimal-py311-inference:latest"
+)
 CURATED = EnvConfig(EnvType.curated, name="AzureML-tensorflow-2.16-cuda12@latest")
 
 
@@ -88,7 +92,7 @@ class Place:
             "--data {{inputs.data}}",
             quoted=True,
             compute=self.compute,
-            environment=CURATED,
+            environment=CURATED if self.name == "azure" else THIS_MACHINE,
             code=self.code,
             inputs={**given, "data": PathInput(self.folder / "data")},
         )
@@ -120,9 +124,7 @@ class Place:
             model=model,
             code=str(self.code),
             scoring_script="score.py",
-            environment=EnvConfig(
-                EnvType.conda, image="mcr.microsoft.com/azureml/minimal-py311-inference:latest"
-            ),
+            environment=INFERENCE if self.name == "azure" else THIS_MACHINE,
             instance_type="Standard_DS3_v2",
         )
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from tests.support.command_line import Cli
 from tests.support.in_process import InProcessCli
 from tests.support.paths import REPOSITORY
+from tests.support.registry import reaches_registry
 
 EXAMPLES = REPOSITORY / "examples"
 COMMAND = re.compile(r"^mnist-exp (--config-dir examples/(\w+) .+)$", re.MULTILINE)
@@ -58,6 +60,21 @@ def test_scikit_learn_is_swept_over_its_own_search_space(
     assert record["status"] == "Completed"
     assert len(record["trials"]) == 4
     assert record["metrics"]["accuracy"] > 0.9
+
+
+def test_lightgbm_is_swept_in_an_environment_of_its_own(
+    run: Callable[[str], dict[str, Any]],
+) -> None:
+    if not reaches_registry():
+        pytest.skip("no package registry can be reached")
+    assert find_spec("lightgbm") is None
+    record = run("lightgbm")
+    assert record["status"] == "Completed"
+    best, *others = sorted(record["trials"], key=lambda trial: -trial["best"])
+    assert best["parameters"] == {"leaves": 15, "learning_rate": 0.1}
+    assert {trial["parameters"]["learning_rate"] for trial in others if trial["cut"]} == {0.02}
+    model = Path(best["log"]).parents[1] / "outputs" / "model.txt"
+    assert model.read_text(encoding="utf-8").startswith("tree")
 
 
 def test_a_shell_command_runs_from_another_folder(stored_cli: Cli) -> None:

@@ -21,7 +21,6 @@ def tutorial(tmp_path_factory: pytest.TempPathFactory, make_cli: Callable[[Path]
     done = cli.ok(
         "stage=all",
         "compute=gpu_cluster",
-        "env=curated",
         f"sweep.limits.max_total_trials={TRIALS}",
         "sweep.limits.max_concurrent_trials=2",
     )

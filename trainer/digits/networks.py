@@ -16,7 +16,7 @@ takes more than a second. The command line imports this module only for the name
 and optimisers. The dense network with plain SGD never needs Keras (see `compiled.py`).
 """
 
-from enum import StrEnum
+from enum import Enum
 from typing import Any
 
 from digits import CLASSES, PIXELS, SIDE
@@ -24,14 +24,21 @@ from digits import CLASSES, PIXELS, SIDE
 _MOMENTUM = 0.9
 
 
-class Architecture(StrEnum):
+class Name(str, Enum):  # noqa: UP042 - Azure ML's TensorFlow image has Python 3.10
+    """A name on the command line. Python 3.10 has no StrEnum, which is the same."""
+
+    def __str__(self) -> str:
+        return str(self.value)
+
+
+class Architecture(Name):
     """The networks. The values are the names on the command line."""
 
     DNN = "dnn"
     CNN = "cnn"
 
 
-class Optimizer(StrEnum):
+class Optimizer(Name):
     """The optimisers. The values are the names on the command line."""
 
     SGD = "sgd"

@@ -9,13 +9,12 @@ import math
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
-from digits.networks import Architecture, Optimizer
+from digits.networks import Architecture, Name, Optimizer
 
-_Kind = TypeVar("_Kind", bound=StrEnum)
+_Kind = TypeVar("_Kind", bound=Name)
 
 #: Maximum value of a setting that counts something, such as the number of epochs. A larger number
 #: is probably a typing error.

@@ -137,6 +137,10 @@ class AzureWorkspace:
         """Delete the endpoint with all its deployments, and check that Azure has deleted it."""
         self._endpoints.delete(name)
 
+    def delete_environments(self) -> Iterator[str]:
+        """Yield no lines and delete nothing, because Azure ML's environments cost nothing."""
+        return iter(())
+
     def costs(self) -> Sequence[str]:
         """Return a line for each endpoint and cluster that costs money while it is idle."""
         return [*self._endpoints.costs(), *self._computes.costs()]

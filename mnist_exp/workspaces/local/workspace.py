@@ -1,12 +1,13 @@
 """The local workspace, which uses processes, an MLflow store and files in the outputs folder."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mnist_exp.config import ComputeConfig, ComputeType, DataConfig
-from mnist_exp.datasets import materialize
+from mnist_exp.datasets import cache_folder, materialize
 from mnist_exp.errors import JobError, RefusedError
 from mnist_exp.hidden_imports import absent
 from mnist_exp.results import (
@@ -31,6 +32,8 @@ from mnist_exp.specs import (
 from mnist_exp.status import JobStatus
 from mnist_exp.workspaces.base import Observer
 from mnist_exp.workspaces.local.endpoints import Endpoints, ModelFiles
+from mnist_exp.workspaces.local.environments.cache import EnvironmentCache
+from mnist_exp.workspaces.local.environments.interpreter import OLDEST_PYTHON, Interpreter
 from mnist_exp.workspaces.local.jobs.folder import JobFolder
 from mnist_exp.workspaces.local.jobs.host import JobHost
 from mnist_exp.workspaces.local.jobs.inputs import local_path
@@ -38,9 +41,16 @@ from mnist_exp.workspaces.local.jobs.interrupts import noted_interrupts
 from mnist_exp.workspaces.local.jobs.start import require_same_command
 from mnist_exp.workspaces.local.jobs.watching import run_job
 from mnist_exp.workspaces.local.sweep.runner import run_sweep
+from mnist_exp.workspaces.local.tracking.served_store import served_store
 
 if TYPE_CHECKING:
     from mnist_exp.workspaces.local.tracking.store import Tracking
+
+
+#: The config key of a deployment's environment.
+DEPLOYMENT_ENV = "endpoint.deployment.environment"
+#: Azure ML's inference server. Here `mnist_exp.serving` does its work.
+_SERVER_PACKAGE = "azureml-inference-server-http"
 
 
 class LocalWorkspace:
@@ -48,14 +58,17 @@ class LocalWorkspace:
 
     Args:
         outputs: The folder in which all files are saved.
+        cache_dir: The folder with the digits and the Python environments; None means the user's
+            cache folder.
     """
 
     outlives_command = False
 
-    def __init__(self, outputs: Path) -> None:
+    def __init__(self, outputs: Path, cache_dir: str | None = None) -> None:
         self._outputs = outputs.resolve()
         self._jobs = self._outputs / "jobs"
         self._endpoints = Endpoints(self._outputs / "endpoints", leave_out=self._outputs)
+        self._environments = EnvironmentCache(cache_folder(cache_dir) / "environments")
         self._submitted: dict[str, CommandJob | SweepJob] = {}
 
     @cached_property
@@ -101,11 +114,27 @@ class LocalWorkspace:
         job = self._submitted.pop(name, None)
         if job is None:
             raise JobError(f"run: no job named {name} was submitted; submit the job first")
-        with noted_interrupts() as interrupts:
-            host = JobHost(self._jobs, lambda: self._tracking, observer, interrupts)
+        env = job.trial.environment if isinstance(job, SweepJob) else job.environment
+        with (
+            self._environments.using(env, "env", observer.message) as interpreter,
+            self._served_store(interpreter, name) as served,
+            noted_interrupts() as interrupts,
+        ):
+            host = JobHost(
+                self._jobs, lambda: self._tracking, observer, interrupts, interpreter, served
+            )
             if isinstance(job, SweepJob):
                 return run_sweep(job, host)
             return run_job(job, host)
+
+    def _served_store(
+        self, interpreter: Interpreter, name: str
+    ) -> AbstractContextManager[str | None]:
+        """Run a tracking server if the job's environment may have another version of MLflow."""
+        if interpreter.is_ours:
+            return nullcontext()
+        log = self._jobs / name / "user_logs" / "mlflow_server.txt"
+        return served_store(self._outputs, log)
 
     def register_model(self, spec: ModelSpec) -> RegisteredModel:
         """Register the saved files of a job as a model in MLflow's model registry."""
@@ -130,7 +159,9 @@ class LocalWorkspace:
         """Create or replace a deployment, and wait until the deployment answers requests."""
         name, version = parse_model_reference(spec.model)
         model = self._tracking.registered(name, version)
-        return self._endpoints.deploy(spec, ModelFiles(Path(model.path), name, version, model.type))
+        files = ModelFiles(Path(model.path), name, version, model.type)
+        with self._environments.using(spec.environment, DEPLOYMENT_ENV, _silent) as interpreter:
+            return self._endpoints.deploy(spec, files, interpreter)
 
     def get_endpoint(self, name: str) -> Endpoint:
         """Return the present state of the endpoint and of its deployments."""
@@ -163,6 +194,12 @@ class LocalWorkspace:
     def diagnose(self, compute: ComputeConfig, deployment: DeploymentSpec) -> Iterator[Finding]:
         """Yield one finding: this machine can run the experiment."""
         yield Finding(Level.OK, "workspace", f"this machine, with outputs in {self._outputs}")
+        for line in self._environments.describe():
+            yield Finding(Level.OK, "environment", line)
+
+    def delete_environments(self) -> Iterator[str]:
+        """Delete the saved environments that nobody uses; yield one line for each environment."""
+        return self._environments.delete_all()
 
     def sample_folder(self, data: DataConfig, observer: Observer) -> Path:
         """Return a local folder with the digits. Download missing digits first."""
@@ -187,8 +224,37 @@ class LocalWorkspace:
             self._model_source(spec)
             return
         if isinstance(spec, DeploymentSpec):
+            self._check_deployment(spec, observer)
             return
         require_same_command(JobFolder(self._jobs, spec.name), spec)
         for name, value in spec.inputs.items():
             if isinstance(value, PathInput):
                 local_path(name, value.path, observer.message)
+        with self._environments.using(spec.environment, "env", observer.message):
+            # The environment exists now.
+            pass
+
+    def _check_deployment(self, spec: DeploymentSpec, observer: Observer) -> None:
+        with self._environments.using(
+            spec.environment, DEPLOYMENT_ENV, observer.message
+        ) as interpreter:
+            if not interpreter.can_run_us:
+                oldest = ".".join(map(str, OLDEST_PYTHON))
+                raise RefusedError(
+                    f"{DEPLOYMENT_ENV}: must have Python {oldest} or later, got "
+                    f"{interpreter.version}; change the version of python"
+                )
+            if spec.scoring_script and not interpreter.is_ours and not _has_server(interpreter):
+                observer.message(
+                    f"{DEPLOYMENT_ENV}: has no package {_SERVER_PACKAGE}; the deployment works "
+                    "here, but Azure ML needs this package"
+                )
+
+
+def _silent(_: str) -> None:
+    """Show no progress, because `check` has already created the environment."""
+
+
+def _has_server(interpreter: Interpreter) -> bool:
+    pattern = f"{_SERVER_PACKAGE.replace('-', '_')}-*.dist-info"
+    return any(next(folder.glob(pattern), None) for folder in interpreter.site_folders)

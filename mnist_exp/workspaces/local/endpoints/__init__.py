@@ -25,6 +25,7 @@ The state of each endpoint is saved in a separate folder:
                           failure.json                        reason why a revision was given up
                           revisions/<n>/console.log           output of the workers
                                         code/                 copy of the scoring code
+                                        environment/          throw-away Python environment
                                         azureml-models/<name>/<version>/   AZUREML_MODEL_DIR
                                         server.json           settings of the workers, mode 0600
 

@@ -31,6 +31,7 @@ from mnist_exp.workspaces.local.endpoints.state_files import (
     EndpointFolder,
     ProvisioningState,
 )
+from mnist_exp.workspaces.local.environments.interpreter import Interpreter
 
 #: Number of log lines that an error shows.
 _TAIL_LINES = 20
@@ -48,13 +49,20 @@ class DeploymentUpdate:
         endpoint: The endpoint's folder. The caller must have locked the folder.
         spec: The deployment.
         model: The model's files.
+        interpreter: The Python that runs the workers.
         leave_out: The outputs folder. Its files are not copied with the code.
     """
 
     endpoint: EndpointFolder
     spec: DeploymentSpec
     model: ModelFiles
+    interpreter: Interpreter
     leave_out: Path | None = None
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of code, model, settings and Python environment."""
+        return fingerprint(self.spec, self.model, self.interpreter, self.leave_out)
 
     def run(self) -> None:
         """Start the new revision, and then end the previous revision.
@@ -87,7 +95,7 @@ class DeploymentUpdate:
         return max([0, *recorded, *found]) + 1
 
     def _swap(self, number: int, revision: Path) -> None:
-        stage_revision(revision, self.spec, self.model, self.leave_out)
+        stage_revision(revision, self.spec, self.model, self.interpreter, self.leave_out)
         folder = self.endpoint.deployment(self.spec.name)
         with connect_front(self.endpoint) as front:
             if why := front.prepare(self.spec.name, number):
@@ -102,7 +110,7 @@ class DeploymentUpdate:
             model=self.model.reference,
             revision=number,
             request_timeout_ms=self.spec.request_settings.request_timeout_ms,
-            fingerprint=fingerprint(self.spec, self.model, self.leave_out),
+            fingerprint=self.fingerprint,
         )
 
     def _abandon(self, number: int, before: DeploymentState | None, error: BaseException) -> None:

@@ -21,12 +21,13 @@ from mnist_exp.workspaces.local.endpoints.results import (
     endpoint_result,
     statistics_result,
 )
-from mnist_exp.workspaces.local.endpoints.staging import ModelFiles, fingerprint
+from mnist_exp.workspaces.local.endpoints.staging import ModelFiles
 from mnist_exp.workspaces.local.endpoints.state_files import (
     EndpointFolder,
     ProvisioningState,
     outputs_errors,
 )
+from mnist_exp.workspaces.local.environments.interpreter import Interpreter, this_interpreter
 
 #: Azure ML's maximum number of deployments per endpoint.
 #: https://learn.microsoft.com/azure/machine-learning/how-to-manage-quotas
@@ -76,10 +77,17 @@ class Endpoints:
             apply_files(folder)
         return self.get(spec.name)
 
-    def deploy(self, spec: DeploymentSpec, model: ModelFiles) -> Deployment:
+    def deploy(
+        self, spec: DeploymentSpec, model: ModelFiles, interpreter: Interpreter | None = None
+    ) -> Deployment:
         """Create or update a deployment, and wait until the deployment is ready.
 
         Do nothing if the deployment already has the same code, model and settings.
+
+        Args:
+            spec: The deployment.
+            model: The model's files.
+            interpreter: The Python that runs the workers; None means the Python of this process.
 
         Raises:
             JobError: The new revision did not get ready. The previous revision still serves.
@@ -87,8 +95,10 @@ class Endpoints:
         folder, _ = self._registry.existing(spec.endpoint)
         self._check_deployment(folder, spec.name)
         with outputs_errors(folder.path), folder.locked():
-            if not self._is_unchanged(folder, spec, model):
-                DeploymentUpdate(folder, spec, model, self._leave_out).run()
+            python = interpreter or this_interpreter()
+            update = DeploymentUpdate(folder, spec, model, python, self._leave_out)
+            if not self._is_unchanged(folder, update):
+                update.run()
         return deployment_result(folder, spec.name)
 
     def check_port(self, endpoint: str, port: int | None) -> None:
@@ -169,17 +179,16 @@ class Endpoints:
         """
         self._registry.delete(name)
 
-    def _is_unchanged(
-        self, folder: EndpointFolder, spec: DeploymentSpec, model: ModelFiles
-    ) -> bool:
-        """Return whether the deployment already serves this spec and model."""
+    def _is_unchanged(self, folder: EndpointFolder, update: DeploymentUpdate) -> bool:
+        """Return whether the deployment already serves the spec and the model of an update."""
+        spec = update.spec
         saved = folder.deployment(spec.name).load()
         state = deployment_result(folder, spec.name).provisioning_state
         if saved is None or state != ProvisioningState.SUCCEEDED:
             return False
         if spec.code is not None and not Path(spec.code).is_dir():
             return False
-        return saved.fingerprint == fingerprint(spec, model, self._leave_out)
+        return saved.fingerprint == update.fingerprint
 
     def _check_deployment(self, folder: EndpointFolder, name: str) -> None:
         where = "endpoint.deployment.name"

@@ -8,18 +8,22 @@ import json
 import os
 import re
 import shutil
-import sys
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from mnist_exp.errors import ConfigError, NotFoundError
 from mnist_exp.records import write_json
-from mnist_exp.serving.settings import CODE_FOLDER, SETTINGS_FILE, Settings
+from mnist_exp.serving.settings import CODE_FOLDER, SETTINGS_FILE, WORKER_MODULE, Settings
 from mnist_exp.snapshot import copy_snapshot, snapshot_hash
 from mnist_exp.specs import DeploymentSpec
+from mnist_exp.workspaces.local.environments.interpreter import Interpreter
+from mnist_exp.workspaces.local.environments.throwaway import create_throwaway
 from mnist_exp.workspaces.local.jobs.environment import INHERITED
 
 _MODELS_FOLDER = "azureml-models"
+#: The throw-away Python environment of the workers, which a scoring script may change.
+ENVIRONMENT_FOLDER = "environment"
 #: Pattern of a model's name and version. Both become names of folders.
 _ASSET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -50,7 +54,11 @@ class ModelFiles:
 
 
 def stage_revision(
-    revision: Path, spec: DeploymentSpec, model: ModelFiles, leave_out: Path | None = None
+    revision: Path,
+    spec: DeploymentSpec,
+    model: ModelFiles,
+    interpreter: Interpreter,
+    leave_out: Path | None = None,
 ) -> None:
     """Copy the code and the model into a revision's folder, and write the workers' settings.
 
@@ -60,6 +68,7 @@ def stage_revision(
         revision: The revision's folder.
         spec: The deployment.
         model: The model's files.
+        interpreter: The Python that runs the workers.
         leave_out: The outputs folder. Its files are not copied with the code.
 
     Raises:
@@ -72,22 +81,29 @@ def stage_revision(
     else:
         _copy_code(spec, spec.scoring_script, revision / CODE_FOLDER, leave_out)
     _copy_model(model, model.folder(revision))
-    settings = Settings(asdict(spec), worker_variables(spec, model, revision))
+    software = create_throwaway(interpreter, revision / ENVIRONMENT_FOLDER)
+    python = revision / ENVIRONMENT_FOLDER / "bin" / "python"
+    settings = Settings(
+        asdict(spec),
+        worker_variables(spec, model, revision, software),
+        command=[str(python), *interpreter.module(WORKER_MODULE)[1:]],
+    )
     # Mode 0600, because the user's variables may be secrets.
     write_json(revision / SETTINGS_FILE, asdict(settings), 0o600)
 
 
-def worker_variables(spec: DeploymentSpec, model: ModelFiles, revision: Path) -> dict[str, str]:
+def worker_variables(
+    spec: DeploymentSpec, model: ModelFiles, revision: Path, software: Mapping[str, str]
+) -> dict[str, str]:
     """Return all environment variables of a worker. A worker inherits no other variables.
 
     The variables have the same names as on Azure ML:
     https://learn.microsoft.com/azure/machine-learning/how-to-deploy-online-endpoints
     """
     inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
-    programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     return {
         **inherited,
-        "PATH": programs,
+        **software,
         # Write log lines immediately, and allow non-ASCII text in log lines.
         "PYTHONUNBUFFERED": "1",
         "PYTHONIOENCODING": "utf-8",
@@ -103,14 +119,23 @@ def worker_variables(spec: DeploymentSpec, model: ModelFiles, revision: Path) ->
     }
 
 
-def fingerprint(spec: DeploymentSpec, model: ModelFiles, leave_out: Path | None = None) -> str:
-    """Return a hash of the code's files, the model and every other field of the deployment.
+def fingerprint(
+    spec: DeploymentSpec,
+    model: ModelFiles,
+    interpreter: Interpreter,
+    leave_out: Path | None = None,
+) -> str:
+    """Return a hash of the code's files, the model, the Python and the deployment's other fields.
 
     If the running revision has the same hash, no new revision is necessary.
     """
     has_code = spec.code and spec.scoring_script
     code = snapshot_hash(Path(spec.code or ""), leave_out) if has_code else None
-    settings = asdict(spec) | {"code": code, "model": model.reference}
+    settings = asdict(spec) | {
+        "code": code,
+        "model": model.reference,
+        "python": str(interpreter.executable),
+    }
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
 

@@ -6,7 +6,6 @@ https://learn.microsoft.com/azure/machine-learning/how-to-train-cloud
 """
 
 import os
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,17 +19,30 @@ from mnist_exp.workspaces.local.processes.job_orphans import MARKER
 PARENT = "mlflow.parentRunId"
 
 #: The variables that a job inherits. Programs need these variables to find e.g. libraries,
-#: accelerators, certificates and temporary files.
+#: accelerators, certificates and temporary files. pip and uv need the addresses of package indexes.
 INHERITED = (
     "CUDA_VISIBLE_DEVICES",
     "HOME",
     "LANG",
     "LC_ALL",
     "LD_LIBRARY_PATH",
+    "PIP_CERT",
+    "PIP_CONFIG_FILE",
+    "PIP_CONSTRAINT",
+    "PIP_EXTRA_INDEX_URL",
+    "PIP_FIND_LINKS",
+    "PIP_INDEX_URL",
+    "PIP_NO_INDEX",
+    "PIP_TRUSTED_HOST",
     "REQUESTS_CA_BUNDLE",
     "SSL_CERT_FILE",
     "TMPDIR",
     "TZ",
+    "UV_DEFAULT_INDEX",
+    "UV_FIND_LINKS",
+    "UV_INDEX",
+    "UV_INDEX_URL",
+    "UV_NO_INDEX",
     "XDG_CACHE_HOME",
 )
 
@@ -45,7 +57,11 @@ class TrackedRun:
 
 
 def job_environment(
-    job: CommandJob, run: TrackedRun, folder: Path, root: str | None = None
+    job: CommandJob,
+    run: TrackedRun,
+    folder: Path,
+    software: Mapping[str, str],
+    root: str | None = None,
 ) -> dict[str, str]:
     """Return all environment variables of a job.
 
@@ -53,11 +69,12 @@ def job_environment(
         job: The job.
         run: The job's MLflow run. `mlflow.start_run()` in the job's script resumes this run.
         folder: The job's working directory.
+        software: The variables that activate the job's Python environment.
         root: The name of the sweep if the job is a trial; None for other jobs.
     """
     environment = {name: os.environ[name] for name in INHERITED if name in os.environ}
     environment |= {
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+        **software,
         # Without a buffer, users can follow the log. With UTF-8, scripts can print all characters.
         "PYTHONUNBUFFERED": "1",
         "PYTHONIOENCODING": "utf-8",
@@ -76,6 +93,8 @@ def job_environment(
         "AZUREML_CR_NODE_RANK": "0",
         "AZUREML_NODE_COUNT": "1",
         "MLFLOW_DISABLE_TELEMETRY": "true",
+        # MLflow prints the address of a run at a server. The server of a job ends with the job.
+        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
         "MLFLOW_TRACKING_URI": run.tracking_uri,
         "MLFLOW_RUN_ID": run.run_id,
         "MLFLOW_EXPERIMENT_ID": run.experiment_id,

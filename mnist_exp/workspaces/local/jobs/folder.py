@@ -3,7 +3,8 @@
 The folder has the files that Azure ML would save: `outputs/`, `logs/`, the console logs in
 `user_logs/`, and `named_outputs/<name>/`. The file `job.json` describes the job. The job's command
 runs in `wd/`, a copy of the code. In `wd/`, `outputs` and `logs` are links to the saved folders.
-All other files in `wd/` are deleted when the job ends.
+All other files in `wd/` are deleted when the job ends. `environment_0/` is the throw-away Python
+environment of the command, and is deleted with `wd/`.
 """
 
 import fcntl
@@ -17,6 +18,7 @@ from typing import Any
 from mnist_exp.errors import JobError, RefusedError
 from mnist_exp.records import write_json
 from mnist_exp.snapshot import copy_snapshot
+from mnist_exp.workspaces.local.environments.throwaway import throwaway_folder
 from mnist_exp.workspaces.local.jobs.console import Console
 from mnist_exp.workspaces.local.processes.job_process import EXIT_CODE_NAME, failure_path
 
@@ -37,6 +39,8 @@ class JobFolder:
         self.work = self.path / "wd"
         self.inputs = self.path / "inputs"
         self.named_outputs = self.path / "named_outputs"
+        #: One throw-away Python environment for each process.
+        self.environments = [throwaway_folder(self.work, index) for index in range(workers)]
         names = ["std_log.txt"]
         if workers > 1:
             names = [f"std_log_process_{index}.txt" for index in range(workers)]
@@ -190,10 +194,12 @@ class JobFolder:
                 )
 
     def clean(self) -> None:
-        """Delete `wd/` after saving its outputs and logs."""
+        """Delete `wd/` after saving its outputs and logs, and delete the Python environments."""
         for name in _KEPT:
             folder = self.work / name
             # A script may have replaced the link by a folder. Save the files of this folder too.
             if folder.is_dir() and not folder.is_symlink():
                 shutil.copytree(folder, self.path / name, symlinks=True, dirs_exist_ok=True)
         shutil.rmtree(self.work, ignore_errors=True)
+        for folder in self.environments:
+            shutil.rmtree(folder, ignore_errors=True)

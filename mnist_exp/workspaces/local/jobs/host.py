@@ -1,12 +1,13 @@
 """The context of a local job: the objects that all jobs share, and the data of a trial."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mnist_exp.specs import Literal
 from mnist_exp.workspaces.base import Observer
+from mnist_exp.workspaces.local.environments.interpreter import Interpreter, this_interpreter
 from mnist_exp.workspaces.local.jobs.inputs import SharedInputs
 from mnist_exp.workspaces.local.jobs.interrupts import Interrupts
 from mnist_exp.workspaces.local.processes.workers import Processes, Workers
@@ -29,6 +30,9 @@ class JobHost:
             return the same store.
         observer: Receives the progress of jobs.
         interrupts: The signals that the user sent to stop the command, such as Ctrl-C.
+        interpreter: The Python that runs a job.
+        served: The address of the tracking server for jobs whose environment has another MLflow;
+            None if jobs open the MLflow store themselves.
         launcher: Starts the processes of a job.
         inputs: The inputs that the trials of a sweep share; None for a job that is not a trial.
     """
@@ -37,6 +41,8 @@ class JobHost:
     opener: "Callable[[], Tracking]"
     observer: Observer
     interrupts: Interrupts
+    interpreter: Interpreter = field(default_factory=this_interpreter)
+    served: str | None = None
     launcher: ProcessLauncher = Workers
     inputs: SharedInputs | None = None
 

@@ -8,12 +8,14 @@ import shlex
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 
 from mnist_exp.metrics import MetricPoint
 from mnist_exp.results import JobResult, counted
 from mnist_exp.specs import CommandJob, Literal
 from mnist_exp.status import JobStatus
 from mnist_exp.templates import drawn_text, render
+from mnist_exp.workspaces.local.environments.throwaway import create_throwaway
 from mnist_exp.workspaces.local.jobs.environment import TrackedRun, job_environment, sweep_variables
 from mnist_exp.workspaces.local.jobs.eviction import Eviction
 from mnist_exp.workspaces.local.jobs.folder import JobFolder
@@ -73,14 +75,17 @@ class RunningJob:
         outputs = make_outputs(job.outputs, self.folder.named_outputs)
         values |= {("outputs", name): text for name, text in outputs.items()}
         root = trial.sweep if trial else None
-        environment = job_environment(job, self.run, self.folder.work, root)
-        if trial:
-            drawn = trial.parameters.items()
-            values |= {("search_space", name): drawn_text(value) for name, value in drawn}
-            environment |= sweep_variables(trial.parameters)
-        command = render(job.command, values, shlex.quote if job.quoted else str)
-        environments = worker_environments(environment, job.worker_count)
         work, logs = self.folder.work, self.folder.logs
+        drawn = trial.parameters if trial else {}
+        values |= {("search_space", name): drawn_text(value) for name, value in drawn.items()}
+        run = replace(self.run, tracking_uri=self._host.served or self.run.tracking_uri)
+        environments: list[Mapping[str, str]] = []
+        for folder in self.folder.environments:
+            software = create_throwaway(self._host.interpreter, folder)
+            variables = job_environment(job, run, work, software, root)
+            environments.append(variables | sweep_variables(drawn))
+        command = render(job.command, values, shlex.quote if job.quoted else str)
+        environments = worker_environments(environments)
         self._workers = self._host.launcher(command, work, environments, logs)
         self.started = time.monotonic()
 

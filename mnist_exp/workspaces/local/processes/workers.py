@@ -155,10 +155,11 @@ class Workers:
             process.close()
 
 
-def worker_environments(environment: Mapping[str, str], workers: int) -> list[Mapping[str, str]]:
-    """Return one environment per worker. Several workers also get their rank and TF_CONFIG."""
+def worker_environments(environments: Sequence[Mapping[str, str]]) -> list[Mapping[str, str]]:
+    """Return the environments of all workers. Several workers also get their rank and TF_CONFIG."""
+    workers = len(environments)
     if workers == 1:
-        return [environment]
+        return list(environments)
     addresses = [f"{LOOPBACK}:{port}" for port in _free_ports(workers)]
     return [
         {
@@ -174,7 +175,7 @@ def worker_environments(environment: Mapping[str, str], workers: int) -> list[Ma
                 }
             ),
         }
-        for index in range(workers)
+        for index, environment in enumerate(environments)
     ]
 
 

@@ -2,10 +2,12 @@
 
 import os
 import shutil
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from mnist_exp.workspaces.local.environments.interpreter import OLDEST_PYTHON, Interpreter
+from mnist_exp.workspaces.local.environments.throwaway import throwaway_folder
+from mnist_exp.workspaces.local.processes.forking import server
 from mnist_exp.workspaces.local.processes.forking.analysis import libraries_of, python_call
 from mnist_exp.workspaces.local.processes.forking.client import ForkedScript, ForkServer
 from mnist_exp.workspaces.local.processes.job_orphans import end_orphans, of_sweep
@@ -45,9 +47,13 @@ class TrialLauncher:
     Args:
         folder: The sweep's folder.
         message: Function that receives a message for the user if trials cannot be forked.
+        interpreter: The Python that runs the trials.
     """
 
-    def __init__(self, folder: Path, message: Callable[[str], None]) -> None:
+    def __init__(
+        self, folder: Path, message: Callable[[str], None], interpreter: Interpreter
+    ) -> None:
+        self._interpreter = interpreter
         self._folder = folder
         self._message = message
         self._log = folder / "user_logs" / "fork_server.txt"
@@ -62,8 +68,14 @@ class TrialLauncher:
             code: The folder with the scripts.
             environment: The environment variables of the fork server.
         """
-        argv = self._call_of(command, [environment])
-        if argv is not None:
+        argv = self._call_of(command, [environment], self._interpreter.programs)
+        if argv is not None and not self._interpreter.can_run_us:
+            needed = ".".join(map(str, OLDEST_PYTHON))
+            self._message(
+                f"each trial imports its libraries itself, because the environment has Python "
+                f"{self._interpreter.version}; with Python {needed} or later, trials start faster"
+            )
+        elif argv is not None:
             self._start_server(argv[0], code, environment)
 
     def __call__(
@@ -81,7 +93,7 @@ class TrialLauncher:
             environments: One set of environment variables for each process.
             logs: One console log for each process.
         """
-        argv = self._call_of(command, environments)
+        argv = self._call_of(command, environments, throwaway_folder(folder) / "bin")
         if argv is not None and (server := self._server_for(argv[0], folder, environments[0])):
             return ForkedScript(server, argv, folder, environments[0], logs[0])
         return Workers(command, folder, environments, logs)
@@ -106,17 +118,25 @@ class TrialLauncher:
         end_orphans(of_sweep(self._folder), grace_s=0)
 
     def _call_of(
-        self, command: str, environments: Sequence[Mapping[str, str]]
+        self, command: str, environments: Sequence[Mapping[str, str]], programs: Path
     ) -> Sequence[str] | None:
+        """Return the script and its arguments if a fork can run the command, else None.
+
+        Args:
+            command: The command line.
+            environments: One set of environment variables for each process.
+            programs: The folder of the trial's `python`. If the user's variables make the command
+                run another `python`, the trial is not forked.
+        """
         first = environments[0]
         python = shutil.which("python", path=first.get("PATH"))
-        is_ours = python is not None and Path(python).parent == Path(sys.executable).parent
+        is_ours = python is not None and Path(python).parent == programs
         return python_call(command, first) if len(environments) == 1 and is_ours else None
 
     def _server_for(
         self, script: str, folder: Path, environment: Mapping[str, str]
     ) -> ForkServer | None:
-        if self._is_lost:
+        if self._is_lost or not self._interpreter.can_run_us:
             return None
         server = self._server or self._start_server(script, folder, environment)
         if server.wait_until_ready():
@@ -133,5 +153,9 @@ class TrialLauncher:
         self, script: str, folder: Path, environment: Mapping[str, str]
     ) -> ForkServer:
         modules = libraries_of(folder, script)
-        self._server = ForkServer(modules, self._folder, environment, self._log)
+        if not self._interpreter.is_ours:
+            # A job in another environment does not open the store itself.
+            modules = [module for module in modules if not module.startswith(__package__[:10])]
+        start = self._interpreter.module(server.__name__)
+        self._server = ForkServer(modules, self._folder, environment, self._log, start=start)
         return self._server

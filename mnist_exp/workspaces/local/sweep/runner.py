@@ -88,7 +88,8 @@ class _SweepRunner:
             # If an earlier command was killed, processes of the sweep's trials may still run.
             end_orphans(of_sweep(self._folder.path))
         job = self._with_code_and_threads()
-        with closing(TrialLauncher(self._folder.path, self._host.observer.message)) as launcher:
+        message, interpreter = self._host.observer.message, self._host.interpreter
+        with closing(TrialLauncher(self._folder.path, message, interpreter)) as launcher:
             self._prepare(launcher, job.trial)
             run = self._tracked_run()
             plan = self._plan_resume(self._history) if self._history else ResumePlan()
@@ -113,8 +114,9 @@ class _SweepRunner:
         # Trials with several workers are never forked.
         if trial.code is not None and trial.worker_count == 1 and not has_finished:
             command = render(trial.command, dict.fromkeys(references(trial.command), "x"))
-            no_run = TrackedRun(store_uri(store), "", "")
-            environment = job_environment(trial, no_run, self._folder.path)
+            no_run = TrackedRun(self._host.served or store_uri(store), "", "")
+            software = self._host.interpreter.variables()
+            environment = job_environment(trial, no_run, self._folder.path, software)
             launcher.prepare(command, trial.code, environment)
 
     def _with_code_and_threads(self) -> SweepJob:

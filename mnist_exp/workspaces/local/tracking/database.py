@@ -16,6 +16,8 @@ from mnist_exp.errors import OutputsError
 from mnist_exp.metrics import MetricPoint, from_store
 
 STORE_NAME = "mlflow.db"
+#: Name of the folder with the artifacts of all runs, beside the store.
+ARTIFACTS_NAME = "mlartifacts"
 
 _QUERY = """
 SELECT rowid, run_uuid, key, value, step, is_nan FROM metrics WHERE rowid > ? ORDER BY rowid

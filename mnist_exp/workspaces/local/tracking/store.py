@@ -27,13 +27,16 @@ from mnist_exp.results import RegisteredModel
 from mnist_exp.specs import ModelSpec
 from mnist_exp.status import JobStatus
 from mnist_exp.workspaces.local.jobs.environment import PARENT, TrackedRun
-from mnist_exp.workspaces.local.tracking.database import STORE_NAME, store_uri
+from mnist_exp.workspaces.local.tracking.database import (
+    ARTIFACTS_NAME,
+    STORE_NAME,
+    store_uri,
+)
 
 # Errors of the store are raised as exceptions. With log lines, the user would see each error twice.
 for _name in ("alembic", "mlflow"):
     logging.getLogger(_name).setLevel(logging.CRITICAL)
 
-_ARTIFACTS_NAME = "mlartifacts"
 #: Maximum number of tags per MLflow call.
 _MOST_TAGS = 100
 
@@ -248,7 +251,7 @@ class Tracking:
     def _experiment(self, name: str) -> str:
         found = self._client.get_experiment_by_name(name)
         if found is None:
-            location = (self._outputs / _ARTIFACTS_NAME).resolve().as_uri()
+            location = (self._outputs / ARTIFACTS_NAME).resolve().as_uri()
             try:
                 return str(self._client.create_experiment(name, artifact_location=location))
             except MlflowException:

@@ -12,6 +12,7 @@ from mnist_exp.workspaces.local.endpoints.staging import (
     stage_revision,
     worker_variables,
 )
+from mnist_exp.workspaces.local.environments.interpreter import this_interpreter
 from tests.support.deployment_fields import each_field_changed, with_new_fields
 from tests.support.scripted_endpoint import NAME, ScriptedEndpoint
 
@@ -86,11 +87,11 @@ def test_only_the_owner_can_read_the_settings(unstarted: ScriptedEndpoint):
 
 def test_a_change_of_any_field_needs_a_new_revision(unstarted: ScriptedEndpoint):
     spec, model = unstarted.spec(), ModelFiles(unstarted.model, "digits", "3")
-    before = fingerprint(spec, model)
-    assert fingerprint(replace(spec), model) == before
+    before = fingerprint(spec, model, this_interpreter())
+    assert fingerprint(replace(spec), model, this_interpreter()) == before
     for name, changed in each_field_changed(spec):
         # The fingerprint contains the files of the code, but not the path of the folder.
-        assert name == "code" or fingerprint(changed, model) != before, name
+        assert name == "code" or fingerprint(changed, model, this_interpreter()) != before, name
 
 
 def test_a_new_field_reaches_the_settings_and_the_fingerprint(unstarted: ScriptedEndpoint):
@@ -101,7 +102,9 @@ def test_a_new_field_reaches_the_settings_and_the_fingerprint(unstarted: Scripte
     assert settings.deployment["new_field"] == "text"
     assert settings.deployment["liveness_probe"]["new_field"] == 3
     assert settings.liveness_probe.period == spec.liveness_probe.period
-    assert fingerprint(replace(spec, new_field="other"), model) != fingerprint(spec, model)
+    assert fingerprint(replace(spec, new_field="other"), model, this_interpreter()) != fingerprint(
+        spec, model, this_interpreter()
+    )
 
 
 def test_only_an_mlflow_model_needs_no_script(unstarted: ScriptedEndpoint):
@@ -146,7 +149,8 @@ def test_workers_inherit_only_what_a_program_needs(
     monkeypatch.setenv("PYTHONPATH", "/elsewhere")
     spec = unstarted.spec(environment_variables={"MINE": "1", "AZUREML_MODEL_DIR": "/elsewhere"})
     model = ModelFiles(unstarted.model, "digits", "3")
-    variables = worker_variables(spec, model, unstarted.folder / "1")
+    software = {"PATH": "/environment/bin:/usr/bin"}
+    variables = worker_variables(spec, model, unstarted.folder / "1", software)
     assert (variables["MINE"], variables["OMP_NUM_THREADS"]) == ("1", "1")
     assert variables["AZUREML_MODEL_DIR"] == str(unstarted.folder / "1/azureml-models/digits/3")
     assert variables["AML_APP_ROOT"] == str(unstarted.folder / "1/code")
@@ -163,4 +167,4 @@ def stage(
     revision = unstarted.folder / "1"
     revision.mkdir()
     model = model or ModelFiles(unstarted.model, "digits", "1")
-    stage_revision(revision, spec or unstarted.spec(), model, leave_out)
+    stage_revision(revision, spec or unstarted.spec(), model, this_interpreter(), leave_out)

@@ -1,5 +1,3 @@
-import os
-import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +8,10 @@ from tests.support.small_jobs import command_job
 
 RUN = TrackedRun("sqlite:////store.db", "run-id", "7")
 WORK = Path("/jobs/job/wd")
+SOFTWARE = {
+    "PATH": "/jobs/job/environment_0/bin:/usr/bin",
+    "VIRTUAL_ENV": "/jobs/job/environment_0",
+}
 
 SHELL = {
     "AZURE_CLIENT_SECRET": "secret",
@@ -57,36 +59,34 @@ def shell(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_documented_names_are_there() -> None:
-    environment = job_environment(command_job("true"), RUN, WORK)
+    environment = job_environment(command_job("true"), RUN, WORK, SOFTWARE)
     assert {name: environment.get(name) for name in DOCUMENTED} == DOCUMENTED
 
 
 def test_nothing_of_the_shell_leaks() -> None:
-    environment = job_environment(command_job("true"), RUN, WORK)
+    environment = job_environment(command_job("true"), RUN, WORK, SOFTWARE)
     leaked = {name for name, value in SHELL.items() if environment.get(name) == value}
     assert not leaked
     assert not [name for name in environment if name.startswith(("AZURE_", "HYDRA", "MNIST_EXP"))]
 
 
 def test_what_a_program_needs_to_run_is_there() -> None:
-    environment = job_environment(command_job("true"), RUN, WORK)
+    environment = job_environment(command_job("true"), RUN, WORK, SOFTWARE)
     assert environment["CUDA_VISIBLE_DEVICES"] == "1"
     assert environment["HOME"] == "/home/me"
-    first, *rest = environment["PATH"].split(os.pathsep)
-    assert first == str(Path(sys.executable).parent)
-    assert os.pathsep.join(rest) == os.environ["PATH"]
+    assert environment["PATH"] == SOFTWARE["PATH"]
 
 
 def test_the_jobs_own_variables_win() -> None:
     job = command_job("true", environment_variables={"MINE": "a b", "HOME": "/elsewhere"})
-    environment = job_environment(job, RUN, WORK)
+    environment = job_environment(job, RUN, WORK, SOFTWARE)
     assert environment["MINE"] == "a b"
     assert environment["HOME"] == "/elsewhere"
 
 
 def test_literal_inputs_are_parameters_spelt_as_on_the_command_line() -> None:
     inputs = {"lr": 0.5, "flag": True, "data": PathInput(Path("/data"))}
-    environment = job_environment(command_job("true", inputs=inputs), RUN, WORK)
+    environment = job_environment(command_job("true", inputs=inputs), RUN, WORK, SOFTWARE)
     parameters = {
         name: value for name, value in environment.items() if name.startswith("AZUREML_PARAMETER_")
     }
@@ -94,7 +94,7 @@ def test_literal_inputs_are_parameters_spelt_as_on_the_command_line() -> None:
 
 
 def test_a_trial_knows_its_sweep_and_its_values() -> None:
-    environment = job_environment(command_job("true", "sweep_3"), RUN, WORK, root="sweep")
+    environment = job_environment(command_job("true", "sweep_3"), RUN, WORK, SOFTWARE, root="sweep")
     assert environment["AZUREML_RUN_ID"] == "sweep_3"
     assert environment["AZUREML_ROOT_RUN_ID"] == "sweep"
     assert sweep_variables({"lr": 0.5, "batch_size": 32}) == {

@@ -2,12 +2,13 @@
 
 import os
 import signal
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from mnist_exp.workspaces.local.environments.interpreter import this_interpreter
+from mnist_exp.workspaces.local.environments.throwaway import create_throwaway, throwaway_folder
 from mnist_exp.workspaces.local.processes.job_orphans import MARKER, find_processes, of_sweep
 from mnist_exp.workspaces.local.processes.workers import Processes
 from mnist_exp.workspaces.local.sweep.launching import TrialLauncher
@@ -15,7 +16,6 @@ from tests.support.small_jobs import FORKED_APART
 from tests.workspaces.local.pipes import Pipe
 
 PATIENCE_S = 60.0
-PATH = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
 
 class TrialStarter:
@@ -24,7 +24,7 @@ class TrialStarter:
     def __init__(self, root: Path) -> None:
         self.folder = root / "sweep"
         self.messages: list[str] = []
-        self.launcher = TrialLauncher(self.folder, self.messages.append)
+        self.launcher = TrialLauncher(self.folder, self.messages.append, this_interpreter())
         self.folder.mkdir()
 
     def start(self, trial: int, text: str) -> Processes:
@@ -32,7 +32,8 @@ class TrialStarter:
         work = Path(f"{self.folder}_{trial}", "wd")
         work.mkdir(parents=True)
         (work / "script.py").write_text(text, encoding="utf-8")
-        environment = {"PATH": PATH, MARKER: str(work)}
+        software = create_throwaway(this_interpreter(), throwaway_folder(work))
+        environment = {**software, MARKER: str(work)}
         return self.launcher("python script.py", work, [environment], [work.parent / "log.txt"])
 
     def kill_server(self) -> None:

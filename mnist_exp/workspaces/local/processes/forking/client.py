@@ -30,15 +30,17 @@ class ForkServer:
         environment: All environment variables of the server.
         log: The file to which the server's standard output and error are appended.
         grace_s: Seconds between SIGTERM and SIGKILL of a script.
+        start: The start of the command line, which runs the module `server`.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - every argument is a part of the process's start
         self,
         modules: Sequence[str],
         folder: Path,
         environment: Mapping[str, str],
         log: Path,
         grace_s: float = GRACE_S,
+        start: Sequence[str] = (sys.executable, "-P", "-m", server.__name__),
     ) -> None:
         self._folder = folder
         self._codes: dict[int, int | None] = {}
@@ -52,8 +54,7 @@ class ForkServer:
         arguments = [str(theirs.fileno()), str(grace_s), *modules]
         with theirs, log.open("ab") as output:
             self._process = subprocess.Popen(
-                # The option -P hides the modules in the folder of server.py from the scripts.
-                [sys.executable, "-P", server.__file__, *arguments],
+                [*start, *arguments],
                 cwd=folder,
                 env={**environment, MARKER: str(folder)},
                 stdin=subprocess.DEVNULL,

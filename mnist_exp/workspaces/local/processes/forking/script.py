@@ -2,6 +2,7 @@
 
 import builtins
 import os
+import shutil
 import sys
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
@@ -36,6 +37,7 @@ def run(argv: list[str], folder: str, environment: dict[str, str], log: str) -> 
     except OSError:
         # Let a new Python process report the fault. The user then sees Python's usual message.
         _start_python(argv, failure)
+    _enter_environment(environment)
     _reseed()
     _set_start_folder_of_spawned_processes()
     sys.argv = list(argv)
@@ -54,6 +56,24 @@ def run(argv: list[str], folder: str, environment: dict[str, str], log: str) -> 
     _forget(namesakes)
     modules = len(sys.modules)
     leave(_execute(source, path, failure), own, modules)
+
+
+def _enter_environment(environment: dict[str, str]) -> None:
+    """Use the virtual environment of the `python` that the command would start.
+
+    The fork server runs in the environment that all trials share. A trial must not change this
+    environment, for example with `subprocess.run([sys.executable, "-m", "pip", "install", ...])`.
+    """
+    python = shutil.which("python", path=environment.get("PATH"))
+    prefix = Path(python or sys.executable).parent.parent
+    if python is None or str(prefix) == sys.prefix or not (prefix / "pyvenv.cfg").is_file():
+        return
+    sys.executable, sys.prefix, sys.exec_prefix = python, str(prefix), str(prefix)
+    library = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    packages = prefix / "lib" / library / "site-packages"
+    # Packages that the trial installs come before the shared packages.
+    shared = (number for number, path in enumerate(sys.path) if path.endswith("-packages"))
+    sys.path.insert(next(shared, len(sys.path)), str(packages))
 
 
 def _start_python(argv: list[str], failure: str) -> NoReturn:

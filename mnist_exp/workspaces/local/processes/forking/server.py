@@ -11,7 +11,7 @@ the processes of a trial in three cases:
 In all cases, the server also kills processes that have left the trial's process group (see
 `mnist_exp/orphans.py`). If the server itself is killed, the kernel kills the trials.
 
-    python -P server.py SOCKET GRACE_SECONDS [MODULE ...]
+    python -P -m mnist_exp.workspaces.local.processes.forking.server SOCKET GRACE [MODULE ...]
 
 Notation of MODULE:
 

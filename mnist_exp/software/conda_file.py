@@ -1,0 +1,207 @@
+"""Conda files: the list of packages of an environment, and its translation for PyPI.
+
+A dependency of a conda file is a conda package, or `pip:` with a list of lines for pip. The syntax
+of a conda package is
+https://docs.conda.io/projects/conda/en/stable/user-guide/concepts/pkg-specs.html
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml  # type: ignore[import-untyped]
+from packaging.requirements import InvalidRequirement, Requirement
+
+#: `channel::name`, and then the version and the build, separated by spaces or by `=`.
+_PACKAGE = re.compile(r"(?:[^:\s]+::)?(?P<name>[A-Za-z0-9_][\w.-]*)\s*(?P<rest>.*)")
+#: `=1.26`, `=1.26.*` or `=1.26.4=py311h1234`, but not `==1.26.4`.
+_FUZZY = re.compile(r"=(?!=)\s*(?P<version>[\w.!+*]+)(?:\s*=\s*[\w.*]+)?")
+#: `==1.26.4=py311h1234` or `==1.26.4 py311h1234`.
+_EXACT = re.compile(r"==\s*(?P<version>[\w.!+*]+)(?:[\s=]+[\w.*]+)?")
+#: `1.26` or `1.26.* py311h1234`, after a space.
+_BARE = re.compile(r"(?P<version>\d[\w.!+*]*)(?:[\s=]+[\w.*]+)?")
+
+#: Conda package -> the same software on PyPI, for packages whose name on PyPI is different and is
+#: taken by another project.
+_PYPI_NAMES = {
+    "msgpack-python": "msgpack",
+    "opencv": "opencv-python",
+    "py-opencv": "opencv-python",
+    "py-xgboost": "xgboost",
+    "pytorch": "torch",
+}
+#: Lines of the pip part with these options name a file. The rest of the line is the file.
+_FILE_OPTIONS = ("-r", "--requirement", "-c", "--constraint", "-e", "--editable")
+
+
+class RecipeError(ValueError):
+    """A conda file that is not valid. The text is the rule, the value and the remedy."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The packages of an environment.
+
+    Attributes:
+        source: The path of the conda file, or the name of the curated environment.
+        python: The conda version of Python, e.g. `=3.11`; empty if the recipe does not give it.
+        conda: The other conda packages.
+        pip: The lines of the pip part.
+        folder: The folder that relative paths in the pip part refer to.
+        channels: The conda channels.
+        note: What the user must know about the packages; may be empty.
+    """
+
+    source: str
+    python: str
+    conda: Sequence[str]
+    pip: Sequence[str]
+    folder: Path = field(default_factory=Path)
+    channels: Sequence[str] = ("conda-forge",)
+    note: str = ""
+
+    @property
+    def python_request(self) -> str:
+        """The version of Python as uv expects it, e.g. `3.11` or `>=3.9,<3.12`; may be empty."""
+        return _python_request(self.python)
+
+    @property
+    def requirements(self) -> list[str]:
+        """The lines of a requirements file for PyPI with all packages except Python."""
+        return [*map(_requirement, self.conda), *self.pip_lines]
+
+    @property
+    def pip_lines(self) -> list[str]:
+        """The lines of the pip part, with absolute paths instead of relative paths."""
+        return [self._absolute(line) for line in self.pip]
+
+    @property
+    def files(self) -> list[Path]:
+        """The files that the pip part names, such as `-r requirements.txt` or a wheel."""
+        words = (line.split()[-1] for line in self.pip_lines)
+        return [Path(word) for word in words if Path(word).is_absolute() and Path(word).is_file()]
+
+    def _absolute(self, line: str) -> str:
+        option, _, rest = line.partition(" ")
+        if option in _FILE_OPTIONS:
+            return f"{option} {self._path(rest.strip())}"
+        is_path = line.startswith((".", "/")) or line.endswith((".whl", ".tar.gz"))
+        return str(self._path(line)) if is_path and "://" not in line else line
+
+    def _path(self, text: str) -> str | Path:
+        return text if "://" in text else (self.folder / text).resolve()
+
+
+def read_conda_file(path: Path) -> Recipe:
+    """Return the recipe of a conda file.
+
+    Raises:
+        RecipeError: The file cannot be read, or is not a valid conda file.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise RecipeError(f"must be a conda file in YAML, got {path} ({reason})") from error
+    try:
+        return parse_recipe(content, str(path), path.parent)
+    except RecipeError as error:
+        raise RecipeError(f"{error}, in {path}") from error
+
+
+def parse_recipe(content: Any, source: str, folder: Path) -> Recipe:
+    """Return the recipe of a conda file's content.
+
+    Args:
+        content: The parsed YAML.
+        source: The path of the conda file, or the name of the curated environment.
+        folder: The folder that relative paths in the pip part refer to.
+
+    Raises:
+        RecipeError: The content is not valid.
+    """
+    listed = content.get("dependencies") if isinstance(content, dict) else None
+    if not isinstance(listed, list):
+        raise RecipeError("must have the key dependencies with a list of packages")
+    packages = [line for line in listed if isinstance(line, str)]
+    pip = [line for entry in listed if isinstance(entry, dict) for line in _pip_lines(entry)]
+    if wrong := [line for line in listed if not isinstance(line, str | dict)]:
+        raise RecipeError(f"dependencies: must be names of packages, got {wrong[0]!r}")
+    names = [_split(line)[0] for line in packages]
+    pythons = [_split(line)[1] for line in packages if _split(line)[0] == "python"]
+    recipe = Recipe(
+        source=source,
+        python=pythons[0] if pythons else "",
+        conda=[line for line, name in zip(packages, names, strict=True) if name != "python"],
+        pip=pip,
+        folder=folder.absolute(),
+        channels=[str(channel) for channel in content.get("channels") or ("conda-forge",)],
+    )
+    # Translate now, so that a fault is reported now.
+    _ = recipe.requirements, recipe.python_request
+    for line in pip:
+        _check_pip_line(line)
+    return recipe
+
+
+def _pip_lines(entry: dict[Any, Any]) -> Iterator[str]:
+    if set(entry) != {"pip"} or not isinstance(entry["pip"], list | None):
+        raise RecipeError(
+            f"dependencies: must be names of packages and pip: with a list, got {entry!r}"
+        )
+    for line in entry["pip"] or ():
+        if not isinstance(line, str) or not line.strip():
+            raise RecipeError(f"pip: must be a list of requirements, got {line!r}")
+        yield line.strip()
+
+
+def _check_pip_line(line: str) -> None:
+    is_option_or_path = line.startswith(("-", ".", "/")) or line.endswith((".whl", ".tar.gz"))
+    if is_option_or_path or "://" in line:
+        return
+    try:
+        # pip also accepts options after the requirement, and comments.
+        Requirement(re.split(r"\s(?:--|#)", line)[0].strip())
+    except InvalidRequirement as error:
+        raise RecipeError(f"pip: must be a requirement, got {line!r}") from error
+
+
+def _split(package: str) -> tuple[str, str]:
+    """Return the name and the version part of a conda package."""
+    found = _PACKAGE.fullmatch(package.strip())
+    if found is None or "[" in package:
+        raise RecipeError(f"dependencies: must be conda packages, got {package!r}")
+    return found["name"].lower(), found["rest"].strip()
+
+
+def _requirement(package: str) -> str:
+    """Return the requirement for PyPI that means the same as a conda package."""
+    name, rest = _split(package)
+    text = f"{_PYPI_NAMES.get(name, name)}{_specifier(rest)}"
+    try:
+        Requirement(text)
+    except InvalidRequirement as error:
+        raise RecipeError(
+            f"dependencies: must be conda packages with a version such as =1.26, got {package!r}"
+        ) from error
+    return text
+
+
+def _specifier(rest: str) -> str:
+    if not rest or rest == "*":
+        return ""
+    if found := _EXACT.fullmatch(rest):
+        return f"=={found['version']}"
+    if found := _FUZZY.fullmatch(rest) or _BARE.fullmatch(rest):
+        # `=1.26` means every version that begins with 1.26.
+        return f"=={found['version'].removesuffix('.*').removesuffix('*')}.*"
+    return rest.replace(" ", "")
+
+
+def _python_request(rest: str) -> str:
+    specifier = _specifier(rest)
+    if specifier.startswith("==") and "," not in specifier:
+        return specifier.removeprefix("==").removesuffix(".*")
+    return specifier

@@ -1,0 +1,72 @@
+"""Throw-away environments: a virtual environment for one process of a job.
+
+On Azure ML a job runs in a container, and packages that the job installs disappear with the
+container. Here the job gets a virtual environment that is deleted when the job ends. The
+environment shows the packages of another interpreter, and installs new packages into its own
+folder. `pip`, `python -m pip` and `uv pip` all change only this folder.
+
+The standard module `venv` would need a tenth of a second to create such an environment. This module
+needs a millisecond, because it writes only the files that Python reads.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from mnist_exp.workspaces.local.environments.interpreter import Interpreter
+
+#: A line of a `.pth` file. Python runs a line that begins with `import`. With `addsitedir`, Python
+#: also reads the `.pth` files of the other folder, for example those of editable installations.
+#: https://docs.python.org/3/library/site.html
+_SHOW = "import site; site.addsitedir({!r})\n"
+#: `pip` as a program of the environment. The `pip` beside the interpreter would change the packages
+#: of the interpreter.
+_PIP = '#!/bin/sh\nexec "${0%/*}/python" -m pip "$@"\n'
+
+
+def throwaway_folder(work: Path, index: int = 0) -> Path:
+    """Return the path of the throw-away environment of one process of a job.
+
+    Args:
+        work: The job's working directory.
+        index: The number of the process; 0 for a job with one process.
+    """
+    return work.parent / f"environment_{index}"
+
+
+def create_throwaway(interpreter: Interpreter, folder: Path) -> Mapping[str, str]:
+    """Create a throw-away environment, and return the environment variables that activate it.
+
+    Args:
+        interpreter: The interpreter whose packages the environment shows.
+        folder: The folder of the environment, which must not exist.
+    """
+    programs = folder / "bin"
+    packages = folder / "lib" / f"python{interpreter.version}" / "site-packages"
+    programs.mkdir(parents=True)
+    packages.mkdir(parents=True)
+    # On some distributions, packages with compiled code are installed below lib64.
+    (folder / "lib64").symlink_to("lib")
+    # Python searches this file beside the folder of its program:
+    # https://docs.python.org/3/library/site.html
+    (folder / "pyvenv.cfg").write_text(
+        f"home = {interpreter.base.parent}\ninclude-system-site-packages = false\n"
+        f"version = {interpreter.version}\n",
+        encoding="utf-8",
+    )
+    lines = (_SHOW.format(str(path)) for path in interpreter.site_folders)
+    (packages / "_mnist_exp.pth").write_text("".join(lines), encoding="utf-8")
+    for name in ("python", "python3", f"python{interpreter.version}"):
+        (programs / name).symlink_to(interpreter.base)
+    for name in ("pip", "pip3", f"pip{interpreter.version}"):
+        (programs / name).write_text(_PIP, encoding="utf-8")
+        (programs / name).chmod(0o755)
+    return {
+        "PATH": f"{programs}{os.pathsep}{interpreter.variables()['PATH']}",
+        "VIRTUAL_ENV": str(folder),
+        # The user's pip configuration may contain `user = true`. pip refuses this setting in a
+        # virtual environment.
+        "PIP_USER": "0",
+        # A notice about a newer pip would be among the last lines of the log.
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+    }

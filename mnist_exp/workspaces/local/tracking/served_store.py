@@ -1,0 +1,101 @@
+"""An MLflow tracking server for jobs whose environment has another version of MLflow.
+
+MLflow's client opens an SQLite store only if the client has the same version as the store. Over
+HTTP, all versions of the client can use the store. The server listens only on 127.0.0.1.
+"""
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+from mnist_exp.workspaces.local.tracking.database import ARTIFACTS_NAME, STORE_NAME, store_uri
+
+_MODULE = "mnist_exp.workspaces.local.tracking.server_process"
+_LOOPBACK = "127.0.0.1"
+#: Maximum number of connections that wait until the server accepts them. The trials of a sweep
+#: connect while the server still starts.
+_BACKLOG = 1024
+#: Seconds between SIGTERM and SIGKILL.
+_GRACE_S = 5.0
+
+
+@contextlib.contextmanager
+def served_store(outputs: Path, log: Path) -> Iterator[str]:
+    """Run a tracking server until the block ends, and return the server's address.
+
+    The address is valid at once. The server needs seconds to start, and requests wait until then.
+
+    Args:
+        outputs: The folder with the store.
+        log: The file for the server's output.
+    """
+    with socket.create_server((_LOOPBACK, 0), backlog=_BACKLOG) as listener:
+        server = _Server(listener, outputs, log)
+        try:
+            yield f"http://{_LOOPBACK}:{listener.getsockname()[1]}"
+        finally:
+            server.close()
+
+
+class _Server:
+    """The server's process. If the process ends too early, a new process continues."""
+
+    def __init__(self, listener: socket.socket, outputs: Path, log: Path) -> None:
+        self._listener = listener
+        self._outputs = outputs
+        self._log = log
+        self._is_closing = False
+        log.parent.mkdir(parents=True, exist_ok=True)
+        self._process = self._start()
+        self._watch = threading.Thread(target=self._restart_if_lost, daemon=True)
+        self._watch.start()
+
+    def close(self) -> None:
+        """End the process."""
+        self._is_closing = True
+        process = self._process
+        process.terminate()
+        try:
+            process.wait(_GRACE_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+        self._watch.join()
+        if process.stdin:
+            process.stdin.close()
+
+    def _start(self) -> "subprocess.Popen[bytes]":
+        uri = store_uri(self._outputs / STORE_NAME)
+        theirs = {
+            # MLflow's own command `mlflow server` passes its options in these variables.
+            "_MLFLOW_SERVER_FILE_STORE": uri,
+            "_MLFLOW_SERVER_REGISTRY_STORE": uri,
+            "_MLFLOW_SERVER_ARTIFACT_ROOT": (self._outputs / ARTIFACTS_NAME).as_uri(),
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+        }
+        # The user's variables may name another server, a proxy or a password.
+        ours = {name: text for name, text in os.environ.items() if not name.startswith("MLFLOW_")}
+        # Hide warnings of MLflow about its own libraries.
+        command = [sys.executable, "-P", "-W", "ignore", "-m", _MODULE]
+        with self._log.open("ab") as output:
+            return subprocess.Popen(
+                [*command, str(self._listener.fileno()), str(self._outputs / "jobs")],
+                env=ours | theirs,
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                pass_fds=(self._listener.fileno(),),
+                start_new_session=True,
+            )
+
+    def _restart_if_lost(self) -> None:
+        # A signal ends the process only if the user kills it. A process that exits has a fault that
+        # a new process would have too.
+        while self._process.wait() < 0 and not self._is_closing:
+            lost, self._process = self._process, self._start()
+            if lost.stdin:
+                lost.stdin.close()

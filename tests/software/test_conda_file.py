@@ -1,0 +1,106 @@
+"""Conda files, and the same packages on PyPI."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from mnist_exp.software.conda_file import Recipe, RecipeError, parse_recipe, read_conda_file
+from tests.support.paths import REPOSITORY
+
+
+def recipe(*dependencies: object) -> Recipe:
+    return parse_recipe({"dependencies": list(dependencies)}, "conda.yaml", Path("/folder"))
+
+
+@pytest.mark.parametrize(
+    ("package", "requirement"),
+    [
+        ("numpy", "numpy"),
+        ("numpy=1.26", "numpy==1.26.*"),
+        ("numpy=1.26.*", "numpy==1.26.*"),
+        ("numpy 1.26", "numpy==1.26.*"),
+        ("numpy==1.26.4", "numpy==1.26.4"),
+        ("numpy=1.26.4=py311h64a7726_0", "numpy==1.26.4.*"),
+        ("numpy==1.26.4=py311h64a7726_0", "numpy==1.26.4"),
+        ("numpy>=1.26,<2", "numpy>=1.26,<2"),
+        ("numpy >=1.26, <2", "numpy>=1.26,<2"),
+        ("numpy~=1.26", "numpy~=1.26"),
+        ("conda-forge::numpy=1.26", "numpy==1.26.*"),
+        ("conda-forge/linux-64::numpy", "numpy"),
+        ("Ruamel.yaml=0.18", "ruamel.yaml==0.18.*"),
+        ("pytorch=2.2", "torch==2.2.*"),
+    ],
+)
+def test_a_conda_package_becomes_a_requirement(package: str, requirement: str) -> None:
+    assert recipe(package).requirements == [requirement]
+
+
+@pytest.mark.parametrize(
+    ("package", "request_"),
+    [
+        ("python", ""),
+        ("python=3.11", "3.11"),
+        ("python=3.11.*", "3.11"),
+        ("python==3.11.7", "3.11.7"),
+        ("python=3.11.7=h955ad1f_0_cpython", "3.11.7"),
+        ("python>=3.9,<3.12", ">=3.9,<3.12"),
+    ],
+)
+def test_the_version_of_python_is_kept_apart(package: str, request_: str) -> None:
+    assert recipe("six", package).python_request == request_
+    assert recipe("six", package).requirements == ["six"]
+
+
+def test_the_pip_part_keeps_its_lines_with_absolute_paths() -> None:
+    lines = ["six<2  # a comment", "-r more.txt", "./own", "-e ../own", "wheels/a-1-py3.whl"]
+    addresses = ["--extra-index-url https://example.org/simple", "a @ https://example.org/a.whl"]
+    assert recipe("python", {"pip": [*lines, *addresses]}).requirements == [
+        "six<2  # a comment",
+        "-r /folder/more.txt",
+        "/folder/own",
+        "-e /own",
+        "/folder/wheels/a-1-py3.whl",
+        *addresses,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (None, "dependencies"),
+        ({"name": "x"}, "dependencies"),
+        ({"dependencies": "numpy"}, "dependencies"),
+        ({"dependencies": [3]}, "got 3"),
+        ({"dependencies": ["numpy=1.26|1.27"]}, "numpy=1.26|1.27"),
+        ({"dependencies": ["numpy[version=1]"]}, "version=1"),
+        ({"dependencies": ["a b c d"]}, "a b c d"),
+        ({"dependencies": [{"npm": ["left-pad"]}]}, "npm"),
+        ({"dependencies": [{"pip": "six"}]}, "'six'"),
+        ({"dependencies": [{"pip": [1]}]}, "got 1"),
+        ({"dependencies": [{"pip": ["six=1.16"]}]}, "six=1.16"),
+    ],
+)
+def test_a_file_that_conda_would_refuse_is_a_fault(content: object, expected: str) -> None:
+    with pytest.raises(RecipeError) as caught:
+        parse_recipe(content, "conda.yaml", Path("/folder"))
+    assert expected in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["dependencies: [", "\0", "a: b", "- a"])
+def test_a_broken_file_is_one_line_with_its_path(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "conda.yaml"
+    path.write_text(text, encoding="utf-8")
+    for broken in (path, tmp_path, tmp_path / "missing"):
+        with pytest.raises(RecipeError) as caught:
+            read_conda_file(broken)
+        assert str(broken) in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+
+def test_the_projects_own_conda_files_are_valid() -> None:
+    for path in [*REPOSITORY.glob("trainer/*.yaml"), *REPOSITORY.glob("examples/*/conda.yaml")]:
+        found = read_conda_file(path)
+        names = yaml.safe_load(path.read_text(encoding="utf-8"))["dependencies"]
+        assert found.python_request.startswith("3.")
+        assert len(found.conda) == sum(isinstance(name, str) for name in names) - 1

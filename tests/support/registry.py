@@ -1,0 +1,23 @@
+"""Whether the package registry of this machine can be reached."""
+
+import os
+import subprocess
+import sys
+from functools import cache
+
+import uv
+
+from mnist_exp.workspaces.local.environments.pip_settings import uv_variables
+
+
+@cache
+def reaches_registry() -> bool:
+    """Return whether uv finds a package in the registry that the user has configured."""
+    install = [uv.find_uv_bin(), "pip", "install", "--dry-run", "--quiet", "--refresh"]
+    done = subprocess.run(
+        [*install, "--python", sys.executable, "--target", "/nonexistent", "six"],
+        env={**os.environ, **uv_variables(), "UV_HTTP_RETRIES": "0"},
+        capture_output=True,
+        check=False,
+    )
+    return done.returncode == 0

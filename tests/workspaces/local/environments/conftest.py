@@ -1,0 +1,62 @@
+"""Environments that uv creates from wheels on this machine, without a network."""
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from mnist_exp.config import EnvConfig, EnvType
+from mnist_exp.workspaces.local.environments.cache import EnvironmentCache
+from tests.support.wheels import make_wheel
+
+VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
+#: Writes a conda file and returns the environment that it describes.
+Conda = Callable[..., EnvConfig]
+
+
+@pytest.fixture(scope="module")
+def offline() -> Iterator[pytest.MonkeyPatch]:
+    """Let uv use no network, and no configuration of the user."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("UV_OFFLINE", "1")
+        patch.setenv("UV_NO_INDEX", "1")
+        for name in ("conda", "mamba", "micromamba"):
+            patch.delenv(f"{name.upper()}_EXE", raising=False)
+        yield patch
+
+
+@pytest.fixture(scope="module")
+def wheels(tmp_path_factory: pytest.TempPathFactory, offline: pytest.MonkeyPatch) -> Path:
+    """A folder with the wheels of two versions of a package, and with a stand-in for pip."""
+    folder = tmp_path_factory.mktemp("wheels")
+    for version in ("1.0", "2.0"):
+        make_wheel(folder, "tinypkg", version, {"tinypkg.py": f"VERSION = {version!r}"})
+    make_wheel(folder, "pip", "99.0", {"pip.py": ""})
+    offline.setenv("UV_FIND_LINKS", str(folder))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def conda(tmp_path_factory: pytest.TempPathFactory, wheels: Path) -> Conda:
+    """Return a function that writes a conda file."""
+
+    def write(*packages: str, python: str = f"={VERSION}", pip: str = "[]") -> EnvConfig:
+        path = tmp_path_factory.mktemp("conda") / "conda.yaml"
+        lines = [f"- python{python}", *(f"- {package}" for package in packages), f"- pip: {pip}"]
+        path.write_text("dependencies:\n" + "\n".join(lines), encoding="utf-8")
+        return EnvConfig(EnvType.conda, image="image", conda_file=str(path))
+
+    return write
+
+
+@pytest.fixture(scope="module")
+def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> EnvironmentCache:
+    """Environments that the tests of a module share."""
+    return EnvironmentCache(tmp_path_factory.mktemp("cache") / "environments")
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> EnvironmentCache:
+    """An empty folder for environments."""
+    return EnvironmentCache(tmp_path / "cache" / "environments")

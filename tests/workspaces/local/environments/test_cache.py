@@ -1,0 +1,216 @@
+"""Saved environments: created once, by one command, and complete or absent."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from mnist_exp.config import EnvConfig, EnvType
+from mnist_exp.errors import ConfigError, OutputsError, RefusedError
+from mnist_exp.workspaces.local.environments.cache import EnvironmentCache
+from mnist_exp.workspaces.local.environments.interpreter import this_interpreter
+from tests.support.paths import REPOSITORY
+from tests.workspaces.local.environments.conftest import VERSION, Conda
+
+#: A stand-in for conda. It says that it has begun, waits for a line, and creates an environment.
+CONDA = """\
+#!/bin/bash
+echo "$@" >> {folder}/calls
+echo begun > {folder}/begun
+read -r < {folder}/go
+while [ "$1" != --prefix ]; do shift; done
+mkdir -p "$2/bin" "$2/lib/python{version}/site-packages"
+cp "$4" {folder}/seen.yaml
+ln -s {python} "$2/bin/python"
+"""
+#: A command that creates the environment of a conda file.
+CREATE = """\
+import sys
+from pathlib import Path
+from mnist_exp.config import EnvConfig, EnvType
+from mnist_exp.workspaces.local.environments.cache import EnvironmentCache
+
+env = EnvConfig(EnvType.conda, image="image", conda_file=sys.argv[2])
+with EnvironmentCache(Path(sys.argv[1])).using(env, "env", print):
+    pass
+"""
+
+
+def run(python: Path, code: str) -> str:
+    done = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def test_local_is_the_python_of_mnist_exp(cache: EnvironmentCache) -> None:
+    with cache.using(EnvConfig(EnvType.local), "env", print) as interpreter:
+        assert interpreter == this_interpreter()
+        assert interpreter.is_ours
+    assert cache.list() == []
+
+
+def test_an_environment_is_created_once(cache: EnvironmentCache, conda: Conda) -> None:
+    said: list[str] = []
+    env = conda("tinypkg=1.0")
+    with cache.using(env, "env", said.append) as first:
+        assert not first.is_ours
+        assert run(first.executable, "import tinypkg; print(tinypkg.VERSION)") == "1.0"
+        with pytest.raises(subprocess.CalledProcessError):
+            run(first.executable, "import hydra")
+    assert any("creating" in line for line in said)
+    said.clear()
+    with cache.using(env, "env", said.append) as second:
+        assert (second, said) == (first, [])
+    with cache.using(conda("tinypkg=2.0"), "env", said.append) as other:
+        assert run(other.executable, "import tinypkg; print(tinypkg.VERSION)") == "2.0"
+    (older, newer) = cache.list()
+    assert older.made_with == newer.made_with == "uv"
+    assert older.version == VERSION
+    assert 0 < older.size < 2**30
+    lines = list(cache.describe())
+    assert len(lines) == 3
+    assert env.conda_file is not None
+    assert env.conda_file in lines[0]
+
+
+def test_two_commands_at_once_create_one_environment(tmp_path: Path, conda: Conda) -> None:
+    env, said = conda("tinypkg"), list[str]()
+
+    def use(_: int) -> Path:
+        with EnvironmentCache(tmp_path).using(env, "env", said.append) as interpreter:
+            return interpreter.executable
+
+    with ThreadPoolExecutor(3) as pool:
+        assert len(set(pool.map(use, range(3)))) == 1
+    assert len([line for line in said if "creating" in line]) == 1
+
+
+def test_what_a_killed_command_has_created_is_created_again(
+    tmp_path: Path, cache: EnvironmentCache, conda: Conda, fake_conda: Path
+) -> None:
+    env = conda("tinypkg")
+    root = tmp_path / "cache" / "environments"
+    command = [sys.executable, "-c", CREATE, root, str(env.conda_file)]
+    with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.DEVNULL) as killed:
+        assert (fake_conda / "begun").read_text(encoding="utf-8") == "begun\n"
+        killed.kill()
+    said: list[str] = []
+    with ThreadPoolExecutor(1) as pool:
+        # The killed command's conda still runs, so the next command must wait for its end.
+        waiting = pool.submit(lambda: _executable(cache, env, said.append))
+        for _ in range(2):
+            (fake_conda / "go").write_text("go\n", encoding="utf-8")
+            if _ == 0:
+                assert (fake_conda / "begun").read_text(encoding="utf-8") == "begun\n"
+        assert waiting.result().exists()
+    assert "waiting" in said[0]
+    assert len((fake_conda / "calls").read_text(encoding="utf-8").splitlines()) == 2
+    assert [saved.made_with for saved in cache.list()] == ["conda"]
+
+
+def test_conda_gets_the_file_with_absolute_paths(
+    cache: EnvironmentCache, conda: Conda, fake_conda: Path
+) -> None:
+    env = conda("conda-forge::numpy>=1.26", pip="['-r more.txt', six]")
+    assert env.conda_file is not None
+    with ThreadPoolExecutor(1) as pool:
+        made = pool.submit(lambda: _executable(cache, env, print))
+        (fake_conda / "begun").read_text(encoding="utf-8")
+        (fake_conda / "go").write_text("go\n", encoding="utf-8")
+        assert made.result().is_symlink()
+    (call,) = (fake_conda / "calls").read_text(encoding="utf-8").splitlines()
+    assert call.startswith("env create --quiet --prefix ")
+    seen = (fake_conda / "seen.yaml").read_text(encoding="utf-8")
+    assert f"-r {Path(env.conda_file).parent}/more.txt" in seen
+    assert "conda-forge::numpy>=1.26" in seen
+
+
+def _executable(cache: EnvironmentCache, env: EnvConfig, message: Callable[[str], None]) -> Path:
+    with cache.using(env, "env", message) as interpreter:
+        return interpreter.executable
+
+
+@pytest.fixture
+def fake_conda(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a program `conda`, which is on PATH, and its pipes `begun` and `go`."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for name in ("begun", "go"):
+        os.mkfifo(folder / name)
+    values = {"folder": folder, "version": VERSION, "python": this_interpreter().base}
+    (folder / "conda").write_text(CONDA.format(**values), encoding="utf-8")
+    (folder / "conda").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("packages", "python", "pip", "expected"),
+    [
+        (["cudatoolkit=11.8"], f"={VERSION}", "[]", "cudatoolkit"),
+        (["tinypkg=3"], f"={VERSION}", "[]", "tinypkg"),
+        ([], f"={VERSION}", "[nosuchpkg]", "nosuchpkg"),
+        ([], "=3.99", "[]", "needs Python 3.99, which is not on this machine"),
+    ],
+)
+def test_what_cannot_be_had_is_one_line_and_leaves_nothing(
+    cache: EnvironmentCache, conda: Conda, packages: list[str], python: str, pip: str, expected: str
+) -> None:
+    env = conda(*packages, python=python, pip=pip)
+    with (
+        pytest.raises(RefusedError, match=expected) as caught,
+        cache.using(env, "endpoint.deployment.environment", print),
+    ):
+        pass
+    (line,) = caught.value.lines
+    assert line.startswith(f"endpoint.deployment.environment: {env.conda_file}")
+    assert "\n" not in line
+    assert cache.list() == []
+    assert list(cache.delete_all()) == []
+
+
+def test_an_unknown_curated_environment_is_one_line(cache: EnvironmentCache) -> None:
+    env = EnvConfig(EnvType.curated, name="AzureML-nothing@latest")
+    with (
+        pytest.raises(ConfigError, match=r"^env\.name: .*sklearn-1\.5"),
+        cache.using(env, "env", print),
+    ):
+        pass
+
+
+def test_a_cache_folder_that_is_a_file_is_one_line(tmp_path: Path, conda: Conda) -> None:
+    (tmp_path / "file").touch()
+    cache = EnvironmentCache(tmp_path / "file" / "environments")
+    with (
+        pytest.raises(OutputsError, match=r"^data\.cache_dir: "),
+        cache.using(conda(), "env", print),
+    ):
+        pass
+
+
+def test_an_environment_in_use_is_not_deleted(cache: EnvironmentCache, conda: Conda) -> None:
+    with cache.using(conda(), "env", print) as interpreter:
+        assert [line.partition(":")[0] for line in cache.delete_all()] == ["in use, not deleted"]
+    variables = interpreter.variables()
+    with subprocess.Popen(["/bin/cat"], env=variables, stdin=subprocess.PIPE) as worker:
+        assert [line.partition(":")[0] for line in cache.delete_all()] == ["in use, not deleted"]
+        worker.communicate()
+    assert [line.partition(":")[0] for line in cache.delete_all()] == ["deleted"]
+    assert cache.list() == []
+    assert not interpreter.executable.exists()
+
+
+def test_an_environment_whose_python_is_gone_is_created_again(
+    cache: EnvironmentCache, conda: Conda
+) -> None:
+    env = conda()
+    with cache.using(env, "env", print) as interpreter:
+        pass
+    interpreter.executable.unlink()
+    interpreter.executable.symlink_to("/nowhere/python")
+    assert cache.list() == []
+    with cache.using(env, "env", print) as again:
+        assert run(again.executable, "print(1)") == "1"

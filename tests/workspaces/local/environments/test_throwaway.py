@@ -1,0 +1,106 @@
+"""What a job installs stays in the job: the environment of mnist-exp never changes."""
+
+import json
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from importlib.metadata import distributions
+from pathlib import Path
+
+import pytest
+
+from mnist_exp.workspaces.local.environments.interpreter import this_interpreter
+from mnist_exp.workspaces.local.environments.throwaway import create_throwaway
+from mnist_exp.workspaces.local.workspace import LocalWorkspace
+from tests.support.small_jobs import Watcher, choice, command_job, sweep_job
+from tests.support.wheels import make_wheel
+
+#: A package that mnist-exp needs, and that is quick to install.
+OURS = "platformdirs"
+
+
+def installed() -> set[tuple[str, str, str]]:
+    """Return what `pip freeze` would print for this environment, with the place of each package."""
+    return {(one.name, one.version, str(one.locate_file(""))) for one in distributions()}
+
+
+@pytest.fixture(autouse=True)
+def unchanged() -> Iterator[None]:
+    """Fail a test that changes the environment of mnist-exp."""
+    before = installed()
+    yield
+    assert installed() == before
+
+
+@pytest.fixture(scope="module")
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with two versions of a package, and a broken version of a package of ours."""
+    folder = tmp_path_factory.mktemp("wheels")
+    for version in ("1.0", "2.0"):
+        make_wheel(folder, "tinypkg", version, {"tinypkg.py": f"VERSION = {version!r}"})
+    make_wheel(folder, OURS, "1.0", {f"{OURS}/__init__.py": "__version__ = '1.0'"})
+    return folder
+
+
+@pytest.fixture
+def install(wheels: Path) -> str:
+    """The arguments of pip that install from the folder of wheels."""
+    return f"install --quiet --no-index --no-deps --find-links {shlex.quote(str(wheels))}"
+
+
+def test_a_job_installs_and_uninstalls_for_itself(workspace: LocalWorkspace, install: str) -> None:
+    command = (
+        f"pip {install} tinypkg==1.0 && python -m pip {install} {OURS}==1.0 && "
+        "pip uninstall --yes hydra-core && "
+        f"python -c 'import {OURS}, hydra, tinypkg; print({OURS}.__version__, tinypkg.VERSION)'"
+        " > outputs/versions.txt"
+    )
+    name = workspace.submit(command_job(command))
+    result = workspace.watch(name, Watcher())
+    folder = Path(result.folder)
+    log = Path(result.log).read_text(encoding="utf-8")
+    assert (folder / "outputs" / "versions.txt").read_text(encoding="utf-8") == "1.0 1.0\n", log
+    assert not list(folder.glob("environment*"))
+
+
+def test_two_trials_at_once_install_two_versions(
+    workspace: LocalWorkspace, code: Callable[..., Path], install: str
+) -> None:
+    script = (
+        "import subprocess, sys\n"
+        "version, *install = sys.argv[1:]\n"
+        "pip = [sys.executable, '-m', 'pip', *install, 'tinypkg==' + version]\n"
+        "subprocess.run(pip, check=True)\n"
+        "import tinypkg, logger\n"
+        "logger.log_metric('score', float(tinypkg.VERSION))\n"
+    )
+    command = f"python script.py {{{{search_space.version}}}} {install}"
+    job = sweep_job(command, {"version": choice("1.0", "2.0")}, code=code(script))
+    result = workspace.watch(workspace.submit(job), Watcher())
+    assert [trial.best for trial in result.trials] == [1.0, 2.0], result.trials
+
+
+def test_the_environment_shows_what_the_interpreter_shows(tmp_path: Path) -> None:
+    variables = create_throwaway(this_interpreter(), tmp_path / "it's one")
+    code = "import json, sys; json.dump([sys.prefix, sys.path[1:]], sys.stdout)"
+    shown = {}
+    for python in (sys.executable, tmp_path / "it's one" / "bin" / "python"):
+        done = subprocess.run([python, "-P", "-c", code], capture_output=True, check=True, env={})
+        prefix, path = json.loads(done.stdout)
+        shown[prefix] = path
+    ours, theirs = shown[sys.prefix], shown[variables["VIRTUAL_ENV"]]
+    own = [path for path in theirs if path.startswith(variables["VIRTUAL_ENV"])]
+    assert len(own) == 1
+    assert [path for path in theirs if path not in own] == ours
+
+
+def test_uv_installs_into_the_environment(tmp_path: Path, wheels: Path) -> None:
+    variables = create_throwaway(this_interpreter(), tmp_path / "one")
+    uv = pytest.importorskip("uv").find_uv_bin()
+    subprocess.run(
+        [uv, "pip", "install", "--quiet", "--offline", wheels / "tinypkg-1.0-py3-none-any.whl"],
+        env={**variables, "HOME": str(tmp_path)},
+        check=True,
+    )
+    assert list((tmp_path / "one").rglob("tinypkg.py"))

@@ -1,0 +1,42 @@
+"""The trainer in another environment, with the TensorFlow of this environment.
+
+A conda file installs a package of one file, which shows the packages of this environment. The
+versions therefore agree, and no test has to download TensorFlow.
+"""
+
+import site
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.support.in_process import InProcessCli
+from tests.support.wheels import make_wheel
+from tests.workspaces.local.environments.conftest import Conda
+
+
+@pytest.fixture
+def shows_ours(conda: Conda, wheels: Path) -> str:
+    """A conda file whose environment shows the packages of this environment."""
+    lines = [f"import site; site.addsitedir({folder!r})" for folder in site.getsitepackages()]
+    make_wheel(wheels, "ourpackages", "1.0", {"ourpackages.pth": "\n".join(lines)})
+    return str(conda(pip="[ourpackages]").conda_file)
+
+
+def test_the_weights_are_those_of_our_own_environment(
+    stored_cli: InProcessCli, shows_ours: str, offline: pytest.MonkeyPatch
+) -> None:
+    conda = ["env=conda", f"env.conda_file={shows_ours}"]
+    for environment in (["env=local"], conda):
+        stored_cli.ok("stage=train", "model=small", "model.epochs=1", *environment)
+    ours, theirs = stored_cli.records("train")
+    assert ours["metrics"] == theirs["metrics"]
+    one, other = (
+        np.load(Path(record["paths"]["folder"], "outputs/model/assets.extra/dense.npz"))
+        for record in (ours, theirs)
+    )
+    assert one.files == other.files
+    for name in one.files:
+        assert np.array_equal(one[name], other[name])
+    server = Path(theirs["paths"]["folder"], "user_logs", "mlflow_server.txt")
+    assert server.exists()
