@@ -4,6 +4,7 @@ import compileall
 import gc
 import os
 import signal
+import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -139,6 +140,20 @@ def socket_guard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     del os.environ[LOG_VARIABLE]
     attempts = log.read_text(encoding="utf-8") if log.exists() else ""
     assert not attempts, f"something tried to leave loopback:\n{attempts}"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def unchanged_packages() -> Iterator[None]:
+    """Let no test, and no job that a test runs, change the packages of this environment."""
+    before = _installed_packages()
+    yield
+    assert _installed_packages() == before
+
+
+def _installed_packages() -> set[str]:
+    """Return the name and version of each installed package, as `pip freeze` would print them."""
+    folders = [Path(path) for path in sys.path if path.endswith("-packages")]
+    return {str(about) for folder in folders for about in folder.glob("*.dist-info")}
 
 
 @pytest.fixture(scope="session")

@@ -179,14 +179,16 @@ def _split(package: str) -> tuple[str, str]:
 def _requirement(package: str) -> str:
     """Return the requirement for PyPI that means the same as a conda package."""
     name, rest = _split(package)
-    text = f"{_PYPI_NAMES.get(name, name)}{_specifier(rest)}"
+    specifier = _specifier(rest)
+    text = f"{_PYPI_NAMES.get(name, name)}{specifier}"
     try:
-        Requirement(text)
-    except InvalidRequirement as error:
-        raise RecipeError(
-            f"dependencies: must be conda packages with a version such as =1.26, got {package!r}"
-        ) from error
-    return text
+        if Requirement(text).specifier or not specifier:
+            return text
+    except InvalidRequirement:
+        pass
+    raise RecipeError(
+        f"dependencies: must be conda packages with a version such as =1.26, got {package!r}"
+    )
 
 
 def _specifier(rest: str) -> str:

@@ -3,7 +3,7 @@
 import pytest
 
 from mnist_exp import checks
-from mnist_exp.config import Stage
+from mnist_exp.config import EnvType, Stage
 from tests.checks.rules import Change, setting
 from tests.support.configs import fresh_config
 
@@ -51,6 +51,7 @@ def test_a_retired_name_is_a_warning_with_its_key() -> None:
     assert checks.warnings(config) == []
     setting(
         compute__size="STANDARD_NC6",
+        env__type=EnvType.curated,
         env__name="AzureML-tensorflow-2.7@latest",
         endpoint__deployment__environment__name="AzureML-tensorflow-2.4@latest",
     )(config)

@@ -4,6 +4,7 @@ import pytest
 
 from mnist_exp.config import EnvType
 from tests.checks.rules import Change, Rule, assert_is_one_line, setting
+from tests.support.paths import REPOSITORY
 
 RULES: dict[str, Rule] = {
     "server's setting": (
@@ -85,7 +86,10 @@ RULES: dict[str, Rule] = {
     ),
     "deployment environment": (
         "deploy",
-        setting(endpoint__deployment__environment__type=EnvType.conda),
+        setting(
+            endpoint__deployment__environment__type=EnvType.conda,
+            endpoint__deployment__environment__conda_file=f"{REPOSITORY}/trainer/conda-score.yaml",
+        ),
         "endpoint.deployment.environment.image: a conda environment needs a Docker image",
     ),
 }

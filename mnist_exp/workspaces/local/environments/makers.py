@@ -99,9 +99,11 @@ class CondaMaker:
             "dependencies": [*python, *recipe.conda, "pip", *pip],
         }
         file.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
-        create = ["create", "--yes"] if self.name == "micromamba" else ["env", "create"]
+        create = ["create"] if self.name == "micromamba" else ["env", "create"]
         outcome = order.run(
-            self.program, *create, "--quiet", "--prefix", order.prefix, "--file", file
+            *(self.program, *create, "--quiet", "--prefix", order.prefix, "--file", file),
+            # Ask no questions.
+            variables={"CONDA_ALWAYS_YES": "true", "MAMBA_ALWAYS_YES": "true"},
         )
         if outcome.code:
             raise order.fail(outcome, f"change the conda file, or try it with {self.name}")

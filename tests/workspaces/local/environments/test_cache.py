@@ -13,6 +13,7 @@ from mnist_exp.config import EnvConfig, EnvType
 from mnist_exp.errors import ConfigError, OutputsError, RefusedError
 from mnist_exp.workspaces.local.environments.cache import EnvironmentCache
 from mnist_exp.workspaces.local.environments.interpreter import this_interpreter
+from tests.support.in_process import InProcessCli
 from tests.support.paths import REPOSITORY
 from tests.workspaces.local.environments.conftest import VERSION, Conda
 
@@ -214,3 +215,17 @@ def test_an_environment_whose_python_is_gone_is_created_again(
     assert cache.list() == []
     with cache.using(env, "env", print) as again:
         assert run(again.executable, "print(1)") == "1"
+
+
+def test_cleanup_deletes_and_doctor_lists_the_environments(
+    in_process_cli: InProcessCli, tmp_path: Path, conda: Conda
+) -> None:
+    cleanup = ["stage=cleanup", "env.delete_on_cleanup=true", f"data.cache_dir={tmp_path}"]
+    assert "no Python environment is saved" in in_process_cli.ok(*cleanup).stderr
+    env = conda("tinypkg")
+    with EnvironmentCache(tmp_path / "environments").using(env, "env", print):
+        pass
+    listed = in_process_cli("stage=doctor", f"data.cache_dir={tmp_path}").stderr
+    assert f"environment: {env.conda_file} with Python {VERSION}: " in listed
+    assert f"deleted: environment {env.conda_file}" in in_process_cli.ok(*cleanup).stderr
+    assert list(tmp_path.glob("environments/*/")) == []
