@@ -100,8 +100,9 @@ class CondaMaker:
         }
         file.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
         create = ["create"] if self.name == "micromamba" else ["env", "create"]
+        options = ["--quiet", "--prefix", str(order.prefix), "--file", str(file)]
         outcome = order.run(
-            *(self.program, *create, "--quiet", "--prefix", order.prefix, "--file", file),
+            *(self.program, *create, *options),
             # Ask no questions.
             variables={"CONDA_ALWAYS_YES": "true", "MAMBA_ALWAYS_YES": "true"},
         )
