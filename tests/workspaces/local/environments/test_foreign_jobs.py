@@ -18,8 +18,9 @@ from mnist_exp.workspaces.local.processes.job_orphans import find_processes
 from mnist_exp.workspaces.local.workspace import LocalWorkspace
 from tests.support.paths import REPOSITORY
 from tests.support.scripted_endpoint import NAME, ScriptedEndpoint
-from tests.support.small_jobs import Watcher, choice, command_job, sweep_job
+from tests.support.small_jobs import choice, command_job, sweep_job
 from tests.support.waiting import eventually
+from tests.support.watching import Watcher
 from tests.workspaces.local.environments.conftest import Conda
 
 #: Logs as every version of MLflow's client does: with requests to the tracking server.

@@ -13,7 +13,8 @@ import pytest
 from mnist_exp.workspaces.local.environments.interpreter import this_interpreter
 from mnist_exp.workspaces.local.environments.throwaway import create_throwaway
 from mnist_exp.workspaces.local.workspace import LocalWorkspace
-from tests.support.small_jobs import Watcher, choice, command_job, sweep_job
+from tests.support.small_jobs import choice, command_job, sweep_job
+from tests.support.watching import Watcher
 from tests.support.wheels import make_wheel
 
 #: A package that mnist-exp needs, and that is quick to install.
