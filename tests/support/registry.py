@@ -5,7 +5,7 @@ import subprocess
 import sys
 from functools import cache
 
-import uv
+import pytest
 
 from mnist_exp.workspaces.local.environments.pip_settings import uv_variables
 
@@ -13,6 +13,7 @@ from mnist_exp.workspaces.local.environments.pip_settings import uv_variables
 @cache
 def reaches_registry() -> bool:
     """Return whether uv finds a package in the registry that the user has configured."""
+    uv = pytest.importorskip("uv")
     install = [uv.find_uv_bin(), "pip", "install", "--dry-run", "--quiet", "--refresh"]
     done = subprocess.run(
         [*install, "--python", sys.executable, "--target", "/nonexistent", "six"],

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-import uv
 import yaml  # type: ignore[import-untyped]
 
 from mnist_exp.errors import RefusedError
@@ -117,7 +116,7 @@ class UvMaker:
 
     def make(self, order: Order) -> None:
         """Create a virtual environment."""
-        program = uv.find_uv_bin()
+        program = _uv()
         variables = {**uv_variables(), "UV_HTTP_RETRIES": _RETRIES, "PATH": _search_path()}
         version = order.recipe.python_request or this_interpreter().version
         outcome = order.run(
@@ -141,6 +140,23 @@ class UvMaker:
         )
         if outcome.code:
             raise order.fail(outcome, _remedy(outcome.reason))
+
+
+def _uv() -> str:
+    """Return the path of uv.
+
+    The import is late, because only a new environment needs uv. A command that needs no new
+    environment also works if uv was not installed.
+    """
+    try:
+        from uv import find_uv_bin  # noqa: PLC0415
+
+        return find_uv_bin()
+    except (ImportError, FileNotFoundError) as error:
+        raise RefusedError(
+            "env: conda or uv must be installed to create an environment, got neither; "
+            "run pip install uv"
+        ) from error
 
 
 def _remedy(reason: str) -> str:
