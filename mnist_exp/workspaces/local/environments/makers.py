@@ -151,7 +151,7 @@ def _uv() -> str:
     try:
         from uv import find_uv_bin  # noqa: PLC0415
 
-        return find_uv_bin()
+        return str(find_uv_bin())
     except (ImportError, FileNotFoundError) as error:
         raise RefusedError(
             "env: conda or uv must be installed to create an environment, got neither; "
