@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mnist_exp.config import (
+    ArgumentStyle,
     AuthMode,
     ComputeConfig,
     DataConfig,
@@ -49,10 +50,17 @@ class PathInput:
 
 @dataclass(frozen=True)
 class OutputSpec:
-    """A named output of a job: a folder or file that the workspace saves."""
+    """A named output of a job: a folder or file that the workspace saves.
+
+    Attributes:
+        path: The URI of the folder or file on Azure; None lets Azure choose.
+        name: The name of the asset that the output becomes; None creates no asset.
+    """
 
     type: str = "uri_folder"
     mode: str = "rw_mount"
+    path: str | None = None
+    name: str | None = None
 
 
 @dataclass(frozen=True)
@@ -67,6 +75,7 @@ class CommandJob:
         quoted: Whether the local workspace quotes each inserted value for the shell. The field is
             True for a command that `mnist_exp.build` created from a script. Azure ML never quotes
             an inserted value.
+        argument_style: The spelling of the arguments of a command that `mnist_exp.build` created.
         timeout: Maximum duration in seconds.
         distribution: None for a job of one process.
     """
@@ -85,6 +94,7 @@ class CommandJob:
     identity: Identity | None = None
     timeout: int | None = None
     distribution: DistributionConfig | None = None
+    argument_style: ArgumentStyle = ArgumentStyle.dashes
 
     @property
     def worker_count(self) -> int:

@@ -2,10 +2,10 @@
 
 import pytest
 
+from mnist_exp.azure_form.jobs import KEYS_TAG, sweep_form
 from mnist_exp.build import sweep_job
 from mnist_exp.checks import faults, warnings
 from mnist_exp.experiment import Experiment
-from mnist_exp.sweeps.space.keys import azure_name, hydra_key
 from tests.support.configs import config
 
 ADD = "+sweep.search_space.model.epochs={type: choice, values: [2, 3]}"
@@ -31,10 +31,24 @@ def test_the_input_gets_the_drawn_value_under_its_own_flag(dotted: Experiment) -
     assert not [line for line in warnings(dotted) if "model.epochs" in line]
 
 
-def test_the_name_for_azure_can_be_turned_back(dotted: Experiment) -> None:
-    for key in sweep_job(dotted, "s").search_space:
-        assert "." not in azure_name(key)
-        assert hydra_key(azure_name(key)) == key
+def test_a_sweep_on_azure_has_a_tag_with_its_dotted_keys(dotted: Experiment) -> None:
+    form = sweep_form(sweep_job(dotted, "s"), str)
+    assert form["tags"] == {KEYS_TAG: '{"model__epochs": "model.epochs"}'}
+    assert set(form["search_space"]) == {"batch_size", "learning_rate", "model__epochs"}
+    assert "--epochs ${{search_space.model__epochs}}" in form["trial"]["command"]
+
+
+def test_a_sweep_without_dotted_keys_has_no_tag() -> None:
+    add = "+sweep.search_space.regressor__depth={type: choice, values: [2, 3]}"
+    form = sweep_form(sweep_job(config("stage=sweep", "sweep=quick", add), "s"), str)
+    assert "tags" not in form
+    assert "--regressor--depth ${{search_space.regressor__depth}}" in form["trial"]["command"]
+
+
+def test_two_keys_with_the_same_name_on_azure_are_one_line() -> None:
+    both = (ADD, "+sweep.search_space.model__epochs={type: choice, values: [2, 3]}")
+    found = faults(config("stage=sweep", "sweep=quick", *both))
+    assert [line for line in found if "where both keys have the name model__epochs" in line] != []
 
 
 @pytest.mark.parametrize(

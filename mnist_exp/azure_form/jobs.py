@@ -3,6 +3,7 @@
 A form is a dictionary with the field names and the structure of Azure ML's YAML.
 """
 
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, assert_never
@@ -16,7 +17,11 @@ from mnist_exp.azure_form.sweeps import (
 )
 from mnist_exp.config import ComputeConfig, ComputeType, DataConfig
 from mnist_exp.specs import CommandJob, Literal, OutputSpec, PathInput, SweepJob
+from mnist_exp.sweeps.space.keys import azure_name
 from mnist_exp.templates import azure_command, literal_text
+
+#: The tag of a sweep with a JSON object: name on Azure ML -> key of the search space with dots.
+KEYS_TAG = "mnist_exp.search_space_keys"
 
 #: Function that returns the address or the local folder of a path input.
 Locate = Callable[[Path | str | DataConfig], str]
@@ -48,6 +53,7 @@ def sweep_form(job: SweepJob, locate: Locate) -> Form:
     return {
         **_names(trial),
         "name": job.name,
+        **_dotted_keys(job),
         "trial": {**_software(trial), **_machines(trial)},
         **_inputs_and_outputs(trial, locate),
         **_where(trial),
@@ -60,6 +66,12 @@ def sweep_form(job: SweepJob, locate: Locate) -> Form:
         "limits": sweep_limits_form(job.limits),
         **({"early_termination": policy_form(policy)} if policy else {}),
     }
+
+
+def _dotted_keys(job: SweepJob) -> Form:
+    """Return a tag with the keys of the search space that have another name on Azure ML."""
+    keys = {azure_name(key): key for key in job.search_space if azure_name(key) != key}
+    return {"tags": {KEYS_TAG: json.dumps(keys)}} if keys else {}
 
 
 def _names(job: CommandJob) -> Form:
@@ -95,7 +107,12 @@ def _inputs(inputs: Mapping[str, Literal | PathInput], locate: Locate) -> Form:
 
 
 def _outputs(outputs: Mapping[str, OutputSpec]) -> Form:
-    return {name: {"type": spec.type, "mode": spec.mode} for name, spec in outputs.items()}
+    def form(spec: OutputSpec) -> Form:
+        chosen = {"path": spec.path, "name": spec.name}
+        given = {key: value for key, value in chosen.items() if value}
+        return {"type": spec.type, "mode": spec.mode, **given}
+
+    return {name: form(spec) for name, spec in outputs.items()}
 
 
 def _where(job: CommandJob) -> Form:

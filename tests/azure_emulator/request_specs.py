@@ -10,7 +10,6 @@ from mnist_exp.config import ComputeConfig, ComputeType, EnvConfig, EnvType, Req
 from mnist_exp.specs import CommandJob, DeploymentSpec, OutputSpec, PathInput, SweepJob
 from mnist_exp.sweeps import parse_sweep
 from mnist_exp.sweeps.plan import SweepPlan
-from mnist_exp.sweeps.space.keys import hydra_key
 from tests.azure_emulator.rules import check_search_space
 from tests.azure_emulator.wire import RefusalError
 
@@ -45,7 +44,7 @@ def sweep_plan(body: Mapping[str, Any]) -> SweepPlan:
     plan, faults = parse_sweep(
         {
             "sampling_algorithm": _sampling(body["samplingAlgorithm"]),
-            "search_space": {hydra_key(k): _expression(v) for k, v in body["searchSpace"].items()},
+            "search_space": {k: _expression(v) for k, v in body["searchSpace"].items()},
             "objective": {
                 "primary_metric": body["objective"]["primaryMetric"],
                 "goal": body["objective"]["goal"],
@@ -96,9 +95,8 @@ def command_job(
 
 
 def _own_command(command: str) -> str:
-    """Return a command with our spelling of references and of names in the search space."""
-    plain = re.sub(r"\$(\{\{|\[\[)", r"\1", command)
-    return re.sub(r"(?<=\{\{search_space\.)\w+", lambda found: hydra_key(found[0]), plain)
+    """Return a command with our spelling of references."""
+    return command.replace("${{", "{{")
 
 
 def deployment_spec(

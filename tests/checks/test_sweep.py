@@ -86,7 +86,7 @@ def test_faults_of_the_sweep_hide_none_of_its_search_space() -> None:
     config.sweep.search_space = {
         "lerning_rate": {"type": "uniform", "min_value": 0, "max_value": 1},
         "batch_size": {"type": "choice", "values": [0]},
-        "model__epochs": {"type": "choice", "values": [1]},
+        "model-epochs": {"type": "choice", "values": [1]},
     }
     assert [line.partition(": ")[0] for line in checks.faults(config)] == [
         "sweep.sampling_algorithm.seed",

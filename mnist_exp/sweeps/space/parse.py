@@ -25,7 +25,7 @@ from mnist_exp.sweeps.space.expressions import (
     Randint,
     Uniform,
 )
-from mnist_exp.sweeps.space.keys import name_fault
+from mnist_exp.sweeps.space.keys import azure_name, name_fault
 
 #: Type in Azure ML's YAML -> class of the expression.
 EXPRESSIONS: Mapping[str, type[Expression]] = {
@@ -70,8 +70,10 @@ def parse_search_space(
     """
     space: dict[str, Expression] = {}
     faults: list[str] = []
+    keys: dict[str, str] = {}
     for key, entry in _flat(raw):
         rule = name_fault(key)
+        other = keys.setdefault(azure_name(key), key)
         if rule:
             faults.append(f"{where}: {rule}")
         elif key in space:
@@ -79,13 +81,18 @@ def parse_search_space(
                 f"{where}.{key}: must be given only once, got a nested and a dotted key; "
                 "remove one of these keys"
             )
+        elif other != key:
+            faults.append(
+                f"{where}.{key}: must differ from {other} on Azure ML, where both keys have the "
+                f"name {azure_name(key)}; rename one of these keys"
+            )
         expression = _expression(entry, f"{where}.{key}", logbase, faults)
         if expression and not rule:
             space[key] = expression
     if not raw:
         faults.append(
             f"{where}: must have at least one parameter, got no parameter; "
-            f"add a parameter, e.g. +{where}.batch_size={{type: choice, values: [32, 64]}}"
+            f"add a parameter, e.g. '+{where}.batch_size={{type: choice, values: [32, 64]}}'"
         )
     return space, faults
 

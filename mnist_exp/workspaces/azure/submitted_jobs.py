@@ -7,11 +7,10 @@ from typing import Any
 from azure.ai.ml.entities import Job
 from azure.core.exceptions import ResourceNotFoundError
 
-from mnist_exp.azure_form.jobs import Locate
+from mnist_exp.azure_form.jobs import KEYS_TAG, Locate
 from mnist_exp.results import JobResult, TrialResult
 from mnist_exp.specs import CommandJob, SweepJob
 from mnist_exp.status import JobStatus
-from mnist_exp.sweeps.space.keys import hydra_key
 from mnist_exp.workspaces.azure.retries import RetryPolicy
 from mnist_exp.workspaces.azure.run_metrics import RunMetrics
 from mnist_exp.workspaces.azure.translation import job_entity
@@ -160,12 +159,14 @@ def _drawn_values(sweep: Any, trial: str, logged: Mapping[str, str]) -> dict[str
     parameters are used.
     """
     names: Sequence[str] = list(sweep.search_space)
+    tags: Mapping[str, str] = sweep.tags or {}
+    keys: dict[str, str] = json.loads(tags.get(KEYS_TAG, "{}"))
     try:
-        given = json.loads((sweep.tags or {})[trial])
+        given = json.loads(tags[trial])
     except (KeyError, ValueError):
         given = {name: _typed(logged[name]) for name in names if name in logged}
     return {
-        hydra_key(name): _typed(given[name]) if isinstance(given[name], str) else given[name]
+        keys.get(name, name): _typed(given[name]) if isinstance(given[name], str) else given[name]
         for name in names
         if name in given
     }
