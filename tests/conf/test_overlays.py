@@ -1,6 +1,6 @@
 """A user's own config files in `--config-dir`, and their relative paths."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -227,3 +227,47 @@ def test_the_command_line_can_replace_the_search_space(
         assert space.get(name) == entry
     if "min_value" in overrides[0]:
         assert space["learning_rate"]["min_value"] == -4
+
+
+#: What YAML and Hydra read as something else than text.
+WRITTEN = ("010", "1.50", "yes", "on", "1e3", "0x10", "1_000", "2024-01-01", "0o17", "1:30", ".5")
+
+
+def variables(mine: Path, *overrides: str) -> Mapping[str, str]:
+    return config("stage=train", "job=mine", *overrides, config_dir=mine).job.environment_variables
+
+
+def test_an_environment_variable_is_the_text_in_the_file(mine: Path, write: Write) -> None:
+    lines = [f"  V{index}: {text}" for index, text in enumerate(WRITTEN)]
+    more = ["  QUOTED: '010'", "  SEED: ${seed}", "  FLAG: true", "  COUNT: 3"]
+    block = "\n".join(["environment_variables:", *lines, *more])
+    write("job/mine.yaml", f"{JOB.format(code='.')}{block}\n")
+    found = variables(mine)
+    assert [found[f"V{index}"] for index in range(len(WRITTEN))] == list(WRITTEN)
+    assert [found[name] for name in ("QUOTED", "SEED", "FLAG", "COUNT")] == [
+        *("010", "42", "true", "3")
+    ]
+
+
+def test_an_environment_variable_is_the_text_on_the_command_line(mine: Path, write: Write) -> None:
+    write("job/mine.yaml", f"{JOB.format(code='.')}environment_variables: {{A: 1.50, B: 010}}\n")
+    where = "job.environment_variables"
+    assert variables(mine, f"{where}.B=1_000") == {"A": "1.50", "B": "1_000"}
+    assert variables(mine, f"{where}={{A: 2.50, C: 1e3}}") == {
+        "A": "2.50",
+        "B": "010",
+        "C": "1e3",
+    }
+    assert variables(mine, f"{where}={{}}", f"{where}.D=true") == {"D": "true"}
+
+
+def test_environment_variables_of_a_deployment_and_of_a_profile(mine: Path, write: Write) -> None:
+    write(
+        "endpoint/mine.yaml",
+        "defaults: [tutorial, _self_]\ndeployment:\n"
+        "  environment_variables: {OMP_NUM_THREADS: 010}\n",
+    )
+    write("profile/mine.yaml", "# @package _global_\njob:\n  environment_variables: {A: 1.50}\n")
+    found = config("stage=deploy", "endpoint=mine", "profile=mine", config_dir=mine)
+    assert found.endpoint.deployment.environment_variables["OMP_NUM_THREADS"] == "010"
+    assert found.job.environment_variables["A"] == "1.50"
