@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cache, partial
+from pathlib import Path
 
 #: Allowed name of an endpoint or a deployment.
 _ENDPOINT_NAME = re.compile(r"[a-zA-Z]([-a-zA-Z0-9]*[a-zA-Z0-9])?")
@@ -42,6 +43,15 @@ def input_name_fault(name: str) -> str | None:
     if _INPUT_NAME.fullmatch(name):
         return None
     return f"must be letters, digits and underscores and not begin with a digit, got {name!r}"
+
+
+def what_is_at(path: str | None) -> str:
+    """Return what is at a path, to append to `got PATH, which`."""
+    if path is None:
+        return "is not a path"
+    if Path(path).exists():
+        return "is a folder" if Path(path).is_dir() else "is a file"
+    return "is a broken link" if Path(path).is_symlink() else "does not exist"
 
 
 def new_job_name(stage: str) -> str:

@@ -4,7 +4,9 @@ If a flag is between two overrides, Hydra's parser fails with a long usage messa
 move all flags before the overrides. https://hydra.cc/docs/advanced/hydra-command-line-flags
 """
 
-from collections.abc import Sequence
+import shlex
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 from mnist_exp.errors import ConfigError
 
@@ -12,6 +14,13 @@ from mnist_exp.errors import ConfigError
 _VALUED = {
     *("--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp"),
     *("--cfg", "-c", "--package", "-p", "--experimental-rerun"),
+}
+#: Flag -> its valid values.
+_CHOICES = {
+    **dict.fromkeys(("--cfg", "-c"), ("job", "hydra", "all")),
+    **dict.fromkeys(
+        ("--info", "-i"), ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
+    ),
 }
 #: Flags that may have a value. If the next word contains `=`, it is an override and not the value.
 _PERHAPS_VALUED = {"--info", "-i"}
@@ -36,7 +45,10 @@ def flags_and_overrides(arguments: Sequence[str]) -> tuple[list[str], list[str]]
         word = rest.pop(0)
         name, has_value = word.partition("=")[0], "=" in word
         if not word.startswith("-"):
-            overrides.append(word)
+            if override_key(word):
+                overrides.append(word)
+            else:
+                faults.append(f"{word!r}: must begin with a key; write key=value")
         elif name in _ALONE or (has_value and name in _VALUED):
             flags.append(word)
         elif name in _PERHAPS_VALUED:
@@ -49,9 +61,17 @@ def flags_and_overrides(arguments: Sequence[str]) -> tuple[list[str], list[str]]
             flags += [word, rest.pop(0)]
         else:
             faults.append(f"{word}: needs a value; write {word} VALUE")
+    faults += _unknown_choices(flags)
     if faults:
         raise ConfigError(faults)
     return flags, overrides
+
+
+def _unknown_choices(flags: Sequence[str]) -> Iterator[str]:
+    words = [word for flag in flags for word in flag.split("=", 1)]
+    for flag, value in pairwise(words):
+        if flag in _CHOICES and not value.startswith("-") and value not in _CHOICES[flag]:
+            yield f"{flag}: must be one of {', '.join(_CHOICES[flag])}, got {value}"
 
 
 def _unknown(word: str, rest: list[str]) -> str:
@@ -63,9 +83,13 @@ def _unknown(word: str, rest: list[str]) -> str:
     if not value and rest and not rest[0].startswith("-") and "=" not in rest[0]:
         value = rest.pop(0)
     return (
-        f"{word}: no such flag; to set a key, write {key}={value or '...'} without dashes; "
+        f"{word}: no such flag; to set a key, write {_override(key, value)} without dashes; "
         "to list the flags, run mnist-exp --hydra-help"
     )
+
+
+def _override(key: str, value: str) -> str:
+    return shlex.quote(f"{key}={value}") if value else f"{key}=..."
 
 
 def override_key(override: str) -> str:

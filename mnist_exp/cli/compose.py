@@ -18,7 +18,8 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from mnist_exp.cli.arguments import override_key
-from mnist_exp.cli.schema_keys import explain_key, type_at, unknown_keys
+from mnist_exp.cli.schema_keys import explain_key, keys_at, type_at, unknown_keys
+from mnist_exp.cli.written_text import keep_written_texts
 from mnist_exp.config import ExperimentConfig, Stage
 from mnist_exp.errors import ConfigError
 from mnist_exp.experiment import Experiment
@@ -109,10 +110,17 @@ def to_experiment(composed: DictConfig, hydra_config: DictConfig) -> Experiment:
     """
     if unknown := list(unknown_keys(composed)):
         raise ConfigError([explain_key(key) for key in unknown])
+    # A missing value counts as a key of the config, but `in` would be false for this key.
+    present = set(composed.keys())
+    if deleted := [name for name in keys_at("") or () if name not in present]:
+        raise ConfigError(
+            [f"~{name}: cannot be deleted, only set; write {name}=..." for name in deleted]
+        )
     if missing := sorted(OmegaConf.missing_keys(composed)):
         raise MissingKeysError(missing)
     composed = composed.copy()
     _empty_mappings(composed, task_overrides(hydra_config))
+    keep_written_texts(composed, _config_files(hydra_config), task_overrides(hydra_config))
     sources = _input_sources(composed)
     _resolve_paths(composed, hydra_config)
     config = OmegaConf.to_object(composed)
@@ -242,15 +250,28 @@ def _config_files(hydra_config: DictConfig) -> Iterator[tuple[Path, str]]:
         for source in hydra_config.runtime.config_sources
         if source.schema == "file"
     ]
-    choices: dict[str, Any] = dict(hydra_config.runtime.choices)
+    choices: dict[str, Any] = {
+        **hydra_config.runtime.choices,
+        **dict(_several_options(hydra_config)),
+    }
     for group in reversed([group for group in choices if not group.startswith("hydra/")]):
         option = choices[group]
-        if isinstance(option, str):
-            # `GROUP@PACKAGE` puts the content of the file below another config key.
-            folder, _, package = group.partition("@")
-            for path, own in _with_defaults(folders, folder, option):
+        # `GROUP@PACKAGE` puts the content of the file below another config key.
+        folder, _, package = group.partition("@")
+        for one in [option] if isinstance(option, str) else reversed(option or ()):
+            for path, own in _with_defaults(folders, folder, str(one)):
                 yield path, package or own
     yield from _with_defaults(folders, "", hydra_config.job.config_name)
+
+
+def _several_options(hydra_config: DictConfig) -> Iterator[tuple[str, Any]]:
+    """Yield each override whose value is a list, e.g. `job=[tutorial,mine]`.
+
+    Hydra does not list such a choice of several options among the choices.
+    """
+    for override in OverridesParser.create().parse_overrides(task_overrides(hydra_config)):
+        if not override.is_delete() and isinstance(override.value(), list):
+            yield override.key_or_group, override.value()
 
 
 def _with_defaults(folders: Sequence[Path], group: str, option: str) -> Iterator[tuple[Path, str]]:

@@ -36,10 +36,15 @@ FULL_ERROR = "MNIST_EXP_FULL_ERROR"
 
 #: Exit code after Ctrl-C.
 _INTERRUPTED = 130
+#: Exit code if the reader of an output pipe has exited, as after SIGPIPE.
+READER_HAS_EXITED = 141
 #: Prefix of each quoted line of a failed job's log.
 _QUOTED = "  | "
 #: Error numbers of the operating system that mean that a folder cannot be written.
-_UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EPERM, errno.EFBIG}
+_UNWRITABLE = {
+    *(errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EPERM, errno.EFBIG),
+    *(errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP),
+}
 
 #: Keys and config groups that the later stages also need. The proposed next command repeats the
 #: overrides of these keys.

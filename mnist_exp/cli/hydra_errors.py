@@ -6,6 +6,8 @@ we join its original text into one line.
 """
 
 import re
+import shlex
+import traceback
 
 from hydra.errors import (
     ConfigCompositionException,
@@ -24,6 +26,9 @@ from omegaconf.errors import (
 from yaml import YAMLError  # type: ignore[import-untyped]
 
 from mnist_exp.cli.schema_keys import describe, explain_key, keys_at, listing, similar, type_at
+from mnist_exp.cli.written_text import VARIABLES
+from mnist_exp.names import what_is_at
+from mnist_exp.templates import hydra_text
 
 #: Text of the ValueError that Hydra raises if the option of a config group is a number or null. The
 #: text does not name the group.
@@ -33,7 +38,7 @@ _NO_OPTION = "Config group override must be a string or a list"
 _OVERRIDE = re.compile(r"(?:^Error merging override |^To append to your config use \+)(.*)", re.M)
 
 #: Azure ML's own references, which Hydra reads as interpolations.
-_AZURE_REFERENCE = re.compile(r"\$(\{\{|\[\[)")
+_AZURE_REFERENCE = re.compile(r"\$\{\{")
 _WITHOUT_DOLLAR = (
     "${{...}} is Azure ML's spelling, which Hydra would read as an interpolation; "
     "leave out the dollar sign: {{inputs.x}}, {{outputs.x}}, {{search_space.x}}"
@@ -45,9 +50,17 @@ def is_foreign(error: BaseException) -> bool:
     if isinstance(error, HydraException | OmegaConfBaseException | YAMLError | UnicodeDecodeError):
         return True
     # OmegaConf adds this attribute to any exception that is raised inside OmegaConf.
-    return hasattr(error, "full_key") or (
-        isinstance(error, ValueError) and _NO_OPTION in str(error)
-    )
+    return hasattr(error, "full_key") or _comes_from_hydra(error)
+
+
+def _comes_from_hydra(error: BaseException) -> bool:
+    """Return whether a line of Hydra's or OmegaConf's code raised the exception.
+
+    Both libraries also raise exceptions of Python's own classes, e.g. AssertionError.
+    """
+    frames = list(traceback.walk_tb(error.__traceback__))
+    module = frames[-1][0].f_globals.get("__name__", "") if frames else ""
+    return module.partition(".")[0] in ("hydra", "omegaconf")
 
 
 def explain(error: BaseException) -> str:
@@ -86,11 +99,17 @@ def _explain_override_text(override: str) -> str:
     if _AZURE_REFERENCE.search(override):
         return f"{override.partition('=')[0]}: {_WITHOUT_DOLLAR}"
     key, equals, value = override.partition("=")
-    quoted = f"'{key}=\"{value}\"'" if equals and '"' not in value else "'key=\"a, b\"'"
+    quoted = quoted_override(key, value) if equals else quoted_override("key", "a, b")
     return (
         f"{override}: not a valid override; write key=value, "
         f"and quote a value that contains spaces, commas, braces or = : {quoted}"
     )
+
+
+def quoted_override(key: str, value: str) -> str:
+    """Return an override with a text as its value, quoted for Hydra and for the shell."""
+    text = hydra_text(value) if {'"', "\\"} & set(value) else f'"{value}"'
+    return shlex.quote(f"{key}={text}")
 
 
 def _explain_value(error: OmegaConfBaseException, override: str) -> str:
@@ -121,7 +140,10 @@ def _explain_type(error: OmegaConfBaseException, key: str, message: str, overrid
                 f"{_replacing(above)}"
             )
         return explain_key(key)
-    return f"{key}: must be {describe(kind)}, {_got(key, message, override)}"
+    got = _got(key, message, override)
+    is_variable = key.rpartition(".")[0] in VARIABLES and got == "got null"
+    remedy = f'; write {key.rpartition(".")[2]}: "" for an empty text' if is_variable else ""
+    return f"{key}: must be {describe(kind)}, {got}{remedy}"
 
 
 def _replacing(above: str) -> str:
@@ -182,14 +204,18 @@ def _explain_text(text: str) -> str:
         key, _, value = ambiguous.group(1).partition("=")
         return (
             f"{key}={value}: several values need --multirun (-m), or brackets for a list: "
-            f"'{key}=[{value}]', or quotes for a text: '{key}=\"{value}\"'"
+            f"{shlex.quote(f'{key}=[{value}]')}, or quotes for a text: "
+            f"{quoted_override(key, value)}"
         )
-    return _explain_folder(text) or _one_line(text)
+    return _explain_folder(text) or _one_line(text) or "Hydra cannot read the command line"
 
 
 def _explain_folder(text: str) -> str | None:
-    missing = re.search(r"Additional config directory '([^']+)' not found", text)
-    return f"--config-dir: must be a folder, got {missing.group(1)}" if missing else None
+    missing = re.search(r"Additional config directory '(.+)' not found", text)
+    if missing is None:
+        return None
+    path = missing.group(1)
+    return f"--config-dir: must be a folder, got {path}, which {what_is_at(path)}"
 
 
 def _explain_override(key: str) -> str:

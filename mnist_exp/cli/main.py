@@ -4,6 +4,7 @@ Hydra composes the config. We then check the config, run the stage and report er
 """
 
 import gc
+import logging
 import os
 import select
 import signal
@@ -20,7 +21,7 @@ from omegaconf import DictConfig, OmegaConf
 from mnist_exp import __version__
 from mnist_exp.cli.arguments import flags_and_overrides
 from mnist_exp.cli.compose import config_folder, register_schemas, task_overrides
-from mnist_exp.cli.display import FULL_ERROR, RichDisplay, report_errors
+from mnist_exp.cli.display import FULL_ERROR, READER_HAS_EXITED, RichDisplay, report_errors
 from mnist_exp.cli.hydra_errors import is_foreign
 from mnist_exp.cli.override_faults import all_faults
 from mnist_exp.cli.prepare import prepared_command
@@ -38,6 +39,8 @@ _OBJECTS_BETWEEN_COLLECTIONS = 50_000
 def main() -> None:
     """Run `mnist-exp` and exit with its exit code."""
     gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
+    # `mnist-exp --info | head` prints through `logging`, which would print a traceback.
+    logging.raiseExceptions = False
     try:
         try:
             _main()
@@ -48,19 +51,23 @@ def main() -> None:
             if sys.stdout is not None:
                 sys.stdout.flush()
     except BrokenPipeError:
-        if not _reader_has_exited():
+        broken = _streams_without_reader()
+        if not broken:
             raise
-        # Python flushes standard output again at exit. Redirect standard output, so that this flush
-        # does not fail too.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(128 + signal.SIGPIPE)
+        # Python flushes the streams again at exit. Redirect them, so that this flush does not fail
+        # too.
+        for handle in broken:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), handle)
+        sys.exit(READER_HAS_EXITED)
 
 
-def _reader_has_exited() -> bool:
-    """Return whether standard output is a pipe whose reader has exited, e.g. `| head -1`."""
+def _streams_without_reader() -> list[int]:
+    """Return the standard streams that are pipes whose reader has exited, e.g. `| head -1`."""
     poll = select.poll()
-    poll.register(sys.stdout, 0)
-    return bool(poll.poll(0))
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            poll.register(stream, 0)
+    return [handle for handle, _ in poll.poll(0)]
 
 
 def _main() -> None:
@@ -86,6 +93,10 @@ def _main() -> None:
     try:
         with report_errors() as outcome:
             _run(main_function(command), command)
+    except SystemExit:
+        if command.error is not None:
+            raise command.error from None
+        raise
     finally:
         if command.variants:
             RichDisplay().comparison(_labelled(command.variants))
@@ -125,6 +136,8 @@ class _Command:
         self.overrides: list[str] = []
         self.variants: list[tuple[list[str], Record]] = []
         self.exit_code = 0
+        #: An error that is a bug of this program, or a pipe without a reader.
+        self.error: Exception | None = None
 
     def __call__(self, composed: DictConfig) -> None:
         hydra_config = DictConfig(HydraConfig.get())
@@ -132,10 +145,14 @@ class _Command:
         record: Record | None = None
         # Catch all errors. Otherwise Hydra would print the error in Hydra's format, and would end
         # the multirun.
-        with report_errors() as outcome:
-            if is_variant:
-                RichDisplay().variant(hydra_config.job.num, task_overrides(hydra_config))
-            record = prepared_command(composed, hydra_config).run()
+        try:
+            with report_errors() as outcome:
+                if is_variant:
+                    RichDisplay().variant(hydra_config.job.num, task_overrides(hydra_config))
+                record = prepared_command(composed, hydra_config).run()
+        except Exception as error:
+            self.error = error
+            raise SystemExit(1) from error
         self.exit_code = max(self.exit_code, outcome.exit_code)
         if is_variant:
             shown = record or _failed(composed, hydra_config, outcome.why)

@@ -29,6 +29,7 @@ from mnist_exp.cli.compose import (
     with_stand_ins,
 )
 from mnist_exp.cli.display import (
+    READER_HAS_EXITED,
     RichDisplay,
     report_errors,
     show_dry_run,
@@ -107,6 +108,8 @@ def _exit_on_error(step: Callable[[], None]) -> None:
     try:
         with report_errors() as outcome:
             step()
+    except BrokenPipeError as error:
+        raise SystemExit(READER_HAS_EXITED) from error
     except Exception as error:
         # The error is a bug, or the user has set HYDRA_FULL_ERROR. Print the error here, because
         # Hydra would ignore the error and start the run.
@@ -157,21 +160,27 @@ def prepare(composed: DictConfig, hydra_config: DictConfig) -> Prepared:
     try:
         # A dry run must not use the network. These checks may use the network.
         if not experiment.dry_run:
-            _check_stage(runner, context, hydra_config)
+            _check_stage(runner, context)
+        _probe_folders(context, hydra_config)
     except BaseException:
         opened.close()
         raise
     return Prepared(runner, context, opened)
 
 
-def _check_stage(runner: StageRunner, context: StageContext, hydra_config: DictConfig) -> None:
+def _check_stage(runner: StageRunner, context: StageContext) -> None:
     if faults := runner.faults(context):
         raise ConfigError(faults)
     if context.config.stage is not Stage.doctor:
         _check_specs(context)
+
+
+def _probe_folders(context: StageContext, hydra_config: DictConfig) -> None:
     probe(Path(context.config.outputs_dir))
     if hydra_config.mode == RunMode.RUN and not _has_run_folder(hydra_config):
         probe(context.folder, "hydra.run.dir")
+        if hydra_config.output_subdir:
+            probe(context.folder / hydra_config.output_subdir, "hydra.output_subdir")
 
 
 def checked_experiment(composed: DictConfig, hydra_config: DictConfig) -> Experiment:

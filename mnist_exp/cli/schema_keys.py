@@ -70,7 +70,8 @@ def describe(kind: Any) -> str:
 
 def similar(name: str, known: Iterable[str]) -> str:
     """Return ` (did you mean x?)` for the known name most similar to `name`, or an empty text."""
-    matches = difflib.get_close_matches(name, list(known), n=1)
+    others = [other for other in known if other != name]
+    matches = difflib.get_close_matches(name, others, n=1)
     return f" (did you mean {matches[0]}?)" if matches else ""
 
 

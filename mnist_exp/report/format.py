@@ -57,7 +57,7 @@ def epochs_done(points: Sequence[MetricPoint], total: int | None) -> int:
 def progress(events: int, total: int | None) -> str:
     """Return a text such as `3/20`; only the first number if the total is unknown or wrong."""
     # The total is wrong if a script logs more than once per epoch.
-    return f"{events}/{total}" if events <= (total or 0) else str(events)
+    return f"{events}/{total}" if total and events <= total else str(events)
 
 
 def duration(seconds: float | None) -> str:

@@ -1,5 +1,6 @@
 """Consoles, lines, statuses, tables and parameter columns, for all other modules of the package."""
 
+import errno
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -20,14 +21,25 @@ _STATUS_STYLES = {
 }
 
 
+class _PipeConsole(Console):
+    """A console that raises an error if the reader of its pipe has exited, e.g. `| head -1`.
+
+    Rich would end the program, without a word and with the exit code of a fault.
+    """
+
+    def on_broken_pipe(self) -> None:
+        """Raise an error, which the command line turns into an exit code."""
+        raise BrokenPipeError(errno.EPIPE, "the reader of the output has exited")
+
+
 def results_console() -> Console:
     """Return the console for results, which writes to standard output."""
-    return Console(markup=False, highlight=False, emoji=False)
+    return _PipeConsole(markup=False, highlight=False, emoji=False)
 
 
 def progress_console() -> Console:
     """Return the console for progress, which writes to standard error."""
-    return Console(stderr=True, markup=False, highlight=False, emoji=False)
+    return _PipeConsole(stderr=True, markup=False, highlight=False, emoji=False)
 
 
 def print_line(console: Console, text: str | Text, style: str = "") -> None:

@@ -1,11 +1,15 @@
 """Every fault that Hydra or OmegaConf finds is one line."""
 
+import shlex
 from pathlib import Path
 
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from mnist_exp.cli.display import report_errors
+from mnist_exp.cli.hydra_errors import quoted_override
 from tests.support.configs import config
+from tests.support.in_process import InProcessCli
 
 MESSAGES: dict[str, tuple[list[str], str]] = {
     "stage": (
@@ -283,3 +287,19 @@ def test_early_termination_can_be_switched_off() -> None:
 def test_references_on_the_command_line_are_resolved() -> None:
     found = config("stage=train", "job.inputs={}", "+job.inputs.lr=${model.learning_rate}")
     assert found.job.inputs == {"lr": found.model.learning_rate}
+
+
+@pytest.mark.parametrize("value", ["it's", 'say "x"', "a, b", "{x}", "back\\", "a=b", "$HOME `id`"])
+def test_a_proposed_override_can_be_pasted(value: str) -> None:
+    (word,) = shlex.split(quoted_override("job.inputs.note", value))
+    override = OverridesParser.create().parse_override(word)
+    assert (override.key_or_group, override.value()) == ("job.inputs.note", value)
+
+
+def test_a_broken_override_is_reported_with_a_proposal_that_works(
+    in_process_cli: InProcessCli,
+) -> None:
+    done = in_process_cli("stage=train", "+job.inputs.note=it's")
+    (line,) = done.stderr.splitlines()
+    (word,) = shlex.split(line.partition("braces or = : ")[2])
+    assert "not a valid override" not in in_process_cli("stage=train", word, "seed=-1").stderr

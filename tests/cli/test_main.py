@@ -54,19 +54,43 @@ def test_the_version(in_process_cli: InProcessCli) -> None:
 
 
 @pytest.mark.external
-def test_a_closed_pipe_is_no_error(cli: Cli) -> None:
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--help"],
+        ["--cfg", "job", "stage=train"],
+        ["stage=compute"],
+        ["stage=train", "dry_run=true"],
+        ["-m", "stage=train", "dry_run=true", "seed=1,2"],
+    ],
+    ids=" ".join,
+)
+def test_a_closed_pipe_is_no_error(cli: Cli, arguments: list[str]) -> None:
+    code, errors = _without_reader(cli, arguments)
+    assert code == 128 + signal.SIGPIPE
+    for words in (b"Error", b"error", b"Traceback"):
+        assert words not in errors
+
+
+@pytest.mark.external
+def test_a_closed_pipe_for_all_output_is_no_error(cli: Cli) -> None:
+    assert _without_reader(cli, ["stage=nope"], both=True) == (128 + signal.SIGPIPE, b"")
+
+
+def _without_reader(cli: Cli, arguments: list[str], *, both: bool = False) -> tuple[int, bytes]:
+    """Return the exit code and the errors of a command whose output nobody reads."""
     read, write = os.pipe()
     os.close(read)
     with os.fdopen(write, "wb") as pipe:
         done = subprocess.run(
-            cli.command("--help"),
+            cli.command(*arguments),
             cwd=cli.folder,
             env=cli.environment,
             stdout=pipe,
-            stderr=subprocess.PIPE,
+            stderr=pipe if both else subprocess.PIPE,
             check=False,
         )
-    assert (done.returncode, done.stderr) == (128 + signal.SIGPIPE, b"")
+    return done.returncode, done.stderr or b""
 
 
 def test_variants_over_stages_are_labelled_with_their_stage(in_process_cli: InProcessCli) -> None:

@@ -71,6 +71,20 @@ BAD_INPUT = {
         ["stage=train", "job.script=nope.py"],
         "job.script: must be a file",
     ),
+    "dry run in a file": (
+        ["stage=train", "dry_run=true", "outputs_dir=/dev/null/x"],
+        "outputs_dir: must be a folder that can be written, got /dev/null/x (Not a directory)",
+    ),
+    "configs of the run in a file": (
+        ["stage=train", "dry_run=true", "hydra.output_subdir=/dev/null/x"],
+        "hydra.output_subdir: must be a folder that can be written",
+    ),
+    "deleted key": (
+        ["stage=train", "~stage"],
+        "~stage: cannot be deleted, only set; write stage=...",
+    ),
+    "no key": (["stage=train", "+="], "'+=': must begin with a key; write key=value"),
+    "value of a flag": (["--cfg", "nope"], "--cfg: must be one of job, hydra, all, got nope"),
     "azure": (["stage=train", "workspace=azure"], "workspace.subscription_id: must be given; set"),
 }
 
@@ -122,7 +136,7 @@ def test_an_override_that_stops_hydra_hides_no_other_fault(cli: Cli) -> None:
         "model.epohcs",
         "model.learning_rate=[1",
         "sweep.sampling_algorithm.seed",
-        "sweep.search_space",
+        "sweep.search_space.model__epochs",
     }
     assert (done.returncode, done.stdout, list(cli.folder.iterdir())) == (1, "", [])
 

@@ -9,6 +9,7 @@ from mnist_exp.report.format import (
     number,
     plain,
     printable,
+    progress,
     relative,
     trial_label,
 )
@@ -76,3 +77,13 @@ def test_paths_are_relative_to_the_current_folder(tmp_path: Path, monkeypatch: p
     assert relative(str(tmp_path / "outputs" / "a.png")) == str(Path("outputs/a.png"))
     assert relative("/elsewhere/a.png") == "/elsewhere/a.png"
     assert relative("azureml://jobs/x") == "azureml://jobs/x"
+
+
+@pytest.mark.parametrize(
+    ("events", "total", "text"),
+    [(3, 20, "3/20"), (0, 20, "0/20"), (0, None, "0"), (3, None, "3"), (21, 20, "21"), (0, 0, "0")],
+)
+def test_a_total_is_shown_only_if_it_is_known_and_right(
+    events: int, total: int | None, text: str
+) -> None:
+    assert progress(events, total) == text
