@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mnist_exp.config import DataConfig, ExperimentConfig
+from mnist_exp.config import ArgumentStyle, DataConfig, ExperimentConfig
 from mnist_exp.errors import ConfigError
 from mnist_exp.experiment import Experiment
 from mnist_exp.specs import (
@@ -22,6 +22,7 @@ from mnist_exp.specs import (
     PathInput,
     SweepJob,
 )
+from mnist_exp.sweeps.space.expressions import Choice, Expression
 from mnist_exp.templates import swept
 
 #: If the path of a job input has this value, the input gets the folder with the digits that the
@@ -38,7 +39,8 @@ def command_job(config: ExperimentConfig, name: str) -> CommandJob:
         name=name,
         experiment_name=job.experiment_name,
         display_name=job.display_name or name,
-        command=job.command or script_command(job.script or "", inputs, outputs),
+        command=job.command
+        or script_command(job.script or "", inputs, outputs, job.argument_style),
         quoted=job.command is None,
         compute=config.compute,
         environment=config.env,
@@ -49,6 +51,7 @@ def command_job(config: ExperimentConfig, name: str) -> CommandJob:
         identity=job.identity,
         timeout=job.timeout,
         distribution=None if job.distribution.type is None else job.distribution,
+        argument_style=job.argument_style,
     )
 
 
@@ -73,8 +76,11 @@ def sweep_job(experiment: Experiment, name: str) -> SweepJob:
         for name in inputs_of(key, trial.inputs, experiment.sources)
     }
     if experiment.job.command is None:
-        inputs = {**trial.inputs, **dict.fromkeys(keys, "")}
-        command = script_command(experiment.job.script or "", inputs, trial.outputs)
+        drawn = {name: _sign(plan.search_space[key]) for name, key in keys.items()}
+        inputs = {**trial.inputs, **drawn}
+        command = script_command(
+            experiment.job.script or "", inputs, trial.outputs, trial.argument_style
+        )
     kept = {name: value for name, value in trial.inputs.items() if name not in keys}
     return SweepJob(
         name=name,
@@ -104,12 +110,37 @@ def inputs_of(key: str, inputs: Mapping[str, Any], sources: Mapping[str, str]) -
     return [name for name, source in sources.items() if source == key and name in inputs] or [key]
 
 
-def script_command(script: str, inputs: Mapping[str, Any], outputs: Mapping[str, Any]) -> str:
-    """Return a command that runs a script with each input and output as `--name value`."""
+def script_command(
+    script: str,
+    inputs: Mapping[str, Any],
+    outputs: Mapping[str, Any],
+    style: ArgumentStyle = ArgumentStyle.dashes,
+) -> str:
+    """Return a command that runs a script with each input and output as an argument.
+
+    A script would take a value that begins with a minus sign for an option. Such a value therefore
+    follows an equals sign: `--name=value`.
+    """
     parts = [f"python {shlex.quote(script)}"]
-    parts += [f"--{key.replace('_', '-')} {{{{inputs.{key}}}}}" for key in inputs]
-    parts += [f"--{key.replace('_', '-')} {{{{outputs.{key}}}}}" for key in outputs]
+    for kind, values in (("inputs", inputs), ("outputs", outputs)):
+        for name, value in values.items():
+            reference = f"{{{{{kind}.{name}}}}}"
+            joined = style is ArgumentStyle.key_value or str(value).startswith("-")
+            parts.append(f"{argument_name(name, style)}{'=' if joined else ' '}{reference}")
     return " ".join(parts)
+
+
+def argument_name(name: str, style: ArgumentStyle) -> str:
+    """Return the name of the argument with which a script gets an input or an output."""
+    if style is ArgumentStyle.key_value:
+        return name
+    return f"--{name.replace('_', '-')}" if style is ArgumentStyle.dashes else f"--{name}"
+
+
+def _sign(expression: Expression) -> str:
+    """Return a minus sign if an expression may draw a value with a minus sign, else no text."""
+    values = expression.values if isinstance(expression, Choice) else expression.examples()
+    return "-" if any(str(value).startswith("-") for value in values) else ""
 
 
 def model_spec(config: ExperimentConfig, job: str) -> ModelSpec:

@@ -11,12 +11,16 @@ https://learn.microsoft.com/azure/machine-learning/how-to-train-model
 
 import hashlib
 import shutil
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from pathspec import GitIgnoreSpec
 
 from mnist_exp.errors import JobError
+from mnist_exp.names import what_is_at
 
 _IGNORE_FILES = (".amlignore", ".gitignore")
 
@@ -32,7 +36,7 @@ def snapshot_files(source: Path, leave_out: Path | None = None) -> list[Path]:
         JobError: `source` is not a folder.
     """
     if not source.is_dir():
-        raise JobError(f"job.code: must be a folder, got {source}; name a folder that exists")
+        raise JobError(f"job.code: must be a folder, got {source}, which {what_is_at(str(source))}")
     skipped = frozenset() if leave_out is None else frozenset({leave_out.resolve()})
     return sorted(
         path.relative_to(source)
@@ -47,6 +51,36 @@ def snapshot_hash(source: Path, leave_out: Path | None = None) -> str:
         content = hashlib.sha256((source / path).read_bytes()).hexdigest()
         digest.update(f"{path.as_posix()}\0{content}\n".encode(errors="surrogateescape"))
     return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class SnapshotSize:
+    """The size of a snapshot.
+
+    Attributes:
+        files: The number of files.
+        size: The size of all files in bytes.
+        entries: Name of each entry of the code folder -> size in bytes, the largest entry first.
+    """
+
+    files: int
+    size: int
+    entries: Mapping[str, int]
+
+
+def snapshot_size(source: Path, leave_out: Path | None = None) -> SnapshotSize:
+    """Return the size of a snapshot.
+
+    Raises:
+        JobError: `source` is not a folder.
+    """
+    entries: Counter[str] = Counter()
+    files = snapshot_files(source, leave_out)
+    for path in files:
+        # A file may have been deleted since the search.
+        with suppress(OSError):
+            entries[path.parts[0]] += (source / path).stat().st_size
+    return SnapshotSize(len(files), entries.total(), dict(entries.most_common()))
 
 
 def copy_snapshot(source: Path, target: Path, leave_out: Path | None = None) -> None:
@@ -67,7 +101,9 @@ def _ignore_rules(source: Path) -> GitIgnoreSpec:
     for name in _IGNORE_FILES:
         path = source / name
         if path.is_file():
-            return GitIgnoreSpec.from_lines(path.read_text(encoding="utf-8").splitlines())
+            # The names in the file may have another encoding, as the names of files may.
+            text = path.read_text(encoding="utf-8", errors="surrogateescape")
+            return GitIgnoreSpec.from_lines(text.splitlines())
     return GitIgnoreSpec.from_lines([])
 
 

@@ -15,6 +15,8 @@ from decimal import Decimal
 from mnist_exp.sweeps.space.keys import azure_name
 
 _REFERENCE = re.compile(r"\{\{\s*(inputs|outputs|search_space)\.([A-Za-z_][A-Za-z0-9_.]*)\s*\}\}")
+#: A text that Hydra reads as it is, without quotes.
+_HYDRA_PLAIN = re.compile(r"[\w./+@:-]*", re.ASCII)
 _OPTIONAL = re.compile(r"\$\[\[(.*?)\]\]", re.DOTALL)
 _MISREAD = re.compile(r"\{\{\s*[A-Za-z_][\w.-]*\s*\}\}")
 _UNCLOSED = re.compile(r"\$\[\[\S*")
@@ -100,6 +102,17 @@ def azure_command(command: str) -> str:
         return f"${{{{{match[1]}.{name}}}}}"
 
     return _REFERENCE.sub(reference, command)
+
+
+def hydra_text(text: str) -> str:
+    """Return a text as a value in Hydra's override grammar.
+
+    https://hydra.cc/docs/advanced/override_grammar/basic
+    """
+    if _HYDRA_PLAIN.fullmatch(text):
+        return text
+    escaped = re.sub(r"(\\*)(?='|$)", r"\1\1", text).replace("'", "\\'")
+    return f"'{escaped}'"
 
 
 def literal_text(value: str | int | float | bool) -> str:

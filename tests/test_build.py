@@ -11,6 +11,7 @@ from mnist_exp.build import (
     sweep_job,
 )
 from mnist_exp.config import (
+    ArgumentStyle,
     ComputeTier,
     ComputeType,
     DataConfig,
@@ -144,6 +145,30 @@ def test_script_command() -> None:
         "python 'my train.py' --a-b {{inputs.a_b}} --c.d-e {{inputs.c.d_e}} "
         "--model-dir {{outputs.model_dir}}"
     )
+
+
+@pytest.mark.parametrize(
+    ("style", "arguments"),
+    [
+        ("underscores", "--a_b {{inputs.a_b}} --c=" + "{{inputs.c}}"),
+        ("key_value", "a_b={{inputs.a_b}} c={{inputs.c}}"),
+    ],
+)
+def test_the_style_of_arguments(style: str, arguments: str) -> None:
+    command = script_command("t.py", {"a_b": 1, "c": "-5e-05"}, {}, ArgumentStyle(style))
+    assert command == f"python t.py {arguments}"
+
+
+def test_a_drawn_value_may_begin_with_a_minus_sign(tutorial: ExperimentConfig) -> None:
+    tutorial.sweep.search_space = {
+        "note": {"type": "choice", "values": ["a", "-b"]},
+        "shift": {"type": "uniform", "min_value": -1, "max_value": 1},
+        "epochs": {"type": "choice", "values": [1, 2]},
+    }
+    found = sweep_job(tutorial, "sweep_1").trial.command
+    for part in ("--note={{search_space.note}}", "--shift={{search_space.shift}}"):
+        assert part in found
+    assert "--epochs {{search_space.epochs}}" in found
 
 
 def test_the_tutorials_cluster() -> None:

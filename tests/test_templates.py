@@ -2,10 +2,12 @@ import shlex
 import subprocess
 
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from mnist_exp.templates import (
     azure_command,
     drawn_text,
+    hydra_text,
     literal_text,
     references,
     render,
@@ -132,6 +134,12 @@ def test_azure_form_is_azures_spelling() -> None:
 )
 def test_literals_have_yamls_spelling(value: object, text: str) -> None:
     assert literal_text(value) == text  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("text", ["a", "it's", "a b, c", "", "-5e-05", "x\\", "a\\'b", "{a: 1}"])
+def test_hydra_reads_a_text_as_it_was(text: str) -> None:
+    override = OverridesParser.create().parse_override(f"key={hydra_text(text)}")
+    assert str(override.value()) == text
 
 
 @pytest.mark.parametrize(

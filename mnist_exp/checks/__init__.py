@@ -6,10 +6,12 @@ files are usable.
 Each module of this package checks one config group or a few small config groups.
 """
 
+from mnist_exp.checks.arguments import argument_warnings
 from mnist_exp.checks.azure import azure_warnings, environment_warning, size_warning
+from mnist_exp.checks.code import code_warnings
 from mnist_exp.checks.endpoint import deployment_faults, endpoint_faults
 from mnist_exp.checks.general import general_faults
-from mnist_exp.checks.job import job_faults, registration_faults
+from mnist_exp.checks.job import job_faults, output_warnings, registration_faults
 from mnist_exp.checks.model import model_faults
 from mnist_exp.checks.resources import (
     compute_faults,
@@ -60,7 +62,8 @@ def warnings(config: Experiment) -> list[str]:
         ),
     ]
     if stage.trains:
-        found += data_warnings(config)
+        found += [*data_warnings(config), *argument_warnings(config), *output_warnings(config)]
+        found += code_warnings("job.code", config.job.code, config.outputs_dir)
     if stage.trains and config.job.distribution.type is not None:
         found.append(
             "job.distribution: TensorFlow's gRPC server listens on every address of this machine, "
@@ -72,5 +75,8 @@ def warnings(config: Experiment) -> list[str]:
         plan, _ = config.parsed_sweep
         found += plan.warnings if plan else []
         found += sweep_warnings(config)
+    if stage.deploys:
+        where, code = "endpoint.deployment.code", config.endpoint.deployment.code
+        found += code_warnings(where, code, config.outputs_dir)
     found += azure_warnings(config)
     return [line for line in found if line]

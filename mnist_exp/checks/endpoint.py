@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from mnist_exp.checks.resources import environment_faults
+from mnist_exp.checks.variables import variable_faults
 from mnist_exp.config import (
     DeploymentConfig,
     EndpointConfig,
@@ -13,7 +14,7 @@ from mnist_exp.config import (
     RolloutConfig,
     WorkspaceType,
 )
-from mnist_exp.names import endpoint_name_fault
+from mnist_exp.names import endpoint_name_fault, what_is_at
 from mnist_exp.traffic import MAX_MIRRORED, overlap_faults, share_faults
 
 #: Environment variables that configure Azure ML's inference server. A local endpoint also reads
@@ -55,7 +56,7 @@ def _request_file(path: str | None) -> Iterator[str]:
         return
     where = "endpoint.request_file"
     if not Path(path).is_file():
-        yield f"{where}: must be a file, got {path}, which does not exist"
+        yield f"{where}: must be a file, got {path}, which {what_is_at(path)}"
         return
     try:
         json.loads(Path(path).read_bytes())
@@ -109,9 +110,8 @@ def deployment_faults(config: ExperimentConfig) -> Iterator[str]:
 
 
 def _variables(where: str, variables: Mapping[str, str]) -> Iterator[str]:
+    yield from variable_faults(where, variables)
     for name, value in variables.items():
-        if not name or "=" in name:
-            yield f"{where}: a name must not be empty and must not contain =, got {name!r}"
         if name in _SERVER_SETTINGS and not (
             value.isascii() and value.isdigit() and int(value) > 0
         ):
@@ -127,7 +127,8 @@ def _script(where: str, deployment: DeploymentConfig) -> Iterator[str]:
             f"({deployment.scoring_script}), got null"
         )
     elif not Path(deployment.code).is_dir():
-        yield f"{where}.code: must be a folder, got {deployment.code}, which does not exist"
+        there = what_is_at(deployment.code)
+        yield f"{where}.code: must be a folder, got {deployment.code}, which {there}"
     elif not Path(deployment.code, deployment.scoring_script).is_file():
         yield (
             f"{where}.scoring_script: must be a file in {where}.code ({deployment.code}), "

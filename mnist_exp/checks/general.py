@@ -1,5 +1,6 @@
 """Checks of the keys that belong to no config group."""
 
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,7 +23,8 @@ def general_faults(config: ExperimentConfig) -> Iterator[str]:
     if config.outputs_dir.startswith("~"):
         # Hydra does not expand ~ and would create a folder with the name ~.
         meant = Path(config.outputs_dir).expanduser()
-        yield f"outputs_dir: must not begin with ~; write outputs_dir={meant}"
+        written = shlex.quote(f"outputs_dir={meant}")
+        yield f"outputs_dir: must not begin with ~; write {written}"
     if {"'", '"'} <= set(str(Path(config.outputs_dir).absolute())):
         yield (
             "outputs_dir: must not contain both ' and \", because MLflow cannot open a store in "

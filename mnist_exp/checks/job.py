@@ -3,19 +3,31 @@
 The job group contains the code, the command, the inputs, the outputs and the distribution.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from mnist_exp.build import DATA_REFERENCE
+from mnist_exp.checks.arguments import argument_faults
 from mnist_exp.checks.model import model_field, share_rule
 from mnist_exp.checks.sweep import swept_names
-from mnist_exp.config import ExperimentConfig, Stage
+from mnist_exp.checks.variables import variable_faults
+from mnist_exp.config import ExperimentConfig, Stage, WorkspaceType
 from mnist_exp.experiment import Experiment
-from mnist_exp.names import input_name_fault
+from mnist_exp.names import input_name_fault, what_is_at
 from mnist_exp.templates import references, unreadable
 
-_PATH_TYPES = ("uri_folder", "uri_file")
+_PATH_TYPES = (
+    "uri_folder",
+    "uri_file",
+    "mltable",
+    "mlflow_model",
+    "custom_model",
+    "triton_model",
+)
+#: Types of inputs that are a folder. The first file or folder below it must have the given name.
+_FOLDER_FILES = {"mltable": "MLTable", "mlflow_model": "MLmodel"}
 _INPUT_MODES = ("ro_mount", "download", "direct")
 _OUTPUT_MODES = ("rw_mount", "upload")
 _MODEL_TYPES = ("custom_model", "mlflow_model", "triton_model")
@@ -29,7 +41,7 @@ def job_faults(config: Experiment) -> Iterator[str]:
     if job.code is None and job.script is not None:
         yield f"job.code: must be the folder that contains job.script ({job.script}), got null"
     elif job.code is not None and not Path(job.code).is_dir():
-        yield f"job.code: must be a folder, got {job.code}, which does not exist"
+        yield f"job.code: must be a folder, got {job.code}, which {what_is_at(job.code)}"
     elif job.script is not None and (
         _leads_out(job.script) or not Path(job.code or "", job.script).is_file()
     ):
@@ -44,15 +56,35 @@ def job_faults(config: Experiment) -> Iterator[str]:
     for name, value in job.outputs.items():
         if isinstance(value, Mapping | None):
             yield from _path_fields(f"job.outputs.{name}", name, value or {}, _OUTPUT_MODES)
+            yield from _output(f"job.outputs.{name}", value or {})
         else:
-            yield f"job.outputs.{name}: must be {{type, mode}}, got {value!r}"
-    for name in job.environment_variables:
-        if not name or "=" in name:
-            yield (
-                "job.environment_variables: a name must not be empty and must not contain =, "
-                f"got {name!r}"
-            )
+            yield f"job.outputs.{name}: must be {{type, mode, path, name}}, got {value!r}"
+    yield from variable_faults("job.environment_variables", job.environment_variables)
     yield from _command(config)
+    yield from argument_faults(config)
+
+
+def output_warnings(config: Experiment) -> Iterator[str]:
+    """Yield one line for each key of an output that has no effect on this machine."""
+    if config.workspace.type is not WorkspaceType.local:
+        return
+    for name, value in config.job.outputs.items():
+        for key in sorted(set(value or {}) & {"path", "name"}):
+            yield (
+                f"job.outputs.{name}.{key}: has no effect on this machine, where the output is "
+                f"saved in the folder named_outputs/{name} of the job"
+            )
+
+
+def _output(where: str, value: Mapping[str, Any]) -> Iterator[str]:
+    path, name = value.get("path"), value.get("name")
+    if path is not None and (not isinstance(path, str) or "://" not in path):
+        yield (
+            f"{where}.path: must be a URI on Azure, e.g. "
+            f"azureml://datastores/workspaceblobstore/paths/FOLDER, got {path}"
+        )
+    if name is not None and not (isinstance(name, str) and re.fullmatch(r"[^/:\\\s]+", name)):
+        yield f"{where}.name: must be a name without spaces, / : or \\, got {name!r}"
 
 
 def _distribution(config: Experiment) -> Iterator[str]:
@@ -82,7 +114,7 @@ def _job_input(name: str, value: Any) -> Iterator[str]:
     where = f"job.inputs.{name}"
     if isinstance(value, Mapping):
         yield from _path_fields(where, name, value, _INPUT_MODES, "path")
-        yield from _input_path(f"{where}.path", value.get("path"))
+        yield from _input_path(f"{where}.path", value.get("path"), value.get("type"))
         return
     if fault := input_name_fault(name):
         yield f"{where}: a name {fault}"
@@ -91,7 +123,7 @@ def _job_input(name: str, value: Any) -> Iterator[str]:
         yield f"{where}: must be a literal or {{type, path, mode}}, got {got}"
 
 
-def _input_path(where: str, path: Any) -> Iterator[str]:
+def _input_path(where: str, path: Any, kind: Any) -> Iterator[str]:
     if not path:
         return
     if not isinstance(path, str):
@@ -101,6 +133,16 @@ def _input_path(where: str, path: Any) -> Iterator[str]:
             yield f"{where}: the only allowed reference is {DATA_REFERENCE}, got {path}"
     elif "://" not in path and not path.startswith("azureml:") and not Path(path).exists():
         yield f"{where}: must exist, got {path}; name an existing file or folder"
+    elif (
+        "://" not in path
+        and not path.startswith("azureml:")
+        and kind in _FOLDER_FILES
+        and not Path(path, _FOLDER_FILES[kind]).is_file()
+    ):
+        yield (
+            f"{where}: must be a folder with the file {_FOLDER_FILES[kind]}, because the type is "
+            f"{kind}, got {path}"
+        )
 
 
 def _path_fields(
@@ -108,7 +150,7 @@ def _path_fields(
 ) -> Iterator[str]:
     if fault := input_name_fault(name):
         yield f"{where}: a name {fault}"
-    known = {"type", "mode", *required}
+    known = {"type", "mode", "path", *(() if required else ("name",))}
     for key in value:
         if key not in known:
             yield f"{where}.{key}: no such key; the keys are {', '.join(sorted(known))}"

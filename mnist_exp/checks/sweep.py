@@ -6,7 +6,7 @@ from dataclasses import fields
 from difflib import get_close_matches
 from typing import Any
 
-from mnist_exp.build import inputs_of, script_command
+from mnist_exp.build import argument_name, inputs_of, script_command
 from mnist_exp.checks.general import SEED_RULE, SEEDS
 from mnist_exp.checks.model import model_field, number_of, share_rule, value_rule
 from mnist_exp.config import ExperimentConfig
@@ -51,7 +51,7 @@ def sweep_warnings(config: Experiment) -> Iterator[str]:
             )
     unknown = sorted(swept_names(config) - {*job.inputs, *config.sources.values()})
     if job.script is not None and unknown:
-        flags = ", ".join(f"--{name.replace('_', '-')}" for name in unknown)
+        flags = ", ".join(argument_name(name, job.argument_style) for name in unknown)
         yield (
             f"sweep.search_space: the job has no inputs {', '.join(unknown)}; "
             f"{job.script} must accept {flags}"
@@ -102,6 +102,8 @@ def _unused_name(name: str, config: Experiment) -> str | None:
     if "." in name and name.partition(".")[0] in _TOP_KEYS:
         known = ", ".join(sorted(set(sources.values()) or set(inputs)))
         return f"no input of the job uses the value of this key; the usable keys are {known}"
+    if (dotted := name.replace("__", ".")) in sources.values():
+        return f"no input of the job has this name; did you mean {dotted}?"
     if close := _meant(name, inputs):
         return f"no input of the job has this name; did you mean {close[0]}?"
     if config.job.command is not None:

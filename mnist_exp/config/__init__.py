@@ -21,6 +21,7 @@ from mnist_exp.config.endpoints import (
 from mnist_exp.config.enums import (
     MISSING,
     Architecture,
+    ArgumentStyle,
     AuthMode,
     Cloud,
     ComputeTier,
@@ -48,6 +49,7 @@ from mnist_exp.config.resources import ComputeConfig, DataConfig, EnvConfig, Wor
 
 __all__ = [
     "Architecture",
+    "ArgumentStyle",
     "AuthMode",
     "Cloud",
     "ComputeConfig",

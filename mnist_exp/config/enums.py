@@ -130,6 +130,14 @@ class Optimizer(StrEnum):
     adam = "adam"
 
 
+class ArgumentStyle(StrEnum):
+    """The spellings of the arguments that a script gets."""
+
+    dashes = "dashes"
+    underscores = "underscores"
+    key_value = "key_value"
+
+
 class DistributionType(StrEnum):
     """Azure ML's distribution types for a TensorFlow trainer."""
 

@@ -3,7 +3,14 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from mnist_exp.config.enums import MISSING, Architecture, DistributionType, Identity, Optimizer
+from mnist_exp.config.enums import (
+    MISSING,
+    Architecture,
+    ArgumentStyle,
+    DistributionType,
+    Identity,
+    Optimizer,
+)
 
 
 @dataclass
@@ -49,15 +56,21 @@ class JobConfig:
     display_name: str | None = None
     # Folder that is copied to the compute target, relative to the YAML file that sets this key.
     code: str | None = None
-    # Python script in `code`. The script gets each input and output as `--name-with-dashes value`.
+    # Python script in `code`. The script gets each input and output as an argument.
     script: str | None = None
-    # Shell command instead of a script. The command may contain `{{inputs.x}}` and `{{outputs.x}}`.
+    # Spelling of the script's arguments. dashes: `--learning-rate 0.1`. underscores:
+    # `--learning_rate 0.1`. key_value: `learning_rate=0.1`, for a script that uses Hydra.
+    argument_style: ArgumentStyle = ArgumentStyle.dashes
+    # Shell command instead of a script. The command may contain `{{inputs.x}}`,
+    # `{{outputs.x}}`, and optional parts such as `$[[--x {{inputs.x}}]]`.
     command: str | None = None
-    # Name -> literal, or {type: uri_folder|uri_file, path, mode}.
+    # Name -> literal, or {type: uri_folder|uri_file|mltable|mlflow_model|custom_model|triton_model,
+    # path, mode}.
     inputs: dict[str, Any] = field(default_factory=dict)
-    # Name -> {type: uri_folder|uri_file, mode}.
+    # Name -> {type, mode, path, name}, with the types of inputs. On Azure, `path` is the URI of the
+    # output, and `name` is the name of the asset that the output becomes.
     outputs: dict[str, Any] = field(default_factory=dict)
-    # Name -> text; the job inherits no variables from the shell.
+    # Name -> text, exactly as it is written; the job inherits no variables from the shell.
     environment_variables: dict[str, str] = field(default_factory=dict)
     # Identity that reads data on Azure: user or managed; null means Azure's default.
     identity: Identity | None = None

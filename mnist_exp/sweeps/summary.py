@@ -79,8 +79,21 @@ def _warnings(
     # consequence of the failures.
     if best is None and status.is_finished and (logged or status is not JobStatus.FAILED):
         yield missing_metric_hint(objective.primary_metric, logged)
+    scored = [trial for trial in trials if trial.values]
+    if status.is_finished and len(scored) > 1 and _are_alike(scored):
+        yield (
+            f"all {len(scored)} trials logged the same values of {objective.primary_metric}, "
+            "although their parameters differ; check that the script uses its arguments"
+        )
     failed = [trial.index for trial in trials if trial.status is JobStatus.FAILED]
     if failed and status is JobStatus.COMPLETED:
         yield f"{len(failed)} of {len(trials)} trials failed; the first is trial {failed[0]}"
     if best and best.status is JobStatus.FAILED:
         yield f"the best trial, trial {best.index}, failed ({best.why}) and may have saved no model"
+
+
+def _are_alike(trials: Sequence[Trial]) -> bool:
+    first = trials[0]
+    return all(trial.values == first.values for trial in trials[1:]) and any(
+        trial.parameters != first.parameters for trial in trials[1:]
+    )

@@ -93,8 +93,9 @@ RULES: dict[str, Rule] = {
     ),
     "path input type": (
         "train",
-        setting(job__inputs={"a": {"type": "mltable", "path": "{{data}}"}}),
-        "job.inputs.a.type: must be one of uri_folder, uri_file, got mltable",
+        setting(job__inputs={"a": {"type": "table", "path": "{{data}}"}}),
+        "job.inputs.a.type: must be one of uri_folder, uri_file, mltable, mlflow_model, "
+        "custom_model, triton_model, got table",
     ),
     "path input mode": (
         "train",
@@ -139,12 +140,37 @@ RULES: dict[str, Rule] = {
     "output path": (
         "train",
         setting(job__outputs={"a": {"path": "x"}}),
-        "job.outputs.a.path: no such key; the keys are mode, type",
+        "job.outputs.a.path: must be a URI on Azure",
+    ),
+    "output key": (
+        "train",
+        setting(job__outputs={"a": {"folder": "x"}}),
+        "job.outputs.a.folder: no such key; the keys are mode, name, path, type",
+    ),
+    "output name of an asset": (
+        "train",
+        setting(job__outputs={"a": {"name": "a/b"}}),
+        "job.outputs.a.name: must be a name without spaces, / : or \\, got 'a/b'",
+    ),
+    "variable that is a list": (
+        "train",
+        setting(job__environment_variables={"A": [1]}),
+        "job.environment_variables.A: must be text, got [1]; put the text in quotes",
+    ),
+    "model input without a model": (
+        "train",
+        setting(job__inputs={"a": {"type": "mlflow_model", "path": str(Path(__file__).parent)}}),
+        "job.inputs.a.path: must be a folder with the file MLmodel, because the type is",
+    ),
+    "code that is a file": (
+        "train",
+        setting(job__code=__file__),
+        f"job.code: must be a folder, got {__file__}, which is a file",
     ),
     "output text": (
         "train",
         setting(job__outputs={"a": "uri_folder"}),
-        "job.outputs.a: must be {type, mode}, got 'uri_folder'",
+        "job.outputs.a: must be {type, mode, path, name}, got 'uri_folder'",
     ),
     "undefined input": (
         "train",
@@ -235,6 +261,22 @@ def test_inputs_on_azure_are_not_checked_here() -> None:
         "b": {"path": "https://example.com/x"},
     }
     assert checks.faults(config) == []
+
+
+@pytest.mark.parametrize("kind", ["mltable", "custom_model", "triton_model", "mlflow_model"])
+def test_inputs_and_outputs_have_azures_types(tmp_path: Path, kind: str) -> None:
+    for name in ("MLTable", "MLmodel"):
+        (tmp_path / name).touch()
+    config = fresh_config("stage=train")
+    config.job.inputs = {"a": {"type": kind, "path": str(tmp_path)}}
+    config.job.outputs = {"b": {"type": kind, "name": "mine"}}
+    assert checks.faults(config) == []
+    config.job.outputs["b"]["path"] = "azureml://datastores/d/paths/p"
+    found = [line for line in checks.warnings(config) if "has no effect on this machine" in line]
+    assert [line.partition(":")[0] for line in found] == [
+        "job.outputs.b.name",
+        "job.outputs.b.path",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -151,6 +151,13 @@ def test_a_failed_trial_can_be_best_and_a_warning_says_so(tune, simulate, script
     assert "may have saved no model" in result.warnings[1]
 
 
+def test_trials_whose_values_are_all_the_same_are_a_warning(tune, simulate, script):
+    same = tune(simulate(lambda _: script([0.5, 0.6])), Limits(3, 2)).run()
+    assert "all 3 trials logged the same values of" in same.warnings[0]
+    other = tune(simulate(lambda index: script([0.5, 0.6 + index])), Limits(3, 2)).run()
+    assert other.warnings == ()
+
+
 def test_a_sweep_fails_when_every_trial_does(tune, simulate, script):
     result = tune(simulate(lambda _: script(exit_code=2)), Limits(3, 2)).run()
     assert result.status is JobStatus.FAILED
@@ -314,7 +321,7 @@ def test_a_running_sweep_has_a_result(tune, simulate, script):
 
 
 def test_a_ratio_of_negative_values_is_warned_about_once(tune, simulate, script, log):
-    backend = simulate(lambda _: script([-0.5, -0.4, -0.3]))
+    backend = simulate(lambda index: script([-0.5, -0.4, -0.3 - index]))
     result = tune(backend, Limits(2, 2), BANDIT).run()
     assert len(result.warnings) == 1
     assert "use slack_amount" in result.warnings[0]

@@ -9,7 +9,13 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from mnist_exp.config import ComputeConfig, ComputeType, DistributionConfig, DistributionType
+from mnist_exp.config import (
+    ArgumentStyle,
+    ComputeConfig,
+    ComputeType,
+    DistributionConfig,
+    DistributionType,
+)
 from mnist_exp.errors import JobError, NotFoundError, OutputsError, RefusedError
 from mnist_exp.results import JobResult
 from mnist_exp.specs import ModelSpec, OutputSpec, PathInput
@@ -112,6 +118,44 @@ def test_a_job_that_found_the_disk_full_says_what_to_do(jobs: LocalJobs, words: 
         f"the script ended with exit code 1; the disk of {jobs.folder()} is full: "
         "free space, or choose another outputs_dir"
     )
+
+
+@pytest.mark.parametrize(
+    ("command", "status", "warnings"),
+    [
+        ("python -c 'raise ValueError(1)' | cat", JobStatus.COMPLETED, 1),
+        ("set -o pipefail; python -c 'raise ValueError(1)' | cat", JobStatus.FAILED, 0),
+        ("python -c 'import nothing' || echo install", JobStatus.COMPLETED, 0),
+    ],
+)
+def test_a_failure_in_a_pipe_is_a_warning(
+    jobs: LocalJobs, command: str, status: JobStatus, warnings: int
+) -> None:
+    result = jobs.run(command)
+    assert (result.status, len(result.warnings)) == (status, warnings)
+    assert all("failed: ValueError: 1; begin the command with" in one for one in result.warnings)
+
+
+def test_a_script_gets_values_for_hydra_and_the_paths_of_its_inputs(
+    jobs: LocalJobs, code: Code
+) -> None:
+    folder = code(
+        "import json, os, sys\n"
+        "paths = [os.environ[f'AZURE_ML_{name}'] for name in ('INPUT_data', 'OUTPUT_model')]\n"
+        "print(json.dumps([sys.argv[1:], [os.path.basename(path) for path in paths]]))\n"
+    )
+    jobs.run(
+        "script.py note={{inputs.note}} sign={{inputs.sign}}",
+        code=folder,
+        argument_style=ArgumentStyle.key_value,
+        inputs={"note": "it's a, b", "sign": "-5e-05", "data": PathInput(folder)},
+        outputs={"model": OutputSpec("mlflow_model")},
+    )
+    assert json.loads(jobs.log()) == [
+        ["note='it\\'s a, b'", "sign=-5e-05"],
+        ["data", "model"],
+    ]
+    assert (jobs.folder() / "named_outputs" / "model").is_dir()
 
 
 def test_metrics_of_a_failed_job_are_kept(jobs: LocalJobs, code: Code) -> None:

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from mnist_exp.errors import ConfigError, NotFoundError
+from mnist_exp.names import what_is_at
 from mnist_exp.records import write_json
 from mnist_exp.serving.settings import CODE_FOLDER, SETTINGS_FILE, WORKER_MODULE, Settings
 from mnist_exp.snapshot import copy_snapshot, snapshot_hash
@@ -154,7 +155,10 @@ def _copy_code(
     spec: DeploymentSpec, scoring_script: str, target: Path, leave_out: Path | None
 ) -> None:
     if spec.code is None or not Path(spec.code).is_dir():
-        raise ConfigError([f"endpoint.deployment.code: must be a folder, got {spec.code}"])
+        there = what_is_at(spec.code)
+        raise ConfigError(
+            [f"endpoint.deployment.code: must be a folder, got {spec.code}, which {there}"]
+        )
     copy_snapshot(Path(spec.code), target, leave_out)
     script = (target / scoring_script).resolve()
     if not script.is_file() or not script.is_relative_to(target.resolve()):

@@ -108,6 +108,28 @@ def job_environment(
     return environment | dict(job.environment_variables)
 
 
+def path_variables(
+    job: CommandJob, inputs: Mapping[str, str], outputs: Mapping[str, str]
+) -> dict[str, str]:
+    """Return the environment variables with the paths of a job's inputs and outputs.
+
+    A variable of the same name in `job.environment_variables` is not changed.
+
+    Args:
+        job: The job.
+        inputs: Input name -> text on the command line, which is a path for a path input.
+        outputs: Output name -> path.
+    """
+    folders = {
+        name: inputs[name] for name, value in job.inputs.items() if isinstance(value, PathInput)
+    }
+    found = {f"AZURE_ML_INPUT_{name}": path for name, path in folders.items()}
+    found |= {f"AZURE_ML_OUTPUT_{name}": path for name, path in outputs.items()}
+    every = {**folders, **outputs}.items()
+    found |= {f"AZUREML_DATAREFERENCE_{name}": path for name, path in every}
+    return {**found, **job.environment_variables}
+
+
 def sweep_variables(parameters: Mapping[str, object]) -> dict[str, str]:
     """Return the environment variables with the drawn values of a trial, as on Azure ML."""
     return {

@@ -69,7 +69,7 @@ class JobFolder:
         for path in (self.path / EXIT_CODE_NAME, *map(self._failure_path, self.logs)):
             path.unlink(missing_ok=True)
 
-    def recorded_failure(self, log: Path, code: int) -> str:
+    def recorded_failure(self, log: Path, code: int | None = None) -> str:
         """Return the reason that a process recorded when it failed; empty if there is no record.
 
         A process that did not end the job may have recorded another reason. The exit code then
@@ -77,13 +77,13 @@ class JobFolder:
 
         Args:
             log: The console log of the process.
-            code: The exit code of the process.
+            code: The exit code of the process; None accepts any exit code.
         """
         try:
             record = json.loads(self._failure_path(log).read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return ""
-        return str(record["text"]) if record["code"] == code else ""
+        return str(record["text"]) if code in (None, record["code"]) else ""
 
     def _failure_path(self, log: Path) -> Path:
         return failure_path(self.work, log)

@@ -234,7 +234,7 @@ def make_outputs(outputs: Mapping[str, OutputSpec], folder: Path) -> dict[str, s
     paths = {}
     for name, spec in outputs.items():
         path = folder / name
-        (path if spec.type == "uri_folder" else path.parent).mkdir(parents=True, exist_ok=True)
+        (path.parent if spec.type == "uri_file" else path).mkdir(parents=True, exist_ok=True)
         paths[name] = str(path)
     return paths
 

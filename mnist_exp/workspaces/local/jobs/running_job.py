@@ -4,19 +4,26 @@ An attempt is one execution of the job's command. A job has several attempts if 
 resumes or restarts.
 """
 
+import re
 import shlex
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 
+from mnist_exp.config import ArgumentStyle
 from mnist_exp.metrics import MetricPoint
 from mnist_exp.results import JobResult, counted
 from mnist_exp.specs import CommandJob, Literal
 from mnist_exp.status import JobStatus
-from mnist_exp.templates import drawn_text, render
+from mnist_exp.templates import drawn_text, hydra_text, render
 from mnist_exp.workspaces.local.environments.throwaway import create_throwaway
-from mnist_exp.workspaces.local.jobs.environment import TrackedRun, job_environment, sweep_variables
+from mnist_exp.workspaces.local.jobs.environment import (
+    TrackedRun,
+    job_environment,
+    path_variables,
+    sweep_variables,
+)
 from mnist_exp.workspaces.local.jobs.eviction import Eviction
 from mnist_exp.workspaces.local.jobs.folder import JobFolder
 from mnist_exp.workspaces.local.jobs.host import JobHost, TrialContext
@@ -26,6 +33,9 @@ from mnist_exp.workspaces.local.processes.workers import (
     Processes,
     worker_environments,
 )
+
+#: A pipe in a shell command.
+_PIPE = re.compile(r"(?<!\|)\|(?!\|)")
 
 
 class RunningJob:
@@ -78,16 +88,24 @@ class RunningJob:
         work, logs = self.folder.work, self.folder.logs
         drawn = trial.parameters if trial else {}
         values |= {("search_space", name): drawn_text(value) for name, value in drawn.items()}
+        own = {**sweep_variables(drawn), **path_variables(job, texts, outputs)}
         run = replace(self.run, tracking_uri=self._host.served or self.run.tracking_uri)
         environments: list[Mapping[str, str]] = []
         for folder in self.folder.environments:
             software = create_throwaway(self._host.interpreter, folder)
             variables = job_environment(job, run, work, software, root)
-            environments.append(variables | sweep_variables(drawn))
-        command = render(job.command, values, shlex.quote if job.quoted else str)
+            environments.append(variables | own)
+        command = render(job.command, values, self._quote)
         environments = worker_environments(environments)
         self._workers = self._host.launcher(command, work, environments, logs)
         self.started = time.monotonic()
+
+    def _quote(self, text: str) -> str:
+        """Return a text as a word of the job's command."""
+        if not self.job.quoted:
+            return text
+        is_for_hydra = self.job.argument_style is ArgumentStyle.key_value
+        return shlex.quote(hydra_text(text) if is_for_hydra else text)
 
     def adopt_ended(self, code: int) -> None:
         """Use the exit code of an attempt that ended while no `mnist-exp` command ran."""
@@ -192,6 +210,8 @@ class RunningJob:
             status = JobStatus.FAILED
             why = reason or self.loss or f"{self._script()} ended with {self.failure(code or 0)}"
         warnings = self._warnings()
+        if status is JobStatus.COMPLETED:
+            warnings += self._hidden_failures()
         # Clean the folder first. Later calls use the MLflow store and may raise an error.
         self._inputs.close()
         self.folder.clean()
@@ -233,6 +253,18 @@ class RunningJob:
     def _end_attempt(self) -> None:
         if self._workers:
             self._workers.close()
+
+    def _hidden_failures(self) -> list[str]:
+        """Return a line if a Python program failed in a pipe. The shell ignores such a failure."""
+        if not _PIPE.search(self.job.command):
+            return []
+        recorded = [self.folder.recorded_failure(log) for log in self.folder.logs]
+        return [
+            f"the command is Completed, but a program in a pipe failed: {text}; begin the command "
+            "with 'set -o pipefail;' to let the job fail"
+            for text in recorded
+            if text
+        ]
 
     def _script(self) -> str:
         logs = self.folder.logs

@@ -3,7 +3,12 @@ from pathlib import Path
 import pytest
 
 from mnist_exp.specs import PathInput
-from mnist_exp.workspaces.local.jobs.environment import TrackedRun, job_environment, sweep_variables
+from mnist_exp.workspaces.local.jobs.environment import (
+    TrackedRun,
+    job_environment,
+    path_variables,
+    sweep_variables,
+)
 from tests.support.small_jobs import command_job
 
 RUN = TrackedRun("sqlite:////store.db", "run-id", "7")
@@ -91,6 +96,23 @@ def test_literal_inputs_are_parameters_spelt_as_on_the_command_line() -> None:
         name: value for name, value in environment.items() if name.startswith("AZUREML_PARAMETER_")
     }
     assert parameters == {"AZUREML_PARAMETER_lr": "0.5", "AZUREML_PARAMETER_flag": "true"}
+
+
+def test_paths_have_the_names_that_public_scripts_read() -> None:
+    job = command_job(
+        "true",
+        inputs={"lr": 0.5, "data": PathInput(Path("/data"))},
+        environment_variables={"AZURE_ML_OUTPUT_own": "mine"},
+    )
+    found = path_variables(job, {"lr": "0.5", "data": "/in/data"}, {"model": "/out", "own": "/o"})
+    assert found == {
+        "AZURE_ML_INPUT_data": "/in/data",
+        "AZURE_ML_OUTPUT_model": "/out",
+        "AZURE_ML_OUTPUT_own": "mine",
+        "AZUREML_DATAREFERENCE_data": "/in/data",
+        "AZUREML_DATAREFERENCE_model": "/out",
+        "AZUREML_DATAREFERENCE_own": "/o",
+    }
 
 
 def test_a_trial_knows_its_sweep_and_its_values() -> None:

@@ -1,0 +1,104 @@
+"""Whether the job's script declares the arguments that it gets."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mnist_exp import checks
+from mnist_exp.config import ArgumentStyle
+from mnist_exp.experiment import Experiment
+from mnist_exp.script_options import script_options
+from tests.support.configs import fresh_config
+
+DASHES = "import argparse\np.add_argument('--learning-rate')\n"
+UNDERSCORES = "import argparse\np.add_argument('--learning_rate')\n"
+MIXED = f"{UNDERSCORES}p.add_argument('--batch-size')\n"
+LENIENT = "args, _ = p.parse_known_args()\n"
+HYDRA = "import hydra\n@hydra.main(config_name='c')\ndef main(c): pass\n"
+UNKNOWN = "import library\nlibrary.main()\n"
+
+Make = Callable[..., Experiment]
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Make:
+    def make_one(
+        script: str, style: str = "dashes", stage: str = "train", **files: str
+    ) -> Experiment:
+        for name, text in {"t": script, **files}.items():
+            (tmp_path / f"{name}.py").write_text(text, encoding="utf-8")
+        config = fresh_config(f"stage={stage}")
+        config.job.code, config.job.script = str(tmp_path), "t.py"
+        config.job.inputs = {"learning_rate": 0.1, "batch_size": 8}
+        config.job.outputs = {}
+        config.job.argument_style = ArgumentStyle(style)
+        config.sources.clear()
+        return config
+
+    return make_one
+
+
+@pytest.mark.parametrize(
+    ("script", "style"),
+    [
+        (DASHES, "dashes"),
+        (UNDERSCORES, "underscores"),
+        (DASHES + UNDERSCORES, "dashes"),
+        (DASHES + UNDERSCORES, "underscores"),
+        ("p.add_argument('--learning-rate-of-sgd')\n", "dashes"),
+        (HYDRA, "key_value"),
+        (UNKNOWN, "dashes"),
+        (UNKNOWN, "underscores"),
+        (UNKNOWN, "key_value"),
+        ("not python (", "dashes"),
+    ],
+)
+def test_a_fitting_or_unknown_style_is_no_fault(make: Make, script: str, style: str) -> None:
+    assert checks.faults(make(script, style)) == []
+
+
+@pytest.mark.parametrize(
+    ("script", "style", "remedy"),
+    [
+        (UNDERSCORES, "dashes", "set job.argument_style=underscores"),
+        (UNDERSCORES + LENIENT, "dashes", "set job.argument_style=underscores"),
+        (DASHES, "underscores", "set job.argument_style=dashes"),
+        (DASHES, "key_value", "set job.argument_style=dashes"),
+        (HYDRA, "dashes", "set job.argument_style=key_value"),
+        (MIXED, "dashes", "or use job.command"),
+        (
+            "flags.DEFINE_float('learning_rate', 0.1, '')\n",
+            "dashes",
+            "job.argument_style=underscores",
+        ),
+    ],
+)
+def test_another_spelling_is_one_line_with_the_remedy(
+    make: Make, script: str, style: str, remedy: str
+) -> None:
+    (line,) = checks.faults(make(script, style))
+    assert line.startswith("job.argument_style: t.py ")
+    assert line.endswith(remedy)
+
+
+def test_a_module_beside_the_script_may_declare_the_options(make: Make) -> None:
+    (line,) = checks.faults(make("from options import p\n", options=UNDERSCORES))
+    assert "t.py declares --learning_rate, but would get --learning-rate" in line
+
+
+@pytest.mark.parametrize("stage", ["train", "sweep"])
+def test_an_argument_that_is_silently_ignored_is_a_warning(make: Make, stage: str) -> None:
+    config = make(DASHES + LENIENT, stage=stage)
+    config.sweep.search_space = {"drop_out": {"type": "choice", "values": [0.1]}}
+    found = [line for line in checks.warnings(config) if "parse_known_args" in line]
+    names = ["batch_size", "drop_out"] if stage == "sweep" else ["batch_size"]
+    assert [line.partition(":")[0] for line in found] == [f"job.inputs.{name}" for name in names]
+
+
+def test_our_trainer_declares_its_arguments() -> None:
+    config = fresh_config("stage=sweep")
+    options = script_options(Path(config.job.code or ""), config.job.script or "")
+    assert options.accepts("--first-layer-neurons")
+    assert not options.ignores_unknown
+    assert not [line for line in checks.warnings(config) if "parse_known_args" in line]
