@@ -197,7 +197,6 @@ LATE = {
     "mnist_exp.lazy",
     "mnist_exp.sweeps.sampling.drawing",
     "mnist_exp.workspaces.local.environments.makers",
-    "mnist_exp.workspaces.local.processes.python_hook.sitecustomize",
     "mnist_exp.workspaces.local.sweep.runner",
     "mnist_exp.workspaces.local.tracking.server_process",
     "mnist_exp.workspaces.local.workspace",

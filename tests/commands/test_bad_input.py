@@ -51,7 +51,7 @@ BAD_INPUT = {
     "missing data": (["stage=train", "data=folder", "data.path=nowhere"], "data.path: must be a"),
     "data path not given": (
         ["stage=train", "data=folder"],
-        "data.path: data=folder needs a folder",
+        "data.path: must be a folder with the four IDX files, got null",
     ),
     "endpoint that all would delete": (
         ["stage=all", "endpoint=blue_green"],

@@ -80,10 +80,11 @@ class JobFolder:
             code: The exit code of the process; None accepts any exit code.
         """
         try:
-            record = json.loads(self._failure_path(log).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            record = self._failure_path(log).read_text(encoding="utf-8", errors="replace")
+        except OSError:
             return ""
-        return str(record["text"]) if code in (None, record["code"]) else ""
+        recorded, _, text = record.partition("\n")
+        return text if code is None or recorded == str(code) else ""
 
     def _failure_path(self, log: Path) -> Path:
         return failure_path(self.work, log)

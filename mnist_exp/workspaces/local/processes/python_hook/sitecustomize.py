@@ -101,13 +101,12 @@ def _message(error: BaseException) -> str:
 
 
 def _write(path: str, code: int, text: str) -> None:
-    # Import late: every Python process of a job imports this file, but few processes fail.
-    import json  # noqa: PLC0415
-
     aside = f"{path}.{os.getpid()}"
     try:
-        with open(aside, "w", encoding="utf-8") as file:  # noqa: PTH123
-            json.dump({"code": code, "text": text}, file)
+        with open(aside, "w", encoding="utf-8", errors="backslashreplace") as file:  # noqa: PTH123
+            # Do not use `json`. Importing the module here would run code from a string, and Python
+            # would then forget that Ctrl-C ended the script.
+            file.write(f"{code}\n{text}")
         os.replace(aside, path)  # noqa: PTH105
     except OSError:
         # Without the file, the last line of the log is the reason.
