@@ -9,7 +9,9 @@ The standard module `venv` would need a tenth of a second to create such an envi
 needs a millisecond, because it writes only the files that Python reads.
 """
 
+import hashlib
 import os
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -31,7 +33,12 @@ def throwaway_folder(work: Path, index: int = 0) -> Path:
         work: The job's working directory.
         index: The number of the process; 0 for a job with one process.
     """
-    return work.parent / f"environment_{index}"
+    folder = work.parent / f"environment_{index}"
+    if os.pathsep not in str(folder):
+        return folder
+    # PATH cannot contain this folder, so use another folder, which depends only on this one.
+    name = hashlib.sha256(str(folder).encode()).hexdigest()[:16]
+    return Path(tempfile.gettempdir(), f"mnist-exp-{name}")
 
 
 def create_throwaway(interpreter: Interpreter, folder: Path) -> Mapping[str, str]:

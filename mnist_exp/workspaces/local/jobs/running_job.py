@@ -17,6 +17,7 @@ from mnist_exp.results import JobResult, counted
 from mnist_exp.specs import CommandJob, Literal
 from mnist_exp.status import JobStatus
 from mnist_exp.templates import drawn_text, hydra_text, render
+from mnist_exp.workspaces.local.environments.missing_module import remedy
 from mnist_exp.workspaces.local.environments.throwaway import create_throwaway
 from mnist_exp.workspaces.local.jobs.environment import (
     TrackedRun,
@@ -115,7 +116,8 @@ class RunningJob:
         """Return a line with the reason why an attempt failed."""
         log = self._workers.failed_log if self._workers else self.folder.log
         recorded = self.folder.recorded_failure(log, code)
-        return self.loss or self.folder.console.failure(code, log, self.folder.path, recorded)
+        text = self.folder.console.failure(code, log, self.folder.path, recorded)
+        return self.loss or text + remedy(text, self.job.environment)
 
     def evict(self) -> None:
         """End the attempt like an eviction of a low-priority node, then start a second attempt.

@@ -119,7 +119,7 @@ def test_a_job_is_told_when_its_environment_lacks_a_package(
     workspace = LocalWorkspace(outputs, str(tmp_path / "cache"))
     name = workspace.submit(command_job("python -c 'import hydra'", environment=env))
     result = workspace.watch(name, Watcher())
-    assert "No module named 'hydra'" in result.why
+    assert "No module named 'hydra'; add the package to env.conda_file" in result.why
     assert servers(outputs) == []
 
 

@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -10,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from mnist_exp.config import DistributionConfig, DistributionType
 from mnist_exp.workspaces.local.environments.interpreter import this_interpreter
 from mnist_exp.workspaces.local.environments.throwaway import create_throwaway
+from mnist_exp.workspaces.local.tracking.database import STORE_NAME
 from mnist_exp.workspaces.local.workspace import LocalWorkspace
 from tests.support.small_jobs import choice, command_job, sweep_job
 from tests.support.watching import Watcher
@@ -80,6 +83,39 @@ def test_two_trials_at_once_install_two_versions(
     job = sweep_job(command, {"version": choice("1.0", "2.0")}, code=code(script))
     result = workspace.watch(workspace.submit(job), Watcher())
     assert [trial.best for trial in result.trials] == [1.0, 2.0], result.trials
+
+
+def test_each_worker_has_an_environment_of_its_own(workspace: LocalWorkspace) -> None:
+    distribution = DistributionConfig(DistributionType.tensorflow, 2)
+    command = 'echo "$VIRTUAL_ENV" > outputs/$AZUREML_CR_NODE_RANK.txt'
+    job = command_job(command, distribution=distribution)
+    result = workspace.watch(workspace.submit(job), Watcher())
+    folders = {
+        path.read_text(encoding="utf-8") for path in Path(result.folder, "outputs").iterdir()
+    }
+    assert len(folders) == 2
+
+
+def test_an_outputs_folder_with_a_colon_does_not_weaken_the_rule(
+    tmp_path: Path, empty_store: Path
+) -> None:
+    outputs = tmp_path / "a:b"
+    outputs.mkdir()
+    shutil.copyfile(empty_store, outputs / STORE_NAME)
+    workspace = LocalWorkspace(outputs)
+    job = command_job("python -c 'import sys; print(sys.prefix)' && command -v pip")
+    result = workspace.watch(workspace.submit(job), Watcher())
+    prefix, pip = Path(result.log).read_text(encoding="utf-8").split()
+    assert (prefix, Path(pip).parent) != (sys.prefix, Path(sys.executable).parent)
+    assert Path(pip).is_relative_to(prefix)
+    assert not Path(prefix).exists()
+
+
+def test_a_missing_package_is_told_with_the_way_to_get_it(workspace: LocalWorkspace) -> None:
+    name = workspace.submit(command_job("python -c 'import nosuchpackage'"))
+    result = workspace.watch(name, Watcher())
+    assert "No module named 'nosuchpackage'; the environment of mnist-exp " in result.why
+    assert "use env=conda" in result.why
 
 
 def test_the_environment_shows_what_the_interpreter_shows(tmp_path: Path) -> None:
