@@ -1,4 +1,4 @@
-"""The check that a command that resumes a job has the same settings as the submitted job.
+"""Compares the settings of a command that resumes a job with those of the submitted job.
 
 The command line compares its overrides with the saved config. The local workspace compares the new
 spec with the saved spec. The command line and the workspace both use this module, so that both
@@ -44,8 +44,7 @@ class Difference:
         """
         kept, given = (json.dumps(value, default=str) for value in (self.kept, self.given))
         return (
-            f"{self.key}: must stay {kept}, the value with which {job} was submitted, "
-            f"got {given}; {remedy}"
+            f"{self.key}: must stay {kept}, got {given}; {job} was submitted with {kept}; {remedy}"
         )
 
 

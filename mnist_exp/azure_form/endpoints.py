@@ -33,8 +33,8 @@ def endpoint_form(spec: EndpointSpec) -> Form:
 def deployment_form(spec: DeploymentSpec) -> Form:
     """Return the form of a deployment.
 
-    The form contains every field of `DeploymentConfig`. A new field therefore needs no change
-    here, unless Azure ML's name or structure of the field differs from the config's.
+    The form contains every field of `DeploymentConfig`. A new field needs no change here if it
+    has the same name and structure in the config and in Azure ML.
     https://learn.microsoft.com/azure/machine-learning/reference-yaml-deployment-managed-online
     """
     return {

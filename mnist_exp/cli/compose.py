@@ -1,7 +1,7 @@
 """The conversion of a config that Hydra has composed to a typed experiment.
 
 We add two rules to Hydra's rules. First, a relative path in a YAML file is relative to the folder
-of this file, and a relative path on the command line is relative to the current folder. Second,
+of that YAML file. A relative path on the command line is relative to the current folder. Second,
 the override `key={}` empties the mapping `key`.
 """
 
@@ -240,10 +240,10 @@ def _sets(override: str, key: str) -> bool:
 
 
 def _config_files(hydra_config: DictConfig) -> Iterator[tuple[Path, str]]:
-    """Yield each config file that Hydra has composed, and a config key. Highest priority first.
+    """Yield each config file that Hydra has composed, with the config key of its content.
 
-    In the composed config, the content of the file is below this config key. If the config key is
-    empty, the content is at the top level.
+    The files come in order of priority, highest first. If the config key is empty, the content of
+    the file is at the top level of the composed config.
     """
     folders = [
         Path(source.path)

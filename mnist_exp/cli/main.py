@@ -71,8 +71,8 @@ def _streams_without_reader() -> list[int]:
 
 
 def _main() -> None:
-    # If this variable is set, Hydra raises an error and does not print the error. We then print the
-    # error in our format.
+    # With HYDRA_FULL_ERROR, Hydra raises its errors and does not print them. We print the errors in
+    # our format.
     if os.environ.get("HYDRA_FULL_ERROR"):
         os.environ[FULL_ERROR] = "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"
@@ -162,7 +162,7 @@ class _Command:
 
 
 def _labelled(variants: list[tuple[list[str], Record]]) -> list[tuple[str, Record]]:
-    """Label each variant with the overrides that not all variants share.
+    """Label each variant with its overrides, without those that all variants have in common.
 
     A single variant gets all its overrides except the stage.
     """

@@ -98,7 +98,7 @@ def _first_bad(
 
 
 def _composed(overrides: Sequence[str], compose_with: _Compose) -> DictConfig | Exception:
-    """Return the composed config, or the error of bad input."""
+    """Return the composed config, or the exception that an invalid override causes."""
     try:
         return compose_with(overrides)
     except Exception as error:
@@ -148,7 +148,11 @@ def _places(flags: Sequence[str], overrides: Sequence[str]) -> dict[str, str] | 
 
 @contextmanager
 def _composer(places: dict[str, str]) -> Iterator[_Compose]:
-    """Provide a function that composes a config from overrides and the configs of the flags."""
+    """Provide a function that composes a config from overrides.
+
+    Args:
+        places: Where Hydra finds the config files, as the flags of the command line say.
+    """
     GlobalHydra.instance().clear()
     # For Hydra, a relative --config-path is relative to the folder of `mnist_exp/cli/main.py`.
     folder = Path(__file__).parent / places.get("path", config_folder())

@@ -35,8 +35,9 @@ class ControlServer:
     Args:
         folder: The endpoint's folder.
         handle: Function that returns the answer to a control request.
-        settle: Function that keeps or ends a prepared revision. It is called when the connection of
-            the command that sent `prepare` closes. Argument: the name of the deployment.
+        settle: Function that keeps or ends a prepared revision. The server calls the function when
+            a command has sent `prepare` and then closes its connection. Argument: the name of the
+            deployment.
     """
 
     def __init__(

@@ -1,8 +1,8 @@
 """The front of an endpoint: manages access, traffic and the workers of all deployments.
 
-Each revision (version of a deployment) has a pool of workers. An active pool answers requests. A
-candidate is the pool of a new revision that a command has prepared, but that does not yet answer
-requests.
+Each revision (version of a deployment) has a pool of workers. An active pool answers requests. When
+a command prepares a new revision, the pool of this revision is a candidate. A candidate does not
+answer requests yet.
 
 A command changes the endpoint's files and then sends the request `apply`, so that the front reads
 the files again. All saved state of the front is in these files. After a crash or a reboot, a new
@@ -115,7 +115,7 @@ class Front:
                 return self._report()
 
     async def settle(self, deployment: str) -> None:
-        """Activate the candidate if the saved state of the deployment names its revision.
+        """Activate the candidate if its revision is the one in the deployment's saved state.
 
         Otherwise end the candidate.
         """
@@ -177,7 +177,7 @@ class Front:
         self._routing = Routing(self.saved.traffic, self.saved.mirror_traffic)
 
     def _wanted(self) -> dict[str, int]:
-        """Return deployment -> number of the revision that the deployment's saved state names."""
+        """Return a mapping from deployment name to the revision number in its saved state."""
         found = {}
         for folder in (self._folder / DEPLOYMENTS_FOLDER).glob("*"):
             saved = read_json(folder / DEPLOYMENT_FILE)

@@ -34,7 +34,7 @@ class ScoringScript:
 
     @property
     def wants_headers(self) -> bool:
-        """Whether each request must carry its headers; False before `load`."""
+        """Whether the script's `run` needs the headers of each request; False before `load`."""
         return self._run is not None and self._run.needs_headers
 
     def load(self) -> Callable[[], object]:

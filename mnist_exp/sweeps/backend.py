@@ -83,7 +83,7 @@ class Listener(Protocol):
     """An object that receives the tuner's reports. The tuner makes all calls from one thread."""
 
     def trial_changed(self, trial: Trial) -> None:
-        """Receive a trial that has started, logged the primary metric, been canceled or ended."""
+        """Receive a trial that started, logged the primary metric, was canceled, or ended."""
 
     def message(self, text: str) -> None:
         """Receive one line of text for the user, about a decision of the tuner."""

@@ -32,9 +32,10 @@ def summarize(
     """Rank the trials and derive the status of the sweep.
 
     As in Azure ML, the status is Canceled if a timeout or an interrupt stopped the sweep. Azure ML
-    does not document how many failed trials make a sweep Failed. Users report Failed sweeps with
-    "errors in at least one of the child runs". Here the status is Failed only if every trial
-    failed, because one bad configuration should not make a whole search fail.
+    does not document how many failed trials make a sweep Failed. In users' reports, its
+    message for a Failed sweep is "errors in at least one of the child runs", so one failed trial
+    may be enough. Here the status is Failed only if every trial failed, because one bad
+    configuration should not make a whole search fail.
 
     If no trial logged the primary metric, the sweep can still be Completed, but has no best trial.
     As in HyperDrive, a failed trial can be the best trial. The result then has a warning, because

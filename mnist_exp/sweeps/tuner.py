@@ -257,7 +257,8 @@ class Tuner:
         """Return whether a trial ended only because the command stops, and can resume later.
 
         A failed trial can resume too. A full disk, for example, stops the command and also makes
-        trials fail. A trial that failed for another reason will only fail again.
+        trials fail. A trial that failed for another reason resumes as well, and just fails
+        again.
         """
         may_resume = trial.status in {JobStatus.CANCELED, JobStatus.FAILED}
         return self._is_interrupted and may_resume and not trial.decided

@@ -34,7 +34,7 @@ class JobInterrupted(KeyboardInterrupt):
 
 
 class Detached(KeyboardInterrupt):
-    """The user stopped watching a job, and the job continues. The text is the job's name."""
+    """The user stopped watching a job, and the job continues. The message is the job's name."""
 
 
 class Observer(Protocol):
@@ -47,7 +47,7 @@ class Observer(Protocol):
         """Handle a message to the user, for example about a download or a retry."""
 
     def idle(self) -> None:
-        """Handle an idle time: the job is starting, with no progress for at least a second."""
+        """Handle a pause: the job is starting, and made no progress for at least a second."""
 
 
 class Workspace(Protocol):

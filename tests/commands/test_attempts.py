@@ -102,7 +102,7 @@ def test_a_resumed_run_keeps_its_config(cli: Cli, own_script: Callable[..., list
     for changed in ("seed=8", "job=tutorial"):
         other = cli("stage=train", f"run={name}", changed)
         assert other.returncode == 1
-        assert f"train {name} was submitted, got " in other.stderr
+        assert f"; train {name} was submitted with " in other.stderr
         assert f"; remove the override {changed}, or" in other.stderr
     assert len(cli.records("train")) == 1
     cli.ok("stage=train", f"run={name}")

@@ -139,7 +139,10 @@ def test_an_interrupted_or_killed_sweep_is_resumed(cli: Cli, tmp_path: Path, num
         changed = cli("stage=sweep", f"run={name}", "seed=3")
         assert changed.returncode == 1
         assert "error: seed: must stay 42, " in changed.stderr
-        assert f"sweep {name} was submitted, got 3; remove the override seed=3" in changed.stderr
+        assert (
+            f"got 3; sweep {name} was submitted with 42; remove the override seed=3"
+            in changed.stderr
+        )
     # Repeating all arguments changes nothing.
     begun = ["--config-dir", "own/conf", "job=own", "sweep=own"] if number == signal.SIGKILL else []
     done = cli.ok(*begun, "stage=sweep", "resume=last")

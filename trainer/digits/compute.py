@@ -34,8 +34,8 @@ class Progress:
         loss: Sum of the losses of all images so far. The loss of an image is computed before the
             weights learn from this image. Each call of `train` continues the sum in float32.
             Therefore the sum does not depend on how the epoch is divided into calls of `train`.
-        correct: Number of images so far that the network recognised before the weights learned
-            from the image.
+        correct: Number of images recognised so far. The network predicts each image before its
+            weights learn from this image.
     """
 
     steps: int = 0

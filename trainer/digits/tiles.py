@@ -29,12 +29,12 @@ _BLOCK = 64
 #: larger products over the cores, and then one core waits for the other core.
 _LARGEST = 320 * 64
 #: `_LARGEST` does not limit tiles with at most this number of pixels. In a large batch, the product
-#: of a narrow tile is above `_LARGEST` too, so a limit would not help.
+#: of even a tile this narrow is above `_LARGEST`, and narrower tiles would not help.
 _WIDEST = 320
-#: Cost of one more tile, apart from its products. The unit is the cost of multiplying one pixel of
-#: all images of a batch.
+#: Cost of one more tile, apart from its products. One more tile costs as much as
+#: the multiplication of this number of pixels in every image of a batch.
 _OVERHEAD = 32
-#: If a batch has fewer images, one more tile costs as much as in a batch of this size.
+#: Number of images. In smaller batches, the cost of one more tile does not get smaller.
 _SMALL_BATCH = 64
 #: Number of images that are examined to find pixels that are rarely lit.
 _SAMPLE = 4096
@@ -106,12 +106,12 @@ class Tiles:
 def _from_the_most_needed(images: Bytes) -> np.ndarray:
     """Return the pixels that are lit in any image, in an order that is good for tiles.
 
-    In many images, all pixels at the end of this order are dark. The search begins at the end of
-    the order. The last pixel is lit in the fewest images. These images are then ignored. The
-    second-to-last pixel is lit in the fewest of the remaining images, and so on. The search ends
-    when half of the images are ignored. The pixels that were not chosen come first, in their
-    original order. At the end, pixels that are dark in every image may be added, because the number
-    of pixels must be a multiple of `_VECTOR`.
+    In many images, all pixels at the end of this order are dark. The function chooses the pixels of
+    this order from the last to the first. The last pixel is lit in the fewest images. These images
+    are then ignored. The second-to-last pixel is lit in the fewest of the remaining images, and so
+    on. The choice ends when half of the images are ignored. The pixels that were not
+    chosen come first, in their original order. If the number of pixels is not a multiple of
+    `_VECTOR`, the function appends pixels that are dark in every image.
     """
     lit = np.flatnonzero(images.any(axis=0))
     missing = -len(lit) % _VECTOR if len(lit) else _VECTOR
@@ -191,8 +191,8 @@ def _cheapest(ends: list[int], rows: list[int]) -> list[int]:
     """
     overhead = _OVERHEAD * max(rows[0], _SMALL_BATCH)
     begins = [0, *ends[:-1]]
-    # costs[i] is the lowest cost of tiles for the divisions 0 to i. firsts[i] is the first division
-    # of the last of these tiles.
+    # costs[i] is the lowest cost of tiles for the divisions 0 to i. In that choice, the
+    # last tile consists of the divisions firsts[i] to i.
     costs: list[float] = []
     firsts: list[int] = []
     for last, end in enumerate(ends):

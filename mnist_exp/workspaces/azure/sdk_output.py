@@ -36,9 +36,9 @@ class _LineWriter(io.TextIOBase):
 class _ThreadStream:
     """A stream that writes to the destination of the current thread.
 
-    If the main thread has no destination, the stream writes to `usual`, the original stream. If any
-    other thread has no destination, this thread belongs to the SDK, and prints dots while it polls.
-    The output of such a thread is dropped.
+    If the main thread has no destination, the stream writes to `usual`, the original stream. Every
+    other thread without a destination is a thread of the SDK that prints dots while it polls. The
+    output of such a thread is dropped.
     """
 
     def __init__(self, usual: TextIO) -> None:

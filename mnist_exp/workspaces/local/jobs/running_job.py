@@ -120,7 +120,7 @@ class RunningJob:
         return self.loss or text + remedy(text, self.job.environment)
 
     def evict(self) -> None:
-        """End the attempt like an eviction of a low-priority node, then start a second attempt.
+        """End the attempt as Azure ML does when it evicts a low-priority node. Then start another.
 
         The processes get SIGTERM, then a grace period, then SIGKILL. The second attempt gets a new
         `wd/` and the named outputs of the first attempt.

@@ -1,8 +1,8 @@
 """Read the database file of an MLflow store without MLflow.
 
 MLflow's client would open a transaction and send several queries for each metric of each run. The
-database numbers the logged values of all runs in order of arrival. One query with the last known
-row number therefore finds all new values.
+database gives each logged value a row number, in order of arrival, across all runs. One query with
+the last known row number therefore finds all new values.
 """
 
 import contextlib

@@ -84,10 +84,9 @@ def _module_name(path: Path) -> str | None:
 def libraries_of(code: Path, script: str) -> list[str]:
     """Return the modules that the fork server imports, in the notation of `server.py`.
 
-    In the script, the function considers imports at the top and imports inside functions. In the
-    script's own modules (the modules in the script's folder), it considers only imports at the top.
-    MLflow is an exception: the function considers every import of MLflow, because a trial that logs
-    metrics will need MLflow.
+    For the script itself, imports at the top and imports inside functions count. For the script's
+    own modules (the modules in the script's folder), only imports at the top count. MLflow is an
+    exception: every import of MLflow counts, because a trial that logs metrics will need MLflow.
 
     TensorFlow is imported without Keras, unless a module uses Keras. Importing Keras would double
     the import time. MLflow is imported without its plugin for Azure, unless a module uses this
@@ -152,7 +151,7 @@ class _Libraries:
                 self.names.add(_AZURE)
 
     def _follow_own(self, name: str) -> None:
-        """Follow an imported name to the modules beside the script that have this name."""
+        """Analyze the modules beside the script that the import of `name` would load."""
         folder = self._folder
         for part in name.split("."):
             self.follow(folder / f"{part}.py", late=self._late)
