@@ -18,6 +18,7 @@ from mnist_exp.checks.resources import (
     data_faults,
     data_warnings,
     environment_faults,
+    environment_warnings,
 )
 from mnist_exp.checks.sweep import sweep_faults, sweep_warnings
 from mnist_exp.config import WorkspaceType
@@ -78,5 +79,10 @@ def warnings(config: Experiment) -> list[str]:
     if stage.deploys:
         where, code = "endpoint.deployment.code", config.endpoint.deployment.code
         found += code_warnings(where, code, config.outputs_dir)
+    if stage.trains:
+        found += environment_warnings("env", config.env)
+    if stage.deploys:
+        deployment = config.endpoint.deployment
+        found += environment_warnings("endpoint.deployment.environment", deployment.environment)
     found += azure_warnings(config)
     return [line for line in found if line]

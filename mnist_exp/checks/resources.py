@@ -57,17 +57,6 @@ def environment_faults(where: str, env: EnvConfig, *, is_created_here: bool) -> 
         env: The environment of a job or a deployment.
         is_created_here: Whether the command creates the environment on this machine.
     """
-    if env.type is EnvType.local:
-        for key, value, kind in (
-            ("name", env.name, EnvType.curated),
-            ("image", env.image, EnvType.conda),
-            ("conda_file", env.conda_file, EnvType.conda),
-        ):
-            if value is not None:
-                yield (
-                    f"{where}.{key}: has no effect with type local, got {value}; add "
-                    f"{where}.type={kind.value}, or remove {where}.{key}"
-                )
     if env.type is EnvType.curated and not env.name:
         yield f"{where}.name: a curated environment needs a name, e.g. NAME@latest"
     elif env.type is EnvType.curated and is_created_here:
@@ -86,6 +75,25 @@ def environment_faults(where: str, env: EnvConfig, *, is_created_here: bool) -> 
         elif env.conda_file:
             yield from _recipe_fault(
                 f"{where}.conda_file", partial(read_conda_file, Path(env.conda_file))
+            )
+
+
+def environment_warnings(where: str, env: EnvConfig) -> Iterator[str]:
+    """Yield one line for each key that has no effect with the type `local`.
+
+    Args:
+        where: The config key of the environment.
+        env: The environment of a job or a deployment.
+    """
+    for key, value, kind in (
+        ("name", env.name, EnvType.curated),
+        ("image", env.image, EnvType.conda),
+        ("conda_file", env.conda_file, EnvType.conda),
+    ):
+        if value is not None and env.type is EnvType.local:
+            yield (
+                f"{where}.{key}: has no effect with {where}.type=local; only {where}.type="
+                f"{kind.value} uses this key"
             )
 
 

@@ -73,16 +73,6 @@ RULES: dict[str, Rule] = {
         setting(env__type=EnvType.curated, env__name="AzureML-nothing@latest"),
         "env.name: must be a curated environment that this machine knows (AzureML-tensorflow",
     ),
-    "conda file of the local environment": (
-        "compute",
-        setting(env__conda_file="conda.yaml"),
-        "env.conda_file: has no effect with type local, got conda.yaml; add env.type=conda",
-    ),
-    "name of the local environment": (
-        "compute",
-        setting(env__name="AzureML-sklearn-1.5@latest"),
-        "env.name: has no effect with type local",
-    ),
     "name of this machine": ("compute", setting(compute__name="x"), "compute.name: must be 3 to"),
 }
 
@@ -112,3 +102,25 @@ def test_a_data_key_without_effect_is_a_warning() -> None:
     assert url.startswith("data.url: has no effect with data=sample; only data=mnist")
     config.stage = Stage.deploy
     assert checks.warnings(config) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (setting(env__conda_file="x.yaml"), "env.conda_file: has no effect with env.type=local"),
+        (setting(env__name="AzureML-sklearn-1.5"), "only env.type=curated uses this key"),
+        (
+            setting(endpoint__deployment__environment__image="i"),
+            "endpoint.deployment.environment.image: has no effect",
+        ),
+    ],
+)
+def test_a_key_that_the_local_environment_ignores_is_a_warning(
+    change: Change, expected: str
+) -> None:
+    config = fresh_config("stage=all")
+    assert checks.warnings(config) == []
+    change(config)
+    (line,) = checks.warnings(config)
+    assert expected in line
+    assert checks.faults(config) == []

@@ -52,7 +52,7 @@ class Order:
         """Return the error for a program that failed."""
         return RefusedError(
             f"{self.where}: {self.recipe.source} cannot be installed on this machine: "
-            f"{outcome.reason[:600]}; {remedy}"
+            f"{outcome.reason}; {remedy}"
         )
 
 
@@ -124,10 +124,9 @@ class UvMaker:
             variables=variables,
         )
         if outcome.code:
-            why = outcome.lines[-1].strip() if outcome.lines else f"exit code {outcome.code}"
             raise RefusedError(
                 f"{order.where}: {order.recipe.source} needs Python {version}, which is not on "
-                f"this machine, and uv cannot download it ({why.removeprefix('cause: ')}); install "
+                f"this machine, and uv cannot download it ({outcome.reason}); install "
                 f"Python {version}, or choose another version of python in the file"
             )
         lines = order.prefix.with_name("requirements.txt")

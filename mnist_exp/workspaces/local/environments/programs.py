@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-#: First words of lines that say nothing about a failure.
-_UNIMPORTANT = ("Downloaded ", "Prepared ", "Using ", "error: No solution found")
+#: First words of the lines in which uv reports an error and the causes of the error.
+_ERROR, _CAUSE = "error: ", "cause: "
+_NO_SOLUTION = "No solution found"
 #: Number of lines that an error keeps of the program's output.
 _TAIL_LINES = 40
 
@@ -27,11 +28,15 @@ class Outcome:
 
     @property
     def reason(self) -> str:
-        """The output in one line, without the lines about progress."""
-        told = [line.strip() for line in self.lines if not is_progress(line)]
-        kept = [line for line in told if not line.startswith(_UNIMPORTANT)]
-        reason = " ".join(" ".join(kept).split()).removeprefix("cause: ")
-        return reason.rstrip(".") or f"exit code {self.code}"
+        """The reason of a failure in one line: uv's error, and the last cause of the error."""
+        lines = [" ".join(line.split()) for line in self.lines if not is_progress(line)]
+        errors = [line for line in lines if line.startswith(_ERROR)]
+        if not errors:
+            return " ".join(lines) or f"exit code {self.code}"
+        causes = [line.removeprefix(_CAUSE) for line in lines if line.startswith(_CAUSE)]
+        # uv's cause contains the whole fact if no versions fit together.
+        facts = [] if _NO_SOLUTION in errors[0] else [errors[0].removeprefix(_ERROR)]
+        return ": ".join([*facts, *causes[-1:]]).rstrip(".")
 
 
 def run(
