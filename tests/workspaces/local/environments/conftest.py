@@ -18,6 +18,7 @@ Conda = Callable[..., EnvConfig]
 @pytest.fixture(scope="module")
 def offline() -> Iterator[pytest.MonkeyPatch]:
     """Let uv use no network, and no configuration of the user."""
+    pytest.importorskip("uv", reason="uv is not installed; run make")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("UV_OFFLINE", "1")
         patch.setenv("UV_NO_INDEX", "1")
