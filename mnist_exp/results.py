@@ -58,6 +58,10 @@ class JobResult:
         trials: For a sweep: the trials, in the order of their indices.
         best: For a sweep: the name of the best trial; None if no trial logged the primary metric.
         warnings: Warnings to print after the job has ended.
+        metrics_of_script_runs: The metrics that the script logged only to other MLflow runs than
+            the job's run, e.g. to nested runs.
+        logged_models: The names of the models that the script (for a sweep: of the best trial)
+            logged with MLflow. Empty if the job saved a model in `outputs/model`.
     """
 
     name: str
@@ -71,6 +75,8 @@ class JobResult:
     trials: Sequence[TrialResult] = ()
     best: str | None = None
     warnings: Sequence[str] = ()
+    metrics_of_script_runs: Sequence[str] = ()
+    logged_models: Sequence[str] = ()
 
     @property
     def last_metrics(self) -> dict[str, float]:
@@ -100,8 +106,10 @@ class RegisteredModel:
 
     Attributes:
         path: The path or URI of the model's files.
-        job: The name of the job that produced the files.
+        job: The name of the job that produced the files; empty if the job is unknown.
         type: Azure ML's type: custom_model, mlflow_model or triton_model.
+        logged_name: The name under which a script logged the model with MLflow; empty for other
+            models.
     """
 
     name: str
@@ -109,6 +117,7 @@ class RegisteredModel:
     path: str
     job: str
     type: str = "custom_model"
+    logged_name: str = ""
 
 
 @dataclass(frozen=True)

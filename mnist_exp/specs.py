@@ -33,6 +33,9 @@ from mnist_exp.sweeps.stopping.policy import Policy
 
 Literal = str | int | float | bool
 
+#: The path of a job's model, relative to the folder of the job's files, if no other path is given.
+MODEL_PATH = "outputs/model"
+
 
 @dataclass(frozen=True)
 class PathInput:
@@ -130,14 +133,20 @@ class ModelSpec:
     Attributes:
         job: The job whose files become the model.
         path: The path of the model, relative to the folder of the job's files, e.g.
-            `outputs/model`.
+            `outputs/model`; or the name of a model that the script logged with MLflow. None means
+            `outputs/model`, or the only logged model.
     """
 
     name: str
     job: str
-    path: str
+    path: str | None
     type: str = "custom_model"
     description: str = ""
+
+    @property
+    def saved_path(self) -> str:
+        """The path of the model if the model is among the job's files."""
+        return self.path or MODEL_PATH
 
 
 @dataclass(frozen=True)

@@ -132,6 +132,8 @@ MAY_IMPORT = {
         "workspaces.base",
     },
     "__main__": {"cli"},
+    # MLflow loads this module.
+    "mlflow_plugin": {"workspaces.local"},
     # What stands in the packages' own __init__.py.
     "": set(),
     "workspaces": set(),
@@ -147,9 +149,8 @@ LIBRARIES = {
     "matplotlib": {"mnist_exp.report.figures"},
     "mlflow": {
         "trainer",
-        "mnist_exp.workspaces.local.tracking.store",
-        # A process of its own; no module imports it.
-        "mnist_exp.workspaces.local.tracking.server_process",
+        "mnist_exp.workspaces.local.tracking",
+        "mnist_exp.mlflow_plugin",
         # In the process that trials are forked from; no module imports it.
         "mnist_exp.workspaces.local.processes.forking.rehearsal",
         "mnist_exp.workspaces.azure",
@@ -175,7 +176,7 @@ LIBRARIES = {
     "rich": {"mnist_exp.report"},
     "scipy": {"mnist_exp.sweeps"},
     "sqlalchemy": {
-        "mnist_exp.workspaces.local.tracking.store",
+        "mnist_exp.workspaces.local.tracking",
         "mnist_exp.workspaces.local.processes.forking.rehearsal",
     },
     "tensorflow": {"trainer"},
@@ -195,6 +196,7 @@ LIBRARIES = {
 LATE = {
     "mnist_exp.datasets.mirrors",
     "mnist_exp.lazy",
+    "mnist_exp.mlflow_plugin",
     "mnist_exp.sweeps.sampling.drawing",
     "mnist_exp.workspaces.local.environments.makers",
     "mnist_exp.workspaces.local.sweep.runner",

@@ -51,6 +51,6 @@ def model_form(spec: ModelSpec) -> Form:
     return {
         "name": spec.name,
         "type": spec.type,
-        "path": f"azureml://jobs/{spec.job}/outputs/artifacts/paths/{spec.path.strip('/')}/",
+        "path": f"azureml://jobs/{spec.job}/outputs/artifacts/paths/{spec.saved_path.strip('/')}/",
         "description": spec.description,
     }

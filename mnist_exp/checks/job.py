@@ -196,7 +196,7 @@ def registration_faults(config: ExperimentConfig) -> Iterator[str]:
         )
     if asset.type not in _MODEL_TYPES:
         yield f"registration.type: must be one of {', '.join(_MODEL_TYPES)}, got {asset.type}"
-    if _leads_out(asset.path):
+    if asset.path is not None and _leads_out(asset.path):
         yield f"registration.path: must be relative to the job's files, got {asset.path}"
 
 

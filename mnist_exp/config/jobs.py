@@ -77,8 +77,9 @@ class JobConfig:
     distribution: DistributionConfig = field(default_factory=DistributionConfig)
     # Maximum duration in seconds; null means no limit.
     timeout: int | None = None
-    # The metric that the progress display and the figure of a single job show.
-    primary_metric: str = MISSING
+    # The metric that the progress display and the figure of a single job show. If the script does
+    # not log this metric, the summary has a warning. null means that the script logs no metric.
+    primary_metric: str | None = MISSING
 
 
 @dataclass
@@ -135,5 +136,6 @@ class RegistrationConfig:
     description: str = ""
     # custom_model, mlflow_model or triton_model.
     type: str = "custom_model"
-    # File or folder that becomes the model, relative to the job's files.
-    path: str = "outputs/model"
+    # File or folder that becomes the model, relative to the job's files; or the name of a model
+    # that the script logged with MLflow. null means outputs/model, or the only logged model.
+    path: str | None = "outputs/model"

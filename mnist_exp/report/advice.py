@@ -31,9 +31,23 @@ def next_command(record: Record, overrides: Sequence[str] = (), flags: Sequence[
         words.append(f"run={record.name}")
     if record.workspace != "local":
         words.append(f"workspace={record.workspace}")
+    words += _config_groups(record, overrides)
     given = {word.partition("=")[0] for word in words}
     words += [override for override in overrides if override.partition("=")[0] not in given]
     return shlex.join(words)
+
+
+def _config_groups(record: Record, overrides: Sequence[str]) -> list[str]:
+    """Return the overrides that an MLflow model needs, except the groups that the user chose."""
+    chosen = {override.partition("=")[0] for override in overrides}
+    needed = []
+    if record.logged_models:
+        needed.append("registration=mlflow_model")
+    if len(record.logged_models) > 1:
+        needed.append(f"registration.path={record.logged_models[0]}")
+    if record.stage is Stage.register and (record.model or {}).get("type") == "mlflow_model":
+        needed.append("endpoint=mlflow")
+    return [override for override in needed if override.partition("=")[0] not in chosen]
 
 
 def how_to_call(record: Record) -> list[str]:

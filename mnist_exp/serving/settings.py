@@ -17,6 +17,9 @@ CODE_FOLDER = "code"
 LOG_FILE = "console.log"
 #: The module that a worker runs.
 WORKER_MODULE = "mnist_exp.serving.worker_process"
+# Names of the variables that contain paths in a revision's folder.
+APP_ROOT = "AML_APP_ROOT"
+MODEL_DIR = "AZUREML_MODEL_DIR"
 
 
 @dataclass(frozen=True)
@@ -131,9 +134,21 @@ class Settings:
         return math.ceil(self.request_timeout_ms / 1000) + 1
 
 
+def _follow_move(variables: Mapping[str, str], revision: Path) -> dict[str, str]:
+    """Return the variables of a worker with the present path of the revision's folder."""
+    old = Path(variables.get(APP_ROOT, "")).parent
+    paths = {
+        name: str(revision / Path(value).relative_to(old))
+        for name, value in variables.items()
+        if name in (APP_ROOT, MODEL_DIR) and Path(value).is_relative_to(old)
+    }
+    return {**variables, **paths}
+
+
 def load_settings(revision: Path) -> Settings:
-    """Return the settings in a revision's folder."""
-    return Settings(**json.loads((revision / SETTINGS_FILE).read_text(encoding="utf-8")))
+    """Return the settings in a revision's folder, even if the folder was moved."""
+    raw: dict[str, Any] = json.loads((revision / SETTINGS_FILE).read_text(encoding="utf-8"))
+    return Settings(**{**raw, "variables": _follow_move(raw["variables"], revision)})
 
 
 def _probe(raw: Mapping[str, Any]) -> Probe:

@@ -8,10 +8,11 @@ from typing import Any
 from mnist_exp.build import deployment_spec, endpoint_change, endpoint_spec
 from mnist_exp.config import EndpointConfig, Stage
 from mnist_exp.errors import ConfigError, JobError, NotFoundError
-from mnist_exp.records import Record
+from mnist_exp.records import Record, write_json
 from mnist_exp.results import Endpoint
 from mnist_exp.stages.context import StageContext
-from mnist_exp.stages.earlier_records import deployed_endpoint, registered_model
+from mnist_exp.stages.earlier_records import deployed_endpoint, model_to_deploy
+from mnist_exp.stages.mlflow_requests import REQUEST_NAME, request_body
 from mnist_exp.stages.resume import unfinished_endpoint
 from mnist_exp.stages.rollout import BlueGreen
 from mnist_exp.traffic import (
@@ -69,13 +70,18 @@ class DeployStage:
             raise ConfigError(faults)
         if found is not None and _changes_settings_only(context, found):
             return _change_settings(context, record, found)
-        model = registered_model(context).model or {}
+        model = model_to_deploy(context)
+        if model.get("type") == "mlflow_model" and config.endpoint.deployment.scoring_script:
+            context.display.message(
+                f"{model['name']}:{model['version']} is an MLflow model, but the deployment has a "
+                "scoring script; to deploy the model without a script, use endpoint=mlflow"
+            )
         current = _ready_endpoint(context, record.name, found)
         context.display.message(f"endpoint {current.name}: {current.provisioning_state}")
         spec = deployment_spec(config, record.name, f"{model['name']}:{model['version']}")
         deployment = workspace.create_or_update_deployment(spec)
         context.display.message(f"deployment {deployment.name}: {deployment.provisioning_state}")
-        example = workspace.download(model["job"], f"{config.registration.path}/{_EXAMPLE}")
+        example = _example_request(context, model)
         endpoint = _give_traffic(context, current, _sample_request(context, example))
         paths = {
             "log": deployment.log,
@@ -87,6 +93,24 @@ class DeployStage:
             endpoint=endpoint_entry(endpoint),
             paths={name: path for name, path in paths.items() if path},
         )
+
+
+def _example_request(context: StageContext, model: Mapping[str, Any]) -> Path | None:
+    """Return a file with an example of a request body; None if the model has no example.
+
+    For an MLflow model without a scoring script, write the model's input example into the run
+    folder, in Azure's format. `stage=invoke` sends this file.
+    """
+    config = context.config
+    if config.endpoint.deployment.scoring_script is None:
+        body = request_body(Path(str(model.get("path", ""))))
+        if body is None:
+            return None
+        write_json(context.folder / REQUEST_NAME, body)
+        return context.folder / REQUEST_NAME
+    if not model["job"] or not config.registration.path:
+        return None
+    return context.workspace.download(model["job"], f"{config.registration.path}/{_EXAMPLE}")
 
 
 def endpoint_entry(endpoint: Endpoint) -> Mapping[str, Any]:
@@ -175,7 +199,7 @@ def _ready_endpoint(context: StageContext, name: str, found: Endpoint | None) ->
 
 def _model_faults(context: StageContext) -> list[str]:
     try:
-        model = registered_model(context).model or {}
+        model = model_to_deploy(context)
     except NotFoundError as error:
         return list(error.lines)
     is_mlflow = model.get("type") == "mlflow_model"

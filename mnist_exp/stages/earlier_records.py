@@ -5,6 +5,11 @@ earlier stage itself, use the record of this run. Otherwise `run=` names the rec
 use the newest record.
 """
 
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
 from mnist_exp.config import Stage
 from mnist_exp.errors import NotFoundError
 from mnist_exp.records import Record
@@ -72,6 +77,33 @@ def registered_model(context: StageContext) -> Record:
             "stage=register"
         )
     return record
+
+
+def model_to_deploy(context: StageContext) -> Mapping[str, Any]:
+    """Return the registered model to deploy, in the format of a record.
+
+    If `stage=register` did not register the model, look for the model in the workspace: another
+    client may have registered it, e.g. `mlflow.register_model`.
+
+    Raises:
+        NotFoundError: No model is registered, or no registered model has the given name.
+    """
+    try:
+        return registered_model(context).model or {}
+    except NotFoundError:
+        name, _, version = (context.config.run or "").partition(":")
+        found = context.workspace.find_model(name, version or None) if name else None
+        if found is None:
+            raise
+    return asdict(found)
+
+
+def deployment_folder(context: StageContext, endpoint: str) -> Path | None:
+    """Return the run folder of the newest deployment of an endpoint; None if there is none."""
+    for record, folder in context.index.newest_first(Stage.deploy):
+        if record.name == endpoint and record.status is JobStatus.COMPLETED:
+            return folder
+    return None
 
 
 def deployed_endpoint(context: StageContext) -> str:

@@ -4,12 +4,17 @@ import json
 from pathlib import Path
 
 from mnist_exp.config import Stage
-from mnist_exp.errors import EndpointError, NotFoundError
+from mnist_exp.errors import ConfigError, EndpointError, NotFoundError
 from mnist_exp.lazy import datasets, figures
 from mnist_exp.records import Record, write_json
 from mnist_exp.stages.context import StageContext
 from mnist_exp.stages.deploy import endpoint_entry
-from mnist_exp.stages.earlier_records import deployed_endpoint, missing_endpoint
+from mnist_exp.stages.earlier_records import (
+    deployed_endpoint,
+    deployment_folder,
+    missing_endpoint,
+)
+from mnist_exp.stages.mlflow_requests import REQUEST_NAME
 from mnist_exp.sweeps.fields import did_you_mean
 
 
@@ -44,8 +49,8 @@ class InvokeStage:
         """Send one request, and save the request and the answer."""
         endpoint = context.workspace.get_endpoint(record.name)
         record = record.with_changes(endpoint=endpoint_entry(endpoint))
-        if context.config.endpoint.request_file is not None:
-            return self._send_file(context, record, Path(context.config.endpoint.request_file))
+        if (file := _request_file(context, record.name)) is not None:
+            return self._send_file(context, record, file)
         return self._send_samples(context, record)
 
     def _send_file(self, context: StageContext, record: Record, path: Path) -> Record:
@@ -73,6 +78,32 @@ class InvokeStage:
             metrics={"sample_accuracy": 1 - wrong / len(actual)},
             paths={"request": str(request), "predictions": str(path)},
         )
+
+
+def _request_file(context: StageContext, endpoint: str) -> Path | None:
+    """Return the file to send: the user's file, or the input example of an MLflow model.
+
+    If the result is None, the stage sends sample digits.
+
+    Raises:
+        ConfigError: The endpoint serves an MLflow model without a scoring script, and the model has
+            no input example.
+    """
+    config = context.config.endpoint
+    if config.request_file is not None:
+        return Path(config.request_file)
+    folder = deployment_folder(context, endpoint)
+    if folder is not None and (folder / REQUEST_NAME).is_file():
+        return folder / REQUEST_NAME
+    if config.deployment.scoring_script is None:
+        raise ConfigError(
+            [
+                f"endpoint.request_file: must be given, because the model of endpoint {endpoint} "
+                "was saved without an input example; add endpoint.request_file=FILE, "
+                'e.g. a file with {"input_data": [[1, 2]]}'
+            ]
+        )
+    return None
 
 
 def _invoke(context: StageContext, record: Record, body: bytes) -> object:

@@ -18,7 +18,7 @@ from mnist_exp.stages.watching import (
     with_job_result,
 )
 from mnist_exp.status import JobStatus
-from mnist_exp.sweeps.ranking import logged_instead
+from mnist_exp.sweeps.ranking import logged_instead, logged_to_other_runs
 from mnist_exp.workspaces.base import Detached
 
 
@@ -40,7 +40,7 @@ class TrainStage:
         job = command_job(context.config, record.name)
         keep_config(context)
         with resumable(context, record, with_job_result, Detached):
-            result = submit_and_watch(context, job, context.config.job.primary_metric)
+            result = submit_and_watch(context, job, context.config.job.primary_metric or "")
         if result is None:
             context.display.resume_hint(record)
             return record.with_changes(status=JobStatus.NOT_STARTED)
@@ -63,9 +63,20 @@ def _with_figures(context: StageContext, record: Record, result: JobResult) -> R
 
 
 def _unlogged(context: StageContext, result: JobResult) -> list[str]:
-    """Return a warning if the script logged metrics, but not the primary metric."""
-    wanted = context.config.job.primary_metric
-    if result.status is not JobStatus.COMPLETED or not result.metrics or wanted in result.metrics:
+    """Return a warning if the script did not log the primary metric."""
+    job = context.config.job
+    wanted = job.primary_metric
+    if wanted is None or result.status is not JobStatus.COMPLETED or wanted in result.metrics:
         return []
-    near = logged_instead(wanted, result.metrics, "job.primary_metric")
-    return [f"job.primary_metric: the script did not log {wanted!r}; {near}"]
+    if wanted in result.metrics_of_script_runs:
+        return [f"job.primary_metric: {logged_to_other_runs(wanted)}"]
+    if result.metrics:
+        near = logged_instead(wanted, result.metrics, "job.primary_metric")
+        return [f"job.primary_metric: the script did not log {wanted!r}; {near}"]
+    # Without `pipefail`, the exit code of a pipe is the exit code of its last command.
+    pipe = "|" in (job.command or "").replace("||", "")
+    hint = "; if a command before a pipe may fail, begin with: set -o pipefail;" if pipe else ""
+    return [
+        f"job.primary_metric: the script logged no metric; log {wanted} with mlflow.log_metric, "
+        f"or set job.primary_metric=null if the script logs no metric{hint}"
+    ]

@@ -84,6 +84,7 @@ def with_job_result(record: Record, result: JobResult) -> Record:
         why=result.why,
         log_tail=list(result.log_tail),
         warnings=list(result.warnings),
+        logged_models=list(result.logged_models),
     )
 
 

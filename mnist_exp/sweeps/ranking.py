@@ -146,6 +146,18 @@ def logged_instead(primary_metric: str, logged: Collection[str], key: str) -> st
     return f"the logged metrics are: {', '.join(sorted(logged))}{near}"
 
 
+def logged_to_other_runs(primary_metric: str) -> str:
+    """Return a warning that the primary metric was logged, but not to the job's MLflow run.
+
+    Azure ML, too, reads the primary metric only from the job's run.
+    """
+    return (
+        f"{primary_metric!r} was logged only to other MLflow runs than the job's run, e.g. to a "
+        "nested run; Azure ML reads the metric from the job's run: log the metric before "
+        "mlflow.start_run(nested=True), or after the nested run has ended"
+    )
+
+
 def _finite(values: Sequence[float]) -> Sequence[float]:
     # If the sum is finite, every value is finite. This check avoids a Python loop in most cases.
     if math.isfinite(sum(values)):

@@ -92,6 +92,13 @@ class Workspace(Protocol):
     def register_model(self, spec: ModelSpec) -> RegisteredModel:
         """Register the files of a completed job as a new version of a model."""
 
+    def find_model(self, name: str, version: str | None = None) -> RegisteredModel | None:
+        """Return a version of a registered model; None if there is no such version.
+
+        If `version` is None, the newest version is returned. The model may have been registered by
+        another client than this program.
+        """
+
     def create_or_update_endpoint(self, spec: EndpointSpec) -> Endpoint:
         """Create the endpoint, or change the traffic, keys and description of the endpoint."""
 

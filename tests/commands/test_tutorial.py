@@ -62,6 +62,7 @@ def test_a_job_folder_has_no_temporary_files(tutorial: Cli) -> None:
     folder = Path(record(tutorial, "train")["paths"]["folder"])
     assert {path.name for path in folder.iterdir()} <= {
         ".lock",
+        "artifacts",
         "job.json",
         "logs",
         "outputs",

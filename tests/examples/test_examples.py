@@ -1,6 +1,7 @@
 """The experiments in examples/, run by the commands that their README names."""
 
 import re
+import shlex
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -8,10 +9,12 @@ from typing import Any
 
 import pytest
 
+from mnist_exp.report.advice import next_command
 from tests.support.command_line import Cli
 from tests.support.in_process import InProcessCli
 from tests.support.paths import REPOSITORY
 from tests.support.registry import reaches_registry
+from tests.support.sample_results import record as sample_record
 
 EXAMPLES = REPOSITORY / "examples"
 COMMAND = re.compile(r"^mnist-exp (--config-dir examples/(\w+) .+)$", re.MULTILINE)
@@ -51,6 +54,25 @@ def test_keras_fit_is_logged_by_autolog(run: Callable[[str], dict[str, Any]]) ->
     assert record["metrics"]["val_accuracy"] > 0.5
     assert record["parameters"]["epochs"] == 5
     assert Path(record["paths"]["folder"], "outputs", "model.keras").is_file()
+
+
+def test_a_logged_model_is_deployed_by_the_printed_commands(
+    run: Callable[[str], dict[str, Any]], stored_cli: InProcessCli
+) -> None:
+    record = run("logged_model")
+    assert record["logged_models"] == ["classifier"]
+    trained = sample_record(name=record["name"], logged_models=["classifier"])
+    proposed = next_command(trained)
+    try:
+        for stage in ("register", "deploy", "invoke"):
+            words = shlex.split(proposed)[1:]
+            assert words[0] == f"stage={stage}"
+            printed = stored_cli.ok(*words).stdout
+            (proposed,) = re.findall(r"^ *next +(.+)$", printed, re.MULTILINE)
+    finally:
+        stored_cli("stage=cleanup")
+    (invoked,) = stored_cli.records("invoke")
+    assert len(invoked["predictions"]["answer"]) == 3
 
 
 def test_scikit_learn_is_swept_over_its_own_search_space(

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from mnist_exp.config import Stage
-from mnist_exp.report.advice import how_to_call
+from mnist_exp.report.advice import how_to_call, next_command
 from tests.support.sample_results import record
 
 SECRET = "a-key-that-nobody-sees"
@@ -84,3 +84,23 @@ def test_the_printed_lines_call_it_and_no_argument_is_the_key(
     assert done.stdout == "[7]"
     assert Asked.heard == [(f"Bearer {SECRET}", "application/json", b'{"data": []}')]
     assert SECRET not in (tmp_path / "noted").read_text()
+
+
+def test_the_next_command_after_an_mlflow_model_chooses_its_endpoint() -> None:
+    model = {"name": "digits", "version": "1", "type": "mlflow_model"}
+    registered = record(Stage.register, name="digits:1", model=model)
+    usual = "mnist-exp stage=deploy run=digits:1"
+    assert next_command(registered) == f"{usual} endpoint=mlflow"
+    assert next_command(registered, ["endpoint=mine"]) == f"{usual} endpoint=mine"
+    other = record(Stage.register, name="digits:1", model={**model, "type": "custom_model"})
+    assert next_command(other) == usual
+
+
+def test_the_next_command_after_a_job_that_logged_models_registers_a_model() -> None:
+    usual = "mnist-exp stage=register run=train_1"
+    assert next_command(record(Stage.train)) == usual
+    one = record(Stage.train, logged_models=["a"])
+    assert next_command(one) == f"{usual} registration=mlflow_model"
+    assert next_command(one, ["registration=mine"]) == f"{usual} registration=mine"
+    two = record(Stage.train, logged_models=["a", "b"])
+    assert next_command(two) == f"{usual} registration=mlflow_model registration.path=a"

@@ -4,9 +4,11 @@ import pytest
 
 from mnist_exp.config import Stage
 from mnist_exp.errors import NotFoundError
+from mnist_exp.results import RegisteredModel
 from mnist_exp.stages import RUNNERS
 from mnist_exp.stages.earlier_records import (
     deployed_endpoint,
+    model_to_deploy,
     registered_model,
     source_job,
 )
@@ -102,6 +104,28 @@ def test_a_missing_model_is_reported(outputs: RecordedOutputs) -> None:
     outputs.add(Stage.register, "model:1")
     with pytest.raises(NotFoundError, match="model:9 in outputs, which contains model:1; reg"):
         registered_model(outputs.context(Stage.deploy, "run=model:9"))
+
+
+class WithOneModel:
+    """A workspace whose registry has a model that mnist-exp did not register."""
+
+    def find_model(self, name: str, version: str | None = None) -> RegisteredModel | None:
+        is_found = name == "theirs" and version in (None, "3")
+        return RegisteredModel(name, "3", "/m", "", "mlflow_model") if is_found else None
+
+
+def test_a_model_of_another_client_is_deployed_by_its_name(outputs: RecordedOutputs) -> None:
+    outputs.add(Stage.register, "model:1", model={"name": "model", "version": "1"})
+
+    def model(*overrides: str) -> str:
+        context = outputs.context(Stage.deploy, *overrides, opener=WithOneModel)  # type: ignore[arg-type]
+        found = model_to_deploy(context)
+        return f"{found['name']}:{found['version']}"
+
+    assert model() == "model:1"
+    assert model("run=theirs") == model("run=theirs:3") == "theirs:3"
+    with pytest.raises(NotFoundError, match="no registered model named theirs:4 in"):
+        model("run=theirs:4")
 
 
 # The endpoint that is called or deleted.

@@ -57,6 +57,21 @@ class JobFiles:
         kind = str(found.type or spec.type)
         return RegisteredModel(spec.name, str(found.version), path, spec.job, kind)
 
+    def find_model(self, name: str, version: str | None) -> RegisteredModel | None:
+        """Return a version of a registered model, or the newest version; None if there is none."""
+
+        def found() -> Any:
+            try:
+                return self._models.get(name, version, None if version else "latest")
+            except ResourceNotFoundError:
+                return None
+
+        model = self._retries.call(f"model {name}", found)
+        if model is None:
+            return None
+        job = (model.tags or {}).get(JOB_TAG, "")
+        return RegisteredModel(name, str(model.version), str(model.path), job, str(model.type))
+
     def _download(self, job: str, folder: Path) -> None:
         self._root.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=self._root, prefix=".download-") as temporary:
@@ -77,4 +92,4 @@ class JobFiles:
 
 def _has_files(version: Any, spec: ModelSpec) -> bool:
     tags = version.tags or {}
-    return bool(tags.get(JOB_TAG) == spec.job and tags.get(PATH_TAG) == spec.path)
+    return bool(tags.get(JOB_TAG) == spec.job and tags.get(PATH_TAG) == spec.saved_path)

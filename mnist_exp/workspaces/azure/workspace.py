@@ -105,6 +105,10 @@ class AzureWorkspace:
         """Register a finished job's files, unless these files are already registered."""
         return self._files.register(spec)
 
+    def find_model(self, name: str, version: str | None = None) -> RegisteredModel | None:
+        """Return a version of a registered model, or the newest version; None if there is none."""
+        return self._files.find_model(name, version)
+
     def create_or_update_endpoint(self, spec: EndpointSpec) -> Endpoint:
         """Create an endpoint, or change an existing endpoint's traffic, keys and description."""
         return self._endpoints.create_or_update(spec)

@@ -42,6 +42,7 @@ from mnist_exp.workspaces.local.jobs.start import require_same_command
 from mnist_exp.workspaces.local.jobs.watching import run_job
 from mnist_exp.workspaces.local.sweep.runner import run_sweep
 from mnist_exp.workspaces.local.tracking.served_store import served_store
+from mnist_exp.workspaces.local.tracking.sources import ModelSource, chosen_model
 
 if TYPE_CHECKING:
     from mnist_exp.workspaces.local.tracking.store import Tracking
@@ -139,17 +140,19 @@ class LocalWorkspace:
     def register_model(self, spec: ModelSpec) -> RegisteredModel:
         """Register the saved files of a job as a model in MLflow's model registry."""
         source = self._model_source(spec)
-        return self._tracking.register(spec, JobFolder(self._jobs, spec.job).run_id, source)
+        return self._tracking.models.register(spec, JobFolder(self._jobs, spec.job).run_id, source)
 
-    def _model_source(self, spec: ModelSpec) -> Path:
-        folder = JobFolder(self._jobs, spec.job).path
-        source = folder / spec.path
-        if not source.exists():
-            raise JobError(
-                f"registration.path: must be a saved file or folder of job {spec.job}, "
-                f"got {spec.path}; choose a path in {folder}"
-            )
-        return source
+    def find_model(self, name: str, version: str | None = None) -> RegisteredModel | None:
+        """Return a version of a registered model, or the newest version; None if there is none."""
+        return self._tracking.models.find(name, version)
+
+    def _model_source(self, spec: ModelSpec) -> ModelSource:
+        folder = JobFolder(self._jobs, spec.job)
+        source = folder.saved(spec.saved_path)
+        if source.exists():
+            return ModelSource(source)
+        logged = self._tracking.models.logged(folder.run_id) if folder.exists else {}
+        return chosen_model(spec, logged, folder.artifacts)
 
     def create_or_update_endpoint(self, spec: EndpointSpec) -> Endpoint:
         """Create the endpoint, or update an existing endpoint's traffic, keys and description."""
@@ -158,8 +161,8 @@ class LocalWorkspace:
     def create_or_update_deployment(self, spec: DeploymentSpec) -> Deployment:
         """Create or replace a deployment, and wait until the deployment answers requests."""
         name, version = parse_model_reference(spec.model)
-        model = self._tracking.registered(name, version)
-        files = ModelFiles(Path(model.path), name, version, model.type)
+        model = self._tracking.models.registered(name, version)
+        files = ModelFiles(Path(model.path), name, version, model.type, model.logged_name)
         with self._environments.using(spec.environment, DEPLOYMENT_ENV, _silent) as interpreter:
             return self._endpoints.deploy(spec, files, interpreter)
 
@@ -207,7 +210,7 @@ class LocalWorkspace:
 
     def download(self, job: str, path: str) -> Path | None:
         """Return the path of a saved file of a job; None if the file does not exist."""
-        found = JobFolder(self._jobs, job).path / path
+        found = JobFolder(self._jobs, job).saved(path)
         return found if found.exists() else None
 
     def check(

@@ -10,6 +10,7 @@ from mnist_exp.workspaces.local.tracking.database import STORE_NAME
 from mnist_exp.workspaces.local.tracking.store import Tracking
 from mnist_exp.workspaces.local.workspace import LocalWorkspace
 from tests.support.files import write_file
+from tests.support.local_jobs import LocalJobs
 from tests.support.small_jobs import LOGGER
 
 
@@ -32,6 +33,12 @@ def tracking(outputs: Path) -> Tracking:
 def workspace(outputs: Path) -> LocalWorkspace:
     """A local workspace."""
     return LocalWorkspace(outputs)
+
+
+@pytest.fixture
+def jobs(workspace: LocalWorkspace, outputs: Path, tracking: Tracking) -> LocalJobs:
+    """Jobs of the workspace."""
+    return LocalJobs(workspace, outputs, tracking.uri)
 
 
 @pytest.fixture

@@ -6,8 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from mlflow import MlflowClient
-from mlflow.entities import Run
 
 from mnist_exp.config import (
     ArgumentStyle,
@@ -22,6 +20,7 @@ from mnist_exp.specs import ModelSpec, OutputSpec, PathInput
 from mnist_exp.status import JobStatus
 from mnist_exp.workspaces.local.tracking.store import Tracking
 from mnist_exp.workspaces.local.workspace import LocalWorkspace
+from tests.support.local_jobs import LocalJobs
 from tests.support.small_jobs import command_job, description, files_below
 from tests.support.watching import Interrupting, Watcher
 
@@ -29,39 +28,6 @@ Code = Callable[..., Path]
 
 #: Runs until it is asked to end, and ends at once then.
 WAITING = "tail -f /dev/null & wait"
-
-
-class LocalJobs:
-    """Jobs of a workspace, with their folders and their MLflow runs."""
-
-    def __init__(self, workspace: LocalWorkspace, outputs: Path, uri: str) -> None:
-        self.workspace = workspace
-        self.outputs = outputs
-        self.uri = uri
-        self.client = MlflowClient(tracking_uri=uri, registry_uri=uri)
-        self.watcher = Watcher()
-
-    def run(self, command: str, name: str = "job", **changes: object) -> JobResult:
-        """Run a job to its end."""
-        self.workspace.submit(command_job(command, name, **changes))
-        return self.workspace.watch(name, self.watcher)
-
-    def folder(self, name: str = "job") -> Path:
-        """The folder of a job."""
-        return self.outputs / "jobs" / name
-
-    def tracked(self, name: str = "job") -> Run:
-        """The MLflow run of a job."""
-        return self.client.get_run(description(self.folder(name))["mlflow_run_id"])
-
-    def log(self, name: str = "job") -> str:
-        """What a job printed."""
-        return (self.folder(name) / "user_logs" / "std_log.txt").read_text(encoding="utf-8")
-
-
-@pytest.fixture
-def jobs(workspace: LocalWorkspace, outputs: Path, tracking: Tracking) -> LocalJobs:
-    return LocalJobs(workspace, outputs, tracking.uri)
 
 
 # The end of a job.
@@ -247,8 +213,9 @@ def test_an_interrupt_cancels_and_is_recorded(jobs: LocalJobs, code: Code) -> No
     assert jobs.tracked().info.status == "KILLED"
     assert files_below(jobs.folder()) == [
         ".lock",
+        "artifacts/outputs/pid",
+        "artifacts/user_logs/std_log.txt",
         "job.json",
-        "outputs/pid",
         "user_logs/std_log.txt",
     ]
     with pytest.raises(ProcessLookupError):
@@ -292,14 +259,16 @@ def test_outputs_and_logs_are_kept_and_nothing_else(jobs: LocalJobs, code: Code)
     )
     assert files_below(jobs.folder()) == [
         ".lock",
+        "artifacts/logs/c",
+        "artifacts/outputs/a",
+        "artifacts/outputs/model/b",
+        "artifacts/user_logs/std_log.txt",
         "job.json",
-        "logs/c",
-        "outputs/a",
-        "outputs/model/b",
         "user_logs/std_log.txt",
     ]
     assert sorted(path.name for path in jobs.folder().iterdir()) == [
         ".lock",
+        "artifacts",
         "job.json",
         "logs",
         "outputs",
@@ -363,7 +332,8 @@ def test_named_outputs_are_kept(jobs: LocalJobs) -> None:
 
 def test_a_kept_file_is_found_again(jobs: LocalJobs) -> None:
     jobs.run("echo 1 > outputs/a")
-    assert jobs.workspace.download("job", "outputs/a") == jobs.folder() / "outputs" / "a"
+    saved = jobs.workspace.download("job", "outputs/a")
+    assert saved == jobs.folder() / "artifacts" / "outputs" / "a"
     assert jobs.workspace.download("job", "outputs/b") is None
     assert jobs.workspace.download("nobody", "outputs/a") is None
 
@@ -521,11 +491,11 @@ def test_a_folder_is_registered_with_its_lineage(jobs: LocalJobs) -> None:
     second = jobs.workspace.register_model(model())
     assert (first.name, first.version, second.version) == ("digits", "1", "2")
     assert first.job == "job"
-    assert first.path == str(jobs.folder() / "outputs" / "model")
+    assert first.path == str(jobs.folder() / "artifacts" / "outputs" / "model")
     stored = jobs.client.get_model_version("digits", "1")
     assert stored.run_id == jobs.tracked().info.run_id
     assert stored.tags == {"azureml.job": "job", "azureml.type": "custom_model"}
-    assert Tracking(jobs.outputs).registered("digits", "2") == second
+    assert Tracking(jobs.outputs).models.registered("digits", "2") == second
 
 
 def test_a_file_is_registered(jobs: LocalJobs) -> None:
@@ -544,7 +514,7 @@ def test_registering_what_is_not_there_names_the_folder(jobs: LocalJobs) -> None
 
 def test_an_unknown_model_version_is_not_found(jobs: LocalJobs, tracking: Tracking) -> None:
     with pytest.raises(NotFoundError, match="no registered model digits:3"):
-        tracking.registered("digits", "3")
+        tracking.models.registered("digits", "3")
 
 
 def test_a_damaged_job_folder_is_one_line(jobs: LocalJobs) -> None:

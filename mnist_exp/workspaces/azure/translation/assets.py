@@ -47,7 +47,7 @@ def model_entity(spec: ModelSpec, version: str) -> Model:
 
     The caller chooses the version number. A repeated request then does not create a second version.
     """
-    tags = {JOB_TAG: spec.job, PATH_TAG: spec.path}
+    tags = {JOB_TAG: spec.job, PATH_TAG: spec.saved_path}
     return Model(**model_form(spec), version=version, tags=tags)
 
 

@@ -15,7 +15,14 @@ from pathlib import Path
 from mnist_exp.errors import ConfigError, NotFoundError
 from mnist_exp.names import what_is_at
 from mnist_exp.records import write_json
-from mnist_exp.serving.settings import CODE_FOLDER, SETTINGS_FILE, WORKER_MODULE, Settings
+from mnist_exp.serving.settings import (
+    APP_ROOT,
+    CODE_FOLDER,
+    MODEL_DIR,
+    SETTINGS_FILE,
+    WORKER_MODULE,
+    Settings,
+)
 from mnist_exp.snapshot import copy_snapshot, snapshot_hash
 from mnist_exp.specs import DeploymentSpec
 from mnist_exp.workspaces.local.environments.interpreter import Interpreter
@@ -37,12 +44,15 @@ class ModelFiles:
         path: The artifact root: the file or folder that was registered.
         type: Azure ML's type of the model: custom_model or mlflow_model. A model of the type
             mlflow_model needs no scoring script.
+        logged_name: The name under which a script logged the model with MLflow; empty for other
+            models.
     """
 
     path: Path
     name: str
     version: str
     type: str = "custom_model"
+    logged_name: str = ""
 
     @property
     def reference(self) -> str:
@@ -114,9 +124,9 @@ def worker_variables(
         "OMP_NUM_THREADS": "1",
         "MLFLOW_DISABLE_TELEMETRY": "true",
         **spec.environment_variables,
-        "AML_APP_ROOT": str(revision / CODE_FOLDER),
+        APP_ROOT: str(revision / CODE_FOLDER),
         "AZUREML_ENTRY_SCRIPT": spec.scoring_script or "",
-        "AZUREML_MODEL_DIR": str(model.folder(revision)),
+        MODEL_DIR: str(model.folder(revision)),
     }
 
 
@@ -184,7 +194,9 @@ def _copy_model(model: ModelFiles, target: Path) -> None:
     source = Path(os.path.abspath(model.path))  # noqa: PTH100
     target.mkdir(parents=True)
     if source.is_dir():
-        shutil.copytree(source, target / source.name)
+        # MLflow saves every logged model in a folder with the name `artifacts`. On Azure ML, the
+        # folder has the name of the model.
+        shutil.copytree(source, target / (model.logged_name or source.name))
         _make_removable(target)
     elif source.is_file():
         shutil.copy2(source, target)

@@ -5,6 +5,7 @@ inherits no variables. The names are from the documentation of the SDK and of th
 https://learn.microsoft.com/azure/machine-learning/how-to-train-cloud
 """
 
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +18,9 @@ from mnist_exp.workspaces.local.processes.job_orphans import MARKER
 
 #: Name of the MLflow tag that contains the id of a nested run's parent run.
 PARENT = "mlflow.parentRunId"
+#: Name of the MLflow tag that contains the id of a job's run. Each run that the job's script
+#: creates has this tag, even if the run is not nested in the job's run.
+JOB_RUN = "mnist_exp.jobRun"
 
 #: The variables that a job inherits. Programs need these variables to find e.g. libraries,
 #: accelerators, certificates and temporary files. pip and uv need the addresses of package indexes.
@@ -99,6 +103,10 @@ def job_environment(
         "MLFLOW_RUN_ID": run.run_id,
         "MLFLOW_EXPERIMENT_ID": run.experiment_id,
         "MLFLOW_EXPERIMENT_NAME": job.experiment_name,
+        # The artifacts of an experiment that the script creates are saved like all other artifacts.
+        # Without this variable, MLflow would save them in the working directory.
+        "_MLFLOW_SERVER_ARTIFACT_ROOT": (folder.parents[2] / "mlartifacts").as_uri(),
+        "MLFLOW_RUN_CONTEXT": json.dumps({JOB_RUN: run.run_id}),
     }
     environment |= {
         f"AZUREML_PARAMETER_{name}": literal_text(value)

@@ -1,17 +1,23 @@
 """The folder of a job, `<outputs>/jobs/<name>`.
 
-The folder has the files that Azure ML would save: `outputs/`, `logs/`, the console logs in
-`user_logs/`, and `named_outputs/<name>/`. The file `job.json` describes the job. The job's command
-runs in `wd/`, a copy of the code. In `wd/`, `outputs` and `logs` are links to the saved folders.
-All other files in `wd/` are deleted when the job ends. `environment_0/` is the throw-away Python
-environment of the command, and is deleted with `wd/`.
+The folder has the files that Azure ML would save: the artifacts in `artifacts/`, the console logs
+in `user_logs/`, and `named_outputs/<name>/`. The file `job.json` describes the job. The job's
+command runs in `wd/`, a copy of the code. `environment_0/` is the throw-away Python environment of
+the command. Both are deleted when the job ends.
+
+The artifacts are the files of the job's MLflow run: what the script wrote to `./outputs` and
+`./logs`, and what it logged with e.g. `mlflow.log_artifact`. A script can give its artifacts any
+name, so our own files are beside `artifacts/` and never in it. `outputs` and `logs`, in the job's
+folder and in `wd/`, are links to the folders in `artifacts/`. `artifacts/user_logs/` has hard links
+to the console logs: MLflow shows the logs, but a script cannot replace the original logs.
 """
 
 import fcntl
 import json
+import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +28,9 @@ from mnist_exp.workspaces.local.environments.throwaway import throwaway_folder
 from mnist_exp.workspaces.local.jobs.console import Console
 from mnist_exp.workspaces.local.processes.job_process import EXIT_CODE_NAME, failure_path
 
+#: Name of the folder with the artifacts. MLflow uses the same name.
+RUN_ARTIFACTS = "artifacts"
+_LOGS_NAME = "user_logs"
 _KEPT = ("outputs", "logs")
 
 
@@ -36,6 +45,7 @@ class JobFolder:
 
     def __init__(self, root: Path, name: str, workers: int = 1) -> None:
         self.path = root / name
+        self.artifacts = self.path / RUN_ARTIFACTS
         self.work = self.path / "wd"
         self.inputs = self.path / "inputs"
         self.named_outputs = self.path / "named_outputs"
@@ -44,7 +54,7 @@ class JobFolder:
         names = ["std_log.txt"]
         if workers > 1:
             names = [f"std_log_process_{index}.txt" for index in range(workers)]
-        self.logs = [self.path / "user_logs" / name for name in names]
+        self.logs = [self.path / _LOGS_NAME / name for name in names]
         self.console = Console(self.logs)
         self._description = self.path / "job.json"
 
@@ -95,11 +105,17 @@ class JobFolder:
         return any(not path.is_dir() for path in self.named_outputs.rglob("*"))
 
     def put_outputs_aside(self) -> None:
-        """Rename the folder of the named outputs, so that a job that restarts finds no outputs."""
+        """Rename the named outputs and delete the artifacts, so that a restarted job finds none."""
+        shutil.rmtree(self.artifacts, ignore_errors=True)
         if self.named_outputs.exists():
             aside = self.path / "named_outputs_before"
             shutil.rmtree(aside, ignore_errors=True)
             self.named_outputs.rename(aside)
+
+    def saved(self, path: str) -> Path:
+        """Return the path of an artifact, e.g. `outputs/model`, or of another saved file."""
+        artifact = self.artifacts / path
+        return artifact if artifact.exists() else self.path / path
 
     @property
     def exists(self) -> bool:
@@ -160,18 +176,31 @@ class JobFolder:
         self.clean()
         self.forget_exit_code()
         for name in _KEPT:
-            shutil.rmtree(self.path / name, ignore_errors=True)
-        self.log.parent.mkdir(parents=True, exist_ok=True)
+            shutil.rmtree(self.artifacts / name, ignore_errors=True)
+        self._link_logs()
         self.work.mkdir()
         if code is not None:
             self._copy(code, self.work)
         for name in _KEPT:
-            kept, link = self.path / name, self.work / name
+            kept, link = self.artifacts / name, self.work / name
             # If the snapshot of the code contains a folder with this name, keep its files.
             if link.is_dir():
                 link.rename(kept)
             kept.mkdir(exist_ok=True)
             link.symlink_to(kept, target_is_directory=True)
+            if not (self.path / name).is_symlink():
+                (self.path / name).symlink_to(Path(RUN_ARTIFACTS, name), target_is_directory=True)
+
+    def _link_logs(self) -> None:
+        """Create the console logs, and a hard link to each log in the artifacts."""
+        for log in self.logs:
+            log.parent.mkdir(parents=True, exist_ok=True)
+            log.touch()
+            shown = self.artifacts / _LOGS_NAME / log.name
+            shown.parent.mkdir(parents=True, exist_ok=True)
+            # MLflow shows no console log if the file system does not support hard links.
+            with suppress(OSError):
+                os.link(log, shown)
 
     def keep_code(self, code: Path) -> Path:
         """Save a snapshot of the code unless a snapshot exists; return the snapshot's folder."""
@@ -200,7 +229,7 @@ class JobFolder:
             folder = self.work / name
             # A script may have replaced the link by a folder. Save the files of this folder too.
             if folder.is_dir() and not folder.is_symlink():
-                shutil.copytree(folder, self.path / name, symlinks=True, dirs_exist_ok=True)
+                shutil.copytree(folder, self.artifacts / name, symlinks=True, dirs_exist_ok=True)
         shutil.rmtree(self.work, ignore_errors=True)
         for folder in self.environments:
             shutil.rmtree(folder, ignore_errors=True)

@@ -240,8 +240,13 @@ def make_outputs(outputs: Mapping[str, OutputSpec], folder: Path) -> dict[str, s
 
 
 def _copy(source: Path, target: Path) -> None:
+    def ignored(folder: str, names: Sequence[str]) -> set[str]:
+        # If the input contains the outputs folder, a copy of this folder would contain itself.
+        outer = {name for name in names if target.is_relative_to(Path(folder, name))}
+        return outer | _loops(folder, names)
+
     if source.is_dir():
-        shutil.copytree(source, target, ignore=_loops, ignore_dangling_symlinks=True)
+        shutil.copytree(source, target, ignore=ignored, ignore_dangling_symlinks=True)
     else:
         target.mkdir(parents=True)
         shutil.copy2(source, target / source.name)

@@ -14,7 +14,7 @@ from dataclasses import replace
 from mnist_exp.config import ArgumentStyle
 from mnist_exp.metrics import MetricPoint
 from mnist_exp.results import JobResult, counted
-from mnist_exp.specs import CommandJob, Literal
+from mnist_exp.specs import MODEL_PATH, CommandJob, Literal
 from mnist_exp.status import JobStatus
 from mnist_exp.templates import drawn_text, hydra_text, render
 from mnist_exp.workspaces.local.environments.missing_module import remedy
@@ -235,6 +235,8 @@ class RunningJob:
             log=str(log),
             log_tail=self.folder.console.tail(log) if failed else (),
             warnings=warnings,
+            metrics_of_script_runs=tracking.metrics_of_script_runs(self.run.run_id),
+            logged_models=self._logged_models(),
         )
 
     def describe(self, status: JobStatus, why: str = "") -> None:
@@ -267,6 +269,11 @@ class RunningJob:
             for text in recorded
             if text
         ]
+
+    def _logged_models(self) -> Sequence[str]:
+        if self.folder.saved(MODEL_PATH).exists():
+            return ()
+        return self._host.tracking.logged_models(self.run.run_id)
 
     def _script(self) -> str:
         logs = self.folder.logs

@@ -2,13 +2,14 @@
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from mnist_exp.results import JobResult, TrialResult
 from mnist_exp.specs import SweepJob
 from mnist_exp.status import JobStatus
 from mnist_exp.sweeps.plan import space_size
+from mnist_exp.sweeps.ranking import logged_to_other_runs, missing_metric_hint
 from mnist_exp.sweeps.space.keys import azure_name
 from mnist_exp.sweeps.summary import SweepResult
 from mnist_exp.sweeps.trial import Trial
@@ -116,8 +117,23 @@ def sweep_result(
         log_tail=shown.log_tail if shown else (),
         trials=trials,
         best=best.name if best else None,
-        warnings=[*result.warnings, *_warnings_of_trials(jobs)],
+        warnings=[*_warnings_of_sweep(job, result, jobs), *_warnings_of_trials(jobs)],
+        logged_models=jobs[result.best].logged_models if result.best in jobs else (),
     )
+
+
+def _warnings_of_sweep(
+    job: SweepJob, result: SweepResult, jobs: Mapping[int, JobResult]
+) -> Sequence[str]:
+    """Return the tuner's warnings. The tuner knows only the metrics of the trials' own runs."""
+    metric = job.objective.primary_metric
+    elsewhere = [index for index, one in jobs.items() if metric in one.metrics_of_script_runs]
+    if result.best is not None or not elsewhere:
+        return result.warnings
+    logged = {name for trial in result.trials for name in trial.metrics}
+    hint = missing_metric_hint(metric, logged)
+    others = [line for line in result.warnings if line != hint]
+    return [f"{_listed(elsewhere)}: {logged_to_other_runs(metric)}", *others]
 
 
 def _warnings_of_trials(jobs: Mapping[int, JobResult]) -> list[str]:

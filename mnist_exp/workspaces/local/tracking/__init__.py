@@ -1,1 +1,4 @@
-"""The MLflow store of an outputs folder. Only the module `store` imports MLflow."""
+"""The MLflow store of an outputs folder.
+
+The modules `database` and `sources` do not import MLflow.
+"""

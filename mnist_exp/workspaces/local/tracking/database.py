@@ -5,15 +5,17 @@ database gives each logged value a row number, in order of arrival, across all r
 the last known row number therefore finds all new values.
 """
 
-import contextlib
 import math
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
 from mnist_exp.errors import OutputsError
 from mnist_exp.metrics import MetricPoint, from_store
+from mnist_exp.workspaces.local.jobs.environment import JOB_RUN, PARENT
 
 STORE_NAME = "mlflow.db"
 #: Name of the folder with the artifacts of all runs, beside the store.
@@ -22,6 +24,23 @@ ARTIFACTS_NAME = "mlartifacts"
 _QUERY = """
 SELECT rowid, run_uuid, key, value, step, is_nan FROM metrics WHERE rowid > ? ORDER BY rowid
 """
+#: The runs that a job's script created, besides the job's own run: the runs that have our tag, and
+#: the runs that are nested in the job's run, at any depth.
+_SCRIPT_RUNS = """
+WITH RECURSIVE created(id) AS (
+    SELECT run_uuid FROM tags WHERE key IN (:parent, :job_run) AND value = :run
+    UNION
+    SELECT tags.run_uuid FROM tags JOIN created ON value = id WHERE key = :parent
+)
+SELECT run_uuid, status FROM runs JOIN created ON run_uuid = id WHERE lifecycle_stage = 'active'
+"""
+_METRIC_NAMES = "SELECT key FROM latest_metrics WHERE run_uuid = ?"
+_LOGGED_MODELS = """
+SELECT name FROM logged_models
+WHERE source_run_id = ? AND status = ? AND lifecycle_stage = 'active' ORDER BY creation_timestamp_ms
+"""
+#: MLflow's number for the status of a logged model whose files are complete.
+_READY = 2
 #: Maximum seconds to wait while another process writes. MLflow has the same limit.
 _BUSY_S = 20.0
 
@@ -30,6 +49,47 @@ def store_uri(store: Path) -> str:
     """Return the tracking URI of a database file."""
     # Escape `%` and `?`, because SQLAlchemy parses the path as a part of a URL.
     return "sqlite:///" + str(store).replace("%", "%25").replace("?", "%3F")
+
+
+@dataclass(frozen=True)
+class ScriptRuns:
+    """The MLflow runs that a job's script created, besides the job's own run.
+
+    Attributes:
+        ids: The ids of the runs.
+        running: The ids of the runs with the status RUNNING.
+        metrics: The metrics that the script logged only to these runs, and not to the job's run.
+    """
+
+    ids: Sequence[str]
+    running: Sequence[str]
+    metrics: Sequence[str]
+
+
+def script_runs(store: Path, run_id: str) -> ScriptRuns:
+    """Return the runs that the script of a job created, besides the job's run.
+
+    Args:
+        store: The database file, which must exist.
+        run_id: The id of the job's run.
+    """
+    with connected(store) as connection:
+        keys = {"parent": PARENT, "job_run": JOB_RUN, "run": run_id}
+        found: dict[str, str] = dict(connection.execute(_SCRIPT_RUNS, keys).fetchall())
+
+        def names(run: str) -> set[str]:
+            return {name for (name,) in connection.execute(_METRIC_NAMES, (run,))}
+
+        metrics = set().union(*map(names, found)) - names(run_id) if found else set()
+    running = [run for run, status in found.items() if status == "RUNNING"]
+    return ScriptRuns(list(found), running, sorted(metrics))
+
+
+def logged_models(store: Path, run_id: str) -> Sequence[str]:
+    """Return the names of the complete models that a run logged with MLflow, oldest first."""
+    with connected(store) as connection:
+        found = connection.execute(_LOGGED_MODELS, (run_id, _READY)).fetchall()
+    return list(dict.fromkeys(name for (name,) in found))
 
 
 class MetricReader:
@@ -43,11 +103,8 @@ class MetricReader:
 
     def __init__(self, store: Path, row: int | None = None) -> None:
         self._store = store
-        # Open the file for reading and writing. If a process was killed while it wrote, the reader
-        # has to roll back the transaction of this process.
-        uri = f"file:{quote(str(store))}?mode=rw"
-        with self._mapped_errors():
-            self._connection = sqlite3.connect(uri, uri=True, timeout=_BUSY_S)
+        with _mapped_errors(store):
+            self._connection = _connection(store)
             self._row = self._last_row() if row is None else row
 
     def read(self, trials: Mapping[str, int]) -> list[MetricPoint]:
@@ -59,7 +116,7 @@ class MetricReader:
             trials: MLflow run id -> index of the trial. Points of runs that are not in this mapping
                 are skipped, and later calls do not return them.
         """
-        with self._mapped_errors():
+        with _mapped_errors(self._store):
             found = self._connection.execute(_QUERY, (self._row,)).fetchall()
         if found:
             self._row = found[-1][0]
@@ -77,12 +134,30 @@ class MetricReader:
         found = self._connection.execute("SELECT max(rowid) FROM metrics").fetchone()
         return int(found[0] or 0)
 
-    @contextlib.contextmanager
-    def _mapped_errors(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise OutputsError(
-                f"outputs_dir: the MLflow store {self._store} failed: {error}; "
-                "free space or choose another folder with outputs_dir="
-            ) from error
+
+@contextmanager
+def connected(store: Path) -> Iterator[sqlite3.Connection]:
+    """Open a database file, and close the file when the context ends.
+
+    Raises:
+        OutputsError: The database cannot be opened, read or written.
+    """
+    with _mapped_errors(store), closing(_connection(store)) as connection:
+        yield connection
+
+
+def _connection(store: Path) -> sqlite3.Connection:
+    # Open the file for reading and writing. If a process was killed while it wrote, the reader has
+    # to roll back the transaction of this process.
+    return sqlite3.connect(f"file:{quote(str(store))}?mode=rw", uri=True, timeout=_BUSY_S)
+
+
+@contextmanager
+def _mapped_errors(store: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise OutputsError(
+            f"outputs_dir: the MLflow store {store} failed: {error}; "
+            "free space or choose another folder with outputs_dir="
+        ) from error

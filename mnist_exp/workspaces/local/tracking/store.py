@@ -1,36 +1,41 @@
 """The MLflow store of an outputs folder, with the runs of jobs and the registered models.
 
 The store is a SQLite file, because MLflow no longer accepts its file store from version 3.14 on.
-The artifact folder of a run is a link to the job's folder. `mlflow ui` therefore shows a job's
-files without a copy.
+MLflow's folder of a job's run is a link to the job's folder, which contains the folder `artifacts`.
+`mlflow ui` therefore shows a job's files without a copy, and `mlflow gc` can delete the artifacts.
 """
 
 import fcntl
 import getpass
 import logging
 import os
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 from mlflow import MlflowClient
 from mlflow.entities import LifecycleStage, Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, ErrorCode
-from sqlalchemy.exc import SQLAlchemyError
 
-from mnist_exp.errors import NotFoundError, OutputsError, RefusedError
+from mnist_exp.errors import RefusedError
 from mnist_exp.metrics import MetricPoint, from_store
-from mnist_exp.results import RegisteredModel
-from mnist_exp.specs import ModelSpec
 from mnist_exp.status import JobStatus
 from mnist_exp.workspaces.local.jobs.environment import PARENT, TrackedRun
+from mnist_exp.workspaces.local.jobs.folder import RUN_ARTIFACTS
 from mnist_exp.workspaces.local.tracking.database import (
     ARTIFACTS_NAME,
     STORE_NAME,
+    logged_models,
+    script_runs,
     store_uri,
+)
+from mnist_exp.workspaces.local.tracking.errors import store_errors
+from mnist_exp.workspaces.local.tracking.models import ModelRegistry
+from mnist_exp.workspaces.local.tracking.moves import (
+    follow_move,
+    set_default_location,
 )
 
 # Errors of the store are raised as exceptions. With log lines, the user would see each error twice.
@@ -59,32 +64,35 @@ class Tracking:
 
     def __init__(self, outputs: Path) -> None:
         self._outputs = outputs
+        self._artifacts = outputs / ARTIFACTS_NAME
         self.uri = store_uri(outputs / STORE_NAME)
         self._experiments: dict[str, str] = {}
 
     @cached_property
     def _client(self) -> MlflowClient:
         self._outputs.mkdir(parents=True, exist_ok=True)
-        self._create_store()
+        with (self._outputs / f".{STORE_NAME}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            self._create_store()
+            follow_move(self._outputs)
         return MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
 
     def _create_store(self) -> None:
         """Create the store under a temporary name, then rename the file.
 
-        MLflow needs a second to create its tables. A lock makes other commands wait, because two
-        commands must not create the tables at the same time. The file gets its final name at the
-        end. If the command is killed earlier, no incomplete store with this name exists.
+        MLflow needs a second to create its tables. The caller has a lock, because two commands must
+        not create the tables at the same time. The file gets its final name at the end. If the
+        command is killed earlier, no incomplete store with this name exists.
         """
         store = self._outputs / STORE_NAME
-        with (self._outputs / f".{STORE_NAME}.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            if store.exists():
-                return
-            new = self._outputs / f".{STORE_NAME}.new"
-            new.unlink(missing_ok=True)
-            uri = store_uri(new)
-            MlflowClient(tracking_uri=uri, registry_uri=uri).search_experiments(max_results=1)
-            new.rename(store)
+        if store.exists():
+            return
+        new = self._outputs / f".{STORE_NAME}.new"
+        new.unlink(missing_ok=True)
+        uri = store_uri(new)
+        MlflowClient(tracking_uri=uri, registry_uri=uri).search_experiments(max_results=1)
+        set_default_location(new, self._artifacts)
+        new.rename(store)
 
     def start(
         self, experiment: str, name: str, folder: Path, tags: Mapping[str, str]
@@ -94,7 +102,7 @@ class Tracking:
         Args:
             experiment: The name of the experiment.
             name: The name of the job or sweep.
-            folder: The folder of the job or sweep. Its files are the artifacts of the run.
+            folder: The folder of the job or sweep. `artifacts/` in this folder has the artifacts.
             tags: The tags of the run.
         """
         with self._mapped():
@@ -110,10 +118,23 @@ class Tracking:
             if PARENT not in tags:
                 self._discard_namesakes(experiment_id, name)
             run = self._client.create_run(experiment_id, tags=given, run_name=name)
-        artifacts = Path(unquote(urlsplit(str(run.info.artifact_uri)).path))
-        artifacts.parent.mkdir(parents=True, exist_ok=True)
-        artifacts.symlink_to(folder.resolve(), target_is_directory=True)
+        try:
+            self._link_artifacts(run.info.run_id, folder)
+        except OSError:
+            self.discard(run.info.run_id)
+            raise
         return TrackedRun(self.uri, run.info.run_id, experiment_id)
+
+    def _link_artifacts(self, run_id: str, folder: Path) -> None:
+        """Let MLflow's folder of a run lead to the job's folder.
+
+        The link is relative, so that users can move the outputs folder.
+        """
+        (folder / RUN_ARTIFACTS).mkdir(exist_ok=True)
+        link = self._artifacts / run_id
+        link.parent.mkdir(parents=True, exist_ok=True)
+        target = os.path.relpath(folder.resolve(), link.parent.resolve())
+        link.symlink_to(target, target_is_directory=True)
 
     def resume(self, run_id: str) -> None:
         """Set the status of an ended run to RUNNING; restore the run if it was deleted."""
@@ -125,12 +146,17 @@ class Tracking:
     def discard(self, run_id: str) -> None:
         """Delete a run, for example because its job restarts.
 
-        The user can restore the run with the `mlflow` command.
+        The user can restore the run with the `mlflow` command, but without its artifacts: the job's
+        folder now belongs to another run. `mlflow gc` would otherwise delete that run's artifacts.
         """
+        link = self._artifacts / run_id
+        if link.is_symlink():
+            link.unlink()
         with self._mapped():
-            if self._client.get_run(run_id).info.status == "RUNNING":
-                self._client.set_terminated(run_id, _MLFLOW_STATUS[JobStatus.CANCELED])
-            self._client.delete_run(run_id)
+            for each in (*script_runs(self.store, run_id).ids, run_id):
+                if self._client.get_run(each).info.status == "RUNNING":
+                    self._client.set_terminated(each, _MLFLOW_STATUS[JobStatus.CANCELED])
+                self._client.delete_run(each)
 
     def discard_strays(self, parent: TrackedRun, known: Collection[str]) -> None:
         """Delete the runs of trials that a killed command created before it wrote job.json.
@@ -192,9 +218,17 @@ class Tracking:
                 self._client.log_batch(run_id, tags=entries[start : start + _MOST_TAGS])
 
     def end(self, run_id: str, status: JobStatus) -> None:
-        """Set the final status of a run, even if the script has set another status."""
+        """Set the final status of a run, even if the script has set another status.
+
+        Runs that the script created and did not end, e.g. nested runs, get the same status.
+        """
         with self._mapped():
-            self._client.set_terminated(run_id, _MLFLOW_STATUS[status])
+            for each in (*script_runs(self.store, run_id).running, run_id):
+                self._client.set_terminated(each, _MLFLOW_STATUS[status])
+
+    def metrics_of_script_runs(self, run_id: str) -> Sequence[str]:
+        """Return the metrics that a job's script logged only to other runs than the job's run."""
+        return script_runs(self.store, run_id).metrics
 
     def history(self, run_id: str, metric: str) -> list[MetricPoint]:
         """Return every point of one metric, in order of time and step."""
@@ -209,39 +243,15 @@ class Tracking:
             names = sorted(self._client.get_run(run_id).data.metrics)
         return {name: self.history(run_id, name) for name in names}
 
-    def register(self, spec: ModelSpec, run_id: str, source: Path) -> RegisteredModel:
-        """Create a new version of a registered model. MLflow chooses the number of the version."""
-        with self._mapped():
-            try:
-                self._client.get_registered_model(spec.name)
-            except MlflowException:
-                self._client.create_registered_model(spec.name, description=spec.description)
-            version = self._client.create_model_version(
-                spec.name,
-                source=str(source.resolve()),
-                run_id=run_id,
-                tags={"azureml.job": spec.job, "azureml.type": spec.type},
-                description=spec.description,
-            )
-        where = str(source.resolve())
-        return RegisteredModel(spec.name, str(version.version), where, spec.job, spec.type)
+    def logged_models(self, run_id: str) -> Sequence[str]:
+        """Return the names of the models that a run logged with MLflow, oldest first."""
+        return logged_models(self.store, run_id)
 
-    def registered(self, name: str, version: str) -> RegisteredModel:
-        """Return a version of a registered model.
-
-        Raises:
-            NotFoundError: The version does not exist.
-        """
+    @property
+    def models(self) -> ModelRegistry:
+        """The logged and the registered models of the store."""
         with self._mapped():
-            try:
-                found = self._client.get_model_version(name, version)
-            except MlflowException as error:
-                raise NotFoundError(
-                    f"run: no registered model {name}:{version} exists in {self._outputs}; "
-                    "register a model with stage=register"
-                ) from error
-        job, kind = found.tags.get("azureml.job", ""), found.tags.get("azureml.type", "")
-        return RegisteredModel(name, version, str(found.source), job, kind or "custom_model")
+            return ModelRegistry(self._client, self._outputs)
 
     def _log_parameters(self, run_id: str, parameters: Mapping[str, str]) -> None:
         entries = [Param(name, text) for name, text in parameters.items()]  # type: ignore[no-untyped-call]
@@ -251,7 +261,7 @@ class Tracking:
     def _experiment(self, name: str) -> str:
         found = self._client.get_experiment_by_name(name)
         if found is None:
-            location = (self._outputs / ARTIFACTS_NAME).resolve().as_uri()
+            location = self._artifacts.resolve().as_uri()
             try:
                 return str(self._client.create_experiment(name, artifact_location=location))
             except MlflowException:
@@ -267,19 +277,8 @@ class Tracking:
             )
         return str(found.experiment_id)
 
-    @contextmanager
-    def _mapped(self) -> Iterator[None]:
-        """Convert errors of MLflow and of the database to `OutputsError`."""
-        try:
-            yield
-        except (MlflowException, SQLAlchemyError) as error:
-            # Keep only the text before `[SQL`. The rest of the text is the SQL statement.
-            text = " ".join(str(error).partition("[SQL")[0].split())[:300]
-            raise OutputsError(
-                f"outputs_dir: the MLflow store {self._outputs / STORE_NAME} failed: {text}; "
-                "free space, restore the store that belongs to these outputs, or choose another "
-                "folder with outputs_dir="
-            ) from error
+    def _mapped(self) -> AbstractContextManager[None]:
+        return store_errors(self._outputs)
 
 
 def _user() -> str:

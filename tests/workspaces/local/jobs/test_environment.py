@@ -52,6 +52,8 @@ DOCUMENTED = {
     "MLFLOW_RUN_ID": "run-id",
     "MLFLOW_EXPERIMENT_ID": "7",
     "MLFLOW_EXPERIMENT_NAME": "experiment",
+    "_MLFLOW_SERVER_ARTIFACT_ROOT": "file:///mlartifacts",
+    "MLFLOW_RUN_CONTEXT": '{"mnist_exp.jobRun": "run-id"}',
 }
 
 

@@ -60,6 +60,13 @@ def test_a_folder_is_a_copy_of_the_jobs_own(inputs: MountedInputs, source: Path,
     assert (copy / "b.bin").read_bytes() == b"b"
 
 
+def test_the_copy_of_a_folder_that_contains_the_outputs_ends(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("a")
+    job = tmp_path / "outputs" / "jobs" / "job"
+    copy = mount(MountedInputs(job / "inputs"), tmp_path, "download")
+    assert [path.name for path in copy.iterdir()] == ["a"]
+
+
 def test_ro_mount_is_write_protected(inputs: MountedInputs, source: Path) -> None:
     copy = mount(inputs, source, "ro_mount")
     for path in (copy, copy / "sub", copy / "b.bin"):

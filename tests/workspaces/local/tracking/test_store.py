@@ -17,8 +17,8 @@ def test_a_runs_artifacts_are_its_folder_whatever_the_outputs_are_called(
     for made in (outputs, folder):
         made.mkdir()
     shutil.copyfile(empty_store, outputs / STORE_NAME)
-    (folder / "model.bin").touch()
     run = Tracking(outputs).start("experiment", "run", folder, {})
+    (folder / "artifacts" / "model.bin").touch()
     found = MlflowClient(run.tracking_uri).list_artifacts(run.run_id)
     assert [entry.path for entry in found] == ["model.bin"]
 

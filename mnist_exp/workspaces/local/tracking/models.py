@@ -1,0 +1,158 @@
+"""The models of an MLflow store: models that scripts have logged, and registered models.
+
+MLflow 3 does not save a logged model (`mlflow.<flavor>.log_model`) among the artifacts of its run,
+but in a folder of its own: https://mlflow.org/docs/latest/ml/model/models-from-code
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from mlflow import MlflowClient
+from mlflow.entities import LoggedModelStatus
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
+
+from mnist_exp.errors import NotFoundError
+from mnist_exp.results import RegisteredModel
+from mnist_exp.specs import ModelSpec
+from mnist_exp.workspaces.local.tracking.errors import store_errors
+from mnist_exp.workspaces.local.tracking.sources import MLFLOW_MODEL, ModelSource
+
+#: The file in the folder of every MLflow model.
+_MODEL_FILE = "MLmodel"
+#: Beginning of the URI of a logged model; the model's id follows.
+_LOGGED_URI = "models:/"
+_JOB_TAG, _TYPE_TAG = "azureml.job", "azureml.type"
+
+
+class ModelRegistry:
+    """The logged and the registered models.
+
+    Args:
+        client: A client of the store.
+        outputs: The outputs folder, which contains the store.
+    """
+
+    def __init__(self, client: MlflowClient, outputs: Path) -> None:
+        self._client = client
+        self._outputs = outputs
+
+    def logged(self, run_id: str) -> Mapping[str, ModelSource]:
+        """Return name -> source for the models that a run has logged.
+
+        If a run has logged a name several times, e.g. once for each checkpoint, the mapping has the
+        newest model.
+        """
+        with store_errors(self._outputs):
+            run = self._client.get_run(run_id)
+            found = self._client.search_logged_models(
+                [run.info.experiment_id], f"source_run_id = '{run_id}'"
+            )
+            ready = [model for model in found if model.status == LoggedModelStatus.READY]
+        return {
+            model.name: ModelSource(
+                _local_path(model.artifact_location), model.model_id, model.name
+            )
+            for model in sorted(ready, key=lambda model: model.creation_timestamp)
+        }
+
+    def register(self, spec: ModelSpec, run_id: str, source: ModelSource) -> RegisteredModel:
+        """Create a new version of a registered model. MLflow chooses the number of the version."""
+        with store_errors(self._outputs):
+            try:
+                self._client.get_registered_model(spec.name)
+            except MlflowException:
+                self._client.create_registered_model(spec.name, description=spec.description)
+            version = self._client.create_model_version(
+                spec.name,
+                source=str(source.path.resolve()),
+                run_id=run_id,
+                tags={_JOB_TAG: spec.job, _TYPE_TAG: spec.type},
+                description=spec.description,
+                model_id=source.model_id,
+            )
+        return RegisteredModel(
+            spec.name,
+            str(version.version),
+            str(source.path.resolve()),
+            spec.job,
+            spec.type,
+            source.logged_name,
+        )
+
+    def registered(self, name: str, version: str) -> RegisteredModel:
+        """Return a version of a registered model.
+
+        Raises:
+            NotFoundError: The version does not exist, or its files are not on this machine.
+        """
+        found = self.find(name, version)
+        if found is None:
+            raise NotFoundError(
+                f"run: no registered model {name}:{version} exists in {self._outputs}; "
+                "register a model with stage=register"
+            )
+        return found
+
+    def find(self, name: str, version: str | None) -> RegisteredModel | None:
+        """Return a version of a registered model, or the newest version; None if there is none.
+
+        Raises:
+            NotFoundError: The files of the version are not on this machine.
+        """
+        with store_errors(self._outputs):
+            try:
+                number = version or self._newest(name)
+                found = self._client.get_model_version(name, number)
+            except (LookupError, MlflowException):
+                return None
+            return self._described(found)
+
+    def names(self) -> Sequence[str]:
+        """Return the names of all registered models."""
+        with store_errors(self._outputs):
+            return [model.name for model in self._client.search_registered_models()]
+
+    def _newest(self, name: str) -> str:
+        versions = self._client.search_model_versions(f"name = '{name}'")
+        return max((str(one.version) for one in versions), key=int, default="")
+
+    def _described(self, found: ModelVersion) -> RegisteredModel:
+        """Return the model, even if MLflow's own client registered it, without our tags."""
+        name, version = str(found.name), str(found.version)
+        location = str(self._client.get_model_version_download_uri(name, version))
+        if location.startswith(_LOGGED_URI):
+            model_id = location.removeprefix(_LOGGED_URI)
+            location = str(self._client.get_logged_model(model_id).artifact_location)
+        if urlsplit(location).scheme not in ("", "file"):
+            raise NotFoundError(
+                f"run: the files of model {name}:{version} must be on this machine, got {location}"
+            )
+        path = _local_path(location)
+        default = MLFLOW_MODEL if (path / _MODEL_FILE).is_file() else "custom_model"
+        kind = str(found.tags.get(_TYPE_TAG, default))
+        job = found.tags.get(_JOB_TAG) or self._job_of(found.run_id)
+        return RegisteredModel(name, version, str(path), job, kind, self._logged_name(path))
+
+    def _logged_name(self, path: Path) -> str:
+        """Return the name of the logged model in a folder `models/ID/artifacts`; else empty."""
+        if path.parent.parent.name != "models":
+            return ""
+        try:
+            return str(self._client.get_logged_model(path.parent.name).name)
+        except MlflowException:
+            return ""
+
+    def _job_of(self, run_id: str | None) -> str:
+        try:
+            run = self._client.get_run(run_id) if run_id else None
+        except MlflowException:
+            return ""
+        return str(run.data.tags.get(_JOB_TAG, "")) if run else ""
+
+
+def _local_path(location: str) -> Path:
+    """Return the path of a `file:` URI or of a plain path."""
+    parts = urlsplit(location)
+    return Path(unquote(parts.path)) if parts.scheme == "file" else Path(location)

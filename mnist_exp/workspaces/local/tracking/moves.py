@@ -1,0 +1,79 @@
+"""Move an MLflow store: change the paths in its database after its outputs folder was moved.
+
+MLflow saves absolute paths of artifacts, and has no command to change these paths. The file
+`.location` in the outputs folder has the path of the folder for which the paths in the database are
+right. Users may move, rename or copy the folder, or mount the folder at another path.
+"""
+
+from pathlib import Path
+
+from mnist_exp.workspaces.local.tracking.database import STORE_NAME, connected
+
+LOCATION_NAME = ".location"
+#: Statements that replace the beginning of a location. A location is a URI or a plain path.
+_STATEMENTS = tuple(
+    f"UPDATE {table} SET {column} = :new || substr({column}, length(:old) + 1) "  # noqa: S608
+    f"WHERE substr({column}, 1, length(:old)) = :old"
+    for table, column in (
+        ("experiments", "artifact_location"),
+        ("runs", "artifact_uri"),
+        ("logged_models", "artifact_location"),
+        ("model_versions", "source"),
+        ("model_versions", "storage_location"),
+        ("trace_tags", "value"),
+    )
+)
+
+
+def follow_move(outputs: Path) -> None:
+    """Change the paths in the database if the outputs folder was moved since the last command.
+
+    Args:
+        outputs: The outputs folder, which contains a store.
+
+    Raises:
+        OutputsError: The database cannot be read or written.
+    """
+    outputs = outputs.resolve()
+    location = outputs / LOCATION_NAME
+    old = _saved(location)
+    if old == outputs:
+        return
+    # If a folder has two paths, e.g. because of a bind mount, both paths are right.
+    if old is not None and not _is_same(old, outputs):
+        with connected(outputs / STORE_NAME) as database, database:
+            for before, after in ((old, outputs), (old.as_uri(), outputs.as_uri())):
+                for statement in _STATEMENTS:
+                    database.execute(statement, {"old": f"{before}/", "new": f"{after}/"})
+    _save(location, outputs)
+
+
+def set_default_location(store: Path, artifacts: Path) -> None:
+    """Set the location of MLflow's default experiment in a new store.
+
+    MLflow would save the artifacts of this experiment in the folder `mlruns` of the process that
+    created the store.
+    """
+    location = f"{artifacts.resolve().as_uri()}/0"
+    with connected(store) as database, database:
+        database.execute("UPDATE experiments SET artifact_location = ?", (location,))
+
+
+def _is_same(old: Path, new: Path) -> bool:
+    try:
+        return old.samefile(new)
+    except OSError:
+        return False
+
+
+def _saved(location: Path) -> Path | None:
+    try:
+        return Path(location.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def _save(location: Path, outputs: Path) -> None:
+    new = location.with_name(f"{LOCATION_NAME}.new")
+    new.write_text(str(outputs), encoding="utf-8")
+    new.replace(location)

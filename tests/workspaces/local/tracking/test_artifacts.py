@@ -1,0 +1,102 @@
+"""Artifacts that a script logs with MLflow, beside the files that we save for the job."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from mlflow.entities import ViewType
+
+from mnist_exp.results import JobResult
+from mnist_exp.specs import PathInput
+from mnist_exp.status import JobStatus
+from mnist_exp.workspaces.local.tracking.store import Tracking
+from tests.support.local_jobs import LocalJobs
+from tests.support.small_jobs import description
+from tests.support.watching import Watcher
+
+#: Waits until the test has logged its artifacts.
+WAITS = "until test -e outputs/logged; do sleep 0.01; done; cat {{inputs.digits}}/a"
+
+
+class LoggingArtifacts(Watcher):
+    """Logs artifacts to the run of a job while the job runs, as the job's script would."""
+
+    def __init__(self, jobs: LocalJobs, *paths: str) -> None:
+        super().__init__()
+        self._jobs = jobs
+        self._paths = paths
+
+    def job_changed(self, job: JobResult) -> None:
+        if job.status is JobStatus.RUNNING and self._paths:
+            run_id = description(self._jobs.folder(job.name))["mlflow_run_id"]
+            for path in self._paths:
+                self._jobs.client.log_text(run_id, f"text of {path}", path)
+            self._paths = ()
+            (self._jobs.folder(job.name) / "outputs" / "logged").touch()
+
+
+def input_folder(tmp_path: Path) -> PathInput:
+    (tmp_path / "digits").mkdir()
+    (tmp_path / "digits" / "a").write_text("printed")
+    return PathInput(tmp_path / "digits")
+
+
+@pytest.mark.parametrize("folder", ["wd", "logs", "code", "inputs", "outputs", "named_outputs"])
+def test_an_artifact_may_be_in_a_folder_of_any_name(
+    jobs: LocalJobs, tmp_path: Path, folder: str
+) -> None:
+    jobs.watcher = LoggingArtifacts(jobs, f"{folder}/a.txt")
+    result = jobs.run(WAITS, inputs={"digits": input_folder(tmp_path)})
+    assert result.status is JobStatus.COMPLETED, jobs.log()
+    run_id = jobs.tracked().info.run_id
+    assert [entry.path for entry in jobs.client.list_artifacts(run_id, folder)].count(
+        f"{folder}/a.txt"
+    )
+    found = jobs.client.download_artifacts(run_id, f"{folder}/a.txt")
+    assert Path(found).read_text() == f"text of {folder}/a.txt"
+
+
+def test_artifacts_replace_none_of_our_files(jobs: LocalJobs, tmp_path: Path) -> None:
+    names = [".lock", "job.json", "exit_code", "journal.jsonl", "user_logs/std_log.txt"]
+    jobs.watcher = LoggingArtifacts(jobs, *names)
+    jobs.run(WAITS, inputs={"digits": input_folder(tmp_path)})
+    assert description(jobs.folder())["status"] == "Completed"
+    assert jobs.log() == "printed"
+    for name in names:
+        found = jobs.client.download_artifacts(jobs.tracked().info.run_id, name)
+        assert Path(found).read_text() == f"text of {name}"
+
+
+def test_a_logged_artifact_can_be_registered(jobs: LocalJobs, tmp_path: Path) -> None:
+    jobs.watcher = LoggingArtifacts(jobs, "my_model/weights.txt")
+    jobs.run(WAITS, inputs={"digits": input_folder(tmp_path)})
+    found = jobs.workspace.download("job", "my_model/weights.txt")
+    assert found is not None
+    assert found.read_text() == "text of my_model/weights.txt"
+
+
+def test_mlflow_gc_deletes_the_artifacts_of_deleted_runs_only(jobs: LocalJobs) -> None:
+    stray_folder = jobs.outputs / "jobs" / "second"
+    stray_folder.mkdir(parents=True)
+    tags = {"azureml.job": "second"}
+    stray = Tracking(jobs.outputs).start("experiment", "second", stray_folder, tags)
+    jobs.run("echo 1 > outputs/a", "first")
+    jobs.run("echo 2 > outputs/a", "second")
+    jobs.client.delete_run(jobs.tracked("first").info.run_id)
+    assert jobs.client.get_run(stray.run_id).info.lifecycle_stage == "deleted"
+
+    command = [sys.executable, "-W", "ignore", "-m", "mlflow", "gc"]
+    done = subprocess.run(
+        [*command, "--backend-store-uri", jobs.uri, "--tracking-uri", jobs.uri],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert not (jobs.folder("first") / "artifacts").exists()
+    # Both runs with the name `second` had the same job's folder.
+    assert (jobs.folder("second") / "outputs" / "a").read_text() == "2\n"
+    both = ViewType.ALL
+    kept = jobs.client.search_runs([stray.experiment_id], run_view_type=both)
+    assert [run.info.run_name for run in kept] == ["second"]

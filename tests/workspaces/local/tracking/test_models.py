@@ -1,0 +1,134 @@
+"""Models that a script logged with MLflow: their registration, and their deployment."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import LoggedModelStatus
+from mlflow.entities.model_registry import ModelVersion
+
+from mnist_exp.errors import JobError
+from mnist_exp.specs import ModelSpec
+from mnist_exp.workspaces.local.endpoints.staging import ModelFiles, _copy_model
+from mnist_exp.workspaces.local.tracking.store import Tracking
+from tests.support.local_jobs import LocalJobs
+
+LogModel = Callable[..., Path]
+
+
+@pytest.fixture
+def log_model(jobs: LocalJobs) -> LogModel:
+    """Run a job, and return a function that logs a model as `mlflow.<flavor>.log_model` does."""
+    jobs.run("true")
+    info = jobs.tracked().info
+
+    def log(name: str, text: str = "", *, is_ready: bool = True) -> Path:
+        model = jobs.client.create_logged_model(info.experiment_id, name, info.run_id)
+        folder = Path(model.artifact_location.removeprefix("file://").replace("%20", " "))
+        folder = jobs.outputs / "mlartifacts" / Path(*folder.parts[-3:])
+        folder.mkdir(parents=True)
+        (folder / "MLmodel").write_text(text or name)
+        ready, failed = LoggedModelStatus.READY, LoggedModelStatus.FAILED
+        jobs.client.finalize_logged_model(model.model_id, ready if is_ready else failed)
+        return folder
+
+    return log
+
+
+def register(jobs: LocalJobs, path: str | None = None, kind: str = "mlflow_model") -> Path:
+    """Register a model of the job, and return the path that a deployment would use."""
+    made = jobs.workspace.register_model(ModelSpec("digits", "job", path, kind))
+    found = jobs.workspace.find_model("digits")
+    assert found == made
+    return Path(made.path)
+
+
+def test_the_only_logged_model_is_registered(jobs: LocalJobs, log_model: LogModel) -> None:
+    log_model("broken", is_ready=False)
+    folder = log_model("dense")
+    assert register(jobs) == folder
+    version = jobs.client.get_model_version("digits", "1")
+    assert version.run_id == jobs.tracked().info.run_id
+    assert version.tags == {"azureml.job": "job", "azureml.type": "mlflow_model"}
+
+
+def test_the_result_of_a_job_names_its_logged_models(jobs: LocalJobs, log_model: LogModel) -> None:
+    for name in ("dense", "cnn", "dense"):
+        log_model(name)
+    log_model("broken", is_ready=False)
+    tracking = Tracking(jobs.outputs)
+    assert tracking.logged_models(jobs.tracked().info.run_id) == ["dense", "cnn"]
+
+
+def test_a_logged_model_is_registered_by_name(jobs: LocalJobs, log_model: LogModel) -> None:
+    log_model("dense", "epoch 1")
+    log_model("cnn")
+    newest = log_model("dense", "epoch 2")
+    assert register(jobs, "dense") == newest
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "message"),
+    [
+        (None, "mlflow_model", r"^registration\.path: must be the name .* \(dense, cnn\), or a "),
+        ("dens", "mlflow_model", r"^registration\.path: .*\(dense, cnn\), .* got dens; add e\.g\."),
+        (None, "custom_model", r"^registration\.path: .* got outputs/model; .*MLflow: dense, cnn;"),
+    ],
+)
+def test_several_logged_models_are_listed(
+    jobs: LocalJobs, log_model: LogModel, path: str | None, kind: str, message: str
+) -> None:
+    log_model("dense")
+    log_model("cnn")
+    with pytest.raises(JobError, match=message) as caught:
+        register(jobs, path, kind)
+    assert len(caught.value.lines) == 1
+
+
+def test_a_saved_folder_comes_before_a_logged_model(jobs: LocalJobs, log_model: LogModel) -> None:
+    log_model("dense")
+    saved = jobs.folder() / "artifacts" / "outputs" / "model"
+    saved.mkdir()
+    assert register(jobs) == saved
+
+
+def register_with_mlflow(client: MlflowClient, source: str, run_id: str) -> ModelVersion:
+    """Register a model as `mlflow.register_model` does."""
+    client.create_registered_model("theirs")
+    return client.create_model_version("theirs", source, run_id)
+
+
+def test_a_model_that_mlflow_registered_is_found(
+    jobs: LocalJobs, log_model: LogModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = log_model("dense")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", jobs.uri)
+    run_id = jobs.tracked().info.run_id
+    register_with_mlflow(jobs.client, f"models:/{folder.parent.name}", run_id)
+    found = jobs.workspace.find_model("theirs")
+    assert found is not None
+    assert (found.version, found.type, found.job) == ("1", "mlflow_model", "job")
+    assert (Path(found.path), found.logged_name) == (folder, "dense")
+    assert jobs.workspace.find_model("theirs", "1") == found
+    assert jobs.workspace.find_model("theirs", "2") is None
+    assert jobs.workspace.find_model("nobody's") is None
+
+
+def test_an_artifact_that_mlflow_registered_is_found(jobs: LocalJobs) -> None:
+    jobs.run("mkdir outputs/tree; touch outputs/tree/MLmodel")
+    run = jobs.tracked().info
+    register_with_mlflow(jobs.client, f"{run.artifact_uri}/outputs/tree", run.run_id)
+    found = jobs.workspace.find_model("theirs")
+    assert found is not None
+    assert Path(found.path).samefile(jobs.folder() / "outputs" / "tree")
+    assert (found.type, found.logged_name) == ("mlflow_model", "")
+
+
+def test_a_deployment_gets_a_logged_model_under_its_name(tmp_path: Path) -> None:
+    source = tmp_path / "m-1" / "artifacts"
+    source.mkdir(parents=True)
+    (source / "MLmodel").touch()
+    model = ModelFiles(source, "digits", "1", "mlflow_model", logged_name="dense")
+    _copy_model(model, tmp_path / "copy")
+    assert (tmp_path / "copy" / "dense" / "MLmodel").is_file()
