@@ -5,6 +5,8 @@ record is first written to a temporary file, which is then renamed. `index.jsonl
 folder has one line for each record. A stage appends this line when the stage starts. The line
 contains the name, the stage and the folder of the record. The line does not contain the status,
 because the status changes later. docs/run-record.md describes the schema.
+
+Users may move or copy a project. The index therefore has paths relative to the outputs folder.
 """
 
 import json
@@ -40,6 +42,8 @@ class Record:
         insights: For a sweep: why the best trial won, how much work early termination saved,
             and which parameters mattered. For a training run: the speed, and the epoch from which
             the run resumed.
+        logged_models: For train and sweep: the names of the models that the script (of the best
+            trial) logged with MLflow. Empty if the job saved a model in `outputs/model`.
         model: For register and deploy: a mapping with the keys name, version and path.
         endpoint: For deploy and invoke: a mapping with the keys name, scoring_uri and deployments.
         paths: Kind of file or folder (folder, log, figures) -> path.
@@ -59,6 +63,7 @@ class Record:
     trials: Sequence[Mapping[str, Any]] = ()
     best: Mapping[str, Any] | None = None
     insights: Mapping[str, Any] = field(default_factory=dict)
+    logged_models: Sequence[str] = ()
     model: Mapping[str, Any] | None = None
     endpoint: Mapping[str, Any] | None = None
     compute: Mapping[str, Any] | None = None
@@ -139,7 +144,11 @@ class RecordIndex:
 
     def add(self, record: Record, folder: Path) -> None:
         """Append a line with the name, the stage and the folder of a record."""
-        entry = {"name": record.name, "stage": record.stage.value, "folder": str(folder.resolve())}
+        entry = {
+            "name": record.name,
+            "stage": record.stage.value,
+            "folder": relative_path(folder, self.outputs),
+        }
         self._path.parent.mkdir(parents=True, exist_ok=True)
         # A killed command may have written an incomplete line. Start the new entry on a new line.
         start = "\n" if self._ends_within_a_line() else ""
@@ -151,7 +160,7 @@ class RecordIndex:
         wanted = {stage.value for stage in stages}
         for entry in reversed(self._entries()):
             if entry.get("stage") in wanted:
-                folder = Path(entry.get("folder", ""))
+                folder = moved_path(entry.get("folder", ""), self.outputs)
                 try:
                     yield load_record(folder / RECORD_NAME), folder
                 except NotFoundError:
@@ -172,6 +181,22 @@ class RecordIndex:
         except OSError:
             return []
         return [entry for entry in map(_parsed, lines) if entry]
+
+
+def relative_path(path: Path, outputs: Path) -> str:
+    """Return the path relative to the outputs folder if it is in the same project.
+
+    The project is the folder that contains the outputs folder. A path outside of the project stays
+    absolute, because users do not move such a path together with the outputs.
+    """
+    project = outputs.resolve().parent
+    inside = path.resolve().is_relative_to(project) and project != Path(project.anchor)
+    return os.path.relpath(path.resolve(), outputs.resolve()) if inside else str(path.resolve())
+
+
+def moved_path(path: str, outputs: Path) -> Path:
+    """Return the absolute path for a result of `relative_path`, even after the project moved."""
+    return Path(os.path.normpath(outputs.resolve() / path))
 
 
 def _parsed(line: str) -> dict[str, str]:

@@ -9,7 +9,7 @@ import pytest
 
 from mnist_exp.config import Stage
 from mnist_exp.errors import NotFoundError
-from mnist_exp.records import SCHEMA_VERSION, Record, load_record, write_json
+from mnist_exp.records import SCHEMA_VERSION, Record, RecordIndex, load_record, write_json
 from mnist_exp.status import JobStatus
 from tests.support.recorded_outputs import RecordedOutputs
 
@@ -185,3 +185,27 @@ def test_the_status_is_read_from_the_record(outputs: RecordedOutputs) -> None:
     record("a", status=JobStatus.FAILED).save(outputs.path / "runs" / "001")
     ((found, _),) = outputs.index.newest_first(Stage.train)
     assert found.status is JobStatus.FAILED
+
+
+def test_the_index_follows_a_moved_project(outputs: RecordedOutputs, tmp_path: Path) -> None:
+    outputs.add(Stage.train, "inside")
+    record("beside").save(tmp_path / "beside")
+    outputs.index.add(record("beside"), tmp_path / "beside")
+    new = tmp_path.with_name(f"{tmp_path.name} moved")
+    tmp_path.rename(new)
+    found = RecordIndex(new / outputs.path.name).newest_first(Stage.train)
+    assert [(one.name, folder) for one, folder in found] == [
+        ("beside", new / "beside"),
+        ("inside", new / outputs.path.name / "runs" / "001"),
+    ]
+
+
+def test_a_run_folder_outside_of_the_project_stays_absolute(
+    outputs: RecordedOutputs, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    outside = tmp_path_factory.mktemp("outside")
+    record("a").save(outside)
+    outputs.index.add(record("a"), outside)
+    ((_, folder),) = outputs.index.newest_first(Stage.train)
+    assert folder == outside
+    assert str(outside) in (outputs.path / "index.jsonl").read_text()

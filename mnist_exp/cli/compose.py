@@ -5,6 +5,7 @@ of that YAML file. A relative path on the command line is relative to the curren
 the override `key={}` empties the mapping `key`.
 """
 
+import os
 import re
 from collections.abc import Iterator, Sequence
 from functools import cache
@@ -122,7 +123,7 @@ def to_experiment(composed: DictConfig, hydra_config: DictConfig) -> Experiment:
     _empty_mappings(composed, task_overrides(hydra_config))
     keep_written_texts(composed, _config_files(hydra_config), task_overrides(hydra_config))
     sources = _input_sources(composed)
-    _resolve_paths(composed, hydra_config)
+    resolve_paths(composed, hydra_config)
     config = OmegaConf.to_object(composed)
     if not isinstance(config, ExperimentConfig):
         raise TypeError(f"the composed config must be an ExperimentConfig, got {type(config)}")
@@ -196,7 +197,37 @@ def _repeat(composed: DictConfig, override: Override, key: str) -> None:
         node.pop(name, None)
 
 
-def _resolve_paths(composed: DictConfig, hydra_config: DictConfig) -> None:
+def moved(path: str, old: Path, new: Path) -> str:
+    """Return the present path of a file of a project that may have been moved or copied.
+
+    The path changes only if it is absolute, and if the same path relative to `new` exists.
+
+    Args:
+        path: The path when it was saved.
+        old: A folder of the project when the path was saved.
+        new: The present path of this folder.
+    """
+    if not Path(path).is_absolute() or not old.is_absolute():
+        return path
+    found = os.path.normpath(new / os.path.relpath(path, old))
+    return found if Path(found).exists() else path
+
+
+def follow_move(composed: DictConfig, old: Path, new: Path) -> None:
+    """Change the paths in a saved config if its project was moved, renamed or copied.
+
+    Args:
+        composed: The config, with absolute paths.
+        old: A folder of the project when the config was saved.
+        new: The present path of this folder.
+    """
+    for key in (*_PATH_KEYS, *_input_paths(composed)):
+        value = OmegaConf.select(composed, key, throw_on_missing=False)
+        if isinstance(value, str):
+            OmegaConf.update(composed, key, moved(value, old, new))
+
+
+def resolve_paths(composed: DictConfig, hydra_config: DictConfig) -> None:
     """Replace each relative path in `composed` by an absolute path."""
     for key in (*_PATH_KEYS, *_input_paths(composed)):
         value = OmegaConf.select(composed, key, throw_on_missing=False)

@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from mnist_exp.cli.arguments import override_key
+from mnist_exp.cli.compose import follow_move
 from mnist_exp.config import ExperimentConfig
 from mnist_exp.errors import ConfigError, NotFoundError
 from mnist_exp.experiment import Experiment
@@ -44,7 +45,8 @@ def with_kept_config(config: Experiment, overrides: Sequence[str]) -> Experiment
     job = unfinished_job(config, RecordIndex(Path(config.outputs_dir)))
     if job is None or job.config_path is None:
         return config
-    kept, composed = _comparable(_read(job.config_path)), _comparable(config)
+    outputs = Path(config.outputs_dir).resolve()
+    kept, composed = _comparable(_read(job.config_path, outputs)), _comparable(config)
     if faults := _faults(job, kept, composed, overrides):
         raise ConfigError(faults)
     _apply_permitted(kept, composed, overrides, job.may_change)
@@ -156,9 +158,16 @@ def _comparable(config: Experiment) -> Any:
     return json.loads(json.dumps(content))
 
 
-def _read(path: Path) -> Experiment:
+def _read(path: Path, outputs: Path) -> Experiment:
+    """Return the saved config.
+
+    Args:
+        path: The file with the config.
+        outputs: The present outputs folder.
+    """
     try:
-        return _config(json.loads(path.read_text(encoding="utf-8")))
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return _config(content, Path(content["outputs_dir"]), outputs)
     except (OSError, ValueError, TypeError, KeyError, OmegaConfBaseException) as error:
         reason = str(error).partition("\n")[0]
         raise NotFoundError(
@@ -166,11 +175,20 @@ def _read(path: Path) -> Experiment:
         ) from error
 
 
-def _config(content: Any) -> Experiment:
+def _config(content: Any, old: Path | None = None, new: Path | None = None) -> Experiment:
+    """Return the experiment with a saved config.
+
+    Args:
+        content: The config.
+        old: The outputs folder when the config was saved.
+        new: The present outputs folder.
+    """
     job = dict(content["job"])
     sources = job.pop("sources", {})
     schema = OmegaConf.structured(ExperimentConfig)
     merged = OmegaConf.merge(schema, _escaped({**content, "job": job}))
+    if old is not None and new is not None and isinstance(merged, DictConfig):
+        follow_move(merged, old, new)
     config = OmegaConf.to_object(merged)
     if not isinstance(config, ExperimentConfig):
         raise TypeError(f"must be an ExperimentConfig, got {type(config)}")

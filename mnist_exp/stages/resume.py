@@ -89,8 +89,13 @@ def unfinished_job(config: ExperimentConfig, index: RecordIndex) -> UnfinishedJo
 
 
 def keep_config(context: StageContext) -> None:
-    """Write the job's config into the run folder, for a later command that resumes the job."""
-    write_json(context.folder / CONFIG_NAME, context.config.content())
+    """Write the job's config into the run folder, for a later command that resumes the job.
+
+    The outputs folder is an absolute path, so that the later command knows whether it was moved.
+    """
+    outputs = str(context.index.outputs.resolve())
+    content = context.config.content() | {"outputs_dir": outputs}
+    write_json(context.folder / CONFIG_NAME, content)
 
 
 def fingerprint(config: Experiment, stage: Stage) -> str:

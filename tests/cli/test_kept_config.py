@@ -170,3 +170,22 @@ def test_a_run_without_a_kept_config_uses_the_composed_config(
 ) -> None:
     outputs.add(Stage.train, "run_1", JobStatus.RUNNING)
     assert resume(Stage.train, "model.epochs=70").model.epochs == 70
+
+
+def test_the_paths_of_a_kept_config_follow_a_moved_project(
+    outputs: RecordedOutputs, resume: Resume, submit: Callable[..., None], tmp_path: Path
+) -> None:
+    def paths_before_the_move(kept: Any) -> None:
+        kept.outputs_dir = "/before/project/outputs"
+        kept.job.code = "/before/project/code"
+        kept.endpoint.deployment.code = "/elsewhere/code"
+        kept.job.inputs["words"] = {"path": "/before/project/words.txt"}
+
+    (tmp_path / "code").mkdir()
+    (tmp_path / "words.txt").touch()
+    submit(Stage.train, change=paths_before_the_move)
+    resumed = resume(Stage.train)
+    assert resumed.job.code == str(tmp_path / "code")
+    assert resumed.endpoint.deployment.code == "/elsewhere/code"
+    assert resumed.job.inputs["words"] == {"path": str(tmp_path / "words.txt")}
+    assert resumed.outputs_dir == str(outputs.path)

@@ -72,7 +72,7 @@ class Cli:
         lines = (self.outputs / "index.jsonl").read_text(encoding="utf-8").splitlines()
         entries = [json.loads(line) for line in lines]
         return [
-            json.loads(Path(entry["folder"], "run.json").read_text(encoding="utf-8"))
+            json.loads((self.outputs / entry["folder"] / "run.json").read_text(encoding="utf-8"))
             for entry in entries
             if entry["stage"] == stage
         ]

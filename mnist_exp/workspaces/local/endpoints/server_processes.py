@@ -100,16 +100,36 @@ def kill_processes_below(folder: Path) -> None:
         end_processes(found, grace_s=0)
 
 
+def serves_another(process: ProcessId, folder: Path) -> bool:
+    """Return whether a front or a worker serves another folder than the given folder.
+
+    If the process serves a folder that no longer exists, the user may have moved the folder. The
+    result is then False.
+    """
+    served = _served(_PROC / str(process.pid))
+    return served is not None and served.exists() and not served.samefile(folder)
+
+
 def _serves(entry: Path, folder: Path) -> bool:
+    served = _served(entry)
+    return served is not None and served.is_relative_to(folder)
+
+
+def _served(entry: Path) -> Path | None:
+    """Return the folder that a front or a worker serves; None for other processes.
+
+    Args:
+        entry: The folder of the process in /proc.
+    """
     try:
         arguments = (entry / "cmdline").read_bytes().split(b"\0")
     except OSError:
-        return False
+        return None
     # The command line of a front or a worker is `python -P -m MODULE FOLDER ...`. The module is the
     # package itself or a module of the package.
     if not any(argument.startswith(SERVER_MODULE.encode()) for argument in arguments[:4]):
-        return False
-    return any(Path(os.fsdecode(argument)).is_relative_to(folder) for argument in arguments[4:5])
+        return None
+    return Path(os.fsdecode(arguments[4])) if len(arguments) > 4 else None
 
 
 def end_processes(processes: Iterable[ProcessId], grace_s: float) -> None:

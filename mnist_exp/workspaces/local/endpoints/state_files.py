@@ -31,7 +31,10 @@ from mnist_exp.serving.files import (
     EndpointState,
 )
 from mnist_exp.serving.settings import LOG_FILE
-from mnist_exp.workspaces.local.endpoints.server_processes import ProcessId
+from mnist_exp.workspaces.local.endpoints.server_processes import (
+    ProcessId,
+    serves_another,
+)
 
 T = TypeVar("T")
 
@@ -205,9 +208,14 @@ class EndpointFolder:
         write_json(self.keys_file, known, 0o600)
 
     def front(self) -> ProcessId | None:
-        """Return the identity of the front process; None if the front does not run."""
+        """Return the identity of the front process; None if the front does not run.
+
+        If the user copied the outputs folder, the front of the original is not the copy's front.
+        """
         process = _load(self.path / FRONT_FILE, lambda raw: ProcessId(**raw))
-        return process if process is not None and process.is_alive else None
+        if process is None or not process.is_alive or serves_another(process, self.path):
+            return None
+        return process
 
     def deployment(self, name: str) -> DeploymentFolder:
         """Return a deployment's folder. The folder may be missing."""

@@ -13,6 +13,7 @@ from mnist_exp.workspaces.local.endpoints.server_processes import (
     end_processes,
     process_id,
     servers_below,
+    serves_another,
 )
 
 SLEEPS = "import sys; print('up', flush=True); sys.stdin.read()"
@@ -78,3 +79,22 @@ def test_ending_an_ended_process_is_no_error(child: "subprocess.Popen[bytes]"):
 
 def test_only_servers_below_the_folder_are_found(child: "subprocess.Popen[bytes]", tmp_path: Path):
     assert servers_below(tmp_path) == []
+
+
+def test_a_server_of_a_copied_folder_is_known(tmp_path: Path):
+    original, copied = tmp_path / "original", tmp_path / "copied"
+    for folder in (original, copied):
+        folder.mkdir()
+    # The command line of a front: the module and the folder are its fourth and fifth argument.
+    pipe = subprocess.PIPE
+    words = [sys.executable, "-c", SLEEPS, "mnist_exp.serving", str(original)]
+    with subprocess.Popen(words, stdin=pipe, stdout=pipe) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        who = process_id(process.pid)
+        assert who is not None
+        assert not serves_another(who, original)
+        assert serves_another(who, copied)
+        original.rename(tmp_path / "moved")
+        assert not serves_another(who, tmp_path / "moved")
+        process.kill()
