@@ -34,8 +34,9 @@ def commands(program: str) -> list[str]:
 @pytest.fixture
 def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with the files that the README asks its reader to write."""
-    (job,) = blocks(PAGES[0], "yaml")
-    written = {"mine/job/mine.yaml": job, "mine/code/fit.py": "", "DIR/x": "", "request.json": "{}"}
+    job, main = blocks(PAGES[0], "yaml")
+    written = {"mine/job/mine.yaml": job, "mine/main.yaml": main}
+    written |= {"mine/code/fit.py": "", "DIR/x": "", "request.json": "{}"}
     for name, text in written.items():
         write_file(tmp_path / name, text)
     for name in ("AZURE_SUBSCRIPTION_ID", "AZURE_RESOURCE_GROUP", "AZUREML_WORKSPACE_NAME"):

@@ -45,6 +45,14 @@ _WITHOUT_DOLLAR = (
 )
 
 
+#: Hydra's key for the values of a multirun. The names in this mapping contain dots.
+_SWEEPER = "hydra.sweeper.params"
+_AS_A_MAPPING = (
+    "must be a mapping of keys to texts; write "
+    "'+hydra.sweeper.params={model.epochs: \"5,10\"}', or -m model.epochs=5,10"
+)
+
+
 def is_foreign(error: BaseException) -> bool:
     """Return whether Hydra or OmegaConf raised the exception because of bad input."""
     if isinstance(error, HydraException | OmegaConfBaseException | YAMLError | UnicodeDecodeError):
@@ -131,6 +139,8 @@ def _explain_value(error: OmegaConfBaseException, override: str) -> str:
 def _explain_type(error: OmegaConfBaseException, key: str, message: str, override: str) -> str:
     if not key:
         return "must be a mapping of keys, got a list or a value"
+    if key.startswith(_SWEEPER):
+        return f"{_SWEEPER}: {_AS_A_MAPPING}"
     kind = type_at(re.sub(r"\[\d+\]", "", key))
     if isinstance(error, OmegaConfKeyError) or "not in" in message or kind is None:
         above, _, value = override.partition("=")

@@ -20,11 +20,12 @@ from omegaconf import DictConfig, OmegaConf
 
 from mnist_exp import __version__
 from mnist_exp.cli.arguments import flags_and_overrides
-from mnist_exp.cli.compose import config_folder, register_schemas, task_overrides
+from mnist_exp.cli.compose import register_schemas, task_overrides
 from mnist_exp.cli.display import FULL_ERROR, READER_HAS_EXITED, RichDisplay, report_errors
 from mnist_exp.cli.hydra_errors import is_foreign
 from mnist_exp.cli.override_faults import all_faults
 from mnist_exp.cli.prepare import prepared_command
+from mnist_exp.cli.primary import PrimaryConfig, primary_config
 from mnist_exp.config import Stage
 from mnist_exp.errors import ConfigError, NotFoundError
 from mnist_exp.records import RECORD_NAME, Record, load_record
@@ -80,19 +81,20 @@ def _main() -> None:
     with report_errors() as outcome:
         _interrupt_on_signals()
         command.flags, command.overrides = flags_and_overrides(sys.argv[1:])
-        sys.argv[1:] = [*command.flags, *command.overrides]
         register_schemas()
+        primary = primary_config(command.flags, command.overrides)
+        sys.argv[1:] = [*primary.flags, *primary.overrides, *command.overrides]
     if outcome.exit_code:
         sys.exit(outcome.exit_code)
     if sys.argv[1:] == ["--version"]:
         print(f"mnist-exp {__version__}")
         return
     main_function = hydra.main(
-        version_base="1.3", config_path=str(config_folder()), config_name="config"
+        version_base="1.3", config_path=str(primary.folder), config_name=primary.name
     )
     try:
         with report_errors() as outcome:
-            _run(main_function(command), command)
+            _run(main_function(command), command, primary)
     except SystemExit:
         if command.error is not None:
             raise command.error from None
@@ -103,7 +105,7 @@ def _main() -> None:
     sys.exit(max(outcome.exit_code, command.exit_code))
 
 
-def _run(run_hydra: Callable[[], None], command: "_Command") -> None:
+def _run(run_hydra: Callable[[], None], command: "_Command", primary: PrimaryConfig) -> None:
     """Let Hydra compose the config and call the command.
 
     Raises:
@@ -114,7 +116,7 @@ def _run(run_hydra: Callable[[], None], command: "_Command") -> None:
     except Exception as error:
         if os.environ.get(FULL_ERROR) or not is_foreign(error):
             raise
-        raise ConfigError(all_faults(error, command.flags, command.overrides)) from error
+        raise ConfigError(all_faults(error, primary, command.overrides)) from error
 
 
 def _interrupt_on_signals() -> None:

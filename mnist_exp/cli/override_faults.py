@@ -18,32 +18,29 @@ from mnist_exp.cli.compose import config_folder, split
 from mnist_exp.cli.display import error_lines
 from mnist_exp.cli.hydra_errors import explain, is_foreign
 from mnist_exp.cli.prepare import checked_experiment
+from mnist_exp.cli.primary import PrimaryConfig, search_entry
 
 #: Function that composes a config from overrides.
 _Compose = Callable[[Sequence[str]], DictConfig]
 
-#: Hydra's flag for the location of the configs -> our name of the flag.
-_PLACES = {
-    **dict.fromkeys(("--config-dir", "-cd"), "folder"),
-    **dict.fromkeys(("--config-name", "-cn"), "name"),
-    **dict.fromkeys(("--config-path", "-cp"), "path"),
-}
+#: Hydra's flag for a folder with further configs.
+_FOLDER_FLAGS = ("--config-dir", "-cd")
 
 
-def all_faults(first: Exception, flags: Sequence[str], overrides: Sequence[str]) -> list[str]:
+def all_faults(first: Exception, primary: PrimaryConfig, overrides: Sequence[str]) -> list[str]:
     """Return a line for each fault of a command that Hydra cannot compose.
 
     Args:
         first: The error that Hydra raised.
-        flags: Hydra's flags of the command.
+        primary: The command's primary config and flags.
         overrides: The command's overrides.
     """
-    places = _places(flags, overrides)
-    if places is None:
+    folders = _folders(primary)
+    if folders is None or (folders and "hydra.searchpath" in map(override_key, overrides)):
         return [explain(first)]
     faults: list[str] = []
     bad_keys = set()
-    with _composer(places) as compose_with:
+    with _composer(primary, folders) as compose_with:
         # Put config groups before config keys. Hydra also applies config groups first, regardless
         # of the order in the command.
         left = sorted(overrides, key=lambda text: "." in override_key(text))
@@ -124,43 +121,34 @@ def _key(line: str) -> str:
     return line.partition(":")[0]
 
 
-def _places(flags: Sequence[str], overrides: Sequence[str]) -> dict[str, str] | None:
-    """Return the values of the flags for the location of the configs.
+def _folders(primary: PrimaryConfig) -> list[Path] | None:
+    """Return the folders that Hydra searches after the folder of the primary config.
 
     Returns:
-        None if we cannot compose in the same way as Hydra. There are three reasons: a flag is not
-        in `_PLACES`, the folder of --config-dir does not exist, or the command has --config-dir
-        and an override of hydra.searchpath.
+        None if we cannot compose in the same way as Hydra: the command has a flag other than
+        `--config-dir`, or the folder of this flag does not exist.
     """
-    places = {}
-    rest = [flag for flag in flags if flag not in ("--run", "-r")]
+    folders = [] if primary.folder == config_folder() else [config_folder()]
+    rest = [flag for flag in primary.flags if flag not in ("--run", "-r")]
     while rest:
         name, equals, value = rest.pop(0).partition("=")
-        if name not in _PLACES:
+        if name not in _FOLDER_FLAGS:
             return None
-        places[_PLACES[name]] = value if equals else rest.pop(0)
-    if "folder" in places and (
-        not Path(places["folder"]).is_dir() or "hydra.searchpath" in map(override_key, overrides)
-    ):
-        return None
-    return places
+        folders.append(Path(value if equals else rest.pop(0)).absolute())
+    return folders if all(folder.is_dir() for folder in folders) else None
 
 
 @contextmanager
-def _composer(places: dict[str, str]) -> Iterator[_Compose]:
+def _composer(primary: PrimaryConfig, folders: Sequence[Path]) -> Iterator[_Compose]:
     """Provide a function that composes a config from overrides.
 
     Args:
-        places: Where Hydra finds the config files, as the flags of the command line say.
+        primary: The command's primary config.
+        folders: The other folders that Hydra searches.
     """
     GlobalHydra.instance().clear()
-    # For Hydra, a relative --config-path is relative to the folder of `mnist_exp/cli/main.py`.
-    folder = Path(__file__).parent / places.get("path", config_folder())
-    own = str(Path(places.get("folder", "")).absolute()).replace("'", "\\'")
-    search = [f"hydra.searchpath=['file://{own}']"] if "folder" in places else []
-    with initialize_config_dir(str(folder.resolve()), version_base="1.3"):
+    search = [f"hydra.searchpath=[{','.join(map(search_entry, folders))}]"] if folders else []
+    with initialize_config_dir(str(primary.folder), version_base="1.3"):
         yield lambda overrides: compose(
-            places.get("name", "config"),
-            [*search, *overrides],
-            return_hydra_config=True,
+            primary.name, [*search, *overrides], return_hydra_config=True
         )

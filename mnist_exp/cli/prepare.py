@@ -23,6 +23,7 @@ from mnist_exp import checks
 from mnist_exp.build import command_job, deployment_spec, endpoint_spec, model_spec
 from mnist_exp.cli.compose import (
     MissingKeysError,
+    config_folder,
     split,
     task_overrides,
     to_experiment,
@@ -36,6 +37,7 @@ from mnist_exp.cli.display import (
     unwritable,
 )
 from mnist_exp.cli.kept_config import with_kept_config
+from mnist_exp.cli.primary import OUR_NAME, SAVED_NAME
 from mnist_exp.config import Stage
 from mnist_exp.errors import ConfigError, MnistExpError, OutputsError
 from mnist_exp.experiment import Experiment
@@ -224,13 +226,15 @@ def _other_faults(
 
 
 def _flags(hydra_config: DictConfig) -> list[str]:
-    """Return Hydra's flag `--config-dir` with its value if the command has this flag."""
-    return [
-        word
-        for source in hydra_config.runtime.config_sources
-        if source.provider == "command-line"
-        for word in ("--config-dir", os.path.relpath(source.path))
-    ]
+    """Return Hydra's flags for the places of configs, with their values."""
+    paths = {source.provider: source.path for source in hydra_config.runtime.config_sources}
+    flags = []
+    if Path(paths.get("main", "")) != config_folder():
+        flags += ["--config-path", os.path.relpath(paths["main"])]
+    if "command-line" in paths:
+        flags += ["--config-dir", os.path.relpath(paths["command-line"])]
+    name = hydra_config.job.config_name
+    return flags if name in (OUR_NAME, SAVED_NAME) else [*flags, "--config-name", name]
 
 
 def _run_folder(hydra_config: DictConfig) -> Path:
