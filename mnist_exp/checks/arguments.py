@@ -1,5 +1,6 @@
 """Checks of whether the job's script declares the arguments that it gets."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -49,6 +50,13 @@ def argument_faults(config: Experiment) -> Iterator[str]:
 def argument_warnings(config: Experiment) -> Iterator[str]:
     """Yield one line for each argument that the script silently ignores."""
     job, options = config.job, _options(config)
+    command = job.command or ""
+    for name, value in job.inputs.items():
+        if isinstance(value, str) and value.startswith("-") and _is_argument(name, command):
+            yield (
+                f"job.inputs.{name}: begins with a minus sign, got {value}; a script would take "
+                f"this value for an option; write --{name}={{{{inputs.{name}}}}} in job.command"
+            )
     if options.ignores_unknown and options.declared:
         for name in _arguments(config):
             argument = argument_name(name, job.argument_style)
@@ -57,6 +65,13 @@ def argument_warnings(config: Experiment) -> Iterator[str]:
                     f"job.inputs.{name}: {job.script} does not declare {argument}, and its "
                     "parse_known_args ignores undeclared options; the value may have no effect"
                 )
+
+
+def _is_argument(name: str, command: str) -> bool:
+    """Return whether a reference to an input follows an option and a space."""
+    return bool(
+        re.search(rf"--?\w[\w-]*\s+['\"]?\{{\{{\s*inputs\.{re.escape(name)}\s*\}}\}}", command)
+    )
 
 
 def _options(config: Experiment) -> ScriptOptions:

@@ -69,7 +69,8 @@ def output_warnings(config: Experiment) -> Iterator[str]:
     if config.workspace.type is not WorkspaceType.local:
         return
     for name, value in config.job.outputs.items():
-        for key in sorted(set(value or {}) & {"path", "name"}):
+        is_model = str((value or {}).get("type", "")).endswith("_model")
+        for key in sorted(set(value or {}) & ({"path"} if is_model else {"path", "name"})):
             yield (
                 f"job.outputs.{name}.{key}: has no effect on this machine, where the output is "
                 f"saved in the folder named_outputs/{name} of the job"

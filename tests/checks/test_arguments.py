@@ -96,6 +96,14 @@ def test_an_argument_that_is_silently_ignored_is_a_warning(make: Make, stage: st
     assert [line.partition(":")[0] for line in found] == [f"job.inputs.{name}" for name in names]
 
 
+def test_a_text_that_a_script_would_take_for_an_option_is_a_warning(make: Make) -> None:
+    config = make(DASHES)
+    config.job.script, config.job.command = None, "t --note {{inputs.note}} --x={{inputs.x}}"
+    config.job.inputs = {"note": "-5e-05", "x": "-a"}
+    found = [line for line in checks.warnings(config) if "begins with a minus sign" in line]
+    assert [line.partition(":")[0] for line in found] == ["job.inputs.note"]
+
+
 def test_our_trainer_declares_its_arguments() -> None:
     config = fresh_config("stage=sweep")
     options = script_options(Path(config.job.code or ""), config.job.script or "")

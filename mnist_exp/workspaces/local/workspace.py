@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,6 +41,7 @@ from mnist_exp.workspaces.local.jobs.inputs import local_path
 from mnist_exp.workspaces.local.jobs.interrupts import noted_interrupts
 from mnist_exp.workspaces.local.jobs.start import require_same_command
 from mnist_exp.workspaces.local.jobs.watching import run_job
+from mnist_exp.workspaces.local.models import named_models, with_model_files
 from mnist_exp.workspaces.local.sweep.runner import run_sweep
 from mnist_exp.workspaces.local.tracking.served_store import served_store
 from mnist_exp.workspaces.local.tracking.sources import ModelSource, chosen_model
@@ -107,6 +109,10 @@ class LocalWorkspace:
                 f"run: the job {job.name} has already been submitted; "
                 "a job name can be used only once"
             )
+        if isinstance(job, SweepJob):
+            job = replace(job, trial=with_model_files(job.trial, self._model_files))
+        else:
+            job = with_model_files(job, self._model_files)
         self._submitted[job.name] = job
         return job.name
 
@@ -126,7 +132,18 @@ class LocalWorkspace:
             )
             if isinstance(job, SweepJob):
                 return run_sweep(job, host)
-            return run_job(job, host)
+            result = run_job(job, host)
+        if result.status is JobStatus.COMPLETED:
+            for spec in named_models(job):
+                model = self.register_model(spec)
+                reference = f"{model.name}:{model.version}"
+                observer.message(f"{spec.path} is registered as the model {reference}")
+        return result
+
+    def _model_files(self, name: str, version: str) -> Path:
+        models = self._tracking.models
+        newest = models.find(name, None) if version == "latest" else None
+        return Path((newest or models.registered(name, version)).path)
 
     def _served_store(
         self, interpreter: Interpreter, name: str
@@ -230,6 +247,7 @@ class LocalWorkspace:
             self._check_deployment(spec, observer)
             return
         require_same_command(JobFolder(self._jobs, spec.name), spec)
+        spec = with_model_files(spec, self._model_files)
         for name, value in spec.inputs.items():
             if isinstance(value, PathInput):
                 local_path(name, value.path, observer.message)

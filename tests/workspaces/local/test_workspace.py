@@ -86,6 +86,22 @@ def test_a_job_that_found_the_disk_full_says_what_to_do(jobs: LocalJobs, words: 
     )
 
 
+def test_an_output_with_a_name_is_a_model_that_a_later_job_reads(jobs: LocalJobs) -> None:
+    outputs = {"model": OutputSpec("custom_model", name="weights")}
+    for text in ("old", "new"):
+        jobs.run(f"echo {text} > {{{{outputs.model}}}}/w", name=text, outputs=outputs)
+    assert "named_outputs/model is registered as the model weights:2" in jobs.watcher.messages
+    inputs = {
+        name: PathInput(f"azureml:weights{version}", "custom_model")
+        for name, version in (("old", ":1"), ("new", "@latest"))
+    }
+    result = jobs.run("cat {{inputs.old}}/w {{inputs.new}}/w", inputs=inputs)
+    assert (result.status, jobs.log()) == (JobStatus.COMPLETED, "old\nnew\n")
+    missing = {"model": PathInput("azureml:weights:9", "custom_model")}
+    with pytest.raises(NotFoundError, match="weights:9"):
+        jobs.run("true", name="missing", inputs=missing)
+
+
 @pytest.mark.parametrize(
     ("command", "status", "warnings"),
     [

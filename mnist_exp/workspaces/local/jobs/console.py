@@ -22,6 +22,8 @@ _END_LINES = 10_000
 _EPOCH = re.compile(r"^epoch +(\d+)/\d+", re.MULTILINE)
 #: Maximum number of characters of a reason.
 _LONGEST = 300
+#: Characters of the frame that some libraries draw around an error, and spaces.
+_FRAME = " \t│┃║|╭╮╰╯─━"
 #: The line with the reason why Python crashed. Python prints further lines after this line.
 _CRASH = re.compile(r"Fatal Python error: ")
 #: A line with a warning of our trainer.
@@ -96,7 +98,9 @@ class Console:
             recorded: The reason that the process itself has recorded. If this text is empty, the
                 last line of the log is the reason.
         """
-        tail = [line.strip() for line in self.tail(log) if line.strip()]
+        # Some libraries draw a frame around their last lines.
+        lines = [line.strip(_FRAME) for line in self.tail(log)]
+        tail = [line for line in lines if re.search(r"\w", line)]
         if any(text in " ".join([*tail, recorded]) for text in _FULL_DISK):
             return (
                 f"exit code {code}; the disk of {folder} is full: free space, or choose another "

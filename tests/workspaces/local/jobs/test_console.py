@@ -65,6 +65,7 @@ def test_epochs_count_from_where_the_attempt_resumed(
         (137, "", "exit code 137 (SIGKILL, e.g. because the memory was full)"),
         (134, "std::bad_alloc", "exit code 134 (SIGABRT): std::bad_alloc"),
         (255, "", "exit code 255"),
+        (2, "│ Missing option '--lr'.   │\n╰────────╯", "exit code 2: Missing option '--lr'."),
         (
             139,
             "Fatal Python error: Segmentation fault\n\nExtension modules: numpy",

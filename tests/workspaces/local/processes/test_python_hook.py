@@ -46,6 +46,19 @@ SCRIPTS = {
         1,
         "RuntimeError: outer, caused by KeyError: 'x'",
     ),
+    "a note": (
+        "e = ValueError('x'); e.add_note('look here'); raise e",
+        1,
+        "ValueError: x look here",
+    ),
+    "an exception in another process": (
+        "import multiprocessing\n"
+        "def f(x): raise KeyError(x)\n"
+        "if __name__ == '__main__':\n"
+        "  with multiprocessing.get_context('fork').Pool(1) as pool: pool.map(f, [1])",
+        1,
+        "KeyError: 1",
+    ),
     "a later exception": (
         "try: 1 / 0\nexcept ZeroDivisionError: raise ValueError('later')",
         1,

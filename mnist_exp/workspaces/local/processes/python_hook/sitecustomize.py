@@ -67,8 +67,10 @@ def describe(error: BaseException) -> str:
     parts = getattr(error, "exceptions", None)
     if isinstance(parts, tuple) and parts:
         text += ": " + "; ".join(describe(part) for part in parts[:_SHOWN])
-    if error.__cause__ is not None:
-        text += f", caused by {describe(error.__cause__)}"
+    cause = error.__cause__
+    # A worker of `multiprocessing` sends its traceback as the cause of its exception.
+    if cause is not None and type(cause).__name__ != "RemoteTraceback":
+        text += f", caused by {describe(cause)}"
     return text[:_LONGEST]
 
 
@@ -86,7 +88,8 @@ def record(path: str, error: BaseException) -> None:
 
 def _message(error: BaseException) -> str:
     try:
-        lines = str(error).splitlines()
+        texts = [error, *getattr(error, "__notes__", ())]
+        lines = [line for text in texts for line in str(text).splitlines()]
     except Exception:
         # The class is the script's own, and its __str__ may fail.
         return "its message cannot be shown"

@@ -1,0 +1,45 @@
+"""Registered models as inputs and outputs of jobs on this machine.
+
+The path of an input may be a registered model, `azureml:NAME:VERSION` or `azureml:NAME@latest`. An
+output with a model's type and a `name` becomes a version of a registered model when the job has
+completed. https://learn.microsoft.com/azure/machine-learning/reference-yaml-job-command
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from mnist_exp.specs import CommandJob, Literal, ModelSpec, PathInput
+
+_MODEL_TYPES = ("custom_model", "mlflow_model", "triton_model")
+_PREFIX = "azureml:"
+
+#: Function that returns the files of a model. Its arguments are the name and the version of the
+#: model; the version may be `latest`.
+FindModel = Callable[[str, str], Path]
+
+
+def with_model_files(job: CommandJob, find: FindModel) -> CommandJob:
+    """Return a job whose inputs are the files of registered models, not their names.
+
+    Raises:
+        NotFoundError: A model does not exist.
+    """
+
+    def located(value: Literal | PathInput) -> Literal | PathInput:
+        if not isinstance(value, PathInput) or value.type not in _MODEL_TYPES:
+            return value
+        reference = str(value.path)
+        if not reference.startswith(_PREFIX) or "://" in reference:
+            return value
+        name, _, version = reference.removeprefix(_PREFIX).replace("@", ":").partition(":")
+        return replace(value, path=find(name, version or "latest"))
+
+    return replace(job, inputs={name: located(value) for name, value in job.inputs.items()})
+
+
+def named_models(job: CommandJob) -> Iterator[ModelSpec]:
+    """Yield a model for each output that has a name and a model's type."""
+    for output, spec in job.outputs.items():
+        if spec.name and spec.type in _MODEL_TYPES:
+            yield ModelSpec(spec.name, job.name, f"named_outputs/{output}", spec.type)
