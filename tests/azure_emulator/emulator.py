@@ -92,7 +92,10 @@ class Emulator:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificates.chain)
         self._server.context = context
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
+        # A test that fails may not close the emulator. A daemon thread lets the process end.
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(0.02,), daemon=True
+        )
         self._thread.start()
         engine.attach(self)
 

@@ -85,7 +85,11 @@ def test_a_local_variant_does_not_hide_metrics_of_the_next_on_azure(
     emulator = azure(StubEngine())
     use_emulator(emulator, digits, monkeypatch)
     AzureStages(emulator, tmp_path / "before", digits).run(Stage.compute)
-    cli.ok("-m", "stage=train", "model.epochs=1", "data=sample", "profile=null,azure")
+    profile = tmp_path / "conf" / "profile" / "here.yaml"
+    profile.parent.mkdir(parents=True)
+    profile.write_text("# @package _global_\ndefaults:\n  - override /workspace: local\n")
+    variants = ["--config-dir", str(tmp_path / "conf"), "-m", "profile=here,azure"]
+    cli.ok(*variants, "stage=train", "model.epochs=1", "data=sample")
     here, there = cli.records("train")
     assert (here["workspace"], there["workspace"]) == ("local", "azure")
     assert here["metrics"]["validation_acc"] > 0

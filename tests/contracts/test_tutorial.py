@@ -37,6 +37,9 @@ ORDER = (
 )
 EPOCHS_ON_AZURE = 4
 ON_AZURE = (
+    "compute=gpu_cluster",
+    "env=curated",
+    "endpoint/environment@endpoint.deployment.environment=azure",
     f"model.epochs={EPOCHS_ON_AZURE}",
     f"sweep.limits.max_total_trials={TRIALS}",
     "sweep.limits.max_concurrent_trials=2",
@@ -71,7 +74,7 @@ def run_on_azure(place: Place, digits: Path) -> Flow:
 
 
 def _run(place: Place, stage: Stage, digits: Path) -> Record:
-    config = fresh_config(f"stage={stage}", "compute=gpu_cluster", "env=curated", *ON_AZURE)
+    config = fresh_config(f"stage={stage}", *ON_AZURE)
     config.outputs_dir = str(place.folder / "outputs")
     config.data.cache_dir = str(digits.parent)
     config.workspace.type = WorkspaceType.azure
