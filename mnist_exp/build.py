@@ -148,23 +148,11 @@ def model_spec(config: ExperimentConfig, job: str) -> ModelSpec:
     return ModelSpec(job=job, **vars(config.registration))
 
 
-def endpoint_spec(
-    config: ExperimentConfig,
-    name: str,
-    traffic: Mapping[str, int] | None = None,
-    mirror_traffic: Mapping[str, int] | None = None,
-) -> EndpointSpec:
-    """Return the spec of an endpoint.
-
-    Args:
-        config: The experiment's config.
-        name: The name of the endpoint.
-        traffic: Deployment name -> percentage; None does not change the live traffic.
-        mirror_traffic: Deployment name -> percentage; None does not change the mirrored traffic.
-    """
+def endpoint_spec(config: ExperimentConfig, name: str) -> EndpointSpec:
+    """Return the spec of an endpoint, which does not change the endpoint's traffic."""
     endpoint = config.endpoint
     return replace(
-        endpoint_change(config, name, traffic or {}, mirror_traffic or {}),
+        endpoint_change(config, name, {}, {}),
         auth_mode=endpoint.auth_mode,
         description=endpoint.description,
         token_lifetime=endpoint.token_lifetime,
@@ -196,6 +184,11 @@ def endpoint_change(
 def deployment_spec(config: ExperimentConfig, endpoint: str, model: str) -> DeploymentSpec:
     """Return the spec of a deployment of `model` (`name:version`) behind `endpoint`."""
     return DeploymentSpec(endpoint=endpoint, model=model, **vars(config.endpoint.deployment))
+
+
+def first_version(config: ExperimentConfig) -> str:
+    """Return `name:1` for the model that the config registers, before its version is known."""
+    return f"{config.registration.name}:1"
 
 
 def _input(value: Any, data: DataConfig) -> Literal | PathInput:

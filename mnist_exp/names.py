@@ -5,9 +5,7 @@ https://learn.microsoft.com/azure/machine-learning/how-to-manage-quotas
 
 import re
 import secrets
-from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import cache, partial
 from pathlib import Path
 
 #: Allowed name of an endpoint or a deployment.
@@ -62,10 +60,6 @@ def new_job_name(stage: str) -> str:
     return f"{stage}_{datetime.now(UTC):%Y%m%d_%H%M%S}_{secrets.token_hex(3)}"
 
 
-def suffix_drawn_once() -> Callable[[], str]:
-    """Return a function that returns the same 8 random hex digits at each call.
-
-    The digits are part of the name of a new endpoint. A command builds this name several times, for
-    example to check the name and to create the endpoint. The name must then be the same.
-    """
-    return cache(partial(secrets.token_hex, 4))
+def new_endpoint_name(prefix: str) -> str:
+    """Return a unique name for an endpoint: the prefix and 8 random hex digits."""
+    return f"{prefix}{secrets.token_hex(4)}"

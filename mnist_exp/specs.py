@@ -198,6 +198,10 @@ class DeploymentSpec(DeploymentConfig):
     model: str
 
 
+#: A spec that a workspace can check before the object is created.
+Spec = CommandJob | SweepJob | ModelSpec | EndpointSpec | DeploymentSpec
+
+
 def parse_model_reference(reference: str) -> tuple[str, str]:
     """Return the name and the version of a model reference `name:version`.
 

@@ -120,7 +120,6 @@ MAY_IMPORT = {
         "errors",
         "config",
         "experiment",
-        "build",
         "checks",
         "lazy",
         "records",

@@ -20,7 +20,6 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from mnist_exp import checks
-from mnist_exp.build import command_job, deployment_spec, endpoint_spec, model_spec
 from mnist_exp.cli.compose import (
     MissingKeysError,
     config_folder,
@@ -45,20 +44,19 @@ from mnist_exp.lazy import open_workspace
 from mnist_exp.records import Record, RecordIndex
 from mnist_exp.stages import RUNNERS, StageContext, StageRunner, run_stage
 from mnist_exp.stages.all import AllStages
-from mnist_exp.stages.earlier_records import model_source
 from mnist_exp.workspaces.base import Workspace
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A command that has been checked and is ready to run.
+    """A stage that has been checked and is ready to run.
 
     Attributes:
+        runner: The stage, with its name and its specs.
         opened: The workspace, if it has been opened. The end of the command closes the workspace.
     """
 
     runner: StageRunner
-    context: StageContext
     opened: ExitStack
 
     def run(self) -> Record:
@@ -67,10 +65,11 @@ class Prepared:
         Raises:
             MnistExpError: The stage failed.
         """
+        context = self.runner.context
         with self.opened:
-            if self.context.config.dry_run:
-                return show_dry_run(self.context.config, self.context.folder)
-            return run_stage(self.runner, self.context)
+            if context.config.dry_run:
+                return show_dry_run(context.config, context.folder)
+            return run_stage(self.runner)
 
 
 #: Run folder -> the prepared command that the task function will run. This dictionary never
@@ -91,7 +90,7 @@ class CheckBeforeRun(Callback):
 
         def prepare_and_save() -> None:
             prepared = prepare(*split(config))
-            _prepared_commands[prepared.context.folder] = prepared
+            _prepared_commands[prepared.runner.context.folder] = prepared
 
         _exit_on_error(prepare_and_save)
 
@@ -158,23 +157,24 @@ def prepare(composed: DictConfig, hydra_config: DictConfig) -> Prepared:
         index=RecordIndex(outputs),
         display=display,
     )
-    runner = AllStages() if experiment.stage is Stage.all else RUNNERS[experiment.stage]
+    kind = AllStages if experiment.stage is Stage.all else RUNNERS[experiment.stage]
+    runner = kind(context)
     try:
         # A dry run must not use the network. These checks may use the network.
         if not experiment.dry_run:
-            _check_stage(runner, context)
+            _check_stage(runner)
         _probe_folders(context, hydra_config)
     except BaseException:
         opened.close()
         raise
-    return Prepared(runner, context, opened)
+    return Prepared(runner, opened)
 
 
-def _check_stage(runner: StageRunner, context: StageContext) -> None:
-    if faults := runner.faults(context):
+def _check_stage(runner: StageRunner) -> None:
+    if faults := runner.faults():
         raise ConfigError(faults)
-    if context.config.stage is not Stage.doctor:
-        _check_specs(context)
+    if runner.stage is not Stage.doctor:
+        _check_specs(runner)
 
 
 def _probe_folders(context: StageContext, hydra_config: DictConfig) -> None:
@@ -254,22 +254,12 @@ def _has_run_folder(hydra_config: DictConfig) -> bool:
     return not OmegaConf.is_missing(hydra_config.runtime, "output_dir")
 
 
-def _check_specs(context: StageContext) -> None:
+def _check_specs(runner: StageRunner) -> None:
     """Let the workspace check the specs before the stage uses the specs."""
-    config, workspace = context.config, context.workspace
-    with context.display.watching(None, "") as observer:
-        if config.stage.trains:
-            # A new job has no name yet, so the spec gets the name `check`. For a resumed job, the
-            # workspace also checks the existing files, and therefore needs the real name.
-            resumes = config.stage is Stage.train and config.run is not None
-            name = RUNNERS[Stage.train].name(context) if resumes else "check"
-            workspace.check(command_job(config, name), observer)
-        if config.stage is Stage.register:
-            workspace.check(model_spec(config, model_source(context)), observer)
-        if config.stage.deploys:
-            endpoint = RUNNERS[Stage.deploy].name(context)
-            workspace.check(endpoint_spec(config, endpoint), observer)
-            workspace.check(deployment_spec(config, endpoint, "unknown:0"), observer)
+    workspace = runner.context.workspace
+    with runner.context.display.watching(None, "") as observer:
+        for spec in runner.specs:
+            workspace.check(spec, observer)
 
 
 def probe(folder: Path, key: str = "outputs_dir") -> None:

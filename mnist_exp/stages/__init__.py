@@ -15,18 +15,18 @@ from mnist_exp.stages.train import TrainStage
 
 __all__ = ["RUNNERS", "Display", "StageContext", "StageRunner", "run_stage"]
 
-RUNNERS: dict[Stage, StageRunner] = {
+RUNNERS: dict[Stage, type[StageRunner]] = {
     runner.stage: runner
     for runner in (
-        ComputeStage(),
-        TrainStage(),
-        SweepStage(),
-        RegisterStage(),
-        DeployStage(),
-        InvokeStage(),
-        StatusStage(),
-        LogsStage(),
-        CleanupStage(),
-        DoctorStage(),
+        ComputeStage,
+        TrainStage,
+        SweepStage,
+        RegisterStage,
+        DeployStage,
+        InvokeStage,
+        StatusStage,
+        LogsStage,
+        CleanupStage,
+        DoctorStage,
     )
 }

@@ -3,15 +3,17 @@
 The tutorial's stages create an endpoint. At the end, this stage deletes the endpoint.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import cached_property
 
 from mnist_exp.config import EndpointConfig, Stage
 from mnist_exp.errors import MnistExpError, NotFoundError
 from mnist_exp.names import new_job_name
 from mnist_exp.records import RECORD_NAME, Record, load_record
+from mnist_exp.specs import Spec
 from mnist_exp.stages import RUNNERS
-from mnist_exp.stages.context import StageContext
+from mnist_exp.stages.context import StageContext, StageRunner
 from mnist_exp.stages.recording import run_stage
 from mnist_exp.stages.resume import completed_stages, unfinished_endpoint
 
@@ -25,87 +27,97 @@ _ORDER = (
 )
 
 
-class AllStages:
+class AllStages(StageRunner):
     """The stage that runs the whole tutorial."""
 
     stage = Stage.all
 
-    def faults(self, context: StageContext) -> list[str]:
-        """Return a fault for each setting that is useful only for an existing endpoint."""
-        return [*_other_endpoint_faults(context.config.endpoint), *self._endpoint_faults(context)]
+    def __init__(self, context: StageContext) -> None:
+        super().__init__(context)
+        #: Stage -> record, for the completed stages. The contexts of all parts share this mapping.
+        self._produced: dict[Stage, Record] = {}
+        self._parts = {stage: self._part(stage) for stage in (*_ORDER, Stage.cleanup)}
 
-    def _endpoint_faults(self, context: StageContext) -> list[str]:
-        endpoint = context.config.endpoint
+    def _part(self, stage: Stage) -> StageRunner:
+        folder = self.context.folder / stage.value
+        return RUNNERS[stage](replace(self.context, folder=folder, produced=self._produced))
+
+    def faults(self) -> list[str]:
+        """Return a fault for each setting that is useful only for an existing endpoint."""
+        return [*_other_endpoint_faults(self.context.config.endpoint), *self._endpoint_faults()]
+
+    def _endpoint_faults(self) -> list[str]:
+        endpoint = self.context.config.endpoint
         why = "because stage=all creates an endpoint and deletes this endpoint at the end"
         if endpoint.reuse:
             return [
                 f"endpoint.reuse: must be false, {why}, got true; use endpoint.reuse=false, or "
                 "stage=deploy"
             ]
-        if endpoint.name is not None and endpoint.name == unfinished_endpoint(context):
+        if endpoint.name is not None and endpoint.name == unfinished_endpoint(self.context):
             return []
-        if endpoint.name is not None and not RUNNERS[Stage.cleanup].faults(context):
+        if endpoint.name is not None and not self._parts[Stage.cleanup].faults():
             return [
                 f"endpoint.name: must be a new name, {why}, got {endpoint.name}, which exists; "
                 "use another name"
             ]
         return []
 
-    def name(self, context: StageContext) -> str:
-        """Return a new name for this run."""
+    @cached_property
+    def name(self) -> str:
+        """A new name for this run."""
         return new_job_name("all")
 
-    def run(self, context: StageContext, record: Record) -> Record:
+    @property
+    def specs(self) -> Sequence[Spec]:
+        """The training job, the endpoint and the deployment."""
+        return (*self._parts[Stage.train].specs, *self._parts[Stage.deploy].specs)
+
+    def run(self, record: Record) -> Record:
         """Run the stages in order. Delete the endpoint at the end, even after an error."""
-        produced = self._earlier_results(context)
+        self._produced.update(self._earlier_results())
         try:
             for stage in _ORDER:
-                if stage not in produced:
-                    produced[stage] = self._run_one(context, stage, produced)
+                if stage not in self._produced:
+                    self._produced[stage] = run_stage(self._parts[stage])
         except BaseException:
-            self._clean_up_after_failure(context, produced)
+            self._clean_up_after_failure()
             raise
-        self._clean_up(context, produced)
-        return _summary(record, produced).with_changes(paths={"folder": str(context.folder)})
+        self._clean_up()
+        paths = {"folder": str(self.context.folder)}
+        return _summary(record, self._produced).with_changes(paths=paths)
 
-    def _earlier_results(self, context: StageContext) -> dict[Stage, Record]:
+    def _earlier_results(self) -> dict[Stage, Record]:
         """Return stage -> record for the stages that an earlier command completed.
 
         The earlier command was interrupted, and had the same config and code.
         """
-        found = completed_stages(context)
+        found = completed_stages(self.context)
         for stage, record in found.items():
-            context.display.message(
+            self.context.display.message(
                 f"{stage.value}: skipped, because an earlier command completed {record.name}"
             )
-            record.save(context.folder / stage.value)
+            record.save(self.context.folder / stage.value)
         return found
 
-    def _run_one(
-        self, context: StageContext, stage: Stage, produced: dict[Stage, Record]
-    ) -> Record:
-        inner = replace(context, folder=context.folder / stage.value, produced=dict(produced))
-        return run_stage(RUNNERS[stage], inner)
-
-    def _clean_up_after_failure(self, context: StageContext, produced: dict[Stage, Record]) -> None:
+    def _clean_up_after_failure(self) -> None:
         """Delete the endpoint. If the deletion fails, print its error instead of raising it."""
         try:
-            self._clean_up(context, produced)
+            self._clean_up()
         except MnistExpError as error:
             for line in error.lines:
-                context.display.message(line)
-            context.display.message("delete the endpoint with mnist-exp stage=cleanup")
+                self.context.display.message(line)
+            self.context.display.message("delete the endpoint with mnist-exp stage=cleanup")
 
-    def _clean_up(self, context: StageContext, produced: dict[Stage, Record]) -> None:
+    def _clean_up(self) -> None:
         """Delete the endpoint that this command created, even if its deployment failed."""
         try:
-            deployed = load_record(context.folder / Stage.deploy.value / RECORD_NAME)
+            deployed = load_record(self.context.folder / Stage.deploy.value / RECORD_NAME)
         except NotFoundError:
             return
-        produced.setdefault(Stage.deploy, deployed)
-        inner = replace(context, produced=produced)
-        if not RUNNERS[Stage.cleanup].faults(inner):
-            produced[Stage.cleanup] = self._run_one(context, Stage.cleanup, produced)
+        self._produced.setdefault(Stage.deploy, deployed)
+        if not self._parts[Stage.cleanup].faults():
+            self._produced[Stage.cleanup] = run_stage(self._parts[Stage.cleanup])
 
 
 def _other_endpoint_faults(endpoint: EndpointConfig) -> Iterator[str]:

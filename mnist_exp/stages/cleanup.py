@@ -1,40 +1,43 @@
 """stage=cleanup: show the deployments of the endpoint, then delete the endpoint."""
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 from mnist_exp.config import Stage
 from mnist_exp.errors import NotFoundError
 from mnist_exp.records import Record
 from mnist_exp.results import Endpoint
-from mnist_exp.stages.context import StageContext
+from mnist_exp.stages.context import StageContext, StageRunner
 from mnist_exp.stages.deploy import endpoint_entry
 from mnist_exp.stages.earlier_records import deployed_endpoint, missing_endpoint
 
 
-class CleanupStage:
+class CleanupStage(StageRunner):
     """The stage that deletes the endpoint, and with `delete_on_cleanup` other resources."""
 
     stage = Stage.cleanup
 
-    def faults(self, context: StageContext) -> list[str]:
+    def faults(self) -> list[str]:
         """Return an error message if there is nothing to delete, otherwise an empty list."""
-        return [] if _deletes_more(context) else missing_endpoint(context)
+        return [] if _deletes_more(self.context) else missing_endpoint(self.context)
 
-    def name(self, context: StageContext) -> str:
-        """Return the endpoint's name, or the compute target's name if no endpoint exists."""
+    @cached_property
+    def name(self) -> str:
+        """The endpoint's name, or the compute target's name if no endpoint exists."""
         try:
-            return deployed_endpoint(context)
+            return deployed_endpoint(self.context)
         except NotFoundError:
-            return context.config.compute.name
+            return self.context.config.compute.name
 
-    def run(self, context: StageContext, record: Record) -> Record:
+    def run(self, record: Record) -> Record:
         """Delete the endpoint, and print the resources that still cost money.
 
         If the config has `compute.delete_on_cleanup=true`, delete the compute target too. If it has
         `env.delete_on_cleanup=true`, delete the saved Python environments too.
         """
-        record = self._delete_endpoint(context, record)
+        context = self.context
+        record = self._delete_endpoint(record)
         compute = context.config.compute
         if compute.delete_on_cleanup and context.workspace.delete_compute(compute.name):
             context.display.message(f"deleted compute {compute.name}")
@@ -47,21 +50,21 @@ class CleanupStage:
             context.display.message(line)
         return record.with_changes(warnings=costs)
 
-    def _delete_endpoint(self, context: StageContext, record: Record) -> Record:
+    def _delete_endpoint(self, record: Record) -> Record:
         """Show the deployments, then delete the endpoint and wait until it is deleted."""
         try:
-            endpoint = context.workspace.get_endpoint(record.name)
+            endpoint = self.context.workspace.get_endpoint(record.name)
         except NotFoundError:
-            if not _deletes_more(context):
+            if not _deletes_more(self.context):
                 raise
             return record
         for deployment in endpoint.deployments:
             percent = endpoint.traffic.get(deployment.name, 0)
-            context.display.message(
+            self.context.display.message(
                 f"deleting deployment {deployment.name} ({deployment.model}, {percent} % of the "
                 f"traffic, {deployment.provisioning_state})"
             )
-        context.workspace.delete_endpoint(record.name)
+        self.context.workspace.delete_endpoint(record.name)
         return record.with_changes(endpoint=_deleted_entry(endpoint))
 
 

@@ -1,15 +1,16 @@
 """The interface of a stage (its runner), its input (the context) and its output (the display)."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from mnist_exp.config import Stage
 from mnist_exp.experiment import Experiment
-from mnist_exp.names import suffix_drawn_once
 from mnist_exp.records import Record, RecordIndex
+from mnist_exp.specs import Spec
 from mnist_exp.workspaces.base import Observer, Workspace
 
 
@@ -80,8 +81,6 @@ class StageContext:
         index: The list of the records of all earlier stages in the outputs folder.
         display: The output to the user.
         produced: Stage -> record, for the stages that this command (`stage=all`) ran before.
-        endpoint_suffix: Function that returns the last part of a new endpoint's name. Every call
-            returns the same text.
     """
 
     config: Experiment
@@ -90,7 +89,6 @@ class StageContext:
     index: RecordIndex
     display: Display
     produced: Mapping[Stage, Record] = field(default_factory=dict)
-    endpoint_suffix: Callable[[], str] = field(default_factory=suffix_drawn_once)
 
     @property
     def workspace(self) -> Workspace:
@@ -102,20 +100,39 @@ class StageContext:
         return self.folder / "figures" / f"{name}.png"
 
 
-class StageRunner(Protocol):
-    """One stage: its preconditions, its name and its action.
+class StageRunner:
+    """One stage of a command: its preconditions, its name, its specs and its action.
+
+    The name and the specs are computed once. The checks before the run and the run itself use the
+    same name and the same specs.
 
     Attributes:
         stage: The value of the config key `stage` that selects this stage.
+        context: The input of the stage.
     """
 
-    stage: Stage
+    stage: ClassVar[Stage]
 
-    def faults(self, context: StageContext) -> list[str]:
-        """Return an error message for each reason why the stage cannot start. Change nothing."""
+    def __init__(self, context: StageContext) -> None:
+        self.context = context
 
-    def name(self, context: StageContext) -> str:
-        """Return the name of the object that the stage creates, changes or reads."""
+    def faults(self) -> list[str]:
+        """Return an error message for each reason why the stage cannot start. Change nothing.
 
-    def run(self, context: StageContext, record: Record) -> Record:
+        The checks of the config already find every fault of most stages.
+        """
+        return []
+
+    @cached_property
+    def name(self) -> str:
+        """The name of the object that the stage creates, changes or reads."""
+        raise NotImplementedError
+
+    @property
+    def specs(self) -> Sequence[Spec]:
+        """The specs that the workspace must check before the stage runs."""
+        return ()
+
+    def run(self, record: Record) -> Record:
         """Run the stage, and return the record with the results."""
+        raise NotImplementedError

@@ -1,16 +1,19 @@
 """stage=deploy: create an endpoint, deploy the registered model, then set the traffic."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from mnist_exp.build import deployment_spec, endpoint_change, endpoint_spec
+from mnist_exp.build import deployment_spec, endpoint_change, endpoint_spec, first_version
 from mnist_exp.config import EndpointConfig, Stage
 from mnist_exp.errors import ConfigError, JobError, NotFoundError
+from mnist_exp.names import new_endpoint_name
 from mnist_exp.records import Record, write_json
 from mnist_exp.results import Endpoint
-from mnist_exp.stages.context import StageContext
+from mnist_exp.specs import DeploymentSpec, EndpointSpec, Spec
+from mnist_exp.stages.context import StageContext, StageRunner
 from mnist_exp.stages.earlier_records import deployed_endpoint, model_to_deploy
 from mnist_exp.stages.mlflow_requests import REQUEST_NAME, request_body
 from mnist_exp.stages.resume import unfinished_endpoint
@@ -26,7 +29,7 @@ from mnist_exp.traffic import (
 _EXAMPLE = "input_example.json"
 
 
-class DeployStage:
+class DeployStage(StageRunner):
     """The stage that creates an endpoint and a deployment, and gives the deployment traffic.
 
     The stage deploys nothing, and changes only the keys or the traffic, if one of these conditions
@@ -38,31 +41,49 @@ class DeployStage:
 
     stage = Stage.deploy
 
-    def faults(self, context: StageContext) -> list[str]:
+    def faults(self) -> list[str]:
         """Return the faults of the model, the endpoint and the traffic."""
         current = None
         try:
-            name = self.name(context)
-            if _depends_on_current(context.config.endpoint):
-                current = _find_endpoint(context, name)
-            found = _traffic_faults(context.config.endpoint, current)
+            name = self.name
+            if _depends_on_current(self.context.config.endpoint):
+                current = _find_endpoint(self.context, name)
+            found = _traffic_faults(self.context.config.endpoint, current)
         except NotFoundError as error:
             found = list(error.lines)
-        if _changes_settings_only(context, current):
+        if _changes_settings_only(self.context, current):
             return found
-        return [*_model_faults(context), *found]
+        return [*_model_faults(self.context), *found]
 
-    def name(self, context: StageContext) -> str:
-        """Return the given name, the name of an earlier endpoint, or a new name."""
-        endpoint = context.config.endpoint
+    @cached_property
+    def name(self) -> str:
+        """The given name, the name of an earlier endpoint, or a new name."""
+        endpoint = self.context.config.endpoint
         if endpoint.name is not None:
             return endpoint.name
         if endpoint.reuse or _needs_earlier_endpoint(endpoint):
-            return deployed_endpoint(context)
-        return unfinished_endpoint(context) or f"{endpoint.name_prefix}{context.endpoint_suffix()}"
+            return deployed_endpoint(self.context)
+        return unfinished_endpoint(self.context) or new_endpoint_name(endpoint.name_prefix)
 
-    def run(self, context: StageContext, record: Record) -> Record:
+    @cached_property
+    def endpoint(self) -> EndpointSpec:
+        """The spec of the endpoint, which creates the endpoint without traffic."""
+        return endpoint_spec(self.context.config, self.name)
+
+    @cached_property
+    def deployment(self) -> DeploymentSpec:
+        """The spec of the deployment. `run` inserts the name and version of the deployed model."""
+        config = self.context.config
+        return deployment_spec(config, self.name, first_version(config))
+
+    @property
+    def specs(self) -> Sequence[Spec]:
+        """The endpoint and the deployment."""
+        return (self.endpoint, self.deployment)
+
+    def run(self, record: Record) -> Record:
         """Create the endpoint and the deployment and set the traffic, or change only settings."""
+        context = self.context
         workspace, config = context.workspace, context.config
         found = _find_endpoint(context, record.name)
         # Check the traffic again: the endpoint may have changed since `faults` was called.
@@ -76,13 +97,14 @@ class DeployStage:
                 f"{model['name']}:{model['version']} is an MLflow model, but the deployment has a "
                 "scoring script; to deploy the model without a script, use endpoint=mlflow"
             )
-        current = _ready_endpoint(context, record.name, found)
+        current = _ready_endpoint(context, self.endpoint, found)
         context.display.message(f"endpoint {current.name}: {current.provisioning_state}")
-        spec = deployment_spec(config, record.name, f"{model['name']}:{model['version']}")
+        spec = replace(self.deployment, model=f"{model['name']}:{model['version']}")
         deployment = workspace.create_or_update_deployment(spec)
         context.display.message(f"deployment {deployment.name}: {deployment.provisioning_state}")
         example = _example_request(context, model)
-        endpoint = _give_traffic(context, current, _sample_request(context, example))
+        sample = _sample_request(context, example)
+        endpoint = _give_traffic(context, self.endpoint, current, sample)
         paths = {
             "log": deployment.log,
             "keys": endpoint.keys,
@@ -126,7 +148,9 @@ def endpoint_entry(endpoint: Endpoint) -> Mapping[str, Any]:
     }
 
 
-def _give_traffic(context: StageContext, current: Endpoint, sample: bytes | None) -> Endpoint:
+def _give_traffic(
+    context: StageContext, spec: EndpointSpec, current: Endpoint, sample: bytes | None
+) -> Endpoint:
     """Set the traffic that the config gives, or run the rollout that the config describes.
 
     If the config gives no traffic, the endpoint's traffic does not change, as on Azure ML. If no
@@ -144,7 +168,7 @@ def _give_traffic(context: StageContext, current: Endpoint, sample: bytes | None
     first = {} if current.traffic or new in mirrored else {new: 100}
     traffic = config.endpoint.traffic or first
     changed = workspace.create_or_update_endpoint(
-        endpoint_spec(config, current.name, traffic, mirrored)
+        replace(spec, traffic=traffic, mirror_traffic=mirrored)
     )
     if not traffic and new not in mirrored and not changed.traffic.get(new):
         context.display.message(no_traffic_hint(changed.name, new, changed.traffic))
@@ -186,14 +210,14 @@ def _change_settings(context: StageContext, record: Record, current: Endpoint) -
     return record.with_changes(endpoint=endpoint_entry(changed), paths=paths)
 
 
-def _ready_endpoint(context: StageContext, name: str, found: Endpoint | None) -> Endpoint:
+def _ready_endpoint(context: StageContext, spec: EndpointSpec, found: Endpoint | None) -> Endpoint:
     """Return an endpoint that is ready for a deployment. Create the endpoint if necessary."""
     if found is None:
-        return context.workspace.create_or_update_endpoint(endpoint_spec(context.config, name))
+        return context.workspace.create_or_update_endpoint(spec)
     if found.provisioning_state == "Succeeded":
         return found
     # The command that created the endpoint was interrupted. This call completes the creation.
-    change = endpoint_change(context.config, name, {}, {})
+    change = endpoint_change(context.config, spec.name, {}, {})
     return context.workspace.create_or_update_endpoint(change)
 
 

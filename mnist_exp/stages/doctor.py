@@ -5,6 +5,7 @@ A finding is the result of one check. Its level is `ok`, `warn` or `fail`.
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cached_property
 from importlib.metadata import PackageNotFoundError, requires, version
 
 from packaging.requirements import Requirement
@@ -15,32 +16,33 @@ from mnist_exp.config import Stage
 from mnist_exp.errors import MnistExpError
 from mnist_exp.records import Record
 from mnist_exp.results import Finding, Level
-from mnist_exp.stages.context import StageContext
+from mnist_exp.stages.context import StageContext, StageRunner
 from mnist_exp.status import JobStatus
 
 #: Packages that fail if other packages do not have the required versions.
 _PINNING = ("azureml-mlflow", "azure-ai-ml")
 
 
-class DoctorStage:
+class DoctorStage(StageRunner):
     """The stage that examines config, packages and workspace; it changes nothing."""
 
     stage = Stage.doctor
 
-    def faults(self, context: StageContext) -> list[str]:
+    def faults(self) -> list[str]:
         """Return no faults: the stage reports every problem as a finding."""
         return []
 
-    def name(self, context: StageContext) -> str:
-        """Return the type of the workspace."""
-        return context.config.workspace.type.value
+    @cached_property
+    def name(self) -> str:
+        """The type of the workspace."""
+        return self.context.config.workspace.type.value
 
-    def run(self, context: StageContext, record: Record) -> Record:
+    def run(self, record: Record) -> Record:
         """Print each finding. The stage fails if a finding has the level `fail`."""
         findings = []
-        for finding in self._findings(context):
+        for finding in self._findings():
             findings.append(finding)
-            context.display.message(f"{finding.level.value:4}  {finding.what}: {finding.text}")
+            self.context.display.message(f"{finding.level.value:4}  {finding.what}: {finding.text}")
         failing = [finding for finding in findings if finding.level is Level.FAIL]
         warned = [finding for finding in findings if finding.level is Level.WARN]
         lines = [f"{finding.what}: {finding.text}" for finding in (*failing, *warned)]
@@ -49,13 +51,13 @@ class DoctorStage:
             record = record.with_changes(status=JobStatus.FAILED, why=why)
         return record.with_changes(warnings=lines)
 
-    def _findings(self, context: StageContext) -> Iterator[Finding]:
-        yield from config_findings(context)
+    def _findings(self) -> Iterator[Finding]:
+        yield from config_findings(self.context)
         yield from version_findings()
-        config = context.config
+        config = self.context.config
         try:
             deployment = deployment_spec(config, "endpoint", "model:1")
-            yield from context.workspace.diagnose(config.compute, deployment)
+            yield from self.context.workspace.diagnose(config.compute, deployment)
         except MnistExpError as error:
             yield from (Finding(Level.FAIL, "workspace", line) for line in error.lines)
 

@@ -3,7 +3,6 @@
 A dry run uses no network and creates nothing.
 """
 
-import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,13 +20,14 @@ from mnist_exp.build import (
     command_job,
     deployment_spec,
     endpoint_spec,
+    first_version,
     model_spec,
     sweep_job,
 )
 from mnist_exp.config import ComputeType, DataConfig, Stage
 from mnist_exp.experiment import Experiment
 from mnist_exp.lazy import datasets
-from mnist_exp.names import new_job_name
+from mnist_exp.names import new_endpoint_name, new_job_name
 from mnist_exp.snapshot import snapshot_files
 
 
@@ -102,9 +102,9 @@ def _register(config: Experiment) -> Iterator[Document]:
 
 def _deploy(config: Experiment) -> Iterator[Document]:
     endpoint = config.endpoint
-    name = endpoint.name or f"{endpoint.name_prefix}{secrets.token_hex(4)}"
+    name = endpoint.name or new_endpoint_name(endpoint.name_prefix)
     yield Document("endpoint", name, endpoint_yaml(endpoint_spec(config, name)))
-    spec = deployment_spec(config, name, f"{config.registration.name}:1")
+    spec = deployment_spec(config, name, first_version(config))
     yield Document("deployment", spec.name, deployment_yaml(spec))
 
 

@@ -2,72 +2,75 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cached_property
 
 from mnist_exp.config import Stage
 from mnist_exp.records import Record
 from mnist_exp.results import Deployment, DeploymentStatistics, Endpoint, counted
-from mnist_exp.stages.context import StageContext
+from mnist_exp.stages.context import StageContext, StageRunner
 from mnist_exp.stages.deploy import endpoint_entry
 from mnist_exp.stages.earlier_records import deployed_endpoint, missing_endpoint
 
 
-class StatusStage:
+class StatusStage(StageRunner):
     """The stage that prints the state of endpoints and deployments; it changes nothing."""
 
     stage = Stage.status
 
-    def faults(self, context: StageContext) -> list[str]:
+    def faults(self) -> list[str]:
         """Return an error message if the named endpoint does not exist, otherwise an empty list."""
-        return missing_endpoint(context) if _is_one_named(context) else []
+        return missing_endpoint(self.context) if _is_one_named(self.context) else []
 
-    def name(self, context: StageContext) -> str:
-        """Return the name of the endpoint that the config names, or `all endpoints`."""
-        return deployed_endpoint(context) if _is_one_named(context) else "all endpoints"
+    @cached_property
+    def name(self) -> str:
+        """The name of the endpoint that the config names, or `all endpoints`."""
+        return deployed_endpoint(self.context) if _is_one_named(self.context) else "all endpoints"
 
-    def run(self, context: StageContext, record: Record) -> Record:
+    def run(self, record: Record) -> Record:
         """Print the state of each endpoint and deployment."""
-        endpoints = self._endpoints(context)
+        endpoints = self._endpoints()
         for endpoint in endpoints:
-            statistics = context.workspace.statistics(endpoint.name)
+            statistics = self.context.workspace.statistics(endpoint.name)
             for line in _endpoint_lines(endpoint, statistics):
-                context.display.output(line)
+                self.context.display.output(line)
         if not endpoints:
-            context.display.output(
+            self.context.display.output(
                 "no endpoint exists; create an endpoint with mnist-exp stage=deploy"
             )
         only = endpoint_entry(endpoints[0]) if len(endpoints) == 1 else None
         return record.with_changes(endpoint=only)
 
-    def _endpoints(self, context: StageContext) -> Sequence[Endpoint]:
-        if _is_one_named(context):
-            return [context.workspace.get_endpoint(deployed_endpoint(context))]
-        return context.workspace.list_endpoints()
+    def _endpoints(self) -> Sequence[Endpoint]:
+        if _is_one_named(self.context):
+            return [self.context.workspace.get_endpoint(deployed_endpoint(self.context))]
+        return self.context.workspace.list_endpoints()
 
 
-class LogsStage:
+class LogsStage(StageRunner):
     """The stage that prints the last log lines of an endpoint's deployments."""
 
     stage = Stage.logs
 
-    def faults(self, context: StageContext) -> list[str]:
+    def faults(self) -> list[str]:
         """Return an error message if the endpoint does not exist, otherwise an empty list."""
-        return missing_endpoint(context)
+        return missing_endpoint(self.context)
 
-    def name(self, context: StageContext) -> str:
-        """Return the endpoint's name."""
-        return deployed_endpoint(context)
+    @cached_property
+    def name(self) -> str:
+        """The endpoint's name."""
+        return deployed_endpoint(self.context)
 
-    def run(self, context: StageContext, record: Record) -> Record:
+    def run(self, record: Record) -> Record:
         """Print the last lines of each deployment's log."""
-        endpoint = context.workspace.get_endpoint(record.name)
+        endpoint = self.context.workspace.get_endpoint(record.name)
         paths = {}
         for deployment in endpoint.deployments:
-            count = context.config.endpoint.log_lines
-            lines = context.workspace.logs(endpoint.name, deployment.name, count)
+            count = self.context.config.endpoint.log_lines
+            lines = self.context.workspace.logs(endpoint.name, deployment.name, count)
             where = deployment.log or ("last lines of the log" if lines else "no log")
-            context.display.output(f"{deployment.name}: {where}")
+            self.context.display.output(f"{deployment.name}: {where}")
             for line in lines:
-                context.display.output(f"  {line}")
+                self.context.display.output(f"  {line}")
             if deployment.log:
                 paths[deployment.name] = deployment.log
         return record.with_changes(endpoint=endpoint_entry(endpoint), paths=paths)

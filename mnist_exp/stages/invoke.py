@@ -1,13 +1,14 @@
 """stage=invoke: send sample digits or the user's own request, and draw the predictions."""
 
 import json
+from functools import cached_property
 from pathlib import Path
 
 from mnist_exp.config import Stage
 from mnist_exp.errors import ConfigError, EndpointError, NotFoundError
 from mnist_exp.lazy import datasets, figures
 from mnist_exp.records import Record, write_json
-from mnist_exp.stages.context import StageContext
+from mnist_exp.stages.context import StageContext, StageRunner
 from mnist_exp.stages.deploy import endpoint_entry
 from mnist_exp.stages.earlier_records import (
     deployed_endpoint,
@@ -18,18 +19,18 @@ from mnist_exp.stages.mlflow_requests import REQUEST_NAME
 from mnist_exp.sweeps.fields import did_you_mean
 
 
-class InvokeStage:
+class InvokeStage(StageRunner):
     """The stage that sends a request to the endpoint."""
 
     stage = Stage.invoke
 
-    def faults(self, context: StageContext) -> list[str]:
+    def faults(self) -> list[str]:
         """Return an error message if the endpoint or the named deployment does not exist."""
-        wanted = context.config.endpoint.invoke_deployment
+        wanted = self.context.config.endpoint.invoke_deployment
         if wanted is None:
-            return missing_endpoint(context)
+            return missing_endpoint(self.context)
         try:
-            endpoint = context.workspace.get_endpoint(deployed_endpoint(context))
+            endpoint = self.context.workspace.get_endpoint(deployed_endpoint(self.context))
         except NotFoundError as error:
             return list(error.lines)
         known = [deployment.name for deployment in endpoint.deployments]
@@ -41,30 +42,31 @@ class InvokeStage:
             f"{did_you_mean(wanted, known)}"
         ]
 
-    def name(self, context: StageContext) -> str:
-        """Return the endpoint's name."""
-        return deployed_endpoint(context)
+    @cached_property
+    def name(self) -> str:
+        """The endpoint's name."""
+        return deployed_endpoint(self.context)
 
-    def run(self, context: StageContext, record: Record) -> Record:
+    def run(self, record: Record) -> Record:
         """Send one request, and save the request and the answer."""
-        endpoint = context.workspace.get_endpoint(record.name)
+        endpoint = self.context.workspace.get_endpoint(record.name)
         record = record.with_changes(endpoint=endpoint_entry(endpoint))
-        if (file := _request_file(context, record.name)) is not None:
-            return self._send_file(context, record, file)
-        return self._send_samples(context, record)
+        if (file := _request_file(self.context, record.name)) is not None:
+            return self._send_file(record, file)
+        return self._send_samples(record)
 
-    def _send_file(self, context: StageContext, record: Record, path: Path) -> Record:
-        answer = _invoke(context, record, path.read_bytes())
+    def _send_file(self, record: Record, path: Path) -> Record:
+        answer = _invoke(self.context, record, path.read_bytes())
         return record.with_changes(predictions={"request_file": str(path), "answer": answer})
 
-    def _send_samples(self, context: StageContext, record: Record) -> Record:
-        config = context.config
-        with context.display.watching(None, "") as observer:
-            folder = context.workspace.sample_folder(config.data, observer)
+    def _send_samples(self, record: Record) -> Record:
+        config = self.context.config
+        with self.context.display.watching(None, "") as observer:
+            folder = self.context.workspace.sample_folder(config.data, observer)
         images, labels = datasets().sample_digits(folder, config.endpoint.samples, config.seed)
-        request = context.folder / "request.json"
+        request = self.context.folder / "request.json"
         write_json(request, {"data": images.tolist()})
-        answer = _invoke(context, record, request.read_bytes())
+        answer = _invoke(self.context, record, request.read_bytes())
         actual = [int(label) for label in labels]
         if not isinstance(answer, list) or len(answer) != len(actual):
             raise EndpointError(
@@ -72,7 +74,7 @@ class InvokeStage:
                 f"got {json.dumps(answer)[:80]}; change the return value of the scoring script"
             )
         wrong = sum(found != true for found, true in zip(answer, actual, strict=True))
-        path = figures().predictions(images, answer, labels, context.figure("predictions"))
+        path = figures().predictions(images, answer, labels, self.context.figure("predictions"))
         return record.with_changes(
             predictions={"predicted": answer, "actual": actual, "wrong": wrong},
             metrics={"sample_accuracy": 1 - wrong / len(actual)},

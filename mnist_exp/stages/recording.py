@@ -13,7 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from mnist_exp.errors import JobError, MnistExpError
 from mnist_exp.records import Record
-from mnist_exp.stages.context import StageContext, StageInterrupted, StageRunner
+from mnist_exp.stages.context import StageInterrupted, StageRunner
 from mnist_exp.stages.resume import fingerprint
 from mnist_exp.status import JobStatus
 from mnist_exp.workspaces.base import BY_THE_USER, Detached
@@ -22,7 +22,7 @@ from mnist_exp.workspaces.base import BY_THE_USER, Detached
 _RECORDED_PACKAGES = ("mnist-exp", "tensorflow", "keras", "mlflow", "numpy", "azure-ai-ml")
 
 
-def run_stage(runner: StageRunner, context: StageContext) -> Record:
+def run_stage(runner: StageRunner) -> Record:
     """Run a stage, write its record at the start and at the end, and show its summary.
 
     Raises:
@@ -30,12 +30,13 @@ def run_stage(runner: StageRunner, context: StageContext) -> Record:
         KeyboardInterrupt: The user interrupted the stage. The record has the status Canceled.
     """
     began = time.monotonic()
-    record = _new_record(runner, context)
+    context = runner.context
+    record = _new_record(runner)
     record.save(context.folder)
     context.index.add(record, context.folder)
     context.display.stage_started(record)
     try:
-        record = runner.run(context, record)
+        record = runner.run(record)
         if record.status is JobStatus.RUNNING:
             record = record.with_changes(status=JobStatus.COMPLETED)
     except Detached:
@@ -62,17 +63,18 @@ def run_stage(runner: StageRunner, context: StageContext) -> Record:
     return record
 
 
-def _new_record(runner: StageRunner, context: StageContext) -> Record:
+def _new_record(runner: StageRunner) -> Record:
+    config = runner.context.config
     return Record(
         stage=runner.stage,
-        name=runner.name(context),
+        name=runner.name,
         status=JobStatus.RUNNING,
         started=datetime.now(UTC).isoformat(timespec="seconds"),
-        workspace=context.config.workspace.type.value,
+        workspace=config.workspace.type.value,
         versions=dict(_versions()),
         git_commit=_git_commit(),
-        seed=context.config.seed,
-        fingerprint=fingerprint(context.config, runner.stage),
+        seed=config.seed,
+        fingerprint=fingerprint(config, runner.stage),
     )
 
 

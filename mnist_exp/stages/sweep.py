@@ -1,7 +1,7 @@
 """stage=sweep: search for hyperparameters."""
 
-from collections.abc import Mapping
-from functools import partial
+from collections.abc import Mapping, Sequence
+from functools import cached_property, partial
 from typing import Any
 
 from mnist_exp.build import sweep_job
@@ -10,8 +10,8 @@ from mnist_exp.errors import OutputsError
 from mnist_exp.lazy import figures, insights
 from mnist_exp.records import Record
 from mnist_exp.results import JobResult, TrialResult
-from mnist_exp.specs import SweepJob
-from mnist_exp.stages.context import StageContext
+from mnist_exp.specs import Spec, SweepJob
+from mnist_exp.stages.context import StageContext, StageRunner
 from mnist_exp.stages.resume import job_name, keep_config
 from mnist_exp.stages.watching import (
     epochs_of,
@@ -27,33 +27,40 @@ from mnist_exp.sweeps.ranking import Objective
 from mnist_exp.workspaces.base import Detached
 
 
-class SweepStage:
+class SweepStage(StageRunner):
     """The stage that searches for hyperparameters."""
 
     stage = Stage.sweep
 
-    def faults(self, context: StageContext) -> list[str]:
-        """Return no faults. The checks of the config already find every fault of this stage."""
-        return []
+    @cached_property
+    def name(self) -> str:
+        """The name of the sweep to resume, or a new name."""
+        return job_name(self.context, self.stage)
 
-    def name(self, context: StageContext) -> str:
-        """Return the name of the sweep to resume, or a new name."""
-        return job_name(context, self.stage)
+    @cached_property
+    def job(self) -> SweepJob:
+        """The spec of the sweep."""
+        return sweep_job(self.context.config, self.name)
 
-    def run(self, context: StageContext, record: Record) -> Record:
+    @property
+    def specs(self) -> Sequence[Spec]:
+        """The sweep."""
+        return (self.job,)
+
+    def run(self, record: Record) -> Record:
         """Submit and watch the sweep, and draw figures of the trials."""
-        job = sweep_job(context.config, record.name)
-        keep_config(context)
-        with resumable(context, record, _with_trials, Detached, OutputsError, OSError):
-            result = submit_and_watch(context, job, job.objective.primary_metric)
+        job = self.job
+        keep_config(self.context)
+        with resumable(self.context, record, _with_trials, Detached, OutputsError, OSError):
+            result = submit_and_watch(self.context, job, job.objective.primary_metric)
         if result is None:
-            context.display.resume_hint(record)
+            self.context.display.resume_hint(record)
             return record.with_changes(status=JobStatus.NOT_STARTED)
         # All trials have ended. If this block is interrupted, a resumed sweep runs
         # no trial again.
-        with resumable(context, record, _with_trials, KeyboardInterrupt):
+        with resumable(self.context, record, _with_trials, KeyboardInterrupt):
             record = with_insights(_with_trials(record, result), job, result)
-            return _with_figures(context, job.objective, result, record)
+            return _with_figures(self.context, job.objective, result, record)
 
 
 def with_insights(record: Record, job: SweepJob, result: JobResult) -> Record:

@@ -1,13 +1,15 @@
 """stage=train: run the training job once."""
 
-from functools import partial
+from collections.abc import Sequence
+from functools import cached_property, partial
 
 from mnist_exp.build import command_job
 from mnist_exp.config import Stage
 from mnist_exp.lazy import figures
 from mnist_exp.records import Record
 from mnist_exp.results import JobResult
-from mnist_exp.stages.context import StageContext
+from mnist_exp.specs import CommandJob, Spec
+from mnist_exp.stages.context import StageContext, StageRunner
 from mnist_exp.stages.resume import job_name, keep_config
 from mnist_exp.stages.watching import (
     evaluation_of,
@@ -22,31 +24,39 @@ from mnist_exp.sweeps.ranking import logged_instead, logged_to_other_runs
 from mnist_exp.workspaces.base import Detached
 
 
-class TrainStage:
+class TrainStage(StageRunner):
     """The stage that runs the training job once."""
 
     stage = Stage.train
 
-    def faults(self, context: StageContext) -> list[str]:
-        """Return no faults. The checks of the config already find every fault of this stage."""
-        return []
+    @cached_property
+    def name(self) -> str:
+        """The name of the training run to resume, or a new name."""
+        return job_name(self.context, self.stage)
 
-    def name(self, context: StageContext) -> str:
-        """Return the name of the training run to resume, or a new name."""
-        return job_name(context, self.stage)
+    @cached_property
+    def job(self) -> CommandJob:
+        """The spec of the training job."""
+        return command_job(self.context.config, self.name)
 
-    def run(self, context: StageContext, record: Record) -> Record:
+    @property
+    def specs(self) -> Sequence[Spec]:
+        """The training job."""
+        return (self.job,)
+
+    def run(self, record: Record) -> Record:
         """Submit and watch the job, and draw the learning curves."""
-        job = command_job(context.config, record.name)
+        context = self.context
         keep_config(context)
         with resumable(context, record, with_job_result, Detached):
-            result = submit_and_watch(context, job, context.config.job.primary_metric or "")
+            metric = context.config.job.primary_metric or ""
+            result = submit_and_watch(context, self.job, metric)
         if result is None:
             context.display.resume_hint(record)
             return record.with_changes(status=JobStatus.NOT_STARTED)
         record = with_job_result(record, result)
         record = record.with_changes(warnings=[*record.warnings, *_unlogged(context, result)])
-        if job.outputs and result.status is JobStatus.FAILED:
+        if self.job.outputs and result.status is JobStatus.FAILED:
             context.display.resume_hint(record)
         record.save(context.folder)
         return _with_figures(context, record, result)

@@ -14,7 +14,7 @@ from mnist_exp.results import (
     JobResult,
     RegisteredModel,
 )
-from mnist_exp.specs import CommandJob, DeploymentSpec, EndpointSpec, ModelSpec, SweepJob
+from mnist_exp.specs import CommandJob, DeploymentSpec, EndpointSpec, ModelSpec, Spec, SweepJob
 from mnist_exp.status import JobStatus
 
 #: The reason in the record of a job or stage that a signal, such as Ctrl-C, canceled.
@@ -142,9 +142,7 @@ class Workspace(Protocol):
     def diagnose(self, compute: ComputeConfig, deployment: DeploymentSpec) -> Iterator[Finding]:
         """Yield findings about the workspace, for `stage=doctor`."""
 
-    def check(
-        self, spec: CommandJob | DeploymentSpec | EndpointSpec | ModelSpec, observer: Observer
-    ) -> None:
+    def check(self, spec: Spec, observer: Observer) -> None:
         """Check that the workspace has everything that the spec needs; fetch missing data."""
 
     def sample_folder(self, data: DataConfig, observer: Observer) -> Path:

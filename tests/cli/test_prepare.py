@@ -1,20 +1,21 @@
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mnist_exp import experiment, names
-from mnist_exp.build import sweep_job
 from mnist_exp.cli import prepare as prepare_module
 from mnist_exp.cli.compose import split
 from mnist_exp.cli.display import FULL_ERROR
 from mnist_exp.cli.prepare import prepare, probe
-from mnist_exp.config import Stage
-from mnist_exp.errors import ConfigError, MnistExpError, OutputsError
+from mnist_exp.config import ExperimentConfig, Stage
+from mnist_exp.errors import ConfigError, JobError, MnistExpError, NotFoundError, OutputsError
+from mnist_exp.lazy import open_workspace
 from mnist_exp.records import Record, RecordIndex
-from mnist_exp.stages import StageContext, StageRunner
+from mnist_exp.specs import CommandJob, DeploymentSpec, EndpointSpec, ModelSpec, Spec, SweepJob
+from mnist_exp.stages import StageRunner
+from mnist_exp.workspaces.base import Workspace
 from mnist_exp.workspaces.local.workspace import LocalWorkspace
 from tests.support.configs import composed
 from tests.support.in_process import InProcessCli
@@ -111,10 +112,10 @@ def test_warnings_are_shown(here: Path, capsys: pytest.CaptureFixture[str]) -> N
 # One command is prepared once.
 
 
-def add_record(outputs: Path, stage: Stage, name: str) -> None:
+def add_record(outputs: Path, stage: Stage, name: str, **changes: Any) -> None:
     """Save a record, as a stage of an earlier command does."""
-    saved = replace(record(stage), name=name)
-    folder = outputs / "runs" / "earlier"
+    saved = record(stage, name=name, **changes)
+    folder = outputs / "runs" / "earlier" / stage.value
     saved.save(folder)
     RecordIndex(outputs).add(saved, folder)
 
@@ -160,12 +161,12 @@ def count(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any, str], Counted]:
 
 
 @pytest.fixture
-def frames(monkeypatch: pytest.MonkeyPatch) -> list[tuple[StageRunner, StageContext]]:
+def frames(monkeypatch: pytest.MonkeyPatch) -> list[StageRunner]:
     """Return the calls of `run_stage`, which runs no stage here."""
-    called: list[tuple[StageRunner, StageContext]] = []
+    called: list[StageRunner] = []
 
-    def run_stage(runner: StageRunner, context: StageContext) -> Record:
-        called.append((runner, context))
+    def run_stage(runner: StageRunner) -> Record:
+        called.append(runner)
         return record(runner.stage)
 
     monkeypatch.setattr(prepare_module, "run_stage", run_stage)
@@ -176,7 +177,7 @@ def frames(monkeypatch: pytest.MonkeyPatch) -> list[tuple[StageRunner, StageCont
 def test_a_command_is_composed_once_and_opens_one_workspace(
     in_process_cli: InProcessCli,
     count: Callable[[Any, str], Counted],
-    frames: list[tuple[StageRunner, StageContext]],
+    frames: list[StageRunner],
     workspace: list[str],
 ) -> None:
     add_record(in_process_cli.outputs, Stage.register, "digits:1")
@@ -185,11 +186,13 @@ def test_a_command_is_composed_once_and_opens_one_workspace(
     drawn = count(names.secrets, "token_hex")
     done = in_process_cli("stage=deploy", *workspace)
     assert done.returncode == 0, done.stderr
-    ((runner, context),) = frames
+    (runner,) = frames
+    context = runner.context
     assert [context.workspace] == opened.returned
     assert [context.config] == composed.returned
-    # The checks and the stage name the same new endpoint.
-    assert runner.name(context) == f"tff-dnn-endpoint-{drawn.returned[0]}"
+    # The checks and the stage use the same new endpoint.
+    assert runner.name == f"tff-dnn-endpoint-{drawn.returned[0]}"
+    assert [spec.name for spec in runner.specs] == [runner.name, "tff-blue"]
     assert len(drawn.returned) == 1
     assert context.folder.is_dir()
 
@@ -197,7 +200,7 @@ def test_a_command_is_composed_once_and_opens_one_workspace(
 def test_the_workspace_is_closed_after_the_stage_and_after_a_failed_check(
     in_process_cli: InProcessCli,
     count: Callable[[Any, str], Counted],
-    frames: list[tuple[StageRunner, StageContext]],
+    frames: list[StageRunner],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     closed: list[LocalWorkspace] = []
@@ -217,29 +220,107 @@ def test_the_workspace_is_closed_after_the_stage_and_after_a_failed_check(
 def test_a_sweep_is_parsed_once(
     in_process_cli: InProcessCli,
     count: Callable[[Any, str], Counted],
-    frames: list[tuple[StageRunner, StageContext]],
+    frames: list[StageRunner],
 ) -> None:
     parsed = count(experiment, "parse_sweep")
     done = in_process_cli("stage=sweep")
     assert done.returncode == 0, done.stderr
-    ((_, context),) = frames
-    job = sweep_job(context.config, "sweep_1")
     ((plan, faults),) = parsed.returned
     assert faults == []
+    (job,) = frames[0].specs
+    assert isinstance(job, SweepJob)
     assert job.search_space is plan.search_space
 
 
+class SpecRecorder:
+    """The specs that a command hands to its workspace, which creates nothing here.
+
+    Attributes:
+        checked: The specs that the workspace checked.
+        used: The first spec from which the workspace would create an object. The stage then fails.
+    """
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.checked: list[Spec] = []
+        self.used: list[Spec] = []
+        self._monkeypatch = monkeypatch
+        monkeypatch.setattr(prepare_module, "open_workspace", self._open)
+
+    def _open(self, config: ExperimentConfig, outputs: Path) -> Workspace:
+        workspace = open_workspace(config, outputs)
+        replacements: dict[str, Callable[..., None]] = {
+            "check": lambda spec, _: self.checked.append(spec),
+            "find_job": lambda _: None,
+            "get_endpoint": _no_endpoint,
+            **dict.fromkeys(("submit", "register_model", "create_or_update_endpoint"), self._use),
+        }
+        for name, function in replacements.items():
+            self._monkeypatch.setattr(workspace, name, function)
+        return workspace
+
+    def _use(self, spec: Spec) -> None:
+        self.used.append(spec)
+        raise JobError("the workspace creates nothing")
+
+
+def _no_endpoint(name: str) -> None:
+    raise NotFoundError(f"{name}: no such endpoint")
+
+
+@pytest.mark.external  # git, for the commit in the stage's record
+@pytest.mark.parametrize("workspace", WORKSPACES)
+@pytest.mark.parametrize(
+    ("stage", "kinds"),
+    [
+        ("train", [CommandJob]),
+        ("sweep", [SweepJob]),
+        ("register", [ModelSpec]),
+        ("deploy", [EndpointSpec, DeploymentSpec]),
+    ],
+)
+def test_a_stage_uses_the_spec_that_the_workspace_checked(
+    in_process_cli: InProcessCli,
+    monkeypatch: pytest.MonkeyPatch,
+    stage: str,
+    kinds: list[type],
+    workspace: list[str],
+) -> None:
+    add_record(in_process_cli.outputs, Stage.register, "digits:1")
+    add_record(in_process_cli.outputs, Stage.sweep, "sweep_1", best={"name": "t", "metrics": {}})
+    specs = SpecRecorder(monkeypatch)
+    done = in_process_cli(f"stage={stage}", *workspace)
+    assert "the workspace creates nothing" in done.stderr
+    assert [type(spec) for spec in specs.checked] == kinds
+    (used,) = specs.used
+    assert used is specs.checked[0]
+
+
+@pytest.mark.parametrize("workspace", WORKSPACES)
+def test_stage_all_keeps_the_specs_that_the_workspace_checked(
+    in_process_cli: InProcessCli,
+    monkeypatch: pytest.MonkeyPatch,
+    frames: list[StageRunner],
+    workspace: list[str],
+) -> None:
+    specs = SpecRecorder(monkeypatch)
+    done = in_process_cli("stage=all", *workspace)
+    assert done.returncode == 0, done.stderr
+    assert [type(spec) for spec in specs.checked] == [CommandJob, EndpointSpec, DeploymentSpec]
+    assert all(spec is kept for spec, kept in zip(specs.checked, frames[0].specs, strict=True))
+
+
 def test_each_variant_of_a_multirun_is_prepared_by_itself(
-    in_process_cli: InProcessCli, frames: list[tuple[StageRunner, StageContext]]
+    in_process_cli: InProcessCli, frames: list[StageRunner]
 ) -> None:
     done = in_process_cli("-m", "stage=compute", "seed=1,2")
     assert done.returncode == 0, done.stderr
-    assert [context.config.seed for _, context in frames] == [1, 2]
-    assert len({context.folder for _, context in frames}) == 2
+    contexts = [runner.context for runner in frames]
+    assert [context.config.seed for context in contexts] == [1, 2]
+    assert len({context.folder for context in contexts}) == 2
 
 
 def test_a_command_whose_callback_did_not_run_is_prepared_by_the_task(
-    in_process_cli: InProcessCli, frames: list[tuple[StageRunner, StageContext]]
+    in_process_cli: InProcessCli, frames: list[StageRunner]
 ) -> None:
     assert in_process_cli("stage=compute", "~hydra.callbacks.check").returncode == 0
     assert len(frames) == 1

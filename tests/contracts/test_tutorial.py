@@ -85,8 +85,9 @@ def _run(place: Place, stage: Stage, digits: Path) -> Record:
         index=RecordIndex(place.folder / "outputs"),
         display=RecordingDisplay(),
     )
-    assert RUNNERS[stage].faults(context) == []
-    return run_stage(RUNNERS[stage], context)
+    runner = RUNNERS[stage](context)
+    assert runner.faults() == []
+    return run_stage(runner)
 
 
 def flow_of_a_command(cli: Cli) -> Flow:

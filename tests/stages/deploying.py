@@ -61,7 +61,7 @@ class Deploying:
 
     def faults(self, *overrides: str, stage: Stage = Stage.deploy) -> list[str]:
         """Return the reasons why a command cannot start."""
-        return RUNNERS[stage].faults(self._context(stage, *overrides))
+        return RUNNERS[stage](self._context(stage, *overrides)).faults()
 
     def run(self, *overrides: str, stage: Stage = Stage.deploy) -> Record:
         """Run a command as the command line does: first its checks, then its stage."""
@@ -71,7 +71,7 @@ class Deploying:
 
     def run_unchecked(self, *overrides: str, stage: Stage = Stage.deploy) -> Record:
         """Run a command without its checks, as if something changed after them."""
-        return run_stage(RUNNERS[stage], self._context(stage, *overrides))
+        return run_stage(RUNNERS[stage](self._context(stage, *overrides)))
 
     def update(self, **fields: object) -> None:
         """Change the endpoint without a command."""

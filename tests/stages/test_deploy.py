@@ -146,7 +146,7 @@ def test_a_deployment_gets_live_or_mirrored_traffic_not_both(two: Deploying) -> 
 def test_stage_all_concerns_no_other_endpoint(
     outputs: RecordedOutputs, override: str, line: str
 ) -> None:
-    (fault,) = AllStages().faults(outputs.context(Stage.all, override))
+    (fault,) = AllStages(outputs.context(Stage.all, override)).faults()
     assert fault.startswith(line)
 
 

@@ -71,10 +71,10 @@ def test_a_sweep_of_the_same_command_comes_first(outputs: RecordedOutputs) -> No
 
 
 def test_the_register_stage_reports_a_missing_source_as_a_fault(outputs: RecordedOutputs) -> None:
-    (fault,) = RUNNERS[Stage.register].faults(outputs.context(Stage.register))
+    (fault,) = RUNNERS[Stage.register](outputs.context(Stage.register)).faults()
     assert fault.startswith("run: no completed sweep")
     outputs.add(Stage.sweep, "fine")
-    assert RUNNERS[Stage.register].faults(outputs.context(Stage.register)) == []
+    assert RUNNERS[Stage.register](outputs.context(Stage.register)).faults() == []
 
 
 # The model that is deployed.
@@ -201,7 +201,7 @@ def test_an_endpoint_of_the_same_command_comes_first(outputs: RecordedOutputs) -
 
 
 def test_a_new_endpoint_has_a_new_name(outputs: RecordedOutputs) -> None:
-    names = {RUNNERS[Stage.deploy].name(outputs.context(Stage.deploy)) for _ in range(20)}
+    names = {RUNNERS[Stage.deploy](outputs.context(Stage.deploy)).name for _ in range(20)}
     assert len(names) == 20
     assert all(name.startswith("tff-dnn-endpoint-") and len(name) == 25 for name in names)
 
@@ -212,15 +212,15 @@ def test_a_second_deployment_joins_the_latest_endpoint(
     outputs.add(Stage.register, "model:1")
     outputs.add(Stage.deploy, "mine")
     outputs.add(Stage.register, "model:2")
-    deploy = RUNNERS[Stage.deploy]
     workspace = LocalWorkspace(outputs.path)
     for overrides in ([], ["run=model:1"]):
         words = ["endpoint=blue_green", *overrides]
         context = outputs.context(Stage.deploy, *words, opener=lambda: workspace)
-        assert deploy.faults(context) == []
-        assert deploy.name(context) == "mine"
+        deploy = RUNNERS[Stage.deploy](context)
+        assert deploy.faults() == []
+        assert deploy.name == "mine"
 
 
 def test_a_deployment_without_model_and_endpoint_has_two_faults(outputs: RecordedOutputs) -> None:
-    faults = RUNNERS[Stage.deploy].faults(outputs.context(Stage.deploy, "endpoint.reuse=true"))
+    faults = RUNNERS[Stage.deploy](outputs.context(Stage.deploy, "endpoint.reuse=true")).faults()
     assert [fault.partition(":")[0] for fault in faults] == ["run", "endpoint.name"]

@@ -63,7 +63,7 @@ def test_the_remedy_for_an_endpoint_without_traffic_works(two: Deploying) -> Non
 
 def test_stage_all_calls_its_own_deployment(outputs: RecordedOutputs) -> None:
     context = outputs.context(Stage.all, "endpoint.invoke_deployment=red")
-    (fault,) = AllStages().faults(context)
+    (fault,) = AllStages(context).faults()
     assert fault.startswith("endpoint.invoke_deployment: must be tff-blue")
 
 

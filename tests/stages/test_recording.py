@@ -2,38 +2,37 @@
 
 import json
 from collections.abc import Callable
+from functools import cached_property
 
 import pytest
 
 from mnist_exp.config import Stage
 from mnist_exp.errors import ConfigError, EndpointError, JobError
 from mnist_exp.records import Record, load_record
-from mnist_exp.stages import StageContext, run_stage
+from mnist_exp.stages import StageContext, StageRunner, run_stage
 from mnist_exp.status import JobStatus
 from tests.support.recorded_outputs import RecordedOutputs
 
 Work = Callable[[StageContext, Record], Record]
 
 
-class FunctionStage:
+class FunctionStage(StageRunner):
     """A stage that runs a given function."""
 
     stage = Stage.train
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: Work, context: StageContext) -> None:
+        super().__init__(context)
         self._work = work
 
-    def faults(self, context: StageContext) -> list[str]:
-        """Return no faults."""
-        return []
-
-    def name(self, context: StageContext) -> str:
-        """Return a fixed name."""
+    @cached_property
+    def name(self) -> str:
+        """A fixed name."""
         return "stub"
 
-    def run(self, context: StageContext, record: Record) -> Record:
+    def run(self, record: Record) -> Record:
         """Run the function."""
-        return self._work(context, record)
+        return self._work(self.context, record)
 
 
 def raising(error: BaseException) -> Work:
@@ -55,7 +54,7 @@ def test_a_record_is_there_before_and_after(outputs: RecordedOutputs) -> None:
         return record.with_changes(metrics={"acc": 0.5})
 
     context = outputs.context(Stage.train)
-    record = run_stage(FunctionStage(work), context)
+    record = run_stage(FunctionStage(work, context))
     assert seen == [JobStatus.RUNNING]
     assert record.status is JobStatus.COMPLETED
     assert saved_record(context) == load_record(record.save(outputs.path / "copy"))
@@ -66,7 +65,7 @@ def test_a_record_is_there_before_and_after(outputs: RecordedOutputs) -> None:
 
 def test_a_record_says_where_it_comes_from(outputs: RecordedOutputs) -> None:
     record = run_stage(
-        FunctionStage(lambda _, record: record), outputs.context(Stage.train, "seed=7")
+        FunctionStage(lambda _, record: record, outputs.context(Stage.train, "seed=7"))
     )
     content = json.loads((outputs.path / "runs" / "now" / "run.json").read_text())
     assert content["seed"] == 7
@@ -93,7 +92,7 @@ def test_an_error_is_recorded_and_raised(
 ) -> None:
     context = outputs.context(Stage.train)
     with pytest.raises(type(error)) as caught:
-        run_stage(FunctionStage(raising(error)), context)
+        run_stage(FunctionStage(raising(error), context))
     assert caught.value is error
     assert (saved_record(context).status, saved_record(context).why) == (status, why)
     assert outputs.display.ended == []
@@ -111,7 +110,7 @@ def test_a_failed_job_keeps_its_record_and_is_an_error(outputs: RecordedOutputs)
 
     context = outputs.context(Stage.train)
     with pytest.raises(JobError) as caught:
-        run_stage(FunctionStage(work), context)
+        run_stage(FunctionStage(work, context))
     assert str(caught.value) == "train stub: exit code 3; see the log: /the/log"
     assert caught.value.log_tail == ("last word",)
     assert saved_record(context).metrics == {"acc": 0.5}
@@ -123,4 +122,4 @@ def test_a_canceled_job_is_an_error_too(outputs: RecordedOutputs) -> None:
         return record.with_changes(status=JobStatus.CANCELED, why="after job.timeout")
 
     with pytest.raises(JobError, match=r"^train stub: after job\.timeout$"):
-        run_stage(FunctionStage(work), outputs.context(Stage.train))
+        run_stage(FunctionStage(work, outputs.context(Stage.train)))

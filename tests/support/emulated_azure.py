@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache as cached
 from pathlib import Path
-from typing import Any
 
 import pytest
 from azure.ai.ml import _azure_environments as clouds
@@ -151,10 +150,10 @@ class AzureStages:
         context = self.context(stage, *overrides)
         # A command looks for the job that it resumes when it composes its config.
         unfinished_job(context.config, context.index)
-        runner: Any = AllStages() if stage is Stage.all else RUNNERS[stage]
-        if faults := runner.faults(context):
+        runner = AllStages(context) if stage is Stage.all else RUNNERS[stage](context)
+        if faults := runner.faults():
             raise MnistExpError(faults[0])
-        return run_stage(runner, context)
+        return run_stage(runner)
 
     def save(self, folder: Path) -> SavedState:
         """Return the present state; the outputs are copied to a folder."""

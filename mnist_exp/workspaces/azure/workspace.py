@@ -17,7 +17,15 @@ from mnist_exp.results import (
     JobResult,
     RegisteredModel,
 )
-from mnist_exp.specs import CommandJob, DeploymentSpec, EndpointSpec, ModelSpec, PathInput, SweepJob
+from mnist_exp.specs import (
+    CommandJob,
+    DeploymentSpec,
+    EndpointSpec,
+    ModelSpec,
+    PathInput,
+    Spec,
+    SweepJob,
+)
 from mnist_exp.status import JobStatus
 from mnist_exp.workspaces.azure.computes import Computes
 from mnist_exp.workspaces.azure.endpoints import Endpoints
@@ -149,16 +157,15 @@ class AzureWorkspace:
         """Return a line for each endpoint and cluster that costs money while it is idle."""
         return [*self._endpoints.costs(), *self._computes.costs()]
 
-    def check(
-        self, spec: CommandJob | DeploymentSpec | EndpointSpec | ModelSpec, observer: Observer
-    ) -> None:
+    def check(self, spec: Spec, observer: Observer) -> None:
         """Check that Azure can use the spec, and create the local data that will be uploaded."""
         if isinstance(spec, DeploymentSpec):
             deployment_entity(spec)
-        if not isinstance(spec, CommandJob):
+        if not isinstance(spec, CommandJob | SweepJob):
             return
         job_entity(spec, lambda _: "")
-        sources = [value.path for value in spec.inputs.values() if isinstance(value, PathInput)]
+        trial = spec.trial if isinstance(spec, SweepJob) else spec
+        sources = [value.path for value in trial.inputs.values() if isinstance(value, PathInput)]
         for source in sources:
             if isinstance(source, DataConfig) and source.azure_path is None:
                 materialize(source, observer.message)

@@ -27,6 +27,7 @@ from mnist_exp.specs import (
     EndpointSpec,
     ModelSpec,
     PathInput,
+    Spec,
     SweepJob,
     parse_model_reference,
 )
@@ -230,9 +231,7 @@ class LocalWorkspace:
         found = JobFolder(self._jobs, job).saved(path)
         return found if found.exists() else None
 
-    def check(
-        self, spec: CommandJob | DeploymentSpec | EndpointSpec | ModelSpec, observer: Observer
-    ) -> None:
+    def check(self, spec: Spec, observer: Observer) -> None:
         """Validate a job's inputs, an endpoint's port or a model's files.
 
         If a job needs the digits and the digits are missing, download the digits.
@@ -246,12 +245,14 @@ class LocalWorkspace:
         if isinstance(spec, DeploymentSpec):
             self._check_deployment(spec, observer)
             return
-        require_same_command(JobFolder(self._jobs, spec.name), spec)
-        spec = with_model_files(spec, self._model_files)
-        for name, value in spec.inputs.items():
+        if isinstance(spec, CommandJob):
+            require_same_command(JobFolder(self._jobs, spec.name), spec)
+        trial = spec.trial if isinstance(spec, SweepJob) else spec
+        trial = with_model_files(trial, self._model_files)
+        for name, value in trial.inputs.items():
             if isinstance(value, PathInput):
                 local_path(name, value.path, observer.message)
-        with self._environments.using(spec.environment, "env", observer.message):
+        with self._environments.using(trial.environment, "env", observer.message):
             # The environment exists now.
             pass
 
