@@ -20,6 +20,7 @@ from mnist_exp.serving.control import connected_socket
 from mnist_exp.serving.files import last_lines
 from mnist_exp.workspaces.local.endpoints.server_processes import (
     SERVER_MODULE,
+    ends_within,
     kill_processes_below,
 )
 from mnist_exp.workspaces.local.endpoints.state_files import EndpointFolder
@@ -34,6 +35,8 @@ _START_S = 900.0
 _ANSWER_S = 900.0
 #: Maximum seconds to wait until a front that is ending has ended, so that a new front can start.
 _LOST_S = 10.0
+#: Maximum seconds that a killed front needs to end after its connections were closed.
+_ENDING_S = 1.0
 
 
 class _FrontLostError(EndpointError):
@@ -151,6 +154,23 @@ def ensure_front(folder: EndpointFolder) -> bool:
                 folder.save(replace(saved, port=listener.getsockname()[1]))
             _start(folder, listener)
         return True
+
+
+def replace_front(folder: EndpointFolder) -> bool:
+    """Start the front after a request that it did not answer, unless the front still runs.
+
+    Returns:
+        Whether this call has started the front.
+
+    Raises:
+        EndpointError: The front cannot be started.
+        RefusedError: Another program listens on the endpoint's port.
+    """
+    front = folder.front()
+    # When a front is killed, the kernel closes its connections before the process has ended.
+    if front is not None and not ends_within(front, _ENDING_S):
+        return False
+    return ensure_front(folder)
 
 
 def listen(port: int | None) -> socket.socket:

@@ -10,7 +10,7 @@ import httpx
 
 from mnist_exp.errors import EndpointError
 from mnist_exp.serving.files import EndpointState, last_lines
-from mnist_exp.workspaces.local.endpoints.front_client import ensure_front
+from mnist_exp.workspaces.local.endpoints.front_client import ensure_front, replace_front
 from mnist_exp.workspaces.local.endpoints.results import deployment_result, scoring_uri
 from mnist_exp.workspaces.local.endpoints.state_files import EndpointFolder
 
@@ -94,7 +94,7 @@ def invoke_endpoint(
     except _UnreachedError:
         # If the front was killed before it answered, no client got a response. Send the request
         # once more.
-        if not ensure_front(folder):
+        if not replace_front(folder):
             raise
         return _score(folder, saved, body, deployment)
 

@@ -132,6 +132,13 @@ def _served(entry: Path) -> Path | None:
     return Path(os.fsdecode(arguments[4])) if len(arguments) > 4 else None
 
 
+def ends_within(process: ProcessId, seconds: float) -> bool:
+    """Wait until a process ends, and return whether it has ended in the given time."""
+    with ExitStack() as stack:
+        handle = _pidfd(process, stack)
+        return handle is None or not _wait({process: handle}, seconds)
+
+
 def end_processes(processes: Iterable[ProcessId], grace_s: float) -> None:
     """Send SIGTERM to processes, and wait until all processes have ended.
 

@@ -11,6 +11,7 @@ import pytest
 
 from mnist_exp.workspaces.local.endpoints.server_processes import (
     end_processes,
+    ends_within,
     process_id,
     servers_below,
     serves_another,
@@ -29,6 +30,15 @@ def child(request: pytest.FixtureRequest) -> Iterator[subprocess.Popen[bytes]]:
         process.stdout.readline()
         yield process
         process.kill()
+
+
+def test_a_process_that_is_ending_is_waited_for(child: "subprocess.Popen[bytes]"):
+    who = process_id(child.pid)
+    assert who is not None
+    assert not ends_within(who, 0)
+    assert child.stdin is not None
+    child.stdin.close()
+    assert ends_within(who, 60)
 
 
 def test_a_zombie_is_not_alive(

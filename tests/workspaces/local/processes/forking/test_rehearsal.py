@@ -23,7 +23,9 @@ def test_the_rehearsal_does_not_touch_the_store_and_later_calls_do(
     outputs = tmp_path / "out% ?puts"
     outputs.mkdir()
     shutil.copyfile(empty_store, outputs / STORE_NAME)
-    made = Tracking(outputs).start("experiment", "run", tmp_path / "job", {})
+    job = tmp_path / "job"
+    job.mkdir()
+    made = Tracking(outputs).start("experiment", "run", job, {})
     # Another spelling of the URI, so that this process has no client for it yet.
     uri = made.tracking_uri.replace("sqlite:///", "sqlite:////")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
