@@ -7,7 +7,7 @@ import json
 import math
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,8 @@ WORKER_MODULE = "mnist_exp.serving.worker_process"
 # Names of the variables that contain paths in a revision's folder.
 APP_ROOT = "AML_APP_ROOT"
 MODEL_DIR = "AZUREML_MODEL_DIR"
+#: Environment variables with paths below the folder of the revision.
+_MOVING = (APP_ROOT, MODEL_DIR, "PATH", "VIRTUAL_ENV")
 
 
 @dataclass(frozen=True)
@@ -134,21 +136,19 @@ class Settings:
         return math.ceil(self.request_timeout_ms / 1000) + 1
 
 
-def _follow_move(variables: Mapping[str, str], revision: Path) -> dict[str, str]:
-    """Return the variables of a worker with the present path of the revision's folder."""
-    old = Path(variables.get(APP_ROOT, "")).parent
-    paths = {
-        name: str(revision / Path(value).relative_to(old))
-        for name, value in variables.items()
-        if name in (APP_ROOT, MODEL_DIR) and Path(value).is_relative_to(old)
-    }
-    return {**variables, **paths}
-
-
 def load_settings(revision: Path) -> Settings:
     """Return the settings in a revision's folder, even if the folder was moved."""
-    raw: dict[str, Any] = json.loads((revision / SETTINGS_FILE).read_text(encoding="utf-8"))
-    return Settings(**{**raw, "variables": _follow_move(raw["variables"], revision)})
+    settings = Settings(**json.loads((revision / SETTINGS_FILE).read_text(encoding="utf-8")))
+    if APP_ROOT not in settings.variables:
+        return settings
+    old, new = f"{Path(settings.variables[APP_ROOT]).parent}/", f"{revision}/"
+    moved = {
+        name: settings.variables[name].replace(old, new)
+        for name in _MOVING
+        if name in settings.variables
+    }
+    command = [word.replace(old, new) for word in settings.command]
+    return replace(settings, variables={**settings.variables, **moved}, command=command)
 
 
 def _probe(raw: Mapping[str, Any]) -> Probe:

@@ -133,7 +133,8 @@ class EnvironmentCache:
         if found := self.list():
             yield (
                 f"{size_text(sum(saved.size for saved in found))} in {self._root}; to delete the "
-                "environments, run mnist-exp stage=cleanup env.delete_on_cleanup=true"
+                "environments and the latest endpoint, run mnist-exp stage=cleanup "
+                "env.delete_on_cleanup=true"
             )
 
     def delete_all(self) -> Iterator[str]:

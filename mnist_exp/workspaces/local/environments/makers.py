@@ -90,7 +90,7 @@ class CondaMaker:
         """Create a conda environment."""
         file = order.prefix.with_name("conda.yaml")
         recipe = order.recipe
-        python = [f"python{recipe.python}"] if recipe.python else ["python"]
+        python = [f"python {recipe.python}"] if recipe.python else ["python"]
         pip = [{"pip": recipe.pip_lines}] if recipe.pip else []
         # Without pip among the packages, conda would warn and install pip itself.
         content = {
