@@ -99,6 +99,8 @@ def test_trials_are_forked_in_their_environment_and_log_to_our_store(
         "python script.py {{search_space.value}}",
         {"value": choice(2.0, 1.0)},
         sweep={"early_termination": {"type": "bandit", "slack_factor": 0.1}},
+        # The policy compares the second trial with the first one, which must have its values.
+        limits={"max_concurrent_trials": 1},
         code=code(TRIAL, **{"client.py": CLIENT}),
         environment=env,
     )
