@@ -32,8 +32,14 @@ _PYPI_NAMES = {
     "py-xgboost": "xgboost",
     "pytorch": "torch",
 }
-#: Lines of the pip part with these options name a file. The rest of the line is the file.
-_FILE_OPTIONS = ("-r", "--requirement", "-c", "--constraint", "-e", "--editable")
+#: Ends of the names of packages in files.
+_ARCHIVES = (".whl", ".tar.gz", ".zip")
+#: A line of the pip part with an option that names a file or a folder.
+_FILE_OPTION = re.compile(
+    r"(--requirement|--constraint|--editable|--find-links|-r|-c|-e|-f)[\s=]*(.+)"
+)
+#: A path, and the extras of the package at this path, e.g. `.[dev]`.
+_PATH_AND_EXTRAS = re.compile(r"(.+?)(\[[\w\s,.-]*\])?")
 
 
 class RecipeError(ValueError):
@@ -80,18 +86,16 @@ class Recipe:
     @property
     def files(self) -> list[Path]:
         """The files that the pip part names, such as `-r requirements.txt` or a wheel."""
-        words = (line.split()[-1] for line in self.pip_lines)
-        return [Path(word) for word in words if Path(word).is_absolute() and Path(word).is_file()]
+        named = filter(None, map(_option_and_path, self.pip))
+        return [path for _, text in named if (path := self.folder / text).is_file()]
 
     def _absolute(self, line: str) -> str:
-        option, _, rest = line.partition(" ")
-        if option in _FILE_OPTIONS:
-            return f"{option} {self._path(rest.strip())}"
-        is_path = line.startswith((".", "/")) or line.endswith((".whl", ".tar.gz"))
-        return str(self._path(line)) if is_path and "://" not in line else line
-
-    def _path(self, text: str) -> str | Path:
-        return text if "://" in text else (self.folder / text).resolve()
+        named = _option_and_path(line)
+        if named is None:
+            return line
+        option, text = named
+        path, extras = _PATH_AND_EXTRAS.fullmatch(text).groups(default="")  # type: ignore[union-attr]
+        return f"{option} {(self.folder / path).resolve()}{extras}".lstrip()
 
 
 def read_conda_file(path: Path) -> Recipe:
@@ -158,7 +162,7 @@ def _pip_lines(entry: dict[Any, Any]) -> Iterator[str]:
 
 
 def _check_pip_line(line: str) -> None:
-    is_option_or_path = line.startswith(("-", ".", "/")) or line.endswith((".whl", ".tar.gz"))
+    is_option_or_path = line.startswith(("-", ".", "/")) or line.endswith(_ARCHIVES)
     if is_option_or_path or "://" in line:
         return
     try:
@@ -166,6 +170,17 @@ def _check_pip_line(line: str) -> None:
         Requirement(re.split(r"\s(?:--|#)", line)[0].strip())
     except InvalidRequirement as error:
         raise RecipeError(f"pip: must be a requirement, got {line!r}") from error
+
+
+def _option_and_path(line: str) -> tuple[str, str] | None:
+    """Return the option (may be empty) and the path of a line of the pip part.
+
+    The result is None if the line names no path of this machine.
+    """
+    found = _FILE_OPTION.fullmatch(line)
+    option, text = found.groups() if found else ("", line)
+    is_path = found is not None or line.startswith((".", "/")) or line.endswith(_ARCHIVES)
+    return (option, text) if is_path and "://" not in text else None
 
 
 def _split(package: str) -> tuple[str, str]:

@@ -54,15 +54,35 @@ def test_the_version_of_python_is_kept_apart(package: str, request_: str) -> Non
 
 def test_the_pip_part_keeps_its_lines_with_absolute_paths() -> None:
     lines = ["six<2  # a comment", "-r more.txt", "./own", "-e ../own", "wheels/a-1-py3.whl"]
+    others = [
+        "--requirement=more.txt",
+        "-cmore.txt",
+        "-f ./wheels",
+        "--find-links=w x",
+        "-e .[dev]",
+    ]
     addresses = ["--extra-index-url https://example.org/simple", "a @ https://example.org/a.whl"]
-    assert recipe("python", {"pip": [*lines, *addresses]}).requirements == [
+    assert recipe("python", {"pip": [*lines, *others, *addresses]}).requirements == [
         "six<2  # a comment",
         "-r /folder/more.txt",
         "/folder/own",
         "-e /own",
         "/folder/wheels/a-1-py3.whl",
+        "--requirement /folder/more.txt",
+        "-c /folder/more.txt",
+        "-f /folder/whl",
+        "--find-links /folder/w x",
+        "-e /folder[dev]",
         *addresses,
     ]
+
+
+def test_the_files_of_the_pip_part_are_found(tmp_path: Path) -> None:
+    for name in ("one.txt", "with space.txt", "a-1.whl"):
+        (tmp_path / name).touch()
+    lines = ["--requirement=one.txt", "-c with space.txt", "a-1.whl", "-r gone.txt", "-e .", "six"]
+    found = parse_recipe({"dependencies": [{"pip": lines}]}, "conda.yaml", tmp_path).files
+    assert [path.name for path in found] == ["one.txt", "with space.txt", "a-1.whl"]
 
 
 @pytest.mark.parametrize(

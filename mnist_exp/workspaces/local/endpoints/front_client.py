@@ -4,7 +4,6 @@ This module starts the front, and sends control requests to the front.
 """
 
 import json
-import os
 import socket
 import subprocess
 import sys
@@ -24,7 +23,7 @@ from mnist_exp.workspaces.local.endpoints.server_processes import (
     kill_processes_below,
 )
 from mnist_exp.workspaces.local.endpoints.state_files import EndpointFolder
-from mnist_exp.workspaces.local.jobs.environment import INHERITED
+from mnist_exp.workspaces.local.jobs.environment import inherited_variables
 
 LOOPBACK = "127.0.0.1"
 
@@ -228,7 +227,7 @@ def _spawn(folder: Path, descriptors: tuple[int, int]) -> None:
         subprocess.run(
             command,
             cwd="/",
-            env={name: os.environ[name] for name in INHERITED if name in os.environ},
+            env=inherited_variables(),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,

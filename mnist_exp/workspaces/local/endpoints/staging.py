@@ -27,7 +27,7 @@ from mnist_exp.snapshot import copy_snapshot, snapshot_hash
 from mnist_exp.specs import DeploymentSpec
 from mnist_exp.workspaces.local.environments.interpreter import Interpreter
 from mnist_exp.workspaces.local.environments.throwaway import create_throwaway
-from mnist_exp.workspaces.local.jobs.environment import INHERITED
+from mnist_exp.workspaces.local.jobs.environment import inherited_variables
 
 _MODELS_FOLDER = "azureml-models"
 #: The throw-away Python environment of the workers, which a scoring script may change.
@@ -111,9 +111,8 @@ def worker_variables(
     The variables have the same names as on Azure ML:
     https://learn.microsoft.com/azure/machine-learning/how-to-deploy-online-endpoints
     """
-    inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
     return {
-        **inherited,
+        **inherited_variables(),
         **software,
         # Write log lines immediately, and allow non-ASCII text in log lines.
         "PYTHONUNBUFFERED": "1",

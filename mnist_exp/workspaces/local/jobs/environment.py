@@ -24,7 +24,7 @@ JOB_RUN = "mnist_exp.jobRun"
 
 #: The variables that a job inherits. Programs need these variables to find e.g. libraries,
 #: accelerators, certificates and temporary files. pip and uv need the addresses of package indexes.
-INHERITED = (
+_INHERITED = (
     "CUDA_VISIBLE_DEVICES",
     "HOME",
     "LANG",
@@ -49,6 +49,14 @@ INHERITED = (
     "UV_NO_INDEX",
     "XDG_CACHE_HOME",
 )
+#: The variables with the proxies of the user's network, in lower case and in upper case.
+_PROXIES = tuple(
+    spelling(name)
+    for name in ("http_proxy", "https_proxy", "all_proxy")
+    for spelling in (str.lower, str.upper)
+)
+#: A proxy cannot reach the servers of this machine, for example the MLflow server of a job.
+_NOT_PROXIED = "127.0.0.1,localhost"
 
 
 @dataclass(frozen=True)
@@ -58,6 +66,17 @@ class TrackedRun:
     tracking_uri: str
     run_id: str
     experiment_id: str
+
+
+def inherited_variables() -> dict[str, str]:
+    """Return the few variables of the user's shell that jobs and workers inherit."""
+    inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+    proxies = {name: os.environ[name] for name in _PROXIES if name in os.environ}
+    if proxies:
+        own = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")
+        excepted = f"{own},{_NOT_PROXIED}" if own else _NOT_PROXIED
+        proxies |= {"no_proxy": excepted, "NO_PROXY": excepted}
+    return inherited | proxies
 
 
 def job_environment(
@@ -76,8 +95,7 @@ def job_environment(
         software: The variables that activate the job's Python environment.
         root: The name of the sweep if the job is a trial; None for other jobs.
     """
-    environment = {name: os.environ[name] for name in INHERITED if name in os.environ}
-    environment |= {
+    environment = inherited_variables() | {
         **software,
         # Without a buffer, users can follow the log. With UTF-8, scripts can print all characters.
         "PYTHONUNBUFFERED": "1",

@@ -84,6 +84,26 @@ def test_what_a_program_needs_to_run_is_there() -> None:
     assert environment["PATH"] == SOFTWARE["PATH"]
 
 
+@pytest.mark.parametrize(("given", "expected"), [("", ""), ("intranet", "intranet,")])
+def test_a_proxy_is_inherited_but_not_for_this_machine(
+    monkeypatch: pytest.MonkeyPatch, given: str, expected: str
+) -> None:
+    monkeypatch.setenv("https_proxy", "http://proxy:3128")
+    monkeypatch.setenv("NO_PROXY", given)
+    monkeypatch.delenv("no_proxy", raising=False)
+    environment = job_environment(command_job("true"), RUN, WORK, SOFTWARE)
+    assert environment["https_proxy"] == "http://proxy:3128"
+    assert environment["no_proxy"] == environment["NO_PROXY"] == f"{expected}127.0.0.1,localhost"
+
+
+def test_without_a_proxy_there_is_no_exception(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.setenv("NO_PROXY", "intranet")
+    assert "NO_PROXY" not in job_environment(command_job("true"), RUN, WORK, SOFTWARE)
+
+
 def test_the_jobs_own_variables_win() -> None:
     job = command_job("true", environment_variables={"MINE": "a b", "HOME": "/elsewhere"})
     environment = job_environment(job, RUN, WORK, SOFTWARE)
