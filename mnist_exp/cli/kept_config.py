@@ -18,7 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from mnist_exp.cli.arguments import override_key
-from mnist_exp.cli.compose import follow_move
+from mnist_exp.cli.config_paths import follow_move
 from mnist_exp.config import ExperimentConfig
 from mnist_exp.errors import ConfigError, NotFoundError
 from mnist_exp.experiment import Experiment

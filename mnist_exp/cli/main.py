@@ -20,7 +20,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from mnist_exp import __version__
 from mnist_exp.cli.arguments import flags_and_overrides
-from mnist_exp.cli.compose import register_schemas, task_overrides
+from mnist_exp.cli.compose import register_schemas
+from mnist_exp.cli.config_paths import task_overrides
 from mnist_exp.cli.display import FULL_ERROR, READER_HAS_EXITED, RichDisplay, report_errors
 from mnist_exp.cli.hydra_errors import is_foreign
 from mnist_exp.cli.override_faults import all_faults

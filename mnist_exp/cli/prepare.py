@@ -24,10 +24,10 @@ from mnist_exp.cli.compose import (
     MissingKeysError,
     config_folder,
     split,
-    task_overrides,
     to_experiment,
     with_stand_ins,
 )
+from mnist_exp.cli.config_paths import task_overrides
 from mnist_exp.cli.display import (
     READER_HAS_EXITED,
     RichDisplay,

@@ -18,7 +18,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError  # type: ignore[import-untyped]
 
-from mnist_exp.cli.compose import config_folder, follow_move, moved, resolve_paths
+from mnist_exp.cli.compose import config_folder
+from mnist_exp.cli.config_paths import follow_move, moved, resolve_paths
 from mnist_exp.cli.schema_keys import listing, similar
 from mnist_exp.errors import ConfigError
 

@@ -1,8 +1,8 @@
 """The interface of a stage (its runner), its input (the context) and its output (the display)."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import ClassVar, Protocol
@@ -100,7 +100,7 @@ class StageContext:
         return self.folder / "figures" / f"{name}.png"
 
 
-class StageRunner:
+class StageRunner(ABC):
     """One stage of a command: its preconditions, its name, its specs and its action.
 
     The name and the specs are computed once. The checks before the run and the run itself use the
@@ -123,16 +123,16 @@ class StageRunner:
         """
         return []
 
-    @cached_property
+    @property
+    @abstractmethod
     def name(self) -> str:
         """The name of the object that the stage creates, changes or reads."""
-        raise NotImplementedError
 
     @property
     def specs(self) -> Sequence[Spec]:
         """The specs that the workspace must check before the stage runs."""
         return ()
 
+    @abstractmethod
     def run(self, record: Record) -> Record:
         """Run the stage, and return the record with the results."""
-        raise NotImplementedError

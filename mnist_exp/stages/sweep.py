@@ -1,6 +1,6 @@
 """stage=sweep: search for hyperparameters."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cached_property, partial
 from typing import Any
 
@@ -10,10 +10,11 @@ from mnist_exp.errors import OutputsError
 from mnist_exp.lazy import figures, insights
 from mnist_exp.records import Record
 from mnist_exp.results import JobResult, TrialResult
-from mnist_exp.specs import Spec, SweepJob
-from mnist_exp.stages.context import StageContext, StageRunner
-from mnist_exp.stages.resume import job_name, keep_config
+from mnist_exp.specs import SweepJob
+from mnist_exp.stages.context import StageContext
+from mnist_exp.stages.resume import keep_config
 from mnist_exp.stages.watching import (
+    JobStage,
     epochs_of,
     evaluation_of,
     resumable,
@@ -27,25 +28,15 @@ from mnist_exp.sweeps.ranking import Objective
 from mnist_exp.workspaces.base import Detached
 
 
-class SweepStage(StageRunner):
+class SweepStage(JobStage):
     """The stage that searches for hyperparameters."""
 
     stage = Stage.sweep
 
     @cached_property
-    def name(self) -> str:
-        """The name of the sweep to resume, or a new name."""
-        return job_name(self.context, self.stage)
-
-    @cached_property
     def job(self) -> SweepJob:
         """The spec of the sweep."""
         return sweep_job(self.context.config, self.name)
-
-    @property
-    def specs(self) -> Sequence[Spec]:
-        """The sweep."""
-        return (self.job,)
 
     def run(self, record: Record) -> Record:
         """Submit and watch the sweep, and draw figures of the trials."""

@@ -1,6 +1,5 @@
 """stage=train: run the training job once."""
 
-from collections.abc import Sequence
 from functools import cached_property, partial
 
 from mnist_exp.build import command_job
@@ -8,10 +7,11 @@ from mnist_exp.config import Stage
 from mnist_exp.lazy import figures
 from mnist_exp.records import Record
 from mnist_exp.results import JobResult
-from mnist_exp.specs import CommandJob, Spec
-from mnist_exp.stages.context import StageContext, StageRunner
-from mnist_exp.stages.resume import job_name, keep_config
+from mnist_exp.specs import CommandJob
+from mnist_exp.stages.context import StageContext
+from mnist_exp.stages.resume import keep_config
 from mnist_exp.stages.watching import (
+    JobStage,
     evaluation_of,
     resumable,
     submit_and_watch,
@@ -24,25 +24,15 @@ from mnist_exp.sweeps.ranking import logged_instead, logged_to_other_runs
 from mnist_exp.workspaces.base import Detached
 
 
-class TrainStage(StageRunner):
+class TrainStage(JobStage):
     """The stage that runs the training job once."""
 
     stage = Stage.train
 
     @cached_property
-    def name(self) -> str:
-        """The name of the training run to resume, or a new name."""
-        return job_name(self.context, self.stage)
-
-    @cached_property
     def job(self) -> CommandJob:
         """The spec of the training job."""
         return command_job(self.context.config, self.name)
-
-    @property
-    def specs(self) -> Sequence[Spec]:
-        """The training job."""
-        return (self.job,)
 
     def run(self, record: Record) -> Record:
         """Submit and watch the job, and draw the learning curves."""

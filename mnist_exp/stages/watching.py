@@ -1,21 +1,42 @@
-"""Functions of `stage=train` and `stage=sweep`: submit a job, watch the job, and draw results."""
+"""What `stage=train` and `stage=sweep` share: submit a job, watch the job, and draw results."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 from mnist_exp.lazy import figures
 from mnist_exp.records import Record
 from mnist_exp.results import JobResult
-from mnist_exp.specs import CommandJob, SweepJob
-from mnist_exp.stages.context import StageContext, StageInterrupted
+from mnist_exp.specs import CommandJob, Spec, SweepJob
+from mnist_exp.stages.context import StageContext, StageInterrupted, StageRunner
+from mnist_exp.stages.resume import job_name
 from mnist_exp.workspaces.base import JobInterrupted
 
 #: File of the trainer's evaluation (the results for the test digits) in the job's folder.
 _EVALUATION = "outputs/evaluation.json"
+
+
+class JobStage(StageRunner):
+    """A stage that submits a job and watches it."""
+
+    @cached_property
+    def name(self) -> str:
+        """The name of the job to resume, or a new name."""
+        return job_name(self.context, self.stage)
+
+    @property
+    @abstractmethod
+    def job(self) -> CommandJob | SweepJob:
+        """The spec of the job."""
+
+    @property
+    def specs(self) -> Sequence[Spec]:
+        """The job."""
+        return (self.job,)
 
 
 def submit_and_watch(

@@ -57,7 +57,7 @@ def test_the_pip_part_keeps_its_lines_with_absolute_paths() -> None:
     others = [
         "--requirement=more.txt",
         "-cmore.txt",
-        "-f ./wheels",
+        "-f ./whl",
         "--find-links=w x",
         "-e .[dev]",
     ]
