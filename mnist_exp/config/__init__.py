@@ -97,8 +97,7 @@ class ExperimentConfig:
     # Name of an earlier run. stage=register and stage=deploy use the result of this run; null means
     # the latest run. stage=train and stage=sweep resume this run; null starts a new run.
     run: str | None = None
-    # The value `last` resumes the latest unfinished sweep; null starts a new sweep unless `run` is
-    # set.
+    # `last` resumes the latest unfinished sweep; null starts a new sweep unless `run` is set.
     resume: str | None = None
     # Seed of the weights, the data split and the order of images.
     seed: int = MISSING

@@ -60,8 +60,8 @@ class DeploymentConfig:
 class RolloutConfig:
     """How a new deployment takes over the traffic of the old deployment."""
 
-    # Percents of the traffic that the new deployment gets, step by step. The last percent is 100.
-    # An empty list means no rollout.
+    # Percentage of the traffic that the new deployment gets at each step. The last percentage is
+    # 100. An empty list means no rollout.
     steps: list[int] = field(default_factory=list)
     # Percent of the traffic that is copied to the new deployment before the first step. The
     # maximum is 50.

@@ -70,7 +70,8 @@ class JobConfig:
     # Name -> {type, mode, path, name}, with the types of inputs. On Azure, `path` is the URI of the
     # output, and `name` is the name of the asset that the output becomes.
     outputs: dict[str, Any] = field(default_factory=dict)
-    # Name -> text, exactly as it is written; the job inherits no variables from the shell.
+    # Name -> text, exactly as it is written. A job inherits no other variables from the shell. Only
+    # a local job inherits a few variables that programs need, e.g. HOME and proxies.
     environment_variables: dict[str, str] = field(default_factory=dict)
     # Identity that reads data on Azure: user or managed; null means Azure's default.
     identity: Identity | None = None
@@ -118,7 +119,7 @@ class SweepConfig:
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
     limits: LimitsConfig = field(default_factory=LimitsConfig)
     # {type: bandit|median_stopping|truncation_selection, ...}; with an empty mapping, no trial is
-    # ended early.
+    # cut (ended early).
     early_termination: dict[str, Any] | None = field(default_factory=dict)
     # Whether the first failed trial ends the sweep; Azure ML has no such setting.
     fail_fast: bool = False
