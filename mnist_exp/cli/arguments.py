@@ -22,7 +22,7 @@ _CHOICES = {
         ("--info", "-i"), ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
     ),
 }
-#: Flags that may have a value. If the next word contains `=`, it is an override and not the value.
+#: Flags that may have a value. If the next word contains `=`, the word is an override, not a value.
 _PERHAPS_VALUED = {"--info", "-i"}
 #: Flags without a value.
 _ALONE = {

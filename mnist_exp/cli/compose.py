@@ -1,4 +1,4 @@
-"""The conversion of a config that Hydra has composed to a typed experiment.
+"""Convert the config that Hydra composed into a typed experiment.
 
 We add two rules to Hydra's rules. `config_paths` has the rule for relative paths. This module has
 the other rule: the override `key={}` empties the mapping `key`.
@@ -88,7 +88,7 @@ def to_experiment(composed: DictConfig, hydra_config: DictConfig) -> Experiment:
     """
     if unknown := list(unknown_keys(composed)):
         raise ConfigError([explain_key(key) for key in unknown])
-    # A missing value counts as a key of the config, but `in` would be false for this key.
+    # Do not test `name in composed`, which is false for a key with a missing value.
     present = set(composed.keys())
     if deleted := [name for name in keys_at("") or () if name not in present]:
         raise ConfigError(
@@ -115,7 +115,7 @@ def with_stand_ins(composed: DictConfig, keys: Sequence[str]) -> DictConfig | No
         keys: The missing keys.
 
     Returns:
-        None if there is no valid value for one of the keys.
+        None if `_STAND_INS` has no value for the type of a missing key.
     """
     filled = composed.copy()
     for key in keys:

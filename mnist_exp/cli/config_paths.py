@@ -38,14 +38,14 @@ def task_overrides(hydra_config: DictConfig) -> list[str]:
 
 
 def moved(path: str, old: Path, new: Path) -> str:
-    """Return the present path of a file of a project that may have been moved or copied.
+    """Return the current path of a file in a project that may have been moved or copied.
 
     The path changes only if it is absolute, and if the same path relative to `new` exists.
 
     Args:
-        path: The path when it was saved.
-        old: A folder of the project when the path was saved.
-        new: The present path of this folder.
+        path: The saved path.
+        old: The path of a folder of the project, when `path` was saved.
+        new: The current path of this folder.
     """
     if not Path(path).is_absolute() or not old.is_absolute():
         return path
@@ -58,8 +58,8 @@ def follow_move(composed: DictConfig, old: Path, new: Path) -> None:
 
     Args:
         composed: The config, with absolute paths.
-        old: A folder of the project when the config was saved.
-        new: The present path of this folder.
+        old: The path of a folder of the project, when the config was saved.
+        new: The current path of this folder.
     """
     for key in (*_PATH_KEYS, *_input_paths(composed)):
         value = OmegaConf.select(composed, key, throw_on_missing=False)
@@ -136,9 +136,9 @@ def config_files(hydra_config: DictConfig) -> Iterator[tuple[Path, str]]:
 
 
 def _several_options(hydra_config: DictConfig) -> Iterator[tuple[str, Any]]:
-    """Yield each override whose value is a list, e.g. `job=[tutorial,mine]`.
+    """Yield key and list for each override whose value is a list, e.g. `job=[tutorial,mine]`.
 
-    Hydra does not list such a choice of several options among the choices.
+    Hydra's `runtime.choices` does not contain a choice of several options.
     """
     for override in OverridesParser.create().parse_overrides(task_overrides(hydra_config)):
         if not override.is_delete() and isinstance(override.value(), list):

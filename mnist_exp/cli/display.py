@@ -166,7 +166,7 @@ def _is_for_once(override: str) -> bool:
 
 
 def show_dry_run(experiment: Experiment, folder: Path) -> Record:
-    """Print each object that the command would create, as YAML, and write the YAML to a file.
+    """Print the YAML of each object that the command would create, and write each YAML to a file.
 
     Args:
         experiment: The experiment.

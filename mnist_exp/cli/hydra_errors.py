@@ -45,7 +45,7 @@ _WITHOUT_DOLLAR = (
 )
 
 
-#: Hydra's key for the values of a multirun. The names in this mapping contain dots.
+#: Hydra's key for the values of a multirun. The keys of this mapping are dotted config keys.
 _SWEEPER = "hydra.sweeper.params"
 _AS_A_MAPPING = (
     "must be a mapping of keys to texts; write "

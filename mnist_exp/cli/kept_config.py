@@ -97,8 +97,7 @@ def _changes(
         if cause is None:
             continue
         # The first command may have had overrides that this command does not repeat. A key that
-        # such an override set is then missing from the composed config. This difference is not a
-        # change.
+        # such an override added is missing from the composed config. This is not a change.
         removes = cause == difference.key or given[cause].endswith("{}")
         if difference.given is not None or removes:
             yield given[cause], difference
@@ -163,7 +162,7 @@ def _read(path: Path, outputs: Path) -> Experiment:
 
     Args:
         path: The file with the config.
-        outputs: The present outputs folder.
+        outputs: The current path of the outputs folder.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -176,12 +175,12 @@ def _read(path: Path, outputs: Path) -> Experiment:
 
 
 def _config(content: Any, old: Path | None = None, new: Path | None = None) -> Experiment:
-    """Return the experiment with a saved config.
+    """Convert a saved config to an experiment.
 
     Args:
-        content: The config.
-        old: The outputs folder when the config was saved.
-        new: The present outputs folder.
+        content: The saved config.
+        old: The path of the outputs folder, when the config was saved.
+        new: The current path of the outputs folder.
     """
     job = dict(content["job"])
     sources = job.pop("sources", {})

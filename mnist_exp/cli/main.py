@@ -41,7 +41,7 @@ _OBJECTS_BETWEEN_COLLECTIONS = 50_000
 def main() -> None:
     """Run `mnist-exp` and exit with its exit code."""
     gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
-    # `mnist-exp --info | head` prints through `logging`, which would print a traceback.
+    # If the reader of a pipe exits (`mnist-exp --info | head`), `logging` would print a traceback.
     logging.raiseExceptions = False
     try:
         try:
@@ -56,8 +56,8 @@ def main() -> None:
         broken = _streams_without_reader()
         if not broken:
             raise
-        # Python flushes the streams again at exit. Redirect them, so that this flush does not fail
-        # too.
+        # Python flushes the streams again at exit. Redirect the streams, so that this flush does
+        # not fail too.
         for handle in broken:
             os.dup2(os.open(os.devnull, os.O_WRONLY), handle)
         sys.exit(READER_HAS_EXITED)
@@ -139,7 +139,7 @@ class _Command:
         self.overrides: list[str] = []
         self.variants: list[tuple[list[str], Record]] = []
         self.exit_code = 0
-        #: An error that is a bug of this program, or a pipe without a reader.
+        #: An error that is a bug of this program, or the error of a pipe without a reader.
         self.error: Exception | None = None
 
     def __call__(self, composed: DictConfig) -> None:
@@ -165,7 +165,7 @@ class _Command:
 
 
 def _labelled(variants: list[tuple[list[str], Record]]) -> list[tuple[str, Record]]:
-    """Label each variant with its overrides, without those that all variants have in common.
+    """Label each variant with its overrides, without the overrides that all variants share.
 
     A single variant gets all its overrides except the stage.
     """

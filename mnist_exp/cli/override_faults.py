@@ -1,7 +1,7 @@
 """The search for all faults of a command that Hydra cannot compose.
 
-Hydra stops at the first bad override. We therefore omit this override and compose again, until the
-other overrides fit together. The resulting config is checked like any other config.
+Hydra stops at the first bad override. We therefore omit this override and compose again, until
+Hydra can compose the remaining overrides. Then we check the resulting config.
 """
 
 from bisect import bisect_left

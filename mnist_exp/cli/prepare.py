@@ -53,7 +53,7 @@ class Prepared:
 
     Attributes:
         runner: The stage, with its name and its specs.
-        opened: The workspace, if it has been opened. The end of the command closes the workspace.
+        opened: Closes the workspace at the end of the command, if the workspace was opened.
     """
 
     runner: StageRunner
@@ -72,8 +72,8 @@ class Prepared:
             return run_stage(self.runner)
 
 
-#: Run folder -> the prepared command that the task function will run. This dictionary never
-#: contains a variant of a multirun, because Hydra calls the callback for single runs only.
+#: Run folder -> the prepared command that the task function will run. The variants of a multirun
+#: are never in this dictionary, because Hydra calls `on_run_start` for single runs only.
 _prepared_commands: dict[Path, Prepared] = {}
 
 
@@ -226,7 +226,7 @@ def _other_faults(
 
 
 def _flags(hydra_config: DictConfig) -> list[str]:
-    """Return Hydra's flags for the places of configs, with their values."""
+    """Return the flags, with values, that select the config folders and the primary config."""
     paths = {source.provider: source.path for source in hydra_config.runtime.config_sources}
     flags = []
     if Path(paths.get("main", "")) != config_folder():

@@ -1,8 +1,8 @@
-"""The primary config: our own, one of the user, or the saved config of an earlier run.
+"""The primary config: our config, a user's config, or the saved config of an earlier run.
 
-Hydra repeats a run with `--config-path RUN/.hydra --config-name config`. Hydra would compose this
-file alone, without our schema and our settings of Hydra. We therefore add them to the content of
-the file. Hydra would also look for a relative `--config-path` in our package; we look in the
+The flags `--config-path RUN/.hydra --config-name config` repeat a run. Hydra would compose this
+saved file alone, without our schema and our settings of Hydra. We therefore add the schema and the
+settings. Hydra would also look for a relative `--config-path` in our package. We look in the
 current folder.
 https://hydra.cc/docs/tutorials/basic/running_your_app/working_directory
 """
@@ -27,7 +27,7 @@ from mnist_exp.errors import ConfigError
 OUR_NAME = "config"
 #: Name under which Hydra finds the saved config of an earlier run.
 SAVED_NAME = "saved_config"
-#: Hydra's file with its own settings of a run, beside the saved config of the run.
+#: File in which Hydra saves its settings of a run, beside the saved config of the run.
 _HYDRA_FILE = "hydra.yaml"
 _SCHEMA = "experiment_schema"
 _PATH_FLAGS = ("--config-path", "-cp")
@@ -42,7 +42,7 @@ class PrimaryConfig:
     Attributes:
         folder: The folder that Hydra searches first.
         name: The name of the config.
-        overrides: Overrides of Hydra that the config needs.
+        overrides: Overrides of Hydra's own keys that the config needs.
         flags: The other flags of the command.
     """
 
@@ -95,7 +95,7 @@ def search_entry(folder: Path) -> str:
 
 
 def _without(flags: Sequence[str], names: Sequence[str]) -> tuple[str | None, list[str]]:
-    """Return the value of a flag, or None, and the other flags."""
+    """Return the value of a flag (None if the flag is missing), and the other flags."""
     value, others, rest = None, list[str](), list(flags)
     while rest:
         flag, equals, text = rest.pop(0).partition("=")

@@ -2,7 +2,7 @@
 
 The value of an environment variable is text. YAML and Hydra read an unquoted `010`, `1.50` or `yes`
 as a number or a boolean, and OmegaConf then writes the text `8`, `1.5` or `True`. The functions of
-this module return the text in the config file, or on the command line, instead.
+this module instead use the text in the config file or on the command line.
 """
 
 import re
@@ -40,7 +40,7 @@ def keep_written_texts(
 
 
 def _on_command_line(mapping: str, name: str, overrides: Sequence[str]) -> Iterator[str | None]:
-    """Yield the text of a variable on the command line; None if the value is text already."""
+    """Yield the text of a variable in each override; None if the parsed value is already text."""
     for override in reversed(OverridesParser.create().parse_overrides(list(overrides))):
         key, written = override.key_or_group, (override.input_line or "").partition("=")[2]
         if override.is_delete():
