@@ -1,8 +1,8 @@
 """The rules of the config that can be checked without side effects.
 
 `faults` returns one line for each broken rule. `warnings` returns one line for each probable
-mistake. Both functions change nothing. They read the files that the config names, to check that the
-files are usable.
+mistake and each risk. Both functions change nothing. They read the files that the config names, to
+check that the files are usable.
 Each module of this package checks one config group or a few small config groups.
 """
 
@@ -53,7 +53,7 @@ def _is_local(config: Experiment) -> bool:
 
 
 def warnings(config: Experiment) -> list[str]:
-    """Return one line for each retired VM size or environment, and for each probable mistake."""
+    """Return one line for each probable mistake and each risk, e.g. a retired VM size."""
     stage = config.stage
     found = [
         size_warning(config.compute.size or ""),

@@ -12,7 +12,7 @@ from mnist_exp.script_options import ScriptOptions, script_options
 
 
 def argument_faults(config: Experiment) -> Iterator[str]:
-    """Yield a line if the script declares its arguments in another spelling."""
+    """Yield a line if the script declares its arguments in another spelling than it gets them."""
     job, options = config.job, _options(config)
     style = job.argument_style
     if job.script is None or job.command is not None:
@@ -48,14 +48,14 @@ def argument_faults(config: Experiment) -> Iterator[str]:
 
 
 def argument_warnings(config: Experiment) -> Iterator[str]:
-    """Yield one line for each argument that the script silently ignores."""
+    """Yield one line for each input that the script may read as an option, or silently ignore."""
     job, options = config.job, _options(config)
     command = job.command or ""
     for name, value in job.inputs.items():
         if isinstance(value, str) and value.startswith("-") and _is_argument(name, command):
             yield (
-                f"job.inputs.{name}: begins with a minus sign, got {value}; a script would take "
-                f"this value for an option; write --{name}={{{{inputs.{name}}}}} in job.command"
+                f"job.inputs.{name}: begins with a minus sign, got {value}; a script would read "
+                f"this value as an option; write --{name}={{{{inputs.{name}}}}} in job.command"
             )
     if options.ignores_unknown and options.declared:
         for name in _arguments(config):

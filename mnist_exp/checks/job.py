@@ -26,7 +26,7 @@ _PATH_TYPES = (
     "custom_model",
     "triton_model",
 )
-#: Types of inputs that are a folder. The first file or folder below it must have the given name.
+#: Type of an input that must be a folder -> name of a file that the folder must contain.
 _FOLDER_FILES = {"mltable": "MLTable", "mlflow_model": "MLmodel"}
 _INPUT_MODES = ("ro_mount", "download", "direct")
 _OUTPUT_MODES = ("rw_mount", "upload")
@@ -34,7 +34,7 @@ _MODEL_TYPES = ("custom_model", "mlflow_model", "triton_model")
 
 
 def job_faults(config: Experiment) -> Iterator[str]:
-    """Yield faults of the job. Its files must exist, and its names must follow Azure ML's rules."""
+    """Yield faults of the job, e.g. files that do not exist, or names that Azure ML refuses."""
     job = config.job
     if (job.script is None) == (job.command is None):
         yield "job.script: give exactly one of job.script and job.command"
@@ -175,11 +175,11 @@ def _command(config: Experiment) -> Iterator[str]:
             "{{outputs.x}} or {{search_space.x}}, and an optional part as $[[--x {{inputs.x}}]]"
         )
     # stage=all also runs the command as a single job, which has no drawn values. The command must
-    # then not need drawn values.
+    # therefore not require drawn values with stage=all.
     drawn = swept_names(config) if config.stage is Stage.sweep else set()
     known = {"inputs": {*job.inputs, *drawn}, "outputs": {*job.outputs}, "search_space": drawn}
     if config.stage is Stage.sweep and not drawn:
-        # `sweep_faults` reports an empty search space. Do not report each reference to it as well.
+        # `sweep_faults` reports the empty search space. Do not also report each reference to a key.
         del known["search_space"]
     for (kind, name), required in sorted(references(job.command).items()):
         if required and name not in known.get(kind, {name}):

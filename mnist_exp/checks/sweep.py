@@ -39,7 +39,7 @@ def sweep_faults(config: Experiment) -> Iterator[str]:
 
 
 def sweep_warnings(config: Experiment) -> Iterator[str]:
-    """Yield one line for each key that the job may not use, and for a time limit without effect."""
+    """Yield one line for each key that the job probably ignores, or a time limit without effect."""
     job = config.job
     if job.timeout is not None and config.sweep.limits.trial_timeout is None:
         yield "job.timeout: has no effect on trials; use sweep.limits.trial_timeout"
@@ -165,8 +165,7 @@ def _rule(field: str | None, value: Any, workers: int) -> str | None:
     """
     if field is None:
         number = number_of(value)
-        # Convert to int, because Python would compare a float with each number of the range, one by
-        # one.
+        # Convert to int: Python would compare a float with every number of the range, one by one.
         return None if number.is_integer() and int(number) in SEEDS else SEED_RULE
     rule = value_rule(field, value)
     return share_rule(value, workers) if field == "batch_size" and not rule else rule
