@@ -8,7 +8,7 @@ modules convert forms, and make no further decisions:
 - `yaml_documents` adds the schema. A dry run prints the result as YAML.
 - `mnist_exp.workspaces.azure.translation` builds the entities of azure-ai-ml.
 
-The functions have no side effects and need no package of Azure. A dry run therefore works on every
-machine.
+The functions have no side effects and import none of Azure's packages. A dry run therefore works on
+every machine.
 https://learn.microsoft.com/azure/machine-learning/reference-yaml-overview
 """

@@ -29,7 +29,10 @@ def cluster_form(spec: ComputeConfig) -> Form:
 
 
 def environment_form(spec: EnvConfig) -> str | Form:
-    """Return the reference of a curated environment, or the form of an image with a conda file."""
+    """Return a reference to a curated environment, or the form of an image with a conda file.
+
+    For `env=local` the result is `_THIS_MACHINE`.
+    """
     match spec.type:
         case EnvType.curated:
             name = spec.name or ""
@@ -44,7 +47,7 @@ def environment_form(spec: EnvConfig) -> str | Form:
 
 
 def model_form(spec: ModelSpec) -> Form:
-    """Return the form of a model that consists of a job's files.
+    """Return the form of a model that contains files of a job.
 
     https://learn.microsoft.com/azure/machine-learning/how-to-manage-models
     """

@@ -20,10 +20,11 @@ from mnist_exp.specs import CommandJob, Literal, OutputSpec, PathInput, SweepJob
 from mnist_exp.sweeps.space.keys import azure_name
 from mnist_exp.templates import azure_command, literal_text
 
-#: The tag of a sweep with a JSON object: name on Azure ML -> key of the search space with dots.
+#: Name of a sweep's tag. The value of the tag is a JSON object: name on Azure ML -> dotted key of
+#: the search space.
 KEYS_TAG = "mnist_exp.search_space_keys"
 
-#: Function that returns the address or the local folder of a path input.
+#: Function that returns the URI or the local path of a path input.
 Locate = Callable[[Path | str | DataConfig], str]
 
 
@@ -69,7 +70,7 @@ def sweep_form(job: SweepJob, locate: Locate) -> Form:
 
 
 def _dotted_keys(job: SweepJob) -> Form:
-    """Return a tag with the keys of the search space that have another name on Azure ML."""
+    """Return the tag that lists the dotted keys of the search space; empty without such keys."""
     keys = {azure_name(key): key for key in job.search_space if azure_name(key) != key}
     return {"tags": {KEYS_TAG: json.dumps(keys)}} if keys else {}
 

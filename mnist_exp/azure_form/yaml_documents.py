@@ -1,8 +1,8 @@
 """Functions that convert specs to YAML documents.
 
 The documents are for `az ml job create --file` and similar commands of Azure's command line.
-A test loads each document with the SDK. The request that the SDK then builds must equal the request
-that the SDK builds for an entity from `mnist_exp.workspaces.azure.translation`.
+A test loads each document with the SDK. From the document and from the entity that
+`mnist_exp.workspaces.azure.translation` builds, the SDK must create the same request.
 """
 
 from mnist_exp.azure_form.assets import Form, cluster_form, model_form
