@@ -33,8 +33,8 @@ class CleanupStage(StageRunner):
     def run(self, record: Record) -> Record:
         """Delete the endpoint, and print the resources that still cost money.
 
-        If the config has `compute.delete_on_cleanup=true`, delete the compute target too. If it has
-        `env.delete_on_cleanup=true`, delete the saved Python environments too.
+        With `compute.delete_on_cleanup=true`, also delete the compute target. With
+        `env.delete_on_cleanup=true`, also delete the saved Python environments.
         """
         context = self.context
         record = self._delete_endpoint(record)
@@ -69,7 +69,7 @@ class CleanupStage(StageRunner):
 
 
 def _deletes_more(context: StageContext) -> bool:
-    """Return whether the stage deletes more than the endpoint, which may then be missing."""
+    """Return whether the stage deletes other resources too, so that the endpoint may be missing."""
     return context.config.compute.delete_on_cleanup or context.config.env.delete_on_cleanup
 
 

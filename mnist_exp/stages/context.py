@@ -78,9 +78,10 @@ class StageContext:
         folder: The stage's run folder, which contains `run.json` and `figures/`.
         opener: Function that returns the workspace. Every call returns the same object. The first
             call may take seconds.
-        index: The list of the records of all earlier stages in the outputs folder.
+        index: The index of all records in the outputs folder.
         display: The output to the user.
-        produced: Stage -> record, for the stages that this command (`stage=all`) ran before.
+        produced: Stage -> record, for the completed stages of this `stage=all`; empty for a command
+            with a single stage.
     """
 
     config: Experiment
@@ -119,7 +120,7 @@ class StageRunner(ABC):
     def faults(self) -> list[str]:
         """Return an error message for each reason why the stage cannot start. Change nothing.
 
-        The checks of the config already find every fault of most stages.
+        The default is no message: for most stages, the checks of the config find every fault.
         """
         return []
 

@@ -67,7 +67,7 @@ class DeployStage(StageRunner):
 
     @cached_property
     def endpoint(self) -> EndpointSpec:
-        """The spec of the endpoint, which creates the endpoint without traffic."""
+        """The spec of the endpoint. A new endpoint gets no traffic from this spec."""
         return endpoint_spec(self.context.config, self.name)
 
     @cached_property
@@ -263,7 +263,7 @@ def _depends_on_current(endpoint: EndpointConfig) -> bool:
 
 
 def _needs_earlier_endpoint(endpoint: EndpointConfig) -> bool:
-    """Return whether the command changes the keys, or the traffic of other deployments."""
+    """Return whether the command changes the keys, or the traffic of existing deployments."""
     others = {*endpoint.traffic, *endpoint.mirror_traffic} - {endpoint.deployment.name}
     return endpoint.regenerate_key is not None or bool(others)
 

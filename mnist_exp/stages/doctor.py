@@ -19,7 +19,7 @@ from mnist_exp.results import Finding, Level
 from mnist_exp.stages.context import StageContext, StageRunner
 from mnist_exp.status import JobStatus
 
-#: Packages that fail if other packages do not have the required versions.
+#: Packages that work only with certain versions of other packages.
 _PINNING = ("azureml-mlflow", "azure-ai-ml")
 
 

@@ -53,7 +53,7 @@ class Snapshot:
 def planned(config: Experiment) -> list[Document]:
     """Return a document for each object that the stage would create, in order.
 
-    New names are examples. A real run draws other names.
+    Generated names are examples. A real run generates other names.
     """
     return [document for maker in _MAKERS.get(config.stage, ()) for document in maker(config)]
 

@@ -1,8 +1,7 @@
 """Find the record of an earlier stage whose result a stage uses.
 
-For example, `stage=register` uses the record of a sweep. If this command is `stage=all` and ran the
-earlier stage itself, use the record of this run. Otherwise `run=` names the record. Without `run=`,
-use the newest record.
+For example, `stage=register` uses the record of a sweep. With `stage=all`, use the record of this
+command's own stage. Otherwise `run=` names the record. Without `run=`, use the newest record.
 """
 
 from collections.abc import Mapping
@@ -99,7 +98,7 @@ def model_to_deploy(context: StageContext) -> Mapping[str, Any]:
 
 
 def deployment_folder(context: StageContext, endpoint: str) -> Path | None:
-    """Return the run folder of the newest deployment of an endpoint; None if there is none."""
+    """Return the run folder of an endpoint's newest completed deployment, or None."""
     for record, folder in context.index.newest_first(Stage.deploy):
         if record.name == endpoint and record.status is JobStatus.COMPLETED:
             return folder

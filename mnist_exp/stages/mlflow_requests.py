@@ -13,7 +13,8 @@ from typing import Any
 REQUEST_NAME = "request.json"
 #: File in the folder of an MLflow model, if the model was saved with `input_example`.
 _EXAMPLE = "serving_input_example.json"
-#: The keys of MLflow's server for the input. Each has a format that Azure ML also accepts.
+#: The keys that contain the input in a request to MLflow's server. Azure ML accepts the same input
+#: below the key `input_data`.
 _INPUTS = ("dataframe_split", "dataframe_records", "inputs", "instances")
 
 

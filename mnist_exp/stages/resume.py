@@ -91,7 +91,8 @@ def unfinished_job(config: ExperimentConfig, index: RecordIndex) -> UnfinishedJo
 def keep_config(context: StageContext) -> None:
     """Write the job's config into the run folder, for a later command that resumes the job.
 
-    The outputs folder is an absolute path, so that the later command knows whether it was moved.
+    The path of the outputs folder is absolute, so that the later command can detect a move of the
+    folder.
     """
     outputs = str(context.index.outputs.resolve())
     content = context.config.content() | {"outputs_dir": outputs}
@@ -216,7 +217,7 @@ def _submitted_job(context: StageContext, stage: Stage) -> str | None:
 
 
 def _newest_alike(context: StageContext, stage: Stage) -> tuple[Record, Path] | None:
-    """Return the newest record of an earlier command with the same fingerprint."""
+    """Return the newest record with the same fingerprint of an earlier command, with its folder."""
     wanted = fingerprint(context.config, stage)
     for record, folder in context.index.newest_first(stage):
         # This command's own record may already be in the index.

@@ -58,8 +58,8 @@ class BlueGreen:
 
     Attributes:
         workspace: The workspace of the endpoint.
-        endpoint: Function that returns the endpoint's spec with the given live and mirrored
-            traffic.
+        endpoint: Function that takes the live and the mirrored traffic, and returns the endpoint's
+            spec.
         current: The endpoint before the rollout.
         new: Name of the new deployment, which has no traffic yet.
         limits: The steps and the margins.
@@ -85,8 +85,8 @@ class BlueGreen:
         """
         try:
             self._probe()
-            # Do this step even if no traffic is mirrored, to measure the old deployment under full
-            # load.
+            # Run this step even if no traffic is mirrored: the step measures the old deployment
+            # under full load.
             self._step(0, self.limits.mirror)
             for percent in self.limits.steps:
                 self._step(percent, 0)
@@ -145,7 +145,7 @@ class BlueGreen:
             raise _WorseError(reason)
 
     def _send_samples(self) -> dict[str, DeploymentStatistics]:
-        """Send the sample requests to both deployments alternately; return the statistics."""
+        """Send sample requests alternately to both deployments, and return the statistics."""
         count = self.limits.samples if self.sample is not None else 0
         times: dict[str, list[float | None]] = {self._old: [], self.new: []}
         for _ in range(count):

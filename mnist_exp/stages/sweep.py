@@ -47,15 +47,15 @@ class SweepStage(JobStage):
         if result is None:
             self.context.display.resume_hint(record)
             return record.with_changes(status=JobStatus.NOT_STARTED)
-        # All trials have ended. If this block is interrupted, a resumed sweep runs
-        # no trial again.
+        # All trials have ended. If the user interrupts this block, a resumed sweep runs no trial
+        # again.
         with resumable(self.context, record, _with_trials, KeyboardInterrupt):
             record = with_insights(_with_trials(record, result), job, result)
             return _with_figures(self.context, job.objective, result, record)
 
 
 def with_insights(record: Record, job: SweepJob, result: JobResult) -> Record:
-    """Return the record with insights from the trials, or with a warning if this fails."""
+    """Return the record with insights from the trials, or with a warning after an error."""
     metric, epochs = job.objective.primary_metric, epochs_of(job.trial)
     try:
         return record.with_changes(insights=insights().sweep_insights(result, metric, epochs))
@@ -70,9 +70,9 @@ def _with_figures(
 ) -> Record:
     """Draw figures of the trials and of the best trial.
 
-    The caller saves the record after the figures are drawn. If the command is killed before, the
-    saved record has no trials. The sweep then counts as unfinished, and a resumed sweep draws the
-    figures.
+    The caller saves the record after the figures are drawn. If the command is killed during the
+    drawing, the saved record has no trials. The sweep then counts as unfinished, and a resumed
+    sweep draws the figures.
     """
     metric, goal = objective.primary_metric, objective.goal.value
     if any(trial.events for trial in result.trials):

@@ -1,4 +1,4 @@
-"""What `stage=train` and `stage=sweep` share: submit a job, watch the job, and draw results."""
+"""The common code of `stage=train` and `stage=sweep`: submit and watch a job, draw its results."""
 
 import json
 from abc import abstractmethod
@@ -67,7 +67,7 @@ def resumable(
     with_result: Callable[[Record, JobResult], Record],
     *errors: type[BaseException],
 ) -> Iterator[None]:
-    """Print the command that resumes the job if the `with` block is interrupted.
+    """If the `with` block is interrupted, print the command that resumes the job.
 
     Args:
         context: The context of the stage.
@@ -138,7 +138,7 @@ def evaluation_of(context: StageContext, job: str) -> Mapping[str, Any]:
 def with_confusion_matrix(
     context: StageContext, record: Record, evaluation: Mapping[str, Any]
 ) -> Record:
-    """Draw the confusion matrix if the evaluation has one; return the record with its path."""
+    """Return the record with the path of the confusion matrix, if the evaluation contains one."""
     if "confusion_matrix" not in evaluation or "classes" not in evaluation:
         return record
     counts = evaluation["confusion_matrix"], evaluation["classes"]
