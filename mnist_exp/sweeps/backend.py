@@ -18,8 +18,8 @@ class TrialEnded:
 
     Attributes:
         why: Why the trial failed; empty if the backend knows only the exit code.
-        by_itself: Whether the trial ended before the backend asked the trial to end. True if the
-            backend never asked.
+        by_itself: Whether the trial ended without a cancel request, or before the backend sent the
+            request.
     """
 
     trial: int
@@ -34,7 +34,7 @@ class TrialEnded:
             return JobStatus.CANCELED, trial.why
         if self.exit_code:
             return JobStatus.FAILED, self.why or f"exit code {self.exit_code}"
-        # The trial had already completed when the sweep decided to cancel the trial.
+        # The trial completed before the backend sent the cancel request.
         why = f"the trial completed before it was {trial.why}" if is_canceled else self.why
         return JobStatus.COMPLETED, why
 

@@ -1,4 +1,4 @@
-"""Compute how much each parameter influences the result of a trial, by Optuna's fANOVA.
+"""Compute how much each parameter influences the result of a trial, with Optuna's fANOVA.
 
 https://optuna.readthedocs.io/en/stable/reference/generated/optuna.importance.FanovaImportanceEvaluator.html
 """

@@ -42,7 +42,7 @@ class Goal(StrEnum):
         return value > other if self is Goal.MAXIMIZE else value < other
 
     def place(self, score: float, trial: int) -> tuple[float, int]:
-        """Return a sort key: the best trial is first, and trials with equal scores are by index."""
+        """Return a sort key: the best score first, equal scores in the order of the indices."""
         return (-score if self is Goal.MAXIMIZE else score), trial
 
     def best(self, values: Sequence[float]) -> float | None:
@@ -149,7 +149,7 @@ def logged_instead(primary_metric: str, logged: Collection[str], key: str) -> st
 def logged_to_other_runs(primary_metric: str) -> str:
     """Return a warning that the primary metric was logged, but not to the job's MLflow run.
 
-    Azure ML, too, reads the primary metric only from the job's run.
+    Azure ML also reads the primary metric only from the job's run.
     """
     return (
         f"{primary_metric!r} was logged only to other MLflow runs than the job's run, e.g. to a "

@@ -10,7 +10,7 @@ from mnist_exp.sweeps.trial import Trial
 
 @dataclass(frozen=True)
 class SweepResult:
-    """The present or final result of a sweep.
+    """The current or final result of a sweep.
 
     Attributes:
         trials: The trials, in the order of their indices.
@@ -32,10 +32,10 @@ def summarize(
     """Rank the trials and derive the status of the sweep.
 
     As in Azure ML, the status is Canceled if a timeout or an interrupt stopped the sweep. Azure ML
-    does not document how many failed trials make a sweep Failed. In users' reports, its
-    message for a Failed sweep is "errors in at least one of the child runs", so one failed trial
-    may be enough. Here the status is Failed only if every trial failed, because one bad
-    configuration should not make a whole search fail.
+    does not document how many failed trials make a sweep Failed. Users report the message "errors
+    in at least one of the child runs", so one failed trial may be enough. Here, by default, the
+    status is Failed only if every trial failed, because one bad configuration should not make a
+    whole search fail.
 
     If no trial logged the primary metric, the sweep can still be Completed, but has no best trial.
     As in HyperDrive, a failed trial can be the best trial. The result then has a warning, because
@@ -45,7 +45,7 @@ def summarize(
         trials: The trials, in the order of their indices.
         objective: The primary metric and its goal.
         why: The reason why the sweep was stopped; empty if the sweep was not stopped.
-        one_failure_fails: Whether one failed trial already makes the sweep Failed.
+        one_failure_fails: Whether a single failed trial makes the sweep Failed.
     """
     ranking = rank({trial.index: trial.values for trial in trials}, objective.goal)
     first = trials[ranking[0]] if ranking else None

@@ -47,8 +47,7 @@ class Tuner:
     run the sweep. The trial timeout applies to the time since the start of the trial.
 
     Attributes:
-        policy: The early-termination policy, which cuts trials: it ends trials with bad values
-            early. None for no policy.
+        policy: The early-termination policy, which cuts trials with bad values; None for no policy.
         journal: Receives every event before the listener receives the event.
         history: The state of the sweep from the journal; None for a new sweep.
         learner: The sampler that receives the result of each trial; None if the sampling does not
@@ -102,7 +101,7 @@ class Tuner:
         return result
 
     def result(self) -> SweepResult:
-        """Return the present result of the sweep."""
+        """Return the current result of the sweep."""
         found = summarize(
             self._trials, self.objective, self._why, one_failure_fails=self.fail_on_failed_trials
         )
@@ -257,8 +256,7 @@ class Tuner:
         """Return whether a trial ended only because the command stops, and can resume later.
 
         A failed trial can resume too. A full disk, for example, stops the command and also makes
-        trials fail. A trial that failed for another reason resumes as well, and just fails
-        again.
+        trials fail. A trial that failed for another reason also resumes, and fails again.
         """
         may_resume = trial.status in {JobStatus.CANCELED, JobStatus.FAILED}
         return self._is_interrupted and may_resume and not trial.decided

@@ -131,7 +131,7 @@ class Journal(Protocol):
     """The store to which the tuner writes entries."""
 
     def append(self, entry: Entry) -> None:
-        """Write an entry. After this method returns, the entry is safe if the process is killed."""
+        """Write an entry. If the process is killed after this method returns, the entry exists."""
 
 
 _KINDS: Mapping[str, type[Entry]] = {
@@ -148,8 +148,8 @@ _KINDS: Mapping[str, type[Entry]] = {
         Finished,
     )
 }
-#: Kind of entry -> fields of its line. Every line has all fields of its entry. The defaults of the
-#: dataclasses are not for lines: a value without its trial would count for trial 0.
+#: Kind of entry -> fields of its line. A line must have all fields. With the defaults of the
+#: dataclasses, a damaged line without the field `trial` would count for trial 0.
 _FIELDS: Mapping[type[Entry], frozenset[str]] = {
     kind: frozenset(field.name for holder in holders for field in fields(holder)) - {"point"}
     for kind in _KINDS.values()

@@ -4,7 +4,7 @@ A configuration depends only on the index of the trial, the space and the seed. 
 are therefore the same when a sweep resumes, and do not depend on the order in which trials end. On
 Azure ML, equal seeds also give equal configurations:
 https://learn.microsoft.com/azure/machine-learning/how-to-tune-hyperparameters
-But Azure ML's generator is not public, and gives other configurations than this module.
+However, Azure ML's generator is not public. Its configurations differ from those of this module.
 """
 
 import json

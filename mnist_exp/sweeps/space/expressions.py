@@ -25,8 +25,8 @@ _WIDEST_DRAW = -NormalDist().inv_cdf(_TAIL)
 #: Uniform numbers for the smallest and the largest example of a normal distribution. These examples
 #: are about three sigmas below and above the mean.
 _NORMAL_ENDS = (0.001, 0.999)
-#: Number of draws for the examples of a q-expression. The examples are checked against the config's
-#: schema. The schema may reject only a value in the middle, so many values are needed.
+#: Number of draws for the examples of a q-expression. `mnist_exp.checks` applies the rules of the
+#: model group to the examples. A rule may refuse only values in the middle, so many are needed.
 _STEPPED_EXAMPLES = 200
 
 
@@ -65,7 +65,7 @@ class _Stepped(Expression):
 
     def value(self, u: float) -> float:
         """Round a draw of the other base class to the nearest multiple of q."""
-        # mypy sees an abstract method, but the other base class of a subclass defines `value`.
+        # mypy sees an abstract method, but a subclass's second base class defines `value`.
         draw: float = super().value(u)  # type: ignore[safe-super]
         steps = draw / self.q
         # Floats from 2**53 on are whole numbers and need no rounding. Infinity cannot be rounded.

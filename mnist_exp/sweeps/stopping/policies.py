@@ -22,7 +22,7 @@ class BanditPolicy(Policy):
 
     If the leader's value is negative, the formula gives a limit that is better than this value, so
     slack_factor is not useful. The policy still uses the same formula, but never cuts the leader.
-    `caution` returns a warning.
+    For such values, `caution` returns a warning.
 
     Attributes:
         slack_factor: The slack as a ratio. As in the SDK, 0 means that the field is not set.
