@@ -21,7 +21,11 @@ _NAMED = frozenset({Stage.train, Stage.sweep, Stage.register})
 
 
 def next_command(record: Record, overrides: Sequence[str] = (), flags: Sequence[str] = ()) -> str:
-    """Return the command of the stage that follows a record's stage; empty if no stage follows."""
+    """Return the command of the stage that follows a record's stage.
+
+    The text is empty if no stage follows, or if the record has no result that the next stage can
+    use.
+    """
     following = _NEXT.get(record.stage)
     is_unusable = record.stage is Stage.sweep and record.best is None
     if following is None or is_unusable or record.status is not JobStatus.COMPLETED:

@@ -27,7 +27,7 @@ _METRIC_WIDTH = 9
 #: Total width of the columns without parameters and metrics, in characters.
 _FIXED_WIDTH = 30
 _MAX_METRICS = 6
-#: Prefixes of metric names. Metrics that equally many variants logged are in this order.
+#: Prefixes of metric names. This is the order of metrics that the same number of variants logged.
 _FIRST = ("best", "test", "final", "val")
 
 
@@ -90,8 +90,8 @@ def _differing(records: Sequence[Record]) -> list[Mapping[str, Any]]:
 def _metrics(records: Sequence[Record]) -> list[str]:
     """Return the metric names, in the order of their columns.
 
-    Sort the metrics by the number of variants that logged the metric, highest first. Sort metrics
-    with equal numbers in the order of `_FIRST`.
+    Sort the metrics by the number of variants that logged the metric, highest first. For equal
+    numbers, use the order of `_FIRST`.
     """
     counts = Counter(name for record in records for name in _values(record))
 

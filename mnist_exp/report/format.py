@@ -17,8 +17,8 @@ _CONTROLS = re.compile(r"[\x00-\x1f\x7f]+")
 def number(value: Any) -> str:
     """Return a value as short text: floats with 4 significant digits, None as a dash.
 
-    A mapping that was drawn from a search space is JSON text, such as `{"kind": "a", "x": 0.79}`.
-    The result for this text is `{kind=a x=0.79}`.
+    A mapping that was drawn from a search space is JSON text. The result for the text
+    `{"kind": "a", "x": 0.79}` is `{kind=a x=0.79}`.
     """
     if value is None:
         return "-"
@@ -55,8 +55,8 @@ def epochs_done(points: Sequence[MetricPoint], total: int | None) -> int:
 
 
 def progress(events: int, total: int | None) -> str:
-    """Return a text such as `3/20`; only the first number if the total is unknown or wrong."""
-    # The total is wrong if a script logs more than once per epoch.
+    """Return a text such as `3/20`; only the first number if the total is unknown or too low."""
+    # The total is too low if a script logs more than once per epoch.
     return f"{events}/{total}" if total and events <= total else str(events)
 
 

@@ -82,10 +82,10 @@ def _saved(
     longest = max((trial.events for trial in trials), default=0)
 
     def planned(trial: TrialResult) -> int:
-        """Return the number of planned epochs, without the epochs before the first checkpoint.
+        """Return the number of epochs that the trial itself would run.
 
         A trial may start from a checkpoint of another run. The first logged step is then higher
-        than 1.
+        than 1, and the epochs before this step do not count.
         """
         total = epochs[trial.name] or longest
         steps = [point.step for point in trial.metrics.get(metric, ())]

@@ -24,11 +24,11 @@ _STATUS_STYLES = {
 class _PipeConsole(Console):
     """A console that raises an error if the reader of its pipe has exited, e.g. `| head -1`.
 
-    Rich would end the program, without a word and with the exit code of a fault.
+    Rich itself would end the program with exit code 1 and without a message.
     """
 
     def on_broken_pipe(self) -> None:
-        """Raise an error, which the command line turns into an exit code."""
+        """Raise an error. For this error, `mnist_exp.cli.main` exits with `READER_HAS_EXITED`."""
         raise BrokenPipeError(errno.EPIPE, "the reader of the output has exited")
 
 

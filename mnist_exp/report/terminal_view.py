@@ -30,9 +30,8 @@ _SPARE_LINES = 9
 class TerminalView:
     """A view that shows a progress bar or a table of trials below the messages.
 
-    `Live` draws in its own thread. The drawing thread reads attributes of the view. To change such
-    an attribute, the view replaces the attribute's object by a new object. The view never changes
-    the old object.
+    `Live` draws in its own thread, which reads attributes of the view. The view therefore assigns a
+    new object to such an attribute, and never changes the old object.
     """
 
     def __init__(self, settings: ViewSettings) -> None:

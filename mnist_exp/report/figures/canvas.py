@@ -1,7 +1,7 @@
 """Colours and functions that all figures use: create a figure, style its axes, write its file.
 
 Figures are created without pyplot. pyplot would keep every figure in memory, and would look for a
-screen.
+graphical display.
 """
 
 import os

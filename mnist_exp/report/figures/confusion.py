@@ -13,7 +13,7 @@ from mnist_exp.report.format import plain
 
 _RIGHT = LinearSegmentedColormap.from_list("right", ["white", BLUE])
 _WRONG = LinearSegmentedColormap.from_list("wrong", ["white", VERMILLION])
-#: Cells whose colour depth (0 to 1) is above this value have white numbers.
+#: Cells whose colour intensity (0 to 1) is above this value have white numbers.
 _DARK = 0.6
 #: Maximum number of classes for which each cell shows its count.
 _MAX_ANNOTATED = 30
@@ -22,7 +22,7 @@ _MAX_ANNOTATED = 30
 def confusion_matrix(counts: npt.ArrayLike, classes: Sequence[object], path: Path) -> Path:
     """Draw, for each actual class, how often the model predicted each class.
 
-    Right predictions (the diagonal) are blue, and wrong predictions are orange. The depth of a
+    Right predictions (the diagonal) are blue, and wrong predictions are orange. The intensity of a
     cell's colour is the square root of the cell's share of its row. Without the square root, a few
     errors among hundreds of digits would look white.
 

@@ -17,8 +17,7 @@ from mnist_exp.report.figures.trials import Look, look_of
 from mnist_exp.report.format import trial_label
 from mnist_exp.results import JobResult, TrialResult
 
-#: If a sweep has more trials than this, the curves have no numbers, because the numbers would
-#: overlap.
+#: Maximum number of curves with the trial's number. With more curves, the numbers would overlap.
 _MAX_LABELLED = 12
 #: Minimum distance between the numbers of two trials, as a share of the axis.
 _LABEL_GAP = 0.045
@@ -37,7 +36,7 @@ class _End(NamedTuple):
 
 
 def draw_history(axes: Axes, job: JobResult, metric: str) -> None:
-    """Draw a curve for each trial. A marker on the curve shows how the trial ended."""
+    """Draw a curve for each trial. The marker on the curve shows how the trial ended."""
     ends: list[_End] = []
     for trial in job.trials:
         # Ignore log events after the decision to cut the trial. The trial may log values until its

@@ -9,8 +9,8 @@ from mnist_exp.report.figures.trials import Look, looks
 from mnist_exp.report.format import number, trial_label
 from mnist_exp.results import JobResult, TrialResult
 
-#: On an axis with large numbers, matplotlib writes a factor (such as `1e9`) above the axis. This is
-#: the height of the factor, as a share of the height of the axes.
+#: On an axis with large numbers, matplotlib writes a factor (such as `1e9`) above the axis. This
+#: value is the height of the factor, as a share of the height of the axes.
 _OFFSET = 0.06
 
 
@@ -46,7 +46,7 @@ def add_legend(axes: Axes, job: JobResult, *, marked: bool = True) -> None:
 
 
 def above(axes: Axes) -> tuple[float, float]:
-    """Return the position of a legend above the axes, and above the axis factor if it exists."""
+    """Return the position of a legend above the axes and above the axis factor (see `_OFFSET`)."""
     formatter = axes.yaxis.get_major_formatter()
     formatter.format_ticks(list(axes.get_yticks()))
     return 0, 1 + (_OFFSET if formatter.get_offset() else 0)

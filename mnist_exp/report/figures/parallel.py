@@ -28,7 +28,7 @@ _MAX_CHARACTERS = 24
 
 
 class _Scale:
-    """The scale of one axis: it maps values to heights from 0 to 1."""
+    """The scale of one axis, which maps values to heights from 0 to 1."""
 
     def __init__(self, values: Sequence[Any]) -> None:
         self._numeric = all(map(drawable, values))

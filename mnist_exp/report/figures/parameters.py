@@ -19,7 +19,7 @@ from mnist_exp.results import JobResult
 #: Maximum number of different numbers that are drawn as categories. More numbers are drawn on a
 #: scale.
 _MAX_CATEGORIES = 8
-#: If the ratio of the largest to the smallest value is lower, the scale is linear.
+#: The scale is linear if the ratio of the largest to the smallest value is lower than this.
 _LOG_RATIO = 20
 _MAX_CHARACTERS = 18
 #: Horizontal offsets of the dots in a category. Without these offsets, dots with the same value
