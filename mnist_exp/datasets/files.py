@@ -31,7 +31,7 @@ def find_files(folder: Path) -> dict[str, Path]:
         folder: The folder to search.
 
     Returns:
-        Each name of `NAMES` -> the file's path.
+        Name in `NAMES` -> path of the file.
 
     Raises:
         DataError: The folder or one of the files is missing.

@@ -1,4 +1,4 @@
-"""Find or create the folder with MNIST's four files that the config group `data` describes."""
+"""Find or create the folder of digits that the config group `data` describes."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path

@@ -1,7 +1,7 @@
 """Conda files: the list of packages of an environment, and its translation for PyPI.
 
 A dependency of a conda file is a conda package, or `pip:` with a list of lines for pip. The syntax
-of a conda package is
+of a conda package:
 https://docs.conda.io/projects/conda/en/stable/user-guide/concepts/pkg-specs.html
 """
 
@@ -32,7 +32,7 @@ _PYPI_NAMES = {
     "py-xgboost": "xgboost",
     "pytorch": "torch",
 }
-#: Ends of the names of packages in files.
+#: Suffixes of package files.
 _ARCHIVES = (".whl", ".tar.gz", ".zip")
 #: A line of the pip part with an option that names a file or a folder.
 _FILE_OPTION = re.compile(
@@ -52,7 +52,7 @@ class Recipe:
 
     Attributes:
         source: The path of the conda file, or the name of the curated environment.
-        python: The conda version of Python, e.g. `=3.11`; empty if the recipe does not give it.
+        python: The version of Python in conda's syntax, e.g. `=3.11`; empty if no version is given.
         conda: The other conda packages.
         pip: The lines of the pip part.
         folder: The folder that relative paths in the pip part refer to.
@@ -143,7 +143,7 @@ def parse_recipe(content: Any, source: str, folder: Path) -> Recipe:
         folder=folder.absolute(),
         channels=[str(channel) for channel in content.get("channels") or ("conda-forge",)],
     )
-    # Translate now, so that a fault is reported now.
+    # Translate the versions here, so that this function reports a wrong version.
     _ = recipe.requirements, recipe.python_request
     for line in pip:
         _check_pip_line(line)
