@@ -25,8 +25,7 @@ from mnist_exp.specs import (
 from mnist_exp.sweeps.space.expressions import Choice, Expression
 from mnist_exp.templates import swept
 
-#: If the path of a job input has this value, the input gets the folder with the digits that the
-#: config group `data` chooses.
+#: A job input with this path gets the folder of digits that the config group `data` describes.
 DATA_REFERENCE = "{{data}}"
 
 
@@ -118,8 +117,8 @@ def script_command(
 ) -> str:
     """Return a command that runs a script with each input and output as an argument.
 
-    A script would take a value that begins with a minus sign for an option. Such a value therefore
-    follows an equals sign: `--name=value`.
+    A value that begins with a minus sign follows an equals sign: `--name=value`. After a space, the
+    script would read the value as an option.
     """
     parts = [f"python {shlex.quote(script)}"]
     for kind, values in (("inputs", inputs), ("outputs", outputs)):
@@ -138,18 +137,18 @@ def argument_name(name: str, style: ArgumentStyle) -> str:
 
 
 def _sign(expression: Expression) -> str:
-    """Return a minus sign if an expression may draw a value with a minus sign, else no text."""
+    """Return `-` if an expression may draw a value that begins with `-`, else an empty text."""
     values = expression.values if isinstance(expression, Choice) else expression.examples()
     return "-" if any(str(value).startswith("-") for value in values) else ""
 
 
 def model_spec(config: ExperimentConfig, job: str) -> ModelSpec:
-    """Return the spec of the model asset that consists of files of a job."""
+    """Return the spec of a model asset that contains files of a job."""
     return ModelSpec(job=job, **vars(config.registration))
 
 
 def endpoint_spec(config: ExperimentConfig, name: str) -> EndpointSpec:
-    """Return the spec of an endpoint, which does not change the endpoint's traffic."""
+    """Return the spec of an endpoint. The spec does not change the traffic of the endpoint."""
     endpoint = config.endpoint
     return replace(
         endpoint_change(config, name, {}, {}),
@@ -187,7 +186,7 @@ def deployment_spec(config: ExperimentConfig, endpoint: str, model: str) -> Depl
 
 
 def first_version(config: ExperimentConfig) -> str:
-    """Return `name:1` for the model that the config registers, before its version is known."""
+    """Return `NAME:1`, which stands for the registered model until its version is known."""
     return f"{config.registration.name}:1"
 
 

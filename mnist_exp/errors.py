@@ -10,9 +10,9 @@
     ├── RefusedError      the workspace does not allow the request
     └── ServiceError      Azure failed, or cannot be reached
 
-Add a class only if some code catches the class, or if the class holds more than a message. No code
-catches ConfigError, OutputsError or RefusedError. ConfigError holds a line for each fault. The
-other two separate the causes that a user can fix: the outputs folder, and the request itself.
+Add a class only if some code catches the class, or if the class holds more than a message.
+OutputsError and RefusedError are exceptions to this rule. They mark two causes that the user can
+fix: the outputs folder, and the request.
 
 A message is one line. The line contains the config key or the path, the rule, the value, and what
 to do.

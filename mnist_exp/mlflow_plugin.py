@@ -1,12 +1,12 @@
 """A plugin of MLflow that changes the paths in a store before MLflow opens a moved store.
 
-Without this plugin, `mlflow ui` would show no artifacts directly after a project was moved: MLflow
-saves absolute paths, and only a command of mnist-exp changes them. MLflow finds the two functions
-by the entry points in pyproject.toml, and calls them instead of its own functions for SQLite:
+MLflow saves absolute paths. Without this plugin, `mlflow ui` would show no artifacts of a moved
+project until a command of mnist-exp has changed these paths. MLflow finds the two functions by the
+entry points in pyproject.toml, and calls them instead of MLflow's functions for SQLite:
 https://mlflow.org/docs/latest/plugins
 
-MLflow imports this module in every process. The module therefore imports nothing at the top but the
-standard library.
+MLflow imports this module in every process. The module therefore imports only the standard library
+at the top.
 """
 
 import sys

@@ -11,8 +11,8 @@ from pathlib import Path
 #: Allowed name of an endpoint or a deployment.
 _ENDPOINT_NAME = re.compile(r"[a-zA-Z]([-a-zA-Z0-9]*[a-zA-Z0-9])?")
 _COMPUTE_NAME = re.compile(r"[a-zA-Z][-a-zA-Z0-9]*")
-#: Maximum length of the name of an MLflow parameter. Each job input and each key of a search space
-#: becomes an MLflow parameter.
+#: Maximum number of characters in the name of an MLflow parameter. Each job input and each key of a
+#: search space becomes an MLflow parameter.
 MOST_LETTERS = 250
 _INPUT_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*(\.[a-zA-Z_][a-zA-Z0-9_]*)*")
 
@@ -44,7 +44,7 @@ def input_name_fault(name: str) -> str | None:
 
 
 def what_is_at(path: str | None) -> str:
-    """Return what is at a path, to append to `got PATH, which`."""
+    """Return e.g. `is a folder` or `does not exist`, to append to the text `got PATH, which`."""
     if path is None:
         return "is not a path"
     if Path(path).exists():
@@ -55,7 +55,8 @@ def what_is_at(path: str | None) -> str:
 def new_job_name(stage: str) -> str:
     """Return a unique name for a job.
 
-    For the jobs of one stage, the alphabetical order of the names is the order of creation.
+    For the jobs of one stage, the alphabetical order of the names is the order of creation, except
+    for jobs of the same second.
     """
     return f"{stage}_{datetime.now(UTC):%Y%m%d_%H%M%S}_{secrets.token_hex(3)}"
 

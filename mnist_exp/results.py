@@ -1,4 +1,4 @@
-"""Results: the types that a workspace returns for compute targets, jobs, models, endpoints."""
+"""Results: the types that a workspace returns for compute targets, jobs, models and endpoints."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -58,8 +58,8 @@ class JobResult:
         trials: For a sweep: the trials, in the order of their indices.
         best: For a sweep: the name of the best trial; None if no trial logged the primary metric.
         warnings: Warnings to print after the job has ended.
-        metrics_of_script_runs: The metrics that the script logged only to other MLflow runs than
-            the job's run, e.g. to nested runs.
+        metrics_of_script_runs: The names of metrics that the script did not log to the job's
+            MLflow run, but to other runs, e.g. to nested runs.
         logged_models: The names of the models that the script (for a sweep: of the best trial)
             logged with MLflow. Empty if the job saved a model in `outputs/model`.
     """
@@ -140,9 +140,9 @@ class Deployment:
 
 @dataclass(frozen=True)
 class DeploymentStatistics:
-    """The number of a deployment's requests and failures, and the response times.
+    """The numbers of a deployment's requests and failures, and the response times.
 
-    The counting begins when the endpoint starts. The result of `since` covers only a later period.
+    The counts begin when the endpoint starts. `since` returns the counts of a later period.
 
     Attributes:
         times_ms: Upper bound in milliseconds -> number of successful requests whose response time
@@ -185,8 +185,8 @@ class DeploymentStatistics:
             start: The earlier statistics of the same deployment.
         """
         if self.requests < start.requests:
-            # The process that counts the requests was restarted after the earlier statistics. The
-            # process then began to count again at 0.
+            # The process that counts the requests was restarted after the earlier statistics, and
+            # counts from 0 again.
             start = DeploymentStatistics()
         times = {
             bound: count - start.times_ms.get(bound, 0)

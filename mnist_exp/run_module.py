@@ -2,9 +2,9 @@
 
     PYTHON run_module.py MODULE [ARGUMENT ...]
 
-The other environment does not have this package. This script makes only this package importable. If
-the folder that contains the package were on Python's search path, the other environment would also
-see the packages beside it, which were installed for another Python.
+The other environment does not have this package. This script makes only this package importable.
+With the package's parent folder on Python's search path, the other environment would also import
+the neighbouring packages, which were installed for another Python.
 """
 
 import importlib.util
@@ -16,9 +16,10 @@ _PACKAGE = "mnist_exp"
 
 
 def main() -> None:
-    """Run the module that the first argument names as the main program."""
+    """Run a module as the main program. The first argument is the name of the module."""
     folder = Path(__file__).resolve().parent
-    # Python has put the folder of this script on the search path.
+    # Python has added the folder of this script to the search path. Remove this folder: its modules
+    # would hide other modules with the same names.
     sys.path[:] = [path for path in sys.path if Path(path or ".").resolve() != folder]
     spec = importlib.util.spec_from_file_location(
         _PACKAGE, folder / "__init__.py", submodule_search_locations=[str(folder)]

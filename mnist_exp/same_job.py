@@ -1,4 +1,4 @@
-"""Compares the settings of a command that resumes a job with those of the submitted job.
+"""The comparison of a command that resumes a job with the submitted job.
 
 The command line compares its overrides with the saved config. The local workspace compares the new
 spec with the saved spec. The command line and the workspace both use this module, so that both

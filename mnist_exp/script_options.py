@@ -13,7 +13,8 @@ from pathlib import Path
 
 _OPTION = re.compile(r"--[A-Za-z][\w.-]*")
 _IMPORT = re.compile(r"^[ \t]*(?:from|import)[ \t]+\.*([\w.]+)", re.MULTILINE)
-#: Names in a source that parses its command line. Other sources are not parsed, which saves time.
+#: A source that declares options contains one of these names. All other sources are skipped, which
+#: saves time.
 _PARSERS = ("add_argument", "DEFINE_", "click", "parse_known", "hydra")
 
 
@@ -33,7 +34,10 @@ class ScriptOptions:
     uses_hydra: bool = False
 
     def accepts(self, option: str) -> bool:
-        """Return whether the script declares an option. argparse accepts abbreviations."""
+        """Return whether the script declares `option`, or a longer name that begins with `option`.
+
+        argparse also accepts the beginning of an option's name.
+        """
         return any(name.startswith(option) for name in self.declared)
 
 
@@ -58,7 +62,7 @@ def script_options(code: Path, script: str) -> ScriptOptions:
 
 
 def _sources(script: Path) -> Iterator[str]:
-    """Yield the source of a script, and of the modules beside the script that it imports."""
+    """Yield the source of a script, and of each imported module in the script's folder."""
     folder, paths, seen = script.parent, [script], set[Path]()
     while paths:
         path = paths.pop()

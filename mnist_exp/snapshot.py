@@ -4,8 +4,8 @@ Three rules are Azure ML's. An `.amlignore` in the code folder replaces the `.gi
 folder. An `.amlignore` or `.gitignore` in any other folder is not read. Symbolic links are
 followed.
 
-Two rules are ours. A link to a parent folder of the link is not followed. The outputs folder may be
-inside the code folder, and its files are not part of the snapshot.
+Two rules are ours. A link to a parent folder of the link is not followed. The files of the outputs
+folder, which may be inside the code folder, are not part of the snapshot.
 https://learn.microsoft.com/azure/machine-learning/how-to-train-model
 """
 
@@ -101,7 +101,7 @@ def _ignore_rules(source: Path) -> GitIgnoreSpec:
     for name in _IGNORE_FILES:
         path = source / name
         if path.is_file():
-            # The names in the file may have another encoding, as the names of files may.
+            # File names need not be UTF-8, so the names in this file need not be UTF-8 either.
             text = path.read_text(encoding="utf-8", errors="surrogateescape")
             return GitIgnoreSpec.from_lines(text.splitlines())
     return GitIgnoreSpec.from_lines([])

@@ -42,8 +42,8 @@ class PathInput:
     """A job input that is a file or a folder.
 
     Attributes:
-        path: A local path, a URI, or a `DataConfig`. A `DataConfig` stands for the folder with the
-            digits that this config describes.
+        path: A local path, a URI, or a `DataConfig`, which stands for the folder of digits that it
+            describes.
     """
 
     path: Path | str | DataConfig
@@ -76,8 +76,8 @@ class CommandJob:
         command: A template that may contain the references `{{inputs.x}}` and `{{outputs.x}}` and
             optional parts such as `$[[--y {{inputs.y}}]]` (see `mnist_exp.templates`).
         quoted: Whether the local workspace quotes each inserted value for the shell. The field is
-            True for a command that `mnist_exp.build` created from a script. Azure ML never quotes
-            an inserted value.
+            True for a command that `mnist_exp.build` created for a script. Azure ML never quotes an
+            inserted value.
         argument_style: The spelling of the arguments of a command that `mnist_exp.build` created.
         timeout: Maximum duration in seconds.
         distribution: None for a job of one process.
@@ -153,16 +153,16 @@ class ModelSpec:
 class EndpointSpec:
     """An online endpoint to create or update.
 
-    If a field of the spec is None or empty, an existing endpoint keeps the present value of this
-    field, and a new endpoint gets Azure ML's default.
+    If a field of the spec is None or empty, an existing endpoint keeps its value of this field, and
+    a new endpoint gets Azure ML's default.
 
     Attributes:
         auth_mode: `key` or `aml_token`. The default of a new endpoint is `key`.
         description: Text shown with the endpoint.
         traffic: Deployment name -> percent; the sum is 0 or 100.
         mirror_traffic: Deployment name -> percent of the requests that are copied to the
-            deployment. Only one deployment may have more than 0 percent. The maximum is 50
-            percent. With 0 percent, no more requests are copied.
+            deployment, at most 50. Only one deployment may have more than 0 percent. 0 percent
+            ends the copying.
         regenerate_key: The key to replace by a new key.
         token_lifetime: Lifetime of a token in seconds, for the `aml_token` mode. The default of a
             new endpoint is one hour.

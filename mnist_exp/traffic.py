@@ -1,8 +1,9 @@
 """The rules for the live and the mirrored traffic of an endpoint, and texts about the traffic.
 
 Mirrored traffic means copies of requests. A caller never gets the answer to a copy.
-The checks of the config, the deploy stage and the local workspace use these rules. The checks know
-only the traffic in the config. The stage and the workspace also know the traffic of the endpoint.
+The checks of the config, stage=deploy and the local workspace use these rules. The checks know only
+the traffic in the config. The stage and the workspace also know the current traffic of the
+endpoint.
 https://learn.microsoft.com/azure/machine-learning/concept-endpoints-online
 """
 
