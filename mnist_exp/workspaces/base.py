@@ -47,7 +47,10 @@ class Observer(Protocol):
         """Handle a message to the user, for example about a download or a retry."""
 
     def idle(self) -> None:
-        """Handle a pause: the job is starting, and made no progress for at least a second."""
+        """Use the time while the job starts, for example to import libraries.
+
+        A workspace calls this method at most once per job.
+        """
 
 
 class Workspace(Protocol):
@@ -95,8 +98,8 @@ class Workspace(Protocol):
     def find_model(self, name: str, version: str | None = None) -> RegisteredModel | None:
         """Return a version of a registered model; None if there is no such version.
 
-        If `version` is None, the newest version is returned. The model may have been registered by
-        another client than this program.
+        If `version` is None, the newest version is returned. Another client than this program may
+        have registered the model.
         """
 
     def create_or_update_endpoint(self, spec: EndpointSpec) -> Endpoint:
@@ -143,7 +146,7 @@ class Workspace(Protocol):
         """Yield findings about the workspace, for `stage=doctor`."""
 
     def check(self, spec: Spec, observer: Observer) -> None:
-        """Check that the workspace has everything that the spec needs; fetch missing data."""
+        """Check that the workspace can run the spec. Fetch missing data and packages."""
 
     def sample_folder(self, data: DataConfig, observer: Observer) -> Path:
         """Return a local folder with the digits; fetch the digits if they are missing."""

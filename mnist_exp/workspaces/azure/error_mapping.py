@@ -1,6 +1,7 @@
 """Convert the exceptions of Azure's SDK to exceptions of this program.
 
-A message contains the cause and, if they are known, a remedy and the id of the request.
+A message contains the cause. If a remedy and the id of the request are known, the message also
+contains them.
 """
 
 import re
@@ -27,7 +28,7 @@ _LONGEST_TEXT = 400
 
 _SIGN_IN = "run `az login`, or choose another workspace.credential"
 _ROLE = (
-    "ask for the role AzureML Data Scientist on the workspace, and to create compute targets also "
+    "ask for the role AzureML Data Scientist on the workspace; to create compute targets, also ask "
     "for the role AzureML Compute Operator"
 )
 _AGAIN = "run the same command again later; the command will use everything created so far"

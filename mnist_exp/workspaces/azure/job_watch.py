@@ -1,8 +1,8 @@
 """Watch a job until the job has finished, and report its log lines and its metrics.
 
 The SDK streams the log in a separate thread, so that Ctrl-C takes effect immediately. The stream
-may fail, or end before the job ends. Therefore the end of the stream does not end the watching.
-Watching ends when Azure reports that the job has finished.
+may fail, or end before the job ends. Therefore this module watches the job until Azure reports that
+the job has finished.
 """
 
 import json
@@ -101,7 +101,7 @@ class _LogStream:
         self._thread.start()
 
     def abandon(self) -> None:
-        """Ignore the stream from now on. Its thread continues, because the SDK cannot stop it."""
+        """Ignore later errors of the stream. Its thread continues: the SDK cannot stop a stream."""
         self._is_abandoned = True
 
     def batches(self, poll_s: float) -> Iterator[list[str]]:
@@ -163,7 +163,7 @@ class _LogStream:
 
 
 def _cause(error: JobException) -> str:
-    """Return the cause of a failure, which the SDK puts into its message as JSON."""
+    """Return the cause of a failure. The message of the SDK contains the cause as JSON."""
     found = re.search(r"\{.*\}", str(error.message), re.DOTALL)
     try:
         inner = json.loads(found[0])["error"] if found else {}

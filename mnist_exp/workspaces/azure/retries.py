@@ -5,8 +5,12 @@ safely, because this program chooses the name of an object before it sends the r
 the object. A repeated request therefore creates no second object.
 
 The SDK itself repeats a request that was throttled or that failed with a server error. The SDK does
-not repeat a throttled POST, a request with an expired token, or a read of an object that was
-created a moment ago. This module repeats such requests too.
+not repeat these requests, which this module repeats too:
+
+- a throttled POST
+- a request with an expired token
+- a request that needs an object that was created a moment ago
+- a request that Azure refuses because another operation is in progress
 """
 
 import time
@@ -54,7 +58,7 @@ class RetryPolicy:
         Args:
             subject: Beginning of an error message, such as a config key or the name of an object.
             action: Function that makes the call to Azure. The function may be called several times.
-            settling: Whether the call reads an object that was created a moment ago. Azure may
+            settling: Whether the call needs an object that was created a moment ago. Azure may
                 not find such an object yet.
 
         Raises:

@@ -13,7 +13,7 @@ from mnist_exp.workspaces.azure.error_mapping import error_text
 from mnist_exp.workspaces.azure.retries import RetryPolicy
 from mnist_exp.workspaces.azure.workspace_client import WorkspaceClient
 
-#: HTTP status of a scoring request -> cause and remedy.
+#: HTTP status of the answer to a scoring request -> cause and remedy.
 #: https://learn.microsoft.com/azure/machine-learning/how-to-troubleshoot-online-endpoints
 _MEANINGS = {
     401: "the key was not accepted",
@@ -47,14 +47,14 @@ def invoke_endpoint(
 
     def send() -> str:
         # The SDK writes the key and the deployment's name into a dictionary that all calls share.
-        # The dictionary is therefore restored after the call.
+        # Therefore restore the dictionary after the call.
         shared = dict(EndpointInvokeFields.DEFAULT_HEADER)
         try:
             return _send(client, endpoint, body, deployment)
         except HttpResponseError as error:
             request: Any = getattr(error.response, "request", None)
-            # A request to any other address went to Azure's resource manager, not to the endpoint.
-            # Let `retries` handle the error of such a request.
+            # A request to an address without `/score` was sent to Azure's resource manager, not to
+            # the endpoint. Let `retries` handle the error of such a request.
             if "/score" not in str(getattr(request, "url", "")):
                 raise
             raise _endpoint_error(where, error) from error

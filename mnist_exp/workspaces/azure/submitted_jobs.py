@@ -16,7 +16,7 @@ from mnist_exp.workspaces.azure.run_metrics import RunMetrics
 from mnist_exp.workspaces.azure.translation import job_entity
 from mnist_exp.workspaces.azure.workspace_client import WorkspaceClient
 
-#: Azure's status without an equal in `JobStatus` -> the status that this program reports instead.
+#: Azure's status that `JobStatus` does not have -> the status that this program reports instead.
 _OTHER_STATUSES = {"Provisioning": JobStatus.PREPARING}
 #: Name of the property of a finished sweep that holds the name of the best trial.
 _BEST_TRIAL = "best_child_run_id"

@@ -37,8 +37,8 @@ _AUTHORITIES = {
     Cloud.AzureUSGovernment: AzureAuthorityHosts.AZURE_GOVERNMENT,
     Cloud.AzureChinaCloud: AzureAuthorityHosts.AZURE_CHINA,
 }
-#: Maximum number of seconds to wait for an answer from Azure. After this time, the request is sent
-#: again.
+#: Maximum number of seconds to wait for an answer from Azure. After this time, the SDK
+#: or `retries.py` repeats the request.
 _READ_TIMEOUT_S = 120
 
 
@@ -60,7 +60,7 @@ class _Transport(RequestsTransport):  # type: ignore[misc]
 
 @dataclass(frozen=True)
 class WorkspaceClient:
-    """The SDK's client (`sdk`), its credential, and the names that identify the workspace."""
+    """The SDK's client (`sdk`), its credential and transport, and the workspace's names."""
 
     sdk: MLClient
     credential: TokenCredential

@@ -38,8 +38,8 @@ def endpoint_entity(spec: EndpointSpec, before: OnlineEndpoint | None = None) ->
     """Return the entity of an endpoint.
 
     A request replaces all fields of an endpoint. The entity therefore repeats the current value of
-    each field that the spec does not set. Without this, the endpoint would lose its traffic and
-    would answer no requests.
+    each field that the spec does not set. Otherwise the endpoint would lose its traffic and would
+    answer no requests.
 
     Args:
         spec: The wanted endpoint.
