@@ -11,7 +11,7 @@ processes:
 
     front          one process per endpoint: manages the keys, the traffic and the workers
       server         runs uvicorn on the endpoint's socket until the endpoint is deleted
-      http_limits    what uvicorn cannot limit: the size of headers, and the time to receive them
+      http_limits    limits that uvicorn lacks: the size of headers, and the time until they arrive
       app            the answer to a request, and the conditions of each status code
       exchange       one HTTP request and its answer
       access         keys and tokens

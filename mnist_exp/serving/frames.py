@@ -29,7 +29,7 @@ PONG = b"!"
 RUN_HANGS_EXIT_CODE = 213
 
 #: Seconds for which the front and a worker poll for the next message before they sleep. Polling
-#: saves time: to wake up a process takes longer than to compute a small answer. With polling, a
+#: saves time: waking up a process takes longer than computing a small answer. With polling, a
 #: client that sends one digit per request gets 50 % more answers per second.
 AWAKE_S = 300e-6
 

@@ -26,7 +26,7 @@ _MOVING = (APP_ROOT, MODEL_DIR, "PATH", "VIRTUAL_ENV")
 
 @dataclass(frozen=True)
 class Probe:
-    """Settings of the checks whether a container is ready or has failed. Times are in seconds.
+    """Settings of a probe, which checks a container repeatedly. Times are in seconds.
 
     https://learn.microsoft.com/azure/machine-learning/reference-yaml-deployment-managed-online
     """
@@ -49,8 +49,8 @@ class Settings:
 
     Attributes:
         deployment: Every field of the deployment, with the names of `mnist_exp.config`. A new
-            field of a deployment or a probe is therefore in the settings file without a change
-            here. A property below gives a field that the front or the workers use.
+            field of a deployment or a probe is therefore in the settings file without a change of
+            this class. The front and the workers read the fields through the properties below.
         variables: All environment variables of a worker. A worker inherits no other variables.
             WORKER_COUNT, SCORING_TIMEOUT_MS and WORKER_TIMEOUT have the same meanings and defaults
             as in Azure ML's inference server.

@@ -189,8 +189,9 @@ class Worker:
 
     async def _wait_for_end(self, timeout_s: float) -> None:
         """Wait until the worker has ended or the time is over."""
-        # Python 3.11's `wait_for` loses a cancellation that comes when the worker ends. The pool
-        # would then restart the worker for ever, and wait for that.
+        # Do not use `asyncio.wait_for`. In Python 3.11, this function loses a cancellation that
+        # arrives while the worker ends. The pool would then continue to restart the worker, and
+        # `WorkerPool.end` would never return.
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 await self._ended.wait()
@@ -215,8 +216,8 @@ class Worker:
             await loop.create_unix_connection(self._add_connection, sock=unopened)
 
     def _add_connection(self) -> Connection:
-        # Add the connection to the list before it opens, because it takes requests as soon as it is
-        # open.
+        # Add the connection to the list before the connection opens, because an open connection
+        # takes requests immediately.
         connection = Connection(self._connection_idle, self._connection_lost)
         self.connections.append(connection)
         return connection

@@ -4,8 +4,9 @@
 
 Each connection has a thread (see `worker_connection`). The thread of the first connection also
 calls `init`. By default a worker has only one connection, so the same thread calls `init` and
-`run`. Some libraries need this, because their objects work only in the thread that created the
-objects. When the front ends for any reason, the worker ends with all its child processes.
+`run`. Some libraries need the same thread, because their objects work only in the thread that
+created the objects. When the front ends for any reason, the worker ends with all its child
+processes.
 
 A worker answers a request with one of these statuses:
 
@@ -75,8 +76,8 @@ def main(arguments: list[str]) -> None:
     limits = settings.scoring_timeout_ms, settings.worker_timeout_s
     _in_thread(enforce_time_limits, connections, *limits)
     control.sendall(READY_FOR_HEADERS if script.wants_headers else READY)
-    # Only wait in the main thread. Python runs the script's signal handlers in the main thread, and
-    # other work could delay the handlers.
+    # Let the main thread do no other work. Python runs the script's signal handlers in the main
+    # thread, and other work could delay the handlers.
     while True:
         signal.pause()
 
