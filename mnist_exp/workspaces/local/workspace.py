@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 
 #: The config key of a deployment's environment.
 DEPLOYMENT_ENV = "endpoint.deployment.environment"
-#: Azure ML's inference server. Here `mnist_exp.serving` does its work.
+#: The package of Azure ML's inference server. On this machine, `mnist_exp.serving` replaces it.
 _SERVER_PACKAGE = "azureml-inference-server-http"
 
 
@@ -213,7 +213,7 @@ class LocalWorkspace:
         return ()
 
     def diagnose(self, compute: ComputeConfig, deployment: DeploymentSpec) -> Iterator[Finding]:
-        """Yield one finding: this machine can run the experiment."""
+        """Yield a finding about this machine, and findings about the saved environments."""
         yield Finding(Level.OK, "workspace", f"this machine, with outputs in {self._outputs}")
         for line in self._environments.describe():
             yield Finding(Level.OK, "environment", line)
@@ -232,9 +232,9 @@ class LocalWorkspace:
         return found if found.exists() else None
 
     def check(self, spec: Spec, observer: Observer) -> None:
-        """Validate a job's inputs, an endpoint's port or a model's files.
+        """Check a job's inputs, an endpoint's port, a model's files or a deployment's Python.
 
-        If a job needs the digits and the digits are missing, download the digits.
+        Download missing digits, and create a missing Python environment.
         """
         if isinstance(spec, EndpointSpec):
             self._endpoints.check_port(spec.name, spec.port)
@@ -253,7 +253,7 @@ class LocalWorkspace:
             if isinstance(value, PathInput):
                 local_path(name, value.path, observer.message)
         with self._environments.using(trial.environment, "env", observer.message):
-            # The environment exists now.
+            # Entering the context has created a missing environment.
             pass
 
     def _check_deployment(self, spec: DeploymentSpec, observer: Observer) -> None:

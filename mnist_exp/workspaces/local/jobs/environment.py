@@ -1,6 +1,6 @@
 """The environment variables of a job, with the same names as on Azure ML.
 
-A job inherits only a few variables of the user's shell, which most programs need. On Azure ML a job
+A job inherits only those variables of the user's shell that most programs need. On Azure ML a job
 inherits no variables. The names are from the documentation of the SDK and of the common runtime:
 https://learn.microsoft.com/azure/machine-learning/how-to-train-cloud
 """
@@ -55,7 +55,8 @@ _PROXIES = tuple(
     for name in ("http_proxy", "https_proxy", "all_proxy")
     for spelling in (str.lower, str.upper)
 )
-#: A proxy cannot reach the servers of this machine, for example the MLflow server of a job.
+#: Hosts that are reached without a proxy. A proxy cannot reach the servers of this machine, for
+#: example the MLflow server of a job.
 _NOT_PROXIED = "127.0.0.1,localhost"
 
 
@@ -69,7 +70,7 @@ class TrackedRun:
 
 
 def inherited_variables() -> dict[str, str]:
-    """Return the few variables of the user's shell that jobs and workers inherit."""
+    """Return the variables of the user's shell that jobs and workers inherit."""
     inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
     proxies = {name: os.environ[name] for name in _PROXIES if name in os.environ}
     if proxies:
@@ -115,14 +116,14 @@ def job_environment(
         "AZUREML_CR_NODE_RANK": "0",
         "AZUREML_NODE_COUNT": "1",
         "MLFLOW_DISABLE_TELEMETRY": "true",
-        # MLflow prints the address of a run at a server. The server of a job ends with the job.
+        # MLflow would print the run's address at the job's server, which ends with the job.
         "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
         "MLFLOW_TRACKING_URI": run.tracking_uri,
         "MLFLOW_RUN_ID": run.run_id,
         "MLFLOW_EXPERIMENT_ID": run.experiment_id,
         "MLFLOW_EXPERIMENT_NAME": job.experiment_name,
-        # The artifacts of an experiment that the script creates are saved like all other artifacts.
-        # Without this variable, MLflow would save them in the working directory.
+        # The script may create an experiment. Without this variable, MLflow would save the
+        # artifacts of this experiment in the working directory.
         "_MLFLOW_SERVER_ARTIFACT_ROOT": (folder.parents[2] / "mlartifacts").as_uri(),
         "MLFLOW_RUN_CONTEXT": json.dumps({JOB_RUN: run.run_id}),
     }

@@ -3,13 +3,14 @@
 The folder has the files that Azure ML would save: the artifacts in `artifacts/`, the console logs
 in `user_logs/`, and `named_outputs/<name>/`. The file `job.json` describes the job. The job's
 command runs in `wd/`, a copy of the code. `environment_0/` is the throw-away Python environment of
-the command. Both are deleted when the job ends.
+the command. `wd/` and `environment_0/` are deleted when the job ends.
 
-The artifacts are the files of the job's MLflow run: what the script wrote to `./outputs` and
-`./logs`, and what it logged with e.g. `mlflow.log_artifact`. A script can give its artifacts any
-name, so our own files are beside `artifacts/` and never in it. `outputs` and `logs`, in the job's
-folder and in `wd/`, are links to the folders in `artifacts/`. `artifacts/user_logs/` has hard links
-to the console logs: MLflow shows the logs, but a script cannot replace the original logs.
+The artifacts are the files of the job's MLflow run: the files that the script wrote to `./outputs`
+and `./logs`, and the files that the script logged with e.g. `mlflow.log_artifact`. A script can
+give an artifact any name. Therefore this program saves its own files beside `artifacts/`. `outputs`
+and `logs`, in the job's folder and in `wd/`, are links to the folders in `artifacts/`.
+`artifacts/user_logs/` has hard links to the console logs: MLflow shows the logs, but a script
+cannot replace the original logs.
 """
 
 import fcntl
@@ -82,8 +83,8 @@ class JobFolder:
     def recorded_failure(self, log: Path, code: int | None = None) -> str:
         """Return the reason that a process recorded when it failed; empty if there is no record.
 
-        A process that did not end the job may have recorded another reason. The exit code then
-        differs, and the record does not count.
+        A child process whose failure did not end the job may have written the record. The exit code
+        in the record then differs from `code`, and the record does not count.
 
         Args:
             log: The console log of the process.
@@ -105,7 +106,7 @@ class JobFolder:
         return any(not path.is_dir() for path in self.named_outputs.rglob("*"))
 
     def put_outputs_aside(self) -> None:
-        """Rename the named outputs and delete the artifacts, so that a restarted job finds none."""
+        """Rename the named outputs and delete the artifacts, before the job restarts."""
         shutil.rmtree(self.artifacts, ignore_errors=True)
         if self.named_outputs.exists():
             aside = self.path / "named_outputs_before"
@@ -198,7 +199,8 @@ class JobFolder:
             log.touch()
             shown = self.artifacts / _LOGS_NAME / log.name
             shown.parent.mkdir(parents=True, exist_ok=True)
-            # MLflow shows no console log if the file system does not support hard links.
+            # If the file system does not support hard links, MLflow shows no console log. The job
+            # does not need the links.
             with suppress(OSError):
                 os.link(log, shown)
 

@@ -60,8 +60,8 @@ class TrialContext:
         sweep: The name of the sweep.
         run_id: The id of the sweep's MLflow run.
         parameters: Search-space key -> drawn value.
-        restarts: Whether the trial starts again from the beginning. The MLflow run of its earlier
-            execution is then deleted.
+        restarts: Whether the trial restarts at the beginning. If so, the MLflow run of its earlier
+            execution is deleted.
     """
 
     sweep: str

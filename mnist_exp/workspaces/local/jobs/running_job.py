@@ -102,7 +102,7 @@ class RunningJob:
         self.started = time.monotonic()
 
     def _quote(self, text: str) -> str:
-        """Return a text as a word of the job's command."""
+        """Return a text for the job's command, quoted if the job's field `quoted` is True."""
         if not self.job.quoted:
             return text
         is_for_hydra = self.job.argument_style is ArgumentStyle.key_value
@@ -120,7 +120,7 @@ class RunningJob:
         return self.loss or text + remedy(text, self.job.environment)
 
     def evict(self) -> None:
-        """End the attempt as Azure ML does when it evicts a low-priority node. Then start another.
+        """Evict the attempt as Azure ML evicts a low-priority node, and start a second attempt.
 
         The processes get SIGTERM, then a grace period, then SIGKILL. The second attempt gets a new
         `wd/` and the named outputs of the first attempt.
@@ -259,12 +259,12 @@ class RunningJob:
             self._workers.close()
 
     def _hidden_failures(self) -> list[str]:
-        """Return a line if a Python program failed in a pipe. The shell ignores such a failure."""
+        """Return warnings about Python programs that failed in a pipe; the shell ignores them."""
         if not _PIPE.search(self.job.command):
             return []
         recorded = [self.folder.recorded_failure(log) for log in self.folder.logs]
         return [
-            f"the command is Completed, but a program in a pipe failed: {text}; begin the command "
+            f"the job is Completed, but a program in a pipe failed: {text}; begin the command "
             "with 'set -o pipefail;' to let the job fail"
             for text in recorded
             if text

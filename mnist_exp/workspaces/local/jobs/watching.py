@@ -21,7 +21,7 @@ def run_job(job: CommandJob, host: JobHost) -> JobResult:
     """Run a job until it ends, and return the result.
 
     Raises:
-        JobInterrupted: The user stopped the job. The job is recorded as Canceled.
+        JobInterrupted: The user canceled the job. The job is recorded as Canceled.
     """
     running = start_job(job, host)
     try:
