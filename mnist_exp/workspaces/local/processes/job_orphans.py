@@ -1,4 +1,4 @@
-"""Finds and ends orphan processes of jobs: processes that outlived their supervisor.
+"""Find and end orphan processes of jobs: processes that outlived their supervisor.
 
 A supervisor kills all processes of its job, but a supervisor can itself be killed. A later command
 then finds the job's remaining processes by an environment variable. The variable contains the path

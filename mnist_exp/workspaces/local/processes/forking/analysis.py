@@ -1,4 +1,4 @@
-"""Reads a trial's command and script without running the script.
+"""Read a trial's command and script without running the script.
 
 The analysis finds out whether a fork can run the command, and which installed libraries the script
 imports.

@@ -210,10 +210,7 @@ class ForkedScript:
 
     @property
     def handles(self) -> Sequence[int]:
-        """The file descriptors of the script to watch.
-
-        The list is always empty, because the launcher watches the server's file descriptor instead.
-        """
+        """An empty list, because the launcher watches the server's file descriptor instead."""
         return ()
 
     def poll(self) -> int | None:

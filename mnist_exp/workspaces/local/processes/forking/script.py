@@ -1,4 +1,4 @@
-"""Runs a script in a fork, with the same effects as `python SCRIPT ...`."""
+"""Run a script in a fork, with the same effects as `python SCRIPT ...`."""
 
 import builtins
 import os

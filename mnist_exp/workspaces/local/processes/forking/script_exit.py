@@ -1,9 +1,9 @@
-"""Ends a fork in the same way as Python's exit, but without destroying all modules.
+"""End a fork in the same way as Python's exit, but without destroying all modules.
 
-When Python exits, Python destroys every module. In a fork, this would copy the memory that the fork
-shares with the server. The copies would take longer than starting the fork. `os._exit` ends the
-process without destroying modules. But `os._exit` also skips four steps that a script may need.
-`leave` therefore does these four steps before it calls `os._exit`:
+When Python exits, Python destroys every module. In a fork, the kernel would then copy the memory
+that the fork shares with the server. The copies would take longer than starting the fork.
+`os._exit` ends the process without destroying modules. But `os._exit` also skips four steps that a
+script may need. `leave` therefore does these four steps before it calls `os._exit`:
 
 - wait for the script's threads
 - call the functions registered with `atexit`
@@ -88,8 +88,8 @@ def _destroy_own_modules(folder: Path, modules: int) -> None:
 
 def _flush() -> bool:
     """Write the buffers of open files, and return whether standard output could be written."""
-    # Do not use isinstance(). It reads `__class__` of every object, and this is a slow property in
-    # some libraries.
+    # Do not use isinstance(), which reads `__class__` of every object. In some libraries,
+    # `__class__` is a slow property.
     files = [one for one in gc.get_objects() if issubclass(type(one), _WRITERS)]
     for file in files:
         _is_flushed(file)

@@ -1,4 +1,4 @@
-"""Record why a Python process failed, in the words of its own exception.
+"""Record the uncaught exception of a Python process that fails.
 
 Python imports this file when a process of a job starts, because the folder of this file is on
 PYTHONPATH. At its exit, the process writes a file with its exit code and its uncaught exception.
@@ -16,7 +16,7 @@ import atexit
 import os
 import sys
 
-# Importing `typing` would take as long as half of the start of Python. Type checkers know the name.
+# Importing `typing` would take half as long as the start of Python. Type checkers know this name.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -75,9 +75,9 @@ def describe(error: BaseException) -> str:
 
 
 def record(path: str, error: BaseException) -> None:
-    """Write the file for a process that an exception ends.
+    """Write the exception that ends a process to the file `path`.
 
-    A SystemExit counts only if it has a text, because any other SystemExit has only a number.
+    A SystemExit without a text is not written, because it gives no reason.
     """
     if not isinstance(error, SystemExit):
         code = _INTERRUPTED if isinstance(error, KeyboardInterrupt) else _FAILED
@@ -156,7 +156,8 @@ def _disappear() -> None:
     except ImportError as error:
         if error.name != __name__:
             raise
-        # Python keeps the module that it has asked for.
+        # There is no other `sitecustomize`. Python's import of this module fails if sys.modules
+        # does not contain the module.
         sys.modules[__name__] = ours
 
 
