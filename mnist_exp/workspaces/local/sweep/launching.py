@@ -154,7 +154,8 @@ class TrialLauncher:
     ) -> ForkServer:
         modules = libraries_of(folder, script)
         if not self._interpreter.is_ours:
-            # A job in another environment does not open the store itself.
+            # A job in another environment does not open the store itself. Do not rehearse MLflow's
+            # calls with the store.
             modules = [module for module in modules if not module.startswith(__package__[:10])]
         start = self._interpreter.module(server.__name__)
         self._server = ForkServer(modules, self._folder, environment, self._log, start=start)

@@ -125,7 +125,11 @@ def sweep_result(
 def _warnings_of_sweep(
     job: SweepJob, result: SweepResult, jobs: Mapping[int, JobResult]
 ) -> Sequence[str]:
-    """Return the tuner's warnings. The tuner knows only the metrics of the trials' own runs."""
+    """Return the tuner's warnings, corrected for metrics that scripts logged to other runs.
+
+    The tuner knows only the metrics of the trials' own runs. If the primary metric is only in other
+    runs, a warning about these runs replaces the tuner's hint about a missing metric.
+    """
     metric = job.objective.primary_metric
     elsewhere = [index for index, one in jobs.items() if metric in one.metrics_of_script_runs]
     if result.best is not None or not elsewhere:

@@ -182,11 +182,11 @@ def record_last_values(
     journal: Journal,
     primary_metric: str,
 ) -> None:
-    """Add the last points of some trials to the journal.
+    """Add the last points of trials that were being canceled to the journal.
 
-    A command may be killed after it decided to end a trial, but before the trial has ended. Such a
-    trial does not run again, so the backend does not read its last values. This function adds these
-    values.
+    A command may be killed after it asked a trial to end, but before the trial has ended. Such a
+    trial does not run again, so the backend does not read its last points. This function adds these
+    points, and sets the exit code of the trial.
     """
     for trial in history.trials:
         is_ending = trial.status is JobStatus.CANCEL_REQUESTED

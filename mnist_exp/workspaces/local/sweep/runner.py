@@ -51,7 +51,7 @@ def run_sweep(job: SweepJob, host: JobHost) -> JobResult:
     Raises:
         RefusedError: Another command runs the sweep, or the sweep was created with different rules
             (command, search space, sampling, objective or early termination).
-        KeyboardInterrupt: The user stopped the sweep. All trials have ended, and their results are
+        JobInterrupted: The user canceled the sweep. All trials have ended, and their results are
             recorded.
     """
     folder = JobFolder(host.root, job.name)
