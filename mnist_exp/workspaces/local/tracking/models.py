@@ -1,7 +1,7 @@
 """The models of an MLflow store: models that scripts have logged, and registered models.
 
 MLflow 3 does not save a logged model (`mlflow.<flavor>.log_model`) among the artifacts of its run,
-but in a folder of its own: https://mlflow.org/docs/latest/ml/model/models-from-code
+but in a separate folder: https://mlflow.org/docs/latest/ml/model/models-from-code
 """
 
 from collections.abc import Mapping, Sequence
@@ -119,7 +119,7 @@ class ModelRegistry:
         return max((str(one.version) for one in versions), key=int, default="")
 
     def _described(self, found: ModelVersion) -> RegisteredModel:
-        """Return the model, even if MLflow's own client registered it, without our tags."""
+        """Return the model. A model that another program registered does not have our tags."""
         name, version = str(found.name), str(found.version)
         location = str(self._client.get_model_version_download_uri(name, version))
         if location.startswith(_LOGGED_URI):

@@ -1,8 +1,8 @@
 """Move an MLflow store: change the paths in its database after its outputs folder was moved.
 
 MLflow saves absolute paths of artifacts, and has no command to change these paths. The file
-`.location` in the outputs folder has the path of the folder for which the paths in the database are
-right. Users may move, rename or copy the folder, or mount the folder at another path.
+`.location` in the outputs folder contains the path that this folder has in the database. Users may
+move, rename or copy the folder, or mount the folder at another path.
 """
 
 from pathlib import Path
@@ -39,7 +39,7 @@ def follow_move(outputs: Path) -> None:
     old = _saved(location)
     if old == outputs:
         return
-    # If a folder has two paths, e.g. because of a bind mount, both paths are right.
+    # If the folder has two paths, e.g. because of a bind mount, both paths are valid.
     if old is not None and not _is_same(old, outputs):
         with connected(outputs / STORE_NAME) as database, database:
             for before, after in ((old, outputs), (old.as_uri(), outputs.as_uri())):

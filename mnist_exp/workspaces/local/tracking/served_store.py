@@ -43,7 +43,7 @@ def served_store(outputs: Path, log: Path) -> Iterator[str]:
 
 
 class _Server:
-    """The server's process. If the process ends too early, a new process continues."""
+    """The server's process. If a signal kills the process, a new process is started."""
 
     def __init__(self, listener: socket.socket, outputs: Path, log: Path) -> None:
         self._listener = listener
@@ -77,7 +77,7 @@ class _Server:
             "_MLFLOW_SERVER_ARTIFACT_ROOT": (self._outputs / ARTIFACTS_NAME).as_uri(),
             "MLFLOW_DISABLE_TELEMETRY": "true",
         }
-        # The user's variables may name another server, a proxy or a password.
+        # Omit the user's variables of MLflow, which may name another server or contain a password.
         ours = {name: text for name, text in os.environ.items() if not name.startswith("MLFLOW_")}
         # Hide warnings of MLflow about its own libraries.
         command = [sys.executable, "-P", "-W", "ignore", "-m", _MODULE]
@@ -93,8 +93,8 @@ class _Server:
             )
 
     def _restart_if_lost(self) -> None:
-        # A signal ends the process only if the user kills it. A process that exits has a fault that
-        # a new process would have too.
+        # A signal ends the process only if the user kills the process. A process that exits has a
+        # fault, which a new process would have too.
         while self._process.wait() < 0 and not self._is_closing:
             lost, self._process = self._process, self._start()
             if lost.stdin:

@@ -37,7 +37,7 @@ def chosen_model(
         artifacts: The folder with the job's artifacts.
 
     Raises:
-        JobError: The spec selects none of the models, or not exactly one.
+        JobError: The spec does not select exactly one of the models.
     """
     names = ", ".join(logged)
     if spec.type != MLFLOW_MODEL or not logged:

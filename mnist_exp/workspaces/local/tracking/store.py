@@ -1,6 +1,6 @@
 """The MLflow store of an outputs folder, with the runs of jobs and the registered models.
 
-The store is a SQLite file, because MLflow no longer accepts its file store from version 3.14 on.
+The store is a SQLite file, because MLflow 3.14 and later versions do not accept a file store.
 MLflow's folder of a job's run is a link to the job's folder, which contains the folder `artifacts`.
 `mlflow ui` therefore shows a job's files without a copy, and `mlflow gc` can delete the artifacts.
 """
@@ -126,7 +126,7 @@ class Tracking:
         return TrackedRun(self.uri, run.info.run_id, experiment_id)
 
     def _link_artifacts(self, run_id: str, folder: Path) -> None:
-        """Let MLflow's folder of a run lead to the job's folder.
+        """Create MLflow's folder of a run as a link to the job's folder.
 
         The link is relative, so that users can move the outputs folder.
         """
@@ -144,10 +144,11 @@ class Tracking:
             self._client.update_run(run_id, status="RUNNING")
 
     def discard(self, run_id: str) -> None:
-        """Delete a run, for example because its job restarts.
+        """Delete a run and the runs that its script created, for example when the job restarts.
 
-        The user can restore the run with the `mlflow` command, but without its artifacts: the job's
-        folder now belongs to another run. `mlflow gc` would otherwise delete that run's artifacts.
+        Also delete the run's link to the job's folder, because the folder now belongs to another
+        run. With the link, `mlflow gc` would delete the artifacts of the other run. The user can
+        restore the deleted run with the `mlflow` command, but without artifacts.
         """
         link = self._artifacts / run_id
         if link.is_symlink():
