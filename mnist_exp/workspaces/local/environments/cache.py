@@ -34,7 +34,7 @@ from mnist_exp.workspaces.local.processes.job_orphans import find_processes
 
 _DESCRIPTION = "environment.json"
 _FOLDER = "env"
-#: Prints what this program must know about another interpreter.
+#: Python code that prints the path, the version and the package folders of an interpreter.
 _INSPECT = """\
 import json, os, site, sys
 version = "%d.%d" % sys.version_info[:2]
@@ -87,9 +87,9 @@ class EnvironmentCache:
     def using(
         self, env: EnvConfig, where: str, message: Callable[[str], None]
     ) -> Iterator[Interpreter]:
-        """Return the Python of an environment, and keep the environment until the block ends.
+        """Yield the Python of an environment. Create the environment if it does not exist.
 
-        If the environment does not exist, this method creates the environment.
+        A lock prevents other commands from deleting the environment until the block ends.
 
         Args:
             env: The environment of a job or a deployment.
@@ -123,7 +123,7 @@ class EnvironmentCache:
         return sorted(filter(None, found), key=lambda saved: saved.made_at)
 
     def describe(self) -> Iterator[str]:
-        """Yield one line of text for each saved environment, oldest first."""
+        """Yield a line of text for each saved environment, oldest first, and a line for all."""
         for saved in self.list():
             days = (time.time() - saved.made_at) / 86400
             yield (
@@ -143,7 +143,11 @@ class EnvironmentCache:
             saved = self._load(path.name)
             if saved is None and not path.name.isalnum():
                 continue
-            what = f"{saved.source} ({size_text(saved.size)})" if saved else "an incomplete one"
+            what = (
+                f"{saved.source} ({size_text(saved.size)})"
+                if saved
+                else f"{path.name} (incomplete)"
+            )
             is_deleted = self._delete(path.name)
             yield f"{'deleted' if is_deleted else 'in use, not deleted'}: environment {what}"
 
@@ -190,7 +194,7 @@ class EnvironmentCache:
                 lambda path: programs in path.split(os.pathsep), "PATH"
             ):
                 return False
-            # Without the description, no other command uses the rest of the folder.
+            # Delete the description first. Without the description, no command uses the folder.
             (folder / _DESCRIPTION).unlink(missing_ok=True)
             shutil.rmtree(folder)
         return True

@@ -1,4 +1,4 @@
-"""The description of a Python interpreter, as far as jobs need it."""
+"""The paths and the version of a Python interpreter that jobs use."""
 
 import os
 import site
@@ -44,7 +44,7 @@ class Interpreter:
     def module(self, name: str) -> list[str]:
         """Return the start of a command line that runs a module of this package.
 
-        The command line has always four words, so that other code finds the arguments.
+        The start always has four words, so that other code finds the arguments after it.
         """
         if self.is_ours:
             # With -P, files in the working directory do not hide installed packages.

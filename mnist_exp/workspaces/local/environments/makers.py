@@ -1,8 +1,8 @@
 """The two ways to create an environment: with conda, or with uv from PyPI.
 
-conda, mamba or micromamba is used if one of these programs is on PATH. Otherwise uv creates a
-virtual environment with the Python and the packages that the conda file names. uv finds a Python on
-this machine, or downloads one.
+If conda, mamba or micromamba is on PATH, the first of these programs creates the environment.
+Otherwise uv creates a virtual environment with the Python and the packages that the conda file
+names. uv finds a Python on this machine, or downloads a Python.
 """
 
 import os
@@ -67,12 +67,12 @@ class Maker(Protocol):
         """Create the environment.
 
         Raises:
-            RefusedError: A package, or the version of Python, cannot be had.
+            RefusedError: A package, or the version of Python, cannot be installed.
         """
 
 
 def maker() -> Maker:
-    """Return conda if conda is installed, otherwise uv."""
+    """Return conda, mamba or micromamba if one of them is installed, otherwise uv."""
     for name in ("conda", "mamba", "micromamba"):
         if program := shutil.which(name):
             return CondaMaker(name, program)
@@ -172,7 +172,7 @@ def _remedy(reason: str) -> str:
 def without_gpu_libraries(recipe: Recipe) -> Recipe:
     """Return the recipe without TensorFlow's libraries for GPUs if the machine has no NVIDIA GPU.
 
-    Both kinds of TensorFlow compute the same on a CPU.
+    On a CPU, TensorFlow computes the same results without these libraries.
     """
     if not any(_GPU_EXTRA in line for line in recipe.pip) or Path("/dev/nvidiactl").exists():
         return recipe
@@ -188,8 +188,8 @@ def _search_path() -> str:
     """Return the folders in which uv searches for Python.
 
     pyenv's folder `shims` contains a program for every version, which fails if the user has not
-    activated the version. The versions themselves always work. The Python of this process comes
-    first.
+    activated the version. The programs in the folder `versions` always work. The Python of this
+    process comes first.
     """
     folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
     kept = [folder for folder in folders if Path(folder).name != "shims"]

@@ -1,4 +1,4 @@
-"""The remedy for a script that imports a package which its environment does not have."""
+"""The remedy if a script imports a package that its environment does not contain."""
 
 from mnist_exp.config import EnvConfig, EnvType
 

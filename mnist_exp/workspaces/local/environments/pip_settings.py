@@ -25,7 +25,7 @@ _TRUE = ("1", "on", "true", "yes")
 def uv_variables() -> Mapping[str, str]:
     """Return the variables that make uv use the same package indexes as pip.
 
-    If the user has configured uv, the result is empty, because uv's own configuration counts.
+    If the user has configured uv, the result is empty, because uv then uses its own configuration.
     """
     folder = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
     files = (folder / "uv" / "uv.toml", Path("/etc/uv/uv.toml"))

@@ -10,13 +10,13 @@ from pathlib import Path
 #: First words of the lines in which uv reports an error and the causes of the error.
 _ERROR, _CAUSE = "error: ", "cause: "
 _NO_SOLUTION = "No solution found"
-#: Number of lines that an error keeps of the program's output.
+#: Number of lines at the end of the program's output that `Outcome` contains.
 _TAIL_LINES = 40
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """The end of a program.
+    """The outcome of a program that has ended.
 
     Attributes:
         code: The exit code.
@@ -34,7 +34,7 @@ class Outcome:
         if not errors:
             return " ".join(lines) or f"exit code {self.code}"
         causes = [line.removeprefix(_CAUSE) for line in lines if line.startswith(_CAUSE)]
-        # uv's cause contains the whole fact if no versions fit together.
+        # If no versions fit together, uv's cause alone explains the failure.
         facts = [] if _NO_SOLUTION in errors[0] else [errors[0].removeprefix(_ERROR)]
         return ": ".join([*facts, *causes[-1:]]).rstrip(".")
 
@@ -53,8 +53,8 @@ def run(
         folder: The working directory.
         variables: Environment variables in addition to the variables of this process.
         message: Function that receives a line for the user.
-        lock: A file descriptor that the program inherits. If this command is killed, the lock stays
-            until the program has ended.
+        lock: The file descriptor of a lock. The program inherits the lock. If this command is
+            killed, the program keeps the lock until the program ends.
     """
     with subprocess.Popen(
         list(command),

@@ -1,9 +1,10 @@
-"""Throw-away environments: a virtual environment for one process of a job.
+"""Throw-away environments: a virtual environment for a process of a job, or for a revision.
 
-On Azure ML a job runs in a container, and packages that the job installs disappear with the
-container. Here the job gets a virtual environment that is deleted when the job ends. The
-environment shows the packages of another interpreter, and installs new packages into its own
-folder. `pip`, `python -m pip` and `uv pip` all change only this folder.
+On Azure ML a job runs in a container, and packages that the job installs are deleted with the
+container. On this machine the job gets a virtual environment that is deleted when the job ends. A
+script in the environment can import the packages of another interpreter. `pip`, `python -m pip` and
+`uv pip` change only the folder of the environment. The workers of a revision (a version of a
+deployment) also get such an environment.
 
 The standard module `venv` would need a tenth of a second to create such an environment. This module
 needs a millisecond, because it writes only the files that Python reads.
@@ -36,7 +37,8 @@ def throwaway_folder(work: Path, index: int = 0) -> Path:
     folder = work.parent / f"environment_{index}"
     if os.pathsep not in str(folder):
         return folder
-    # PATH cannot contain this folder, so use another folder, which depends only on this one.
+    # PATH cannot contain this folder. Use a folder whose name depends only on the path of this
+    # folder.
     name = hashlib.sha256(str(folder).encode()).hexdigest()[:16]
     return Path(tempfile.gettempdir(), f"mnist-exp-{name}")
 
@@ -45,7 +47,7 @@ def create_throwaway(interpreter: Interpreter, folder: Path) -> Mapping[str, str
     """Create a throw-away environment, and return the environment variables that activate it.
 
     Args:
-        interpreter: The interpreter whose packages the environment shows.
+        interpreter: The interpreter whose packages can be imported in the environment.
         folder: The folder of the environment, which must not exist.
     """
     programs = folder / "bin"
@@ -54,7 +56,7 @@ def create_throwaway(interpreter: Interpreter, folder: Path) -> Mapping[str, str
     packages.mkdir(parents=True)
     # On some distributions, packages with compiled code are installed below lib64.
     (folder / "lib64").symlink_to("lib")
-    # Python searches this file beside the folder of its program:
+    # Python searches for this file beside the folder of its program:
     # https://docs.python.org/3/library/site.html
     (folder / "pyvenv.cfg").write_text(
         f"home = {interpreter.base.parent}\ninclude-system-site-packages = false\n"
