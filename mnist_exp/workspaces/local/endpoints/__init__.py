@@ -1,8 +1,8 @@
 """Online endpoints on this machine, with the same HTTP interface as Azure ML.
 
-Each endpoint has one HTTP server process, the front. The front accepts the requests and distributes
-the requests to worker processes, which run the scoring script. A revision is one version of a
-deployment: its code, model and settings.
+Each endpoint has one HTTP server process, the front. The front accepts requests and passes them to
+worker processes, which run the scoring script. A revision is one version of a deployment: its code,
+model and settings.
 
     endpoints          creates, deploys, invokes and deletes endpoints
     registry           finds endpoints by name, lists and deletes endpoints

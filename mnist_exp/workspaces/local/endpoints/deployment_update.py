@@ -114,7 +114,10 @@ class DeploymentUpdate:
         )
 
     def _abandon(self, number: int, before: DeploymentState | None, error: BaseException) -> None:
-        """Kill the processes of a revision that failed, and delete its files except for its log."""
+        """Kill the processes of a revision that failed, and delete its files except for its log.
+
+        If no revision serves, save the reason of the failure.
+        """
         folder = self.endpoint.deployment(self.spec.name)
         now = folder.load()
         if now is not None and now.revision == number:

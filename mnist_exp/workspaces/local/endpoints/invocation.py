@@ -1,4 +1,4 @@
-"""Sends one scoring request to an endpoint, and explains why a request failed."""
+"""Send one scoring request to an endpoint, and explain why a request failed."""
 
 import json
 import re

@@ -26,8 +26,7 @@ from mnist_exp.workspaces.local.endpoints.state_files import (
     outputs_errors,
 )
 
-#: The front has this many seconds more than the longest request timeout to end after SIGTERM. Then
-#: the front gets SIGKILL.
+#: Seconds between SIGTERM and SIGKILL for the front, in addition to the longest request timeout.
 _PARTING_S = 10.0
 
 

@@ -1,4 +1,4 @@
-"""Builds the objects that a workspace returns about endpoints and deployments.
+"""Build the objects that a workspace returns about endpoints and deployments.
 
 https://learn.microsoft.com/rest/api/azureml/online-deployments/get
 """

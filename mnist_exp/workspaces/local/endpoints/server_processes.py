@@ -1,4 +1,4 @@
-"""Identifies, finds and kills the processes of endpoints. Works only on Linux.
+"""Identify, find and kill the processes of endpoints. This module works only on Linux.
 
 Each endpoint has one HTTP server process, the front, and worker processes, which run the scoring
 script. The scoring script can start child processes.

@@ -1,4 +1,4 @@
-"""Writes the files of a revision (a version of a deployment) to its folder.
+"""Write the files of a revision (a version of a deployment) to its folder.
 
 The models have the same folders as in Azure ML's inference container.
 """

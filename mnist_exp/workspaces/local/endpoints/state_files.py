@@ -1,4 +1,4 @@
-"""Saves the state of endpoints in files, and loads the state from the files.
+"""Save the state of endpoints in files, and load the state from the files.
 
 If a command is killed while it writes a file, the file keeps its previous content.
 """
