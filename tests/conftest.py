@@ -143,6 +143,16 @@ def socket_guard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def unused_user_cache(cache: Path) -> Iterator[None]:
+    """Let no test, and no process that a test starts, use the caches of the real user."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(cache))
+        # The user may have chosen another cache for uv.
+        patch.setenv("UV_CACHE_DIR", str(cache / "uv"))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def unchanged_packages() -> Iterator[None]:
     """Let no test, and no job that a test runs, change the packages of this environment."""
     before = _installed_packages()

@@ -1,4 +1,4 @@
-"""The guard that keeps all tests on loopback, and the rule for external tests."""
+"""The guards of the suite: loopback only, no cache of the real user, and external tests."""
 
 import os
 import socket
@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from platformdirs import user_cache_path
 
 from tests.guard.sitecustomize import LOG_VARIABLE
 from tests.support.external_use import ExternalUse, leaks_found_by_collecting
@@ -49,6 +50,11 @@ def test_loopback_is_free(log: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         socket.create_connection(server.getsockname()).close()
     assert not log.exists()
+
+
+def test_the_cache_of_the_user_is_a_folder_of_this_run(cache: Path) -> None:
+    assert user_cache_path("mnist_exp") == cache / "mnist_exp"
+    assert os.environ["UV_CACHE_DIR"] == str(cache / "uv")
 
 
 def test_use_of_processes_sockets_and_stores_is_found() -> None:

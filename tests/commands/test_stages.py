@@ -19,6 +19,7 @@ import pytest
 from mnist_exp.workspaces.local.tracking.database import STORE_NAME
 from tests.support.command_line import PATIENCE_S, Cli
 from tests.support.in_process import InProcessCli
+from tests.support.waiting import eventually
 
 #: The command line, and the arguments for the user's own script.
 Own = tuple[InProcessCli, list[str]]
@@ -158,6 +159,7 @@ def test_the_flow_from_register_to_cleanup(own: Own, make_cli: Callable[[Path], 
 
     (front,) = (pid for pid in servers(cli) if "worker" not in psutil.Process(pid).cmdline()[3])
     psutil.Process(front).kill()
+    eventually(lambda: front not in servers(cli))
     done = cli.ok(*arguments, "stage=status")
     assert "front process has ended" in done.stdout
     cli.ok(*arguments, "stage=invoke", "endpoint.request_file=request.json")
@@ -242,8 +244,9 @@ def test_interrupt_cancels_the_job_and_leaves_no_process(own: Own) -> None:
     finally:
         process.kill()
     assert process.returncode == 130
+    _, alive = psutil.wait_procs(jobs, timeout=60)
     assert jobs
-    assert not any(job.is_running() and job.status() != psutil.STATUS_ZOMBIE for job in jobs)
+    assert alive == []
     assert cli.records("train")[-1]["status"] == "Canceled"
 
 

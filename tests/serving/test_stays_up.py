@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from mnist_exp.config import ProbeConfig, RequestSettingsConfig
-from mnist_exp.errors import EndpointError
+from mnist_exp.errors import EndpointError, NotFoundError
 from mnist_exp.serving.worker_pool import FIRST_DELAY_S
 from mnist_exp.specs import EndpointSpec
 from mnist_exp.workspaces.local.endpoints.server_processes import processes_below, servers_below
@@ -148,8 +148,10 @@ def test_a_worker_that_fails_liveness_probes_is_replaced(changeable: Service):
     changeable.deploy(liveness_probe=ProbeConfig(0.05, 0.05, 0.5, 1, 2))
     (before,) = workers(changeable)
     os.kill(before, signal.SIGSTOP)
+    # On a busy machine, the worker may still answer after the signal is sent.
     assert changeable.score("none").status_code == 200
-    assert before not in workers(changeable)
+    eventually(lambda: before not in workers(changeable))
+    assert changeable.score("none").status_code == 200
 
 
 def test_after_the_front_is_killed_all_is_failed_and_nothing_runs(changeable: Service):
@@ -242,8 +244,14 @@ def test_a_worker_that_blocks_all_threads_ends_with_its_front(own: Service, way:
     own.endpoints.create_or_update(EndpointSpec(NAME))
 
 
+def expire_soon(service: Service) -> None:
+    # On a busy machine, the endpoint may expire before the update returns.
+    with suppress(NotFoundError):
+        service.update(ttl=1)
+
+
 def test_an_endpoint_expires_after_its_command_has_ended(own: Service):
-    own.update(ttl=1)
+    expire_soon(own)
     root = own.folder / "endpoints"
     eventually(lambda: not list(root.iterdir()))
     eventually(lambda: not servers_below(own.folder))
@@ -251,8 +259,11 @@ def test_an_endpoint_expires_after_its_command_has_ended(own: Service):
 
 
 def test_an_endpoint_that_expired_without_a_front_is_deleted(own: Service):
-    own.update(ttl=1)
-    os.kill(front(own), signal.SIGKILL)
+    pid = front(own)
+    expire_soon(own)
+    # On a busy machine, the front may already have ended.
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
     eventually(lambda: not servers_below(own.folder))
     eventually(lambda: not own.endpoints.list())
     assert not list((own.folder / "endpoints").iterdir())

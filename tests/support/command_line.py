@@ -27,10 +27,13 @@ class Cli:
 
     Args:
         folder: The folder that commands run in.
-        cache: The cache folder of the user.
+        cache: The cache folder of the user, as an absolute path.
     """
 
     def __init__(self, folder: Path, cache: Path) -> None:
+        # A command ignores a relative XDG_CACHE_HOME, and would use the cache of the real user.
+        assert isinstance(cache, Path), cache
+        assert cache.is_absolute(), cache
         self.folder = folder
         self.environment = {
             name: value for name, value in os.environ.items() if not name.startswith(_HIDDEN)

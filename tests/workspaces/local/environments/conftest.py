@@ -58,6 +58,6 @@ def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> EnvironmentCache:
 
 
 @pytest.fixture
-def cache(tmp_path: Path) -> EnvironmentCache:
+def environments(tmp_path: Path) -> EnvironmentCache:
     """An empty folder for environments."""
     return EnvironmentCache(tmp_path / "cache" / "environments")

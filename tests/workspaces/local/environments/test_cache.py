@@ -46,32 +46,32 @@ def run(python: Path, code: str) -> str:
     return done.stdout.strip()
 
 
-def test_local_is_the_python_of_mnist_exp(cache: EnvironmentCache) -> None:
-    with cache.using(EnvConfig(EnvType.local), "env", print) as interpreter:
+def test_local_is_the_python_of_mnist_exp(environments: EnvironmentCache) -> None:
+    with environments.using(EnvConfig(EnvType.local), "env", print) as interpreter:
         assert interpreter == this_interpreter()
         assert interpreter.is_ours
-    assert cache.list() == []
+    assert environments.list() == []
 
 
-def test_an_environment_is_created_once(cache: EnvironmentCache, conda: Conda) -> None:
+def test_an_environment_is_created_once(environments: EnvironmentCache, conda: Conda) -> None:
     said: list[str] = []
     env = conda("tinypkg=1.0")
-    with cache.using(env, "env", said.append) as first:
+    with environments.using(env, "env", said.append) as first:
         assert not first.is_ours
         assert run(first.executable, "import tinypkg; print(tinypkg.VERSION)") == "1.0"
         with pytest.raises(subprocess.CalledProcessError):
             run(first.executable, "import hydra")
     assert any("creating" in line for line in said)
     said.clear()
-    with cache.using(env, "env", said.append) as second:
+    with environments.using(env, "env", said.append) as second:
         assert (second, said) == (first, [])
-    with cache.using(conda("tinypkg=2.0"), "env", said.append) as other:
+    with environments.using(conda("tinypkg=2.0"), "env", said.append) as other:
         assert run(other.executable, "import tinypkg; print(tinypkg.VERSION)") == "2.0"
-    (older, newer) = cache.list()
+    (older, newer) = environments.list()
     assert older.made_with == newer.made_with == "uv"
     assert older.version == VERSION
     assert 0 < older.size < 2**30
-    lines = list(cache.describe())
+    lines = list(environments.describe())
     assert len(lines) == 3
     assert env.conda_file is not None
     assert env.conda_file in lines[0]
@@ -90,7 +90,7 @@ def test_two_commands_at_once_create_one_environment(tmp_path: Path, conda: Cond
 
 
 def test_what_a_killed_command_has_created_is_created_again(
-    tmp_path: Path, cache: EnvironmentCache, conda: Conda, fake_conda: Path
+    tmp_path: Path, environments: EnvironmentCache, conda: Conda, fake_conda: Path
 ) -> None:
     env = conda("tinypkg")
     root = tmp_path / "cache" / "environments"
@@ -101,7 +101,7 @@ def test_what_a_killed_command_has_created_is_created_again(
     said: list[str] = []
     with ThreadPoolExecutor(1) as pool:
         # The killed command's conda still runs, so the next command must wait for its end.
-        waiting = pool.submit(lambda: _executable(cache, env, said.append))
+        waiting = pool.submit(lambda: _executable(environments, env, said.append))
         for _ in range(2):
             (fake_conda / "go").write_text("go\n", encoding="utf-8")
             if _ == 0:
@@ -109,16 +109,16 @@ def test_what_a_killed_command_has_created_is_created_again(
         assert waiting.result().exists()
     assert "waiting" in said[0]
     assert len((fake_conda / "calls").read_text(encoding="utf-8").splitlines()) == 2
-    assert [saved.made_with for saved in cache.list()] == ["conda"]
+    assert [saved.made_with for saved in environments.list()] == ["conda"]
 
 
 def test_conda_gets_the_file_with_absolute_paths(
-    cache: EnvironmentCache, conda: Conda, fake_conda: Path
+    environments: EnvironmentCache, conda: Conda, fake_conda: Path
 ) -> None:
     env = conda("conda-forge::numpy>=1.26", pip="['-r more.txt', six]")
     assert env.conda_file is not None
     with ThreadPoolExecutor(1) as pool:
-        made = pool.submit(lambda: _executable(cache, env, print))
+        made = pool.submit(lambda: _executable(environments, env, print))
         (fake_conda / "begun").read_text(encoding="utf-8")
         (fake_conda / "go").write_text("go\n", encoding="utf-8")
         assert made.result().is_symlink()
@@ -129,8 +129,10 @@ def test_conda_gets_the_file_with_absolute_paths(
     assert "conda-forge::numpy>=1.26" in seen
 
 
-def _executable(cache: EnvironmentCache, env: EnvConfig, message: Callable[[str], None]) -> Path:
-    with cache.using(env, "env", message) as interpreter:
+def _executable(
+    environments: EnvironmentCache, env: EnvConfig, message: Callable[[str], None]
+) -> Path:
+    with environments.using(env, "env", message) as interpreter:
         return interpreter.executable
 
 
@@ -158,62 +160,71 @@ def fake_conda(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ],
 )
 def test_what_cannot_be_had_is_one_line_and_leaves_nothing(
-    cache: EnvironmentCache, conda: Conda, packages: list[str], python: str, pip: str, expected: str
+    environments: EnvironmentCache,
+    conda: Conda,
+    packages: list[str],
+    python: str,
+    pip: str,
+    expected: str,
 ) -> None:
     env = conda(*packages, python=python, pip=pip)
     with (
         pytest.raises(RefusedError, match=expected) as caught,
-        cache.using(env, "endpoint.deployment.environment", print),
+        environments.using(env, "endpoint.deployment.environment", print),
     ):
         pass
     (line,) = caught.value.lines
     assert line.startswith(f"endpoint.deployment.environment: {env.conda_file}")
     assert "\n" not in line
-    assert cache.list() == []
-    assert list(cache.delete_all()) == []
+    assert environments.list() == []
+    assert list(environments.delete_all()) == []
 
 
-def test_an_unknown_curated_environment_is_one_line(cache: EnvironmentCache) -> None:
+def test_an_unknown_curated_environment_is_one_line(environments: EnvironmentCache) -> None:
     env = EnvConfig(EnvType.curated, name="AzureML-nothing@latest")
     with (
         pytest.raises(ConfigError, match=r"^env\.name: .*sklearn-1\.5"),
-        cache.using(env, "env", print),
+        environments.using(env, "env", print),
     ):
         pass
 
 
 def test_a_cache_folder_that_is_a_file_is_one_line(tmp_path: Path, conda: Conda) -> None:
     (tmp_path / "file").touch()
-    cache = EnvironmentCache(tmp_path / "file" / "environments")
+    environments = EnvironmentCache(tmp_path / "file" / "environments")
     with (
         pytest.raises(OutputsError, match=r"^data\.cache_dir: "),
-        cache.using(conda(), "env", print),
+        environments.using(conda(), "env", print),
     ):
         pass
 
 
-def test_an_environment_in_use_is_not_deleted(cache: EnvironmentCache, conda: Conda) -> None:
-    with cache.using(conda(), "env", print) as interpreter:
-        assert [line.partition(":")[0] for line in cache.delete_all()] == ["in use, not deleted"]
+def outcomes_of_deletion(environments: EnvironmentCache) -> list[str]:
+    return [line.partition(":")[0] for line in environments.delete_all()]
+
+
+def test_an_environment_in_use_is_not_deleted(environments: EnvironmentCache, conda: Conda) -> None:
+    with environments.using(conda(), "env", print) as interpreter:
+        assert outcomes_of_deletion(environments) == ["in use, not deleted"]
     variables = interpreter.variables()
     with subprocess.Popen(["/bin/cat"], env=variables, stdin=subprocess.PIPE) as worker:
-        assert [line.partition(":")[0] for line in cache.delete_all()] == ["in use, not deleted"]
+        assert outcomes_of_deletion(environments) == ["in use, not deleted"]
         worker.communicate()
-    assert [line.partition(":")[0] for line in cache.delete_all()] == ["deleted"]
-    assert cache.list() == []
+    assert outcomes_of_deletion(environments) == ["deleted"]
+    assert environments.list() == []
     assert not interpreter.executable.exists()
 
 
 def test_an_environment_whose_python_is_gone_is_created_again(
-    cache: EnvironmentCache, conda: Conda
+    environments: EnvironmentCache, conda: Conda
 ) -> None:
     env = conda()
-    with cache.using(env, "env", print) as interpreter:
+    with environments.using(env, "env", print) as interpreter:
         pass
     interpreter.executable.unlink()
     interpreter.executable.symlink_to("/nowhere/python")
-    assert cache.list() == []
-    with cache.using(env, "env", print) as again:
+    assert environments.list() == []
+    with environments.using(env, "env", print) as again:
         assert run(again.executable, "print(1)") == "1"
 
 
