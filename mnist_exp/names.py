@@ -37,7 +37,7 @@ def compute_name_fault(name: str) -> str | None:
 def input_name_fault(name: str) -> str | None:
     """Return the rule that an input's or output's name breaks; None for a valid name."""
     if len(name) > MOST_LETTERS:
-        return f"must have at most {MOST_LETTERS} letters, got {len(name)}"
+        return f"must have at most {MOST_LETTERS} characters, got {len(name)}"
     if _INPUT_NAME.fullmatch(name):
         return None
     return f"must be letters, digits and underscores and not begin with a digit, got {name!r}"

@@ -43,7 +43,7 @@ def test_invalid_input_names(name: str) -> None:
 
 def test_a_name_that_is_too_long_for_mlflow_is_invalid() -> None:
     assert input_name_fault("a" * 250) is None
-    assert "at most 250 letters" in (input_name_fault("a" * 251) or "")
+    assert "at most 250 characters" in (input_name_fault("a" * 251) or "")
 
 
 def test_new_job_names_sort_by_time_and_differ() -> None:

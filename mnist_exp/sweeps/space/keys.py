@@ -24,7 +24,7 @@ def name_fault(key: str) -> str | None:
     """Return the rule that a search-space key breaks; None if the key is valid."""
     if len(key) > MOST_LETTERS:
         return (
-            f"a name must have at most {MOST_LETTERS} letters, got {len(key)} letters; "
+            f"a name must have at most {MOST_LETTERS} characters, got {len(key)}; "
             "choose a shorter name"
         )
     if not _KEY.fullmatch(key):

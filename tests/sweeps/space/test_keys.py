@@ -31,4 +31,4 @@ def test_a_key_may_have_two_underscores(key):
 
 def test_a_key_that_mlflow_would_refuse_is_too_long():
     assert name_fault("a" * 250) is None
-    assert "at most 250 letters" in name_fault("a" * 251)
+    assert "at most 250 characters" in name_fault("a" * 251)
