@@ -26,8 +26,8 @@ def model_faults(config: ExperimentConfig) -> Iterator[str]:
 def model_field(key: str, sources: Mapping[str, str]) -> str | None:
     """Return the field of the model group that a search-space key sets, or None.
 
-    A key without a dot is the name of a job input. Such a key sets the field that the value of the
-    input comes from. A dotted key (`model.batch_size`) is the config key of the field.
+    A key without a dot is the name of a job input. Such a key sets the field from which the input
+    gets its value. A dotted key (`model.batch_size`) is the config key of the field.
 
     Args:
         key: A key of the search space.

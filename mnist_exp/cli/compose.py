@@ -80,7 +80,7 @@ def to_experiment(composed: DictConfig, hydra_config: DictConfig) -> Experiment:
 
     Args:
         composed: The task's config, without the `hydra` node.
-        hydra_config: The `hydra` node. It contains the config files and the overrides.
+        hydra_config: The `hydra` node, which contains the config files and the overrides.
 
     Raises:
         MissingKeysError: Mandatory keys have no value.

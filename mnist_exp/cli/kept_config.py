@@ -97,7 +97,7 @@ def _changes(
         if cause is None:
             continue
         # The first command may have had overrides that this command does not repeat. A key that
-        # such an override added is missing from the composed config. This is not a change.
+        # such an override added is missing from the composed config. Ignore this difference.
         removes = cause == difference.key or given[cause].endswith("{}")
         if difference.given is not None or removes:
             yield given[cause], difference

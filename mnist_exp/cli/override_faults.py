@@ -125,8 +125,8 @@ def _folders(primary: PrimaryConfig) -> list[Path] | None:
     """Return the folders that Hydra searches after the folder of the primary config.
 
     Returns:
-        None if we cannot compose in the same way as Hydra: the command has a flag other than
-        `--config-dir`, or the folder of this flag does not exist.
+        None if we cannot compose like Hydra: the command has a flag other than `--config-dir`, or
+        the folder of this flag does not exist.
     """
     folders = [] if primary.folder == config_folder() else [config_folder()]
     rest = [flag for flag in primary.flags if flag not in ("--run", "-r")]

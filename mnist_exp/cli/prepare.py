@@ -160,7 +160,7 @@ def prepare(composed: DictConfig, hydra_config: DictConfig) -> Prepared:
     kind = AllStages if experiment.stage is Stage.all else RUNNERS[experiment.stage]
     runner = kind(context)
     try:
-        # A dry run must not use the network. These checks may use the network.
+        # These checks may use the network. A dry run must not use the network.
         if not experiment.dry_run:
             _check_stage(runner)
         _probe_folders(context, hydra_config)

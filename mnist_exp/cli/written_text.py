@@ -1,8 +1,8 @@
 """Keep environment variables as they are written.
 
 The value of an environment variable is text. YAML and Hydra read an unquoted `010`, `1.50` or `yes`
-as a number or a boolean, and OmegaConf then writes the text `8`, `1.5` or `True`. The functions of
-this module instead use the text in the config file or on the command line.
+as a number or a boolean. OmegaConf then writes the text `8`, `1.5` or `True`. The functions of this
+module instead use the text in the config file or on the command line.
 """
 
 import re

@@ -5,9 +5,9 @@ There are two ways to resume:
 - With `run=NAME` or `resume=last` the user selects an unfinished job. The job's config does not
   change, except for the keys of `UnfinishedJob.may_change`.
 - Without these overrides, a command looks for an unfinished job with the same fingerprint (a hash
-  of config and code). If an earlier command submitted such a job, this command continues the job
-  and submits no second job. This way is only possible in a workspace in which a job continues after
-  its command ends (`Workspace.outlives_command`).
+  of config and code). If an earlier command submitted such a job, this command resumes the job and
+  submits no second job. This second way works only in a workspace whose jobs continue after their
+  command ends (`Workspace.outlives_command`).
 """
 
 import hashlib

@@ -62,7 +62,7 @@ class Backend(Protocol):
         """
 
     def cancel(self, trial: int) -> None:
-        """Ask a trial to end, and kill the trial after a grace period.
+        """Send a cancel request to a trial, and kill the trial after a grace period.
 
         Do nothing if the trial has ended. Return immediately: `poll` reports when the trial has
         ended.

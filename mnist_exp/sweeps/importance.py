@@ -17,8 +17,8 @@ optuna.logging.set_verbosity(optuna.logging.ERROR)
 _LEAST_TRIALS = 4
 #: The seed of the random forest that fANOVA uses. The same trials give the same shares.
 _SEED = 0
-#: A parameter gets a logarithmic scale if all its values are positive and its largest value is at
-#: least this many times its smallest value.
+#: A parameter gets a logarithmic scale if all its values are positive, and if the ratio of the
+#: largest to the smallest value is at least this number.
 _LOG_RATIO = 20
 
 

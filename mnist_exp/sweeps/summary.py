@@ -16,7 +16,7 @@ class SweepResult:
         trials: The trials, in the order of their indices.
         best: Index of the best trial; None if no trial logged a finite value of the primary metric.
         why: Why the sweep was canceled; empty if the sweep was not canceled.
-        warnings: Lines about problems that did not stop the sweep.
+        warnings: Lines about problems that did not end the sweep.
     """
 
     status: JobStatus
@@ -31,7 +31,7 @@ def summarize(
 ) -> SweepResult:
     """Rank the trials and derive the status of the sweep.
 
-    As in Azure ML, the status is Canceled if a timeout or an interrupt stopped the sweep. Azure ML
+    As in Azure ML, the status is Canceled if a timeout or an interrupt ended the sweep. Azure ML
     does not document how many failed trials make a sweep Failed. Users report the message "errors
     in at least one of the child runs", so one failed trial may be enough. Here, by default, the
     status is Failed only if every trial failed, because one bad configuration should not make a
@@ -44,7 +44,7 @@ def summarize(
     Args:
         trials: The trials, in the order of their indices.
         objective: The primary metric and its goal.
-        why: The reason why the sweep was stopped; empty if the sweep was not stopped.
+        why: The reason why the sweep was canceled; empty if the sweep was not canceled.
         one_failure_fails: Whether a single failed trial makes the sweep Failed.
     """
     ranking = rank({trial.index: trial.values for trial in trials}, objective.goal)

@@ -194,7 +194,7 @@ def read_entries(text: str) -> Iterator[Entry]:
             not raise this error.
     """
     broken = 0
-    # Do not use splitlines(). It would also split at Unicode line separators inside a field.
+    # Do not use splitlines(), which would also split at Unicode line separators inside a field.
     for number, line in enumerate(text.split("\n"), 1):
         try:
             content = json.loads(line)
