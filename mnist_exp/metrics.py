@@ -18,8 +18,8 @@ class MetricPoint:
         name: The metric's name.
         step: The step that the script logged. If the script logged no step, MLflow stores 0.
         trial: The index of the trial that logged the value; 0 for a job outside a sweep.
-        row: The number of the row in the local MLflow store, in which the rows of all runs are
-            numbered together; 0 if the value does not come from a local store.
+        row: The number of the row in the local MLflow store; 0 if the value does not come from a
+            local store. The store numbers the rows of all runs together.
     """
 
     name: str

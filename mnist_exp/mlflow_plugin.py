@@ -20,7 +20,7 @@ _LOCATION_NAME = ".location"
 def tracking_store(store_uri: str, artifact_uri: str | None = None) -> Any:
     """Return MLflow's tracking store for a SQLite file."""
     _follow_move(store_uri)
-    # Import late: MLflow is importing itself while it loads this module.
+    # Import late: MLflow loads this module during its own import.
     from mlflow.tracking._tracking_service import utils  # noqa: PLC0415
 
     server = getattr(

@@ -47,7 +47,7 @@ class Record:
         model: For register and deploy: a mapping with the keys name, version and path.
         endpoint: For deploy and invoke: a mapping with the keys name, scoring_uri and deployments.
         paths: Kind of file or folder (folder, log, figures) -> path.
-        fingerprint: A hash of all inputs that influence the result of the stage.
+        fingerprint: A hash of the code and of the settings that influence the result of the stage.
         why: The reason why the stage failed or was canceled, in one line.
         log_tail: For a failed job: the last lines of the job's log.
     """

@@ -153,8 +153,8 @@ class ModelSpec:
 class EndpointSpec:
     """An online endpoint to create or update.
 
-    If a field of the spec is None or empty, an existing endpoint keeps its value of this field, and
-    a new endpoint gets Azure ML's default.
+    If a field of the spec is None or empty, an existing endpoint keeps its value of this field. A
+    new endpoint gets Azure ML's default.
 
     Attributes:
         auth_mode: `key` or `aml_token`. The default of a new endpoint is `key`.

@@ -20,8 +20,8 @@ _HYDRA_PLAIN = re.compile(r"[\w./+@:-]*", re.ASCII)
 _OPTIONAL = re.compile(r"\$\[\[(.*?)\]\]", re.DOTALL)
 _MISREAD = re.compile(r"\{\{\s*[A-Za-z_][\w.-]*\s*\}\}")
 _UNCLOSED = re.compile(r"\$\[\[\S*")
-# An optional part whose dollar sign is missing. The pattern must not match a bash condition, which
-# begins with a space and is no option of a program, nor a character class such as `[[:space:]]`.
+# An optional part whose dollar sign is missing. The pattern must not match a bash condition such as
+# `[[ -f FILE ]]`, or a character class such as `[[:space:]]`.
 _WITHOUT_DOLLAR = re.compile(r"\[\[(?=\s*(?:--|-\w{2})|(?!\s)[^\]]*\{\{)\s*\S*")
 
 
@@ -39,9 +39,9 @@ def references(command: str) -> dict[tuple[str, str], bool]:
 def unreadable(command: str) -> list[str]:
     """Return the parts of a command that are probably misspelt references.
 
-    The function returns words in double braces that begin with a letter (`{{input.x}}`, `{{x}}`).
-    It also returns optional parts without closing brackets, without a reference, or without their
-    dollar sign. The function does not return templates of other programs (`{{.Names}}`).
+    The function returns words in double braces that begin with a letter (`{{input.x}}`, `{{x}}`),
+    and optional parts without closing brackets, without a reference, or without their dollar sign.
+    The function does not return templates of other programs (`{{.Names}}`).
     """
     words = _MISREAD.findall(_REFERENCE.sub("", command))
     optional = list(_OPTIONAL.finditer(command))

@@ -24,7 +24,7 @@ def materialize(spec: DataConfig, message: Callable[[str], None]) -> Path:
 
     Args:
         spec: The config group `data`.
-        message: Function that prints a line. It is called for each download.
+        message: Function that prints a line, for each download and for each mirror that failed.
 
     Raises:
         DataError: The data is missing or damaged, or cannot be downloaded or written.

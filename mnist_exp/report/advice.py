@@ -58,9 +58,8 @@ def how_to_call(record: Record) -> list[str]:
     """Return shell lines that send a request to a deployed endpoint.
 
     The lines do not contain the key, but read the key into a shell variable. The key is never an
-    argument of a process, because every user of the machine can read such arguments. `printf` is a
-    command of the shell itself, so it starts no process. curl reads the header with the key from
-    standard input.
+    argument of a process, because every user of the machine can read such arguments. The shell runs
+    `printf` itself, without a process. curl reads the header with the key from standard input.
 
     The record's `paths` may contain `keys` (a JSON file with the field `primary` or `token`) and
     `request` (a file with a request body).
