@@ -52,8 +52,8 @@ def job_entity(job: CommandJob | SweepJob, locate: Locate) -> CommandEntity | Sw
         # experiment.
         return SweepEntity(**entities(sweep_form(job, locate), {**_FIELDS, **SWEEP_FIELDS}))
     form = command_form(job, locate)
-    # The function `command` does not accept `resources` and `limits` as mappings. It has a separate
-    # argument for each of their fields.
+    # The function `command` does not accept `resources` and `limits` as mappings. Each field of
+    # these mappings is a separate argument.
     resources, limits = form.pop("resources", {}), form.pop("limits", {})
     return command(**entities(form, _FIELDS), **resources, **limits)
 
