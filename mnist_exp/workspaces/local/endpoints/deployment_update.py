@@ -5,9 +5,9 @@ workers. The previous revision serves until the new revision is ready. The deplo
 contains the number of the revision that serves.
 
 The command asks the front over a connection to start the new revision. If this connection closes
-before the saved state names the new revision, the front ends the new revision. The command may
-therefore end at any time, even by SIGKILL: exactly one of the two revisions continues to serve, and
-the front ends the workers of the other revision.
+before the saved state names the new revision, the front ends the new revision. Therefore the
+command may be killed at any time. Exactly one of the two revisions continues to serve, and the
+front ends the workers of the other revision.
 """
 
 import os

@@ -133,9 +133,8 @@ class Endpoints:
     def statistics(self, name: str) -> Mapping[str, DeploymentStatistics]:
         """Return the statistics of each deployment.
 
-        The counts of all deployments start at 0 when the front starts. The counts of a deployment
-        also start again at 0 when a new revision of it is deployed. If the front does not run, the
-        result is empty.
+        The counts of all deployments are 0 when the front starts. The counts of a deployment are
+        reset to 0 when a new revision is deployed. If the front does not run, the result is empty.
         """
         folder, _ = self._registry.existing(name)
         if folder.front() is None:

@@ -106,7 +106,7 @@ class CondaMaker:
             variables={"CONDA_ALWAYS_YES": "true", "MAMBA_ALWAYS_YES": "true"},
         )
         if outcome.code:
-            raise order.fail(outcome, f"change the conda file, or try it with {self.name}")
+            raise order.fail(outcome, f"change the conda file, and test it with {self.name}")
 
 
 class UvMaker:
@@ -187,9 +187,8 @@ def without_gpu_libraries(recipe: Recipe) -> Recipe:
 def _search_path() -> str:
     """Return the folders in which uv searches for Python.
 
-    pyenv's folder `shims` contains a program for every version, which fails if the user has not
-    activated the version. The programs in the folder `versions` always work. The Python of this
-    process comes first.
+    The programs in pyenv's folder `shims` fail for a version that the user has not activated. The
+    programs in pyenv's folder `versions` always work. The Python of this process comes first.
     """
     folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
     kept = [folder for folder in folders if Path(folder).name != "shims"]

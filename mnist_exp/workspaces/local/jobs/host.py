@@ -29,7 +29,7 @@ class JobHost:
         opener: Function that returns the MLflow store. The first call imports MLflow; later calls
             return the same store.
         observer: Receives the progress of jobs.
-        interrupts: The signals that the user sent to stop the command, such as Ctrl-C.
+        interrupts: The signals that the user sent to cancel the command, such as Ctrl-C.
         interpreter: The Python that runs a job.
         served: The address of the tracking server for jobs whose environment has another MLflow;
             None if jobs open the MLflow store themselves.

@@ -148,8 +148,8 @@ class _Mount:
             {path: state[0] for path, state in entries.items()} for entries in (now, self.manifest)
         ]
         changed = {state[0] for path, state in now.items() if state != self.manifest.get(path)}
-        # Trials share the content of linked files, but each trial has its own folder. If a file
-        # was added, deleted or replaced in the folder, the job's own script did this.
+        # Trials share the content of linked files, but each trial has a separate folder. Only the
+        # job's own script can have added, deleted or replaced a file in this folder.
         if self.shared is None or files[0] != files[1] or self.shared.is_writer_known(changed):
             return "the script"
         return "the script, or the script of another trial at the same time,"

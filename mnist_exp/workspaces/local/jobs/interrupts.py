@@ -16,7 +16,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupts:
-    """The signals that the user sent to stop the command."""
+    """The signals that the user sent to cancel the command."""
 
     def __init__(self) -> None:
         self._count = 0

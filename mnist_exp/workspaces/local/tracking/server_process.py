@@ -4,8 +4,8 @@
 
 `served_store` starts this module, and passes the socket on which the server listens. The process
 ends when its standard input closes, because the command that started the process has then ended. If
-the command was killed, jobs may still be saving their state. The process therefore waits until no
-process of a job in the folder JOBS runs, but at most as long as a job may take to end.
+the command was killed, jobs may still be saving their state. The server therefore waits until all
+jobs in the folder JOBS have ended, but at most as long as a job may take to end.
 """
 
 import os

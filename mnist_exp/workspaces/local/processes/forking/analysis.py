@@ -17,7 +17,7 @@ _QUOTED = re.compile(r"'[^']*'")
 #: Prefix of the environment variables that Python reads when Python starts. A fork does not start
 #: Python again, so such variables have no effect in a fork.
 _EARLY = "PYTHON"
-#: Variables with this prefix that may be set nevertheless, because a fork can ignore them.
+#: Variables with this prefix that do not prevent a fork, because a fork can ignore them.
 _HARMLESS = frozenset({"PYTHONUNBUFFERED", "PYTHONIOENCODING", "PYTHONHASHSEED"})
 
 #: Libraries that are slow to import and safe to fork after the import.
