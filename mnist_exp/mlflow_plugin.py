@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-_LOCATION_NAME = ".location"
+_STORE_NAME, _LOCATION_NAME = "mlflow.db", ".location"
 
 
 def tracking_store(store_uri: str, artifact_uri: str | None = None) -> Any:
@@ -42,6 +42,9 @@ def registry_store(store_uri: str) -> Any:
 def _follow_move(store_uri: str) -> None:
     """Change the paths in a store of mnist-exp if its outputs folder was moved."""
     store = Path(unquote(store_uri.removeprefix("sqlite:///").partition("?")[0]))
+    # A store with another name may be a new store, which this process still creates.
+    if store.name != _STORE_NAME:
+        return
     try:
         saved = (store.parent / _LOCATION_NAME).read_text(encoding="utf-8")
         if store.is_file() and saved != str(store.parent.resolve()):

@@ -62,11 +62,16 @@ _NOT_PROXIED = "127.0.0.1,localhost"
 
 @dataclass(frozen=True)
 class TrackedRun:
-    """The MLflow run that a job logs to."""
+    """The MLflow run that a job logs to.
+
+    Attributes:
+        artifacts: The folder of the store with the artifacts of all runs.
+    """
 
     tracking_uri: str
     run_id: str
     experiment_id: str
+    artifacts: Path
 
 
 def inherited_variables() -> dict[str, str]:
@@ -124,7 +129,7 @@ def job_environment(
         "MLFLOW_EXPERIMENT_NAME": job.experiment_name,
         # The script may create an experiment. Without this variable, MLflow would save the
         # artifacts of this experiment in the working directory.
-        "_MLFLOW_SERVER_ARTIFACT_ROOT": (folder.parents[2] / "mlartifacts").as_uri(),
+        "_MLFLOW_SERVER_ARTIFACT_ROOT": run.artifacts.as_uri(),
         "MLFLOW_RUN_CONTEXT": json.dumps({JOB_RUN: run.run_id}),
     }
     environment |= {

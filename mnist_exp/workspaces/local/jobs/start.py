@@ -106,4 +106,4 @@ def _resumed_run(folder: JobFolder, host: JobHost) -> TrackedRun:
     run_id = str(description["mlflow_run_id"])
     host.tracking.resume(run_id)
     folder.console.note(f"restarted; the last status was {description['status']}")
-    return TrackedRun(host.tracking.uri, run_id, str(description["mlflow_experiment_id"]))
+    return host.tracking.tracked(run_id, str(description["mlflow_experiment_id"]))

@@ -35,7 +35,7 @@ from mnist_exp.workspaces.local.sweep.resume_plan import (
     unread_points,
 )
 from mnist_exp.workspaces.local.sweep.trial_backend import TrialBackend
-from mnist_exp.workspaces.local.tracking.database import STORE_NAME, store_uri
+from mnist_exp.workspaces.local.tracking.database import ARTIFACTS_NAME, STORE_NAME, store_uri
 
 
 def run_sweep(job: SweepJob, host: JobHost) -> JobResult:
@@ -109,12 +109,13 @@ class _SweepRunner:
 
     def _prepare(self, launcher: TrialLauncher, trial: CommandJob) -> None:
         """Let the fork server import the trials' libraries while this process imports MLflow."""
-        store = self._host.root.parent / STORE_NAME
+        outputs = self._host.root.parent
         has_finished = self._history is not None and self._history.finished
         # Trials with several workers are never forked.
         if trial.code is not None and trial.worker_count == 1 and not has_finished:
             command = render(trial.command, dict.fromkeys(references(trial.command), "x"))
-            no_run = TrackedRun(self._host.served or store_uri(store), "", "")
+            uri = self._host.served or store_uri(outputs / STORE_NAME)
+            no_run = TrackedRun(uri, "", "", outputs / ARTIFACTS_NAME)
             software = self._host.interpreter.variables()
             environment = job_environment(trial, no_run, self._folder.path, software)
             launcher.prepare(command, trial.code, environment)
@@ -146,9 +147,7 @@ class _SweepRunner:
         if folder.exists:
             kept = folder.description()
             tracking.resume(kept["mlflow_run_id"])
-            return TrackedRun(
-                tracking.uri, kept["mlflow_run_id"], str(kept["mlflow_experiment_id"])
-            )
+            return tracking.tracked(kept["mlflow_run_id"], str(kept["mlflow_experiment_id"]))
         tags = {
             "azureml.job": self._job.name,
             "azureml.runType": "sweep",

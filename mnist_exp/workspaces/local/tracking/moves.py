@@ -5,15 +5,20 @@ MLflow saves absolute paths of artifacts, and has no command to change these pat
 move, rename or copy the folder, or mount the folder at another path.
 """
 
+import contextlib
+import fcntl
+from collections.abc import Iterator
 from pathlib import Path
 
 from mnist_exp.workspaces.local.tracking.database import STORE_NAME, connected
 
 LOCATION_NAME = ".location"
-#: Statements that replace the beginning of a location. A location is a URI or a plain path.
+#: Statements that replace the beginning of a location. A location is a URI or a plain path. The
+#: statements do not change a location that is already right: a killed command may have changed it,
+#: and the new folder may be inside the old folder.
 _STATEMENTS = tuple(
     f"UPDATE {table} SET {column} = :new || substr({column}, length(:old) + 1) "  # noqa: S608
-    f"WHERE substr({column}, 1, length(:old)) = :old"
+    f"WHERE substr({column}, 1, length(:old)) = :old AND substr({column}, 1, length(:new)) != :new"
     for table, column in (
         ("experiments", "artifact_location"),
         ("runs", "artifact_uri"),
@@ -25,8 +30,18 @@ _STATEMENTS = tuple(
 )
 
 
+@contextlib.contextmanager
+def store_lock(outputs: Path) -> Iterator[None]:
+    """Lock the store against other processes that create the store or change its paths."""
+    with (outputs / f".{STORE_NAME}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def follow_move(outputs: Path) -> None:
     """Change the paths in the database if the outputs folder was moved since the last command.
+
+    Two processes may call this function at the same time.
 
     Args:
         outputs: The outputs folder, which contains a store.
@@ -36,16 +51,22 @@ def follow_move(outputs: Path) -> None:
     """
     outputs = outputs.resolve()
     location = outputs / LOCATION_NAME
-    old = _saved(location)
-    if old == outputs:
+    if _saved(location) == outputs:
         return
-    # If the folder has two paths, e.g. because of a bind mount, both paths are valid.
-    if old is not None and not _is_same(old, outputs):
-        with connected(outputs / STORE_NAME) as database, database:
-            for before, after in ((old, outputs), (old.as_uri(), outputs.as_uri())):
-                for statement in _STATEMENTS:
-                    database.execute(statement, {"old": f"{before}/", "new": f"{after}/"})
-    _save(location, outputs)
+    with store_lock(outputs):
+        # Another process may have changed the paths while this process waited for the lock.
+        old = _saved(location)
+        # If the folder has two paths, e.g. because of a bind mount, both paths are valid.
+        if old is not None and old != outputs and not _is_same(old, outputs):
+            _change_locations(outputs / STORE_NAME, old, outputs)
+        _save(location, outputs)
+
+
+def _change_locations(store: Path, old: Path, new: Path) -> None:
+    with connected(store) as database, database:
+        for before, after in ((old, new), (old.as_uri(), new.as_uri())):
+            for statement in _STATEMENTS:
+                database.execute(statement, {"old": f"{before}/", "new": f"{after}/"})
 
 
 def set_default_location(store: Path, artifacts: Path) -> None:

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from mnist_exp.workspaces.local.tracking.database import ARTIFACTS_NAME, STORE_NAME, store_uri
@@ -34,10 +34,30 @@ def served_store(outputs: Path, log: Path) -> Iterator[str]:
         outputs: The folder with the store.
         log: The file for the server's output.
     """
-    with socket.create_server((_LOOPBACK, 0), backlog=_BACKLOG) as listener:
-        server = _Server(listener, outputs, log)
+    listener = socket.create_server((_LOOPBACK, 0), backlog=_BACKLOG)
+    port = listener.getsockname()[1]
+    with kept_running(lambda: _started(listener, outputs, log), listener):
+        yield f"http://{_LOOPBACK}:{port}"
+
+
+@contextlib.contextmanager
+def kept_running(
+    start: Callable[[], "subprocess.Popen[bytes]"], listener: socket.socket
+) -> Iterator[None]:
+    """Run a server until the block ends. If a signal ends the server, start the server again.
+
+    The listener is closed at the end of the block, or earlier if the server ends with a fault.
+    Clients of a server with a fault therefore get an error. With an open listener, their requests
+    would wait for ever.
+
+    Args:
+        start: Starts the server's process. The standard input of the process must be a pipe.
+        listener: The socket on which the server listens.
+    """
+    with listener:
+        server = _Server(start, listener)
         try:
-            yield f"http://{_LOOPBACK}:{listener.getsockname()[1]}"
+            yield
         finally:
             server.close()
 
@@ -45,19 +65,22 @@ def served_store(outputs: Path, log: Path) -> Iterator[str]:
 class _Server:
     """The server's process. If a signal kills the process, a new process is started."""
 
-    def __init__(self, listener: socket.socket, outputs: Path, log: Path) -> None:
+    def __init__(
+        self, start: Callable[[], "subprocess.Popen[bytes]"], listener: socket.socket
+    ) -> None:
+        self._start = start
         self._listener = listener
-        self._outputs = outputs
-        self._log = log
         self._is_closing = False
-        log.parent.mkdir(parents=True, exist_ok=True)
-        self._process = self._start()
+        #: Held while the process is replaced: `close` must end the process that runs afterwards.
+        self._replacing = threading.Lock()
+        self._process = start()
         self._watch = threading.Thread(target=self._restart_if_lost, daemon=True)
         self._watch.start()
 
     def close(self) -> None:
         """End the process."""
-        self._is_closing = True
+        with self._replacing:
+            self._is_closing = True
         process = self._process
         process.terminate()
         try:
@@ -65,37 +88,51 @@ class _Server:
         except subprocess.TimeoutExpired:
             process.kill()
         self._watch.join()
-        if process.stdin:
-            process.stdin.close()
-
-    def _start(self) -> "subprocess.Popen[bytes]":
-        uri = store_uri(self._outputs / STORE_NAME)
-        theirs = {
-            # MLflow's own command `mlflow server` passes its options in these variables.
-            "_MLFLOW_SERVER_FILE_STORE": uri,
-            "_MLFLOW_SERVER_REGISTRY_STORE": uri,
-            "_MLFLOW_SERVER_ARTIFACT_ROOT": (self._outputs / ARTIFACTS_NAME).as_uri(),
-            "MLFLOW_DISABLE_TELEMETRY": "true",
-        }
-        # Omit the user's variables of MLflow, which may name another server or contain a password.
-        ours = {name: text for name, text in os.environ.items() if not name.startswith("MLFLOW_")}
-        # Hide warnings of MLflow about its own libraries.
-        command = [sys.executable, "-P", "-W", "ignore", "-m", _MODULE]
-        with self._log.open("ab") as output:
-            return subprocess.Popen(
-                [*command, str(self._listener.fileno()), str(self._outputs / "jobs")],
-                env=ours | theirs,
-                stdin=subprocess.PIPE,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                pass_fds=(self._listener.fileno(),),
-                start_new_session=True,
-            )
+        _close_input(process)
 
     def _restart_if_lost(self) -> None:
         # A signal ends the process only if the user kills the process. A process that exits has a
-        # fault, which a new process would have too.
-        while self._process.wait() < 0 and not self._is_closing:
+        # fault, which a new process would have too. An OSError means that no process can start.
+        with self._listener, contextlib.suppress(OSError):
+            while self._process.wait() < 0 and self._is_replaced():
+                pass
+
+    def _is_replaced(self) -> bool:
+        """Start a new process, and return True; return False if the server is being closed."""
+        with self._replacing:
+            if self._is_closing:
+                return False
             lost, self._process = self._process, self._start()
-            if lost.stdin:
-                lost.stdin.close()
+        _close_input(lost)
+        return True
+
+
+def _close_input(process: "subprocess.Popen[bytes]") -> None:
+    if process.stdin:
+        process.stdin.close()
+
+
+def _started(listener: socket.socket, outputs: Path, log: Path) -> "subprocess.Popen[bytes]":
+    uri = store_uri(outputs / STORE_NAME)
+    theirs = {
+        # MLflow's own command `mlflow server` passes its options in these variables.
+        "_MLFLOW_SERVER_FILE_STORE": uri,
+        "_MLFLOW_SERVER_REGISTRY_STORE": uri,
+        "_MLFLOW_SERVER_ARTIFACT_ROOT": (outputs / ARTIFACTS_NAME).as_uri(),
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+    }
+    # Omit the user's variables of MLflow, which may name another server or contain a password.
+    ours = {name: text for name, text in os.environ.items() if not name.startswith("MLFLOW_")}
+    # Hide warnings of MLflow about its own libraries.
+    command = [sys.executable, "-P", "-W", "ignore", "-m", _MODULE]
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as output:
+        return subprocess.Popen(
+            [*command, str(listener.fileno()), str(outputs / "jobs")],
+            env=ours | theirs,
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            pass_fds=(listener.fileno(),),
+            start_new_session=True,
+        )

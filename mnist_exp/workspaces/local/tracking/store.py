@@ -5,7 +5,6 @@ MLflow's folder of a job's run is a link to the job's folder, which contains the
 `mlflow ui` therefore shows a job's files without a copy, and `mlflow gc` can delete the artifacts.
 """
 
-import fcntl
 import getpass
 import logging
 import os
@@ -36,6 +35,7 @@ from mnist_exp.workspaces.local.tracking.models import ModelRegistry
 from mnist_exp.workspaces.local.tracking.moves import (
     follow_move,
     set_default_location,
+    store_lock,
 )
 
 # Errors of the store are raised as exceptions. With log lines, the user would see each error twice.
@@ -71,10 +71,9 @@ class Tracking:
     @cached_property
     def _client(self) -> MlflowClient:
         self._outputs.mkdir(parents=True, exist_ok=True)
-        with (self._outputs / f".{STORE_NAME}.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with store_lock(self._outputs):
             self._create_store()
-            follow_move(self._outputs)
+        follow_move(self._outputs)
         return MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
 
     def _create_store(self) -> None:
@@ -123,7 +122,11 @@ class Tracking:
         except OSError:
             self.discard(run.info.run_id)
             raise
-        return TrackedRun(self.uri, run.info.run_id, experiment_id)
+        return self.tracked(run.info.run_id, experiment_id)
+
+    def tracked(self, run_id: str, experiment_id: str) -> TrackedRun:
+        """Return the description of a run that exists."""
+        return TrackedRun(self.uri, run_id, experiment_id, self._artifacts)
 
     def _link_artifacts(self, run_id: str, folder: Path) -> None:
         """Create MLflow's folder of a run as a link to the job's folder.

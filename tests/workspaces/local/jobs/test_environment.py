@@ -11,7 +11,7 @@ from mnist_exp.workspaces.local.jobs.environment import (
 )
 from tests.support.small_jobs import command_job
 
-RUN = TrackedRun("sqlite:////store.db", "run-id", "7")
+RUN = TrackedRun("sqlite:////store.db", "run-id", "7", Path("/mlartifacts"))
 WORK = Path("/jobs/job/wd")
 SOFTWARE = {
     "PATH": "/jobs/job/environment_0/bin:/usr/bin",

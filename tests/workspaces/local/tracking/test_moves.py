@@ -1,12 +1,14 @@
 """The outputs folder is moved, renamed or copied: the store's locations follow."""
 
 import shutil
+import threading
 from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
 
 from mnist_exp.specs import ModelSpec
+from mnist_exp.workspaces.local.tracking.moves import follow_move, store_lock
 from mnist_exp.workspaces.local.tracking.store import Tracking
 from mnist_exp.workspaces.local.workspace import LocalWorkspace
 from tests.support.local_jobs import LocalJobs
@@ -81,6 +83,38 @@ def test_a_second_path_of_the_same_folder_changes_nothing(used: LocalJobs, tmp_p
     (tmp_path / "mounted").symlink_to(used.outputs)
     (used.outputs / ".location").write_text(str(tmp_path / "mounted"))
     assert locations(used.outputs) == before
+
+
+def test_a_kill_in_the_middle_changes_no_location_twice(
+    tracking: Tracking, outputs: Path, tmp_path: Path
+) -> None:
+    run = tracking.start("experiment", "run", tmp_path, {})
+    # The new folder is inside the old folder.
+    new = outputs / "in"
+    outputs.rename(tmp_path / "elsewhere")
+    outputs.mkdir()
+    (tmp_path / "elsewhere").rename(new)
+    for _ in range(2):
+        follow_move(new)
+        info = MlflowClient(Tracking(new).uri).get_run(run.run_id).info
+        assert info.artifact_uri == f"{(new / 'mlartifacts').as_uri()}/{run.run_id}/artifacts"
+        # A killed command has changed the database, but not this file.
+        (new / ".location").write_text(str(outputs))
+
+
+def test_a_second_process_waits_until_the_first_has_changed_the_locations(
+    tracking: Tracking, outputs: Path, tmp_path: Path
+) -> None:
+    assert tracking.store.is_file()
+    new = tmp_path / "new"
+    outputs.rename(new)
+    second = threading.Thread(target=follow_move, args=(new,))
+    with store_lock(new):
+        second.start()
+        second.join(0.2)
+        assert (new / ".location").read_text() == str(outputs)
+    second.join()
+    assert (new / ".location").read_text() == str(new)
 
 
 def test_a_run_whose_folder_cannot_be_linked_is_deleted(
