@@ -258,7 +258,7 @@ def _shapes(state: State) -> dict[str, str]:
 
 
 def _free_name(path: Path) -> Path:
-    """Return an unused path in the same folder, for a file that cannot be used as a checkpoint."""
+    """Return an unused path in the same folder. A refused checkpoint gets this path as its name."""
     number = 1
     while (free := path.with_name(f"{path.name}.refused-{number}")).exists():
         number += 1

@@ -25,7 +25,7 @@ _MOMENTUM = 0.9
 
 
 class Name(str, Enum):  # noqa: UP042 - Azure ML's TensorFlow image has Python 3.10
-    """A name on the command line. Python 3.10 has no StrEnum, which is the same."""
+    """A name on the command line, like a StrEnum. Python 3.10 does not have StrEnum."""
 
     def __str__(self) -> str:
         return str(self.value)

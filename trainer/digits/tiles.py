@@ -28,13 +28,13 @@ _BLOCK = 64
 #: Maximum size (pixels times rows) of a product that one core computes alone. XLA distributes
 #: larger products over the cores, and then one core waits for the other core.
 _LARGEST = 320 * 64
-#: `_LARGEST` does not limit tiles with at most this number of pixels. In a large batch, the product
-#: of even a tile this narrow is above `_LARGEST`, and narrower tiles would not help.
+#: `_LARGEST` does not limit tiles with at most this number of pixels. In a large batch, even the
+#: product of such a narrow tile is larger than `_LARGEST`. Narrower tiles would not help.
 _WIDEST = 320
 #: Cost of one more tile, apart from its products. One more tile costs as much as
 #: the multiplication of this number of pixels in every image of a batch.
 _OVERHEAD = 32
-#: Number of images. In smaller batches, the cost of one more tile does not get smaller.
+#: Number of images in a batch. In a smaller batch, one more tile costs as much as in this batch.
 _SMALL_BATCH = 64
 #: Number of images that are examined to find pixels that are rarely lit.
 _SAMPLE = 4096

@@ -1,4 +1,4 @@
-"""The run in the MLflow store. This module imports MLflow, which takes more than a second."""
+"""The training run's MLflow run. This module imports MLflow, which takes more than a second."""
 
 import fcntl
 import logging

@@ -1,4 +1,4 @@
-"""The tracker, which writes metrics to MLflow in a separate thread. Training does not wait for it.
+"""The tracker, which writes metrics to MLflow in a separate thread while the main thread trains.
 
 In each job, Azure ML sets environment variables that contain the address of the MLflow store:
 https://learn.microsoft.com/azure/machine-learning/how-to-use-mlflow-configure-tracking
