@@ -1,4 +1,10 @@
-"""Rules for the whole suite: loopback only, external tests, groups of tests, nothing left open."""
+"""Rules for all tests.
+
+- Tests connect only to loopback.
+- Tests that use processes, stores or sockets have the mark `external`.
+- Tests that share an expensive fixture run on one worker.
+- No test leaves a file or a socket open.
+"""
 
 import compileall
 import gc
@@ -15,7 +21,8 @@ from tests.guard.sitecustomize import LOG_VARIABLE, install
 from tests.support.external_use import ExternalUse, leaks_found_by_collecting
 from tests.support.paths import REPOSITORY
 
-# A module stands before those that import it: pytest rewrites assertions only as it imports them.
+# List a module before the modules that import it. Otherwise these modules would import it before
+# pytest, and pytest could not rewrite its assertions.
 pytest_plugins = [
     "tests.support.command_line",
     "tests.support.in_process",
@@ -25,7 +32,7 @@ pytest_plugins = [
 ]
 
 #: Folders whose tests are external: the tests start processes, or open MLflow stores or sockets.
-#: A single file or test has the mark `external`. Any other test that does so fails.
+#: An external file or test in another folder has the mark `external`. Without the mark, it fails.
 EXTERNAL_FOLDERS = tuple(
     REPOSITORY / "tests" / name
     for name in (
@@ -39,12 +46,12 @@ EXTERNAL_FOLDERS = tuple(
     )
 )
 
-#: The command line's own setting. Python's default looks for garbage after every 700 objects,
-#: which takes a fifth of the time of a short test.
+#: The same number as in `mnist_exp.cli`. Python's default is 700. With this default, garbage
+#: collection takes a fifth of the time of a short test.
 _OBJECTS_BETWEEN_COLLECTIONS = 50_000
 
-# A shell that starts pytest in the background makes it ignore these signals. Every command under
-# test would inherit that, but it does not inherit a handler.
+# If a shell starts pytest in the background, pytest ignores these signals. Every command under test
+# would then ignore the signals too. Therefore restore the default handlers.
 for _number, _default in (
     (signal.SIGINT, signal.default_int_handler),
     (signal.SIGHUP, signal.SIG_DFL),
@@ -57,7 +64,7 @@ _external_use = ExternalUse()
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options of this suite."""
-    parser.addoption("--fast", action="store_true", help="leave the external tests out")
+    parser.addoption("--fast", action="store_true", help="do not run the external tests")
     parser.addoption("--rewrite-wire", action="store_true", help="see tests/workspaces/azure")
     parser.addoption("--data", type=Path, help="folder with MNIST's four files, for soak tests")
 
@@ -86,7 +93,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker("external")
         if not item.get_closest_marker("xdist_group") and (group := _shared_fixture(item)):
             item.add_marker(pytest.mark.xdist_group(group))
-    # The long ones first. The short ones then fill the gaps at the end.
+    # Start with the external tests, which are long. The short tests then fill the gaps at the end.
     items.sort(key=_is_internal)
     if config.getoption("fast"):
         config.hook.pytest_deselected(items=[item for item in items if not _is_internal(item)])
@@ -94,20 +101,20 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_collection_finish() -> None:
-    """Exempt what is alive now from every later search for garbage."""
+    """Exempt all present objects from later garbage collections."""
     gc.collect()
     gc.freeze()
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup() -> None:
-    """Forget what earlier tests used."""
+    """Clear the record of the external use by earlier tests."""
     _external_use.found.clear()
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown(item: pytest.Item) -> Generator[None]:
-    """Fail a test that is external without its mark, or that left a file or socket open."""
+    """Fail an external test without the mark, and a test that left a file or a socket open."""
     yield
     if _is_internal(item):
         used = ", ".join(sorted(_external_use.found))
@@ -132,7 +139,7 @@ def _shared_fixture(item: pytest.Item) -> str | None:
 
 @pytest.fixture(scope="session", autouse=True)
 def socket_guard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Let no test, and no command that a test runs, connect to anything but loopback."""
+    """Block connections of tests and their commands, except to loopback; fail after an attempt."""
     log = tmp_path_factory.mktemp("guard") / "attempts.txt"
     os.environ[LOG_VARIABLE] = str(log)
     install()
@@ -154,7 +161,7 @@ def unused_user_cache(cache: Path) -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def unchanged_packages() -> Iterator[None]:
-    """Let no test, and no job that a test runs, change the packages of this environment."""
+    """Fail if a test, or a job of a test, has changed the packages of this environment."""
     before = _installed_packages()
     yield
     assert _installed_packages() == before

@@ -11,7 +11,8 @@ from tests.support.files import write_file
 from tests.support.scripts import SCORE
 from tests.support.small_jobs import LOGGER
 
-#: Logs a metric that rises with `lr`, fails above a given `lr`, and writes a model file.
+#: A script that logs a metric, which rises with `lr`, and writes a model file. The script fails if
+#: `lr` is above a limit.
 SCRIPT = """\
 import argparse, pathlib, sys
 from logger import log_metric
@@ -24,7 +25,7 @@ for step in range(1, 4):
     log_metric("score", arguments.lr * step, step=step)
 pathlib.Path("outputs", "model").mkdir()
 pathlib.Path("outputs", "model", "weight.txt").write_text(str(arguments.lr))
-# Has the name of the trainer's file and other content.
+# A file with the name of the trainer's evaluation, but with other content.
 odd = '{"confusion_matrix": [["a"]], "classes": 3}'
 pathlib.Path("outputs", "evaluation.json").write_text(odd)
 if arguments.lr > arguments.fail_above:
@@ -32,7 +33,7 @@ if arguments.lr > arguments.fail_above:
     sys.exit(1)
 """
 
-#: The same script with MLflow, whose import takes two seconds of processor time.
+#: The same script with MLflow. The import of MLflow takes two seconds of processor time.
 SCRIPT_WITH_MLFLOW = SCRIPT.replace("from logger import", "from mlflow import")
 
 #: A scoring script whose init() fails.

@@ -1,4 +1,4 @@
-"""Both workspaces as places to run the same experiment."""
+"""The fixture `place`, which runs each test in the local workspace and in an emulated one."""
 
 import shutil
 from collections.abc import Iterator
@@ -22,8 +22,8 @@ def place(
 ) -> Iterator[Place]:
     """This machine, or an emulator of Azure.
 
-    All tests of a module share the place, as commands share a workspace. Each test has job and
-    endpoint names of its own.
+    All tests of a module share the place, as commands share a workspace. Each test uses different
+    names of jobs and endpoints.
     """
     folder = tmp_path_factory.mktemp("place")
     if request.param == "local":

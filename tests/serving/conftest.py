@@ -11,7 +11,7 @@ from tests.support.scoring_service import Service, serve
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """An endpoint with Azure's default: one request at a time. Tests only read it."""
+    """An endpoint with Azure's default: one request at a time. Tests do not change it."""
     yield from serve(tmp_path_factory.mktemp("service"), RequestSettingsConfig(20_000, 1))
 
 
@@ -28,7 +28,7 @@ def _shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 @pytest.fixture
 def changeable(_shared: Service) -> Iterator[Service]:
-    """An endpoint with four requests at a time that the test may change; restored afterwards."""
+    """An endpoint that tests may change, with four requests at a time; restored after a test."""
     yield _shared
     _shared.restore()
 

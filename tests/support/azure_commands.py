@@ -1,4 +1,4 @@
-"""Commands that reach an emulator of Azure by environment variables alone.
+"""Fixtures for commands that find an emulator of Azure only by environment variables.
 
 Every test session loads this module. The emulator, the SDK and numpy are imported only by the
 fixtures that need them.
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 #: Arguments of the command that runs the whole tutorial.
 TUTORIAL = ["workspace=azure", "compute=gpu_cluster", "env=curated", "data=mnist", "stage=all"]
-#: The address that the tutorial's jobs mount the digits from.
+#: The address from which the tutorial's jobs mount the digits.
 MNIST = "wasbs://mnist@azureopendatastorage.blob.core.windows.net/"
 
 StartEmulator = Callable[["Engine"], "Emulator"]
@@ -29,7 +29,7 @@ StartEmulator = Callable[["Engine"], "Emulator"]
 def azure(
     certificates: Certificates, digits: Path, tmp_path: Path, cli: Cli
 ) -> Iterator[StartEmulator]:
-    """Start an emulator, which later commands take for Azure."""
+    """Return a function that starts an emulator. Later commands use the emulator as Azure."""
     from tests.azure_emulator.emulator import Emulator  # noqa: PLC0415
 
     started: list[Emulator] = []

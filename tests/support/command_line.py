@@ -1,4 +1,4 @@
-"""The command line in a process of its own, and the folders that commands run in."""
+"""The command line in a separate process, and the folders that commands run in."""
 
 import fcntl
 import json
@@ -23,7 +23,7 @@ _HIDDEN = ("AZURE", "HYDRA", "MLFLOW", "MNIST_EXP", "PYTHON")
 
 
 class Cli:
-    """Runs `python -m mnist_exp` as a user would.
+    """A function that runs `python -m mnist_exp` as a user does.
 
     Args:
         folder: The folder that commands run in.
@@ -38,7 +38,7 @@ class Cli:
         self.environment = {
             name: value for name, value in os.environ.items() if not name.startswith(_HIDDEN)
         } | {"XDG_CACHE_HOME": str(cache), "COLUMNS": "120", "PYTHONDONTWRITEBYTECODE": "1"}
-        # The socket guard holds for the commands too.
+        # The commands also use the socket guard.
         self.environment |= {"PYTHONPATH": str(GUARD), LOG_VARIABLE: os.environ[LOG_VARIABLE]}
 
     @property
@@ -98,13 +98,13 @@ def cache(shared_folder: Path) -> Path:
 
 @pytest.fixture
 def cli(tmp_path: Path, cache: Path) -> Cli:
-    """The command line in a process of its own, in an empty folder."""
+    """The command line in a separate process, in an empty folder."""
     return Cli(tmp_path, cache)
 
 
 @pytest.fixture(scope="session")
 def make_cli(cache: Path) -> Callable[[Path], Cli]:
-    """Return a function that makes a `Cli` for any folder."""
+    """Return a function that creates a `Cli` for a folder."""
     return lambda folder: Cli(folder, cache)
 
 
@@ -117,7 +117,7 @@ def empty_store(shared_folder: Path, tmp_path_factory: pytest.TempPathFactory) -
         if not store.exists():
             folder = tmp_path_factory.mktemp("store")
             (folder / "artifacts").mkdir()
-            # Imports MLflow, which few tests need.
+            # This import loads MLflow, which few tests need.
             from mnist_exp.workspaces.local.tracking.store import Tracking  # noqa: PLC0415
 
             Tracking(folder).start("empty", "empty", folder / "artifacts", {})
@@ -127,7 +127,7 @@ def empty_store(shared_folder: Path, tmp_path_factory: pytest.TempPathFactory) -
 
 @pytest.fixture
 def stored_outputs(tmp_path: Path, empty_store: Path) -> Path:
-    """The outputs folder of `cli`, with an empty MLflow store in it."""
+    """The outputs folder of `cli`, with an empty MLflow store."""
     outputs = tmp_path / "outputs"
     outputs.mkdir()
     shutil.copyfile(empty_store, outputs / STORE_NAME)

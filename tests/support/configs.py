@@ -15,7 +15,7 @@ from mnist_exp.cli.compose import register_schemas, to_experiment
 from mnist_exp.experiment import Experiment
 from tests.support.paths import CONF
 
-#: A rollout that waits for nothing and that a busy machine does not roll back.
+#: Overrides for a rollout that does not wait, and that a slow machine does not roll back.
 QUICK_ROLLOUT = (
     "endpoint=blue_green",
     "endpoint.rollout.seconds=0",
@@ -49,7 +49,7 @@ def composed(*overrides: str, config_dir: Path | None = None) -> DictConfig:
 
 
 def newly_composed(*overrides: str) -> DictConfig:
-    """Return the config that Hydra composes from all overrides in one go."""
+    """Return the config that Hydra composes from all overrides at once."""
     _register_schemas_once()
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(CONF), version_base="1.3"):
@@ -71,7 +71,7 @@ def _is_of_a_key(override: Override) -> bool:
 def config(*overrides: str, config_dir: Path | None = None) -> Experiment:
     """Return the typed config."""
     found = composed(*overrides, config_dir=config_dir)
-    # `split` of the command line would copy the config, which is used only here.
+    # Do not use `split` of `mnist_exp.cli.compose`, which would copy the config.
     hydra_config = found.hydra
     with open_dict(found):
         del found["hydra"]

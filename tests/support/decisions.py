@@ -1,4 +1,4 @@
-"""Early terminations, decided a second time from the entries of a journal."""
+"""The decisions of early termination, computed again from the entries of a journal."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from mnist_exp.sweeps.stopping.policy import Cut, Policy
 
 @dataclass
 class _Replay:
-    """Decides as the tuner has to, entry by entry."""
+    """A computation of the tuner's decisions, entry by entry."""
 
     policy: Policy
     objective: Objective
@@ -18,7 +18,8 @@ class _Replay:
     decided: set[int] = field(default_factory=set)
     is_interrupted: bool = False
     cuts: list[tuple[int, Cut]] = field(default_factory=list)
-    # Whether the last entry led to a cut: the next entry shows whether the command still ran.
+    # Whether the last entry led to a cut. If the next entry shows that the command was killed, the
+    # cut is withdrawn.
     is_unconfirmed: bool = False
 
     def apply(self, entry: Entry) -> None:
@@ -39,7 +40,7 @@ class _Replay:
             self._decide(entry)
 
     def withdraw(self) -> None:
-        """Take back a cut: the command was killed before it could decide."""
+        """Remove the last cut, because the command was killed before it decided."""
         trial, _ = self.cuts.pop()
         self.decided.discard(trial)
 

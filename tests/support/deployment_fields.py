@@ -1,4 +1,4 @@
-"""Deployments for tests of every field: each field changed, and fields that do not exist yet."""
+"""Deployments in which one field is changed, and deployments with a new field."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, is_dataclass, replace

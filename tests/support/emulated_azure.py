@@ -27,21 +27,21 @@ from tests.support.azure_commands import MNIST
 from tests.support.configs import fresh_config
 from tests.support.recorded_outputs import RecordingDisplay
 
-#: Seconds; long enough for a loaded machine, short enough to wait for.
+#: Maximum seconds that the SDK waits for data. A loaded machine needs more than one second.
 READ_TIMEOUT_S = 2
 
 _KNOWN_CLOUDS = clouds._get_clouds_by_metadata_url
 
 
 class _NoFigures:
-    """Figures that take no time. Their own tests show what they draw."""
+    """A stub for the figures. Other tests check the figures."""
 
     def __getattr__(self, name: str) -> Callable[..., Path]:
         return lambda *arguments: Path(arguments[-1])
 
 
 class _NoInsights:
-    """Insights about no trials."""
+    """A stub for the insights of a sweep."""
 
     def sweep_insights(self, *_: object) -> dict[str, object]:
         """Return nothing."""
@@ -49,21 +49,22 @@ class _NoInsights:
 
 
 def draw_nothing(patch: pytest.MonkeyPatch) -> None:
-    """Let stages draw and explain nothing."""
+    """Replace the figures and insights of stages by stubs."""
     for module in ("train", "sweep", "watching", "invoke"):
         patch.setattr(f"mnist_exp.stages.{module}.figures", _NoFigures)
     patch.setattr("mnist_exp.stages.sweep.insights", _NoInsights)
 
 
 def use_emulator(emulator: Emulator, digits: Path, patch: pytest.MonkeyPatch) -> None:
-    """Let this process take an emulator for Azure."""
-    # Setting and deleting the variable lets the patch restore it: the SDK writes it.
+    """Make this process use an emulator as Azure."""
+    # The SDK sets this variable. Set and delete the variable here, so that the patch restores it
+    # after the test.
     patch.setenv("AZUREML_CURRENT_CLOUD", "unset")
     patch.delenv("AZUREML_CURRENT_CLOUD")
     emulator.mounts[MNIST] = digits
     for name, value in emulator.environment.items():
         patch.setenv(name, value)
-    # The storage client pauses half a minute between its own retries, and has no option for it.
+    # The storage client pauses half a minute between its retries, and no option changes this pause.
     patch.setattr(StorageRetryPolicy, "sleep", lambda *_: None)
     # The SDK asks for the known clouds before every other request.
     patch.setattr(clouds, "_get_clouds_by_metadata_url", cached(_KNOWN_CLOUDS))
@@ -92,10 +93,10 @@ class SavedState:
 
 
 class AzureStages:
-    """Runs stages against an emulator. Each stage is a command of its own.
+    """A runner of stages against an emulator. Each stage runs as in a separate command.
 
     Args:
-        emulator: The service.
+        emulator: The emulator.
         outputs: The outputs folder.
         digits: The folder with the sample digits.
     """
@@ -126,7 +127,7 @@ class AzureStages:
         return workspace
 
     def close(self) -> None:
-        """Close every workspace, and wait for streams of logs that a command abandoned."""
+        """Close every workspace, and wait for threads that still read logs."""
         while self._opened:
             self._opened.pop().close()
         for thread in threading.enumerate():
@@ -156,7 +157,7 @@ class AzureStages:
         return run_stage(runner)
 
     def save(self, folder: Path) -> SavedState:
-        """Return the present state; the outputs are copied to a folder."""
+        """Return the present state, with a copy of the outputs in `folder`."""
         store = copy.deepcopy(self.emulator.store)
         if self.outputs.exists():
             shutil.copytree(self.outputs, folder)

@@ -1,4 +1,4 @@
-"""What a test uses outside this process, and what it leaves open."""
+"""Detect the processes, sockets and stores that a test uses, and the files that it leaves open."""
 
 import gc
 import sys
@@ -6,7 +6,7 @@ import threading
 import time
 from typing import Any
 
-#: Audit event -> what it shows that a test uses. https://docs.python.org/3/library/audit_events.html
+#: Audit event -> what the test uses. https://docs.python.org/3/library/audit_events.html
 _EVENTS = {
     "os.fork": "a process",
     "os.posix_spawn": "a process",
@@ -15,9 +15,9 @@ _EVENTS = {
     "socket.connect": "a socket",
     "sqlite3.connect": "a store",
 }
-#: A run record names the commit. Every stage asks git for it, which takes a few milliseconds.
+#: A program that every test may start. Each stage asks git for the commit, for its record.
 _EXEMPT = "git"
-#: Seconds of processor time after which a collection has visited the objects of large libraries.
+#: If a collection takes more processor seconds, it has visited the objects of large libraries.
 _SLOW_COLLECTION_S = 0.03
 
 
@@ -28,7 +28,7 @@ class ExternalUse:
         self.found: set[str] = set()
 
     def watch(self) -> None:
-        """Note every use from now on. Python cannot remove the hook again."""
+        """Record every use from now on. Python cannot remove the hook again."""
         sys.addaudithook(self._note)
 
     def _note(self, event: str, arguments: tuple[Any, ...]) -> None:
@@ -40,10 +40,10 @@ class ExternalUse:
 
 
 def leaks_found_by_collecting() -> list[str]:
-    """Collect garbage, and return what is raised meanwhile.
+    """Collect garbage, and return the warnings that the collection raises.
 
     With warnings as errors, a socket or file that nobody closed raises a ResourceWarning when it is
-    collected. Python cannot hand that to anybody, so it calls `sys.unraisablehook`.
+    collected. No code can catch this warning, so Python calls `sys.unraisablehook`.
     """
     leaks: list[str] = []
 

@@ -1,4 +1,4 @@
-"""The command line in this process: the same answer as a process of its own, without its start."""
+"""The command line in this process, which saves the time to start a separate process."""
 
 import contextlib
 import gc
@@ -23,12 +23,12 @@ from tests.support.command_line import Cli
 _HANDLED = (signal.SIGTERM, signal.SIGHUP)
 #: A module that a command on the local workspace hides.
 _PLUGIN = "azureml.mlflow"
-#: `mnist_exp.workspaces` sets the variable when it is imported, which happens once here.
+#: A variable that `mnist_exp.workspaces` sets when it is imported. This process imports it once.
 _SET_AT_IMPORT = "MLFLOW_DISABLE_TELEMETRY"
 
 
 class InProcessCli(Cli):
-    """Calls `main` where `Cli` starts a process; for commands that start no job."""
+    """A `Cli` that calls `main` in this process. Use it only for commands that start no job."""
 
     def __call__(
         self, *arguments: str, env: Mapping[str, str] | None = None
@@ -63,7 +63,7 @@ def stored_cli(in_process_cli: InProcessCli, stored_outputs: Path) -> InProcessC
 
 
 def _exit_code() -> int:
-    """Run `main` and return what the process would have ended with."""
+    """Run `main` and return the exit code that a process would have."""
     try:
         main()
     except SystemExit as leaving:
@@ -76,12 +76,12 @@ def _exit_code() -> int:
 
 @contextlib.contextmanager
 def _state_kept() -> Iterator[None]:
-    """Restore what a command changes of its process and never restores itself."""
+    """Restore the state of this process that a command changes, such as the environment."""
     environment, arguments = dict(os.environ), sys.argv
     handlers = {number: signal.getsignal(number) for number in _HANDLED}
     threshold = gc.get_threshold()
     has_plugin = _PLUGIN in sys.modules
-    # `main` freezes all objects when it ends. Garbage of this process could not be collected then.
+    # `main` freezes all objects when it ends. Python would never collect these objects.
     freeze, gc.freeze = gc.freeze, lambda: None
     _clear_hydra()
     try:

@@ -27,13 +27,13 @@ class LocalJobs:
         return self.workspace.watch(name, self.watcher)
 
     def folder(self, name: str = "job") -> Path:
-        """The folder of a job."""
+        """Return the folder of a job."""
         return self.outputs / "jobs" / name
 
     def tracked(self, name: str = "job") -> Run:
-        """The MLflow run of a job."""
+        """Return the MLflow run of a job."""
         return self.client.get_run(description(self.folder(name))["mlflow_run_id"])
 
     def log(self, name: str = "job") -> str:
-        """What a job printed."""
+        """Return the text that a job printed."""
         return (self.folder(name) / "user_logs" / "std_log.txt").read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Whether the package registry of this machine can be reached."""
+"""A check whether the configured package registry can be reached."""
 
 import os
 import subprocess

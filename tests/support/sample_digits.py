@@ -16,5 +16,5 @@ def digits(cache: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def sample(digits: Path) -> Path:
-    """The name of this folder in tests of the trainer and of the benchmarks."""
+    """The same folder, under the name that tests of the trainer and of the benchmarks use."""
     return digits

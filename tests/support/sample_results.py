@@ -1,4 +1,4 @@
-"""Jobs and records that look like real ones, and consoles whose output can be read."""
+"""Realistic jobs and records, and consoles whose output tests can read."""
 
 import io
 import math

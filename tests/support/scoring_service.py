@@ -1,4 +1,4 @@
-"""A real endpoint, whose scoring script does what the request says."""
+"""An endpoint with real processes. The body of a request selects an action of its script."""
 
 import shutil
 import ssl
@@ -52,7 +52,7 @@ def meet():
     return "met"
 
 def numbers():
-    import numpy  # A worker that starts need not wait for it.
+    import numpy  # A late import lets workers start faster.
     return {"digit": numpy.int64(7), "row": numpy.arange(3, dtype=numpy.float32)}
 
 def note():
@@ -109,7 +109,7 @@ class Service:
     @property
     def client(self) -> httpx.Client:
         headers = {"authorization": f"Bearer {self.keys.primary}"}
-        # The endpoint has no TLS, and to load the certificate authorities takes 30 ms.
+        # The endpoint has no TLS. Loading the certificate authorities would take 30 ms.
         no_authorities = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         return httpx.Client(
             base_url=self.uri,
@@ -134,7 +134,7 @@ class Service:
             pytest.skip("needs curl")
         key = f"authorization: Bearer {self.keys.primary}"
         command = ["curl", "-sS", "--noproxy", "*", "-w", " %{http_code}", self.uri + path]
-        # curl would send both values of a header that is given twice.
+        # If a header is given twice, curl sends both values.
         given = [word for word in arguments if word.startswith("authorization:")]
         more = [] if given else ["-H", key]
         done = subprocess.run(

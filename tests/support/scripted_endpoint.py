@@ -24,7 +24,7 @@ def run(raw_data):
     return json.loads(raw_data)
 """
 SECOND = "def init():\n    pass\n\ndef run(raw_data):\n    return 'second'\n"
-#: Creates a file when it begins to wait, and waits for another file.
+#: The part of a script that creates a file, and then waits for another file.
 _WAITS = """
 import os, pathlib, time
 
@@ -49,7 +49,7 @@ class ScriptedEndpoint:
 
     @property
     def root(self) -> Path:
-        """The root folder of the endpoints; its path contains a blank."""
+        """The root folder of the endpoints; its path contains a space."""
         return self.folder / "out puts" / "endpoints"
 
     @property

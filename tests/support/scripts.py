@@ -1,6 +1,6 @@
-"""Scripts that several suites deploy."""
+"""A scoring script that several test folders deploy."""
 
-#: Answers each row with the weight that the training script saved in its model.
+#: A script that answers each row with the weight that the training script saved in its model.
 SCORE = """\
 import json, os, pathlib
 

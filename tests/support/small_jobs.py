@@ -1,4 +1,4 @@
-"""Jobs and sweeps with scripts that need no imports, and an observer that records."""
+"""Jobs and sweeps whose scripts start fast, because the scripts import no library."""
 
 import json
 import os
@@ -12,7 +12,8 @@ from mnist_exp.config import ComputeConfig, ComputeType, EnvConfig, EnvType
 from mnist_exp.specs import CommandJob, SweepJob
 from mnist_exp.sweeps import parse_sweep
 
-#: Writes the rows that MLflow writes: `import mlflow` would take two seconds in each process.
+#: A module that writes the same rows as MLflow. Importing MLflow would take two seconds in each
+#: process.
 LOGGER = """\
 import os
 import sqlite3
@@ -37,7 +38,8 @@ def log_metric(name, value, step=0):
     database.close()
 """
 
-#: A script that leaves a process in another session, which never starts another program.
+#: A script that forks a process into another session. This process runs longer than the script,
+#: and starts no other program.
 FORKED_APART = """\
 import os
 import time
@@ -51,7 +53,7 @@ if not os.fork():
 os.read(read, 5)
 """
 
-#: Without the site packages Python starts in a few milliseconds.
+#: Python without the site packages, which starts in a few milliseconds.
 PYTHON = f"{shlex.quote(sys.executable)} -E -S"
 
 LOCAL = ComputeConfig(ComputeType.local, "local")
@@ -115,7 +117,7 @@ def description(folder: Path) -> dict[str, Any]:
 
 
 def files_below(folder: Path) -> Sequence[str]:
-    """Return every file below a folder, links not followed."""
+    """Return the path of every file below a folder. Links to folders are not followed."""
     return sorted(
         Path(path, name).relative_to(folder).as_posix()
         for path, _, names in os.walk(folder)

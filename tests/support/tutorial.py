@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.command_line import Cli
 
-#: Fewer trials than the tutorial, to take less time.
+#: Number of trials. The tutorial has more trials, which would take longer.
 TRIALS = 4
 EPOCHS = 20
 #: Tests that use `tutorial` have the mark `pytest.mark.xdist_group(TUTORIAL_GROUP)`.
@@ -16,7 +16,7 @@ TUTORIAL_GROUP = "tutorial"
 
 @pytest.fixture(scope="session")
 def tutorial(tmp_path_factory: pytest.TempPathFactory, make_cli: Callable[[Path], Cli]) -> Cli:
-    """A folder in which the command has run. Its output is in `stdout.txt`."""
+    """The command line in a folder in which `stage=all` has run. `stdout.txt` has the output."""
     cli = make_cli(tmp_path_factory.mktemp("tutorial"))
     done = cli.ok(
         "stage=all",

@@ -1,4 +1,4 @@
-"""Observers of a job: one that records its progress, and one that presses Ctrl-C."""
+"""Two observers of a job: the first records the progress, the second also presses Ctrl-C."""
 
 import os
 import signal
@@ -28,7 +28,7 @@ class Watcher:
 
 
 class Interrupting(Watcher):
-    """An observer that presses Ctrl-C once, when the job or all of a number of trials have logged.
+    """An observer that presses Ctrl-C once, after the first metric of a job or of each trial.
 
     Args:
         trials: The number of trials; 0 for a job that is no sweep.
@@ -40,7 +40,7 @@ class Interrupting(Watcher):
         self._is_done = False
 
     def job_changed(self, job: JobResult) -> None:
-        """Record the job, and press Ctrl-C if it is time."""
+        """Record the job, and press Ctrl-C if all metrics have arrived."""
         super().job_changed(job)
         logged = sum(bool(trial.events) for trial in job.trials)
         is_time = logged == self._trials if self._trials else bool(job.metrics)

@@ -1,4 +1,4 @@
-"""A backend on a virtual clock: sweeps of hours pass in milliseconds, the same way each time."""
+"""A simulated backend with a virtual clock: a sweep of hours takes milliseconds in a test."""
 
 import heapq
 import itertools
@@ -10,13 +10,13 @@ from mnist_exp.errors import JobError
 from mnist_exp.metrics import MetricPoint
 from mnist_exp.sweeps.backend import TrialEnded
 
-# Draws repeat from run to run, and a slow machine is no fault.
+# Hypothesis draws the same examples in every run. A slow example does not fail.
 settings.register_profile("sweeps", derandomize=True, deadline=None, max_examples=100)
 settings.load_profile("sweeps")
 
 
 class Script:
-    """What a simulated trial does: a value every `every` seconds, then an exit code."""
+    """A simulated trial, which logs a value every `every` seconds, and then exits."""
 
     def __init__(self, values=(), every=1.0, exit_code=0, metric="acc", startable=True):
         self.values = values
@@ -27,7 +27,7 @@ class Script:
 
 
 class SimulatedBackend:
-    """Plays scripts; a canceled trial is gone `cancel_s` later."""
+    """A backend that simulates trials. A canceled trial ends `cancel_s` seconds later."""
 
     def __init__(self, script_of, cancel_s=0.1):
         self.script_of = script_of
@@ -86,7 +86,7 @@ class SimulatedBackend:
 
 
 class Log:
-    """A listener that remembers."""
+    """A listener that records messages and changes."""
 
     def __init__(self):
         self.messages = []
@@ -106,7 +106,10 @@ def script():
 
 @pytest.fixture(scope="session")
 def simulate():
-    """Return a maker of simulated backends: a list of scripts, or a function of the index."""
+    """Return a function that creates a simulated backend.
+
+    The scripts are a list, or a function from a trial's index to its script.
+    """
 
     def make(scripts, **options):
         script_of = scripts if callable(scripts) else scripts.__getitem__

@@ -12,7 +12,7 @@ import pytest
 
 from digits.lean import import_tensorflow
 
-# As in train.py, and before any test module imports TensorFlow in its own way.
+# Import TensorFlow as train.py does, before a test module imports TensorFlow in another way.
 import_tensorflow(keras=True)
 
 # MLflow reads this variable while it is imported. Runs of the script set it themselves.
@@ -30,7 +30,7 @@ del os.environ["MLFLOW_DISABLE_TELEMETRY"]
 
 @pytest.fixture(scope="session")
 def trainer() -> Path:
-    """The folder that is shipped to a compute."""
+    """The folder that is copied to a compute target."""
     return TRAINER
 
 
@@ -64,11 +64,11 @@ class Job:
     arguments: list[str]
 
     def start(self, *more: str, **environment: str) -> ForkedScript:
-        """Start a run with its libraries imported already."""
+        """Start a run as a fork of a process that has imported the libraries."""
         return ForkedScript(self._command(more), self.folder, self._variables(environment))
 
     def start_cold(self, *more: str, **environment: str) -> "subprocess.Popen[str]":
-        """Start a run as a user does."""
+        """Start a run in a new Python process, as a user does."""
         return subprocess.Popen(
             [sys.executable, *self._command(more)],
             cwd=self.folder,
@@ -122,7 +122,7 @@ def fork_server() -> None:
 
 @pytest.fixture(scope="session")
 def new_job(tmp_path_factory, sample, fork_server) -> Callable[..., Job]:
-    """Return a function that makes jobs which share one MLflow store."""
+    """Return a function that creates jobs. All jobs share one MLflow store."""
     store = f"sqlite:///{tmp_path_factory.mktemp('store') / 'mlflow.db'}"
     client = MlflowClient(store)
 
@@ -136,13 +136,13 @@ def new_job(tmp_path_factory, sample, fork_server) -> Callable[..., Job]:
 
 @pytest.fixture(scope="session")
 def long_arguments() -> list[str]:
-    """So many epochs that a run can be stopped in the middle."""
+    """Arguments with so many epochs that a test can stop the run in the middle."""
     return ["--epochs", "40", "--checkpoints", "checkpoints", "--learning-rate", "0.05"]
 
 
 @pytest.fixture(scope="session")
 def trained(new_job, long_arguments) -> tuple[Job, Result]:
-    """A cold run that nothing stopped."""
+    """A run in a new Python process that was not stopped."""
     job = new_job(*long_arguments)
     result = job.finish_cold()
     assert result.code == 0, result.err

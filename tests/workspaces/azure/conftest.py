@@ -1,4 +1,4 @@
-"""Emulators that this process takes for Azure, empty or in a saved state."""
+"""Emulators that this process uses as Azure, empty or with a saved state."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,7 +21,7 @@ StartEmulator = Callable[[Engine], Emulator]
 
 @pytest.fixture(autouse=True)
 def no_drawing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let stages draw nothing."""
+    """Make stages draw no figures."""
     draw_nothing(monkeypatch)
 
 
@@ -29,7 +29,7 @@ def no_drawing(monkeypatch: pytest.MonkeyPatch) -> None:
 def start(
     certificates: Certificates, digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[StartEmulator]:
-    """Start an emulator, which this process takes for Azure from then on."""
+    """Return a function that starts an emulator. This process then uses the emulator as Azure."""
     started: list[Emulator] = []
 
     def make(engine: Engine) -> Emulator:
@@ -47,7 +47,7 @@ def start(
 def states(
     certificates: Certificates, digits: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, SavedState]:
-    """The states after the cluster is created, and after a model is registered."""
+    """Two saved states: the cluster exists (`ready`), and also a model exists (`registered`)."""
     folder = tmp_path_factory.mktemp("states")
     found = {}
     with pytest.MonkeyPatch.context() as patch:
@@ -67,7 +67,7 @@ def states(
 
 @pytest.fixture
 def emulator(start: StartEmulator) -> Emulator:
-    """An empty emulator whose jobs finish at once."""
+    """An empty emulator whose jobs end immediately."""
     return start(StubEngine())
 
 

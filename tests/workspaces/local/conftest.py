@@ -1,4 +1,4 @@
-"""A workspace with a copy of an empty MLflow store: to create a store takes a second."""
+"""A local workspace with a copy of an empty MLflow store. Creating a store would take a second."""
 
 import shutil
 from collections.abc import Callable
@@ -25,7 +25,7 @@ def outputs(tmp_path: Path, empty_store: Path) -> Path:
 
 @pytest.fixture
 def tracking(outputs: Path) -> Tracking:
-    """The MLflow store below `outputs`."""
+    """The MLflow store in `outputs`."""
     return Tracking(outputs)
 
 
@@ -43,7 +43,7 @@ def jobs(workspace: LocalWorkspace, outputs: Path, tracking: Tracking) -> LocalJ
 
 @pytest.fixture
 def code(tmp_path: Path) -> Callable[..., Path]:
-    """Returns a function that creates a code folder with a script that can log metrics."""
+    """Return a function that creates a code folder with a script that can log metrics."""
 
     def make(script: str, **files: str) -> Path:
         folder = tmp_path / "my code"

@@ -1,4 +1,4 @@
-"""Endpoints with scoring scripts of a few lines. No test leaves a process behind."""
+"""Endpoints with scoring scripts of a few lines. The fixtures end all processes."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +20,7 @@ def scripted(tmp_path: Path) -> Iterator[ScriptedEndpoint]:
 
 @pytest.fixture(scope="module")
 def echoing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ScriptedEndpoint]:
-    """An endpoint with the deployment `blue`, which returns each request; for tests that read."""
+    """An endpoint with the deployment `blue`, which returns each request. Tests only read."""
     folder = tmp_path_factory.mktemp("echoing")
     scripted = ScriptedEndpoint(folder)
     scripted.create()

@@ -17,7 +17,7 @@ Conda = Callable[..., EnvConfig]
 
 @pytest.fixture(scope="module")
 def offline() -> Iterator[pytest.MonkeyPatch]:
-    """Let uv use no network, and no configuration of the user."""
+    """Make uv use neither a network nor a package index, and hide the variables of conda."""
     pytest.importorskip("uv", reason="uv is not installed; run make")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("UV_OFFLINE", "1")
