@@ -5,8 +5,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
-# One more than the two cores: many tests wait for a process, a server or a timer. Each further
-# worker costs ten seconds, in which it imports TensorFlow, MLflow and Azure's SDK.
+# Number of pytest workers: one more than the two cores, because many tests wait for a process, a
+# server or a timer. Each worker needs ten seconds to import TensorFlow, MLflow and Azure's SDK.
 WORKERS ?= 3
 RUNS ?= 10
 BUSY ?= 0
@@ -23,8 +23,8 @@ USUAL := -m "not soak and not azure and not faults"
 run: $(VENV)/.installed
 	$(BIN)/mnist-exp stage=all $(ARGS)
 
-# The tests without the mark `external`: they start no process and open no store or socket.
-# A test that does so without the mark fails here and in `make test` (tests/conftest.py).
+# Run the tests without the mark `external`. These tests start no process and open no store or
+# socket. A test that uses one of these without the mark fails (tests/conftest.py).
 check: $(VENV)/.installed-dev
 	@$(MAKE) --jobs=3 --output-sync=target --no-print-directory lint types quick-tests
 
@@ -36,26 +36,27 @@ test: lint types all-tests
 all-tests: $(VENV)/.installed-dev
 	$(PARALLEL) $(USUAL) $(ARGS)
 
-# RUNS runs of every test, beside BUSY busy loops. Stops at the first run that fails.
+# Run all tests RUNS times, while BUSY busy loops load the machine. Stop at the first failed run.
 test-repeat: $(VENV)/.installed-dev
 	RUNS=$(RUNS) BUSY=$(BUSY) tests/repeat.sh $(PARALLEL) $(USUAL) --quiet $(ARGS)
 
-# Long kill, soak and fault runs. `make test` runs their short forms. DATA: as for bench.
+# Run the long kill, soak and fuzz tests. `make test` runs their short versions. DATA: as for bench.
 test-soak: $(VENV)/.installed-dev
 	$(PYTEST) -m soak $(if $(DATA),--data $(DATA)) $(ARGS)
 
-# All tests of Azure, with those that take too long for `make test`: the emulator, the workspace
-# on it, the contracts and the commands.
+# Run all tests of Azure, including the tests that take too long for `make test`: tests of the
+# emulator, the azure workspace, the contracts and the commands.
 test-azure: $(VENV)/.installed-dev
 	$(PARALLEL) -m "not soak and not faults" \
 		tests/workspaces/azure tests/contracts tests/commands/test_azure.py \
 		tests/commands/test_tutorial_calls.py tests/checks/test_azure.py $(ARGS)
 
-# Every fault at every kind of request. `make test` draws forty of them with a seed.
+# Inject every fault into every kind of request. `make test` runs forty of these cases.
 test-azure-faults: $(VENV)/.installed-dev
 	$(PYTEST) -n $(WORKERS) tests/workspaces/azure/test_faults.py $(ARGS)
 
-# The trainer alone, on the TensorFlow of Azure's image and on the newest one. Downloads both.
+# Test the trainer alone, with the TensorFlow of Azure's image and with the newest TensorFlow. Both
+# are downloaded.
 test-compat: $(VENV)/.installed-dev
 	$(BIN)/python tests/trainer/compat.py --environment build/compat $(ARGS)
 
@@ -63,7 +64,7 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-# One run for both packages: two runs would each analyse NumPy and MLflow.
+# Check both packages in one run of mypy. In two runs, mypy would analyse NumPy and MLflow twice.
 types: $(VENV)/.installed-dev
 	$(BIN)/mypy
 
