@@ -1,5 +1,6 @@
 """Environments that uv creates from wheels on this machine, without a network."""
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,18 +14,31 @@ from tests.support.wheels import make_wheel
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 #: Writes a conda file and returns the environment that it describes.
 Conda = Callable[..., EnvConfig]
+#: Programs that would create the environments instead of uv.
+_CONDA = ("conda", "mamba", "micromamba")
 
 
 @pytest.fixture(scope="module")
-def offline() -> Iterator[pytest.MonkeyPatch]:
-    """Make uv use neither a network nor a package index, and hide the variables of conda."""
+def offline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[pytest.MonkeyPatch]:
+    """Make uv create all environments, without a network, an index or the settings of the user."""
     pytest.importorskip("uv", reason="uv is not installed; run make")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("UV_OFFLINE", "1")
-        patch.setenv("UV_NO_INDEX", "1")
-        for name in ("conda", "mamba", "micromamba"):
-            patch.delenv(f"{name.upper()}_EXE", raising=False)
+        for name in ("UV_OFFLINE", "UV_NO_INDEX", "UV_NO_CONFIG"):
+            patch.setenv(name, "1")
+        shown = [_without_conda(Path(path), tmp_path_factory) for path in os.get_exec_path()]
+        patch.setenv("PATH", os.pathsep.join(map(str, shown)))
         yield patch
+
+
+def _without_conda(folder: Path, make: pytest.TempPathFactory) -> Path:
+    """Return a folder with links to the programs of a folder, but not to conda's programs."""
+    if not any((folder / name).exists() for name in _CONDA):
+        return folder
+    links = make.mktemp("bin")
+    for program in folder.iterdir():
+        if program.name not in _CONDA:
+            (links / program.name).symlink_to(program)
+    return links
 
 
 @pytest.fixture(scope="module")
@@ -52,9 +66,9 @@ def conda(tmp_path_factory: pytest.TempPathFactory, wheels: Path) -> Conda:
 
 
 @pytest.fixture(scope="module")
-def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> EnvironmentCache:
-    """Environments that the tests of a module share."""
-    return EnvironmentCache(tmp_path_factory.mktemp("cache") / "environments")
+def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache folder whose environments the tests of a module share."""
+    return tmp_path_factory.mktemp("cache")
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from mnist_exp.workspaces.local.environments.cache import EnvironmentCache
 from mnist_exp.workspaces.local.environments.interpreter import this_interpreter
 from tests.support.in_process import InProcessCli
 from tests.support.paths import REPOSITORY
+from tests.support.waiting import eventually
 from tests.workspaces.local.environments.conftest import VERSION, Conda
 
 #: A stand-in for conda. It says that it has begun, waits for a line, and creates an environment.
@@ -102,10 +103,10 @@ def test_what_a_killed_command_has_created_is_created_again(
     with ThreadPoolExecutor(1) as pool:
         # The killed command's conda still runs, so the next command must wait for its end.
         waiting = pool.submit(lambda: _executable(environments, env, said.append))
-        for _ in range(2):
-            (fake_conda / "go").write_text("go\n", encoding="utf-8")
-            if _ == 0:
-                assert (fake_conda / "begun").read_text(encoding="utf-8") == "begun\n"
+        eventually(lambda: said)
+        (fake_conda / "go").write_text("go\n", encoding="utf-8")
+        assert (fake_conda / "begun").read_text(encoding="utf-8") == "begun\n"
+        (fake_conda / "go").write_text("go\n", encoding="utf-8")
         assert waiting.result().exists()
     assert "waiting" in said[0]
     assert len((fake_conda / "calls").read_text(encoding="utf-8").splitlines()) == 2

@@ -79,9 +79,9 @@ def env(conda: Conda) -> EnvConfig:
 
 
 @pytest.fixture(scope="module")
-def foreign(shared_cache: EnvironmentCache, env: EnvConfig) -> Iterator[Interpreter]:
+def foreign(shared_cache: Path, env: EnvConfig) -> Iterator[Interpreter]:
     """The Python of the environment."""
-    with shared_cache.using(env, "env", print) as interpreter:
+    with EnvironmentCache(shared_cache / "environments").using(env, "env", print) as interpreter:
         yield interpreter
 
 
@@ -92,9 +92,9 @@ def servers(outputs: Path) -> list[int]:
 
 
 def test_trials_are_forked_in_their_environment_and_log_to_our_store(
-    outputs: Path, code: Callable[..., Path], env: EnvConfig, tmp_path: Path
+    outputs: Path, code: Callable[..., Path], env: EnvConfig, shared_cache: Path
 ) -> None:
-    workspace = LocalWorkspace(outputs, str(tmp_path / "cache"))
+    workspace = LocalWorkspace(outputs, str(shared_cache))
     job = sweep_job(
         "python script.py {{search_space.value}}",
         {"value": choice(2.0, 1.0)},
@@ -116,9 +116,9 @@ def test_trials_are_forked_in_their_environment_and_log_to_our_store(
 
 
 def test_a_job_is_told_when_its_environment_lacks_a_package(
-    outputs: Path, env: EnvConfig, tmp_path: Path
+    outputs: Path, env: EnvConfig, shared_cache: Path
 ) -> None:
-    workspace = LocalWorkspace(outputs, str(tmp_path / "cache"))
+    workspace = LocalWorkspace(outputs, str(shared_cache))
     name = workspace.submit(command_job("python -c 'import hydra'", environment=env))
     result = workspace.watch(name, Watcher())
     assert "No module named 'hydra'; add the package to env.conda_file" in result.why

@@ -5,7 +5,7 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from importlib.metadata import distributions
 from pathlib import Path
 
@@ -27,14 +27,6 @@ OURS = "platformdirs"
 def installed() -> set[tuple[str, str, str]]:
     """Return what `pip freeze` would print for this environment, with the place of each package."""
     return {(one.name, one.version, str(one.locate_file(""))) for one in distributions()}
-
-
-@pytest.fixture(autouse=True)
-def unchanged() -> Iterator[None]:
-    """Fail a test that changes the environment of mnist-exp."""
-    before = installed()
-    yield
-    assert installed() == before
 
 
 @pytest.fixture(scope="module")
@@ -60,11 +52,13 @@ def test_a_job_installs_and_uninstalls_for_itself(workspace: LocalWorkspace, ins
         f"python -c 'import {OURS}, hydra, tinypkg; print({OURS}.__version__, tinypkg.VERSION)'"
         " > outputs/versions.txt"
     )
+    before = installed()
     name = workspace.submit(command_job(command))
     result = workspace.watch(name, Watcher())
     folder = Path(result.folder)
     log = Path(result.log).read_text(encoding="utf-8")
     assert (folder / "outputs" / "versions.txt").read_text(encoding="utf-8") == "1.0 1.0\n", log
+    assert installed() == before
     assert not list(folder.glob("environment*"))
 
 
