@@ -1,11 +1,13 @@
 import os
+import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from mnist_exp.errors import JobError
-from mnist_exp.snapshot import copy_snapshot, snapshot_files, snapshot_hash
+from mnist_exp.snapshot import copy_snapshot, left_out, snapshot_files, snapshot_hash
 from tests.support.files import write_file
 
 Write = Callable[..., Path]
@@ -74,11 +76,40 @@ def test_negation_brings_a_file_back(code: Path, write: Write) -> None:
     assert names(code) == [".amlignore", "data/small/x.bin", "keep.txt", "sub/keep.txt"]
 
 
-def test_a_negated_pattern_brings_single_files_back(code: Path, write: Write) -> None:
+def test_a_negated_folder_brings_all_its_files_back(code: Path, write: Write) -> None:
+    # git would leave out sub/notes.md. Azure's SDK uploads the file.
     write(".amlignore", "*\n!*/\n!*.py\n")
     for name in ("train.py", "sub/model.py", "sub/notes.md", "notes.md"):
         write(name)
-    assert names(code) == ["sub/model.py", "train.py"]
+    assert names(code) == ["sub/model.py", "sub/notes.md", "train.py"]
+
+
+def test_a_later_rule_excludes_a_file_that_an_earlier_rule_included(
+    code: Path, write: Write
+) -> None:
+    write(".gitignore", "!*.txt\n/data\n")
+    for name in ("a.txt", "data/y.txt"):
+        write(name)
+    assert names(code) == [".gitignore", "a.txt"]
+
+
+@pytest.mark.parametrize(
+    ("content", "rule"),
+    [
+        (b"*.csv\n!\n", "line 2 must be a pattern .* got '!' "),
+        (b"[z-a]\n", "line 1 must be a pattern .* got '\\[z-a\\]' .*bad character range"),
+        (b"a\\ \n", "line 1 must be a pattern .*a backslash must precede"),
+        (b"caf\xe9\n", "must be a text file in UTF-8"),
+        (None, "must be a text file, as every ignore file"),
+    ],
+)
+def test_an_ignore_file_that_the_sdk_cannot_read_is_refused(
+    code: Path, content: bytes | None, rule: str
+) -> None:
+    path = code / ".amlignore"
+    path.mkdir() if content is None else path.write_bytes(content)
+    with pytest.raises(JobError, match=rf"^{re.escape(str(path))}: {rule}"):
+        snapshot_files(code)
 
 
 def test_links_are_followed(code: Path, write: Write, tmp_path: Path) -> None:
@@ -110,6 +141,63 @@ def test_loops_and_broken_links_are_left_out(code: Path, write: Write) -> None:
     (code / "b" / "c").symlink_to("../c", target_is_directory=True)
     (code / "c" / "b").symlink_to("../b", target_is_directory=True)
     assert names(code) == ["b/c/y.py", "b/x.py", "c/b/x.py", "c/y.py", "sub/a.py"]
+
+
+def test_links_above_the_code_folder_are_left_out(code: Path, write: Write, tmp_path: Path) -> None:
+    write("train.py")
+    write("secret.txt", below=code.parent)
+    write("lib/a.py", below=tmp_path / "other")
+    (code / "up").symlink_to("..", target_is_directory=True)
+    (code / "root").symlink_to("/", target_is_directory=True)
+    (code / "lib").symlink_to(tmp_path / "other" / "lib", target_is_directory=True)
+    (tmp_path / "other" / "lib" / "up").symlink_to("..", target_is_directory=True)
+    (tmp_path / "other" / "lib" / "back").symlink_to(code.parent, target_is_directory=True)
+    assert names(code) == ["lib/a.py", "train.py"]
+    assert {str(path): what for path, what in left_out(code)} == dict.fromkeys(
+        ("up", "root", "lib/up", "lib/back"), "is a link to a parent folder"
+    )
+
+
+def test_a_file_that_disappears_while_the_code_is_copied_is_left_out(
+    code: Path, write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a.py", "b.py", "sub/c.py", "z.py"):
+        write(name)
+    copy_one = shutil.copy2
+
+    def deletes_others(source: Path, target: Path) -> None:
+        (code / "b.py").unlink(missing_ok=True)
+        shutil.rmtree(code / "sub", ignore_errors=True)
+        copy_one(source, target)
+
+    monkeypatch.setattr("shutil.copy2", deletes_others)
+    copy_snapshot(code, tmp_path / "copy")
+    copied = sorted(path.name for path in (tmp_path / "copy").rglob("*") if path.is_file())
+    assert copied == ["a.py", "z.py"]
+
+
+def test_a_file_that_cannot_be_read_is_named(code: Path, tmp_path: Path) -> None:
+    # Reading this file fails for every user, also for root.
+    (code / "memory").symlink_to("/proc/self/mem")
+    for step in (lambda: copy_snapshot(code, tmp_path / "copy"), lambda: snapshot_hash(code)):
+        with pytest.raises(JobError, match=r"code/memory: must be readable, because it is part of"):
+            step()
+
+
+def test_a_path_with_too_many_folders_is_refused_in_one_line(code: Path, write: Write) -> None:
+    folders = [code / Path(*["d"] * depth) for depth in range(1, 1201)]
+    for folder in folders:
+        folder.mkdir()
+    assert names(code) == []
+    file = write("a.py", below=folders[-1])
+    with pytest.raises(JobError, match=r"must contain no path with more than 251 parts.* 1201 "):
+        snapshot_files(code)
+    write(".amlignore", "/d\n")
+    assert names(code) == [".amlignore"]
+    # pytest cannot delete such a folder.
+    file.unlink()
+    for folder in reversed(folders):
+        folder.rmdir()
 
 
 def test_the_outputs_folder_does_not_travel(code: Path, write: Write, tmp_path: Path) -> None:

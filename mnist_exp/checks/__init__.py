@@ -8,7 +8,7 @@ Each module of this package checks one config group or a few small config groups
 
 from mnist_exp.checks.arguments import argument_warnings
 from mnist_exp.checks.azure import azure_warnings, environment_warning, size_warning
-from mnist_exp.checks.code import code_warnings
+from mnist_exp.checks.code import code_faults, code_warnings
 from mnist_exp.checks.endpoint import deployment_faults, endpoint_faults
 from mnist_exp.checks.general import general_faults
 from mnist_exp.checks.job import job_faults, output_warnings, registration_faults
@@ -37,6 +37,7 @@ def faults(config: Experiment) -> list[str]:
     ]
     if stage.trains:
         found += [*data_faults(config), *model_faults(config), *job_faults(config)]
+        found += code_faults(config, "job.script", config.job.code, config.job.script)
     if stage.sweeps:
         found += sweep_faults(config)
     if stage.registers:
@@ -45,6 +46,9 @@ def faults(config: Experiment) -> list[str]:
         found += endpoint_faults(config)
     if stage.deploys:
         found += deployment_faults(config)
+        code, script = config.endpoint.deployment.code, config.endpoint.deployment.scoring_script
+        if script is not None:
+            found += code_faults(config, "endpoint.deployment.scoring_script", code, script)
     return found
 
 

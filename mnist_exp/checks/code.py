@@ -1,15 +1,47 @@
-"""Checks of the size of code folders."""
+"""Checks of code folders: their ignore files, their size, and what Azure cannot upload."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
-from mnist_exp.snapshot import snapshot_size
+from mnist_exp.config import WorkspaceType
+from mnist_exp.errors import MnistExpError
+from mnist_exp.experiment import Experiment
+from mnist_exp.snapshot import is_excluded, left_out, snapshot_size
 
 #: Azure's SDK warns about an upload above this number of bytes.
 _LARGE = 100_000_000
 _MEGABYTE = 1_000_000
 #: Maximum number of entries that the warning names.
 _SHOWN = 3
+
+
+def code_faults(
+    config: Experiment, key: str, code: str | None, script: str | None
+) -> Iterator[str]:
+    """Yield one line for each reason why the code folder cannot be copied or uploaded.
+
+    Args:
+        config: The config.
+        key: The config key of the group with `code` and the script.
+        code: The code folder; None if there is no code.
+        script: The path of the script, relative to the code folder; None if there is no script.
+    """
+    if code is None or not Path(code).is_dir():
+        return
+    try:
+        if script is not None and is_excluded(Path(code), script):
+            yield (
+                f"{key}: must be a file that the ignore file in {code} does not exclude, got "
+                f"{script}; add the line !/{script} to the end of the ignore file"
+            )
+        if config.workspace.type is WorkspaceType.azure:
+            for path, what in left_out(Path(code), Path(config.outputs_dir)):
+                yield (
+                    f"{Path(code, path)}: must not be in a code folder on Azure, because the path "
+                    f"{what}, which Azure's SDK cannot upload; delete it"
+                )
+    except MnistExpError as error:
+        yield from error.lines
 
 
 def code_warnings(where: str, code: str | None, outputs_dir: str) -> Iterator[str]:

@@ -28,7 +28,7 @@ from mnist_exp.config import ComputeType, DataConfig, Stage
 from mnist_exp.experiment import Experiment
 from mnist_exp.lazy import datasets
 from mnist_exp.names import new_endpoint_name, new_job_name
-from mnist_exp.snapshot import snapshot_files
+from mnist_exp.snapshot import file_size, snapshot_files
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def snapshots(config: Experiment) -> Iterator[Snapshot]:
 
 def _snapshot(key: str, folder: Path, outputs: Path) -> Snapshot:
     files = tuple(snapshot_files(folder, outputs))
-    return Snapshot(key, folder, files, sum((folder / path).stat().st_size for path in files))
+    return Snapshot(key, folder, files, sum(file_size(folder / path) for path in files))
 
 
 def _compute(config: Experiment) -> Iterator[Document]:

@@ -1,4 +1,4 @@
-"""Whether a code folder is small enough to be copied for each job."""
+"""Whether a code folder is small enough, and contains what the job and Azure need."""
 
 from pathlib import Path
 
@@ -40,3 +40,54 @@ def test_ignored_entries_do_not_count(tmp_path: Path) -> None:
     assert found(tmp_path, "train") == []
     (tmp_path / ".amlignore").rename(tmp_path / ".gitignore")
     assert found(tmp_path, "train") == []
+
+
+def faults(code: Path, stage: str, *overrides: str) -> list[str]:
+    config = fresh_config(f"stage={stage}", *overrides)
+    config.job.code = config.endpoint.deployment.code = str(code)
+    config.job.script, config.endpoint.deployment.scoring_script = "train.py", "score.py"
+    config.outputs_dir = str(code / "outputs")
+    return [line for line in checks.faults(config) if str(code) in line]
+
+
+@pytest.mark.parametrize(
+    ("stage", "key", "script"),
+    [
+        ("train", "job.script", "train.py"),
+        ("deploy", "endpoint.deployment.scoring_script", "score.py"),
+    ],
+)
+def test_an_ignore_file_that_excludes_the_script_is_a_fault(
+    tmp_path: Path, stage: str, key: str, script: str
+) -> None:
+    for name in ("train.py", "score.py"):
+        (tmp_path / name).touch()
+    assert faults(tmp_path, stage) == []
+    (tmp_path / ".amlignore").write_text("*.py\n")
+    assert faults(tmp_path, stage) == [
+        f"{key}: must be a file that the ignore file in {tmp_path} does not exclude, got {script}; "
+        f"add the line !/{script} to the end of the ignore file"
+    ]
+    (tmp_path / ".amlignore").write_text(f"*.py\n!/{script}\n")
+    assert faults(tmp_path, stage) == []
+
+
+def test_an_invalid_ignore_file_is_a_fault(tmp_path: Path) -> None:
+    (tmp_path / "train.py").touch()
+    (tmp_path / ".amlignore").write_text("!\n")
+    (line,) = faults(tmp_path, "train")
+    assert line.startswith(f"{tmp_path / '.amlignore'}: line 1 must be a pattern")
+
+
+def test_what_the_sdk_cannot_upload_is_a_fault_on_azure(tmp_path: Path) -> None:
+    (tmp_path / "train.py").touch()
+    (tmp_path / "up").symlink_to("..", target_is_directory=True)
+    (tmp_path / "broken").symlink_to("nowhere")
+    (tmp_path / "ignored").symlink_to("nowhere")
+    (tmp_path / ".amlignore").write_text("ignored\n")
+    assert faults(tmp_path, "train") == []
+    found = faults(tmp_path, "train", "workspace=azure")
+    assert sorted(line.partition(", which Azure")[0] for line in found) == [
+        f"{tmp_path / name}: must not be in a code folder on Azure, because the path {what}"
+        for name, what in (("broken", "is a broken link"), ("up", "is a link to a parent folder"))
+    ]

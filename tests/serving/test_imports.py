@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-FOREIGN = {"hydra", "mlflow", "numpy", "omegaconf", "httpx", "pathspec", "tensorflow"}
+FOREIGN = {"hydra", "mlflow", "numpy", "omegaconf", "httpx", "tensorflow"}
 
 
 @pytest.mark.parametrize("module", ["__main__", "worker_process"])
