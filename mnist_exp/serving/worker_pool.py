@@ -6,8 +6,8 @@ the pool waits before the start, and the delay doubles with each exit in a row. 
 before it answers a request, the pool sends the request to another worker, but only once.
 
 A crash is an exit that no request caused. A crash loop means that every worker has crashed CRASHES
-times in a row. After a crash loop, the pool gives up the revision: no worker is started any more,
-and every request is refused. An exit does not count as a crash if it happens during a request, or
+times in a row. After a crash loop, the pool gives up the revision: the pool starts no more workers,
+and refuses every request. An exit does not count as a crash if it happens during a request, or
 because a call of `run` hung. Otherwise callers could stop a deployment with bad requests.
 """
 

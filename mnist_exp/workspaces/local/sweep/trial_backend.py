@@ -125,7 +125,7 @@ class TrialBackend:
         self._host.tracking.discard_strays(self._run, ids)
 
     def close(self) -> None:
-        """End every trial that still runs, and delete the inputs that the trials share."""
+        """End every trial that still runs, and delete the copies of inputs that trials share."""
         for running in self._running.values():
             running.terminate()
         # The stack calls every function, even if the MLflow store fails for one of the trials.
