@@ -185,7 +185,7 @@ def deployment_spec(config: ExperimentConfig, endpoint: str, model: str) -> Depl
     return DeploymentSpec(endpoint=endpoint, model=model, **vars(config.endpoint.deployment))
 
 
-def first_version(config: ExperimentConfig) -> str:
+def placeholder_model(config: ExperimentConfig) -> str:
     """Return `NAME:1`, which stands for the registered model until its version is known."""
     return f"{config.registration.name}:1"
 

@@ -13,7 +13,7 @@ _ENDPOINT_NAME = re.compile(r"[a-zA-Z]([-a-zA-Z0-9]*[a-zA-Z0-9])?")
 _COMPUTE_NAME = re.compile(r"[a-zA-Z][-a-zA-Z0-9]*")
 #: Maximum number of characters in the name of an MLflow parameter. Each job input and each key of a
 #: search space becomes an MLflow parameter.
-MOST_LETTERS = 250
+MAX_NAME_LENGTH = 250
 _INPUT_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*(\.[a-zA-Z_][a-zA-Z0-9_]*)*")
 
 
@@ -36,14 +36,14 @@ def compute_name_fault(name: str) -> str | None:
 
 def input_name_fault(name: str) -> str | None:
     """Return the rule that an input's or output's name breaks; None for a valid name."""
-    if len(name) > MOST_LETTERS:
-        return f"must have at most {MOST_LETTERS} characters, got {len(name)}"
+    if len(name) > MAX_NAME_LENGTH:
+        return f"must have at most {MAX_NAME_LENGTH} characters, got {len(name)}"
     if _INPUT_NAME.fullmatch(name):
         return None
     return f"must be letters, digits and underscores and not begin with a digit, got {name!r}"
 
 
-def what_is_at(path: str | None) -> str:
+def describe_path(path: str | None) -> str:
     """Return e.g. `is a folder` or `does not exist`, to append to the text `got PATH, which`."""
     if path is None:
         return "is not a path"

@@ -171,10 +171,10 @@ class DeploymentStatistics:
 
         The value is 0 if no request was successful.
         """
-        slower = sum(self.times_ms.values()) * _PERCENTILE / 100
+        remaining = sum(self.times_ms.values()) * _PERCENTILE / 100
         for bound in sorted(self.times_ms):
-            slower -= self.times_ms[bound]
-            if slower <= 0:
+            remaining -= self.times_ms[bound]
+            if remaining <= 0:
                 return bound
         return 0.0
 

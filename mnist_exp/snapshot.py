@@ -21,7 +21,7 @@ from pathlib import Path
 
 from mnist_exp.errors import JobError
 from mnist_exp.ignore_rules import IgnoreRules
-from mnist_exp.names import what_is_at
+from mnist_exp.names import describe_path
 
 #: Maximum number of folders and names in a path. Azure Storage allows 254 parts in the name of a
 #: blob, and the SDK puts three parts in front of the path.
@@ -201,7 +201,7 @@ def _found(source: Path, leave_out: Path | None) -> Iterator[tuple[str, str]]:
     uploads these files.
     """
     if not source.is_dir():
-        raise JobError(f"job.code: must be a folder, got {source}, which {what_is_at(str(source))}")
+        raise JobError(f"job.code: must be a folder, got {source}, which {describe_path(str(source))}")
     rules = IgnoreRules.read(source)
     skipped = None if leave_out is None else os.path.realpath(leave_out)
     folders = [_Folder("", os.path.realpath(source))]

@@ -14,7 +14,7 @@ from mnist_exp.config import (
     RolloutConfig,
     WorkspaceType,
 )
-from mnist_exp.names import endpoint_name_fault, what_is_at
+from mnist_exp.names import describe_path, endpoint_name_fault
 from mnist_exp.traffic import MAX_MIRRORED, overlap_faults, share_faults
 
 #: Environment variables that configure Azure ML's inference server. A local endpoint also reads
@@ -56,7 +56,7 @@ def _request_file(path: str | None) -> Iterator[str]:
         return
     where = "endpoint.request_file"
     if not Path(path).is_file():
-        yield f"{where}: must be a file, got {path}, which {what_is_at(path)}"
+        yield f"{where}: must be a file, got {path}, which {describe_path(path)}"
         return
     try:
         json.loads(Path(path).read_bytes())
@@ -127,7 +127,7 @@ def _script(where: str, deployment: DeploymentConfig) -> Iterator[str]:
             f"({deployment.scoring_script}), got null"
         )
     elif not Path(deployment.code).is_dir():
-        there = what_is_at(deployment.code)
+        there = describe_path(deployment.code)
         yield f"{where}.code: must be a folder, got {deployment.code}, which {there}"
     elif not Path(deployment.code, deployment.scoring_script).is_file():
         yield (

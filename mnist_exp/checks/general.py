@@ -11,7 +11,7 @@ SEEDS = range(2**31)
 SEED_RULE = f"from {SEEDS[0]} to {SEEDS[-1]}"
 
 #: Stages that do not use the record of an earlier run.
-_FRESH = (Stage.compute, Stage.doctor, Stage.all)
+_STAGES_WITHOUT_RUN = (Stage.compute, Stage.doctor, Stage.all)
 
 
 def general_faults(config: ExperimentConfig) -> Iterator[str]:
@@ -41,7 +41,7 @@ def general_faults(config: ExperimentConfig) -> Iterator[str]:
             "wait: must be true for stage=all, because each stage needs the earlier results; "
             "remove wait=false"
         )
-    if config.run is not None and config.stage in _FRESH:
+    if config.run is not None and config.stage in _STAGES_WITHOUT_RUN:
         yield (
             f"run: stage={config.stage.value} uses no earlier run, got {config.run}; remove run="
         )

@@ -15,7 +15,7 @@ from mnist_exp.checks.sweep import swept_names
 from mnist_exp.checks.variables import variable_faults
 from mnist_exp.config import ExperimentConfig, Stage, WorkspaceType
 from mnist_exp.experiment import Experiment
-from mnist_exp.names import input_name_fault, what_is_at
+from mnist_exp.names import describe_path, input_name_fault
 from mnist_exp.templates import references, unreadable
 
 _PATH_TYPES = (
@@ -41,7 +41,7 @@ def job_faults(config: Experiment) -> Iterator[str]:
     if job.code is None and job.script is not None:
         yield f"job.code: must be the folder that contains job.script ({job.script}), got null"
     elif job.code is not None and not Path(job.code).is_dir():
-        yield f"job.code: must be a folder, got {job.code}, which {what_is_at(job.code)}"
+        yield f"job.code: must be a folder, got {job.code}, which {describe_path(job.code)}"
     elif job.script is not None and (
         _leads_out(job.script) or not Path(job.code or "", job.script).is_file()
     ):

@@ -11,7 +11,7 @@ from mnist_exp.config import (
     EnvType,
     ExperimentConfig,
 )
-from mnist_exp.names import compute_name_fault, what_is_at
+from mnist_exp.names import compute_name_fault, describe_path
 from mnist_exp.software import RecipeError, curated_recipe, read_conda_file
 
 
@@ -70,7 +70,7 @@ def environment_faults(where: str, env: EnvConfig, *, is_created_here: bool) -> 
                 f"set {where}.conda_file=FILE, or use {where}.type=local"
             )
         if env.conda_file and not Path(env.conda_file).is_file():
-            there = what_is_at(env.conda_file)
+            there = describe_path(env.conda_file)
             yield f"{where}.conda_file: must be a file, got {env.conda_file}, which {there}"
         elif env.conda_file:
             yield from _recipe_fault(
@@ -108,7 +108,7 @@ def data_faults(config: ExperimentConfig) -> Iterator[str]:
     """Yield a fault if the data folder does not exist."""
     data = config.data
     if data.type is DataType.folder and (data.path is None or not Path(data.path).is_dir()):
-        got = "null" if data.path is None else f"{data.path}, which {what_is_at(data.path)}"
+        got = "null" if data.path is None else f"{data.path}, which {describe_path(data.path)}"
         yield (
             f"data.path: must be a folder with the four IDX files, got {got}; set data.path to an "
             "existing folder, or use data=sample"

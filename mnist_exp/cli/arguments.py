@@ -11,7 +11,7 @@ from itertools import pairwise
 from mnist_exp.errors import ConfigError
 
 #: Flags that need a value.
-_VALUED = {
+_WITH_VALUE = {
     *("--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp"),
     *("--cfg", "-c", "--package", "-p", "--experimental-rerun"),
 }
@@ -25,7 +25,7 @@ _CHOICES = {
 #: Flags that may have a value. If the next word contains `=`, the word is an override, not a value.
 _PERHAPS_VALUED = {"--info", "-i"}
 #: Flags without a value.
-_ALONE = {
+_WITHOUT_VALUE = {
     *("--help", "-h", "--hydra-help", "--version", "--multirun", "-m", "--run", "-r"),
     *("--resolve", "--shell-completion", "-sc"),
 }
@@ -49,13 +49,13 @@ def flags_and_overrides(arguments: Sequence[str]) -> tuple[list[str], list[str]]
                 overrides.append(word)
             else:
                 faults.append(f"{word!r}: must begin with a key; write key=value")
-        elif name in _ALONE or (has_value and name in _VALUED):
+        elif name in _WITHOUT_VALUE or (has_value and name in _WITH_VALUE):
             flags.append(word)
         elif name in _PERHAPS_VALUED:
             flags.append(word)
             if rest and "=" not in rest[0] and not rest[0].startswith("-"):
                 flags.append(rest.pop(0))
-        elif name not in _VALUED:
+        elif name not in _WITH_VALUE:
             faults.append(_unknown(word, rest))
         elif rest:
             flags += [word, rest.pop(0)]

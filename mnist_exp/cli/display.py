@@ -73,7 +73,7 @@ class RichDisplay:
 
     def __init__(self, overrides: Sequence[str] = (), flags: Sequence[str] = ()) -> None:
         self._flags = flags
-        self._given = [text for text in overrides if not _is_for_once(text)]
+        self._given = [text for text in overrides if not _is_one_time(text)]
         self._results = results_console()
         self._progress = progress_console()
         self._records: list[Record] = []
@@ -159,7 +159,7 @@ class _Preparing(LiveObserver):
                 insights()
 
 
-def _is_for_once(override: str) -> bool:
+def _is_one_time(override: str) -> bool:
     key = override_key(override)
     # An override may set one entry of a mapping, e.g. endpoint.traffic.blue=100.
     return any(key == once or key.startswith(f"{once}.") for once in _ONCE)

@@ -27,7 +27,7 @@ from yaml import YAMLError  # type: ignore[import-untyped]
 
 from mnist_exp.cli.schema_keys import describe, explain_key, keys_at, listing, similar, type_at
 from mnist_exp.cli.written_text import VARIABLES
-from mnist_exp.names import what_is_at
+from mnist_exp.names import describe_path
 from mnist_exp.templates import hydra_text
 
 #: Text of the ValueError that Hydra raises if the option of a config group is a number or null. The
@@ -225,7 +225,7 @@ def _explain_folder(text: str) -> str | None:
     if missing is None:
         return None
     path = missing.group(1)
-    return f"--config-dir: must be a folder, got {path}, which {what_is_at(path)}"
+    return f"--config-dir: must be a folder, got {path}, which {describe_path(path)}"
 
 
 def _explain_override(key: str) -> str:

@@ -102,7 +102,7 @@ class CheckBeforeRun(Callback):
         Raises:
             SystemExit: An error occurred. The exit status is 1.
         """
-        _exit_on_error(lambda: probe(Path(config.hydra.sweep.dir), "hydra.sweep.dir"))
+        _exit_on_error(lambda: check_writable(Path(config.hydra.sweep.dir), "hydra.sweep.dir"))
 
 
 def _exit_on_error(step: Callable[[], None]) -> None:
@@ -178,11 +178,11 @@ def _check_stage(runner: StageRunner) -> None:
 
 
 def _probe_folders(context: StageContext, hydra_config: DictConfig) -> None:
-    probe(Path(context.config.outputs_dir))
+    check_writable(Path(context.config.outputs_dir))
     if hydra_config.mode == RunMode.RUN and not _has_run_folder(hydra_config):
-        probe(context.folder, "hydra.run.dir")
+        check_writable(context.folder, "hydra.run.dir")
         if hydra_config.output_subdir:
-            probe(context.folder / hydra_config.output_subdir, "hydra.output_subdir")
+            check_writable(context.folder / hydra_config.output_subdir, "hydra.output_subdir")
 
 
 def checked_experiment(composed: DictConfig, hydra_config: DictConfig) -> Experiment:
@@ -262,7 +262,7 @@ def _check_specs(runner: StageRunner) -> None:
             workspace.check(spec, observer)
 
 
-def probe(folder: Path, key: str = "outputs_dir") -> None:
+def check_writable(folder: Path, key: str = "outputs_dir") -> None:
     """Check that a folder can be written. The check leaves no new files or folders.
 
     Args:

@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from mnist_exp.build import deployment_spec, endpoint_change, endpoint_spec, first_version
+from mnist_exp.build import deployment_spec, endpoint_change, endpoint_spec, placeholder_model
 from mnist_exp.config import EndpointConfig, Stage
 from mnist_exp.errors import ConfigError, JobError, NotFoundError
 from mnist_exp.names import new_endpoint_name
@@ -74,7 +74,7 @@ class DeployStage(StageRunner):
     def deployment(self) -> DeploymentSpec:
         """The spec of the deployment. `run` inserts the name and version of the deployed model."""
         config = self.context.config
-        return deployment_spec(config, self.name, first_version(config))
+        return deployment_spec(config, self.name, placeholder_model(config))
 
     @property
     def specs(self) -> Sequence[Spec]:

@@ -20,8 +20,8 @@ from mnist_exp.build import (
     command_job,
     deployment_spec,
     endpoint_spec,
-    first_version,
     model_spec,
+    placeholder_model,
     sweep_job,
 )
 from mnist_exp.config import ComputeType, DataConfig, Stage
@@ -104,7 +104,7 @@ def _deploy(config: Experiment) -> Iterator[Document]:
     endpoint = config.endpoint
     name = endpoint.name or new_endpoint_name(endpoint.name_prefix)
     yield Document("endpoint", name, endpoint_yaml(endpoint_spec(config, name)))
-    spec = deployment_spec(config, name, first_version(config))
+    spec = deployment_spec(config, name, placeholder_model(config))
     yield Document("deployment", spec.name, deployment_yaml(spec))
 
 

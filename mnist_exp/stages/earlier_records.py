@@ -16,9 +16,9 @@ from mnist_exp.stages.context import StageContext
 from mnist_exp.status import JobStatus
 
 #: Stages in which `run=` names an endpoint.
-_CALLING = (Stage.invoke, Stage.status, Stage.logs, Stage.cleanup)
+_CALLING_STAGES = (Stage.invoke, Stage.status, Stage.logs, Stage.cleanup)
 #: Stages that can use an endpoint whose deployment failed.
-_INSPECTING = (Stage.status, Stage.logs, Stage.cleanup, Stage.all)
+_INSPECTING_STAGES = (Stage.status, Stage.logs, Stage.cleanup, Stage.all)
 
 
 def source_job(context: StageContext) -> Record:
@@ -116,7 +116,7 @@ def deployed_endpoint(context: StageContext) -> str:
     if Stage.deploy in context.produced:
         return context.produced[Stage.deploy].name
     # In stage=deploy, run= names the model.
-    named = context.config.run if context.config.stage in _CALLING else None
+    named = context.config.run if context.config.stage in _CALLING_STAGES else None
     deleted, failed = set(), []
     for record, _ in context.index.newest_first(Stage.deploy, Stage.cleanup):
         if record.stage is Stage.cleanup:
@@ -125,7 +125,7 @@ def deployed_endpoint(context: StageContext) -> str:
                 deleted.add(record.name)
         elif record.name in deleted or named not in (None, record.name):
             continue
-        elif record.status is not JobStatus.FAILED or context.config.stage in _INSPECTING:
+        elif record.status is not JobStatus.FAILED or context.config.stage in _INSPECTING_STAGES:
             return record.name
         else:
             failed.append(record.name)

@@ -42,7 +42,7 @@ _IRRELEVANT = {
     Stage.sweep: ("registration", "endpoint"),
 }
 #: Stages whose results a later `stage=all` can use, if an earlier `stage=all` was interrupted.
-_LASTING = (Stage.train, Stage.sweep, Stage.register)
+_REUSED_STAGES = (Stage.train, Stage.sweep, Stage.register)
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,7 @@ def completed_stages(context: StageContext) -> dict[Stage, Record]:
     if found is None or found[0].status is JobStatus.COMPLETED:
         return {}
     completed = {}
-    for stage in _LASTING:
+    for stage in _REUSED_STAGES:
         record = _load(found[1] / stage.value)
         if record is None or record.status is not JobStatus.COMPLETED:
             break

@@ -22,8 +22,8 @@ class Trial:
         why: Why the trial was canceled or failed. For a completed trial, the text is a
             remark or empty.
         cut: The policy's decision to end the trial early; None if no policy ended the trial.
-        decided: Whether the journal contains a decision to end the trial. A trial with a decision
-            cannot resume.
+        end_decided: Whether the journal contains a decision to end the trial. Such a trial cannot
+            resume.
     """
 
     index: int
@@ -36,7 +36,7 @@ class Trial:
     exit_code: int | None = None
     why: str = ""
     cut: Cut | None = None
-    decided: bool = False
+    end_decided: bool = False
 
     def best(self, goal: Goal) -> float | None:
         """Return the best finite value of the primary metric; None if no value is finite."""

@@ -235,7 +235,7 @@ class Tuner:
         histories = {other.index: other.values for other in self._trials}
         cut = self.policy.decide(trial.index, len(trial.values), histories, self.objective.goal)
         if cut:
-            trial.cut, trial.decided = cut, True
+            trial.cut, trial.end_decided = cut, True
             self._write(Decided(trial.index, cut.interval, cut.reason))
             self._cancel(trial, cut.text)
 
@@ -259,7 +259,7 @@ class Tuner:
         trials fail. A trial that failed for another reason also resumes, and fails again.
         """
         may_resume = trial.status in {JobStatus.CANCELED, JobStatus.FAILED}
-        return self._is_interrupted and may_resume and not trial.decided
+        return self._is_interrupted and may_resume and not trial.end_decided
 
     def _cancel(self, trial: Trial, why: str) -> None:
         trial.status, trial.why = JobStatus.CANCEL_REQUESTED, why
@@ -301,7 +301,7 @@ class Tuner:
 
     def _write_decision(self, trial: Trial, why: str) -> None:
         self._write(Decided(trial.index, None, why))
-        trial.decided = True
+        trial.end_decided = True
 
     def _write(self, entry: Entry) -> None:
         if self.journal:

@@ -8,7 +8,7 @@ from mnist_exp import experiment, names
 from mnist_exp.cli import prepare as prepare_module
 from mnist_exp.cli.compose import split
 from mnist_exp.cli.display import FULL_ERROR
-from mnist_exp.cli.prepare import prepare, probe
+from mnist_exp.cli.prepare import check_writable, prepare
 from mnist_exp.config import ExperimentConfig, Stage
 from mnist_exp.errors import ConfigError, JobError, MnistExpError, NotFoundError, OutputsError
 from mnist_exp.lazy import open_workspace
@@ -31,31 +31,31 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-# The probe.
+# Writable folders.
 
 
 def test_the_probe_leaves_nothing_in_a_folder(here: Path) -> None:
     (here / "outputs").mkdir()
-    probe(here / "outputs")
+    check_writable(here / "outputs")
     assert list((here / "outputs").iterdir()) == []
 
 
 def test_the_probe_leaves_no_new_folder(here: Path) -> None:
-    probe(here / "deep" / "down" / "outputs")
+    check_writable(here / "deep" / "down" / "outputs")
     assert list(here.iterdir()) == []
 
 
 def test_the_probe_names_a_file_in_the_way(here: Path) -> None:
     (here / "file").write_text("mine", encoding="utf-8")
     with pytest.raises(OutputsError, match=r"^outputs_dir: must be a folder .*/file/outputs"):
-        probe(here / "file" / "outputs")
+        check_writable(here / "file" / "outputs")
     assert (here / "file").read_text(encoding="utf-8") == "mine"
     assert list(here.iterdir()) == [here / "file"]
 
 
 def test_the_probe_names_its_key(here: Path) -> None:
     with pytest.raises(OutputsError, match=r"^hydra\.run\.dir: .*with hydra\.run\.dir=DIR$"):
-        probe(Path("/proc/nowhere"), "hydra.run.dir")
+        check_writable(Path("/proc/nowhere"), "hydra.run.dir")
 
 
 # The check before a run.

@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 
 from mnist_exp.report.figures.canvas import drawable, style
 from mnist_exp.report.figures.legend import add_legend
-from mnist_exp.report.figures.trials import Look, look_of
+from mnist_exp.report.figures.trials import Appearance, appearance_of
 from mnist_exp.report.format import trial_label
 from mnist_exp.results import JobResult, TrialResult
 
@@ -56,20 +56,20 @@ def draw_history(axes: Axes, job: JobResult, metric: str) -> None:
 def _draw_trial(
     axes: Axes, job: JobResult, trial: TrialResult, values: Sequence[float], end: int
 ) -> None:
-    look = look_of(trial, job)
+    appearance = appearance_of(trial, job)
     finite = [value if drawable(value) else math.nan for value in values]
     # The best trial has its marker at its best value. Every other trial has its marker at its end.
-    starred = look is Look.BEST and trial.best in finite
+    starred = appearance is Appearance.BEST and trial.best in finite
     axes.plot(
         range(1, len(finite) + 1),
         finite,
-        color=look.colour,
-        linewidth=look.width,
-        alpha=look.alpha(len(job.trials)),
-        marker=look.marker,
+        color=appearance.colour,
+        linewidth=appearance.width,
+        alpha=appearance.alpha(len(job.trials)),
+        marker=appearance.marker,
         markevery=[values.index(trial.best) if starred else end],
-        markersize=look.marker_size,
-        zorder=look.zorder,
+        markersize=appearance.marker_size,
+        zorder=appearance.zorder,
     )
 
 
@@ -84,7 +84,7 @@ def _label_ends(axes: Axes, ends: Sequence[_End], job: JobResult) -> None:
 
 def _label(axes: Axes, end: _End, height: float, job: JobResult) -> None:
     left, right = axes.get_xlim()
-    colour = look_of(end.trial, job).colour
+    colour = appearance_of(end.trial, job).colour
     axes.annotate(
         trial_label(end.trial.name, job.name),
         (end.x, end.y),

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from mnist_exp.report.figures.trials import Look, looks
+from mnist_exp.report.figures.trials import Appearance, by_appearance
 from mnist_exp.report.format import number, trial_label
 from mnist_exp.results import JobResult, TrialResult
 
@@ -26,13 +26,13 @@ def add_legend(axes: Axes, job: JobResult, *, marked: bool = True) -> None:
         Line2D(
             [],
             [],
-            color=look.colour,
-            linewidth=look.width,
-            marker=look.marker if marked else "",
-            markersize=look.marker_size,
-            label=_words(look, trials, job),
+            color=appearance.colour,
+            linewidth=appearance.width,
+            marker=appearance.marker if marked else "",
+            markersize=appearance.marker_size,
+            label=_words(appearance, trials, job),
         )
-        for look, trials in looks(job).items()
+        for appearance, trials in by_appearance(job).items()
     ]
     axes.legend(
         handles=handles,
@@ -52,8 +52,8 @@ def above(axes: Axes) -> tuple[float, float]:
     return 0, 1 + (_OFFSET if formatter.get_offset() else 0)
 
 
-def _words(look: Look, trials: Sequence[TrialResult], job: JobResult) -> str:
-    if look is Look.BEST:
+def _words(appearance: Appearance, trials: Sequence[TrialResult], job: JobResult) -> str:
+    if appearance is Appearance.BEST:
         label = trial_label(trials[0].name, job.name)
         return f"best: trial {label}, {number(trials[0].best)}"
-    return f"{look.value} ({len(trials)})"
+    return f"{appearance.value} ({len(trials)})"

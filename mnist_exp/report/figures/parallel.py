@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 
 from mnist_exp.report.figures.canvas import GREY, INK, drawable, new_figure, note, save, style
 from mnist_exp.report.figures.legend import add_legend
-from mnist_exp.report.figures.trials import look_of
+from mnist_exp.report.figures.trials import appearance_of
 from mnist_exp.report.format import number, plain, shortened
 from mnist_exp.results import JobResult
 from mnist_exp.sweeps.ranking import Goal
@@ -83,7 +83,10 @@ def parallel_coordinates(job: JobResult, primary_metric: str, goal: Goal | str, 
     trials = [one for one in job.trials if drawable(one.best)]
     names = list(dict.fromkeys(name for trial in trials for name in trial.parameters))
     rows = [
-        ([*(trial.parameters.get(name, "") for name in names), trial.best], look_of(trial, job))
+        (
+            [*(trial.parameters.get(name, "") for name in names), trial.best],
+            appearance_of(trial, job),
+        )
         for trial in trials
     ]
     if not rows:
@@ -91,14 +94,14 @@ def parallel_coordinates(job: JobResult, primary_metric: str, goal: Goal | str, 
         return save(figure, path)
     axes = figure.subplots()
     scales = [_Scale([values[place] for values, _ in rows]) for place in range(len(names) + 1)]
-    for values, look in rows:
+    for values, appearance in rows:
         axes.plot(
             range(len(scales)),
             [scale(value) for scale, value in zip(scales, values, strict=True)],
-            color=look.colour,
-            linewidth=look.width,
-            alpha=look.alpha(len(rows)),
-            zorder=look.zorder,
+            color=appearance.colour,
+            linewidth=appearance.width,
+            alpha=appearance.alpha(len(rows)),
+            zorder=appearance.zorder,
         )
     _draw_scales(axes, scales, [*names, f"best {primary_metric}"])
     add_legend(axes, replace(job, trials=trials), marked=False)

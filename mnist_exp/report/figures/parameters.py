@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import LogFormatterSciNotation, LogLocator, MaxNLocator, NullFormatter
 
 from mnist_exp.report.figures.canvas import drawable, style
-from mnist_exp.report.figures.trials import looks
+from mnist_exp.report.figures.trials import by_appearance
 from mnist_exp.report.format import number, shortened
 from mnist_exp.results import JobResult
 
@@ -36,7 +36,7 @@ def draw_parameter(axes: Axes, job: JobResult, name: str) -> None:
     values = [trial.parameters[name] for trial in job.trials if name in trial.parameters]
     positions = _positions(values)
     spread = 0.02 if len(job.trials) <= 20 else 0.05
-    for look, trials in looks(job).items():
+    for appearance, trials in by_appearance(job).items():
         shown = [
             (index, trial.parameters[name], trial.best)
             for index, trial in enumerate(trials)
@@ -50,11 +50,11 @@ def draw_parameter(axes: Axes, job: JobResult, name: str) -> None:
                 for index, value, _ in shown
             ],
             [best for _, _, best in shown],
-            s=look.marker_size**2 * 0.9,
-            color=look.colour,
-            marker=look.marker,
-            alpha=look.alpha(len(job.trials)),
-            zorder=look.zorder,
+            s=appearance.marker_size**2 * 0.9,
+            color=appearance.colour,
+            marker=appearance.marker,
+            alpha=appearance.alpha(len(job.trials)),
+            zorder=appearance.zorder,
         )
     style(axes, name)
     _scale(axes, values, positions)

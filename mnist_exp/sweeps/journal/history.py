@@ -80,7 +80,7 @@ class History:
             trial.status = JobStatus(entry.status)
             trial.exit_code, trial.why, trial.ended = entry.exit_code, entry.why, entry.at
             return
-        trial.status, trial.why, trial.decided = JobStatus.CANCEL_REQUESTED, entry.reason, True
+        trial.status, trial.why, trial.end_decided = JobStatus.CANCEL_REQUESTED, entry.reason, True
         if entry.interval is not None:
             trial.cut = Cut(entry.interval, entry.reason)
             trial.why = trial.cut.text

@@ -10,7 +10,7 @@ https://learn.microsoft.com/azure/machine-learning/reference-yaml-job-command.
 
 import re
 
-from mnist_exp.names import MOST_LETTERS
+from mnist_exp.names import MAX_NAME_LENGTH
 
 _KEY = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*(\.[a-zA-Z_][a-zA-Z0-9_]*)*")
 
@@ -22,9 +22,9 @@ def azure_name(key: str) -> str:
 
 def name_fault(key: str) -> str | None:
     """Return the rule that a search-space key breaks; None if the key is valid."""
-    if len(key) > MOST_LETTERS:
+    if len(key) > MAX_NAME_LENGTH:
         return (
-            f"a name must have at most {MOST_LETTERS} characters, got {len(key)}; "
+            f"a name must have at most {MAX_NAME_LENGTH} characters, got {len(key)}; "
             "choose a shorter name"
         )
     if not _KEY.fullmatch(key):

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from mnist_exp.errors import ConfigError, NotFoundError
-from mnist_exp.names import what_is_at
+from mnist_exp.names import describe_path
 from mnist_exp.records import write_json
 from mnist_exp.serving.settings import (
     APP_ROOT,
@@ -164,7 +164,7 @@ def _copy_code(
     spec: DeploymentSpec, scoring_script: str, target: Path, leave_out: Path | None
 ) -> None:
     if spec.code is None or not Path(spec.code).is_dir():
-        there = what_is_at(spec.code)
+        there = describe_path(spec.code)
         raise ConfigError(
             [f"endpoint.deployment.code: must be a folder, got {spec.code}, which {there}"]
         )
