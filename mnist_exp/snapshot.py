@@ -201,7 +201,9 @@ def _found(source: Path, leave_out: Path | None) -> Iterator[tuple[str, str]]:
     uploads these files.
     """
     if not source.is_dir():
-        raise JobError(f"job.code: must be a folder, got {source}, which {describe_path(str(source))}")
+        raise JobError(
+            f"job.code: must be a folder, got {source}, which {describe_path(str(source))}"
+        )
     rules = IgnoreRules.read(source)
     skipped = None if leave_out is None else os.path.realpath(leave_out)
     folders = [_Folder("", os.path.realpath(source))]

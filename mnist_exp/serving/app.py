@@ -54,7 +54,7 @@ class Endpoint(Protocol):
 
     name: str
 
-    def opens(self, authorization: bytes) -> bool:
+    def grants_access(self, authorization: bytes) -> bool:
         """Return whether an `Authorization` header gives access to the endpoint."""
 
     def chosen(self) -> str | None:
@@ -146,7 +146,7 @@ class Application:
         await exchange.answer(status, reply.body, JSON, named, took, *extra)
 
     def _check_access(self, headers: Mapping[bytes, bytes]) -> None:
-        if not self._endpoint.opens(headers.get(b"authorization", b"")):
+        if not self._endpoint.grants_access(headers.get(b"authorization", b"")):
             raise RefusalError(
                 401, "the key or token is missing or wrong: send Authorization: Bearer KEY"
             )

@@ -59,7 +59,7 @@ class Front:
         """The endpoint's name."""
         return self.saved.name
 
-    def opens(self, authorization: bytes) -> bool:
+    def grants_access(self, authorization: bytes) -> bool:
         """Return whether an `Authorization` header gives access to the endpoint."""
         return self._access(authorization)
 

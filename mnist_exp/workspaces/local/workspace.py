@@ -150,7 +150,7 @@ class LocalWorkspace:
         self, interpreter: Interpreter, name: str
     ) -> AbstractContextManager[str | None]:
         """Run a tracking server if the job's environment may have another version of MLflow."""
-        if interpreter.is_ours:
+        if interpreter.is_this_python:
             return nullcontext()
         log = self._jobs / name / "user_logs" / "mlflow_server.txt"
         return served_store(self._outputs, log)
@@ -260,13 +260,17 @@ class LocalWorkspace:
         with self._environments.using(
             spec.environment, DEPLOYMENT_ENV, observer.message
         ) as interpreter:
-            if not interpreter.can_run_us:
+            if not interpreter.can_run_package:
                 oldest = ".".join(map(str, OLDEST_PYTHON))
                 raise RefusedError(
                     f"{DEPLOYMENT_ENV}: must have Python {oldest} or later, got "
                     f"{interpreter.version}; change the version of python"
                 )
-            if spec.scoring_script and not interpreter.is_ours and not _has_server(interpreter):
+            if (
+                spec.scoring_script
+                and not interpreter.is_this_python
+                and not _has_server(interpreter)
+            ):
                 observer.message(
                     f"{DEPLOYMENT_ENV}: has no package {_SERVER_PACKAGE}; the deployment works "
                     "here, but Azure ML needs this package"

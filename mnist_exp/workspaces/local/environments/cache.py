@@ -48,7 +48,7 @@ class SavedEnvironment:
 
     Attributes:
         source: The conda file, or the name of the curated environment.
-        made_with: The program that created the environment.
+        created_with: The program that created the environment.
         made_at: The time of the creation, in seconds since 1970.
         size: The size in bytes.
         executable: The program `python` of the environment.
@@ -58,7 +58,7 @@ class SavedEnvironment:
     """
 
     source: str
-    made_with: str
+    created_with: str
     made_at: float
     size: int
     executable: str
@@ -128,7 +128,7 @@ class EnvironmentCache:
             days = (time.time() - saved.made_at) / 86400
             yield (
                 f"{saved.source} with Python {saved.version}: {size_text(saved.size)}, "
-                f"{days:.0f} days old, created with {saved.made_with}"
+                f"{days:.0f} days old, created with {saved.created_with}"
             )
         if found := self.list():
             yield (
@@ -272,7 +272,7 @@ def _described(prefix: Path, source: str, program: str) -> SavedEnvironment:
     sizes = [path.lstat().st_size for path in prefix.rglob("*") if not path.is_dir()]
     return SavedEnvironment(
         source=source,
-        made_with=program,
+        created_with=program,
         made_at=time.time(),
         size=sum(sizes),
         executable=str(python),

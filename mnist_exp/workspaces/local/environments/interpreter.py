@@ -31,12 +31,12 @@ class Interpreter:
     site_folders: tuple[Path, ...]
 
     @property
-    def is_ours(self) -> bool:
+    def is_this_python(self) -> bool:
         """Whether this interpreter runs this process."""
         return self.executable == Path(sys.executable)
 
     @property
-    def can_run_us(self) -> bool:
+    def can_run_package(self) -> bool:
         """Whether the modules of this package run with this interpreter."""
         major, minor = self.version.split(".")
         return (int(major), int(minor)) >= OLDEST_PYTHON
@@ -46,7 +46,7 @@ class Interpreter:
 
         The start always has four words, so that other code finds the arguments after it.
         """
-        if self.is_ours:
+        if self.is_this_python:
             # With -P, files in the working directory do not hide installed packages.
             return [str(self.executable), "-P", "-m", name]
         # With -B, a Python of another version writes no files into this package.

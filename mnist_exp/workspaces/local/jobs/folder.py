@@ -105,7 +105,7 @@ class JobFolder:
         """Whether the named outputs contain a file, such as a checkpoint."""
         return any(not path.is_dir() for path in self.named_outputs.rglob("*"))
 
-    def put_outputs_aside(self) -> None:
+    def reset_outputs(self) -> None:
         """Rename the named outputs and delete the artifacts, before the job restarts."""
         shutil.rmtree(self.artifacts, ignore_errors=True)
         if self.named_outputs.exists():

@@ -229,7 +229,7 @@ class MountedInputs:
         return _Mount(target, _manifest(target), None)
 
 
-def make_outputs(outputs: Mapping[str, OutputSpec], folder: Path) -> dict[str, str]:
+def create_outputs(outputs: Mapping[str, OutputSpec], folder: Path) -> dict[str, str]:
     """Create the named outputs below `folder` and return their paths."""
     paths = {}
     for name, spec in outputs.items():

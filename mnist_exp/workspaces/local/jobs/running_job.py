@@ -28,7 +28,7 @@ from mnist_exp.workspaces.local.jobs.environment import (
 from mnist_exp.workspaces.local.jobs.eviction import Eviction
 from mnist_exp.workspaces.local.jobs.folder import JobFolder
 from mnist_exp.workspaces.local.jobs.host import JobHost, TrialContext
-from mnist_exp.workspaces.local.jobs.inputs import MountedInputs, make_outputs
+from mnist_exp.workspaces.local.jobs.inputs import MountedInputs, create_outputs
 from mnist_exp.workspaces.local.processes.workers import (
     EndedProcesses,
     Processes,
@@ -83,7 +83,7 @@ class RunningJob:
         self.folder.prepare(job.code)
         texts = self._inputs.mount(job.inputs, self._host.observer.message)
         values = {("inputs", name): text for name, text in texts.items()}
-        outputs = make_outputs(job.outputs, self.folder.named_outputs)
+        outputs = create_outputs(job.outputs, self.folder.named_outputs)
         values |= {("outputs", name): text for name, text in outputs.items()}
         root = trial.sweep if trial else None
         work, logs = self.folder.work, self.folder.logs
@@ -117,7 +117,7 @@ class RunningJob:
         log = self._workers.failed_log if self._workers else self.folder.log
         recorded = self.folder.recorded_failure(log, code)
         text = self.folder.console.failure(code, log, self.folder.path, recorded)
-        return self.loss or text + remedy(text, self.job.environment)
+        return self.lost_reason or text + remedy(text, self.job.environment)
 
     def evict(self) -> None:
         """Evict the attempt as Azure ML evicts a low-priority node, and start a second attempt.
@@ -154,12 +154,12 @@ class RunningJob:
         return self._workers.handles if self._workers else ()
 
     @property
-    def loss(self) -> str:
+    def lost_reason(self) -> str:
         """Why the attempt ended, if its script was not the cause; otherwise empty.
 
         For example, the user may have killed the supervisor of the job.
         """
-        return self._workers.loss if self._workers else ""
+        return self._workers.lost_reason if self._workers else ""
 
     def poll(self) -> int | None:
         """Return the exit code; None while the attempt runs."""
@@ -210,7 +210,11 @@ class RunningJob:
             status, why = JobStatus.CANCELED, canceled
         elif code != 0:
             status = JobStatus.FAILED
-            why = reason or self.loss or f"{self._script()} ended with {self.failure(code or 0)}"
+            why = (
+                reason
+                or self.lost_reason
+                or f"{self._script()} ended with {self.failure(code or 0)}"
+            )
         warnings = self._warnings()
         if status is JobStatus.COMPLETED:
             warnings += self._hidden_failures()
@@ -286,14 +290,14 @@ class RunningJob:
         # Skip trials: trials are never evicted, and reading the logs of a hundred trials would
         # delay the sweep.
         if self._trial is None:
-            drill = self.job.compute.evict_after_epochs
+            eviction = self.job.compute.evict_after_epochs
             if self._eviction:
                 attempt = self.folder.console.attempt()
                 found.append(self._eviction.cost(attempt, self.histories()))
-            elif drill is not None:
+            elif eviction is not None:
                 found.append(
                     "compute.evict_after_epochs: the job was not evicted, because the job ended "
-                    f"before epoch {drill}"
+                    f"before epoch {eviction}"
                 )
             if last := self.folder.console.last_warning():
                 found.append(f"the script's last warning: {last}")

@@ -42,7 +42,7 @@ def start_job(
         if folder.exists and not (trial and trial.restarts):
             run = _resumed_run(folder, host)
             # Trials are never evicted.
-            job = job if trial else _without_drill(job, host)
+            job = job if trial else _without_eviction(job, host)
         else:
             run = _new_run(job, host, folder, trial)
         running = RunningJob(job, host, folder, run, trial)
@@ -79,14 +79,14 @@ def _new_run(
 ) -> TrackedRun:
     if folder.exists:
         host.tracking.discard(folder.run_id)
-        folder.put_outputs_aside()
+        folder.reset_outputs()
     tags = {"azureml.job": job.name, "azureml.displayName": job.display_name}
     if trial is not None:
         tags |= {PARENT: trial.run_id, "azureml.sweep": trial.sweep}
     return host.tracking.start(job.experiment_name, job.name, folder.path, tags)
 
 
-def _without_drill(job: CommandJob, host: JobHost) -> CommandJob:
+def _without_eviction(job: CommandJob, host: JobHost) -> CommandJob:
     if job.compute.evict_after_epochs is None:
         return job
     host.observer.message(

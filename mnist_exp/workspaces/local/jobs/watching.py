@@ -52,7 +52,7 @@ def _watch(running: RunningJob, host: JobHost) -> str | None:
     seen: dict[str, int] = {}
     host.observer.job_changed(running.running({}))
     was_idle = False
-    drill = running.job.compute.evict_after_epochs
+    eviction = running.job.compute.evict_after_epochs
     while running.poll() is None:
         host.interrupts.check()
         if timeout is not None and time.monotonic() - began > timeout:
@@ -63,9 +63,9 @@ def _watch(running: RunningJob, host: JobHost) -> str | None:
         if counts != seen:
             seen = counts
             host.observer.job_changed(running.running(metrics))
-        if drill is not None and _wait_for_epoch(running, drill):
+        if eviction is not None and _wait_for_epoch(running, eviction):
             running.evict()
-            drill = None
+            eviction = None
         running.wait(_POLL_S)
         if not was_idle and running.poll() is None:
             # Call `idle` only after this wait. If a very short script has already ended, `idle` is

@@ -30,7 +30,7 @@ class Processes(Protocol):
         """The console log that shows the reason why the job failed."""
 
     @property
-    def loss(self) -> str:
+    def lost_reason(self) -> str:
         """The reason why the job ended, if the job itself was not the cause; otherwise empty."""
 
     @property
@@ -56,7 +56,7 @@ class EndedProcesses:
 
     code: int
     failed_log: Path
-    loss: str = ""
+    lost_reason: str = ""
     handles: Sequence[int] = ()
 
     def poll(self) -> int | None:
@@ -105,7 +105,7 @@ class Workers:
         self._code: int | None = None
 
     @property
-    def loss(self) -> str:
+    def lost_reason(self) -> str:
         """The reason why the job ended, if the job itself was not the cause; otherwise empty."""
         is_lost = any(process.is_lost for process in self._processes)
         return "the job's supervisor process was killed" if is_lost else ""

@@ -69,7 +69,7 @@ class TrialLauncher:
             environment: The environment variables of the fork server.
         """
         argv = self._call_of(command, [environment], self._interpreter.programs)
-        if argv is not None and not self._interpreter.can_run_us:
+        if argv is not None and not self._interpreter.can_run_package:
             needed = ".".join(map(str, OLDEST_PYTHON))
             self._message(
                 f"each trial imports its libraries itself, because the environment has Python "
@@ -106,7 +106,7 @@ class TrialLauncher:
     @property
     def handles(self) -> Sequence[int]:
         """The file descriptors that become readable when a fork has ended."""
-        return [self._server.fileno()] if self._server and not self._server.is_gone else []
+        return [self._server.fileno()] if self._server and not self._server.has_ended else []
 
     def close(self) -> None:
         """End the fork server and all orphan processes of the trials.
@@ -130,19 +130,19 @@ class TrialLauncher:
         """
         first = environments[0]
         python = shutil.which("python", path=first.get("PATH"))
-        is_ours = python is not None and Path(python).parent == programs
-        return python_call(command, first) if len(environments) == 1 and is_ours else None
+        is_this_python = python is not None and Path(python).parent == programs
+        return python_call(command, first) if len(environments) == 1 and is_this_python else None
 
     def _server_for(
         self, script: str, folder: Path, environment: Mapping[str, str]
     ) -> ForkServer | None:
-        if self._is_lost or not self._interpreter.can_run_us:
+        if self._is_lost or not self._interpreter.can_run_package:
             return None
         server = self._server or self._start_server(script, folder, environment)
         if server.wait_until_ready():
             return server
         self._is_lost = True
-        why = server.loss or "trials cannot be forked"
+        why = server.lost_reason or "trials cannot be forked"
         self._message(
             f"{why}; the other trials will start more slowly, because each trial will import its "
             f"libraries; the fork server's log is {self._log}"
@@ -153,7 +153,7 @@ class TrialLauncher:
         self, script: str, folder: Path, environment: Mapping[str, str]
     ) -> ForkServer:
         modules = libraries_of(folder, script)
-        if not self._interpreter.is_ours:
+        if not self._interpreter.is_this_python:
             # A job in another environment does not open the store itself. Do not rehearse MLflow's
             # calls with the store.
             modules = [module for module in modules if not module.startswith(__package__[:10])]

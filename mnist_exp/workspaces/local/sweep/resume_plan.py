@@ -23,7 +23,7 @@ from mnist_exp.workspaces.local.tracking.database import MetricReader
 _RULES = ("command", "sampling_algorithm", "search_space", "objective", "early_termination")
 
 
-def kept_history(job: SweepJob, journal: JournalFile, *, has_trials: bool) -> History | None:
+def load_history(job: SweepJob, journal: JournalFile, *, has_trials: bool) -> History | None:
     """Return the state of a sweep from its journal; None if the sweep is new.
 
     Args:
@@ -102,20 +102,20 @@ class ResumePlan:
 
     Attributes:
         ended: Trial index -> exit code, for each trial that ended while no command ran.
-        kept: Indices of the trials that keep their values: the trials in `ended`, and the trials
+        resumed: Indices of the trials that keep their values: the trials in `ended`, and the trials
             that resume from their named outputs.
-        again: Indices of the trials that restart at the beginning.
+        restarted: Indices of the trials that restart at the beginning.
         stepless: Indices of the trials that have named outputs, but restart because these trials
             log the primary metric without steps.
-        known_steps: (Trial index, metric) -> steps that a kept trial has logged. When the trial
+        known_steps: (Trial index, metric) -> steps that a resumed trial has logged. When the trial
             resumes from a checkpoint, its script logs the steps after the checkpoint a second time.
         row: The row number, in the MLflow store, of the last value that is in the journal; None for
             a new sweep.
     """
 
     ended: Mapping[int, int] = field(default_factory=dict)
-    kept: Sequence[int] = ()
-    again: Sequence[int] = ()
+    resumed: Sequence[int] = ()
+    restarted: Sequence[int] = ()
     stepless: Sequence[int] = ()
     known_steps: Mapping[tuple[int, str], frozenset[int]] = field(default_factory=dict)
     row: int | None = None
@@ -154,16 +154,18 @@ def plan_resume(
         ]
         if have_steps([*trial.points(primary_metric), *later]):
             with_steps.add(trial.index)
-    kept = [index for index in codes if index in ended or index in with_outputs & with_steps]
-    again = [index for index in codes if index not in kept]
-    stepless = [index for index in again if index in with_outputs]
+    resumed = [index for index in codes if index in ended or index in with_outputs & with_steps]
+    restarted = [index for index in codes if index not in resumed]
+    stepless = [index for index in restarted if index in with_outputs]
     known_steps = {
         (index, name): frozenset(point.step for point in points)
-        for index in kept
+        for index in resumed
         for name, points in history.trials[index].metrics.items()
         if have_steps(points)
     }
-    return ResumePlan(ended, tuple(kept), tuple(again), tuple(stepless), known_steps, history.row)
+    return ResumePlan(
+        ended, tuple(resumed), tuple(restarted), tuple(stepless), known_steps, history.row
+    )
 
 
 def unread_points(

@@ -29,7 +29,7 @@ from mnist_exp.workspaces.local.sweep.resume_plan import (
     ResumePlan,
     as_submitted,
     description,
-    kept_history,
+    load_history,
     plan_resume,
     record_last_values,
     unread_points,
@@ -70,7 +70,7 @@ class _SweepRunner:
     def __init__(
         self, job: SweepJob, host: JobHost, folder: JobFolder, journal: JournalFile
     ) -> None:
-        self._history = kept_history(
+        self._history = load_history(
             job, journal, has_trials=JobFolder(host.root, f"{job.name}_0").exists
         )
         if self._history:
@@ -177,14 +177,14 @@ class _SweepRunner:
         }
         unread = unread_points(history, folders, self._host.tracking.store)
         plan = plan_resume(history, folders, metric, unread)
-        self._journal.append(Resumed(tuple(plan.kept), tuple(plan.again), at=time.time()))
-        for index in plan.again:
+        self._journal.append(Resumed(tuple(plan.resumed), tuple(plan.restarted), at=time.time()))
+        for index in plan.restarted:
             history.trials[index].forget_values()
         record_last_values(history, folders, unread, self._journal, metric)
         ended = sum(trial.status.is_finished for trial in history.trials)
         message(
-            f"the sweep resumes: {ended} trials have ended, {len(plan.kept)} resume, "
-            f"{len(plan.again)} restart"
+            f"the sweep resumes: {ended} trials have ended, {len(plan.resumed)} resume, "
+            f"{len(plan.restarted)} restart"
         )
         for index in plan.stepless:
             message(

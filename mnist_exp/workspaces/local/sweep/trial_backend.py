@@ -119,10 +119,10 @@ class TrialBackend:
             if folder.exists and not JobStatus(folder.description()["status"]).is_finished:
                 code = trial.exit_code or 0
                 self._close(trial, self._start_job(trial.index, trial.parameters, code))
-        indices = [*(trial.index for trial in trials), *self._plan.kept, *self._plan.again]
+        indices = [*(trial.index for trial in trials), *self._plan.resumed, *self._plan.restarted]
         folders = [self._folder(index) for index in indices]
         ids = {folder.run_id for folder in folders if folder.exists}
-        self._host.tracking.discard_strays(self._run, ids)
+        self._host.tracking.delete_unrecorded_runs(self._run, ids)
 
     def close(self) -> None:
         """End every trial that still runs, and delete the copies of inputs that trials share."""
@@ -143,7 +143,7 @@ class TrialBackend:
     def _start_job(self, trial: int, parameters: Parameters, ended: int | None) -> RunningJob:
         name = f"{self._job.name}_{trial}"
         job = replace(self._job.trial, name=name, display_name=name)
-        restarts = trial in self._plan.again
+        restarts = trial in self._plan.restarted
         context = TrialContext(self._job.name, self._run.run_id, parameters, restarts)
         return start_job(job, self._host, context, ended)
 

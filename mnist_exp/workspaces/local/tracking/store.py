@@ -115,7 +115,7 @@ class Tracking:
                 **tags,
             }
             if PARENT not in tags:
-                self._discard_namesakes(experiment_id, name)
+                self._delete_namesakes(experiment_id, name)
             run = self._client.create_run(experiment_id, tags=given, run_name=name)
         try:
             self._link_artifacts(run.info.run_id, folder)
@@ -162,7 +162,7 @@ class Tracking:
                     self._client.set_terminated(each, _MLFLOW_STATUS[JobStatus.CANCELED])
                 self._client.delete_run(each)
 
-    def discard_strays(self, parent: TrackedRun, known: Collection[str]) -> None:
+    def delete_unrecorded_runs(self, parent: TrackedRun, known: Collection[str]) -> None:
         """Delete the runs of trials that a killed command created before it wrote job.json.
 
         Args:
@@ -176,7 +176,7 @@ class Tracking:
             if run.info.run_id not in known:
                 self.discard(run.info.run_id)
 
-    def _discard_namesakes(self, experiment_id: str, name: str) -> None:
+    def _delete_namesakes(self, experiment_id: str, name: str) -> None:
         """Delete runs of the same job that a killed command created before it wrote job.json."""
         alike = f"tags.`azureml.job` = '{name}'"
         for run in self._client.search_runs([experiment_id], alike):

@@ -50,7 +50,7 @@ def run(python: Path, code: str) -> str:
 def test_local_is_the_python_of_mnist_exp(environments: EnvironmentCache) -> None:
     with environments.using(EnvConfig(EnvType.local), "env", print) as interpreter:
         assert interpreter == this_interpreter()
-        assert interpreter.is_ours
+        assert interpreter.is_this_python
     assert environments.list() == []
 
 
@@ -58,7 +58,7 @@ def test_an_environment_is_created_once(environments: EnvironmentCache, conda: C
     said: list[str] = []
     env = conda("tinypkg=1.0")
     with environments.using(env, "env", said.append) as first:
-        assert not first.is_ours
+        assert not first.is_this_python
         assert run(first.executable, "import tinypkg; print(tinypkg.VERSION)") == "1.0"
         with pytest.raises(subprocess.CalledProcessError):
             run(first.executable, "import hydra")
@@ -69,7 +69,7 @@ def test_an_environment_is_created_once(environments: EnvironmentCache, conda: C
     with environments.using(conda("tinypkg=2.0"), "env", said.append) as other:
         assert run(other.executable, "import tinypkg; print(tinypkg.VERSION)") == "2.0"
     (older, newer) = environments.list()
-    assert older.made_with == newer.made_with == "uv"
+    assert older.created_with == newer.created_with == "uv"
     assert older.version == VERSION
     assert 0 < older.size < 2**30
     lines = list(environments.describe())
@@ -110,7 +110,7 @@ def test_what_a_killed_command_has_created_is_created_again(
         assert waiting.result().exists()
     assert "waiting" in said[0]
     assert len((fake_conda / "calls").read_text(encoding="utf-8").splitlines()) == 2
-    assert [saved.made_with for saved in environments.list()] == ["conda"]
+    assert [saved.created_with for saved in environments.list()] == ["conda"]
 
 
 def test_conda_gets_the_file_with_absolute_paths(
@@ -208,7 +208,14 @@ def test_an_environment_in_use_is_not_deleted(environments: EnvironmentCache, co
     with environments.using(conda(), "env", print) as interpreter:
         assert outcomes_of_deletion(environments) == ["in use, not deleted"]
     variables = interpreter.variables()
-    with subprocess.Popen(["/bin/cat"], env=variables, stdin=subprocess.PIPE) as worker:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        ["/bin/cat"], env=variables, stdin=pipe, stdout=pipe, bufsize=0
+    ) as worker:
+        # The environment of a process is visible only after the program has started.
+        assert worker.stdin and worker.stdout
+        worker.stdin.write(b"started\n")
+        worker.stdout.readline()
         assert outcomes_of_deletion(environments) == ["in use, not deleted"]
         worker.communicate()
     assert outcomes_of_deletion(environments) == ["deleted"]

@@ -12,8 +12,8 @@ from mnist_exp.workspaces.local.jobs import inputs as inputs_module
 from mnist_exp.workspaces.local.jobs.inputs import (
     MountedInputs,
     SharedInputs,
+    create_outputs,
     local_path,
-    make_outputs,
 )
 
 
@@ -331,7 +331,7 @@ def test_digits_come_from_the_data_group(tmp_path: Path) -> None:
 
 
 def test_outputs_are_folders_or_places_for_files(tmp_path: Path) -> None:
-    paths = make_outputs(
+    paths = create_outputs(
         {"model": OutputSpec(), "table": OutputSpec(type="uri_file")}, tmp_path / "named outputs"
     )
     assert paths == {

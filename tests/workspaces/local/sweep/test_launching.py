@@ -57,7 +57,7 @@ def test_without_the_server_trials_are_plain_processes(
     starter.kill_server()
     for trial in (1, 2):
         processes = starter.start(trial, "raise SystemExit(3)")
-        assert (processes.wait(PATIENCE_S), processes.loss) == (3, "")
+        assert (processes.wait(PATIENCE_S), processes.lost_reason) == (3, "")
         processes.close()
     log = starter.folder / "user_logs" / "fork_server.txt"
     assert starter.messages == [

@@ -48,7 +48,7 @@ class ForkServer:
         self._lost: set[int] = set()
         self._received = b""
         self._is_ready = False
-        self.is_gone = False
+        self.has_ended = False
         self._connection, theirs = socket.socketpair()
         log.parent.mkdir(parents=True, exist_ok=True)
         arguments = [str(theirs.fileno()), str(grace_s), *modules]
@@ -77,20 +77,20 @@ class ForkServer:
         """Wait until the imports have finished. Return whether the server can run scripts."""
         deadline = time.monotonic() + _READY_S
         self._receive(0)
-        while not (self._is_ready or self.is_gone) and time.monotonic() < deadline:
+        while not (self._is_ready or self.has_ended) and time.monotonic() < deadline:
             self._receive(deadline - time.monotonic())
-        return self._is_ready and not self.is_gone
+        return self._is_ready and not self.has_ended
 
     @property
     def is_loading(self) -> bool:
         """Whether the server is still importing modules."""
         self._receive(0)
-        return not (self._is_ready or self.is_gone)
+        return not (self._is_ready or self.has_ended)
 
     @property
-    def loss(self) -> str:
+    def lost_reason(self) -> str:
         """The description of how the server ended; empty while the server runs."""
-        if not self.is_gone:
+        if not self.has_ended:
             return ""
         code = self._process.wait()
         how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
@@ -141,7 +141,7 @@ class ForkServer:
         self._process.wait()
 
     def _send(self, message: Mapping[str, object]) -> None:
-        if self.is_gone:
+        if self.has_ended:
             return
         try:
             self._connection.sendall(json.dumps(message).encode() + b"\n")
@@ -150,7 +150,7 @@ class ForkServer:
 
     def _receive(self, timeout_s: float) -> None:
         """Process received messages. Wait up to `timeout_s` seconds for the first message."""
-        if self.is_gone:
+        if self.has_ended:
             return
         with selectors.DefaultSelector() as selector:
             selector.register(self._connection, selectors.EVENT_READ)
@@ -172,7 +172,7 @@ class ForkServer:
 
     def _lose(self) -> None:
         """Record that the server and its scripts have ended, and kill the orphan processes."""
-        self.is_gone = True
+        self.has_ended = True
         self._process.wait()
         self._lost = {number for number, code in self._codes.items() if code is None}
         paths = {str(self._folder), *(str(self._works[number]) for number in self._lost)}
@@ -204,9 +204,9 @@ class ForkedScript:
         self._number = server.start(argv, folder, environment, log)
 
     @property
-    def loss(self) -> str:
+    def lost_reason(self) -> str:
         """Why the script ended, if it ended because the server ended; otherwise empty."""
-        return self._server.loss if self._server.has_lost(self._number) else ""
+        return self._server.lost_reason if self._server.has_lost(self._number) else ""
 
     @property
     def handles(self) -> Sequence[int]:

@@ -296,8 +296,8 @@ def test_a_killed_server_takes_its_scripts_along(
     assert pipe.line() == "here"
     os.kill(runner.server.pid, signal.SIGKILL)
     assert script.wait(PATIENCE_S) == 137
-    assert script.loss == "the process that trials are forked from was killed by signal 9"
-    assert runner.server.is_gone
+    assert script.lost_reason == "the process that trials are forked from was killed by signal 9"
+    assert runner.server.has_ended
     assert pipe.wait_for_end() == ""
     assert find_processes(str(runner.folder).__eq__) == []
 
