@@ -15,7 +15,7 @@ from mnist_exp.results import Endpoint
 from mnist_exp.specs import DeploymentSpec, EndpointSpec, Spec
 from mnist_exp.stages.context import StageContext, StageRunner
 from mnist_exp.stages.earlier_records import deployed_endpoint, model_to_deploy
-from mnist_exp.stages.mlflow_requests import REQUEST_NAME, request_body
+from mnist_exp.stages.mlflow_requests import EXAMPLE_NAME, REQUEST_NAME, request_body
 from mnist_exp.stages.resume import unfinished_endpoint
 from mnist_exp.stages.rollout import BlueGreen
 from mnist_exp.traffic import (
@@ -94,12 +94,12 @@ class DeployStage(StageRunner):
         model = model_to_deploy(context)
         if model.get("type") == "mlflow_model" and config.endpoint.deployment.scoring_script:
             context.display.message(
-                f"{model['name']}:{model['version']} is an MLflow model, but the deployment has a "
+                f"{_reference(model)} is an MLflow model, but the deployment has a "
                 "scoring script; to deploy the model without a script, use endpoint=mlflow"
             )
         current = _ready_endpoint(context, self.endpoint, found)
         context.display.message(f"endpoint {current.name}: {current.provisioning_state}")
-        spec = replace(self.deployment, model=f"{model['name']}:{model['version']}")
+        spec = replace(self.deployment, model=_reference(model))
         deployment = workspace.create_or_update_deployment(spec)
         context.display.message(f"deployment {deployment.name}: {deployment.provisioning_state}")
         example = _example_request(context, model)
@@ -123,16 +123,20 @@ def _example_request(context: StageContext, model: Mapping[str, Any]) -> Path | 
     For an MLflow model without a scoring script, write the model's input example into the run
     folder, in Azure's format. `stage=invoke` sends this file.
     """
-    config = context.config
-    if config.endpoint.deployment.scoring_script is None:
-        body = request_body(Path(str(model.get("path", ""))))
-        if body is None:
-            return None
-        write_json(context.folder / REQUEST_NAME, body)
-        return context.folder / REQUEST_NAME
-    if not model["job"] or not config.registration.path:
+    reference, is_mlflow = _reference(model), model.get("type") == "mlflow_model"
+    if context.config.endpoint.deployment.scoring_script is not None:
+        # The example of an MLflow model has a format that the scoring script may not accept.
+        return None if is_mlflow else context.workspace.model_file(reference, _EXAMPLE)
+    example = context.workspace.model_file(reference, EXAMPLE_NAME)
+    body = request_body(example) if example else None
+    if body is None:
         return None
-    return context.workspace.download(model["job"], f"{config.registration.path}/{_EXAMPLE}")
+    write_json(context.folder / REQUEST_NAME, body)
+    return context.folder / REQUEST_NAME
+
+
+def _reference(model: Mapping[str, Any]) -> str:
+    return f"{model['name']}:{model['version']}"
 
 
 def endpoint_entry(endpoint: Endpoint) -> Mapping[str, Any]:

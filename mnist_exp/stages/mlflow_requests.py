@@ -12,20 +12,20 @@ from typing import Any
 #: File in the run folder of `stage=deploy` with the example of a request.
 REQUEST_NAME = "request.json"
 #: File in the folder of an MLflow model, if the model was saved with `input_example`.
-_EXAMPLE = "serving_input_example.json"
+EXAMPLE_NAME = "serving_input_example.json"
 #: The keys that contain the input in a request to MLflow's server. Azure ML accepts the same input
 #: below the key `input_data`.
 _INPUTS = ("dataframe_split", "dataframe_records", "inputs", "instances")
 
 
-def request_body(model: Path) -> dict[str, Any] | None:
-    """Return the request with a model's input example; None if the model has no valid example.
+def request_body(example_file: Path) -> dict[str, Any] | None:
+    """Return the request with a model's input example; None if the example is not valid.
 
     Args:
-        model: The folder of the MLflow model.
+        example_file: The file `EXAMPLE_NAME` in the folder of the MLflow model.
     """
     try:
-        example = json.loads((model / _EXAMPLE).read_text(encoding="utf-8"))
+        example = json.loads(example_file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     key = next((key for key in _INPUTS if isinstance(example, dict) and key in example), None)

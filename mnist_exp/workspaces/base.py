@@ -151,5 +151,13 @@ class Workspace(Protocol):
     def sample_folder(self, data: DataConfig, observer: Observer) -> Path:
         """Return a local folder with the digits; fetch the digits if they are missing."""
 
+    def model_file(self, model: str, path: str) -> Path | None:
+        """Return a local copy of a file of a registered model; None if there is no such file.
+
+        Args:
+            model: The registered model, as `name:version`.
+            path: The path of the file in the model's folder.
+        """
+
     def download(self, job: str, path: str) -> Path | None:
         """Return a local copy of a file that the job saved; None if there is no such file."""

@@ -267,6 +267,7 @@ def _copy_results(job: EmulatedJob, metrics: Any, parameters: Any) -> None:
 _STUB_FILES = {
     "outputs/model/weight.txt": b"1",
     "outputs/model/input_example.json": b'{"data": []}',
+    "outputs/model/serving_input_example.json": b'{"inputs": [[1]]}',
     "user_logs/std_log.txt": b"epoch 1/1\n",
 }
 

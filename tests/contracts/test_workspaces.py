@@ -59,6 +59,11 @@ def test_the_whole_way_from_a_sweep_to_an_answer(place: Place) -> None:
     model = place.opener().register_model(ModelSpec("weights", good, "outputs/model"))
     assert (model.name, model.version, model.job) == ("weights", "1", good)
 
+    weight = workspace.model_file("weights:1", "weight.txt")
+    assert weight is not None
+    assert weight.read_text(encoding="utf-8") == "2.0"
+    assert workspace.model_file("weights:1", "lost.txt") is None
+
     with pytest.raises(NotFoundError, match="endpoint-1"):
         workspace.get_endpoint("endpoint-1")
     workspace.create_or_update_endpoint(EndpointSpec("endpoint-1"))

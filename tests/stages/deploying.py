@@ -29,8 +29,8 @@ class WithoutJobs(LocalWorkspace):
         """Deploy the model."""
         return self._endpoints.deploy(spec, ModelFiles(self._model, "digits", "1"))
 
-    def download(self, job: str, path: str) -> None:
-        """Return None: no job kept any file."""
+    def model_file(self, model: str, path: str) -> None:
+        """Return None: the model has no example."""
 
 
 @dataclass

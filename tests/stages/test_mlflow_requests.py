@@ -30,14 +30,13 @@ TABLE = {"columns": ["a"], "data": [[1]]}
 def test_an_input_example_becomes_a_request_of_azure(
     tmp_path: Path, example: Any, body: Any
 ) -> None:
-    (tmp_path / "serving_input_example.json").write_text(json.dumps(example))
-    assert request_body(tmp_path) == body
+    (tmp_path / "example.json").write_text(json.dumps(example))
+    assert request_body(tmp_path / "example.json") == body
 
 
-def test_a_model_may_have_no_example(tmp_path: Path) -> None:
-    assert request_body(tmp_path) is None
-    (tmp_path / "serving_input_example.json").write_text("{")
-    assert request_body(tmp_path) is None
+def test_a_damaged_example_is_no_request(tmp_path: Path) -> None:
+    (tmp_path / "example.json").write_text("{")
+    assert request_body(tmp_path / "example.json") is None
 
 
 def test_invoke_sends_the_example_of_the_deployment(outputs: RecordedOutputs) -> None:

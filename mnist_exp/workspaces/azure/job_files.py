@@ -1,7 +1,9 @@
-"""Download the files of finished jobs, and register these files as model versions."""
+"""Download the files of finished jobs and of models, and register jobs' files as models."""
 
 import shutil
 import tempfile
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +11,14 @@ from azure.core.exceptions import ResourceNotFoundError
 
 from mnist_exp.azure_form.assets import model_form
 from mnist_exp.results import RegisteredModel
-from mnist_exp.specs import ModelSpec
+from mnist_exp.specs import ModelSpec, parse_model_reference
 from mnist_exp.workspaces.azure.retries import RetryPolicy
 from mnist_exp.workspaces.azure.translation import model_entity
 from mnist_exp.workspaces.azure.translation.assets import JOB_TAG, PATH_TAG
 from mnist_exp.workspaces.azure.workspace_client import WorkspaceClient
 
 #: Name of the folder into which the SDK downloads a job's files.
-_DOWNLOADED = "artifacts"
+_ARTIFACTS = "artifacts"
 
 
 class JobFiles:
@@ -25,7 +27,8 @@ class JobFiles:
     Args:
         client: The SDK's client.
         retries: Rules for repeating failed calls.
-        root: Folder for downloads, with a subfolder for each job.
+        root: Folder for downloads. The files of a job are in `jobs/JOB`, and the files of a model
+            are in `models/NAME/VERSION`.
     """
 
     def __init__(self, client: WorkspaceClient, retries: RetryPolicy, root: Path) -> None:
@@ -36,11 +39,22 @@ class JobFiles:
 
     def path(self, job: str, path: str) -> Path | None:
         """Return a local copy of a finished job's file, or None if the job has no such file."""
-        folder = self._root / job
+        folder = self._root / "jobs" / job
         if not folder.is_dir():
-            self._retries.call(f"job {job}", lambda: self._download(job, folder))
+            download = partial(self._jobs.download, job)
+            self._retries.call(f"job {job}", lambda: _download(download, _ARTIFACTS, folder))
         found = folder / path
         return found if found.exists() else None
+
+    def model_file(self, model: str, path: str) -> Path | None:
+        """Return a local copy of a model's file, or None if the model has no such file."""
+        name, version = parse_model_reference(model)
+        folder = self._root / "models" / name / version
+        if not folder.is_dir():
+            download = partial(self._models.download, name, version)
+            self._retries.call(f"model {model}", lambda: _download(download, name, folder))
+        # The SDK saves a model that is a folder as a folder of the same name.
+        return next((file for file in folder.glob(f"*/{path}") if file.is_file()), None)
 
     def register(self, spec: ModelSpec) -> RegisteredModel:
         """Return the model version that contains a job's files; create the version if needed."""
@@ -72,14 +86,6 @@ class JobFiles:
         job = (model.tags or {}).get(JOB_TAG, "")
         return RegisteredModel(name, str(model.version), str(model.path), job, str(model.type))
 
-    def _download(self, job: str, folder: Path) -> None:
-        self._root.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=self._root, prefix=".download-") as temporary:
-            self._jobs.download(job, download_path=temporary)
-            incoming = Path(temporary, _DOWNLOADED)
-            incoming.mkdir(exist_ok=True)
-            shutil.move(incoming, folder)
-
     def _versions(self, name: str) -> list[Any]:
         def listed() -> list[Any]:
             try:
@@ -88,6 +94,16 @@ class JobFiles:
                 return []
 
         return self._retries.call(f"registration.name {name}", listed)
+
+
+def _download(download: Callable[..., object], part: str, folder: Path) -> None:
+    """Download files, and move the needed part of the files to a new folder."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".download-") as temporary:
+        download(download_path=temporary)
+        incoming = Path(temporary, part)
+        incoming.mkdir(exist_ok=True)
+        shutil.move(incoming, folder)
 
 
 def _has_files(version: Any, spec: ModelSpec) -> bool:

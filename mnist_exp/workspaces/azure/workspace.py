@@ -82,7 +82,7 @@ class AzureWorkspace:
         self._computes = Computes(client, self._retries)
         self._jobs = SubmittedJobs(client, self._retries)
         self._endpoints = Endpoints(client, self._retries)
-        self._files = JobFiles(client, self._retries, outputs.resolve() / "azure" / "jobs")
+        self._files = JobFiles(client, self._retries, outputs.resolve() / "azure")
 
     def close(self) -> None:
         """Close the connections to Azure. The workspace cannot be used afterwards."""
@@ -116,6 +116,10 @@ class AzureWorkspace:
     def find_model(self, name: str, version: str | None = None) -> RegisteredModel | None:
         """Return a version of a registered model, or the newest version; None if there is none."""
         return self._files.find_model(name, version)
+
+    def model_file(self, model: str, path: str) -> Path | None:
+        """Return a local copy of a model's file, or None if the model has no such file."""
+        return self._files.model_file(model, path)
 
     def create_or_update_endpoint(self, spec: EndpointSpec) -> Endpoint:
         """Create an endpoint, or change an existing endpoint's traffic, keys and description."""

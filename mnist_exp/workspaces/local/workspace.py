@@ -164,6 +164,12 @@ class LocalWorkspace:
         """Return a version of a registered model, or the newest version; None if there is none."""
         return self._tracking.models.find(name, version)
 
+    def model_file(self, model: str, path: str) -> Path | None:
+        """Return the path of a file of a registered model; None if the file does not exist."""
+        found = self._tracking.models.registered(*parse_model_reference(model))
+        file = Path(found.path, path)
+        return file if file.is_file() else None
+
     def _model_source(self, spec: ModelSpec) -> ModelSource:
         folder = JobFolder(self._jobs, spec.job)
         source = folder.saved(spec.saved_path)

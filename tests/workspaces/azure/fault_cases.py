@@ -57,6 +57,7 @@ KINDS: dict[str, dict[str, tuple[Action, ...]]] = {
     },
     "before the model": {"models.versions": READ, "models.put": WRITE},
     "before the endpoint": {
+        "models.version": READ,
         "endpoint.get": READ,
         "endpoint.put": LONG,
         "endpoint.list": (),

@@ -169,9 +169,20 @@ def test_the_same_job_is_registered_once(registered: AzureStages) -> None:
     assert stages.run(Stage.register, f"run={train.name}").name == "run-model-example:2"
 
 
+def test_the_example_of_an_mlflow_model_becomes_the_request(ready: AzureStages) -> None:
+    stages = ready
+    name = stages.run(Stage.train).name
+    stages.run(Stage.register, f"run={name}", "registration=mlflow_model")
+    deployed = stages.run(Stage.deploy, "endpoint=mlflow")
+    request = json.loads(Path(deployed.paths["request"]).read_text(encoding="utf-8"))
+    assert request == {"input_data": [[1]]}
+
+
 def test_deploy_invoke_cleanup(registered: AzureStages) -> None:
     stages = registered
-    deployed = stages.run(Stage.deploy)
+    # The example belongs to the model, whatever the config says about other models.
+    deployed = stages.run(Stage.deploy, "registration.path=null")
+    assert Path(deployed.paths["request"]).read_bytes() == b'{"data": []}'
     assert deployed.endpoint["traffic"] == {"tff-blue": 100}
     assert deployed.endpoint["deployments"][0]["model"] == "run-model-example:1"
     assert stages.run(Stage.invoke).predictions["predicted"] == [0] * 30
