@@ -61,7 +61,7 @@ def rival_environment() -> Path:
 
 
 class InferenceServer:
-    """A context manager. The server runs inside the block.
+    """A context manager that runs the server inside its block.
 
     Args:
         model: The folder that contains the folder `model`.

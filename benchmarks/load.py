@@ -1,4 +1,4 @@
-"""A load generator. Each connection sends a request, waits for the answer, and repeats.
+"""A load generator. Each connection repeats two steps: send a request, and wait for the answer.
 
 The load generator prints one JSON object: the key `took` lists the seconds of each request, and the
 key `seconds` is the total time. The code uses plain sockets, because a client library would need as

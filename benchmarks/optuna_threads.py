@@ -39,7 +39,7 @@ def main(data: Path, epochs: int, folder: Path | None) -> None:
 
 
 class _Tracked:
-    """The code with which users log metrics and save models in an Optuna objective."""
+    """An MLflow run of a trial, with code that users write in an Optuna objective."""
 
     def __init__(self, folder: Path, trial: optuna.Trial) -> None:
         from mlflow import MlflowClient  # noqa: PLC0415 - not needed without FOLDER

@@ -45,7 +45,7 @@ def run_sweep(spec: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def prepare_store(folder: Path) -> None:
-    """Create an MLflow store. This takes a second, which the benchmarks do not measure."""
+    """Create an MLflow store before the measurement, because this takes a second."""
     artifacts = folder / "artifacts"
     artifacts.mkdir(parents=True)
     Tracking(folder).start("benchmark", "first", artifacts, {})

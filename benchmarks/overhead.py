@@ -10,7 +10,7 @@ from benchmarks.our_sweep import CONCURRENT, entries_of, prepare_store, run_swee
 from benchmarks.report import save, show
 from mnist_exp.sweeps.journal import Ended, Logged
 
-#: A script that logs one value. It prints the time before its imports and the time after logging.
+#: A script that logs one value, and prints the time before its imports and after the logging.
 _STUB = """\
 import time
 begun = time.time()

@@ -30,8 +30,8 @@ Measured = dict[str, list[float]]
 def serving(data: Path, rounds: int, seconds: float, with_rival: bool = True) -> None:
     """Measure both servers in turns, and print and save the results.
 
-    The same load generator sends the same requests to both servers. Our endpoint checks the key and
-    has one worker. Its max_concurrent_requests_per_instance is 16.
+    The same load generator sends the same requests to both servers. Our endpoint checks the key,
+    and has one worker and a max_concurrent_requests_per_instance of 16.
 
     Args:
         data: A folder with MNIST's files.

@@ -148,7 +148,7 @@ def _ray_again(data: Path, epochs: int, folder: Path) -> float:
 
 
 def _in_one_process(module: str, *words: str) -> tuple[float, str]:
-    """Run a rival that runs all trials itself. Return its wall time in seconds and its output."""
+    """Run a module that runs all trials. Return the wall time in seconds and the output."""
     start = time.perf_counter()
     environment = {
         **os.environ,
@@ -190,7 +190,7 @@ def _at_once(
     return time.perf_counter() - start
 
 
-#: Contestants: name -> function that runs eight trials and returns their wall time in seconds.
+#: Name of a contestant -> function that runs eight trials and returns their wall time in seconds.
 SWEEP_RIVALS: dict[str, Callable[[Path, int, Path], float]] = {
     "ours": _ours,
     "ours warm": _ours_warm,
@@ -206,7 +206,7 @@ SWEEP_RIVALS: dict[str, Callable[[Path, int, Path], float]] = {
 
 
 _NEEDS_RAY = ("ray tune", "ray tune warm")
-#: Rivals that need minutes for each trial.
+#: Contestants that need minutes for each trial.
 _SLOW = ("eager script",)
 
 

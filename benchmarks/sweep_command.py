@@ -36,7 +36,8 @@ def main(spec: dict[str, Any]) -> None:
     plan, faults = parse_sweep(spec["sweep"])
     if plan is None:
         raise SystemExit("\n".join(faults))
-    # Use a data config, like users do. The digits are then validated and mounted write-protected.
+    # Use a data config, as users do. The sweep then validates the digits, and mounts the digits
+    # write-protected.
     data = DataConfig(DataType.folder, path=spec["data"]) if spec["data"] else None
     inputs = {"data_folder": PathInput(data, mode=spec.get("mode", "ro_mount"))} if data else {}
     trial = CommandJob(

@@ -18,9 +18,9 @@ from digits.data import load
 
 _ROOT = Path(__file__).parents[1]
 _BASE = "eager"
-#: Minimum seconds of a turn. While a contestant waits, other contestants fill the caches. Its first
-#: third of a second is then about 10 % slower. If a turn were only one epoch, this would affect
-#: fast contestants more than slow contestants.
+#: Minimum seconds of a turn. While a contestant waits, other contestants fill the caches. Therefore
+#: the first third of a second of a turn is about 10 % slower. If a turn were only one epoch, this
+#: would affect fast contestants more than slow contestants.
 _TURN_SECONDS = 2.0
 #: Number of weights of the network 784-256-128-10, without biases.
 _WEIGHTS = 784 * 256 + 256 * 128 + 128 * 10
@@ -120,7 +120,7 @@ def _race(race: Race, batch_size: int) -> tuple[dict[str, list[float]], dict[str
                 turn = _turn(rival)
                 seconds[rival.name].append(statistics.mean(took for took, _ in turn))
                 accuracies[rival.name] += [accuracy for _, accuracy in turn]
-    # Compare the accuracy after the same number of epochs. Each contestant has trained at least
+    # Compare the accuracies after `race.rounds` + 1 epochs. Each contestant has trained at least
     # this number of epochs.
     return seconds, {name: found[race.rounds] for name, found in accuracies.items()}
 

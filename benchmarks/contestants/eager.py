@@ -19,7 +19,7 @@ class Network(keras.Model):  # type: ignore[misc]
 
 
 class EagerTraining:
-    """Training with an eager loop. To shuffle, it copies the whole set, as the tutorials do."""
+    """Training with an eager loop. Each epoch copies and shuffles all images, as in tutorials."""
 
     def __init__(self, work: Work) -> None:
         keras.utils.set_random_seed(work.seed)
