@@ -8,8 +8,8 @@ optimiser variable. One more array, `about`, contains the other fields of a `Che
 The trainer writes a checkpoint under a temporary name, flushes the file to the disk, and then
 renames the file. Therefore a file with a checkpoint's name is always complete.
 
-An npz file is a zip archive. Its checksums reveal damage to an array. The checksums do not cover
-the list of the arrays in the archive. Therefore `about` contains a second list of the arrays.
+An npz file is a zip archive. The checksums of the archive reveal damage to an array, but do not
+cover the list of the arrays. Therefore `about` contains a second list of the arrays.
 
 The seed and the number of the epoch determine the order of the images. The seed determines the
 validation split. A checkpoint therefore contains no state of a random number generator.

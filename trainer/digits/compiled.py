@@ -166,7 +166,7 @@ class CompiledPath:
         return np.concatenate([part.numpy() for part in parts])
 
     def state(self) -> dict[str, np.ndarray]:
-        """Return the weights by name. Plain SGD has no variables of its own."""
+        """Return the weights by name. Plain SGD has no other variables."""
         return {f"weight_{i}": weight for i, weight in enumerate(self.dense_weights())}
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None:

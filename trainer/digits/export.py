@@ -77,7 +77,7 @@ def _save(path: ComputePath, folder: Path) -> None:
     try:
         tf.saved_model.save(module, str(folder), signatures={"serving_default": module.serve})
     except tf.errors.OpError as error:
-        # If the disk is full, TensorFlow raises an error of its own class. The error's message
-        # begins with names of operations, which users do not need.
+        # If the disk is full, TensorFlow raises an OpError, not an OSError. The message of the
+        # OpError begins with names of operations, which users do not need.
         reason = error.message.rpartition("; ")[2].partition(" [Op:")[0]
         raise OSError(f"{folder.parent}: the model cannot be saved: {reason}") from error

@@ -89,8 +89,8 @@ def _quiet_stderr() -> Iterator[None]:
         try:
             yield
         except Exception:
-            # SIGTERM and Ctrl-C are not failures of the import. They do not reach this code,
-            # because their exceptions are not subclasses of Exception.
+            # Do not show the text after SIGTERM or Ctrl-C. Their exceptions are not subclasses of
+            # Exception, and do not reach this code.
             said.seek(0)
             os.write(original, said.read())
             raise

@@ -72,7 +72,7 @@ def pixels_of(raw_data: str | bytes) -> Floats:
     rows = body["data"]
     _check_shape(rows)
     # A pixel must not be true or false. Python treats these two values as the numbers 1 and 0, so
-    # only a check of the types finds them. The check is slow. It is needed only if the body
+    # only a check of the types finds them. This check is slow, but is needed only if the body
     # contains the letter "e", because the words true and false contain this letter. A body with
     # only the key "data" and numbers rarely contains the letter. Searching for the letter is a
     # hundred times faster than the check.

@@ -1,8 +1,8 @@
 """The choice of the checkpoint from which a run resumes.
 
-A run resumes from its own newest checkpoint. A run that has no checkpoint of its own resumes from
-the checkpoint that `--resume-from` names. Without `--resume-from`, such a run starts at the first
-epoch.
+A run resumes from the newest checkpoint in the folder of `--checkpoints`. If this folder has no
+checkpoint, the run resumes from the checkpoint that `--resume-from` names. Without `--resume-from`,
+the run then starts at the first epoch.
 """
 
 import zlib

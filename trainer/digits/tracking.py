@@ -121,8 +121,8 @@ class Tracker:
 
     Args:
         uri: The address of the MLflow store; None if nothing is logged.
-        parameters: The parameters of the run. They are logged before the metrics. Parameters that
-            the run already has are not changed.
+        parameters: The parameters of the run, which are logged before the metrics. Parameters
+            that the run already has are not changed.
         earlier: The id of the MLflow run that an earlier process of this training run has created;
             None if no id is known.
         on_open: A function that is called with the id of a new MLflow run, in the tracker's thread.
