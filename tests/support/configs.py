@@ -49,7 +49,7 @@ def composed(*overrides: str, config_dir: Path | None = None) -> DictConfig:
 
 
 def newly_composed(*overrides: str) -> DictConfig:
-    """Return the config that Hydra composes from all overrides at once."""
+    """Return the config that Hydra composes from all overrides together."""
     _register_schemas_once()
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(CONF), version_base="1.3"):

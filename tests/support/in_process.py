@@ -23,7 +23,7 @@ from tests.support.command_line import Cli
 _HANDLED = (signal.SIGTERM, signal.SIGHUP)
 #: A module that a command on the local workspace hides.
 _PLUGIN = "azureml.mlflow"
-#: A variable that `mnist_exp.workspaces` sets when it is imported. This process imports it once.
+#: A variable that `mnist_exp.workspaces` sets when it is imported, once in this process.
 _SET_AT_IMPORT = "MLFLOW_DISABLE_TELEMETRY"
 
 

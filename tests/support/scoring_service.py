@@ -44,7 +44,7 @@ def wait():
 
 def hog():
     (GATE / "hogs").write_text(str(subprocess.Popen(["sleep", "600"], start_new_session=True).pid))
-    # This takes years, and Python runs no other thread meanwhile.
+    # The match takes years, and blocks all other threads.
     re.match("(a+)+$", "a" * 64 + "b")
 
 def meet():

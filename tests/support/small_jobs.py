@@ -84,7 +84,7 @@ def sweep_job(
     limits: Mapping[str, int] | None = None,
     **changes: Any,
 ) -> SweepJob:
-    """Return a grid sweep that maximizes `score`: two trials at once, no early termination."""
+    """Return a grid sweep that maximizes `score`: two trials at a time, no early termination."""
     raw = {
         "sampling_algorithm": {"type": "grid"},
         "search_space": search_space,
