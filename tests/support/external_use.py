@@ -3,7 +3,7 @@
 import gc
 import sys
 import threading
-import time
+from gc import freeze as _exempt_present_objects
 from typing import Any
 
 #: Audit event -> what the test uses. https://docs.python.org/3/library/audit_events.html
@@ -17,8 +17,8 @@ _EVENTS = {
 }
 #: A program that every test may start. Each stage asks git for the commit, for its record.
 _EXEMPT = "git"
-#: If a collection takes more processor seconds, it has visited the objects of large libraries.
-_SLOW_COLLECTION_S = 0.03
+#: The generation of the objects that were created since the last collection.
+_YOUNG = 1
 
 
 class ExternalUse:
@@ -39,11 +39,15 @@ class ExternalUse:
             self.found.add(f"{_EVENTS[event]} ({event})")
 
 
-def leaks_found_by_collecting() -> list[str]:
+def leaks_found_by_collecting(of_all_objects: bool = True) -> list[str]:
     """Collect garbage, and return the warnings that the collection raises.
 
     With warnings as errors, a socket or file that nobody closed raises a ResourceWarning when it is
     collected. No code can catch this warning, so Python calls `sys.unraisablehook`.
+
+    Args:
+        of_all_objects: Whether to visit all objects, and then exempt them from later collections.
+            Otherwise, the collection visits only the objects since the last collection.
     """
     leaks: list[str] = []
 
@@ -51,13 +55,10 @@ def leaks_found_by_collecting() -> list[str]:
         leaks.append(f"{unraisable.exc_value!r} in {unraisable.object!r}")
 
     before, sys.unraisablehook = sys.unraisablehook, keep
-    started = time.process_time()
     try:
-        gc.collect()
+        gc.collect(2 if of_all_objects else _YOUNG)
     finally:
         sys.unraisablehook = before
-    if time.process_time() - started > _SLOW_COLLECTION_S:
-        # A library was imported, or a sweep has called `gc.unfreeze`. With TensorFlow, MLflow and
-        # Azure's SDK among the objects to visit, each collection would take a second.
-        gc.freeze()
+    if of_all_objects:
+        _exempt_present_objects()
     return leaks

@@ -81,8 +81,6 @@ def _state_kept() -> Iterator[None]:
     handlers = {number: signal.getsignal(number) for number in _HANDLED}
     threshold = gc.get_threshold()
     has_plugin = _PLUGIN in sys.modules
-    # `main` freezes all objects when it ends. Python would never collect these objects.
-    freeze, gc.freeze = gc.freeze, lambda: None
     _clear_hydra()
     try:
         with warnings.catch_warnings():
@@ -91,7 +89,6 @@ def _state_kept() -> Iterator[None]:
         _clear_hydra()
         if not has_plugin and sys.modules.get(_PLUGIN, sys) is None:
             del sys.modules[_PLUGIN]
-        gc.freeze = freeze
         gc.set_threshold(*threshold)
         for number, handler in handlers.items():
             signal.signal(number, handler)
