@@ -17,7 +17,7 @@ import pytest
 from mnist_exp.workspaces.local.tracking.store import Tracking
 from tests.support.command_line import Cli
 from tests.support.in_process import InProcessCli
-from tests.support.small_jobs import description
+from tests.support.small_jobs import LOGGER, description
 from tests.support.tutorial import TUTORIAL_GROUP
 
 #: Writes a checkpoint and fails at the first attempt. Prints the files that it finds at each.
@@ -34,16 +34,21 @@ pathlib.Path("outputs", "half").write_text("made before the end")
 sys.exit(0 if found else 1)
 """
 
-#: The second worker fails. The first one would wait for it forever.
+#: The second worker fails after the first one has printed. The first one would wait forever.
 CLUSTER = """\
-import json, os, sys, time
+import json, os, pathlib, sys, time
 
 config = json.loads(os.environ["TF_CONFIG"])
 print("worker", config["task"]["index"], "of", len(config["cluster"]["worker"]), flush=True)
 print("rank", os.environ["AZUREML_CR_NODE_RANK"], "of", os.environ["AZUREML_NODE_COUNT"])
+there = pathlib.Path("there")
 if config["task"]["index"] == 1:
+    while not there.exists():
+        time.sleep(0.01)
     print("the link is down")
     sys.exit(3)
+sys.stdout.flush()
+there.touch()
 time.sleep(600)
 """
 
@@ -69,6 +74,7 @@ def own_script(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str],
         root = tmp_path_factory.mktemp("own")
         (root / "code").mkdir()
         (root / "code" / "script.py").write_text(text, encoding="utf-8")
+        (root / "code" / "logger.py").write_text(LOGGER, encoding="utf-8")
         (root / "conf" / "job").mkdir(parents=True)
         job = JOB.format(script="script.py", outputs=outputs)
         (root / "conf" / "job" / "own.yaml").write_text(job, encoding="utf-8")
@@ -111,8 +117,9 @@ def test_a_resumed_run_keeps_its_config(cli: Cli, own_script: Callable[..., list
 
 
 METRIC = """\
-import mlflow, os, signal
-mlflow.log_metric("accuracy", 0.5)
+import os, signal
+from logger import log_metric
+log_metric("accuracy", 0.5)
 """
 
 
@@ -257,6 +264,8 @@ def test_a_resumed_job_is_not_evicted_again(cli: Cli, own_script: Callable[..., 
     assert not any("evicted" in warning for warning in second["warnings"])
 
 
+# The trainer's `test_workers.py` and the test of a failed worker above are the short form.
+@pytest.mark.soak
 @pytest.mark.xdist_group(TUTORIAL_GROUP)
 def test_two_workers_reach_the_accuracy_of_one(cli: Cli, tutorial: Cli) -> None:
     workers = ("job.distribution.type=tensorflow", "job.distribution.worker_count=2")

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.command_line import Cli
 from tests.support.in_process import InProcessCli
 from tests.support.trained_models import have_equal_weights
+from tests.support.tutorial import TUTORIAL_GROUP
 from tests.support.wheels import make_wheel
 from tests.workspaces.local.environments.conftest import Conda
 
@@ -23,13 +25,12 @@ def shows_ours(conda: Conda, wheels: Path) -> str:
     return str(conda(pip="[ourpackages]").conda_file)
 
 
+@pytest.mark.xdist_group(TUTORIAL_GROUP)
 def test_the_weights_are_those_of_our_own_environment(
-    stored_cli: InProcessCli, shows_ours: str, offline: pytest.MonkeyPatch
+    stored_cli: InProcessCli, tutorial: Cli, shows_ours: str, offline: pytest.MonkeyPatch
 ) -> None:
-    conda = ["env=conda", f"env.conda_file={shows_ours}"]
-    for environment in (["env=local"], conda):
-        stored_cli.ok("stage=train", "model=small", "model.epochs=1", *environment)
-    ours, theirs = stored_cli.records("train")
+    stored_cli.ok("stage=train", "env=conda", f"env.conda_file={shows_ours}")
+    (ours,), (theirs,) = tutorial.records("train"), stored_cli.records("train")
     assert ours["metrics"] == theirs["metrics"]
     assert have_equal_weights(ours, theirs)
     server = Path(theirs["paths"]["folder"], "user_logs", "mlflow_server.txt")
