@@ -35,7 +35,18 @@ def test_each_rival_has_its_turns(written, tmp_path, monkeypatch, capsys):
     assert "1.50" in capsys.readouterr().out
 
 
-def test_our_sweep_runs_the_trainer_in_its_own_process(sample, tmp_path, monkeypatch):
+@pytest.fixture
+def ready_store(monkeypatch, empty_store):
+    """Let a benchmark copy an MLflow store: MLflow needs seconds to create a store."""
+
+    def prepare(folder):
+        folder.mkdir(exist_ok=True)
+        shutil.copyfile(empty_store, folder / STORE_NAME)
+
+    monkeypatch.setattr(module, "prepare_store", prepare)
+
+
+def test_our_sweep_runs_the_trainer_in_its_own_process(ready_store, sample, tmp_path, monkeypatch):
     monkeypatch.setattr(module, "SPACE", SPACE)
     assert SWEEP_RIVALS["ours"](sample, 1, tmp_path) > 0
     for trial in range(2):
@@ -45,18 +56,14 @@ def test_our_sweep_runs_the_trainer_in_its_own_process(sample, tmp_path, monkeyp
 
 
 @pytest.fixture
-def in_this_process(monkeypatch, empty_store):
+def in_this_process(monkeypatch, ready_store):
     """Run a rival's module here: its own process would only import TensorFlow again."""
-
-    def prepare(folder):
-        shutil.copyfile(empty_store, folder / STORE_NAME)
 
     def run(name, *words):
         monkeypatch.setattr(sys, "argv", [name, *words])
         runpy.run_module(name, run_name="__main__")
         return 1.0, ""
 
-    monkeypatch.setattr(module, "prepare_store", prepare)
     monkeypatch.setattr(module, "_in_one_process", run)
     monkeypatch.setattr(contestants, "SPACE", SPACE)
 

@@ -20,12 +20,13 @@ from tests.azure_emulator.emulator import Emulator
 from tests.azure_emulator.engines import LocalEngine
 from tests.support.emulated_azure import quick_options, use_emulator, workspace_config
 from tests.support.scripts import SCORE
+from tests.support.small_jobs import LOGGER
 from tests.support.watching import Watcher
 
 #: Logs a metric that rises with `lr`, reads a folder, writes files, and fails if asked to.
 SCRIPT = """\
 import argparse, pathlib, sys
-import mlflow
+from logger import log_metric
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--lr", type=float)
@@ -34,7 +35,7 @@ parser.add_argument("--data")
 arguments = parser.parse_args()
 print("it reads", pathlib.Path(arguments.data, "digits.txt").read_text())
 for step in range(1, 4):
-    mlflow.log_metric("score", arguments.lr * step, step=step)
+    log_metric("score", arguments.lr * step, step=step)
 pathlib.Path("outputs", "model").mkdir()
 pathlib.Path("outputs", "model", "weight.txt").write_text(str(arguments.lr))
 pathlib.Path("lost.txt").write_text("not kept")
@@ -42,6 +43,9 @@ if arguments.lr > arguments.fail_above:
     print("the weights went away")
     sys.exit(1)
 """
+
+#: The same script with MLflow, whose import takes two seconds of processor time.
+SCRIPT_WITH_MLFLOW = SCRIPT.replace("from logger import", "from mlflow import")
 
 THIS_MACHINE = EnvConfig(EnvType.local)
 INFERENCE = EnvConfig(
@@ -75,21 +79,23 @@ class Place:
         code = self.folder / "code"
         code.mkdir(exist_ok=True)
         (code / "fit.py").write_text(SCRIPT, encoding="utf-8")
+        (code / "with_mlflow.py").write_text(SCRIPT_WITH_MLFLOW, encoding="utf-8")
+        (code / "logger.py").write_text(LOGGER, encoding="utf-8")
         (code / "score.py").write_text(SCORE, encoding="utf-8")
         data = self.folder / "data"
         data.mkdir(exist_ok=True)
         (data / "digits.txt").write_text("some digits", encoding="utf-8")
         return code
 
-    def job(self, name: str, **inputs: Literal) -> CommandJob:
+    def job(self, name: str, script: str = "fit.py", **inputs: Literal) -> CommandJob:
         """Return the training job."""
         given: Mapping[str, Literal] = {"lr": 0.5, "fail_above": 10, **inputs}
         return CommandJob(
             name=name,
             experiment_name="contract",
             display_name=name,
-            command="python fit.py --lr {{inputs.lr}} --fail-above {{inputs.fail_above}} "
-            "--data {{inputs.data}}",
+            command=f"python {script} "
+            "--lr {{inputs.lr}} --fail-above {{inputs.fail_above}} --data {{inputs.data}}",
             quoted=True,
             compute=self.compute,
             environment=CURATED if self.name == "azure" else THIS_MACHINE,

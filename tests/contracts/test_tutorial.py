@@ -1,7 +1,7 @@
 """The tutorial's experiment, stage by stage, with the same results on every workspace.
 
 On this machine it is the command that `tests/commands/test_tutorial.py` runs. On the emulator each
-stage runs in this process, with fewer epochs.
+stage runs in this process, with fewer epochs and trials.
 """
 
 import math
@@ -36,12 +36,13 @@ ORDER = (
     Stage.cleanup,
 )
 EPOCHS_ON_AZURE = 4
+TRIALS_ON_AZURE = 3
 ON_AZURE = (
     "compute=gpu_cluster",
     "env=curated",
     "endpoint/environment@endpoint.deployment.environment=azure",
     f"model.epochs={EPOCHS_ON_AZURE}",
-    f"sweep.limits.max_total_trials={TRIALS}",
+    f"sweep.limits.max_total_trials={TRIALS_ON_AZURE}",
     "sweep.limits.max_concurrent_trials=2",
 )
 CHOICES = {
@@ -57,6 +58,7 @@ class Flow:
 
     place: Place
     epochs: int
+    trials: int
     records: dict[Stage, Record]
 
     @property
@@ -70,7 +72,7 @@ def run_on_azure(place: Place, digits: Path) -> Flow:
     with pytest.MonkeyPatch.context() as patch:
         draw_nothing(patch)
         records = {stage: _run(place, stage, digits) for stage in ORDER}
-    return Flow(place, EPOCHS_ON_AZURE, records)
+    return Flow(place, EPOCHS_ON_AZURE, TRIALS_ON_AZURE, records)
 
 
 def _run(place: Place, stage: Stage, digits: Path) -> Record:
@@ -94,7 +96,7 @@ def flow_of_a_command(cli: Cli) -> Flow:
     """Return the flow that a `stage=all` command on this machine ran."""
     place = Place("local", cli.folder, lambda: LocalWorkspace(cli.outputs))
     found = RecordIndex(cli.outputs).newest_first(*ORDER)
-    return Flow(place, EPOCHS, {record.stage: record for record, _ in found})
+    return Flow(place, EPOCHS, TRIALS, {record.stage: record for record, _ in found})
 
 
 @pytest.fixture(
@@ -145,7 +147,7 @@ def test_the_job_trains_with_the_tutorials_values(flow: Flow) -> None:
 def test_the_sweep_draws_from_the_tutorials_space_and_obeys_its_policy(flow: Flow) -> None:
     sweep = flow.records[Stage.sweep]
     assert [trial["name"] for trial in sweep.trials] == [
-        f"{sweep.name}_{index}" for index in range(TRIALS)
+        f"{sweep.name}_{index}" for index in range(flow.trials)
     ]
     for trial in sweep.trials:
         drawn = trial["parameters"]

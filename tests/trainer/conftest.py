@@ -1,6 +1,7 @@
 """Fixtures of the trainer's tests: real digits, and runs of the real script."""
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -121,9 +122,9 @@ def fork_server() -> None:
 
 
 @pytest.fixture(scope="session")
-def new_job(tmp_path_factory, sample, fork_server) -> Callable[..., Job]:
+def new_job(tmp_path_factory, sample, fork_server, empty_store) -> Callable[..., Job]:
     """Return a function that creates jobs. All jobs share one MLflow store."""
-    store = f"sqlite:///{tmp_path_factory.mktemp('store') / 'mlflow.db'}"
+    store = f"sqlite:///{shutil.copy(empty_store, tmp_path_factory.mktemp('store'))}"
     client = MlflowClient(store)
 
     def new(*arguments: str) -> Job:
@@ -142,8 +143,8 @@ def long_arguments() -> list[str]:
 
 @pytest.fixture(scope="session")
 def trained(new_job, long_arguments) -> tuple[Job, Result]:
-    """A run in a new Python process that was not stopped."""
+    """A run that was not stopped."""
     job = new_job(*long_arguments)
-    result = job.finish_cold()
+    result = job.finish()
     assert result.code == 0, result.err
     return job, result

@@ -1,11 +1,13 @@
 """The script as a user runs it: real processes, a real MLflow store."""
 
+import itertools
 import json
 import random
 import signal
 import socket
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -70,32 +72,37 @@ def test_the_same_seed_repeats_a_run_exactly(trained, new_job, long_arguments):
     assert_same_run(trained[0], again, 40)
 
 
-def kill_at_moments(job, moments) -> None:
-    for moment in moments:
-        process = job.start_cold()
-        try:
-            process.communicate(timeout=moment)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.communicate()
-
-
 @uses_trained
-@pytest.mark.parametrize(
-    ("kills", "seed"),
-    [pytest.param(3, 1, id="3-kills"), pytest.param(20, 2, id="20-kills", marks=pytest.mark.soak)],
-)
-def test_a_run_killed_at_random_moments_ends_as_if_not_killed(
-    trained, new_job, long_arguments, kills, seed
-):
-    whole, result = trained
-    dice = random.Random(seed)
-    # From the first imports to the export; most moments hit the training.
-    moments = [dice.uniform(0.3, 1.0) * result.seconds for _ in range(kills)]
-    # Each job is killed three times: further kills of the same job would test little more.
-    for start in range(0, kills, 3):
+def test_a_run_killed_at_random_moments_ends_as_if_not_killed(trained, new_job, long_arguments):
+    dice = random.Random(1)
+    job = new_job(*long_arguments)
+    for _ in range(3):
+        with job.start() as process:
+            # From the start of the training to the export, because each attempt resumes.
+            list(itertools.islice(process.stdout, dice.randrange(1, 25)))
+            time.sleep(dice.uniform(0, 0.1))
+            process.kill()
+    last = job.finish()
+    assert last.code == 0, last.err
+    assert_same_run(trained[0], job, 40)
+
+
+@pytest.mark.soak
+def test_a_cold_run_killed_at_random_moments_ends_as_if_not_killed(new_job, long_arguments):
+    whole = new_job(*long_arguments)
+    seconds = whole.finish_cold().seconds
+    dice = random.Random(2)
+    for _ in range(7):
         job = new_job(*long_arguments)
-        kill_at_moments(job, moments[start : start + 3])
+        # Each job is killed three times: further kills of the same job would test little more.
+        for _ in range(3):
+            process = job.start_cold()
+            try:
+                # From the first imports to the export; most moments hit the training.
+                process.communicate(timeout=dice.uniform(0.3, 1.0) * seconds)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.communicate()
         last = job.finish()
         assert last.code == 0, last.err
         assert_same_run(whole, job, 40)
