@@ -13,24 +13,16 @@ from mnist_exp.checks.arguments import argument_faults
 from mnist_exp.checks.model import model_field, share_rule
 from mnist_exp.checks.sweep import swept_names
 from mnist_exp.checks.variables import variable_faults
-from mnist_exp.config import ExperimentConfig, Stage, WorkspaceType
+from mnist_exp.config import ExperimentConfig, ModelType, Stage, WorkspaceType
 from mnist_exp.experiment import Experiment
 from mnist_exp.names import describe_path, input_name_fault
 from mnist_exp.templates import references, unreadable
 
-_PATH_TYPES = (
-    "uri_folder",
-    "uri_file",
-    "mltable",
-    "mlflow_model",
-    "custom_model",
-    "triton_model",
-)
+_PATH_TYPES = ("uri_folder", "uri_file", "mltable", *ModelType)
 #: Type of an input that must be a folder -> name of a file that the folder must contain.
-_FOLDER_FILES = {"mltable": "MLTable", "mlflow_model": "MLmodel"}
+_FOLDER_FILES = {"mltable": "MLTable", ModelType.mlflow_model: "MLmodel"}
 _INPUT_MODES = ("ro_mount", "download", "direct")
 _OUTPUT_MODES = ("rw_mount", "upload")
-_MODEL_TYPES = ("custom_model", "mlflow_model", "triton_model")
 
 
 def job_faults(config: Experiment) -> Iterator[str]:
@@ -69,7 +61,7 @@ def output_warnings(config: Experiment) -> Iterator[str]:
     if config.workspace.type is not WorkspaceType.local:
         return
     for name, value in config.job.outputs.items():
-        is_model = str((value or {}).get("type", "")).endswith("_model")
+        is_model = (value or {}).get("type") in tuple(ModelType)
         for key in sorted(set(value or {}) & ({"path"} if is_model else {"path", "name"})):
             yield (
                 f"job.outputs.{name}.{key}: has no effect on this machine, where the output is "
@@ -195,8 +187,8 @@ def registration_faults(config: ExperimentConfig) -> Iterator[str]:
             "registration.name: must not be empty and must not contain / : or \\, "
             f"got {asset.name!r}"
         )
-    if asset.type not in _MODEL_TYPES:
-        yield f"registration.type: must be one of {', '.join(_MODEL_TYPES)}, got {asset.type}"
+    if asset.type not in tuple(ModelType):
+        yield f"registration.type: must be one of {', '.join(ModelType)}, got {asset.type}"
     if asset.path is not None and _leads_out(asset.path):
         yield f"registration.path: must be relative to the job's files, got {asset.path}"
 

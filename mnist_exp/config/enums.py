@@ -115,6 +115,14 @@ class Identity(StrEnum):
     managed = "managed"
 
 
+class ModelType(StrEnum):
+    """Azure ML's types of a registered model."""
+
+    custom_model = "custom_model"
+    mlflow_model = "mlflow_model"
+    triton_model = "triton_model"
+
+
 class Architecture(StrEnum):
     """The trainer's network architectures."""
 

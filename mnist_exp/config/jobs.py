@@ -68,7 +68,9 @@ class JobConfig:
     # path, mode}.
     inputs: dict[str, Any] = field(default_factory=dict)
     # Name -> {type, mode, path, name}, with the types of inputs. On Azure, `path` is the URI of the
-    # output, and `name` is the name of the asset that the output becomes.
+    # output, and `name` is the name of the asset that the output becomes. On this machine, an
+    # output with a model's type and a `name` becomes a version of a registered model. A sweep
+    # registers the output of its best trial.
     outputs: dict[str, Any] = field(default_factory=dict)
     # Name -> text, exactly as it is written. A job inherits no other variables from the shell. Only
     # a local job inherits a few variables that programs need, e.g. HOME and proxies.

@@ -3,7 +3,7 @@
 import shlex
 from collections.abc import Sequence
 
-from mnist_exp.config import Stage
+from mnist_exp.config import ModelType, Stage
 from mnist_exp.records import Record
 from mnist_exp.report.format import relative
 from mnist_exp.status import JobStatus
@@ -49,7 +49,10 @@ def _config_groups(record: Record, overrides: Sequence[str]) -> list[str]:
         needed.append("registration=mlflow_model")
     if len(record.logged_models) > 1:
         needed.append(f"registration.path={record.logged_models[0]}")
-    if record.stage is Stage.register and (record.model or {}).get("type") == "mlflow_model":
+    if (
+        record.stage is Stage.register
+        and (record.model or {}).get("type") == ModelType.mlflow_model
+    ):
         needed.append("endpoint=mlflow")
     return [override for override in needed if override.partition("=")[0] not in chosen]
 

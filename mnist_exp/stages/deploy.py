@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mnist_exp.build import deployment_spec, endpoint_change, endpoint_spec, placeholder_model
-from mnist_exp.config import EndpointConfig, Stage
+from mnist_exp.config import EndpointConfig, ModelType, Stage
 from mnist_exp.errors import ConfigError, JobError, NotFoundError
 from mnist_exp.names import new_endpoint_name
 from mnist_exp.records import Record, write_json
@@ -92,7 +92,10 @@ class DeployStage(StageRunner):
         if found is not None and _changes_settings_only(context, found):
             return _change_settings(context, record, found)
         model = model_to_deploy(context)
-        if model.get("type") == "mlflow_model" and config.endpoint.deployment.scoring_script:
+        if (
+            model.get("type") == ModelType.mlflow_model
+            and config.endpoint.deployment.scoring_script
+        ):
             context.display.message(
                 f"{_reference(model)} is an MLflow model, but the deployment has a "
                 "scoring script; to deploy the model without a script, use endpoint=mlflow"
@@ -123,7 +126,7 @@ def _example_request(context: StageContext, model: Mapping[str, Any]) -> Path | 
     For an MLflow model without a scoring script, write the model's input example into the run
     folder, in Azure's format. `stage=invoke` sends this file.
     """
-    reference, is_mlflow = _reference(model), model.get("type") == "mlflow_model"
+    reference, is_mlflow = _reference(model), model.get("type") == ModelType.mlflow_model
     if context.config.endpoint.deployment.scoring_script is not None:
         # The example of an MLflow model has a format that the scoring script may not accept.
         return None if is_mlflow else context.workspace.model_file(reference, _EXAMPLE)
@@ -230,7 +233,7 @@ def _model_faults(context: StageContext) -> list[str]:
         model = model_to_deploy(context)
     except NotFoundError as error:
         return list(error.lines)
-    is_mlflow = model.get("type") == "mlflow_model"
+    is_mlflow = model.get("type") == ModelType.mlflow_model
     if context.config.endpoint.deployment.scoring_script is None and not is_mlflow:
         return [
             "endpoint.deployment.scoring_script: must be given, because model "

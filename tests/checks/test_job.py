@@ -94,8 +94,8 @@ RULES: dict[str, Rule] = {
     "path input type": (
         "train",
         setting(job__inputs={"a": {"type": "table", "path": "{{data}}"}}),
-        "job.inputs.a.type: must be one of uri_folder, uri_file, mltable, mlflow_model, "
-        "custom_model, triton_model, got table",
+        "job.inputs.a.type: must be one of uri_folder, uri_file, mltable, custom_model, "
+        "mlflow_model, triton_model, got table",
     ),
     "path input mode": (
         "train",

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from mnist_exp.config import ModelType
 from mnist_exp.specs import CommandJob, Literal, ModelSpec, PathInput
 
-_MODEL_TYPES = ("custom_model", "mlflow_model", "triton_model")
 _PREFIX = "azureml:"
 
 #: Function that returns the files of a model. Its arguments are the name and the version of the
@@ -27,7 +27,7 @@ def with_model_files(job: CommandJob, find: FindModel) -> CommandJob:
     """
 
     def located(value: Literal | PathInput) -> Literal | PathInput:
-        if not isinstance(value, PathInput) or value.type not in _MODEL_TYPES:
+        if not isinstance(value, PathInput) or value.type not in tuple(ModelType):
             return value
         reference = str(value.path)
         if not reference.startswith(_PREFIX) or "://" in reference:
@@ -41,5 +41,5 @@ def with_model_files(job: CommandJob, find: FindModel) -> CommandJob:
 def named_models(job: CommandJob) -> Iterator[ModelSpec]:
     """Yield a model for each output that has a name and a model's type."""
     for output, spec in job.outputs.items():
-        if spec.name and spec.type in _MODEL_TYPES:
+        if spec.name and spec.type in tuple(ModelType):
             yield ModelSpec(spec.name, job.name, f"named_outputs/{output}", spec.type)

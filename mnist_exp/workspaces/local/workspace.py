@@ -20,6 +20,7 @@ from mnist_exp.results import (
     JobResult,
     Level,
     RegisteredModel,
+    TrialResult,
 )
 from mnist_exp.specs import (
     CommandJob,
@@ -132,14 +133,32 @@ class LocalWorkspace:
                 self._jobs, lambda: self._tracking, observer, interrupts, interpreter, served
             )
             if isinstance(job, SweepJob):
-                return run_sweep(job, host)
+                result = run_sweep(job, host)
+                if result.status is JobStatus.COMPLETED and result.best_trial:
+                    self._register_outputs(job.trial, result.best_trial, observer)
+                return result
             result = run_job(job, host)
         if result.status is JobStatus.COMPLETED:
-            for spec in named_models(job):
-                model = self.register_model(spec)
-                reference = f"{model.name}:{model.version}"
-                observer.message(f"{spec.path} is registered as the model {reference}")
+            self._register_outputs(job, result, observer)
         return result
+
+    def _register_outputs(
+        self, job: CommandJob, ended: JobResult | TrialResult, observer: Observer
+    ) -> None:
+        """Register the named model outputs of a job, or of the best trial of a sweep."""
+        for spec in named_models(replace(job, name=ended.name)):
+            if ended.status is not JobStatus.COMPLETED:
+                observer.message(
+                    f"{spec.path} of {ended.name} is not registered as the model {spec.name}, "
+                    f"because this trial is {ended.status}"
+                )
+                continue
+            newest = self.find_model(spec.name)
+            # A command that only reads the result of an ended sweep registers nothing again.
+            if newest is None or newest.path != str(self._model_source(spec).path.resolve()):
+                newest = self.register_model(spec)
+                reference = f"{newest.name}:{newest.version}"
+                observer.message(f"{spec.path} is registered as the model {reference}")
 
     def _model_files(self, name: str, version: str) -> Path:
         models = self._tracking.models

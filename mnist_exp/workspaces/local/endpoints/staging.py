@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from mnist_exp.config import ModelType
 from mnist_exp.errors import ConfigError, NotFoundError
 from mnist_exp.names import describe_path
 from mnist_exp.records import write_json
@@ -150,7 +151,7 @@ def fingerprint(
 
 
 def _check_mlflow(model: ModelFiles) -> None:
-    if model.type != "mlflow_model":
+    if model.type != ModelType.mlflow_model:
         raise ConfigError(
             [
                 "endpoint.deployment.scoring_script: must name a script, because model "

@@ -13,11 +13,12 @@ from mlflow.entities import LoggedModelStatus
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
+from mnist_exp.config import ModelType
 from mnist_exp.errors import NotFoundError
 from mnist_exp.results import RegisteredModel
 from mnist_exp.specs import ModelSpec
 from mnist_exp.workspaces.local.tracking.errors import store_errors
-from mnist_exp.workspaces.local.tracking.sources import MLFLOW_MODEL, ModelSource
+from mnist_exp.workspaces.local.tracking.sources import ModelSource
 
 #: The file in the folder of every MLflow model.
 _MODEL_FILE = "MLmodel"
@@ -130,8 +131,9 @@ class ModelRegistry:
                 f"run: the files of model {name}:{version} must be on this machine, got {location}"
             )
         path = _local_path(location)
-        default = MLFLOW_MODEL if (path / _MODEL_FILE).is_file() else "custom_model"
-        kind = str(found.tags.get(_TYPE_TAG, default))
+        is_mlflow = (path / _MODEL_FILE).is_file()
+        default = ModelType.mlflow_model if is_mlflow else ModelType.custom_model
+        kind = str(found.tags.get(_TYPE_TAG, default.value))
         job = found.tags.get(_JOB_TAG) or self._job_of(found.run_id)
         return RegisteredModel(name, version, str(path), job, kind, self._logged_name(path))
 

@@ -4,11 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from mnist_exp.config import ModelType
 from mnist_exp.errors import JobError
 from mnist_exp.specs import ModelSpec
-
-#: Azure ML's type of a model that MLflow has saved.
-MLFLOW_MODEL = "mlflow_model"
 
 
 @dataclass(frozen=True)
@@ -40,7 +38,7 @@ def chosen_model(
         JobError: The spec does not select exactly one of the models.
     """
     names = ", ".join(logged)
-    if spec.type != MLFLOW_MODEL or not logged:
+    if spec.type != ModelType.mlflow_model or not logged:
         hint = f"; the job logged with MLflow: {names}; use registration=mlflow_model"
         raise JobError(
             f"registration.path: must be a saved file or folder of job {spec.job}, "

@@ -9,7 +9,7 @@ from mlflow.entities import Run
 
 from mnist_exp.errors import JobError
 from mnist_exp.results import JobResult
-from mnist_exp.specs import PathInput
+from mnist_exp.specs import OutputSpec, PathInput
 from mnist_exp.status import JobStatus
 from mnist_exp.workspaces.local.tracking.store import Tracking
 from mnist_exp.workspaces.local.workspace import LocalWorkspace
@@ -88,6 +88,27 @@ def test_grid_tries_every_combination_and_finds_the_best(sweeps: LocalSweeps) ->
     assert result.best == "sweep_1"
     assert result.parameters == {"a": "0.1,0", "b": ".7"}
     assert result.last_metrics == {"score": 0.7}
+
+
+def test_a_sweep_registers_the_named_model_of_its_best_trial_once(sweeps: LocalSweeps) -> None:
+    outputs = {"model": OutputSpec("custom_model", name="weights"), "other": OutputSpec()}
+    for _ in range(2):
+        # The second command only reads the result from the journal.
+        assert sweeps.trials("0.1", "0.5", outputs=outputs).best == "sweep_1"
+        model = sweeps.workspace.find_model("weights")
+        assert model is not None
+        assert (model.version, model.job) == ("1", "sweep_1")
+        assert Path(model.path) == sweeps.folder / "sweep_1" / "named_outputs" / "model"
+
+
+def test_a_sweep_registers_no_model_of_a_trial_that_failed(sweeps: LocalSweeps) -> None:
+    outputs = {"model": OutputSpec("custom_model", name="weights")}
+    space = {"score": choice("0.5", "0.1"), "end": choice("1", "0")}
+    command = "script.py --score {{search_space.score}} --end {{search_space.end}}"
+    assert sweeps.run(space, command, outputs=outputs).best == "sweep_0"
+    assert sweeps.workspace.find_model("weights") is None
+    line = "named_outputs/model of sweep_0 is not registered as the model weights, because "
+    assert f"{line}this trial is Failed" in sweeps.watcher.messages
 
 
 def test_a_trials_score_is_the_best_of_its_history(sweeps: LocalSweeps) -> None:
