@@ -114,7 +114,7 @@ def pytest_collection_finish() -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup() -> None:
     """Clear the record of the external use by earlier tests."""
-    _external_use.found.clear()
+    _external_use.forget()
 
 
 @pytest.hookimpl(wrapper=True)

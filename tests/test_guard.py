@@ -5,6 +5,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,10 @@ def test_the_cache_of_the_user_is_a_folder_of_this_run(cache: Path) -> None:
     assert os.environ["UV_CACHE_DIR"] == str(cache / "uv")
 
 
+def open_store() -> None:
+    sqlite3.connect(":memory:").close()
+
+
 def test_use_of_processes_sockets_and_stores_is_found() -> None:
     use = ExternalUse()
     use.watch()
@@ -64,8 +69,21 @@ def test_use_of_processes_sockets_and_stores_is_found() -> None:
     assert use.found == set()
     subprocess.run(["true"], check=True)
     socket.create_server(("127.0.0.1", 0)).close()
-    sqlite3.connect(":memory:").close()
+    open_store()
     assert {text.partition(" (")[0] for text in use.found} == {"a process", "a socket", "a store"}
+
+
+def test_only_threads_of_earlier_tests_are_exempt() -> None:
+    use = ExternalUse()
+    use.watch()
+    with ThreadPoolExecutor(1) as earlier:
+        earlier.submit(int).result()
+        use.forget()
+        earlier.submit(open_store).result()
+        assert use.found == set()
+    with ThreadPoolExecutor(1) as ours:
+        ours.submit(open_store).result()
+    assert use.found == {"a store (sqlite3.connect)"}
 
 
 def test_a_socket_that_nobody_closes_is_found() -> None:

@@ -26,16 +26,24 @@ class ExternalUse:
 
     def __init__(self) -> None:
         self.found: set[str] = set()
+        self._earlier: set[threading.Thread] = set()
 
     def watch(self) -> None:
         """Record every use from now on. Python cannot remove the hook again."""
         sys.addaudithook(self._note)
 
+    def forget(self) -> None:
+        """Forget every use. From now on, ignore the threads that run now, except the main thread.
+
+        An earlier test may have started such a thread, for example a library's thread.
+        """
+        self.found.clear()
+        self._earlier = set(threading.enumerate()) - {threading.main_thread()}
+
     def _note(self, event: str, arguments: tuple[Any, ...]) -> None:
-        if threading.current_thread() is not threading.main_thread():
-            # An earlier test may have started the thread, for example a library's thread.
+        if event not in _EVENTS or (event == "subprocess.Popen" and arguments[0] == _EXEMPT):
             return
-        if event in _EVENTS and not (event == "subprocess.Popen" and arguments[0] == _EXEMPT):
+        if threading.current_thread() not in self._earlier:
             self.found.add(f"{_EVENTS[event]} ({event})")
 
 
