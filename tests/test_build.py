@@ -203,7 +203,8 @@ def test_the_tutorials_endpoint(tutorial: ExperimentConfig) -> None:
     assert deployment.model == "run-model-example:3"
     assert deployment.request_settings.request_timeout_ms == 5000
     assert deployment.environment.type is EnvType.local
-    assert endpoint_spec(tutorial, "x").traffic == {}
+    live = fresh_config("stage=deploy", "endpoint.traffic={tff-blue: 100}")
+    assert endpoint_spec(live, "x").traffic == {}
 
 
 def test_data_of_a_folder() -> None:

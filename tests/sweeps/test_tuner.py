@@ -43,7 +43,6 @@ def test_trials_complete_and_the_best_of_the_whole_history_wins(tune, simulate, 
     assert result.status is JobStatus.COMPLETED
     assert statuses(result) == ["Completed", "Completed"]
     assert result.best == 0
-    assert result.best == 0
     assert result.trials[0].values == [0.5, 0.9, 0.6]
     assert result.trials[1].parameters == {"x": 1}
     assert (result.why, result.warnings) == ("", ())
