@@ -6,7 +6,8 @@ import pytest
 
 from mnist_exp.config import Stage
 from mnist_exp.errors import ConfigError
-from mnist_exp.stages.invoke import _request_file
+from mnist_exp.results import Endpoint
+from mnist_exp.stages import RUNNERS, run_stage
 from mnist_exp.stages.mlflow_requests import request_body
 from tests.support.recorded_outputs import RecordedOutputs
 
@@ -39,20 +40,37 @@ def test_a_damaged_example_is_no_request(tmp_path: Path) -> None:
     assert request_body(tmp_path / "example.json") is None
 
 
-def test_invoke_sends_the_example_of_the_deployment(outputs: RecordedOutputs) -> None:
-    context = outputs.context(Stage.invoke)
-    assert _request_file(context, "e") is None
-    outputs.add(Stage.deploy, "e")
-    example = outputs.path.resolve() / "runs" / "001" / "request.json"
-    example.write_text("{}")
+class Echoing:
+    """A workspace whose endpoint returns each request."""
+
+    def get_endpoint(self, name: str) -> Endpoint:
+        return Endpoint(name, "Succeeded", "http://127.0.0.1:1/score")
+
+    def invoke(self, name: str, body: bytes, deployment: str | None) -> object:
+        return json.loads(body)
+
+
+def sent(outputs: RecordedOutputs, *overrides: str) -> object:
+    """Return the request that `stage=invoke` sends to the endpoint `one`."""
+    context = outputs.context(Stage.invoke, "endpoint.name=one", *overrides, opener=Echoing)
+    predictions = run_stage(RUNNERS[Stage.invoke](context)).predictions
+    assert predictions is not None
+    return predictions["answer"]
+
+
+def test_invoke_sends_the_example_of_the_deployment(
+    outputs: RecordedOutputs, tmp_path: Path
+) -> None:
+    outputs.add(Stage.deploy, "one")
+    (outputs.path / "runs" / "001" / "request.json").write_text('"example"')
     outputs.add(Stage.deploy, "another")
-    assert _request_file(context, "e") == example
-    own = outputs.context(Stage.invoke, "endpoint.request_file=/own.json")
-    assert _request_file(own, "e") == Path("/own.json")
+    assert sent(outputs) == "example"
+    own = tmp_path / "own.json"
+    own.write_text('"own"')
+    assert sent(outputs, f"endpoint.request_file={own}") == "own"
 
 
 def test_invoke_needs_a_request_for_a_model_without_an_example(outputs: RecordedOutputs) -> None:
-    outputs.add(Stage.deploy, "e")
-    context = outputs.context(Stage.invoke, "endpoint=mlflow")
+    outputs.add(Stage.deploy, "one")
     with pytest.raises(ConfigError, match=r"^endpoint\.request_file: must be given, because"):
-        _request_file(context, "e")
+        sent(outputs, "endpoint=mlflow")

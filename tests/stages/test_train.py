@@ -3,9 +3,31 @@ import pytest
 from mnist_exp.config import Stage
 from mnist_exp.metrics import MetricPoint
 from mnist_exp.results import JobResult
-from mnist_exp.stages.train import _unlogged
+from mnist_exp.specs import CommandJob
+from mnist_exp.stages import RUNNERS, run_stage
 from mnist_exp.status import JobStatus
 from tests.support.recorded_outputs import RecordedOutputs
+
+
+class OneJob:
+    """A workspace whose job has completed."""
+
+    outlives_command = False
+
+    def __init__(self, result: JobResult) -> None:
+        self._result = result
+
+    def find_job(self, name: str) -> None:
+        """Return None: the job is new."""
+
+    def submit(self, job: CommandJob) -> str:
+        return job.name
+
+    def watch(self, name: str, observer: object) -> JobResult:
+        return self._result
+
+    def download(self, job: str, path: str) -> None:
+        """Return None: the job saved no evaluation."""
 
 
 def warnings(
@@ -18,8 +40,10 @@ def warnings(
         metrics={name: [MetricPoint(name, 1.0, 0)] for name in logged.split()},
         metrics_of_script_runs=elsewhere.split(),
     )
-    context = outputs.context(Stage.train, "job.primary_metric=acc", *overrides)
-    return [line.removeprefix("job.primary_metric: ") for line in _unlogged(context, result)]
+    words = ["job.primary_metric=acc", *overrides]
+    context = outputs.context(Stage.train, *words, opener=lambda: OneJob(result))
+    record = run_stage(RUNNERS[Stage.train](context))
+    return [line.removeprefix("job.primary_metric: ") for line in record.warnings]
 
 
 def test_a_logged_primary_metric_has_no_warning(outputs: RecordedOutputs) -> None:

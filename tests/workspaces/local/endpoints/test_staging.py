@@ -14,6 +14,7 @@ from mnist_exp.workspaces.local.endpoints.staging import (
 )
 from mnist_exp.workspaces.local.environments.interpreter import this_interpreter
 from tests.support.deployment_fields import each_field_changed, with_new_fields
+from tests.support.files import write_file
 from tests.support.scripted_endpoint import NAME, ScriptedEndpoint
 
 SHOWS_FILES = """
@@ -51,6 +52,12 @@ def test_a_linked_model_keeps_its_registered_name(unstarted: ScriptedEndpoint):
     link.symlink_to(unstarted.model)
     stage(unstarted, model=ModelFiles(link, "digits", "1"))
     assert (unstarted.folder / "1/azureml-models/digits/1/registered/variables/weights").is_file()
+
+
+def test_a_logged_model_has_its_name(unstarted: ScriptedEndpoint):
+    artifacts = write_file(unstarted.folder / "m-1/artifacts/MLmodel", "").parent
+    stage(unstarted, model=ModelFiles(artifacts, "digits", "1", logged_name="dense"))
+    assert (unstarted.folder / "1/azureml-models/digits/1/dense/MLmodel").is_file()
 
 
 def test_the_copy_of_a_read_only_model_can_be_deleted(unstarted: ScriptedEndpoint):

@@ -10,7 +10,6 @@ from mlflow.entities.model_registry import ModelVersion
 
 from mnist_exp.errors import JobError
 from mnist_exp.specs import ModelSpec
-from mnist_exp.workspaces.local.endpoints.staging import ModelFiles, _copy_model
 from mnist_exp.workspaces.local.tracking.store import Tracking
 from tests.support.local_jobs import LocalJobs
 
@@ -123,12 +122,3 @@ def test_an_artifact_that_mlflow_registered_is_found(jobs: LocalJobs) -> None:
     assert found is not None
     assert Path(found.path).samefile(jobs.folder() / "outputs" / "tree")
     assert (found.type, found.logged_name) == ("mlflow_model", "")
-
-
-def test_a_deployment_gets_a_logged_model_under_its_name(tmp_path: Path) -> None:
-    source = tmp_path / "m-1" / "artifacts"
-    source.mkdir(parents=True)
-    (source / "MLmodel").touch()
-    model = ModelFiles(source, "digits", "1", "mlflow_model", logged_name="dense")
-    _copy_model(model, tmp_path / "copy")
-    assert (tmp_path / "copy" / "dense" / "MLmodel").is_file()

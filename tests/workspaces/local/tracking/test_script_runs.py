@@ -61,7 +61,7 @@ def created(jobs: LocalJobs) -> dict[str, Run]:
 )
 def test_nested_runs_end_with_their_job(jobs: LocalJobs, end: str, status: str) -> None:
     jobs.watcher = CreatingRuns(jobs, ["job"], "outer", "inner")
-    result = jobs.run(f"{WAITS}; {end}", timeout=2 if status == "KILLED" else None)
+    result = jobs.run(f"{WAITS}; {end}", timeout=0 if status == "KILLED" else None)
     found = created(jobs)
     assert {name: run.info.status for name, run in found.items()} == {
         "outer": status,
