@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.command_line import Cli
 from tests.support.tutorial import TUTORIAL_GROUP
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.xdist_group(TUTORIAL_GROUP)
 
@@ -52,9 +53,14 @@ def test_predictions_are_mostly_right_and_drawn(tutorial: Cli) -> None:
     assert all(Path(path).read_bytes().startswith(PNG) for path in figures)
 
 
+def commands_about(folder: Path) -> list[str]:
+    """Return the command lines of the processes that name a folder."""
+    lines = [" ".join(one.info["cmdline"] or []) for one in psutil.process_iter(["cmdline"])]
+    return [line for line in lines if str(folder) in line]
+
+
 def test_no_process_and_no_endpoint_is_left(tutorial: Cli) -> None:
-    commands = [" ".join(p.info["cmdline"] or []) for p in psutil.process_iter(["cmdline"])]
-    assert not any(str(tutorial.folder) in command for command in commands)
+    eventually(lambda: not commands_about(tutorial.folder))
     assert list((tutorial.outputs / "endpoints").iterdir()) == []
 
 

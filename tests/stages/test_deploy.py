@@ -9,9 +9,11 @@ import pytest
 from mnist_exp.config import AuthMode, Stage
 from mnist_exp.errors import ConfigError, EndpointError
 from mnist_exp.stages.all import AllStages
+from mnist_exp.workspaces.local.endpoints.server_processes import process_id
 from tests.stages.deploying import NAME, SCRIPT, Deploying, deploying
 from tests.support.configs import QUICK_ROLLOUT
 from tests.support.recorded_outputs import RecordedOutputs
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.external
 
@@ -87,7 +89,10 @@ def test_without_an_idle_deployment_a_new_name_is_needed(tmp_path: Path) -> None
 
 def test_a_rollout_rolls_back_after_the_front_was_killed(two: Deploying) -> None:
     (worker,) = two.processes("tff-blue")
-    psutil.Process(worker).parent().kill()  # type: ignore[union-attr]
+    front = psutil.Process(worker).parent()
+    assert front is not None
+    front.kill()
+    eventually(lambda: process_id(front.pid) is None)
     two.script(RAISES)
     with pytest.raises(EndpointError, match="rolled back"):
         two.run(*QUICK_ROLLOUT)

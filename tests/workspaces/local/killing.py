@@ -6,8 +6,11 @@ import random
 import signal
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from mnist_exp.results import JobResult
 from mnist_exp.specs import OutputSpec, PathInput, SweepJob
@@ -38,6 +41,13 @@ for step in range(done + 1, 9):
     aside.write_text(str(step))
     aside.replace(kept)
 """
+
+
+def gated(gate: Path) -> str:
+    """Return this script with a wait: before the second step, it waits until a file exists."""
+    wait = f"while step == 2 and not pathlib.Path({str(gate)!r}).exists(): time.sleep(0.01)"
+    return SCRIPT.replace("time.sleep(0.03)", wait)
+
 
 COMMAND = "{python} script.py --lr {{search_space.lr}} --checkpoints {{outputs.checkpoints}}"
 TRIALS = 6
@@ -121,6 +131,9 @@ class Victim:
     def stop(self) -> None:
         """Stop the command; its trials continue."""
         os.kill(self._pid, signal.SIGSTOP)
+        # The threads of a process stop one after the other.
+        stopped = psutil.STATUS_STOPPED
+        eventually(lambda: psutil.Process(self._pid).status() == stopped, PATIENCE_S)
 
     def end(self) -> int | None:
         """Wait until the command has ended, and return its exit code."""
@@ -151,7 +164,8 @@ class Victim:
         """Kill the command and, right after it, the process that forks its trials."""
         helpers = find_processes(str(self.folder).__eq__)
         for pid in (self._pid, *helpers):
-            os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         self._process.join()
 
     def left_behind(self) -> list[int]:

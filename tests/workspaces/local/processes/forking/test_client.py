@@ -15,6 +15,7 @@ from mnist_exp.workspaces.local.processes.forking.client import ForkedScript, Fo
 from mnist_exp.workspaces.local.processes.job_orphans import MARKER, find_processes, of_job
 from tests.support.files import write_file
 from tests.support.small_jobs import FORKED_APART
+from tests.support.waiting import eventually
 from tests.workspaces.local.pipes import Pipe
 
 PATIENCE_S = 60.0
@@ -299,7 +300,7 @@ def test_a_killed_server_takes_its_scripts_along(
     assert script.lost_reason == "the process that trials are forked from was killed by signal 9"
     assert runner.server.has_ended
     assert pipe.wait_for_end() == ""
-    assert find_processes(str(runner.folder).__eq__) == []
+    eventually(lambda: not find_processes(str(runner.folder).__eq__))
 
 
 def test_a_server_that_still_imports_ends_with_its_starter(tmp_path: Path, pipe: Pipe) -> None:
