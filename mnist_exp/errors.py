@@ -11,8 +11,8 @@
     └── ServiceError      Azure failed, or cannot be reached
 
 Add a class only if some code catches the class, or if the class holds more than a message.
-OutputsError and RefusedError are exceptions to this rule. The two classes separate causes that the
-user can fix: the outputs folder, and the request.
+OutputsError and RefusedError do not follow this rule. They say what the user has to fix: the
+outputs folder, or the request.
 
 A message is one line. The line contains the config key or the path, the rule, the value, and what
 to do.

@@ -1,4 +1,4 @@
-"""A plugin of MLflow that changes the paths in a store before MLflow opens a moved store.
+"""A plugin of MLflow that changes the paths in a moved store before MLflow opens the store.
 
 MLflow saves absolute paths. Without this plugin, `mlflow ui` would show no artifacts of a moved
 project until a command of mnist-exp has changed these paths. MLflow finds the two functions by the
@@ -42,7 +42,7 @@ def registry_store(store_uri: str) -> Any:
 def _follow_move(store_uri: str) -> None:
     """Change the paths in a store of mnist-exp if its outputs folder was moved."""
     store = Path(unquote(store_uri.removeprefix("sqlite:///").partition("?")[0]))
-    # A store with another name may be a new store, which this process still creates.
+    # A store with another name is not ours, or this process is creating it.
     if store.name != _STORE_NAME:
         return
     try:

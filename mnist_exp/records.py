@@ -184,10 +184,10 @@ class RecordIndex:
 
 
 def relative_path(path: Path, outputs: Path) -> str:
-    """Return the path relative to the outputs folder if it is in the same project.
+    """Return `path` relative to `outputs` if `path` is in the project; otherwise absolute.
 
-    The project is the folder that contains the outputs folder. A path outside of the project stays
-    absolute, because users do not move such a path together with the outputs.
+    The project is the folder that contains the outputs folder. Users do not move a path outside of
+    the project together with the outputs.
     """
     project = outputs.resolve().parent
     inside = path.resolve().is_relative_to(project) and project != Path(project.anchor)

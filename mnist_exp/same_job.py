@@ -1,4 +1,4 @@
-"""The comparison of a command that resumes a job with the submitted job.
+"""Checks that a command which resumes a job asks for the job that was submitted.
 
 The command line compares its overrides with the saved config. The local workspace compares the new
 spec with the saved spec. The command line and the workspace both use this module, so that both

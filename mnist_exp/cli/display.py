@@ -261,5 +261,6 @@ def unwritable(path: Path, error: OSError, key: str = "outputs_dir") -> str:
     """
     return (
         f"{key}: must be a folder that can be written, got {path} "
-        f"({os.strerror(error.errno or 0)}); free space, or choose another folder with {key}=DIR"
+        f"({os.strerror(error.errno or 0)}); make space on the disk, or choose another folder with "
+        f"{key}=DIR"
     )

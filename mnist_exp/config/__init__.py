@@ -1,9 +1,9 @@
 """The schema of the configuration: plain dataclasses that do not depend on Hydra.
 
 `mnist_exp.cli.compose` registers these types with Hydra. Hydra composes `conf/` and checks the
-types of the values. `mnist_exp.checks` checks all other rules. The dataclasses are mutable, because
-Hydra makes the config of a frozen dataclass read-only. No code changes a config after Hydra has
-composed the config.
+types of the values. `mnist_exp.checks` checks all other rules. The dataclasses are not frozen,
+because Hydra cannot apply overrides to the config of a frozen dataclass. No code changes a config
+after Hydra has composed the config.
 
 `resources`, `jobs` and `endpoints` define the config groups, and `enums` defines their enums.
 Import all these names from this package.

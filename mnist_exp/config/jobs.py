@@ -72,8 +72,8 @@ class JobConfig:
     # output with a model's type and a `name` becomes a version of a registered model. A sweep
     # registers the output of its best trial.
     outputs: dict[str, Any] = field(default_factory=dict)
-    # Name -> text, exactly as it is written. A job inherits no other variables from the shell. Only
-    # a local job inherits a few variables that programs need, e.g. HOME and proxies.
+    # Name -> text, exactly as it is written. A job on Azure inherits no variables from the shell. A
+    # local job inherits only the few variables that programs need, e.g. HOME and proxies.
     environment_variables: dict[str, str] = field(default_factory=dict)
     # Identity that reads data on Azure: user or managed; null means Azure's default.
     identity: Identity | None = None

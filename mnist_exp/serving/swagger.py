@@ -17,7 +17,7 @@ ANSWERS = {
     405: "The method is neither GET nor POST.",
     408: "The deployment did not answer within request_timeout_ms.",
     413: "The body is larger than 10 MB.",
-    424: "The container's answer was not 200; two headers give the container's answer.",
+    424: "The status of the container is not 200; two headers contain this status and the reason.",
     429: "Too many requests are unanswered.",
     431: "The headers are too large.",
     502: "The workers ended while they answered the request.",

@@ -28,7 +28,7 @@ from mnist_exp.serving.result_json import dumps
 
 _logger = logging.getLogger(__name__)
 
-#: The running calls are checked this many times during the shorter of the two time limits.
+#: The interval between two checks of the running calls is the shorter time limit divided by this.
 _CHECKS = 10
 
 
@@ -100,8 +100,8 @@ class WorkerConnection:
             self._cancelled.append((stuck, began))
             self._send(500, body)
             self._turn += 1
-            # Python may reuse the id of a thread that has ended. This thread has not ended, because
-            # it needs this lock before it can end.
+            # Python may reuse the id of a thread that has ended. The stuck thread has not ended,
+            # because it needs the lock that is held here before it can end.
             ctypes.pythonapi.PyThreadState_SetAsyncExc(
                 ctypes.c_ulong(stuck.ident or 0), ctypes.py_object(_ScoringTimeoutError)
             )

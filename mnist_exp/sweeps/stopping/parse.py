@@ -63,8 +63,8 @@ def parse_policy(
         return None, part.faults
     policy = POLICIES[kind](**read)  # type: ignore[arg-type]
     for name, text in policy.faults():
-        # A fault without a name is about slack_factor together with slack_amount. Do not report
-        # this fault if one of the two is set, but its value could not be read.
+        # A fault without a name is about slack_factor together with slack_amount. If one of these
+        # has a value that could not be read, that value already has a fault.
         if name or values.keys() - read.keys() <= _WHOLE:
             part.fault(name, text)
     return (None if part.faults else policy), part.faults

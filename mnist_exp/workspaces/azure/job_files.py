@@ -72,7 +72,12 @@ class JobFiles:
         return RegisteredModel(spec.name, str(found.version), path, spec.job, kind)
 
     def find_model(self, name: str, version: str | None) -> RegisteredModel | None:
-        """Return a version of a registered model, or the newest version; None if there is none."""
+        """Return a registered model; None if the model or the version does not exist.
+
+        Args:
+            name: The name of the model.
+            version: The version; None means the newest version.
+        """
 
         def found() -> Any:
             try:

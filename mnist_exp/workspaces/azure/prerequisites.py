@@ -17,8 +17,8 @@ from mnist_exp.workspaces.azure.computes import Computes, has_size
 from mnist_exp.workspaces.azure.retries import RetryPolicy
 from mnist_exp.workspaces.azure.workspace_client import WorkspaceClient
 
-#: A deployment needs quota for this factor times its number of instances, because Azure reserves
-#: 20 % more for upgrades.
+#: Azure reserves 20 % more instances for upgrades. The quota must therefore cover the number of
+#: instances of a deployment, multiplied by this factor.
 #: https://learn.microsoft.com/azure/machine-learning/how-to-manage-quotas
 _UPGRADE_RESERVE = 1.2
 #: Node priority -> name of the regional quota, which counts the cores of all VM families.

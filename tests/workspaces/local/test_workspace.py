@@ -81,8 +81,8 @@ def test_the_last_warning_of_a_script_is_reported(jobs: LocalJobs) -> None:
 def test_a_job_that_found_the_disk_full_says_what_to_do(jobs: LocalJobs, words: str) -> None:
     result = jobs.run(f"echo '{words}: x' >&2; exit 1")
     assert result.why == (
-        f"the script ended with exit code 1; the disk of {jobs.folder()} is full: "
-        "free space, or choose another outputs_dir"
+        f"the script ended with exit code 1; the disk of {jobs.folder()} is full; "
+        "make space there, or choose another outputs_dir"
     )
 
 

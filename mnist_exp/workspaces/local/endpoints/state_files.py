@@ -105,7 +105,7 @@ class DeploymentFolder:
         write_json(self.state_file, asdict(saved))
 
     def failure(self, number: int) -> str:
-        """Return why the front gave up a revision; empty if the revision is not given up."""
+        """Return why the front stopped all workers of a revision; empty if it did not."""
         raw = _load(self.path / FAILURE_FILE, dict)
         return str(raw["why"]) if raw and raw.get("revision") == number else ""
 
@@ -210,7 +210,8 @@ class EndpointFolder:
     def front(self) -> ProcessId | None:
         """Return the identity of the front process; None if the front does not run.
 
-        If the user copied the outputs folder, the front of the original is not the copy's front.
+        A copy of an outputs folder contains the process id of the original's front. That front does
+        not serve the copy, so the result is None.
         """
         process = _load(self.path / FRONT_FILE, lambda raw: ProcessId(**raw))
         if process is None or not process.is_alive or serves_another(process, self.path):
@@ -270,8 +271,8 @@ def outputs_errors(where: Path) -> Iterator[None]:
     except OSError as error:
         raise OutputsError(
             f"{error.filename or where}: must be readable and writable "
-            f"({error.strerror or error}); free space or fix the permissions, or choose another "
-            "folder with outputs_dir=DIR"
+            f"({error.strerror or error}); make space on the disk, fix the permissions, or choose "
+            "another folder with outputs_dir=DIR"
         ) from error
 
 

@@ -160,7 +160,7 @@ def _uv() -> str:
 
 def _remedy(reason: str) -> str:
     if "No space left" in reason:
-        return "free space, or use another folder with data.cache_dir=FOLDER"
+        return "make space on the disk, or use another folder with data.cache_dir=FOLDER"
     if "you require" in reason:
         return (
             "only packages of PyPI can be installed without conda; install conda, or write the "

@@ -103,8 +103,8 @@ class Console:
         tail = [line for line in lines if re.search(r"\w", line)]
         if any(text in " ".join([*tail, recorded]) for text in _FULL_DISK):
             return (
-                f"exit code {code}; the disk of {folder} is full: free space, or choose another "
-                "outputs_dir"
+                f"exit code {code}; the disk of {folder} is full; make space there, or choose "
+                "another outputs_dir"
             )
         last = next(filter(_CRASH.match, tail), max(tail[-1:], default=""))
         reason = recorded or last

@@ -83,8 +83,8 @@ class JobFolder:
     def recorded_failure(self, log: Path, code: int | None = None) -> str:
         """Return the reason that a process recorded when it failed; empty if there is no record.
 
-        A child process whose failure did not end the job may have written the record. The exit code
-        in the record then differs from `code`, and the record does not count.
+        A child process can fail and write a record although the job continues. A record whose exit
+        code differs from `code` is therefore ignored.
 
         Args:
             log: The console log of the process.

@@ -5,7 +5,7 @@ The mode of an input decides what the job gets:
 - `ro_mount` and `download`: a copy of the input. As on Azure ML, the copy is deleted after the job.
 - `direct`: the original path.
 
-The copy of a `ro_mount` is write-protected. A script of the user root can still write to the copy.
+The copy of a `ro_mount` is write-protected. A script that runs as root can still write to the copy.
 If a script writes to the copy, the result of the job has a warning.
 https://learn.microsoft.com/azure/machine-learning/how-to-read-write-data-v2
 
@@ -114,7 +114,7 @@ class _SharedCopy:
         self._users -= 1
 
     def is_writer_known(self, changed: set[int]) -> bool:
-        """Return True if no other trial can have made the change that this trial found.
+        """Return whether only the trial that found the change can have made the change.
 
         Trials share the linked files. If several trials run at the same time, each of these trials
         may have written to the files.
@@ -137,10 +137,7 @@ class _Mount:
     shared: _SharedCopy | None
 
     def written_by(self) -> str:
-        """Return the subject of the warning: which script wrote to the folder.
-
-        The text is empty if no script wrote to the folder.
-        """
+        """Return which script wrote to the folder, as text for a warning; empty if none did."""
         now = _manifest(self.folder)
         if now == self.manifest:
             return ""
@@ -216,7 +213,8 @@ class MountedInputs:
             first = error.args[0][0][2] if isinstance(error, shutil.Error) else error
             raise JobError(
                 f"job.inputs.{name}.path: {source} could not be copied for the job ({first}); "
-                f"free space, or use the original files with job.inputs.{name}.mode=direct"
+                "make space on the disk, or use the original files with "
+                f"job.inputs.{name}.mode=direct"
             ) from error
         return str(target if source.is_dir() else target / source.name)
 

@@ -68,8 +68,8 @@ def _watch(running: RunningJob, host: JobHost) -> str | None:
             eviction = None
         running.wait(_POLL_S)
         if not was_idle and running.poll() is None:
-            # Call `idle` only after this wait. If a very short script has already ended, `idle` is
-            # not needed.
+            # A very short script ends during the first wait. The observer then has no idle time for
+            # other work.
             was_idle = True
             host.observer.idle()
     return None

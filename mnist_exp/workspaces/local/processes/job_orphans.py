@@ -6,9 +6,9 @@ of the job's working folder, and every process of the job inherits the variable.
 
 This search has two limits:
 
-- The kernel shows the environment that a program had at its start. A fork of the fork server starts
-  no new program, so the kernel still shows the environment of the fork server. The search therefore
-  counts such a fork as a process of the sweep, not as a process of the trial.
+- The kernel shows the environment that a program had at its start. A sweep's fork server forks
+  trials without starting a new program, so the kernel shows the fork server's environment for these
+  trials. The search therefore counts such a fork as a process of the sweep, not of the trial.
 - The search does not find a process that was started without this variable. A running supervisor
   also finds such processes (see `mnist_exp/orphans.py`).
 """

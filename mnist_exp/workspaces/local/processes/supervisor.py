@@ -7,8 +7,8 @@
 
 The command can end for four reasons:
 
-- The command exits, or a signal that the supervisor did not send ends the command. The supervisor
-  then writes the exit code to EXIT_FILE, so that a resumed job does not run the command again.
+- The command ends by itself, or another process ends the command with a signal. The supervisor then
+  writes the exit code to EXIT_FILE, so that a resumed job does not run the command again.
 - The supervisor receives SIGTERM, SIGINT or SIGHUP. The supervisor then sends SIGTERM to the
   command's process group, and waits for all processes of the group until the grace period is over.
   At the end, the supervisor sends SIGKILL.
@@ -39,7 +39,7 @@ if not __package__:
 
 from mnist_exp.orphans import adopt_orphans, end_children, reap_children
 
-#: The exit code of a process that a signal ended is this number plus the number of the signal.
+#: If a signal ends a process, the exit code is this number plus the number of the signal.
 EXIT_BY_SIGNAL = 128
 
 #: https://man7.org/linux/man-pages/man2/PR_SET_PDEATHSIG.2const.html
@@ -94,7 +94,7 @@ def main(arguments: list[str]) -> int:
 
 
 def keep_exit_code(path: Path, code: int) -> None:
-    """Write the exit code of a command that was not terminated.
+    """Write the exit code of a command that ended before the supervisor terminated the command.
 
     If this process is killed while it writes, the file does not exist.
     """

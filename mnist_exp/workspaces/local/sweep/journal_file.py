@@ -37,7 +37,7 @@ class JournalFile:
         except OSError as error:
             raise OutputsError(
                 f"outputs_dir: the sweep's journal {self.path} cannot be written "
-                f"({error.strerror}); free space, then resume the sweep"
+                f"({error.strerror}); make space on the disk, then resume the sweep"
             ) from error
 
     def entries(self) -> Iterator[Entry]:

@@ -192,9 +192,8 @@ class TrialBackend:
             # resumes.
             self._folder(trial).forget_exit_code()
         raise OutputsError(
-            f"outputs_dir: a trial has failed, and {self._host.root.parent} has only {free} bytes "
-            "of free space; "
-            "free space, then resume the sweep"
+            f"outputs_dir: a trial has failed, and the disk of {self._host.root.parent} has only "
+            f"{free} bytes left; delete files on this disk, then resume the sweep"
         )
 
     def _is_new(self, point: MetricPoint) -> bool:

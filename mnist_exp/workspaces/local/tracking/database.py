@@ -159,5 +159,5 @@ def _mapped_errors(store: Path) -> Iterator[None]:
     except sqlite3.Error as error:
         raise OutputsError(
             f"outputs_dir: the MLflow store {store} failed: {error}; "
-            "free space or choose another folder with outputs_dir="
+            "make space on the disk or choose another folder with outputs_dir="
         ) from error

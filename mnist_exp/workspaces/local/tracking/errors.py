@@ -25,6 +25,6 @@ def store_errors(outputs: Path) -> Iterator[None]:
         text = " ".join(str(error).partition("[SQL")[0].split())[:300]
         raise OutputsError(
             f"outputs_dir: the MLflow store {outputs / STORE_NAME} failed: {text}; "
-            "free space, restore the store that belongs to these outputs, or choose another "
-            "folder with outputs_dir="
+            "make space on the disk, restore the store that belongs to these outputs, or choose "
+            "another folder with outputs_dir="
         ) from error

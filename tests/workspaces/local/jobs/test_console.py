@@ -75,7 +75,8 @@ def test_epochs_count_from_where_the_attempt_resumed(
         (
             1,
             "OSError: [Errno 28] No space left on device\nmore",
-            "exit code 1; the disk of there is full: free space, or choose another outputs_dir",
+            "exit code 1; the disk of there is full; make space there, or choose another "
+            "outputs_dir",
         ),
     ],
 )

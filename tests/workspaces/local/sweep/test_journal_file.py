@@ -24,7 +24,7 @@ def test_an_entry_that_does_not_fit_is_not_written_in_part(
     # Half of the next line fits.
     resource.setrlimit(resource.RLIMIT_FSIZE, (journal.path.stat().st_size + 20, hard))
     try:
-        with pytest.raises(OutputsError, match=r"cannot be written .* free space"):
+        with pytest.raises(OutputsError, match=r"cannot be written .* make space"):
             journal.append(Logged(MetricPoint("acc", 0.7)))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

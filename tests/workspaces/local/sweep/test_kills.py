@@ -233,7 +233,7 @@ def test_a_trial_that_fails_over_a_full_disk_runs_again(
     monkeypatch.setattr(backend.shutil, "disk_usage", measured)
     full.touch()
     with pytest.raises(
-        OutputsError, match=r"a trial has failed, and .* has only 4096 bytes of free space; free"
+        OutputsError, match=r"a trial has failed, and .* has only 4096 bytes left; delete files"
     ):
         run_here(outputs, job)
     full.unlink()
