@@ -111,7 +111,9 @@ class RichDisplay:
         # that this command needs is the outputs folder, which contains the run folder.
         kept = [text for text in self._given if override_key(text) == "outputs_dir"]
         arguments = ["mnist-exp", f"stage={record.stage.value}", f"run={record.name}", *kept]
-        condition = "after fixing the fault, " if record.status is JobStatus.FAILED else ""
+        condition = (
+            "after fixing the script or the data, " if record.status is JobStatus.FAILED else ""
+        )
         self.message(f"{condition}resume the job with: {shlex.join(arguments)}")
 
     def stage_ended(self, record: Record) -> None:

@@ -2,8 +2,9 @@
 
 import shlex
 from collections.abc import Sequence
+from pathlib import Path
 
-from mnist_exp.config import ModelType, Stage
+from mnist_exp.config import ModelType, RegistrationConfig, Stage
 from mnist_exp.records import Record
 from mnist_exp.report.format import relative
 from mnist_exp.status import JobStatus
@@ -30,6 +31,8 @@ def next_command(record: Record, overrides: Sequence[str] = (), flags: Sequence[
     is_unusable = record.stage is Stage.sweep and record.best is None
     if following is None or is_unusable or record.status is not JobStatus.COMPLETED:
         return ""
+    if following is Stage.register and not _has_model(record, overrides):
+        return ""
     words = ["mnist-exp", *flags, f"stage={following.value}"]
     if record.stage in _NAMED:
         words.append(f"run={record.name}")
@@ -39,6 +42,16 @@ def next_command(record: Record, overrides: Sequence[str] = (), flags: Sequence[
     given = {word.partition("=")[0] for word in words}
     words += [override for override in overrides if override.partition("=")[0] not in given]
     return shlex.join(words)
+
+
+def _has_model(record: Record, overrides: Sequence[str]) -> bool:
+    """Return False if a local job saved no model, and the user chose no other file to register."""
+    chosen = ("registration=", "registration.path=")
+    if record.logged_models or any(override.startswith(chosen) for override in overrides):
+        return True
+    best = record.best["name"] if record.best else record.name
+    job = Path(record.paths.get("folder", ""), "..", best)
+    return not job.is_dir() or (job / str(RegistrationConfig.path)).exists()
 
 
 def _config_groups(record: Record, overrides: Sequence[str]) -> list[str]:

@@ -104,3 +104,19 @@ def test_the_next_command_after_a_job_that_logged_models_registers_a_model() -> 
     assert next_command(one, ["registration=mine"]) == f"{usual} registration=mine"
     two = record(Stage.train, logged_models=["a", "b"])
     assert next_command(two) == f"{usual} registration=mlflow_model registration.path=a"
+
+
+def test_there_is_no_next_command_after_a_job_that_saved_no_model(tmp_path: Path) -> None:
+    job = tmp_path / "sweep_1_0"
+    job.mkdir()
+    (tmp_path / "sweep_1").mkdir()
+    sweep = record(
+        Stage.sweep,
+        name="sweep_1",
+        best={"name": job.name},
+        paths={"folder": str(tmp_path / "sweep_1")},
+    )
+    assert next_command(sweep) == ""
+    assert next_command(sweep, ["registration.path=outputs/weights.json"])
+    (job / "outputs" / "model").mkdir(parents=True)
+    assert next_command(sweep) == "mnist-exp stage=register run=sweep_1"
