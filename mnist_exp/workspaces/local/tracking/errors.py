@@ -5,10 +5,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
 from sqlalchemy.exc import SQLAlchemyError
 
 from mnist_exp.errors import OutputsError
 from mnist_exp.workspaces.local.tracking.database import STORE_NAME
+
+_NOT_FOUND = ErrorCode.Name(RESOURCE_DOES_NOT_EXIST)
 
 
 @contextmanager
@@ -24,7 +27,13 @@ def store_errors(outputs: Path) -> Iterator[None]:
         # Keep only the text before `[SQL`. The rest of the text is the SQL statement.
         text = " ".join(str(error).partition("[SQL")[0].split())[:300]
         raise OutputsError(
-            f"outputs_dir: the MLflow store {outputs / STORE_NAME} failed: {text}; "
-            "make space on the disk, restore the store that belongs to these outputs, or choose "
-            "another folder with outputs_dir="
+            f"outputs_dir: the MLflow store {outputs / STORE_NAME} failed: {text}; {_remedy(error)}"
         ) from error
+
+
+def _remedy(error: Exception) -> str:
+    restore = "restore the store that belongs to these outputs"
+    if isinstance(error, MlflowException) and error.error_code == _NOT_FOUND:
+        # Usually the user has deleted the run with `mlflow gc` or in MLflow's UI.
+        return f"run the job again, or {restore}"
+    return f"make space on the disk, {restore}, or choose another folder with outputs_dir="

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from mlflow.entities import ViewType
 
+from mnist_exp.errors import OutputsError
 from mnist_exp.results import JobResult
-from mnist_exp.specs import PathInput
+from mnist_exp.specs import ModelSpec, PathInput
 from mnist_exp.status import JobStatus
 from mnist_exp.workspaces.local.tracking.store import Tracking
 from tests.support.local_jobs import LocalJobs
@@ -100,3 +101,6 @@ def test_mlflow_gc_deletes_the_artifacts_of_deleted_runs_only(jobs: LocalJobs) -
     both = ViewType.ALL
     kept = jobs.client.search_runs([stray.experiment_id], run_view_type=both)
     assert [run.info.run_name for run in kept] == ["second"]
+
+    with pytest.raises(OutputsError, match="not found; run the job again"):
+        jobs.workspace.register_model(ModelSpec("model", "first", "outputs/a"))
