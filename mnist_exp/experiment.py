@@ -16,9 +16,11 @@ class Experiment(ExperimentConfig):
         sources: Job input -> the config key that the value of the input comes from, e.g.
             `epochs` -> `model.epochs`. A search space may use the name of the input or the
             config key.
+        given: The config keys and config groups that the command line sets.
     """
 
     sources: dict[str, str] = field(default_factory=dict)
+    given: tuple[str, ...] = ()
 
     @cached_property
     def parsed_sweep(self) -> tuple[SweepPlan | None, list[str]]:
@@ -33,4 +35,5 @@ class Experiment(ExperimentConfig):
         """
         content = asdict(self)
         content["job"]["sources"] = content.pop("sources")
+        del content["given"]
         return content

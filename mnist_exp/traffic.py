@@ -81,6 +81,39 @@ def rollout_faults(
     ]
 
 
+def deletion_fault(
+    endpoint: str,
+    deployment: str,
+    live: Mapping[str, int],
+    mirrored: Mapping[str, int],
+    deployments: Collection[str],
+) -> str | None:
+    """Return a line if a deployment has traffic. Azure does not delete such a deployment.
+
+    Args:
+        endpoint: The endpoint's name.
+        deployment: The deployment to delete.
+        live: The endpoint's live traffic.
+        mirrored: The endpoint's mirrored traffic.
+        deployments: The names of the endpoint's deployments.
+    """
+    share, copies = live.get(deployment), mirrored.get(deployment)
+    if not share and not copies:
+        return None
+    kind = f"{share} % of the traffic" if share else f"{copies} % mirrored traffic"
+    others = [name for name in deployments if name != deployment]
+    changes = f"'{_MIRRORED}={{{deployment}: 0}}'" if copies else ""
+    if share and others:
+        target = max(others, key=lambda name: live.get(name, 0))
+        changes = _override({deployment: 0, target: 100})
+    first = f"first run mnist-exp stage=deploy endpoint.name={endpoint} {changes}, or "
+    return (
+        f"endpoint.deployment.name: must name a deployment without traffic, got {deployment} with "
+        f"{kind} of {endpoint}; {first if changes else ''}delete the whole endpoint with "
+        f"mnist-exp stage=cleanup endpoint.name={endpoint}"
+    )
+
+
 def traffic_text(live: Mapping[str, int]) -> str:
     """Return live traffic as `blue 90 %, green 10 %`."""
     return ", ".join(f"{name} {share} %" for name, share in live.items())

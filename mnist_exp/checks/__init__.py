@@ -21,6 +21,7 @@ from mnist_exp.checks.resources import (
     environment_warnings,
 )
 from mnist_exp.checks.sweep import sweep_faults, sweep_warnings
+from mnist_exp.checks.unused import contradiction_faults, unused_warnings
 from mnist_exp.config import WorkspaceType
 from mnist_exp.experiment import Experiment
 
@@ -32,6 +33,7 @@ def faults(config: Experiment) -> list[str]:
     stage = config.stage
     found = [
         *general_faults(config),
+        *contradiction_faults(config),
         *compute_faults(config),
         *environment_faults("env", config.env, is_created_here=stage.trains and _is_local(config)),
     ]
@@ -88,5 +90,5 @@ def warnings(config: Experiment) -> list[str]:
     if stage.deploys:
         deployment = config.endpoint.deployment
         found += environment_warnings("endpoint.deployment.environment", deployment.environment)
-    found += azure_warnings(config)
+    found += [*unused_warnings(config), *azure_warnings(config)]
     return [line for line in found if line]

@@ -15,6 +15,7 @@ from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from mnist_exp.cli.config_paths import config_files, resolve_paths, task_overrides
+from mnist_exp.cli.given_keys import given_keys
 from mnist_exp.cli.schema_keys import explain_key, keys_at, type_at, unknown_keys
 from mnist_exp.cli.written_text import keep_written_texts
 from mnist_exp.config import ExperimentConfig, Stage
@@ -104,7 +105,8 @@ def to_experiment(composed: DictConfig, hydra_config: DictConfig) -> Experiment:
     config = OmegaConf.to_object(composed)
     if not isinstance(config, ExperimentConfig):
         raise TypeError(f"the composed config must be an ExperimentConfig, got {type(config)}")
-    return Experiment(**vars(config), sources=sources)
+    given = tuple(given_keys(task_overrides(hydra_config)))
+    return Experiment(**vars(config), sources=sources, given=given)
 
 
 def with_stand_ins(composed: DictConfig, keys: Sequence[str]) -> DictConfig | None:

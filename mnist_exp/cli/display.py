@@ -15,13 +15,16 @@ from pathlib import Path
 
 import yaml  # type: ignore[import-untyped]
 
+from mnist_exp.checks.unused import is_unused
 from mnist_exp.cli.arguments import override_key
+from mnist_exp.cli.given_keys import given_keys
 from mnist_exp.cli.hydra_errors import explain, is_foreign
 from mnist_exp.config import Stage
 from mnist_exp.errors import JobError, MnistExpError
 from mnist_exp.experiment import Experiment
 from mnist_exp.lazy import figures, insights
 from mnist_exp.records import Record
+from mnist_exp.report.advice import NEXT
 from mnist_exp.report.comparison import print_comparison
 from mnist_exp.report.format import plain, printable
 from mnist_exp.report.layout import print_line, progress_console, results_console
@@ -131,7 +134,13 @@ class RichDisplay:
         """
         if record.stage is Stage.compute:
             return self._given
-        return [text for text in self._given if override_key(text).partition(".")[0] in _CARRIED]
+        following = NEXT.get(record.stage, record.stage)
+        return [
+            text
+            for text in self._given
+            if override_key(text).partition(".")[0] in _CARRIED
+            and not all(is_unused(following, key) for key in given_keys([text]))
+        ]
 
     def variant(self, number: int, changes: Sequence[str]) -> None:
         """Print the number and the overrides of a multirun's next variant."""

@@ -9,7 +9,8 @@ from mnist_exp.records import Record
 from mnist_exp.report.format import relative
 from mnist_exp.status import JobStatus
 
-_NEXT = {
+#: Stage -> the stage of the proposed next command.
+NEXT = {
     Stage.compute: Stage.train,
     Stage.train: Stage.register,
     Stage.sweep: Stage.register,
@@ -27,7 +28,7 @@ def next_command(record: Record, overrides: Sequence[str] = (), flags: Sequence[
     The text is empty if no stage follows, or if the record has no result that the next stage can
     use.
     """
-    following = _NEXT.get(record.stage)
+    following = NEXT.get(record.stage)
     is_unusable = record.stage is Stage.sweep and record.best is None
     if following is None or is_unusable or record.status is not JobStatus.COMPLETED:
         return ""

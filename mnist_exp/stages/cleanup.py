@@ -1,4 +1,4 @@
-"""stage=cleanup: show the deployments of the endpoint, then delete the endpoint."""
+"""stage=cleanup: delete the endpoint, or only the deployment that the command line names."""
 
 from collections.abc import Mapping
 from functools import cached_property
@@ -10,7 +10,13 @@ from mnist_exp.records import Record
 from mnist_exp.results import Endpoint
 from mnist_exp.stages.context import StageContext, StageRunner
 from mnist_exp.stages.deploy import endpoint_entry
-from mnist_exp.stages.earlier_records import deployed_endpoint, missing_endpoint
+from mnist_exp.stages.earlier_records import (
+    deployed_endpoint,
+    missing_deployment,
+    missing_endpoint,
+    named_deployment,
+)
+from mnist_exp.traffic import deletion_fault
 
 
 class CleanupStage(StageRunner):
@@ -19,25 +25,36 @@ class CleanupStage(StageRunner):
     stage = Stage.cleanup
 
     def faults(self) -> list[str]:
-        """Return an error message if there is nothing to delete, otherwise an empty list."""
+        """Return an error message if there is nothing to delete, or if Azure would refuse."""
+        if (deployment := named_deployment(self.context)) is not None:
+            return self._deployment_faults(deployment)
         return [] if _deletes_more(self.context) else missing_endpoint(self.context)
 
     @cached_property
     def name(self) -> str:
-        """The endpoint's name, or the compute target's name if no endpoint exists."""
+        """The endpoint's name, or the compute target's name if no endpoint exists.
+
+        If the stage deletes only a deployment: the endpoint's and the deployment's name.
+        """
+        deployment = named_deployment(self.context)
         try:
-            return deployed_endpoint(self.context)
+            endpoint = deployed_endpoint(self.context)
+            return endpoint if deployment is None else f"{endpoint}/{deployment}"
         except NotFoundError:
             return self.context.config.compute.name
 
     def run(self, record: Record) -> Record:
-        """Delete the endpoint, and print the resources that still cost money.
+        """Delete the endpoint or the deployment, and print the resources that still cost money.
 
         With `compute.delete_on_cleanup=true`, also delete the compute target. With
         `env.delete_on_cleanup=true`, also delete the saved Python environments.
         """
         context = self.context
-        record = self._delete_endpoint(record)
+        deployment = named_deployment(context)
+        if deployment is None:
+            record = self._delete_endpoint(record)
+        else:
+            record = self._delete_deployment(record, deployment)
         compute = context.config.compute
         if compute.delete_on_cleanup and context.workspace.delete_compute(compute.name):
             context.display.message(f"deleted compute {compute.name}")
@@ -49,6 +66,29 @@ class CleanupStage(StageRunner):
         for line in costs:
             context.display.message(line)
         return record.with_changes(warnings=costs)
+
+    def _deployment_faults(self, deployment: str) -> list[str]:
+        try:
+            endpoint = self.context.workspace.get_endpoint(deployed_endpoint(self.context))
+        except NotFoundError as error:
+            return list(error.lines)
+        if missing := missing_deployment(endpoint, deployment, "endpoint.deployment.name"):
+            return [missing]
+        known = [one.name for one in endpoint.deployments]
+        fault = deletion_fault(
+            endpoint.name, deployment, endpoint.traffic, endpoint.mirror_traffic, known
+        )
+        return [fault] if fault else []
+
+    def _delete_deployment(self, record: Record, deployment: str) -> Record:
+        name = deployed_endpoint(self.context)
+        self.context.workspace.delete_deployment(name, deployment)
+        self.context.display.message(
+            f"deleted deployment {deployment}; endpoint {name} still exists"
+        )
+        return record.with_changes(
+            endpoint=endpoint_entry(self.context.workspace.get_endpoint(name))
+        )
 
     def _delete_endpoint(self, record: Record) -> Record:
         """Show the deployments, then delete the endpoint and wait until it is deleted."""

@@ -12,8 +12,10 @@ from typing import Any
 from mnist_exp.config import Stage
 from mnist_exp.errors import NotFoundError
 from mnist_exp.records import Record
+from mnist_exp.results import Endpoint
 from mnist_exp.stages.context import StageContext
 from mnist_exp.status import JobStatus
+from mnist_exp.sweeps.fields import did_you_mean
 
 #: Stages in which `run=` names an endpoint.
 _CALLING_STAGES = (Stage.invoke, Stage.status, Stage.logs, Stage.cleanup)
@@ -66,9 +68,9 @@ def registered_model(context: StageContext) -> Record:
     """
     if Stage.register in context.produced:
         return context.produced[Stage.register]
-    record = _newest(context, context.config.run, Stage.register)
+    given = _wanted_model(context)
+    record = _newest(context, given, Stage.register)
     if record is None:
-        given = context.config.run
         what = f"no registered model named {given}" if given else "no registered model"
         raise NotFoundError(
             f"run: {what} in {context.config.outputs_dir}"
@@ -90,11 +92,18 @@ def model_to_deploy(context: StageContext) -> Mapping[str, Any]:
     try:
         return registered_model(context).model or {}
     except NotFoundError:
-        name, _, version = (context.config.run or "").partition(":")
+        name, _, version = (_wanted_model(context) or "").partition(":")
         found = context.workspace.find_model(name, version or None) if name else None
         if found is None:
             raise
     return asdict(found)
+
+
+def _wanted_model(context: StageContext) -> str | None:
+    """Return the model that the command line names: by `run=`, or by `registration.name=`."""
+    config = context.config
+    is_named = config.run is None and "registration.name" in config.given
+    return config.registration.name if is_named else config.run
 
 
 def deployment_folder(context: StageContext, endpoint: str) -> Path | None:
@@ -152,6 +161,26 @@ def missing_endpoint(context: StageContext) -> list[str]:
     except NotFoundError as error:
         return list(error.lines)
     return []
+
+
+def named_deployment(context: StageContext) -> str | None:
+    """Return the deployment that the command line of stage=logs or stage=cleanup names, or None."""
+    config = context.config
+    # stage=all also runs these stages, and always deletes the endpoint that it created.
+    is_named = config.stage in (Stage.logs, Stage.cleanup)
+    is_named = is_named and "endpoint.deployment.name" in config.given
+    return config.endpoint.deployment.name if is_named else None
+
+
+def missing_deployment(endpoint: Endpoint, name: str, key: str) -> str | None:
+    """Return an error message if an endpoint does not have a deployment, otherwise None."""
+    known = [deployment.name for deployment in endpoint.deployments]
+    if name in known:
+        return None
+    return (
+        f"{key}: must name a deployment of endpoint {endpoint.name}, got {name}; there are: "
+        f"{', '.join(known) or 'none; run mnist-exp stage=deploy first'}{did_you_mean(name, known)}"
+    )
 
 
 def _known_names(context: StageContext, stage: Stage) -> str:

@@ -9,7 +9,12 @@ from mnist_exp.records import Record
 from mnist_exp.results import Deployment, DeploymentStatistics, Endpoint, counted
 from mnist_exp.stages.context import StageContext, StageRunner
 from mnist_exp.stages.deploy import endpoint_entry
-from mnist_exp.stages.earlier_records import deployed_endpoint, missing_endpoint
+from mnist_exp.stages.earlier_records import (
+    deployed_endpoint,
+    missing_deployment,
+    missing_endpoint,
+    named_deployment,
+)
 
 
 class StatusStage(StageRunner):
@@ -52,8 +57,13 @@ class LogsStage(StageRunner):
     stage = Stage.logs
 
     def faults(self) -> list[str]:
-        """Return an error message if the endpoint does not exist, otherwise an empty list."""
-        return missing_endpoint(self.context)
+        """Return an error message if the endpoint or the named deployment does not exist."""
+        wanted = named_deployment(self.context)
+        if (faults := missing_endpoint(self.context)) or wanted is None:
+            return faults
+        endpoint = self.context.workspace.get_endpoint(self.name)
+        missing = missing_deployment(endpoint, wanted, "endpoint.deployment.name")
+        return [missing] if missing else []
 
     @cached_property
     def name(self) -> str:
@@ -61,10 +71,12 @@ class LogsStage(StageRunner):
         return deployed_endpoint(self.context)
 
     def run(self, record: Record) -> Record:
-        """Print the last lines of each deployment's log."""
+        """Print the last lines of each log, or of the log of the named deployment."""
         endpoint = self.context.workspace.get_endpoint(record.name)
-        paths = {}
+        wanted, paths = named_deployment(self.context), {}
         for deployment in endpoint.deployments:
+            if wanted not in (None, deployment.name):
+                continue
             count = self.context.config.endpoint.log_lines
             lines = self.context.workspace.logs(endpoint.name, deployment.name, count)
             where = deployment.log or ("last lines of the log" if lines else "no log")

@@ -13,10 +13,10 @@ from mnist_exp.stages.deploy import endpoint_entry
 from mnist_exp.stages.earlier_records import (
     deployed_endpoint,
     deployment_folder,
+    missing_deployment,
     missing_endpoint,
 )
 from mnist_exp.stages.mlflow_requests import REQUEST_NAME
-from mnist_exp.sweeps.fields import did_you_mean
 
 
 class InvokeStage(StageRunner):
@@ -33,14 +33,8 @@ class InvokeStage(StageRunner):
             endpoint = self.context.workspace.get_endpoint(deployed_endpoint(self.context))
         except NotFoundError as error:
             return list(error.lines)
-        known = [deployment.name for deployment in endpoint.deployments]
-        if wanted in known:
-            return []
-        return [
-            f"endpoint.invoke_deployment: must name a deployment of endpoint {endpoint.name}, got "
-            f"{wanted}; there are: {', '.join(known) or 'none; run mnist-exp stage=deploy first'}"
-            f"{did_you_mean(wanted, known)}"
-        ]
+        missing = missing_deployment(endpoint, wanted, "endpoint.invoke_deployment")
+        return [missing] if missing else []
 
     @cached_property
     def name(self) -> str:

@@ -132,6 +132,14 @@ class Workspace(Protocol):
     def delete_endpoint(self, name: str) -> None:
         """Delete the endpoint with all its deployments, and wait for the deletion."""
 
+    def delete_deployment(self, endpoint: str, name: str) -> None:
+        """Delete a deployment of an endpoint, and wait for the deletion.
+
+        Raises:
+            NotFoundError: The endpoint or the deployment does not exist.
+            RefusedError: The deployment has live or mirrored traffic.
+        """
+
     def delete_environments(self) -> Iterator[str]:
         """Delete the saved Python environments that nobody uses.
 

@@ -93,6 +93,13 @@ def check_endpoint(place: Place, model: str) -> None:
     assert endpoint.traffic == {"blue": 100}
     assert [one.name for one in endpoint.deployments] == ["blue"]
     assert workspace.logs("endpoint-1", "blue")
+    with pytest.raises(MnistExpError, match="traffic"):
+        workspace.delete_deployment("endpoint-1", "blue")
+    workspace.create_or_update_endpoint(EndpointSpec("endpoint-1", traffic={"blue": 0}))
+    workspace.delete_deployment("endpoint-1", "blue")
+    assert place.opener().get_endpoint("endpoint-1").deployments == []
+    with pytest.raises(NotFoundError):
+        workspace.delete_deployment("endpoint-1", "blue")
 
 
 def test_missing_things_raise_our_errors(place: Place) -> None:

@@ -16,6 +16,20 @@ from mnist_exp.status import JobStatus
 from mnist_exp.workspaces.local.workspace import LocalWorkspace
 from tests.support.recorded_outputs import RecordedOutputs
 
+# The model that is deployed.
+
+
+def test_the_model_of_the_given_name_is_deployed(outputs: RecordedOutputs) -> None:
+    for name in ("one:1", "one:2", "two:1"):
+        outputs.add(Stage.register, name, model={"name": name})
+    assert registered_model(outputs.context(Stage.deploy)).name == "two:1"
+    one = outputs.context(Stage.deploy, "registration.name=one")
+    assert registered_model(one).name == "one:2"
+    assert registered_model(outputs.context(Stage.deploy, "run=one:1")).name == "one:1"
+    with pytest.raises(NotFoundError, match=r"no registered model named three in .*two:1, one:2"):
+        registered_model(outputs.context(Stage.deploy, "registration.name=three"))
+
+
 # The job that is registered.
 
 

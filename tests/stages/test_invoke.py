@@ -36,8 +36,6 @@ def answer(two: Deploying, *overrides: str) -> object:
 def test_a_deployment_without_traffic_is_called_by_its_name(two: Deploying) -> None:
     assert answer(two) == {"by": "tff-blue"}
     assert answer(two, "endpoint.invoke_deployment=tff-green") == {"by": "tff-green"}
-    # The name of the deployment to create does not decide which deployment answers.
-    assert answer(two, "endpoint.deployment.name=tff-green") == {"by": "tff-blue"}
 
 
 def test_an_unknown_deployment_is_found_before_sending(two: Deploying) -> None:

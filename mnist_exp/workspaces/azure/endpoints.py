@@ -103,6 +103,20 @@ class Endpoints:
                 "in Azure ML studio"
             )
 
+    def delete_deployment(self, endpoint: str, name: str) -> None:
+        """Delete a deployment. Azure refuses to delete a deployment with traffic.
+
+        Raises:
+            NotFoundError: There is no such deployment.
+        """
+        subject = f"endpoint.deployment {name}"
+        self._retries.call(subject, lambda: self._deployments.get(name, endpoint))
+        self._retries.call(
+            subject,
+            _none_if_missing(lambda one: self._begin_delete_deployment(one, endpoint), name),
+            settling=True,
+        )
+
     def costs(self) -> list[str]:
         """Return a line for each endpoint, because every endpoint costs money."""
         found = self._retries.call("endpoint", lambda: list(self._endpoints.list()))
@@ -121,6 +135,9 @@ class Endpoints:
 
     def _begin_delete(self, name: str) -> Any:
         return self._endpoints.begin_delete(name).result()
+
+    def _begin_delete_deployment(self, name: str, endpoint: str) -> Any:
+        return self._deployments.begin_delete(name, endpoint).result()
 
     def _read(self, name: str) -> Endpoint:
         found = self._endpoints.get(name)

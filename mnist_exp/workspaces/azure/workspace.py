@@ -153,6 +153,10 @@ class AzureWorkspace:
         """Delete the endpoint with all its deployments, and check that Azure has deleted it."""
         self._endpoints.delete(name)
 
+    def delete_deployment(self, endpoint: str, name: str) -> None:
+        """Delete a deployment without traffic, and wait for the deletion."""
+        self._endpoints.delete_deployment(endpoint, name)
+
     def delete_environments(self) -> Iterator[str]:
         """Yield no lines and delete nothing, because Azure ML's environments cost nothing."""
         return iter(())

@@ -233,6 +233,10 @@ class LocalWorkspace:
         """Delete the endpoint, and wait until all its processes have ended."""
         self._endpoints.delete(name)
 
+    def delete_deployment(self, endpoint: str, name: str) -> None:
+        """Delete a deployment without traffic, and wait until its processes have ended."""
+        self._endpoints.delete_deployment(endpoint, name)
+
     def costs(self) -> Sequence[str]:
         """Return no lines, because this machine costs no money."""
         return ()

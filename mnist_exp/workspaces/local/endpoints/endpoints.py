@@ -1,5 +1,6 @@
 """The endpoints of a local workspace: creates, updates, invokes and deletes endpoints."""
 
+import shutil
 import time
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
@@ -11,7 +12,12 @@ from mnist_exp.names import endpoint_name_fault
 from mnist_exp.results import Deployment, DeploymentStatistics, Endpoint
 from mnist_exp.serving.files import Credentials, EndpointState, last_lines
 from mnist_exp.specs import DeploymentSpec, EndpointSpec
-from mnist_exp.traffic import overlap_faults, share_faults, unknown_deployment_faults
+from mnist_exp.traffic import (
+    deletion_fault,
+    overlap_faults,
+    share_faults,
+    unknown_deployment_faults,
+)
 from mnist_exp.workspaces.local.endpoints.deployment_update import DeploymentUpdate
 from mnist_exp.workspaces.local.endpoints.front_client import apply_files, connect_front, listen
 from mnist_exp.workspaces.local.endpoints.invocation import invoke_endpoint
@@ -21,6 +27,7 @@ from mnist_exp.workspaces.local.endpoints.results import (
     endpoint_result,
     statistics_result,
 )
+from mnist_exp.workspaces.local.endpoints.server_processes import kill_processes_below
 from mnist_exp.workspaces.local.endpoints.staging import ModelFiles
 from mnist_exp.workspaces.local.endpoints.state_files import (
     EndpointFolder,
@@ -177,6 +184,29 @@ class Endpoints:
             EndpointError: A process does not end.
         """
         self._registry.delete(name)
+
+    def delete_deployment(self, endpoint: str, name: str) -> None:
+        """Delete a deployment without traffic, after its workers have sent their last answers.
+
+        If this process is killed, the deployment does not serve, and can be deleted again.
+
+        Raises:
+            NotFoundError: The endpoint or the deployment does not exist.
+            RefusedError: The deployment has live or mirrored traffic.
+        """
+        deployment = self._registry.deployment(endpoint, name)
+        folder, _ = self._registry.existing(endpoint)
+        with outputs_errors(folder.path), folder.locked():
+            known, saved = folder.deployments(), folder.load() or EndpointState(endpoint)
+            live, mirrored = saved.traffic, saved.mirror_traffic
+            if fault := deletion_fault(endpoint, name, live, mirrored, known):
+                raise RefusedError(fault)
+            # The front ends the workers of a deployment without a saved state.
+            deployment.state_file.unlink(missing_ok=True)
+            if folder.front() is not None:
+                apply_files(folder)
+            kill_processes_below(deployment.path)
+            shutil.rmtree(deployment.path)
 
     def _is_unchanged(self, folder: EndpointFolder, update: DeploymentUpdate) -> bool:
         """Return whether the deployment already serves the spec and the model of an update."""

@@ -1,0 +1,85 @@
+"""Keys on the command line that the stage does not read, or that contradict each other."""
+
+from collections.abc import Iterator
+
+from mnist_exp.config import Stage
+from mnist_exp.experiment import Experiment
+
+_TRAINING = ("compute", "env", "data", "model", "job")
+#: Stage -> the keys that the stage reads, and the groups of which the stage reads every key. The
+#: stages that are missing here read all keys.
+_READ: dict[Stage, tuple[str, ...]] = {
+    Stage.train: _TRAINING,
+    Stage.sweep: (*_TRAINING, "sweep"),
+    Stage.register: ("registration",),
+    Stage.deploy: ("registration.name", "registration.path", "endpoint"),
+    Stage.invoke: (
+        "data",
+        "endpoint.name",
+        "endpoint.invoke_deployment",
+        "endpoint.request_file",
+        "endpoint.samples",
+    ),
+    Stage.status: ("endpoint.name",),
+    Stage.logs: ("endpoint.name", "endpoint.log_lines", "endpoint.deployment.name"),
+    Stage.cleanup: (
+        "endpoint.name",
+        "endpoint.deployment.name",
+        "compute",
+        "env.delete_on_cleanup",
+    ),
+}
+#: Stage -> the stages that may follow. The proposed next command repeats the keys that these
+#: stages read.
+_LATER = {
+    Stage.train: (Stage.register, Stage.deploy, Stage.invoke),
+    Stage.sweep: (Stage.register, Stage.deploy, Stage.invoke),
+    Stage.register: (Stage.deploy, Stage.invoke),
+    Stage.deploy: (Stage.invoke,),
+}
+#: Keys of a group that is in `_READ`, but that only another stage reads.
+_OF_ANOTHER = {Stage.deploy: ("endpoint.invoke_deployment", "endpoint.log_lines")}
+
+
+def is_unused(stage: Stage, key: str) -> bool:
+    """Return whether neither the stage nor a stage that may follow reads a config key."""
+    is_key = "." in key and "/" not in key and "@" not in key
+    if stage not in _READ or not is_key:
+        return False
+    if _is_among(key, _OF_ANOTHER.get(stage, ())):
+        return True
+    return not any(_is_among(key, _READ[each]) for each in (stage, *_LATER.get(stage, ())))
+
+
+def unused_warnings(config: Experiment) -> Iterator[str]:
+    """Yield one line for each key on the command line that has no effect."""
+    stage, endpoint = config.stage, config.endpoint
+    for key in config.given:
+        if is_unused(stage, key):
+            yield f"{key}: has no effect, because stage={stage} does not read this key"
+        elif endpoint.name is not None and key in ("endpoint.name_prefix", "endpoint.reuse"):
+            yield f"{key}: has no effect, because endpoint.name={endpoint.name} names the endpoint"
+        elif endpoint.request_file is not None and key == "endpoint.samples":
+            yield f"{key}: has no effect, because endpoint.request_file is the request"
+
+
+def contradiction_faults(config: Experiment) -> Iterator[str]:
+    """Yield one line for each key on the command line that a user may expect to choose a target."""
+    run, name = config.run, config.registration.name
+    deployment = config.endpoint.deployment.name
+    names_model = config.stage is Stage.deploy and "registration.name" in config.given
+    if names_model and run is not None and run.partition(":")[0] != name:
+        yield (
+            f"registration.name: must be the model that run= names, got {name} and run={run}; "
+            "remove registration.name= or run="
+        )
+    if config.stage is Stage.invoke and "endpoint.deployment.name" in config.given:
+        yield (
+            "endpoint.deployment.name: stage=invoke calls the deployment that the traffic chooses; "
+            f"to call {deployment}, use endpoint.invoke_deployment={deployment}"
+        )
+
+
+def _is_among(key: str, others: tuple[str, ...]) -> bool:
+    """Return whether a key is one of the other keys, or is below or above one of them."""
+    return any(f"{key}.".startswith(f"{o}.") or f"{o}.".startswith(f"{key}.") for o in others)

@@ -1,0 +1,74 @@
+"""Keys on the command line that a stage does not read."""
+
+import pytest
+
+from mnist_exp import checks
+from mnist_exp.cli.given_keys import given_keys
+from tests.support.configs import fresh_config
+
+
+def unused(*overrides: str) -> list[str]:
+    return [
+        line.partition(":")[0]
+        for line in checks.warnings(fresh_config(*overrides))
+        if "has no effect, because" in line
+    ]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "keys"),
+    [
+        (["stage=train", "sweep.limits.max_total_trials=3"], ["sweep.limits.max_total_trials"]),
+        (["stage=register", "model.epochs=3"], ["model.epochs"]),
+        (["stage=deploy", "registration.type=mlflow_model"], ["registration.type"]),
+        (["stage=deploy", "endpoint.log_lines=3"], ["endpoint.log_lines"]),
+        (["stage=invoke", "endpoint.ttl=3", "data.path=x"], ["endpoint.ttl"]),
+        (["stage=status", "endpoint.deployment.name=blue"], ["endpoint.deployment.name"]),
+        (["stage=logs", "endpoint.samples=3"], ["endpoint.samples"]),
+        (["stage=cleanup", "endpoint.traffic={blue: 100}"], ["endpoint.traffic.blue"]),
+        (["stage=cleanup", "model={epochs: 3}"], ["model.epochs"]),
+        (
+            ["stage=deploy", "endpoint.name=one", "endpoint.name_prefix=two"],
+            ["endpoint.name_prefix"],
+        ),
+        (["stage=deploy", "endpoint.name=one", "endpoint.reuse=true"], ["endpoint.reuse"]),
+        (
+            ["stage=invoke", "endpoint.request_file=x", "endpoint.samples=3"],
+            ["endpoint.samples"],
+        ),
+        # The proposed next commands repeat the keys that a later stage reads.
+        (["stage=sweep", "registration.name=x", "endpoint.ttl=3"], []),
+        (["stage=register", "data.path=x", "endpoint.name=one"], []),
+        # A config group may be a part of every command.
+        (["stage=logs", "data=mnist", "model=small", "profile=azure", "seed=3"], []),
+        (["stage=logs", "endpoint.deployment.name=blue"], []),
+        (["stage=cleanup", "endpoint.deployment.name=blue", "compute.name=x"], []),
+        (["stage=all", "endpoint.log_lines=3", "model.epochs=3"], []),
+        (["stage=doctor", "endpoint.log_lines=3"], []),
+    ],
+)
+def test_a_key_that_the_stage_does_not_read_is_named(overrides: list[str], keys: list[str]) -> None:
+    assert unused(*overrides) == keys
+
+
+def test_the_deployment_of_invoke_has_another_key() -> None:
+    found = checks.faults(fresh_config("stage=invoke", "endpoint.deployment.name=blue"))
+    assert found == [
+        "endpoint.deployment.name: stage=invoke calls the deployment that the traffic chooses; "
+        "to call blue, use endpoint.invoke_deployment=blue"
+    ]
+
+
+def test_two_names_of_a_model_must_agree() -> None:
+    same = fresh_config("stage=deploy", "run=one:2", "registration.name=one")
+    assert checks.faults(same) == []
+    other = fresh_config("stage=deploy", "run=one:2", "registration.name=two")
+    assert checks.faults(other) == [
+        "registration.name: must be the model that run= names, got two and run=one:2; remove "
+        "registration.name= or run="
+    ]
+
+
+def test_a_mapping_sets_the_keys_of_its_entries() -> None:
+    words = ["a.b={c: {d: 1}, e: 2}", "+f=1", "~g.h", "i={}", "j=[1, 2]", "k/l@m.n=o"]
+    assert list(given_keys(words)) == ["a.b.c.d", "a.b.e", "f", "g.h", "i", "j", "k/l@m.n"]
