@@ -25,6 +25,18 @@ from mnist_exp.status import JobStatus
 #: raise the version if a field is added.
 SCHEMA_VERSION = 1
 
+#: The errors of `json.loads` for damaged content. JSON that is nested too deeply is a
+#: RecursionError.
+INVALID_JSON = (ValueError, RecursionError)
+#: Types of the fields of a record. Python code relies on these types.
+_TYPES: dict[str, Any] = {
+    **dict.fromkeys(("name", "started", "workspace", "fingerprint", "why"), str),
+    **dict.fromkeys(("parameters", "metrics", "insights", "paths", "versions"), dict),
+    **dict.fromkeys(("best", "model", "endpoint", "compute", "predictions"), dict | None),
+    **dict.fromkeys(("trials", "logged_models", "log_tail", "warnings"), list),
+    "duration_s": int | float | None,
+    "seed": int | None,
+}
 RECORD_NAME = "run.json"
 _INDEX_NAME = "index.jsonl"
 
@@ -126,8 +138,11 @@ def load_record(path: Path) -> Record:
         known = {name: raw[name] for name in Record.__dataclass_fields__ if name in raw}
         known["stage"] = Stage(known["stage"])
         known["status"] = JobStatus(known["status"])
+        for name, value in known.items():
+            if not isinstance(value, _TYPES.get(name, object)):
+                raise TypeError(f"the field {name} has the wrong type, got {str(value)[:40]!r}")
         return Record(**known)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, KeyError, TypeError, *INVALID_JSON) as error:
         raise NotFoundError(f"{path}: not a readable run record ({error})") from error
 
 
@@ -204,7 +219,7 @@ def _parsed(line: str) -> dict[str, str]:
     # the path of the record may be incomplete.
     try:
         entry = json.loads(line)
-    except ValueError:
+    except INVALID_JSON:
         return {}
     is_entry = isinstance(entry, dict) and all(isinstance(value, str) for value in entry.values())
     return entry if is_entry else {}

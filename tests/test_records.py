@@ -100,6 +100,9 @@ def test_an_unknown_field_is_ignored(tmp_path: Path) -> None:
     assert load_record(tmp_path / "run.json").name == "train_1"
 
 
+_START = "{'schema_version': 1, 'stage': 'train', 'status': 'Completed', 'name':"
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -112,8 +115,14 @@ def test_an_unknown_field_is_ignored(tmp_path: Path) -> None:
         '{"schema_version": "one"}',
         '{"schema_version": 1, "stage": "dance", "status": "Completed", "name": "", "started": ""}',
         '{"schema_version": 1, "stage": "train", "status": "Fine", "name": "", "started": ""}',
+        f"{_START} 'x', 'started': ''}}".replace("'", '"').replace('"x"', '["x"]'),
+        f"{_START} 'x', 'started': '', 'trials': 3}}".replace("'", '"'),
+        f"{_START} 'x', 'started': '', 'model': []}}".replace("'", '"'),
+        f"{_START} 'x', 'started': '', 'metrics': null}}".replace("'", '"'),
+        "[" * 100_000,
         "\udcff",
     ],
+    ids=lambda text: text[:90],
 )
 def test_a_damaged_record_is_not_found(tmp_path: Path, text: str) -> None:
     path = tmp_path / "run.json"
@@ -163,7 +172,9 @@ def test_the_index_yields_the_newest_records_of_the_given_stages(outputs: Record
         b'{"name": "x", "stage": "train"}\n',
         b'{"name": "x", "stage": ["train"], "folder": "x"}\n',
         b"\xff\xfe\n",
+        b"[" * 100_000 + b"\n",
     ],
+    ids=lambda damage: str(damage[:60]),
 )
 def test_damaged_lines_are_skipped(outputs: RecordedOutputs, damage: bytes) -> None:
     outputs.add(Stage.train, "before")

@@ -33,6 +33,7 @@ def test_the_package_contains_config_and_trainer(wheel: Path) -> None:
     assert "mnist_exp/conf/config.yaml" in names
     assert "mnist_exp/trainer/train.py" in names
     assert "mnist_exp/trainer/.amlignore" in names
+    assert "mnist_exp/py.typed" in names
     in_repository = {
         f"mnist_exp/{path.relative_to(REPOSITORY).as_posix()}"
         for path in (REPOSITORY / "conf").rglob("*.yaml")

@@ -257,9 +257,30 @@ def error_lines(error: BaseException) -> tuple[str, ...] | None:
         return error.lines
     if is_foreign(error):
         return (explain(error),)
+    if isinstance(error, OSError) and (stream := full_stream()):
+        return (
+            f"{stream}: must be writable, but the output cannot be written "
+            f"({os.strerror(error.errno or 0)}); write the output to another file",
+        )
     if isinstance(error, OSError) and error.errno in _UNWRITABLE:
         return (unwritable(Path(error.filename2 or error.filename or "."), error),)
     return None
+
+
+def full_stream() -> str:
+    """Return the name of a standard stream whose output cannot be written; else no text.
+
+    After such an error, the output stays in the buffer of the stream, so that each flush fails.
+    """
+    for name, stream in (("standard output", sys.stdout), ("standard error", sys.stderr)):
+        try:
+            if stream is not None:
+                stream.flush()
+        except BrokenPipeError:
+            continue
+        except OSError:
+            return name
+    return ""
 
 
 def unwritable(path: Path, error: OSError, key: str = "outputs_dir") -> str:

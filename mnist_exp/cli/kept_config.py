@@ -22,7 +22,7 @@ from mnist_exp.cli.config_paths import follow_move
 from mnist_exp.config import ExperimentConfig
 from mnist_exp.errors import ConfigError, NotFoundError
 from mnist_exp.experiment import Experiment
-from mnist_exp.records import RecordIndex
+from mnist_exp.records import INVALID_JSON, RecordIndex
 from mnist_exp.same_job import START_ANOTHER, Difference, differences
 from mnist_exp.stages.resume import COMMAND_KEYS, UnfinishedJob, unfinished_job
 
@@ -167,7 +167,7 @@ def _read(path: Path, outputs: Path) -> Experiment:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         return _config(content, Path(content["outputs_dir"]), outputs)
-    except (OSError, ValueError, TypeError, KeyError, OmegaConfBaseException) as error:
+    except (OSError, TypeError, KeyError, OmegaConfBaseException, *INVALID_JSON) as error:
         reason = str(error).partition("\n")[0]
         raise NotFoundError(
             f"run: the config of the job cannot be read from {path} ({reason}); {START_ANOTHER}"

@@ -4,6 +4,7 @@ Hydra composes the config. We then check the config, run the stage and report er
 """
 
 import gc
+import io
 import logging
 import os
 import select
@@ -22,7 +23,14 @@ from mnist_exp import __version__
 from mnist_exp.cli.arguments import flags_and_overrides
 from mnist_exp.cli.compose import register_schemas
 from mnist_exp.cli.config_paths import task_overrides
-from mnist_exp.cli.display import FULL_ERROR, READER_HAS_EXITED, RichDisplay, report_errors
+from mnist_exp.cli.display import (
+    FULL_ERROR,
+    READER_HAS_EXITED,
+    RichDisplay,
+    error_lines,
+    full_stream,
+    report_errors,
+)
 from mnist_exp.cli.hydra_errors import is_foreign
 from mnist_exp.cli.override_faults import all_faults
 from mnist_exp.cli.prepare import prepared_command
@@ -41,6 +49,7 @@ _OBJECTS_BETWEEN_COLLECTIONS = 50_000
 def main() -> None:
     """Run `mnist-exp` and exit with its exit code."""
     gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
+    accept_all_letters()
     # If the reader of a pipe exits (`mnist-exp --info | head`), `logging` would print a traceback.
     logging.raiseExceptions = False
     try:
@@ -61,6 +70,23 @@ def main() -> None:
         for handle in broken:
             os.dup2(os.open(os.devnull, os.O_WRONLY), handle)
         sys.exit(READER_HAS_EXITED)
+    except OSError as error:
+        lines = error_lines(error) if full_stream() else None
+        if lines is None:
+            raise
+        # Python flushes standard output again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        print(f"error: {lines[0]}", file=sys.stderr)
+        sys.exit(1)
+
+
+def accept_all_letters() -> None:
+    """Print a question mark for each letter that the encoding of standard output lacks.
+
+    Tables, names and MLflow's values can contain any letter. The encoding may be e.g. latin-1.
+    """
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="replace")
 
 
 def _streams_without_reader() -> list[int]:

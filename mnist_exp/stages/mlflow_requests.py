@@ -26,7 +26,7 @@ def request_body(example_file: Path) -> dict[str, Any] | None:
     """
     try:
         example = json.loads(example_file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     key = next((key for key in _INPUTS if isinstance(example, dict) and key in example), None)
     if key is None:

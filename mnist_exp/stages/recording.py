@@ -50,6 +50,10 @@ def run_stage(runner: StageRunner) -> Record:
     except MnistExpError as error:
         record = record.with_changes(status=JobStatus.FAILED, why=error.lines[0])
         raise
+    except BrokenPipeError:
+        why = "the reader of the command's output has exited, e.g. head"
+        record = record.with_changes(status=JobStatus.FAILED, why=why)
+        raise
     except BaseException as error:
         why = f"{type(error).__name__}: {error}"
         record = record.with_changes(status=JobStatus.FAILED, why=why)

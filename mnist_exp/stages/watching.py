@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mnist_exp.lazy import figures
-from mnist_exp.records import Record
+from mnist_exp.records import INVALID_JSON, Record
 from mnist_exp.results import JobResult
 from mnist_exp.specs import CommandJob, Spec, SweepJob
 from mnist_exp.stages.context import StageContext, StageInterrupted, StageRunner
@@ -130,7 +130,7 @@ def evaluation_of(context: StageContext, job: str) -> Mapping[str, Any]:
     path = context.workspace.download(job, _EVALUATION)
     try:
         content = json.loads(path.read_text(encoding="utf-8")) if path else {}
-    except (OSError, ValueError):
+    except (OSError, *INVALID_JSON):
         return {}
     return content if isinstance(content, dict) else {}
 

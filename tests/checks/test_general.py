@@ -15,6 +15,11 @@ RULES: dict[str, Rule] = {
         setting(outputs_dir="~/out"),
         f"outputs_dir: must not begin with ~; write outputs_dir={Path.home()}/out",
     ),
+    "home folder of an unknown user": (
+        "train",
+        setting(outputs_dir="~nouser/out"),
+        "outputs_dir: must not begin with ~; write outputs_dir=DIR",
+    ),
     "both quotes": (
         "train",
         setting(outputs_dir="""a'b"c"""),

@@ -1,14 +1,19 @@
 """Whole commands: multiruns, flags, and no error message of Hydra's own."""
 
+import io
+import json
 import os
 import shlex
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from mnist_exp import __version__
+from mnist_exp.cli.main import accept_all_letters
+from mnist_exp.report.layout import results_console
 from tests.support.command_line import Cli
 from tests.support.in_process import InProcessCli
 
@@ -91,6 +96,39 @@ def _without_reader(cli: Cli, arguments: list[str], *, both: bool = False) -> tu
             check=False,
         )
     return done.returncode, done.stderr or b""
+
+
+@pytest.mark.external
+@pytest.mark.parametrize("arguments", [["--version"], ["stage=compute"]], ids=" ".join)
+def test_a_full_device_is_one_line_about_the_output(cli: Cli, arguments: list[str]) -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            cli.command(*arguments),
+            cwd=cli.folder,
+            env=cli.environment,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            check=False,
+            text=True,
+        )
+    assert done.returncode == 1
+    (line,) = [line for line in done.stderr.splitlines() if not line.startswith("compute  ")]
+    assert line.startswith("error: standard output: must be writable, but the output cannot be")
+    for record in cli.outputs.glob("runs/*/*/run.json"):
+        assert json.loads(record.read_text())["status"] == "Completed"
+
+
+def test_letters_that_the_encoding_lacks_are_question_marks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    content = io.BytesIO()
+    out = io.TextIOWrapper(content, encoding="latin-1", write_through=True)
+    monkeypatch.setattr(sys, "stdout", out)
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setattr(sys, "argv", ["mnist-exp", "--version"])
+    accept_all_letters()
+    results_console().print("a long line ends with … and 日本", overflow="ellipsis", no_wrap=True)
+    assert content.getvalue().decode("latin-1") == "a long line ends with ? and ??\n"
 
 
 def test_variants_over_stages_are_labelled_with_their_stage(in_process_cli: InProcessCli) -> None:

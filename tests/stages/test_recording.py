@@ -85,6 +85,11 @@ def test_a_record_says_where_it_comes_from(outputs: RecordedOutputs) -> None:
         (KeyboardInterrupt(), JobStatus.CANCELED, "canceled by the user"),
         (ZeroDivisionError("ours"), JobStatus.FAILED, "ZeroDivisionError: ours"),
         (SystemExit(3), JobStatus.FAILED, "SystemExit: 3"),
+        (
+            BrokenPipeError(),
+            JobStatus.FAILED,
+            "the reader of the command's output has exited, e.g. head",
+        ),
     ],
 )
 def test_an_error_is_recorded_and_raised(

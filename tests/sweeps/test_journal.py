@@ -102,7 +102,9 @@ def test_lines_that_a_kill_cut_short_are_skipped():
 
 
 @pytest.mark.parametrize(
-    "line", ["@@@@", "[]", "3", '{"event": "unknown"}', to_line(Started(0))[:9]]
+    "line",
+    ["@@@@", "[]", "3", '{"event": "unknown"}', to_line(Started(0))[:9], "[" * 100_000],
+    ids=lambda line: line[:20],
 )
 def test_lines_that_no_kill_can_leave_are_damage(line):
     whole = to_line(Started(0))

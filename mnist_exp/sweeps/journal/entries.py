@@ -198,7 +198,7 @@ def read_entries(text: str) -> Iterator[Entry]:
     for number, line in enumerate(text.split("\n"), 1):
         try:
             content = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             broken = broken or (number if line else 0)
             continue
         # An incomplete line is never valid JSON. A line of valid JSON must therefore be an entry.

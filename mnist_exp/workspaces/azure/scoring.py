@@ -65,7 +65,7 @@ def invoke_endpoint(
     text = retries.call(where, send)
     try:
         answer: object = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise EndpointError(f"{where}: the answer must be JSON, got {text[:80]}") from error
     return answer
 

@@ -138,7 +138,7 @@ def _config_file(config: WorkspaceConfig) -> Path | None:
 def _read(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(
             [f"workspace.config_file: must be Azure ML's config.json, got {path} ({error})"]
         ) from error

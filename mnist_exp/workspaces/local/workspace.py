@@ -261,7 +261,7 @@ class LocalWorkspace:
         return found if found.exists() else None
 
     def check(self, spec: Spec, observer: Observer) -> None:
-        """Check a job's inputs, an endpoint's port, a model's files or a deployment's Python.
+        """Check a job's lock and inputs, an endpoint's port, or what a deployment needs.
 
         Download missing digits, and create a missing Python environment.
         """
@@ -274,6 +274,7 @@ class LocalWorkspace:
         if isinstance(spec, DeploymentSpec):
             self._check_deployment(spec, observer)
             return
+        JobFolder(self._jobs, spec.name).check_idle()
         if isinstance(spec, CommandJob):
             require_same_command(JobFolder(self._jobs, spec.name), spec)
         trial = spec.trial if isinstance(spec, SweepJob) else spec

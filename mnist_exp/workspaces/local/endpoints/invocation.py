@@ -183,7 +183,7 @@ def _message(response: httpx.Response) -> str:
 def _parsed(response: httpx.Response, where: str) -> object:
     try:
         parsed: object = json.loads(response.content)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise EndpointError(
             f"{where}: the response must be JSON ({error}); fix run() in the scoring script"
         ) from error

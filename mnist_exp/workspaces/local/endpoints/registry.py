@@ -123,7 +123,8 @@ class Registry:
             for renamed in self._root.glob(f"{DELETED}*"):
                 # Another command may be deleting the same folder.
                 with suppress(FileNotFoundError):
-                    shutil.rmtree(renamed)
+                    # Delete a link that took the place of a folder, but not the link's target.
+                    (Path.unlink if renamed.is_symlink() else shutil.rmtree)(renamed)
         if not has_existed:
             raise self._unknown(name)
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from mnist_exp.errors import NotFoundError, OutputsError, RefusedError
-from mnist_exp.records import write_json
+from mnist_exp.records import INVALID_JSON, write_json
 from mnist_exp.serving.access import AML_TOKEN, new_token
 from mnist_exp.serving.files import (
     DEPLOYMENT_FILE,
@@ -285,7 +285,7 @@ def _load(path: Path, build: Callable[[dict[str, Any]], T]) -> T | None:
         return build(json.loads(path.read_text(encoding="utf-8")))
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (ValueError, TypeError, KeyError) as error:
+    except (TypeError, KeyError, *INVALID_JSON) as error:
         # The message must not contain the content of the file, because the file may contain keys.
         raise NotFoundError(
             f"{path}: must be unchanged since mnist-exp wrote the file, but the file is damaged "

@@ -26,7 +26,7 @@ from pathlib import Path
 
 from mnist_exp.config import EnvConfig, EnvType
 from mnist_exp.errors import ConfigError, OutputsError, RefusedError
-from mnist_exp.records import write_json
+from mnist_exp.records import INVALID_JSON, write_json
 from mnist_exp.software import Recipe, RecipeError, curated_recipe, read_conda_file
 from mnist_exp.workspaces.local.environments.interpreter import Interpreter, this_interpreter
 from mnist_exp.workspaces.local.environments.makers import Order, maker, without_gpu_libraries
@@ -203,7 +203,7 @@ class EnvironmentCache:
         try:
             text = (self._root / name / _DESCRIPTION).read_text(encoding="utf-8")
             saved = SavedEnvironment(**json.loads(text))
-        except (OSError, ValueError, TypeError):
+        except (OSError, TypeError, *INVALID_JSON):
             return None
         # The Python that a virtual environment links to may have been deleted.
         return saved if Path(saved.executable).exists() else None

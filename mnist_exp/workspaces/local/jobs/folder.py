@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from mnist_exp.errors import JobError, RefusedError
-from mnist_exp.records import write_json
+from mnist_exp.records import INVALID_JSON, write_json
 from mnist_exp.snapshot import copy_snapshot
 from mnist_exp.workspaces.local.environments.throwaway import throwaway_folder
 from mnist_exp.workspaces.local.jobs.console import Console
@@ -135,7 +135,7 @@ class JobFolder:
         """
         try:
             content = json.loads(self._description.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+        except (OSError, *INVALID_JSON) as error:
             raise JobError(
                 f"run: the job {self.path.name} does not exist in {self.path.parent}"
             ) from error
@@ -167,6 +167,16 @@ class JobFolder:
                     "wait until that command has ended"
                 ) from error
             yield
+
+    def check_idle(self) -> None:
+        """Check that no command runs the job, before this command writes a record.
+
+        Raises:
+            RefusedError: Another command runs the job.
+        """
+        if self.path.is_dir():
+            with self.locked():
+                pass
 
     def prepare(self, code: Path | None) -> None:
         """Create new folders `wd/`, `outputs/` and `logs/` for the next execution of the command.

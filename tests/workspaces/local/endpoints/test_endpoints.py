@@ -14,6 +14,7 @@ from mnist_exp.specs import EndpointSpec
 from mnist_exp.workspaces.local.endpoints import Endpoints
 from mnist_exp.workspaces.local.endpoints.server_processes import process_id
 from mnist_exp.workspaces.local.endpoints.state_files import EndpointFolder
+from tests.support.files import write_file
 from tests.support.scripted_endpoint import NAME, WAITS_IN_RUN, ScriptedEndpoint
 from tests.support.waiting import eventually
 
@@ -202,6 +203,19 @@ def test_a_damaged_endpoint_can_be_deleted(scripted: ScriptedEndpoint):
         scripted.endpoints.get(NAME)
     scripted.endpoints.delete(NAME)
     assert scripted.servers() == []
+
+
+def test_a_link_in_place_of_an_endpoint_is_deleted_without_its_target(tmp_path: Path):
+    target = write_file(tmp_path / "elsewhere" / "endpoint.json", "{}").parent
+    root = tmp_path / "endpoints"
+    root.mkdir()
+    endpoints = Endpoints(root)
+    # An older version left such a link.
+    (root / ".deleted-old").symlink_to(target, target_is_directory=True)
+    (root / "linked").symlink_to(target, target_is_directory=True)
+    endpoints.delete("linked")
+    assert list(root.iterdir()) == []
+    assert (target / "endpoint.json").exists()
 
 
 def test_a_name_can_be_used_again(scripted: ScriptedEndpoint):

@@ -14,8 +14,10 @@ from mnist_exp.sweeps.journal import Decided, Ended, Logged, Resumed, Sampled, S
 from mnist_exp.workspaces.local.sweep import trial_backend as backend
 from mnist_exp.workspaces.local.tracking.database import STORE_NAME
 from mnist_exp.workspaces.local.tracking.store import Tracking
+from mnist_exp.workspaces.local.workspace import LocalWorkspace
 from tests.support.decisions import decisions_of
 from tests.support.small_jobs import LOGGER, PYTHON, choice, description, sweep_job
+from tests.support.watching import Watcher
 from tests.workspaces.local.killing import (
     SCRIPT,
     TRIALS,
@@ -265,6 +267,9 @@ def test_a_second_command_on_the_same_sweep_is_refused(
     folder = code(gated(tmp_path / "gate"))
     victim = Victim(outputs, rules(folder, "python"))
     victim.wait_for(lambda entries: any(isinstance(entry, Started) for entry in entries))
+    # The check refuses the second command before this command writes a record.
+    with pytest.raises(RefusedError, match="another command is running"):
+        LocalWorkspace(outputs).check(rules(folder, "python"), Watcher())
     with pytest.raises(RefusedError, match="another command is running"):
         run_here(outputs, rules(folder, "python"))
     (tmp_path / "gate").touch()
