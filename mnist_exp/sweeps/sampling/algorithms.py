@@ -101,7 +101,7 @@ def parse_sampling(
         part.only(["type"], kind.value)
         return Sampling(kind), part.faults
     part.only(["type", "seed", "rule", "logbase"], kind.value if kind else "a sampling algorithm")
-    seed = part.integer("seed", 0, _LARGEST_SEED)
+    seed = part.integer("seed", -_LARGEST_SEED - 1, _LARGEST_SEED)
     rule = part.member("rule", SamplingRule) or SamplingRule.RANDOM
     logbase = _logbase(part)
     return (Sampling(kind, seed, rule, logbase) if kind else None), part.faults
@@ -111,8 +111,9 @@ def _logbase(part: Fields) -> float:
     if part.raw.get("logbase") in (None, "e"):
         return math.e
     base = part.positive("logbase")
-    if base is not None and base <= 1:
-        part.fault("logbase", f"must be 'e' or a number above 1, got {base:g}")
+    if base == 1:
+        # Every power of 1 is 1.
+        part.fault("logbase", "must be 'e' or a number above 0 except 1, got 1")
         return math.e
     return base or math.e
 

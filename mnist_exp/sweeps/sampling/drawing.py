@@ -109,7 +109,8 @@ def _sobol_points(dimensions: int, seed: int) -> Sequence[Sequence[float]]:
     from scipy.stats import qmc  # noqa: PLC0415
 
     points: Sequence[Sequence[float]] = (
-        qmc.Sobol(dimensions, scramble=True, rng=seed).random_base2(_EXPONENT).tolist()
+        # SciPy accepts no negative seed.
+        qmc.Sobol(dimensions, scramble=True, rng=seed % 2**32).random_base2(_EXPONENT).tolist()
     )
     return points
 

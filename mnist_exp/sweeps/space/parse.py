@@ -188,7 +188,8 @@ def _take_logarithms(part: Fields, logbase: float) -> set[str]:
         part.fault("", f"low must be below high, got {low:g} and {high:g}")
     if not (low and high and low < high):
         return {"min_value", "max_value"}
-    part.raw["min_value"], part.raw["max_value"] = (
+    # With a base below 1, the larger bound has the smaller logarithm.
+    part.raw["min_value"], part.raw["max_value"] = sorted(
         math.log(bound) / math.log(logbase) for bound in (low, high)
     )
     return set()

@@ -115,11 +115,16 @@ class TruncationSelectionPolicy(Policy):
     of four trials is 0.8, so no trial is cut. Azure ML does not document its rounding. If two
     values are equal, the trial with the lower index is better, as in the ranking of the sweep.
 
+    The trial with the best value so far is cut like any other trial if its value at the interval is
+    among the worst. Azure ML's documentation compares values at the interval only, and names no
+    exception. The cut trial can still be the best trial of the sweep.
+
     Attributes:
         truncation_percentage: The share of the trials to cut, from 1 to 99 percent.
     """
 
     type: ClassVar[str] = "truncation_selection"
+    spares_leader: ClassVar[bool] = False
     truncation_percentage: int
 
     def reason_to_cut(self, comparison: Comparison) -> str | None:

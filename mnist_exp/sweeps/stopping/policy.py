@@ -101,6 +101,8 @@ class Policy(ABC):
 
     #: The policy's type in Azure ML's YAML.
     type: ClassVar[str]
+    #: Whether the policy never cuts the trial with the best value so far.
+    spares_leader: ClassVar[bool] = True
     evaluation_interval: int = 1
     delay_evaluation: int = 0
 
@@ -112,8 +114,8 @@ class Policy(ABC):
         """Decide whether to cut a trial at an interval.
 
         The trial is compared with all trials that have reached the interval. Only values up to the
-        interval count. The best trial at the interval is never cut. A trial whose best value equals
-        the value of the best trial is not cut either.
+        interval count. If `spares_leader` is true, the best trial at the interval is never cut. A
+        trial whose best value equals the value of the best trial is not cut either.
 
         Args:
             trial: The index of the trial.
@@ -133,7 +135,7 @@ class Policy(ABC):
         }
         bests = {index: goal.best_or_worst(values) for index, values in peers.items()}
         leader = min(bests, key=lambda index: goal.place(bests[index], index))
-        if not goal.is_better(bests[leader], bests[trial]):
+        if self.spares_leader and not goal.is_better(bests[leader], bests[trial]):
             return None
         reason = self.reason_to_cut(Comparison(trial, interval, peers, bests, goal, leader))
         return Cut(interval, reason) if reason else None
@@ -142,7 +144,7 @@ class Policy(ABC):
     def reason_to_cut(self, comparison: Comparison) -> str | None:
         """Return the reason to cut a trial; None if the trial continues.
 
-        The trial is never the leader.
+        If `spares_leader` is true, the trial is never the leader.
         """
 
     def faults(self) -> Iterator[tuple[str, str]]:

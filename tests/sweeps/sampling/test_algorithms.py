@@ -25,6 +25,8 @@ def test_a_sampling_algorithm_is_read_with_its_defaults():
     expected = Sampling(SamplingType.RANDOM, 3, SamplingRule.SOBOL, 10.0)
     assert parse_sampling(full) == (expected, [])
     assert parse_sampling({"type": "random", "logbase": "e"})[0].logbase == math.e
+    assert parse_sampling({"type": "random", "logbase": 0.5})[0].logbase == 0.5
+    assert parse_sampling({"type": "random", "seed": -(2**31)})[0].seed == -(2**31)
     assert parse_sampling({"type": "grid", "seed": None}) == (Sampling(SamplingType.GRID), [])
 
 
@@ -33,9 +35,13 @@ def test_a_sampling_algorithm_is_read_with_its_defaults():
     [
         ({}, "sweep.sampling_algorithm.type: a sampling algorithm needs this key"),
         ({"type": "randm"}, "must be one of random, grid, bayesian, got 'randm'; did you mean"),
-        ({"type": "random", "seed": -1}, "seed: must be a whole number, from 0 to 2147483647"),
+        (
+            {"type": "random", "seed": -(2**31) - 1},
+            "seed: must be a whole number, from -2147483648 to 2147483647",
+        ),
         ({"type": "random", "rule": "sobl"}, "did you mean 'sobol'?"),
-        ({"type": "random", "logbase": 1}, "logbase: must be 'e' or a number above 1, got 1"),
+        ({"type": "random", "logbase": 1}, "logbase: must be 'e' or a number above 0 except 1"),
+        ({"type": "random", "logbase": 0}, "logbase: must be above 0"),
         ({"type": "random", "logbase": -2}, "logbase: must be above 0"),
         ({"type": "random", "logbase": "ten"}, "logbase: must be a number"),
         ({"type": "random", "sed": 1}, "did you mean 'seed'?"),

@@ -30,12 +30,14 @@ def test_the_same_seed_gives_the_same_sequence_and_another_seed_another(rule):
     first = list(itertools.islice(configurations(SPACE, random_sampling(1, rule)), 20))
     again = list(itertools.islice(configurations(SPACE, random_sampling(1, rule)), 20))
     other = list(itertools.islice(configurations(SPACE, random_sampling(2, rule)), 20))
+    negative = list(itertools.islice(configurations(SPACE, random_sampling(-1, rule)), 20))
     assert first == again
     assert first != other
+    assert first != negative
 
 
 @pytest.mark.parametrize("rule", RULES)
-@given(seed=st.integers(0, 2**31 - 1), order=st.permutations(range(6)))
+@given(seed=st.integers(-(2**31), 2**31 - 1), order=st.permutations(range(6)))
 def test_a_configuration_depends_on_its_index_alone(rule, seed, order):
     straight = configurations(SPACE, random_sampling(seed, rule))
     expected = [straight[index] for index in range(6)]

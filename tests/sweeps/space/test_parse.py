@@ -63,6 +63,11 @@ def test_actual_bounds_mean_the_same_in_any_base():
     assert space["x"].min_value == pytest.approx(1)
     assert space["x"].max_value == pytest.approx(3)
     assert space["x"].value(0.5) == 100
+    # With a base below 1, the larger bound has the smaller logarithm.
+    inverse, faults = parse_search_space({"x": entry}, logbase=0.1)
+    assert faults == []
+    assert (inverse["x"].min_value, inverse["x"].max_value) == pytest.approx((-3, -1))
+    assert [inverse["x"].value(u) for u in (0, 0.5, 1)] == [1000, 100, 10]
 
 
 def test_a_nested_space_of_the_command_line_is_a_dotted_one():

@@ -188,9 +188,12 @@ def test_truncation_the_value_at_the_interval_counts():
     assert cut_trials(25, histories, interval=2) == {1}
 
 
-def test_truncation_keeps_the_best_so_far_with_the_lowest_latest_value():
+def test_truncation_cuts_the_best_so_far_with_the_lowest_latest_value():
     histories = {0: [0.95, 0.1], 1: [0.8, 0.8], 2: [0.5, 0.5], 3: [0.4, 0.4]}
-    assert cut_trials(25, histories, interval=2) == set()
+    assert cut_trials(25, histories, interval=2) == {0}
+    # Other policies spare this trial.
+    for policy in (BanditPolicy(slack_amount=0.01), MedianStoppingPolicy()):
+        assert policy.decide(0, 2, histories, Goal.MAXIMIZE) is None
 
 
 def test_truncation_the_reason_is_in_plain_words():
