@@ -45,6 +45,7 @@ from mnist_exp.workspaces.local.jobs.start import require_same_command
 from mnist_exp.workspaces.local.jobs.watching import run_job
 from mnist_exp.workspaces.local.models import named_models, with_model_files
 from mnist_exp.workspaces.local.sweep.runner import run_sweep
+from mnist_exp.workspaces.local.tracking.database import check_store
 from mnist_exp.workspaces.local.tracking.served_store import served_store
 from mnist_exp.workspaces.local.tracking.sources import ModelSource, chosen_model
 
@@ -56,6 +57,10 @@ if TYPE_CHECKING:
 DEPLOYMENT_ENV = "endpoint.deployment.environment"
 #: The package of Azure ML's inference server. On this machine, `mnist_exp.serving` replaces it.
 _SERVER_PACKAGE = "azureml-inference-server-http"
+
+
+def _say_nothing(text: str) -> None:
+    """Ignore a message: `check` has already printed the message."""
 
 
 class LocalWorkspace:
@@ -81,6 +86,7 @@ class LocalWorkspace:
         # Import late: importing MLflow takes longer than most stages, and half of the stages do not
         # use MLflow. MLflow needs pandas only for its data sets, which this project does not use.
         # Hiding pandas saves a third of the import time.
+        check_store(self._outputs, _say_nothing)
         with absent("pandas"):
             from mnist_exp.workspaces.local.tracking.store import Tracking  # noqa: PLC0415
 
@@ -269,11 +275,13 @@ class LocalWorkspace:
             self._endpoints.check_port(spec.name, spec.port)
             return
         if isinstance(spec, ModelSpec):
+            check_store(self._outputs, observer.message)
             self._model_source(spec)
             return
         if isinstance(spec, DeploymentSpec):
             self._check_deployment(spec, observer)
             return
+        check_store(self._outputs, observer.message)
         JobFolder(self._jobs, spec.name).check_idle()
         if isinstance(spec, CommandJob):
             require_same_command(JobFolder(self._jobs, spec.name), spec)

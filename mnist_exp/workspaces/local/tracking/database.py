@@ -5,9 +5,11 @@ database gives each logged value a row number, in order of arrival, across all r
 the last known row number therefore finds all new values.
 """
 
+import fcntl
 import math
+import os
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,6 +45,15 @@ WHERE source_run_id = ? AND status = ? AND lifecycle_stage = 'active' ORDER BY c
 _READY = 2
 #: Maximum seconds to wait while another process writes. MLflow has the same limit.
 _BUSY_S = 20.0
+#: Seconds after which the user reads that another process locks the store.
+_NOTICE_S = 1.0
+#: Maximum number of bytes of the path of a database, with the suffix of its journal. The limit is
+#: MAX_PATHNAME in SQLite's os_unix.c.
+_LONGEST_PATH = 512
+_JOURNAL = "-journal"
+#: Temporary name of a store while MLflow creates the tables.
+NEW_STORE_NAME = f".{STORE_NAME}.new"
+LOCK_NAME = f".{STORE_NAME}.lock"
 
 
 def store_uri(store: Path) -> str:
@@ -64,6 +75,73 @@ class ScriptRuns:
     ids: Sequence[str]
     running: Sequence[str]
     metrics: Sequence[str]
+
+
+def check_store(outputs: Path, say: Callable[[str], None]) -> None:
+    """Check that the store can be opened and written, before MLflow opens it.
+
+    MLflow repeats its attempts to open a store for minutes, without a message.
+
+    Args:
+        outputs: The resolved outputs folder, which may not exist yet.
+        say: The function that prints a message if the command has to wait.
+
+    Raises:
+        OutputsError: The store cannot be opened or written.
+    """
+    store = outputs / STORE_NAME
+    path = store if store.exists() else outputs / NEW_STORE_NAME
+    size, most = len(os.fsencode(path)), _LONGEST_PATH - len(_JOURNAL)
+    if size > most:
+        raise OutputsError(
+            f"outputs_dir: the path of the MLflow store must have at most {most} bytes, because "
+            f"SQLite opens no longer path, got {size} bytes: {path}; choose a shorter path with "
+            "outputs_dir=DIR"
+        )
+    if store.is_dir():
+        raise OutputsError(
+            f"outputs_dir: the MLflow store {store} must be a file, got a folder; rename the "
+            "folder, or choose another folder with outputs_dir=DIR"
+        )
+    if _is_locked(outputs / LOCK_NAME):
+        say(f"waiting for another command that creates or moves the MLflow store {store}")
+    if not store.exists():
+        return
+    try:
+        _try_to_write(store, _NOTICE_S)
+    except sqlite3.OperationalError as error:
+        if not _is_busy(error):
+            raise _store_error(store, error) from error
+        say(f"waiting up to {_BUSY_S:.0f} s: another program locks the MLflow store {store}")
+        with _mapped_errors(store):
+            _try_to_write(store, _BUSY_S)
+    except sqlite3.Error as error:
+        raise _store_error(store, error) from error
+
+
+def _is_locked(lock: Path) -> bool:
+    try:
+        with lock.open("r+") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def _try_to_write(store: Path, seconds: float) -> None:
+    """Begin to write the store, and change nothing."""
+    with closing(_connection(store, seconds)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        connection.rollback()
+
+
+def _is_busy(error: sqlite3.Error) -> bool:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+    )
 
 
 def script_runs(store: Path, run_id: str) -> ScriptRuns:
@@ -146,10 +224,14 @@ def connected(store: Path) -> Iterator[sqlite3.Connection]:
         yield connection
 
 
-def _connection(store: Path) -> sqlite3.Connection:
+def _connection(store: Path, seconds: float | None = None) -> sqlite3.Connection:
     # Open the file for reading and writing. If a process was killed while it wrote, the reader has
     # to roll back the transaction of this process.
-    return sqlite3.connect(f"file:{quote(str(store))}?mode=rw", uri=True, timeout=_BUSY_S)
+    return sqlite3.connect(
+        f"file:{quote(str(store))}?mode=rw",
+        uri=True,
+        timeout=_BUSY_S if seconds is None else seconds,
+    )
 
 
 @contextmanager
@@ -157,7 +239,14 @@ def _mapped_errors(store: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        raise OutputsError(
-            f"outputs_dir: the MLflow store {store} failed: {error}; "
-            "make space on the disk or choose another folder with outputs_dir="
-        ) from error
+        raise _store_error(store, error) from error
+
+
+def _store_error(store: Path, error: sqlite3.Error) -> OutputsError:
+    remedy = "make space on the disk"
+    if _is_busy(error):
+        remedy = "close the other program that uses the store"
+    return OutputsError(
+        f"outputs_dir: the MLflow store {store} failed: {error}; "
+        f"{remedy} or choose another folder with outputs_dir="
+    )

@@ -36,4 +36,6 @@ def _remedy(error: Exception) -> str:
     if isinstance(error, MlflowException) and error.error_code == _NOT_FOUND:
         # Usually the user has deleted the run with `mlflow gc` or in MLflow's UI.
         return f"run the job again, or {restore}"
+    if "database is locked" in str(error):
+        return "close the other program that uses the store, or wait until it has ended"
     return f"make space on the disk, {restore}, or choose another folder with outputs_dir="

@@ -10,7 +10,7 @@ import fcntl
 from collections.abc import Iterator
 from pathlib import Path
 
-from mnist_exp.workspaces.local.tracking.database import STORE_NAME, connected
+from mnist_exp.workspaces.local.tracking.database import LOCK_NAME, STORE_NAME, connected
 
 LOCATION_NAME = ".location"
 #: Statements that replace the beginning of a location. A location is a URI or a plain path. The
@@ -33,7 +33,7 @@ _STATEMENTS = tuple(
 @contextlib.contextmanager
 def store_lock(outputs: Path) -> Iterator[None]:
     """Lock the store against other processes that create the store or change its paths."""
-    with (outputs / f".{STORE_NAME}.lock").open("w") as lock:
+    with (outputs / LOCK_NAME).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 

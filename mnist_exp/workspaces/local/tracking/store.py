@@ -25,6 +25,7 @@ from mnist_exp.workspaces.local.jobs.environment import PARENT, TrackedRun
 from mnist_exp.workspaces.local.jobs.folder import RUN_ARTIFACTS
 from mnist_exp.workspaces.local.tracking.database import (
     ARTIFACTS_NAME,
+    NEW_STORE_NAME,
     STORE_NAME,
     logged_models,
     script_runs,
@@ -86,7 +87,7 @@ class Tracking:
         store = self._outputs / STORE_NAME
         if store.exists():
             return
-        new = self._outputs / f".{STORE_NAME}.new"
+        new = self._outputs / NEW_STORE_NAME
         new.unlink(missing_ok=True)
         uri = store_uri(new)
         MlflowClient(tracking_uri=uri, registry_uri=uri).search_experiments(max_results=1)
