@@ -60,11 +60,10 @@ class IgnoreRules:
         Raises:
             JobError: The ignore file is not a text file in UTF-8, or has an invalid line.
         """
-        for name in _NAMES:
-            path = source / name
-            if path.exists():
-                return cls(str(path.resolve().parent), list(_rules(path)))
-        return cls(str(source.resolve()), [])
+        path = ignore_file(source)
+        if path is None:
+            return cls(str(source.resolve()), [])
+        return cls(str(path.resolve().parent), list(_rules(path)))
 
     def prefix(self, folder: str) -> str:
         """Return the text in front of the names in a folder, for `exclude` and `exclude_all`.
@@ -93,6 +92,11 @@ class IgnoreRules:
             if (found := rule.regex.match(folder)) and found["below"] is not None:
                 return True
         return False
+
+
+def ignore_file(source: Path) -> Path | None:
+    """Return the ignore file of a code folder; None if the folder has no ignore file."""
+    return next((source / name for name in _NAMES if (source / name).exists()), None)
 
 
 def _rules(path: Path) -> Iterator[_Rule]:

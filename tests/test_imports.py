@@ -46,6 +46,7 @@ MAY_IMPORT = {
         "config",
         "errors",
         "experiment",
+        "ignore_rules",
         "names",
         "script_options",
         "snapshot",

@@ -6,6 +6,7 @@ from pathlib import Path
 from mnist_exp.config import WorkspaceType
 from mnist_exp.errors import MnistExpError
 from mnist_exp.experiment import Experiment
+from mnist_exp.ignore_rules import ignore_file
 from mnist_exp.snapshot import is_excluded, left_out, snapshot_size
 
 #: Azure's SDK warns about an upload above this number of bytes.
@@ -30,11 +31,13 @@ def code_faults(
         return
     try:
         if script is not None and is_excluded(Path(code), script):
+            rules = _ignore_file(Path(code))
             yield (
-                f"{key}: must be a file that the ignore file in {code} does not exclude, got "
-                f"{script}; add the line !/{script} to the end of the ignore file"
+                f"{key}: must be a file that {rules} does not exclude, got {script}; add the line "
+                f"!/{script} to the end of {rules}"
             )
         if config.workspace.type is WorkspaceType.azure:
+            yield from _outputs(key, Path(code).resolve(), Path(config.outputs_dir).resolve())
             for path, what in left_out(Path(code), Path(config.outputs_dir)):
                 yield (
                     f"{Path(code, path)}: must not be in a code folder on Azure, because the path "
@@ -42,6 +45,28 @@ def code_faults(
                 )
     except MnistExpError as error:
         yield from error.lines
+
+
+def _outputs(key: str, code: Path, outputs: Path) -> Iterator[str]:
+    """Yield one line if Azure's SDK would upload the outputs folder with the code.
+
+    The outputs folder contains the records, which change with each command, and the keys of local
+    endpoints.
+    """
+    if not outputs.is_relative_to(code) or outputs == code:
+        return
+    name = outputs.relative_to(code).as_posix()
+    if not is_excluded(code, f"{name}/endpoints/NAME/keys.json"):
+        yield (
+            f"{key.rpartition('.')[0]}.code: must not contain the outputs folder on Azure, because "
+            f"Azure's SDK would upload its records and keys, got {outputs}; add the line "
+            f"/{name}/ to {_ignore_file(code)}"
+        )
+
+
+def _ignore_file(code: Path) -> Path:
+    """Return the ignore file of a code folder, or the path for a new ignore file."""
+    return ignore_file(code) or code / ".amlignore"
 
 
 def code_warnings(where: str, code: str | None, outputs_dir: str) -> Iterator[str]:
@@ -63,5 +88,5 @@ def code_warnings(where: str, code: str | None, outputs_dir: str) -> Iterator[st
     yield (
         f"{where}: {found.files} files with {found.size / _MEGABYTE:.0f} MB are copied from "
         f"{code}; the largest entries are {', '.join(entries)}; to leave out an entry, write its "
-        f"name in {Path(code, '.amlignore')}"
+        f"name in {_ignore_file(Path(code))}"
     )

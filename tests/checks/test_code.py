@@ -65,8 +65,8 @@ def test_an_ignore_file_that_excludes_the_script_is_a_fault(
     assert faults(tmp_path, stage) == []
     (tmp_path / ".amlignore").write_text("*.py\n")
     assert faults(tmp_path, stage) == [
-        f"{key}: must be a file that the ignore file in {tmp_path} does not exclude, got {script}; "
-        f"add the line !/{script} to the end of the ignore file"
+        f"{key}: must be a file that {tmp_path / '.amlignore'} does not exclude, got {script}; "
+        f"add the line !/{script} to the end of {tmp_path / '.amlignore'}"
     ]
     (tmp_path / ".amlignore").write_text(f"*.py\n!/{script}\n")
     assert faults(tmp_path, stage) == []
@@ -84,10 +84,23 @@ def test_what_the_sdk_cannot_upload_is_a_fault_on_azure(tmp_path: Path) -> None:
     (tmp_path / "up").symlink_to("..", target_is_directory=True)
     (tmp_path / "broken").symlink_to("nowhere")
     (tmp_path / "ignored").symlink_to("nowhere")
-    (tmp_path / ".amlignore").write_text("ignored\n")
+    (tmp_path / ".amlignore").write_text("ignored\n/outputs/*\n!/outputs/.gitkeep\n")
     assert faults(tmp_path, "train") == []
     found = faults(tmp_path, "train", "workspace=azure")
     assert sorted(line.partition(", which Azure")[0] for line in found) == [
         f"{tmp_path / name}: must not be in a code folder on Azure, because the path {what}"
         for name, what in (("broken", "is a broken link"), ("up", "is a link to a parent folder"))
     ]
+
+
+def test_the_sdk_must_not_upload_the_outputs_folder(tmp_path: Path) -> None:
+    for name in ("train.py", ".gitignore"):
+        (tmp_path / name).touch()
+    assert faults(tmp_path, "train") == []
+    assert faults(tmp_path, "train", "workspace=azure") == [
+        "job.code: must not contain the outputs folder on Azure, because Azure's SDK would upload "
+        f"its records and keys, got {tmp_path / 'outputs'}; add the line /outputs/ to "
+        f"{tmp_path / '.gitignore'}"
+    ]
+    (tmp_path / ".gitignore").write_text("/outputs/\n")
+    assert faults(tmp_path, "train", "workspace=azure") == []
