@@ -4,6 +4,7 @@ Results are printed to standard output. Progress and errors are printed to stand
 """
 
 import errno
+import io
 import os
 import shlex
 import sys
@@ -257,9 +258,9 @@ def error_lines(error: BaseException) -> tuple[str, ...] | None:
         return error.lines
     if is_foreign(error):
         return (explain(error),)
-    if isinstance(error, OSError) and (stream := full_stream()):
+    if isinstance(error, OSError) and error.filename is None and discard_full_output():
         return (
-            f"{stream}: must be writable, but the output cannot be written "
+            "standard output: must be writable, but the output cannot be written "
             f"({os.strerror(error.errno or 0)}); write the output to another file",
         )
     if isinstance(error, OSError) and error.errno in _UNWRITABLE:
@@ -267,20 +268,23 @@ def error_lines(error: BaseException) -> tuple[str, ...] | None:
     return None
 
 
-def full_stream() -> str:
-    """Return the name of a standard stream whose output cannot be written; else no text.
+def discard_full_output() -> bool:
+    """Return whether standard output cannot be written, for example because its disk is full.
 
-    After such an error, the output stays in the buffer of the stream, so that each flush fails.
+    If so, discard all further output: Python flushes the stream again at exit. The test writes an
+    empty line, because an error may have emptied the buffer of the stream.
     """
-    for name, stream in (("standard output", sys.stdout), ("standard error", sys.stderr)):
-        try:
-            if stream is not None:
-                stream.flush()
-        except BrokenPipeError:
-            continue
-        except OSError:
-            return name
-    return ""
+    if sys.stdout is None:
+        return False
+    try:
+        sys.stdout.flush()
+        os.write(sys.stdout.fileno(), b"\n")
+    except (BrokenPipeError, io.UnsupportedOperation):
+        return False
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return True
+    return False
 
 
 def unwritable(path: Path, error: OSError, key: str = "outputs_dir") -> str:

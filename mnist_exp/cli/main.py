@@ -28,7 +28,6 @@ from mnist_exp.cli.display import (
     READER_HAS_EXITED,
     RichDisplay,
     error_lines,
-    full_stream,
     report_errors,
 )
 from mnist_exp.cli.hydra_errors import is_foreign
@@ -71,11 +70,9 @@ def main() -> None:
             os.dup2(os.open(os.devnull, os.O_WRONLY), handle)
         sys.exit(READER_HAS_EXITED)
     except OSError as error:
-        lines = error_lines(error) if full_stream() else None
+        lines = None if os.environ.get(FULL_ERROR) else error_lines(error)
         if lines is None:
             raise
-        # Python flushes standard output again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         print(f"error: {lines[0]}", file=sys.stderr)
         sys.exit(1)
 

@@ -42,13 +42,14 @@ def test_the_limit_is_the_limit_of_sqlite(tmp_path: Path) -> None:
     for size, is_possible in ((489, True), (490, False)):
         outputs = long_folder(tmp_path, size)
         outputs.mkdir(parents=True)
-        with closing(sqlite3.connect(outputs / database.NEW_STORE_NAME)) as connection:
-            try:
+        store = outputs / database.NEW_STORE_NAME
+        try:
+            with closing(sqlite3.connect(store)) as connection:
                 connection.execute("CREATE TABLE t (x)")
-                opened = True
-            except sqlite3.OperationalError:
-                opened = False
-        assert opened is is_possible
+        except sqlite3.OperationalError:
+            assert not is_possible
+        else:
+            assert is_possible
 
 
 @pytest.mark.external
