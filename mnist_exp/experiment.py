@@ -17,10 +17,12 @@ class Experiment(ExperimentConfig):
             `epochs` -> `model.epochs`. A search space may use the name of the input or the
             config key.
         given: The config keys and config groups that the command line sets.
+        references: The config keys that other keys refer to, e.g. with `${model.epochs}`.
     """
 
     sources: dict[str, str] = field(default_factory=dict)
     given: tuple[str, ...] = ()
+    references: tuple[str, ...] = ()
 
     @cached_property
     def parsed_sweep(self) -> tuple[SweepPlan | None, list[str]]:
@@ -35,5 +37,5 @@ class Experiment(ExperimentConfig):
         """
         content = asdict(self)
         content["job"]["sources"] = content.pop("sources")
-        del content["given"]
+        del content["given"], content["references"]
         return content

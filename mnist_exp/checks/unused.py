@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from mnist_exp.config import Stage
 from mnist_exp.experiment import Experiment
 
+#: Keys that every stage may read, because the stage opens the workspace.
+_ALWAYS = ("workspace", "data.cache_dir")
 _TRAINING = ("compute", "env", "data", "model", "job")
 #: Stage -> the keys that the stage reads, and the groups of which the stage reads every key. The
 #: stages that are missing here read all keys.
@@ -48,14 +50,15 @@ def is_unused(stage: Stage, key: str) -> bool:
         return False
     if _is_among(key, _OF_ANOTHER.get(stage, ())):
         return True
-    return not any(_is_among(key, _READ[each]) for each in (stage, *_LATER.get(stage, ())))
+    readers = (stage, *_LATER.get(stage, ()))
+    return not any(_is_among(key, keys) for keys in (_ALWAYS, *(_READ[each] for each in readers)))
 
 
 def unused_warnings(config: Experiment) -> Iterator[str]:
     """Yield one line for each key on the command line that has no effect."""
     stage, endpoint = config.stage, config.endpoint
     for key in config.given:
-        if is_unused(stage, key):
+        if is_unused(stage, key) and not _is_among(key, config.references):
             yield f"{key}: has no effect, because stage={stage} does not read this key"
         elif endpoint.name is not None and key in ("endpoint.name_prefix", "endpoint.reuse"):
             yield f"{key}: has no effect, because endpoint.name={endpoint.name} names the endpoint"

@@ -101,12 +101,14 @@ def to_experiment(composed: DictConfig, hydra_config: DictConfig) -> Experiment:
     _empty_mappings(composed, task_overrides(hydra_config))
     keep_written_texts(composed, config_files(hydra_config), task_overrides(hydra_config))
     sources = _input_sources(composed)
+    text = str(OmegaConf.to_container(composed, resolve=False))
+    references = tuple(sorted({found[1] for found in _REFERENCE.finditer(text)}))
     resolve_paths(composed, hydra_config)
     config = OmegaConf.to_object(composed)
     if not isinstance(config, ExperimentConfig):
         raise TypeError(f"the composed config must be an ExperimentConfig, got {type(config)}")
     given = tuple(given_keys(task_overrides(hydra_config)))
-    return Experiment(**vars(config), sources=sources, given=given)
+    return Experiment(**vars(config), sources=sources, given=given, references=references)
 
 
 def with_stand_ins(composed: DictConfig, keys: Sequence[str]) -> DictConfig | None:

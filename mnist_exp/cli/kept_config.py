@@ -51,7 +51,13 @@ def with_kept_config(config: Experiment, overrides: Sequence[str]) -> Experiment
         raise ConfigError(faults)
     _apply_permitted(kept, composed, overrides, job.may_change)
     own = {name: getattr(config, name) for name in COMMAND_KEYS}
-    return replace(_config(kept | own), run=job.record.name, resume=None, given=config.given)
+    return replace(
+        _config(kept | own),
+        run=job.record.name,
+        resume=None,
+        given=config.given,
+        references=config.references,
+    )
 
 
 def _faults(job: UnfinishedJob, kept: Any, composed: Any, overrides: Sequence[str]) -> list[str]:

@@ -43,6 +43,13 @@ def unused(*overrides: str) -> list[str]:
         (["stage=logs", "data=mnist", "model=small", "profile=azure", "seed=3"], []),
         (["stage=logs", "endpoint.deployment.name=blue"], []),
         (["stage=cleanup", "endpoint.deployment.name=blue", "compute.name=x"], []),
+        # Every stage opens the workspace.
+        (["stage=status", "data.cache_dir=x", "workspace.resource_group=x"], []),
+        # Another key refers to the key.
+        (
+            ["stage=train", "sweep.limits.timeout=60", "job.timeout=${sweep.limits.timeout}"],
+            [],
+        ),
         (["stage=all", "endpoint.log_lines=3", "model.epochs=3"], []),
         (["stage=doctor", "endpoint.log_lines=3"], []),
     ],

@@ -27,6 +27,7 @@ from mnist_exp.records import INVALID_JSON, write_json
 from mnist_exp.snapshot import copy_snapshot
 from mnist_exp.workspaces.local.environments.throwaway import throwaway_folder
 from mnist_exp.workspaces.local.jobs.console import Console
+from mnist_exp.workspaces.local.jobs.deletion import delete_folder
 from mnist_exp.workspaces.local.processes.job_process import EXIT_CODE_NAME, failure_path
 
 #: Name of the folder with the artifacts. MLflow uses the same name.
@@ -107,10 +108,10 @@ class JobFolder:
 
     def reset_outputs(self) -> None:
         """Rename the named outputs and delete the artifacts, before the job restarts."""
-        shutil.rmtree(self.artifacts, ignore_errors=True)
+        delete_folder(self.artifacts)
         if self.named_outputs.exists():
             aside = self.path / "named_outputs_before"
-            shutil.rmtree(aside, ignore_errors=True)
+            delete_folder(aside)
             self.named_outputs.rename(aside)
 
     def saved(self, path: str) -> Path:
@@ -187,7 +188,7 @@ class JobFolder:
         self.clean()
         self.forget_exit_code()
         for name in _KEPT:
-            shutil.rmtree(self.artifacts / name, ignore_errors=True)
+            delete_folder(self.artifacts / name)
         self._link_logs()
         self.work.mkdir()
         if code is not None:
@@ -219,11 +220,11 @@ class JobFolder:
         kept, partial = self.path / "code", self.path / "code.part"
         if not kept.exists():
             try:
-                shutil.rmtree(partial, ignore_errors=True)
+                delete_folder(partial)
                 self._copy(code, partial)
                 partial.rename(kept)
             finally:
-                shutil.rmtree(partial, ignore_errors=True)
+                delete_folder(partial)
         return kept
 
     def _copy(self, code: Path, to: Path) -> None:
@@ -242,6 +243,6 @@ class JobFolder:
             # A script may have replaced the link by a folder. Save the files of this folder too.
             if folder.is_dir() and not folder.is_symlink():
                 shutil.copytree(folder, self.artifacts / name, symlinks=True, dirs_exist_ok=True)
-        shutil.rmtree(self.work, ignore_errors=True)
+        delete_folder(self.work)
         for folder in self.environments:
-            shutil.rmtree(folder, ignore_errors=True)
+            delete_folder(folder)
