@@ -17,12 +17,13 @@ class Experiment(ExperimentConfig):
             `epochs` -> `model.epochs`. A search space may use the name of the input or the
             config key.
         given: The config keys and config groups that the command line sets.
-        references: The config keys that other keys refer to, e.g. with `${model.epochs}`.
+        references: Pairs of config keys: a key, and another key to which the value of the first
+            key refers, e.g. with `${model.epochs}`.
     """
 
     sources: dict[str, str] = field(default_factory=dict)
     given: tuple[str, ...] = ()
-    references: tuple[str, ...] = ()
+    references: tuple[tuple[str, str], ...] = ()
 
     @cached_property
     def parsed_sweep(self) -> tuple[SweepPlan | None, list[str]]:

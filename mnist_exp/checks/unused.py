@@ -58,7 +58,7 @@ def unused_warnings(config: Experiment) -> Iterator[str]:
     """Yield one line for each key on the command line that has no effect."""
     stage, endpoint = config.stage, config.endpoint
     for key in config.given:
-        if is_unused(stage, key) and not _is_among(key, config.references):
+        if is_unused(stage, key) and not _is_referenced(config, key):
             yield f"{key}: has no effect, because stage={stage} does not read this key"
         elif endpoint.name is not None and key in ("endpoint.name_prefix", "endpoint.reuse"):
             yield f"{key}: has no effect, because endpoint.name={endpoint.name} names the endpoint"
@@ -81,6 +81,14 @@ def contradiction_faults(config: Experiment) -> Iterator[str]:
             "endpoint.deployment.name: stage=invoke calls the deployment that the traffic chooses; "
             f"to call {deployment}, use endpoint.invoke_deployment={deployment}"
         )
+
+
+def _is_referenced(config: Experiment, key: str) -> bool:
+    """Return whether a key that the stage reads refers to another key."""
+    return any(
+        _is_among(key, (target,)) and not is_unused(config.stage, reader)
+        for reader, target in config.references
+    )
 
 
 def _is_among(key: str, others: tuple[str, ...]) -> bool:

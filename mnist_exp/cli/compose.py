@@ -5,7 +5,7 @@ the other rule: the override `key={}` empties the mapping `key`.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -101,8 +101,7 @@ def to_experiment(composed: DictConfig, hydra_config: DictConfig) -> Experiment:
     _empty_mappings(composed, task_overrides(hydra_config))
     keep_written_texts(composed, config_files(hydra_config), task_overrides(hydra_config))
     sources = _input_sources(composed)
-    text = str(OmegaConf.to_container(composed, resolve=False))
-    references = tuple(sorted({found[1] for found in _REFERENCE.finditer(text)}))
+    references = tuple(_references("", OmegaConf.to_container(composed, resolve=False)))
     resolve_paths(composed, hydra_config)
     config = OmegaConf.to_object(composed)
     if not isinstance(config, ExperimentConfig):
@@ -145,6 +144,18 @@ def _input_sources(composed: DictConfig) -> dict[str, str]:
         if isinstance(value, str) and (match := _REFERENCE.fullmatch(value)):
             found[str(name)] = match[1]
     return found
+
+
+def _references(key: str, value: Any) -> Iterator[tuple[str, str]]:
+    """Yield a key and the key that its value refers to, for each reference below a key."""
+    if isinstance(value, dict):
+        for name, part in value.items():
+            yield from _references(f"{key}.{name}" if key else str(name), part)
+    elif isinstance(value, list):
+        for part in value:
+            yield from _references(key, part)
+    elif isinstance(value, str):
+        yield from ((key, found[1]) for found in _REFERENCE.finditer(value))
 
 
 def _empty_mappings(composed: DictConfig, overrides: Sequence[str]) -> None:
