@@ -17,6 +17,7 @@ from mnist_exp.sweeps.space.keys import azure_name
 _REFERENCE = re.compile(r"\{\{\s*(inputs|outputs|search_space)\.([A-Za-z_][A-Za-z0-9_.]*)\s*\}\}")
 #: A text that Hydra reads as it is, without quotes.
 _HYDRA_PLAIN = re.compile(r"[\w./+@:-]*", re.ASCII)
+_PIPE = re.compile(r"(?<!\|)\|(?!\|)")
 _OPTIONAL = re.compile(r"\$\[\[(.*?)\]\]", re.DOTALL)
 _MISREAD = re.compile(r"\{\{\s*[A-Za-z_][\w.-]*\s*\}\}")
 _UNCLOSED = re.compile(r"\$\[\[\S*")
@@ -102,6 +103,14 @@ def azure_command(command: str) -> str:
         return f"${{{{{match[1]}.{name}}}}}"
 
     return _REFERENCE.sub(reference, command)
+
+
+def has_pipe(command: str) -> bool:
+    """Return whether a shell command has a pipe.
+
+    Without `pipefail`, the exit code of a pipe is the exit code of its last command.
+    """
+    return _PIPE.search(command) is not None
 
 
 def hydra_text(text: str) -> str:

@@ -110,6 +110,7 @@ MAY_IMPORT = {
         "azure_form",
         "snapshot",
         "same_job",
+        "templates",
         "traffic",
         "specs",
         "sweeps",

@@ -18,13 +18,12 @@ from mnist_exp.cli.compose import config_folder, split
 from mnist_exp.cli.display import error_lines
 from mnist_exp.cli.hydra_errors import explain, is_foreign
 from mnist_exp.cli.prepare import checked_experiment
-from mnist_exp.cli.primary import PrimaryConfig, search_entry
+from mnist_exp.cli.primary import FOLDER_FLAGS, PrimaryConfig, search_entry
 
 #: Function that composes a config from overrides.
 _Compose = Callable[[Sequence[str]], DictConfig]
 
 #: Hydra's flag for a folder with further configs.
-_FOLDER_FLAGS = ("--config-dir", "-cd")
 
 
 def all_faults(first: Exception, primary: PrimaryConfig, overrides: Sequence[str]) -> list[str]:
@@ -132,7 +131,7 @@ def _folders(primary: PrimaryConfig) -> list[Path] | None:
     rest = [flag for flag in primary.flags if flag not in ("--run", "-r")]
     while rest:
         name, equals, value = rest.pop(0).partition("=")
-        if name not in _FOLDER_FLAGS:
+        if name not in FOLDER_FLAGS:
             return None
         folders.append(Path(value if equals else rest.pop(0)).absolute())
     return folders if all(folder.is_dir() for folder in folders) else None

@@ -22,6 +22,7 @@ from mnist_exp.cli.compose import config_folder
 from mnist_exp.cli.config_paths import follow_move, moved, resolve_paths
 from mnist_exp.cli.schema_keys import listing, similar
 from mnist_exp.errors import ConfigError
+from mnist_exp.templates import hydra_text
 
 #: Name of our primary config.
 OUR_NAME = "config"
@@ -32,7 +33,7 @@ _HYDRA_FILE = "hydra.yaml"
 _SCHEMA = "experiment_schema"
 _PATH_FLAGS = ("--config-path", "-cp")
 _NAME_FLAGS = ("--config-name", "-cn")
-_FOLDER_FLAGS = ("--config-dir", "-cd")
+FOLDER_FLAGS = ("--config-dir", "-cd")
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def primary_config(flags: Sequence[str], overrides: Sequence[str]) -> PrimaryCon
         )
     path, rest = _without(flags, _PATH_FLAGS)
     name, others = _without(rest, _NAME_FLAGS)
-    own = path or _without(others, _FOLDER_FLAGS)[0]
+    own = path or _without(others, FOLDER_FLAGS)[0]
     if own is None or (path is None and name is None):
         return PrimaryConfig(config_folder(), name or OUR_NAME, (), others)
     folder = Path(own).absolute()
@@ -90,8 +91,7 @@ def primary_config(flags: Sequence[str], overrides: Sequence[str]) -> PrimaryCon
 
 def search_entry(folder: Path) -> str:
     """Return a folder as an entry of the override `hydra.searchpath`."""
-    escaped = str(folder).replace("'", "\\'")
-    return f"'file://{escaped}'"
+    return hydra_text(f"file://{folder}")
 
 
 def _without(flags: Sequence[str], names: Sequence[str]) -> tuple[str | None, list[str]]:

@@ -28,10 +28,6 @@ class DoctorStage(StageRunner):
 
     stage = Stage.doctor
 
-    def faults(self) -> list[str]:
-        """Return no faults: the stage reports every problem as a finding."""
-        return []
-
     @cached_property
     def name(self) -> str:
         """The type of the workspace."""

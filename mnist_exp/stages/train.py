@@ -21,6 +21,7 @@ from mnist_exp.stages.watching import (
 )
 from mnist_exp.status import JobStatus
 from mnist_exp.sweeps.ranking import logged_instead, logged_to_other_runs
+from mnist_exp.templates import has_pipe
 from mnist_exp.workspaces.base import Detached
 
 
@@ -73,9 +74,8 @@ def _unlogged(context: StageContext, result: JobResult) -> list[str]:
     if result.metrics:
         near = logged_instead(wanted, result.metrics, "job.primary_metric")
         return [f"job.primary_metric: the script did not log {wanted!r}; {near}"]
-    # Without `pipefail`, the exit code of a pipe is the exit code of its last command.
-    pipe = "|" in (job.command or "").replace("||", "")
-    hint = "; if a command before a pipe may fail, begin with: set -o pipefail;" if pipe else ""
+    has_hint = has_pipe(job.command or "")
+    hint = "; if a command before a pipe may fail, begin with: set -o pipefail;" if has_hint else ""
     return [
         f"job.primary_metric: the script logged no metric; log {wanted} with mlflow.log_metric, "
         f"or set job.primary_metric=null if the script logs no metric{hint}"

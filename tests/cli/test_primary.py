@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from hydra.core.override_parser.overrides_parser import OverridesParser
 
+from mnist_exp.cli.primary import search_entry
 from tests.support.in_process import InProcessCli
 
 JOB = """\
@@ -43,6 +45,12 @@ def planned(cli: InProcessCli, *arguments: str) -> dict[str, object]:
     (path,) = set(cli.folder.glob("outputs/runs/*/*/dry-run/train.yaml")) - before
     form: dict[str, object] = yaml.safe_load(path.read_text(encoding="utf-8"))
     return form
+
+
+@pytest.mark.parametrize("name", ["a b", "it's", "a\\'b", "a\\"])
+def test_a_search_path_may_have_any_name(name: str) -> None:
+    override = OverridesParser.create().parse_override(f"key=[{search_entry(Path('/x', name))}]")
+    assert override.value() == [f"file:///x/{name}"]
 
 
 @pytest.mark.parametrize("flag", ["--config-path", "--config-dir"])

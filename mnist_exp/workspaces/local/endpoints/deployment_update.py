@@ -13,6 +13,7 @@ front ends the workers of the other revision.
 import os
 import shutil
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from mnist_exp.errors import JobError, RefusedError
@@ -59,9 +60,13 @@ class DeploymentUpdate:
     interpreter: Interpreter
     leave_out: Path | None = None
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
-        """A hash of code, model, settings and Python environment."""
+        """A hash of code, model, settings and Python environment.
+
+        The hash is computed only once, before the code is copied. If the code changes afterwards,
+        the next update has another hash, and deploys the changed code.
+        """
         return fingerprint(self.spec, self.model, self.interpreter, self.leave_out)
 
     def run(self) -> None:
@@ -95,12 +100,13 @@ class DeploymentUpdate:
         return max([0, *recorded, *found]) + 1
 
     def _swap(self, number: int, revision: Path) -> None:
+        state = self._succeeded(number)
         stage_revision(revision, self.spec, self.model, self.interpreter, self.leave_out)
         folder = self.endpoint.deployment(self.spec.name)
         with connect_front(self.endpoint) as front:
             if why := front.prepare(self.spec.name, number):
                 raise _NotReadyError(why)
-            folder.save(self._succeeded(number))
+            folder.save(state)
             front.apply()
 
     def _succeeded(self, number: int) -> DeploymentState:

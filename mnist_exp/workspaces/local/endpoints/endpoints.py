@@ -215,8 +215,6 @@ class Endpoints:
         state = deployment_result(folder, spec.name).provisioning_state
         if saved is None or state != ProvisioningState.SUCCEEDED:
             return False
-        if spec.code is not None and not Path(spec.code).is_dir():
-            return False
         return saved.fingerprint == update.fingerprint
 
     def _check_deployment(self, folder: EndpointFolder, name: str) -> None:

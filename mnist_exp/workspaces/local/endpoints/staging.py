@@ -140,8 +140,10 @@ def fingerprint(
 
     If the running revision has the same hash, no new revision is necessary.
     """
-    has_code = spec.code and spec.scoring_script
-    code = snapshot_hash(Path(spec.code or ""), leave_out) if has_code else None
+    folder = Path(spec.code or "")
+    # `stage_revision` reports a code folder that does not exist.
+    has_code = spec.code and spec.scoring_script and folder.is_dir()
+    code = snapshot_hash(folder, leave_out) if has_code else None
     settings = asdict(spec) | {
         "code": code,
         "model": model.reference,

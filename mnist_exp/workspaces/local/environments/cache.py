@@ -124,13 +124,14 @@ class EnvironmentCache:
 
     def describe(self) -> Iterator[str]:
         """Yield a line of text for each saved environment, oldest first, and a line for all."""
-        for saved in self.list():
+        found = self.list()
+        for saved in found:
             days = (time.time() - saved.made_at) / 86400
             yield (
                 f"{saved.source} with Python {saved.version}: {size_text(saved.size)}, "
                 f"{days:.0f} days old, created with {saved.created_with}"
             )
-        if found := self.list():
+        if found:
             yield (
                 f"{size_text(sum(saved.size for saved in found))} in {self._root}; to delete the "
                 "environments and the latest endpoint, run mnist-exp stage=cleanup "

@@ -4,7 +4,6 @@ An attempt is one execution of the job's command. A job has several attempts if 
 resumes or restarts.
 """
 
-import re
 import shlex
 import time
 from collections.abc import Mapping, Sequence
@@ -16,7 +15,7 @@ from mnist_exp.metrics import MetricPoint
 from mnist_exp.results import JobResult, counted
 from mnist_exp.specs import MODEL_PATH, CommandJob, Literal
 from mnist_exp.status import JobStatus
-from mnist_exp.templates import drawn_text, hydra_text, render
+from mnist_exp.templates import drawn_text, has_pipe, hydra_text, render
 from mnist_exp.workspaces.local.environments.missing_module import remedy
 from mnist_exp.workspaces.local.environments.throwaway import create_throwaway
 from mnist_exp.workspaces.local.jobs.environment import (
@@ -34,9 +33,6 @@ from mnist_exp.workspaces.local.processes.workers import (
     Processes,
     worker_environments,
 )
-
-#: A pipe in a shell command.
-_PIPE = re.compile(r"(?<!\|)\|(?!\|)")
 
 
 class RunningJob:
@@ -223,7 +219,7 @@ class RunningJob:
         self.folder.clean()
         tracking = self._host.tracking
         tracking.log_missing_parameters(self.run.run_id, self._logged)
-        tracking.end(self.run.run_id, status)
+        script = tracking.end(self.run.run_id, status)
         # Write the final status to job.json after all other steps. If the command is killed before
         # this line, the next command closes the job.
         self.describe(status, why)
@@ -239,8 +235,8 @@ class RunningJob:
             log=str(log),
             log_tail=self.folder.console.tail(log) if failed else (),
             warnings=warnings,
-            metrics_of_script_runs=tracking.metrics_of_script_runs(self.run.run_id),
-            logged_models=self._logged_models(),
+            metrics_of_script_runs=script.metrics,
+            logged_models=() if self.folder.saved(MODEL_PATH).exists() else script.models,
         )
 
     def describe(self, status: JobStatus, why: str = "") -> None:
@@ -264,7 +260,7 @@ class RunningJob:
 
     def _hidden_failures(self) -> list[str]:
         """Return warnings about Python programs that failed in a pipe; the shell ignores them."""
-        if not _PIPE.search(self.job.command):
+        if not has_pipe(self.job.command):
             return []
         recorded = [self.folder.recorded_failure(log) for log in self.folder.logs]
         return [
@@ -273,11 +269,6 @@ class RunningJob:
             for text in recorded
             if text
         ]
-
-    def _logged_models(self) -> Sequence[str]:
-        if self.folder.saved(MODEL_PATH).exists():
-            return ()
-        return self._host.tracking.logged_models(self.run.run_id)
 
     def _script(self) -> str:
         logs = self.folder.logs

@@ -8,7 +8,11 @@ from pathlib import Path
 from mnist_exp.workspaces.local.environments.interpreter import OLDEST_PYTHON, Interpreter
 from mnist_exp.workspaces.local.environments.throwaway import throwaway_folder
 from mnist_exp.workspaces.local.processes.forking import server
-from mnist_exp.workspaces.local.processes.forking.analysis import libraries_of, python_call
+from mnist_exp.workspaces.local.processes.forking.analysis import (
+    REHEARSAL,
+    libraries_of,
+    python_call,
+)
 from mnist_exp.workspaces.local.processes.forking.client import ForkedScript, ForkServer
 from mnist_exp.workspaces.local.processes.job_orphans import end_orphans, of_sweep
 from mnist_exp.workspaces.local.processes.workers import Processes, Workers
@@ -156,7 +160,7 @@ class TrialLauncher:
         if not self._interpreter.is_this_python:
             # A job in another environment does not open the store itself. Do not rehearse MLflow's
             # calls with the store.
-            modules = [module for module in modules if not module.startswith(__package__[:10])]
+            modules = [module for module in modules if module != REHEARSAL]
         start = self._interpreter.module(server.__name__)
         self._server = ForkServer(modules, self._folder, environment, self._log, start=start)
         return self._server

@@ -70,11 +70,14 @@ class ScriptRuns:
         ids: The ids of the runs.
         running: The ids of the runs with the status RUNNING.
         metrics: The metrics that the script logged only to these runs, and not to the job's run.
+        models: The names of the complete models that the script logged to the job's run with
+            MLflow, oldest first.
     """
 
     ids: Sequence[str]
     running: Sequence[str]
     metrics: Sequence[str]
+    models: Sequence[str]
 
 
 def check_store(outputs: Path, say: Callable[[str], None]) -> None:
@@ -145,7 +148,7 @@ def _is_busy(error: sqlite3.Error) -> bool:
 
 
 def script_runs(store: Path, run_id: str) -> ScriptRuns:
-    """Return the runs that the script of a job created, besides the job's run.
+    """Return the runs that the script of a job created, and what the script logged.
 
     Args:
         store: The database file, which must exist.
@@ -159,15 +162,10 @@ def script_runs(store: Path, run_id: str) -> ScriptRuns:
             return {name for (name,) in connection.execute(_METRIC_NAMES, (run,))}
 
         metrics = set().union(*map(names, found)) - names(run_id) if found else set()
+        models = connection.execute(_LOGGED_MODELS, (run_id, _READY)).fetchall()
     running = [run for run, status in found.items() if status == "RUNNING"]
-    return ScriptRuns(list(found), running, sorted(metrics))
-
-
-def logged_models(store: Path, run_id: str) -> Sequence[str]:
-    """Return the names of the complete models that a run logged with MLflow, oldest first."""
-    with connected(store) as connection:
-        found = connection.execute(_LOGGED_MODELS, (run_id, _READY)).fetchall()
-    return list(dict.fromkeys(name for (name,) in found))
+    unique = list(dict.fromkeys(name for (name,) in models))
+    return ScriptRuns(list(found), running, sorted(metrics), unique)
 
 
 class MetricReader:

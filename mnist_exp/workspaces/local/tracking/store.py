@@ -8,7 +8,7 @@ MLflow's folder of a job's run is a link to the job's folder, which contains the
 import getpass
 import logging
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
@@ -27,7 +27,7 @@ from mnist_exp.workspaces.local.tracking.database import (
     ARTIFACTS_NAME,
     NEW_STORE_NAME,
     STORE_NAME,
-    logged_models,
+    ScriptRuns,
     script_runs,
     store_uri,
 )
@@ -222,18 +222,19 @@ class Tracking:
             for start in range(0, len(entries), _MOST_TAGS):
                 self._client.log_batch(run_id, tags=entries[start : start + _MOST_TAGS])
 
-    def end(self, run_id: str, status: JobStatus) -> None:
+    def end(self, run_id: str, status: JobStatus) -> ScriptRuns:
         """Set the final status of a run, even if the script has set another status.
 
         Runs that the script created and did not end, e.g. nested runs, get the same status.
-        """
-        with self._mapped():
-            for each in (*script_runs(self.store, run_id).running, run_id):
-                self._client.set_terminated(each, _MLFLOW_STATUS[status])
 
-    def metrics_of_script_runs(self, run_id: str) -> Sequence[str]:
-        """Return the metrics that a job's script logged only to other runs than the job's run."""
-        return script_runs(self.store, run_id).metrics
+        Returns:
+            The runs that the script created, and what the script logged.
+        """
+        found = script_runs(self.store, run_id)
+        with self._mapped():
+            for each in (*found.running, run_id):
+                self._client.set_terminated(each, _MLFLOW_STATUS[status])
+        return found
 
     def history(self, run_id: str, metric: str) -> list[MetricPoint]:
         """Return every point of one metric, in order of time and step."""
@@ -247,10 +248,6 @@ class Tracking:
         with self._mapped():
             names = sorted(self._client.get_run(run_id).data.metrics)
         return {name: self.history(run_id, name) for name in names}
-
-    def logged_models(self, run_id: str) -> Sequence[str]:
-        """Return the names of the models that a run logged with MLflow, oldest first."""
-        return logged_models(self.store, run_id)
 
     @property
     def models(self) -> ModelRegistry:

@@ -172,6 +172,19 @@ def test_a_deployment_after_a_failed_one_succeeds(scripted: ScriptedEndpoint):
     assert scripted.deployment().revisions() == [2]
 
 
+def test_code_that_changes_during_a_deployment_is_deployed_by_the_next_command(
+    scripted: ScriptedEndpoint,
+):
+    # The script does what a user does who saves a file while the worker starts.
+    source = scripted.folder / "code" / "score.py"
+    spec = scripted.spec(f"open({str(source)!r}, 'a').write('#')\n{ECHO}")
+    model = ModelFiles(scripted.model, "digits", "3")
+    scripted.endpoints.deploy(spec, model)
+    before = scripted.workers()
+    scripted.endpoints.deploy(spec, model)
+    assert not set(before) & set(scripted.workers())
+
+
 def test_after_a_bad_spec_the_previous_revision_serves(scripted: ScriptedEndpoint):
     scripted.deploy()
     for fault in ({"scoring_script": "none.py"}, {"code": scripted.folder / "nowhere"}):

@@ -10,6 +10,7 @@ from mlflow.entities.model_registry import ModelVersion
 
 from mnist_exp.errors import JobError
 from mnist_exp.specs import ModelSpec
+from mnist_exp.status import JobStatus
 from mnist_exp.workspaces.local.tracking.store import Tracking
 from tests.support.local_jobs import LocalJobs
 
@@ -57,7 +58,8 @@ def test_the_result_of_a_job_names_its_logged_models(jobs: LocalJobs, log_model:
         log_model(name)
     log_model("broken", is_ready=False)
     tracking = Tracking(jobs.outputs)
-    assert tracking.logged_models(jobs.tracked().info.run_id) == ["dense", "cnn"]
+    found = tracking.end(jobs.tracked().info.run_id, JobStatus.COMPLETED)
+    assert found.models == ["dense", "cnn"]
 
 
 def test_a_logged_model_is_registered_by_name(jobs: LocalJobs, log_model: LogModel) -> None:

@@ -22,12 +22,14 @@ _HARMLESS = frozenset({"PYTHONUNBUFFERED", "PYTHONIOENCODING", "PYTHONHASHSEED"}
 
 #: Libraries that are slow to import and safe to fork after the import.
 _SLOW = ("numpy", "pandas", "scipy", "sklearn", "torch", "keras", "tensorflow")
+#: The rehearsal of MLflow's first calls, which opens the store.
+REHEARSAL = "mnist_exp.workspaces.local.processes.forking.rehearsal:rehearse"
 #: Modules that the fork server imports for MLflow. `forking/server.py` explains the notation (`~`,
 #: `:`). Without these imports, each fork would do the same work at its first MLflow call.
 _TRACKING = (
     "mlflow",
     "mlflow.tracking.fluent",
-    "mnist_exp.workspaces.local.processes.forking.rehearsal:rehearse",
+    REHEARSAL,
 )
 _KERAS = "keras"
 #: MLflow's plugin for Azure. MLflow always loads the plugin if the plugin is installed. A store on
