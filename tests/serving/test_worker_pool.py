@@ -22,7 +22,7 @@ from mnist_exp.serving.worker import Worker
 from mnist_exp.serving.worker_pool import CRASHES, WorkerPool, delay_s
 from tests.support.scoring_service import SCRIPT
 
-PATIENCE_S = 30
+PATIENCE_S = 60
 #: The first worker stays. Each other worker ends when the file `die` exists.
 ONLY_FIRST_STAYS = """
 import os, pathlib, threading, time

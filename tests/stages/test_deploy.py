@@ -1,5 +1,6 @@
 """stage=deploy at an endpoint that exists already, with real processes behind it."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -184,8 +185,8 @@ def test_a_changed_auth_mode_is_printed(two: Deploying) -> None:
 
 
 def kept(two: Deploying) -> tuple[str, int, str]:
-    record = two.workspace._endpoints._registry.existing(NAME)[1]
-    return record.auth_mode, record.token_lifetime, record.description
+    saved = json.loads((two.outputs.path / "endpoints" / NAME / "endpoint.json").read_text())
+    return saved["auth_mode"], saved["token_lifetime"], saved["description"]
 
 
 # Commands that do not set traffic.
