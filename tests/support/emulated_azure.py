@@ -25,10 +25,14 @@ from tests.azure_emulator.emulator import GROUP, SUBSCRIPTION, WORKSPACE, Emulat
 from tests.azure_emulator.store import Store
 from tests.support.azure_commands import MNIST
 from tests.support.configs import fresh_config
+from tests.support.paths import REPOSITORY
 from tests.support.recorded_outputs import RecordingDisplay
 
 #: Maximum seconds that the SDK waits for data. A loaded machine needs more than one second.
 READ_TIMEOUT_S = 2
+
+#: A code folder in place of the trainer's, which has 25 files. The upload of a file is a request.
+SMALL_CODE = REPOSITORY / "tests" / "support" / "small_code"
 
 _KNOWN_CLOUDS = clouds._get_clouds_by_metadata_url
 
@@ -114,6 +118,8 @@ class AzureStages:
         config = fresh_config(f"stage={stage.value}", "profile=azure", *overrides)
         config.outputs_dir = str(self.outputs)
         config.data.cache_dir = str(self._cache)
+        if config.job.code == str(REPOSITORY / "trainer"):
+            config.job.code = config.endpoint.deployment.code = str(SMALL_CODE)
         config.workspace.subscription_id = SUBSCRIPTION
         config.workspace.resource_group = GROUP
         config.workspace.workspace_name = WORKSPACE
