@@ -9,10 +9,11 @@ import subprocess
 import sys
 import traceback
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
+from hydra._internal.hydra import Hydra
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 
@@ -40,6 +41,7 @@ class InProcessCli(Cli):
             contextlib.redirect_stdout(out),
             contextlib.redirect_stderr(err),
             _state_kept(),
+            _composed_once(arguments),
             contextlib.chdir(self.folder),
         ):
             os.environ.clear()
@@ -72,6 +74,18 @@ def _exit_code() -> int:
         traceback.print_exc()
         return 1
     return 0
+
+
+@contextlib.contextmanager
+def _composed_once(arguments: Sequence[str]) -> Iterator[None]:
+    """Let Hydra compose the config once, in a command that does not configure Hydra.
+
+    Hydra composes a config twice. The first time, it only reads `hydra.mode`, which is unset.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        if not any("hydra" in word or word.startswith("-") for word in arguments):
+            patch.setattr(Hydra, "get_mode", lambda *_, **__: None)
+        yield
 
 
 @contextlib.contextmanager
