@@ -1,10 +1,11 @@
 """Python environments of local jobs and deployments.
 
-cache           creates and saves environments, which all later commands use
-makers          creates an environment with conda or uv
-programs        runs conda or uv, and reports the progress
-pip_settings    converts pip's settings to environment variables of uv
-interpreter     describes the Python that runs a job
-throwaway       creates the environment that one job may change; it is deleted with the job
-missing_module  suggests a remedy if a script cannot import a package
+cache            creates and saves environments, which all later commands use
+makers           creates an environment with conda or uv
+programs         runs conda or uv, and reports the progress
+pip_settings     converts pip's settings to environment variables of uv
+interpreter      describes the Python that runs a job
+throwaway        creates the environment that one job may change; it is deleted with the job
+console_scripts  runs installed programs with the packages of the throw-away environment
+missing_module   suggests a remedy if a script cannot import a package
 """

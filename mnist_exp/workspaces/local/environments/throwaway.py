@@ -3,11 +3,11 @@
 On Azure ML a job runs in a container, and packages that the job installs are deleted with the
 container. On this machine the job gets a virtual environment that is deleted when the job ends. A
 script in the environment can import the packages of another interpreter. `pip`, `python -m pip` and
-`uv pip` change only the folder of the environment. The workers of a revision (a version of a
-deployment) also get such an environment.
+`uv pip` change only the folder of the environment, also with `--user` and `--system`. The workers
+of a revision (a version of a deployment) also get such an environment.
 
 The standard module `venv` would need a tenth of a second to create such an environment. This module
-needs a millisecond, because it writes only the files that Python reads.
+needs about a millisecond, because it writes only the files that Python reads.
 """
 
 import hashlib
@@ -16,15 +16,13 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from mnist_exp.workspaces.local.environments.console_scripts import write_wrappers
 from mnist_exp.workspaces.local.environments.interpreter import Interpreter
 
 #: A line of a `.pth` file. Python runs a line that begins with `import`. With `addsitedir`, Python
 #: also reads the `.pth` files of the other folder, for example those of editable installations.
 #: https://docs.python.org/3/library/site.html
 _SHOW = "import site; site.addsitedir({!r})\n"
-#: `pip` as a program of the environment. The `pip` beside the interpreter would change the packages
-#: of the interpreter.
-_PIP = '#!/bin/sh\nexec "${0%/*}/python" -m pip "$@"\n'
 
 
 def throwaway_folder(work: Path, index: int = 0) -> Path:
@@ -58,8 +56,9 @@ def create_throwaway(interpreter: Interpreter, folder: Path) -> Mapping[str, str
     (folder / "lib64").symlink_to("lib")
     # Python searches for this file beside the folder of its program:
     # https://docs.python.org/3/library/site.html
+    # pip refuses `--user` if it finds `false` in lower case. Python accepts both spellings.
     (folder / "pyvenv.cfg").write_text(
-        f"home = {interpreter.base.parent}\ninclude-system-site-packages = false\n"
+        f"home = {interpreter.base.parent}\ninclude-system-site-packages = False\n"
         f"version = {interpreter.version}\n",
         encoding="utf-8",
     )
@@ -67,12 +66,16 @@ def create_throwaway(interpreter: Interpreter, folder: Path) -> Mapping[str, str
     (packages / "_mnist_exp.pth").write_text("".join(lines), encoding="utf-8")
     for name in ("python", "python3", f"python{interpreter.version}"):
         (programs / name).symlink_to(interpreter.base)
-    for name in ("pip", "pip3", f"pip{interpreter.version}"):
-        (programs / name).write_text(_PIP, encoding="utf-8")
-        (programs / name).chmod(0o755)
+    search = [str(programs), str(write_wrappers(interpreter, folder))]
     return {
-        "PATH": f"{programs}{os.pathsep}{interpreter.variables()['PATH']}",
+        "PATH": os.pathsep.join([*search, interpreter.variables()["PATH"]]),
         "VIRTUAL_ENV": str(folder),
+        # For `uv pip install --system`, which would otherwise change the base of the environment.
+        "UV_PYTHON": str(programs / "python"),
+        # For `uv sync` and `uv run`, which would otherwise change the environment of a project.
+        "UV_PROJECT_ENVIRONMENT": str(folder),
+        # `pip install --user` installs into this environment.
+        "PYTHONUSERBASE": str(folder),
         # The user's pip configuration may contain `user = true`. pip refuses this setting in a
         # virtual environment.
         "PIP_USER": "0",

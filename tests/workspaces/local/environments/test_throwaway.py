@@ -5,7 +5,8 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from importlib.metadata import distributions
 from pathlib import Path
 
@@ -126,12 +127,78 @@ def test_the_environment_shows_what_the_interpreter_shows(tmp_path: Path) -> Non
     assert [path for path in theirs if path not in own] == ours
 
 
-def test_uv_installs_into_the_environment(tmp_path: Path, wheels: Path) -> None:
-    variables = create_throwaway(this_interpreter(), tmp_path / "one")
-    uv = pytest.importorskip("uv").find_uv_bin()
-    subprocess.run(
-        [uv, "pip", "install", "--quiet", "--offline", wheels / "tinypkg-1.0-py3-none-any.whl"],
-        env={**variables, "HOME": str(tmp_path)},
-        check=True,
-    )
-    assert list((tmp_path / "one").rglob("tinypkg.py"))
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[Callable[[str], str]]:
+    """A function that runs a command in an environment of its own, and returns the output.
+
+    The packages of the interpreter belong to this Python. Its console scripts are those of a folder
+    whose name a shell would split.
+    """
+    programs = tmp_path / "an env" / "bin"
+    programs.mkdir(parents=True)
+    (programs / "python").symlink_to(sys.executable)
+    (programs / "uv").symlink_to(pytest.importorskip("uv").find_uv_bin())
+    lines = {
+        "tool": f"#!{programs}/python3",
+        "far": f"#!/bin/sh\n'''exec' \"{programs}/python\" \"$0\" \"$@\"\n' '''",
+        "other": f"#!{programs}/python2.7",
+    }
+    for name, start in lines.items():
+        (programs / name).write_text(f"{start}\nimport sys; print(sys.prefix, sys.argv[1:])\n")
+        (programs / name).chmod(0o755)
+    interpreter = replace(this_interpreter(), executable=programs / "python")
+    variables = create_throwaway(interpreter, tmp_path / "its own")
+
+    def run(command: str) -> str:
+        done = subprocess.run(
+            ["bash", "-c", command],
+            env={**variables, "HOME": str(tmp_path)},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    yield run
+    assert not list((tmp_path / "an env").rglob("tinypkg*"))
+
+
+def test_console_scripts_run_in_the_environment(own: Callable[[str], str], tmp_path: Path) -> None:
+    shown = f"{tmp_path / 'its own'} ['a b']\n"
+    assert own("tool 'a b' && far 'a b'") == shown * 2
+    assert Path(own("command -v other").strip()).parent == tmp_path / "an env" / "bin"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "uv pip install",
+        "uv pip install --system",
+        "env -u VIRTUAL_ENV uv pip install",
+        "pip install --user",
+    ],
+)
+def test_every_way_to_install_changes_the_environment(
+    own: Callable[[str], str], tmp_path: Path, wheels: Path, command: str
+) -> None:
+    own(f"{command} --quiet --no-index {shlex.quote(str(wheels))}/tinypkg-1.0-py3-none-any.whl")
+    assert list((tmp_path / "its own").rglob("tinypkg.py"))
+    assert own("python -c 'import tinypkg; print(tinypkg.VERSION)'") == "1.0\n"
+
+
+def test_an_environment_that_the_job_has_activated_gets_the_packages(
+    own: Callable[[str], str], tmp_path: Path, wheels: Path
+) -> None:
+    wheel = shlex.quote(str(wheels / "tinypkg-1.0-py3-none-any.whl"))
+    own(f"uv venv --quiet e && . e/bin/activate && uv pip install --quiet --no-index {wheel}")
+    assert list((tmp_path / "e").rglob("tinypkg.py"))
+
+
+def test_uv_run_leaves_the_environment_of_the_project(own: Callable[[str], str]) -> None:
+    project = '[project]\nname = "p"\nversion = "0"\nrequires-python = ">=3.10"\n'
+    command = "uv run --offline --quiet python -c 'import sys; print(sys.prefix)'"
+    text = own(f"printf {shlex.quote(project)} > pyproject.toml; {command}; ls -A")
+    assert text.splitlines()[0].endswith("its own")
+    assert ".venv" not in text.split()

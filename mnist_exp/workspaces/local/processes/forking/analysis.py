@@ -18,7 +18,8 @@ _QUOTED = re.compile(r"'[^']*'")
 #: Python again, so such variables have no effect in a fork.
 _EARLY = "PYTHON"
 #: Variables with this prefix that do not prevent a fork, because a fork can ignore them.
-_HARMLESS = frozenset({"PYTHONUNBUFFERED", "PYTHONIOENCODING", "PYTHONHASHSEED"})
+#: Trials run in virtual environments, which do not read PYTHONUSERBASE.
+_HARMLESS = frozenset({"PYTHONUNBUFFERED", "PYTHONIOENCODING", "PYTHONHASHSEED", "PYTHONUSERBASE"})
 
 #: Libraries that are slow to import and safe to fork after the import.
 _SLOW = ("numpy", "pandas", "scipy", "sklearn", "torch", "keras", "tensorflow")
