@@ -75,8 +75,47 @@ SCRIPTS = {
     "an exit that was caught": (
         "import sys\ntry: sys.exit('x')\nexcept SystemExit: sys.exit(4)",
         4,
+        "x",
+    ),
+    "a number while an exception is handled": (
+        "import sys\ntry: 1 / 0\nexcept ZeroDivisionError: sys.exit(3)",
+        3,
+        "ZeroDivisionError: division by zero",
+    ),
+    "a negative number": (
+        "import sys\ntry: raise NotImplementedError\nexcept Exception: sys.exit(-1)",
+        255,
+        "NotImplementedError",
+    ),
+    "success while an exception is handled": (
+        "import sys\ntry: 1 / 0\nexcept ZeroDivisionError: sys.exit(0)",
+        0,
         None,
     ),
+    "an exception with only the number, as click raises it": (
+        "import sys\ntry:\n  try: int('x')\n  except ValueError: raise RuntimeError(1)\n"
+        "except RuntimeError: sys.exit(1)",
+        1,
+        "ValueError: invalid literal for int() with base 10: 'x'",
+    ),
+    "argparse": (
+        "import argparse\np = argparse.ArgumentParser(); p.add_argument('--n', type=int)\n"
+        "p.parse_args(['--n', 'x'])",
+        2,
+        "ArgumentError: argument --n: invalid int value: 'x'",
+    ),
+    "the function exit with a text": ("exit('no digits')", 1, "no digits"),
+    "the function quit with a number": (
+        "try: 1 / 0\nexcept ZeroDivisionError: quit(5)",
+        5,
+        "ZeroDivisionError: division by zero",
+    ),
+    "an immediate exit": (
+        "import os\ntry: 1 / 0\nexcept ZeroDivisionError: os._exit(6)",
+        6,
+        "ZeroDivisionError: division by zero",
+    ),
+    "an immediate exit without an exception": ("import os; os._exit(6)", 6, None),
 }
 
 
@@ -126,6 +165,14 @@ def test_a_fork_records_why_it_failed(
     log = folder.parent / "std_log.txt"
     assert ForkedScript(server, ["script.py"], folder, ENVIRONMENT, log).wait(PATIENCE_S) == code
     assert recorded(folder, code) == text
+
+
+def test_a_fork_records_the_cause_of_a_raised_exit(server: ForkServer, folder: Path) -> None:
+    script = "try: 1 / 0\nexcept Exception as error: raise SystemExit(2) from error"
+    (folder / "script.py").write_text(script, encoding="utf-8")
+    log = folder.parent / "std_log.txt"
+    assert ForkedScript(server, ["script.py"], folder, ENVIRONMENT, log).wait(PATIENCE_S) == 2
+    assert recorded(folder, 2) == "ZeroDivisionError: division by zero"
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,11 @@ from typing import Any, NoReturn
 from mnist_exp.workspaces.local.processes.forking.analysis import own_modules
 from mnist_exp.workspaces.local.processes.forking.script_exit import INTERRUPTED, leave
 from mnist_exp.workspaces.local.processes.job_process import failure_path
-from mnist_exp.workspaces.local.processes.python_hook.sitecustomize import hooked, record
+from mnist_exp.workspaces.local.processes.python_hook.sitecustomize import (
+    hooked,
+    record,
+    record_immediate_exits,
+)
 
 
 def run(argv: list[str], folder: str, environment: dict[str, str], log: str) -> NoReturn:
@@ -128,6 +132,7 @@ def _execute(source: bytes, path: str, failure: str) -> object:
         # Processes that `multiprocessing` spawns use this name for the main module when they
         # pickle objects.
         sys.modules["__mp_main__"] = module
+    record_immediate_exits(failure)
     try:
         exec(compile(source, path, "exec", dont_inherit=True), module.__dict__)  # noqa: S102
     except SystemExit as end:

@@ -13,13 +13,14 @@ variable from the environment, and imports the `sitecustomize` that Python would
 from __future__ import annotations
 
 import atexit
+import builtins
 import os
 import sys
 
 # Importing `typing` would take half as long as the start of Python. Type checkers know this name.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from typing import Any, NoReturn
 
 #: The environment variable with the path of the file to write.
@@ -40,8 +41,8 @@ _PLACES = (
     'File "',
 )
 
-#: The text that the script has passed to `sys.exit`.
-_exit_text: list[str] = []
+#: The exit code and the reason of the last call of `sys.exit`; empty if the call had no reason.
+_exit: list[tuple[int, str]] = []
 
 
 def hooked(environment: Mapping[str, str], path: str) -> dict[str, str]:
@@ -77,13 +78,56 @@ def describe(error: BaseException) -> str:
 def record(path: str, error: BaseException) -> None:
     """Write the exception that ends a process to the file `path`.
 
-    A SystemExit without a text is not written, because it gives no reason.
+    A SystemExit that gives no reason is not written.
     """
     if not isinstance(error, SystemExit):
         code = _INTERRUPTED if isinstance(error, KeyboardInterrupt) else _FAILED
         _write(path, code, describe(error))
-    elif error.code is not None and not isinstance(error.code, int):
-        _write(path, _FAILED, " ".join(str(error.code).split())[:_LONGEST])
+    elif reason := _exit_reason(error.code, _before(error)):
+        _write(path, *reason)
+
+
+def record_immediate_exits(path: str) -> None:
+    """Let `os._exit` write the exception that the process handles to the file `path`."""
+    exit_as_before = os._exit
+
+    def exit_with_reason(status: int) -> NoReturn:
+        if reason := _exit_reason(status, sys.exc_info()[1]):
+            _write(path, *reason)
+        exit_as_before(status)
+
+    os._exit = exit_with_reason
+
+
+def _exit_reason(status: object, error: BaseException | None) -> tuple[int, str] | None:
+    """Return the exit code and the reason of an exit; None if the exit has no reason.
+
+    Args:
+        status: The argument of `sys.exit`.
+        error: The exception that the process handles, which is the reason if `status` is a number.
+    """
+    if status is None:
+        return None
+    if not isinstance(status, int):
+        return _FAILED, " ".join(str(status).split())[:_LONGEST]
+    # click and others raise an exception with only the exit code, while they handle the reason.
+    while error is not None and (_is_number(error) or str(error) == str(status)):
+        error = _before(error)
+    if status == 0 or error is None:
+        return None
+    is_exit = isinstance(error, SystemExit)
+    return status & 0xFF, " ".join(str(error).split())[:_LONGEST] if is_exit else describe(error)
+
+
+def _is_number(error: BaseException) -> bool:
+    """Return whether an exception is a SystemExit without a text."""
+    is_exit = isinstance(error, SystemExit)
+    return is_exit and (error.code is None or isinstance(error.code, int))  # type: ignore[attr-defined]
+
+
+def _before(error: BaseException) -> BaseException | None:
+    """Return the exception that Python handled when `error` was raised, or its explicit cause."""
+    return error.__cause__ or (None if error.__suppress_context__ else error.__context__)
 
 
 def _message(error: BaseException) -> str:
@@ -120,21 +164,40 @@ def _install(path: str) -> None:
     """Record the failure of this process at its exit."""
     exit_as_before = sys.exit
 
-    def exit_with_text(status: Any = None, /) -> NoReturn:
-        has_text = status is not None and not isinstance(status, int)
-        _exit_text[:] = [status] if has_text else []
+    def note(status: object) -> None:
+        reason = _exit_reason(status, sys.exc_info()[1])
+        _exit[:] = [reason] if reason else []
+
+    def exit_with_reason(status: Any = None, /) -> NoReturn:
+        note(status)
         exit_as_before(status)
 
     def write() -> None:
         error = getattr(sys, "last_value", None)
-        if error is None and _exit_text:
-            error = SystemExit(_exit_text[0])
         if error is not None:
             record(path, error)
+        elif _exit:
+            _write(path, *_exit[0])
 
-    sys.exit = exit_with_text
+    sys.exit = exit_with_reason
+    _note_builtin_exit(note)
+    record_immediate_exits(path)
     # Functions of `atexit` run in reverse order, so this function runs after those of the script.
     atexit.register(write)
+
+
+def _note_builtin_exit(note: Callable[[object], None]) -> None:
+    """Call a function when a script calls `exit` or `quit`, which do not call `sys.exit`."""
+    kind = type(getattr(builtins, "exit", None))
+    if kind.__name__ != "Quitter":
+        return
+    call_as_before = kind.__call__
+
+    def call(self: object, code: object = None) -> object:
+        note(code)
+        return call_as_before(self, code)
+
+    kind.__call__ = call  # type: ignore[method-assign]
 
 
 def _folder() -> str:
