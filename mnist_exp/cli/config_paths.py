@@ -154,7 +154,7 @@ def _with_defaults(folders: Sequence[Path], group: str, option: str) -> Iterator
         return
     is_global = path.read_text(encoding="utf-8").lstrip().startswith(_GLOBAL_PACKAGE)
     yield path, "" if is_global else group.replace("/", ".")
-    for entry in reversed(_load(path).get("defaults") or []):
+    for entry in reversed(config_content(path).get("defaults") or []):
         if isinstance(entry, str) and entry != "_self_" and group:
             name = entry.partition("@")[0]
             named_group, _, base = name.removeprefix("/").rpartition("/")
@@ -174,14 +174,15 @@ def _file_sets(path: Path, package: str, key: str, value: str) -> bool:
     """
     if package and not key.startswith(f"{package}."):
         return False
-    content: Any = _load(path)
+    content: Any = config_content(path)
     for part in key.removeprefix(f"{package}.").split("."):
         content = content.get(part) if isinstance(content, dict) else None
     return bool(content == value)
 
 
 @cache
-def _load(path: Path) -> dict[Any, Any]:
+def config_content(path: Path) -> dict[Any, Any]:
+    """Return the content of a config file as Hydra reads it; empty if the file is not valid."""
     try:
         content = OmegaConf.to_container(OmegaConf.load(path))
     except (OSError, OmegaConfBaseException, ValueError):

@@ -8,14 +8,22 @@ module instead use the text in the config file or on the command line.
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import yaml  # type: ignore[import-untyped]
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
+
+from mnist_exp.cli.config_paths import config_content
 
 #: The config keys of environment variables.
 VARIABLES = ("job.environment_variables", "endpoint.deployment.environment_variables")
+#: A text that YAML may have read as a number or a boolean.
+_CONVERTED = re.compile(r"True|False|[-+]?(\d|\.\d|inf|nan).*", re.IGNORECASE | re.DOTALL)
+_MERGE = "tag:yaml.org,2002:merge"
 
 
 def keep_written_texts(
@@ -29,19 +37,39 @@ def keep_written_texts(
             file. Highest priority first.
         overrides: The command's overrides.
     """
-    listed = list(files)
+    parsed = OverridesParser.create().parse_overrides(list(overrides))
+    converted: set[tuple[str, str]] = set()
     for mapping in VARIABLES:
-        node = OmegaConf.select(composed, mapping)
-        for name in list(node) if isinstance(node, DictConfig) else ():
-            key = [*mapping.split("."), str(name)]
-            texts = [*_on_command_line(mapping, str(name), overrides), *_in_files(key, listed)]
-            if texts and texts[0] is not None:
-                node[name] = texts[0]
+        for name, value in _texts(composed, mapping).items():
+            written = next(_on_command_line(mapping, name, parsed), False)
+            if isinstance(written, str):
+                OmegaConf.select(composed, mapping)[name] = written
+            elif written is False and _CONVERTED.fullmatch(value):
+                converted.add((mapping, name))
+    for path, package in files if converted else ():
+        for mapping, name in sorted(converted):
+            node = OmegaConf.select(composed, mapping)
+            text = _in_file(path, package, [*mapping.split("."), name], node[name])
+            if text is not None:
+                node[name] = text
+                converted.remove((mapping, name))
+        if not converted:
+            return
 
 
-def _on_command_line(mapping: str, name: str, overrides: Sequence[str]) -> Iterator[str | None]:
+def _texts(composed: DictConfig, mapping: str) -> dict[str, str]:
+    """Return the variables whose value is not a reference."""
+    node = OmegaConf.select(composed, mapping)
+    found = OmegaConf.to_container(node, resolve=False) if isinstance(node, DictConfig) else {}
+    pairs = found.items() if isinstance(found, dict) else ()
+    return {str(name): str(value) for name, value in pairs if "${" not in str(value)}
+
+
+def _on_command_line(
+    mapping: str, name: str, overrides: Sequence[Override]
+) -> Iterator[str | None]:
     """Yield the text of a variable in each override; None if the parsed value is already text."""
-    for override in reversed(OverridesParser.create().parse_overrides(list(overrides))):
+    for override in reversed(overrides):
         key, written = override.key_or_group, (override.input_line or "").partition("=")[2]
         if override.is_delete():
             continue
@@ -54,22 +82,37 @@ def _on_command_line(mapping: str, name: str, overrides: Sequence[str]) -> Itera
             yield pair[1].strip() if pair and is_scalar else None
 
 
-def _in_files(key: Sequence[str], files: Iterable[tuple[Path, str]]) -> Iterator[str | None]:
-    """Yield the text of a variable in each config file; None if the value has a reference."""
-    for path, package in files:
-        prefix = package.split(".") if package else []
-        if list(key[: len(prefix)]) != prefix:
-            continue
-        node = _tree(path)
-        for part in key[len(prefix) :]:
-            node = _child(node, part)
-        if isinstance(node, yaml.ScalarNode):
-            yield None if "${" in node.value else str(node.value)
+def _in_file(path: Path, package: str, key: Sequence[str], value: str) -> str | None:
+    """Return the text of a variable in a config file, if YAML reads the text as `value`.
+
+    Another value in the file is not the composed value. For example, `_self_` is not always the
+    last entry of a defaults list.
+    """
+    prefix = package.split(".") if package else []
+    if list(key[: len(prefix)]) != prefix:
+        return None
+    node: yaml.Node | None = _tree(path)
+    content: Any = config_content(path)
+    for part in key[len(prefix) :]:
+        node = _child(node, part)
+        content = content.get(part) if isinstance(content, dict) else None
+    return str(node.value) if isinstance(node, yaml.ScalarNode) and str(content) == value else None
 
 
 def _child(node: yaml.Node | None, name: str) -> yaml.Node | None:
-    pairs = node.value if isinstance(node, yaml.MappingNode) else ()
-    return next((value for key, value in pairs if str(key.value) == name), None)
+    """Return a value of a mapping, which may come from a merge key.
+
+    https://yaml.org/type/merge.html
+    """
+    pairs = node.value if isinstance(node, yaml.MappingNode) else []
+    merged = [value for key, value in pairs if key.tag == _MERGE]
+    parts = [part for one in merged for part in (_items(one) if _items(one) else [one])]
+    own = (value for key, value in pairs if str(key.value) == name)
+    return next(chain(own, filter(None, (_child(part, name) for part in parts))), None)
+
+
+def _items(node: yaml.Node) -> list[yaml.Node]:
+    return list(node.value) if isinstance(node, yaml.SequenceNode) else []
 
 
 @cache

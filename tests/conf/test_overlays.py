@@ -271,3 +271,23 @@ def test_environment_variables_of_a_deployment_and_of_a_profile(mine: Path, writ
     found = config("stage=deploy", "endpoint=mine", "profile=mine", config_dir=mine)
     assert found.endpoint.deployment.environment_variables["OMP_NUM_THREADS"] == "010"
     assert found.job.environment_variables["A"] == "1.50"
+
+
+def test_a_file_with_less_priority_does_not_change_an_environment_variable(
+    mine: Path, write: Write
+) -> None:
+    write("job/base.yaml", "environment_variables: {A: '2', B: 1.50, C: 010}\n")
+    write(
+        "job/mine.yaml",
+        f"defaults: [_self_, base]\n{JOB.format(code='.')}"
+        "environment_variables: {A: 1.50, B: 010, C: yes, D: 1.0}\n",
+    )
+    assert variables(mine) == {"A": "2", "B": "1.50", "C": "010", "D": "1.0"}
+
+
+def test_an_environment_variable_of_a_merge_key_is_the_text_in_the_file(
+    mine: Path, write: Write
+) -> None:
+    block = "environment_variables:\n  A: &text 010\n  <<: [{A: 1.50, B: *text}, {B: yes, C: on}]\n"
+    write("job/mine.yaml", f"{JOB.format(code='.')}{block}")
+    assert variables(mine) == {"A": "010", "B": "010", "C": "on"}
