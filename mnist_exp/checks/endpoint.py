@@ -107,6 +107,11 @@ def deployment_faults(config: ExperimentConfig) -> Iterator[str]:
         deployment.environment,
         is_created_here=config.workspace.type is WorkspaceType.local,
     )
+    if deployment.environment.delete_on_cleanup:
+        yield (
+            f"{where}.environment.delete_on_cleanup: must be false, got true; "
+            "env.delete_on_cleanup=true deletes all environments"
+        )
 
 
 def _variables(where: str, variables: Mapping[str, str]) -> Iterator[str]:

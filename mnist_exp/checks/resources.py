@@ -12,7 +12,7 @@ from mnist_exp.config import (
     ExperimentConfig,
 )
 from mnist_exp.names import compute_name_fault, describe_path
-from mnist_exp.software import RecipeError, curated_recipe, read_conda_file
+from mnist_exp.software import Recipe, RecipeError, curated_recipe, read_conda_file
 
 
 def compute_faults(config: ExperimentConfig) -> Iterator[str]:
@@ -73,9 +73,8 @@ def environment_faults(where: str, env: EnvConfig, *, is_created_here: bool) -> 
             there = describe_path(env.conda_file)
             yield f"{where}.conda_file: must be a file, got {env.conda_file}, which {there}"
         elif env.conda_file:
-            yield from _recipe_fault(
-                f"{where}.conda_file", partial(read_conda_file, Path(env.conda_file))
-            )
+            read = partial(read_conda_file, Path(env.conda_file))
+            yield from _recipe_fault(f"{where}.conda_file", read, is_created_here=is_created_here)
 
 
 def environment_warnings(where: str, env: EnvConfig) -> Iterator[str]:
@@ -97,11 +96,19 @@ def environment_warnings(where: str, env: EnvConfig) -> Iterator[str]:
             )
 
 
-def _recipe_fault(where: str, read: Callable[[], object]) -> Iterator[str]:
+def _recipe_fault(
+    where: str, read: Callable[[], Recipe], *, is_created_here: bool = True
+) -> Iterator[str]:
     try:
-        read()
+        recipe = read()
     except RecipeError as error:
         yield f"{where}: {error}"
+        return
+    if is_created_here and recipe.variables:
+        yield (
+            f"{where}: must not have the key variables on this machine, got "
+            f"{', '.join(recipe.variables)}; use environment_variables of the job or the deployment"
+        )
 
 
 def data_faults(config: ExperimentConfig) -> Iterator[str]:

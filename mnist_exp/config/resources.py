@@ -74,7 +74,7 @@ class EnvConfig:
     # key.
     conda_file: str | None = None
     # true: stage=cleanup also deletes the Python environments that were created on this machine.
-    # This key has no effect in the environment of a deployment.
+    # This key must be false in the environment of a deployment.
     delete_on_cleanup: bool = False
 
 

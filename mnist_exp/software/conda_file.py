@@ -26,18 +26,33 @@ _BARE = re.compile(r"(?P<version>\d[\w.!+*]*)(?:[\s=]+[\w.*]+)?")
 #: Conda package -> the same software on PyPI, for packages whose name on PyPI is different and is
 #: taken by another project.
 _PYPI_NAMES = {
+    "dask-core": "dask",
+    "faiss": "faiss-cpu",
+    "matplotlib-base": "matplotlib",
     "msgpack-python": "msgpack",
     "opencv": "opencv-python",
     "py-opencv": "opencv-python",
     "py-xgboost": "xgboost",
+    "pytables": "tables",
+    "python-graphviz": "graphviz",
     "pytorch": "torch",
+    "redis-py": "redis",
 }
+#: Conda packages that are not Python packages. PyPI has other software of the same name or none.
+_OTHER_SOFTWARE = """
+anaconda blas boost bzip2 compilers conda cpuonly cuda curl eigen ffmpeg gcc geos git go
+graphviz gxx hdf5 java-jdk jpeg libgcc libpng llvm make mamba nccl nodejs openblas openjdk
+openmpi openssl perl poppler postgresql proj pytorch-cuda redis ruby rust snappy sqlite
+tesseract tk vim wget xz zlib
+"""
 #: Suffixes of package files.
 _ARCHIVES = (".whl", ".tar.gz", ".zip")
 #: A line of the pip part with an option that names a file or a folder.
 _FILE_OPTION = re.compile(
     r"(--requirement|--constraint|--editable|--find-links|-r|-c|-e|-f)[\s=]*(.+)"
 )
+#: The options whose file contains more lines of this kind.
+_REQUIREMENTS = ("--requirement", "--constraint", "-r", "-c")
 #: A path, and the extras of the package at this path, e.g. `.[dev]`.
 _PATH_AND_EXTRAS = re.compile(r"(.+?)(\[[\w\s,.-]*\])?")
 
@@ -58,6 +73,7 @@ class Recipe:
         folder: The folder that relative paths in the pip part refer to.
         channels: The conda channels.
         note: What the user must know about the packages; may be empty.
+        variables: The names of the environment variables that conda sets at activation.
     """
 
     source: str
@@ -67,6 +83,12 @@ class Recipe:
     folder: Path = field(default_factory=Path)
     channels: Sequence[str] = ("conda-forge",)
     note: str = ""
+    variables: Sequence[str] = ()
+
+    @property
+    def not_on_pypi(self) -> list[str]:
+        """The conda packages that PyPI does not have, or has only as other software."""
+        return [line for line in self.conda if _split(line)[0] in _OTHER_SOFTWARE.split()]
 
     @property
     def python_request(self) -> str:
@@ -85,9 +107,19 @@ class Recipe:
 
     @property
     def files(self) -> list[Path]:
-        """The files that the pip part names, such as `-r requirements.txt` or a wheel."""
-        named = filter(None, map(_option_and_path, self.pip))
-        return [path for _, text in named if (path := self.folder / text).is_file()]
+        """The files that the pip part names, and the files that these requirements files name."""
+        found: dict[Path, None] = {}
+        lines = [(self.folder, line) for line in self.pip]
+        while lines:
+            folder, line = lines.pop(0)
+            option, text = _option_and_path(line) or ("", "")
+            path = (folder / text).resolve()
+            if not text or path in found or not path.is_file():
+                continue
+            found[path] = None
+            if option in _REQUIREMENTS:
+                lines += [(path.parent, nested) for nested in _lines(path)]
+        return list(found)
 
     def _absolute(self, line: str) -> str:
         named = _option_and_path(line)
@@ -141,6 +173,7 @@ def parse_recipe(content: Any, source: str, folder: Path) -> Recipe:
         conda=[line for line, name in zip(packages, names, strict=True) if name != "python"],
         pip=pip,
         folder=folder.absolute(),
+        variables=sorted(map(str, content.get("variables") or ())),
         channels=[str(channel) for channel in content.get("channels") or ("conda-forge",)],
     )
     # Translate the versions here, so that this function reports a wrong version.
@@ -170,6 +203,12 @@ def _check_pip_line(line: str) -> None:
         Requirement(re.split(r"\s(?:--|#)", line)[0].strip())
     except InvalidRequirement as error:
         raise RecipeError(f"pip: must be a requirement, got {line!r}") from error
+
+
+def _lines(path: Path) -> list[str]:
+    """Return the lines of a requirements file, without comments."""
+    text = path.read_text(encoding="utf-8", errors="replace")
+    return [re.split(r"(?:^|\s)#", line)[0].strip() for line in text.splitlines()]
 
 
 def _option_and_path(line: str) -> tuple[str, str] | None:

@@ -92,6 +92,11 @@ RULES: dict[str, Rule] = {
         ),
         "endpoint.deployment.environment.image: a conda environment needs a Docker image",
     ),
+    "deletion of a deployment's environment": (
+        "deploy",
+        setting(endpoint__deployment__environment__delete_on_cleanup=True),
+        "endpoint.deployment.environment.delete_on_cleanup: must be false, got true; env.delete",
+    ),
 }
 
 

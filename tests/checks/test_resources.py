@@ -1,9 +1,11 @@
 """Rules of the compute, env and data groups."""
 
+from pathlib import Path
+
 import pytest
 
 from mnist_exp import checks
-from mnist_exp.config import ComputeTier, ComputeType, EnvType, Stage
+from mnist_exp.config import ComputeTier, ComputeType, EnvType, Stage, WorkspaceType
 from tests.checks.rules import Change, Rule, assert_is_one_line, setting
 from tests.support.configs import fresh_config
 
@@ -80,6 +82,18 @@ RULES: dict[str, Rule] = {
 @pytest.mark.parametrize(("stage", "change", "expected"), RULES.values(), ids=RULES.keys())
 def test_a_broken_rule_is_one_line(stage: str, change: Change, expected: str) -> None:
     assert_is_one_line(stage, change, expected)
+
+
+def test_variables_of_a_conda_file_are_a_fault_on_this_machine(tmp_path: Path) -> None:
+    file = tmp_path / "conda.yaml"
+    file.write_text("dependencies: [numpy]\nvariables: {B: 1, A: x}\n", encoding="utf-8")
+    config = fresh_config("stage=train")
+    setting(env__type=EnvType.conda, env__image="i", env__conda_file=str(file))(config)
+    (fault,) = checks.faults(config)
+    assert fault.startswith("env.conda_file: must not have the key variables on this machine, got ")
+    assert "got A, B; use environment_variables" in fault
+    config.workspace.type = WorkspaceType.azure
+    assert fault not in checks.faults(config)
 
 
 def test_a_data_folder_that_does_not_exist_is_a_fault() -> None:

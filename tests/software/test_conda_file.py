@@ -80,9 +80,21 @@ def test_the_pip_part_keeps_its_lines_with_absolute_paths() -> None:
 def test_the_files_of_the_pip_part_are_found(tmp_path: Path) -> None:
     for name in ("one.txt", "with space.txt", "a-1.whl"):
         (tmp_path / name).touch()
+    (tmp_path / "sub").mkdir()
+    nested = "six\n-r sub/two.txt  # more\n#-r a-1.whl\n"
+    (tmp_path / "one.txt").write_text(nested, encoding="utf-8")
+    (tmp_path / "sub" / "two.txt").write_text("-r ../one.txt\n-c three.txt\n", encoding="utf-8")
+    (tmp_path / "sub" / "three.txt").touch()
     lines = ["--requirement=one.txt", "-c with space.txt", "a-1.whl", "-r gone.txt", "-e .", "six"]
     found = parse_recipe({"dependencies": [{"pip": lines}]}, "conda.yaml", tmp_path).files
-    assert [path.name for path in found] == ["one.txt", "with space.txt", "a-1.whl"]
+    first = ["one.txt", "with space.txt", "a-1.whl"]
+    assert [path.name for path in found] == [*first, "two.txt", "three.txt"]
+
+
+def test_the_conda_packages_that_pypi_does_not_have_are_known() -> None:
+    found = recipe("conda-forge::graphviz=2", "Snappy", "python-graphviz=0.20", "numpy")
+    assert found.not_on_pypi == ["conda-forge::graphviz=2", "Snappy"]
+    assert found.requirements[2] == "graphviz==0.20.*"
 
 
 @pytest.mark.parametrize(

@@ -213,6 +213,8 @@ class LocalWorkspace:
         model = self._tracking.models.registered(name, version)
         files = ModelFiles(Path(model.path), name, version, model.type, model.logged_name)
         with self._environments.using(spec.environment, DEPLOYMENT_ENV, _silent) as interpreter:
+            folder = self._outputs / "endpoints" / spec.endpoint
+            self._environments.add_endpoint(interpreter, folder)
             return self._endpoints.deploy(spec, files, interpreter)
 
     def get_endpoint(self, name: str) -> Endpoint:

@@ -5,6 +5,7 @@ An environment has a folder whose name is a hash of its packages:
     environments/HASH/env               the conda environment or virtual environment
     environments/HASH/environment.json  the description; written when the environment is complete
     environments/HASH.lock              the lock
+    environments/HASH.endpoints         the folders of endpoints that may use the environment
 
 A command that creates an environment locks it. If the command is killed, the folder has no
 description, and the next command creates the environment again. A command that uses an environment
@@ -27,6 +28,7 @@ from pathlib import Path
 from mnist_exp.config import EnvConfig, EnvType
 from mnist_exp.errors import ConfigError, OutputsError, RefusedError
 from mnist_exp.records import INVALID_JSON, write_json
+from mnist_exp.serving.settings import SETTINGS_FILE
 from mnist_exp.software import Recipe, RecipeError, curated_recipe, read_conda_file
 from mnist_exp.workspaces.local.environments.interpreter import Interpreter, this_interpreter
 from mnist_exp.workspaces.local.environments.makers import Order, maker, without_gpu_libraries
@@ -152,20 +154,34 @@ class EnvironmentCache:
             is_deleted = self._delete(path.name)
             yield f"{'deleted' if is_deleted else 'in use, not deleted'}: environment {what}"
 
+    def add_endpoint(self, interpreter: Interpreter, endpoint: Path) -> None:
+        """Save that an endpoint may use an environment, so that `delete_all` keeps the environment.
+
+        Args:
+            interpreter: The Python of the environment.
+            endpoint: The folder of the endpoint.
+        """
+        name = interpreter.programs.parent.parent
+        if name.parent == self._root:
+            with _endpoints_file(name).open("a", encoding="utf-8") as file:
+                file.write(f"{json.dumps(str(endpoint))}\n")
+
     def _saved_or_new(self, name: str, lock: int, order: Order) -> SavedEnvironment:
         """Return the environment, and hold a shared lock."""
-        if not _try_lock(lock, fcntl.LOCK_SH):
-            order.message("env: waiting for another command that creates this environment")
-            fcntl.flock(lock, fcntl.LOCK_SH)
-        if saved := self._load(name):
-            return saved
-        # Another command may create or delete the environment before this command gets the lock.
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        saved = self._load(name) or self._make(name, order)
-        fcntl.flock(lock, fcntl.LOCK_SH)
-        return saved
+        while True:
+            if not _try_lock(lock, fcntl.LOCK_SH):
+                order.message("env: waiting for another command that creates this environment")
+                fcntl.flock(lock, fcntl.LOCK_SH)
+            if saved := self._load(name):
+                return saved
+            # Another command may create the environment before this command gets the lock.
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if self._load(name) is None:
+                self._make(name, order)
+            # Load the environment again with the shared lock. Another command may delete the
+            # environment while this command changes the kind of the lock.
 
-    def _make(self, name: str, order: Order) -> SavedEnvironment:
+    def _make(self, name: str, order: Order) -> None:
         folder, program, source = self._root / name, maker(), order.recipe.source
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
@@ -184,20 +200,17 @@ class EnvironmentCache:
             f"env: created in {time.monotonic() - began:.1f} s, {size_text(saved.size)}; later "
             f"commands use {folder} again"
         )
-        return saved
 
     def _delete(self, name: str) -> bool:
         folder = self._root / name
         with self._opened(name) as lock:
-            # The workers of endpoints outlive the command that started them.
-            programs = str(folder / _FOLDER / "bin")
-            if not _try_lock(lock, fcntl.LOCK_EX) or find_processes(
-                lambda path: programs in path.split(os.pathsep), "PATH"
-            ):
+            programs = folder / _FOLDER / "bin"
+            if not _try_lock(lock, fcntl.LOCK_EX) or _is_used(folder, programs):
                 return False
             # Delete the description first. Without the description, no command uses the folder.
             (folder / _DESCRIPTION).unlink(missing_ok=True)
             shutil.rmtree(folder)
+            _endpoints_file(folder).unlink(missing_ok=True)
         return True
 
     def _load(self, name: str) -> SavedEnvironment | None:
@@ -217,6 +230,29 @@ class EnvironmentCache:
             yield descriptor
         finally:
             os.close(descriptor)
+
+
+def _endpoints_file(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}.endpoints")
+
+
+def _is_used(folder: Path, programs: Path) -> bool:
+    """Return whether an endpoint uses an environment, even if the endpoint has been stopped.
+
+    Args:
+        folder: The folder of the environment.
+        programs: The folder of its programs.
+    """
+    # The workers of endpoints outlive the command that started them.
+    if find_processes(lambda path: str(programs) in path.split(os.pathsep), "PATH"):
+        return True
+    file = _endpoints_file(folder)
+    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+    settings = (path for line in lines for path in Path(json.loads(line)).rglob(SETTINGS_FILE))
+    # A deployment may have been updated, and may use another environment now.
+    return any(
+        json.dumps(str(programs))[1:-1] in path.read_text(encoding="utf-8") for path in settings
+    )
 
 
 def recipe_of(env: EnvConfig, where: str) -> Recipe:

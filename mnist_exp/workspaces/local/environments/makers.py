@@ -116,6 +116,12 @@ class UvMaker:
 
     def make(self, order: Order) -> None:
         """Create a virtual environment."""
+        if others := order.recipe.not_on_pypi:
+            raise RefusedError(
+                f"{order.where}: {order.recipe.source} needs {others[0]} from conda, because PyPI "
+                "has other software of this name or none; install conda, or write the name of the "
+                "Python package in the pip part"
+            )
         program = _uv()
         variables = {**uv_variables(), "UV_HTTP_RETRIES": _RETRIES, "PATH": _search_path()}
         version = order.recipe.python_request or this_interpreter().version

@@ -1,6 +1,8 @@
 """Saved environments: created once, by one command, and complete or absent."""
 
+import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,8 +13,10 @@ import pytest
 
 from mnist_exp.config import EnvConfig, EnvType
 from mnist_exp.errors import ConfigError, OutputsError, RefusedError
+from mnist_exp.serving.settings import SETTINGS_FILE
 from mnist_exp.workspaces.local.environments.cache import EnvironmentCache
 from mnist_exp.workspaces.local.environments.interpreter import this_interpreter
+from mnist_exp.workspaces.local.environments.makers import Order
 from tests.support.in_process import InProcessCli
 from tests.support.paths import REPOSITORY
 from tests.support.waiting import eventually
@@ -155,6 +159,7 @@ def fake_conda(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ("packages", "python", "pip", "expected"),
     [
         (["cudatoolkit=11.8"], f"={VERSION}", "[]", "cudatoolkit"),
+        (["ffmpeg=6"], f"={VERSION}", "[]", "needs ffmpeg=6 from conda, .* in the pip part"),
         (["tinypkg=3"], f"={VERSION}", "[]", "tinypkg"),
         ([], f"={VERSION}", "[nosuchpkg]", "nosuchpkg"),
         ([], "=3.99", "[]", "needs Python 3.99, which is not on this machine"),
@@ -221,6 +226,43 @@ def test_an_environment_in_use_is_not_deleted(environments: EnvironmentCache, co
     assert outcomes_of_deletion(environments) == ["deleted"]
     assert environments.list() == []
     assert not interpreter.executable.exists()
+
+
+def test_an_environment_of_a_stopped_endpoint_is_not_deleted(
+    environments: EnvironmentCache, conda: Conda, tmp_path: Path
+) -> None:
+    settings = tmp_path / "endpoint" / "revision" / SETTINGS_FILE
+    settings.parent.mkdir(parents=True)
+    with environments.using(conda(), "env", print) as interpreter:
+        settings.write_text(json.dumps({"PATH": interpreter.variables()["PATH"]}), encoding="utf-8")
+        environments.add_endpoint(interpreter, tmp_path / "endpoint")
+    environments.add_endpoint(this_interpreter(), tmp_path / "endpoint")
+    assert outcomes_of_deletion(environments) == ["in use, not deleted"]
+    # The deployment gets another environment.
+    settings.write_text("{}", encoding="utf-8")
+    assert outcomes_of_deletion(environments) == ["deleted"]
+    assert outcomes_of_deletion(environments) == []
+
+
+class DeletedOnce(EnvironmentCache):
+    """Environments of which another command deletes the first, before this command uses it."""
+
+    made = 0
+
+    def _make(self, name: str, order: Order) -> None:
+        super()._make(name, order)
+        self.made += 1
+        if self.made == 1:
+            shutil.rmtree(self._root / name)
+
+
+def test_an_environment_that_is_deleted_before_its_use_is_created_again(
+    tmp_path: Path, conda: Conda
+) -> None:
+    environments = DeletedOnce(tmp_path)
+    with environments.using(conda(), "env", print) as interpreter:
+        assert interpreter.executable.exists()
+    assert environments.made == 2
 
 
 def test_an_environment_whose_python_is_gone_is_created_again(
