@@ -236,7 +236,7 @@ class RunningJob:
             log_tail=self.folder.console.tail(log) if failed else (),
             warnings=warnings,
             metrics_of_script_runs=script.metrics,
-            logged_models=() if self.folder.saved(MODEL_PATH).exists() else script.models,
+            logged_models=() if self.folder.saved(MODEL_PATH).exists() else list(script.models),
         )
 
     def describe(self, status: JobStatus, why: str = "") -> None:

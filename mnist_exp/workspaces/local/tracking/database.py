@@ -28,19 +28,24 @@ SELECT rowid, run_uuid, key, value, step, is_nan FROM metrics WHERE rowid > ? OR
 """
 #: The runs that a job's script created, besides the job's own run: the runs that have our tag, and
 #: the runs that are nested in the job's run, at any depth.
-_SCRIPT_RUNS = """
+_CREATED = """
 WITH RECURSIVE created(id) AS (
     SELECT run_uuid FROM tags WHERE key IN (:parent, :job_run) AND value = :run
     UNION
     SELECT tags.run_uuid FROM tags JOIN created ON value = id WHERE key = :parent
 )
+"""
+_SCRIPT_RUNS = f"""{_CREATED}
 SELECT run_uuid, status FROM runs JOIN created ON run_uuid = id WHERE lifecycle_stage = 'active'
-"""
+"""  # noqa: S608
 _METRIC_NAMES = "SELECT key FROM latest_metrics WHERE run_uuid = ?"
-_LOGGED_MODELS = """
-SELECT name FROM logged_models
-WHERE source_run_id = ? AND status = ? AND lifecycle_stage = 'active' ORDER BY creation_timestamp_ms
-"""
+#: Name and id of each complete model that a job's run or its script's runs have logged, oldest
+#: first. The models of the job's own run come last.
+_LOGGED_MODELS = f"""{_CREATED}
+SELECT name, model_id FROM logged_models
+WHERE (source_run_id = :run OR source_run_id IN created) AND status = :ready
+AND lifecycle_stage = 'active' ORDER BY source_run_id = :run, creation_timestamp_ms
+"""  # noqa: S608
 #: MLflow's number for the status of a logged model whose files are complete.
 _READY = 2
 #: Maximum seconds to wait while another process writes. MLflow has the same limit.
@@ -70,14 +75,15 @@ class ScriptRuns:
         ids: The ids of the runs.
         running: The ids of the runs with the status RUNNING.
         metrics: The metrics that the script logged only to these runs, and not to the job's run.
-        models: The names of the complete models that the script logged to the job's run with
-            MLflow, oldest first.
+        models: Name -> id of the complete models that the script logged with MLflow. A model of the
+            job's run has priority over models of the same name in other runs. Otherwise the newest
+            model has priority.
     """
 
     ids: Sequence[str]
     running: Sequence[str]
     metrics: Sequence[str]
-    models: Sequence[str]
+    models: Mapping[str, str]
 
 
 def check_store(outputs: Path, say: Callable[[str], None]) -> None:
@@ -162,10 +168,9 @@ def script_runs(store: Path, run_id: str) -> ScriptRuns:
             return {name for (name,) in connection.execute(_METRIC_NAMES, (run,))}
 
         metrics = set().union(*map(names, found)) - names(run_id) if found else set()
-        models = connection.execute(_LOGGED_MODELS, (run_id, _READY)).fetchall()
+        models = dict(connection.execute(_LOGGED_MODELS, {**keys, "ready": _READY}).fetchall())
     running = [run for run, status in found.items() if status == "RUNNING"]
-    unique = list(dict.fromkeys(name for (name,) in models))
-    return ScriptRuns(list(found), running, sorted(metrics), unique)
+    return ScriptRuns(list(found), running, sorted(metrics), models)
 
 
 class MetricReader:

@@ -9,7 +9,6 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from mlflow import MlflowClient
-from mlflow.entities import LoggedModelStatus
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
@@ -17,6 +16,7 @@ from mnist_exp.config import ModelType
 from mnist_exp.errors import NotFoundError
 from mnist_exp.results import RegisteredModel
 from mnist_exp.specs import ModelSpec
+from mnist_exp.workspaces.local.tracking.database import STORE_NAME, script_runs
 from mnist_exp.workspaces.local.tracking.errors import store_errors
 from mnist_exp.workspaces.local.tracking.sources import ModelSource
 
@@ -40,22 +40,21 @@ class ModelRegistry:
         self._outputs = outputs
 
     def logged(self, run_id: str) -> Mapping[str, ModelSource]:
-        """Return name -> source for the models that a run has logged.
+        """Return name -> source for the models that a job has logged, also in nested runs.
 
-        If a run has logged a name several times, e.g. once for each checkpoint, the mapping has the
+        If a job has logged a name several times, e.g. once for each checkpoint, the mapping has the
         newest model.
         """
+        found = script_runs(self._outputs / STORE_NAME, run_id).models
         with store_errors(self._outputs):
-            run = self._client.get_run(run_id)
-            found = self._client.search_logged_models(
-                [run.info.experiment_id], f"source_run_id = '{run_id}'"
-            )
-            ready = [model for model in found if model.status == LoggedModelStatus.READY]
+            # Report a run that `mlflow gc` has deleted.
+            self._client.get_run(run_id)
+            models = [self._client.get_logged_model(model_id) for model_id in found.values()]
         return {
             model.name: ModelSource(
                 _local_path(model.artifact_location), model.model_id, model.name
             )
-            for model in sorted(ready, key=lambda model: model.creation_timestamp)
+            for model in models
         }
 
     def register(self, spec: ModelSpec, run_id: str, source: ModelSource) -> RegisteredModel:

@@ -15,6 +15,7 @@ from mnist_exp.workspaces.local.tracking.store import Tracking
 from tests.support.local_jobs import LocalJobs
 
 LogModel = Callable[..., Path]
+PARENT = "mlflow.parentRunId"
 
 
 @pytest.fixture
@@ -23,8 +24,8 @@ def log_model(jobs: LocalJobs) -> LogModel:
     jobs.run("true")
     info = jobs.tracked().info
 
-    def log(name: str, text: str = "", *, is_ready: bool = True) -> Path:
-        model = jobs.client.create_logged_model(info.experiment_id, name, info.run_id)
+    def log(name: str, text: str = "", *, is_ready: bool = True, run: str = "") -> Path:
+        model = jobs.client.create_logged_model(info.experiment_id, name, run or info.run_id)
         folder = Path(model.artifact_location.removeprefix("file://").replace("%20", " "))
         folder = jobs.outputs / "mlartifacts" / Path(*folder.parts[-3:])
         folder.mkdir(parents=True)
@@ -59,7 +60,24 @@ def test_the_result_of_a_job_names_its_logged_models(jobs: LocalJobs, log_model:
     log_model("broken", is_ready=False)
     tracking = Tracking(jobs.outputs)
     found = tracking.end(jobs.tracked().info.run_id, JobStatus.COMPLETED)
-    assert found.models == ["dense", "cnn"]
+    assert list(found.models) == ["dense", "cnn"]
+
+
+def test_a_model_of_a_nested_run_is_registered(jobs: LocalJobs, log_model: LogModel) -> None:
+    job = jobs.tracked().info
+    parents, folders = [job.run_id], []
+    for name in ("fold", "inner"):
+        child = jobs.client.create_run(job.experiment_id, tags={PARENT: parents[-1]})
+        parents.append(child.info.run_id)
+        folders.append(log_model(name, run=child.info.run_id))
+    stranger = jobs.client.create_run(job.experiment_id).info.run_id
+    log_model("stranger", run=stranger)
+    found = Tracking(jobs.outputs).end(job.run_id, JobStatus.COMPLETED)
+    assert list(found.models) == ["fold", "inner"]
+    assert register(jobs, "inner") == folders[1]
+    own = log_model("fold")
+    log_model("fold", run=parents[1])
+    assert register(jobs, "fold") == own
 
 
 def test_a_logged_model_is_registered_by_name(jobs: LocalJobs, log_model: LogModel) -> None:
