@@ -9,13 +9,22 @@ import ast
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 _OPTION = re.compile(r"--[A-Za-z][\w.-]*")
 _IMPORT = re.compile(r"^[ \t]*(?:from|import)[ \t]+\.*([\w.]+)", re.MULTILINE)
 #: A source that declares options contains one of these names. All other sources are skipped, which
 #: saves time.
-_PARSERS = ("add_argument", "DEFINE_", "click", "parse_known", "hydra")
+_PARSERS = ("add_argument", "DEFINE_", "click", "typer", "hydra", "known", "remaining")
+#: Methods of parsers, and settings of parsers, that let a script ignore unknown options.
+_LENIENT_METHODS = ("parse_known_args", "parse_known_intermixed_args")
+_LENIENT_SETTINGS = (
+    "ignore_unknown_options",  # click and typer
+    "known_only",  # absl-py
+    "return_remaining_strings",  # transformers
+    "return_unknown_args",  # tyro
+)
 
 
 @dataclass(frozen=True)
@@ -24,13 +33,13 @@ class ScriptOptions:
 
     Attributes:
         declared: The options, with their dashes. The set is empty if no declaration was found.
-        ignores_unknown: Whether the script calls `parse_known_args`, which ignores options that
-            the script does not declare.
+        lenient: The method or setting, e.g. `parse_known_args`, with which the script ignores
+            options that it does not declare; empty if the script does not ignore such options.
         uses_hydra: Whether Hydra reads the command line of the script.
     """
 
     declared: frozenset[str] = frozenset()
-    ignores_unknown: bool = False
+    lenient: str = ""
     uses_hydra: bool = False
 
     def accepts(self, option: str) -> bool:
@@ -48,17 +57,24 @@ def script_options(code: Path, script: str) -> ScriptOptions:
         code: The code folder.
         script: The path of the script, relative to `code`.
     """
-    declared: set[str] = set()
-    ignores_unknown = uses_hydra = False
-    for source in _sources(code / script):
-        if not any(name in source for name in _PARSERS):
-            continue
-        tree = _parsed(source)
-        declared |= set(_options(tree))
-        names = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
-        ignores_unknown |= "parse_known_args" in names
-        uses_hydra |= _has_hydra_main(tree)
-    return ScriptOptions(frozenset(declared), ignores_unknown, uses_hydra)
+    found = [_options_in(source) for source in _sources(code / script)]
+    return ScriptOptions(
+        declared=frozenset().union(*(each.declared for each in found)),
+        lenient=next((each.lenient for each in found if each.lenient), ""),
+        uses_hydra=any(each.uses_hydra for each in found),
+    )
+
+
+@lru_cache(maxsize=256)
+def _options_in(source: str) -> ScriptOptions:
+    """Return the options in the source of one module.
+
+    The result is cached, because a command checks its arguments twice: for faults and for warnings.
+    """
+    if not any(name in source for name in _PARSERS):
+        return ScriptOptions()
+    tree = _parsed(source)
+    return ScriptOptions(frozenset(_options(tree)), next(_lenient(tree), ""), _has_hydra_main(tree))
 
 
 def _sources(script: Path) -> Iterator[str]:
@@ -104,11 +120,48 @@ def _called(call: ast.Call) -> str:
     return getattr(call.func, "attr", getattr(call.func, "id", ""))
 
 
+def _lenient(tree: ast.Module) -> Iterator[str]:
+    """Yield the methods and settings with which a module ignores unknown options."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and node.attr in _LENIENT_METHODS:
+            yield node.attr
+        elif isinstance(node, ast.keyword) and node.arg in _LENIENT_SETTINGS and _is_on(node.value):
+            yield node.arg
+        elif isinstance(node, ast.Dict):
+            for key, value in zip(node.keys, node.values, strict=True):
+                is_setting = isinstance(key, ast.Constant) and key.value in _LENIENT_SETTINGS
+                if is_setting and _is_on(value):
+                    yield str(getattr(key, "value", ""))
+
+
+def _is_on(value: ast.expr) -> bool:
+    return not (isinstance(value, ast.Constant) and not value.value)
+
+
 def _has_hydra_main(tree: ast.Module) -> bool:
+    """Return whether a module uses `hydra.main`, which may be imported under any name."""
+    nodes = list(ast.walk(tree))
+    modules = {
+        alias.asname or alias.name
+        for node in nodes
+        if isinstance(node, ast.Import)
+        for alias in node.names
+        if alias.name == "hydra"
+    }
+    functions = {
+        alias.asname or alias.name
+        for node in nodes
+        if isinstance(node, ast.ImportFrom) and node.module in ("hydra", "hydra.main")
+        for alias in node.names
+        if alias.name == "main"
+    }
     return any(
-        isinstance(node, ast.Attribute)
-        and node.attr == "main"
-        and isinstance(node.value, ast.Name)
-        and node.value.id == "hydra"
-        for node in ast.walk(tree)
+        (isinstance(node, ast.Name) and node.id in functions)
+        or (
+            isinstance(node, ast.Attribute)
+            and node.attr == "main"
+            and isinstance(node.value, ast.Name)
+            and node.value.id in modules
+        )
+        for node in nodes
     )

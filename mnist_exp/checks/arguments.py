@@ -57,13 +57,13 @@ def argument_warnings(config: Experiment) -> Iterator[str]:
                 f"job.inputs.{name}: begins with a minus sign, got {value}; a script would read "
                 f"this value as an option; write --{name}={{{{inputs.{name}}}}} in job.command"
             )
-    if options.ignores_unknown and options.declared:
+    if options.lenient and options.declared:
         for name in _arguments(config):
             argument = argument_name(name, job.argument_style)
             if argument.startswith("--") and not options.accepts(argument):
                 yield (
                     f"job.inputs.{name}: {job.script} does not declare {argument}, and its "
-                    "parse_known_args ignores undeclared options; the value may have no effect"
+                    f"{options.lenient} ignores undeclared options; the value may have no effect"
                 )
 
 

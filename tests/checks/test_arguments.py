@@ -16,6 +16,8 @@ UNDERSCORES = "import argparse\np.add_argument('--learning_rate')\n"
 MIXED = f"{UNDERSCORES}p.add_argument('--batch-size')\n"
 LENIENT = "args, _ = p.parse_known_args()\n"
 HYDRA = "import hydra\n@hydra.main(config_name='c')\ndef main(c): pass\n"
+HYDRA_RENAMED = "import hydra as h\n@h.main(config_name='c')\ndef main(c): pass\n"
+HYDRA_MAIN = "from hydra import main as start\n@start(config_name='c')\ndef main(c): pass\n"
 UNKNOWN = "import library\nlibrary.main()\n"
 
 Make = Callable[..., Experiment]
@@ -48,6 +50,7 @@ def make(tmp_path: Path) -> Make:
         (DASHES + UNDERSCORES, "underscores"),
         ("p.add_argument('--learning-rate-of-sgd')\n", "dashes"),
         (HYDRA, "key_value"),
+        ("from hydra import compose\nfrom own import main\nmain()\n", "dashes"),
         (UNKNOWN, "dashes"),
         (UNKNOWN, "underscores"),
         (UNKNOWN, "key_value"),
@@ -65,6 +68,8 @@ def test_a_fitting_or_unknown_style_is_no_fault(make: Make, script: str, style: 
         (UNDERSCORES + LENIENT, "dashes", "set job.argument_style=underscores"),
         (DASHES, "underscores", "set job.argument_style=dashes"),
         (DASHES, "key_value", "set job.argument_style=dashes"),
+        (HYDRA_RENAMED, "dashes", "set job.argument_style=key_value"),
+        (HYDRA_MAIN, "dashes", "set job.argument_style=key_value"),
         (HYDRA, "dashes", "set job.argument_style=key_value"),
         (MIXED, "dashes", "or use job.command"),
         (
@@ -96,6 +101,30 @@ def test_an_argument_that_is_silently_ignored_is_a_warning(make: Make, stage: st
     assert [line.partition(":")[0] for line in found] == [f"job.inputs.{name}" for name in names]
 
 
+@pytest.mark.parametrize(
+    ("call", "name"),
+    [
+        ("p.parse_known_intermixed_args()", "parse_known_intermixed_args"),
+        (
+            "import click\n@click.command(context_settings={'ignore_unknown_options': True})",
+            "ignore_unknown_options",
+        ),
+        ("import typer\ntyper.T(context_settings=dict(ignore_unknown_options=True))", ""),
+        ("from absl import flags\nflags.FLAGS(argv, known_only=True)", "known_only"),
+        ("p.parse_args_into_dataclasses(return_remaining_strings=True)", ""),
+    ],
+)
+def test_each_way_to_ignore_unknown_options_is_found(make: Make, call: str, name: str) -> None:
+    suffix = "\ndef main(): pass\n" if "@" in call else "\n"
+    lines = list(checks.warnings(make(f"{DASHES}{call}{suffix}")))
+    (found,) = [line for line in lines if "ignores undeclared options" in line]
+    assert found.startswith("job.inputs.batch_size: t.py does not declare --batch-size")
+    assert name in found
+    off = call.replace("True", "False")
+    lines = list(checks.warnings(make(f"{DASHES}{off}{suffix}"))) if off != call else []
+    assert not [line for line in lines if "ignores undeclared options" in line]
+
+
 def test_a_text_that_a_script_would_take_for_an_option_is_a_warning(make: Make) -> None:
     config = make(DASHES)
     config.job.script, config.job.command = None, "t --note {{inputs.note}} --x={{inputs.x}}"
@@ -108,5 +137,5 @@ def test_our_trainer_declares_its_arguments() -> None:
     config = fresh_config("stage=sweep")
     options = script_options(Path(config.job.code or ""), config.job.script or "")
     assert options.accepts("--first-layer-neurons")
-    assert not options.ignores_unknown
+    assert not options.lenient
     assert not [line for line in checks.warnings(config) if "parse_known_args" in line]
