@@ -4,6 +4,7 @@ If a flag is between two overrides, Hydra's parser fails with a long usage messa
 move all flags before the overrides. https://hydra.cc/docs/advanced/hydra-command-line-flags
 """
 
+import os
 import shlex
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -62,6 +63,7 @@ def flags_and_overrides(arguments: Sequence[str]) -> tuple[list[str], list[str]]
         else:
             faults.append(f"{word}: needs a value; write {word} VALUE")
     faults += _unknown_choices(flags)
+    faults += _outside_completion(flags, overrides)
     if faults:
         raise ConfigError(faults)
     return flags, overrides
@@ -72,6 +74,16 @@ def _unknown_choices(flags: Sequence[str]) -> Iterator[str]:
     for flag, value in pairwise(words):
         if flag in _CHOICES and not value.startswith("-") and value not in _CHOICES[flag]:
             yield f"{flag}: must be one of {', '.join(_CHOICES[flag])}, got {value}"
+
+
+def _outside_completion(flags: Sequence[str], overrides: Sequence[str]) -> Iterator[str]:
+    """Yield a fault if a user calls the command that a shell calls to complete a line."""
+    is_query = any(override.startswith("query=") for override in overrides)
+    if is_query and {"-sc", "--shell-completion"} & {*flags} and "COMP_LINE" not in os.environ:
+        yield (
+            "-sc: only a shell uses query, and sets COMP_LINE; to install the completion, run "
+            'eval "$(mnist-exp -sc install=bash)"'
+        )
 
 
 def _unknown(word: str, rest: list[str]) -> str:

@@ -38,6 +38,16 @@ def test_an_unknown_flag_is_reported(words: str, expected: str) -> None:
     assert line.startswith(expected)
 
 
+@pytest.mark.parametrize("flag", ["-sc", "--shell-completion"])
+def test_only_a_shell_asks_for_completions(flag: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COMP_LINE", raising=False)
+    with pytest.raises(ConfigError, match=r"^-sc: .*mnist-exp -sc install=bash"):
+        flags_and_overrides([flag, "query=bash"])
+    assert flags_and_overrides([flag, "install=bash"]) == ([flag], ["install=bash"])
+    monkeypatch.setenv("COMP_LINE", "mnist-exp st")
+    assert flags_and_overrides([flag, "query=bash"]) == ([flag], ["query=bash"])
+
+
 def test_all_faults_are_reported_at_once() -> None:
     with pytest.raises(ConfigError) as caught:
         flags_and_overrides(["--stage", "train", "--seed=1", "-c"])

@@ -7,5 +7,4 @@ pip_settings     converts pip's settings to environment variables of uv
 interpreter      describes the Python that runs a job
 throwaway        creates the environment that one job may change; it is deleted with the job
 console_scripts  runs installed programs with the packages of the throw-away environment
-missing_module   suggests a remedy if a script cannot import a package
 """

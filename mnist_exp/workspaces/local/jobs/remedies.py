@@ -1,20 +1,29 @@
-"""The remedy if a script imports a package that its environment does not contain."""
+"""The remedies for failures of scripts whose own message does not say what to do."""
 
-from mnist_exp.config import EnvConfig, EnvType
+from mnist_exp.config import EnvType
+from mnist_exp.specs import CommandJob
 
 #: The class of Python's exception for an import that finds no module.
-_FAULT = "ModuleNotFoundError"
+_MISSING_MODULE = "ModuleNotFoundError"
+#: A part of MLflow's message if a script has called `mlflow.set_experiment` in a job.
+_OTHER_EXPERIMENT = "active experiment ID does not match environment run ID"
 
 
-def remedy(reason: str, env: EnvConfig) -> str:
+def remedy(reason: str, job: CommandJob) -> str:
     """Return a remedy to append to the reason of a failure; empty for other failures.
 
     Args:
         reason: The reason why a job failed.
-        env: The environment of the job.
+        job: The job.
     """
-    if _FAULT not in reason:
+    if _OTHER_EXPERIMENT in reason:
+        return (
+            "; a job already has a run in an experiment: delete mlflow.set_experiment from the "
+            f"script, and set experiment_name, which is {job.experiment_name}"
+        )
+    if _MISSING_MODULE not in reason:
         return ""
+    env = job.environment
     if env.type is EnvType.conda:
         return f"; add the package to env.conda_file ({env.conda_file})"
     name = "the environment of mnist-exp" if env.type is EnvType.local else env.name

@@ -16,7 +16,6 @@ from mnist_exp.results import JobResult, counted
 from mnist_exp.specs import MODEL_PATH, CommandJob, Literal
 from mnist_exp.status import JobStatus
 from mnist_exp.templates import drawn_text, has_pipe, hydra_text, render
-from mnist_exp.workspaces.local.environments.missing_module import remedy
 from mnist_exp.workspaces.local.environments.throwaway import create_throwaway
 from mnist_exp.workspaces.local.jobs.environment import (
     TrackedRun,
@@ -28,6 +27,7 @@ from mnist_exp.workspaces.local.jobs.eviction import Eviction
 from mnist_exp.workspaces.local.jobs.folder import JobFolder
 from mnist_exp.workspaces.local.jobs.host import JobHost, TrialContext
 from mnist_exp.workspaces.local.jobs.inputs import MountedInputs, create_outputs
+from mnist_exp.workspaces.local.jobs.remedies import remedy
 from mnist_exp.workspaces.local.processes.workers import (
     EndedProcesses,
     Processes,
@@ -113,7 +113,7 @@ class RunningJob:
         log = self._workers.failed_log if self._workers else self.folder.log
         recorded = self.folder.recorded_failure(log, code)
         text = self.folder.console.failure(code, log, self.folder.path, recorded)
-        return self.lost_reason or text + remedy(text, self.job.environment)
+        return self.lost_reason or text + remedy(text, self.job)
 
     def evict(self) -> None:
         """Evict the attempt as Azure ML evicts a low-priority node, and start a second attempt.

@@ -1,10 +1,10 @@
 """Artifacts that a script logs with MLflow, beside the files that we save for the job."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
+from mlflow.cli import cli
 from mlflow.entities import ViewType
 
 from mnist_exp.errors import OutputsError
@@ -77,6 +77,40 @@ def test_a_logged_artifact_can_be_registered(jobs: LocalJobs, tmp_path: Path) ->
     assert found.read_text() == "text of my_model/weights.txt"
 
 
+def run_mlflow(jobs: LocalJobs, *arguments: str) -> str:
+    """Run MLflow's command line in this process, and return the output."""
+    done = CliRunner().invoke(cli, arguments, env={"MLFLOW_TRACKING_URI": jobs.uri})
+    assert done.exit_code == 0, (done.output, done.exception)
+    return done.output
+
+
+def test_the_commands_of_mlflow_work_on_the_store(jobs: LocalJobs, tmp_path: Path) -> None:
+    jobs.watcher = LoggingArtifacts(jobs, "my_model/weights.txt")
+    jobs.run(WAITS, inputs={"digits": input_folder(tmp_path)})
+    run = jobs.tracked().info
+    assert f"{run.experiment_id} " in run_mlflow(jobs, "experiments", "search")
+    run_mlflow(jobs, "experiments", "csv", "-x", run.experiment_id, "-o", str(tmp_path / "a.csv"))
+    assert run.run_id in (tmp_path / "a.csv").read_text(encoding="utf-8")
+    assert run.run_id in run_mlflow(jobs, "runs", "list", "--experiment-id", run.experiment_id)
+    assert "azureml.job" in run_mlflow(jobs, "runs", "describe", "--run-id", run.run_id)
+    of_run = ("--run-id", run.run_id)
+    assert "user_logs" in run_mlflow(jobs, "artifacts", "list", *of_run)
+    (tmp_path / "own.txt").write_text("own", encoding="utf-8")
+    run_mlflow(
+        jobs, "artifacts", "log-artifact", *of_run, "--local-file", str(tmp_path / "own.txt")
+    )
+    for path in ("own.txt", "my_model/weights.txt", "user_logs/std_log.txt"):
+        found = run_mlflow(jobs, "artifacts", "download", *of_run, "--artifact-path", path)
+        assert Path(found.split()[-1]).is_file()
+    run_mlflow(jobs, "experiments", "rename", "-x", run.experiment_id, "--new-name", "other")
+    run_mlflow(jobs, "experiments", "delete", "-x", run.experiment_id)
+    run_mlflow(jobs, "experiments", "restore", "-x", run.experiment_id)
+    run_mlflow(jobs, "runs", "delete", *of_run)
+    run_mlflow(jobs, "runs", "restore", *of_run)
+    assert jobs.client.get_experiment(run.experiment_id).name == "other"
+    assert jobs.tracked().info.lifecycle_stage == "active"
+
+
 def test_mlflow_gc_deletes_the_artifacts_of_deleted_runs_only(jobs: LocalJobs) -> None:
     stray_folder = jobs.outputs / "jobs" / "second"
     stray_folder.mkdir(parents=True)
@@ -87,14 +121,7 @@ def test_mlflow_gc_deletes_the_artifacts_of_deleted_runs_only(jobs: LocalJobs) -
     jobs.client.delete_run(jobs.tracked("first").info.run_id)
     assert jobs.client.get_run(stray.run_id).info.lifecycle_stage == "deleted"
 
-    command = [sys.executable, "-W", "ignore", "-m", "mlflow", "gc"]
-    done = subprocess.run(
-        [*command, "--backend-store-uri", jobs.uri, "--tracking-uri", jobs.uri],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    run_mlflow(jobs, "gc", "--backend-store-uri", jobs.uri, "--tracking-uri", jobs.uri)
     assert not (jobs.folder("first") / "artifacts").exists()
     # Both runs with the name `second` had the same job's folder.
     assert (jobs.folder("second") / "outputs" / "a").read_text() == "2\n"

@@ -7,13 +7,17 @@ from pathlib import Path
 import mlflow
 import pytest
 from mlflow.entities import Run
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import fluent
 
 from mnist_exp.results import JobResult
 from mnist_exp.status import JobStatus
 from mnist_exp.workspaces.local.jobs.environment import JOB_RUN
+from mnist_exp.workspaces.local.jobs.remedies import remedy
+from mnist_exp.workspaces.local.processes.python_hook.sitecustomize import describe
 from mnist_exp.workspaces.local.tracking.store import Tracking
 from tests.support.local_jobs import LocalJobs
-from tests.support.small_jobs import choice, sweep_job
+from tests.support.small_jobs import choice, command_job, sweep_job
 from tests.support.watching import Watcher
 
 #: Waits until the test has created the runs that the script would create.
@@ -91,6 +95,24 @@ def test_a_further_run_of_a_script_has_the_tag_of_the_job(
     jobs.client.update_run(run.info.run_id, status="RUNNING")
     Tracking(jobs.outputs).end(info.run_id, JobStatus.COMPLETED)
     assert jobs.client.get_run(run.info.run_id).info.status == "FINISHED"
+
+
+def test_another_experiment_than_that_of_the_job_is_explained(
+    jobs: LocalJobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs.run("true")
+    info = jobs.tracked().info
+    monkeypatch.setattr(fluent, "_active_experiment_id", None)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", jobs.uri)
+    monkeypatch.setenv("MLFLOW_RUN_ID", info.run_id)
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", info.experiment_id)
+    mlflow.set_experiment("mine")
+    with pytest.raises(MlflowException) as caught:
+        mlflow.start_run()
+    job = command_job("true")
+    assert f"set experiment_name, which is {job.experiment_name}" in remedy(
+        describe(caught.value), job
+    )
 
 
 def test_nested_runs_are_deleted_with_the_run_of_a_restarted_job(
