@@ -1,10 +1,10 @@
 """Artifacts that a script logs with MLflow, beside the files that we save for the job."""
 
+import warnings
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from mlflow.cli import cli
 from mlflow.entities import ViewType
 
 from mnist_exp.errors import OutputsError
@@ -79,7 +79,12 @@ def test_a_logged_artifact_can_be_registered(jobs: LocalJobs, tmp_path: Path) ->
 
 def run_mlflow(jobs: LocalJobs, *arguments: str) -> str:
     """Run MLflow's command line in this process, and return the output."""
-    done = CliRunner().invoke(cli, arguments, env={"MLFLOW_TRACKING_URI": jobs.uri})
+    with warnings.catch_warnings():
+        # The imports of MLflow's command line give warnings.
+        warnings.simplefilter("ignore")
+        from mlflow.cli import cli  # noqa: PLC0415
+
+        done = CliRunner().invoke(cli, arguments, env={"MLFLOW_TRACKING_URI": jobs.uri})
     assert done.exit_code == 0, (done.output, done.exception)
     return done.output
 
