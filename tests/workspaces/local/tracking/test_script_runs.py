@@ -106,6 +106,7 @@ def test_another_experiment_than_that_of_the_job_is_explained(
     monkeypatch.setenv("MLFLOW_TRACKING_URI", jobs.uri)
     monkeypatch.setenv("MLFLOW_RUN_ID", info.run_id)
     monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", info.experiment_id)
+    jobs.client.create_experiment("mine", artifact_location=str(jobs.outputs))
     mlflow.set_experiment("mine")
     with pytest.raises(MlflowException) as caught:
         mlflow.start_run()
