@@ -11,7 +11,8 @@ from mnist_exp.checks.azure import azure_warnings, environment_warning, size_war
 from mnist_exp.checks.code import code_faults, code_warnings
 from mnist_exp.checks.endpoint import deployment_faults, endpoint_faults
 from mnist_exp.checks.general import general_faults
-from mnist_exp.checks.job import job_faults, output_warnings, registration_faults
+from mnist_exp.checks.job import job_faults, registration_faults
+from mnist_exp.checks.local import local_faults, local_warnings
 from mnist_exp.checks.model import model_faults
 from mnist_exp.checks.resources import (
     compute_faults,
@@ -22,7 +23,6 @@ from mnist_exp.checks.resources import (
 )
 from mnist_exp.checks.sweep import sweep_faults, sweep_warnings
 from mnist_exp.checks.unused import contradiction_faults, unused_warnings
-from mnist_exp.config import WorkspaceType
 from mnist_exp.experiment import Experiment
 
 __all__ = ["faults", "warnings"]
@@ -35,7 +35,7 @@ def faults(config: Experiment) -> list[str]:
         *general_faults(config),
         *contradiction_faults(config),
         *compute_faults(config),
-        *environment_faults("env", config.env, is_created_here=stage.trains and _is_local(config)),
+        *environment_faults("env", config.env),
     ]
     if stage.trains:
         found += [*data_faults(config), *model_faults(config), *job_faults(config)]
@@ -51,11 +51,7 @@ def faults(config: Experiment) -> list[str]:
         code, script = config.endpoint.deployment.code, config.endpoint.deployment.scoring_script
         if script is not None:
             found += code_faults(config, "endpoint.deployment.scoring_script", code, script)
-    return found
-
-
-def _is_local(config: Experiment) -> bool:
-    return config.workspace.type is WorkspaceType.local
+    return [*found, *local_faults(config)]
 
 
 def warnings(config: Experiment) -> list[str]:
@@ -69,7 +65,7 @@ def warnings(config: Experiment) -> list[str]:
         ),
     ]
     if stage.trains:
-        found += [*data_warnings(config), *argument_warnings(config), *output_warnings(config)]
+        found += [*data_warnings(config), *argument_warnings(config)]
         found += code_warnings("job.code", config.job.code, config.outputs_dir)
     if stage.trains and config.job.distribution.type is not None:
         found.append(
@@ -90,5 +86,5 @@ def warnings(config: Experiment) -> list[str]:
     if stage.deploys:
         deployment = config.endpoint.deployment
         found += environment_warnings("endpoint.deployment.environment", deployment.environment)
-    found += [*unused_warnings(config), *azure_warnings(config)]
+    found += [*unused_warnings(config), *local_warnings(config), *azure_warnings(config)]
     return [line for line in found if line]

@@ -12,7 +12,6 @@ from mnist_exp.config import (
     ExperimentConfig,
     ProbeConfig,
     RolloutConfig,
-    WorkspaceType,
 )
 from mnist_exp.names import describe_path, endpoint_name_fault
 from mnist_exp.traffic import MAX_MIRRORED, overlap_faults, share_faults
@@ -102,11 +101,7 @@ def deployment_faults(config: ExperimentConfig) -> Iterator[str]:
     yield from _request_settings(f"{where}.request_settings", deployment)
     yield from _probe(f"{where}.liveness_probe", deployment.liveness_probe)
     yield from _probe(f"{where}.readiness_probe", deployment.readiness_probe)
-    yield from environment_faults(
-        f"{where}.environment",
-        deployment.environment,
-        is_created_here=config.workspace.type is WorkspaceType.local,
-    )
+    yield from environment_faults(f"{where}.environment", deployment.environment)
     if deployment.environment.delete_on_cleanup:
         yield (
             f"{where}.environment.delete_on_cleanup: must be false, got true; "

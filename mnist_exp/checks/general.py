@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
-from mnist_exp.config import ExperimentConfig, Stage, WorkspaceType
+from mnist_exp.config import ExperimentConfig, Stage
 
 #: Valid seeds, and the text of the rule for seeds in messages.
 SEEDS = range(2**31)
@@ -32,11 +32,6 @@ def general_faults(config: ExperimentConfig) -> Iterator[str]:
             "outputs_dir: must not contain both ' and \", because MLflow cannot open a store in "
             f"such a folder, got {Path(config.outputs_dir).absolute()}; choose another folder "
             "with outputs_dir=DIR"
-        )
-    if config.workspace.type is WorkspaceType.local and not config.wait:
-        yield (
-            "wait: must be true on this machine, because a local job cannot run longer than its "
-            "command; remove wait=false, or add workspace=azure"
         )
     if config.stage is Stage.all and not config.wait:
         yield (

@@ -13,7 +13,7 @@ from mnist_exp.checks.arguments import argument_faults
 from mnist_exp.checks.model import model_field, share_rule
 from mnist_exp.checks.sweep import swept_names
 from mnist_exp.checks.variables import variable_faults
-from mnist_exp.config import ExperimentConfig, ModelType, Stage, WorkspaceType
+from mnist_exp.config import ExperimentConfig, ModelType, Stage
 from mnist_exp.experiment import Experiment
 from mnist_exp.names import describe_path, input_name_fault
 from mnist_exp.templates import references, unreadable
@@ -54,19 +54,6 @@ def job_faults(config: Experiment) -> Iterator[str]:
     yield from variable_faults("job.environment_variables", job.environment_variables)
     yield from _command(config)
     yield from argument_faults(config)
-
-
-def output_warnings(config: Experiment) -> Iterator[str]:
-    """Yield one line for each key of an output that has no effect on this machine."""
-    if config.workspace.type is not WorkspaceType.local:
-        return
-    for name, value in config.job.outputs.items():
-        is_model = (value or {}).get("type") in tuple(ModelType)
-        for key in sorted(set(value or {}) & ({"path"} if is_model else {"path", "name"})):
-            yield (
-                f"job.outputs.{name}.{key}: has no effect on this machine, where the output is "
-                f"saved in the folder named_outputs/{name} of the job"
-            )
 
 
 def _output(where: str, value: Mapping[str, Any]) -> Iterator[str]:

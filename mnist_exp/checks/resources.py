@@ -12,7 +12,7 @@ from mnist_exp.config import (
     ExperimentConfig,
 )
 from mnist_exp.names import compute_name_fault, describe_path
-from mnist_exp.software import Recipe, RecipeError, curated_recipe, read_conda_file
+from mnist_exp.software import RecipeError, read_conda_file
 
 
 def compute_faults(config: ExperimentConfig) -> Iterator[str]:
@@ -49,32 +49,25 @@ def compute_faults(config: ExperimentConfig) -> Iterator[str]:
         )
 
 
-def environment_faults(where: str, env: EnvConfig, *, is_created_here: bool) -> Iterator[str]:
+def environment_faults(where: str, env: EnvConfig) -> Iterator[str]:
     """Yield one line for each missing or invalid key of an environment.
 
     Args:
         where: The config key of the environment.
         env: The environment of a job or a deployment.
-        is_created_here: Whether the command creates the environment on this machine.
     """
     if env.type is EnvType.curated and not env.name:
         yield f"{where}.name: a curated environment needs a name, e.g. NAME@latest"
-    elif env.type is EnvType.curated and is_created_here:
-        yield from _recipe_fault(f"{where}.name", partial(curated_recipe, env.name or ""))
     if env.type is EnvType.conda:
         if not env.image:
             yield f"{where}.image: a conda environment needs a Docker image"
-        if not env.conda_file and is_created_here:
-            yield (
-                f"{where}.conda_file: must be given on this machine, which does not use the image; "
-                f"set {where}.conda_file=FILE, or use {where}.type=local"
-            )
         if env.conda_file and not Path(env.conda_file).is_file():
             there = describe_path(env.conda_file)
             yield f"{where}.conda_file: must be a file, got {env.conda_file}, which {there}"
         elif env.conda_file:
-            read = partial(read_conda_file, Path(env.conda_file))
-            yield from _recipe_fault(f"{where}.conda_file", read, is_created_here=is_created_here)
+            yield from recipe_fault(
+                f"{where}.conda_file", partial(read_conda_file, Path(env.conda_file))
+            )
 
 
 def environment_warnings(where: str, env: EnvConfig) -> Iterator[str]:
@@ -96,19 +89,17 @@ def environment_warnings(where: str, env: EnvConfig) -> Iterator[str]:
             )
 
 
-def _recipe_fault(
-    where: str, read: Callable[[], Recipe], *, is_created_here: bool = True
-) -> Iterator[str]:
+def recipe_fault(where: str, read: Callable[[], object]) -> Iterator[str]:
+    """Yield a fault if the packages of an environment cannot be read.
+
+    Args:
+        where: The config key of the environment's name or file.
+        read: Reads the packages.
+    """
     try:
-        recipe = read()
+        read()
     except RecipeError as error:
         yield f"{where}: {error}"
-        return
-    if is_created_here and recipe.variables:
-        yield (
-            f"{where}: must not have the key variables on this machine, got "
-            f"{', '.join(recipe.variables)}; use environment_variables of the job or the deployment"
-        )
 
 
 def data_faults(config: ExperimentConfig) -> Iterator[str]:

@@ -14,7 +14,7 @@ _READ: dict[Stage, tuple[str, ...]] = {
     Stage.train: _TRAINING,
     Stage.sweep: (*_TRAINING, "sweep"),
     Stage.register: ("registration",),
-    Stage.deploy: ("registration.name", "registration.path", "endpoint"),
+    Stage.deploy: ("registration.name", "endpoint"),
     Stage.invoke: (
         "data",
         "endpoint.name",

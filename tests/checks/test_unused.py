@@ -21,6 +21,7 @@ def unused(*overrides: str) -> list[str]:
         (["stage=train", "sweep.limits.max_total_trials=3"], ["sweep.limits.max_total_trials"]),
         (["stage=register", "model.epochs=3"], ["model.epochs"]),
         (["stage=deploy", "registration.type=mlflow_model"], ["registration.type"]),
+        (["stage=deploy", "registration.path=x"], ["registration.path"]),
         (["stage=deploy", "endpoint.log_lines=3"], ["endpoint.log_lines"]),
         (["stage=invoke", "endpoint.ttl=3", "data.path=x"], ["endpoint.ttl"]),
         (["stage=status", "endpoint.deployment.name=blue"], ["endpoint.deployment.name"]),

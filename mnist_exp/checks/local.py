@@ -1,0 +1,65 @@
+"""Rules for the local workspace, which runs jobs and deployments on this machine."""
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+from mnist_exp.checks.resources import recipe_fault
+from mnist_exp.config import EnvConfig, EnvType, ExperimentConfig, ModelType, WorkspaceType
+from mnist_exp.software import RecipeError, curated_recipe, read_conda_file
+
+
+def local_faults(config: ExperimentConfig) -> Iterator[str]:
+    """Yield faults of values that only the local workspace cannot use."""
+    if config.workspace.type is not WorkspaceType.local:
+        return
+    if not config.wait:
+        yield (
+            "wait: must be true on this machine, because a local job cannot run longer than its "
+            "command; remove wait=false, or add workspace=azure"
+        )
+    if config.stage.trains:
+        yield from _environment("env", config.env)
+    if config.stage.deploys:
+        yield from _environment(
+            "endpoint.deployment.environment", config.endpoint.deployment.environment
+        )
+
+
+def _environment(where: str, env: EnvConfig) -> Iterator[str]:
+    """Yield a fault if this machine cannot create an environment."""
+    if env.type is EnvType.curated and env.name:
+        yield from recipe_fault(f"{where}.name", partial(curated_recipe, env.name))
+    if env.type is EnvType.conda and env.conda_file:
+        yield from _variables(f"{where}.conda_file", Path(env.conda_file))
+    elif env.type is EnvType.conda:
+        yield (
+            f"{where}.conda_file: must be given on this machine, which does not use the image; "
+            f"set {where}.conda_file=FILE, or use {where}.type=local"
+        )
+
+
+def _variables(where: str, conda_file: Path) -> Iterator[str]:
+    try:
+        variables = read_conda_file(conda_file).variables if conda_file.is_file() else ()
+    except RecipeError:
+        # `environment_faults` reports this fault.
+        return
+    if variables:
+        yield (
+            f"{where}: must not have the key variables on this machine, got "
+            f"{', '.join(variables)}; use environment_variables of the job or the deployment"
+        )
+
+
+def local_warnings(config: ExperimentConfig) -> Iterator[str]:
+    """Yield one line for each key of an output that has no effect on this machine."""
+    if config.workspace.type is not WorkspaceType.local or not config.stage.trains:
+        return
+    for name, value in config.job.outputs.items():
+        is_model = (value or {}).get("type") in tuple(ModelType)
+        for key in sorted(set(value or {}) & ({"path"} if is_model else {"path", "name"})):
+            yield (
+                f"job.outputs.{name}.{key}: has no effect on this machine, where the output is "
+                f"saved in the folder named_outputs/{name} of the job"
+            )
