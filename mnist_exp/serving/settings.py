@@ -5,6 +5,8 @@ The command that creates the revision writes the file. The front and the workers
 
 import json
 import math
+import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -141,14 +143,17 @@ def load_settings(revision: Path) -> Settings:
     settings = Settings(**json.loads((revision / SETTINGS_FILE).read_text(encoding="utf-8")))
     if APP_ROOT not in settings.variables:
         return settings
-    old, new = f"{Path(settings.variables[APP_ROOT]).parent}/", f"{revision}/"
-    moved = {
-        name: settings.variables[name].replace(old, new)
-        for name in _MOVING
-        if name in settings.variables
+    old = re.escape(f"{Path(settings.variables[APP_ROOT]).parent}/")
+
+    def moved(text: str) -> str:
+        # Replace the old path only at the beginning of a path: the path of another folder, e.g. in
+        # PATH, may contain the old path.
+        return re.sub(f"(?<![^{os.pathsep}]){old}", lambda _: f"{revision}/", text)
+
+    variables = {
+        name: moved(text) if name in _MOVING else text for name, text in settings.variables.items()
     }
-    command = [word.replace(old, new) for word in settings.command]
-    return replace(settings, variables={**settings.variables, **moved}, command=command)
+    return replace(settings, variables=variables, command=[*map(moved, settings.command)])
 
 
 def _probe(raw: Mapping[str, Any]) -> Probe:
