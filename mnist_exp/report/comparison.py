@@ -24,10 +24,10 @@ from mnist_exp.report.layout import (
 
 #: Width of the column of one metric, in characters.
 _METRIC_WIDTH = 9
-#: Total width of the columns without parameters and metrics, in characters.
+#: Total width of the columns for index, status and time, in characters.
 _FIXED_WIDTH = 30
 _MAX_METRICS = 6
-#: Prefixes of metric names. This is the order of metrics that the same number of variants logged.
+#: Prefixes of metric names. This order decides if equally many variants logged two metrics.
 _FIRST = ("best", "test", "final", "val")
 
 
@@ -90,7 +90,7 @@ def _differing(records: Sequence[Record]) -> list[Mapping[str, Any]]:
 def _metrics(records: Sequence[Record]) -> list[str]:
     """Return the metric names, in the order of their columns.
 
-    Sort the metrics by the number of variants that logged the metric, highest first. For equal
+    Sort the metrics by the number of variants that logged each metric, highest first. For equal
     numbers, use the order of `_FIRST`.
     """
     counts = Counter(name for record in records for name in _values(record))

@@ -82,7 +82,7 @@ def _saved(
     longest = max((trial.events for trial in trials), default=0)
 
     def planned(trial: TrialResult) -> int:
-        """Return the number of epochs that the trial itself would run.
+        """Return the number of epochs that the trial would run without early termination.
 
         A trial may start from a checkpoint of another run. The first logged step is then higher
         than 1, and the epochs before this step do not count.

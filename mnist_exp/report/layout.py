@@ -1,4 +1,4 @@
-"""Consoles, lines, statuses, tables and parameter columns, for all other modules of the package."""
+"""Consoles, lines, statuses, tables and parameter columns, for all modules of `report`."""
 
 import errno
 from collections.abc import Iterable, Mapping, Sequence

@@ -27,7 +27,7 @@ class LiveObserver:
         total: Expected number of log events in a complete job, or in a complete trial of a sweep;
             None if unknown.
         trials: Maximum number of trials of a sweep; None if unknown.
-        clock: Function that returns the time in seconds. Tests use another clock.
+        clock: Function that returns the time in seconds. Tests replace this function.
     """
 
     def __init__(

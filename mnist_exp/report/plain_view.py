@@ -5,7 +5,7 @@ from mnist_exp.report.layout import print_line
 from mnist_exp.report.view import ReasonPrinter, ViewSettings
 from mnist_exp.results import JobResult, TrialResult
 
-#: Minimum seconds between two lines about metrics. A line about a status has no minimum.
+#: Minimum seconds between two lines about metrics. Lines about a status are never delayed.
 _EVERY_S = 2.0
 
 

@@ -12,7 +12,7 @@ from mnist_exp.report.layout import ParameterColumns, new_table, styled_status
 from mnist_exp.results import JobResult, TrialResult
 from mnist_exp.status import JobStatus
 
-#: Width of the live table's columns without parameters, time and reason, in characters.
+#: Total width of the live table's columns except parameters, time and reason, in characters.
 _FIXED_WIDTH = 43
 #: Widths of the columns `time` and `why`, which the live table shows only on wide terminals.
 _TIME_WIDTH = 12
@@ -20,7 +20,7 @@ _WHY_WIDTH = 42
 #: On a terminal narrower than this, a long status such as CancelRequested may be truncated.
 _WIDE = 100
 _STATUS_WIDTH = len(JobStatus.COMPLETED.value)
-#: Width of the ranking's columns without the parameters, in characters.
+#: Total width of the ranking's columns except the parameters, in characters.
 _RANKING_WIDTH = 40
 
 

@@ -51,7 +51,7 @@ class ReasonPrinter:
             print_line(self._console, text)
 
     def print_reasons(self, job: JobResult) -> None:
-        """Print a line for each trial that has just ended, unless a message contains the reason."""
+        """Print why each newly ended trial ended, unless a message contains the reason."""
         for trial in job.trials:
             if not trial.status.is_finished or trial.name in self._ended:
                 continue

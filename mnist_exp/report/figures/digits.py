@@ -28,7 +28,7 @@ def predictions(
     actual: Sequence[object] | None,
     path: Path,
 ) -> Path:
-    """Draw digits in rows of 10, each with its prediction above.
+    """Draw digits in rows of 10. Above each digit is its prediction.
 
     A wrong prediction is red. Its digit is inverted (white on black), and the label (the right
     answer) is below the digit.

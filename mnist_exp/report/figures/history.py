@@ -1,6 +1,7 @@
 """The upper half of a sweep's figure: for each trial, a curve of the primary metric.
 
-The horizontal axis is the number of the log event. At the end of each curve is the trial's number.
+The horizontal axis is the number of the log event. If there are at most `_MAX_LABELLED` curves, the
+trial's number is at the end of each curve.
 """
 
 import math
@@ -17,7 +18,7 @@ from mnist_exp.report.figures.trials import Appearance, appearance_of
 from mnist_exp.report.format import trial_label
 from mnist_exp.results import JobResult, TrialResult
 
-#: Maximum number of curves with the trial's number. With more curves, the numbers would overlap.
+#: Maximum number of curves for which trial numbers are drawn. More numbers would overlap.
 _MAX_LABELLED = 12
 #: Minimum distance between the numbers of two trials, as a share of the axis.
 _LABEL_GAP = 0.045
@@ -102,7 +103,7 @@ def _label(axes: Axes, end: _End, height: float, job: JobResult) -> None:
 
 
 def _spread(heights: Sequence[float], gap: float, top: float) -> list[float]:
-    """Return ascending heights, moved so that they are at least `gap` apart and below `top`."""
+    """Return the ascending `heights`, moved to be at least `gap` apart and not above `top`."""
     spread = list(heights)
     for _ in range(_ROUNDS):
         for index in range(len(spread) - 1):

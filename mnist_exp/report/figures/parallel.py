@@ -20,7 +20,8 @@ from mnist_exp.sweeps.ranking import Goal
 
 #: Size of the figure in inches.
 _WIDTH, _HEIGHT = 13.0, 5.5
-#: A scale is logarithmic if the ratio of its largest to its smallest value is at least this.
+#: A scale of positive numbers is logarithmic if its largest number is at least this multiple of its
+#: smallest number.
 _LOG_RATIO = 20
 #: Minimum distance between two values that are written at an axis, as a share of the axis.
 _TICK_GAP = 0.04

@@ -16,8 +16,8 @@ from mnist_exp.report.figures.trials import by_appearance
 from mnist_exp.report.format import number, shortened
 from mnist_exp.results import JobResult
 
-#: Maximum number of different numbers that are drawn as categories. More numbers are drawn on a
-#: scale.
+#: If a parameter has more different numbers than this, its axis is a scale. Otherwise each number
+#: can be a category (see `_positions`).
 _MAX_CATEGORIES = 8
 #: The scale is linear if the ratio of the largest to the smallest value is lower than this.
 _LOG_RATIO = 20
