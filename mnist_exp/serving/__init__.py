@@ -6,8 +6,8 @@ scoring script's function `init()` once, and `run(raw_data)` for each request. A
 version of a deployment: its code, model and settings. Each revision has its own workers. The
 processes start in a fraction of a second, because they do not import the rest of this program.
 
-The list shows the modules below the process that runs them. The last two modules run in both
-processes:
+The list shows the modules below the process that runs them. The last two modules, `frames` and
+`settings`, run in both processes:
 
     front          one process per endpoint: manages the keys, the traffic and the workers
       server         runs uvicorn on the endpoint's socket until the endpoint is deleted
@@ -21,12 +21,12 @@ processes:
       worker_pool    the workers of one revision, and the requests that wait for a worker
       worker         the start, the probes and the end of one worker process
       connection     a connection to one thread of a worker, on the front's side
+      files          the endpoint's files, which both commands and the front read
     worker_process one process per worker: it runs the user's script
       script         the scoring script; `no_code` has the script for MLflow models
       result_json    the result of `run` as JSON
       run_function   the arguments that the script's `run` gets
       worker_connection  a connection to the front, on the worker's side
     frames         the messages between front and worker
-    files          the endpoint's files, which both commands and the front read
     settings       the settings of a revision
 """

@@ -9,7 +9,7 @@
 | 405 | the method is neither GET nor POST (`/score`), or neither GET nor HEAD (other paths) |
 | 408 | no answer within request_timeout_ms, including the time for sending the body |
 | 413 | the body is larger than 10 MB |
-| 424 | the status of the container (see below) was not 200; two headers give this status |
+| 424 | the status of the container (see below) was not 200; a header contains this status |
 | 429 | 2 * max_concurrent_requests_per_instance * instance_count requests are unanswered |
 | 431 | the first line and the headers are larger than 64 kB |
 | 502 | two workers received the request, one after the other, and each ended before it answered |

@@ -86,7 +86,7 @@ class Connection(asyncio.Protocol):
         self._on_lost(pending)
 
     def _stay_awake(self, until: float) -> None:
-        """Prevent the event loop from sleeping until the answer arrives or the time is `until`."""
+        """Keep the event loop awake until the answer arrives, at most until the time `until`."""
         if self._pending is not None and time.perf_counter() < until:
             asyncio.get_running_loop().call_soon(self._stay_awake, until)
 

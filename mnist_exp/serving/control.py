@@ -105,7 +105,7 @@ def connected_socket(folder: Path) -> socket.socket:
     """Return a connection to the front of the endpoint in a folder.
 
     Raises:
-        OSError: The endpoint's front does not run.
+        OSError: The endpoint's front is not running.
     """
     connection = socket.socket(socket.AF_UNIX)
     try:

@@ -1,4 +1,4 @@
-"""The files of an endpoint, which commands write and the endpoint's front reads.
+"""The files of an endpoint. Commands and the endpoint's front write and read these files.
 
 The folder of an endpoint contains:
 
@@ -6,6 +6,8 @@ The folder of an endpoint contains:
     keys.json           the fields of Credentials; only the owner can read this file
     front.json          the identity of the front's process
     front.sock          the socket on which the front receives control requests
+    front.log           the log of the front
+    .lock               the file that a command locks while the command changes the endpoint
     deployments/<name>/
       deployment.json   the saved state of the deployment, such as the number of its revision
       failure.json      the reason why the front has given up a revision

@@ -115,7 +115,7 @@ class Front:
                 return self._report()
 
     async def settle(self, deployment: str) -> None:
-        """Activate the candidate if its revision is the one in the deployment's saved state.
+        """Activate the candidate if the deployment's saved state contains the candidate's revision.
 
         Otherwise end the candidate.
         """

@@ -89,7 +89,7 @@ class LimitedProtocol(HttpToolsProtocol):
         super().on_message_complete()
 
     def _refuse(self, status: HTTPStatus, message: str) -> None:
-        """Answer an incomplete request with an error, and close the connection."""
+        """Answer an incomplete or invalid request with an error, and close the connection."""
         body = orjson.dumps({"message": message})
         head = [JSON, *common_headers(new_id(), body), (b"connection", b"close")]
         lines = [b"HTTP/1.1 %d %b" % (status, status.phrase.encode())]

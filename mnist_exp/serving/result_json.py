@@ -31,7 +31,7 @@ def dumps(value: Any) -> bytes:
 
 
 def _plain_dumps(value: Any) -> bytes:
-    # The first call converts arrays to lists. The second call must see every number.
+    # Convert arrays to lists first, so that `_finite` sees every number.
     plain = json.loads(json.dumps(value, default=_to_list))
     return json.dumps(_finite(plain), ensure_ascii=False, separators=(",", ":")).encode()
 

@@ -73,7 +73,8 @@ class Statistics:
     def report(self) -> dict[str, Any]:
         """Return the numbers of requests and failures, and the histogram.
 
-        The histogram maps the upper bound of a bucket, in milliseconds, to its number of answers.
+        The histogram maps the upper bound of each bucket, in milliseconds, to the number of answers
+        in the bucket.
         """
         times = {
             f"{_FIRST_BOUND_S * _RATIO**index * 1000:.4g}": count

@@ -1,4 +1,4 @@
-"""The process of a front. The process runs uvicorn until the endpoint is deleted."""
+"""The front's process, which runs uvicorn until the endpoint is deleted or a signal arrives."""
 
 import asyncio
 import fcntl
@@ -121,7 +121,7 @@ class Server(uvicorn.Server):
     def _lock(self) -> bool:
         """Prevent commands from changing the endpoint until this process has ended.
 
-        Return False if another command is changing the endpoint, or if the lock failed.
+        Return False if a command is changing the endpoint, or if the lock file cannot be opened.
         """
         flags = os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC
         try:

@@ -1,6 +1,7 @@
-"""The settings of a revision (a version of a deployment) in its settings file.
+"""The settings of a revision (a version of a deployment), and its settings file.
 
-The command that creates the revision writes the file. The front and the workers read the file.
+The command that creates the revision writes the settings file. The front and the workers read the
+file.
 """
 
 import json
@@ -103,11 +104,11 @@ class Settings:
 
     @property
     def connections(self) -> list[int]:
-        """The numbers of connections of an instance's workers, one number for each worker.
+        """For each worker of one instance, the number of the worker's connections.
 
         A worker answers one request at a time on each connection. An instance has
         max_concurrent_requests_per_instance connections, which its workers share. The number of
-        workers is WORKER_COUNT, or the number of connections if there are fewer connections.
+        workers is WORKER_COUNT, but at most the number of connections.
         """
         limit = self.max_concurrent_requests
         workers = min(int(self.variables.get("WORKER_COUNT", "1")), limit)

@@ -14,7 +14,8 @@ from mnist_exp.serving.connection import Connection, PendingRequest
 from mnist_exp.serving.frames import PING, READY, READY_FOR_HEADERS, RUN_HANGS_EXIT_CODE
 from mnist_exp.serving.settings import CODE_FOLDER, LOG_FILE, Settings
 
-#: Seconds that a worker has to end after its connections have closed. Then the worker is killed.
+#: After its connections have closed, a worker may run for this many seconds. Then the front kills
+#: the worker.
 _PARTING_S = 2.0
 
 #: Process ids of the running workers. If a child process of the front is not in this set, it is an

@@ -28,14 +28,16 @@ from mnist_exp.serving.result_json import dumps
 
 _logger = logging.getLogger(__name__)
 
-#: The interval between two checks of the running calls is the shorter time limit divided by this.
+#: The interval between two checks of the running calls is the shorter time limit divided by this
+#: number.
 _CHECKS = 10
 
 
 class _ScoringTimeoutError(BaseException):
     """Exception that cancels a call of `run`.
 
-    The base class is BaseException, so that `except Exception` in a script does not catch it.
+    The base class is BaseException, so that `except Exception` in a script does not catch
+    this exception.
     """
 
 
@@ -100,8 +102,8 @@ class WorkerConnection:
             self._cancelled.append((stuck, began))
             self._send(500, body)
             self._turn += 1
-            # Python may reuse the id of a thread that has ended. The stuck thread has not ended,
-            # because it needs the lock that is held here before it can end.
+            # Python may reuse the id of a thread that has ended. The stuck thread cannot
+            # have ended, because this thread must acquire the lock before its end.
             ctypes.pythonapi.PyThreadState_SetAsyncExc(
                 ctypes.c_ulong(stuck.ident or 0), ctypes.py_object(_ScoringTimeoutError)
             )

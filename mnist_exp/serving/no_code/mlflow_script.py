@@ -1,6 +1,6 @@
 """The scoring script for MLflow models that are deployed without a script of the user.
 
-Azure ML calls this a no-code deployment.
+Azure ML calls such a deployment a no-code deployment.
 
 A request is `{"input_data": ..., "params": {...}}`. `input_data` is a table
 (`{"columns": [...], "index": [...], "data": [[...], ...]}`), a list, or an object with a list for
