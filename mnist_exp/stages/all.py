@@ -34,7 +34,7 @@ class AllStages(StageRunner):
 
     def __init__(self, context: StageContext) -> None:
         super().__init__(context)
-        #: Stage -> record, for the completed stages. The contexts of all parts share this mapping.
+        #: Stage -> record, for the completed stages. The contexts of all stages share this mapping.
         self._produced: dict[Stage, Record] = {}
         self._parts = {stage: self._part(stage) for stage in (*_ORDER, Stage.cleanup)}
 
@@ -121,7 +121,7 @@ class AllStages(StageRunner):
 
 
 def _other_endpoint_faults(endpoint: EndpointConfig) -> Iterator[str]:
-    """Yield a fault for each key, except `reuse` and `name`, that needs an existing endpoint."""
+    """Yield a fault for each key that needs an existing endpoint, except `reuse` and `name`."""
     own = endpoint.deployment.name
     for key in ("traffic", "mirror_traffic"):
         for name in getattr(endpoint, key):

@@ -25,7 +25,7 @@ class CleanupStage(StageRunner):
     stage = Stage.cleanup
 
     def faults(self) -> list[str]:
-        """Return an error message if there is nothing to delete, or if Azure would refuse."""
+        """Return a message if there is nothing to delete, or if Azure would refuse the deletion."""
         if (deployment := named_deployment(self.context)) is not None:
             return self._deployment_faults(deployment)
         return [] if _deletes_more(self.context) else missing_endpoint(self.context)
@@ -34,7 +34,7 @@ class CleanupStage(StageRunner):
     def name(self) -> str:
         """The endpoint's name, or the compute target's name if no endpoint exists.
 
-        If the stage deletes only a deployment: the endpoint's and the deployment's name.
+        If the stage deletes only a deployment, the name is `ENDPOINT/DEPLOYMENT`.
         """
         deployment = named_deployment(self.context)
         try:
@@ -109,7 +109,7 @@ class CleanupStage(StageRunner):
 
 
 def _deletes_more(context: StageContext) -> bool:
-    """Return whether the stage deletes other resources too, so that the endpoint may be missing."""
+    """Return whether the stage also deletes other resources. The endpoint may then be missing."""
     return context.config.compute.delete_on_cleanup or context.config.env.delete_on_cleanup
 
 

@@ -28,7 +28,7 @@ class Display(Protocol):
         Args:
             total_events: Expected number of log events of the primary metric; None if unknown.
             primary_metric: The metric to show; if empty, no metric is shown.
-            trials: The number of trials of a sweep; None for a single job.
+            trials: Maximum number of trials of a sweep; None for a single job.
         """
 
     def message(self, text: str) -> None:

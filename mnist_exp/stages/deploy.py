@@ -32,8 +32,8 @@ _EXAMPLE = "input_example.json"
 class DeployStage(StageRunner):
     """The stage that creates an endpoint and a deployment, and gives the deployment traffic.
 
-    The stage deploys nothing, and changes only the keys or the traffic, if one of these conditions
-    is true:
+    If one of these conditions is true, the stage deploys nothing, and changes only the keys or the
+    traffic:
 
     - `endpoint.regenerate_key` is given.
     - `endpoint.traffic` or `endpoint.mirror_traffic` is given, and names only existing deployments.
@@ -160,8 +160,8 @@ def _give_traffic(
 ) -> Endpoint:
     """Set the traffic that the config gives, or run the rollout that the config describes.
 
-    If the config gives no traffic, the endpoint's traffic does not change, as on Azure ML. If no
-    deployment has traffic yet, the new deployment gets 100 %.
+    If the config gives no traffic, the endpoint's traffic does not change, as on Azure ML. But if
+    no deployment has traffic yet, the new deployment gets 100 %.
     """
     config, workspace = context.config, context.workspace
     new, mirrored = config.endpoint.deployment.name, config.endpoint.mirror_traffic

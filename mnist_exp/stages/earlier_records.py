@@ -1,7 +1,7 @@
-"""Find the record of an earlier stage whose result a stage uses.
+"""Find the record of an earlier stage, for a stage that needs the earlier result.
 
-For example, `stage=register` uses the record of a sweep. With `stage=all`, use the record of this
-command's own stage. Otherwise `run=` names the record. Without `run=`, use the newest record.
+For example, `stage=register` needs the record of a sweep. With `stage=all`, the same command has
+written the record. Otherwise `run=` names the record. Without `run=`, use the newest record.
 """
 
 from collections.abc import Mapping
@@ -166,7 +166,7 @@ def missing_endpoint(context: StageContext) -> list[str]:
 def named_deployment(context: StageContext) -> str | None:
     """Return the deployment that the command line of stage=logs or stage=cleanup names, or None."""
     config = context.config
-    # stage=all also runs these stages, and always deletes the endpoint that it created.
+    # stage=all also runs the cleanup stage, and always deletes the whole endpoint.
     is_named = config.stage in (Stage.logs, Stage.cleanup)
     is_named = is_named and "endpoint.deployment.name" in config.given
     return config.endpoint.deployment.name if is_named else None
@@ -184,7 +184,7 @@ def missing_deployment(endpoint: Endpoint, name: str, key: str) -> str | None:
 
 
 def _known_names(context: StageContext, stage: Stage) -> str:
-    """Return the names of the newest completed records of a stage, to append to a message."""
+    """Return a text with the names of a stage's newest completed records, for a message."""
     found = [
         record.name
         for record, _ in context.index.newest_first(stage)

@@ -187,7 +187,7 @@ def _unfinished_sweep(index: RecordIndex, name: str | None) -> UnfinishedJob:
     unfinished: dict[str, UnfinishedJob] = {}
     for record, folder in index.newest_first(Stage.sweep):
         job = UnfinishedJob(record, folder)
-        # A sweep is unfinished if the command was killed (its record then has no trials), or if the
+        # A sweep is unfinished if the command was killed (the record then has no trials), or if the
         # user canceled the sweep.
         if record.status is JobStatus.COMPLETED or (record.trials and record.why != BY_THE_USER):
             ended.add(record.name)
@@ -217,7 +217,7 @@ def _submitted_job(context: StageContext, stage: Stage) -> str | None:
 
 
 def _newest_alike(context: StageContext, stage: Stage) -> tuple[Record, Path] | None:
-    """Return the newest record with the same fingerprint of an earlier command, with its folder."""
+    """Return the newest earlier record with this command's fingerprint, and the record's folder."""
     wanted = fingerprint(context.config, stage)
     for record, folder in context.index.newest_first(stage):
         # This command's own record may already be in the index.

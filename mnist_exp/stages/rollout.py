@@ -6,10 +6,10 @@ deployments: the share of failed requests, and the 95th percentile (p95) of the 
 These statistics include the requests of other clients, if the workspace counts requests. If the new
 deployment is worse by more than a margin, the rollout restores the earlier traffic.
 
-The statistics of the new deployment are from the current step. The statistics of the old deployment
-are from its worst step so far. The old deployment carries the full load only at the first step.
-Later its load is lower, so a comparison with only its current values would be unfair to the new
-deployment.
+The statistics of the new deployment are from the current step. For the old deployment, the rollout
+uses the highest share and the highest p95 of all steps so far. The old deployment carries the full
+load only at the first step. Later its load is lower, so a comparison with only its current values
+would be unfair to the new deployment.
 
 The steps are from Azure ML's guide. Azure ML itself does not compare deployments.
 https://learn.microsoft.com/azure/machine-learning/how-to-safely-rollout-online-endpoints
@@ -188,7 +188,7 @@ class BlueGreen:
 
 
 class _WorseError(Exception):
-    """An error for a new deployment that is worse than the old deployment."""
+    """The new deployment is worse than the old deployment, or does not answer a request."""
 
 
 def _period(

@@ -54,7 +54,7 @@ class TrainStage(JobStage):
 
 
 def _with_figures(context: StageContext, record: Record, result: JobResult) -> Record:
-    """Return the record with the figures, and with the speed that the trainer measured."""
+    """Return the record with the figures and the insights (the speed and the resumed epoch)."""
     if any(len(points) > 1 for points in result.metrics.values()):
         curves = partial(figures().learning_curves, result)
         record = with_figure(context, record, "learning_curves", curves)
