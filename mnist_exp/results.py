@@ -18,7 +18,7 @@ class TrialResult:
 
     Attributes:
         parameters: The values that were drawn from the search space.
-        best: The best value of the primary metric so far; None if the trial never logged it.
+        best: The best value of the primary metric so far; None if the trial has logged no value.
         last: The latest value of the primary metric.
         events: Number of times that the trial logged the primary metric. Azure ML calls these
             log events intervals.
@@ -60,8 +60,8 @@ class JobResult:
         warnings: Warnings to print after the job has ended.
         metrics_of_script_runs: The names of metrics that the script did not log to the job's
             MLflow run, but to other runs, e.g. to nested runs.
-        logged_models: The names of the models that the script (for a sweep: of the best trial)
-            logged with MLflow. Empty if the job saved a model in `outputs/model`.
+        logged_models: The names of the models that the script logged with MLflow (for a sweep: the
+            script of the best trial). Empty if the job saved a model in `outputs/model`.
     """
 
     name: str
@@ -142,7 +142,8 @@ class Deployment:
 class DeploymentStatistics:
     """The numbers of a deployment's requests and failures, and the response times.
 
-    The counts begin when the endpoint starts. `since` returns the counts of a later period.
+    The counts begin at 0 when the endpoint's server process starts, and when the deployment gets a
+    new revision. `since` returns the counts of a later period.
 
     Attributes:
         times_ms: Upper bound in milliseconds -> number of successful requests whose response time
@@ -185,8 +186,7 @@ class DeploymentStatistics:
             start: The earlier statistics of the same deployment.
         """
         if self.requests < start.requests:
-            # The process that counts the requests was restarted after the earlier statistics, and
-            # counts from 0 again.
+            # The counts began at 0 again after the earlier statistics.
             start = DeploymentStatistics()
         times = {
             bound: count - start.times_ms.get(bound, 0)

@@ -1,4 +1,4 @@
-"""Checks that a command which resumes a job asks for the job that was submitted.
+"""Checks that a command does not change the submitted job that the command resumes.
 
 The command line compares its overrides with the saved config. The local workspace compares the new
 spec with the saved spec. The command line and the workspace both use this module, so that both

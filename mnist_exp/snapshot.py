@@ -23,8 +23,8 @@ from mnist_exp.errors import JobError
 from mnist_exp.ignore_rules import IgnoreRules
 from mnist_exp.names import describe_path
 
-#: Maximum number of folders and names in a path. Azure Storage allows 254 parts in the name of a
-#: blob, and the SDK puts three parts in front of the path.
+#: Maximum number of parts (folders and the file name) in a path. Azure Storage allows 254 parts in
+#: the name of a blob, and the SDK puts three parts in front of the path.
 #: https://learn.microsoft.com/rest/api/storageservices/naming-and-referencing-containers--blobs--and-metadata
 _MOST_PARTS = 251
 #: The errors for a file or folder that was deleted, or whose folder was replaced by a file.
@@ -55,12 +55,12 @@ def snapshot_files(source: Path, leave_out: Path | None = None) -> list[Path]:
 
 
 def left_out(source: Path, leave_out: Path | None = None) -> list[tuple[Path, str]]:
-    """Return what is not part of the snapshot, although no ignore rule excludes it.
+    """Return the links and special files that are left out, although no ignore rule excludes them.
 
     Azure's SDK cannot upload a code folder with such links and files.
 
     Returns:
-        The path relative to `source`, and what is at the path.
+        For each link or file: the path relative to `source`, and a fault, e.g. `is a broken link`.
     """
     return [(Path(name), fault) for name, fault in _found(source, leave_out) if fault]
 
@@ -164,7 +164,7 @@ def copy_snapshot(source: Path, target: Path, leave_out: Path | None = None) -> 
         try:
             shutil.copy2(source / path, copy)
         except OSError:
-            # If the file can be read, the copy cannot be written.
+            # If the source file can be read, the fault is in the copy.
             if _content_hash(source / path) is not None:
                 raise
             copy.unlink(missing_ok=True)
@@ -189,7 +189,7 @@ class _Folder:
 
     def excludes(self, name: str) -> bool:
         """Return whether the rules for the folder exclude an entry of the folder."""
-        # The rules treat names with a line break differently.
+        # The regular expressions of the rules match no line break. Check such a name separately.
         return self.is_excluded and "\n" not in name
 
 
@@ -223,8 +223,8 @@ def _found(source: Path, leave_out: Path | None) -> Iterator[tuple[str, str]]:
 
 
 def _kind(entry: os.DirEntry[str]) -> str:
-    """Return `_FOLDER`, nothing for a file, and the fault of every other entry."""
-    # A link to itself is an OSError.
+    """Return `_FOLDER` for a folder, an empty text for a file, and otherwise the entry's fault."""
+    # For a link to itself, is_dir() raises OSError.
     with suppress(OSError):
         if entry.is_dir():
             return _FOLDER

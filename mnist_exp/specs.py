@@ -42,8 +42,7 @@ class PathInput:
     """A job input that is a file or a folder.
 
     Attributes:
-        path: A local path, a URI, or a `DataConfig`, which stands for the folder of digits that it
-            describes.
+        path: A local path, a URI, or a `DataConfig`, which describes a folder of digits.
     """
 
     path: Path | str | DataConfig
@@ -56,8 +55,8 @@ class OutputSpec:
     """A named output of a job: a folder or file that the workspace saves.
 
     Attributes:
-        path: The URI of the folder or file on Azure; None lets Azure choose.
-        name: The name of the asset that the output becomes; None creates no asset.
+        path: The URI of the folder or file on Azure; if None, Azure chooses the URI.
+        name: The name of the asset that the output becomes; if None, no asset is created.
     """
 
     type: str = "uri_folder"
@@ -198,7 +197,7 @@ class DeploymentSpec(DeploymentConfig):
     model: str
 
 
-#: A spec that a workspace can check before the object is created.
+#: A spec that a workspace can check before the job, model, endpoint or deployment is created.
 Spec = CommandJob | SweepJob | ModelSpec | EndpointSpec | DeploymentSpec
 
 

@@ -23,8 +23,8 @@ _EXACT = re.compile(r"==\s*(?P<version>[\w.!+*]+)(?:[\s=]+[\w.*]+)?")
 #: `1.26` or `1.26.* py311h1234`, after a space.
 _BARE = re.compile(r"(?P<version>\d[\w.!+*]*)(?:[\s=]+[\w.*]+)?")
 
-#: Conda package -> the same software on PyPI, for packages whose name on PyPI is different and is
-#: taken by another project.
+#: Conda package -> the name of the same software on PyPI, for software with two different names. On
+#: PyPI, another project may have the name of the conda package.
 _PYPI_NAMES = {
     "dask-core": "dask",
     "faiss": "faiss-cpu",

@@ -1,7 +1,8 @@
 """The catalogue of Azure ML's curated environments whose packages this machine can install.
 
 The file `curated.yaml` has the packages of each environment, with the source and its date. Azure ML
-updates its environments about every two weeks, so the versions in the file can be older.
+updates its environments about every two weeks, so the versions in the file can be older than
+Azure ML's.
 """
 
 import re
