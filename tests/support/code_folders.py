@@ -12,15 +12,21 @@ REFUSALS = (GitWildMatchPatternError, re.error, UnicodeDecodeError, IsADirectory
 
 _NAMES = (
     *("a", "b", "ab", "A", "a.txt", "b.txt", "x.log", "data", "src", ".env", "é", "a b"),
+    *("a", "b", "a.txt", "data", "src"),
     *(" a", "a ", "[a]", "!a", "#a", "a\\", "^", "a\nb", "x\u2028y", "[", "*", "-"),
 )
 _GLOBS = (
     *("*", "**", "?", "*.txt", "*.*", "a*", "[ab]", "[!a]", "[^a]", "a[!b]", "[a-b].txt", "[]a]"),
     *("[!]a]", "[", "[a", "[]", "[!]", "[^]", "[[a]", "[a&&b]", "[\\]", "\\a", "\\!a", "\\#a"),
-    *("a\\ ", "a**", "**a", "***", "", " ", "..", ".", "shared", "link"),
+    *("a**", "**a", "***", "", " ", "..", ".", "shared", "link"),
 )
 #: Lines that the SDK refuses.
-_INVALID = ("!", "a\\", "[z-a]", "a\\/b")
+_INVALID = ("!", "a\\", "a\\ ", "[z-a]", "a\\/b")
+#: Lines that concern many files.
+_USUAL = (
+    *("a", "b", "*.txt", "/data", "data/", "src/", "src/*", "*", "/*", "a*", "**/a", "[a-z]*"),
+    *("!a", "!*.txt", "!/data", "!data/", "!src/*", "!*/", "!**/b", "![a-z]*"),
+)
 _BLANKS = ("", " ", "\t", "\f", "\u2028", "\u00a0", "\x0b", "\x85")
 _ENDS = ("\n", "\n", "\n", "\r\n", "\r", "\f", "\u2028", "\x1e")
 
@@ -78,8 +84,10 @@ def _draw_ignore_file(draw: random.Random, code: Path, shared: Path) -> None:
 
 
 def _line(draw: random.Random) -> str:
-    if draw.random() < 0.02:
+    if draw.random() < 0.01:
         return draw.choice(_INVALID)
+    if draw.random() < 0.5:
+        return draw.choice(_USUAL)
     segments = [
         draw.choice(draw.choice((_NAMES, _GLOBS))) for _ in range(draw.choice((1, 1, 2, 3)))
     ]
