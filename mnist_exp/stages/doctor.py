@@ -69,7 +69,7 @@ def config_findings(context: StageContext) -> Iterator[Finding]:
 
 
 def version_findings() -> Iterator[Finding]:
-    """Yield findings: whether the requirements of the packages in `_PINNING` are met."""
+    """Yield findings about the requirements of the packages in `_PINNING`: met or not met."""
     for package in _PINNING:
         try:
             needed = [Requirement(line) for line in requires(package) or ()]

@@ -87,7 +87,7 @@ def save(figure: Figure, path: Path) -> Path:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         temporary = Path(name)
         with os.fdopen(handle, "wb") as file, warnings.catch_warnings():
-            # If no font contains a character, matplotlib draws a box. Do not print a warning.
+            # If no font contains a character, matplotlib draws a box and warns. Hide this warning.
             warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)
             figure.savefig(file, format="png")
         temporary.chmod(0o644)

@@ -27,7 +27,7 @@ class Appearance(Enum):
 
     @property
     def marker(self) -> str:
-        """The marker at the end of a curve."""
+        """The marker of a curve or a dot, in matplotlib's notation."""
         return _MARKERS[self]
 
     @property
