@@ -1,8 +1,9 @@
 """Registered models as inputs and outputs of jobs on this machine.
 
-The path of an input may be a registered model, `azureml:NAME:VERSION` or `azureml:NAME@latest`. An
-output with a model's type and a `name` becomes a version of a registered model when the job has
-completed. https://learn.microsoft.com/azure/machine-learning/reference-yaml-job-command
+The path of an input may name a registered model: `azureml:NAME:VERSION` or `azureml:NAME@latest`.
+An output may have a model's type and a `name`. When the job has completed, such an output is
+registered as a new version of the model with this name.
+https://learn.microsoft.com/azure/machine-learning/reference-yaml-job-command
 """
 
 from collections.abc import Callable, Iterator
@@ -20,7 +21,7 @@ FindModel = Callable[[str, str], Path]
 
 
 def with_model_files(job: CommandJob, find: FindModel) -> CommandJob:
-    """Return a job whose inputs are the files of registered models, not their names.
+    """Return a copy of the job in which paths of files replace the names of registered models.
 
     Raises:
         NotFoundError: A model does not exist.
@@ -39,7 +40,7 @@ def with_model_files(job: CommandJob, find: FindModel) -> CommandJob:
 
 
 def named_models(job: CommandJob) -> Iterator[ModelSpec]:
-    """Yield a model for each output that has a name and a model's type."""
+    """Yield the model to register for each output that has a name and a model's type."""
     for output, spec in job.outputs.items():
         if spec.name and spec.type in tuple(ModelType):
             yield ModelSpec(spec.name, job.name, f"named_outputs/{output}", spec.type)

@@ -93,7 +93,7 @@ class LocalWorkspace:
         return Tracking(self._outputs)
 
     def close(self) -> None:
-        """Do nothing: each method closes the files and processes that it has opened."""
+        """Do nothing: each method closes the files that it opens, and endpoints continue to run."""
 
     def get_or_create_compute(self, spec: ComputeConfig) -> Compute:
         """Return this machine, under the name of the compute target."""
@@ -160,7 +160,7 @@ class LocalWorkspace:
                 )
                 continue
             newest = self.find_model(spec.name)
-            # A command that only reads the result of an ended sweep registers nothing again.
+            # If this command only reads the result of an ended sweep, the model already exists.
             if newest is None or newest.path != str(self._model_source(spec).path.resolve()):
                 newest = self.register_model(spec)
                 reference = f"{newest.name}:{newest.version}"
@@ -186,7 +186,7 @@ class LocalWorkspace:
         return self._tracking.models.register(spec, JobFolder(self._jobs, spec.job).run_id, source)
 
     def find_model(self, name: str, version: str | None = None) -> RegisteredModel | None:
-        """Return a version of a registered model, or the newest version; None if there is none."""
+        """Return a version of a registered model, by default the newest; None if none exists."""
         return self._tracking.models.find(name, version)
 
     def model_file(self, model: str, path: str) -> Path | None:
@@ -269,9 +269,10 @@ class LocalWorkspace:
         return found if found.exists() else None
 
     def check(self, spec: Spec, observer: Observer) -> None:
-        """Check a job's lock and inputs, an endpoint's port, or what a deployment needs.
+        """Check that this machine can run the spec.
 
-        Download missing digits, and create a missing Python environment.
+        For a job or a deployment, create a missing Python environment. For a job, also download
+        missing digits.
         """
         if isinstance(spec, EndpointSpec):
             self._endpoints.check_port(spec.name, spec.port)

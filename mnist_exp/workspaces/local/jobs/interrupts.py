@@ -43,8 +43,8 @@ class Interrupts:
 def noted_interrupts() -> Iterator[Interrupts]:
     """Note SIGINT, SIGTERM and SIGHUP in a `with` block; do nothing outside the main thread.
 
-    If the process ignored one of these signals before, the signal is still ignored. For example,
-    nohup makes a process ignore SIGHUP.
+    If the process already ignores one of these signals, the process still ignores the signal in
+    the block. For example, nohup makes a process ignore SIGHUP.
     """
     interrupts = Interrupts()
     if threading.current_thread() is not threading.main_thread():

@@ -36,7 +36,7 @@ from mnist_exp.workspaces.local.processes.workers import (
 
 
 class RunningJob:
-    """A job whose processes have been started.
+    """A job from the start of its processes until its result is recorded.
 
     Args:
         job: The job.
@@ -135,7 +135,7 @@ class RunningJob:
         self.start()
 
     def epochs(self) -> int:
-        """Return the number of epochs of the attempt.
+        """Return the number of epochs that the attempt has completed.
 
         If the script has printed no epochs, return the number of points of the metric with the most
         points. The console log is read first, because a metric may reach the MLflow store later
@@ -193,7 +193,7 @@ class RunningJob:
 
         Args:
             canceled: Why the job was canceled; None if the job was not canceled.
-            failed: Why the job failed; None if the exit code decides whether the job failed.
+            failed: Why the job could not be started; None if the job was started.
         """
         with self.resources:
             return self._close(canceled, failed)
@@ -220,8 +220,8 @@ class RunningJob:
         tracking = self._host.tracking
         tracking.log_missing_parameters(self.run.run_id, self._logged)
         script = tracking.end(self.run.run_id, status)
-        # Write the final status to job.json after all other steps. If the command is killed before
-        # this line, the next command closes the job.
+        # Write the final status to job.json as late as possible. If the command is killed before
+        # this line, the job does not count as ended, and a resumed job or sweep closes the job.
         self.describe(status, why)
         self.folder.forget_exit_code()
         failed = status is JobStatus.FAILED
@@ -259,7 +259,7 @@ class RunningJob:
             self._workers.close()
 
     def _hidden_failures(self) -> list[str]:
-        """Return warnings about Python programs that failed in a pipe; the shell ignores them."""
+        """Return warnings about Python programs in a pipe whose failure the shell has ignored."""
         if not has_pipe(self.job.command):
             return []
         recorded = [self.folder.recorded_failure(log) for log in self.folder.logs]

@@ -66,7 +66,7 @@ def require_same_command(folder: JobFolder, job: CommandJob) -> None:
     """Check that a job with this name was not started earlier with other settings.
 
     Raises:
-        RefusedError: The earlier job has another command or another experiment.
+        RefusedError: The command or the experiment of the earlier job differs from that of `job`.
     """
     if folder.exists:
         given = {"experiment_name": job.experiment_name, "command": job.command}

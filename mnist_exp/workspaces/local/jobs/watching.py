@@ -44,7 +44,7 @@ def _watch(running: RunningJob, host: JobHost) -> str | None:
     """Watch a job until it ends.
 
     Returns:
-        A text that explains why the job has to be canceled; None if the job ended.
+        A text that explains why the job is canceled; None if the job ended by itself.
     """
     # The timeout applies to the total time of all attempts that this command starts. An attempt is
     # one execution of the job's command. After an eviction there is a second attempt.
@@ -68,8 +68,8 @@ def _watch(running: RunningJob, host: JobHost) -> str | None:
             eviction = None
         running.wait(_POLL_S)
         if not was_idle and running.poll() is None:
-            # A very short script ends during the first wait. The observer then has no idle time for
-            # other work.
+            # Call `idle` only after the first wait. A very short script has ended by then, and the
+            # imports in `idle` would delay its result.
             was_idle = True
             host.observer.idle()
     return None

@@ -64,8 +64,8 @@ class JobProcess:
                 stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                # Ctrl-C in the terminal must not reach the job directly, but only `mnist-exp`. This
-                # program then terminates the job.
+                # Ctrl-C in the terminal must reach only `mnist-exp`, and not the job. `mnist-exp`
+                # then terminates the job.
                 start_new_session=True,
             )
 

@@ -8,7 +8,7 @@
 The command can end for four reasons:
 
 - The command ends by itself, or another process ends the command with a signal. The supervisor then
-  writes the exit code to EXIT_FILE, so that a resumed job does not run the command again.
+  writes the exit code to EXIT_FILE. With this file, a resumed sweep does not run the trial again.
 - The supervisor receives SIGTERM, SIGINT or SIGHUP. The supervisor then sends SIGTERM to the
   command's process group, and waits for all processes of the group until the grace period is over.
   At the end, the supervisor sends SIGKILL.
@@ -94,9 +94,9 @@ def main(arguments: list[str]) -> int:
 
 
 def keep_exit_code(path: Path, code: int) -> None:
-    """Write the exit code of a command that ended before the supervisor terminated the command.
+    """Write the exit code of a command that this process did not terminate.
 
-    If this process is killed while it writes, the file does not exist.
+    If this process is killed while it writes, the file `path` does not exist.
     """
     with contextlib.suppress(OSError):
         aside = path.with_suffix(".new")

@@ -129,8 +129,8 @@ class TrialLauncher:
         Args:
             command: The command line.
             environments: One set of environment variables for each process.
-            programs: The folder of the trial's `python`. If the user's variables make the command
-                run another `python`, the trial is not forked.
+            programs: The folder of the trial's `python`. If the command would run a `python` in a
+                different folder, because the user has set PATH, the trial is not forked.
         """
         first = environments[0]
         python = shutil.which("python", path=first.get("PATH"))
@@ -158,8 +158,8 @@ class TrialLauncher:
     ) -> ForkServer:
         modules = libraries_of(folder, script)
         if not self._interpreter.is_this_python:
-            # A job in another environment does not open the store itself. Do not rehearse MLflow's
-            # calls with the store.
+            # The trials run in a different Python environment than this command. Such trials use a
+            # tracking server and never open the store, so they need no rehearsal.
             modules = [module for module in modules if module != REHEARSAL]
         start = self._interpreter.module(server.__name__)
         self._server = ForkServer(modules, self._folder, environment, self._log, start=start)

@@ -73,8 +73,8 @@ class SweepListener:
 def _trial_result(job: SweepJob, trial: Trial, backend: TrialBackend) -> TrialResult:
     """Return the present result of a trial."""
     metric = job.objective.primary_metric
-    # The lists of a running trial still grow. The result therefore contains a copy. To save time,
-    # only the list of the primary metric is copied.
+    # A running trial still adds points to its lists. The result therefore contains a copy. To save
+    # time, the result of a running trial contains only the primary metric.
     metrics = trial.metrics if trial.status.is_finished else {metric: [*trial.points(metric)]}
     return TrialResult(
         name=f"{job.name}_{trial.index}",
@@ -166,9 +166,9 @@ def track_end(
         run: The sweep's run.
         tracking: The MLflow store.
         job: The sweep.
-        is_over: Whether the sweep has ended and cannot resume. The parameters and the metric of the
-            best trial are logged only at this final end. A sweep that resumes may find a better
-            trial, but MLflow can neither change a parameter nor delete a value of a metric.
+        is_over: Whether the sweep has ended and cannot resume. Only then are the parameters and the
+            metric of the best trial logged. A sweep that resumes may find a better trial, but
+            MLflow can neither change a parameter nor delete a value of a metric.
     """
     best = result.best_trial
     primary = {"name": job.objective.primary_metric, "goal": job.objective.goal.value}

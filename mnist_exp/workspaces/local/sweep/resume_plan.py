@@ -102,15 +102,15 @@ class ResumePlan:
 
     Attributes:
         ended: Trial index -> exit code, for each trial that ended while no command ran.
-        resumed: Indices of the trials that keep their values: the trials in `ended`, and the trials
-            that resume from their named outputs.
+        resumed: Indices of the trials that keep their logged metrics: the trials in `ended`, and
+            the trials that resume from their named outputs.
         restarted: Indices of the trials that restart at the beginning.
         stepless: Indices of the trials that have named outputs, but restart because these trials
             log the primary metric without steps.
         known_steps: (Trial index, metric) -> steps that a resumed trial has logged. When the trial
             resumes from a checkpoint, its script logs the steps after the checkpoint a second time.
-        row: The row number, in the MLflow store, of the last value that is in the journal; None for
-            a new sweep.
+        row: The number of the row of the MLflow store with the newest value that is also in the
+            journal; None for a new sweep.
     """
 
     ended: Mapping[int, int] = field(default_factory=dict)
@@ -184,11 +184,11 @@ def record_last_values(
     journal: Journal,
     primary_metric: str,
 ) -> None:
-    """Add the last points of trials that were being canceled to the journal.
+    """Add to the journal the last points of trials whose cancellation had been requested.
 
     A command may be killed after it asked a trial to end, but before the trial has ended. Such a
     trial does not run again, so the backend does not read its last points. This function adds these
-    points, and sets the exit code of the trial.
+    points to the journal, and sets the exit code of the trial.
     """
     for trial in history.trials:
         is_ending = trial.status is JobStatus.CANCEL_REQUESTED

@@ -28,7 +28,7 @@ from mnist_exp.workspaces.local.tracking.database import MetricReader
 
 #: Seconds between two queries for new values. The wait is shorter if a trial ends meanwhile.
 _POLL_S = 0.02
-#: With less than this number of free bytes, the disk counts as full.
+#: A disk with fewer free bytes than this number counts as full.
 _MIN_FREE = 2**20
 
 

@@ -26,8 +26,8 @@ ARTIFACTS_NAME = "mlartifacts"
 _QUERY = """
 SELECT rowid, run_uuid, key, value, step, is_nan FROM metrics WHERE rowid > ? ORDER BY rowid
 """
-#: The runs that a job's script created, besides the job's own run: the runs that have our tag, and
-#: the runs that are nested in the job's run, at any depth.
+#: The runs that a job's script created, besides the job's own run: the runs with the tag `JOB_RUN`,
+#: and the runs that are nested in the job's run, at any depth.
 _CREATED = """
 WITH RECURSIVE created(id) AS (
     SELECT run_uuid FROM tags WHERE key IN (:parent, :job_run) AND value = :run
@@ -50,7 +50,7 @@ AND lifecycle_stage = 'active' ORDER BY source_run_id = :run, creation_timestamp
 _READY = 2
 #: Maximum seconds to wait while another process writes. MLflow has the same limit.
 _BUSY_S = 20.0
-#: Seconds after which the user reads that another process locks the store.
+#: Seconds to wait for a locked store before a message is printed.
 _NOTICE_S = 1.0
 #: Maximum number of bytes of the path of a database, with the suffix of its journal. The limit is
 #: MAX_PATHNAME in SQLite's os_unix.c.
@@ -89,7 +89,7 @@ class ScriptRuns:
 def check_store(outputs: Path, say: Callable[[str], None]) -> None:
     """Check that the store can be opened and written, before MLflow opens it.
 
-    MLflow repeats its attempts to open a store for minutes, without a message.
+    If MLflow cannot open a store, it tries again for minutes, without a message.
 
     Args:
         outputs: The resolved outputs folder, which may not exist yet.
@@ -228,8 +228,8 @@ def connected(store: Path) -> Iterator[sqlite3.Connection]:
 
 
 def _connection(store: Path, seconds: float | None = None) -> sqlite3.Connection:
-    # Open the file for reading and writing. If a process was killed while it wrote, the reader has
-    # to roll back the transaction of this process.
+    # Open the file also for writing. If a process was killed while it wrote, SQLite must roll back
+    # the transaction of the killed process before the file can be read.
     return sqlite3.connect(
         f"file:{quote(str(store))}?mode=rw",
         uri=True,

@@ -40,14 +40,14 @@ class ModelRegistry:
         self._outputs = outputs
 
     def logged(self, run_id: str) -> Mapping[str, ModelSource]:
-        """Return name -> source for the models that a job has logged, also in nested runs.
+        """Return name -> source for the models that a job's script has logged to any run.
 
-        If a job has logged a name several times, e.g. once for each checkpoint, the mapping has the
-        newest model.
+        A script may log a name several times, e.g. once for each checkpoint. The attribute `models`
+        of `ScriptRuns` explains which of these models the mapping contains.
         """
         found = script_runs(self._outputs / STORE_NAME, run_id).models
         with store_errors(self._outputs):
-            # Report a run that `mlflow gc` has deleted.
+            # This call raises an error if `mlflow gc` has deleted the run.
             self._client.get_run(run_id)
             models = [self._client.get_logged_model(model_id) for model_id in found.values()]
         return {
@@ -96,7 +96,9 @@ class ModelRegistry:
         return found
 
     def find(self, name: str, version: str | None) -> RegisteredModel | None:
-        """Return a version of a registered model, or the newest version; None if there is none.
+        """Return a version of a registered model; None if there is no such version.
+
+        If `version` is None, return the newest version.
 
         Raises:
             NotFoundError: The files of the version are not on this machine.
@@ -119,7 +121,7 @@ class ModelRegistry:
         return max((str(one.version) for one in versions), key=int, default="")
 
     def _described(self, found: ModelVersion) -> RegisteredModel:
-        """Return the model. A model that another program registered does not have our tags."""
+        """Return the model. A model of another program lacks the tags that `register` sets."""
         name, version = str(found.name), str(found.version)
         location = str(self._client.get_model_version_download_uri(name, version))
         if location.startswith(_LOGGED_URI):

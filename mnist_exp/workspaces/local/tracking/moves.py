@@ -14,8 +14,9 @@ from mnist_exp.workspaces.local.tracking.database import LOCK_NAME, STORE_NAME, 
 
 LOCATION_NAME = ".location"
 #: Statements that replace the beginning of a location. A location is a URI or a plain path. The
-#: statements do not change a location that is already right: a killed command may have changed it,
-#: and the new folder may be inside the old folder.
+#: statements skip a location that already begins with the new path, because a killed command may
+#: have changed this location. If the new folder is inside the old folder, the new path begins with
+#: the old path, and the statements would change the location a second time.
 _STATEMENTS = tuple(
     f"UPDATE {table} SET {column} = :new || substr({column}, length(:old) + 1) "  # noqa: S608
     f"WHERE substr({column}, 1, length(:old)) = :old AND substr({column}, 1, length(:new)) != :new"
@@ -56,7 +57,7 @@ def follow_move(outputs: Path) -> None:
     with store_lock(outputs):
         # Another process may have changed the paths while this process waited for the lock.
         old = _saved(location)
-        # If the folder has two paths, e.g. because of a bind mount, both paths are valid.
+        # If the folder has two paths, e.g. because of a bind mount, the locations are still valid.
         if old is not None and old != outputs and not _is_same(old, outputs):
             _change_locations(outputs / STORE_NAME, old, outputs)
         _save(location, outputs)

@@ -1,4 +1,4 @@
-"""An MLflow tracking server for jobs whose environment has another version of MLflow.
+"""An MLflow tracking server, for jobs whose version of MLflow may differ from this command's.
 
 MLflow's client opens an SQLite store only if the client has the same version as the store. Over
 HTTP, all versions of the client can use the store. The server listens only on 127.0.0.1.
@@ -28,7 +28,8 @@ _GRACE_S = 5.0
 def served_store(outputs: Path, log: Path) -> Iterator[str]:
     """Run a tracking server until the block ends, and return the server's address.
 
-    The address is valid at once. The server needs seconds to start, and requests wait until then.
+    The address is valid at once. The server needs seconds to start. Earlier requests wait until the
+    server has started.
 
     Args:
         outputs: The folder with the store.
@@ -71,7 +72,8 @@ class _Server:
         self._start = start
         self._listener = listener
         self._is_closing = False
-        #: Held while the process is replaced: `close` must end the process that runs afterwards.
+        #: Lock that is held while a new process replaces a killed process. `close` waits for this
+        #: lock, and then ends the new process.
         self._replacing = threading.Lock()
         self._process = start()
         self._watch = threading.Thread(target=self._restart_if_lost, daemon=True)
@@ -91,8 +93,9 @@ class _Server:
         _close_input(process)
 
     def _restart_if_lost(self) -> None:
-        # A signal ends the process only if the user kills the process. A process that exits has a
-        # fault, which a new process would have too. An OSError means that no process can start.
+        # Replace a process that was killed by a signal. Do not replace a process that has exited
+        # with a fault, because a new process would have the same fault. An OSError means that the
+        # new process could not be started.
         with self._listener, contextlib.suppress(OSError):
             while self._process.wait() < 0 and self._is_replaced():
                 pass

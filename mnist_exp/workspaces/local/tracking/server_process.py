@@ -5,7 +5,7 @@
 `served_store` starts this module, and passes the socket on which the server listens. The process
 ends when its standard input closes, because the command that started the process has then ended. If
 the command was killed, jobs may still be saving their state. The server therefore waits until all
-jobs in the folder JOBS have ended, but at most as long as a job may take to end.
+jobs in the folder JOBS have ended, but at most 15 seconds.
 """
 
 import os
@@ -20,7 +20,8 @@ import uvicorn
 from mnist_exp.hidden_imports import absent
 from mnist_exp.workspaces.local.processes.job_orphans import find_processes
 
-#: Seconds that the jobs of a killed command have to end. A supervisor gives its job ten seconds.
+#: Maximum seconds to wait for the jobs of a killed command. A supervisor kills its job after ten
+#: seconds.
 _PARTING_S = 15.0
 _LOOK_S = 0.1
 #: MLflow's plugin for Azure, which a local store does not need.
@@ -31,7 +32,7 @@ def main(arguments: list[str]) -> None:
     """Serve the store that MLflow's environment variables name."""
     listener = socket.socket(fileno=int(arguments[0]))
     watch = threading.Thread(target=_end_with_command, args=(Path(arguments[1]),), daemon=True)
-    # Watch the command first: importing MLflow's server takes seconds.
+    # Watch the command before the import, which takes seconds: the command may end meanwhile.
     watch.start()
     with absent(_PLUGIN):
         from mlflow.server.fastapi_app import app  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""The files that a job's model is registered from. This module does not import MLflow."""
+"""The files from which a job's model is registered. This module does not import MLflow."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -150,9 +150,9 @@ class Tracking:
     def discard(self, run_id: str) -> None:
         """Delete a run and the runs that its script created, for example when the job restarts.
 
-        Also delete the run's link to the job's folder, because the folder now belongs to another
-        run. With the link, `mlflow gc` would delete the artifacts of the other run. The user can
-        restore the deleted run with the `mlflow` command, but without artifacts.
+        Also delete the run's link to the job's folder, because a restarted job uses the same folder
+        for a new run. With the link, `mlflow gc` would delete the artifacts of the new run. The
+        user can restore the deleted run with the `mlflow` command, but without artifacts.
         """
         link = self._artifacts / run_id
         if link.is_symlink():

@@ -23,10 +23,11 @@ _HARMLESS = frozenset({"PYTHONUNBUFFERED", "PYTHONIOENCODING", "PYTHONHASHSEED",
 
 #: Libraries that are slow to import and safe to fork after the import.
 _SLOW = ("numpy", "pandas", "scipy", "sklearn", "torch", "keras", "tensorflow")
-#: The rehearsal of MLflow's first calls, which opens the store.
+#: The function that rehearses MLflow's first calls, in the notation of `server.py`. The function
+#: reads the store.
 REHEARSAL = "mnist_exp.workspaces.local.processes.forking.rehearsal:rehearse"
-#: Modules that the fork server imports for MLflow. `forking/server.py` explains the notation (`~`,
-#: `:`). Without these imports, each fork would do the same work at its first MLflow call.
+#: Modules that the fork server imports for MLflow, in the notation of `server.py`. Without these
+#: imports, each fork would import the modules itself.
 _TRACKING = (
     "mlflow",
     "mlflow.tracking.fluent",

@@ -30,7 +30,7 @@ class ForkServer:
         environment: All environment variables of the server.
         log: The file to which the server's standard output and error are appended.
         grace_s: Seconds between SIGTERM and SIGKILL of a script.
-        start: The start of the command line, which runs the module `server`.
+        start: The first words of the command line: the words that run the module `server`.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - every argument is a part of the process's start
@@ -210,7 +210,7 @@ class ForkedScript:
 
     @property
     def handles(self) -> Sequence[int]:
-        """An empty list, because the launcher watches the server's file descriptor instead."""
+        """No file descriptors: `TrialLauncher.handles` contains the server's file descriptor."""
         return ()
 
     def poll(self) -> int | None:

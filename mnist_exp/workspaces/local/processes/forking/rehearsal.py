@@ -1,8 +1,8 @@
 """A rehearsal of MLflow's first calls: the fork server makes these calls once, before any fork.
 
-At the first call in a process, an MLflow client reads all migrations of the store and compares the
-tables. The client also maps classes to the tables and compiles every query. This work takes a tenth
-of a second and is the same for every trial. After the rehearsal, no fork has to repeat the work.
+At the first call in a process, an MLflow client reads all migrations and checks the version of the
+store's tables. The client also maps classes to the tables and compiles every query. This work takes
+a tenth of a second and is the same for every trial. After the rehearsal, no fork repeats the work.
 
 The rehearsal uses an empty copy of the store's tables in memory, and writes nothing to the store.
 No fork inherits an open connection to the store. An inherited connection could corrupt an SQLite

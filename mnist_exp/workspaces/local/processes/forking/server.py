@@ -20,8 +20,8 @@ Notation of MODULE:
   The import of `name` is then faster, because it does not import `other`.
 - `name:function` imports the module and calls the function.
 
-An imported module must leave no working thread and no open connection. A fork cannot safely use the
-threads and connections of the server.
+After its import, a module must have no working thread and no open connection. A fork cannot safely
+use the threads and connections of the server.
 
 Each message is one line of JSON:
 
@@ -305,8 +305,8 @@ def preload(modules: list[str]) -> None:
             # A library may raise any error. A script that imports the library gets the error too.
             print(f"{name} cannot be imported here: {error}", file=sys.stderr, flush=True)
     gc.enable()
-    # A fork shares the memory of these objects with the server until the fork or the server writes
-    # to the memory. Freeze the objects, because the garbage collector would write to them.
+    # A fork shares the memory of the imported objects with the server until the fork or the server
+    # writes to this memory. Freeze the objects, because the garbage collector would write to them.
     gc.freeze()
 
 

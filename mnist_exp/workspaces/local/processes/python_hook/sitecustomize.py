@@ -7,7 +7,8 @@ followed by other output, or may be formatted by the script.
 
 This file must run in every Python since 3.8, because a job may bring its own Python. The file
 imports only the standard library. Scripts do not see this file: the hook removes its folder and its
-variable from the environment, and imports the `sitecustomize` that Python would have imported.
+variable from the environment. Then the hook imports the `sitecustomize` that Python would import
+without the hook.
 """
 
 from __future__ import annotations
@@ -88,7 +89,7 @@ def record(path: str, error: BaseException) -> None:
 
 
 def record_immediate_exits(path: str) -> None:
-    """Let `os._exit` write the exception that the process handles to the file `path`."""
+    """Make `os._exit` record the exception that the process is handling, in the file `path`."""
     exit_as_before = os._exit
 
     def exit_with_reason(status: int) -> NoReturn:
@@ -103,14 +104,16 @@ def _exit_reason(status: object, error: BaseException | None) -> tuple[int, str]
     """Return the exit code and the reason of an exit; None if the exit has no reason.
 
     Args:
-        status: The argument of `sys.exit`.
-        error: The exception that the process handles, which is the reason if `status` is a number.
+        status: The argument of `sys.exit` or `os._exit`. If it is a text, the text is the reason.
+        error: The exception that the process is handling. If `status` is a number, this exception
+            is the reason.
     """
     if status is None:
         return None
     if not isinstance(status, int):
         return _FAILED, " ".join(str(status).split())[:_LONGEST]
-    # click and others raise an exception with only the exit code, while they handle the reason.
+    # Libraries such as click handle the exception that is the reason, and then raise an exception
+    # that contains only the exit code. Search for the reason.
     while error is not None and (_is_number(error) or str(error) == str(status)):
         error = _before(error)
     if status == 0 or error is None:
@@ -126,7 +129,7 @@ def _is_number(error: BaseException) -> bool:
 
 
 def _before(error: BaseException) -> BaseException | None:
-    """Return the exception that Python handled when `error` was raised, or its explicit cause."""
+    """Return the cause of `error`, else the exception that Python handled when it was raised."""
     return error.__cause__ or (None if error.__suppress_context__ else error.__context__)
 
 
@@ -135,7 +138,7 @@ def _message(error: BaseException) -> str:
         texts = [error, *getattr(error, "__notes__", ())]
         lines = [line for text in texts for line in str(text).splitlines()]
     except Exception:
-        # The class is the script's own, and its __str__ may fail.
+        # The script may define the class of the exception, and `__str__` of this class may fail.
         return "its message cannot be shown"
     kept = []
     is_source = False
@@ -156,7 +159,7 @@ def _write(path: str, code: int, text: str) -> None:
             file.write(f"{code}\n{text}")
         os.replace(aside, path)  # noqa: PTH105
     except OSError:
-        # Without the file, the last line of the log is the reason.
+        # Without the file, `mnist-exp` shows the last line of the log as the reason.
         return
 
 
