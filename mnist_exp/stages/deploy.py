@@ -3,19 +3,18 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from mnist_exp.build import deployment_spec, endpoint_change, endpoint_spec, placeholder_model
 from mnist_exp.config import EndpointConfig, ModelType, Stage
-from mnist_exp.errors import ConfigError, JobError, NotFoundError
+from mnist_exp.errors import ConfigError, NotFoundError
 from mnist_exp.names import new_endpoint_name
-from mnist_exp.records import Record, write_json
+from mnist_exp.records import Record
 from mnist_exp.results import Endpoint
 from mnist_exp.specs import DeploymentSpec, EndpointSpec, Spec
 from mnist_exp.stages.context import StageContext, StageRunner
 from mnist_exp.stages.earlier_records import deployed_endpoint, model_to_deploy
-from mnist_exp.stages.mlflow_requests import EXAMPLE_NAME, REQUEST_NAME, request_body
+from mnist_exp.stages.example_requests import example_request, sample_request
 from mnist_exp.stages.resume import unfinished_endpoint
 from mnist_exp.stages.rollout import BlueGreen
 from mnist_exp.traffic import (
@@ -24,9 +23,6 @@ from mnist_exp.traffic import (
     rollout_faults,
     unknown_deployment_faults,
 )
-
-#: File with an example of a request body. The trainer writes this file beside the model.
-_EXAMPLE = "input_example.json"
 
 
 class DeployStage(StageRunner):
@@ -105,8 +101,8 @@ class DeployStage(StageRunner):
         spec = replace(self.deployment, model=_reference(model))
         deployment = workspace.create_or_update_deployment(spec)
         context.display.message(f"deployment {deployment.name}: {deployment.provisioning_state}")
-        example = _example_request(context, model)
-        sample = _sample_request(context, example)
+        example = example_request(context, model)
+        sample = sample_request(context, example)
         endpoint = _give_traffic(context, self.endpoint, current, sample)
         paths = {
             "log": deployment.log,
@@ -118,24 +114,6 @@ class DeployStage(StageRunner):
             endpoint=endpoint_entry(endpoint),
             paths={name: path for name, path in paths.items() if path},
         )
-
-
-def _example_request(context: StageContext, model: Mapping[str, Any]) -> Path | None:
-    """Return a file with an example of a request body; None if the model has no example.
-
-    For an MLflow model without a scoring script, write the model's input example into the run
-    folder, in Azure's format. `stage=invoke` sends this file.
-    """
-    reference, is_mlflow = _reference(model), model.get("type") == ModelType.mlflow_model
-    if context.config.endpoint.deployment.scoring_script is not None:
-        # The example of an MLflow model has a format that the scoring script may not accept.
-        return None if is_mlflow else context.workspace.model_file(reference, _EXAMPLE)
-    example = context.workspace.model_file(reference, EXAMPLE_NAME)
-    body = request_body(example) if example else None
-    if body is None:
-        return None
-    write_json(context.folder / REQUEST_NAME, body)
-    return context.folder / REQUEST_NAME
 
 
 def _reference(model: Mapping[str, Any]) -> str:
@@ -318,13 +296,3 @@ def _show_auth_mode(context: StageContext, current: Endpoint, *, is_changed: boo
         else f"keeps {now}; to change to {asked}, deploy without rollout"
     )
     context.display.message(f"endpoint.auth_mode: endpoint {current.name} {outcome}")
-
-
-def _sample_request(context: StageContext, example: Path | None) -> bytes | None:
-    """Return the request body for a rollout: the user's file, or the model's example."""
-    own = context.config.endpoint.request_file
-    path = Path(own) if own is not None else example
-    try:
-        return path.read_bytes() if path is not None else None
-    except OSError as error:
-        raise JobError(f"{path}: the sample request cannot be read ({error.strerror})") from error

@@ -16,7 +16,7 @@ from mnist_exp.stages.earlier_records import (
     missing_deployment,
     missing_endpoint,
 )
-from mnist_exp.stages.mlflow_requests import REQUEST_NAME
+from mnist_exp.stages.example_requests import REQUEST_NAME
 
 
 class InvokeStage(StageRunner):

@@ -8,7 +8,7 @@ from mnist_exp.config import Stage
 from mnist_exp.errors import ConfigError
 from mnist_exp.results import Endpoint
 from mnist_exp.stages import RUNNERS, run_stage
-from mnist_exp.stages.mlflow_requests import request_body
+from mnist_exp.stages.example_requests import request_body
 from tests.support.recorded_outputs import RecordedOutputs
 
 TABLE = {"columns": ["a"], "data": [[1]]}
