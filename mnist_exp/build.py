@@ -117,8 +117,8 @@ def script_command(
 ) -> str:
     """Return a command that runs a script with each input and output as an argument.
 
-    A value that begins with a minus sign follows an equals sign: `--name=value`. After a space, the
-    script would read the value as an option.
+    If a value begins with a minus sign, name and value are one argument: `--name=value`. As a
+    separate argument, the value would look like an option to the script.
     """
     parts = [f"python {shlex.quote(script)}"]
     for kind, values in (("inputs", inputs), ("outputs", outputs)):
@@ -174,7 +174,7 @@ def endpoint_change(
         name=name,
         traffic=traffic,
         mirror_traffic=mirror_traffic,
-        # ttl and port are null unless the user sets them. Null does not change the endpoint.
+        # If the user does not set ttl or port, the value is null, which changes nothing.
         ttl=endpoint.ttl,
         port=endpoint.port,
     )

@@ -1,8 +1,9 @@
 """Functions that convert specs to YAML documents.
 
 The documents are for `az ml job create --file` and similar commands of Azure's command line.
-A test loads each document with the SDK. From the document and from the entity that
-`mnist_exp.workspaces.azure.translation` builds, the SDK must create the same request.
+A test loads each document with the SDK, and compares two requests: the SDK's request for the
+document, and the SDK's request for the entity that `mnist_exp.workspaces.azure.translation` builds.
+The two requests must be equal.
 """
 
 from mnist_exp.azure_form.assets import Form, cluster_form, model_form

@@ -1,8 +1,8 @@
 """The rules of the config that can be checked without side effects.
 
 `faults` returns one line for each broken rule. `warnings` returns one line for each probable
-mistake and each risk. Both functions change nothing. They read the files that the config names, to
-check that the files are usable.
+mistake and each risk. Both functions read the files that the config names, and change no files.
+
 Each module of this package checks one config group or a few small config groups.
 """
 

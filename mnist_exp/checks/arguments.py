@@ -12,7 +12,7 @@ from mnist_exp.script_options import ScriptOptions, script_options
 
 
 def argument_faults(config: Experiment) -> Iterator[str]:
-    """Yield a line if the script declares its arguments in another spelling than it gets them."""
+    """Yield a line if the job spells an argument in a way that its script does not declare."""
     job, options = config.job, _options(config)
     style = job.argument_style
     if job.script is None or job.command is not None:
@@ -68,7 +68,7 @@ def argument_warnings(config: Experiment) -> Iterator[str]:
 
 
 def _is_argument(name: str, command: str) -> bool:
-    """Return whether a reference to an input follows an option and a space."""
+    """Return whether a command contains an option, a space, and a reference to the input."""
     return bool(
         re.search(rf"--?\w[\w-]*\s+['\"]?\{{\{{\s*inputs\.{re.escape(name)}\s*\}}\}}", command)
     )

@@ -23,7 +23,7 @@ def code_faults(
 
     Args:
         config: The config.
-        key: The config key of the group with `code` and the script.
+        key: The config key of the script, e.g. `job.script`.
         code: The code folder; None if there is no code.
         script: The path of the script, relative to the code folder; None if there is no script.
     """

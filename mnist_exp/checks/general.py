@@ -24,7 +24,7 @@ def general_faults(config: ExperimentConfig) -> Iterator[str]:
     if config.outputs_dir.startswith("~"):
         # Hydra does not expand ~ and would create a folder with the name ~.
         meant = os.path.expanduser(config.outputs_dir)  # noqa: PTH111
-        # Without such a user, the text does not change.
+        # For an unknown user, as in ~nobody/results, expanduser() returns the text unchanged.
         written = "DIR" if meant.startswith("~") else meant
         yield f"outputs_dir: must not begin with ~; write {shlex.quote(f'outputs_dir={written}')}"
     if {"'", '"'} <= set(str(Path(config.outputs_dir).absolute())):

@@ -144,7 +144,7 @@ def _path_fields(
 
 
 def _command(config: Experiment) -> Iterator[str]:
-    """Yield one line for each reference in a command that is misspelt or that is not defined."""
+    """Yield one line for each misspelt or undefined reference in the job's command."""
     job = config.job
     if job.command is None:
         return

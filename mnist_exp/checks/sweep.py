@@ -39,7 +39,7 @@ def sweep_faults(config: Experiment) -> Iterator[str]:
 
 
 def sweep_warnings(config: Experiment) -> Iterator[str]:
-    """Yield one line for each key that the job probably ignores, or a time limit without effect."""
+    """Yield one line for each key that the job probably ignores or that has no effect on trials."""
     job = config.job
     if job.timeout is not None and config.sweep.limits.trial_timeout is None:
         yield "job.timeout: has no effect on trials; use sweep.limits.trial_timeout"

@@ -39,7 +39,7 @@ _LATER = {
     Stage.register: (Stage.deploy, Stage.invoke),
     Stage.deploy: (Stage.invoke,),
 }
-#: Keys of a group that is in `_READ`, but that only another stage reads.
+#: Stage -> keys that the stage does not read, although `_READ` contains their whole group.
 _OF_ANOTHER = {Stage.deploy: ("endpoint.invoke_deployment", "endpoint.log_lines")}
 
 
@@ -67,7 +67,7 @@ def unused_warnings(config: Experiment) -> Iterator[str]:
 
 
 def contradiction_faults(config: Experiment) -> Iterator[str]:
-    """Yield one line for each key on the command line that a user may expect to choose a target."""
+    """Yield one line for each key that seems to choose a model or a deployment, but does not."""
     run, name = config.run, config.registration.name
     deployment = config.endpoint.deployment.name
     names_model = config.stage is Stage.deploy and "registration.name" in config.given
@@ -84,7 +84,7 @@ def contradiction_faults(config: Experiment) -> Iterator[str]:
 
 
 def _is_referenced(config: Experiment, key: str) -> bool:
-    """Return whether a key that the stage reads refers to another key."""
+    """Return whether the stage reads another key whose value refers to `key`."""
     return any(
         _is_among(key, (target,)) and not is_unused(config.stage, reader)
         for reader, target in config.references
