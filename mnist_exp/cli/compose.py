@@ -147,7 +147,14 @@ def _input_sources(composed: DictConfig) -> dict[str, str]:
 
 
 def _references(key: str, value: Any) -> Iterator[tuple[str, str]]:
-    """Yield a key and the key that its value refers to, for each reference below a key."""
+    """Yield two config keys for each reference in a value.
+
+    The first key contains the reference. The second key is the key that the reference names.
+
+    Args:
+        key: The config key of the value.
+        value: The value, which may be a mapping or a list.
+    """
     if isinstance(value, dict):
         for name, part in value.items():
             yield from _references(f"{key}.{name}" if key else str(name), part)

@@ -128,7 +128,7 @@ def config_files(hydra_config: DictConfig) -> Iterator[tuple[Path, str]]:
     }
     for group in reversed([group for group in choices if not group.startswith("hydra/")]):
         option = choices[group]
-        # `GROUP@PACKAGE` puts the content of the file below another config key.
+        # `GROUP@PACKAGE` puts the content of the file below the config key PACKAGE, not GROUP.
         folder, _, package = group.partition("@")
         for one in [option] if isinstance(option, str) else reversed(option or ()):
             for path, own in _with_defaults(folders, folder, str(one)):

@@ -271,8 +271,9 @@ def error_lines(error: BaseException) -> tuple[str, ...] | None:
 def discard_full_output() -> bool:
     """Return whether standard output cannot be written, for example because its disk is full.
 
-    If so, discard all further output: Python flushes the stream again at exit. The test writes an
-    empty line, because an error may have emptied the buffer of the stream.
+    If the output cannot be written, the function redirects the stream to the null device. Otherwise
+    Python's flush at exit would fail too. To test the stream, the function writes an empty line,
+    because an earlier error may have emptied the buffer of the stream.
     """
     if sys.stdout is None:
         return False

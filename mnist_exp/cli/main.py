@@ -78,7 +78,7 @@ def main() -> None:
 
 
 def accept_all_letters() -> None:
-    """Print a question mark for each letter that the encoding of standard output lacks.
+    """Let standard output print a question mark for each letter that its encoding lacks.
 
     Tables, names and MLflow's values can contain any letter. The encoding may be e.g. latin-1.
     """

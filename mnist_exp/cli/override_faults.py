@@ -23,8 +23,6 @@ from mnist_exp.cli.primary import FOLDER_FLAGS, PrimaryConfig, search_entry
 #: Function that composes a config from overrides.
 _Compose = Callable[[Sequence[str]], DictConfig]
 
-#: Hydra's flag for a folder with further configs.
-
 
 def all_faults(first: Exception, primary: PrimaryConfig, overrides: Sequence[str]) -> list[str]:
     """Return a line for each fault of a command that Hydra cannot compose.

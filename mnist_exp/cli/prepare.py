@@ -84,8 +84,8 @@ class CheckBeforeRun(Callback):
         """Prepare the command and pass the prepared command to the task function.
 
         Raises:
-            SystemExit: An error occurred. The exit status is 1. Hydra would ignore an `Exception`
-                of a callback, but does not ignore SystemExit.
+            SystemExit: The preparation failed, or the user pressed Ctrl-C. Hydra would ignore an
+                `Exception` of a callback, but does not ignore SystemExit.
         """
 
         def prepare_and_save() -> None:
@@ -100,7 +100,7 @@ class CheckBeforeRun(Callback):
         Each variant of the multirun is prepared separately, when the variant starts.
 
         Raises:
-            SystemExit: An error occurred. The exit status is 1.
+            SystemExit: Hydra cannot create the folder.
         """
         _exit_on_error(lambda: check_writable(Path(config.hydra.sweep.dir), "hydra.sweep.dir"))
 

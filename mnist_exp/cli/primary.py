@@ -1,9 +1,9 @@
 """The primary config: our config, a user's config, or the saved config of an earlier run.
 
-The flags `--config-path RUN/.hydra --config-name config` repeat a run. Hydra would compose this
-saved file alone, without our schema and our settings of Hydra. We therefore add the schema and the
-settings. Hydra would also look for a relative `--config-path` in our package. We look in the
-current folder.
+The flags `--config-path RUN/.hydra --config-name config` repeat a run with its saved config. Hydra
+would compose the saved config alone, without our schema and our settings of Hydra. We therefore add
+the schema and the settings. Hydra would also look for a relative `--config-path` in our package. We
+look in the current folder.
 https://hydra.cc/docs/tutorials/basic/running_your_app/working_directory
 """
 
