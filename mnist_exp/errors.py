@@ -10,9 +10,8 @@
     ├── RefusedError      the workspace does not allow the request
     └── ServiceError      Azure failed, or cannot be reached
 
-Add a class only if some code catches the class, or if the class holds more than a message.
-OutputsError and RefusedError do not follow this rule. They say what the user has to fix: the
-outputs folder, or the request.
+Add a class only if some code catches the class, or if the class holds more than a message. Only
+RefusedError does not follow this rule: its purpose is to tell the user to change the request.
 
 A message is one line. The line contains the config key or the path, the rule, the value, and what
 to do.

@@ -17,8 +17,8 @@ class Experiment(ExperimentConfig):
             `epochs` -> `model.epochs`. A search space may use the name of the input or the
             config key.
         given: The config keys and config groups that the command line sets.
-        references: Pairs of config keys: a key, and another key to which the value of the first
-            key refers, e.g. with `${model.epochs}`.
+        references: Pairs of config keys. The value of the first key refers to the second key, e.g.
+            with `${model.epochs}`.
     """
 
     sources: dict[str, str] = field(default_factory=dict)
@@ -27,7 +27,7 @@ class Experiment(ExperimentConfig):
 
     @cached_property
     def parsed_sweep(self) -> tuple[SweepPlan | None, list[str]]:
-        """A pair: the plan of the sweep (None if the sweep has faults), and one line per fault."""
+        """The plan of the sweep (None if the sweep has faults), and one line for each fault."""
         return parse_sweep(self.sweep)
 
     def content(self) -> dict[str, Any]:

@@ -2,14 +2,14 @@
 
 The rules decide which files of a code folder leave the user's machine, so they must exclude the
 same files as azure-ai-ml (`IgnoreFile` in azure/ai/ml/_utils/_asset_utils.py). The SDK contains a
-copy of an old version of pathspec. Newer versions of pathspec, and git, differ from the copy:
+copy of an old version of pathspec. This copy differs from git and from newer versions of pathspec:
 
 - The SDK removes white space at both ends of a line, e.g. a form feed.
 - A rule that excludes a folder excludes the files below the folder. A later rule can include single
   files of the folder again.
 - `[^a]` matches a caret or an `a`. An opening bracket without a closing bracket is a literal.
-- The SDK compares the real path of a file's folder with the rules. The paths are relative to the
-  real folder of the ignore file.
+- The SDK resolves all links in the path of a file's folder, and in the path of the ignore file. The
+  rules apply to the path of the file relative to the folder of the ignore file.
 """
 
 import os
@@ -22,9 +22,10 @@ from typing import Self
 
 from mnist_exp.errors import JobError
 
-#: The names of ignore files. The first file that exists replaces the others.
+#: The names of ignore files. Only the first of these files that exists is used.
 _NAMES = (".amlignore", ".gitignore")
-#: Regular expression for the files below a folder. The group tells where the folder's name ends.
+#: Regular expression for the files below a folder. The group matches the slash after the
+#: folder's name.
 _BELOW = "(?P<below>/).*"
 
 
@@ -34,7 +35,8 @@ class _Rule:
 
     Attributes:
         regex: The regular expression for the paths that the rule concerns.
-        excludes: Whether the rule excludes these paths, or includes them again.
+        excludes: True if the rule excludes these paths, False if the rule includes these paths
+            again.
     """
 
     regex: re.Pattern[str]
@@ -66,7 +68,10 @@ class IgnoreRules:
         return cls(str(path.resolve().parent), list(_rules(path)))
 
     def prefix(self, folder: str) -> str:
-        """Return the text in front of the names in a folder, for `exclude` and `exclude_all`.
+        """Return a folder's path relative to the ignore file, with a slash at the end.
+
+        The text is empty for the folder of the ignore file. `exclude` and `exclude_all` take paths
+        that begin with this text.
 
         Args:
             folder: The real path of the folder.
@@ -209,5 +214,6 @@ def _glob(segment: str) -> str:
 
 
 _WILDCARDS = {"*": "[^/]*", "?": "[^/]"}
-#: The text after an opening bracket. A closing bracket at the start of the set is a member of it.
+#: The text after an opening bracket. A closing bracket at the start of the set is a member of
+#: the set.
 _BRACKETS = re.compile(r"(?P<negation>!?+)(?P<members>\]?+[^\]]*+)\]")

@@ -42,7 +42,7 @@ def registry_store(store_uri: str) -> Any:
 def _follow_move(store_uri: str) -> None:
     """Change the paths in a store of mnist-exp if its outputs folder was moved."""
     store = Path(unquote(store_uri.removeprefix("sqlite:///").partition("?")[0]))
-    # A store with another name is not ours, or this process is creating it.
+    # mnist-exp's finished store has this name. A store that is being created has another name.
     if store.name != _STORE_NAME:
         return
     try:

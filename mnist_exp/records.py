@@ -25,10 +25,10 @@ from mnist_exp.status import JobStatus
 #: raise the version if a field is added.
 SCHEMA_VERSION = 1
 
-#: The errors of `json.loads` for damaged content. JSON that is nested too deeply is a
+#: The errors of `json.loads` for damaged content. JSON that is nested too deeply raises a
 #: RecursionError.
 INVALID_JSON = (ValueError, RecursionError)
-#: Types of the fields of a record. Python code relies on these types.
+#: Types of the fields of a record. `load_record` checks these types.
 _TYPES: dict[str, Any] = {
     **dict.fromkeys(("name", "started", "workspace", "fingerprint", "why"), str),
     **dict.fromkeys(("parameters", "metrics", "insights", "paths", "versions"), dict),
@@ -48,9 +48,8 @@ class Record:
     Attributes:
         name: The name of the job, model or endpoint. The key `run=` accepts this name.
         metrics: Metric name -> last value. For a sweep: the last values of the best trial.
-        trials: For a sweep: one mapping for each trial. The keys are name, status, parameters,
-            best, last, why and log.
-        best: For a sweep: the name, value and parameters of the best trial.
+        trials: For a sweep: one mapping for each trial. docs/run-record.md lists the keys.
+        best: For a sweep: the name, value, parameters and metrics of the best trial.
         insights: For a sweep: why the best trial won, how much work early termination saved,
             and which parameters mattered. For a training run: the speed, and the epoch from which
             the run resumed.
@@ -201,8 +200,8 @@ class RecordIndex:
 def relative_path(path: Path, outputs: Path) -> str:
     """Return `path` relative to `outputs` if `path` is in the project; otherwise absolute.
 
-    The project is the folder that contains the outputs folder. Users do not move a path outside of
-    the project together with the outputs.
+    The project is the folder that contains the outputs folder. A path outside of the project stays
+    absolute, because such a path does not move when the project moves.
     """
     project = outputs.resolve().parent
     inside = path.resolve().is_relative_to(project) and project != Path(project.anchor)

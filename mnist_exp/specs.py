@@ -133,7 +133,7 @@ class ModelSpec:
         job: The job whose files become the model.
         path: The path of the model, relative to the folder of the job's files, e.g.
             `outputs/model`; or the name of a model that the script logged with MLflow. None means
-            `outputs/model`, or the only logged model.
+            `outputs/model`. If a local job has no such file, None means the only logged model.
     """
 
     name: str

@@ -70,11 +70,11 @@ class RolloutConfig:
     samples: int = 20
     # Minimum duration of each step in seconds.
     seconds: float = 1.0
-    # The rollout is undone if the share of failed requests is higher for the new deployment, by
-    # more than this value.
+    # The rollout is undone if the new deployment's share of failed requests (0 to 1) is higher than
+    # the old deployment's share by more than this value.
     failure_margin: float = 0.01
-    # The rollout is undone if the 95th percentile of the response times is higher for the new
-    # deployment, by more than this number of milliseconds.
+    # The rollout is undone if the new deployment's 95th percentile of the response times is higher
+    # than the old deployment's percentile by more than this number of milliseconds.
     latency_margin_ms: float = 50.0
 
 

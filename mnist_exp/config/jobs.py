@@ -42,7 +42,7 @@ class DistributionConfig:
     type: DistributionType | None = None
     # Number of processes. On Azure, each process has its own node.
     worker_count: int = 1
-    # Must be 0; the error message explains why.
+    # Must be 0, because a run with parameter servers cannot be repeated.
     parameter_server_count: int = 0
 
 
@@ -140,5 +140,6 @@ class RegistrationConfig:
     # custom_model, mlflow_model or triton_model.
     type: str = "custom_model"
     # File or folder that becomes the model, relative to the job's files; or the name of a model
-    # that the script logged with MLflow. null means outputs/model, or the only logged model.
+    # that the script logged with MLflow. null means outputs/model. If a local job
+    # has no such file or folder, null means the only logged model.
     path: str | None = "outputs/model"
