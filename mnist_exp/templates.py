@@ -3,7 +3,7 @@
 Azure ML writes `${{inputs.x}}`. Our config files omit this dollar sign, because Hydra would read
 `${...}` as an interpolation. An optional part has Azure ML's spelling, `$[[--x {{inputs.x}}]]`.
 Double brackets without a dollar sign, e.g. `[[ {{inputs.flag}} == true ]]`, are a condition in
-bash. The functions only replace the references in a condition.
+bash. The references in a condition are replaced, and the brackets stay.
 https://learn.microsoft.com/azure/machine-learning/reference-yaml-job-command
 """
 

@@ -28,8 +28,8 @@ def parameter_importance(
     """Return the share of the variance that each parameter explains, largest share first.
 
     Args:
-        trials: The parameters and the best value of each trial. Trials without a best value are
-            left out.
+        trials: The parameters and the best value of each trial. The function ignores trials whose
+            best value is not finite.
 
     Returns:
         Parameter -> share. The sum of all shares is 1. The mapping is empty if there are too few

@@ -48,7 +48,7 @@ class Tuner:
 
     Attributes:
         policy: The early-termination policy, which cuts trials with bad values; None for no policy.
-        journal: Receives every event before the listener receives the event.
+        journal: The journal, which receives every event before the listener does.
         history: The state of the sweep from the journal; None for a new sweep.
         learner: The sampler that receives the result of each trial; None if the sampling does not
             depend on results.
@@ -81,7 +81,7 @@ class Tuner:
 
         If the user presses Ctrl-C, or if the backend or the listener raises an error, cancel the
         running trials and raise the exception again. The caller can then get the state of the sweep
-        from `result`.
+        from the method `result`.
         """
         self._started = self.backend.now()
         if self.history and self.history.finished:
@@ -113,7 +113,7 @@ class Tuner:
     def cancel_all(self, why: str) -> None:
         """Cancel the running trials, start no further trials, and wait until all trials have ended.
 
-        The journal does not record these trials as ended, so that the sweep can be resumed. The
+        The journal does not record the canceled trials as ended, so that they can resume later. The
         wait ends after at most a minute, or when the user presses Ctrl-C again. Trials that still
         run after the wait are reported as Canceled.
         """

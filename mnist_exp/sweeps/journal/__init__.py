@@ -1,8 +1,8 @@
 """The journal of a sweep, and the functions that read the journal.
 
 The journal has one line per entry, and one entry for every event of the sweep. The tuner appends
-the entry before it reports the event. A command that resumes the sweep rebuilds the sweep from the
-entries alone. Their order is the order in which the tuner received the events.
+an entry before it reports the event. The entries are in the order in which the tuner received the
+events. A command that resumes the sweep rebuilds the sweep from the entries alone.
 """
 
 from mnist_exp.sweeps.journal.entries import (

@@ -37,11 +37,11 @@ class Created(Entry):
 
 @dataclass(frozen=True)
 class Resumed(Entry):
-    """The entry that a later command writes when this command resumes the sweep.
+    """The entry for the start of a command that resumes the sweep.
 
     Attributes:
-        kept: Indices of the trials that keep their values. These trials resume from their named
-            outputs, or ended while no command was running.
+        kept: Indices of the trials that keep their values. Each of these trials either resumes from
+            its named outputs, or ended while no command was running.
         again: Indices of the trials that restart and lose their values.
     """
 
@@ -131,7 +131,7 @@ class Journal(Protocol):
     """The store to which the tuner writes entries."""
 
     def append(self, entry: Entry) -> None:
-        """Write an entry. If the process is killed after this method returns, the entry exists."""
+        """Write an entry. After this method returns, a killed process does not lose the entry."""
 
 
 _KINDS: Mapping[str, type[Entry]] = {
@@ -148,8 +148,9 @@ _KINDS: Mapping[str, type[Entry]] = {
         Finished,
     )
 }
-#: Kind of entry -> fields of its line. A line must have all fields. With the defaults of the
-#: dataclasses, a damaged line without the field `trial` would count for trial 0.
+#: Kind of entry -> fields of its line. A line must have all fields. If the defaults of the
+#: dataclasses replaced missing fields, a value in a damaged line without the field `trial` would
+#: count for trial 0.
 _FIELDS: Mapping[type[Entry], frozenset[str]] = {
     kind: frozenset(field.name for holder in holders for field in fields(holder)) - {"point"}
     for kind in _KINDS.values()
@@ -190,8 +191,8 @@ def read_entries(text: str) -> Iterator[Entry]:
     """Yield the entries of a journal; skip an incomplete line that a killed command wrote.
 
     Raises:
-        ValueError: A line is damaged. The last line of a killed command may be incomplete and does
-            not raise this error.
+        ValueError: A line is damaged. An incomplete last line of a killed command does not raise
+            this error.
     """
     broken = 0
     # Do not use splitlines(), which would also split at Unicode line separators inside a field.
@@ -207,7 +208,7 @@ def read_entries(text: str) -> Iterator[Entry]:
         except ValueError as error:
             raise ValueError(f"line {number} is damaged: {error}") from error
         # Only a killed command leaves an incomplete line. The next command then begins with
-        # Created or Resumed. Any other entry means that the broken line is damaged.
+        # Created or Resumed. If another entry follows, the unreadable line is damaged.
         if broken and not isinstance(entry, Created | Resumed):
             raise ValueError(f"line {broken} is damaged: it must be valid JSON")
         broken = 0
@@ -218,7 +219,8 @@ def _entry(content: Any) -> Entry:
     """Return the entry that the JSON of a line describes.
 
     Raises:
-        ValueError: The JSON does not have exactly the fields that `to_line` writes.
+        ValueError: The event is unknown, or the fields or their types differ from the fields that
+            `to_line` writes.
     """
     event = content.pop("event", None) if isinstance(content, dict) else None
     kind = _KINDS.get(str(event))

@@ -27,7 +27,7 @@ class History:
     Attributes:
         sweep: The description of the sweep, from the entry `Created`.
         trials: The trials, in the order of their indices. The status of a trial that had not ended
-            is CancelRequested if the sweep had decided to end the trial. Otherwise it is Running.
+            is CancelRequested if the sweep had decided to end the trial, else Running.
         row: The row number, in the local MLflow store, of the newest value in the journal; 0 if the
             journal contains no row number.
         elapsed: Total seconds that all commands have spent on the sweep.

@@ -91,8 +91,8 @@ def parse_sampling(
     Azure ML allows both notations.
 
     Returns:
-        A pair: the algorithm, and the faults, one line per fault. A field that has a fault gets its
-        default in the algorithm. If the type has a fault, the algorithm is None.
+        A pair: the algorithm, and the faults, one line per fault. If a field has a fault, the
+        algorithm contains the default of the field. If the type has a fault, the algorithm is None.
     """
     part = Fields(raw if isinstance(raw, Mapping) else {"type": raw}, where)
     part.required(["type"], "a sampling algorithm")

@@ -3,9 +3,9 @@
 Azure ML does not document its algorithm. Local sweeps use Optuna's tree-structured Parzen
 estimator:
 https://optuna.readthedocs.io/en/stable/reference/samplers/generated/optuna.samplers.TPESampler.html
-Each new configuration depends on the order in which trials end, and cannot be drawn a second time.
-When a sweep resumes, the earlier configurations and their results are therefore read from the
-journal and added to the sampler.
+Each new configuration depends on the order in which trials end. A second draw could therefore give
+a different configuration. When a sweep resumes, the earlier configurations and their results are
+read from the journal and added to the sampler.
 """
 
 from collections.abc import Mapping, Sequence

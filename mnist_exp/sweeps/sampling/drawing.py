@@ -4,7 +4,8 @@ A configuration depends only on the index of the trial, the space and the seed. 
 are therefore the same when a sweep resumes, and do not depend on the order in which trials end. On
 Azure ML, equal seeds also give equal configurations:
 https://learn.microsoft.com/azure/machine-learning/how-to-tune-hyperparameters
-However, Azure ML's generator is not public. Its configurations differ from those of this module.
+However, Azure ML's generator is not public. This module therefore draws other configurations than
+Azure ML, even with the same seed.
 """
 
 import json
@@ -31,10 +32,9 @@ _EXPONENT = (MOST_TRIALS - 1).bit_length()
 def configurations(space: Mapping[str, Expression], sampling: Sampling) -> Configurations:
     """Return the configurations of a space.
 
-    Draws are independent. Random sampling may therefore draw the same configuration of a finite
-    space twice. Azure ML's documentation does not exclude repeated configurations. A grid is
-    finite: an index after its last configuration raises IndexError. Random sampling has no such
-    limit.
+    Random sampling may draw the same configuration of a finite space twice. Azure ML's
+    documentation does not exclude repeated configurations. A grid is finite: an index after its
+    last configuration raises IndexError. Random sampling has a configuration for every trial.
 
     Args:
         space: Key -> expression.
@@ -128,8 +128,8 @@ class _GridConfigurations:
     def __getitem__(self, index: int) -> Parameters:
         """Return the combination with a given index.
 
-        The index is read as a number with one digit per key. The digit is the position in the
-        key's list of values. The base of each digit is the length of this list.
+        The index is read as a number with one digit per key. The digit of a key is the position of
+        the chosen value in the key's list of values. The base of the digit is the list's length.
         """
         size = math.prod(len(values) for values in self._options.values())
         if not 0 <= index < size:

@@ -26,7 +26,8 @@ _WIDEST_DRAW = -NormalDist().inv_cdf(_TAIL)
 #: are about three sigmas below and above the mean.
 _NORMAL_ENDS = (0.001, 0.999)
 #: Number of draws for the examples of a q-expression. `mnist_exp.checks` applies the rules of the
-#: model group to the examples. A rule may refuse only values in the middle, so many are needed.
+#: model group to the examples. A rule may accept the smallest and the largest value, but refuse a
+#: value between these two. Therefore many examples are needed.
 _STEPPED_EXAMPLES = 200
 
 
@@ -186,7 +187,7 @@ class LogUniform(Expression):
         return _power(self.base, _between(self.min_value, self.max_value, u))
 
     def faults(self) -> Iterator[tuple[str, str]]:
-        """Yield a fault if the bounds are in the wrong order, or too large for a 32-bit float."""
+        """Yield a fault for bounds in the wrong order, and for powers outside 32-bit floats."""
         if self.min_value >= self.max_value:
             yield "", _order("min_value", "max_value", self.min_value, self.max_value)
         for name, bound in (("min_value", self.min_value), ("max_value", self.max_value)):

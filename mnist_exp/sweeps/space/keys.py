@@ -3,8 +3,8 @@
 A search-space key may be a dotted Hydra key (`model.learning_rate`). Azure ML does not document
 whether its service accepts a dot in a key. In requests to Azure ML, two underscores therefore
 replace each dot. A key may itself contain two underscores, for example a parameter of a
-scikit-learn pipeline (`regressor__n_estimators`). A tag of the sweep therefore lists the keys with
-dots. The rules for names are from
+scikit-learn pipeline (`regressor__n_estimators`). The dots can then not be recovered from the name.
+A tag of the sweep therefore contains the keys with dots. The rules for names are from
 https://learn.microsoft.com/azure/machine-learning/reference-yaml-job-command.
 """
 

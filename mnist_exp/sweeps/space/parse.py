@@ -157,8 +157,8 @@ def _read(kind: type[Expression], part: Fields, logbase: float) -> Expression | 
     unread = {name for name, number in numbers.items() if number is None}
     expression = kind(**{**numbers, **{name: _STAND_INS[name] for name in unread}}, **base)
     for name, text in expression.faults():
-        # A fault without a name is a fault of several fields. Report it only if all fields except
-        # q were read.
+        # A fault without a name is a fault of several fields. Report such a fault only if all
+        # fields except q were read.
         if name not in unread if name else unread <= {"q"}:
             part.fault(name, text)
     return expression

@@ -36,7 +36,7 @@ class BanditPolicy(Policy):
     def reason_to_cut(self, comparison: Comparison) -> str | None:
         """Return a reason if the trial is too far behind the leader, else None.
 
-        Only values up to the interval count.
+        Values after the interval are ignored.
         """
         best = comparison.bests[comparison.leader]
         operator, slack, bound = self._bound(best, comparison.goal)
@@ -93,7 +93,7 @@ class MedianStoppingPolicy(Policy):
     def reason_to_cut(self, comparison: Comparison) -> str | None:
         """Return a reason if the trial's best value is worse than the median, else None.
 
-        Only values up to the interval count.
+        Values after the interval are ignored.
         """
         averages = [comparison.goal.mean(values) for values in comparison.histories.values()]
         median = statistics.median(averages)

@@ -113,13 +113,13 @@ class Policy(ABC):
     def decide(self, trial: int, interval: int, histories: _Histories, goal: Goal) -> Cut | None:
         """Decide whether to cut a trial at an interval.
 
-        The trial is compared with all trials that have reached the interval. Only values up to the
-        interval count. If `spares_leader` is true, the best trial at the interval is never cut. A
-        trial whose best value equals the value of the best trial is not cut either.
+        The trial is compared with all trials that have reached the interval. Values after the
+        interval are ignored. If `spares_leader` is true, the best trial at the interval is never
+        cut. A trial whose best value equals the value of the best trial is not cut either.
 
         Args:
             trial: The index of the trial.
-            interval: The number of values that count, at least 1.
+            interval: The number of values that are compared, at least 1.
             histories: Trial index -> every value of the primary metric so far, for all trials.
             goal: Whether large or small values of the metric are better.
 
