@@ -17,7 +17,7 @@ from mnist_exp.results import (
 from mnist_exp.specs import CommandJob, DeploymentSpec, EndpointSpec, ModelSpec, Spec, SweepJob
 from mnist_exp.status import JobStatus
 
-#: The reason in the record of a job or stage that a signal, such as Ctrl-C, canceled.
+#: The reason in the record of a job or stage that was canceled by a signal, e.g. by Ctrl-C.
 BY_THE_USER = "canceled by the user"
 
 
@@ -57,13 +57,13 @@ class Workspace(Protocol):
     """A place to run experiments. If a method fails, it raises an `MnistExpError`.
 
     Attributes:
-        outlives_command: Whether a job continues after the command that submitted the job ends.
+        outlives_command: Whether a job continues after the end of the command that submitted it.
     """
 
     outlives_command: bool
 
     def close(self) -> None:
-        """Close what the workspace has opened. The workspace cannot be used afterwards."""
+        """Close the connections of the workspace. A closed workspace cannot be used."""
 
     def get_or_create_compute(self, spec: ComputeConfig) -> Compute:
         """Return the compute target that `spec` names; create the target if it does not exist."""
@@ -74,7 +74,8 @@ class Workspace(Protocol):
     def submit(self, job: CommandJob | SweepJob) -> str:
         """Submit a job and return the job's name.
 
-        On Azure ML the job starts. On this machine the job starts when `watch` is called.
+        On Azure ML the job starts immediately. On this machine the job starts when `watch` is
+        called.
         """
 
     def find_job(self, name: str) -> JobStatus | None:
@@ -93,13 +94,13 @@ class Workspace(Protocol):
         """
 
     def register_model(self, spec: ModelSpec) -> RegisteredModel:
-        """Register the files of a completed job as a new version of a model."""
+        """Register the files of a job as a version of a model, and return the version."""
 
     def find_model(self, name: str, version: str | None = None) -> RegisteredModel | None:
         """Return a version of a registered model; None if there is no such version.
 
-        If `version` is None, the newest version is returned. Another client than this program may
-        have registered the model.
+        If `version` is None, the newest version is returned. The model may have been registered by
+        another program.
         """
 
     def create_or_update_endpoint(self, spec: EndpointSpec) -> Endpoint:
@@ -118,7 +119,7 @@ class Workspace(Protocol):
         """Return all endpoints, sorted by name."""
 
     def statistics(self, endpoint: str) -> Mapping[str, DeploymentStatistics]:
-        """Return deployment name -> statistics; empty if the workspace counts no requests."""
+        """Return deployment name -> statistics; empty if no statistics can be read."""
 
     def invoke(self, endpoint: str, body: bytes, deployment: str | None = None) -> object:
         """Send one scoring request and return the parsed answer.

@@ -16,7 +16,7 @@ from mnist_exp.workspaces.azure.translation import (
 )
 from mnist_exp.workspaces.azure.workspace_client import WorkspaceClient
 
-#: Number of lines at the end of a failed deployment's log that the error quotes.
+#: Maximum number of log lines that the error of a failed deployment contains.
 _TAIL_LINES = 20
 
 
@@ -91,7 +91,7 @@ class Endpoints:
 
         Raises:
             NotFoundError: There is no endpoint of that name.
-            ServiceError: The endpoint still exists after it was deleted.
+            ServiceError: The endpoint still exists after Azure has completed the deletion.
         """
         subject = f"endpoint {name}"
         self._retries.call(subject, lambda: self._endpoints.get(name))

@@ -1,7 +1,7 @@
 """Convert the exceptions of Azure's SDK to exceptions of this program.
 
-A message contains the cause. If a remedy and the id of the request are known, the message also
-contains them.
+A message contains the cause. If a remedy is known, the message also contains the remedy. The same
+applies to the id of the request.
 """
 
 import re

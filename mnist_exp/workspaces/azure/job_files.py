@@ -53,7 +53,7 @@ class JobFiles:
         if not folder.is_dir():
             download = partial(self._models.download, name, version)
             self._retries.call(f"model {model}", lambda: _download(download, name, folder))
-        # The SDK saves a model that is a folder as a folder of the same name.
+        # If the model is a folder, the download contains this folder under its original name.
         return next((file for file in folder.glob(f"*/{path}") if file.is_file()), None)
 
     def register(self, spec: ModelSpec) -> RegisteredModel:
@@ -102,7 +102,7 @@ class JobFiles:
 
 
 def _download(download: Callable[..., object], part: str, folder: Path) -> None:
-    """Download files, and move the needed part of the files to a new folder."""
+    """Download files, and move the subfolder `part` of the download to a new folder."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".download-") as temporary:
         download(download_path=temporary)

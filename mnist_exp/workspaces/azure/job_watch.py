@@ -26,7 +26,7 @@ from mnist_exp.workspaces.azure.sdk_output import captured
 from mnist_exp.workspaces.azure.submitted_jobs import SubmittedJobs, status_of
 from mnist_exp.workspaces.base import Detached, Observer
 
-#: Number of lines at the end of the log that the result of a failed job quotes.
+#: Maximum number of log lines that the result of a failed job contains.
 _TAIL_LINES = 20
 #: Maximum number of streams for one job. After a stream fails, a new stream is opened.
 _STREAMS = 4

@@ -23,7 +23,7 @@ from mnist_exp.workspaces.azure.workspace_client import WorkspaceClient
 _UPGRADE_RESERVE = 1.2
 #: Node priority -> name of the regional quota, which counts the cores of all VM families.
 #: Low-priority nodes count only towards their regional quota, not towards the quota of a family.
-#: The names have no blanks and no capital letters, because `_plain` has converted Azure's names.
+#: The names are in the form that `_plain` returns.
 _REGIONAL_QUOTAS = {
     ComputeTier.dedicated: "totalclusterdedicatedregionalvcpus",
     ComputeTier.low_priority: "totalclusterlowpriorityregionalvcpus",
@@ -65,7 +65,7 @@ class _Region:
         family = self.sizes[demand.size.lower()][0]
         own = next((n for name, n in self.available.items() if name.startswith(family)), None)
         quotas = {"the quota for the VM family": own}
-        # Azure reports no regional quota for a region that has no such quota.
+        # Some regions have no regional quota. Then only the quota for the VM family applies.
         return quotas if regional is None else quotas | {"the region's quota": regional}
 
 

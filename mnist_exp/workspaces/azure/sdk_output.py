@@ -117,6 +117,6 @@ def _thread_stream(name: str) -> Iterator[None]:
     finally:
         with _lock:
             stream.users -= 1
-            # If other code has replaced the stream since then, do not undo that replacement.
+            # If other code has replaced the stream during the block, do not undo that replacement.
             if not stream.users and getattr(sys, name) is stream:
                 setattr(sys, name, stream.usual)

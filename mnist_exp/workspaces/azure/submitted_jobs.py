@@ -18,7 +18,7 @@ from mnist_exp.workspaces.azure.workspace_client import WorkspaceClient
 
 #: Azure's status that `JobStatus` does not have -> the status that this program reports instead.
 _OTHER_STATUSES = {"Provisioning": JobStatus.PREPARING}
-#: Name of the property of a finished sweep that holds the name of the best trial.
+#: A property of a finished sweep. Its value is the name of the best trial.
 _BEST_TRIAL = "best_child_run_id"
 #: Status of a trial -> reason in its result. Azure does not report a more exact reason.
 _REASONS = {
@@ -155,8 +155,8 @@ def _literals(job: Any) -> dict[str, Any]:
 def _drawn_values(sweep: Any, trial: str, logged: Mapping[str, str]) -> dict[str, Any]:
     """Return the parameter values that the sweep has drawn for a trial.
 
-    The sweep has a tag with these values for each trial. If the tag is missing, the trial's logged
-    parameters are used.
+    For each trial, the sweep has a tag with these values. If the tag is missing, the parameters
+    that the trial has logged are used.
     """
     names: Sequence[str] = list(sweep.search_space)
     tags: Mapping[str, str] = sweep.tags or {}

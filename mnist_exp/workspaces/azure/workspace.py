@@ -85,7 +85,7 @@ class AzureWorkspace:
         self._files = JobFiles(client, self._retries, outputs.resolve() / "azure")
 
     def close(self) -> None:
-        """Close the connections to Azure. The workspace cannot be used afterwards."""
+        """Close the connections to Azure. A closed workspace cannot be used."""
         self._client.close()
 
     def get_or_create_compute(self, spec: ComputeConfig) -> Compute:
@@ -114,7 +114,7 @@ class AzureWorkspace:
         return self._files.register(spec)
 
     def find_model(self, name: str, version: str | None = None) -> RegisteredModel | None:
-        """Return a version of a registered model, or the newest version; None if there is none."""
+        """Return a model's version, by default the newest; None if there is no such version."""
         return self._files.find_model(name, version)
 
     def model_file(self, model: str, path: str) -> Path | None:

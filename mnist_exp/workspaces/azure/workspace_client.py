@@ -84,7 +84,7 @@ def create_client(config: WorkspaceConfig, options: Mapping[str, Any]) -> Worksp
         options: Further arguments of MLClient.
 
     Raises:
-        ConfigError: A name is missing.
+        ConfigError: A name is missing, or the file cannot be read.
     """
     names = _workspace_names(config)
     credential = _credential(config)

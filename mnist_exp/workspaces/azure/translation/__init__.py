@@ -1,8 +1,8 @@
 """Conversion of specs to entities (objects of the SDK azure-ai-ml).
 
 The conversion has two steps. `mnist_exp.azure_form` converts a spec to a *form*: the content of a
-request, as plain mappings. The modules of this package convert a form to an entity. A table in a
-module lists the fields of a form that become entities too, with the class for each of these fields.
+request, as plain mappings. The modules of this package convert a form to an entity. Some fields of
+a form must be converted too. A table in the module contains a function for each of these fields.
 This package sends no requests.
 """
 

@@ -73,5 +73,5 @@ def deployment_entity(spec: DeploymentSpec) -> ManagedOnlineDeployment:
 
 
 def traffic_shares(traffic: Mapping[str, int] | None) -> dict[str, int]:
-    """Return the traffic without deployments that get 0 percent, which Azure lists too."""
+    """Return the traffic in percent, without the deployments for which Azure reports 0 percent."""
     return {name: percent for name, percent in (traffic or {}).items() if percent}
