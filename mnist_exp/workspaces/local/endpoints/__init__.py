@@ -22,7 +22,7 @@ The state of each endpoint is saved in a separate folder:
                       front.log         output of the front process
                       deployments/<deployment>/
                           deployment.json                     number of the active revision
-                          failure.json                        reason why a revision was given up
+                          failure.json                        reason why a deployed revision failed
                           revisions/<n>/console.log           output of the workers
                                         code/                 copy of the scoring code
                                         environment/          throw-away Python environment

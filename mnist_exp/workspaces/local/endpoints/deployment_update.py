@@ -1,4 +1,4 @@
-"""An update of a deployment: starts a new revision, then replaces the previous revision.
+"""Update a deployment: start a new revision, and then replace the previous revision.
 
 A revision is one version of a deployment. A revision serves if the front sends new requests to its
 workers. The previous revision serves until the new revision is ready. The deployment's saved state
@@ -6,7 +6,7 @@ contains the number of the revision that serves.
 
 The command asks the front over a connection to start the new revision. If this connection closes
 before the saved state names the new revision, the front ends the new revision. Therefore the
-command may be killed at any time. Exactly one of the two revisions continues to serve, and the
+command may be killed at any time: exactly one of the two revisions then continues to serve, and the
 front ends the workers of the other revision.
 """
 
@@ -34,7 +34,7 @@ from mnist_exp.workspaces.local.endpoints.state_files import (
 )
 from mnist_exp.workspaces.local.environments.interpreter import Interpreter
 
-#: Number of log lines that an error shows.
+#: Maximum number of log lines that an error shows.
 _TAIL_LINES = 20
 
 
@@ -64,8 +64,8 @@ class DeploymentUpdate:
     def fingerprint(self) -> str:
         """A hash of code, model, settings and Python environment.
 
-        The hash is computed only once, before the code is copied. If the code changes afterwards,
-        the next update has another hash, and deploys the changed code.
+        The hash is computed only once, before the code is copied. If the user changes the code
+        later, the next update has a different hash, and deploys the changed code.
         """
         return fingerprint(self.spec, self.model, self.interpreter, self.leave_out)
 
@@ -73,7 +73,7 @@ class DeploymentUpdate:
         """Start the new revision, and then end the previous revision.
 
         Raises:
-            JobError: The new revision did not get ready. The previous revision still serves.
+            JobError: The new revision did not get ready. The previous revision is not replaced.
             MnistExpError: The code or the model cannot be deployed.
         """
         folder = self.endpoint.deployment(self.spec.name)

@@ -1,4 +1,4 @@
-"""The endpoints of a local workspace: creates, updates, invokes and deletes endpoints."""
+"""Create, update, invoke and delete the endpoints of a local workspace."""
 
 import shutil
 import time
@@ -78,8 +78,8 @@ class Endpoints:
             folder.save(saved)
             if spec.regenerate_key is not None:
                 folder.regenerate(spec.regenerate_key.value)
-            # Create or renew the token if auth_mode is aml_token. Users read the token from the
-            # file.
+            # Users read the token from the file. If auth_mode is aml_token, this call creates or
+            # renews the token in the file.
             folder.keys()
             apply_files(folder)
         return self.get(spec.name)
@@ -97,7 +97,7 @@ class Endpoints:
             interpreter: The Python that runs the workers; None means the Python of this process.
 
         Raises:
-            JobError: The new revision did not get ready. The previous revision still serves.
+            JobError: The new revision did not get ready. The previous revision is not replaced.
         """
         folder, _ = self._registry.existing(spec.endpoint)
         self._check_deployment(folder, spec.name)
@@ -188,7 +188,8 @@ class Endpoints:
     def delete_deployment(self, endpoint: str, name: str) -> None:
         """Delete a deployment without traffic, after its workers have sent their last answers.
 
-        If this process is killed, the deployment does not serve, and can be deleted again.
+        If this process is killed during the deletion, the deployment does not serve. A second call
+        deletes the remaining files.
 
         Raises:
             NotFoundError: The endpoint or the deployment does not exist.
@@ -241,7 +242,7 @@ def _updated(
         before: The saved state before the update, or the initial state of a new endpoint.
         spec: The update.
         deployments: The names of the endpoint's deployments.
-        now: The present time in seconds of Unix time. The time to live begins at this time.
+        now: The present time, in seconds since 1970. The time to live begins at this time.
 
     Raises:
         ConfigError: The traffic breaks Azure's rules.

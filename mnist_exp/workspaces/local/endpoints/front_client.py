@@ -32,7 +32,8 @@ LOOPBACK = "127.0.0.1"
 _START_S = 900.0
 #: Maximum seconds until the front answers a control request.
 _ANSWER_S = 900.0
-#: Maximum seconds to wait until a front that is ending has ended, so that a new front can start.
+#: Maximum seconds to repeat a request while a front is ending. A new front can start only after the
+#: old front has ended.
 _LOST_S = 10.0
 #: Maximum seconds that a killed front needs to end after its connections were closed.
 _ENDING_S = 1.0
@@ -54,7 +55,7 @@ class FrontClient:
         self._stream = stream
 
     def prepare(self, deployment: str, revision: int) -> str:
-        """Start a new revision beside the running revision, and wait for the new revision.
+        """Start a new revision beside the running revision, and wait until it is ready or fails.
 
         Returns:
             The reason why the new revision did not get ready; empty if it is ready.
@@ -141,7 +142,7 @@ def ensure_front(folder: EndpointFolder) -> bool:
     if folder.front() is not None:
         return False
     with folder.starting():
-        # Another command may have started the front while this command waited.
+        # Another command may have started the front while this command waited for the lock.
         if folder.front() is not None:
             return False
         # When a front is killed, its workers normally end too. But a worker whose scoring script
@@ -156,7 +157,7 @@ def ensure_front(folder: EndpointFolder) -> bool:
 
 
 def replace_front(folder: EndpointFolder) -> bool:
-    """Start the front after a request that it did not answer, unless the front still runs.
+    """Start the front again after a request without an answer, if the front has ended.
 
     Returns:
         Whether this call has started the front.
@@ -166,7 +167,8 @@ def replace_front(folder: EndpointFolder) -> bool:
         RefusedError: Another program listens on the endpoint's port.
     """
     front = folder.front()
-    # When a front is killed, the kernel closes its connections before the process has ended.
+    # When a front is killed, the kernel closes its connections before the process has ended. The
+    # front may therefore still be ending.
     if front is not None and not ends_within(front, _ENDING_S):
         return False
     return ensure_front(folder)

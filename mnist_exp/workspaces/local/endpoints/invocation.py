@@ -14,10 +14,10 @@ from mnist_exp.workspaces.local.endpoints.front_client import ensure_front, repl
 from mnist_exp.workspaces.local.endpoints.results import deployment_result, scoring_uri
 from mnist_exp.workspaces.local.endpoints.state_files import EndpointFolder
 
-#: Number of lines, at the end of the log, that are searched for the cause of a failed request.
+#: Number of last log lines that are searched for the cause of a failed request.
 _SEARCHED_LINES = 1000
-#: The client waits for a response for this many seconds more than the longest time limit of the
-#: deployments.
+#: Seconds that are added to the longest time limit of the deployments. The client waits for a
+#: response until the sum of both times is over.
 _MARGIN_S = 10.0
 _DEPLOYMENT_HEADER = "azureml-model-deployment"
 

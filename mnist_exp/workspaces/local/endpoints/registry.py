@@ -1,8 +1,8 @@
-"""The registry of endpoints: finds endpoints by name, lists and deletes endpoints.
+"""Find endpoints by name, list endpoints, and delete endpoints.
 
 The front (the endpoint's HTTP server process) deletes its endpoint when the endpoint expires. If
-the front does not run, `unexpired` deletes the expired endpoint. Therefore the same class finds and
-deletes endpoints, and the methods in `endpoints.py` do not have to handle expiry.
+the front does not run, the first search for the expired endpoint deletes the endpoint. Therefore
+the class `Registry` both finds and deletes endpoints.
 """
 
 import secrets

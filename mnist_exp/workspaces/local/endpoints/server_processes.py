@@ -144,7 +144,7 @@ def end_processes(processes: Iterable[ProcessId], grace_s: float) -> None:
 
     Args:
         processes: The processes.
-        grace_s: Seconds after SIGTERM. Processes that then still run get SIGKILL.
+        grace_s: Seconds between SIGTERM and SIGKILL. Only processes that still run get SIGKILL.
 
     Raises:
         EndpointError: A process does not end, or belongs to another user.

@@ -1,6 +1,6 @@
 """Write the files of a revision (a version of a deployment) to its folder.
 
-The models have the same folders as in Azure ML's inference container.
+The folders for the model have the same names as in Azure ML's inference container.
 """
 
 import hashlib
@@ -136,7 +136,7 @@ def fingerprint(
     interpreter: Interpreter,
     leave_out: Path | None = None,
 ) -> str:
-    """Return a hash of the code's files, the model, the Python and the deployment's other fields.
+    """Return a hash of the code, the model, the interpreter and the deployment's other fields.
 
     If the running revision has the same hash, no new revision is necessary.
     """

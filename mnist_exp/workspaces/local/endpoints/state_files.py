@@ -100,12 +100,12 @@ class DeploymentFolder:
     def save(self, saved: DeploymentState) -> None:
         """Save the deployment's state.
 
-        If the state is Succeeded, the front serves the revision whose number is in the saved state.
+        If the state is Succeeded, the saved number tells the front which revision must serve.
         """
         write_json(self.state_file, asdict(saved))
 
     def failure(self, number: int) -> str:
-        """Return why the front stopped all workers of a revision; empty if it did not."""
+        """Return why a revision failed after its deployment; empty if the revision did not fail."""
         raw = _load(self.path / FAILURE_FILE, dict)
         return str(raw["why"]) if raw and raw.get("revision") == number else ""
 
@@ -210,8 +210,8 @@ class EndpointFolder:
     def front(self) -> ProcessId | None:
         """Return the identity of the front process; None if the front does not run.
 
-        A copy of an outputs folder contains the process id of the original's front. That front does
-        not serve the copy, so the result is None.
+        If the user copies an outputs folder, the copied file contains the process id of the front
+        that serves the first folder. This front does not serve the copy, so the result is None.
         """
         process = _load(self.path / FRONT_FILE, lambda raw: ProcessId(**raw))
         if process is None or not process.is_alive or serves_another(process, self.path):
