@@ -54,7 +54,8 @@ class SavedEnvironment:
         made_at: The time of the creation, in seconds since 1970.
         size: The size in bytes.
         executable: The program `python` of the environment.
-        base: The program that a virtual environment of this interpreter links to.
+        base: The real path of `executable`. Virtual environments of this interpreter contain a link
+            to this path.
         version: The version of Python.
         site_folders: The folders of the installed packages.
     """
@@ -76,7 +77,7 @@ class SavedEnvironment:
 
 
 class EnvironmentCache:
-    """The saved environments of a folder.
+    """The saved environments in one folder.
 
     Args:
         root: The folder. The folder may be missing.
@@ -125,7 +126,7 @@ class EnvironmentCache:
         return sorted(filter(None, found), key=lambda saved: saved.made_at)
 
     def describe(self) -> Iterator[str]:
-        """Yield a line of text for each saved environment, oldest first, and a line for all."""
+        """Yield a line of text for each saved environment, oldest first, then the total size."""
         found = self.list()
         for saved in found:
             days = (time.time() - saved.made_at) / 86400
@@ -243,13 +244,14 @@ def _is_used(folder: Path, programs: Path) -> bool:
         folder: The folder of the environment.
         programs: The folder of its programs.
     """
-    # The workers of endpoints outlive the command that started them.
+    # The workers of endpoints outlive the command that held the lock. Therefore search for
+    # processes whose PATH contains the environment.
     if find_processes(lambda path: str(programs) in path.split(os.pathsep), "PATH"):
         return True
     file = _endpoints_file(folder)
     lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
     settings = (path for line in lines for path in Path(json.loads(line)).rglob(SETTINGS_FILE))
-    # A deployment may have been updated, and may use another environment now.
+    # An update may have changed the environment of a deployment. Search the present settings.
     return any(
         json.dumps(str(programs))[1:-1] in path.read_text(encoding="utf-8") for path in settings
     )

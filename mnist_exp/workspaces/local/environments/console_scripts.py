@@ -1,8 +1,8 @@
 """Wrappers of the programs that would use another environment than the throw-away environment.
 
 The first line of an installed console script, e.g. `pytest`, names the Python of the environment
-that the script was installed into. Run directly, the script would not find the packages that a job
-has installed. A wrapper runs the same script with the `python` of the throw-away environment.
+that the script was installed into. Without a wrapper, the script would not find the packages that
+a job has installed. A wrapper runs the script with the `python` of the throw-away environment.
 """
 
 import re
@@ -19,7 +19,7 @@ _START = 512
 #: The wrapper of each console script. Its name is the name of the script.
 _SCRIPT = '#!/bin/sh\nprograms=${{0%/*}}\nexec "${{programs%/*}}/bin/python" {} "$@"\n'
 #: uv's option `--system` ignores virtual environments, except the environment in UV_PYTHON. If the
-#: job has activated an environment of its own, this environment has priority.
+#: job has activated a different environment, uv must use that environment.
 _UV = """\
 #!/bin/sh
 folder={folder}
@@ -33,7 +33,8 @@ exec {uv} "$@"
 def write_wrappers(interpreter: Interpreter, folder: Path) -> Path:
     """Write the wrappers of a throw-away environment, and return their folder.
 
-    A package that a job installs never overwrites a wrapper, because its programs are in `bin`.
+    A package that a job installs never overwrites a wrapper, because the package's programs are in
+    `bin`.
 
     Args:
         interpreter: The interpreter whose console scripts get wrappers.

@@ -19,7 +19,8 @@ class Interpreter:
 
     Attributes:
         executable: The program `python` of the environment.
-        base: The program that a virtual environment of this interpreter links to.
+        base: The real path of `executable`. Virtual environments of this interpreter contain a link
+            to this path.
         version: Major and minor version, e.g. `3.11`.
         site_folders: The folders of the installed packages, in the order in which Python searches
             them.
@@ -44,12 +45,13 @@ class Interpreter:
     def module(self, name: str) -> list[str]:
         """Return the start of a command line that runs a module of this package.
 
-        The start always has four words, so that other code finds the arguments after it.
+        The result always has four words. Other code can therefore find the arguments of the module
+        in a command line: the arguments begin with the fifth word.
         """
         if self.is_this_python:
             # With -P, files in the working directory do not hide installed packages.
             return [str(self.executable), "-P", "-m", name]
-        # With -B, a Python of another version writes no files into this package.
+        # With -B, a Python of another version writes no bytecode files into this package.
         return [str(self.executable), "-B", run_module.__file__, name]
 
     @property
@@ -70,8 +72,7 @@ def this_interpreter() -> Interpreter:
         folders.insert(0, site.getusersitepackages())
     return Interpreter(
         executable=Path(sys.executable),
-        # Only the real path of the program leads to the base of a virtual environment in every
-        # version of Python.
+        # In a virtual environment, the program is a link to the program of the base interpreter.
         base=Path(sys.executable).resolve(),
         version=f"{sys.version_info.major}.{sys.version_info.minor}",
         site_folders=tuple(map(Path, folders)),

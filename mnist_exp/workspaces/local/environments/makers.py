@@ -1,7 +1,7 @@
 """The two ways to create an environment: with conda, or with uv from PyPI.
 
-If conda, mamba or micromamba is on PATH, the first of these programs creates the environment.
-Otherwise uv creates a virtual environment with the Python and the packages that the conda file
+The first of conda, mamba and micromamba that is on PATH creates the environment. If none of them is
+on PATH, uv creates a virtual environment with the Python and the packages that the conda file
 names. uv finds a Python on this machine, or downloads a Python.
 """
 

@@ -39,7 +39,8 @@ def uv_variables() -> Mapping[str, str]:
     }
     if "UV_NO_INDEX" in found and found["UV_NO_INDEX"].lower() not in _TRUE:
         del found["UV_NO_INDEX"]
-    # pip takes the best version of all indexes. uv's default is the first index with the package.
+    # pip takes the best version of all indexes. By default, uv takes the best version of the first
+    # index that has the package.
     return {"UV_INDEX_STRATEGY": "unsafe-best-match", **found}
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 #: First words of the lines in which uv reports an error and the causes of the error.
 _ERROR, _CAUSE = "error: ", "cause: "
 _NO_SOLUTION = "No solution found"
-#: Number of lines at the end of the program's output that `Outcome` contains.
+#: Maximum number of output lines that `Outcome` contains.
 _TAIL_LINES = 40
 
 

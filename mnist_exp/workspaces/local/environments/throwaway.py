@@ -7,7 +7,7 @@ script in the environment can import the packages of another interpreter. `pip`,
 of a revision (a version of a deployment) also get such an environment.
 
 The standard module `venv` would need a tenth of a second to create such an environment. This module
-needs about a millisecond, because it writes only the files that Python reads.
+needs about a millisecond, because it writes only a few small files and links.
 """
 
 import hashlib
@@ -19,8 +19,8 @@ from pathlib import Path
 from mnist_exp.workspaces.local.environments.console_scripts import write_wrappers
 from mnist_exp.workspaces.local.environments.interpreter import Interpreter
 
-#: A line of a `.pth` file. Python runs a line that begins with `import`. With `addsitedir`, Python
-#: also reads the `.pth` files of the other folder, for example those of editable installations.
+#: A line of a `.pth` file. Python runs a line that begins with `import`. `addsitedir` adds a folder
+#: of packages, and also reads the `.pth` files in it, e.g. those of editable installations.
 #: https://docs.python.org/3/library/site.html
 _SHOW = "import site; site.addsitedir({!r})\n"
 
@@ -35,8 +35,8 @@ def throwaway_folder(work: Path, index: int = 0) -> Path:
     folder = work.parent / f"environment_{index}"
     if os.pathsep not in str(folder):
         return folder
-    # PATH cannot contain this folder. Use a folder whose name depends only on the path of this
-    # folder.
+    # A folder with the separator in its path cannot be on PATH. Use a temporary folder instead. Its
+    # name is a hash of the path, so every call returns the same folder.
     name = hashlib.sha256(str(folder).encode()).hexdigest()[:16]
     return Path(tempfile.gettempdir(), f"mnist-exp-{name}")
 
@@ -54,7 +54,7 @@ def create_throwaway(interpreter: Interpreter, folder: Path) -> Mapping[str, str
     packages.mkdir(parents=True)
     # On some distributions, packages with compiled code are installed below lib64.
     (folder / "lib64").symlink_to("lib")
-    # Python searches for this file beside the folder of its program:
+    # Python searches for `pyvenv.cfg` beside the folder with the program `python`:
     # https://docs.python.org/3/library/site.html
     # pip refuses `--user` if it finds `false` in lower case. Python accepts both spellings.
     (folder / "pyvenv.cfg").write_text(

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from mnist_exp.workspaces.local.processes.supervisor import EXIT_BY_SIGNAL
 
-#: Number of log lines that the result of a failed job contains.
+#: Maximum number of log lines that the result of a failed job contains.
 _TAIL_LINES = 20
 #: Number of lines at the end of a log that are searched for the last warning.
 _END_LINES = 10_000
@@ -130,7 +130,7 @@ class Console:
 
 
 def _signal(code: int) -> str:
-    """Return the name of the signal that ended a process, in parentheses, or an empty text."""
+    """Return the signal's name in parentheses; empty if the exit code stands for no signal."""
     try:
         name = signal.Signals(code - EXIT_BY_SIGNAL).name
     except ValueError:

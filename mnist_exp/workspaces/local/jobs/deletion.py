@@ -8,7 +8,7 @@ from pathlib import Path
 def delete_folder(folder: Path) -> None:
     """Delete a folder with its files, if it exists. Files that cannot be deleted stay.
 
-    `shutil.rmtree` calls itself for each folder, so that a chain of 1,000 folders is a
+    `shutil.rmtree` calls itself for each nested folder. 1,000 nested folders therefore raise a
     RecursionError. The program `rm` has no such limit.
     """
     try:

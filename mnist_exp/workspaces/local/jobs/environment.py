@@ -65,7 +65,7 @@ class TrackedRun:
     """The MLflow run that a job logs to.
 
     Attributes:
-        artifacts: The folder of the store with the artifacts of all runs.
+        artifacts: The folder in which the MLflow store saves the artifacts of all runs.
     """
 
     tracking_uri: str
@@ -121,7 +121,8 @@ def job_environment(
         "AZUREML_CR_NODE_RANK": "0",
         "AZUREML_NODE_COUNT": "1",
         "MLFLOW_DISABLE_TELEMETRY": "true",
-        # MLflow would print the run's address at the job's server, which ends with the job.
+        # Without this variable, MLflow would print the run's address on the tracking server. This
+        # server ends with the job.
         "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
         "MLFLOW_TRACKING_URI": run.tracking_uri,
         "MLFLOW_RUN_ID": run.run_id,
@@ -145,7 +146,7 @@ def path_variables(
 ) -> dict[str, str]:
     """Return the environment variables with the paths of a job's inputs and outputs.
 
-    A variable of the same name in `job.environment_variables` is not changed.
+    If `job.environment_variables` contains a variable of the same name, its value is used.
 
     Args:
         job: The job.

@@ -9,8 +9,8 @@ The artifacts are the files of the job's MLflow run: the files that the script w
 and `./logs`, and the files that the script logged with e.g. `mlflow.log_artifact`. A script can
 give an artifact any name. Therefore this program saves its own files beside `artifacts/`. `outputs`
 and `logs`, in the job's folder and in `wd/`, are links to the folders in `artifacts/`.
-`artifacts/user_logs/` has hard links to the console logs: MLflow shows the logs, but a script
-cannot replace the original logs.
+`artifacts/user_logs/` has hard links to the console logs, so that MLflow shows the logs. If a
+script deletes or replaces a link, the log in `user_logs/` does not change.
 """
 
 import fcntl

@@ -28,12 +28,12 @@ class JobHost:
         root: The folder `<outputs>/jobs`.
         opener: Function that returns the MLflow store. The first call imports MLflow; later calls
             return the same store.
-        observer: Receives the progress of jobs.
+        observer: The observer, which receives the progress of jobs.
         interrupts: The signals that the user sent to cancel the command, such as Ctrl-C.
         interpreter: The Python that runs a job.
-        served: The address of the tracking server for jobs whose environment has another MLflow;
-            None if jobs open the MLflow store themselves.
-        launcher: Starts the processes of a job.
+        served: The address of the tracking server for jobs whose environment may have a different
+            version of MLflow than this program; None if jobs open the MLflow store themselves.
+        launcher: The function that starts the processes of a job.
         inputs: The inputs that the trials of a sweep share; None for a job that is not a trial.
     """
 

@@ -239,7 +239,8 @@ def create_outputs(outputs: Mapping[str, OutputSpec], folder: Path) -> dict[str,
 
 def _copy(source: Path, target: Path) -> None:
     def ignored(folder: str, names: Sequence[str]) -> set[str]:
-        # If the input contains the outputs folder, a copy of this folder would contain itself.
+        # The input may contain the outputs folder, and therefore `target`. Do not copy a folder
+        # that contains `target`, because the copy would contain itself.
         outer = {name for name in names if target.is_relative_to(Path(folder, name))}
         return outer | _loops(folder, names)
 
