@@ -154,7 +154,7 @@ def _machines(job: CommandJob) -> Form:
 
 
 def _job_size(compute: ComputeConfig) -> str | None:
-    """Return the VM size that a job itself requests."""
+    """Return the VM size that a job requests; None if its compute target has a fixed size."""
     match compute.type:
         case ComputeType.serverless:
             return compute.size

@@ -77,11 +77,11 @@ def _unknown_choices(flags: Sequence[str]) -> Iterator[str]:
 
 
 def _outside_completion(flags: Sequence[str], overrides: Sequence[str]) -> Iterator[str]:
-    """Yield a fault if a user calls the command that a shell calls to complete a line."""
+    """Yield a fault if a user runs the query that only a shell runs, to complete a line."""
     is_query = any(override.startswith("query=") for override in overrides)
     if is_query and {"-sc", "--shell-completion"} & {*flags} and "COMP_LINE" not in os.environ:
         yield (
-            "-sc: only a shell uses query, and sets COMP_LINE; to install the completion, run "
+            "-sc: only a shell may use query=, with COMP_LINE set; to install the completion, run "
             'eval "$(mnist-exp -sc install=bash)"'
         )
 

@@ -75,7 +75,7 @@ def _named(line: str, overrides: Sequence[str]) -> str | None:
 def _first_bad(
     overrides: Sequence[str], error: Exception, compose_with: _Compose
 ) -> tuple[str | None, Exception]:
-    """Return the first override with which Hydra cannot compose, and the error of this override.
+    """Return the first override that Hydra cannot apply, and the error that this override causes.
 
     A binary search needs about four compositions for ten overrides. If the overrides are not the
     reason for `error`, the function returns None and `error`.

@@ -68,7 +68,10 @@ def _texts(composed: DictConfig, mapping: str) -> dict[str, str]:
 def _on_command_line(
     mapping: str, name: str, overrides: Sequence[Override]
 ) -> Iterator[str | None]:
-    """Yield the text of a variable in each override; None if the parsed value is already text."""
+    """Yield the text of a variable in each override that sets the variable, latest override first.
+
+    For an override whose parsed value is already text, the function yields None.
+    """
     for override in reversed(overrides):
         key, written = override.key_or_group, (override.input_line or "").partition("=")[2]
         if override.is_delete():
@@ -85,8 +88,8 @@ def _on_command_line(
 def _in_file(path: Path, package: str, key: Sequence[str], value: str) -> str | None:
     """Return the text of a variable in a config file, if YAML reads the text as `value`.
 
-    Another value in the file is not the composed value. For example, `_self_` is not always the
-    last entry of a defaults list.
+    If YAML reads another value, the composed value is from another file. For example, `_self_` is
+    not always the last entry of a defaults list.
     """
     prefix = package.split(".") if package else []
     if list(key[: len(prefix)]) != prefix:
@@ -100,7 +103,7 @@ def _in_file(path: Path, package: str, key: Sequence[str], value: str) -> str | 
 
 
 def _child(node: yaml.Node | None, name: str) -> yaml.Node | None:
-    """Return a value of a mapping, which may come from a merge key.
+    """Return the value of a name in a mapping. The value may come from a merge key (`<<`).
 
     https://yaml.org/type/merge.html
     """
