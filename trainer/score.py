@@ -8,9 +8,9 @@ script computes the answers from these weights with NumPy. For any other network
 TensorFlow and loads the SavedModel.
 
 A bad request raises `BadRequestError`. The text of this error is one line for the log. Azure ML's
-server answers an exception of `run` with status 500, and continues to run. The client of the
-endpoint gets status 424. Do not let `run` return the text of an error instead: the client would get
-status 200. Azure ML documents these rules for scripts:
+server answers an exception of `run` with status 500, and continues to run. The endpoint replaces
+this status: the client gets status 424. Do not let `run` return the text of an error instead: the
+client would get status 200. Azure ML documents these rules for scripts:
 https://learn.microsoft.com/azure/machine-learning/how-to-deploy-online-endpoints
 """
 

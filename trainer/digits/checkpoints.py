@@ -127,7 +127,7 @@ class CheckpointFolder:
 
         Raises:
             CheckpointError: The folder has checkpoints, but no checkpoint can be used. The run
-                must not restart, because a restarted run would overwrite these checkpoints.
+                must not restart without the user's consent, because the user expects it to resume.
         """
         found: Checkpoint | None = None
         unreadable: list[CheckpointError] = []
@@ -258,7 +258,7 @@ def _shapes(state: State) -> dict[str, str]:
 
 
 def _free_name(path: Path) -> Path:
-    """Return an unused path in the same folder. A refused checkpoint gets this path as its name."""
+    """Return an unused path in the same folder, to which a refused checkpoint can be renamed."""
     number = 1
     while (free := path.with_name(f"{path.name}.refused-{number}")).exists():
         number += 1

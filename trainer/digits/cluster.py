@@ -193,7 +193,7 @@ def _is_address(text: Any) -> bool:
 
 
 def _reason(message: str) -> str:
-    """Return the last line of TensorFlow's message, without lines about the nodes of a graph."""
+    """Return the last line of TensorFlow's message that does not describe a node of a graph."""
     lines = [line.partition(" [Op:")[0].strip() for line in message.splitlines()]
     plain = [line for line in lines if line and not ("{{node" in line or line.startswith("[["))]
     return plain[-1][:300] if plain else "the worker does not answer any more"

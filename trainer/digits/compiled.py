@@ -47,8 +47,8 @@ class _Weights(NamedTuple):
     """All weights of the network, in the layout that the training uses.
 
     Attributes:
-        parts: The first layer and the second layer's kernel, divided by the neurons of the first
-            layer into one or two parts.
+        parts: The first layer and the second layer's kernel, in one or two parts. Each part belongs
+            to some of the first layer's neurons.
         bias: The bias of the second layer.
         others: The kernel and then the bias of each later layer, starting with the third layer.
     """
@@ -221,8 +221,8 @@ class CompiledPath:
             learned = self._step(epoch, step, seen, learned)
             return step + 1, learned, look(step + 1, learned)
 
-        # With one tile, XLA distributes each product over all cores. Therefore it would not be
-        # faster to compute the first layer for the next batch early.
+        # With one tile, XLA distributes each product over all cores. Therefore `step_ahead` would
+        # not be faster than `step_on`.
         if len(epoch.images) == 1:
             return tf.while_loop(is_left, step_on, (first, learned))[1]
         return tf.while_loop(is_left, step_ahead, (first, learned, look(first, learned)))[1]
@@ -293,7 +293,14 @@ class CompiledPath:
         return error, tuple(updated)
 
     def _descended_part(self, part: _Part, pixels: Sequence[Any], values: Any, error: Any) -> _Part:
-        """Return a part of the first layer after one SGD step. `error` is the second layer's."""
+        """Return a part of the first layer after one SGD step.
+
+        Args:
+            part: The part before the step.
+            pixels: The pixels of the batch, as in `_Seen`.
+            values: The values of the part's neurons for the batch, as in `_Seen`.
+            error: The error of the second layer, which `_descended` returned.
+        """
         own_error = tf.matmul(error, part.onward, transpose_b=True) * _open_gates(values)
         kernels = [
             self._less_product(kernel, tile, own_error[: tile.shape[0]])
@@ -362,10 +369,10 @@ def _threads() -> int:
 
 
 def _at(batches: tf.Tensor, step: tf.Tensor) -> Any:
-    """Return a step's batch. After the last step, return the last batch, because XLA clips indices.
+    """Return a step's batch; return the last batch for a step after the last step.
 
-    The loop computes the first layer one step early. After the last step, the loop therefore reads
-    the last batch again, but never uses the result.
+    The loop computes the first layer one step early. In the last step, the index of the next batch
+    is therefore too large. XLA then returns the last batch, and the loop never uses the result.
     """
     # With tf.slice, XLA would compile the program again each time the loop starts at a different
     # step.

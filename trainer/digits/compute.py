@@ -54,7 +54,8 @@ class ComputePath(Protocol):
         Args:
             order: Indices of the images in the order in which the epoch sees them, (images,) int32.
             progress: The state of the epoch so far.
-            last: Train until the epoch has this number of steps.
+            last: The number of steps of the epoch after this call. The call takes
+                `last - progress.steps` steps.
         """
 
     def predict(self, images: Bytes) -> np.ndarray:

@@ -20,8 +20,8 @@ from digits.errors import DataError, SettingsError
 
 Bytes = npt.NDArray[np.uint8]
 
-#: The accepted names of each file. In some copies of MNIST, a name has a dot in place of the dash,
-#: or the file is not compressed.
+#: The accepted names of each file. In some copies of MNIST, a name has a dot in place of the second
+#: dash, such as `train-images.idx3-ubyte`, or the file is not compressed.
 _NAMES = {
     what: tuple(f"{what}{dash}{kind}{ending}" for dash in ("-", ".") for ending in (".gz", ""))
     for what, kind in (

@@ -2,10 +2,10 @@
 
 TrainerError          the run failed; exit code 1
 ├── DataError         a data file is missing or damaged, or is not a file of digits
-├── SettingsError     settings do not fit the data, the cluster or other settings
-├── CheckpointError   a checkpoint is damaged, belongs to another run or has an unknown format
+├── SettingsError     settings are not valid for the data or the machine
+├── CheckpointError   no checkpoint can be used, or the settings do not fit a checkpoint
 ├── DivergedError     the loss or a logit has become infinite or NaN
-├── ClusterError      another worker of the job was lost, or has different settings or data
+├── ClusterError      the workers of the job cannot train together
 └── TrackingError     metrics could not be written to the MLflow store
 
 Stopped               SIGTERM asked the run to stop; exit code 143
@@ -31,13 +31,18 @@ class DataError(TrainerError):
 
 
 class SettingsError(TrainerError):
-    """Settings do not fit the data, the cluster or other settings."""
+    """Settings are not valid for the data or the machine.
+
+    For example, the batch is larger than the training part, TF_CONFIG is not valid, or a folder
+    cannot be written.
+    """
 
 
 class CheckpointError(TrainerError):
-    """A checkpoint is damaged, belongs to another run or has an unknown format.
+    """No checkpoint can be used, or the settings do not fit a checkpoint.
 
-    The message contains the path and the fault.
+    For example, a checkpoint is damaged, belongs to another run or has an unknown format. The
+    message contains the path and the fault.
     """
 
 
@@ -49,7 +54,10 @@ class DivergedError(TrainerError):
 
 
 class ClusterError(TrainerError):
-    """Another worker of the job was lost, or has different settings or data."""
+    """The workers of the job cannot train together.
+
+    For example, a worker was lost, has different settings or data, or cannot listen at its address.
+    """
 
 
 class TrackingError(TrainerError):

@@ -2,9 +2,9 @@
 
 `import tensorflow` takes 3.7 s. TensorFlow imports Keras, and Keras imports matplotlib,
 scikit-learn and pandas if these three packages are installed. Installing MLflow also installs these
-packages. Keras and the three packages take 1.7 s of the 3.7 s. TensorFlow also works without these
-packages. Therefore this module hides the three packages while TensorFlow is imported. The module
-also hides Keras if the run does not need Keras.
+packages. Keras and the three packages take 1.7 s of the 3.7 s, but TensorFlow does not need them.
+Therefore this module hides the three packages while TensorFlow is imported. The module also hides
+Keras if the run does not need Keras.
 """
 
 import gc

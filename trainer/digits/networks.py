@@ -12,8 +12,8 @@ To train your own network:
 work for every model.
 
 The functions import Keras when they are called, not at the top of this module, because this import
-takes more than a second. The command line imports this module only for the names of the networks
-and optimisers. The dense network with plain SGD never needs Keras (see `compiled.py`).
+takes more than a second. `settings.py` imports this module only for the names of the networks and
+optimisers. The dense network with plain SGD never needs Keras (see `compiled.py`).
 """
 
 from enum import Enum

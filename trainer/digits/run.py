@@ -148,7 +148,8 @@ class _Run:
     def _take_checkpoint(self, epoch: int, run_id: str | None) -> None:
         """Keep a checkpoint of this epoch in memory.
 
-        The checkpoint is written to a file if the run is stopped during the next epoch.
+        `_save_checkpoint` writes the newest checkpoint to a file every `--checkpoint-every` epochs,
+        after the last epoch, and when the run is stopped.
         """
         if self.own and self.cluster.is_chief:
             self.newest = Checkpoint(

@@ -19,8 +19,8 @@ _Kind = TypeVar("_Kind", bound=Name)
 #: Maximum value of a setting that counts something, such as the number of epochs. A larger number
 #: is probably a typing error.
 _LARGEST_COUNT = 1_000_000
-#: The trainer computes in float32. These are approximately the smallest normal number and the
-#: largest number of this type.
+#: Limits of the learning rate. The trainer computes in float32, and these numbers are approximately
+#: the smallest normal number and the largest number of float32.
 _LEAST_FLOAT, _GREATEST_FLOAT = 1.2e-38, 3.4e38
 #: The largest seed that Keras accepts.
 _LAST_SEED = 2**32 - 1

@@ -34,9 +34,10 @@ _WIDEST = 320
 #: Cost of one more tile, apart from its products. One more tile costs as much as
 #: the multiplication of this number of pixels in every image of a batch.
 _OVERHEAD = 32
-#: Number of images in a batch. In a smaller batch, one more tile costs as much as in this batch.
+#: A number of images. In all batches with fewer images, one more tile costs as much as in a batch
+#: with this number of images.
 _SMALL_BATCH = 64
-#: Number of images that are examined to find pixels that are rarely lit.
+#: Maximum number of images that are examined to find pixels that are rarely lit.
 _SAMPLE = 4096
 #: Numbers of rows are rounded up to a multiple of this number.
 _ROUNDING = 4
@@ -50,8 +51,8 @@ class Tiles:
 
     Attributes:
         pixels: The indices of the pixels of each tile, (pixels,). Pixels that are dark in every
-            image belong to no tile: they add nothing to a sum and get no gradient. In MNIST, one
-            pixel of twelve is dark in every image.
+            image add nothing to a sum and get no gradient. Therefore nearly all of these pixels
+            belong to no tile. In MNIST, one pixel of twelve is dark in every image.
         rows: The planned number of images of a batch that are multiplied with each tile. Only one
             epoch in thousands of epochs needs a larger number.
 

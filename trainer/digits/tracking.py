@@ -167,12 +167,13 @@ class Tracker:
             self._queue.put(MetricValue(key, value, step, now))
 
     def wait_once(self, is_over: Callable[[], bool]) -> None:
-        """Wait a few seconds until the first metrics are in the store, if this is a sweep's trial.
+        """In a trial of a sweep, wait until the first metrics are in the store.
 
         A sweep can cut a trial only if the sweep gets the trial's metrics while the trial runs. But
         the first epochs of a small run may end before MLflow is imported. Therefore the first call
-        waits. After the first metrics, the metrics of each epoch are written immediately, and later
-        calls do not wait. A store that does not answer therefore delays only one epoch.
+        waits, but at most `_SWEEP_SECONDS`, and only until a write fails. After the first metrics,
+        the metrics of each epoch are written immediately, and later calls do not wait. A store that
+        does not answer therefore delays only one epoch.
 
         Args:
             is_over: A function that returns whether SIGTERM was received. If so, do not wait.

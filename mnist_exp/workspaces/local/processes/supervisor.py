@@ -8,7 +8,8 @@
 The command can end for four reasons:
 
 - The command ends by itself, or another process ends the command with a signal. The supervisor then
-  writes the exit code to EXIT_FILE. With this file, a resumed sweep does not run the trial again.
+  writes the exit code to EXIT_FILE. With this file, a resumed sweep does not run an ended trial
+  again.
 - The supervisor receives SIGTERM, SIGINT or SIGHUP. The supervisor then sends SIGTERM to the
   command's process group, and waits for all processes of the group until the grace period is over.
   At the end, the supervisor sends SIGKILL.

@@ -109,8 +109,8 @@ class ResumePlan:
             log the primary metric without steps.
         known_steps: (Trial index, metric) -> steps that a resumed trial has logged. When the trial
             resumes from a checkpoint, its script logs the steps after the checkpoint a second time.
-        row: The number of the row of the MLflow store with the newest value that is also in the
-            journal; None for a new sweep.
+        row: The number of the newest row of the MLflow store whose value is also in the journal;
+            None for a new sweep.
     """
 
     ended: Mapping[int, int] = field(default_factory=dict)
