@@ -35,7 +35,7 @@ class _Part(NamedTuple):
             in this tile, (pixels, neurons).
         bias: The biases of the neurons, (neurons,).
         onward: The rows of the second layer's kernel that belong to these neurons,
-            (neurons, second layer).
+            (neurons, neurons of the second layer).
     """
 
     kernels: tuple[Any, ...]
@@ -62,9 +62,9 @@ class _Epoch(NamedTuple):
     """The digits of an epoch, in the order of the epoch's batches.
 
     Attributes:
-        images: One array for each tile: its pixels from 0 to 255, (batches, rows, pixels). The
-            array has a row only for the first images of a batch, because the pixels of the tile
-            are 0 in the remaining images.
+        images: One array for each tile: its pixels from 0 to 255, (batches, rows, pixels). For each
+            batch, the array has rows only for the first images, because the pixels of the tile are
+            0 in the remaining images.
         labels: The digits that the images show, (batches, images of a batch).
     """
 
@@ -73,7 +73,7 @@ class _Epoch(NamedTuple):
 
 
 class _Learned(NamedTuple):
-    """The result of the steps of an epoch so far.
+    """The sums and the weights after some steps of an epoch.
 
     Attributes:
         loss: Sum of the losses of the images, as in `Progress`.
@@ -94,7 +94,7 @@ class _Seen(NamedTuple):
         values: One array for each part of the first layer: the values of its neurons after ReLU,
             (images of a batch, neurons).
         shares: One array for each part of the first layer: the summand that this part adds to the
-            sums of the second layer, (images of a batch, second layer).
+            sums of the second layer, (images of a batch, neurons of the second layer).
     """
 
     pixels: tuple[Any, ...]

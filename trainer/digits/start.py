@@ -1,8 +1,8 @@
 """The choice of the checkpoint from which a run resumes.
 
 A run resumes from the newest checkpoint in the folder of `--checkpoints`. If this folder has no
-checkpoint, the run resumes from the checkpoint that `--resume-from` names. Without `--resume-from`,
-the run then starts at the first epoch.
+checkpoint, the run resumes from the checkpoint that `--resume-from` names. Without these two
+checkpoints, the run starts at the first epoch.
 """
 
 import zlib
@@ -72,7 +72,7 @@ def find_start(
             checkpoint and for each skipped file.
 
     Raises:
-        CheckpointError: Checkpoints exist, but no checkpoint can be used.
+        CheckpointError: The run has checkpoints or `--resume-from`, but no checkpoint can be used.
     """
     if own and (checkpoint := own.latest(_OwnRule(settings, data), say)):
         # If the newest checkpoint is past the last epoch, do not use an older checkpoint instead:

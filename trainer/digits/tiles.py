@@ -9,7 +9,7 @@ An image *reaches* a tile if a pixel of this tile or of a later tile is lit. The
 are sorted: images that reach the last tiles come first. The images that reach a tile are therefore
 the first images of the batch. Only the pixels of these images are multiplied with the weights of
 the tile. In all remaining images of the batch, every pixel of this tile is dark, and the products
-would be 0. The number of images that are multiplied with a tile is called its *rows*.
+would be 0. The *rows* of a tile are the number of images that are multiplied with the tile.
 
 To choose the tiles, the pixels are first divided into *divisions* of 64 pixels. A tile is one or
 more consecutive divisions.
@@ -133,7 +133,7 @@ def _from_the_most_needed(images: Bytes) -> np.ndarray:
 
 
 def _reaches(images: Bytes, ends: list[int]) -> np.ndarray:
-    """Return the index of the last division in which each image has a lit pixel, (count,).
+    """Return, for each image, the index of the last division with a lit pixel, (count,).
 
     Args:
         images: The images, (count, pixels), with the pixels in the order of the divisions.
@@ -192,8 +192,8 @@ def _cheapest(ends: list[int], rows: list[int]) -> list[int]:
     """
     overhead = _OVERHEAD * max(rows[0], _SMALL_BATCH)
     begins = [0, *ends[:-1]]
-    # costs[i] is the lowest cost of tiles for the divisions 0 to i. In that choice, the
-    # last tile consists of the divisions firsts[i] to i.
+    # costs[i] is the lowest cost of tiles for the divisions 0 to i. The last of these tiles
+    # consists of the divisions firsts[i] to i.
     costs: list[float] = []
     firsts: list[int] = []
     for last, end in enumerate(ends):

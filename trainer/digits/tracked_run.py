@@ -141,7 +141,7 @@ def _create_store(uri: str) -> None:
 
 
 def _means(text: str, value: str | int | float) -> bool:
-    """Return whether the text represents this value. For example, 0.010 represents 0.01."""
+    """Return whether the text represents this value. For example, "0.010" represents 0.01."""
     try:
         return type(value)(text) == value
     except ValueError:

@@ -194,7 +194,7 @@ class Tracker:
                 sets the status.
             patience_s: Maximum number of seconds to wait.
             is_over: A function that returns whether SIGTERM was received. After SIGTERM, the wait
-                lasts at most a few more seconds.
+                lasts at most `_PARTING_SECONDS` longer.
 
         Raises:
             TrackingError: The store does not answer, or the last metrics could not be written.

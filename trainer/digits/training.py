@@ -27,8 +27,8 @@ class Epoch:
 
     Attributes:
         number: The number of the epoch, from 1.
-        metrics: The values of `loss`, `training_acc` and `validation_acc`. `loss` and
-            `training_acc` are computed during the training steps, before the weights change.
+        metrics: The values of `loss`, `training_acc` and `validation_acc`. Each training step adds
+            to `loss` and `training_acc` before the step changes the weights.
         seconds: The wall time of training and validation.
     """
 

@@ -259,7 +259,7 @@ class RunningJob:
             self._workers.close()
 
     def _hidden_failures(self) -> list[str]:
-        """Return warnings about Python programs in a pipe whose failure the shell has ignored."""
+        """Return a warning for each failed Python program in a pipe. The shell ignores failures."""
         if not has_pipe(self.job.command):
             return []
         recorded = [self.folder.recorded_failure(log) for log in self.folder.logs]

@@ -11,8 +11,8 @@ The command can end for four reasons:
   writes the exit code to EXIT_FILE. With this file, a resumed sweep does not run an ended trial
   again.
 - The supervisor receives SIGTERM, SIGINT or SIGHUP. The supervisor then sends SIGTERM to the
-  command's process group, and waits for all processes of the group until the grace period is over.
-  At the end, the supervisor sends SIGKILL.
+  command's process group. When all processes of the group have ended, or when the grace period is
+  over, the supervisor sends SIGKILL.
 - The process that started the supervisor ends, for any reason. The supervisor's standard input is a
   pipe from this process. The pipe carries no data, and closes when the process ends. The supervisor
   then does the same as after SIGTERM.

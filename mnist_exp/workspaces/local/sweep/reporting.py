@@ -159,7 +159,7 @@ def _listed(trials: list[int]) -> str:
 def track_end(
     result: JobResult, run: TrackedRun, tracking: "Tracking", job: SweepJob, *, is_over: bool
 ) -> None:
-    """End the sweep's MLflow run, with the tags and properties that Azure ML would write.
+    """End the sweep's MLflow run, with tags for the tags and properties that Azure ML would set.
 
     Args:
         result: The present result of the sweep.

@@ -39,8 +39,8 @@ _SCRIPT_RUNS = f"""{_CREATED}
 SELECT run_uuid, status FROM runs JOIN created ON run_uuid = id WHERE lifecycle_stage = 'active'
 """  # noqa: S608
 _METRIC_NAMES = "SELECT key FROM latest_metrics WHERE run_uuid = ?"
-#: Name and id of each complete model that a job's run or its script's runs have logged, oldest
-#: first. The models of the job's own run come last.
+#: Name and id of each complete model that a job's script has logged, oldest first. The models of
+#: the job's own run come last. In a dictionary, they replace models of the same name.
 _LOGGED_MODELS = f"""{_CREATED}
 SELECT name, model_id FROM logged_models
 WHERE (source_run_id = :run OR source_run_id IN created) AND status = :ready
@@ -75,9 +75,9 @@ class ScriptRuns:
         ids: The ids of the runs.
         running: The ids of the runs with the status RUNNING.
         metrics: The metrics that the script logged only to these runs, and not to the job's run.
-        models: Name -> id of the complete models that the script logged with MLflow. A model of the
-            job's run has priority over models of the same name in other runs. Otherwise the newest
-            model has priority.
+        models: Name -> id of the complete models that the script logged with MLflow. If several
+            models have the same name, the id is that of the newest model of the job's run. If the
+            job's run has no such model, the id is that of the newest model of the other runs.
     """
 
     ids: Sequence[str]

@@ -1,7 +1,7 @@
 """Record the uncaught exception of a Python process that fails.
 
 Python imports this file when a process of a job starts, because the folder of this file is on
-PYTHONPATH. At its exit, the process writes a file with its exit code and its uncaught exception.
+PYTHONPATH. If the process fails, it writes a file with its exit code and its uncaught exception.
 The file is a better source than the log. In the log, an exception may have many lines, may be
 followed by other output, or may be formatted by the script.
 
@@ -77,9 +77,9 @@ def describe(error: BaseException) -> str:
 
 
 def record(path: str, error: BaseException) -> None:
-    """Write the exception that ends a process to the file `path`.
+    """Record in the file `path` which exception ends the process.
 
-    A SystemExit that gives no reason is not written.
+    Do not record a SystemExit that gives no reason.
     """
     if not isinstance(error, SystemExit):
         code = _INTERRUPTED if isinstance(error, KeyboardInterrupt) else _FAILED
