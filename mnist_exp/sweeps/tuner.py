@@ -42,9 +42,9 @@ class Tuner:
 
     https://learn.microsoft.com/azure/machine-learning/how-to-tune-hyperparameters
 
-    A trial counts towards max_concurrent_trials until its process has ended. The next trial starts
-    immediately after this end. The sweep's timeout applies to the total time of all commands that
-    run the sweep. The trial timeout applies to the time since the start of the trial.
+    A trial counts towards max_concurrent_trials until its process has ended. Then the next trial
+    starts immediately. The sweep's timeout applies to the total time of all commands that run the
+    sweep. The trial timeout applies to the time since the start of the trial.
 
     Attributes:
         policy: The early-termination policy, which cuts trials with bad values; None for no policy.

@@ -44,10 +44,10 @@ class Comparison:
 
     Attributes:
         trial: The index of the judged trial.
-        interval: The number of values of each trial that are compared.
+        interval: The number of values that are compared for each trial.
         histories: Trial index -> the first `interval` values of the trial. Trials with fewer values
             are left out. The judged trial is included.
-        bests: Trial index -> best of these values.
+        bests: Trial index -> the best of the trial's values in `histories`.
         leader: The index of the trial with the best value.
     """
 
