@@ -1,4 +1,4 @@
-"""Calls to Azure that are repeated after a transient error.
+"""Repeat calls to Azure after transient errors.
 
 Exceptions of Azure's SDK are converted to exceptions of this program. A call can be repeated
 safely, because this program chooses the name of an object before it sends the request that creates

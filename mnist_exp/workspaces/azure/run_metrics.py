@@ -1,4 +1,4 @@
-"""Metrics and parameters of jobs, read from the workspace's MLflow server by azureml-mlflow."""
+"""Read metrics and parameters of jobs from the workspace's MLflow server, with azureml-mlflow."""
 
 from typing import Any
 
@@ -16,8 +16,8 @@ from mnist_exp.workspaces.azure.retries import RetryPolicy
 from mnist_exp.workspaces.azure.sdk_output import quiet
 from mnist_exp.workspaces.azure.workspace_client import WorkspaceClient
 
-# Register azureml-mlflow's store ourselves: an earlier local run in this process may have imported
-# MLflow while the plugin was hidden.
+# MLflow registers the stores of plugins only when MLflow is imported. Register the stores again,
+# because an earlier import of MLflow in this process may not have found azureml-mlflow.
 _registry: Any = _tracking_store_registry
 _registry.register_entrypoints()
 

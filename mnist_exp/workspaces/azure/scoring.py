@@ -1,4 +1,4 @@
-"""Scoring requests through the SDK, and plain messages for their errors."""
+"""Send scoring requests through the SDK, and explain their errors."""
 
 import json
 import tempfile
