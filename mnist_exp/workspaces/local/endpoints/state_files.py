@@ -210,8 +210,8 @@ class EndpointFolder:
     def front(self) -> ProcessId | None:
         """Return the identity of the front process; None if the front does not run.
 
-        If the user copies an outputs folder, the copied file contains the process id of the front
-        that serves the first folder. This front does not serve the copy, so the result is None.
+        If the user copies an outputs folder, `front.json` in the copy names the front of the other
+        folder. That front does not serve the copy, so the result is None.
         """
         process = _load(self.path / FRONT_FILE, lambda raw: ProcessId(**raw))
         if process is None or not process.is_alive or serves_another(process, self.path):

@@ -1,4 +1,4 @@
-"""Wrappers of the programs that would use another environment than the throw-away environment.
+"""Wrappers for programs that would otherwise not use the throw-away environment.
 
 The first line of an installed console script, e.g. `pytest`, names the Python of the environment
 that the script was installed into. Without a wrapper, the script would not find the packages that
@@ -13,7 +13,8 @@ from pathlib import Path
 
 from mnist_exp.workspaces.local.environments.interpreter import Interpreter
 
-#: Characters of a script that contain the path of its Python. A long path is in the second line:
+#: Number of bytes that are read from the start of a script. They contain the path of the script's
+#: Python. A long path is in the second line:
 #: https://github.com/pypa/distlib/blob/master/distlib/scripts.py
 _START = 512
 #: The wrapper of each console script. Its name is the name of the script.
@@ -50,7 +51,7 @@ def write_wrappers(interpreter: Interpreter, folder: Path) -> Path:
     script = f'{shlex.quote(str(interpreter.programs))}/"${{0##*/}}"'
     script = _written(wrappers / ".script", _SCRIPT.format(script)).name
     for name in _console_scripts(interpreter):
-        # One symbolic link is faster than one file.
+        # It takes less time to create a symbolic link than to write a file.
         (wrappers / name).symlink_to(script)
     return wrappers
 

@@ -22,7 +22,7 @@ from mnist_exp.workspaces.local.environments.programs import Outcome, run
 
 #: An extra of TensorFlow that installs three gigabytes of libraries for NVIDIA GPUs.
 _GPU_EXTRA = "[and-cuda]"
-#: uv repeats a failed request this many times.
+#: Number of times that uv repeats a failed request.
 _RETRIES = "1"
 
 

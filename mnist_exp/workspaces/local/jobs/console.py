@@ -16,7 +16,7 @@ from mnist_exp.workspaces.local.processes.supervisor import EXIT_BY_SIGNAL
 
 #: Maximum number of log lines that the result of a failed job contains.
 _TAIL_LINES = 20
-#: Number of lines at the end of a log that are searched for the last warning.
+#: Number of last log lines that are searched for a warning.
 _END_LINES = 10_000
 #: The line that our trainer prints after an epoch, e.g. `epoch 3/20`.
 _EPOCH = re.compile(r"^epoch +(\d+)/\d+", re.MULTILINE)

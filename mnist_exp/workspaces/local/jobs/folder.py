@@ -67,7 +67,7 @@ class JobFolder:
 
     @property
     def exit_code(self) -> int | None:
-        """The exit code in the job's exit code file.
+        """The exit code of the job's command, from the file in which the exit code is saved.
 
         None if the file does not exist, e.g. because the job still runs or was terminated.
         """

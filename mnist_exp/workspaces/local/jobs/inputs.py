@@ -114,7 +114,7 @@ class _SharedCopy:
         self._users -= 1
 
     def is_writer_known(self, changed: set[int]) -> bool:
-        """Return whether only the trial that found the change can have made the change.
+        """Return whether only the trial that found the change can have changed the files.
 
         Trials share the linked files. If several trials run at the same time, each of these trials
         may have written to the files.
@@ -137,7 +137,7 @@ class _Mount:
     shared: _SharedCopy | None
 
     def written_by(self) -> str:
-        """Return which script wrote to the folder, as text for a warning; empty if none did."""
+        """Return which script wrote to the folder, for a warning; empty if no script did."""
         now = _manifest(self.folder)
         if now == self.manifest:
             return ""

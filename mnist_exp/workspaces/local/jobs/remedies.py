@@ -1,4 +1,4 @@
-"""The remedies for failures of scripts whose own message does not say what to do."""
+"""Remedies for failures of a script, if the script's message does not contain a remedy."""
 
 from mnist_exp.config import EnvType
 from mnist_exp.specs import CommandJob
