@@ -47,7 +47,7 @@ class IgnoreRules:
     """The rules of the ignore file of a code folder.
 
     Args:
-        base: The real folder of the ignore file, to which the rules are relative.
+        base: The real path of the ignore file's folder. The rules are relative to this folder.
         rules: The rules. A later rule has a higher priority.
     """
 
@@ -154,7 +154,7 @@ def _without_repeats(segments: Sequence[str]) -> list[str]:
 def _regex(segments: list[str]) -> str:
     """Return the regular expression of a pattern that was split at its slashes."""
     if segments == ["**", ""]:
-        # All files except the files in the folder of the ignore file.
+        # `**/` matches all files except the files directly in the folder of the ignore file.
         return f".+{_BELOW}"
     if not segments[0]:
         # A slash at the start: the pattern is relative to the folder of the ignore file.

@@ -38,10 +38,10 @@ def from_store(value: float) -> float:
 
 
 def have_steps(points: Sequence[MetricPoint]) -> bool:
-    """Return whether all points have different steps.
+    """Return whether all points have different steps, and the script therefore logs steps.
 
-    For a single point with step 0, the function returns False. MLflow also stores 0 if the script
-    logged no step.
+    For a single point with step 0, the function returns False, because MLflow also stores 0 if the
+    script logged no step.
     """
     steps = {point.step for point in points}
     return len(steps) == len(points) and steps != {0}

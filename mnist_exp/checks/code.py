@@ -74,7 +74,7 @@ def code_warnings(where: str, code: str | None, outputs_dir: str) -> Iterator[st
 
     Args:
         where: The config key of the code folder.
-        code: The code folder; None if the job has no code.
+        code: The code folder; None if there is no code.
         outputs_dir: The outputs folder, whose files are not part of the code.
     """
     if code is None or not Path(code).is_dir():

@@ -105,7 +105,7 @@ def deployment_faults(config: ExperimentConfig) -> Iterator[str]:
     if deployment.environment.delete_on_cleanup:
         yield (
             f"{where}.environment.delete_on_cleanup: must be false, got true; "
-            "env.delete_on_cleanup=true deletes all environments"
+            "env.delete_on_cleanup=true deletes all unused environments"
         )
 
 

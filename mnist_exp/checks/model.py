@@ -38,7 +38,7 @@ def model_field(key: str, sources: Mapping[str, str]) -> str | None:
 
 
 def value_rule(name: str, value: Any) -> str | None:
-    """Return the rule of a field that a value breaks, or None for a valid value.
+    """Return the rule that a value of a field breaks, or None for a valid value.
 
     A text such as `64` also counts as a number, and a float such as `64.0` also counts as a whole
     number. The trainer accepts such texts and floats.

@@ -73,7 +73,8 @@ def resolve_paths(composed: DictConfig, hydra_config: DictConfig) -> None:
         value = OmegaConf.select(composed, key, throw_on_missing=False)
         if isinstance(value, str) and value != "":
             folder = _folder_of(key, value, hydra_config)
-            # Path.expanduser() raises an error for an unknown user, as in ~nobody/code.
+            # Do not use Path.expanduser(), which raises an error for an unknown user, as in
+            # ~nobody/code.
             resolved = (folder / os.path.expanduser(value)).resolve()  # noqa: PTH111
             OmegaConf.update(composed, key, str(resolved))
 

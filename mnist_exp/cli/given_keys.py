@@ -7,7 +7,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 
 
 def given_keys(overrides: Sequence[str]) -> Iterator[str]:
-    """Yield each key that the overrides set or delete. A mapping sets the keys of its entries."""
+    """Yield each key that the overrides set or delete. For a mapping, yield its entries' keys."""
     for override in OverridesParser.create().parse_overrides(list(overrides)):
         value = None if override.is_delete() else override.value()
         yield from _keys(override.get_key_element().lstrip("+~"), value)

@@ -39,7 +39,7 @@ def with_kept_config(config: Experiment, overrides: Sequence[str]) -> Experiment
         overrides: The command's overrides.
 
     Raises:
-        NotFoundError: The job does not exist, has ended, or its config cannot be read.
+        NotFoundError: The job does not exist or has ended, or its config cannot be read.
         ConfigError: The overrides would change the job.
     """
     job = unfinished_job(config, RecordIndex(Path(config.outputs_dir)))

@@ -249,7 +249,7 @@ def _run_folder(hydra_config: DictConfig) -> Path:
 def _has_run_folder(hydra_config: DictConfig) -> bool:
     """Return whether Hydra has created the run folder.
 
-    Hydra calls the callback before Hydra creates the run folder.
+    The result is False in the callback, which Hydra calls before it creates the run folder.
     """
     return not OmegaConf.is_missing(hydra_config.runtime, "output_dir")
 

@@ -116,7 +116,7 @@ def _existing(folder: Path, name: str, flag: str) -> Path:
         raise ConfigError([f"{flag}: must be a folder, got {os.path.relpath(folder)}"])
     file = folder / (name if name.endswith(".yaml") else f"{name}.yaml")
     if not file.is_file() and flag == "--config-dir":
-        # The name may be the name of one of our configs.
+        # With --config-dir, the flag --config-name may also name one of our configs.
         file = config_folder() / file.name
     if not file.is_file():
         known = sorted(path.stem for path in folder.glob("*.yaml"))

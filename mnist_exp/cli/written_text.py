@@ -29,7 +29,7 @@ _MERGE = "tag:yaml.org,2002:merge"
 def keep_written_texts(
     composed: DictConfig, files: Iterable[tuple[Path, str]], overrides: Sequence[str]
 ) -> None:
-    """Replace the value of each environment variable in `composed` by its text.
+    """Replace each environment variable in `composed` by the text that the user wrote.
 
     Args:
         composed: The composed config.

@@ -52,7 +52,7 @@ class JobConfig:
 
     # Name of the experiment that contains the runs in the tracking store (MLflow).
     experiment_name: str = MISSING
-    # Text shown beside the job's name; null shows the name.
+    # Text shown beside the job's name; null shows the job's name.
     display_name: str | None = None
     # Folder that is copied to the compute target, relative to the YAML file that sets this key.
     code: str | None = None
@@ -67,10 +67,10 @@ class JobConfig:
     # Name -> literal, or {type: uri_folder|uri_file|mltable|mlflow_model|custom_model|triton_model,
     # path, mode}.
     inputs: dict[str, Any] = field(default_factory=dict)
-    # Name -> {type, mode, path, name}, with the types of inputs. On Azure, `path` is the URI of the
-    # output, and `name` is the name of the asset that the output becomes. On this machine, an
-    # output with a model's type and a `name` becomes a version of a registered model. A sweep
-    # registers the output of its best trial.
+    # Name -> {type, mode, path, name}. Outputs have the same types as inputs. On Azure, `path` is
+    # the URI of the output, and `name` is the name of the asset that the output becomes. On this
+    # machine, an output with a model's type and a `name` becomes a version of a registered model. A
+    # sweep registers the output of its best trial.
     outputs: dict[str, Any] = field(default_factory=dict)
     # Name -> text, exactly as it is written. A job on Azure inherits no variables from the shell. A
     # local job inherits only the few variables that programs need, e.g. HOME and proxies.

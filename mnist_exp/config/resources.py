@@ -73,8 +73,8 @@ class EnvConfig:
     # Conda file with packages that are added to the image; relative to the YAML file that sets this
     # key.
     conda_file: str | None = None
-    # true: stage=cleanup also deletes the Python environments that were created on this machine.
-    # This key must be false in the environment of a deployment.
+    # true: stage=cleanup also deletes the Python environments on this machine that no job and no
+    # endpoint uses. This key must be false in the environment of a deployment.
     delete_on_cleanup: bool = False
 
 
