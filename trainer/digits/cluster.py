@@ -103,7 +103,8 @@ class Cluster:
                 raise
             raise ClusterError(
                 f"another worker of this job was lost: {_reason(str(e.message))};"
-                " start all workers again: the run will resume from its last checkpoint"
+                " start all workers again; with --checkpoints, the run resumes from its last"
+                " checkpoint"
             ) from e
 
     def _reduced(self, values: tf.Tensor) -> tf.Tensor:
