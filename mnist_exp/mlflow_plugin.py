@@ -23,9 +23,10 @@ def tracking_store(store_uri: str, artifact_uri: str | None = None) -> Any:
     # Import late: MLflow loads this module during its own import.
     from mlflow.tracking._tracking_service import utils  # noqa: PLC0415
 
-    server = getattr(
-        sys.modules.get("mlflow.server.handlers"), "TrackingStoreRegistryWrapper", utils
-    )
+    # Only the server gives an artifact location. Its store has no default location for a client in
+    # the same process.
+    handlers = sys.modules.get("mlflow.server.handlers") if artifact_uri else None
+    server = getattr(handlers, "TrackingStoreRegistryWrapper", utils)
     return server._get_sqlalchemy_store(store_uri, artifact_uri)
 
 

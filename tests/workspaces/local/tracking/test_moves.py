@@ -1,5 +1,6 @@
 """The outputs folder is moved, renamed or copied: the store's locations follow."""
 
+import importlib
 import shutil
 import threading
 from pathlib import Path
@@ -132,6 +133,8 @@ def test_mlflows_default_experiment_is_in_the_outputs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    # Another library may have imported MLflow's server, whose stores have no default location.
+    importlib.import_module("mlflow.server.handlers")
     tracking = Tracking(tmp_path / "out")
     assert tracking.store.is_file()
     default = MlflowClient(tracking.uri).get_experiment("0")
