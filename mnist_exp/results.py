@@ -20,8 +20,8 @@ class TrialResult:
         parameters: The values that were drawn from the search space.
         best: The best value of the primary metric so far; None if the trial has logged no value.
         last: The latest value of the primary metric.
-        events: Number of times that the trial logged the primary metric. Azure ML calls these
-            log events intervals.
+        events: Number of times that the trial logged the primary metric. Azure ML calls each
+            of these log events an interval.
         why: The reason why the trial failed, was canceled or was cut (ended by early termination);
             empty if the trial completed.
         metrics: Metric name -> every log event, in order of arrival.
@@ -143,7 +143,7 @@ class DeploymentStatistics:
     """The numbers of a deployment's requests and failures, and the response times.
 
     The counts begin at 0 when the endpoint's server process starts, and when the deployment gets a
-    new revision. `since` returns the counts of a later period.
+    new revision. `since` subtracts earlier counts.
 
     Attributes:
         times_ms: Upper bound in milliseconds -> number of successful requests whose response time

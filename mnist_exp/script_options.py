@@ -1,8 +1,9 @@
 """Find the options that a Python script declares, without running the script.
 
 A script gets its inputs as options, e.g. `--learning-rate 0.1`. If the script declares
-`--learning_rate`, argparse either ends the script, or (with `parse_known_args`) silently ignores
-the option. The functions read the source of the script and of the modules beside the script.
+`--learning_rate`, argparse does not know `--learning-rate`: argparse ends the script or, with
+`parse_known_args`, silently ignores this option. The functions read the source of the script and of
+the modules beside the script.
 """
 
 import ast

@@ -1,4 +1,4 @@
-"""Checks of the sweep group, and of whether the job can use the drawn values."""
+"""Check the config group `sweep`, and check that the job can use the drawn values."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping

@@ -272,8 +272,8 @@ def discard_full_output() -> bool:
     """Return whether standard output cannot be written, for example because its disk is full.
 
     If the output cannot be written, the function redirects the stream to the null device. Otherwise
-    Python's flush at exit would fail too. To test the stream, the function writes an empty line,
-    because an earlier error may have emptied the buffer of the stream.
+    Python's flush at exit would fail too. An earlier error may have emptied the buffer, and a flush
+    of an empty buffer succeeds even on a full disk. The function therefore writes an empty line.
     """
     if sys.stdout is None:
         return False

@@ -162,7 +162,7 @@ class _Command:
         self.overrides: list[str] = []
         self.variants: list[tuple[list[str], Record]] = []
         self.exit_code = 0
-        #: An error that is a bug of this program, or the error of a pipe without a reader.
+        #: An unexpected error: a bug of this program, or a BrokenPipeError.
         self.error: Exception | None = None
 
     def __call__(self, composed: DictConfig) -> None:

@@ -53,7 +53,8 @@ class Prepared:
 
     Attributes:
         runner: The stage, with its name and its specs.
-        opened: Closes the workspace at the end of the command, if the workspace was opened.
+        opened: The exit stack that closes the workspace at the end of the command. The stack is
+            empty if no workspace was opened.
     """
 
     runner: StageRunner

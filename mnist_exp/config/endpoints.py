@@ -20,7 +20,8 @@ class RequestSettingsConfig:
 class ProbeConfig:
     """Azure ML's probe of a container."""
 
-    # Seconds before the first probe. A local deployment that is ready earlier does not wait.
+    # Seconds before the first probe. On this machine, a deployment that is ready gets requests even
+    # if this time is not over.
     initial_delay: int = 10
     # Seconds between two probes.
     period: int = 10
@@ -90,9 +91,9 @@ class EndpointConfig:
     description: str = ""
     # key: callers send one of two keys. aml_token: callers send a token that expires.
     auth_mode: AuthMode = AuthMode.key
-    # Lifetime of a token in seconds. Only a local endpoint with auth_mode aml_token uses this key.
+    # Lifetime of a token in seconds. Only a local endpoint with aml_token uses this value.
     token_lifetime: int = 3600
-    # primary or secondary: stage=deploy replaces this key and does nothing else.
+    # primary or secondary: stage=deploy replaces this key of the endpoint, and does nothing else.
     regenerate_key: KeyName | None = None
     # Seconds after which a local endpoint deletes itself; null means never.
     ttl: int | None = None

@@ -60,7 +60,7 @@ class LiveObserver:
         self._view.job_changed(job)
 
     def message(self, text: str) -> None:
-        """Print a message, unless it contains a reason that has already been printed."""
+        """Print a message, unless it repeats the printed reason of a failure."""
         self._view.message(text)
 
     def idle(self) -> None:

@@ -6,8 +6,8 @@ scoring script's function `init()` once, and `run(raw_data)` for each request. A
 version of a deployment: its code, model and settings. Each revision has its own workers. The
 processes start in a fraction of a second, because they do not import the rest of this program.
 
-The list shows the modules below the process that runs them. The last two modules, `frames` and
-`settings`, run in both processes:
+The list has a line for each kind of process. The indented lines below it are the modules that run
+in this process. The last two modules, `frames` and `settings`, run in both:
 
     front          one process per endpoint: manages the keys, the traffic and the workers
       server         runs uvicorn on the endpoint's socket until the endpoint is deleted
@@ -21,7 +21,7 @@ The list shows the modules below the process that runs them. The last two module
       worker_pool    the workers of one revision, and the requests that wait for a worker
       worker         the start, the probes and the end of one worker process
       connection     a connection to one thread of a worker, on the front's side
-      files          the endpoint's files, which both commands and the front read
+      files          the endpoint's files, for the front and for the user's commands
     worker_process one process per worker: it runs the user's script
       script         the scoring script; `no_code` has the script for MLflow models
       result_json    the result of `run` as JSON

@@ -1,4 +1,4 @@
-"""The files of an endpoint. Commands and the endpoint's front write and read these files.
+"""The files of an endpoint. Commands and the front (the server process) write and read these files.
 
 The folder of an endpoint contains:
 
@@ -35,7 +35,7 @@ REVISIONS_FOLDER = "revisions"
 #: Prefix for the name of a folder that is being deleted. The name of an endpoint never begins with
 #: a dot.
 DELETED = ".deleted-"
-#: Provisioning state of a deployment whose saved revision the front must start.
+#: Provisioning state of a deployment that is complete. The front starts its saved revision.
 SUCCEEDED = "Succeeded"
 #: Maximum number of bytes that `last_lines` reads from the end of a log.
 LOG_WINDOW = 256 * 1024

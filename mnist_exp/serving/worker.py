@@ -87,7 +87,7 @@ class Worker:
 
     @property
     def ended_in_request(self) -> bool:
-        """Whether the worker ended during a request, or because a cancelled request hung."""
+        """Whether the worker ended during a request, or because a call of `run` hung."""
         hangs = self._process is not None and self._process.returncode == RUN_HANGS_EXIT_CODE
         return hangs or self._has_lost_request
 
@@ -225,7 +225,7 @@ class Worker:
 
     def _connection_idle(self, connection: Connection) -> None:
         # If the worker has ended, do not use its other connections. The event loop reports the end
-        # of each connection separately, and `_open_connections` may still open a connection.
+        # of each connection separately, so another connection may still look idle.
         if not self._has_lost_connection:
             self._on_idle(connection)
 

@@ -1,10 +1,10 @@
 """The workers of one revision, and the requests that wait for a worker.
 
-When a worker exits, the pool starts a new worker. A worker is stable after it has run for at least
-_STABLE_S seconds. After the first exit since the worker was last stable, the pool starts the new
-worker immediately. After each further exit, the pool waits before the start, and the delay doubles
-each time. If a worker exits before it answers a request, the pool sends the request to another
-worker, but only once.
+When a worker exits, the pool starts the worker again. The pool counts the exits of each worker. The
+count returns to 0 when the worker has run for _STABLE_S seconds. After the first exit, the pool
+starts the worker immediately. After each further exit, the pool waits before the start, and the
+delay doubles each time. If a worker exits before it answers a request, the pool sends the request
+to another worker, but only once.
 
 A crash is an exit that no request caused. A crash loop means that every worker has crashed CRASHES
 times in a row. After a crash loop, the pool gives up the revision: the pool starts no more workers,

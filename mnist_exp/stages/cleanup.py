@@ -109,7 +109,7 @@ class CleanupStage(StageRunner):
 
 
 def _deletes_more(context: StageContext) -> bool:
-    """Return whether the stage also deletes other resources. The endpoint may then be missing."""
+    """Return whether the stage also deletes other resources, so that it needs no endpoint."""
     return context.config.compute.delete_on_cleanup or context.config.env.delete_on_cleanup
 
 

@@ -48,7 +48,7 @@ def load_network(root: Path) -> Network:
             return _dense_network(weights)
         if (folder / "saved_model.pb").is_file():
             return _saved_network(folder)
-    raise FileNotFoundError(f"no model in {root} or in its folder model")
+    raise FileNotFoundError(f"no model in {root} or in {root}/model")
 
 
 def pixels_of(raw_data: str | bytes) -> Floats:

@@ -113,7 +113,8 @@ def _flat(raw: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
 
 
 def _is_group(entry: object) -> bool:
-    # If the value of `type` is a mapping, `type` is the name of a parameter, e.g. model.type.
+    # In a group every value is a mapping. The `type` of an expression is text. A `type` that is a
+    # mapping is the name of a parameter, e.g. model.type.
     return (
         isinstance(entry, Mapping)
         and bool(entry)
@@ -157,8 +158,8 @@ def _read(kind: type[Expression], part: Fields, logbase: float) -> Expression | 
     unread = {name for name, number in numbers.items() if number is None}
     expression = kind(**{**numbers, **{name: _STAND_INS[name] for name in unread}}, **base)
     for name, text in expression.faults():
-        # A fault without a name is a fault of several fields. Report such a fault only if all
-        # fields except q were read.
+        # A fault with an empty name compares several fields, but never q. Report such a fault only
+        # if all compared fields were read.
         if name not in unread if name else unread <= {"q"}:
             part.fault(name, text)
     return expression

@@ -63,8 +63,8 @@ def parse_policy(
         return None, part.faults
     policy = POLICIES[kind](**read)  # type: ignore[arg-type]
     for name, text in policy.faults():
-        # A fault without a name is about slack_factor together with slack_amount. If one of these
-        # has a value that could not be read, that value already has a fault.
+        # A fault with an empty name compares slack_factor with slack_amount. Do not report such a
+        # fault if one of these two values could not be read, because that value has a fault.
         if name or values.keys() - read.keys() <= _WHOLE:
             part.fault(name, text)
     return (None if part.faults else policy), part.faults

@@ -1,7 +1,8 @@
 """The base class of all early-termination policies, and the data that a policy compares.
 
-To cut a trial means to end the trial early, because its values are bad. An interval is a number of
-values of the primary metric: a trial that has logged three values is at interval 3.
+To cut a trial means to end the trial early, because its values are bad. Azure ML
+calls each logged value of the primary metric an interval: a trial that has logged three values is
+at interval 3.
 
 https://learn.microsoft.com/azure/machine-learning/how-to-tune-hyperparameters#early-termination
 """
@@ -85,7 +86,7 @@ class Comparison:
 
     @property
     def sign(self) -> str:
-        """The sign `<` or `>` for messages, between the judged value and a better bound."""
+        """The sign between a value and a better bound: `<` if the metric is maximized, else `>`."""
         return "<" if self.goal is Goal.MAXIMIZE else ">"
 
 
@@ -114,8 +115,8 @@ class Policy(ABC):
         """Decide whether to cut a trial at an interval.
 
         The trial is compared with all trials that have reached the interval. Values after the
-        interval are ignored. If `spares_leader` is true, the best trial at the interval is never
-        cut. A trial whose best value equals the value of the best trial is not cut either.
+        interval are ignored. If `spares_leader` is true, no trial is cut whose
+        best value equals the best value at the interval.
 
         Args:
             trial: The index of the trial.
@@ -152,7 +153,7 @@ class Policy(ABC):
         yield from ()
 
     def caution(self, value: float) -> str | None:
-        """Return a warning if the policy is not useful for a value of the primary metric."""
+        """Return a warning if the policy does not fit a metric with this value."""
         return None
 
 

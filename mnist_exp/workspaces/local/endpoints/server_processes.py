@@ -125,8 +125,8 @@ def _served(entry: Path) -> Path | None:
         arguments = (entry / "cmdline").read_bytes().split(b"\0")
     except OSError:
         return None
-    # In the command line of a front or a worker, the fourth word is the module, and the fifth word
-    # is the folder. The module is the package itself or a module of the package.
+    # In the command line of a front or a worker, the fourth word is the module, e.g.
+    # `mnist_exp.serving.worker_process`, and the fifth word is the folder.
     if not any(argument.startswith(SERVER_MODULE.encode()) for argument in arguments[:4]):
         return None
     return Path(os.fsdecode(arguments[4])) if len(arguments) > 4 else None

@@ -2,8 +2,9 @@
 
 On Azure ML a job runs in a container, and packages that the job installs are deleted with the
 container. On this machine the job gets a virtual environment that is deleted when the job ends. A
-script in the environment can import the packages of another interpreter. `pip`, `python -m pip` and
-`uv pip` change only the folder of the environment, also with `--user` and `--system`. The workers
+script in this environment can import all packages of the interpreter for which the environment was
+created. `pip`, `python -m pip` and `uv pip` install only into this environment, even with `--user`
+or `--system`. The workers
 of a revision (a version of a deployment) also get such an environment.
 
 The standard module `venv` would need a tenth of a second to create such an environment. This module
@@ -56,7 +57,8 @@ def create_throwaway(interpreter: Interpreter, folder: Path) -> Mapping[str, str
     (folder / "lib64").symlink_to("lib")
     # Python searches for `pyvenv.cfg` beside the folder with the program `python`:
     # https://docs.python.org/3/library/site.html
-    # pip refuses `--user` if it finds `false` in lower case. Python accepts both spellings.
+    # pip refuses `--user` if the value of `include-system-site-packages` is `false` in lower case.
+    # Python accepts both spellings.
     (folder / "pyvenv.cfg").write_text(
         f"home = {interpreter.base.parent}\ninclude-system-site-packages = False\n"
         f"version = {interpreter.version}\n",
@@ -70,9 +72,9 @@ def create_throwaway(interpreter: Interpreter, folder: Path) -> Mapping[str, str
     return {
         "PATH": os.pathsep.join([*search, interpreter.variables()["PATH"]]),
         "VIRTUAL_ENV": str(folder),
-        # For `uv pip install --system`, which would otherwise change the base of the environment.
+        # Without this variable, `uv pip install --system` would install into the base interpreter.
         "UV_PYTHON": str(programs / "python"),
-        # For `uv sync` and `uv run`, which would otherwise change the environment of a project.
+        # Without this variable, `uv sync` and `uv run` would change the environment of a project.
         "UV_PROJECT_ENVIRONMENT": str(folder),
         # `pip install --user` installs into this environment.
         "PYTHONUSERBASE": str(folder),

@@ -63,7 +63,7 @@ def run(argv: list[str], folder: str, environment: dict[str, str], log: str) -> 
 
 
 def _enter_environment(environment: dict[str, str]) -> None:
-    """Use the virtual environment of the `python` that the command would start without a fork.
+    """Use the trial's virtual environment, to which the first `python` on its PATH belongs.
 
     The fork server runs in the environment that all trials share. A trial must not change this
     environment, for example with `subprocess.run([sys.executable, "-m", "pip", "install", ...])`.
