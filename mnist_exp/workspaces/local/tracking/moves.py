@@ -13,13 +13,15 @@ from pathlib import Path
 from mnist_exp.workspaces.local.tracking.database import LOCK_NAME, STORE_NAME, connected
 
 LOCATION_NAME = ".location"
-#: Statements that replace the beginning of a location. A location is a URI or a plain path. The
-#: statements skip a location that already begins with the new path, because a killed command may
-#: have changed this location. If the new folder is inside the old folder, the new path begins with
-#: the old path, and the statements would change the location a second time.
+#: Statements that replace the beginning of a location. A location is a URI or a plain path. If the
+#: new folder is inside the old folder, the new path begins with the old path. Then the statements
+#: skip a location that already begins with the new path, because a killed command may have changed
+#: this location. If the old folder is inside the new folder, every location begins with the new
+#: path, and the statements must not skip any.
 _STATEMENTS = tuple(
     f"UPDATE {table} SET {column} = :new || substr({column}, length(:old) + 1) "  # noqa: S608
-    f"WHERE substr({column}, 1, length(:old)) = :old AND substr({column}, 1, length(:new)) != :new"
+    f"WHERE substr({column}, 1, length(:old)) = :old "
+    f"AND (substr(:new, 1, length(:old)) != :old OR substr({column}, 1, length(:new)) != :new)"
     for table, column in (
         ("experiments", "artifact_location"),
         ("runs", "artifact_uri"),

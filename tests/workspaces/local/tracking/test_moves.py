@@ -90,17 +90,21 @@ def test_a_kill_in_the_middle_changes_no_location_twice(
     tracking: Tracking, outputs: Path, tmp_path: Path
 ) -> None:
     run = tracking.start("experiment", "run", tmp_path, {})
-    # The new folder is inside the old folder.
-    new = outputs / "in"
-    outputs.rename(tmp_path / "elsewhere")
-    outputs.mkdir()
-    (tmp_path / "elsewhere").rename(new)
-    for _ in range(2):
+    # First into a folder of the old folder, then back into the folder above.
+    for old, new in ((outputs, outputs / "in"), (outputs / "in", outputs)):
+        old.rename(tmp_path / "elsewhere")
+        if not outputs.exists():
+            outputs.mkdir()
+        if new == outputs:
+            outputs.rmdir()
+        (tmp_path / "elsewhere").rename(new)
+        for _ in range(2):
+            follow_move(new)
+            info = MlflowClient(Tracking(new).uri).get_run(run.run_id).info
+            assert info.artifact_uri == f"{(new / 'mlartifacts').as_uri()}/{run.run_id}/artifacts"
+            # A killed command has changed the database, but not this file.
+            (new / ".location").write_text(str(old))
         follow_move(new)
-        info = MlflowClient(Tracking(new).uri).get_run(run.run_id).info
-        assert info.artifact_uri == f"{(new / 'mlartifacts').as_uri()}/{run.run_id}/artifacts"
-        # A killed command has changed the database, but not this file.
-        (new / ".location").write_text(str(outputs))
 
 
 def test_a_second_process_waits_until_the_first_has_changed_the_locations(
