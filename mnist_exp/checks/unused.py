@@ -19,6 +19,8 @@ _READ: dict[Stage, tuple[str, ...]] = {
         "data",
         "endpoint.name",
         "endpoint.invoke_deployment",
+        # Without a scoring script, the request is the example of an MLflow model.
+        "endpoint.deployment.scoring_script",
         "endpoint.request_file",
         "endpoint.samples",
     ),
@@ -76,7 +78,15 @@ def contradiction_faults(config: Experiment) -> Iterator[str]:
             f"registration.name: must be the model that run= names, got {name} and run={run}; "
             "remove registration.name= or run="
         )
-    if config.stage is Stage.invoke and "endpoint.deployment.name" in config.given:
+    called = config.endpoint.invoke_deployment
+    if config.stage is Stage.cleanup and "endpoint.invoke_deployment" in config.given:
+        yield (
+            "endpoint.invoke_deployment: is only for stage=invoke; to delete one deployment, use "
+            f"endpoint.deployment.name={called}; to delete the endpoint with all its deployments, "
+            "remove this key"
+        )
+    names_deployment = "endpoint.deployment.name" in config.given and called != deployment
+    if config.stage is Stage.invoke and names_deployment:
         yield (
             "endpoint.deployment.name: stage=invoke calls the deployment that the traffic chooses; "
             f"to call {deployment}, use endpoint.invoke_deployment={deployment}"

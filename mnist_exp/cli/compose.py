@@ -39,6 +39,9 @@ _FREE_MAPPINGS = (
 _STAND_INS: dict[Any, Any] = {str: "maximize", int: 1, float: 1.0}
 
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][\w.]*)\}")
+#: The text of an interpolation, which may call a resolver, e.g. `${oc.select:model.epochs,5}`.
+_INTERPOLATION = re.compile(r"\$\{(.*?)\}")
+_NAME = re.compile(r"[A-Za-z_][\w.]*")
 
 
 class MissingKeysError(ConfigError):
@@ -162,7 +165,8 @@ def _references(key: str, value: Any) -> Iterator[tuple[str, str]]:
         for part in value:
             yield from _references(key, part)
     elif isinstance(value, str):
-        yield from ((key, found[1]) for found in _REFERENCE.finditer(value))
+        for found in _INTERPOLATION.finditer(value):
+            yield from ((key, name) for name in _NAME.findall(found[1]))
 
 
 def _empty_mappings(composed: DictConfig, overrides: Sequence[str]) -> None:

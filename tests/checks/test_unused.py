@@ -43,12 +43,17 @@ def unused(*overrides: str) -> list[str]:
         # A config group may be a part of every command.
         (["stage=logs", "data=mnist", "model=small", "profile=azure", "seed=3"], []),
         (["stage=logs", "endpoint.deployment.name=blue"], []),
+        (["stage=invoke", "endpoint.deployment.scoring_script=null"], []),
         (["stage=cleanup", "endpoint.deployment.name=blue", "compute.name=x"], []),
         # Every stage opens the workspace.
         (["stage=status", "data.cache_dir=x", "workspace.resource_group=x"], []),
         # Another key refers to the key.
         (
             ["stage=train", "sweep.limits.timeout=60", "job.timeout=${sweep.limits.timeout}"],
+            [],
+        ),
+        (
+            ["stage=deploy", "model.epochs=3", "endpoint.description=${oc.select:model.epochs,1}"],
             [],
         ),
         (["stage=all", "endpoint.log_lines=3", "model.epochs=3"], []),
@@ -65,6 +70,14 @@ def test_the_deployment_of_invoke_has_another_key() -> None:
         "endpoint.deployment.name: stage=invoke calls the deployment that the traffic chooses; "
         "to call blue, use endpoint.invoke_deployment=blue"
     ]
+
+    both = ["endpoint.deployment.name=blue", "endpoint.invoke_deployment=blue"]
+    assert checks.faults(fresh_config("stage=invoke", *both)) == []
+
+
+def test_the_deployment_to_call_is_not_taken_for_the_deployment_to_delete() -> None:
+    (found,) = checks.faults(fresh_config("stage=cleanup", "endpoint.invoke_deployment=blue"))
+    assert "to delete one deployment, use endpoint.deployment.name=blue" in found
 
 
 def test_two_names_of_a_model_must_agree() -> None:
