@@ -10,6 +10,9 @@ from pathlib import Path
 
 #: Allowed name of an endpoint or a deployment.
 _ENDPOINT_NAME = re.compile(r"[a-zA-Z]([-a-zA-Z0-9]*[a-zA-Z0-9])?")
+#: https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules
+_ASSET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_MAX_ASSET_NAME = 255
 _COMPUTE_NAME = re.compile(r"[a-zA-Z][-a-zA-Z0-9]*")
 #: Maximum number of characters in the name of an MLflow parameter. Each job input and each key of a
 #: search space becomes an MLflow parameter.
@@ -32,6 +35,16 @@ def compute_name_fault(name: str) -> str | None:
     if 3 <= len(name) <= 24 and _COMPUTE_NAME.fullmatch(name):
         return None
     return f"must be 3 to 24 letters, digits and hyphens and begin with a letter, got {name!r}"
+
+
+def asset_name_fault(name: str) -> str | None:
+    """Return the rule that an asset's (e.g. a model's) name breaks; None for a valid name."""
+    if len(name) <= _MAX_ASSET_NAME and _ASSET_NAME.fullmatch(name):
+        return None
+    return (
+        f"must be at most {_MAX_ASSET_NAME} letters, digits, dots, hyphens and underscores, and "
+        f"begin with a letter or a digit, got {name!r}"
+    )
 
 
 def input_name_fault(name: str) -> str | None:

@@ -15,7 +15,7 @@ from mnist_exp.checks.sweep import swept_names
 from mnist_exp.checks.variables import variable_faults
 from mnist_exp.config import ExperimentConfig, ModelType, Stage
 from mnist_exp.experiment import Experiment
-from mnist_exp.names import describe_path, input_name_fault
+from mnist_exp.names import asset_name_fault, describe_path, input_name_fault
 from mnist_exp.templates import references, unreadable
 
 _PATH_TYPES = ("uri_folder", "uri_file", "mltable", *ModelType)
@@ -169,11 +169,8 @@ def _command(config: Experiment) -> Iterator[str]:
 def registration_faults(config: ExperimentConfig) -> Iterator[str]:
     """Yield faults of the name, the type and the path of the model asset."""
     asset = config.registration
-    if not asset.name.strip() or set(asset.name) & set("/:\\"):
-        yield (
-            "registration.name: must not be empty and must not contain / : or \\, "
-            f"got {asset.name!r}"
-        )
+    if fault := asset_name_fault(asset.name):
+        yield f"registration.name: {fault}"
     if asset.type not in tuple(ModelType):
         yield f"registration.type: must be one of {', '.join(ModelType)}, got {asset.type}"
     if asset.path is not None and _leads_out(asset.path):

@@ -222,8 +222,9 @@ RULES: dict[str, Rule] = {
     ),
     "registration name": (
         "register",
-        setting(registration__name="a/b"),
-        "registration.name: must not be empty and must not contain / : or \\, got 'a/b'",
+        setting(registration__name="my model"),
+        "registration.name: must be at most 255 letters, digits, dots, hyphens and underscores, "
+        "and begin with a letter or a digit, got 'my model'",
     ),
     "registration type": (
         "register",

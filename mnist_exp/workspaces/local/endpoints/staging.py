@@ -6,7 +6,6 @@ The folders for the model have the same names as in Azure ML's inference contain
 import hashlib
 import json
 import os
-import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -14,7 +13,7 @@ from pathlib import Path
 
 from mnist_exp.config import ModelType
 from mnist_exp.errors import ConfigError, NotFoundError
-from mnist_exp.names import describe_path
+from mnist_exp.names import asset_name_fault, describe_path
 from mnist_exp.records import write_json
 from mnist_exp.serving.settings import (
     APP_ROOT,
@@ -33,8 +32,6 @@ from mnist_exp.workspaces.local.jobs.environment import inherited_variables
 _MODELS_FOLDER = "azureml-models"
 #: The throw-away Python environment of the workers, which a scoring script may change.
 ENVIRONMENT_FOLDER = "environment"
-#: Pattern of a model's name and version. Both become names of folders.
-_ASSET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 @dataclass(frozen=True)
@@ -183,14 +180,11 @@ def _copy_code(
 
 
 def _copy_model(model: ModelFiles, target: Path) -> None:
+    # Both become names of folders.
     for key, value in (("name", model.name), ("version", model.version)):
-        if not _ASSET_NAME.fullmatch(value):
+        if fault := asset_name_fault(value):
             raise ConfigError(
-                [
-                    f"registration.{key}: must be letters, digits, dots, hyphens and underscores "
-                    f"if the model is deployed, got {value!r}; register the model with another "
-                    f"{key}"
-                ]
+                [f"registration.{key}: {fault}; register the model with another {key}"]
             )
     # Do not resolve links, so that the copy has the name under which the artifact was registered.
     source = Path(os.path.abspath(model.path))  # noqa: PTH100
