@@ -17,8 +17,30 @@ from mnist_exp.workspaces.local.environments.interpreter import Interpreter
 #: Python. A long path is in the second line:
 #: https://github.com/pypa/distlib/blob/master/distlib/scripts.py
 _START = 512
-#: The wrapper of each console script. Its name is the name of the script.
-_SCRIPT = '#!/bin/sh\nprograms=${{0%/*}}\nexec "${{programs%/*}}/bin/python" {} "$@"\n'
+#: The beginning of a wrapper, which both sh and Python can read. sh starts the Python of the
+#: throw-away environment, whose path may be too long for the first line. A job can also start the
+#: wrapper with Python: `python $(command -v pytest)`.
+_START_PYTHON = """\
+#!/bin/sh
+'''exec' {python} "$0" "$@"
+' '''
+"""
+#: The wrapper of each console script. Its name is the name of the script. The script runs in this
+#: process, and sys.argv[0] stays the path of the wrapper. A program that searches beside
+#: sys.argv[0] for other programs therefore finds wrappers. If the job started the wrapper through a
+#: link, follow the link to find the script.
+_SCRIPT = """\
+import os
+import sys
+
+path = sys.argv[0]
+while not os.path.exists(os.path.join({programs!r}, os.path.basename(path))):
+    path = os.path.join(os.path.dirname(path), os.readlink(path))
+__file__ = os.path.join({programs!r}, os.path.basename(path))
+with open(__file__, "rb") as file:
+    exec(compile(file.read(), __file__, "exec"))
+"""
+_PIP = 'import runpy\n\nrunpy.run_module("pip", run_name="__main__", alter_sys=True)\n'
 #: uv's option `--system` ignores virtual environments, except the environment in UV_PYTHON. If the
 #: job has activated a different environment, uv must use that environment.
 _UV = """\
@@ -43,16 +65,18 @@ def write_wrappers(interpreter: Interpreter, folder: Path) -> Path:
     """
     wrappers = folder / "programs"
     wrappers.mkdir()
-    pip = _written(wrappers / ".pip", _SCRIPT.format("-m pip"))
+    python = _START_PYTHON.format(python=shlex.quote(str(folder / "bin" / "python")))
+    pip = _written(wrappers / ".pip", python + _PIP)
     for name in ("pip", "pip3", f"pip{interpreter.version}"):
-        (wrappers / name).symlink_to(pip.name)
+        (wrappers / name).hardlink_to(pip)
     if uv := _uv(interpreter):
         _written(wrappers / "uv", _UV.format(folder=shlex.quote(str(folder)), uv=shlex.quote(uv)))
-    script = f'{shlex.quote(str(interpreter.programs))}/"${{0##*/}}"'
-    script = _written(wrappers / ".script", _SCRIPT.format(script)).name
+    text = python + _SCRIPT.format(programs=str(interpreter.programs))
+    script = _written(wrappers / ".script", text)
     for name in _console_scripts(interpreter):
-        # It takes less time to create a symbolic link than to write a file.
-        (wrappers / name).symlink_to(script)
+        # It takes less time to create a link than to write a file. A hard link has its own name,
+        # also after `readlink -f`.
+        (wrappers / name).hardlink_to(script)
     return wrappers
 
 

@@ -143,8 +143,10 @@ def own(tmp_path: Path) -> Iterator[Callable[[str], str]]:
         "far": f"#!/bin/sh\n'''exec' \"{programs}/python\" \"$0\" \"$@\"\n' '''",
         "other": f"#!{programs}/python2.7",
     }
+    lines["where"] = lines["tool"]
     for name, start in lines.items():
-        (programs / name).write_text(f"{start}\nimport sys; print(sys.prefix, sys.argv[1:])\n")
+        shown = "sys.argv[0]" if name == "where" else "sys.prefix, sys.argv[1:]"
+        (programs / name).write_text(f"{start}\nimport sys; print({shown})\n")
         (programs / name).chmod(0o755)
     interpreter = replace(this_interpreter(), executable=programs / "python")
     variables = create_throwaway(interpreter, tmp_path / "its own")
@@ -168,6 +170,11 @@ def own(tmp_path: Path) -> Iterator[Callable[[str], str]]:
 def test_console_scripts_run_in_the_environment(own: Callable[[str], str], tmp_path: Path) -> None:
     shown = f"{tmp_path / 'its own'} ['a b']\n"
     assert own("tool 'a b' && far 'a b'") == shown * 2
+    # The path of the wrapper is used in other ways.
+    assert own('python "$(readlink -f "$(command -v tool)")" "a b"') == shown
+    assert own('ln -s "$(command -v tool)" linked && ./linked "a b"') == shown
+    # A program that searches beside its own path finds the wrappers.
+    assert Path(own("where").strip()).parent == Path(own("command -v tool").strip()).parent
     assert Path(own("command -v other").strip()).parent == tmp_path / "an env" / "bin"
 
 
