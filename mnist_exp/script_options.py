@@ -48,7 +48,11 @@ class ScriptOptions:
 
         argparse also accepts the beginning of an option's name.
         """
-        return any(name.startswith(option) for name in self.declared)
+        return bool(self.longer_names(option)) or option in self.declared
+
+    def longer_names(self, option: str) -> list[str]:
+        """Return the declared options whose names begin with `option` and are longer."""
+        return sorted(name for name in self.declared - {option} if name.startswith(option))
 
 
 def script_options(code: Path, script: str) -> ScriptOptions:

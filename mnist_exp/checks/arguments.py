@@ -57,6 +57,14 @@ def argument_warnings(config: Experiment) -> Iterator[str]:
                 f"job.inputs.{name}: begins with a minus sign, got {value}; a script would read "
                 f"this value as an option; write --{name}={{{{inputs.{name}}}}} in job.command"
             )
+    for name in _arguments(config):
+        argument = argument_name(name, job.argument_style)
+        longer = options.longer_names(argument)
+        if len(longer) == 1 and argument not in options.declared:
+            yield (
+                f"job.inputs.{name}: {job.script} does not declare {argument}, and argparse reads "
+                f"this option as {longer[0]}; rename the input if another value is meant"
+            )
     if options.lenient and options.declared:
         for name in _arguments(config):
             argument = argument_name(name, job.argument_style)

@@ -133,6 +133,14 @@ def test_a_text_that_a_script_would_take_for_an_option_is_a_warning(make: Make) 
     assert [line.partition(":")[0] for line in found] == ["job.inputs.note"]
 
 
+def test_an_argument_that_argparse_reads_as_a_longer_option_is_a_warning(make: Make) -> None:
+    lines = list(checks.warnings(make(DASHES.replace("--learning-rate", "--learning-rate-decay"))))
+    (found,) = [line for line in lines if "argparse reads" in line]
+    assert found.startswith("job.inputs.learning_rate: t.py does not declare --learning-rate")
+    assert "--learning-rate-decay" in found
+    assert not [line for line in checks.warnings(make(DASHES)) if "argparse reads" in line]
+
+
 def test_our_trainer_declares_its_arguments() -> None:
     config = fresh_config("stage=sweep")
     options = script_options(Path(config.job.code or ""), config.job.script or "")
