@@ -27,6 +27,7 @@ _BARE = re.compile(r"(?P<version>\d[\w.!+*]*)(?:[\s=]+[\w.*]+)?")
 #: PyPI, another project may have the name of the conda package.
 _PYPI_NAMES = {
     "dask-core": "dask",
+    "docker-py": "docker",
     "faiss": "faiss-cpu",
     "matplotlib-base": "matplotlib",
     "msgpack-python": "msgpack",
@@ -41,9 +42,10 @@ _PYPI_NAMES = {
 #: Conda packages that are not Python packages. PyPI has other software of the same name or none.
 _OTHER_SOFTWARE = """
 anaconda blas boost bzip2 compilers conda cpuonly cuda curl eigen ffmpeg gcc geos git go
-graphviz gxx hdf5 java-jdk jpeg libgcc libpng llvm make mamba nccl nodejs openblas openjdk
-openmpi openssl perl poppler postgresql proj pytorch-cuda redis ruby rust snappy sqlite
-tesseract tk vim wget xz zlib
+graphviz gxx hdf5 imagemagick java-jdk jpeg jq libffi libgcc libpng libxml2 llvm make
+mamba mysql nccl ncurses nodejs openblas openjdk openmpi openssl pandoc perl poppler
+postgresql proj pytorch-cuda readline redis rsync ruby rust snappy sox sqlite tesseract
+tk unzip vim wget xz zlib zstd
 """
 #: Suffixes of package files.
 _ARCHIVES = (".whl", ".tar.gz", ".zip")
