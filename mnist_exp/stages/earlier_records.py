@@ -109,7 +109,9 @@ def _wanted_model(context: StageContext) -> str | None:
 def deployment_folder(context: StageContext, endpoint: str) -> Path | None:
     """Return the run folder of an endpoint's newest completed deployment, or None."""
     for record, folder in context.index.newest_first(Stage.deploy):
-        if record.name == endpoint and record.status is JobStatus.COMPLETED:
+        # A command that only changed the traffic or the keys has no model in its record.
+        is_deployment = record.name == endpoint and record.model is not None
+        if is_deployment and record.status is JobStatus.COMPLETED:
             return folder
     return None
 

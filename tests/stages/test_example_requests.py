@@ -61,9 +61,12 @@ def sent(outputs: RecordedOutputs, *overrides: str) -> object:
 def test_invoke_sends_the_example_of_the_deployment(
     outputs: RecordedOutputs, tmp_path: Path
 ) -> None:
-    outputs.add(Stage.deploy, "one")
+    model = {"name": "digits", "version": "1", "job": "training", "type": "mlflow_model"}
+    outputs.add(Stage.deploy, "one", model=model)
     (outputs.path / "runs" / "001" / "request.json").write_text('"example"')
-    outputs.add(Stage.deploy, "another")
+    outputs.add(Stage.deploy, "another", model=model)
+    # This command has changed the traffic.
+    outputs.add(Stage.deploy, "one")
     assert sent(outputs) == "example"
     own = tmp_path / "own.json"
     own.write_text('"own"')
