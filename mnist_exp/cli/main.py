@@ -34,6 +34,7 @@ from mnist_exp.cli.hydra_errors import is_foreign
 from mnist_exp.cli.override_faults import all_faults
 from mnist_exp.cli.prepare import prepared_command
 from mnist_exp.cli.primary import PrimaryConfig, primary_config
+from mnist_exp.cli.written_text import quoted
 from mnist_exp.config import Stage
 from mnist_exp.errors import ConfigError, NotFoundError
 from mnist_exp.records import RECORD_NAME, Record, load_record
@@ -107,7 +108,7 @@ def _main() -> None:
         command.flags, command.overrides = flags_and_overrides(sys.argv[1:])
         register_schemas()
         primary = primary_config(command.flags, command.overrides)
-        sys.argv[1:] = [*primary.flags, *primary.overrides, *command.overrides]
+        sys.argv[1:] = [*primary.flags, *primary.overrides, *map(quoted, command.overrides)]
     if outcome.exit_code:
         sys.exit(outcome.exit_code)
     if sys.argv[1:] == ["--version"]:

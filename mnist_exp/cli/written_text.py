@@ -23,6 +23,7 @@ from mnist_exp.cli.config_paths import config_content
 VARIABLES = ("job.environment_variables", "endpoint.deployment.environment_variables")
 #: A text that YAML may have read as a number or a boolean.
 _CONVERTED = re.compile(r"True|False|[-+]?(\d|\.\d|inf|nan).*", re.IGNORECASE | re.DOTALL)
+_UNQUOTED = re.compile(r"[^\s,'\"\[\]{}()$\\]+")
 _MERGE = "tag:yaml.org,2002:merge"
 
 
@@ -55,6 +56,21 @@ def keep_written_texts(
                 converted.remove((mapping, name))
         if not converted:
             return
+
+
+def quoted(override: str) -> str:
+    """Return an override that sets an environment variable with quotes around numbers and booleans.
+
+    For each variant of a multirun, Hydra writes the overrides anew. Hydra would write `1.5` for
+    `1.50`. Other overrides are returned as they are.
+    """
+    key, _, value = override.partition("=")
+    parts = value.split(",")
+    is_variable = key.lstrip("+").startswith(tuple(f"{mapping}." for mapping in VARIABLES))
+    if not is_variable or not all(_UNQUOTED.fullmatch(part) for part in parts):
+        return override
+    texts = (f'"{part}"' if _CONVERTED.fullmatch(part) else part for part in parts)
+    return f"{key}={','.join(texts)}"
 
 
 def _texts(composed: DictConfig, mapping: str) -> dict[str, str]:

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -188,3 +189,17 @@ def test_a_signal_during_the_imports_ends_the_process(cli: Cli, number: signal.S
     )
     assert (done.returncode, done.stdout, done.stderr) == (-number, b"", b"")
     assert list(cli.folder.iterdir()) == []
+
+
+def test_the_variants_of_a_multirun_get_the_written_text_of_variables(
+    in_process_cli: InProcessCli,
+) -> None:
+    key = "job.environment_variables."
+    arguments = [f"{key}A=1.50", f"{key}B=1_0,010", f"{key}C=true", f"{key}D=a b"]
+    done = in_process_cli("-m", "stage=train", "dry_run=true", *arguments)
+    texts = re.findall(r"^ *([ABCD]): (.+)$", done.stdout, re.MULTILINE)
+    others = [("C", "'true'"), ("D", "a b")]
+    assert texts == [
+        *[("A", "'1.50'"), ("B", "'1_0'"), *others],
+        *[("A", "'1.50'"), ("B", "'010'"), *others],
+    ]
