@@ -147,6 +147,17 @@ def file_size(path: Path) -> int:
         return 0
 
 
+def link_or_copy(source: str | Path, target: str | Path) -> None:
+    """Create a hard link to a file, or copy the file.
+
+    The file system may not support hard links, or the file may have too many links.
+    """
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+
+
 def copy_snapshot(source: Path, target: Path, leave_out: Path | None = None) -> None:
     """Copy the files of the snapshot into `target`. Create `target` if it does not exist.
 

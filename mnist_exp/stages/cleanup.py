@@ -12,8 +12,8 @@ from mnist_exp.stages.context import StageContext, StageRunner
 from mnist_exp.stages.deploy import endpoint_entry
 from mnist_exp.stages.earlier_records import (
     deployed_endpoint,
-    missing_deployment,
-    missing_endpoint,
+    endpoint_faults,
+    existing_endpoint,
     named_deployment,
 )
 from mnist_exp.traffic import deletion_fault
@@ -28,7 +28,7 @@ class CleanupStage(StageRunner):
         """Return a message if there is nothing to delete, or if Azure would refuse the deletion."""
         if (deployment := named_deployment(self.context)) is not None:
             return self._deployment_faults(deployment)
-        return [] if _deletes_more(self.context) else missing_endpoint(self.context)
+        return [] if _deletes_more(self.context) else endpoint_faults(self.context)
 
     @cached_property
     def name(self) -> str:
@@ -69,11 +69,9 @@ class CleanupStage(StageRunner):
 
     def _deployment_faults(self, deployment: str) -> list[str]:
         try:
-            endpoint = self.context.workspace.get_endpoint(deployed_endpoint(self.context))
+            endpoint = existing_endpoint(self.context, deployment)
         except NotFoundError as error:
             return list(error.lines)
-        if missing := missing_deployment(endpoint, deployment, "endpoint.deployment.name"):
-            return [missing]
         known = [one.name for one in endpoint.deployments]
         fault = deletion_fault(
             endpoint.name, deployment, endpoint.traffic, endpoint.mirror_traffic, known

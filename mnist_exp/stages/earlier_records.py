@@ -17,6 +17,8 @@ from mnist_exp.stages.context import StageContext
 from mnist_exp.status import JobStatus
 from mnist_exp.sweeps.fields import did_you_mean
 
+#: The config key that names a deployment, except in stage=invoke.
+_DEPLOYMENT_KEY = "endpoint.deployment.name"
 #: Stages in which `run=` names an endpoint.
 _CALLING_STAGES = (Stage.invoke, Stage.status, Stage.logs, Stage.cleanup)
 #: Stages that can use an endpoint whose deployment failed.
@@ -156,10 +158,36 @@ def deployed_endpoint(context: StageContext) -> str:
     )
 
 
-def missing_endpoint(context: StageContext) -> list[str]:
-    """Return an error message if the endpoint to use does not exist, otherwise an empty list."""
+def existing_endpoint(
+    context: StageContext, deployment: str | None = None, key: str = _DEPLOYMENT_KEY
+) -> Endpoint:
+    """Return the endpoint to use.
+
+    Args:
+        context: The stage's context.
+        deployment: A deployment that the endpoint must have, if not None.
+        key: The config key that names the deployment.
+
+    Raises:
+        NotFoundError: The endpoint or the deployment does not exist.
+    """
+    endpoint = context.workspace.get_endpoint(deployed_endpoint(context))
+    known = [one.name for one in endpoint.deployments]
+    if deployment is not None and deployment not in known:
+        listed = ", ".join(known) or "none; run mnist-exp stage=deploy first"
+        raise NotFoundError(
+            f"{key}: must name a deployment of endpoint {endpoint.name}, got {deployment}; there "
+            f"are: {listed}{did_you_mean(deployment, known)}"
+        )
+    return endpoint
+
+
+def endpoint_faults(
+    context: StageContext, deployment: str | None = None, key: str = _DEPLOYMENT_KEY
+) -> list[str]:
+    """Return the error message of `existing_endpoint`; empty if there is no error."""
     try:
-        context.workspace.get_endpoint(deployed_endpoint(context))
+        existing_endpoint(context, deployment, key)
     except NotFoundError as error:
         return list(error.lines)
     return []
@@ -170,19 +198,8 @@ def named_deployment(context: StageContext) -> str | None:
     config = context.config
     # stage=all also runs the cleanup stage, and always deletes the whole endpoint.
     is_named = config.stage in (Stage.logs, Stage.cleanup)
-    is_named = is_named and "endpoint.deployment.name" in config.given
+    is_named = is_named and _DEPLOYMENT_KEY in config.given
     return config.endpoint.deployment.name if is_named else None
-
-
-def missing_deployment(endpoint: Endpoint, name: str, key: str) -> str | None:
-    """Return an error message if an endpoint does not have a deployment, otherwise None."""
-    known = [deployment.name for deployment in endpoint.deployments]
-    if name in known:
-        return None
-    return (
-        f"{key}: must name a deployment of endpoint {endpoint.name}, got {name}; there are: "
-        f"{', '.join(known) or 'none; run mnist-exp stage=deploy first'}{did_you_mean(name, known)}"
-    )
 
 
 def _known_names(context: StageContext, stage: Stage) -> str:

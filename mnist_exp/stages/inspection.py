@@ -11,8 +11,7 @@ from mnist_exp.stages.context import StageContext, StageRunner
 from mnist_exp.stages.deploy import endpoint_entry
 from mnist_exp.stages.earlier_records import (
     deployed_endpoint,
-    missing_deployment,
-    missing_endpoint,
+    endpoint_faults,
     named_deployment,
 )
 
@@ -24,7 +23,7 @@ class StatusStage(StageRunner):
 
     def faults(self) -> list[str]:
         """Return an error message if the named endpoint does not exist, otherwise an empty list."""
-        return missing_endpoint(self.context) if _is_one_named(self.context) else []
+        return endpoint_faults(self.context) if _is_one_named(self.context) else []
 
     @cached_property
     def name(self) -> str:
@@ -58,12 +57,7 @@ class LogsStage(StageRunner):
 
     def faults(self) -> list[str]:
         """Return an error message if the endpoint or the named deployment does not exist."""
-        wanted = named_deployment(self.context)
-        if (faults := missing_endpoint(self.context)) or wanted is None:
-            return faults
-        endpoint = self.context.workspace.get_endpoint(self.name)
-        missing = missing_deployment(endpoint, wanted, "endpoint.deployment.name")
-        return [missing] if missing else []
+        return endpoint_faults(self.context, named_deployment(self.context))
 
     @cached_property
     def name(self) -> str:

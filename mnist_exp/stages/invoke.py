@@ -5,7 +5,7 @@ from functools import cached_property
 from pathlib import Path
 
 from mnist_exp.config import Stage
-from mnist_exp.errors import ConfigError, EndpointError, NotFoundError
+from mnist_exp.errors import ConfigError, EndpointError
 from mnist_exp.lazy import datasets, figures
 from mnist_exp.records import Record, write_json
 from mnist_exp.stages.context import StageContext, StageRunner
@@ -13,8 +13,7 @@ from mnist_exp.stages.deploy import endpoint_entry
 from mnist_exp.stages.earlier_records import (
     deployed_endpoint,
     deployment_folder,
-    missing_deployment,
-    missing_endpoint,
+    endpoint_faults,
 )
 from mnist_exp.stages.example_requests import REQUEST_NAME
 
@@ -27,14 +26,7 @@ class InvokeStage(StageRunner):
     def faults(self) -> list[str]:
         """Return an error message if the endpoint or the named deployment does not exist."""
         wanted = self.context.config.endpoint.invoke_deployment
-        if wanted is None:
-            return missing_endpoint(self.context)
-        try:
-            endpoint = self.context.workspace.get_endpoint(deployed_endpoint(self.context))
-        except NotFoundError as error:
-            return list(error.lines)
-        missing = missing_deployment(endpoint, wanted, "endpoint.invoke_deployment")
-        return [missing] if missing else []
+        return endpoint_faults(self.context, wanted, "endpoint.invoke_deployment")
 
     @cached_property
     def name(self) -> str:

@@ -11,10 +11,11 @@ import shutil
 from functools import lru_cache
 from pathlib import Path
 
+from mnist_exp.snapshot import link_or_copy
 from mnist_exp.workspaces.local.environments.interpreter import Interpreter
 
-#: Number of bytes that are read from the start of a script. They contain the path of the script's
-#: Python. A long path is in the second line:
+#: Number of bytes that are read from the start of a script. These bytes contain the path of the
+#: script's Python. A long path is in the second line:
 #: https://github.com/pypa/distlib/blob/master/distlib/scripts.py
 _START = 512
 #: The beginning of a wrapper, which both sh and Python can read. sh starts the Python of the
@@ -68,7 +69,7 @@ def write_wrappers(interpreter: Interpreter, folder: Path) -> Path:
     python = _START_PYTHON.format(python=shlex.quote(str(folder / "bin" / "python")))
     pip = _written(wrappers / ".pip", python + _PIP)
     for name in ("pip", "pip3", f"pip{interpreter.version}"):
-        (wrappers / name).hardlink_to(pip)
+        link_or_copy(pip, wrappers / name)
     if uv := _uv(interpreter):
         _written(wrappers / "uv", _UV.format(folder=shlex.quote(str(folder)), uv=shlex.quote(uv)))
     text = python + _SCRIPT.format(programs=str(interpreter.programs))
@@ -76,7 +77,7 @@ def write_wrappers(interpreter: Interpreter, folder: Path) -> Path:
     for name in _console_scripts(interpreter):
         # It takes less time to create a link than to write a file. A hard link has its own name,
         # also after `readlink -f`.
-        (wrappers / name).hardlink_to(script)
+        link_or_copy(script, wrappers / name)
     return wrappers
 
 

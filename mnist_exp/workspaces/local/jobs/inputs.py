@@ -13,7 +13,6 @@ For all trials of a sweep, each input is validated only once. The files of a `ro
 only once, and each trial gets hard links to the copy.
 """
 
-import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from pathlib import Path
 from mnist_exp.config import DataConfig
 from mnist_exp.datasets import materialize
 from mnist_exp.errors import JobError
+from mnist_exp.snapshot import link_or_copy
 from mnist_exp.specs import Literal, OutputSpec, PathInput
 from mnist_exp.templates import literal_text
 
@@ -104,7 +104,7 @@ class _SharedCopy:
 
     def link_to(self, target: Path) -> None:
         """Create a folder for one trial, with hard links to the files."""
-        shutil.copytree(self._folder, target, copy_function=_link)
+        shutil.copytree(self._folder, target, copy_function=link_or_copy)
         # An earlier script may have removed the write protection of a linked file.
         _protect(target)
         self._users += 1
@@ -249,14 +249,6 @@ def _copy(source: Path, target: Path) -> None:
     else:
         target.mkdir(parents=True)
         shutil.copy2(source, target / source.name)
-
-
-def _link(source: str, target: str) -> None:
-    try:
-        os.link(source, target)
-    except OSError:
-        # The file system may not support hard links, or the file may have too many links.
-        shutil.copy2(source, target)
 
 
 def _protect(folder: Path) -> None:

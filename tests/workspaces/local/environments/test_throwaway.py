@@ -1,6 +1,7 @@
 """What a job installs stays in the job: the environment of mnist-exp never changes."""
 
 import json
+import os
 import shlex
 import shutil
 import subprocess
@@ -176,6 +177,17 @@ def test_console_scripts_run_in_the_environment(own: Callable[[str], str], tmp_p
     # A program that searches beside its own path finds the wrappers.
     assert Path(own("where").strip()).parent == Path(own("command -v tool").strip()).parent
     assert Path(own("command -v other").strip()).parent == tmp_path / "an env" / "bin"
+
+
+def test_a_file_system_needs_no_hard_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "link", refuse)
+    variables = create_throwaway(this_interpreter(), tmp_path / "its own")
+    found = shutil.which("pytest", path=variables["PATH"])
+    assert found is not None
+    assert Path(found).is_relative_to(tmp_path)
 
 
 @pytest.mark.parametrize(
