@@ -37,11 +37,13 @@ class ScriptOptions:
         lenient: The method or setting, e.g. `parse_known_args`, with which the script ignores
             options that it does not declare; empty if the script does not ignore such options.
         uses_hydra: Whether Hydra reads the command line of the script.
+        abbreviates: Whether argparse reads the command line, and accepts the beginnings of options.
     """
 
     declared: frozenset[str] = frozenset()
     lenient: str = ""
     uses_hydra: bool = False
+    abbreviates: bool = False
 
     def accepts(self, option: str) -> bool:
         """Return whether the script declares `option`, or a longer name that begins with `option`.
@@ -67,6 +69,7 @@ def script_options(code: Path, script: str) -> ScriptOptions:
         declared=frozenset().union(*(each.declared for each in found)),
         lenient=next((each.lenient for each in found if each.lenient), ""),
         uses_hydra=any(each.uses_hydra for each in found),
+        abbreviates=any(each.abbreviates for each in found),
     )
 
 
@@ -79,7 +82,12 @@ def _options_in(source: str) -> ScriptOptions:
     if not any(name in source for name in _PARSERS):
         return ScriptOptions()
     tree = _parsed(source)
-    return ScriptOptions(frozenset(_options(tree)), next(_lenient(tree), ""), _has_hydra_main(tree))
+    return ScriptOptions(
+        declared=frozenset(_options(tree)),
+        lenient=next(_lenient(tree), ""),
+        uses_hydra=_has_hydra_main(tree),
+        abbreviates="argparse" in source and "allow_abbrev" not in source,
+    )
 
 
 def _sources(script: Path) -> Iterator[str]:

@@ -60,7 +60,7 @@ def argument_warnings(config: Experiment) -> Iterator[str]:
     for name in _arguments(config):
         argument = argument_name(name, job.argument_style)
         longer = options.longer_names(argument)
-        if len(longer) == 1 and argument not in options.declared:
+        if options.abbreviates and len(longer) == 1 and argument not in options.declared:
             yield (
                 f"job.inputs.{name}: {job.script} does not declare {argument}, and argparse reads "
                 f"this option as {longer[0]}; rename the input if another value is meant"

@@ -14,6 +14,7 @@ from mnist_exp.records import RECORD_NAME, Record, load_record
 from mnist_exp.specs import Spec
 from mnist_exp.stages import RUNNERS
 from mnist_exp.stages.context import StageContext, StageRunner
+from mnist_exp.stages.earlier_records import endpoint_faults
 from mnist_exp.stages.recording import run_stage
 from mnist_exp.stages.resume import completed_stages, unfinished_endpoint
 
@@ -56,7 +57,7 @@ class AllStages(StageRunner):
             ]
         if endpoint.name is not None and endpoint.name == unfinished_endpoint(self.context):
             return []
-        if endpoint.name is not None and not self._parts[Stage.cleanup].faults():
+        if endpoint.name is not None and not endpoint_faults(self.context):
             return [
                 f"endpoint.name: must be a new name, {why}, got {endpoint.name}, which exists; "
                 "use another name"

@@ -138,7 +138,9 @@ def test_an_argument_that_argparse_reads_as_a_longer_option_is_a_warning(make: M
     (found,) = [line for line in lines if "argparse reads" in line]
     assert found.startswith("job.inputs.learning_rate: t.py does not declare --learning-rate")
     assert "--learning-rate-decay" in found
-    assert not [line for line in checks.warnings(make(DASHES)) if "argparse reads" in line]
+    exact = "import argparse\np = argparse.ArgumentParser(allow_abbrev=False)\n"
+    for script in (DASHES, exact + "p.add_argument('--learning-rate-decay')\n"):
+        assert not [line for line in checks.warnings(make(script)) if "argparse reads" in line]
 
 
 def test_our_trainer_declares_its_arguments() -> None:
