@@ -50,7 +50,7 @@ class SavedEnvironment:
 
     Attributes:
         source: The conda file, or the name of the curated environment.
-        created_with: The program that created the environment.
+        made_with: The program that created the environment.
         made_at: The time of the creation, in seconds since 1970.
         size: The size in bytes.
         executable: The program `python` of the environment.
@@ -61,7 +61,7 @@ class SavedEnvironment:
     """
 
     source: str
-    created_with: str
+    made_with: str
     made_at: float
     size: int
     executable: str
@@ -132,7 +132,7 @@ class EnvironmentCache:
             days = (time.time() - saved.made_at) / 86400
             yield (
                 f"{saved.source} with Python {saved.version}: {size_text(saved.size)}, "
-                f"{days:.0f} days old, created with {saved.created_with}"
+                f"{days:.0f} days old, created with {saved.made_with}"
             )
         if found:
             yield (
@@ -311,7 +311,7 @@ def _described(prefix: Path, source: str, program: str) -> SavedEnvironment:
     sizes = [path.lstat().st_size for path in prefix.rglob("*") if not path.is_dir()]
     return SavedEnvironment(
         source=source,
-        created_with=program,
+        made_with=program,
         made_at=time.time(),
         size=sum(sizes),
         executable=str(python),

@@ -18,6 +18,7 @@ from mnist_exp.workspaces.local.environments.interpreter import Interpreter
 #: script's Python. A long path is in the second line:
 #: https://github.com/pypa/distlib/blob/master/distlib/scripts.py
 _START = 512
+_WITHOUT_WRAPPER = re.compile(r"(pip|python)[\d.]*")
 #: The beginning of a wrapper, which both sh and Python can read. sh starts the Python of the
 #: throw-away environment, whose path may be too long for the first line. A job can also start the
 #: wrapper with Python: `python $(command -v pytest)`.
@@ -69,7 +70,9 @@ def write_wrappers(interpreter: Interpreter, folder: Path) -> Path:
     python = _START_PYTHON.format(python=shlex.quote(str(folder / "bin" / "python")))
     pip = _written(wrappers / ".pip", python + _PIP)
     for name in ("pip", "pip3", f"pip{interpreter.version}"):
-        link_or_copy(pip, wrappers / name)
+        # Some scripts start the program beside `python`: "$VIRTUAL_ENV/bin/pip".
+        for programs in (wrappers, folder / "bin"):
+            link_or_copy(pip, programs / name)
     if uv := _uv(interpreter):
         _written(wrappers / "uv", _UV.format(folder=shlex.quote(str(folder)), uv=shlex.quote(uv)))
     text = python + _SCRIPT.format(programs=str(interpreter.programs))
@@ -100,10 +103,14 @@ def _console_scripts(interpreter: Interpreter) -> tuple[str, ...]:
     pattern = re.compile(python.encode())
     names = []
     for path in sorted(interpreter.programs.iterdir()):
-        if path.name.startswith(("pip", "python")) or not path.is_file():
+        if _WITHOUT_WRAPPER.fullmatch(path.name):
             continue
-        with path.open("rb") as file:
-            start = file.read(_START)
+        try:
+            with path.open("rb") as file:
+                start = file.read(_START)
+        except OSError:
+            # A folder, a program that only root may read, or a file that was just deleted.
+            continue
         first = b"\n".join(start.split(b"\n")[:2])
         if start.startswith(b"#!") and pattern.search(first):
             names.append(path.name)

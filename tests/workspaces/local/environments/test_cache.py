@@ -73,7 +73,7 @@ def test_an_environment_is_created_once(environments: EnvironmentCache, conda: C
     with environments.using(conda("tinypkg=2.0"), "env", said.append) as other:
         assert run(other.executable, "import tinypkg; print(tinypkg.VERSION)") == "2.0"
     (older, newer) = environments.list()
-    assert older.created_with == newer.created_with == "uv"
+    assert older.made_with == newer.made_with == "uv"
     assert older.version == VERSION
     assert 0 < older.size < 2**30
     lines = list(environments.describe())
@@ -114,7 +114,7 @@ def test_what_a_killed_command_has_created_is_created_again(
         assert waiting.result().exists()
     assert "waiting" in said[0]
     assert len((fake_conda / "calls").read_text(encoding="utf-8").splitlines()) == 2
-    assert [saved.created_with for saved in environments.list()] == ["conda"]
+    assert [saved.made_with for saved in environments.list()] == ["conda"]
 
 
 def test_conda_gets_the_file_with_absolute_paths(

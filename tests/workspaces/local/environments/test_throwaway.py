@@ -143,6 +143,7 @@ def own(tmp_path: Path) -> Iterator[Callable[[str], str]]:
         "tool": f"#!{programs}/python3",
         "far": f"#!/bin/sh\n'''exec' \"{programs}/python\" \"$0\" \"$@\"\n' '''",
         "other": f"#!{programs}/python2.7",
+        "pip-tool": f"#!{programs}/python3",
     }
     lines["where"] = lines["tool"]
     for name, start in lines.items():
@@ -170,10 +171,12 @@ def own(tmp_path: Path) -> Iterator[Callable[[str], str]]:
 
 def test_console_scripts_run_in_the_environment(own: Callable[[str], str], tmp_path: Path) -> None:
     shown = f"{tmp_path / 'its own'} ['a b']\n"
-    assert own("tool 'a b' && far 'a b'") == shown * 2
+    (tmp_path / "an env" / "bin" / "folder").mkdir(exist_ok=True)
+    assert own("tool 'a b' && far 'a b' && pip-tool 'a b'") == shown * 3
     # The path of the wrapper is used in other ways.
     assert own('python "$(readlink -f "$(command -v tool)")" "a b"') == shown
     assert own('ln -s "$(command -v tool)" linked && ./linked "a b"') == shown
+    assert own('"$VIRTUAL_ENV/bin/pip" --version') == own("pip --version")
     # A program that searches beside its own path finds the wrappers.
     assert Path(own("where").strip()).parent == Path(own("command -v tool").strip()).parent
     assert Path(own("command -v other").strip()).parent == tmp_path / "an env" / "bin"
