@@ -29,6 +29,13 @@ def code_faults(
     """
     if code is None or not Path(code).is_dir():
         return
+    group, outputs = key.rpartition(".")[0], Path(config.outputs_dir).resolve()
+    if outputs == Path(code).resolve():
+        yield (
+            f"{group}.code: must not be the outputs folder, because its records and keys would be "
+            f"copied with the code, got {code}; choose another folder with outputs_dir="
+        )
+        return
     try:
         if script is not None and is_excluded(Path(code), script):
             rules = _ignore_file(Path(code))
@@ -37,7 +44,7 @@ def code_faults(
                 f"!/{script} to the end of {rules}"
             )
         if config.workspace.type is WorkspaceType.azure:
-            yield from _outputs(key, Path(code).resolve(), Path(config.outputs_dir).resolve())
+            yield from _outputs(group, Path(code).resolve(), outputs)
             for path, what in left_out(Path(code), Path(config.outputs_dir)):
                 yield (
                     f"{Path(code, path)}: must not be in a code folder on Azure, because the path "
@@ -47,18 +54,18 @@ def code_faults(
         yield from error.lines
 
 
-def _outputs(key: str, code: Path, outputs: Path) -> Iterator[str]:
+def _outputs(group: str, code: Path, outputs: Path) -> Iterator[str]:
     """Yield one line if Azure's SDK would upload the outputs folder with the code.
 
     The outputs folder contains the records, which change with each command, and the keys of local
     endpoints.
     """
-    if not outputs.is_relative_to(code) or outputs == code:
+    if not outputs.is_relative_to(code):
         return
     name = outputs.relative_to(code).as_posix()
     if not is_excluded(code, f"{name}/endpoints/NAME/keys.json"):
         yield (
-            f"{key.rpartition('.')[0]}.code: must not contain the outputs folder on Azure, because "
+            f"{group}.code: must not contain the outputs folder on Azure, because "
             f"Azure's SDK would upload its records and keys, got {outputs}; add the line "
             f"/{name}/ to {_ignore_file(code)}"
         )

@@ -104,3 +104,13 @@ def test_the_sdk_must_not_upload_the_outputs_folder(tmp_path: Path) -> None:
     ]
     (tmp_path / ".gitignore").write_text("/outputs/\n")
     assert faults(tmp_path, "train", "workspace=azure") == []
+
+
+@pytest.mark.parametrize("workspace", ["local", "azure"])
+def test_the_code_folder_must_not_be_the_outputs_folder(tmp_path: Path, workspace: str) -> None:
+    (tmp_path / "train.py").touch()
+    config = fresh_config("stage=train", f"workspace={workspace}")
+    config.job.code, config.job.script = str(tmp_path), "train.py"
+    config.outputs_dir = str(tmp_path)
+    (found,) = (line for line in checks.faults(config) if str(tmp_path) in line)
+    assert found.startswith("job.code: must not be the outputs folder")
