@@ -59,6 +59,35 @@ SCRIPTS = {
         1,
         "KeyError: 1",
     ),
+    "an exception in a process of an executor": (
+        "from concurrent.futures import ProcessPoolExecutor\n"
+        "def f(x): raise KeyError(x)\n"
+        "if __name__ == '__main__':\n"
+        "  with ProcessPoolExecutor(1) as pool: list(pool.map(f, [1]))",
+        1,
+        "KeyError: 1",
+    ),
+    "a raised exit with a cause": (
+        "try: 1 / 0\nexcept Exception as error: raise SystemExit(2) from error",
+        2,
+        "ZeroDivisionError: division by zero",
+    ),
+    "a raised exit of a class of one's own": (
+        "class Stop(SystemExit): pass\ntry: 1 / 0\nexcept ZeroDivisionError: raise Stop(4)",
+        4,
+        "ZeroDivisionError: division by zero",
+    ),
+    "a raised exit without a cause": ("raise SystemExit(2)", 2, None),
+    "another excepthook that exits": (
+        "import sys\nsys.excepthook = lambda *_: sys.exit(3)\n1 / 0",
+        3,
+        "ZeroDivisionError: division by zero",
+    ),
+    "another excepthook that exits immediately": (
+        "import os, sys\nsys.excepthook = lambda *_: os._exit(3)\n1 / 0",
+        3,
+        "ZeroDivisionError: division by zero",
+    ),
     "a later exception": (
         "try: 1 / 0\nexcept ZeroDivisionError: raise ValueError('later')",
         1,
@@ -165,14 +194,6 @@ def test_a_fork_records_why_it_failed(
     log = folder.parent / "std_log.txt"
     assert ForkedScript(server, ["script.py"], folder, ENVIRONMENT, log).wait(PATIENCE_S) == code
     assert recorded(folder, code) == text
-
-
-def test_a_fork_records_the_cause_of_a_raised_exit(server: ForkServer, folder: Path) -> None:
-    script = "try: 1 / 0\nexcept Exception as error: raise SystemExit(2) from error"
-    (folder / "script.py").write_text(script, encoding="utf-8")
-    log = folder.parent / "std_log.txt"
-    assert ForkedScript(server, ["script.py"], folder, ENVIRONMENT, log).wait(PATIENCE_S) == 2
-    assert recorded(folder, 2) == "ZeroDivisionError: division by zero"
 
 
 @pytest.mark.parametrize(

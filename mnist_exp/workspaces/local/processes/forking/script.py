@@ -142,6 +142,11 @@ def _execute(source: bytes, path: str, failure: str) -> object:
         record(failure, error)
         # Remove this function's frame, so that the traceback shows only the script's own lines.
         trace = error.__traceback__.tb_next if error.__traceback__ else None
-        sys.excepthook(type(error), error.with_traceback(trace), trace)
+        try:
+            sys.excepthook(type(error), error.with_traceback(trace), trace)
+        except SystemExit as end:
+            # The script's own `sys.excepthook` ends the process.
+            record(failure, end)
+            return end.code
         return INTERRUPTED if isinstance(error, KeyboardInterrupt) else 1
     return 0

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import atexit
 import builtins
+import gc
 import os
 import sys
 
@@ -70,8 +71,9 @@ def describe(error: BaseException) -> str:
     if isinstance(parts, tuple) and parts:
         text += ": " + "; ".join(describe(part) for part in parts[:_SHOWN])
     cause = error.__cause__
-    # A worker of `multiprocessing` sends its traceback as the cause of its exception.
-    if cause is not None and type(cause).__name__ != "RemoteTraceback":
+    # A worker of `multiprocessing` or `concurrent.futures` sends its traceback as the cause of its
+    # exception.
+    if cause is not None and not type(cause).__name__.endswith("RemoteTraceback"):
         text += f", caused by {describe(cause)}"
     return text[:_LONGEST]
 
@@ -93,7 +95,9 @@ def record_immediate_exits(path: str) -> None:
     exit_as_before = os._exit
 
     def exit_with_reason(status: int) -> NoReturn:
-        if reason := _exit_reason(status, sys.exc_info()[1]):
+        # If the script's `sys.excepthook` calls `os._exit`, the exception is in sys.last_value.
+        error = sys.exc_info()[1] or getattr(sys, "last_value", None)
+        if reason := _exit_reason(status, error):
             _write(path, *reason)
         exit_as_before(status)
 
@@ -167,9 +171,14 @@ def _install(path: str) -> None:
     """Record the failure of this process at its exit."""
     exit_as_before = sys.exit
 
-    def note(status: object) -> None:
-        reason = _exit_reason(status, sys.exc_info()[1])
+    def note(status: object, error: BaseException | None = None) -> None:
+        uncaught = getattr(sys, "last_value", None)
+        reason = _exit_reason(status, error or sys.exc_info()[1] or uncaught)
         _exit[:] = [reason] if reason else []
+        if uncaught is not None:
+            # The script's `sys.excepthook` ends the process with an exit code of its own.
+            atexit.unregister(write)
+            atexit.register(write_exit)
 
     def exit_with_reason(status: Any = None, /) -> NoReturn:
         note(status)
@@ -179,11 +188,16 @@ def _install(path: str) -> None:
         error = getattr(sys, "last_value", None)
         if error is not None:
             record(path, error)
-        elif _exit:
+        else:
+            write_exit()
+
+    def write_exit() -> None:
+        if _exit:
             _write(path, *_exit[0])
 
     sys.exit = exit_with_reason
     _note_builtin_exit(note)
+    _note_raised_exit(note)
     record_immediate_exits(path)
     # Functions of `atexit` run in reverse order, so this function runs after those of the script.
     atexit.register(write)
@@ -201,6 +215,30 @@ def _note_builtin_exit(note: Callable[[object], None]) -> None:
         return call_as_before(self, code)
 
     kind.__call__ = call  # type: ignore[method-assign]
+
+
+def _note_raised_exit(note: Callable[[object, BaseException | None], None]) -> None:
+    """Call a function when a script raises SystemExit without `sys.exit`.
+
+    Python shows such an exception to no function. But before Python handles the exception, Python
+    flushes sys.stderr. At this call no Python function runs, and the exception is among the
+    youngest objects of the garbage collector.
+    """
+    stream = sys.stderr
+    if stream is None:
+        return
+    flush_as_before = stream.flush
+
+    def flush() -> None:
+        flush_as_before()
+        if sys._getframe().f_back is not None:
+            return
+        for generation in (1, 0):
+            for found in gc.get_objects(generation=generation):
+                if issubclass(type(found), SystemExit) and (error := _before(found)) is not None:
+                    note(found.code, error)
+
+    stream.flush = flush  # type: ignore[method-assign]
 
 
 def _folder() -> str:
