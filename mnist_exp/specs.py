@@ -201,6 +201,16 @@ class DeploymentSpec(DeploymentConfig):
 Spec = CommandJob | SweepJob | ModelSpec | EndpointSpec | DeploymentSpec
 
 
+def parse_model_name(text: str) -> tuple[str, str | None]:
+    """Return the name and the version of a model that a user names, e.g. with `run=`.
+
+    The user may write `NAME`, `NAME:VERSION` or `NAME@latest`. Azure ML also writes `azureml:`
+    before the name. If the text has no version, the version is None, which means the newest.
+    """
+    name, _, version = text.removeprefix("azureml:").partition(":")
+    return name.removesuffix("@latest"), version or None
+
+
 def parse_model_reference(reference: str) -> tuple[str, str]:
     """Return the name and the version of a model reference `name:version`.
 

@@ -13,7 +13,7 @@ from mnist_exp.records import Record
 from mnist_exp.results import Endpoint
 from mnist_exp.specs import DeploymentSpec, EndpointSpec, Spec
 from mnist_exp.stages.context import StageContext, StageRunner
-from mnist_exp.stages.earlier_records import deployed_endpoint, model_to_deploy
+from mnist_exp.stages.earlier_records import deployed_endpoint, registered_model
 from mnist_exp.stages.example_requests import example_request, sample_request
 from mnist_exp.stages.resume import unfinished_endpoint
 from mnist_exp.stages.rollout import BlueGreen
@@ -49,7 +49,7 @@ class DeployStage(StageRunner):
             found = list(error.lines)
         if _changes_settings_only(self.context, current):
             return found
-        return [*_model_faults(self.context), *found]
+        return [*self._model_faults(), *found]
 
     @cached_property
     def name(self) -> str:
@@ -60,6 +60,11 @@ class DeployStage(StageRunner):
         if endpoint.reuse or _needs_earlier_endpoint(endpoint):
             return deployed_endpoint(self.context)
         return unfinished_endpoint(self.context) or new_endpoint_name(endpoint.name_prefix)
+
+    @cached_property
+    def model(self) -> Mapping[str, Any]:
+        """The registered model, in the format of a record."""
+        return registered_model(self.context)
 
     @cached_property
     def endpoint(self) -> EndpointSpec:
@@ -87,7 +92,7 @@ class DeployStage(StageRunner):
             raise ConfigError(faults)
         if found is not None and _changes_settings_only(context, found):
             return _change_settings(context, record, found)
-        model = model_to_deploy(context)
+        model = self.model
         if (
             model.get("type") == ModelType.mlflow_model
             and config.endpoint.deployment.scoring_script
@@ -114,6 +119,20 @@ class DeployStage(StageRunner):
             endpoint=endpoint_entry(endpoint),
             paths={name: path for name, path in paths.items() if path},
         )
+
+    def _model_faults(self) -> list[str]:
+        try:
+            model = self.model
+        except NotFoundError as error:
+            return list(error.lines)
+        is_mlflow = model.get("type") == ModelType.mlflow_model
+        if self.context.config.endpoint.deployment.scoring_script is None and not is_mlflow:
+            return [
+                "endpoint.deployment.scoring_script: must be given, because model "
+                f"{_reference(model)} is not of type mlflow_model; give a script, or run "
+                "mnist-exp stage=register registration.type=mlflow_model"
+            ]
+        return []
 
 
 def _reference(model: Mapping[str, Any]) -> str:
@@ -204,21 +223,6 @@ def _ready_endpoint(context: StageContext, spec: EndpointSpec, found: Endpoint |
     # The command that created the endpoint was interrupted. This call completes the creation.
     change = endpoint_change(context.config, spec.name, {}, {})
     return context.workspace.create_or_update_endpoint(change)
-
-
-def _model_faults(context: StageContext) -> list[str]:
-    try:
-        model = model_to_deploy(context)
-    except NotFoundError as error:
-        return list(error.lines)
-    is_mlflow = model.get("type") == ModelType.mlflow_model
-    if context.config.endpoint.deployment.scoring_script is None and not is_mlflow:
-        return [
-            "endpoint.deployment.scoring_script: must be given, because model "
-            f"{model.get('name')}:{model.get('version')} is not of type mlflow_model; give a "
-            "script, or run mnist-exp stage=register registration.type=mlflow_model"
-        ]
-    return []
 
 
 def _traffic_faults(endpoint: EndpointConfig, current: Endpoint | None) -> list[str]:

@@ -28,7 +28,10 @@ from mnist_exp.config import ComputeType, DataConfig, Stage
 from mnist_exp.experiment import Experiment
 from mnist_exp.lazy import datasets
 from mnist_exp.names import new_endpoint_name, new_job_name
+from mnist_exp.records import RecordIndex
 from mnist_exp.snapshot import file_size, snapshot_files
+from mnist_exp.specs import parse_model_name
+from mnist_exp.stages.earlier_records import completed_job, model_name, model_source
 
 
 @dataclass(frozen=True)
@@ -96,7 +99,9 @@ def _sweep(config: Experiment) -> Iterator[Document]:
 
 
 def _register(config: Experiment) -> Iterator[Document]:
-    spec = model_spec(config, config.run or "BEST_TRIAL")
+    is_new = config.stage is Stage.all
+    job = None if is_new else completed_job(config, RecordIndex(Path(config.outputs_dir)))
+    spec = model_spec(config, model_source(job) if job else config.run or "BEST_TRIAL")
     yield Document("model", spec.name, model_yaml(spec))
 
 
@@ -104,8 +109,17 @@ def _deploy(config: Experiment) -> Iterator[Document]:
     endpoint = config.endpoint
     name = endpoint.name or new_endpoint_name(endpoint.name_prefix)
     yield Document("endpoint", name, endpoint_yaml(endpoint_spec(config, name)))
-    spec = deployment_spec(config, name, placeholder_model(config))
+    spec = deployment_spec(config, name, _model_reference(config))
     yield Document("deployment", spec.name, deployment_yaml(spec))
+
+
+def _model_reference(config: Experiment) -> str:
+    """Return the model that the command would deploy, or a placeholder for a new model."""
+    wanted = model_name(config, RecordIndex(Path(config.outputs_dir)))
+    if config.stage is Stage.all or wanted is None:
+        return placeholder_model(config)
+    name, version = parse_model_name(wanted)
+    return f"{name}@latest" if version is None else f"{name}:{version}"
 
 
 _MAKERS: dict[Stage, tuple[Callable[[Experiment], Iterator[Document]], ...]] = {

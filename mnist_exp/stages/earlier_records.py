@@ -11,8 +11,10 @@ from typing import Any
 
 from mnist_exp.config import Stage
 from mnist_exp.errors import NotFoundError
-from mnist_exp.records import Record
+from mnist_exp.experiment import Experiment
+from mnist_exp.records import Record, RecordIndex
 from mnist_exp.results import Endpoint
+from mnist_exp.specs import parse_model_name
 from mnist_exp.stages.context import StageContext
 from mnist_exp.status import JobStatus
 from mnist_exp.sweeps.fields import did_you_mean
@@ -32,8 +34,7 @@ def source_job(context: StageContext) -> Record:
         NotFoundError: No completed job is found, or the sweep has no best trial.
     """
     wanted = context.config.run
-    stages = (Stage.sweep,) if wanted is None else (Stage.sweep, Stage.train)
-    record = context.produced.get(Stage.sweep) or _newest(context, wanted, *stages)
+    record = context.produced.get(Stage.sweep) or completed_job(context.config, context.index)
     if record is None and wanted is not None:
         raise NotFoundError(
             f"run: must name a completed sweep or training run, got {wanted}; "
@@ -52,60 +53,58 @@ def source_job(context: StageContext) -> Record:
     return record
 
 
-def model_source(context: StageContext) -> str:
-    """Return the name of the job whose model is registered: a best trial, or a training run.
-
-    Raises:
-        NotFoundError: No completed job is found, or the sweep has no best trial.
-    """
-    source = source_job(context)
-    return str(source.best["name"]) if source.best else source.name
+def completed_job(config: Experiment, index: RecordIndex) -> Record | None:
+    """Return the record of the completed job that `run=` names, by default of the newest sweep."""
+    stages = (Stage.sweep,) if config.run is None else (Stage.sweep, Stage.train)
+    return _newest(index, config.run, *stages)
 
 
-def registered_model(context: StageContext) -> Record:
-    """Return the record of the model to deploy.
-
-    Raises:
-        NotFoundError: No model is registered, or no registered model has the given name.
-    """
-    if Stage.register in context.produced:
-        return context.produced[Stage.register]
-    given = _wanted_model(context)
-    record = _newest(context, given, Stage.register)
-    if record is None:
-        what = f"no registered model named {given}" if given else "no registered model"
-        raise NotFoundError(
-            f"run: {what} in {context.config.outputs_dir}"
-            f"{_known_names(context, Stage.register)}; register a model with mnist-exp "
-            "stage=register"
-        )
-    return record
+def model_source(job: Record) -> str:
+    """Return the name of the job that has the model: the best trial of a sweep, or the job."""
+    return str(job.best["name"]) if job.best else job.name
 
 
-def model_to_deploy(context: StageContext) -> Mapping[str, Any]:
+def registered_model(context: StageContext) -> Mapping[str, Any]:
     """Return the registered model to deploy, in the format of a record.
 
-    If `stage=register` did not register the model, look for the model in the workspace: another
-    client may have registered it, e.g. `mlflow.register_model`.
+    Ask the workspace for the model: another program, e.g. `mlflow.register_model`, may have
+    registered the model or a newer version, and the user may have deleted a version.
 
     Raises:
-        NotFoundError: No model is registered, or no registered model has the given name.
+        NotFoundError: No model is registered, no registered model has the given name, or the files
+            of the model were deleted.
     """
-    try:
-        return registered_model(context).model or {}
-    except NotFoundError:
-        name, _, version = (_wanted_model(context) or "").partition(":")
-        found = context.workspace.find_model(name, version or None) if name else None
-        if found is None:
-            raise
+    if Stage.register in context.produced:
+        return context.produced[Stage.register].model or {}
+    config = context.config
+    wanted = model_name(config, context.index)
+    if wanted is None:
+        raise NotFoundError(
+            f"run: no registered model in {config.outputs_dir}; register a model with mnist-exp "
+            "stage=register, or name a model of another program with run=NAME"
+        )
+    found = context.workspace.find_model(*parse_model_name(wanted))
+    if found is None:
+        raise NotFoundError(
+            f"run: must name a registered model, but {wanted} does not exist or was deleted"
+            f"{_known_models(context)}; register a model with mnist-exp stage=register, or name "
+            "another model with run=NAME:VERSION"
+        )
     return asdict(found)
 
 
-def _wanted_model(context: StageContext) -> str | None:
-    """Return the model that the command line names: by `run=`, or by `registration.name=`."""
-    config = context.config
-    is_named = config.run is None and "registration.name" in config.given
-    return config.registration.name if is_named else config.run
+def model_name(config: Experiment, index: RecordIndex) -> str | None:
+    """Return the name of the model to deploy, with or without a version; None if there is no model.
+
+    The command line may name the model, by `run=` or by `registration.name=`. Otherwise the model
+    is the newest model that `stage=register` has registered.
+    """
+    if config.stage is Stage.deploy and config.run is not None:
+        return config.run
+    if config.stage is Stage.deploy and "registration.name" in config.given:
+        return config.registration.name
+    record = _newest(index, None, Stage.register)
+    return None if record is None else record.name
 
 
 def deployment_folder(context: StageContext, endpoint: str) -> Path | None:
@@ -202,20 +201,19 @@ def named_deployment(context: StageContext) -> str | None:
     return config.endpoint.deployment.name if is_named else None
 
 
-def _known_names(context: StageContext, stage: Stage) -> str:
-    """Return a text with the names of a stage's newest completed records, for a message."""
+def _known_models(context: StageContext) -> str:
+    """Return a text with the newest models that `stage=register` has registered, for a message."""
     found = [
         record.name
-        for record, _ in context.index.newest_first(stage)
+        for record, _ in context.index.newest_first(Stage.register)
         if record.status is JobStatus.COMPLETED
     ]
-    return f", which contains {', '.join(found[:5])}" if found else ""
+    return f"; mnist-exp registered {', '.join(found[:5])}" if found else ""
 
 
-def _newest(context: StageContext, name: str | None, *stages: Stage) -> Record | None:
-    for record, _ in context.index.newest_first(*stages):
-        # `run=` may name a model without its version.
-        names = (None, record.name, record.name.partition(":")[0])
-        if record.status is JobStatus.COMPLETED and name in names:
+def _newest(index: RecordIndex, name: str | None, *stages: Stage) -> Record | None:
+    """Return the newest completed record of the stages, with the given name if any."""
+    for record, _ in index.newest_first(*stages):
+        if record.status is JobStatus.COMPLETED and name in (None, record.name):
             return record
     return None

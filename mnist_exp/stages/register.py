@@ -34,7 +34,7 @@ class RegisterStage(StageRunner):
     @cached_property
     def model(self) -> ModelSpec:
         """The spec of the model."""
-        return model_spec(self.context.config, model_source(self.context))
+        return model_spec(self.context.config, model_source(source_job(self.context)))
 
     @property
     def specs(self) -> Sequence[Spec]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from mnist_exp.config import Stage
 from mnist_exp.errors import ConfigError
 from mnist_exp.records import Record
-from mnist_exp.results import Deployment, Endpoint
+from mnist_exp.results import Deployment, Endpoint, RegisteredModel
 from mnist_exp.specs import DeploymentSpec, EndpointSpec
 from mnist_exp.stages import RUNNERS, StageContext, run_stage
 from mnist_exp.workspaces.local.endpoints import ModelFiles
@@ -24,6 +24,10 @@ class WithoutJobs(LocalWorkspace):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder / "outputs")
         self._model = folder / "model"
+
+    def find_model(self, name: str, version: str | None = None) -> RegisteredModel:
+        """Return the model."""
+        return RegisteredModel("digits", "1", str(self._model), "training")
 
     def create_or_update_deployment(self, spec: DeploymentSpec) -> Deployment:
         """Deploy the model."""

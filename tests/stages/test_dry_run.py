@@ -1,7 +1,13 @@
+"""The objects that a dry run shows."""
+
+from dataclasses import replace
+
 import pytest
 
+from mnist_exp.config import Stage
 from mnist_exp.stages.dry_run import planned
 from tests.support.configs import config
+from tests.support.recorded_outputs import RecordedOutputs
 
 
 @pytest.mark.parametrize("stage", ["train", "sweep"])
@@ -10,3 +16,37 @@ def test_a_resumed_run_keeps_its_name(stage: str) -> None:
     assert document.name == f"{stage}_20250102"
     (new,) = planned(config(f"stage={stage}"))
     assert new.name != document.name
+
+
+def planned_value(outputs: RecordedOutputs, stage: Stage, *overrides: str, field: str) -> str:
+    """Return a field of the last object of a dry run in the outputs folder."""
+    experiment = replace(outputs.config(stage, *overrides), outputs_dir=str(outputs.path))
+    return str(planned(experiment)[-1].content[field])
+
+
+@pytest.mark.parametrize(
+    ("words", "model"),
+    [
+        ([], "mine:2"),
+        (["run=theirs:7"], "theirs:7"),
+        (["run=azureml:theirs:7"], "theirs:7"),
+        # Azure ML writes the newest version in this way.
+        (["registration.name=theirs"], "theirs@latest"),
+    ],
+)
+def test_a_dry_run_shows_the_model_to_deploy(
+    outputs: RecordedOutputs, words: list[str], model: str
+) -> None:
+    assert planned_value(outputs, Stage.deploy, field="model") == "azureml:run-model-example:1"
+    outputs.add(Stage.register, "mine:2")
+    assert planned_value(outputs, Stage.deploy, *words, field="model") == f"azureml:{model}"
+    # stage=all registers a new model.
+    assert planned_value(outputs, Stage.all, field="model") == "azureml:run-model-example:1"
+
+
+def test_a_dry_run_shows_the_job_whose_model_is_registered(outputs: RecordedOutputs) -> None:
+    outputs.add(Stage.train, "training")
+    outputs.add(Stage.sweep, "sweep_1")
+    for name, job in (("null", "sweep_1_0"), ("sweep_1", "sweep_1_0"), ("training", "training")):
+        path = planned_value(outputs, Stage.register, f"run={name}", field="path")
+        assert path.startswith(f"azureml://jobs/{job}/outputs/")

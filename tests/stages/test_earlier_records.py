@@ -4,31 +4,15 @@ import pytest
 
 from mnist_exp.config import Stage
 from mnist_exp.errors import NotFoundError
-from mnist_exp.results import RegisteredModel
+from mnist_exp.results import Endpoint, RegisteredModel
 from mnist_exp.stages import RUNNERS
 from mnist_exp.stages.earlier_records import (
     deployed_endpoint,
-    model_to_deploy,
     registered_model,
     source_job,
 )
 from mnist_exp.status import JobStatus
-from mnist_exp.workspaces.local.workspace import LocalWorkspace
 from tests.support.recorded_outputs import RecordedOutputs
-
-# The model that is deployed.
-
-
-def test_the_model_of_the_given_name_is_deployed(outputs: RecordedOutputs) -> None:
-    for name in ("one:1", "one:2", "two:1"):
-        outputs.add(Stage.register, name, model={"name": name})
-    assert registered_model(outputs.context(Stage.deploy)).name == "two:1"
-    one = outputs.context(Stage.deploy, "registration.name=one")
-    assert registered_model(one).name == "one:2"
-    assert registered_model(outputs.context(Stage.deploy, "run=one:1")).name == "one:1"
-    with pytest.raises(NotFoundError, match=r"no registered model named three in .*two:1, one:2"):
-        registered_model(outputs.context(Stage.deploy, "registration.name=three"))
-
 
 # The job that is registered.
 
@@ -94,52 +78,66 @@ def test_the_register_stage_reports_a_missing_source_as_a_fault(outputs: Recorde
 # The model that is deployed.
 
 
-def test_the_latest_registered_model_is_deployed(outputs: RecordedOutputs) -> None:
-    outputs.add(Stage.register, "model:1")
-    outputs.add(Stage.register, "model:2")
+#: Registered model -> its versions. mnist-exp has registered only some of them.
+VERSIONS = {"model": ["1", "2", "10"], "theirs": ["3"]}
+
+
+class WithModels:
+    """A workspace that has only registered models."""
+
+    def find_model(self, name: str, version: str | None = None) -> RegisteredModel | None:
+        """Return the model, by default its newest version."""
+        known = VERSIONS.get(name, [])
+        number = version or known[-1] if known else ""
+        return RegisteredModel(name, number, "/m", "") if number in known else None
+
+    def get_endpoint(self, name: str) -> Endpoint:
+        """Fail: there is no endpoint."""
+        raise NotFoundError(f"endpoint.name: no endpoint {name}")
+
+
+def deployed_model(outputs: RecordedOutputs, *overrides: str) -> str:
+    context = outputs.context(Stage.deploy, *overrides, opener=WithModels)  # type: ignore[arg-type]
+    found = registered_model(context)
+    return f"{found['name']}:{found['version']}"
+
+
+def test_the_model_to_deploy_is_the_latest_of_mnist_exp_or_the_named_model(
+    outputs: RecordedOutputs,
+) -> None:
+    for name in ("theirs:3", "model:1", "model:2"):
+        outputs.add(Stage.register, name)
     outputs.add(Stage.register, "model", JobStatus.FAILED)
-    assert registered_model(outputs.context(Stage.deploy)).name == "model:2"
-    assert registered_model(outputs.context(Stage.deploy, "run=model:1")).name == "model:1"
-    assert registered_model(outputs.context(Stage.deploy, "run=model")).name == "model:2"
+    assert deployed_model(outputs) == "model:2"
+    for word, expected in {
+        "run=model:1": "model:1",
+        "run=azureml:model:1": "model:1",
+        # Another program has registered the version 10.
+        "run=model": "model:10",
+        "run=model@latest": "model:10",
+        "registration.name=model": "model:10",
+        "registration.name=theirs": "theirs:3",
+    }.items():
+        assert deployed_model(outputs, word) == expected
 
 
 def test_a_model_of_the_same_command_comes_first(outputs: RecordedOutputs) -> None:
-    mine = outputs.add(Stage.register, "model:1")
+    mine = outputs.add(Stage.register, "model:1", model={"name": "model"})
     outputs.add(Stage.register, "model:2")
     context = outputs.context(Stage.all, produced={Stage.register: mine})
-    assert registered_model(context) == mine
+    assert registered_model(context) == mine.model
 
 
 def test_a_missing_model_is_reported(outputs: RecordedOutputs) -> None:
     with pytest.raises(NotFoundError, match=r"^run: no registered model in outputs; register"):
         registered_model(outputs.context(Stage.deploy))
-    with pytest.raises(NotFoundError, match="no registered model named model:9 in"):
-        registered_model(outputs.context(Stage.deploy, "run=model:9"))
-    outputs.add(Stage.register, "model:1")
-    with pytest.raises(NotFoundError, match="model:9 in outputs, which contains model:1; reg"):
-        registered_model(outputs.context(Stage.deploy, "run=model:9"))
-
-
-class WithOneModel:
-    """A workspace whose registry has a model that mnist-exp did not register."""
-
-    def find_model(self, name: str, version: str | None = None) -> RegisteredModel | None:
-        is_found = name == "theirs" and version in (None, "3")
-        return RegisteredModel(name, "3", "/m", "", "mlflow_model") if is_found else None
-
-
-def test_a_model_of_another_client_is_deployed_by_its_name(outputs: RecordedOutputs) -> None:
-    outputs.add(Stage.register, "model:1", model={"name": "model", "version": "1"})
-
-    def model(*overrides: str) -> str:
-        context = outputs.context(Stage.deploy, *overrides, opener=WithOneModel)  # type: ignore[arg-type]
-        found = model_to_deploy(context)
-        return f"{found['name']}:{found['version']}"
-
-    assert model() == "model:1"
-    assert model("run=theirs") == model("run=theirs:3") == "theirs:3"
-    with pytest.raises(NotFoundError, match="no registered model named theirs:4 in"):
-        model("run=theirs:4")
+    # The user has deleted the model that mnist-exp registered.
+    outputs.add(Stage.register, "model:9")
+    for word in ("run=model:9", "seed=1"):
+        with pytest.raises(
+            NotFoundError, match=r"^run: .* model:9 does .*; mnist-exp registered model:9; reg"
+        ):
+            deployed_model(outputs, word)
 
 
 # The endpoint that is called or deleted.
@@ -226,10 +224,9 @@ def test_a_second_deployment_joins_the_latest_endpoint(
     outputs.add(Stage.register, "model:1")
     outputs.add(Stage.deploy, "mine")
     outputs.add(Stage.register, "model:2")
-    workspace = LocalWorkspace(outputs.path)
     for overrides in ([], ["run=model:1"]):
         words = ["endpoint=blue_green", *overrides]
-        context = outputs.context(Stage.deploy, *words, opener=lambda: workspace)
+        context = outputs.context(Stage.deploy, *words, opener=WithModels)  # type: ignore[arg-type]
         deploy = RUNNERS[Stage.deploy](context)
         assert deploy.faults() == []
         assert deploy.name == "mine"

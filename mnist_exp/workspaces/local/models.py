@@ -11,13 +11,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from mnist_exp.config import ModelType
-from mnist_exp.specs import CommandJob, Literal, ModelSpec, PathInput
+from mnist_exp.specs import CommandJob, Literal, ModelSpec, PathInput, parse_model_name
 
 _PREFIX = "azureml:"
 
 #: Function that returns the files of a model. Its arguments are the name and the version of the
-#: model; the version may be `latest`.
-FindModel = Callable[[str, str], Path]
+#: model. The version None means the newest version.
+FindModel = Callable[[str, str | None], Path]
 
 
 def with_model_files(job: CommandJob, find: FindModel) -> CommandJob:
@@ -33,8 +33,7 @@ def with_model_files(job: CommandJob, find: FindModel) -> CommandJob:
         reference = str(value.path)
         if not reference.startswith(_PREFIX) or "://" in reference:
             return value
-        name, _, version = reference.removeprefix(_PREFIX).replace("@", ":").partition(":")
-        return replace(value, path=find(name, version or "latest"))
+        return replace(value, path=find(*parse_model_name(reference)))
 
     return replace(job, inputs={name: located(value) for name, value in job.inputs.items()})
 

@@ -47,7 +47,7 @@ from mnist_exp.workspaces.local.models import named_models, with_model_files
 from mnist_exp.workspaces.local.sweep.runner import run_sweep
 from mnist_exp.workspaces.local.tracking.database import check_store
 from mnist_exp.workspaces.local.tracking.served_store import served_store
-from mnist_exp.workspaces.local.tracking.sources import ModelSource, chosen_model
+from mnist_exp.workspaces.local.tracking.sources import ModelSource, chosen_model, with_files
 
 if TYPE_CHECKING:
     from mnist_exp.workspaces.local.tracking.store import Tracking
@@ -159,17 +159,15 @@ class LocalWorkspace:
                     f"because this trial is {ended.status}"
                 )
                 continue
-            newest = self.find_model(spec.name)
+            newest = self._tracking.models.find(spec.name, None)
             # If this command only reads the result of an ended sweep, the model already exists.
             if newest is None or newest.path != str(self._model_source(spec).path.resolve()):
                 newest = self.register_model(spec)
                 reference = f"{newest.name}:{newest.version}"
                 observer.message(f"{spec.path} is registered as the model {reference}")
 
-    def _model_files(self, name: str, version: str) -> Path:
-        models = self._tracking.models
-        newest = models.find(name, None) if version == "latest" else None
-        return Path((newest or models.registered(name, version)).path)
+    def _model_files(self, name: str, version: str | None) -> Path:
+        return Path(self._tracking.models.registered(name, version).path)
 
     def _served_store(
         self, interpreter: Interpreter, name: str
@@ -187,7 +185,8 @@ class LocalWorkspace:
 
     def find_model(self, name: str, version: str | None = None) -> RegisteredModel | None:
         """Return a version of a registered model, by default the newest; None if none exists."""
-        return self._tracking.models.find(name, version)
+        found = self._tracking.models.find(name, version)
+        return found and with_files(found)
 
     def model_file(self, model: str, path: str) -> Path | None:
         """Return the path of a file of a registered model; None if the file does not exist."""

@@ -4,13 +4,18 @@ MLflow 3 does not save a logged model (`mlflow.<flavor>.log_model`) among the ar
 but in a separate folder: https://mlflow.org/docs/latest/ml/model/models-from-code
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import (
+    INVALID_PARAMETER_VALUE,
+    RESOURCE_DOES_NOT_EXIST,
+    ErrorCode,
+)
 
 from mnist_exp.config import ModelType
 from mnist_exp.errors import NotFoundError
@@ -18,13 +23,15 @@ from mnist_exp.results import RegisteredModel
 from mnist_exp.specs import ModelSpec
 from mnist_exp.workspaces.local.tracking.database import STORE_NAME, script_runs
 from mnist_exp.workspaces.local.tracking.errors import store_errors
-from mnist_exp.workspaces.local.tracking.sources import ModelSource
+from mnist_exp.workspaces.local.tracking.sources import ModelSource, with_files
 
 #: The file in the folder of every MLflow model.
 _MODEL_FILE = "MLmodel"
 #: Beginning of the URI of a logged model; the model's id follows.
 _LOGGED_URI = "models:/"
 _JOB_TAG, _TYPE_TAG = "azureml.job", "azureml.type"
+#: MLflow's error codes for a model or a version that does not exist.
+_UNKNOWN = tuple(map(ErrorCode.Name, (RESOURCE_DOES_NOT_EXIST, INVALID_PARAMETER_VALUE)))
 
 
 class ModelRegistry:
@@ -52,7 +59,7 @@ class ModelRegistry:
             models = [self._client.get_logged_model(model_id) for model_id in found.values()]
         return {
             model.name: ModelSource(
-                _local_path(model.artifact_location), model.model_id, model.name
+                Path(_path(model.artifact_location)), model.model_id, model.name
             )
             for model in models
         }
@@ -81,40 +88,35 @@ class ModelRegistry:
             source.logged_name,
         )
 
-    def registered(self, name: str, version: str) -> RegisteredModel:
-        """Return a version of a registered model.
+    def registered(self, name: str, version: str | None) -> RegisteredModel:
+        """Return a version of a registered model. If `version` is None, return the newest version.
 
         Raises:
             NotFoundError: The version does not exist, or its files are not on this machine.
         """
         found = self.find(name, version)
         if found is None:
+            wanted = name if version is None else f"{name}:{version}"
             raise NotFoundError(
-                f"run: no registered model {name}:{version} exists in {self._outputs}; "
+                f"run: no registered model {wanted} exists in {self._outputs}; "
                 "register a model with stage=register"
             )
-        return found
+        return with_files(found)
 
     def find(self, name: str, version: str | None) -> RegisteredModel | None:
         """Return a version of a registered model; None if there is no such version.
 
-        If `version` is None, return the newest version.
-
-        Raises:
-            NotFoundError: The files of the version are not on this machine.
+        If `version` is None, return the newest version. The files of the model may be missing.
         """
         with store_errors(self._outputs):
             try:
                 number = version or self._newest(name)
                 found = self._client.get_model_version(name, number)
-            except (LookupError, MlflowException):
+            except MlflowException as error:
+                if error.error_code not in _UNKNOWN:
+                    raise
                 return None
             return self._described(found)
-
-    def names(self) -> Sequence[str]:
-        """Return the names of all registered models."""
-        with store_errors(self._outputs):
-            return [model.name for model in self._client.search_registered_models()]
 
     def _newest(self, name: str) -> str:
         versions = self._client.search_model_versions(f"name = '{name}'")
@@ -127,16 +129,12 @@ class ModelRegistry:
         if location.startswith(_LOGGED_URI):
             model_id = location.removeprefix(_LOGGED_URI)
             location = str(self._client.get_logged_model(model_id).artifact_location)
-        if urlsplit(location).scheme not in ("", "file"):
-            raise NotFoundError(
-                f"run: the files of model {name}:{version} must be on this machine, got {location}"
-            )
-        path = _local_path(location)
-        is_mlflow = (path / _MODEL_FILE).is_file()
+        path = _path(location)
+        is_mlflow = Path(path, _MODEL_FILE).is_file()
         default = ModelType.mlflow_model if is_mlflow else ModelType.custom_model
         kind = str(found.tags.get(_TYPE_TAG, default.value))
         job = found.tags.get(_JOB_TAG) or self._job_of(found.run_id)
-        return RegisteredModel(name, version, str(path), job, kind, self._logged_name(path))
+        return RegisteredModel(name, version, path, job, kind, self._logged_name(Path(path)))
 
     def _logged_name(self, path: Path) -> str:
         """Return the name of the logged model in a folder `models/ID/artifacts`; else empty."""
@@ -155,7 +153,7 @@ class ModelRegistry:
         return str(run.data.tags.get(_JOB_TAG, "")) if run else ""
 
 
-def _local_path(location: str) -> Path:
-    """Return the path of a `file:` URI or of a plain path."""
+def _path(location: str) -> str:
+    """Return the path of a `file:` URI. Return a plain path and any other URI unchanged."""
     parts = urlsplit(location)
-    return Path(unquote(parts.path)) if parts.scheme == "file" else Path(location)
+    return unquote(parts.path) if parts.scheme == "file" else location

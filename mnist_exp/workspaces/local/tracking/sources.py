@@ -1,11 +1,12 @@
-"""The files from which a job's model is registered. This module does not import MLflow."""
+"""The files of models. This module does not import MLflow."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from mnist_exp.config import ModelType
-from mnist_exp.errors import JobError
+from mnist_exp.errors import JobError, NotFoundError
+from mnist_exp.results import RegisteredModel
 from mnist_exp.specs import ModelSpec
 
 
@@ -52,4 +53,19 @@ def chosen_model(
     raise JobError(
         f"registration.path: must be the name of a model that job {spec.job} logged ({names}), "
         f"or a saved folder{got}; add e.g. registration.path={next(iter(logged))}"
+    )
+
+
+def with_files(model: RegisteredModel) -> RegisteredModel:
+    """Return the model if its files are on this machine.
+
+    Raises:
+        NotFoundError: The files do not exist, or are on another machine.
+    """
+    if Path(model.path).exists():
+        return model
+    raise NotFoundError(
+        f"run: the files of model {model.name}:{model.version} must be on this machine, but "
+        f"{model.path} does not exist here; restore the files, or name another model with "
+        "run=NAME:VERSION"
     )

@@ -1,5 +1,6 @@
 """Models that a script logged with MLflow: their registration, and their deployment."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from mlflow import MlflowClient
 from mlflow.entities import LoggedModelStatus
 from mlflow.entities.model_registry import ModelVersion
 
-from mnist_exp.errors import JobError
+from mnist_exp.errors import JobError, NotFoundError
 from mnist_exp.specs import ModelSpec
 from mnist_exp.status import JobStatus
 from mnist_exp.workspaces.local.tracking.store import Tracking
@@ -132,6 +133,16 @@ def test_a_model_that_mlflow_registered_is_found(
     assert jobs.workspace.find_model("theirs", "1") == found
     assert jobs.workspace.find_model("theirs", "2") is None
     assert jobs.workspace.find_model("nobody's") is None
+    jobs.client.create_model_version("theirs", str(folder), run_id)
+    newest = jobs.workspace.find_model("theirs")
+    assert newest is not None
+    assert newest.version == "2"
+    jobs.client.delete_model_version("theirs", "2")
+    assert jobs.workspace.find_model("theirs", "2") is None
+    assert jobs.workspace.find_model("theirs") == found
+    shutil.rmtree(folder)
+    with pytest.raises(NotFoundError, match=r"^run: the files of model theirs:1 must be .* name"):
+        jobs.workspace.find_model("theirs")
 
 
 def test_an_artifact_that_mlflow_registered_is_found(jobs: LocalJobs) -> None:
