@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mnist_exp.checks.resources import recipe_fault
 from mnist_exp.config import EnvConfig, EnvType, ExperimentConfig, ModelType, WorkspaceType
-from mnist_exp.software import RecipeError, curated_recipe, read_conda_file
+from mnist_exp.software import RecipeError, curated_recipe, find_conda, read_conda_file
 
 
 def local_faults(config: ExperimentConfig) -> Iterator[str]:
@@ -31,7 +31,7 @@ def _environment(where: str, env: EnvConfig) -> Iterator[str]:
     if env.type is EnvType.curated and env.name:
         yield from recipe_fault(f"{where}.name", partial(curated_recipe, env.name))
     if env.type is EnvType.conda and env.conda_file:
-        yield from _variables(f"{where}.conda_file", Path(env.conda_file))
+        yield from _conda_file(f"{where}.conda_file", Path(env.conda_file))
     elif env.type is EnvType.conda:
         yield (
             f"{where}.conda_file: must be given on this machine, which does not use the image; "
@@ -39,16 +39,24 @@ def _environment(where: str, env: EnvConfig) -> Iterator[str]:
         )
 
 
-def _variables(where: str, conda_file: Path) -> Iterator[str]:
+def _conda_file(where: str, conda_file: Path) -> Iterator[str]:
     try:
-        variables = read_conda_file(conda_file).variables if conda_file.is_file() else ()
+        recipe = read_conda_file(conda_file) if conda_file.is_file() else None
     except RecipeError:
+        recipe = None
+    if recipe is None:
         # `environment_faults` reports this fault.
         return
-    if variables:
+    if recipe.variables:
         yield (
             f"{where}: must not have the key variables on this machine, got "
-            f"{', '.join(variables)}; use environment_variables of the job or the deployment"
+            f"{', '.join(recipe.variables)}; use environment_variables of the job or the deployment"
+        )
+    if recipe.not_on_pypi and find_conda() is None:
+        yield (
+            f"{where}: must name packages of PyPI, because conda is not on PATH, got "
+            f"{', '.join(recipe.not_on_pypi)} in {conda_file}; install conda, remove these "
+            "packages, or write the names of their Python packages in the pip part"
         )
 
 

@@ -1,8 +1,6 @@
-"""Conda files: the list of packages of an environment, and its translation for PyPI.
+"""Conda files: the list of packages of an environment.
 
-A dependency of a conda file is a conda package, or `pip:` with a list of lines for pip. The syntax
-of a conda package:
-https://docs.conda.io/projects/conda/en/stable/user-guide/concepts/pkg-specs.html
+A dependency of a conda file is a conda package, or `pip:` with a list of lines for pip.
 """
 
 import re
@@ -14,39 +12,15 @@ from typing import Any
 import yaml  # type: ignore[import-untyped]
 from packaging.requirements import InvalidRequirement, Requirement
 
-#: `channel::name`, and then the version and the build, separated by spaces or by `=`.
-_PACKAGE = re.compile(r"(?:[^:\s]+::)?(?P<name>[A-Za-z0-9_][\w.-]*)\s*(?P<rest>.*)")
-#: `=1.26`, `=1.26.*` or `=1.26.4=py311h1234`, but not `==1.26.4`.
-_FUZZY = re.compile(r"=(?!=)\s*(?P<version>[\w.!+*]+)(?:\s*=\s*[\w.*]+)?")
-#: `==1.26.4=py311h1234` or `==1.26.4 py311h1234`.
-_EXACT = re.compile(r"==\s*(?P<version>[\w.!+*]+)(?:[\s=]+[\w.*]+)?")
-#: `1.26` or `1.26.* py311h1234`, after a space.
-_BARE = re.compile(r"(?P<version>\d[\w.!+*]*)(?:[\s=]+[\w.*]+)?")
+from mnist_exp.software.pypi import (
+    RecipeError,
+    is_only_for_conda,
+    is_other_software,
+    name_and_version,
+    python_request,
+    requirement,
+)
 
-#: Conda package -> the name of the same software on PyPI, for software with two different names. On
-#: PyPI, another project may have the name of the conda package.
-_PYPI_NAMES = {
-    "dask-core": "dask",
-    "docker-py": "docker",
-    "faiss": "faiss-cpu",
-    "matplotlib-base": "matplotlib",
-    "msgpack-python": "msgpack",
-    "opencv": "opencv-python",
-    "py-opencv": "opencv-python",
-    "py-xgboost": "xgboost",
-    "pytables": "tables",
-    "python-graphviz": "graphviz",
-    "pytorch": "torch",
-    "redis-py": "redis",
-}
-#: Conda packages that are not Python packages. PyPI has other software of the same name or none.
-_OTHER_SOFTWARE = """
-anaconda blas boost bzip2 compilers conda cpuonly cuda curl eigen ffmpeg gcc geos git go
-graphviz gxx hdf5 imagemagick java-jdk jpeg jq libffi libgcc libpng libxml2 llvm make
-mamba mysql nccl ncurses nodejs openblas openjdk openmpi openssl pandoc perl poppler
-postgresql proj pytorch-cuda readline redis rsync ruby rust snappy sox sqlite tesseract
-tk unzip vim wget xz zlib zstd
-"""
 #: Suffixes of package files.
 _ARCHIVES = (".whl", ".tar.gz", ".zip")
 #: A line of the pip part with an option that names a file or a folder.
@@ -57,10 +31,6 @@ _FILE_OPTION = re.compile(
 _REQUIREMENTS = ("--requirement", "--constraint", "-r", "-c")
 #: A path, and the extras of the package at this path, e.g. `.[dev]`.
 _PATH_AND_EXTRAS = re.compile(r"(.+?)(\[[\w\s,.-]*\])?")
-
-
-class RecipeError(ValueError):
-    """A conda file that is not valid. The text is the rule, the value and the remedy."""
 
 
 @dataclass(frozen=True)
@@ -90,17 +60,23 @@ class Recipe:
     @property
     def not_on_pypi(self) -> list[str]:
         """The conda packages that PyPI does not have, or has only as other software."""
-        return [line for line in self.conda if _split(line)[0] in _OTHER_SOFTWARE.split()]
+        return list(filter(is_other_software, self.conda))
+
+    @property
+    def only_for_conda(self) -> list[str]:
+        """The conda packages that an environment with packages of PyPI does not need."""
+        return list(filter(is_only_for_conda, self.conda))
 
     @property
     def python_request(self) -> str:
         """The version of Python as uv expects it, e.g. `3.11` or `>=3.9,<3.12`; may be empty."""
-        return _python_request(self.python)
+        return python_request(self.python)
 
     @property
     def requirements(self) -> list[str]:
-        """The lines of a requirements file for PyPI with all packages except Python."""
-        return [*map(_requirement, self.conda), *self.pip_lines]
+        """The lines of a requirements file for PyPI, without Python and `only_for_conda`."""
+        packages = (line for line in self.conda if not is_only_for_conda(line))
+        return [*map(requirement, packages), *self.pip_lines]
 
     @property
     def pip_lines(self) -> list[str]:
@@ -167,11 +143,10 @@ def parse_recipe(content: Any, source: str, folder: Path) -> Recipe:
     pip = [line for entry in listed if isinstance(entry, dict) for line in _pip_lines(entry)]
     if wrong := [line for line in listed if not isinstance(line, str | dict)]:
         raise RecipeError(f"dependencies: must be names of packages, got {wrong[0]!r}")
-    names = [_split(line)[0] for line in packages]
-    pythons = [_split(line)[1] for line in packages if _split(line)[0] == "python"]
+    names, versions = zip(*map(name_and_version, packages), strict=True) if packages else ((), ())
     recipe = Recipe(
         source=source,
-        python=pythons[0] if pythons else "",
+        python=versions[names.index("python")] if "python" in names else "",
         conda=[line for line, name in zip(packages, names, strict=True) if name != "python"],
         pip=pip,
         folder=folder.absolute(),
@@ -222,44 +197,3 @@ def _option_and_path(line: str) -> tuple[str, str] | None:
     option, text = found.groups() if found else ("", line)
     is_path = found is not None or line.startswith((".", "/")) or line.endswith(_ARCHIVES)
     return (option, text) if is_path and "://" not in text else None
-
-
-def _split(package: str) -> tuple[str, str]:
-    """Return the name and the version part of a conda package."""
-    found = _PACKAGE.fullmatch(package.strip())
-    if found is None or "[" in package:
-        raise RecipeError(f"dependencies: must be conda packages, got {package!r}")
-    return found["name"].lower(), found["rest"].strip()
-
-
-def _requirement(package: str) -> str:
-    """Return the requirement for PyPI that means the same as a conda package."""
-    name, rest = _split(package)
-    specifier = _specifier(rest)
-    text = f"{_PYPI_NAMES.get(name, name)}{specifier}"
-    try:
-        if Requirement(text).specifier or not specifier:
-            return text
-    except InvalidRequirement:
-        pass
-    raise RecipeError(
-        f"dependencies: must be conda packages with a version such as =1.26, got {package!r}"
-    )
-
-
-def _specifier(rest: str) -> str:
-    if not rest or rest == "*":
-        return ""
-    if found := _EXACT.fullmatch(rest):
-        return f"=={found['version']}"
-    if found := _FUZZY.fullmatch(rest) or _BARE.fullmatch(rest):
-        # `=1.26` means every version that begins with 1.26.
-        return f"=={found['version'].removesuffix('.*').removesuffix('*')}.*"
-    return rest.replace(" ", "")
-
-
-def _python_request(rest: str) -> str:
-    specifier = _specifier(rest)
-    if specifier.startswith("==") and "," not in specifier:
-        return specifier.removeprefix("==").removesuffix(".*")
-    return specifier

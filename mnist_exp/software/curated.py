@@ -13,7 +13,8 @@ from typing import Any
 
 import yaml  # type: ignore[import-untyped]
 
-from mnist_exp.software.conda_file import Recipe, RecipeError, parse_recipe
+from mnist_exp.software.conda_file import Recipe, parse_recipe
+from mnist_exp.software.pypi import RecipeError
 
 _FILE = Path(__file__).with_name("curated.yaml")
 #: `AzureML-NAME@latest`, `azureml:AzureML-NAME:3` or

@@ -96,6 +96,23 @@ def test_variables_of_a_conda_file_are_a_fault_on_this_machine(tmp_path: Path) -
     assert fault not in checks.faults(config)
 
 
+def test_all_packages_that_need_conda_are_one_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "conda.yaml"
+    file.write_text("dependencies: [python=3.11, ffmpeg=6, numpy, cpuonly, gcc]", encoding="utf-8")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    config = fresh_config("stage=train")
+    setting(env__type=EnvType.conda, env__image="i", env__conda_file=str(file))(config)
+    assert checks.faults(config) == [
+        "env.conda_file: must name packages of PyPI, because conda is not on PATH, got ffmpeg=6, "
+        f"gcc in {file}; install conda, remove these packages, or write the names of their Python "
+        "packages in the pip part"
+    ]
+    (tmp_path / "micromamba").touch(mode=0o755)
+    assert checks.faults(config) == []
+
+
 def test_a_data_folder_that_does_not_exist_is_a_fault() -> None:
     config = fresh_config("stage=train", "data=folder", "data.path=/nowhere")
     assert checks.faults(config) == [

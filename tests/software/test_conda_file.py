@@ -30,6 +30,15 @@ def recipe(*dependencies: object) -> Recipe:
         ("conda-forge/linux-64::numpy", "numpy"),
         ("Ruamel.yaml=0.18", "ruamel.yaml==0.18.*"),
         ("pytorch=2.2", "torch==2.2.*"),
+        ("pytorch::pytorch=2.2.*=*cpu*", "torch==2.2.*"),
+        ("nvidia/label/cuda-12.1.0::numpy", "numpy"),
+        ("numpy=*", "numpy"),
+        ("tensorflow=*=cpu*", "tensorflow"),
+        ("tensorflow * cpu*", "tensorflow"),
+        ("tensorflow-gpu=2.16", "tensorflow==2.16.*"),
+        ("numpy[version='>=1.26,<2', build=py311*]", "numpy>=1.26,<2"),
+        ("numpy[version=1.26.4]", "numpy==1.26.4"),
+        ('pytorch[build="*cpu*"]', "torch"),
     ],
 )
 def test_a_conda_package_becomes_a_requirement(package: str, requirement: str) -> None:
@@ -97,6 +106,15 @@ def test_the_conda_packages_that_pypi_does_not_have_are_known() -> None:
     assert found.requirements[2] == "graphviz==0.20.*"
 
 
+def test_packages_that_only_conda_needs_are_left_out() -> None:
+    unneeded = ["cpuonly", "_libgcc_mutex=0.1=main", "_openmp_mutex", "conda-forge::blas=*=mkl"]
+    unneeded += ["pytorch-cuda=12.1", "ld_impl_linux-64=2.40=h12_2", "libgcc-ng", "libgfortran5"]
+    found = recipe(*unneeded, "librosa", "libclang", "numpy")
+    assert found.only_for_conda == unneeded
+    assert found.requirements == ["librosa", "libclang", "numpy"]
+    assert found.not_on_pypi == []
+
+
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
@@ -105,7 +123,8 @@ def test_the_conda_packages_that_pypi_does_not_have_are_known() -> None:
         ({"dependencies": "numpy"}, "dependencies"),
         ({"dependencies": [3]}, "got 3"),
         ({"dependencies": ["numpy=1.26|1.27"]}, "numpy=1.26|1.27"),
-        ({"dependencies": ["numpy[version=1]"]}, "version=1"),
+        ({"dependencies": ["numpy[version]"]}, "numpy[version]"),
+        ({"dependencies": ["numpy[version='1]"]}, "version='1"),
         ({"dependencies": ["a b c d"]}, "a b c d"),
         ({"dependencies": [{"npm": ["left-pad"]}]}, "npm"),
         ({"dependencies": [{"pip": "six"}]}, "'six'"),

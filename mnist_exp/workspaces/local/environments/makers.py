@@ -6,7 +6,6 @@ names. uv finds a Python on this machine, or downloads a Python.
 """
 
 import os
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Protocol
 import yaml  # type: ignore[import-untyped]
 
 from mnist_exp.errors import RefusedError
-from mnist_exp.software import Recipe
+from mnist_exp.software import Recipe, find_conda
 from mnist_exp.workspaces.local.environments.interpreter import this_interpreter
 from mnist_exp.workspaces.local.environments.pip_settings import uv_variables
 from mnist_exp.workspaces.local.environments.programs import Outcome, run
@@ -73,10 +72,8 @@ class Maker(Protocol):
 
 def maker() -> Maker:
     """Return conda, mamba or micromamba if one of them is installed, otherwise uv."""
-    for name in ("conda", "mamba", "micromamba"):
-        if program := shutil.which(name):
-            return CondaMaker(name, program)
-    return UvMaker()
+    program = find_conda()
+    return CondaMaker(Path(program).name, program) if program else UvMaker()
 
 
 @dataclass(frozen=True)
@@ -116,11 +113,10 @@ class UvMaker:
 
     def make(self, order: Order) -> None:
         """Create a virtual environment."""
-        if others := order.recipe.not_on_pypi:
-            raise RefusedError(
-                f"{order.where}: {order.recipe.source} needs {others[0]} from conda, because PyPI "
-                "has other software of this name or none; install conda, or write the name of the "
-                "Python package in the pip part"
+        if unneeded := order.recipe.only_for_conda:
+            order.message(
+                f"env: {', '.join(unneeded)} of {order.recipe.source} are left out, because only "
+                "packages of conda need them"
             )
         program = _uv()
         variables = {**uv_variables(), "UV_HTTP_RETRIES": _RETRIES, "PATH": _search_path()}
