@@ -2,7 +2,8 @@
 
 Hydra calls our callback before Hydra creates the run folder. The callback prepares the command, so
 that a faulty command creates no files. Hydra then calls the task function. The task function runs
-the command that the callback has prepared.
+the command that the callback has prepared. A stage without a record, such as `stage=status`, needs
+no run folder. The callback itself runs such a stage, and then exits.
 """
 
 import os
@@ -13,7 +14,7 @@ from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
@@ -45,6 +46,8 @@ from mnist_exp.records import Record, RecordIndex
 from mnist_exp.stages import RUNNERS, StageContext, StageRunner, run_stage
 from mnist_exp.stages.all import AllStages
 from mnist_exp.workspaces.base import Workspace
+
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True)
@@ -85,15 +88,16 @@ class CheckBeforeRun(Callback):
         """Prepare the command and pass the prepared command to the task function.
 
         Raises:
-            SystemExit: The preparation failed, or the user pressed Ctrl-C. Hydra would ignore an
-                `Exception` of a callback, but does not ignore SystemExit.
+            SystemExit: The preparation failed, the user pressed Ctrl-C, or the stage has no record
+                and has ended. Hydra would ignore an `Exception` of a callback, but does not ignore
+                SystemExit.
         """
-
-        def prepare_and_save() -> None:
-            prepared = prepare(*split(config))
+        prepared = _exit_on_error(lambda: prepare(*split(config)))
+        if prepared.runner.stage.is_recorded:
             _prepared_commands[prepared.runner.context.folder] = prepared
-
-        _exit_on_error(prepare_and_save)
+            return
+        _exit_on_error(prepared.run)
+        raise SystemExit(0)
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         """Check that Hydra can create the folder of the multirun.
@@ -106,10 +110,10 @@ class CheckBeforeRun(Callback):
         _exit_on_error(lambda: check_writable(Path(config.hydra.sweep.dir), "hydra.sweep.dir"))
 
 
-def _exit_on_error(step: Callable[[], None]) -> None:
+def _exit_on_error(step: Callable[[], _Result]) -> _Result:
     try:
         with report_errors() as outcome:
-            step()
+            return step()
     except BrokenPipeError as error:
         raise SystemExit(READER_HAS_EXITED) from error
     except Exception as error:
@@ -117,8 +121,7 @@ def _exit_on_error(step: Callable[[], None]) -> None:
         # Hydra would ignore the error and start the run.
         traceback.print_exc()
         raise SystemExit(1) from error
-    if outcome.exit_code:
-        raise SystemExit(outcome.exit_code)
+    raise SystemExit(outcome.exit_code)
 
 
 def prepared_command(composed: DictConfig, hydra_config: DictConfig) -> Prepared:
@@ -164,7 +167,8 @@ def prepare(composed: DictConfig, hydra_config: DictConfig) -> Prepared:
         # These checks may use the network. A dry run must not use the network.
         if not experiment.dry_run:
             _check_stage(runner)
-        _probe_folders(context, hydra_config)
+        if experiment.stage.is_recorded:
+            _probe_folders(context, hydra_config)
     except BaseException:
         opened.close()
         raise

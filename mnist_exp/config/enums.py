@@ -51,6 +51,11 @@ class Stage(StrEnum):
         """Whether the stage deploys, calls, inspects or deletes an endpoint."""
         return self.deploys or self in (Stage.invoke, Stage.status, Stage.logs, Stage.cleanup)
 
+    @property
+    def is_recorded(self) -> bool:
+        """Whether the stage has a run folder with a record. The other stages only print results."""
+        return self not in (Stage.status, Stage.logs, Stage.doctor)
+
 
 class WorkspaceType(StrEnum):
     """The kinds of workspace in which an experiment can run."""

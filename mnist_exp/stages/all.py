@@ -13,6 +13,7 @@ from mnist_exp.names import new_job_name
 from mnist_exp.records import RECORD_NAME, Record, load_record
 from mnist_exp.specs import Spec
 from mnist_exp.stages import RUNNERS
+from mnist_exp.stages.cleanup import deletes_more
 from mnist_exp.stages.context import StageContext, StageRunner
 from mnist_exp.stages.earlier_records import endpoint_faults
 from mnist_exp.stages.recording import run_stage
@@ -117,8 +118,9 @@ class AllStages(StageRunner):
         except NotFoundError:
             return
         self._produced.setdefault(Stage.deploy, deployed)
-        if not self._parts[Stage.cleanup].faults():
-            self._produced[Stage.cleanup] = run_stage(self._parts[Stage.cleanup])
+        cleanup = self._parts[Stage.cleanup]
+        if deletes_more(self.context) or not endpoint_faults(cleanup.context):
+            self._produced[Stage.cleanup] = run_stage(cleanup)
 
 
 def _other_endpoint_faults(endpoint: EndpointConfig) -> Iterator[str]:

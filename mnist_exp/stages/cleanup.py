@@ -15,6 +15,7 @@ from mnist_exp.stages.earlier_records import (
     endpoint_faults,
     existing_endpoint,
     named_deployment,
+    names_endpoint,
 )
 from mnist_exp.traffic import deletion_fault
 
@@ -25,10 +26,14 @@ class CleanupStage(StageRunner):
     stage = Stage.cleanup
 
     def faults(self) -> list[str]:
-        """Return a message if there is nothing to delete, or if Azure would refuse the deletion."""
+        """Return a message if the command line names a missing endpoint or deployment.
+
+        Also return a message if Azure would refuse the deletion.
+        """
         if (deployment := named_deployment(self.context)) is not None:
             return self._deployment_faults(deployment)
-        return [] if _deletes_more(self.context) else endpoint_faults(self.context)
+        is_optional = deletes_more(self.context) or not names_endpoint(self.context)
+        return [] if is_optional else endpoint_faults(self.context)
 
     @cached_property
     def name(self) -> str:
@@ -91,10 +96,10 @@ class CleanupStage(StageRunner):
     def _delete_endpoint(self, record: Record) -> Record:
         """Show the deployments, then delete the endpoint and wait until it is deleted."""
         try:
-            endpoint = self.context.workspace.get_endpoint(record.name)
+            endpoint = existing_endpoint(self.context)
         except NotFoundError:
-            if not _deletes_more(self.context):
-                raise
+            outputs = self.context.config.outputs_dir
+            self.context.display.message(f"nothing to delete: no endpoint of {outputs} exists")
             return record
         for deployment in endpoint.deployments:
             percent = endpoint.traffic.get(deployment.name, 0)
@@ -106,7 +111,7 @@ class CleanupStage(StageRunner):
         return record.with_changes(endpoint=_deleted_entry(endpoint))
 
 
-def _deletes_more(context: StageContext) -> bool:
+def deletes_more(context: StageContext) -> bool:
     """Return whether the stage also deletes other resources, so that it needs no endpoint."""
     return context.config.compute.delete_on_cleanup or context.config.env.delete_on_cleanup
 

@@ -38,14 +38,12 @@ class DoctorStage(StageRunner):
         findings = []
         for finding in self._findings():
             findings.append(finding)
-            self.context.display.message(f"{finding.level.value:4}  {finding.what}: {finding.text}")
+            self.context.display.output(f"{finding.level.value:4}  {finding.what}: {finding.text}")
         failing = [finding for finding in findings if finding.level is Level.FAIL]
-        warned = [finding for finding in findings if finding.level is Level.WARN]
-        lines = [f"{finding.what}: {finding.text}" for finding in (*failing, *warned)]
         if failing:
             why = f"{len(failing)} of {len(findings)} checks failed; see the lines with fail above"
             record = record.with_changes(status=JobStatus.FAILED, why=why)
-        return record.with_changes(warnings=lines)
+        return record
 
     def _findings(self) -> Iterator[Finding]:
         yield from config_findings(self.context)

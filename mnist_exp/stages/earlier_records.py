@@ -157,6 +157,11 @@ def deployed_endpoint(context: StageContext) -> str:
     )
 
 
+def names_endpoint(context: StageContext) -> bool:
+    """Return whether the command line names the endpoint to call, change or delete."""
+    return context.config.endpoint.name is not None or context.config.run is not None
+
+
 def existing_endpoint(
     context: StageContext, deployment: str | None = None, key: str = _DEPLOYMENT_KEY
 ) -> Endpoint:

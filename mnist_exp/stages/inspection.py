@@ -7,12 +7,12 @@ from functools import cached_property
 from mnist_exp.config import Stage
 from mnist_exp.records import Record
 from mnist_exp.results import Deployment, DeploymentStatistics, Endpoint, counted
-from mnist_exp.stages.context import StageContext, StageRunner
-from mnist_exp.stages.deploy import endpoint_entry
+from mnist_exp.stages.context import StageRunner
 from mnist_exp.stages.earlier_records import (
     deployed_endpoint,
     endpoint_faults,
     named_deployment,
+    names_endpoint,
 )
 
 
@@ -23,12 +23,12 @@ class StatusStage(StageRunner):
 
     def faults(self) -> list[str]:
         """Return an error message if the named endpoint does not exist, otherwise an empty list."""
-        return endpoint_faults(self.context) if _is_one_named(self.context) else []
+        return endpoint_faults(self.context) if names_endpoint(self.context) else []
 
     @cached_property
     def name(self) -> str:
         """The name of the endpoint that the config names, or `all endpoints`."""
-        return deployed_endpoint(self.context) if _is_one_named(self.context) else "all endpoints"
+        return deployed_endpoint(self.context) if names_endpoint(self.context) else "all endpoints"
 
     def run(self, record: Record) -> Record:
         """Print the state of each endpoint and deployment."""
@@ -41,11 +41,10 @@ class StatusStage(StageRunner):
             self.context.display.output(
                 "no endpoint exists; create an endpoint with mnist-exp stage=deploy"
             )
-        only = endpoint_entry(endpoints[0]) if len(endpoints) == 1 else None
-        return record.with_changes(endpoint=only)
+        return record
 
     def _endpoints(self) -> Sequence[Endpoint]:
-        if _is_one_named(self.context):
+        if names_endpoint(self.context):
             return [self.context.workspace.get_endpoint(deployed_endpoint(self.context))]
         return self.context.workspace.list_endpoints()
 
@@ -67,7 +66,7 @@ class LogsStage(StageRunner):
     def run(self, record: Record) -> Record:
         """Print the last lines of each log, or of the log of the named deployment."""
         endpoint = self.context.workspace.get_endpoint(record.name)
-        wanted, paths = named_deployment(self.context), {}
+        wanted = named_deployment(self.context)
         for deployment in endpoint.deployments:
             if wanted not in (None, deployment.name):
                 continue
@@ -77,14 +76,7 @@ class LogsStage(StageRunner):
             self.context.display.output(f"{deployment.name}: {where}")
             for line in lines:
                 self.context.display.output(f"  {line}")
-            if deployment.log:
-                paths[deployment.name] = deployment.log
-        return record.with_changes(endpoint=endpoint_entry(endpoint), paths=paths)
-
-
-def _is_one_named(context: StageContext) -> bool:
-    config = context.config
-    return config.endpoint.name is not None or config.run is not None
+        return record
 
 
 def _endpoint_lines(

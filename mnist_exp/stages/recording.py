@@ -1,6 +1,7 @@
 """Run a stage, write its record at the start and at the end, and show its summary.
 
-If the stage fails, the record contains the error.
+If the stage fails, the record contains the error. A stage that only prints results, such as
+`stage=status`, has neither a record nor a summary.
 """
 
 import platform
@@ -23,12 +24,28 @@ _RECORDED_PACKAGES = ("mnist-exp", "tensorflow", "keras", "mlflow", "numpy", "az
 
 
 def run_stage(runner: StageRunner) -> Record:
-    """Run a stage, write its record at the start and at the end, and show its summary.
+    """Run a stage, and return its record.
 
     Raises:
         MnistExpError: The stage failed. The record has the message in its field `why`.
         KeyboardInterrupt: The user interrupted the stage. The record has the status Canceled.
     """
+    record = _recorded(runner) if runner.stage.is_recorded else _ended(runner, _bare(runner))
+    if record.status.ended_badly:
+        raise _failure(record)
+    return record
+
+
+def _ended(runner: StageRunner, record: Record) -> Record:
+    """Run a stage. Return its record with a final status."""
+    record = runner.run(record)
+    if record.status is JobStatus.RUNNING:
+        record = record.with_changes(status=JobStatus.COMPLETED)
+    return record
+
+
+def _recorded(runner: StageRunner) -> Record:
+    """Run a stage, write its record at the start and at the end, and show its summary."""
     began = time.monotonic()
     context = runner.context
     record = _new_record(runner)
@@ -36,9 +53,7 @@ def run_stage(runner: StageRunner) -> Record:
     context.index.add(record, context.folder)
     context.display.stage_started(record)
     try:
-        record = runner.run(record)
-        if record.status is JobStatus.RUNNING:
-            record = record.with_changes(status=JobStatus.COMPLETED)
+        record = _ended(runner, record)
     except Detached:
         record = record.with_changes(why="detached by the user; the job continues to run")
         raise
@@ -62,19 +77,23 @@ def run_stage(runner: StageRunner) -> Record:
         record = record.with_changes(duration_s=round(time.monotonic() - began, 3))
         record.save(context.folder)
     context.display.stage_ended(record)
-    if record.status.ended_badly:
-        raise _failure(record)
     return record
 
 
-def _new_record(runner: StageRunner) -> Record:
-    config = runner.context.config
+def _bare(runner: StageRunner) -> Record:
+    """Return a record without facts about the machine and the code."""
     return Record(
         stage=runner.stage,
         name=runner.name,
         status=JobStatus.RUNNING,
         started=datetime.now(UTC).isoformat(timespec="seconds"),
-        workspace=config.workspace.type.value,
+        workspace=runner.context.config.workspace.type.value,
+    )
+
+
+def _new_record(runner: StageRunner) -> Record:
+    config = runner.context.config
+    return _bare(runner).with_changes(
         versions=dict(_versions()),
         git_commit=_git_commit(),
         seed=config.seed,

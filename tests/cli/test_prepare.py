@@ -319,6 +319,36 @@ def test_each_variant_of_a_multirun_is_prepared_by_itself(
     assert len({context.folder for context in contexts}) == 2
 
 
+@pytest.mark.external  # findings about the machine
+def test_a_stage_that_only_prints_leaves_no_folder(in_process_cli: InProcessCli) -> None:
+    folder = in_process_cli.folder
+    done = in_process_cli("stage=status")
+    assert (done.returncode, done.stderr, list(folder.iterdir())) == (0, "", [])
+    assert done.stdout == "no endpoint exists; create an endpoint with mnist-exp stage=deploy\n"
+    done = in_process_cli("stage=doctor", "model.epochs=0")
+    assert (done.returncode, list(folder.iterdir())) == (1, [])
+    # Each finding is printed once. The last line only counts the findings.
+    assert (done.stdout.count("model.epochs"), "model.epochs" in done.stderr) == (1, False)
+    assert done.stderr.startswith("error: doctor local: 1 of ")
+    assert in_process_cli("stage=logs").returncode == 1
+    # Such a stage also works in a folder that cannot be written.
+    for key in ("outputs_dir", "hydra.run.dir"):
+        assert in_process_cli("stage=status", f"{key}=/proc/none").returncode == 0
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.external  # git, for the commit in the stage's record
+def test_a_cleanup_with_nothing_to_delete_is_a_success(in_process_cli: InProcessCli) -> None:
+    done = in_process_cli("stage=cleanup")
+    assert done.returncode == 0, done.stderr
+    assert "nothing to delete: no endpoint of outputs exists" in done.stderr
+    # A name with a typing error is a fault: the endpoint with the right name would stay.
+    assert in_process_cli("stage=cleanup", "endpoint.name=digits").returncode == 1
+    # The user may have deleted the latest endpoint in another way.
+    add_record(in_process_cli.outputs, Stage.deploy, "gone", endpoint={"name": "gone"})
+    assert "nothing to delete" in in_process_cli.ok("stage=cleanup").stderr
+
+
 def test_a_command_whose_callback_did_not_run_is_prepared_by_the_task(
     in_process_cli: InProcessCli, frames: list[StageRunner]
 ) -> None:

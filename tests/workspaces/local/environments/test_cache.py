@@ -286,7 +286,7 @@ def test_cleanup_deletes_and_doctor_lists_the_environments(
     env = conda("tinypkg")
     with EnvironmentCache(tmp_path / "environments").using(env, "env", print):
         pass
-    listed = in_process_cli("stage=doctor", f"data.cache_dir={tmp_path}").stderr
+    listed = in_process_cli("stage=doctor", f"data.cache_dir={tmp_path}").stdout
     assert f"environment: {env.conda_file} with Python {VERSION}: " in listed
     assert f"deleted: environment {env.conda_file}" in in_process_cli.ok(*cleanup).stderr
     assert list(tmp_path.glob("environments/*/")) == []
