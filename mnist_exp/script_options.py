@@ -17,7 +17,19 @@ _OPTION = re.compile(r"--[A-Za-z][\w.-]*")
 _IMPORT = re.compile(r"^[ \t]*(?:from|import)[ \t]+\.*([\w.]+)", re.MULTILINE)
 #: A source that declares options contains one of these names. All other sources are skipped, which
 #: saves time.
-_PARSERS = ("add_argument", "DEFINE_", "click", "typer", "hydra", "known", "remaining")
+_PARSERS = ("add_argument", "DEFINE_", "click", "hydra", "known", "remaining", "from_cli")
+#: Libraries that derive options from the fields of a dataclass or the parameters of a function.
+_DERIVING = re.compile(
+    r"HfArgumentParser|\b(?:cyclopts|fire|jsonargparse|simple_parsing|tyro|typer)\b"
+)
+#: The last word in the names of classes with fields that such a library may also read.
+_SETTINGS = ("Args", "Arguments", "Config")
+#: Words of a source that may read the command line, or the environment variables of the job.
+_READS = re.compile(
+    r"argv|(?<![\w*])args|(?<![sS])pars|Pars|click|typer|fire|tyro|absl|hydra|getopt|docopt|cyclopts"
+    r"|(?i:flags)|CLI|(?<![A-Za-z])[Cc]li(?![a-z])|exec\(|runpy|\.main\(|import main|\.run\("
+    r"|AZURE_?ML_|getenv|environ\b(?!\[[^]]*\]\s*=[^=])"
+)
 #: Methods of parsers, and settings of parsers, that let a script ignore unknown options.
 _LENIENT_METHODS = ("parse_known_args", "parse_known_intermixed_args")
 _LENIENT_SETTINGS = (
@@ -34,23 +46,29 @@ class ScriptOptions:
 
     Attributes:
         declared: The options, with their dashes. The set is empty if no declaration was found.
+        derived: The names from which a library, e.g. tyro, may derive options. The set is empty if
+            the script uses no such library.
         lenient: The method or setting, e.g. `parse_known_args`, with which the script ignores
             options that it does not declare; empty if the script does not ignore such options.
-        uses_hydra: Whether Hydra reads the command line of the script.
+        reads_key_value: The library that reads `key=value` from the command line; may be empty.
         abbreviates: Whether argparse reads the command line, and accepts the beginnings of options.
+        reads_nothing: Whether the script certainly does not read its command line.
     """
 
     declared: frozenset[str] = frozenset()
+    derived: frozenset[str] = frozenset()
     lenient: str = ""
-    uses_hydra: bool = False
+    reads_key_value: str = ""
     abbreviates: bool = False
+    reads_nothing: bool = False
 
     def accepts(self, option: str) -> bool:
         """Return whether the script declares `option`, or a longer name that begins with `option`.
 
         argparse also accepts the beginning of an option's name.
         """
-        return bool(self.longer_names(option)) or option in self.declared
+        name = option.lstrip("-").replace("-", "_")
+        return option in self.declared or name in self.derived or bool(self.longer_names(option))
 
     def longer_names(self, option: str) -> list[str]:
         """Return the declared options whose names begin with `option` and are longer."""
@@ -64,28 +82,41 @@ def script_options(code: Path, script: str) -> ScriptOptions:
         code: The code folder.
         script: The path of the script, relative to `code`.
     """
-    found = [_options_in(source) for source in _sources(code / script)]
+    sources = list(_sources(code / script))
+    derives = any(_DERIVING.search(source) for source in sources)
+    found = [_options_in(source, derives=derives) for source in sources]
+    derived = frozenset().union(*(each.derived for each in found))
+    lenient = next((each.lenient for each in found if each.lenient), "")
     return ScriptOptions(
         declared=frozenset().union(*(each.declared for each in found)),
-        lenient=next((each.lenient for each in found if each.lenient), ""),
-        uses_hydra=any(each.uses_hydra for each in found),
+        derived=derived,
+        # A class of a library may have more fields, which the sources do not show.
+        lenient="" if _has_unknown_fields(sources, derives=derives) else lenient,
+        reads_key_value=next((each.reads_key_value for each in found if each.reads_key_value), ""),
         abbreviates=any(each.abbreviates for each in found),
+        reads_nothing=bool(sources) and not any(_READS.search(source) for source in sources),
     )
 
 
 @lru_cache(maxsize=256)
-def _options_in(source: str) -> ScriptOptions:
+def _options_in(source: str, *, derives: bool) -> ScriptOptions:
     """Return the options in the source of one module.
 
     The result is cached, because a command checks its arguments twice: for faults and for warnings.
+
+    Args:
+        source: The source.
+        derives: Whether the script uses a library that derives options.
     """
-    if not any(name in source for name in _PARSERS):
+    if not derives and not any(name in source for name in _PARSERS):
         return ScriptOptions()
     tree = _parsed(source)
+    lenient = next(_lenient(tree), "")
     return ScriptOptions(
         declared=frozenset(_options(tree)),
-        lenient=next(_lenient(tree), ""),
-        uses_hydra=_has_hydra_main(tree),
+        derived=frozenset(_derived(tree)) if derives else frozenset(),
+        lenient=lenient or ("**kwargs" if derives and _takes_any_option(tree) else ""),
+        reads_key_value=_key_value_reader(tree),
         abbreviates="argparse" in source and "allow_abbrev" not in source,
     )
 
@@ -149,6 +180,37 @@ def _lenient(tree: ast.Module) -> Iterator[str]:
 
 def _is_on(value: ast.expr) -> bool:
     return not (isinstance(value, ast.Constant) and not value.value)
+
+
+def _derived(tree: ast.Module) -> Iterator[str]:
+    """Yield the names of fields and parameters, and the keys of `**kwargs`."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            yield node.target.id
+        elif isinstance(node, ast.arg):
+            yield node.arg
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
+
+
+def _takes_any_option(tree: ast.Module) -> bool:
+    """Return whether a function has the parameter `**kwargs`."""
+    return any(isinstance(node, ast.arguments) and node.kwarg for node in ast.walk(tree))
+
+
+def _has_unknown_fields(sources: list[str], *, derives: bool) -> bool:
+    """Return whether a script uses a settings class of a library, e.g. `TrainingArguments`."""
+    text = "\n".join(sources) if derives else ""
+    used = {name for name in re.findall(r"\b[A-Z]\w+", text) if name.endswith(_SETTINGS)}
+    return bool(used - set(re.findall(r"\bclass[ \t]+(\w+)", text)))
+
+
+def _key_value_reader(tree: ast.Module) -> str:
+    """Return the library that reads `key=value` from the command line; empty if there is none."""
+    if _has_hydra_main(tree):
+        return "Hydra"
+    calls = (node for node in ast.walk(tree) if isinstance(node, ast.Call) and not node.args)
+    return "OmegaConf" if any(_called(call) == "from_cli" for call in calls) else ""
 
 
 def _has_hydra_main(tree: ast.Module) -> bool:

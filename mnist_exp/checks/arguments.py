@@ -17,9 +17,10 @@ def argument_faults(config: Experiment) -> Iterator[str]:
     style = job.argument_style
     if job.script is None or job.command is not None:
         return
-    if options.uses_hydra and not options.declared and style is not ArgumentStyle.key_value:
+    reader = options.reads_key_value
+    if reader and not options.declared and style is not ArgumentStyle.key_value:
         yield (
-            f"job.argument_style: {job.script} uses Hydra, which reads key=value, got {style}; "
+            f"job.argument_style: {job.script} uses {reader}, which reads key=value, got {style}; "
             "set job.argument_style=key_value"
         )
         return
@@ -35,7 +36,7 @@ def argument_faults(config: Experiment) -> Iterator[str]:
         if not options.accepts(argument_name(name, style))
         and argument_name(name, other) in options.declared
     ]
-    if not missed or (style is ArgumentStyle.key_value and options.uses_hydra):
+    if not missed or (style is ArgumentStyle.key_value and reader):
         return
     given, declared = (argument_name(missed[0], each) for each in (style, other))
     is_mixed = any("_" in name and options.accepts(argument_name(name, style)) for name in names)
@@ -65,7 +66,12 @@ def argument_warnings(config: Experiment) -> Iterator[str]:
                 f"job.inputs.{name}: {job.script} does not declare {argument}, and argparse reads "
                 f"this option as {longer[0]}; rename the input if another value is meant"
             )
-    if options.lenient and options.declared:
+    if options.reads_nothing and (names := _arguments(config)):
+        yield (
+            f"job.script: {job.script} does not read its command line, so the values of "
+            f"{', '.join(names)} may have no effect"
+        )
+    if options.lenient and (options.declared or options.derived):
         for name in _arguments(config):
             argument = argument_name(name, job.argument_style)
             if argument.startswith("--") and not options.accepts(argument):

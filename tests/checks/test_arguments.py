@@ -18,6 +18,7 @@ LENIENT = "args, _ = p.parse_known_args()\n"
 HYDRA = "import hydra\n@hydra.main(config_name='c')\ndef main(c): pass\n"
 HYDRA_RENAMED = "import hydra as h\n@h.main(config_name='c')\ndef main(c): pass\n"
 HYDRA_MAIN = "from hydra import main as start\n@start(config_name='c')\ndef main(c): pass\n"
+OMEGACONF = "from omegaconf import OmegaConf\nc = OmegaConf.from_cli()\n"
 UNKNOWN = "import library\nlibrary.main()\n"
 
 Make = Callable[..., Experiment]
@@ -50,6 +51,7 @@ def make(tmp_path: Path) -> Make:
         (DASHES + UNDERSCORES, "underscores"),
         ("p.add_argument('--learning-rate-of-sgd')\n", "dashes"),
         (HYDRA, "key_value"),
+        (OMEGACONF, "key_value"),
         ("from hydra import compose\nfrom own import main\nmain()\n", "dashes"),
         (UNKNOWN, "dashes"),
         (UNKNOWN, "underscores"),
@@ -71,6 +73,7 @@ def test_a_fitting_or_unknown_style_is_no_fault(make: Make, script: str, style: 
         (HYDRA_RENAMED, "dashes", "set job.argument_style=key_value"),
         (HYDRA_MAIN, "dashes", "set job.argument_style=key_value"),
         (HYDRA, "dashes", "set job.argument_style=key_value"),
+        (OMEGACONF, "underscores", "set job.argument_style=key_value"),
         (MIXED, "dashes", "or use job.command"),
         (
             "flags.DEFINE_float('learning_rate', 0.1, '')\n",
@@ -123,6 +126,73 @@ def test_each_way_to_ignore_unknown_options_is_found(make: Make, call: str, name
     off = call.replace("True", "False")
     lines = list(checks.warnings(make(f"{DASHES}{off}{suffix}"))) if off != call else []
     assert not [line for line in lines if "ignores undeclared options" in line]
+
+
+FIELDS = (
+    "from dataclasses import dataclass\n@dataclass\nclass Args:\n  learning_rate: float = 0.1\n"
+)
+FUNCTION = "def main(learning_rate: float = 0.1, *names): pass\n"
+
+
+@pytest.mark.parametrize(
+    ("script", "lenient"),
+    [
+        (
+            f"from transformers import HfArgumentParser\n{FIELDS}"
+            "HfArgumentParser(Args).parse_args_into_dataclasses(return_remaining_strings=True)\n",
+            "return_remaining_strings",
+        ),
+        (f"import tyro\n{FIELDS}tyro.cli(Args, return_unknown_args=True)\n", "return_unknown_args"),
+        (
+            f"import typer\napp = typer.Typer()\n@app.command(context_settings="
+            f"{{'ignore_unknown_options': True}})\n{FUNCTION}app()\n",
+            "ignore_unknown_options",
+        ),
+        (
+            f"from simple_parsing import ArgumentParser\n{FIELDS}p = ArgumentParser()\n"
+            "p.add_arguments(Args, 'args')\np.parse_known_args()\n",
+            "parse_known_args",
+        ),
+        (f"import fire\n{FUNCTION.replace('*', '**')}fire.Fire(main)\n", "**kwargs"),
+        ("import tyro\nfrom fields import Args\ntyro.cli(Args, return_unknown_args=True)\n", ""),
+    ],
+)
+def test_options_that_a_library_derives_are_found(make: Make, script: str, lenient: str) -> None:
+    lines = list(checks.warnings(make(script, fields=FIELDS)))
+    (found,) = [line for line in lines if "ignores undeclared options" in line]
+    assert found.startswith("job.inputs.batch_size: t.py does not declare --batch-size")
+    assert lenient in found
+    # A class of a library may have the field.
+    more = f"{script}from transformers import TrainingArguments\n"
+    assert not [line for line in checks.warnings(make(more)) if "undeclared" in line]
+    # A strict script fails by itself.
+    strict = script.replace("=True", "=False").replace("': True", "': False")
+    strict = strict.replace("parse_known_args", "parse_args").replace("**", "*")
+    assert not [line for line in checks.warnings(make(strict)) if "undeclared" in line]
+
+
+@pytest.mark.parametrize(
+    ("script", "is_warned"),
+    [
+        ("import os\nos.environ['A'] = '1'\nloss = 'sparse_categorical_crossentropy'\n", True),
+        ("from own import fit\nfit(0.1)\n", True),
+        ("from mlflow import MlflowClient\n", True),
+        ("from own import fit\nfit(0.1)\nimport reader\n", False),
+        ("import os\nlr = os.environ['AZUREML_PARAMETER_lr']\n", False),
+        (UNKNOWN, False),
+        ("from lightning.pytorch.cli import LightningCLI\nLightningCLI()\n", False),
+    ],
+)
+def test_a_script_that_reads_no_argument_is_a_warning(
+    make: Make, script: str, is_warned: bool
+) -> None:
+    config = make(script, own="def fit(rate): pass\n", reader="import sys\nprint(sys.argv)\n")
+    lines = [line for line in checks.warnings(config) if "its command line" in line]
+    expected = (
+        "job.script: t.py does not read its command line, so the values of learning_rate, "
+        "batch_size may have no effect"
+    )
+    assert lines == [expected] * is_warned
 
 
 def test_a_text_that_a_script_would_take_for_an_option_is_a_warning(make: Make) -> None:
