@@ -8,6 +8,7 @@ a job has installed. A wrapper runs the script with the `python` of the throw-aw
 import re
 import shlex
 import shutil
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -18,7 +19,8 @@ from mnist_exp.workspaces.local.environments.interpreter import Interpreter
 #: script's Python. A long path is in the second line:
 #: https://github.com/pypa/distlib/blob/master/distlib/scripts.py
 _START = 512
-_WITHOUT_WRAPPER = re.compile(r"(pip|python)[\d.]*")
+#: Programs without a wrapper. conda must run with the Python of its own environment.
+_WITHOUT_WRAPPER = re.compile(r"(pip|python)[\d.]*|mamba|conda(-\w+)?")
 #: The beginning of a wrapper, which both sh and Python can read. sh starts the Python of the
 #: throw-away environment, whose path may be too long for the first line. A job can also start the
 #: wrapper with Python: `python $(command -v pytest)`.
@@ -75,12 +77,13 @@ def write_wrappers(interpreter: Interpreter, folder: Path) -> Path:
             link_or_copy(pip, programs / name)
     if uv := _uv(interpreter):
         _written(wrappers / "uv", _UV.format(folder=shlex.quote(str(folder)), uv=shlex.quote(uv)))
-    text = python + _SCRIPT.format(programs=str(interpreter.programs))
-    script = _written(wrappers / ".script", text)
-    for name in _console_scripts(interpreter):
-        # It takes less time to create a link than to write a file. A hard link has its own name,
-        # also after `readlink -f`.
-        link_or_copy(script, wrappers / name)
+    for programs, names in _console_scripts(interpreter).items():
+        text = python + _SCRIPT.format(programs=str(programs))
+        script = _written(wrappers / f".script{programs}".replace("/", "-"), text)
+        for name in names:
+            # It takes less time to create a link than to write a file. A hard link has its own
+            # name, also after `readlink -f`.
+            link_or_copy(script, wrappers / name)
     return wrappers
 
 
@@ -96,22 +99,45 @@ def _uv(interpreter: Interpreter) -> str | None:
 
 
 @lru_cache
-def _console_scripts(interpreter: Interpreter) -> tuple[str, ...]:
-    """Return the names of the console scripts, without pip and the interpreter itself."""
+def _console_scripts(interpreter: Interpreter) -> Mapping[Path, Sequence[str]]:
+    """Return the names of the console scripts in each folder, without pip and the interpreter."""
     version = re.escape(interpreter.version)
     python = re.escape(f"{interpreter.programs}/python") + rf"(3|{version})?[\"'\s]"
     pattern = re.compile(python.encode())
-    names = []
-    for path in sorted(interpreter.programs.iterdir()):
-        if _WITHOUT_WRAPPER.fullmatch(path.name):
-            continue
-        try:
-            with path.open("rb") as file:
-                start = file.read(_START)
-        except OSError:
-            # A folder, a program that only root may read, or a file that was just deleted.
-            continue
-        first = b"\n".join(start.split(b"\n")[:2])
-        if start.startswith(b"#!") and pattern.search(first):
-            names.append(path.name)
-    return tuple(names)
+    found: dict[Path, list[str]] = {}
+    seen: set[str] = set()
+    for folder in _program_folders(interpreter):
+        names = {path.name for path in folder.iterdir() if _is_script(path, pattern)}
+        found[folder] = sorted(names - seen)
+        seen |= names
+    return found
+
+
+def _program_folders(interpreter: Interpreter) -> list[Path]:
+    """Return the folders with the programs of an interpreter's packages.
+
+    pip installs the programs of PREFIX/lib/python3.11/site-packages into PREFIX/bin. An interpreter
+    may have several of these folders, e.g. ~/.local/bin for packages that only one user has.
+    """
+    prefixes = [folder.parents[2] for folder in interpreter.site_folders if len(folder.parts) > 3]
+    folders = dict.fromkeys([interpreter.programs, *(prefix / "bin" for prefix in prefixes)])
+    return [folder for folder in folders if folder.is_dir()]
+
+
+def _is_script(path: Path, pattern: re.Pattern[bytes]) -> bool:
+    """Return whether a program is a console script that needs a wrapper.
+
+    Args:
+        path: The path of the program.
+        pattern: The regular expression for the path of the interpreter.
+    """
+    if _WITHOUT_WRAPPER.fullmatch(path.name):
+        return False
+    try:
+        with path.open("rb") as file:
+            start = file.read(_START)
+    except OSError:
+        # A folder, a program that only root may read, or a file that was just deleted.
+        return False
+    first = b"\n".join(start.split(b"\n")[:2])
+    return start.startswith(b"#!") and pattern.search(first) is not None

@@ -76,6 +76,9 @@ def create_throwaway(interpreter: Interpreter, folder: Path) -> Mapping[str, str
         "UV_PYTHON": str(programs / "python"),
         # Without this variable, `uv sync` and `uv run` would change the environment of a project.
         "UV_PROJECT_ENVIRONMENT": str(folder),
+        # Without this variable, `conda install` would change the environment that contains conda.
+        # conda refuses to change the folder, because it is not an environment of conda.
+        "CONDA_PREFIX": str(folder),
         # `pip install --user` installs into this environment.
         "PYTHONUSERBASE": str(folder),
         # The user's pip configuration may contain `user = true`. pip refuses this setting in a

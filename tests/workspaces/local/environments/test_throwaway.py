@@ -144,13 +144,20 @@ def own(tmp_path: Path) -> Iterator[Callable[[str], str]]:
         "far": f"#!/bin/sh\n'''exec' \"{programs}/python\" \"$0\" \"$@\"\n' '''",
         "other": f"#!{programs}/python2.7",
         "pip-tool": f"#!{programs}/python3",
+        # conda needs the Python of its own environment.
+        "conda": f"#!{programs}/python3",
     }
     lines["where"] = lines["tool"]
-    for name, start in lines.items():
-        shown = "sys.argv[0]" if name == "where" else "sys.prefix, sys.argv[1:]"
-        (programs / name).write_text(f"{start}\nimport sys; print({shown})\n")
-        (programs / name).chmod(0o755)
-    interpreter = replace(this_interpreter(), executable=programs / "python")
+    user = tmp_path / "user"
+    files = {programs / name: start for name, start in lines.items()}
+    files |= {user / "bin" / name: lines["tool"] for name in ("tool", "user-tool")}
+    (user / "bin").mkdir(parents=True)
+    for path, start in files.items():
+        shown = "sys.argv[0]" if path.name == "where" else "sys.prefix, sys.argv[1:]"
+        path.write_text(f"{start}\nimport sys; print({shown})\n")
+        path.chmod(0o755)
+    folders = (*this_interpreter().site_folders, user / "lib" / "python3" / "site-packages")
+    interpreter = replace(this_interpreter(), executable=programs / "python", site_folders=folders)
     variables = create_throwaway(interpreter, tmp_path / "its own")
 
     def run(command: str) -> str:
@@ -172,14 +179,19 @@ def own(tmp_path: Path) -> Iterator[Callable[[str], str]]:
 def test_console_scripts_run_in_the_environment(own: Callable[[str], str], tmp_path: Path) -> None:
     shown = f"{tmp_path / 'its own'} ['a b']\n"
     (tmp_path / "an env" / "bin" / "folder").mkdir(exist_ok=True)
-    assert own("tool 'a b' && far 'a b' && pip-tool 'a b'") == shown * 3
+    assert own("tool 'a b' && far 'a b' && pip-tool 'a b' && user-tool 'a b'") == shown * 4
     # The path of the wrapper is used in other ways.
     assert own('python "$(readlink -f "$(command -v tool)")" "a b"') == shown
     assert own('ln -s "$(command -v tool)" linked && ./linked "a b"') == shown
     assert own('"$VIRTUAL_ENV/bin/pip" --version') == own("pip --version")
     # A program that searches beside its own path finds the wrappers.
     assert Path(own("where").strip()).parent == Path(own("command -v tool").strip()).parent
-    assert Path(own("command -v other").strip()).parent == tmp_path / "an env" / "bin"
+    for name in ("other", "conda"):
+        assert Path(own(f"command -v {name}").strip()).parent == tmp_path / "an env" / "bin"
+    # conda refuses to change a folder without the file conda-meta/history.
+    assert own('test ! -e "$CONDA_PREFIX/conda-meta" && echo "$CONDA_PREFIX"') == own(
+        'echo "$VIRTUAL_ENV"'
+    )
 
 
 def test_a_file_system_needs_no_hard_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,8 +1,10 @@
 """Run a script in a fork, with the same effects as `python SCRIPT ...`."""
 
 import builtins
+import importlib
 import os
 import shutil
+import site
 import sys
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
@@ -78,6 +80,23 @@ def _enter_environment(environment: dict[str, str]) -> None:
     # Packages that the trial installs come before the shared packages.
     shared = (number for number, path in enumerate(sys.path) if path.endswith("-packages"))
     sys.path.insert(next(shared, len(sys.path)), str(packages))
+    _forget_prefix()
+
+
+def _forget_prefix() -> None:
+    """Let the standard library find the folders of the trial's environment.
+
+    The modules have saved the folders of the server's environment. Without this function, pip in
+    the trial's process, e.g. `pip.main(["install", ...])`, would install into that environment.
+    """
+    site.PREFIXES[:] = dict.fromkeys([sys.prefix, sys.exec_prefix])
+    # The next call of `site.getusersitepackages` reads the variable PYTHONUSERBASE.
+    site.USER_BASE = site.USER_SITE = None
+    if sysconfig := sys.modules.get("sysconfig"):
+        importlib.reload(sysconfig)
+    spawn: Any = sys.modules.get("multiprocessing.spawn")
+    if spawn is not None:
+        spawn.set_executable(sys.executable)
 
 
 def _start_python(argv: list[str], failure: str) -> NoReturn:

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from mnist_exp.workspaces.local.environments.interpreter import this_interpreter
+from mnist_exp.workspaces.local.environments.throwaway import create_throwaway
 from mnist_exp.workspaces.local.processes.forking.client import ForkedScript, ForkServer
 from mnist_exp.workspaces.local.processes.job_orphans import MARKER, find_processes, of_job
 from tests.support.files import write_file
@@ -28,7 +30,7 @@ MODULES = (
     "json",
     "no_such_module",
     "calendar",
-    "multiprocessing.process",
+    "multiprocessing.spawn",
     "random",
     "numpy.random",
 )
@@ -202,6 +204,28 @@ def test_a_script_can_start_processes_with_multiprocessing(
         "        print([point.x for point in pool.map(double, [Point(1), Point(2)])])\n"
     )
     assert shared.output(text, **PATH) == ["[2, 4]"]
+
+
+def test_a_script_finds_the_folders_of_its_own_environment(
+    shared: ScriptRunner, tmp_path: Path
+) -> None:
+    script = (
+        "import multiprocessing.spawn as spawn, site, sysconfig\n"
+        "print(spawn.get_executable(), site.getsitepackages(), site.getusersitepackages())\n"
+        "print(sysconfig.get_paths(), sysconfig.get_config_var('base'))\n"
+    )
+    variables = create_throwaway(this_interpreter(), tmp_path / "environment")
+    lines = shared.output(script, **variables)
+    own = subprocess.run(
+        ["python", "script.py"],
+        cwd=shared.work,
+        env=variables,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert lines == own.stdout.splitlines()
+    assert lines[0].count(str(tmp_path / "environment")) == 3
 
 
 def test_threads_and_atexit_functions_run_at_the_end(shared: ScriptRunner) -> None:
