@@ -98,7 +98,8 @@ class RunFunction:
         if method == "POST" and not _is_json(content_type):
             raise BadInputError(415, "the content type must be application/json")
         try:
-            body = json.loads(raw_data)
+            # Azure ML's server accepts a byte order mark, which some editors write.
+            body = json.loads(raw_data.removeprefix("\ufeff"))
         except (ValueError, RecursionError) as error:
             raise BadInputError(400, f"the body must be JSON: {error}") from error
         if not isinstance(body, dict):
@@ -106,8 +107,12 @@ class RunFunction:
         return {parameter.name: _value(parameter, body) for parameter in self.parameters}
 
 
-def inspect_run(run: Callable[..., object]) -> RunFunction:
+def inspect_run(run: Callable[..., object], *, has_schema: bool = False) -> RunFunction:
     """Return `run` together with the arguments that `run` takes.
+
+    Args:
+        run: The function of the scoring script.
+        has_schema: Whether `run` takes the values of a JSON object, also without `@input_schema`.
 
     Raises:
         TypeError: Azure ML does not accept the parameters of `run`, or `run` uses a feature that
@@ -122,7 +127,7 @@ def inspect_run(run: Callable[..., object]) -> RunFunction:
     inputs = tuple(found for found in parameters if found.name != _HEADERS)
     if not inputs:
         raise TypeError("run() must have a parameter for the request; write run(raw_data)")
-    return RunFunction(run, inputs, len(inputs) < len(parameters), _has_schema(run))
+    return RunFunction(run, inputs, len(inputs) < len(parameters), has_schema or _has_schema(run))
 
 
 def missing_fault(module: str) -> str:

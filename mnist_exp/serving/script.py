@@ -24,10 +24,13 @@ class ScoringScript:
     Args:
         code: The deployment's code folder. The script can import modules in this folder.
         name: The script's path relative to `code`.
+        has_schema: Whether `run` takes the values of a JSON object, as with `@input_schema`. If
+            False, the decorators of `run` decide.
     """
 
-    def __init__(self, code: Path, name: str) -> None:
+    def __init__(self, code: Path, name: str, *, has_schema: bool = False) -> None:
         self.name = name
+        self._has_schema = has_schema
         self._code = code
         self._path = code / name
         self._run: RunFunction | None = None
@@ -48,7 +51,7 @@ class ScoringScript:
         """
         sys.path[:0] = list(dict.fromkeys([str(self._path.parent), str(self._code)]))
         module = _imported(self._path)
-        self._run = inspect_run(_function(module, "run"))
+        self._run = inspect_run(_function(module, "run"), has_schema=self._has_schema)
         return _function(module, "init")
 
     def run(self, raw_data: str, headers: bytes = b"") -> object:

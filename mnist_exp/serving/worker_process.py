@@ -48,7 +48,7 @@ _LOG_FORMAT = "%(asctime)s %(levelname)s [%(process)d] %(message)s"
 #: Message of Azure ML's inference server to a caller if `run` fails.
 _SCRIPT_FAILED = "An unexpected error occurred in scoring script. Check the logs for more info."
 #: The scoring script for an MLflow model if the user gives no scoring script.
-_MLFLOW_SCRIPT = Path(__file__).parent / "no_code" / "mlflow_script.py"
+MLFLOW_SCRIPT = Path(__file__).parent / "no_code" / "mlflow_script.py"
 
 
 def main(arguments: list[str]) -> None:
@@ -120,7 +120,7 @@ def _indented(path: Path, root: Path) -> str:
 
 def _script(revision: Path, entry_script: str | None) -> ScoringScript:
     if entry_script is None:
-        return ScoringScript(_MLFLOW_SCRIPT.parent, _MLFLOW_SCRIPT.name)
+        return ScoringScript(MLFLOW_SCRIPT.parent, MLFLOW_SCRIPT.name, has_schema=True)
     return ScoringScript(revision / CODE_FOLDER, entry_script)
 
 
