@@ -16,12 +16,14 @@ class Experiment(ExperimentConfig):
         sources: Job input -> the config key that the value of the input comes from, e.g.
             `epochs` -> `model.epochs`. A search space may use the name of the input or the
             config key.
+        overrides: The overrides of the command line.
         given: The config keys and config groups that the command line sets.
         references: Pairs of config keys. The value of the first key refers to the second key, e.g.
             with `${model.epochs}`.
     """
 
     sources: dict[str, str] = field(default_factory=dict)
+    overrides: tuple[str, ...] = ()
     given: tuple[str, ...] = ()
     references: tuple[tuple[str, str], ...] = ()
 
@@ -38,5 +40,5 @@ class Experiment(ExperimentConfig):
         """
         content = asdict(self)
         content["job"]["sources"] = content.pop("sources")
-        del content["given"], content["references"]
+        del content["overrides"], content["given"], content["references"]
         return content

@@ -31,6 +31,8 @@ INVALID_JSON = (ValueError, RecursionError)
 #: Types of the fields of a record. `load_record` checks these types.
 _TYPES: dict[str, Any] = {
     **dict.fromkeys(("name", "started", "workspace", "fingerprint", "why"), str),
+    **dict.fromkeys(("experiment_name", "primary_metric"), str),
+    "overrides": list,
     **dict.fromkeys(("parameters", "metrics", "insights", "paths", "versions"), dict),
     **dict.fromkeys(("best", "model", "endpoint", "compute", "predictions"), dict | None),
     **dict.fromkeys(("trials", "logged_models", "log_tail", "warnings"), list),
@@ -57,6 +59,9 @@ class Record:
             trial) logged with MLflow. Empty if the job saved a model in `outputs/model`.
         model: For register and deploy: a mapping with the keys name, version and path.
         endpoint: For deploy and invoke: a mapping with the keys name, scoring_uri and deployments.
+        experiment_name: For train, sweep and all: the experiment that contains the runs in MLflow.
+        primary_metric: For train and sweep: the name of the main metric; empty if there is none.
+        overrides: The overrides of the command.
         paths: Kind of file or folder (folder, log, figures) -> path.
         fingerprint: A hash of the code and of the settings that influence the result of the stage.
         why: The reason why the stage failed or was canceled, in one line.
@@ -69,6 +74,9 @@ class Record:
     started: str
     schema_version: int = SCHEMA_VERSION
     workspace: str = "local"
+    experiment_name: str = ""
+    primary_metric: str = ""
+    overrides: Sequence[str] = ()
     parameters: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
     trials: Sequence[Mapping[str, Any]] = ()

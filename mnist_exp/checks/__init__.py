@@ -10,7 +10,7 @@ from mnist_exp.checks.arguments import argument_warnings
 from mnist_exp.checks.azure import azure_warnings, environment_warning, size_warning
 from mnist_exp.checks.code import code_faults, code_warnings
 from mnist_exp.checks.endpoint import deployment_faults, endpoint_faults
-from mnist_exp.checks.general import general_faults
+from mnist_exp.checks.general import general_faults, runs_faults
 from mnist_exp.checks.job import job_faults, registration_faults
 from mnist_exp.checks.local import local_faults, local_warnings
 from mnist_exp.checks.model import model_faults
@@ -23,6 +23,7 @@ from mnist_exp.checks.resources import (
 )
 from mnist_exp.checks.sweep import sweep_faults, sweep_warnings
 from mnist_exp.checks.unused import contradiction_faults, unused_warnings
+from mnist_exp.config import Stage
 from mnist_exp.experiment import Experiment
 
 __all__ = ["faults", "warnings"]
@@ -40,6 +41,8 @@ def faults(config: Experiment) -> list[str]:
     if stage.trains:
         found += [*data_faults(config), *model_faults(config), *job_faults(config)]
         found += code_faults(config, "job.script", config.job.code, config.job.script)
+    if stage is Stage.runs:
+        found += runs_faults(config.runs)
     if stage.sweeps:
         found += sweep_faults(config)
     if stage.registers:

@@ -5,14 +5,27 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
-from mnist_exp.config import ExperimentConfig, Stage
+from mnist_exp.config import ExperimentConfig, RunsConfig, Stage
+from mnist_exp.status import JobStatus
 
 #: Valid seeds, and the text of the rule for seeds in messages.
 SEEDS = range(2**31)
 SEED_RULE = f"from {SEEDS[0]} to {SEEDS[-1]}"
 
 #: Stages that do not use the record of an earlier run.
-_STAGES_WITHOUT_RUN = (Stage.compute, Stage.doctor, Stage.all)
+_STAGES_WITHOUT_RUN = (Stage.compute, Stage.runs, Stage.doctor, Stage.all)
+
+
+def runs_faults(runs: RunsConfig) -> Iterator[str]:
+    """Yield faults of the keys that select past runs."""
+    known = [status.value for status in JobStatus]
+    if runs.status is not None and runs.status.lower() not in map(str.lower, known):
+        yield f"runs.status: must be one of {', '.join(known)}, got {runs.status}"
+    if runs.limit is not None and runs.limit < 1:
+        yield f"runs.limit: must be at least 1, got {runs.limit}; null lists all runs"
+    low, high = runs.min_value, runs.max_value
+    if low is not None and high is not None and low > high:
+        yield f"runs.min_value: must be at most runs.max_value, got {low} and {high}"
 
 
 def general_faults(config: ExperimentConfig) -> Iterator[str]:

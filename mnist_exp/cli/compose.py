@@ -109,8 +109,11 @@ def to_experiment(composed: DictConfig, hydra_config: DictConfig) -> Experiment:
     config = OmegaConf.to_object(composed)
     if not isinstance(config, ExperimentConfig):
         raise TypeError(f"the composed config must be an ExperimentConfig, got {type(config)}")
-    given = tuple(given_keys(task_overrides(hydra_config)))
-    return Experiment(**vars(config), sources=sources, given=given, references=references)
+    overrides = tuple(task_overrides(hydra_config))
+    given = tuple(given_keys(overrides))
+    return Experiment(
+        **vars(config), sources=sources, overrides=overrides, given=given, references=references
+    )
 
 
 def with_stand_ins(composed: DictConfig, keys: Sequence[str]) -> DictConfig | None:

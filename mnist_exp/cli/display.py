@@ -24,12 +24,14 @@ from mnist_exp.config import Stage
 from mnist_exp.errors import JobError, MnistExpError
 from mnist_exp.experiment import Experiment
 from mnist_exp.lazy import figures, insights
+from mnist_exp.past_runs import PastRun
 from mnist_exp.records import Record
 from mnist_exp.report.advice import NEXT
 from mnist_exp.report.comparison import print_comparison
 from mnist_exp.report.format import plain, printable
 from mnist_exp.report.layout import print_line, progress_console, results_console
 from mnist_exp.report.live import LiveObserver
+from mnist_exp.report.run_table import print_runs
 from mnist_exp.report.summary import print_overview, print_summary
 from mnist_exp.stages.dry_run import planned, snapshots
 from mnist_exp.status import JobStatus
@@ -104,6 +106,10 @@ class RichDisplay:
         """Print a line of the stage's result."""
         indent = " " * (len(text) - len(text.lstrip(" ")))
         print_line(self._results, indent + plain(text))
+
+    def runs(self, runs: Sequence[PastRun], hidden: int, metric: str | None) -> None:
+        """Print a table of past runs."""
+        print_runs(runs, self._results, hidden, metric)
 
     def warning(self, text: str) -> None:
         """Print a warning."""

@@ -55,6 +55,7 @@ def with_kept_config(config: Experiment, overrides: Sequence[str]) -> Experiment
         _config(kept | own),
         run=job.record.name,
         resume=None,
+        overrides=config.overrides,
         given=config.given,
         references=config.references,
     )

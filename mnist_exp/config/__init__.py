@@ -5,7 +5,8 @@ types of the values. `mnist_exp.checks` checks all other rules. The dataclasses 
 because Hydra cannot apply overrides to the config of a frozen dataclass. No code changes a config
 after Hydra has composed the config.
 
-`resources`, `jobs` and `endpoints` define the config groups, and `enums` defines their enums.
+`resources`, `jobs` and `endpoints` define the config groups, `runs` defines the keys `runs.*`, and
+`enums` defines all enums.
 Import all these names from this package.
 """
 
@@ -34,6 +35,8 @@ from mnist_exp.config.enums import (
     KeyName,
     ModelType,
     Optimizer,
+    OutputFormat,
+    RunOrder,
     Stage,
     WorkspaceType,
 )
@@ -47,6 +50,7 @@ from mnist_exp.config.jobs import (
     SweepConfig,
 )
 from mnist_exp.config.resources import ComputeConfig, DataConfig, EnvConfig, WorkspaceConfig
+from mnist_exp.config.runs import RunsConfig
 
 __all__ = [
     "Architecture",
@@ -74,10 +78,13 @@ __all__ = [
     "ModelType",
     "ObjectiveConfig",
     "Optimizer",
+    "OutputFormat",
     "ProbeConfig",
     "RegistrationConfig",
     "RequestSettingsConfig",
     "RolloutConfig",
+    "RunOrder",
+    "RunsConfig",
     "Stage",
     "SweepConfig",
     "WorkspaceConfig",
@@ -89,7 +96,7 @@ __all__ = [
 class ExperimentConfig:
     """The whole config of an experiment, composed from `conf/config.yaml`."""
 
-    # compute, train, sweep, register, deploy, invoke, status, logs, cleanup, doctor or all.
+    # compute, train, sweep, register, deploy, invoke, status, logs, runs, cleanup, doctor or all.
     stage: Stage = MISSING
     # true prints the objects that the command would create, as Azure ML's YAML. The command then
     # creates no objects.
@@ -114,3 +121,4 @@ class ExperimentConfig:
     sweep: SweepConfig = field(default_factory=SweepConfig)
     registration: RegistrationConfig = field(default_factory=RegistrationConfig)
     endpoint: EndpointConfig = field(default_factory=EndpointConfig)
+    runs: RunsConfig = field(default_factory=RunsConfig)

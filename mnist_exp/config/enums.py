@@ -22,6 +22,7 @@ class Stage(StrEnum):
     invoke = "invoke"
     status = "status"
     logs = "logs"
+    runs = "runs"
     cleanup = "cleanup"
     doctor = "doctor"
     all = "all"
@@ -54,7 +55,21 @@ class Stage(StrEnum):
     @property
     def is_recorded(self) -> bool:
         """Whether the stage has a run folder with a record. The other stages only print results."""
-        return self not in (Stage.status, Stage.logs, Stage.doctor)
+        return self not in (Stage.status, Stage.logs, Stage.runs, Stage.doctor)
+
+
+class RunOrder(StrEnum):
+    """The orders of the rows of `stage=runs`."""
+
+    started = "started"
+    metric = "metric"
+
+
+class OutputFormat(StrEnum):
+    """The formats of the output of `stage=runs`."""
+
+    table = "table"
+    json = "json"
 
 
 class WorkspaceType(StrEnum):

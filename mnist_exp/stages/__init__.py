@@ -10,6 +10,7 @@ from mnist_exp.stages.inspection import LogsStage, StatusStage
 from mnist_exp.stages.invoke import InvokeStage
 from mnist_exp.stages.recording import run_stage
 from mnist_exp.stages.register import RegisterStage
+from mnist_exp.stages.runs import RunsStage
 from mnist_exp.stages.sweep import SweepStage
 from mnist_exp.stages.train import TrainStage
 
@@ -26,6 +27,7 @@ RUNNERS: dict[Stage, type[StageRunner]] = {
         InvokeStage,
         StatusStage,
         LogsStage,
+        RunsStage,
         CleanupStage,
         DoctorStage,
     )

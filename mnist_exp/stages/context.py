@@ -9,6 +9,7 @@ from typing import ClassVar, Protocol
 
 from mnist_exp.config import Stage
 from mnist_exp.experiment import Experiment
+from mnist_exp.past_runs import PastRun
 from mnist_exp.records import Record, RecordIndex
 from mnist_exp.specs import Spec
 from mnist_exp.workspaces.base import Observer, Workspace
@@ -36,6 +37,15 @@ class Display(Protocol):
 
     def output(self, text: str) -> None:
         """Print one line to standard output. The line is a part of the stage's result."""
+
+    def runs(self, runs: Sequence[PastRun], hidden: int, metric: str | None) -> None:
+        """Print a table of past runs.
+
+        Args:
+            runs: The runs, in the order of the rows.
+            hidden: Number of further runs that the table does not show.
+            metric: The metric in the table; None means the primary metric of each run.
+        """
 
     def resume_hint(self, record: Record) -> None:
         """Print the command that resumes an unfinished job."""

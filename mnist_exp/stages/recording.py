@@ -12,7 +12,9 @@ from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
+from mnist_exp.config import Stage
 from mnist_exp.errors import JobError, MnistExpError
+from mnist_exp.experiment import Experiment
 from mnist_exp.records import Record
 from mnist_exp.stages.context import StageInterrupted, StageRunner
 from mnist_exp.stages.resume import fingerprint
@@ -94,11 +96,20 @@ def _bare(runner: StageRunner) -> Record:
 def _new_record(runner: StageRunner) -> Record:
     config = runner.context.config
     return _bare(runner).with_changes(
+        experiment_name=config.job.experiment_name if runner.stage.trains else "",
+        primary_metric=_primary_metric(config, runner.stage),
+        overrides=config.overrides,
         versions=dict(_versions()),
         git_commit=_git_commit(),
         seed=config.seed,
         fingerprint=fingerprint(config, runner.stage),
     )
+
+
+def _primary_metric(config: Experiment, stage: Stage) -> str:
+    if stage is Stage.sweep:
+        return config.sweep.objective.primary_metric
+    return (config.job.primary_metric or "") if stage is Stage.train else ""
 
 
 def _failure(record: Record) -> JobError:

@@ -47,7 +47,7 @@ def submit_and_watch(
     If `wait=false`, do not watch the job, and return None.
     """
     workspace = context.workspace
-    if status := workspace.find_job(job.name):
+    if workspace.outlives_command and (status := workspace.find_job(job.name)):
         context.display.message(
             f"found {job.name} ({status.value}): the command submits no new job"
         )

@@ -79,9 +79,10 @@ class Workspace(Protocol):
         """
 
     def find_job(self, name: str) -> JobStatus | None:
-        """Return the status of a job that an earlier command submitted; None if the job is unknown.
+        """Return the status of a job that another command submitted.
 
-        If `outlives_command` is False, the result is always None.
+        The result is None if the job is unknown, or if the job has not ended but nothing runs it,
+        because its command was killed.
         """
 
     def watch(self, name: str, observer: Observer) -> JobResult:

@@ -125,7 +125,8 @@ def test_one_overlay_or_a_few_overrides_choose_azure() -> None:
     overrides = config(
         "stage=all", "workspace=azure", "compute=gpu_cluster", "env=curated", "data=mnist"
     )
-    assert overlay == dataclasses.replace(overrides, given=overlay.given)
+    same = {"given": overlay.given, "overrides": overlay.overrides}
+    assert overlay == dataclasses.replace(overrides, **same)
     assert overlay.workspace.type is schema.WorkspaceType.azure
 
 

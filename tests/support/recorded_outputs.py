@@ -1,12 +1,13 @@
 """An outputs folder with records written by hand, and a display that keeps what it is given."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from mnist_exp.config import ExperimentConfig, Stage
+from mnist_exp.past_runs import PastRun
 from mnist_exp.records import Record, RecordIndex
 from mnist_exp.results import JobResult
 from mnist_exp.stages import StageContext
@@ -39,6 +40,10 @@ class RecordingDisplay:
     def output(self, text: str) -> None:
         """Keep the argument."""
         self.messages.append(text)
+
+    def runs(self, runs: Sequence[PastRun], hidden: int, metric: str | None) -> None:
+        """Keep the names of the runs."""
+        self.messages += [run.record.name for run in runs]
 
     def resume_hint(self, record: Record) -> None:
         """Keep the name of the record."""

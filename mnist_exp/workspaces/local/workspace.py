@@ -37,6 +37,7 @@ from mnist_exp.workspaces.base import Observer
 from mnist_exp.workspaces.local.endpoints import Endpoints, ModelFiles
 from mnist_exp.workspaces.local.environments.cache import EnvironmentCache
 from mnist_exp.workspaces.local.environments.interpreter import OLDEST_PYTHON, Interpreter
+from mnist_exp.workspaces.local.job_state import find_status
 from mnist_exp.workspaces.local.jobs.folder import JobFolder
 from mnist_exp.workspaces.local.jobs.host import JobHost
 from mnist_exp.workspaces.local.jobs.inputs import local_path
@@ -107,8 +108,8 @@ class LocalWorkspace:
         return False
 
     def find_job(self, name: str) -> JobStatus | None:
-        """Return None, because local jobs end with the command that started them."""
-        return None
+        """Return the status of a job or sweep; None if it was killed or does not exist."""
+        return find_status(self._jobs, name)
 
     def submit(self, job: CommandJob | SweepJob) -> str:
         """Accept a job, and return its name. The job starts only when `watch` is called."""

@@ -169,6 +169,15 @@ class JobFolder:
                 ) from error
             yield
 
+    @property
+    def is_running(self) -> bool:
+        """Whether a command runs the job."""
+        try:
+            self.check_idle()
+        except RefusedError:
+            return True
+        return False
+
     def check_idle(self) -> None:
         """Check that no command runs the job, before this command writes a record.
 

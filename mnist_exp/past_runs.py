@@ -1,0 +1,152 @@
+"""Past runs: find the runs of an outputs folder in its records, and select some of the runs.
+
+Several commands may have worked on one job, because a job can resume. Such a job has several
+records, but is only one run.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from mnist_exp.config import RunOrder, RunsConfig, Stage
+from mnist_exp.records import Record, RecordIndex
+from mnist_exp.status import JobStatus
+
+#: The stages whose runs are jobs.
+JOB_STAGES = (Stage.train, Stage.sweep)
+#: Keys whose overrides do not change what a run does.
+_OTHER_KEYS = ("stage", "run", "resume", "outputs_dir", "wait", "hydra", "runs")
+#: The reason of a run whose command could not write the end of its record.
+KILLED = "the command that ran the job was killed"
+
+
+@dataclass(frozen=True)
+class PastRun:
+    """A job, a model, an endpoint or a whole `stage=all`, as the records describe it.
+
+    Attributes:
+        records: The records of the commands that worked on the run, oldest first.
+        folders: The run folder of each record.
+    """
+
+    records: Sequence[Record]
+    folders: Sequence[Path]
+
+    @property
+    def record(self) -> Record:
+        """The newest record."""
+        return self.records[-1]
+
+    @property
+    def duration_s(self) -> float | None:
+        """The seconds of all commands together; None if the newest command has not ended."""
+        if self.record.duration_s is None:
+            return None
+        return sum(record.duration_s or 0.0 for record in self.records)
+
+    @cached_property
+    def metrics(self) -> Mapping[str, float]:
+        """Metric name -> value. For a sweep, the values are those of the best trial."""
+        record = self.record
+        known = {name: value for name, value in record.metrics.items() if value is not None}
+        best = record.best.get("value") if record.best else None
+        if record.primary_metric and best is not None:
+            known[record.primary_metric] = best
+        return known
+
+    def metric(self, name: str | None) -> float | None:
+        """Return the value of a metric, by default of the primary metric; None if unknown."""
+        return self.metrics.get(name or self.record.primary_metric)
+
+    @property
+    def changes(self) -> Sequence[str]:
+        """The overrides that changed the defaults."""
+        found = {
+            override.partition("=")[0].lstrip("+~"): override
+            for record in self.records
+            for override in record.overrides
+        }
+        return [text for key, text in found.items() if key.partition(".")[0] not in _OTHER_KEYS]
+
+    def content(self) -> Mapping[str, Any]:
+        """Return the run as plain values, for JSON."""
+        record = self.record
+        return {
+            "name": record.name,
+            "stage": record.stage.value,
+            "status": record.status.value,
+            "why": record.why,
+            "experiment_name": record.experiment_name,
+            "workspace": record.workspace,
+            "started": self.records[0].started,
+            "duration_s": self.duration_s,
+            "primary_metric": record.primary_metric,
+            "metrics": dict(self.metrics),
+            "parameters": dict(record.parameters),
+            "overrides": list(self.changes),
+            "folder": str(self.folders[-1]),
+        }
+
+
+def past_runs(index: RecordIndex, *stages: Stage) -> list[PastRun]:
+    """Return the runs of some stages, in the order in which the runs started."""
+    found: dict[tuple[Stage, str], list[tuple[Record, Path]]] = {}
+    for record, folder in reversed([*index.newest_first(*stages)]):
+        # A model or an endpoint can have several runs. A job has only one run.
+        distinct = record.name if record.stage in JOB_STAGES else str(folder)
+        found.setdefault((record.stage, distinct), []).append((record, folder))
+    runs = [PastRun(*map(tuple, zip(*entries, strict=True))) for entries in found.values()]
+    return sorted(runs, key=lambda run: run.records[0].started)
+
+
+def with_status(
+    runs: Iterable[PastRun], find: Callable[[Record], JobStatus | None]
+) -> list[PastRun]:
+    """Return the runs with the present status of each unfinished job.
+
+    The record of a job can be out of date: a job may have ended after its command had ended, and a
+    killed command could not write its record.
+
+    Args:
+        runs: The runs.
+        find: Function that returns the present status of a job; None if nothing runs the job.
+    """
+    return [run if run.record.status.is_finished else _updated(run, find) for run in runs]
+
+
+def _updated(run: PastRun, find: Callable[[Record], JobStatus | None]) -> PastRun:
+    record = run.record
+    status = find(record)
+    if status is None:
+        record = record.with_changes(status=JobStatus.FAILED, why=record.why or KILLED)
+    else:
+        record = record.with_changes(status=status)
+    return replace(run, records=(*run.records[:-1], record))
+
+
+def selected(runs: Iterable[PastRun], config: RunsConfig) -> list[PastRun]:
+    """Return the runs that the config selects, in the order that the config chooses."""
+    found = [run for run in runs if _is_selected(run, config)]
+    if config.order is RunOrder.metric:
+        found.sort(key=lambda run: _sortable(run.metric(config.metric)))
+    return found
+
+
+def _is_selected(run: PastRun, config: RunsConfig) -> bool:
+    record, value = run.record, run.metric(config.metric)
+    if config.status is not None and config.status.lower() != record.status.value.lower():
+        return False
+    if config.experiment_name not in (None, record.experiment_name):
+        return False
+    if config.min_value is None and config.max_value is None:
+        return True
+    low = -math.inf if config.min_value is None else config.min_value
+    high = math.inf if config.max_value is None else config.max_value
+    return value is not None and low <= value <= high
+
+
+def _sortable(value: float | None) -> float:
+    return -math.inf if value is None else value

@@ -1,0 +1,47 @@
+"""The table of past runs, in terminals of two widths and in a pipe."""
+
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rich.console import Console
+
+from mnist_exp.past_runs import PastRun
+from mnist_exp.report.run_table import print_runs
+from mnist_exp.status import JobStatus
+from tests.support.sample_results import pipe, record, terminal, written
+
+WIDE = "model=wide model.epochs=2"
+
+
+def runs() -> list[PastRun]:
+    completed = record(
+        name="train_20261130_200814_90a40f",
+        metrics={"acc": 0.74512},
+        primary_metric="acc",
+        overrides=["stage=train", *WIDE.split()],
+    )
+    now = datetime.now(UTC).isoformat()
+    running = record(name="train_2", status=JobStatus.RUNNING, started=now, overrides=["[bold]=1"])
+    return [PastRun([one], [Path("folder")]) for one in (completed, running)]
+
+
+def lines(console: Console, hidden: int = 0) -> list[str]:
+    print_runs(runs(), console, hidden)
+    return re.sub(r"\x1b\[[0-9;]*m", "", written(console)).splitlines()
+
+
+def test_the_changes_stand_where_the_terminal_has_room() -> None:
+    wide, narrow = lines(terminal(120)), lines(terminal(80))
+    assert wide[0].split() == ["name", "stage", "status", "started", "time", "metric", "changes"]
+    assert wide[1].endswith(f"0.7451  {WIDE}")
+    assert wide[2].endswith("-  [bold]=1")
+    assert wide[3] == "metric: the last value of acc; for a sweep, the best trial's"
+    assert narrow[2] == f"  {WIDE}"
+    assert narrow[1] == wide[1].removesuffix(f"  {WIDE}")
+    assert max(map(len, narrow)) <= 80
+
+
+def test_a_pipe_gets_one_line_for_each_run() -> None:
+    assert lines(pipe(80)) == lines(terminal(120))
+    assert lines(pipe(80), hidden=3)[0] == "3 more runs above; runs.limit=null lists all runs"
