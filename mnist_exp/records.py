@@ -56,7 +56,8 @@ class Record:
             and which parameters mattered. For a training run: the speed, and the epoch from which
             the run resumed.
         logged_models: For train and sweep: the names of the models that the script (of the best
-            trial) logged with MLflow. Empty if the job saved a model in `outputs/model`.
+            trial) logged with MLflow, or the ids of models whose name is not unique. Empty if the
+            job saved a model in `outputs/model`.
         model: For register and deploy: a mapping with the keys name, version and path.
         endpoint: For deploy and invoke: a mapping with the keys name, scoring_uri and deployments.
         experiment_name: For train, sweep and all: the experiment that contains the runs in MLflow.

@@ -60,8 +60,10 @@ class JobResult:
         warnings: Warnings to print after the job has ended.
         metrics_of_script_runs: The names of metrics that the script did not log to the job's
             MLflow run, but to other runs, e.g. to nested runs.
-        logged_models: The names of the models that the script logged with MLflow (for a sweep: the
-            script of the best trial). Empty if the job saved a model in `outputs/model`.
+        logged_models: The values of `registration.path` that select a model that the script (of
+            the best trial) logged with MLflow: the names of the models. If several nested runs have
+            logged a name: the ids of these models. Empty if the job saved a model in
+            `outputs/model`.
     """
 
     name: str
@@ -110,6 +112,7 @@ class RegisteredModel:
         type: Azure ML's type: custom_model, mlflow_model or triton_model.
         logged_name: The name under which a script logged the model with MLflow; empty for other
             models.
+        notes: Lines for the user about the choice of the files.
     """
 
     name: str
@@ -118,6 +121,7 @@ class RegisteredModel:
     job: str
     type: str = "custom_model"
     logged_name: str = ""
+    notes: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

@@ -139,7 +139,7 @@ class RegistrationConfig:
     description: str = ""
     # custom_model, mlflow_model or triton_model.
     type: str = "custom_model"
-    # File or folder that becomes the model, relative to the job's files; or the name of a model
-    # that the script logged with MLflow. null means outputs/model. If a local job
+    # File or folder that becomes the model, relative to the job's files; or the name or id of a
+    # model that the script logged with MLflow. null means outputs/model. If a local job
     # has no such file or folder, null means the only logged model.
     path: str | None = "outputs/model"

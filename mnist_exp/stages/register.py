@@ -45,6 +45,8 @@ class RegisterStage(StageRunner):
         """Register the model of the best trial, or of the training run."""
         source = source_job(self.context)
         model = self.context.workspace.register_model(self.model)
+        for note in model.notes:
+            self.context.display.message(note)
         metrics = source.best["metrics"] if source.best else source.metrics
         parameters = source.best["parameters"] if source.best else source.parameters
         return record.with_changes(

@@ -200,7 +200,7 @@ class LocalWorkspace:
         source = folder.saved(spec.saved_path)
         if source.exists():
             return ModelSource(source)
-        logged = self._tracking.models.logged(folder.run_id) if folder.exists else {}
+        logged = self._tracking.models.logged(folder.run_id) if folder.exists else []
         return chosen_model(spec, logged, folder.artifacts)
 
     def create_or_update_endpoint(self, spec: EndpointSpec) -> Endpoint:

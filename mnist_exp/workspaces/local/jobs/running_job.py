@@ -33,6 +33,7 @@ from mnist_exp.workspaces.local.processes.workers import (
     Processes,
     worker_environments,
 )
+from mnist_exp.workspaces.local.tracking.sources import choices
 
 
 class RunningJob:
@@ -236,7 +237,9 @@ class RunningJob:
             log_tail=self.folder.console.tail(log) if failed else (),
             warnings=warnings,
             metrics_of_script_runs=script.metrics,
-            logged_models=() if self.folder.saved(MODEL_PATH).exists() else list(script.models),
+            logged_models=()
+            if self.folder.saved(MODEL_PATH).exists()
+            else list(choices(script.models)),
         )
 
     def describe(self, status: JobStatus, why: str = "") -> None:

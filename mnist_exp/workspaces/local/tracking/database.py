@@ -18,6 +18,7 @@ from urllib.parse import quote
 from mnist_exp.errors import OutputsError
 from mnist_exp.metrics import MetricPoint, from_store
 from mnist_exp.workspaces.local.jobs.environment import JOB_RUN, PARENT
+from mnist_exp.workspaces.local.tracking.sources import LoggedModel
 
 STORE_NAME = "mlflow.db"
 #: Name of the folder with the artifacts of all runs, beside the store.
@@ -39,12 +40,15 @@ _SCRIPT_RUNS = f"""{_CREATED}
 SELECT run_uuid, status FROM runs JOIN created ON run_uuid = id WHERE lifecycle_stage = 'active'
 """  # noqa: S608
 _METRIC_NAMES = "SELECT key FROM latest_metrics WHERE run_uuid = ?"
-#: Name and id of each complete model that a job's script has logged, oldest first. The models of
-#: the job's own run come last. In a dictionary, they replace models of the same name.
+#: The fields of `LoggedModel` for each complete model that a job's script has logged, oldest first.
 _LOGGED_MODELS = f"""{_CREATED}
-SELECT name, model_id FROM logged_models
-WHERE (source_run_id = :run OR source_run_id IN created) AND status = :ready
-AND lifecycle_stage = 'active' ORDER BY source_run_id = :run, creation_timestamp_ms
+SELECT models.name, model_id, models.artifact_location, source_run_id, runs.name,
+coalesce(step, 0), source_run_id = :run
+FROM logged_models AS models JOIN runs ON run_uuid = source_run_id
+LEFT JOIN inputs ON inputs.source_type = 'RUN_OUTPUT' AND source_id = run_uuid
+AND destination_id = model_id
+WHERE (source_run_id = :run OR source_run_id IN created) AND models.status = :ready
+AND models.lifecycle_stage = 'active' ORDER BY creation_timestamp_ms, models.rowid
 """  # noqa: S608
 #: MLflow's number for the status of a logged model whose files are complete.
 _READY = 2
@@ -75,15 +79,13 @@ class ScriptRuns:
         ids: The ids of the runs.
         running: The ids of the runs with the status RUNNING.
         metrics: The metrics that the script logged only to these runs, and not to the job's run.
-        models: Name -> id of the complete models that the script logged with MLflow. If several
-            models have the same name, the id is that of the newest model of the job's run. If the
-            job's run has no such model, the id is that of the newest model of the other runs.
+        models: The complete models that the script logged to any run, oldest first.
     """
 
     ids: Sequence[str]
     running: Sequence[str]
     metrics: Sequence[str]
-    models: Mapping[str, str]
+    models: Sequence[LoggedModel]
 
 
 def check_store(outputs: Path, say: Callable[[str], None]) -> None:
@@ -168,8 +170,9 @@ def script_runs(store: Path, run_id: str) -> ScriptRuns:
             return {name for (name,) in connection.execute(_METRIC_NAMES, (run,))}
 
         metrics = set().union(*map(names, found)) - names(run_id) if found else set()
-        models = dict(connection.execute(_LOGGED_MODELS, {**keys, "ready": _READY}).fetchall())
+        rows = connection.execute(_LOGGED_MODELS, {**keys, "ready": _READY}).fetchall()
     running = [run for run, status in found.items() if status == "RUNNING"]
+    models = [LoggedModel(*row) for row in rows]
     return ScriptRuns(list(found), running, sorted(metrics), models)
 
 

@@ -4,9 +4,8 @@ MLflow 3 does not save a logged model (`mlflow.<flavor>.log_model`) among the ar
 but in a separate folder: https://mlflow.org/docs/latest/ml/model/models-from-code
 """
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
@@ -23,7 +22,12 @@ from mnist_exp.results import RegisteredModel
 from mnist_exp.specs import ModelSpec
 from mnist_exp.workspaces.local.tracking.database import STORE_NAME, script_runs
 from mnist_exp.workspaces.local.tracking.errors import store_errors
-from mnist_exp.workspaces.local.tracking.sources import ModelSource, with_files
+from mnist_exp.workspaces.local.tracking.sources import (
+    LoggedModel,
+    ModelSource,
+    local_path,
+    with_files,
+)
 
 #: The file in the folder of every MLflow model.
 _MODEL_FILE = "MLmodel"
@@ -46,23 +50,12 @@ class ModelRegistry:
         self._client = client
         self._outputs = outputs
 
-    def logged(self, run_id: str) -> Mapping[str, ModelSource]:
-        """Return name -> source for the models that a job's script has logged to any run.
-
-        A script may log a name several times, e.g. once for each checkpoint. The attribute `models`
-        of `ScriptRuns` explains which of these models the mapping contains.
-        """
-        found = script_runs(self._outputs / STORE_NAME, run_id).models
+    def logged(self, run_id: str) -> Sequence[LoggedModel]:
+        """Return the models that a job's script has logged to any run, oldest first."""
         with store_errors(self._outputs):
             # This call raises an error if `mlflow gc` has deleted the run.
             self._client.get_run(run_id)
-            models = [self._client.get_logged_model(model_id) for model_id in found.values()]
-        return {
-            model.name: ModelSource(
-                Path(_path(model.artifact_location)), model.model_id, model.name
-            )
-            for model in models
-        }
+        return script_runs(self._outputs / STORE_NAME, run_id).models
 
     def register(self, spec: ModelSpec, run_id: str, source: ModelSource) -> RegisteredModel:
         """Create a new version of a registered model. MLflow chooses the number of the version."""
@@ -86,6 +79,7 @@ class ModelRegistry:
             spec.job,
             spec.type,
             source.logged_name,
+            source.notes,
         )
 
     def registered(self, name: str, version: str | None) -> RegisteredModel:
@@ -129,7 +123,7 @@ class ModelRegistry:
         if location.startswith(_LOGGED_URI):
             model_id = location.removeprefix(_LOGGED_URI)
             location = str(self._client.get_logged_model(model_id).artifact_location)
-        path = _path(location)
+        path = local_path(location)
         is_mlflow = Path(path, _MODEL_FILE).is_file()
         default = ModelType.mlflow_model if is_mlflow else ModelType.custom_model
         kind = str(found.tags.get(_TYPE_TAG, default.value))
@@ -151,9 +145,3 @@ class ModelRegistry:
         except MlflowException:
             return ""
         return str(run.data.tags.get(_JOB_TAG, "")) if run else ""
-
-
-def _path(location: str) -> str:
-    """Return the path of a `file:` URI. Return a plain path and any other URI unchanged."""
-    parts = urlsplit(location)
-    return unquote(parts.path) if parts.scheme == "file" else location

@@ -2,16 +2,19 @@
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
-from mlflow.entities import LoggedModelStatus
+from mlflow.entities import LoggedModelOutput, LoggedModelStatus
 from mlflow.entities.model_registry import ModelVersion
 
 from mnist_exp.errors import JobError, NotFoundError
+from mnist_exp.results import RegisteredModel
 from mnist_exp.specs import ModelSpec
 from mnist_exp.status import JobStatus
+from mnist_exp.workspaces.local.tracking.sources import choices
 from mnist_exp.workspaces.local.tracking.store import Tracking
 from tests.support.local_jobs import LocalJobs
 
@@ -25,8 +28,12 @@ def log_model(jobs: LocalJobs) -> LogModel:
     jobs.run("true")
     info = jobs.tracked().info
 
-    def log(name: str, text: str = "", *, is_ready: bool = True, run: str = "") -> Path:
+    def log(
+        name: str, text: str = "", *, is_ready: bool = True, run: str = "", step: int = 0
+    ) -> Path:
         model = jobs.client.create_logged_model(info.experiment_id, name, run or info.run_id)
+        output = LoggedModelOutput(model.model_id, step)
+        jobs.client.log_outputs(run or info.run_id, models=[output])
         folder = Path(model.artifact_location.removeprefix("file://").replace("%20", " "))
         folder = jobs.outputs / "mlartifacts" / Path(*folder.parts[-3:])
         folder.mkdir(parents=True)
@@ -40,10 +47,16 @@ def log_model(jobs: LocalJobs) -> LogModel:
 
 def register(jobs: LocalJobs, path: str | None = None, kind: str = "mlflow_model") -> Path:
     """Register a model of the job, and return the path that a deployment would use."""
-    made = jobs.workspace.register_model(ModelSpec("digits", "job", path, kind))
-    found = jobs.workspace.find_model("digits")
-    assert found == made
+    made = registered(jobs, path, kind)
+    assert not made.notes
+    assert jobs.workspace.find_model("digits") == replace(made, notes=())
     return Path(made.path)
+
+
+def registered(
+    jobs: LocalJobs, path: str | None = None, kind: str = "mlflow_model"
+) -> RegisteredModel:
+    return jobs.workspace.register_model(ModelSpec("digits", "job", path, kind))
 
 
 def test_the_only_logged_model_is_registered(jobs: LocalJobs, log_model: LogModel) -> None:
@@ -61,7 +74,7 @@ def test_the_result_of_a_job_names_its_logged_models(jobs: LocalJobs, log_model:
     log_model("broken", is_ready=False)
     tracking = Tracking(jobs.outputs)
     found = tracking.end(jobs.tracked().info.run_id, JobStatus.COMPLETED)
-    assert list(found.models) == ["dense", "cnn"]
+    assert list(choices(found.models)) == ["dense", "cnn"]
 
 
 def test_a_model_of_a_nested_run_is_registered(jobs: LocalJobs, log_model: LogModel) -> None:
@@ -74,18 +87,50 @@ def test_a_model_of_a_nested_run_is_registered(jobs: LocalJobs, log_model: LogMo
     stranger = jobs.client.create_run(job.experiment_id).info.run_id
     log_model("stranger", run=stranger)
     found = Tracking(jobs.outputs).end(job.run_id, JobStatus.COMPLETED)
-    assert list(found.models) == ["fold", "inner"]
+    assert list(choices(found.models)) == ["fold", "inner"]
     assert register(jobs, "inner") == folders[1]
     own = log_model("fold")
     log_model("fold", run=parents[1])
-    assert register(jobs, "fold") == own
+    assert registered(jobs, "fold").path == str(own)
 
 
-def test_a_logged_model_is_registered_by_name(jobs: LocalJobs, log_model: LogModel) -> None:
-    log_model("dense", "epoch 1")
-    log_model("cnn")
-    newest = log_model("dense", "epoch 2")
-    assert register(jobs, "dense") == newest
+def test_models_of_one_name_in_several_nested_runs_are_chosen_by_id(
+    jobs: LocalJobs, log_model: LogModel
+) -> None:
+    job, folders = jobs.tracked().info, []
+    for name in ("fold 1", "fold 2"):
+        child = jobs.client.create_run(job.experiment_id, tags={PARENT: job.run_id}, run_name=name)
+        folders += [log_model("fold", run=child.info.run_id, step=step) for step in (0, 1)]
+    first, last = folders[1].parent.name, folders[3].parent.name
+    found = Tracking(jobs.outputs).end(job.run_id, JobStatus.COMPLETED)
+    assert list(choices(found.models)) == [first, last]
+    listed = rf"\(fold {first} \(step 1, run fold 1\), fold {last} \(step 1, run fold 2\)\)"
+    for path in (None, "fold"):
+        with pytest.raises(JobError, match=rf"{listed}.*; add e\.g\. registration\.path={first}$"):
+            register(jobs, path)
+    assert register(jobs, last) == folders[3]
+    assert register(jobs, f"models:/{folders[0].parent.name}") == folders[0]
+
+
+def test_of_models_of_one_name_the_largest_step_is_registered_with_a_note(
+    jobs: LocalJobs, log_model: LogModel
+) -> None:
+    cnn = log_model("cnn")
+    older, largest, newest = (log_model("dense", step=step) for step in (0, 2, 1))
+    chosen = registered(jobs, "dense")
+    assert chosen.path == str(largest)
+    ids = [folder.parent.name for folder in (older, largest, newest)]
+    assert chosen.notes == [
+        f"job job logged 3 models with the name dense: {ids[0]} (step 0), {ids[1]} (step 2), "
+        f"{ids[2]} (step 1); chose {ids[1]}, the newest model with the largest step; to register "
+        "another model, use registration.path=ID"
+    ]
+    last = log_model("dense", step=2)
+    assert registered(jobs, "dense").path == str(last)
+    assert register(jobs, ids[0]) == older
+    shutil.rmtree(cnn)
+    with pytest.raises(JobError, match=r"^registration\.path: the files of the logged model cnn"):
+        register(jobs, "cnn")
 
 
 @pytest.mark.parametrize(
