@@ -22,6 +22,9 @@ class TrialResult:
         last: The latest value of the primary metric.
         events: Number of times that the trial logged the primary metric. Azure ML calls each
             of these log events an interval.
+        late: Number of times that the trial logged the primary metric after the decision to end the
+            trial. These log events are in `metrics`, but not in `best`, `last` and `events`. Always
+            0 on Azure ML, which does not report when it decided.
         why: The reason why the trial failed, was canceled or was cut (ended by early termination);
             empty if the trial completed.
         metrics: Metric name -> every log event, in order of arrival.
@@ -36,6 +39,7 @@ class TrialResult:
     best: float | None = None
     last: float | None = None
     events: int = 0
+    late: int = 0
     why: str = ""
     metrics: Mapping[str, Sequence[MetricPoint]] = field(default_factory=dict)
     duration_s: float = 0.0

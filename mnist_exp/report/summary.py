@@ -118,13 +118,16 @@ def _insights(insights: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "won with", plain(str(winner))
     if savings := insights.get("savings"):
         yield "saved", plain(str(savings))
+    if late := insights.get("late"):
+        yield "ran on", plain(str(late))
     if isinstance(epoch := insights.get("resumed_from"), int):
         yield "resumed", f"from epoch {epoch}"
     if speed := _speed(insights.get("speed")):
         yield "speed", speed
     if importance := insights.get("importance"):
-        shares = (f"{plain(name)} {share:.0%}" for name, share in importance.items())
-        yield "importance", ", ".join(shares)
+        shares = ", ".join(f"{plain(name)} {share:.0%}" for name, share in importance.items())
+        basis = insights.get("importance_of")
+        yield "importance", f"{shares}  (of {plain(str(basis))})" if basis else shares
 
 
 def _speed(speed: Any) -> str:

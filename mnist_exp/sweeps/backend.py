@@ -28,7 +28,14 @@ class TrialEnded:
     by_itself: bool = False
 
     def outcome(self, trial: Trial) -> tuple[JobStatus, str]:
-        """Return the final status of the trial, and the reason."""
+        """Return the final status of the trial, and the reason.
+
+        A trial that a policy has cut is Canceled, even if the trial completed or failed before the
+        backend sent the cancel request. Otherwise the status would depend on the speed of the
+        machine.
+        """
+        if trial.cut:
+            return JobStatus.CANCELED, trial.cut.text
         is_canceled = trial.status is JobStatus.CANCEL_REQUESTED
         if is_canceled and not self.by_itself:
             return JobStatus.CANCELED, trial.why

@@ -16,8 +16,10 @@ class Trial:
 
     Attributes:
         started: Time when the trial started, in seconds of the backend's clock.
-        values: Every value of the primary metric, in order of arrival.
-        metrics: Name of a metric -> every point of the metric, in order of arrival.
+        values: The values of the primary metric that count, in order of arrival: all values up to
+            the decision to end the trial.
+        metrics: Name of a metric -> every point of the metric, in order of arrival, including the
+            points after the decision to end the trial.
         ended: Time when the backend reported that the trial had ended, on the same clock.
         why: Why the trial was canceled or failed. For a completed trial, the text is a
             remark or empty.
@@ -39,7 +41,7 @@ class Trial:
     end_decided: bool = False
 
     def best(self, goal: Goal) -> float | None:
-        """Return the best finite value of the primary metric; None if no value is finite."""
+        """Return the best finite value that counts; None if there is no such value."""
         return goal.best(self.values)
 
     def points(self, metric: str) -> Sequence[MetricPoint]:
@@ -47,9 +49,13 @@ class Trial:
         return self.metrics.get(metric, ())
 
     def record(self, point: MetricPoint, primary_metric: str) -> None:
-        """Add a point that the trial logged."""
+        """Add a point that the trial logged.
+
+        A trial may log points after the decision to end the trial, until its process has ended.
+        These points do not count, because their number depends on the speed of the machine.
+        """
         self.metrics.setdefault(point.name, []).append(point)
-        if point.name == primary_metric:
+        if point.name == primary_metric and not self.end_decided:
             self.values.append(point.value)
 
     def forget_values(self) -> None:

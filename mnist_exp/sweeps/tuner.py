@@ -46,6 +46,9 @@ class Tuner:
     starts immediately. The sweep's timeout applies to the total time of all commands that run the
     sweep. The trial timeout applies to the time since the start of the trial.
 
+    A trial may log values after the decision to end the trial. The journal and the result contain
+    these values, but the values do not count: their number depends on the speed of the machine.
+
     Attributes:
         policy: The early-termination policy, which cuts trials with bad values; None for no policy.
         journal: The journal, which receives every event before the listener does.
@@ -127,7 +130,7 @@ class Tuner:
                 self._handle_events(_POLL_S)
         finally:
             for trial in list(self._alive.values()):
-                self._end(trial, JobStatus.CANCELED, why)
+                self._end(trial, JobStatus.CANCELED, trial.why if trial.end_decided else why)
 
     @property
     def _running(self) -> list[Trial]:
@@ -219,14 +222,15 @@ class Tuner:
             self._end(trial, *event.outcome(trial))
             return
         self._write(Logged(event))
-        # Record the value even if the trial is being canceled.
         trial.record(event, self.objective.primary_metric)
         if event.name == self.objective.primary_metric:
             self.listener.trial_changed(trial)
             self._apply_policy(trial, event)
 
     def _apply_policy(self, trial: Trial, point: MetricPoint) -> None:
-        if self.policy is None or trial.status is not JobStatus.RUNNING:
+        # After an interrupt, a trial may log values until its process has ended. The policy decides
+        # on these values too. A resumed sweep then has the same decisions as an undisturbed sweep.
+        if self.policy is None or trial.end_decided or trial.status.is_finished:
             return
         caution = self.policy.caution(point.value)
         if caution and not self._warning:
@@ -262,9 +266,11 @@ class Tuner:
         return self._is_interrupted and may_resume and not trial.end_decided
 
     def _cancel(self, trial: Trial, why: str) -> None:
+        is_requested = trial.status is JobStatus.CANCEL_REQUESTED
         trial.status, trial.why = JobStatus.CANCEL_REQUESTED, why
         self.listener.message(f"trial {trial.index} {why}")
-        self.backend.cancel(trial.index)
+        if not is_requested:
+            self.backend.cancel(trial.index)
         self.listener.trial_changed(trial)
 
     def _apply_fail_fast(self) -> None:

@@ -16,7 +16,6 @@ class _Replay:
     objective: Objective
     values: dict[int, list[float]] = field(default_factory=dict)
     decided: set[int] = field(default_factory=set)
-    is_interrupted: bool = False
     cuts: list[tuple[int, Cut]] = field(default_factory=list)
     # Whether the last entry led to a cut. If the next entry shows that the command was killed, the
     # cut is withdrawn.
@@ -28,10 +27,7 @@ class _Replay:
         self.is_unconfirmed = False
         if isinstance(entry, Sampled):
             self.values[entry.trial] = []
-        elif isinstance(entry, Interrupted):
-            self.is_interrupted = True
         elif isinstance(entry, Resumed):
-            self.is_interrupted = False
             for trial in entry.again:
                 self.values[trial] = []
         elif isinstance(entry, Ended | Decided):
@@ -46,10 +42,10 @@ class _Replay:
 
     def _decide(self, entry: Logged) -> None:
         trial = entry.point.trial
+        if trial in self.decided:
+            return
         values = self.values[trial]
         values.append(entry.point.value)
-        if self.is_interrupted or trial in self.decided:
-            return
         cut = self.policy.decide(trial, len(values), self.values, self.objective.goal)
         if cut is not None:
             self.decided.add(trial)

@@ -1,4 +1,5 @@
 import errno
+import itertools
 import json
 import math
 import os
@@ -251,6 +252,34 @@ def test_an_interrupt_leaves_trials_unfinished_in_the_journal(tune, simulate, sc
     history = read_history(journal.entries, "acc")
     assert [trial.index for trial in history.unfinished] == [0]
     assert history.finished is None
+
+
+def test_a_sweep_decides_the_same_after_an_interrupt_at_any_time(tune, simulate, script):
+    """The trials log values until their processes have ended, and resume after these values."""
+    curves = [[0.8, 0.82, 0.9, 0.91], [0.1, 0.2, 0.95, 0.95], [0.7, 0.75, 0.76, 0.77], [0.5] * 4]
+    scripts = [script(values) for values in curves]
+    whole = tune(simulate(scripts), Limits(4, 1), MemoryJournal(), BANDIT)
+    expected = [(trial.status, trial.values, trial.why) for trial in whole.trials]
+    assert [trial.cut is not None for trial in whole.trials] == [False, True, True, True]
+    for count in range(12):
+        backend = simulate(scripts, cancel_s=1.5)
+        polls, poll = itertools.count(), backend.poll
+
+        def interrupted(timeout_s, polls=polls, poll=poll, count=count):
+            if next(polls) == count:
+                raise KeyboardInterrupt
+            return poll(timeout_s)
+
+        backend.poll = interrupted
+        journal = MemoryJournal([Created({})])
+        with pytest.raises(KeyboardInterrupt):
+            tune(backend, Limits(4, 1), journal, BANDIT)
+        before = read_history(journal.entries, "acc")
+        logged = {trial.index: len(trial.values) for trial in before.unfinished}
+        rest = [script(values[logged.get(i, 0) :]) for i, values in enumerate(curves)]
+        result = tune(simulate(rest), Limits(4, 1), journal, BANDIT)
+        assert [(trial.status, trial.values, trial.why) for trial in result.trials] == expected
+        assert result.best == whole.best
 
 
 def test_time_spent_by_earlier_commands_counts_toward_the_timeout(tune, simulate, script):

@@ -115,12 +115,20 @@ def test_trials_ahead_of_the_leader_are_not_cut(tune, simulate, script):
     assert statuses(result) == ["Completed", "Completed"]
 
 
-def test_values_logged_while_a_trial_ends_still_count(tune, simulate, script):
-    scripts = [script([0.8, 0.8]), script([0.1, 0.1, 0.95, 0.1])]
-    result = tune(simulate(scripts, cancel_s=1.5), Limits(2, 1), BANDIT).run()
-    assert statuses(result) == ["Completed", "Canceled"]
-    assert result.best == 1
-    assert result.trials[1].values == [0.1, 0.1, 0.95]
+@pytest.mark.parametrize("cancel_s", [0.1, 1.5, 99])
+def test_values_logged_after_a_decision_are_kept_and_do_not_count(tune, simulate, script, cancel_s):
+    # The peer of trial 2 at interval 4 would be trial 1, if its later values counted.
+    scripts = [script([0.8, 0.8]), script([0.1, 0.1, 0.95, 0.95]), script([0.79] * 4)]
+    result = tune(simulate(scripts, cancel_s=cancel_s), Limits(3, 1), BANDIT).run()
+    assert statuses(result) == ["Completed", "Canceled", "Completed"]
+    assert result.best == 0
+    assert [trial.values for trial in result.trials] == [[0.8, 0.8], [0.1, 0.1], [0.79] * 4]
+    late = {0.1: [], 1.5: [0.95], 99: [0.95, 0.95]}[cancel_s]
+    assert [point.value for point in result.trials[1].points("acc")] == [0.1, 0.1, *late]
+    # After a timeout, too.
+    limits = Limits(1, 1, trial_timeout=2)
+    (trial,) = tune(simulate([script([0.1, 0.2, 0.9])], cancel_s=cancel_s), limits).run().trials
+    assert (trial.status.value, trial.values) == ("Canceled", [0.1, 0.2])
 
 
 def test_other_metrics_are_no_intervals(tune, simulate, script):
@@ -409,17 +417,17 @@ class LateBackend:
 
 
 @pytest.mark.parametrize(
-    ("exit_code", "by_itself", "status", "why"),
+    ("exit_code", "by_itself"),
     [
-        (0, True, "Completed", "the trial completed before it was cut at interval 2"),
-        (0, False, "Canceled", "cut at interval 2"),
-        (1, True, "Failed", "exit code 1"),
+        (0, True),
+        (0, False),
+        (1, True),
     ],
 )
-def test_a_trial_that_completed_before_the_cut_is_not_canceled(
-    tune, exit_code, by_itself, status, why
+def test_a_trial_that_was_cut_is_canceled_even_if_it_ended_before_the_request(
+    tune, exit_code, by_itself
 ):
-    backend = LateBackend([[0.9, 0.9], [0.1, 0.1]], exit_code, by_itself)
-    result = tune(backend, Limits(2, 1), BANDIT).run()
-    assert result.trials[1].status.value == status
-    assert result.trials[1].why.startswith(why)
+    backend = LateBackend([[0.9, 0.9], [0.1, 0.1, 0.95]], exit_code, by_itself)
+    cut = tune(backend, Limits(2, 1), BANDIT).run().trials[1]
+    assert (cut.status.value, cut.best(Goal.MAXIMIZE)) == ("Canceled", 0.1)
+    assert cut.why.startswith("cut at interval 2: ")

@@ -40,11 +40,11 @@ def draw_history(axes: Axes, job: JobResult, metric: str) -> None:
     """Draw a curve for each trial. The marker on the curve shows how the trial ended."""
     ends: list[_End] = []
     for trial in job.trials:
-        # Ignore log events after the decision to cut the trial. The trial may log values until its
-        # process has ended.
-        values = [point.value for point in trial.metrics.get(metric, ())][: trial.cut]
-        if finite := [index for index, value in enumerate(values) if drawable(value)]:
-            _draw_trial(axes, job, trial, values, finite[-1])
+        values = [point.value for point in trial.metrics.get(metric, ())]
+        counted = len(values) - trial.late
+        if finite := [index for index, value in enumerate(values[:counted]) if drawable(value)]:
+            _draw_trial(axes, job, trial, values[:counted], finite[-1])
+            _draw_late(axes, job, trial, values, finite[-1])
             ends.append(_End(trial, finite[-1] + 1, values[finite[-1]]))
     style(axes, "log event (interval)", metric)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
@@ -71,6 +71,21 @@ def _draw_trial(
         markevery=[values.index(trial.best) if starred else end],
         markersize=appearance.marker_size,
         zorder=appearance.zorder,
+    )
+
+
+def _draw_late(
+    axes: Axes, job: JobResult, trial: TrialResult, values: Sequence[float], end: int
+) -> None:
+    """Draw the values that the trial logged after the decision to end it as a thin dotted line."""
+    late = values[end:] if trial.late else ()
+    axes.plot(
+        range(end + 1, end + 1 + len(late)),
+        [value if drawable(value) else math.nan for value in late],
+        color=appearance_of(trial, job).colour,
+        linewidth=0.8,
+        linestyle=":",
+        alpha=0.6,
     )
 
 

@@ -1,6 +1,7 @@
 """Submit jobs, find submitted jobs, and read their results."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -111,12 +112,14 @@ class SubmittedJobs:
         run = self._metrics.run(name)
         metrics = self._metrics.histories(run) if run else {}
         values = [point.value for point in metrics.get(sweep.objective.primary_metric, ())]
+        # Python's max and min give a wrong result for a list with NaN.
+        finite = [value for value in values if math.isfinite(value)]
         best_of = max if sweep.objective.goal.lower() == "maximize" else min
         trial = TrialResult(
             name=name,
             status=status,
             parameters=_drawn_values(sweep, name, run.data.params if run else {}),
-            best=best_of(values) if values else None,
+            best=best_of(finite) if finite else None,
             last=values[-1] if values else None,
             events=len(values),
             why=_REASONS.get(status, ""),

@@ -83,6 +83,7 @@ def _trial_result(job: SweepJob, trial: Trial, backend: TrialBackend) -> TrialRe
         best=trial.best(job.objective.goal),
         last=trial.values[-1] if trial.values else None,
         events=len(trial.values),
+        late=len(trial.points(metric)) - len(trial.values),
         why=trial.why,
         metrics=metrics,
         duration_s=(trial.ended or backend.now()) - trial.started,

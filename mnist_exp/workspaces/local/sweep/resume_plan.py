@@ -147,21 +147,26 @@ def plan_resume(
         for trial in running
         if folders[trial.index].exists and folders[trial.index].has_outputs
     }
-    with_steps = set()
-    for trial in running:
-        later = [
-            point for point in unread if (point.trial, point.name) == (trial.index, primary_metric)
-        ]
-        if have_steps([*trial.points(primary_metric), *later]):
-            with_steps.add(trial.index)
+    points = {
+        (trial.index, name): list(logged)
+        for trial in running
+        for name, logged in trial.metrics.items()
+    }
+    for point in unread:
+        points.setdefault((point.trial, point.name), []).append(point)
+    with_steps = {
+        index
+        for (index, name), logged in points.items()
+        if name == primary_metric and have_steps(logged)
+    }
     resumed = [index for index in codes if index in ended or index in with_outputs & with_steps]
     restarted = [index for index in codes if index not in resumed]
     stepless = [index for index in restarted if index in with_outputs]
+    # The backend reads the unread points again, and adds their steps then.
     known_steps = {
-        (index, name): frozenset(point.step for point in points)
-        for index in resumed
-        for name, points in history.trials[index].metrics.items()
-        if have_steps(points)
+        (index, name): frozenset(point.step for point in history.trials[index].points(name))
+        for (index, name), logged in points.items()
+        if index in resumed and have_steps(logged)
     }
     return ResumePlan(
         ended, tuple(resumed), tuple(restarted), tuple(stepless), known_steps, history.row

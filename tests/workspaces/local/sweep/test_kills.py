@@ -138,7 +138,7 @@ if signals:
 """
 
 
-def test_values_that_a_trial_logs_after_the_kill_count(
+def test_values_that_a_cut_trial_logs_after_the_kill_are_kept_and_do_not_count(
     outputs: Path, code: Callable[..., Path]
 ) -> None:
     folder = code(LAST_VALUE)
@@ -150,7 +150,10 @@ def test_values_that_a_trial_logs_after_the_kill_count(
     result = run_here(outputs, rules(folder, "python", with_bandit=True))
     trial = result.trials[cut]
     assert trial.status is JobStatus.CANCELED
-    assert trial.best == trial.last == 5 + trial.parameters["lr"]
+    assert trial.best == trial.last == trial.parameters["lr"]
+    assert trial.metrics["score"][-1].value == 5 + trial.parameters["lr"]
+    assert len(trial.metrics["score"]) == trial.events + trial.late
+    assert trial.late >= 1
     # Read again, the result is the same, and the sweep's run has the best value once.
     assert table(run_here(outputs, rules(folder, "python", with_bandit=True))) == table(result)
     run_id = description(victim.folder)["mlflow_run_id"]
