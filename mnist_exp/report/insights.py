@@ -7,17 +7,23 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mnist_exp.report.format import epochs_done, number, trial_label
-from mnist_exp.results import JobResult, TrialResult
+from mnist_exp.results import JobResult, TrialResult, counted
+from mnist_exp.status import JobStatus
 from mnist_exp.sweeps.importance import parameter_importance
+from mnist_exp.sweeps.ranking import Objective
+from mnist_exp.sweeps.space.expressions import Scale
 
 
-def sweep_insights(job: JobResult, primary_metric: str, epochs: int | None) -> dict[str, Any]:
+def sweep_insights(
+    job: JobResult, objective: Objective, epochs: int | None, scales: Mapping[str, Scale]
+) -> dict[str, Any]:
     """Return the insights from a sweep that has ended.
 
     Args:
         job: The sweep with its trials.
-        primary_metric: The sweep's primary metric.
+        objective: The sweep's primary metric and its goal.
         epochs: Expected number of log events in a complete trial; None if unknown.
+        scales: Parameter -> scale in the search space.
 
     Returns:
         A mapping with these keys. A key is missing if its value is unknown.
@@ -25,9 +31,13 @@ def sweep_insights(job: JobResult, primary_metric: str, epochs: int | None) -> d
         `saved`: a mapping with `epochs` (the number of saved epochs), `of` (the number of all
         planned epochs) and `trials` (the number of cut trials).
         `savings`: the numbers of `saved` as a text.
+        `late`: a text about epochs that trials ran after the decision to end them. These epochs
+        depend on the speed of the machine, and do not count in any other insight.
         `importance`: parameter -> share of the influence on the best value.
+        `importance_of`: a text about the values and the trials that `importance` compares.
     """
     found: dict[str, Any] = {}
+    primary_metric = objective.primary_metric
     planned = {trial.name: _epochs_of(trial) or epochs for trial in job.trials}
     whole = [trial for trial in job.trials if trial.cut is None]
     if any(trial.events > (planned[trial.name] or trial.events) for trial in whole):
@@ -43,10 +53,51 @@ def sweep_insights(job: JobResult, primary_metric: str, epochs: int | None) -> d
             f"{saved['epochs']} of {saved['of']} {unit}s ({saved['epochs'] / saved['of']:.0%}), "
             f"by cutting {saved['trials']} of {len(job.trials)} trials"
         )
-    scored = [(trial.parameters, trial.best) for trial in job.trials if trial.best is not None]
-    if importance := parameter_importance(scored):
+    if late := sum(trial.late for trial in job.trials):
+        found["late"] = f"{counted(late, unit)} after the decisions to end trials; not counted"
+    events = _common_events(job.trials)
+    comparable = _comparable(job.trials, objective, events)
+    if importance := parameter_importance(comparable, scales):
         found["importance"] = importance
+        first = f" in the first {counted(events, unit)}" if events else ""
+        found["importance_of"] = f"the best value{first}, {len(comparable)} trials"
     return found
+
+
+def _common_events(trials: Sequence[TrialResult]) -> int | None:
+    """Return the number of log events that all trials have in common; None for whole trials.
+
+    If a trial was canceled, by a policy or for another reason, its best value is not comparable
+    with the best value of a whole trial. To compare only the whole trials would be wrong: a policy
+    chooses these trials by their values. In such a choice, the most important parameter varies
+    least. Therefore all trials are compared after the same number of log events.
+    """
+    ended = [trial for trial in trials if trial.events and trial.status is not JobStatus.FAILED]
+    if all(trial.status is JobStatus.COMPLETED for trial in ended):
+        return None
+    return min(trial.events for trial in ended)
+
+
+def _comparable(
+    trials: Sequence[TrialResult], objective: Objective, events: int | None
+) -> list[tuple[Mapping[str, Any], float]]:
+    """Return the parameters and the best value of each trial that can be compared.
+
+    Args:
+        trials: The trials of a sweep.
+        objective: The sweep's primary metric and its goal.
+        events: The result of `_common_events`. A failed trial is left out if it has fewer events.
+    """
+    chosen: list[tuple[Mapping[str, Any], float]] = []
+    for trial in trials:
+        if events is None:
+            best = trial.best if trial.status is JobStatus.COMPLETED else None
+        else:
+            values = [point.value for point in trial.metrics.get(objective.primary_metric, ())]
+            best = objective.goal.best(values[:events]) if trial.events >= events else None
+        if best is not None:
+            chosen.append((trial.parameters, best))
+    return chosen
 
 
 def _where(best: TrialResult, metric: str, epochs: int | None) -> int | None:
@@ -55,7 +106,7 @@ def _where(best: TrialResult, metric: str, epochs: int | None) -> int | None:
     If the epoch is unknown, return the position of the value's log event, counted from 1. If the
     best value is not among the log events, return None.
     """
-    points = best.metrics.get(metric, ())
+    points = best.metrics.get(metric, ())[: best.events]
     place = next((place for place, one in enumerate(points) if one.value == best.best), None)
     if place is None:
         return None

@@ -56,9 +56,10 @@ class SweepStage(JobStage):
 
 def with_insights(record: Record, job: SweepJob, result: JobResult) -> Record:
     """Return the record with insights from the trials, or with a warning after an error."""
-    metric, epochs = job.objective.primary_metric, epochs_of(job.trial)
+    scales = {name: expression.scale for name, expression in job.search_space.items()}
     try:
-        return record.with_changes(insights=insights().sweep_insights(result, metric, epochs))
+        found = insights().sweep_insights(result, job.objective, epochs_of(job.trial), scales)
+        return record.with_changes(insights=found)
     except Exception as error:
         # Scripts may log values that Optuna cannot handle. The sweep's result must not be lost.
         warning = f"insights: could not be computed ({type(error).__name__}: {error})"
@@ -102,6 +103,7 @@ def _trial_entry(trial: TrialResult) -> Mapping[str, Any]:
         "best": trial.best,
         "last": trial.last,
         "events": trial.events,
+        "late": trial.late,
         "cut": trial.cut,
         "why": trial.why,
         "log": trial.log,

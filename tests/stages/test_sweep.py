@@ -12,9 +12,9 @@ def test_a_sweep_keeps_its_results_without_insights() -> None:
     # More than a float holds: Azure ML, or a journal of before, may have it.
     trials = [
         TrialResult(f"sweep_{i}", JobStatus.COMPLETED, {"x": i, "y": 10**400 + i}, best=i / 4)
-        for i in range(8)
+        for i in range(10)
     ]
-    result = JobResult("sweep", JobStatus.COMPLETED, trials=trials, best="sweep_7")
+    result = JobResult("sweep", JobStatus.COMPLETED, trials=trials, best="sweep_9")
     record = Record(Stage.sweep, "sweep", JobStatus.COMPLETED, "2026-11-01T10:00:00+00:00")
     found = with_insights(record, sweep_job("true", {"x": choice(1)}), result)
     assert found.insights == {}

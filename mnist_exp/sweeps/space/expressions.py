@@ -13,6 +13,7 @@ import random
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from statistics import NormalDist
 from typing import Any, ClassVar
 
@@ -31,12 +32,22 @@ _NORMAL_ENDS = (0.001, 0.999)
 _STEPPED_EXAMPLES = 200
 
 
+class Scale(StrEnum):
+    """The scale on which an expression draws values evenly."""
+
+    LINEAR = "linear"
+    LOGARITHMIC = "logarithmic"
+    CATEGORICAL = "categorical"
+
+
 @dataclass(frozen=True)
 class Expression(ABC):
     """The distribution of one hyperparameter. The names of the fields are Azure ML's YAML keys."""
 
     #: The expression's type in Azure ML's YAML.
     type: ClassVar[str]
+    #: The scale of the values in figures, and for the importance of the hyperparameter.
+    scale: ClassVar[Scale] = Scale.LINEAR
     #: Uniform numbers for the smallest and the largest example. The default 0 gives the lower
     #: bound, and the default 0.999 gives a value near the upper bound.
     ends: ClassVar[tuple[float, float]] = (0.0, 0.999)
@@ -97,6 +108,7 @@ class Choice(Expression):
     """
 
     type: ClassVar[str] = "choice"
+    scale: ClassVar[Scale] = Scale.CATEGORICAL
     values: tuple[Any, ...]
 
     def value(self, u: float) -> Any:
@@ -178,6 +190,7 @@ class LogUniform(Expression):
     """
 
     type: ClassVar[str] = "loguniform"
+    scale: ClassVar[Scale] = Scale.LOGARITHMIC
     min_value: float
     max_value: float
     base: float = field(default=math.e, kw_only=True)
@@ -243,6 +256,7 @@ class LogNormal(Expression):
     """A number `base ** normal(mu, sigma)`. For `base`, see `LogUniform`."""
 
     type: ClassVar[str] = "lognormal"
+    scale: ClassVar[Scale] = Scale.LOGARITHMIC
     ends = _NORMAL_ENDS
     mu: float
     sigma: float
