@@ -161,6 +161,7 @@ LIBRARIES = {
     "azure": {"mnist_exp.workspaces.azure"},
     "azureml": {"mnist_exp.workspaces.azure"},
     "httpx": {"mnist_exp.workspaces.local.endpoints"},
+    "httptools": {"mnist_exp.serving"},
     "hydra": {"mnist_exp.cli"},
     "keras": {"trainer"},
     "matplotlib": {"mnist_exp.report.figures"},
@@ -197,10 +198,8 @@ LIBRARIES = {
     },
     "tensorflow": {"trainer"},
     "uv": {"mnist_exp.workspaces.local.environments"},
-    "uvicorn": {
-        "mnist_exp.serving",
-        "mnist_exp.workspaces.local.tracking.server_process",
-    },
+    "uvloop": {"mnist_exp.serving"},
+    "uvicorn": {"mnist_exp.workspaces.local.tracking.server_process"},
     "yaml": {
         "mnist_exp.cli",
         "mnist_exp.software",

@@ -10,8 +10,13 @@ The list has a line for each kind of process. The indented lines below it are th
 in this process. The last two modules, `frames` and `settings`, run in both:
 
     front          one process per endpoint: manages the keys, the traffic and the workers
-      server         runs uvicorn on the endpoint's socket until the endpoint is deleted
-      http_limits    limits that uvicorn lacks: the size of headers, and the time until they arrive
+      server         serves HTTP on the endpoint's socket until the endpoint is deleted
+      http_connection  one connection: reads requests, and sends their answers
+      http_stream    the bytes of a connection, with time limits and back-pressure
+      http_head      the first line and the headers of a request
+      http_body      the body of a request
+      http_answer    the bytes of an answer
+      http_limits    the limits on what callers can make the front store
       app            the answer to a request, and the conditions of each status code
       exchange       one HTTP request and its answer
       access         keys and tokens

@@ -3,7 +3,7 @@
 | status | condition |
 |---|---|
 | 200 | the request succeeded; `/score` answers the result of `run` as JSON |
-| 400 | the message is not valid HTTP |
+| 400 | the request is not valid HTTP |
 | 401 | the key or token is missing or wrong |
 | 404 | the path or the named deployment does not exist, or no deployment has traffic |
 | 405 | the method is neither GET nor POST (`/score`), or neither GET nor HEAD (other paths) |
@@ -11,7 +11,7 @@
 | 413 | the body is larger than 10 MB |
 | 424 | the status of the container (see below) was not 200; a header contains this status |
 | 429 | 2 * max_concurrent_requests_per_instance * instance_count requests are unanswered |
-| 431 | the first line and the headers are larger than 64 kB |
+| 431 | the first line and the headers are larger than 64 kB, or there are more than 100 headers |
 | 502 | two workers received the request, one after the other, and each ended before it answered |
 | 503 | the deployment has failed (`/score`); a deployment with traffic has failed (`/health`) |
 
@@ -24,21 +24,21 @@ container: 431 if `x-ms-client-request-id` has more than 100 characters. If `run
 exception, only the log contains the exception. A caller does not see the exception on Azure ML
 either.
 
-This application uses ASGI directly. A web framework would need as much time as scoring a digit.
 https://learn.microsoft.com/azure/machine-learning/how-to-troubleshoot-online-endpoints
 """
 
 import asyncio
 import time
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Protocol
 from urllib.parse import parse_qsl
 
 import orjson
 
 from mnist_exp.serving.connection import WorkerLostError
-from mnist_exp.serving.exchange import JSON, Exchange, Header, Receive, RefusalError, Send
+from mnist_exp.serving.exchange import Exchange
 from mnist_exp.serving.frames import Reply, Request
+from mnist_exp.serving.http_answer import JSON, Header, RefusalError
 from mnist_exp.serving.swagger import swagger
 from mnist_exp.serving.worker_pool import OverloadError, PoolFailedError, WorkerPool
 
@@ -52,7 +52,9 @@ _TEXT = (b"content-type", b"text/plain; charset=utf-8")
 class Endpoint(Protocol):
     """The part of an endpoint that the application uses. `front.Front` implements this protocol."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """The endpoint's name."""
 
     def grants_access(self, authorization: bytes) -> bool:
         """Return whether an `Authorization` header gives access to the endpoint."""
@@ -74,25 +76,25 @@ class Endpoint(Protocol):
 
 
 class Application:
-    """The ASGI application of an endpoint."""
+    """The answers of an endpoint."""
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
         self._mirrored: set[asyncio.Task[None]] = set()
 
-    async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
-        """Answer one request."""
-        exchange = Exchange(scope, receive, send)
+    async def __call__(self, exchange: Exchange) -> None:
+        """Set the answer of a request.
+
+        Raises:
+            ConnectionError: The caller has disconnected.
+        """
         try:
             await self._answer(exchange)
         except RefusalError as error:
-            await exchange.refuse(error)
-        except ConnectionError:
-            # The caller has disconnected, so no answer can be sent.
-            return
+            exchange.refuse(error)
 
     async def _answer(self, exchange: Exchange) -> None:
-        path, method = exchange.scope["path"], exchange.scope["method"]
+        path, method = exchange.head.path, exchange.head.method
         if path == "/score":
             if method not in ("POST", "GET"):
                 raise _not_allowed("GET, POST")
@@ -100,26 +102,26 @@ class Application:
         elif path in ("/", "/health", "/swagger.json"):
             if method not in ("GET", "HEAD"):
                 raise _not_allowed("GET")
-            await (self._swagger if path == "/swagger.json" else self._health)(exchange)
+            (self._swagger if path == "/swagger.json" else self._health)(exchange)
         else:
             raise RefusalError(404, "no such path: send requests to /score")
 
-    async def _health(self, exchange: Exchange) -> None:
+    def _health(self, exchange: Exchange) -> None:
         failed = self._endpoint.failed()
         text = f"Unhealthy: {', '.join(failed)} failed" if failed else "Healthy"
-        await exchange.answer(503 if failed else 200, text.encode(), _TEXT)
+        exchange.answer(503 if failed else 200, text.encode(), _TEXT)
 
-    async def _swagger(self, exchange: Exchange) -> None:
-        self._check_access(exchange.headers)
-        query = dict(parse_qsl(exchange.scope["query_string"].decode("latin-1")))
+    def _swagger(self, exchange: Exchange) -> None:
+        self._check_access(exchange)
+        query = dict(parse_qsl(exchange.head.query.decode("latin-1")))
         version = query.get("version", "2")
         if version not in ("2", "3"):
             raise RefusalError(404, "no such version of swagger.json: use version=2 or version=3")
-        await exchange.answer(200, orjson.dumps(swagger(self._endpoint.name, int(version))), JSON)
+        exchange.answer(200, orjson.dumps(swagger(self._endpoint.name, int(version))), JSON)
 
     async def _score(self, exchange: Exchange) -> None:
         headers = exchange.headers
-        self._check_access(headers)
+        self._check_access(exchange)
         client_id = headers.get(_CLIENT_ID, b"")
         if len(client_id) > _LONGEST_CLIENT_ID:
             message = f"{_CLIENT_ID.decode()} must be at most {_LONGEST_CLIENT_ID} characters"
@@ -143,13 +145,15 @@ class Application:
             extra += _container_headers(reply.status)
         took = (b"x-ms-run-fn-exec-ms", b"%.3f" % (reply.microseconds / 1000))
         status = 200 if reply.status == 200 else 424
-        await exchange.answer(status, reply.body, JSON, named, took, *extra)
+        exchange.answer(status, reply.body, JSON, named, took, *extra)
 
-    def _check_access(self, headers: Mapping[bytes, bytes]) -> None:
-        if not self._endpoint.grants_access(headers.get(b"authorization", b"")):
+    def _check_access(self, exchange: Exchange) -> None:
+        authorization = exchange.headers.get(b"authorization", b"")
+        if not self._endpoint.grants_access(authorization):
             raise RefusalError(
                 401, "the key or token is missing or wrong: send Authorization: Bearer KEY"
             )
+        exchange.grant_access()
 
     def _route(self, headers: Mapping[bytes, bytes]) -> tuple[str, str | None]:
         """Return the deployment that answers, and the deployment that gets a copy (or None).
@@ -185,10 +189,7 @@ class Application:
             return await pool.score(request, deadline - time.monotonic())
         except TimeoutError:
             ms = pool.settings.request_timeout_ms
-            # Close the connection if the caller has not sent the whole body. Otherwise the caller
-            # would continue to send the body.
-            more = [] if exchange.is_read else [(b"connection", b"close")]
-            raise RefusalError(408, f"no answer within request_timeout_ms, {ms} ms", more) from None
+            raise RefusalError(408, f"no answer within request_timeout_ms, {ms} ms") from None
         except OverloadError:
             limit = pool.settings.pending_limit
             raise RefusalError(

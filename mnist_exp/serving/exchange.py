@@ -2,91 +2,69 @@
 
 import asyncio
 import json
-import uuid
-from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
-from typing import Any
+from collections.abc import Callable
 from urllib.parse import parse_qsl
 
 import orjson
 
-from mnist_exp import __version__
 from mnist_exp.serving.frames import METHOD, Request
-
-#: Maximum number of bytes in a request's body: 10 MB, as for a managed online endpoint.
-#: https://learn.microsoft.com/azure/machine-learning/how-to-manage-quotas
-PAYLOAD_LIMIT = 10 * 1024 * 1024
-_SERVER = (b"x-ms-server-version", f"mnist-exp/{__version__}".encode())
-JSON = (b"content-type", b"application/json")
-
-Header = tuple[bytes, bytes]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-
-
-def new_id() -> bytes:
-    """Return a new request id, for the headers of the answer and for the log."""
-    return str(uuid.uuid4()).encode()
-
-
-def common_headers(request: bytes, body: bytes) -> list[Header]:
-    """Return the headers that every answer has.
-
-    Args:
-        request: The id of the request. Log lines about the request contain the same id.
-        body: The body of the answer.
-    """
-    return [
-        (b"x-request-id", request),
-        (b"x-ms-request-id", request),
-        _SERVER,
-        (b"content-length", str(len(body)).encode()),
-    ]
-
-
-class RefusalError(Exception):
-    """An answer whose status is not 200, raised to stop the handling of a request.
-
-    Args:
-        status: The HTTP status.
-        message: The message in the answer's body.
-        headers: Headers in addition to `common_headers`.
-    """
-
-    def __init__(self, status: int, message: str, headers: Iterable[Header] = ()) -> None:
-        super().__init__(message)
-        self.status = status
-        self.headers = list(headers)
+from mnist_exp.serving.http_answer import (
+    JSON,
+    Header,
+    RefusalError,
+    common_headers,
+    new_id,
+    packed_answer,
+)
+from mnist_exp.serving.http_body import Body
+from mnist_exp.serving.http_head import HttpHead
 
 
 class Exchange:
     """One HTTP request and its answer.
 
+    Args:
+        head: The request's first line and headers.
+        body: The request's body, which may not have been received yet.
+        on_access: Function that is called when the request has a valid key or token.
+
     Attributes:
         headers: The request's headers, with names in lower case. If a header was sent twice, only
             its last value is kept.
-        is_read: Whether the whole body has been received.
     """
 
-    __slots__ = ("headers", "id", "is_read", "receive", "scope", "send")
+    __slots__ = ("_answer", "_body", "grant_access", "head", "headers", "id")
 
-    def __init__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
-        self.scope = scope
-        self.receive = receive
-        self.send = send
-        self.headers: dict[bytes, bytes] = dict(scope["headers"])
+    def __init__(self, head: HttpHead, body: Body, on_access: Callable[[], None]) -> None:
+        self._body = body
+        self.grant_access = on_access
+        self.head = head
+        self.headers = head.headers
         self.id = new_id()
-        self.is_read = False
+        self._answer: tuple[int, bytes, list[Header]] | None = None
 
-    async def answer(self, status: int, body: bytes, *headers: Header) -> None:
-        """Send an answer."""
-        all_headers = [*headers, *common_headers(self.id, body)]
-        await self.send({"type": "http.response.start", "status": status, "headers": all_headers})
-        await self.send({"type": "http.response.body", "body": body})
+    @property
+    def is_read(self) -> bool:
+        """Whether the whole body has been received."""
+        return self._body.is_read
 
-    async def refuse(self, error: RefusalError) -> None:
-        """Send a refusal."""
-        body = orjson.dumps({"message": str(error)})
-        await self.answer(error.status, body, JSON, *error.headers)
+    def answer(self, status: int, body: bytes, *headers: Header) -> None:
+        """Set the answer."""
+        self._answer = status, body, [*headers, *common_headers(self.id, body)]
+
+    def packed_answer(self, *, is_kept: bool) -> bytes:
+        """Return the answer as bytes.
+
+        Args:
+            is_kept: Whether the connection stays open after the answer.
+        """
+        if self._answer is None:
+            raise RuntimeError("the application has set no answer")
+        return packed_answer(*self._answer, is_kept=is_kept, is_head=self.head.method == "HEAD")
+
+    def refuse(self, error: RefusalError) -> None:
+        """Set a refusal as the answer."""
+        self.answer(error.status, error.body, JSON, *error.headers)
 
     async def body(self, limit_s: float) -> bytes:
         """Return the request's body.
@@ -94,34 +72,14 @@ class Exchange:
         The body of a GET request is its query as JSON, as in Azure ML's inference server.
 
         Raises:
-            RefusalError: The body is larger than PAYLOAD_LIMIT.
+            RefusalError: The body is too large or invalid.
             TimeoutError: The body was not received within `limit_s` seconds.
             ConnectionError: The caller has disconnected.
         """
-        if self.scope["method"] == "GET":
-            self.is_read = True
-            return _query(self.scope["query_string"].decode("latin-1"))
-        length = self.headers.get(b"content-length", b"0")
-        # The HTTP parser has checked that this header contains only digits.
-        if int(length) > PAYLOAD_LIMIT:
-            raise _too_large()
-        async with asyncio.timeout(limit_s):
-            message = await self.receive()
-            body = _chunk(message)
-            if message.get("more_body"):
-                body = await self._rest(body)
-        self.is_read = True
+        body = await self._body.read(asyncio.get_running_loop().time() + limit_s)
+        if self.head.method == "GET":
+            return _query(self.head.query.decode("latin-1"))
         return body
-
-    async def _rest(self, start: bytes) -> bytes:
-        parts, more = bytearray(start), True
-        while more:
-            message = await self.receive()
-            parts += _chunk(message)
-            if len(parts) > PAYLOAD_LIMIT:
-                raise _too_large()
-            more = message.get("more_body", False)
-        return bytes(parts)
 
     def request(self, body: bytes, *, with_headers: bool) -> Request:
         """Return the message for a worker.
@@ -133,7 +91,7 @@ class Exchange:
         if not with_headers:
             return Request(self.id, b"", body)
         # Write each name as Azure ML's inference server writes it, for example Content-Type.
-        headers = {METHOD: self.scope["method"]} | {
+        headers = {METHOD: self.head.method} | {
             name.decode("latin-1").title(): value.decode("latin-1")
             for name, value in self.headers.items()
             # Do not pass the endpoint's key to the script.
@@ -162,14 +120,3 @@ def _json_or_text(value: str) -> object:
     # Copy the text of the value. If the value were parsed and written again, long numbers would
     # lose digits.
     return orjson.Fragment(value)
-
-
-def _chunk(message: Mapping[str, Any]) -> bytes:
-    if message["type"] == "http.disconnect":
-        raise ConnectionError
-    chunk: bytes = message.get("body", b"")
-    return chunk
-
-
-def _too_large() -> RefusalError:
-    return RefusalError(413, f"the body must be at most {PAYLOAD_LIMIT} bytes")

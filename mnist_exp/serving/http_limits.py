@@ -1,110 +1,164 @@
-"""Limits on the size of a request's head, and on the time until the head has arrived.
+"""The limits on what callers of an endpoint can make its front store, and for how long.
 
-The head of a request is its first line and its headers. Uvicorn has no options for these limits.
+A caller without a key can reach every limit of a connection. Only a caller with a key can reach the
+limits of bodies, and the limit of large answers that nobody reads. `docs/endpoints.md` says how
+much memory these limits add up to.
 """
 
 import asyncio
-from http import HTTPStatus
-from typing import Any
+import time
+from typing import Protocol
 
-import orjson
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from mnist_exp.serving.http_answer import RefusalError
 
-from mnist_exp.serving.exchange import JSON, common_headers, new_id
-
+#: Maximum number of connections to an endpoint.
+CONNECTIONS_LIMIT = 500
 #: Maximum number of bytes in a request's first line and headers.
 HEAD_LIMIT = 64 * 1024
+#: Maximum number of headers of a request, as in gunicorn, which Azure ML's inference server uses.
+HEADERS_LIMIT = 100
+#: Maximum number of bytes in a request's body: 10 MB, as for a managed online endpoint.
+#: https://learn.microsoft.com/azure/machine-learning/how-to-manage-quotas
+PAYLOAD_LIMIT = 10 * 1024 * 1024
+#: Maximum number of bytes that one read takes from a connection. Without a waiting reader, a
+#: connection holds at most two reads.
+READ_SIZE = 64 * 1024
+#: Maximum number of bytes of trailers and of chunk extensions in the body of a request.
+CHUNK_OVERHEAD_LIMIT = 16 * 1024
+#: Maximum number of bytes in all bodies that are being received or that have no answer yet.
+BODIES_LIMIT = 128 * 1024 * 1024
+#: Maximum number of bytes in all answers that their callers have not read.
+UNREAD_LIMIT = 128 * 1024 * 1024
+
 #: Seconds within which the first line and the headers must arrive.
 HEAD_TIMEOUT_S = 30.0
+#: Seconds after which the front closes a connection without requests.
+KEEP_ALIVE_S = 60.0
+#: Seconds within which a caller must read an answer.
+ANSWER_TIMEOUT_S = 60.0
+#: Seconds for which the front discards the rest of a refused request. If the front closed the
+#: connection immediately, the caller could lose the answer.
+LINGER_S = 5.0
+#: Seconds between two checks whether the requests in progress are answered.
+_CLOSE_PERIOD_S = 0.05
 
 
-class LimitedProtocol(HttpToolsProtocol):
-    """Uvicorn's protocol for one HTTP connection, with limits on the head of each request."""
+class Limited(Protocol):
+    """A connection, as `Connections` sees it."""
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        self._is_in_body = False
-        # Whether a request ended in the data that was received last.
-        self._is_between = False
-        self._head = 0
-        self._head_deadline: asyncio.TimerHandle | None = None
+    def abort(self) -> None:
+        """Close the connection immediately."""
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Start the deadline for the head of the first request."""
-        super().connection_made(transport)
-        self._wait_for_head()
+    def close_if_idle(self) -> None:
+        """Close the connection unless a request is in progress."""
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Cancel the deadline."""
-        self._cancel_deadline()
-        super().connection_lost(exc)
 
-    def data_received(self, data: bytes) -> None:
-        """Handle received data, and refuse a head that is too large."""
-        self._is_between = False
-        super().data_received(data)
-        if self._is_in_body or self._is_between:
-            return
-        self._head += len(data)
-        if self._head > HEAD_LIMIT and not self.transport.is_closing():
-            message = f"the headers must be at most {HEAD_LIMIT} bytes"
-            self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, message)
+class Connections:
+    """The open connections of an endpoint, and the memory that they use together.
 
-    def send_400_response(self, msg: str) -> None:
-        """Answer a message that is not valid HTTP.
+    If there are too many connections, a new connection replaces the connection that can be missed
+    most: the oldest connection that never sent a valid key, or else the connection that has been
+    idle for the longest time. A connection whose request has a valid key is never replaced.
+    """
 
-        Replace Uvicorn's answer, because its headers do not include `common_headers`.
-        """
-        self._refuse(HTTPStatus.BAD_REQUEST, msg)
+    def __init__(self) -> None:
+        self.is_closing = False
+        # Dicts keep the order of insertion: the oldest connection is the first key.
+        self._strangers: dict[Limited, None] = {}
+        self._idle: dict[Limited, None] = {}
+        self._busy: dict[Limited, None] = {}
+        self._bodies: dict[Limited, int] = {}
+        self._bodies_size = 0
+        self._unread: dict[Limited, int] = {}
 
-    def eof_received(self) -> bool:  # type: ignore[override]
-        """Keep the connection open until the request in progress is answered.
+    def __len__(self) -> int:
+        return len(self._strangers) + len(self._idle) + len(self._busy)
 
-        A caller may close its sending side and still wait for the answer. Uvicorn itself would
-        close the connection without an answer.
-        """
-        is_asked = self.cycle is not None and not self.cycle.response_complete
-        if not is_asked or self.cycle.more_body:
-            return False
-        self.cycle.keep_alive = False
+    def add(self, connection: Limited) -> bool:
+        """Add a new connection. Return False if there are too many connections."""
+        while len(self) >= CONNECTIONS_LIMIT:
+            replaced = next(iter(self._strangers or self._idle), None)
+            if replaced is None:
+                return False
+            self.remove(replaced)
+            replaced.abort()
+        self._strangers[connection] = None
         return True
 
-    def on_message_begin(self) -> None:
-        """Start the deadline for the head of the next request."""
-        if self._head_deadline is None:
-            self._wait_for_head()
-        super().on_message_begin()
+    def remove(self, connection: Limited) -> None:
+        """Remove a connection that is closed."""
+        self._strangers.pop(connection, None)
+        self._idle.pop(connection, None)
+        self._busy.pop(connection, None)
+        self.release_body(connection)
+        self._unread.pop(connection, None)
 
-    def on_headers_complete(self) -> None:
-        """Stop counting bytes, because the next bytes are the body."""
-        self._is_in_body = True
-        self._cancel_deadline()
-        super().on_headers_complete()
+    async def close(self, timeout_s: float) -> None:
+        """Answer the requests in progress, and close all connections.
 
-    def on_message_complete(self) -> None:
-        """Reset the count, because the next bytes are the head of the next request."""
-        self._is_in_body = False
-        self._is_between = True
-        self._head = 0
-        super().on_message_complete()
+        Args:
+            timeout_s: Number of seconds after which the other connections are closed, too.
+        """
+        self.is_closing = True
+        deadline = time.monotonic() + timeout_s
+        self._close_idle()
+        await asyncio.sleep(_CLOSE_PERIOD_S)
+        while (self._idle or self._busy) and time.monotonic() < deadline:
+            self._close_idle()
+            await asyncio.sleep(_CLOSE_PERIOD_S)
+        for connection in self._all():
+            connection.abort()
 
-    def _refuse(self, status: HTTPStatus, message: str) -> None:
-        """Answer an incomplete or invalid request with an error, and close the connection."""
-        body = orjson.dumps({"message": message})
-        head = [JSON, *common_headers(new_id(), body), (b"connection", b"close")]
-        lines = [b"HTTP/1.1 %d %b" % (status, status.phrase.encode())]
-        lines += [b"%b: %b" % header for header in head]
-        self.transport.write(b"\r\n".join([*lines, b"", body]))
-        self.transport.close()
+    def _close_idle(self) -> None:
+        for connection in self._all():
+            connection.close_if_idle()
 
-    def _wait_for_head(self) -> None:
-        self._head_deadline = self.loop.call_later(HEAD_TIMEOUT_S, self._give_up)
+    def _all(self) -> list[Limited]:
+        return [*self._strangers, *self._idle, *self._busy]
 
-    def _cancel_deadline(self) -> None:
-        if self._head_deadline is not None:
-            self._head_deadline.cancel()
-            self._head_deadline = None
+    def begin_request(self, connection: Limited) -> None:
+        """Keep a connection that has sent a valid key until its request is answered."""
+        self._strangers.pop(connection, None)
+        self._idle.pop(connection, None)
+        self._busy[connection] = None
 
-    def _give_up(self) -> None:
-        if not self.transport.is_closing():
-            self.transport.close()
+    def end_request(self, connection: Limited) -> None:
+        """Count a connection as idle, because its request is answered."""
+        if connection in self._busy:
+            del self._busy[connection]
+            self._idle[connection] = None
+
+    def hold_body(self, connection: Limited, size: int) -> None:
+        """Count the bytes of a body until `release_body`.
+
+        Raises:
+            RefusalError: All bodies together are too large.
+        """
+        self._bodies_size += size - self._bodies.get(connection, 0)
+        self._bodies[connection] = size
+        if self._bodies_size > BODIES_LIMIT:
+            raise RefusalError(
+                429,
+                f"too many large requests: all bodies together may have {BODIES_LIMIT} bytes; "
+                "send the request again later",
+            )
+
+    def release_body(self, connection: Limited) -> None:
+        """Stop counting a connection's body."""
+        self._bodies_size -= self._bodies.pop(connection, 0)
+
+    def hold_answer(self, connection: Limited, size: int) -> None:
+        """Count the bytes of an answer that the caller does not read, until `release_answer`.
+
+        If the answers together are too large, close the connections that have not read for the
+        longest time.
+        """
+        self._unread[connection] = size
+        while sum(self._unread.values()) > UNREAD_LIMIT:
+            slowest = next(iter(self._unread))
+            self.remove(slowest)
+            slowest.abort()
+
+    def release_answer(self, connection: Limited) -> None:
+        """Stop counting a connection's answer."""
+        self._unread.pop(connection, None)

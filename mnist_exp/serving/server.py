@@ -1,4 +1,4 @@
-"""The front's process, which runs uvicorn until the endpoint is deleted or a signal arrives."""
+"""The front's process, which serves HTTP until the endpoint is deleted or a signal arrives."""
 
 import asyncio
 import fcntl
@@ -13,16 +13,17 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
-from types import FrameType
 
-import uvicorn
+import uvloop
 
 from mnist_exp.orphans import adopt_orphans
 from mnist_exp.serving.app import Application
 from mnist_exp.serving.control import ControlServer
 from mnist_exp.serving.files import DELETED, FRONT_FILE, LOCK_FILE, read_json, replace_json
 from mnist_exp.serving.front import Front
-from mnist_exp.serving.http_limits import LimitedProtocol
+from mnist_exp.serving.http_connection import HttpConnection
+from mnist_exp.serving.http_limits import Connections
+from mnist_exp.serving.http_stream import Stream
 
 _logger = logging.getLogger(__name__)
 
@@ -30,16 +31,16 @@ _logger = logging.getLogger(__name__)
 _PERIOD_S = 0.5
 #: When the front ends, a client that has just connected has this many seconds to send a request.
 _GRACE_S = 0.1
-#: Seconds after which the front closes an HTTP connection without requests.
-_KEEP_ALIVE_S = 60
+#: Maximum number of connections that wait in the kernel until the front accepts them.
+_BACKLOG = 2048
 #: When the front ends, it first answers the requests in progress. Then the workers have this many
 #: seconds to end. After this time the kernel ends the front, and the workers end with the front.
 _MARGIN_S = 8
 _LOG_FORMAT = "%(asctime)s %(levelname)s %(message)s"
 
 
-class Server(uvicorn.Server):
-    """The web server of one endpoint.
+class Server:
+    """The server of one endpoint.
 
     Args:
         folder: The endpoint's folder.
@@ -51,64 +52,60 @@ class Server(uvicorn.Server):
         self._ready = ready
         self._front = Front(folder)
         self._control = ControlServer(folder, self._front.handle, self._front.settle)
-        self._watch: asyncio.Task[None] | None = None
+        self._application = Application(self._front)
+        self._connections = Connections()
+        self._ending = asyncio.Event()
         self.is_expired = False
-        config = uvicorn.Config(
-            Application(self._front),  # type: ignore[arg-type]
-            http=LimitedProtocol,
-            loop="uvloop",
-            lifespan="off",
-            ws="none",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            date_header=False,
-            timeout_keep_alive=_KEEP_ALIVE_S,
-        )
-        super().__init__(config)
 
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start the deployments, accept requests, and report that the endpoint is ready."""
+    async def serve(self, listener: socket.socket) -> None:
+        """Serve requests until the endpoint is deleted or a signal arrives."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._begin_shutdown)
         await self._front.start()
-        await super().startup(sockets)
+        accepting = await loop.create_server(
+            lambda: Stream(self._open), sock=listener, backlog=_BACKLOG
+        )
         await self._control.open()
         replace_json(self._folder / FRONT_FILE, _this_process())
-        self._watch = asyncio.ensure_future(self._watch_files())
         with suppress(OSError):
             self._ready.send(b"r")
         self._ready.close()
         _logger.info("endpoint %s listens on port %d", self._front.name, self._front.saved.port)
+        await self._watch_files()
+        await self._shut_down(accepting)
 
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+    def _open(self, stream: Stream) -> None:
+        HttpConnection(stream, self._application, self._connections).start()
+
+    async def _shut_down(self, accepting: asyncio.Server) -> None:
         """Stop accepting connections, answer the requests in progress, and end the workers."""
         self._set_deadline()
         self._control.close()
-        if self._watch is not None:
-            self._watch.cancel()
-        for listening in self.servers:
-            listening.close()
-        # Give new callers time to send a request. Uvicorn closes connections without a request.
+        accepting.close()
+        # Give new callers time to send a request. Connections without a request are closed.
         await asyncio.sleep(_GRACE_S)
-        self.config.timeout_graceful_shutdown = self._front.drain_s
-        await super().shutdown(sockets)
+        await self._connections.close(self._front.drain_s)
         await self._front.end()
 
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Begin the shutdown after a signal."""
+    def _begin_shutdown(self) -> None:
         self._set_deadline()
-        super().handle_exit(sig, frame)
+        self._ending.set()
 
     async def _watch_files(self) -> None:
-        """Begin the shutdown when the endpoint is deleted, has expired or has a newer front."""
-        while not self.should_exit:
-            await asyncio.sleep(_PERIOD_S)
+        """Return when the endpoint is deleted, has expired or has a newer front."""
+        while not self._ending.is_set():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_PERIOD_S):
+                    await self._ending.wait()
             if not self._is_named():
                 _logger.info("this front ends, because front.json does not name its process")
-                self.should_exit = True
+                self._ending.set()
             expires = self._front.saved.expires
             if expires is not None and time.time() >= expires and self._lock():
                 _logger.info("this front ends and deletes the endpoint: endpoint.ttl has expired")
-                self.is_expired = self.should_exit = True
+                self.is_expired = True
+                self._ending.set()
 
     def _is_named(self) -> bool:
         try:
@@ -153,11 +150,11 @@ def serve(folder: Path, listener: socket.socket, ready: socket.socket) -> None:
     """
     adopt_orphans()
     logging.basicConfig(level=logging.INFO, format=_LOG_FORMAT, stream=sys.stdout)
-    for name in ("uvicorn", "asyncio"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+    logging.getLogger("asyncio").setLevel(logging.ERROR)
     _allow_many_connections()
     server = Server(folder, ready)
-    server.run(sockets=[listener])
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(server.serve(listener))
     if server.is_expired:
         deleted = folder.with_name(f"{DELETED}{folder.name}-{secrets.token_hex(4)}")
         folder.rename(deleted)

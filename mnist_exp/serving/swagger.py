@@ -11,7 +11,7 @@ from typing import Any
 #: HTTP status of an answer at `/score` -> the content or the reason of such an answer.
 ANSWERS = {
     200: "The result of run().",
-    400: "The message is not valid HTTP.",
+    400: "The request is not valid HTTP.",
     401: "The key or token is missing or wrong.",
     404: "No deployment has traffic, or the named deployment does not exist.",
     405: "The method is neither GET nor POST.",
