@@ -51,6 +51,8 @@ _UNWRITABLE = {
     *(errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EPERM, errno.EFBIG),
     *(errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP),
 }
+#: The errors of the operating system for a stream that cannot be written.
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 #: Keys and config groups that the later stages also need. The proposed next command repeats the
 #: overrides of these keys.
@@ -264,7 +266,7 @@ def error_lines(error: BaseException) -> tuple[str, ...] | None:
         return error.lines
     if is_foreign(error):
         return (explain(error),)
-    if isinstance(error, OSError) and error.filename is None and discard_full_output():
+    if isinstance(error, OSError) and _may_be_full(error) and discard_full_output():
         return (
             "standard output: must be writable, but the output cannot be written "
             f"({os.strerror(error.errno or 0)}); write the output to another file",
@@ -272,6 +274,11 @@ def error_lines(error: BaseException) -> tuple[str, ...] | None:
     if isinstance(error, OSError) and error.errno in _UNWRITABLE:
         return (unwritable(Path(error.filename2 or error.filename or "."), error),)
     return None
+
+
+def _may_be_full(error: OSError) -> bool:
+    """Return whether the cause of an error may be that standard output is full."""
+    return error.errno in _FULL and error.filename is None
 
 
 def discard_full_output() -> bool:

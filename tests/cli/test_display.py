@@ -119,6 +119,12 @@ def test_a_bug_keeps_its_traceback(error: Exception) -> None:
         raise error
 
 
+def test_only_a_full_output_is_written_to_again(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(OSError, match="no child"), report_errors():
+        raise OSError(errno.ECHILD, "no child")
+    assert capfd.readouterr().out == ""
+
+
 @pytest.mark.parametrize("error", [NotFoundError("run: none"), ConfigError(["x"])])
 def test_the_traceback_is_there_on_request(
     error: MnistExpError, monkeypatch: pytest.MonkeyPatch
