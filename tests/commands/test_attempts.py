@@ -158,15 +158,8 @@ def test_an_interrupted_run_keeps_its_metrics(
         "main = f\"job.environment_variables.MAIN='{os.getpid()}'\"; "
         "os.execv(sys.argv[1], [*sys.argv[1:], main])"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", naming, *cli.command(*arguments, "stage=train", "+job.inputs.x=1")],
-        cwd=cli.folder,
-        env=cli.environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    command = cli.command(*arguments, "stage=train", "+job.inputs.x=1")
+    done = cli.run([sys.executable, "-c", naming, *command])
     assert done.returncode == 130, done.stderr
     (record,) = cli.records("train")
     assert record["status"] == "Canceled"
@@ -314,13 +307,5 @@ def test_a_hangup_is_ignored_under_nohup(cli: Cli, own_script: Callable[..., lis
         "os.execv(sys.argv[1], [*sys.argv[1:], main])"
     )
     command = cli.command(*own_script(script), "stage=train")
-    done = subprocess.run(
-        [sys.executable, "-c", ignoring, *command],
-        cwd=cli.folder,
-        env=cli.environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    done = cli.run([sys.executable, "-c", ignoring, *command])
     assert done.returncode == 0, done.stderr

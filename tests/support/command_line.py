@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,8 +54,14 @@ class Cli:
         self, *arguments: str, env: Mapping[str, str] | None = None
     ) -> "subprocess.CompletedProcess[str]":
         """Run a command to its end."""
+        return self.run(self.command(*arguments), env)
+
+    def run(
+        self, command: Sequence[str], env: Mapping[str, str] | None = None
+    ) -> "subprocess.CompletedProcess[str]":
+        """Run a program to its end, with the folder and the environment of the commands."""
         return subprocess.run(
-            self.command(*arguments),
+            command,
             cwd=self.folder,
             env={**self.environment, **(env or {})},
             capture_output=True,

@@ -1,14 +1,13 @@
 """The tutorial as one command of a user: `stage=all` on real digits, with the real trainer."""
 
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.support.command_line import PATIENCE_S, Cli
+from tests.support.command_line import Cli
 from tests.support.paths import REPOSITORY
 
 #: Number of trials. The tutorial has more trials, which would take longer.
@@ -45,15 +44,7 @@ def tutorial(tmp_path_factory: pytest.TempPathFactory, make_cli: Callable[[Path]
         f"sweep.limits.max_total_trials={TRIALS}",
         "sweep.limits.max_concurrent_trials=2",
     ]
-    done = subprocess.run(
-        [sys.executable, "-c", COMMAND, *arguments],
-        cwd=cli.folder,
-        env=cli.environment,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_S,
-        check=False,
-    )
+    done = cli.run([sys.executable, "-c", COMMAND, *arguments])
     assert done.returncode == 0, done.stdout + done.stderr
     (cli.folder / "stdout.txt").write_text(done.stdout, encoding="utf-8")
     (cli.folder / "stderr.txt").write_text(done.stderr, encoding="utf-8")
