@@ -13,15 +13,7 @@ In all cases, the server also kills processes that have left the trial's process
 
     python -P -m mnist_exp.workspaces.local.processes.forking.server SOCKET GRACE [MODULE ...]
 
-Notation of MODULE:
-
-- `name` imports the module.
-- `name~other` imports the module and hides the module `other`, as if `other` were not installed.
-  The import of `name` is then faster, because it does not import `other`.
-- `name:function` imports the module and calls the function.
-
-After its import, a module must have no working thread and no open connection. A fork cannot safely
-use the threads and connections of the server.
+The docstring of `preload.py` explains the notation of MODULE.
 
 Each message is one line of JSON:
 
@@ -31,8 +23,6 @@ Each message is one line of JSON:
 
 import contextlib
 import ctypes
-import gc
-import importlib
 import json
 import os
 import selectors
@@ -45,9 +35,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mnist_exp.hidden_imports import absent
 from mnist_exp.orphans import adopt_orphans, end_children, reap_children
 from mnist_exp.workspaces.local.processes.forking import script
+from mnist_exp.workspaces.local.processes.forking.preload import preload
 from mnist_exp.workspaces.local.processes.job_orphans import belongs_to_job
 from mnist_exp.workspaces.local.processes.supervisor import (
     EXIT_BY_SIGNAL,
@@ -269,45 +259,6 @@ def _send(fork: _Fork, number: signal.Signals) -> None:
         # created the group yet, or the fork was reaped and all processes of the group have ended.
         if fork.code is None:
             os.kill(fork.pid, number)
-
-
-@contextlib.contextmanager
-def _unwarned() -> Iterator[None]:
-    """Hide all warnings. Most of these warnings are about hidden libraries.
-
-    This function does not change the warning filters, because imported libraries may set filters
-    for the trials.
-    """
-    show = warnings.showwarning
-    warnings.showwarning = lambda *_, **__: None
-    try:
-        yield
-    finally:
-        warnings.showwarning = show
-
-
-def preload(modules: list[str]) -> None:
-    """Import modules. If an import fails, print the reason and continue.
-
-    Args:
-        modules: The modules, in the notation of this file's docstring.
-    """
-    gc.disable()
-    for entry in modules:
-        name, *hidden = entry.split("~")
-        try:
-            with _unwarned(), absent(*hidden):
-                module, _, function = name.partition(":")
-                imported = importlib.import_module(module)
-                if function:
-                    getattr(imported, function)()
-        except Exception as error:
-            # A library may raise any error. A script that imports the library gets the error too.
-            print(f"{name} cannot be imported here: {error}", file=sys.stderr, flush=True)
-    gc.enable()
-    # A fork shares the memory of the imported objects with the server until the fork or the server
-    # writes to this memory. Freeze the objects, because the garbage collector would write to them.
-    gc.freeze()
 
 
 def main(arguments: list[str]) -> ScriptCall | None:

@@ -423,11 +423,17 @@ def test_scripts_keep_variables_and_warning_filters_of_imported_libraries(
 ) -> None:
     library = "import os, warnings\nos.environ |= {'NOTE': 'kept', 'OWN': 'theirs'}\n"
     library += "warnings.filterwarnings('ignore', 'odd')\nwarnings.warn('seen by nobody')\n"
+    library += "import sys; print('by C++', file=sys.stderr)\n"
+    (tmp_path / "broken.py").write_text(f"{library}import nothing", encoding="utf-8")
     (tmp_path / "library.py").write_text(library, encoding="utf-8")
-    runner = make(preload=["library"], PYTHONPATH=str(tmp_path))
+    variables = {"PYTHONPATH": str(tmp_path), "TF_CPP_MIN_LOG_LEVEL": "2"}
+    runner = make(preload=["broken", "library"], **variables)
     text = "import os, warnings\nprint(os.environ['NOTE'], os.environ['OWN'])\n"
     assert runner.output(f"{text}warnings.warn('odd')\n", OWN="ours") == ["kept ours"]
-    assert runner.server_log.read_text(encoding="utf-8") == ""
+    assert runner.server_log.read_text(encoding="utf-8").splitlines() == [
+        "by C++",
+        "broken cannot be imported here: No module named 'nothing'",
+    ]
 
 
 def test_tensorflow_writes_its_summaries_and_starts_no_thread_at_the_end(
