@@ -8,7 +8,7 @@ Each module of this package checks one config group or a few small config groups
 
 from mnist_exp.checks.arguments import argument_warnings
 from mnist_exp.checks.azure import azure_warnings, environment_warning, size_warning
-from mnist_exp.checks.code import code_faults, code_warnings
+from mnist_exp.checks.code import code_faults, code_warnings, command_faults
 from mnist_exp.checks.endpoint import deployment_faults, endpoint_faults
 from mnist_exp.checks.general import general_faults, runs_faults
 from mnist_exp.checks.job import job_faults, registration_faults
@@ -41,6 +41,7 @@ def faults(config: Experiment) -> list[str]:
     if stage.trains:
         found += [*data_faults(config), *model_faults(config), *job_faults(config)]
         found += code_faults(config, "job.script", config.job.code, config.job.script)
+        found += command_faults(config)
     if stage is Stage.runs:
         found += runs_faults(config.runs)
     if stage.sweeps:

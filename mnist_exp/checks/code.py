@@ -1,6 +1,9 @@
 """Checks of code folders: their ignore files, their size, and what Azure cannot upload."""
 
+import os
+import re
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from mnist_exp.config import WorkspaceType
@@ -12,6 +15,11 @@ from mnist_exp.snapshot import is_excluded, left_out, snapshot_size
 #: Azure's SDK warns about an upload above this number of bytes.
 _LARGE = 100_000_000
 _MEGABYTE = 1_000_000
+#: A file that a shell command runs: `python -u t.py`, `bash t.sh` or `./t`.
+_RUN = re.compile(
+    r"(?:^|[\s;&|(])(?:(?:python[\d.]*|bash|sh)\s+(?:-[a-zA-Z]+\s+)*|(?=\./))"
+    r"(?P<path>\w[\w./-]*|\./[\w./-]+)(?=[\s;&|)]|$)"
+)
 #: Maximum number of entries that the warning names.
 _SHOWN = 3
 
@@ -38,11 +46,7 @@ def code_faults(
         return
     try:
         if script is not None and is_excluded(Path(code), script):
-            rules = _ignore_file(Path(code))
-            yield (
-                f"{key}: must be a file that {rules} does not exclude, got {script}; add the line "
-                f"!/{script} to the end of {rules}"
-            )
+            yield _excluded(f"{key}: must be a file", Path(code), script)
         if config.workspace.type is WorkspaceType.azure:
             yield from _outputs(group, Path(code).resolve(), outputs)
             for path, what in left_out(Path(code), Path(config.outputs_dir)):
@@ -52,6 +56,27 @@ def code_faults(
                 )
     except MnistExpError as error:
         yield from error.lines
+
+
+def command_faults(config: Experiment) -> Iterator[str]:
+    """Yield one line for each file that the job's command runs and that an ignore rule excludes."""
+    code, command = Path(config.job.code or ""), config.job.command or ""
+    if config.job.code is None:
+        return
+    paths = (os.path.normpath(found["path"]) for found in _RUN.finditer(command))
+    # `code_faults` reports an ignore file with a fault.
+    with suppress(MnistExpError):
+        for path in dict.fromkeys(paths):
+            if (code / path).is_file() and is_excluded(code, path):
+                yield _excluded("job.command: must run only files", code, path)
+
+
+def _excluded(rule: str, code: Path, path: str) -> str:
+    file = _ignore_file(code)
+    return (
+        f"{rule} that {file} does not exclude, got {path}; add the line !/{path} to the end of "
+        f"{file}"
+    )
 
 
 def _outputs(group: str, code: Path, outputs: Path) -> Iterator[str]:

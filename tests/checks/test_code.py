@@ -72,6 +72,34 @@ def test_an_ignore_file_that_excludes_the_script_is_a_fault(
     assert faults(tmp_path, stage) == []
 
 
+@pytest.mark.parametrize(
+    ("command", "is_fault"),
+    [
+        ("python -u t.py --lr 0.1", True),
+        ("pip install x && python3.11 ./t.py > log.txt", True),
+        ("(bash t.py)", True),
+        ("./t.py", True),
+        ("python kept.py t.py", False),
+        ("rm -f t.py", False),
+        ("cd sub && python t.py.txt", False),
+        ("python {{inputs.script}}", False),
+    ],
+)
+def test_an_ignore_file_that_excludes_a_file_of_the_command_is_a_fault(
+    tmp_path: Path, command: str, is_fault: bool
+) -> None:
+    for name in ("t.py", "kept.py"):
+        (tmp_path / name).touch()
+    (tmp_path / ".amlignore").write_text("t.py\n")
+    config = fresh_config("stage=train")
+    config.job.code, config.job.script, config.job.command = str(tmp_path), None, command
+    expected = (
+        f"job.command: must run only files that {tmp_path / '.amlignore'} does not exclude, got "
+        f"t.py; add the line !/t.py to the end of {tmp_path / '.amlignore'}"
+    )
+    assert [line for line in checks.faults(config) if "exclude" in line] == [expected] * is_fault
+
+
 def test_an_invalid_ignore_file_is_a_fault(tmp_path: Path) -> None:
     (tmp_path / "train.py").touch()
     (tmp_path / ".amlignore").write_text("!\n")
