@@ -7,7 +7,7 @@ import pytest
 
 from mnist_exp import __version__
 from mnist_exp.config import RequestSettingsConfig
-from mnist_exp.serving.exchange import PAYLOAD_LIMIT
+from mnist_exp.serving.http_limits import PAYLOAD_LIMIT
 from tests.support.scoring_service import Service
 from tests.support.waiting import eventually
 
