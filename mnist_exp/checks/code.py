@@ -37,7 +37,8 @@ def code_faults(
     """
     if code is None or not Path(code).is_dir():
         return
-    group, outputs = key.rpartition(".")[0], Path(config.outputs_dir).resolve()
+    # Unlike Path.resolve(), realpath() does not raise an error for a link that points to itself.
+    group, outputs = key.rpartition(".")[0], Path(os.path.realpath(config.outputs_dir))
     if outputs == Path(code).resolve():
         yield (
             f"{group}.code: must not be the outputs folder, because its records and keys would be "

@@ -13,6 +13,7 @@ from mnist_exp.config import (
     ProbeConfig,
     RolloutConfig,
 )
+from mnist_exp.errors import ConfigError
 from mnist_exp.names import describe_path, endpoint_name_fault
 from mnist_exp.traffic import MAX_MIRRORED, overlap_faults, share_faults
 
@@ -20,6 +21,10 @@ from mnist_exp.traffic import MAX_MIRRORED, overlap_faults, share_faults
 #: these variables.
 #: https://learn.microsoft.com/azure/machine-learning/how-to-inference-server-http
 _SERVER_SETTINGS = ("WORKER_COUNT", "WORKER_TIMEOUT", "SCORING_TIMEOUT_MS")
+_REQUEST_FILE = "endpoint.request_file"
+#: Maximum number of bytes in a request: 10 MB.
+#: https://learn.microsoft.com/azure/machine-learning/how-to-manage-quotas
+_LARGEST_REQUEST = 10 * 1024 * 1024
 #: Maximum number of concurrent requests. Each request uses a thread of a worker.
 _MAX_CONCURRENT = 1000
 
@@ -53,15 +58,37 @@ def _at_least_one(endpoint: EndpointConfig) -> Iterator[tuple[str, int]]:
 def _request_file(path: str | None) -> Iterator[str]:
     if not path:
         return
-    where = "endpoint.request_file"
-    if not Path(path).is_file():
-        yield f"{where}: must be a file, got {path}, which {describe_path(path)}"
-        return
+    if not Path(path).exists() or Path(path).is_dir():
+        yield f"{_REQUEST_FILE}: must be a file, got {path}, which {describe_path(path)}"
+    # The content of a pipe or terminal can be read only once. The stage reads it.
+    elif Path(path).is_file():
+        try:
+            read_request(path)
+        except ConfigError as error:
+            yield from error.faults
+
+
+def read_request(path: str) -> bytes:
+    """Return the request body of a file with JSON in UTF-8, UTF-16 or UTF-32.
+
+    The body is the same as that of Azure's SDK, which parses the file and writes the JSON again:
+    https://learn.microsoft.com/python/api/azure-ai-ml/azure.ai.ml.operations.onlineendpointoperations
+
+    Raises:
+        ConfigError: The file cannot be read, is not JSON, or is larger than Azure's limit.
+    """
     try:
-        json.loads(Path(path).read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
+        with Path(path).open("rb") as file:
+            content = file.read(_LARGEST_REQUEST + 1)
+        if len(content) <= _LARGEST_REQUEST:
+            return json.dumps(json.loads(content)).encode()
+        fault = f"must have at most {_LARGEST_REQUEST} bytes, Azure's limit, got {path}"
+    except OSError as error:
+        fault = f"must be a readable file, got {path} ({error.strerror})"
+    except (ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())[:100]
-        yield f"{where}: must be a file with JSON, got {path} ({reason})"
+        fault = f"must be a file with JSON, got {path} ({reason})"
+    raise ConfigError([f"{_REQUEST_FILE}: {fault}"])
 
 
 def _rollout(endpoint: EndpointConfig) -> Iterator[str]:

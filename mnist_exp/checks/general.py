@@ -46,6 +46,13 @@ def general_faults(config: ExperimentConfig) -> Iterator[str]:
             f"such a folder, got {Path(config.outputs_dir).absolute()}; choose another folder "
             "with outputs_dir=DIR"
         )
+    folder = Path(config.outputs_dir)
+    for link in (folder, *folder.parents):
+        if link.is_symlink() and not link.exists():
+            yield (
+                f"outputs_dir: must be a folder, got {folder}, but {link} is a broken link; delete "
+                "the link, or choose another folder with outputs_dir=DIR"
+            )
     if config.stage is Stage.all and not config.wait:
         yield (
             "wait: must be true for stage=all, because each stage needs the earlier results; "

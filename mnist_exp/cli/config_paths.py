@@ -75,8 +75,14 @@ def resolve_paths(composed: DictConfig, hydra_config: DictConfig) -> None:
             folder = _folder_of(key, value, hydra_config)
             # Do not use Path.expanduser(), which raises an error for an unknown user, as in
             # ~nobody/code.
-            resolved = (folder / os.path.expanduser(value)).resolve()  # noqa: PTH111
-            OmegaConf.update(composed, key, str(resolved))
+            path = os.path.join(folder, os.path.expanduser(value))  # noqa: PTH111, PTH118
+            OmegaConf.update(composed, key, _resolved(path))
+
+
+def _resolved(path: str) -> str:
+    resolved = os.path.realpath(path)
+    # If standard input is a pipe, /dev/stdin is a link to a path that no program can open.
+    return path if os.path.exists(path) and not os.path.exists(resolved) else resolved  # noqa: PTH110
 
 
 def _input_paths(composed: DictConfig) -> Iterator[str]:

@@ -110,7 +110,7 @@ class EndpointConfig:
     # Deployment that stage=invoke calls; null lets the endpoint choose a deployment by the traffic
     # percentages.
     invoke_deployment: str | None = None
-    # File with the request of stage=invoke; null sends sample digits.
+    # File or pipe with the JSON that stage=invoke sends; null sends sample digits.
     request_file: str | None = None
     # Number of sample digits that stage=invoke sends.
     samples: int = 30

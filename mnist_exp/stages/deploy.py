@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Any
 
 from mnist_exp.build import deployment_spec, endpoint_change, endpoint_spec, placeholder_model
+from mnist_exp.checks.endpoint import read_request
 from mnist_exp.config import EndpointConfig, ModelType, Stage
 from mnist_exp.errors import ConfigError, NotFoundError
 from mnist_exp.names import new_endpoint_name
@@ -14,7 +15,7 @@ from mnist_exp.results import Endpoint
 from mnist_exp.specs import DeploymentSpec, EndpointSpec, Spec
 from mnist_exp.stages.context import StageContext, StageRunner
 from mnist_exp.stages.earlier_records import deployed_endpoint, registered_model
-from mnist_exp.stages.example_requests import example_request, sample_request
+from mnist_exp.stages.example_requests import example_body, example_request
 from mnist_exp.stages.resume import unfinished_endpoint
 from mnist_exp.stages.rollout import BlueGreen
 from mnist_exp.traffic import (
@@ -101,13 +102,16 @@ class DeployStage(StageRunner):
                 f"{_reference(model)} is an MLflow model, but the deployment has a "
                 "scoring script; to deploy the model without a script, use endpoint=mlflow"
             )
+        file = config.endpoint.request_file
+        # Read the request before the endpoint changes, because the content of a pipe may be faulty.
+        own = None if file is None else read_request(file)
         current = _ready_endpoint(context, self.endpoint, found)
         context.display.message(f"endpoint {current.name}: {current.provisioning_state}")
         spec = replace(self.deployment, model=_reference(model))
         deployment = workspace.create_or_update_deployment(spec)
         context.display.message(f"deployment {deployment.name}: {deployment.provisioning_state}")
         example = example_request(context, model)
-        sample = sample_request(context, example)
+        sample = own or example_body(example)
         endpoint = _give_traffic(context, self.endpoint, current, sample)
         paths = {
             "log": deployment.log,

@@ -45,14 +45,16 @@ def example_request(context: StageContext, model: Mapping[str, Any]) -> Path | N
     return context.folder / REQUEST_NAME
 
 
-def sample_request(context: StageContext, example: Path | None) -> bytes | None:
-    """Return the request body for a rollout: the user's file, or the model's example."""
-    own = context.config.endpoint.request_file
-    path = Path(own) if own is not None else example
+def example_body(example: Path | None) -> bytes | None:
+    """Return the request body in a file with an example; None if there is no example.
+
+    Raises:
+        JobError: The file cannot be read.
+    """
     try:
-        return path.read_bytes() if path is not None else None
+        return example.read_bytes() if example is not None else None
     except OSError as error:
-        raise JobError(f"{path}: the sample request cannot be read ({error.strerror})") from error
+        raise JobError(f"{example}: the example of a request cannot be read ({error})") from error
 
 
 def request_body(example_file: Path) -> dict[str, Any] | None:

@@ -4,6 +4,7 @@ import json
 from functools import cached_property
 from pathlib import Path
 
+from mnist_exp.checks.endpoint import read_request
 from mnist_exp.config import Stage
 from mnist_exp.errors import ConfigError, EndpointError
 from mnist_exp.lazy import datasets, figures
@@ -42,7 +43,7 @@ class InvokeStage(StageRunner):
         return self._send_samples(record)
 
     def _send_file(self, record: Record, path: Path) -> Record:
-        answer = _invoke(self.context, record, path.read_bytes())
+        answer = _invoke(self.context, record, read_request(str(path)))
         return record.with_changes(predictions={"request_file": str(path), "answer": answer})
 
     def _send_samples(self, record: Record) -> Record:

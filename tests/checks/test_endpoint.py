@@ -1,8 +1,12 @@
 """Rules of the endpoint group."""
 
+from pathlib import Path
+
 import pytest
 
+from mnist_exp.checks.endpoint import read_request
 from mnist_exp.config import EnvType
+from mnist_exp.errors import ConfigError
 from tests.checks.rules import Change, Rule, assert_is_one_line, setting
 from tests.support.paths import REPOSITORY
 
@@ -103,3 +107,51 @@ RULES: dict[str, Rule] = {
 @pytest.mark.parametrize(("stage", "change", "expected"), RULES.values(), ids=RULES.keys())
 def test_a_broken_rule_is_one_line(stage: str, change: Change, expected: str) -> None:
     assert_is_one_line(stage, change, expected)
+
+
+@pytest.mark.parametrize(
+    ("content", "body"),
+    [
+        (b'{"a": [1.50]}\r\n', b'{"a": [1.5]}'),
+        (b'\xef\xbb\xbf{"a": "\xc3\xa9"}', b'{"a": "\\u00e9"}'),
+        ('{"a": "é"}'.encode("utf-16"), b'{"a": "\\u00e9"}'),
+        ('{"a": 1}'.encode("utf-32"), b'{"a": 1}'),
+        (b"null", b"null"),
+    ],
+)
+def test_a_request_is_the_body_that_the_sdk_sends(
+    tmp_path: Path, content: bytes, body: bytes
+) -> None:
+    (tmp_path / "r.json").write_bytes(content)
+    assert read_request(str(tmp_path / "r.json")) == body
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "must be a file with JSON, got {path} (Expecting value: line 1"),
+        (b"a: 1", "must be a file with JSON, got {path} (Expecting value: line 1"),
+        (b'"\xe9"', "must be a file with JSON, got {path} ('utf-8' codec"),
+        (b"[" * 100_000, "must be a file with JSON, got {path} (maximum recursion depth"),
+        (b" " * 10_485_761, "must have at most 10485760 bytes, Azure's limit, got {path}"),
+    ],
+    ids=["empty", "yaml", "latin-1", "deep", "large"],
+)
+def test_a_file_that_is_no_request_is_one_line(tmp_path: Path, content: bytes, reason: str) -> None:
+    path = tmp_path / "r.json"
+    path.write_bytes(content)
+    with pytest.raises(ConfigError) as caught:
+        read_request(str(path))
+    (line,) = caught.value.lines
+    assert line.startswith(f"endpoint.request_file: {reason.format(path=path)}")
+    assert "\n" not in line
+
+
+def test_an_endless_file_is_too_large() -> None:
+    with pytest.raises(ConfigError, match="must have at most 10485760 bytes"):
+        read_request("/dev/zero")
+
+
+def test_a_folder_is_not_opened(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=f"must be a readable file, got {tmp_path} .Is a dir"):
+        read_request(str(tmp_path))

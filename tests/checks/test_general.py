@@ -33,6 +33,17 @@ RULES: dict[str, Rule] = {
 }
 
 
+@pytest.mark.parametrize("target", ["nowhere", "link"])
+def test_a_broken_link_in_the_path_of_the_outputs_is_one_line(tmp_path: Path, target: str) -> None:
+    (tmp_path / "link").symlink_to(target)
+    for folder in (tmp_path / "link", tmp_path / "link" / "below"):
+        assert_is_one_line(
+            "train",
+            setting(outputs_dir=str(folder)),
+            f"outputs_dir: must be a folder, got {folder}, but {tmp_path}/link is a broken link",
+        )
+
+
 @pytest.mark.parametrize(("stage", "change", "expected"), RULES.values(), ids=RULES.keys())
 def test_a_broken_rule_is_one_line(stage: str, change: Change, expected: str) -> None:
     assert_is_one_line(stage, change, expected)

@@ -20,7 +20,7 @@ SECRET = "a-key-that-nobody-sees"
 #: Notes its arguments, and does what curl does.
 CURL = """#!/bin/sh
 printf '%s\\n' "$@" > "{noted}"
-exec "{curl}" --noproxy '*' -s "$@"
+exec "{curl}" -s "$@"
 """
 
 
@@ -76,7 +76,12 @@ def test_the_printed_lines_call_it_and_no_argument_is_the_key(
     )
     done = subprocess.run(
         [shell, "-c", "\n".join(lines)],
-        env={**os.environ, "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"},
+        env={
+            **os.environ,
+            "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}",
+            "http_proxy": "http://127.0.0.1:9",
+            "ALL_PROXY": "http://127.0.0.1:9",
+        },
         capture_output=True,
         text=True,
         check=True,

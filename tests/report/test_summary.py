@@ -130,7 +130,7 @@ def test_a_deployment_shows_how_to_call_it_without_its_key():
     assert "run-model-example:3" in text
     assert "tff-dnn-endpoint-0123abcd (tff-blue 100 %) http://127.0.0.1:5001/score" in text
     assert "[\"primary\"])' < '/data/my keys.json')" in text
-    assert "printf 'Authorization: Bearer %s' \"$KEY\" | curl -H @- " in text
+    assert "printf 'Authorization: Bearer %s' \"$KEY\" | curl --noproxy 127.0.0.1 -H @- " in text
     assert "-d @/data/request.json http://127.0.0.1:5001/score" in text
     assert text.splitlines()[-1].endswith("mnist-exp stage=invoke")
 

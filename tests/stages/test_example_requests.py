@@ -1,9 +1,11 @@
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from mnist_exp.checks.endpoint import endpoint_faults
 from mnist_exp.config import Stage
 from mnist_exp.errors import ConfigError
 from mnist_exp.results import Endpoint
@@ -71,6 +73,18 @@ def test_invoke_sends_the_example_of_the_deployment(
     own = tmp_path / "own.json"
     own.write_text('"own"')
     assert sent(outputs, f"endpoint.request_file={own}") == "own"
+
+
+def test_invoke_sends_what_a_pipe_contains(outputs: RecordedOutputs) -> None:
+    outputs.add(Stage.deploy, "one")
+    readable, writable = os.pipe()
+    with os.fdopen(readable, "rb"):
+        with os.fdopen(writable, "wb") as pipe:
+            pipe.write(b'\xef\xbb\xbf{"a": 1}')
+        overrides = "endpoint.name=one", f"endpoint.request_file=/dev/fd/{readable}"
+        # The checks must not read the pipe.
+        assert not [*endpoint_faults(outputs.context(Stage.invoke, *overrides).config)]
+        assert sent(outputs, *overrides[1:]) == {"a": 1}
 
 
 def test_invoke_needs_a_request_for_a_model_without_an_example(outputs: RecordedOutputs) -> None:
