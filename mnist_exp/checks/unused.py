@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from mnist_exp.config import Stage
 from mnist_exp.experiment import Experiment
+from mnist_exp.specs import parse_model_name
 
 #: Keys that every stage may read, because the stage opens the workspace.
 _ALWAYS = ("workspace", "data.cache_dir")
@@ -74,7 +75,7 @@ def contradiction_faults(config: Experiment) -> Iterator[str]:
     run, name = config.run, config.registration.name
     deployment = config.endpoint.deployment.name
     names_model = config.stage is Stage.deploy and "registration.name" in config.given
-    if names_model and run is not None and run.partition(":")[0] != name:
+    if names_model and run is not None and parse_model_name(run)[0] != name:
         yield (
             f"registration.name: must be the model that run= names, got {name} and run={run}; "
             "remove registration.name= or run="

@@ -1,16 +1,11 @@
 """The output of a command.
 
-Results are printed to standard output. Progress and errors are printed to standard error.
+Results are printed to standard output. Progress is printed to standard error.
 """
 
-import errno
-import io
-import os
 import shlex
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,40 +14,20 @@ import yaml  # type: ignore[import-untyped]
 from mnist_exp.checks.unused import is_unused
 from mnist_exp.cli.arguments import override_key
 from mnist_exp.cli.given_keys import given_keys
-from mnist_exp.cli.hydra_errors import explain, is_foreign
-from mnist_exp.config import Stage
-from mnist_exp.errors import JobError, MnistExpError
+from mnist_exp.config import RegistrationConfig, Stage
 from mnist_exp.experiment import Experiment
 from mnist_exp.lazy import figures, insights
 from mnist_exp.past_runs import PastRun
 from mnist_exp.records import Record
-from mnist_exp.report.advice import NEXT
+from mnist_exp.report.advice import NEXT, Repeated
 from mnist_exp.report.comparison import print_comparison
-from mnist_exp.report.format import plain, printable
+from mnist_exp.report.format import plain
 from mnist_exp.report.layout import print_line, progress_console, results_console
 from mnist_exp.report.live import LiveObserver
 from mnist_exp.report.run_table import print_runs
 from mnist_exp.report.summary import print_overview, print_summary
 from mnist_exp.stages.dry_run import planned, snapshots
 from mnist_exp.status import JobStatus
-from mnist_exp.workspaces.base import BY_THE_USER, Detached
-
-#: Environment variable. If the variable is set, errors are printed with a traceback.
-FULL_ERROR = "MNIST_EXP_FULL_ERROR"
-
-#: Exit code after Ctrl-C.
-_INTERRUPTED = 130
-#: Exit code if the reader of an output pipe has exited, as after SIGPIPE.
-READER_HAS_EXITED = 141
-#: Prefix of each quoted line of a failed job's log.
-_QUOTED = "  | "
-#: Error numbers of the operating system that mean that a folder cannot be written.
-_UNWRITABLE = {
-    *(errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EPERM, errno.EFBIG),
-    *(errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP),
-}
-#: The errors of the operating system for a stream that cannot be written.
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 #: Keys and config groups that the later stages also need. The proposed next command repeats the
 #: overrides of these keys.
@@ -68,6 +43,8 @@ _ONCE = (
     "endpoint.mirror_traffic",
     "endpoint.invoke_deployment",
 )
+#: Overrides with which stage=cleanup deletes a deployment instead of the endpoint.
+_OF_DEPLOYMENT = ("endpoint.deployment", "endpoint.deployment.name")
 
 
 class RichDisplay:
@@ -77,10 +54,17 @@ class RichDisplay:
         overrides: The overrides of this command. The proposed next command repeats some of these
             overrides.
         flags: Hydra's flags of this command. Each proposed command repeats these flags.
+        registration: The value of the config group, with which the next command registers a model.
     """
 
-    def __init__(self, overrides: Sequence[str] = (), flags: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        overrides: Sequence[str] = (),
+        flags: Sequence[str] = (),
+        registration: RegistrationConfig | None = None,
+    ) -> None:
         self._flags = flags
+        self._registration = registration or RegistrationConfig()
         self._given = [text for text in overrides if not _is_one_time(text)]
         self._results = results_console()
         self._progress = progress_console()
@@ -133,8 +117,8 @@ class RichDisplay:
         if record.stage is Stage.all:
             print_overview(self._records, self._results)
         self._records.append(record)
-        carried = None if self._is_all else self._carried(record)
-        print_summary(record, self._results, carried, self._flags)
+        repeated = Repeated(self._carried(record), self._flags, self._registration)
+        print_summary(record, self._results, None if self._is_all else repeated)
 
     def _carried(self, record: Record) -> list[str]:
         """Return the overrides that the next stage needs.
@@ -149,6 +133,9 @@ class RichDisplay:
             for text in self._given
             if override_key(text).partition(".")[0] in _CARRIED
             and not all(is_unused(following, key) for key in given_keys([text]))
+            # The next command after stage=invoke deletes the endpoint. With this key, stage=cleanup
+            # would delete only a deployment.
+            and not (following is Stage.cleanup and override_key(text) in _OF_DEPLOYMENT)
         ]
 
     def variant(self, number: int, changes: Sequence[str]) -> None:
@@ -217,100 +204,4 @@ def show_dry_run(experiment: Experiment, folder: Path) -> Record:
         status=JobStatus.COMPLETED,
         started=datetime.now(UTC).isoformat(timespec="seconds"),
         workspace=experiment.workspace.type.value,
-    )
-
-
-@dataclass
-class Outcome:
-    """The outcome of a command, or of a variant of a multirun."""
-
-    exit_code: int = 0
-    why: str = ""
-
-    @property
-    def interrupted(self) -> bool:
-        """Whether the user pressed Ctrl-C."""
-        return self.exit_code == _INTERRUPTED
-
-
-@contextmanager
-def report_errors() -> Iterator[Outcome]:
-    """Print an error that the `with` block raises, and save the exit code in the outcome.
-
-    Each fault is printed as one line. If the user has set HYDRA_FULL_ERROR, the error is raised
-    again, and Python prints the traceback.
-    """
-    outcome = Outcome()
-    try:
-        yield outcome
-    except Detached as detached:
-        outcome.exit_code, outcome.why = _INTERRUPTED, "detached by the user"
-        print(f"detached: {detached} continues to run", file=sys.stderr)
-    except KeyboardInterrupt:
-        outcome.exit_code, outcome.why = _INTERRUPTED, BY_THE_USER
-        print("canceled: all jobs of this command have ended", file=sys.stderr)
-    except Exception as error:
-        lines = None if os.environ.get(FULL_ERROR) else error_lines(error)
-        if lines is None:
-            raise
-        outcome.exit_code, outcome.why = 1, lines[0]
-        for line in lines:
-            print(line if line.startswith(_QUOTED) else f"error: {line}", file=sys.stderr)
-
-
-def error_lines(error: BaseException) -> tuple[str, ...] | None:
-    """Return the lines to print for an error; None if the error is a bug of this program."""
-    if isinstance(error, JobError):
-        return (*error.lines, *(f"{_QUOTED}{printable(line)}" for line in error.log_tail))
-    if isinstance(error, MnistExpError):
-        return error.lines
-    if is_foreign(error):
-        return (explain(error),)
-    if isinstance(error, OSError) and _may_be_full(error) and discard_full_output():
-        return (
-            "standard output: must be writable, but the output cannot be written "
-            f"({os.strerror(error.errno or 0)}); write the output to another file",
-        )
-    if isinstance(error, OSError) and error.errno in _UNWRITABLE:
-        return (unwritable(Path(error.filename2 or error.filename or "."), error),)
-    return None
-
-
-def _may_be_full(error: OSError) -> bool:
-    """Return whether the cause of an error may be that standard output is full."""
-    return error.errno in _FULL and error.filename is None
-
-
-def discard_full_output() -> bool:
-    """Return whether standard output cannot be written, for example because its disk is full.
-
-    If the output cannot be written, the function redirects the stream to the null device. Otherwise
-    Python's flush at exit would fail too. An earlier error may have emptied the buffer, and a flush
-    of an empty buffer succeeds even on a full disk. The function therefore writes an empty line.
-    """
-    if sys.stdout is None:
-        return False
-    try:
-        sys.stdout.flush()
-        os.write(sys.stdout.fileno(), b"\n")
-    except (BrokenPipeError, io.UnsupportedOperation):
-        return False
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return True
-    return False
-
-
-def unwritable(path: Path, error: OSError, key: str = "outputs_dir") -> str:
-    """Return the message for a path that cannot be written.
-
-    Args:
-        path: The path.
-        error: The error of the operating system.
-        key: The config key that sets the folder of the path.
-    """
-    return (
-        f"{key}: must be a folder that can be written, got {path} "
-        f"({os.strerror(error.errno or 0)}); make space on the disk, or choose another folder with "
-        f"{key}=DIR"
     )

@@ -23,13 +23,8 @@ from mnist_exp import __version__
 from mnist_exp.cli.arguments import flags_and_overrides
 from mnist_exp.cli.compose import register_schemas
 from mnist_exp.cli.config_paths import task_overrides
-from mnist_exp.cli.display import (
-    FULL_ERROR,
-    READER_HAS_EXITED,
-    RichDisplay,
-    error_lines,
-    report_errors,
-)
+from mnist_exp.cli.display import RichDisplay
+from mnist_exp.cli.error_output import FULL_ERROR, READER_HAS_EXITED, error_lines, report_errors
 from mnist_exp.cli.hydra_errors import is_foreign
 from mnist_exp.cli.override_faults import all_faults
 from mnist_exp.cli.prepare import prepared_command

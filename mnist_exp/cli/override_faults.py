@@ -15,7 +15,7 @@ from omegaconf import DictConfig
 
 from mnist_exp.cli.arguments import override_key
 from mnist_exp.cli.compose import config_folder, split
-from mnist_exp.cli.display import error_lines
+from mnist_exp.cli.error_output import error_lines
 from mnist_exp.cli.hydra_errors import explain, is_foreign
 from mnist_exp.cli.prepare import checked_experiment
 from mnist_exp.cli.primary import FOLDER_FLAGS, PrimaryConfig, search_entry

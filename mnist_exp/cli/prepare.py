@@ -29,13 +29,8 @@ from mnist_exp.cli.compose import (
     with_stand_ins,
 )
 from mnist_exp.cli.config_paths import task_overrides
-from mnist_exp.cli.display import (
-    READER_HAS_EXITED,
-    RichDisplay,
-    report_errors,
-    show_dry_run,
-    unwritable,
-)
+from mnist_exp.cli.display import RichDisplay, show_dry_run
+from mnist_exp.cli.error_output import READER_HAS_EXITED, report_errors, unwritable
 from mnist_exp.cli.kept_config import with_kept_config
 from mnist_exp.cli.primary import OUR_NAME, SAVED_NAME
 from mnist_exp.config import Stage
@@ -145,7 +140,9 @@ def prepare(composed: DictConfig, hydra_config: DictConfig) -> Prepared:
         MnistExpError: A check failed.
     """
     experiment = checked_experiment(composed, hydra_config)
-    display = RichDisplay(task_overrides(hydra_config), _flags(hydra_config))
+    display = RichDisplay(
+        task_overrides(hydra_config), _flags(hydra_config), experiment.registration
+    )
     for line in checks.warnings(experiment):
         display.warning(line)
     outputs, opened = Path(experiment.outputs_dir), ExitStack()

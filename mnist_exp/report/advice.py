@@ -2,12 +2,14 @@
 
 import shlex
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from mnist_exp.config import ModelType, RegistrationConfig, Stage
 from mnist_exp.records import Record
 from mnist_exp.report.format import relative
+from mnist_exp.specs import MODEL_PATH
 from mnist_exp.status import JobStatus
 
 #: Stage -> the stage of the proposed next command.
@@ -23,7 +25,22 @@ NEXT = {
 _NAMED = frozenset({Stage.train, Stage.sweep, Stage.register})
 
 
-def next_command(record: Record, overrides: Sequence[str] = (), flags: Sequence[str] = ()) -> str:
+@dataclass(frozen=True)
+class Repeated:
+    """The parts of a command that the proposed next command repeats.
+
+    Attributes:
+        overrides: Overrides of Hydra, e.g. `outputs_dir=mine`.
+        flags: Flags of Hydra, with their values.
+        registration: The value of the config group, with which the next command registers a model.
+    """
+
+    overrides: Sequence[str] = ()
+    flags: Sequence[str] = ()
+    registration: RegistrationConfig = field(default_factory=RegistrationConfig)
+
+
+def next_command(record: Record, repeated: Repeated) -> str:
     """Return the command of the stage that follows a record's stage.
 
     The text is empty if no stage follows, or if the record has no result that the next stage can
@@ -33,43 +50,50 @@ def next_command(record: Record, overrides: Sequence[str] = (), flags: Sequence[
     is_unusable = record.stage is Stage.sweep and record.best is None
     if following is None or is_unusable or record.status is not JobStatus.COMPLETED:
         return ""
-    if following is Stage.register and not _has_model(record, overrides):
+    lacks_files = following is Stage.register and _lacks_files(record, repeated.registration)
+    if lacks_files and not record.logged_models:
         return ""
-    words = ["mnist-exp", *flags, f"stage={following.value}"]
+    words = ["mnist-exp", *repeated.flags, f"stage={following.value}"]
     if record.stage in _NAMED:
         words.append(f"run={record.name}")
     if record.workspace != "local":
         words.append(f"workspace={record.workspace}")
-    words += _config_groups(record, overrides)
-    given = {word.partition("=")[0] for word in words}
-    words += [override for override in overrides if override.partition("=")[0] not in given]
+    needed = _logged_model(record, repeated.registration) if lacks_files else _endpoint(record)
+    # Do not change what the user chose.
+    chosen = set(map(_key, repeated.overrides))
+    words += [override for override in needed if _key(override) not in chosen]
+    given = set(map(_key, words))
+    words += [override for override in repeated.overrides if _key(override) not in given]
     return shlex.join(words)
 
 
-def _has_model(record: Record, overrides: Sequence[str]) -> bool:
-    """Return False if a local job saved no model, and the user chose no other file to register."""
-    chosen = ("registration=", "registration.path=")
-    if record.logged_models or any(override.startswith(chosen) for override in overrides):
-        return True
+def _key(override: str) -> str:
+    return override.partition("=")[0]
+
+
+def _lacks_files(record: Record, registration: RegistrationConfig) -> bool:
+    """Return whether a local job did not save the files that the next command would register."""
     best = record.best["name"] if record.best else record.name
     job = Path(record.paths.get("folder", ""), "..", best)
-    return not job.is_dir() or (job / str(RegistrationConfig.path)).exists()
+    path = registration.path or MODEL_PATH
+    return job.is_dir() and not any((folder / path).exists() for folder in (job / "artifacts", job))
 
 
-def _config_groups(record: Record, overrides: Sequence[str]) -> list[str]:
-    """Return the overrides that an MLflow model needs, except the groups that the user chose."""
-    chosen = {override.partition("=")[0] for override in overrides}
-    needed = []
-    if record.logged_models:
+def _logged_model(record: Record, registration: RegistrationConfig) -> list[str]:
+    """Return the overrides that are necessary to register a model that the script logged."""
+    needed, path = [], registration.path
+    if registration.type != ModelType.mlflow_model:
         needed.append("registration=mlflow_model")
-    if len(record.logged_models) > 1:
+        path = None
+    if path not in record.logged_models and (path or len(record.logged_models) > 1):
         needed.append(f"registration.path={record.logged_models[0]}")
-    if (
-        record.stage is Stage.register
-        and (record.model or {}).get("type") == ModelType.mlflow_model
-    ):
-        needed.append("endpoint=mlflow")
-    return [override for override in needed if override.partition("=")[0] not in chosen]
+    return needed
+
+
+def _endpoint(record: Record) -> list[str]:
+    """Return the overrides that are necessary to deploy an MLflow model without a script."""
+    is_mlflow = (record.model or {}).get("type") == ModelType.mlflow_model
+    return ["endpoint=mlflow"] if record.stage is Stage.register and is_mlflow else []
 
 
 def how_to_call(record: Record) -> list[str]:

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from mnist_exp.config import Stage
 from mnist_exp.records import Record
-from mnist_exp.report.advice import how_to_call, next_command
+from mnist_exp.report.advice import Repeated, how_to_call, next_command
 from mnist_exp.report.format import duration, number, pairs, plain, relative, trial_label
 from mnist_exp.report.layout import new_table, print_line, styled_status
 from mnist_exp.report.trial_tables import ranking_table
@@ -20,20 +20,14 @@ from mnist_exp.traffic import traffic_text
 _LABEL_WIDTH = 12
 
 
-def print_summary(
-    record: Record,
-    console: Console,
-    overrides: Sequence[str] | None = (),
-    flags: Sequence[str] = (),
-) -> None:
+def print_summary(record: Record, console: Console, repeated: Repeated | None = None) -> None:
     """Print the result of a stage, the paths of its files, and the next command.
 
     Args:
         record: The record of the stage, which has ended.
         console: The console to print on.
-        overrides: Hydra overrides of this command that the next command also needs, e.g.
-            `outputs_dir=mine`. If None, no next command is printed.
-        flags: Hydra flags of this command that the next command also needs.
+        repeated: The parts of this command that the next command also needs. If None, no next
+            command is printed.
     """
     console.print()
     print_line(console, _headline(record))
@@ -45,7 +39,7 @@ def print_summary(
         _print_trials(record, console)
     for warning in record.warnings:
         print_line(console, _labelled("warning", plain(warning), "yellow", width))
-    if overrides is not None and (command := next_command(record, overrides, flags)):
+    if repeated is not None and (command := next_command(record, repeated)):
         print_line(console, _labelled("next", command, "bold", width))
 
 

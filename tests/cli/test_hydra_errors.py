@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from mnist_exp.cli.display import report_errors
+from mnist_exp.cli.error_output import report_errors
 from mnist_exp.cli.hydra_errors import quoted_override
 from tests.support.configs import config
 from tests.support.in_process import InProcessCli

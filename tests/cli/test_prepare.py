@@ -7,14 +7,14 @@ import pytest
 from mnist_exp import experiment, names
 from mnist_exp.cli import prepare as prepare_module
 from mnist_exp.cli.compose import split
-from mnist_exp.cli.display import FULL_ERROR
+from mnist_exp.cli.error_output import FULL_ERROR
 from mnist_exp.cli.prepare import check_writable, prepare
 from mnist_exp.config import ExperimentConfig, Stage
 from mnist_exp.errors import ConfigError, JobError, MnistExpError, NotFoundError, OutputsError
 from mnist_exp.lazy import open_workspace
 from mnist_exp.records import Record, RecordIndex
 from mnist_exp.specs import CommandJob, DeploymentSpec, EndpointSpec, ModelSpec, Spec, SweepJob
-from mnist_exp.stages import StageRunner
+from mnist_exp.stages import StageRunner, deploy
 from mnist_exp.workspaces.base import Workspace
 from mnist_exp.workspaces.local.workspace import LocalWorkspace
 from tests.support.configs import composed
@@ -120,6 +120,13 @@ def add_record(outputs: Path, stage: Stage, name: str, **changes: Any) -> None:
     RecordIndex(outputs).add(saved, folder)
 
 
+@pytest.fixture
+def registered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Find a registered model without a workspace."""
+    model = {"name": "digits", "version": "1", "type": "custom_model"}
+    monkeypatch.setattr(deploy, "registered_model", lambda _: model)
+
+
 WORKSPACES = [
     pytest.param(["workspace=local"], id="local"),
     pytest.param(
@@ -173,6 +180,7 @@ def frames(monkeypatch: pytest.MonkeyPatch) -> list[StageRunner]:
     return called
 
 
+@pytest.mark.usefixtures("registered")
 @pytest.mark.parametrize("workspace", WORKSPACES)
 def test_a_command_is_composed_once_and_opens_one_workspace(
     in_process_cli: InProcessCli,
@@ -180,7 +188,6 @@ def test_a_command_is_composed_once_and_opens_one_workspace(
     frames: list[StageRunner],
     workspace: list[str],
 ) -> None:
-    add_record(in_process_cli.outputs, Stage.register, "digits:1")
     composed = count(prepare_module, "to_experiment")
     opened = count(prepare_module, "open_workspace")
     drawn = count(names.secrets, "token_hex")
@@ -268,6 +275,7 @@ def _no_endpoint(name: str) -> None:
 
 
 @pytest.mark.external  # git, for the commit in the stage's record
+@pytest.mark.usefixtures("registered")
 @pytest.mark.parametrize("workspace", WORKSPACES)
 @pytest.mark.parametrize(
     ("stage", "kinds"),
@@ -285,7 +293,6 @@ def test_a_stage_uses_the_spec_that_the_workspace_checked(
     kinds: list[type],
     workspace: list[str],
 ) -> None:
-    add_record(in_process_cli.outputs, Stage.register, "digits:1")
     add_record(in_process_cli.outputs, Stage.sweep, "sweep_1", best={"name": "t", "metrics": {}})
     specs = SpecRecorder(monkeypatch)
     done = in_process_cli(f"stage={stage}", *workspace)

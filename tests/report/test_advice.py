@@ -5,15 +5,17 @@ import os
 import shutil
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from mnist_exp.config import Stage
-from mnist_exp.report.advice import how_to_call, next_command
+from mnist_exp.config import RegistrationConfig, Stage
+from mnist_exp.records import Record
+from mnist_exp.report.advice import Repeated, how_to_call, next_command
 from tests.support.sample_results import record
 
 SECRET = "a-key-that-nobody-sees"
@@ -91,37 +93,62 @@ def test_the_printed_lines_call_it_and_no_argument_is_the_key(
     assert SECRET not in (tmp_path / "noted").read_text()
 
 
+def following(ended: Record, *overrides: str, **registration: str | None) -> str:
+    """Return the next command after a command with the given overrides and registration config."""
+    return next_command(ended, Repeated(overrides, (), RegistrationConfig(**registration)))  # type: ignore[arg-type]
+
+
 def test_the_next_command_after_an_mlflow_model_chooses_its_endpoint() -> None:
     model = {"name": "digits", "version": "1", "type": "mlflow_model"}
     registered = record(Stage.register, name="digits:1", model=model)
     usual = "mnist-exp stage=deploy run=digits:1"
-    assert next_command(registered) == f"{usual} endpoint=mlflow"
-    assert next_command(registered, ["endpoint=mine"]) == f"{usual} endpoint=mine"
+    assert following(registered) == f"{usual} endpoint=mlflow"
+    assert following(registered, "endpoint=mine") == f"{usual} endpoint=mine"
     other = record(Stage.register, name="digits:1", model={**model, "type": "custom_model"})
-    assert next_command(other) == usual
+    assert following(other) == usual
 
 
-def test_the_next_command_after_a_job_that_logged_models_registers_a_model() -> None:
-    usual = "mnist-exp stage=register run=train_1"
-    assert next_command(record(Stage.train)) == usual
-    one = record(Stage.train, logged_models=["a"])
-    assert next_command(one) == f"{usual} registration=mlflow_model"
-    assert next_command(one, ["registration=mine"]) == f"{usual} registration=mine"
-    two = record(Stage.train, logged_models=["a", "b"])
-    assert next_command(two) == f"{usual} registration=mlflow_model registration.path=a"
+@pytest.fixture
+def ended(tmp_path: Path) -> Callable[..., Record]:
+    """Return a function that returns the record of a local sweep with one trial."""
+    for name in ("sweep_1", "sweep_1_0"):
+        (tmp_path / name).mkdir()
+
+    def sweep(*logged_models: str) -> Record:
+        best, paths = {"name": "sweep_1_0"}, {"folder": str(tmp_path / "sweep_1")}
+        found = record(Stage.sweep, name="sweep_1", best=best, paths=paths)
+        return replace(found, logged_models=logged_models)
+
+    return sweep
 
 
-def test_there_is_no_next_command_after_a_job_that_saved_no_model(tmp_path: Path) -> None:
-    job = tmp_path / "sweep_1_0"
-    job.mkdir()
-    (tmp_path / "sweep_1").mkdir()
-    sweep = record(
-        Stage.sweep,
-        name="sweep_1",
-        best={"name": job.name},
-        paths={"folder": str(tmp_path / "sweep_1")},
-    )
-    assert next_command(sweep) == ""
-    assert next_command(sweep, ["registration.path=outputs/weights.json"])
-    (job / "outputs" / "model").mkdir(parents=True)
-    assert next_command(sweep) == "mnist-exp stage=register run=sweep_1"
+NEXT_USUAL = "mnist-exp stage=register run=sweep_1"
+
+
+def test_the_next_command_after_a_job_that_logged_models_registers_a_model(
+    ended: Callable[..., Record], tmp_path: Path
+) -> None:
+    group = f"{NEXT_USUAL} registration=mlflow_model"
+    one, two = ended("a"), ended("a", "b")
+    assert following(one) == group
+    assert following(two) == f"{group} registration.path=a"
+    # The config of the user already selects a logged model.
+    theirs: dict[str, str | None] = {"type": "mlflow_model", "path": None}
+    assert following(one, **theirs) == NEXT_USUAL
+    assert following(one, "registration=mine", **theirs) == f"{NEXT_USUAL} registration=mine"
+    assert following(two, **theirs) == f"{NEXT_USUAL} registration.path=a"
+    assert following(two, **theirs | {"path": "b"}) == NEXT_USUAL
+    # The job saved the file that the config of the user registers.
+    (tmp_path / "sweep_1_0" / "artifacts").mkdir()
+    (tmp_path / "sweep_1_0" / "artifacts" / "weights.json").touch()
+    assert following(two, path="weights.json") == NEXT_USUAL
+
+
+def test_there_is_no_next_command_after_a_job_that_saved_no_model(
+    ended: Callable[..., Record], tmp_path: Path
+) -> None:
+    sweep = ended()
+    assert following(sweep) == following(sweep, path=None) == ""
+    (tmp_path / "sweep_1_0" / "outputs" / "model").mkdir(parents=True)
+    assert following(sweep) == following(sweep, path=None) == NEXT_USUAL
+    assert following(sweep, path="outputs/weights.json") == ""

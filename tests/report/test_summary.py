@@ -5,6 +5,7 @@ import pytest
 
 from mnist_exp.config import Stage
 from mnist_exp.records import Record
+from mnist_exp.report.advice import Repeated
 from mnist_exp.report.summary import print_overview, print_summary
 from mnist_exp.status import JobStatus
 from tests.support.sample_results import WHY, pipe, record, sweep_record, terminal, written
@@ -19,7 +20,7 @@ ENDPOINT = {
 
 def summary(ended: Record, overrides: Sequence[str] = (), width: int = 80) -> str:
     console = pipe(width)
-    print_summary(ended, console, overrides)
+    print_summary(ended, console, Repeated(overrides))
     return written(console)
 
 
