@@ -1,11 +1,17 @@
-"""The user's package indexes: pip's settings, translated to the environment variables of uv."""
+"""The user's package indexes: pip's settings, translated to the environment variables of uv.
 
-import ast
+The settings are read without pip, because the environment of mnist-exp may have no pip, e.g. if uv
+has created this environment.
+"""
+
+import configparser
 import os
-import subprocess
 import sys
-from collections.abc import Mapping
+import tomllib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+from mnist_exp.errors import RefusedError
 
 #: Setting of pip -> variable of uv. https://docs.astral.sh/uv/reference/environment/
 _VARIABLES = {
@@ -16,20 +22,31 @@ _VARIABLES = {
     "no-index": "UV_NO_INDEX",
     "trusted-host": "UV_INSECURE_HOST",
     "cert": "SSL_CERT_FILE",
+    "client-cert": "SSL_CLIENT_CERT",
+    "proxy": "ALL_PROXY",
+    "default-timeout": "UV_HTTP_TIMEOUT",
+    "timeout": "UV_HTTP_TIMEOUT",
 }
 #: Variables of uv that say where packages come from.
-_OWN = ("UV_CONFIG_FILE", "UV_DEFAULT_INDEX", "UV_FIND_LINKS", "UV_INDEX", "UV_INDEX_URL")
+_OWN = (
+    *("UV_DEFAULT_INDEX", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS", "UV_INDEX", "UV_INDEX_URL"),
+    "UV_NO_INDEX",
+)
+#: Settings in uv's files that say where packages come from.
+_SOURCES = ("index", "index-url", "extra-index-url", "find-links", "no-index")
 _TRUE = ("1", "on", "true", "yes")
 
 
 def uv_variables() -> Mapping[str, str]:
     """Return the variables that make uv use the same package indexes as pip.
 
-    If the user has configured uv, the result is empty, because uv then uses its own configuration.
+    If the user has configured package indexes for uv, the result is empty, because uv then uses its
+    own configuration.
+
+    Raises:
+        RefusedError: A configuration file of pip has a fault.
     """
-    folder = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
-    files = (folder / "uv" / "uv.toml", Path("/etc/uv/uv.toml"))
-    if any(name in os.environ for name in _OWN) or any(path.is_file() for path in files):
+    if any(name in os.environ for name in _OWN) or any(map(_names_sources, _uv_files())):
         return {}
     settings = _pip_settings()
     found = {
@@ -44,16 +61,75 @@ def uv_variables() -> Mapping[str, str]:
     return {"UV_INDEX_STRATEGY": "unsafe-best-match", **found}
 
 
-def _pip_settings() -> dict[str, str]:
-    """Return pip's settings for `pip install`, from its files and its environment variables."""
-    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "config", "list"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    found: dict[str, dict[str, str]] = {"global": {}, "install": {}, ":env:": {}}
-    # Each line is SECTION.NAME='VALUE'.
-    for line in done.stdout.splitlines() if done.returncode == 0 else ():
-        key, _, value = line.partition("=")
-        section, _, name = key.rpartition(".")
-        if section in found:
-            found[section][name] = str(ast.literal_eval(value))
-    # A later section has priority: https://pip.pypa.io/en/stable/topics/configuration/
-    return found["global"] | found["install"] | found[":env:"]
+def _uv_files() -> Sequence[Path]:
+    """Return the paths of uv's configuration files."""
+    if os.environ.get("UV_NO_CONFIG", "").lower() in _TRUE:
+        return ()
+    if named := os.environ.get("UV_CONFIG_FILE"):
+        return (Path(named),)
+    folders = [_user_folder(), *_system_folders(), Path("/etc")]
+    return [folder / "uv" / "uv.toml" for folder in folders]
+
+
+def _names_sources(path: Path) -> bool:
+    """Return whether a configuration file of uv says where packages come from."""
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
+        # uv reports a file with a fault.
+        return False
+    names = {*content, *(content["pip"] if isinstance(content.get("pip"), dict) else ())}
+    return not names.isdisjoint(_SOURCES)
+
+
+def _pip_settings() -> Mapping[str, str]:
+    """Return pip's settings for `pip install`, from its files and its environment variables.
+
+    The names have dashes. https://pip.pypa.io/en/stable/topics/configuration/
+    """
+    found: dict[str, dict[str, str]] = {"global": {}, "install": {}}
+    for path in _pip_files():
+        parser = configparser.RawConfigParser()
+        try:
+            parser.read(path, encoding="utf-8")
+        except (configparser.Error, UnicodeDecodeError) as error:
+            reason = " ".join(str(error).split())
+            raise RefusedError(
+                f"env: {path} must be a configuration file of pip ({reason}); correct the file"
+            ) from error
+        for section, settings in found.items():
+            if parser.has_section(section):
+                settings |= {_name(key): value for key, value in parser.items(section)}
+    variables = {
+        _name(key.removeprefix("PIP_")): value
+        for key, value in os.environ.items()
+        if key.startswith("PIP_")
+    }
+    # pip splits a value at white space, and expands a tilde.
+    values = (found["global"] | found["install"] | variables).items()
+    return {name: " ".join(map(os.path.expanduser, text.split())) for name, text in values}
+
+
+def _pip_files() -> Sequence[Path]:
+    """Return the paths of pip's configuration files; a later file has a higher priority."""
+    named = os.environ.get("PIP_CONFIG_FILE")
+    if named == os.devnull:
+        return ()
+    files = [*(folder / "pip" / "pip.conf" for folder in _system_folders()), Path("/etc/pip.conf")]
+    # A file in PIP_CONFIG_FILE replaces the files of the user.
+    if not named or not Path(named).exists():
+        files += [Path.home() / ".pip" / "pip.conf", _user_folder() / "pip" / "pip.conf"]
+    return [*files, Path(sys.prefix) / "pip.conf", *([Path(named)] if named else ())]
+
+
+def _name(key: str) -> str:
+    return key.lower().replace("_", "-").removeprefix("--")
+
+
+def _user_folder() -> Path:
+    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+
+
+def _system_folders() -> Sequence[Path]:
+    folders = os.environ.get("XDG_CONFIG_DIRS") or "/etc/xdg"
+    return [Path(folder) for folder in folders.split(os.pathsep) if folder]
