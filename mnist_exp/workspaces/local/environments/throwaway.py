@@ -13,8 +13,10 @@ needs about a millisecond, because it writes only a few small files and links.
 
 import hashlib
 import os
+import shutil
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from mnist_exp.workspaces.local.environments.console_scripts import write_wrappers
@@ -68,6 +70,10 @@ def create_throwaway(interpreter: Interpreter, folder: Path) -> Mapping[str, str
     (packages / "_mnist_exp.pth").write_text("".join(lines), encoding="utf-8")
     for name in ("python", "python3", f"python{interpreter.version}"):
         (programs / name).symlink_to(interpreter.base)
+    # pip reads the settings of an environment from this file. Do not link to the file: a job may
+    # change the settings with `pip config --site set`.
+    with suppress(OSError):
+        shutil.copyfile(interpreter.programs.parent / "pip.conf", folder / "pip.conf")
     search = [str(programs), str(write_wrappers(interpreter, folder))]
     return {
         "PATH": os.pathsep.join([*search, interpreter.variables()["PATH"]]),

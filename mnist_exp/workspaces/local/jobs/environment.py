@@ -23,7 +23,8 @@ PARENT = "mlflow.parentRunId"
 JOB_RUN = "mnist_exp.jobRun"
 
 #: The variables that a job inherits. Programs need these variables to find e.g. libraries,
-#: accelerators, certificates and temporary files. pip and uv need the addresses of package indexes.
+#: accelerators, certificates and temporary files. pip and uv need the addresses of package indexes,
+#: which may be in configuration files.
 _INHERITED = (
     "CUDA_VISIBLE_DEVICES",
     "HOME",
@@ -31,23 +32,29 @@ _INHERITED = (
     "LC_ALL",
     "LD_LIBRARY_PATH",
     "PIP_CERT",
+    "PIP_CLIENT_CERT",
     "PIP_CONFIG_FILE",
     "PIP_CONSTRAINT",
     "PIP_EXTRA_INDEX_URL",
     "PIP_FIND_LINKS",
     "PIP_INDEX_URL",
     "PIP_NO_INDEX",
+    "PIP_PROXY",
     "PIP_TRUSTED_HOST",
     "REQUESTS_CA_BUNDLE",
     "SSL_CERT_FILE",
     "TMPDIR",
     "TZ",
+    "UV_CONFIG_FILE",
     "UV_DEFAULT_INDEX",
+    "UV_EXTRA_INDEX_URL",
     "UV_FIND_LINKS",
     "UV_INDEX",
     "UV_INDEX_URL",
+    "UV_INSECURE_HOST",
     "UV_NO_INDEX",
     "XDG_CACHE_HOME",
+    "XDG_CONFIG_HOME",
 )
 #: The variables with the proxies of the user's network, in lower case and in upper case.
 _PROXIES = tuple(

@@ -24,6 +24,7 @@ from tests.support.wheels import make_wheel
 
 #: A package that mnist-exp needs, and that is quick to install.
 OURS = "platformdirs"
+PIP_SETTINGS = "[global]\ntimeout = 9\n"
 
 
 def installed() -> set[tuple[str, str, str]]:
@@ -148,6 +149,7 @@ def own(tmp_path: Path) -> Iterator[Callable[[str], str]]:
         "conda": f"#!{programs}/python3",
     }
     lines["where"] = lines["tool"]
+    (tmp_path / "an env" / "pip.conf").write_text(PIP_SETTINGS)
     user = tmp_path / "user"
     files = {programs / name: start for name, start in lines.items()}
     files |= {user / "bin" / name: lines["tool"] for name in ("tool", "user-tool")}
@@ -184,6 +186,8 @@ def test_console_scripts_run_in_the_environment(own: Callable[[str], str], tmp_p
     assert own('python "$(readlink -f "$(command -v tool)")" "a b"') == shown
     assert own('ln -s "$(command -v tool)" linked && ./linked "a b"') == shown
     assert own('"$VIRTUAL_ENV/bin/pip" --version') == own("pip --version")
+    # The job has its own copy of the settings of pip.
+    assert own('test ! -L "$VIRTUAL_ENV/pip.conf" && cat "$VIRTUAL_ENV/pip.conf"') == PIP_SETTINGS
     # A program that searches beside its own path finds the wrappers.
     assert Path(own("where").strip()).parent == Path(own("command -v tool").strip()).parent
     for name in ("other", "conda"):
