@@ -18,7 +18,7 @@ USUAL := -m "not soak and not azure and not faults"
 
 .DEFAULT_GOAL := run
 .PHONY: run check quick-tests test all-tests test-repeat test-soak test-azure test-azure-faults \
-	test-compat lint types format bench clean
+	test-compat test-parity lint types format bench clean
 
 run: $(VENV)/.installed
 	$(BIN)/mnist-exp stage=all $(ARGS)
@@ -59,6 +59,11 @@ test-azure-faults: $(VENV)/.installed-dev
 # are downloaded.
 test-compat: $(VENV)/.installed-dev
 	$(BIN)/python tests/trainer/compat.py --environment build/compat $(ARGS)
+
+# Compare our endpoint with Azure ML's inference server, which is downloaded. With ARGS=--record, write
+# the answers with which `make test` compares ours.
+test-parity: $(VENV)/.installed-dev
+	$(BIN)/python tests/parity/parity.py --environment build/parity $(ARGS)
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

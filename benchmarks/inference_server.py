@@ -39,7 +39,7 @@ def run(raw_data):
 _PATIENCE_S = 180
 #: Code that starts the server on 127.0.0.1. The server's own command listens on every address of
 #: the machine and has no option for the address.
-_LAUNCH = """\
+LAUNCH = """\
 from azureml_inference_server_http import constants
 constants.DEFAULT_HOST = "127.0.0.1"
 from azureml_inference_server_http.amlserver import run
@@ -79,7 +79,7 @@ class InferenceServer:
         script = self._folder / "tutorial_score.py"
         script.write_text(_SCRIPT, encoding="utf-8")
         programs = rival_environment()
-        command = [str(programs / "python"), "-c", _LAUNCH, "--entry_script", str(script)]
+        command = [str(programs / "python"), "-c", LAUNCH, "--entry_script", str(script)]
         command += ["--model_dir", str(self._model), "--port", str(self.port)]
         began = time.perf_counter()
         with (self._folder / "inference-server.log").open("wb") as log:

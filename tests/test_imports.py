@@ -163,6 +163,8 @@ LIBRARIES = {
     "azure": {"mnist_exp.workspaces.azure"},
     "azureml": {"mnist_exp.workspaces.azure"},
     "httpx": {"mnist_exp.workspaces.local.endpoints"},
+    # Modules that only scripts of users import.
+    "flask": {"mnist_exp.serving.aml_api"},
     "httptools": {"mnist_exp.serving"},
     "hydra": {"mnist_exp.cli"},
     "keras": {"trainer"},

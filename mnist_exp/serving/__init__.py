@@ -25,13 +25,17 @@ in this process. The last two modules, `frames` and `settings`, run in both:
       control        requests that commands send to the front, over a socket
       worker_pool    the workers of one revision, and the requests that wait for a worker
       worker         the start, the probes and the end of one worker process
-      connection     a connection to one thread of a worker, on the front's side
+      connection     a connection to a worker, on the front's side
       files          the endpoint's files, for the front and for the user's commands
     worker_process one process per worker: it runs the user's script
       script         the scoring script; `no_code` has the script for MLflow models
-      result_json    the result of `run` as JSON
+      azure_modules  the modules of Azure ML's server that scripts import; `aml_api` has the modules
       run_function   the arguments that the script's `run` gets
-      worker_connection  a connection to the front, on the worker's side
+      request_input  the input of `run` that a request contains
+      flask_request  Flask's request, for scripts that use Flask
+      time_limit     the time limit of a call of `run`
+      replies        the results of `run` and the errors as replies
+      worker_connection  the connection to the front, on the worker's side
     frames         the messages between front and worker
     settings       the settings of a revision
 """

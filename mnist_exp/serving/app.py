@@ -2,7 +2,7 @@
 
 | status | condition |
 |---|---|
-| 200 | the request succeeded; `/score` answers the result of `run` as JSON |
+| 200 | the request succeeded; `/score` answers the result of `run` |
 | 400 | the request is not valid HTTP |
 | 401 | the key or token is missing or wrong |
 | 404 | the path or the named deployment does not exist, or no deployment has traffic |
@@ -39,6 +39,7 @@ from mnist_exp.serving.connection import WorkerLostError
 from mnist_exp.serving.exchange import Exchange
 from mnist_exp.serving.frames import Reply, Request
 from mnist_exp.serving.http_answer import JSON, Header, RefusalError
+from mnist_exp.serving.replies import error_reply
 from mnist_exp.serving.swagger import swagger
 from mnist_exp.serving.worker_pool import OverloadError, PoolFailedError, WorkerPool
 
@@ -46,7 +47,17 @@ from mnist_exp.serving.worker_pool import OverloadError, PoolFailedError, Worker
 _LONGEST_CLIENT_ID = 100
 _DEPLOYMENT = b"azureml-model-deployment"
 _CLIENT_ID = b"x-ms-client-request-id"
+_OLD_CLIENT_ID = b"x-ms-request-id"
+_ID_TOO_LONG = error_reply(
+    431,
+    f"x-ms-request-id and x-ms-client-request-id must not exceed {_LONGEST_CLIENT_ID} characters",
+)
 _TEXT = (b"content-type", b"text/plain; charset=utf-8")
+#: Headers of the container's answer that the endpoint replaces or drops.
+_NOT_PASSED_ON = {
+    *("content-length", "connection", "keep-alive", "transfer-encoding", "upgrade", "trailer"),
+    *("x-request-id", "x-ms-request-id", "x-ms-client-request-id", "x-ms-server-version"),
+}
 
 
 class Endpoint(Protocol):
@@ -122,17 +133,18 @@ class Application:
     async def _score(self, exchange: Exchange) -> None:
         headers = exchange.headers
         self._check_access(exchange)
-        client_id = headers.get(_CLIENT_ID, b"")
-        if len(client_id) > _LONGEST_CLIENT_ID:
-            message = f"{_CLIENT_ID.decode()} must be at most {_LONGEST_CLIENT_ID} characters"
-            raise RefusalError(424, message, _container_headers(431))
+        # Azure ML's server still accepts the old name of this header.
+        client_id = headers.get(_CLIENT_ID) or headers.get(_OLD_CLIENT_ID, b"")
         deployment, mirror = self._route(headers)
         # Check the name first. Otherwise a caller could add statistics for any name in the header.
         self._worker_pool(deployment)
         named = (_DEPLOYMENT, deployment.encode())
         began = time.perf_counter()
         try:
-            reply = await self._scored(exchange, deployment, mirror)
+            if len(client_id) > _LONGEST_CLIENT_ID:
+                reply, client_id = _ID_TOO_LONG, b""
+            else:
+                reply = await self._scored(exchange, deployment, mirror)
         except RefusalError as error:
             # If the body did not arrive completely, the deployment did not cause the failure.
             if exchange.is_read:
@@ -143,9 +155,8 @@ class Application:
         extra = [(_CLIENT_ID, client_id)] if client_id else []
         if reply.status != 200:
             extra += _container_headers(reply.status)
-        took = (b"x-ms-run-fn-exec-ms", b"%.3f" % (reply.microseconds / 1000))
         status = 200 if reply.status == 200 else 424
-        exchange.answer(status, reply.body, JSON, named, took, *extra)
+        exchange.answer(status, reply.body, *_reply_headers(reply), named, *extra)
 
     def _check_access(self, exchange: Exchange) -> None:
         authorization = exchange.headers.get(b"authorization", b"")
@@ -183,7 +194,7 @@ class Application:
             body = await exchange.body(limit_s)
             # An update may have replaced the workers while the body was being received.
             pool = self._worker_pool(deployment)
-            request = exchange.request(body, with_headers=pool.wants_headers)
+            request = exchange.request(body, with_head=pool.wants_heads)
             if mirror is not None:
                 self._copy(exchange, body, mirror)
             return await pool.score(request, deadline - time.monotonic())
@@ -211,7 +222,7 @@ class Application:
         if pool is None:
             return
         task = asyncio.ensure_future(
-            self._discard(exchange.request(body, with_headers=pool.wants_headers), pool)
+            self._discard(exchange.request(body, with_head=pool.wants_heads), pool)
         )
         # Keep a reference to the task. The event loop has only a weak reference, so Python could
         # delete the task before the task is done.
@@ -231,11 +242,22 @@ class Application:
 
 def _container_headers(status: int) -> list[Header]:
     """Return the headers that give the container's status in an answer with status 424."""
-    headers = [
+    return [
         (b"ms-azureml-model-error-statuscode", str(status).encode()),
         (b"ms-azureml-model-error-reason", b"model_error"),
     ]
-    return [*headers, (b"x-ms-run-function-failed", b"True")] if status == 500 else headers
+
+
+def _reply_headers(reply: Reply) -> list[Header]:
+    """Return the headers of the container's answer that the endpoint passes on."""
+    if not reply.packed_headers:
+        took = (b"x-ms-run-fn-exec-ms", b"%.3f" % (reply.microseconds / 1000))
+        return [JSON, (b"x-ms-run-function-failed", b"False"), took]
+    return [
+        (name.lower().encode("latin-1"), value.encode("latin-1"))
+        for name, value in reply.headers
+        if name.lower() not in _NOT_PASSED_ON
+    ]
 
 
 def _not_allowed(methods: str) -> RefusalError:

@@ -1,11 +1,11 @@
-"""A connection to one thread of a worker, on the front's side."""
+"""A connection to a worker, on the front's side."""
 
 import asyncio
 import time
 from collections.abc import Callable
 from typing import cast
 
-from mnist_exp.serving.frames import AWAKE_S, REPLY_HEAD, Reply, Request
+from mnist_exp.serving.frames import AWAKE_S, Reply, Request, unpacked_reply
 
 
 class WorkerLostError(Exception):
@@ -29,7 +29,7 @@ class PendingRequest:
 
 
 class Connection(asyncio.Protocol):
-    """A connection to one thread of a worker. The thread answers one request at a time.
+    """A connection to a worker. The worker answers one request at a time.
 
     Args:
         on_idle: Function that is called when the connection can take the next request.
@@ -64,16 +64,11 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Collect the bytes of the answer. Set the request's result when the answer is complete."""
-        received = self._received
-        received += data
-        if len(received) < REPLY_HEAD.size:
+        self._received += data
+        reply = unpacked_reply(self._received)
+        if reply is None:
             return
-        status, microseconds, length = REPLY_HEAD.unpack_from(received)
-        end = REPLY_HEAD.size + length
-        if len(received) < end:
-            return
-        reply = Reply(status, microseconds, bytes(received[REPLY_HEAD.size : end]))
-        received.clear()
+        self._received.clear()
         pending, self._pending = self._pending, None
         if pending is not None and not pending.answer.done():
             pending.answer.set_result(reply)

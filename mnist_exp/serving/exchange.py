@@ -1,13 +1,9 @@
 """One HTTP request at an endpoint, and its answer."""
 
 import asyncio
-import json
 from collections.abc import Callable
-from urllib.parse import parse_qsl
 
-import orjson
-
-from mnist_exp.serving.frames import METHOD, Request
+from mnist_exp.serving.frames import Head, Request
 from mnist_exp.serving.http_answer import (
     JSON,
     Header,
@@ -69,54 +65,35 @@ class Exchange:
     async def body(self, limit_s: float) -> bytes:
         """Return the request's body.
 
-        The body of a GET request is its query as JSON, as in Azure ML's inference server.
-
         Raises:
             RefusalError: The body is too large or invalid.
             TimeoutError: The body was not received within `limit_s` seconds.
             ConnectionError: The caller has disconnected.
         """
-        body = await self._body.read(asyncio.get_running_loop().time() + limit_s)
-        if self.head.method == "GET":
-            return _query(self.head.query.decode("latin-1"))
-        return body
+        return await self._body.read(asyncio.get_running_loop().time() + limit_s)
 
-    def request(self, body: bytes, *, with_headers: bool) -> Request:
+    def request(self, body: bytes, *, with_head: bool) -> Request:
         """Return the message for a worker.
 
         Args:
             body: The request's body.
-            with_headers: Whether the message contains the headers, which only some scripts take.
+            with_head: Whether the script needs the head of every request. The head of a request
+                that is not a POST of JSON is always sent, because the worker reads such a request
+                differently.
         """
-        if not with_headers:
+        is_usual = self.headers.get(b"content-type") == JSON[1] and self.head.method == "POST"
+        if is_usual and not with_head:
             return Request(self.id, b"", body)
-        # Write each name as Azure ML's inference server writes it, for example Content-Type.
-        headers = {METHOD: self.head.method} | {
-            name.decode("latin-1").title(): value.decode("latin-1")
-            for name, value in self.headers.items()
-            # Do not pass the endpoint's key to the script.
-            if name != b"authorization"
-        }
-        return Request(self.id, json.dumps(headers).encode(), body)
+        query = self.head.query.decode("latin-1")
+        return Request(self.id, Head(self.head.method, query, self._written()).packed(), body)
 
-
-def _query(text: str) -> bytes:
-    """Return a query as a JSON object.
-
-    A value that is valid JSON is copied as JSON. A value that is not valid JSON becomes text. If a
-    name occurs several times, its value in the object is a list.
-    """
-    values: dict[str, list[object]] = {}
-    for name, value in parse_qsl(text, keep_blank_values=True):
-        values.setdefault(name, []).append(_json_or_text(value))
-    return orjson.dumps({name: all_ if len(all_) > 1 else all_[0] for name, all_ in values.items()})
-
-
-def _json_or_text(value: str) -> object:
-    try:
-        orjson.loads(value)
-    except ValueError:
-        return value
-    # Copy the text of the value. If the value were parsed and written again, long numbers would
-    # lose digits.
-    return orjson.Fragment(value)
+    def _written(self) -> dict[str, str]:
+        """Return the headers as Azure ML's inference server writes them, without the key."""
+        written: dict[str, str] = {}
+        for raw_name, raw_value in self.head.all_headers:
+            name, value = raw_name.decode("latin-1").title(), raw_value.decode("latin-1")
+            # The last content type counts. The values of any other repeated header are joined.
+            joins = name in written and name != "Content-Type"
+            written[name] = f"{written[name]},{value}" if joins else value
+        written.pop("Authorization", None)
+        return written

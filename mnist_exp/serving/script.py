@@ -9,17 +9,17 @@ from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
-from mnist_exp.serving.run_function import RunFunction, inspect_run, missing_fault
+from mnist_exp.serving.azure_modules import missing_fault, provide_modules
+from mnist_exp.serving.run_function import RunFunction, inspect_run
 
-#: Name of the script's module. If the module had the name of the file, it could hide an installed
-#: package with the same name.
-MODULE_NAME = "entry_script"
+#: Name of the script's module in Azure ML's server.
+_MODULE_NAME = "entry_module"
 
 
 class ScoringScript:
     """The user's scoring script: a module with the functions `init` and `run`.
 
-    The module `run_function` lists the supported signatures of `run`.
+    The module `run_function` lists the supported definitions of `run`.
 
     Args:
         code: The deployment's code folder. The script can import modules in this folder.
@@ -35,47 +35,39 @@ class ScoringScript:
         self._path = code / name
         self._run: RunFunction | None = None
 
-    @property
-    def wants_headers(self) -> bool:
-        """Whether the script's `run` needs the headers of each request; False before `load`."""
-        return self._run is not None and self._run.needs_headers
-
     def load(self) -> Callable[[], object]:
         """Import the script and return its `init`.
 
         Raises:
             AttributeError: The script has no function `init` or no function `run`.
-            TypeError: Azure ML does not accept the parameters of `run`, or `run` uses a feature
-                that works only on Azure ML.
+            TypeError: Azure ML does not accept the parameters or the decorators of `run`.
             ImportError: The script needs a module that is not installed.
         """
         sys.path[:0] = list(dict.fromkeys([str(self._path.parent), str(self._code)]))
+        provide_modules()
         module = _imported(self._path)
         self._run = inspect_run(_function(module, "run"), has_schema=self._has_schema)
         return _function(module, "init")
 
-    def run(self, raw_data: str, headers: bytes = b"") -> object:
-        """Score one request, and return the result.
-
-        Args:
-            raw_data: The request's body.
-            headers: The request's headers as JSON; may be empty if `wants_headers` is False.
+    @property
+    def run(self) -> RunFunction:
+        """The script's `run`.
 
         Raises:
-            BaseException: Any exception that the script raises.
+            RuntimeError: The script is not loaded yet.
         """
         if self._run is None:
             raise RuntimeError("load() must be called before run()")
-        return self._run(raw_data, headers)
+        return self._run
 
 
 def _imported(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(MODULE_NAME, path)
+    spec = importlib.util.spec_from_file_location(_MODULE_NAME, path)
     if spec is None or spec.loader is None:
         raise ImportError(f"{path.name} is not a Python script: its name must end in .py")
+    # Do not add the module to sys.modules, because Azure ML's server does not do so either. Code
+    # that needs the module there, for example pickle with a class of the script, fails on Azure.
     module = importlib.util.module_from_spec(spec)
-    # Add the module to sys.modules, because pickle and dataclasses search the module there.
-    sys.modules[MODULE_NAME] = module
     try:
         spec.loader.exec_module(module)
     except ModuleNotFoundError as error:

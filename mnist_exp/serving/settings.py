@@ -103,17 +103,14 @@ class Settings:
         return _probe(self.deployment["readiness_probe"])
 
     @property
-    def connections(self) -> list[int]:
-        """For each worker of one instance, the number of the worker's connections.
+    def worker_count(self) -> int:
+        """The number of workers in all instances. A worker answers one request at a time.
 
-        A worker answers one request at a time on each connection. An instance has
-        max_concurrent_requests_per_instance connections, which its workers share. The number of
-        workers is WORKER_COUNT, but at most the number of connections.
+        An instance has WORKER_COUNT workers, but at most max_concurrent_requests_per_instance,
+        because an instance does not get more requests at a time.
         """
-        limit = self.max_concurrent_requests
-        workers = min(int(self.variables.get("WORKER_COUNT", "1")), limit)
-        share, rest = divmod(limit, workers)
-        return [share + (index < rest) for index in range(workers)]
+        workers = min(int(self.variables.get("WORKER_COUNT", "1")), self.max_concurrent_requests)
+        return workers * self.instance_count
 
     @property
     def scoring_timeout_ms(self) -> int:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mnist_exp.orphans import LOOK_S, STUCK_S, kill_children
 from mnist_exp.serving.connection import Connection, PendingRequest
-from mnist_exp.serving.frames import PING, READY, READY_FOR_HEADERS, RUN_HANGS_EXIT_CODE
+from mnist_exp.serving.frames import PING, READY, READY_FOR_HEADS
 from mnist_exp.serving.settings import CODE_FOLDER, LOG_FILE, Settings
 
 #: After its connections have closed, a worker may run for this many seconds. Then the front kills
@@ -36,34 +36,33 @@ class Worker:
     Args:
         revision: The revision's folder.
         settings: The revision's settings.
-        connections: Number of connections. A worker answers one request at a time on each
-            connection.
-        on_idle: Function that is called when a connection can take the next request.
-        on_lost: Function that is called for each connection when the worker has ended. Arguments:
-            the worker, and the request that the worker has not answered, or None.
+        on_idle: Function that is called when the worker's connection can take the next request.
+        on_lost: Function that is called when the worker has ended. Arguments: the worker, and the
+            request that the worker has not answered, or None.
+
+    Attributes:
+        connection: The connection for requests; None before the worker is ready.
+        wants_heads: Whether the script needs the head of every request.
     """
 
     def __init__(
         self,
         revision: Path,
         settings: Settings,
-        connections: int,
         on_idle: Callable[[Connection], None],
         on_lost: Callable[["Worker", PendingRequest | None], None],
     ) -> None:
         self._revision = revision
         self._settings = settings
-        self._count = connections
         self._on_idle = on_idle
         self._on_lost = on_lost
         self._process: subprocess.Popen[bytes] | None = None
         self._control: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         self._unopened: list[socket.socket] = []
-        self.connections: list[Connection] = []
+        self.connection: Connection | None = None
         self._ended = asyncio.Event()
-        self._has_lost_connection = False
         self._has_lost_request = False
-        self.wants_headers = False
+        self.wants_heads = False
         # The reason why the front ended the worker; empty if the front did not end the worker.
         self._fault = ""
 
@@ -87,9 +86,8 @@ class Worker:
 
     @property
     def ended_in_request(self) -> bool:
-        """Whether the worker ended during a request, or because a call of `run` hung."""
-        hangs = self._process is not None and self._process.returncode == RUN_HANGS_EXIT_CODE
-        return hangs or self._has_lost_request
+        """Whether the worker ended during a request."""
+        return self._has_lost_request
 
     async def start(self) -> None:
         """Start the worker, and wait until `init` has succeeded.
@@ -97,7 +95,7 @@ class Worker:
         Raises:
             StartError: The worker did not become ready.
         """
-        pairs = [socket.socketpair() for _ in range(self._count + 1)]
+        pairs = [socket.socketpair() for _ in range(2)]
         self._unopened = [ours for ours, _ in pairs]
         try:
             self._spawn([theirs for _, theirs in pairs])
@@ -109,7 +107,7 @@ class Worker:
         try:
             async with asyncio.timeout(patience_s):
                 await self._become_ready()
-                await self._open_connections()
+                await self._open_connection()
         except TimeoutError:
             self._fault = f"init() must return within {patience_s:g} s; it has not returned"
             raise StartError(self._fault) from None
@@ -128,10 +126,9 @@ class Worker:
 
     async def end(self) -> None:
         """End the worker and its child processes, and wait until all these processes have ended."""
-        for connection in self.connections:
-            connection.close()
-        for connection in self.connections:
-            await connection.wait_closed()
+        if self.connection is not None:
+            self.connection.close()
+            await self.connection.wait_closed()
         for unopened in self._unopened:
             unopened.close()
         if self._control is not None:
@@ -199,39 +196,26 @@ class Worker:
 
     async def _become_ready(self) -> None:
         received = await self._receive()
-        if received not in (READY, READY_FOR_HEADERS):
+        if received not in (READY, READY_FOR_HEADS):
             await self._wait_for_end(_PARTING_S)
             how = f" ({self.ending})" if self.ending else ""
             raise StartError(f"the scoring script failed during its import or in init(){how}")
-        self.wants_headers = received == READY_FOR_HEADERS
+        self.wants_heads = received == READY_FOR_HEADS
         probe = self._settings.readiness_probe
         for _ in range(probe.success_threshold - 1):
             await asyncio.sleep(probe.period)
             if not await self._is_alive(probe.timeout):
                 raise StartError("the worker failed a readiness probe after init() had returned")
 
-    async def _open_connections(self) -> None:
-        loop = asyncio.get_running_loop()
-        while self._unopened:
-            unopened = self._unopened.pop()
-            await loop.create_unix_connection(self._add_connection, sock=unopened)
-
-    def _add_connection(self) -> Connection:
-        # Add the connection to the list before the connection opens, because an open connection
-        # takes requests immediately.
-        connection = Connection(self._connection_idle, self._connection_lost)
-        self.connections.append(connection)
-        return connection
-
-    def _connection_idle(self, connection: Connection) -> None:
-        # If the worker has ended, do not use its other connections. The event loop reports the end
-        # of each connection separately, so another connection may still look idle.
-        if not self._has_lost_connection:
-            self._on_idle(connection)
+    async def _open_connection(self) -> None:
+        # Set the attribute before the connection opens, because an open connection takes requests
+        # immediately.
+        self.connection = Connection(self._on_idle, self._connection_lost)
+        connection, loop = self.connection, asyncio.get_running_loop()
+        await loop.create_unix_connection(lambda: connection, sock=self._unopened.pop())
 
     def _connection_lost(self, pending: PendingRequest | None) -> None:
-        self._has_lost_connection = True
-        self._has_lost_request = self._has_lost_request or pending is not None
+        self._has_lost_request = pending is not None
         self._on_lost(self, pending)
 
     async def _is_alive(self, timeout_s: float) -> bool:

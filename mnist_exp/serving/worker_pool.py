@@ -68,11 +68,9 @@ class WorkerPool:
         self._restart_tasks: list[asyncio.Task[None]] = []
         self._idle: list[Connection] = []
         self._waiting: deque[PendingRequest] = deque()
-        # The next three lists have one entry per worker: the number of its connections, crashes and
-        # exits. Crashes and exits are counted since the worker was last stable.
-        self._connections = self.settings.connections * self.settings.instance_count
-        self._crashes = [0] * len(self._connections)
-        self._exits = [0] * len(self._connections)
+        # For each worker, the number of its crashes and exits since the worker was last stable.
+        self._crashes = [0] * self.settings.worker_count
+        self._exits = [0] * self.settings.worker_count
 
     @property
     def number(self) -> int:
@@ -85,9 +83,9 @@ class WorkerPool:
         return [worker.pid for worker in self._workers if worker.pid is not None]
 
     @property
-    def wants_headers(self) -> bool:
-        """Whether the script's `run` takes the request's headers."""
-        return any(worker.wants_headers for worker in self._workers)
+    def wants_heads(self) -> bool:
+        """Whether the script needs the head of every request."""
+        return any(worker.wants_heads for worker in self._workers)
 
     async def start(self) -> None:
         """Start all workers, and wait until all workers are ready.
@@ -95,7 +93,7 @@ class WorkerPool:
         Raises:
             StartError: A worker did not become ready. All workers have been ended.
         """
-        self._workers = [self._new_worker(index) for index in range(len(self._connections))]
+        self._workers = [self._new_worker() for _ in range(self.settings.worker_count)]
         starts = [asyncio.ensure_future(worker.start()) for worker in self._workers]
         try:
             await asyncio.gather(*starts)
@@ -154,14 +152,8 @@ class WorkerPool:
         await self._end_workers()
         self._fail_waiting(WorkerLostError())
 
-    def _new_worker(self, index: int) -> Worker:
-        return Worker(
-            self.revision,
-            self.settings,
-            self._connections[index],
-            self._connection_idle,
-            self._connection_lost,
-        )
+    def _new_worker(self) -> Worker:
+        return Worker(self.revision, self.settings, self._connection_idle, self._connection_lost)
 
     async def _end_workers(self) -> None:
         await asyncio.gather(*(worker.end() for worker in self._workers))
@@ -196,7 +188,7 @@ class WorkerPool:
             self._give_up(f"the front can no longer restart a worker ({fault!r})")
 
     async def _restart(self, index: int) -> None:
-        worker = self._workers[index] = self._new_worker(index)
+        worker = self._workers[index] = self._new_worker()
         self.restarts += 1
         _logger.warning("%s: starting a new worker, because a worker has ended", self.revision)
         await worker.start()
@@ -238,7 +230,7 @@ class WorkerPool:
         self._idle.append(connection)
 
     def _connection_lost(self, worker: Worker, pending: PendingRequest | None) -> None:
-        self._idle = [idle for idle in self._idle if idle not in worker.connections]
+        self._idle = [idle for idle in self._idle if idle is not worker.connection]
         if pending is None or pending.answer.done():
             return
         if self.failure:

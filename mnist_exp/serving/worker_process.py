@@ -1,12 +1,10 @@
 """The process of a worker: runs the scoring script in the same way as Azure ML's server.
 
-    python -P -m mnist_exp.serving.worker_process REVISION CONTROL_FD CONNECTION_FD...
+    python -P -m mnist_exp.serving.worker_process REVISION CONTROL_FD CONNECTION_FD
 
-Each connection has a thread (see `worker_connection`). The thread of the first connection also
-calls `init`. By default a worker has only one connection, so the same thread calls `init` and
-`run`. Some libraries need the same thread, because their objects work only in the thread that
-created the objects. When the front ends for any reason, the worker ends with all its child
-processes.
+As in Azure ML's server, the main thread imports the script, calls `init`, and calls `run` for one
+request at a time. Signal handlers and many libraries work only in the main thread. When the front
+ends for any reason, the worker ends with all its child processes.
 
 A worker answers a request with one of these statuses:
 
@@ -17,26 +15,30 @@ A worker answers a request with one of these statuses:
 | 415 | `run` has `@input_schema`, and the content type is not JSON |
 | 500 | `run` raised an exception, or its result cannot be written as JSON; the log has the cause |
 | 500 | `run` took longer than SCORING_TIMEOUT_MS |
+
+If `run` returned a response of Flask, for example an AMLResponse, the response has its own status.
 """
 
 import logging
 import os
-import queue
 import signal
 import socket
 import sys
 import threading
+import time
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
 from mnist_exp.orphans import adopt_orphans, end_children
-from mnist_exp.serving.frames import PING, PONG, READY, READY_FOR_HEADERS, Request
-from mnist_exp.serving.result_json import dumps
-from mnist_exp.serving.run_function import BadInputError
+from mnist_exp.serving.frames import PING, PONG, READY, READY_FOR_HEADS, Reply, Request
+from mnist_exp.serving.replies import error_reply, result_reply
+from mnist_exp.serving.request_input import BadInputError
+from mnist_exp.serving.run_function import RunFunction
 from mnist_exp.serving.script import ScoringScript
 from mnist_exp.serving.settings import CODE_FOLDER, load_settings
-from mnist_exp.serving.worker_connection import WorkerConnection, enforce_time_limits
+from mnist_exp.serving.time_limit import TimeLimit
+from mnist_exp.serving.worker_connection import WorkerConnection
 
 _logger = logging.getLogger(__name__)
 
@@ -44,9 +46,12 @@ _logger = logging.getLogger(__name__)
 _MOST_LINES = 100
 #: Exit code if the import of the script or `init` fails, as in Azure ML's inference server.
 _INIT_FAILED_EXIT_CODE = 3
+#: Exit code if a signal handler of the script raises an exception between two requests.
+_HANDLER_FAILED_EXIT_CODE = 1
 _LOG_FORMAT = "%(asctime)s %(levelname)s [%(process)d] %(message)s"
-#: Message of Azure ML's inference server to a caller if `run` fails.
+# Messages of Azure ML's inference server to a caller.
 _SCRIPT_FAILED = "An unexpected error occurred in scoring script. Check the logs for more info."
+_SERVER_FAILED = "An unexpected internal error occurred. Check the logs for more info."
 #: The scoring script for an MLflow model if the user gives no scoring script.
 MLFLOW_SCRIPT = Path(__file__).parent / "no_code" / "mlflow_script.py"
 
@@ -55,50 +60,69 @@ def main(arguments: list[str]) -> None:
     """Serve a revision until the front closes the control connection."""
     adopt_orphans()
     revision = Path(arguments[0])
-    control, *sockets = (socket.socket(fileno=int(number)) for number in arguments[1:])
+    control, requests = (socket.socket(fileno=int(number)) for number in arguments[1:])
     # The script's child processes must not inherit the sockets. Otherwise a socket would stay open
     # after the worker has ended, and the front would not notice the end of the worker.
-    for each in (control, *sockets):
+    for each in (control, requests):
         each.set_inheritable(False)
     logging.basicConfig(level=logging.INFO, format=_LOG_FORMAT, stream=sys.stdout)
     settings = load_settings(revision)
     script = _script(revision, settings.entry_script)
-    started: queue.SimpleQueue[bool] = queue.SimpleQueue()
-    connections = [WorkerConnection(each, partial(answer, script)) for each in sockets]
-    # Read the variable before the script runs, because the script can change its environment.
-    model = os.environ["AZUREML_MODEL_DIR"]
-    _in_thread(_start_and_serve, script, connections[0], started, model)
-    _in_thread(_answer_pings, control)
-    if not started.get():
-        _exit(_INIT_FAILED_EXIT_CODE)
-    for connection in connections[1:]:
-        _in_thread(connection.serve)
-    limits = settings.scoring_timeout_ms, settings.worker_timeout_s
-    _in_thread(enforce_time_limits, connections, *limits)
-    control.sendall(READY_FOR_HEADERS if script.wants_headers else READY)
-    # Let the main thread do no other work. Python runs the script's signal handlers in the main
-    # thread, and other work could delay the handlers.
-    while True:
-        signal.pause()
+    threading.Thread(target=_answer_pings, args=(control,), daemon=True).start()
+    _start(script)
+    run, limit_ms = script.run, settings.scoring_timeout_ms
+    connection = WorkerConnection(requests, partial(answer, run, limit_ms))
+    hangs = connection.end_if_hanging
+    threading.Thread(target=hangs, args=(settings.worker_timeout_s,), daemon=True).start()
+    control.sendall(READY_FOR_HEADS if run.needs_head else READY)
+    try:
+        connection.serve()
+    except BaseException:
+        _logger.exception("%s: a signal handler has ended the worker", script.name)
+        _exit(_HANDLER_FAILED_EXIT_CODE)
+    _exit(0)
 
 
-def answer(script: ScoringScript, request: Request) -> tuple[int, bytes]:
-    """Return the status and the body of the answer to a request."""
+def answer(run: RunFunction, limit_ms: int, request: Request) -> Reply:
+    """Return the reply to a request.
+
+    Args:
+        run: The script's `run`.
+        limit_ms: Maximum duration of the call of `run`, in milliseconds.
+        request: The request.
+    """
     try:
-        raw_data = request.body.decode()
-    except UnicodeDecodeError as error:
-        return 400, dumps({"message": f"the body must be UTF-8: {error.reason}"})
-    try:
-        return 200, dumps(script.run(raw_data, request.headers))
+        with run.context(request):
+            return _called(run, limit_ms, request)
     except BadInputError as error:
-        return error.status, dumps({"message": str(error)})
-    # Also catch SystemExit. Otherwise one request could end the process for all other requests.
+        return error_reply(error.status, str(error))
+    # Also catch SystemExit, which does not end Azure ML's server either.
     except BaseException as error:
-        # Write the cause in one line, because a command that sends a request (`invoke`) searches
-        # the log for this line.
-        cause = " ".join(f"{type(error).__name__}: {error}".split())
-        _logger.exception("request %s failed: %s", request.id.decode(), cause)
-        return 500, dumps({"message": _SCRIPT_FAILED})
+        _log_failure(request, error)
+        return error_reply(500, _SERVER_FAILED)
+
+
+def _called(run: RunFunction, limit_ms: int, request: Request) -> Reply:
+    arguments = run.arguments(request)
+    began = time.perf_counter()
+    try:
+        with TimeLimit(limit_ms):
+            result = run.run(**arguments)
+    # Azure ML's server cannot distinguish a TimeoutError of the script from its own TimeoutError.
+    except TimeoutError as error:
+        _log_failure(request, error)
+        return error_reply(500, f"Scoring timeout after {limit_ms} ms", run_failed=True)
+    except Exception as error:
+        _log_failure(request, error)
+        return error_reply(500, _SCRIPT_FAILED, run_failed=True)
+    return result_reply(result, time.perf_counter() - began)
+
+
+def _log_failure(request: Request, error: BaseException) -> None:
+    # Write the cause in one line, because a command that sends a request (`invoke`) searches the
+    # log for this line.
+    cause = " ".join(f"{type(error).__name__}: {error}".split())
+    _logger.exception("request %s failed: %s", request.id.decode(), cause)
 
 
 def _model_tree(folder: str) -> str:
@@ -124,16 +148,10 @@ def _script(revision: Path, entry_script: str | None) -> ScoringScript:
     return ScoringScript(revision / CODE_FOLDER, entry_script)
 
 
-def _in_thread(target: object, *arguments: object) -> None:
-    threading.Thread(target=target, args=arguments, daemon=True).start()  # type: ignore[arg-type]
-
-
-def _start_and_serve(
-    script: ScoringScript,
-    connection: WorkerConnection,
-    started: "queue.SimpleQueue[bool]",
-    model: str,
-) -> None:
+def _start(script: ScoringScript) -> None:
+    """Import the script and call its `init`. If this fails, end the process."""
+    # Read the variable before the script runs, because the script can change its environment.
+    model = os.environ["AZUREML_MODEL_DIR"]
     try:
         script.load()()
     # Also catch SystemExit, so that the log contains the reason of the failure.
@@ -143,11 +161,8 @@ def _start_and_serve(
         with suppress(OSError):
             _logger.error("AZUREML_MODEL_DIR holds:\n%s", _model_tree(model))
         _logger.exception("%s: the import of the script or init() failed", script.name)
-        started.put(False)
-        return
+        _exit(_INIT_FAILED_EXIT_CODE)
     _logger.info("%s: init() has returned", script.name)
-    started.put(True)
-    connection.serve()
 
 
 def _answer_pings(control: socket.socket) -> None:

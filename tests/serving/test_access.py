@@ -58,7 +58,7 @@ def test_with_tokens_a_token_opens_and_keys_do_not(changeable: Service):
     keys = changeable.keys
     assert status(changeable, keys.token) == 200
     assert status(changeable, keys.primary) == status(changeable, keys.secondary) == 401
-    assert changeable.endpoints.invoke(NAME, b"none") is None
+    assert changeable.endpoints.invoke(NAME, b"none") == {}
     assert changeable.keys.token == keys.token
 
 
@@ -66,7 +66,7 @@ def test_an_expired_token_is_refused_and_invoke_gets_a_new_one(own: Service):
     own.update(auth_mode=AuthMode.aml_token, token_lifetime=1)
     token = own.keys.token
     eventually(lambda: status(own, token) == 401)
-    assert own.endpoints.invoke(NAME, b"none") is None
+    assert own.endpoints.invoke(NAME, b"none") == {}
     assert own.keys.token != token
 
 

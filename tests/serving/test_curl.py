@@ -17,7 +17,7 @@ DEPLOYMENT = "azureml-model-deployment"
 @pytest.mark.parametrize(
     ("arguments", "path", "answer"),
     [
-        (["-d", "list"], "/score", '[1,"zwei",null,{"drei":3.5}] 200'),
+        (["-d", "list"], "/score", '[1, "zwei", null, {"drei": 3.5}] 200'),
         (["-d", "text"], "/score", r'"{\"a\": 1}" 200'),
         ([], "/score?a=1&b=x+y&c=true&c=t&d=", '"asked" 200'),
         ([], "/", "Healthy 200"),
@@ -60,6 +60,11 @@ def test_two_headers_give_the_containers_answer(
     assert ("x-ms-run-function-failed: true" in answer) == (container == "500")
 
 
+def test_the_default_content_type_of_curl_is_a_form(service: Service):
+    form = ("-H", "content-type: application/x-www-form-urlencoded")
+    assert service.curl("-d", "list", *form) == '{"type": "str", "size": 0} 200'
+
+
 def test_the_headers_of_an_answer(service: Service):
     answer = service.curl("-i", "-d", "list", "-H", "x-ms-client-request-id: mine").lower()
     assert f"x-ms-server-version: mnist-exp/{__version__}" in answer
@@ -89,7 +94,7 @@ def test_traffic_deployment_header_and_mirror(own: Service):
 
 def test_a_request_that_kills_its_workers(changeable: Service):
     assert changeable.curl("-d", "die").endswith(" 502")
-    assert changeable.curl("-d", "none") == "null 200"
+    assert changeable.curl("-d", "none") == "{} 200"
 
 
 def test_too_many_requests(changeable: Service):

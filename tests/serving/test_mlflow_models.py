@@ -222,11 +222,11 @@ def test_an_endpoint_answers_as_azure(sums: Service):
 @pytest.mark.parametrize(
     ("body", "why"),
     [
-        ("", "the body must be JSON"),
-        ("{", "the body must be JSON"),
-        ("[]", "the body must be an object"),
-        ("{}", 'the body must have the key "input_data"'),
-        ('{"inputs": [[1, 2]]}', 'the body must have the key "input_data"'),
+        ("", "POST body is empty"),
+        ("{", "could not be decoded as JSON"),
+        ("[]", "should be a JSON dictionary"),
+        ("{}", "not provided for the 'input_data' parameter"),
+        ('{"inputs": [[1, 2]]}', "not provided for the 'input_data' parameter"),
     ],
 )
 def test_a_request_without_input_data_is_told_why(sums: Service, body: str, why: str):

@@ -1,16 +1,20 @@
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
-from mnist_exp.serving.script import MODULE_NAME, ScoringScript
+from mnist_exp.serving.frames import Request
+from mnist_exp.serving.script import ScoringScript
 
 
 @pytest.fixture(autouse=True)
-def restored(monkeypatch: pytest.MonkeyPatch):
+def restored(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(sys, "path", [*sys.path])
-    for name in (MODULE_NAME, "at_the_root", "beside_it"):
-        monkeypatch.delitem(sys.modules, name, raising=False)
+    # Remove the modules that `load` adds.
+    with patch.dict(sys.modules):
+        yield
 
 
 def script(folder: Path, source: str, name: str = "score.py") -> ScoringScript:
@@ -28,13 +32,7 @@ def test_a_script_may_import_from_its_folder_and_the_code_folder(tmp_path: Path)
     source += "def run(raw): return len(raw)"
     scoring = script(tmp_path, source, "sub/score.py")
     assert scoring.load()() == 3
-    assert scoring.run("four") == 4
-
-
-def test_its_classes_can_be_found_by_module_name(tmp_path: Path):
-    source = "import dataclasses\n@dataclasses.dataclass\nclass A: x: 'int'\ninit = run = A"
-    script(tmp_path, source).load()
-    assert sys.modules[MODULE_NAME].A(1).x == 1
+    assert scoring.run.arguments(Request(b"", b"", b"four")) == {"raw": "four"}
 
 
 @pytest.mark.parametrize("missing", ["init", "run"])
@@ -51,14 +49,17 @@ def test_a_file_that_is_not_python_is_an_error(tmp_path: Path):
 
 def test_run_before_load_is_an_error(tmp_path: Path):
     with pytest.raises(RuntimeError, match="load"):
-        script(tmp_path, "").run("x")
+        script(tmp_path, "").run.arguments(Request(b"", b"", b"x"))
 
 
 @pytest.mark.parametrize(
     ("source", "remedy"),
     [
-        ("from azureml.contrib.services.aml_request import rawhttp", r"@rawhttp.*run\(raw_data\)"),
-        ("from azureml_inference_server_http.api import aml_response", r"write run\(raw_data\)"),
+        (
+            "import sys\nsys.modules['flask'] = None\n"
+            "from azureml.contrib.services.aml_request import rawhttp",
+            "@rawhttp.*need Flask: pip install azureml-inference-server-http",
+        ),
         (
             "from inference_schema.schema_decorators import input_schema",
             "pip install inference-sch",

@@ -68,9 +68,9 @@ def run(service: Service, requests: int, kill_every_s: float) -> Met:
                 continue
             met.statuses[reply.status] += 1
             if reply.status == 200:
-                colour = body.rpartition(",")[2].strip('"]')
+                colour = body.rpartition(",")[2].strip(' "]')
                 met.colours[colour] += 1
-                if body != f'[{number},"{colour}"]':
+                if body != f'[{number}, "{colour}"]':
                     met.wrong.append(body)
         connection.close()
 

@@ -1,0 +1,25 @@
+"""The decorator `@rawhttp`, and the type of its request."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import flask
+
+__all__ = ["AMLRequest", "rawhttp"]
+
+_Run = TypeVar("_Run", bound=Callable[..., object])
+
+#: Whether the script has used the decorator. As in Azure ML's server, this concerns the process,
+#: and not only the decorated function.
+is_raw_http_requested = False
+
+
+def rawhttp(run: _Run) -> _Run:
+    """Request that `run` gets Flask's request instead of text."""
+    global is_raw_http_requested  # noqa: PLW0603
+    is_raw_http_requested = True
+    return run
+
+
+class AMLRequest(flask.Request):
+    """The type of a request, for annotations in scripts."""
