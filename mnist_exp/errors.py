@@ -9,6 +9,7 @@
     ├── EndpointError     an endpoint answered with an error, or did not answer
     ├── RefusedError      the workspace does not allow the request
     └── ServiceError      Azure failed, or cannot be reached
+        └── ConnectionLostError   a submitted job continues, but its status cannot be read
 
 Add a class only if some code catches the class, or if the class holds more than a message. Only
 RefusedError does not follow this rule: its purpose is to tell the user to change the request.
@@ -92,3 +93,7 @@ class ServiceError(MnistExpError):
     Possible causes: Azure reports an internal error, rejects a request as invalid, or cannot be
     reached.
     """
+
+
+class ConnectionLostError(ServiceError):
+    """A submitted job continues, but the command cannot read the status of the job."""

@@ -6,6 +6,7 @@ matplotlib.
 
 import sys
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -17,8 +18,15 @@ from mnist_exp.workspaces.base import Workspace
 # ruff: noqa: PLC0415
 
 
-def open_workspace(config: ExperimentConfig, outputs: Path) -> Workspace:
+def open_workspace(
+    config: ExperimentConfig, outputs: Path, message: Callable[[str], None]
+) -> Workspace:
     """Return the workspace that the config names. This function writes no files.
+
+    Args:
+        config: The config.
+        outputs: The outputs folder.
+        message: Function that prints a line, for example about a long wait.
 
     Raises:
         RefusedError: Azure's packages are not installed.
@@ -27,12 +35,13 @@ def open_workspace(config: ExperimentConfig, outputs: Path) -> Workspace:
         _show_plugin()
         try:
             from mnist_exp.workspaces.azure import open_azure_workspace
+
+            return open_azure_workspace(config.workspace, outputs, message)
         except ModuleNotFoundError as error:
             raise RefusedError(
                 f"workspace: azure needs the package {error.name}, which is not installed; "
                 'run pip install "mnist-exp[azure]"'
             ) from error
-        return open_azure_workspace(config.workspace, outputs)
     _hide_plugin()
     from mnist_exp.workspaces.local.workspace import LocalWorkspace
 

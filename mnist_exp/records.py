@@ -35,7 +35,7 @@ _TYPES: dict[str, Any] = {
     "overrides": list,
     **dict.fromkeys(("parameters", "metrics", "insights", "paths", "versions"), dict),
     **dict.fromkeys(("best", "model", "endpoint", "compute", "predictions"), dict | None),
-    **dict.fromkeys(("trials", "logged_models", "log_tail", "warnings"), list),
+    **dict.fromkeys(("trials", "logged_models", "log_tail", "warnings", "unread"), list),
     "duration_s": int | float | None,
     "seed": int | None,
 }
@@ -67,6 +67,8 @@ class Record:
         fingerprint: A hash of the code and of the settings that influence the result of the stage.
         why: The reason why the stage failed or was canceled, in one line.
         log_tail: For a failed job: the last lines of the job's log.
+        unread: Warnings about results that could not be read, e.g. metrics of a completed job. A
+            later command with `run=NAME` reads these results.
     """
 
     stage: Stage
@@ -97,6 +99,7 @@ class Record:
     why: str = ""
     log_tail: Sequence[str] = ()
     warnings: Sequence[str] = ()
+    unread: Sequence[str] = ()
 
     def with_changes(self, **changes: Any) -> "Record":
         """Return a copy in which the given fields have new values."""

@@ -68,6 +68,8 @@ class JobResult:
             the best trial) logged with MLflow: the names of the models. If several nested runs have
             logged a name: the ids of these models. Empty if the job saved a model in
             `outputs/model`.
+        unread: Warnings about results that could not be read, e.g. metrics. A later command can
+            read these results.
     """
 
     name: str
@@ -83,6 +85,7 @@ class JobResult:
     warnings: Sequence[str] = ()
     metrics_of_script_runs: Sequence[str] = ()
     logged_models: Sequence[str] = ()
+    unread: Sequence[str] = ()
 
     @property
     def last_metrics(self) -> dict[str, float]:

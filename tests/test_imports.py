@@ -217,6 +217,8 @@ LATE = {
     "mnist_exp.lazy",
     "mnist_exp.mlflow_plugin",
     "mnist_exp.sweeps.sampling.drawing",
+    "mnist_exp.workspaces.azure",
+    "mnist_exp.workspaces.azure.run_metrics",
     "mnist_exp.workspaces.local.environments.makers",
     "mnist_exp.workspaces.local.sweep.runner",
     "mnist_exp.workspaces.local.tracking.server_process",

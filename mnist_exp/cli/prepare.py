@@ -149,7 +149,7 @@ def prepare(composed: DictConfig, hydra_config: DictConfig) -> Prepared:
 
     @cache
     def open_once() -> Workspace:
-        return opened.enter_context(closing(open_workspace(experiment, outputs)))
+        return opened.enter_context(closing(open_workspace(experiment, outputs, display.message)))
 
     context = StageContext(
         config=experiment,

@@ -84,6 +84,7 @@ class Credential(StrEnum):
 
     default = "default"
     interactive = "interactive"
+    device_code = "device_code"
     cli = "cli"
     managed_identity = "managed_identity"
     environment = "environment"

@@ -28,7 +28,7 @@ class WorkspaceConfig:
     workspace_name: str | None = None
     # Path of Azure ML's config.json; null searches the current folder and its parents.
     config_file: str | None = None
-    # default, interactive, cli, managed_identity or environment.
+    # default, interactive, device_code, cli, managed_identity or environment.
     credential: Credential = Credential.default
     # A sovereign cloud; null means the cloud of the environment variable ARM_CLOUD_METADATA_URL. If
     # the variable is not set, null means the public cloud.

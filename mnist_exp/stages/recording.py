@@ -13,7 +13,7 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
 from mnist_exp.config import Stage
-from mnist_exp.errors import JobError, MnistExpError
+from mnist_exp.errors import ConnectionLostError, JobError, MnistExpError
 from mnist_exp.experiment import Experiment
 from mnist_exp.records import Record
 from mnist_exp.stages.context import StageInterrupted, StageRunner
@@ -63,6 +63,10 @@ def _recorded(runner: StageRunner) -> Record:
         if isinstance(interrupt, StageInterrupted):
             record = interrupt.record
         record = record.with_changes(status=JobStatus.CANCELED, why=BY_THE_USER)
+        raise
+    except ConnectionLostError as error:
+        # What became of the job is not known. Its service may report that the job has completed.
+        record = record.with_changes(why=error.lines[0])
         raise
     except MnistExpError as error:
         record = record.with_changes(status=JobStatus.FAILED, why=error.lines[0])

@@ -170,7 +170,7 @@ def _unfinished_training(index: RecordIndex, name: str) -> UnfinishedJob:
     if not found:
         raise NotFoundError(f"run: no training run {name} in {index.outputs}; {START_ANOTHER}")
     newest = found[0]
-    if newest.record.status is JobStatus.COMPLETED:
+    if newest.record.status is JobStatus.COMPLETED and not newest.record.unread:
         raise NotFoundError(
             f"run: must name a training run that was not completed, got {name}, "
             f"which is Completed; {START_ANOTHER}"
@@ -187,9 +187,10 @@ def _unfinished_sweep(index: RecordIndex, name: str | None) -> UnfinishedJob:
     unfinished: dict[str, UnfinishedJob] = {}
     for record, folder in index.newest_first(Stage.sweep):
         job = UnfinishedJob(record, folder)
-        # A sweep is unfinished if the command was killed (the record then has no trials), or if the
-        # user canceled the sweep.
-        if record.status is JobStatus.COMPLETED or (record.trials and record.why != BY_THE_USER):
+        # A sweep is unfinished if the command was killed (the record then has no trials), if the
+        # user canceled the sweep, or if some results could not be read.
+        has_ended = record.status is JobStatus.COMPLETED or record.trials
+        if has_ended and record.why != BY_THE_USER and not record.unread:
             ended.add(record.name)
         elif job.config_path:
             unfinished.setdefault(record.name, job)

@@ -6,7 +6,7 @@ from typing import Any
 
 from mnist_exp.build import sweep_job
 from mnist_exp.config import Stage
-from mnist_exp.errors import OutputsError
+from mnist_exp.errors import ConnectionLostError, OutputsError
 from mnist_exp.lazy import figures, insights
 from mnist_exp.records import Record
 from mnist_exp.results import JobResult, TrialResult
@@ -16,16 +16,19 @@ from mnist_exp.stages.resume import keep_config
 from mnist_exp.stages.watching import (
     JobStage,
     epochs_of,
-    evaluation_of,
     resumable,
     submit_and_watch,
-    with_confusion_matrix,
+    with_evaluation,
     with_figure,
+    with_hint,
     with_job_result,
 )
 from mnist_exp.status import JobStatus
 from mnist_exp.sweeps.ranking import Objective
 from mnist_exp.workspaces.base import Detached
+
+#: Errors after which the sweep can be resumed.
+_RESUMABLE = (Detached, ConnectionLostError, OutputsError, OSError)
 
 
 class SweepStage(JobStage):
@@ -42,7 +45,7 @@ class SweepStage(JobStage):
         """Submit and watch the sweep, and draw figures of the trials."""
         job = self.job
         keep_config(self.context)
-        with resumable(self.context, record, _with_trials, Detached, OutputsError, OSError):
+        with resumable(self.context, record, _with_trials, *_RESUMABLE):
             result = submit_and_watch(self.context, job, job.objective.primary_metric)
         if result is None:
             self.context.display.resume_hint(record)
@@ -51,7 +54,8 @@ class SweepStage(JobStage):
         # again.
         with resumable(self.context, record, _with_trials, KeyboardInterrupt):
             record = with_insights(_with_trials(record, result), job, result)
-            return _with_figures(self.context, job.objective, result, record)
+            record = _with_figures(self.context, job.objective, result, record)
+            return with_hint(self.context, record)
 
 
 def with_insights(record: Record, job: SweepJob, result: JobResult) -> Record:
@@ -85,8 +89,7 @@ def _with_figures(
     if result.best is not None:
         curves = partial(figures().learning_curves, result)
         record = with_figure(context, record, "best_learning_curves", curves)
-        evaluation = evaluation_of(context, result.best)
-        record = with_confusion_matrix(context, record, evaluation)
+        record = with_evaluation(context, record, result.best)
     return record
 
 

@@ -4,6 +4,7 @@ from functools import cached_property, partial
 
 from mnist_exp.build import command_job
 from mnist_exp.config import Stage
+from mnist_exp.errors import ConnectionLostError
 from mnist_exp.lazy import figures
 from mnist_exp.records import Record
 from mnist_exp.results import JobResult
@@ -12,11 +13,11 @@ from mnist_exp.stages.context import StageContext
 from mnist_exp.stages.resume import keep_config
 from mnist_exp.stages.watching import (
     JobStage,
-    evaluation_of,
     resumable,
     submit_and_watch,
-    with_confusion_matrix,
+    with_evaluation,
     with_figure,
+    with_hint,
     with_job_result,
 )
 from mnist_exp.status import JobStatus
@@ -39,7 +40,7 @@ class TrainStage(JobStage):
         """Submit and watch the job, and draw the learning curves."""
         context = self.context
         keep_config(context)
-        with resumable(context, record, with_job_result, Detached):
+        with resumable(context, record, with_job_result, Detached, ConnectionLostError):
             metric = context.config.job.primary_metric or ""
             result = submit_and_watch(context, self.job, metric)
         if result is None:
@@ -50,7 +51,7 @@ class TrainStage(JobStage):
         if self.job.outputs and result.status is JobStatus.FAILED:
             context.display.resume_hint(record)
         record.save(context.folder)
-        return _with_figures(context, record, result)
+        return with_hint(context, _with_figures(context, record, result))
 
 
 def _with_figures(context: StageContext, record: Record, result: JobResult) -> Record:
@@ -58,9 +59,7 @@ def _with_figures(context: StageContext, record: Record, result: JobResult) -> R
     if any(len(points) > 1 for points in result.metrics.values()):
         curves = partial(figures().learning_curves, result)
         record = with_figure(context, record, "learning_curves", curves)
-    evaluation = evaluation_of(context, result.name)
-    insights = {key: evaluation[key] for key in ("speed", "resumed_from") if key in evaluation}
-    return with_confusion_matrix(context, record.with_changes(insights=insights), evaluation)
+    return with_evaluation(context, record, result.name)
 
 
 def _unlogged(context: StageContext, result: JobResult) -> list[str]:
@@ -68,6 +67,8 @@ def _unlogged(context: StageContext, result: JobResult) -> list[str]:
     job = context.config.job
     wanted = job.primary_metric
     if wanted is None or result.status is not JobStatus.COMPLETED or wanted in result.metrics:
+        return []
+    if result.unread:
         return []
     if wanted in result.metrics_of_script_runs:
         return [f"job.primary_metric: {logged_to_other_runs(wanted)}"]

@@ -8,16 +8,21 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
+from mnist_exp.config import Stage
+from mnist_exp.errors import ConnectionLostError, MnistExpError
 from mnist_exp.lazy import figures
 from mnist_exp.records import INVALID_JSON, Record
 from mnist_exp.results import JobResult
 from mnist_exp.specs import CommandJob, Spec, SweepJob
 from mnist_exp.stages.context import StageContext, StageInterrupted, StageRunner
 from mnist_exp.stages.resume import job_name
+from mnist_exp.status import JobStatus
 from mnist_exp.workspaces.base import JobInterrupted
 
 #: File of the trainer's evaluation (the results for the test digits) in the job's folder.
 _EVALUATION = "outputs/evaluation.json"
+#: Keys of the evaluation that become insights of a training run.
+_INSIGHTS = ("speed", "resumed_from")
 
 
 class JobStage(StageRunner):
@@ -47,7 +52,7 @@ def submit_and_watch(
     If `wait=false`, do not watch the job, and return None.
     """
     workspace = context.workspace
-    if workspace.outlives_command and (status := workspace.find_job(job.name)):
+    if workspace.outlives_command and (status := _find_job(context, job.name)):
         context.display.message(
             f"found {job.name} ({status.value}): the command submits no new job"
         )
@@ -58,6 +63,16 @@ def submit_and_watch(
     trials = job.limits.max_total_trials if isinstance(job, SweepJob) else None
     with context.display.watching(epochs_of(command), primary_metric, trials) as observer:
         return workspace.watch(name, observer)
+
+
+def _find_job(context: StageContext, name: str) -> JobStatus | None:
+    try:
+        return context.workspace.find_job(name)
+    except MnistExpError as error:
+        if context.config.run is None:
+            raise
+        # An earlier command submitted the job. The job may have completed.
+        raise ConnectionLostError(str(error)) from error
 
 
 @contextmanager
@@ -106,7 +121,16 @@ def with_job_result(record: Record, result: JobResult) -> Record:
         log_tail=list(result.log_tail),
         warnings=list(result.warnings),
         logged_models=list(result.logged_models),
+        unread=list(result.unread),
     )
+
+
+def with_hint(context: StageContext, record: Record) -> Record:
+    """Print the command that reads the unread results of a job. Return the record with warnings."""
+    if not record.unread:
+        return record
+    context.display.resume_hint(record)
+    return record.with_changes(warnings=[*record.warnings, *record.unread])
 
 
 def with_figure(
@@ -122,23 +146,31 @@ def with_figure(
     return record.with_changes(paths=dict(record.paths) | {name: str(path)})
 
 
-def evaluation_of(context: StageContext, job: str) -> Mapping[str, Any]:
-    """Return the evaluation that a job's script wrote; empty if there is no valid evaluation.
+def with_evaluation(context: StageContext, record: Record, job: str) -> Record:
+    """Return the record with the insights and the confusion matrix of a job's evaluation.
 
-    A user's own script may write other content to the same file name.
+    The evaluation is a file that the script of the job wrote. A user's own script may write other
+    content to the same file name.
     """
-    path = context.workspace.download(job, _EVALUATION)
+    try:
+        path = context.workspace.download(job, _EVALUATION)
+    except MnistExpError as error:
+        # The job has completed, even if its files cannot be read.
+        return record.with_changes(unread=[*record.unread, f"evaluation: cannot be read: {error}"])
     try:
         content = json.loads(path.read_text(encoding="utf-8")) if path else {}
     except (OSError, *INVALID_JSON):
-        return {}
-    return content if isinstance(content, dict) else {}
+        return record
+    evaluation = content if isinstance(content, dict) else {}
+    known = {key: evaluation[key] for key in _INSIGHTS if key in evaluation}
+    if record.stage is Stage.train:
+        record = record.with_changes(insights=known)
+    return _with_confusion_matrix(context, record, evaluation)
 
 
-def with_confusion_matrix(
+def _with_confusion_matrix(
     context: StageContext, record: Record, evaluation: Mapping[str, Any]
 ) -> Record:
-    """Return the record with the path of the confusion matrix, if the evaluation contains one."""
     if "confusion_matrix" not in evaluation or "classes" not in evaluation:
         return record
     counts = evaluation["confusion_matrix"], evaluation["classes"]

@@ -18,8 +18,21 @@ class Certificates:
         self.chain = folder / "server.pem"
 
 
-def make_certificates(folder: Path) -> Certificates:
-    """Create both files, valid for a day."""
+def make_certificates(
+    folder: Path,
+    *,
+    begins: timedelta = timedelta(hours=-1),
+    ends: timedelta = timedelta(days=1),
+    host: str = "localhost",
+) -> Certificates:
+    """Create both files.
+
+    Args:
+        folder: The folder for the files.
+        begins: Time from now until the server's certificate becomes valid.
+        ends: Time from now until the server's certificate expires.
+        host: The host name in the server's certificate. 127.0.0.1 is a second name of localhost.
+    """
     made = Certificates(folder)
     folder.mkdir(parents=True, exist_ok=True)
     ca_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
@@ -31,9 +44,11 @@ def make_certificates(folder: Path) -> Certificates:
         .add_extension(_subject(ca_key), critical=False)
         .sign(ca_key, hashes.SHA256())
     )
-    addresses = [x509.IPAddress(ipaddress.ip_address("127.0.0.1")), x509.DNSName("localhost")]
+    addresses: list[x509.GeneralName] = [x509.DNSName(host)]
+    if host == "localhost":
+        addresses.append(x509.IPAddress(ipaddress.ip_address("127.0.0.1")))
     server = (
-        _builder(_name("127.0.0.1"), ca_name, key)
+        _builder(_name(host), ca_name, key, begins, ends)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(signs=False), critical=True)
         .add_extension(x509.SubjectAlternativeName(addresses), critical=False)
@@ -54,7 +69,11 @@ def _name(text: str) -> x509.Name:
 
 
 def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey
+    subject: x509.Name,
+    issuer: x509.Name,
+    key: ec.EllipticCurvePrivateKey,
+    begins: timedelta = timedelta(hours=-2),
+    ends: timedelta = timedelta(days=1),
 ) -> x509.CertificateBuilder:
     now = datetime.now(UTC)
     return (
@@ -63,8 +82,8 @@ def _builder(
         .issuer_name(issuer)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(days=1))
+        .not_valid_before(min(now + begins, now + ends - timedelta(hours=1)))
+        .not_valid_after(now + ends)
     )
 
 

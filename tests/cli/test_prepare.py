@@ -253,8 +253,10 @@ class SpecRecorder:
         self._monkeypatch = monkeypatch
         monkeypatch.setattr(prepare_module, "open_workspace", self._open)
 
-    def _open(self, config: ExperimentConfig, outputs: Path) -> Workspace:
-        workspace = open_workspace(config, outputs)
+    def _open(
+        self, config: ExperimentConfig, outputs: Path, message: Callable[[str], None]
+    ) -> Workspace:
+        workspace = open_workspace(config, outputs, message)
         replacements: dict[str, Callable[..., None]] = {
             "check": lambda spec, _: self.checked.append(spec),
             "find_job": lambda _: None,

@@ -72,7 +72,11 @@ class Computes:
         """Delete a target, and wait until the target is deleted; return whether it existed."""
         if self.find(name) is None:
             return False
-        self._retries.call(f"compute {name}", lambda: self._operations.begin_delete(name).result())
+        self._retries.call(
+            f"compute {name}",
+            lambda: self._operations.begin_delete(name).result(),
+            wait="waiting until Azure has deleted the cluster",
+        )
         return True
 
     def costs(self) -> list[str]:
@@ -90,6 +94,7 @@ class Computes:
             f"compute {spec.name}",
             lambda: self._operations.begin_create_or_update(cluster_entity(spec)).result(),
             settling=True,
+            wait="waiting until Azure has created the cluster",
         )
         return Compute(spec.name, spec.type.value, created.size, created=True, notes=notes)
 

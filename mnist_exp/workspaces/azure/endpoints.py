@@ -40,6 +40,7 @@ class Endpoints:
                 subject,
                 lambda: self._endpoints.begin_create_or_update(entity).result(),
                 settling=True,
+                wait="waiting until Azure has created or changed the endpoint",
             )
         return self._retries.call(subject, lambda: self._read(spec.name), settling=True)
 
@@ -55,6 +56,7 @@ class Endpoints:
                 subject,
                 lambda: self._deployments.begin_create_or_update(deployment_entity(spec)).result(),
                 settling=True,
+                wait="waiting until the deployment can answer; Azure usually needs 5 to 15 minutes",
             )
         except ServiceError as error:
             raise self._deployment_error(spec, error) from error
@@ -95,7 +97,11 @@ class Endpoints:
         """
         subject = f"endpoint {name}"
         self._retries.call(subject, lambda: self._endpoints.get(name))
-        self._retries.call(subject, _none_if_missing(self._begin_delete, name))
+        self._retries.call(
+            subject,
+            _none_if_missing(self._begin_delete, name),
+            wait="waiting until Azure has deleted the endpoint",
+        )
         if self._retries.call(subject, _none_if_missing(self._endpoints.get, name)) is not None:
             raise ServiceError(
                 f"{subject}: still exists after the deletion, and still costs money; "
@@ -115,6 +121,7 @@ class Endpoints:
             subject,
             _none_if_missing(lambda one: self._begin_delete_deployment(one, endpoint), name),
             settling=True,
+            wait="waiting until Azure has deleted the deployment",
         )
 
     def costs(self) -> list[str]:
@@ -131,6 +138,7 @@ class Endpoints:
         self._retries.call(
             f"{subject}, {kind} key",
             lambda: self._endpoints.begin_regenerate_keys(spec.name, key_type=kind).result(),
+            wait="waiting until Azure has created the key",
         )
 
     def _begin_delete(self, name: str) -> Any:

@@ -13,30 +13,33 @@ from azure.core.exceptions import (
     ServiceRequestError,
     ServiceResponseError,
 )
-from azure.identity import CredentialUnavailableError
 
 from mnist_exp.errors import MnistExpError, NotFoundError, RefusedError, ServiceError
+from mnist_exp.workspaces.azure.network import cause_text, error_text, network_fault
 
-#: Secrets that a message must never show: signatures and keys in addresses, tokens in headers.
-_SECRETS = re.compile(
-    r"(?i)\b(sig|skoid|key|token|secret|password)=[^&\s\"']+|Bearer\s+[\w.~+/=-]+"
-)
 #: Texts in Azure's messages that report a missing quota or an unavailable VM size.
 _QUOTA = re.compile(r"(?i)quota|OutOfCapacity|not enough cores|SkuNotAvailable")
-#: Maximum number of characters that a message quotes from Azure's text.
-_LONGEST_TEXT = 400
-
-_SIGN_IN = "run `az login`, or choose another workspace.credential"
-_ROLE = (
-    "ask for the role AzureML Data Scientist on the workspace; to create compute targets, also ask "
-    "for the role AzureML Compute Operator"
-)
+_TENANT = "sign in again, to the tenant of the subscription, or choose another workspace.credential"
 _AGAIN = "run the same command again later; the command will use everything created so far"
 _IN_USE = "wait until the other operation has finished, or choose another name"
 
+#: Text in Azure's answer with status 403 -> the remedy. The first text that is found counts.
+_FORBIDDEN = {
+    r"private (link|endpoint)|public (network )?access|virtual network|\bvnet\b|firewall|"
+    r"\bIP (address|rule)|AuthorizationFailure\b": (
+        "Azure does not accept requests from this network; run the command in the virtual network "
+        "of the workspace, or over its VPN, or ask the administrator to allow the address of this "
+        "machine"
+    ),
+    r"RequestDisallowedByPolicy|policy": "ask the administrator of the subscription's policies",
+    r"authorization|\brole\b|permission|access denied": (
+        "ask for the role AzureML Data Scientist on the workspace; to create compute targets, also "
+        "ask for the role AzureML Compute Operator"
+    ),
+}
 #: HTTP status -> class of this program's exception, and the remedy at the end of its message.
 _STATUSES: dict[int, tuple[type[MnistExpError], str]] = {
-    403: (RefusedError, f"; {_ROLE}"),
+    403: (RefusedError, ""),
     404: (NotFoundError, ""),
     409: (RefusedError, f"; {_IN_USE}"),
     412: (RefusedError, f"; {_IN_USE}"),
@@ -51,10 +54,11 @@ def map_error(error: Exception, subject: str) -> MnistExpError:
         error: The exception of the SDK.
         subject: Beginning of the message, such as a config key or the name of an object.
     """
-    if isinstance(error, CredentialUnavailableError):
-        return RefusedError(
-            f"workspace.credential: no way to sign in was found ({error_text(error)}); {_SIGN_IN}"
-        )
+    if isinstance(error, ClientAuthenticationError) and error.response is None:
+        # The exception comes from `SignIn`, and its message contains the cause and the remedy.
+        return RefusedError(error.message)
+    if fault := network_fault(error):
+        return ServiceError(f"{subject}: Azure cannot be reached: {fault}")
     if isinstance(error, MlException):
         cause = error.__cause__ or error.__context__
         if isinstance(cause, HttpResponseError | ServiceRequestError | ServiceResponseError):
@@ -64,35 +68,34 @@ def map_error(error: Exception, subject: str) -> MnistExpError:
         )
     if isinstance(error, HttpResponseError):
         return _map_response(error, subject)
-    return ServiceError(
-        f"{subject}: Azure cannot be reached ({error_text(error)}); check the network, "
-        f"then {_AGAIN}"
-    )
-
-
-def error_text(error: Exception) -> str:
-    """Return an exception's message on one line, without secrets."""
-    inner = getattr(error, "error", None)
-    text = str(getattr(inner, "message", None) or getattr(error, "message", None) or error)
-    return _SECRETS.sub("[hidden]", " ".join(text.split()))[:_LONGEST_TEXT]
+    return ServiceError(f"{subject}: Azure cannot be reached: {cause_text(error)}; then {_AGAIN}")
 
 
 def _map_response(error: HttpResponseError, subject: str) -> MnistExpError:
     text = f"{error_text(error)}{_request_id(error)}"
     status = error.status_code or 0
     if isinstance(error, ClientAuthenticationError):
-        return RefusedError(f"{subject}: Azure did not accept the credential: {text}; {_SIGN_IN}")
+        return RefusedError(f"{subject}: Azure did not accept the sign-in: {text}; {_TENANT}")
     if _QUOTA.search(text):
         return RefusedError(
             f"{subject}: {text}; ask for more quota in Azure ML studio, or choose a smaller size "
             "or fewer instances; mnist-exp stage=doctor shows the available cores"
         )
+    if status == 403:
+        return RefusedError(f"{subject}: {text}{_remedy_for_forbidden(error)}")
     kind, remedy = _STATUSES.get(status, (ServiceError, ""))
     if kind is not ServiceError:
         return kind(f"{subject}: {text}{remedy}")
     failure = f"failed with status {status}" if status >= 500 else "refused the request"
     advice = f"; {_AGAIN}" if status >= 500 else ""
     return ServiceError(f"{subject}: Azure {failure}: {text}{advice}")
+
+
+def _remedy_for_forbidden(error: HttpResponseError) -> str:
+    """Return the remedy for an answer with status 403; empty if the cause is not known."""
+    text = f"{getattr(error.error, 'code', '')} {error.message}"
+    found = (remedy for rule, remedy in _FORBIDDEN.items() if re.search(rule, text, re.IGNORECASE))
+    return next((f"; {remedy}" for remedy in found), "")
 
 
 def _request_id(error: HttpResponseError) -> str:

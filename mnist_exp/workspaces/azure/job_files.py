@@ -42,7 +42,11 @@ class JobFiles:
         folder = self._root / "jobs" / job
         if not folder.is_dir():
             download = partial(self._jobs.download, job)
-            self._retries.call(f"job {job}", lambda: _download(download, _ARTIFACTS, folder))
+            self._retries.call(
+                f"job {job}",
+                lambda: _download(download, _ARTIFACTS, folder),
+                wait="downloading the files of the job",
+            )
         found = folder / path
         return found if found.exists() else None
 
@@ -52,7 +56,11 @@ class JobFiles:
         folder = self._root / "models" / name / version
         if not folder.is_dir():
             download = partial(self._models.download, name, version)
-            self._retries.call(f"model {model}", lambda: _download(download, name, folder))
+            self._retries.call(
+                f"model {model}",
+                lambda: _download(download, name, folder),
+                wait="downloading the files of the model",
+            )
         # If the model is a folder, the download contains this folder under its original name.
         return next((file for file in folder.glob(f"*/{path}") if file.is_file()), None)
 

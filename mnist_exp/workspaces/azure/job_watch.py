@@ -19,9 +19,10 @@ from azure.ai.ml.exceptions import JobException
 from azure.core.exceptions import AzureError
 from requests.exceptions import RequestException
 
+from mnist_exp.errors import ConnectionLostError, MnistExpError
 from mnist_exp.results import JobResult
 from mnist_exp.status import JobStatus
-from mnist_exp.workspaces.azure.error_mapping import error_text
+from mnist_exp.workspaces.azure.network import error_text
 from mnist_exp.workspaces.azure.sdk_output import captured
 from mnist_exp.workspaces.azure.submitted_jobs import SubmittedJobs, status_of
 from mnist_exp.workspaces.base import Detached, Observer
@@ -41,6 +42,7 @@ def watch_job(
 
     Raises:
         Detached: The user pressed Ctrl-C. The job continues.
+        ConnectionLostError: The status of the job cannot be read. The job continues.
     """
     stream = _LogStream(client, name)
     try:
@@ -49,6 +51,7 @@ def watch_job(
         observer.idle()
         stream.start()
         status: JobStatus | None = None
+        warned: set[str] = set()
         for lines in stream.batches(poll_s):
             for line in lines:
                 observer.message(line)
@@ -58,16 +61,27 @@ def watch_job(
                 observer.message(f"{name}: {status.value}")
             if status.is_finished:
                 break
-            observer.job_changed(jobs.result(job))
+            result = jobs.result(job)
+            for line in result.unread:
+                if line not in warned:
+                    observer.message(f"warning: {line}")
+            warned.update(result.unread)
+            observer.job_changed(result)
         return _finished(job, jobs, stream, observer)
     except KeyboardInterrupt as error:
         stream.abandon()
         raise Detached(name) from error
+    except MnistExpError as error:
+        stream.abandon()
+        raise ConnectionLostError(
+            f"{error}; the job {name} continues, and the next command with run={name} watches it"
+        ) from error
 
 
 def _finished(job: Job, jobs: SubmittedJobs, stream: "_LogStream", observer: Observer) -> JobResult:
     for line in stream.last_lines():
         observer.message(line)
+    jobs.read_metrics_again()
     result = jobs.result(job)
     if result.status is JobStatus.FAILED:
         why = stream.failure or f"the job failed; see the log in Azure ML studio: {job.studio_url}"

@@ -1,9 +1,10 @@
-"""Findings of `stage=doctor` about the sign-in, the workspace, the compute target and the quota.
+"""Findings of `stage=doctor` about the network, the sign-in, the workspace and its resources.
 
 The requests do not change anything on Azure.
 """
 
 import math
+import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -14,6 +15,14 @@ from mnist_exp.errors import MnistExpError
 from mnist_exp.results import Finding, Level
 from mnist_exp.specs import DeploymentSpec
 from mnist_exp.workspaces.azure.computes import Computes, has_size
+from mnist_exp.workspaces.azure.network import (
+    CA_VARIABLES,
+    OTHER_CA_VARIABLES,
+    ca_file_fault,
+    ca_variable,
+    connection_fault,
+    proxy_of,
+)
 from mnist_exp.workspaces.azure.retries import RetryPolicy
 from mnist_exp.workspaces.azure.workspace_client import WorkspaceClient
 
@@ -76,10 +85,15 @@ def check_prerequisites(
     compute: ComputeConfig,
     deployment: DeploymentSpec,
 ) -> Iterator[Finding]:
-    """Yield the findings about the sign-in, the workspace, the compute target and the quota.
+    """Yield the findings about the network, the sign-in, the workspace and the resources in it.
 
     If the workspace cannot be reached, the compute target and the quota are not checked.
     """
+    for finding in _check_access(client, retries):
+        yield finding
+        if finding.level is Level.FAIL:
+            yield Finding(Level.WARN, "workspace", "not checked, because Azure cannot be reached")
+            return
     try:
         workspace = retries.call(
             "workspace",
@@ -89,10 +103,44 @@ def check_prerequisites(
         yield Finding(Level.FAIL, "workspace", str(error))
         yield Finding(Level.WARN, "compute", "not checked, because the workspace cannot be reached")
         return
-    yield Finding(Level.OK, "credential", "signed in")
     yield Finding(Level.OK, "workspace", f"{workspace.name} in {workspace.location}")
     yield _check_compute(computes, compute)
     yield from _check_quota(client, retries, _demands(compute, deployment))
+
+
+def _check_access(client: WorkspaceClient, retries: RetryPolicy) -> Iterator[Finding]:
+    """Yield findings about certificates, the proxy, the connection and the sign-in."""
+    yield from _check_certificates()
+    address = client.resource_manager
+    if proxy := proxy_of(address):
+        yield Finding(Level.OK, proxy[0], f"requests to Azure use the proxy {proxy[1]}")
+    if fault := connection_fault(address):
+        yield Finding(Level.FAIL, "network", f"{address} cannot be reached: {fault}")
+        return
+    yield Finding(Level.OK, "network", f"{address} answers")
+    try:
+        scope = f"{address}/.default"
+        retries.call("credential", lambda: client.credential.get_token(scope))
+    except MnistExpError as error:
+        yield Finding(Level.FAIL, *_split(str(error)))
+        return
+    yield Finding(Level.OK, "workspace.credential", "signed in")
+
+
+def _check_certificates() -> Iterator[Finding]:
+    for variable in filter(os.environ.get, (*CA_VARIABLES, *OTHER_CA_VARIABLES)):
+        fault = ca_file_fault(variable)
+        if fault is None:
+            text = f"{os.environ[variable]} contains certificates of authorities"
+            yield Finding(Level.OK, variable, text)
+        else:
+            is_used = variable == ca_variable()
+            yield Finding(Level.FAIL if is_used else Level.WARN, *_split(fault))
+
+
+def _split(line: str) -> tuple[str, str]:
+    what, _, text = line.partition(": ")
+    return what, text
 
 
 def _check_compute(computes: Computes, spec: ComputeConfig) -> Finding:

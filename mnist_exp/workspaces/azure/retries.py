@@ -11,8 +11,11 @@ also repeats the following requests, which the SDK does not repeat:
 - a request with an expired token
 - a request that needs an object that was created a moment ago
 - a request that Azure refuses because another operation is in progress
+
+If a call takes longer than a few seconds, a message reports what the command waits for.
 """
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -32,12 +35,19 @@ from azure.core.exceptions import (
 from requests.exceptions import RequestException
 
 from mnist_exp.workspaces.azure.error_mapping import map_error
-from mnist_exp.workspaces.azure.sdk_output import quiet
+from mnist_exp.workspaces.azure.network import network_fault
+from mnist_exp.workspaces.azure.sdk_output import quiet, shown
 
 T = TypeVar("T")
 
 #: HTTP statuses of transient errors: the next try may succeed.
 _TRANSIENT_STATUSES = (408, 429, 500, 502, 503, 504)
+#: Seconds between two messages about the same wait.
+_BETWEEN_MESSAGES_S = 60
+
+
+def _ignore(_: str) -> None:
+    """Print nothing."""
 
 
 @dataclass(frozen=True)
@@ -47,12 +57,23 @@ class RetryPolicy:
     Attributes:
         tries: Maximum number of tries.
         pause_s: Seconds before the second try. The pause doubles before each further try.
+        patience_s: Seconds of a wait before a message reports the wait.
+        message: Function that prints a line.
     """
 
     tries: int = 4
     pause_s: float = 1.0
+    patience_s: float = 5.0
+    message: Callable[[str], None] = _ignore
 
-    def call(self, subject: str, action: Callable[[], T], *, settling: bool = False) -> T:
+    def call(
+        self,
+        subject: str,
+        action: Callable[[], T],
+        *,
+        settling: bool = False,
+        wait: str = "waiting for Azure's answer",
+    ) -> T:
         """Call the action, and return its result.
 
         Args:
@@ -60,20 +81,45 @@ class RetryPolicy:
             action: Function that makes the call to Azure. The function may be called several times.
             settling: Whether the call needs an object that was created a moment ago. Azure may
                 not find such an object yet.
+            wait: What the command waits for during the call, for a message.
 
         Raises:
             MnistExpError: The last try failed, or a try failed with an error that is not
                 transient.
         """
-        with self.mapped_errors(subject), quiet():
+        with self.mapped_errors(subject), self.announced(f"{subject}: {wait}"), quiet():
             for attempt in range(1, self.tries):
                 try:
                     return action()
                 except (AzureError, RequestException) as error:
-                    if not _is_transient(error, attempt, settling):
+                    if network_fault(error) or not _is_transient(error, attempt, settling):
                         raise
                     time.sleep(self.pause_s * 2 ** (attempt - 1))
             return action()
+
+    @contextmanager
+    def announced(self, wait: str) -> Iterator[None]:
+        """Print a message if the block takes longer than `patience_s` seconds.
+
+        Args:
+            wait: The message: what the command waits for.
+        """
+        has_ended = threading.Event()
+
+        def announce() -> None:
+            pause = self.patience_s
+            while not has_ended.wait(pause):
+                with shown():
+                    self.message(wait)
+                pause = _BETWEEN_MESSAGES_S
+
+        thread = threading.Thread(target=announce, daemon=True, name="messages about waits")
+        thread.start()
+        try:
+            yield
+        finally:
+            has_ended.set()
+            thread.join()
 
     @contextmanager
     def mapped_errors(self, subject: str) -> Iterator[None]:
@@ -81,6 +127,11 @@ class RetryPolicy:
         try:
             yield
         except (AzureError, RequestException) as error:
+            raise map_error(error, subject) from error
+        except OSError as error:
+            # `requests` raises a plain OSError if the file in REQUESTS_CA_BUNDLE is missing.
+            if network_fault(error) is None:
+                raise
             raise map_error(error, subject) from error
 
 

@@ -1,78 +1,127 @@
 """Read metrics and parameters of jobs from the workspace's MLflow server, with azureml-mlflow."""
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
-from azureml.mlflow._internal.service_context_loader import _AzureMLServiceContextLoader
-from azureml.mlflow._internal.utils import ServiceContext
-from mlflow import MlflowClient
-from mlflow.entities import Run
-from mlflow.exceptions import MlflowException
-from mlflow.tracking._tracking_service.utils import _tracking_store_registry
-
-from mnist_exp.errors import ServiceError
 from mnist_exp.metrics import MetricPoint
-from mnist_exp.workspaces.azure.error_mapping import error_text
+from mnist_exp.workspaces.azure.network import cause_text
 from mnist_exp.workspaces.azure.retries import RetryPolicy
 from mnist_exp.workspaces.azure.sdk_output import quiet
 from mnist_exp.workspaces.azure.workspace_client import WorkspaceClient
 
-# MLflow registers the stores of plugins only when MLflow is imported. Register the stores again,
-# because an earlier import of MLflow in this process may not have found azureml-mlflow.
-_registry: Any = _tracking_store_registry
-_registry.register_entrypoints()
+#: Environment variables that limit the seconds and the retries of one request of MLflow. With
+#: MLflow's defaults (120 s, 7 retries), a command would wait for minutes.
+_PATIENCE = {
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+}
+
+
+@dataclass(frozen=True)
+class JobMetrics:
+    """The data that a job logged to MLflow.
+
+    Attributes:
+        histories: Metric name -> every log event, in the order of logging.
+        parameters: Parameter name -> value.
+        duration_s: Duration of the job in seconds; 0 if the job has not ended.
+    """
+
+    histories: dict[str, list[MetricPoint]] = field(default_factory=dict)
+    parameters: dict[str, str] = field(default_factory=dict)
+    duration_s: float = 0.0
 
 
 class RunMetrics:
-    """Reader of MLflow runs. The MLflow client is created on first use."""
+    """Reader of the jobs' metrics.
+
+    The metrics do not decide what a job is: the status of a job comes from Azure's job service.
+    Therefore `read` raises no error. After a failed request, the reader sends no more requests,
+    until the caller clears `fault`.
+
+    Attributes:
+        fault: The reason why metrics could not be read; empty if every request succeeded.
+    """
 
     def __init__(self, client: WorkspaceClient, retries: RetryPolicy) -> None:
+        self.fault = ""
         self._client = client
         self._retries = retries
-        self._mlflow: MlflowClient | None = None
+        self._mlflow: Any = None
 
-    def run(self, name: str) -> Run | None:
-        """Return the MLflow run of a job, or None if the job has no MLflow run yet."""
+    def read(self, name: str) -> JobMetrics | None:
+        """Return a job's metrics.
+
+        Returns:
+            The metrics; no metrics if the job has no MLflow run yet. None if the metrics cannot be
+            read.
+        """
+        if self.fault:
+            return None
         try:
-            with quiet():
-                return self._opened().get_run(name)
-        except MlflowException as error:
-            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
-                return None
-            raise _failed(error) from error
+            with quiet(), _limited_requests():
+                return self._read(name)
+        except Exception as error:
+            # Many libraries take part in the request: MLflow, its plugin for Azure, requests and
+            # azure-identity. No error of these libraries may hide the job's own result.
+            self.fault = cause_text(error)
+            return None
 
-    def histories(self, run: Run) -> dict[str, list[MetricPoint]]:
-        """Return every log event of each metric of a run, in the order of logging."""
-        return {name: self._history(run.info.run_id, name) for name in sorted(run.data.metrics)}
+    def _read(self, name: str) -> JobMetrics:
+        with self._retries.announced("reading the metrics from the workspace's MLflow server"):
+            if self._mlflow is None:
+                self._mlflow = self._opened()
+            run = _none_if_missing(self._mlflow, name)
+            if run is None:
+                return JobMetrics()
+            histories = {metric: self._history(name, metric) for metric in sorted(run.data.metrics)}
+        return JobMetrics(histories, dict(run.data.params), _duration_s(run))
 
-    def _history(self, run_id: str, name: str) -> list[MetricPoint]:
-        try:
-            with quiet():
-                points = self._opened().get_metric_history(run_id, name)
-        except MlflowException as error:
-            raise _failed(error) from error
+    def _history(self, run_id: str, metric: str) -> list[MetricPoint]:
+        points = self._mlflow.get_metric_history(run_id, metric)
         ordered = sorted(points, key=lambda point: (point.timestamp, point.step))
-        return [MetricPoint(name, point.value, point.step) for point in ordered]
+        return [MetricPoint(metric, point.value, point.step) for point in ordered]
 
-    def _opened(self) -> MlflowClient:
-        if self._mlflow is None:
-            client = self._client
-            workspace = self._retries.call(
-                "workspace",
-                lambda: client.sdk.workspaces.get(client.workspace_name),
-            )
-            uri = str(workspace.mlflow_tracking_uri)
-            # Without this context, the plugin would not sign in with the config's credential.
-            context = ServiceContext(
-                host_url="https://" + uri.removeprefix("azureml://").partition("/")[0],
-                subscription_id=client.subscription_id,
-                workspace_name=client.workspace_name,
-                resource_group_name=client.resource_group,
-                auth=client.credential,
-            )
-            _AzureMLServiceContextLoader.add_service_context(uri, context)
-            self._mlflow = MlflowClient(tracking_uri=uri, registry_uri=uri)
-        return self._mlflow
+    def _opened(self) -> Any:
+        # Import late, because the import of azureml-mlflow sends a request, which may fail.
+        workspace = self._client.sdk.workspaces.get(self._client.workspace_name)
+        from mnist_exp.workspaces.azure.tracking_client import tracking_client  # noqa: PLC0415
+
+        return tracking_client(self._client, str(workspace.mlflow_tracking_uri))
 
 
-def _failed(error: MlflowException) -> ServiceError:
-    return ServiceError(f"metrics: the workspace's MLflow server failed: {error_text(error)}")
+@contextmanager
+def _limited_requests() -> Iterator[None]:
+    """Limit the seconds and the retries of MLflow's requests in the block.
+
+    The limits of the user's own environment variables take precedence.
+    """
+    added = {name: value for name, value in _PATIENCE.items() if name not in os.environ}
+    os.environ.update(added)
+    try:
+        yield
+    finally:
+        for name in added:
+            os.environ.pop(name, None)
+
+
+def _none_if_missing(client: Any, name: str) -> Any:
+    """Return the MLflow run of a job, or None if the job has no MLflow run yet."""
+    from mlflow.exceptions import MlflowException  # noqa: PLC0415
+
+    try:
+        return client.get_run(name)
+    except MlflowException as error:
+        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+            return None
+        raise
+
+
+def _duration_s(run: Any) -> float:
+    if not run.info.end_time:
+        return 0.0
+    return max(0.0, float(run.info.end_time - run.info.start_time) / 1000)

@@ -9,7 +9,7 @@ from azure.ai.ml.constants._endpoint import EndpointInvokeFields
 from azure.core.exceptions import HttpResponseError
 
 from mnist_exp.errors import EndpointError
-from mnist_exp.workspaces.azure.error_mapping import error_text
+from mnist_exp.workspaces.azure.network import error_text
 from mnist_exp.workspaces.azure.retries import RetryPolicy
 from mnist_exp.workspaces.azure.workspace_client import WorkspaceClient
 
@@ -62,7 +62,7 @@ def invoke_endpoint(
             EndpointInvokeFields.DEFAULT_HEADER.clear()
             EndpointInvokeFields.DEFAULT_HEADER.update(shared)
 
-    text = retries.call(where, send)
+    text = retries.call(where, send, wait="waiting for the answer of the endpoint")
     try:
         answer: object = json.loads(text)
     except (ValueError, RecursionError) as error:

@@ -54,6 +54,8 @@ class _ThreadStream:
         self._destination().flush()
 
     def _destination(self) -> Any:
+        if getattr(_destinations, "is_shown", False):
+            return self.usual
         own = getattr(_destinations, "own", None)
         is_main = threading.current_thread() is threading.main_thread()
         return own or (self.usual if is_main else _LineWriter(lambda _: None))
@@ -101,6 +103,17 @@ def quiet() -> Iterator[None]:
     """Drop everything that this thread prints in the block."""
     with captured(lambda _: None):
         yield
+
+
+@contextmanager
+def shown() -> Iterator[None]:
+    """Print everything that this thread prints in the block, even in a block of `quiet`."""
+    before = getattr(_destinations, "is_shown", False)
+    _destinations.is_shown = True
+    try:
+        yield
+    finally:
+        _destinations.is_shown = before
 
 
 @contextmanager

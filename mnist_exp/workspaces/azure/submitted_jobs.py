@@ -13,7 +13,7 @@ from mnist_exp.results import JobResult, TrialResult
 from mnist_exp.specs import CommandJob, SweepJob
 from mnist_exp.status import JobStatus
 from mnist_exp.workspaces.azure.retries import RetryPolicy
-from mnist_exp.workspaces.azure.run_metrics import RunMetrics
+from mnist_exp.workspaces.azure.run_metrics import JobMetrics, RunMetrics
 from mnist_exp.workspaces.azure.translation import job_entity
 from mnist_exp.workspaces.azure.workspace_client import WorkspaceClient
 
@@ -50,6 +50,7 @@ class SubmittedJobs:
             self._retries.call(
                 f"job {job.name}",
                 lambda: self._operations.create_or_update(job_entity(job, locate)),
+                wait="uploading the code and the data, and submitting the job",
             )
         return job.name
 
@@ -77,15 +78,24 @@ class SubmittedJobs:
         name, status = str(job.name), status_of(job)
         if job.type == "sweep":
             return self._sweep_result(job, name, status)
-        run = self._metrics.run(name)
+        metrics = self._metrics.read(name) or JobMetrics()
         return JobResult(
             name=name,
             status=status,
             parameters=_literals(job),
-            metrics=self._metrics.histories(run) if run else {},
+            metrics=metrics.histories,
             folder=_address(name),
             log=job.studio_url,
+            unread=self._unread(),
         )
+
+    def read_metrics_again(self) -> None:
+        """Let `result` read metrics again, after metrics could not be read."""
+        self._metrics.fault = ""
+
+    def _unread(self) -> tuple[str, ...]:
+        fault = self._metrics.fault
+        return (f"metrics: cannot be read from the MLflow server: {fault}",) if fault else ()
 
     def _sweep_result(self, job: Any, name: str, status: JobStatus) -> JobResult:
         children = self._retries.call(
@@ -103,30 +113,32 @@ class SubmittedJobs:
             log=job.studio_url,
             trials=trials,
             best=best.name if best else None,
+            unread=self._unread(),
         )
 
     def _trial_result(self, sweep: Any, child: Job) -> TrialResult:
         name, status = str(child.name), status_of(child)
         if name in self._finished_trials:
             return self._finished_trials[name]
-        run = self._metrics.run(name)
-        metrics = self._metrics.histories(run) if run else {}
-        values = [point.value for point in metrics.get(sweep.objective.primary_metric, ())]
+        read = self._metrics.read(name)
+        metrics = read or JobMetrics()
+        primary = metrics.histories.get(sweep.objective.primary_metric, ())
+        values = [point.value for point in primary]
         # Python's max and min give a wrong result for a list with NaN.
         finite = [value for value in values if math.isfinite(value)]
         best_of = max if sweep.objective.goal.lower() == "maximize" else min
         trial = TrialResult(
             name=name,
             status=status,
-            parameters=_drawn_values(sweep, name, run.data.params if run else {}),
+            parameters=_drawn_values(sweep, name, metrics.parameters),
             best=best_of(finite) if finite else None,
             last=values[-1] if values else None,
             events=len(values),
             why=_REASONS.get(status, ""),
-            metrics=metrics,
-            duration_s=_duration_s(run),
+            metrics=metrics.histories,
+            duration_s=metrics.duration_s,
         )
-        if status.is_finished:
+        if status.is_finished and read is not None:
             self._finished_trials[name] = trial
         return trial
 
@@ -186,9 +198,3 @@ def _typed(text: str) -> Any:
 def _trial_index(child: Job) -> tuple[int, str]:
     _, _, index = str(child.name).rpartition("_")
     return (int(index) if index.isdigit() else 0), str(child.name)
-
-
-def _duration_s(run: Any) -> float:
-    if run is None or not run.info.end_time:
-        return 0.0
-    return max(0.0, float(run.info.end_time - run.info.start_time) / 1000)

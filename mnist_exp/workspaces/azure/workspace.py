@@ -77,8 +77,9 @@ class AzureWorkspace:
         self, config: WorkspaceConfig, outputs: Path, options: AzureOptions | None = None
     ) -> None:
         options = options or AzureOptions()
-        self._retries, self._poll_s = options.retries, options.poll_s
-        client = self._client = create_client(config, options.client)
+        self._poll_s = options.poll_s
+        self._retries = options.retries
+        client = self._client = create_client(config, options.client, self._retries)
         self._computes = Computes(client, self._retries)
         self._jobs = SubmittedJobs(client, self._retries)
         self._endpoints = Endpoints(client, self._retries)

@@ -1,45 +1,35 @@
 """Create the SDK's client for the workspace that the config names, and sign in to Azure."""
 
-import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from pathlib import Path
 from typing import Any
 
+import requests
 from azure.ai.ml import MLClient
-from azure.core.credentials import TokenCredential
 from azure.core.pipeline.transport import HttpTransport, RequestsTransport
-from azure.identity import (
-    AzureAuthorityHosts,
-    AzureCliCredential,
-    DefaultAzureCredential,
-    EnvironmentCredential,
-    InteractiveBrowserCredential,
-    ManagedIdentityCredential,
-)
 
-from mnist_exp.config import Cloud, Credential, WorkspaceConfig
+from mnist_exp.config import WorkspaceConfig
 from mnist_exp.errors import ConfigError
+from mnist_exp.workspaces.azure.config_file import names_in_config_file
+from mnist_exp.workspaces.azure.retries import RetryPolicy
 from mnist_exp.workspaces.azure.sdk_output import quiet, silence_loggers
+from mnist_exp.workspaces.azure.sign_in import SignIn
 
-_CONFIG_FILES = ("config.json", ".azureml/config.json")
-#: Key in the config -> environment variable that usually contains the value. Azure ML's config.json
-#: has the same keys.
+#: Key in the config -> environment variable that usually contains the value.
 _VARIABLES = {
     "subscription_id": "AZURE_SUBSCRIPTION_ID",
     "resource_group": "AZURE_RESOURCE_GROUP",
     "workspace_name": "AZUREML_WORKSPACE_NAME",
 }
-_AUTHORITIES = {
-    Cloud.AzureCloud: AzureAuthorityHosts.AZURE_PUBLIC_CLOUD,
-    Cloud.AzureUSGovernment: AzureAuthorityHosts.AZURE_GOVERNMENT,
-    Cloud.AzureChinaCloud: AzureAuthorityHosts.AZURE_CHINA,
-}
+#: Environment variable with the address of the list of Azure's clouds.
+_METADATA_URL = "ARM_CLOUD_METADATA_URL"
 #: Maximum number of seconds to wait for an answer from Azure. After this time, the SDK
 #: or `retries.py` repeats the request.
 _READ_TIMEOUT_S = 120
+#: Maximum number of seconds to wait for the list of clouds.
+_METADATA_TIMEOUT_S = 30
 
 
 class _Transport(RequestsTransport):  # type: ignore[misc]
@@ -63,36 +53,46 @@ class WorkspaceClient:
     """The SDK's client (`sdk`), its credential and transport, and the workspace's names."""
 
     sdk: MLClient
-    credential: TokenCredential
+    credential: SignIn
     transport: HttpTransport[Any, Any]
     subscription_id: str
     resource_group: str
     workspace_name: str
 
+    @property
+    def resource_manager(self) -> str:
+        """The address of Azure's resource manager, which answers most requests."""
+        return str(self.sdk._base_url).rstrip("/")
+
     def close(self) -> None:
         """Close the connections to Azure."""
         self.transport.close()
-        if close := getattr(self.credential, "close", None):
-            close()
+        self.credential.close()
 
 
-def create_client(config: WorkspaceConfig, options: Mapping[str, Any]) -> WorkspaceClient:
-    """Create the client. This function sends no request.
+def create_client(
+    config: WorkspaceConfig, options: Mapping[str, Any], retries: RetryPolicy
+) -> WorkspaceClient:
+    """Create the client. This function sends no request to the workspace.
 
     Args:
         config: The names that identify the workspace, or the file that contains these names.
         options: Further arguments of MLClient.
+        retries: Rules for repeating failed calls, and the function that prints a line.
 
     Raises:
-        ConfigError: A name is missing, or the file cannot be read.
+        ConfigError: A name is missing, or a file or an address is not valid.
     """
-    names = _workspace_names(config)
-    credential = _credential(config)
+    names = _workspace_names(config, retries.message)
+    credential = SignIn(config, retries.message)
+    if _METADATA_URL in os.environ:
+        _check_metadata(os.environ[_METADATA_URL], retries)
     named_cloud = {"cloud": config.cloud.value} if config.cloud else {}
     settings = {"read_timeout": _READ_TIMEOUT_S, **named_cloud, **options}
     # MLClient has no `close` method. Its twenty inner clients share one transport. Keep a reference
     # to this transport, so that `WorkspaceClient.close` can close it.
     transport = settings.setdefault("transport", _Transport(**settings))
+    silence_loggers()
     with quiet():
         sdk = MLClient(
             credential,
@@ -109,11 +109,35 @@ def create_client(config: WorkspaceConfig, options: Mapping[str, Any]) -> Worksp
     return WorkspaceClient(sdk, credential, transport, **names)
 
 
-def _workspace_names(config: WorkspaceConfig) -> dict[str, str]:
+def _check_metadata(url: str, retries: RetryPolicy) -> None:
+    """Check that an address answers with a list of clouds. The SDK ignores all other answers."""
+
+    def get() -> requests.Response:
+        found = requests.get(url, timeout=_METADATA_TIMEOUT_S)
+        if found.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            found.raise_for_status()
+        return found
+
+    response = retries.call(_METADATA_URL, get)
+    try:
+        clouds = response.json()
+        found = clouds if isinstance(clouds, list) else [clouds]
+        is_valid = bool(found) and all("resourceManager" in cloud for cloud in found)
+    except (ValueError, TypeError):
+        is_valid = False
+    if not is_valid:
+        raise ConfigError(
+            [
+                f"{_METADATA_URL}: must be the address of a cloud's metadata, got {url}, which "
+                f"answers something else; correct or unset {_METADATA_URL}"
+            ]
+        )
+
+
+def _workspace_names(config: WorkspaceConfig, message: Callable[[str], None]) -> dict[str, str]:
     given = {key: getattr(config, key) for key in _VARIABLES}
     if not all(given.values()):
-        path = _config_file(config)
-        content = _read(path) if path else {}
+        content = names_in_config_file(config.config_file, message)
         given = {key: value or content.get(key) for key, value in given.items()}
     missing = [key for key, value in given.items() if not value]
     if missing:
@@ -125,36 +149,3 @@ def _workspace_names(config: WorkspaceConfig) -> dict[str, str]:
             ]
         )
     return {key: str(value) for key, value in given.items()}
-
-
-def _config_file(config: WorkspaceConfig) -> Path | None:
-    if config.config_file:
-        return Path(config.config_file)
-    here = Path.cwd()
-    candidates = (folder / name for folder in (here, *here.parents) for name in _CONFIG_FILES)
-    return next((path for path in candidates if path.is_file()), None)
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise ConfigError(
-            [f"workspace.config_file: must be Azure ML's config.json, got {path} ({error})"]
-        ) from error
-    return content if isinstance(content, dict) else {}
-
-
-def _credential(config: WorkspaceConfig) -> TokenCredential:
-    authority = {"authority": _AUTHORITIES[config.cloud]} if config.cloud else {}
-    match config.credential:
-        case Credential.interactive:
-            return InteractiveBrowserCredential(**authority)
-        case Credential.cli:
-            return AzureCliCredential()
-        case Credential.managed_identity:
-            return ManagedIdentityCredential(client_id=os.environ.get("AZURE_CLIENT_ID"))
-        case Credential.environment:
-            return EnvironmentCredential(**authority)
-        case Credential.default:
-            return DefaultAzureCredential(**authority)

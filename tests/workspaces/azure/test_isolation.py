@@ -6,14 +6,14 @@ import sys
 
 from azure.core.exceptions import HttpResponseError
 
-from mnist_exp.workspaces.azure.error_mapping import error_text
+from mnist_exp.workspaces.azure.network import error_text
 
 SCRIPT = """
 import pathlib, sys
 from mnist_exp.lazy import open_workspace
 from mnist_exp.config import ExperimentConfig, WorkspaceConfig, WorkspaceType
 config = ExperimentConfig(workspace=WorkspaceConfig(WorkspaceType.local))
-open_workspace(config, pathlib.Path("nowhere"))
+open_workspace(config, pathlib.Path("nowhere"), print)
 print([name for name in sys.modules if name.startswith(("azure.", "mnist_exp.workspaces.azure"))])
 """
 

@@ -9,6 +9,7 @@ import pytest
 from mnist_exp.config import Stage
 from mnist_exp.errors import (
     ConfigError,
+    ConnectionLostError,
     EndpointError,
     JobError,
     MnistExpError,
@@ -70,7 +71,7 @@ def test_all_missing_names_are_reported_at_once(stages: AzureStages, tmp_path: P
     config = stages.config(Stage.compute)
     config.workspace.subscription_id = config.workspace.workspace_name = None
     config.workspace.config_file = str(tmp_path / "config.json")
-    (tmp_path / "config.json").write_text("{}", encoding="utf-8")
+    (tmp_path / "config.json").write_text('{"resource_group": "g"}', encoding="utf-8")
     with pytest.raises(ConfigError) as caught:
         stages.workspace(config)
     assert len(caught.value.faults) == 2
@@ -136,6 +137,58 @@ def test_ctrl_c_detaches_and_the_job_continues(
         stages.workspace().watch(job.name, Impatient())
     assert emulator.store.jobs[job.name].status == "Running"
     assert emulator.recorded("job.cancel") == []
+
+
+def test_a_completed_job_whose_metrics_cannot_be_read(
+    ready: AzureStages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The user's own limit. MLflow would pause before it repeats a request.
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    for kind, action in (("mlflow.run", Action.BROKEN), ("run.data", Action.FORBIDDEN)):
+        ready.emulator.faults.inject(Fault(kind, action, count=-1))
+    unread = ready.run(Stage.train)
+    assert (unread.status, unread.metrics) == (JobStatus.COMPLETED, {})
+    metrics, evaluation = unread.unread
+    assert metrics.startswith("metrics: cannot be read from the MLflow server: ")
+    assert evaluation.startswith("evaluation: cannot be read: ")
+    assert list(unread.warnings) == [metrics, evaluation]
+    assert ready.display.messages[-1] == f"resumable {unread.name}"
+    assert ready.run(Stage.register, f"run={unread.name}").status is JobStatus.COMPLETED
+    ready.emulator.faults.clear()
+    read = ready.run(Stage.train, f"run={unread.name}")
+    assert (read.name, read.metrics, read.unread) == (unread.name, {"validation_acc": 0.7}, [])
+    assert len(ready.emulator.recorded("job.put")) == 1
+    with pytest.raises(MnistExpError, match="which is Completed"):
+        ready.run(Stage.train, f"run={unread.name}")
+
+
+def test_a_completed_sweep_whose_metrics_cannot_be_read(
+    ready: AzureStages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    ready.emulator.faults.inject(Fault("mlflow.history", Action.BROKEN, count=-1))
+    unread = ready.run(Stage.sweep, "sweep=quick")
+    assert unread.status is JobStatus.COMPLETED
+    # The service chose the best trial. Only its values are unknown.
+    assert unread.best["value"] is None
+    assert len(ready.emulator.faults.hits) < len(unread.trials)
+    ready.emulator.faults.clear()
+    read = ready.run(Stage.sweep, "sweep=quick", f"run={unread.name}")
+    assert (read.best["name"], read.unread) == (unread.best["name"], [])
+    assert read.best["value"] is not None
+
+
+def test_a_job_whose_status_cannot_be_read_has_not_failed(ready: AzureStages) -> None:
+    name = ready.run(Stage.train, "wait=false").name
+    # The command looks for the job twice, and then watches the job.
+    for skipped in (0, 2):
+        ready.emulator.faults.inject(Fault("job.get", Action.FORBIDDEN, skip=skipped, count=-1))
+        with pytest.raises(ConnectionLostError, match=f"job {name}.*role"):
+            ready.run(Stage.train, f"run={name}")
+        record = next(ready.context(Stage.train).index.newest_first(Stage.train))[0]
+        assert (record.name, record.status) == (name, JobStatus.RUNNING)
+        ready.emulator.faults.clear()
+    assert ready.run(Stage.train).name == name
 
 
 def test_a_failed_job_reports_its_cause(ready: AzureStages) -> None:

@@ -5,15 +5,19 @@ import json
 import os
 import stat
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
 import requests
+from azure.core.exceptions import HttpResponseError
 from azure.core.pipeline.transport import RequestsTransport
 from azure.identity import (
     AzureCliCredential,
     DefaultAzureCredential,
+    DeviceCodeCredential,
     EnvironmentCredential,
     InteractiveBrowserCredential,
     ManagedIdentityCredential,
@@ -25,7 +29,10 @@ from urllib3 import HTTPResponse
 from mnist_exp.config import Cloud, Credential, Stage, WorkspaceConfig, WorkspaceType
 from mnist_exp.errors import RefusedError
 from mnist_exp.workspaces.azure.computes import Computes
+from mnist_exp.workspaces.azure.error_mapping import map_error
 from mnist_exp.workspaces.azure.retries import RetryPolicy
+from mnist_exp.workspaces.azure.sdk_output import quiet
+from mnist_exp.workspaces.azure.sign_in import SignIn
 from mnist_exp.workspaces.azure.workspace_client import WorkspaceClient, create_client
 from tests.azure_emulator.emulator import Emulator
 from tests.support.emulated_azure import AzureStages
@@ -46,6 +53,7 @@ PLACES = {
 CLASSES = {
     Credential.default: DefaultAzureCredential,
     Credential.interactive: InteractiveBrowserCredential,
+    Credential.device_code: DeviceCodeCredential,
     Credential.cli: AzureCliCredential,
     Credential.managed_identity: ManagedIdentityCredential,
     Credential.environment: EnvironmentCredential,
@@ -93,7 +101,7 @@ def looked_for(workspace: WorkspaceConfig) -> tuple[WorkspaceClient, requests.Pr
     session, nobody = requests.Session(), Nobody()
     session.mount("https://", nobody)
     transport = RequestsTransport(session=session, session_owner=False)
-    client = create_client(workspace, {"transport": transport})
+    client = create_client(workspace, {"transport": transport}, RetryPolicy())
     assert Computes(client, RetryPolicy(tries=1)).find("gpu-cluster") is None
     (request,) = nobody.asked
     return client, request
@@ -111,7 +119,7 @@ def test_the_credential_is_the_one_of_the_config_at_its_clouds_authority(
     credential: Credential, cloud: Cloud | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     service_principal(monkeypatch)
-    found = create_client(config(credential, cloud), {}).credential
+    found = create_client(config(credential, cloud), {}, RetryPolicy()).credential.credential
     assert type(found) is CLASSES[credential]
     authorities = set(authorities_of(parts_of(found)))
     # The others get their authority from `az cloud set` or from the machine.
@@ -191,3 +199,49 @@ def test_a_failed_sign_in_names_the_remedy(
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(RefusedError, match=r"no way to sign in.*workspace\.credential"):
         looked_for(config(credential, None))
+
+
+REFUSALS = {
+    "AuthorizationFailed: The client 'x' does not have authorization to perform action": "the role",
+    "Forbidden: Access denied. Public network access is disabled; use a private endpoint": "VPN",
+    "AuthorizationFailure: This request is not authorized to perform this operation.": "VPN",
+    "AuthorizationPermissionMismatch: not authorized using this permission": "the role",
+    "RequestDisallowedByPolicy: Resource was disallowed by policy": "subscription's policies",
+    "ReadOnlyDisabledSubscription: the subscription is disabled": "",
+}
+
+
+@pytest.mark.parametrize("refusal", REFUSALS)
+def test_the_remedy_for_a_403_fits_its_cause(refusal: str) -> None:
+    error = HttpResponseError(refusal)
+    error.status_code = 403
+    line = str(map_error(error, "compute gpu"))
+    remedy = line.partition("; ")[2] if REFUSALS[refusal] else line.partition("disabled")[2]
+    assert REFUSALS[refusal] in remedy
+    assert ("role" in remedy) == (REFUSALS[refusal] == "the role")
+
+
+def test_a_device_code_is_shown_even_while_the_sdk_is_silenced(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    found = SignIn(config(Credential.device_code, None), print).credential
+    with quiet():
+        print("dropped")
+        found._prompt_callback("https://microsoft.com/devicelogin", "ABC", datetime.now(UTC))
+    assert capsys.readouterr().out == (
+        "to sign in, open https://microsoft.com/devicelogin in a browser and enter the code ABC\n"
+    )
+
+
+def test_a_long_wait_is_reported_even_while_the_sdk_is_silenced(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    reported = Event()
+
+    def message(line: str) -> None:
+        print(line)
+        reported.set()
+
+    policy = RetryPolicy(patience_s=0.01, message=message)
+    assert policy.call("compute gpu", lambda: reported.wait(60), wait="creating the cluster")
+    assert capsys.readouterr().out.startswith("compute gpu: creating the cluster\n")
