@@ -31,6 +31,7 @@ from mnist_exp.config.enums import (
     DataType,
     DistributionType,
     EnvType,
+    FigureFormat,
     Identity,
     KeyName,
     ModelType,
@@ -70,6 +71,7 @@ __all__ = [
     "EnvConfig",
     "EnvType",
     "ExperimentConfig",
+    "FigureFormat",
     "Identity",
     "JobConfig",
     "KeyName",
@@ -112,6 +114,8 @@ class ExperimentConfig:
     seed: int = MISSING
     # Folder for all files that a run saves, relative to the current folder.
     outputs_dir: str = MISSING
+    # png, or svg or pdf: also save each figure in this format, e.g. for a paper.
+    figure_format: FigureFormat = FigureFormat.png
     workspace: WorkspaceConfig = field(default_factory=WorkspaceConfig)
     compute: ComputeConfig = field(default_factory=ComputeConfig)
     env: EnvConfig = field(default_factory=EnvConfig)

@@ -129,6 +129,14 @@ class EnvType(StrEnum):
     local = "local"
 
 
+class FigureFormat(StrEnum):
+    """The format in which figures are saved. With svg or pdf, there is also a PNG file."""
+
+    png = "png"
+    svg = "svg"
+    pdf = "pdf"
+
+
 class Identity(StrEnum):
     """The identities with which a job on Azure can read data."""
 

@@ -28,7 +28,7 @@ _METRIC_WIDTH = 9
 _FIXED_WIDTH = 30
 _MAX_METRICS = 6
 #: Prefixes of metric names. This order decides if equally many variants logged two metrics.
-_FIRST = ("best", "test", "final", "val")
+_FIRST = ("best", "test", "val")
 
 
 def print_comparison(

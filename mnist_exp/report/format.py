@@ -1,17 +1,22 @@
 """Formatters that convert numbers, durations, names, paths and log text to readable text."""
 
 import json
+import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
+from statistics import NormalDist
 from typing import Any
 
-from mnist_exp.metrics import MetricPoint
+from mnist_exp.results import counted
 
 #: Codes for colours and cursor movements. `printable` deletes these codes.
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b.")
 #: Other control characters, such as tabs. `printable` replaces these characters by a blank.
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f]+")
+
+#: With fewer samples than this, the interval of an accuracy is up to 20 percentage points wide.
+_FEW = 100
 
 
 def number(value: Any) -> str:
@@ -38,20 +43,22 @@ def shortened(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
-def epochs_done(points: Sequence[MetricPoint], total: int | None) -> int:
-    """Return the number of epochs that a job has run.
+def accuracy_interval(right: int, total: int) -> str:
+    """Return the 95 % confidence interval of an accuracy as text.
 
-    The steps of the log events may be the numbers of the epochs, or may count batches. If the last
-    step can be the number of an epoch, return the last step. Otherwise return the number of log
-    events.
+    Wilson's interval is also valid for few samples, and for 0 % and 100 %:
+    https://en.wikipedia.org/wiki/Binomial_proportion_confidence_interval#Wilson_score_interval
 
-    Args:
-        points: The log events of one metric.
-        total: The number of epochs that the job will run; None if unknown.
+    Returns:
+        Text such as `30 samples are few: 95 % interval of the accuracy 70 to 95 %`. For many
+        samples, the text contains only the interval.
     """
-    count = len(points)
-    last = points[-1].step if points else 0
-    return last if total is not None and count < last <= total else count
+    z = NormalDist().inv_cdf(0.975)
+    centre = right + z**2 / 2
+    half = z * math.sqrt(right * (total - right) / total + z**2 / 4)
+    low, high = ((centre + sign * half) / (total + z**2) for sign in (-1, 1))
+    few = f"{counted(total, 'sample')} {'are' if total > 1 else 'is'} few: " if total < _FEW else ""
+    return f"{few}95 % interval of the accuracy {low * 100:.0f} to {high * 100:.0f} %"
 
 
 def progress(events: int, total: int | None) -> str:

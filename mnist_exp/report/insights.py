@@ -6,7 +6,8 @@ The saved epochs are the epochs that trials did not run because early terminatio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mnist_exp.report.format import epochs_done, number, trial_label
+from mnist_exp.report.epochs import event_numbers, event_unit, planned_epochs
+from mnist_exp.report.format import number, trial_label
 from mnist_exp.results import JobResult, TrialResult, counted
 from mnist_exp.status import JobStatus
 from mnist_exp.sweeps.importance import parameter_importance
@@ -38,12 +39,8 @@ def sweep_insights(
     """
     found: dict[str, Any] = {}
     primary_metric = objective.primary_metric
-    planned = {trial.name: _epochs_of(trial) or epochs for trial in job.trials}
-    whole = [trial for trial in job.trials if trial.cut is None]
-    if any(trial.events > (planned[trial.name] or trial.events) for trial in whole):
-        # The script logs more than once per epoch, so its log events are not epochs.
-        planned = dict.fromkeys(planned)
-    unit = "epoch" if any(planned.values()) else "log event"
+    planned = planned_epochs(job.trials, epochs)
+    unit = event_unit(planned)
     if job.best_trial is not None:
         where = _where(job.best_trial, primary_metric, planned[job.best_trial.name])
         found["winner"] = _winner(job, job.best_trial, f" at {unit} {where}" if where else "")
@@ -101,17 +98,11 @@ def _comparable(
 
 
 def _where(best: TrialResult, metric: str, epochs: int | None) -> int | None:
-    """Return the epoch of a trial's best value.
-
-    If the epoch is unknown, return the position of the value's log event, counted from 1. If the
-    best value is not among the log events, return None.
-    """
+    """Return the epoch or the log event of a trial's best value; None if no event has the value."""
     points = best.metrics.get(metric, ())[: best.events]
-    place = next((place for place, one in enumerate(points) if one.value == best.best), None)
-    if place is None:
-        return None
-    are_epochs = epochs_done(points, epochs) > len(points)
-    return points[place].step if are_epochs else place + 1
+    numbers = event_numbers(points, epochs)
+    events = zip(numbers, points, strict=True)
+    return next((event for event, point in events if point.value == best.best), None)
 
 
 def _winner(job: JobResult, best: TrialResult, where: str) -> str:
@@ -152,9 +143,3 @@ def _saved(
         "of": sum(planned(trial) for trial in trials),
         "trials": len(cut),
     }
-
-
-def _epochs_of(trial: TrialResult) -> int | None:
-    """Return the trial's number of epochs; None if the sweep has no parameter `epochs`."""
-    drawn = [value for key, value in trial.parameters.items() if key.split(".")[-1] == "epochs"]
-    return int(drawn[0]) if drawn and isinstance(drawn[0], int | float) else None

@@ -1,6 +1,7 @@
 """The view that prints progress as plain lines, for logs and pipes."""
 
-from mnist_exp.report.format import epochs_done, number, pairs, plain, progress, trial_label
+from mnist_exp.report.epochs import epochs_done, event_unit, planned_epochs
+from mnist_exp.report.format import number, pairs, plain, progress, trial_label
 from mnist_exp.report.layout import print_line
 from mnist_exp.report.view import ReasonPrinter, ViewSettings
 from mnist_exp.results import JobResult, TrialResult
@@ -50,13 +51,16 @@ class PlainView:
 
     def _print_trial(self, job: JobResult, trial: TrialResult) -> None:
         label = f"trial {trial_label(trial.name, job.name)}"
+        done = (
+            f"{event_unit(planned_epochs(job.trials, self._total))} {self._progress(trial.events)}"
+        )
         detail = pairs(trial.parameters)
         if trial.status.is_finished:
-            detail = f"best {number(trial.best)}, interval {self._progress(trial.events)}"
+            detail = f"best {number(trial.best)}, {done}"
         self._print_status(trial.name, trial.status.value, detail, label)
         if not trial.status.is_finished and self._is_due(trial.name, trial.events):
             values = f"{plain(self._metric)} {number(trial.last)} (best {number(trial.best)})"
-            print_line(self._console, f"{label}: interval {self._progress(trial.events)}: {values}")
+            print_line(self._console, f"{label}: {done}: {values}")
 
     def _print_metrics(self, job: JobResult) -> None:
         events = epochs_done(job.metrics.get(self._metric, ()), self._total)

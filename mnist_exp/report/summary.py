@@ -7,10 +7,18 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from mnist_exp.config import Stage
+from mnist_exp.config import FigureFormat, Stage
 from mnist_exp.records import Record
 from mnist_exp.report.advice import Repeated, how_to_call, next_command
-from mnist_exp.report.format import duration, number, pairs, plain, relative, trial_label
+from mnist_exp.report.format import (
+    accuracy_interval,
+    duration,
+    number,
+    pairs,
+    plain,
+    relative,
+    trial_label,
+)
 from mnist_exp.report.layout import new_table, print_line, styled_status
 from mnist_exp.report.trial_tables import ranking_table
 from mnist_exp.status import JobStatus
@@ -157,7 +165,10 @@ def _predictions(predictions: Mapping[str, Any]) -> str:
     predicted, actual = predictions["predicted"], predictions.get("actual") or ()
     answers = " ".join(_json(answer) for answer in predicted)
     right = sum(str(a) == str(b) for a, b in zip(predicted, actual, strict=False))
-    return plain(f"{answers}  ({right} of {len(actual)} right)" if actual else answers)
+    if not actual:
+        return plain(answers)
+    interval = accuracy_interval(right, len(actual))
+    return plain(f"{answers}  ({right} of {len(actual)} right; {interval})")
 
 
 def _json(answer: Any) -> str:
@@ -180,7 +191,8 @@ def _result(record: Record) -> str:
 
 
 def _figures(record: Record) -> list[str]:
-    return [relative(path) for path in record.paths.values() if path.endswith(".png")]
+    formats = tuple(f".{format_.value}" for format_ in FigureFormat)
+    return [relative(path) for path in record.paths.values() if path.endswith(formats)]
 
 
 def _print_trials(record: Record, console: Console) -> None:

@@ -9,9 +9,9 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from mnist_exp.report.epochs import epochs_done
 from mnist_exp.report.format import (
     duration,
-    epochs_done,
     number,
     pairs,
     progress,

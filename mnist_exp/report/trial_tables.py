@@ -7,13 +7,14 @@ from rich.table import Table
 from rich.text import Text
 
 from mnist_exp.records import Record
+from mnist_exp.report.epochs import event_unit, planned_epochs
 from mnist_exp.report.format import duration, number, plain, progress, trial_label
 from mnist_exp.report.layout import ParameterColumns, new_table, styled_status
 from mnist_exp.results import JobResult, TrialResult
 from mnist_exp.status import JobStatus
 
 #: Total width of the live table's columns except parameters, time and reason, in characters.
-_FIXED_WIDTH = 43
+_FIXED_WIDTH = 40
 #: Widths of the columns `time` and `why`, which the live table shows only on wide terminals.
 _TIME_WIDTH = 12
 _WHY_WIDTH = 42
@@ -49,7 +50,8 @@ def live_table(job: JobResult, width: int, height: int, total: int | None = None
     table.add_column("trial", justify="right")
     table.add_column("status", no_wrap=True, max_width=status_width)
     parameters.add_to(table)
-    for heading in ("last", "best", "interval", *(["time"] if with_time else [])):
+    unit = event_unit(planned_epochs(job.trials, total)).replace(" ", "\n")
+    for heading in ("last", "best", unit, *(["time"] if with_time else [])):
         table.add_column(heading, justify="right", no_wrap=True)
     if with_why:
         table.add_column("why", overflow="ellipsis", no_wrap=True, max_width=_WHY_WIDTH - 2)

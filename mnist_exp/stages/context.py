@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import ClassVar, Protocol
 
-from mnist_exp.config import Stage
+from mnist_exp.config import FigureFormat, Stage
 from mnist_exp.experiment import Experiment
 from mnist_exp.past_runs import PastRun
 from mnist_exp.records import Record, RecordIndex
@@ -106,9 +106,16 @@ class StageContext:
         """The workspace in which the experiment runs."""
         return self.opener()
 
-    def figure(self, name: str) -> Path:
-        """Return the path for a figure of this stage."""
-        return self.folder / "figures" / f"{name}.png"
+    def figures(self, name: str) -> Mapping[str, Path]:
+        """Return the key in `Record.paths` and the path of each file of a figure: PNG comes first.
+
+        The key of the PNG is the name of the figure. The other key ends with the format.
+        """
+        paths = {name: self.folder / "figures" / f"{name}.png"}
+        chosen = self.config.figure_format
+        if chosen is not FigureFormat.png:
+            paths[f"{name}_{chosen.value}"] = paths[name].with_suffix(f".{chosen.value}")
+        return paths
 
 
 class StageRunner(ABC):

@@ -1,7 +1,7 @@
 """stage=invoke: send sample digits or the user's own request, and draw the predictions."""
 
 import json
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 from mnist_exp.checks.endpoint import read_request
@@ -17,6 +17,7 @@ from mnist_exp.stages.earlier_records import (
     endpoint_faults,
 )
 from mnist_exp.stages.example_requests import REQUEST_NAME
+from mnist_exp.stages.watching import with_figure
 
 
 class InvokeStage(StageRunner):
@@ -61,12 +62,13 @@ class InvokeStage(StageRunner):
                 f"got {json.dumps(answer)[:80]}; change the return value of the scoring script"
             )
         wrong = sum(found != true for found, true in zip(answer, actual, strict=True))
-        path = figures().predictions(images, answer, labels, self.context.figure("predictions"))
-        return record.with_changes(
+        record = record.with_changes(
             predictions={"predicted": answer, "actual": actual, "wrong": wrong},
             metrics={"sample_accuracy": 1 - wrong / len(actual)},
-            paths={"request": str(request), "predictions": str(path)},
+            paths={"request": str(request)},
         )
+        draw = partial(figures().predictions, images, answer, labels, record.name)
+        return with_figure(self.context, record, "predictions", draw)
 
 
 def _request_file(context: StageContext, endpoint: str) -> Path | None:

@@ -24,7 +24,7 @@ from mnist_exp.stages.watching import (
     with_job_result,
 )
 from mnist_exp.status import JobStatus
-from mnist_exp.sweeps.ranking import Objective
+from mnist_exp.sweeps.space.expressions import Scale
 from mnist_exp.workspaces.base import Detached
 
 #: Errors after which the sweep can be resumed.
@@ -54,15 +54,15 @@ class SweepStage(JobStage):
         # again.
         with resumable(self.context, record, _with_trials, KeyboardInterrupt):
             record = with_insights(_with_trials(record, result), job, result)
-            record = _with_figures(self.context, job.objective, result, record)
+            record = _with_figures(self.context, job, result, record)
             return with_hint(self.context, record)
 
 
 def with_insights(record: Record, job: SweepJob, result: JobResult) -> Record:
     """Return the record with insights from the trials, or with a warning after an error."""
-    scales = {name: expression.scale for name, expression in job.search_space.items()}
+    epochs = epochs_of(job.trial)
     try:
-        found = insights().sweep_insights(result, job.objective, epochs_of(job.trial), scales)
+        found = insights().sweep_insights(result, job.objective, epochs, _scales(job))
         return record.with_changes(insights=found)
     except Exception as error:
         # Scripts may log values that Optuna cannot handle. The sweep's result must not be lost.
@@ -70,8 +70,12 @@ def with_insights(record: Record, job: SweepJob, result: JobResult) -> Record:
         return record.with_changes(warnings=[*record.warnings, warning])
 
 
+def _scales(job: SweepJob) -> Mapping[str, Scale]:
+    return {name: expression.scale for name, expression in job.search_space.items()}
+
+
 def _with_figures(
-    context: StageContext, objective: Objective, result: JobResult, record: Record
+    context: StageContext, job: SweepJob, result: JobResult, record: Record
 ) -> Record:
     """Draw figures of the trials and of the best trial.
 
@@ -79,15 +83,19 @@ def _with_figures(
     drawing, the saved record has no trials. The sweep then counts as unfinished, and a resumed
     sweep draws the figures.
     """
-    metric, goal = objective.primary_metric, objective.goal.value
+    objective, epochs, scales = job.objective, epochs_of(job.trial), _scales(job)
     if any(trial.events for trial in result.trials):
         for name, draw in (
-            ("sweep", figures().sweep_figure),
-            ("parallel_coordinates", figures().parallel_coordinates),
+            ("sweep", partial(figures().sweep_figure, result, objective, epochs, scales)),
+            (
+                "parallel_coordinates",
+                partial(figures().parallel_coordinates, result, objective, scales),
+            ),
         ):
-            record = with_figure(context, record, name, partial(draw, result, metric, goal))
+            record = with_figure(context, record, name, draw)
     if result.best is not None:
-        curves = partial(figures().learning_curves, result)
+        metric = objective.primary_metric
+        curves = partial(figures().learning_curves, result, epochs, metric)
         record = with_figure(context, record, "best_learning_curves", curves)
         record = with_evaluation(context, record, result.best)
     return record

@@ -13,6 +13,7 @@ from mnist_exp.stages.context import StageContext
 from mnist_exp.stages.resume import keep_config
 from mnist_exp.stages.watching import (
     JobStage,
+    epochs_of,
     resumable,
     submit_and_watch,
     with_evaluation,
@@ -51,13 +52,16 @@ class TrainStage(JobStage):
         if self.job.outputs and result.status is JobStatus.FAILED:
             context.display.resume_hint(record)
         record.save(context.folder)
-        return with_hint(context, _with_figures(context, record, result))
+        return with_hint(context, _with_figures(context, record, self.job, result))
 
 
-def _with_figures(context: StageContext, record: Record, result: JobResult) -> Record:
+def _with_figures(
+    context: StageContext, record: Record, job: CommandJob, result: JobResult
+) -> Record:
     """Return the record with the figures and the insights (the speed and the resumed epoch)."""
     if any(len(points) > 1 for points in result.metrics.values()):
-        curves = partial(figures().learning_curves, result)
+        epochs, metric = epochs_of(job), context.config.job.primary_metric
+        curves = partial(figures().learning_curves, result, epochs, metric)
         record = with_figure(context, record, "learning_curves", curves)
     return with_evaluation(context, record, result.name)
 

@@ -136,14 +136,14 @@ def with_hint(context: StageContext, record: Record) -> Record:
 def with_figure(
     context: StageContext, record: Record, name: str, draw: Callable[[Path], Path]
 ) -> Record:
-    """Return the record with the path of a figure, or with a warning if drawing fails."""
+    """Return the record with the paths of a figure, or with a warning if drawing fails."""
     try:
-        path = draw(context.figure(name))
+        paths = {key: str(draw(path)) for key, path in context.figures(name).items()}
     except Exception as error:
         # Scripts may log values that matplotlib cannot draw. The job's result must not be lost.
         warning = f"figure {name}: could not be drawn ({type(error).__name__}: {error})"
         return record.with_changes(warnings=[*record.warnings, warning])
-    return record.with_changes(paths=dict(record.paths) | {name: str(path)})
+    return record.with_changes(paths=dict(record.paths) | paths)
 
 
 def with_evaluation(context: StageContext, record: Record, job: str) -> Record:
@@ -165,14 +165,14 @@ def with_evaluation(context: StageContext, record: Record, job: str) -> Record:
     known = {key: evaluation[key] for key in _INSIGHTS if key in evaluation}
     if record.stage is Stage.train:
         record = record.with_changes(insights=known)
-    return _with_confusion_matrix(context, record, evaluation)
+    return _with_confusion_matrix(context, record, job, evaluation)
 
 
 def _with_confusion_matrix(
-    context: StageContext, record: Record, evaluation: Mapping[str, Any]
+    context: StageContext, record: Record, job: str, evaluation: Mapping[str, Any]
 ) -> Record:
     if "confusion_matrix" not in evaluation or "classes" not in evaluation:
         return record
     counts = evaluation["confusion_matrix"], evaluation["classes"]
-    draw = partial(figures().confusion_matrix, *counts)
+    draw = partial(figures().confusion_matrix, *counts, job)
     return with_figure(context, record, "confusion_matrix", draw)

@@ -3,9 +3,10 @@ from pathlib import Path
 import pytest
 
 from mnist_exp.metrics import MetricPoint
+from mnist_exp.report.epochs import epochs_done
 from mnist_exp.report.format import (
+    accuracy_interval,
     duration,
-    epochs_done,
     number,
     plain,
     printable,
@@ -87,3 +88,16 @@ def test_a_total_is_shown_only_if_it_is_known_and_right(
     events: int, total: int | None, text: str
 ) -> None:
     assert progress(events, total) == text
+
+
+@pytest.mark.parametrize(
+    ("right", "total", "text"),
+    [
+        (26, 30, "30 samples are few: 95 % interval of the accuracy 70 to 95 %"),
+        (30, 30, "30 samples are few: 95 % interval of the accuracy 89 to 100 %"),
+        (0, 1, "1 sample is few: 95 % interval of the accuracy 0 to 79 %"),
+        (950, 1000, "95 % interval of the accuracy 93 to 96 %"),
+    ],
+)
+def test_few_samples_have_a_wide_interval(right: int, total: int, text: str) -> None:
+    assert accuracy_interval(right, total) == text

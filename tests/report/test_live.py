@@ -84,7 +84,7 @@ def test_a_pipe_gets_the_start_reason_and_end_of_each_trial():
     assert f"trial 3 Canceled: {WHY}" in lines
     assert "trial 5 Failed: exit code 1" in lines
     assert [line for line in lines if line.startswith("trial 0: Completed: best 0.")]
-    assert [line for line in lines if re.match(r"trial \d: interval \d+/20: validation_acc", line)]
+    assert [line for line in lines if re.match(r"trial \d: epoch \d+/20: validation_acc", line)]
 
 
 def test_a_reason_is_printed_only_once():

@@ -14,10 +14,14 @@ from matplotlib.figure import Figure
 from mnist_exp.report.figures import parallel
 from mnist_exp.report.figures.canvas import BLUE, GREY, VERMILLION
 from mnist_exp.report.figures.parallel import parallel_coordinates
+from mnist_exp.report.figures.parameters import draw_parameter
 from mnist_exp.results import JobResult, TrialResult
 from mnist_exp.status import JobStatus
+from mnist_exp.sweeps.ranking import Goal, Objective
+from mnist_exp.sweeps.space.expressions import Scale
 
 Draw = Callable[..., Figure]
+ACC = Objective("acc", Goal.MAXIMIZE)
 
 
 def trial(
@@ -39,10 +43,10 @@ def draw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Draw:
 
     monkeypatch.setattr(parallel, "save", keep)
 
-    def draw_one(*trials: TrialResult, best: str = "sweep_0", goal: str = "maximize") -> Figure:
+    def draw_one(*trials: TrialResult, best: str = "sweep_0", **scales: Scale) -> Figure:
         job = JobResult("sweep", JobStatus.COMPLETED, trials=trials, best=best)
         path = tmp_path / "figures" / "parallel.png"
-        assert parallel_coordinates(job, "acc", goal, path) == path
+        assert parallel_coordinates(job, ACC, scales, path) == path
         assert path.read_bytes().startswith(b"\x89PNG")
         return saved.pop()
 
@@ -98,15 +102,30 @@ def test_the_best_one_lies_on_top_and_is_the_thickest(draw: Draw) -> None:
     assert list(top.get_ydata()) == pytest.approx([0.5, 0.5])
 
 
-def test_values_over_decades_lie_as_their_logarithms(draw: Draw) -> None:
-    rates = [0.0001, 0.01, 1.0]
-    (axes,) = draw(*(trial(i, 0.5 + i, {"rate": rate}) for i, rate in enumerate(rates))).axes
-    assert sorted(heights[0] for _, heights in lines(axes)) == pytest.approx([0, 0.5, 1])
-    (axes,) = draw(*(trial(i, 0.5 + i, {"rate": rate}) for i, rate in enumerate([1, 5, 9]))).axes
-    assert sorted(heights[0] for _, heights in lines(axes)) == pytest.approx([0, 0.5, 1])
-    # Zero has no logarithm.
-    (axes,) = draw(*(trial(i, 0.5 + i, {"rate": rate}) for i, rate in enumerate([0, 1, 100]))).axes
-    assert sorted(heights[0] for _, heights in lines(axes)) == pytest.approx([0, 0.01, 1])
+@pytest.mark.parametrize(
+    ("scale", "values", "heights", "label"),
+    [
+        (Scale.LOGARITHMIC, [0.0001, 0.01, 1.0], [0, 0.5, 1], "x (log)"),
+        # A uniform parameter stays linear, however small its smallest value is.
+        (Scale.LINEAR, [0.0001, 0.01, 1.0], [0, 0.0099, 1], "x"),
+        # The numbers of a choice have equal distances.
+        (Scale.CATEGORICAL, [16, 64, 512], [0, 0.5, 1], "x"),
+        # Zero has no logarithm.
+        (Scale.LOGARITHMIC, [0, 1, 100], [0, 0.01, 1], "x"),
+    ],
+)
+def test_an_axis_has_the_scale_of_the_search_space_in_every_figure(
+    draw: Draw, scale: Scale, values: list[float], heights: list[float], label: str
+) -> None:
+    trials = [trial(i, 0.5 + i, {"x": value}) for i, value in enumerate(values)]
+    (axes,) = draw(*trials, x=scale).axes
+    assert sorted(drawn[0] for _, drawn in lines(axes)) == pytest.approx(heights, abs=1e-4)
+    assert axes.get_xticklabels()[0].get_text() == label
+    panel = Figure().subplots()
+    job = JobResult("sweep", JobStatus.COMPLETED, trials=trials, best="sweep_0")
+    draw_parameter(panel, job, "x", scale)
+    assert (panel.get_xscale() == "log") is ("log" in label)
+    assert panel.get_xlabel() == label
 
 
 def test_what_all_trials_share_lies_in_the_middle_and_is_written_once(draw: Draw) -> None:

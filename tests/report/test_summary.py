@@ -145,7 +145,7 @@ def test_on_azure_the_key_comes_from_the_azure_command():
 def test_predictions_are_counted():
     predictions = {"predicted": [7, 2, 1], "actual": [7, 2, 4], "wrong": 1}
     text = summary(record(Stage.invoke, endpoint=ENDPOINT, predictions=predictions))
-    assert "7 2 1  (2 of 3 right)" in text
+    assert "7 2 1  (2 of 3 right; 3 samples are few: 95 % interval " in text
     assert "stage=cleanup" in text
     own = summary(record(Stage.invoke, predictions={"answer": {"label": "sieben", "sure": True}}))
     assert '{"label": "sieben", "sure": true}' in own

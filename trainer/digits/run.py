@@ -180,9 +180,7 @@ class _Run:
         evaluation = evaluate(self.path, self.parts.test) | {"speed": self._speed()}
         if self.resumed_from:
             evaluation["resumed_from"] = self.resumed_from
-        last = self.history[-1]
-        ends = {"final_acc": last["validation_acc"], "test_acc": evaluation["test_acc"]}
-        tracker.log(ends, int(last["epoch"]))
+        tracker.log({"test_acc": evaluation["test_acc"]}, int(self.history[-1]["epoch"]))
         if self.cluster.is_chief:
             export_evaluation(evaluation, OUTPUTS)
             export_model(self.path, self.parts.test, OUTPUTS)

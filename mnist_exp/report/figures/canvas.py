@@ -11,6 +11,7 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from mnist_exp.errors import OutputsError
 
@@ -63,6 +64,15 @@ def style(axes: Axes, xlabel: str = "", ylabel: str = "") -> None:
     axes.set_ylabel(ylabel, fontsize=10, color=INK, parse_math=False)
 
 
+def count_epochs(axes: Axes) -> None:
+    """Put the ticks of a horizontal axis of epochs at round numbers, e.g. at 5, 10, 15 and 20."""
+    locator = MaxNLocator(nbins=6, steps=[1, 2, 5, 10], integer=True, min_n_ticks=1)
+    axes.xaxis.set_major_locator(locator)
+    # Epochs are counted from 1. Without a limit, matplotlib would also draw the tick of epoch 0.
+    if axes.dataLim.x0 >= 1:
+        axes.set_xlim(left=max(axes.get_xlim()[0], 0.5))
+
+
 def drawable(value: object) -> bool:
     """Return whether a value is a number that can be drawn: not nan, and not (almost) infinite."""
     return isinstance(value, int | float) and abs(value) < _LARGEST
@@ -76,7 +86,7 @@ def note(figure: Figure, text: str) -> None:
 
 
 def save(figure: Figure, path: Path) -> Path:
-    """Write the figure as PNG and return its path.
+    """Write the figure in the format of the path's suffix, and return the path.
 
     Raises:
         OutputsError: The file cannot be written.
@@ -89,7 +99,7 @@ def save(figure: Figure, path: Path) -> Path:
         with os.fdopen(handle, "wb") as file, warnings.catch_warnings():
             # If no font contains a character, matplotlib draws a box and warns. Hide this warning.
             warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)
-            figure.savefig(file, format="png")
+            figure.savefig(file, format=path.suffix[1:])
         temporary.chmod(0o644)
         return temporary.replace(path)
     except OSError as error:

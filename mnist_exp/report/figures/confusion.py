@@ -19,7 +19,9 @@ _DARK = 0.6
 _MAX_ANNOTATED = 30
 
 
-def confusion_matrix(counts: npt.ArrayLike, classes: Sequence[object], path: Path) -> Path:
+def confusion_matrix(
+    counts: npt.ArrayLike, classes: Sequence[object], name: str, path: Path
+) -> Path:
     """Draw, for each actual class, how often the model predicted each class.
 
     Right predictions (the diagonal) are blue, and wrong predictions are orange. The intensity of a
@@ -29,7 +31,8 @@ def confusion_matrix(counts: npt.ArrayLike, classes: Sequence[object], path: Pat
     Args:
         counts: Shape (k, k); rows are actual classes, columns are predicted classes.
         classes: The names of the k classes.
-        path: The PNG file to write.
+        name: The name of the job whose model is evaluated.
+        path: The file to write.
 
     Returns:
         `path`.
@@ -45,7 +48,8 @@ def confusion_matrix(counts: npt.ArrayLike, classes: Sequence[object], path: Pat
     right, total = int(table.trace()), int(table.sum())
     accuracy = f"{right / total:.4f}" if total else "-"
     side = max(6.4, 0.56 * min(size, _MAX_ANNOTATED) + 1.6)
-    figure = new_figure(side, side, f"Accuracy {accuracy}", f"{right:,} of {total:,} right")
+    subtitle = plain(f"{name} · {right:,} of {total:,} right")
+    figure = new_figure(side, side, f"Accuracy {accuracy}", subtitle)
     axes = figure.subplots()
     shares = np.sqrt(table / np.maximum(table.sum(axis=1, keepdims=True), 1))
     colours = np.where(np.eye(size, dtype=bool)[..., None], _RIGHT(shares), _WRONG(shares))

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mnist_exp.report.figures.canvas import INK, new_figure, save
-from mnist_exp.report.format import plain
+from mnist_exp.report.format import accuracy_interval, plain
 
 #: The red of the tutorial. Colour-blind people can distinguish this red from black.
 _RED = "#e5000b"
@@ -26,6 +26,7 @@ def predictions(
     images: npt.NDArray[np.uint8],
     predicted: Sequence[object],
     actual: Sequence[object] | None,
+    name: str,
     path: Path,
 ) -> Path:
     """Draw digits in rows of 10. Above each digit is its prediction.
@@ -37,7 +38,8 @@ def predictions(
         images: Shape (n, 784), with pixels from 0 (background) to 255.
         predicted: The n answers of the endpoint.
         actual: The n labels. If None, the labels are unknown, and no prediction is drawn as wrong.
-        path: The PNG file to write.
+        name: The name of the endpoint.
+        path: The file to write.
 
     Returns:
         `path`.
@@ -56,9 +58,15 @@ def predictions(
     wrong = [str(a) != str(b) for a, b in zip(predicted, truth, strict=True)]
     columns, rows = min(count, _PER_ROW), math.ceil(count / _PER_ROW)
     width, height = columns * (_SIDE + _GAP) + _GAP, rows * (_ABOVE + _SIDE + _BELOW)
-    title = "Predictions" if actual is None else f"{count - sum(wrong)} of {count} right"
+    title, subtitle = "Predictions", name
+    if actual is not None:
+        right = count - sum(wrong)
+        title, subtitle = f"{right} of {count} right", f"{name} · {accuracy_interval(right, count)}"
     figure = new_figure(
-        max(width / _PIXELS_PER_INCH, 4) + 0.2, height / _PIXELS_PER_INCH + 0.6, title
+        max(width / _PIXELS_PER_INCH, 4) + 0.2,
+        height / _PIXELS_PER_INCH + 0.8,
+        title,
+        plain(subtitle),
     )
     axes = figure.subplots()
     axes.set_axis_off()

@@ -1,7 +1,7 @@
 """The upper half of a sweep's figure: for each trial, a curve of the primary metric.
 
-The horizontal axis is the number of the log event. If there are at most `_MAX_LABELLED` curves, the
-trial's number is at the end of each curve.
+The horizontal axis is the epoch, or the number of the log event. If there are at most
+`_MAX_LABELLED` curves, the trial's number is at the end of each curve.
 """
 
 import math
@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 from matplotlib import patheffects
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
 
-from mnist_exp.report.figures.canvas import drawable, style
+from mnist_exp.report.epochs import event_numbers, event_unit, planned_epochs
+from mnist_exp.report.figures.canvas import count_epochs, drawable, style
 from mnist_exp.report.figures.legend import add_legend
 from mnist_exp.report.figures.trials import Appearance, appearance_of
 from mnist_exp.report.format import trial_label
@@ -36,57 +36,67 @@ class _End(NamedTuple):
     y: float
 
 
-def draw_history(axes: Axes, job: JobResult, metric: str) -> None:
-    """Draw a curve for each trial. The marker on the curve shows how the trial ended."""
+def draw_history(axes: Axes, job: JobResult, metric: str, epochs: int | None) -> None:
+    """Draw a curve for each trial. The marker on the curve shows how the trial ended.
+
+    Args:
+        axes: The axes for the curves.
+        job: The sweep with its trials.
+        metric: The sweep's primary metric.
+        epochs: The number of epochs of each trial; None if unknown.
+    """
     ends: list[_End] = []
+    planned = planned_epochs(job.trials, epochs)
     for trial in job.trials:
-        values = [point.value for point in trial.metrics.get(metric, ())]
-        counted = len(values) - trial.late
-        if finite := [index for index, value in enumerate(values[:counted]) if drawable(value)]:
-            _draw_trial(axes, job, trial, values[:counted], finite[-1])
-            _draw_late(axes, job, trial, values, finite[-1])
-            ends.append(_End(trial, finite[-1] + 1, values[finite[-1]]))
-    style(axes, "log event (interval)", metric)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        points = trial.metrics.get(metric, ())
+        numbers = event_numbers(points, planned[trial.name])
+        curve = [
+            (x, point.value if drawable(point.value) else math.nan)
+            for x, point in zip(numbers, points, strict=True)
+        ]
+        counted = curve[: len(curve) - trial.late]
+        if finite := [place for place, (_, value) in enumerate(counted) if not math.isnan(value)]:
+            _draw_trial(axes, job, trial, counted, finite[-1])
+            _draw_late(axes, job, trial, curve[finite[-1] :])
+            ends.append(_End(trial, *counted[finite[-1]]))
+    style(axes, event_unit(planned), metric)
     axes.margins(x=0.03)
+    count_epochs(axes)
     if len(ends) <= _MAX_LABELLED:
         _label_ends(axes, ends, job)
     add_legend(axes, job)
 
 
 def _draw_trial(
-    axes: Axes, job: JobResult, trial: TrialResult, values: Sequence[float], end: int
+    axes: Axes, job: JobResult, trial: TrialResult, curve: Sequence[tuple[int, float]], end: int
 ) -> None:
     appearance = appearance_of(trial, job)
-    finite = [value if drawable(value) else math.nan for value in values]
+    values = [value for _, value in curve]
     # The best trial has its marker at its best value. Every other trial has its marker at its end.
-    starred = appearance is Appearance.BEST and trial.best in finite
+    starred = trial.best if appearance is Appearance.BEST else None
     axes.plot(
-        range(1, len(finite) + 1),
-        finite,
+        [x for x, _ in curve],
+        values,
         color=appearance.colour,
         linewidth=appearance.width,
         alpha=appearance.alpha(len(job.trials)),
         marker=appearance.marker,
-        markevery=[values.index(trial.best) if starred else end],
+        markevery=[next((place for place, one in enumerate(values) if one == starred), end)],
         markersize=appearance.marker_size,
         zorder=appearance.zorder,
     )
 
 
 def _draw_late(
-    axes: Axes, job: JobResult, trial: TrialResult, values: Sequence[float], end: int
+    axes: Axes, job: JobResult, trial: TrialResult, curve: Sequence[tuple[int, float]]
 ) -> None:
-    """Draw the values that the trial logged after the decision to end it as a thin dotted line."""
-    late = values[end:] if trial.late else ()
-    axes.plot(
-        range(end + 1, end + 1 + len(late)),
-        [value if drawable(value) else math.nan for value in late],
-        color=appearance_of(trial, job).colour,
-        linewidth=0.8,
-        linestyle=":",
-        alpha=0.6,
-    )
+    """Draw a thin dotted line through the values after the decision to end the trial.
+
+    These values do not count. The dotted line begins at the last value that counts.
+    """
+    if trial.late:
+        colour = appearance_of(trial, job).colour
+        axes.plot(*zip(*curve, strict=True), color=colour, linewidth=0.8, linestyle=":", alpha=0.6)
 
 
 def _label_ends(axes: Axes, ends: Sequence[_End], job: JobResult) -> None:

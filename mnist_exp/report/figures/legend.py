@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
+from mnist_exp.report.figures.canvas import GREY
 from mnist_exp.report.figures.trials import Appearance, by_appearance
 from mnist_exp.report.format import number, trial_label
 from mnist_exp.results import JobResult, TrialResult
@@ -34,6 +35,9 @@ def add_legend(axes: Axes, job: JobResult, *, marked: bool = True) -> None:
         )
         for appearance, trials in by_appearance(job).items()
     ]
+    if marked and (late := sum(trial.late > 0 for trial in job.trials)):
+        label = f"after the decision, not counted ({late})"
+        handles.append(Line2D([], [], color=GREY, linewidth=0.8, linestyle=":", label=label))
     axes.legend(
         handles=handles,
         frameon=False,
