@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from mnist_exp.config import Stage
@@ -5,6 +7,8 @@ from mnist_exp.metrics import MetricPoint
 from mnist_exp.results import JobResult
 from mnist_exp.specs import CommandJob
 from mnist_exp.stages import RUNNERS, run_stage
+from mnist_exp.stages.resume import fingerprint
+from mnist_exp.stages.watching import with_figure
 from mnist_exp.status import JobStatus
 from tests.support.recorded_outputs import RecordedOutputs
 
@@ -76,3 +80,23 @@ def test_a_failure_before_a_pipe_is_mentioned(
 ) -> None:
     (line,) = warnings(outputs, "", "", "job.script=null", f"job.command='{command}'")
     assert ("begin with: set -o pipefail;" in line) is has_hint
+
+
+@pytest.mark.parametrize(
+    ("chosen", "paths"),
+    [
+        ("png", {"curves": "curves.png"}),
+        ("svg", {"curves": "curves.png", "curves_svg": "curves.svg"}),
+        ("pdf", {"curves": "curves.png", "curves_pdf": "curves.pdf"}),
+    ],
+)
+def test_a_figure_is_saved_as_png_and_in_the_chosen_format(
+    outputs: RecordedOutputs, chosen: str, paths: dict[str, str]
+) -> None:
+    context = outputs.context(Stage.train, f"figure_format={chosen}")
+    record = with_figure(context, outputs.add(Stage.train, "job"), "curves", lambda path: path)
+    assert {name: Path(path).name for name, path in record.paths.items()} == paths
+    # The format does not change the job.
+    assert fingerprint(context.config, Stage.train) == fingerprint(
+        outputs.config(Stage.train), Stage.train
+    )
