@@ -52,13 +52,22 @@ def sweep_insights(
         )
     if late := sum(trial.late for trial in job.trials):
         found["late"] = f"{counted(late, unit)} after the decisions to end trials; not counted"
-    events = _common_events(job.trials)
-    comparable = _comparable(job.trials, objective, events)
-    if importance := parameter_importance(comparable, scales):
-        found["importance"] = importance
-        first = f" in the first {counted(events, unit)}" if events else ""
-        found["importance_of"] = f"the best value{first}, {len(comparable)} trials"
-    return found
+    return found | _importance(job.trials, objective, unit, scales)
+
+
+def _importance(
+    trials: Sequence[TrialResult], objective: Objective, unit: str, scales: Mapping[str, Scale]
+) -> dict[str, Any]:
+    """Return the entries `importance` and `importance_of`; empty without enough trials."""
+    events = _common_events(trials)
+    comparable = _comparable(trials, objective, events)
+    importance = parameter_importance(comparable, scales)
+    if not importance:
+        return {}
+    first = f"first {events} {unit}s" if events != 1 else f"first {unit}"
+    within = f" in the {first}" if events else ""
+    basis = f"the best value{within}, {len(comparable)} trials"
+    return {"importance": importance, "importance_of": basis}
 
 
 def _common_events(trials: Sequence[TrialResult]) -> int | None:

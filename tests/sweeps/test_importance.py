@@ -103,7 +103,7 @@ def test_a_failed_trial_does_not_shorten_the_comparison():
     assert insights_of(trials, {})["importance_of"] == "the best value, 10 trials"
     cut = replace(trials[1], status=JobStatus.CANCELED, cut=1, events=1)
     found = insights_of([trials[0], cut, *trials[2:]], {})
-    assert found["importance_of"] == "the best value in the first 1 epoch, 11 trials"
+    assert found["importance_of"] == "the best value in the first epoch, 11 trials"
 
 
 def test_a_parameter_counts_on_the_scale_on_which_it_was_drawn():
