@@ -22,6 +22,7 @@ from mnist_exp.report.figures import (
 )
 from mnist_exp.report.figures.history import draw_history
 from mnist_exp.report.figures.legend import above
+from mnist_exp.report.figures.parameters import draw_parameter
 from mnist_exp.results import JobResult, TrialResult
 from mnist_exp.status import JobStatus
 from mnist_exp.sweeps.ranking import Goal, Objective
@@ -218,6 +219,18 @@ def test_ticks_are_the_epochs_by_which_people_count(
     left, right = axes.get_xlim()
     assert [tick for tick in axes.get_xticks() if left <= tick <= right] == ticks
     assert axes.get_xlabel() == label
+
+
+def test_dots_with_the_same_value_do_not_hide_each_other():
+    trials = [
+        TrialResult(f"s_{index}", JobStatus.COMPLETED, {"x": "a"}, best=0.5) for index in range(7)
+    ]
+    axes = Figure().subplots()
+    job = JobResult("s", JobStatus.COMPLETED, trials=trials, best="s_3")
+    draw_parameter(axes, job, "x", Scale.CATEGORICAL)
+    dots = sorted(float(x) for drawn in axes.collections for x, _ in drawn.get_offsets())
+    assert np.diff(dots) == pytest.approx(0.09)
+    assert max(map(abs, dots)) < 0.3
 
 
 def drawn_by(draw: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, *arguments: Any) -> Figure:

@@ -1,4 +1,4 @@
-"""Functions that draw figures as PNG files. A file is written completely or not at all."""
+"""Functions that draw figures as PNG, SVG or PDF. A file is written completely or not at all."""
 
 from mnist_exp.report.figures.confusion import confusion_matrix
 from mnist_exp.report.figures.curves import learning_curves

@@ -3,6 +3,9 @@
 The horizontal axis is one parameter, and the vertical axis is the best value of the trial.
 """
 
+from collections import Counter
+from collections.abc import Mapping
+
 from matplotlib.axes import Axes
 from matplotlib.ticker import LogFormatterSciNotation, LogLocator, MaxNLocator, NullFormatter
 
@@ -16,9 +19,9 @@ from mnist_exp.sweeps.space.expressions import Scale
 #: Maximum number of categories whose names are written.
 _MAX_NAMES = 8
 _MAX_CHARACTERS = 18
-#: Horizontal offsets (jitter) of the dots in a category. Without these offsets, dots with the same
-#: value would hide each other.
-_OFFSETS = (0, 1, -1, 2, -2, 3, -3)
+#: Horizontal offsets (jitter) of the dots of a category, in units of the axis. Two categories are 1
+#: unit apart. Without these offsets, dots with the same value would hide each other.
+_OFFSETS = (0, 0.09, -0.09, 0.18, -0.18, 0.27, -0.27)
 
 
 def draw_parameter(axes: Axes, job: JobResult, name: str, scale: Scale) -> ParameterScale:
@@ -35,18 +38,12 @@ def draw_parameter(axes: Axes, job: JobResult, name: str, scale: Scale) -> Param
     """
     values = [trial.parameters[name] for trial in job.trials if name in trial.parameters]
     horizontal = ParameterScale(name, values, scale)
-    jitter = 0.02 if len(job.trials) <= 20 else 0.05
-    if horizontal.kind is not Scale.CATEGORICAL:
-        jitter = 0.0
+    dots = _positions(job, name, horizontal)
     for appearance, trials in by_appearance(job).items():
-        shown = [
-            (horizontal.position(trial.parameters[name]), index, trial.best)
-            for index, trial in enumerate(trials)
-            if name in trial.parameters and trial.best is not None and drawable(trial.best)
-        ]
+        shown = [trial for trial in trials if trial.name in dots]
         axes.scatter(
-            [x + jitter * _OFFSETS[index % len(_OFFSETS)] for x, index, _ in shown],
-            [best for _, _, best in shown],
+            [dots[trial.name] for trial in shown],
+            [float(trial.best or 0.0) for trial in shown],
             s=appearance.marker_size**2 * 0.9,
             color=appearance.colour,
             marker=appearance.marker,
@@ -56,6 +53,19 @@ def draw_parameter(axes: Axes, job: JobResult, name: str, scale: Scale) -> Param
     style(axes, horizontal.label)
     _set_ticks(axes, horizontal)
     return horizontal
+
+
+def _positions(job: JobResult, name: str, scale: ParameterScale) -> Mapping[str, float]:
+    """Return trial -> horizontal position of its dot, for each trial with a value to draw."""
+    dots: dict[str, float] = {}
+    counts: Counter[float] = Counter()
+    for trial in job.trials:
+        if name in trial.parameters and trial.best is not None and drawable(trial.best):
+            x = scale.position(trial.parameters[name])
+            is_moved = scale.kind is Scale.CATEGORICAL
+            dots[trial.name] = x + (_OFFSETS[counts[x] % len(_OFFSETS)] if is_moved else 0.0)
+            counts[x] += 1
+    return dots
 
 
 def _set_ticks(axes: Axes, scale: ParameterScale) -> None:

@@ -18,7 +18,8 @@ _COLUMNS = 4
 #: Width of the figure, height of the curves, and height of a row of panels, in inches.
 _WIDTH, _HISTORY_HEIGHT, _ROW_HEIGHT = 13.0, 5.0, 2.9
 _JITTER = (
-    "Dots above a category are moved a little to the left or right, so that none hides another."
+    "Dots above a category are moved a little to the left or right, so that they hide each other "
+    "less."
 )
 
 
