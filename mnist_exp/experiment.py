@@ -5,6 +5,7 @@ from functools import cached_property
 from typing import Any
 
 from mnist_exp.config import ExperimentConfig
+from mnist_exp.hidden_values import HiddenValues
 from mnist_exp.sweeps import SweepPlan, parse_sweep
 
 
@@ -20,12 +21,17 @@ class Experiment(ExperimentConfig):
         given: The config keys and config groups that the command line sets.
         references: Pairs of config keys. The value of the first key refers to the second key, e.g.
             with `${model.epochs}`.
+        interpolations: Config key -> value as written, for each value that contains a variable of
+            the caller's environment, e.g. `${oc.env:TOKEN}`.
+        hidden: The values of environment variables, which records and messages must not contain.
     """
 
     sources: dict[str, str] = field(default_factory=dict)
     overrides: tuple[str, ...] = ()
     given: tuple[str, ...] = ()
     references: tuple[tuple[str, str], ...] = ()
+    interpolations: dict[str, str] = field(default_factory=dict)
+    hidden: HiddenValues = field(default_factory=HiddenValues)
 
     @cached_property
     def parsed_sweep(self) -> tuple[SweepPlan | None, list[str]]:
@@ -40,5 +46,6 @@ class Experiment(ExperimentConfig):
         """
         content = asdict(self)
         content["job"]["sources"] = content.pop("sources")
-        del content["overrides"], content["given"], content["references"]
+        for name in ("overrides", "given", "references", "interpolations", "hidden"):
+            del content[name]
         return content

@@ -43,6 +43,9 @@ class Difference:
             remedy: What the user can do.
         """
         kept, given = (json.dumps(value, default=str) for value in (self.kept, self.given))
+        if "environment_variables" in self.path:
+            # The values may be secrets.
+            return f"{self.key}: must stay as in {job}; {remedy}"
         return (
             f"{self.key}: must stay {kept}, got {given}; {job} was submitted with {kept}; {remedy}"
         )

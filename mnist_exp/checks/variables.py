@@ -12,4 +12,4 @@ def variable_faults(where: str, variables: Mapping[str, Any]) -> Iterator[str]:
         if not isinstance(value, str):
             yield f"{where}.{name}: must be text, got {value!r}; put the text in quotes"
         elif "\0" in value:
-            yield f"{where}.{name}: must not contain a null character, got {value!r}"
+            yield f"{where}.{name}: must not contain a null character"

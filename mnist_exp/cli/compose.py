@@ -16,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from mnist_exp.cli.config_paths import config_files, resolve_paths, task_overrides
 from mnist_exp.cli.given_keys import given_keys
+from mnist_exp.cli.hide_values import hidden_values
 from mnist_exp.cli.schema_keys import explain_key, keys_at, type_at, unknown_keys
 from mnist_exp.cli.written_text import keep_written_texts
 from mnist_exp.config import ExperimentConfig, Stage
@@ -42,6 +43,8 @@ _REFERENCE = re.compile(r"\$\{([A-Za-z_][\w.]*)\}")
 #: The text of an interpolation, which may call a resolver, e.g. `${oc.select:model.epochs,5}`.
 _INTERPOLATION = re.compile(r"\$\{(.*?)\}")
 _NAME = re.compile(r"[A-Za-z_][\w.]*")
+#: The resolver of the variables of the caller's environment.
+_OF_ENVIRONMENT = "${oc.env:"
 
 
 class MissingKeysError(ConfigError):
@@ -104,7 +107,8 @@ def to_experiment(composed: DictConfig, hydra_config: DictConfig) -> Experiment:
     _empty_mappings(composed, task_overrides(hydra_config))
     keep_written_texts(composed, config_files(hydra_config), task_overrides(hydra_config))
     sources = _input_sources(composed)
-    references = tuple(_references("", OmegaConf.to_container(composed, resolve=False)))
+    written = OmegaConf.to_container(composed, resolve=False)
+    hidden = hidden_values(composed)
     resolve_paths(composed, hydra_config)
     config = OmegaConf.to_object(composed)
     if not isinstance(config, ExperimentConfig):
@@ -112,7 +116,13 @@ def to_experiment(composed: DictConfig, hydra_config: DictConfig) -> Experiment:
     overrides = tuple(task_overrides(hydra_config))
     given = tuple(given_keys(overrides))
     return Experiment(
-        **vars(config), sources=sources, overrides=overrides, given=given, references=references
+        **vars(config),
+        sources=sources,
+        overrides=overrides,
+        given=given,
+        references=tuple(_references("", written)),
+        interpolations=dict(_interpolations("", written)),
+        hidden=hidden,
     )
 
 
@@ -170,6 +180,16 @@ def _references(key: str, value: Any) -> Iterator[tuple[str, str]]:
     elif isinstance(value, str):
         for found in _INTERPOLATION.finditer(value):
             yield from ((key, name) for name in _NAME.findall(found[1]))
+
+
+def _interpolations(key: str, value: Any) -> Iterator[tuple[str, str]]:
+    """Yield config key and text of each value that contains a variable of the environment."""
+    if isinstance(value, dict):
+        for name, part in value.items():
+            if "." not in str(name):
+                yield from _interpolations(f"{key}.{name}" if key else str(name), part)
+    elif isinstance(value, str) and _OF_ENVIRONMENT in value:
+        yield key, value
 
 
 def _empty_mappings(composed: DictConfig, overrides: Sequence[str]) -> None:

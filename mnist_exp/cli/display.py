@@ -16,6 +16,7 @@ from mnist_exp.cli.arguments import override_key
 from mnist_exp.cli.given_keys import given_keys
 from mnist_exp.config import RegistrationConfig, Stage
 from mnist_exp.experiment import Experiment
+from mnist_exp.hidden_values import is_variable
 from mnist_exp.lazy import figures, insights
 from mnist_exp.past_runs import PastRun
 from mnist_exp.records import Record
@@ -132,6 +133,8 @@ class RichDisplay:
             text
             for text in self._given
             if override_key(text).partition(".")[0] in _CARRIED
+            # The next command would need the variables in its environment.
+            and not (following is not Stage.deploy and is_variable(override_key(text)))
             and not all(is_unused(following, key) for key in given_keys([text]))
             # The next command after stage=invoke deletes the endpoint. With this key, stage=cleanup
             # would delete only a deployment.
@@ -187,7 +190,8 @@ def show_dry_run(experiment: Experiment, folder: Path) -> Record:
     if not documents:
         print(f"# stage={experiment.stage.value} creates no object that has a YAML form")
     for document in documents:
-        text = yaml.safe_dump(document.content, sort_keys=False, allow_unicode=True)
+        content = experiment.hidden.content(document.content)
+        text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
         target.mkdir(parents=True, exist_ok=True)
         path = target / f"{document.kind}.yaml"
         path.write_text(text, encoding="utf-8")

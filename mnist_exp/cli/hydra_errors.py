@@ -26,7 +26,7 @@ from omegaconf.errors import (
 from yaml import YAMLError  # type: ignore[import-untyped]
 
 from mnist_exp.cli.schema_keys import describe, explain_key, keys_at, listing, similar, type_at
-from mnist_exp.cli.written_text import VARIABLES
+from mnist_exp.hidden_values import VARIABLES
 from mnist_exp.names import describe_path
 from mnist_exp.templates import hydra_text
 

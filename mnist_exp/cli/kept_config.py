@@ -19,9 +19,11 @@ from omegaconf.errors import OmegaConfBaseException
 
 from mnist_exp.cli.arguments import override_key
 from mnist_exp.cli.config_paths import follow_move
+from mnist_exp.cli.hide_values import hidden_values
 from mnist_exp.config import ExperimentConfig
 from mnist_exp.errors import ConfigError, NotFoundError
 from mnist_exp.experiment import Experiment
+from mnist_exp.hidden_values import HiddenValues
 from mnist_exp.records import INVALID_JSON, RecordIndex
 from mnist_exp.same_job import START_ANOTHER, Difference, differences
 from mnist_exp.stages.resume import COMMAND_KEYS, UnfinishedJob, unfinished_job
@@ -46,7 +48,8 @@ def with_kept_config(config: Experiment, overrides: Sequence[str]) -> Experiment
     if job is None or job.config_path is None:
         return config
     outputs = Path(config.outputs_dir).resolve()
-    kept, composed = _comparable(_read(job.config_path, outputs)), _comparable(config)
+    read = _read(job.config_path, outputs)
+    kept, composed = _comparable(read), _comparable(config)
     if faults := _faults(job, kept, composed, overrides):
         raise ConfigError(faults)
     _apply_permitted(kept, composed, overrides, job.may_change)
@@ -58,7 +61,19 @@ def with_kept_config(config: Experiment, overrides: Sequence[str]) -> Experiment
         overrides=config.overrides,
         given=config.given,
         references=config.references,
+        interpolations=_interpolations(read, config, overrides),
     )
+
+
+def _interpolations(
+    kept: Experiment, composed: Experiment, overrides: Sequence[str]
+) -> dict[str, str]:
+    """Return the interpolations of the kept config, except where an override sets the value."""
+    given = {override_key(text) for text in overrides}
+    return {
+        **{key: text for key, text in kept.interpolations.items() if key not in given},
+        **{key: text for key, text in composed.interpolations.items() if key in given},
+    }
 
 
 def _faults(job: UnfinishedJob, kept: Any, composed: Any, overrides: Sequence[str]) -> list[str]:
@@ -189,16 +204,26 @@ def _config(content: Any, old: Path | None = None, new: Path | None = None) -> E
         old: The path of the outputs folder, when the config was saved.
         new: The current path of the outputs folder.
     """
-    job = dict(content["job"])
+    content = dict(content)
+    interpolations = content.pop("interpolations", {})
+    job = content["job"] = dict(content["job"])
     sources = job.pop("sources", {})
     schema = OmegaConf.structured(ExperimentConfig)
-    merged = OmegaConf.merge(schema, _escaped({**content, "job": job}))
+    escaped = OmegaConf.create(_escaped(content))
+    for key, written in interpolations.items():
+        OmegaConf.update(escaped, key, written, force_add=True)
+    merged = OmegaConf.merge(schema, escaped)
     if old is not None and new is not None and isinstance(merged, DictConfig):
         follow_move(merged, old, new)
     config = OmegaConf.to_object(merged)
     if not isinstance(config, ExperimentConfig):
         raise TypeError(f"must be an ExperimentConfig, got {type(config)}")
-    return Experiment(**vars(config), sources=sources)
+    return Experiment(
+        **vars(config),
+        sources=sources,
+        interpolations=interpolations,
+        hidden=hidden_values(merged) if isinstance(merged, DictConfig) else HiddenValues(),
+    )
 
 
 def _escaped(content: Any) -> Any:

@@ -25,6 +25,7 @@ from mnist_exp.cli.compose import register_schemas
 from mnist_exp.cli.config_paths import task_overrides
 from mnist_exp.cli.display import RichDisplay
 from mnist_exp.cli.error_output import FULL_ERROR, READER_HAS_EXITED, error_lines, report_errors
+from mnist_exp.cli.hide_values import hidden_values, hide_values_of_variant
 from mnist_exp.cli.hydra_errors import is_foreign
 from mnist_exp.cli.override_faults import all_faults
 from mnist_exp.cli.prepare import prepared_command
@@ -32,6 +33,7 @@ from mnist_exp.cli.primary import PrimaryConfig, primary_config
 from mnist_exp.cli.written_text import quoted
 from mnist_exp.config import Stage
 from mnist_exp.errors import ConfigError, NotFoundError
+from mnist_exp.hidden_values import HiddenValues
 from mnist_exp.records import RECORD_NAME, Record, load_record
 from mnist_exp.status import JobStatus
 
@@ -165,12 +167,15 @@ class _Command:
         hydra_config = DictConfig(HydraConfig.get())
         is_variant = hydra_config.mode == RunMode.MULTIRUN
         record: Record | None = None
+        overrides: list[str] = []
         # Catch all errors. Otherwise Hydra would print the error in Hydra's format, and would end
         # the multirun.
         try:
             with report_errors() as outcome:
                 if is_variant:
-                    RichDisplay().variant(hydra_config.job.num, task_overrides(hydra_config))
+                    hidden = _hide_values(composed, hydra_config)
+                    overrides = [hidden.override(text) for text in task_overrides(hydra_config)]
+                    RichDisplay().variant(hydra_config.job.num, overrides)
                 record = prepared_command(composed, hydra_config).run()
         except Exception as error:
             self.error = error
@@ -178,9 +183,19 @@ class _Command:
         self.exit_code = max(self.exit_code, outcome.exit_code)
         if is_variant:
             shown = record or _failed(composed, hydra_config, outcome.why)
-            self.variants.append((task_overrides(hydra_config), shown))
+            self.variants.append((overrides, shown))
         if outcome.interrupted:
             raise SystemExit(outcome.exit_code)
+
+
+def _hide_values(composed: DictConfig, hydra_config: DictConfig) -> HiddenValues:
+    """Hide the values of environment variables in the files that Hydra has written."""
+    hidden = hidden_values(composed)
+    folder = Path(hydra_config.runtime.output_dir, hydra_config.output_subdir or "")
+    # The folder of the multirun may contain interpolations of keys outside the `hydra` node.
+    multirun = Path(hydra_config.runtime.cwd, HydraConfig.get().sweep.dir, "multirun.yaml")
+    hide_values_of_variant(folder, multirun, hidden)
+    return hidden
 
 
 def _labelled(variants: list[tuple[list[str], Record]]) -> list[tuple[str, Record]]:

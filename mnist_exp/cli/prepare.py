@@ -31,6 +31,7 @@ from mnist_exp.cli.compose import (
 from mnist_exp.cli.config_paths import task_overrides
 from mnist_exp.cli.display import RichDisplay, show_dry_run
 from mnist_exp.cli.error_output import READER_HAS_EXITED, report_errors, unwritable
+from mnist_exp.cli.hide_values import hide_values
 from mnist_exp.cli.kept_config import with_kept_config
 from mnist_exp.cli.primary import OUR_NAME, SAVED_NAME
 from mnist_exp.config import Stage
@@ -88,6 +89,8 @@ class CheckBeforeRun(Callback):
                 SystemExit.
         """
         prepared = _exit_on_error(lambda: prepare(*split(config)))
+        # Hydra writes this config into the run folder.
+        hide_values(config, prepared.runner.context.config.hidden)
         if prepared.runner.stage.is_recorded:
             _prepared_commands[prepared.runner.context.folder] = prepared
             return
@@ -140,9 +143,8 @@ def prepare(composed: DictConfig, hydra_config: DictConfig) -> Prepared:
         MnistExpError: A check failed.
     """
     experiment = checked_experiment(composed, hydra_config)
-    display = RichDisplay(
-        task_overrides(hydra_config), _flags(hydra_config), experiment.registration
-    )
+    overrides = [experiment.hidden.override(text) for text in task_overrides(hydra_config)]
+    display = RichDisplay(overrides, _flags(hydra_config), experiment.registration)
     for line in checks.warnings(experiment):
         display.warning(line)
     outputs, opened = Path(experiment.outputs_dir), ExitStack()

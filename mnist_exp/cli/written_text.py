@@ -18,9 +18,8 @@ from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 
 from mnist_exp.cli.config_paths import config_content
+from mnist_exp.hidden_values import VARIABLES
 
-#: The config keys of environment variables.
-VARIABLES = ("job.environment_variables", "endpoint.deployment.environment_variables")
 #: A text that YAML may have read as a number or a boolean.
 _CONVERTED = re.compile(r"True|False|[-+]?(\d|\.\d|inf|nan).*", re.IGNORECASE | re.DOTALL)
 _UNQUOTED = re.compile(r"[^\s,'\"\[\]{}()$\\]+")

@@ -12,15 +12,24 @@ There are two ways to resume:
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from mnist_exp.config import ExperimentConfig, Stage
 from mnist_exp.errors import NotFoundError
 from mnist_exp.experiment import Experiment
 from mnist_exp.names import new_job_name
-from mnist_exp.records import RECORD_NAME, Record, RecordIndex, load_record, write_json
+from mnist_exp.records import (
+    INVALID_JSON,
+    RECORD_NAME,
+    Record,
+    RecordIndex,
+    load_record,
+    write_json,
+)
 from mnist_exp.same_job import START_ANOTHER
 from mnist_exp.snapshot import snapshot_hash
 from mnist_exp.stages.context import StageContext
@@ -95,8 +104,32 @@ def keep_config(context: StageContext) -> None:
     folder.
     """
     outputs = str(context.index.outputs.resolve())
-    content = context.config.content() | {"outputs_dir": outputs}
-    write_json(context.folder / CONFIG_NAME, content)
+    config = context.config
+    content = config.content() | {"outputs_dir": outputs, "interpolations": config.interpolations}
+    for key in config.interpolations:
+        _clear(content, key.split("."))
+    # Mode 0600, because environment variables may be secrets.
+    write_json(context.folder / CONFIG_NAME, content, 0o600)
+
+
+def hide_kept_values(context: StageContext, record: Record) -> None:
+    """Hide the values of environment variables in the configs of a completed job.
+
+    No command resumes the job again.
+    """
+    for earlier, folder in context.index.newest_first(record.stage):
+        path = folder / CONFIG_NAME
+        if earlier.name == record.name and context.config.hidden.shown and path.is_file():
+            with suppress(*INVALID_JSON):
+                content = json.loads(path.read_text(encoding="utf-8"))
+                write_json(path, context.config.hidden.content(content), 0o600)
+
+
+def _clear(content: dict[str, Any], path: Sequence[str]) -> None:
+    """Replace the value of a key by null."""
+    for name in path[:-1]:
+        content = content[name]
+    content[path[-1]] = None
 
 
 def fingerprint(config: Experiment, stage: Stage) -> str:

@@ -6,12 +6,16 @@ from typing import Any
 
 import pytest
 
+from mnist_exp.cli.display import RichDisplay
 from mnist_exp.cli.kept_config import with_kept_config
 from mnist_exp.config import ExperimentConfig, Stage
 from mnist_exp.errors import ConfigError, NotFoundError
+from mnist_exp.experiment import Experiment
 from mnist_exp.records import write_json
-from mnist_exp.stages.resume import CONFIG_NAME
+from mnist_exp.stages.context import StageContext
+from mnist_exp.stages.resume import CONFIG_NAME, hide_kept_values, keep_config
 from mnist_exp.status import JobStatus
+from mnist_exp.workspaces.base import Workspace
 from tests.support.configs import config, fresh_config
 from tests.support.recorded_outputs import RecordedOutputs
 
@@ -189,3 +193,50 @@ def test_the_paths_of_a_kept_config_follow_a_moved_project(
     assert resumed.endpoint.deployment.code == "/elsewhere/code"
     assert resumed.job.inputs["words"] == {"path": str(tmp_path / "words.txt")}
     assert resumed.outputs_dir == str(outputs.path)
+
+
+def test_the_kept_config_contains_no_value_of_the_callers_environment(
+    outputs: RecordedOutputs, resume: Resume, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = "job.environment_variables"
+    words = [f"+{key}.A=${{oc.env:MINE}}", f"+{key}.B=in clear", "job.identity=${oc.env:WHO}"]
+    monkeypatch.setenv("MINE", "a secret")
+    monkeypatch.setenv("WHO", "managed")
+    outputs.add(Stage.train, "run_1", JobStatus.RUNNING)
+    record, folder = next(outputs.index.newest_first(Stage.train))
+    context = stage_context(config("stage=train", *words), outputs, folder)
+    keep_config(context)
+    path = folder / CONFIG_NAME
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert "a secret" not in path.read_text()
+    monkeypatch.setenv("MINE", "another secret")
+    found = resume(Stage.train, f"+{key}.C=${{oc.env:MINE}}")
+    assert found.job.environment_variables["A"] == "another secret"
+    assert found.job.environment_variables["B"] == "in clear"
+    assert found.job.identity == "managed"
+    assert set(found.interpolations) >= {f"{key}.A", f"{key}.C", "job.identity"}
+    hide_kept_values(context, record)
+    assert "in clear" not in path.read_text()
+    monkeypatch.delenv("WHO")
+    with pytest.raises(NotFoundError, match="'WHO' not found"):
+        resume(Stage.train)
+
+
+def stage_context(experiment: Experiment, outputs: RecordedOutputs, folder: Path) -> StageContext:
+    """Return the context of a stage that opens no workspace."""
+
+    def opener() -> Workspace:
+        raise AssertionError("the stage must not open its workspace")
+
+    return StageContext(experiment, folder, opener, outputs.index, RichDisplay())
+
+
+def test_the_message_about_a_changed_variable_shows_no_value(
+    submit: Callable[..., None], resume: Resume
+) -> None:
+    submit(Stage.sweep, "+job.environment_variables.N=kept secret")
+    with pytest.raises(ConfigError) as error:
+        resume(Stage.sweep, "+job.environment_variables.N=given secret")
+    (line,) = error.value.lines
+    assert line.startswith("job.environment_variables.N: must stay as in sweep run_1;")
+    assert "kept secret" not in line

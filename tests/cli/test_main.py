@@ -203,3 +203,31 @@ def test_the_variants_of_a_multirun_get_the_written_text_of_variables(
         *[("A", "'1.50'"), ("B", "'1_0'"), *others],
         *[("A", "'1.50'"), ("B", "'010'"), *others],
     ]
+
+
+@pytest.mark.parametrize("mode", [[], ["-m"]])
+def test_the_values_of_environment_variables_are_in_no_file_and_no_output(
+    in_process_cli: InProcessCli, mode: list[str]
+) -> None:
+    key = "endpoint.deployment.environment_variables"
+    done = in_process_cli(
+        *mode,
+        "stage=deploy",
+        "dry_run=true",
+        f"{key}.A=plain-secret",
+        f"{key}.B='quoted \\\"secret\\\" of mine'",
+        f"+{key}={{C: 'secret of a mapping'}}",
+        f"{key}.D=${{oc.env:MINE}}",
+        f"{key}.LEVEL=3",
+        env={"MINE": "secret of the caller"},
+    )
+    assert done.returncode == 0, done.stderr
+    files = [path for path in in_process_cli.folder.rglob("*") if path.is_file()]
+    texts = [path.read_text() for path in files if path.suffix in (".yaml", ".json")]
+    assert len(texts) >= 4
+    for text in (*texts, done.stdout, done.stderr):
+        # Lines may be folded.
+        assert not re.search(r"(plain|quoted)[-\s]+\W*secret|secret\W+of", text), text
+    composed = next(path for path in files if path.name == "config.yaml").read_text()
+    for line in ("A: ${oc.env:A}", "C: ${oc.env:C}", "D: ${oc.env:MINE}", "LEVEL: '3'"):
+        assert f" {line}\n" in composed
