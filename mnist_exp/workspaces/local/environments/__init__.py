@@ -1,6 +1,8 @@
 """Python environments of local jobs and deployments.
 
-cache            creates and saves environments, which all later commands use
+cache            creates environments once for all later commands, and deletes environments
+saved            describes a saved environment
+usage            finds the endpoints that use a saved environment
 makers           creates an environment with conda or uv
 programs         runs conda or uv, and reports the progress
 pip_settings     converts pip's settings to environment variables of uv

@@ -18,62 +18,26 @@ import json
 import os
 import platform
 import shutil
-import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from mnist_exp.config import EnvConfig, EnvType
-from mnist_exp.errors import ConfigError, OutputsError, RefusedError
-from mnist_exp.records import INVALID_JSON, write_json
-from mnist_exp.serving.settings import SETTINGS_FILE
+from mnist_exp.errors import ConfigError, OutputsError
 from mnist_exp.software import Recipe, RecipeError, curated_recipe, read_conda_file
 from mnist_exp.workspaces.local.environments.interpreter import Interpreter, this_interpreter
 from mnist_exp.workspaces.local.environments.makers import Order, maker, without_gpu_libraries
-from mnist_exp.workspaces.local.processes.job_orphans import find_processes
+from mnist_exp.workspaces.local.environments.saved import (
+    DESCRIPTION,
+    SavedEnvironment,
+    described,
+    size_text,
+)
+from mnist_exp.workspaces.local.environments.usage import add_endpoint, forget_endpoints, is_used
 
-_DESCRIPTION = "environment.json"
 _FOLDER = "env"
-#: Python code that prints the path, the version and the package folders of an interpreter.
-_INSPECT = """\
-import json, os, site, sys
-version = "%d.%d" % sys.version_info[:2]
-print(json.dumps([os.path.realpath(sys.executable), version, site.getsitepackages()]))
-"""
-
-
-@dataclass(frozen=True)
-class SavedEnvironment:
-    """A saved environment.
-
-    Attributes:
-        source: The conda file, or the name of the curated environment.
-        made_with: The program that created the environment.
-        made_at: The time of the creation, in seconds since 1970.
-        size: The size in bytes.
-        executable: The program `python` of the environment.
-        base: The real path of `executable`. Virtual environments of this interpreter contain a link
-            to this path.
-        version: The version of Python.
-        site_folders: The folders of the installed packages.
-    """
-
-    source: str
-    made_with: str
-    made_at: float
-    size: int
-    executable: str
-    base: str
-    version: str
-    site_folders: Sequence[str]
-
-    @property
-    def interpreter(self) -> Interpreter:
-        """The interpreter of the environment."""
-        folders = tuple(map(Path, self.site_folders))
-        return Interpreter(Path(self.executable), Path(self.base), self.version, folders)
 
 
 class EnvironmentCache:
@@ -122,18 +86,14 @@ class EnvironmentCache:
 
     def list(self) -> Sequence[SavedEnvironment]:
         """Return the saved environments, oldest first."""
-        found = [self._load(path.parent.name) for path in self._root.glob(f"*/{_DESCRIPTION}")]
+        found = [SavedEnvironment.load(path.parent) for path in self._root.glob(f"*/{DESCRIPTION}")]
         return sorted(filter(None, found), key=lambda saved: saved.made_at)
 
     def describe(self) -> Iterator[str]:
         """Yield a line of text for each saved environment, oldest first, then the total size."""
         found = self.list()
         for saved in found:
-            days = (time.time() - saved.made_at) / 86400
-            yield (
-                f"{saved.source} with Python {saved.version}: {size_text(saved.size)}, "
-                f"{days:.0f} days old, created with {saved.made_with}"
-            )
+            yield saved.text
         if found:
             yield (
                 f"{size_text(sum(saved.size for saved in found))} in {self._root}; to delete the "
@@ -144,7 +104,7 @@ class EnvironmentCache:
     def delete_all(self) -> Iterator[str]:
         """Delete the environments that nobody uses, and yield one line for each environment."""
         for path in sorted(self._root.glob("*/")):
-            saved = self._load(path.name)
+            saved = SavedEnvironment.load(path)
             if saved is None and not path.name.isalnum():
                 continue
             what = (
@@ -164,8 +124,7 @@ class EnvironmentCache:
         """
         name = interpreter.programs.parent.parent
         if name.parent == self._root:
-            with _endpoints_file(name).open("a", encoding="utf-8") as file:
-                file.write(f"{json.dumps(str(endpoint))}\n")
+            add_endpoint(name, endpoint)
 
     def _saved_or_new(self, name: str, lock: int, order: Order) -> SavedEnvironment:
         """Return the environment, and hold a shared lock."""
@@ -173,11 +132,11 @@ class EnvironmentCache:
             if not _try_lock(lock, fcntl.LOCK_SH):
                 order.message("env: waiting for another command that creates this environment")
                 fcntl.flock(lock, fcntl.LOCK_SH)
-            if saved := self._load(name):
+            if saved := SavedEnvironment.load(self._root / name):
                 return saved
             # Another command may create the environment before this command gets the lock.
             fcntl.flock(lock, fcntl.LOCK_EX)
-            if self._load(name) is None:
+            if SavedEnvironment.load(self._root / name) is None:
                 self._make(name, order)
             # Load the environment again with the shared lock. Another command may delete the
             # environment while this command changes the kind of the lock.
@@ -192,11 +151,11 @@ class EnvironmentCache:
             order.message(f"env: {order.recipe.note}")
         try:
             program.make(replace(order, prefix=folder / _FOLDER))
-            saved = _described(folder / _FOLDER, source, program.name)
+            saved = described(folder / _FOLDER, source, program.name)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
-        write_json(folder / _DESCRIPTION, asdict(saved))
+        saved.save(folder)
         order.message(
             f"env: created in {time.monotonic() - began:.1f} s, {size_text(saved.size)}; later "
             f"commands use {folder} again"
@@ -206,22 +165,13 @@ class EnvironmentCache:
         folder = self._root / name
         with self._opened(name) as lock:
             programs = folder / _FOLDER / "bin"
-            if not _try_lock(lock, fcntl.LOCK_EX) or _is_used(folder, programs):
+            if not _try_lock(lock, fcntl.LOCK_EX) or is_used(folder, programs):
                 return False
             # Delete the description first. Without the description, no command uses the folder.
-            (folder / _DESCRIPTION).unlink(missing_ok=True)
+            (folder / DESCRIPTION).unlink(missing_ok=True)
             shutil.rmtree(folder)
-            _endpoints_file(folder).unlink(missing_ok=True)
+            forget_endpoints(folder)
         return True
-
-    def _load(self, name: str) -> SavedEnvironment | None:
-        try:
-            text = (self._root / name / _DESCRIPTION).read_text(encoding="utf-8")
-            saved = SavedEnvironment(**json.loads(text))
-        except (OSError, TypeError, *INVALID_JSON):
-            return None
-        # The Python that a virtual environment links to may have been deleted.
-        return saved if Path(saved.executable).exists() else None
 
     @contextmanager
     def _opened(self, name: str) -> Iterator[int]:
@@ -231,30 +181,6 @@ class EnvironmentCache:
             yield descriptor
         finally:
             os.close(descriptor)
-
-
-def _endpoints_file(folder: Path) -> Path:
-    return folder.with_name(f"{folder.name}.endpoints")
-
-
-def _is_used(folder: Path, programs: Path) -> bool:
-    """Return whether an endpoint uses an environment, even if the endpoint has been stopped.
-
-    Args:
-        folder: The folder of the environment.
-        programs: The folder of its programs.
-    """
-    # The workers of endpoints outlive the command that held the lock. Therefore search for
-    # processes whose PATH contains the environment.
-    if find_processes(lambda path: str(programs) in path.split(os.pathsep), "PATH"):
-        return True
-    file = _endpoints_file(folder)
-    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
-    settings = (path for line in lines for path in Path(json.loads(line)).rglob(SETTINGS_FILE))
-    # An update may have changed the environment of a deployment. Search the present settings.
-    return any(
-        json.dumps(str(programs))[1:-1] in path.read_text(encoding="utf-8") for path in settings
-    )
 
 
 def recipe_of(env: EnvConfig, where: str) -> Recipe:
@@ -270,11 +196,6 @@ def recipe_of(env: EnvConfig, where: str) -> Recipe:
         return read_conda_file(Path(env.conda_file or ""))
     except RecipeError as error:
         raise ConfigError([f"{where}.{key}: {error}"]) from error
-
-
-def size_text(size: int) -> str:
-    """Return a number of bytes as text."""
-    return f"{size / 2**30:.1f} GB" if size >= 2**30 else f"{size / 2**20:.0f} MB"
 
 
 def _try_lock(descriptor: int, kind: int) -> bool:
@@ -297,25 +218,3 @@ def _hash(recipe: Recipe, program: str) -> str:
         contents,
     ]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
-
-
-def _described(prefix: Path, source: str, program: str) -> SavedEnvironment:
-    python = prefix / "bin" / "python"
-    done = subprocess.run(
-        [python, "-I", "-c", _INSPECT], capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        reason = " ".join(done.stderr.split())[-300:]
-        raise RefusedError(f"env: the Python of {source} does not run: {reason}")
-    base, version, folders = json.loads(done.stdout)
-    sizes = [path.lstat().st_size for path in prefix.rglob("*") if not path.is_dir()]
-    return SavedEnvironment(
-        source=source,
-        made_with=program,
-        made_at=time.time(),
-        size=sum(sizes),
-        executable=str(python),
-        base=base,
-        version=version,
-        site_folders=folders,
-    )

@@ -237,9 +237,15 @@ def test_an_environment_of_a_stopped_endpoint_is_not_deleted(
         settings.write_text(json.dumps({"PATH": interpreter.variables()["PATH"]}), encoding="utf-8")
         environments.add_endpoint(interpreter, tmp_path / "endpoint")
     environments.add_endpoint(this_interpreter(), tmp_path / "endpoint")
+    # A command was killed while it wrote a line.
+    (file,) = tmp_path.rglob("*.endpoints")
+    with file.open("a", encoding="utf-8") as endpoints:
+        endpoints.write('"/half')
     assert outcomes_of_deletion(environments) == ["in use, not deleted"]
     # The deployment gets another environment.
     settings.write_text("{}", encoding="utf-8")
+    # Another command deletes an endpoint: its folder still lists a file that does not exist.
+    (tmp_path / "endpoint" / SETTINGS_FILE).symlink_to("deleted")
     assert outcomes_of_deletion(environments) == ["deleted"]
     assert outcomes_of_deletion(environments) == []
 
