@@ -99,12 +99,11 @@ def sweep_result(
     trials = [_trial_result(job, trial, backend) for trial in result.trials]
     best = None if result.best is None else trials[result.best]
     jobs = {index: backend.results[index] for index in sorted(backend.results)}
-    with_log = next((ended for ended in jobs.values() if ended.log_tail), None)
+    failed = [trial for trial in result.trials if trial.status is JobStatus.FAILED]
     # Show the log of a failed trial only if the whole sweep failed.
-    shown = with_log if result.status is JobStatus.FAILED else None
+    shown = jobs.get(failed[0].index) if failed and result.status is JobStatus.FAILED else None
     why = result.why
     if result.status is JobStatus.FAILED and not why:
-        failed = [trial for trial in trials if trial.status is JobStatus.FAILED]
         share = "all" if len(failed) == len(trials) else f"{len(failed)} of"
         why = f"{share} {len(trials)} trials failed; the first failed trial: {failed[0].why}"
     return JobResult(

@@ -208,14 +208,13 @@ def test_when_all_fail_the_sweep_shows_the_first_ones_log(sweeps: LocalSweeps) -
         {"score": choice("0.5", "0.6"), "end": choice("3")},
         command="[ {{search_space.score}} != 0.5 ] || until [ -e ../../sweep_1/outputs/end ] "
         "&& [ ! -e ../../sweep_1/wd ]; do :; done; "
+        # The first trial prints nothing.
+        "[ {{search_space.score}} != 0.5 ] || exit 5; "
         f"{PYTHON} {COMMAND}; code=$?; touch outputs/end; exit $code",
     )
     assert (result.status, statuses(result)) == (JobStatus.FAILED, ["Failed", "Failed"])
-    assert (
-        result.why
-        == "all 2 trials failed; the first failed trial: exit code 3: the last line of 0.5"
-    )
-    assert list(result.log_tail) == ["the last line of 0.5"]
+    assert result.why == "all 2 trials failed; the first failed trial: exit code 5"
+    assert list(result.log_tail) == []
     assert result.log == str(sweeps.folder / "sweep_0" / "user_logs" / "std_log.txt")
     assert sweeps.tracked().info.status == "FAILED"
 
