@@ -33,6 +33,7 @@ in this process. The last two modules, `frames` and `settings`, run in both:
       run_function   the arguments that the script's `run` gets
       request_input  the input of `run` that a request contains
       flask_request  Flask's request, for scripts that use Flask
+      worker_logging the log of a worker, and the user's `logging.json`
       time_limit     the time limit of a call of `run`
       replies        the results of `run` and the errors as replies
       worker_connection  the connection to the front, on the worker's side

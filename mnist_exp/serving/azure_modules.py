@@ -45,7 +45,10 @@ def provide_modules() -> None:
             # Python imports submodules only from a module with this attribute.
             sys.modules[name].__path__ = []
     for name in _MODULES:
+        package, _, last = name.rpartition(".")
         sys.modules[name] = _LateModule(name)
+        if package in sys.modules:
+            setattr(sys.modules[package], last, sys.modules[name])
 
 
 def is_raw_http() -> bool:

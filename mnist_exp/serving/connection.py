@@ -2,10 +2,11 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from typing import cast
 
-from mnist_exp.serving.frames import AWAKE_S, Reply, Request, unpacked_reply
+from mnist_exp.serving.frames import AWAKE_S, Reply, Request, take_reply
 
 
 class WorkerLostError(Exception):
@@ -16,7 +17,7 @@ class PendingRequest:
     """A request that has no answer yet.
 
     Attributes:
-        attempts: Number of workers to which the request has been sent.
+        attempts: Number of workers that have begun to answer the request.
         answer: Future of the reply. The future is cancelled if the caller stops waiting.
     """
 
@@ -29,61 +30,70 @@ class PendingRequest:
 
 
 class Connection(asyncio.Protocol):
-    """A connection to a worker. The worker answers one request at a time.
+    """A connection to a worker. The worker answers one request at a time, in order.
 
     Args:
-        on_idle: Function that is called when the connection can take the next request.
-        on_lost: Function that is called when the worker has ended. Argument: the request that the
-            worker has not answered, or None.
+        capacity: Number of requests that may be sent before the first is answered. If there are
+            several, the worker does not wait for the front between two requests.
+        on_free: Function that is called when the connection can take one more request.
+        on_lost: Function that is called when the worker has ended. Argument: the requests that the
+            worker has not answered. The worker has begun only the first of them.
     """
 
     def __init__(
         self,
-        on_idle: Callable[["Connection"], None],
-        on_lost: Callable[[PendingRequest | None], None],
+        capacity: int,
+        on_free: Callable[["Connection"], None],
+        on_lost: Callable[[Sequence[PendingRequest]], None],
     ) -> None:
-        self._on_idle = on_idle
+        self._capacity = capacity
+        self._on_free = on_free
         self._on_lost = on_lost
         self._transport: asyncio.Transport | None = None
-        self._pending: PendingRequest | None = None
+        self._sent: deque[PendingRequest] = deque()
         self._received = bytearray()
         self._closed = asyncio.Event()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Call `on_idle`, because the connection can take the first request."""
+        """Call `on_free` for each request that the connection can take."""
         self._transport = cast(asyncio.Transport, transport)
-        self._on_idle(self)
+        for _ in range(self._capacity):
+            self._on_free(self)
 
     def send(self, pending: PendingRequest) -> None:
         """Send a request to the worker."""
-        self._pending = pending
-        pending.attempts += 1
+        self._sent.append(pending)
         if self._transport is not None:
             self._transport.write(pending.request.packed())
-            self._stay_awake(time.perf_counter() + AWAKE_S)
+        if len(self._sent) == 1:
+            self._await_answer(pending)
 
     def data_received(self, data: bytes) -> None:
-        """Collect the bytes of the answer. Set the request's result when the answer is complete."""
+        """Collect the bytes of the answers. Set the result of each request that is answered."""
         self._received += data
-        reply = unpacked_reply(self._received)
-        if reply is None:
-            return
-        self._received.clear()
-        pending, self._pending = self._pending, None
-        if pending is not None and not pending.answer.done():
-            pending.answer.set_result(reply)
-        self._on_idle(self)
+        while (reply := take_reply(self._received)) is not None:
+            answered = self._sent.popleft()
+            if not answered.answer.done():
+                answered.answer.set_result(reply)
+            if self._sent:
+                self._await_answer(self._sent[0])
+            self._on_free(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Call `on_lost` with the request that the worker has not answered."""
-        pending, self._pending = self._pending, None
+        """Call `on_lost` with the requests that the worker has not answered."""
+        unanswered = list(self._sent)
+        self._sent.clear()
         self._closed.set()
-        self._on_lost(pending)
+        self._on_lost(unanswered)
 
-    def _stay_awake(self, until: float) -> None:
+    def _await_answer(self, first: PendingRequest) -> None:
+        first.attempts += 1
+        self._stay_awake(first, time.perf_counter() + AWAKE_S)
+
+    def _stay_awake(self, first: PendingRequest, until: float) -> None:
         """Keep the event loop awake until the answer arrives, at most until the time `until`."""
-        if self._pending is not None and time.perf_counter() < until:
-            asyncio.get_running_loop().call_soon(self._stay_awake, until)
+        if self._sent and self._sent[0] is first and time.perf_counter() < until:
+            asyncio.get_running_loop().call_soon(self._stay_awake, first, until)
 
     def close(self) -> None:
         """Close the connection."""

@@ -113,8 +113,8 @@ class Reply:
         return b"".join((start, self.packed_headers, self.body))
 
 
-def unpacked_reply(received: bytearray) -> Reply | None:
-    """Return the reply, or None if its last bytes have not been received yet."""
+def take_reply(received: bytearray) -> Reply | None:
+    """Return the first reply, and delete its bytes; return None if more bytes must arrive."""
     if len(received) < _REPLY_START.size:
         return None
     status, microseconds, of_headers, of_body = _REPLY_START.unpack_from(received)
@@ -122,7 +122,9 @@ def unpacked_reply(received: bytearray) -> Reply | None:
     if len(received) < body + of_body:
         return None
     headers = bytes(received[_REPLY_START.size : body])
-    return Reply(status, microseconds, headers, bytes(received[body : body + of_body]))
+    reply = Reply(status, microseconds, headers, bytes(received[body : body + of_body]))
+    del received[: body + of_body]
+    return reply
 
 
 def read_request(stream: BinaryIO) -> Request | None:

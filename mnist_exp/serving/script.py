@@ -11,6 +11,7 @@ from types import ModuleType
 
 from mnist_exp.serving.azure_modules import missing_fault, provide_modules
 from mnist_exp.serving.run_function import RunFunction, inspect_run
+from mnist_exp.serving.worker_logging import configure_logging
 
 #: Name of the script's module in Azure ML's server.
 _MODULE_NAME = "entry_module"
@@ -42,9 +43,11 @@ class ScoringScript:
             AttributeError: The script has no function `init` or no function `run`.
             TypeError: Azure ML does not accept the parameters or the decorators of `run`.
             ImportError: The script needs a module that is not installed.
+            ValueError: The file `logging.json` is invalid.
         """
         sys.path[:0] = list(dict.fromkeys([str(self._path.parent), str(self._code)]))
         provide_modules()
+        configure_logging([self._code, self._path.parent])
         module = _imported(self._path)
         self._run = inspect_run(_function(module, "run"), has_schema=self._has_schema)
         return _function(module, "init")

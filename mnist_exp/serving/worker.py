@@ -5,7 +5,7 @@ import os
 import signal
 import socket
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -36,9 +36,10 @@ class Worker:
     Args:
         revision: The revision's folder.
         settings: The revision's settings.
-        on_idle: Function that is called when the worker's connection can take the next request.
+        capacity: Number of requests that may be sent before the first is answered.
+        on_free: Function that is called when the connection can take one more request.
         on_lost: Function that is called when the worker has ended. Arguments: the worker, and the
-            request that the worker has not answered, or None.
+            requests that the worker has not answered.
 
     Attributes:
         connection: The connection for requests; None before the worker is ready.
@@ -49,12 +50,14 @@ class Worker:
         self,
         revision: Path,
         settings: Settings,
-        on_idle: Callable[[Connection], None],
-        on_lost: Callable[["Worker", PendingRequest | None], None],
+        capacity: int,
+        on_free: Callable[[Connection], None],
+        on_lost: Callable[["Worker", Sequence[PendingRequest]], None],
     ) -> None:
         self._revision = revision
         self._settings = settings
-        self._on_idle = on_idle
+        self._capacity = capacity
+        self._on_free = on_free
         self._on_lost = on_lost
         self._process: subprocess.Popen[bytes] | None = None
         self._control: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
@@ -210,13 +213,13 @@ class Worker:
     async def _open_connection(self) -> None:
         # Set the attribute before the connection opens, because an open connection takes requests
         # immediately.
-        self.connection = Connection(self._on_idle, self._connection_lost)
+        self.connection = Connection(self._capacity, self._on_free, self._connection_lost)
         connection, loop = self.connection, asyncio.get_running_loop()
         await loop.create_unix_connection(lambda: connection, sock=self._unopened.pop())
 
-    def _connection_lost(self, pending: PendingRequest | None) -> None:
-        self._has_lost_request = pending is not None
-        self._on_lost(self, pending)
+    def _connection_lost(self, unanswered: Sequence[PendingRequest]) -> None:
+        self._has_lost_request = bool(unanswered)
+        self._on_lost(self, unanswered)
 
     async def _is_alive(self, timeout_s: float) -> bool:
         if self._control is None:

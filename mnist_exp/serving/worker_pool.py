@@ -16,7 +16,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mnist_exp.serving.connection import Connection, PendingRequest, WorkerLostError
@@ -66,7 +66,8 @@ class WorkerPool:
         self._on_failure = on_failure
         self._workers: list[Worker] = []
         self._restart_tasks: list[asyncio.Task[None]] = []
-        self._idle: list[Connection] = []
+        # A connection is in the list once for each request that it can take.
+        self._free: list[Connection] = []
         self._waiting: deque[PendingRequest] = deque()
         # For each worker, the number of its crashes and exits since the worker was last stable.
         self._crashes = [0] * self.settings.worker_count
@@ -153,7 +154,13 @@ class WorkerPool:
         self._fail_waiting(WorkerLostError())
 
     def _new_worker(self) -> Worker:
-        return Worker(self.revision, self.settings, self._connection_idle, self._connection_lost)
+        # Of several workers, the first that is free takes the next request. If a request were sent
+        # to a busy worker, the request could not go to another worker.
+        is_alone = self.settings.worker_count == 1
+        capacity = self.settings.max_concurrent_requests if is_alone else 1
+        return Worker(
+            self.revision, self.settings, capacity, self._connection_free, self._connection_lost
+        )
 
     async def _end_workers(self) -> None:
         await asyncio.gather(*(worker.end() for worker in self._workers))
@@ -212,33 +219,37 @@ class WorkerPool:
         self._fail_waiting(PoolFailedError(why))
 
     def _place(self, pending: PendingRequest) -> None:
-        """Send a request on the connection that became idle most recently.
+        """Send a request on the connection that became free most recently.
 
-        If no connection is idle, queue the request.
+        If no connection is free, queue the request.
         """
-        if self._idle:
-            self._idle.pop().send(pending)
+        if self._free:
+            self._free.pop().send(pending)
         else:
             self._waiting.append(pending)
 
-    def _connection_idle(self, connection: Connection) -> None:
+    def _connection_free(self, connection: Connection) -> None:
         while self._waiting:
             pending = self._waiting.popleft()
             if not pending.answer.done():
                 connection.send(pending)
                 return
-        self._idle.append(connection)
+        self._free.append(connection)
 
-    def _connection_lost(self, worker: Worker, pending: PendingRequest | None) -> None:
-        self._idle = [idle for idle in self._idle if idle is not worker.connection]
-        if pending is None or pending.answer.done():
+    def _connection_lost(self, worker: Worker, unanswered: Sequence[PendingRequest]) -> None:
+        self._free = [free for free in self._free if free is not worker.connection]
+        for pending in reversed(unanswered):
+            self._send_again(pending)
+
+    def _send_again(self, pending: PendingRequest) -> None:
+        if pending.answer.done():
             return
         if self.failure:
             pending.answer.set_exception(PoolFailedError(self.failure))
         elif pending.attempts >= _ATTEMPTS:
             pending.answer.set_exception(WorkerLostError())
-        elif self._idle:
-            self._idle.pop().send(pending)
+        elif self._free:
+            self._free.pop().send(pending)
         else:
             self._waiting.appendleft(pending)
 

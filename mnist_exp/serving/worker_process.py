@@ -39,8 +39,10 @@ from mnist_exp.serving.script import ScoringScript
 from mnist_exp.serving.settings import CODE_FOLDER, load_settings
 from mnist_exp.serving.time_limit import TimeLimit
 from mnist_exp.serving.worker_connection import WorkerConnection
+from mnist_exp.serving.worker_logging import log_to_stdout
 
-_logger = logging.getLogger(__name__)
+# In a worker, the name of this module is `__main__`.
+_logger = logging.getLogger("mnist_exp.serving.worker_process")
 
 #: Maximum number of the model's files and folders that the log lists after `init` has failed.
 _MOST_LINES = 100
@@ -48,7 +50,6 @@ _MOST_LINES = 100
 _INIT_FAILED_EXIT_CODE = 3
 #: Exit code if a signal handler of the script raises an exception between two requests.
 _HANDLER_FAILED_EXIT_CODE = 1
-_LOG_FORMAT = "%(asctime)s %(levelname)s [%(process)d] %(message)s"
 # Messages of Azure ML's inference server to a caller.
 _SCRIPT_FAILED = "An unexpected error occurred in scoring script. Check the logs for more info."
 _SERVER_FAILED = "An unexpected internal error occurred. Check the logs for more info."
@@ -65,7 +66,7 @@ def main(arguments: list[str]) -> None:
     # after the worker has ended, and the front would not notice the end of the worker.
     for each in (control, requests):
         each.set_inheritable(False)
-    logging.basicConfig(level=logging.INFO, format=_LOG_FORMAT, stream=sys.stdout)
+    log_to_stdout()
     settings = load_settings(revision)
     script = _script(revision, settings.entry_script)
     threading.Thread(target=_answer_pings, args=(control,), daemon=True).start()

@@ -127,7 +127,7 @@ def run(raw_data): return eval(raw_data, globals())
 
 #: What only the main thread may do.
 MAIN_THREAD = """
-import asyncio, signal, threading, time, warnings
+import asyncio, logging, signal, threading, time, warnings
 
 def ring(number, frame):
     raise ValueError("rung")

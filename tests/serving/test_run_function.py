@@ -3,6 +3,7 @@
 `tests/parity` has the requests and results that concern a single request.
 """
 
+import json
 from collections.abc import Callable
 
 import pytest
@@ -14,6 +15,17 @@ from tests.parity.scripts import SCRIPTS
 from tests.support.scoring_service import Service
 
 JSON = "application/json"
+LOGGING = {
+    "version": 1,
+    "formatters": {
+        "azure": {
+            "class": "azureml_inference_server_http.log_config.AMLLogFormatter",
+            "format": "%(name)s - %(message)s",
+        }
+    },
+    "handlers": {"out": {"class": "logging.StreamHandler", "formatter": "azure"}},
+    "root": {"handlers": ["out"], "level": "WARNING"},
+}
 
 
 def test_the_body_goes_to_the_first_parameter_whatever_its_name():
@@ -81,6 +93,16 @@ def test_a_script_with_raw_http_has_its_own_status_headers_and_bytes(changeable:
 
 
 def test_a_script_may_do_what_needs_the_main_thread(changeable: Service):
-    changeable.deploy(script=SCRIPTS["main thread"].source)
+    # `logging.json` has a formatter of Azure's server, and disables the loggers that exist already.
+    config = changeable.folder / "code" / "logging.json"
+    config.write_text(json.dumps(LOGGING))
+    try:
+        changeable.deploy(script=SCRIPTS["main thread"].source)
+    finally:
+        config.unlink()
     assert changeable.score("alarm()").json() == "rung"
     assert changeable.score("LOOP.run_until_complete(three())").json() == 3
+    assert changeable.score("logging.getLogger('mine').warning('hello') or undefined").is_error
+    log = changeable.log.read_text()
+    assert "mine - hello\n" in log
+    assert "failed: NameError: name 'undefined'" in log

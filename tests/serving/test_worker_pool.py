@@ -109,6 +109,21 @@ def test_requests_that_kill_workers_cannot_fail_a_deployment(tmp_path: Path):
 
 
 @pytest.mark.usefixtures("_short_delays")
+def test_requests_behind_one_that_kills_workers_are_answered(tmp_path: Path):
+    async def check() -> None:
+        async with running_pool(tmp_path, settings(tmp_path), SCRIPT) as pool:
+            # All four requests are sent to the only worker, which begins with the first.
+            bodies = ("die", "none", "list", "pid")
+            died, *others = await asyncio.gather(
+                *(score(pool, body) for body in bodies), return_exceptions=True
+            )
+            assert isinstance(died, WorkerLostError)
+            assert others == [(200, {}), (200, [1, "zwei", None, {"drei": 3.5}]), (200, *pool.pids)]
+
+    asyncio.run(check())
+
+
+@pytest.mark.usefixtures("_short_delays")
 def test_requests_that_hang_cannot_fail_a_deployment(tmp_path: Path):
     async def check() -> None:
         of = settings(tmp_path, WORKER_TIMEOUT="0.2")
