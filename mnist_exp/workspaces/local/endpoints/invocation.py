@@ -185,7 +185,8 @@ def _parsed(response: httpx.Response, where: str) -> object:
         parsed: object = json.loads(response.content)
     except (ValueError, RecursionError) as error:
         raise EndpointError(
-            f"{where}: the response must be JSON ({error}); fix run() in the scoring script"
+            f"{where}: the response must be JSON ({error}); "
+            "return JSON from run(), or call the endpoint with curl"
         ) from error
     return parsed
 
