@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from mnist_exp.config import Stage
+from mnist_exp.config import AuthMode, Stage
 from mnist_exp.experiment import Experiment
 from mnist_exp.specs import parse_model_name
 
@@ -12,6 +12,7 @@ _TRAINING = ("compute", "env", "data", "model", "job")
 #: Stage -> the keys that the stage reads, and the groups of which the stage reads every key. The
 #: stages that are missing here read all keys.
 _READ: dict[Stage, tuple[str, ...]] = {
+    Stage.compute: ("compute",),
     Stage.train: _TRAINING,
     Stage.sweep: (*_TRAINING, "sweep"),
     Stage.register: ("registration",),
@@ -38,6 +39,7 @@ _READ: dict[Stage, tuple[str, ...]] = {
 #: Stage -> the stages that may follow. The proposed next command repeats the keys that these
 #: stages read.
 _LATER = {
+    Stage.compute: (Stage.train, Stage.sweep, Stage.register, Stage.deploy, Stage.invoke),
     Stage.train: (Stage.register, Stage.deploy, Stage.invoke),
     Stage.sweep: (Stage.register, Stage.deploy, Stage.invoke),
     Stage.register: (Stage.deploy, Stage.invoke),
@@ -50,6 +52,8 @@ _OF_ANOTHER = {Stage.deploy: ("endpoint.invoke_deployment", "endpoint.log_lines"
 def is_unused(stage: Stage, key: str) -> bool:
     """Return whether neither the stage nor a stage that may follow reads a config key."""
     is_key = "." in key and "/" not in key and "@" not in key
+    if is_key and key.startswith("runs.") and stage is not Stage.runs:
+        return True
     if stage not in _READ or not is_key:
         return False
     if _is_among(key, _OF_ANOTHER.get(stage, ())):
@@ -60,14 +64,43 @@ def is_unused(stage: Stage, key: str) -> bool:
 
 def unused_warnings(config: Experiment) -> Iterator[str]:
     """Yield one line for each key on the command line that has no effect."""
-    stage, endpoint = config.stage, config.endpoint
     for key in config.given:
-        if is_unused(stage, key) and not _is_referenced(config, key):
-            yield f"{key}: has no effect, because stage={stage} does not read this key"
-        elif endpoint.name is not None and key in ("endpoint.name_prefix", "endpoint.reuse"):
-            yield f"{key}: has no effect, because endpoint.name={endpoint.name} names the endpoint"
-        elif endpoint.request_file is not None and key == "endpoint.samples":
-            yield f"{key}: has no effect, because endpoint.request_file is the request"
+        if why := _why_unused(config, key):
+            yield f"{key}: has no effect, because {why}"
+
+
+def _why_unused(config: Experiment, key: str) -> str | None:
+    """Return the reason why a key on the command line has no effect; None if it has an effect."""
+    stage, endpoint = config.stage, config.endpoint
+    is_referenced = _is_referenced(config, key)
+    swept = _swept(config, key) if stage.sweeps else ""
+    reasons = {
+        f"stage={stage} does not read this key": is_unused(stage, key) and not is_referenced,
+        "no other key refers to this key, as in job.inputs.epochs=${model.epochs}": (
+            stage.trains and key.startswith("model.") and not is_referenced
+        ),
+        f"sweep.search_space.{swept} sets this input of each trial": bool(swept),
+        f"endpoint.name={endpoint.name} names the endpoint": (
+            endpoint.name is not None and key in ("endpoint.name_prefix", "endpoint.reuse")
+        ),
+        "endpoint.request_file is the request": (
+            endpoint.request_file is not None and key == "endpoint.samples"
+        ),
+        "endpoint.auth_mode=key uses no tokens": (
+            endpoint.auth_mode is AuthMode.key and key == "endpoint.token_lifetime"
+        ),
+        "endpoint.rollout.steps is empty": (
+            key.startswith("endpoint.rollout.") and not endpoint.rollout.steps
+        ),
+    }
+    return next((reason for reason, is_true in reasons.items() if is_true), None)
+
+
+def _swept(config: Experiment, key: str) -> str:
+    """Return the name in the search space that replaces a key; empty if the key has an effect."""
+    readers = {reader for reader, target in config.references if target == key} or {key}
+    inputs = {reader.removeprefix("job.inputs.") for reader in readers}
+    return min(inputs) if inputs <= set(config.sweep.search_space) else ""
 
 
 def contradiction_faults(config: Experiment) -> Iterator[str]:

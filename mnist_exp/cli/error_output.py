@@ -76,21 +76,23 @@ def error_lines(error: BaseException) -> tuple[str, ...] | None:
         return (*error.lines, *(f"{_QUOTED}{printable(line)}" for line in error.log_tail))
     if isinstance(error, MnistExpError):
         return error.lines
-    if is_foreign(error):
-        return (explain(error),)
-    if isinstance(error, OSError) and _may_be_full(error) and discard_full_output():
+    # Hydra prints e.g. the help, so an error of Hydra may also mean a full disk.
+    if isinstance(error, OSError) and may_be_full(error) and discard_full_output():
         return (
             "standard output: must be writable, but the output cannot be written "
             f"({os.strerror(error.errno or 0)}); write the output to another file",
         )
+    # After a BrokenPipeError, `main` ends the command without a message.
+    if is_foreign(error) and not isinstance(error, BrokenPipeError):
+        return (explain(error),)
     if isinstance(error, OSError) and error.errno in _UNWRITABLE:
         return (unwritable(Path(error.filename2 or error.filename or "."), error),)
     return None
 
 
-def _may_be_full(error: OSError) -> bool:
+def may_be_full(error: BaseException) -> bool:
     """Return whether the cause of an error may be that standard output is full."""
-    return error.errno in _FULL and error.filename is None
+    return isinstance(error, OSError) and error.errno in _FULL and error.filename is None
 
 
 def discard_full_output() -> bool:

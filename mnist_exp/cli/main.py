@@ -24,7 +24,13 @@ from mnist_exp.cli.arguments import flags_and_overrides
 from mnist_exp.cli.compose import register_schemas
 from mnist_exp.cli.config_paths import task_overrides
 from mnist_exp.cli.display import RichDisplay
-from mnist_exp.cli.error_output import FULL_ERROR, READER_HAS_EXITED, error_lines, report_errors
+from mnist_exp.cli.error_output import (
+    FULL_ERROR,
+    READER_HAS_EXITED,
+    error_lines,
+    may_be_full,
+    report_errors,
+)
 from mnist_exp.cli.hide_values import hidden_values, hide_values_of_variant
 from mnist_exp.cli.hydra_errors import is_foreign
 from mnist_exp.cli.override_faults import all_faults
@@ -135,8 +141,11 @@ def _run(run_hydra: Callable[[], None], command: "_Command", primary: PrimaryCon
     """
     try:
         run_hydra()
+    # The reader of Hydra's output (`mnist-exp --help | head -1`) has exited.
+    except BrokenPipeError:
+        raise
     except Exception as error:
-        if os.environ.get(FULL_ERROR) or not is_foreign(error):
+        if os.environ.get(FULL_ERROR) or not is_foreign(error) or may_be_full(error):
             raise
         raise ConfigError(all_faults(error, primary, command.overrides)) from error
 

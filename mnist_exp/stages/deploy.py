@@ -25,6 +25,14 @@ from mnist_exp.traffic import (
     unknown_deployment_faults,
 )
 
+#: The keys that a command does not read if the command changes only keys or traffic.
+_OF_DEPLOYMENTS = (
+    "endpoint.deployment.",
+    "endpoint.description",
+    "endpoint.token_lifetime",
+    "registration.",
+)
+
 
 class DeployStage(StageRunner):
     """The stage that creates an endpoint and a deployment, and gives the deployment traffic.
@@ -209,10 +217,12 @@ def _change_settings(context: StageContext, record: Record, current: Endpoint) -
         context.display.message(f"regenerated the {endpoint.regenerate_key.value} key")
     if endpoint.traffic or endpoint.mirror_traffic:
         context.display.message("changed the traffic")
+    given = [key for key in context.config.given if key != "endpoint.deployment.name"]
+    unused = ", ".join(key for key in given if key.startswith(_OF_DEPLOYMENTS))
     context.display.message(
-        f"no code was deployed; to deploy {endpoint.deployment.name}, run "
-        f"mnist-exp stage=deploy endpoint.name={record.name} without the overrides for keys "
-        "and traffic"
+        f"no code was deployed{unused and f', so {unused} had no effect'}; to deploy "
+        f"{endpoint.deployment.name}, run mnist-exp stage=deploy endpoint.name={record.name} "
+        "without the overrides for keys and traffic"
     )
     paths = {"keys": changed.keys} if changed.keys else {}
     return record.with_changes(endpoint=endpoint_entry(changed), paths=paths)

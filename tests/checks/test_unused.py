@@ -37,6 +37,19 @@ def unused(*overrides: str) -> list[str]:
             ["stage=invoke", "endpoint.request_file=x", "endpoint.samples=3"],
             ["endpoint.samples"],
         ),
+        (["stage=compute", "runs.limit=3"], ["runs.limit"]),
+        (["stage=doctor", "runs.limit=3"], ["runs.limit"]),
+        # Only references read this group.
+        (["stage=train", "model.epochs=3", "~job.inputs.epochs"], ["model.epochs"]),
+        (["stage=train", "model.epochs=3"], []),
+        # The search space replaces an input.
+        (["stage=sweep", "model.learning_rate=0.3"], ["model.learning_rate"]),
+        (["stage=sweep", "job.inputs.learning_rate=0.3"], ["job.inputs.learning_rate"]),
+        (["stage=sweep", "model.epochs=3", "job.inputs.seed=3"], []),
+        (["stage=deploy", "endpoint.token_lifetime=60"], ["endpoint.token_lifetime"]),
+        (["stage=deploy", "endpoint.token_lifetime=60", "endpoint.auth_mode=aml_token"], []),
+        (["stage=deploy", "endpoint.rollout.seconds=3"], ["endpoint.rollout.seconds"]),
+        (["stage=deploy", "endpoint=blue_green", "endpoint.rollout.seconds=3"], []),
         # The proposed next commands repeat the keys that a later stage reads.
         (["stage=sweep", "registration.name=x", "endpoint.ttl=3"], []),
         (["stage=register", "data.path=x", "endpoint.name=one"], []),

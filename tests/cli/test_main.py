@@ -1,5 +1,6 @@
 """Whole commands: multiruns, flags, and no error message of Hydra's own."""
 
+import fcntl
 import io
 import json
 import os
@@ -79,6 +80,23 @@ def test_a_closed_pipe_is_no_error(cli: Cli, arguments: list[str]) -> None:
 
 
 @pytest.mark.external
+def test_a_reader_that_exits_after_a_line_is_no_error(cli: Cli) -> None:
+    read, write = os.pipe()
+    # The help does not fit into the pipe, so the command is still writing when the reader exits.
+    fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, 4096)
+    with os.fdopen(write, "wb") as pipe:
+        command = cli.command("--help")
+        process = subprocess.Popen(
+            command, cwd=cli.folder, env=cli.environment, stdout=pipe, stderr=subprocess.PIPE
+        )
+    with process, os.fdopen(read, "rb", buffering=0) as reader:
+        reader.read(1)
+        reader.close()
+        _, errors = process.communicate()
+    assert (process.returncode, errors) == (128 + signal.SIGPIPE, b"")
+
+
+@pytest.mark.external
 def test_a_closed_pipe_for_all_output_is_no_error(cli: Cli) -> None:
     assert _without_reader(cli, ["stage=nope"], both=True) == (128 + signal.SIGPIPE, b"")
 
@@ -100,7 +118,7 @@ def _without_reader(cli: Cli, arguments: list[str], *, both: bool = False) -> tu
 
 
 @pytest.mark.external
-@pytest.mark.parametrize("arguments", [["--version"], ["stage=compute"]], ids=" ".join)
+@pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["stage=compute"]], ids=" ".join)
 def test_a_full_device_is_one_line_about_the_output(cli: Cli, arguments: list[str]) -> None:
     with Path("/dev/full").open("wb") as full:
         done = subprocess.run(

@@ -225,7 +225,7 @@ def test_setting_traffic_says_that_nothing_is_deployed(two: Deploying) -> None:
     two.run(BOTH, "endpoint.deployment.name=tff-green")
     assert two.said[-2:] == [
         "changed the traffic",
-        "no code was deployed; to deploy tff-green, run mnist-exp stage=deploy "
-        f"endpoint.name={NAME} without the overrides for keys and traffic",
+        "no code was deployed, so endpoint.deployment.code had no effect; to deploy tff-green, run "
+        f"mnist-exp stage=deploy endpoint.name={NAME} without the overrides for keys and traffic",
     ]
     assert two.processes("tff-green") == before

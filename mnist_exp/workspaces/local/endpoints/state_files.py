@@ -269,10 +269,12 @@ def outputs_errors(where: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        remedy = "make space on the disk, fix the permissions"
+        if isinstance(error, FileExistsError | NotADirectoryError):
+            remedy = "rename or delete the file or link at this path"
         raise OutputsError(
             f"{error.filename or where}: must be readable and writable "
-            f"({error.strerror or error}); make space on the disk, fix the permissions, or choose "
-            "another folder with outputs_dir=DIR"
+            f"({error.strerror or error}); {remedy}, or choose another folder with outputs_dir=DIR"
         ) from error
 
 

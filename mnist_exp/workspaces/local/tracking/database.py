@@ -248,8 +248,15 @@ def _mapped_errors(store: Path) -> Iterator[None]:
         raise _store_error(store, error) from error
 
 
+def is_damaged(error: Exception) -> bool:
+    """Return whether an error means that the store's file is not a valid database."""
+    return any(text in str(error) for text in ("not a database", "malformed"))
+
+
 def _store_error(store: Path, error: sqlite3.Error) -> OutputsError:
     remedy = "make space on the disk"
+    if is_damaged(error):
+        remedy = "restore the store that belongs to these outputs"
     if _is_busy(error):
         remedy = "close the other program that uses the store"
     return OutputsError(

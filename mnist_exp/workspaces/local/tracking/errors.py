@@ -9,7 +9,7 @@ from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
 from sqlalchemy.exc import SQLAlchemyError
 
 from mnist_exp.errors import OutputsError
-from mnist_exp.workspaces.local.tracking.database import STORE_NAME
+from mnist_exp.workspaces.local.tracking.database import STORE_NAME, is_damaged
 
 _NOT_FOUND = ErrorCode.Name(RESOURCE_DOES_NOT_EXIST)
 
@@ -38,4 +38,6 @@ def _remedy(error: Exception) -> str:
         return f"run the job again, or {restore}"
     if "database is locked" in str(error):
         return "close the other program that uses the store, or wait until it has ended"
+    if is_damaged(error):
+        return f"{restore}, or choose another folder with outputs_dir="
     return f"make space on the disk, {restore}, or choose another folder with outputs_dir="

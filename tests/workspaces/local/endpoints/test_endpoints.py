@@ -258,3 +258,14 @@ def is_refused(uri: str) -> bool:
     except httpx.ConnectError:
         return True
     return False
+
+
+@pytest.mark.parametrize("is_link", [True, False])
+def test_a_file_or_broken_link_in_place_of_a_new_endpoint_is_named(tmp_path: Path, is_link: bool):
+    taken = tmp_path / NAME
+    if is_link:
+        taken.symlink_to("nowhere")
+    else:
+        taken.touch()
+    with pytest.raises(OutputsError, match=rf"^{taken}: .*File exists.*; rename or delete the"):
+        Endpoints(tmp_path).create_or_update(EndpointSpec(NAME))

@@ -67,7 +67,7 @@ def test_a_store_that_is_no_database_is_refused_before_a_job_starts(tmp_path: Pa
     store.write_text("no database " * 100)
     for spec in specs:
         with pytest.raises(
-            OutputsError, match=r"mlflow\.db failed: file is not a database; make space"
+            OutputsError, match=r"mlflow\.db failed: file is not a database; restore"
         ):
             workspace.check(spec, Watcher())
 
