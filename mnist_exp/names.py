@@ -13,6 +13,11 @@ _ENDPOINT_NAME = re.compile(r"[a-zA-Z]([-a-zA-Z0-9]*[a-zA-Z0-9])?")
 #: https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules
 _ASSET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _MAX_ASSET_NAME = 255
+#: https://learn.microsoft.com/azure/machine-learning/reference-yaml-core-syntax
+_ENVIRONMENT_REFERENCE = re.compile(
+    r"azureml://[^\s]+|(azureml:)?(/subscriptions/[^\s]+|[A-Za-z0-9][A-Za-z0-9._-]{0,254}[@:][\w.-]+)",
+    re.ASCII,
+)
 _COMPUTE_NAME = re.compile(r"[a-zA-Z][-a-zA-Z0-9]*")
 #: Maximum number of characters in the name of an MLflow parameter. Each job input and each key of a
 #: search space becomes an MLflow parameter.
@@ -44,6 +49,16 @@ def asset_name_fault(name: str) -> str | None:
     return (
         f"must be at most {_MAX_ASSET_NAME} letters, digits, dots, hyphens and underscores, and "
         f"begin with a letter or a digit, got {name!r}"
+    )
+
+
+def environment_reference_fault(reference: str) -> str | None:
+    """Return the rule that a reference to an environment breaks; None for a valid reference."""
+    if _ENVIRONMENT_REFERENCE.fullmatch(reference):
+        return None
+    return (
+        "must be NAME@latest, NAME:VERSION or azureml://registries/..., where the name consists of "
+        f"letters, digits, dots, hyphens and underscores, got {reference!r}"
     )
 
 

@@ -3,7 +3,6 @@
 The job group contains the code, the command, the inputs, the outputs and the distribution.
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -38,8 +37,8 @@ def job_faults(config: Experiment) -> Iterator[str]:
         _leads_out(job.script) or not Path(job.code or "", job.script).is_file()
     ):
         yield f"job.script: must be a file in job.code ({job.code}), got {job.script}"
-    if not job.experiment_name.strip():
-        yield "job.experiment_name: must not be empty"
+    if fault := asset_name_fault(job.experiment_name):
+        yield f"job.experiment_name: {fault}"
     if job.timeout is not None and job.timeout < 1:
         yield f"job.timeout: must be at least 1 second, got {job.timeout}"
     yield from _distribution(config)
@@ -63,8 +62,8 @@ def _output(where: str, value: Mapping[str, Any]) -> Iterator[str]:
             f"{where}.path: must be a URI on Azure, e.g. "
             f"azureml://datastores/workspaceblobstore/paths/FOLDER, got {path}"
         )
-    if name is not None and not (isinstance(name, str) and re.fullmatch(r"[^/:\\\s]+", name)):
-        yield f"{where}.name: must be a name without spaces, / : or \\, got {name!r}"
+    if name is not None and (fault := asset_name_fault(str(name))):
+        yield f"{where}.name: {fault}"
 
 
 def _distribution(config: Experiment) -> Iterator[str]:

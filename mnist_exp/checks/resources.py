@@ -11,7 +11,7 @@ from mnist_exp.config import (
     EnvType,
     ExperimentConfig,
 )
-from mnist_exp.names import compute_name_fault, describe_path
+from mnist_exp.names import compute_name_fault, describe_path, environment_reference_fault
 from mnist_exp.software import RecipeError, read_conda_file
 
 
@@ -58,6 +58,8 @@ def environment_faults(where: str, env: EnvConfig) -> Iterator[str]:
     """
     if env.type is EnvType.curated and not env.name:
         yield f"{where}.name: a curated environment needs a name, e.g. NAME@latest"
+    elif env.type is EnvType.curated and (fault := environment_reference_fault(env.name or "")):
+        yield f"{where}.name: {fault}"
     if env.type is EnvType.conda:
         if not env.image:
             yield f"{where}.image: a conda environment needs a Docker image"

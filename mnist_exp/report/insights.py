@@ -11,7 +11,7 @@ from mnist_exp.report.format import number, trial_label
 from mnist_exp.results import JobResult, TrialResult, counted
 from mnist_exp.status import JobStatus
 from mnist_exp.sweeps.importance import parameter_importance
-from mnist_exp.sweeps.ranking import Objective
+from mnist_exp.sweeps.ranking import Goal, Objective
 from mnist_exp.sweeps.space.expressions import Scale
 
 
@@ -43,7 +43,8 @@ def sweep_insights(
     unit = event_unit(planned)
     if job.best_trial is not None:
         where = _where(job.best_trial, primary_metric, planned[job.best_trial.name])
-        found["winner"] = _winner(job, job.best_trial, f" at {unit} {where}" if where else "")
+        words = _winner(job.best_trial, f" at {unit} {where}" if where else "")
+        found["winner"] = words + _comparison(job, job.best_trial, objective.goal)
     if saved := _saved(job.trials, primary_metric, planned):
         found["saved"] = saved
         found["savings"] = (
@@ -114,16 +115,34 @@ def _where(best: TrialResult, metric: str, epochs: int | None) -> int | None:
     return next((event for event, point in events if point.value == best.best), None)
 
 
-def _winner(job: JobResult, best: TrialResult, where: str) -> str:
-    words = f"{number(best.best)}{where}, last {number(best.last)}" if best.best is not None else ""
-    others = [t for t in job.trials if t.best is not None and t.name != best.name]
-    if not others or best.best is None:
-        return words
-    second = min(others, key=lambda trial: abs(float(trial.best or 0.0) - float(best.best or 0.0)))
-    label = trial_label(second.name, job.name)
-    if second.best == best.best:
-        return f"{words}; trial {label} has the same value and a higher number"
-    return f"{words}; next is trial {label} with {number(second.best)}"
+def _winner(best: TrialResult, where: str) -> str:
+    if best.best is None:
+        return ""
+    return f"{number(best.best)}{where}, last {number(best.last)}"
+
+
+def _comparison(job: JobResult, best: TrialResult, goal: Goal) -> str:
+    """Return a text that compares the best trial with the trial whose value is the nearest.
+
+    On Azure ML, the service chooses the best trial. The service may choose another trial than the
+    rule of this program, which is described in `mnist_exp.sweeps.ranking`.
+    """
+    values = {t.name: t.best for t in job.trials if t.best is not None and t.name != best.name}
+    if not values or best.best is None:
+        return ""
+    own = best.best
+    better = [name for name, value in values.items() if goal.is_better(value, own)]
+    name = min(better or values, key=lambda one: abs(values[one] - own))
+    label, chosen = trial_label(name, job.name), trial_label(best.name, job.name)
+    if better:
+        value = number(values[name])
+        return f"; trial {label} has the better value {value}, but the service chose trial {chosen}"
+    if values[name] != own:
+        return f"; next is trial {label} with {number(values[name])}"
+    names = [trial.name for trial in job.trials]
+    if names.index(name) < names.index(best.name):
+        return f"; trial {label} has the same value, but the service chose trial {chosen}"
+    return f"; trial {label} has the same value and a higher number"
 
 
 def _saved(

@@ -5,7 +5,7 @@ from functools import cached_property
 from typing import Any
 
 from mnist_exp.config import Stage
-from mnist_exp.errors import NotFoundError
+from mnist_exp.errors import MnistExpError, NotFoundError
 from mnist_exp.records import Record
 from mnist_exp.results import Endpoint
 from mnist_exp.stages.context import StageContext, StageRunner
@@ -67,10 +67,18 @@ class CleanupStage(StageRunner):
             lines = list(context.workspace.delete_environments())
             for line in lines or ["no Python environment is saved"]:
                 context.display.message(line)
-        costs = list(context.workspace.costs())
+        costs = self._costs()
         for line in costs:
             context.display.message(line)
         return record.with_changes(warnings=costs)
+
+    def _costs(self) -> list[str]:
+        """Return a line for each resource that costs money, or a warning."""
+        try:
+            return list(self.context.workspace.costs())
+        except MnistExpError as error:
+            # The endpoint is deleted, even if the other resources cannot be listed.
+            return [f"costs: the resources that cost money cannot be listed: {error}"]
 
     def _deployment_faults(self, deployment: str) -> list[str]:
         try:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mnist_exp.config import ModelType
-from mnist_exp.errors import JobError
+from mnist_exp.errors import JobError, MnistExpError
 from mnist_exp.records import write_json
 from mnist_exp.stages.context import StageContext
 
@@ -36,13 +36,22 @@ def example_request(context: StageContext, model: Mapping[str, Any]) -> Path | N
     is_mlflow = model.get("type") == ModelType.mlflow_model
     if context.config.endpoint.deployment.scoring_script is not None:
         # The example of an MLflow model has a format that the scoring script may not accept.
-        return None if is_mlflow else context.workspace.model_file(reference, _EXAMPLE)
-    example = context.workspace.model_file(reference, _MLFLOW_EXAMPLE)
+        return None if is_mlflow else _model_file(context, reference, _EXAMPLE)
+    example = _model_file(context, reference, _MLFLOW_EXAMPLE)
     body = request_body(example) if example else None
     if body is None:
         return None
     write_json(context.folder / REQUEST_NAME, body)
     return context.folder / REQUEST_NAME
+
+
+def _model_file(context: StageContext, model: str, path: str) -> Path | None:
+    try:
+        return context.workspace.model_file(model, path)
+    except MnistExpError as error:
+        # A model can be deployed without an example.
+        context.display.message(f"warning: the example of a request cannot be read: {error}")
+        return None
 
 
 def example_body(example: Path | None) -> bytes | None:

@@ -52,7 +52,23 @@ RULES: dict[str, Rule] = {
     "experiment": (
         "train",
         setting(job__experiment_name=""),
-        "job.experiment_name: must not be empty",
+        "job.experiment_name: must be at most 255 letters",
+    ),
+    "experiment with a branch": (
+        "train",
+        setting(job__experiment_name="feature/foo"),
+        "job.experiment_name: must be at most 255 letters, digits, dots, hyphens and underscores, "
+        "and begin with a letter or a digit, got 'feature/foo'",
+    ),
+    "experiment in another alphabet": (
+        "train",
+        setting(job__experiment_name="Größe"),
+        "job.experiment_name: must be at most 255 letters",
+    ),
+    "long experiment": (
+        "train",
+        setting(job__experiment_name="x" * 300),
+        "job.experiment_name: must be at most 255 letters",
     ),
     "timeout": ("train", setting(job__timeout=0), "job.timeout: must be at least 1 second, got 0"),
     "workers": (
@@ -150,7 +166,8 @@ RULES: dict[str, Rule] = {
     "output name of an asset": (
         "train",
         setting(job__outputs={"a": {"name": "a/b"}}),
-        "job.outputs.a.name: must be a name without spaces, / : or \\, got 'a/b'",
+        "job.outputs.a.name: must be at most 255 letters, digits, dots, hyphens and underscores, "
+        "and begin with a letter or a digit, got 'a/b'",
     ),
     "variable that is a list": (
         "train",

@@ -3,11 +3,13 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from azure.ai.ml.entities import ManagedOnlineDeployment
 from azure.core.exceptions import ResourceNotFoundError
 
 from mnist_exp.errors import JobError, MnistExpError, ServiceError
 from mnist_exp.results import Deployment, Endpoint
 from mnist_exp.specs import DeploymentSpec, EndpointSpec
+from mnist_exp.workspaces.azure.code_assets import CodeAssets
 from mnist_exp.workspaces.azure.retries import RetryPolicy
 from mnist_exp.workspaces.azure.translation import (
     deployment_entity,
@@ -23,7 +25,8 @@ _TAIL_LINES = 20
 class Endpoints:
     """The workspace's online endpoints."""
 
-    def __init__(self, client: WorkspaceClient, retries: RetryPolicy) -> None:
+    def __init__(self, client: WorkspaceClient, retries: RetryPolicy, code: CodeAssets) -> None:
+        self._code = code
         self._endpoints = client.sdk.online_endpoints
         self._deployments = client.sdk.online_deployments
         self._retries = retries
@@ -54,7 +57,7 @@ class Endpoints:
         try:
             deployed = self._retries.call(
                 subject,
-                lambda: self._deployments.begin_create_or_update(deployment_entity(spec)).result(),
+                lambda: self._deployments.begin_create_or_update(self._entity(spec)).result(),
                 settling=True,
                 wait="waiting until the deployment can answer; Azure usually needs 5 to 15 minutes",
             )
@@ -66,6 +69,13 @@ class Endpoints:
             model=spec.model,
             scoring_uri=None,
         )
+
+    def _entity(self, spec: DeploymentSpec) -> ManagedOnlineDeployment:
+        """Upload the code, and return a new entity of the deployment."""
+        entity = deployment_entity(spec)
+        if (configuration := entity.code_configuration) is not None:
+            configuration.code = self._code.upload(str(configuration.code))
+        return entity
 
     def get(self, name: str) -> Endpoint:
         """Return the endpoint with its deployments.

@@ -12,6 +12,7 @@ from mnist_exp.azure_form.jobs import KEYS_TAG, Locate
 from mnist_exp.results import JobResult, TrialResult
 from mnist_exp.specs import CommandJob, SweepJob
 from mnist_exp.status import JobStatus
+from mnist_exp.workspaces.azure.code_assets import CodeAssets
 from mnist_exp.workspaces.azure.retries import RetryPolicy
 from mnist_exp.workspaces.azure.run_metrics import JobMetrics, RunMetrics
 from mnist_exp.workspaces.azure.translation import job_entity
@@ -34,9 +35,11 @@ class SubmittedJobs:
     Args:
         client: The SDK's client.
         retries: Rules for repeating failed calls.
+        code: The uploaded code folders.
     """
 
-    def __init__(self, client: WorkspaceClient, retries: RetryPolicy) -> None:
+    def __init__(self, client: WorkspaceClient, retries: RetryPolicy, code: CodeAssets) -> None:
+        self._code = code
         self._operations: Any = client.sdk.jobs
         self._retries = retries
         self._metrics = RunMetrics(client, retries)
@@ -45,14 +48,24 @@ class SubmittedJobs:
     def submit(self, job: CommandJob | SweepJob, locate: Locate) -> str:
         """Submit a job, unless a job of that name exists. Return the name."""
         if self.find(job.name) is None:
-            # Create a new entity for each try, because the SDK writes addresses of uploads into the
-            # entity.
             self._retries.call(
                 f"job {job.name}",
-                lambda: self._operations.create_or_update(job_entity(job, locate)),
+                lambda: self._operations.create_or_update(self._entity(job, locate)),
                 wait="uploading the code and the data, and submitting the job",
             )
         return job.name
+
+    def _entity(self, job: CommandJob | SweepJob, locate: Locate) -> Any:
+        """Upload the code, and return a new entity of the job.
+
+        The SDK writes the addresses of uploaded data into the entity. Each try therefore needs a
+        new entity.
+        """
+        entity: Any = job_entity(job, locate)
+        trial = entity.trial if isinstance(job, SweepJob) else entity
+        if trial.code is not None:
+            trial.code = self._code.upload(trial.code)
+        return entity
 
     def find(self, name: str) -> Job | None:
         """Return a job, or None if Azure has no job of that name."""

@@ -27,6 +27,7 @@ from mnist_exp.specs import (
     SweepJob,
 )
 from mnist_exp.status import JobStatus
+from mnist_exp.workspaces.azure.code_assets import CodeAssets
 from mnist_exp.workspaces.azure.computes import Computes
 from mnist_exp.workspaces.azure.endpoints import Endpoints
 from mnist_exp.workspaces.azure.job_files import JobFiles
@@ -81,8 +82,9 @@ class AzureWorkspace:
         self._retries = options.retries
         client = self._client = create_client(config, options.client, self._retries)
         self._computes = Computes(client, self._retries)
-        self._jobs = SubmittedJobs(client, self._retries)
-        self._endpoints = Endpoints(client, self._retries)
+        code = CodeAssets(client.sdk)
+        self._jobs = SubmittedJobs(client, self._retries, code)
+        self._endpoints = Endpoints(client, self._retries, code)
         self._files = JobFiles(client, self._retries, outputs.resolve() / "azure")
 
     def close(self) -> None:

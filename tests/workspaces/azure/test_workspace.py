@@ -1,6 +1,7 @@
 """The azure workspace against the emulator, with jobs that finish at once."""
 
 import json
+import re
 from contextlib import closing
 from pathlib import Path
 
@@ -349,6 +350,11 @@ def test_the_sdk_prints_nothing(stages: AzureStages, capfd: pytest.CaptureFixtur
     stages.run(Stage.all, "sweep=quick")
     printed = capfd.readouterr()
     assert (printed.out, printed.err) == ("", "")
+    # The training, the sweep and the deployment share one upload of their code folder.
+    assert len(stages.emulator.recorded("codes.put")) == 1
+    used = json.dumps([one.body for one in stages.emulator.recorded("job.put", "deployment.put")])
+    (code,) = set(re.findall(r"/codes/[-0-9a-f]+/versions/1", used))
+    assert used.count(code) == 3
 
 
 def test_nothing_secret_is_kept(registered: AzureStages) -> None:
