@@ -157,6 +157,9 @@ class AzureStages:
         context = self.context(stage, *overrides)
         # A command looks for the job that it resumes when it composes its config.
         unfinished_job(context.config, context.index)
+        if stage is not Stage.doctor:
+            # A command opens the workspace before it writes a record.
+            assert context.workspace
         runner = AllStages(context) if stage is Stage.all else RUNNERS[stage](context)
         if faults := runner.faults():
             raise MnistExpError(faults[0])

@@ -23,6 +23,7 @@ LONG = (*WRITE, Action.OPERATION_FAILED)
 #: State -> the request that always fails in the command before it.
 STATES = {
     "nothing": "",
+    "before the code": "codes.versions",
     "before the job": "job.put",
     "before the model": "models.put",
     "before the endpoint": "endpoint.put",
@@ -31,17 +32,21 @@ STATES = {
 #: State -> kind of request -> its faults besides ANY.
 KINDS: dict[str, dict[str, tuple[Action, ...]]] = {
     "nothing": {
+        "metadata": READ,
+        "token": READ,
         "compute.get": READ,
         "compute.put": LONG,
         "operation.get": READ,
         "workspace.get": (),
     },
-    "before the job": {
+    "before the code": {
         "codes.versions": (),
         "codes.upload": (),
         "blob.head": (),
         "blob.put": (),
         "codes.put": WRITE,
+    },
+    "before the job": {
         "job.get": READ,
         "job.put": (*WRITE, Action.JOB_FAILED, Action.PREEMPTED),
         "run.details": READ,
@@ -73,6 +78,17 @@ KINDS: dict[str, dict[str, tuple[Action, ...]]] = {
 }
 
 
+#: Fault of the network -> the environment variable with the fault, and its value. The folder has no
+#: file `none.pem`. The proxy is closed, and the page is a web server.
+NETWORK_FAULTS = {
+    "TLS": ("REQUESTS_CA_BUNDLE", "{folder}/none.pem"),
+    "proxy": ("HTTPS_PROXY", "http://{closed}"),
+    "identity": ("IDENTITY_ENDPOINT", "http://{page}/token"),
+}
+#: Kinds of requests to the tracking service.
+TRACKING = ("mlflow.run", "mlflow.history")
+
+
 @dataclass(frozen=True)
 class Case:
     """A fault of the first request of a kind after a state."""
@@ -99,7 +115,7 @@ def _seeded() -> list[Case]:
     stalls = [case for case in CASES if case.action is Action.STALL]
     others = [case for case in CASES if case.action is not Action.STALL]
     # The SDK used to wait without end for a refused upload.
-    refused = Case("before the job", "blob.put", Action.FORBIDDEN)
+    refused = Case("before the code", "blob.put", Action.FORBIDDEN)
     others.remove(refused)
     return [refused, *draw.sample(stalls, 2), *draw.sample(others, 37)]
 
