@@ -1,6 +1,7 @@
 """The front's process, which serves HTTP until the endpoint is deleted or a signal arrives."""
 
 import asyncio
+import ctypes
 import fcntl
 import logging
 import os
@@ -32,10 +33,12 @@ _PERIOD_S = 0.5
 #: When the front ends, a client that has just connected has this many seconds to send a request.
 _GRACE_S = 0.1
 #: Maximum number of connections that wait in the kernel until the front accepts them.
-_BACKLOG = 2048
+_BACKLOG = 4096
 #: When the front ends, it first answers the requests in progress. Then the workers have this many
 #: seconds to end. After this time the kernel ends the front, and the workers end with the front.
 _MARGIN_S = 8
+#: The parameter M_MMAP_THRESHOLD of glibc's `mallopt`, and its value in bytes.
+_MMAP_THRESHOLD, _MMAP_BYTES = -3, 1024 * 1024
 _LOG_FORMAT = "%(asctime)s %(levelname)s %(message)s"
 
 
@@ -152,6 +155,7 @@ def serve(folder: Path, listener: socket.socket, ready: socket.socket) -> None:
     logging.basicConfig(level=logging.INFO, format=_LOG_FORMAT, stream=sys.stdout)
     logging.getLogger("asyncio").setLevel(logging.ERROR)
     _allow_many_connections()
+    _return_large_blocks()
     server = Server(folder, ready)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(server.serve(listener))
@@ -164,6 +168,16 @@ def serve(folder: Path, listener: socket.socket, ready: socket.socket) -> None:
 def _allow_many_connections() -> None:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def _return_large_blocks() -> None:
+    """Let the allocator return the memory of each large body to the kernel.
+
+    By default, glibc keeps large blocks after it has allocated and freed some of them.
+    """
+    # Other C libraries than glibc have no such function.
+    with suppress(AttributeError):
+        ctypes.CDLL(None).mallopt(_MMAP_THRESHOLD, _MMAP_BYTES)
 
 
 def _this_process() -> dict[str, object]:
