@@ -13,14 +13,12 @@ from typing import Any
 
 from mnist_exp.config import RunOrder, RunsConfig, Stage
 from mnist_exp.records import Record, RecordIndex
-from mnist_exp.status import JobStatus
+from mnist_exp.status import KILLED, JobStatus
 
 #: The stages whose runs are jobs.
 JOB_STAGES = (Stage.train, Stage.sweep)
 #: Keys whose overrides do not change what a run does.
 _OTHER_KEYS = ("stage", "run", "resume", "outputs_dir", "wait", "hydra", "runs")
-#: The reason of a run whose command could not write the end of its record.
-KILLED = "the command that ran the job was killed"
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,9 @@
 
 from enum import StrEnum
 
+#: The reason of a job whose command ended without a final status, e.g. after `kill -9`.
+KILLED = "the command that ran the job was killed"
+
 
 class JobStatus(StrEnum):
     """The status of a job, with Azure ML's names.

@@ -28,6 +28,7 @@ _READ: dict[Stage, tuple[str, ...]] = {
     ),
     Stage.status: ("endpoint.name",),
     Stage.logs: ("endpoint.name", "endpoint.log_lines", "endpoint.deployment.name"),
+    Stage.cancel: (),
     Stage.runs: ("runs",),
     Stage.cleanup: (
         "endpoint.name",

@@ -121,6 +121,10 @@ class RichDisplay:
         repeated = Repeated(self._carried(record), self._flags, self._registration)
         print_summary(record, self._results, None if self._is_all else repeated)
 
+    def summary(self, record: Record) -> None:
+        """Print the summary of a stage that an earlier command ran."""
+        print_summary(record, self._results, self._carried(record), self._flags)
+
     def _carried(self, record: Record) -> list[str]:
         """Return the overrides that the next stage needs.
 

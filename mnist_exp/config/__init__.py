@@ -98,7 +98,8 @@ __all__ = [
 class ExperimentConfig:
     """The whole config of an experiment, composed from `conf/config.yaml`."""
 
-    # compute, train, sweep, register, deploy, invoke, status, logs, runs, cleanup, doctor or all.
+    # compute, train, sweep, register, deploy, invoke, status, logs, cancel, runs, cleanup, doctor
+    # or all.
     stage: Stage = MISSING
     # true prints the objects that the command would create, as Azure ML's YAML. The command then
     # creates no objects.
@@ -107,6 +108,7 @@ class ExperimentConfig:
     wait: bool = True
     # Name of an earlier run. stage=register and stage=deploy use the result of this run; null means
     # the latest run. stage=train and stage=sweep resume this run; null starts a new run.
+    # stage=status, stage=logs and stage=cancel inspect or cancel this job.
     run: str | None = None
     # `last` resumes the latest unfinished sweep; null starts a new sweep unless `run` is set.
     resume: str | None = None

@@ -22,6 +22,7 @@ class Stage(StrEnum):
     invoke = "invoke"
     status = "status"
     logs = "logs"
+    cancel = "cancel"
     runs = "runs"
     cleanup = "cleanup"
     doctor = "doctor"
@@ -55,7 +56,7 @@ class Stage(StrEnum):
     @property
     def is_recorded(self) -> bool:
         """Whether the stage has a run folder with a record. The other stages only print results."""
-        return self not in (Stage.status, Stage.logs, Stage.runs, Stage.doctor)
+        return self not in (Stage.status, Stage.logs, Stage.cancel, Stage.runs, Stage.doctor)
 
 
 class RunOrder(StrEnum):

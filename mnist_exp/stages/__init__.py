@@ -1,6 +1,7 @@
 """The stages of an experiment: one class per stage, and the function that runs a stage."""
 
 from mnist_exp.config import Stage
+from mnist_exp.stages.cancel import CancelStage
 from mnist_exp.stages.cleanup import CleanupStage
 from mnist_exp.stages.compute import ComputeStage
 from mnist_exp.stages.context import Display, StageContext, StageRunner
@@ -27,6 +28,7 @@ RUNNERS: dict[Stage, type[StageRunner]] = {
         InvokeStage,
         StatusStage,
         LogsStage,
+        CancelStage,
         RunsStage,
         CleanupStage,
         DoctorStage,

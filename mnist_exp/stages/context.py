@@ -47,6 +47,9 @@ class Display(Protocol):
             metric: The metric in the table; None means the primary metric of each run.
         """
 
+    def summary(self, record: Record) -> None:
+        """Print the summary of a stage that an earlier command ran."""
+
     def resume_hint(self, record: Record) -> None:
         """Print the command that resumes an unfinished job."""
 

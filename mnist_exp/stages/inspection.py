@@ -1,6 +1,7 @@
-"""stage=status and stage=logs: print the state of endpoints, and the logs of deployments."""
+"""stage=status and stage=logs: print the state and the logs of endpoints, or of a job."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cached_property
 
@@ -14,24 +15,34 @@ from mnist_exp.stages.earlier_records import (
     named_deployment,
     names_endpoint,
 )
+from mnist_exp.stages.named_jobs import NamedJob, names_job
+from mnist_exp.status import KILLED
+from mnist_exp.workspaces.base import BY_THE_USER
 
 
 class StatusStage(StageRunner):
-    """The stage that prints the state of endpoints and deployments; it changes nothing."""
+    """The stage that prints the state of endpoints, or of a job; it changes nothing."""
 
     stage = Stage.status
 
     def faults(self) -> list[str]:
-        """Return an error message if the named endpoint does not exist, otherwise an empty list."""
+        """Return an error message if the named job or endpoint does not exist."""
+        if names_job(self.context):
+            return self._job.faults()
         return endpoint_faults(self.context) if names_endpoint(self.context) else []
 
     @cached_property
     def name(self) -> str:
-        """The name of the endpoint that the config names, or `all endpoints`."""
+        """The name of the job or endpoint that the config names, or `all endpoints`."""
+        if names_job(self.context):
+            return self._job.name
         return deployed_endpoint(self.context) if names_endpoint(self.context) else "all endpoints"
 
     def run(self, record: Record) -> Record:
-        """Print the state of each endpoint and deployment."""
+        """Print the summary of the job, or the state of each endpoint and deployment."""
+        if names_job(self.context):
+            self._print_job()
+            return record
         endpoints = self._endpoints()
         for endpoint in endpoints:
             statistics = self.context.workspace.statistics(endpoint.name)
@@ -43,6 +54,16 @@ class StatusStage(StageRunner):
             )
         return record
 
+    @cached_property
+    def _job(self) -> NamedJob:
+        return NamedJob(self.context)
+
+    def _print_job(self) -> None:
+        job = self._job.record()
+        self.context.display.summary(job)
+        if job.why in (KILLED, BY_THE_USER) and job.started:
+            self.context.display.resume_hint(job)
+
     def _endpoints(self) -> Sequence[Endpoint]:
         if names_endpoint(self.context):
             return [self.context.workspace.get_endpoint(deployed_endpoint(self.context))]
@@ -50,21 +71,31 @@ class StatusStage(StageRunner):
 
 
 class LogsStage(StageRunner):
-    """The stage that prints the last log lines of an endpoint's deployments."""
+    """The stage that prints the last log lines of an endpoint's deployments, or a job's log."""
 
     stage = Stage.logs
 
     def faults(self) -> list[str]:
-        """Return an error message if the endpoint or the named deployment does not exist."""
+        """Return an error message if the job, the endpoint or the deployment does not exist."""
+        if names_job(self.context):
+            return NamedJob(self.context).faults()
         return endpoint_faults(self.context, named_deployment(self.context))
 
     @cached_property
     def name(self) -> str:
-        """The endpoint's name."""
+        """The name of the job or of the endpoint."""
+        if names_job(self.context):
+            return NamedJob(self.context).name
         return deployed_endpoint(self.context)
 
     def run(self, record: Record) -> Record:
-        """Print the last lines of each log, or of the log of the named deployment."""
+        """Print the last lines of each deployment's log, or follow the log of the named job."""
+        if names_job(self.context):
+            # The user ends this command with Ctrl-C. The job continues.
+            with suppress(KeyboardInterrupt):
+                for line in self.context.workspace.job_log(record.name):
+                    self.context.display.output(line)
+            return record
         endpoint = self.context.workspace.get_endpoint(record.name)
         wanted = named_deployment(self.context)
         for deployment in endpoint.deployments:

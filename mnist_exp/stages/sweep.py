@@ -45,15 +45,15 @@ class SweepStage(JobStage):
         """Submit and watch the sweep, and draw figures of the trials."""
         job = self.job
         keep_config(self.context)
-        with resumable(self.context, record, _with_trials, *_RESUMABLE):
+        with resumable(self.context, record, with_trials, *_RESUMABLE):
             result = submit_and_watch(self.context, job, job.objective.primary_metric)
         if result is None:
             self.context.display.resume_hint(record)
             return record.with_changes(status=JobStatus.NOT_STARTED)
         # All trials have ended. If the user interrupts this block, a resumed sweep runs no trial
         # again.
-        with resumable(self.context, record, _with_trials, KeyboardInterrupt):
-            record = with_insights(_with_trials(record, result), job, result)
+        with resumable(self.context, record, with_trials, KeyboardInterrupt):
+            record = with_insights(with_trials(record, result), job, result)
             record = _with_figures(self.context, job, result, record)
             return with_hint(self.context, record)
 
@@ -101,7 +101,8 @@ def _with_figures(
     return record
 
 
-def _with_trials(record: Record, result: JobResult) -> Record:
+def with_trials(record: Record, result: JobResult) -> Record:
+    """Return the record with the result of its sweep, and with the trials."""
     trials = [_trial_entry(trial) for trial in result.trials]
     return with_job_result(record, result).with_changes(trials=trials, best=_best_entry(result))
 

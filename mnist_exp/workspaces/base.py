@@ -85,6 +85,19 @@ class Workspace(Protocol):
         because its command was killed.
         """
 
+    def job_result(self, name: str) -> JobResult | None:
+        """Return the present result of a job, a sweep or a trial; None if the job is unknown."""
+
+    def job_log(self, name: str) -> Iterator[str]:
+        """Yield the lines of a job's log. Wait for further lines until the job has ended."""
+
+    def cancel_job(self, name: str) -> None:
+        """Cancel a job that any command submitted, and wait until the job has ended.
+
+        Raises:
+            RefusedError: The job does not run, or cannot be canceled by itself.
+        """
+
     def watch(self, name: str, observer: Observer) -> JobResult:
         """Watch a job until it has finished.
 

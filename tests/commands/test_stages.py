@@ -91,6 +91,23 @@ def test_sweep_with_a_failed_trial_is_completed_and_has_a_best(own: Own) -> None
     assert set(by_value[2.0]) >= {"name", "status", "parameters", "best", "last", "why"}
 
 
+def test_status_and_logs_of_a_job(own: Own) -> None:
+    cli, _ = own
+    (name,) = {record["name"] for record in cli.records("sweep")}
+    done = cli.ok("stage=status", f"run={name}")
+    assert done.stdout.splitlines()[1].startswith("sweep  Completed in")
+    assert "exit code 1: the weights went away" in done.stdout
+    assert "trial 2: Failed" in cli.ok("stage=logs", f"run={name}").stdout
+    assert cli.ok("stage=logs", f"run={name}_2").stdout == "the weights went away\n"
+    assert "train  Failed" in cli.ok("stage=status", f"run={name}_2").stdout
+    unknown = cli("stage=logs", f"run={name}x")
+    assert unknown.returncode == 1
+    assert f"error: run: no job {name}x in outputs; the latest jobs are: " in unknown.stderr
+    assert f"did you mean '{name}'?" in unknown.stderr
+    assert "run=NAME; the running jobs are: none" in cli("stage=cancel").stderr
+    assert f"got {name}, which is Completed" in cli("stage=cancel", f"run={name}").stderr
+
+
 def endpoint_of_a_failed_deployment(own: Own) -> str:
     """Fail to deploy. As on Azure, the endpoint stays, and the next deployment uses it."""
     cli, arguments = own
@@ -267,3 +284,10 @@ def test_kill_leaves_no_process(own: Own) -> None:
     _, alive = psutil.wait_procs(jobs, timeout=60)
     assert jobs
     assert alive == []
+    name = cli.records("train")[-1]["name"]
+    status = cli.ok("stage=status", f"run={name}")
+    assert f"train  Failed  {name}" in status.stdout
+    assert "the command that ran the job was killed" in status.stdout
+    assert f"resume the job with: mnist-exp stage=train run={name}" in status.stderr
+    (row,) = (line for line in cli.ok("stage=runs").stdout.splitlines() if name in line)
+    assert "Failed" in row

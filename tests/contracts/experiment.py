@@ -23,9 +23,10 @@ from tests.support.scripts import SCORE
 from tests.support.small_jobs import LOGGER
 from tests.support.watching import Watcher
 
-#: Logs a metric that rises with `lr`, reads a folder, writes files, and fails if asked to.
+#: Logs a metric that rises with `lr`, reads a folder, writes files, and fails if asked to. If `lr`
+#: is negative, the script logs until it is canceled.
 SCRIPT = """\
-import argparse, pathlib, sys
+import argparse, pathlib, sys, time
 from logger import log_metric
 
 parser = argparse.ArgumentParser()
@@ -33,7 +34,10 @@ parser.add_argument("--lr", type=float)
 parser.add_argument("--fail-above", type=float)
 parser.add_argument("--data")
 arguments = parser.parse_args()
-print("it reads", pathlib.Path(arguments.data, "digits.txt").read_text())
+print("it reads", pathlib.Path(arguments.data, "digits.txt").read_text(), flush=True)
+while arguments.lr < 0:
+    log_metric("score", arguments.lr, step=1)
+    time.sleep(0.05)
 for step in range(1, 4):
     log_metric("score", arguments.lr * step, step=step)
 pathlib.Path("outputs", "model").mkdir()

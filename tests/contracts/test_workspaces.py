@@ -1,11 +1,16 @@
 """Behaviour that stages rely on, on every workspace."""
 
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
-from mnist_exp.errors import EndpointError, MnistExpError, NotFoundError
+from mnist_exp.errors import EndpointError, MnistExpError, NotFoundError, RefusedError
 from mnist_exp.specs import EndpointSpec, ModelSpec
 from mnist_exp.status import JobStatus
+from mnist_exp.workspaces.base import JobInterrupted, Workspace
 from tests.contracts.experiment import Place
+from tests.support.waiting import eventually
 
 
 def test_a_job_completes_with_its_metrics_parameters_and_files(place: Place) -> None:
@@ -28,6 +33,7 @@ def test_a_job_completes_with_its_metrics_parameters_and_files(place: Place) -> 
     log = workspace.download("train_1", "user_logs/std_log.txt")
     assert log is not None
     assert "it reads some digits" in log.read_text(encoding="utf-8")
+    assert "it reads some digits" in list(workspace.job_log("train_1"))
 
 
 def test_a_failed_job_reports_its_cause_and_keeps_its_metrics(place: Place) -> None:
@@ -36,6 +42,32 @@ def test_a_failed_job_reports_its_cause_and_keeps_its_metrics(place: Place) -> N
     assert result.status is JobStatus.FAILED
     assert "exit code 1" in result.why
     assert result.last_metrics == {"score": 33.0}
+
+
+def test_another_command_sees_and_cancels_a_running_job(place: Place) -> None:
+    place.opener().get_or_create_compute(place.compute)
+    other = place.opener()
+    assert other.job_result("train_3") is None
+    with ThreadPoolExecutor(1) as commands:
+        watched = commands.submit(place.run, place.job("train_3", lr=-1.0))
+        eventually(lambda: _metrics(other, "train_3").get("score"))
+        assert other.find_job("train_3") is JobStatus.RUNNING
+        other.cancel_job("train_3")
+        try:
+            result, _ = watched.result()
+        except JobInterrupted as interrupt:
+            result = interrupt.result
+    assert result.status is JobStatus.CANCELED
+    seen = other.job_result("train_3")
+    assert seen is not None
+    assert (seen.status, seen.parameters["lr"]) == (JobStatus.CANCELED, -1.0)
+    with pytest.raises(RefusedError, match="run: must name a running job, got train_3, which is C"):
+        other.cancel_job("train_3")
+
+
+def _metrics(workspace: Workspace, job: str) -> Mapping[str, object]:
+    found = workspace.job_result(job)
+    return found.metrics if found else {}
 
 
 def test_the_whole_way_from_a_sweep_to_an_answer(place: Place) -> None:

@@ -7,9 +7,9 @@ import pytest
 
 from mnist_exp import checks
 from mnist_exp.config import Stage
-from mnist_exp.past_runs import KILLED, past_runs
+from mnist_exp.past_runs import past_runs
 from mnist_exp.stages import RUNNERS, run_stage
-from mnist_exp.status import JobStatus
+from mnist_exp.status import KILLED, JobStatus
 from tests.support.configs import fresh_config
 from tests.support.recorded_outputs import RecordedOutputs, no_workspace
 

@@ -78,6 +78,20 @@ def watch_job(
         ) from error
 
 
+def follow_log(name: str, client: MLClient, jobs: SubmittedJobs, poll_s: float) -> Iterator[str]:
+    """Yield the lines of a job's log until the job has finished. The job continues after Ctrl-C."""
+    stream = _LogStream(client, name)
+    try:
+        stream.start()
+        for lines in stream.batches(poll_s):
+            yield from lines
+            if status_of(jobs.get(name)).is_finished:
+                break
+        yield from stream.last_lines()
+    finally:
+        stream.abandon()
+
+
 def _finished(job: Job, jobs: SubmittedJobs, stream: "_LogStream", observer: Observer) -> JobResult:
     for line in stream.last_lines():
         observer.message(line)

@@ -2,6 +2,7 @@
 
 import json
 import math
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ from azure.ai.ml.entities import Job
 from azure.core.exceptions import ResourceNotFoundError
 
 from mnist_exp.azure_form.jobs import KEYS_TAG, Locate
+from mnist_exp.errors import RefusedError
 from mnist_exp.results import JobResult, TrialResult
 from mnist_exp.specs import CommandJob, SweepJob
 from mnist_exp.status import JobStatus
@@ -85,6 +87,19 @@ class SubmittedJobs:
             f"job {name}", lambda: self._operations.get(name), settling=True
         )
         return found
+
+    def cancel(self, name: str, poll_s: float) -> None:
+        """Cancel a job, and wait until the job has finished.
+
+        Raises:
+            RefusedError: The job has finished.
+        """
+        if (status := status_of(self.get(name))).is_finished:
+            raise RefusedError(f"run: must name a running job, got {name}, which is {status.value}")
+        self._retries.call(f"job {name}", lambda: self._operations.begin_cancel(name).result())
+        # The request only asks Azure to cancel the job.
+        while not status_of(self.get(name)).is_finished:
+            time.sleep(poll_s)
 
     def result(self, job: Job) -> JobResult:
         """Return a job's current status, metrics and trials."""

@@ -31,7 +31,7 @@ from mnist_exp.workspaces.azure.code_assets import CodeAssets
 from mnist_exp.workspaces.azure.computes import Computes
 from mnist_exp.workspaces.azure.endpoints import Endpoints
 from mnist_exp.workspaces.azure.job_files import JobFiles
-from mnist_exp.workspaces.azure.job_watch import watch_job
+from mnist_exp.workspaces.azure.job_watch import follow_log, watch_job
 from mnist_exp.workspaces.azure.prerequisites import check_prerequisites
 from mnist_exp.workspaces.azure.retries import RetryPolicy
 from mnist_exp.workspaces.azure.scoring import invoke_endpoint
@@ -107,6 +107,19 @@ class AzureWorkspace:
         """Return the status of a job, or None if Azure has no job of that name."""
         found = self._jobs.find(name)
         return None if found is None else status_of(found)
+
+    def job_result(self, name: str) -> JobResult | None:
+        """Return the present result of a job, a sweep or a trial; None if the job is unknown."""
+        found = self._jobs.find(name)
+        return None if found is None else self._jobs.result(found)
+
+    def job_log(self, name: str) -> Iterator[str]:
+        """Yield the lines of a job's log. Wait for further lines until the job has ended."""
+        return follow_log(name, self._client.sdk, self._jobs, self._poll_s)
+
+    def cancel_job(self, name: str) -> None:
+        """Cancel a job, and wait until the job has ended."""
+        self._jobs.cancel(name, self._poll_s)
 
     def watch(self, name: str, observer: Observer) -> JobResult:
         """Watch a job until the job has finished. The job continues after Ctrl-C."""

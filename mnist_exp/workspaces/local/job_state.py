@@ -1,20 +1,46 @@
-"""Read the state of a job or a sweep from its folder, while another command may run the job."""
+"""The state and the log of a job or a sweep that another command may run, and its cancellation.
 
+The functions read the job's folder, the journal of a sweep, and the MLflow store. The argument
+`jobs` of the functions is the folder `<outputs>/jobs`.
+"""
+
+import time
+from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
-from mnist_exp.errors import JobError
-from mnist_exp.status import JobStatus
-from mnist_exp.sweeps.journal import Finished
+from mnist_exp.errors import JobError, OutputsError, RefusedError
+from mnist_exp.results import JobResult
+from mnist_exp.status import KILLED, JobStatus
+from mnist_exp.sweeps.journal import (
+    Created,
+    Decided,
+    Ended,
+    Entry,
+    Finished,
+    History,
+    Interrupted,
+    Logged,
+    Resumed,
+    Sampled,
+    read_entries,
+    read_history,
+)
+from mnist_exp.sweeps.ranking import Goal, Objective
+from mnist_exp.sweeps.summary import summarize
 from mnist_exp.workspaces.local.jobs.folder import JobFolder
-from mnist_exp.workspaces.local.sweep.journal_file import JournalFile
+from mnist_exp.workspaces.local.sweep.journal_file import JOURNAL_NAME, JournalFile
+from mnist_exp.workspaces.local.sweep.reporting import trial_result
+from mnist_exp.workspaces.local.tracking.database import STORE_NAME, logged_metrics
+
+#: Seconds between two looks at a running job.
+_POLL_S = 0.2
+#: The description of a sweep whose journal is empty.
+_NO_SWEEP = {"objective": {"primary_metric": "", "goal": Goal.MAXIMIZE}}
 
 
 def find_status(jobs: Path, name: str) -> JobStatus | None:
     """Return the status of a job or a sweep.
-
-    Args:
-        jobs: The folder `<outputs>/jobs`.
-        name: The name of the job or sweep.
 
     Returns:
         None if the job does not exist, or has not ended and no command runs the job.
@@ -30,7 +56,177 @@ def find_status(jobs: Path, name: str) -> JobStatus | None:
 
 
 def _sweep_status(folder: JobFolder) -> str:
-    """Return the final status of a sweep; empty if the sweep has not ended."""
-    entries = JournalFile(folder.path).entries()
-    ends = [entry.status for entry in entries if isinstance(entry, Finished)]
-    return ends[-1] if ends else ""
+    """Return the final status of a sweep; empty if the sweep has not ended or was killed."""
+    status = ""
+    for entry in JournalFile(folder.path).entries():
+        match entry:
+            case Finished():
+                status = entry.status
+            case Interrupted():
+                status = JobStatus.CANCELED
+            case Resumed():
+                status = ""
+    return status
+
+
+def read_result(jobs: Path, name: str) -> JobResult | None:
+    """Return the present result of a job, a sweep or a trial; None if the job does not exist."""
+    folder = JobFolder(jobs, name)
+    if (folder.path / JOURNAL_NAME).exists():
+        return _sweep_result(jobs, folder)
+    if not folder.exists:
+        return None
+    status, description = find_status(jobs, name), folder.description()
+    return JobResult(
+        name=name,
+        status=status or JobStatus.FAILED,
+        parameters=description["parameters"],
+        metrics=logged_metrics(jobs.parent / STORE_NAME, folder.run_id),
+        why=str(description["why"]) if status else KILLED,
+        folder=str(folder.path),
+        log=next(map(str, folder.existing_logs), None),
+    )
+
+
+def _sweep_result(jobs: Path, folder: JobFolder) -> JobResult:
+    history, objective = _history(folder)
+    status = find_status(jobs, folder.path.name)
+    if status is not JobStatus.RUNNING:
+        # The trials ended together with the sweep. Their ends are not in the journal.
+        for trial in history.unfinished:
+            trial.status, trial.why = JobStatus.CANCELED, "" if status else KILLED
+    why = history.finished.why if history.finished else ""
+    best = summarize(history.trials, objective, why).best
+    trials = [
+        trial_result(
+            folder.path.name,
+            objective,
+            trial,
+            time.time(),
+            JobFolder(jobs, f"{folder.path.name}_{trial.index}").log,
+        )
+        for trial in history.trials
+    ]
+    return JobResult(
+        name=folder.path.name,
+        status=status or JobStatus.FAILED,
+        parameters={} if best is None else trials[best].parameters,
+        metrics={} if best is None else trials[best].metrics,
+        why=why if status else KILLED,
+        folder=str(folder.path),
+        trials=trials,
+        best=None if best is None else trials[best].name,
+    )
+
+
+def _history(folder: JobFolder) -> tuple[History, Objective]:
+    """Return the state of a sweep and the objective of the sweep.
+
+    Raises:
+        OutputsError: The journal is damaged.
+    """
+    journal = JournalFile(folder.path)
+    try:
+        entries = list(journal.entries())
+        # The first entry describes the sweep. A sweep that is only starting has no entry.
+        sweep = next((entry.sweep for entry in entries if isinstance(entry, Created)), _NO_SWEEP)
+        goal, metric = Goal(sweep["objective"]["goal"]), str(sweep["objective"]["primary_metric"])
+        return read_history(entries, metric), Objective(metric, goal)
+    except (LookupError, ValueError) as error:
+        raise OutputsError(f"run: the journal {journal.path} is damaged ({error})") from error
+
+
+def cancel(jobs: Path, name: str) -> None:
+    """Ask the command that runs a job to cancel the job, and wait until the job has ended.
+
+    Raises:
+        RefusedError: No command runs the job, or the job is a trial.
+    """
+    folder = JobFolder(jobs, name)
+    sweep = name.rpartition("_")[0]
+    if sweep and (jobs / sweep / JOURNAL_NAME).exists():
+        raise RefusedError(
+            f"run: must name a job or a sweep, got the trial {name}; to cancel the whole sweep, "
+            f"use run={sweep}"
+        )
+    if not folder.is_running:
+        status = find_status(jobs, name)
+        state = f"is {status.value}" if status else "does not run"
+        raise RefusedError(f"run: must name a running job, got {name}, which {state}")
+    folder.cancel_request.touch()
+    while folder.is_running:
+        time.sleep(_POLL_S)
+    folder.cancel_request.unlink(missing_ok=True)
+
+
+def follow_log(jobs: Path, name: str) -> Iterator[str]:
+    """Yield the lines of a job's log until the job has ended.
+
+    The log of a sweep are the events in its journal. If a job has several workers, the log of the
+    first worker is followed. The logs of the other workers follow when the job has ended.
+    """
+    folder = JobFolder(jobs, name)
+    journal = folder.path / JOURNAL_NAME
+    while folder.is_running and not journal.exists() and not folder.existing_logs:
+        time.sleep(_POLL_S)
+    if journal.exists():
+        yield from _sweep_events(journal, folder)
+        return
+    logs = folder.existing_logs
+    for log in logs:
+        if len(logs) > 1:
+            yield f"{log.name}:"
+        yield from _lines(log, folder)
+
+
+def _sweep_events(journal: Path, folder: JobFolder) -> Iterator[str]:
+    metric = ""
+    for line in _lines(journal, folder):
+        for entry in read_entries(line):
+            if isinstance(entry, Created):
+                metric = str(entry.sweep["objective"]["primary_metric"])
+            if text := _event(entry, metric):
+                yield f"{datetime.fromtimestamp(entry.at).astimezone():%H:%M:%S} {text}"
+
+
+def _lines(path: Path, folder: JobFolder) -> Iterator[str]:
+    """Yield the lines of a file, to which a job may still append lines."""
+    with path.open("rb") as file:
+        rest = b""
+        while True:
+            # First look whether the job runs. In the other order, the last lines could be lost.
+            is_running = folder.is_running
+            *lines, rest = (rest + file.read()).split(b"\n")
+            for line in [*lines, *([] if is_running or not rest else [rest])]:
+                yield line.decode("utf-8", errors="replace")
+            if not is_running:
+                return
+            time.sleep(_POLL_S)
+
+
+def _event(entry: Entry, metric: str) -> str:
+    """Return an entry of a journal as text; empty for an entry that few users need."""
+    text = ""
+    match entry:
+        case Created():
+            text = "the sweep starts"
+        case Resumed():
+            text = "the sweep resumes"
+        case Sampled():
+            drawn = (f"{key}={_short(value)}" for key, value in entry.parameters.items())
+            text = f"trial {entry.trial}: {', '.join(drawn)}"
+        case Logged() if entry.point.name == metric:
+            text = f"trial {entry.point.trial}: {metric} {_short(entry.point.value)}"
+        case Decided():
+            text = f"trial {entry.trial}: {entry.reason}"
+        case Ended():
+            text = f"trial {entry.trial}: {entry.status}"
+        case Interrupted():
+            text = f"the sweep was interrupted: {entry.why}"
+        case Finished():
+            text = f"the sweep is {entry.status}"
+    return text
+
+
+def _short(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -37,7 +37,7 @@ from mnist_exp.workspaces.base import Observer
 from mnist_exp.workspaces.local.endpoints import Endpoints, ModelFiles
 from mnist_exp.workspaces.local.environments.cache import EnvironmentCache
 from mnist_exp.workspaces.local.environments.interpreter import OLDEST_PYTHON, Interpreter
-from mnist_exp.workspaces.local.job_state import find_status
+from mnist_exp.workspaces.local.job_state import cancel, find_status, follow_log, read_result
 from mnist_exp.workspaces.local.jobs.folder import JobFolder
 from mnist_exp.workspaces.local.jobs.host import JobHost
 from mnist_exp.workspaces.local.jobs.inputs import local_path
@@ -111,6 +111,18 @@ class LocalWorkspace:
         """Return the status of a job or sweep; None if it was killed or does not exist."""
         return find_status(self._jobs, name)
 
+    def job_result(self, name: str) -> JobResult | None:
+        """Return the present result of a job, a sweep or a trial; None if the job is unknown."""
+        return read_result(self._jobs, name)
+
+    def job_log(self, name: str) -> Iterator[str]:
+        """Yield the lines of a job's log. The log of a sweep are the events of its trials."""
+        return follow_log(self._jobs, name)
+
+    def cancel_job(self, name: str) -> None:
+        """Ask the command that runs the job to cancel the job, and wait until the job has ended."""
+        cancel(self._jobs, name)
+
     def submit(self, job: CommandJob | SweepJob) -> str:
         """Accept a job, and return its name. The job starts only when `watch` is called."""
         if job.name in self._submitted:
@@ -134,7 +146,7 @@ class LocalWorkspace:
         with (
             self._environments.using(env, "env", observer.message) as interpreter,
             self._served_store(interpreter, name) as served,
-            noted_interrupts() as interrupts,
+            noted_interrupts(JobFolder(self._jobs, name).cancel_request) as interrupts,
         ):
             host = JobHost(
                 self._jobs, lambda: self._tracking, observer, interrupts, interpreter, served

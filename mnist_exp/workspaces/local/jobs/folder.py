@@ -58,12 +58,19 @@ class JobFolder:
             names = [f"std_log_process_{index}.txt" for index in range(workers)]
         self.logs = [self.path / _LOGS_NAME / name for name in names]
         self.console = Console(self.logs)
+        #: The file that another command creates to cancel the job.
+        self.cancel_request = self.path / "cancel_requested"
         self._description = self.path / "job.json"
 
     @property
     def log(self) -> Path:
         """The console log of the job, or of the first process if there are several processes."""
         return self.logs[0]
+
+    @property
+    def existing_logs(self) -> list[Path]:
+        """The console logs of all processes, also if the number of processes is unknown."""
+        return sorted((self.path / _LOGS_NAME).glob("std_log*.txt"))
 
     @property
     def exit_code(self) -> int | None:

@@ -3,13 +3,14 @@
 import json
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mnist_exp.results import JobResult, TrialResult
 from mnist_exp.specs import SweepJob
 from mnist_exp.status import JobStatus
 from mnist_exp.sweeps.plan import space_size
-from mnist_exp.sweeps.ranking import logged_to_other_runs, missing_metric_hint
+from mnist_exp.sweeps.ranking import Objective, logged_to_other_runs, missing_metric_hint
 from mnist_exp.sweeps.space.keys import azure_name
 from mnist_exp.sweeps.summary import SweepResult
 from mnist_exp.sweeps.trial import Trial
@@ -41,7 +42,7 @@ class SweepListener:
 
     def trial_changed(self, trial: Trial) -> None:
         """Send the present state of the sweep to the observer."""
-        self._trials[trial.index] = _trial_result(self._job, trial, self._backend)
+        self._trials[trial.index] = _result(self._job, trial, self._backend)
         self._update_best(trial.index)
         best = None if self._best is None else self._trials[self._best].name
         self._observer.job_changed(
@@ -70,25 +71,39 @@ class SweepListener:
             self._best = index
 
 
-def _trial_result(job: SweepJob, trial: Trial, backend: TrialBackend) -> TrialResult:
-    """Return the present result of a trial."""
-    metric = job.objective.primary_metric
+def _result(job: SweepJob, trial: Trial, backend: TrialBackend) -> TrialResult:
+    return trial_result(job.name, job.objective, trial, backend.now(), backend.log(trial.index))
+
+
+def trial_result(
+    sweep: str, objective: Objective, trial: Trial, now: float, log: Path
+) -> TrialResult:
+    """Return the present result of a trial.
+
+    Args:
+        sweep: The name of the sweep.
+        objective: The objective of the sweep.
+        trial: The trial.
+        now: The present time, on the clock of the trial's times.
+        log: The path of the trial's console log.
+    """
+    metric = objective.primary_metric
     # A running trial still adds points to its lists. The result therefore contains a copy. To save
     # time, the result of a running trial contains only the primary metric.
     metrics = trial.metrics if trial.status.is_finished else {metric: [*trial.points(metric)]}
     return TrialResult(
-        name=f"{job.name}_{trial.index}",
+        name=f"{sweep}_{trial.index}",
         status=trial.status,
         parameters=dict(trial.parameters),
-        best=trial.best(job.objective.goal),
+        best=trial.best(objective.goal),
         last=trial.values[-1] if trial.values else None,
         events=len(trial.values),
         late=len(trial.points(metric)) - len(trial.values),
         why=trial.why,
         metrics=metrics,
-        duration_s=(trial.ended or backend.now()) - trial.started,
+        duration_s=(trial.ended or now) - trial.started,
         cut=trial.cut.interval if trial.cut else None,
-        log=str(backend.log(trial.index)),
+        log=str(log),
     )
 
 
@@ -96,7 +111,7 @@ def sweep_result(
     job: SweepJob, folder: JobFolder, result: SweepResult, backend: TrialBackend
 ) -> JobResult:
     """Return the result of a sweep that has ended."""
-    trials = [_trial_result(job, trial, backend) for trial in result.trials]
+    trials = [_result(job, trial, backend) for trial in result.trials]
     best = None if result.best is None else trials[result.best]
     jobs = {index: backend.results[index] for index in sorted(backend.results)}
     failed = [trial for trial in result.trials if trial.status is JobStatus.FAILED]

@@ -27,6 +27,9 @@ ARTIFACTS_NAME = "mlartifacts"
 _QUERY = """
 SELECT rowid, run_uuid, key, value, step, is_nan FROM metrics WHERE rowid > ? ORDER BY rowid
 """
+_HISTORY = """
+SELECT key, value, step, is_nan FROM metrics WHERE run_uuid = ? ORDER BY key, timestamp, step
+"""
 #: The runs that a job's script created, besides the job's own run: the runs with the tag `JOB_RUN`,
 #: and the runs that are nested in the job's run, at any depth.
 _CREATED = """
@@ -174,6 +177,17 @@ def script_runs(store: Path, run_id: str) -> ScriptRuns:
     running = [run for run, status in found.items() if status == "RUNNING"]
     models = [LoggedModel(*row) for row in rows]
     return ScriptRuns(list(found), running, sorted(metrics), models)
+
+
+def logged_metrics(store: Path, run_id: str) -> dict[str, list[MetricPoint]]:
+    """Return every point of every metric of a run; empty if the store does not exist."""
+    found: dict[str, list[MetricPoint]] = {}
+    if store.exists():
+        with connected(store) as connection:
+            for name, value, step, is_nan in connection.execute(_HISTORY, (run_id,)):
+                point = MetricPoint(name, math.nan if is_nan else from_store(value), step)
+                found.setdefault(name, []).append(point)
+    return found
 
 
 class MetricReader:

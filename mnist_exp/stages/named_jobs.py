@@ -1,0 +1,84 @@
+"""The job that `run=` names in stage=status, stage=logs and stage=cancel.
+
+The job may run in another terminal, or may have ended. `run=` can also name an endpoint, except in
+stage=cancel.
+"""
+
+from functools import cached_property
+
+from mnist_exp.config import Stage
+from mnist_exp.past_runs import JOB_STAGES, PastRun, past_runs, with_status
+from mnist_exp.records import Record
+from mnist_exp.results import JobResult
+from mnist_exp.stages.context import StageContext
+from mnist_exp.stages.sweep import with_trials
+from mnist_exp.stages.watching import with_job_result
+from mnist_exp.status import JobStatus
+from mnist_exp.sweeps.fields import did_you_mean
+
+#: Maximum number of names in a message.
+_LISTED = 5
+
+
+class NamedJob:
+    """A training run, a sweep or a trial.
+
+    Args:
+        context: The context of a stage whose config names the job with `run=`.
+    """
+
+    def __init__(self, context: StageContext) -> None:
+        self.name = str(context.config.run)
+        self._context = context
+
+    @cached_property
+    def _runs(self) -> list[PastRun]:
+        return past_runs(self._context.index, *JOB_STAGES)
+
+    @cached_property
+    def _saved(self) -> Record | None:
+        """The newest record of the job. A trial, and the job of another folder, has no record."""
+        found = (run.record for run in self._runs if run.record.name == self.name)
+        return next(found, None)
+
+    @cached_property
+    def _result(self) -> JobResult | None:
+        return self._context.workspace.job_result(self.name)
+
+    def faults(self) -> list[str]:
+        """Return a message if neither a record nor the workspace knows the job."""
+        if self._saved is not None or self._result is not None:
+            return []
+        names = [run.record.name for run in self._runs]
+        latest = ", ".join(names[: -_LISTED - 1 : -1]) or "none"
+        return [
+            f"run: no job {self.name} in {self._context.config.outputs_dir}; the latest jobs are: "
+            f"{latest}{did_you_mean(self.name, names)}; mnist-exp stage=runs lists all jobs"
+        ]
+
+    def record(self) -> Record:
+        """Return the record of the job, with the present result of a job that has not ended."""
+        saved = self._saved
+        if saved is not None and (saved.status.is_finished or self._result is None):
+            return saved
+        result = self._result or JobResult(self.name, JobStatus.FAILED)
+        stage = Stage.sweep if result.trials else Stage.train
+        saved = saved or Record(stage, self.name, result.status, started="")
+        if saved.stage is Stage.sweep:
+            return with_trials(saved, result)
+        return with_job_result(saved, result)
+
+
+def names_job(context: StageContext) -> bool:
+    """Return whether `run=` names a job. Without a deployed endpoint of this name, it does."""
+    run = context.config.run
+    deployed = context.index.newest_first(Stage.deploy)
+    return run is not None and all(record.name != run for record, _ in deployed)
+
+
+def running_jobs(context: StageContext) -> list[str]:
+    """Return the names of the running jobs of this kind of workspace, oldest first."""
+    kind = context.config.workspace.type.value
+    runs = [run for run in past_runs(context.index, *JOB_STAGES) if run.record.workspace == kind]
+    found = with_status(runs, lambda record: context.workspace.find_job(record.name))
+    return [run.record.name for run in found if not run.record.status.is_finished]
