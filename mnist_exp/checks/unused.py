@@ -29,6 +29,7 @@ _READ: dict[Stage, tuple[str, ...]] = {
     Stage.status: ("endpoint.name",),
     Stage.logs: ("endpoint.name", "endpoint.log_lines", "endpoint.deployment.name"),
     Stage.cancel: (),
+    Stage.compare: (),
     Stage.runs: ("runs",),
     Stage.cleanup: (
         "endpoint.name",

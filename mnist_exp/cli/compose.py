@@ -113,6 +113,7 @@ def to_experiment(composed: DictConfig, hydra_config: DictConfig) -> Experiment:
     config = OmegaConf.to_object(composed)
     if not isinstance(config, ExperimentConfig):
         raise TypeError(f"the composed config must be an ExperimentConfig, got {type(config)}")
+    config.run = _run_names(config.run, config.stage)
     overrides = tuple(task_overrides(hydra_config))
     given = tuple(given_keys(overrides))
     return Experiment(
@@ -123,6 +124,23 @@ def to_experiment(composed: DictConfig, hydra_config: DictConfig) -> Experiment:
         references=tuple(_references("", written)),
         interpolations=dict(_interpolations("", written)),
         hidden=hidden,
+    )
+
+
+def _run_names(run: Any, stage: Stage) -> str | list[str] | None:
+    """Return the value of the key `run`: a name, or a list of names for stage=compare.
+
+    Raises:
+        ConfigError: The value is something else.
+    """
+    if run is None or isinstance(run, str | int | float):
+        return None if run is None else str(run)
+    names = [str(name) for name in run] if isinstance(run, list) else []
+    if stage is Stage.compare and names:
+        return names
+    written = f"[{','.join(names)}]" if names else run
+    raise ConfigError(
+        [f"run: must be one name, got {written}; only stage=compare takes a list: run=[A,B]"]
     )
 
 

@@ -25,7 +25,7 @@ from mnist_exp.report.comparison import print_comparison
 from mnist_exp.report.format import plain
 from mnist_exp.report.layout import print_line, progress_console, results_console
 from mnist_exp.report.live import LiveObserver
-from mnist_exp.report.run_table import print_runs
+from mnist_exp.report.run_table import print_runs, print_side_by_side
 from mnist_exp.report.summary import print_overview, print_summary
 from mnist_exp.stages.dry_run import planned, snapshots
 from mnist_exp.status import JobStatus
@@ -98,6 +98,10 @@ class RichDisplay:
         """Print a table of past runs."""
         print_runs(runs, self._results, hidden, metric)
 
+    def side_by_side(self, runs: Sequence[PastRun]) -> None:
+        """Print a table that compares the parameters and metrics of runs."""
+        print_side_by_side(runs, self._results)
+
     def warning(self, text: str) -> None:
         """Print a warning."""
         print_line(self._progress, f"warning: {text}", "yellow")
@@ -118,12 +122,15 @@ class RichDisplay:
         if record.stage is Stage.all:
             print_overview(self._records, self._results)
         self._records.append(record)
-        repeated = Repeated(self._carried(record), self._flags, self._registration)
-        print_summary(record, self._results, None if self._is_all else repeated)
+        if self._is_all:
+            print_summary(record, self._results)
+        else:
+            self.summary(record)
 
     def summary(self, record: Record) -> None:
-        """Print the summary of a stage that an earlier command ran."""
-        print_summary(record, self._results, self._carried(record), self._flags)
+        """Print the summary of a stage, with the next command."""
+        repeated = Repeated(self._carried(record), self._flags, self._registration)
+        print_summary(record, self._results, repeated)
 
     def _carried(self, record: Record) -> list[str]:
         """Return the overrides that the next stage needs.

@@ -11,6 +11,7 @@ Import all these names from this package.
 """
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from mnist_exp.config.endpoints import (
     DeploymentConfig,
@@ -98,8 +99,8 @@ __all__ = [
 class ExperimentConfig:
     """The whole config of an experiment, composed from `conf/config.yaml`."""
 
-    # compute, train, sweep, register, deploy, invoke, status, logs, cancel, runs, cleanup, doctor
-    # or all.
+    # compute, train, sweep, register, deploy, invoke, status, logs, cancel, runs, compare, cleanup,
+    # doctor or all.
     stage: Stage = MISSING
     # true prints the objects that the command would create, as Azure ML's YAML. The command then
     # creates no objects.
@@ -108,8 +109,9 @@ class ExperimentConfig:
     wait: bool = True
     # Name of an earlier run. stage=register and stage=deploy use the result of this run; null means
     # the latest run. stage=train and stage=sweep resume this run; null starts a new run.
-    # stage=status, stage=logs and stage=cancel inspect or cancel this job.
-    run: str | None = None
+    # stage=status, stage=logs and stage=cancel inspect or cancel this job. stage=compare takes a
+    # list of names. OmegaConf has no type for a text or a list, so the type is Any.
+    run: Any = None
     # `last` resumes the latest unfinished sweep; null starts a new sweep unless `run` is set.
     resume: str | None = None
     # Seed of the weights, the data split and the order of images.

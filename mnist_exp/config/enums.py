@@ -24,6 +24,7 @@ class Stage(StrEnum):
     logs = "logs"
     cancel = "cancel"
     runs = "runs"
+    compare = "compare"
     cleanup = "cleanup"
     doctor = "doctor"
     all = "all"
@@ -56,7 +57,10 @@ class Stage(StrEnum):
     @property
     def is_recorded(self) -> bool:
         """Whether the stage has a run folder with a record. The other stages only print results."""
-        return self not in (Stage.status, Stage.logs, Stage.cancel, Stage.runs, Stage.doctor)
+        return self not in (
+            *(Stage.status, Stage.logs, Stage.cancel),
+            *(Stage.runs, Stage.compare, Stage.doctor),
+        )
 
 
 class RunOrder(StrEnum):

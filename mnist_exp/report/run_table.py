@@ -1,18 +1,19 @@
-"""The table of past runs: one row for each run.
+"""Two tables of past runs: a row for each run, and a column for each run.
 
-The changes against the defaults stand at the end of the row. If a terminal is too narrow, the
-changes of all rows stand on the next line instead. A pipe gets one line for each run, so that
-`grep` finds whole runs.
+In the first table, the changes against the defaults stand at the end of the row. If a terminal is
+too narrow, the changes of all rows stand on the next line instead. A pipe gets one line for each
+run, so that `grep` finds whole runs.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
 from mnist_exp.past_runs import PastRun
-from mnist_exp.report.format import duration, number, plain
+from mnist_exp.report.format import duration, number, pairs, plain
 from mnist_exp.report.layout import print_line, styled_status
 from mnist_exp.status import JobStatus
 
@@ -20,6 +21,8 @@ _HEADINGS = ("name", "stage", "status", "started", "time", "metric")
 #: The columns whose text is at the right.
 _RIGHT = ("time", "metric")
 _GAP = "  "
+#: The heading of the row with the numbers of the runs.
+_NUMBER = "run"
 
 
 def print_runs(
@@ -49,6 +52,64 @@ def print_runs(
         print_line(console, line)
     if about := _about_metric(runs, metric):
         print_line(console, about, "dim")
+
+
+def print_side_by_side(runs: Sequence[PastRun], console: Console) -> None:
+    """Print a table with a column for each run: its status, its parameters and its metrics.
+
+    The first lines give a number to each run. Parameters with only one value have no row. If the
+    console is too narrow for all columns, the table has several parts.
+    """
+    for index, run in enumerate(runs, start=1):
+        changes = plain(" ".join(run.changes))
+        line = Text.assemble((str(index), "bold"), f"{_GAP}{plain(run.record.name)}")
+        print_line(console, line.append(f"{_GAP}{changes}" if changes else "", "dim"))
+    rows = _compared(runs)
+    label = max(map(len, rows))
+    widths = [max(map(len, column)) for column in zip(*rows.values(), strict=True)]
+    fitting = max(1, (console.width - label) // (max(widths) + len(_GAP)))
+    for start in range(0, len(runs), fitting):
+        print_line(console, "")
+        for name, cells in rows.items():
+            part = zip(cells[start : start + fitting], widths[start : start + fitting], strict=True)
+            aligned = (cell.rjust(width) for cell, width in part)
+            row = _GAP.join([name.ljust(label), *aligned])
+            print_line(console, row, "bold" if name == _NUMBER else "")
+    shared = {name: values[0] for name, values in _parameters(runs).items() if _are_equal(values)}
+    if shared:
+        print_line(console, f"equal: {pairs(shared)}", "dim")
+
+
+def _compared(runs: Sequence[PastRun]) -> dict[str, list[str]]:
+    """Return heading -> one cell for each run, for the rows of the table."""
+    records = [run.record for run in runs]
+    rows = {
+        _NUMBER: [str(index) for index in range(1, len(runs) + 1)],
+        "status": [record.status.value for record in records],
+        "time": [duration(_seconds(run)) for run in runs],
+    }
+    for name, values in _parameters(runs).items():
+        if not _are_equal(values):
+            rows[plain(name)] = [number(record.parameters.get(name)) for record in records]
+    metrics = [run.metrics for run in runs]
+    for name in _names(metrics):
+        rows[plain(name)] = [number(each.get(name)) for each in metrics]
+    return rows
+
+
+def _parameters(runs: Sequence[PastRun]) -> dict[str, list[Any]]:
+    """Return parameter -> its values. A sweep has only the parameters of its search space."""
+    found = [run.record.parameters for run in runs]
+    return {name: [each[name] for each in found if name in each] for name in _names(found)}
+
+
+def _are_equal(values: Sequence[Any]) -> bool:
+    return all(value == values[0] for value in values)
+
+
+def _names(mappings: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the keys of all mappings, each key once."""
+    return list(dict.fromkeys(name for mapping in mappings for name in mapping))
 
 
 def _cells(run: PastRun, metric: str | None) -> list[str]:

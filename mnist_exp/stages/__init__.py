@@ -3,6 +3,7 @@
 from mnist_exp.config import Stage
 from mnist_exp.stages.cancel import CancelStage
 from mnist_exp.stages.cleanup import CleanupStage
+from mnist_exp.stages.compare import CompareStage
 from mnist_exp.stages.compute import ComputeStage
 from mnist_exp.stages.context import Display, StageContext, StageRunner
 from mnist_exp.stages.deploy import DeployStage
@@ -30,6 +31,7 @@ RUNNERS: dict[Stage, type[StageRunner]] = {
         LogsStage,
         CancelStage,
         RunsStage,
+        CompareStage,
         CleanupStage,
         DoctorStage,
     )

@@ -16,7 +16,7 @@ class CancelStage(StageRunner):
     def faults(self) -> list[str]:
         """Return a message if the command line names no job, or an unknown job."""
         if self.context.config.run is not None:
-            return NamedJob(self.context).faults()
+            return NamedJob(self.context, self.context.config.run).faults()
         running = ", ".join(running_jobs(self.context)) or "none"
         return [f"run: must name the job to cancel; add run=NAME; the running jobs are: {running}"]
 

@@ -47,6 +47,9 @@ class Display(Protocol):
             metric: The metric in the table; None means the primary metric of each run.
         """
 
+    def side_by_side(self, runs: Sequence[PastRun]) -> None:
+        """Print a table that compares the parameters and metrics of runs."""
+
     def summary(self, record: Record) -> None:
         """Print the summary of a stage that an earlier command ran."""
 

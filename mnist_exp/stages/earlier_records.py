@@ -100,7 +100,7 @@ def model_name(config: Experiment, index: RecordIndex) -> str | None:
     is the newest model that `stage=register` has registered.
     """
     if config.stage is Stage.deploy and config.run is not None:
-        return config.run
+        return str(config.run)
     if config.stage is Stage.deploy and "registration.name" in config.given:
         return config.registration.name
     record = _newest(index, None, Stage.register)

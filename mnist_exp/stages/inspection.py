@@ -56,7 +56,7 @@ class StatusStage(StageRunner):
 
     @cached_property
     def _job(self) -> NamedJob:
-        return NamedJob(self.context)
+        return NamedJob(self.context, self.context.config.run)
 
     def _print_job(self) -> None:
         job = self._job.record()
@@ -78,14 +78,14 @@ class LogsStage(StageRunner):
     def faults(self) -> list[str]:
         """Return an error message if the job, the endpoint or the deployment does not exist."""
         if names_job(self.context):
-            return NamedJob(self.context).faults()
+            return NamedJob(self.context, self.context.config.run).faults()
         return endpoint_faults(self.context, named_deployment(self.context))
 
     @cached_property
     def name(self) -> str:
         """The name of the job or of the endpoint."""
         if names_job(self.context):
-            return NamedJob(self.context).name
+            return NamedJob(self.context, self.context.config.run).name
         return deployed_endpoint(self.context)
 
     def run(self, record: Record) -> Record:

@@ -1,7 +1,7 @@
-"""The job that `run=` names in stage=status, stage=logs and stage=cancel.
+"""The jobs that `run=` names in stage=status, stage=logs, stage=cancel and stage=compare.
 
-The job may run in another terminal, or may have ended. `run=` can also name an endpoint, except in
-stage=cancel.
+A job may run in another terminal, or may have ended. In stage=status and stage=logs, `run=` can
+also name an endpoint.
 """
 
 from functools import cached_property
@@ -24,11 +24,12 @@ class NamedJob:
     """A training run, a sweep or a trial.
 
     Args:
-        context: The context of a stage whose config names the job with `run=`.
+        context: The context of the stage.
+        name: The name of the job.
     """
 
-    def __init__(self, context: StageContext) -> None:
-        self.name = str(context.config.run)
+    def __init__(self, context: StageContext, name: str) -> None:
+        self.name = name
         self._context = context
 
     @cached_property
@@ -36,18 +37,18 @@ class NamedJob:
         return past_runs(self._context.index, *JOB_STAGES)
 
     @cached_property
-    def _saved(self) -> Record | None:
-        """The newest record of the job. A trial, and the job of another folder, has no record."""
-        found = (run.record for run in self._runs if run.record.name == self.name)
-        return next(found, None)
+    def run(self) -> PastRun | None:
+        """The records of the job; None for a trial, and for the job of another folder."""
+        return next((run for run in self._runs if run.record.name == self.name), None)
 
     @cached_property
-    def _result(self) -> JobResult | None:
+    def result(self) -> JobResult | None:
+        """The present result of the job; None if the workspace does not know the job."""
         return self._context.workspace.job_result(self.name)
 
     def faults(self) -> list[str]:
         """Return a message if neither a record nor the workspace knows the job."""
-        if self._saved is not None or self._result is not None:
+        if self.run is not None or self.result is not None:
             return []
         names = [run.record.name for run in self._runs]
         latest = ", ".join(names[: -_LISTED - 1 : -1]) or "none"
@@ -58,10 +59,10 @@ class NamedJob:
 
     def record(self) -> Record:
         """Return the record of the job, with the present result of a job that has not ended."""
-        saved = self._saved
-        if saved is not None and (saved.status.is_finished or self._result is None):
+        saved = self.run.record if self.run else None
+        if saved is not None and (saved.status.is_finished or self.result is None):
             return saved
-        result = self._result or JobResult(self.name, JobStatus.FAILED)
+        result = self.result or JobResult(self.name, JobStatus.FAILED)
         stage = Stage.sweep if result.trials else Stage.train
         saved = saved or Record(stage, self.name, result.status, started="")
         if saved.stage is Stage.sweep:

@@ -150,7 +150,7 @@ def job_name(context: StageContext, stage: Stage) -> str:
     """Return the name of the job that the command resumes, or a new name."""
     # With `stage=all`, `run=` does not name the job of this stage.
     if context.config.stage is stage and context.config.run is not None:
-        return context.config.run
+        return str(context.config.run)
     return _submitted_job(context, stage) or new_job_name(stage.value)
 
 

@@ -108,6 +108,27 @@ def test_status_and_logs_of_a_job(own: Own) -> None:
     assert f"got {name}, which is Completed" in cli("stage=cancel", f"run={name}").stderr
 
 
+def test_a_sweep_is_compared_with_one_of_its_trials(own: Own) -> None:
+    cli, _ = own
+    (name,) = {record["name"] for record in cli.records("sweep")}
+    before = len(list(cli.outputs.glob("runs/*/*")))
+    done = cli.ok("stage=compare", f"run=[{name},{name}_0]")
+    rows = {line.split()[0]: line.split()[1:] for line in done.stdout.splitlines() if line}
+    assert (rows["lr"], rows["score"]) == (["11", "0.25"], ["33", "0.75"])
+    figure = done.stdout.splitlines()[-1].removeprefix("figure: ")
+    assert Path(figure).stat().st_size > 5_000
+    # The figure is the only file.
+    assert len(list(cli.outputs.glob("runs/*/*"))) == before + 1
+    assert not list(cli.outputs.glob("runs/*/*-compare/run.json"))
+    for names, fault in (
+        ("a", "run: must name at least two different jobs, got a"),
+        (f"[{name},{name}]", "run: must name at least two different jobs"),
+        (f"[{name},b]", "run: no job b in outputs"),
+    ):
+        assert f"error: {fault}" in cli("stage=compare", f"run={names}").stderr
+    assert "error: run: must be one name, got [a,b]; only" in cli("stage=train", "run=[a,b]").stderr
+
+
 def endpoint_of_a_failed_deployment(own: Own) -> str:
     """Fail to deploy. As on Azure, the endpoint stays, and the next deployment uses it."""
     cli, arguments = own

@@ -14,6 +14,7 @@ from matplotlib.text import Text
 from mnist_exp.errors import OutputsError
 from mnist_exp.metrics import MetricPoint
 from mnist_exp.report.figures import (
+    comparison_curves,
     confusion_matrix,
     learning_curves,
     parallel_coordinates,
@@ -63,6 +64,18 @@ def test_learning_curves_have_a_panel_for_each_kind_of_metric(tmp_path: Path):
     assert count(left, VERMILLION) > 500
     assert count(right, BLUE) > 500
     assert count(right, VERMILLION) == 0
+
+
+def test_a_comparison_has_a_panel_for_each_metric_and_a_colour_for_each_job(tmp_path: Path):
+    both = {"loss": points([2, 1]), "acc": points([0.1, 0.2]), "test_acc": points([0.5])}
+    jobs = [("1  wide", both), ("2  $small", {"acc": points([0.3, math.inf])}), ("3  failed", {})]
+    picture = pixels(comparison_curves(jobs, tmp_path / "figures" / "comparison.png"))
+    # Above the legend: the loss of the first job at the left, the accuracy of two at the right.
+    height, width, _ = picture.shape
+    left, right = picture[: height // 2, : width // 2], picture[: height // 2, width // 2 :]
+    assert (count(left, BLUE) > 200, count(left, VERMILLION)) == (True, 0)
+    assert count(right, BLUE) > 200
+    assert count(right, VERMILLION) > 20
 
 
 def test_a_users_own_metrics_get_panels_of_their_own(tmp_path: Path):

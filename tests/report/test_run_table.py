@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.console import Console
 
 from mnist_exp.past_runs import PastRun
-from mnist_exp.report.run_table import print_runs
+from mnist_exp.report.run_table import print_runs, print_side_by_side
 from mnist_exp.status import JobStatus
 from tests.support.sample_results import pipe, record, terminal, written
 
@@ -45,3 +45,33 @@ def test_the_changes_stand_where_the_terminal_has_room() -> None:
 def test_a_pipe_gets_one_line_for_each_run() -> None:
     assert lines(pipe(80)) == lines(terminal(120))
     assert lines(pipe(80), hidden=3)[0] == "3 more runs above; runs.limit=null lists all runs"
+
+
+def test_runs_stand_side_by_side() -> None:
+    shared = {"optimizer": "sgd", "epochs": 2}
+    wide = record(name="wide", parameters={**shared, "neurons": 512}, metrics={"loss": 0.25})
+    sweep = record(name="sweep", parameters={"neurons": 64}, metrics={"loss": 0.5, "acc": 0.9})
+    console = pipe(80)
+    print_side_by_side([PastRun([one], []) for one in (wide, sweep)], console)
+    rows = [line.split() for line in written(console).splitlines()]
+    assert rows[:3] == [["1", "wide"], ["2", "sweep"], []]
+    assert rows[3:] == [
+        ["run", "1", "2"],
+        ["status", "Completed", "Completed"],
+        ["time", "12.3", "s", "12.3", "s"],
+        ["neurons", "512", "64"],
+        ["loss", "0.25", "0.5"],
+        ["acc", "-", "0.9"],
+        ["equal:", "optimizer=sgd", "epochs=2"],
+    ]
+
+
+def test_many_runs_fit_a_narrow_terminal() -> None:
+    console = pipe(50)
+    print_side_by_side([PastRun([record(name=f"train_{one}")], []) for one in range(9)], console)
+    lines = written(console).splitlines()
+    assert max(map(len, lines)) <= 50
+    headings = [line for line in lines if line.startswith("run")]
+    assert len(headings) > 1
+    numbers = " ".join(headings).replace("run", "").split()
+    assert numbers == [str(number) for number in range(1, 10)]

@@ -45,6 +45,10 @@ class RecordingDisplay:
         """Keep the names of the runs."""
         self.messages += [run.record.name for run in runs]
 
+    def side_by_side(self, runs: Sequence[PastRun]) -> None:
+        """Keep the names of the runs."""
+        self.messages += [run.record.name for run in runs]
+
     def summary(self, record: Record) -> None:
         """Keep the argument."""
         self.ended.append(record)

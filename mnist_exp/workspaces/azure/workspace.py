@@ -42,6 +42,8 @@ from mnist_exp.workspaces.base import Observer
 
 #: Environment variable of the SDK: number of whole seconds between two polls.
 _POLL_VARIABLE = "AZUREML_RUN_POLLING_INTERVAL_MIN"
+#: The console log among the saved files of a job.
+_LOG = "user_logs/std_log.txt"
 
 
 def _poll_s() -> float:
@@ -115,7 +117,11 @@ class AzureWorkspace:
 
     def job_log(self, name: str) -> Iterator[str]:
         """Yield the lines of a job's log. Wait for further lines until the job has ended."""
-        return follow_log(name, self._client.sdk, self._jobs, self._poll_s)
+        if not status_of(self._jobs.get(name)).is_finished:
+            yield from follow_log(name, self._client.sdk, self._jobs, self._poll_s)
+        # The SDK streams only the logs of unfinished jobs.
+        elif log := self.download(name, _LOG):
+            yield from log.read_text(encoding="utf-8", errors="replace").splitlines()
 
     def cancel_job(self, name: str) -> None:
         """Cancel a job, and wait until the job has ended."""
