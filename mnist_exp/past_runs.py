@@ -7,6 +7,7 @@ records, but is only one run.
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,10 @@ from mnist_exp.status import KILLED, JobStatus
 #: The stages whose runs are jobs.
 JOB_STAGES = (Stage.train, Stage.sweep)
 #: Keys whose overrides do not change what a run does.
-_OTHER_KEYS = ("stage", "run", "resume", "outputs_dir", "wait", "hydra", "runs")
+_OTHER_KEYS = (
+    *("stage", "run", "resume", "outputs_dir", "wait", "hydra"),
+    *("runs", "prune", "figure_format"),
+)
 
 
 @dataclass(frozen=True)
@@ -139,11 +143,19 @@ def _is_selected(run: PastRun, config: RunsConfig) -> bool:
         return False
     if config.experiment_name not in (None, record.experiment_name):
         return False
+    if config.older_than_days is not None and _age_days(run) < config.older_than_days:
+        return False
     if config.min_value is None and config.max_value is None:
         return True
     low = -math.inf if config.min_value is None else config.min_value
     high = math.inf if config.max_value is None else config.max_value
     return value is not None and low <= value <= high
+
+
+def _age_days(run: PastRun) -> float:
+    """Return the days since the last command on the run started."""
+    age = datetime.now(UTC) - datetime.fromisoformat(run.record.started)
+    return age.total_seconds() / timedelta(days=1).total_seconds()
 
 
 def _sortable(value: float | None) -> float:

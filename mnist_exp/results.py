@@ -99,6 +99,23 @@ class JobResult:
 
 
 @dataclass(frozen=True)
+class StoredJob:
+    """The files of a job, a sweep or a trial on this machine.
+
+    Attributes:
+        size: The size of the files in bytes.
+        files: The number of files.
+        model: The registered model that contains files of the job, as `name:version`; empty if
+            there is none.
+    """
+
+    name: str
+    size: int
+    files: int
+    model: str = ""
+
+
+@dataclass(frozen=True)
 class Compute:
     """A compute target in the workspace."""
 

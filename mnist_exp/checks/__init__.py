@@ -42,7 +42,7 @@ def faults(config: Experiment) -> list[str]:
         found += [*data_faults(config), *model_faults(config), *job_faults(config)]
         found += code_faults(config, "job.script", config.job.code, config.job.script)
         found += command_faults(config)
-    if stage is Stage.runs:
+    if stage in (Stage.runs, Stage.prune):
         found += runs_faults(config.runs)
     if stage.sweeps:
         found += sweep_faults(config)

@@ -13,7 +13,7 @@ SEEDS = range(2**31)
 SEED_RULE = f"from {SEEDS[0]} to {SEEDS[-1]}"
 
 #: Stages that do not use the record of an earlier run.
-_STAGES_WITHOUT_RUN = (Stage.compute, Stage.runs, Stage.doctor, Stage.all)
+_STAGES_WITHOUT_RUN = (Stage.compute, Stage.runs, Stage.prune, Stage.doctor, Stage.all)
 
 
 def runs_faults(runs: RunsConfig) -> Iterator[str]:
@@ -23,6 +23,8 @@ def runs_faults(runs: RunsConfig) -> Iterator[str]:
         yield f"runs.status: must be one of {', '.join(known)}, got {runs.status}"
     if runs.limit is not None and runs.limit < 1:
         yield f"runs.limit: must be at least 1, got {runs.limit}; null lists all runs"
+    if runs.older_than_days is not None and not runs.older_than_days >= 0:
+        yield f"runs.older_than_days: must be at least 0, got {runs.older_than_days}"
     low, high = runs.min_value, runs.max_value
     if low is not None and high is not None and low > high:
         yield f"runs.min_value: must be at most runs.max_value, got {low} and {high}"

@@ -31,6 +31,7 @@ _READ: dict[Stage, tuple[str, ...]] = {
     Stage.cancel: (),
     Stage.compare: (),
     Stage.runs: ("runs",),
+    Stage.prune: ("prune", "runs"),
     Stage.cleanup: (
         "endpoint.name",
         "endpoint.deployment.name",
@@ -48,7 +49,10 @@ _LATER = {
     Stage.deploy: (Stage.invoke,),
 }
 #: Stage -> keys that the stage does not read, although `_READ` contains their whole group.
-_OF_ANOTHER = {Stage.deploy: ("endpoint.invoke_deployment", "endpoint.log_lines")}
+_OF_ANOTHER = {
+    Stage.deploy: ("endpoint.invoke_deployment", "endpoint.log_lines"),
+    Stage.prune: ("runs.order", "runs.limit", "runs.format"),
+}
 
 
 def is_unused(stage: Stage, key: str) -> bool:

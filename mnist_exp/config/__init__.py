@@ -5,9 +5,8 @@ types of the values. `mnist_exp.checks` checks all other rules. The dataclasses 
 because Hydra cannot apply overrides to the config of a frozen dataclass. No code changes a config
 after Hydra has composed the config.
 
-`resources`, `jobs` and `endpoints` define the config groups, `runs` defines the keys `runs.*`, and
-`enums` defines all enums.
-Import all these names from this package.
+`resources`, `jobs` and `endpoints` define the config groups. `runs` defines `runs.*` and `prune.*`.
+`enums` defines all enums. Import all these names from this package.
 """
 
 from dataclasses import dataclass, field
@@ -52,7 +51,7 @@ from mnist_exp.config.jobs import (
     SweepConfig,
 )
 from mnist_exp.config.resources import ComputeConfig, DataConfig, EnvConfig, WorkspaceConfig
-from mnist_exp.config.runs import RunsConfig
+from mnist_exp.config.runs import PruneConfig, RunsConfig
 
 __all__ = [
     "Architecture",
@@ -83,6 +82,7 @@ __all__ = [
     "Optimizer",
     "OutputFormat",
     "ProbeConfig",
+    "PruneConfig",
     "RegistrationConfig",
     "RequestSettingsConfig",
     "RolloutConfig",
@@ -99,8 +99,8 @@ __all__ = [
 class ExperimentConfig:
     """The whole config of an experiment, composed from `conf/config.yaml`."""
 
-    # compute, train, sweep, register, deploy, invoke, status, logs, cancel, runs, compare, cleanup,
-    # doctor or all.
+    # compute, train, sweep, register, deploy, invoke, status, logs, cancel, runs, compare, prune,
+    # cleanup, doctor or all.
     stage: Stage = MISSING
     # true prints the objects that the command would create, as Azure ML's YAML. The command then
     # creates no objects.
@@ -130,3 +130,4 @@ class ExperimentConfig:
     registration: RegistrationConfig = field(default_factory=RegistrationConfig)
     endpoint: EndpointConfig = field(default_factory=EndpointConfig)
     runs: RunsConfig = field(default_factory=RunsConfig)
+    prune: PruneConfig = field(default_factory=PruneConfig)

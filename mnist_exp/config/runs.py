@@ -7,7 +7,10 @@ from mnist_exp.config.enums import OutputFormat, RunOrder, Stage
 
 @dataclass
 class RunsConfig:
-    """The selection, the order and the format of the runs in `stage=runs`."""
+    """The selection, the order and the format of the runs in `stage=runs`.
+
+    `stage=prune` uses the same selection.
+    """
 
     # Stage of the runs; null lists training runs and sweeps.
     stage: Stage | None = None
@@ -21,9 +24,19 @@ class RunsConfig:
     min_value: float | None = None
     # Highest value of this metric; null lists all runs, also runs without the metric.
     max_value: float | None = None
+    # Number of days since the runs started; null lists runs of any age.
+    older_than_days: float | None = None
     # started: the latest run is the last row. metric: the highest value is the last row.
     order: RunOrder = RunOrder.started
     # Maximum number of rows; null lists all runs.
     limit: int | None = 20
     # table, or json for other programs.
     format: OutputFormat = OutputFormat.table
+
+
+@dataclass
+class PruneConfig:
+    """The deletion of past runs by `stage=prune`."""
+
+    # false only prints which runs stage=prune would delete. true deletes these runs.
+    delete: bool = False

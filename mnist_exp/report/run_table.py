@@ -127,7 +127,8 @@ def _cells(run: PastRun, metric: str | None) -> list[str]:
 
 def _seconds(run: PastRun) -> float | None:
     """Return the duration of a run; for a running job, the time since its last start."""
-    if run.record.status is not JobStatus.RUNNING:
+    # A trial has no record of its own, and its start is unknown.
+    if run.record.status is not JobStatus.RUNNING or not run.record.started:
         return run.duration_s
     return (datetime.now(UTC) - datetime.fromisoformat(run.record.started)).total_seconds()
 

@@ -10,6 +10,7 @@ from mnist_exp.stages.deploy import DeployStage
 from mnist_exp.stages.doctor import DoctorStage
 from mnist_exp.stages.inspection import LogsStage, StatusStage
 from mnist_exp.stages.invoke import InvokeStage
+from mnist_exp.stages.prune import PruneStage
 from mnist_exp.stages.recording import run_stage
 from mnist_exp.stages.register import RegisterStage
 from mnist_exp.stages.runs import RunsStage
@@ -32,6 +33,7 @@ RUNNERS: dict[Stage, type[StageRunner]] = {
         CancelStage,
         RunsStage,
         CompareStage,
+        PruneStage,
         CleanupStage,
         DoctorStage,
     )

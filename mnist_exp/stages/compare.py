@@ -49,8 +49,9 @@ class CompareStage(StageRunner):
             for number, (job, run) in enumerate(zip(self._jobs, runs, strict=True), start=1)
         ]
         if any(len(points) > 1 for _, metrics in curves for points in metrics.values()):
-            path = figures().comparison_curves(curves, self.context.figure("comparison"))
-            self.context.display.output(f"figure: {path}")
+            for path in self.context.figures("comparison").values():
+                figures().comparison_curves(curves, path)
+                self.context.display.output(f"figure: {path}")
         return record
 
     def _past_run(self, job: NamedJob) -> PastRun:

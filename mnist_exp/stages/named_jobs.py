@@ -13,7 +13,7 @@ from mnist_exp.results import JobResult
 from mnist_exp.stages.context import StageContext
 from mnist_exp.stages.sweep import with_trials
 from mnist_exp.stages.watching import with_job_result
-from mnist_exp.status import JobStatus
+from mnist_exp.status import KILLED, JobStatus
 from mnist_exp.sweeps.fields import did_you_mean
 
 #: Maximum number of names in a message.
@@ -60,14 +60,18 @@ class NamedJob:
     def record(self) -> Record:
         """Return the record of the job, with the present result of a job that has not ended."""
         saved = self.run.record if self.run else None
-        if saved is not None and (saved.status.is_finished or self.result is None):
+        if saved is not None and (saved.status.is_finished or not self._is_here(saved)):
             return saved
-        result = self.result or JobResult(self.name, JobStatus.FAILED)
+        result = self.result or JobResult(self.name, JobStatus.FAILED, why=KILLED)
         stage = Stage.sweep if result.trials else Stage.train
         saved = saved or Record(stage, self.name, result.status, started="")
         if saved.stage is Stage.sweep:
             return with_trials(saved, result)
         return with_job_result(saved, result)
+
+    def _is_here(self, record: Record) -> bool:
+        """Return whether the job belongs to the kind of workspace that the command uses."""
+        return record.workspace == self._context.config.workspace.type.value
 
 
 def names_job(context: StageContext) -> bool:

@@ -13,6 +13,7 @@ from mnist_exp.results import (
     Finding,
     JobResult,
     RegisteredModel,
+    StoredJob,
 )
 from mnist_exp.specs import CommandJob, DeploymentSpec, EndpointSpec, ModelSpec, Spec, SweepJob
 from mnist_exp.status import JobStatus
@@ -96,6 +97,19 @@ class Workspace(Protocol):
 
         Raises:
             RefusedError: The job does not run, or cannot be canceled by itself.
+        """
+
+    def stored_jobs(self, name: str) -> Sequence[StoredJob]:
+        """Return the files of a job, and the files of each trial of a sweep.
+
+        The result is empty if this machine has no files of the job.
+        """
+
+    def delete_job(self, name: str) -> None:
+        """Delete the files and the MLflow run of a job on this machine.
+
+        Raises:
+            RefusedError: A command runs the job.
         """
 
     def watch(self, name: str, observer: Observer) -> JobResult:

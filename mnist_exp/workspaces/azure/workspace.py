@@ -8,6 +8,7 @@ from typing import Any
 
 from mnist_exp.config import ComputeConfig, DataConfig, DataType, WorkspaceConfig
 from mnist_exp.datasets import materialize
+from mnist_exp.errors import RefusedError
 from mnist_exp.results import (
     Compute,
     Deployment,
@@ -16,6 +17,7 @@ from mnist_exp.results import (
     Finding,
     JobResult,
     RegisteredModel,
+    StoredJob,
 )
 from mnist_exp.specs import (
     CommandJob,
@@ -126,6 +128,14 @@ class AzureWorkspace:
     def cancel_job(self, name: str) -> None:
         """Cancel a job, and wait until the job has ended."""
         self._jobs.cancel(name, self._poll_s)
+
+    def stored_jobs(self, name: str) -> Sequence[StoredJob]:
+        """Return no jobs, because Azure stores the files of its jobs."""
+        return ()
+
+    def delete_job(self, name: str) -> None:
+        """Refuse the deletion, because the SDK cannot delete a job."""
+        raise RefusedError(f"run: Azure ML cannot delete the job {name}; archive the job instead")
 
     def watch(self, name: str, observer: Observer) -> JobResult:
         """Watch a job until the job has finished. The job continues after Ctrl-C."""

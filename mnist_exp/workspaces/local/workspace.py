@@ -20,6 +20,7 @@ from mnist_exp.results import (
     JobResult,
     Level,
     RegisteredModel,
+    StoredJob,
     TrialResult,
 )
 from mnist_exp.specs import (
@@ -37,6 +38,7 @@ from mnist_exp.workspaces.base import Observer
 from mnist_exp.workspaces.local.endpoints import Endpoints, ModelFiles
 from mnist_exp.workspaces.local.environments.cache import EnvironmentCache
 from mnist_exp.workspaces.local.environments.interpreter import OLDEST_PYTHON, Interpreter
+from mnist_exp.workspaces.local.job_files import delete_job, stored_jobs
 from mnist_exp.workspaces.local.job_state import cancel, find_status, follow_log, read_result
 from mnist_exp.workspaces.local.jobs.folder import JobFolder
 from mnist_exp.workspaces.local.jobs.host import JobHost
@@ -122,6 +124,18 @@ class LocalWorkspace:
     def cancel_job(self, name: str) -> None:
         """Ask the command that runs the job to cancel the job, and wait until the job has ended."""
         cancel(self._jobs, name)
+
+    def stored_jobs(self, name: str) -> Sequence[StoredJob]:
+        """Return the files of a job, and the files of each trial of a sweep."""
+        return stored_jobs(self._jobs, name, self._registered)
+
+    def delete_job(self, name: str) -> None:
+        """Delete the files and the MLflow run of a job."""
+        delete_job(self._jobs, name, self._tracking)
+
+    @cached_property
+    def _registered(self) -> Mapping[str, str]:
+        return self._tracking.models.jobs()
 
     def submit(self, job: CommandJob | SweepJob) -> str:
         """Accept a job, and return its name. The job starts only when `watch` is called."""

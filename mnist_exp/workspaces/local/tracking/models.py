@@ -82,6 +82,15 @@ class ModelRegistry:
             source.notes,
         )
 
+    def jobs(self) -> dict[str, str]:
+        """Return job -> `name:version` of a registered model with files of the job."""
+        with store_errors(self._outputs):
+            found = {
+                str(version.tags.get(_JOB_TAG) or self._job_of(version.run_id)): version
+                for version in self._client.search_model_versions()
+            }
+        return {job: f"{version.name}:{version.version}" for job, version in found.items()}
+
     def registered(self, name: str, version: str | None) -> RegisteredModel:
         """Return a version of a registered model. If `version` is None, return the newest version.
 

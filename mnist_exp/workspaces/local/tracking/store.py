@@ -163,6 +163,19 @@ class Tracking:
                     self._client.set_terminated(each, _MLFLOW_STATUS[JobStatus.CANCELED])
                 self._client.delete_run(each)
 
+    def forget(self, run_id: str) -> None:
+        """Delete the run of a job whose files are deleted, unless the run was deleted before."""
+        with self._mapped():
+            try:
+                stage = self._client.get_run(run_id).info.lifecycle_stage
+            except MlflowException:
+                # `mlflow gc` has deleted the run.
+                stage = LifecycleStage.DELETED
+        if stage != LifecycleStage.DELETED:
+            self.discard(run_id)
+        elif (link := self._artifacts / run_id).is_symlink():
+            link.unlink()
+
     def delete_unrecorded_runs(self, parent: TrackedRun, known: Collection[str]) -> None:
         """Delete the runs of trials that a killed command created before it wrote job.json.
 

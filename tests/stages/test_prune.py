@@ -1,0 +1,118 @@
+"""stage=prune: which past runs it deletes, and which runs stay."""
+
+import pytest
+
+from mnist_exp.config import Stage
+from mnist_exp.results import StoredJob
+from mnist_exp.stages import RUNNERS, run_stage
+from mnist_exp.status import JobStatus
+from mnist_exp.workspaces.local.workspace import LocalWorkspace
+from tests.support.recorded_outputs import RecordedOutputs
+
+MODELS = {"registered": "digits:1"}
+TRIALS = {"sweep": ["sweep_0", "sweep_1"], "without_best": ["without_best_0"]}
+
+
+class StoredJobs(LocalWorkspace):
+    """A workspace whose jobs have sizes, but no files. One job runs, and the others have ended."""
+
+    def __init__(self, outputs: RecordedOutputs) -> None:
+        super().__init__(outputs.path)
+        self.deleted: list[str] = []
+
+    def find_job(self, name: str) -> JobStatus | None:
+        """Return Running for the job `running`."""
+        return JobStatus.RUNNING if name == "running" else None
+
+    def stored_jobs(self, name: str) -> list[StoredJob]:
+        """Return the job and its trials, each with a megabyte in two files."""
+        names = [name, *TRIALS.get(name, ())]
+        return [StoredJob(one, 1_000_000, 2, MODELS.get(one, "")) for one in names]
+
+    def delete_job(self, name: str) -> None:
+        """Remember the name."""
+        self.deleted.append(name)
+
+
+@pytest.fixture
+def workspace(outputs: RecordedOutputs) -> StoredJobs:
+    """A workspace with runs of every kind."""
+    outputs.add(Stage.train, "registered")
+    outputs.add(Stage.train, "gone", metrics={"acc": 0.5}, primary_metric="acc")
+    outputs.add(Stage.train, "failed", JobStatus.FAILED)
+    outputs.add(Stage.train, "running", JobStatus.RUNNING)
+    outputs.add(Stage.train, "killed", JobStatus.RUNNING)
+    outputs.add(Stage.train, "there", workspace="azure")
+    outputs.add(Stage.sweep, "sweep", best={"name": "sweep_1", "value": 0.9})
+    outputs.add(Stage.sweep, "without_best", best=None)
+    outputs.add(Stage.register, "digits:1")
+    return StoredJobs(outputs)
+
+
+def pruned(outputs: RecordedOutputs, workspace: StoredJobs, *overrides: str) -> dict[str, str]:
+    """Run the stage. Return name -> the rest of its line; the last line has the name `total`."""
+    outputs.display.messages.clear()
+    context = outputs.context(Stage.prune, *overrides, opener=lambda: workspace)
+    runner = RUNNERS[Stage.prune](context)
+    assert runner.faults() == []
+    run_stage(runner)
+    *lines, total = outputs.display.messages
+    found = {}
+    for line in lines:
+        verb, _, rest = line.partition(" ")
+        name, _, reason = rest.partition("  ")[2].rpartition("  ")[2].partition(": ")
+        found[name] = f"{verb} {reason}".strip()
+    return found | {"total": total}
+
+
+def test_what_somebody_may_need_stays(outputs: RecordedOutputs, workspace: StoredJobs) -> None:
+    count = len(list(outputs.path.rglob("run.json")))
+    found = pruned(outputs, workspace)
+    assert found.pop("total").startswith("would free 4.0 MB in 10 files; ")
+    expected = {
+        "registered": "keep registered as digits:1",
+        "gone": "delete",
+        "record of gone": "delete",
+        "failed": "keep may resume; runs.status=Failed selects it",
+        "running": "keep is Running",
+        "killed": "keep may resume; runs.status=Failed selects it",
+        "sweep_0": "delete",
+        "sweep_1": "keep best trial",
+        "sweep": "keep a trial stays",
+        "without_best_0": "delete",
+        "without_best": "delete",
+        "record of without_best": "delete",
+    }
+    assert found == expected
+    # By default, the stage only prints what it would delete.
+    assert workspace.deleted == []
+    assert len(list(outputs.path.rglob("run.json"))) == count
+
+    found = pruned(outputs, workspace, "prune.delete=true")
+    assert found.pop("total") == "freed 4.0 MB in 10 files"
+    assert found == expected
+    assert workspace.deleted == ["gone", "sweep_0", "without_best_0", "without_best"]
+    assert len(list(outputs.path.rglob("run.json"))) == count - 2
+    assert [record.name for record, _ in outputs.index.newest_first(Stage.train)] == [
+        "there",
+        *("killed", "running", "failed"),
+        "registered",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "deleted"),
+    [
+        (["runs.status=failed"], ["failed", "killed"]),
+        (["runs.stage=train"], ["gone"]),
+        (["runs.stage=deploy"], []),
+        (["runs.max_value=0.4"], []),
+        (["runs.older_than_days=1e6"], []),
+        (["runs.older_than_days=0", "runs.min_value=0.5"], ["gone"]),
+    ],
+)
+def test_the_user_selects_the_runs(
+    outputs: RecordedOutputs, workspace: StoredJobs, overrides: list[str], deleted: list[str]
+) -> None:
+    pruned(outputs, workspace, "prune.delete=true", *overrides)
+    assert workspace.deleted == deleted
