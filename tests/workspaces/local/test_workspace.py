@@ -538,6 +538,10 @@ def test_a_damaged_job_folder_is_one_line(jobs: LocalJobs) -> None:
     (jobs.folder() / "job.json").write_text("{", encoding="utf-8")
     with pytest.raises(JobError, match="the job job does not exist in"):
         jobs.workspace.register_model(model())
+    for content in ("[]", "5", "{}", '{"mlflow_run_id": [1]}'):
+        (jobs.folder() / "job.json").write_text(content, encoding="utf-8")
+        with pytest.raises(JobError, match=r"job\.json must be unchanged .* the file is damaged"):
+            jobs.workspace.register_model(model())
 
 
 def test_order_of_arrival_is_kept_within_a_step(jobs: LocalJobs, code: Code) -> None:

@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, TypeVar
+from types import UnionType
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from mnist_exp.errors import NotFoundError, OutputsError, RefusedError
 from mnist_exp.records import INVALID_JSON, write_json
@@ -284,7 +285,9 @@ def _new_key() -> str:
 
 def _load(path: Path, build: Callable[[dict[str, Any]], T]) -> T | None:
     try:
-        return build(json.loads(path.read_text(encoding="utf-8")))
+        built = build(json.loads(path.read_text(encoding="utf-8")))
+        _check_types(built)
+        return built
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (TypeError, KeyError, *INVALID_JSON) as error:
@@ -293,3 +296,13 @@ def _load(path: Path, build: Callable[[dict[str, Any]], T]) -> T | None:
             f"{path}: must be unchanged since mnist-exp wrote the file, but the file is damaged "
             f"({type(error).__name__}); delete the endpoint and deploy again"
         ) from None
+
+
+def _check_types(built: object) -> None:
+    """Raise a TypeError if a field of a dataclass has another type than its annotation."""
+    for name, annotation in get_type_hints(type(built)).items():
+        options = get_args(annotation) if isinstance(annotation, UnionType) else (annotation,)
+        types = tuple(get_origin(option) or option for option in options)
+        # An integer is also a valid number for a field with the type float.
+        if not isinstance(getattr(built, name), (*types, int) if float in types else types):
+            raise TypeError(f"{name} has a wrong type")

@@ -139,7 +139,7 @@ class JobFolder:
         """Return the content of `job.json`.
 
         Raises:
-            JobError: The job does not exist.
+            JobError: The job does not exist, or the file is damaged.
         """
         try:
             content = json.loads(self._description.read_text(encoding="utf-8"))
@@ -147,16 +147,27 @@ class JobFolder:
             raise JobError(
                 f"run: the job {self.path.name} does not exist in {self.path.parent}"
             ) from error
-        return dict(content)
+        if not isinstance(content, dict):
+            raise self._damaged()
+        return content
 
     @property
     def run_id(self) -> str:
         """The id of the job's MLflow run.
 
         Raises:
-            JobError: The job does not exist.
+            JobError: The job does not exist, or its description is damaged.
         """
-        return str(self.description()["mlflow_run_id"])
+        run_id = self.description().get("mlflow_run_id")
+        if not isinstance(run_id, str):
+            raise self._damaged()
+        return run_id
+
+    def _damaged(self) -> JobError:
+        return JobError(
+            f"run: {self._description} must be unchanged since mnist-exp wrote the file, but the "
+            "file is damaged; run another job, or name another run with run=NAME"
+        )
 
     @contextmanager
     def locked(self) -> Iterator[None]:

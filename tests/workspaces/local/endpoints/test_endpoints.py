@@ -269,3 +269,13 @@ def test_a_file_or_broken_link_in_place_of_a_new_endpoint_is_named(tmp_path: Pat
         taken.touch()
     with pytest.raises(OutputsError, match=rf"^{taken}: .*File exists.*; rename or delete the"):
         Endpoints(tmp_path).create_or_update(EndpointSpec(NAME))
+
+
+@pytest.mark.parametrize(
+    "changed", [{"traffic": 5}, {"port": "a"}, {"name": [1]}, {"expires": "x"}, {"other": 1}]
+)
+def test_a_field_with_a_wrong_type_is_damage(tmp_path: Path, changed: dict[str, object]):
+    folder = EndpointFolder(tmp_path / NAME)
+    write_file(folder.state_file, json.dumps({"name": NAME, "expires": 5, **changed}))
+    with pytest.raises(NotFoundError, match=r"endpoint\.json: must be unchanged .*\(TypeError\)"):
+        folder.load()
