@@ -162,7 +162,7 @@ def cancel(jobs: Path, name: str) -> None:
 def follow_log(jobs: Path, name: str) -> Iterator[str]:
     """Yield the lines of a job's log until the job has ended.
 
-    The log of a sweep are the events in its journal. If a job has several workers, the log of the
+    The log of a sweep lists the events in its journal. If a job has several workers, the log of the
     first worker is followed. The logs of the other workers follow when the job has ended.
     """
     folder = JobFolder(jobs, name)

@@ -118,7 +118,7 @@ class LocalWorkspace:
         return read_result(self._jobs, name)
 
     def job_log(self, name: str) -> Iterator[str]:
-        """Yield the lines of a job's log. The log of a sweep are the events of its trials."""
+        """Yield the lines of a job's log. The log of a sweep lists the events of its trials."""
         return follow_log(self._jobs, name)
 
     def cancel_job(self, name: str) -> None:
