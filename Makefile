@@ -40,7 +40,8 @@ all-tests: $(VENV)/.installed-dev
 test-repeat: $(VENV)/.installed-dev
 	RUNS=$(RUNS) BUSY=$(BUSY) tests/repeat.sh $(PARALLEL) $(USUAL) --quiet $(ARGS)
 
-# Run the long kill, soak and fuzz tests, and a minute of each flood. `make test` runs their short versions. DATA: as for bench.
+# Run the long kill, soak and fuzz tests, and a minute of each flood. `make test` runs their short
+# versions. DATA: as for bench.
 test-soak: $(VENV)/.installed-dev
 	$(PYTEST) -m soak $(if $(DATA),--data $(DATA)) $(ARGS)
 

@@ -9,6 +9,8 @@ from mnist_exp.serving.http_limits import READ_SIZE
 #: The event loop reads into this buffer. All connections share the buffer, because the event loop
 #: calls `buffer_updated` immediately after each read.
 _read_buffer = memoryview(bytearray(READ_SIZE))
+#: Seconds between two reads whose bytes are discarded.
+_DISCARD_PAUSE_S = 0.001
 
 
 class Stream(asyncio.BufferedProtocol):
@@ -143,6 +145,8 @@ class Stream(asyncio.BufferedProtocol):
             while True:
                 self.received.clear()
                 await self.more(deadline)
+                # Serve other connections first. The caller may send without a pause.
+                await asyncio.sleep(_DISCARD_PAUSE_S)
         except (TimeoutError, ConnectionError):
             self._transport.abort()
 
