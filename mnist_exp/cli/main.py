@@ -99,6 +99,20 @@ def _streams_without_reader() -> list[int]:
     return [handle for handle, _ in poll.poll(0)]
 
 
+def _check_current_folder() -> None:
+    """Check that the current folder exists. Hydra would fail without a clear message.
+
+    Raises:
+        ConfigError: The folder was deleted, for example in another terminal.
+    """
+    try:
+        Path.cwd()
+    except FileNotFoundError as error:
+        raise ConfigError(
+            ["current folder: must exist, but was deleted; change to another folder with cd"]
+        ) from error
+
+
 def _main() -> None:
     # With HYDRA_FULL_ERROR, Hydra raises its errors and does not print them. We print the errors in
     # our format.
@@ -108,6 +122,7 @@ def _main() -> None:
     command = _Command()
     with report_errors() as outcome:
         _interrupt_on_signals()
+        _check_current_folder()
         command.flags, command.overrides = flags_and_overrides(sys.argv[1:])
         register_schemas()
         primary = primary_config(command.flags, command.overrides)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from mnist_exp.build import deployment_spec, endpoint_change, endpoint_spec, placeholder_model
@@ -113,18 +114,20 @@ class DeployStage(StageRunner):
         file = config.endpoint.request_file
         # Read the request before the endpoint changes, because the content of a pipe may be faulty.
         own = None if file is None else read_request(file)
+        # On Azure, this step downloads the model. Meanwhile no endpoint should cost money.
+        example = example_request(context, model)
+        sample = own or example_body(example)
         current = _ready_endpoint(context, self.endpoint, found)
         context.display.message(f"endpoint {current.name}: {current.provisioning_state}")
         spec = replace(self.deployment, model=_reference(model))
         deployment = workspace.create_or_update_deployment(spec)
         context.display.message(f"deployment {deployment.name}: {deployment.provisioning_state}")
-        example = example_request(context, model)
-        sample = own or example_body(example)
         endpoint = _give_traffic(context, self.endpoint, current, sample)
         paths = {
             "log": deployment.log,
             "keys": endpoint.keys,
-            "request": example and str(example),
+            # A pipe contains a request only once.
+            "request": file if file and Path(file).is_file() else example and str(example),
         }
         return record.with_changes(
             model=model,

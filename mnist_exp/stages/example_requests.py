@@ -35,8 +35,10 @@ def example_request(context: StageContext, model: Mapping[str, Any]) -> Path | N
     reference = f"{model['name']}:{model['version']}"
     is_mlflow = model.get("type") == ModelType.mlflow_model
     if context.config.endpoint.deployment.scoring_script is not None:
-        # The example of an MLflow model has a format that the scoring script may not accept.
-        return None if is_mlflow else _model_file(context, reference, _EXAMPLE)
+        # The example of an MLflow model has a format that the scoring script may not accept. If the
+        # user has an example, do not download the model from Azure.
+        has_own = context.config.endpoint.request_file is not None
+        return None if is_mlflow or has_own else _model_file(context, reference, _EXAMPLE)
     example = _model_file(context, reference, _MLFLOW_EXAMPLE)
     body = request_body(example) if example else None
     if body is None:

@@ -165,6 +165,20 @@ def test_a_config_folder_that_does_not_exist_is_one_line(in_process_cli: InProce
     assert line.startswith("error: --config-dir: must be a folder, got ")
 
 
+def test_a_deleted_current_folder_is_one_line(in_process_cli: InProcessCli) -> None:
+    gone = in_process_cli.folder / "gone"
+    gone.mkdir()
+    handle = os.open(gone, os.O_RDONLY)
+    gone.rmdir()
+    in_process_cli.folder = Path(f"/proc/self/fd/{handle}")
+    try:
+        done = in_process_cli("stage=runs")
+    finally:
+        os.close(handle)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: current folder: must exist, but was deleted; ")
+
+
 def test_the_next_command_can_be_pasted(in_process_cli: InProcessCli) -> None:
     (in_process_cli.folder / "my conf").mkdir()
     done = in_process_cli.ok(

@@ -133,7 +133,9 @@ REQUESTS = [
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("mlflow")
+    folder = tmp_path_factory.mktemp("mlflow") / "a:b 5% #c? ä"
+    folder.mkdir()
+    return folder
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,9 @@ import pytest
 
 from mnist_exp.checks.endpoint import endpoint_faults
 from mnist_exp.config import Stage
-from mnist_exp.errors import ConfigError
-from mnist_exp.results import Endpoint
+from mnist_exp.errors import ConfigError, NotFoundError, RefusedError, ServiceError
+from mnist_exp.results import Endpoint, RegisteredModel
+from mnist_exp.specs import EndpointSpec
 from mnist_exp.stages import RUNNERS, run_stage
 from mnist_exp.stages.example_requests import request_body
 from tests.support.recorded_outputs import RecordedOutputs
@@ -40,6 +41,41 @@ def test_an_input_example_becomes_a_request_of_azure(
 def test_a_damaged_example_is_no_request(tmp_path: Path) -> None:
     (tmp_path / "example.json").write_text("{")
     assert request_body(tmp_path / "example.json") is None
+
+
+class Unreachable:
+    """A workspace that cannot download its model, and creates no endpoint."""
+
+    outlives_command = False
+
+    def find_model(self, name: str, version: str | None) -> RegisteredModel:
+        return RegisteredModel(name, "1", "azureml://models/digits", "")
+
+    def get_endpoint(self, name: str) -> Endpoint:
+        raise NotFoundError(f"endpoint.name: no endpoint {name}")
+
+    def model_file(self, model: str, path: str) -> Path:
+        raise ServiceError(f"model {model}: the download of {path} failed")
+
+    def create_or_update_endpoint(self, spec: EndpointSpec) -> Endpoint:
+        raise RefusedError("no endpoint is created")
+
+
+def test_an_example_that_cannot_be_downloaded_does_not_prevent_the_deployment(
+    outputs: RecordedOutputs, tmp_path: Path
+) -> None:
+    (tmp_path / "own.json").write_text("{}")
+    own = f"endpoint.request_file={tmp_path / 'own.json'}"
+    failed = "model digits:1: the download of input_example.json failed"
+    for word, lines in (("seed=1", [failed]), (own, [])):
+        outputs.display.messages.clear()
+        context = outputs.context(Stage.deploy, "run=digits", word, opener=Unreachable)  # type: ignore[arg-type]
+        with pytest.raises(RefusedError, match="no endpoint is created"):
+            run_stage(RUNNERS[Stage.deploy](context))
+        said = outputs.display.messages
+        assert said == [
+            f"warning: the example of a request cannot be read: {line}" for line in lines
+        ]
 
 
 class Echoing:

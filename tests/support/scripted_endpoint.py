@@ -49,8 +49,8 @@ class ScriptedEndpoint:
 
     @property
     def root(self) -> Path:
-        """The root folder of the endpoints; its path contains a space."""
-        return self.folder / "out puts" / "endpoints"
+        """The root folder of the endpoints; its path contains special characters."""
+        return self.folder / "a:b 5% #c? ä" / "endpoints"
 
     @property
     def endpoints(self) -> Endpoints:

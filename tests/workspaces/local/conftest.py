@@ -17,7 +17,7 @@ from tests.support.small_jobs import LOGGER
 @pytest.fixture
 def outputs(tmp_path: Path, empty_store: Path) -> Path:
     """An outputs folder with a space and a quote in its name."""
-    folder = tmp_path / "it's out"
+    folder = tmp_path / "it's a:b 5% #c? ä"
     folder.mkdir()
     shutil.copyfile(empty_store, folder / STORE_NAME)
     return folder

@@ -30,6 +30,7 @@ from mnist_exp.workspaces.local.endpoints.results import (
 from mnist_exp.workspaces.local.endpoints.server_processes import kill_processes_below
 from mnist_exp.workspaces.local.endpoints.staging import ModelFiles
 from mnist_exp.workspaces.local.endpoints.state_files import (
+    DeploymentFolder,
     EndpointFolder,
     ProvisioningState,
     outputs_errors,
@@ -99,9 +100,8 @@ class Endpoints:
         Raises:
             JobError: The new revision did not get ready. The previous revision is not replaced.
         """
-        folder, _ = self._registry.existing(spec.endpoint)
-        self._check_deployment(folder, spec.name)
-        with outputs_errors(folder.path), folder.locked():
+        with self._registry.locked(spec.endpoint) as (folder, _):
+            _check_deployment(folder, spec.name)
             python = interpreter or this_interpreter()
             update = DeploymentUpdate(folder, spec, model, python, self._leave_out)
             if not self._is_unchanged(folder, update):
@@ -172,7 +172,8 @@ class Endpoints:
 
     def logs(self, name: str, deployment: str, lines: int = 50) -> Sequence[str]:
         """Return the last lines of a deployment's log."""
-        folder = self._registry.deployment(name, deployment)
+        endpoint, _ = self._registry.existing(name)
+        folder = _existing_deployment(endpoint, deployment)
         saved = folder.load()
         with outputs_errors(folder.path):
             return last_lines(folder.log(saved.revision), lines) if saved else []
@@ -195,10 +196,8 @@ class Endpoints:
             NotFoundError: The endpoint or the deployment does not exist.
             RefusedError: The deployment has live or mirrored traffic.
         """
-        deployment = self._registry.deployment(endpoint, name)
-        folder, _ = self._registry.existing(endpoint)
-        with outputs_errors(folder.path), folder.locked():
-            known, saved = folder.deployments(), folder.load() or EndpointState(endpoint)
+        with self._registry.locked(endpoint) as (folder, saved):
+            deployment, known = _existing_deployment(folder, name), folder.deployments()
             live, mirrored = saved.traffic, saved.mirror_traffic
             if fault := deletion_fault(endpoint, name, live, mirrored, known):
                 raise RefusedError(fault)
@@ -218,19 +217,36 @@ class Endpoints:
             return False
         return saved.fingerprint == update.fingerprint
 
-    def _check_deployment(self, folder: EndpointFolder, name: str) -> None:
-        where = "endpoint.deployment.name"
-        if fault := endpoint_name_fault(name):
-            raise ConfigError([f"{where}: {fault}"])
-        known = folder.deployments()
-        if name not in known and len(known) >= MOST_DEPLOYMENTS:
-            raise ConfigError(
-                [
-                    f"{where}: an endpoint can have at most {MOST_DEPLOYMENTS} deployments, got "
-                    f"{name} in addition to {len(known)} deployments; use the name of an existing "
-                    "deployment"
-                ]
-            )
+
+def _existing_deployment(folder: EndpointFolder, name: str) -> DeploymentFolder:
+    """Return a deployment's folder.
+
+    Raises:
+        NotFoundError: The endpoint has no such deployment.
+    """
+    known = folder.deployments()
+    if name not in known:
+        listed = ", ".join(known) or "none; deploy first"
+        raise NotFoundError(
+            f"endpoint.deployment.name: {folder.path.name} has no deployment {name!r}; "
+            f"existing deployments: {listed}"
+        )
+    return folder.deployment(name)
+
+
+def _check_deployment(folder: EndpointFolder, name: str) -> None:
+    where = "endpoint.deployment.name"
+    if fault := endpoint_name_fault(name):
+        raise ConfigError([f"{where}: {fault}"])
+    known = folder.deployments()
+    if name not in known and len(known) >= MOST_DEPLOYMENTS:
+        raise ConfigError(
+            [
+                f"{where}: an endpoint can have at most {MOST_DEPLOYMENTS} deployments, got "
+                f"{name} in addition to {len(known)} deployments; use the name of an existing "
+                "deployment"
+            ]
+        )
 
 
 def _updated(

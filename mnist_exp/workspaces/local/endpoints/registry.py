@@ -8,8 +8,8 @@ the class `Registry` both finds and deletes endpoints.
 import secrets
 import shutil
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from mnist_exp.errors import ConfigError, NotFoundError
@@ -21,7 +21,6 @@ from mnist_exp.workspaces.local.endpoints.server_processes import (
     servers_below,
 )
 from mnist_exp.workspaces.local.endpoints.state_files import (
-    DeploymentFolder,
     EndpointFolder,
     outputs_errors,
 )
@@ -79,21 +78,22 @@ class Registry:
             self.delete(saved.name)
         return None
 
-    def deployment(self, endpoint: str, name: str) -> DeploymentFolder:
-        """Return a deployment's folder.
+    @contextmanager
+    def locked(self, name: str) -> Iterator[tuple[EndpointFolder, EndpointState]]:
+        """Lock an endpoint, and yield its folder and saved state.
 
         Raises:
-            NotFoundError: The endpoint does not exist, or has no such deployment.
+            NotFoundError: The endpoint does not exist or has expired.
+            RefusedError: Another command is changing the endpoint.
         """
-        folder, _ = self.existing(endpoint)
-        known = folder.deployments()
-        if name not in known:
-            listed = ", ".join(known) or "none; deploy first"
-            raise NotFoundError(
-                f"endpoint.deployment.name: {endpoint} has no deployment {name!r}; "
-                f"existing deployments: {listed}"
-            )
-        return folder.deployment(name)
+        folder, _ = self.existing(name)
+        with outputs_errors(folder.path), folder.locked():
+            # Another command may have deleted the endpoint before this command got the lock.
+            saved = folder.load()
+            if saved is None:
+                shutil.rmtree(folder.path)
+                raise self._unknown(name)
+            yield folder, saved
 
     def names(self) -> Sequence[str]:
         """Return the names of all endpoints with a saved state, including expired endpoints."""
@@ -112,10 +112,11 @@ class Registry:
         folder = self.folder(name)
         if not folder.path.is_dir():
             raise self._unknown(name)
-        # If a command refused to create the endpoint, the folder exists but contains no state.
-        has_existed = folder.state_file.exists()
         with outputs_errors(folder.path):
             with folder.locked():
+                # If a command refused to create the endpoint, the folder contains no state. Another
+                # command may also have deleted the endpoint before this command got the lock.
+                has_existed = folder.state_file.exists()
                 _end_processes(folder)
                 # Rename the folder first. Otherwise a search by name could find a partly deleted
                 # endpoint.

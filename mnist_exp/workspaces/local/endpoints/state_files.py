@@ -5,6 +5,7 @@ If a command is killed while it writes a file, the file keeps its previous conte
 
 import fcntl
 import json
+import os
 import secrets
 import time
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from types import UnionType
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import IO, Any, TypeVar, get_args, get_origin, get_type_hints
 
 from mnist_exp.errors import NotFoundError, OutputsError, RefusedError
 from mnist_exp.records import INVALID_JSON, write_json
@@ -238,16 +239,20 @@ class EndpointFolder:
         Raises:
             RefusedError: Another command is changing the endpoint.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
-        with (self.path / LOCK_FILE).open("a") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise RefusedError(
-                    f"{self.path}: another command is changing this endpoint; "
-                    "wait until that command has ended, or cancel it"
-                ) from error
-            yield
+        while True:
+            self.path.mkdir(parents=True, exist_ok=True)
+            with (self.path / LOCK_FILE).open("a") as file:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError as error:
+                    raise RefusedError(
+                        f"{self.path}: another command is changing this endpoint; "
+                        "wait until that command has ended, or cancel it"
+                    ) from error
+                # Another command may have deleted the folder after this command opened the file.
+                if _is_at(file, self.path / LOCK_FILE):
+                    yield
+                    return
 
     @contextmanager
     def starting(self) -> Iterator[None]:
@@ -277,6 +282,14 @@ def outputs_errors(where: Path) -> Iterator[None]:
             f"{error.filename or where}: must be readable and writable "
             f"({error.strerror or error}); {remedy}, or choose another folder with outputs_dir=DIR"
         ) from error
+
+
+def _is_at(file: IO[str], path: Path) -> bool:
+    """Return whether a path is still the path of an open file."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _new_key() -> str:

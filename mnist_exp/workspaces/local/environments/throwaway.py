@@ -74,8 +74,13 @@ def create_throwaway(interpreter: Interpreter, folder: Path) -> Mapping[str, str
     # change the settings with `pip config --site set`.
     with suppress(OSError):
         shutil.copyfile(interpreter.programs.parent / "pip.conf", folder / "pip.conf")
-    search = [str(programs), str(write_wrappers(interpreter, folder))]
+    search, pip = [str(programs), str(write_wrappers(interpreter, folder))], {}
+    if os.pathsep in str(folder):
+        # The environment of a revision must stay in the revision's folder. A folder with the
+        # separator in its path cannot be on PATH, so `pip` is the program of another environment.
+        search, pip = [], {"PIP_PYTHON": str(programs / "python")}
     return {
+        **pip,
         "PATH": os.pathsep.join([*search, interpreter.variables()["PATH"]]),
         "VIRTUAL_ENV": str(folder),
         # Without this variable, `uv pip install --system` would install into the base interpreter.

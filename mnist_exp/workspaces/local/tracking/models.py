@@ -23,16 +23,18 @@ from mnist_exp.specs import ModelSpec
 from mnist_exp.workspaces.local.tracking.database import STORE_NAME, script_runs
 from mnist_exp.workspaces.local.tracking.errors import store_errors
 from mnist_exp.workspaces.local.tracking.sources import (
+    LOGGED_URI,
     LoggedModel,
     ModelSource,
+    choices,
     local_path,
     with_files,
 )
 
 #: The file in the folder of every MLflow model.
 _MODEL_FILE = "MLmodel"
-#: Beginning of the URI of a logged model; the model's id follows.
-_LOGGED_URI = "models:/"
+#: Beginning of the URI of an artifact or a logged model of a run.
+_RUNS_URI = "runs:/"
 _JOB_TAG, _TYPE_TAG = "azureml.job", "azureml.type"
 #: MLflow's error codes for a model or a version that does not exist.
 _UNKNOWN = tuple(map(ErrorCode.Name, (RESOURCE_DOES_NOT_EXIST, INVALID_PARAMETER_VALUE)))
@@ -129,15 +131,27 @@ class ModelRegistry:
         """Return the model. A model of another program lacks the tags that `register` sets."""
         name, version = str(found.name), str(found.version)
         location = str(self._client.get_model_version_download_uri(name, version))
-        if location.startswith(_LOGGED_URI):
-            model_id = location.removeprefix(_LOGGED_URI)
-            location = str(self._client.get_logged_model(model_id).artifact_location)
-        path = local_path(location)
+        path = local_path(self._resolved(location))
         is_mlflow = Path(path, _MODEL_FILE).is_file()
         default = ModelType.mlflow_model if is_mlflow else ModelType.custom_model
         kind = str(found.tags.get(_TYPE_TAG, default.value))
         job = found.tags.get(_JOB_TAG) or self._job_of(found.run_id)
         return RegisteredModel(name, version, path, job, kind, self._logged_name(Path(path)))
+
+    def _resolved(self, location: str) -> str:
+        """Return the location of the files to which a URI `models:/ID` or `runs:/RUN/PATH` refers.
+
+        Return any other location unchanged.
+        """
+        if location.startswith(LOGGED_URI):
+            model_id = location.removeprefix(LOGGED_URI)
+            return str(self._client.get_logged_model(model_id).artifact_location)
+        if not location.startswith(_RUNS_URI):
+            return location
+        run_id, _, path = location.removeprefix(_RUNS_URI).partition("/")
+        saved = Path(local_path(self._client.get_run(run_id).info.artifact_uri), path)
+        logged = choices(self.logged(run_id)).get(path)
+        return logged.location if logged and not saved.exists() else str(saved)
 
     def _logged_name(self, path: Path) -> str:
         """Return the name of the logged model in a folder `models/ID/artifacts`; else empty."""

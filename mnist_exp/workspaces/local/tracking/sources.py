@@ -13,7 +13,7 @@ from mnist_exp.specs import ModelSpec
 #: Maximum number of models that a message lists.
 _MOST_LISTED = 5
 #: The beginning of MLflow's URI of a logged model. The id of the model follows.
-_LOGGED_URI = "models:/"
+LOGGED_URI = "models:/"
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ def chosen_model(spec: ModelSpec, logged: Sequence[LoggedModel], artifacts: Path
             f"registration.path: must be a saved file or folder of job {spec.job}, "
             f"got {spec.saved_path}; choose a path in {artifacts}{hint if logged else ''}"
         )
-    wanted = (spec.path or "").removeprefix(_LOGGED_URI)
+    wanted = (spec.path or "").removeprefix(LOGGED_URI)
     by_id = {model.model_id: model for model in logged}
     if wanted in by_id:
         return _source(by_id[wanted])

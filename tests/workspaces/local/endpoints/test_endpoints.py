@@ -1,7 +1,10 @@
+import fcntl
 import json
 import os
+import shutil
 import socket
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import httpx
@@ -11,7 +14,7 @@ from mnist_exp.config import RequestSettingsConfig
 from mnist_exp.errors import ConfigError, NotFoundError, OutputsError, RefusedError
 from mnist_exp.serving.files import EndpointState
 from mnist_exp.specs import EndpointSpec
-from mnist_exp.workspaces.local.endpoints import Endpoints
+from mnist_exp.workspaces.local.endpoints import Endpoints, ModelFiles
 from mnist_exp.workspaces.local.endpoints.server_processes import process_id
 from mnist_exp.workspaces.local.endpoints.state_files import EndpointFolder
 from tests.support.files import write_file
@@ -279,3 +282,54 @@ def test_a_field_with_a_wrong_type_is_damage(tmp_path: Path, changed: dict[str, 
     write_file(folder.state_file, json.dumps({"name": NAME, "expires": 5, **changed}))
     with pytest.raises(NotFoundError, match=r"endpoint\.json: must be unchanged .*\(TypeError\)"):
         folder.load()
+
+
+def test_a_command_that_waited_for_a_deletion_finds_nothing(tmp_path: Path):
+    """Another command deletes the endpoint or the deployment just before the lock is taken."""
+    scripted = ScriptedEndpoint(tmp_path)
+    folder = EndpointFolder(scripted.root / NAME)
+
+    class Slow(EndpointFolder):
+        """The folder as a command sees it that is slower than another command."""
+
+        def locked(self) -> AbstractContextManager[None]:
+            shutil.rmtree(self.path if self.deployments() == [] else scripted.deployment().path)
+            return super().locked()
+
+    def create() -> Endpoints:
+        with folder.locked():
+            folder.save(EndpointState(NAME))
+        endpoints = scripted.endpoints
+        endpoints._registry.folder = lambda name: Slow(folder.path)  # type: ignore[method-assign]
+        return endpoints
+
+    scripted.deployment().path.mkdir(parents=True)
+    with pytest.raises(NotFoundError, match=r"has no deployment 'blue'; existing .*: none"):
+        create().delete_deployment(NAME, "blue")
+    for call in (
+        lambda: create().delete_deployment(NAME, "blue"),
+        lambda: create().deploy(scripted.spec(), ModelFiles(scripted.model, "digits", "3")),
+        lambda: create().delete(NAME),
+    ):
+        with pytest.raises(NotFoundError, match=f"no endpoint '{NAME}' here"):
+            call()
+        assert not folder.path.exists()
+
+
+def test_a_lock_of_a_deleted_folder_is_taken_again(tmp_path: Path, monkeypatch):
+    """Another command deletes the folder after this command has opened the lock file."""
+    folder = EndpointFolder(tmp_path / NAME)
+    flock, calls = fcntl.flock, []
+
+    def slow(file, operation):
+        if not calls:
+            shutil.rmtree(folder.path)
+        calls.append(operation)
+        flock(file, operation)
+
+    monkeypatch.setattr(fcntl, "flock", slow)
+    with folder.locked():
+        other = EndpointFolder(folder.path)
+        with pytest.raises(RefusedError, match="another command is changing"), other.locked():
+            pass
+    assert len(calls) == 3

@@ -94,7 +94,7 @@ def test_each_worker_has_an_environment_of_its_own(workspace: LocalWorkspace) ->
 
 
 def test_an_outputs_folder_with_a_colon_does_not_weaken_the_rule(
-    tmp_path: Path, empty_store: Path
+    tmp_path: Path, empty_store: Path, wheels: Path
 ) -> None:
     outputs = tmp_path / "a:b"
     outputs.mkdir()
@@ -106,6 +106,14 @@ def test_an_outputs_folder_with_a_colon_does_not_weaken_the_rule(
     assert (prefix, Path(pip).parent) != (sys.prefix, Path(sys.executable).parent)
     assert Path(pip).is_relative_to(prefix)
     assert not Path(prefix).exists()
+
+    # The environment of a deployment is in the outputs folder.
+    variables = create_throwaway(this_interpreter(), outputs / "own")
+    assert not any(folder.startswith(str(tmp_path)) for folder in variables["PATH"].split(":"))
+    pip_install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index"]
+    wheel = wheels / "tinypkg-1.0-py3-none-any.whl"
+    subprocess.run([*pip_install, wheel], env=variables, check=True)
+    assert list((outputs / "own").rglob("tinypkg.py"))
 
 
 def test_a_missing_package_is_told_with_the_way_to_get_it(workspace: LocalWorkspace) -> None:

@@ -12,6 +12,7 @@ from mnist_exp.results import JobResult
 from mnist_exp.specs import ModelSpec, PathInput
 from mnist_exp.status import JobStatus
 from mnist_exp.workspaces.local.tracking.store import Tracking
+from tests.support.files import write_file
 from tests.support.local_jobs import LocalJobs
 from tests.support.small_jobs import description
 from tests.support.watching import Watcher
@@ -114,6 +115,38 @@ def test_the_commands_of_mlflow_work_on_the_store(jobs: LocalJobs, tmp_path: Pat
     run_mlflow(jobs, "runs", "restore", *of_run)
     assert jobs.client.get_experiment(run.experiment_id).name == "other"
     assert jobs.tracked().info.lifecycle_stage == "active"
+
+
+#: The module of a model of MLflow that returns the number of rows.
+LOADER = "class Rows:\n    def predict(self, table):\n        return [len(table)]\n\n"
+LOADER += "def _load_pyfunc(path):\n    return Rows()\n"
+MODEL = "flavors: {python_function: {loader_module: rows_loader, code: code}}\n"
+
+
+def test_mlflow_and_its_ui_use_a_model_that_the_workspace_registered(
+    jobs: LocalJobs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs.run("mkdir -p outputs/model/code")
+    saved = jobs.folder() / "artifacts" / "outputs" / "model"
+    write_file(saved / "code" / "rows_loader.py", LOADER)
+    write_file(saved / "MLmodel", MODEL)
+    jobs.workspace.register_model(ModelSpec("digits", "job", "outputs/model", "mlflow_model"))
+    request = tmp_path / "request.json"
+    request.write_text('{"dataframe_split": {"columns": ["a"], "data": [[1], [2]]}}')
+    own = ("-i", str(request), "-o", str(tmp_path / "answer.json"), "--env-manager", "local")
+    run_mlflow(jobs, "models", "predict", "-m", "models:/digits/1", *own)
+    assert (tmp_path / "answer.json").read_text() == '{"predictions": [2]}'
+
+    monkeypatch.setenv("_MLFLOW_SERVER_FILE_STORE", jobs.uri)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from mlflow.server import app  # noqa: PLC0415
+    browser = app.test_client()
+    run_id = jobs.tracked().info.run_id
+    listed = browser.get(f"/ajax-api/2.0/mlflow/artifacts/list?run_id={run_id}").json["files"]
+    assert {"path": "user_logs", "is_dir": True} in listed
+    (version,) = browser.get("/ajax-api/2.0/mlflow/model-versions/search").json["model_versions"]
+    assert (version["name"], version["run_id"]) == ("digits", run_id)
 
 
 def test_mlflow_gc_deletes_the_artifacts_of_deleted_runs_only(jobs: LocalJobs) -> None:

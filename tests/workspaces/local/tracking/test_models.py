@@ -178,10 +178,10 @@ def test_a_model_that_mlflow_registered_is_found(
     assert jobs.workspace.find_model("theirs", "1") == found
     assert jobs.workspace.find_model("theirs", "2") is None
     assert jobs.workspace.find_model("nobody's") is None
-    jobs.client.create_model_version("theirs", str(folder), run_id)
-    newest = jobs.workspace.find_model("theirs")
-    assert newest is not None
-    assert newest.version == "2"
+    for number, source in (("2", str(folder)), ("3", f"runs:/{run_id}/dense")):
+        jobs.client.create_model_version("theirs", source, run_id)
+        assert jobs.workspace.find_model("theirs") == replace(found, version=number)
+    jobs.client.delete_model_version("theirs", "3")
     jobs.client.delete_model_version("theirs", "2")
     assert jobs.workspace.find_model("theirs", "2") is None
     assert jobs.workspace.find_model("theirs") == found
