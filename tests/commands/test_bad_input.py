@@ -59,7 +59,6 @@ BAD_INPUT = {
     ),
     "endpoint name": (["stage=deploy", "endpoint.name=9lives"], "endpoint.name: must be 3 to 32"),
     "invoke without endpoint": (["stage=invoke"], "endpoint.name: no endpoint is deployed"),
-    "cleanup without endpoint": (["stage=cleanup"], "endpoint.name: no endpoint is deployed"),
     "register without run": (["stage=register"], "run: no completed sweep in"),
     "register of an unknown run": (["stage=register", "run=nobody"], "run: must name a completed"),
     "deploy without model": (["stage=deploy"], "run: no registered model in"),
