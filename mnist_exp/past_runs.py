@@ -32,10 +32,13 @@ class PastRun:
     Attributes:
         records: The records of the commands that worked on the run, oldest first.
         folders: The run folder of each record.
+        is_saved: Whether the newest record is up to date; False if its job ended, but the command
+            has not saved the results of the job.
     """
 
     records: Sequence[Record]
     folders: Sequence[Path]
+    is_saved: bool = True
 
     @property
     def record(self) -> Record:
@@ -100,7 +103,10 @@ def past_runs(index: RecordIndex, *stages: Stage) -> list[PastRun]:
         # A model or an endpoint can have several runs. A job has only one run.
         distinct = record.name if record.stage in JOB_STAGES else str(folder)
         found.setdefault((record.stage, distinct), []).append((record, folder))
-    runs = [PastRun(*map(tuple, zip(*entries, strict=True))) for entries in found.values()]
+    runs = [
+        PastRun([record for record, _ in entries], [folder for _, folder in entries])
+        for entries in found.values()
+    ]
     return sorted(runs, key=lambda run: run.records[0].started)
 
 
@@ -126,7 +132,8 @@ def _updated(run: PastRun, find: Callable[[Record], JobStatus | None]) -> PastRu
         record = record.with_changes(status=JobStatus.FAILED, why=record.why or KILLED)
     else:
         record = record.with_changes(status=status)
-    return replace(run, records=(*run.records[:-1], record))
+    is_saved = not record.status.is_finished
+    return replace(run, records=(*run.records[:-1], record), is_saved=is_saved)
 
 
 def selected(runs: Iterable[PastRun], config: RunsConfig) -> list[PastRun]:

@@ -13,6 +13,7 @@ import json
 import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -182,15 +183,19 @@ class RecordIndex:
             file.write(f"{start}{json.dumps(entry)}\n")
 
     def newest_first(self, *stages: Stage) -> Iterator[tuple[Record, Path]]:
-        """Yield the readable records of the given stages, newest first, with their run folders."""
+        """Yield the readable records of the given stages, newest first, with their run folders.
+
+        If several commands used the same run folder, the folder has only the newest record.
+        """
         wanted = {stage.value for stage in stages}
+        seen = set()
         for entry in reversed(self._entries()):
-            if entry.get("stage") in wanted:
-                folder = moved_path(entry.get("folder", ""), self.outputs)
-                try:
+            written = entry.get("folder", "")
+            if entry.get("stage") in wanted and written not in seen:
+                folder = moved_path(written, self.outputs)
+                with suppress(NotFoundError):
                     yield load_record(folder / RECORD_NAME), folder
-                except NotFoundError:
-                    continue
+            seen.add(written)
 
     def _ends_within_a_line(self) -> bool:
         try:

@@ -58,7 +58,7 @@ _OF_ANOTHER = {
 def is_unused(stage: Stage, key: str) -> bool:
     """Return whether neither the stage nor a stage that may follow reads a config key."""
     is_key = "." in key and "/" not in key and "@" not in key
-    if is_key and key.startswith("runs.") and stage is not Stage.runs:
+    if is_key and key.startswith("runs.") and stage not in (Stage.runs, Stage.prune):
         return True
     if stage not in _READ or not is_key:
         return False

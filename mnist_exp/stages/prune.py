@@ -5,36 +5,44 @@ The stage deletes training runs, and the trials of sweeps. The following jobs st
 - jobs whose files are in a registered model,
 - the best trial of each sweep, and the sweep itself,
 - jobs that run,
-- jobs that may resume, unless `runs.status` selects them.
+- jobs that may resume, unless `runs.status` selects them,
+- completed jobs whose command has not saved the results.
 """
 
-import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from mnist_exp.config import Stage
+from mnist_exp.errors import MnistExpError
 from mnist_exp.past_runs import JOB_STAGES, PastRun, past_runs, selected, with_status
-from mnist_exp.records import Record
+from mnist_exp.records import RECORD_NAME, Record
 from mnist_exp.results import StoredJob, counted
 from mnist_exp.stages.context import StageRunner
+from mnist_exp.stages.resume import CONFIG_NAME
 from mnist_exp.status import JobStatus
+
+#: The files that Hydra writes into a run folder.
+_HYDRA_FILES = [f".hydra/{name}.yaml" for name in ("config", "hydra", "overrides")]
 
 
 @dataclass(frozen=True)
 class _Candidate:
-    """The files of a job, or the run folders of a run, and the reason why the files stay.
+    """The files of a job, or the files in a run folder, and the reason why the files stay.
 
     Attributes:
         files: The files.
         reason: The reason; empty if the files are deleted.
-        folders: The run folders; empty for a job.
+        folder: The run folder; None for a job.
+        paths: The files in the run folder; empty for a job.
     """
 
     files: StoredJob
     reason: str = ""
-    folders: Sequence[Path] = ()
+    folder: Path | None = None
+    paths: Sequence[Path] = ()
 
 
 class PruneStage(StageRunner):
@@ -87,32 +95,63 @@ class PruneStage(StageRunner):
     def _candidates(self, run: PastRun) -> Iterator[_Candidate]:
         """Yield the trials of a sweep, then the job or the sweep itself, then the run folders."""
         name, stored = run.record.name, self.context.workspace.stored_jobs(run.record.name)
-        trials = [_Candidate(job, self._reason(run, job)) for job in stored if job.name != name]
+        try:
+            whole = self._why_all_stay(run)
+            best = None if whole else self._best_trial(run)
+        except MnistExpError as error:
+            whole, best = str(error), None
+        trials = [
+            _Candidate(job, whole or _reason(job, best)) for job in stored if job.name != name
+        ]
         yield from trials
-        own = [_Candidate(job, self._reason(run, job)) for job in stored if job.name == name]
-        if any(trial.reason for trial in trials):
-            own = [_Candidate(one.files, one.reason or "a trial stays") for one in own]
+        reason = "a trial stays" if any(trial.reason for trial in trials) else ""
+        own = [
+            _Candidate(job, whole or _reason(job, best) or reason)
+            for job in stored
+            if job.name == name
+        ]
         yield from own
         if not any(one.reason for one in own):
-            yield _Candidate(_stored(f"record of {name}", run.folders), folders=run.folders)
+            for record, folder in zip(run.records, run.folders, strict=True):
+                yield _run_files(record, folder)
 
-    def _reason(self, run: PastRun, job: StoredJob) -> str:
-        """Return why the files of a job or a trial stay; empty if the files are deleted."""
+    def _why_all_stay(self, run: PastRun) -> str:
+        """Return why all files of a run stay; empty if some files may be deleted."""
         status = run.record.status
         if not status.is_finished:
             return f"is {status.value}"
-        if status is not JobStatus.COMPLETED and self.context.config.runs.status is None:
+        if status is JobStatus.COMPLETED:
+            return (
+                "" if run.is_saved else f"results are not saved; run={run.record.name} saves them"
+            )
+        if self.context.config.runs.status is None:
             return f"may resume; runs.status={status.value} selects it"
-        if job.model:
-            return f"registered as {job.model}"
-        is_best = run.record.best is not None and run.record.best["name"] == job.name
-        return "best trial" if is_best else ""
+        return ""
+
+    def _best_trial(self, run: PastRun) -> str | None:
+        """Return the name of the best trial. The record of a killed sweep does not contain it."""
+        if run.record.best is not None:
+            return str(run.record.best["name"])
+        result = self.context.workspace.job_result(run.record.name)
+        return result.best if result else None
 
     def _delete(self, candidate: _Candidate) -> None:
-        for folder in candidate.folders:
-            shutil.rmtree(folder, ignore_errors=True)
-        if not candidate.folders:
+        if candidate.folder is None:
             self.context.workspace.delete_job(candidate.files.name)
+            return
+        for path in candidate.paths:
+            path.unlink(missing_ok=True)
+        for name in ("figures", ".hydra", "."):
+            # rmdir fails if the folder has other files. These files stay.
+            with suppress(OSError):
+                (candidate.folder / name).rmdir()
+
+
+def _reason(job: StoredJob, best: str | None) -> str:
+    """Return why the files of a job or a trial stay; empty if the files are deleted."""
+    if job.model:
+        return f"registered as {job.model}"
+    return "best trial" if job.name == best else ""
 
 
 def _text(candidate: _Candidate) -> str:
@@ -121,7 +160,18 @@ def _text(candidate: _Candidate) -> str:
     return f"{size}  {files.name}{': ' if candidate.reason else ''}{candidate.reason}"
 
 
-def _stored(name: str, folders: Sequence[Path]) -> StoredJob:
-    """Return the number and the size of all files in run folders."""
-    files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
-    return StoredJob(name, sum(path.stat().st_size for path in files), len(files))
+def _run_files(record: Record, folder: Path) -> _Candidate:
+    """Return the files that a command wrote into its run folder.
+
+    The user can choose the run folder, e.g. with `hydra.run.dir=.`. The folder may therefore
+    contain files of the user.
+    """
+    figures = {f"figures/{Path(path).name}" for path in record.paths.values()}
+    names = (RECORD_NAME, CONFIG_NAME, *_HYDRA_FILES, *figures)
+    paths = [path for path in (folder / name for name in names) if path.is_file()]
+    size = sum(path.stat().st_size for path in paths)
+    return _Candidate(
+        StoredJob(f"record of {record.name} in {folder}", size, len(paths)),
+        folder=folder,
+        paths=paths,
+    )

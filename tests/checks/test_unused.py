@@ -39,6 +39,7 @@ def unused(*overrides: str) -> list[str]:
         ),
         (["stage=compute", "runs.limit=3"], ["runs.limit"]),
         (["stage=doctor", "runs.limit=3"], ["runs.limit"]),
+        (["stage=prune", "runs.status=Failed", "runs.limit=3"], ["runs.limit"]),
         # Only references read this group.
         (["stage=train", "model.epochs=3", "~job.inputs.epochs"], ["model.epochs"]),
         (["stage=train", "model.epochs=3"], []),

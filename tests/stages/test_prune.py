@@ -1,16 +1,27 @@
 """stage=prune: which past runs it deletes, and which runs stay."""
 
+from pathlib import Path
+
 import pytest
 
 from mnist_exp.config import Stage
+from mnist_exp.metrics import MetricPoint
+from mnist_exp.records import Record
 from mnist_exp.results import StoredJob
 from mnist_exp.stages import RUNNERS, run_stage
 from mnist_exp.status import JobStatus
+from mnist_exp.sweeps.journal import Created, Entry, Finished, Logged, Sampled
+from mnist_exp.workspaces.local.jobs.folder import JobFolder
+from mnist_exp.workspaces.local.sweep.journal_file import JournalFile
 from mnist_exp.workspaces.local.workspace import LocalWorkspace
 from tests.support.recorded_outputs import RecordedOutputs
 
 MODELS = {"registered": "digits:1"}
-TRIALS = {"sweep": ["sweep_0", "sweep_1"], "without_best": ["without_best_0"]}
+TRIALS = {
+    "sweep": ["sweep_0", "sweep_1"],
+    "without_best": ["without_best_0"],
+    "lost": ["lost_0", "lost_1"],
+}
 
 
 class StoredJobs(LocalWorkspace):
@@ -22,7 +33,7 @@ class StoredJobs(LocalWorkspace):
 
     def find_job(self, name: str) -> JobStatus | None:
         """Return Running for the job `running`."""
-        return JobStatus.RUNNING if name == "running" else None
+        return JobStatus.RUNNING if name == "running" else super().find_job(name)
 
     def stored_jobs(self, name: str) -> list[StoredJob]:
         """Return the job and its trials, each with a megabyte in two files."""
@@ -61,6 +72,7 @@ def pruned(outputs: RecordedOutputs, workspace: StoredJobs, *overrides: str) -> 
     for line in lines:
         verb, _, rest = line.partition(" ")
         name, _, reason = rest.partition("  ")[2].rpartition("  ")[2].partition(": ")
+        name = name.replace(f" in {outputs.path / 'runs'}", "")
         found[name] = f"{verb} {reason}".strip()
     return found | {"total": total}
 
@@ -72,7 +84,7 @@ def test_what_somebody_may_need_stays(outputs: RecordedOutputs, workspace: Store
     expected = {
         "registered": "keep registered as digits:1",
         "gone": "delete",
-        "record of gone": "delete",
+        "record of gone/002": "delete",
         "failed": "keep may resume; runs.status=Failed selects it",
         "running": "keep is Running",
         "killed": "keep may resume; runs.status=Failed selects it",
@@ -81,7 +93,7 @@ def test_what_somebody_may_need_stays(outputs: RecordedOutputs, workspace: Store
         "sweep": "keep a trial stays",
         "without_best_0": "delete",
         "without_best": "delete",
-        "record of without_best": "delete",
+        "record of without_best/008": "delete",
     }
     assert found == expected
     # By default, the stage only prints what it would delete.
@@ -116,3 +128,63 @@ def test_the_user_selects_the_runs(
 ) -> None:
     pruned(outputs, workspace, "prune.delete=true", *overrides)
     assert workspace.deleted == deleted
+
+
+def test_the_own_files_of_a_run_folder_stay(
+    outputs: RecordedOutputs, workspace: StoredJobs, tmp_path: Path
+) -> None:
+    # The commands used hydra.run.dir=project.
+    project = tmp_path / "project"
+    own = {"figures/mine.png", ".hydra/mine.yaml", "code/train.py"}
+    written = {"figures/curves.png", ".hydra/config.yaml", "config.json"}
+    for name in own | written:
+        (project / name).parent.mkdir(parents=True, exist_ok=True)
+        (project / name).touch()
+    for name in ("first", "second"):
+        paths = {"curves": str(project / "figures" / "curves.png"), "log": "/std_log.txt"}
+        record = Record(Stage.train, name, JobStatus.COMPLETED, "2026-11-01", paths=paths)
+        record.save(project)
+        outputs.index.add(record, project)
+    found = pruned(outputs, workspace, "prune.delete=true")
+    assert f"record of second in {project}" in found
+    # The record of the second command has replaced the record of the first command.
+    assert "first" not in found
+    left = {str(path.relative_to(project)) for path in project.rglob("*") if path.is_file()}
+    assert left == own
+
+
+@pytest.mark.parametrize(
+    ("last", "overrides", "kept"),
+    [
+        # The command was killed after the sweep had ended, or still draws figures.
+        ([Finished(status="Completed")], (), "keep results are not saved; run=lost saves them"),
+        ([], (), "keep may resume; runs.status=Failed selects it"),
+        ([], ("runs.status=failed",), "delete"),
+    ],
+)
+def test_the_results_of_a_killed_sweep_stay(
+    outputs: RecordedOutputs, last: list[Entry], overrides: tuple[str, ...], kept: str
+) -> None:
+    outputs.add(Stage.sweep, "lost", JobStatus.RUNNING, best=None)
+    folder = JobFolder(outputs.path / "jobs", "lost")
+    folder.describe({"name": "lost"})
+    journal = JournalFile(folder.path)
+    points = [(0, MetricPoint("acc", 0.9, 1, trial=0)), (1, MetricPoint("acc", 0.5, 1, trial=1))]
+    for entry in (
+        Created(sweep={"objective": {"primary_metric": "acc", "goal": "maximize"}}),
+        *(Sampled(trial=trial, parameters={}) for trial, _ in points),
+        *(Logged(point=point) for _, point in points),
+        *last,
+    ):
+        journal.append(entry)
+    journal.close()
+    workspace = StoredJobs(outputs)
+    found = pruned(outputs, workspace, "prune.delete=true", *overrides)
+    assert found["lost_1"] == kept
+    best = "keep best trial" if kept == "delete" else kept
+    assert found["lost_0"] == best
+    assert workspace.deleted == (["lost_1"] if kept == "delete" else [])
+
+    journal.path.write_text("{}\n", encoding="utf-8")
+    damaged = pruned(outputs, workspace, "prune.delete=true", "runs.status=failed")
+    assert damaged["lost_1"].startswith("keep run: the journal")

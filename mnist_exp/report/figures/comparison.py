@@ -26,7 +26,7 @@ def comparison_curves(jobs: Sequence[tuple[str, _Metrics]], path: Path) -> Path:
 
     Args:
         jobs: A label and the metrics of each job. At least one job logged a metric repeatedly.
-        path: The PNG file to write.
+        path: The file to write; its suffix is the format.
 
     Returns:
         `path`.
