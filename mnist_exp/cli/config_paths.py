@@ -38,13 +38,14 @@ def task_overrides(hydra_config: DictConfig) -> list[str]:
 
 
 def moved(path: str, old: Path, new: Path) -> str:
-    """Return the current path of a file in a project that may have been moved or copied.
+    """Return the current path of a file whose project may have been moved or copied.
 
-    The path changes only if it is absolute, and if the same path relative to `new` exists.
+    If `path` is absolute, replace the folder `old` by `new`. If no such file exists, return `path`
+    unchanged.
 
     Args:
         path: The saved path.
-        old: The path of a folder of the project, when `path` was saved.
+        old: A folder of the project: its path at the time when `path` was saved.
         new: The current path of this folder.
     """
     if not Path(path).is_absolute() or not old.is_absolute():
@@ -58,7 +59,7 @@ def follow_move(composed: DictConfig, old: Path, new: Path) -> None:
 
     Args:
         composed: The config, with absolute paths.
-        old: The path of a folder of the project, when the config was saved.
+        old: A folder of the project: its path at the time when the config was saved.
         new: The current path of this folder.
     """
     for key in (*_PATH_KEYS, *_input_paths(composed)):

@@ -42,7 +42,7 @@ class DistributionConfig:
     type: DistributionType | None = None
     # Number of processes. On Azure, each process has its own node.
     worker_count: int = 1
-    # Must be 0, because a run with parameter servers cannot be repeated.
+    # Must be 0, because the results of a run with parameter servers are not reproducible.
     parameter_server_count: int = 0
 
 
@@ -69,11 +69,11 @@ class JobConfig:
     inputs: dict[str, Any] = field(default_factory=dict)
     # Name -> {type, mode, path, name}. Outputs have the same types as inputs. On Azure, `path` is
     # the URI of the output, and `name` is the name of the asset that the output becomes. On this
-    # machine, an output with a model's type and a `name` becomes a version of a registered model. A
-    # sweep registers the output of its best trial.
+    # machine, an output is registered as a model version if `name` is set and `type` is a model
+    # type. A sweep registers the output of its best trial.
     outputs: dict[str, Any] = field(default_factory=dict)
-    # Name -> text, exactly as it is written. A job on Azure inherits no variables from the shell. A
-    # local job inherits only the few variables that programs need, e.g. HOME and proxies.
+    # Name -> value. The value is passed on unchanged. A job on Azure inherits no variables from the
+    # shell. A local job inherits only the few variables that programs need, e.g. HOME and proxies.
     environment_variables: dict[str, str] = field(default_factory=dict)
     # Identity that reads data on Azure: user or managed; null means Azure's default.
     identity: Identity | None = None
@@ -140,6 +140,7 @@ class RegistrationConfig:
     # custom_model, mlflow_model or triton_model.
     type: str = "custom_model"
     # File or folder that becomes the model, relative to the job's files; or the name or id of a
-    # model that the script logged with MLflow. null means outputs/model. If a local job
-    # has no such file or folder, null means the only logged model.
+    # model that the script logged with MLflow. null means outputs/model. If a local job did not
+    # write outputs/model, null means the model that the script logged with MLflow. The script must
+    # then have logged exactly one model.
     path: str | None = "outputs/model"

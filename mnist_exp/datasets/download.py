@@ -45,7 +45,8 @@ def download(
     Args:
         folder: The folder for the files, created if necessary.
         mirrors: Addresses to try, in order of preference.
-        message: Function that prints a line, for each download and for each mirror that failed.
+        message: Function that prints a line. It is called when a download starts and when a mirror
+            fails.
         registry: File name -> sha256 of the file's unpacked content.
         timeout: Maximum seconds to wait for a connection, and for each piece of data.
 

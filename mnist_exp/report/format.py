@@ -15,15 +15,15 @@ _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b
 #: Other control characters, such as tabs. `printable` replaces these characters by a blank.
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f]+")
 
-#: With fewer samples than this, the interval of an accuracy is up to 20 percentage points wide.
+#: With at least this many samples, an accuracy's interval is at most 20 percentage points wide.
 _FEW = 100
 
 
 def number(value: Any) -> str:
     """Return a value as short text: floats with 4 significant digits, None as a dash.
 
-    A mapping that was drawn from a search space is JSON text. The result for the text
-    `{"kind": "a", "x": 0.79}` is `{kind=a x=0.79}`.
+    If a sweep sampled a mapping from the search space, `value` is the mapping as JSON text. The
+    result for the text `{"kind": "a", "x": 0.79}` is `{kind=a x=0.79}`.
     """
     if value is None:
         return "-"
@@ -81,8 +81,8 @@ def duration(seconds: float | None) -> str:
 def trial_label(trial: str, sweep: str) -> str:
     """Return a trial's name without the name of the sweep: `12` for trial `sweep_12`.
 
-    For a record of `stage=all`, `sweep` is the name of this record, and not the name of the sweep.
-    In this case, return the index at the end of the trial's name.
+    A record of `stage=all` does not contain the name of its sweep. The caller then passes the
+    record's own name as `sweep`. In this case, return the index at the end of the trial's name.
     """
     rest, _, index = trial.rpartition("_")
     if rest.startswith("sweep_") and index.isdigit() and not trial.startswith(f"{sweep}_"):

@@ -19,10 +19,10 @@ A request can name its deployment with the header `azureml-model-deployment`. Th
 same as `/health`.
 
 On Azure ML the container runs the inference server. On this machine a worker takes the place of the
-container, and `worker_process` lists the statuses of a worker. The front adds one status of the
-container: 431 if `x-ms-client-request-id` has more than 100 characters. If `run` raises an
-exception, only the log contains the exception. A caller does not see the exception on Azure ML
-either.
+container, and `worker_process` lists the statuses of a worker. The front itself checks one header
+for the container. If `x-ms-client-request-id` has more than 100 characters, the container's status
+is 431, so the caller gets 424. If `run` raises an exception, only the log contains the exception. A
+caller does not see the exception on Azure ML either.
 
 https://learn.microsoft.com/azure/machine-learning/how-to-troubleshoot-online-endpoints
 """
@@ -71,7 +71,10 @@ class Endpoint(Protocol):
         """Return whether an `Authorization` header gives access to the endpoint."""
 
     def chosen(self) -> str | None:
-        """Draw a deployment by the traffic percentages; None if no deployment has traffic."""
+        """Return a random deployment, weighted by the traffic percentages.
+
+        None means that no deployment has traffic.
+        """
 
     def mirror(self) -> str | None:
         """Return the deployment that gets a copy of the next request; None if no copy is sent."""
@@ -146,7 +149,8 @@ class Application:
             else:
                 reply = await self._scored(exchange, deployment, mirror)
         except RefusalError as error:
-            # If the body did not arrive completely, the deployment did not cause the failure.
+            # Count the failure only if the whole body arrived. Otherwise the caller caused the
+            # failure, not the deployment.
             if exchange.is_read:
                 self._endpoint.count(deployment, False, time.perf_counter() - began)
             error.headers.append(named)

@@ -64,7 +64,10 @@ class Front:
         return self._access(authorization)
 
     def chosen(self) -> str | None:
-        """Draw a deployment by the traffic percentages; None if no deployment has traffic."""
+        """Return a random deployment, weighted by the traffic percentages.
+
+        None means that no deployment has traffic.
+        """
         return self._routing.deployment()
 
     def mirror(self) -> str | None:

@@ -67,7 +67,7 @@ def packed_answer(
         is_head: Whether the request's method was HEAD, whose answer has no body.
 
     Raises:
-        ValueError: A header contains the end of a line.
+        ValueError: A header contains a line break.
     """
     lines = [_status_line(status), *(b"%b: %b" % header for header in headers)]
     if not is_kept:

@@ -51,15 +51,16 @@ class Settings:
     """A revision's settings.
 
     Attributes:
-        deployment: Every field of the deployment, with the names of `mnist_exp.config`. A new
-            field of a deployment or a probe is therefore in the settings file without a change of
-            this class. The front and the workers read the fields through the properties below.
+        deployment: All fields of the deployment. The field names are those of the config classes in
+            `mnist_exp.config`. If a developer adds a field to these classes, the settings file
+            contains the field, and this class need not change. The front and the workers read the
+            fields through the properties below.
         variables: All environment variables of a worker. A worker inherits no other variables.
             WORKER_COUNT, SCORING_TIMEOUT_MS and WORKER_TIMEOUT have the same meanings and defaults
             as in Azure ML's inference server.
             https://learn.microsoft.com/azure/machine-learning/how-to-inference-server-http
-        command: The start of the command line of a worker. Two arguments follow: the revision's
-            folder, and the numbers of the worker's sockets.
+        command: The start of the command line of a worker. Three arguments follow: the revision's
+            folder, and the file descriptors of the worker's two sockets.
     """
 
     deployment: Mapping[str, Any] = field(repr=False)
@@ -144,8 +145,8 @@ def load_settings(revision: Path) -> Settings:
     old = re.escape(f"{Path(settings.variables[APP_ROOT]).parent}/")
 
     def moved(text: str) -> str:
-        # Replace the old path only at the beginning of a path: the path of another folder, e.g. in
-        # PATH, may contain the old path.
+        # Replace the old folder only at the start of an entry. Another entry, e.g. of PATH, may
+        # contain the old folder's path in its middle.
         return re.sub(f"(?<![^{os.pathsep}]){old}", lambda _: f"{revision}/", text)
 
     variables = {

@@ -11,7 +11,7 @@ from mnist_exp.serving.frames import AWAKE_S, Reply, Request, read_request
 
 _logger = logging.getLogger(__name__)
 
-#: Number of checks within WORKER_TIMEOUT whether a call of `run` hangs.
+#: How many times per WORKER_TIMEOUT to check whether a call of `run` hangs.
 _CHECKS = 10
 #: Exit code of a worker that ends because a call of `run` hangs. Scripts rarely use this number.
 _RUN_HANGS_EXIT_CODE = 213

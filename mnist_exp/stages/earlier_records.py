@@ -54,13 +54,19 @@ def source_job(context: StageContext) -> Record:
 
 
 def completed_job(config: Experiment, index: RecordIndex) -> Record | None:
-    """Return the record of the completed job that `run=` names, by default of the newest sweep."""
+    """Return the record of the completed job that `run=` names.
+
+    Without `run=`, return the record of the newest completed sweep.
+    """
     stages = (Stage.sweep,) if config.run is None else (Stage.sweep, Stage.train)
     return _newest(index, config.run, *stages)
 
 
 def model_source(job: Record) -> str:
-    """Return the name of the job that has the model: the best trial of a sweep, or the job."""
+    """Return the name of the job that saved the model.
+
+    For a sweep, this is the best trial. For a training run, this is the run itself.
+    """
     return str(job.best["name"]) if job.best else job.name
 
 

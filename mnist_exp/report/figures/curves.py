@@ -32,7 +32,11 @@ _MAX_PANELS = 12
 
 
 class _Event(NamedTuple):
-    """A log event: its epoch or its place, and the step that the script logged."""
+    """A log event.
+
+    `number` is its epoch, or its position in the log if epochs are unknown. `step` is the step that
+    the script logged.
+    """
 
     number: int
     step: int

@@ -86,7 +86,11 @@ class Comparison:
 
     @property
     def sign(self) -> str:
-        """The sign between a value and a better bound: `<` if the metric is maximized, else `>`."""
+        """The comparison operator for messages such as `0.6 < 0.7`, where 0.7 is the bound.
+
+        The value is worse than the bound. The operator is therefore `<` if the metric is maximized,
+        else `>`.
+        """
         return "<" if self.goal is Goal.MAXIMIZE else ">"
 
 
@@ -115,8 +119,8 @@ class Policy(ABC):
         """Decide whether to cut a trial at an interval.
 
         The trial is compared with all trials that have reached the interval. Values after the
-        interval are ignored. If `spares_leader` is true, no trial is cut whose
-        best value equals the best value at the interval.
+        interval are ignored. If `spares_leader` is true, a trial is not cut if its best value
+        equals the best value of all these trials.
 
         Args:
             trial: The index of the trial.
@@ -153,7 +157,11 @@ class Policy(ABC):
         yield from ()
 
     def caution(self, value: float) -> str | None:
-        """Return a warning if the policy does not fit a metric with this value."""
+        """Return a warning if the policy does not work well for this metric, else None.
+
+        Args:
+            value: A logged value of the primary metric, e.g. a negative number.
+        """
         return None
 
 

@@ -21,7 +21,7 @@ def stored_jobs(jobs: Path, name: str, registered: Mapping[str, str]) -> list[St
     Args:
         jobs: The folder `<outputs>/jobs`.
         name: The name of the job or sweep.
-        registered: Job -> a registered model with files of the job.
+        registered: Job name -> `name:version` of a registered model that uses files of this job.
     """
     is_part = re.compile(rf"{re.escape(name)}(_\d+)?").fullmatch
     found = sorted(path for path in jobs.glob("*/") if is_part(path.name))
@@ -29,7 +29,7 @@ def stored_jobs(jobs: Path, name: str, registered: Mapping[str, str]) -> list[St
 
 
 def _stored(folder: Path, model: str) -> StoredJob:
-    # A hard link is a second name of the same file.
+    # Count a file with several hard links only once.
     files = {(status.st_dev, status.st_ino): status.st_size for status in _statuses(folder)}
     return StoredJob(folder.name, sum(files.values()), len(files), model)
 
@@ -40,7 +40,8 @@ def _statuses(folder: Path) -> Iterator[os.stat_result]:
             try:
                 yield Path(where, name).lstat()
             except FileNotFoundError:
-                # The job that writes the files may still run.
+                # Skip a file that was deleted after the folder was listed. A job that still runs
+                # may delete its files.
                 continue
 
 

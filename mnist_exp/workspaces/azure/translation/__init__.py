@@ -2,8 +2,8 @@
 
 The conversion has two steps. `mnist_exp.azure_form` converts a spec to a *form*: the content of a
 request, as plain mappings. The modules of this package convert a form to an entity. Some fields of
-a form must be converted too. A table in the module contains a function for each of these fields.
-This package sends no requests.
+a form must be converted too. A table in the module maps each of these fields to the function that
+converts the field. This package sends no requests.
 """
 
 from mnist_exp.workspaces.azure.translation.assets import cluster_entity, model_entity

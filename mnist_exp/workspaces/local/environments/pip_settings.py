@@ -76,7 +76,7 @@ def _names_sources(path: Path) -> bool:
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
-        # uv reports a file with a fault.
+        # Ignore a file that cannot be read. uv itself reports the error when it runs.
         return False
     names = {*content, *(content["pip"] if isinstance(content.get("pip"), dict) else ())}
     return not names.isdisjoint(_SOURCES)
@@ -85,7 +85,8 @@ def _names_sources(path: Path) -> bool:
 def _pip_settings() -> Mapping[str, str]:
     """Return pip's settings for `pip install`, from its files and its environment variables.
 
-    The names have dashes. https://pip.pypa.io/en/stable/topics/configuration/
+    The keys of the result are pip's option names with dashes, e.g. `index-url`.
+    https://pip.pypa.io/en/stable/topics/configuration/
     """
     found: dict[str, dict[str, str]] = {"global": {}, "install": {}}
     for path in _pip_files():
