@@ -6,6 +6,7 @@ The functions read the job's folder, the journal of a sweep, and the MLflow stor
 
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -126,14 +127,21 @@ def _history(folder: JobFolder) -> tuple[History, Objective]:
         OutputsError: The journal is damaged.
     """
     journal = JournalFile(folder.path)
-    try:
+    with _readable(journal.path):
         entries = list(journal.entries())
         # The first entry describes the sweep. A sweep that is only starting has no entry.
         sweep = next((entry.sweep for entry in entries if isinstance(entry, Created)), _NO_SWEEP)
         goal, metric = Goal(sweep["objective"]["goal"]), str(sweep["objective"]["primary_metric"])
         return read_history(entries, metric), Objective(metric, goal)
-    except (LookupError, ValueError) as error:
-        raise OutputsError(f"run: the journal {journal.path} is damaged ({error})") from error
+
+
+@contextmanager
+def _readable(journal: Path) -> Iterator[None]:
+    """Report an error in the `with` block, which reads a journal, as a damaged journal."""
+    try:
+        yield
+    except (LookupError, TypeError, ValueError) as error:
+        raise OutputsError(f"run: the journal {journal} is damaged ({error})") from error
 
 
 def cancel(jobs: Path, name: str) -> None:
@@ -182,9 +190,12 @@ def follow_log(jobs: Path, name: str) -> Iterator[str]:
 def _sweep_events(journal: Path, folder: JobFolder) -> Iterator[str]:
     metric = ""
     for line in _lines(journal, folder):
-        for entry in read_entries(line):
-            if isinstance(entry, Created):
-                metric = str(entry.sweep["objective"]["primary_metric"])
+        with _readable(journal):
+            entries = list(read_entries(line))
+            for entry in entries:
+                if isinstance(entry, Created):
+                    metric = str(entry.sweep["objective"]["primary_metric"])
+        for entry in entries:
             if text := _event(entry, metric):
                 yield f"{datetime.fromtimestamp(entry.at).astimezone():%H:%M:%S} {text}"
 

@@ -79,3 +79,5 @@ def test_a_sweep_is_followed_and_canceled_from_another_terminal(
     journal.write_text("{}\n", encoding="utf-8")
     with pytest.raises(OutputsError, match=r"the journal .* is damaged"):
         other.job_result("sweep")
+    with pytest.raises(OutputsError, match=r"the journal .* is damaged"):
+        list(other.job_log("sweep"))

@@ -17,10 +17,11 @@ import fcntl
 import json
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from mnist_exp.errors import JobError, RefusedError
 from mnist_exp.records import INVALID_JSON, write_json
@@ -34,6 +35,8 @@ from mnist_exp.workspaces.local.processes.job_process import EXIT_CODE_NAME, fai
 RUN_ARTIFACTS = "artifacts"
 _LOGS_NAME = "user_logs"
 _KEPT = ("outputs", "logs")
+#: Number of attempts to lock a job, and the seconds between two attempts.
+_ATTEMPTS, _PAUSE_S = 10, 0.01
 
 
 class JobFolder:
@@ -61,6 +64,7 @@ class JobFolder:
         #: The file that another command creates to cancel the job.
         self.cancel_request = self.path / "cancel_requested"
         self._description = self.path / "job.json"
+        self._lock = self.path / ".lock"
 
     @property
     def log(self) -> Path:
@@ -177,23 +181,22 @@ class JobFolder:
             RefusedError: Another command runs the job.
         """
         self.path.mkdir(parents=True, exist_ok=True)
-        with (self.path / ".lock").open("w") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise RefusedError(
-                    f"run: another command is running {self.path.name}; "
-                    "wait until that command has ended"
-                ) from error
+        with self._lock.open("w") as file:
+            if not _has_locked(file):
+                raise self._is_in_use()
             yield
 
     @property
     def is_running(self) -> bool:
         """Whether a command runs the job."""
         try:
-            self.check_idle()
-        except RefusedError:
+            with self._lock.open("rb") as file:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
             return True
+        except OSError:
+            # Every command that runs a job creates the file.
+            return False
         return False
 
     def check_idle(self) -> None:
@@ -202,9 +205,13 @@ class JobFolder:
         Raises:
             RefusedError: Another command runs the job.
         """
-        if self.path.is_dir():
-            with self.locked():
-                pass
+        if self.is_running:
+            raise self._is_in_use()
+
+    def _is_in_use(self) -> RefusedError:
+        return RefusedError(
+            f"run: another command is running {self.path.name}; wait until that command has ended"
+        )
 
     def prepare(self, code: Path | None) -> None:
         """Create new folders `wd/`, `outputs/` and `logs/` for the next execution of the command.
@@ -273,3 +280,16 @@ class JobFolder:
         delete_folder(self.work)
         for folder in self.environments:
             delete_folder(folder)
+
+
+def _has_locked(file: IO[str]) -> bool:
+    """Lock a file. Return False if another command holds the lock.
+
+    `JobFolder.is_running` of another command holds the lock for a moment. Therefore try repeatedly.
+    """
+    for _ in range(_ATTEMPTS):
+        with suppress(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        time.sleep(_PAUSE_S)
+    return False
