@@ -17,6 +17,8 @@ from mnist_exp.workspaces.base import BY_THE_USER, Detached
 #: Environment variable. If the variable is set, errors are printed with a traceback.
 FULL_ERROR = "MNIST_EXP_FULL_ERROR"
 
+#: The line after Ctrl-C in a command that may have run jobs.
+CANCELED = "canceled: all jobs of this command have ended"
 #: Exit code after Ctrl-C.
 _INTERRUPTED = 130
 #: Exit code if the reader of an output pipe has exited, as after SIGPIPE.
@@ -46,11 +48,14 @@ class Outcome:
 
 
 @contextmanager
-def report_errors() -> Iterator[Outcome]:
+def report_errors(interrupted: str = CANCELED) -> Iterator[Outcome]:
     """Print an error that the `with` block raises, and save the exit code in the outcome.
 
     Each fault is printed as one line. If the user has set HYDRA_FULL_ERROR, the error is raised
     again, and Python prints the traceback.
+
+    Args:
+        interrupted: The line to print after Ctrl-C.
     """
     outcome = Outcome()
     try:
@@ -60,7 +65,7 @@ def report_errors() -> Iterator[Outcome]:
         print(f"detached: {detached} continues to run", file=sys.stderr)
     except KeyboardInterrupt:
         outcome.exit_code, outcome.why = _INTERRUPTED, BY_THE_USER
-        print("canceled: all jobs of this command have ended", file=sys.stderr)
+        print(interrupted, file=sys.stderr)
     except Exception as error:
         lines = None if os.environ.get(FULL_ERROR) else error_lines(error)
         if lines is None:

@@ -109,8 +109,9 @@ class CheckBeforeRun(Callback):
 
 
 def _exit_on_error(step: Callable[[], _Result]) -> _Result:
+    """Run a step of the callback, which runs no jobs. Exit after an error."""
     try:
-        with report_errors() as outcome:
+        with report_errors("interrupted") as outcome:
             return step()
     except BrokenPipeError as error:
         raise SystemExit(READER_HAS_EXITED) from error

@@ -41,19 +41,18 @@ class PlainView:
         """Print each change of the job and its trials."""
         if not job.status.is_finished:
             self._print_status(job.name, job.status.value, "")
+        unit = event_unit(planned_epochs(job.trials, self._total))
         for trial in job.trials:
-            self._print_trial(job, trial)
+            self._print_trial(job, trial, unit)
         self._reasons.print_reasons(job)
         if job.status.is_finished:
             self._print_status(job.name, job.status.value, _end(job))
         elif not job.trials:
             self._print_metrics(job)
 
-    def _print_trial(self, job: JobResult, trial: TrialResult) -> None:
+    def _print_trial(self, job: JobResult, trial: TrialResult, unit: str) -> None:
         label = f"trial {trial_label(trial.name, job.name)}"
-        done = (
-            f"{event_unit(planned_epochs(job.trials, self._total))} {self._progress(trial.events)}"
-        )
+        done = f"{unit} {self._progress(trial.events)}"
         detail = pairs(trial.parameters)
         if trial.status.is_finished:
             detail = f"best {number(trial.best)}, {done}"

@@ -12,7 +12,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from mnist_exp.past_runs import PastRun
+from mnist_exp.past_runs import JOB_STAGES, PastRun
 from mnist_exp.report.format import duration, number, pairs, plain
 from mnist_exp.report.layout import print_line, styled_status
 from mnist_exp.status import JobStatus
@@ -127,8 +127,10 @@ def _cells(run: PastRun, metric: str | None) -> list[str]:
 
 def _seconds(run: PastRun) -> float | None:
     """Return the duration of a run; for a running job, the time since its last start."""
-    # A trial has no record of its own, and its start is unknown.
-    if run.record.status is not JobStatus.RUNNING or not run.record.started:
+    # A trial has no record of its own, and its start is unknown. Other stages than those of jobs
+    # have the status Running for ever, if their command was killed.
+    is_job = run.record.stage in JOB_STAGES
+    if run.record.status is not JobStatus.RUNNING or not run.record.started or not is_job:
         return run.duration_s
     return (datetime.now(UTC) - datetime.fromisoformat(run.record.started)).total_seconds()
 

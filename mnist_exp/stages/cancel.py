@@ -28,6 +28,10 @@ class CancelStage(StageRunner):
     def run(self, record: Record) -> Record:
         """Cancel the job, and wait until the job has ended."""
         self.context.display.message(f"canceling {self.name}, and waiting until it has ended")
-        self.context.workspace.cancel_job(self.name)
+        try:
+            self.context.workspace.cancel_job(self.name)
+        except KeyboardInterrupt:
+            self.context.display.message(f"the cancel request stays; {self.name} ends soon")
+            raise
         self.context.display.output(f"{self.name} has ended")
         return record

@@ -1,7 +1,7 @@
 """stage=compare: show the parameters, metrics and learning curves of several jobs side by side."""
 
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, partial
 
 from mnist_exp.config import Stage
 from mnist_exp.lazy import figures
@@ -9,6 +9,7 @@ from mnist_exp.past_runs import PastRun
 from mnist_exp.records import Record
 from mnist_exp.stages.context import StageRunner
 from mnist_exp.stages.named_jobs import NamedJob
+from mnist_exp.stages.watching import with_figure
 
 
 class CompareStage(StageRunner):
@@ -49,9 +50,12 @@ class CompareStage(StageRunner):
             for number, (job, run) in enumerate(zip(self._jobs, runs, strict=True), start=1)
         ]
         if any(len(points) > 1 for _, metrics in curves for points in metrics.values()):
-            for path in self.context.figures("comparison").values():
-                figures().comparison_curves(curves, path)
+            draw = partial(figures().comparison_curves, curves)
+            drawn = with_figure(self.context, record, "comparison", draw)
+            for path in drawn.paths.values():
                 self.context.display.output(f"figure: {path}")
+            for warning in drawn.warnings:
+                self.context.display.message(f"warning: {warning}")
         return record
 
     def _past_run(self, job: NamedJob) -> PastRun:

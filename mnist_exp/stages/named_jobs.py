@@ -75,7 +75,7 @@ class NamedJob:
 
 
 def names_job(context: StageContext) -> bool:
-    """Return whether `run=` names a job. Without a deployed endpoint of this name, it does."""
+    """Return whether `run=` names a job: no command has deployed an endpoint of this name."""
     run = context.config.run
     deployed = context.index.newest_first(Stage.deploy)
     return run is not None and all(record.name != run for record, _ in deployed)

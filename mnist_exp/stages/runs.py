@@ -1,10 +1,13 @@
 """stage=runs: list the past runs of the outputs folder."""
 
 import json
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 
 from mnist_exp.config import OutputFormat, Stage
-from mnist_exp.past_runs import JOB_STAGES, past_runs, selected, with_status
+from mnist_exp.errors import MnistExpError
+from mnist_exp.past_runs import JOB_STAGES, PastRun, past_runs, selected, with_status
 from mnist_exp.records import Record
 from mnist_exp.stages.context import StageRunner
 from mnist_exp.status import JobStatus
@@ -14,6 +17,8 @@ class RunsStage(StageRunner):
     """The stage that lists past runs; it changes nothing."""
 
     stage = Stage.runs
+    #: Whether the workspace could not be asked. Other questions would only wait for the same error.
+    _has_failed = False
 
     @cached_property
     def name(self) -> str:
@@ -24,27 +29,45 @@ class RunsStage(StageRunner):
         """Print the runs that the config selects."""
         config, display = self.context.config.runs, self.context.display
         stages = JOB_STAGES if config.stage is None else (config.stage,)
-        runs = with_status(past_runs(self.context.index, *stages), self._status)
-        found = selected(runs, config)
-        shown = found if config.limit is None else found[-config.limit :]
+        runs = past_runs(self.context.index, *stages)
+        shown, hidden = self._shown(runs)
         if config.format is OutputFormat.json:
             text = json.dumps([run.content() for run in shown], indent=2, ensure_ascii=False)
             for line in text.splitlines():
                 display.output(line)
         elif shown:
-            display.runs(shown, len(found) - len(shown), config.metric)
+            display.runs(shown, hidden, config.metric)
         else:
             total = f"none of the {len(runs)} runs matches" if runs else "no run is recorded"
             display.output(f"{total} in {self.name}")
         return record
 
+    def _shown(self, runs: Sequence[PastRun]) -> tuple[Sequence[PastRun], int]:
+        """Return the runs to show, with their present status, and the number of hidden runs."""
+        config = self.context.config.runs
+        found = selected(runs, replace(config, status=None))
+        if config.status is not None:
+            found = selected(with_status(found, self._status), config)
+        shown = found if config.limit is None else found[-config.limit :]
+        hidden = len(found) - len(shown)
+        # On Azure, each status needs a request. Ask only for the jobs in the table, if possible.
+        return shown if config.status is not None else with_status(shown, self._status), hidden
+
     def _status(self, record: Record) -> JobStatus | None:
         """Return the present status of a job.
 
-        The status of a job in another kind of workspace than that of the command stays unknown.
+        In two cases, the status in the record is returned: if the job is in another kind of
+        workspace than that of the command, and after an error of the workspace.
         """
-        if record.stage not in JOB_STAGES:
+        is_job = record.stage in JOB_STAGES
+        is_here = record.workspace == self.context.config.workspace.type.value
+        if not is_job or not is_here or self._has_failed:
             return record.status
-        if record.workspace != self.context.config.workspace.type.value:
+        try:
+            return self.context.workspace.find_job(record.name)
+        except MnistExpError as error:
+            self._has_failed = True
+            self.context.display.message(
+                f"warning: the table shows the recorded status of unfinished jobs ({error})"
+            )
             return record.status
-        return self.context.workspace.find_job(record.name)

@@ -329,7 +329,9 @@ def test_each_variant_of_a_multirun_is_prepared_by_itself(
 
 
 @pytest.mark.external  # findings about the machine
-def test_a_stage_that_only_prints_leaves_no_folder(in_process_cli: InProcessCli) -> None:
+def test_a_stage_that_only_prints_leaves_no_folder(
+    in_process_cli: InProcessCli, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = in_process_cli.folder
     done = in_process_cli("stage=status")
     assert (done.returncode, done.stderr, list(folder.iterdir())) == (0, "", [])
@@ -343,6 +345,13 @@ def test_a_stage_that_only_prints_leaves_no_folder(in_process_cli: InProcessCli)
     # Such a stage also works in a folder that cannot be written.
     for key in ("outputs_dir", "hydra.run.dir"):
         assert in_process_cli("stage=status", f"{key}=/proc/none").returncode == 0
+
+    def interrupt(_: LocalWorkspace) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(LocalWorkspace, "list_endpoints", interrupt)
+    done = in_process_cli("stage=status")
+    assert (done.returncode, done.stderr) == (130, "interrupted\n")
     assert list(folder.iterdir()) == []
 
 

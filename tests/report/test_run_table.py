@@ -6,6 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from mnist_exp.config import Stage
 from mnist_exp.past_runs import PastRun
 from mnist_exp.report.run_table import print_runs, print_side_by_side
 from mnist_exp.status import JobStatus
@@ -45,6 +46,14 @@ def test_the_changes_stand_where_the_terminal_has_room() -> None:
 def test_a_pipe_gets_one_line_for_each_run() -> None:
     assert lines(pipe(80)) == lines(terminal(120))
     assert lines(pipe(80), hidden=3)[0] == "3 more runs above; runs.limit=null lists all runs"
+
+
+def test_only_jobs_have_a_growing_time() -> None:
+    # The command of this stage may have been killed.
+    deploy = record(Stage.deploy, status=JobStatus.RUNNING, duration_s=None)
+    console = pipe(80)
+    print_runs([PastRun([deploy], [])], console)
+    assert written(console).splitlines()[1].split()[-2:] == ["-", "-"]
 
 
 def test_runs_stand_side_by_side() -> None:

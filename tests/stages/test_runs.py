@@ -1,12 +1,14 @@
 """The past runs that the records describe, and the selection of `stage=runs`."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from mnist_exp import checks
 from mnist_exp.config import Stage
+from mnist_exp.errors import ConnectionLostError
 from mnist_exp.past_runs import past_runs
 from mnist_exp.stages import RUNNERS, run_stage
 from mnist_exp.status import KILLED, JobStatus
@@ -36,17 +38,32 @@ def past(outputs: RecordedOutputs) -> RecordedOutputs:
 
 
 class OneRunning:
-    """A workspace in which one job runs."""
+    """A workspace in which one job runs. The attribute `asked` lists the questions."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
 
     def find_job(self, name: str) -> JobStatus | None:
         """Return Running for the job `running`."""
+        self.asked.append(name)
         return JobStatus.RUNNING if name == "running" else None
 
 
-def listed(outputs: RecordedOutputs, *overrides: str) -> list[str]:
+class Offline(OneRunning):
+    """A workspace without a network."""
+
+    def find_job(self, name: str) -> JobStatus | None:
+        """Raise an error."""
+        self.asked.append(name)
+        raise ConnectionLostError("workspace: no network")
+
+
+def listed(
+    outputs: RecordedOutputs, *overrides: str, workspace: Any | None = None
+) -> Sequence[str]:
     """Return the lines that `stage=runs` prints. The display prints only the names of the runs."""
     outputs.display.messages.clear()
-    workspace: Any = OneRunning()
+    workspace = workspace or OneRunning()
     opener = no_workspace if "runs.stage=register" in overrides else lambda: workspace
     run_stage(RUNNERS[Stage.runs](outputs.context(Stage.runs, *overrides, opener=opener)))
     assert not (outputs.path / "runs" / "now").exists()
@@ -88,6 +105,31 @@ def test_runs_are_selected_and_ordered(
     past: RecordedOutputs, overrides: list[str], names: list[str]
 ) -> None:
     assert listed(past, *overrides) == names
+
+
+@pytest.mark.parametrize(
+    ("overrides", "asked"),
+    [
+        (["runs.limit=3"], ["running", "killed"]),
+        (["runs.limit=2"], ["killed"]),
+        (["runs.limit=1", "runs.status=Running"], ["running", "killed"]),
+        (["runs.min_value=0", "runs.status=Running"], []),
+    ],
+)
+def test_only_the_status_of_needed_jobs_is_read(
+    past: RecordedOutputs, overrides: list[str], asked: list[str]
+) -> None:
+    workspace = OneRunning()
+    listed(past, *overrides, workspace=workspace)
+    assert workspace.asked == asked
+
+
+def test_a_lost_connection_is_one_warning(past: RecordedOutputs) -> None:
+    workspace = Offline()
+    warning, *names = listed(past, "runs.status=Running", workspace=workspace)
+    assert warning.endswith("the recorded status of unfinished jobs (workspace: no network)")
+    assert names == ["running", "killed", "there"]
+    assert workspace.asked == ["running"]
 
 
 def test_json_describes_each_run(past: RecordedOutputs) -> None:

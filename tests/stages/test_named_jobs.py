@@ -1,0 +1,48 @@
+"""stage=cancel and stage=compare: an interrupt, and a figure that cannot be drawn."""
+
+from typing import Any
+
+import pytest
+
+from mnist_exp.config import Stage
+from mnist_exp.metrics import MetricPoint
+from mnist_exp.results import JobResult
+from mnist_exp.stages import RUNNERS, run_stage
+from mnist_exp.status import JobStatus
+from tests.support.recorded_outputs import RecordedOutputs
+
+
+class Interrupted:
+    """A workspace with jobs. The user presses Ctrl-C during a cancellation."""
+
+    def job_result(self, name: str) -> JobResult:
+        """Return a job that logged a metric twice."""
+        points = [MetricPoint("acc", step / 2, step) for step in (1, 2)]
+        return JobResult(name, JobStatus.COMPLETED, metrics={"acc": points})
+
+    def cancel_job(self, name: str) -> None:
+        """Raise the interrupt of the user."""
+        raise KeyboardInterrupt
+
+
+def run(outputs: RecordedOutputs, stage: Stage, *overrides: str) -> None:
+    workspace: Any = Interrupted()
+    run_stage(RUNNERS[stage](outputs.context(stage, *overrides, opener=lambda: workspace)))
+
+
+def test_a_cancel_request_stays_after_an_interrupt(outputs: RecordedOutputs) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        run(outputs, Stage.cancel, "run=sweep")
+    assert outputs.display.messages[-1] == "the cancel request stays; sweep ends soon"
+
+
+@pytest.mark.external  # matplotlib lists the fonts of the machine
+def test_a_figure_that_cannot_be_drawn_is_a_warning(outputs: RecordedOutputs) -> None:
+    outputs.add(Stage.train, "one")
+    outputs.add(Stage.train, "two")
+    # The folder of the figure cannot be created.
+    (outputs.path / "runs" / "now").touch()
+    run(outputs, Stage.compare, "run=[one,two]")
+    *names, warning = outputs.display.messages
+    assert names == ["one", "two"]
+    assert warning.startswith("warning: figure comparison: could not be drawn (")
