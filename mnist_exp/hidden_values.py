@@ -35,7 +35,8 @@ class HiddenValues:
         """Return the hidden values among environment variables.
 
         Args:
-            variables: Name -> the value as written, which may be an interpolation, and the value.
+            variables: Name -> (value as written, value). The value as written may be an
+                interpolation.
         """
         shown = {
             value: shown_value(name, written)

@@ -32,8 +32,8 @@ class PastRun:
     Attributes:
         records: The records of the commands that worked on the run, oldest first.
         folders: The run folder of each record.
-        is_saved: Whether the newest record is up to date; False if its job ended, but the command
-            has not saved the results of the job.
+        is_saved: Whether the newest record is up to date. False means that the job has ended, but
+            its command has not saved the results.
     """
 
     records: Sequence[Record]
@@ -63,7 +63,10 @@ class PastRun:
         return known
 
     def metric(self, name: str | None) -> float | None:
-        """Return the value of a metric, by default of the primary metric; None if unknown."""
+        """Return the value of a metric, or None if the value is unknown.
+
+        If `name` is None, return the value of the primary metric.
+        """
         return self.metrics.get(name or self.record.primary_metric)
 
     @property
@@ -160,7 +163,7 @@ def _is_selected(run: PastRun, config: RunsConfig) -> bool:
 
 
 def _age_days(run: PastRun) -> float:
-    """Return the days since the last command on the run started."""
+    """Return the days since the start of the last command that worked on the run."""
     age = datetime.now(UTC) - datetime.fromisoformat(run.record.started)
     return age.total_seconds() / timedelta(days=1).total_seconds()
 

@@ -64,10 +64,10 @@ class JobResult:
         warnings: Warnings to print after the job has ended.
         metrics_of_script_runs: The names of metrics that the script did not log to the job's
             MLflow run, but to other runs, e.g. to nested runs.
-        logged_models: The values of `registration.path` that select a model that the script (of
-            the best trial) logged with MLflow: the names of the models. If several nested runs have
-            logged a name: the ids of these models. Empty if the job saved a model in
-            `outputs/model`.
+        logged_models: The models that the script logged with MLflow, as values of
+            `registration.path`. For a sweep: the models of the best trial. A value is the name of a
+            model. If several nested runs have logged the same name, the values are the ids of these
+            models. Empty if the job saved a model in `outputs/model`.
         unread: Warnings about results that could not be read, e.g. metrics. A later command can
             read these results.
     """

@@ -22,9 +22,10 @@ _PARSERS = ("add_argument", "DEFINE_", "click", "hydra", "known", "remaining", "
 _DERIVING = re.compile(
     r"HfArgumentParser|\b(?:cyclopts|fire|jsonargparse|simple_parsing|tyro|typer)\b"
 )
-#: The last word in the names of classes with fields that such a library may also read.
+#: Endings of class names. Such a library may also read the fields of a class with this ending.
 _SETTINGS = ("Args", "Arguments", "Config")
-#: Words of a source that may read the command line, or the environment variables of the job.
+#: Words in a source that may read the command line, or the environment variables of the job. A
+#: script without any of these words cannot read its arguments.
 _READS = re.compile(
     r"argv|(?<![\w*])args|(?<![sS])pars|Pars|click|typer|fire|tyro|absl|hydra|getopt|docopt|cyclopts"
     r"|(?i:flags)|CLI|(?<![A-Za-z])[Cc]li(?![a-z])|exec\(|runpy|\.main\(|import main|\.run\("

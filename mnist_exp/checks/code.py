@@ -60,7 +60,10 @@ def code_faults(
 
 
 def command_faults(config: Experiment) -> Iterator[str]:
-    """Yield one line for each file that the job's command runs and that an ignore rule excludes."""
+    """Yield one line for each file that the job's command runs although it is excluded.
+
+    An ignore rule excludes the file, so the job would have no such file.
+    """
     code, command = Path(config.job.code or ""), config.job.command or ""
     if config.job.code is None:
         return
@@ -83,8 +86,8 @@ def _excluded(rule: str, code: Path, path: str) -> str:
 def _outputs(group: str, code: Path, outputs: Path) -> Iterator[str]:
     """Yield one line if Azure's SDK would upload the outputs folder with the code.
 
-    The outputs folder contains the records, which change with each command, and the keys of local
-    endpoints.
+    The outputs folder contains the keys of local endpoints. It also contains the records, which
+    each command changes. The SDK would therefore upload the code again for each job.
     """
     if not outputs.is_relative_to(code):
         return

@@ -61,7 +61,7 @@ def _conda_file(where: str, conda_file: Path) -> Iterator[str]:
 
 
 def local_warnings(config: ExperimentConfig) -> Iterator[str]:
-    """Yield one line for each key of an output that has no effect on this machine."""
+    """Yield one line for each output key without effect on this machine."""
     if config.workspace.type is not WorkspaceType.local or not config.stage.trains:
         return
     for name, value in config.job.outputs.items():

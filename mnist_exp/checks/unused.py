@@ -9,8 +9,8 @@ from mnist_exp.specs import parse_model_name
 #: Keys that every stage may read, because the stage opens the workspace.
 _ALWAYS = ("workspace", "data.cache_dir")
 _TRAINING = ("compute", "env", "data", "model", "job")
-#: Stage -> the keys that the stage reads, and the groups of which the stage reads every key. The
-#: stages that are missing here read all keys.
+#: Stage -> the keys and the groups that the stage reads. A group stands for all its keys. A stage
+#: that is missing here reads all keys.
 _READ: dict[Stage, tuple[str, ...]] = {
     Stage.compute: ("compute",),
     Stage.train: _TRAINING,
@@ -56,7 +56,7 @@ _OF_ANOTHER = {
 
 
 def is_unused(stage: Stage, key: str) -> bool:
-    """Return whether neither the stage nor a stage that may follow reads a config key."""
+    """Return whether a config key has no reader: neither the stage nor a stage that may follow."""
     is_key = "." in key and "/" not in key and "@" not in key
     if is_key and key.startswith("runs.") and stage not in (Stage.runs, Stage.prune):
         return True

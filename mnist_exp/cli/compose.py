@@ -213,7 +213,7 @@ def _interpolations(key: str, value: Any) -> Iterator[tuple[str, str]]:
 def _empty_mappings(composed: DictConfig, overrides: Sequence[str]) -> None:
     """Empty each mapping that an override `key={}` sets, and apply the later overrides again.
 
-    Hydra only merges `{}` into the existing mapping, which does not change the mapping.
+    Hydra itself merges `{}` into the existing mapping, so the mapping would not change.
     """
     for place, override in enumerate(overrides):
         key, _, value = override.lstrip("+").partition("=")

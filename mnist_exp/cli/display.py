@@ -55,7 +55,7 @@ class RichDisplay:
         overrides: The overrides of this command. The proposed next command repeats some of these
             overrides.
         flags: Hydra's flags of this command. Each proposed command repeats these flags.
-        registration: The value of the config group, with which the next command registers a model.
+        registration: The config with which the proposed next command registers a model.
     """
 
     def __init__(
@@ -108,8 +108,8 @@ class RichDisplay:
 
     def resume_hint(self, record: Record) -> None:
         """Print the command that resumes an unfinished job."""
-        # The command that resumes the job reads the config from the run folder. The only override
-        # that this command needs is the outputs folder, which contains the run folder.
+        # The command that resumes the job reads the config from the run folder. It needs only one
+        # override: the outputs folder, which contains the run folder.
         kept = [text for text in self._given if override_key(text) == "outputs_dir"]
         arguments = ["mnist-exp", f"stage={record.stage.value}", f"run={record.name}", *kept]
         condition = (
@@ -144,7 +144,8 @@ class RichDisplay:
             text
             for text in self._given
             if override_key(text).partition(".")[0] in _CARRIED
-            # The next command would need the variables in its environment.
+            # Repeat environment variables only for stage=deploy. Their hidden values are
+            # interpolations, so the next command fails if its environment lacks the variables.
             and not (following is not Stage.deploy and is_variable(override_key(text)))
             and not all(is_unused(following, key) for key in given_keys([text]))
             # The next command after stage=invoke deletes the endpoint. With this key, stage=cleanup

@@ -14,7 +14,8 @@ from mnist_exp.errors import JobError, MnistExpError
 from mnist_exp.report.format import printable
 from mnist_exp.workspaces.base import BY_THE_USER, Detached
 
-#: Environment variable. If the variable is set, errors are printed with a traceback.
+#: Environment variable. If the variable is set, errors are printed with a traceback. `main` sets
+#: the variable if the user has set HYDRA_FULL_ERROR.
 FULL_ERROR = "MNIST_EXP_FULL_ERROR"
 
 #: The line after Ctrl-C in a command that may have run jobs.
@@ -81,7 +82,8 @@ def error_lines(error: BaseException) -> tuple[str, ...] | None:
         return (*error.lines, *(f"{_QUOTED}{printable(line)}" for line in error.log_tail))
     if isinstance(error, MnistExpError):
         return error.lines
-    # Hydra prints e.g. the help, so an error of Hydra may also mean a full disk.
+    # Hydra itself prints some output, e.g. the help. If standard output is on a full disk, Hydra
+    # therefore raises an error.
     if isinstance(error, OSError) and may_be_full(error) and discard_full_output():
         return (
             "standard output: must be writable, but the output cannot be written "

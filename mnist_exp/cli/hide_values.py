@@ -23,7 +23,7 @@ def hidden_values(composed: DictConfig) -> HiddenValues:
             try:
                 found[name] = written, str(OmegaConf.select(node, name) or "")
             except OmegaConfBaseException:
-                # The command reports an interpolation that has no value.
+                # The interpolation has no value. Another part of the command reports this fault.
                 continue
     return HiddenValues.of(found)
 

@@ -201,7 +201,7 @@ def _config(content: Any, old: Path | None = None, new: Path | None = None) -> E
 
     Args:
         content: The saved config.
-        old: The path of the outputs folder, when the config was saved.
+        old: The path of the outputs folder at the time when the config was saved.
         new: The current path of the outputs folder.
     """
     content = dict(content)

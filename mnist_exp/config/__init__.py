@@ -118,7 +118,7 @@ class ExperimentConfig:
     seed: int = MISSING
     # Folder for all files that a run saves, relative to the current folder.
     outputs_dir: str = MISSING
-    # png, or svg or pdf: also save each figure in this format, e.g. for a paper.
+    # Figures are always saved as PNG. svg or pdf also saves each figure in that format.
     figure_format: FigureFormat = FigureFormat.png
     workspace: WorkspaceConfig = field(default_factory=WorkspaceConfig)
     compute: ComputeConfig = field(default_factory=ComputeConfig)

@@ -24,7 +24,7 @@ class RunsConfig:
     min_value: float | None = None
     # Highest value of this metric; null lists all runs, also runs without the metric.
     max_value: float | None = None
-    # Number of days since the runs started; null lists runs of any age.
+    # Minimum number of days since the start of a run's last command; null lists runs of any age.
     older_than_days: float | None = None
     # started: the latest run is the last row. metric: the highest value is the last row.
     order: RunOrder = RunOrder.started

@@ -32,7 +32,7 @@ class Repeated:
     Attributes:
         overrides: Overrides of Hydra, e.g. `outputs_dir=mine`.
         flags: Flags of Hydra, with their values.
-        registration: The value of the config group, with which the next command registers a model.
+        registration: The config with which the next command registers a model.
     """
 
     overrides: Sequence[str] = ()
@@ -59,7 +59,7 @@ def next_command(record: Record, repeated: Repeated) -> str:
     if record.workspace != "local":
         words.append(f"workspace={record.workspace}")
     needed = _logged_model(record, repeated.registration) if lacks_files else _endpoint(record)
-    # Do not change what the user chose.
+    # If the user has set a key, do not propose another value.
     chosen = set(map(_key, repeated.overrides))
     words += [override for override in needed if _key(override) not in chosen]
     given = set(map(_key, words))

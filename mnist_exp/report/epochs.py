@@ -1,8 +1,8 @@
 """The epochs of jobs and trials: how many are planned, and to which epoch a log event belongs.
 
 A script usually logs its primary metric once in each epoch. Then the log events are epochs.
-Otherwise the output speaks of log events. In both cases, Azure ML calls each log event of the
-primary metric an interval.
+Otherwise tables and messages say `log event` instead of `epoch`. In both cases, Azure ML calls each
+log event of the primary metric an interval.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,8 +16,7 @@ def planned_epochs(trials: Sequence[TrialResult], epochs: int | None) -> Mapping
 
     Args:
         trials: The trials of a sweep.
-        epochs: The number of epochs of each trial, unless the sweep draws a parameter `epochs`;
-            None if unknown.
+        epochs: The number of epochs of a trial that has no parameter `epochs`; None if unknown.
     """
     planned = {trial.name: _drawn_epochs(trial) or epochs for trial in trials}
     whole = [trial for trial in trials if trial.cut is None]

@@ -72,12 +72,12 @@ def _importance(
 
 
 def _common_events(trials: Sequence[TrialResult]) -> int | None:
-    """Return the number of log events that all trials have in common; None for whole trials.
+    """Return the number of log events that all trials have in common; None if all are complete.
 
-    If a trial was canceled, by a policy or for another reason, its best value is not comparable
-    with the best value of a whole trial. To compare only the whole trials would be wrong: a policy
-    chooses these trials by their values. In such a choice, the most important parameter varies
-    least. Therefore all trials are compared after the same number of log events.
+    A canceled trial logged fewer values than a complete trial, so their best values are not
+    comparable. Do not compare only the complete trials: a policy cancels the trials with bad
+    values. The most important parameter then has similar values in all complete trials, and would
+    seem unimportant. Therefore all trials are compared after the same number of log events.
     """
     ended = [trial for trial in trials if trial.events and trial.status is not JobStatus.FAILED]
     if all(trial.status is JobStatus.COMPLETED for trial in ended):

@@ -1,8 +1,8 @@
 """Two tables of past runs: a row for each run, and a column for each run.
 
-In the first table, the changes against the defaults stand at the end of the row. If a terminal is
-too narrow, the changes of all rows stand on the next line instead. A pipe gets one line for each
-run, so that `grep` finds whole runs.
+In the first table, each row ends with the overrides that changed the defaults. If a terminal is too
+narrow, the overrides of each row are on a line of their own. A pipe gets one line for each run, so
+that `grep` finds whole runs.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ from mnist_exp.report.layout import print_line, styled_status
 from mnist_exp.status import JobStatus
 
 _HEADINGS = ("name", "stage", "status", "started", "time", "metric")
-#: The columns whose text is at the right.
+#: The columns whose text is aligned to the right.
 _RIGHT = ("time", "metric")
 _GAP = "  "
 #: The heading of the row with the numbers of the runs.
@@ -57,8 +57,8 @@ def print_runs(
 def print_side_by_side(runs: Sequence[PastRun], console: Console) -> None:
     """Print a table with a column for each run: its status, its parameters and its metrics.
 
-    The first lines give a number to each run. Parameters with only one value have no row. If the
-    console is too narrow for all columns, the table has several parts.
+    The first lines give a number to each run. A parameter with the same value in all runs has no
+    row. If the console is too narrow for all columns, the table has several parts.
     """
     for index, run in enumerate(runs, start=1):
         changes = plain(" ".join(run.changes))

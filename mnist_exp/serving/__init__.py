@@ -7,7 +7,7 @@ version of a deployment: its code, model and settings. Each revision has its own
 processes start in a fraction of a second, because they do not import the rest of this program.
 
 The list has a line for each kind of process. The indented lines below it are the modules that run
-in this process. The last two modules, `frames` and `settings`, run in both:
+in this process. The last two modules, `frames` and `settings`, run in both processes:
 
     front          one process per endpoint: manages the keys, the traffic and the workers
       server         serves HTTP on the endpoint's socket until the endpoint is deleted

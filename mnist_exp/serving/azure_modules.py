@@ -28,9 +28,9 @@ _NOT_INSTALLED = {
 
 
 class _LateModule(ModuleType):
-    """A module that imports one of our modules when a script first uses a name of the module.
+    """A placeholder that imports one of our modules when a script first uses a name in it.
 
-    Most scripts use none of these modules, and the import of Flask takes long.
+    Most scripts use none of our modules, and the import of Flask takes long.
     """
 
     def __getattr__(self, name: str) -> Any:

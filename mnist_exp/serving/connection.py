@@ -33,8 +33,8 @@ class Connection(asyncio.Protocol):
     """A connection to a worker. The worker answers one request at a time, in order.
 
     Args:
-        capacity: Number of requests that may be sent before the first is answered. If there are
-            several, the worker does not wait for the front between two requests.
+        capacity: Maximum number of requests without an answer. If the number is above 1, the next
+            request is already at the worker when the worker has sent an answer.
         on_free: Function that is called when the connection can take one more request.
         on_lost: Function that is called when the worker has ended. Argument: the requests that the
             worker has not answered. The worker has begun only the first of them.

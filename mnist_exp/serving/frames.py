@@ -1,8 +1,7 @@
 """The messages that the front and a worker exchange over local sockets.
 
 A worker has a connection to the front and answers one request at a time. A message begins with the
-lengths of its parts. The exchange of such a message takes a tenth of the time that HTTP takes on
-the same machine.
+lengths of its parts. Over HTTP, the exchange of a message would take ten times as long.
 
     request   lengths of the parts
               parts: id, head (JSON or empty), body

@@ -60,7 +60,7 @@ class Body:
         return body
 
     def skip(self) -> bool:
-        """Discard a body that has arrived completely. Return whether nothing of it is missing."""
+        """Discard the body if all of it has arrived. Return whether the whole body has arrived."""
         received = self._stream.received
         if not self.is_read and self._length is not None and len(received) >= self._length:
             del received[: self._length]
@@ -114,7 +114,7 @@ class Body:
             self._hold(len(body))
 
     async def _line(self, limit: int, deadline: float) -> bytes:
-        """Return the next line, without its end.
+        """Return the next line, without its line break.
 
         Args:
             limit: Maximum number of bytes in the line.

@@ -100,7 +100,7 @@ class HttpConnection:
         body = Body(self._stream, head, lambda size: self._connections.hold_body(self, size))
         exchange = Exchange(head, body, lambda: self._connections.begin_request(self))
         await self._application(exchange)
-        # Do not read the rest of a body. A caller without a key could send a body without an end.
+        # Do not read the rest of a body. A caller without a key could send an endless body.
         is_kept = head.is_kept and body.skip() and not self._connections.is_closing
         self._stream.write(exchange.packed_answer(is_kept=is_kept))
         self._connections.release_body(self)
@@ -129,7 +129,7 @@ class HttpConnection:
             self._connections.release_answer(self)
 
     def _send_refusal(self, error: RefusalError) -> None:
-        """Answer a request that is not valid, and has no `Exchange` therefore."""
+        """Answer an invalid request. Such a request has no `Exchange`."""
         headers = [JSON, *error.headers, *common_headers(new_id(), error.body)]
         packed = packed_answer(error.status, error.body, headers, is_kept=False, is_head=False)
         self._stream.write(packed)

@@ -15,7 +15,8 @@ from mnist_exp.serving.http_limits import HEAD_LIMIT, HEADERS_LIMIT
 
 _END = b"\r\n\r\n"
 _LINE_END = b"\r\n"
-#: Headers that a request must not contain twice. The request's meaning would depend on the choice.
+#: Headers that a request must not contain twice. Otherwise two programs could understand the same
+#: request differently, because they use different values.
 _SINGLE = (b"host", b"authorization", b"azureml-model-deployment", b"transfer-encoding")
 
 

@@ -1,4 +1,4 @@
-"""The limits on what callers of an endpoint can make its front store, and for how long.
+"""Limits for callers of an endpoint: how much memory of the front they can use, and how long.
 
 A caller without a key can reach every limit of a connection. Only a caller with a key can reach the
 limits of bodies, and the limit of large answers that nobody reads. `docs/endpoints.md` says how
@@ -20,8 +20,8 @@ HEADERS_LIMIT = 100
 #: Maximum number of bytes in a request's body: 10 MB, as for a managed online endpoint.
 #: https://learn.microsoft.com/azure/machine-learning/how-to-manage-quotas
 PAYLOAD_LIMIT = 10 * 1024 * 1024
-#: Maximum number of bytes that one read takes from a connection. Without a waiting reader, a
-#: connection holds at most two reads.
+#: Maximum number of bytes that one read takes from a connection. If no task waits for the bytes,
+#: the front stores the bytes of at most two reads.
 READ_SIZE = 64 * 1024
 #: Maximum number of bytes of trailers and of chunk extensions in the body of a request.
 CHUNK_OVERHEAD_LIMIT = 16 * 1024
@@ -44,7 +44,7 @@ _CLOSE_PERIOD_S = 0.05
 
 
 class Limited(Protocol):
-    """A connection, as `Connections` sees it."""
+    """The methods of a connection that `Connections` calls."""
 
     def abort(self) -> None:
         """Close the connection immediately."""
@@ -97,7 +97,8 @@ class Connections:
         """Answer the requests in progress, and close all connections.
 
         Args:
-            timeout_s: Number of seconds after which the other connections are closed, too.
+            timeout_s: Number of seconds after which connections are closed even if their requests
+                are not answered.
         """
         self.is_closing = True
         deadline = time.monotonic() + timeout_s

@@ -33,7 +33,8 @@ class Stream(asyncio.BufferedProtocol):
         self._is_ended = False
         self._is_reading = True
         self._is_writable = True
-        # The futures of the task that waits for more bytes, or until written bytes are sent.
+        # The future of a task that waits for more bytes, and the future of a task that waits until
+        # the written bytes are sent.
         self._reader: asyncio.Future[None] | None = None
         self._writer: asyncio.Future[None] | None = None
 

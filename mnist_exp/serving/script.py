@@ -70,6 +70,7 @@ def _imported(path: Path) -> ModuleType:
         raise ImportError(f"{path.name} is not a Python script: its name must end in .py")
     # Do not add the module to sys.modules, because Azure ML's server does not do so either. Code
     # that needs the module there, for example pickle with a class of the script, fails on Azure.
+    # The user should see this failure on this machine.
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)

@@ -10,9 +10,9 @@ from typing import Any
 class TimeLimit:
     """Context manager that raises TimeoutError in the main thread when the time is over.
 
-    As in Azure ML's inference server, the limit uses SIGALRM and its timer. A script can therefore
-    not use `signal.alarm` for longer than a call of `run`. Python raises the exception when the
-    main thread executes its next line of Python code.
+    As in Azure ML's inference server, the limit uses SIGALRM and its timer. An alarm that the
+    script has set with `signal.alarm` is therefore lost when a call of `run` starts or ends. Python
+    raises the exception when the main thread executes its next line of Python code.
 
     Args:
         limit_ms: The limit in milliseconds.

@@ -36,7 +36,7 @@ class Worker:
     Args:
         revision: The revision's folder.
         settings: The revision's settings.
-        capacity: Number of requests that may be sent before the first is answered.
+        capacity: Maximum number of requests that are sent to the worker and have no answer.
         on_free: Function that is called when the connection can take one more request.
         on_lost: Function that is called when the worker has ended. Arguments: the worker, and the
             requests that the worker has not answered.

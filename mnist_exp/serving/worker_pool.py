@@ -154,8 +154,8 @@ class WorkerPool:
         self._fail_waiting(WorkerLostError())
 
     def _new_worker(self) -> Worker:
-        # Of several workers, the first that is free takes the next request. If a request were sent
-        # to a busy worker, the request could not go to another worker.
+        # With several workers, the next request waits in the pool for the first free worker. A
+        # request that waits at a busy worker could not move to another worker.
         is_alone = self.settings.worker_count == 1
         capacity = self.settings.max_concurrent_requests if is_alone else 1
         return Worker(

@@ -27,7 +27,7 @@ _ARCHIVES = (".whl", ".tar.gz", ".zip")
 _FILE_OPTION = re.compile(
     r"(--requirement|--constraint|--editable|--find-links|-r|-c|-e|-f)[\s=]*(.+)"
 )
-#: The options whose file contains more lines of this kind.
+#: The options that name a requirements file. Its lines may name further files.
 _REQUIREMENTS = ("--requirement", "--constraint", "-r", "-c")
 #: A path, and the extras of the package at this path, e.g. `.[dev]`.
 _PATH_AND_EXTRAS = re.compile(r"(.+?)(\[[\w\s,.-]*\])?")

@@ -45,7 +45,8 @@ _PYPI_NAMES = {
     "tensorflow-base": "tensorflow",
     "tensorflow-gpu": "tensorflow",
 }
-#: Conda packages that are not Python packages. PyPI has other software of the same name or none.
+#: Conda packages that are not Python packages. PyPI has no project of this name, or a project with
+#: other software.
 _OTHER_SOFTWARE = """
 anaconda boost compilers conda cuda cuda-nvcc cuda-toolkit cudatoolkit cudnn curl eigen ffmpeg gcc
 geos git go graphviz gxx hdf5 imagemagick java-jdk jpeg jq libpng libxml2 llvm make mamba mysql
@@ -88,7 +89,7 @@ def name_and_version(package: str) -> tuple[str, str]:
 
 
 def is_only_for_conda(package: str) -> bool:
-    """Return whether only the packages of conda need a conda package, e.g. `_libgcc_mutex`."""
+    """Return whether a conda package is useless without conda, e.g. `_libgcc_mutex`."""
     name = name_and_version(package)[0]
     is_known = name in _ONLY_FOR_CONDA.split()
     return is_known or _ONLY_FOR_CONDA_PATTERN.fullmatch(name) is not None

@@ -26,7 +26,7 @@ from mnist_exp.traffic import (
     unknown_deployment_faults,
 )
 
-#: The keys that a command does not read if the command changes only keys or traffic.
+#: The config keys that have no effect if the command changes only the endpoint's keys or traffic.
 _OF_DEPLOYMENTS = (
     "endpoint.deployment.",
     "endpoint.description",
@@ -114,7 +114,8 @@ class DeployStage(StageRunner):
         file = config.endpoint.request_file
         # Read the request before the endpoint changes, because the content of a pipe may be faulty.
         own = None if file is None else read_request(file)
-        # On Azure, this step downloads the model. Meanwhile no endpoint should cost money.
+        # Do this before the endpoint is created. On Azure, this step downloads the model, and an
+        # endpoint would cost money during the download.
         example = example_request(context, model)
         sample = own or example_body(example)
         current = _ready_endpoint(context, self.endpoint, found)
@@ -126,7 +127,7 @@ class DeployStage(StageRunner):
         paths = {
             "log": deployment.log,
             "keys": endpoint.keys,
-            # A pipe contains a request only once.
+            # Do not save the path of a pipe, because its request cannot be read again.
             "request": file if file and Path(file).is_file() else example and str(example),
         }
         return record.with_changes(

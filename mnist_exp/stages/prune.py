@@ -129,7 +129,10 @@ class PruneStage(StageRunner):
         return ""
 
     def _best_trial(self, run: PastRun) -> str | None:
-        """Return the name of the best trial. The record of a killed sweep does not contain it."""
+        """Return the name of the best trial; None if the sweep has no best trial.
+
+        The record of a killed sweep does not contain this name. In this case, ask the workspace.
+        """
         if run.record.best is not None:
             return str(run.record.best["name"])
         result = self.context.workspace.job_result(run.record.name)

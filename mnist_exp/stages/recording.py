@@ -65,7 +65,7 @@ def _recorded(runner: StageRunner) -> Record:
         record = record.with_changes(status=JobStatus.CANCELED, why=BY_THE_USER)
         raise
     except ConnectionLostError as error:
-        # What became of the job is not known. Its service may report that the job has completed.
+        # The job's final status is unknown. A later command may find that the job has completed.
         record = record.with_changes(why=error.lines[0])
         raise
     except MnistExpError as error:

@@ -64,7 +64,7 @@ def parameter_importance(
 
 
 def _encoded(values: Sequence[Any], scale: Scale) -> tuple[Sequence[Any], BaseDistribution]:
-    """Return the values on the scale on which they were drawn, and the distribution on this scale.
+    """Return the values on their scale in the search space, and the distribution on this scale.
 
     fANOVA weights all parts of a distribution's range equally, and ignores the attribute `log` of a
     distribution. Therefore the values themselves are converted to logarithms. The numbers of a

@@ -82,8 +82,8 @@ class Workspace(Protocol):
     def find_job(self, name: str) -> JobStatus | None:
         """Return the status of a job that another command submitted.
 
-        The result is None if the job is unknown, or if the job has not ended but nothing runs it,
-        because its command was killed.
+        The result is None if the job is unknown. The result is also None if the job's command was
+        killed before the job ended, so that no process runs the job.
         """
 
     def job_result(self, name: str) -> JobResult | None:

@@ -1,4 +1,4 @@
-"""The scale of a parameter's axis: the scale on which the search space draws the parameter."""
+"""The scale of a parameter's axis: the scale of the parameter in the search space."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,8 +10,8 @@ from mnist_exp.sweeps.space.expressions import Scale
 class ParameterScale:
     """The scale of the axis of one parameter.
 
-    Texts have a categorical scale. A logarithmic parameter with a value that is not above 0 has a
-    linear scale: a qloguniform may draw 0.
+    Texts have a categorical scale. If a value is not above 0, even a logarithmic parameter has a
+    linear scale. For example, the value of a qloguniform can be 0.
 
     Attributes:
         kind: The kind of the scale.

@@ -9,13 +9,13 @@ __all__ = ["AMLRequest", "rawhttp"]
 
 _Run = TypeVar("_Run", bound=Callable[..., object])
 
-#: Whether the script has used the decorator. As in Azure ML's server, this concerns the process,
-#: and not only the decorated function.
+#: Whether the script has used the decorator. As in Azure ML's server, one use changes the input of
+#: `run`, whichever function is decorated.
 is_raw_http_requested = False
 
 
 def rawhttp(run: _Run) -> _Run:
-    """Request that `run` gets Flask's request instead of text."""
+    """Mark a script whose `run` needs Flask's request instead of text."""
     global is_raw_http_requested  # noqa: PLW0603
     is_raw_http_requested = True
     return run

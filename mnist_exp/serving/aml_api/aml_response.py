@@ -17,8 +17,8 @@ class AMLResponse(flask.Response):
     Args:
         message: The body: text, bytes, an iterable of both, or None for an empty JSON object.
         status_code: The HTTP status.
-        response_headers: Names and values of headers. Each part of a value between commas becomes
-            a header of its own.
+        response_headers: Names and values of headers. If a value contains commas, each part of the
+            value becomes a separate header.
         json_str: Whether `message` is written as JSON.
         run_function_failed: The value of the header `x-ms-run-function-failed`.
     """

@@ -1,8 +1,7 @@
 """The base class of all early-termination policies, and the data that a policy compares.
 
-To cut a trial means to end the trial early, because its values are bad. Azure ML
-calls each logged value of the primary metric an interval: a trial that has logged three values is
-at interval 3.
+To cut a trial means to end the trial early, because its values are bad. Azure ML calls each logged
+value of the primary metric an interval: a trial that has logged three values is at interval 3.
 
 https://learn.microsoft.com/azure/machine-learning/how-to-tune-hyperparameters#early-termination
 """

@@ -1,7 +1,7 @@
 """Convert the exceptions of Azure's SDK to exceptions of this program.
 
-A message contains the cause. If a remedy is known, the message also contains the remedy. The same
-applies to the id of the request.
+A message contains the cause. It also contains the remedy and the id of the request, if these are
+known.
 """
 
 import re

@@ -39,9 +39,9 @@ class JobMetrics:
 class RunMetrics:
     """Reader of the jobs' metrics.
 
-    The metrics do not decide what a job is: the status of a job comes from Azure's job service.
-    Therefore `read` raises no error. After a failed request, the reader sends no more requests,
-    until the caller clears `fault`.
+    A failed request for metrics must not hide the result of a job, because the status of the job
+    comes from Azure's job service. Therefore `read` raises no error. After a failed request, the
+    reader sends no more requests, until the caller clears `fault`.
 
     Attributes:
         fault: The reason why metrics could not be read; empty if every request succeeded.

@@ -47,7 +47,7 @@ _REMEDIES = {
         f"check AZURE_CLIENT_ID, AZURE_TENANT_ID and AZURE_CLIENT_SECRET, or {_OTHER}"
     ),
 }
-#: Environment variables with the address that gives tokens to the identity of this machine.
+#: Environment variables with the address of this machine's managed-identity endpoint.
 _IDENTITY_ADDRESSES = ("IDENTITY_ENDPOINT", "MSI_ENDPOINT", "AZURE_POD_IDENTITY_AUTHORITY_HOST")
 #: One attempt in the error text of DefaultAzureCredential.
 _ATTEMPT = re.compile(r"^\t(\w+): (.*)", re.MULTILINE)
@@ -76,8 +76,8 @@ class SignIn:
         try:
             return self.credential.get_token(*scopes, **options)
         except Exception as error:
-            # azure-identity raises errors of many libraries, e.g. a ValueError if the address of
-            # the machine's identity answers with a web page.
+            # azure-identity raises errors of many libraries, e.g. a ValueError if the
+            # managed-identity endpoint answers with a web page.
             text = self._explanation(error, scopes[0])
             raise ClientAuthenticationError(text) from error
 
@@ -88,8 +88,8 @@ class SignIn:
 
     def _explanation(self, error: Exception, scope: str) -> str:
         attempts = _ATTEMPT.findall(str(error))
-        # DefaultAzureCredential does not report its causes. Therefore send a request without a
-        # token, whose error shows whether certificates and proxies work.
+        # DefaultAzureCredential does not report the causes of its failure. Therefore send a request
+        # without a token. Its error shows whether certificates and proxies work.
         probe = connection_fault(f"https://{urlsplit(scope).netloc}") if attempts else None
         if fault := network_fault(error) or probe:
             return f"workspace.credential: the sign-in failed: {fault}"

@@ -146,7 +146,10 @@ class AzureWorkspace:
         return self._files.register(spec)
 
     def find_model(self, name: str, version: str | None = None) -> RegisteredModel | None:
-        """Return a model's version, by default the newest; None if there is no such version."""
+        """Return a version of a model; None if there is no such version.
+
+        If `version` is None, return the newest version.
+        """
         return self._files.find_model(name, version)
 
     def model_file(self, model: str, path: str) -> Path | None:

@@ -25,8 +25,8 @@ _VARIABLES = {
 }
 #: Environment variable with the address of the list of Azure's clouds.
 _METADATA_URL = "ARM_CLOUD_METADATA_URL"
-#: Maximum number of seconds to wait for an answer from Azure. After this time, the SDK
-#: or `retries.py` repeats the request.
+#: Maximum number of seconds to wait for an answer from Azure. After this time, the SDK or
+#: `retries.py` repeats the request.
 _READ_TIMEOUT_S = 120
 #: Maximum number of seconds to wait for the list of clouds.
 _METADATA_TIMEOUT_S = 30

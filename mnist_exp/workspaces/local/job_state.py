@@ -205,7 +205,8 @@ def _lines(path: Path, folder: JobFolder) -> Iterator[str]:
     with path.open("rb") as file:
         rest = b""
         while True:
-            # First look whether the job runs. In the other order, the last lines could be lost.
+            # Check whether the job runs before reading. In the other order, the job could write its
+            # last lines and end between the two steps, and these lines would be lost.
             is_running = folder.is_running
             *lines, rest = (rest + file.read()).split(b"\n")
             for line in [*lines, *([] if is_running or not rest else [rest])]:

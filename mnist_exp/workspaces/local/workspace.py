@@ -211,7 +211,10 @@ class LocalWorkspace:
         return self._tracking.models.register(spec, JobFolder(self._jobs, spec.job).run_id, source)
 
     def find_model(self, name: str, version: str | None = None) -> RegisteredModel | None:
-        """Return a version of a registered model, by default the newest; None if none exists."""
+        """Return a version of a registered model; None if there is no such version.
+
+        If `version` is None, return the newest version.
+        """
         found = self._tracking.models.find(name, version)
         return found and with_files(found)
 

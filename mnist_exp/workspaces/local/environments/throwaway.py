@@ -4,8 +4,7 @@ On Azure ML a job runs in a container, and packages that the job installs are de
 container. On this machine the job gets a virtual environment that is deleted when the job ends. A
 script in this environment can import all packages of the interpreter for which the environment was
 created. `pip`, `python -m pip` and `uv pip` install only into this environment, even with `--user`
-or `--system`. The workers
-of a revision (a version of a deployment) also get such an environment.
+or `--system`. The workers of a revision (a version of a deployment) also get such an environment.
 
 The standard module `venv` would need a tenth of a second to create such an environment. This module
 needs about a millisecond, because it writes only a few small files and links.

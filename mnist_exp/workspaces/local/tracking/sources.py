@@ -24,7 +24,8 @@ class LoggedModel:
         location: The URI or the path of the model's folder.
         run_name: The name of the MLflow run to which the script logged the model.
         step: The argument `step` of `log_model`; 0 by default.
-        is_of_job: Whether this run is the job's own run, and not e.g. a nested run.
+        is_of_job: Whether the script logged the model to the job's own run, and not e.g. to a
+            nested run.
     """
 
     name: str
@@ -63,8 +64,8 @@ def choices(logged: Iterable[LoggedModel]) -> dict[str, LoggedModel]:
     The value is the name of a model. A script may log a name several times. Then the name selects
     the model with the largest step, and of equal steps the newest model. MLflow has the same rule
     for `mlflow.register_model("runs:/RUN/NAME", ...)`. A model of the job's own run comes before
-    the models of nested runs. If several nested runs have logged a name, and the job's own run has
-    not, the values are the ids of these models, because the name does not select a run.
+    the models of nested runs. If only nested runs have logged a name, and several of them have, the
+    name does not select a run. The values are then the ids of these models.
 
     Args:
         logged: The models, oldest first.

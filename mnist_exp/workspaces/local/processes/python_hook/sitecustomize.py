@@ -133,7 +133,7 @@ def _is_number(error: BaseException) -> bool:
 
 
 def _before(error: BaseException) -> BaseException | None:
-    """Return the cause of `error`, else the exception that Python handled when it was raised."""
+    """Return the cause of `error`, else the exception that was handled when `error` was raised."""
     return error.__cause__ or (None if error.__suppress_context__ else error.__context__)
 
 
