@@ -141,6 +141,6 @@ class RegistrationConfig:
     type: str = "custom_model"
     # File or folder that becomes the model, relative to the job's files; or the name or id of a
     # model that the script logged with MLflow. null means outputs/model. If a local job did not
-    # write outputs/model, null means the model that the script logged with MLflow. The script must
-    # then have logged exactly one model.
+    # write outputs/model, null means the model that the script logged with MLflow. All models that
+    # the script logged must then have the same name.
     path: str | None = "outputs/model"
