@@ -132,8 +132,9 @@ class ModelSpec:
     Attributes:
         job: The job whose files become the model.
         path: The path of the model, relative to the folder of the job's files, e.g.
-            `outputs/model`; or the name of a model that the script logged with MLflow. None means
-            `outputs/model`. If a local job has no such file, None means the only logged model.
+            `outputs/model`; or the name or the id of a model that the script logged with MLflow.
+            None means `outputs/model`. If a local job did not write `outputs/model`, None means the
+            logged model. All logged models must then have the same name.
     """
 
     name: str

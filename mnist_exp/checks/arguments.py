@@ -1,4 +1,4 @@
-"""Checks of whether the job's script declares the arguments that it gets."""
+"""Check that the job's script declares the arguments that the script gets."""
 
 import re
 from collections.abc import Iterator

@@ -77,7 +77,7 @@ def _unknown_choices(flags: Sequence[str]) -> Iterator[str]:
 
 
 def _outside_completion(flags: Sequence[str], overrides: Sequence[str]) -> Iterator[str]:
-    """Yield a fault if a user runs the query that only a shell runs, to complete a line."""
+    """Yield a fault if the command is a query for completion, which only a shell should send."""
     is_query = any(override.startswith("query=") for override in overrides)
     if is_query and {"-sc", "--shell-completion"} & {*flags} and "COMP_LINE" not in os.environ:
         yield (

@@ -24,7 +24,8 @@ def materialize(spec: DataConfig, message: Callable[[str], None]) -> Path:
 
     Args:
         spec: The config group `data`.
-        message: Function that prints a line, for each download and for each mirror that failed.
+        message: Function that prints a line. It is called when a download starts and when a mirror
+            fails.
 
     Raises:
         DataError: The data is missing or damaged, or cannot be downloaded or written.

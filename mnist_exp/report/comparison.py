@@ -27,7 +27,8 @@ _METRIC_WIDTH = 9
 #: Total width of the columns for index, status and time, in characters.
 _FIXED_WIDTH = 30
 _MAX_METRICS = 6
-#: Prefixes of metric names. This order decides if equally many variants logged two metrics.
+#: Prefixes of metric names. If equally many variants logged two metrics, this order decides which
+#: column comes first.
 _FIRST = ("best", "test", "val")
 
 

@@ -39,7 +39,7 @@ ANSWER_TIMEOUT_S = 60.0
 #: Seconds for which the front discards the rest of a refused request. If the front closed the
 #: connection immediately, the caller could lose the answer.
 LINGER_S = 5.0
-#: Seconds between two checks whether the requests in progress are answered.
+#: At the end, the front checks at this interval, in seconds, whether all requests are answered.
 _CLOSE_PERIOD_S = 0.05
 
 

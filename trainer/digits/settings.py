@@ -75,7 +75,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> Settings:
     """Read the command line.
 
     Args:
-        arguments: The words after the script's name; by default the arguments of the process.
+        arguments: The words after the script's name; None means the arguments of the process.
 
     Raises:
         SystemExit: The command line is wrong. The exit code is 2, and one line on stderr contains

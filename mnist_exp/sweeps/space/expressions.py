@@ -1,11 +1,12 @@
 """Azure ML's ten search-space expressions.
 
-To draw a value means to choose a random value from the distribution of an expression. The value is
-called a draw. Each expression maps one uniform number to a value, by the inverse cumulative
-distribution. A uniform number is a number in [0, 1) from a uniform distribution. Random sampling
-and Sobol sampling differ only in the uniform numbers, and can therefore use the same expressions.
-Formulas and names: https://learn.microsoft.com/azure/machine-learning/how-to-tune-hyperparameters
+To draw a value means to choose the value at random from the distribution of an expression. The
+value is called a draw. Each expression maps one uniform number to a value, by the inverse
+cumulative distribution. A uniform number is a number in [0, 1) from a uniform distribution. Random
+sampling and Sobol sampling differ only in the uniform numbers, and can therefore use the same
+expressions.
 
+Formulas and names: https://learn.microsoft.com/azure/machine-learning/how-to-tune-hyperparameters
 The expressions whose names begin with q round to a multiple of q. Azure ML does not document how a
 number in the middle between two multiples is rounded. Here Python's `round` is used.
 """

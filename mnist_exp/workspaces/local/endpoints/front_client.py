@@ -157,7 +157,7 @@ def ensure_front(folder: EndpointFolder) -> bool:
 
 
 def replace_front(folder: EndpointFolder) -> bool:
-    """Start the front again after a request without an answer, if the front has ended.
+    """If the front has ended, restart the front. Call this after a request without an answer.
 
     Returns:
         Whether this call has started the front.

@@ -46,7 +46,7 @@ EXIT_BY_SIGNAL = 128
 #: https://man7.org/linux/man-pages/man2/PR_SET_PDEATHSIG.2const.html
 PR_SET_PDEATHSIG = 1
 
-#: Seconds between two checks whether a terminated process group has ended.
+#: The supervisor checks at this interval, in seconds, whether a terminated group has ended.
 LOOK_S = 0.02
 
 

@@ -45,7 +45,7 @@ def served_store(outputs: Path, log: Path) -> Iterator[str]:
 def kept_running(
     start: Callable[[], "subprocess.Popen[bytes]"], listener: socket.socket
 ) -> Iterator[None]:
-    """Run a server until the block ends. If a signal ends the server, start the server again.
+    """Run a server until the block ends. If a signal ends the server, restart the server.
 
     The listener is closed at the end of the block, or earlier if the server ends with a fault.
     Clients of a server with a fault therefore get an error. With an open listener, their requests

@@ -84,7 +84,9 @@ def choices(logged: Iterable[LoggedModel]) -> dict[str, LoggedModel]:
 
 
 def chosen_model(spec: ModelSpec, logged: Sequence[LoggedModel], artifacts: Path) -> ModelSource:
-    """Return the logged model that a spec selects by its name or id, or the only logged model.
+    """Return the logged model that a spec selects by its name or id.
+
+    If the spec contains no name and no id, all logged models must have the same name.
 
     Args:
         spec: The model to register. The job has no saved file with the spec's path.

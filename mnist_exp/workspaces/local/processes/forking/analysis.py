@@ -23,10 +23,10 @@ _HARMLESS = frozenset({"PYTHONUNBUFFERED", "PYTHONIOENCODING", "PYTHONHASHSEED",
 
 #: Libraries that are slow to import and safe to fork after the import.
 _SLOW = ("numpy", "pandas", "scipy", "sklearn", "torch", "keras", "tensorflow")
-#: The function that rehearses MLflow's first calls, in the notation of `server.py`. The function
+#: The function that rehearses MLflow's first calls, in the notation of `preload.py`. The function
 #: reads the store.
 REHEARSAL = "mnist_exp.workspaces.local.processes.forking.rehearsal:rehearse"
-#: Modules that the fork server imports for MLflow, in the notation of `server.py`. Without these
+#: Modules that the fork server imports for MLflow, in the notation of `preload.py`. Without these
 #: imports, each fork would import the modules itself.
 _TRACKING = (
     "mlflow",
@@ -86,7 +86,7 @@ def _module_name(path: Path) -> str | None:
 
 
 def libraries_of(code: Path, script: str) -> list[str]:
-    """Return the modules that the fork server imports, in the notation of `server.py`.
+    """Return the modules that the fork server imports, in the notation of `preload.py`.
 
     For the script itself, imports at the top and imports inside functions count. For the script's
     own modules (the modules in the script's folder), only imports at the top count. MLflow is an

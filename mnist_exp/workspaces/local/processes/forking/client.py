@@ -24,7 +24,7 @@ class ForkServer:
     """A running fork server.
 
     Args:
-        modules: The modules that the server imports, in the notation of `server.py`.
+        modules: The modules that the server imports, in the notation of `preload.py`.
         folder: The server's working directory. Its path identifies the server's processes, so two
             servers must not use the same folder.
         environment: All environment variables of the server.
