@@ -127,8 +127,8 @@ def _cells(run: PastRun, metric: str | None) -> list[str]:
 
 def _seconds(run: PastRun) -> float | None:
     """Return the duration of a run; for a running job, the time since its last start."""
-    # A trial has no record of its own, and its start is unknown. Other stages than those of jobs
-    # have the status Running for ever, if their command was killed.
+    # A trial has no record of its own, so its start is unknown. If the command of a stage without a
+    # job was killed, the stage keeps the status Running forever.
     is_job = run.record.stage in JOB_STAGES
     if run.record.status is not JobStatus.RUNNING or not run.record.started or not is_job:
         return run.duration_s

@@ -56,9 +56,10 @@ class Limited(Protocol):
 class Connections:
     """The open connections of an endpoint, and the memory that they use together.
 
-    If there are too many connections, a new connection replaces the connection that can be missed
-    most: the oldest connection that never sent a valid key, or else the connection that has been
-    idle for the longest time. A connection whose request has a valid key is never replaced.
+    If there are too many connections, a new connection replaces the oldest connection that never
+    sent a valid key. If there is no such connection, the new connection replaces the connection
+    that has been idle for the longest time. While a request with a valid key is in progress, its
+    connection is never replaced.
     """
 
     def __init__(self) -> None:

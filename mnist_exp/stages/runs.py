@@ -17,7 +17,8 @@ class RunsStage(StageRunner):
     """The stage that lists past runs; it changes nothing."""
 
     stage = Stage.runs
-    #: Whether the workspace could not be asked. Other questions would only wait for the same error.
+    #: Whether a request to the workspace has failed. Further requests would only wait for the same
+    #: error.
     _has_failed = False
 
     @cached_property
@@ -56,8 +57,8 @@ class RunsStage(StageRunner):
     def _status(self, record: Record) -> JobStatus | None:
         """Return the present status of a job.
 
-        In two cases, the status in the record is returned: if the job is in another kind of
-        workspace than that of the command, and after an error of the workspace.
+        The status in the record is returned in two cases: the job is in another kind of workspace
+        than the command, or a request to the workspace has failed.
         """
         is_job = record.stage in JOB_STAGES
         is_here = record.workspace == self.context.config.workspace.type.value
