@@ -1,11 +1,11 @@
 """The experiment: the composed config, and values that are computed from the config."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 from mnist_exp.config import ExperimentConfig
-from mnist_exp.hidden_values import HiddenValues
+from mnist_exp.hidden_values import shown_values
 from mnist_exp.sweeps import SweepPlan, parse_sweep
 
 
@@ -17,13 +17,12 @@ class Experiment(ExperimentConfig):
         sources: Job input -> the config key that the value of the input comes from, e.g.
             `epochs` -> `model.epochs`. A search space may use the name of the input or the
             config key.
-        overrides: The overrides of the command line.
+        overrides: The overrides of the command line, without the values of environment variables.
         given: The config keys and config groups that the command line sets.
         references: Pairs of config keys. The value of the first key refers to the second key, e.g.
             with `${model.epochs}`.
         interpolations: Config key -> value as written, for each value that contains a variable of
             the caller's environment, e.g. `${oc.env:TOKEN}`.
-        hidden: The values of environment variables, which records and messages must not contain.
     """
 
     sources: dict[str, str] = field(default_factory=dict)
@@ -31,12 +30,25 @@ class Experiment(ExperimentConfig):
     given: tuple[str, ...] = ()
     references: tuple[tuple[str, str], ...] = ()
     interpolations: dict[str, str] = field(default_factory=dict)
-    hidden: HiddenValues = field(default_factory=HiddenValues)
 
     @cached_property
     def parsed_sweep(self) -> tuple[SweepPlan | None, list[str]]:
         """The plan of the sweep (None if the sweep has faults), and one line for each fault."""
         return parse_sweep(self.sweep)
+
+    def with_hidden_values(self) -> "Experiment":
+        """Return the experiment without the values of environment variables."""
+        deployment = self.endpoint.deployment
+        deployment = replace(
+            deployment, environment_variables=shown_values(deployment.environment_variables)
+        )
+        return replace(
+            self,
+            job=replace(
+                self.job, environment_variables=shown_values(self.job.environment_variables)
+            ),
+            endpoint=replace(self.endpoint, deployment=deployment),
+        )
 
     def content(self) -> dict[str, Any]:
         """Return the config as plain values, in the format of `config.json` in a run folder.
@@ -46,6 +58,6 @@ class Experiment(ExperimentConfig):
         """
         content = asdict(self)
         content["job"]["sources"] = content.pop("sources")
-        for name in ("overrides", "given", "references", "interpolations", "hidden"):
+        for name in ("overrides", "given", "references", "interpolations"):
             del content[name]
         return content

@@ -114,11 +114,16 @@ class Record:
 
 
 def write_json(path: Path, value: object, mode: int = 0o644) -> None:
-    """Write `value` as JSON to a temporary file beside `path`, then rename the file to `path`.
+    """Write `value` as JSON to a file, as `write_text` does.
 
     Infinity and NaN become null, because JSON cannot represent these values.
     """
     text = json.dumps(_finite(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    write_text(path, text, mode)
+
+
+def write_text(path: Path, text: str, mode: int = 0o644) -> None:
+    """Write a text to a temporary file beside `path`, then rename the file to `path`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:

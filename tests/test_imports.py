@@ -119,6 +119,7 @@ MAY_IMPORT = {
         "errors",
         "config",
         "experiment",
+        "hidden_values",
         "names",
         "build",
         "checks",

@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from mnist_exp.cli.config_paths import config_files, resolve_paths, task_overrides
 from mnist_exp.cli.given_keys import given_keys
-from mnist_exp.cli.hide_values import hidden_values
+from mnist_exp.cli.hide_values import hidden_override
 from mnist_exp.cli.schema_keys import explain_key, keys_at, type_at, unknown_keys
 from mnist_exp.cli.written_text import keep_written_texts
 from mnist_exp.config import ExperimentConfig, Stage
@@ -108,7 +108,6 @@ def to_experiment(composed: DictConfig, hydra_config: DictConfig) -> Experiment:
     keep_written_texts(composed, config_files(hydra_config), task_overrides(hydra_config))
     sources = _input_sources(composed)
     written = OmegaConf.to_container(composed, resolve=False)
-    hidden = hidden_values(composed)
     resolve_paths(composed, hydra_config)
     config = OmegaConf.to_object(composed)
     if not isinstance(config, ExperimentConfig):
@@ -119,11 +118,10 @@ def to_experiment(composed: DictConfig, hydra_config: DictConfig) -> Experiment:
     return Experiment(
         **vars(config),
         sources=sources,
-        overrides=overrides,
+        overrides=tuple(map(hidden_override, overrides)),
         given=given,
         references=tuple(_references("", written)),
         interpolations=dict(_interpolations("", written)),
-        hidden=hidden,
     )
 
 

@@ -16,7 +16,7 @@ from mnist_exp.cli.arguments import override_key
 from mnist_exp.cli.given_keys import given_keys
 from mnist_exp.config import RegistrationConfig, Stage
 from mnist_exp.experiment import Experiment
-from mnist_exp.hidden_values import is_variable
+from mnist_exp.hidden_values import variable_name
 from mnist_exp.lazy import figures, insights
 from mnist_exp.past_runs import PastRun
 from mnist_exp.records import Record
@@ -146,7 +146,7 @@ class RichDisplay:
             if override_key(text).partition(".")[0] in _CARRIED
             # Repeat environment variables only for stage=deploy. Their hidden values are
             # interpolations, so the next command fails if its environment lacks the variables.
-            and not (following is not Stage.deploy and is_variable(override_key(text)))
+            and not (following is not Stage.deploy and _sets_variables(text))
             and not all(is_unused(following, key) for key in given_keys([text]))
             # The next command after stage=invoke deletes the endpoint. With this key, stage=cleanup
             # would delete only a deployment.
@@ -181,6 +181,10 @@ class _Preparing(LiveObserver):
                 insights()
 
 
+def _sets_variables(override: str) -> bool:
+    return all(variable_name(key) is not None for key in given_keys([override]))
+
+
 def _is_one_time(override: str) -> bool:
     key = override_key(override)
     # An override may set one entry of a mapping, e.g. endpoint.traffic.blue=100.
@@ -198,12 +202,11 @@ def show_dry_run(experiment: Experiment, folder: Path) -> Record:
         A record for the table of a multirun. The record is not saved.
     """
     target = folder / "dry-run"
-    documents = planned(experiment)
+    documents = planned(experiment.with_hidden_values())
     if not documents:
         print(f"# stage={experiment.stage.value} creates no object that has a YAML form")
     for document in documents:
-        content = experiment.hidden.content(document.content)
-        text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+        text = yaml.safe_dump(document.content, sort_keys=False, allow_unicode=True)
         target.mkdir(parents=True, exist_ok=True)
         path = target / f"{document.kind}.yaml"
         path.write_text(text, encoding="utf-8")

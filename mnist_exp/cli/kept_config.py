@@ -19,11 +19,9 @@ from omegaconf.errors import OmegaConfBaseException
 
 from mnist_exp.cli.arguments import override_key
 from mnist_exp.cli.config_paths import follow_move
-from mnist_exp.cli.hide_values import hidden_values
 from mnist_exp.config import ExperimentConfig
 from mnist_exp.errors import ConfigError, NotFoundError
 from mnist_exp.experiment import Experiment
-from mnist_exp.hidden_values import HiddenValues
 from mnist_exp.records import INVALID_JSON, RecordIndex
 from mnist_exp.same_job import START_ANOTHER, Difference, differences
 from mnist_exp.stages.resume import COMMAND_KEYS, UnfinishedJob, unfinished_job
@@ -52,7 +50,13 @@ def with_kept_config(config: Experiment, overrides: Sequence[str]) -> Experiment
     kept, composed = _comparable(read), _comparable(config)
     if faults := _faults(job, kept, composed, overrides):
         raise ConfigError(faults)
-    _apply_permitted(kept, composed, overrides, job.may_change)
+    copied = _apply_permitted(kept, composed, overrides, job.may_change)
+    interpolations = {
+        key: text
+        for experiment, is_new in ((read, False), (config, True))
+        for key, text in experiment.interpolations.items()
+        if _is_among(key, copied) is is_new
+    }
     own = {name: getattr(config, name) for name in COMMAND_KEYS}
     return replace(
         _config(kept | own),
@@ -61,19 +65,8 @@ def with_kept_config(config: Experiment, overrides: Sequence[str]) -> Experiment
         overrides=config.overrides,
         given=config.given,
         references=config.references,
-        interpolations=_interpolations(read, config, overrides),
+        interpolations=interpolations,
     )
-
-
-def _interpolations(
-    kept: Experiment, composed: Experiment, overrides: Sequence[str]
-) -> dict[str, str]:
-    """Return the interpolations of the kept config, except where an override sets the value."""
-    given = {override_key(text) for text in overrides}
-    return {
-        **{key: text for key, text in kept.interpolations.items() if key not in given},
-        **{key: text for key, text in composed.interpolations.items() if key in given},
-    }
 
 
 def _faults(job: UnfinishedJob, kept: Any, composed: Any, overrides: Sequence[str]) -> list[str]:
@@ -127,23 +120,31 @@ def _changes(
 
 def _apply_permitted(
     kept: Any, composed: Any, overrides: Sequence[str], permitted: Sequence[str]
-) -> None:
-    """Copy values from `composed` to `kept`, for each permitted key that an override sets."""
+) -> list[str]:
+    """Copy values from `composed` to `kept`, for each permitted key that an override sets.
+
+    Returns:
+        The keys whose values were copied or deleted.
+    """
+    copied = []
     for override in OverridesParser.create().parse_overrides(list(overrides)):
         key = override.key_or_group
         if not _is_among(key, permitted):
             continue
         if override.is_delete():
             _parent(kept, key).pop(_name(key), None)
+            copied.append(key)
             continue
         for changed in _keys_set(key, override.value()):
             if _name(changed) in _parent(composed, changed):
                 _parent(kept, changed)[_name(changed)] = _parent(composed, changed)[_name(changed)]
+                copied.append(changed)
     # The inputs in `kept` are values, not references. Update the inputs whose value comes from a
     # permitted key.
     for name, source in kept["job"]["sources"].items():
         if _is_among(source, permitted):
             kept["job"]["inputs"][name] = _parent(kept, source)[_name(source)]
+    return copied
 
 
 def _keys_set(key: str, value: Any) -> list[str]:
@@ -174,8 +175,12 @@ def _is_among(key: str, keys: Sequence[str]) -> bool:
 
 
 def _comparable(config: Experiment) -> Any:
-    """Return the config in the format of the saved file, without the keys in `COMMAND_KEYS`."""
+    """Return the config in the format of the saved file, without the keys in `COMMAND_KEYS`.
+
+    The saved file contains no environment variables of the deployment.
+    """
     content = {key: value for key, value in config.content().items() if key not in COMMAND_KEYS}
+    content["endpoint"]["deployment"]["environment_variables"] = {}
     return json.loads(json.dumps(content))
 
 
@@ -218,12 +223,7 @@ def _config(content: Any, old: Path | None = None, new: Path | None = None) -> E
     config = OmegaConf.to_object(merged)
     if not isinstance(config, ExperimentConfig):
         raise TypeError(f"must be an ExperimentConfig, got {type(config)}")
-    return Experiment(
-        **vars(config),
-        sources=sources,
-        interpolations=interpolations,
-        hidden=hidden_values(merged) if isinstance(merged, DictConfig) else HiddenValues(),
-    )
+    return Experiment(**vars(config), sources=sources, interpolations=interpolations)
 
 
 def _escaped(content: Any) -> Any:

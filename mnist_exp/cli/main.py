@@ -31,15 +31,14 @@ from mnist_exp.cli.error_output import (
     may_be_full,
     report_errors,
 )
-from mnist_exp.cli.hide_values import hidden_values, hide_values_of_variant
+from mnist_exp.cli.hide_values import hidden_override, hide_values_of_variant
 from mnist_exp.cli.hydra_errors import is_foreign
 from mnist_exp.cli.override_faults import all_faults
-from mnist_exp.cli.prepare import prepared_command
+from mnist_exp.cli.prepare import hide_values_of_multirun, prepared_command
 from mnist_exp.cli.primary import PrimaryConfig, primary_config
 from mnist_exp.cli.written_text import quoted
 from mnist_exp.config import Stage
 from mnist_exp.errors import ConfigError, NotFoundError
-from mnist_exp.hidden_values import HiddenValues
 from mnist_exp.records import RECORD_NAME, Record, load_record
 from mnist_exp.status import JobStatus
 
@@ -143,6 +142,8 @@ def _main() -> None:
             raise command.error from None
         raise
     finally:
+        # If Hydra cannot compose a variant, Hydra calls no command.
+        hide_values_of_multirun()
         if command.variants:
             RichDisplay().comparison(_labelled(command.variants))
     sys.exit(max(outcome.exit_code, command.exit_code))
@@ -197,8 +198,10 @@ class _Command:
         try:
             with report_errors() as outcome:
                 if is_variant:
-                    hidden = _hide_values(composed, hydra_config)
-                    overrides = [hidden.override(text) for text in task_overrides(hydra_config)]
+                    # Hydra has just written these files.
+                    hide_values_of_multirun()
+                    hide_values_of_variant(hydra_config)
+                    overrides = [hidden_override(text) for text in task_overrides(hydra_config)]
                     RichDisplay().variant(hydra_config.job.num, overrides)
                 record = prepared_command(composed, hydra_config).run()
         except Exception as error:
@@ -210,16 +213,6 @@ class _Command:
             self.variants.append((overrides, shown))
         if outcome.interrupted:
             raise SystemExit(outcome.exit_code)
-
-
-def _hide_values(composed: DictConfig, hydra_config: DictConfig) -> HiddenValues:
-    """Hide the values of environment variables in the files that Hydra has written."""
-    hidden = hidden_values(composed)
-    folder = Path(hydra_config.runtime.output_dir, hydra_config.output_subdir or "")
-    # The folder of the multirun may contain interpolations of keys outside the `hydra` node.
-    multirun = Path(hydra_config.runtime.cwd, HydraConfig.get().sweep.dir, "multirun.yaml")
-    hide_values_of_variant(folder, multirun, hidden)
-    return hidden
 
 
 def _labelled(variants: list[tuple[list[str], Record]]) -> list[tuple[str, Record]]:

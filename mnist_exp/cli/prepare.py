@@ -31,7 +31,12 @@ from mnist_exp.cli.compose import (
 from mnist_exp.cli.config_paths import task_overrides
 from mnist_exp.cli.display import RichDisplay, show_dry_run
 from mnist_exp.cli.error_output import READER_HAS_EXITED, report_errors, unwritable
-from mnist_exp.cli.hide_values import hide_values
+from mnist_exp.cli.hide_values import (
+    hidden_override,
+    hide_override_dirname,
+    hide_values,
+    hide_values_of_file,
+)
 from mnist_exp.cli.kept_config import with_kept_config
 from mnist_exp.cli.primary import OUR_NAME, SAVED_NAME
 from mnist_exp.config import Stage
@@ -75,6 +80,8 @@ class Prepared:
 #: Run folder -> the prepared command that the task function will run. The variants of a multirun
 #: are never in this dictionary, because Hydra calls `on_run_start` for single runs only.
 _prepared_commands: dict[Path, Prepared] = {}
+#: The file in which Hydra saves the config of a multirun; empty for a single run.
+_multirun_files: list[Path] = []
 
 
 class CheckBeforeRun(Callback):
@@ -88,9 +95,10 @@ class CheckBeforeRun(Callback):
                 and has ended. Hydra would ignore an `Exception` of a callback, but does not ignore
                 SystemExit.
         """
+        hide_override_dirname(config.hydra)
         prepared = _exit_on_error(lambda: prepare(*split(config)))
         # Hydra writes this config into the run folder.
-        hide_values(config, prepared.runner.context.config.hidden)
+        hide_values(config)
         if prepared.runner.stage.is_recorded:
             _prepared_commands[prepared.runner.context.folder] = prepared
             return
@@ -105,7 +113,15 @@ class CheckBeforeRun(Callback):
         Raises:
             SystemExit: Hydra cannot create the folder.
         """
-        _exit_on_error(lambda: check_writable(Path(config.hydra.sweep.dir), "hydra.sweep.dir"))
+        folder = Path(config.hydra.sweep.dir)
+        _exit_on_error(lambda: check_writable(folder, "hydra.sweep.dir"))
+        _multirun_files.append(folder.absolute() / "multirun.yaml")
+
+
+def hide_values_of_multirun() -> None:
+    """Hide the values of environment variables in the config that Hydra wrote for a multirun."""
+    for path in _multirun_files:
+        hide_values_of_file(path)
 
 
 def _exit_on_error(step: Callable[[], _Result]) -> _Result:
@@ -144,7 +160,7 @@ def prepare(composed: DictConfig, hydra_config: DictConfig) -> Prepared:
         MnistExpError: A check failed.
     """
     experiment = checked_experiment(composed, hydra_config)
-    overrides = [experiment.hidden.override(text) for text in task_overrides(hydra_config)]
+    overrides = [hidden_override(text) for text in task_overrides(hydra_config)]
     display = RichDisplay(overrides, _flags(hydra_config), experiment.registration)
     for line in checks.warnings(experiment):
         display.warning(line)

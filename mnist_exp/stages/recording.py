@@ -17,7 +17,7 @@ from mnist_exp.errors import ConnectionLostError, JobError, MnistExpError
 from mnist_exp.experiment import Experiment
 from mnist_exp.records import Record
 from mnist_exp.stages.context import StageInterrupted, StageRunner
-from mnist_exp.stages.resume import fingerprint, hide_kept_values
+from mnist_exp.stages.resume import fingerprint, has_ended, hide_kept_values
 from mnist_exp.status import JobStatus
 from mnist_exp.workspaces.base import BY_THE_USER, Detached
 
@@ -82,8 +82,8 @@ def _recorded(runner: StageRunner) -> Record:
     finally:
         record = record.with_changes(duration_s=round(time.monotonic() - began, 3))
         record.save(context.folder)
-    if runner.stage.trains and record.status is JobStatus.COMPLETED:
-        hide_kept_values(context, record)
+        if runner.stage.trains and has_ended(record):
+            hide_kept_values(context, record)
     context.display.stage_ended(record)
     return record
 
@@ -104,7 +104,7 @@ def _new_record(runner: StageRunner) -> Record:
     return _bare(runner).with_changes(
         experiment_name=config.job.experiment_name if runner.stage.trains else "",
         primary_metric=_primary_metric(config, runner.stage),
-        overrides=[config.hidden.override(text) for text in config.overrides],
+        overrides=list(config.overrides),
         versions=dict(_versions()),
         git_commit=_git_commit(),
         seed=config.seed,

@@ -21,6 +21,7 @@ from typing import Any
 from mnist_exp.config import ExperimentConfig, Stage
 from mnist_exp.errors import NotFoundError
 from mnist_exp.experiment import Experiment
+from mnist_exp.hidden_values import shown_values
 from mnist_exp.names import new_job_name
 from mnist_exp.records import (
     INVALID_JSON,
@@ -108,31 +109,50 @@ def keep_config(context: StageContext) -> None:
     """
     outputs = str(context.index.outputs.resolve())
     config = context.config
-    content = config.content() | {"outputs_dir": outputs, "interpolations": config.interpolations}
-    for key in config.interpolations:
-        _clear(content, key.split("."))
+    content = config.content()
+    # A command that resumes the job deploys nothing.
+    content["endpoint"]["deployment"]["environment_variables"] = {}
+    interpolations = {
+        key: text
+        for key, text in config.interpolations.items()
+        if key.partition(".")[0] not in COMMAND_KEYS and _clear(content, key.split("."))
+    }
+    content |= {"outputs_dir": outputs, "interpolations": interpolations}
     # Mode 0600, because environment variables may be secrets.
     write_json(context.folder / CONFIG_NAME, content, 0o600)
 
 
-def hide_kept_values(context: StageContext, record: Record) -> None:
-    """Hide the values of environment variables in the configs of a completed job.
+def has_ended(record: Record) -> bool:
+    """Return whether no command can resume the training run or the sweep of a record.
 
-    No command resumes the job again.
+    A sweep can be resumed if its command was killed (the record then has no trials), or if the user
+    canceled the sweep. Every job can be resumed if some results could not be read.
     """
+    if record.unread or record.why == BY_THE_USER:
+        return False
+    return record.status is JobStatus.COMPLETED or bool(record.trials)
+
+
+def hide_kept_values(context: StageContext, record: Record) -> None:
+    """Hide the values of environment variables in the configs of a job that has ended."""
     for earlier, folder in context.index.newest_first(record.stage):
         path = folder / CONFIG_NAME
-        if earlier.name == record.name and context.config.hidden.shown and path.is_file():
-            with suppress(*INVALID_JSON):
+        if earlier.name == record.name and path.is_file():
+            with suppress(KeyError, TypeError, *INVALID_JSON):
                 content = json.loads(path.read_text(encoding="utf-8"))
-                write_json(path, context.config.hidden.content(content), 0o600)
+                for part in (content["job"], content["endpoint"]["deployment"]):
+                    part["environment_variables"] = shown_values(part["environment_variables"])
+                write_json(path, content, 0o600)
 
 
-def _clear(content: dict[str, Any], path: Sequence[str]) -> None:
-    """Replace the value of a key by null."""
+def _clear(content: Any, path: Sequence[str]) -> bool:
+    """Replace the value of a key by null. Return whether the key exists."""
     for name in path[:-1]:
-        content = content[name]
+        content = content.get(name) if isinstance(content, dict) else None
+    if not isinstance(content, dict) or path[-1] not in content:
+        return False
     content[path[-1]] = None
+    return True
 
 
 def fingerprint(config: Experiment, stage: Stage) -> str:
@@ -206,7 +226,7 @@ def _unfinished_training(index: RecordIndex, name: str) -> UnfinishedJob:
     if not found:
         raise NotFoundError(f"run: no training run {name} in {index.outputs}; {START_ANOTHER}")
     newest = found[0]
-    if newest.record.status is JobStatus.COMPLETED and not newest.record.unread:
+    if has_ended(newest.record):
         raise NotFoundError(
             f"run: must name a training run that was not completed, got {name}, "
             f"which is Completed; {START_ANOTHER}"
@@ -223,10 +243,7 @@ def _unfinished_sweep(index: RecordIndex, name: str | None) -> UnfinishedJob:
     unfinished: dict[str, UnfinishedJob] = {}
     for record, folder in index.newest_first(Stage.sweep):
         job = UnfinishedJob(record, folder)
-        # A sweep is unfinished if the command was killed (the record then has no trials), if the
-        # user canceled the sweep, or if some results could not be read.
-        has_ended = record.status is JobStatus.COMPLETED or record.trials
-        if has_ended and record.why != BY_THE_USER and not record.unread:
+        if has_ended(record):
             ended.add(record.name)
         elif job.config_path:
             unfinished.setdefault(record.name, job)

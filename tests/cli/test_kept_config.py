@@ -1,5 +1,7 @@
 """The config of a command that resumes a job: the kept config, and the keys that may change."""
 
+import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,8 @@ from tests.support.configs import config, fresh_config
 from tests.support.recorded_outputs import RecordedOutputs
 
 Resume = Callable[..., ExperimentConfig]
+#: A variable in the default config.
+NAME = "TF_CPP_MIN_LOG_LEVEL"
 FIRST_OVERRIDES = ("model.batch_size=4", "model.epochs=60", "+job.environment_variables.N='1'")
 
 
@@ -199,27 +203,71 @@ def test_the_kept_config_contains_no_value_of_the_callers_environment(
     outputs: RecordedOutputs, resume: Resume, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     key = "job.environment_variables"
-    words = [f"+{key}.A=${{oc.env:MINE}}", f"+{key}.B=in clear", "job.identity=${oc.env:WHO}"]
+    words = [f"+{key}.A=${{oc.env:MINE}}", f"+{key}.B=train", "job.identity=${oc.env:WHO}"]
+    deployed = "endpoint.deployment.environment_variables.E=of the deployment"
     monkeypatch.setenv("MINE", "a secret")
     monkeypatch.setenv("WHO", "managed")
     outputs.add(Stage.train, "run_1", JobStatus.RUNNING)
     record, folder = next(outputs.index.newest_first(Stage.train))
+    # The outputs folder is a value of this command.
+    words += [deployed, "outputs_dir=${oc.env:MINE}", "compute.name=${oc.env:WHO}"]
     context = stage_context(config("stage=train", *words), outputs, folder)
     keep_config(context)
     path = folder / CONFIG_NAME
     assert path.stat().st_mode & 0o777 == 0o600
-    assert "a secret" not in path.read_text()
+    assert not re.search("a secret|of the deployment", path.read_text())
     monkeypatch.setenv("MINE", "another secret")
-    found = resume(Stage.train, f"+{key}.C=${{oc.env:MINE}}")
+    found = resume(Stage.train, f"+{key}.C=${{oc.env:MINE}}", deployed)
     assert found.job.environment_variables["A"] == "another secret"
-    assert found.job.environment_variables["B"] == "in clear"
+    assert found.job.environment_variables["B"] == "train"
     assert found.job.identity == "managed"
     assert set(found.interpolations) >= {f"{key}.A", f"{key}.C", "job.identity"}
     hide_kept_values(context, record)
-    assert "in clear" not in path.read_text()
+    kept = json.loads(path.read_text())["job"]
+    assert kept["environment_variables"]["B"] == "${oc.env:B}"
+    assert kept["command"] == context.config.job.command
     monkeypatch.delenv("WHO")
     with pytest.raises(NotFoundError, match="'WHO' not found"):
         resume(Stage.train)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "interpolations"),
+    [
+        (["{KEY}={{}}"], {"compute.name": "${oc.env:MINE}"}),
+        (["~{KEY}.{NAME}"], {"compute.name": "${oc.env:MINE}"}),
+        (
+            ["{KEY}={{{NAME}: '${{oc.env:WHO}}'}}", "compute=low_priority"],
+            {f"job.environment_variables.{NAME}": "${oc.env:WHO}"},
+        ),
+        (
+            ["{KEY}={{{NAME}: plain}}", "compute.name=${{oc.env:WHO}}"],
+            {"compute.name": "${oc.env:WHO}"},
+        ),
+    ],
+)
+def test_the_interpolations_follow_the_values_that_a_resumed_job_changes(
+    outputs: RecordedOutputs,
+    resume: Resume,
+    monkeypatch: pytest.MonkeyPatch,
+    overrides: list[str],
+    interpolations: dict[str, str],
+) -> None:
+    key = "job.environment_variables"
+    monkeypatch.setenv("MINE", "a-secret")
+    monkeypatch.setenv("WHO", "other-secret")
+    outputs.add(Stage.train, "run_1", JobStatus.RUNNING)
+    _, folder = next(outputs.index.newest_first(Stage.train))
+    first = config("stage=train", f"{key}.{NAME}=${{oc.env:MINE}}", "compute.name=${oc.env:MINE}")
+    keep_config(stage_context(first, outputs, folder))
+    found = resume(Stage.train, *(text.format(KEY=key, NAME=NAME) for text in overrides))
+    keep_config(stage_context(found, outputs, folder))
+    kept = json.loads((folder / CONFIG_NAME).read_text())
+    assert kept["interpolations"] == interpolations
+    assert "secret" not in json.dumps(kept)
+    again = resume(Stage.train)
+    assert again.job.environment_variables == found.job.environment_variables
+    assert again.compute == found.compute
 
 
 def stage_context(experiment: Experiment, outputs: RecordedOutputs, folder: Path) -> StageContext:

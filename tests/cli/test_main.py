@@ -227,13 +227,13 @@ def test_the_variants_of_a_multirun_get_the_written_text_of_variables(
     in_process_cli: InProcessCli,
 ) -> None:
     key = "job.environment_variables."
-    arguments = [f"{key}A=1.50", f"{key}B=1_0,010", f"{key}C=true", f"{key}D=a b"]
+    arguments = [f"{key}A=.50", f"{key}B=1_0,010", f"{key}C=NaN", f"{key}D=a b"]
     done = in_process_cli("-m", "stage=train", "dry_run=true", *arguments)
     texts = re.findall(r"^ *([ABCD]): (.+)$", done.stdout, re.MULTILINE)
-    others = [("C", "'true'"), ("D", "a b")]
+    others = [("C", "NaN"), ("D", "a b")]
     assert texts == [
-        *[("A", "'1.50'"), ("B", "'1_0'"), *others],
-        *[("A", "'1.50'"), ("B", "'010'"), *others],
+        *[("A", "'.50'"), ("B", "'1_0'"), *others],
+        *[("A", "'.50'"), ("B", "'010'"), *others],
     ]
 
 
@@ -246,20 +246,32 @@ def test_the_values_of_environment_variables_are_in_no_file_and_no_output(
         *mode,
         "stage=deploy",
         "dry_run=true",
+        f"{key}.A=earlier-secret",
         f"{key}.A=plain-secret",
-        f"{key}.B='quoted \\\"secret\\\" of mine'",
-        f"+{key}={{C: 'secret of a mapping'}}",
+        "+job.environment_variables.A=dry-run",
+        f"{key}.B='quoted,\\\"secret\\\"'",
+        f"+{key}={{C: escaped\\:secret\\,too, LEVEL: 3}}",
         f"{key}.D=${{oc.env:MINE}}",
-        f"{key}.LEVEL=3",
-        env={"MINE": "secret of the caller"},
+        "+hydra.sweeper.params={endpoint.deployment.environment_variables.E: secret-of-params}",
+        "hydra.run.dir=runs/${hydra.job.override_dirname}",
+        env={"MINE": "caller-secret"},
     )
     assert done.returncode == 0, done.stderr
     files = [path for path in in_process_cli.folder.rglob("*") if path.is_file()]
     texts = [path.read_text() for path in files if path.suffix in (".yaml", ".json")]
     assert len(texts) >= 4
-    for text in (*texts, done.stdout, done.stderr):
-        # Lines may be folded.
-        assert not re.search(r"(plain|quoted)[-\s]+\W*secret|secret\W+of", text), text
+    assert "secret" not in "".join((*texts, *map(str, files), done.stdout, done.stderr))
+    # A value that another key contains too stays there.
+    assert "dry-run" in done.stdout
     composed = next(path for path in files if path.name == "config.yaml").read_text()
     for line in ("A: ${oc.env:A}", "C: ${oc.env:C}", "D: ${oc.env:MINE}", "LEVEL: '3'"):
         assert f" {line}\n" in composed
+
+
+def test_no_value_is_in_the_file_of_a_multirun_that_hydra_cannot_compose(
+    in_process_cli: InProcessCli,
+) -> None:
+    words = ["-m", "stage=compute", "model=missing", "+job.environment_variables.A=plain-secret"]
+    assert in_process_cli(*words).returncode == 1
+    for path in in_process_cli.folder.rglob("*.yaml"):
+        assert "secret" not in path.read_text()

@@ -2,7 +2,9 @@
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cached_property
+from typing import Any
 
 import pytest
 
@@ -10,7 +12,9 @@ from mnist_exp.config import Stage
 from mnist_exp.errors import ConfigError, EndpointError, JobError
 from mnist_exp.records import Record, load_record
 from mnist_exp.stages import StageContext, StageRunner, run_stage
+from mnist_exp.stages.resume import CONFIG_NAME, keep_config
 from mnist_exp.status import JobStatus
+from mnist_exp.workspaces.base import BY_THE_USER
 from tests.support.recorded_outputs import RecordedOutputs
 
 Work = Callable[[StageContext, Record], Record]
@@ -128,3 +132,31 @@ def test_a_canceled_job_is_an_error_too(outputs: RecordedOutputs) -> None:
 
     with pytest.raises(JobError, match=r"^train stub: after job\.timeout$"):
         run_stage(FunctionStage(work, outputs.context(Stage.train)))
+
+
+@pytest.mark.parametrize(
+    ("stage", "changes", "is_hidden"),
+    [
+        (Stage.train, {}, True),
+        (Stage.train, {"unread": ["metrics"]}, False),
+        (Stage.train, {"status": JobStatus.FAILED}, False),
+        (Stage.sweep, {"status": JobStatus.FAILED}, False),
+        (Stage.sweep, {"status": JobStatus.FAILED, "trials": [{}]}, True),
+        (Stage.sweep, {"status": JobStatus.CANCELED, "trials": [{}], "why": BY_THE_USER}, False),
+    ],
+)
+def test_the_config_of_a_job_that_no_command_can_resume_contains_no_values(
+    outputs: RecordedOutputs, stage: Stage, changes: dict[str, Any], is_hidden: bool
+) -> None:
+    def work(context: StageContext, record: Record) -> Record:
+        keep_config(context)
+        return record.with_changes(**changes)
+
+    context = outputs.context(stage, "+job.environment_variables.TOKEN=secret")
+    runner = FunctionStage(work, context)
+    runner.stage = stage
+    with suppress(JobError):
+        run_stage(runner)
+    content = json.loads((context.folder / CONFIG_NAME).read_text())
+    shown = "${oc.env:TOKEN}" if is_hidden else "secret"
+    assert content["job"]["environment_variables"]["TOKEN"] == shown
