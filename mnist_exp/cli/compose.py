@@ -121,7 +121,8 @@ def to_experiment(composed: DictConfig, hydra_config: DictConfig) -> Experiment:
         overrides=tuple(map(hidden_override, overrides)),
         given=given,
         references=tuple(_references("", written)),
-        interpolations=dict(_interpolations("", written)),
+        # The paths no longer contain interpolations, because they were resolved.
+        interpolations=dict(_interpolations("", OmegaConf.to_container(composed, resolve=False))),
     )
 
 

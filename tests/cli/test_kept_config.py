@@ -270,6 +270,18 @@ def test_the_interpolations_follow_the_values_that_a_resumed_job_changes(
     assert again.compute == found.compute
 
 
+def test_a_resumed_job_has_the_paths_of_the_first_command(
+    outputs: RecordedOutputs, resume: Resume, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("D", str(tmp_path / "first"))
+    outputs.add(Stage.train, "run_1", JobStatus.RUNNING)
+    _, folder = next(outputs.index.newest_first(Stage.train))
+    first = config("stage=train", "data=folder", "data.path=${oc.env:D}")
+    keep_config(stage_context(first, outputs, folder))
+    monkeypatch.setenv("D", "second")
+    assert resume(Stage.train).data.path == str(tmp_path / "first")
+
+
 def stage_context(experiment: Experiment, outputs: RecordedOutputs, folder: Path) -> StageContext:
     """Return the context of a stage that opens no workspace."""
 
