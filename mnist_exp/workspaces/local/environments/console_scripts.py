@@ -77,9 +77,9 @@ def write_wrappers(interpreter: Interpreter, folder: Path) -> Path:
             link_or_copy(pip, programs / name)
     if uv := _uv(interpreter):
         _written(wrappers / "uv", _UV.format(folder=shlex.quote(str(folder)), uv=shlex.quote(uv)))
-    for programs, names in _console_scripts(interpreter).items():
+    for number, (programs, names) in enumerate(_console_scripts(interpreter).items()):
         text = python + _SCRIPT.format(programs=str(programs))
-        script = _written(wrappers / f".script{programs}".replace("/", "-"), text)
+        script = _written(wrappers / f".script-{number}", text)
         for name in names:
             # It takes less time to create a link than to write a file. A hard link has its own
             # name, also after `readlink -f`.

@@ -12,7 +12,6 @@ needs about a millisecond, because it writes only a few small files and links.
 
 import hashlib
 import os
-import shutil
 import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
@@ -70,9 +69,11 @@ def create_throwaway(interpreter: Interpreter, folder: Path) -> Mapping[str, str
     for name in ("python", "python3", f"python{interpreter.version}"):
         (programs / name).symlink_to(interpreter.base)
     # pip reads the settings of an environment from this file. Do not link to the file: a job may
-    # change the settings with `pip config --site set`.
+    # change the settings with `pip config --site set`. The file may contain a password.
     with suppress(OSError):
-        shutil.copyfile(interpreter.programs.parent / "pip.conf", folder / "pip.conf")
+        settings = (interpreter.programs.parent / "pip.conf").read_bytes()
+        (folder / "pip.conf").touch(mode=0o600)
+        (folder / "pip.conf").write_bytes(settings)
     search, pip = [str(programs), str(write_wrappers(interpreter, folder))], {}
     if os.pathsep in str(folder):
         # The environment of a revision must stay in the revision's folder. A folder with the

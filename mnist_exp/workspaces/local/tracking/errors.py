@@ -11,7 +11,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from mnist_exp.errors import OutputsError
 from mnist_exp.workspaces.local.tracking.database import STORE_NAME, is_damaged
 
-_NOT_FOUND = ErrorCode.Name(RESOURCE_DOES_NOT_EXIST)
+#: MLflow's error code for a run that does not exist.
+NOT_FOUND = ErrorCode.Name(RESOURCE_DOES_NOT_EXIST)
 
 
 @contextmanager
@@ -33,7 +34,7 @@ def store_errors(outputs: Path) -> Iterator[None]:
 
 def _remedy(error: Exception) -> str:
     restore = "restore the store that belongs to these outputs"
-    if isinstance(error, MlflowException) and error.error_code == _NOT_FOUND:
+    if isinstance(error, MlflowException) and error.error_code == NOT_FOUND:
         # Usually the user has deleted the run with `mlflow gc` or in MLflow's UI.
         return f"run the job again, or {restore}"
     if "database is locked" in str(error):

@@ -31,7 +31,7 @@ from mnist_exp.workspaces.local.tracking.database import (
     script_runs,
     store_uri,
 )
-from mnist_exp.workspaces.local.tracking.errors import store_errors
+from mnist_exp.workspaces.local.tracking.errors import NOT_FOUND, store_errors
 from mnist_exp.workspaces.local.tracking.models import ModelRegistry
 from mnist_exp.workspaces.local.tracking.moves import (
     follow_move,
@@ -168,7 +168,9 @@ class Tracking:
         with self._mapped():
             try:
                 stage = self._client.get_run(run_id).info.lifecycle_stage
-            except MlflowException:
+            except MlflowException as error:
+                if error.error_code != NOT_FOUND:
+                    raise
                 # `mlflow gc` has deleted the run.
                 stage = LifecycleStage.DELETED
         if stage != LifecycleStage.DELETED:

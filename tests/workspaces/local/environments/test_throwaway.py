@@ -158,7 +158,8 @@ def own(tmp_path: Path) -> Iterator[Callable[[str], str]]:
     }
     lines["where"] = lines["tool"]
     (tmp_path / "an env" / "pip.conf").write_text(PIP_SETTINGS)
-    user = tmp_path / "user"
+    # The path of these programs is longer than the name of a file may be.
+    user = tmp_path / ("user" * 60)
     files = {programs / name: start for name, start in lines.items()}
     files |= {user / "bin" / name: lines["tool"] for name in ("tool", "user-tool")}
     (user / "bin").mkdir(parents=True)
@@ -194,7 +195,8 @@ def test_console_scripts_run_in_the_environment(own: Callable[[str], str], tmp_p
     assert own('python "$(readlink -f "$(command -v tool)")" "a b"') == shown
     assert own('ln -s "$(command -v tool)" linked && ./linked "a b"') == shown
     assert own('"$VIRTUAL_ENV/bin/pip" --version') == own("pip --version")
-    # The job has its own copy of the settings of pip.
+    # The job has its own copy of the settings of pip, which only this user can read.
+    assert own('stat -c %a "$VIRTUAL_ENV/pip.conf"') == "600\n"
     assert own('test ! -L "$VIRTUAL_ENV/pip.conf" && cat "$VIRTUAL_ENV/pip.conf"') == PIP_SETTINGS
     # A program that searches beside its own path finds the wrappers.
     assert Path(own("where").strip()).parent == Path(own("command -v tool").strip()).parent

@@ -17,8 +17,18 @@ from mnist_exp.workspaces.local.processes.python_hook.sitecustomize import descr
 PATIENCE_S = 60.0
 ENVIRONMENT = {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
 
+CAUGHT_EXIT = (
+    "try:\n  try: int('x')\n  except ValueError: raise SystemExit(1)\n"
+    "except SystemExit as error: kept = error"
+)
 #: Name -> script, exit code, recorded text.
 SCRIPTS = {
+    "an exception after a caught exit": (
+        f"{CAUGHT_EXIT}\nopen('/none')",
+        1,
+        "FileNotFoundError: [Errno 2] No such file or directory: '/none'",
+    ),
+    "an exit without a cause after a caught exit": (f"{CAUGHT_EXIT}\nraise SystemExit(1)", 1, None),
     "an exception": ("raise ValueError('no digit')", 1, "ValueError: no digit"),
     "no text": ("raise NotImplementedError", 1, "NotImplementedError"),
     "a name of one's own": ("class Stop(Exception): pass\nraise Stop('x')", 1, "Stop: x"),

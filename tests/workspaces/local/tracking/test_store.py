@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from mnist_exp.errors import RefusedError
-from mnist_exp.workspaces.local.tracking.database import STORE_NAME
+from mnist_exp.errors import OutputsError, RefusedError
+from mnist_exp.workspaces.local.tracking.database import STORE_NAME, connected
 from mnist_exp.workspaces.local.tracking.store import Tracking
 
 
@@ -39,6 +39,15 @@ def test_a_deleted_run_is_restored_when_its_job_goes_on(tracking: Tracking, tmp_
     tracking.resume(run.run_id)
     info = MlflowClient(tracking.uri).get_run(run.run_id).info
     assert (info.lifecycle_stage, info.status) == ("active", "RUNNING")
+
+
+def test_a_damaged_store_is_not_taken_for_a_deleted_run(tracking: Tracking, tmp_path: Path) -> None:
+    run = tracking.start("digits", "run", tmp_path, {})
+    tracking.forget("0" * 32)
+    with connected(tracking.store) as connection:
+        connection.execute("ALTER TABLE runs RENAME TO lost")
+    with pytest.raises(OutputsError, match="no such table: runs"):
+        tracking.forget(run.run_id)
 
 
 def test_a_run_that_its_job_never_knew_of_is_put_aside(tracking: Tracking, tmp_path: Path) -> None:

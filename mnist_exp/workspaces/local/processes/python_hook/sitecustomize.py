@@ -137,6 +137,13 @@ def _before(error: BaseException) -> BaseException | None:
     return error.__cause__ or (None if error.__suppress_context__ else error.__context__)
 
 
+def _led_to(cause: BaseException, error: BaseException | None) -> bool:
+    """Return whether `cause` is `error`, or is in the chain of the exceptions before `error`."""
+    while error is not None and error is not cause:
+        error = _before(error)
+    return error is cause
+
+
 def _message(error: BaseException) -> str:
     try:
         texts = [error, *getattr(error, "__notes__", ())]
@@ -233,10 +240,14 @@ def _note_raised_exit(note: Callable[[object, BaseException | None], None]) -> N
         flush_as_before()
         if sys._getframe().f_back is not None:
             return
-        for generation in (1, 0):
-            for found in gc.get_objects(generation=generation):
-                if issubclass(type(found), SystemExit) and (error := _before(found)) is not None:
-                    note(found.code, error)
+        objects = (found for age in (1, 0) for found in gc.get_objects(generation=age))
+        exits = [found for found in objects if issubclass(type(found), SystemExit)]
+        if not exits or (error := _before(exits[-1])) is None:
+            return
+        # The script may have caught the SystemExit. Then a later exception ends the process.
+        uncaught = getattr(sys, "last_value", None)
+        if uncaught is None or _led_to(uncaught, exits[-1]):
+            note(exits[-1].code, error)
 
     stream.flush = flush  # type: ignore[method-assign]
 
