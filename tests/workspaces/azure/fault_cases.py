@@ -60,9 +60,8 @@ KINDS: dict[str, dict[str, tuple[Action, ...]]] = {
         "blob.list": (),
         "blob.get": (),
     },
-    "before the model": {"models.versions": READ, "models.put": WRITE},
+    "before the model": {"models.versions": READ, "models.put": WRITE, "models.version": READ},
     "before the endpoint": {
-        "models.version": READ,
         "endpoint.get": READ,
         "endpoint.put": LONG,
         "endpoint.list": (),
