@@ -36,15 +36,20 @@ def names_in_config_file(given: str | None, message: Callable[[str], None]) -> M
         message: Function that prints a line: the file that is used, and each file that is skipped.
 
     Raises:
-        ConfigError: The given file cannot be read, or is a file of another program.
+        ConfigError: The given file is a file of another program, or a file cannot be read. A broken
+            file is never skipped, because the next file may be that of another workspace.
     """
-    start = Path(given or ".").expanduser()
-    if given and not start.is_dir():
+    try:
+        return _find(Path(given or ".").expanduser(), bool(given), message)
+    except OSError as error:
+        raise _refusal(error.filename, str(error.strerror)) from error
+
+
+def _find(start: Path, is_given: bool, message: Callable[[str], None]) -> Mapping[str, str]:
+    if is_given and not start.is_dir():
         names = _read(start)
         if isinstance(names, str):
-            raise ConfigError(
-                [f"workspace.config_file: must be Azure ML's config.json, got {start} ({names})"]
-            )
+            raise _refusal(start, names)
         return names
     for path in _candidates(start.absolute()):
         names = _read(path)
@@ -61,12 +66,21 @@ def _candidates(start: Path) -> Iterator[Path]:
     return (path for path in paths if path.is_file())
 
 
+def _refusal(path: Path | str, why: str) -> ConfigError:
+    return ConfigError(
+        [
+            f"workspace.config_file: must be Azure ML's config.json, got {path} ({why}); correct "
+            "the file, or choose another file with workspace.config_file=..."
+        ]
+    )
+
+
 def _read(path: Path) -> dict[str, str] | str:
     """Return the names in a file, or the reason why the file is not Azure ML's."""
     try:
         content = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError, RecursionError) as error:
-        return str(error)
+    except (ValueError, RecursionError) as error:
+        raise _refusal(path, str(error)) from error
     if not isinstance(content, dict):
         return "it is not a JSON object"
     parts = str(content.get("Scope", "")).split("/")

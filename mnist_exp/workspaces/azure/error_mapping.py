@@ -16,6 +16,7 @@ from azure.core.exceptions import (
 
 from mnist_exp.errors import MnistExpError, NotFoundError, RefusedError, ServiceError
 from mnist_exp.workspaces.azure.network import cause_text, error_text, network_fault
+from mnist_exp.workspaces.azure.sign_in import SignInError
 
 #: Texts in Azure's messages that report a missing quota or an unavailable VM size.
 _QUOTA = re.compile(r"(?i)quota|OutOfCapacity|not enough cores|SkuNotAvailable")
@@ -23,6 +24,8 @@ _TENANT = "sign in again, to the tenant of the subscription, or choose another w
 _AGAIN = "run the same command again later; the command will use everything created so far"
 _IN_USE = "wait until the other operation has finished, or choose another name"
 
+#: Names of the user in Azure's messages. A name may contain any word, for example `quota`.
+_NAMES = re.compile(r"/subscriptions/[^\s'\"]+|'[^'\s]+'")
 #: Text in Azure's answer with status 403 -> the remedy. The first text that is found counts.
 _FORBIDDEN = {
     r"private (link|endpoint)|public (network )?access|virtual network|\bvnet\b|firewall|"
@@ -54,8 +57,7 @@ def map_error(error: Exception, subject: str) -> MnistExpError:
         error: The exception of the SDK.
         subject: Beginning of the message, such as a config key or the name of an object.
     """
-    if isinstance(error, ClientAuthenticationError) and error.response is None:
-        # The exception comes from `SignIn`, and its message contains the cause and the remedy.
+    if isinstance(error, SignInError):
         return RefusedError(error.message)
     if fault := network_fault(error):
         return ServiceError(f"{subject}: Azure cannot be reached: {fault}")
@@ -68,7 +70,7 @@ def map_error(error: Exception, subject: str) -> MnistExpError:
         )
     if isinstance(error, HttpResponseError):
         return _map_response(error, subject)
-    return ServiceError(f"{subject}: Azure cannot be reached: {cause_text(error)}; then {_AGAIN}")
+    return ServiceError(f"{subject}: Azure cannot be reached: {cause_text(error)}; {_AGAIN}")
 
 
 def _map_response(error: HttpResponseError, subject: str) -> MnistExpError:
@@ -76,7 +78,7 @@ def _map_response(error: HttpResponseError, subject: str) -> MnistExpError:
     status = error.status_code or 0
     if isinstance(error, ClientAuthenticationError):
         return RefusedError(f"{subject}: Azure did not accept the sign-in: {text}; {_TENANT}")
-    if _QUOTA.search(text):
+    if _QUOTA.search(_NAMES.sub("", text)):
         return RefusedError(
             f"{subject}: {text}; ask for more quota in Azure ML studio, or choose a smaller size "
             "or fewer instances; mnist-exp stage=doctor shows the available cores"
@@ -93,9 +95,11 @@ def _map_response(error: HttpResponseError, subject: str) -> MnistExpError:
 
 def _remedy_for_forbidden(error: HttpResponseError) -> str:
     """Return the remedy for an answer with status 403; empty if the cause is not known."""
-    text = f"{getattr(error.error, 'code', '')} {error.message}"
-    found = (remedy for rule, remedy in _FORBIDDEN.items() if re.search(rule, text, re.IGNORECASE))
-    return next((f"; {remedy}" for remedy in found), "")
+    for text in (getattr(error.error, "code", None) or "", _NAMES.sub("", error.message)):
+        for rule, remedy in _FORBIDDEN.items():
+            if re.search(rule, text, re.IGNORECASE):
+                return f"; {remedy}"
+    return ""
 
 
 def _request_id(error: HttpResponseError) -> str:

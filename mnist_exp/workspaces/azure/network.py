@@ -10,20 +10,36 @@ import socket
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import requests
+from azure.core.exceptions import ServiceRequestError, ServiceResponseError
 from requests.exceptions import (
     InvalidSchema,
     InvalidURL,
     ProxyError,
     RequestException,
     SSLError,
+    Timeout,
 )
 from requests.utils import get_environ_proxies
 
-#: Secrets that a message must never show: signatures and keys in addresses, tokens in headers.
+#: HTTP statuses of transient errors: the next try may succeed.
+TRANSIENT_STATUSES = (408, 429, 500, 502, 503, 504)
+#: Errors of a connection that failed, or of an answer that did not arrive.
+_CONNECTION_ERRORS = (
+    ServiceRequestError,
+    ServiceResponseError,
+    requests.ConnectionError,
+    Timeout,
+    ConnectionError,
+    TimeoutError,
+)
+#: Secrets that a message must never show: signatures, keys and passwords in addresses, tokens in
+#: headers.
 _SECRETS = re.compile(
-    r"(?i)\b(sig|skoid|key|token|secret|password)=[^&\s\"']+|Bearer\s+[\w.~+/=-]+"
+    r"(?i)\b(sig|skoid|key|token|secret|password)=[^&\s\"']+|Bearer\s+[\w.~+/=-]+|"
+    r"(?<=//)[^\s/]+(?=@)"
 )
 #: Maximum number of characters that a message quotes from Azure's text.
 _LONGEST_TEXT = 400
@@ -37,8 +53,10 @@ OTHER_CA_VARIABLES = ("SSL_CERT_FILE",)
 #: https://docs.openssl.org/master/man3/X509_STORE_CTX_get_error
 _NOT_YET_VALID, _EXPIRED = 9, 10
 _OTHER_HOST = (62, 64)
-#: User name and password in the address of a proxy.
-_PASSWORD = re.compile(r"//[^/@]*@")
+#: User name and password in the address of a proxy. The password may contain `@` and `/`.
+_PASSWORD = re.compile(r"^([\w.+-]+://)?.*@")
+#: The answer of a proxy that opens no connection to Azure.
+_PROXY_STATUS = re.compile(r"Tunnel connection failed: (\d+[\w ]*)")
 #: Seconds that `connection_fault` waits for an answer.
 _PROBE_TIMEOUT_S = 10
 #: Maximum number of exceptions that `_causes` examines.
@@ -55,32 +73,39 @@ def network_fault(error: BaseException) -> str | None:
     return _tls_fault(causes) or _proxy_fault(causes)
 
 
-def host_fault(error: BaseException) -> str | None:
-    """Return the cause and the remedy, if the name of the server has no address."""
-    if any(isinstance(cause, socket.gaierror) for cause in _causes(error)):
-        return (
-            "the name of the server cannot be resolved; check the network, the VPN and the names "
-            "in workspace.cloud and ARM_CLOUD_METADATA_URL"
-        )
-    return None
+def is_connection_error(error: BaseException) -> bool:
+    """Return whether a connection failed, or an answer did not arrive."""
+    return any(isinstance(cause, _CONNECTION_ERRORS) for cause in _causes(error))
 
 
 def connection_fault(url: str) -> str | None:
-    """Send a request without a token to a server, and return the fault of the connection.
+    """Return the fault of the connection to a server; None if the server answers."""
+    error = connection_error(url)
+    return None if error is None else cause_text(error)
 
-    The result is None if the server answers.
-    """
+
+def connection_error(url: str) -> Exception | None:
+    """Send a request without a token to a server. Return the error; None if the server answers."""
     try:
         requests.head(url, timeout=_PROBE_TIMEOUT_S, allow_redirects=False)
-    except (RequestException, OSError) as error:
-        return cause_text(error)
+    except (RequestException, OSError, ValueError) as error:
+        return error
     return None
 
 
 def cause_text(error: Exception) -> str:
     """Return the cause of an error on one line. The remedy follows, if a remedy is known."""
-    found = network_fault(error) or host_fault(error)
-    return found or f"{error_text(error)}; check the network"
+    if fault := network_fault(error):
+        return fault
+    causes = list(_causes(error))
+    if any(isinstance(cause, socket.gaierror) for cause in causes):
+        return (
+            "the name of the server cannot be resolved; check the network, the VPN and the names "
+            "in workspace.cloud and ARM_CLOUD_METADATA_URL"
+        )
+    if _is_overloaded(causes):
+        return _proxy_refusal(causes)
+    return error_text(error) + ("; check the network" if is_connection_error(error) else "")
 
 
 def error_text(error: Exception) -> str:
@@ -117,13 +142,13 @@ def proxy_of(url: str) -> tuple[str, str] | None:
 
     The address contains no password.
     """
-    proxies = get_environ_proxies(url, no_proxy=None)
-    address = proxies.get("https") or proxies.get("all")
+    proxies, own = get_environ_proxies(url, no_proxy=None), f"{urlsplit(url).scheme}_proxy"
+    address = proxies.get(urlsplit(url).scheme) or proxies.get("all")
     if not address:
         return None
-    names = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
-    variable = next((name for name in names if os.environ.get(name) == address), "HTTPS_PROXY")
-    return variable, _PASSWORD.sub("//", address)
+    names = (own.upper(), own, "ALL_PROXY", "all_proxy")
+    variable = next((name for name in names if os.environ.get(name) == address), own.upper())
+    return variable, _PASSWORD.sub(r"\1", address)
 
 
 def _tls_fault(causes: list[BaseException]) -> str | None:
@@ -132,6 +157,9 @@ def _tls_fault(causes: list[BaseException]) -> str | None:
     for cause in causes:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return _certificate_fault(cause.verify_code)
+    if any(isinstance(cause, ssl.SSLEOFError) for cause in causes):
+        # The server or a proxy closed the connection, for example because it restarts.
+        return None
     if any(isinstance(cause, SSLError | ssl.SSLError) for cause in causes):
         text = next((str(cause) for cause in causes if isinstance(cause, ssl.SSLError)), "")
         return _used_ca_file_fault() or (
@@ -171,23 +199,62 @@ def _certificate_fault(code: int) -> str:
 
 
 def _proxy_fault(causes: list[BaseException]) -> str | None:
-    found = proxy_of("https://management.azure.com")
-    variable, address = found or ("HTTPS_PROXY", "")
+    variable, address = _used_proxy(causes)
     if any("SOCKS" in str(cause) for cause in causes if isinstance(cause, InvalidSchema)):
         return f"{variable}: a SOCKS proxy needs the package PySocks; run pip install pysocks"
-    if found and any(isinstance(cause, InvalidURL) for cause in causes):
+    if address and any(map(_is_invalid_address, causes)):
         return f"{variable}: must be http://HOST:PORT, got {address}; correct or unset {variable}"
-    if not any(isinstance(cause, ProxyError) for cause in causes):
+    if not any(isinstance(cause, ProxyError) for cause in causes) or _is_overloaded(causes):
         return None
-    if any("407" in str(cause) for cause in causes):
+    return _proxy_refusal(causes)
+
+
+def _is_invalid_address(cause: BaseException) -> bool:
+    # For some addresses, `requests` does not convert the ValueError of urllib3.
+    is_unparsed = isinstance(cause, ValueError) and str(cause).startswith("Failed to parse: ")
+    return isinstance(cause, InvalidURL) or is_unparsed
+
+
+def _proxy_refusal(causes: list[BaseException]) -> str:
+    """Return why a proxy opened no connection, and the remedy."""
+    variable, address = _used_proxy(causes)
+    proxy, status = f"{variable}: the proxy {address}".rstrip(), _proxy_status(causes)
+    if not status:
         return (
-            f"{variable}: the proxy {address} requires a user name and a password; set "
+            f"{proxy} does not answer; correct or unset {variable}, or add the host name to "
+            "NO_PROXY"
+        )
+    if status.startswith("407"):
+        return (
+            f"{proxy} requires a user name and a password; set "
             f"{variable}=http://USER:PASSWORD@HOST:PORT"
         )
     return (
-        f"{variable}: the proxy {address} does not answer; correct or unset {variable}, or add the "
-        "host name to NO_PROXY"
+        f"{proxy} refused the connection with status {status}; ask the administrator of the proxy, "
+        "or add the host name to NO_PROXY"
     )
+
+
+def _is_overloaded(causes: list[BaseException]) -> bool:
+    """Return whether a proxy failed with a status that may disappear."""
+    return _proxy_status(causes).startswith(tuple(map(str, TRANSIENT_STATUSES)))
+
+
+def _proxy_status(causes: list[BaseException]) -> str:
+    """Return the status with which a proxy refused a connection; empty if no proxy refused."""
+    found = (_PROXY_STATUS.search(str(cause)) for cause in causes)
+    return next((match[1] for match in found if match), "")
+
+
+def _used_proxy(causes: list[BaseException]) -> tuple[str, str]:
+    """Return the environment variable and the address of the proxy that a request used.
+
+    The address is empty if no proxy is known.
+    """
+    urls = (getattr(getattr(cause, "request", None), "url", None) for cause in causes)
+    # A request that was not sent has no URL.
+    url = next(filter(None, urls), "https://management.azure.com")
+    return proxy_of(url) or ("HTTPS_PROXY", "")
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

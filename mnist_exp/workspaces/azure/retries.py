@@ -35,13 +35,12 @@ from azure.core.exceptions import (
 from requests.exceptions import RequestException
 
 from mnist_exp.workspaces.azure.error_mapping import map_error
-from mnist_exp.workspaces.azure.network import network_fault
+from mnist_exp.workspaces.azure.network import TRANSIENT_STATUSES, network_fault
 from mnist_exp.workspaces.azure.sdk_output import quiet, shown
+from mnist_exp.workspaces.azure.sign_in import SignInError
 
 T = TypeVar("T")
 
-#: HTTP statuses of transient errors: the next try may succeed.
-_TRANSIENT_STATUSES = (408, 429, 500, 502, 503, 504)
 #: Seconds between two messages about the same wait.
 _BETWEEN_MESSAGES_S = 60
 
@@ -128,8 +127,9 @@ class RetryPolicy:
             yield
         except (AzureError, RequestException) as error:
             raise map_error(error, subject) from error
-        except OSError as error:
-            # `requests` raises a plain OSError if the file in REQUESTS_CA_BUNDLE is missing.
+        except (OSError, ValueError) as error:
+            # `requests` raises a plain OSError if the file in REQUESTS_CA_BUNDLE is missing, and a
+            # ValueError of urllib3 if the address of the proxy is not valid.
             if network_fault(error) is None:
                 raise
             raise map_error(error, subject) from error
@@ -139,13 +139,12 @@ def _is_transient(error: Exception, attempt: int, settling: bool) -> bool:
     if isinstance(error, ResourceNotFoundError):
         return settling
     if isinstance(error, ClientAuthenticationError):
-        # If there is a response, Azure refused the token, which may have expired. If there is no
-        # response, no token was found, and a second try would not help.
-        return attempt == 1 and error.response is not None
+        # Azure refuses a token that has expired. The second try uses a new token.
+        return error.is_transient if isinstance(error, SignInError) else attempt == 1
     if isinstance(error, ResourceExistsError):
         return "progress" in str(error).lower()
     if isinstance(error, HttpResponseError):
-        return error.status_code in _TRANSIENT_STATUSES
+        return error.status_code in TRANSIENT_STATUSES
     if isinstance(error, MlException):
         cause = error.__cause__ or error.__context__
         return isinstance(cause, Exception) and _is_transient(cause, attempt, settling)

@@ -1,6 +1,7 @@
 """Read metrics and parameters of jobs from the workspace's MLflow server, with azureml-mlflow."""
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,6 +20,8 @@ _PATIENCE = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
 }
+#: Seconds without requests after a failed request. A failed request may take half a minute.
+_PAUSE_S = 120
 
 
 @dataclass(frozen=True)
@@ -41,14 +44,15 @@ class RunMetrics:
 
     A failed request for metrics must not hide the result of a job, because the status of the job
     comes from Azure's job service. Therefore `read` raises no error. After a failed request, the
-    reader sends no more requests, until the caller clears `fault`.
+    reader sends no request for `_PAUSE_S` seconds, unless the caller clears `fault`.
 
     Attributes:
-        fault: The reason why metrics could not be read; empty if every request succeeded.
+        fault: The reason why the last request failed; empty if it succeeded.
     """
 
     def __init__(self, client: WorkspaceClient, retries: RetryPolicy) -> None:
         self.fault = ""
+        self._failed_at = 0.0
         self._client = client
         self._retries = retries
         self._mlflow: Any = None
@@ -60,15 +64,16 @@ class RunMetrics:
             The metrics; no metrics if the job has no MLflow run yet. None if the metrics cannot be
             read.
         """
-        if self.fault:
+        if self.fault and time.monotonic() - self._failed_at < _PAUSE_S:
             return None
+        self.fault = ""
         try:
             with quiet(), _limited_requests():
                 return self._read(name)
         except Exception as error:
             # Many libraries take part in the request: MLflow, its plugin for Azure, requests and
             # azure-identity. No error of these libraries may hide the job's own result.
-            self.fault = cause_text(error)
+            self.fault, self._failed_at = cause_text(error), time.monotonic()
             return None
 
     def _read(self, name: str) -> JobMetrics:

@@ -12,6 +12,7 @@ from azure.core.exceptions import ClientAuthenticationError
 from azure.identity import (
     AzureAuthorityHosts,
     AzureCliCredential,
+    CredentialUnavailableError,
     DefaultAzureCredential,
     DeviceCodeCredential,
     EnvironmentCredential,
@@ -20,7 +21,14 @@ from azure.identity import (
 )
 
 from mnist_exp.config import Cloud, Credential, WorkspaceConfig
-from mnist_exp.workspaces.azure.network import connection_fault, error_text, network_fault
+from mnist_exp.workspaces.azure.network import (
+    TRANSIENT_STATUSES,
+    cause_text,
+    connection_error,
+    error_text,
+    is_connection_error,
+    network_fault,
+)
 from mnist_exp.workspaces.azure.sdk_output import shown
 
 _AUTHORITIES = {
@@ -47,12 +55,30 @@ _REMEDIES = {
         f"check AZURE_CLIENT_ID, AZURE_TENANT_ID and AZURE_CLIENT_SECRET, or {_OTHER}"
     ),
 }
+#: Class of a part of DefaultAzureCredential -> the credential of the config with the same remedy.
+_PARTS = {
+    "ManagedIdentityCredential": Credential.managed_identity,
+    "EnvironmentCredential": Credential.environment,
+}
 #: Environment variables with the address of this machine's managed-identity endpoint.
 _IDENTITY_ADDRESSES = ("IDENTITY_ENDPOINT", "MSI_ENDPOINT", "AZURE_POD_IDENTITY_AUTHORITY_HOST")
 #: One attempt in the error text of DefaultAzureCredential.
 _ATTEMPT = re.compile(r"^\t(\w+): (.*)", re.MULTILINE)
 #: Texts of attempts that failed only because the way to sign in is not set up.
 _NOT_SET_UP = re.compile(r"unavailable|not found|not installed|requires|could not be found")
+
+
+class SignInError(ClientAuthenticationError):
+    """A failed sign-in. The message contains the cause and the remedy.
+
+    Args:
+        text: The message.
+        is_transient: Whether the next try may succeed.
+    """
+
+    def __init__(self, text: str, *, is_transient: bool) -> None:
+        super().__init__(text)
+        self.is_transient = is_transient
 
 
 class SignIn:
@@ -71,51 +97,71 @@ class SignIn:
         """Return a token.
 
         Raises:
-            ClientAuthenticationError: The sign-in failed. The message contains the remedy.
+            SignInError: The sign-in failed.
         """
         try:
             return self.credential.get_token(*scopes, **options)
         except Exception as error:
             # azure-identity raises errors of many libraries, e.g. a ValueError if the
             # managed-identity endpoint answers with a web page.
-            text = self._explanation(error, scopes[0])
-            raise ClientAuthenticationError(text) from error
+            raise self._failure(error, scopes[0]) from error
 
     def close(self) -> None:
         """Close the connections of the credential."""
         if close := getattr(self.credential, "close", None):
             close()
 
-    def _explanation(self, error: Exception, scope: str) -> str:
+    def _failure(self, error: Exception, scope: str) -> SignInError:
         attempts = _ATTEMPT.findall(str(error))
         # DefaultAzureCredential does not report the causes of its failure. Therefore send a request
         # without a token. Its error shows whether certificates and proxies work.
-        probe = connection_fault(f"https://{urlsplit(scope).netloc}") if attempts else None
-        if fault := network_fault(error) or probe:
-            return f"workspace.credential: the sign-in failed: {fault}"
-        failed = [attempt for attempt in attempts if not _NOT_SET_UP.search(attempt[1])]
+        probe = connection_error(f"https://{urlsplit(scope).netloc}") if attempts else None
+        cause = probe or error
+        fault = network_fault(cause)
+        # A CredentialUnavailableError means that this machine has no such credential.
+        is_lost = is_connection_error(cause) and not isinstance(cause, CredentialUnavailableError)
+        is_transient = fault is None and (is_lost or _is_server_error(error))
+        # The address of a managed-identity endpoint may be wrong. `_explanation` has the remedy.
+        is_local = is_lost and self._kind is Credential.managed_identity
+        if fault or (is_transient and not is_local):
+            text = f"workspace.credential: the sign-in failed: {cause_text(cause)}"
+        else:
+            text = self._explanation(error, attempts)
+        return SignInError(text, is_transient=is_transient)
+
+    def _explanation(self, error: Exception, attempts: list[tuple[str, str]]) -> str:
+        # Texts with AADSTS come from Microsoft Entra ID, which refused the sign-in.
+        failed = [
+            (name, why) for name, why in attempts if "AADSTS" in why or not _NOT_SET_UP.search(why)
+        ]
         text = "; ".join(f"{name}: {why}" for name, why in failed) or (
             "no service principal, no managed identity and no account of `az login`"
             if attempts
             else error_text(error)
         )
-        remedy = self._remedy(is_identity=any("ManagedIdentity" in name for name, _ in failed))
-        return f"workspace.credential: no way to sign in was found ({text}); {remedy}"
+        # The name of the credential that failed as a part of DefaultAzureCredential.
+        kind = next((_PARTS[name] for name, _ in failed if name in _PARTS), self._kind)
+        return f"workspace.credential: no way to sign in was found ({text}); {_remedy(kind)}"
 
-    def _remedy(self, *, is_identity: bool) -> str:
-        """Return what to do.
 
-        Args:
-            is_identity: Whether the managed identity, as a part of DefaultAzureCredential, failed.
-        """
-        is_identity = is_identity or self._kind is Credential.managed_identity
-        variable = next((name for name in _IDENTITY_ADDRESSES if os.environ.get(name)), None)
-        if is_identity and variable:
-            return (
-                f"{variable} ({os.environ[variable]}) must be the address that gives tokens to the "
-                f"identity of this machine; correct or unset {variable}, or {_OTHER}"
-            )
-        return _REMEDIES[Credential.managed_identity if is_identity else self._kind]
+def _is_server_error(error: Exception) -> bool:
+    """Return whether the service that gives tokens failed, or asked to wait."""
+    # The error of a service principal has the status only in its text.
+    if "HTTP Error: 5" in str(error):
+        return True
+    response = getattr(error, "response", None)
+    return getattr(response, "status_code", None) in TRANSIENT_STATUSES
+
+
+def _remedy(kind: Credential) -> str:
+    """Return what to do if the sign-in with a credential fails."""
+    variable = next((name for name in _IDENTITY_ADDRESSES if os.environ.get(name)), None)
+    if kind is Credential.managed_identity and variable:
+        return (
+            f"{variable} ({os.environ[variable]}) must be the address that gives tokens to the "
+            f"identity of this machine; correct or unset {variable}, or {_OTHER}"
+        )
+    return _REMEDIES[kind]
 
 
 def _credential(config: WorkspaceConfig, message: Callable[[str], None]) -> TokenCredential:

@@ -44,8 +44,8 @@ from mnist_exp.workspaces.base import Observer
 
 #: Environment variable of the SDK: number of whole seconds between two polls.
 _POLL_VARIABLE = "AZUREML_RUN_POLLING_INTERVAL_MIN"
-#: The console log among the saved files of a job.
-_LOG = "user_logs/std_log.txt"
+#: Folder with the console logs among the saved files of a job.
+_LOGS = "user_logs"
 
 
 def _poll_s() -> float:
@@ -119,11 +119,21 @@ class AzureWorkspace:
 
     def job_log(self, name: str) -> Iterator[str]:
         """Yield the lines of a job's log. Wait for further lines until the job has ended."""
-        if not status_of(self._jobs.get(name)).is_finished:
+        job = self._jobs.get(name)
+        if not status_of(job).is_finished:
             yield from follow_log(name, self._client.sdk, self._jobs, self._poll_s)
+            return
         # The SDK streams only the logs of unfinished jobs.
-        elif log := self.download(name, _LOG):
+        folder = self.download(name, _LOGS)
+        # Each process of a distributed job has a log of its own.
+        found = folder.glob("std_log*.txt") if folder else ()
+        logs = sorted(found, key=lambda path: (len(path.name), path.name))
+        for log in logs:
+            if len(logs) > 1:
+                yield f"{log.name}:"
             yield from log.read_text(encoding="utf-8", errors="replace").splitlines()
+        if not logs:
+            yield f"the job saved no log; see the job in Azure ML studio: {job.studio_url}"
 
     def cancel_job(self, name: str) -> None:
         """Cancel a job, and wait until the job has ended."""

@@ -9,6 +9,7 @@ from typing import Any
 import requests
 from azure.ai.ml import MLClient
 from azure.core.pipeline.transport import HttpTransport, RequestsTransport
+from requests.exceptions import InvalidSchema, InvalidURL, MissingSchema
 
 from mnist_exp.config import WorkspaceConfig
 from mnist_exp.errors import ConfigError
@@ -112,12 +113,25 @@ def create_client(
 def _check_metadata(url: str, retries: RetryPolicy) -> None:
     """Check that an address answers with a list of clouds. The SDK ignores all other answers."""
 
+    def refusal(why: str) -> ConfigError:
+        return ConfigError(
+            [
+                f"{_METADATA_URL}: must be the address of a cloud's metadata, got {url}{why}; "
+                f"correct or unset {_METADATA_URL}"
+            ]
+        )
+
     def get() -> requests.Response:
         found = requests.get(url, timeout=_METADATA_TIMEOUT_S)
         if found.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
             found.raise_for_status()
         return found
 
+    try:
+        # A wrong address fails here, before a proxy is used.
+        requests.Session().get_adapter(str(requests.Request("GET", url).prepare().url))
+    except (MissingSchema, InvalidURL, InvalidSchema) as error:
+        raise refusal("") from error
     response = retries.call(_METADATA_URL, get)
     try:
         clouds = response.json()
@@ -126,12 +140,7 @@ def _check_metadata(url: str, retries: RetryPolicy) -> None:
     except (ValueError, TypeError):
         is_valid = False
     if not is_valid:
-        raise ConfigError(
-            [
-                f"{_METADATA_URL}: must be the address of a cloud's metadata, got {url}, which "
-                f"answers something else; correct or unset {_METADATA_URL}"
-            ]
-        )
+        raise refusal(", which answers something else")
 
 
 def _workspace_names(config: WorkspaceConfig, message: Callable[[str], None]) -> dict[str, str]:

@@ -55,7 +55,7 @@ def used(line: str, root: Path) -> Path:
     return Path(line.removeprefix("workspace: the names are from ")).relative_to(root)
 
 
-@pytest.mark.parametrize("content", [HUGGING_FACE, [], "{not json"])
+@pytest.mark.parametrize("content", [HUGGING_FACE, []])
 def test_a_file_of_another_program_is_skipped(
     content: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -69,3 +69,23 @@ def test_a_file_of_another_program_is_skipped(
     assert taken == f"workspace: the names are from {tmp_path / 'config.json'}"
     with pytest.raises(ConfigError, match=r"workspace\.config_file: must be Azure ML's"):
         names_in_config_file("config.json", lines.append)
+
+
+@pytest.mark.parametrize("content", [b"{not json", b"\xff", b"[" * 100_000])
+def test_a_broken_file_is_an_error(
+    content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "config.json", names("above"))
+    broken = tmp_path / "here" / "config.json"
+    broken.parent.mkdir()
+    broken.write_bytes(content)
+    monkeypatch.chdir(broken.parent)
+    for given in (None, "config.json"):
+        with pytest.raises(ConfigError, match=r"workspace\.config_file: must be .*; correct the"):
+            names_in_config_file(given, print)
+
+
+def test_a_file_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / ".azureml").symlink_to(".azureml")
+    with pytest.raises(ConfigError, match=r"got .*\.azureml.* \(Too many levels of symbolic"):
+        names_in_config_file(str(tmp_path / ".azureml" / "config.json"), print)

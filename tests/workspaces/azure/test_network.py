@@ -2,6 +2,8 @@
 
 import os
 import re
+import socket
+import ssl
 from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import timedelta
@@ -9,10 +11,14 @@ from pathlib import Path
 
 import pytest
 import requests
+from azure.core.credentials import AccessToken
+from azure.core.exceptions import ClientAuthenticationError, ServiceRequestError
+from azure.identity import CredentialUnavailableError
 
-from mnist_exp.config import Stage
-from mnist_exp.errors import JobError, MnistExpError
-from mnist_exp.workspaces.azure.network import connection_fault, network_fault
+from mnist_exp.config import Credential, Stage, WorkspaceConfig, WorkspaceType
+from mnist_exp.errors import ConfigError, JobError, MnistExpError
+from mnist_exp.workspaces.azure.network import cause_text, connection_fault, network_fault
+from mnist_exp.workspaces.azure.sign_in import SignIn, SignInError
 from tests.azure_emulator.certificates import Certificates, make_certificates
 from tests.azure_emulator.emulator import Emulator
 from tests.azure_emulator.engines import StubEngine
@@ -84,7 +90,7 @@ FAULTS = {
         r"unknown authority.*add the certificate to the file .*ca\.pem \(REQUESTS_CA_BUNDLE\)",
     ),
     "dead proxy": (
-        {"HTTPS_PROXY": "http://me:secret@{closed}"},
+        {"HTTPS_PROXY": "http://me:my@secret@{closed}"},
         r"HTTPS_PROXY: the proxy http://127.*does not answer; correct or unset HTTPS_PROXY",
     ),
     "proxy with password": (
@@ -94,6 +100,14 @@ FAULTS = {
     "proxy without address": (
         {"HTTPS_PROXY": "nonsense://x:y"},
         r"HTTPS_PROXY: must be http://HOST:PORT, got nonsense://x:y",
+    ),
+    "proxy without scheme": (
+        {"HTTPS_PROXY": "me:secret@{closed}"},
+        r"HTTPS_PROXY: must be http://HOST:PORT, got 127\.",
+    ),
+    "proxy with an invalid name": (
+        {"HTTPS_PROXY": "http://me:secret@.proxy"},
+        r"HTTPS_PROXY: must be http://HOST:PORT, got http://\.proxy;",
     ),
 }
 
@@ -167,6 +181,10 @@ def test_metadata_that_are_something_else(
     with pytest.raises(MnistExpError, match=line):
         stages.run(Stage.status)
     assert failing(stages, line)
+    for address in ("metadata", "ftp://host/metadata", "http://.host"):
+        monkeypatch.setenv("ARM_CLOUD_METADATA_URL", address)
+        with pytest.raises(ConfigError, match=rf"got {re.escape(address)}; correct or unset ARM"):
+            stages.run(Stage.status)
 
 
 @pytest.mark.parametrize(
@@ -186,6 +204,101 @@ def test_the_servers_own_certificate(
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(files.authority))
     with tls_server(files.chain) as address:
         assert line in (connection_fault(address) or "")
+
+
+#: Error of a request through the proxy -> the fault; empty if a second try may succeed.
+PROXY_ERRORS = {
+    "Tunnel connection failed: 403 Forbidden": "x:1 refused the connection with status 403 Forbidd",
+    "Tunnel connection failed: 407 Proxy Authentication Required": "x:1 requires a user name",
+    "port=40700): Connection refused": "the proxy http://x:1 does not answer",
+    "Tunnel connection failed: 503 Service Unavailable": "",
+}
+
+
+@pytest.mark.parametrize("text", PROXY_ERRORS)
+def test_what_a_proxy_answers(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://x:1")
+    monkeypatch.setenv("NO_PROXY", "management.azure.com")
+    sent = requests.Request("GET", "https://login.microsoftonline.com").prepare()
+    error = requests.exceptions.ProxyError(OSError(text), request=sent)
+    fault = network_fault(error)
+    assert PROXY_ERRORS[text] in (fault or "")
+    assert (fault is None) == (not PROXY_ERRORS[text])
+    assert text.rpartition(": ")[2] in cause_text(error) or fault
+    monkeypatch.delenv("HTTPS_PROXY")
+    assert "  " not in cause_text(error)
+
+
+def test_a_tls_connection_that_was_cut_may_be_repeated() -> None:
+    error = requests.exceptions.SSLError(ssl.SSLEOFError(8, "EOF occurred"))
+    assert network_fault(error) is None
+    assert cause_text(error).endswith("; check the network")
+    assert cause_text(ValueError("no JSON")) == "no JSON"
+
+
+class FailingCredential:
+    """A credential whose sign-in fails with an error."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    def get_token(self, *_: str, **__: object) -> AccessToken:
+        raise self._error
+
+
+def failed(cause: Exception) -> Exception:
+    """Return the error of a service principal that could not ask for a token."""
+    error = ClientAuthenticationError(f"Authentication failed: {cause}")
+    error.__cause__ = cause
+    return error
+
+
+def refused(kind: str, why: str) -> Exception:
+    """Return the error of DefaultAzureCredential after an attempt."""
+    attempts = f"\tAzureCliCredential: Azure CLI not found\n\t{kind}: {why}"
+    return ClientAuthenticationError(f"DefaultAzureCredential failed:\n{attempts}\nhint")
+
+
+#: An error -> the credential, a text of the message, and whether a second try may succeed.
+SIGN_INS = {
+    "no address": (
+        failed(ServiceRequestError("x", error=socket.gaierror("unknown"))),
+        Credential.environment,
+        "the sign-in failed: the name of the server cannot be resolved",
+        True,
+    ),
+    "status 500": (
+        failed(RuntimeError("HTTP Error: 500")),
+        Credential.environment,
+        "the sign-in failed: Authentication failed: HTTP Error: 500$",
+        True,
+    ),
+    "unknown application": (
+        refused("EnvironmentCredential", "AADSTS700016: Application 'x' was not found in t"),
+        Credential.default,
+        r"\(EnvironmentCredential: AADSTS700016: .*\); check AZURE_CLIENT_ID",
+        False,
+    ),
+    "no identity": (
+        CredentialUnavailableError("no response from the IMDS endpoint"),
+        Credential.managed_identity,
+        "check that this machine has a managed identity",
+        False,
+    ),
+}
+
+
+@pytest.mark.parametrize("case", SIGN_INS)
+def test_a_failed_sign_in_is_explained(
+    shared: AzureStages, case: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    error, kind, line, is_transient = SIGN_INS[case]
+    monkeypatch.delenv("IDENTITY_ENDPOINT")
+    sign_in = SignIn(WorkspaceConfig(WorkspaceType.azure, credential=kind), print)
+    sign_in.credential = FailingCredential(error)
+    with pytest.raises(SignInError, match=line) as caught:
+        sign_in.get_token(f"{shared.emulator.url}/.default")
+    assert caught.value.is_transient is is_transient
 
 
 def test_a_refused_connection_may_be_repeated() -> None:

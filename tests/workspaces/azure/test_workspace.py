@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from contextlib import closing
 from pathlib import Path
 
@@ -161,6 +162,40 @@ def test_a_completed_job_whose_metrics_cannot_be_read(
     assert len(ready.emulator.recorded("job.put")) == 1
     with pytest.raises(MnistExpError, match="which is Completed"):
         ready.run(Stage.train, f"run={unread.name}")
+
+
+def test_metrics_are_read_again_after_a_pause(
+    ready: AzureStages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    name = ready.run(Stage.train).name
+    ready.emulator.faults.inject(Fault("mlflow.run", Action.BROKEN))
+    workspace = ready.workspace()
+    for unread, pause in ((1, 120), (1, 120), (0, 0)):
+        monkeypatch.setattr("mnist_exp.workspaces.azure.run_metrics._PAUSE_S", pause)
+        result = workspace.job_result(name)
+        assert result
+        assert (len(result.unread), len(result.metrics)) == (unread, 1 - unread)
+    assert not any("check the network" in line for line in result.unread)
+
+
+LOGS = {"std_log_process_1.txt": b"one", "std_log_process_10.txt": b"ten", "other.txt": b"x"}
+
+
+def test_the_logs_of_finished_jobs(ready: AzureStages) -> None:
+    name = ready.run(Stage.train).name
+    blobs = ready.emulator.store.blobs
+    (container, log) = next(key for key in blobs if f"{name}/user_logs" in key[1])
+    assert list(ready.workspace().job_log(name)) == ["epoch 1/1"]
+    shutil.rmtree(ready.outputs / "azure")
+    del blobs[container, log]
+    (line,) = ready.workspace().job_log(name)
+    assert line.startswith("the job saved no log; see the job in Azure ML studio: https://ml.azure")
+    shutil.rmtree(ready.outputs / "azure")
+    for file, content in LOGS.items():
+        blobs[container, log.replace("std_log.txt", file)] = content
+    lines = ["std_log_process_1.txt:", "one", "std_log_process_10.txt:", "ten"]
+    assert list(ready.workspace().job_log(name)) == lines
 
 
 def test_a_completed_sweep_whose_metrics_cannot_be_read(

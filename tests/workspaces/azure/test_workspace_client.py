@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import requests
-from azure.core.exceptions import HttpResponseError
+from azure.core.exceptions import HttpResponseError, ODataV4Format
 from azure.core.pipeline.transport import RequestsTransport
 from azure.identity import (
     AzureCliCredential,
@@ -35,6 +35,7 @@ from mnist_exp.workspaces.azure.sdk_output import quiet
 from mnist_exp.workspaces.azure.sign_in import SignIn
 from mnist_exp.workspaces.azure.workspace_client import WorkspaceClient, create_client
 from tests.azure_emulator.emulator import Emulator
+from tests.azure_emulator.faults import Action, Fault
 from tests.support.emulated_azure import AzureStages
 
 #: Cloud -> its authority and its resource manager.
@@ -183,7 +184,11 @@ def test_a_service_principal_signs_in_with_its_secret(
     service_principal(monkeypatch, AZURE_TENANT_ID="adfs", AZURE_AUTHORITY_HOST=emulator.url)
     for name in ("IDENTITY_ENDPOINT", "IDENTITY_HEADER"):
         monkeypatch.delenv(name)
+    # azure-identity repeats a failed request three times. Then the command signs in again.
+    monkeypatch.setattr("azure.core.pipeline.policies.RetryPolicy.sleep", lambda *_, **__: None)
+    emulator.faults.inject(Fault("token.secret", Action.RESET_BEFORE, count=4))
     record = stages.run(Stage.compute, "workspace.credential=environment")
+    assert len(emulator.faults.hits) == 4
     assert record.compute is not None
     assert record.compute["created"]
     form = emulator.recorded("token.secret")[0].body
@@ -202,18 +207,21 @@ def test_a_failed_sign_in_names_the_remedy(
 
 
 REFUSALS = {
-    "AuthorizationFailed: The client 'x' does not have authorization to perform action": "the role",
+    "AuthorizationFailed: The client 'x' does not have authorization to perform action 'y' over "
+    "scope '/subscriptions/s/resourceGroups/ml-vnet-quota'": "the role",
     "Forbidden: Access denied. Public network access is disabled; use a private endpoint": "VPN",
     "AuthorizationFailure: This request is not authorized to perform this operation.": "VPN",
     "AuthorizationPermissionMismatch: not authorized using this permission": "the role",
-    "RequestDisallowedByPolicy: Resource was disallowed by policy": "subscription's policies",
+    "RequestDisallowedByPolicy: Resource 'x' violates: use a private endpoint": "policies",
     "ReadOnlyDisabledSubscription: the subscription is disabled": "",
 }
 
 
 @pytest.mark.parametrize("refusal", REFUSALS)
 def test_the_remedy_for_a_403_fits_its_cause(refusal: str) -> None:
-    error = HttpResponseError(refusal)
+    code, _, message = refusal.partition(": ")
+    error = HttpResponseError(message)
+    error.error = ODataV4Format({"code": code, "message": message})
     error.status_code = 403
     line = str(map_error(error, "compute gpu"))
     remedy = line.partition("; ")[2] if REFUSALS[refusal] else line.partition("disabled")[2]
