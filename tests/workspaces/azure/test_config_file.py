@@ -71,7 +71,10 @@ def test_a_file_of_another_program_is_skipped(
         names_in_config_file("config.json", lines.append)
 
 
-@pytest.mark.parametrize("content", [b"{not json", b"\xff", b"[" * 100_000])
+BROKEN = {"no JSON": b"{not json", "no text": b"\xff", "too deep": b"[" * 100_000}
+
+
+@pytest.mark.parametrize("content", BROKEN.values(), ids=BROKEN)
 def test_a_broken_file_is_an_error(
     content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
