@@ -236,13 +236,16 @@ def _explain_override(key: str) -> str:
 
 
 def _root_cause(error: BaseException) -> BaseException:
-    while True:
+    # Do not search the causes of an exception that names a key. Under a debugger, OmegaConf makes
+    # such an exception its own cause.
+    while not getattr(error, "full_key", None):
         cause = error.__cause__
         if cause is None and isinstance(error, ConfigCompositionException):
             cause = error.__context__  # Hydra raises this error without a cause.
-        if cause is None:
-            return error
+        if cause is None or cause is error:
+            break
         error = cause
+    return error
 
 
 def _one_line(text: str) -> str:

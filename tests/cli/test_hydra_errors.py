@@ -155,6 +155,14 @@ def test_a_fault_is_one_line(
     assert_helps(line, expected)
 
 
+def test_a_fault_is_one_line_under_a_debugger(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # OmegaConf then works as if a trace function were set (`sys.settrace`).
+    monkeypatch.setenv("OC_CAUSE", "1")
+    test_a_fault_is_one_line(*MESSAGES["interpolation"], capsys)
+
+
 def assert_helps(line: str, expected: str) -> None:
     assert line.startswith("error: ")
     assert expected in line

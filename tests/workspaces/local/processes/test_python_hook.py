@@ -56,6 +56,8 @@ SCRIPTS = {
         1,
         "RuntimeError: outer, caused by KeyError: 'x'",
     ),
+    "its own cause": ("e = ValueError('x'); raise e from e", 1, "ValueError: x"),
+    "an exit that is its own cause": ("e = SystemExit(3); raise e from e", 3, None),
     "a note": (
         "e = ValueError('x'); e.add_note('look here'); raise e",
         1,

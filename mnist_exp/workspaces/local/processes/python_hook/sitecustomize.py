@@ -70,7 +70,7 @@ def describe(error: BaseException) -> str:
     parts = getattr(error, "exceptions", None)
     if isinstance(parts, tuple) and parts:
         text += ": " + "; ".join(describe(part) for part in parts[:_SHOWN])
-    cause = error.__cause__
+    cause = _cause(error)
     # A worker of `multiprocessing` or `concurrent.futures` sends its traceback as the cause of its
     # exception.
     if cause is not None and not type(cause).__name__.endswith("RemoteTraceback"):
@@ -134,7 +134,12 @@ def _is_number(error: BaseException) -> bool:
 
 def _before(error: BaseException) -> BaseException | None:
     """Return the cause of `error`, else the exception that was handled when `error` was raised."""
-    return error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return _cause(error) or (None if error.__suppress_context__ else error.__context__)
+
+
+def _cause(error: BaseException) -> BaseException | None:
+    # After `raise error from error`, an exception is its own cause.
+    return None if error.__cause__ is error else error.__cause__
 
 
 def _led_to(cause: BaseException, error: BaseException | None) -> bool:
