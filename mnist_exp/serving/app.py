@@ -29,7 +29,7 @@ https://learn.microsoft.com/azure/machine-learning/how-to-troubleshoot-online-en
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 from urllib.parse import parse_qsl
 
@@ -201,7 +201,7 @@ class Application:
             request = exchange.request(body, with_head=pool.wants_heads)
             if mirror is not None:
                 self._copy(exchange, body, mirror)
-            return await pool.score(request, deadline - time.monotonic())
+            return await pool.score(request, deadline - time.monotonic(), exchange.hold_body)
         except TimeoutError:
             ms = pool.settings.request_timeout_ms
             raise RefusalError(408, f"no answer within request_timeout_ms, {ms} ms") from None
@@ -225,18 +225,21 @@ class Application:
         pool = self._endpoint.worker_pool(deployment)
         if pool is None:
             return
-        task = asyncio.ensure_future(
-            self._discard(exchange.request(body, with_head=pool.wants_heads), pool)
-        )
+        request = exchange.request(body, with_head=pool.wants_heads)
+        task = asyncio.ensure_future(self._discard(request, pool, exchange.hold_body))
         # Keep a reference to the task. The event loop has only a weak reference, so Python could
         # delete the task before the task is done.
         self._mirrored.add(task)
+        release = exchange.hold_body()
+        task.add_done_callback(lambda _: release())
         task.add_done_callback(self._mirrored.discard)
 
-    async def _discard(self, request: Request, pool: WorkerPool) -> None:
+    async def _discard(
+        self, request: Request, pool: WorkerPool, hold: Callable[[], Callable[[], None]]
+    ) -> None:
         began = time.perf_counter()
         try:
-            reply = await pool.score(request, pool.settings.request_timeout_ms / 1000)
+            reply = await pool.score(request, pool.settings.request_timeout_ms / 1000, hold)
             is_success = reply.status == 200
         except (TimeoutError, OverloadError, PoolFailedError, WorkerLostError):
             is_success = False

@@ -14,19 +14,38 @@ class WorkerLostError(Exception):
 
 
 class PendingRequest:
-    """A request that has no answer yet.
+    """A request in the pool.
+
+    Args:
+        request: The request.
+        on_end: Function that is called when the pool no longer stores the request.
 
     Attributes:
         attempts: Number of workers that have begun to answer the request.
-        answer: Future of the reply. The future is cancelled if the caller stops waiting.
+        answer: Future of the reply.
     """
 
-    __slots__ = ("answer", "attempts", "request")
+    __slots__ = ("_on_end", "answer", "attempts", "request")
 
-    def __init__(self, request: Request, answer: "asyncio.Future[Reply]") -> None:
+    def __init__(self, request: Request, on_end: Callable[[], None]) -> None:
         self.request = request
-        self.answer = answer
+        self._on_end = on_end
+        self.answer: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         self.attempts = 0
+
+    def expire(self) -> None:
+        """Let the caller stop waiting. A worker may still be answering the request."""
+        if not self.answer.done():
+            self.answer.set_exception(TimeoutError())
+
+    def end(self, outcome: Reply | Exception) -> None:
+        """Set the answer, unless the request has expired. Call `on_end`."""
+        if not self.answer.done():
+            if isinstance(outcome, Exception):
+                self.answer.set_exception(outcome)
+            else:
+                self.answer.set_result(outcome)
+        self._on_end()
 
 
 class Connection(asyncio.Protocol):
@@ -64,7 +83,7 @@ class Connection(asyncio.Protocol):
         """Send a request to the worker."""
         self._sent.append(pending)
         if self._transport is not None:
-            self._transport.write(pending.request.packed())
+            self._transport.writelines(pending.request.packed())
         if len(self._sent) == 1:
             self._await_answer(pending)
 
@@ -72,9 +91,7 @@ class Connection(asyncio.Protocol):
         """Collect the bytes of the answers. Set the result of each request that is answered."""
         self._received += data
         while (reply := take_reply(self._received)) is not None:
-            answered = self._sent.popleft()
-            if not answered.answer.done():
-                answered.answer.set_result(reply)
+            self._sent.popleft().end(reply)
             if self._sent:
                 self._await_answer(self._sent[0])
             self._on_free(self)

@@ -72,6 +72,10 @@ class Exchange:
         """
         return await self._body.read(asyncio.get_running_loop().time() + limit_s)
 
+    def hold_body(self) -> Callable[[], None]:
+        """Count the body's memory at least until the returned function is called."""
+        return self._body.hold()
+
     def request(self, body: bytes, *, with_head: bool) -> Request:
         """Return the message for a worker.
 

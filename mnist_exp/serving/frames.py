@@ -25,6 +25,8 @@ READY_FOR_HEADS = b"h"
 PING = b"?"
 PONG = b"!"
 
+#: Maximum number of bytes in the body of a reply. The front stores the whole body.
+REPLY_LIMIT = 128 * 1024 * 1024
 #: Seconds for which the front and a worker poll for the next message before they sleep. Polling
 #: saves time: waking up a process takes longer than computing a small answer. With polling, a
 #: client that sends one digit per request gets 50 % more answers per second.
@@ -73,10 +75,10 @@ class Request:
         """The request's method, query and headers."""
         return Head(*json.loads(self.packed_head)) if self.packed_head else _USUAL_HEAD
 
-    def packed(self) -> bytes:
-        """Return the request as one message."""
+    def packed(self) -> Sequence[bytes]:
+        """Return the parts of the message. The body, which may be large, is not copied."""
         lengths = _REQUEST_START.pack(len(self.id), len(self.packed_head), len(self.body))
-        return b"".join((lengths, self.id, self.packed_head, self.body))
+        return b"".join((lengths, self.id, self.packed_head)), self.body
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +122,9 @@ def take_reply(received: bytearray) -> Reply | None:
     body = _REPLY_START.size + of_headers
     if len(received) < body + of_body:
         return None
-    headers = bytes(received[_REPLY_START.size : body])
-    reply = Reply(status, microseconds, headers, bytes(received[body : body + of_body]))
+    with memoryview(received) as view:
+        headers = bytes(view[_REPLY_START.size : body])
+        reply = Reply(status, microseconds, headers, bytes(view[body : body + of_body]))
     del received[: body + of_body]
     return reply
 

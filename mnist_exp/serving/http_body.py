@@ -25,17 +25,22 @@ class Body:
     Args:
         stream: The connection. The bytes of the head are deleted.
         head: The request's head.
-        hold: Function that is called with the number of bytes that the body has so far.
+        count: Function that is called when the body needs more memory, or less. Argument: the
+            change of the number of bytes.
+
+    The body's memory counts until all functions that `hold` returned, and `release`, are called.
 
     Attributes:
         is_read: Whether the whole body has been received.
     """
 
-    def __init__(self, stream: Stream, head: HttpHead, hold: Callable[[int], None]) -> None:
+    def __init__(self, stream: Stream, head: HttpHead, count: Callable[[int], None]) -> None:
         self._stream = stream
         self._length = head.length
-        self._is_cautious = head.is_cautious
-        self._hold = hold
+        self._expects_continue = head.expects_continue
+        self._count = count
+        self._size = 0
+        self._holders = 1
         self._overhead = 0
         self.is_read = head.length == 0
 
@@ -56,8 +61,24 @@ class Body:
             raise _too_large()
         else:
             body = await self._bytes(self._length, deadline)
+        self._resize(len(body))
         self.is_read = True
         return body
+
+    def hold(self) -> Callable[[], None]:
+        """Count the body's memory at least until the returned function is called."""
+        self._holders += 1
+        return self.release
+
+    def release(self) -> None:
+        """Stop counting the body's memory if this call is the last release."""
+        self._holders -= 1
+        if not self._holders:
+            self._resize(0)
+
+    def _resize(self, size: int) -> None:
+        change, self._size = size - self._size, size
+        self._count(change)
 
     def skip(self) -> bool:
         """Discard the body if all of it has arrived. Return whether the whole body has arrived."""
@@ -71,7 +92,7 @@ class Body:
         received = self._stream.received
         while len(received) < size:
             await self._more(deadline)
-            self._hold(min(size, len(received)))
+            self._resize(min(size, len(received)))
         body = bytes(memoryview(received)[:size])
         del received[:size]
         return body
@@ -111,7 +132,7 @@ class Body:
             body += part
             del received[: len(part)]
             size -= len(part)
-            self._hold(len(body))
+            self._resize(len(body))
 
     async def _line(self, limit: int, deadline: float) -> bytes:
         """Return the next line, without its line break.
@@ -138,8 +159,8 @@ class Body:
             raise _too_much_overhead()
 
     async def _more(self, deadline: float) -> None:
-        if self._is_cautious:
-            self._is_cautious = False
+        if self._expects_continue:
+            self._expects_continue = False
             self._stream.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         await self._stream.more(deadline)
 

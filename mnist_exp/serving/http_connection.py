@@ -59,6 +59,11 @@ class HttpConnection:
             self._send_refusal(RefusalError(503, "too many connections: try again later"))
             self._stream.close()
 
+    @property
+    def unsent(self) -> int:
+        """Number of bytes of an answer that wait because the caller does not read."""
+        return self._stream.unsent
+
     def abort(self) -> None:
         """Close the connection immediately."""
         self._stream.abort()
@@ -97,13 +102,15 @@ class HttpConnection:
             self._send_refusal(error)
             return False
         self._is_idle = False
-        body = Body(self._stream, head, lambda size: self._connections.hold_body(self, size))
+        body = Body(self._stream, head, self._connections.count_body)
         exchange = Exchange(head, body, lambda: self._connections.begin_request(self))
-        await self._application(exchange)
+        try:
+            await self._application(exchange)
+        finally:
+            body.release()
         # Do not read the rest of a body. A caller without a key could send an endless body.
         is_kept = head.is_kept and body.skip() and not self._connections.is_closing
         self._stream.write(exchange.packed_answer(is_kept=is_kept))
-        self._connections.release_body(self)
         await self._wait_until_read()
         self._connections.end_request(self)
         self._is_idle = True
@@ -123,8 +130,8 @@ class HttpConnection:
 
     async def _wait_until_read(self) -> None:
         """Wait until the caller has read most of the answer."""
-        if unsent := self._stream.unsent:
-            self._connections.hold_answer(self, unsent)
+        if self.unsent:
+            self._connections.hold_answer(self)
             await self._stream.sent(self._loop.time() + ANSWER_TIMEOUT_S)
             self._connections.release_answer(self)
 

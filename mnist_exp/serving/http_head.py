@@ -30,7 +30,7 @@ class HttpHead:
         all_headers: Every header that was sent, in the order of the request.
         length: Number of bytes in the body; None if the body is sent in chunks.
         is_kept: Whether the caller keeps the connection open for another request.
-        is_cautious: Whether the caller waits for `100 Continue` before it sends the body.
+        expects_continue: Whether the caller waits for `100 Continue` before it sends the body.
     """
 
     method: str
@@ -40,7 +40,7 @@ class HttpHead:
     all_headers: list[Header]
     length: int | None
     is_kept: bool
-    is_cautious: bool
+    expects_continue: bool
 
 
 class HeadParser:
@@ -124,7 +124,7 @@ class HeadParser:
             # llhttp has checked that this header contains only digits.
             length=int(headers.get(b"content-length", b"0")) if encoding is None else None,
             is_kept=is_current and self._parser.should_keep_alive(),
-            is_cautious=is_current and headers.get(b"expect", b"").lower() == b"100-continue",
+            expects_continue=is_current and headers.get(b"expect", b"").lower() == b"100-continue",
         )
 
     def _check_headers(self, headers: dict[bytes, bytes], is_current: bool) -> None:

@@ -25,7 +25,7 @@ PAYLOAD_LIMIT = 10 * 1024 * 1024
 READ_SIZE = 64 * 1024
 #: Maximum number of bytes of trailers and of chunk extensions in the body of a request.
 CHUNK_OVERHEAD_LIMIT = 16 * 1024
-#: Maximum number of bytes in all bodies that are being received or that have no answer yet.
+#: Maximum number of bytes in all bodies that the front stores.
 BODIES_LIMIT = 128 * 1024 * 1024
 #: Maximum number of bytes in all answers that their callers have not read.
 UNREAD_LIMIT = 128 * 1024 * 1024
@@ -46,6 +46,10 @@ _CLOSE_PERIOD_S = 0.05
 class Limited(Protocol):
     """The methods of a connection that `Connections` calls."""
 
+    @property
+    def unsent(self) -> int:
+        """Number of bytes of an answer that wait because the caller does not read."""
+
     def abort(self) -> None:
         """Close the connection immediately."""
 
@@ -65,33 +69,31 @@ class Connections:
     def __init__(self) -> None:
         self.is_closing = False
         # Dicts keep the order of insertion: the oldest connection is the first key.
-        self._strangers: dict[Limited, None] = {}
+        self._unauthenticated: dict[Limited, None] = {}
         self._idle: dict[Limited, None] = {}
         self._busy: dict[Limited, None] = {}
-        self._bodies: dict[Limited, int] = {}
         self._bodies_size = 0
-        self._unread: dict[Limited, int] = {}
+        self._unread: dict[Limited, None] = {}
 
     def __len__(self) -> int:
-        return len(self._strangers) + len(self._idle) + len(self._busy)
+        return len(self._unauthenticated) + len(self._idle) + len(self._busy)
 
     def add(self, connection: Limited) -> bool:
         """Add a new connection. Return False if there are too many connections."""
         while len(self) >= CONNECTIONS_LIMIT:
-            replaced = next(iter(self._strangers or self._idle), None)
+            replaced = next(iter(self._unauthenticated or self._idle), None)
             if replaced is None:
                 return False
             self.remove(replaced)
             replaced.abort()
-        self._strangers[connection] = None
+        self._unauthenticated[connection] = None
         return True
 
     def remove(self, connection: Limited) -> None:
         """Remove a connection that is closed."""
-        self._strangers.pop(connection, None)
+        self._unauthenticated.pop(connection, None)
         self._idle.pop(connection, None)
         self._busy.pop(connection, None)
-        self.release_body(connection)
         self._unread.pop(connection, None)
 
     async def close(self, timeout_s: float) -> None:
@@ -116,11 +118,11 @@ class Connections:
             connection.close_if_idle()
 
     def _all(self) -> list[Limited]:
-        return [*self._strangers, *self._idle, *self._busy]
+        return [*self._unauthenticated, *self._idle, *self._busy]
 
     def begin_request(self, connection: Limited) -> None:
         """Keep a connection that has sent a valid key until its request is answered."""
-        self._strangers.pop(connection, None)
+        self._unauthenticated.pop(connection, None)
         self._idle.pop(connection, None)
         self._busy[connection] = None
 
@@ -130,36 +132,31 @@ class Connections:
             del self._busy[connection]
             self._idle[connection] = None
 
-    def hold_body(self, connection: Limited, size: int) -> None:
-        """Count the bytes of a body until `release_body`.
+    def count_body(self, size: int) -> None:
+        """Add a number of bytes to the size of all bodies. The number is negative for a release.
 
         Raises:
-            RefusalError: All bodies together are too large.
+            RefusalError: All bodies together are too large. The bytes are added nevertheless.
         """
-        self._bodies_size += size - self._bodies.get(connection, 0)
-        self._bodies[connection] = size
-        if self._bodies_size > BODIES_LIMIT:
+        self._bodies_size += size
+        if size > 0 and self._bodies_size > BODIES_LIMIT:
             raise RefusalError(
                 429,
                 f"too many large requests: all bodies together may have {BODIES_LIMIT} bytes; "
                 "send the request again later",
             )
 
-    def release_body(self, connection: Limited) -> None:
-        """Stop counting a connection's body."""
-        self._bodies_size -= self._bodies.pop(connection, 0)
+    def hold_answer(self, connection: Limited) -> None:
+        """Count the unsent bytes of an answer until `release_answer`.
 
-    def hold_answer(self, connection: Limited, size: int) -> None:
-        """Count the bytes of an answer that the caller does not read, until `release_answer`.
-
-        If the answers together are too large, close the connections that have not read for the
-        longest time.
+        If the answers together are too large, close the connections with the oldest answers. The
+        connection with the newest answer stays open.
         """
-        self._unread[connection] = size
-        while sum(self._unread.values()) > UNREAD_LIMIT:
-            slowest = next(iter(self._unread))
-            self.remove(slowest)
-            slowest.abort()
+        self._unread[connection] = None
+        while len(self._unread) > 1 and sum(one.unsent for one in self._unread) > UNREAD_LIMIT:
+            oldest = next(iter(self._unread))
+            self.remove(oldest)
+            oldest.abort()
 
     def release_answer(self, connection: Limited) -> None:
         """Stop counting a connection's answer."""

@@ -35,8 +35,8 @@ class Stream(asyncio.BufferedProtocol):
         self._is_writable = True
         # The future of a task that waits for more bytes, and the future of a task that waits until
         # the written bytes are sent.
-        self._reader: asyncio.Future[None] | None = None
-        self._writer: asyncio.Future[None] | None = None
+        self._reader: asyncio.Future[bool] | None = None
+        self._writer: asyncio.Future[bool] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Call `on_open`."""
@@ -54,7 +54,7 @@ class Stream(asyncio.BufferedProtocol):
             self._transport.pause_reading()
             self._is_reading = False
         else:
-            self._reader.set_result(None)
+            self._reader.set_result(True)
 
     def eof_received(self) -> bool:
         """Note that no more bytes arrive. Keep the connection open for the answer."""
@@ -137,6 +137,7 @@ class Stream(asyncio.BufferedProtocol):
         if self._transport.is_closing():
             return
         deadline = self._loop.time() + seconds
+        self.received.clear()
         try:
             # Let `sent` wait for the last byte.
             self._transport.set_write_buffer_limits(0)
@@ -159,19 +160,23 @@ class Stream(asyncio.BufferedProtocol):
         """Close the connection immediately."""
         self._transport.abort()
 
-    async def _wait(self, event: "asyncio.Future[None]", deadline: float) -> None:
-        timer = self._loop.call_at(deadline, _expire, event)
+    async def _wait(self, event: "asyncio.Future[bool]", deadline: float) -> None:
+        timer = self._loop.call_at(deadline, _set, event, False)
         try:
-            await event
+            # Do not set an exception as the result of the future. The traceback would contain the
+            # stream and the future, so the request would stay in memory until Python collects
+            # garbage.
+            if not await event:
+                raise TimeoutError
         finally:
             timer.cancel()
 
 
-def _wake(event: "asyncio.Future[None] | None") -> None:
-    if event is not None and not event.done():
-        event.set_result(None)
+def _wake(event: "asyncio.Future[bool] | None") -> None:
+    if event is not None:
+        _set(event, True)
 
 
-def _expire(event: "asyncio.Future[None]") -> None:
+def _set(event: "asyncio.Future[bool]", has_happened: bool) -> None:
     if not event.done():
-        event.set_exception(TimeoutError())
+        event.set_result(has_happened)

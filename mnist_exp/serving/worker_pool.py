@@ -55,6 +55,9 @@ class WorkerPool:
         revision: The revision's folder.
         on_failure: Function that is called when the pool gives up the revision. Argument: the
             reason.
+
+    Attributes:
+        wants_heads: Whether the script needs the head of every request.
     """
 
     def __init__(self, revision: Path, on_failure: Callable[[str], None]) -> None:
@@ -63,6 +66,7 @@ class WorkerPool:
         self.failure = ""
         self.restarts = 0
         self.pending = 0
+        self.wants_heads = False
         self._on_failure = on_failure
         self._workers: list[Worker] = []
         self._restart_tasks: list[asyncio.Task[None]] = []
@@ -83,11 +87,6 @@ class WorkerPool:
         """The process ids of the running workers."""
         return [worker.pid for worker in self._workers if worker.pid is not None]
 
-    @property
-    def wants_heads(self) -> bool:
-        """Whether the script needs the head of every request."""
-        return any(worker.wants_heads for worker in self._workers)
-
     async def start(self) -> None:
         """Start all workers, and wait until all workers are ready.
 
@@ -103,6 +102,7 @@ class WorkerPool:
                 start.cancel()
             await self._end_workers()
             raise
+        self.wants_heads = any(worker.wants_heads for worker in self._workers)
         self._restart_tasks = [
             asyncio.ensure_future(self._restart_forever(index))
             for index in range(len(self._workers))
@@ -110,12 +110,20 @@ class WorkerPool:
         for task in self._restart_tasks:
             task.add_done_callback(self._check_restart_task)
 
-    async def score(self, request: Request, timeout_s: float) -> Reply:
+    async def score(
+        self, request: Request, timeout_s: float, hold: Callable[[], Callable[[], None]]
+    ) -> Reply:
         """Return a worker's answer to a request.
 
         If the timeout expires before a worker has received the request, the request is dropped. If
         a worker has received the request, `run` continues until `run` returns or the worker cancels
-        the request (see `worker_connection`).
+        the request (see `worker_connection`). Until then, the pool stores the request.
+
+        Args:
+            request: The request.
+            timeout_s: Maximum number of seconds until the answer.
+            hold: Function that is called when the pool begins to store the request. The returned
+                function is called when the pool no longer stores the request.
 
         Raises:
             OverloadError: The pool already has the maximum number of unanswered requests.
@@ -128,9 +136,8 @@ class WorkerPool:
             raise PoolFailedError(self.failure)
         if self.pending >= self.settings.pending_limit:
             raise OverloadError
-        loop = asyncio.get_running_loop()
-        pending = PendingRequest(request, loop.create_future())
-        expiry = loop.call_later(timeout_s, _expire, pending)
+        pending = PendingRequest(request, hold())
+        expiry = asyncio.get_running_loop().call_later(timeout_s, self._expire, pending)
         self.pending += 1
         try:
             self._place(pending)
@@ -138,6 +145,10 @@ class WorkerPool:
         finally:
             self.pending -= 1
             expiry.cancel()
+            # The traceback of an exception contains this frame, and the future contains the
+            # exception. Without this line, the body would stay in memory until Python collects
+            # garbage.
+            del pending
 
     async def drain(self) -> None:
         """Wait until all requests are answered, or until the time limit for answers has passed."""
@@ -228,13 +239,18 @@ class WorkerPool:
         else:
             self._waiting.append(pending)
 
+    def _expire(self, pending: PendingRequest) -> None:
+        if pending in self._waiting:
+            self._waiting.remove(pending)
+            pending.end(TimeoutError())
+        else:
+            pending.expire()
+
     def _connection_free(self, connection: Connection) -> None:
-        while self._waiting:
-            pending = self._waiting.popleft()
-            if not pending.answer.done():
-                connection.send(pending)
-                return
-        self._free.append(connection)
+        if self._waiting:
+            connection.send(self._waiting.popleft())
+        else:
+            self._free.append(connection)
 
     def _connection_lost(self, worker: Worker, unanswered: Sequence[PendingRequest]) -> None:
         self._free = [free for free in self._free if free is not worker.connection]
@@ -242,12 +258,10 @@ class WorkerPool:
             self._send_again(pending)
 
     def _send_again(self, pending: PendingRequest) -> None:
-        if pending.answer.done():
-            return
         if self.failure:
-            pending.answer.set_exception(PoolFailedError(self.failure))
-        elif pending.attempts >= _ATTEMPTS:
-            pending.answer.set_exception(WorkerLostError())
+            pending.end(PoolFailedError(self.failure))
+        elif pending.attempts >= _ATTEMPTS or pending.answer.done():
+            pending.end(WorkerLostError())
         elif self._free:
             self._free.pop().send(pending)
         else:
@@ -255,9 +269,7 @@ class WorkerPool:
 
     def _fail_waiting(self, error: Exception) -> None:
         while self._waiting:
-            pending = self._waiting.popleft()
-            if not pending.answer.done():
-                pending.answer.set_exception(error)
+            self._waiting.popleft().end(error)
 
 
 def delay_s(exits: int) -> float:
@@ -274,8 +286,3 @@ def _last_log_line(log: Path) -> str:
         return ""
     written = [line.strip() for line in lines if line.strip()]
     return f"; last log line: {written[-1]}" if written else ""
-
-
-def _expire(pending: PendingRequest) -> None:
-    if not pending.answer.done():
-        pending.answer.set_exception(TimeoutError())

@@ -6,7 +6,7 @@ import io
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,7 +45,9 @@ class _Pool:
         self.wants_heads = self._run.needs_head
         self._requests: SimpleQueue[_RequestAndReply | None] = SimpleQueue()
 
-    async def score(self, request: Request, timeout_s: float) -> Reply:
+    async def score(
+        self, request: Request, timeout_s: float, hold: Callable[[], Callable[[], None]]
+    ) -> Reply:
         reply: Future[Reply] = Future()
         self._requests.put((request, reply))
         return await asyncio.wrap_future(reply)
@@ -119,6 +121,9 @@ class _Body:
     async def read(self, deadline: float) -> bytes:
         return self._content
 
+    def hold(self) -> Callable[[], None]:
+        return lambda: None
+
 
 class _Received:
     """The bytes of an answer, in the place of a socket."""
@@ -154,6 +159,8 @@ def in_process(script: Script, folder: Path) -> Iterator[InProcess]:
         scoring = ScoringScript(folder, "score.py")
         scoring.load()()
         yield InProcess(scoring, dict(script.variables))
+        for name in [name for name in sys.modules if name.startswith(_OF_SCRIPTS)]:
+            del sys.modules[name]
 
 
 @contextmanager

@@ -23,14 +23,40 @@ MEGABYTE = 1024 * 1024
 KEPT = 50 * MEGABYTE
 #: Memory that a flood may take, see docs/endpoints.md.
 WITHOUT_KEY, WITH_KEY = 150 * MEGABYTE, 600 * MEGABYTE
-NEEDS_KEY = {ALL, "trailers_with_a_key", "bodies_with_a_key", "tiny_chunks", "chunk_extensions"}
+NEEDS_KEY = {
+    *(ALL, "trailers_with_a_key", "bodies_with_a_key", "bodies_for_a_hanging_run"),
+    *("tiny_chunks", "chunk_extensions"),
+}
+#: A deployment whose worker takes many requests, and answers none of them.
+HANGS = """
+import time
+def init(): pass
+def run(raw_data): time.sleep(600)
+"""
 #: Seconds of the short flood, and of each flood of the soak test.
 SHORT_S, LONG_S = 1.5, 60
 
 
 @pytest.fixture(scope="module")
 def digits(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    yield from serve_digits(tmp_path_factory.mktemp("digits"), RequestSettingsConfig(2_000, 4))
+    folder = tmp_path_factory.mktemp("digits")
+    for service in serve_digits(folder, RequestSettingsConfig(2_000, 4)):
+        (folder / "code").mkdir()
+        service.deploy(
+            name="hanging",
+            script=HANGS,
+            environment_variables={"WORKER_TIMEOUT": "1"},
+            request_settings=RequestSettingsConfig(100, 100),
+        )
+        yield service
+
+
+def _memory(process: psutil.Process) -> int:
+    try:
+        return int(process.memory_info().rss)
+    except psutil.NoSuchProcess:
+        # The front replaces a worker whose `run` hangs.
+        return 0
 
 
 class Memory:
@@ -44,7 +70,7 @@ class Memory:
 
     @property
     def now(self) -> int:
-        return sum(process.memory_info().rss for process in self._processes)
+        return sum(map(_memory, self._processes))
 
     def __enter__(self) -> "Memory":
         self._thread.start()

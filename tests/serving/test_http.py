@@ -4,7 +4,7 @@ import asyncio
 import select
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 import pytest
@@ -29,6 +29,8 @@ POST = b"POST /echo HTTP/1.1\r\n" + HOST + KEY
 CHUNKED = POST + b"transfer-encoding: chunked\r\n\r\n"
 GET = b"GET /health HTTP/1.1\r\n" + HOST + b"\r\n"
 LARGE_ANSWER = b"x" * 16 * 1024 * 1024
+#: Functions that release the bodies of answered requests.
+held: list[Callable[[], None]] = []
 
 
 async def application(exchange: Exchange) -> None:
@@ -41,6 +43,8 @@ async def application(exchange: Exchange) -> None:
         else:
             exchange.grant_access()
             body = await exchange.body(60)
+            if body.startswith(b"hold"):
+                held.append(exchange.hold_body())
             exchange.answer(200, LARGE_ANSWER if body == b"large" else body)
     except RefusalError as error:
         exchange.refuse(error)
@@ -336,7 +340,8 @@ def test_an_answer_that_nobody_reads_is_dropped(front: Front, monkeypatch: pytes
         late.sendall(large)
         assert len(rest(late_reader(late, front))) < len(LARGE_ANSWER)
         monkeypatch.setattr(http_connection, "ANSWER_TIMEOUT_S", 60)
-        monkeypatch.setattr(http_limits, "UNREAD_LIMIT", len(LARGE_ANSWER))
+        # A large answer alone is not dropped.
+        monkeypatch.setattr(http_limits, "UNREAD_LIMIT", len(LARGE_ANSWER) // 2)
         patient.sendall(large)
         patient.shutdown(socket.SHUT_WR)
         assert len(rest(patient)) > len(LARGE_ANSWER)
@@ -367,6 +372,18 @@ def test_of_too_many_unread_answers_the_oldest_are_dropped(
             caller.close()
 
 
+def test_what_a_caller_has_read_does_not_count(front: Front, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(http_limits, "UNREAD_LIMIT", len(LARGE_ANSWER) * 3 // 2)
+    with front.connected() as first, front.connected() as second:
+        first.sendall(POST + b"connection: close\r\ncontent-length: 5\r\n\r\nlarge")
+        read = 0
+        while read < len(LARGE_ANSWER) * 3 // 4:
+            read += len(first.recv(65536))
+        second.sendall(POST + b"connection: close\r\ncontent-length: 5\r\n\r\nlarge")
+        second.recv(1)
+        assert read + len(rest(first)) > len(LARGE_ANSWER)
+
+
 def test_bodies_that_are_together_too_large_are_429(front: Front, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(http_limits, "BODIES_LIMIT", 1_000_000)
     head = POST + b"content-length: 900000\r\n\r\n"
@@ -383,6 +400,15 @@ def test_bodies_that_are_together_too_large_are_429(front: Front, monkeypatch: p
         assert status(front.ask(head + b"x" * 900_000)) == 200
 
 
+def test_a_body_counts_until_nobody_holds_it(front: Front, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(http_limits, "BODIES_LIMIT", 1_000_000)
+    request = POST + b"content-length: 900000\r\n\r\n%b" + b"x" * 899_996
+    assert status(front.ask(request % b"hold")) == 200
+    assert status(front.ask(request % b"more")) == 429
+    held.pop()()
+    assert status(front.ask(request % b"more")) == 200
+
+
 def readable(one: socket.socket, *callers: socket.socket) -> bool:
     """Return whether this caller is the first to have an answer."""
     return one in select.select(callers, [], [], 60)[0]
@@ -396,18 +422,18 @@ def test_a_new_connection_replaces_the_oldest_without_a_key(
     with front.connected() as known:
         known.sendall(echo)
         assert status(known.recv(1000)) == 200
-        strangers = [front.connected() for _ in range(30)]
+        keyless = [front.connected() for _ in range(30)]
         try:
             # The last connection exists on the front's side when it is answered.
-            strangers[-1].sendall(GET)
-            assert status(strangers[-1].recv(1000)) == 200
+            keyless[-1].sendall(GET)
+            assert status(keyless[-1].recv(1000)) == 200
             assert len(front.connections) == 10
-            assert all(closes(one) for one in strangers[:21])
-            for caller in (strangers[21], known):
+            assert all(closes(one) for one in keyless[:21])
+            for caller in (keyless[21], known):
                 caller.sendall(echo)
                 assert status(caller.recv(1000)) == 200
         finally:
-            for one in strangers:
+            for one in keyless:
                 one.close()
 
 

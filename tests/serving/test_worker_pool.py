@@ -72,7 +72,7 @@ async def running_pool(folder: Path, of: Settings, script: str) -> AsyncIterator
 
 
 async def score(pool: WorkerPool, body: str) -> tuple[int, object]:
-    reply = await pool.score(Request(b"id", b"", body.encode()), PATIENCE_S)
+    reply = await pool.score(Request(b"id", b"", body.encode()), PATIENCE_S, lambda: lambda: None)
     return reply.status, json.loads(reply.body)
 
 
@@ -96,12 +96,22 @@ def test_each_further_restart_in_a_row_is_delayed_longer(ends: int, seconds: flo
 
 @pytest.mark.usefixtures("_short_delays")
 def test_requests_that_kill_workers_cannot_fail_a_deployment(tmp_path: Path):
+    script = SCRIPT.replace("def run(raw_data)", "def run(raw_data, request_headers)")
+
+    async def check_heads(pool: WorkerPool) -> None:
+        while pool.restarts <= CRASHES:
+            assert pool.wants_heads
+            await asyncio.sleep(0.01)
+
     async def check() -> None:
-        async with running_pool(tmp_path, settings(tmp_path), SCRIPT) as pool:
+        async with running_pool(tmp_path, settings(tmp_path), script) as pool:
+            # A restarting worker does not change what the script needs.
+            heads = asyncio.ensure_future(check_heads(pool))
             # Each of these requests ends one or two workers.
             while pool.restarts <= CRASHES:
                 with pytest.raises(WorkerLostError):
                     await score(pool, "die")
+            await heads
             assert await score(pool, "none") == (200, {})
             assert pool.failure == ""
 
@@ -119,6 +129,31 @@ def test_requests_behind_one_that_kills_workers_are_answered(tmp_path: Path):
             )
             assert isinstance(died, WorkerLostError)
             assert others == [(200, {}), (200, [1, "zwei", None, {"drei": 3.5}]), (200, *pool.pids)]
+
+    asyncio.run(check())
+
+
+def test_the_pool_stores_an_expired_request_only_if_a_worker_has_it(tmp_path: Path):
+    stored: list[str] = []
+
+    async def expired(pool: WorkerPool, name: str, timeout_s: float) -> None:
+        def hold() -> Callable[[], None]:
+            stored.append(name)
+            return lambda: stored.remove(name)
+
+        with pytest.raises(TimeoutError):
+            await pool.score(Request(b"id", b"", b"wait"), timeout_s, hold)
+
+    async def check() -> None:
+        async with running_pool(tmp_path, settings(tmp_path), SCRIPT) as pool:
+            # The only worker has received four requests, and answers the first of them.
+            names = ["begun", *(["sent"] * 3), *(["waiting"] * 4)]
+            # The last request expires first.
+            timeouts = [0.3 - 0.01 * number for number in range(len(names))]
+            await asyncio.gather(*map(expired, [pool] * len(names), names, timeouts))
+            assert (pool.pending, stored) == (0, names[:4])
+            (tmp_path / "open").touch()
+            await until(lambda: not stored)
 
     asyncio.run(check())
 

@@ -73,6 +73,10 @@ def bodies_with_a_key(key: bytes) -> Iterator[bytes]:
         yield b" " * MEGABYTE
 
 
+def bodies_for_a_hanging_run(key: bytes) -> Iterator[bytes]:
+    return bodies_with_a_key(key + b"azureml-model-deployment: hanging\r\n")
+
+
 def tiny_chunks(key: bytes) -> Iterator[bytes]:
     yield POST + key + CHUNKED
     while True:
@@ -112,7 +116,7 @@ WRITERS: dict[str, Callable[[bytes], Iterator[bytes]]] = {
     for function in (
         *(trailers, trailers_with_a_key, pipelined_without_reading, pipelined_posts),
         *(large_heads, many_headers, bodies_without_a_key, bodies_with_a_key),
-        *(tiny_chunks, chunk_extensions, expect_100),
+        *(bodies_for_a_hanging_run, tiny_chunks, chunk_extensions, expect_100),
     )
 }
 #: Floods that read the answer to each request, and then send the next request.
