@@ -13,11 +13,17 @@ _PACKAGE = "azureml_inference_server_http"
 _OURS = "mnist_exp.serving.aml_api"
 #: Name that a script imports -> our module.
 _MODULES = {
-    f"{_PACKAGE}.api.aml_request": f"{_OURS}.aml_request",
-    f"{_PACKAGE}.api.aml_response": f"{_OURS}.aml_response",
-    f"{_PACKAGE}.log_config": f"{_OURS}.log_config",
-    "azureml.contrib.services.aml_request": f"{_OURS}.aml_request",
-    "azureml.contrib.services.aml_response": f"{_OURS}.aml_response",
+    f"{_PACKAGE}.api.aml_request": "aml_request",
+    f"{_PACKAGE}.api.aml_response": "aml_response",
+    f"{_PACKAGE}.log_config": "log_config",
+    "azureml.contrib.services.aml_request": "aml_request",
+    "azureml.contrib.services.aml_response": "aml_response",
+}
+#: Our module -> the names that scripts import from the module.
+_EXPORTS = {
+    "aml_request": ["AMLRequest", "rawhttp"],
+    "aml_response": ["AMLResponse"],
+    "log_config": ["AMLLogFormatter", "RootAccessFilter"],
 }
 _NOT_INSTALLED = {
     "flask": "@rawhttp, AMLRequest and AMLResponse need Flask: "
@@ -33,8 +39,16 @@ class _LateModule(ModuleType):
     Most scripts use none of our modules, and the import of Flask takes long.
     """
 
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.__all__ = _EXPORTS[_MODULES[name]]
+
     def __getattr__(self, name: str) -> Any:
-        return getattr(importlib.import_module(_MODULES[self.__name__]), name)
+        # Do not import our module for other names. Code such as `inspect.stack()` asks all modules
+        # for `__file__`, and Flask may be missing.
+        if name not in self.__all__:
+            raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
+        return getattr(importlib.import_module(f"{_OURS}.{_MODULES[self.__name__]}"), name)
 
 
 def provide_modules() -> None:

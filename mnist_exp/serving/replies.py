@@ -7,6 +7,7 @@ written as `NaN`, although other parsers of JSON refuse this text.
 """
 
 import json
+import re
 import sys
 from collections.abc import Iterable
 from typing import Any
@@ -15,6 +16,9 @@ from mnist_exp.serving.frames import Reply
 
 _FAILED = "x-ms-run-function-failed"
 _TOOK = "x-ms-run-fn-exec-ms"
+#: The characters that Azure ML's server accepts in the names and values of headers.
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_VALUE = re.compile(r"[ \t\x21-\x7e\x80-\xff]*")
 _JSON = ("Content-Type", "application/json")
 
 
@@ -57,7 +61,10 @@ def _response_reply(response: Any, seconds: float) -> Reply:
     response.direct_passthrough = False
     body = response.get_data()
     response.close()
-    headers = [(name, value) for name, value in response.get_wsgi_headers({})]
+    headers = list(response.get_wsgi_headers({}))
+    for name, value in headers:
+        if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
+            raise ValueError(f"the response has an invalid header: {name!r}: {value!r}")
     return Reply(response.status_code, int(seconds * 1e6), _packed(headers), body)
 
 

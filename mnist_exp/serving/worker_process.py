@@ -11,10 +11,11 @@ A worker answers a request with one of these statuses:
 | status | condition |
 |---|---|
 | 200 | `run` returned a result; the body is the result as JSON |
-| 400 | the body is not UTF-8, or is not the JSON that `run` with `@input_schema` needs |
+| 400 | the body is not UTF-8; with `@input_schema`, the body is not the JSON that `run` needs |
 | 415 | `run` has `@input_schema`, and the content type is not JSON |
 | 500 | `run` raised an exception, or its result cannot be written as JSON; the log has the cause |
-| 500 | `run` took longer than SCORING_TIMEOUT_MS |
+| 500 | `run` took longer than SCORING_TIMEOUT_MS, or its result has more than 128 MB |
+| 500 | `run` has `@input_schema`, and the body is not UTF-8 |
 
 If `run` returned a response of Flask, for example an AMLResponse, the response has its own status.
 """
@@ -26,12 +27,13 @@ import socket
 import sys
 import threading
 import time
+import traceback
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
 from mnist_exp.orphans import adopt_orphans, end_children
-from mnist_exp.serving.frames import PING, PONG, READY, READY_FOR_HEADS, Reply, Request
+from mnist_exp.serving.frames import PING, PONG, READY, READY_FOR_HEADS, REPLY_LIMIT, Reply, Request
 from mnist_exp.serving.replies import error_reply, result_reply
 from mnist_exp.serving.request_input import BadInputError
 from mnist_exp.serving.run_function import RunFunction
@@ -48,8 +50,8 @@ _logger = logging.getLogger("mnist_exp.serving.worker_process")
 _MOST_LINES = 100
 #: Exit code if the import of the script or `init` fails, as in Azure ML's inference server.
 _INIT_FAILED_EXIT_CODE = 3
-#: Exit code if a signal handler of the script raises an exception between two requests.
-_HANDLER_FAILED_EXIT_CODE = 1
+#: Exit code after an unexpected error, for example in a signal handler between two requests.
+_FAILED_EXIT_CODE = 1
 # Messages of Azure ML's inference server to a caller.
 _SCRIPT_FAILED = "An unexpected error occurred in scoring script. Check the logs for more info."
 _SERVER_FAILED = "An unexpected internal error occurred. Check the logs for more info."
@@ -79,8 +81,8 @@ def main(arguments: list[str]) -> None:
     try:
         connection.serve()
     except BaseException:
-        _logger.exception("%s: a signal handler has ended the worker", script.name)
-        _exit(_HANDLER_FAILED_EXIT_CODE)
+        _logger.exception("%s: an unexpected error has ended the worker", script.name)
+        _exit(_FAILED_EXIT_CODE)
     _exit(0)
 
 
@@ -116,13 +118,18 @@ def _called(run: RunFunction, limit_ms: int, request: Request) -> Reply:
     except Exception as error:
         _log_failure(request, error)
         return error_reply(500, _SCRIPT_FAILED, run_failed=True)
-    return result_reply(result, time.perf_counter() - began)
+    reply = result_reply(result, time.perf_counter() - began)
+    if len(reply.body) > REPLY_LIMIT:
+        size = len(reply.body)
+        raise ValueError(f"an answer must have at most {REPLY_LIMIT} bytes, run() returned {size}")
+    return reply
 
 
 def _log_failure(request: Request, error: BaseException) -> None:
     # Write the cause in one line, because a command that sends a request (`invoke`) searches the
-    # log for this line.
-    cause = " ".join(f"{type(error).__name__}: {error}".split())
+    # log for this line. `traceback` also handles an exception whose `__str__` fails.
+    text = traceback.TracebackException.from_exception(error, limit=0)
+    cause = " ".join(f"{type(error).__name__}: {text}".split())
     _logger.exception("request %s failed: %s", request.id.decode(), cause)
 
 

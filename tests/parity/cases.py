@@ -65,6 +65,7 @@ Exception('x') | 1 / 0 | int('x') | [][0] | undefined | exec('raise TimeoutError
 exec('raise TimeoutError("slow")') | exec('raise SystemExit(1)') | exec('raise KeyboardInterrupt')
 exec('raise OSError(5, "x")') | exec('raise StopIteration') | exec('raise RecursionError')
 exec('raise MemoryError') | exec('class Own(BaseException): pass\\nraise Own')
+exec('class Own(Exception):\\n def __str__(self): raise ValueError\\nraise Own')
 """
 
 
@@ -94,7 +95,11 @@ AMLResponse('x', 200, {'X-A': ''}) | AMLResponse('x', 200, {'Set-Cookie': 'a=b; 
 AMLResponse('x', 200, {'Content-Length': '1'}) | AMLResponse('x', 200, {'Connection': 'close'})
 AMLResponse('x', 200, {'X-A': 'é'}) | AMLResponse('x', 200, {'X-A': 1})
 AMLResponse('x', 200, {'X-A': 'a\\nb'}) | AMLResponse('x', 200, {'x-request-id': 'mine'})
-AMLResponse(1, 200) | AMLResponse((c for c in 'abc'), 200) | AMLResponse('x', '200 OK')
+AMLResponse('x', 200, {'X-A': '€'}) | AMLResponse('x', 200, {'X-A': 'a\\x7fb'})
+AMLResponse('x', 200, {'X-A': 'a\\tb'}) | AMLResponse('x', 200, {'X A': 'b'})
+AMLResponse('x', 200, {'X-é': 'b'}) | AMLResponse('x', 200, {'X-A\\nX-B': 'c'})
+AMLResponse('x', 200, {'': 'b'}) | AMLResponse(1, 200) | AMLResponse((c for c in 'abc'), 200)
+AMLResponse('x', '200 OK')
 AMLResponse('x', 200, run_function_failed=True) | AMLResponse(float('nan'), 200, json_str=True)
 AMLResponse({1, 2}, 200, json_str=True) | None | [1, 'a'] | b'bytes' | 1 / 0
 """
@@ -124,7 +129,7 @@ def cases() -> list[Case]:
         *_expressions("plain responses", PLAIN_RESPONSE_EXPRESSIONS),
         *_expressions("main thread", MAIN_THREAD_EXPRESSIONS),
         *_expressions("slow", "time.sleep(20) | sleep() | 1"),
-        Case("text annotations", "POST"),
+        Case("module name", "POST"),
     ]
 
 

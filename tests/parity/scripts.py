@@ -167,9 +167,8 @@ def sleep():
 def run(raw_data): return eval(raw_data, globals())
 """
 
-#: A dataclass whose annotations are text, in a module that is not in sys.modules.
-TEXT_ANNOTATIONS = """
-from __future__ import annotations
+#: `run` returns the name of the script's module, and whether `sys.modules` contains the name.
+MODULE_NAME = """
 import sys
 FOUND = __name__ in sys.modules
 def init(): pass
@@ -187,5 +186,5 @@ SCRIPTS = {
     "plain responses": Script(PLAIN_RESPONSES),
     "main thread": Script(MAIN_THREAD),
     "slow": Script(SLOW, {"SCORING_TIMEOUT_MS": "100"}),
-    "text annotations": Script(TEXT_ANNOTATIONS),
+    "module name": Script(MODULE_NAME),
 }

@@ -47,6 +47,13 @@ def test_a_file_that_is_not_python_is_an_error(tmp_path: Path):
         script(tmp_path, "", "score.txt").load()
 
 
+def test_a_worker_without_flask_can_inspect_its_modules(tmp_path: Path):
+    source = "import inspect\ndef init(): return inspect.stack()\ndef run(raw): pass"
+    scoring = script(tmp_path, source)
+    sys.modules["flask"] = None  # type: ignore[assignment]
+    assert scoring.load()()
+
+
 def test_run_before_load_is_an_error(tmp_path: Path):
     with pytest.raises(RuntimeError, match="load"):
         script(tmp_path, "").run.arguments(Request(b"", b"", b"x"))
