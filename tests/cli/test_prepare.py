@@ -261,6 +261,7 @@ class SpecRecorder:
             "check": lambda spec, _: self.checked.append(spec),
             "find_job": lambda _: None,
             "get_endpoint": _no_endpoint,
+            "model_file": lambda *_: None,
             **dict.fromkeys(("submit", "register_model", "create_or_update_endpoint"), self._use),
         }
         for name, function in replacements.items():

@@ -1,7 +1,8 @@
 """Real endpoints for the deploy stage, without jobs and without MLflow's store."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from itertools import count
 from pathlib import Path
 
 from mnist_exp.config import Stage
@@ -44,6 +45,7 @@ class Deploying:
     folder: Path
     outputs: RecordedOutputs
     workspace: LocalWorkspace
+    _numbers: Iterator[int] = field(default_factory=count)
 
     @property
     def now(self) -> Endpoint:
@@ -91,7 +93,8 @@ class Deploying:
             "endpoint.request_file": self.folder / "request.json",
         }
         words = [f"{key}={value}" for key, value in usual.items() if key not in given]
-        return self.outputs.context(stage, *overrides, *words, opener=lambda: self.workspace)
+        context = self.outputs.context(stage, *overrides, *words, opener=lambda: self.workspace)
+        return replace(context, folder=context.folder.with_name(f"command_{next(self._numbers)}"))
 
 
 def deploying(folder: Path) -> Iterator[Deploying]:

@@ -14,7 +14,9 @@ from mnist_exp.config import EnvConfig
 from mnist_exp.workspaces.local.endpoints import ModelFiles
 from mnist_exp.workspaces.local.environments.cache import EnvironmentCache
 from mnist_exp.workspaces.local.environments.interpreter import Interpreter
+from mnist_exp.workspaces.local.environments.throwaway import throwaway_folder
 from mnist_exp.workspaces.local.processes.job_orphans import find_processes
+from mnist_exp.workspaces.local.tracking.database import STORE_NAME, store_uri
 from mnist_exp.workspaces.local.workspace import LocalWorkspace
 from tests.support.paths import REPOSITORY
 from tests.support.scripted_endpoint import NAME, ScriptedEndpoint
@@ -87,7 +89,7 @@ def foreign(shared_cache: Path, env: EnvConfig) -> Iterator[Interpreter]:
 
 def servers(outputs: Path) -> list[int]:
     """Return the tracking servers of an outputs folder."""
-    store = f"sqlite:///{outputs / 'mlflow.db'}"
+    store = store_uri(outputs / STORE_NAME)
     return find_processes(store.__eq__, "_MLFLOW_SERVER_FILE_STORE")
 
 
@@ -110,7 +112,7 @@ def test_trials_are_forked_in_their_environment_and_log_to_our_store(
     for index in (0, 1):
         folder = outputs / "jobs" / f"sweep_{index}"
         about = json.loads((folder / "outputs" / "about.json").read_text(encoding="utf-8"))
-        prefix = str(folder / "environment_0")
+        prefix = str(throwaway_folder(folder / "work"))
         assert about == {"version": "1.0", "prefix": prefix, "forked": True}
     assert servers(outputs) == []
 

@@ -168,7 +168,8 @@ def test_a_model_that_mlflow_registered_is_found(
     jobs: LocalJobs, log_model: LogModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = log_model("dense")
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", jobs.uri)
+    # MLflow reads the logged model from its global store, which an earlier test may have set.
+    monkeypatch.setattr("mlflow.tracking._tracking_service.utils._tracking_uri", jobs.uri)
     run_id = jobs.tracked().info.run_id
     register_with_mlflow(jobs.client, f"models:/{folder.parent.name}", run_id)
     found = jobs.workspace.find_model("theirs")
