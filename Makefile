@@ -31,7 +31,9 @@ check: $(VENV)/.installed-dev
 quick-tests: $(VENV)/.installed-dev
 	$(PYTEST) -n 2 --dist loadgroup --fast $(USUAL) --quiet $(ARGS)
 
-test: lint types all-tests
+# The types are checked beside the tests, because many tests leave a core idle.
+test: lint
+	@$(MAKE) --jobs=2 --no-print-directory types all-tests
 
 all-tests: $(VENV)/.installed-dev
 	$(PARALLEL) $(USUAL) $(ARGS)
