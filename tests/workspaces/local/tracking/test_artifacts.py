@@ -126,6 +126,8 @@ MODEL = "flavors: {python_function: {loader_module: rows_loader, code: code}}\n"
 def test_mlflow_and_its_ui_use_a_model_that_the_workspace_registered(
     jobs: LocalJobs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # MLflow's server changes the global store of this process. Restore it after the test.
+    monkeypatch.setattr("mlflow.tracking._tracking_service.utils._tracking_uri", None)
     jobs.run("mkdir -p outputs/model/code")
     saved = jobs.folder() / "artifacts" / "outputs" / "model"
     write_file(saved / "code" / "rows_loader.py", LOADER)
