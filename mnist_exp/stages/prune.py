@@ -93,7 +93,10 @@ class PruneStage(StageRunner):
         return selected(known, config.runs)
 
     def _candidates(self, run: PastRun) -> Iterator[_Candidate]:
-        """Yield the trials of a sweep, then the job or the sweep itself, then the run folders."""
+        """Yield the trials, then the job or the sweep itself.
+
+        If no stored job or sweep stays, also yield the run folders.
+        """
         name, stored = run.record.name, self.context.workspace.stored_jobs(run.record.name)
         try:
             whole = self._why_all_stay(run)
@@ -104,16 +107,13 @@ class PruneStage(StageRunner):
             _Candidate(job, whole or _reason(job, best)) for job in stored if job.name != name
         ]
         yield from trials
-        reason = "a trial stays" if any(trial.reason for trial in trials) else ""
-        own = [
-            _Candidate(job, whole or _reason(job, best) or reason)
-            for job in stored
-            if job.name == name
-        ]
+        stays = whole or ("a trial stays" if any(trial.reason for trial in trials) else "")
+        own = [_Candidate(job, stays or _reason(job, best)) for job in stored if job.name == name]
         yield from own
+        # A job without files may still start or resume. In this case, its record stays.
         if not any(one.reason for one in own):
             for record, folder in zip(run.records, run.folders, strict=True):
-                yield _run_files(record, folder)
+                yield _run_files(record, folder, stays)
 
     def _why_all_stay(self, run: PastRun) -> str:
         """Return why all files of a run stay; empty if some files may be deleted."""
@@ -163,8 +163,8 @@ def _text(candidate: _Candidate) -> str:
     return f"{size}  {files.name}{': ' if candidate.reason else ''}{candidate.reason}"
 
 
-def _run_files(record: Record, folder: Path) -> _Candidate:
-    """Return the files that a command wrote into its run folder.
+def _run_files(record: Record, folder: Path, reason: str) -> _Candidate:
+    """Return the files that a command wrote into its run folder, and why the files stay.
 
     The user can choose the run folder, e.g. with `hydra.run.dir=.`. The folder may therefore
     contain files of the user.
@@ -175,6 +175,7 @@ def _run_files(record: Record, folder: Path) -> _Candidate:
     size = sum(path.stat().st_size for path in paths)
     return _Candidate(
         StoredJob(f"record of {record.name} in {folder}", size, len(paths)),
-        folder=folder,
-        paths=paths,
+        reason,
+        folder,
+        paths,
     )

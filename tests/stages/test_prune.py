@@ -22,6 +22,8 @@ TRIALS = {
     "without_best": ["without_best_0"],
     "lost": ["lost_0", "lost_1"],
 }
+#: Jobs without a job folder.
+NO_FOLDER = ("starting", "failed_early", "canceled_early", "deleted")
 
 
 class StoredJobs(LocalWorkspace):
@@ -37,7 +39,7 @@ class StoredJobs(LocalWorkspace):
 
     def stored_jobs(self, name: str) -> list[StoredJob]:
         """Return the job and its trials, each with a megabyte in two files."""
-        names = [name, *TRIALS.get(name, ())]
+        names = [] if name in NO_FOLDER else [name, *TRIALS.get(name, ())]
         return [StoredJob(one, 1_000_000, 2, MODELS.get(one, "")) for one in names]
 
     def delete_job(self, name: str) -> None:
@@ -110,6 +112,24 @@ def test_what_somebody_may_need_stays(outputs: RecordedOutputs, workspace: Store
         *("killed", "running", "failed"),
         "registered",
     ]
+
+
+def test_a_record_stays_although_its_job_has_no_folder(outputs: RecordedOutputs) -> None:
+    # The command creates the environment of the job, or was killed meanwhile.
+    outputs.add(Stage.sweep, "starting", JobStatus.RUNNING, best=None)
+    outputs.add(Stage.train, "failed_early", JobStatus.FAILED)
+    outputs.add(Stage.train, "canceled_early", JobStatus.CANCELED)
+    # An earlier stage=prune was killed between the deletions of the job and of the record.
+    outputs.add(Stage.train, "deleted")
+    found = pruned(outputs, StoredJobs(outputs), "prune.delete=true")
+    assert found["record of deleted/004"] == "delete"
+    for number, name in enumerate(NO_FOLDER[:3], 1):
+        assert found[f"record of {name}/{number:03}"].startswith("keep ")
+    records = outputs.index.newest_first(Stage.train, Stage.sweep)
+    assert {record.name for record, _ in records} == set(NO_FOLDER[:3])
+    # The user can still delete these records.
+    found = pruned(outputs, StoredJobs(outputs), "prune.delete=true", "runs.status=canceled")
+    assert found["record of canceled_early/003"] == "delete"
 
 
 @pytest.mark.parametrize(
