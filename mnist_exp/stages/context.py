@@ -3,13 +3,14 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import ClassVar, Protocol
 
 from mnist_exp.config import FigureFormat, Stage
 from mnist_exp.experiment import Experiment
-from mnist_exp.past_runs import PastRun
+from mnist_exp.past_runs import JOB_STAGES, PastRun, past_runs
 from mnist_exp.records import Record, RecordIndex
 from mnist_exp.specs import Spec
 from mnist_exp.workspaces.base import Observer, Workspace
@@ -111,6 +112,15 @@ class StageContext:
     def workspace(self) -> Workspace:
         """The workspace in which the experiment runs."""
         return self.opener()
+
+    @cached_property
+    def past_jobs(self) -> Sequence[PastRun]:
+        """The training runs and sweeps in the outputs folder, in the order of their starts."""
+        return past_runs(self.index, *JOB_STAGES)
+
+    def is_here(self, record: Record) -> bool:
+        """Return whether the record belongs to the kind of workspace that the command uses."""
+        return record.workspace == self.config.workspace.type.value
 
     def figures(self, name: str) -> Mapping[str, Path]:
         """Return the key in `Record.paths` and the path of each file of a figure: PNG comes first.

@@ -15,33 +15,41 @@ from mnist_exp.stages.earlier_records import (
     named_deployment,
     names_endpoint,
 )
-from mnist_exp.stages.named_jobs import NamedJob, names_job
+from mnist_exp.stages.named_jobs import NamedJob, named_job
 from mnist_exp.status import KILLED
 from mnist_exp.workspaces.base import BY_THE_USER
 
 
-class StatusStage(StageRunner):
+class _InspectionStage(StageRunner):
+    """A stage that inspects the job that `run=` names, or endpoints."""
+
+    @cached_property
+    def _job(self) -> NamedJob | None:
+        return named_job(self.context)
+
+
+class StatusStage(_InspectionStage):
     """The stage that prints the state of endpoints, or of a job; it changes nothing."""
 
     stage = Stage.status
 
     def faults(self) -> list[str]:
         """Return an error message if the named job or endpoint does not exist."""
-        if names_job(self.context):
+        if self._job:
             return self._job.faults()
         return endpoint_faults(self.context) if names_endpoint(self.context) else []
 
     @cached_property
     def name(self) -> str:
         """The name of the job or endpoint that the config names, or `all endpoints`."""
-        if names_job(self.context):
+        if self._job:
             return self._job.name
         return deployed_endpoint(self.context) if names_endpoint(self.context) else "all endpoints"
 
     def run(self, record: Record) -> Record:
         """Print the summary of the job, or the state of each endpoint and deployment."""
-        if names_job(self.context):
-            self._print_job()
+        if self._job:
+            self._print_job(self._job.record())
             return record
         endpoints = self._endpoints()
         for endpoint in endpoints:
@@ -54,12 +62,7 @@ class StatusStage(StageRunner):
             )
         return record
 
-    @cached_property
-    def _job(self) -> NamedJob:
-        return NamedJob(self.context, self.context.config.run)
-
-    def _print_job(self) -> None:
-        job = self._job.record()
+    def _print_job(self, job: Record) -> None:
         self.context.display.summary(job)
         if job.why in (KILLED, BY_THE_USER) and job.started:
             self.context.display.resume_hint(job)
@@ -70,27 +73,27 @@ class StatusStage(StageRunner):
         return self.context.workspace.list_endpoints()
 
 
-class LogsStage(StageRunner):
+class LogsStage(_InspectionStage):
     """The stage that prints the last log lines of an endpoint's deployments, or a job's log."""
 
     stage = Stage.logs
 
     def faults(self) -> list[str]:
         """Return an error message if the job, the endpoint or the deployment does not exist."""
-        if names_job(self.context):
-            return NamedJob(self.context, self.context.config.run).faults()
+        if self._job:
+            return self._job.faults()
         return endpoint_faults(self.context, named_deployment(self.context))
 
     @cached_property
     def name(self) -> str:
         """The name of the job or of the endpoint."""
-        if names_job(self.context):
-            return NamedJob(self.context, self.context.config.run).name
+        if self._job:
+            return self._job.name
         return deployed_endpoint(self.context)
 
     def run(self, record: Record) -> Record:
         """Print the last lines of each deployment's log, or follow the log of the named job."""
-        if names_job(self.context):
+        if self._job:
             # The user ends this command with Ctrl-C. The job continues.
             with suppress(KeyboardInterrupt):
                 for line in self.context.workspace.job_log(record.name):

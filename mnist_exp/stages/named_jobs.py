@@ -7,7 +7,7 @@ also name an endpoint.
 from functools import cached_property
 
 from mnist_exp.config import Stage
-from mnist_exp.past_runs import JOB_STAGES, PastRun, past_runs, with_status
+from mnist_exp.past_runs import PastRun, with_status
 from mnist_exp.records import Record
 from mnist_exp.results import JobResult
 from mnist_exp.stages.context import StageContext
@@ -33,13 +33,10 @@ class NamedJob:
         self._context = context
 
     @cached_property
-    def _runs(self) -> list[PastRun]:
-        return past_runs(self._context.index, *JOB_STAGES)
-
-    @cached_property
     def run(self) -> PastRun | None:
         """The records of the job; None for a trial, and for the job of another folder."""
-        return next((run for run in self._runs if run.record.name == self.name), None)
+        jobs = self._context.past_jobs
+        return next((run for run in jobs if run.record.name == self.name), None)
 
     @cached_property
     def result(self) -> JobResult | None:
@@ -50,7 +47,7 @@ class NamedJob:
         """Return a message if neither a record nor the workspace knows the job."""
         if self.run is not None or self.result is not None:
             return []
-        names = [run.record.name for run in self._runs]
+        names = [run.record.name for run in self._context.past_jobs]
         latest = ", ".join(names[: -_LISTED - 1 : -1]) or "none"
         return [
             f"run: no job {self.name} in {self._context.config.outputs_dir}; the latest jobs are: "
@@ -60,7 +57,7 @@ class NamedJob:
     def record(self) -> Record:
         """Return the record of the job, with the present result of a job that has not ended."""
         saved = self.run.record if self.run else None
-        if saved is not None and (saved.status.is_finished or not self._is_here(saved)):
+        if saved is not None and (saved.status.is_finished or not self._context.is_here(saved)):
             return saved
         result = self.result or JobResult(self.name, JobStatus.FAILED, why=KILLED)
         stage = Stage.sweep if result.trials else Stage.train
@@ -69,21 +66,17 @@ class NamedJob:
             return with_trials(saved, result)
         return with_job_result(saved, result)
 
-    def _is_here(self, record: Record) -> bool:
-        """Return whether the job belongs to the kind of workspace that the command uses."""
-        return record.workspace == self._context.config.workspace.type.value
 
-
-def names_job(context: StageContext) -> bool:
-    """Return whether `run=` names a job: no command has deployed an endpoint of this name."""
+def named_job(context: StageContext) -> NamedJob | None:
+    """Return the job that `run=` names; None without `run=`, or if `run=` names an endpoint."""
     run = context.config.run
     deployed = context.index.newest_first(Stage.deploy)
-    return run is not None and all(record.name != run for record, _ in deployed)
+    is_job = run is not None and all(record.name != run for record, _ in deployed)
+    return NamedJob(context, run) if is_job else None
 
 
 def running_jobs(context: StageContext) -> list[str]:
     """Return the names of the running jobs of this kind of workspace, oldest first."""
-    kind = context.config.workspace.type.value
-    runs = [run for run in past_runs(context.index, *JOB_STAGES) if run.record.workspace == kind]
+    runs = [run for run in context.past_jobs if context.is_here(run.record)]
     found = with_status(runs, lambda record: context.workspace.find_job(record.name))
     return [run.record.name for run in found if not run.record.status.is_finished]

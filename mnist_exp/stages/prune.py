@@ -85,10 +85,8 @@ class PruneStage(StageRunner):
         """Return the selected jobs of this machine, oldest first."""
         config, workspace = self.context.config, self.context.workspace
         stages = [stage for stage in JOB_STAGES if config.runs.stage in (None, stage)]
-        kind = config.workspace.type.value
-        found = [
-            run for run in past_runs(self.context.index, *stages) if run.record.workspace == kind
-        ]
+        runs = past_runs(self.context.index, *stages)
+        found = [run for run in runs if self.context.is_here(run.record)]
         known = with_status(found, lambda record: workspace.find_job(record.name))
         return selected(known, config.runs)
 

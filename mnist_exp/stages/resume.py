@@ -187,7 +187,7 @@ def unfinished_endpoint(context: StageContext) -> str | None:
     unfinished: list[str] = []
     settled = set()
     for record, folder in context.index.newest_first(Stage.deploy, Stage.cleanup):
-        if record.workspace != context.config.workspace.type.value or record.name in settled:
+        if not context.is_here(record) or record.name in settled:
             continue
         if record.stage is Stage.deploy and _is_unfinished(record, folder):
             unfinished.append(record.name)

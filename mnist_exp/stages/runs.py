@@ -61,8 +61,7 @@ class RunsStage(StageRunner):
         than the command, or a request to the workspace has failed.
         """
         is_job = record.stage in JOB_STAGES
-        is_here = record.workspace == self.context.config.workspace.type.value
-        if not is_job or not is_here or self._has_failed:
+        if not is_job or not self.context.is_here(record) or self._has_failed:
             return record.status
         try:
             return self.context.workspace.find_job(record.name)
