@@ -18,9 +18,9 @@ from mnist_exp.status import KILLED, JobStatus
 
 #: The stages whose runs are jobs.
 JOB_STAGES = (Stage.train, Stage.sweep)
-#: Keys whose overrides do not change what a run does.
-_OTHER_KEYS = (
-    *("stage", "run", "resume", "outputs_dir", "wait", "hydra"),
+#: Config keys that do not influence the results of a stage.
+COMMAND_KEYS = (
+    *("stage", "run", "resume", "outputs_dir", "wait", "dry_run"),
     *("runs", "prune", "figure_format"),
 )
 
@@ -77,7 +77,8 @@ class PastRun:
             for record in self.records
             for override in record.overrides
         }
-        return [text for key, text in found.items() if key.partition(".")[0] not in _OTHER_KEYS]
+        others = (*COMMAND_KEYS, "hydra")
+        return [text for key, text in found.items() if key.partition(".")[0] not in others]
 
     def content(self) -> Mapping[str, Any]:
         """Return the run as plain values, for JSON."""

@@ -23,6 +23,7 @@ from mnist_exp.errors import NotFoundError
 from mnist_exp.experiment import Experiment
 from mnist_exp.hidden_values import shown_values
 from mnist_exp.names import new_job_name
+from mnist_exp.past_runs import COMMAND_KEYS
 from mnist_exp.records import (
     INVALID_JSON,
     RECORD_NAME,
@@ -39,11 +40,6 @@ from mnist_exp.workspaces.base import BY_THE_USER
 
 #: File name, in a run folder, of the config of a sweep or training run.
 CONFIG_NAME = "config.json"
-#: Config keys that do not influence the results of a stage.
-COMMAND_KEYS = (
-    *("stage", "run", "resume", "outputs_dir", "wait", "dry_run"),
-    *("runs", "prune", "figure_format"),
-)
 #: Stage -> config keys that a command may change when it resumes a job.
 _MAY_CHANGE: Mapping[Stage, tuple[str, ...]] = {
     Stage.train: ("model.epochs", "job.timeout", "job.environment_variables", "compute"),
