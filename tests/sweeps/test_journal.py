@@ -291,6 +291,8 @@ def test_time_spent_by_earlier_commands_counts_toward_the_timeout(tune, simulate
         Resumed((), (0,), at=9000.0),
     ]
     assert read_history(at, "acc").elapsed == 8.0
+    statuses = [read_history(at[:count], "acc").status.value for count in (2, 3, 4)]
+    assert statuses == ["Running", "Canceled", "Running"]
     result = tune(simulate([script([0.5] * 60)]), Limits(1, 1, timeout=20), MemoryJournal(at))
     assert result.why == "sweep timeout of 20 s"
     assert len(result.trials[0].values) == 12
@@ -322,7 +324,9 @@ def test_fail_fast_ends_the_sweep_at_the_first_failed_trial(tune, simulate, scri
     assert result.status is JobStatus.FAILED
     assert result.why == "trial 1 failed (exit code 3), and sweep.fail_fast is set"
     assert result.best == 0
-    assert read_history(journal.entries, "acc").finished is not None
+    history = read_history(journal.entries, "acc")
+    assert history.finished is not None
+    assert history.status is JobStatus.FAILED
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from mnist_exp.sweeps.journal.entries import (
     Ended,
     Entry,
     Finished,
+    Interrupted,
     Logged,
     Resumed,
     Sampled,
@@ -32,6 +33,7 @@ class History:
             journal contains no row number.
         elapsed: Total seconds that all commands have spent on the sweep.
         finished: The last entry of a sweep that has ended; None if the sweep has not ended.
+        status: The status that the last command wrote; Running if the command wrote no status.
     """
 
     sweep: Mapping[str, Any] = field(default_factory=dict)
@@ -39,6 +41,7 @@ class History:
     row: int = 0
     elapsed: float = 0.0
     finished: Finished | None = None
+    status: JobStatus = JobStatus.RUNNING
 
     @property
     def unfinished(self) -> list[Trial]:
@@ -62,6 +65,7 @@ class History:
                 )
             self.trials.append(Trial(entry.trial, entry.parameters, entry.at))
         elif isinstance(entry, Resumed):
+            self.status = JobStatus.RUNNING
             for trial in entry.again:
                 self.trials[trial].forget_values()
         elif isinstance(entry, Started):
@@ -71,8 +75,10 @@ class History:
             self.trials[entry.point.trial].record(entry.point, primary_metric)
         elif isinstance(entry, Decided | Ended):
             self._change(entry)
+        elif isinstance(entry, Interrupted):
+            self.status = JobStatus.CANCELED
         elif isinstance(entry, Finished):
-            self.finished = entry
+            self.finished, self.status = entry, JobStatus(entry.status)
 
     def _change(self, entry: Decided | Ended) -> None:
         trial = self.trials[entry.trial]

@@ -50,24 +50,11 @@ def find_status(jobs: Path, name: str) -> JobStatus | None:
     if folder.is_running:
         return JobStatus.RUNNING
     try:
-        status = JobStatus(folder.description().get("status", _sweep_status(folder)))
-    except (JobError, ValueError):
+        # The description of a sweep has no status.
+        status = JobStatus(folder.description().get("status") or _history(folder)[0].status)
+    except (JobError, OutputsError, ValueError):
         return None
     return status if status.is_finished else None
-
-
-def _sweep_status(folder: JobFolder) -> str:
-    """Return the final status of a sweep; empty if the sweep has not ended or was killed."""
-    status = ""
-    for entry in JournalFile(folder.path).entries():
-        match entry:
-            case Finished():
-                status = entry.status
-            case Interrupted():
-                status = JobStatus.CANCELED
-            case Resumed():
-                status = ""
-    return status
 
 
 def read_result(jobs: Path, name: str) -> JobResult | None:
@@ -90,12 +77,15 @@ def read_result(jobs: Path, name: str) -> JobResult | None:
 
 
 def _sweep_result(jobs: Path, folder: JobFolder) -> JobResult:
+    # Check whether the sweep runs before reading the journal, for the reason in `_lines`.
+    is_running = folder.is_running
     history, objective = _history(folder)
-    status = find_status(jobs, folder.path.name)
-    if status is not JobStatus.RUNNING:
+    status = JobStatus.RUNNING if is_running else history.status
+    is_killed = not is_running and not status.is_finished
+    if not is_running:
         # The trials ended together with the sweep. Their ends are not in the journal.
         for trial in history.unfinished:
-            trial.status, trial.why = JobStatus.CANCELED, "" if status else KILLED
+            trial.status, trial.why = JobStatus.CANCELED, KILLED if is_killed else ""
     why = history.finished.why if history.finished else ""
     best = summarize(history.trials, objective, why).best
     trials = [
@@ -110,10 +100,10 @@ def _sweep_result(jobs: Path, folder: JobFolder) -> JobResult:
     ]
     return JobResult(
         name=folder.path.name,
-        status=status or JobStatus.FAILED,
+        status=JobStatus.FAILED if is_killed else status,
         parameters={} if best is None else trials[best].parameters,
         metrics={} if best is None else trials[best].metrics,
-        why=why if status else KILLED,
+        why=KILLED if is_killed else why,
         folder=str(folder.path),
         trials=trials,
         best=None if best is None else trials[best].name,
