@@ -43,19 +43,21 @@ _REMEDIES = {
     Credential.default: _AZ_LOGIN,
     Credential.cli: _AZ_LOGIN,
     Credential.interactive: (
-        "sign in in the browser window; on a machine without a browser, use "
+        "complete the login in the browser window; on a machine without a browser, use "
         "workspace.credential=device_code"
     ),
     Credential.device_code: f"enter the printed code before the code expires, or {_OTHER}",
     Credential.managed_identity: (
-        "check that this machine has a managed identity, and that AZURE_CLIENT_ID, if it is set, "
-        f"is the client ID of a user-assigned identity of this machine; otherwise {_OTHER}"
+        "check that this machine has a managed identity. If AZURE_CLIENT_ID is set, it must be the "
+        "client ID of a user-assigned identity of this machine. Without a managed identity, "
+        f"{_OTHER}"
     ),
     Credential.environment: (
         f"check AZURE_CLIENT_ID, AZURE_TENANT_ID and AZURE_CLIENT_SECRET, or {_OTHER}"
     ),
 }
-#: Class of a part of DefaultAzureCredential -> the credential of the config with the same remedy.
+#: Credential class that DefaultAzureCredential tries -> the value of workspace.credential whose
+#: remedy applies.
 _PARTS = {
     "ManagedIdentityCredential": Credential.managed_identity,
     "EnvironmentCredential": Credential.environment,
@@ -64,12 +66,12 @@ _PARTS = {
 _IDENTITY_ADDRESSES = ("IDENTITY_ENDPOINT", "MSI_ENDPOINT", "AZURE_POD_IDENTITY_AUTHORITY_HOST")
 #: One attempt in the error text of DefaultAzureCredential.
 _ATTEMPT = re.compile(r"^\t(\w+): (.*)", re.MULTILINE)
-#: Texts of attempts that failed only because the way to sign in is not set up.
+#: Words in the error of an attempt whose credential is not set up on this machine.
 _NOT_SET_UP = re.compile(r"unavailable|not found|not installed|requires|could not be found")
 
 
 class SignInError(ClientAuthenticationError):
-    """A failed sign-in. The message contains the cause and the remedy.
+    """A failed sign-in. The message contains the cause, and the remedy if a remedy is known.
 
     Args:
         text: The message.
@@ -86,7 +88,7 @@ class SignIn:
 
     Args:
         config: The config of the workspace.
-        message: Function that prints a line, for example how to sign in.
+        message: Function that prints one line for the user, e.g. the device code.
     """
 
     def __init__(self, config: WorkspaceConfig, message: Callable[[str], None]) -> None:
@@ -113,15 +115,18 @@ class SignIn:
 
     def _failure(self, error: Exception, scope: str) -> SignInError:
         attempts = _ATTEMPT.findall(str(error))
-        # DefaultAzureCredential does not report the causes of its failure. Therefore send a request
-        # without a token. Its error shows whether certificates and proxies work.
+        # DefaultAzureCredential keeps only the texts of its errors. `network_fault` needs the
+        # exceptions. If a certificate or a proxy is wrong, this request fails with the exception
+        # that explains it.
         probe = connection_error(f"https://{urlsplit(scope).netloc}") if attempts else None
         cause = probe or error
         fault = network_fault(cause)
-        # A CredentialUnavailableError means that this machine has no such credential.
+        # azure-identity raises CredentialUnavailableError if it could not use the credential.
+        # Repeating the sign-in does not help.
         is_lost = is_connection_error(cause) and not isinstance(cause, CredentialUnavailableError)
         is_transient = fault is None and (is_lost or _is_server_error(error))
-        # The address of a managed-identity endpoint may be wrong. `_explanation` has the remedy.
+        # For a managed identity, a failed connection often means a wrong endpoint address. Let
+        # `_explanation` print the remedy for the address.
         is_local = is_lost and self._kind is Credential.managed_identity
         if fault or (is_transient and not is_local):
             text = f"workspace.credential: the sign-in failed: {cause_text(cause)}"
@@ -130,22 +135,27 @@ class SignIn:
         return SignInError(text, is_transient=is_transient)
 
     def _explanation(self, error: Exception, attempts: list[tuple[str, str]]) -> str:
-        # Texts with AADSTS come from Microsoft Entra ID, which refused the sign-in.
+        # An error with AADSTS is a refusal by Microsoft Entra ID, even if the text contains "not
+        # found". Do not treat it as not set up.
         failed = [
             (name, why) for name, why in attempts if "AADSTS" in why or not _NOT_SET_UP.search(why)
         ]
-        text = "; ".join(f"{name}: {why}" for name, why in failed) or (
-            "no service principal, no managed identity and no account of `az login`"
-            if attempts
-            else error_text(error)
-        )
-        # The name of the credential that failed as a part of DefaultAzureCredential.
+        if attempts and not failed:
+            text = (
+                "no way to sign in was found (no service principal, no managed identity and no "
+                "account of `az login`)"
+            )
+        else:
+            causes = "; ".join(f"{name}: {why}" for name, why in failed) or error_text(error)
+            text = f"the sign-in failed ({causes})"
+        # Use the remedy of the first failed class in `_PARTS`. Otherwise use the remedy of the
+        # configured credential.
         kind = next((_PARTS[name] for name, _ in failed if name in _PARTS), self._kind)
-        return f"workspace.credential: no way to sign in was found ({text}); {_remedy(kind)}"
+        return f"workspace.credential: {text}; {_remedy(kind)}"
 
 
 def _is_server_error(error: Exception) -> bool:
-    """Return whether the service that gives tokens failed, or asked to wait."""
+    """Return whether the service that issues tokens failed, or asked to wait."""
     # The error of a service principal has the status only in its text.
     if "HTTP Error: 5" in str(error):
         return True
@@ -158,8 +168,8 @@ def _remedy(kind: Credential) -> str:
     variable = next((name for name in _IDENTITY_ADDRESSES if os.environ.get(name)), None)
     if kind is Credential.managed_identity and variable:
         return (
-            f"{variable} ({os.environ[variable]}) must be the address that gives tokens to the "
-            f"identity of this machine; correct or unset {variable}, or {_OTHER}"
+            f"{variable} must be the address of this machine's managed-identity endpoint, got "
+            f"{os.environ[variable]}; correct or unset {variable}, or {_OTHER}"
         )
     return _REMEDIES[kind]
 

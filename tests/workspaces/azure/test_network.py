@@ -157,7 +157,7 @@ def test_an_identity_address_that_answers_something_else(
             monkeypatch.setenv(name, value.format(**places))
         else:
             monkeypatch.delenv(name)
-    line = rf"no way to sign in was found .*{variable} \(http.*\) must be the address"
+    line = rf"the sign-in failed .*{variable} must be the address .*, got http.*; correct or unset"
     chosen = "workspace.credential=managed_identity"
     with pytest.raises(MnistExpError, match=line) as caught:
         stages.run(Stage.status, chosen)
@@ -276,13 +276,37 @@ SIGN_INS = {
     "unknown application": (
         refused("EnvironmentCredential", "AADSTS700016: Application 'x' was not found in t"),
         Credential.default,
-        r"\(EnvironmentCredential: AADSTS700016: .*\); check AZURE_CLIENT_ID",
+        r"the sign-in failed \(EnvironmentCredential: AADSTS700016: .*\); check AZURE_CLIENT_ID",
+        False,
+    ),
+    "nothing set up": (
+        refused("EnvironmentCredential", "EnvironmentCredential authentication unavailable."),
+        Credential.default,
+        r"no way to sign in was found \(no service principal, .*\); run `az login`",
+        False,
+    ),
+    "wrong secret": (
+        ClientAuthenticationError("AADSTS7000215: Invalid client secret provided."),
+        Credential.environment,
+        r"the sign-in failed \(AADSTS7000215: .*\); check AZURE_CLIENT_ID",
+        False,
+    ),
+    "expired code": (
+        ClientAuthenticationError("Timed out waiting for user to authenticate"),
+        Credential.device_code,
+        r"the sign-in failed \(Timed out .*\); enter the printed code",
+        False,
+    ),
+    "refused in the browser": (
+        ClientAuthenticationError("Authentication failed: access_denied"),
+        Credential.interactive,
+        r"the sign-in failed \(.*access_denied\); complete the login",
         False,
     ),
     "no identity": (
         CredentialUnavailableError("no response from the IMDS endpoint"),
         Credential.managed_identity,
-        "check that this machine has a managed identity",
+        r"the sign-in failed \(no response .*\); check that this machine has a managed identity",
         False,
     ),
 }

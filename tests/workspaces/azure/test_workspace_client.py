@@ -202,7 +202,7 @@ def test_a_failed_sign_in_names_the_remedy(
     credential: Credential, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(RefusedError, match=r"no way to sign in.*workspace\.credential"):
+    with pytest.raises(RefusedError, match=r"the sign-in failed.*workspace\.credential"):
         looked_for(config(credential, None))
 
 
