@@ -8,7 +8,6 @@ import os
 import re
 import socket
 import ssl
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -22,7 +21,7 @@ from requests.exceptions import (
     SSLError,
     Timeout,
 )
-from requests.utils import get_environ_proxies
+from requests.utils import get_environ_proxies, select_proxy
 
 #: HTTP statuses of transient errors: the next try may succeed.
 TRANSIENT_STATUSES = (408, 429, 500, 502, 503, 504)
@@ -69,7 +68,7 @@ def network_fault(error: BaseException) -> str | None:
     The result is None for other errors. These errors may disappear if the request is repeated. A
     wrong certificate or proxy does not disappear.
     """
-    causes = list(_causes(error))
+    causes = _causes(error)
     return _tls_fault(causes) or _proxy_fault(causes)
 
 
@@ -97,7 +96,7 @@ def cause_text(error: Exception) -> str:
     """Return the cause of an error on one line. The remedy follows, if a remedy is known."""
     if fault := network_fault(error):
         return fault
-    causes = list(_causes(error))
+    causes = _causes(error)
     if any(isinstance(cause, socket.gaierror) for cause in causes):
         return (
             "the name of the server cannot be resolved; check the network, the VPN and the names "
@@ -142,10 +141,10 @@ def proxy_of(url: str) -> tuple[str, str] | None:
 
     The address contains no password.
     """
-    proxies, own = get_environ_proxies(url, no_proxy=None), f"{urlsplit(url).scheme}_proxy"
-    address = proxies.get(urlsplit(url).scheme) or proxies.get("all")
+    address = select_proxy(url, get_environ_proxies(url, no_proxy=None))
     if not address:
         return None
+    own = f"{urlsplit(url).scheme}_proxy"
     names = (own.upper(), own, "ALL_PROXY", "all_proxy")
     variable = next((name for name in names if os.environ.get(name) == address), own.upper())
     return variable, _PASSWORD.sub(r"\1", address)
@@ -257,8 +256,8 @@ def _used_proxy(causes: list[BaseException]) -> tuple[str, str]:
     return proxy_of(url) or ("HTTPS_PROXY", "")
 
 
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield an exception and all its causes.
+def _causes(error: BaseException) -> list[BaseException]:
+    """Return an exception and all its causes.
 
     The libraries save a cause in different attributes, or as an argument of the exception.
     """
@@ -272,4 +271,4 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         inner = (getattr(cause, name, None) for name in ("inner_exception", "reason"))
         nested = (cause.__cause__, cause.__context__, *inner, *cause.args)
         queue += [one for one in nested if isinstance(one, BaseException)]
-    yield from found
+    return found
