@@ -37,6 +37,7 @@ from mnist_exp.workspaces.local.endpoints.server_processes import (
     ProcessId,
     serves_another,
 )
+from mnist_exp.workspaces.local.file_locks import try_lock
 
 T = TypeVar("T")
 
@@ -242,13 +243,11 @@ class EndpointFolder:
         while True:
             self.path.mkdir(parents=True, exist_ok=True)
             with (self.path / LOCK_FILE).open("a") as file:
-                try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError as error:
+                if not try_lock(file, fcntl.LOCK_EX):
                     raise RefusedError(
                         f"{self.path}: another command is changing this endpoint; "
                         "wait until that command has ended, or cancel it"
-                    ) from error
+                    )
                 # Another command may have deleted the folder after this command opened the file.
                 if _is_at(file, self.path / LOCK_FILE):
                     yield

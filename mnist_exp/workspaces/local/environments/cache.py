@@ -36,6 +36,7 @@ from mnist_exp.workspaces.local.environments.saved import (
     size_text,
 )
 from mnist_exp.workspaces.local.environments.usage import add_endpoint, forget_endpoints, is_used
+from mnist_exp.workspaces.local.file_locks import try_lock
 
 _FOLDER = "env"
 
@@ -129,7 +130,7 @@ class EnvironmentCache:
     def _saved_or_new(self, name: str, lock: int, order: Order) -> SavedEnvironment:
         """Return the environment, and hold a shared lock."""
         while True:
-            if not _try_lock(lock, fcntl.LOCK_SH):
+            if not try_lock(lock, fcntl.LOCK_SH):
                 order.message("env: waiting for another command that creates this environment")
                 fcntl.flock(lock, fcntl.LOCK_SH)
             if saved := SavedEnvironment.load(self._root / name):
@@ -165,7 +166,7 @@ class EnvironmentCache:
         folder = self._root / name
         with self._opened(name) as lock:
             programs = folder / _FOLDER / "bin"
-            if not _try_lock(lock, fcntl.LOCK_EX) or is_used(folder, programs):
+            if not try_lock(lock, fcntl.LOCK_EX) or is_used(folder, programs):
                 return False
             # Delete the description first. Without the description, no command uses the folder.
             (folder / DESCRIPTION).unlink(missing_ok=True)
@@ -196,14 +197,6 @@ def recipe_of(env: EnvConfig, where: str) -> Recipe:
         return read_conda_file(Path(env.conda_file or ""))
     except RecipeError as error:
         raise ConfigError([f"{where}.{key}: {error}"]) from error
-
-
-def _try_lock(descriptor: int, kind: int) -> bool:
-    try:
-        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _hash(recipe: Recipe, program: str) -> str:

@@ -27,6 +27,7 @@ from mnist_exp.errors import JobError, RefusedError
 from mnist_exp.records import INVALID_JSON, write_json
 from mnist_exp.snapshot import copy_snapshot
 from mnist_exp.workspaces.local.environments.throwaway import throwaway_folder
+from mnist_exp.workspaces.local.file_locks import is_locked, try_lock
 from mnist_exp.workspaces.local.jobs.console import Console
 from mnist_exp.workspaces.local.jobs.deletion import delete_folder
 from mnist_exp.workspaces.local.processes.job_process import EXIT_CODE_NAME, failure_path
@@ -189,15 +190,7 @@ class JobFolder:
     @property
     def is_running(self) -> bool:
         """Whether a command runs the job."""
-        try:
-            with self._lock.open("rb") as file:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        except OSError:
-            # Every command that runs a job creates the file.
-            return False
-        return False
+        return is_locked(self._lock)
 
     def check_idle(self) -> None:
         """Check that no command runs the job, before this command writes a record.
@@ -288,8 +281,7 @@ def _has_locked(file: IO[str]) -> bool:
     `JobFolder.is_running` of another command holds the lock for a moment. Therefore try repeatedly.
     """
     for _ in range(_ATTEMPTS):
-        with suppress(BlockingIOError):
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if try_lock(file, fcntl.LOCK_EX):
             return True
         time.sleep(_PAUSE_S)
     return False

@@ -5,7 +5,6 @@ database gives each logged value a row number, in order of arrival, across all r
 the last known row number therefore finds all new values.
 """
 
-import fcntl
 import math
 import os
 import sqlite3
@@ -17,6 +16,7 @@ from urllib.parse import quote
 
 from mnist_exp.errors import OutputsError
 from mnist_exp.metrics import MetricPoint, from_store
+from mnist_exp.workspaces.local.file_locks import is_locked
 from mnist_exp.workspaces.local.jobs.environment import JOB_RUN, PARENT
 from mnist_exp.workspaces.local.tracking.sources import LoggedModel
 
@@ -117,7 +117,7 @@ def check_store(outputs: Path, say: Callable[[str], None]) -> None:
             f"outputs_dir: the MLflow store {store} must be a file, got a folder; rename the "
             "folder, or choose another folder with outputs_dir=DIR"
         )
-    if _is_locked(outputs / LOCK_NAME):
+    if is_locked(outputs / LOCK_NAME):
         say(f"waiting for another command that creates or moves the MLflow store {store}")
     if not store.exists():
         return
@@ -131,17 +131,6 @@ def check_store(outputs: Path, say: Callable[[str], None]) -> None:
             _try_to_write(store, _BUSY_S)
     except sqlite3.Error as error:
         raise _store_error(store, error) from error
-
-
-def _is_locked(lock: Path) -> bool:
-    try:
-        with lock.open("r+") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
-    return False
 
 
 def _try_to_write(store: Path, seconds: float) -> None:
