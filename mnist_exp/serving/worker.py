@@ -44,6 +44,7 @@ class Worker:
     Attributes:
         connection: The connection for requests; None before the worker is ready.
         wants_heads: Whether the script needs the head of every request.
+        has_lost_request: Whether the worker ended during a request.
     """
 
     def __init__(
@@ -64,8 +65,8 @@ class Worker:
         self._unopened: list[socket.socket] = []
         self.connection: Connection | None = None
         self._ended = asyncio.Event()
-        self._has_lost_request = False
         self.wants_heads = False
+        self.has_lost_request = False
         # The reason why the front ended the worker; empty if the front did not end the worker.
         self._fault = ""
 
@@ -86,11 +87,6 @@ class Worker:
         if self._fault:
             return self._fault
         return f"exit code {code}" if code >= 0 else _signal_name(-code)
-
-    @property
-    def ended_in_request(self) -> bool:
-        """Whether the worker ended during a request."""
-        return self._has_lost_request
 
     async def start(self) -> None:
         """Start the worker, and wait until `init` has succeeded.
@@ -218,7 +214,7 @@ class Worker:
         await loop.create_unix_connection(lambda: connection, sock=self._unopened.pop())
 
     def _connection_lost(self, unanswered: Sequence[PendingRequest]) -> None:
-        self._has_lost_request = bool(unanswered)
+        self.has_lost_request = bool(unanswered)
         self._on_lost(self, unanswered)
 
     async def _is_alive(self, timeout_s: float) -> bool:

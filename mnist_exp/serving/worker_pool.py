@@ -9,7 +9,7 @@ to another worker, but only once.
 A crash is an exit that no request caused. A crash loop means that every worker has crashed CRASHES
 times in a row. After a crash loop, the pool gives up the revision: the pool starts no more workers,
 and refuses every request. An exit does not count as a crash if it happens during a request, or
-because a call of `run` hung. Otherwise callers could stop a deployment with bad requests.
+because a call of `run` hung. Otherwise clients could stop a deployment with bad requests.
 """
 
 import asyncio
@@ -185,7 +185,7 @@ class WorkerPool:
             await worker.live()
             stable.cancel()
             await worker.end()
-            self._count_exit(index, worker.ending, is_crash=not worker.ended_in_request)
+            self._count_exit(index, worker.ending, is_crash=not worker.has_lost_request)
             while not self.failure:
                 await asyncio.sleep(delay_s(self._exits[index]))
                 try:
