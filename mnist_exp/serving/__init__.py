@@ -16,7 +16,7 @@ in this process. The last two modules, `frames` and `settings`, run in both proc
       http_head      the first line and the headers of a request
       http_body      the body of a request
       http_answer    the bytes of an answer
-      http_limits    the limits for callers: connections, bytes and seconds
+      http_limits    the limits for clients: connections, bytes and seconds
       app            the answer to a request, and the conditions of each status code
       exchange       one HTTP request and its answer
       access         keys and tokens

@@ -21,8 +21,8 @@ same as `/health`.
 On Azure ML the container runs the inference server. On this machine a worker takes the place of the
 container, and `worker_process` lists the statuses of a worker. The front itself checks one header
 for the container. If `x-ms-client-request-id` has more than 100 characters, the container's status
-is 431, so the caller gets 424. If `run` raises an exception, only the log contains the exception. A
-caller does not see the exception on Azure ML either.
+is 431, so the client gets 424. If `run` raises an exception, only the log contains the exception. A
+client does not see the exception on Azure ML either.
 
 https://learn.microsoft.com/azure/machine-learning/how-to-troubleshoot-online-endpoints
 """
@@ -100,7 +100,7 @@ class Application:
         """Set the answer of a request.
 
         Raises:
-            ConnectionError: The caller has disconnected.
+            ConnectionError: The client has disconnected.
         """
         try:
             await self._answer(exchange)
@@ -134,12 +134,12 @@ class Application:
         exchange.answer(200, orjson.dumps(swagger(self._endpoint.name, int(version))), JSON)
 
     async def _score(self, exchange: Exchange) -> None:
-        headers = exchange.headers
+        headers = exchange.head.headers
         self._check_access(exchange)
         # Azure ML's server still accepts the old name of this header.
         client_id = headers.get(_CLIENT_ID) or headers.get(_OLD_CLIENT_ID, b"")
         deployment, mirror = self._route(headers)
-        # Check the name first. Otherwise a caller could add statistics for any name in the header.
+        # Check the name first. Otherwise a client could add statistics for any name in the header.
         self._worker_pool(deployment)
         named = (_DEPLOYMENT, deployment.encode())
         began = time.perf_counter()
@@ -149,7 +149,7 @@ class Application:
             else:
                 reply = await self._scored(exchange, deployment, mirror)
         except RefusalError as error:
-            # Count the failure only if the whole body arrived. Otherwise the caller caused the
+            # Count the failure only if the whole body arrived. Otherwise the client caused the
             # failure, not the deployment.
             if exchange.is_read:
                 self._endpoint.count(deployment, False, time.perf_counter() - began)
@@ -163,7 +163,7 @@ class Application:
         exchange.answer(status, reply.body, *_reply_headers(reply), named, *extra)
 
     def _check_access(self, exchange: Exchange) -> None:
-        authorization = exchange.headers.get(b"authorization", b"")
+        authorization = exchange.head.headers.get(b"authorization", b"")
         if not self._endpoint.grants_access(authorization):
             raise RefusalError(
                 401, "the key or token is missing or wrong: send Authorization: Bearer KEY"
@@ -186,7 +186,7 @@ class Application:
     def _worker_pool(self, deployment: str) -> WorkerPool:
         pool = self._endpoint.worker_pool(deployment)
         if pool is None:
-            # Do not repeat the name in the message, because a caller can send any text as the name.
+            # Do not repeat the name in the message, because a client can send any text as the name.
             raise RefusalError(404, "no such deployment at this endpoint")
         return pool
 

@@ -23,19 +23,14 @@ class Exchange:
         head: The request's first line and headers.
         body: The request's body, which may not have been received yet.
         on_access: Function that is called when the request has a valid key or token.
-
-    Attributes:
-        headers: The request's headers, with names in lower case. If a header was sent twice, only
-            its last value is kept.
     """
 
-    __slots__ = ("_answer", "_body", "grant_access", "head", "headers", "id")
+    __slots__ = ("_answer", "_body", "grant_access", "head", "id")
 
     def __init__(self, head: HttpHead, body: Body, on_access: Callable[[], None]) -> None:
         self._body = body
         self.grant_access = on_access
         self.head = head
-        self.headers = head.headers
         self.id = new_id()
         self._answer: tuple[int, bytes, list[Header]] | None = None
 
@@ -68,7 +63,7 @@ class Exchange:
         Raises:
             RefusalError: The body is too large or invalid.
             TimeoutError: The body was not received within `limit_s` seconds.
-            ConnectionError: The caller has disconnected.
+            ConnectionError: The client has disconnected.
         """
         return await self._body.read(asyncio.get_running_loop().time() + limit_s)
 
@@ -85,7 +80,7 @@ class Exchange:
                 that is not a POST of JSON is always sent, because the worker reads such a request
                 differently.
         """
-        is_usual = self.headers.get(b"content-type") == JSON[1] and self.head.method == "POST"
+        is_usual = self.head.headers.get(b"content-type") == JSON[1] and self.head.method == "POST"
         if is_usual and not with_head:
             return Request(self.id, b"", body)
         query = self.head.query.decode("latin-1")

@@ -70,7 +70,7 @@ class Credentials:
     """The content of `keys.json`. The `repr` does not show the secrets.
 
     Attributes:
-        primary: If auth_mode is key, callers send this key. If auth_mode is aml_token, this key
+        primary: If auth_mode is key, clients send this key. If auth_mode is aml_token, this key
             signs the tokens.
         token: The latest token; empty if auth_mode is key.
         token_expires: Unix time in seconds at which the latest token expires.

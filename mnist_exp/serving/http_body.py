@@ -53,7 +53,7 @@ class Body:
         Raises:
             RefusalError: The body is too large or invalid.
             TimeoutError: The deadline has passed.
-            ConnectionError: The caller has disconnected.
+            ConnectionError: The client has disconnected.
         """
         if self._length is None:
             body = await self._chunks(deadline)

@@ -1,4 +1,7 @@
-"""One HTTP connection: reads requests one after the other, and sends the answer to each of them."""
+"""One HTTP connection.
+
+The connection reads one request at a time and answers it before the next request.
+"""
 
 import asyncio
 import logging
@@ -27,10 +30,11 @@ _logger = logging.getLogger(__name__)
 
 
 class HttpConnection:
-    """A connection of a caller.
+    """A connection of a client.
 
-    The connection reads the next request only after the caller has read the last answer. Other
-    pipelined requests wait in the caller's send buffer.
+    The connection handles one request at a time. If the client reads too slowly, the next request
+    waits until the write buffer is almost empty. Later pipelined requests wait: at most two reads
+    in `Stream.received`, the rest in the TCP buffers.
 
     Args:
         stream: The bytes of the connection.
@@ -52,7 +56,11 @@ class HttpConnection:
         self._is_idle = True
 
     def start(self) -> None:
-        """Serve the connection in a task. Refuse the connection if there are too many."""
+        """Serve the connection in a task.
+
+        Refuse the connection if the limit of connections is reached and every other connection has
+        a request with a valid key in progress.
+        """
         if self._connections.add(self):
             self._task = self._loop.create_task(self._serve())
         else:
@@ -61,7 +69,7 @@ class HttpConnection:
 
     @property
     def unsent(self) -> int:
-        """Number of bytes of an answer that wait because the caller does not read."""
+        """Number of bytes of the answer in the write buffer; 0 if the client reads fast enough."""
         return self._stream.unsent
 
     def abort(self) -> None:
@@ -83,7 +91,10 @@ class HttpConnection:
         except TimeoutError:
             self._stream.abort()
         except Exception:
-            _logger.exception("a connection is closed because of an error of the front")
+            _logger.exception(
+                "the front closed a connection because of an error in mnist-exp; report the "
+                "following traceback to the developers of mnist-exp"
+            )
             self._stream.abort()
         try:
             await self._stream.end(LINGER_S)
@@ -94,7 +105,8 @@ class HttpConnection:
         """Answer the next request. Return whether the connection stays open.
 
         Args:
-            deadline: Time until which the first byte of the request must arrive.
+            deadline: Latest time, on the event loop's clock, at which the first byte of the request
+                may arrive.
         """
         try:
             head = await self._read_head(deadline)
@@ -108,7 +120,8 @@ class HttpConnection:
             await self._application(exchange)
         finally:
             body.release()
-        # Do not read the rest of a body. A caller without a key could send an endless body.
+        # If the body has not fully arrived, close the connection. A client without a key could
+        # otherwise send an endless body.
         is_kept = head.is_kept and body.skip() and not self._connections.is_closing
         self._stream.write(exchange.packed_answer(is_kept=is_kept))
         await self._wait_until_read()
@@ -129,14 +142,20 @@ class HttpConnection:
         return head
 
     async def _wait_until_read(self) -> None:
-        """Wait until the caller has read most of the answer."""
+        """Wait until the write buffer is almost empty.
+
+        Return immediately if the buffer is below its limit.
+        """
         if self.unsent:
             self._connections.hold_answer(self)
             await self._stream.sent(self._loop.time() + ANSWER_TIMEOUT_S)
             self._connections.release_answer(self)
 
     def _send_refusal(self, error: RefusalError) -> None:
-        """Answer an invalid request. Such a request has no `Exchange`."""
+        """Send a refusal outside an `Exchange`.
+
+        The refusal is for an invalid head, or for a connection over the limit.
+        """
         headers = [JSON, *error.headers, *common_headers(new_id(), error.body)]
         packed = packed_answer(error.status, error.body, headers, is_kept=False, is_head=False)
         self._stream.write(packed)

@@ -1,7 +1,7 @@
 """The first line and the headers of an HTTP request.
 
 The parser is llhttp, which Node.js uses. This module adds rules of RFC 9112 that llhttp leaves to
-the server. A server or proxy that ignores these rules lets a caller hide a request in another one.
+the server. A server or proxy that ignores these rules lets a client hide a request in another one.
 https://www.rfc-editor.org/rfc/rfc9112
 """
 
@@ -29,8 +29,8 @@ class HttpHead:
             value is kept.
         all_headers: Every header that was sent, in the order of the request.
         length: Number of bytes in the body; None if the body is sent in chunks.
-        is_kept: Whether the caller keeps the connection open for another request.
-        expects_continue: Whether the caller waits for `100 Continue` before it sends the body.
+        is_kept: Whether the client keeps the connection open for another request.
+        expects_continue: Whether the client waits for `100 Continue` before it sends the body.
     """
 
     method: str

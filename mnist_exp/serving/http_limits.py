@@ -1,6 +1,6 @@
-"""Limits for callers of an endpoint: how much memory of the front they can use, and how long.
+"""Limits for clients of an endpoint: how much memory of the front they can use, and how long.
 
-A caller without a key can reach every limit of a connection. Only a caller with a key can reach the
+A client without a key can reach every limit of a connection. Only a client with a key can reach the
 limits of bodies, and the limit of large answers that nobody reads. `docs/endpoints.md` says how
 much memory these limits add up to.
 """
@@ -27,17 +27,17 @@ READ_SIZE = 64 * 1024
 CHUNK_OVERHEAD_LIMIT = 16 * 1024
 #: Maximum number of bytes in all bodies that the front stores.
 BODIES_LIMIT = 128 * 1024 * 1024
-#: Maximum number of bytes in all answers that their callers have not read.
+#: Maximum number of bytes in all answers that their clients have not read.
 UNREAD_LIMIT = 128 * 1024 * 1024
 
 #: Seconds within which the first line and the headers must arrive.
 HEAD_TIMEOUT_S = 30.0
 #: Seconds after which the front closes a connection without requests.
 KEEP_ALIVE_S = 60.0
-#: Seconds within which a caller must read an answer.
+#: Seconds within which a client must read an answer.
 ANSWER_TIMEOUT_S = 60.0
 #: Seconds for which the front discards the rest of a refused request. If the front closed the
-#: connection immediately, the caller could lose the answer.
+#: connection immediately, the client could lose the answer.
 LINGER_S = 5.0
 #: At the end, the front checks at this interval, in seconds, whether all requests are answered.
 _CLOSE_PERIOD_S = 0.05
@@ -48,7 +48,7 @@ class Limited(Protocol):
 
     @property
     def unsent(self) -> int:
-        """Number of bytes of an answer that wait because the caller does not read."""
+        """Number of bytes of the answer in the write buffer; 0 if the client reads fast enough."""
 
     def abort(self) -> None:
         """Close the connection immediately."""

@@ -69,11 +69,11 @@ class Stream(asyncio.BufferedProtocol):
         _wake(self._writer)
 
     def pause_writing(self) -> None:
-        """Note that the caller does not read."""
+        """Note that the write buffer is above its limit, because the client reads too slowly."""
         self._is_writable = False
 
     def resume_writing(self) -> None:
-        """Note that the caller reads again."""
+        """Note that the write buffer is almost empty."""
         self._is_writable = True
         _wake(self._writer)
 
@@ -110,11 +110,13 @@ class Stream(asyncio.BufferedProtocol):
 
     @property
     def unsent(self) -> int:
-        """Number of written bytes that wait because the caller does not read; 0 if it reads."""
+        """Number of bytes in the write buffer; 0 if the client reads fast enough."""
         return 0 if self._is_writable else self._transport.get_write_buffer_size()
 
     async def sent(self, deadline: float) -> None:
-        """Wait until the caller has read most of the written bytes.
+        """Wait until the write buffer is almost empty.
+
+        Return immediately if the buffer is below its limit.
 
         Raises:
             TimeoutError: The deadline has passed.
@@ -127,9 +129,9 @@ class Stream(asyncio.BufferedProtocol):
             await self._wait(self._writer, deadline)
 
     async def end(self, seconds: float) -> None:
-        """Send all written bytes, and discard what arrives until the caller closes the connection.
+        """Send all written bytes, and discard what arrives until the client closes the connection.
 
-        If the connection were closed while the caller sends, the caller could lose the answer.
+        If the connection were closed while the client sends, the client could lose the answer.
 
         Args:
             seconds: The maximum duration.
@@ -147,7 +149,7 @@ class Stream(asyncio.BufferedProtocol):
             while True:
                 self.received.clear()
                 await self.more(deadline)
-                # Serve other connections first. The caller may send without a pause.
+                # Serve other connections first. The client may send without a pause.
                 await asyncio.sleep(_DISCARD_PAUSE_S)
         except (TimeoutError, ConnectionError):
             self._transport.abort()

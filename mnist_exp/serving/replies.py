@@ -43,7 +43,7 @@ def error_reply(status: int, message: str, *, run_failed: bool = False) -> Reply
 
     Args:
         status: The HTTP status.
-        message: The message for the caller.
+        message: The message for the client.
         run_failed: Whether `run` raised an exception or took too long.
     """
     headers = [_JSON, (_FAILED, str(run_failed))]

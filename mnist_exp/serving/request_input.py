@@ -30,7 +30,7 @@ class BadInputError(Exception):
 
     Args:
         status: The HTTP status of the worker's answer.
-        message: The error message for the caller.
+        message: The error message for the client.
     """
 
     def __init__(self, status: int, message: str) -> None:

@@ -86,7 +86,7 @@ class Server:
         self._set_deadline()
         self._control.close()
         accepting.close()
-        # Give new callers time to send a request. Connections without a request are closed.
+        # Give new clients time to send a request. Connections without a request are closed.
         await asyncio.sleep(_GRACE_S)
         await self._connections.close(self._front.drain_s)
         await self._front.end()

@@ -52,7 +52,7 @@ _MOST_LINES = 100
 _INIT_FAILED_EXIT_CODE = 3
 #: Exit code after an unexpected error, for example in a signal handler between two requests.
 _FAILED_EXIT_CODE = 1
-# Messages of Azure ML's inference server to a caller.
+# Messages of Azure ML's inference server to a client.
 _SCRIPT_FAILED = "An unexpected error occurred in scoring script. Check the logs for more info."
 _SERVER_FAILED = "An unexpected internal error occurred. Check the logs for more info."
 #: The scoring script for an MLflow model if the user gives no scoring script.

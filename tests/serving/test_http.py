@@ -38,7 +38,7 @@ async def application(exchange: Exchange) -> None:
     try:
         if exchange.head.path == "/health":
             exchange.answer(200, b"Healthy")
-        elif exchange.headers.get(b"authorization") != b"Bearer key":
+        elif exchange.head.headers.get(b"authorization") != b"Bearer key":
             raise RefusalError(401, "no")
         else:
             exchange.grant_access()
