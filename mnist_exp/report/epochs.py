@@ -6,9 +6,34 @@ log event of the primary metric an interval.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
-from mnist_exp.metrics import MetricPoint
+from mnist_exp.metrics import MetricPoint, have_steps
 from mnist_exp.results import TrialResult
+
+
+class LogEvent(NamedTuple):
+    """A log event.
+
+    Attributes:
+        number: Its epoch if known, else its place in the log, counted from 1.
+        step: The step that the script logged.
+    """
+
+    number: int
+    step: int
+
+
+class HorizontalAxis(NamedTuple):
+    """The horizontal axis of a panel with curves of metrics.
+
+    Attributes:
+        unit: `epoch`, `step` (the step that the script logged) or `log event`.
+        numbers: For each curve, the position of each point.
+    """
+
+    unit: str
+    numbers: Sequence[Sequence[int]]
 
 
 def planned_epochs(trials: Sequence[TrialResult], epochs: int | None) -> Mapping[str, int | None]:
@@ -51,16 +76,50 @@ def epochs_done(points: Sequence[MetricPoint], total: int | None) -> int:
     return last if total is not None and count < last <= total else count
 
 
-def event_numbers(points: Sequence[MetricPoint], total: int | None) -> Sequence[int]:
+def event_numbers(points: Sequence[MetricPoint], total: int | None, late: int = 0) -> Sequence[int]:
     """Return the number of each log event: its epoch if known, else its place, counted from 1.
 
     Args:
         points: The log events of one metric.
         total: The number of epochs that the job will run; None if unknown.
+        late: Number of log events after the decision to end the trial. The speed of the machine
+            determines this number. Late log events therefore do not change the other numbers.
     """
-    if epochs_done(points, total) > len(points):
+    in_time = points[: max(len(points) - late, 0)]
+    if epochs_done(in_time, total) > len(in_time):
         return [point.step for point in points]
     return range(1, len(points) + 1)
+
+
+def best_event(trial: TrialResult, metric: str, epochs: int | None) -> LogEvent | None:
+    """Return the log event of a trial's best value; None if no event has the value.
+
+    Args:
+        trial: A trial of a sweep.
+        metric: The sweep's primary metric.
+        epochs: The number of epochs that the trial will run; None if unknown.
+    """
+    points = trial.metrics.get(metric, ())
+    events = zip(event_numbers(points, epochs, trial.late), points, strict=True)
+    found = (LogEvent(number, one.step) for number, one in events if one.value == trial.best)
+    return next(found, None)
+
+
+def horizontal_axis(
+    curves: Sequence[Sequence[MetricPoint]], epochs: int | None = None, late: int = 0
+) -> HorizontalAxis:
+    """Return the horizontal axis of a panel: epochs if known, else steps if the script logs steps.
+
+    Args:
+        curves: The log events of each metric or job in the panel.
+        epochs: The number of epochs of the job; None if unknown.
+        late: The same as for `event_numbers`.
+    """
+    is_by_epoch = bool(epochs) and all(len(points) - late <= (epochs or 0) for points in curves)
+    if not is_by_epoch and all(map(have_steps, curves)):
+        return HorizontalAxis("step", [[point.step for point in points] for points in curves])
+    numbers = [event_numbers(points, epochs, late) for points in curves]
+    return HorizontalAxis("epoch" if is_by_epoch else "log event", numbers)
 
 
 def _drawn_epochs(trial: TrialResult) -> int | None:

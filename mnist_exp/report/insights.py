@@ -6,7 +6,7 @@ The saved epochs are the epochs that trials did not run because early terminatio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mnist_exp.report.epochs import event_numbers, event_unit, planned_epochs
+from mnist_exp.report.epochs import best_event, event_unit, planned_epochs
 from mnist_exp.report.format import number, trial_label
 from mnist_exp.results import JobResult, TrialResult, counted
 from mnist_exp.status import JobStatus
@@ -42,8 +42,8 @@ def sweep_insights(
     planned = planned_epochs(job.trials, epochs)
     unit = event_unit(planned)
     if job.best_trial is not None:
-        where = _where(job.best_trial, primary_metric, planned[job.best_trial.name])
-        words = _winner(job.best_trial, f" at {unit} {where}" if where else "")
+        event = best_event(job.best_trial, primary_metric, planned[job.best_trial.name])
+        words = _winner(job.best_trial, f" at {unit} {event.number}" if event else "")
         found["winner"] = words + _comparison(job, job.best_trial, objective.goal)
     if saved := _saved(job.trials, primary_metric, planned):
         found["saved"] = saved
@@ -105,14 +105,6 @@ def _comparable(
         if best is not None:
             chosen.append((trial.parameters, best))
     return chosen
-
-
-def _where(best: TrialResult, metric: str, epochs: int | None) -> int | None:
-    """Return the epoch or the log event of a trial's best value; None if no event has the value."""
-    points = best.metrics.get(metric, ())[: best.events]
-    numbers = event_numbers(points, epochs)
-    events = zip(numbers, points, strict=True)
-    return next((event for event, point in events if point.value == best.best), None)
 
 
 def _winner(best: TrialResult, where: str) -> str:

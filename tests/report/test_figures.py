@@ -24,6 +24,7 @@ from mnist_exp.report.figures import (
 from mnist_exp.report.figures.history import draw_history
 from mnist_exp.report.figures.legend import above
 from mnist_exp.report.figures.parameters import draw_parameter
+from mnist_exp.report.insights import sweep_insights
 from mnist_exp.results import JobResult, TrialResult
 from mnist_exp.status import JobStatus
 from mnist_exp.sweeps.ranking import Goal, Objective
@@ -278,6 +279,50 @@ def test_the_epoch_of_the_best_value_is_marked_in_the_curves(monkeypatch: pytest
         figure = drawn_by(learning_curves, monkeypatch, job, epochs, "acc", Path("c.png"))
         assert f"best trial: s_3 · best acc: 0.9 at {label} (dashed line)" in words_of(figure)
         assert list(figure.axes[0].get_lines()[-1].get_xdata()) == [3, 3]
+
+
+@pytest.mark.parametrize(
+    ("steps", "others", "where"),
+    [
+        # Trials resumed after epoch 12. The last step is not an epoch.
+        ([13, 14, 31], (), "epoch 14"),
+        # Another trial logged more often than once in each epoch.
+        ([1, 2, 3], (16,), "log event 2"),
+    ],
+)
+def test_the_summary_and_the_figures_agree_on_the_place_of_the_best_value(
+    monkeypatch: pytest.MonkeyPatch, steps: list[int], others: tuple[int, ...], where: str
+):
+    logged = [
+        MetricPoint(METRIC, value, step) for value, step in zip((0.1, 0.9, 0.5), steps, strict=True)
+    ]
+    best = TrialResult(
+        "s_0",
+        JobStatus.CANCELED,
+        {},
+        best=0.9,
+        last=0.9,
+        events=2,
+        late=1,
+        cut=2,
+        metrics={METRIC: logged},
+    )
+    longer = [
+        TrialResult(f"s_{events}", JobStatus.COMPLETED, {}, events=events) for events in others
+    ]
+    job = JobResult(
+        "s", JobStatus.COMPLETED, metrics=best.metrics, trials=[best, *longer], best="s_0"
+    )
+    objective = Objective(METRIC, Goal.MAXIMIZE)
+    assert f"0.9 at {where}, last" in sweep_insights(job, objective, 15, {})["winner"]
+    figure = drawn_by(learning_curves, monkeypatch, job, 15, METRIC, Path("c.png"))
+    assert f"0.9 at {where} (dashed line)" in words_of(figure)
+    curve, dashed = figure.axes[0].get_lines()
+    history = Figure().subplots()
+    draw_history(history, job, METRIC, 15)
+    number = int(where.rpartition(" ")[2])
+    for x in (curve.get_xdata()[1], dashed.get_xdata()[0], history.get_lines()[0].get_xdata()[1]):
+        assert x == number
 
 
 def test_every_figure_names_its_run(monkeypatch: pytest.MonkeyPatch):

@@ -3,14 +3,19 @@
 import math
 import re
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple
 
 from matplotlib.axes import Axes
 
 from mnist_exp.metrics import MetricPoint
-from mnist_exp.report.epochs import event_numbers, planned_epochs
+from mnist_exp.report.epochs import (
+    HorizontalAxis,
+    LogEvent,
+    best_event,
+    event_unit,
+    horizontal_axis,
+    planned_epochs,
+)
 from mnist_exp.report.figures.canvas import (
     CYCLE,
     GREY,
@@ -23,23 +28,12 @@ from mnist_exp.report.figures.canvas import (
 )
 from mnist_exp.report.figures.legend import above
 from mnist_exp.report.format import number, plain
-from mnist_exp.results import JobResult
+from mnist_exp.results import JobResult, TrialResult
 
 _Metrics = Mapping[str, Sequence[MetricPoint]]
 
 _COLUMNS = 3
 _MAX_PANELS = 12
-
-
-class _Event(NamedTuple):
-    """A log event.
-
-    `number` is its epoch, or its position in the log if epochs are unknown. `step` is the step that
-    the script logged.
-    """
-
-    number: int
-    step: int
 
 
 def learning_curves(
@@ -64,47 +58,33 @@ def learning_curves(
     Raises:
         OutputsError: The file cannot be written.
     """
-    if job.best_trial:
-        epochs = planned_epochs([job.best_trial], epochs)[job.best_trial.name]
-    best = _best_event(job, epochs, primary_metric or "")
+    trial, best, subtitle = job.best_trial, None, plain(job.name)
+    if trial is not None:
+        planned = planned_epochs(job.trials, epochs)
+        epochs = planned[trial.name]
+        best = best_event(trial, primary_metric or "", epochs)
+        subtitle = _subtitle(trial, f"best {primary_metric}", event_unit(planned), best)
     curves = {name: points for name, points in job.metrics.items() if len(points) > 1}
     panels = _panels(curves or {name: points for name, points in job.metrics.items() if points})
     columns = min(len(panels), _COLUMNS) or 1
     rows = math.ceil(len(panels) / columns) or 1
-    subtitle = _subtitle(job, epochs, primary_metric, best)
     figure = new_figure(max(5.2 * columns, 7), 0.9 + 3.4 * rows, "Learning curves", subtitle)
     if not panels:
         note(figure, "No metric was logged.")
         return save(figure, path)
     grid = figure.subplots(rows, columns, squeeze=False)
     for axes, (ending, metrics) in zip(grid.flat, panels.items(), strict=False):
-        _draw(axes, ending, metrics, epochs, best)
+        axis = horizontal_axis(list(metrics.values()), epochs, trial.late if trial else 0)
+        _draw(axes, ending, metrics, axis, best)
     for axes in grid.flat[len(panels) :]:
         axes.set_axis_off()
     return save(figure, path)
 
 
-def _best_event(job: JobResult, epochs: int | None, primary_metric: str) -> _Event | None:
-    """Return the log event of the best value of a sweep's best trial."""
-    trial = job.best_trial
-    points = job.metrics.get(primary_metric, ())
-    events = zip(event_numbers(points, epochs), points, strict=True)
-    best = trial.best if trial else None
-    found = (_Event(number, point.step) for number, point in events if point.value == best)
-    return next(found, None)
-
-
-def _subtitle(
-    job: JobResult, epochs: int | None, primary_metric: str | None, best: _Event | None
-) -> str:
-    trial = job.best_trial
-    if trial is None:
-        return plain(job.name)
+def _subtitle(trial: TrialResult, name: str, unit: str, best: LogEvent | None) -> str:
     subtitle = f"best trial: {trial.name}"
     if best is not None:
-        unit = "epoch" if epochs else "log event"
-        value = f"best {primary_metric}: {number(trial.best)} at {unit} {best.number}"
-        subtitle += f" · {value} (dashed line)"
+        subtitle += f" · {name}: {number(trial.best)} at {unit} {best.number} (dashed line)"
     return plain(subtitle)
 
 
@@ -116,13 +96,12 @@ def _panels(metrics: _Metrics) -> dict[str, _Metrics]:
 
 
 def _draw(
-    axes: Axes, ending: str, metrics: _Metrics, epochs: int | None, best: _Event | None
+    axes: Axes, ending: str, metrics: _Metrics, axis: HorizontalAxis, best: LogEvent | None
 ) -> None:
-    unit = _unit(metrics, epochs)
     for index, (name, points) in enumerate(metrics.items()):
         values = [point.value if drawable(point.value) else math.nan for point in points]
         axes.plot(
-            [point.step for point in points] if unit == "step" else event_numbers(points, epochs),
+            axis.numbers[index],
             values,
             color=CYCLE[index % len(CYCLE)],
             linestyle=("-", "--", ":")[index // len(CYCLE) % 3],
@@ -131,10 +110,10 @@ def _draw(
             markersize=4 if len(points) <= 40 else 0,
             label=f"{plain(name)}  {number(points[-1].value)}",
         )
-    style(axes, unit, ending)
+    style(axes, axis.unit, ending)
     count_epochs(axes)
     if best is not None:
-        x = best.step if unit == "step" else best.number
+        x = best.step if axis.unit == "step" else best.number
         axes.axvline(x, color=GREY, linewidth=1.2, linestyle="--", zorder=1)
     legend = axes.legend(
         frameon=False,
@@ -148,14 +127,3 @@ def _draw(
     )
     for text in legend.get_texts():
         text.set_parse_math(False)
-
-
-def _unit(metrics: _Metrics, epochs: int | None) -> str:
-    """Return the unit of a panel's horizontal axis: epoch, MLflow's step, or log event."""
-    if epochs and all(len(points) <= epochs for points in metrics.values()):
-        return "epoch"
-    return "step" if all(map(_is_increasing, metrics.values())) else "log event"
-
-
-def _is_increasing(points: Sequence[MetricPoint]) -> bool:
-    return all(a.step < b.step for a, b in pairwise(points))

@@ -49,7 +49,7 @@ def draw_history(axes: Axes, job: JobResult, metric: str, epochs: int | None) ->
     planned = planned_epochs(job.trials, epochs)
     for trial in job.trials:
         points = trial.metrics.get(metric, ())
-        numbers = event_numbers(points, planned[trial.name])
+        numbers = event_numbers(points, planned[trial.name], trial.late)
         curve = [
             (x, point.value if drawable(point.value) else math.nan)
             for x, point in zip(numbers, points, strict=True)
