@@ -325,6 +325,31 @@ def test_the_summary_and_the_figures_agree_on_the_place_of_the_best_value(
         assert x == number
 
 
+@pytest.mark.parametrize(
+    ("steps", "unit", "drawn"),
+    [
+        ([10, 20, 30], "step", [10, 20, 30]),
+        ([30, 10, 20], "step", [10, 20, 30]),
+        # The script logs no steps, or began again.
+        ([0, 0, 0], "log event", [1, 2, 3]),
+        ([1, 2, 1], "log event", [1, 2, 3]),
+    ],
+)
+def test_a_job_has_the_same_horizontal_axis_in_both_figures_of_curves(
+    monkeypatch: pytest.MonkeyPatch, steps: list[int], unit: str, drawn: list[int]
+):
+    logged = {"acc": [MetricPoint("acc", 0.5, step) for step in steps]}
+    job = JobResult("a", JobStatus.COMPLETED, metrics=logged)
+    for figure in (
+        drawn_by(learning_curves, monkeypatch, job, None, "acc", Path("c.png")),
+        drawn_by(comparison_curves, monkeypatch, [("1  a", logged), ("2  b", {})], Path("c.png")),
+    ):
+        axes = figure.axes[0]
+        assert axes.get_xlabel() == unit
+        assert list(axes.get_lines()[0].get_xdata()) == drawn
+        assert axes.get_lines()[0].get_marker() == "o"
+
+
 def test_every_figure_names_its_run(monkeypatch: pytest.MonkeyPatch):
     path, objective = Path("figure.png"), Objective(METRIC, Goal.MAXIMIZE)
     blank, labels = np.zeros((30, 784), np.uint8), list(range(10)) * 3

@@ -1,6 +1,5 @@
 """Learning curves: for each metric of a job, a curve of its values by epoch."""
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,24 +15,12 @@ from mnist_exp.report.epochs import (
     horizontal_axis,
     planned_epochs,
 )
-from mnist_exp.report.figures.canvas import (
-    CYCLE,
-    GREY,
-    count_epochs,
-    drawable,
-    new_figure,
-    note,
-    save,
-    style,
-)
+from mnist_exp.report.figures.canvas import GREY, draw_curves, new_panels, plain_legend, save
 from mnist_exp.report.figures.legend import above
 from mnist_exp.report.format import number, plain
 from mnist_exp.results import JobResult, TrialResult
 
 _Metrics = Mapping[str, Sequence[MetricPoint]]
-
-_COLUMNS = 3
-_MAX_PANELS = 12
 
 
 def learning_curves(
@@ -66,18 +53,10 @@ def learning_curves(
         subtitle = _subtitle(trial, f"best {primary_metric}", event_unit(planned), best)
     curves = {name: points for name, points in job.metrics.items() if len(points) > 1}
     panels = _panels(curves or {name: points for name, points in job.metrics.items() if points})
-    columns = min(len(panels), _COLUMNS) or 1
-    rows = math.ceil(len(panels) / columns) or 1
-    figure = new_figure(max(5.2 * columns, 7), 0.9 + 3.4 * rows, "Learning curves", subtitle)
-    if not panels:
-        note(figure, "No metric was logged.")
-        return save(figure, path)
-    grid = figure.subplots(rows, columns, squeeze=False)
-    for axes, (ending, metrics) in zip(grid.flat, panels.items(), strict=False):
+    figure, grid = new_panels(len(panels), "Learning curves", subtitle)
+    for axes, (ending, metrics) in zip(grid, panels.items(), strict=False):
         axis = horizontal_axis(list(metrics.values()), epochs, trial.late if trial else 0)
         _draw(axes, ending, metrics, axis, best)
-    for axes in grid.flat[len(panels) :]:
-        axes.set_axis_off()
     return save(figure, path)
 
 
@@ -88,42 +67,32 @@ def _subtitle(trial: TrialResult, name: str, unit: str, best: LogEvent | None) -
     return plain(subtitle)
 
 
-def _panels(metrics: _Metrics) -> dict[str, _Metrics]:
+def _panels(metrics: _Metrics) -> Mapping[str, _Metrics]:
     grouped: dict[str, dict[str, Sequence[MetricPoint]]] = {}
     for name, points in metrics.items():
         grouped.setdefault(re.split(r"[\W_]+", name)[-1].lower(), {})[name] = points
-    return dict(list(grouped.items())[:_MAX_PANELS])
+    return grouped
 
 
 def _draw(
     axes: Axes, ending: str, metrics: _Metrics, axis: HorizontalAxis, best: LogEvent | None
 ) -> None:
-    for index, (name, points) in enumerate(metrics.items()):
-        values = [point.value if drawable(point.value) else math.nan for point in points]
-        axes.plot(
-            axis.numbers[index],
-            values,
-            color=CYCLE[index % len(CYCLE)],
-            linestyle=("-", "--", ":")[index // len(CYCLE) % 3],
-            linewidth=2,
-            marker="o",
-            markersize=4 if len(points) <= 40 else 0,
-            label=f"{plain(name)}  {number(points[-1].value)}",
-        )
-    style(axes, axis.unit, ending)
-    count_epochs(axes)
+    curves = [
+        (f"{plain(name)}  {number(points[-1].value)}", points) for name, points in metrics.items()
+    ]
+    draw_curves(axes, curves, axis, ending)
     if best is not None:
         x = best.step if axis.unit == "step" else best.number
         axes.axvline(x, color=GREY, linewidth=1.2, linestyle="--", zorder=1)
-    legend = axes.legend(
-        frameon=False,
-        fontsize=9,
-        loc="lower left",
-        bbox_to_anchor=above(axes),
-        ncols=2,
-        borderaxespad=0.2,
-        handlelength=1.6,
-        columnspacing=1.2,
+    plain_legend(
+        axes.legend(
+            frameon=False,
+            fontsize=9,
+            loc="lower left",
+            bbox_to_anchor=above(axes),
+            ncols=2,
+            borderaxespad=0.2,
+            handlelength=1.6,
+            columnspacing=1.2,
+        )
     )
-    for text in legend.get_texts():
-        text.set_parse_math(False)

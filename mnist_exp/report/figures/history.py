@@ -12,7 +12,7 @@ from matplotlib import patheffects
 from matplotlib.axes import Axes
 
 from mnist_exp.report.epochs import event_numbers, event_unit, planned_epochs
-from mnist_exp.report.figures.canvas import count_epochs, drawable, style
+from mnist_exp.report.figures.canvas import count_epochs, drawable_values, style
 from mnist_exp.report.figures.legend import add_legend
 from mnist_exp.report.figures.trials import Appearance, appearance_of
 from mnist_exp.report.format import trial_label
@@ -50,10 +50,7 @@ def draw_history(axes: Axes, job: JobResult, metric: str, epochs: int | None) ->
     for trial in job.trials:
         points = trial.metrics.get(metric, ())
         numbers = event_numbers(points, planned[trial.name], trial.late)
-        curve = [
-            (x, point.value if drawable(point.value) else math.nan)
-            for x, point in zip(numbers, points, strict=True)
-        ]
+        curve = list(zip(numbers, drawable_values(points), strict=True))
         counted = curve[: len(curve) - trial.late]
         if finite := [place for place, (_, value) in enumerate(counted) if not math.isnan(value)]:
             _draw_trial(axes, job, trial, counted, finite[-1])
