@@ -80,7 +80,8 @@ class Prepared:
 #: Run folder -> the prepared command that the task function will run. The variants of a multirun
 #: are never in this dictionary, because Hydra calls `on_run_start` for single runs only.
 _prepared_commands: dict[Path, Prepared] = {}
-#: The file in which Hydra saves the config of a multirun; empty for a single run.
+#: The file in which Hydra saves the config of a multirun. The list is empty for a single run, and
+#: after the values in the file are hidden.
 _multirun_files: list[Path] = []
 
 
@@ -119,9 +120,13 @@ class CheckBeforeRun(Callback):
 
 
 def hide_values_of_multirun() -> None:
-    """Hide the values of environment variables in the config that Hydra wrote for a multirun."""
+    """Hide the values of environment variables in the config that Hydra wrote for a multirun.
+
+    Hydra writes this config only once, before the first variant. Later calls do nothing.
+    """
     for path in _multirun_files:
         hide_values_of_file(path)
+    _multirun_files.clear()
 
 
 def _exit_on_error(step: Callable[[], _Result]) -> _Result:
