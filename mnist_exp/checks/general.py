@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
-from mnist_exp.config import ExperimentConfig, RunsConfig, Stage
+from mnist_exp.config import ExperimentConfig, RunsConfig, Stage, WorkspaceType
 from mnist_exp.status import JobStatus
 
 #: Valid seeds, and the text of the rule for seeds in messages.
@@ -59,6 +59,11 @@ def general_faults(config: ExperimentConfig) -> Iterator[str]:
         yield (
             "wait: must be true for stage=all, because each stage needs the earlier results; "
             "remove wait=false"
+        )
+    if config.stage is Stage.prune and config.workspace.type is WorkspaceType.azure:
+        yield (
+            "workspace: must be local for stage=prune, because Azure's SDK cannot delete jobs, got "
+            "azure; use workspace=local, or archive the jobs with az ml job archive"
         )
     if config.run is not None and config.stage in _STAGES_WITHOUT_RUN:
         yield (

@@ -55,15 +55,6 @@ class PruneStage(StageRunner):
         """The outputs folder."""
         return self.context.config.outputs_dir
 
-    def faults(self) -> list[str]:
-        """Return a message if the workspace is not on this machine."""
-        if not self.context.workspace.outlives_command:
-            return []
-        return [
-            "workspace: must be local, because stage=prune deletes files of this machine; the SDK "
-            "cannot delete jobs on Azure ML, only archive them"
-        ]
-
     def run(self, record: Record) -> Record:
         """Print what stays and what is deleted. With `prune.delete=true`, also delete the files."""
         deletes, display = self.context.config.prune.delete, self.context.display

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from mnist_exp.config import WorkspaceType
 from tests.checks.rules import Change, Rule, assert_is_one_line, setting
 
 RULES: dict[str, Rule] = {
@@ -29,6 +30,11 @@ RULES: dict[str, Rule] = {
         "all",
         setting(run="sweep_1"),
         "run: stage=all uses no earlier run, got sweep_1; remove run=",
+    ),
+    "deletion of jobs on Azure": (
+        "prune",
+        setting(workspace__type=WorkspaceType.azure),
+        "workspace: must be local for stage=prune, because Azure's SDK cannot delete jobs",
     ),
 }
 
