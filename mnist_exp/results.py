@@ -277,3 +277,10 @@ class Finding:
 def counted(number: int, word: str) -> str:
     """Return a number with a noun in singular or plural: `1 request`, `2 requests`."""
     return f"{number} {word}" if number == 1 else f"{number} {word}s"
+
+
+def size_text(size: int) -> str:
+    """Return a number of bytes as text. A megabyte has a million bytes."""
+    if size >= 1e9:
+        return f"{size / 1e9:.1f} GB"
+    return f"{size / 1e6:.{int(size < 1e7)}f} MB"

@@ -147,6 +147,22 @@ def file_size(path: Path) -> int:
         return 0
 
 
+def folder_size(folder: Path) -> tuple[int, int]:
+    """Return the size of all files in a folder in bytes, and the number of these files.
+
+    A file with several hard links counts only once.
+    """
+    found = {}
+    for where, _, names in os.walk(folder):
+        for name in names:
+            # Skip a file that was deleted after the folder was listed. A job that still runs may
+            # delete its files.
+            with suppress(FileNotFoundError):
+                status = Path(where, name).lstat()
+                found[status.st_dev, status.st_ino] = status.st_size
+    return sum(found.values()), len(found)
+
+
 def link_or_copy(source: str | Path, target: str | Path) -> None:
     """Create a hard link to a file, or copy the file.
 

@@ -51,6 +51,7 @@ MAY_IMPORT = {
         "experiment",
         "ignore_rules",
         "names",
+        "results",
         "script_options",
         "snapshot",
         "software",

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mnist_exp.results import DeploymentStatistics
+from mnist_exp.results import DeploymentStatistics, size_text
 
 
 def test_statistics_since_earlier_statistics() -> None:
@@ -28,3 +28,8 @@ def test_the_p95_is_the_time_of_95_of_100_requests(
 def test_the_text_counts_requests_and_failures() -> None:
     assert str(DeploymentStatistics(1, 0)) == "1 request, 0 failed"
     assert str(DeploymentStatistics(2, 1)) == "2 requests, 1 failed"
+
+
+def test_a_size_has_decimal_units() -> None:
+    sizes = (400_000, 9_900_000, 12_000_000, 1_200_000_000)
+    assert [size_text(size) for size in sizes] == ["0.4 MB", "9.9 MB", "12 MB", "1.2 GB"]

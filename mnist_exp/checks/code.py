@@ -10,11 +10,11 @@ from mnist_exp.config import WorkspaceType
 from mnist_exp.errors import MnistExpError
 from mnist_exp.experiment import Experiment
 from mnist_exp.ignore_rules import ignore_file
+from mnist_exp.results import size_text
 from mnist_exp.snapshot import is_excluded, left_out, snapshot_size
 
 #: Azure's SDK warns about an upload above this number of bytes.
 _LARGE = 100_000_000
-_MEGABYTE = 1_000_000
 #: A file that a shell command runs: `python -u t.py`, `bash t.sh` or `./t`.
 _RUN = re.compile(
     r"(?:^|[\s;&|(])(?:(?:python[\d.]*|bash|sh)\s+(?:-[a-zA-Z]+\s+)*|(?=\./))"
@@ -118,11 +118,9 @@ def code_warnings(where: str, code: str | None, outputs_dir: str) -> Iterator[st
     found = snapshot_size(Path(code), Path(outputs_dir))
     if found.size <= _LARGE:
         return
-    entries = [
-        f"{name} ({size / _MEGABYTE:.0f} MB)" for name, size in list(found.entries.items())[:_SHOWN]
-    ]
+    entries = [f"{name} ({size_text(size)})" for name, size in list(found.entries.items())[:_SHOWN]]
     yield (
-        f"{where}: {found.files} files with {found.size / _MEGABYTE:.0f} MB are copied from "
+        f"{where}: {found.files} files with {size_text(found.size)} are copied from "
         f"{code}; the largest entries are {', '.join(entries)}; to leave out an entry, write its "
         f"name in {_ignore_file(Path(code))}"
     )

@@ -19,7 +19,7 @@ from mnist_exp.config import Stage
 from mnist_exp.errors import MnistExpError
 from mnist_exp.past_runs import JOB_STAGES, PastRun, past_runs, selected, with_status
 from mnist_exp.records import RECORD_NAME, Record
-from mnist_exp.results import StoredJob, counted
+from mnist_exp.results import StoredJob, counted, size_text
 from mnist_exp.stages.context import StageRunner
 from mnist_exp.stages.resume import CONFIG_NAME
 from mnist_exp.status import JobStatus
@@ -67,7 +67,7 @@ class PruneStage(StageRunner):
                     size, files = size + candidate.files.size, files + candidate.files.files
                     if deletes:
                         self._delete(candidate)
-        total = f"{size / 1e6:.1f} MB in {counted(files, 'file')}"
+        total = f"{size_text(size)} in {counted(files, 'file')}"
         hint = "; to delete the files, add prune.delete=true" if files else ""
         display.output(f"freed {total}" if deletes else f"would free {total}{hint}")
         return record
@@ -148,7 +148,7 @@ def _reason(job: StoredJob, best: str | None) -> str:
 
 def _text(candidate: _Candidate) -> str:
     files = candidate.files
-    size = f"{files.size / 1e6:7.1f} MB in {counted(files.files, 'file')}"
+    size = f"{size_text(files.size):>8} in {counted(files.files, 'file')}"
     return f"{size}  {files.name}{': ' if candidate.reason else ''}{candidate.reason}"
 
 

@@ -30,7 +30,7 @@ def test_a_large_code_folder_is_a_warning(tmp_path: Path, stage: str, key: str) 
     sparse(tmp_path / "outputs" / "mlflow.db", 500_000_000)
     (line,) = found(tmp_path, stage)
     assert line.startswith(f"{key}: 5 files with 121 MB are copied from {tmp_path}; ")
-    assert "the largest entries are .venv (100 MB), .git (20 MB), d (1 MB); " in line
+    assert "the largest entries are .venv (100 MB), .git (20 MB), d (1.0 MB); " in line
     assert line.endswith(f"write its name in {tmp_path / '.amlignore'}")
 
 

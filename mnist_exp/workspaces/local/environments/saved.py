@@ -10,6 +10,8 @@ from typing import Self
 
 from mnist_exp.errors import RefusedError
 from mnist_exp.records import INVALID_JSON, write_json
+from mnist_exp.results import size_text
+from mnist_exp.snapshot import folder_size
 from mnist_exp.workspaces.local.environments.interpreter import Interpreter
 
 #: The file with the description, in the folder of an environment.
@@ -96,19 +98,13 @@ def described(prefix: Path, source: str, program: str) -> SavedEnvironment:
         reason = " ".join(done.stderr.split())[-300:]
         raise RefusedError(f"env: the Python of {source} does not run: {reason}")
     base, version, folders = json.loads(done.stdout)
-    sizes = [path.lstat().st_size for path in prefix.rglob("*") if not path.is_dir()]
     return SavedEnvironment(
         source=source,
         made_with=program,
         made_at=time.time(),
-        size=sum(sizes),
+        size=folder_size(prefix)[0],
         executable=str(python),
         base=base,
         version=version,
         site_folders=folders,
     )
-
-
-def size_text(size: int) -> str:
-    """Return a number of bytes as text."""
-    return f"{size / 2**30:.1f} GB" if size >= 2**30 else f"{size / 2**20:.0f} MB"
