@@ -1,11 +1,12 @@
-"""stage=prune: delete the files of past runs that nobody needs.
+"""stage=prune: print which files of past runs are no longer needed.
 
-The stage deletes training runs, and the trials of sweeps. The following jobs stay:
+With `prune.delete=true`, delete these files. The stage selects training runs and sweeps, with their
+trials, MLflow runs and records. The following jobs stay:
 
 - jobs whose files are in a registered model,
-- the best trial of each sweep, and the sweep itself,
-- jobs that run,
-- jobs that may resume, unless `runs.status` selects them,
+- the best trial of each sweep; a sweep stays if one of its trials stays,
+- jobs that are running,
+- failed and canceled jobs, unless `runs.status` selects this status,
 - completed jobs whose command has not saved the results.
 """
 
@@ -30,11 +31,11 @@ _HYDRA_FILES = [f".hydra/{name}.yaml" for name in ("config", "hydra", "overrides
 
 @dataclass(frozen=True)
 class _Candidate:
-    """The files of a job, or the files in a run folder, and the reason why the files stay.
+    """A candidate for deletion: a stored job, or the files of a command in its run folder.
 
     Attributes:
-        files: The files.
-        reason: The reason; empty if the files are deleted.
+        files: Name, total size and number of the files.
+        reason: Why the files stay; empty if the files are deleted.
         folder: The run folder; None for a job.
         paths: The files in the run folder; empty for a job.
     """
@@ -84,7 +85,7 @@ class PruneStage(StageRunner):
     def _candidates(self, run: PastRun) -> Iterator[_Candidate]:
         """Yield the trials, then the job or the sweep itself.
 
-        If no stored job or sweep stays, also yield the run folders.
+        If the files of the job or sweep do not stay, also yield its run folders.
         """
         name, stored = run.record.name, self.context.workspace.stored_jobs(run.record.name)
         try:
@@ -110,11 +111,9 @@ class PruneStage(StageRunner):
         if not status.is_finished:
             return f"is {status.value}"
         if status is JobStatus.COMPLETED:
-            return (
-                "" if run.is_saved else f"results are not saved; run={run.record.name} saves them"
-            )
+            return "" if run.is_saved else _not_saved(run.record)
         if self.context.config.runs.status is None:
-            return f"may resume; runs.status={status.value} selects it"
+            return f"is {status.value}; to delete this run too, add runs.status={status.value}"
         return ""
 
     def _best_trial(self, run: PastRun) -> str | None:
@@ -139,8 +138,13 @@ class PruneStage(StageRunner):
                 (candidate.folder / name).rmdir()
 
 
+def _not_saved(record: Record) -> str:
+    command = f"mnist-exp stage={record.stage.value} run={record.name}"
+    return f"the results are not saved; to save the results, run: {command}"
+
+
 def _reason(job: StoredJob, best: str | None) -> str:
-    """Return why the files of a job or a trial stay; empty if the files are deleted."""
+    """Return why this job or trial must stay; empty if it is neither registered nor best trial."""
     if job.model:
         return f"registered as {job.model}"
     return "best trial" if job.name == best else ""

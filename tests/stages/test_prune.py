@@ -22,6 +22,8 @@ TRIALS = {
     "without_best": ["without_best_0"],
     "lost": ["lost_0", "lost_1"],
 }
+FAILED = "keep is Failed; to delete this run too, add runs.status=Failed"
+SAVE = "keep the results are not saved; to save the results, run: mnist-exp stage=sweep run=lost"
 #: Jobs without a job folder.
 NO_FOLDER = ("starting", "failed_early", "canceled_early", "deleted")
 
@@ -87,9 +89,9 @@ def test_what_somebody_may_need_stays(outputs: RecordedOutputs, workspace: Store
         "registered": "keep registered as digits:1",
         "gone": "delete",
         "record of gone/002": "delete",
-        "failed": "keep may resume; runs.status=Failed selects it",
+        "failed": FAILED,
         "running": "keep is Running",
-        "killed": "keep may resume; runs.status=Failed selects it",
+        "killed": FAILED,
         "sweep_0": "delete",
         "sweep_1": "keep best trial",
         "sweep": "keep a trial stays",
@@ -177,8 +179,8 @@ def test_the_own_files_of_a_run_folder_stay(
     ("last", "overrides", "kept"),
     [
         # The command was killed after the sweep had ended, or still draws figures.
-        ([Finished(status="Completed")], (), "keep results are not saved; run=lost saves them"),
-        ([], (), "keep may resume; runs.status=Failed selects it"),
+        ([Finished(status="Completed")], (), SAVE),
+        ([], (), FAILED),
         ([], ("runs.status=failed",), "delete"),
     ],
 )
