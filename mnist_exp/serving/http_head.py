@@ -5,6 +5,7 @@ the server. A server or proxy that ignores these rules lets a client hide a requ
 https://www.rfc-editor.org/rfc/rfc9112
 """
 
+import re
 from dataclasses import dataclass
 from urllib.parse import unquote
 
@@ -17,7 +18,16 @@ _END = b"\r\n\r\n"
 _LINE_END = b"\r\n"
 #: Headers that a request must not contain twice. Otherwise two programs could understand the same
 #: request differently, because they use different values.
-_SINGLE = (b"host", b"authorization", b"azureml-model-deployment", b"transfer-encoding")
+_SINGLE = (
+    *(b"host", b"authorization", b"content-type"),
+    *(b"azureml-model-deployment", b"transfer-encoding"),
+)
+#: A host and a port (RFC 3986, section 3.2). RFC 3986 also allows a comma in the name of a host. A
+#: comma is refused here, because some proxies join the values of two headers with a comma.
+_HOST = re.compile(
+    rb"(?:[A-Za-z0-9._~!$&'()*+;=-]|%[0-9A-Fa-f]{2})*(?::[0-9]*)?"
+    rb"|\[[0-9A-Za-z.:%_~-]+\](?::[0-9]*)?"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +61,7 @@ class HeadParser:
         self._url = b""
         self._headers: list[Header] = []
         self._is_complete = False
+        self._is_kept = False
         # Number of bytes that were passed to llhttp.
         self._parsed = 0
 
@@ -84,14 +95,16 @@ class HeadParser:
         self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Store a header."""
-        self._headers.append((name.lower(), value))
+        """Store a header without the blanks around its value (RFC 9110, section 5.5)."""
+        self._headers.append((name.lower(), value.strip(b" \t")))
         if len(self._headers) > HEADERS_LIMIT:
             raise RefusalError(431, f"the request must have at most {HEADERS_LIMIT} headers")
 
     def on_headers_complete(self) -> None:
-        """Note that the head is complete."""
+        """Note that the head is complete, and whether the connection stays open."""
         self._is_complete = True
+        # If the request has no body, llhttp forgets the header `Connection` after this call.
+        self._is_kept = self._parser.should_keep_alive()
 
     def _feed(self, data: bytes | bytearray) -> None:
         try:
@@ -123,7 +136,7 @@ class HeadParser:
             all_headers=self._headers,
             # llhttp has checked that this header contains only digits.
             length=int(headers.get(b"content-length", b"0")) if encoding is None else None,
-            is_kept=is_current and self._parser.should_keep_alive(),
+            is_kept=is_current and self._is_kept,
             expects_continue=is_current and headers.get(b"expect", b"").lower() == b"100-continue",
         )
 
@@ -135,6 +148,8 @@ class HeadParser:
                     raise _invalid(f"send the header {name.decode()} only once")
         if is_current and b"host" not in headers:
             raise _invalid("send the header host")
+        if not _HOST.fullmatch(headers.get(b"host", b"")):
+            raise _invalid("the header host must contain one host, and may contain a port")
         encoding = headers.get(b"transfer-encoding")
         if encoding is None:
             return

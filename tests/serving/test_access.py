@@ -45,12 +45,12 @@ def test_regenerating_a_key_does_not_interrupt_users_of_the_other(changeable: Se
         return found
 
     with ThreadPoolExecutor() as pool:
-        caller = pool.submit(statuses)
+        client = pool.submit(statuses)
         assert begun.wait(30)
         for _ in range(3):
             changeable.update(regenerate_key=KeyName.primary)
         done.set()
-        assert caller.result() == {200}
+        assert client.result() == {200}
 
 
 def test_with_tokens_a_token_opens_and_keys_do_not(changeable: Service):

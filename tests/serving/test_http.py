@@ -1,4 +1,4 @@
-"""HTTP connections of the front: what is a valid request, and what callers can make it store."""
+"""HTTP connections of the front: what is a valid request, and what clients can make it store."""
 
 import asyncio
 import select
@@ -28,6 +28,16 @@ KEY = b"authorization: Bearer key\r\n"
 POST = b"POST /echo HTTP/1.1\r\n" + HOST + KEY
 CHUNKED = POST + b"transfer-encoding: chunked\r\n\r\n"
 GET = b"GET /health HTTP/1.1\r\n" + HOST + b"\r\n"
+#: Values of the header `Connection` that let the front close the connection.
+CLOSING = (
+    b"close",
+    b"Close",
+    b"CLOSE",
+    b"close, x",
+    b"x ,\tclose",
+    b"close ",
+    b"keep-alive, close",
+)
 LARGE_ANSWER = b"x" * 16 * 1024 * 1024
 #: Functions that release the bodies of answered requests.
 held: list[Callable[[], None]] = []
@@ -91,11 +101,11 @@ class Front:
 
     def ask(self, *parts: bytes) -> bytes:
         """Send a message, and return everything until the front closes the connection."""
-        with self.connected() as caller:
+        with self.connected() as client:
             for part in parts:
-                caller.sendall(part)
-            caller.shutdown(socket.SHUT_WR)
-            return rest(caller)
+                client.sendall(part)
+            client.shutdown(socket.SHUT_WR)
+            return rest(client)
 
 
 @pytest.fixture
@@ -108,10 +118,10 @@ def front() -> Iterator[Front]:
         running.end()
 
 
-def rest(caller: socket.socket) -> bytes:
+def rest(client: socket.socket) -> bytes:
     received = bytearray()
     with suppress(ConnectionError):
-        while more := caller.recv(65536):
+        while more := client.recv(65536):
             received += more
     return bytes(received)
 
@@ -134,6 +144,21 @@ def test_requests_that_two_readers_could_understand_differently_are_400(front: F
         line + KEY + b"content-length: 0\r\n\r\n",
         line + HOST + HOST + KEY + b"content-length: 0\r\n\r\n",
         POST + KEY + b"content-length: 0\r\n\r\n",
+        *(
+            line + b"host: %b\r\n" % host + KEY + b"content-length: 0\r\n\r\n"
+            for host in (
+                b"a,b",
+                b"a, b",
+                b"a b",
+                b"a:b",
+                b"a:1:2",
+                b"a/b",
+                b"u@a",
+                b"[::1",
+                b"\xe9",
+            )
+        ),
+        POST + b"content-type: text/plain\r\n" * 2 + b"content-length: 0\r\n\r\n",
         POST + b"azureml-model-deployment: a\r\n" * 2 + b"content-length: 0\r\n\r\n",
         POST + b"content-length: 1\r\ncontent-length: 2\r\n\r\nab",
         POST + b"content-length: -1\r\n\r\n",
@@ -180,6 +205,20 @@ def test_unusual_requests_that_are_valid(front: Front):
         POST + upgrade % b"websocket" + b"transfer-encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n",
         CHUNKED + b"1;a=b\r\nb\r\n003\r\nody\r\n0;last\r\nx: a trailer\r\n\r\n",
         CHUNKED.replace(b"chunked", b"Chunked") + b"4\r\nbody\r\n0\r\n\r\n",
+        CHUNKED.replace(b"chunked", b"\tchunked  ") + b"4\r\nbody\r\n0\r\n\r\n",
+        POST + b"content-length:4 \t\r\n\r\nbody",
+        POST.replace(b"key\r\n", b"key \r\n") + body,
+        *(
+            POST.replace(HOST, b"host:%b\r\n" % host) + body
+            for host in (
+                b"",
+                b" a.b-c_d:80 ",
+                b"1.2.3.4:",
+                b"[::1]:80",
+                b"[fe80::1%25eth0]",
+                b"%41",
+            )
+        ),
     ]
     for message in valid:
         answer = front.ask(message)
@@ -189,21 +228,47 @@ def test_unusual_requests_that_are_valid(front: Front):
         assert (status(answer), bodies(answer)) == (200, [b"body"]), message
 
 
+@pytest.mark.parametrize("message", [GET, POST + b"content-length: 4\r\n\r\nbody"])
+def test_the_front_closes_a_connection_as_the_client_asks(front: Front, message: bytes):
+    old = message.replace(b"1.1", b"1.0")
+    closed = [
+        *(add(message, b"connection: %b\r\n" % value) for value in CLOSING),
+        add(message, b"connection: x\r\nConnection: close\r\n"),
+        old,
+        add(old, b"connection: keep-alive\r\n"),
+    ]
+    for each in closed:
+        with front.connected() as client:
+            # The client never ends its side, so the answers end only if the front closes.
+            client.sendall(each)
+            answer = rest(client)
+            assert statuses(answer) == [200], each
+            assert b"\r\nconnection: close\r\n" in answer, each
+    for value in (b"keep-alive", b"x", b"closed", b""):
+        kept = add(message, b"connection: %b\r\n" % value)
+        assert statuses(front.ask(kept + message)) == [200, 200], value
+
+
+def add(message: bytes, header: bytes) -> bytes:
+    """Return the message with one more header."""
+    return message.replace(HOST, HOST + header)
+
+
 def test_an_upgrade_does_not_end_the_connection(front: Front):
     upgrade = POST + b"connection: upgrade\r\nupgrade: h2c\r\ncontent-length: 1\r\n\r\n"
     assert bodies(front.ask(upgrade + b"1" + upgrade + b"2" + GET)) == [b"1", b"2", b"Healthy"]
 
 
-def test_a_caller_that_waits_for_100_continue_gets_it_only_if_the_body_is_wanted(front: Front):
+def test_a_client_that_waits_for_100_continue_gets_it_only_if_the_body_is_wanted(front: Front):
     waits = b"expect: 100-continue\r\ncontent-length: 4\r\n\r\n"
-    with front.connected() as caller:
-        caller.sendall(POST + waits)
-        assert caller.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
-        caller.sendall(b"body")
-        assert status(caller.recv(1000)) == 200
-    with front.connected() as caller:
-        caller.sendall(b"POST /echo HTTP/1.1\r\n" + HOST + waits)
-        assert status(caller.recv(1000)) == 401
+    with front.connected() as client:
+        client.sendall(POST + waits)
+        assert client.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        client.sendall(b"body")
+        assert status(client.recv(1000)) == 200
+    with front.connected() as client:
+        client.sendall(b"POST /echo HTTP/1.1\r\n" + HOST + waits)
+        assert status(client.recv(1000)) == 401
 
 
 def test_a_head_request_has_no_body(front: Front):
@@ -248,11 +313,11 @@ def test_too_many_headers_are_431(front: Front):
 )
 def test_endless_requests_are_refused_and_not_stored(front: Front, unit: bytes):
     endless = {CHUNKED + b"0\r\n": b"x: a\r\n", CHUNKED + b"1;": b"a=b;"}.get(unit, unit)
-    with front.connected() as caller:
+    with front.connected() as client:
         with suppress(ConnectionError):
-            caller.sendall(unit + endless * (10 * CHUNK_OVERHEAD_LIMIT // len(endless)))
-            caller.sendall(endless * (20 * READ_SIZE // len(endless)))
-        assert status(caller.recv(1000).removeprefix(b"HTTP/1.1 100 Continue\r\n\r\n")) in (
+            client.sendall(unit + endless * (10 * CHUNK_OVERHEAD_LIMIT // len(endless)))
+            client.sendall(endless * (20 * READ_SIZE // len(endless)))
+        assert status(client.recv(1000).removeprefix(b"HTTP/1.1 100 Continue\r\n\r\n")) in (
             *(400, 413, 431),
         )
     assert len(front.streams[0].received) <= 2 * READ_SIZE
@@ -268,26 +333,26 @@ def test_many_chunk_extensions_are_refused(front: Front):
 
 
 @pytest.mark.parametrize("request_", [GET, POST + b"content-length: 1\r\n\r\na"])
-def test_a_caller_that_reads_no_answers_is_not_served(front: Front, request_: bytes):
-    with front.connected() as caller:
-        caller.setblocking(False)
+def test_a_client_that_reads_no_answers_is_not_served(front: Front, request_: bytes):
+    with front.connected() as client:
+        client.setblocking(False)
         sent = 0
         with suppress(BlockingIOError):
             while sent < 200_000_000:
-                sent += caller.send(request_ * 1000)
+                sent += client.send(request_ * 1000)
         # The front stops to read as soon as the kernel's buffers are full.
-        caller.settimeout(0.2)
+        client.settimeout(0.2)
         with suppress(TimeoutError):
             while sent < 200_000_000:
-                sent += caller.send(request_ * 1000)
+                sent += client.send(request_ * 1000)
         assert sent < 200_000_000
         assert len(front.streams[0].received) <= 2 * READ_SIZE
         assert front.streams[0].unsent < 2 * READ_SIZE
 
 
-def closes(caller: socket.socket) -> bool:
+def closes(client: socket.socket) -> bool:
     """Return True when the front closes the connection; fail if the front does not."""
-    rest(caller)
+    rest(client)
     return True
 
 
@@ -308,9 +373,9 @@ def test_connections_that_never_end_a_request_are_closed(
         b"POST /echo HTTP/1.1\r\n" + HOST + b"transfer-encoding: chunked\r\n\r\n1\r\n",
         CHUNKED + b"x\r\n",
     ):
-        with front.connected() as caller:
-            caller.sendall(start)
-            assert closes(caller)
+        with front.connected() as client:
+            client.sendall(start)
+            assert closes(client)
 
 
 def test_a_byte_now_and_then_extends_no_time_limit(front: Front, monkeypatch: pytest.MonkeyPatch):
@@ -318,14 +383,14 @@ def test_a_byte_now_and_then_extends_no_time_limit(front: Front, monkeypatch: py
     monkeypatch.setattr(http_connection, "LINGER_S", 0.3)
     refused = b"POST /echo HTTP/1.1\r\n" + HOST + b"transfer-encoding: chunked\r\n\r\n"
     for start in (b"GET /health HTTP/1.1\r\nx: ", refused):
-        with front.connected() as caller:
-            caller.sendall(start)
-            caller.settimeout(0.02)
+        with front.connected() as client:
+            client.sendall(start)
+            client.settimeout(0.02)
             # Without the limit, this loop does not end.
             while True:
                 try:
-                    caller.sendall(b"x")
-                    if not caller.recv(1000):
+                    client.sendall(b"x")
+                    if not client.recv(1000):
                         break
                 except TimeoutError:
                     continue
@@ -347,32 +412,32 @@ def test_an_answer_that_nobody_reads_is_dropped(front: Front, monkeypatch: pytes
         assert len(rest(patient)) > len(LARGE_ANSWER)
 
 
-def late_reader(caller: socket.socket, front: Front) -> socket.socket:
-    """Return the caller when the front has closed the connection."""
-    caller.recv(1)
+def late_reader(client: socket.socket, front: Front) -> socket.socket:
+    """Return the client when the front has closed the connection."""
+    client.recv(1)
     ended = threading.Event()
     while front.streams[-1].unsent:
         ended.wait(0.01)
-    return caller
+    return client
 
 
 def test_of_too_many_unread_answers_the_oldest_are_dropped(
     front: Front, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(http_limits, "UNREAD_LIMIT", 2 * len(LARGE_ANSWER))
-    callers = [front.connected() for _ in range(4)]
+    clients = [front.connected() for _ in range(4)]
     try:
-        for caller in callers:
-            caller.sendall(POST + b"connection: close\r\ncontent-length: 5\r\n\r\nlarge")
-            caller.recv(1)
-        sizes = [len(rest(caller)) for caller in callers]
+        for client in clients:
+            client.sendall(POST + b"connection: close\r\ncontent-length: 5\r\n\r\nlarge")
+            client.recv(1)
+        sizes = [len(rest(client)) for client in clients]
         assert [size > len(LARGE_ANSWER) for size in sizes] == [False, False, True, True]
     finally:
-        for caller in callers:
-            caller.close()
+        for client in clients:
+            client.close()
 
 
-def test_what_a_caller_has_read_does_not_count(front: Front, monkeypatch: pytest.MonkeyPatch):
+def test_what_a_client_has_read_does_not_count(front: Front, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(http_limits, "UNREAD_LIMIT", len(LARGE_ANSWER) * 3 // 2)
     with front.connected() as first, front.connected() as second:
         first.sendall(POST + b"connection: close\r\ncontent-length: 5\r\n\r\nlarge")
@@ -409,9 +474,9 @@ def test_a_body_counts_until_nobody_holds_it(front: Front, monkeypatch: pytest.M
     assert status(front.ask(request % b"more")) == 200
 
 
-def readable(one: socket.socket, *callers: socket.socket) -> bool:
-    """Return whether this caller is the first to have an answer."""
-    return one in select.select(callers, [], [], 60)[0]
+def readable(one: socket.socket, *clients: socket.socket) -> bool:
+    """Return whether this client is the first to have an answer."""
+    return one in select.select(clients, [], [], 60)[0]
 
 
 def test_a_new_connection_replaces_the_oldest_without_a_key(
@@ -429,9 +494,9 @@ def test_a_new_connection_replaces_the_oldest_without_a_key(
             assert status(keyless[-1].recv(1000)) == 200
             assert len(front.connections) == 10
             assert all(closes(one) for one in keyless[:21])
-            for caller in (keyless[21], known):
-                caller.sendall(echo)
-                assert status(caller.recv(1000)) == 200
+            for client in (keyless[21], known):
+                client.sendall(echo)
+                assert status(client.recv(1000)) == 200
         finally:
             for one in keyless:
                 one.close()
@@ -442,13 +507,13 @@ def test_a_new_connection_is_refused_if_all_others_have_a_request(
 ):
     monkeypatch.setattr(http_limits, "CONNECTIONS_LIMIT", 2)
     with front.connected() as first, front.connected() as second:
-        for caller in (first, second):
-            caller.sendall(POST + b"expect: 100-continue\r\ncontent-length: 4\r\n\r\n")
-            assert caller.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        for client in (first, second):
+            client.sendall(POST + b"expect: 100-continue\r\ncontent-length: 4\r\n\r\n")
+            assert client.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
         assert status(front.ask(b"")) == 503
-        for caller in (first, second):
-            caller.sendall(b"body")
-            assert status(caller.recv(1000)) == 200
+        for client in (first, second):
+            client.sendall(b"body")
+            assert status(client.recv(1000)) == 200
 
 
 def test_connections_leave_nothing_behind(front: Front):

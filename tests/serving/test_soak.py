@@ -28,7 +28,7 @@ SETTINGS = RequestSettingsConfig(20_000, 16)
 
 @dataclass
 class Met:
-    """The results that the callers saw."""
+    """The results that the clients saw."""
 
     statuses: Counter[int] = field(default_factory=Counter)
     colours: Counter[str] = field(default_factory=Counter)
@@ -97,10 +97,10 @@ def run(service: Service, requests: int, kill_every_s: float) -> Met:
 
     with ThreadPoolExecutor() as pool:
         around = [pool.submit(watch), pool.submit(kill), pool.submit(change, service, done)]
-        callers = [pool.submit(call) for _ in range(CONNECTIONS)]
+        clients = [pool.submit(call) for _ in range(CONNECTIONS)]
         try:
-            for caller in callers:
-                caller.result()
+            for client in clients:
+                client.result()
         finally:
             done.set()
         for other in around:
@@ -109,7 +109,7 @@ def run(service: Service, requests: int, kill_every_s: float) -> Met:
 
 
 def change(service: Service, done: threading.Event) -> None:
-    """Roll green out, and regenerate the key that the callers do not use."""
+    """Roll green out, and regenerate the key that the clients do not use."""
     service.deploy("green", ECHO.format("green"), instance_count=2, request_settings=SETTINGS)
     service.update(mirror_traffic={"green": 50})
     service.update(regenerate_key=KeyName.primary)

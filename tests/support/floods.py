@@ -1,4 +1,4 @@
-"""Floods of requests, which a caller may send to cost an endpoint memory, connections or time.
+"""Floods of requests, which a client may send to cost an endpoint memory, connections or time.
 
     python -m tests.support.floods NAME PORT KEYS_FILE SECONDS
 
@@ -153,21 +153,21 @@ def flood(name: str, port: int, key: bytes, seconds: float) -> None:
 
 def _write(name: str, port: int, key: bytes, until: float) -> None:
     while time.monotonic() < until:
-        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1) as caller:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1) as client:
             for part in WRITERS[name](key):
-                caller.sendall(part)
+                client.sendall(part)
                 if time.monotonic() > until:
                     return
             # Read the answer of a flood that ends.
-            caller.recv(1000)
+            client.recv(1000)
 
 
 def _ask(name: str, port: int, key: bytes, until: float) -> None:
     while time.monotonic() < until:
-        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=5) as caller:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=5) as client:
             while time.monotonic() < until:
-                caller.sendall(ASKERS[name])
-                if not caller.recv(10_000):
+                client.sendall(ASKERS[name])
+                if not client.recv(10_000):
                     break
 
 
@@ -175,26 +175,26 @@ def _hold(name: str, port: int, key: bytes, until: float) -> None:
     held: dict[socket.socket, Iterator[bytes]] = {}
     while time.monotonic() < until:
         while len(held) < _MANY and time.monotonic() < until:
-            caller = socket.create_connection(("127.0.0.1", port), timeout=5)
-            caller.setblocking(False)
-            held[caller] = HOLDERS[name](key)
-            _continue(caller, held)
-        for caller in [*held]:
-            _continue(caller, held)
+            client = socket.create_connection(("127.0.0.1", port), timeout=5)
+            client.setblocking(False)
+            held[client] = HOLDERS[name](key)
+            _continue(client, held)
+        for client in [*held]:
+            _continue(client, held)
         time.sleep(min(1, max(0, until - time.monotonic())))
-    for caller in held:
-        caller.close()
+    for client in held:
+        client.close()
 
 
-def _continue(caller: socket.socket, held: dict[socket.socket, Iterator[bytes]]) -> None:
+def _continue(client: socket.socket, held: dict[socket.socket, Iterator[bytes]]) -> None:
     try:
-        caller.send(next(held[caller], b""))
+        client.send(next(held[client], b""))
         with suppress(BlockingIOError):
-            if not caller.recv(1000):
+            if not client.recv(1000):
                 raise ConnectionError
     except OSError:
-        held.pop(caller)
-        caller.close()
+        held.pop(client)
+        client.close()
 
 
 if __name__ == "__main__":
