@@ -18,7 +18,7 @@ USUAL := -m "not soak and not azure and not faults"
 
 .DEFAULT_GOAL := run
 .PHONY: run check quick-tests test all-tests test-repeat test-soak test-azure test-azure-faults \
-	test-compat test-parity lint types format bench clean
+	test-compat test-parity lint types format images bench clean
 
 run: $(VENV)/.installed
 	$(BIN)/mnist-exp stage=all $(ARGS)
@@ -80,6 +80,10 @@ format: $(VENV)/.installed-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# Run a sweep, and make the images of the README from its output.
+images: $(VENV)/.installed-dev
+	$(BIN)/python docs/images/make_images.py
+
 # DATA: a folder with the MNIST files. Without it, the benchmark uses the sample digits.
 DATA ?=
 bench: $(VENV)/.installed-dev
@@ -91,11 +95,13 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 		|| { echo "error: PYTHON: must be Python 3.11 to 3.13, got $$($(PYTHON) --version 2>&1); choose one with make PYTHON=python3.12" >&2; exit 1; }
 	@$(PYTHON) -m venv $(VENV) \
 		|| { rm -rf $(VENV); echo "error: venv: $(PYTHON) cannot create a virtual environment; on Debian: apt install python3-venv" >&2; exit 1; }
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[azure]"
+	@echo "installing 175 packages into $(VENV): 3 GB, two to three minutes"
+	$(BIN)/pip install --constraint constraints.txt --editable ".[azure]"
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[azure,dev]"
+	@echo "installing the packages for the tests into $(VENV)"
+	$(BIN)/pip install --constraint constraints.txt --editable ".[azure,dev]"
 	@touch $@
 
 clean:

@@ -15,7 +15,8 @@ from tests.support.paths import REPOSITORY
 
 PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
-LINK = re.compile(r"\]\(([^)#:]+)\)")
+LINK = re.compile(r"\]\(([^):]+)\)")
+HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 FLAGS = ["-m", "--multirun"]
 
 
@@ -33,8 +34,9 @@ def commands(program: str) -> list[str]:
 
 @pytest.fixture
 def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with the files that the README asks its reader to write."""
-    job, main = blocks(PAGES[0], "yaml")
+    """A folder with the files that the pages ask their reader to write."""
+    (job,) = blocks(REPOSITORY / "docs" / "your-script.md", "yaml")
+    (main,) = blocks(REPOSITORY / "docs" / "configuration.md", "yaml")
     written = {"mine/job/mine.yaml": job, "mine/main.yaml": main}
     written |= {"mine/code/fit.py": "", "DIR/x": "", "request.json": "{}"}
     for name, text in written.items():
@@ -58,7 +60,8 @@ def test_a_command_composes_and_breaks_no_rule(command: str, reader: Path) -> No
     if any(flag in flags for flag in FLAGS):
         variants = [_variant(overrides, number) for number in range(2)]
     else:
-        variants = [overrides]
+        # --help and --cfg need no stage.
+        variants = [overrides or ["stage=all"]]
     for variant in variants:
         assert checks.faults(config(*variant, config_dir=config_dir)) == []
 
@@ -79,8 +82,16 @@ def _variant(overrides: list[str], number: int) -> list[str]:
     for target in LINK.findall(page.read_text(encoding="utf-8"))
 }))  # fmt: skip
 def test_a_link_leads_somewhere(target: tuple[str, str]) -> None:
-    page, path = target
-    assert (REPOSITORY / page).parent.joinpath(path).exists()
+    page, (path, _, section) = REPOSITORY / target[0], target[1].partition("#")
+    file = page.parent / path if path else page
+    assert file.exists()
+    assert not section or section in anchors(file)
+
+
+def anchors(page: Path) -> list[str]:
+    """Return the anchors of a page's headings, as GitHub makes them."""
+    headings = HEADING.findall(page.read_text(encoding="utf-8"))
+    return [re.sub(r"[^\w -]", "", text).lower().replace(" ", "-") for text in headings]
 
 
 @pytest.mark.parametrize("command", sorted(set(commands("make"))))
