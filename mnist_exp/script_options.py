@@ -8,7 +8,7 @@ the modules beside the script.
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -83,7 +83,15 @@ def script_options(code: Path, script: str) -> ScriptOptions:
         code: The code folder.
         script: The path of the script, relative to `code`.
     """
-    sources = list(_sources(code / script))
+    return _declared_options(tuple(_sources(code / script)))
+
+
+@lru_cache(maxsize=16)
+def _declared_options(sources: tuple[str, ...]) -> ScriptOptions:
+    """Return the options that a script with these sources declares.
+
+    The result is cached, because a command checks its arguments twice: for faults and for warnings.
+    """
     derives = any(_DERIVING.search(source) for source in sources)
     found = [_options_in(source, derives=derives) for source in sources]
     derived = frozenset().union(*(each.derived for each in found))
@@ -99,11 +107,8 @@ def script_options(code: Path, script: str) -> ScriptOptions:
     )
 
 
-@lru_cache(maxsize=256)
 def _options_in(source: str, *, derives: bool) -> ScriptOptions:
     """Return the options in the source of one module.
-
-    The result is cached, because a command checks its arguments twice: for faults and for warnings.
 
     Args:
         source: The source.
@@ -199,7 +204,7 @@ def _takes_any_option(tree: ast.Module) -> bool:
     return any(isinstance(node, ast.arguments) and node.kwarg for node in ast.walk(tree))
 
 
-def _has_unknown_fields(sources: list[str], *, derives: bool) -> bool:
+def _has_unknown_fields(sources: Sequence[str], *, derives: bool) -> bool:
     """Return whether a script uses a settings class of a library, e.g. `TrainingArguments`."""
     text = "\n".join(sources) if derives else ""
     used = {name for name in re.findall(r"\b[A-Z]\w+", text) if name.endswith(_SETTINGS)}

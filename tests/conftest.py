@@ -18,6 +18,7 @@ import pytest
 
 from tests.azure_emulator.certificates import Certificates, make_certificates
 from tests.guard.sitecustomize import LOG_VARIABLE, install
+from tests.support import fast_composition
 from tests.support.external_use import ExternalUse, leaks_found_by_collecting
 from tests.support.paths import REPOSITORY
 
@@ -59,6 +60,7 @@ for _number, _default in (
     if signal.getsignal(_number) is signal.SIG_IGN:
         signal.signal(_number, _default)
 
+fast_composition.install()
 _external_use = ExternalUse()
 
 

@@ -4,6 +4,7 @@ We add two rules to Hydra's rules. `config_paths` has the rule for relative path
 the other rule: the override `key={}` empties the mapping `key`.
 """
 
+import functools
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -64,6 +65,7 @@ def config_folder() -> Path:
     return installed if installed.is_dir() else _PACKAGE.parent / "conf"
 
 
+@functools.cache
 def register_schemas() -> None:
     """Register the schema `experiment_schema`. conf/config.yaml uses this schema."""
     schema = OmegaConf.structured(ExperimentConfig)

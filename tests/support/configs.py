@@ -2,6 +2,7 @@
 
 import copy
 import functools
+import pickle
 from pathlib import Path
 
 from hydra import compose, initialize_config_dir
@@ -23,8 +24,6 @@ QUICK_ROLLOUT = (
     "endpoint.rollout.latency_margin_ms=60000",
 )
 
-_register_schemas_once = functools.cache(register_schemas)
-
 
 def composed(*overrides: str, config_dir: Path | None = None) -> DictConfig:
     """Return Hydra's composed config, with the `hydra` node.
@@ -41,7 +40,7 @@ def composed(*overrides: str, config_dir: Path | None = None) -> DictConfig:
     parsed = OverridesParser.create().parse_overrides(list(overrides))
     of_keys = [override for override in parsed if _is_of_a_key(override)]
     others = [str(override.input_line) for override in parsed if override not in of_keys]
-    found = copy.deepcopy(_composed_once(*others))
+    found = pickle.loads(_composed_once(*others))
     ConfigLoaderImpl._apply_overrides_to_config(of_keys, found)
     found.hydra.overrides.task = [text for text in overrides if not text.startswith("hydra")]
     found.hydra.runtime.cwd = str(Path.cwd())
@@ -50,13 +49,16 @@ def composed(*overrides: str, config_dir: Path | None = None) -> DictConfig:
 
 def newly_composed(*overrides: str) -> DictConfig:
     """Return the config that Hydra composes from all overrides together."""
-    _register_schemas_once()
+    register_schemas()
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(CONF), version_base="1.3"):
         return compose("config", list(overrides), return_hydra_config=True)
 
 
-_composed_once = functools.cache(newly_composed)
+@functools.cache
+def _composed_once(*overrides: str) -> bytes:
+    """Return the pickled config, since `pickle` copies a config faster than `copy` does."""
+    return pickle.dumps(newly_composed(*overrides))
 
 
 def _is_of_a_key(override: Override) -> bool:
