@@ -13,11 +13,6 @@ def local_faults(config: ExperimentConfig) -> Iterator[str]:
     """Yield faults of values that only the local workspace cannot use."""
     if config.workspace.type is not WorkspaceType.local:
         return
-    if not config.wait:
-        yield (
-            "wait: must be true on this machine, because a local job cannot run longer than its "
-            "command; remove wait=false, or add workspace=azure"
-        )
     if config.stage.trains:
         yield from _environment("env", config.env)
     if config.stage.deploys:

@@ -24,8 +24,10 @@ CANCELED = "canceled: all jobs of this command have ended"
 _INTERRUPTED = 130
 #: Exit code if the reader of an output pipe has exited, as after SIGPIPE.
 READER_HAS_EXITED = 141
+#: Prefix of each line that reports an error.
+ERROR = "error: "
 #: Prefix of each quoted line of a failed job's log.
-_QUOTED = "  | "
+QUOTED = "  | "
 #: Error numbers of the operating system that mean that a folder cannot be written.
 _UNWRITABLE = {
     *(errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EPERM, errno.EFBIG),
@@ -73,13 +75,13 @@ def report_errors(interrupted: str = CANCELED) -> Iterator[Outcome]:
             raise
         outcome.exit_code, outcome.why = 1, lines[0]
         for line in lines:
-            print(line if line.startswith(_QUOTED) else f"error: {line}", file=sys.stderr)
+            print(line if line.startswith(QUOTED) else f"{ERROR}{line}", file=sys.stderr)
 
 
 def error_lines(error: BaseException) -> tuple[str, ...] | None:
     """Return the lines to print for an error; None if the error is a bug of this program."""
     if isinstance(error, JobError):
-        return (*error.lines, *(f"{_QUOTED}{printable(line)}" for line in error.log_tail))
+        return (*error.lines, *(f"{QUOTED}{printable(line)}" for line in error.log_tail))
     if isinstance(error, MnistExpError):
         return error.lines
     # Hydra itself prints some output, e.g. the help. If standard output is on a full disk, Hydra

@@ -120,7 +120,7 @@ def _main() -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"
     command = _Command()
     with report_errors() as outcome:
-        _interrupt_on_signals()
+        interrupt_on_signals()
         _check_current_folder()
         command.flags, command.overrides = flags_and_overrides(sys.argv[1:])
         register_schemas()
@@ -166,7 +166,7 @@ def _run(run_hydra: Callable[[], None], command: "_Command", primary: PrimaryCon
         raise ConfigError(all_faults(error, primary, command.overrides)) from error
 
 
-def _interrupt_on_signals() -> None:
+def interrupt_on_signals() -> None:
     """Treat SIGTERM and SIGHUP as Ctrl-C. An ignored signal (as under nohup) stays ignored."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:

@@ -21,6 +21,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from mnist_exp import checks
+from mnist_exp.cli.background import run_in_background
 from mnist_exp.cli.compose import (
     MissingKeysError,
     config_folder,
@@ -32,17 +33,17 @@ from mnist_exp.cli.config_paths import task_overrides
 from mnist_exp.cli.display import RichDisplay, show_dry_run
 from mnist_exp.cli.error_output import READER_HAS_EXITED, report_errors, unwritable
 from mnist_exp.cli.hide_values import (
-    hidden_override,
     hide_override_dirname,
     hide_values,
     hide_values_of_file,
 )
 from mnist_exp.cli.kept_config import with_kept_config
 from mnist_exp.cli.primary import OUR_NAME, SAVED_NAME
-from mnist_exp.config import Stage
+from mnist_exp.config import Stage, WorkspaceType
 from mnist_exp.errors import ConfigError, MnistExpError, OutputsError
 from mnist_exp.experiment import Experiment
 from mnist_exp.lazy import open_workspace
+from mnist_exp.past_runs import JOB_STAGES
 from mnist_exp.records import Record, RecordIndex
 from mnist_exp.stages import RUNNERS, StageContext, StageRunner, run_stage
 from mnist_exp.stages.all import AllStages
@@ -59,10 +60,12 @@ class Prepared:
         runner: The stage, with its name and its specs.
         opened: The exit stack that closes the workspace at the end of the command. The stack is
             empty if no workspace was opened.
+        flags: Hydra's flags of the command.
     """
 
     runner: StageRunner
     opened: ExitStack
+    flags: Sequence[str]
 
     def run(self) -> Record:
         """Run the stage, or show the dry run of the stage, and return the record.
@@ -74,7 +77,16 @@ class Prepared:
         with self.opened:
             if context.config.dry_run:
                 return show_dry_run(context.config, context.folder)
+            if self._runs_in_background:
+                return run_in_background(self.runner, self.flags)
             return run_stage(self.runner)
+
+    @property
+    def _runs_in_background(self) -> bool:
+        """Whether a second process must run the stage, because the job ends with its command."""
+        context = self.runner.context
+        is_job = self.runner.stage in JOB_STAGES and not context.config.wait
+        return is_job and not context.workspace.outlives_command
 
 
 #: Run folder -> the prepared command that the task function will run. The variants of a multirun
@@ -165,10 +177,31 @@ def prepare(composed: DictConfig, hydra_config: DictConfig) -> Prepared:
         MnistExpError: A check failed.
     """
     experiment = checked_experiment(composed, hydra_config)
-    overrides = [hidden_override(text) for text in task_overrides(hydra_config)]
-    display = RichDisplay(overrides, _flags(hydra_config), experiment.registration)
+    prepared = ready(experiment, _run_folder(hydra_config), _flags(hydra_config))
+    context = prepared.runner.context
     for line in checks.warnings(experiment):
-        display.warning(line)
+        context.display.warning(line)
+    try:
+        # These checks may use the network. A dry run must not use the network.
+        if not experiment.dry_run:
+            _check_stage(prepared.runner)
+        if experiment.stage.is_recorded:
+            _probe_folders(context, hydra_config)
+    except BaseException:
+        prepared.opened.close()
+        raise
+    return prepared
+
+
+def ready(experiment: Experiment, folder: Path, flags: Sequence[str]) -> Prepared:
+    """Return the stage of a config, whose workspace opens when the stage first uses it.
+
+    Args:
+        experiment: The config, which has been checked.
+        folder: The run folder.
+        flags: Hydra's flags of the command.
+    """
+    display = RichDisplay(experiment.overrides, flags, experiment.registration)
     outputs, opened = Path(experiment.outputs_dir), ExitStack()
 
     @cache
@@ -177,23 +210,13 @@ def prepare(composed: DictConfig, hydra_config: DictConfig) -> Prepared:
 
     context = StageContext(
         config=experiment,
-        folder=_run_folder(hydra_config),
+        folder=folder,
         opener=open_once,
         index=RecordIndex(outputs),
         display=display,
     )
     kind = AllStages if experiment.stage is Stage.all else RUNNERS[experiment.stage]
-    runner = kind(context)
-    try:
-        # These checks may use the network. A dry run must not use the network.
-        if not experiment.dry_run:
-            _check_stage(runner)
-        if experiment.stage.is_recorded:
-            _probe_folders(context, hydra_config)
-    except BaseException:
-        opened.close()
-        raise
-    return Prepared(runner, opened)
+    return Prepared(kind(context), opened, flags)
 
 
 def _check_stage(runner: StageRunner) -> None:
@@ -222,7 +245,10 @@ def checked_experiment(composed: DictConfig, hydra_config: DictConfig) -> Experi
     except MissingKeysError as missing:
         others = _other_faults(composed, hydra_config, missing.keys)
         raise ConfigError([*missing.lines, *others]) from None
-    if faults := _faults(experiment):
+    faults = _faults(experiment)
+    if hydra_config.mode == RunMode.MULTIRUN:
+        faults += _multirun_faults(experiment)
+    if faults:
         raise ConfigError(faults)
     return experiment
 
@@ -235,6 +261,15 @@ def _experiment(composed: DictConfig, hydra_config: DictConfig) -> Experiment:
 def _faults(experiment: Experiment) -> list[str]:
     # stage=doctor itself reports the config's faults, together with its other findings.
     return [] if experiment.stage is Stage.doctor else checks.faults(experiment)
+
+
+def _multirun_faults(experiment: Experiment) -> list[str]:
+    if experiment.wait or experiment.workspace.type is not WorkspaceType.local:
+        return []
+    return [
+        "wait: must be true for a multirun on this machine, because all variants would run at the "
+        "same time; remove wait=false, use stage=sweep, or start each variant with its own command"
+    ]
 
 
 def _other_faults(

@@ -105,7 +105,8 @@ class ExperimentConfig:
     # true prints the objects that the command would create, as Azure ML's YAML. The command then
     # creates no objects.
     dry_run: bool = False
-    # false submits a job to Azure and does not wait until the job ends.
+    # false lets the job or the sweep continue after the command has ended: on this machine in a
+    # background process, or on Azure.
     wait: bool = True
     # Name of an earlier run. stage=register and stage=deploy use the result of this run; null means
     # the latest run. stage=train and stage=sweep resume this run; null starts a new run.

@@ -1,12 +1,13 @@
 """Shell commands that the user can run next: the next stage, or a request to an endpoint."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from mnist_exp.config import ModelType, RegistrationConfig, Stage
+from mnist_exp.past_runs import JOB_STAGES
 from mnist_exp.records import Record
 from mnist_exp.report.format import relative
 from mnist_exp.specs import MODEL_PATH
@@ -21,6 +22,8 @@ NEXT = {
     Stage.deploy: Stage.invoke,
     Stage.invoke: Stage.cleanup,
 }
+#: Keys and config groups that say where a job is.
+_PLACE = ("outputs_dir", "profile", "workspace")
 #: After a stage in this set, the next command names the stage's record with `run=`.
 _NAMED = frozenset({Stage.train, Stage.sweep, Stage.register})
 
@@ -65,6 +68,24 @@ def next_command(record: Record, repeated: Repeated) -> str:
     given = set(map(_key, words))
     words += [override for override in repeated.overrides if _key(override) not in given]
     return shlex.join(words)
+
+
+def job_commands(record: Record, repeated: Repeated) -> Mapping[str, str]:
+    """Return stage -> command, for the stages that inspect or cancel an unfinished job.
+
+    The mapping is empty if the record describes no job, or a job that has ended.
+    """
+    if record.stage not in JOB_STAGES or record.status.is_finished:
+        return {}
+    given = {"workspace": record.workspace} if record.workspace != "local" else {}
+    kept = [text for text in repeated.overrides if _key(text).partition(".")[0] in _PLACE]
+    added = [f"{key}={value}" for key, value in given.items() if key not in map(_key, kept)]
+    return {
+        stage.value: shlex.join(
+            ["mnist-exp", *repeated.flags, f"stage={stage}", f"run={record.name}", *added, *kept]
+        )
+        for stage in (Stage.status, Stage.logs, Stage.cancel)
+    }
 
 
 def _key(override: str) -> str:

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from mnist_exp.config import FigureFormat, Stage
 from mnist_exp.records import Record
-from mnist_exp.report.advice import Repeated, how_to_call, next_command
+from mnist_exp.report.advice import Repeated, how_to_call, job_commands, next_command
 from mnist_exp.report.format import (
     accuracy_interval,
     duration,
@@ -34,8 +34,8 @@ def print_summary(record: Record, console: Console, repeated: Repeated | None = 
     Args:
         record: The record of the stage, which has ended.
         console: The console to print on.
-        repeated: The parts of this command that the next command also needs. If None, no next
-            command is printed.
+        repeated: The parts of this command that the next command also needs. If None, no command is
+            printed.
     """
     console.print()
     print_line(console, _headline(record))
@@ -47,8 +47,12 @@ def print_summary(record: Record, console: Console, repeated: Repeated | None = 
         _print_trials(record, console)
     for warning in record.warnings:
         print_line(console, _labelled("warning", plain(warning), "yellow", width))
-    if repeated is not None and (command := next_command(record, repeated)):
-        print_line(console, _labelled("next", command, "bold", width))
+    if repeated is not None:
+        commands = job_commands(record, repeated)
+        if command := next_command(record, repeated):
+            commands = {"next": command}
+        for label, command in commands.items():
+            print_line(console, _labelled(label, command, "bold", width))
 
 
 def print_overview(records: Sequence[Record], console: Console) -> None:

@@ -36,6 +36,9 @@ class Display(Protocol):
     def message(self, text: str) -> None:
         """Print a line about the progress."""
 
+    def warning(self, text: str) -> None:
+        """Print a warning."""
+
     def output(self, text: str) -> None:
         """Print one line to standard output. The line is a part of the stage's result."""
 

@@ -31,6 +31,14 @@ def test_variants_without_a_stage_are_rows_with_the_fault(in_process_cli: InProc
     assert done.stdout.count("Failed: stage: must be one of") == 2
 
 
+def test_a_multirun_on_this_machine_waits(in_process_cli: InProcessCli) -> None:
+    done = in_process_cli("-m", "stage=train", "model=small,wide", "wait=false")
+    assert done.returncode == 1
+    lines = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert len(lines) == 2
+    assert all(line.startswith("error: wait: must be true for a multirun on") for line in lines)
+
+
 def test_an_unknown_key_is_reported_for_each_variant(in_process_cli: InProcessCli) -> None:
     done = in_process_cli("-m", "stage=compute", "+model.x=1,2")
     assert done.returncode == 1

@@ -80,7 +80,7 @@ def checked(*overrides: str) -> None:
             ["stage=compute", "hydra.run.dir=/proc/out", "hydra.mode=RUN"],
             "hydra.run.dir: must be a folder that can be written",
         ),
-        (["stage=train", "wait=false"], "wait: must be true on this machine"),
+        (["stage=all", "wait=false"], "wait: must be true for stage=all"),
     ],
 )
 def test_a_check_that_fails_leaves_nothing_behind(

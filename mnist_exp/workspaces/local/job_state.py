@@ -63,7 +63,8 @@ def read_result(jobs: Path, name: str) -> JobResult | None:
     if (folder.path / JOURNAL_NAME).exists():
         return _sweep_result(jobs, folder)
     if not folder.exists:
-        return None
+        # The job may only be starting.
+        return JobResult(name, JobStatus.RUNNING) if folder.is_running else None
     status, description = find_status(jobs, name), folder.description()
     return JobResult(
         name=name,
