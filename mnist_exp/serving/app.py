@@ -19,10 +19,10 @@ A request can name its deployment with the header `azureml-model-deployment`. Th
 same as `/health`.
 
 On Azure ML the container runs the inference server. On this machine a worker takes the place of the
-container, and `worker_process` lists the statuses of a worker. The front itself checks one header
-for the container. If `x-ms-client-request-id` has more than 100 characters, the container's status
-is 431, so the client gets 424. If `run` raises an exception, only the log contains the exception. A
-client does not see the exception on Azure ML either.
+container, and `worker_process` lists the statuses of a worker. Some requests never reach the script
+on Azure ML, because the container refuses them. The front refuses these requests in place of the
+container, and `container` lists them. If `run` raises an exception, only the log contains the
+exception. A client does not see the exception on Azure ML either.
 
 https://learn.microsoft.com/azure/machine-learning/how-to-troubleshoot-online-endpoints
 """
@@ -35,29 +35,16 @@ from urllib.parse import parse_qsl
 
 import orjson
 
+from mnist_exp.serving import container
 from mnist_exp.serving.connection import WorkerLostError
 from mnist_exp.serving.exchange import Exchange
 from mnist_exp.serving.frames import Reply, Request
-from mnist_exp.serving.http_answer import JSON, Header, RefusalError
-from mnist_exp.serving.replies import error_reply
+from mnist_exp.serving.http_answer import JSON, RefusalError
 from mnist_exp.serving.swagger import swagger
 from mnist_exp.serving.worker_pool import OverloadError, PoolFailedError, WorkerPool
 
-#: Maximum length of `x-ms-client-request-id`, as in Azure ML's inference server.
-_LONGEST_CLIENT_ID = 100
 _DEPLOYMENT = b"azureml-model-deployment"
-_CLIENT_ID = b"x-ms-client-request-id"
-_OLD_CLIENT_ID = b"x-ms-request-id"
-_ID_TOO_LONG = error_reply(
-    431,
-    f"x-ms-request-id and x-ms-client-request-id must not exceed {_LONGEST_CLIENT_ID} characters",
-)
 _TEXT = (b"content-type", b"text/plain; charset=utf-8")
-#: Headers of the container's answer that the endpoint replaces or drops.
-_NOT_PASSED_ON = {
-    *("content-length", "connection", "keep-alive", "transfer-encoding", "upgrade", "trailer"),
-    *("x-request-id", "x-ms-request-id", "x-ms-client-request-id", "x-ms-server-version"),
-}
 
 
 class Endpoint(Protocol):
@@ -134,20 +121,15 @@ class Application:
         exchange.answer(200, orjson.dumps(swagger(self._endpoint.name, int(version))), JSON)
 
     async def _score(self, exchange: Exchange) -> None:
-        headers = exchange.head.headers
         self._check_access(exchange)
-        # Azure ML's server still accepts the old name of this header.
-        client_id = headers.get(_CLIENT_ID) or headers.get(_OLD_CLIENT_ID, b"")
-        deployment, mirror = self._route(headers)
+        deployment, mirror = self._route(exchange.head.headers)
         # Check the name first. Otherwise a client could add statistics for any name in the header.
         self._worker_pool(deployment)
         named = (_DEPLOYMENT, deployment.encode())
         began = time.perf_counter()
         try:
-            if len(client_id) > _LONGEST_CLIENT_ID:
-                reply, client_id = _ID_TOO_LONG, b""
-            else:
-                reply = await self._scored(exchange, deployment, mirror)
+            refused = container.refusal(exchange.head)
+            reply = refused or await self._scored(exchange, deployment, mirror)
         except RefusalError as error:
             # Count the failure only if the whole body arrived. Otherwise the client caused the
             # failure, not the deployment.
@@ -156,11 +138,8 @@ class Application:
             error.headers.append(named)
             raise
         self._endpoint.count(deployment, reply.status == 200, time.perf_counter() - began)
-        extra = [(_CLIENT_ID, client_id)] if client_id else []
-        if reply.status != 200:
-            extra += _container_headers(reply.status)
-        status = 200 if reply.status == 200 else 424
-        exchange.answer(status, reply.body, *_reply_headers(reply), named, *extra)
+        headers = container.answer_headers(exchange.head, reply, is_refused=refused is not None)
+        exchange.answer(200 if reply.status == 200 else 424, reply.body, *headers, named)
 
     def _check_access(self, exchange: Exchange) -> None:
         authorization = exchange.head.headers.get(b"authorization", b"")
@@ -245,26 +224,6 @@ class Application:
             is_success = False
         name = pool.settings.name
         self._endpoint.count(name, is_success, time.perf_counter() - began)
-
-
-def _container_headers(status: int) -> list[Header]:
-    """Return the headers that give the container's status in an answer with status 424."""
-    return [
-        (b"ms-azureml-model-error-statuscode", str(status).encode()),
-        (b"ms-azureml-model-error-reason", b"model_error"),
-    ]
-
-
-def _reply_headers(reply: Reply) -> list[Header]:
-    """Return the headers of the container's answer that the endpoint passes on."""
-    if not reply.packed_headers:
-        took = (b"x-ms-run-fn-exec-ms", b"%.3f" % (reply.microseconds / 1000))
-        return [JSON, (b"x-ms-run-function-failed", b"False"), took]
-    return [
-        (name.lower().encode("latin-1"), value.encode("latin-1"))
-        for name, value in reply.headers
-        if name.lower() not in _NOT_PASSED_ON
-    ]
 
 
 def _not_allowed(methods: str) -> RefusalError:

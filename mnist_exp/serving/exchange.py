@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
+from mnist_exp.serving.container import script_headers
 from mnist_exp.serving.frames import Head, Request
 from mnist_exp.serving.http_answer import (
     JSON,
@@ -84,15 +85,6 @@ class Exchange:
         if is_usual and not with_head:
             return Request(self.id, b"", body)
         query = self.head.query.decode("latin-1")
-        return Request(self.id, Head(self.head.method, query, self._written()).packed(), body)
-
-    def _written(self) -> dict[str, str]:
-        """Return the headers as Azure ML's inference server writes them, without the key."""
-        written: dict[str, str] = {}
-        for raw_name, raw_value in self.head.all_headers:
-            name, value = raw_name.decode("latin-1").title(), raw_value.decode("latin-1")
-            # The last content type counts. The values of any other repeated header are joined.
-            joins = name in written and name != "Content-Type"
-            written[name] = f"{written[name]},{value}" if joins else value
-        written.pop("Authorization", None)
-        return written
+        return Request(
+            self.id, Head(self.head.method, query, script_headers(self.head)).packed(), body
+        )

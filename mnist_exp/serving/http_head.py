@@ -35,6 +35,7 @@ class HttpHead:
     """The first line and the headers of a request.
 
     Attributes:
+        target: The address as the client sent it.
         headers: The headers, with names in lower case. If a header was sent twice, only its last
             value is kept.
         all_headers: Every header that was sent, in the order of the request.
@@ -44,6 +45,7 @@ class HttpHead:
     """
 
     method: str
+    target: bytes
     path: str
     query: bytes
     headers: dict[bytes, bytes]
@@ -51,6 +53,17 @@ class HttpHead:
     length: int | None
     is_kept: bool
     expects_continue: bool
+
+    @property
+    def request_line_size(self) -> int:
+        """Number of bytes in the request line, without its line break."""
+        return len(self.method) + len(self.target) + len("  HTTP/1.1")
+
+    @property
+    def longest_header(self) -> int:
+        """Number of bytes in the longest header, with its line break."""
+        sizes = (len(name) + len(value) for name, value in self.all_headers)
+        return max(sizes, default=0) + len(": \r\n")
 
 
 class HeadParser:
@@ -130,6 +143,7 @@ class HeadParser:
         path, query = self._target()
         return HttpHead(
             method=self._parser.get_method().decode("ascii"),
+            target=self._url,
             path=path,
             query=query,
             headers=headers,

@@ -19,10 +19,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qsl, quote
 
+from mnist_exp.serving.flask_request import rest_of_form
 from mnist_exp.serving.frames import Head, Request
 
-_URL_ENCODED = "application/x-www-form-urlencoded"
-_MULTIPART = "multipart/form-data"
+#: Content types of forms, which Azure ML's server reads before `run` can read the body.
+_FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 
 
 class BadInputError(Exception):
@@ -42,15 +43,13 @@ def text_input(request: Request) -> str:
     """Return the input of an undecorated `run`.
 
     Raises:
-        BadInputError: The body is not UTF-8.
+        BadInputError: The body is not UTF-8, or is a form that is too large.
     """
     head = request.head
     if head.method == "GET":
         return json.dumps(_query_values(head.query))
-    if _is_read_as_form(head):
-        return ""
     try:
-        return request.body.decode()
+        return _unread_body(request).decode()
     except UnicodeDecodeError as error:
         raise BadInputError(400, f"Input cannot be decoded as UTF-8: {error}") from error
 
@@ -64,6 +63,15 @@ def schema_input(request: Request, parameters: Sequence[inspect.Parameter]) -> d
     head = request.head
     given = _query_values(head.query) if head.method == "GET" else _object(request.body, head)
     return {parameter.name: _value(parameter, given) for parameter in parameters}
+
+
+def _unread_body(request: Request) -> bytes:
+    if _content_type(request.head) not in _FORMS:
+        return request.body
+    rest = rest_of_form(request)
+    if rest is None:
+        raise BadInputError(413, "The data value transmitted exceeds the capacity limit.")
+    return rest
 
 
 def _object(body: bytes, head: Head) -> Mapping[str, Any]:
@@ -119,20 +127,6 @@ codecs.register_error(_KEEP_QUOTED, _keep_quoted)
 
 def _content_type(head: Head) -> str:
     return head.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-
-
-def _is_read_as_form(head: Head) -> bool:
-    """Return whether Azure ML's server reads the body as a form before `run` can read the body."""
-    kind = _content_type(head)
-    return kind == _URL_ENCODED or (kind == _MULTIPART and _has_boundary(head))
-
-
-def _has_boundary(head: Head) -> bool:
-    for option in head.headers["Content-Type"].split(";")[1:]:
-        name, _, value = option.partition("=")
-        if name.strip().lower() == "boundary" and value.strip().strip('"'):
-            return value.isascii()
-    return False
 
 
 def _is_json(kind: str) -> bool:

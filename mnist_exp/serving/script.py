@@ -10,6 +10,7 @@ from pathlib import Path
 from types import ModuleType
 
 from mnist_exp.serving.azure_modules import missing_fault, provide_modules
+from mnist_exp.serving.flask_request import import_flask
 from mnist_exp.serving.run_function import RunFunction, inspect_run
 from mnist_exp.serving.worker_logging import configure_logging
 
@@ -48,6 +49,7 @@ class ScoringScript:
         sys.path[:0] = list(dict.fromkeys([str(self._path.parent), str(self._code)]))
         provide_modules()
         configure_logging([self._code, self._path.parent])
+        import_flask(self._code)
         module = _imported(self._path)
         self._run = inspect_run(_function(module, "run"), has_schema=self._has_schema)
         return _function(module, "init")

@@ -55,7 +55,9 @@ def sent(case: Case, port: int, more: Mapping[str, str]) -> Answer:
     """
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     try:
-        connection.putrequest(case.method, target(case), skip_accept_encoding=True)
+        connection.putrequest(
+            case.method, target(case), skip_host="Host" in case.headers, skip_accept_encoding=True
+        )
         for name, value in {**case.headers, **more, "Content-Length": str(len(case.body))}.items():
             connection.putheader(name, value)
         connection.endheaders(case.body)

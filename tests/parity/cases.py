@@ -18,6 +18,14 @@ PARTS = (
     b'--xyz\r\nContent-Disposition: form-data; name="f"; filename="f.bin"\r\n'
     b"Content-Type: application/octet-stream\r\n\r\n\x00\xff\r\n--xyz--\r\n"
 )
+
+
+def parts(count: int, size: int, more: str = "") -> bytes:
+    """Return a form with a number of equal parts."""
+    head = f'--xyz\r\nContent-Disposition: form-data; name="a"{more}\r\n\r\n'
+    return (head.encode() + b"v" * size + b"\r\n") * count + b"--xyz--\r\n"
+
+
 MULTIPART = {"Content-Type": "multipart/form-data; boundary=xyz"}
 
 
@@ -81,6 +89,18 @@ type(request).__name__ | flask.request.method | flask.has_request_context()
 request.user_agent.string | request.charset | flask.jsonify(a=1, b=[None]) | flask.Response('x')
 flask.Response('x', 503) | flask.make_response('y', 202)
 flask.Response('x', headers={'X-A': 'b'}) | flask.abort(404) | flask.redirect('/elsewhere')
+request.endpoint | str(request.url_rule) | sorted(request.url_rule.methods) | request.blueprint
+request.view_args | request.blueprints | flask.current_app.name | flask.current_app.logger.name
+sorted(flask.g) | flask.g.api_name | [flask.g.client_request_id, type(flask.g.request_id).__name__]
+[type(flask.g.start_datetime).__name__, flask.g.start_datetime.tzinfo]
+flask.url_for('main.handle_score') | flask.url_for('.health_probe')
+sorted(flask.current_app.blueprints) | flask.after_this_request(later) and 1
+flask.current_app.debug | flask.current_app.testing | request.script_root | request.scheme
+request.remote_addr | request.environ['SERVER_PROTOCOL'] | request.max_content_length
+request.max_form_memory_size | request.max_form_parts | request.routing_exception
+flask.current_app.config['MAX_FORM_PARTS'] | flask.has_app_context() | request.access_route
+request.accept_mimetypes.best | flask.session.get('a')
+sorted(str(rule) for rule in flask.current_app.url_map.iter_rules())
 ('a', 201) | AMLResponse('ok', 200) | AMLResponse(b'\\x00\\xff', 200) | AMLResponse('größe', 200)
 AMLResponse('', 200) | AMLResponse(None, 200) | AMLResponse(None, 404) | AMLResponse('no', 400)
 AMLResponse('bad', 500) | AMLResponse('teapot', 418) | AMLResponse('made', 201)
@@ -126,6 +146,8 @@ def cases() -> list[Case]:
         *_schemas(),
         *_raw_requests(),
         Case("raw, new names", "POST"),
+        Case("late Flask", "first", b"{}", {**JSON, "X-Mine": "a"}),
+        Case("late Flask", "GET", b"", {}, "GET"),
         *_expressions("plain responses", PLAIN_RESPONSE_EXPRESSIONS),
         *_expressions("main thread", MAIN_THREAD_EXPRESSIONS),
         *_expressions("slow", "time.sleep(20) | sleep() | 1"),
@@ -168,6 +190,16 @@ def _echoes() -> Iterator[Case]:
             {"Content-Type": "multipart/form-data; boundary="},
         ),
         "form data without parts": (b"{}", MULTIPART),
+        "form data of 1000 parts": (parts(1000, 1), MULTIPART),
+        "form data of 1001 parts": (parts(1001, 1), MULTIPART),
+        "a field of 400 kB": (parts(1, 400_000), MULTIPART),
+        "two fields of 400 kB": (parts(2, 400_000), MULTIPART),
+        "a field of 600 kB": (parts(1, 600_000), MULTIPART),
+        "a file of 600 kB": (parts(1, 600_000, '; filename="f"'), MULTIPART),
+        "malformed form data of 200 kB": (b"-" * 200_000, MULTIPART),
+        "malformed form data of 600 kB": (b"-" * 600_000, MULTIPART),
+        "malformed first part": (b"--xyz\r\nno header\r\n\r\n" + b"a" * 200_000, MULTIPART),
+        "a form of 600 kB": (b"a=" + b"x" * 600_000, FORM),
         "other multipart": (b"{}", {"Content-Type": "multipart/mixed; boundary=xyz"}),
         "invalid URL-encoded type": (b"a=1", {"Content-Type": "application/x-url-encoded"}),
         "octets": (b"x", {"Content-Type": "application/octet-stream"}),
@@ -190,6 +222,8 @@ def _echoes() -> Iterator[Case]:
         yield Case("echo", name, body, headers, query=query)
     queries = {
         "GET": "",
+        "a request line of 4094 bytes": "a=" + "1" * 4072,
+        "a request line of 4095 bytes": "a=" + "1" * 4073,
         "values that are JSON": 'a=1&b=[1, 2]&c=null&d=true&e={"f": 1.0}&g=1e5&h="x"',
         "values that are text": "a=x y&b=&c=01&d=1,2&e=True",
         "plus and percent": "a=x+y&b=%C3%A9&c=%2B",
@@ -210,16 +244,43 @@ def _echoes() -> Iterator[Case]:
 
 
 def _headers() -> Iterator[Case]:
-    yield Case("headers", "JSON", b"{}", {**JSON, "x-mine": "a", "X-Other": "b, c"})
     yield Case("headers", "none", b"{}", {})
     yield Case("headers", "GET", b"", {"x-mine": "a"}, "GET", "a=1")
     yield Case("headers", "a form", b"a=1", {**FORM, "X-Mine": ""})
-    yield Case("headers", "digits in a name", b"{}", {**JSON, "x-a1b-2c": "d"})
-    yield Case("headers", "client id", b"{}", {**JSON, "x-ms-client-request-id": "mine"})
-    yield Case("headers", "old client id", b"{}", {**JSON, "x-ms-request-id": "mine"})
-    yield Case("headers", "old client id of 101", b"{}", {**JSON, "x-ms-request-id": "x" * 101})
-    yield Case("headers", "client id of 100", b"{}", {**JSON, "x-ms-client-request-id": "x" * 100})
-    yield Case("headers", "client id of 101", b"{}", {**JSON, "x-ms-client-request-id": "x" * 101})
+    yield Case("headers", "trace id of a fault", b"\xff", {**JSON, "traceid": "a", "TraceId": "b"})
+    long_id = "x" * 101
+    more: dict[str, Mapping[str, str]] = {
+        "JSON": {"x-mine": "a", "X-Other": "b, c"},
+        "digits in a name": {"x-a1b-2c": "d"},
+        "client id": {"x-ms-client-request-id": "mine"},
+        "old client id": {"x-ms-request-id": "mine"},
+        "two old client ids": {"x-ms-request-id": "a", "X-Ms-Request-Id": "b"},
+        "client id of 100": {"x-ms-client-request-id": "x" * 100},
+        "client id of 101": {"x-ms-client-request-id": long_id},
+        "old client id of 101": {"x-ms-request-id": long_id},
+        "old client id of 101 and a new id": {
+            "x-ms-request-id": long_id,
+            "x-ms-client-request-id": "a",
+        },
+        "request id of 100": {"x-request-id": "x" * 100},
+        "request id of 101": {"x-request-id": long_id, "x-ms-client-request-id": "a"},
+        "two request ids of 101": {"x-request-id": "x" * 50, "X-Request-Id": "x" * 50},
+        "trace id": {"TraceId": "a"},
+        "trace id and a request id of 101": {"TraceId": "a", "x-request-id": long_id},
+        "blanks": {"Content-Type": " text/plain \t", "X-A": "\ta \t", "X-B": "  "},
+        "underscores": {"x_a": "a", "X-A": "b", "X_B": "c", "x-b_c": "d"},
+        "repeated": {"x-a": "a", "X-A": "b", "X-a": ""},
+        "empty content type": {"Content-Type": "", "X-A": ""},
+        "a header of 8190 bytes": {"X-A": "a" * (8190 - len("X-A: \r\n"))},
+        "a header of 8191 bytes": {"X-A": "a" * (8191 - len("X-A: \r\n"))},
+        "expect": {"Expect": "100-Continue"},
+        "expect more": {"Expect": "more"},
+        "two content types": {"content-type": "text/plain"},
+        "a host with a comma": {"Host": "a,b"},
+        "a host with a blank": {"Host": "a b"},
+    }
+    for name, headers in more.items():
+        yield Case("headers", name, b"{}", {**JSON, **headers})
 
 
 def _schemas() -> Iterator[Case]:

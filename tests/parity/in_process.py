@@ -19,6 +19,7 @@ from mnist_exp.serving.app import Application
 from mnist_exp.serving.connection import WorkerLostError
 from mnist_exp.serving.exchange import Exchange
 from mnist_exp.serving.frames import Reply, Request
+from mnist_exp.serving.http_answer import RefusalError
 from mnist_exp.serving.http_body import Body
 from mnist_exp.serving.http_head import HeadParser, HttpHead
 from mnist_exp.serving.script import ScoringScript
@@ -32,6 +33,7 @@ from tests.parity.scripts import Script
 #: Modules that a worker imports only for some scripts.
 _OF_SCRIPTS = ("azureml", "inference_schema", "mnist_exp.serving.aml_api")
 
+JSON = ("content-type", "application/json")
 _RequestAndReply = tuple[Request, "Future[Reply]"]
 
 
@@ -99,7 +101,11 @@ class InProcess:
 
     def answer(self, case: Case) -> Answer:
         """Return the endpoint's answer to a case."""
-        exchange = Exchange(_head(case), cast(Body, _Body(case.body)), lambda: None)
+        try:
+            head = _head(case)
+        except RefusalError as error:
+            return Answer(error.status, (JSON,), error.body)
+        exchange = Exchange(head, cast(Body, _Body(case.body)), lambda: None)
         with ThreadPoolExecutor(1) as front:
             done = front.submit(lambda: asyncio.run(self._application(exchange)))
             self._pool.serve_until(done)

@@ -64,7 +64,7 @@ def run(raw_data): return [type(raw_data).__name__, len(raw_data), raw_data]
 HEADERS = """
 def init(): pass
 def run(request_headers, raw_data):
-    kept = {k: v for k, v in request_headers.items() if k.startswith(("X-", "Content-", "Accept"))}
+    kept = {k: v for k, v in request_headers.items() if k.startswith(("X", "Content-", "Accept"))}
     return [type(request_headers).__name__, dict(sorted(kept.items())), raw_data]
 """
 
@@ -96,11 +96,23 @@ from azureml.contrib.services.aml_request import AMLRequest, rawhttp
 from azureml.contrib.services.aml_response import AMLResponse
 import flask
 
+def later(response):
+    response.headers["X-Later"] = "yes"
+    return response
+
 def init(): pass
 
 @rawhttp
 def run(request):
     return eval(request.args.get("do", "request.method"), globals() | {"request": request})
+"""
+
+#: `run` imports Flask only when it is called.
+LATE_FLASK = """
+def init(): pass
+def run(raw_data):
+    import flask
+    return [flask.request.method, flask.request.headers.get("X-Mine"), flask.g.api_name]
 """
 
 RAW_NEW_NAMES = """
@@ -183,6 +195,7 @@ SCRIPTS = {
     "schema and headers": Script(SCHEMA_AND_HEADERS),
     "raw": Script(RAW),
     "raw, new names": Script(RAW_NEW_NAMES),
+    "late Flask": Script(LATE_FLASK),
     "plain responses": Script(PLAIN_RESPONSES),
     "main thread": Script(MAIN_THREAD),
     "slow": Script(SLOW, {"SCORING_TIMEOUT_MS": "100"}),

@@ -252,7 +252,8 @@ def test_endless_headers_are_431(service: Service):
 
 
 def test_large_headers_below_the_limit_are_accepted(service: Service):
-    assert service.score("none", x="x" * (HEAD_LIMIT // 2)).status_code == 200
+    headers = {f"x{number}": "x" * 8000 for number in range(HEAD_LIMIT // 9000)}
+    assert service.score("none", **headers).status_code == 200
 
 
 def test_pipelined_requests_are_answered_in_order(service: Service):

@@ -35,6 +35,23 @@ def test_a_script_may_import_from_its_folder_and_the_code_folder(tmp_path: Path)
     assert scoring.run.arguments(Request(b"", b"", b"four")) == {"raw": "four"}
 
 
+@pytest.mark.parametrize(
+    ("source", "is_imported"),
+    [("def late(): import flask", True), ("def late(): from flask import g", True), ("", False)],
+)
+def test_flask_is_imported_early_if_a_module_of_the_code_mentions_it(
+    tmp_path: Path, source: str, is_imported: bool
+):
+    sys.modules.pop("flask", None)
+    (tmp_path / "below").mkdir()
+    (tmp_path / "below" / "helper.py").write_text(source)
+    (tmp_path / "folder.py").mkdir()
+    scoring = script(tmp_path, "def init(): pass\ndef run(raw): pass")
+    scoring.load()
+    assert ("flask" in sys.modules) is is_imported
+    assert scoring.run.needs_head is is_imported
+
+
 @pytest.mark.parametrize("missing", ["init", "run"])
 def test_without_init_or_run_it_is_an_error_that_names_it(tmp_path: Path, missing: str):
     source = {"init": "def run(raw): pass", "run": "def init(): pass"}[missing]
