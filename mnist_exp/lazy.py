@@ -32,7 +32,7 @@ def open_workspace(
         RefusedError: Azure's packages are not installed.
     """
     if config.workspace.type is WorkspaceType.azure:
-        _show_plugin()
+        show_plugin()
         try:
             from mnist_exp.workspaces.azure import open_azure_workspace
 
@@ -62,8 +62,8 @@ def _hide_plugin() -> None:
     warnings.filterwarnings("ignore", "Failure attempting to register", UserWarning)
 
 
-def _show_plugin() -> None:
-    """Undo `_hide_plugin`, which an earlier variant of a multirun may have called."""
+def show_plugin() -> None:
+    """Undo `_hide_plugin`, which an earlier command in this process may have called."""
     if sys.modules.get(_PLUGIN, sys) is None:
         del sys.modules[_PLUGIN]
 

@@ -154,6 +154,21 @@ MAY_IMPORT = {
         "templates",
         "workspaces.base",
     },
+    "api": {
+        "cli",
+        "config",
+        "errors",
+        "experiment",
+        "lazy",
+        "metrics",
+        "past_runs",
+        "records",
+        "report",
+        "results",
+        "stages",
+        "status",
+        "sweeps",
+    },
     "__main__": {"cli"},
     # MLflow loads this module.
     "mlflow_plugin": {"workspaces.local"},
@@ -186,6 +201,7 @@ LIBRARIES = {
     "mlxtend": {"mnist_exp.datasets"},
     "numpy": {
         "trainer",
+        "mnist_exp.api",
         "mnist_exp.datasets",
         "mnist_exp.report.figures",
         "mnist_exp.serving.no_code",
@@ -194,7 +210,7 @@ LIBRARIES = {
     "optuna": {"mnist_exp.sweeps"},
     "orjson": {"trainer", "mnist_exp.serving"},
     "packaging": {"mnist_exp.software", "mnist_exp.stages.doctor"},
-    "pandas": {"mnist_exp.serving.no_code"},
+    "pandas": {"mnist_exp.api", "mnist_exp.serving.no_code"},
     "platformdirs": {"mnist_exp.datasets"},
     "pooch": {"mnist_exp.datasets"},
     "requests": {"mnist_exp.datasets", "mnist_exp.workspaces.azure"},
@@ -422,6 +438,12 @@ def test_trainer_and_package_do_not_import_each_other() -> None:
         or (found.importer.startswith("mnist_exp") and found.library == "trainer")
     ]
     assert wrong == []
+
+
+def test_the_package_itself_imports_nothing_that_takes_long() -> None:
+    # The processes of jobs and endpoints import the package too.
+    names = {found.name for found in IMPORTS if found.importer == "mnist_exp"}
+    assert names <= {"importlib", "typing"}
 
 
 def test_only_a_few_modules_import_inside_functions() -> None:

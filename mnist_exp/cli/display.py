@@ -23,7 +23,7 @@ from mnist_exp.records import Record
 from mnist_exp.report.advice import NEXT, Repeated
 from mnist_exp.report.comparison import print_comparison
 from mnist_exp.report.format import plain
-from mnist_exp.report.layout import print_line, progress_console, results_console
+from mnist_exp.report.layout import Consoles, print_line, standard_consoles
 from mnist_exp.report.live import LiveObserver
 from mnist_exp.report.run_table import print_runs, print_side_by_side
 from mnist_exp.report.summary import print_overview, print_summary
@@ -56,6 +56,7 @@ class RichDisplay:
             overrides.
         flags: Hydra's flags of this command. Each proposed command repeats these flags.
         registration: The config with which the proposed next command registers a model.
+        consoles: The consoles to print on; None means standard output and standard error.
     """
 
     def __init__(
@@ -63,12 +64,13 @@ class RichDisplay:
         overrides: Sequence[str] = (),
         flags: Sequence[str] = (),
         registration: RegistrationConfig | None = None,
+        consoles: Consoles | None = None,
     ) -> None:
         self._flags = flags
         self._registration = registration or RegistrationConfig()
-        self._given = [text for text in overrides if not _is_one_time(text)]
-        self._results = results_console()
-        self._progress = progress_console()
+        self._overrides = overrides
+        consoles = consoles or standard_consoles()
+        self._results, self._progress = consoles.results, consoles.progress
         self._records: list[Record] = []
         self._is_all = False
 
@@ -110,7 +112,7 @@ class RichDisplay:
         """Print the command that resumes an unfinished job."""
         # The command that resumes the job reads the config from the run folder. It needs only one
         # override: the outputs folder, which contains the run folder.
-        kept = [text for text in self._given if override_key(text) == "outputs_dir"]
+        kept = [text for text in self._overrides if override_key(text) == "outputs_dir"]
         arguments = ["mnist-exp", f"stage={record.stage.value}", f"run={record.name}", *kept]
         condition = (
             "after fixing the script or the data, " if record.status is JobStatus.FAILED else ""
@@ -129,29 +131,9 @@ class RichDisplay:
 
     def summary(self, record: Record) -> None:
         """Print the summary of a stage, with the next command."""
-        repeated = Repeated(self._carried(record), self._flags, self._registration)
+        carried = carried_overrides(self._overrides, record.stage)
+        repeated = Repeated(carried, self._flags, self._registration)
         print_summary(record, self._results, repeated)
-
-    def _carried(self, record: Record) -> list[str]:
-        """Return the overrides that the next stage needs.
-
-        After stage=compute the next stage trains, and needs all overrides.
-        """
-        if record.stage is Stage.compute:
-            return self._given
-        following = NEXT.get(record.stage, record.stage)
-        return [
-            text
-            for text in self._given
-            if override_key(text).partition(".")[0] in _CARRIED
-            # Repeat environment variables only for stage=deploy. Their hidden values are
-            # interpolations, so the next command fails if its environment lacks the variables.
-            and not (following is not Stage.deploy and _sets_variables(text))
-            and not all(is_unused(following, key) for key in given_keys([text]))
-            # The next command after stage=invoke deletes the endpoint. With this key, stage=cleanup
-            # would delete only a deployment.
-            and not (following is Stage.cleanup and override_key(text) in _OF_DEPLOYMENT)
-        ]
 
     def variant(self, number: int, changes: Sequence[str]) -> None:
         """Print the number and the overrides of a multirun's next variant."""
@@ -162,6 +144,33 @@ class RichDisplay:
         print_comparison(
             [record for _, record in variants], self._results, [text for text, _ in variants]
         )
+
+
+def carried_overrides(overrides: Sequence[str], stage: Stage) -> list[str]:
+    """Return the overrides of a command that the command of the next stage needs.
+
+    After stage=compute the next stage trains, and needs all overrides.
+
+    Args:
+        overrides: The overrides of the command.
+        stage: The stage of the command.
+    """
+    given = [text for text in overrides if not _is_one_time(text)]
+    if stage is Stage.compute:
+        return given
+    following = NEXT.get(stage, stage)
+    return [
+        text
+        for text in given
+        if override_key(text).partition(".")[0] in _CARRIED
+        # Repeat environment variables only for stage=deploy. Their hidden values are
+        # interpolations, so the next command fails if its environment lacks the variables.
+        and not (following is not Stage.deploy and _sets_variables(text))
+        and not all(is_unused(following, key) for key in given_keys([text]))
+        # The next command after stage=invoke deletes the endpoint. With this key, stage=cleanup
+        # would delete only a deployment.
+        and not (following is Stage.cleanup and override_key(text) in _OF_DEPLOYMENT)
+    ]
 
 
 class _Preparing(LiveObserver):

@@ -5,23 +5,17 @@ Hydra can compose the remaining overrides. Then we check the resulting config.
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Sequence
 
-from hydra import compose, initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 
 from mnist_exp.cli.arguments import override_key
-from mnist_exp.cli.compose import config_folder, split
+from mnist_exp.cli.compose import split
+from mnist_exp.cli.composer import Compose, composer, search_folders
 from mnist_exp.cli.error_output import error_lines
 from mnist_exp.cli.hydra_errors import explain, is_foreign
 from mnist_exp.cli.prepare import checked_experiment
-from mnist_exp.cli.primary import FOLDER_FLAGS, PrimaryConfig, search_entry
-
-#: Function that composes a config from overrides.
-_Compose = Callable[[Sequence[str]], DictConfig]
+from mnist_exp.cli.primary import PrimaryConfig
 
 
 def all_faults(first: Exception, primary: PrimaryConfig, overrides: Sequence[str]) -> list[str]:
@@ -32,12 +26,12 @@ def all_faults(first: Exception, primary: PrimaryConfig, overrides: Sequence[str
         primary: The command's primary config and flags.
         overrides: The command's overrides.
     """
-    folders = _folders(primary)
+    folders = search_folders(primary)
     if folders is None or (folders and "hydra.searchpath" in map(override_key, overrides)):
         return [explain(first)]
     faults: list[str] = []
     bad_keys = set()
-    with _composer(primary, folders) as compose_with:
+    with composer(primary, folders) as compose_with:
         # Put config groups before config keys. Hydra also applies config groups first, regardless
         # of the order in the command.
         left = sorted(overrides, key=lambda text: "." in override_key(text))
@@ -73,7 +67,7 @@ def _named(line: str, overrides: Sequence[str]) -> str | None:
 
 
 def _first_bad(
-    overrides: Sequence[str], error: Exception, compose_with: _Compose
+    overrides: Sequence[str], error: Exception, compose_with: Compose
 ) -> tuple[str | None, Exception]:
     """Return the first override that Hydra cannot apply, and the error that this override causes.
 
@@ -91,7 +85,7 @@ def _first_bad(
     return overrides[found - 1], outcome
 
 
-def _composed(overrides: Sequence[str], compose_with: _Compose) -> DictConfig | Exception:
+def _composed(overrides: Sequence[str], compose_with: Compose) -> DictConfig | Exception:
     """Return the composed config, or the exception that an invalid override causes."""
     try:
         return compose_with(overrides)
@@ -116,36 +110,3 @@ def _config_faults(composed: DictConfig) -> Sequence[str]:
 def _key(line: str) -> str:
     """Return the key at the beginning of a fault's line."""
     return line.partition(":")[0]
-
-
-def _folders(primary: PrimaryConfig) -> list[Path] | None:
-    """Return the folders that Hydra searches after the folder of the primary config.
-
-    Returns:
-        None if we cannot compose like Hydra: the command has a flag other than `--config-dir`, or
-        the folder of this flag does not exist.
-    """
-    folders = [] if primary.folder == config_folder() else [config_folder()]
-    rest = [flag for flag in primary.flags if flag not in ("--run", "-r")]
-    while rest:
-        name, equals, value = rest.pop(0).partition("=")
-        if name not in FOLDER_FLAGS:
-            return None
-        folders.append(Path(value if equals else rest.pop(0)).absolute())
-    return folders if all(folder.is_dir() for folder in folders) else None
-
-
-@contextmanager
-def _composer(primary: PrimaryConfig, folders: Sequence[Path]) -> Iterator[_Compose]:
-    """Provide a function that composes a config from overrides.
-
-    Args:
-        primary: The command's primary config.
-        folders: The other folders that Hydra searches.
-    """
-    GlobalHydra.instance().clear()
-    search = [f"hydra.searchpath=[{','.join(map(search_entry, folders))}]"] if folders else []
-    with initialize_config_dir(str(primary.folder), version_base="1.3"):
-        yield lambda overrides: compose(
-            primary.name, [*search, *overrides], return_hydra_config=True
-        )

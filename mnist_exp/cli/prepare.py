@@ -9,7 +9,7 @@ no run folder. The callback itself runs such a stage, and then exits.
 import os
 import tempfile
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from functools import cache
@@ -51,6 +51,9 @@ from mnist_exp.workspaces.base import Workspace
 
 _Result = TypeVar("_Result")
 
+#: The config keys of the folders of a run.
+RUN_DIR, SUBFOLDER = "hydra.run.dir", "hydra.output_subdir"
+
 
 @dataclass(frozen=True)
 class Prepared:
@@ -66,6 +69,30 @@ class Prepared:
     runner: StageRunner
     opened: ExitStack
     flags: Sequence[str]
+
+    def check(self, folders: Mapping[str, Path]) -> None:
+        """Print the warnings of the config, and check the stage before any file is written.
+
+        Args:
+            folders: The result of `run_folders`.
+
+        Raises:
+            MnistExpError: A check failed. The workspace is closed.
+        """
+        context = self.runner.context
+        for line in checks.warnings(context.config):
+            context.display.warning(line)
+        try:
+            # These checks may use the network. A dry run must not use the network.
+            if not context.config.dry_run:
+                _check_stage(self.runner)
+            if self.runner.stage.is_recorded:
+                check_writable(Path(context.config.outputs_dir))
+                for key, folder in folders.items():
+                    check_writable(folder, key)
+        except BaseException:
+            self.opened.close()
+            raise
 
     def run(self) -> Record:
         """Run the stage, or show the dry run of the stage, and return the record.
@@ -177,31 +204,27 @@ def prepare(composed: DictConfig, hydra_config: DictConfig) -> Prepared:
         MnistExpError: A check failed.
     """
     experiment = checked_experiment(composed, hydra_config)
-    prepared = ready(experiment, _run_folder(hydra_config), _flags(hydra_config))
-    context = prepared.runner.context
-    for line in checks.warnings(experiment):
-        context.display.warning(line)
-    try:
-        # These checks may use the network. A dry run must not use the network.
-        if not experiment.dry_run:
-            _check_stage(prepared.runner)
-        if experiment.stage.is_recorded:
-            _probe_folders(context, hydra_config)
-    except BaseException:
-        prepared.opened.close()
-        raise
+    folders = run_folders(hydra_config)
+    prepared = ready(experiment, folders[RUN_DIR], command_flags(hydra_config))
+    prepared.check(folders)
     return prepared
 
 
-def ready(experiment: Experiment, folder: Path, flags: Sequence[str]) -> Prepared:
+def ready(
+    experiment: Experiment,
+    folder: Path,
+    flags: Sequence[str],
+    display: RichDisplay | None = None,
+) -> Prepared:
     """Return the stage of a config, whose workspace opens when the stage first uses it.
 
     Args:
         experiment: The config, which has been checked.
         folder: The run folder.
         flags: Hydra's flags of the command.
+        display: The output of the stage; None means the output of the command line.
     """
-    display = RichDisplay(experiment.overrides, flags, experiment.registration)
+    display = display or RichDisplay(experiment.overrides, flags, experiment.registration)
     outputs, opened = Path(experiment.outputs_dir), ExitStack()
 
     @cache
@@ -224,14 +247,6 @@ def _check_stage(runner: StageRunner) -> None:
         raise ConfigError(faults)
     if runner.stage is not Stage.doctor:
         _check_specs(runner)
-
-
-def _probe_folders(context: StageContext, hydra_config: DictConfig) -> None:
-    check_writable(Path(context.config.outputs_dir))
-    if hydra_config.mode == RunMode.RUN and not _has_run_folder(hydra_config):
-        check_writable(context.folder, "hydra.run.dir")
-        if hydra_config.output_subdir:
-            check_writable(context.folder / hydra_config.output_subdir, "hydra.output_subdir")
 
 
 def checked_experiment(composed: DictConfig, hydra_config: DictConfig) -> Experiment:
@@ -286,7 +301,7 @@ def _other_faults(
     return [line for line in faults if not line.startswith(tuple(f"{key}:" for key in missing))]
 
 
-def _flags(hydra_config: DictConfig) -> list[str]:
+def command_flags(hydra_config: DictConfig) -> list[str]:
     """Return the flags, with values, that select the config folders and the primary config."""
     paths = {source.provider: source.path for source in hydra_config.runtime.config_sources}
     flags = []
@@ -298,21 +313,19 @@ def _flags(hydra_config: DictConfig) -> list[str]:
     return flags if name in (OUR_NAME, SAVED_NAME) else [*flags, "--config-name", name]
 
 
-def _run_folder(hydra_config: DictConfig) -> Path:
-    """Return the run folder."""
-    if _has_run_folder(hydra_config):
-        return Path(hydra_config.runtime.output_dir)
+def run_folders(hydra_config: DictConfig) -> dict[str, Path]:
+    """Return config key -> folder, for the run folder and for the folder of Hydra's files in it.
+
+    A variant of a multirun has only the run folder, which Hydra has already created.
+    """
+    # Hydra calls the callback before it creates the run folder.
+    if not OmegaConf.is_missing(hydra_config.runtime, "output_dir"):
+        return {RUN_DIR: Path(hydra_config.runtime.output_dir)}
     # Return exactly the path that Hydra will use. Hydra removes the `..` of outputs_dir=../results,
     # but pathlib would keep the `..`.
-    return Path(os.path.abspath(hydra_config.run.dir))  # noqa: PTH100
-
-
-def _has_run_folder(hydra_config: DictConfig) -> bool:
-    """Return whether Hydra has created the run folder.
-
-    The result is False in the callback, which Hydra calls before it creates the run folder.
-    """
-    return not OmegaConf.is_missing(hydra_config.runtime, "output_dir")
+    folder = Path(os.path.abspath(hydra_config.run.dir))  # noqa: PTH100
+    subfolder = hydra_config.output_subdir
+    return {RUN_DIR: folder} | ({SUBFOLDER: folder / subfolder} if subfolder else {})
 
 
 def _check_specs(runner: StageRunner) -> None:

@@ -49,14 +49,20 @@ def next_command(record: Record, repeated: Repeated) -> str:
     The text is empty if no stage follows, or if the record has no result that the next stage can
     use.
     """
+    overrides = next_overrides(record, repeated)
+    return shlex.join(["mnist-exp", *repeated.flags, *overrides]) if overrides else ""
+
+
+def next_overrides(record: Record, repeated: Repeated) -> list[str]:
+    """Return the overrides of the command that `next_command` returns."""
     following = NEXT.get(record.stage)
     is_unusable = record.stage is Stage.sweep and record.best is None
     if following is None or is_unusable or record.status is not JobStatus.COMPLETED:
-        return ""
+        return []
     lacks_files = following is Stage.register and _lacks_files(record, repeated.registration)
     if lacks_files and not record.logged_models:
-        return ""
-    words = ["mnist-exp", *repeated.flags, f"stage={following.value}"]
+        return []
+    words = [f"stage={following.value}"]
     if record.stage in _NAMED:
         words.append(f"run={record.name}")
     if record.workspace != "local":
@@ -66,8 +72,7 @@ def next_command(record: Record, repeated: Repeated) -> str:
     chosen = set(map(_key, repeated.overrides))
     words += [override for override in needed if _key(override) not in chosen]
     given = set(map(_key, words))
-    words += [override for override in repeated.overrides if _key(override) not in given]
-    return shlex.join(words)
+    return words + [override for override in repeated.overrides if _key(override) not in given]
 
 
 def job_commands(record: Record, repeated: Repeated) -> Mapping[str, str]:

@@ -2,6 +2,8 @@
 
 import errno
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from io import StringIO
 from typing import Any
 
 from rich import box
@@ -21,7 +23,16 @@ _STATUS_STYLES = {
 }
 
 
-class _PipeConsole(Console):
+class PlainConsole(Console):
+    """A console that does not change the text that it prints, also not in a notebook."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(
+            markup=False, highlight=False, emoji=False, force_jupyter=False, **settings
+        )
+
+
+class _PipeConsole(PlainConsole):
     """A console that raises an error if the reader of its pipe has exited, e.g. `| head -1`.
 
     Rich itself would end the program with exit code 1 and without a message.
@@ -32,14 +43,23 @@ class _PipeConsole(Console):
         raise BrokenPipeError(errno.EPIPE, "the reader of the output has exited")
 
 
-def results_console() -> Console:
-    """Return the console for results, which writes to standard output."""
-    return _PipeConsole(markup=False, highlight=False, emoji=False)
+@dataclass(frozen=True)
+class Consoles:
+    """The console for results, and the console for progress."""
+
+    results: Console
+    progress: Console
 
 
-def progress_console() -> Console:
-    """Return the console for progress, which writes to standard error."""
-    return _PipeConsole(stderr=True, markup=False, highlight=False, emoji=False)
+def standard_consoles() -> Consoles:
+    """Return consoles that write results to standard output, and progress to standard error."""
+    return Consoles(_PipeConsole(), _PipeConsole(stderr=True))
+
+
+def silent_consoles() -> Consoles:
+    """Return consoles that print nothing."""
+    silent = PlainConsole(file=StringIO(), quiet=True)
+    return Consoles(silent, silent)
 
 
 def print_line(console: Console, text: str | Text, style: str = "") -> None:

@@ -56,6 +56,7 @@ class CompareStage(StageRunner):
                 self.context.display.output(f"figure: {path}")
             for warning in drawn.warnings:
                 self.context.display.message(f"warning: {warning}")
+            return record.with_changes(paths=drawn.paths)
         return record
 
     def _past_run(self, job: NamedJob) -> PastRun:

@@ -29,9 +29,7 @@ class RunsStage(StageRunner):
     def run(self, record: Record) -> Record:
         """Print the runs that the config selects."""
         config, display = self.context.config.runs, self.context.display
-        stages = JOB_STAGES if config.stage is None else (config.stage,)
-        runs = past_runs(self.context.index, *stages)
-        shown, hidden = self._shown(runs)
+        shown, hidden = self.selected()
         if config.format is OutputFormat.json:
             text = json.dumps([run.content() for run in shown], indent=2, ensure_ascii=False)
             for line in text.splitlines():
@@ -39,14 +37,20 @@ class RunsStage(StageRunner):
         elif shown:
             display.runs(shown, hidden, config.metric)
         else:
-            total = f"none of the {len(runs)} runs matches" if runs else "no run is recorded"
-            display.output(f"{total} in {self.name}")
+            total = len(self._recorded)
+            why = f"none of the {total} runs matches" if total else "no run is recorded"
+            display.output(f"{why} in {self.name}")
         return record
 
-    def _shown(self, runs: Sequence[PastRun]) -> tuple[Sequence[PastRun], int]:
+    @cached_property
+    def _recorded(self) -> Sequence[PastRun]:
+        stage = self.context.config.runs.stage
+        return past_runs(self.context.index, *(JOB_STAGES if stage is None else (stage,)))
+
+    def selected(self) -> tuple[Sequence[PastRun], int]:
         """Return the runs to show, with their present status, and the number of hidden runs."""
         config = self.context.config.runs
-        found = selected(runs, replace(config, status=None))
+        found = selected(self._recorded, replace(config, status=None))
         if config.status is not None:
             found = selected(with_status(found, self._status), config)
         shown = found if config.limit is None else found[-config.limit :]

@@ -15,7 +15,7 @@ import pytest
 
 from mnist_exp import __version__
 from mnist_exp.cli.main import accept_all_letters
-from mnist_exp.report.layout import results_console
+from mnist_exp.report.layout import standard_consoles
 from tests.support.command_line import Cli
 from tests.support.in_process import InProcessCli
 
@@ -154,7 +154,9 @@ def test_letters_that_the_encoding_lacks_are_question_marks(
     monkeypatch.setenv("COLUMNS", "40")
     monkeypatch.setattr(sys, "argv", ["mnist-exp", "--version"])
     accept_all_letters()
-    results_console().print("a long line ends with … and 日本", overflow="ellipsis", no_wrap=True)
+    standard_consoles().results.print(
+        "a long line ends with … and 日本", overflow="ellipsis", no_wrap=True
+    )
     assert content.getvalue().decode("latin-1") == "a long line ends with ? and ??\n"
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mnist_exp.cli import override_faults
+from mnist_exp.cli import composer
 from tests.support.in_process import InProcessCli
 
 NO_OPTION = (
@@ -76,13 +76,13 @@ def test_few_compositions_find_every_bad_override(
     expected: list[str],
 ) -> None:
     calls = []
-    compose = override_faults.compose
+    compose = composer.compose
 
     def counted(*arguments: object, **keywords: object) -> object:
         calls.append(arguments)
         return compose(*arguments, **keywords)
 
-    monkeypatch.setattr(override_faults, "compose", counted)
+    monkeypatch.setattr(composer, "compose", counted)
     found = faults(in_process_cli, *bad, *FITTING)
     assert sorted(found) == sorted(expected)
     assert len(calls) <= most

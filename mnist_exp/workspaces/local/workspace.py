@@ -43,7 +43,7 @@ from mnist_exp.workspaces.local.job_state import cancel, find_status, follow_log
 from mnist_exp.workspaces.local.jobs.folder import JobFolder
 from mnist_exp.workspaces.local.jobs.host import JobHost
 from mnist_exp.workspaces.local.jobs.inputs import local_path
-from mnist_exp.workspaces.local.jobs.interrupts import noted_interrupts
+from mnist_exp.workspaces.local.jobs.interrupts import Interrupts, with_noted_interrupts
 from mnist_exp.workspaces.local.jobs.start import require_same_command
 from mnist_exp.workspaces.local.jobs.watching import run_job
 from mnist_exp.workspaces.local.models import named_models, with_model_files
@@ -160,19 +160,20 @@ class LocalWorkspace:
         with (
             self._environments.using(env, "env", observer.message) as interpreter,
             self._served_store(interpreter, name) as served,
-            noted_interrupts(JobFolder(self._jobs, name).cancel_request) as interrupts,
         ):
-            host = JobHost(
-                self._jobs, lambda: self._tracking, observer, interrupts, interpreter, served
-            )
-            if isinstance(job, SweepJob):
-                result = run_sweep(job, host)
-                if result.status is JobStatus.COMPLETED and result.best_trial:
-                    self._register_outputs(job.trial, result.best_trial, observer)
-                return result
-            result = run_job(job, host)
+
+            def run(interrupts: Interrupts) -> JobResult:
+                host = JobHost(
+                    self._jobs, lambda: self._tracking, observer, interrupts, interpreter, served
+                )
+                return run_sweep(job, host) if isinstance(job, SweepJob) else run_job(job, host)
+
+            result = with_noted_interrupts(run, JobFolder(self._jobs, name).cancel_request)
         if result.status is JobStatus.COMPLETED:
-            self._register_outputs(job, result, observer)
+            if not isinstance(job, SweepJob):
+                self._register_outputs(job, result, observer)
+            elif result.best_trial:
+                self._register_outputs(job.trial, result.best_trial, observer)
         return result
 
     def _register_outputs(

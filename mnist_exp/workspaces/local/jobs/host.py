@@ -29,7 +29,7 @@ class JobHost:
         opener: Function that returns the MLflow store. The first call imports MLflow; later calls
             return the same store.
         observer: The observer, which receives the progress of jobs.
-        interrupts: The signals that the user sent to cancel the command, such as Ctrl-C.
+        interrupts: The interrupts of the user, e.g. by Ctrl-C, and cancel requests.
         interpreter: The Python that runs a job.
         served: The address of the tracking server for jobs whose environment may have a different
             version of MLflow than this program; None if jobs open the MLflow store themselves.

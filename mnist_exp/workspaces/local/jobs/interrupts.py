@@ -1,26 +1,30 @@
 """Delay Ctrl-C until a safe point of the program.
 
 A KeyboardInterrupt in the middle of a database transaction would leave the store locked. The
-command could then not record that the job was interrupted. While a command watches a job, signals
-are therefore only noted. A safe point is a line of the watching loop at which no transaction is
+command could then not record that the job was interrupted. A job is therefore watched in a thread
+of its own, because Python raises KeyboardInterrupt only in the main thread. The main thread waits,
+and notes each interrupt. A safe point is a line of the watching loop at which no transaction is
 open. At the next safe point, the loop calls `Interrupts.check`, which raises KeyboardInterrupt.
+
+No signal handler is necessary. A notebook therefore cancels a job with its stop button, and keeps
+its own handlers.
 
 A command in another terminal cancels the job in the same way: it creates a file, the cancel
 request, in the job's folder. `Interrupts.check` looks for this file.
 """
 
-import signal
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextvars import copy_context
 from pathlib import Path
-from types import FrameType
+from threading import Thread
+from typing import TypeVar
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_Result = TypeVar("_Result")
 
 
 class Interrupts:
-    """The signals that the user sent to cancel the command, and the requests of other commands.
+    """The interrupts of the user, and the cancel requests of other commands.
 
     Args:
         request: The file that another command creates to cancel the job; None if there is none.
@@ -31,10 +35,10 @@ class Interrupts:
         self._count = 0
         self._is_pending = False
 
-    def note(self, number: int, frame: FrameType | None) -> None:
-        """Note a signal. At the third signal, raise KeyboardInterrupt immediately.
+    def note(self) -> None:
+        """Note an interrupt. At the third interrupt, raise KeyboardInterrupt immediately.
 
-        The third signal does not wait for a safe point, because the loop may no longer respond.
+        The third interrupt does not wait for a safe point, because the loop may no longer respond.
         """
         self._count += 1
         self._is_pending = True
@@ -42,7 +46,7 @@ class Interrupts:
             raise KeyboardInterrupt
 
     def check(self) -> None:
-        """Raise KeyboardInterrupt after a signal or a request. Call this only at a safe point."""
+        """Raise KeyboardInterrupt after an interrupt or a request. Call this at a safe point."""
         if self._is_pending or self._take_request():
             self._is_pending = False
             raise KeyboardInterrupt
@@ -55,30 +59,33 @@ class Interrupts:
         return True
 
 
-@contextmanager
-def noted_interrupts(request: Path | None = None) -> Iterator[Interrupts]:
-    """Note SIGINT, SIGTERM and SIGHUP in a `with` block. Note no signals outside the main thread.
-
-    If the process already ignores one of these signals, the process still ignores the signal in
-    the block. For example, nohup makes a process ignore SIGHUP.
+def with_noted_interrupts(
+    watch: Callable[[Interrupts], _Result], request: Path | None = None
+) -> _Result:
+    """Call a function in a thread, note each interrupt of this thread, and return the result.
 
     Args:
+        watch: The function. It calls `Interrupts.check` at its safe points.
         request: The cancel request of the job. An old file is deleted.
     """
     if request is not None:
         # A killed command may have left the file.
         request.unlink(missing_ok=True)
-    interrupts = Interrupts(request)
-    if threading.current_thread() is not threading.main_thread():
-        yield interrupts
-        return
-    before = {
-        number: signal.signal(number, interrupts.note)
-        for number in _SIGNALS
-        if signal.getsignal(number) is not signal.SIG_IGN
-    }
-    try:
-        yield interrupts
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    interrupts, future = Interrupts(request), Future[_Result]()
+
+    def run() -> None:
+        try:
+            future.set_result(watch(interrupts))
+        except BaseException as error:
+            future.set_exception(error)
+
+    # A notebook finds the cell of the output in the context. After a third interrupt, nothing waits
+    # for the thread, so the thread must not keep the process alive.
+    Thread(target=copy_context().run, args=(run,), daemon=True).start()
+    while True:
+        try:
+            return future.result()
+        except KeyboardInterrupt:
+            if future.done():
+                return future.result()
+            interrupts.note()

@@ -1,0 +1,160 @@
+"""The Python API, in this process, with scripts that start fast."""
+
+import signal
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import yaml
+
+import mnist_exp as mx
+from mnist_exp.workspaces.local.tracking.database import STORE_NAME
+from tests.support.command_line import Cli
+from tests.support.files import write_file
+from tests.support.in_process import InProcessCli
+from tests.support.waiting import eventually
+
+#: A script that creates the file `there`, and then runs until it is ended.
+ENDLESS = """\
+import argparse, pathlib, time
+parser = argparse.ArgumentParser()
+parser.add_argument("--there")
+pathlib.Path(parser.parse_args().there).touch()
+time.sleep(600)
+"""
+
+
+@pytest.fixture(scope="module")
+def outputs(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Path:
+    """An outputs folder with an empty MLflow store."""
+    folder = tmp_path_factory.mktemp("api") / "outputs"
+    folder.mkdir()
+    (folder / STORE_NAME).write_bytes(empty_store.read_bytes())
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(mine: Path, outputs: Path) -> mx.Run:
+    return mx.train("job=mine", lr=0.75, config_dir=mine, outputs_dir=outputs)
+
+
+@pytest.fixture(scope="module")
+def swept(mine: Path, outputs: Path) -> mx.Run:
+    return mx.sweep("job=mine", "sweep=mine", config_dir=mine, outputs_dir=outputs, display="none")
+
+
+def test_a_training_run_returns_a_handle(trained: mx.Run, outputs: Path) -> None:
+    assert trained.status == "Completed"
+    assert trained.name in repr(trained)
+    assert trained.metrics == {"score": 2.25}
+    assert trained.parameters == {"lr": 0.75, "fail_above": 10}
+    assert trained.history("score").to_dict("list") == {
+        "step": [1, 2, 3],
+        "value": [0.75, 1.5, 2.25],
+    }
+    assert (trained.folder / "run.json").is_file()
+    assert list(trained.logs()) == []
+    assert "lr=0.75" in trained._repr_html_()
+    with pytest.raises(mx.MnistExpError, match=r"must be a metric of .*'scor'; there are: score"):
+        trained.history("scor")
+    with pytest.raises(mx.MnistExpError, match="must be a sweep with a best trial"):
+        _ = trained.best
+
+
+def test_a_sweep_has_trials(swept: mx.Run) -> None:
+    assert swept.best.parameters == swept.parameters == {"lr": 11.0}
+    assert swept.best.value == swept.metrics["score"] == 33.0
+    trials = swept.trials_dataframe()
+    assert list(trials["params_lr"]) == [0.25, 2.0, 11.0]
+    assert list(trials["status"]) == ["Completed", "Completed", "Failed"]
+    history = swept.history("score")
+    assert list(history[history["trial"] == 1]["value"]) == [2.0, 4.0, 6.0]
+
+
+def test_the_command_line_writes_the_same_files(
+    trained: mx.Run, mine: Path, stored_cli: InProcessCli
+) -> None:
+    stored_cli.ok("--config-dir", str(mine), "stage=train", "job=mine", "job.inputs.lr=0.75")
+    (folder,) = stored_cli.outputs.glob("runs/*/*")
+    names = [path.relative_to(folder) for path in sorted(folder.rglob("*"))]
+    assert names == [path.relative_to(trained.folder) for path in sorted(trained.folder.rglob("*"))]
+    for name in ("config", "hydra"):
+        ours, theirs = (
+            yaml.safe_load((one / ".hydra" / f"{name}.yaml").read_text(encoding="utf-8"))
+            for one in (trained.folder, folder)
+        )
+        assert leaves(ours) == leaves(theirs)
+    (record,) = stored_cli.records("train")
+    assert trained.record.fingerprint == record["fingerprint"]
+    assert trained.record.overrides[:3] == record["overrides"]
+
+
+#: Keys whose values differ between two commands in different folders.
+OWN = ("outputs_dir", "cwd", "output_dir", "override_dirname", "task", "run")
+
+
+def leaves(content: object, key: str = "") -> dict[str, object]:
+    """Return key -> value for each value that two commands share."""
+    if not isinstance(content, dict):
+        return {} if key.rpartition(".")[2] in OWN else {key: content}
+    return {
+        name: value
+        for part in content
+        for name, value in leaves(content[part], f"{key}.{part}").items()
+    }
+
+
+def test_a_failed_job_raises_its_reason(mine: Path, outputs: Path) -> None:
+    with pytest.raises(mx.JobError, match="exit code 1: the weights went away") as caught:
+        mx.train("job=mine", lr=11, config_dir=mine, outputs_dir=outputs, display="none")
+    assert caught.value.log_tail == ("the weights went away",)
+
+
+def test_a_fault_leaves_no_folder_behind(mine: Path, tmp_path: Path) -> None:
+    with pytest.raises(mx.ConfigError) as caught:
+        mx.train("job=mine", lr=1, seed=-1, timeout=-1, outputs_dir=tmp_path / "x", config_dir=mine)
+    assert len(caught.value.lines) == 1
+    assert not (tmp_path / "x").exists()
+
+
+def test_threads_run_jobs_at_the_same_time(mine: Path, outputs: Path) -> None:
+    def train(lr: float) -> mx.Run:
+        return mx.train("job=mine", lr=lr, config_dir=mine, outputs_dir=outputs, display="none")
+
+    with ThreadPoolExecutor() as pool:
+        runs = list(pool.map(train, [1.0, 2.0]))
+    assert [run.metrics["score"] for run in runs] == [3.0, 6.0]
+
+
+def test_an_interrupt_cancels_the_job_and_no_handler_is_installed(
+    tmp_path: Path, outputs: Path
+) -> None:
+    write_file(tmp_path / "code/fit.py", ENDLESS)
+    job = "experiment_name: e\ncode: ../../code\nscript: fit.py\ninputs: {there: x}\n"
+    write_file(tmp_path / "conf/job/endless.yaml", f"{job}primary_metric: null\n")
+    there = tmp_path / "there"
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    during: list[object] = []
+
+    def interrupt() -> None:
+        eventually(there.exists)
+        during.extend(signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM))
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+    stop_button = threading.Thread(target=interrupt, daemon=True)
+    stop_button.start()
+    with pytest.raises(KeyboardInterrupt):
+        mx.train(
+            "job=endless",
+            there=there,
+            config_dir=tmp_path / "conf",
+            outputs_dir=outputs,
+            display="none",
+        )
+    stop_button.join()
+    assert during == before
+    (record,) = [
+        one for one in Cli(outputs.parent, tmp_path).records("train") if one["status"] == "Canceled"
+    ]
+    assert record["why"] == "canceled by the user"
