@@ -78,7 +78,7 @@ def version_findings() -> Iterator[Finding]:
             continue
         clashes = [line for requirement in needed if (line := _clash(requirement))]
         for line in clashes:
-            yield Finding(Level.FAIL, package, f"{line}; pip install -c constraints.txt ...")
+            yield Finding(Level.FAIL, package, f'{line}; run pip install "mnist-exp[azure]"')
         if not clashes:
             yield Finding(Level.OK, package, f"{version(package)}; all its requirements are met")
 
