@@ -9,6 +9,8 @@ import shlex
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
+from mnist_exp.cli.schema_keys import closest, meant_keys, type_at
+from mnist_exp.config import Stage
 from mnist_exp.errors import ConfigError
 
 #: Flags that need a value.
@@ -46,10 +48,10 @@ def flags_and_overrides(arguments: Sequence[str]) -> tuple[list[str], list[str]]
         word = rest.pop(0)
         name, has_value = word.partition("=")[0], "=" in word
         if not word.startswith("-"):
-            if override_key(word):
-                overrides.append(word)
+            if fault := _not_an_override(word, rest):
+                faults.append(fault)
             else:
-                faults.append(f"{word!r}: must begin with a key; write key=value")
+                overrides.append(word)
         elif name in _WITHOUT_VALUE or (has_value and name in _WITH_VALUE):
             flags.append(word)
         elif name in _PERHAPS_VALUED:
@@ -86,6 +88,22 @@ def _outside_completion(flags: Sequence[str], overrides: Sequence[str]) -> Itera
         )
 
 
+def _not_an_override(word: str, rest: list[str]) -> str | None:
+    """Return the message for a word that cannot be an override; None if the word may be one.
+
+    If the next word in `rest` is the value of the word, the value is removed from `rest`.
+    """
+    if not override_key(word):
+        return f"{word!r}: must begin with a key; write key=value"
+    if f"--{word}" in ("--help", "--version"):
+        return f"{word}: must be written as a flag; run mnist-exp --{word}"
+    has_value = rest and "=" not in rest[0] and not rest[0].startswith("-")
+    if has_value and type_at(word) and word not in [stage.value for stage in Stage]:
+        value = rest.pop(0)
+        return f"{word} {value}: must be one word; write {_override(word, value)}"
+    return None
+
+
 def _unknown(word: str, rest: list[str]) -> str:
     """Return the message for an unknown flag.
 
@@ -101,7 +119,13 @@ def _unknown(word: str, rest: list[str]) -> str:
 
 
 def _override(key: str, value: str) -> str:
-    return shlex.quote(f"{key}={value}") if value else f"{key}=..."
+    """Return the override that the user probably means by a flag with this name."""
+    stage = closest(key, [stage.value for stage in Stage])
+    if stage and not value:
+        return f"stage={stage}"
+    keys = [] if type_at(key) else meant_keys(key)
+    meant = keys[0] if len(keys) == 1 else key
+    return shlex.quote(f"{meant}={value}") if value else f"{meant}=..."
 
 
 def override_key(override: str) -> str:

@@ -167,7 +167,7 @@ def with_stand_ins(composed: DictConfig, keys: Sequence[str]) -> DictConfig | No
 def _missing(key: str) -> str:
     if key == "stage":
         listed = ", ".join(stage.value for stage in Stage)
-        return f"stage: must be one of {listed}; add e.g. stage=all"
+        return f"stage: must be one of {listed}; add e.g. stage=all, or run mnist-exp --help"
     return f"{key}: must be given; add {key}=..."
 
 

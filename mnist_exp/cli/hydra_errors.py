@@ -51,6 +51,18 @@ _AS_A_MAPPING = (
     "must be a mapping of keys to texts; write "
     "'+hydra.sweeper.params={model.epochs: \"5,10\"}', or -m model.epochs=5,10"
 )
+#: Config group of Hydra and its option -> the package with the plugin.
+#: https://hydra.cc/docs/plugins/joblib_launcher
+_PLUGINS = {
+    ("hydra/launcher", "joblib"): "hydra-joblib-launcher",
+    ("hydra/launcher", "ray"): "hydra-ray-launcher",
+    ("hydra/launcher", "rq"): "hydra-rq-launcher",
+    ("hydra/launcher", "submitit_local"): "hydra-submitit-launcher",
+    ("hydra/launcher", "submitit_slurm"): "hydra-submitit-launcher",
+    ("hydra/sweeper", "ax"): "hydra-ax-sweeper",
+    ("hydra/sweeper", "nevergrad"): "hydra-nevergrad-sweeper",
+    ("hydra/sweeper", "optuna"): "hydra-optuna-sweeper",
+}
 
 
 def is_foreign(error: BaseException) -> bool:
@@ -96,7 +108,9 @@ def _explain_option(error: MissingConfigException) -> str:
     options = [name for name in error.options or () if name]
     if not group or not options:
         return _one_line(str(error))
-    return f"{group}: must be one of {listing(options)}, got {option}{similar(option, options)}"
+    line = f"{group}: must be one of {listing(options)}, got {option}{similar(option, options)}"
+    package = _PLUGINS.get((group, option))
+    return f"{line}; to add {option}, run pip install {package}" if package else line
 
 
 def _in_file(line: str, option: str) -> str:
@@ -107,6 +121,8 @@ def _explain_override_text(override: str) -> str:
     if _AZURE_REFERENCE.search(override):
         return f"{override.partition('=')[0]}: {_WITHOUT_DOLLAR}"
     key, equals, value = override.partition("=")
+    if not equals and not override.startswith("~") and override.isidentifier():
+        return f"{override}: must be written as key=value"
     quoted = quoted_override(key, value) if equals else quoted_override("key", "a, b")
     return (
         f"{override}: not a valid override; write key=value, "

@@ -128,7 +128,7 @@ def _main() -> None:
         sys.argv[1:] = [*primary.flags, *primary.overrides, *map(quoted, command.overrides)]
     if outcome.exit_code:
         sys.exit(outcome.exit_code)
-    if sys.argv[1:] == ["--version"]:
+    if "--version" in command.flags:
         print(f"mnist-exp {__version__}")
         return
     main_function = hydra.main(
@@ -163,7 +163,7 @@ def _run(run_hydra: Callable[[], None], command: "_Command", primary: PrimaryCon
     except Exception as error:
         if os.environ.get(FULL_ERROR) or not is_foreign(error) or may_be_full(error):
             raise
-        raise ConfigError(all_faults(error, primary, command.overrides)) from error
+        raise ConfigError(all_faults(error, primary, command.overrides, command.flags)) from error
 
 
 def interrupt_on_signals() -> None:

@@ -1,7 +1,7 @@
 """The search for all faults of a command that Hydra cannot compose.
 
-Hydra stops at the first bad override. We therefore omit this override and compose again, until
-Hydra can compose the remaining overrides. Then we check the resulting config.
+Hydra stops at the first bad override. We therefore correct or omit this override and compose again,
+until Hydra can compose the remaining overrides. Then we check the resulting config.
 """
 
 from bisect import bisect_left
@@ -12,25 +12,33 @@ from omegaconf import DictConfig
 from mnist_exp.cli.arguments import override_key
 from mnist_exp.cli.compose import split
 from mnist_exp.cli.composer import Compose, composer, search_folders
+from mnist_exp.cli.corrections import correction, with_corrections
 from mnist_exp.cli.error_output import error_lines
 from mnist_exp.cli.hydra_errors import explain, is_foreign
 from mnist_exp.cli.prepare import checked_experiment
 from mnist_exp.cli.primary import PrimaryConfig
 
 
-def all_faults(first: Exception, primary: PrimaryConfig, overrides: Sequence[str]) -> list[str]:
+def all_faults(
+    first: Exception,
+    primary: PrimaryConfig,
+    overrides: Sequence[str],
+    flags: Sequence[str] | None = None,
+) -> list[str]:
     """Return a line for each fault of a command that Hydra cannot compose.
 
     Args:
         first: The error that Hydra raised.
-        primary: The command's primary config and flags.
+        primary: The command's primary config and its other flags.
         overrides: The command's overrides.
+        flags: All flags of the command; None for a call of the Python API.
     """
     folders = search_folders(primary)
     if folders is None or (folders and "hydra.searchpath" in map(override_key, overrides)):
-        return [explain(first)]
+        return _first_fault(first, overrides, flags)
     faults: list[str] = []
     bad_keys = set()
+    corrected = _Corrected(overrides)
     with composer(primary, folders) as compose_with:
         # Put config groups before config keys. Hydra also applies config groups first, regardless
         # of the order in the command.
@@ -44,11 +52,46 @@ def all_faults(first: Exception, primary: PrimaryConfig, overrides: Sequence[str
             if bad is None:
                 # The fault is not in an override, but for example in the file of --config-name.
                 return list(dict.fromkeys(faults))
-            left.remove(bad)
+            place = left.index(bad)
+            left[place : place + 1] = corrected.replace(bad, outcome, faults[-1])
             bad_keys.add(override_key(bad))
             outcome = _composed(left, compose_with)
     others = [line for line in _config_faults(outcome) if _key(line) not in bad_keys]
-    return list(dict.fromkeys([*faults, *others]))
+    found = list(dict.fromkeys([*faults, *others]))
+    return with_corrections(found, corrected.corrections, corrected.overrides, flags)
+
+
+def _first_fault(
+    error: Exception, overrides: Sequence[str], flags: Sequence[str] | None
+) -> list[str]:
+    """Return the line of the first fault, if other faults cannot be found."""
+    line = explain(error)
+    corrected = _Corrected(overrides)
+    if bad := _named(line, overrides):
+        corrected.replace(bad, error, line)
+    return with_corrections([line], corrected.corrections, corrected.overrides, flags)
+
+
+class _Corrected:
+    """The overrides of a command, in which corrections replace bad overrides.
+
+    Attributes:
+        overrides: The overrides, in the order of the command.
+        corrections: Line of a fault -> the correction of its override.
+    """
+
+    def __init__(self, overrides: Sequence[str]) -> None:
+        self.overrides = list(overrides)
+        self.corrections: dict[str, str] = {}
+
+    def replace(self, bad: str, error: Exception, fault: str) -> list[str]:
+        """Replace a bad override. Return the overrides with which to compose instead of it."""
+        found = correction(bad, error)
+        if found is None or found in self.overrides:
+            return []
+        self.overrides[self.overrides.index(bad)] = found
+        self.corrections[fault] = found
+        return [found]
 
 
 def _named(line: str, overrides: Sequence[str]) -> str | None:

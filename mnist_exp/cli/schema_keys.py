@@ -1,7 +1,7 @@
 """The keys of the config schema: their names, their types, and messages about the keys."""
 
 import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from types import UnionType
@@ -53,12 +53,62 @@ def unknown_keys(
 
 def explain_key(key: str) -> str:
     """Return the message for a key that does not exist. The message lists the existing keys."""
-    parent, _, name = key.rpartition(".")
+    parent = key.rpartition(".")[0]
     known = keys_at(parent)
     if known is None:
         return f"{key}: no such key; add it with +{key}=..."
-    where = parent or "the config"
-    return f"{key}: no such key{similar(name, known)}; {where} has {listing(known)}"
+    keys = meant_keys(key)
+    if len(keys) > 1:
+        return f"{key}: no such key; write one of {listing(keys)}"
+    meant_parent, _, meant = keys[0].rpartition(".") if keys else (parent, "", "")
+    if meant_parent != parent:
+        return f"{key}: no such key (did you mean {keys[0]}?)"
+    hint = f" (did you mean {meant}?)" if meant else ""
+    return f"{key}: no such key{hint}; {parent or 'the config'} has {listing(known)}"
+
+
+def meant_keys(key: str) -> list[str]:
+    """Return the existing keys that a user may mean by a key that does not exist.
+
+    A user may omit the names before the last name (`epochs` for `model.epochs`), abbreviate the
+    last name (`lr` for `learning_rate`), or misspell the last name.
+    """
+    parent, _, name = key.rpartition(".")
+    paths = [f"{parent}.{one}".lstrip(".") for one in keys_at(parent) or ()]
+    everywhere = list(_paths(ExperimentConfig))
+    return (
+        _ending(everywhere, name)
+        or _ending(paths, name, _initials)
+        or _nearest(paths, name)
+        or _ending(everywhere, name, _initials)
+        or _nearest(everywhere, name)
+    )
+
+
+def _ending(paths: Iterable[str], name: str, spelling: Callable[[str], str] = str) -> list[str]:
+    """Return the paths whose last name has the given spelling."""
+    return [path for path in paths if spelling(path.rpartition(".")[2]) == name]
+
+
+def _nearest(paths: Sequence[str], name: str) -> list[str]:
+    """Return the paths with the last name that is most similar to a name."""
+    near = closest(name, [path.rpartition(".")[2] for path in paths])
+    return _ending(paths, near) if near else []
+
+
+def _paths(kind: type, at: str = "") -> Iterator[str]:
+    """Yield the dotted keys below a class of the schema."""
+    for name, below in get_type_hints(kind).items():
+        if isinstance(below, type) and is_dataclass(below):
+            yield from _paths(below, f"{at}{name}.")
+        else:
+            yield f"{at}{name}"
+
+
+def _initials(name: str) -> str:
+    """Return the initials of a name with several words: `lr` for `learning_rate`."""
+    words = name.split("_")
+    return "".join(word[:1] for word in words) if len(words) > 1 else name
 
 
 def describe(kind: Any) -> str:
@@ -70,9 +120,14 @@ def describe(kind: Any) -> str:
 
 def similar(name: str, known: Iterable[str]) -> str:
     """Return ` (did you mean x?)` for the known name most similar to `name`, or an empty text."""
-    others = [other for other in known if other != name]
-    matches = difflib.get_close_matches(name, others, n=1)
-    return f" (did you mean {matches[0]}?)" if matches else ""
+    found = closest(name, [other for other in known if other != name])
+    return f" (did you mean {found}?)" if found else ""
+
+
+def closest(name: str, known: Iterable[str]) -> str | None:
+    """Return the known name most similar to `name`; None if no name is similar."""
+    matches = difflib.get_close_matches(name, known, n=1)
+    return matches[0] if matches else None
 
 
 def listing(names: Iterable[str]) -> str:

@@ -27,6 +27,12 @@ def test_flags_come_first_with_their_values(words: str, expected: str) -> None:
     [
         ("--stage train", "--stage: no such flag; to set a key, write stage=train without"),
         ("--stage=train", "--stage=train: no such flag; to set a key, write stage=train"),
+        ("--train", "--train: no such flag; to set a key, write stage=train without dashes"),
+        ("--epochs 5", "--epochs: no such flag; to set a key, write model.epochs=5 without"),
+        ("--model.lr=1", "--model.lr=1: no such flag; to set a key, write model.learning_rate=1"),
+        ("stage train", "stage train: must be one word; write stage=train"),
+        ("help", "help: must be written as a flag; run mnist-exp --help"),
+        ("version -m", "version: must be written as a flag; run mnist-exp --version"),
         ("-x seed=1", "-x: no such flag; to set a key, write x=..."),
         ("stage=all --config-dir", "--config-dir: needs a value; write --config-dir VALUE"),
     ],

@@ -27,6 +27,22 @@ MESSAGES: dict[str, tuple[list[str], str]] = {
         ["model.lerning_rate=1"],
         "model.lerning_rate: no such key (did you mean learning_rate?); model has first_layer",
     ),
+    "key of a group": (
+        ["optimiser=adam"],
+        "optimiser: no such key (did you mean model.optimizer?)",
+    ),
+    "key of several groups": (
+        ["name=x"],
+        "name: no such key; write one of compute.name, env.name, registration.name, endpoint.name",
+    ),
+    "initials of a key": (
+        ["model.fln=1"],
+        "no such key (did you mean first_layer_neurons?); model",
+    ),
+    "launcher of a plugin": (
+        ["hydra/launcher=joblib"],
+        "got joblib; to add joblib, run pip install hydra-joblib-launcher",
+    ),
     "key at the top": (["sed=1"], "sed: no such key (did you mean seed?); the config has"),
     "key of a strange group": (["early.x=1"], "early: no such key; the config has"),
     "nested key": (
@@ -36,7 +52,7 @@ MESSAGES: dict[str, tuple[list[str], str]] = {
     "key in a mapping": (["job={nope: 2}"], "job.nope: no such key; job has experiment_name"),
     "added key": (["+model.epoch=3"], "model.epoch: no such key (did you mean epochs?)"),
     "forced key": (["++model.epoch=3"], "model.epoch: no such key (did you mean epochs?)"),
-    "added key at the top": (["+epochs=3"], "epochs: no such key; the config has"),
+    "added key at the top": (["+epochs=3"], "epochs: no such key (did you mean model.epochs?)"),
     "key of a free mapping": (
         ["job.inputs.momentum=1"],
         "job.inputs.momentum: no such key; add it with +job.inputs.momentum=...",
@@ -94,7 +110,7 @@ MESSAGES: dict[str, tuple[list[str], str]] = {
     ),
     "null for a group": (["model=null"], "a config group must be the name of one of its options"),
     "bracket": (["model.epochs=[1"], "model.epochs=[1: not a valid override; write key=value"),
-    "no equals sign": (["train"], "train: not a valid override; write key=value"),
+    "no equals sign": (["train"], "train: must be written as key=value"),
     "several values": (
         ["model=small,wide"],
         "model=small,wide: several values need --multirun (-m)",
@@ -215,7 +231,8 @@ def test_every_missing_value_is_reported(capsys: pytest.CaptureFixture[str]) -> 
     assert capsys.readouterr().err.splitlines() == [
         "error: registration.name: must be given; add registration.name=...",
         "error: stage: must be one of compute, train, sweep, register, deploy, invoke, status, "
-        "logs, cancel, runs, compare, prune, cleanup, doctor, all; add e.g. stage=all",
+        "logs, cancel, runs, compare, prune, cleanup, doctor, all; add e.g. stage=all, or run "
+        "mnist-exp --help",
     ]
 
 

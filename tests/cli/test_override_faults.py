@@ -86,3 +86,31 @@ def test_few_compositions_find_every_bad_override(
     found = faults(in_process_cli, *bad, *FITTING)
     assert sorted(found) == sorted(expected)
     assert len(calls) <= most
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("train", ["run mnist-exp stage=train"]),
+        ("stage=trian model=small", ["run mnist-exp stage=train model=small"]),
+        ("stage=train epochs=5", ["run mnist-exp stage=train model.epochs=5"]),
+        ("stage=train model=wid", ["run mnist-exp stage=train model=wide"]),
+        ("-m trian lr=0.1,0.2", ["run mnist-exp -m stage=train lr=0.1,0.2"]),
+        ("--config-dir . stage=train lr=1", ["run mnist-exp --config-dir . stage=train model.lea"]),
+        ("train epochs=5", ["write stage=train", "run mnist-exp stage=train model.epochs=5"]),
+        ("train seed=-1", ["write stage=train", "got -1"]),
+        ("train epochs=x", ["write stage=train", "write model.epochs=x", "got x"]),
+        ("stage=train +registration.nmae=1", ["(did you mean name?); registration has name"]),
+        (
+            "stage=train lr=1 job.environment_variables.KEY=secret",
+            ["model.learning_rate=1 'job.environment_variables.KEY=${oc.env:KEY}'"],
+        ),
+    ],
+)
+def test_a_fault_names_the_command_that_was_meant(
+    in_process_cli: InProcessCli, words: str, expected: list[str]
+) -> None:
+    lines = in_process_cli(*words.split()).stderr.splitlines()
+    assert len(lines) == len(expected)
+    for line, text in zip(lines, expected, strict=True):
+        assert text in line
