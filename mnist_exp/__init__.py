@@ -13,14 +13,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mnist_exp.api import (
+        Comparison,
         Endpoint,
         Model,
         Run,
+        Runs,
         Trial,
+        compare,
         compose,
         deploy,
         register,
         run,
+        runs,
         sweep,
         train,
     )
@@ -29,17 +33,21 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Comparison",
     "ConfigError",
     "Endpoint",
     "JobError",
     "MnistExpError",
     "Model",
     "Run",
+    "Runs",
     "Trial",
+    "compare",
     "compose",
     "deploy",
     "register",
     "run",
+    "runs",
     "sweep",
     "train",
 ]

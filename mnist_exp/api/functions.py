@@ -2,12 +2,15 @@
 
 import os
 from collections.abc import Mapping
+from dataclasses import fields, replace
 from pathlib import Path
 
-from mnist_exp.api.command import OUTPUTS_DIR, Settings, composed, executed
+from mnist_exp.api.command import OUTPUTS_DIR, Settings, composed, executed, prepared
 from mnist_exp.api.display import DisplayMode
 from mnist_exp.api.handles import Endpoint, Model, Run, handle_of
-from mnist_exp.config import ExperimentConfig, Stage
+from mnist_exp.api.tables import Comparison, Runs
+from mnist_exp.config import ExperimentConfig, RunsConfig, Stage
+from mnist_exp.stages.runs import RunsStage
 
 #: The path of a file or a folder.
 StrPath = str | os.PathLike[str]
@@ -140,6 +143,53 @@ def compose(
     """
     options = _options(values, outputs_dir)
     return composed(Settings(_path(config_dir)), overrides, options).experiment
+
+
+def runs(
+    *overrides: str,
+    config_dir: StrPath | None = None,
+    outputs_dir: StrPath = OUTPUTS_DIR,
+    metric: str | None = None,
+    **values: object,
+) -> Runs:
+    """Return the past runs of an outputs folder: by default all training runs and sweeps.
+
+    The keywords are the keys of `runs` in the config: `stage`, `status`, `experiment_name`,
+    `min_value`, `max_value`, `older_than_days`, `order` and `limit`.
+
+    Example:
+        >>> mnist_exp.runs(stage="train", metric="loss", max_value=0.3).to_frame()
+
+    Args:
+        overrides: Overrides, as on the command line.
+        config_dir: The folder with your own config groups, for later calls of the handles.
+        outputs_dir: The outputs folder.
+        metric: The metric of the table and of the bounds; None means each run's primary metric.
+        values: Key -> value. Other keys than those above are keys of the whole config.
+    """
+    values = {"limit": None, "metric": metric, **values}
+    own = {field.name for field in fields(RunsConfig)}
+    chosen = {f"runs.{key}" if key in own else key: value for key, value in values.items()}
+    settings = Settings(_path(config_dir), "none")
+    options = _options(chosen, outputs_dir)
+    with prepared(settings, Stage.runs, overrides, options) as (command, origin):
+        found, _ = RunsStage(command.runner.context).selected()
+    handles = [handle_of(run, replace(origin, overrides=run.record.overrides)) for run in found]
+    return Runs(handles, metric)
+
+
+def compare(first: Run, *others: Run) -> Comparison:
+    """Compare runs: their parameters, their metrics and their learning curves.
+
+    Example:
+        >>> mnist_exp.compare(r, s).to_frame()
+
+    Raises:
+        ConfigError: There are fewer than two runs, or the runs are not in one outputs folder.
+    """
+    compared = [first, *others]
+    paths = first.compared_with([run.name for run in others])
+    return Comparison(compared, Path(paths["comparison"]) if "comparison" in paths else None)
 
 
 def _options(

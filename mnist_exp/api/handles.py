@@ -1,8 +1,9 @@
 """The handles that the Python API returns: a run, its model and its endpoint."""
 
 import json
+import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -14,7 +15,9 @@ import numpy as np
 import pandas as pd
 
 from mnist_exp.api.command import OUTPUTS_DIR, Origin, executed
+from mnist_exp.api.display import new_display
 from mnist_exp.cli.arguments import override_key
+from mnist_exp.cli.background import is_in_background
 from mnist_exp.cli.display import carried_overrides
 from mnist_exp.config import Stage
 from mnist_exp.errors import NotFoundError
@@ -25,9 +28,14 @@ from mnist_exp.report.advice import Repeated, next_overrides
 from mnist_exp.report.html import html_of
 from mnist_exp.report.summary import print_summary
 from mnist_exp.results import JobResult
+from mnist_exp.stages import StageContext
 from mnist_exp.stages.named_jobs import NamedJob
+from mnist_exp.stages.recording import failure
 from mnist_exp.status import JobStatus
 from mnist_exp.sweeps.fields import did_you_mean
+
+#: Seconds between two looks at a job.
+_POLL_S = 0.2
 
 
 @dataclass(frozen=True)
@@ -64,16 +72,20 @@ class Run:
         self._origin = origin
 
     @property
+    def past(self) -> PastRun:
+        """The records of the run, with the present state of a job that has not ended."""
+        saved = self._past.record
+        if saved.stage in JOB_STAGES and not saved.status.is_finished:
+            with self._origin.context() as context:
+                job = NamedJob(context, saved.name)
+                folders = job.run.folders if job.run else self._past.folders
+                self._past = PastRun([job.record()], folders[-1:])
+        return self._past
+
+    @property
     def record(self) -> Record:
         """The content of `run.json`, with the present state of a job that has not ended."""
-        saved = self._past.record
-        if saved.stage not in JOB_STAGES or saved.status.is_finished:
-            return saved
-        with self._origin.context() as context:
-            job = NamedJob(context, saved.name)
-            folders = job.run.folders if job.run else self._past.folders
-            self._past = PastRun([job.record()], folders[-1:])
-        return self._past.record
+        return self.past.record
 
     @property
     def name(self) -> str:
@@ -103,7 +115,7 @@ class Run:
     @property
     def metrics(self) -> Mapping[str, float]:
         """Metric name -> last value. For a sweep, the values are those of the best trial."""
-        return PastRun([self.record], ()).metrics
+        return self.past.metrics
 
     @property
     def best(self) -> Trial:
@@ -172,6 +184,41 @@ class Run:
         with self._origin.context() as context:
             yield from context.workspace.job_log(self.name)
 
+    def wait(self) -> Self:
+        """Wait until the job has ended, and show its progress.
+
+        An interrupt ends only the waiting. The job continues, unless `cancel` is called.
+
+        Raises:
+            JobError: The job failed or was canceled.
+        """
+        if not self.status.is_finished:
+            stage = self._past.record.stage
+            with self._origin.context() as context:
+                continues = context.workspace.outlives_command
+            if continues:
+                overrides = [*self._carried(stage), f"run={self.name}"]
+                self._past, _ = self._run(stage, overrides, {})
+            else:
+                self._watch_background()
+        if self.status.ended_badly:
+            raise failure(self.record)
+        return self
+
+    def _watch_background(self) -> None:
+        """Show the progress of a job that a process on this machine runs, until its end."""
+        display = new_display(self._origin.settings.display)
+        with self._origin.context() as context, display.shown():
+            with display.watching(None, self._past.record.primary_metric) as observer:
+                while is_in_background(self.folder) or self._is_running(context):
+                    if result := context.workspace.job_result(self.name):
+                        observer.job_changed(result)
+                    time.sleep(_POLL_S)
+            display.stage_ended(self.record)
+
+    def _is_running(self, context: StageContext) -> bool:
+        return context.workspace.find_job(self.name) is JobStatus.RUNNING
+
     def cancel(self) -> None:
         """Cancel the running job, and wait until the job has ended.
 
@@ -198,19 +245,33 @@ class Run:
         proposed = next_overrides(record, repeated) or [f"stage={stage}", f"run={self.name}"]
         return self._run(stage, [*proposed[1:], *overrides], values)
 
+    def compared_with(self, names: Sequence[str]) -> Mapping[str, str]:
+        """Compare this run with others in its outputs folder. Return kind -> path of each file."""
+        values = {"run": [self.name, *names]}
+        past, _ = self._run(Stage.compare, self._carried(Stage.compare), values, silent=True)
+        return past.record.paths
+
     def _carried(self, stage: Stage) -> list[str]:
         carried = carried_overrides(self._origin.overrides, stage)
         return [text for text in carried if override_key(text) != "outputs_dir"]
 
     def _run(
-        self, stage: Stage, overrides: Sequence[str], values: Mapping[str, object]
+        self,
+        stage: Stage,
+        overrides: Sequence[str],
+        values: Mapping[str, object],
+        *,
+        silent: bool = False,
     ) -> tuple[PastRun, Origin]:
         """Run a stage in the outputs folder of this run."""
+        settings = self._origin.settings
         outputs = self._origin.experiment.outputs_dir
         # The user may have changed the current folder since the first call.
         if Path(OUTPUTS_DIR).resolve() != Path(outputs):
             values = {"outputs_dir": outputs, **values}
-        return executed(self._origin.settings, stage, overrides, values)
+        if silent:
+            settings = replace(settings, display="none")
+        return executed(settings, stage, overrides, values)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}: {self.stage}, {self.status.value}>"

@@ -9,6 +9,7 @@ The config may contain secrets. The second process reads the config from a pipe,
 can read the arguments of a process, and a file would keep the secrets.
 """
 
+import fcntl
 import os
 import pickle
 import signal
@@ -96,12 +97,29 @@ def _started(name: str, log: Path) -> "tuple[subprocess.Popen[bytes], BinaryIO]"
     # The option -u prevents a buffer for the output. A killed process would lose the buffer.
     command = [sys.executable, "-P", "-u", "-m", _MODULE, name]
     with log.open("wb") as output:
+        # The second process inherits the lock with its output, and holds the lock until its end.
+        fcntl.flock(output, fcntl.LOCK_EX)
         read, write = os.pipe()
         with os.fdopen(read, "rb") as source:
             process = subprocess.Popen(
                 command, stdin=source, stdout=output, stderr=output, start_new_session=True
             )
     return process, os.fdopen(write, "wb")
+
+
+def is_in_background(folder: Path) -> bool:
+    """Return whether a process in the background still works on the stage of a run folder.
+
+    The process may still draw figures and write the record after its job has ended.
+    """
+    try:
+        with (folder / LOG_NAME).open("rb") as log:
+            fcntl.flock(log, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 @contextmanager

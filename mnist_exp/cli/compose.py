@@ -65,13 +65,17 @@ def config_folder() -> Path:
     return installed if installed.is_dir() else _PACKAGE.parent / "conf"
 
 
-@functools.cache
 def register_schemas() -> None:
     """Register the schema `experiment_schema`. conf/config.yaml uses this schema."""
-    schema = OmegaConf.structured(ExperimentConfig)
+    ConfigStore.instance().store(name="experiment_schema", node=_schema())
+
+
+@functools.cache
+def _schema() -> DictConfig:
+    schema: DictConfig = OmegaConf.structured(ExperimentConfig)
     for key in _FREE_MAPPINGS:
         OmegaConf.set_struct(OmegaConf.select(schema, key), False)
-    ConfigStore.instance().store(name="experiment_schema", node=schema)
+    return schema
 
 
 def split(composed: DictConfig) -> tuple[DictConfig, DictConfig]:

@@ -1,4 +1,4 @@
-"""Output of the command line as HTML, for notebooks."""
+"""Output of the command line as HTML or as text, for the Python API."""
 
 from collections.abc import Callable
 from io import StringIO
@@ -6,6 +6,8 @@ from io import StringIO
 from rich.console import Console
 
 from mnist_exp.report.layout import PlainConsole
+
+__all__ = ["Console", "exported", "html_of", "recording_console", "text_of"]
 
 #: Number of characters in a line. A cell of a notebook is about this wide.
 WIDTH = 100
@@ -22,6 +24,13 @@ def html_of(print_on: Callable[[Console], None]) -> str:
     console = recording_console()
     print_on(console)
     return exported(console)
+
+
+def text_of(print_on: Callable[[Console], None]) -> str:
+    """Return the output of a function that prints on a console, as plain text."""
+    console = recording_console()
+    print_on(console)
+    return console.export_text().strip("\n")
 
 
 def exported(console: Console) -> str:

@@ -34,7 +34,7 @@ def run_stage(runner: StageRunner) -> Record:
     """
     record = _recorded(runner) if runner.stage.is_recorded else _ended(runner, _bare(runner))
     if record.status.ended_badly:
-        raise _failure(record)
+        raise failure(record)
     return record
 
 
@@ -118,7 +118,8 @@ def _primary_metric(config: Experiment, stage: Stage) -> str:
     return (config.job.primary_metric or "") if stage is Stage.train else ""
 
 
-def _failure(record: Record) -> JobError:
+def failure(record: Record) -> JobError:
+    """Return the error for a record of a stage that failed or was canceled."""
     log = f"; see the log: {record.paths['log']}" if "log" in record.paths else ""
     return JobError(f"{record.stage.value} {record.name}: {record.why}{log}", record.log_tail)
 

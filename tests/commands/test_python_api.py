@@ -5,6 +5,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
@@ -44,6 +45,14 @@ def swept(mine: Path, outputs: Path) -> mx.Run:
     return mx.sweep("job=mine", "sweep=mine", config_dir=mine, outputs_dir=outputs, display="none")
 
 
+def endless_job(folder: Path) -> Path:
+    """Write a job whose script never ends. Return the config folder."""
+    write_file(folder / "code/fit.py", ENDLESS)
+    job = "experiment_name: e\ncode: ../../code\nscript: fit.py\ninputs: {there: x}\n"
+    write_file(folder / "conf/job/endless.yaml", f"{job}primary_metric: null\n")
+    return folder / "conf"
+
+
 def test_a_training_run_returns_a_handle(trained: mx.Run, outputs: Path) -> None:
     assert trained.status == "Completed"
     assert trained.name in repr(trained)
@@ -70,6 +79,53 @@ def test_a_sweep_has_trials(swept: mx.Run) -> None:
     assert list(trials["status"]) == ["Completed", "Completed", "Failed"]
     history = swept.history("score")
     assert list(history[history["trial"] == 1]["value"]) == [2.0, 4.0, 6.0]
+
+
+def test_past_runs_are_handles(trained: mx.Run, swept: mx.Run, outputs: Path) -> None:
+    runs = mx.runs(outputs_dir=outputs, status="Completed", max_value=2.25)
+    assert [run.name for run in runs if run.name == trained.name] == [trained.name]
+    assert swept.name not in [run.name for run in runs]
+    frame = runs.to_frame().set_index("name")
+    assert frame.loc[trained.name, ["params_lr", "metrics_score"]].tolist() == [0.75, 2.25]
+    assert trained.name in str(runs)
+    assert trained.name in runs[:1]._repr_html_() + runs._repr_html_()
+    assert str(mx.runs(outputs_dir=outputs, status="Queued")) == "no runs"
+    with pytest.raises(mx.ConfigError, match=r"^runs.stage: "):
+        mx.runs(stage="trian", outputs_dir=outputs)
+
+
+def test_runs_are_compared(trained: mx.Run, swept: mx.Run) -> None:
+    compared = mx.compare(trained, swept)
+    assert compared.to_frame().loc["params_lr"].tolist() == [0.75, 11.0]
+    assert compared.figure is not None
+    assert compared.figure.is_file()
+    assert "<img" in compared._repr_html_()
+    assert swept.name in str(compared)
+    with pytest.raises(mx.ConfigError, match="at least two different jobs"):
+        mx.compare(trained, trained)
+
+
+def test_an_endpoint_is_deleted_at_the_end_of_its_block(trained: mx.Run) -> None:
+    with trained.register().deploy("endpoint=mine") as endpoint:
+        answer = endpoint.invoke(np.zeros((2, 784)))
+        assert answer.shape == (2,)
+        assert endpoint.status == "Completed"
+    with pytest.raises(mx.MnistExpError, match=endpoint.name):
+        endpoint.invoke(np.zeros((1, 784)))
+
+
+def test_a_job_in_the_background_has_a_handle(tmp_path: Path, outputs: Path) -> None:
+    there = tmp_path / "there"
+    conf = endless_job(tmp_path)
+    run = mx.train(
+        "job=endless", there=there, config_dir=conf, outputs_dir=outputs, wait=False, display="none"
+    )
+    assert run.status == "Running"
+    eventually(there.exists)
+    run.cancel()
+    with pytest.raises(mx.JobError, match="canceled by the user"):
+        run.wait()
+    assert run.status == "Canceled"
 
 
 def test_the_command_line_writes_the_same_files(
@@ -130,9 +186,7 @@ def test_threads_run_jobs_at_the_same_time(mine: Path, outputs: Path) -> None:
 def test_an_interrupt_cancels_the_job_and_no_handler_is_installed(
     tmp_path: Path, outputs: Path
 ) -> None:
-    write_file(tmp_path / "code/fit.py", ENDLESS)
-    job = "experiment_name: e\ncode: ../../code\nscript: fit.py\ninputs: {there: x}\n"
-    write_file(tmp_path / "conf/job/endless.yaml", f"{job}primary_metric: null\n")
+    conf = endless_job(tmp_path)
     there = tmp_path / "there"
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     during: list[object] = []
@@ -148,13 +202,11 @@ def test_an_interrupt_cancels_the_job_and_no_handler_is_installed(
         mx.train(
             "job=endless",
             there=there,
-            config_dir=tmp_path / "conf",
+            config_dir=conf,
             outputs_dir=outputs,
             display="none",
         )
     stop_button.join()
     assert during == before
-    (record,) = [
-        one for one in Cli(outputs.parent, tmp_path).records("train") if one["status"] == "Canceled"
-    ]
-    assert record["why"] == "canceled by the user"
+    record = Cli(outputs.parent, tmp_path).records("train")[-1]
+    assert (record["status"], record["why"]) == ("Canceled", "canceled by the user")
