@@ -76,6 +76,9 @@ class RichDisplay:
 
     def stage_started(self, record: Record) -> None:
         """Print the stage and its name."""
+        # The blank line also separates the summaries if standard output is a file.
+        if self._records:
+            print_line(self._results, "")
         self._is_all = self._is_all or record.stage is Stage.all
         print_line(self._progress, f"{record.stage.value}  {record.name}", "bold")
 
@@ -123,6 +126,7 @@ class RichDisplay:
         """Print the summary of a stage. For `stage=all`, first print a table of all stages."""
         if record.stage is Stage.all:
             print_overview(self._records, self._results)
+            print_line(self._results, "")
         self._records.append(record)
         if self._is_all:
             print_summary(record, self._results)
@@ -137,7 +141,8 @@ class RichDisplay:
 
     def variant(self, number: int, changes: Sequence[str]) -> None:
         """Print the number and the overrides of a multirun's next variant."""
-        print_line(self._progress, f"\nvariant {number}: {' '.join(changes)}", "bold")
+        blank = "\n" if number else ""
+        print_line(self._progress, f"{blank}variant {number}: {' '.join(changes)}", "bold")
 
     def comparison(self, variants: Sequence[tuple[str, Record]]) -> None:
         """Print the table that compares the variants of a multirun."""

@@ -18,8 +18,11 @@ from mnist_exp.report.layout import (
     ParameterColumns,
     folded,
     new_table,
+    omitted_text,
     print_line,
+    print_table,
     styled_status,
+    table_width,
 )
 
 #: Width of the column of one metric, in characters.
@@ -37,7 +40,7 @@ def print_comparison(
 ) -> None:
     """Print the table of a multirun, then the reason of each variant that failed."""
     console.print()
-    console.print(comparison_table(records, variants, console.width))
+    print_table(console, comparison_table(records, variants, table_width(console)))
     for index, record in enumerate(records):
         if record.why:
             print_line(console, f"  {index} {record.status.value}: {plain(record.why)}")
@@ -76,6 +79,8 @@ def comparison_table(
             *(number(_values(record).get(name)) for name in metrics),
             duration(record.duration_s),
         )
+    if parameters.omitted:
+        table.caption = omitted_text(parameters.omitted)
     return table
 
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -19,13 +20,22 @@ from mnist_exp.report.format import (
     relative,
     trial_label,
 )
-from mnist_exp.report.layout import new_table, print_line, styled_status
+from mnist_exp.report.layout import (
+    new_table,
+    print_line,
+    print_table,
+    styled_status,
+    table_width,
+    wrapped,
+)
 from mnist_exp.report.trial_tables import ranking_table
 from mnist_exp.status import JobStatus
 from mnist_exp.traffic import traffic_text
 
 #: Minimum width of the labels on the left, in characters.
 _LABEL_WIDTH = 12
+#: The ends of the names of figures.
+_FIGURES = tuple(f".{format_.value}" for format_ in FigureFormat)
 
 
 def print_summary(record: Record, console: Console, repeated: Repeated | None = None) -> None:
@@ -37,16 +47,20 @@ def print_summary(record: Record, console: Console, repeated: Repeated | None = 
         repeated: The parts of this command that the next command also needs. If None, no command is
             printed.
     """
-    console.print()
-    print_line(console, _headline(record))
-    facts = list(_facts(record))
-    width = max([_LABEL_WIDTH, *(len(label) + 2 for label, _ in facts)])
-    for label, value in facts:
-        print_line(console, _labelled(label, value, width=width))
     if record.trials:
-        _print_trials(record, console)
+        print_table(console, ranking_table(record, table_width(console)))
+        console.print()
+    print_line(console, _headline(record))
+    facts, files = list(_facts(record)), list(_files(record.paths))
+    width = max([_LABEL_WIDTH, *(len(label) + 2 for label, _ in (*facts, *files))])
+    for label, value in facts:
+        print_line(console, _labelled(label, _wrapped(value, console, width), width=width))
+    # A path or a command with line breaks could not be copied.
+    for label, value in (*files, *_calls(record)):
+        print_line(console, _labelled(label, value, width=width))
     for warning in record.warnings:
-        print_line(console, _labelled("warning", plain(warning), "yellow", width))
+        text = _wrapped(plain(warning), console, width)
+        print_line(console, _labelled("warning", text, "yellow", width))
     if repeated is not None:
         commands = job_commands(record, repeated)
         if command := next_command(record, repeated):
@@ -70,9 +84,9 @@ def print_overview(records: Sequence[Record], console: Console) -> None:
         )
     console.print()
     console.print(table)
-    figures = [path for record in records for path in _figures(record)]
-    for index, path in enumerate(figures):
-        print_line(console, _labelled("" if index else "figures", path))
+    for record in records:
+        for label, value in _figures(record.paths):
+            print_line(console, _labelled(label, value))
 
 
 def _headline(record: Record) -> Text:
@@ -107,8 +121,37 @@ def _facts(record: Record) -> Iterator[tuple[str, str]]:
         yield "endpoint", _endpoint(record.endpoint)
     if record.predictions:
         yield "predictions", _predictions(record.predictions)
-    for name, path in record.paths.items():
-        yield plain(name).replace("_", " "), relative(path)
+    yield from _failed_trials(record)
+
+
+def _wrapped(value: str, console: Console, width: int) -> str:
+    """Return a value that the terminal breaks only between words."""
+    return wrapped(value, console, len(_labelled("", "", width=width).plain))
+
+
+def _files(paths: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield the label and the path of each file, then the figures."""
+    for name, path in paths.items():
+        if not path.endswith(_FIGURES):
+            yield plain(name).replace("_", " "), relative(path)
+    yield from _figures(paths)
+
+
+def _figures(paths: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield each folder with figures, and then the names of the figures in this folder."""
+    found: dict[str, list[str]] = {}
+    for path in paths.values():
+        if path.endswith(_FIGURES):
+            found.setdefault(str(Path(path).parent), []).append(Path(path).name)
+    for folder, names in found.items():
+        if len(names) == 1:
+            yield "figure", relative(str(Path(folder, names[0])))
+        else:
+            yield "figures", relative(folder)
+            yield "", "  ".join(names)
+
+
+def _calls(record: Record) -> Iterator[tuple[str, str]]:
     for index, line in enumerate(how_to_call(record)):
         yield "" if index else "call it", line
 
@@ -194,21 +237,15 @@ def _result(record: Record) -> str:
     return plain(record.name)
 
 
-def _figures(record: Record) -> list[str]:
-    formats = tuple(f".{format_.value}" for format_ in FigureFormat)
-    return [relative(path) for path in record.paths.values() if path.endswith(formats)]
-
-
-def _print_trials(record: Record, console: Console) -> None:
-    console.print()
-    console.print(ranking_table(record, console.width))
-    printed: dict[str, list[Mapping[str, Any]]] = {}
+def _failed_trials(record: Record) -> Iterator[tuple[str, str]]:
+    """Yield the reason of each group of failed trials, and the log of the group's first trial."""
+    failed: dict[str, list[Mapping[str, Any]]] = {}
     for trial in record.trials:
-        if why := plain(str(trial.get("why") or "")):
-            printed.setdefault(why, []).append(trial)
-    for why, trials in printed.items():
+        if trial["status"] == JobStatus.FAILED.value:
+            failed.setdefault(plain(str(trial.get("why") or "")), []).append(trial)
+    for why, trials in failed.items():
         labels = [trial_label(str(trial["name"]), record.name) for trial in trials]
         word = "trial" if len(labels) == 1 else "trials"
-        print_line(console, f"  {word} {', '.join(labels)}: {why}", "dim")
-        if trials[0]["status"] == JobStatus.FAILED.value and (log := trials[0].get("log")):
-            print_line(console, f"    the log of trial {labels[0]}: {relative(log)}", "dim")
+        yield "failed", f"{word} {', '.join(labels)}: {why}"
+        if log := trials[0].get("log"):
+            yield "", f"the log of trial {labels[0]}: {relative(log)}"

@@ -112,15 +112,15 @@ class TerminalView:
 
     def _sweep_line(self, job: JobResult) -> Table:
         ended = sum(trial.status.is_finished for trial in job.trials)
-        most = f", at most {self._trials} trials" if self._trials else ""
-        words = f"{ended} of {len(job.trials)} started trials have ended{most}"
+        most = f"at most {self._trials}" if self._trials else str(len(job.trials))
+        words = f"{ended} of {most} trials have ended"
         if best := job.best_trial:
             words += f", best: trial {trial_label(best.name, job.name)} ({number(best.best)})"
         line = Table.grid(padding=(0, 1))
         line.add_row(
             self._spinner,
             styled_status(job.status.value),
-            Text(words),
+            Text(words, no_wrap=True, overflow="ellipsis"),
             duration(self._clock() - self._began),
         )
         return line

@@ -6,23 +6,15 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from mnist_exp.records import Record
+from mnist_exp.records import RECORD_NAME, Record
 from mnist_exp.report.epochs import event_unit, planned_epochs
-from mnist_exp.report.format import duration, number, plain, progress, trial_label
-from mnist_exp.report.layout import ParameterColumns, new_table, styled_status
+from mnist_exp.report.format import duration, number, progress, trial_label
+from mnist_exp.report.layout import Column, parameter_table, styled_status
 from mnist_exp.results import JobResult, TrialResult
 from mnist_exp.status import JobStatus
 
-#: Total width of the live table's columns except parameters, time and reason, in characters.
-_FIXED_WIDTH = 40
-#: Widths of the columns `time` and `why`, which the live table shows only on wide terminals.
-_TIME_WIDTH = 12
-_WHY_WIDTH = 42
-#: On a terminal narrower than this, a long status such as CancelRequested may be truncated.
-_WIDE = 100
-_STATUS_WIDTH = len(JobStatus.COMPLETED.value)
-#: Total width of the ranking's columns except the parameters, in characters.
-_RANKING_WIDTH = 40
+#: Maximum number of trials in the ranking.
+_RANKED = 10
 
 
 def live_table(job: JobResult, width: int, height: int, total: int | None = None) -> Table:
@@ -36,41 +28,28 @@ def live_table(job: JobResult, width: int, height: int, total: int | None = None
         total: Expected number of log events in a complete trial; None if unknown.
     """
     shown = visible_trials(job, height)
-    with_time = width >= 90
-    with_why = width >= 120 and any(trial.why for trial in job.trials)
-    used = _FIXED_WIDTH + with_time * _TIME_WIDTH + with_why * _WHY_WIDTH
-    rows = [trial.parameters for trial in job.trials]
-    status_width = max([_STATUS_WIDTH, *(len(trial.status.value) for trial in job.trials)])
-    room = width - used - (status_width - _STATUS_WIDTH)
-    parameters = ParameterColumns(rows, room, one_line=True)
-    if parameters.are_joined and width < _WIDE:
-        status_width = _STATUS_WIDTH
-        parameters = ParameterColumns(rows, width - used, one_line=True)
-    table = new_table()
-    table.add_column("trial", justify="right")
-    table.add_column("status", no_wrap=True, max_width=status_width)
-    parameters.add_to(table)
     unit = event_unit(planned_epochs(job.trials, total)).replace(" ", "\n")
-    for heading in ("last", "best", unit, *(["time"] if with_time else [])):
-        table.add_column(heading, justify="right", no_wrap=True)
-    if with_why:
-        table.add_column("why", overflow="ellipsis", no_wrap=True, max_width=_WHY_WIDTH - 2)
-    for trial in shown:
-        is_best = trial.name == job.best
-        table.add_row(
-            Text(("*" if is_best else "") + trial_label(trial.name, job.name)),
-            styled_status(trial.status.value),
-            *parameters.cells(trial.parameters),
-            number(trial.last),
-            number(trial.best),
-            progress(trial.events, total),
-            *([duration(trial.duration_s)] if with_time else []),
-            *([Text(plain(trial.why))] if with_why else []),
-            style="bold" if is_best else "",
-        )
+    labels = [("*" if t.name == job.best else "") + trial_label(t.name, job.name) for t in shown]
+    left = [
+        Column("trial", labels),
+        Column("status", [styled_status(trial.status.value) for trial in shown], "left"),
+    ]
+    right = [
+        Column("last", [number(trial.last) for trial in shown], is_optional=True),
+        Column("best", [number(trial.best) for trial in shown]),
+        Column(unit, [progress(trial.events, total) for trial in shown]),
+        Column("time", [duration(trial.duration_s) for trial in shown], is_optional=True),
+    ]
+    table = parameter_table(width, left, [trial.parameters for trial in shown], right)
+    for row, trial in zip(table.rows, shown, strict=True):
+        row.style = "bold" if trial.name == job.best else ""
     if hidden := len(job.trials) - len(shown):
-        table.caption = Text(f"{hidden} more trials, not shown")
+        _add_to_caption(table, f"{hidden} more trials are not shown")
     return table
+
+
+def _add_to_caption(table: Table, text: str) -> None:
+    table.caption = Text(f"{table.caption}; {text}" if table.caption else text)
 
 
 def visible_trials(job: JobResult, height: int) -> Sequence[TrialResult]:
@@ -89,32 +68,29 @@ def visible_trials(job: JobResult, height: int) -> Sequence[TrialResult]:
 
 
 def ranking_table(record: Record, width: int) -> Table:
-    """Return the table of an ended sweep's trials, the best trial first.
+    """Return the table of an ended sweep's best trials. The best trial comes last.
 
     Args:
         record: The record of the sweep.
         width: Number of characters in a line.
     """
-    trials = _ranked(record)
-    parameters = ParameterColumns([trial["parameters"] for trial in trials], width - _RANKING_WIDTH)
-    table = new_table()
-    table.add_column("rank", justify="right")
-    table.add_column("trial", justify="right")
-    table.add_column("status", no_wrap=True)
-    parameters.add_to(table)
-    table.add_column("best", justify="right", no_wrap=True)
-    table.add_column("last", justify="right", no_wrap=True)
+    ranked = list(enumerate(_ranked(record), start=1))[:_RANKED][::-1]
+    trials = [trial for _, trial in ranked]
+    left = [
+        Column("rank", [str(i) if one.get("best") is not None else "-" for i, one in ranked]),
+        Column("trial", [trial_label(str(trial["name"]), record.name) for trial in trials]),
+        Column("status", [styled_status(str(trial["status"])) for trial in trials], "left"),
+    ]
+    right = [
+        Column("best", [number(trial.get("best")) for trial in trials]),
+        Column("last", [number(trial.get("last")) for trial in trials], is_optional=True),
+    ]
+    table = parameter_table(width, left, [trial["parameters"] for trial in trials], right)
     best = record.best["name"] if record.best else None
-    for place, trial in enumerate(trials, start=1):
-        table.add_row(
-            str(place) if trial.get("best") is not None else "-",
-            trial_label(str(trial["name"]), record.name),
-            styled_status(str(trial["status"])),
-            *parameters.cells(trial["parameters"]),
-            number(trial.get("best")),
-            number(trial.get("last")),
-            style="bold" if trial["name"] == best else "",
-        )
+    for row, trial in zip(table.rows, trials, strict=True):
+        row.style = "bold" if trial["name"] == best else ""
+    if hidden := len(record.trials) - len(trials):
+        _add_to_caption(table, f"{hidden} more trials, which {RECORD_NAME} also lists")
     return table
 
 

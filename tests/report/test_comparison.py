@@ -6,7 +6,7 @@ from mnist_exp.config import Stage
 from mnist_exp.records import Record
 from mnist_exp.report.comparison import comparison_table, print_comparison
 from mnist_exp.status import JobStatus
-from tests.support.sample_results import pipe, record, sweep_record, written
+from tests.support.sample_results import CODES, record, sweep_record, terminal, written
 
 
 def variants() -> list[Record]:
@@ -23,9 +23,9 @@ def variants() -> list[Record]:
 
 
 def compared(records: Sequence[Record], variants: Sequence[str] = (), width: int = 80) -> str:
-    console = pipe(width)
+    console = terminal(width)
     print_comparison(records, console, variants)
-    return written(console)
+    return CODES.sub("", written(console))
 
 
 def test_only_what_differs_has_a_column():

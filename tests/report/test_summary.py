@@ -2,13 +2,22 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
 
 from mnist_exp.config import Stage
 from mnist_exp.records import Record
 from mnist_exp.report.advice import Repeated
 from mnist_exp.report.summary import print_overview, print_summary
 from mnist_exp.status import JobStatus
-from tests.support.sample_results import WHY, pipe, record, sweep_record, terminal, written
+from tests.support.sample_results import (
+    CODES,
+    WHY,
+    pipe,
+    record,
+    sweep_record,
+    terminal,
+    written,
+)
 
 ENDPOINT = {
     "name": "tff-dnn-endpoint-0123abcd",
@@ -35,14 +44,13 @@ def test_a_training_run_in_a_few_lines(tmp_path: Path, monkeypatch: pytest.Monke
         )
     )
     assert text.splitlines() == [
-        "",
         "train  Completed in 12.3 s  train_1",
-        "  parameters       batch_size=64 learning_rate=0.01235",
-        "  metrics          validation_acc=0.95 test_acc=0.9412",
-        "  log              /var/log.txt",
-        "  learning curves  outputs/curves.png",
-        "  warning          NC6 is retired [since] 2023",
-        "  next             mnist-exp stage=register run=train_1",
+        "  parameters  batch_size=64 learning_rate=0.01235",
+        "  metrics     validation_acc=0.95 test_acc=0.9412",
+        "  log         /var/log.txt",
+        "  figure      outputs/curves.png",
+        "  warning     NC6 is retired [since] 2023",
+        "  next        mnist-exp stage=register run=train_1",
     ]
 
 
@@ -78,27 +86,72 @@ def test_a_failed_stage_says_why_and_suggests_nothing():
     assert "next" not in text
 
 
-def test_a_sweep_ranks_its_trials_and_shows_why_some_were_cut():
+def test_a_sweep_ranks_its_trials_and_the_best_comes_last():
     text = summary(sweep_record())
     lines = text.splitlines()
-    assert "  best        trial " in text
-    start = next(index for index, line in enumerate(lines) if line.startswith("rank"))
-    rows = [line.split() for line in lines[start + 2 : start + 10]]
-    assert [row[0] for row in rows] == [str(place) for place in range(1, 9)]
+    assert lines[0].startswith("rank  trial  status")
+    rows = [line.split() for line in lines[2:10]]
+    assert [row[0] for row in rows] == [str(place) for place in range(8, 0, -1)]
     best = [float(row[-2]) for row in rows]
-    assert best == sorted(best, reverse=True)
-    # A reason that several trials share is printed once.
-    (cut,) = [line for line in lines if line.endswith(f": {WHY}")]
-    assert cut.startswith("  trials ")
-    assert "3" in cut.partition(":")[0]
-    failed = lines.index("  trial 5: exit code 1")
-    assert lines[failed + 1].split() == [
-        *["the", "log", "of", "trial", "5:"],
-        "/jobs/sweep_1_5/user_logs/std_log.txt",
+    assert best == sorted(best)
+    assert lines[10:12] == ["", "sweep  Completed in 12.3 s  sweep_1"]
+    assert lines[12].startswith("  best        trial 6: 0.9419 with batch_size=")
+    # The reasons why early termination cut trials have been printed while the sweep ran.
+    assert WHY not in text
+    assert lines[13:15] == [
+        "  failed      trial 5: exit code 1",
+        "              the log of trial 5: /jobs/sweep_1_5/user_logs/std_log.txt",
     ]
-    assert sum("the log of" in line for line in lines) == 1
     assert lines[-1].endswith("mnist-exp stage=register run=sweep_1")
-    assert max(len(line) for line in lines[start : start + 10]) <= 80
+
+
+def test_the_ranking_of_many_trials_contains_the_ten_best():
+    text = summary(sweep_record(40))
+    rows = [line.split() for line in text.split("\n\n")[0].splitlines()[2:12]]
+    assert [row[0] for row in rows] == [str(place) for place in range(10, 0, -1)]
+    assert "30 more trials, which run.json also lists" in text
+    assert len(text.splitlines()) < 22
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 120])
+@pytest.mark.parametrize("added", [0, 1, 8])
+def test_each_trial_of_the_ranking_is_one_line_at_every_width(width: int, added: int):
+    more = {f"dropout_{index}": 0.125 for index in range(added)} | {"optimiser": "größer大"}
+    ended = sweep_record()
+    trials = [{**one, "parameters": {**one["parameters"], **more}} for one in ended.trials]
+    console = terminal(width)
+    print_summary(ended.with_changes(trials=trials), console)
+    table = CODES.sub("", written(console)).split("\n\n")[0].splitlines()
+    assert max(map(cell_len, table)) <= width
+    (line,) = [index for index, text in enumerate(table) if text.startswith("─")]
+    assert [row.split()[0] for row in table[line + 1 : line + 9]] == [*"87654321"]
+    omitted = " ".join(table[line + 9 :]).replace(",", "").split()
+    assert omitted[:2] in ([], ["not", "shown:"])
+    # The parameters that differ between trials have their columns first.
+    assert not {"batch_size", "batch_"} & {*omitted}
+
+
+def test_a_terminal_breaks_a_summary_between_words():
+    ended = record(insights={"savings": "word " * 40}, warnings=["long " * 40])
+    console = terminal(60)
+    print_summary(ended, console)
+    lines = CODES.sub("", written(console)).splitlines()
+    assert max(map(len, lines)) <= 60
+    known = {"saved", "word", "warning", "long"}
+    found = [line for line in lines if {"word", "long"} & {*line.split()}]
+    assert {word for line in found for word in line.split()} == known
+    assert len([line for line in found if line.startswith(" " * 14)]) == len(found) - 2
+
+
+def test_figures_of_one_folder_are_on_one_line():
+    paths = {"folder": "/jobs/a", "sweep": "/runs/figures/sweep.png", "log": "/jobs/a/log.txt"}
+    text = summary(record(paths={**paths, "curves": "/runs/figures/best.svg"}))
+    assert text.splitlines()[1:5] == [
+        "  folder      /jobs/a",
+        "  log         /jobs/a/log.txt",
+        "  figures     /runs/figures",
+        "              sweep.png  best.svg",
+    ]
 
 
 def test_a_minimized_metric_is_ranked_from_below_and_ties_keep_their_order():
@@ -108,8 +161,8 @@ def test_a_minimized_metric_is_ranked_from_below_and_ties_keep_their_order():
     ]
     best = {"name": "sweep_1_2", "value": 0.2, "parameters": {}}
     text = summary(record(Stage.sweep, trials=entries, best=best))
-    rows = [line.split()[:2] for line in text.splitlines() if "Completed " in line][1:]
-    assert rows == [["1", "2"], ["2", "3"], ["3", "0"], ["-", "1"]]
+    rows = [line.split()[:2] for line in text.splitlines()[2:6]]
+    assert rows == [["-", "1"], ["3", "0"], ["2", "3"], ["1", "2"]]
 
 
 def test_a_sweep_without_a_best_trial_cannot_be_registered():
@@ -199,7 +252,7 @@ def test_the_overview_has_a_row_for_each_stage_and_all_figures(width: int):
     ]
     for words in ("test_acc=0.94", "trial ", "m:1", "(tff-blue 100 %)", "no answer", "tff deleted"):
         assert words in text
-    assert "  figures     /x/curves.png" in lines
-    assert "              /x/sweep.png" in lines
+    assert "  figure      /x/curves.png" in lines
+    assert "  figure      /x/sweep.png" in lines
     assert "/x/log" not in text
     assert max(map(len, lines)) <= width

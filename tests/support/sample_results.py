@@ -2,6 +2,7 @@
 
 import io
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -16,6 +17,8 @@ from mnist_exp.results import JobResult, TrialResult
 from mnist_exp.status import JobStatus
 
 METRIC = "validation_acc"
+#: Codes for colours and cursor movements.
+CODES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 WHY = "cut at interval 4: 0.612 < 0.801 / 1.1 = 0.728 (best: trial 5)"
 
 
@@ -106,8 +109,8 @@ def record(stage: Stage = Stage.train, **changes: Any) -> Record:
     ).with_changes(**changes)
 
 
-def sweep_record(**changes: Any) -> Record:
-    job = sweep_job()
+def sweep_record(trials: int = 8, **changes: Any) -> Record:
+    job = sweep_job(trials)
     best = job.best_trial
     assert best is not None
     entries = [
