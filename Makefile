@@ -95,7 +95,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 		|| { echo "error: PYTHON: must be Python 3.11 to 3.13, got $$($(PYTHON) --version 2>&1); choose one with make PYTHON=python3.12" >&2; exit 1; }
 	@$(PYTHON) -m venv $(VENV) \
 		|| { rm -rf $(VENV); echo "error: venv: $(PYTHON) cannot create a virtual environment; on Debian: apt install python3-venv" >&2; exit 1; }
-	@echo "installing 175 packages into $(VENV): 3 GB, two to three minutes"
+	@echo "installing 175 packages into $(VENV): 3 GB, two to four minutes"
 	$(BIN)/pip install --constraint constraints.txt --editable ".[azure]"
 	@touch $@
 

@@ -145,7 +145,7 @@ def _run_names(run: Any, stage: Stage) -> str | list[str] | None:
         return names
     written = f"[{','.join(names)}]" if names else run
     raise ConfigError(
-        [f"run: must be one name, got {written}; only stage=compare takes a list: run=[A,B]"]
+        [f"run: must be one name, got {written}; only stage=compare takes a list: 'run=[A,B]'"]
     )
 
 

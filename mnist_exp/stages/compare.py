@@ -36,7 +36,7 @@ class CompareStage(StageRunner):
         if len(self._jobs) < 2:
             given = self.context.config.run
             return [
-                f"run: must name at least two different jobs, got {given}; write e.g. run=[A,B]; "
+                f"run: must name at least two different jobs, got {given}; write e.g. 'run=[A,B]'; "
                 "mnist-exp stage=runs lists all jobs"
             ]
         return [fault for job in self._jobs for fault in job.faults()]
