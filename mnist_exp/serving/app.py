@@ -199,7 +199,7 @@ class Application:
                 "the workers ended while they answered this request; see the log of the deployment",
             ) from None
 
-    def _copy(self, exchange: Exchange, body: bytes, deployment: str) -> None:
+    def _copy(self, exchange: Exchange, body: bytes | bytearray, deployment: str) -> None:
         """Send a copy of the request to another deployment, without waiting for the answer."""
         pool = self._endpoint.worker_pool(deployment)
         if pool is None:

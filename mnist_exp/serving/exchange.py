@@ -58,7 +58,7 @@ class Exchange:
         """Set a refusal as the answer."""
         self.answer(error.status, error.body, JSON, *error.headers)
 
-    async def body(self, limit_s: float) -> bytes:
+    async def body(self, limit_s: float) -> bytes | bytearray:
         """Return the request's body.
 
         Raises:
@@ -72,7 +72,7 @@ class Exchange:
         """Count the body's memory at least until the returned function is called."""
         return self._body.hold()
 
-    def request(self, body: bytes, *, with_head: bool) -> Request:
+    def request(self, body: bytes | bytearray, *, with_head: bool) -> Request:
         """Return the message for a worker.
 
         Args:

@@ -68,14 +68,14 @@ class Request:
 
     id: bytes
     packed_head: bytes
-    body: bytes = field(repr=False)
+    body: bytes | bytearray = field(repr=False)
 
     @property
     def head(self) -> Head:
         """The request's method, query and headers."""
         return Head(*json.loads(self.packed_head)) if self.packed_head else _USUAL_HEAD
 
-    def packed(self) -> Sequence[bytes]:
+    def packed(self) -> Sequence[bytes | bytearray]:
         """Return the parts of the message. The body, which may be large, is not copied."""
         lengths = _REQUEST_START.pack(len(self.id), len(self.packed_head), len(self.body))
         return b"".join((lengths, self.id, self.packed_head)), self.body
@@ -135,8 +135,8 @@ def read_request(stream: BinaryIO) -> Request | None:
     if len(lengths) < _REQUEST_START.size:
         return None
     of_id, of_head, of_body = _REQUEST_START.unpack(lengths)
-    rest = stream.read(of_id + of_head + of_body)
-    if len(rest) < of_id + of_head + of_body:
+    # Read the body separately, because a slice would copy a large body.
+    start, body = stream.read(of_id + of_head), stream.read(of_body)
+    if len(start) < of_id + of_head or len(body) < of_body:
         return None
-    body = of_id + of_head
-    return Request(rest[:of_id], rest[of_id:body], rest[body:])
+    return Request(start[:of_id], start[of_id:], body)

@@ -44,7 +44,7 @@ class Body:
         self._overhead = 0
         self.is_read = head.length == 0
 
-    async def read(self, deadline: float) -> bytes:
+    async def read(self, deadline: float) -> bytes | bytearray:
         """Return the body.
 
         Args:
@@ -55,6 +55,7 @@ class Body:
             TimeoutError: The deadline has passed.
             ConnectionError: The client has disconnected.
         """
+        body: bytes | bytearray
         if self._length is None:
             body = await self._chunks(deadline)
         elif self._length > PAYLOAD_LIMIT:
@@ -88,16 +89,13 @@ class Body:
             self.is_read = True
         return self.is_read
 
-    async def _bytes(self, size: int, deadline: float) -> bytes:
-        received = self._stream.received
-        while len(received) < size:
+    async def _bytes(self, size: int, deadline: float) -> bytes | bytearray:
+        while len(self._stream.received) < size:
             await self._more(deadline)
-            self._resize(min(size, len(received)))
-        body = bytes(memoryview(received)[:size])
-        del received[:size]
-        return body
+            self._resize(min(size, len(self._stream.received)))
+        return self._stream.take(size)
 
-    async def _chunks(self, deadline: float) -> bytes:
+    async def _chunks(self, deadline: float) -> bytearray:
         body, count = bytearray(), 0
         while size := await self._chunk_size(deadline):
             if len(body) + size > PAYLOAD_LIMIT:
@@ -112,7 +110,7 @@ class Body:
             self._add_overhead(len(trailer) + len(_LINE_END))
             if not _TRAILER.fullmatch(trailer):
                 raise RefusalError(400, "the request is invalid: a trailer is not a header")
-        return bytes(body)
+        return body
 
     async def _chunk_size(self, deadline: float) -> int:
         line = await self._line(CHUNK_OVERHEAD_LIMIT, deadline)

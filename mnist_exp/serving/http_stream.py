@@ -98,6 +98,17 @@ class Stream(asyncio.BufferedProtocol):
         if len(self.received) == before:
             raise ConnectionError
 
+    def take(self, size: int) -> bytes | bytearray:
+        """Return the first `size` bytes, and delete them. `received` must contain these bytes."""
+        if len(self.received) == size:
+            # Do not copy the bytes. The copy of a large body would delay other connections.
+            taken, self.received = self.received, bytearray()
+            return taken
+        with memoryview(self.received) as view:
+            first = bytes(view[:size])
+        del self.received[:size]
+        return first
+
     def write(self, data: bytes) -> None:
         """Send bytes.
 

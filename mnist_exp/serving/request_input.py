@@ -65,7 +65,7 @@ def schema_input(request: Request, parameters: Sequence[inspect.Parameter]) -> d
     return {parameter.name: _value(parameter, given) for parameter in parameters}
 
 
-def _unread_body(request: Request) -> bytes:
+def _unread_body(request: Request) -> bytes | bytearray:
     if _content_type(request.head) not in _FORMS:
         return request.body
     rest = rest_of_form(request)
@@ -74,7 +74,7 @@ def _unread_body(request: Request) -> bytes:
     return rest
 
 
-def _object(body: bytes, head: Head) -> Mapping[str, Any]:
+def _object(body: bytes | bytearray, head: Head) -> Mapping[str, Any]:
     if not _is_json(_content_type(head)):
         raise BadInputError(415, "Expects Content-Type to be application/json")
     try:
