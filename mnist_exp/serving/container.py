@@ -26,6 +26,7 @@ _REQUEST_ID = b"x-request-id"
 _CLIENT_ID = b"x-ms-client-request-id"
 #: The old name of the client's id. Azure ML's server still accepts this name.
 _OLD_CLIENT_ID = b"x-ms-request-id"
+_IDS = frozenset((_REQUEST_ID, _CLIENT_ID, _OLD_CLIENT_ID))
 _TRACE_ID = b"traceid"
 #: Headers of the container's answer that the endpoint replaces or drops.
 _NOT_PASSED_ON = {
@@ -50,6 +51,8 @@ def _refusal_of_gunicorn(head: HttpHead) -> Reply | None:
 
 
 def _refusal_of_ids(head: HttpHead) -> Reply | None:
+    if _IDS.isdisjoint(head.headers):
+        return None
     if len(_value(head, _REQUEST_ID)) > _ID_LIMIT:
         return error_reply(431, f"x-request-id must not exceed {_ID_LIMIT} characters")
     if max(len(_value(head, name)) for name in (_CLIENT_ID, _OLD_CLIENT_ID)) > _ID_LIMIT:
