@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from mnist_exp.config import RunOrder, RunsConfig, Stage
-from mnist_exp.records import Record, RecordIndex
+from mnist_exp.file_locks import is_locked
+from mnist_exp.records import COMMAND_LOCK, Record, RecordIndex
 from mnist_exp.status import KILLED, JobStatus
 
 #: The stages whose runs are jobs.
@@ -44,6 +45,11 @@ class PastRun:
     def record(self) -> Record:
         """The newest record."""
         return self.records[-1]
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the newest command on this run still runs on this machine."""
+        return is_locked(self.folders[-1] / COMMAND_LOCK)
 
     @property
     def duration_s(self) -> float | None:
@@ -132,6 +138,9 @@ def with_status(
 def _updated(run: PastRun, find: Callable[[Record], JobStatus | None]) -> PastRun:
     record = run.record
     status = find(record)
+    if status is None and run.is_running:
+        # The job starts soon, or the command failed before the job started.
+        return run
     if status is None:
         record = record.with_changes(status=JobStatus.FAILED, why=record.why or KILLED)
     else:

@@ -17,6 +17,7 @@ from tests.support.paths import REPOSITORY
 #: Part of the package -> the parts that it may import; the lowest first.
 MAY_IMPORT = {
     "errors": set(),
+    "file_locks": set(),
     "config": set(),
     "names": set(),
     "status": set(),
@@ -42,7 +43,7 @@ MAY_IMPORT = {
     "azure_form": {"config", "specs", "sweeps", "templates"},
     "records": {"errors", "config", "status"},
     "build": {"errors", "config", "experiment", "specs", "sweeps", "templates"},
-    "past_runs": {"config", "records", "status"},
+    "past_runs": {"config", "file_locks", "records", "status"},
     "checks": {
         "status",
         "build",
@@ -62,6 +63,7 @@ MAY_IMPORT = {
     },
     # The two workspaces import neither stages, nor report, nor cli, nor each other.
     "workspaces.local": {
+        "file_locks",
         "status",
         "metrics",
         "hidden_imports",
@@ -116,6 +118,7 @@ MAY_IMPORT = {
         "workspaces.azure",
     },
     "stages": {
+        "file_locks",
         "status",
         "errors",
         "config",
@@ -138,6 +141,7 @@ MAY_IMPORT = {
         "results",
     },
     "cli": {
+        "file_locks",
         "status",
         "errors",
         "config",
@@ -155,6 +159,7 @@ MAY_IMPORT = {
         "workspaces.base",
     },
     "api": {
+        "file_locks",
         "cli",
         "config",
         "errors",

@@ -17,13 +17,13 @@ import pandas as pd
 from mnist_exp.api.command import OUTPUTS_DIR, Origin, executed
 from mnist_exp.api.display import new_display
 from mnist_exp.cli.arguments import override_key
-from mnist_exp.cli.background import is_in_background
 from mnist_exp.cli.display import carried_overrides
 from mnist_exp.config import Stage
 from mnist_exp.errors import NotFoundError
+from mnist_exp.file_locks import is_locked
 from mnist_exp.metrics import MetricPoint
 from mnist_exp.past_runs import JOB_STAGES, PastRun
-from mnist_exp.records import Record
+from mnist_exp.records import COMMAND_LOCK, Record
 from mnist_exp.report.advice import Repeated, next_overrides
 from mnist_exp.report.html import html_of
 from mnist_exp.report.summary import print_summary
@@ -210,7 +210,7 @@ class Run:
         display = new_display(self._origin.settings.display)
         with self._origin.context() as context, display.shown():
             with display.watching(None, self._past.record.primary_metric) as observer:
-                while is_in_background(self.folder) or self._is_running(context):
+                while is_locked(self.folder / COMMAND_LOCK) or self._is_running(context):
                     if result := context.workspace.job_result(self.name):
                         observer.job_changed(result)
                     time.sleep(_POLL_S)

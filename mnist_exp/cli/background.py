@@ -9,7 +9,6 @@ The config may contain secrets. The second process reads the config from a pipe,
 can read the arguments of a process, and a file would keep the secrets.
 """
 
-import fcntl
 import os
 import pickle
 import signal
@@ -26,12 +25,11 @@ from typing import BinaryIO
 from mnist_exp.cli.error_output import ERROR, QUOTED
 from mnist_exp.errors import JobError
 from mnist_exp.experiment import Experiment
-from mnist_exp.records import RECORD_NAME, Record, load_record
-from mnist_exp.stages import StageRunner
+from mnist_exp.file_locks import is_locked
+from mnist_exp.records import COMMAND_LOCK, COMMAND_LOG, RECORD_NAME, Record, load_record
+from mnist_exp.stages import StageContext, StageRunner
 from mnist_exp.status import JobStatus
 
-#: File name, in the run folder, of the output of the second process.
-LOG_NAME = "command.log"
 #: The module that the second process runs.
 _MODULE = "mnist_exp.cli.background_process"
 #: Seconds between two looks at the job.
@@ -66,7 +64,7 @@ def run_in_background(runner: StageRunner, flags: Sequence[str] = ()) -> Record:
     """
     context = runner.context
     config = replace(context.config, run=runner.name, wait=True)
-    log = context.folder / LOG_NAME
+    log = context.folder / COMMAND_LOG
     with _hangups_ignored():
         process, pipe = _started(runner.name, log)
         # The thread waits for the end of the second process. Otherwise the ended process would
@@ -76,9 +74,7 @@ def run_in_background(runner: StageRunner, flags: Sequence[str] = ()) -> Record:
             # The second process may have ended already, for example because memory is short.
             with suppress(BrokenPipeError), pipe:
                 pickle.dump(BackgroundStage(config, context.folder, flags), pipe)
-            while context.workspace.find_job(runner.name) is not JobStatus.RUNNING:
-                if process.poll() is not None:
-                    break
+            while process.poll() is None and not _runs(context, runner.name):
                 time.sleep(_POLL_S)
         except KeyboardInterrupt:
             process.terminate()
@@ -91,35 +87,24 @@ def run_in_background(runner: StageRunner, flags: Sequence[str] = ()) -> Record:
     return record
 
 
+def _runs(context: StageContext, name: str) -> bool:
+    """Return whether the second process runs the stage, and the job runs."""
+    is_in_stage = is_locked(context.folder / COMMAND_LOCK)
+    return is_in_stage and context.workspace.find_job(name) is JobStatus.RUNNING
+
+
 def _started(name: str, log: Path) -> "tuple[subprocess.Popen[bytes], BinaryIO]":
     """Start the second process. Return the process, and the pipe from which it reads the stage."""
     log.parent.mkdir(parents=True, exist_ok=True)
     # The option -u prevents a buffer for the output. A killed process would lose the buffer.
     command = [sys.executable, "-P", "-u", "-m", _MODULE, name]
     with log.open("wb") as output:
-        # The second process inherits the lock with its output, and holds the lock until its end.
-        fcntl.flock(output, fcntl.LOCK_EX)
         read, write = os.pipe()
         with os.fdopen(read, "rb") as source:
             process = subprocess.Popen(
                 command, stdin=source, stdout=output, stderr=output, start_new_session=True
             )
     return process, os.fdopen(write, "wb")
-
-
-def is_in_background(folder: Path) -> bool:
-    """Return whether a process in the background still works on the stage of a run folder.
-
-    The process may still draw figures and write the record after its job has ended.
-    """
-    try:
-        with (folder / LOG_NAME).open("rb") as log:
-            fcntl.flock(log, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
-    return False
 
 
 @contextmanager

@@ -51,9 +51,9 @@ class ComposedCommand:
     def prepare(self, display: RichDisplay) -> Prepared:
         """Check the stage. Then create the run folder with Hydra's files, if the stage has one."""
         flags = command_flags(self.config.hydra)
-        prepared = ready(self.experiment, self.folders[RUN_DIR], flags, display)
-        prepared.check(self.folders)
-        if self.experiment.stage.is_recorded and SUBFOLDER in self.folders:
+        found = ready(self.experiment, self.folders[RUN_DIR], flags, display)
+        prepared = found.checked(self.folders)
+        if prepared.runner.is_recorded and SUBFOLDER in self.folders:
             task, hydra_config = split(self.config)
             parts = {
                 "config": task,

@@ -11,7 +11,7 @@ import tempfile
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -47,6 +47,7 @@ from mnist_exp.past_runs import JOB_STAGES
 from mnist_exp.records import Record, RecordIndex
 from mnist_exp.stages import RUNNERS, StageContext, StageRunner, run_stage
 from mnist_exp.stages.all import AllStages
+from mnist_exp.stages.following import followed
 from mnist_exp.workspaces.base import Workspace
 
 _Result = TypeVar("_Result")
@@ -70,11 +71,14 @@ class Prepared:
     opened: ExitStack
     flags: Sequence[str]
 
-    def check(self, folders: Mapping[str, Path]) -> None:
+    def checked(self, folders: Mapping[str, Path]) -> "Prepared":
         """Print the warnings of the config, and check the stage before any file is written.
 
         Args:
             folders: The result of `run_folders`.
+
+        Returns:
+            The stage to run. If another command runs the job, this stage follows the job.
 
         Raises:
             MnistExpError: A check failed. The workspace is closed.
@@ -83,16 +87,18 @@ class Prepared:
         for line in checks.warnings(context.config):
             context.display.warning(line)
         try:
+            runner = followed(self.runner)
             # These checks may use the network. A dry run must not use the network.
             if not context.config.dry_run:
-                _check_stage(self.runner)
-            if self.runner.stage.is_recorded:
+                _check_stage(runner)
+            if runner.is_recorded:
                 check_writable(Path(context.config.outputs_dir))
                 for key, folder in folders.items():
                     check_writable(folder, key)
         except BaseException:
             self.opened.close()
             raise
+        return replace(self, runner=runner)
 
     def run(self) -> Record:
         """Run the stage, or show the dry run of the stage, and return the record.
@@ -112,8 +118,8 @@ class Prepared:
     def _runs_in_background(self) -> bool:
         """Whether a second process must run the stage, because the job ends with its command."""
         context = self.runner.context
-        is_job = self.runner.stage in JOB_STAGES and not context.config.wait
-        return is_job and not context.workspace.outlives_command
+        is_job = self.runner.stage in JOB_STAGES and self.runner.is_recorded
+        return is_job and not context.config.wait and not context.workspace.outlives_command
 
 
 #: Run folder -> the prepared command that the task function will run. The variants of a multirun
@@ -139,7 +145,7 @@ class CheckBeforeRun(Callback):
         prepared = _exit_on_error(lambda: prepare(*split(config)))
         # Hydra writes this config into the run folder.
         hide_values(config)
-        if prepared.runner.stage.is_recorded:
+        if prepared.runner.is_recorded:
             _prepared_commands[prepared.runner.context.folder] = prepared
             return
         _exit_on_error(prepared.run)
@@ -205,9 +211,7 @@ def prepare(composed: DictConfig, hydra_config: DictConfig) -> Prepared:
     """
     experiment = checked_experiment(composed, hydra_config)
     folders = run_folders(hydra_config)
-    prepared = ready(experiment, folders[RUN_DIR], command_flags(hydra_config))
-    prepared.check(folders)
-    return prepared
+    return ready(experiment, folders[RUN_DIR], command_flags(hydra_config)).checked(folders)
 
 
 def ready(

@@ -109,9 +109,10 @@ class ExperimentConfig:
     # background process, or on Azure.
     wait: bool = True
     # Name of an earlier run. stage=register and stage=deploy use the result of this run; null means
-    # the latest run. stage=train and stage=sweep resume this run; null starts a new run.
-    # stage=status, stage=logs and stage=cancel inspect or cancel this job. stage=compare takes a
-    # list of names. OmegaConf has no type for a text or a list, so the type is Any.
+    # the latest run. stage=train and stage=sweep resume this run, or wait for it if it is running;
+    # null starts a new run. stage=status, stage=logs and stage=cancel inspect or cancel this job.
+    # stage=compare takes a list of names. OmegaConf has no type for a text or a list, so the type
+    # is Any.
     run: Any = None
     # `last` resumes the latest unfinished sweep; null starts a new sweep unless `run` is set.
     resume: str | None = None

@@ -17,7 +17,8 @@ class CancelStage(StageRunner):
         """Return a message if the command line names no job, or an unknown job."""
         if self.context.config.run is not None:
             return NamedJob(self.context, self.context.config.run).faults()
-        running = ", ".join(running_jobs(self.context)) or "none"
+        names = [run.record.name for run in running_jobs(self.context)]
+        running = ", ".join(names) or "none"
         return [f"run: must name the job to cancel; add run=NAME; the running jobs are: {running}"]
 
     @cached_property

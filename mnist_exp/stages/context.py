@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import ClassVar, Protocol
+from typing import Protocol
 
 from mnist_exp.config import FigureFormat, Stage
 from mnist_exp.experiment import Experiment
@@ -148,10 +148,15 @@ class StageRunner(ABC):
         context: The input of the stage.
     """
 
-    stage: ClassVar[Stage]
+    stage: Stage
 
     def __init__(self, context: StageContext) -> None:
         self.context = context
+
+    @property
+    def is_recorded(self) -> bool:
+        """Whether the stage has a run folder with a record."""
+        return self.stage.is_recorded
 
     def faults(self) -> list[str]:
         """Return an error message for each reason why the stage cannot start. Change nothing.

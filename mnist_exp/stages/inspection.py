@@ -15,9 +15,7 @@ from mnist_exp.stages.earlier_records import (
     named_deployment,
     names_endpoint,
 )
-from mnist_exp.stages.named_jobs import NamedJob, named_job
-from mnist_exp.status import KILLED
-from mnist_exp.workspaces.base import BY_THE_USER
+from mnist_exp.stages.named_jobs import NamedJob, named_job, print_job, running_jobs
 
 
 class _InspectionStage(StageRunner):
@@ -29,7 +27,7 @@ class _InspectionStage(StageRunner):
 
 
 class StatusStage(_InspectionStage):
-    """The stage that prints the state of endpoints, or of a job; it changes nothing."""
+    """The stage that prints the state of running jobs and endpoints; it changes nothing."""
 
     stage = Stage.status
 
@@ -41,31 +39,30 @@ class StatusStage(_InspectionStage):
 
     @cached_property
     def name(self) -> str:
-        """The name of the job or endpoint that the config names, or `all endpoints`."""
+        """The name of the job or endpoint that the config names, or `all`."""
         if self._job:
             return self._job.name
-        return deployed_endpoint(self.context) if names_endpoint(self.context) else "all endpoints"
+        return deployed_endpoint(self.context) if names_endpoint(self.context) else "all"
 
     def run(self, record: Record) -> Record:
-        """Print the summary of the job, or the state of each endpoint and deployment."""
+        """Print the summary of the job, or each running job, each endpoint and each deployment."""
         if self._job:
-            self._print_job(self._job.record())
+            print_job(self.context, self._job.record())
             return record
+        running = [] if names_endpoint(self.context) else running_jobs(self.context)
+        for job in running:
+            found = job.record
+            self.context.display.output(f"{found.stage.value}  {found.status.value}  {found.name}")
         endpoints = self._endpoints()
         for endpoint in endpoints:
             statistics = self.context.workspace.statistics(endpoint.name)
             for line in _endpoint_lines(endpoint, statistics):
                 self.context.display.output(line)
-        if not endpoints:
+        if not endpoints and not running:
             self.context.display.output(
-                "no endpoint exists; create an endpoint with mnist-exp stage=deploy"
+                "no job runs, and no endpoint exists; mnist-exp stage=runs lists past runs"
             )
         return record
-
-    def _print_job(self, job: Record) -> None:
-        self.context.display.summary(job)
-        if job.why in (KILLED, BY_THE_USER) and job.started:
-            self.context.display.resume_hint(job)
 
     def _endpoints(self) -> Sequence[Endpoint]:
         if names_endpoint(self.context):

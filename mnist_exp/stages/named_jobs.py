@@ -15,6 +15,7 @@ from mnist_exp.stages.sweep import with_trials
 from mnist_exp.stages.watching import with_job_result
 from mnist_exp.status import KILLED, JobStatus
 from mnist_exp.sweeps.fields import did_you_mean
+from mnist_exp.workspaces.base import BY_THE_USER
 
 #: Maximum number of names in a message.
 _LISTED = 5
@@ -43,6 +44,11 @@ class NamedJob:
         """The present result of the job; None if the workspace does not know the job."""
         return self._context.workspace.job_result(self.name)
 
+    @property
+    def is_running(self) -> bool:
+        """Whether a command on this machine runs the job, or still saves the job's results."""
+        return self.run is not None and self.run.is_running
+
     def faults(self) -> list[str]:
         """Return a message if neither a record nor the workspace knows the job."""
         if self.run is not None or self.result is not None:
@@ -60,11 +66,21 @@ class NamedJob:
         if saved is not None and (saved.status.is_finished or not self._context.is_here(saved)):
             return saved
         result = self.result or JobResult(self.name, JobStatus.FAILED, why=KILLED)
+        if saved is not None and self.is_running and result.why == KILLED:
+            # The command runs, but the job has not started yet.
+            return saved
         stage = Stage.sweep if result.trials else Stage.train
         saved = saved or Record(stage, self.name, result.status, started="")
         if saved.stage is Stage.sweep:
             return with_trials(saved, result)
         return with_job_result(saved, result)
+
+
+def print_job(context: StageContext, job: Record) -> None:
+    """Print the summary of a job, and the command that resumes a job that was interrupted."""
+    context.display.summary(job)
+    if job.why in (KILLED, BY_THE_USER) and job.started:
+        context.display.resume_hint(job)
 
 
 def named_job(context: StageContext) -> NamedJob | None:
@@ -75,8 +91,8 @@ def named_job(context: StageContext) -> NamedJob | None:
     return NamedJob(context, run) if is_job else None
 
 
-def running_jobs(context: StageContext) -> list[str]:
-    """Return the names of the running jobs of this kind of workspace, oldest first."""
+def running_jobs(context: StageContext) -> list[PastRun]:
+    """Return the running jobs of this kind of workspace, oldest first."""
     runs = [run for run in context.past_jobs if context.is_here(run.record)]
     found = with_status(runs, lambda record: context.workspace.find_job(record.name))
-    return [run.record.name for run in found if not run.record.status.is_finished]
+    return [run for run in found if not run.record.status.is_finished]

@@ -19,7 +19,7 @@ from pathlib import Path
 from mnist_exp.config import Stage
 from mnist_exp.errors import MnistExpError
 from mnist_exp.past_runs import JOB_STAGES, PastRun, past_runs, selected, with_status
-from mnist_exp.records import RECORD_NAME, Record
+from mnist_exp.records import COMMAND_LOCK, COMMAND_LOG, RECORD_NAME, Record
 from mnist_exp.results import StoredJob, counted, size_text
 from mnist_exp.stages.context import StageRunner
 from mnist_exp.stages.resume import CONFIG_NAME
@@ -110,6 +110,8 @@ class PruneStage(StageRunner):
         status = run.record.status
         if not status.is_finished:
             return f"is {status.value}"
+        if run.is_running:
+            return "its command has not ended"
         if status is JobStatus.COMPLETED:
             return "" if run.is_saved else _not_saved(run.record)
         if self.context.config.runs.status is None:
@@ -163,7 +165,7 @@ def _run_files(record: Record, folder: Path, reason: str) -> _Candidate:
     contain files of the user.
     """
     figures = {f"figures/{Path(path).name}" for path in record.paths.values()}
-    names = (RECORD_NAME, CONFIG_NAME, *_HYDRA_FILES, *figures)
+    names = (RECORD_NAME, CONFIG_NAME, COMMAND_LOG, COMMAND_LOCK, *_HYDRA_FILES, *figures)
     paths = [path for path in (folder / name for name in names) if path.is_file()]
     size = sum(path.stat().st_size for path in paths)
     return _Candidate(

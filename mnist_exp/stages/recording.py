@@ -15,7 +15,8 @@ from importlib.metadata import PackageNotFoundError, version
 from mnist_exp.config import Stage
 from mnist_exp.errors import ConnectionLostError, JobError, MnistExpError
 from mnist_exp.experiment import Experiment
-from mnist_exp.records import Record
+from mnist_exp.file_locks import locked
+from mnist_exp.records import COMMAND_LOCK, Record
 from mnist_exp.stages.context import StageInterrupted, StageRunner
 from mnist_exp.stages.resume import fingerprint, has_ended, hide_kept_values
 from mnist_exp.status import JobStatus
@@ -32,7 +33,11 @@ def run_stage(runner: StageRunner) -> Record:
         MnistExpError: The stage failed. The record has the message in its field `why`.
         KeyboardInterrupt: The user interrupted the stage. The record has the status Canceled.
     """
-    record = _recorded(runner) if runner.stage.is_recorded else _ended(runner, _bare(runner))
+    if runner.is_recorded:
+        with locked(runner.context.folder / COMMAND_LOCK):
+            record = _recorded(runner)
+    else:
+        record = runner.run(_bare(runner).with_changes(status=JobStatus.COMPLETED))
     if record.status.ended_badly:
         raise failure(record)
     return record

@@ -41,7 +41,7 @@ from mnist_exp.workspaces.base import BY_THE_USER
 #: File name, in a run folder, of the config of a sweep or training run.
 CONFIG_NAME = "config.json"
 #: Stage -> config keys that a command may change when it resumes a job.
-_MAY_CHANGE: Mapping[Stage, tuple[str, ...]] = {
+MAY_CHANGE: Mapping[Stage, tuple[str, ...]] = {
     Stage.train: ("model.epochs", "job.timeout", "job.environment_variables", "compute"),
     Stage.sweep: (),
 }
@@ -78,7 +78,7 @@ class UnfinishedJob:
     @property
     def may_change(self) -> tuple[str, ...]:
         """The config keys that the command may change."""
-        return _MAY_CHANGE[self.record.stage]
+        return MAY_CHANGE[self.record.stage]
 
 
 def unfinished_job(config: ExperimentConfig, index: RecordIndex) -> UnfinishedJob | None:

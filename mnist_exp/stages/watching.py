@@ -14,7 +14,7 @@ from mnist_exp.lazy import figures
 from mnist_exp.records import INVALID_JSON, Record
 from mnist_exp.results import JobResult
 from mnist_exp.specs import CommandJob, Spec, SweepJob
-from mnist_exp.stages.context import StageContext, StageInterrupted, StageRunner
+from mnist_exp.stages.context import ProgressView, StageContext, StageInterrupted, StageRunner
 from mnist_exp.stages.resume import job_name
 from mnist_exp.status import JobStatus
 from mnist_exp.workspaces.base import JobInterrupted
@@ -56,13 +56,21 @@ def submit_and_watch(
         context.display.message(
             f"found {job.name} ({status.value}): the command submits no new job"
         )
-    command = job.trial if isinstance(job, SweepJob) else job
     name = workspace.submit(job)
     if not context.config.wait:
         return None
-    trials = job.limits.max_total_trials if isinstance(job, SweepJob) else None
-    with context.display.watching(epochs_of(command), primary_metric, trials) as observer:
+    with progress(context, job, primary_metric) as observer:
         return workspace.watch(name, observer)
+
+
+def progress(
+    context: StageContext, job: CommandJob | SweepJob, primary_metric: str
+) -> ProgressView:
+    """Return a context manager that shows the progress of a job."""
+    if isinstance(job, SweepJob):
+        epochs, trials = epochs_of(job.trial), job.limits.max_total_trials
+        return context.display.watching(epochs, primary_metric, trials)
+    return context.display.watching(epochs_of(job), primary_metric)
 
 
 def _find_job(context: StageContext, name: str) -> JobStatus | None:

@@ -336,7 +336,9 @@ def test_a_stage_that_only_prints_leaves_no_folder(
     folder = in_process_cli.folder
     done = in_process_cli("stage=status")
     assert (done.returncode, done.stderr, list(folder.iterdir())) == (0, "", [])
-    assert done.stdout == "no endpoint exists; create an endpoint with mnist-exp stage=deploy\n"
+    assert done.stdout == (
+        "no job runs, and no endpoint exists; mnist-exp stage=runs lists past runs\n"
+    )
     done = in_process_cli("stage=doctor", "model.epochs=0")
     assert (done.returncode, list(folder.iterdir())) == (1, [])
     # Each finding is printed once. The last line only counts the findings.

@@ -16,8 +16,10 @@ import pytest
 
 from mnist_exp.cli.background import run_in_background
 from mnist_exp.config import Stage
+from mnist_exp.results import JobResult
 from mnist_exp.stages import RUNNERS
 from mnist_exp.status import JobStatus
+from mnist_exp.workspaces.local.workspace import LocalWorkspace
 from tests.support.command_line import PATIENCE_S
 from tests.support.files import write_file
 from tests.support.in_process import InProcessCli
@@ -102,7 +104,38 @@ def name_in(text: str) -> str:
     return found[2]
 
 
-def test_a_job_continues_after_its_terminal_was_closed(cli: InProcessCli) -> None:
+def check_that_commands_follow(
+    cli: InProcessCli, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Follow a job that waits for the gate. The last command opens the gate."""
+    folders = list(cli.outputs.glob("runs/*/*"))
+    assert name_in(cli.ok("stage=train", f"run={name}", "wait=false").stdout) == name
+    changed = cli("stage=train", f"run={name}", "model.epochs=99")
+    assert (changed.returncode, changed.stdout) == (1, "")
+    assert f"error: run: another command is running {name}; wait until" in changed.stderr
+    read = LocalWorkspace.job_result
+
+    def interrupt(_: LocalWorkspace, name: str) -> None:
+        raise KeyboardInterrupt
+
+    def open_gate(workspace: LocalWorkspace, name: str) -> JobResult | None:
+        (cli.folder / "gate").touch()
+        return read(workspace, name)
+
+    monkeypatch.setattr(LocalWorkspace, "job_result", interrupt)
+    detached = cli("stage=train", f"run={name}")
+    assert detached.returncode == 130
+    assert detached.stderr.endswith(f"detached: {name} continues to run\n")
+    monkeypatch.setattr(LocalWorkspace, "job_result", open_gate)
+    followed = cli.ok(*own("train", f"run={name}"))
+    assert re.search(rf"train  Completed in .*  {name}\n", followed.stdout)
+    assert re.search(r"  metrics +score=2\n", followed.stdout)
+    assert list(cli.outputs.glob("runs/*/*")) == folders
+
+
+def test_a_job_continues_after_its_terminal_was_closed(
+    cli: InProcessCli, monkeypatch: pytest.MonkeyPatch
+) -> None:
     terminal, side = pty.openpty()
     with subprocess.Popen(
         [sys.executable, "-c", IN_TERMINAL, *cli.command(*own("train", "wait=false"))],
@@ -127,7 +160,8 @@ def test_a_job_continues_after_its_terminal_was_closed(cli: InProcessCli) -> Non
     status = cli.ok("stage=status", f"run={name}").stdout
     assert name_in(status) == name
     assert f"cancel      mnist-exp stage=cancel run={name}" in status
-    (cli.folder / "gate").touch()
+    assert cli.ok("stage=status").stdout == f"train  Running  {name}\n"
+    check_that_commands_follow(cli, name, monkeypatch)
     wait_for_end(running)
     (record,) = cli.records("train")
     # The record and the output are those of a command that waited.

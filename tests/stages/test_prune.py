@@ -158,7 +158,7 @@ def test_the_own_files_of_a_run_folder_stay(
     # The commands used hydra.run.dir=project.
     project = tmp_path / "project"
     own = {"figures/mine.png", ".hydra/mine.yaml", "code/train.py"}
-    written = {"figures/curves.png", ".hydra/config.yaml", "config.json"}
+    written = {"figures/curves.png", ".hydra/config.yaml", "config.json", "command.log", ".lock"}
     for name in own | written:
         (project / name).parent.mkdir(parents=True, exist_ok=True)
         (project / name).touch()

@@ -10,7 +10,8 @@ import pytest
 
 from mnist_exp.config import Stage
 from mnist_exp.errors import ConfigError, EndpointError, JobError
-from mnist_exp.records import Record, load_record
+from mnist_exp.file_locks import is_locked
+from mnist_exp.records import COMMAND_LOCK, Record, load_record
 from mnist_exp.stages import StageContext, StageRunner, run_stage
 from mnist_exp.stages.resume import CONFIG_NAME, keep_config
 from mnist_exp.status import JobStatus
@@ -55,11 +56,13 @@ def test_a_record_is_there_before_and_after(outputs: RecordedOutputs) -> None:
 
     def work(context: StageContext, record: Record) -> Record:
         seen.append(saved_record(context).status)
+        assert is_locked(context.folder / COMMAND_LOCK)
         return record.with_changes(metrics={"acc": 0.5})
 
     context = outputs.context(Stage.train)
     record = run_stage(FunctionStage(work, context))
     assert seen == [JobStatus.RUNNING]
+    assert not (context.folder / COMMAND_LOCK).exists()
     assert record.status is JobStatus.COMPLETED
     assert saved_record(context) == load_record(record.save(outputs.path / "copy"))
     assert [found.name for found, _ in outputs.index.newest_first(Stage.train)] == ["stub"]

@@ -9,7 +9,9 @@ import pytest
 from mnist_exp import checks
 from mnist_exp.config import Stage
 from mnist_exp.errors import ConnectionLostError
+from mnist_exp.file_locks import locked
 from mnist_exp.past_runs import past_runs
+from mnist_exp.records import COMMAND_LOCK
 from mnist_exp.stages import RUNNERS, run_stage
 from mnist_exp.status import KILLED, JobStatus
 from tests.support.configs import fresh_config
@@ -122,6 +124,13 @@ def test_only_the_status_of_needed_jobs_is_read(
     workspace = OneRunning()
     listed(past, *overrides, workspace=workspace)
     assert workspace.asked == asked
+
+
+def test_a_job_runs_from_the_start_of_its_command(past: RecordedOutputs) -> None:
+    (killed,) = (run for run in past_runs(past.index, Stage.train) if run.record.name == "killed")
+    with locked(killed.folders[0] / COMMAND_LOCK):
+        assert listed(past, "runs.status=Running") == ["running", "killed", "there"]
+    assert listed(past, "runs.status=Running") == ["running", "there"]
 
 
 def test_a_lost_connection_is_one_warning(past: RecordedOutputs) -> None:

@@ -17,6 +17,7 @@ from types import UnionType
 from typing import IO, Any, TypeVar, get_args, get_origin, get_type_hints
 
 from mnist_exp.errors import NotFoundError, OutputsError, RefusedError
+from mnist_exp.file_locks import try_lock
 from mnist_exp.records import INVALID_JSON, write_json
 from mnist_exp.serving.access import AML_TOKEN, new_token
 from mnist_exp.serving.files import (
@@ -37,7 +38,6 @@ from mnist_exp.workspaces.local.endpoints.server_processes import (
     ProcessId,
     serves_another,
 )
-from mnist_exp.workspaces.local.file_locks import try_lock
 
 T = TypeVar("T")
 

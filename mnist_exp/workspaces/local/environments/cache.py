@@ -26,6 +26,7 @@ from pathlib import Path
 
 from mnist_exp.config import EnvConfig, EnvType
 from mnist_exp.errors import ConfigError, OutputsError
+from mnist_exp.file_locks import try_lock
 from mnist_exp.results import size_text
 from mnist_exp.software import Recipe, RecipeError, curated_recipe, read_conda_file
 from mnist_exp.workspaces.local.environments.interpreter import Interpreter, this_interpreter
@@ -36,7 +37,6 @@ from mnist_exp.workspaces.local.environments.saved import (
     described,
 )
 from mnist_exp.workspaces.local.environments.usage import add_endpoint, forget_endpoints, is_used
-from mnist_exp.workspaces.local.file_locks import try_lock
 
 _FOLDER = "env"
 

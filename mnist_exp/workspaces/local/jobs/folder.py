@@ -24,10 +24,10 @@ from pathlib import Path
 from typing import IO, Any
 
 from mnist_exp.errors import JobError, RefusedError
+from mnist_exp.file_locks import is_locked, try_lock
 from mnist_exp.records import INVALID_JSON, write_json
 from mnist_exp.snapshot import copy_snapshot
 from mnist_exp.workspaces.local.environments.throwaway import throwaway_folder
-from mnist_exp.workspaces.local.file_locks import is_locked, try_lock
 from mnist_exp.workspaces.local.jobs.console import Console
 from mnist_exp.workspaces.local.jobs.deletion import delete_folder
 from mnist_exp.workspaces.local.processes.job_process import EXIT_CODE_NAME, failure_path

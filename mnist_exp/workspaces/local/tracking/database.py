@@ -15,8 +15,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 from mnist_exp.errors import OutputsError
+from mnist_exp.file_locks import is_locked
 from mnist_exp.metrics import MetricPoint, from_store
-from mnist_exp.workspaces.local.file_locks import is_locked
 from mnist_exp.workspaces.local.jobs.environment import JOB_RUN, PARENT
 from mnist_exp.workspaces.local.tracking.sources import LoggedModel
 

@@ -1,6 +1,8 @@
 """Locks on files. If the process that holds a lock is killed, the kernel releases the lock."""
 
 import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -17,6 +19,22 @@ def try_lock(file: IO[Any] | int, kind: int) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold an exclusive lock on a new file in a `with` block, and delete the file at the end.
+
+    If another process holds the lock, the block runs without the lock.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
+        has_lock = try_lock(file, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            if has_lock:
+                path.unlink(missing_ok=True)
 
 
 def is_locked(path: Path) -> bool:
