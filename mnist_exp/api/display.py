@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Literal
 
 from mnist_exp.cli.display import RichDisplay
 from mnist_exp.errors import ConfigError
 from mnist_exp.records import Record
-from mnist_exp.report.layout import silent_consoles
+from mnist_exp.report.layout import Consoles, silent_consoles
+from mnist_exp.report.notebook import CellOutput, NotebookView, current_cell
 from mnist_exp.report.summary import print_summary
 
 #: Where a call prints. `auto` means `notebook` in a notebook, and otherwise `text`.
@@ -19,7 +21,7 @@ class ApiDisplay(RichDisplay):
 
     @contextmanager
     def shown(self) -> Iterator[None]:
-        """Show all output at the end of the `with` block."""
+        """Show the output of a `with` block, at the latest at the end of the block."""
         yield
 
     def summary(self, record: Record) -> None:
@@ -31,15 +33,48 @@ class ApiDisplay(RichDisplay):
         self.message(f"resume the job with: mnist_exp.{record.stage.value}(run={record.name!r})")
 
 
+class CellDisplay(ApiDisplay):
+    """A display that prints in the output of a notebook cell."""
+
+    def __init__(self, cell: CellOutput) -> None:
+        consoles = Consoles(cell.console, cell.console)
+        super().__init__(consoles=consoles, new_view=partial(NotebookView, cell=cell))
+        self._cell = cell
+
+    @contextmanager
+    def shown(self) -> Iterator[None]:
+        """Show the output of a `with` block, at the latest at the end of the block."""
+        try:
+            yield
+        finally:
+            self._cell.update()
+
+    def stage_started(self, record: Record) -> None:
+        """Print the stage and its name."""
+        super().stage_started(record)
+        self._cell.update()
+
+    def message(self, text: str) -> None:
+        """Print a line of progress."""
+        super().message(text)
+        self._cell.update()
+
+
 def new_display(mode: DisplayMode) -> ApiDisplay:
     """Return the display of a call.
 
     Raises:
-        ConfigError: The mode does not exist.
+        ConfigError: The mode does not exist, or the call is not in a notebook.
     """
-    match mode:
-        case "none":
-            return ApiDisplay(consoles=silent_consoles())
-        case "auto" | "text":
-            return ApiDisplay()
-    raise ConfigError([f"display: must be one of auto, notebook, text, none, got {mode!r}"])
+    if mode not in ("auto", "notebook", "text", "none"):
+        raise ConfigError([f"display: must be one of auto, notebook, text, none, got {mode!r}"])
+    if mode == "none":
+        return ApiDisplay(consoles=silent_consoles())
+    cell = None if mode == "text" else current_cell()
+    if cell is not None:
+        return CellDisplay(cell)
+    if mode == "notebook":
+        raise ConfigError(
+            ["display: must be auto, text or none outside a notebook, got 'notebook'"]
+        )
+    return ApiDisplay()

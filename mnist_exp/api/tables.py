@@ -46,7 +46,7 @@ class Runs(Sequence[Run]):
         """
         return pd.DataFrame([_row(run) for run in self._runs])
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return text_of(self._print)
 
     def _repr_html_(self) -> str:
@@ -74,7 +74,7 @@ class Comparison:
         """Return a column for each run, and a row for each parameter and metric."""
         return Runs(self._runs).to_frame().set_index("name").T
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return text_of(self._print)
 
     def _repr_html_(self) -> str:

@@ -24,7 +24,7 @@ from mnist_exp.report.advice import NEXT, Repeated
 from mnist_exp.report.comparison import print_comparison
 from mnist_exp.report.format import plain
 from mnist_exp.report.layout import Consoles, print_line, standard_consoles
-from mnist_exp.report.live import LiveObserver
+from mnist_exp.report.live import LiveObserver, NewView
 from mnist_exp.report.run_table import print_runs, print_side_by_side
 from mnist_exp.report.summary import print_overview, print_summary
 from mnist_exp.stages.dry_run import planned, snapshots
@@ -57,6 +57,8 @@ class RichDisplay:
         flags: Hydra's flags of this command. Each proposed command repeats these flags.
         registration: The config with which the proposed next command registers a model.
         consoles: The consoles to print on; None means standard output and standard error.
+        new_view: Function that returns the view of a job's progress; None means a view that fits
+            the console.
     """
 
     def __init__(
@@ -65,11 +67,13 @@ class RichDisplay:
         flags: Sequence[str] = (),
         registration: RegistrationConfig | None = None,
         consoles: Consoles | None = None,
+        new_view: NewView | None = None,
     ) -> None:
         self._flags = flags
         self._registration = registration or RegistrationConfig()
         self._overrides = overrides
         consoles = consoles or standard_consoles()
+        self._new_view = new_view
         self._results, self._progress = consoles.results, consoles.progress
         self._records: list[Record] = []
         self._is_all = False
@@ -86,7 +90,9 @@ class RichDisplay:
         self, total_events: int | None, primary_metric: str, trials: int | None = None
     ) -> LiveObserver:
         """Return an observer. In a `with` block, the observer shows the progress of a job."""
-        observer = _Preparing(self._progress, primary_metric, total_events, trials)
+        observer = _Preparing(
+            self._progress, primary_metric, total_events, trials, new_view=self._new_view
+        )
         observer.is_sweep = trials is not None
         return observer
 

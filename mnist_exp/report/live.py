@@ -12,6 +12,13 @@ from mnist_exp.report.terminal_view import TerminalView
 from mnist_exp.report.view import ViewSettings
 from mnist_exp.results import JobResult
 
+#: Function that returns a view for its settings.
+NewView = Callable[[ViewSettings], TerminalView | PlainView]
+
+
+def _usual_view(settings: ViewSettings) -> TerminalView | PlainView:
+    return TerminalView(settings) if settings.console.is_interactive else PlainView(settings)
+
 
 class LiveObserver:
     """An `Observer` and context manager that shows a job's progress.
@@ -28,20 +35,20 @@ class LiveObserver:
             None if unknown.
         trials: Maximum number of trials of a sweep; None if unknown.
         clock: Function that returns the time in seconds. Tests replace this function.
+        new_view: Function that returns the view; None means a view that fits the console.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - the settings of a view, and the view
         self,
         console: Console,
         primary_metric: str = "",
         total: int | None = None,
         trials: int | None = None,
         clock: Callable[[], float] = time.monotonic,
+        new_view: NewView | None = None,
     ) -> None:
         settings = ViewSettings(console, primary_metric, total, trials, clock)
-        self._view: TerminalView | PlainView = (
-            TerminalView(settings) if console.is_interactive else PlainView(settings)
-        )
+        self._view = (new_view or _usual_view)(settings)
 
     def __enter__(self) -> Self:
         self._view.start()

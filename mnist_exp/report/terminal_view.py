@@ -1,6 +1,7 @@
 """The view that shows progress on a terminal, and redraws the same lines."""
 
 from dataclasses import replace
+from typing import Protocol
 
 from rich.console import Group, RenderableType
 from rich.live import Live
@@ -27,14 +28,34 @@ from mnist_exp.results import JobResult
 _SPARE_LINES = 9
 
 
+class Drawing(Protocol):
+    """The methods of `Live` that a view needs.
+
+    Attributes:
+        transient: Whether `stop` erases the drawing.
+    """
+
+    transient: bool
+
+    def start(self) -> None:
+        """Start drawing, or draw the present state."""
+
+    def stop(self) -> None:
+        """Stop drawing."""
+
+
 class TerminalView:
     """A view that shows a progress bar or a table of trials below the messages.
 
     `Live` draws in its own thread, which reads attributes of the view. The view therefore assigns a
     new object to such an attribute, and never changes the old object.
+
+    Args:
+        settings: The settings.
+        drawing: The object that draws in place of `Live`, e.g. in a notebook.
     """
 
-    def __init__(self, settings: ViewSettings) -> None:
+    def __init__(self, settings: ViewSettings, drawing: Drawing | None = None) -> None:
         self._console = settings.console
         self._metric = settings.primary_metric
         self._total = settings.total
@@ -44,8 +65,8 @@ class TerminalView:
         self._job: JobResult | None = None
         self._trials_began: dict[str, float] = {}
         self._began = 0.0
-        self._spinner = Spinner("dots")
-        self._live = Live(
+        self._spinner: Spinner | Text = Spinner("dots")
+        self._live: Drawing | Live = drawing or Live(
             console=self._console,
             get_renderable=self._render,
             refresh_per_second=8,
