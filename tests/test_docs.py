@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import mnist_exp
 from mnist_exp import checks
 from mnist_exp.cli.arguments import flags_and_overrides
 from tests.support.configs import config
@@ -74,6 +75,30 @@ def _variant(overrides: list[str], number: int) -> list[str]:
         for key, text in choices
         if (values := text.split(","))
     ]
+
+
+PYTHON = [text for page in PAGES for text in blocks(page, "python") if "mnist_exp as mx" in text]
+
+
+@pytest.mark.parametrize("text", PYTHON)
+def test_python_uses_functions_that_exist_and_breaks_no_rule(text: str) -> None:
+    calls = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)]
+    names = {call: call.func.attr for call in calls if isinstance(call.func, ast.Attribute)}
+    handles = (mnist_exp.Run, mnist_exp.Model, mnist_exp.Endpoint, mnist_exp.Runs)
+    known = {*mnist_exp.__all__, *(name for kind in handles for name in dir(kind))}
+    assert {"train", "sweep"} <= set(names.values()) <= known
+    for call, name in names.items():
+        if name in ("train", "sweep"):
+            values = {str(word.arg): ast.literal_eval(word.value) for word in call.keywords}
+            mnist_exp.compose(f"stage={name}", *map(ast.literal_eval, call.args), **values)
+
+
+@pytest.mark.soak
+@pytest.mark.external
+@pytest.mark.parametrize("text", PYTHON)
+def test_python_runs(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    exec(compile(text, "page", "exec"), {})
 
 
 @pytest.mark.parametrize("target", sorted({
