@@ -1,9 +1,10 @@
 """Which module may import which: the tables below are the rule for every import statement."""
 
 import ast
+import functools
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import packages_distributions
 from pathlib import Path
@@ -13,6 +14,9 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from tests.support.paths import REPOSITORY
+
+# Parsing all modules takes half a second, so one worker does it for all tests.
+pytestmark = pytest.mark.xdist_group("imports")
 
 #: Part of the package -> the parts that it may import; the lowest first.
 MAY_IMPORT = {
@@ -325,11 +329,14 @@ def imports_of(importer: str, tree: ast.Module) -> Iterator[Import]:
         yield from (Import(importer, node.lineno, name, id(node) in late) for name in set(names))
 
 
-IMPORTS = [
-    found
-    for name, path in MODULES.items()
-    for found in imports_of(name, ast.parse(path.read_text(encoding="utf-8")))
-]
+@functools.cache
+def all_imports() -> Sequence[Import]:
+    """Return the imports of all modules."""
+    return [
+        found
+        for name, path in MODULES.items()
+        for found in imports_of(name, ast.parse(path.read_text(encoding="utf-8")))
+    ]
 
 
 def part_of(name: str) -> str:
@@ -346,9 +353,9 @@ def is_below(name: str, allowed: set[str]) -> bool:
 
 def test_the_tests_see_modules_and_imports() -> None:
     assert len(MODULES) > 50
-    assert len(IMPORTS) > 300
-    assert any(found.is_late for found in IMPORTS)
-    assert any(found.name == "trainer.digits.run" for found in IMPORTS)
+    assert len(all_imports()) > 300
+    assert any(found.is_late for found in all_imports())
+    assert any(found.name == "trainer.digits.run" for found in all_imports())
 
 
 def test_every_part_is_in_the_table() -> None:
@@ -366,7 +373,7 @@ def test_the_table_has_no_cycle() -> None:
 
 def test_no_modules_import_each_other_in_a_circle() -> None:
     imported = {name: set[str]() for name in MODULES}
-    for found in IMPORTS:
+    for found in all_imports():
         # A late import counts too: the two modules still depend on each other.
         if found.name in MODULES and found.name != found.importer:
             imported[found.importer].add(found.name)
@@ -380,7 +387,7 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
 def test_parts_import_only_what_stands_below_them() -> None:
     wrong = [
         str(found)
-        for found in IMPORTS
+        for found in all_imports()
         if found.importer.startswith("mnist_exp")
         and found.library == "mnist_exp"
         # The package itself holds nothing but its version.
@@ -393,7 +400,7 @@ def test_parts_import_only_what_stands_below_them() -> None:
 def test_libraries_are_imported_only_where_they_belong() -> None:
     wrong = [
         str(found)
-        for found in IMPORTS
+        for found in all_imports()
         if found.library in LIBRARIES and not is_below(found.importer, LIBRARIES[found.library])
     ]
     assert wrong == []
@@ -401,23 +408,23 @@ def test_libraries_are_imported_only_where_they_belong() -> None:
 
 def test_every_library_is_in_the_table() -> None:
     ours = {"mnist_exp", "trainer", *LIBRARIES, *sys.stdlib_module_names}
-    strange = [str(found) for found in IMPORTS if found.library not in ours]
+    strange = [str(found) for found in all_imports() if found.library not in ours]
     assert strange == []
 
 
 def test_the_tables_allow_only_existing_imports() -> None:
-    parts = {(part_of(found.importer), part_of(found.name)) for found in IMPORTS}
+    parts = {(part_of(found.importer), part_of(found.name)) for found in all_imports()}
     below = {(part, other) for part, others in MAY_IMPORT.items() for other in others}
     assert below - parts == set()
     libraries = {(one, place) for one, places in LIBRARIES.items() for place in places}
     used = {
         (one, place)
         for one, place in libraries
-        for found in IMPORTS
+        for found in all_imports()
         if found.library == one and is_below(found.importer, {place})
     }
     assert libraries - used == set()
-    assert {found.importer for found in IMPORTS if found.is_late} == LATE
+    assert {found.importer for found in all_imports() if found.is_late} == LATE
 
 
 def test_every_library_is_declared() -> None:
@@ -427,7 +434,7 @@ def test_every_library_is_declared() -> None:
     providers = packages_distributions()
     undeclared = [
         library
-        for library in {found.library for found in IMPORTS} & set(LIBRARIES)
+        for library in {found.library for found in all_imports()} & set(LIBRARIES)
         # A library that is not installed here has the name of its distribution.
         if not declared & {canonicalize_name(name) for name in providers.get(library, [library])}
     ]
@@ -438,7 +445,7 @@ def test_every_library_is_declared() -> None:
 def test_trainer_and_package_do_not_import_each_other() -> None:
     wrong = [
         str(found)
-        for found in IMPORTS
+        for found in all_imports()
         if (found.importer.startswith("trainer") and found.library == "mnist_exp")
         or (found.importer.startswith("mnist_exp") and found.library == "trainer")
     ]
@@ -447,12 +454,12 @@ def test_trainer_and_package_do_not_import_each_other() -> None:
 
 def test_the_package_itself_imports_nothing_that_takes_long() -> None:
     # The processes of jobs and endpoints import the package too.
-    names = {found.name for found in IMPORTS if found.importer == "mnist_exp"}
+    names = {found.name for found in all_imports() if found.importer == "mnist_exp"}
     assert names <= {"importlib", "typing"}
 
 
 def test_only_a_few_modules_import_inside_functions() -> None:
-    assert {found.importer for found in IMPORTS if found.is_late} <= LATE
+    assert {found.importer for found in all_imports() if found.is_late} <= LATE
 
 
 @pytest.mark.parametrize("name", sorted(LATE - {"mnist_exp.lazy"}))

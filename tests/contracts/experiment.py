@@ -48,9 +48,6 @@ if arguments.lr > arguments.fail_above:
     sys.exit(1)
 """
 
-#: The same script with MLflow, whose import takes two seconds of processor time.
-SCRIPT_WITH_MLFLOW = SCRIPT.replace("from logger import", "from mlflow import")
-
 THIS_MACHINE = EnvConfig(EnvType.local)
 INFERENCE = EnvConfig(
     EnvType.conda, image="mcr.microsoft.com/azureml/minimal-py311-inference:latest"
@@ -83,7 +80,6 @@ class Place:
         code = self.folder / "code"
         code.mkdir(exist_ok=True)
         (code / "fit.py").write_text(SCRIPT, encoding="utf-8")
-        (code / "with_mlflow.py").write_text(SCRIPT_WITH_MLFLOW, encoding="utf-8")
         (code / "logger.py").write_text(LOGGER, encoding="utf-8")
         (code / "score.py").write_text(SCORE, encoding="utf-8")
         data = self.folder / "data"
@@ -91,14 +87,14 @@ class Place:
         (data / "digits.txt").write_text("some digits", encoding="utf-8")
         return code
 
-    def job(self, name: str, script: str = "fit.py", **inputs: Literal) -> CommandJob:
+    def job(self, name: str, **inputs: Literal) -> CommandJob:
         """Return the training job."""
         given: Mapping[str, Literal] = {"lr": 0.5, "fail_above": 10, **inputs}
         return CommandJob(
             name=name,
             experiment_name="contract",
             display_name=name,
-            command=f"python {script} "
+            command="python fit.py "
             "--lr {{inputs.lr}} --fail-above {{inputs.fail_above}} --data {{inputs.data}}",
             quoted=True,
             compute=self.compute,

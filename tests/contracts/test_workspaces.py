@@ -16,7 +16,7 @@ from tests.support.waiting import eventually
 def test_a_job_completes_with_its_metrics_parameters_and_files(place: Place) -> None:
     workspace = place.opener()
     assert workspace.get_or_create_compute(place.compute).name == "cpu-cluster"
-    result, watcher = place.run(place.job("train_1", "with_mlflow.py"))
+    result, watcher = place.run(place.job("train_1"))
     assert (result.name, result.status, result.why) == ("train_1", JobStatus.COMPLETED, "")
     assert [(point.value, point.step) for point in result.metrics["score"]] == [
         (0.5, 1),
