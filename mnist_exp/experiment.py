@@ -19,6 +19,7 @@ class Experiment(ExperimentConfig):
             config key.
         overrides: The overrides of the command line, without the values of environment variables.
         given: The config keys and config groups that the command line sets.
+        chosen: Config group that the command line chooses -> the config keys that its option sets.
         references: Pairs of config keys. The value of the first key refers to the second key, e.g.
             with `${model.epochs}`.
         interpolations: Config key -> value as written, for each value that contains a variable of
@@ -28,8 +29,19 @@ class Experiment(ExperimentConfig):
     sources: dict[str, str] = field(default_factory=dict)
     overrides: tuple[str, ...] = ()
     given: tuple[str, ...] = ()
+    chosen: dict[str, tuple[str, ...]] = field(default_factory=dict)
     references: tuple[tuple[str, str], ...] = ()
     interpolations: dict[str, str] = field(default_factory=dict)
+
+    def setter(self, key: str) -> str | None:
+        """Return what sets a config key on the command line: the key itself, or a config group.
+
+        Returns:
+            None if the command line does not set the key.
+        """
+        if key in self.given:
+            return key
+        return next((group for group, keys in self.chosen.items() if key in keys), None)
 
     @cached_property
     def parsed_sweep(self) -> tuple[SweepPlan | None, list[str]]:
@@ -58,6 +70,6 @@ class Experiment(ExperimentConfig):
         """
         content = asdict(self)
         content["job"]["sources"] = content.pop("sources")
-        for name in ("overrides", "given", "references", "interpolations"):
+        for name in ("overrides", "given", "chosen", "references", "interpolations"):
             del content[name]
         return content

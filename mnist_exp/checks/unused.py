@@ -6,9 +6,12 @@ from mnist_exp.config import AuthMode, Stage
 from mnist_exp.experiment import Experiment
 from mnist_exp.specs import parse_model_name
 
-#: Keys that every stage may read, because the stage opens the workspace.
-_ALWAYS = ("workspace", "data.cache_dir")
-_TRAINING = ("compute", "env", "data", "model", "job")
+#: Keys that every stage may read. For example, the stage opens the workspace.
+_ALWAYS = (
+    *("stage", "dry_run", "run", "resume", "outputs_dir", "profile"),
+    *("workspace", "data.cache_dir"),
+)
+_TRAINING = ("compute", "env", "data", "model", "job", "seed", "wait", "figure_format")
 #: Stage -> the keys and the groups that the stage reads. A group stands for all its keys. A stage
 #: that is missing here reads all keys.
 _READ: dict[Stage, tuple[str, ...]] = {
@@ -19,6 +22,8 @@ _READ: dict[Stage, tuple[str, ...]] = {
     Stage.deploy: ("registration.name", "endpoint"),
     Stage.invoke: (
         "data",
+        "seed",
+        "figure_format",
         "endpoint.name",
         "endpoint.invoke_deployment",
         # Without a scoring script, the request is the example of an MLflow model.
@@ -29,7 +34,7 @@ _READ: dict[Stage, tuple[str, ...]] = {
     Stage.status: ("endpoint.name",),
     Stage.logs: ("endpoint.name", "endpoint.log_lines", "endpoint.deployment.name"),
     Stage.cancel: (),
-    Stage.compare: (),
+    Stage.compare: ("figure_format",),
     Stage.runs: ("runs",),
     Stage.prune: ("prune", "runs"),
     Stage.cleanup: (
@@ -56,20 +61,24 @@ _OF_ANOTHER = {
 
 
 def is_unused(stage: Stage, key: str) -> bool:
-    """Return whether a config key has no reader: neither the stage nor a stage that may follow."""
-    is_key = "." in key and "/" not in key and "@" not in key
-    if is_key and key.startswith("runs.") and stage not in (Stage.runs, Stage.prune):
+    """Return whether no stage reads a key or a group: neither the stage nor a stage that follows.
+
+    `GROUP@PACKAGE` sets the keys below PACKAGE.
+    """
+    folder, _, package = key.partition("@")
+    key = package or folder.replace("/", ".")
+    if key.startswith("runs.") and stage not in (Stage.runs, Stage.prune):
         return True
-    if stage not in _READ or not is_key:
+    if stage not in _READ:
         return False
-    if _is_among(key, _OF_ANOTHER.get(stage, ())):
+    if key in _OF_ANOTHER.get(stage, ()):
         return True
     readers = (stage, *_LATER.get(stage, ()))
     return not any(_is_among(key, keys) for keys in (_ALWAYS, *(_READ[each] for each in readers)))
 
 
 def unused_warnings(config: Experiment) -> Iterator[str]:
-    """Yield one line for each key on the command line that has no effect."""
+    """Yield one line for each key or group on the command line that has no effect."""
     for key in config.given:
         if why := _why_unused(config, key):
             yield f"{key}: has no effect, because {why}"
@@ -113,14 +122,14 @@ def contradiction_faults(config: Experiment) -> Iterator[str]:
     """Yield one line for each key that seems to choose a model or a deployment, but does not."""
     run, name = config.run, config.registration.name
     deployment = config.endpoint.deployment.name
-    names_model = config.stage is Stage.deploy and "registration.name" in config.given
-    if names_model and run is not None and parse_model_name(run)[0] != name:
+    setter = config.setter("registration.name") if config.stage is Stage.deploy else None
+    if setter and run is not None and parse_model_name(run)[0] != name:
         yield (
             f"registration.name: must be the model that run= names, got {name} and run={run}; "
-            "remove registration.name= or run="
+            f"remove {setter}= or run="
         )
     called = config.endpoint.invoke_deployment
-    if config.stage is Stage.cleanup and "endpoint.invoke_deployment" in config.given:
+    if config.stage is Stage.cleanup and config.setter("endpoint.invoke_deployment"):
         yield (
             "endpoint.invoke_deployment: is only for stage=invoke; to delete one deployment, use "
             f"endpoint.deployment.name={called}; to delete the endpoint with all its deployments, "

@@ -16,7 +16,7 @@ from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from mnist_exp.cli.config_paths import config_files, resolve_paths, task_overrides
-from mnist_exp.cli.given_keys import given_keys
+from mnist_exp.cli.given_keys import chosen_keys, given_keys
 from mnist_exp.cli.hide_values import hidden_override
 from mnist_exp.cli.schema_keys import explain_key, keys_at, type_at, unknown_keys
 from mnist_exp.cli.written_text import keep_written_texts
@@ -120,12 +120,12 @@ def to_experiment(composed: DictConfig, hydra_config: DictConfig) -> Experiment:
         raise TypeError(f"the composed config must be an ExperimentConfig, got {type(config)}")
     config.run = _run_names(config.run, config.stage)
     overrides = tuple(task_overrides(hydra_config))
-    given = tuple(given_keys(overrides))
     return Experiment(
         **vars(config),
         sources=sources,
         overrides=tuple(map(hidden_override, overrides)),
-        given=given,
+        given=tuple(given_keys(overrides)),
+        chosen=chosen_keys(hydra_config),
         references=tuple(_references("", written)),
         # The paths no longer contain interpolations, because they were resolved.
         interpolations=dict(_interpolations("", OmegaConf.to_container(composed, resolve=False))),

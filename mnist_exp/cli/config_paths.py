@@ -125,23 +125,30 @@ def config_files(hydra_config: DictConfig) -> Iterator[tuple[Path, str]]:
     The files come in order of priority, highest first. If the config key is empty, the content of
     the file is at the top level of the composed config.
     """
-    folders = [
-        Path(source.path)
-        for source in hydra_config.runtime.config_sources
-        if source.schema == "file"
-    ]
-    choices: dict[str, Any] = {
-        **hydra_config.runtime.choices,
-        **dict(_several_options(hydra_config)),
-    }
-    for group in reversed([group for group in choices if not group.startswith("hydra/")]):
-        option = choices[group]
-        # `GROUP@PACKAGE` puts the content of the file below the config key PACKAGE, not GROUP.
-        folder, _, package = group.partition("@")
-        for one in [option] if isinstance(option, str) else reversed(option or ()):
-            for path, own in _with_defaults(folders, folder, str(one)):
-                yield path, package or own
-    yield from _with_defaults(folders, "", hydra_config.job.config_name)
+    options = chosen_options(hydra_config)
+    for group in reversed([group for group in options if not group.startswith("hydra/")]):
+        yield from option_files(hydra_config, group)
+    yield from _with_defaults(_folders(hydra_config), "", hydra_config.job.config_name)
+
+
+def chosen_options(hydra_config: DictConfig) -> dict[str, Any]:
+    """Return config group -> its option, or the list of its options."""
+    return {**hydra_config.runtime.choices, **dict(_several_options(hydra_config))}
+
+
+def option_files(hydra_config: DictConfig, group: str) -> Iterator[tuple[Path, str]]:
+    """Yield the files of the chosen option of a config group, as `config_files` does."""
+    option = chosen_options(hydra_config).get(group)
+    # `GROUP@PACKAGE` puts the content of the file below the config key PACKAGE, not GROUP.
+    folder, _, package = group.partition("@")
+    for one in [option] if isinstance(option, str) else reversed(option or ()):
+        for path, own in _with_defaults(_folders(hydra_config), folder, str(one)):
+            yield path, package or own
+
+
+def _folders(hydra_config: DictConfig) -> list[Path]:
+    sources = hydra_config.runtime.config_sources
+    return [Path(source.path) for source in sources if source.schema == "file"]
 
 
 def _several_options(hydra_config: DictConfig) -> Iterator[tuple[str, Any]]:

@@ -44,8 +44,6 @@ _ONCE = (
     "endpoint.mirror_traffic",
     "endpoint.invoke_deployment",
 )
-#: Overrides with which stage=cleanup deletes a deployment instead of the endpoint.
-_OF_DEPLOYMENT = ("endpoint.deployment", "endpoint.deployment.name")
 
 
 class RichDisplay:
@@ -178,9 +176,9 @@ def carried_overrides(overrides: Sequence[str], stage: Stage) -> list[str]:
         # interpolations, so the next command fails if its environment lacks the variables.
         and not (following is not Stage.deploy and _sets_variables(text))
         and not all(is_unused(following, key) for key in given_keys([text]))
-        # The next command after stage=invoke deletes the endpoint. With this key, stage=cleanup
-        # would delete only a deployment.
-        and not (following is Stage.cleanup and override_key(text) in _OF_DEPLOYMENT)
+        # The next command after stage=invoke deletes the endpoint. With a deployment's name, e.g. in
+        # endpoint=blue_green, stage=cleanup would delete only this deployment.
+        and not (following is Stage.cleanup and _may_name_deployment(text))
     ]
 
 
@@ -203,6 +201,11 @@ class _Preparing(LiveObserver):
 
 def _sets_variables(override: str) -> bool:
     return all(variable_name(key) is not None for key in given_keys([override]))
+
+
+def _may_name_deployment(override: str) -> bool:
+    keys = [key.replace("/", ".") for key in given_keys([override])]
+    return any(f"{key}.".startswith("endpoint.") and key != "endpoint.name" for key in keys)
 
 
 def _is_one_time(override: str) -> bool:

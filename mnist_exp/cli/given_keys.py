@@ -4,6 +4,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import DictConfig
+
+from mnist_exp.cli.arguments import override_key
+from mnist_exp.cli.config_paths import config_content, option_files, task_overrides
+
+#: The file of the default option of each group that may name a model, an endpoint or a deployment.
+_DEFAULT_OPTION = "tutorial.yaml"
+#: The beginning of an entry of a defaults list that chooses the option of another group.
+_OTHER_GROUP = "override /"
 
 
 def given_keys(overrides: Sequence[str]) -> Iterator[str]:
@@ -13,9 +22,34 @@ def given_keys(overrides: Sequence[str]) -> Iterator[str]:
         yield from _keys(override.get_key_element().lstrip("+~"), value)
 
 
+def chosen_keys(hydra_config: DictConfig) -> dict[str, tuple[str, ...]]:
+    """Return the config keys that the command line sets with config groups.
+
+    The keys of a default option do not count, because every command has these keys.
+
+    Returns:
+        Config group on the command line -> the keys in the files of its option.
+    """
+    groups = map(override_key, task_overrides(hydra_config))
+    found = {group: tuple(_keys_of_group(hydra_config, group)) for group in groups}
+    return {group: keys for group, keys in found.items() if keys}
+
+
+def _keys_of_group(hydra_config: DictConfig, group: str) -> Iterator[str]:
+    for path, package in option_files(hydra_config, group):
+        content = config_content(path)
+        for entry in content.get("defaults") or []:
+            for name in map(str, entry if isinstance(entry, dict) else ()):
+                if name.startswith(_OTHER_GROUP):
+                    yield from _keys_of_group(hydra_config, name.removeprefix(_OTHER_GROUP))
+        if path.name != _DEFAULT_OPTION:
+            own = {name: part for name, part in content.items() if name != "defaults"}
+            yield from _keys(package, own)
+
+
 def _keys(key: str, value: Any) -> Iterator[str]:
     if not isinstance(value, Mapping) or not value:
         yield key
         return
     for name, part in value.items():
-        yield from _keys(f"{key}.{name}", part)
+        yield from _keys(f"{key}.{name}" if key else str(name), part)

@@ -65,6 +65,7 @@ def with_kept_config(config: Experiment, overrides: Sequence[str]) -> Experiment
         resume=None,
         overrides=config.overrides,
         given=config.given,
+        chosen=config.chosen,
         references=config.references,
         interpolations=interpolations,
     )

@@ -67,7 +67,7 @@ def next_overrides(record: Record, repeated: Repeated) -> list[str]:
         words.append(f"run={record.name}")
     if record.workspace != "local":
         words.append(f"workspace={record.workspace}")
-    needed = _logged_model(record, repeated.registration) if lacks_files else _endpoint(record)
+    needed = _logged_model(record, repeated.registration) if lacks_files else _needed(record)
     # If the user has set a key, do not propose another value.
     chosen = set(map(_key, repeated.overrides))
     words += [override for override in needed if _key(override) not in chosen]
@@ -116,8 +116,14 @@ def _logged_model(record: Record, registration: RegistrationConfig) -> list[str]
     return needed
 
 
-def _endpoint(record: Record) -> list[str]:
-    """Return the overrides that are necessary to deploy an MLflow model without a script."""
+def _needed(record: Record) -> list[str]:
+    """Return the overrides that the next command needs, whatever this command had.
+
+    To deploy an MLflow model without a script, this is a config group. To delete the endpoint, this
+    is its name: a config group may name a deployment, and stage=cleanup then deletes only that.
+    """
+    if record.stage is Stage.invoke:
+        return [f"endpoint.name={record.name}"]
     is_mlflow = (record.model or {}).get("type") == ModelType.mlflow_model
     return ["endpoint=mlflow"] if record.stage is Stage.register and is_mlflow else []
 

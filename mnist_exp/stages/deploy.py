@@ -1,6 +1,6 @@
 """stage=deploy: create an endpoint, deploy the registered model, then set the traffic."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
@@ -10,6 +10,7 @@ from mnist_exp.build import deployment_spec, endpoint_change, endpoint_spec, pla
 from mnist_exp.checks.endpoint import read_request
 from mnist_exp.config import EndpointConfig, ModelType, Stage
 from mnist_exp.errors import ConfigError, NotFoundError
+from mnist_exp.experiment import Experiment
 from mnist_exp.names import new_endpoint_name
 from mnist_exp.records import Record
 from mnist_exp.results import Endpoint
@@ -221,8 +222,7 @@ def _change_settings(context: StageContext, record: Record, current: Endpoint) -
         context.display.message(f"regenerated the {endpoint.regenerate_key.value} key")
     if endpoint.traffic or endpoint.mirror_traffic:
         context.display.message("changed the traffic")
-    given = [key for key in context.config.given if key != "endpoint.deployment.name"]
-    unused = ", ".join(key for key in given if key.startswith(_OF_DEPLOYMENTS))
+    unused = ", ".join(_keys_without_effect(context.config))
     context.display.message(
         f"no code was deployed{unused and f', so {unused} had no effect'}; to deploy "
         f"{endpoint.deployment.name}, run mnist-exp stage=deploy endpoint.name={record.name} "
@@ -230,6 +230,14 @@ def _change_settings(context: StageContext, record: Record, current: Endpoint) -
     )
     paths = {"keys": changed.keys} if changed.keys else {}
     return record.with_changes(endpoint=endpoint_entry(changed), paths=paths)
+
+
+def _keys_without_effect(config: Experiment) -> Iterator[str]:
+    """Yield the keys and groups of the command line that only a new deployment would use."""
+    for name in config.given:
+        keys = config.chosen.get(name, (name,))
+        if name != "endpoint.deployment.name" and any(k.startswith(_OF_DEPLOYMENTS) for k in keys):
+            yield name
 
 
 def _ready_endpoint(context: StageContext, spec: EndpointSpec, found: Endpoint | None) -> Endpoint:

@@ -102,12 +102,12 @@ def registered_model(context: StageContext) -> Mapping[str, Any]:
 def model_name(config: Experiment, index: RecordIndex) -> str | None:
     """Return the name of the model to deploy, with or without a version; None if there is no model.
 
-    The command line may name the model, by `run=` or by `registration.name=`. Otherwise the model
-    is the newest model that `stage=register` has registered.
+    The command line may name the model, by `run=`, by `registration.name=` or by a config group.
+    Otherwise the model is the newest model that `stage=register` has registered.
     """
     if config.stage is Stage.deploy and config.run is not None:
         return str(config.run)
-    if config.stage is Stage.deploy and "registration.name" in config.given:
+    if config.stage is Stage.deploy and config.setter("registration.name"):
         return config.registration.name
     record = _newest(index, None, Stage.register)
     return None if record is None else record.name
@@ -204,12 +204,18 @@ def endpoint_faults(
 
 
 def named_deployment(context: StageContext) -> str | None:
-    """Return the deployment that the command line of stage=logs or stage=cleanup names, or None."""
+    """Return the deployment that the command line of stage=logs or stage=cleanup names, or None.
+
+    A config group may also name the deployment, e.g. `endpoint=blue_green`. But `endpoint.name=` on
+    the command line names the whole endpoint, unless the key of the deployment is there too.
+    """
     config = context.config
+    setter = config.setter(_DEPLOYMENT_KEY)
     # stage=all also runs the cleanup stage, and always deletes the whole endpoint.
-    is_named = config.stage in (Stage.logs, Stage.cleanup)
-    is_named = is_named and _DEPLOYMENT_KEY in config.given
-    return config.endpoint.deployment.name if is_named else None
+    if setter is None or config.stage not in (Stage.logs, Stage.cleanup):
+        return None
+    names_whole = setter != _DEPLOYMENT_KEY and "endpoint.name" in config.given
+    return None if names_whole else config.endpoint.deployment.name
 
 
 def _known_models(context: StageContext) -> str:

@@ -1,10 +1,15 @@
 """Keys on the command line that a stage does not read."""
 
+from pathlib import Path
+
 import pytest
 
 from mnist_exp import checks
 from mnist_exp.cli.given_keys import given_keys
-from tests.support.configs import fresh_config
+from tests.support.configs import config, fresh_config
+
+_PLACED = "endpoint/environment@endpoint.deployment.environment"
+_GENERAL = ["seed", "wait", "figure_format"]
 
 
 def unused(*overrides: str) -> list[str]:
@@ -54,8 +59,17 @@ def unused(*overrides: str) -> list[str]:
         # The proposed next commands repeat the keys that a later stage reads.
         (["stage=sweep", "registration.name=x", "endpoint.ttl=3"], []),
         (["stage=register", "data.path=x", "endpoint.name=one"], []),
-        # A config group may be a part of every command.
-        (["stage=logs", "data=mnist", "model=small", "profile=azure", "seed=3"], []),
+        # Config groups and keys that belong to no group.
+        (["stage=deploy", "env=conda"], ["env"]),
+        (["stage=register", "sweep=grid"], ["sweep"]),
+        (["stage=status", "endpoint/environment@endpoint.deployment.environment=azure"], [_PLACED]),
+        (["stage=cleanup", "seed=9", "wait=false", "figure_format=svg"], _GENERAL),
+        (
+            ["stage=logs", "model=small", "data=mnist", "profile=azure", "workspace=azure"],
+            ["model"],
+        ),
+        (["stage=deploy", "registration=mlflow_model", "data=mnist", "seed=3"], []),
+        (["stage=compare", "figure_format=svg", "outputs_dir=x", "dry_run=true"], []),
         (["stage=logs", "endpoint.deployment.name=blue"], []),
         (["stage=invoke", "endpoint.deployment.scoring_script=null"], []),
         (["stage=cleanup", "endpoint.deployment.name=blue", "compute.name=x"], []),
@@ -107,3 +121,26 @@ def test_two_names_of_a_model_must_agree() -> None:
 def test_a_mapping_sets_the_keys_of_its_entries() -> None:
     words = ["a.b={c: {d: 1}, e: 2}", "+f=1", "~g.h", "i={}", "j=[1, 2]", "k/l@m.n=o"]
     assert list(given_keys(words)) == ["a.b.c.d", "a.b.e", "f", "g.h", "i", "j", "k/l@m.n"]
+
+
+def test_a_config_group_sets_the_keys_of_its_files(tmp_path: Path) -> None:
+    for name, text in {
+        "registration/mine.yaml": "defaults: [tutorial, _self_]\nname: mine\n",
+        "registration/again.yaml": "defaults: [mine, _self_]\npath: x\n",
+        "profile/prod.yaml": (
+            "# @package _global_\ndefaults: [override /registration: again]\n"
+            "endpoint: {deployment: {name: prod}}\n"
+        ),
+    }.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    found = config(
+        *("stage=deploy", "run=other:1", "registration=again", "endpoint=tutorial"),
+        config_dir=tmp_path,
+    )
+    assert found.chosen == {"registration": ("registration.path", "registration.name")}
+    (fault,) = checks.faults(found)
+    assert fault.endswith("got mine and run=other:1; remove registration= or run=")
+    prod = config("stage=deploy", "profile=prod", config_dir=tmp_path)
+    assert prod.setter("registration.name") == prod.setter("endpoint.deployment.name") == "profile"
+    assert prod.setter("endpoint.name") is None

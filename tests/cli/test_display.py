@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -40,8 +41,16 @@ def test_the_proposed_cleanup_deletes_the_endpoint(capsys: pytest.CaptureFixture
     words = ["endpoint.name=mine", "endpoint.deployment.name=tff-green"]
     RichDisplay(words).stage_ended(record(Stage.register))
     assert capsys.readouterr().out.splitlines()[-1].endswith(" ".join(words))
-    RichDisplay(words).stage_ended(record(Stage.invoke))
-    assert capsys.readouterr().out.splitlines()[-1].endswith(" stage=cleanup endpoint.name=mine")
+    invoked = replace(record(Stage.invoke), name="mine")
+    for given in (
+        words,
+        ["endpoint=blue_green"],
+        ["endpoint={name: mine, deployment: {name: tff-green}}"],
+        ["endpoint/environment@endpoint.deployment.environment=azure"],
+    ):
+        RichDisplay(given).stage_ended(invoked)
+        found = capsys.readouterr().out.splitlines()[-1]
+        assert found.endswith(" stage=cleanup endpoint.name=mine")
 
 
 @pytest.mark.external

@@ -105,3 +105,23 @@ def test_stage_all_deletes_its_endpoint_although_a_deployment_is_named(
     context = outputs.context(Stage.all, GREEN)
     parts = AllStages(context)._parts
     assert named_deployment(parts[Stage.cleanup].context) is None
+
+
+@pytest.mark.parametrize(
+    ("overrides", "deployment"),
+    [
+        (["endpoint=blue_green"], "tff-green"),
+        (["endpoint=blue_green", "endpoint.deployment.name=blue"], "blue"),
+        (["endpoint={name: one, deployment: {name: blue}}"], "blue"),
+        # The endpoint's own name is on the command line.
+        (["endpoint=blue_green", "endpoint.name=one"], None),
+        # The default option names what every command has.
+        (["endpoint=tutorial"], None),
+        (["endpoint=mlflow"], None),
+        ([], None),
+    ],
+)
+def test_a_config_group_may_name_the_deployment_to_delete(
+    outputs: RecordedOutputs, overrides: list[str], deployment: str | None
+) -> None:
+    assert named_deployment(outputs.context(Stage.cleanup, *overrides)) == deployment

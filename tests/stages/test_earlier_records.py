@@ -1,5 +1,7 @@
 """The earlier records that a stage starts from."""
 
+from pathlib import Path
+
 import pytest
 
 from mnist_exp.config import Stage
@@ -8,10 +10,12 @@ from mnist_exp.results import Endpoint, RegisteredModel
 from mnist_exp.stages import RUNNERS
 from mnist_exp.stages.earlier_records import (
     deployed_endpoint,
+    model_name,
     registered_model,
     source_job,
 )
 from mnist_exp.status import JobStatus
+from tests.support.configs import config
 from tests.support.recorded_outputs import RecordedOutputs
 
 # The job that is registered.
@@ -103,7 +107,7 @@ def deployed_model(outputs: RecordedOutputs, *overrides: str) -> str:
 
 
 def test_the_model_to_deploy_is_the_latest_of_mnist_exp_or_the_named_model(
-    outputs: RecordedOutputs,
+    outputs: RecordedOutputs, tmp_path: Path
 ) -> None:
     for name in ("theirs:3", "model:1", "model:2"):
         outputs.add(Stage.register, name)
@@ -117,8 +121,16 @@ def test_the_model_to_deploy_is_the_latest_of_mnist_exp_or_the_named_model(
         "run=model@latest": "model:10",
         "registration.name=model": "model:10",
         "registration.name=theirs": "theirs:3",
+        "registration={name: theirs}": "theirs:3",
+        # These options name no model.
+        "registration=tutorial": "model:2",
+        "registration=mlflow_model": "model:2",
     }.items():
         assert deployed_model(outputs, word) == expected
+    (tmp_path / "registration").mkdir()
+    (tmp_path / "registration" / "other.yaml").write_text("name: theirs\n", encoding="utf-8")
+    other = config("stage=deploy", "registration=other", config_dir=tmp_path)
+    assert model_name(other, outputs.index) == "theirs"
 
 
 def test_a_model_of_the_same_command_comes_first(outputs: RecordedOutputs) -> None:
