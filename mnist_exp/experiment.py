@@ -1,6 +1,8 @@
 """The experiment: the composed config, and values that are computed from the config."""
 
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Sequence
+from copy import deepcopy
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -49,18 +51,19 @@ class Experiment(ExperimentConfig):
         return parse_sweep(self.sweep)
 
     def with_hidden_values(self) -> "Experiment":
-        """Return the experiment without the values of environment variables."""
-        deployment = self.endpoint.deployment
-        deployment = replace(
-            deployment, environment_variables=shown_values(deployment.environment_variables)
-        )
-        return replace(
-            self,
-            job=replace(
-                self.job, environment_variables=shown_values(self.job.environment_variables)
-            ),
-            endpoint=replace(self.endpoint, deployment=deployment),
-        )
+        """Return the experiment without the values of environment variables.
+
+        A text with a variable of the caller's environment becomes the text as written. Names and
+        keys without a group keep their values, because a stage uses these values to find records.
+        """
+        hidden = deepcopy(self)
+        for key, written in self.interpolations.items():
+            *groups, name = key.split(".")
+            if groups and name != "name":
+                _replace_text(hidden, groups, name, written)
+        for owner in (hidden.job, hidden.endpoint.deployment):
+            owner.environment_variables = shown_values(owner.environment_variables)
+        return hidden
 
     def content(self) -> dict[str, Any]:
         """Return the config as plain values, in the format of `config.json` in a run folder.
@@ -73,3 +76,20 @@ class Experiment(ExperimentConfig):
         for name in ("overrides", "given", "chosen", "references", "interpolations"):
             del content[name]
         return content
+
+
+def _replace_text(config: Any, groups: Sequence[str], name: str, text: str) -> None:
+    """Replace a text in a config.
+
+    Args:
+        config: The config. Nested values are dataclasses and mappings.
+        groups: The path of the dataclass or mapping that contains the text.
+        name: The last part of the text's key.
+        text: The new text.
+    """
+    owner = config
+    for group in groups:
+        owner = owner[group] if isinstance(owner, dict) else getattr(owner, group)
+    values = owner if isinstance(owner, dict) else vars(owner)
+    if isinstance(values.get(name), str):
+        values[name] = text

@@ -142,7 +142,7 @@ def _variables(where: str, variables: Mapping[str, str]) -> Iterator[str]:
         if name in _SERVER_SETTINGS and not (
             value.isascii() and value.isdigit() and int(value) > 0
         ):
-            yield f"{where}.{name}: must be a whole number above 0, got {value!r}"
+            yield f"{where}.{name}: must be a whole number above 0, got another text"
 
 
 def _script(where: str, deployment: DeploymentConfig) -> Iterator[str]:

@@ -38,8 +38,12 @@ def flags_and_overrides(arguments: Sequence[str]) -> tuple[list[str], list[str]]
     """Return Hydra's flags with their values, and the overrides.
 
     Raises:
-        ConfigError: A flag does not exist in Hydra, or a flag that needs a value has no value.
+        ConfigError: An argument is not UTF-8 text, a flag does not exist in Hydra, or a flag that
+            needs a value has no value.
     """
+    if broken := [word.partition("=")[0] for word in arguments if not is_utf8(word)]:
+        rule = "the argument must be UTF-8 text; correct the bytes of the argument"
+        raise ConfigError([f"{name!r}: {rule}" for name in broken])
     flags: list[str] = []
     overrides: list[str] = []
     faults: list[str] = []
@@ -126,6 +130,14 @@ def _override(key: str, value: str) -> str:
     keys = [] if type_at(key) else meant_keys(key)
     meant = keys[0] if len(keys) == 1 else key
     return shlex.quote(f"{meant}={value}") if value else f"{meant}=..."
+
+
+def is_utf8(text: str) -> bool:
+    """Return whether a text from outside can be written as UTF-8.
+
+    Python reads each other byte of an argument, a variable or a path as a surrogate.
+    """
+    return all(not 0xD800 <= ord(letter) <= 0xDFFF for letter in text)
 
 
 def override_key(override: str) -> str:

@@ -6,7 +6,8 @@ the other rule: the override `key={}` empties the mapping `key`.
 
 import functools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from mnist_exp.cli.arguments import is_utf8
 from mnist_exp.cli.config_paths import config_files, resolve_paths, task_overrides
 from mnist_exp.cli.given_keys import chosen_keys, given_keys
 from mnist_exp.cli.hide_values import hidden_override
@@ -23,6 +25,7 @@ from mnist_exp.cli.written_text import keep_written_texts
 from mnist_exp.config import ExperimentConfig, Stage
 from mnist_exp.errors import ConfigError
 from mnist_exp.experiment import Experiment
+from mnist_exp.hidden_values import variable_name
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 
@@ -113,11 +116,13 @@ def to_experiment(composed: DictConfig, hydra_config: DictConfig) -> Experiment:
     _empty_mappings(composed, task_overrides(hydra_config))
     keep_written_texts(composed, config_files(hydra_config), task_overrides(hydra_config))
     sources = _input_sources(composed)
-    written = OmegaConf.to_container(composed, resolve=False)
+    references = tuple(_references("", OmegaConf.to_container(composed, resolve=False)))
     resolve_paths(composed, hydra_config)
     config = OmegaConf.to_object(composed)
     if not isinstance(config, ExperimentConfig):
         raise TypeError(f"the composed config must be an ExperimentConfig, got {type(config)}")
+    if faults := list(_encoding_faults("", vars(config))):
+        raise ConfigError(faults)
     config.run = _run_names(config.run, config.stage)
     overrides = tuple(task_overrides(hydra_config))
     return Experiment(
@@ -126,9 +131,9 @@ def to_experiment(composed: DictConfig, hydra_config: DictConfig) -> Experiment:
         overrides=tuple(map(hidden_override, overrides)),
         given=tuple(given_keys(overrides)),
         chosen=chosen_keys(hydra_config),
-        references=tuple(_references("", written)),
+        references=references,
         # The paths no longer contain interpolations, because they were resolved.
-        interpolations=dict(_interpolations("", OmegaConf.to_container(composed, resolve=False))),
+        interpolations=dict(_interpolations(composed, references)),
     )
 
 
@@ -168,6 +173,23 @@ def with_stand_ins(composed: DictConfig, keys: Sequence[str]) -> DictConfig | No
     return filled
 
 
+def _encoding_faults(key: str, value: Any) -> Iterator[str]:
+    """Yield a line for each text that cannot be written as UTF-8.
+
+    The value of an environment variable may have such bytes. Python reads each byte as a surrogate.
+    """
+    if is_dataclass(value) or isinstance(value, dict):
+        parts = value if isinstance(value, dict) else vars(value)
+        for name, part in parts.items():
+            yield from _encoding_faults(f"{key}.{name}" if key else str(name), part)
+    elif isinstance(value, list):
+        for part in value:
+            yield from _encoding_faults(key, part)
+    elif isinstance(value, str) and not is_utf8(value):
+        shown = "other bytes" if variable_name(key) else repr(value)
+        yield f"{key}: must be UTF-8 text, got {shown}; correct the value"
+
+
 def _missing(key: str) -> str:
     if key == "stage":
         listed = ", ".join(stage.value for stage in Stage)
@@ -205,13 +227,27 @@ def _references(key: str, value: Any) -> Iterator[tuple[str, str]]:
             yield from ((key, name) for name in _NAME.findall(found[1]))
 
 
-def _interpolations(key: str, value: Any) -> Iterator[tuple[str, str]]:
-    """Yield config key and text of each value that contains a variable of the environment."""
+def _interpolations(
+    composed: DictConfig, references: Collection[tuple[str, str]]
+) -> Iterator[tuple[str, str]]:
+    """Yield config key and text of each value that contains a variable of the environment.
+
+    A value may also refer to another key whose value contains such a variable.
+    """
+    texts = dict(_texts("", OmegaConf.to_container(composed, resolve=False)))
+    found = {key for key, text in texts.items() if _OF_ENVIRONMENT in text}
+    while more := {reader for reader, target in references if target in found} - found:
+        found |= more
+    yield from ((key, texts[key]) for key in texts if key in found)
+
+
+def _texts(key: str, value: Any) -> Iterator[tuple[str, str]]:
+    """Yield config key and text of each value that is a text with an interpolation."""
     if isinstance(value, dict):
         for name, part in value.items():
             if "." not in str(name):
-                yield from _interpolations(f"{key}.{name}" if key else str(name), part)
-    elif isinstance(value, str) and _OF_ENVIRONMENT in value:
+                yield from _texts(f"{key}.{name}" if key else str(name), part)
+    elif isinstance(value, str) and "${" in value:
         yield key, value
 
 

@@ -20,7 +20,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from mnist_exp import __version__
-from mnist_exp.cli.arguments import flags_and_overrides
+from mnist_exp.cli.arguments import flags_and_overrides, is_utf8
 from mnist_exp.cli.compose import register_schemas
 from mnist_exp.cli.config_paths import task_overrides
 from mnist_exp.cli.display import RichDisplay
@@ -99,17 +99,22 @@ def _streams_without_reader() -> list[int]:
 
 
 def _check_current_folder() -> None:
-    """Check that the current folder exists. Hydra would fail without a clear message.
+    """Check that the current folder exists, and that its path can be written into files.
 
     Raises:
-        ConfigError: The folder was deleted, for example in another terminal.
+        ConfigError: The folder was deleted, for example in another terminal, or its path has bytes
+            that are not UTF-8.
     """
     try:
-        Path.cwd()
+        folder = str(Path.cwd())
     except FileNotFoundError as error:
         raise ConfigError(
             ["current folder: must exist, but was deleted; change to another folder with cd"]
         ) from error
+    if not is_utf8(folder):
+        raise ConfigError(
+            [f"current folder: the path must be UTF-8 text, got {folder!r}; rename the folder"]
+        )
 
 
 def _main() -> None:

@@ -15,7 +15,7 @@ RULES: dict[str, Rule] = {
         "deploy",
         setting(endpoint__deployment__environment_variables={"SCORING_TIMEOUT_MS": "1s"}),
         "endpoint.deployment.environment_variables.SCORING_TIMEOUT_MS: must be a whole number "
-        "above 0, got '1s'",
+        "above 0, got another text",
     ),
     "endpoint name": (
         "invoke",

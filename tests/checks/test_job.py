@@ -88,8 +88,8 @@ RULES: dict[str, Rule] = {
     ),
     "variable": (
         "train",
-        setting(job__environment_variables={"A=B": "1"}),
-        "job.environment_variables: a name must not be empty and must not contain =, got 'A=B'",
+        setting(job__environment_variables={"A=secret": "1"}),
+        "job.environment_variables: a name must not be empty and must not contain =, got 'A=...'",
     ),
     "input name": (
         "train",
@@ -172,7 +172,7 @@ RULES: dict[str, Rule] = {
     "variable that is a list": (
         "train",
         setting(job__environment_variables={"A": [1]}),
-        "job.environment_variables.A: must be text, got [1]; put the text in quotes",
+        "job.environment_variables.A: must be text, got a list; put the text in quotes",
     ),
     "model input without a model": (
         "train",

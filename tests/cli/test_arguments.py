@@ -34,6 +34,9 @@ def test_flags_come_first_with_their_values(words: str, expected: str) -> None:
         ("help", "help: must be written as a flag; run mnist-exp --help"),
         ("version -m", "version: must be written as a flag; run mnist-exp --version"),
         ("-x seed=1", "-x: no such flag; to set a key, write x=..."),
+        ("job.x=a\udcff stage=all", "'job.x': the argument must be UTF-8 text; correct the bytes"),
+        ("--config-dir=\udcff", "'--config-dir': the argument must be UTF-8 text"),
+        ("--config-dir \udcff", "'\\udcff': the argument must be UTF-8 text"),
         ("stage=all --config-dir", "--config-dir: needs a value; write --config-dir VALUE"),
     ],
 )

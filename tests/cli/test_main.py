@@ -189,6 +189,29 @@ def test_a_deleted_current_folder_is_one_line(in_process_cli: InProcessCli) -> N
     assert done.stderr.startswith("error: current folder: must exist, but was deleted; ")
 
 
+def test_bytes_that_are_not_utf8_are_one_line(in_process_cli: InProcessCli) -> None:
+    other = {"OTHER": "a\udcff"}
+    for words, line in {
+        ("stage=train", "job.experiment_name=a\udcff"): "'job.experiment_name': the argument must",
+        ("stage=runs", "outputs_dir=${oc.env:OTHER}"): "outputs_dir: must be UTF-8 text, got 'a\\u",
+        (
+            "stage=train",
+            "+job.environment_variables.A=${oc.env:OTHER}",
+        ): "job.environment_variables.A: must be UTF-8 text, got other bytes; correct",
+    }.items():
+        done = in_process_cli(*words, env=other)
+        assert done.returncode == 1
+        (found,) = done.stderr.splitlines()
+        assert found.startswith(f"error: {line}")
+    folder = in_process_cli.folder / "a\udcff"
+    folder.mkdir()
+    in_process_cli.folder = folder
+    done = in_process_cli("stage=runs")
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: current folder: the path must be UTF-8 text, got '")
+    assert not list(folder.iterdir())
+
+
 def test_the_next_command_can_be_pasted(in_process_cli: InProcessCli) -> None:
     (in_process_cli.folder / "my conf").mkdir()
     done = in_process_cli.ok(

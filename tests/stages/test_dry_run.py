@@ -50,3 +50,28 @@ def test_a_dry_run_shows_the_job_whose_model_is_registered(outputs: RecordedOutp
     for name, job in (("null", "sweep_1_0"), ("sweep_1", "sweep_1_0"), ("training", "training")):
         path = planned_value(outputs, Stage.register, f"run={name}", field="path")
         assert path.startswith(f"azureml://jobs/{job}/outputs/")
+
+
+def test_a_dry_run_shows_no_value_of_the_callers_environment(
+    outputs: RecordedOutputs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MINE", "a secret")
+    monkeypatch.setenv("NAME", "mine")
+    experiment = outputs.config(
+        Stage.all,
+        "endpoint.description=${oc.env:MINE}",
+        "+job.inputs.direct=${oc.env:MINE}",
+        "+job.inputs.indirect=${endpoint.description}",
+        "+job.inputs.nested='before ${oc.decode:${oc.env:MINE}}'",
+        "+job.environment_variables.A=${oc.env:MINE}",
+        "+endpoint.deployment.environment_variables.B=${oc.env:MINE}",
+        "registration.name=${oc.env:NAME}",
+    )
+    shown = {each.kind: each.content for each in planned(experiment.with_hidden_values())}
+    assert "a secret" not in str(shown)
+    assert "a secret" in str(planned(experiment))
+    inputs = shown["train"]["inputs"]
+    assert inputs["direct"] == "${oc.env:MINE}"
+    assert inputs["indirect"] == "${endpoint.description}"
+    # The name selects the model.
+    assert shown["model"]["name"] == "mine"

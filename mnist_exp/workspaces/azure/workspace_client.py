@@ -12,8 +12,9 @@ from azure.core.pipeline.transport import HttpTransport, RequestsTransport
 from requests.exceptions import InvalidSchema, InvalidURL, MissingSchema
 
 from mnist_exp.config import WorkspaceConfig
-from mnist_exp.errors import ConfigError
+from mnist_exp.errors import ConfigError, ServiceError
 from mnist_exp.workspaces.azure.config_file import names_in_config_file
+from mnist_exp.workspaces.azure.network import network_fault
 from mnist_exp.workspaces.azure.retries import RetryPolicy
 from mnist_exp.workspaces.azure.sdk_output import quiet, silence_loggers
 from mnist_exp.workspaces.azure.sign_in import SignIn
@@ -113,11 +114,11 @@ def create_client(
 def _check_metadata(url: str, retries: RetryPolicy) -> None:
     """Check that an address answers with a list of clouds. The SDK ignores all other answers."""
 
-    def refusal(why: str) -> ConfigError:
+    def refusal(why: str, first: str = "") -> ConfigError:
         return ConfigError(
             [
                 f"{_METADATA_URL}: must be the address of a cloud's metadata, got {url}{why}; "
-                f"correct or unset {_METADATA_URL}"
+                f"{first}correct or unset {_METADATA_URL}"
             ]
         )
 
@@ -132,7 +133,15 @@ def _check_metadata(url: str, retries: RetryPolicy) -> None:
         requests.Session().get_adapter(str(requests.Request("GET", url).prepare().url))
     except (MissingSchema, InvalidURL, InvalidSchema) as error:
         raise refusal("") from error
-    response = retries.call(_METADATA_URL, get)
+    try:
+        response = retries.call(_METADATA_URL, get)
+    except ServiceError as error:
+        cause = error.__cause__ or error
+        if network_fault(cause):
+            raise
+        status = getattr(getattr(cause, "response", None), "status_code", None)
+        why = f"answers with status {status}" if status else "does not answer"
+        raise refusal(f", which {why}", "check the network, or ") from error
     try:
         clouds = response.json()
         found = clouds if isinstance(clouds, list) else [clouds]

@@ -26,6 +26,7 @@ from tests.support.emulated_azure import AzureStages, use_emulator
 from tests.support.odd_servers import (
     NOT_FOUND,
     PASSWORD_REQUIRED,
+    UNAVAILABLE,
     closed_port,
     text_server,
     tls_server,
@@ -42,6 +43,7 @@ def places() -> Iterator[dict[str, str]]:
         yield {
             "page": stack.enter_context(text_server(NOT_FOUND)),
             "proxy": stack.enter_context(text_server(PASSWORD_REQUIRED)),
+            "down": stack.enter_context(text_server(UNAVAILABLE)),
             "closed": f"127.0.0.1:{closed_port()}",
         }
 
@@ -167,9 +169,10 @@ def test_an_identity_address_that_answers_something_else(
 
 def failing(stages: AzureStages, line: str, *overrides: str) -> bool:
     """Run stage=doctor, which must fail. Return whether it reports a line."""
+    earlier = len(stages.display.messages)
     with pytest.raises(JobError, match="1 of"):
         stages.run(Stage.doctor, *overrides)
-    found = [text for text in stages.display.messages if text.startswith("fail")]
+    found = [text for text in stages.display.messages[earlier:] if text.startswith("fail")]
     return len(found) == 1 and re.search(line, found[0]) is not None
 
 
@@ -181,6 +184,12 @@ def test_metadata_that_are_something_else(
     with pytest.raises(MnistExpError, match=line):
         stages.run(Stage.status)
     assert failing(stages, line)
+    for place, why in {"closed": "does not answer", "down": "answers with status 503"}.items():
+        monkeypatch.setenv("ARM_CLOUD_METADATA_URL", f"http://{places[place]}/metadata")
+        whole = rf"{line}\S*, which {why}; check the network, or correct or unset ARM_CLOUD_\w+$"
+        with pytest.raises(ConfigError, match=whole):
+            stages.run(Stage.status)
+        assert failing(stages, whole)
     for address in ("metadata", "ftp://host/metadata", "http://.host"):
         monkeypatch.setenv("ARM_CLOUD_METADATA_URL", address)
         with pytest.raises(ConfigError, match=rf"got {re.escape(address)}; correct or unset ARM"):
