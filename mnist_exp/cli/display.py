@@ -176,8 +176,8 @@ def carried_overrides(overrides: Sequence[str], stage: Stage) -> list[str]:
         # interpolations, so the next command fails if its environment lacks the variables.
         and not (following is not Stage.deploy and _sets_variables(text))
         and not all(is_unused(following, key) for key in given_keys([text]))
-        # The next command after stage=invoke deletes the endpoint. With a name of a deployment, as in
-        # endpoint=blue_green, stage=cleanup would delete only this deployment.
+        # The next command after stage=invoke deletes the endpoint. With the name of a deployment,
+        # e.g. in endpoint=blue_green, stage=cleanup would delete only this deployment.
         and not (following is Stage.cleanup and _may_name_deployment(text))
     ]
 

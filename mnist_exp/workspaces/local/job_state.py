@@ -62,14 +62,15 @@ def read_result(jobs: Path, name: str) -> JobResult | None:
     folder = JobFolder(jobs, name)
     if (folder.path / JOURNAL_NAME).exists():
         return _sweep_result(jobs, folder)
-    if not folder.exists:
-        # The job may only be starting.
+    description = folder.description() if folder.exists else {}
+    if "why" not in description:
+        # The job, or a sweep without a journal yet, may only be starting.
         return JobResult(name, JobStatus.RUNNING) if folder.is_running else None
-    status, description = find_status(jobs, name), folder.description()
+    status = find_status(jobs, name)
     return JobResult(
         name=name,
         status=status or JobStatus.FAILED,
-        parameters=description["parameters"],
+        parameters=description.get("parameters", {}),
         metrics=logged_metrics(jobs.parent / STORE_NAME, folder.run_id),
         why=str(description["why"]) if status else KILLED,
         folder=str(folder.path),

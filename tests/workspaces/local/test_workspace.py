@@ -541,13 +541,23 @@ def test_an_unknown_model_version_is_not_found(jobs: LocalJobs, tracking: Tracki
 
 def test_a_damaged_job_folder_is_one_line(jobs: LocalJobs) -> None:
     jobs.run("mkdir outputs/model")
+    described = description(jobs.folder())
+    damaged = r"job\.json must be unchanged .* the file is damaged"
+    for key in ("status", "command", "experiment_name", "mlflow_run_id", "mlflow_experiment_id"):
+        lacking = {**described, "status": "Failed", key: None}
+        (jobs.folder() / "job.json").write_text(json.dumps(lacking), encoding="utf-8")
+        with pytest.raises(JobError, match=damaged):
+            jobs.workspace.check(command_job("mkdir outputs/model", "job"), jobs.watcher)
+            jobs.run("mkdir outputs/model")
     (jobs.folder() / "job.json").write_text("{", encoding="utf-8")
     with pytest.raises(JobError, match="the job job does not exist in"):
         jobs.workspace.register_model(model())
     for content in ("[]", "5", "{}", '{"mlflow_run_id": [1]}'):
         (jobs.folder() / "job.json").write_text(content, encoding="utf-8")
-        with pytest.raises(JobError, match=r"job\.json must be unchanged .* the file is damaged"):
+        with pytest.raises(JobError, match=damaged):
             jobs.workspace.register_model(model())
+    # A sweep that is starting has a file without a reason.
+    assert jobs.workspace.job_result("job") is None
 
 
 def test_order_of_arrival_is_kept_within_a_step(jobs: LocalJobs, code: Code) -> None:

@@ -140,8 +140,11 @@ class JobFolder:
         """Write `job.json`, which later commands read."""
         write_json(self._description, description)
 
-    def description(self) -> dict[str, Any]:
+    def description(self, *texts: str) -> dict[str, Any]:
         """Return the content of `job.json`.
+
+        Args:
+            texts: Keys that must have a text.
 
         Raises:
             JobError: The job does not exist, or the file is damaged.
@@ -152,7 +155,9 @@ class JobFolder:
             raise JobError(
                 f"run: the job {self.path.name} does not exist in {self.path.parent}"
             ) from error
-        if not isinstance(content, dict):
+        if not isinstance(content, dict) or not all(
+            isinstance(content.get(key), str) for key in texts
+        ):
             raise self._damaged()
         return content
 
@@ -163,10 +168,7 @@ class JobFolder:
         Raises:
             JobError: The job does not exist, or its description is damaged.
         """
-        run_id = self.description().get("mlflow_run_id")
-        if not isinstance(run_id, str):
-            raise self._damaged()
-        return run_id
+        return str(self.description("mlflow_run_id")["mlflow_run_id"])
 
     def _damaged(self) -> JobError:
         return JobError(

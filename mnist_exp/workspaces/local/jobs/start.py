@@ -70,7 +70,7 @@ def require_same_command(folder: JobFolder, job: CommandJob) -> None:
     """
     if folder.exists:
         given = {"experiment_name": job.experiment_name, "command": job.command}
-        kept = folder.description()
+        kept = folder.description(*given)
         require_same_job(f"train {job.name}", {key: kept[key] for key in given}, given)
 
 
@@ -97,13 +97,13 @@ def _without_eviction(job: CommandJob, host: JobHost) -> CommandJob:
 
 
 def _resumed_run(folder: JobFolder, host: JobHost) -> TrackedRun:
-    description = folder.description()
+    description = folder.description("status", "mlflow_experiment_id")
     if description["status"] == JobStatus.COMPLETED.value:
         raise RefusedError(
             f"run: the job {folder.path.name} in {host.root} is already Completed; "
             "a job name can be used only once"
         )
-    run_id = str(description["mlflow_run_id"])
+    run_id = folder.run_id
     host.tracking.resume(run_id)
     folder.console.note(f"restarted; the last status was {description['status']}")
-    return host.tracking.tracked(run_id, str(description["mlflow_experiment_id"]))
+    return host.tracking.tracked(run_id, description["mlflow_experiment_id"])

@@ -145,9 +145,9 @@ class _SweepRunner:
         """Return the sweep's MLflow run. Create the run if no earlier command created it."""
         folder, tracking = self._folder, self._host.tracking
         if folder.exists:
-            kept = folder.description()
+            kept = folder.description("mlflow_run_id", "mlflow_experiment_id")
             tracking.resume(kept["mlflow_run_id"])
-            return tracking.tracked(kept["mlflow_run_id"], str(kept["mlflow_experiment_id"]))
+            return tracking.tracked(kept["mlflow_run_id"], kept["mlflow_experiment_id"])
         tags = {
             "azureml.job": self._job.name,
             "azureml.runType": "sweep",

@@ -116,7 +116,7 @@ class TrialBackend:
         """
         for trial in trials:
             folder = self._folder(trial.index)
-            if folder.exists and not JobStatus(folder.description()["status"]).is_finished:
+            if folder.exists and not JobStatus(folder.description("status")["status"]).is_finished:
                 code = trial.exit_code or 0
                 self._close(trial, self._start_job(trial.index, trial.parameters, code))
         indices = [*(trial.index for trial in trials), *self._plan.resumed, *self._plan.restarted]
