@@ -81,7 +81,7 @@ def prepared(
     command = composed(settings, [f"stage={stage}", *overrides], values)
     outputs = str(Path(command.experiment.outputs_dir).resolve())
     origin = Origin(replace(command.experiment, outputs_dir=outputs), command.overrides, settings)
-    display = new_display(settings.display)
+    display = new_display(settings.display, command.experiment.overrides)
     with own_errors(), display.shown():
         found = command.prepare(display)
         with found.opened:

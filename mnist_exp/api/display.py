@@ -1,10 +1,11 @@
 """The output of the Python API: as on the command line, one output per notebook cell, or none."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Literal
 
+from mnist_exp.cli.arguments import override_key
 from mnist_exp.cli.display import RichDisplay
 from mnist_exp.errors import ConfigError
 from mnist_exp.records import Record
@@ -30,15 +31,19 @@ class ApiDisplay(RichDisplay):
 
     def resume_hint(self, record: Record) -> None:
         """Print the call that resumes an unfinished job."""
-        self.message(f"resume the job with: mnist_exp.{record.stage.value}(run={record.name!r})")
+        # The other arguments of the call are in the config of the job.
+        given = [text for text in self._overrides if override_key(text) == "outputs_dir"]
+        arguments = ", ".join([*map(repr, given), f"run={record.name!r}"])
+        self.message(f"resume the job with: mnist_exp.{record.stage.value}({arguments})")
 
 
 class CellDisplay(ApiDisplay):
     """A display that prints in the output of a notebook cell."""
 
-    def __init__(self, cell: CellOutput) -> None:
+    def __init__(self, cell: CellOutput, overrides: Sequence[str] = ()) -> None:
         consoles = Consoles(cell.console, cell.console)
-        super().__init__(consoles=consoles, new_view=partial(NotebookView, cell=cell))
+        view = partial(NotebookView, cell=cell)
+        super().__init__(overrides, consoles=consoles, new_view=view)
         self._cell = cell
 
     @contextmanager
@@ -60,8 +65,8 @@ class CellDisplay(ApiDisplay):
         self._cell.update()
 
 
-def new_display(mode: DisplayMode) -> ApiDisplay:
-    """Return the display of a call.
+def new_display(mode: DisplayMode, overrides: Sequence[str] = ()) -> ApiDisplay:
+    """Return the display of a call with these overrides.
 
     Raises:
         ConfigError: The mode does not exist, or the call is not in a notebook.
@@ -69,12 +74,12 @@ def new_display(mode: DisplayMode) -> ApiDisplay:
     if mode not in ("auto", "notebook", "text", "none"):
         raise ConfigError([f"display: must be one of auto, notebook, text, none, got {mode!r}"])
     if mode == "none":
-        return ApiDisplay(consoles=silent_consoles())
+        return ApiDisplay(overrides, consoles=silent_consoles())
     cell = None if mode == "text" else current_cell()
     if cell is not None:
-        return CellDisplay(cell)
+        return CellDisplay(cell, overrides)
     if mode == "notebook":
         raise ConfigError(
             ["display: must be auto, text or none outside a notebook, got 'notebook'"]
         )
-    return ApiDisplay()
+    return ApiDisplay(overrides)

@@ -205,4 +205,5 @@ def _options(
 
 
 def _path(path: StrPath | None) -> Path | None:
-    return None if path is None else Path(path)
+    # The user may change the current folder before a later call of the handle.
+    return None if path is None else Path(path).absolute()
