@@ -16,6 +16,7 @@ from benchmarks.process import process
 from benchmarks.serving import serving
 from benchmarks.sweep import SWEEP_RIVALS, sweep, usual_rivals
 from benchmarks.training import Race, accuracy, training
+from benchmarks.variants import variants
 from mnist_exp.datasets.sample import write_sample
 
 _NAMES = {
@@ -24,6 +25,7 @@ _NAMES = {
     "accuracy": "test accuracy of the trainer and of an eager loop, for several seeds",
     "serving": "requests/s and latency of an endpoint, compared with Azure ML's inference server",
     "sweep": "wall time of a sweep with eight trials, and of its rivals",
+    "variants": "wall time of a multirun with six variants, compared with a sweep",
     "overhead": "time of a trial outside its script, and delay until the sweep gets a metric",
 }
 
@@ -71,6 +73,9 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
         metavar="NAME",
         help=f"sweep: contestants to measure: {'; '.join(SWEEP_RIVALS)}",
     )
+    add("--variant-epochs", type=int, default=5, help="variants: epochs of each variant")
+    add("--variant-rounds", type=int, default=3, help="variants: runs of each command")
+    add("--before", metavar="REVISION", help="variants: a git revision to compare with")
     add(
         "--trials",
         type=int,
@@ -106,6 +111,8 @@ def _run(arguments: argparse.Namespace, data: Path) -> None:
         serving(data, arguments.rounds, arguments.seconds, not arguments.alone)
     if "sweep" in wanted:
         sweep(data, arguments.sweep_epochs, arguments.sweep_rounds, arguments.sweep_rivals)
+    if "variants" in wanted:
+        variants(data, arguments.variant_epochs, arguments.variant_rounds, arguments.before)
     if "overhead" in wanted:
         overhead(arguments.trials)
 

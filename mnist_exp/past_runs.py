@@ -22,7 +22,7 @@ JOB_STAGES = (Stage.train, Stage.sweep)
 #: Config keys that do not influence the results of a stage.
 COMMAND_KEYS = (
     *("stage", "run", "resume", "outputs_dir", "wait", "dry_run"),
-    *("runs", "prune", "figure_format"),
+    *("runs", "prune", "figure_format", "max_concurrent_variants"),
 )
 
 

@@ -10,7 +10,7 @@ from mnist_exp.checks.arguments import argument_warnings
 from mnist_exp.checks.azure import azure_warnings, environment_warning, size_warning
 from mnist_exp.checks.code import code_faults, code_warnings, command_faults
 from mnist_exp.checks.endpoint import deployment_faults, endpoint_faults
-from mnist_exp.checks.general import general_faults, runs_faults
+from mnist_exp.checks.general import general_faults, multirun_faults, runs_faults
 from mnist_exp.checks.job import job_faults, registration_faults
 from mnist_exp.checks.local import local_faults, local_warnings
 from mnist_exp.checks.model import model_faults
@@ -34,6 +34,7 @@ def faults(config: Experiment) -> list[str]:
     stage = config.stage
     found = [
         *general_faults(config),
+        *multirun_faults(config),
         *contradiction_faults(config),
         *compute_faults(config),
         *environment_faults("env", config.env),

@@ -30,6 +30,16 @@ def runs_faults(runs: RunsConfig) -> Iterator[str]:
         yield f"runs.min_value: must be at most runs.max_value, got {low} and {high}"
 
 
+def multirun_faults(config: ExperimentConfig) -> Iterator[str]:
+    """Yield faults of the key for multiruns."""
+    most = config.max_concurrent_variants
+    if most is not None and most < 1:
+        yield (
+            f"max_concurrent_variants: must be at least 1, got {most}; null means the number of "
+            "cores"
+        )
+
+
 def general_faults(config: ExperimentConfig) -> Iterator[str]:
     """Yield faults of the seed, the outputs folder, `wait`, and the keys `run` and `resume`."""
     if config.seed not in SEEDS:

@@ -21,8 +21,8 @@ from mnist_exp.lazy import figures, insights
 from mnist_exp.past_runs import PastRun
 from mnist_exp.records import Record
 from mnist_exp.report.advice import NEXT, Repeated
-from mnist_exp.report.comparison import print_comparison
-from mnist_exp.report.format import plain
+from mnist_exp.report.comparison import ComparedVariant, print_comparison
+from mnist_exp.report.format import plain, relative
 from mnist_exp.report.layout import Consoles, print_line, standard_consoles
 from mnist_exp.report.live import LiveObserver, NewView
 from mnist_exp.report.run_table import print_runs, print_side_by_side
@@ -85,13 +85,22 @@ class RichDisplay:
         print_line(self._progress, f"{record.stage.value}  {record.name}", "bold")
 
     def watching(
-        self, total_events: int | None, primary_metric: str, trials: int | None = None
+        self,
+        total_events: int | None,
+        primary_metric: str,
+        trials: int | None = None,
+        noun: str = "trial",
     ) -> LiveObserver:
         """Return an observer. In a `with` block, the observer shows the progress of a job."""
         observer = _Preparing(
-            self._progress, primary_metric, total_events, trials, new_view=self._new_view
+            self._progress,
+            primary_metric,
+            total_events,
+            trials,
+            noun=noun,
+            new_view=self._new_view,
         )
-        observer.is_sweep = trials is not None
+        observer.is_sweep = trials is not None and noun == "trial"
         return observer
 
     def message(self, text: str) -> None:
@@ -148,11 +157,11 @@ class RichDisplay:
         blank = "\n" if number else ""
         print_line(self._progress, f"{blank}variant {number}: {' '.join(changes)}", "bold")
 
-    def comparison(self, variants: Sequence[tuple[str, Record]]) -> None:
-        """Print the table that compares the variants of a multirun."""
-        print_comparison(
-            [record for _, record in variants], self._results, [text for text, _ in variants]
-        )
+    def comparison(self, variants: Sequence[ComparedVariant], files: Sequence[Path]) -> None:
+        """Print the table that compares the variants of a multirun, and the paths of its files."""
+        print_comparison(variants, self._results)
+        for path in files:
+            print_line(self._results, f"  saved: {relative(str(path))}", "dim")
 
 
 def carried_overrides(overrides: Sequence[str], stage: Stage) -> list[str]:

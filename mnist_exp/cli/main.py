@@ -11,22 +11,21 @@ import select
 import signal
 import sys
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from mnist_exp import __version__
 from mnist_exp.cli.arguments import flags_and_overrides, is_utf8
 from mnist_exp.cli.compose import register_schemas
 from mnist_exp.cli.config_paths import task_overrides
-from mnist_exp.cli.display import RichDisplay
 from mnist_exp.cli.error_output import (
     FULL_ERROR,
     READER_HAS_EXITED,
+    Outcome,
     error_lines,
     may_be_full,
     report_errors,
@@ -36,11 +35,9 @@ from mnist_exp.cli.hydra_errors import is_foreign
 from mnist_exp.cli.override_faults import all_faults
 from mnist_exp.cli.prepare import hide_values_of_multirun, prepared_command
 from mnist_exp.cli.primary import PrimaryConfig, primary_config
+from mnist_exp.cli.variants import Variants, can_wait, may_wait
 from mnist_exp.cli.written_text import quoted
-from mnist_exp.config import Stage
-from mnist_exp.errors import ConfigError, NotFoundError
-from mnist_exp.records import RECORD_NAME, Record, load_record
-from mnist_exp.status import JobStatus
+from mnist_exp.errors import ConfigError
 
 #: Number of new objects after which Python collects garbage. Imported libraries create many objects
 #: that are never garbage. With Python's default of 700, garbage collection takes a fifth of the
@@ -142,6 +139,7 @@ def _main() -> None:
     try:
         with report_errors() as outcome:
             _run(main_function(command), command, primary)
+            command.run_waiting()
     except SystemExit:
         if command.error is not None:
             raise command.error from None
@@ -149,8 +147,7 @@ def _main() -> None:
     finally:
         # If Hydra cannot compose a variant, Hydra calls no command.
         hide_values_of_multirun()
-        if command.variants:
-            RichDisplay().comparison(_labelled(command.variants))
+        command.exit_code = max(command.exit_code, command.variants.compare().exit_code)
     sys.exit(max(outcome.exit_code, command.exit_code))
 
 
@@ -188,65 +185,51 @@ class _Command:
     def __init__(self) -> None:
         self.flags: list[str] = []
         self.overrides: list[str] = []
-        self.variants: list[tuple[list[str], Record]] = []
+        self.variants = Variants()
         self.exit_code = 0
         #: An unexpected error: a bug of this program, or a BrokenPipeError.
         self.error: Exception | None = None
 
     def __call__(self, composed: DictConfig) -> None:
         hydra_config = DictConfig(HydraConfig.get())
-        is_variant = hydra_config.mode == RunMode.MULTIRUN
-        record: Record | None = None
-        overrides: list[str] = []
         # Catch all errors. Otherwise Hydra would print the error in Hydra's format, and would end
         # the multirun.
         try:
-            with report_errors() as outcome:
-                if is_variant:
-                    # Hydra has just written these files.
-                    hide_values_of_multirun()
-                    hide_values_of_variant(hydra_config)
-                    overrides = [hidden_override(text) for text in task_overrides(hydra_config)]
-                    RichDisplay().variant(hydra_config.job.num, overrides)
-                record = prepared_command(composed, hydra_config).run()
+            if hydra_config.mode == RunMode.MULTIRUN:
+                outcome = self._run_variant(composed, hydra_config)
+            else:
+                with report_errors() as outcome:
+                    prepared_command(composed, hydra_config).run()
         except Exception as error:
             self.error = error
             raise SystemExit(1) from error
+        self._end(outcome)
+
+    def run_waiting(self) -> None:
+        """Run the variants that wait."""
+        self._end(self.variants.run_waiting())
+
+    def _run_variant(self, composed: DictConfig, hydra_config: DictConfig) -> Outcome:
+        """Run a variant of a multirun, or let the variant wait."""
+        number, record = hydra_config.job.num, None
+        with report_errors() as outcome:
+            # Hydra has just written these files.
+            hide_values_of_multirun()
+            hide_values_of_variant(hydra_config)
+            if not may_wait(composed):
+                # The variant may need the results of the variants that wait.
+                self.run_waiting()
+            overrides = [hidden_override(text) for text in task_overrides(hydra_config)]
+            self.variants.add(overrides, composed, hydra_config)
+            prepared = prepared_command(composed, hydra_config)
+            if can_wait(prepared, hydra_config):
+                self.variants.let_wait(number, prepared)
+                return outcome
+            record = prepared.run()
+        self.variants.ended(number, record, outcome.why)
+        return outcome
+
+    def _end(self, outcome: Outcome) -> None:
         self.exit_code = max(self.exit_code, outcome.exit_code)
-        if is_variant:
-            shown = record or _failed(composed, hydra_config, outcome.why)
-            self.variants.append((overrides, shown))
         if outcome.interrupted:
             raise SystemExit(outcome.exit_code)
-
-
-def _labelled(variants: list[tuple[list[str], Record]]) -> list[tuple[str, Record]]:
-    """Label each variant with its overrides, without the overrides that all variants share.
-
-    A single variant gets all its overrides except the stage.
-    """
-    common = set.intersection(*(set(overrides) for overrides, _ in variants))
-    if len(variants) == 1:
-        common = {override for override in common if override.startswith("stage=")}
-    return [
-        (" ".join(override for override in overrides if override not in common), record)
-        for overrides, record in variants
-    ]
-
-
-def _failed(composed: DictConfig, hydra_config: DictConfig, why: str) -> Record:
-    """Return the record of a failed variant.
-
-    If the variant saved no record, the function creates a record with the reason.
-    """
-    try:
-        return load_record(Path(hydra_config.runtime.output_dir) / RECORD_NAME)
-    except NotFoundError:
-        return Record(
-            # The variant may have failed because the stage is missing. The table needs some stage.
-            stage=Stage.all if OmegaConf.is_missing(composed, "stage") else Stage(composed.stage),
-            name="",
-            status=JobStatus.FAILED,
-            started=datetime.now(UTC).isoformat(timespec="seconds"),
-            why=why,
-        )

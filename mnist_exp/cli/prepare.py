@@ -125,6 +125,8 @@ class Prepared:
 #: Run folder -> the prepared command that the task function will run. The variants of a multirun
 #: are never in this dictionary, because Hydra calls `on_run_start` for single runs only.
 _prepared_commands: dict[Path, Prepared] = {}
+#: The folder of the multirun. The list is empty for a single run.
+_multirun_folders: list[Path] = []
 #: The file in which Hydra saves the config of a multirun. The list is empty for a single run, and
 #: after the values in the file are hidden.
 _multirun_files: list[Path] = []
@@ -161,7 +163,13 @@ class CheckBeforeRun(Callback):
         """
         folder = Path(config.hydra.sweep.dir)
         _exit_on_error(lambda: check_writable(folder, "hydra.sweep.dir"))
-        _multirun_files.append(folder.absolute() / "multirun.yaml")
+        _multirun_folders[:] = [folder.absolute()]
+        _multirun_files[:] = [folder.absolute() / "multirun.yaml"]
+
+
+def multirun_folder() -> Path:
+    """Return the folder of the multirun."""
+    return _multirun_folders[0]
 
 
 def hide_values_of_multirun() -> None:

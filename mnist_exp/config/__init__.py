@@ -116,6 +116,9 @@ class ExperimentConfig:
     run: Any = None
     # `last` resumes the latest unfinished sweep; null starts a new sweep unless `run` is set.
     resume: str | None = None
+    # Maximum number of training runs of a multirun that run at the same time on this machine; null
+    # means the number of cores.
+    max_concurrent_variants: int | None = None
     # Seed of the weights, the data split and the order of images.
     seed: int = MISSING
     # Folder for all files that a run saves, relative to the current folder.

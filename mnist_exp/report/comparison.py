@@ -6,6 +6,8 @@ is a combination of overrides.
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import mean, stdev
 from typing import Any
 
 from rich.console import Console
@@ -24,26 +26,123 @@ from mnist_exp.report.layout import (
     styled_status,
     table_width,
 )
+from mnist_exp.status import JobStatus
 
 #: Width of the column of one metric, in characters.
 _METRIC_WIDTH = 9
 #: Total width of the columns for index, status and time, in characters.
 _FIXED_WIDTH = 30
 _MAX_METRICS = 6
+#: Width of a column with the mean and the standard deviation of a metric, in characters.
+_OVER_SEEDS_WIDTH = 18
 #: Prefixes of metric names. If equally many variants logged two metrics, this order decides which
 #: column comes first.
 _FIRST = ("best", "test", "val")
 
 
-def print_comparison(
-    records: Sequence[Record], console: Console, variants: Sequence[str] = ()
-) -> None:
-    """Print the table of a multirun, then the reason of each variant that failed."""
+@dataclass(frozen=True)
+class ComparedVariant:
+    """A variant of a multirun that has ended, with its number and its overrides."""
+
+    number: int
+    overrides: Sequence[str]
+    record: Record
+
+
+@dataclass(frozen=True)
+class MetricOverSeeds:
+    """The mean and the standard deviation of a metric, for several seeds.
+
+    Attributes:
+        sd: The sample standard deviation, with n - 1 in the denominator.
+    """
+
+    mean: float
+    sd: float
+
+    def __str__(self) -> str:
+        return f"{number(self.mean)} ± {self.sd:.2g}"
+
+
+@dataclass(frozen=True)
+class SeedGroup:
+    """The completed variants that differ only in `seed`.
+
+    Attributes:
+        overrides: The overrides without `seed`.
+        n: Number of variants.
+        metrics: Metric name -> mean and standard deviation, for metrics that all variants logged.
+    """
+
+    overrides: Sequence[str]
+    n: int
+    metrics: Mapping[str, MetricOverSeeds] = field(default_factory=dict)
+
+
+def seed_groups(variants: Sequence[ComparedVariant]) -> list[SeedGroup]:
+    """Return the groups with at least two seeds, in the order of the variants."""
+    groups: dict[tuple[str, ...], dict[int | None, Mapping[str, Any]]] = {}
+    for variant in variants:
+        others = tuple(text for text in variant.overrides if not text.startswith("seed="))
+        if variant.record.status is JobStatus.COMPLETED:
+            groups.setdefault(others, {})[variant.record.seed] = values_of(variant.record)
+    return [
+        SeedGroup(others, len(of_seeds), _over_seeds(list(of_seeds.values())))
+        for others, of_seeds in groups.items()
+        if len(of_seeds) > 1
+    ]
+
+
+def _over_seeds(values: Sequence[Mapping[str, Any]]) -> dict[str, MetricOverSeeds]:
+    known: dict[str, list[Any]] = {name: [each.get(name) for each in values] for name in values[0]}
+    # A metric is null if the script logged NaN or infinity.
+    finite = {name: numbers for name, numbers in known.items() if None not in numbers}
+    return {
+        name: MetricOverSeeds(mean(numbers), stdev(numbers)) for name, numbers in finite.items()
+    }
+
+
+def print_comparison(variants: Sequence[ComparedVariant], console: Console) -> None:
+    """Print the table of a multirun, the mean over seeds, and why variants failed."""
+    records = [variant.record for variant in variants]
+    labels = _labels([variant.overrides for variant in variants])
     console.print()
-    print_table(console, comparison_table(records, variants, table_width(console)))
-    for index, record in enumerate(records):
-        if record.why:
-            print_line(console, f"  {index} {record.status.value}: {plain(record.why)}")
+    width = table_width(console)
+    print_table(console, comparison_table(records, labels, width))
+    for variant in variants:
+        if why := variant.record.why:
+            status = variant.record.status.value
+            print_line(console, f"  {variant.number} {status}: {plain(why)}")
+    if groups := seed_groups(variants):
+        console.print()
+        print_table(console, _seeds_table(groups, _metrics(records), width))
+
+
+def _labels(overrides: Sequence[Sequence[str]]) -> list[str]:
+    """Return the overrides of each variant, without the overrides that all variants share.
+
+    A single variant gets all its overrides except the stage.
+    """
+    common = set.intersection(*map(set, overrides))
+    if len(overrides) == 1:
+        common = {override for override in common if override.startswith("stage=")}
+    return [" ".join(text for text in texts if text not in common) for texts in overrides]
+
+
+def _seeds_table(groups: Sequence[SeedGroup], metrics: Sequence[str], width: int) -> Table:
+    """Return a table with one row for each group: its overrides, n, and mean ± sd of metrics."""
+    shown = [name for name in metrics if any(name in group.metrics for group in groups)]
+    shown = shown[: max(1, (width - _FIXED_WIDTH) // 2 // _OVER_SEEDS_WIDTH)]
+    table = new_table()
+    table.add_column("over seeds", ratio=1, overflow="fold")
+    table.add_column("n", justify="right", no_wrap=True)
+    for name in shown:
+        table.add_column(f"{name}, mean ± sd", justify="right")
+    labels = _labels([group.overrides for group in groups])
+    for label, group in zip(labels, groups, strict=True):
+        cells = (str(group.metrics.get(name, "-")) for name in shown)
+        table.add_row(Text(plain(label) or "all variants"), str(group.n), *cells)
+    return table
 
 
 def comparison_table(
@@ -76,7 +175,7 @@ def comparison_table(
             str(index),
             *what,
             styled_status(record.status.value),
-            *(number(_values(record).get(name)) for name in metrics),
+            *(number(values_of(record).get(name)) for name in metrics),
             duration(record.duration_s),
         )
     if parameters.omitted:
@@ -99,7 +198,7 @@ def _metrics(records: Sequence[Record]) -> list[str]:
     Sort the metrics by the number of variants that logged each metric, highest first. For equal
     numbers, use the order of `_FIRST`.
     """
-    counts = Counter(name for record in records for name in _values(record))
+    counts = Counter(name for record in records for name in values_of(record))
 
     def rank(name: str) -> tuple[int, int]:
         places = [place for place, start in enumerate(_FIRST) if name.startswith(start)]
@@ -108,7 +207,8 @@ def _metrics(records: Sequence[Record]) -> list[str]:
     return sorted(counts, key=rank)
 
 
-def _values(record: Record) -> dict[str, Any]:
+def values_of(record: Record) -> dict[str, Any]:
+    """Return the metrics of a record. For a sweep, `best` is the best value."""
     best = {"best": record.best.get("value")} if record.best else {}
     return {**best, **record.metrics}
 

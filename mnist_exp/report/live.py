@@ -34,6 +34,7 @@ class LiveObserver:
         total: Expected number of log events in a complete job, or in a complete trial of a sweep;
             None if unknown.
         trials: Maximum number of trials of a sweep; None if unknown.
+        noun: The word for a trial: `trial`, or `variant` for the variants of a multirun.
         clock: Function that returns the time in seconds. Tests replace this function.
         new_view: Function that returns the view; None means a view that fits the console.
     """
@@ -44,10 +45,11 @@ class LiveObserver:
         primary_metric: str = "",
         total: int | None = None,
         trials: int | None = None,
+        noun: str = "trial",
         clock: Callable[[], float] = time.monotonic,
         new_view: NewView | None = None,
     ) -> None:
-        settings = ViewSettings(console, primary_metric, total, trials, clock)
+        settings = ViewSettings(console, primary_metric, total, trials, noun, clock)
         self._view = (new_view or _usual_view)(settings)
 
     def __enter__(self) -> Self:

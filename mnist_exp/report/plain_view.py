@@ -21,6 +21,7 @@ class PlainView:
         self._console = settings.console
         self._metric = settings.primary_metric
         self._total = settings.total
+        self._noun = settings.noun
         self._clock = settings.clock
         self._reasons = ReasonPrinter(settings.console)
         self._status: dict[str, str] = {}
@@ -51,14 +52,16 @@ class PlainView:
             self._print_metrics(job)
 
     def _print_trial(self, job: JobResult, trial: TrialResult, unit: str) -> None:
-        label = f"trial {trial_label(trial.name, job.name)}"
+        label = f"{self._noun} {trial_label(trial.name, job.name)}"
         done = f"{unit} {self._progress(trial.events)}"
         detail = pairs(trial.parameters)
         if trial.status.is_finished:
-            detail = f"best {number(trial.best)}, {done}"
+            best = "" if trial.best is None else f"best {number(trial.best)}, "
+            detail = f"{best}{done}"
         self._print_status(trial.name, trial.status.value, detail, label)
         if not trial.status.is_finished and self._is_due(trial.name, trial.events):
-            values = f"{plain(self._metric)} {number(trial.last)} (best {number(trial.best)})"
+            best = "" if trial.best is None else f" (best {number(trial.best)})"
+            values = f"{plain(self._metric)} {number(trial.last)}{best}"
             print_line(self._console, f"{label}: {done}: {values}")
 
     def _print_metrics(self, job: JobResult) -> None:

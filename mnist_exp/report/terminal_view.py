@@ -60,6 +60,7 @@ class TerminalView:
         self._metric = settings.primary_metric
         self._total = settings.total
         self._trials = settings.trials
+        self._noun = settings.noun
         self._clock = settings.clock
         self._reasons = ReasonPrinter(settings.console)
         self._job: JobResult | None = None
@@ -104,7 +105,9 @@ class TerminalView:
             return Text()
         if job.trials:
             height = self._console.height - _SPARE_LINES
-            table = live_table(self._as_of_now(job), self._console.width, height, self._total)
+            table = live_table(
+                self._as_of_now(job), self._console.width, height, self._total, self._noun
+            )
             return Group(self._sweep_line(job), table)
         return Group(self._bar(job), Text(pairs(job.last_metrics, "  "), "dim", no_wrap=True))
 
@@ -134,7 +137,7 @@ class TerminalView:
     def _sweep_line(self, job: JobResult) -> Table:
         ended = sum(trial.status.is_finished for trial in job.trials)
         most = f"at most {self._trials}" if self._trials else str(len(job.trials))
-        words = f"{ended} of {most} trials have ended"
+        words = f"{ended} of {most} {self._noun}s have ended"
         if best := job.best_trial:
             words += f", best: trial {trial_label(best.name, job.name)} ({number(best.best)})"
         line = Table.grid(padding=(0, 1))

@@ -17,7 +17,9 @@ from mnist_exp.status import JobStatus
 _RANKED = 10
 
 
-def live_table(job: JobResult, width: int, height: int, total: int | None = None) -> Table:
+def live_table(
+    job: JobResult, width: int, height: int, total: int | None = None, noun: str = "trial"
+) -> Table:
     """Return the table of a running sweep, fitted to a terminal.
 
     Args:
@@ -26,17 +28,19 @@ def live_table(job: JobResult, width: int, height: int, total: int | None = None
         height: Maximum number of trials to show. The table's caption contains the number of trials
             that are not shown.
         total: Expected number of log events in a complete trial; None if unknown.
+        noun: The word for a trial. The variants of a multirun have no best value.
     """
     shown = visible_trials(job, height)
     unit = event_unit(planned_epochs(job.trials, total)).replace(" ", "\n")
     labels = [("*" if t.name == job.best else "") + trial_label(t.name, job.name) for t in shown]
     left = [
-        Column("trial", labels),
+        Column(noun, labels),
         Column("status", [styled_status(trial.status.value) for trial in shown], "left"),
     ]
+    best = [Column("best", [number(trial.best) for trial in shown])] if noun == "trial" else []
     right = [
-        Column("last", [number(trial.last) for trial in shown], is_optional=True),
-        Column("best", [number(trial.best) for trial in shown]),
+        Column("last", [number(trial.last) for trial in shown], is_optional=bool(best)),
+        *best,
         Column(unit, [progress(trial.events, total) for trial in shown]),
         Column("time", [duration(trial.duration_s) for trial in shown], is_optional=True),
     ]
@@ -44,7 +48,7 @@ def live_table(job: JobResult, width: int, height: int, total: int | None = None
     for row, trial in zip(table.rows, shown, strict=True):
         row.style = "bold" if trial.name == job.best else ""
     if hidden := len(job.trials) - len(shown):
-        _add_to_caption(table, f"{hidden} more trials are not shown")
+        _add_to_caption(table, f"{hidden} more {noun}s are not shown")
     return table
 
 

@@ -20,6 +20,7 @@ class ViewSettings:
         total: Expected number of log events in a complete job, or in a complete trial of a sweep;
             None if unknown.
         trials: Maximum number of trials of a sweep; None if unknown.
+        noun: The word for a trial: `trial`, or `variant` for the variants of a multirun.
         clock: Function that returns the time in seconds.
     """
 
@@ -27,6 +28,7 @@ class ViewSettings:
     primary_metric: str
     total: int | None
     trials: int | None
+    noun: str
     clock: Callable[[], float]
 
 

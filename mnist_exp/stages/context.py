@@ -23,7 +23,11 @@ class Display(Protocol):
         """Show that a stage begins."""
 
     def watching(
-        self, total_events: int | None, primary_metric: str, trials: int | None = None
+        self,
+        total_events: int | None,
+        primary_metric: str,
+        trials: int | None = None,
+        noun: str = "trial",
     ) -> "ProgressView":
         """Return a context manager that shows a job's progress.
 
@@ -31,6 +35,7 @@ class Display(Protocol):
             total_events: Expected number of log events of the primary metric; None if unknown.
             primary_metric: The metric to show; if empty, no metric is shown.
             trials: Maximum number of trials of a sweep; None for a single job.
+            noun: The word for a trial. A multirun shows its variants like trials.
         """
 
     def message(self, text: str) -> None:

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
+from types import TracebackType
+from typing import Any, Self
 
 from mnist_exp.config import Stage
 from mnist_exp.errors import ConnectionLostError, JobError, MnistExpError
@@ -53,44 +55,79 @@ def _ended(runner: StageRunner, record: Record) -> Record:
 
 def _recorded(runner: StageRunner) -> Record:
     """Run a stage, write its record at the start and at the end, and show its summary."""
-    began = time.monotonic()
-    context = runner.context
-    record = _new_record(runner)
-    record.save(context.folder)
-    context.index.add(record, context.folder)
-    context.display.stage_started(record)
-    try:
-        record = _ended(runner, record)
-    except Detached:
-        record = record.with_changes(why="detached by the user; the job continues to run")
-        raise
-    except KeyboardInterrupt as interrupt:
-        if isinstance(interrupt, StageInterrupted):
-            record = interrupt.record
-        record = record.with_changes(status=JobStatus.CANCELED, why=BY_THE_USER)
-        raise
-    except ConnectionLostError as error:
-        # The job's final status is unknown. A later command may find that the job has completed.
-        record = record.with_changes(why=error.lines[0])
-        raise
-    except MnistExpError as error:
-        record = record.with_changes(status=JobStatus.FAILED, why=error.lines[0])
-        raise
-    except BrokenPipeError:
-        why = "the reader of the command's output has exited, e.g. head"
-        record = record.with_changes(status=JobStatus.FAILED, why=why)
-        raise
-    except BaseException as error:
-        why = f"{type(error).__name__}: {error}"
-        record = record.with_changes(status=JobStatus.FAILED, why=why)
-        raise
-    finally:
-        record = record.with_changes(duration_s=round(time.monotonic() - began, 3))
-        record.save(context.folder)
-        if runner.stage.trains and has_ended(record):
-            hide_kept_values(context, record)
-    context.display.stage_ended(record)
-    return record
+    recording = Recording(runner)
+    with recording:
+        runner.context.display.stage_started(recording.record)
+        recording.record = _ended(runner, recording.record)
+    runner.context.display.stage_ended(recording.record)
+    return recording.record
+
+
+class Recording:
+    """A context manager that writes the record of a stage at the start and at the end of the stage.
+
+    If the stage raises an error, the record gets the status and the reason.
+
+    Attributes:
+        record: The present record. The stage replaces the record when it has results.
+    """
+
+    def __init__(self, runner: StageRunner) -> None:
+        self.record = _new_record(runner)
+        self._context = runner.context
+        self._began = time.monotonic()
+        self._is_in_index = False
+
+    def queue(self) -> None:
+        """Write the record of a stage that starts later, with the status NotStarted."""
+        self._save(status=JobStatus.NOT_STARTED)
+
+    def __enter__(self) -> Self:
+        """Write the record with the status Running."""
+        self._began = time.monotonic()
+        self._save(status=JobStatus.RUNNING, started=_now())
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Write the record with its final status."""
+        changes = {} if error is None else self._changes(error)
+        self._save(duration_s=round(time.monotonic() - self._began, 3), **changes)
+        if self.record.stage.trains and has_ended(self.record):
+            hide_kept_values(self._context, self.record)
+
+    def _save(self, **changes: Any) -> None:
+        self.record = self.record.with_changes(**changes)
+        self.record.save(self._context.folder)
+        if not self._is_in_index:
+            self._is_in_index = True
+            self._context.index.add(self.record, self._context.folder)
+
+    def _changes(self, error: BaseException) -> dict[str, Any]:
+        """Return the changes of the record after an error or an interrupt."""
+        match error:
+            case Detached():
+                return {"why": "detached by the user; the job continues to run"}
+            case StageInterrupted():
+                self.record = error.record
+                return {"status": JobStatus.CANCELED, "why": BY_THE_USER}
+            case KeyboardInterrupt():
+                return {"status": JobStatus.CANCELED, "why": BY_THE_USER}
+            case ConnectionLostError():
+                # The job's final status is unknown. A later command may find that the job has
+                # completed.
+                return {"why": error.lines[0]}
+            case MnistExpError():
+                why = error.lines[0]
+            case BrokenPipeError():
+                why = "the reader of the command's output has exited, e.g. head"
+            case _:
+                why = f"{type(error).__name__}: {error}"
+        return {"status": JobStatus.FAILED, "why": why}
 
 
 def _bare(runner: StageRunner) -> Record:
@@ -99,9 +136,13 @@ def _bare(runner: StageRunner) -> Record:
         stage=runner.stage,
         name=runner.name,
         status=JobStatus.RUNNING,
-        started=datetime.now(UTC).isoformat(timespec="seconds"),
+        started=_now(),
         workspace=runner.context.config.workspace.type.value,
     )
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _new_record(runner: StageRunner) -> Record:

@@ -1,5 +1,6 @@
 """stage=train: run the training job once."""
 
+from contextlib import AbstractContextManager
 from functools import cached_property, partial
 
 from mnist_exp.build import command_job
@@ -41,12 +42,21 @@ class TrainStage(JobStage):
         """Submit and watch the job, and draw the learning curves."""
         context = self.context
         keep_config(context)
-        with resumable(context, record, with_job_result, Detached, ConnectionLostError):
+        with self.resumable(record):
             metric = context.config.job.primary_metric or ""
             result = submit_and_watch(context, self.job, metric)
         if result is None:
             context.display.resume_hint(record)
             return record.with_changes(status=JobStatus.NOT_STARTED)
+        return self.with_result(record, result)
+
+    def resumable(self, record: Record) -> AbstractContextManager[None]:
+        """If the `with` block is interrupted, print the command that resumes the job."""
+        return resumable(self.context, record, with_job_result, Detached, ConnectionLostError)
+
+    def with_result(self, record: Record, result: JobResult) -> Record:
+        """Return the record with the result of the job, and draw the learning curves."""
+        context = self.context
         record = with_job_result(record, result)
         record = record.with_changes(warnings=[*record.warnings, *_unlogged(context, result)])
         if self.job.outputs and result.status is JobStatus.FAILED:

@@ -38,6 +38,10 @@ class Detached(KeyboardInterrupt):
     """The user stopped watching a job, and the job continues. The message is the job's name."""
 
 
+#: The result of a job; or the error or the interrupt that ended the job without a result.
+Outcome = JobResult | Exception | KeyboardInterrupt
+
+
 class Observer(Protocol):
     """Callbacks for a job's progress. A workspace calls all callbacks from one thread."""
 
@@ -52,6 +56,20 @@ class Observer(Protocol):
 
         A workspace calls this method at most once per job.
         """
+
+
+class JobsListener(Protocol):
+    """Callbacks for the starts and the ends of several jobs, in addition to their observers.
+
+    A workspace calls `job_ended` from one thread, which may differ from the thread of all other
+    callbacks.
+    """
+
+    def job_starts(self, name: str) -> None:
+        """Handle the start of a job, immediately before the job starts."""
+
+    def job_ended(self, name: str, outcome: Outcome) -> None:
+        """Handle the end of a job. The other jobs continue to run meanwhile."""
 
 
 class Workspace(Protocol):
@@ -119,6 +137,28 @@ class Workspace(Protocol):
             Detached: The user pressed Ctrl-C, and `outlives_command` is True. The job continues.
             JobInterrupted: The user pressed Ctrl-C, and `outlives_command` is False. The job is
                 canceled.
+        """
+
+    def prefetch(self, job: CommandJob, max_concurrent: int | None, observer: Observer) -> None:
+        """Begin to load what jobs like this job need, before `watch_jobs` is called.
+
+        The job itself is not submitted. `max_concurrent` is the same as for `watch_jobs`.
+        """
+
+    def watch_jobs(
+        self, jobs: Mapping[str, Observer], max_concurrent: int | None, listener: JobsListener
+    ) -> None:
+        """Watch several submitted jobs until all of them have ended.
+
+        Args:
+            jobs: Name -> the observer of the job.
+            max_concurrent: Maximum number of jobs that run at the same time, in a workspace whose
+                jobs start only when they are watched (`outlives_command` is False). None means the
+                number of cores.
+            listener: The callbacks for the starts and the ends of jobs.
+
+        Raises:
+            KeyboardInterrupt: The user pressed Ctrl-C. All started jobs have ended.
         """
 
     def register_model(self, spec: ModelSpec) -> RegisteredModel:

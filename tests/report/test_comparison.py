@@ -1,10 +1,17 @@
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
 from mnist_exp.config import Stage
 from mnist_exp.records import Record
-from mnist_exp.report.comparison import comparison_table, print_comparison
+from mnist_exp.report.comparison import (
+    ComparedVariant,
+    comparison_table,
+    print_comparison,
+    seed_groups,
+)
+from mnist_exp.report.layout import print_table
 from mnist_exp.status import JobStatus
 from tests.support.sample_results import CODES, record, sweep_record, terminal, written
 
@@ -24,8 +31,25 @@ def variants() -> list[Record]:
 
 def compared(records: Sequence[Record], variants: Sequence[str] = (), width: int = 80) -> str:
     console = terminal(width)
-    print_comparison(records, console, variants)
+    print_table(console, comparison_table(records, variants, width))
     return CODES.sub("", written(console))
+
+
+def printed(*variants: tuple[str, Record], width: int = 80) -> str:
+    console = terminal(width)
+    print_comparison(numbered(*variants), console)
+    return CODES.sub("", written(console))
+
+
+def numbered(*variants: tuple[str, Record]) -> list[ComparedVariant]:
+    return [
+        ComparedVariant(number, ["stage=train", *overrides.split()], made)
+        for number, (overrides, made) in enumerate(variants)
+    ]
+
+
+def scored(seed: int, accuracy: float | None, **changes: Any) -> Record:
+    return record(seed=seed, metrics={"test_acc": accuracy, "loss": 1.0}, **changes)
 
 
 def test_only_what_differs_has_a_column():
@@ -41,7 +65,10 @@ def test_each_variant_is_a_row_and_a_failed_one_says_why():
     assert rows[0][:4] == ["0", "64", "Completed", "0.91"]
     assert rows[1][:4] == ["1", "256", "Completed", "0.94"]
     assert rows[2][:3] == ["2", "Failed", "-"]
-    assert lines[-1] == "  2 Failed: exit code 1: [boom]"
+    overrides = ("model=small", "model=tutorial", "model=wide")
+    text = printed(*zip(overrides, variants(), strict=True))
+    assert text.splitlines()[-1] == "  2 Failed: exit code 1: [boom]"
+    assert "over seeds" not in text
 
 
 def test_metrics_of_the_end_come_first_where_there_is_little_room():
@@ -56,6 +83,32 @@ def test_variants_can_be_named_by_what_was_asked_for():
     assert "variant" in text
     assert "model=[wide]" in text
     assert "neurons" not in text
+
+
+def test_the_mean_over_seeds_is_of_completed_variants_that_differ_only_in_the_seed():
+    made = numbered(
+        ("model=small seed=1", scored(1, 0.9)),
+        ("model=small seed=2", scored(2, 0.94)),
+        ("model=small seed=3", scored(3, 0.1, status=JobStatus.FAILED)),
+        ("model=wide seed=1", scored(1, 0.8)),
+        ("model=tutorial seed=1", scored(1, None)),
+        ("model=tutorial seed=2", scored(2, 0.8)),
+    )
+    small, tutorial = seed_groups(made)
+    assert (small.overrides, small.n) == (("stage=train", "model=small"), 2)
+    assert str(small.metrics["test_acc"]) == "0.92 ± 0.028"
+    # A value that is not finite has no mean.
+    assert (tutorial.n, list(tutorial.metrics)) == (2, ["loss"])
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_the_mean_over_seeds_is_a_table_that_fits_the_width(width: int):
+    text = printed(
+        *((f"seed={seed}", scored(seed, 0.9 + seed / 100)) for seed in (1, 2, 3)), width=width
+    )
+    (row,) = (line for line in text.splitlines() if line.startswith("all variants"))
+    assert row.split()[2:6] == ["3", "0.92", "±", "0.01"]
+    assert max(map(len, text.splitlines())) <= width
 
 
 def test_sweeps_are_compared_by_their_best_value():

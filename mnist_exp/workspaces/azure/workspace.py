@@ -40,7 +40,7 @@ from mnist_exp.workspaces.azure.scoring import invoke_endpoint
 from mnist_exp.workspaces.azure.submitted_jobs import SubmittedJobs, status_of
 from mnist_exp.workspaces.azure.translation import deployment_entity, job_entity
 from mnist_exp.workspaces.azure.workspace_client import create_client
-from mnist_exp.workspaces.base import Observer
+from mnist_exp.workspaces.base import JobsListener, Observer, Outcome
 
 #: Environment variable of the SDK: number of whole seconds between two polls.
 _POLL_VARIABLE = "AZUREML_RUN_POLLING_INTERVAL_MIN"
@@ -150,6 +150,21 @@ class AzureWorkspace:
     def watch(self, name: str, observer: Observer) -> JobResult:
         """Watch a job until the job has finished. The job continues after Ctrl-C."""
         return watch_job(name, self._client.sdk, self._jobs, observer, self._poll_s)
+
+    def prefetch(self, job: CommandJob, max_concurrent: int | None, observer: Observer) -> None:
+        """Do nothing, because jobs on Azure start when they are submitted."""
+
+    def watch_jobs(
+        self, jobs: Mapping[str, Observer], max_concurrent: int | None, listener: JobsListener
+    ) -> None:
+        """Watch submitted jobs, one after the other. Azure decides which jobs run together."""
+        for name, observer in jobs.items():
+            listener.job_starts(name)
+            try:
+                outcome: Outcome = self.watch(name, observer)
+            except Exception as error:
+                outcome = error
+            listener.job_ended(name, outcome)
 
     def register_model(self, spec: ModelSpec) -> RegisteredModel:
         """Register a finished job's files, unless these files are already registered."""

@@ -1,15 +1,16 @@
 """The local workspace, which uses processes, an MLflow store and files in the outputs folder."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mnist_exp.config import ComputeConfig, ComputeType, DataConfig
 from mnist_exp.datasets import cache_folder, materialize
-from mnist_exp.errors import JobError, RefusedError
+from mnist_exp.errors import JobError, MnistExpError, RefusedError
 from mnist_exp.hidden_imports import absent
 from mnist_exp.results import (
     Compute,
@@ -34,16 +35,19 @@ from mnist_exp.specs import (
     parse_model_reference,
 )
 from mnist_exp.status import JobStatus
-from mnist_exp.workspaces.base import Observer
+from mnist_exp.workspaces.base import JobsListener, Observer, Outcome
 from mnist_exp.workspaces.local.endpoints import Endpoints, ModelFiles
 from mnist_exp.workspaces.local.environments.cache import EnvironmentCache
 from mnist_exp.workspaces.local.environments.interpreter import OLDEST_PYTHON, Interpreter
 from mnist_exp.workspaces.local.job_files import delete_job, stored_jobs
 from mnist_exp.workspaces.local.job_state import cancel, find_status, follow_log, read_result
+from mnist_exp.workspaces.local.jobs.concurrent import run_jobs
 from mnist_exp.workspaces.local.jobs.folder import JobFolder
+from mnist_exp.workspaces.local.jobs.groups import JobGroups
 from mnist_exp.workspaces.local.jobs.host import JobHost
 from mnist_exp.workspaces.local.jobs.inputs import local_path
 from mnist_exp.workspaces.local.jobs.interrupts import Interrupts, with_noted_interrupts
+from mnist_exp.workspaces.local.jobs.launching import cores, with_limited_threads
 from mnist_exp.workspaces.local.jobs.start import require_same_command
 from mnist_exp.workspaces.local.jobs.watching import run_job
 from mnist_exp.workspaces.local.models import named_models, with_model_files
@@ -83,6 +87,7 @@ class LocalWorkspace:
         self._endpoints = Endpoints(self._outputs / "endpoints", leave_out=self._outputs)
         self._environments = EnvironmentCache(cache_folder(cache_dir) / "environments")
         self._submitted: dict[str, CommandJob | SweepJob] = {}
+        self._groups: JobGroups | None = None
 
     @cached_property
     def _tracking(self) -> "Tracking":
@@ -96,7 +101,9 @@ class LocalWorkspace:
         return Tracking(self._outputs)
 
     def close(self) -> None:
-        """Do nothing: each method closes the files that it opens, and endpoints continue to run."""
+        """End the processes that `prefetch` has started. Endpoints continue to run."""
+        if self._groups:
+            self._groups.close()
 
     def get_or_create_compute(self, spec: ComputeConfig) -> Compute:
         """Return this machine, under the name of the compute target."""
@@ -156,25 +163,83 @@ class LocalWorkspace:
         job = self._submitted.pop(name, None)
         if job is None:
             raise JobError(f"run: no job named {name} was submitted; submit the job first")
-        env = job.trial.environment if isinstance(job, SweepJob) else job.environment
-        with (
-            self._environments.using(env, "env", observer.message) as interpreter,
-            self._served_store(interpreter, name) as served,
-        ):
+        trial = job.trial if isinstance(job, SweepJob) else job
 
-            def run(interrupts: Interrupts) -> JobResult:
-                host = JobHost(
-                    self._jobs, lambda: self._tracking, observer, interrupts, interpreter, served
-                )
+        def run(interrupts: Interrupts) -> JobResult:
+            with self._host(trial, observer, interrupts) as host:
                 return run_sweep(job, host) if isinstance(job, SweepJob) else run_job(job, host)
 
-            result = with_noted_interrupts(run, JobFolder(self._jobs, name).cancel_request)
+        result = with_noted_interrupts(run, JobFolder(self._jobs, name).cancel_request)
         if result.status is JobStatus.COMPLETED:
             if not isinstance(job, SweepJob):
                 self._register_outputs(job, result, observer)
             elif result.best_trial:
                 self._register_outputs(job.trial, result.best_trial, observer)
         return result
+
+    def prefetch(self, job: CommandJob, max_concurrent: int | None, observer: Observer) -> None:
+        """Start the process from which jobs like this job are forked."""
+        self._groups = self._groups or JobGroups(partial(self._host, interrupts=Interrupts()))
+        limited = with_limited_threads(job, max_concurrent or cores())
+        self._groups.start_fork_server(limited, observer)
+
+    def watch_jobs(
+        self, jobs: Mapping[str, Observer], max_concurrent: int | None, listener: JobsListener
+    ) -> None:
+        """Run submitted jobs until they end. Jobs that import the same libraries are forked."""
+        submitted = [self._submitted.pop(name) for name in jobs]
+        most = max_concurrent or cores()
+        commands = {
+            job.name: with_limited_threads(job, min(most, len(submitted)))
+            for job in submitted
+            if isinstance(job, CommandJob)
+        }
+        groups = self._groups or JobGroups(partial(self._host, interrupts=Interrupts()))
+        groups.expect(commands.values())
+
+        def prepared(job: CommandJob) -> tuple[CommandJob, JobHost]:
+            listener.job_starts(job.name)
+            return job, groups.host(job, jobs[job.name])
+
+        def ended(name: str, outcome: Outcome) -> None:
+            listener.job_ended(name, self._after_end(commands[name], outcome, jobs[name]))
+
+        def run(interrupts: Interrupts) -> None:
+            calls = {name: partial(prepared, job) for name, job in commands.items()}
+            # The listener draws figures, which takes time. In another thread, it delays no job.
+            with ThreadPoolExecutor(1) as thread:
+                ends = [
+                    thread.submit(ended, name, outcome)
+                    for name, outcome in run_jobs(calls, most, interrupts)
+                ]
+            for end in ends:
+                end.result()
+
+        with closing(groups):
+            with_noted_interrupts(run)
+        self._groups = None
+
+    @contextmanager
+    def _host(
+        self, job: CommandJob, observer: Observer, interrupts: Interrupts
+    ) -> Iterator[JobHost]:
+        """Return the context of a job, or of the trials of a sweep."""
+        with (
+            self._environments.using(job.environment, "env", observer.message) as interpreter,
+            self._served_store(interpreter, job.name) as served,
+        ):
+            yield JobHost(
+                self._jobs, lambda: self._tracking, observer, interrupts, interpreter, served
+            )
+
+    def _after_end(self, job: CommandJob, outcome: Outcome, observer: Observer) -> Outcome:
+        """Register the named model outputs of a completed job. Return the outcome of the job."""
+        if isinstance(outcome, JobResult) and outcome.status is JobStatus.COMPLETED:
+            try:
+                self._register_outputs(job, outcome, observer)
+            except MnistExpError as error:
+                return error
+        return outcome
 
     def _register_outputs(
         self, job: CommandJob, ended: JobResult | TrialResult, observer: Observer

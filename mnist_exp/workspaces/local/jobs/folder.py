@@ -27,6 +27,7 @@ from mnist_exp.errors import JobError, RefusedError
 from mnist_exp.file_locks import is_locked, try_lock
 from mnist_exp.records import INVALID_JSON, write_json
 from mnist_exp.snapshot import copy_snapshot
+from mnist_exp.status import JobStatus
 from mnist_exp.workspaces.local.environments.throwaway import throwaway_folder
 from mnist_exp.workspaces.local.jobs.console import Console
 from mnist_exp.workspaces.local.jobs.deletion import delete_folder
@@ -169,6 +170,17 @@ class JobFolder:
             JobError: The job does not exist, or its description is damaged.
         """
         return str(self.description("mlflow_run_id")["mlflow_run_id"])
+
+    @property
+    def fork_server(self) -> str | None:
+        """The folder of the fork server from which the job was forked.
+
+        None if the job was not forked, or if the job has ended. After its end, other jobs of the
+        fork server may still run.
+        """
+        description = self.description()
+        is_finished = JobStatus(description["status"]).is_finished
+        return None if is_finished else description.get("fork_server")
 
     def _damaged(self) -> JobError:
         return JobError(

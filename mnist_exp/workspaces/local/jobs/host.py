@@ -34,6 +34,8 @@ class JobHost:
         served: The address of the tracking server for jobs whose environment may have a different
             version of MLflow than this program; None if jobs open the MLflow store themselves.
         launcher: The function that starts the processes of a job.
+        fork_server: The folder of the fork server that runs the jobs of a multirun; None for other
+            jobs.
         inputs: The inputs that the trials of a sweep share; None for a job that is not a trial.
     """
 
@@ -44,6 +46,7 @@ class JobHost:
     interpreter: Interpreter = field(default_factory=this_interpreter)
     served: str | None = None
     launcher: ProcessLauncher = Workers
+    fork_server: Path | None = None
     inputs: SharedInputs | None = None
 
     @property

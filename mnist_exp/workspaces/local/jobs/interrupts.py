@@ -47,9 +47,15 @@ class Interrupts:
 
     def check(self) -> None:
         """Raise KeyboardInterrupt after an interrupt or a request. Call this at a safe point."""
-        if self._is_pending or self._take_request():
+        if self.are_pending:
             self._is_pending = False
             raise KeyboardInterrupt
+
+    @property
+    def are_pending(self) -> bool:
+        """Whether the next call of `check` raises KeyboardInterrupt."""
+        self._is_pending = self._is_pending or self._take_request()
+        return self._is_pending
 
     def _take_request(self) -> bool:
         """Delete the cancel request, and return whether the request existed."""

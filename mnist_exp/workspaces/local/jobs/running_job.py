@@ -254,6 +254,7 @@ class RunningJob:
                 "parameters": dict(self.parameters),
                 "mlflow_run_id": self.run.run_id,
                 "mlflow_experiment_id": self.run.experiment_id,
+                "fork_server": self._host.fork_server and str(self._host.fork_server),
             }
         )
 

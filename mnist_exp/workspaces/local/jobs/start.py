@@ -38,7 +38,7 @@ def start_job(
         if folder.exists:
             # If the last command and the job's supervisor were both killed, processes of the job
             # may still run.
-            end_orphans(of_job(folder.work))
+            end_orphans(of_job(folder.work, folder.fork_server))
         if folder.exists and not (trial and trial.restarts):
             run = _resumed_run(folder, host)
             # Trials are never evicted.

@@ -33,9 +33,15 @@ _GRACE_S = 12.0
 _Belongs = Callable[[str], bool]
 
 
-def of_job(work: Path) -> _Belongs:
-    """Return a function that selects the processes of the job with this working folder."""
-    return str(work).__eq__
+def of_job(work: Path, fork_server: str | None = None) -> _Belongs:
+    """Return a function that selects the processes of a job.
+
+    Args:
+        work: The working folder of the job.
+        fork_server: The folder of the fork server from which the job was forked, if the command of
+            the fork server was killed. All forks of this server are selected.
+    """
+    return {str(work), fork_server}.__contains__
 
 
 def of_sweep(folder: Path) -> _Belongs:

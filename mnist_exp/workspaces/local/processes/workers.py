@@ -8,10 +8,11 @@ https://learn.microsoft.com/azure/machine-learning/how-to-train-distributed-gpu
 
 import contextlib
 import json
+import selectors
 import socket
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -153,6 +154,16 @@ class Workers:
         self.terminate()
         for process in self._processes:
             process.close()
+
+
+def wait_for_any(handles: Iterable[int], timeout_s: float) -> None:
+    """Wait until a file descriptor is readable, but at most for the given time."""
+    with selectors.DefaultSelector() as selector:
+        for handle in set(handles):
+            # The process may have ended meanwhile, so that its file descriptor is closed.
+            with contextlib.suppress(ValueError, OSError):
+                selector.register(handle, selectors.EVENT_READ)
+        selector.select(timeout_s)
 
 
 def worker_environments(environments: Sequence[Mapping[str, str]]) -> list[Mapping[str, str]]:

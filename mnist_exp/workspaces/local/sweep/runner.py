@@ -10,20 +10,19 @@ from dataclasses import replace
 
 from mnist_exp.results import JobResult
 from mnist_exp.snapshot import snapshot_hash
-from mnist_exp.specs import CommandJob, SweepJob
+from mnist_exp.specs import SweepJob
 from mnist_exp.status import JobStatus
 from mnist_exp.sweeps.journal import Created, History, Resumed
 from mnist_exp.sweeps.sampling.algorithms import SamplingType, with_seed
 from mnist_exp.sweeps.sampling.drawing import configurations
 from mnist_exp.sweeps.tuner import Tuner
-from mnist_exp.templates import references, render
 from mnist_exp.workspaces.base import JobInterrupted
-from mnist_exp.workspaces.local.jobs.environment import TrackedRun, job_environment
+from mnist_exp.workspaces.local.jobs.environment import TrackedRun
 from mnist_exp.workspaces.local.jobs.folder import JobFolder
 from mnist_exp.workspaces.local.jobs.host import JobHost
+from mnist_exp.workspaces.local.jobs.launching import JobLauncher, cores, with_limited_threads
 from mnist_exp.workspaces.local.processes.job_orphans import end_orphans, of_sweep
 from mnist_exp.workspaces.local.sweep.journal_file import JournalFile
-from mnist_exp.workspaces.local.sweep.launching import TrialLauncher, cores, thread_variables
 from mnist_exp.workspaces.local.sweep.reporting import SweepListener, sweep_result, track_end
 from mnist_exp.workspaces.local.sweep.resume_plan import (
     ResumePlan,
@@ -35,7 +34,6 @@ from mnist_exp.workspaces.local.sweep.resume_plan import (
     unread_points,
 )
 from mnist_exp.workspaces.local.sweep.trial_backend import TrialBackend
-from mnist_exp.workspaces.local.tracking.database import ARTIFACTS_NAME, STORE_NAME, store_uri
 
 
 def run_sweep(job: SweepJob, host: JobHost) -> JobResult:
@@ -89,8 +87,10 @@ class _SweepRunner:
             end_orphans(of_sweep(self._folder.path))
         job = self._with_code_and_threads()
         message, interpreter = self._host.observer.message, self._host.interpreter
-        with closing(TrialLauncher(self._folder.path, message, interpreter)) as launcher:
-            self._prepare(launcher, job.trial)
+        with closing(JobLauncher(self._folder.path, message, interpreter)) as launcher:
+            if not (self._history and self._history.finished):
+                # The fork server imports the trials' libraries while this process imports MLflow.
+                launcher.prepare(job.trial, self._host.root.parent, self._host.served)
             run = self._tracked_run()
             plan = self._plan_resume(self._history) if self._history else ResumePlan()
             if not self._history:
@@ -107,28 +107,14 @@ class _SweepRunner:
                 gc.unfreeze()
                 backend.close()
 
-    def _prepare(self, launcher: TrialLauncher, trial: CommandJob) -> None:
-        """Let the fork server import the trials' libraries while this process imports MLflow."""
-        outputs = self._host.root.parent
-        has_finished = self._history is not None and self._history.finished
-        # Trials with several workers are never forked.
-        if trial.code is not None and trial.worker_count == 1 and not has_finished:
-            command = render(trial.command, dict.fromkeys(references(trial.command), "x"))
-            uri = self._host.served or store_uri(outputs / STORE_NAME)
-            no_run = TrackedRun(uri, "", "", outputs / ARTIFACTS_NAME)
-            software = self._host.interpreter.variables()
-            environment = job_environment(trial, no_run, self._folder.path, software)
-            launcher.prepare(command, trial.code, environment)
-
     def _with_code_and_threads(self) -> SweepJob:
         """Return the job with the thread limits of a trial, and with the saved code of the sweep.
 
         All trials use the code that is saved when the sweep begins. On Azure ML, all trials also
         use one snapshot of the code, which is saved when the sweep is submitted.
         """
-        threads = thread_variables(self._job.limits.max_concurrent_trials)
-        variables = threads | dict(self._job.trial.environment_variables)
-        trial = replace(self._job.trial, environment_variables=variables)
+        concurrent = self._job.limits.max_concurrent_trials
+        trial = with_limited_threads(self._job.trial, concurrent)
         if trial.code is None or (self._history and self._history.finished):
             return replace(self._job, trial=trial)
         kept = self._folder.keep_code(trial.code)

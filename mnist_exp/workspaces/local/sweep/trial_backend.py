@@ -1,10 +1,9 @@
 """The tuner's backend on this machine, which runs each trial as a job."""
 
-import selectors
 import shutil
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,9 +19,10 @@ from mnist_exp.workspaces.local.jobs.environment import TrackedRun
 from mnist_exp.workspaces.local.jobs.folder import JobFolder
 from mnist_exp.workspaces.local.jobs.host import JobHost, TrialContext
 from mnist_exp.workspaces.local.jobs.inputs import SharedInputs
+from mnist_exp.workspaces.local.jobs.launching import JobLauncher
 from mnist_exp.workspaces.local.jobs.running_job import RunningJob
 from mnist_exp.workspaces.local.jobs.start import start_job
-from mnist_exp.workspaces.local.sweep.launching import TrialLauncher
+from mnist_exp.workspaces.local.processes.workers import wait_for_any
 from mnist_exp.workspaces.local.sweep.resume_plan import ResumePlan
 from mnist_exp.workspaces.local.tracking.database import MetricReader
 
@@ -49,7 +49,7 @@ class TrialBackend:
         job: SweepJob,
         host: JobHost,
         run: TrackedRun,
-        launcher: TrialLauncher,
+        launcher: JobLauncher,
         plan: ResumePlan,
     ) -> None:
         #: Index -> result of each trial whose job has been closed.
@@ -83,7 +83,8 @@ class TrialBackend:
             remaining = deadline - time.monotonic()
             if events or remaining <= 0:
                 return events
-            self._sleep(min(_POLL_S, remaining))
+            handles = [one for running in self._running.values() for one in running.handles]
+            wait_for_any(handles, min(_POLL_S, remaining))
 
     def cancel(self, trial: int) -> None:
         """Ask a trial to end; `poll` reports when the trial has ended."""
@@ -204,14 +205,3 @@ class TrialBackend:
         is_new = point.step not in steps
         steps.add(point.step)
         return is_new
-
-    def _sleep(self, seconds: float) -> None:
-        """Sleep until a trial ends, but at most for the given time."""
-        handles = [*self._launcher.handles]
-        for running in self._running.values():
-            handles += running.handles
-        with selectors.DefaultSelector() as selector:
-            for handle in handles:
-                with suppress(ValueError, KeyError, OSError):
-                    selector.register(handle, selectors.EVENT_READ)
-            selector.select(seconds)

@@ -182,7 +182,7 @@ def test_trials_lost_with_the_fork_server_say_so(
     assert len(ended) == TRIALS
     lost = [entry for entry in ended if entry.exit_code == 137]
     assert {entry.why for entry in lost} == {
-        "the process that trials are forked from was killed by signal 9"
+        "the process that jobs are forked from was killed by signal 9"
     }
     whys = {description(outputs / "jobs" / f"sweep_{entry.trial}")["why"] for entry in lost}
     assert whys == {entry.why for entry in lost}

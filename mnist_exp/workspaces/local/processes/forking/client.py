@@ -94,7 +94,7 @@ class ForkServer:
             return ""
         code = self._process.wait()
         how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
-        return f"the process that trials are forked from {how}"
+        return f"the process that jobs are forked from {how}"
 
     def has_lost(self, number: int) -> bool:
         """Return whether a script ended because the server ended."""
@@ -210,8 +210,8 @@ class ForkedScript:
 
     @property
     def handles(self) -> Sequence[int]:
-        """No file descriptors: `TrialLauncher.handles` contains the server's file descriptor."""
-        return ()
+        """The server's file descriptor, which becomes readable when any script ends."""
+        return () if self._server.has_ended else [self._server.fileno()]
 
     def poll(self) -> int | None:
         """Return the exit code; None while the script runs."""

@@ -321,7 +321,7 @@ def test_a_killed_server_takes_its_scripts_along(
     assert pipe.line() == "here"
     os.kill(runner.server.pid, signal.SIGKILL)
     assert script.wait(PATIENCE_S) == 137
-    assert script.lost_reason == "the process that trials are forked from was killed by signal 9"
+    assert script.lost_reason == "the process that jobs are forked from was killed by signal 9"
     assert runner.server.has_ended
     assert pipe.wait_for_end() == ""
     eventually(lambda: not find_processes(str(runner.folder).__eq__))

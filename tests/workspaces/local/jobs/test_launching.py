@@ -9,9 +9,9 @@ import pytest
 
 from mnist_exp.workspaces.local.environments.interpreter import this_interpreter
 from mnist_exp.workspaces.local.environments.throwaway import create_throwaway, throwaway_folder
+from mnist_exp.workspaces.local.jobs.launching import JobLauncher
 from mnist_exp.workspaces.local.processes.job_orphans import MARKER, find_processes, of_sweep
 from mnist_exp.workspaces.local.processes.workers import Processes
-from mnist_exp.workspaces.local.sweep.launching import TrialLauncher
 from tests.support.small_jobs import FORKED_APART
 from tests.workspaces.local.pipes import Pipe
 
@@ -24,7 +24,7 @@ class TrialStarter:
     def __init__(self, root: Path) -> None:
         self.folder = root / "sweep"
         self.messages: list[str] = []
-        self.launcher = TrialLauncher(self.folder, self.messages.append, this_interpreter())
+        self.launcher = JobLauncher(self.folder, self.messages.append, this_interpreter())
         self.folder.mkdir()
 
     def start(self, trial: int, text: str) -> Processes:
@@ -37,7 +37,7 @@ class TrialStarter:
         return self.launcher("python script.py", work, [environment], [work.parent / "log.txt"])
 
     def kill_server(self) -> None:
-        """Kill the process that trials are forked from, and wait for that."""
+        """Kill the process that jobs are forked from, and wait for that."""
         server = min(find_processes(str(self.folder).__eq__))
         os.kill(server, signal.SIGKILL)
         os.waitid(os.P_PID, server, os.WEXITED | os.WNOWAIT)
@@ -61,8 +61,8 @@ def test_without_the_server_trials_are_plain_processes(
         processes.close()
     log = starter.folder / "user_logs" / "fork_server.txt"
     assert starter.messages == [
-        "the process that trials are forked from was killed by signal 9; "
-        "the other trials will start more slowly, because each trial will import its libraries; "
+        "the process that jobs are forked from was killed by signal 9; "
+        "the other jobs will start more slowly, because each job will import its libraries; "
         f"the fork server's log is {log}"
     ]
 
