@@ -125,7 +125,7 @@ def test_one_overlay_or_a_few_overrides_choose_azure() -> None:
     overrides = config(
         "stage=all", "workspace=azure", "compute=gpu_cluster", "env=curated", "data=mnist"
     )
-    same = {"given": overlay.given, "overrides": overlay.overrides}
+    same = {name: getattr(overlay, name) for name in ("given", "chosen", "overrides")}
     assert overlay == dataclasses.replace(overrides, **same)
     assert overlay.workspace.type is schema.WorkspaceType.azure
 
