@@ -226,7 +226,7 @@ class Run:
             RefusedError: The job does not run.
         """
         with self._origin.context() as context:
-            context.workspace.cancel_job(self.name)
+            NamedJob(context, self.name).cancel()
 
     def register(self, *overrides: str, **values: object) -> "Model":
         """Register the model of a training run, or of the best trial of a sweep.

@@ -27,6 +27,7 @@ from mnist_exp.errors import JobError
 from mnist_exp.experiment import Experiment
 from mnist_exp.file_locks import is_locked
 from mnist_exp.records import COMMAND_LOCK, COMMAND_LOG, RECORD_NAME, Record, load_record
+from mnist_exp.report.format import relative
 from mnist_exp.stages import StageContext, StageRunner
 from mnist_exp.status import JobStatus
 
@@ -83,6 +84,9 @@ def run_in_background(runner: StageRunner, flags: Sequence[str] = ()) -> Record:
     if process.poll():
         raise _failure(runner.name, process.returncode, log)
     record = load_record(context.folder / RECORD_NAME)
+    context.display.message(
+        f"the job runs in the background; its output is in {relative(str(log))}"
+    )
     context.display.stage_ended(record)
     return record
 

@@ -30,7 +30,7 @@ class CancelStage(StageRunner):
         """Cancel the job, and wait until the job has ended."""
         self.context.display.message(f"canceling {self.name}, and waiting until it has ended")
         try:
-            self.context.workspace.cancel_job(self.name)
+            NamedJob(self.context, self.name).cancel()
         except KeyboardInterrupt:
             self.context.display.message(f"the cancel request stays; {self.name} ends soon")
             raise

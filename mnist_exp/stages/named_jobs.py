@@ -4,6 +4,7 @@ A job may run in another terminal, or may have ended. In stage=status and stage=
 also name an endpoint.
 """
 
+import time
 from functools import cached_property
 
 from mnist_exp.config import Stage
@@ -17,6 +18,8 @@ from mnist_exp.status import KILLED, JobStatus
 from mnist_exp.sweeps.fields import did_you_mean
 from mnist_exp.workspaces.base import BY_THE_USER
 
+#: Seconds between two looks at a command that is ending.
+_POLL_S = 0.05
 #: Maximum number of names in a message.
 _LISTED = 5
 
@@ -48,6 +51,18 @@ class NamedJob:
     def is_running(self) -> bool:
         """Whether a command on this machine runs the job, or still saves the job's results."""
         return self.run is not None and self.run.is_running
+
+    def cancel(self) -> None:
+        """Cancel the job. Wait until the job has ended, and until its command has saved the record.
+
+        Raises:
+            RefusedError: The job does not run.
+        """
+        self._context.workspace.cancel_job(self.name)
+        # Without this loop, the next command would follow the ending command, instead of resuming
+        # the job.
+        while self.is_running:
+            time.sleep(_POLL_S)
 
     def faults(self) -> list[str]:
         """Return a message if neither a record nor the workspace knows the job."""
