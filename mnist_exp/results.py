@@ -68,6 +68,8 @@ class JobResult:
             `registration.path`. For a sweep: the models of the best trial. A value is the name of a
             model. If several nested runs have logged the same name, the values are the ids of these
             models. Empty if the job saved a model in `outputs/model`.
+        library: The slowest library that a running job imports, e.g. `TensorFlow`; empty if
+            unknown.
         unread: Warnings about results that could not be read, e.g. metrics. A later command can
             read these results.
     """
@@ -86,6 +88,7 @@ class JobResult:
     metrics_of_script_runs: Sequence[str] = ()
     logged_models: Sequence[str] = ()
     unread: Sequence[str] = ()
+    library: str = ""
 
     @property
     def last_metrics(self) -> dict[str, float]:

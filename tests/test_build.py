@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -64,7 +65,8 @@ def test_the_tutorials_sweep(tutorial: ExperimentConfig) -> None:
         "validation_acc",
         "maximize",
     )
-    assert (job.limits.max_total_trials, job.limits.max_concurrent_trials) == (8, 4)
+    concurrent = min(4, len(os.sched_getaffinity(0)))
+    assert (job.limits.max_total_trials, job.limits.max_concurrent_trials) == (8, concurrent)
     assert (job.sampling.type.value, job.sampling.seed) == ("random", 42)
     assert job.early_termination == BanditPolicy(slack_factor=0.1, evaluation_interval=2)
     # Nothing of the job is lost on the way.

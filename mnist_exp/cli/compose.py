@@ -5,6 +5,7 @@ the other rule: the override `key={}` empties the mapping `key`.
 """
 
 import functools
+import os
 import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import is_dataclass
@@ -22,7 +23,7 @@ from mnist_exp.cli.given_keys import chosen_keys, given_keys
 from mnist_exp.cli.hide_values import hidden_override
 from mnist_exp.cli.schema_keys import explain_key, keys_at, type_at, unknown_keys
 from mnist_exp.cli.written_text import keep_written_texts
-from mnist_exp.config import ExperimentConfig, Stage
+from mnist_exp.config import ExperimentConfig, Stage, WorkspaceType
 from mnist_exp.errors import ConfigError
 from mnist_exp.experiment import Experiment
 from mnist_exp.hidden_values import variable_name
@@ -71,6 +72,15 @@ def config_folder() -> Path:
 def register_schemas() -> None:
     """Register the schema `experiment_schema`. conf/config.yaml uses this schema."""
     ConfigStore.instance().store(name="experiment_schema", node=_schema())
+    OmegaConf.register_new_resolver("concurrent_trials", _concurrent_trials, replace=True)
+
+
+def _concurrent_trials(workspace: str, most: int) -> int:
+    """Return the default number of concurrent trials: on this machine, at most one for each core.
+
+    More trials than cores would slow each other down.
+    """
+    return min(most, len(os.sched_getaffinity(0))) if workspace == WorkspaceType.local else most
 
 
 @functools.cache

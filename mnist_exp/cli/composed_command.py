@@ -121,9 +121,13 @@ def _compose(primary: PrimaryConfig, overrides: Sequence[str]) -> DictConfig:
 
 
 def _plain_keys(key: str, content: Any) -> Iterator[str]:
-    """Yield the dotted keys whose value is plain: no mapping, and no reference to another key."""
+    """Yield the dotted keys whose value is plain: no mapping, and no reference to another key.
+
+    The default of `max_concurrent_trials` is a call of a resolver, and counts as plain.
+    """
     if not isinstance(content, dict) or not content:
-        if not (isinstance(content, str) and content.startswith("${")):
+        text = str(content)
+        if not text.startswith("${") or text.startswith("${concurrent_trials:"):
             yield key
         return
     for name, part in content.items():

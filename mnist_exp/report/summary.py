@@ -55,8 +55,12 @@ def print_summary(record: Record, console: Console, repeated: Repeated | None = 
     width = max([_LABEL_WIDTH, *(len(label) + 2 for label, _ in (*facts, *files))])
     for label, value in facts:
         print_line(console, _labelled(label, _wrapped(value, console, width), width=width))
-    # A path or a command with line breaks could not be copied.
-    for label, value in (*files, *_calls(record)):
+    # A path or a command with line breaks could not be copied. Without a label, the value is a list
+    # of names.
+    for label, value in files:
+        shown = value if label else _wrapped(value, console, width)
+        print_line(console, _labelled(label, shown, width=width))
+    for label, value in _calls(record):
         print_line(console, _labelled(label, value, width=width))
     for warning in record.warnings:
         text = _wrapped(plain(warning), console, width)

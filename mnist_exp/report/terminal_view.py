@@ -22,6 +22,7 @@ from mnist_exp.report.layout import styled_status
 from mnist_exp.report.trial_tables import live_table
 from mnist_exp.report.view import ReasonPrinter, ViewSettings
 from mnist_exp.results import JobResult
+from mnist_exp.status import JobStatus
 
 #: Number of terminal lines that the rows of the table must not use. These lines are for the
 #: messages, the line above the table, the table's header and its caption.
@@ -79,8 +80,7 @@ class TerminalView:
         self._began = self._clock()
 
     def stop(self, *, failed: bool) -> None:
-        """Stop drawing. After a failure, do not erase the last drawing: it may show the reason."""
-        self._live.transient = not failed
+        """Stop drawing, and erase the last drawing, which would look like a running job."""
         self._live.stop()
 
     def message(self, text: str) -> None:
@@ -129,10 +129,16 @@ class TerminalView:
             self._spinner,
             styled_status(job.status.value),
             ProgressBar(total=self._total, completed=events, width=30, pulse=self._total is None),
-            f"{progress(events, self._total)} {'epochs' if self._total else 'log events'}",
+            self._progress(job, events),
             duration(self._clock() - self._began),
         )
         return line
+
+    def _progress(self, job: JobResult, events: int) -> str:
+        """Return the number of epochs or log events, or what the job does before the first."""
+        if self._metric and not job.metrics and job.status is JobStatus.RUNNING:
+            return f"starting {job.library or 'the script'}"
+        return f"{progress(events, self._total)} {'epochs' if self._total else 'log events'}"
 
     def _sweep_line(self, job: JobResult) -> Table:
         ended = sum(trial.status.is_finished for trial in job.trials)
@@ -140,6 +146,8 @@ class TerminalView:
         words = f"{ended} of {most} {self._noun}s have ended"
         if best := job.best_trial:
             words += f", best: trial {trial_label(best.name, job.name)} ({number(best.best)})"
+        elif job.status is JobStatus.RUNNING and not any(trial.events for trial in job.trials):
+            words += f", starting {job.library or 'the script'}"
         line = Table.grid(padding=(0, 1))
         line.add_row(
             self._spinner,

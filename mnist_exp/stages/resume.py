@@ -12,6 +12,7 @@ There are two ways to resume:
 
 import hashlib
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -36,6 +37,7 @@ from mnist_exp.same_job import START_ANOTHER
 from mnist_exp.snapshot import snapshot_hash
 from mnist_exp.stages.context import StageContext
 from mnist_exp.status import JobStatus
+from mnist_exp.templates import hydra_text
 from mnist_exp.workspaces.base import BY_THE_USER
 
 #: File name, in a run folder, of the config of a sweep or training run.
@@ -225,12 +227,23 @@ def _unfinished_training(index: RecordIndex, name: str) -> UnfinishedJob:
     if has_ended(newest.record):
         raise NotFoundError(
             f"run: must name a training run that was not completed, got {name}, "
-            f"which is Completed; {START_ANOTHER}"
+            f"which is Completed; {_train_on(newest.record)}; {START_ANOTHER}"
         )
     # A command that failed early saved no config. In this case, use the config of the newest
     # command that saved a config.
     with_config = next((job for job in found if job.config_path), newest)
     return UnfinishedJob(newest.record, with_config.folder)
+
+
+def _train_on(record: Record) -> str:
+    """Return the remedy for a user who wants to train a completed run for more epochs."""
+    folder = Path(record.paths.get("folder", f"outputs/jobs/{record.name}"))
+    checkpoints = folder / "named_outputs" / "checkpoints"
+    start = f"+job.inputs.resume_from={{type: uri_folder, path: {hydra_text(str(checkpoints))}}}"
+    return (
+        "to train it for more epochs, start a new run with "
+        f"mnist-exp stage=train model.epochs=N {shlex.quote(start)}"
+    )
 
 
 def _unfinished_sweep(index: RecordIndex, name: str | None) -> UnfinishedJob:

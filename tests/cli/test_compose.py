@@ -1,5 +1,7 @@
 """The configs of the tests, which compose equal config groups only once."""
 
+import os
+
 import pytest
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
@@ -38,3 +40,17 @@ def test_the_error_of_a_test_is_the_one_that_hydra_raises(override: str) -> None
             compose("stage=train", override)
         errors.append((caught.type, str(caught.value)))
     assert errors[0] == errors[1]
+
+
+def test_a_sweep_on_this_machine_runs_at_most_one_trial_for_each_core(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2})
+
+    def concurrent(*overrides: str) -> object:
+        limits = composed("stage=sweep", *overrides).sweep.limits
+        return limits.max_concurrent_trials
+
+    assert [concurrent(), concurrent("sweep=quick")] == [3, 2]
+    assert concurrent("sweep.limits.max_concurrent_trials=4") == 4
+    assert concurrent("profile=azure") == 4

@@ -48,6 +48,8 @@ def test_a_config_is_composed_and_nothing_is_written(here: Path) -> None:
     config = compose_experiment("stage=train", "model=wide", epochs=5, outputs_dir="mine")
     assert config.model.first_layer_neurons == 512
     assert config.model.epochs == config.job.inputs["epochs"] == 5
+    limits = compose_experiment("stage=sweep", max_concurrent_trials=3).sweep.limits
+    assert limits.max_concurrent_trials == 3
     assert config.outputs_dir == "mine"
     assert list(here.iterdir()) == []
 

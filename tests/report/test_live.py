@@ -128,12 +128,28 @@ def test_a_terminal_gets_a_bar_that_disappears_at_the_end():
     assert text.rstrip().endswith("\x1b[2K")
 
 
-def test_a_terminal_keeps_the_picture_when_an_error_ends_the_job():
+@pytest.mark.parametrize(("library", "name"), [("TensorFlow", "TensorFlow"), ("", "the script")])
+def test_a_terminal_shows_what_a_job_starts_before_its_first_log_event(library: str, name: str):
+    waiting = JobResult("train_1", JobStatus.RUNNING, library=library)
+    trial = TrialResult("sweep_1_0", JobStatus.RUNNING, {"x": 1})
+    for job in (waiting, replace(waiting, trials=[trial])):
+        console = terminal()
+        with LiveObserver(console, METRIC, 20) as observer:
+            observer.job_changed(job)
+        assert f"starting {name} " in CODES.sub("", written(console))
+        assert "0/20 epochs" not in written(console)
+    console = terminal()
+    with LiveObserver(console, "", 20) as observer:
+        observer.job_changed(waiting)
+    assert "starting" not in written(console)
+
+
+def test_a_terminal_erases_the_picture_when_an_error_ends_the_job():
     console = terminal()
     with pytest.raises(KeyboardInterrupt), LiveObserver(console, METRIC, 20) as observer:
         observer.job_changed(command_job(5, JobStatus.RUNNING))
         raise KeyboardInterrupt
-    assert not written(console).rstrip().endswith("\x1b[2K")
+    assert written(console).rstrip().endswith("\x1b[2K")
     assert "5/20 epochs" in written(console)
 
 

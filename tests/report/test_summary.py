@@ -152,6 +152,12 @@ def test_figures_of_one_folder_are_on_one_line():
         "  figures     /runs/figures",
         "              sweep.png  best.svg",
     ]
+    console = terminal(30)
+    print_summary(record(paths={**paths, "curves": "/runs/figures/best.svg"}), console)
+    assert CODES.sub("", written(console)).splitlines()[-2:] == [
+        " " * 14 + "sweep.png",
+        " " * 14 + "best.svg",
+    ]
 
 
 def test_a_minimized_metric_is_ranked_from_below_and_ties_keep_their_order():

@@ -1,5 +1,7 @@
 """What a command resumes: the unfinished job that it names, or what an earlier command began."""
 
+import shlex
+
 import pytest
 
 from mnist_exp.config import Stage
@@ -14,6 +16,7 @@ from mnist_exp.stages.resume import (
 from mnist_exp.status import JobStatus
 from mnist_exp.workspaces.base import BY_THE_USER
 from mnist_exp.workspaces.local.workspace import LocalWorkspace
+from tests.support.configs import config
 from tests.support.recorded_outputs import RecordedOutputs
 
 UNFINISHED = [JobStatus.FAILED, JobStatus.CANCELED, JobStatus.RUNNING]
@@ -62,9 +65,15 @@ def test_a_training_run_is_resumed_with_its_newest_kept_config(outputs: Recorded
 
 
 def test_a_completed_or_unknown_training_run_is_refused(outputs: RecordedOutputs) -> None:
-    outputs.add(Stage.train, "t")
-    with pytest.raises(NotFoundError, match=r"^run: must name .*, got t, which is Completed; "):
+    outputs.add(Stage.train, "t", paths={"folder": "/my jobs/t"})
+    message = r"^run: must name .*, got t, which is Completed; to train it for more epochs, start "
+    with pytest.raises(NotFoundError, match=message) as caught:
         resumed(outputs, Stage.train, "run=t")
+    # The proposed command can be pasted.
+    words = shlex.split(caught.value.lines[0].partition("a new run with ")[2].partition("; ")[0])
+    job = config(*words[1:2], "model.epochs=30", words[3]).job
+    path = "/my jobs/t/named_outputs/checkpoints"
+    assert job.inputs["resume_from"] == {"type": "uri_folder", "path": path}
     with pytest.raises(NotFoundError, match=r"^run: no training run nobody in "):
         resumed(outputs, Stage.train, "run=nobody")
 

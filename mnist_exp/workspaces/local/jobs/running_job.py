@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import cached_property
 
 from mnist_exp.config import ArgumentStyle
 from mnist_exp.metrics import MetricPoint
@@ -28,6 +29,7 @@ from mnist_exp.workspaces.local.jobs.folder import JobFolder
 from mnist_exp.workspaces.local.jobs.host import JobHost, TrialContext
 from mnist_exp.workspaces.local.jobs.inputs import MountedInputs, create_outputs
 from mnist_exp.workspaces.local.jobs.remedies import remedy
+from mnist_exp.workspaces.local.processes.forking.analysis import slow_library
 from mnist_exp.workspaces.local.processes.workers import (
     EndedProcesses,
     Processes,
@@ -185,7 +187,12 @@ class RunningJob:
             metrics=metrics,
             folder=str(self.folder.path),
             log=str(self.folder.log),
+            library=self._library,
         )
+
+    @cached_property
+    def _library(self) -> str:
+        return slow_library(self.job.code, self.job.command)
 
     def close(self, canceled: str | None = None, failed: str | None = None) -> JobResult:
         """End the processes that still run, record the final status, and return the result.

@@ -17,6 +17,7 @@ from mnist_exp.sweeps.trial import Trial
 from mnist_exp.workspaces.base import Observer
 from mnist_exp.workspaces.local.jobs.environment import TrackedRun
 from mnist_exp.workspaces.local.jobs.folder import JobFolder
+from mnist_exp.workspaces.local.processes.forking.analysis import slow_library
 from mnist_exp.workspaces.local.sweep.trial_backend import TrialBackend
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class SweepListener:
         self._observer = observer
         self._trials: dict[int, TrialResult] = {}
         self._best: int | None = None
+        self._library = slow_library(job.trial.code, job.trial.command)
 
     def trial_changed(self, trial: Trial) -> None:
         """Send the present state of the sweep to the observer."""
@@ -51,6 +53,7 @@ class SweepListener:
                 status=JobStatus.RUNNING,
                 trials=[self._trials[index] for index in sorted(self._trials)],
                 best=best,
+                library=self._library,
             )
         )
 

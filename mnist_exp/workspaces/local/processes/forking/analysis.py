@@ -23,6 +23,16 @@ _HARMLESS = frozenset({"PYTHONUNBUFFERED", "PYTHONIOENCODING", "PYTHONHASHSEED",
 
 #: Libraries that are slow to import and safe to fork after the import.
 _SLOW = ("numpy", "pandas", "scipy", "sklearn", "torch", "keras", "tensorflow")
+#: Library -> its own name, the slowest library first.
+_TITLES = {
+    "tensorflow": "TensorFlow",
+    "torch": "PyTorch",
+    "keras": "Keras",
+    "sklearn": "scikit-learn",
+    "scipy": "SciPy",
+    "pandas": "pandas",
+}
+_SCRIPT = re.compile(r"(?:^|\s)python3? (\S+\.py)\b")
 #: The function that rehearses MLflow's first calls, in the notation of `preload.py`. The function
 #: reads the store.
 REHEARSAL = "mnist_exp.workspaces.local.processes.forking.rehearsal:rehearse"
@@ -59,6 +69,20 @@ def python_call(command: str, environment: Mapping[str, str]) -> list[str] | Non
     if len(words) < 2 or words[0] not in {"python", "python3"} or not words[1].endswith(".py"):
         return None
     return words[1:] if not words[1].startswith("-") else None
+
+
+def slow_library(code: Path | None, command: str) -> str:
+    """Return the name of the slowest library that a command's script imports; empty if unknown.
+
+    Args:
+        code: The folder that the job runs in.
+        command: The command, which may contain placeholders.
+    """
+    script = _SCRIPT.search(command)
+    if code is None or script is None:
+        return ""
+    imported = {name.partition("~")[0] for name in libraries_of(code, script[1])}
+    return next((title for name, title in _TITLES.items() if name in imported), "")
 
 
 def own_modules(folder: Path) -> set[str]:

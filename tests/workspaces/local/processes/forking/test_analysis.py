@@ -9,6 +9,7 @@ from mnist_exp.workspaces.local.processes.forking.analysis import (
     libraries_of,
     own_modules,
     python_call,
+    slow_library,
 )
 from tests.support.paths import REPOSITORY
 
@@ -191,3 +192,21 @@ def test_the_trainer_gets_tensorflow_without_keras() -> None:
         "tensorflow~keras",
         *TRACKING,
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "command", "name"),
+    [
+        ("import numpy\nimport tensorflow as tf", "python fit.py --x {{inputs.x}}", "TensorFlow"),
+        ("def main():\n    from sklearn import svm", "echo a && python3 fit.py", "scikit-learn"),
+        ("import json", "python fit.py", ""),
+        ("import torch", "bash fit.sh", ""),
+        ("import torch", "python other.py", ""),
+    ],
+)
+def test_the_slowest_library_of_a_script_has_its_own_name(
+    tmp_path: Path, text: str, command: str, name: str
+) -> None:
+    (tmp_path / "fit.py").write_text(text, encoding="utf-8")
+    assert slow_library(tmp_path, command) == name
+    assert slow_library(None, command) == ""
