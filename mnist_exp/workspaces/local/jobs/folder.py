@@ -179,8 +179,8 @@ class JobFolder:
         fork server may still run.
         """
         description = self.description()
-        is_finished = JobStatus(description["status"]).is_finished
-        return None if is_finished else description.get("fork_server")
+        finished = [status.value for status in JobStatus if status.is_finished]
+        return None if description.get("status") in finished else description.get("fork_server")
 
     def _damaged(self) -> JobError:
         return JobError(
