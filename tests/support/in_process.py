@@ -83,7 +83,7 @@ def _composed_once(arguments: Sequence[str]) -> Iterator[None]:
     Hydra composes a config twice. The first time, it only reads `hydra.mode`, which is unset.
     """
     with pytest.MonkeyPatch.context() as patch:
-        if not any("hydra" in word or word.startswith("-") for word in arguments):
+        if not any("hydra" in word or word.startswith(("-c", "--config")) for word in arguments):
             patch.setattr(Hydra, "get_mode", lambda *_, **__: None)
         yield
 
