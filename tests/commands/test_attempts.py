@@ -136,10 +136,9 @@ def test_a_primary_metric_that_was_not_logged_is_a_warning(
 def test_a_job_without_a_model_cannot_be_registered(
     cli: Cli, own_script: Callable[..., list[str]]
 ) -> None:
-    arguments = own_script("print('no model')")
-    cli.ok(*arguments, "stage=train")
+    cli.ok(*own_script("print('no model')"), "stage=train")
     name = cli.records("train")[0]["name"]
-    done = cli(*arguments, "stage=register", f"run={name}")
+    done = cli("stage=register", f"run={name}")
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
     assert line.startswith(

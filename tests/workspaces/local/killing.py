@@ -110,7 +110,8 @@ class Victim:
 
     def __init__(self, outputs: Path, job: SweepJob) -> None:
         self.folder = outputs / "jobs" / job.name
-        self._process = _FORKS.Process(target=run_here, args=(outputs, job))
+        # Python kills a daemon at exit. A failed test would otherwise leave the command running.
+        self._process = _FORKS.Process(target=run_here, args=(outputs, job), daemon=True)
         self._process.start()
 
     @property
@@ -155,9 +156,9 @@ class Victim:
 
     def kill_fork_server(self) -> None:
         """Kill only the process that forks the trials."""
-        pid = self._pid
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        (server,) = set(map(int, children)) & set(find_processes(str(self.folder).__eq__))
+        # A thread of the command starts the fork server. /proc lists the children of each thread.
+        children = {child.pid for child in psutil.Process(self._pid).children()}
+        (server,) = children & set(find_processes(str(self.folder).__eq__))
         os.kill(server, signal.SIGKILL)
 
     def kill_with_its_helpers(self) -> None:
