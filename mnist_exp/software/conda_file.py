@@ -4,7 +4,7 @@ A dependency of a conda file is a conda package, or `pip:` with a list of lines 
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -143,8 +143,11 @@ def parse_recipe(content: Any, source: str, folder: Path) -> Recipe:
     pip = [line for entry in listed if isinstance(entry, dict) for line in _pip_lines(entry)]
     if wrong := [line for line in listed if not isinstance(line, str | dict)]:
         raise RecipeError(f"dependencies: must be names of packages, got {wrong[0]!r}")
+    faults = [*_faults(_check_package, packages), *_faults(_check_pip_line, pip)]
+    if faults:
+        raise RecipeError("; ".join(faults))
     names, versions = zip(*map(name_and_version, packages), strict=True) if packages else ((), ())
-    recipe = Recipe(
+    return Recipe(
         source=source,
         python=versions[names.index("python")] if "python" in names else "",
         conda=[line for line, name in zip(packages, names, strict=True) if name != "python"],
@@ -153,11 +156,21 @@ def parse_recipe(content: Any, source: str, folder: Path) -> Recipe:
         variables=sorted(map(str, content.get("variables") or ())),
         channels=[str(channel) for channel in content.get("channels") or ("conda-forge",)],
     )
-    # Translate the versions here, so that this function reports a wrong version.
-    _ = recipe.requirements, recipe.python_request
-    for line in pip:
-        _check_pip_line(line)
-    return recipe
+
+
+def _faults(check: Callable[[str], None], lines: Sequence[str]) -> Iterator[str]:
+    """Yield the text of the error for each line that fails the check."""
+    for line in lines:
+        try:
+            check(line)
+        except RecipeError as error:
+            yield str(error)
+
+
+def _check_package(package: str) -> None:
+    name, _ = name_and_version(package)
+    if name != "python" and not is_only_for_conda(package):
+        requirement(package)
 
 
 def _pip_lines(entry: dict[Any, Any]) -> Iterator[str]:

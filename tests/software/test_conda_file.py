@@ -130,6 +130,12 @@ def test_packages_that_only_conda_needs_are_left_out() -> None:
         ({"dependencies": [{"pip": "six"}]}, "'six'"),
         ({"dependencies": [{"pip": [1]}]}, "got 1"),
         ({"dependencies": [{"pip": ["six=1.16"]}]}, "six=1.16"),
+        (
+            {"dependencies": ["a b c d", "numpy=1|2", {"pip": ["six=1", "toml=2"]}]},
+            "got 'a b c d'; "
+            "dependencies: must be conda packages with a version such as =1.26, got 'numpy=1|2'; "
+            "pip: must be a requirement, got 'six=1'; pip: must be a requirement, got 'toml=2'",
+        ),
     ],
 )
 def test_a_file_that_conda_would_refuse_is_a_fault(content: object, expected: str) -> None:

@@ -70,14 +70,20 @@ class Computes:
 
     def delete(self, name: str) -> bool:
         """Delete a target, and wait until the target is deleted; return whether it existed."""
+
+        def delete() -> bool:
+            try:
+                self._operations.begin_delete(name).result()
+            except ResourceNotFoundError:
+                # Somebody else has deleted the target since `find` returned it.
+                return False
+            return True
+
         if self.find(name) is None:
             return False
-        self._retries.call(
-            f"compute {name}",
-            lambda: self._operations.begin_delete(name).result(),
-            wait="waiting until Azure has deleted the cluster",
+        return self._retries.call(
+            f"compute {name}", delete, wait="waiting until Azure has deleted the cluster"
         )
-        return True
 
     def costs(self) -> list[str]:
         """Return a line for each target that costs money while no job runs."""

@@ -277,6 +277,10 @@ def test_deploy_invoke_cleanup(registered: AzureStages) -> None:
     assert stages.run(Stage.invoke).predictions["predicted"] == [0] * 30
     workspace = stages.workspace()
     assert any(deployed.name in line for line in workspace.costs())
+    # Somebody else deletes the cluster after we have found it.
+    (cluster,) = stages.emulator.store.computes
+    stages.emulator.faults.inject(Fault("compute.delete", Action.NOT_FOUND))
+    assert not workspace.delete_compute(cluster)
     stages.run(Stage.cleanup, "compute.delete_on_cleanup=true")
     assert (stages.emulator.store.endpoints, stages.emulator.store.computes) == ({}, {})
     assert list(workspace.costs()) == []
