@@ -13,7 +13,7 @@ import yaml  # type: ignore[import-untyped]
 
 from mnist_exp.checks.unused import is_unused
 from mnist_exp.cli.arguments import override_key
-from mnist_exp.cli.given_keys import given_keys
+from mnist_exp.cli.given_keys import given_keys, split_override
 from mnist_exp.config import RegistrationConfig, Stage
 from mnist_exp.experiment import Experiment
 from mnist_exp.hidden_values import variable_name
@@ -179,7 +179,9 @@ def carried_overrides(overrides: Sequence[str], stage: Stage) -> list[str]:
     following = NEXT.get(stage, stage)
     return [
         text
-        for text in given
+        for override in given
+        # The next stage may read only a part of a mapping.
+        for text in split_override(override)
         if override_key(text).partition(".")[0] in _CARRIED
         # Repeat environment variables only for stage=deploy. Their hidden values are
         # interpolations, so the next command fails if its environment lacks the variables.

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Transformer
 from omegaconf import DictConfig
 
 from mnist_exp.cli.arguments import override_key
@@ -20,6 +21,26 @@ def given_keys(overrides: Sequence[str]) -> Iterator[str]:
     for override in OverridesParser.create().parse_overrides(list(overrides)):
         value = None if override.is_delete() else override.value()
         yield from _keys(override.get_key_element().lstrip("+~"), value)
+
+
+def split_override(override: str) -> Iterator[str]:
+    """Yield an override for each entry of a mapping, e.g. `a.b=1` and `a.c=2` for `a={b:1,c:2}`.
+
+    Another override stays as written, as does a mapping whose keys cannot be part of a dotted key.
+    """
+    (parsed,) = OverridesParser.create().parse_overrides([override])
+    value: Any = parsed._value
+    if not _is_splittable(value):
+        yield override
+        return
+    for name, part in value.items():
+        yield from split_override(f"{parsed.get_key_element()}.{name}={Transformer.str(part)}")
+
+
+def _is_splittable(value: Any) -> bool:
+    return (
+        isinstance(value, dict) and bool(value) and all(str(name).isidentifier() for name in value)
+    )
 
 
 def chosen_keys(hydra_config: DictConfig) -> dict[str, tuple[str, ...]]:

@@ -1,5 +1,6 @@
 """The proposed next command."""
 
+import shlex
 import subprocess
 import sys
 from dataclasses import replace
@@ -41,6 +42,10 @@ def test_the_proposed_cleanup_deletes_the_endpoint(capsys: pytest.CaptureFixture
     words = ["endpoint.name=mine", "endpoint.deployment.name=tff-green"]
     RichDisplay(words).stage_ended(record(Stage.register))
     assert capsys.readouterr().out.splitlines()[-1].endswith(" ".join(words))
+    mapping = "endpoint={traffic: {blue: 100}, invoke_deployment: 'a, b', name: mine}"
+    RichDisplay([mapping]).stage_ended(replace(record(Stage.deploy), name="mine"))
+    found = shlex.split(capsys.readouterr().out.splitlines()[-1])
+    assert found[-2:] == ["endpoint.invoke_deployment='a, b'", "endpoint.name=mine"]
     invoked = replace(record(Stage.invoke), name="mine")
     for given in (
         words,
