@@ -154,17 +154,21 @@ class CheckBeforeRun(Callback):
         raise SystemExit(0)
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
-        """Check that Hydra can create the folder of the multirun.
+        """Create the folder of the multirun.
 
         Each variant of the multirun is prepared separately, when the variant starts.
 
         Raises:
-            SystemExit: Hydra cannot create the folder.
+            SystemExit: The folder cannot be created.
         """
         folder = Path(config.hydra.sweep.dir)
         _exit_on_error(lambda: check_writable(folder, "hydra.sweep.dir"))
         _multirun_folders[:] = [folder.absolute()]
         _multirun_files[:] = [folder.absolute() / "multirun.yaml"]
+        # Hydra writes the values of environment variables into this file. Only the user may read
+        # the file until the values are hidden.
+        folder.mkdir(parents=True, exist_ok=True)
+        _multirun_files[0].touch(mode=0o600)
 
 
 def multirun_folder() -> Path:

@@ -1,9 +1,12 @@
 """Values of environment variables are hidden by their keys, in overrides and in configs."""
 
+from pathlib import Path
+
 import pytest
 from omegaconf import OmegaConf
 
 from mnist_exp.cli.hide_values import hidden_override, hide_values
+from mnist_exp.cli.prepare import CheckBeforeRun, hide_values_of_multirun
 from tests.support.configs import composed
 
 KEY = "job.environment_variables"
@@ -66,3 +69,10 @@ def test_only_values_of_variables_change_in_a_config() -> None:
     expected["job"]["environment_variables"] |= {**hidden, "naïve": "hidden"}
     expected["endpoint"]["deployment"]["environment_variables"] = hidden
     assert found == expected
+
+
+def test_only_the_user_can_read_the_config_of_a_multirun(tmp_path: Path) -> None:
+    folder = tmp_path / "multirun"
+    CheckBeforeRun().on_multirun_start(OmegaConf.create({"hydra": {"sweep": {"dir": str(folder)}}}))
+    assert (folder / "multirun.yaml").stat().st_mode & 0o777 == 0o600
+    hide_values_of_multirun()
