@@ -84,12 +84,17 @@ def _unknown_choices(flags: Sequence[str]) -> Iterator[str]:
 
 def _outside_completion(flags: Sequence[str], overrides: Sequence[str]) -> Iterator[str]:
     """Yield a fault if the command is a query for completion, which only a shell should send."""
-    is_query = any(override.startswith("query=") for override in overrides)
-    if is_query and {"-sc", "--shell-completion"} & {*flags} and "COMP_LINE" not in os.environ:
+    if is_completion_query(flags, overrides) and "COMP_LINE" not in os.environ:
         yield (
             "-sc: only a shell may use query=, with COMP_LINE set; to install the completion, run "
             'eval "$(mnist-exp -sc install=bash)"'
         )
+
+
+def is_completion_query(flags: Sequence[str], overrides: Sequence[str]) -> bool:
+    """Return whether the command asks for the completion of a command line."""
+    is_query = any(override.startswith("query=") for override in overrides)
+    return is_query and bool({"-sc", "--shell-completion"} & {*flags})
 
 
 def _not_an_override(word: str, rest: list[str]) -> str | None:

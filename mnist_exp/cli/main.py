@@ -19,7 +19,8 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from mnist_exp import __version__
-from mnist_exp.cli.arguments import flags_and_overrides, is_utf8
+from mnist_exp.cli.arguments import flags_and_overrides, is_completion_query, is_utf8
+from mnist_exp.cli.completion import completed_words
 from mnist_exp.cli.compose import register_schemas
 from mnist_exp.cli.config_paths import task_overrides
 from mnist_exp.cli.error_output import (
@@ -133,6 +134,11 @@ def _main() -> None:
     if "--version" in command.flags:
         print(f"mnist-exp {__version__}")
         return
+    if is_completion_query(command.flags, command.overrides):
+        words = completed_words(os.environ["COMP_LINE"])
+        if words is not None:
+            print(*words)
+            return
     main_function = hydra.main(
         version_base="1.3", config_path=str(primary.folder), config_name=primary.name
     )

@@ -24,6 +24,17 @@ def type_at(key: str) -> Any | None:
     return current
 
 
+def choices_at(key: str) -> list[str]:
+    """Return the valid values of a dotted key; an empty list if the schema does not list them."""
+    found = []
+    for kind in _options(type_at(key)):
+        if isinstance(kind, type) and issubclass(kind, Enum):
+            found += [member.value for member in kind]
+        elif kind is bool:
+            found += ["true", "false"]
+    return found
+
+
 def keys_at(key: str) -> list[str] | None:
     """Return the keys below a dotted key, or None if the schema allows any name below the key.
 
