@@ -155,7 +155,7 @@ def runs(
     """Return the past runs of an outputs folder: by default all training runs and sweeps.
 
     The keywords are the keys of `runs` in the config: `stage`, `status`, `experiment_name`,
-    `min_value`, `max_value`, `older_than_days`, `order` and `limit`.
+    `min_value`, `max_value`, `older_than_days`, `newer_than_days`, `order` and `limit`.
 
     Example:
         >>> mnist_exp.runs(stage="train", metric="loss", max_value=0.3).to_frame()

@@ -23,8 +23,12 @@ def runs_faults(runs: RunsConfig) -> Iterator[str]:
         yield f"runs.status: must be one of {', '.join(known)}, got {runs.status}"
     if runs.limit is not None and runs.limit < 1:
         yield f"runs.limit: must be at least 1, got {runs.limit}; null lists all runs"
-    if runs.older_than_days is not None and not runs.older_than_days >= 0:
-        yield f"runs.older_than_days: must be at least 0, got {runs.older_than_days}"
+    older, newer = runs.older_than_days, runs.newer_than_days
+    for key, days in (("older_than_days", older), ("newer_than_days", newer)):
+        if days is not None and not days >= 0:
+            yield f"runs.{key}: must be at least 0, got {days}"
+    if older is not None and newer is not None and older > newer:
+        yield f"runs.older_than_days: must be at most runs.newer_than_days, got {older} and {newer}"
     low, high = runs.min_value, runs.max_value
     if low is not None and high is not None and low > high:
         yield f"runs.min_value: must be at most runs.max_value, got {low} and {high}"

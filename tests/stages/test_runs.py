@@ -98,6 +98,8 @@ def test_a_run_is_one_row_even_if_several_commands_worked_on_it(past: RecordedOu
         (["runs.max_value=0"], ["low"]),
         (["runs.metric=loss", "runs.min_value=1"], ["low"]),
         (["runs.status=Completed", "runs.order=metric"], ["low", "wide", "sweep"]),
+        (["runs.newer_than_days=1e6", "runs.limit=1"], ["there"]),
+        (["runs.newer_than_days=0"], ["none of the 7 runs matches in outputs"]),
         (["runs.status=Queued"], ["none of the 7 runs matches in outputs"]),
         (["runs.stage=deploy"], ["no run is recorded in outputs"]),
         (["runs.stage=deploy", "runs.format=json"], ["[]"]),
@@ -151,11 +153,14 @@ def test_json_describes_each_run(past: RecordedOutputs) -> None:
 def test_the_keys_of_the_selection_have_rules() -> None:
     faults = checks.faults(
         fresh_config("stage=runs", "runs.status=x", "runs.limit=0", "runs.min_value=2",
-                     "runs.max_value=1", "run=wide")
+                     "runs.max_value=1", "runs.newer_than_days=-1", "runs.older_than_days=1",
+                     "run=wide")
     )  # fmt: skip
     assert [line.partition(":")[0] for line in faults] == [
         "run",
         "runs.status",
         "runs.limit",
+        "runs.newer_than_days",
+        "runs.older_than_days",
         "runs.min_value",
     ]
