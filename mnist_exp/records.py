@@ -239,6 +239,14 @@ def moved_path(path: str, outputs: Path) -> Path:
     return Path(os.path.normpath(outputs.resolve() / path))
 
 
+def shown_path(path: str) -> str:
+    """Return a path relative to the current folder. A path outside this folder is unchanged."""
+    try:
+        return str(Path(path).relative_to(Path.cwd()))
+    except ValueError:
+        return path
+
+
 def _parsed(line: str) -> dict[str, str]:
     # A killed command may have written an incomplete line. Ignore such a line, because
     # the path of the record may be incomplete.

@@ -26,8 +26,14 @@ from mnist_exp.cli.error_output import ERROR, QUOTED
 from mnist_exp.errors import JobError
 from mnist_exp.experiment import Experiment
 from mnist_exp.file_locks import is_locked
-from mnist_exp.records import COMMAND_LOCK, COMMAND_LOG, RECORD_NAME, Record, load_record
-from mnist_exp.report.format import relative
+from mnist_exp.records import (
+    COMMAND_LOCK,
+    COMMAND_LOG,
+    RECORD_NAME,
+    Record,
+    load_record,
+    shown_path,
+)
 from mnist_exp.stages import StageContext, StageRunner
 from mnist_exp.status import JobStatus
 
@@ -85,7 +91,7 @@ def run_in_background(runner: StageRunner, flags: Sequence[str] = ()) -> Record:
         raise _failure(runner.name, process.returncode, log)
     record = load_record(context.folder / RECORD_NAME)
     context.display.message(
-        f"the job runs in the background; its output is in {relative(str(log))}"
+        f"the job runs in the background; its output is in {shown_path(str(log))}"
     )
     context.display.stage_ended(record)
     return record

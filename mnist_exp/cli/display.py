@@ -4,7 +4,7 @@ Results are printed to standard output. Progress is printed to standard error.
 """
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,10 +19,10 @@ from mnist_exp.experiment import Experiment
 from mnist_exp.hidden_values import variable_name
 from mnist_exp.lazy import figures, insights
 from mnist_exp.past_runs import PastRun
-from mnist_exp.records import Record
+from mnist_exp.records import Record, shown_path
 from mnist_exp.report.advice import NEXT, Repeated
 from mnist_exp.report.comparison import ComparedVariant, print_comparison
-from mnist_exp.report.format import plain, relative
+from mnist_exp.report.format import plain
 from mnist_exp.report.layout import Consoles, print_line, standard_consoles
 from mnist_exp.report.live import LiveObserver, NewView
 from mnist_exp.report.run_table import print_runs, print_side_by_side
@@ -74,6 +74,7 @@ class RichDisplay:
         self._new_view = new_view
         self._results, self._progress = consoles.results, consoles.progress
         self._records: list[Record] = []
+        self._observer: LiveObserver | None = None
         self._is_all = False
 
     def stage_started(self, record: Record) -> None:
@@ -101,6 +102,7 @@ class RichDisplay:
             new_view=self._new_view,
         )
         observer.is_sweep = trials is not None and noun == "trial"
+        self._observer = observer
         return observer
 
     def message(self, text: str) -> None:
@@ -136,11 +138,17 @@ class RichDisplay:
         self.message(f"{condition}resume the job with: {shlex.join(arguments)}")
 
     def stage_ended(self, record: Record) -> None:
-        """Print the summary of a stage. For `stage=all`, first print a table of all stages."""
+        """Print the summary of a stage. For `stage=all`, first print a table of all stages.
+
+        The summary omits the reasons that the progress has printed. If the stage has failed, the
+        error after the summary contains the reason.
+        """
         if record.stage is Stage.all:
             print_overview(self._records, self._results)
             print_line(self._results, "")
         self._records.append(record)
+        failures = self._observer.failures if self._observer else ()
+        record = without_reasons(record, failures)
         if self._is_all:
             print_summary(record, self._results)
         else:
@@ -161,7 +169,14 @@ class RichDisplay:
         """Print the table that compares the variants of a multirun, and the paths of its files."""
         print_comparison(variants, self._results)
         for path in files:
-            print_line(self._results, f"  saved: {relative(str(path))}", "dim")
+            print_line(self._results, f"  saved: {shown_path(str(path))}", "dim")
+
+
+def without_reasons(record: Record, printed: Collection[str]) -> Record:
+    """Return the record without the reason of a failure, and without the printed reasons."""
+    trials = [{**one, "why": ""} if one.get("why") in printed else one for one in record.trials]
+    why = "" if record.status.ended_badly else record.why
+    return record.with_changes(trials=trials, why=why)
 
 
 def carried_overrides(overrides: Sequence[str], stage: Stage) -> list[str]:

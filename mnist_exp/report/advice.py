@@ -8,8 +8,7 @@ from urllib.parse import urlsplit
 
 from mnist_exp.config import ModelType, RegistrationConfig, Stage
 from mnist_exp.past_runs import JOB_STAGES
-from mnist_exp.records import Record
-from mnist_exp.report.format import relative
+from mnist_exp.records import Record, shown_path
 from mnist_exp.specs import MODEL_PATH
 from mnist_exp.status import JobStatus
 
@@ -142,7 +141,7 @@ def how_to_call(record: Record) -> list[str]:
     address = endpoint.get("scoring_uri")
     if record.stage is not Stage.deploy or not address:
         return []
-    body = shlex.quote("@" + relative(record.paths.get("request", "request.json")))
+    body = shlex.quote("@" + shown_path(record.paths.get("request", "request.json")))
     # A proxy cannot reach 127.0.0.1 of this machine.
     direct = "--noproxy 127.0.0.1 " if urlsplit(str(address)).hostname == "127.0.0.1" else ""
     curl = (
@@ -160,7 +159,7 @@ def _fetch_key(record: Record) -> list[str]:
         return [f"KEY=$({show})"]
     if "keys" not in record.paths:
         return []
-    path = shlex.quote(relative(record.paths["keys"]))
+    path = shlex.quote(shown_path(record.paths["keys"]))
     uses_tokens = (record.endpoint or {}).get("auth_mode") == "aml_token"
     field = "token" if uses_tokens else "primary"
     script = f"'import json, sys; print(json.load(sys.stdin)[\"{field}\"])'"

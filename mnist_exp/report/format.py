@@ -4,7 +4,6 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from statistics import NormalDist
 from typing import Any
 
@@ -106,11 +105,3 @@ def _mapping(text: str) -> dict[str, Any] | None:
     except ValueError:
         return None
     return value if isinstance(value, dict) else None
-
-
-def relative(path: str) -> str:
-    """Return a path relative to the current folder. A path outside this folder is unchanged."""
-    try:
-        return str(Path(path).relative_to(Path.cwd()))
-    except ValueError:
-        return path

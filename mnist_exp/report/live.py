@@ -11,6 +11,7 @@ from mnist_exp.report.plain_view import PlainView
 from mnist_exp.report.terminal_view import TerminalView
 from mnist_exp.report.view import ViewSettings
 from mnist_exp.results import JobResult
+from mnist_exp.status import JobStatus
 
 #: Function that returns a view for its settings.
 NewView = Callable[[ViewSettings], TerminalView | PlainView]
@@ -51,6 +52,8 @@ class LiveObserver:
     ) -> None:
         settings = ViewSettings(console, primary_metric, total, trials, noun, clock)
         self._view = (new_view or _usual_view)(settings)
+        #: Why trials failed. The observer has printed each of these reasons.
+        self.failures: set[str] = set()
 
     def __enter__(self) -> Self:
         self._view.start()
@@ -67,6 +70,7 @@ class LiveObserver:
     def job_changed(self, job: JobResult) -> None:
         """Show the job's current state."""
         self._view.job_changed(job)
+        self.failures |= {one.why for one in job.trials if one.status is JobStatus.FAILED}
 
     def message(self, text: str) -> None:
         """Print a message, unless it repeats the printed reason of a failure."""

@@ -47,7 +47,8 @@ class PlainView:
             self._print_trial(job, trial, unit)
         self._reasons.print_reasons(job)
         if job.status.is_finished:
-            self._print_status(job.name, job.status.value, _end(job))
+            # The summary or the error says why the job failed.
+            self._print_status(job.name, job.status.value, pairs(job.last_metrics))
         elif not job.trials:
             self._print_metrics(job)
 
@@ -87,7 +88,3 @@ class PlainView:
 
     def _progress(self, events: int) -> str:
         return progress(events, self._total)
-
-
-def _end(job: JobResult) -> str:
-    return plain(job.why) or pairs(job.last_metrics)

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from mnist_exp.config import FigureFormat, Stage
-from mnist_exp.records import Record
+from mnist_exp.records import Record, shown_path
 from mnist_exp.report.advice import Repeated, how_to_call, job_commands, next_command
 from mnist_exp.report.format import (
     accuracy_interval,
@@ -17,7 +17,6 @@ from mnist_exp.report.format import (
     number,
     pairs,
     plain,
-    relative,
     trial_label,
 )
 from mnist_exp.report.layout import (
@@ -137,7 +136,7 @@ def _files(paths: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Yield the label and the path of each file, then the figures."""
     for name, path in paths.items():
         if not path.endswith(_FIGURES):
-            yield plain(name).replace("_", " "), relative(path)
+            yield plain(name).replace("_", " "), shown_path(path)
     yield from _figures(paths)
 
 
@@ -149,9 +148,9 @@ def _figures(paths: Mapping[str, str]) -> Iterator[tuple[str, str]]:
             found.setdefault(str(Path(path).parent), []).append(Path(path).name)
     for folder, names in found.items():
         if len(names) == 1:
-            yield "figure", relative(str(Path(folder, names[0])))
+            yield "figure", shown_path(str(Path(folder, names[0])))
         else:
-            yield "figures", relative(folder)
+            yield "figures", shown_path(folder)
             yield "", "  ".join(names)
 
 
@@ -250,6 +249,6 @@ def _failed_trials(record: Record) -> Iterator[tuple[str, str]]:
     for why, trials in failed.items():
         labels = [trial_label(str(trial["name"]), record.name) for trial in trials]
         word = "trial" if len(labels) == 1 else "trials"
-        yield "failed", f"{word} {', '.join(labels)}: {why}"
+        yield "failed", f"{word} {', '.join(labels)}{': ' if why else ''}{why}"
         if log := trials[0].get("log"):
-            yield "", f"the log of trial {labels[0]}: {relative(log)}"
+            yield "", f"the log of trial {labels[0]}: {shown_path(log)}"

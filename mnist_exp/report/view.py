@@ -8,6 +8,7 @@ from rich.console import Console
 from mnist_exp.report.format import plain, trial_label
 from mnist_exp.report.layout import print_line
 from mnist_exp.results import JobResult
+from mnist_exp.status import JobStatus
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class ReasonPrinter:
     """A printer of messages, and of the reasons why trials ended.
 
     A workspace may report a reason in a message, in the `why` of a trial, or in both. The printer
-    prints each reason only once.
+    prints each reason only once, even if several trials fail for this reason.
     """
 
     def __init__(self, console: Console) -> None:
@@ -59,7 +60,9 @@ class ReasonPrinter:
                 continue
             self._ended.add(trial.name)
             why = plain(trial.why)
-            if why and not any(why in message for message in self._messages):
+            failed = trial.status is JobStatus.FAILED
+            printed = (*self._messages, *self._reasons) if failed else self._messages
+            if why and not any(why in text for text in printed):
                 self._reasons.append(why)
                 label = trial_label(trial.name, job.name)
                 print_line(self._console, f"trial {label} {trial.status.value}: {why}")

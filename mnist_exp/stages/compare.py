@@ -6,7 +6,7 @@ from functools import cached_property, partial
 from mnist_exp.config import Stage
 from mnist_exp.lazy import figures
 from mnist_exp.past_runs import PastRun
-from mnist_exp.records import Record
+from mnist_exp.records import Record, shown_path
 from mnist_exp.stages.context import StageRunner
 from mnist_exp.stages.named_jobs import NamedJob
 from mnist_exp.stages.watching import with_figure
@@ -53,7 +53,7 @@ class CompareStage(StageRunner):
             draw = partial(figures().comparison_curves, curves)
             drawn = with_figure(self.context, record, "comparison", draw)
             for path in drawn.paths.values():
-                self.context.display.output(f"figure: {path}")
+                self.context.display.output(f"figure: {shown_path(path)}")
             for warning in drawn.warnings:
                 self.context.display.message(f"warning: {warning}")
             return record.with_changes(paths=drawn.paths)

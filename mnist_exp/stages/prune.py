@@ -19,7 +19,7 @@ from pathlib import Path
 from mnist_exp.config import Stage
 from mnist_exp.errors import MnistExpError
 from mnist_exp.past_runs import JOB_STAGES, PastRun, past_runs, selected, with_status
-from mnist_exp.records import COMMAND_LOCK, COMMAND_LOG, RECORD_NAME, Record
+from mnist_exp.records import COMMAND_LOCK, COMMAND_LOG, RECORD_NAME, Record, shown_path
 from mnist_exp.results import StoredJob, counted, size_text
 from mnist_exp.stages.context import StageRunner
 from mnist_exp.stages.resume import CONFIG_NAME
@@ -169,7 +169,7 @@ def _run_files(record: Record, folder: Path, reason: str) -> _Candidate:
     paths = [path for path in (folder / name for name in names) if path.is_file()]
     size = sum(path.stat().st_size for path in paths)
     return _Candidate(
-        StoredJob(f"record of {record.name} in {folder}", size, len(paths)),
+        StoredJob(f"record of {record.name} in {shown_path(str(folder))}", size, len(paths)),
         reason,
         folder,
         paths,

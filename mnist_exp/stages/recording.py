@@ -18,7 +18,7 @@ from mnist_exp.config import Stage
 from mnist_exp.errors import ConnectionLostError, JobError, MnistExpError
 from mnist_exp.experiment import Experiment
 from mnist_exp.file_locks import locked
-from mnist_exp.records import COMMAND_LOCK, Record
+from mnist_exp.records import COMMAND_LOCK, Record, shown_path
 from mnist_exp.stages.context import StageInterrupted, StageRunner
 from mnist_exp.stages.resume import fingerprint, has_ended, hide_kept_values
 from mnist_exp.status import JobStatus
@@ -166,7 +166,7 @@ def _primary_metric(config: Experiment, stage: Stage) -> str:
 
 def failure(record: Record) -> JobError:
     """Return the error for a record of a stage that failed or was canceled."""
-    log = f"; see the log: {record.paths['log']}" if "log" in record.paths else ""
+    log = f"; see the log: {shown_path(record.paths['log'])}" if "log" in record.paths else ""
     return JobError(f"{record.stage.value} {record.name}: {record.why}{log}", record.log_tail)
 
 

@@ -244,13 +244,14 @@ class Tuner:
             self._cancel(trial, cut.text)
 
     def _end(self, trial: Trial, status: JobStatus, why: str) -> None:
+        is_new = all(why != other.why for other in self._trials)
         trial.status, trial.why, trial.ended = status, why, self.backend.now()
         self._alive.pop(trial.index, None)
         if not self._ends_for_now(trial):
             self._write(Ended(trial.index, status.value, trial.exit_code, why))
             if self.learner:
                 self.learner.tell(trial.index, trial.best(self.objective.goal))
-        if status is JobStatus.FAILED:
+        if status is JobStatus.FAILED and is_new:
             self.listener.message(f"trial {trial.index} failed: {why}")
         self.backend.finish(trial)
         self.listener.trial_changed(trial)

@@ -9,6 +9,8 @@ import pytest
 
 from mnist_exp.cli.display import RichDisplay
 from mnist_exp.config import Stage
+from mnist_exp.results import JobResult, TrialResult
+from mnist_exp.status import JobStatus
 from tests.support.sample_results import record
 
 
@@ -56,6 +58,26 @@ def test_the_proposed_cleanup_deletes_the_endpoint(capsys: pytest.CaptureFixture
         RichDisplay(given).stage_ended(invoked)
         found = capsys.readouterr().out.splitlines()[-1]
         assert found.endswith(" stage=cleanup endpoint.name=mine")
+
+
+def test_the_summary_does_not_repeat_why_a_sweep_failed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    trials = [TrialResult("sweep_1_0", JobStatus.FAILED, {}, why="exit code 1", log="/x/log")]
+    display = RichDisplay(["stage=sweep"])
+    with display.watching(None, "acc", 2) as observer:
+        observer.job_changed(JobResult("sweep_1", JobStatus.FAILED, trials=trials))
+    entries = [
+        {"name": f"sweep_1_{n}", "status": "Failed", "parameters": {}, "why": why, "log": "/x/log"}
+        for n, why in enumerate(("exit code 1", "exit code 2"))
+    ]
+    ended = {"status": JobStatus.FAILED, "why": "the first: exit code 1", "trials": entries}
+    display.stage_ended(record(Stage.sweep, **ended))
+    printed = capsys.readouterr()
+    assert "exit code 1" in printed.err
+    assert "exit code 1" not in printed.out
+    assert "trial 0\n" in printed.out
+    assert "trial 1: exit code 2" in printed.out
 
 
 @pytest.mark.external

@@ -116,7 +116,8 @@ def test_a_sweep_is_compared_with_one_of_its_trials(own: Own) -> None:
     rows = {line.split()[0]: line.split()[1:] for line in done.stdout.splitlines() if line}
     assert (rows["lr"], rows["score"]) == (["11", "0.25"], ["33", "0.75"])
     figure = done.stdout.splitlines()[-1].removeprefix("figure: ")
-    assert Path(figure).stat().st_size > 5_000
+    assert not Path(figure).is_absolute()
+    assert (cli.folder / figure).stat().st_size > 5_000
     # The figure is the only file.
     assert len(list(cli.outputs.glob("runs/*/*"))) == before + 1
     assert not list(cli.outputs.glob("runs/*/*-compare/run.json"))

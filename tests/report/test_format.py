@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from mnist_exp.metrics import MetricPoint
+from mnist_exp.records import shown_path
 from mnist_exp.report.epochs import epochs_done
 from mnist_exp.report.format import (
     accuracy_interval,
@@ -11,7 +12,6 @@ from mnist_exp.report.format import (
     plain,
     printable,
     progress,
-    relative,
     trial_label,
 )
 
@@ -75,9 +75,9 @@ def test_a_log_line_keeps_its_indentation_and_loses_control_codes():
 
 def test_paths_are_relative_to_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
-    assert relative(str(tmp_path / "outputs" / "a.png")) == str(Path("outputs/a.png"))
-    assert relative("/elsewhere/a.png") == "/elsewhere/a.png"
-    assert relative("azureml://jobs/x") == "azureml://jobs/x"
+    assert shown_path(str(tmp_path / "outputs" / "a.png")) == str(Path("outputs/a.png"))
+    assert shown_path("/elsewhere/a.png") == "/elsewhere/a.png"
+    assert shown_path("azureml://jobs/x") == "azureml://jobs/x"
 
 
 @pytest.mark.parametrize(

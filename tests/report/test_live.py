@@ -110,11 +110,16 @@ def test_messages_are_printed_as_they_are(make: Callable[[], Console]):
     assert CODES.sub("", written(console)).splitlines() == ["", text, text]
 
 
-def test_a_failed_job_says_why():
+def test_trials_that_fail_for_the_same_reason_say_why_once():
     console = pipe()
+    trials = [TrialResult(f"sweep_1_{n}", JobStatus.FAILED, {}, why="exit code 1") for n in (0, 1)]
     with LiveObserver(console, METRIC) as observer:
-        observer.job_changed(JobResult("train_1", JobStatus.FAILED, why="exit code 1"))
-    assert written(console) == "train_1: Failed: exit code 1\n"
+        observer.job_changed(
+            JobResult("sweep_1", JobStatus.FAILED, trials=trials, why="all failed")
+        )
+    text = written(console)
+    assert text.count("exit code 1") == 1
+    assert text.splitlines()[-1] == "sweep_1: Failed"
 
 
 def test_a_terminal_gets_a_bar_that_disappears_at_the_end():

@@ -150,6 +150,11 @@ def test_a_failing_trial_keeps_its_metric_and_stops_no_other(tune, simulate, scr
     assert result.best == 1
 
 
+def test_trials_that_fail_for_the_same_reason_say_why_once(tune, simulate, script, log):
+    tune(simulate([script([0.3], exit_code=1)] * 2), Limits(2, 1)).run()
+    assert log.messages == ["trial 0 failed: exit code 1"]
+
+
 def test_a_failed_trial_can_be_best_and_a_warning_says_so(tune, simulate, script):
     scripts = [script([0.9], exit_code=1), script([0.5])]
     result = tune(simulate(scripts), Limits(2, 1)).run()
